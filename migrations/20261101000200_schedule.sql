@@ -1,0 +1,189 @@
+/*
+ * Schedule: who works when, and what can be booked.
+ *
+ * Decisions
+ * - Opening hours are LOCAL minutes from midnight of the clinic, so that nine o'clock stays nine
+ *   o'clock when the clocks change. end_min may pass 1440: an overnight shift belongs to the day it
+ *   starts on.
+ * - An override replaces a whole local day; null minutes mean closed.
+ * - Overlapping hours are refused by exclusion constraints, not by code.
+ */
+
+create table public.providers (
+  org_id uuid not null references public.organizations (id) on delete cascade,
+  id uuid not null default gen_random_uuid(),
+  slug text not null
+    constraint providers_slug_readable check (slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$'),
+  name text not null
+    constraint providers_name_given check (length(btrim(name)) between 1 and 120),
+  active boolean not null default true,
+  primary key (org_id, id),
+  constraint providers_slug_unique unique (org_id, slug)
+);
+comment on table public.providers is 'Doctors and practitioners whose time is booked.';
+
+create table public.services (
+  org_id uuid not null references public.organizations (id) on delete cascade,
+  id uuid not null default gen_random_uuid(),
+  slug text not null
+    constraint services_slug_readable check (slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$'),
+  name text not null
+    constraint services_name_given check (length(btrim(name)) between 1 and 120),
+  duration_min integer not null
+    constraint services_duration_positive check (duration_min between 1 and 1440),
+  step_min integer not null default 30
+    constraint services_step_positive check (step_min between 1 and 1440),
+  buffer_before_min integer not null default 0
+    constraint services_buffer_before_sane check (buffer_before_min between 0 and 1440),
+  buffer_after_min integer not null default 0
+    constraint services_buffer_after_sane check (buffer_after_min between 0 and 1440),
+  notice_min integer not null default 60
+    constraint services_notice_sane check (notice_min between 0 and 525600),
+  horizon_days integer not null default 90
+    constraint services_horizon_sane check (horizon_days between 0 and 730),
+  capacity integer not null default 1
+    constraint services_capacity_sane check (capacity between 1 and 1000),
+  active boolean not null default true,
+  primary key (org_id, id),
+  constraint services_slug_unique unique (org_id, slug)
+);
+comment on table public.services is
+  'What can be booked: duration, grid, buffers, notice and horizon; capacity above 1 is a group session.';
+comment on column public.services.step_min is
+  'Grid of starts in elapsed minutes, anchored at the start of the opening window.';
+comment on column public.services.notice_min is 'Earliest start, in minutes from now.';
+comment on column public.services.horizon_days is 'Last bookable local day, in days from today.';
+
+create table public.provider_services (
+  org_id uuid not null,
+  provider_id uuid not null,
+  service_id uuid not null,
+  primary key (org_id, provider_id, service_id),
+  foreign key (org_id, provider_id) references public.providers (org_id, id) on delete cascade,
+  foreign key (org_id, service_id) references public.services (org_id, id) on delete cascade
+);
+comment on table public.provider_services is 'Which provider offers which service.';
+create index provider_services_service on public.provider_services (org_id, service_id);
+
+create table public.working_hours (
+  org_id uuid not null,
+  id uuid not null default gen_random_uuid(),
+  provider_id uuid not null,
+  dow smallint not null
+    constraint working_hours_dow_known check (dow between 0 and 6),
+  start_min integer not null
+    constraint working_hours_start_in_day check (start_min between 0 and 1439),
+  end_min integer not null,
+  valid daterange not null default '(,)'
+    constraint working_hours_valid_some_day check (not isempty(valid)),
+  primary key (org_id, id),
+  foreign key (org_id, provider_id) references public.providers (org_id, id) on delete cascade,
+  constraint working_hours_end_after_start
+    check (end_min > start_min and end_min <= start_min + 1440),
+  constraint working_hours_no_overlap exclude using gist (
+    org_id with =, provider_id with =, dow with =,
+    int4range(start_min, end_min) with &&, valid with &&)
+);
+comment on table public.working_hours is
+  'Weekly opening hours in local minutes from midnight; end_min above 1440 runs into the next day.';
+comment on column public.working_hours.dow is 'Day of the week, 0 is Sunday (as extract(dow)).';
+comment on column public.working_hours.valid is 'Local days on which the rule holds.';
+create index working_hours_by_day on public.working_hours (org_id, provider_id, dow);
+
+create table public.working_hours_overrides (
+  org_id uuid not null,
+  id uuid not null default gen_random_uuid(),
+  provider_id uuid not null,
+  day date not null,
+  start_min integer
+    constraint working_hours_overrides_start_in_day check (start_min between 0 and 1439),
+  end_min integer,
+  primary key (org_id, id),
+  foreign key (org_id, provider_id) references public.providers (org_id, id) on delete cascade,
+  constraint working_hours_overrides_both_or_none
+    check ((start_min is null) = (end_min is null)),
+  constraint working_hours_overrides_end_after_start
+    check (end_min > start_min and end_min <= start_min + 1440),
+  -- Closed takes the whole range, so a day cannot be closed and open at once.
+  constraint working_hours_overrides_no_overlap exclude using gist (
+    org_id with =, provider_id with =, day with =,
+    int4range(coalesce(start_min, 0), coalesce(end_min, 2880)) with &&)
+);
+comment on table public.working_hours_overrides is
+  'Replaces a provider''s hours for one local day; null minutes mean closed.';
+create index working_hours_overrides_by_day
+  on public.working_hours_overrides (org_id, provider_id, day);
+
+create table public.time_off (
+  org_id uuid not null,
+  id uuid not null default gen_random_uuid(),
+  provider_id uuid not null,
+  span tstzrange not null
+    constraint time_off_some_time check (not isempty(span)),
+  primary key (org_id, id),
+  foreign key (org_id, provider_id) references public.providers (org_id, id) on delete cascade
+);
+comment on table public.time_off is 'Holidays and absences of a provider.';
+create index time_off_by_span on public.time_off using gist (org_id, provider_id, span);
+
+select private.protect('public.providers', true);
+select private.protect('public.services', true);
+select private.protect('public.provider_services', true);
+select private.protect('public.working_hours', true);
+select private.protect('public.working_hours_overrides', true);
+select private.protect('public.time_off', true);
+
+-- Clinics are set up with the service role's key (or SQL); staff only read.
+grant select, insert, update, delete on
+  public.organizations, public.org_channels, public.org_members, public.providers, public.services,
+  public.provider_services, public.working_hours, public.working_hours_overrides, public.time_off
+  to service_role;
+grant select on public.audit_logs to service_role;
+
+/*
+ * A wall-clock time to the instant it names. PostgreSQL's "at time zone" takes the later of two
+ * repeated times; Temporal and people take the earlier for a start. So both offsets around the time
+ * are tried: one that reproduces the local time is right, none (a gap) goes forward by the gap.
+ */
+create function private.wall(p_local timestamp, p_zone text, p_later boolean) returns timestamptz
+language plpgsql stable strict set search_path = ''
+as $$
+declare
+  v_utc constant timestamptz := p_local at time zone 'UTC';
+  v_before constant interval :=
+    ((v_utc - interval '1 day') at time zone p_zone) - (p_local - interval '1 day');
+  v_after constant interval :=
+    ((v_utc + interval '1 day') at time zone p_zone) - (p_local + interval '1 day');
+  v_first timestamptz;
+  v_second timestamptz;
+begin
+  if v_before = v_after then
+    return v_utc - v_before;
+  end if;
+  v_first := v_utc - v_before;
+  v_second := v_utc - v_after;
+  if v_first at time zone p_zone <> p_local then
+    -- After the change, or in the gap, where the offset before carries the time forward.
+    return case when v_second at time zone p_zone = p_local then v_second else v_first end;
+  end if;
+  if p_later and v_second at time zone p_zone = p_local then
+    return v_second;
+  end if;
+  return v_first;
+end
+$$;
+comment on function private.wall is
+  'The instant of a local time: the earlier or later of a repeated one, forward in a gap.';
+
+create function private.iso_local(p_at timestamptz, p_zone text) returns text
+language sql stable strict set search_path = ''
+as $$
+  select to_char(p_at at time zone p_zone, 'YYYY-MM-DD"T"HH24:MI:SS')
+    || case when o.minutes < 0 then '-' else '+' end
+    || to_char(abs(o.minutes) / 60, 'FM00') || ':' || to_char(abs(o.minutes) % 60, 'FM00')
+  from (
+    select (extract(epoch from (p_at at time zone p_zone) - (p_at at time zone 'UTC')) / 60)::integer
+      as minutes
+  ) as o
+$$;
+comment on function private.iso_local is 'ISO 8601 local time with its offset.';

@@ -1,0 +1,121 @@
+/*
+ * Appointments: one row is a hold first and the confirmed appointment later, so the guard against
+ * double booking never lets go in between.
+ *
+ * Decisions
+ * - appointments_no_overlap is the guarantee; everything in code is manners. Rows of one provider
+ *   overlap only inside the same group session (same service, same start: session_key), and there
+ *   the seat is unique.
+ * - busy is the appointment with its own buffers: the buffers of neighbours add up.
+ * - A hold keeps the name and number it was asked for. A contact is made when the passcode has
+ *   proven the number, so contacts hold verified numbers only.
+ */
+
+create table public.contacts (
+  org_id uuid not null references public.organizations (id) on delete cascade,
+  id uuid not null default gen_random_uuid(),
+  phone text not null
+    constraint contacts_phone_e164 check (phone ~ '^\+[1-9][0-9]{6,14}$'),
+  name text not null,
+  created_at timestamptz not null default now(),
+  primary key (org_id, id),
+  constraint contacts_phone_unique unique (org_id, phone)
+);
+comment on table public.contacts is 'Patients of one organization, by a phone number a passcode has proven.';
+
+create table public.appointments (
+  org_id uuid not null references public.organizations (id),
+  id uuid not null default gen_random_uuid(),
+  provider_id uuid not null,
+  service_id uuid not null,
+  contact_id uuid,
+  patient_name text not null
+    constraint appointments_name_given check (length(btrim(patient_name)) between 1 and 120),
+  patient_phone text not null
+    constraint appointments_phone_e164 check (patient_phone ~ '^\+[1-9][0-9]{6,14}$'),
+  patient_country text
+    constraint appointments_country_iso check (patient_country ~ '^[A-Z]{2}$'),
+  starts_at timestamptz not null,
+  ends_at timestamptz not null,
+  busy tstzrange not null,
+  session_key uuid not null,
+  seat integer not null default 0,
+  capacity integer not null default 1,
+  status text not null default 'held'
+    constraint appointments_status_known check (status in (
+      'held', 'confirmed', 'cancelled', 'expired', 'requires_manual_followup', 'completed', 'no_show')),
+  expires_at timestamptz,
+  extended boolean not null default false,
+  call_id text,
+  created_at timestamptz not null default clock_timestamp(),
+  updated_at timestamptz not null default clock_timestamp(),
+  primary key (org_id, id),
+  foreign key (org_id, provider_id) references public.providers (org_id, id),
+  foreign key (org_id, service_id) references public.services (org_id, id),
+  foreign key (org_id, contact_id) references public.contacts (org_id, id),
+  constraint appointments_end_after_start check (ends_at > starts_at),
+  -- An empty range, and [] bounds, would pass or break the exclusion constraint.
+  constraint appointments_busy_half_open check (
+    not isempty(busy) and lower_inc(busy) and not upper_inc(busy)
+    and lower(busy) <= starts_at and upper(busy) >= ends_at),
+  constraint appointments_seat_in_capacity check (seat >= 0 and seat < capacity),
+  constraint appointments_hold_has_expiry check (status <> 'held' or expires_at is not null),
+  constraint appointments_confirmed_has_contact
+    check (status <> 'confirmed' or (contact_id is not null and expires_at is null)),
+  constraint appointments_no_overlap exclude using gist (
+    org_id with =, provider_id with =, busy with &&, session_key with <>)
+    where (status in ('held', 'confirmed'))
+);
+comment on table public.appointments is
+  'Holds and appointments: a hold is confirmed in place. appointments_no_overlap forbids double booking.';
+comment on column public.appointments.busy is 'The appointment with its buffers, half open.';
+comment on column public.appointments.session_key is 'Service and start: equal for one group session only.';
+comment on column public.appointments.expires_at is 'A held row stops blocking here, swept or not.';
+comment on column public.appointments.call_id is 'The call (or chat) that made the hold.';
+
+-- One seat of a session is taken once. A partial unique index, since holds lapse.
+create unique index appointments_seat_unique
+  on public.appointments (org_id, provider_id, session_key, seat)
+  where status in ('held', 'confirmed');
+create index appointments_lapsing on public.appointments (expires_at, org_id) where status = 'held';
+create index appointments_by_provider on public.appointments (org_id, provider_id, starts_at);
+create index appointments_by_service on public.appointments (org_id, service_id);
+create index appointments_by_contact on public.appointments (org_id, contact_id)
+  where contact_id is not null;
+create index appointments_by_call on public.appointments (org_id, call_id)
+  where call_id is not null;
+
+create view public.appointment_holds with (security_invoker = true) as
+  select a.org_id, a.id, a.provider_id, a.service_id, a.patient_name, a.starts_at, a.ends_at,
+    a.status, a.expires_at, a.status = 'held' and a.expires_at > now() as live, a.created_at
+  from public.appointments as a
+  where a.status in ('held', 'expired');
+comment on view public.appointment_holds is 'Held and lapsed rows of appointments, by the name people look for.';
+
+select private.protect('public.contacts', true);
+select private.protect('public.appointments', true);
+grant select on public.appointment_holds to authenticated, service_role;
+grant select on public.contacts, public.appointments to service_role;
+
+create function private.session_key(p_service uuid, p_start timestamptz) returns uuid
+language sql immutable strict set search_path = ''
+as $$ select md5(p_service::text || '@' || extract(epoch from p_start)::bigint)::uuid $$;
+comment on function private.session_key is 'Identity of a group session: a service and its start.';
+
+create function private.describe_hold(
+  p_org public.organizations, p_hold public.appointments, p_now timestamptz
+) returns jsonb
+language sql stable set search_path = ''
+as $$
+  select jsonb_build_object(
+    'orgId', p_org.id, 'timezone', p_org.timezone, 'holdId', p_hold.id,
+    'startTime', private.iso_local(p_hold.starts_at, p_org.timezone),
+    'endTime', private.iso_local(p_hold.ends_at, p_org.timezone),
+    'service', s.name, 'doctor', p.name, 'phoneEnding', right(p_hold.patient_phone, 2),
+    'expiresInSeconds',
+      greatest(0, ceil(extract(epoch from p_hold.expires_at - p_now)))::integer)
+  from public.services as s, public.providers as p
+  where s.org_id = p_org.id and s.id = p_hold.service_id
+    and p.org_id = p_org.id and p.id = p_hold.provider_id
+$$;
+comment on function private.describe_hold is 'What may be told to the caller who made the hold.';

@@ -1,0 +1,360 @@
+/*
+ * Availability: every start at which a service can be booked, by set algebra instead of a test per
+ * candidate, and the answer a voice agent can say.
+ *
+ * Decisions
+ * - private.find_starts() is the only definition of "can be booked": what is offered is what the
+ *   claim accepts.
+ * - The rules of day D, the overnight rules of D-1 and the hours of D+1 (a visit may run past
+ *   midnight) are merged; starts stay within day D. The grid is anchored at the merged window's
+ *   start and counts elapsed minutes.
+ * - A live appointment forbids the open interval (busy start - duration - buffer after,
+ *   busy end + buffer before). A lapsed hold forbids nothing, swept or not. Its expiry stands inside
+ *   coalesce(): compared bare, the planner answers from the clean-up index, which was measured at
+ *   14 times the cost.
+ * - slotId is readable and stateless, "consultation/2026-03-03T14:30": a language model copies it
+ *   reliably, and the claim checks it again.
+ */
+
+create function private.find_starts(
+  p_org uuid, p_service uuid, p_provider uuid, p_first date, p_last date,
+  p_call_id text, p_at timestamptz
+) returns table (starts_at timestamptz, provider_id uuid, seats_left integer)
+language plpgsql stable set search_path = '' set jit = off
+as $$
+declare
+  v_zone text;
+  v_service public.services;
+  v_duration interval;
+  v_before interval;
+  v_after interval;
+  v_step interval;
+  v_opens timestamptz;
+  v_closes timestamptz;
+begin
+  select o.timezone into strict v_zone from public.organizations as o where o.id = p_org;
+  select s.* into strict v_service
+  from public.services as s where s.org_id = p_org and s.id = p_service;
+  v_duration := make_interval(mins => v_service.duration_min);
+  v_before := make_interval(mins => v_service.buffer_before_min);
+  v_after := make_interval(mins => v_service.buffer_after_min);
+  v_step := make_interval(mins => v_service.step_min);
+  v_opens := p_at + make_interval(mins => v_service.notice_min);
+  v_closes := private.wall(
+    ((p_at at time zone v_zone)::date + v_service.horizon_days + 1)::timestamp, v_zone, false);
+
+  return query
+  with days as (
+    select d.day, private.wall(d.day::timestamp, v_zone, false) as day_start,
+      private.wall((d.day + 1)::timestamp, v_zone, false) as day_end
+    from (select p_first + n as day from generate_series(0, p_last - p_first) as n) as d
+  ),
+  offers as (
+    select ps.provider_id, d.day, greatest(d.day_start, v_opens) as earliest,
+      least(d.day_end, v_closes) as latest
+    from public.provider_services as ps
+    join public.providers as p on p.org_id = ps.org_id and p.id = ps.provider_id and p.active
+    cross join days as d
+    where ps.org_id = p_org and ps.service_id = p_service
+      and (p_provider is null or ps.provider_id = p_provider)
+      and greatest(d.day_start, v_opens) < least(d.day_end, v_closes)
+  ),
+  windows as (
+    select o.provider_id, o.day, o.earliest, o.latest,
+      range_agg(tstzrange(h.opens, h.closes)) as open
+    from offers as o
+    cross join lateral (
+      select private.wall(r.day + make_interval(mins => r.start_min), v_zone, false) as opens,
+        private.wall(r.day + make_interval(mins => r.end_min), v_zone, true) as closes
+      from (
+        select n.day::timestamp as day, w.start_min, w.end_min
+        from (values (o.day - 1), (o.day), (o.day + 1)) as n (day)
+        join public.working_hours as w
+          on w.org_id = p_org and w.provider_id = o.provider_id
+          and w.dow = extract(dow from n.day) and w.valid @> n.day
+        where not exists (
+          select from public.working_hours_overrides as v
+          where v.org_id = p_org and v.provider_id = o.provider_id and v.day = n.day)
+        union all
+        select v.day::timestamp, v.start_min, v.end_min
+        from public.working_hours_overrides as v
+        where v.org_id = p_org and v.provider_id = o.provider_id
+          and v.day between o.day - 1 and o.day + 1 and v.start_min is not null
+      ) as r
+      where r.day >= o.day::timestamp or r.end_min > 1440
+    ) as h
+    where h.opens < h.closes
+    group by o.provider_id, o.day, o.earliest, o.latest
+  )
+  select g.starts_at, w.provider_id, (v_service.capacity - coalesce(t.taken, 0))::integer
+  from windows as w
+  cross join lateral (
+    -- What is taken: appointments and time off, as starts that are impossible.
+    select coalesce(range_agg(x.impossible), '{}'::tstzmultirange) as impossible
+    from (
+      select tstzrange(lower(a.busy) - v_duration - v_after, upper(a.busy) + v_before, '()')
+        as impossible
+      from public.appointments as a
+      where a.org_id = p_org and a.provider_id = w.provider_id
+        and a.status in ('held', 'confirmed')
+        and a.busy && tstzrange(w.earliest - v_before, w.latest + v_duration + v_after)
+        and coalesce(a.expires_at, 'infinity') > p_at
+        and not (a.status = 'held' and p_call_id is not null
+          and a.call_id is not distinct from p_call_id)
+      union all
+      select tstzrange(lower(t.span) - v_duration, upper(t.span), '()')
+      from public.time_off as t
+      where t.org_id = p_org and t.provider_id = w.provider_id
+        and t.span && tstzrange(w.earliest, w.latest + v_duration)
+    ) as x
+  ) as b
+  cross join lateral (
+    -- Sessions of this very service with seats left may be joined, whatever they forbid to others.
+    select coalesce(range_agg(tstzrange(s.starts_at, s.starts_at, '[]')), '{}'::tstzmultirange)
+      as joinable
+    from (
+      select a.starts_at
+      from public.appointments as a
+      where v_service.capacity > 1
+        and a.org_id = p_org and a.provider_id = w.provider_id and a.service_id = p_service
+        and a.status in ('held', 'confirmed')
+        and a.busy && tstzrange(w.earliest - v_before, w.latest + v_duration + v_after)
+        and coalesce(a.expires_at, 'infinity') > p_at
+        and not exists (
+          select from public.time_off as t
+          where t.org_id = p_org and t.provider_id = w.provider_id
+            and t.span && tstzrange(a.starts_at, a.ends_at))
+      group by a.starts_at
+      having count(*) filter (where not (a.status = 'held' and p_call_id is not null
+        and a.call_id is not distinct from p_call_id)) < v_service.capacity
+    ) as s
+  ) as j
+  cross join lateral unnest(w.open) as whole (span)
+  cross join lateral (
+    select tstzmultirange(
+        tstzrange(lower(whole.span), upper(whole.span) - v_duration, '[]')
+        * tstzrange(w.earliest, w.latest, '[)')) as starts
+    where upper(whole.span) - v_duration >= lower(whole.span)
+  ) as legal
+  cross join lateral unnest(legal.starts - (b.impossible - j.joinable)) as piece (span)
+  cross join lateral generate_series(
+    date_bin(v_step, lower(piece.span), lower(whole.span))
+      + case when date_bin(v_step, lower(piece.span), lower(whole.span)) < lower(piece.span)
+          then v_step else interval '0' end,
+    upper(piece.span), v_step) as g (starts_at)
+  left join lateral (
+    select count(*) as taken
+    from public.appointments as a
+    where v_service.capacity > 1
+      and a.org_id = p_org and a.provider_id = w.provider_id and a.service_id = p_service
+      and a.starts_at = g.starts_at and a.status in ('held', 'confirmed')
+      and coalesce(a.expires_at, 'infinity') > p_at
+      and not (a.status = 'held' and p_call_id is not null
+        and a.call_id is not distinct from p_call_id)
+  ) as t on true
+  where g.starts_at <@ piece.span;
+end
+$$;
+comment on function private.find_starts is
+  'Every bookable start of a service on the local days first to last, per provider, with seats left.';
+
+create function private.slot_id(
+  p_service_slug text, p_start timestamptz, p_zone text, p_provider_slug text
+) returns text
+language sql stable set search_path = ''
+as $$
+  select p_service_slug || '/' || to_char(l.local, 'YYYY-MM-DD"T"HH24:MI')
+    || case when private.wall(l.local, p_zone, false) <> private.wall(l.local, p_zone, true)
+         then right(private.iso_local(p_start, p_zone), 6) else '' end
+    || coalesce('/' || p_provider_slug, '')
+  from (select p_start at time zone p_zone as local) as l
+$$;
+comment on function private.slot_id is
+  'Readable id of a slot: service/local start, with the offset in a repeated hour, and /provider if asked.';
+
+-- Names as people say them: "Dr. Amara Patel" and "amara patel" are one.
+create function private.plain_name(p_name text) returns text
+language sql immutable strict set search_path = ''
+as $$
+  select btrim(regexp_replace(
+    regexp_replace(lower(p_name), '[^[:alnum:]]+', ' ', 'g'),
+    '^\s*(dr|doctor|mr|mrs|ms|miss|prof|professor|nurse)\s+', ''))
+$$;
+comment on function private.plain_name is 'Lower case, no title, no punctuation.';
+
+create function private.find_service(p_org uuid, p_asked text) returns public.services
+language sql stable set search_path = ''
+as $$
+  select s.* from public.services as s
+  where s.org_id = p_org and s.active
+    and private.plain_name(p_asked) in (replace(s.slug, '-', ' '), private.plain_name(s.name))
+  order by s.slug limit 1
+$$;
+comment on function private.find_service is 'The service of that slug or name, or null.';
+
+/* A provider as a caller names one: by slug, whole name, or any part of it that only one has. */
+create function private.find_provider(
+  p_org uuid, p_asked text, out provider public.providers, out matches integer
+)
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_asked constant text := private.plain_name(p_asked);
+begin
+  select p.* into provider from public.providers as p
+  where p.org_id = p_org and p.active
+    and v_asked in (replace(p.slug, '-', ' '), private.plain_name(p.name))
+  order by p.slug limit 1;
+  if found then
+    matches := 1;
+    return;
+  end if;
+  select count(*) into matches from public.providers as p
+  where p.org_id = p_org and p.active
+    and ' ' || private.plain_name(p.name) || ' ' like '% ' || replace(v_asked, '%', '') || ' %';
+  if matches = 1 then
+    select p.* into provider from public.providers as p
+    where p.org_id = p_org and p.active
+      and ' ' || private.plain_name(p.name) || ' ' like '% ' || replace(v_asked, '%', '') || ' %';
+  end if;
+end
+$$;
+comment on function private.find_provider is
+  'The provider of that slug or (part of a) name; matches says how many fit.';
+
+/*
+ * A few slots an agent can say, spread over what there is, and how many there are in all.
+ * p_part is morning (before 12:00), afternoon (12:00 to 17:00), evening (from 17:00) or null.
+ */
+create function private.offer(
+  p_org public.organizations, p_service public.services, p_provider public.providers,
+  p_first date, p_last date, p_part text, p_call_id text, p_at timestamptz, p_few integer
+) returns jsonb
+language sql stable set search_path = ''
+as $$
+  with starts as (
+    select f.starts_at, count(*) as doctors, sum(f.seats_left) as seats
+    from private.find_starts(
+      p_org.id, p_service.id, p_provider.id, p_first, p_last, p_call_id, p_at) as f
+    where p_part is null or p_part = case
+      when extract(hour from f.starts_at at time zone p_org.timezone) < 12 then 'morning'
+      when extract(hour from f.starts_at at time zone p_org.timezone) < 17 then 'afternoon'
+      else 'evening' end
+    group by f.starts_at
+  ),
+  numbered as (
+    select s.*, row_number() over (order by s.starts_at) - 1 as n, count(*) over () as total
+    from starts as s
+  ),
+  few as (
+    select n.* from numbered as n
+    where n.total <= p_few or n.n in (
+      select round(k * (n.total - 1) / (p_few - 1)::numeric) from generate_series(0, p_few - 1) as k)
+  )
+  select jsonb_build_object(
+    'total', coalesce(max(f.total), 0),
+    'slots', coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+      'slotId', private.slot_id(p_service.slug, f.starts_at, p_org.timezone, p_provider.slug),
+      'startTime', private.iso_local(f.starts_at, p_org.timezone),
+      'endTime', private.iso_local(
+        f.starts_at + make_interval(mins => p_service.duration_min), p_org.timezone),
+      'availableDoctors', f.doctors,
+      'seatsLeft', case when p_service.capacity > 1 then f.seats end)) order by f.starts_at), '[]'))
+  from few as f
+$$;
+comment on function private.offer is 'A few bookable slots as JSON, spread over the days, and their total.';
+
+/*
+ * Entry function of the tool check_availability.
+ *
+ * p_call    the authenticated envelope: calledNumber, phoneNumberId, assistantId, callId,
+ *           toolCallId, callerNumber, claims {tenantId, inboundPhoneNumber}
+ * Outcomes  available, fully_booked (with slots of the next days that have some), past_date,
+ *           beyond_horizon, unknown_service, unknown_provider, unknown_clinic, cross_tenant_denied
+ * Writes nothing but the audit row of a refused cross-tenant claim; a rollback is harmless.
+ */
+create function public.check_availability(
+  p_call jsonb, p_service text, p_day date, p_days integer default 1,
+  p_part_of_day text default null, p_provider text default null
+) returns jsonb
+language plpgsql volatile security definer set search_path = '' set jit = off
+as $$
+declare
+  v_now constant timestamptz := clock_timestamp();
+  v_call_id constant text := p_call ->> 'callId';
+  v_days constant integer := least(greatest(coalesce(p_days, 1), 1), 14);
+  v_opened record;
+  v_org public.organizations;
+  v_service public.services;
+  v_provider public.providers;
+  v_found record;
+  v_today date;
+  v_last date;
+  v_offer jsonb;
+  v_facts jsonb;
+  v_day date;
+begin
+  select * into v_opened from private.open_call(p_call, 'check_availability');
+  if v_opened.refusal is not null then
+    return v_opened.refusal;
+  end if;
+  v_org := v_opened.org;
+  v_today := (v_now at time zone v_org.timezone)::date;
+  v_facts := jsonb_build_object('orgId', v_org.id, 'timezone', v_org.timezone, 'today', v_today);
+
+  v_service := private.find_service(v_org.id, p_service);
+  if v_service.id is null then
+    return v_facts || jsonb_build_object('outcome', 'unknown_service', 'services', (
+      select coalesce(jsonb_agg(s.slug order by s.slug), '[]')
+      from public.services as s where s.org_id = v_org.id and s.active));
+  end if;
+
+  if private.plain_name(p_provider) <> '' then
+    select * into v_found from private.find_provider(v_org.id, p_provider);
+    v_provider := v_found.provider;
+    if v_provider.id is null or not exists (
+      select from public.provider_services as ps
+      where ps.org_id = v_org.id and ps.provider_id = v_provider.id
+        and ps.service_id = v_service.id) then
+      return v_facts || jsonb_build_object('outcome', 'unknown_provider', 'providers', (
+        select coalesce(jsonb_agg(p.name order by p.name), '[]')
+        from public.providers as p
+        join public.provider_services as ps on ps.org_id = p.org_id and ps.provider_id = p.id
+        where p.org_id = v_org.id and p.active and ps.service_id = v_service.id));
+    end if;
+  end if;
+
+  v_last := v_today + v_service.horizon_days;
+  v_facts := v_facts || jsonb_build_object('service', v_service.name);
+  if p_day + v_days - 1 < v_today then
+    return v_facts || jsonb_build_object('outcome', 'past_date');
+  elsif p_day > v_last then
+    return v_facts || jsonb_build_object('outcome', 'beyond_horizon', 'lastDay', v_last);
+  end if;
+
+  v_offer := private.offer(v_org, v_service, v_provider, greatest(p_day, v_today),
+    least(p_day + v_days - 1, v_last), p_part_of_day, v_call_id, v_now,
+    case when v_days = 1 then 5 else 8 end);
+  if (v_offer ->> 'total')::integer > 0 then
+    return v_facts || v_offer || '{"outcome": "available"}';
+  end if;
+
+  -- Nothing there: the rest of that day when only a part was asked for, else the next days.
+  if p_part_of_day is not null then
+    v_offer := private.offer(v_org, v_service, v_provider, greatest(p_day, v_today),
+      least(p_day + v_days - 1, v_last), null, v_call_id, v_now, 3);
+  end if;
+  v_day := p_day + v_days;
+  while (v_offer ->> 'total')::integer = 0 and v_day <= least(v_last, p_day + v_days + 27) loop
+    v_offer := private.offer(v_org, v_service, v_provider, greatest(v_day, v_today),
+      least(v_day + 6, v_last), p_part_of_day, v_call_id, v_now, 3);
+    v_day := v_day + 7;
+  end loop;
+  return v_facts || v_offer || '{"outcome": "fully_booked"}';
+end
+$$;
+comment on function public.check_availability is
+  'Tool check_availability: bookable slots of a service on one to fourteen local days.';
+
+revoke execute on function public.check_availability from public, anon, authenticated;
+grant execute on function public.check_availability to service_role;

@@ -1,0 +1,579 @@
+/*
+ * Passcodes: six digits by SMS that turn a hold into a confirmed appointment.
+ *
+ * Decisions
+ * - One row per hold, changed under the hold's row lock: attempts and sends are counted where they
+ *   are compared, so they cannot be raced past their caps, and a resend does not refill them
+ *   (NIST SP 800-63B-4 §3.2.2).
+ * - The code never reaches the database. The function sends HMAC-SHA-256(pepper, "otp:v1|" code);
+ *   what is stored is SHA-256 of that with organization, hold and send, so it fits nowhere else.
+ *   It is null from the moment the code is used, locked, cleared or replaced; null matches nothing.
+ *   Both sides of the comparison are hashes of a keyed value, so its timing tells nothing.
+ * - A send is a claim (state sending, a fresh send_id) that lapses after 30 seconds. complete and
+ *   clear compare send_id: a late failure of send A never touches code B.
+ * - verify returns wrong_code and never raises after counting: a rollback would un-count it.
+ * - Texts to one phone are counted across organizations in a table of its own, by the phone's hash.
+ */
+
+-- A role, a database or a function may have set another isolation level.
+create function private.require_read_committed() returns void
+language plpgsql stable set search_path = ''
+as $$
+begin
+  if current_setting('transaction_isolation') <> 'read committed' then
+    raise exception 'Cannot decide under isolation level %: use read committed',
+      current_setting('transaction_isolation') using errcode = '25001';
+  end if;
+end
+$$;
+comment on function private.require_read_committed is
+  'Raises 25001 under any other isolation level: a check after a lock would see old rows.';
+
+create table public.one_time_passcodes (
+  org_id uuid not null,
+  appointment_id uuid not null,
+  send_id uuid not null,
+  tool_call_id text,
+  state text not null
+    constraint one_time_passcodes_state_known
+    check (state in ('sending', 'sent', 'cleared', 'used', 'locked', 'replaced')),
+  mac bytea
+    constraint one_time_passcodes_mac_length check (octet_length(mac) = 32),
+  key_id text not null,
+  claimed_at timestamptz not null,
+  expires_at timestamptz not null,
+  code_attempts integer not null default 0
+    constraint one_time_passcodes_code_attempts_capped check (code_attempts between 0 and 5),
+  hold_attempts integer not null default 0
+    constraint one_time_passcodes_hold_attempts_capped check (hold_attempts between 0 and 10),
+  sends integer not null default 0
+    constraint one_time_passcodes_sends_capped check (sends between 0 and 3),
+  primary key (org_id, appointment_id),
+  foreign key (org_id, appointment_id)
+    references public.appointments (org_id, id) on delete cascade,
+  constraint one_time_passcodes_dead_has_no_mac
+    check (mac is null or state in ('sending', 'sent'))
+);
+comment on table public.one_time_passcodes is
+  'The passcode of a hold: a MAC, never the code, and the counters that cap guessing and texting.';
+comment on column public.one_time_passcodes.sends is
+  'Texts accepted or under way for this hold; a refused one is given back.';
+comment on column public.one_time_passcodes.code_attempts is 'Wrong codes since the newest text, 5 at most.';
+comment on column public.one_time_passcodes.hold_attempts is 'Wrong codes across resends, 10 at most.';
+select private.protect('public.one_time_passcodes', false);
+
+create table public.sms_messages (
+  org_id uuid not null,
+  id uuid not null,
+  appointment_id uuid not null,
+  to_masked text not null
+    constraint sms_messages_to_masked check (to_masked !~ '[0-9]{5}'),
+  sid text,
+  status text not null default 'sending',
+  error_code integer,
+  created_at timestamptz not null default clock_timestamp(),
+  updated_at timestamptz not null default clock_timestamp(),
+  primary key (org_id, id),
+  foreign key (org_id, appointment_id)
+    references public.appointments (org_id, id) on delete cascade
+);
+comment on table public.sms_messages is
+  'One row per text: its id is the send_id, its status Twilio''s. The body is never stored.';
+create index sms_messages_by_time on public.sms_messages (org_id, created_at);
+create index sms_messages_by_appointment on public.sms_messages (org_id, appointment_id);
+select private.protect('public.sms_messages', true);
+grant select on public.sms_messages to service_role;
+
+create table public.sms_phone_quota (
+  phone_hash bytea primary key
+    constraint sms_phone_quota_hash_length check (octet_length(phone_hash) = 32),
+  sent_at timestamptz[] not null default '{}'
+);
+comment on table public.sms_phone_quota is
+  'Times of the texts to one phone in the last day, across organizations, by SHA-256 of the number.';
+alter table public.sms_phone_quota enable row level security;
+
+create table public.org_credentials (
+  org_id uuid not null references public.organizations (id) on delete cascade,
+  provider text not null
+    constraint org_credentials_provider_known check (provider in ('twilio')),
+  key_id text not null,
+  nonce bytea not null
+    constraint org_credentials_nonce_length check (octet_length(nonce) = 12),
+  ciphertext bytea not null,
+  updated_at timestamptz not null default clock_timestamp(),
+  primary key (org_id, provider)
+);
+comment on table public.org_credentials is
+  'Accounts at other services, AES-256-GCM with organization and provider as additional data.';
+select private.protect('public.org_credentials', false);
+
+create table public.tool_calls (
+  org_id uuid not null references public.organizations (id) on delete cascade,
+  call_id text not null,
+  tool_call_id text not null,
+  tool text not null,
+  arguments_hash bytea not null,
+  outcome text not null,
+  result jsonb not null,
+  created_at timestamptz not null default clock_timestamp(),
+  primary key (org_id, call_id, tool_call_id, tool, arguments_hash)
+);
+comment on table public.tool_calls is
+  'Answers already given, so that a request delivered twice counts once and is answered the same.';
+create index tool_calls_by_time on public.tool_calls (org_id, created_at);
+select private.protect('public.tool_calls', false);
+
+create function private.forget_passcode(p_org uuid, p_hold uuid) returns void
+language sql volatile set search_path = ''
+as $$
+  update public.one_time_passcodes as c
+  set state = 'replaced', mac = null
+  where c.org_id = p_org and c.appointment_id = p_hold and c.state in ('sending', 'sent')
+$$;
+comment on function private.forget_passcode is 'Kills the live code of a hold and lifts its cooldown; counters stay.';
+
+create function private.bind_mac(p_mac text, p_org uuid, p_hold uuid, p_send uuid) returns bytea
+language sql immutable strict set search_path = ''
+as $$
+  select sha256(decode(p_mac, 'hex') || convert_to('otp:v1|' || p_org || '|' || p_hold || '|' || p_send, 'UTF8'))
+$$;
+comment on function private.bind_mac is 'A code''s MAC bound to one organization, hold and send.';
+
+/*
+ * The hold a tool call means: the one named, else (none named, or something that is no id) the one
+ * of this call. Another organization's id finds nothing, like an unknown one. Locks the row.
+ */
+create function private.find_hold(p_org uuid, p_call_id text, p_hold text)
+returns public.appointments
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_named constant boolean :=
+    btrim(p_hold) ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$';
+  v_hold public.appointments;
+begin
+  if v_named then
+    select a.* into v_hold from public.appointments as a
+    where a.org_id = p_org and a.id = btrim(p_hold)::uuid for update;
+  else
+    select a.* into v_hold from public.appointments as a
+    where a.org_id = p_org and a.call_id = p_call_id
+    order by (a.status = 'held') desc, a.created_at desc
+    limit 1 for update;
+  end if;
+  return v_hold;
+end
+$$;
+comment on function private.find_hold is 'The hold named, or the newest of the call; locked.';
+
+/* Why a hold takes no passcode: an outcome, or null when it does. */
+create function private.hold_refusal(
+  p_org public.organizations, p_hold public.appointments, p_call_id text, p_now timestamptz
+) returns jsonb
+language sql stable set search_path = ''
+as $$
+  select case
+    when p_hold.id is null then '{"outcome": "hold_not_found"}'::jsonb
+    when p_hold.status = 'confirmed' and p_hold.call_id = p_call_id then
+      private.describe_hold(p_org, p_hold, p_now) || '{"outcome": "already_confirmed"}'
+    when p_hold.status = 'requires_manual_followup' then '{"outcome": "locked"}'
+    when p_hold.status = 'expired' or p_hold.status = 'held' and p_hold.expires_at <= p_now then
+      '{"outcome": "hold_expired"}'
+    when p_hold.status <> 'held' then '{"outcome": "hold_not_found"}'
+  end
+$$;
+comment on function private.hold_refusal is 'The outcome for a hold that takes no passcode, else null.';
+
+/*
+ * Reserves one text to a phone: 5 an hour and 10 a day, across organizations. The row lock makes
+ * simultaneous sends count one another.
+ */
+create function private.reserve_phone(p_phone text, p_now timestamptz) returns boolean
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_hash constant bytea := sha256(convert_to(p_phone, 'UTF8'));
+  v_sent timestamptz[];
+begin
+  insert into public.sms_phone_quota (phone_hash) values (v_hash) on conflict do nothing;
+  select array(select t from unnest(q.sent_at) as t where t > p_now - interval '1 day')
+  into v_sent
+  from public.sms_phone_quota as q where q.phone_hash = v_hash for update;
+  if cardinality(v_sent) >= 10
+    or (select count(*) from unnest(v_sent) as t where t > p_now - interval '1 hour') >= 5 then
+    return false;
+  end if;
+  update public.sms_phone_quota as q set sent_at = v_sent || p_now where q.phone_hash = v_hash;
+  return true;
+end
+$$;
+comment on function private.reserve_phone is 'Counts one text to a phone, or says that its quota is used up.';
+
+/*
+ * The tenant's claim to send one text. See begin_otp_send.
+ */
+create function private.begin_send(
+  p_org public.organizations, p_call jsonb, p_hold text, p_send uuid, p_mac text, p_key_id text
+) returns jsonb
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_call_id constant text := p_call ->> 'callId';
+  v_hold public.appointments;
+  v_code public.one_time_passcodes;
+  v_now timestamptz;
+  v_expires timestamptz;
+  v_refusal jsonb;
+begin
+  v_hold := private.find_hold(p_org.id, v_call_id, p_hold);
+  v_now := clock_timestamp();
+  v_refusal := private.hold_refusal(p_org, v_hold, v_call_id, v_now);
+  if v_refusal is not null then
+    return v_refusal || jsonb_build_object('orgId', p_org.id);
+  end if;
+  select c.* into v_code from public.one_time_passcodes as c
+  where c.org_id = p_org.id and c.appointment_id = v_hold.id for update;
+
+  if v_code.state in ('sending', 'sent') and v_code.claimed_at > v_now - interval '30 seconds' then
+    return jsonb_build_object(
+      'outcome', case when v_code.tool_call_id = p_call ->> 'toolCallId' then 'already_sent'
+        else 'cooldown' end,
+      'orgId', p_org.id, 'holdId', v_hold.id, 'phoneEnding', right(v_hold.patient_phone, 2),
+      'retryAfterSeconds',
+        ceil(extract(epoch from v_code.claimed_at + interval '30 seconds' - v_now))::integer);
+  end if;
+
+  v_refusal := case
+    when not v_hold.patient_country = any (p_org.sms_countries) or v_hold.patient_country is null
+      then '{"outcome": "blocked_country"}'::jsonb
+    when v_code.sends >= 3 then '{"outcome": "hold_send_limit"}'
+  end;
+  if v_refusal is null then
+    -- Sends of one organization are counted one after the other.
+    perform pg_advisory_xact_lock(hashtextextended(p_org.id || '/sms', 0));
+    v_refusal := case
+      when (select count(*) from public.sms_messages as m where m.org_id = p_org.id
+        and m.created_at > v_now - interval '1 hour' and m.status <> 'refused')
+        >= p_org.sms_hourly_limit then '{"outcome": "org_send_limit"}'::jsonb
+      when not private.reserve_phone(v_hold.patient_phone, v_now)
+        then '{"outcome": "phone_send_limit"}'
+    end;
+  end if;
+  if v_refusal is not null then
+    perform private.audit(p_org.id, p_call, 'send_otp', v_hold.id, v_refusal ->> 'outcome');
+    return v_refusal || jsonb_build_object('orgId', p_org.id, 'holdId', v_hold.id);
+  end if;
+
+  v_expires := least(v_now + interval '5 minutes', v_hold.expires_at);
+  insert into public.one_time_passcodes as c (
+    org_id, appointment_id, send_id, tool_call_id, state, mac, key_id, claimed_at, expires_at, sends
+  ) values (
+    p_org.id, v_hold.id, p_send, p_call ->> 'toolCallId', 'sending',
+    private.bind_mac(p_mac, p_org.id, v_hold.id, p_send), p_key_id, v_now, v_expires, 1
+  )
+  on conflict (org_id, appointment_id) do update
+  set send_id = excluded.send_id, tool_call_id = excluded.tool_call_id, state = 'sending',
+    mac = excluded.mac, key_id = excluded.key_id, claimed_at = excluded.claimed_at,
+    expires_at = excluded.expires_at, code_attempts = 0, sends = c.sends + 1;
+  insert into public.sms_messages (org_id, id, appointment_id, to_masked)
+  values (p_org.id, p_send, v_hold.id, private.mask_phone(v_hold.patient_phone));
+  perform private.audit(p_org.id, p_call, 'send_otp', v_hold.id, 'claimed',
+    jsonb_build_object('sendId', p_send));
+  return jsonb_build_object(
+    'outcome', 'claimed', 'orgId', p_org.id, 'holdId', v_hold.id, 'clinic', p_org.name,
+    'phone', v_hold.patient_phone, 'phoneEnding', right(v_hold.patient_phone, 2),
+    'expiresInSeconds', floor(extract(epoch from v_expires - v_now))::integer);
+end
+$$;
+comment on function private.begin_send is 'Claims the one send of a hold and stores the code''s MAC.';
+
+/*
+ * Entry function, first half of the tool send_otp.
+ *
+ * p_hold          the hold, or null or nonsense for the hold of this call
+ * p_send_id       a fresh uuid; complete_otp_send and clear_otp_send name it
+ * p_mac           HMAC-SHA-256(pepper, "otp:v1|" code), 64 hex digits; p_key_id names the pepper
+ * p_expected_org  the organization whose Twilio account the caller has ready
+ * Outcomes        claimed (phone, clinic, expiresInSeconds), already_sent, cooldown, blocked_country,
+ *                 hold_send_limit, phone_send_limit, org_send_limit, hold_not_found, hold_expired,
+ *                 already_confirmed, locked, wrong_account, busy, unknown_clinic, cross_tenant_denied
+ */
+create function public.begin_otp_send(
+  p_call jsonb, p_hold text, p_send_id uuid, p_mac text, p_key_id text, p_expected_org uuid
+) returns jsonb
+language plpgsql volatile security definer set search_path = '' set lock_timeout = '1500ms'
+  set jit = off
+as $$
+declare
+  v_opened record;
+begin
+  perform private.require_read_committed();
+  select * into v_opened from private.open_call(p_call, 'send_otp');
+  if v_opened.refusal is not null then
+    return v_opened.refusal;
+  elsif (v_opened.org).id <> p_expected_org then
+    return '{"outcome": "wrong_account"}';
+  end if;
+  return private.begin_send(v_opened.org, p_call, p_hold, p_send_id, p_mac, p_key_id);
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+comment on function public.begin_otp_send is
+  'Tool send_otp, before the text: checks hold, cooldown and quotas, stores the code''s MAC.';
+
+/*
+ * Entry function, after Twilio accepted. Harmless when it fails or comes late: the code verifies in
+ * the state sending too. Outcomes: sent, not_current (another send took over).
+ */
+create function public.complete_otp_send(p_org uuid, p_hold uuid, p_send_id uuid, p_sid text)
+returns jsonb
+language plpgsql volatile security definer set search_path = '' set lock_timeout = '1500ms'
+as $$
+declare
+  v_current boolean;
+begin
+  update public.one_time_passcodes as c
+  set state = 'sent'
+  where c.org_id = p_org and c.appointment_id = p_hold and c.send_id = p_send_id
+    and c.state = 'sending';
+  v_current := found;
+  update public.sms_messages as m
+  set sid = p_sid, status = case when m.status = 'sending' then 'accepted' else m.status end,
+    updated_at = clock_timestamp()
+  where m.org_id = p_org and m.id = p_send_id;
+  perform private.audit(p_org, null, 'send_otp', p_hold, 'sent',
+    jsonb_build_object('sendId', p_send_id));
+  return jsonb_build_object('outcome', case when v_current then 'sent' else 'not_current' end);
+end
+$$;
+comment on function public.complete_otp_send is 'Tool send_otp, after the text was accepted.';
+
+/*
+ * Entry function, after Twilio refused or did not answer: the code is forgotten and the cooldown
+ * lifted, if this send is still the newest. Attempt counts stay. A text that certainly did not go
+ * out gives its quota back; one that may have gone out keeps it.
+ * Outcomes: cleared, not_current.
+ */
+create function public.clear_otp_send(
+  p_org uuid, p_hold uuid, p_send_id uuid, p_reason text, p_may_have_been_sent boolean
+) returns jsonb
+language plpgsql volatile security definer set search_path = '' set lock_timeout = '1500ms'
+as $$
+declare
+  v_claimed_at timestamptz;
+  v_cleared boolean;
+begin
+  update public.one_time_passcodes as c
+  set state = 'cleared', mac = null,
+    sends = case when p_may_have_been_sent then c.sends else greatest(c.sends - 1, 0) end
+  where c.org_id = p_org and c.appointment_id = p_hold and c.send_id = p_send_id
+    and c.state = 'sending'
+  returning c.claimed_at into v_claimed_at;
+  v_cleared := found;
+  if v_cleared and not p_may_have_been_sent then
+    update public.sms_phone_quota as q
+    set sent_at = array_remove(q.sent_at, v_claimed_at)
+    from public.appointments as a
+    where a.org_id = p_org and a.id = p_hold
+      and q.phone_hash = sha256(convert_to(a.patient_phone, 'UTF8'));
+  end if;
+  update public.sms_messages as m
+  set status = case when p_may_have_been_sent then 'unknown' else 'refused' end,
+    updated_at = clock_timestamp()
+  where m.org_id = p_org and m.id = p_send_id and m.status = 'sending';
+  perform private.audit(p_org, null, 'send_otp', p_hold, 'cleared',
+    jsonb_build_object('sendId', p_send_id, 'reason', p_reason));
+  return jsonb_build_object('outcome', case when v_cleared then 'cleared' else 'not_current' end);
+end
+$$;
+comment on function public.clear_otp_send is
+  'Tool send_otp, after the text failed: forgets the code of that send, and only of that send.';
+
+/*
+ * The tenant's verification. Everything is decided under the hold's row lock, in the order
+ * organization, state, expiry, attempts, code; then counted or confirmed, audited and recorded.
+ */
+create function private.verify_code(
+  p_org public.organizations, p_call jsonb, p_hold text, p_macs jsonb
+) returns jsonb
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_call_id constant text := p_call ->> 'callId';
+  v_tool_call_id constant text := p_call ->> 'toolCallId';
+  v_hash constant bytea := sha256(convert_to(p_macs::text, 'UTF8'));
+  v_hold public.appointments;
+  v_code public.one_time_passcodes;
+  v_now timestamptz;
+  v_answer jsonb;
+  v_contact uuid;
+begin
+  v_hold := private.find_hold(p_org.id, v_call_id, p_hold);
+  v_now := clock_timestamp();
+  -- The same request delivered twice: the first answer, and nothing is counted.
+  select t.result into v_answer from public.tool_calls as t
+  where t.org_id = p_org.id and t.call_id = v_call_id and t.tool_call_id = v_tool_call_id
+    and t.tool = 'verify_otp' and t.arguments_hash = v_hash;
+  if found then
+    return v_answer;
+  end if;
+  v_answer := private.hold_refusal(p_org, v_hold, v_call_id, v_now);
+  if v_answer is not null then
+    return v_answer || jsonb_build_object('orgId', p_org.id);
+  end if;
+
+  select c.* into v_code from public.one_time_passcodes as c
+  where c.org_id = p_org.id and c.appointment_id = v_hold.id for update;
+  if v_code.mac is null then
+    v_answer := case when v_code.state = 'locked' then '{"outcome": "code_locked"}'
+      else '{"outcome": "no_code"}' end;
+  elsif v_code.expires_at <= v_now then
+    v_answer := '{"outcome": "code_expired"}';
+  elsif exists (
+    select from jsonb_to_recordset(p_macs) as m ("keyId" text, mac text)
+    where m."keyId" = v_code.key_id
+      and private.bind_mac(m.mac, p_org.id, v_hold.id, v_code.send_id) = v_code.mac) then
+    insert into public.contacts (org_id, phone, name)
+    values (p_org.id, v_hold.patient_phone, v_hold.patient_name)
+    on conflict (org_id, phone) do update set name = public.contacts.name
+    returning id into v_contact;
+    update public.appointments as a
+    set status = 'confirmed', expires_at = null, contact_id = v_contact, updated_at = v_now
+    where a.org_id = p_org.id and a.id = v_hold.id and a.status = 'held' and a.expires_at > v_now;
+    update public.one_time_passcodes as c set state = 'used', mac = null
+    where c.org_id = p_org.id and c.appointment_id = v_hold.id;
+    v_answer := private.describe_hold(p_org, v_hold, v_now) || '{"outcome": "confirmed"}';
+  else
+    v_answer := private.count_wrong_code(p_org.id, v_hold.id, v_now);
+  end if;
+
+  v_answer := v_answer || jsonb_build_object('orgId', p_org.id, 'holdId', v_hold.id);
+  perform private.audit(p_org.id, p_call, 'verify_otp', v_hold.id, v_answer ->> 'outcome',
+    jsonb_strip_nulls(jsonb_build_object('attemptsLeft', v_answer -> 'attemptsLeft')));
+  if v_call_id is not null and v_tool_call_id is not null
+    and v_answer ->> 'outcome' in ('confirmed', 'wrong_code', 'code_locked', 'locked') then
+    insert into public.tool_calls (
+      org_id, call_id, tool_call_id, tool, arguments_hash, outcome, result
+    ) values (
+      p_org.id, v_call_id, v_tool_call_id, 'verify_otp', v_hash, v_answer ->> 'outcome', v_answer
+    )
+    on conflict do nothing;
+  end if;
+  return v_answer;
+end
+$$;
+comment on function private.verify_code is 'Compares, counts and confirms under the hold''s lock.';
+
+/* Counts one wrong code: 5 kill the code, 10 in all hand the hold to the front desk. */
+create function private.count_wrong_code(p_org uuid, p_hold uuid, p_now timestamptz) returns jsonb
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_code public.one_time_passcodes;
+begin
+  update public.one_time_passcodes as c
+  set code_attempts = c.code_attempts + 1, hold_attempts = c.hold_attempts + 1,
+    state = case when c.code_attempts >= 4 or c.hold_attempts >= 9 then 'locked' else c.state end,
+    mac = case when c.code_attempts >= 4 or c.hold_attempts >= 9 then null else c.mac end
+  where c.org_id = p_org and c.appointment_id = p_hold
+  returning c.* into v_code;
+  if v_code.hold_attempts >= 10 or v_code.code_attempts >= 5 and v_code.sends >= 3 then
+    update public.appointments as a
+    set status = 'requires_manual_followup', updated_at = p_now
+    where a.org_id = p_org and a.id = p_hold and a.status = 'held';
+    return '{"outcome": "locked"}';
+  elsif v_code.state = 'locked' then
+    return '{"outcome": "code_locked"}';
+  end if;
+  return jsonb_build_object('outcome', 'wrong_code',
+    'attemptsLeft', least(5 - v_code.code_attempts, 10 - v_code.hold_attempts));
+end
+$$;
+comment on function private.count_wrong_code is
+  'Counts a wrong code and returns wrong_code, code_locked or locked.';
+
+/*
+ * Entry function of the tool verify_otp: checks a code and confirms the appointment, in one
+ * transaction. Never raises after counting.
+ *
+ * p_macs    [{keyId, mac}]: the code under the current and the previous pepper
+ * Outcomes  confirmed, already_confirmed (same call), wrong_code (attemptsLeft), code_locked,
+ *           code_expired, no_code, locked (front desk), hold_not_found, hold_expired, busy,
+ *           unknown_clinic, cross_tenant_denied
+ */
+create function public.verify_otp_and_confirm(p_call jsonb, p_hold text, p_macs jsonb)
+returns jsonb
+language plpgsql volatile security definer set search_path = '' set lock_timeout = '1500ms'
+  set jit = off
+as $$
+declare
+  v_opened record;
+begin
+  perform private.require_read_committed();
+  select * into v_opened from private.open_call(p_call, 'verify_otp');
+  if v_opened.refusal is not null then
+    return v_opened.refusal;
+  end if;
+  return private.verify_code(v_opened.org, p_call, p_hold, p_macs);
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+comment on function public.verify_otp_and_confirm is
+  'Tool verify_otp: checks a passcode and confirms the hold in place.';
+
+/*
+ * Entry function: the encrypted account of the organization a call belongs to.
+ * Outcomes: found (orgId, keyId, nonce, ciphertext as base64, updatedAt), not_configured,
+ * unknown_clinic, cross_tenant_denied.
+ */
+create function public.get_org_credentials(p_call jsonb, p_provider text) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_opened record;
+  v_row public.org_credentials;
+begin
+  select * into v_opened from private.open_call(p_call, 'send_otp');
+  if v_opened.refusal is not null then
+    return v_opened.refusal;
+  end if;
+  select c.* into v_row from public.org_credentials as c
+  where c.org_id = (v_opened.org).id and c.provider = p_provider;
+  if not found then
+    return jsonb_build_object('outcome', 'not_configured', 'orgId', (v_opened.org).id);
+  end if;
+  return jsonb_build_object('outcome', 'found', 'orgId', v_row.org_id, 'keyId', v_row.key_id,
+    'nonce', encode(v_row.nonce, 'base64'), 'ciphertext', encode(v_row.ciphertext, 'base64'),
+    'updatedAt', v_row.updated_at);
+end
+$$;
+comment on function public.get_org_credentials is 'The encrypted account of a call''s organization.';
+
+/* Entry function of the credentials task: stores an account that was encrypted outside. */
+create function public.set_org_credentials(
+  p_org uuid, p_provider text, p_key_id text, p_nonce text, p_ciphertext text
+) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  insert into public.org_credentials (org_id, provider, key_id, nonce, ciphertext)
+  values (p_org, p_provider, p_key_id, decode(p_nonce, 'base64'), decode(p_ciphertext, 'base64'))
+  on conflict (org_id, provider) do update
+  set key_id = excluded.key_id, nonce = excluded.nonce, ciphertext = excluded.ciphertext,
+    updated_at = clock_timestamp();
+  perform private.audit(p_org, null, 'set_credentials', null, p_provider);
+end
+$$;
+comment on function public.set_org_credentials is 'Stores an organization''s encrypted account; audited.';
+
+revoke execute on function
+  public.begin_otp_send, public.complete_otp_send, public.clear_otp_send,
+  public.verify_otp_and_confirm, public.get_org_credentials, public.set_org_credentials
+  from public, anon, authenticated;
+grant execute on function
+  public.begin_otp_send, public.complete_otp_send, public.clear_otp_send,
+  public.verify_otp_and_confirm, public.get_org_credentials, public.set_org_credentials
+  to service_role;

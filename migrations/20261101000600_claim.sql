@@ -1,0 +1,367 @@
+/*
+ * Claim: turns a slot into a hold, for one of however many callers ask at once.
+ *
+ * Decisions
+ * - The exclusion constraint decides. The advisory lock of a provider only spares the losers the
+ *   wait for each other; lock and check are separate statements, so the check sees what was
+ *   committed while the lock was waited for. READ COMMITTED is therefore required, and checked.
+ * - A named provider's lock is waited for. When any provider will do, busy ones are skipped, and a
+ *   second pass inserts without locks: no provider lock is waited for while another is held.
+ * - A call has a lock of its own, taken first, so its repeats come one after the other and all get
+ *   the same hold. Lock order: call, provider, rows.
+ * - An attempt that fails is rolled back to its savepoint and leaves no lock behind, so no claim
+ *   waits for one provider while it holds another, and no two claims for each other.
+ * - A lock wait of more than 300 ms is the outcome busy. Deadlocks must not happen, and if one
+ *   does it is busy too: PostgREST 14 repeats 40001 and 40P01 until the client gives up.
+ */
+
+/* service/local start[offset][/provider] as check_availability gave it; all null when it is not. */
+create function private.parse_slot_id(
+  p_slot_id text, p_zone text, out service_slug text, out starts_at timestamptz,
+  out provider_slug text
+)
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_parts constant text[] := regexp_match(lower(btrim(p_slot_id)),
+    '^([a-z0-9-]+)/([0-9]{4}-[0-9]{2}-[0-9]{2})[t ]([0-9]{2}:[0-9]{2})(?::00)?(?:\.0+)?'
+    '(z|[+-][0-9]{2}:[0-9]{2})?(?:/([a-z0-9-]+))?$');
+  v_local timestamp;
+begin
+  if v_parts is null then
+    return;
+  end if;
+  begin
+    v_local := (v_parts[2] || ' ' || v_parts[3])::timestamp;
+    if v_parts[4] is null then
+      starts_at := private.wall(v_local, p_zone, false);
+    else
+      starts_at := (v_local::text || v_parts[4])::timestamptz;
+    end if;
+  exception when datetime_field_overflow or invalid_datetime_format
+    or invalid_time_zone_displacement_value then
+    return;
+  end;
+  -- A time in a gap, or with an offset the clinic does not have then, names no slot.
+  if starts_at at time zone p_zone <> v_local then
+    starts_at := null;
+    return;
+  end if;
+  service_slug := v_parts[1];
+  provider_slug := v_parts[5];
+end
+$$;
+comment on function private.parse_slot_id is 'The parts of a slotId, or nulls when it is none.';
+
+create function private.release_hold(p_org uuid, p_hold uuid) returns void
+language plpgsql volatile strict set search_path = ''
+as $$
+begin
+  update public.appointments as a
+  set status = 'cancelled', updated_at = clock_timestamp()
+  where a.org_id = p_org and a.id = p_hold and a.status = 'held';
+  perform private.forget_passcode(p_org, p_hold);
+end
+$$;
+comment on function private.release_hold is 'Cancels a hold that its call no longer wants.';
+
+/*
+ * One attempt at one provider: lapsed holds in the way are flipped, the lowest free seat is taken.
+ * Returns the new id, or null when it is taken or, with the lock mode 'try', when another claim of
+ * that provider is under way. A failed attempt is rolled back to its savepoint: flips, release and
+ * lock are gone. With p_replaces the caller's own earlier hold is released in the same breath,
+ * since it may be what stands in the way.
+ */
+create function private.try_provider(
+  p_org uuid, p_provider uuid, p_service public.services, p_start timestamptz,
+  p_replaces uuid, p_lock text, p_patient jsonb, p_call_id text, p_hold_for interval
+) returns uuid
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_now timestamptz;
+  v_end constant timestamptz := p_start + make_interval(mins => p_service.duration_min);
+  v_busy constant tstzrange := tstzrange(
+    p_start - make_interval(mins => p_service.buffer_before_min),
+    v_end + make_interval(mins => p_service.buffer_after_min));
+  v_session constant uuid := private.session_key(p_service.id, p_start);
+  v_seat integer;
+  v_id uuid;
+begin
+  if p_lock = 'wait' then
+    perform pg_advisory_xact_lock(hashtextextended(p_provider::text, 1));
+  elsif p_lock = 'try' and not pg_try_advisory_xact_lock(hashtextextended(p_provider::text, 1)) then
+    return null;
+  end if;
+  v_now := clock_timestamp();
+  perform private.release_hold(p_org, p_replaces);
+  if p_lock <> 'none' then
+    update public.appointments as a
+    set status = 'expired', updated_at = v_now
+    where a.org_id = p_org and a.provider_id = p_provider and a.busy && v_busy
+      and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') <= v_now;
+  end if;
+  for v_seat in
+    select s.seat from generate_series(0, p_service.capacity - 1) as s (seat)
+    where p_service.capacity = 1 or not exists (
+      select from public.appointments as a
+      where a.org_id = p_org and a.provider_id = p_provider and a.session_key = v_session
+        and a.seat = s.seat and a.status in ('held', 'confirmed'))
+    order by s.seat
+  loop
+    insert into public.appointments (
+      org_id, provider_id, service_id, patient_name, patient_phone, patient_country,
+      starts_at, ends_at, busy, session_key, seat, capacity, status, expires_at, call_id
+    ) values (
+      p_org, p_provider, p_service.id, p_patient ->> 'name', p_patient ->> 'phone',
+      p_patient ->> 'country', p_start, v_end, v_busy, v_session, v_seat, p_service.capacity,
+      'held', v_now + p_hold_for, p_call_id
+    )
+    on conflict do nothing
+    returning id into v_id;
+    if v_id is not null then
+      return v_id;
+    end if;
+  end loop;
+  -- To the savepoint: no flip, release or lock may outlive a failed attempt.
+  raise exception using errcode = 'MO001', message = 'slot taken';
+exception when sqlstate 'MO001' then
+  return null;
+end
+$$;
+comment on function private.try_provider is
+  'Inserts a hold for one provider and returns its id, or null and no trace when it is taken.';
+
+/*
+ * The tenant's claim. p_patient is {name, phone, country}; p_call as in check_availability.
+ */
+create function private.claim_slot(
+  p_org public.organizations, p_call jsonb, p_slot_id text, p_patient jsonb
+) returns jsonb
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_call_id constant text := p_call ->> 'callId';
+  v_slot record;
+  v_service public.services;
+  v_provider public.providers;
+  v_old public.appointments;
+  v_hold public.appointments;
+  v_now timestamptz;
+  v_day date;
+  v_candidates uuid[];
+  v_candidate uuid;
+  v_own boolean;
+  v_lock text;
+  v_id uuid;
+begin
+  select * into v_slot from private.parse_slot_id(p_slot_id, p_org.timezone);
+  if v_slot.starts_at is null then
+    return '{"outcome": "invalid_slot"}';
+  end if;
+  v_service := private.find_service(p_org.id, v_slot.service_slug);
+  if v_service.id is null then
+    return '{"outcome": "invalid_slot"}';
+  end if;
+  if v_slot.provider_slug is not null then
+    select p.* into v_provider from public.providers as p
+    where p.org_id = p_org.id and p.slug = v_slot.provider_slug and p.active;
+    if not found then
+      return '{"outcome": "invalid_slot"}';
+    end if;
+  end if;
+  if exists (
+    select from public.org_channels as c
+    where c.org_id = p_org.id and c.kind = 'called_number' and c.value = p_patient ->> 'phone') then
+    return '{"outcome": "unusable_phone"}';
+  end if;
+
+  -- 1. One request of a call at a time.
+  if v_call_id is not null then
+    perform pg_advisory_xact_lock(hashtextextended(p_org.id || '/call/' || v_call_id, 0));
+  end if;
+  v_now := clock_timestamp();
+
+  -- 2. The same call again: its own hold, or its own confirmed appointment.
+  select a.* into v_old from public.appointments as a
+  where a.org_id = p_org.id and a.call_id = v_call_id
+    and a.service_id = v_service.id and a.starts_at = v_slot.starts_at
+    and (v_provider.id is null or a.provider_id = v_provider.id)
+    and (a.status = 'confirmed' or a.status = 'held' and a.expires_at > v_now)
+  order by a.status, a.created_at limit 1;
+  if found then
+    return private.repeat_hold(p_org, p_call, v_old.id, p_patient);
+  end if;
+  select a.* into v_old from public.appointments as a
+  where a.org_id = p_org.id and a.call_id = v_call_id
+    and a.status = 'held' and a.expires_at > v_now
+  limit 1;
+
+  -- 3. Who is free then, least booked first: the same question that availability answers.
+  v_day := (v_slot.starts_at at time zone p_org.timezone)::date;
+  -- The doctor of the call's own hold comes first: it may be what stands in the way.
+  select array_agg(c.provider_id
+    order by (c.provider_id = v_old.provider_id) desc nulls last, c.booked, c.provider_id)
+  into v_candidates
+  from (
+    select f.provider_id, (
+      select count(*) from public.appointments as a
+      where a.org_id = p_org.id and a.provider_id = f.provider_id
+        and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') > v_now
+        and a.busy && tstzrange(v_slot.starts_at - interval '12 hours',
+          v_slot.starts_at + interval '12 hours')) as booked
+    from private.find_starts(
+      p_org.id, v_service.id, v_provider.id, v_day, v_day, v_call_id, v_now) as f
+    where f.starts_at = v_slot.starts_at
+  ) as c;
+
+  -- 4. Lock, then insert in a new statement. The second pass goes without locks.
+  foreach v_lock in array array['try', 'none'] loop
+    foreach v_candidate in array coalesce(v_candidates, '{}') loop
+      v_own := coalesce(v_candidate = v_old.provider_id, false);
+      continue when v_lock = 'none' and (v_own or v_provider.id is not null);
+      v_id := private.try_provider(p_org.id, v_candidate, v_service, v_slot.starts_at,
+        case when v_own then v_old.id end,
+        case when v_own or v_provider.id is not null then 'wait' else v_lock end,
+        p_patient, v_call_id, make_interval(mins => p_org.hold_minutes));
+      exit when v_id is not null;
+    end loop;
+    exit when v_id is not null;
+  end loop;
+
+  if v_id is null then
+    perform private.audit(p_org.id, p_call, 'hold_slot', null, 'slot_taken',
+      jsonb_build_object('slotId', p_slot_id));
+    return jsonb_build_object('outcome', 'slot_taken', 'orgId', p_org.id,
+      'timezone', p_org.timezone) || private.alternatives(
+        p_org, v_service, v_provider, v_slot.starts_at, v_call_id);
+  end if;
+
+  -- 5. A call holds one slot: the earlier one goes in the same transaction.
+  if v_old.id is not null then
+    perform private.release_hold(p_org.id, v_old.id);
+    perform private.audit(p_org.id, p_call, 'hold_slot', v_old.id, 'released');
+  end if;
+  select a.* into strict v_hold from public.appointments as a
+  where a.org_id = p_org.id and a.id = v_id;
+  perform private.audit(p_org.id, p_call, 'hold_slot', v_id, 'held');
+  return private.describe_hold(p_org, v_hold, clock_timestamp()) || '{"outcome": "held"}';
+end
+$$;
+comment on function private.claim_slot is 'Holds a slot of one organization for a call, or says why not.';
+
+/*
+ * The same call asks for what it holds already: the same answer. The hold is extended once, when
+ * more than half of it is gone. A corrected number or name replaces the old one; a passcode that
+ * went to the old number dies.
+ */
+create function private.repeat_hold(
+  p_org public.organizations, p_call jsonb, p_hold uuid, p_patient jsonb
+) returns jsonb
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_ttl constant interval := make_interval(mins => p_org.hold_minutes);
+  v_hold public.appointments;
+  v_now timestamptz;
+  v_extends boolean;
+begin
+  select a.* into strict v_hold from public.appointments as a
+  where a.org_id = p_org.id and a.id = p_hold for update;
+  v_now := clock_timestamp();
+  if v_hold.status = 'confirmed' then
+    return private.describe_hold(p_org, v_hold, v_now) || '{"outcome": "already_confirmed"}';
+  elsif v_hold.status <> 'held' or v_hold.expires_at <= v_now then
+    return jsonb_build_object('outcome', 'hold_expired', 'orgId', p_org.id);
+  end if;
+  v_extends := not v_hold.extended and v_hold.expires_at < v_now + v_ttl / 2;
+  if v_hold.patient_phone <> p_patient ->> 'phone' then
+    perform private.forget_passcode(p_org.id, v_hold.id);
+    perform private.audit(p_org.id, p_call, 'hold_slot', v_hold.id, 'phone_changed');
+  end if;
+  if v_extends or v_hold.patient_phone <> p_patient ->> 'phone'
+    or v_hold.patient_name <> p_patient ->> 'name' then
+    update public.appointments as a
+    set patient_name = p_patient ->> 'name', patient_phone = p_patient ->> 'phone',
+      patient_country = p_patient ->> 'country', updated_at = v_now,
+      extended = a.extended or v_extends,
+      expires_at = case when v_extends then v_now + v_ttl else a.expires_at end
+    where a.org_id = p_org.id and a.id = p_hold
+    returning a.* into v_hold;
+  end if;
+  return private.describe_hold(p_org, v_hold, v_now) || '{"outcome": "held", "repeated": true}';
+end
+$$;
+comment on function private.repeat_hold is 'The answer to a call that asks again for the slot it holds.';
+
+/* Up to three starts nearest to the one that is gone, the same day first, else the next days. */
+create function private.alternatives(
+  p_org public.organizations, p_service public.services, p_provider public.providers,
+  p_start timestamptz, p_call_id text
+) returns jsonb
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_now constant timestamptz := clock_timestamp();
+  v_day constant date := (p_start at time zone p_org.timezone)::date;
+  v_today constant date := (v_now at time zone p_org.timezone)::date;
+  v_slots jsonb;
+  v_last date;
+begin
+  foreach v_last in array array[v_day, v_day + 7] loop
+    select jsonb_agg(jsonb_build_object(
+      'slotId', private.slot_id(p_service.slug, n.starts_at, p_org.timezone, p_provider.slug),
+      'startTime', private.iso_local(n.starts_at, p_org.timezone),
+      'endTime', private.iso_local(
+        n.starts_at + make_interval(mins => p_service.duration_min), p_org.timezone),
+      'availableDoctors', n.doctors) order by n.starts_at)
+    into v_slots
+    from (
+      select f.starts_at, count(*) as doctors
+      from private.find_starts(p_org.id, p_service.id, p_provider.id,
+        greatest(v_day, v_today), v_last, p_call_id, v_now) as f
+      where f.starts_at <> p_start
+      group by f.starts_at
+      order by abs(extract(epoch from f.starts_at - p_start)), f.starts_at
+      limit 3
+    ) as n;
+    exit when v_slots is not null;
+  end loop;
+  return jsonb_build_object('slots', coalesce(v_slots, '[]'));
+end
+$$;
+comment on function private.alternatives is 'Up to three bookable starts near one that is gone.';
+
+/*
+ * Entry function of the tool hold_slot: one call, one transaction.
+ *
+ * Outcomes  held, already_confirmed, slot_taken (with alternatives), invalid_slot, unusable_phone,
+ *           hold_expired, busy, unknown_clinic, cross_tenant_denied
+ * Raises    25001 under another isolation level than read committed
+ */
+create function public.claim_slot_atomic(
+  p_call jsonb, p_slot_id text, p_patient_name text, p_patient_phone text,
+  p_patient_country text default null
+) returns jsonb
+language plpgsql volatile security definer set search_path = '' set lock_timeout = '300ms'
+  set jit = off
+as $$
+declare
+  v_opened record;
+begin
+  perform private.require_read_committed();
+  select * into v_opened from private.open_call(p_call, 'hold_slot');
+  if v_opened.refusal is not null then
+    return v_opened.refusal;
+  end if;
+  return private.claim_slot(v_opened.org, p_call, p_slot_id, jsonb_build_object(
+    'name', p_patient_name, 'phone', p_patient_phone, 'country', p_patient_country));
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+comment on function public.claim_slot_atomic is
+  'Tool hold_slot: holds a slot for a call, exactly once however many ask.';
+
+revoke execute on function public.claim_slot_atomic from public, anon, authenticated;
+grant execute on function public.claim_slot_atomic to service_role;
