@@ -9,6 +9,7 @@ import type { Field, Filter } from "./query_string.ts";
 import { limited, type RestRequest } from "./request.ts";
 import {
   arrayLiteral,
+  bodySlot,
   type Fragment,
   identifier,
   join,
@@ -167,7 +168,7 @@ function argumentsSql(
 ): { from: Fragment; args: Fragment } {
   const [first] = routine.parameters;
   if (first?.name === "" && routine.parameters.length === 1) {
-    return { from: nothing, args: sql`${wholeBody(payload, first.type)}::${trusted(first.type)}` };
+    return { from: nothing, args: sql`${value(bodySlot)}::${trusted(first.type)}` };
   }
   const given = routine.parameters.filter(({ name }) => keys.includes(name));
   const assign = (name: string, variadic: boolean, to: Fragment) =>
@@ -175,7 +176,7 @@ function argumentsSql(
   if (given.length === 0) return { from: nothing, args: nothing };
   if (payload?.kind === "json") {
     const columns = given.map(({ name, wideType }) => ({ name, type: wideType, default: null }));
-    const body = bodySql(payload, columns, false, true, false);
+    const body = bodySql(payload.isObject, columns, false, true, false);
     const args = given.map(({ name, variadic }) =>
       assign(name, variadic, sql`pgrst_body.${identifier(name)}`)
     );
@@ -190,18 +191,9 @@ function argumentsSql(
   return { from: nothing, args: join(args, ", ") };
 }
 
-function wholeBody(payload: RestRequest["payload"], type: string): Fragment {
-  if (payload?.kind === "json") return value(payload.text);
-  if (payload?.kind !== "raw") return value(null);
-  if (type !== "bytea") return value(new TextDecoder().decode(payload.bytes));
-  return value(
-    `\\x${[...payload.bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`,
-  );
-}
-
 /** The rows of a JSON body as `pgrst_body`, its values cast by PostgreSQL. */
 function bodySql(
-  { text, isObject }: { readonly text: string; readonly isObject: boolean },
+  isObject: boolean,
   columns: readonly Column[],
   selects: boolean,
   one: boolean,
@@ -225,15 +217,15 @@ function bodySql(
     : isObject
     ? sql`(values(1)) _`
     : sql`${trusted(type)}_array_elements(${body}) _`;
-  return sql`${selects ? sql`SELECT ${named} FROM ` : nothing}(SELECT ${value(text)}::${
+  return sql`${selects ? sql`SELECT ${named} FROM ` : nothing}(SELECT ${value(bodySlot)}::${
     trusted(type)
   } AS json_data) pgrst_payload, ${withDefaults ? filled : nothing}LATERAL (SELECT ${
     join(names, ", ")
   } FROM ${rows}) pgrst_body`;
 }
 
-const jsonBody = ({ payload }: RestRequest) =>
-  payload?.kind === "json" ? payload : { text: "[]", isObject: false };
+const isJsonObject = ({ payload }: RestRequest): boolean =>
+  payload?.kind === "json" && payload.isObject;
 
 function returning(request: RestRequest, table: Table): readonly string[] {
   const { returns } = request.preferences;
@@ -258,7 +250,7 @@ export function insertSql(
 ): Fragment {
   const names = join(columns.map(({ name }) => identifier(name)), ", ");
   const withDefaults = request.preferences.missing === "missing=default";
-  const rows = bodySql(jsonBody(request), columns, true, false, withDefaults);
+  const rows = bodySql(isJsonObject(request), columns, true, false, withDefaults);
   return sql`INSERT INTO ${qualified(table.schema, table.name)}${
     columns.length > 0 ? sql`(${names})` : nothing
   } ${rows}${returningSql(request, table)}`;
@@ -277,7 +269,7 @@ export function updateSql(
   }
   const sets = columns.map(({ name }) => sql`${identifier(name)} = pgrst_body.${identifier(name)}`);
   const withDefaults = request.preferences.missing === "missing=default";
-  const body = bodySql(jsonBody(request), columns, false, false, withDefaults);
+  const body = bodySql(isJsonObject(request), columns, false, false, withDefaults);
   return sql`UPDATE ${of} SET ${join(sets, ", ")} FROM ${body}${
     whereSql(of, table, request.query.filters)
   }${returningSql(request, table)}`;

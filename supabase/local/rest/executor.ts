@@ -5,11 +5,10 @@
  * @module
  */
 import postgres from "postgres";
-import type { Catalogue } from "./catalogue.ts";
 import { databaseError, RestError } from "./errors.ts";
 import type { Plan } from "./plan.ts";
-import type { RestRequest } from "./request.ts";
-import { type Fragment, join, quoted, sql, value } from "./sql.ts";
+import type { Head } from "./request.ts";
+import { bodySlot, type Fragment, quoted, sql, value } from "./sql.ts";
 import type { Caller } from "./token.ts";
 
 /** What a transaction answered. */
@@ -27,58 +26,64 @@ export interface Row {
   readonly knowsTimezone: boolean;
 }
 
-/** Settings that a request's SQL sees; all of them end with the transaction. */
-export function settingsSql(
-  request: RestRequest,
+const settingsSql =
+  sql`select count(pg_catalog.set_config(key, value, true)) from pg_catalog.json_each_text(${
+    value(bodySlot)
+  })`;
+const zonedSettingsSql =
+  sql`select (select pg_catalog.set_config('timezone', name, true) from pg_catalog.pg_timezone_names where name = ${
+    value(bodySlot)
+  }) is not null, count(pg_catalog.set_config(key, value, true)) from pg_catalog.json_each_text(${
+    value(bodySlot)
+  })`;
+
+/**
+ * The settings that a request's SQL sees, as JSON; all of them end with the transaction. A role's own
+ * come before the role: authenticator may set what the role may not.
+ */
+export function settingsOf(
+  request: Head,
+  headers: Headers,
   caller: Caller,
   plan: Plan,
-  catalogue: Catalogue,
-  extraSearchPath: readonly string[],
-): Fragment {
-  const set = (name: Fragment, content: string) =>
-    sql`pg_catalog.set_config(${name}, ${value(content)}, true)`;
-  const path = [request.schema, ...extraSearchPath].map(quoted).join(", ");
-  const { cookie, headers } = readHeaders(request.headers);
-  const { timezone } = request.preferences;
-  const ofRole = catalogue.roleSettings.get(caller.role) ?? [];
-  const dynamic = (settings: readonly (readonly [string, string])[]) =>
-    settings.map(([name, content]) => set(value(name), content));
-  const zone = value(timezone);
-  // A role's own settings come before the role: authenticator may set what the role may not.
-  return sql`select ${
-    join([
-      timezone === null
-        ? sql`false`
-        : sql`exists (select from pg_catalog.pg_timezone_names where name = ${zone})`,
-      set(sql`'search_path'`, path),
-      ...dynamic(ofRole.filter(([name]) => name !== "default_transaction_isolation")),
-      set(sql`'role'`, caller.role),
-      set(sql`'request.jwt.claims'`, caller.claims),
-      set(sql`'request.method'`, request.method),
-      set(sql`'request.path'`, request.path),
-      set(sql`'request.headers'`, headers),
-      set(sql`'request.cookies'`, cookie),
-      ...dynamic(plan.settings),
-      ...(timezone === null ? [] : [
-        sql`pg_catalog.set_config('timezone', name, true) from (select coalesce((select name from pg_catalog.pg_timezone_names where name = ${zone}), current_setting('timezone')) as name) zone`,
-      ]),
-    ], ", ")
-  }`;
+  ofRole: readonly (readonly [string, string])[],
+  searchPath: string,
+): string {
+  const { cookie, ...others } = Object.fromEntries(headers);
+  return JSON.stringify({
+    search_path: searchPath,
+    ...Object.fromEntries(ofRole.filter(([name]) => name !== isolationName)),
+    role: caller.role,
+    "request.jwt.claims": caller.claims,
+    "request.method": request.method,
+    "request.path": request.path,
+    "request.headers": JSON.stringify(others),
+    "request.cookies": cookie === undefined ? "{}" : readCookies(cookie),
+    ...Object.fromEntries(plan.settings),
+  });
 }
 
-function readHeaders(headers: Headers): { cookie: string; headers: string } {
-  const { cookie = "", ...others } = Object.fromEntries(headers);
-  const cookies = cookie.split(";").filter((part) => part.trim() !== "").map((part) => {
+const isolationName = "default_transaction_isolation";
+
+function readCookies(cookie: string): string {
+  const pairs = cookie.split(";").filter((part) => part.trim() !== "").map((part) => {
     const [name = "", ...content] = part.split("=");
     return [name.trim(), content.join("=")];
   });
-  return { cookie: JSON.stringify(Object.fromEntries(cookies)), headers: JSON.stringify(others) };
+  return JSON.stringify(Object.fromEntries(pairs));
 }
+
+/** The search path of a request as `set_config` takes it. */
+export const searchPathOf = (schemas: readonly string[]): string => schemas.map(quoted).join(", ");
 
 /** One connection, used by one request at a time. */
 interface Session {
   readonly pid: number;
-  readonly run: (statement: Fragment) => Promise<readonly (Uint8Array<ArrayBuffer> | null)[]>;
+  /** Runs a statement, its slots filled in order; without any it goes as one simple message. */
+  readonly run: (
+    statement: Fragment,
+    ...slots: readonly (string | null)[]
+  ) => Promise<readonly (Uint8Array | null)[]>;
   readonly end: () => void;
   /** Settles, by rejecting, when the connection is lost. */
   readonly lost: Promise<never>;
@@ -126,10 +131,13 @@ async function openSession(dbUrl: string, connectTimeoutMs: number): Promise<Ses
     // Reserved, a connection is never replaced silently: a later statement cannot run without the
     // transaction and the role of those before it.
     const own = await db.reserve();
-    const known = new Map<string, TemplateStringsArray>();
-    const run = async (statement: Fragment) => {
-      const template = templateOf(statement, known);
-      const rows = await own(template, ...statement.values).raw();
+    const run: Session["run"] = async (statement, ...slots) => {
+      let next = 0;
+      const values = statement.values.map((each) =>
+        each === bodySlot ? slots[next++] ?? null : each
+      );
+      const query = own(templateOf(statement), ...values).raw();
+      const rows = await (values.length === 0 ? query.simple() : query);
       return rows[0] ?? [];
     };
     return Object.assign(session, { pid: backend?.pid ?? 0, run });
@@ -139,16 +147,17 @@ async function openSession(dbUrl: string, connectTimeoutMs: number): Promise<Ses
   }
 }
 
-/** The same object for the same text: the driver keeps prepared statements and errors by it. */
-function templateOf(
-  { texts }: Fragment,
-  known: Map<string, TemplateStringsArray>,
-): TemplateStringsArray {
+const templates = new Map<string, TemplateStringsArray>();
+const templateOfTexts = new WeakMap<readonly string[], TemplateStringsArray>();
+
+/** One object for one text: the driver knows a statement, and remembers its errors, by it. */
+function templateOf({ texts }: Fragment): TemplateStringsArray {
+  const known = templateOfTexts.get(texts);
+  if (known) return known;
   const key = texts.join("$");
-  const found = known.get(key);
-  if (found) return found;
-  const template = Object.assign([...texts], { raw: texts });
-  known.set(key, template);
+  const template = templates.get(key) ?? Object.assign([...texts], { raw: texts });
+  templates.set(key, template);
+  templateOfTexts.set(texts, template);
   return template;
 }
 
@@ -236,10 +245,15 @@ export class Pool {
 /** What `execute` needs besides the plan. */
 export interface Transaction {
   readonly plan: Plan;
-  readonly settings: Fragment;
+  /** Text of the body, for the slot in the plan's statement. */
+  readonly content: string | null;
+  /** As `settingsOf` makes them. */
+  readonly settings: string;
+  readonly isolation: string | null;
+  readonly timezone: string | null;
   readonly hasRole: boolean;
   readonly signal: AbortSignal;
-  readonly strictTimezone: string | null;
+  readonly isStrict: boolean;
   readonly cancel: (pid: number) => Promise<void>;
 }
 
@@ -266,11 +280,20 @@ export async function execute(pool: Pool, transaction: Transaction): Promise<Row
 }
 
 async function runTransaction(session: Session, transaction: Transaction): Promise<Row> {
-  const { plan, settings, strictTimezone } = transaction;
-  const mayRefuse = plan.single || plan.maxRows !== null || strictTimezone !== null;
+  const { plan, settings, timezone, isStrict } = transaction;
+  const mayRefuse = plan.single || plan.maxRows !== null || (timezone !== null && isStrict);
+  const first = [
+    session.run(beginSql(transaction)),
+    timezone === null
+      ? session.run(settingsSql, settings)
+      : session.run(zonedSettingsSql, timezone, settings),
+    session.run(plan.main, transaction.content),
+  ];
+  const all = Promise.allSettled(mayRefuse ? first : [...first, session.run(commit)]);
   const run = (statement: Fragment) => Promise.race([session.run(statement), session.lost]);
-  const first = [run(beginSql(plan)), run(settings), run(plan.main)];
-  const results = await Promise.allSettled(mayRefuse ? first : [...first, run(commit)]);
+  const results = await Promise.race([all, session.lost]).catch((error) => {
+    throw asAnswer(error, session, transaction.hasRole);
+  });
   const failed = results.find((result) => result.status === "rejected");
   if (failed) {
     if (mayRefuse && !session.isLost) await run(rollback).catch(() => {});
@@ -292,7 +315,7 @@ async function runTransaction(session: Session, transaction: Transaction): Promi
 const levels = new Set(["serializable", "repeatable read", "read committed", "read uncommitted"]);
 const begins = new Map<string, Fragment>();
 
-function beginSql({ isolation, readOnly }: Plan): Fragment {
+function beginSql({ isolation, plan: { readOnly } }: Transaction): Fragment {
   const level = isolation !== null && levels.has(isolation) ? isolation : "read committed";
   const text = `begin isolation level ${level} read ${readOnly ? "only" : "write"}`;
   const known = begins.get(text) ?? { texts: [text], values: [] };
@@ -301,8 +324,8 @@ function beginSql({ isolation, readOnly }: Plan): Fragment {
 }
 
 function readRow(
-  main: readonly (Uint8Array<ArrayBuffer> | null)[],
-  set: readonly (Uint8Array<ArrayBuffer> | null)[],
+  main: readonly (Uint8Array | null)[],
+  set: readonly (Uint8Array | null)[],
 ): Row {
   const decoder = new TextDecoder();
   const text = (index: number) => {
@@ -314,7 +337,7 @@ function readRow(
   return {
     total: total === null ? null : Number(total),
     page: Number(text(1) ?? 0),
-    body: main[2] ?? new Uint8Array(),
+    body: new Uint8Array(main[2] ?? []),
     headers: text(3),
     status: text(4),
     location: text(5) ?? "",
@@ -322,10 +345,10 @@ function readRow(
   };
 }
 
-function refuse({ page, knowsTimezone }: Row, { plan, strictTimezone }: Transaction) {
-  if (strictTimezone !== null && !knowsTimezone) {
+function refuse({ page, knowsTimezone }: Row, { plan, timezone, isStrict }: Transaction) {
+  if (isStrict && timezone !== null && !knowsTimezone) {
     return new RestError(400, "PGRST122", "Invalid preferences given with handling=strict", {
-      details: `Invalid preferences: timezone=${strictTimezone}`,
+      details: `Invalid preferences: timezone=${timezone}`,
     });
   }
   if (plan.single && page !== 1) {

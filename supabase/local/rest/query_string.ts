@@ -250,6 +250,7 @@ export function readPairs(text: string): (readonly [string, string | null])[] {
 
 /** UTF-8 whose bytes stand as characters; refuses what is no UTF-8. */
 export function decodeUtf8(bytes: string): string {
+  if (/^[\x20-\x7e]*$/.test(bytes)) return bytes;
   try {
     const array = Uint8Array.from(bytes, (char) => char.charCodeAt(0));
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(array);

@@ -13,11 +13,18 @@ export interface Range {
   readonly upper: bigint | null;
 }
 
-/** The body: JSON as sent, arguments of a form, or one raw value. */
+/** What the body is: JSON, arguments of a form, or one raw value. */
 export type Payload =
-  | { kind: "json"; text: string; isObject: boolean }
+  | { kind: "json"; isObject: boolean }
   | { kind: "form"; params: readonly (readonly [string, string])[] }
-  | { kind: "raw"; bytes: Uint8Array<ArrayBuffer> };
+  | { kind: "raw" };
+
+/** A body: what it is, its keys (or those of `columns`), sorted, and its text for the database. */
+export interface Body {
+  readonly payload: Payload | null;
+  readonly columns: readonly string[];
+  readonly content: string | null;
+}
 
 /** Preferences that are known; `applied` are the words for Preference-Applied. */
 export interface Preferences {
@@ -33,8 +40,8 @@ export interface Preferences {
 
 export type Action = "call" | "read" | "insert" | "update" | "delete" | "describe";
 
-/** What a caller asks for, before anything is looked up. */
-export interface RestRequest {
+/** What a caller asks for, but for the body. */
+export interface Head {
   readonly action: Action;
   readonly isCall: boolean;
   readonly method: string;
@@ -48,11 +55,10 @@ export interface RestRequest {
   readonly preferences: Preferences;
   readonly accept: readonly string[];
   readonly contentType: string;
-  readonly payload: Payload | null;
-  /** Keys of the body or of `columns`, sorted. */
-  readonly columns: readonly string[];
-  readonly headers: Headers;
 }
+
+/** What a caller asks for, before anything is looked up; the body's text is not in it. */
+export type RestRequest = Head & Omit<Body, "content">;
 
 const methods = new Map<string, Action>([
   ["GET", "read"],
@@ -63,18 +69,26 @@ const methods = new Map<string, Action>([
   ["OPTIONS", "describe"],
 ]);
 
-/** Reads a request. `path` is raw and without base; the body is read whole. */
-export function readRequest(
-  request: {
+/** The headers that `readHead` reads. */
+export const readingHeaders = [
+  "accept-profile",
+  "content-profile",
+  "range",
+  "content-type",
+  "prefer",
+  "accept",
+];
+
+/** Reads all but the body. `path` is raw and without base, `search` without `?`. */
+export function readHead(
+  { method, path, search, headers }: {
     method: string;
     path: string;
     search: string;
     headers: Headers;
-    body: Uint8Array<ArrayBuffer>;
   },
   schemas: readonly string[],
-): RestRequest {
-  const { method, headers, path } = request;
+): Head {
   const segments = path.split("/").slice(1).map(decodeSegment);
   const isCall = segments.length === 2 && segments[0] === "rpc";
   if (segments.length === 1 && segments[0] === "") throw notImplemented("The OpenAPI root");
@@ -90,12 +104,9 @@ export function readRequest(
     });
   }
   const action = actionOf(isCall, method);
-  const query = readQuery(request.search, action === "call" && method !== "POST");
+  const query = readQuery(search, action === "call" && method !== "POST");
   const range = readRange(method, query, headers.get("range"));
   const contentType = mediaType(headers.get("content-type") ?? "application/json");
-  const hasBody = action === "insert" || action === "update" ||
-    (action === "call" && method === "POST");
-  const payload = hasBody ? readPayload(request.body, contentType, isCall, query.columns) : null;
   return {
     action,
     isCall,
@@ -109,9 +120,6 @@ export function readRequest(
     preferences: readPreferences(headers.get("prefer")),
     accept: readAccept(headers.get("accept")),
     contentType,
-    payload: payload?.payload ?? null,
-    columns: payload?.columns ?? [],
-    headers,
   };
 }
 
@@ -228,6 +236,7 @@ const knownTypes = new Set([
 
 /** A media type's canonical name; an unknown one stays as it was written. */
 function mediaType(text: string): string {
+  if (knownTypes.has(text)) return text;
   const [main = "", ...params] = text.split(";");
   const type = main.trim().toLowerCase();
   const stripped = params.some((param) => param.trim().replaceAll('"', "") === "nulls=stripped");
@@ -243,40 +252,46 @@ function mediaType(text: string): string {
 
 const invalidBody = (message: string) => new RestError(400, "PGRST102", message);
 
-function readPayload(
-  body: Uint8Array<ArrayBuffer>,
-  contentType: string,
-  isCall: boolean,
-  columns: readonly string[] | null,
-): { payload: Payload; columns: readonly string[] } {
+/** Reads the body of a request whose head is known. */
+export function readPayload(head: Head, body: Uint8Array<ArrayBuffer>): Body {
+  const { action, isCall, method, contentType, query: { columns } } = head;
+  const hasBody = action === "insert" || action === "update" || (isCall && method === "POST");
+  if (!hasBody) return { payload: null, columns: [], content: null };
   if (contentType === "application/json") return readJson(body, isCall, columns);
   if (contentType === "text/csv") throw notImplemented("CSV bodies");
   const isRaw = ["text/plain", "text/xml", "application/octet-stream"].includes(contentType);
-  if (isCall && isRaw) return { payload: { kind: "raw", bytes: body }, columns: columns ?? [] };
+  if (isCall && isRaw) {
+    const hex = () => `\\x${[...body].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+    const content = contentType === "application/octet-stream" ? hex() : utf8.decode(body);
+    return { payload: { kind: "raw" }, columns: columns ?? [], content };
+  }
   if (contentType !== "application/x-www-form-urlencoded") {
     throw invalidBody(`Content-Type not acceptable: ${contentType}`);
   }
   if (!isCall) throw notImplemented("Forms as the body of a table");
   const pairs = readPairs([...body].map((byte) => String.fromCharCode(byte)).join(""));
   const params = pairs.map(([key, item]) => [decodeUtf8(key), decodeUtf8(item ?? "")] as const);
-  return { payload: { kind: "form", params }, columns: sorted(params.map(([key]) => key)) };
+  const keys = sorted(params.map(([key]) => key));
+  return { payload: { kind: "form", params }, columns: keys, content: null };
 }
 
+const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
+const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const sorted = (keys: readonly string[]) => [...new Set(keys)].sort();
 
 function readJson(
   body: Uint8Array<ArrayBuffer>,
   isCall: boolean,
   columns: readonly string[] | null,
-): { payload: Payload; columns: readonly string[] } {
-  const json = (text: string, keys: readonly string[]) => ({
-    payload: { kind: "json" as const, text, isObject: /^[ \t\r\n]*\{/.test(text) },
+): Body {
+  const json = (content: string, keys: readonly string[]): Body => ({
+    payload: { kind: "json", isObject: /^[ \t\r\n]*\{/.test(content) },
     columns: keys,
+    content,
   });
-  const text = body.length === 0 ? "" : decodeBody(body);
-  if (columns !== null) return json(text, sorted(columns));
-  if (text === "" && isCall) return json("{}", []);
-  const parsed = parseJson(text);
+  if (columns !== null) return json(utf8.decode(body), sorted(columns));
+  if (body.length === 0 && isCall) return json("{}", []);
+  const { text, parsed } = parseJson(body);
   if (!Array.isArray(parsed)) {
     return isObject(parsed) ? json(text, sorted(Object.keys(parsed))) : json("[]", []);
   }
@@ -293,17 +308,10 @@ function readJson(
 const isObject = (item: unknown): item is object =>
   typeof item === "object" && item !== null && !Array.isArray(item);
 
-function decodeBody(body: Uint8Array<ArrayBuffer>): string {
+function parseJson(body: Uint8Array<ArrayBuffer>): { text: string; parsed: unknown } {
   try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(body);
-  } catch {
-    throw invalidBody("Empty or invalid json");
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
+    const text = strictUtf8.decode(body);
+    return { text, parsed: JSON.parse(text) };
   } catch {
     throw invalidBody("Empty or invalid json");
   }

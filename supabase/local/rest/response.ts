@@ -6,10 +6,10 @@
 import { notImplemented, RestError } from "./errors.ts";
 import type { Row } from "./executor.ts";
 import type { Description, Plan } from "./plan.ts";
-import type { RestRequest } from "./request.ts";
+import type { Head } from "./request.ts";
 
 /** The answer to a request that was run. @throws {RestError} for bad response.* settings */
-export function writeResponse(request: RestRequest, plan: Plan, row: Row): Response {
+export function writeResponse(request: Head, plan: Plan, row: Row): Response {
   const headers = new Headers();
   const counted = request.preferences.count === "count=exact";
   const total = plan.kind === "call" || plan.kind === "read"
@@ -45,7 +45,7 @@ export const writeDescription = ({ allow }: Description): Response =>
   new Response(null, { headers: { "Access-Control-Allow-Origin": "*", "Allow": allow } });
 
 function rowsAnswer(
-  { range: { lower }, preferences }: RestRequest,
+  { range: { lower }, preferences }: Head,
   plan: Plan,
   row: Row,
   total: number | null,
@@ -66,13 +66,13 @@ function rowsAnswer(
   return { status: row.page < total ? 206 : 200, range };
 }
 
-function outOfBounds({ range: { lower } }: RestRequest, total: number | null): string {
+function outOfBounds({ range: { lower } }: Head, total: number | null): string {
   const details = `An offset of ${lower} was requested, but there are only ${total ?? 0} rows.`;
   const error = new RestError(416, "PGRST103", "Requested range not satisfiable", { details });
   return JSON.stringify(error.body);
 }
 
-function appliedPreferences({ preferences }: RestRequest, plan: Plan, row: Row): string {
+function appliedPreferences({ preferences }: Head, plan: Plan, row: Row): string {
   const { missing, returns, count, handling, timezone, maxAffected, isStrict } = preferences;
   const writes = plan.kind !== "call" && plan.kind !== "read";
   const limits = plan.kind === "call" || plan.kind === "update" || plan.kind === "delete";
@@ -93,7 +93,7 @@ const encode = (text: string): string =>
   );
 
 /** PostgREST encodes bytes as if they were characters; names repeated share one list of values. */
-function contentLocation({ target, query }: RestRequest): string {
+function contentLocation({ target, query }: Head): string {
   const groups = Map.groupBy(
     [...query.pairs].sort(([a], [b]) => a < b ? -1 : a > b ? 1 : 0),
     ([name]) => name,

@@ -5,31 +5,43 @@
  * @module
  */
 
+/** Stands for the body of the request, which is put in when the statement runs. */
+export const bodySlot = Symbol("body");
+
+/** A parameter's content. */
+export type Value = string | null | typeof bodySlot;
+
 /** Text around parameters: `texts` has one element more than `values`. */
 export interface Fragment {
   readonly texts: readonly string[];
-  readonly values: readonly (string | null)[];
+  readonly values: readonly Value[];
 }
 
 /** SQL as written here; the holes take fragments only. */
 export function sql(texts: TemplateStringsArray, ...holes: readonly Fragment[]): Fragment {
-  let result: Fragment = { texts: [texts[0] ?? ""], values: [] };
-  for (const [index, hole] of holes.entries()) {
-    result = append(append(result, hole), { texts: [texts[index + 1] ?? ""], values: [] });
-  }
-  return result;
+  return chain(holes, (index) => texts[index] ?? "");
 }
 
-function append(a: Fragment, b: Fragment): Fragment {
-  const seam = (a.texts.at(-1) ?? "") + (b.texts[0] ?? "");
-  return {
-    texts: [...a.texts.slice(0, -1), seam, ...b.texts.slice(1)],
-    values: [...a.values, ...b.values],
-  };
+/** Fragments with a text before each and after the last: `texts(0)` to `texts(parts.length)`. */
+function chain(parts: readonly Fragment[], texts: (index: number) => string): Fragment {
+  const whole: string[] = [];
+  const values: Value[] = [];
+  let open = texts(0);
+  for (const [index, part] of parts.entries()) {
+    const last = part.texts.length - 1;
+    for (let at = 0; at < last; at++) {
+      whole.push(open + (part.texts[at] ?? ""));
+      open = "";
+    }
+    open += (part.texts[last] ?? "") + texts(index + 1);
+    values.push(...part.values);
+  }
+  whole.push(open);
+  return { texts: whole, values };
 }
 
 /** A parameter; its type is for PostgreSQL to infer. */
-export const value = (content: string | null): Fragment => ({ texts: ["", ""], values: [content] });
+export const value = (content: Value): Fragment => ({ texts: ["", ""], values: [content] });
 
 /** A quoted name, cut at a NUL as PostgREST does. */
 export const identifier = (name: string): Fragment => trusted(quoted(name));
@@ -51,11 +63,8 @@ export const literal = (text: string): Fragment => {
 
 export const nothing: Fragment = trusted("");
 
-export function join(parts: readonly Fragment[], separator: string): Fragment {
-  const [first, ...rest] = parts;
-  if (first === undefined) return nothing;
-  return rest.reduce((sum, part) => append(append(sum, trusted(separator)), part), first);
-}
+export const join = (parts: readonly Fragment[], separator: string): Fragment =>
+  chain(parts, (index) => index === 0 || index === parts.length ? "" : separator);
 
 /** `schema.name`, or the name alone. */
 export const qualified = (schema: string | null, name: string): Fragment =>
