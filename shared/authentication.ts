@@ -1,0 +1,126 @@
+/**
+ * Is this request from Vapi? A shared secret or an HMAC over the raw body says so.
+ *
+ * The functions are deployed with `verify_jwt = false` and authenticate themselves. Vapi sends an
+ * empty `x-vapi-secret` when none is configured, so an empty secret fails closed.
+ *
+ * @module
+ */
+
+import type { Config, HmacSettings } from "./config.ts";
+
+const encoder = new TextEncoder();
+const replayWindowMs = 5 * 60_000;
+const hmacSha256 = { name: "HMAC", hash: "SHA-256" } as const;
+
+/** Decides whether a request may be answered. */
+export interface Authenticator {
+  /** Whether the headers carry a secret or a signature at all; the body need not be read if not. */
+  isClaimed(headers: Headers): boolean;
+  /** Whether a secret or a signature is right. */
+  isAuthentic(headers: Headers, body: Uint8Array<ArrayBuffer>): Promise<boolean>;
+}
+
+/**
+ * Makes an authenticator; several secrets are accepted at once, for rotation.
+ *
+ * @param now The clock in epoch milliseconds.
+ */
+export function createAuthenticator(
+  config: Pick<Config, "vapiSecrets" | "hmac">,
+  now: () => number = Date.now,
+): Authenticator {
+  const isKnownSecret = createSecretCheck(config.vapiSecrets);
+  return {
+    isClaimed: (headers) =>
+      sharedSecret(headers) !== "" || headers.has(config.hmac.signatureHeader),
+    isAuthentic: async (headers, body) =>
+      await isKnownSecret(sharedSecret(headers)) ||
+      await isSigned(headers, body, config.hmac, now()),
+  };
+}
+
+/** `X-Vapi-Secret: <secret>` or `Authorization: Bearer <secret>`. */
+function sharedSecret(headers: Headers): string {
+  return headers.get("x-vapi-secret") ||
+    /^bearer +(.+)$/i.exec(headers.get("authorization") ?? "")?.[1] || "";
+}
+
+/**
+ * Compares by WebCrypto's `verify`, which takes constant time over MACs of equal length, under a
+ * key that nobody outside knows.
+ */
+function createSecretCheck(secrets: readonly string[]): (given: string) => Promise<boolean> {
+  let prepared: Promise<{ key: CryptoKey; macs: ArrayBuffer[] }> | undefined;
+  const prepare = async () => {
+    const key = await importKey(crypto.getRandomValues(new Uint8Array(32)));
+    const macs = secrets.filter((secret) => secret !== "")
+      .map((secret) => crypto.subtle.sign("HMAC", key, encoder.encode(secret)));
+    return { key, macs: await Promise.all(macs) };
+  };
+  return async (given) => {
+    if (given === "") return false;
+    const { key, macs } = await (prepared ??= prepare());
+    const bytes = encoder.encode(given);
+    const matches = await Promise.all(
+      macs.map((mac) => crypto.subtle.verify("HMAC", key, mac, bytes)),
+    );
+    return matches.includes(true);
+  };
+}
+
+async function isSigned(
+  headers: Headers,
+  body: Uint8Array<ArrayBuffer>,
+  settings: HmacSettings,
+  nowMs: number,
+): Promise<boolean> {
+  const signature = readSignature(headers.get(settings.signatureHeader), settings);
+  if (signature === undefined) return false;
+  const timestamp = headers.get(settings.timestampHeader) ?? "";
+  const isTimed = settings.payload === "{timestamp}.{body}";
+  if (isTimed && !isFresh(timestamp, nowMs)) return false;
+  const payload = isTimed ? concat(encoder.encode(`${timestamp}.`), body) : body;
+  for (const secret of settings.secrets) {
+    if (secret === "") continue;
+    const key = await importKey(encoder.encode(secret));
+    if (await crypto.subtle.verify("HMAC", key, signature, payload)) return true;
+  }
+  return false;
+}
+
+/** Seconds or milliseconds: Vapi does not say, so the magnitude does. */
+function isFresh(timestamp: string, nowMs: number): boolean {
+  if (!/^\d{9,14}$/.test(timestamp)) return false;
+  const value = Number(timestamp);
+  const sentAtMs = value < 1e11 ? value * 1000 : value;
+  return Math.abs(nowMs - sentAtMs) <= replayWindowMs;
+}
+
+function readSignature(
+  header: string | null,
+  { prefix, encoding }: HmacSettings,
+): Uint8Array<ArrayBuffer> | undefined {
+  if (!header?.startsWith(prefix)) return undefined;
+  const text = header.slice(prefix.length).trim();
+  if (encoding === "hex") {
+    if (!/^[0-9a-f]{64}$/i.test(text)) return undefined;
+    return Uint8Array.from(text.match(/../g) ?? [], (pair) => parseInt(pair, 16));
+  }
+  if (!/^[A-Za-z0-9+/]{43}=$/.test(text)) return undefined;
+  return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+}
+
+function importKey(bytes: Uint8Array<ArrayBuffer>): Promise<CryptoKey> {
+  return crypto.subtle.importKey("raw", bytes, hmacSha256, false, ["sign", "verify"]);
+}
+
+function concat(
+  first: Uint8Array<ArrayBuffer>,
+  second: Uint8Array<ArrayBuffer>,
+): Uint8Array<ArrayBuffer> {
+  const joined = new Uint8Array(first.length + second.length);
+  joined.set(first);
+  joined.set(second, first.length);
+  return joined;
+}

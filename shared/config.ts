@@ -1,0 +1,147 @@
+/**
+ * The environment, read and checked once; every other module gets its settings from here.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import { Fault } from "./errors.ts";
+
+/** A named key: rotation keeps several, the first is used for new values. */
+export interface NamedKey {
+  readonly id: string;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** How Vapi signs requests, when an HMAC credential is configured there. */
+export interface HmacSettings {
+  readonly secrets: readonly string[];
+  readonly signatureHeader: string;
+  readonly timestampHeader: string;
+  /** Text before the signature, such as `sha256=`. */
+  readonly prefix: string;
+  readonly encoding: "hex" | "base64";
+  /** What is signed: `{timestamp}.{body}` or `{body}`. */
+  readonly payload: "{timestamp}.{body}" | "{body}";
+}
+
+/** Everything the functions need to know about their surroundings. */
+export interface Config {
+  /** Base of PostgREST, without a trailing slash. */
+  readonly restUrl: string;
+  readonly databaseKey: string;
+  readonly vapiSecrets: readonly string[];
+  readonly hmac: HmacSettings;
+  readonly otpPeppers: readonly [NamedKey, ...NamedKey[]];
+  readonly credentialKeys: readonly [NamedKey, ...NamedKey[]];
+  readonly twilioApiBase: string;
+  /** Where Twilio reaches our functions, without a trailing slash. */
+  readonly functionsPublicUrl: string;
+  readonly logLevel: "debug" | "info" | "warning" | "error";
+}
+
+const list = z.string().transform((text) =>
+  text.split(",").map((part) => part.trim()).filter((part) => part !== "")
+);
+
+const url = z.url({ protocol: /^https?$/, error: "must be an http(s) URL" })
+  .transform((text) => text.replace(/\/+$/, ""));
+
+const namedKeys = z.string().transform((text, context): [NamedKey, ...NamedKey[]] => {
+  const keys = text.split(",").map((part) => readNamedKey(part.trim()));
+  const [first, ...rest] = keys.filter((key) => key !== undefined);
+  if (first === undefined || rest.length + 1 !== keys.length) {
+    context.addIssue("must be id:base64 of 32 bytes, comma separated, the current key first");
+    return z.NEVER;
+  }
+  return [first, ...rest];
+});
+
+function readNamedKey(text: string): NamedKey | undefined {
+  const match = /^([A-Za-z0-9_-]{1,32}):([A-Za-z0-9+/]{43}=)$/.exec(text);
+  if (!match?.[1] || !match[2]) return undefined;
+  return { id: match[1], bytes: Uint8Array.from(atob(match[2]), (char) => char.charCodeAt(0)) };
+}
+
+const apiKeys = z.string().transform((text, context): string => {
+  try {
+    const keys = z.record(z.string(), z.string().min(1)).parse(JSON.parse(text));
+    const key = keys["default"] ?? Object.values(keys)[0];
+    if (key !== undefined) return key;
+  } catch {
+    // Told below, with every other problem of the environment.
+  }
+  context.addIssue('must be JSON such as {"default":"sb_secret_..."}');
+  return z.NEVER;
+});
+
+const environment = z.object({
+  SUPABASE_URL: url,
+  POSTGREST_URL: url.optional(),
+  SUPABASE_SECRET_KEYS: apiKeys.optional(),
+  SUPABASE_SERVICE_ROLE_KEY: z.string().min(1).optional(),
+  VAPI_SECRETS: list.default([]),
+  VAPI_HMAC_SECRETS: list.default([]),
+  VAPI_HMAC_SIGNATURE_HEADER: z.string().min(1).default("x-signature"),
+  VAPI_HMAC_TIMESTAMP_HEADER: z.string().min(1).default("x-timestamp"),
+  VAPI_HMAC_PREFIX: z.string().default(""),
+  VAPI_HMAC_ENCODING: z.enum(["hex", "base64"]).default("hex"),
+  VAPI_HMAC_PAYLOAD: z.enum(["{timestamp}.{body}", "{body}"]).default("{timestamp}.{body}"),
+  OTP_PEPPERS: namedKeys,
+  CREDENTIAL_KEYS: namedKeys,
+  TWILIO_API_BASE: url.default("https://api.twilio.com"),
+  FUNCTIONS_PUBLIC_URL: url.optional(),
+  LOG_LEVEL: z.enum(["debug", "info", "warning", "error"]).default("info"),
+});
+
+/** The names of all variables that `readConfig` reads, in the order of `.env.example`. */
+export const variableNames: readonly string[] = Object.keys(environment.shape);
+
+/**
+ * Reads and checks the environment.
+ *
+ * @param env Variables by name; an empty value counts as not set.
+ * @throws {Fault} `config_invalid`, naming every missing or malformed variable at once.
+ */
+export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const given = Object.fromEntries(
+    variableNames.map((name) => [name, env[name]]).filter(([, value]) => value),
+  );
+  const parsed = environment.safeParse(given);
+  const problems = parsed.success ? [] : parsed.error.issues.map(describeIssue);
+  if (!given["SUPABASE_SECRET_KEYS"] && !given["SUPABASE_SERVICE_ROLE_KEY"]) {
+    problems.push("SUPABASE_SECRET_KEYS or SUPABASE_SERVICE_ROLE_KEY is missing");
+  }
+  if (!given["VAPI_SECRETS"] && !given["VAPI_HMAC_SECRETS"]) {
+    problems.push("VAPI_SECRETS or VAPI_HMAC_SECRETS is missing");
+  }
+  if (!parsed.success || problems.length > 0) {
+    throw new Fault("config_invalid", `Cannot start: ${problems.join("; ")}`);
+  }
+  const values = parsed.data;
+  return {
+    restUrl: values.POSTGREST_URL ?? `${values.SUPABASE_URL}/rest/v1`,
+    databaseKey: values.SUPABASE_SECRET_KEYS ?? values.SUPABASE_SERVICE_ROLE_KEY ?? "",
+    vapiSecrets: values.VAPI_SECRETS,
+    hmac: {
+      secrets: values.VAPI_HMAC_SECRETS,
+      signatureHeader: values.VAPI_HMAC_SIGNATURE_HEADER,
+      timestampHeader: values.VAPI_HMAC_TIMESTAMP_HEADER,
+      prefix: values.VAPI_HMAC_PREFIX,
+      encoding: values.VAPI_HMAC_ENCODING,
+      payload: values.VAPI_HMAC_PAYLOAD,
+    },
+    otpPeppers: values.OTP_PEPPERS,
+    credentialKeys: values.CREDENTIAL_KEYS,
+    twilioApiBase: values.TWILIO_API_BASE,
+    functionsPublicUrl: values.FUNCTIONS_PUBLIC_URL ?? `${values.SUPABASE_URL}/functions/v1`,
+    logLevel: values.LOG_LEVEL,
+  };
+}
+
+function describeIssue(issue: z.core.$ZodIssue): string {
+  const name = issue.path.join(".");
+  return issue.code === "invalid_type" && issue.input === undefined
+    ? `${name} is missing`
+    : `${name} ${issue.message}`;
+}

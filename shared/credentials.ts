@@ -1,0 +1,188 @@
+/**
+ * An organization's Twilio account: decrypted, checked, and kept for five minutes.
+ *
+ * AES-256-GCM by WebCrypto with organization and provider as additional data, so a row that was
+ * moved to another organization does not decrypt. The keys are the functions' secrets; the database
+ * only has ciphertext.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import type { NamedKey } from "./config.ts";
+import type { CallFacts, CredentialsOutcome, Database } from "./database.ts";
+import { Fault } from "./errors.ts";
+
+const cacheMs = 5 * 60_000;
+const cacheSize = 1000;
+
+const filled = z.string().trim().min(1);
+const account = z.object({
+  accountSid: filled.regex(/^AC[0-9a-zA-Z]{32}$/),
+  /** Signs webhooks; authenticates too where there is no API key. */
+  authToken: filled,
+  apiKey: z.object({ sid: filled.regex(/^SK[0-9a-zA-Z]{32}$/), secret: filled }).optional(),
+  sender: z.union([
+    z.object({ messagingServiceSid: filled.regex(/^MG[0-9a-zA-Z]{32}$/) }),
+    z.object({ from: filled.regex(/^\+[1-9][0-9]{6,14}$/) }),
+  ]),
+});
+/** A Twilio account with everything a text needs; no field is empty. */
+export type TwilioAccount = z.infer<typeof account>;
+
+/** The account of a call's organization, or why there is none. */
+export type AccountOutcome =
+  | { readonly outcome: "found"; readonly orgId: string; readonly account: TwilioAccount }
+  | { readonly outcome: "sms_not_configured"; readonly orgId: string }
+  | { readonly outcome: "unknown_clinic" | "cross_tenant_denied"; readonly orgId?: string };
+
+/** What is stored in `org_credentials`. */
+export interface EncryptedCredentials {
+  readonly keyId: string;
+  /** Base64 of 12 bytes. */
+  readonly nonce: string;
+  /** Base64. */
+  readonly ciphertext: string;
+}
+
+/**
+ * Encrypts an account under the first key.
+ *
+ * @throws {z.ZodError} When a field is missing, empty or malformed.
+ */
+export async function encryptCredentials(
+  keys: readonly [NamedKey, ...NamedKey[]],
+  orgId: string,
+  plain: TwilioAccount,
+): Promise<EncryptedCredentials> {
+  const nonce = crypto.getRandomValues(new Uint8Array(12));
+  const ciphertext = await crypto.subtle.encrypt(
+    cipherOf(nonce, orgId),
+    await importKey(keys[0], "encrypt"),
+    new TextEncoder().encode(JSON.stringify(account.parse(plain))),
+  );
+  return {
+    keyId: keys[0].id,
+    nonce: toBase64(nonce),
+    ciphertext: toBase64(new Uint8Array(ciphertext)),
+  };
+}
+
+/**
+ * Decrypts an account.
+ *
+ * @throws {Fault} `credentials_unreadable`: unknown key, another organization's row, damaged, or a
+ * field is missing.
+ */
+export async function decryptCredentials(
+  keys: readonly NamedKey[],
+  orgId: string,
+  stored: EncryptedCredentials,
+): Promise<TwilioAccount> {
+  const key = keys.find(({ id }) => id === stored.keyId);
+  if (!key) {
+    throw new Fault("credentials_unreadable", `Cannot decrypt: no key named ${stored.keyId}`);
+  }
+  try {
+    const plain = await crypto.subtle.decrypt(
+      cipherOf(fromBase64(stored.nonce), orgId),
+      await importKey(key, "decrypt"),
+      fromBase64(stored.ciphertext),
+    );
+    return account.parse(JSON.parse(new TextDecoder().decode(plain)));
+  } catch {
+    // The cause could carry a part of what was decrypted.
+    throw new Fault(
+      "credentials_unreadable",
+      `Cannot read the Twilio account of organization ${orgId}: store it again`,
+    );
+  }
+}
+
+/** Twilio accounts by call. One read at a time per clinic; failures are not kept. */
+export interface AccountCache {
+  get(database: Database, call: CallFacts): Promise<AccountOutcome>;
+  /** Forgets what was read for this call's clinic, so that the next `get` reads again. */
+  evict(call: CallFacts): void;
+}
+
+/**
+ * Makes a cache for one isolate.
+ *
+ * @param now The clock in milliseconds.
+ */
+export function createAccountCache(
+  keys: readonly NamedKey[],
+  now: () => number = Date.now,
+): AccountCache {
+  const entries = new Map<
+    string,
+    { readonly readAt: number; readonly read: Promise<AccountOutcome> }
+  >();
+  const forget = (key: string) => void entries.delete(key);
+
+  return {
+    get: (database, call) => {
+      const key = clinicKey(call);
+      const cached = entries.get(key);
+      if (cached && now() - cached.readAt < cacheMs) return cached.read;
+      // What the model claims is compared by begin_otp_send; it must not spoil a shared read.
+      const read = readAccount(keys, database, { ...call, claims: {} });
+      entries.delete(key);
+      entries.set(key, { readAt: now(), read });
+      const oldest = entries.size > cacheSize ? entries.keys().next().value : undefined;
+      if (oldest !== undefined) forget(oldest);
+      const forgetThis = () => {
+        if (entries.get(key)?.read === read) forget(key);
+      };
+      read.then((outcome) => outcome.outcome === "found" || forgetThis(), forgetThis);
+      return read;
+    },
+    evict: (call) => forget(clinicKey(call)),
+  };
+}
+
+async function readAccount(
+  keys: readonly NamedKey[],
+  database: Database,
+  call: CallFacts,
+): Promise<AccountOutcome> {
+  const stored: CredentialsOutcome = await database.getCredentials(call);
+  switch (stored.outcome) {
+    case "found":
+      return {
+        outcome: "found",
+        orgId: stored.orgId,
+        account: await decryptCredentials(keys, stored.orgId, stored),
+      };
+    case "not_configured":
+      return { outcome: "sms_not_configured", orgId: stored.orgId };
+    case "unknown_clinic":
+    case "cross_tenant_denied":
+      return { outcome: stored.outcome, ...(stored.orgId ? { orgId: stored.orgId } : {}) };
+  }
+}
+
+function clinicKey({ phoneNumberId, calledNumber, assistantId }: CallFacts): string {
+  return JSON.stringify([phoneNumberId, calledNumber, assistantId]);
+}
+
+function cipherOf(nonce: Uint8Array<ArrayBuffer>, orgId: string) {
+  return {
+    name: "AES-GCM",
+    iv: nonce,
+    additionalData: new TextEncoder().encode(`credentials:v1|${orgId}|twilio`),
+  };
+}
+
+function importKey(key: NamedKey, usage: "encrypt" | "decrypt"): Promise<CryptoKey> {
+  return crypto.subtle.importKey("raw", key.bytes, "AES-GCM", false, [usage]);
+}
+
+function toBase64(bytes: Uint8Array): string {
+  return btoa(String.fromCharCode(...bytes));
+}
+
+function fromBase64(text: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(atob(text.replace(/\s/g, "")), (char) => char.charCodeAt(0));
+}

@@ -1,0 +1,359 @@
+/**
+ * The database, through supabase-js: one typed call for each SQL function, each with a deadline.
+ *
+ * supabase-js is loaded by the first call (its 40 ms are no part of an import) and one client
+ * serves the isolate. Every answer is checked against what the SQL promises.
+ *
+ * @module
+ */
+
+import type { SupabaseClient } from "@supabase/supabase-js";
+import { z } from "zod";
+import type { Config } from "./config.ts";
+import { type Budget, DeadlineExceeded, withDeadline } from "./deadline.ts";
+import { Fault } from "./errors.ts";
+import type { Envelope } from "./vapi.ts";
+
+/** Longest wait for one database call, in milliseconds; the request's budget may be shorter. */
+const callTimeoutMs = 2500;
+
+/** What every entry function is told about the call, and what the model claims about it. */
+export interface CallFacts extends Envelope {
+  readonly toolCallId: string;
+  readonly claims: { readonly tenantId?: string; readonly inboundPhoneNumber?: string };
+}
+
+const slot = z.object({
+  slotId: z.string(),
+  startTime: z.string(),
+  endTime: z.string(),
+  availableDoctors: z.number(),
+  seatsLeft: z.number().optional(),
+});
+/** A start at which a service can be booked. Times are ISO 8601, clinic-local with offset. */
+export type Slot = z.infer<typeof slot>;
+
+const orgId = z.string().optional();
+const bare = <const Outcome extends string>(...outcomes: Outcome[]) =>
+  z.object({ outcome: z.enum(outcomes), orgId });
+
+const refusals = ["unknown_clinic", "cross_tenant_denied", "busy"] as const;
+/** Outcomes every tool can have: no clinic, another clinic's name, a lock that took too long. */
+export type Refusal = { readonly outcome: typeof refusals[number]; readonly orgId?: string };
+
+const slots = z.array(slot);
+const availability = z.discriminatedUnion("outcome", [
+  bare(...refusals),
+  z.object({
+    outcome: z.enum(["available", "fully_booked"]),
+    orgId,
+    today: z.string(),
+    timezone: z.string(),
+    service: z.string(),
+    slots,
+    total: z.number(),
+  }),
+  z.object({ outcome: z.literal("past_date"), orgId, today: z.string(), timezone: z.string() }),
+  z.object({
+    outcome: z.literal("beyond_horizon"),
+    orgId,
+    today: z.string(),
+    timezone: z.string(),
+    lastDay: z.string(),
+  }),
+  z.object({
+    outcome: z.literal("unknown_service"),
+    orgId,
+    today: z.string(),
+    services: z.array(z.string()),
+  }),
+  z.object({
+    outcome: z.literal("unknown_provider"),
+    orgId,
+    today: z.string(),
+    providers: z.array(z.string()),
+  }),
+]);
+/** What `check_availability` answers. */
+export type AvailabilityOutcome = z.infer<typeof availability>;
+
+const hold = z.object({
+  orgId: z.string(),
+  holdId: z.string(),
+  startTime: z.string(),
+  endTime: z.string(),
+  service: z.string(),
+  doctor: z.string(),
+  phoneEnding: z.string(),
+});
+const claim = z.discriminatedUnion("outcome", [
+  bare(...refusals, "invalid_slot", "unusable_phone", "hold_expired"),
+  hold.extend({ outcome: z.literal("held"), expiresInSeconds: z.number() }),
+  hold.extend({ outcome: z.literal("already_confirmed") }),
+  z.object({ outcome: z.literal("slot_taken"), orgId, slots }),
+]);
+/** What `claim_slot_atomic` answers. */
+export type ClaimOutcome = z.infer<typeof claim>;
+
+const beginSend = z.discriminatedUnion("outcome", [
+  bare("wrong_account"),
+  bare(
+    ...refusals,
+    "blocked_country",
+    "hold_send_limit",
+    "phone_send_limit",
+    "org_send_limit",
+    "hold_not_found",
+    "hold_expired",
+    "locked",
+  ),
+  hold.extend({ outcome: z.literal("already_confirmed") }),
+  z.object({
+    outcome: z.enum(["already_sent", "cooldown"]),
+    orgId,
+    phoneEnding: z.string(),
+    retryAfterSeconds: z.number(),
+  }),
+  z.object({
+    outcome: z.literal("claimed"),
+    orgId: z.string(),
+    holdId: z.string(),
+    clinic: z.string(),
+    phone: z.string(),
+    phoneEnding: z.string(),
+    expiresInSeconds: z.number(),
+  }),
+]);
+/** What `begin_otp_send` answers. */
+export type BeginSendOutcome = z.infer<typeof beginSend>;
+
+const sendState = bare("sent", "cleared", "not_current");
+
+const verification = z.discriminatedUnion("outcome", [
+  bare(
+    ...refusals,
+    "code_locked",
+    "code_expired",
+    "no_code",
+    "locked",
+    "hold_not_found",
+    "hold_expired",
+  ),
+  hold.extend({ outcome: z.enum(["confirmed", "already_confirmed"]) }),
+  z.object({ outcome: z.literal("wrong_code"), orgId, attemptsLeft: z.number() }),
+]);
+/** What `verify_otp_and_confirm` answers. */
+export type VerificationOutcome = z.infer<typeof verification>;
+
+const credentials = z.discriminatedUnion("outcome", [
+  bare("unknown_clinic", "cross_tenant_denied"),
+  z.object({ outcome: z.literal("not_configured"), orgId: z.string() }),
+  z.object({
+    outcome: z.literal("found"),
+    orgId: z.string(),
+    keyId: z.string(),
+    nonce: z.string(),
+    ciphertext: z.string(),
+    updatedAt: z.string(),
+  }),
+]);
+/** What `get_org_credentials` answers: base64 of nonce and ciphertext. */
+export type CredentialsOutcome = z.infer<typeof credentials>;
+
+/** A passcode's MAC under one pepper. */
+export interface PasscodeMac {
+  readonly keyId: string;
+  /** 64 hex digits. */
+  readonly mac: string;
+}
+
+/** The entry functions of the database. Every method throws a {@link Fault} when it cannot answer. */
+export interface Database {
+  checkAvailability(call: CallFacts, asked: {
+    readonly service: string;
+    /** `YYYY-MM-DD`, clinic-local. */
+    readonly day: string;
+    readonly days?: number | undefined;
+    readonly partOfDay?: "morning" | "afternoon" | "evening" | undefined;
+    readonly provider?: string | undefined;
+  }): Promise<AvailabilityOutcome>;
+  claimSlot(call: CallFacts, asked: {
+    readonly slotId: string;
+    readonly patientName: string;
+    /** E.164. */
+    readonly patientPhone: string;
+    readonly patientCountry: string | null;
+  }): Promise<ClaimOutcome>;
+  beginOtpSend(call: CallFacts, asked: {
+    readonly holdId?: string | undefined;
+    readonly sendId: string;
+    readonly mac: PasscodeMac;
+    readonly expectedOrgId: string;
+  }): Promise<BeginSendOutcome>;
+  completeOtpSend(send: SendReference, sid: string): Promise<void>;
+  clearOtpSend(send: SendReference, reason: string, mayHaveBeenSent: boolean): Promise<void>;
+  verifyOtpAndConfirm(call: CallFacts, asked: {
+    readonly holdId?: string | undefined;
+    readonly macs: readonly PasscodeMac[];
+  }): Promise<VerificationOutcome>;
+  getCredentials(call: CallFacts): Promise<CredentialsOutcome>;
+}
+
+/** One send of one hold. */
+export interface SendReference {
+  readonly orgId: string;
+  readonly holdId: string;
+  readonly sendId: string;
+}
+
+/** Told of every call: for log lines and metrics. */
+export interface DatabaseObserver {
+  /** @param durationMs How long the call took, answered or not. */
+  called(durationMs: number): void;
+  /** @param orgId The organization the database found. */
+  resolved(orgId: string): void;
+}
+
+/** Makes the database of one request: the client is shared, the time is the request's. */
+export interface DatabasePool {
+  within(budget: Budget, observer?: DatabaseObserver): Database;
+}
+
+/** Opens the database; nothing is connected before the first call. */
+export function openDatabase(config: Pick<Config, "restUrl" | "databaseKey">): DatabasePool {
+  let client: Promise<SupabaseClient> | undefined;
+  const connect = () => client ??= createClient(config);
+  return {
+    within: (budget, observer) =>
+      describeCalls(async (name, args, schema) => {
+        const startedAt = performance.now();
+        try {
+          const data = await callFunction(connect, budget, name, args);
+          const resolved = withOrganization.safeParse(data);
+          if (resolved.success) observer?.resolved(resolved.data.orgId);
+          return readAnswer(name, data, schema);
+        } finally {
+          observer?.called(performance.now() - startedAt);
+        }
+      }),
+  };
+}
+
+async function createClient({ restUrl, databaseKey }: Pick<Config, "restUrl" | "databaseKey">) {
+  const { createClient } = await import("@supabase/supabase-js");
+  // supabase-js puts /rest/v1 behind the URL it is given; a bare PostgREST has no such path.
+  const base = restUrl.replace(/\/rest\/v1$/, "");
+  const isBare = base === restUrl;
+  return createClient(base, databaseKey, {
+    auth: { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false },
+    global: {
+      fetch: (input, init) =>
+        fetch(isBare ? String(input).replace(`${base}/rest/v1`, base) : input, init),
+    },
+  });
+}
+
+type Call = <Answer>(
+  name: string,
+  args: Readonly<Record<string, unknown>>,
+  schema: z.ZodType<Answer>,
+) => Promise<Answer>;
+
+function describeCalls(call: Call): Database {
+  return {
+    checkAvailability: (facts, { service, day, days, partOfDay, provider }) =>
+      call("check_availability", {
+        p_call: facts,
+        p_service: service,
+        p_day: day,
+        p_days: days ?? 1,
+        p_part_of_day: partOfDay ?? null,
+        p_provider: provider ?? null,
+      }, availability),
+    claimSlot: (facts, { slotId, patientName, patientPhone, patientCountry }) =>
+      call("claim_slot_atomic", {
+        p_call: facts,
+        p_slot_id: slotId,
+        p_patient_name: patientName,
+        p_patient_phone: patientPhone,
+        p_patient_country: patientCountry,
+      }, claim),
+    beginOtpSend: (facts, { holdId, sendId, mac, expectedOrgId }) =>
+      call("begin_otp_send", {
+        p_call: facts,
+        p_hold: holdId ?? null,
+        p_send_id: sendId,
+        p_mac: mac.mac,
+        p_key_id: mac.keyId,
+        p_expected_org: expectedOrgId,
+      }, beginSend),
+    completeOtpSend: async ({ orgId, holdId, sendId }, sid) => {
+      await call("complete_otp_send", {
+        p_org: orgId,
+        p_hold: holdId,
+        p_send_id: sendId,
+        p_sid: sid,
+      }, sendState);
+    },
+    clearOtpSend: async ({ orgId, holdId, sendId }, reason, mayHaveBeenSent) => {
+      await call("clear_otp_send", {
+        p_org: orgId,
+        p_hold: holdId,
+        p_send_id: sendId,
+        p_reason: reason,
+        p_may_have_been_sent: mayHaveBeenSent,
+      }, sendState);
+    },
+    verifyOtpAndConfirm: (facts, { holdId, macs }) =>
+      call("verify_otp_and_confirm", {
+        p_call: facts,
+        p_hold: holdId ?? null,
+        p_macs: macs,
+      }, verification),
+    getCredentials: (facts) =>
+      call("get_org_credentials", { p_call: facts, p_provider: "twilio" }, credentials),
+  };
+}
+
+const withOrganization = z.object({ orgId: z.string() });
+
+async function callFunction(
+  connect: () => Promise<SupabaseClient>,
+  budget: Budget,
+  name: string,
+  args: Readonly<Record<string, unknown>>,
+): Promise<unknown> {
+  const client = await connect();
+  const timeoutMs = Math.min(callTimeoutMs, budget.remainingMs());
+  const { data, error } = await withDeadline(
+    timeoutMs,
+    (signal) => client.rpc(name, args).retry(false).abortSignal(signal),
+  ).catch((thrown) => {
+    throw thrown instanceof DeadlineExceeded
+      ? new Fault("database_timeout", `Cannot call ${name}: no answer in time`, { cause: thrown })
+      : new Fault("database_unavailable", `Cannot call ${name}`, { cause: thrown });
+  });
+  if (error) {
+    throw new Fault(
+      isAway(error.code) ? "database_unavailable" : "database_error",
+      `Cannot call ${name}: the database answered ${error.code || "nothing"}`,
+      { cause: { code: error.code, message: error.message } },
+    );
+  }
+  return data;
+}
+
+function readAnswer<Answer>(name: string, data: unknown, schema: z.ZodType<Answer>): Answer {
+  const parsed = schema.safeParse(data);
+  if (parsed.success) return parsed.data;
+  throw new Fault(
+    "database_answer_unexpected",
+    `Cannot read the answer of ${name}: is the migration of this version applied?`,
+    { cause: { issues: parsed.error.issues.map(({ path, code }) => ({ path, code })) } },
+  );
+}
+
+/** No code: the request failed before an answer. 08, 53, 57: connection, resources, shutdown. */
+function isAway(code: string | undefined): boolean {
+  return !code || /^(08|53|57|PGRST00)/.test(code);
+}

@@ -1,0 +1,42 @@
+/**
+ * Faults: what should not happen, carried to one place and mapped to an answer there.
+ *
+ * @module
+ */
+
+/** Names a fault in metrics and logs. */
+export type FaultCode =
+  | "config_invalid"
+  | "database_timeout"
+  | "database_unavailable"
+  | "database_error"
+  | "database_answer_unexpected"
+  | "credentials_unreadable"
+  | "request_deadline"
+  | "internal";
+
+/** Something that should not happen: what the caller hears, and the cause for the log. */
+export class Fault extends Error {
+  override readonly name = "Fault";
+
+  /**
+   * @param code Names the fault in metrics and logs.
+   * @param message For engineers: action and state, no full stop, nothing personal.
+   * @param options `cause` for the log.
+   */
+  constructor(readonly code: FaultCode, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+  }
+
+  /** What the caller hears: short, sayable, what to do next. */
+  get spoken(): string {
+    return "I'm having trouble reaching the booking system. " +
+      "Shall I try once more, or pass you to the front desk?";
+  }
+}
+
+/** Any thrown value as a fault, with the value as its cause. */
+export function toFault(thrown: unknown): Fault {
+  if (thrown instanceof Fault) return thrown;
+  return new Fault("internal", "Cannot answer: an unexpected error was thrown", { cause: thrown });
+}

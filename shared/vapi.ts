@@ -1,0 +1,188 @@
+/**
+ * Vapi's wire format: what a server URL receives and what it answers.
+ *
+ * One tool call comes in five shapes (docs, OpenAPI, SDK and real captures disagree); all are read
+ * here. Everything but the list of calls may be missing: a web call has no numbers, the dashboard's
+ * test button perhaps no call, a text chat has `chat` instead of `call`.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+
+/** Who called whom, in the authenticated envelope: Vapi's word, not the language model's. */
+export interface Envelope {
+  /** The clinic's number, E.164. */
+  readonly calledNumber?: string;
+  readonly phoneNumberId?: string;
+  readonly assistantId?: string;
+  /** The caller's number, E.164; missing when withheld. Spoofable: where a passcode goes, not proof. */
+  readonly callerNumber?: string;
+  /** Id of the call or chat. */
+  readonly callId?: string;
+}
+
+/** One call of one tool. */
+export interface ToolCall {
+  /** Opaque; the answer must carry it exactly. */
+  readonly id: string;
+  readonly name: string;
+  /** The model's arguments, or why they cannot be read. */
+  readonly arguments:
+    | { readonly ok: true; readonly value: Readonly<Record<string, unknown>> }
+    | { readonly ok: false; readonly reason: string };
+}
+
+/** What a request to a server URL turned out to be. */
+export type VapiMessage =
+  | {
+    readonly type: "tool-calls";
+    readonly calls: readonly ToolCall[];
+    readonly envelope: Envelope;
+  }
+  | { readonly type: "other"; readonly name: string }
+  | { readonly type: "unreadable"; readonly reason: string };
+
+/** One entry of `results`; `result` and `error` are single lines. */
+export type ToolResult =
+  | { readonly name: string; readonly toolCallId: string; readonly result: string }
+  | { readonly name: string; readonly toolCallId: string; readonly error: string };
+
+const text = z.string().optional().catch(undefined);
+const toolFunction = z.object({ name: text, arguments: z.unknown(), parameters: z.unknown() })
+  .partial().optional().catch(undefined);
+const toolCall = z.object({
+  id: z.union([z.string(), z.number().transform(String)]).optional().catch(undefined),
+  name: text,
+  function: toolFunction,
+  arguments: z.unknown(),
+  parameters: z.unknown(),
+}).partial().catch({});
+const toolWithCall = z.object({ name: text, function: toolFunction, toolCall: toolCall.optional() })
+  .catch({});
+const numbered = z.object({ id: text, number: text }).partial().optional().catch(undefined);
+const message = z.object({
+  type: text,
+  toolCallList: z.array(toolCall).optional().catch(undefined),
+  toolCalls: z.array(toolCall).optional().catch(undefined),
+  toolWithToolCallList: z.array(toolWithCall).optional().catch(undefined),
+  phoneNumber: numbered,
+  customer: numbered,
+  assistant: numbered,
+  call: z.object({
+    id: text,
+    phoneNumberId: text,
+    assistantId: text,
+    customer: numbered,
+    phoneNumber: numbered,
+  }).partial().optional().catch(undefined),
+  chat: numbered,
+});
+const body = z.object({ message });
+
+type RawToolCall = z.infer<typeof toolCall>;
+
+/**
+ * Reads the body of a request to a server URL.
+ *
+ * @param bodyText The raw body, at most 2 MB.
+ * @param headers `x-call-id` names the call where the body does not.
+ */
+export function readMessage(bodyText: string, headers: Headers): VapiMessage {
+  let json: unknown;
+  try {
+    json = JSON.parse(bodyText);
+  } catch {
+    return { type: "unreadable", reason: "the body is not JSON" };
+  }
+  const parsed = body.safeParse(json);
+  if (!parsed.success) {
+    return { type: "unreadable", reason: "the body has no message object" };
+  }
+  const received = parsed.data.message;
+  const calls = listCalls(received);
+  if (received.type !== undefined && received.type !== "tool-calls") {
+    return { type: "other", name: received.type };
+  }
+  if (calls.length === 0) {
+    return { type: "unreadable", reason: "the message has no tool calls" };
+  }
+  return { type: "tool-calls", calls, envelope: readEnvelope(received, headers) };
+}
+
+function listCalls(received: z.infer<typeof message>): ToolCall[] {
+  const paired = received.toolWithToolCallList?.map((entry): RawToolCall => ({
+    ...entry.toolCall,
+    name: entry.toolCall?.name ?? entry.name ?? entry.function?.name,
+  }));
+  const lists = [received.toolCallList, received.toolCalls, paired];
+  const raw = lists.find((list) => list !== undefined && list.length > 0) ?? [];
+  return raw.map((call) => ({
+    id: call.id ?? "",
+    name: call.function?.name ?? call.name ?? "",
+    arguments: readArguments(
+      call.function?.arguments ?? call.function?.parameters ?? call.arguments ?? call.parameters,
+    ),
+  }));
+}
+
+const record = z.record(z.string(), z.unknown());
+
+function readArguments(given: unknown): ToolCall["arguments"] {
+  if (given === undefined || given === null) return { ok: true, value: {} };
+  let value = given;
+  if (typeof given === "string") {
+    if (given.trim() === "") return { ok: true, value: {} };
+    try {
+      value = JSON.parse(given);
+    } catch {
+      return { ok: false, reason: "the arguments are not JSON" };
+    }
+  }
+  const parsed = record.safeParse(value);
+  return parsed.success
+    ? { ok: true, value: parsed.data }
+    : { ok: false, reason: "the arguments are not an object" };
+}
+
+function readEnvelope(received: z.infer<typeof message>, headers: Headers): Envelope {
+  const { call } = received;
+  const values = {
+    calledNumber: e164(received.phoneNumber?.number ?? call?.phoneNumber?.number),
+    phoneNumberId: filled(call?.phoneNumberId ?? received.phoneNumber?.id),
+    assistantId: filled(call?.assistantId ?? received.assistant?.id),
+    callerNumber: e164(received.customer?.number ?? call?.customer?.number),
+    callId: filled(call?.id ?? received.chat?.id ?? headers.get("x-call-id") ?? undefined),
+  };
+  return Object.fromEntries(
+    Object.entries(values).filter(([, value]) => value !== undefined),
+  );
+}
+
+// A NUL cannot be stored in PostgreSQL, and no id of Vapi's has control characters.
+function filled(given: string | undefined): string | undefined {
+  const clean = given?.replace(/\p{Cc}/gu, "").trim().slice(0, 200);
+  return clean ? clean : undefined;
+}
+
+function e164(given: string | undefined): string | undefined {
+  const compact = given?.replace(/[\s().-]/g, "");
+  return compact && /^\+[1-9][0-9]{6,14}$/.test(compact) ? compact : undefined;
+}
+
+/** `{"results": [...]}`: the only answer Vapi reads, always with status 200. */
+export function toResponse(results: readonly ToolResult[]): Response {
+  return Response.json({ results });
+}
+
+/** A handled outcome as one line of flat JSON. */
+export function resultOf(call: ToolCall, answer: Readonly<Record<string, unknown>>): ToolResult {
+  // JSON leaves U+2028 and U+2029 as they are, and they are line breaks.
+  const line = JSON.stringify(answer).replace(/[\u2028\u2029]/g, " ");
+  return { name: call.name, toolCallId: call.id, result: line };
+}
+
+/** An infrastructure failure or an unknown tool, as one line of text. */
+export function errorOf(call: ToolCall, sentence: string): ToolResult {
+  return { name: call.name, toolCallId: call.id, error: sentence.replace(/\s+/g, " ").trim() };
+}
