@@ -1,0 +1,259 @@
+/**
+ * The gateway when the database or a caller goes away, and what one request may leave to the next.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import postgres from "postgres";
+import {
+  createGateway,
+  type Gateway,
+  type GatewayOptions,
+} from "../../supabase/local/rest/gateway.ts";
+import { type Cluster, startCluster } from "./support/cluster.ts";
+import { corpusSecret, schemaSql, signToken } from "./support/corpus.ts";
+
+interface Stage {
+  readonly cluster: Cluster;
+  readonly db: postgres.Sql;
+  readonly gateway: Gateway;
+}
+
+async function withStage(
+  options: Partial<GatewayOptions>,
+  test: (stage: Stage) => Promise<void>,
+): Promise<void> {
+  const cluster = await startCluster();
+  try {
+    const admin = postgres(cluster.url("postgres"), { max: 1, onnotice: () => {} });
+    await admin.unsafe("create database corpus");
+    await admin.end();
+    const db = postgres(cluster.url("corpus"), { max: 1, onnotice: () => {}, backoff: () => 0.05 });
+    await db.unsafe(schemaSql());
+    const gateway = await createGateway({
+      dbUrl: cluster.url("corpus", "authenticator"),
+      schemas: ["public", "extra"],
+      jwtSecret: corpusSecret,
+      ...options,
+    });
+    try {
+      await test({ cluster, db, gateway });
+    } finally {
+      await gateway.close();
+      await db.end({ timeout: 1 });
+    }
+  } finally {
+    await cluster.stop();
+  }
+}
+
+const bearer = (role: string) => ({ authorization: `Bearer ${signToken({ role }, corpusSecret)}` });
+
+const rpc = (name: string, args: unknown, init: RequestInit = {}): Request =>
+  new Request(`http://gateway/rpc/${name}`, {
+    method: "POST",
+    body: JSON.stringify(args),
+    ...init,
+    headers: {
+      "content-type": "application/json",
+      ...Object.fromEntries(new Headers(init.headers)),
+    },
+  });
+
+async function until(condition: () => Promise<boolean>, deadlineMs: number): Promise<void> {
+  const end = Date.now() + deadlineMs;
+  while (!await condition()) {
+    assert.ok(Date.now() < end, "the condition did not come true in time");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** An answer within the deadline: no request may hang. */
+async function inTime(answer: Promise<Response>, deadlineMs: number): Promise<Response> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error("a request hangs")), deadlineMs);
+  });
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+const naps = (db: postgres.Sql) => async () => {
+  const [row] = await db<{ n: number }[]>`
+    select count(*)::int as n from pg_stat_activity where query like '%nap%' and state = 'active' and pid <> pg_backend_pid()`;
+  return row?.n ?? 0;
+};
+
+const options = { sanitizeResources: false, sanitizeOps: false };
+
+Deno.test(
+  "a database that restarts under load gives 503 and right answers within 2 s again",
+  options,
+  async () => {
+    await withStage({ acquisitionTimeoutMs: 2000 }, async ({ cluster, gateway }) => {
+      const statuses = new Map<number, number>();
+      let running = true;
+      const callers = Array.from({ length: 10 }, async () => {
+        while (running) {
+          const answer = await inTime(gateway.fetch(rpc("add_numbers", { a: 1, b: 2 })), 5000);
+          const body = await answer.json();
+          statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1);
+          if (answer.status === 200) assert.equal(body, 3);
+          else assert.match(body.code, /^(?:PGRST00[01]|57P01)$/);
+          await new Promise((resolve) => setTimeout(resolve, 1));
+        }
+      });
+      try {
+        await until(() => Promise.resolve((statuses.get(200) ?? 0) > 50), 5000);
+        await cluster.stopServer();
+        await until(() => Promise.resolve((statuses.get(503) ?? 0) > 20), 5000);
+        const away = await gateway.fetch(rpc("add_numbers", { a: 1, b: 2 }));
+        assert.equal(away.status, 503);
+        assert.equal((await away.json()).code, "PGRST000");
+        assert.equal(away.headers.get("retry-after"), "0");
+        await cluster.startServer();
+        await until(
+          async () => (await gateway.fetch(rpc("greet", { name: "x" }))).status === 200,
+          2000,
+        );
+      } finally {
+        running = false;
+        await Promise.all(callers);
+      }
+      assert.deepEqual([...statuses.keys()].sort(), [200, 503]);
+    });
+  },
+);
+
+Deno.test(
+  "notify pgrst shows a new function, also after the database restarted",
+  options,
+  async () => {
+    await withStage({}, async ({ cluster, db, gateway }) => {
+      const add = async (name: string) => {
+        await db.unsafe(
+          `create function public.${name}() returns integer language sql as 'select 1'; grant execute on function public.${name}() to anon; notify pgrst`,
+        );
+        await until(async () => (await gateway.fetch(rpc(name, {}))).status === 200, 3000);
+      };
+      await add("first_new");
+      await cluster.stopServer();
+      await cluster.startServer();
+      await until(async () => (await gateway.fetch(rpc("first_new", {}))).status === 200, 2000);
+      await until(() => add("second_new").then(() => true, () => false), 5000);
+    });
+  },
+);
+
+Deno.test(
+  "an exhausted pool answers 504 PGRST003 after the acquisition timeout",
+  options,
+  async () => {
+    await withStage({ poolSize: 1, acquisitionTimeoutMs: 150 }, async ({ db, gateway }) => {
+      const long = gateway.fetch(rpc("nap", { seconds: 0.6 }));
+      await until(async () => await naps(db)() === 1, 3000);
+      const startedAt = performance.now();
+      const answer = await gateway.fetch(rpc("add_numbers", { a: 1, b: 2 }));
+      assert.equal(answer.status, 504);
+      assert.equal((await answer.json()).code, "PGRST003");
+      assert.ok(performance.now() - startedAt >= 140);
+      assert.equal((await long).status, 200);
+      assert.equal((await gateway.fetch(rpc("add_numbers", { a: 1, b: 2 }))).status, 200);
+    });
+  },
+);
+
+Deno.test(
+  "a caller that leaves has its transaction rolled back and its connection given back clean",
+  options,
+  async () => {
+    await withStage({ poolSize: 1 }, async ({ db, gateway }) => {
+      await db.unsafe(`
+      create function public.write_and_nap(code text) returns text language plpgsql security definer set search_path = '' as $$
+      begin
+        insert into public.rooms (code) values (code);
+        perform pg_catalog.pg_sleep(30); -- nap
+        return 'rested';
+      end $$;
+      grant execute on function public.write_and_nap(text) to anon; notify pgrst`);
+      await until(
+        async () =>
+          (await gateway.fetch(rpc("write_and_nap", {}))).headers.get("proxy-status")
+              ?.includes("PGRST202") === true &&
+          (await (await gateway.fetch(rpc("write_and_nap", {}))).json()).hint !== null,
+        3000,
+      );
+      const leaving = new AbortController();
+      const left = gateway.fetch(
+        rpc("write_and_nap", { code: "left" }, { signal: leaving.signal }),
+      );
+      await until(async () => await naps(db)() === 1, 3000);
+      leaving.abort();
+      await inTime(left, 2000);
+      const next = await inTime(gateway.fetch(rpc("transaction_mode", {})), 2000);
+      assert.equal(next.status, 200);
+      assert.equal(await naps(db)(), 0);
+      const rooms = await db`select 1 from public.rooms where code = 'left'`;
+      assert.equal(rooms.length, 0);
+    });
+  },
+);
+
+Deno.test(
+  "a body over the limit is 413 and one that drips is 408, and neither holds a connection",
+  options,
+  async () => {
+    await withStage(
+      { poolSize: 1, maxBodyBytes: 1000, bodyTimeoutMs: 100 },
+      async ({ gateway }) => {
+        const large = await gateway.fetch(rpc("greet", { name: "x".repeat(2000) }));
+        assert.equal(large.status, 413);
+        const drip = new ReadableStream<Uint8Array>({
+          start: (controller) => controller.enqueue(new TextEncoder().encode('{"name":')),
+        });
+        const dripping = gateway.fetch(rpc("greet", {}, { body: drip }));
+        assert.equal((await gateway.fetch(rpc("greet", { name: "y" }))).status, 200);
+        assert.equal((await inTime(dripping, 2000)).status, 408);
+      },
+    );
+  },
+);
+
+Deno.test(
+  "no setting leaks from one request to the next on the same connection",
+  options,
+  async () => {
+    await withStage({ poolSize: 1 }, async ({ gateway }) => {
+      const ask = async (name: string, init: RequestInit = {}) =>
+        await (await gateway.fetch(rpc(name, {}, init))).json();
+      const expected = {
+        anon: "anon",
+        authenticated: "authenticated",
+        service_role: "service_role",
+      };
+      await Promise.all(
+        Array.from({ length: 30 }, (_, index) => Object.keys(expected)[index % 3] ?? "anon").map(
+          async (role) => {
+            assert.equal((await ask("whoami", { headers: bearer(role) })).user, role);
+            assert.deepEqual(await ask("claims", { headers: bearer(role) }), { role });
+          },
+        ),
+      );
+      assert.equal(await ask("show_timeout", { headers: bearer("corpus_slow") }), "300ms");
+      assert.equal(await ask("show_timeout"), "0");
+      assert.equal(
+        await ask("show_timezone", { headers: { prefer: "timezone=Europe/Oslo" } }),
+        "Europe/Oslo",
+      );
+      assert.equal(await ask("show_timezone"), "UTC");
+      const extra = { headers: { "content-profile": "extra" } };
+      assert.match(await ask("show_search_path", extra), /^"extra"/);
+      assert.match(await ask("show_search_path"), /^"public"/);
+      await ask("plain_raise", { headers: bearer("service_role") });
+      assert.equal((await ask("whoami")).user, "anon");
+    });
+  },
+);
