@@ -14,4 +14,4 @@ if (bench === undefined) {
   Deno.exit(2);
 }
 const { main } = await bench();
-await main(Deno.args.slice(1));
+await main();

@@ -178,14 +178,9 @@ Deno.test(
         perform pg_catalog.pg_sleep(30); -- nap
         return 'rested';
       end $$;
-      grant execute on function public.write_and_nap(text) to anon; notify pgrst`);
-      await until(
-        async () =>
-          (await gateway.fetch(rpc("write_and_nap", {}))).headers.get("proxy-status")
-              ?.includes("PGRST202") === true &&
-          (await (await gateway.fetch(rpc("write_and_nap", {}))).json()).hint !== null,
-        3000,
-      );
+      create function public.ready() returns integer language sql as 'select 1';
+      grant execute on function public.write_and_nap(text), public.ready() to anon; notify pgrst`);
+      await until(async () => (await gateway.fetch(rpc("ready", {}))).status === 200, 3000);
       const leaving = new AbortController();
       const left = gateway.fetch(
         rpc("write_and_nap", { code: "left" }, { signal: leaving.signal }),
