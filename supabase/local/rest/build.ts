@@ -101,8 +101,12 @@ const settingsSql =
 const isCounted = ({ preferences }: RestRequest): boolean =>
   preferences.count === "count=exact" || preferences.count === "count=estimated";
 
-const countSql = (from: Fragment, counted: boolean) => ({
-  cte: counted ? sql`, pgrst_source_count AS (SELECT 1${from})` : nothing,
+const countSql = (from: Fragment, counted: boolean, upTo: number | null = null) => ({
+  cte: counted
+    ? sql`, pgrst_source_count AS (SELECT 1${from}${
+      upTo === null ? nothing : trusted(` LIMIT ${upTo}`)
+    })`
+    : nothing,
   result: counted ? sql`(SELECT pg_catalog.count(*) FROM pgrst_source_count)` : sql`null::bigint`,
 });
 
@@ -115,7 +119,8 @@ export function readSql(
 ): Fragment {
   const of = qualified(table.schema, table.name);
   const from = sql` FROM ${of}${whereSql(of, table, request.query.filters)}`;
-  const count = countSql(from, isCounted(request));
+  const estimated = request.preferences.count === "count=estimated" && maxRows !== null;
+  const count = countSql(from, isCounted(request), estimated ? maxRows + 1 : null);
   const order = orderSql(of, table, request);
   const rows = sql`SELECT ${selectSql(of, table, request)}${from}${order}${
     limitSql(request, maxRows)

@@ -88,7 +88,11 @@ interface Session {
   /** Settles, by rejecting, when the connection is lost. */
   readonly lost: Promise<never>;
   isLost: boolean;
+  /** Whether it knows so many statements that a new session costs less than their memory. */
+  isFull: boolean;
 }
+
+const maxStatements = 1000;
 
 async function openSession(dbUrl: string, connectTimeoutMs: number): Promise<Session> {
   let lose: (error: Error) => void = () => {};
@@ -122,6 +126,7 @@ async function openSession(dbUrl: string, connectTimeoutMs: number): Promise<Ses
   const session: Session = {
     pid: 0,
     isLost: false,
+    isFull: false,
     lost,
     end: () => void db.end({ timeout: 0 }),
     run: () => Promise.reject(new Error("The session is not open")),
@@ -131,12 +136,15 @@ async function openSession(dbUrl: string, connectTimeoutMs: number): Promise<Ses
     // Reserved, a connection is never replaced silently: a later statement cannot run without the
     // transaction and the role of those before it.
     const own = await db.reserve();
+    const statements = new Set<TemplateStringsArray>();
     const run: Session["run"] = async (statement, ...slots) => {
       let next = 0;
       const values = statement.values.map((each) =>
         each === bodySlot ? slots[next++] ?? null : each
       );
-      const query = own(templateOf(statement), ...values).raw();
+      const template = templateOf(statement);
+      session.isFull = statements.add(template).size > maxStatements;
+      const query = own(template, ...values).raw();
       const rows = await (values.length === 0 ? query.simple() : query);
       return rows[0] ?? [];
     };
@@ -219,7 +227,7 @@ export class Pool {
 
   /** Gives a session back; a lost one makes place for a new one. */
   release(session: Session): void {
-    if (session.isLost || this.#closed) return this.#discard(session);
+    if (session.isLost || session.isFull || this.#closed) return this.#discard(session);
     const next = this.#waiting.shift();
     if (next) next(session);
     else this.#idle.push(session);

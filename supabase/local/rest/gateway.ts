@@ -1,6 +1,22 @@
 /**
  * `/rest/v1` of the local stack: a stand-in for PostgREST 14 that answers as it does or refuses with
- * PGRST127, never differently.
+ * PGRST127, never differently. Refused are
+ *
+ * | what | where it is found |
+ * | --- | --- |
+ * | embedding, spreads, orders and limits of embedded resources | query_string.ts |
+ * | `or`, `and`, full-text operators, casts beyond the common types | query_string.ts |
+ * | lists and names that PostgREST's parser refuses with words of its own | query_string.ts |
+ * | upsert: `resolution=`, `on_conflict`, PUT | request.ts, query_string.ts |
+ * | CSV both ways, GeoJSON, plans, the OpenAPI root | request.ts, plan.ts |
+ * | `count=planned`; `count=estimated` above max-rows | plan.ts, response.ts |
+ * | filters on JSON paths when writing, inserts into views that answer rows | plan.ts |
+ * | statuses and headers raised by SQL that HTTP cannot send | errors.ts, response.ts |
+ *
+ * Known tokens are HS256 only. Serialization failures and deadlocks (40001, 40P01) are answered at
+ * once, as PostgREST 16 does; 14 repeats the transaction until the caller gives up. A caller that
+ * leaves ends its transaction. In a server, `--unstable-no-legacy-abort` keeps Deno from taking an
+ * answer that was sent for a caller that left.
  *
  * @module
  */
@@ -138,7 +154,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       signal: request.signal,
       cancel: catalogue.cancel,
     });
-    return writeResponse(head, plan, row);
+    return writeResponse(head, plan, row, maxRows);
   }
 
   return {

@@ -95,7 +95,7 @@ function planCall(
   refuseEmbeds(request);
   const media = negotiate(request, request.method === "HEAD");
   checkPreferences(request);
-  const { isStrict, maxAffected, count } = request.preferences;
+  const { isStrict, maxAffected } = request.preferences;
   if (isStrict && maxAffected !== null && !routine.returnsSet) {
     const message =
       "Function must return SETOF or TABLE when max-affected preference is used with handling=strict";
@@ -104,9 +104,6 @@ function planCall(
   if (request.action === "describe") {
     const allow = routine.volatility === "v" ? "OPTIONS,POST" : "OPTIONS,GET,HEAD,POST";
     return { kind: "describe", allow };
-  }
-  if (count === "count=planned" || count === "count=estimated") {
-    throw notImplemented(`Prefer: ${count}`);
   }
   return {
     kind: "call",
@@ -151,7 +148,7 @@ function refuseEmbeds({ query }: RestRequest): void {
 
 function checkUnsupported({ action, preferences, query }: RestRequest, table: Table): void {
   const { count, returns } = preferences;
-  if (action === "read" && (count === "count=planned" || count === "count=estimated")) {
+  if (action === "read" && count === "count=planned") {
     throw notImplemented(`Prefer: ${count}`);
   }
   if (table.isView && action === "insert" && returns !== null && returns !== "return=minimal") {

@@ -101,6 +101,12 @@ function split(text: string): string[] {
   return parts ?? [];
 }
 
+/** Types whose names may stand in a cast: names cannot be parameters, and quoting changes them. */
+const castTypes = new Set(
+  ("text varchar bool boolean int2 int4 int8 smallint int integer bigint numeric decimal real float4 " +
+    "float8 uuid date time timestamp timestamptz interval json jsonb").split(" "),
+);
+
 function readSelect(text: string): SelectItem[] {
   if (text === "") return [{ field: { name: "*", path: [] }, alias: null, cast: null }];
   return split(text).map((part) => {
@@ -111,6 +117,9 @@ function readSelect(text: string): SelectItem[] {
     if (part.includes("(")) throw notImplemented(`Embedding, as in select=${part}`);
     const groups = groupsOf(selectPattern, part, "item of select");
     const { alias, cast } = groups;
+    if (cast !== undefined && !castTypes.has(cast.trim())) {
+      throw notImplemented(`The cast ::${cast}`);
+    }
     return {
       field: fieldOf(groups),
       alias: alias === undefined ? null : unquote(alias),
@@ -217,7 +226,8 @@ function readList(list: string): string[] {
 
 /** Parsec's report of a filter whose operator is unknown. */
 function operatorError(text: string): RestError {
-  const words = [...operators.keys()].filter((word) => text.startsWith(word));
+  const all = [...operators.keys(), "in", "is", "fts", "plfts", "phfts", "wfts"];
+  const words = all.filter((word) => text.startsWith(word));
   const at = Math.max(0, ...words.map((word) => word.length));
   if (text.startsWith("not") || (at > 0 && text[at] === "(")) {
     throw notImplemented(`This filter: ${text}`);

@@ -268,10 +268,13 @@ export function readPayload(head: Head, body: Uint8Array<ArrayBuffer>): Body {
   if (contentType !== "application/x-www-form-urlencoded") {
     throw invalidBody(`Content-Type not acceptable: ${contentType}`);
   }
-  if (!isCall) throw notImplemented("Forms as the body of a table");
   const pairs = readPairs([...body].map((byte) => String.fromCharCode(byte)).join(""));
   const params = pairs.map(([key, item]) => [decodeUtf8(key), decodeUtf8(item ?? "")] as const);
   const keys = sorted(params.map(([key]) => key));
+  if (!isCall) {
+    const content = JSON.stringify(Object.fromEntries(params));
+    return { payload: { kind: "json", isObject: true }, columns: keys, content };
+  }
   return { payload: { kind: "form", params }, columns: keys, content: null };
 }
 

@@ -9,14 +9,26 @@ import type { Description, Plan } from "./plan.ts";
 import type { Head } from "./request.ts";
 
 /** The answer to a request that was run. @throws {RestError} for bad response.* settings */
-export function writeResponse(request: Head, plan: Plan, row: Row): Response {
+export function writeResponse(
+  request: Head,
+  plan: Plan,
+  row: Row,
+  maxRows: number | null,
+): Response {
   const headers = new Headers();
-  const counted = request.preferences.count === "count=exact";
+  const { count } = request.preferences;
+  const counted = count === "count=exact" || count === "count=estimated";
   const total = plan.kind === "call" || plan.kind === "read"
     ? row.total
     : counted
     ? row.page
     : null;
+  if (
+    plan.kind === "read" && count === "count=estimated" && maxRows !== null &&
+    Number(total) > maxRows
+  ) {
+    throw notImplemented(`Prefer: ${count} of more than ${maxRows} rows`);
+  }
   const { status, range } = rowsAnswer(request, plan, row, total);
   headers.set("Content-Range", range);
   const applied = appliedPreferences(request, plan, row);
@@ -27,9 +39,7 @@ export function writeResponse(request: Head, plan: Plan, row: Row): Response {
     (plan.kind === "call" || plan.kind === "read" ||
       request.preferences.returns === "return=representation");
   if (hasBody) {
-    const isStripped = plan.mediaType.includes(";");
     headers.set("Content-Type", `${plan.mediaType}; charset=utf-8`);
-    if (isStripped) headers.set("Content-Type", `${plan.mediaType}; charset=utf-8`);
     if (request.namesSchema) headers.set("Content-Profile", request.schema);
   }
   override(headers, row.headers);
