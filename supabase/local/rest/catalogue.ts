@@ -164,7 +164,7 @@ export async function watchCatalogue(
   let db = connect();
 
   function connect(): postgres.Sql {
-    return postgres(dbUrl, {
+    const own = postgres(dbUrl, {
       max: 1,
       max_lifetime: null,
       idle_timeout: 0,
@@ -172,9 +172,11 @@ export async function watchCatalogue(
       fetch_types: false,
       onnotice: () => {},
       backoff: () => 0.05,
-      onclose: () => again(),
+      // Ending an old connection must not look like losing the new one.
+      onclose: () => own === db && again(),
       connection: { application_name: "rest catalogue" },
     });
+    return own;
   }
 
   // The driver's own listening gives up when the server is away for more than one attempt.
