@@ -38,6 +38,7 @@ function readOptions(dbUrl: string): GatewayOptions {
     dbUrl,
     schemas: list("PGRST_DB_SCHEMAS", "public"),
     extraSearchPath: list("PGRST_DB_EXTRA_SEARCH_PATH", "public"),
+    basePath: "/rest/v1", // optional: a request without it is taken as well
     anonRole: Deno.env.get("PGRST_DB_ANON_ROLE") ?? "anon",
     maxRows: number("PGRST_DB_MAX_ROWS") ?? null,
     poolSize: number("PGRST_DB_POOL") ?? 10,
