@@ -5,7 +5,16 @@
  */
 
 /** What a redacted span was. */
-export type RedactionType = "EMAIL" | "PHONE" | "OTP";
+export type RedactionType =
+  | "EMAIL"
+  | "IBAN"
+  | "NINO"
+  | "IP"
+  | "CARD"
+  | "NHS"
+  | "SSN"
+  | "OTP"
+  | "PHONE";
 
 /** A redacted part of a text, in UTF-16 offsets into the input. */
 export interface RedactionSpan {
@@ -64,4 +73,13 @@ function isPersonal(name: string, value: unknown): boolean {
   if (value === null || value === undefined) return false;
   if (name === "code") return /^\d{6}$/.test(String(value));
   return personalNames.test(name) && typeof value !== "object";
+}
+
+/**
+ * A phone number for people who need to tell callers apart: the last two digits only, `***56`.
+ *
+ * @param e164 The number, as E.164.
+ */
+export function maskPhone(e164: string): string {
+  return `***${e164.slice(-2)}`;
 }
