@@ -1,0 +1,218 @@
+/**
+ * The whole stack in one process: Postgres, `/rest/v1`, functions, jobs, and a fake Twilio.
+ *
+ * @module
+ */
+
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { SignJWT } from "jose";
+import postgres from "postgres";
+import { readConfig } from "../../shared/config.ts";
+import { encryptCredentials } from "../../shared/credentials.ts";
+import { type LoadedFunctions, loadFunctions } from "./functions.ts";
+import { runJobs } from "./jobs.ts";
+import { migrate, seed } from "./migrations.ts";
+import { defaultStateDir, type PostgresServer, startPostgres } from "./postgres.ts";
+import { createGateway, type Gateway } from "./rest/gateway.ts";
+import { consolePage } from "./console.ts";
+import { type FakeTwilio, isFaultKind, startFakeTwilio } from "./twilio.ts";
+
+/** How to start a stack. */
+export interface StackOptions {
+  readonly port: number;
+  readonly stateDir?: string;
+  readonly fresh?: boolean;
+  readonly onProgress?: (line: string) => void;
+}
+
+/** A running stack. */
+export interface Stack {
+  readonly url: string;
+  /** As the role postgres. */
+  readonly dbUrl: string;
+  readonly twilio: FakeTwilio;
+  stop(): Promise<void>;
+}
+
+/** The secret of the local functions, for `X-Vapi-Secret`. */
+export const localVapiSecret = "local-vapi-secret";
+
+const migrations = new URL("../../migrations/", import.meta.url);
+const seedFile = new URL("../seed.sql", import.meta.url);
+
+/** Starts everything; what was started is stopped again when a part does not come up. */
+export async function startStack(options: StackOptions): Promise<Stack> {
+  const { port, fresh = false, onProgress = () => {} } = options;
+  const stateDir = options.stateDir ?? defaultStateDir("start");
+  const stops: (() => Promise<void>)[] = [];
+  const stop = async () => {
+    for (const end of stops.splice(0).reverse()) await end();
+  };
+  try {
+    const database = await startPostgres({ stateDir, fresh, onProgress });
+    stops.push(() => database.stop());
+    const { applied, skipped } = await migrate(database.url(), migrations);
+    onProgress(`${applied.length} migrations applied, ${skipped} were there`);
+    await seed(database.url(), seedFile);
+
+    const twilio = startFakeTwilio();
+    stops.push(() => twilio.stop());
+    const url = `http://127.0.0.1:${port}`;
+    const environment = await makeEnvironment(stateDir, url, database.url(), twilio.url);
+    await provisionClinics(database.url(), environment);
+    const gateway = await openGateway(database, environment);
+    stops.push(() => gateway.close());
+    const functions = await loadFunctions(environment);
+    stops.push(runJobs(database.url(), (message) => onProgress(`A job failed: ${message}`)));
+    const answer = route({ url, database, twilio, gateway, functions });
+    const server = Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, answer);
+    stops.push(() => server.shutdown());
+    return { url, dbUrl: database.url(), twilio, stop };
+  } catch (thrown) {
+    await stop();
+    throw thrown;
+  }
+}
+
+interface Parts {
+  readonly url: string;
+  readonly database: PostgresServer;
+  readonly twilio: FakeTwilio;
+  readonly gateway: Gateway;
+  readonly functions: LoadedFunctions;
+}
+
+function route({ url, database, twilio, gateway, functions }: Parts) {
+  return async (request: Request): Promise<Response> => {
+    const { pathname } = new URL(request.url);
+    if (pathname.startsWith("/rest/v1/")) return await gateway.fetch(request);
+    if (pathname.startsWith("/functions/v1/")) return await functions.fetch(request);
+    switch (`${request.method} ${pathname}`) {
+      case "GET /health":
+        return Response.json({
+          status: "ok",
+          url,
+          pid: Deno.pid,
+          database: `PostgreSQL ${database.version}`,
+          rest: `${url}/rest/v1`,
+          functions: functions.names,
+          jobs: "cron.job, every minute",
+          twilio: twilio.url,
+        });
+      case "GET /":
+        return await consolePage(database.url(), twilio.messages);
+      case "GET /local/sms":
+        return Response.json(twilio.messages);
+      case "DELETE /local/sms":
+        twilio.clear();
+        return new Response(null, { status: 204 });
+      case "POST /local/faults":
+        return await orderFault(twilio, request);
+      case "DELETE /local/faults":
+        twilio.clearFaults();
+        return new Response(null, { status: 204 });
+      default:
+        return Response.json({ message: `Nothing at ${request.method} ${pathname}` }, {
+          status: 404,
+        });
+    }
+  };
+}
+
+async function orderFault(twilio: FakeTwilio, request: Request): Promise<Response> {
+  const { kind, times = 1 } = await request.json().catch(() => ({}));
+  if (!isFaultKind(kind) || !Number.isInteger(times) || times < 1) {
+    return Response.json({
+      message: 'Send {"kind": 21211, "times": 1}; kind is a Twilio error code or ' +
+        "http_500, timeout, empty, html, failed, no_sid",
+    }, { status: 400 });
+  }
+  twilio.addFault(kind, times);
+  return new Response(null, { status: 204 });
+}
+
+function openGateway(
+  database: PostgresServer,
+  environment: Readonly<Record<string, string>>,
+): Promise<Gateway> {
+  return createGateway({
+    dbUrl: database.url({ role: "authenticator" }),
+    jwtSecret: environment["JWT_SECRET"] ?? "",
+    publishableKey: "sb_publishable_local",
+    secretKey: "sb_secret_local",
+    basePath: "/rest/v1",
+    maxRows: 1000,
+  });
+}
+
+/** What hosted functions find in their environment; secrets of ours are made once and kept. */
+async function makeEnvironment(
+  stateDir: string,
+  url: string,
+  dbUrl: string,
+  twilioUrl: string,
+): Promise<Record<string, string>> {
+  const secrets = await keptSecrets(join(stateDir, "secrets.json"));
+  const key = new TextEncoder().encode(secrets.JWT_SECRET);
+  const jwt = (role: string) =>
+    new SignJWT({ role, iss: "supabase-local" }).setProtectedHeader({ alg: "HS256", typ: "JWT" })
+      .setIssuedAt().setExpirationTime("10y").sign(key);
+  return {
+    ...secrets,
+    SUPABASE_URL: url,
+    SUPABASE_DB_URL: dbUrl,
+    SUPABASE_SECRET_KEYS: '{"default":"sb_secret_local"}',
+    SUPABASE_PUBLISHABLE_KEYS: '{"default":"sb_publishable_local"}',
+    SUPABASE_ANON_KEY: await jwt("anon"),
+    SUPABASE_SERVICE_ROLE_KEY: await jwt("service_role"),
+    VAPI_SECRETS: localVapiSecret,
+    TWILIO_API_BASE: twilioUrl,
+  };
+}
+
+interface KeptSecrets {
+  readonly OTP_PEPPERS: string;
+  readonly CREDENTIAL_KEYS: string;
+  readonly JWT_SECRET: string;
+}
+
+async function keptSecrets(file: string): Promise<KeptSecrets> {
+  const kept = await readFile(file, "utf8").catch(() => undefined);
+  if (kept) return JSON.parse(kept);
+  const draw = () => btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(32))));
+  const made = {
+    OTP_PEPPERS: `v1:${draw()}`,
+    CREDENTIAL_KEYS: `v1:${draw()}`,
+    JWT_SECRET: draw(),
+  };
+  await writeFile(file, JSON.stringify(made), { mode: 0o600 });
+  return made;
+}
+
+/** Stores a Twilio account for every clinic that has a number and no account yet. */
+async function provisionClinics(
+  dbUrl: string,
+  environment: Readonly<Record<string, string>>,
+): Promise<void> {
+  const { credentialKeys } = readConfig(environment);
+  const sql = postgres(dbUrl, { max: 1, onnotice: () => {} });
+  try {
+    const clinics = await sql<{ id: string; number: string }[]>`
+      select org_id as id, min(value) as number from public.org_channels
+      where kind = 'called_number' and not exists (
+        select from public.org_credentials as c
+        where c.org_id = org_channels.org_id and c.key_id <> '')
+      group by org_id`;
+    for (const { id, number } of clinics) {
+      const { keyId, nonce, ciphertext } = await encryptCredentials(credentialKeys, id, {
+        accountSid: `AC${id.replaceAll("-", "")}`,
+        authToken: "local-auth-token",
+        sender: { from: number },
+      });
+      await sql`select public.set_org_credentials(${id}, 'twilio', ${keyId}, ${nonce}, ${ciphertext})`;
+    }
+  } finally {
+    await sql.end({ timeout: 5 });
+  }
+}
