@@ -1,0 +1,196 @@
+/**
+ * Builders: a clinic in the database, a request of Vapi's, and the functions over a real gateway.
+ *
+ * @module
+ */
+
+import type postgres from "postgres";
+import { readConfig } from "../../shared/config.ts";
+import { encryptCredentials } from "../../shared/credentials.ts";
+import { openLog } from "../../shared/logging.ts";
+import { createRuntime, type Runtime, type ServedTool } from "../../shared/tool.ts";
+import { createGateway } from "../../supabase/local/rest/gateway.ts";
+import { type FakeTwilio, startFakeTwilio } from "../../supabase/local/twilio.ts";
+import { createTestDatabase, type TestDatabase } from "./database.ts";
+
+/** The Vapi secret of the tests. */
+export const vapiSecret = "test-vapi-secret";
+
+/** A clinic with one service, open every day around the clock but for the last hour. */
+export interface Clinic {
+  readonly id: string;
+  readonly number: string;
+  readonly zone: string;
+  readonly providers: readonly string[];
+}
+
+const digits = (count: number) =>
+  Array.from(crypto.getRandomValues(new Uint8Array(count)), (byte) => byte % 10).join("");
+
+/** A caller's number that nobody has: Ofcom's range for drama. */
+export const aPhone = () => `+447700900${digits(3)}`;
+
+/** Makes a clinic with as many providers as asked for. */
+export async function aClinic(
+  sql: postgres.Sql,
+  { zone = "Europe/London", providers = 1, capacity = 1, startMin = 0, endMin = 1380 } = {},
+): Promise<Clinic> {
+  const number = `+4420${digits(8)}`;
+  const slug = `clinic-${crypto.randomUUID()}`;
+  const [org] = await sql<{ id: string }[]>`
+    insert into public.organizations (slug, name, timezone, default_country, sms_countries)
+    values (${slug}, 'Sunrise Dental', ${zone}, 'GB', '{GB,US}') returning id`;
+  const id = org?.id ?? "";
+  await sql`insert into public.org_channels (kind, value, org_id)
+    values ('called_number', ${number}, ${id})`;
+  await sql`insert into public.services (org_id, slug, name, duration_min, step_min, capacity)
+    values (${id}, 'consultation', 'Consultation', 30, 30, ${capacity})`;
+  const slugs = Array.from({ length: providers }, (_, index) => `doctor-${index + 1}`);
+  for (const provider of slugs) {
+    await sql`insert into public.providers (org_id, slug, name)
+      values (${id}, ${provider}, ${`Dr ${provider.replace("doctor-", "Number ")}`})`;
+  }
+  await sql`insert into public.provider_services
+    select p.org_id, p.id, s.id from public.providers as p
+    join public.services as s on s.org_id = p.org_id where p.org_id = ${id}`;
+  await sql`insert into public.working_hours (org_id, provider_id, dow, start_min, end_min)
+    select p.org_id, p.id, d, ${startMin}, ${endMin}
+    from public.providers as p, generate_series(0, 6) as d where p.org_id = ${id}`;
+  return { id, number, zone, providers: slugs };
+}
+
+/** A clinic-local date some days from now. */
+export function aDay(daysFromNow = 2, zone = "Europe/London"): string {
+  const at = new Date(Date.now() + daysFromNow * 86_400_000);
+  return new Intl.DateTimeFormat("en-CA", { timeZone: zone }).format(at);
+}
+
+/** A request that Vapi would send. */
+export interface VapiRequest {
+  readonly tool: string;
+  readonly args?: unknown;
+  readonly called?: string;
+  readonly caller?: string | null;
+  readonly callId?: string;
+  readonly toolCallId?: string;
+  readonly secret?: string | null;
+}
+
+/** Builds the request of a tool call. */
+export function aRequest(asked: VapiRequest): Request {
+  const { tool, args = {}, called, caller = "+447700900456", secret = vapiSecret } = asked;
+  const id = asked.toolCallId ?? `call_${crypto.randomUUID()}`;
+  const message = {
+    type: "tool-calls",
+    toolCallList: [{ id, type: "function", function: { name: tool, arguments: args } }],
+    ...(called ? { phoneNumber: { number: called } } : {}),
+    ...(caller ? { customer: { number: caller } } : {}),
+    ...(asked.callId ? { call: { id: asked.callId } } : {}),
+  };
+  return aPost(JSON.stringify({ message }), secret);
+}
+
+/** A POST with a body of one's own. */
+export function aPost(body: string, secret: string | null = vapiSecret): Request {
+  const headers = new Headers({ "content-type": "application/json" });
+  if (secret !== null) headers.set("x-vapi-secret", secret);
+  return new Request("http://functions.test/", { method: "POST", headers, body });
+}
+
+/** What a tool answered, parsed. */
+export interface Said {
+  readonly success: boolean;
+  readonly outcome: string;
+  readonly message: string;
+  readonly action?: string;
+  readonly holdId?: string;
+  readonly slots?: readonly { readonly slotId: string; readonly startTime: string }[];
+  readonly [name: string]: unknown;
+}
+
+/** Everything a test of the functions needs. */
+export interface Bench {
+  readonly database: TestDatabase;
+  readonly twilio: FakeTwilio;
+  readonly runtime: Runtime;
+  /** Log lines written so far. */
+  readonly lines: string[];
+  /** Paths asked at `/rest/v1` so far. */
+  readonly restCalls: string[];
+  readonly restUrl: string;
+  /** Settings of the functions, to make another runtime from. */
+  readonly environment: Readonly<Record<string, string>>;
+  ask(tool: ServedTool, asked: VapiRequest): Promise<Said>;
+  /** Stores a Twilio account for the clinic. */
+  provision(clinic: Clinic, authToken?: string): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Starts database, gateway over HTTP and fake Twilio for one test. */
+export async function aBench(): Promise<Bench> {
+  const database = await createTestDatabase();
+  const twilio = startFakeTwilio();
+  const gateway = await createGateway({
+    dbUrl: database.url("authenticator"),
+    secretKey: "sb_secret_test",
+    jwtSecret: "test-jwt-secret-of-more-than-32-characters",
+    basePath: "/rest/v1",
+  });
+  const restCalls: string[] = [];
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
+    restCalls.push(new URL(request.url).pathname);
+    return gateway.fetch(request);
+  });
+  const restUrl = `http://127.0.0.1:${server.addr.port}`;
+  const environment = {
+    SUPABASE_URL: restUrl,
+    SUPABASE_SECRET_KEYS: '{"default":"sb_secret_test"}',
+    VAPI_SECRETS: vapiSecret,
+    OTP_PEPPERS: `v1:${btoa("p".repeat(32))}`,
+    CREDENTIAL_KEYS: `v1:${btoa("k".repeat(32))}`,
+    TWILIO_API_BASE: twilio.url,
+  };
+  const lines: string[] = [];
+  const config = readConfig(environment);
+  const runtime = createRuntime(config, openLog("debug", (line) => lines.push(line)));
+  return {
+    database,
+    twilio,
+    runtime,
+    lines,
+    restCalls,
+    restUrl,
+    environment,
+    ask: async (tool, asked) => readSaid(await tool.using(runtime).fetch(aRequest(asked))),
+    provision: async (clinic, authToken = "token-of-the-clinic") => {
+      const account = {
+        accountSid: `AC${clinic.id.replaceAll("-", "")}`,
+        authToken,
+        sender: { from: clinic.number },
+      };
+      const stored = await encryptCredentials(config.credentialKeys, clinic.id, account);
+      await database.sql`select public.set_org_credentials(
+        ${clinic.id}, 'twilio', ${stored.keyId}, ${stored.nonce}, ${stored.ciphertext})`;
+    },
+    stop: async () => {
+      await server.shutdown();
+      await gateway.close();
+      await twilio.stop();
+      await database.drop();
+    },
+  };
+}
+
+/** The first result of an answer; an `error` becomes an outcome of that name. */
+export async function readSaid(response: Response): Promise<Said> {
+  const { results } = await response.json();
+  const { result, error } = results[0];
+  return result === undefined
+    ? { success: false, outcome: "error", message: error }
+    : JSON.parse(result);
+}
+
+/** The code of the newest text. */
+export function newestCode(twilio: FakeTwilio): string {
+  return /^\d{6}/.exec(twilio.messages.at(-1)?.body ?? "")?.[0] ?? "";
+}

@@ -1,0 +1,70 @@
+/** Imports point one way, and importing a function is cheap. */
+import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import { variableNames } from "../../shared/config.ts";
+
+const root = new URL("../../", import.meta.url);
+
+/** From the door inwards: a module imports only what stands further down. */
+const order = [
+  "tool",
+  "booking",
+  "otp",
+  "sms",
+  "credentials",
+  "answers",
+  "database",
+  "authentication",
+  "vapi",
+  "phone",
+  "speech",
+  "logging",
+  "redact_lines",
+  "redaction",
+  "config",
+  "deadline",
+  "errors",
+];
+
+interface Module {
+  readonly specifier: string;
+  readonly dependencies?: readonly { readonly code?: { readonly specifier?: string } }[];
+}
+
+async function modulesOf(path: string): Promise<Module[]> {
+  const command = new Deno.Command(Deno.execPath(), {
+    args: ["info", "--json", new URL(path, root).pathname],
+    stdout: "piped",
+    stderr: "null",
+  });
+  const { stdout } = await command.output();
+  return JSON.parse(new TextDecoder().decode(stdout)).modules;
+}
+
+const functions = readdirSync(new URL("functions/", root));
+
+Deno.test("imports of shared point down the list, functions import only shared", async () => {
+  for (const name of functions) {
+    for (const module of await modulesOf(`functions/${name}/index.ts`)) {
+      const from = module.specifier.split("/shared/").at(-1)?.replace(/\.ts$/, "") ?? "";
+      for (const { code } of module.dependencies ?? []) {
+        const target = code?.specifier ?? "";
+        if (!target.startsWith(root.href)) continue;
+        assert.ok(!target.includes("/functions/"), `${module.specifier} imports ${target}`);
+        assert.ok(target.includes("/shared/"), `${module.specifier} imports ${target}`);
+        if (!module.specifier.includes("/shared/") || from.includes("/")) continue;
+        const to = target.split("/shared/").at(-1)?.replace(/\.ts$/, "").split("/")[0] ?? "";
+        assert.ok(order.includes(from), `${from} is not in the list of modules`);
+        assert.ok(order.indexOf(from) < order.indexOf(to), `${from} imports ${to}`);
+      }
+    }
+  }
+});
+
+Deno.test("every function is declared for deployment, every variable is in .env.example", () => {
+  const config = Deno.readTextFileSync(new URL("supabase/config.toml", root));
+  const declared = [...config.matchAll(/^\[functions\.([a-z-]+)\]/gm)].map(([, name]) => name);
+  assert.deepEqual(declared.sort(), functions.sort());
+  const example = Deno.readTextFileSync(new URL(".env.example", root));
+  assert.deepEqual([...example.matchAll(/^([A-Z_]+)=/gm)].map(([, name]) => name), variableNames);
+});
