@@ -57,7 +57,7 @@ const repository = fileURLToPath(new URL("../..", import.meta.url));
  * The folder of a cluster: `.local` in the repository, or for root, whom PostgreSQL refuses and
  * whose files its user cannot reach, one of its own under the lasting temporary directory.
  */
-export function defaultStateDir(purpose: "start" | "test"): string {
+export function defaultStateDir(purpose: string): string {
   if (Deno.build.os === "windows" || Deno.uid() !== 0) return join(repository, ".local", purpose);
   const name = [...repository].reduce((hash, char) => hash * 31 + char.charCodeAt(0) >>> 0, 7);
   return join("/var/tmp", `master-orchestrator-${name.toString(16)}`, purpose);

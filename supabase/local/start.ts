@@ -7,16 +7,23 @@
 
 import { parseArgs } from "node:util";
 import { findFreePort, isPortFree } from "./port.ts";
+import { defaultStateDir } from "./postgres.ts";
 import { localVapiSecret, startStack } from "./stack.ts";
 
-const usage = `deno task start [--port N] [--fresh]
+const usage = `deno task start [--port N] [--fresh] [--state NAME]
   --port N   listen on this port; 8000, or the next free one, when left out
-  --fresh    forget appointments and texts, begin anew`;
+  --fresh    forget appointments and texts, begin anew
+  --state N  keep the state under this name, apart from others`;
 
-const { port, fresh } = readOptions(Deno.args);
+const { port, fresh, stateDir } = readOptions(Deno.args);
 console.log(`Starting (process ${Deno.pid})`);
 const startedAt = performance.now();
-const stack = await startStack({ port, fresh, onProgress: (line) => console.log(`  ${line}`) })
+const stack = await startStack({
+  port,
+  fresh,
+  stateDir,
+  onProgress: (line) => console.log(`  ${line}`),
+})
   .catch((thrown) => fail(thrown instanceof Error ? thrown.message : String(thrown), 1));
 
 let isStopping = false;
@@ -44,20 +51,35 @@ ${tryThis(stack.url)}
 A whole call: deno task call
 `);
 
-function readOptions(args: string[]): { readonly port: number; readonly fresh: boolean } {
-  const options = {
-    port: { type: "string" },
-    fresh: { type: "boolean" },
-    help: { type: "boolean" },
-  };
+interface Options {
+  readonly port: number;
+  readonly fresh: boolean;
+  readonly stateDir: string;
+}
+
+function readOptions(args: string[]): Options {
   try {
-    const { values } = parseArgs({ args, options: options as never, strict: true });
-    const given: { port?: string; fresh?: boolean; help?: boolean } = values;
-    if (given.help) {
+    const { values } = parseArgs({
+      args,
+      options: {
+        port: { type: "string" },
+        fresh: { type: "boolean", default: false },
+        state: { type: "string", default: "start" },
+        help: { type: "boolean" },
+      },
+    });
+    if (values.help) {
       console.log(usage);
       Deno.exit(0);
     }
-    return { port: choosePort(given.port), fresh: given.fresh ?? false };
+    if (!/^[a-z0-9-]{1,40}$/.test(values.state)) {
+      return fail(`--state takes letters, digits and dashes, not ${values.state}`, 2);
+    }
+    return {
+      port: choosePort(values.port),
+      fresh: values.fresh,
+      stateDir: defaultStateDir(values.state),
+    };
   } catch (thrown) {
     return fail(`${thrown instanceof Error ? thrown.message : thrown}\n${usage}`, 2);
   }

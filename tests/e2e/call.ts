@@ -1,0 +1,190 @@
+// deno-lint-ignore-file no-console -- a command-line program
+/**
+ * `deno task call [--clinic sunrise|hudson] [--url URL]`: plays a whole call over HTTP, step by step.
+ *
+ * It knows the wire contract and nothing of the code. When no stack answers at the URL it starts one
+ * for the duration.
+ *
+ * @module
+ */
+
+import { parseArgs } from "node:util";
+
+const usage = "deno task call [--clinic sunrise|hudson] [--url http://127.0.0.1:8000]";
+
+const clinics: Readonly<Record<string, { name: string; number: string; caller: () => string }>> = {
+  sunrise: {
+    name: "Sunrise Dental",
+    number: "+442079460123",
+    caller: () => `+447700900${digits(3)}`,
+  },
+  hudson: {
+    name: "Hudson Aesthetics",
+    number: "+12125550123",
+    caller: () => `+1212555010${digits(1)}`,
+  },
+};
+
+interface Said {
+  readonly success: boolean;
+  readonly outcome: string;
+  readonly message: string;
+  readonly slots?: readonly { readonly slotId: string }[];
+  readonly holdId?: string;
+}
+
+class StepFailed extends Error {}
+
+if (import.meta.main) {
+  const { clinic, url } = readOptions();
+  const names = clinic ? [clinic] : Object.keys(clinics);
+  const stack = await isUp(url) ? undefined : await startStack();
+  try {
+    for (const name of names) await playCall(stack?.url ?? url, name);
+  } catch (thrown) {
+    if (!(thrown instanceof StepFailed)) throw thrown;
+    console.error(`FAILED: ${thrown.message}`);
+    Deno.exitCode = 1;
+  } finally {
+    await stack?.stop();
+  }
+}
+
+/** Plays one call and prints it; throws when a step goes wrong. */
+async function playCall(url: string, clinicName: string): Promise<void> {
+  const clinic = clinics[clinicName];
+  if (!clinic) throw new StepFailed(`there is no clinic ${clinicName}: ${usage}`);
+  const caller = clinic.caller();
+  const callId = crypto.randomUUID();
+  console.log(`\nA call to ${clinic.name} (${clinic.number})`);
+
+  const ask = async (tool: string, args: object): Promise<Said> => {
+    const startedAt = performance.now();
+    const response = await fetch(`${url}/functions/v1/${tool.replaceAll("_", "-")}`, {
+      method: "POST",
+      headers: { "content-type": "application/json", "x-vapi-secret": "local-vapi-secret" },
+      body: JSON.stringify({
+        message: {
+          type: "tool-calls",
+          toolCallList: [{
+            id: `call_${crypto.randomUUID()}`,
+            type: "function",
+            function: { name: tool, arguments: args },
+          }],
+          phoneNumber: { number: clinic.number },
+          customer: { number: caller },
+          call: { id: callId },
+        },
+      }),
+    });
+    if (response.status !== 200) {
+      throw new StepFailed(`${tool} answered ${response.status}, expected 200`);
+    }
+    const { results: [answer] } = await response.json();
+    const said: Said = answer.error
+      ? { success: false, outcome: "error", message: answer.error }
+      : JSON.parse(answer.result);
+    const ms = Math.round(performance.now() - startedAt);
+    console.log(`  ${tool.padEnd(20)} ${String(ms).padStart(4)} ms  ${said.outcome}`);
+    console.log(`    "${said.message}"`);
+    return said;
+  };
+  const expect = (said: Said, ...outcomes: string[]): Said => {
+    if (outcomes.includes(said.outcome)) return said;
+    throw new StepFailed(
+      `expected ${outcomes.join(" or ")}, heard ${said.outcome}: ${said.message}`,
+    );
+  };
+
+  const date = new Date(Date.now() + 86_400_000).toISOString().slice(0, 10);
+  const found = expect(
+    await ask("check_availability", { date, serviceType: "consultation", days: 7 }),
+    "available",
+  );
+  let held: Said | undefined;
+  for (const { slotId } of found.slots ?? []) {
+    const said = expect(
+      await ask("hold_slot", { slotId, patientName: "Ada Brown" }),
+      "held",
+      "slot_taken",
+    );
+    if (said.outcome === "held") {
+      held = said;
+      break;
+    }
+  }
+  if (!held) throw new StepFailed("every offered slot was taken");
+  expect(await ask("send_otp", { holdId: held.holdId }), "sent");
+  const texts: { to: string; body: string }[] = await (await fetch(`${url}/local/sms`)).json();
+  const text = texts.findLast(({ to }) => to === caller);
+  if (!text) throw new StepFailed("no text arrived at /local/sms");
+  console.log(`  text to ***${caller.slice(-2)}: "${text.body}"`);
+  const code = text.body.slice(0, 6).split("").join(" ");
+  expect(await ask("verify_otp", { code, holdId: held.holdId }), "confirmed");
+}
+
+function readOptions(): { readonly clinic?: string | undefined; readonly url: string } {
+  try {
+    const { values } = parseArgs({
+      args: Deno.args,
+      options: { clinic: { type: "string" }, url: { type: "string" } },
+    });
+    const { clinic, url } = values;
+    return { clinic, url: (url ?? "http://127.0.0.1:8000").replace(/\/$/, "") };
+  } catch (thrown) {
+    console.error(`${thrown instanceof Error ? thrown.message : thrown}\n${usage}`);
+    Deno.exit(2);
+  }
+}
+
+async function isUp(url: string): Promise<boolean> {
+  const options = { signal: AbortSignal.timeout(2000) };
+  const response = await fetch(`${url}/health`, options).catch(() => undefined);
+  const body = await response?.json().catch(() => undefined);
+  return body?.status === "ok";
+}
+
+/** Starts a stack in a state of its own, as a process, and waits until it says where it is. */
+export async function startStack(
+  args: readonly string[] = [],
+  stateDir = "call",
+): Promise<{ url: string; pid: number; output(): string; stop(): Promise<number> }> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["task", "start", "--state", stateDir, ...args],
+    env: { LOG_LEVEL: "error", NO_COLOR: "1" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  let output = "";
+  const collect = async (stream: ReadableStream<Uint8Array>) => {
+    for await (const part of stream.pipeThrough(new TextDecoderStream())) output += part;
+  };
+  const streams = Promise.all([collect(child.stdout), collect(child.stderr)]);
+  let code: number | undefined;
+  const ended = child.status.then((status) => code = status.code);
+  const endsAt = performance.now() + 60_000;
+  while (!output.includes("Ready after") && code === undefined && performance.now() < endsAt) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  const url = /Ready after .*?: (http\S+)/.exec(output)?.[1];
+  const pid = Number(/process (\d+)/.exec(output)?.[1]);
+  if (!url) {
+    await streams;
+    throw new StepFailed(`the stack did not start:\n${output}`);
+  }
+  return {
+    url,
+    pid,
+    output: () => output,
+    stop: async () => {
+      if (code === undefined) Deno.kill(pid, "SIGINT");
+      await streams;
+      return await ended;
+    },
+  };
+}
+
+function digits(count: number): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(count)), (byte) => byte % 10).join("");
+}

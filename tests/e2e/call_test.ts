@@ -1,0 +1,66 @@
+/** The stack as a person meets it: start it, call it, stop it. HTTP and processes only. */
+import assert from "node:assert/strict";
+import { startStack } from "./call.ts";
+
+const options = { sanitizeOps: false, sanitizeResources: false };
+/** States of these tests, reused by the next run. */
+const states = { book: "e2e-book", other: "e2e-other", crash: "e2e-crash" };
+
+async function run(...args: string[]): Promise<{ code: number; output: string }> {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["task", ...args],
+    env: { NO_COLOR: "1" },
+    stdin: "null",
+  }).output();
+  const decoder = new TextDecoder();
+  return { code, output: decoder.decode(stdout) + decoder.decode(stderr) };
+}
+
+Deno.test({
+  name: "a started stack books a call at each clinic, answers its own curl, and ends on SIGINT",
+  ...options,
+  fn: async () => {
+    const stack = await startStack(["--fresh"], states.book);
+    try {
+      const called = await run("call", "--url", stack.url);
+      assert.equal(called.code, 0, called.output);
+      assert.equal(called.output.match(/ms {2}confirmed/g)?.length, 2);
+      const curl = /curl -s [^]*?'\n(?=\n)/.exec(stack.output())?.[0] ?? "";
+      const shell = new Deno.Command("sh", { args: ["-c", curl], stdin: "null" });
+      const { stdout } = await shell.output();
+      assert.match(new TextDecoder().decode(stdout), /slotId/);
+      const health = await (await fetch(`${stack.url}/health`)).json();
+      assert.match(health.database, /^PostgreSQL 1[5-9]/);
+      const page = await (await fetch(`${stack.url}/`)).text();
+      assert.match(page, /confirmed/);
+      const port = new URL(stack.url).port;
+      const second = await run("start", "--state", states.other, "--port", port);
+      assert.equal(second.code, 1);
+      assert.match(second.output, /is taken/);
+    } finally {
+      await stack.stop();
+    }
+    const after = await fetch(`${stack.url}/health`).then(() => "up", () => "down");
+    assert.equal(after, "down");
+  },
+});
+
+Deno.test({
+  name: "a stack killed without warning starts again with its state; --fresh begins anew",
+  ...options,
+  fn: async () => {
+    const state = states.crash;
+    const count = async (url: string) => (await (await fetch(url)).text()).split("<tr>").length;
+    const first = await startStack(["--fresh"], state);
+    assert.equal((await run("call", "--url", first.url, "--clinic", "hudson")).code, 0);
+    const before = await count(`${first.url}/`);
+    Deno.kill(first.pid, "SIGKILL");
+    const second = await startStack([], state);
+    // The texts are gone with the process, the appointment is not.
+    assert.ok(before > 2 && await count(`${second.url}/`) >= 2);
+    await second.stop();
+    const third = await startStack(["--fresh"], state);
+    assert.equal(await count(`${third.url}/`), 1);
+    await third.stop();
+  },
+});
