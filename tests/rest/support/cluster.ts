@@ -5,12 +5,14 @@
  * @module
  */
 import { spawn } from "node:child_process";
-import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { chownSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execFileSync } from "node:child_process";
 import postgres from "postgres";
+import { defaultStateDir } from "../../../supabase/local/postgres.ts";
+import { findPostgres } from "../../../supabase/local/postgres_binaries.ts";
 
 /** A running cluster whose superuser is `postgres`, without passwords. */
 export interface Cluster {
@@ -20,18 +22,6 @@ export interface Cluster {
   readonly startServer: () => Promise<void>;
   /** Stops it for good and removes its files. */
   readonly stop: () => Promise<void>;
-}
-
-function binaries(): string {
-  const given = Deno.env.get("PG_BIN");
-  if (given) return given;
-  const root = "/usr/lib/postgresql";
-  const versions = existsSync(root) ? readdirSync(root).sort((a, b) => Number(b) - Number(a)) : [];
-  const found = versions.map((version) => join(root, version, "bin")).find((path) =>
-    existsSync(join(path, "initdb"))
-  );
-  if (!found) throw new Error("PostgreSQL not found; set PG_BIN to the folder of initdb");
-  return found;
 }
 
 function freePort(): Promise<number> {
@@ -47,7 +37,7 @@ function freePort(): Promise<number> {
 
 /** Makes and starts a cluster; about a second. `durable`: commits wait for the disk. */
 export async function startCluster({ durable = false } = {}): Promise<Cluster> {
-  const bin = binaries();
+  const { binDir: bin } = await findPostgres(join(defaultStateDir("test"), ".."));
   const folder = mkdtempSync(join(tmpdir(), "rest-cluster-"));
   const data = join(folder, "data");
   // PostgreSQL refuses to run as root.

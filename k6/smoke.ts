@@ -1,0 +1,103 @@
+/**
+ * Smoke run: whole calls at both clinics, every tool, bodies checked (every answer is 200).
+ *
+ * `http_req_waiting` is the time to first byte: how long the caller hears nothing of us.
+ */
+import { check, group } from "k6";
+import exec from "k6/execution";
+import http from "k6/http";
+
+const base = __ENV.BASE_URL || "http://127.0.0.1:8000";
+const secret = __ENV.VAPI_SECRET || "local-vapi-secret";
+
+const clinics = [
+  { number: "+442079460123", caller: () => `+447700900${pad(Math.floor(Math.random() * 1000), 3)}` },
+  { number: "+12125550123", caller: () => `+1212555${pad(100 + Math.floor(Math.random() * 100), 4)}` },
+];
+const tools = ["check_availability", "hold_slot", "send_otp", "verify_otp"];
+
+export const options = {
+  scenarios: {
+    calls: {
+      executor: "constant-arrival-rate",
+      rate: 2,
+      timeUnit: "1s",
+      duration: __ENV.DURATION || "10s",
+      preAllocatedVUs: 10,
+    },
+  },
+  thresholds: {
+    checks: ["rate>0.99"],
+    dropped_iterations: ["count==0"],
+    ...Object.fromEntries(
+      tools.map((tool) => [`http_req_waiting{tool:${tool}}`, ["p(95)<800"]]),
+    ),
+  },
+};
+
+export default function () {
+  const iteration = exec.scenario.iterationInTest;
+  const clinic = clinics[iteration % clinics.length];
+  const call = {
+    id: `k6-${Date.now()}-${iteration}`,
+    called: clinic.number,
+    caller: clinic.caller(),
+  };
+  group("call", () => {
+    const day = new Date(Date.now() + (1 + Math.floor(Math.random() * 60)) * 86_400_000);
+    const found = ask(call, "check_availability", {
+      date: day.toISOString().slice(0, 10),
+      serviceType: "consultation",
+    });
+    check(found, {
+      "availability offers slots": ({ slots }) => Array.isArray(slots) && slots.length > 0,
+    });
+    const slots = found.slots || [];
+    const slot = slots[Math.floor(Math.random() * slots.length)];
+    if (!slot) return;
+    const held = ask(call, "hold_slot", { slotId: slot.slotId, patientName: "Ada Brown" });
+    check(held, {
+      "hold is held or politely taken": ({ outcome }) =>
+        outcome === "held" || outcome === "slot_taken",
+    });
+    if (held.outcome !== "held") return;
+    const sent = ask(call, "send_otp", { holdId: held.holdId });
+    check(sent, {
+      "text is sent, or its number has had enough": ({ outcome }) =>
+        outcome === "sent" || outcome === "phone_send_limit",
+    });
+    if (sent.outcome !== "sent") return;
+    const texts = http.get(`${base}/local/sms`, { tags: { tool: "local" } }).json();
+    const text = texts.filter(({ to }) => to === call.caller).pop();
+    const code = text ? text.body.slice(0, 6) : "";
+    check(ask(call, "verify_otp", { code, holdId: held.holdId }), {
+      "code confirms": ({ outcome }) => outcome === "confirmed",
+    });
+  });
+}
+
+function ask(call, tool, args) {
+  const message = {
+    type: "tool-calls",
+    toolCallList: [{
+      id: `call_${call.id}_${tool}`,
+      type: "function",
+      function: { name: tool, arguments: args },
+    }],
+    phoneNumber: { number: call.called },
+    customer: { number: call.caller },
+    call: { id: call.id },
+  };
+  const url = `${base}/functions/v1/${tool.replace("_", "-")}`;
+  const response = http.post(url, JSON.stringify({ message }), {
+    headers: { "content-type": "application/json", "x-vapi-secret": secret },
+    tags: { tool },
+  });
+  const result = response.json("results.0.result");
+  check(response, { "answer is a result": () => typeof result === "string" });
+  return typeof result === "string" ? JSON.parse(result) : {};
+}
+
+function pad(value, length) {
+  return String(value).padStart(length, "0");
+}
