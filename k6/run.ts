@@ -47,9 +47,12 @@ async function findK6(): Promise<string | undefined> {
 }
 
 async function isVersion2(program: string): Promise<boolean> {
-  const { stdout } = await new Deno.Command(program, { args: ["version"] }).output()
-    .catch(() => ({ stdout: new Uint8Array() }));
-  return /\bv2\./.test(new TextDecoder().decode(stdout));
+  try {
+    const { stdout } = await new Deno.Command(program, { args: ["version"] }).output();
+    return /\bv2\./.test(new TextDecoder().decode(stdout));
+  } catch {
+    return false;
+  }
 }
 
 async function isUp(url: string): Promise<boolean> {
