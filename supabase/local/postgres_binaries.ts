@@ -98,15 +98,28 @@ function extensionDir(root: string): string {
 }
 
 async function installPgtap(root: string): Promise<void> {
-  const archive = join(
-    dirname(fileURLToPath(import.meta.resolve("@electric-sql/pglite-pgtap"))),
-    "pgtap.tar.gz",
-  );
-  for (const { name, bytes } of readTar(gunzipSync(readFileSync(archive)))) {
+  for (const { name, bytes } of readPgtapArchive()) {
     if (/extension\/pgtap[^/]*\.(sql|control)$/.test(name)) {
       await writeFile(join(extensionDir(root), basename(name)), bytes);
     }
   }
+}
+
+/**
+ * One file of pgTAP, for a PostgreSQL into whose folder it cannot be put: `pgtap.sql` makes all.
+ *
+ * @throws {Error} When the package has no such file.
+ */
+export function readPgtap(file: string): string {
+  for (const { name, bytes } of readPgtapArchive()) {
+    if (basename(name) === file) return new TextDecoder().decode(bytes);
+  }
+  throw new Error(`Cannot find ${file} in @electric-sql/pglite-pgtap`);
+}
+
+function readPgtapArchive(): Iterable<{ name: string; bytes: Uint8Array }> {
+  const module = fileURLToPath(import.meta.resolve("@electric-sql/pglite-pgtap"));
+  return readTar(gunzipSync(readFileSync(join(dirname(module), "pgtap.tar.gz"))));
 }
 
 /** The regular files of a tar archive: POSIX ustar, names under 100 bytes. */

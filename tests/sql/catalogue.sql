@@ -1,0 +1,203 @@
+/*
+ * Rules that every table, view and function has to keep, read from the catalog, so that a new one
+ * cannot forget them. A failing test lists what breaks the rule.
+ */
+
+create temporary view our_tables as
+  select c.oid, c.oid::regclass as name, c.relname, c.relkind
+  from pg_class as c
+  where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')
+    and not exists (select from pg_depend as d where d.objid = c.oid and d.deptype = 'e');
+
+create temporary view our_functions as
+  select p.*, p.oid::regprocedure as signature
+  from pg_proc as p
+  where p.pronamespace in ('public'::regnamespace, 'private'::regnamespace)
+    and not exists (select from pg_depend as d where d.objid = p.oid and d.deptype = 'e');
+
+-- What belongs to no single organization. Everything else in public is a tenant's.
+create temporary table shared_tables (relname name primary key);
+insert into shared_tables values ('organizations'), ('org_channels'), ('sms_phone_quota');
+
+create temporary view tenant_tables as
+  select t.*, (
+    select a.attnum from pg_attribute as a where a.attrelid = t.oid and a.attname = 'org_id'
+  ) as org_id
+  from our_tables as t
+  where t.relname not in (select s.relname from shared_tables as s);
+
+select * from no_plan();
+
+select is_empty(
+  'select relname from shared_tables except select relname from our_tables',
+  'the list of tables that are no tenant''s names existing ones');
+
+-- Row level security and grants
+
+select is_empty(
+  'select t.name from our_tables as t join pg_class as c using (oid) where not c.relrowsecurity',
+  'row level security is on for every table');
+select is_empty(
+  $$select tablename, policyname from pg_policies where schemaname = 'public'
+    and (cmd <> 'SELECT' or roles <> '{authenticated}' or permissive <> 'PERMISSIVE')$$,
+  'policies only let staff read');
+select is_empty(
+  $$select tablename from pg_policies where schemaname = 'public'
+    group by tablename, cmd, roles having count(*) > 1$$,
+  'a table has one policy a command and role');
+select is_empty(
+  $$select tablename, qual from pg_policies where schemaname = 'public'
+    and qual !~ 'SELECT auth\.uid\(\) AS uid'$$,
+  'policies ask for the user once a statement');
+select is_empty(
+  $$select c.relname from pg_class as c
+    where c.relnamespace = 'public'::regnamespace and c.relkind = 'v'
+      and not coalesce(c.reloptions @> '{security_invoker=true}', false)$$,
+  'views read with the rights of who asks');
+select is_empty(
+  $$select c.relname from pg_class as c
+    where c.relnamespace = 'public'::regnamespace and c.relkind in ('m', 'f', 'S')$$,
+  'there is nothing in public that row level security cannot protect');
+select is_empty(
+  $$select c.relname, a.privilege_type
+    from pg_class as c, aclexplode(c.relacl) as a
+    where c.relnamespace in ('public'::regnamespace, 'private'::regnamespace)
+      and a.grantee in (0, 'anon'::regrole)$$,
+  'no table or view is granted to anon or everybody');
+select is_empty(
+  $$select c.relname, a.privilege_type
+    from pg_class as c, aclexplode(c.relacl) as a
+    where c.relnamespace in ('public'::regnamespace, 'private'::regnamespace)
+      and a.grantee = 'authenticated'::regrole and a.privilege_type <> 'SELECT'$$,
+  'staff are granted nothing but reading');
+select is_empty(
+  $$select t.name, r.role
+    from our_tables as t, unnest('{anon,authenticated,service_role}'::name[]) as r (role)
+    where t.relname in ('org_credentials', 'one_time_passcodes', 'tool_calls', 'sms_phone_quota')
+      and has_any_column_privilege(r.role, t.oid, 'select, insert, update, references')$$,
+  'credentials, passcodes, recorded answers and phone quotas are only for entry functions');
+select is_empty(
+  $$select s.nspname, r.role
+    from pg_namespace as s, unnest('{anon,authenticated}'::name[]) as r (role)
+    where s.nspname = 'private' and has_schema_privilege(r.role, s.oid, 'usage, create')$$,
+  'private is out of the API''s reach');
+select is_empty(
+  $$select r.role from unnest('{anon,authenticated,service_role}'::name[]) as r (role)
+    where has_schema_privilege(r.role, 'public', 'create')$$,
+  'the API''s roles create nothing in public');
+
+-- Functions
+
+select is_empty(
+  $$select signature from our_functions where not coalesce(proconfig @> array['search_path=""'], false)$$,
+  'every function pins an empty search_path');
+select is_empty(
+  $$select signature from our_functions
+    where prosecdef and pronamespace <> 'public'::regnamespace$$,
+  'only entry functions run with their owner''s rights');
+select is_empty(
+  $$select f.signature, r.role
+    from our_functions as f, unnest('{anon,authenticated}'::name[]) as r (role)
+    where has_function_privilege(r.role, f.oid, 'execute')$$,
+  'no function is for anon, staff or everybody');
+select is_empty(
+  $$select signature from our_functions where pronamespace = 'public'::regnamespace
+    and not (prosecdef and has_function_privilege('service_role', oid, 'execute'))$$,
+  'every function of public is an entry function the service role may call');
+select is_empty(
+  $$select proname from our_functions where pronamespace = 'public'::regnamespace
+    group by proname having count(*) > 1$$,
+  'entry functions are not overloaded: PostgREST chooses by argument names');
+select is_empty(
+  $$select f.signature from our_functions as f join pg_type as t on t.oid = f.prorettype
+    where f.pronamespace = 'public'::regnamespace and t.typtype <> 'b' and t.typname <> 'void'$$,
+  'entry functions return jsonb, a scalar or nothing: PostgREST fills an empty row with nulls');
+select is_empty(
+  $$select signature from our_functions where provolatile <> 'v'
+    and prosrc ~* '\m(insert into|update (public|private)\.|delete from|for (no key )?update)'$$,
+  'functions that write or lock are volatile: PostgREST runs the others read only');
+select is_empty(
+  $$select signature from our_functions where prosrc ~* '\mconstraint_name\M|_no_overlap|_unique\M'$$,
+  'no function knows a constraint by its name');
+select is_empty(
+  $$select f.signature from our_functions as f
+    where f.pronamespace = 'private'::regnamespace
+      and (coalesce(f.proargnames[1], '') <> 'p_org'
+        or f.proargtypes[0] not in ('uuid'::regtype, 'public.organizations'::regtype))
+      and exists (
+        select from tenant_tables as t
+        where f.prosrc ~ ('\mpublic\.' || t.relname || '\M'))
+      -- What makes the policies reads no rows.
+      and f.proname <> 'protect'$$,
+  'a function that reads a tenant''s tables takes the organization first');
+
+-- Comments
+
+select is_empty(
+  $$select c.relname from pg_class as c
+    where c.relnamespace in ('public'::regnamespace, 'private'::regnamespace)
+      and c.relkind in ('r', 'p', 'v', 'm') and obj_description(c.oid, 'pg_class') is null$$,
+  'every table and view has a comment');
+select is_empty(
+  $$select signature from our_functions where obj_description(oid, 'pg_proc') is null$$,
+  'every function has a comment');
+
+-- Keys
+
+select is_empty(
+  $$select t.name from tenant_tables as t
+    where not exists (
+      select from pg_attribute as a
+      where a.attrelid = t.oid and a.attname = 'org_id'
+        and a.atttypid = 'uuid'::regtype and a.attnotnull)$$,
+  'every tenant table has org_id uuid not null');
+select is_empty(
+  $$select t.name from our_tables as t
+    where not exists (select from pg_index as i where i.indrelid = t.oid and i.indisprimary)$$,
+  'every table has a primary key');
+select is_empty(
+  $$select t.name, i.indexrelid::regclass
+    from tenant_tables as t join pg_index as i on i.indrelid = t.oid
+    where (i.indisunique or i.indisexclusion) and i.indkey[0] <> t.org_id$$,
+  'org_id leads every primary, unique and exclusion key of a tenant table');
+select is_empty(
+  $$select t.name, f.conname
+    from tenant_tables as t
+    join pg_constraint as f on f.conrelid = t.oid and f.contype = 'f'
+    join tenant_tables as u on u.oid = f.confrelid
+    where f.conkey[1] <> t.org_id or f.confkey[1] <> u.org_id$$,
+  'org_id leads every foreign key between tenant tables');
+select is_empty(
+  $$select t.name, f.conname
+    from tenant_tables as t
+    join pg_constraint as f on f.conrelid = t.oid and f.contype = 'f'
+    where f.confrelid not in (select u.oid from tenant_tables as u)
+      and not (f.confrelid = 'public.organizations'::regclass and f.conkey = array[t.org_id])
+      and not (f.confrelid = 'auth.users'::regclass and t.relname = 'org_members')$$,
+  'a tenant table points to its organization and other tenant tables; members to their account');
+select is_empty(
+  $$select t.name, f.conname
+    from our_tables as t join pg_constraint as f on f.conrelid = t.oid and f.contype = 'f'
+    where f.confdeltype in ('n', 'd') or f.confupdtype <> 'a'$$,
+  'no foreign key sets columns or follows a changed key');
+select is_empty(
+  $$select t.name, f.conname
+    from our_tables as t join pg_constraint as f on f.conrelid = t.oid and f.contype = 'f'
+    where not exists (
+      select from pg_index as i
+      where i.indrelid = t.oid
+        and (i.indpred is null or pg_get_expr(i.indpred, i.indrelid) ~ '^\(\w+ IS NOT NULL\)$')
+        and f.conkey @> (i.indkey::smallint[])[0:cardinality(f.conkey) - 1]
+        and f.conkey <@ (i.indkey::smallint[])[0:cardinality(f.conkey) - 1])$$,
+  'an index lies under every foreign key');
+select is_empty(
+  $$select t.name, g.tgname from our_tables as t join pg_trigger as g on g.tgrelid = t.oid
+    where not g.tgisinternal$$,
+  'no table has triggers');
+select is_empty(
+  $$select t.name, a.attname from our_tables as t join pg_attribute as a on a.attrelid = t.oid
+    where a.attnum > 0 and (a.attidentity <> '' or a.atttypid in (
+      'timestamp'::regtype, 'json'::regtype, 'money'::regtype, 'time'::regtype, 'timetz'::regtype))$$,
+  'columns are neither numbered nor of a type that loses the zone');
+
+select * from finish();

@@ -1,0 +1,83 @@
+/**
+ * Runs a pgTAP file in a transaction that is rolled back, and reads what it says.
+ *
+ * @module
+ */
+
+import postgres from "postgres";
+import { readPgtap } from "../../supabase/local/postgres_binaries.ts";
+import type { TestDatabase } from "./database.ts";
+
+/** One line of TAP with what pgTAP says about its failure. */
+export interface TapResult {
+  readonly name: string;
+  readonly passed: boolean;
+  /** The comment lines that follow, joined; blank when there are none. */
+  readonly comment: string;
+}
+
+/** Makes pgTAP callable: the extension, or its script where PostgreSQL's own folder lacks it. */
+export async function installPgtap(database: TestDatabase): Promise<void> {
+  const admin = postgres(database.url("supabase_admin"), { max: 1, onnotice: () => {} });
+  try {
+    const [available] = await admin`select from pg_available_extensions where name = 'pgtap'`;
+    await admin.unsafe(
+      available
+        ? "create extension pgtap with schema extensions"
+        : `set search_path = extensions; ${readPgtap("pgtap.sql")}`,
+    );
+  } finally {
+    await admin.end({ timeout: 5 });
+  }
+}
+
+/**
+ * Runs a file as the role postgres, with public and extensions in the search path.
+ *
+ * @returns One result a test; a wrong or missing plan is a failed one.
+ * @throws {Error} When a statement fails: the line and the message.
+ */
+export async function runPgtap(database: TestDatabase, text: string): Promise<TapResult[]> {
+  const connection = await database.sql.reserve();
+  try {
+    await connection.unsafe("begin; set local search_path = public, extensions");
+    const results: unknown = await connection.unsafe(text).simple();
+    return readTap(cellsOf(results).join("\n"));
+  } catch (thrown) {
+    if (!(thrown instanceof postgres.PostgresError)) throw thrown;
+    const line = text.slice(0, Number(thrown.position)).split("\n").length;
+    const place = thrown.position ? `line ${line}` : thrown.where;
+    throw new Error(`${thrown.message} (${place})`, { cause: thrown });
+  } finally {
+    await connection.unsafe("rollback");
+    connection.release();
+  }
+}
+
+/** Every text of a result of several statements, in order. */
+function cellsOf(value: unknown): string[] {
+  if (typeof value === "string") return [value];
+  if (Array.isArray(value)) return value.flatMap(cellsOf);
+  return typeof value === "object" && value !== null ? Object.values(value).flatMap(cellsOf) : [];
+}
+
+/** Reads TAP version 13 as pgTAP writes it. */
+export function readTap(tap: string): TapResult[] {
+  const results: { name: string; passed: boolean; comment: string }[] = [];
+  let planned: number | undefined;
+  for (const line of tap.split("\n")) {
+    const test = line.match(/^(not )?ok \d+(?: - (.*))?$/);
+    if (test) results.push({ name: test[2] ?? "", passed: !test[1], comment: "" });
+    else if (/^1\.\.\d+$/.test(line)) planned = Number(line.slice(3));
+    else if (line.startsWith("#")) {
+      const last = results.at(-1);
+      if (last) last.comment += `${line}\n`;
+    }
+  }
+  const count = results.length;
+  if (planned !== count) {
+    const plan = planned === undefined ? "no plan" : `a plan of ${planned}`;
+    results.push({ name: "plan", passed: false, comment: `${plan}, ${count} tests ran` });
+  }
+  return results;
+}
