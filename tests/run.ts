@@ -10,7 +10,9 @@ import { readFile, rm } from "node:fs/promises";
 import { clusterVariable, startTestCluster } from "./support/database.ts";
 
 const folders = ["unit", "integration", "sql", "rest", "e2e"];
-const asked = Deno.args.length > 0 ? Deno.args : folders;
+const asked = Deno.args.length > 0
+  ? Deno.args
+  : folders.filter((folder) => existsSync(`tests/${folder}`));
 let passed = 0;
 let failed = 0;
 
