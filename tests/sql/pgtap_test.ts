@@ -32,3 +32,20 @@ for (const file of files) {
     }
   });
 }
+
+Deno.test("every rule of catalogue.sql fails for a schema that breaks it", async (t) => {
+  const database = await createTestDatabase();
+  try {
+    await installPgtap(database);
+    const text = (path: string) => readFileSync(new URL(path, folder), "utf8");
+    const results = await runPgtap(
+      database,
+      text("broken/catalogue.sql") + text("catalogue.sql"),
+    );
+    for (const { name, passed } of results) {
+      await t.step(`broken: ${name}`, () => assert.ok(!passed, "It passes for a broken schema"));
+    }
+  } finally {
+    await database.drop();
+  }
+});

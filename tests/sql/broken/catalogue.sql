@@ -1,0 +1,45 @@
+/*
+ * Breaks every rule of catalogue.sql, so that a test can show that each of them is able to fail.
+ */
+
+drop table public.sms_phone_quota cascade;
+grant usage on schema private to authenticated;
+grant create on schema public to service_role;
+grant select (ciphertext) on public.org_credentials to service_role;
+
+-- No row level security, comment, primary key or org_id first; keys that follow and set.
+create table public.broken (
+  org_id uuid,
+  number bigint generated always as identity unique,
+  at timestamp,
+  provider_org uuid,
+  provider_id uuid,
+  account uuid references auth.users (id) on delete set null,
+  foreign key (provider_id, provider_org) references public.providers (id, org_id) on update cascade
+);
+grant select on public.broken to anon;
+grant insert on public.broken to authenticated;
+create view public.broken_view as select * from public.broken;
+
+create policy broken_write on public.contacts for insert to public with check (true);
+create policy broken_twice on public.contacts for select to authenticated
+  using (org_id = auth.uid());
+
+create function public.broken_entry(p_id uuid) returns public.contacts
+language plpgsql stable security definer
+as $$
+begin
+  delete from public.contacts;
+exception when unique_violation then
+  raise 'contacts_phone_unique';
+end
+$$;
+create function public.broken_entry(p_id text) returns void language sql begin atomic; end;
+revoke execute on function public.broken_entry(text) from public;
+create function private.broken(p_id uuid) returns bigint language sql security definer
+as 'select count(*) from public.contacts';
+
+create function private.broken_trigger() returns trigger language plpgsql
+as 'begin return new; end';
+create trigger broken before insert on public.contacts
+  for each row execute function private.broken_trigger();

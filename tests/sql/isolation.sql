@@ -1,0 +1,194 @@
+/*
+ * Staff of one clinic see their clinic and nothing else, and write nothing; the service role writes
+ * no history. The tables are read from the catalog: a new one without rows here fails.
+ */
+
+select * from no_plan();
+
+-- Two clinics with a row in every table.
+
+insert into auth.users (id, email)
+select md5(u)::uuid, u || '@example.test'
+from unnest('{alice,bob,both,nobody}'::text[]) as u;
+
+create function pg_temp.fill_clinic(p_org uuid, p_slug text, p_phone text) returns void
+language plpgsql as $$
+declare
+  v_provider uuid := gen_random_uuid();
+  v_service uuid := gen_random_uuid();
+  v_contact uuid := gen_random_uuid();
+  v_hold uuid := gen_random_uuid();
+  v_send uuid := gen_random_uuid();
+  v_start timestamptz := now() + interval '1 day';
+begin
+  insert into organizations (id, slug, name, timezone, default_country, sms_countries)
+  values (p_org, p_slug, p_slug, 'Europe/London', 'GB', '{GB}');
+  insert into org_channels (kind, value, org_id) values ('called_number', p_phone, p_org);
+  insert into providers (org_id, id, slug, name) values (p_org, v_provider, 'doctor', 'Doctor');
+  insert into services (org_id, id, slug, name, duration_min)
+  values (p_org, v_service, 'consultation', 'Consultation', 30);
+  insert into provider_services values (p_org, v_provider, v_service);
+  insert into working_hours (org_id, provider_id, dow, start_min, end_min)
+  values (p_org, v_provider, 1, 540, 1020);
+  insert into working_hours_overrides (org_id, provider_id, day)
+  values (p_org, v_provider, current_date);
+  insert into time_off (org_id, provider_id, span)
+  values (p_org, v_provider, tstzrange(now(), now() + interval '1 hour'));
+  insert into contacts (org_id, id, phone, name) values (p_org, v_contact, p_phone, 'Patient');
+  insert into appointments (
+    org_id, id, provider_id, service_id, patient_name, patient_phone, starts_at, ends_at, busy,
+    session_key, expires_at)
+  values (p_org, v_hold, v_provider, v_service, 'Patient', p_phone, v_start,
+    v_start + interval '30 minutes', tstzrange(v_start, v_start + interval '30 minutes'),
+    gen_random_uuid(), now() + interval '10 minutes');
+  insert into one_time_passcodes (
+    org_id, appointment_id, send_id, state, key_id, claimed_at, expires_at)
+  values (p_org, v_hold, v_send, 'sent', 'v1', now(), now() + interval '5 minutes');
+  insert into sms_messages (org_id, id, appointment_id, to_masked)
+  values (p_org, v_send, v_hold, '***23');
+  insert into org_credentials (org_id, provider, key_id, nonce, ciphertext)
+  values (p_org, 'twilio', 'v1', decode(repeat('00', 12), 'hex'), '\x00');
+  insert into tool_calls (org_id, call_id, tool_call_id, tool, arguments_hash, outcome, result)
+  values (p_org, 'call', 'tool', 'verify_otp', '\x00', 'confirmed', '{}');
+  insert into audit_logs (org_id, actor, action, outcome)
+  values (p_org, 'system', 'test', 'ok');
+end
+$$;
+select pg_temp.fill_clinic(md5('clinic a')::uuid, 'clinic-a', '+442079460001');
+select pg_temp.fill_clinic(md5('clinic b')::uuid, 'clinic-b', '+442079460002');
+insert into org_members (org_id, user_id, role) values
+  (md5('clinic a')::uuid, md5('alice')::uuid, 'owner'),
+  (md5('clinic b')::uuid, md5('bob')::uuid, 'staff'),
+  (md5('clinic a')::uuid, md5('both')::uuid, 'staff'),
+  (md5('clinic b')::uuid, md5('both')::uuid, 'manager');
+insert into sms_phone_quota (phone_hash) values (decode(repeat('00', 32), 'hex'));
+
+-- Whose rows somebody sees in what they may read: one row a table and clinic.
+create function pg_temp.seen() returns table (relation text, org text)
+language plpgsql as $$
+declare
+  v_relation record;
+begin
+  for v_relation in
+    select c.relname, a.attname
+    from pg_class as c join pg_attribute as a on a.attrelid = c.oid
+    where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v')
+      and a.attname = case c.relname when 'organizations' then 'id' else 'org_id' end
+      and has_table_privilege(c.oid, 'select')
+  loop
+    return query execute format(
+      'select %L, case %I when md5(''clinic a'')::uuid then ''a'' else ''b'' end from public.%I '
+      'group by 2', v_relation.relname, v_relation.attname, v_relation.relname);
+  end loop;
+end
+$$;
+create function pg_temp.act_as(p_role text, p_user text) returns void
+language sql as $$
+  select set_config('role', p_role, true), set_config('request.jwt.claims',
+    jsonb_strip_nulls(jsonb_build_object('role', p_role, 'sub', md5(p_user)::uuid))::text, true)
+$$;
+
+select is_empty(
+  $$select c.relname, o.org from pg_class as c, unnest('{a,b}'::text[]) as o (org)
+    where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v')
+      and c.relname <> 'sms_phone_quota'
+    except select relation, org from pg_temp.seen()$$,
+  'both clinics have a row in every table of these tests');
+create temporary table readable (relation text);
+insert into readable
+  select c.relname from pg_class as c
+  where c.relnamespace = 'public'::regnamespace
+    and has_table_privilege('authenticated', c.oid, 'select');
+grant select on readable to public;
+
+-- Staff
+
+select pg_temp.act_as('authenticated', 'alice');
+select is(current_user::text, 'authenticated', 'the tests run as staff do');
+select results_eq(
+  'select * from pg_temp.seen() order by 1',
+  $$select relation, 'a' from readable order by 1$$,
+  'staff of clinic A see A''s rows in every table they may read, and no row of B');
+select results_eq(
+  'select user_id from public.org_members', $$values (md5('alice')::uuid)$$,
+  'staff see their own membership only');
+select throws_ok('select * from public.' || t, '42501', null, 'staff cannot read ' || t)
+from unnest('{org_credentials,one_time_passcodes,tool_calls,sms_phone_quota}'::text[]) as t;
+select throws_ok(format('update public.%I set %2$I = %2$I where true', c.relname, a.attname),
+  '42501', null, 'staff cannot update ' || c.relname)
+from pg_class as c join pg_attribute as a on a.attrelid = c.oid and a.attnum = 1
+where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') order by 1;
+select throws_ok(format('delete from public.%I where true', c.relname),
+  '42501', null, 'staff cannot delete from ' || c.relname)
+from pg_class as c
+where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') order by 1;
+select throws_ok(format('insert into public.%I default values', c.relname),
+  '42501', null, 'staff cannot insert into ' || c.relname)
+from pg_class as c
+where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') order by 1;
+select throws_ok('select public.cleanup_expired_holds()', '42501', null,
+  'staff cannot call entry functions');
+select throws_ok('select private.mask_phone(''+442079460001'')', '42501', null,
+  'staff cannot call inner functions');
+select throws_ok('select * from cron.job', '42501', null, 'staff cannot see the jobs');
+select throws_ok('select * from auth.users', '42501', null, 'staff cannot see accounts');
+
+reset role;
+select pg_temp.act_as('authenticated', 'bob');
+select results_eq(
+  'select * from pg_temp.seen() order by 1',
+  $$select relation, 'b' from readable order by 1$$,
+  'staff of clinic B see B''s rows and no row of A');
+
+reset role;
+select pg_temp.act_as('authenticated', 'both');
+select results_eq(
+  'select * from pg_temp.seen() order by 1, 2',
+  $$select relation, org from readable, unnest('{a,b}'::text[]) as o (org) order by 1, 2$$,
+  'who works for both sees both');
+
+reset role;
+select pg_temp.act_as('authenticated', 'nobody');
+select is_empty('select * from pg_temp.seen()', 'an account of no clinic sees nothing');
+
+reset role;
+select pg_temp.act_as('authenticated', null);
+select is_empty('select * from pg_temp.seen()', 'a token without a subject sees nothing');
+
+-- A membership ends: what it showed is gone.
+reset role;
+delete from org_members where user_id = md5('alice')::uuid;
+select pg_temp.act_as('authenticated', 'alice');
+select is_empty('select * from pg_temp.seen()', 'who left a clinic sees nothing of it any more');
+
+-- Anon
+
+reset role;
+select pg_temp.act_as('anon', null);
+select is(current_user::text, 'anon', 'the tests run as anon does');
+select throws_ok(format('select from public.%I', c.relname), '42501', null,
+  'anon cannot read ' || c.relname)
+from pg_class as c
+where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v') order by 1;
+select throws_ok('select public.cleanup_expired_holds()', '42501', null,
+  'anon cannot call entry functions');
+
+-- The service role
+
+reset role;
+select pg_temp.act_as('service_role', null);
+select is(current_user::text, 'service_role', 'the tests run as the functions do');
+select isnt_empty('select * from public.audit_logs', 'the service role reads the audit log');
+select throws_ok('update public.audit_logs set outcome = ''other'' where true', '42501', null,
+  'the service role cannot rewrite the audit log');
+select throws_ok('delete from public.audit_logs where true', '42501', null,
+  'the service role cannot delete from the audit log');
+select throws_ok('truncate public.audit_logs', '42501', null,
+  'the service role cannot empty the audit log');
+select throws_ok('update public.appointments set status = ''confirmed'' where true', '42501', null,
+  'the service role changes appointments by entry functions only');
+select throws_ok('select * from public.' || t, '42501', null, 'the service role cannot read ' || t)
+from unnest('{org_credentials,one_time_passcodes,tool_calls,sms_phone_quota}'::text[]) as t;
+
+reset role;
+select * from finish();
