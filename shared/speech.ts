@@ -4,12 +4,18 @@
  * @module
  */
 
-const dayFormat = new Intl.DateTimeFormat("en-GB", {
-  weekday: "long",
-  day: "numeric",
-  month: "long",
-  timeZone: "UTC",
-});
+let dayFormat: Intl.DateTimeFormat | undefined;
+
+/** Made by the first day that is said: it takes 14 ms, which no import should. */
+function formatDay(day: Date): string {
+  dayFormat ??= new Intl.DateTimeFormat("en-GB", {
+    weekday: "long",
+    day: "numeric",
+    month: "long",
+    timeZone: "UTC",
+  });
+  return dayFormat.format(day).replace(",", "");
+}
 
 /**
  * A clinic-local time as one says it: `Tuesday 3 March at 2:30 PM`.
@@ -26,7 +32,7 @@ export function sayTime(isoLocal: string): string {
  * @param isoDay A date, or a local time that starts with one.
  */
 export function sayDay(isoDay: string): string {
-  return dayFormat.format(new Date(`${isoDay.slice(0, 10)}T00:00:00Z`)).replace(",", "");
+  return formatDay(new Date(`${isoDay.slice(0, 10)}T00:00:00Z`));
 }
 
 /** A day with its year, for a model that is wrong about the date: `Tuesday 3 March 2026`. */

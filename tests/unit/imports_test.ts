@@ -68,3 +68,23 @@ Deno.test("every function is declared for deployment, every variable is in .env.
   const example = Deno.readTextFileSync(new URL(".env.example", root));
   assert.deepEqual([...example.matchAll(/^([A-Z_]+)=/gm)].map(([, name]) => name), variableNames);
 });
+
+Deno.test("importing a function takes under 60 ms and starts nothing", async () => {
+  const script = new URL("tests/support/import_time.ts", root).pathname;
+  for (const name of functions) {
+    const times: number[] = [];
+    // The best of some: what is asked is the cost of the code, not of a busy machine.
+    for (let tries = 0; tries < 5; tries++) {
+      const path = new URL(`functions/${name}/index.ts`, root).href;
+      const command = new Deno.Command(Deno.execPath(), {
+        args: ["run", "-A", "--no-check", script, path],
+        stdout: "piped",
+      });
+      const { stdout, success } = await command.output();
+      // No timer, socket or client keeps the process: it ends by itself.
+      assert.ok(success);
+      times.push(Number(new TextDecoder().decode(stdout)));
+    }
+    assert.ok(Math.min(...times) < 60, `${name}: ${times.map(Math.round)} ms`);
+  }
+});
