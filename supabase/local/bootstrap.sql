@@ -10,7 +10,9 @@ begin
     create role service_role nologin noinherit bypassrls;
     create role authenticator login noinherit password 'postgres';
     grant anon, authenticated, service_role to authenticator;
-    grant anon, authenticated, service_role to postgres;
+    grant anon, authenticated, service_role to postgres with admin option;
+    alter role postgres set search_path = "$user", public, extensions;
+    alter role supabase_admin set search_path = "$user", public, auth, extensions;
     alter role authenticator set statement_timeout = '8s';
     alter role authenticator set lock_timeout = '8s';
     alter role anon set statement_timeout = '3s';

@@ -9,7 +9,7 @@ create table cron.job (
   schedule text not null,
   command text not null,
   nodename text not null default 'localhost',
-  nodeport integer not null default inet_server_port(),
+  nodeport integer not null default coalesce(inet_server_port(), 5432),
   database text not null default current_database(),
   username text not null default session_user,
   active boolean not null default true,
@@ -31,14 +31,32 @@ create table cron.job_run_details (
   end_time timestamptz
 );
 
+-- Whether a field is a list of stars, numbers and ranges, each within the limits, with steps.
+create function cron.is_field(p_field text, p_lowest integer, p_highest integer) returns boolean
+language sql immutable strict set search_path = ''
+as $$
+  select bool_and(m is not null and (m[1] = '*' or (
+      m[2]::integer between p_lowest and p_highest
+      and coalesce(m[3], m[2])::integer between m[2]::integer and p_highest))
+    and coalesce(m[4], '1')::integer > 0)
+  from (
+    select regexp_match(part, '^(?:(\*)|([0-9]{1,2})(?:-([0-9]{1,2}))?)(?:/([0-9]{1,2}))?$') as m
+    from string_to_table(p_field, ',') as part
+  ) as parts
+$$;
+
 create function cron.schedule(job_name name, schedule text, command text) returns bigint
 language plpgsql security definer set search_path = ''
 as $$
 declare
-  v_field constant text := '(\*|[0-9]{1,2}(-[0-9]{1,2})?(,[0-9]{1,2}(-[0-9]{1,2})?)*)(/[0-9]{1,2})?';
+  v_fields constant text[] := regexp_split_to_array(btrim(schedule.schedule), '\s+');
   v_id bigint;
 begin
-  if schedule.schedule !~ ('^' || v_field || '( +' || v_field || '){4}$') then
+  if cardinality(v_fields) is distinct from 5 or not (
+    cron.is_field(v_fields[1], 0, 59) and cron.is_field(v_fields[2], 0, 23)
+    and cron.is_field(v_fields[3], 1, 31) and cron.is_field(v_fields[4], 1, 12)
+    and cron.is_field(v_fields[5], 0, 7))
+  then
     raise exception 'invalid schedule: %', schedule.schedule using errcode = '22023',
       hint = 'Five fields: minute, hour, day of month, month, day of week.';
   end if;
@@ -82,5 +100,5 @@ $$;
 revoke execute on all functions in schema cron from public;
 grant usage on schema cron to @extowner@;
 grant select on cron.job to @extowner@;
-grant select, delete on cron.job_run_details to @extowner@;
+grant all on cron.job_run_details to @extowner@;
 grant execute on all functions in schema cron to @extowner@;
