@@ -5,7 +5,8 @@
  */
 
 import { rmSync } from "node:fs";
-import { join } from "node:path";
+import { readdir, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import postgres from "postgres";
 import { migrate } from "../../supabase/local/migrations.ts";
 import {
@@ -13,6 +14,7 @@ import {
   type PostgresRole,
   startPostgres,
 } from "../../supabase/local/postgres.ts";
+import { takeFolder } from "../../supabase/local/postgres_cluster.ts";
 
 /** Names the cluster of a run: the port of a server whose template is ready. */
 export const clusterVariable = "TEST_POSTGRES_PORT";
@@ -20,8 +22,10 @@ export const clusterVariable = "TEST_POSTGRES_PORT";
 /** A running cluster with its template. */
 export interface TestCluster {
   readonly port: number;
-  /** Ends the server and removes its files; waits for nothing when called while unloading. */
+  /** Ends the server and removes its files. */
   stop(): Promise<void>;
+  /** The same without waiting for anything but the disk. */
+  stopNow(): void;
 }
 
 /** One database of one test. */
@@ -30,30 +34,55 @@ export interface TestDatabase {
   readonly port: number;
   /** As the role postgres, which is no superuser. */
   readonly sql: postgres.Sql;
+  /** As the superuser supabase_admin. */
+  readonly admin: postgres.Sql;
   url(role?: PostgresRole): string;
   drop(): Promise<void>;
 }
 
 const template = "migrated";
+const migrations = new URL("../../migrations/", import.meta.url);
 let cluster: Promise<number> | undefined;
 
-/** Starts a cluster without durability and migrates its template. */
+/** Starts a cluster of this run without durability and migrates its template. */
 export async function startTestCluster(): Promise<TestCluster> {
-  const stateDir = join(defaultStateDir("test"), `run-${Deno.pid}`);
+  const stateDir = defaultStateDir(`test-${Deno.pid}`);
+  await removeAbandoned(dirname(stateDir));
   const server = await startPostgres({ stateDir, durable: false, fresh: true });
   const sql = postgres(server.url(), { max: 1, onnotice: () => {} });
-  await sql.unsafe(`create database ${template}`);
-  await migrate(server.url({ database: template }), new URL("../../migrations/", import.meta.url));
-  await sql.unsafe(`alter database ${template} with allow_connections false`);
-  await sql.end();
+  try {
+    await sql.unsafe(`create database ${template}`);
+    await migrate(server.url({ database: template }), migrations);
+    await sql.unsafe(`alter database ${template} with allow_connections false`);
+  } catch (thrown) {
+    await server.stop("immediate");
+    throw thrown;
+  } finally {
+    await sql.end();
+  }
   return {
     port: server.port,
     stop: async () => {
-      const stopped = server.stop("immediate");
-      await stopped;
+      await server.stop("immediate");
       rmSync(stateDir, { recursive: true, force: true });
     },
+    stopNow: () => {
+      Deno.kill(server.pid, "SIGQUIT");
+      // It ends within milliseconds, and may write until then.
+      rmSync(stateDir, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
+    },
   };
+}
+
+/** Removes what runs left behind that were killed; the folder's name says whose it is. */
+async function removeAbandoned(home: string): Promise<void> {
+  const names = await readdir(home).catch(() => []);
+  for (const name of names.filter((name) => /^test-\d+$/.test(name))) {
+    const stateDir = join(home, name);
+    // A folder whose run is alive cannot be taken.
+    await takeFolder(stateDir)
+      .then(() => rm(stateDir, { recursive: true, force: true }), () => {});
+  }
 }
 
 /** The port of the run's cluster; a test file run by hand starts one and ends it with itself. */
@@ -61,7 +90,8 @@ async function findCluster(): Promise<number> {
   const given = Deno.env.get(clusterVariable);
   if (given) return Number(given);
   const started = await startTestCluster();
-  globalThis.addEventListener("unload", () => void started.stop());
+  // Nothing asynchronous happens any more when this is told.
+  globalThis.addEventListener("unload", () => started.stopNow());
   return started.port;
 }
 
@@ -71,20 +101,22 @@ export async function createTestDatabase(): Promise<TestDatabase> {
   const name = `test_${crypto.randomUUID().replaceAll("-", "")}`;
   const url = (role: PostgresRole = "postgres", database = name) =>
     `postgres://${role}:postgres@127.0.0.1:${port}/${database}`;
-  const admin = postgres(url("supabase_admin", "postgres"), { max: 1, onnotice: () => {} });
-  await admin.unsafe(
+  const maintenance = postgres(url("supabase_admin", "postgres"), { max: 1, onnotice: () => {} });
+  await maintenance.unsafe(
     `create database ${name} template ${template} strategy file_copy owner postgres`,
   );
   const sql = postgres(url(), { max: 10, onnotice: () => {} });
+  const admin = postgres(url("supabase_admin"), { max: 2, onnotice: () => {} });
   return {
     name,
     port,
     sql,
+    admin,
     url: (role) => url(role),
     drop: async () => {
-      await sql.end({ timeout: 5 });
-      await admin.unsafe(`drop database ${name} with (force)`);
-      await admin.end({ timeout: 5 });
+      await Promise.all([sql.end({ timeout: 5 }), admin.end({ timeout: 5 })]);
+      await maintenance.unsafe(`drop database ${name} with (force)`);
+      await maintenance.end({ timeout: 5 });
     },
   };
 }

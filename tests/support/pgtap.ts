@@ -18,17 +18,13 @@ export interface TapResult {
 
 /** Makes pgTAP callable: the extension, or its script where PostgreSQL's own folder lacks it. */
 export async function installPgtap(database: TestDatabase): Promise<void> {
-  const admin = postgres(database.url("supabase_admin"), { max: 1, onnotice: () => {} });
-  try {
-    const [available] = await admin`select from pg_available_extensions where name = 'pgtap'`;
-    await admin.unsafe(
-      available
-        ? "create extension pgtap with schema extensions"
-        : `set search_path = extensions; ${readPgtap("pgtap.sql")}`,
-    );
-  } finally {
-    await admin.end({ timeout: 5 });
-  }
+  const [available] = await database.admin`
+    select from pg_available_extensions where name = 'pgtap'`;
+  await database.admin.unsafe(
+    available
+      ? "create extension pgtap with schema extensions"
+      : `set search_path = extensions; ${readPgtap("pgtap.sql")}; reset search_path`,
+  );
 }
 
 /**
