@@ -7,7 +7,7 @@
  * @module
  */
 
-import { cp, mkdir, readdir, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { chmod, cp, mkdir, readdir, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { basename, dirname, join } from "node:path";
@@ -73,7 +73,8 @@ export async function declareDependencies(): Promise<void> {
 async function prepare(native: string, home: string): Promise<string> {
   const ready = join(home, `postgres-${packageVersion}`);
   if (!existsSync(ready)) {
-    const draft = `${ready}.${Deno.pid}`;
+    // Several servers of one process may start at once.
+    const draft = `${ready}.${crypto.randomUUID()}`;
     await mkdir(home, { recursive: true });
     await cp(native, draft, { recursive: true });
     const links: { source: string; target: string }[] = JSON.parse(
@@ -84,17 +85,36 @@ async function prepare(native: string, home: string): Promise<string> {
       if (!existsSync(at)) await symlink(basename(source), at);
     }
     await installPgtap(draft);
+    await letEverybodyRead(draft);
     // Whoever comes second keeps what is there.
     await rename(draft, ready).catch(() => rm(draft, { recursive: true }));
   }
-  await cp(fileURLToPath(new URL("extensions/pg_cron", import.meta.url)), extensionDir(ready), {
-    recursive: true,
-  });
+  await installPgCron(extensionDir(ready));
   return ready;
+}
+
+/** Root's umask must not keep PostgreSQL's user out. */
+async function letEverybodyRead(path: string): Promise<void> {
+  if (Deno.build.os === "windows") return;
+  const { success } = await new Deno.Command("chmod", { args: ["-R", "a+rX", path] }).output();
+  if (!success) throw new Error(`Cannot make ${path} readable`);
 }
 
 function extensionDir(root: string): string {
   return join(root, "share/postgresql/extension");
+}
+
+/** Puts the stand-in's files of today there; a server that reads them never finds half of one. */
+async function installPgCron(extensions: string): Promise<void> {
+  for (const name of ["pg_cron.control", "pg_cron--1.6.sql"]) {
+    const bytes = readFileSync(new URL(`extensions/pg_cron/${name}`, import.meta.url));
+    const at = join(extensions, name);
+    if (existsSync(at) && bytes.equals(readFileSync(at))) continue;
+    const draft = `${at}.${crypto.randomUUID()}`;
+    await writeFile(draft, bytes);
+    await chmod(draft, 0o644);
+    await rename(draft, at);
+  }
 }
 
 async function installPgtap(root: string): Promise<void> {
