@@ -16,25 +16,30 @@ const asked = Deno.args.length > 0
 let passed = 0;
 let failed = 0;
 
+let running: Deno.ChildProcess | undefined;
 const cluster = await startTestCluster();
-const stop = async () => {
-  await cluster.stop();
-  Deno.exit(1);
-};
-Deno.addSignalListener("SIGINT", stop);
-Deno.addSignalListener("SIGTERM", stop);
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  Deno.addSignalListener(signal, async () => {
+    // The whole group: a test may have started a stack.
+    if (running) Deno.kill(-running.pid, "SIGINT");
+    await running?.status;
+    await cluster.stop();
+    Deno.exit(130);
+  });
+}
 try {
   if (Deno.args.length === 0) {
     await check("format", ["fmt", "--check", "--quiet"]);
     await check("lint", ["lint", "--quiet"]);
     await check("types", ["check", "--quiet", "."]);
+    await test("examples in comments", ["--doc", "shared", "functions", "supabase"]);
   }
   for (const folder of asked) {
     const path = existsSync(folder) ? folder : `tests/${folder}`;
     if (!existsSync(path)) {
       throw new Error(`Cannot test ${folder}: give one of ${folders.join(", ")}`);
     }
-    await test(path);
+    await test(path, [path]);
   }
 } finally {
   await cluster.stop();
@@ -48,11 +53,11 @@ async function check(name: string, args: string[]): Promise<void> {
   else failed++;
 }
 
-async function test(path: string): Promise<void> {
+async function test(name: string, paths: string[]): Promise<void> {
   const report = await Deno.makeTempFile({ suffix: ".xml" });
-  const success = await run(path, [
+  const success = await run(name, [
     ...["test", "-A", "--unstable-no-legacy-abort", "--no-check", "--quiet"],
-    ...[`--junit-path=${report}`, path],
+    ...[`--junit-path=${report}`, ...paths],
   ]);
   const xml = await readFile(report, "utf8");
   await rm(report);
@@ -70,13 +75,16 @@ async function test(path: string): Promise<void> {
 async function run(name: string, args: string[]): Promise<boolean> {
   console.log(`\n== ${name}`);
   const startedAt = performance.now();
-  const { success } = await new Deno.Command(Deno.execPath(), {
+  running = new Deno.Command(Deno.execPath(), {
     args,
     env: { [clusterVariable]: String(cluster.port), NO_COLOR: "1" },
     stdin: "null",
     stdout: "inherit",
     stderr: "inherit",
-  }).output();
+    detached: true,
+  }).spawn();
+  const { success } = await running.status;
+  running = undefined;
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
   console.log(`== ${name}: ${success ? "ok" : "FAILED"}, ${seconds} s`);
   return success;
