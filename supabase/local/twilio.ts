@@ -7,8 +7,6 @@
  * @module
  */
 
-import { findFreePort } from "./port.ts";
-
 /** One text as Twilio took it. */
 export interface FakeMessage {
   readonly to: string;
@@ -52,8 +50,8 @@ export function isFaultKind(value: unknown): value is FaultKind {
     ["http_500", "timeout", "empty", "html", "failed", "no_sid"].includes(String(value));
 }
 
-/** Starts a fake on the loopback. */
-export function startFakeTwilio(port: number = findFreePort(28_000)): FakeTwilio {
+/** Starts a fake on the loopback, on a free port unless one is given. */
+export function startFakeTwilio(port = 0): FakeTwilio {
   const messages: FakeMessage[] = [];
   const faults: FaultKind[] = [];
   const silent = new AbortController();
@@ -98,7 +96,7 @@ export function startFakeTwilio(port: number = findFreePort(28_000)): FakeTwilio
   );
 
   return {
-    url: `http://127.0.0.1:${port}`,
+    url: `http://127.0.0.1:${server.addr.port}`,
     messages,
     get postCount() {
       return postCount;

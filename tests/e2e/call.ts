@@ -149,8 +149,10 @@ export async function startStack(
   args: readonly string[] = [],
   stateDir = "call",
 ): Promise<{ url: string; pid: number; output(): string; stop(): Promise<number> }> {
+  // A port of its own: another run on this machine may want the default one at the same moment.
+  const port = 12_000 + Math.floor(Math.random() * 12_000);
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["task", "start", "--state", stateDir, ...args],
+    args: ["task", "start", "--state", stateDir, "--port", String(port), ...args],
     env: { LOG_LEVEL: "error", NO_COLOR: "1" },
     stdin: "null",
     stdout: "piped",
