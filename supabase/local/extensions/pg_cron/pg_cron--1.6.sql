@@ -35,7 +35,7 @@ create table cron.job_run_details (
 create function cron.is_field(p_field text, p_lowest integer, p_highest integer) returns boolean
 language sql immutable strict set search_path = ''
 as $$
-  select bool_and(m is not null and (m[1] = '*' or (
+  select bool_and(m is not null and (m[1] is not null or (
       m[2]::integer between p_lowest and p_highest
       and coalesce(m[3], m[2])::integer between m[2]::integer and p_highest))
     and coalesce(m[4], '1')::integer > 0)
