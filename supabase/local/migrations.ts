@@ -21,11 +21,14 @@ export interface MigrationReport {
  *
  * @param url As the role postgres.
  * @param directory Folder of `14 digits_name.sql` files.
- * @throws {Error} Naming file, line and message of the first that fails; nothing of it stays.
+ * @throws {Error} Naming file, line and message of the first that fails; nothing of it stays. A
+ *   file that has changed since it was applied is such a failure: the schema would not be the files'.
  */
 export async function migrate(url: string, directory: URL): Promise<MigrationReport> {
-  const files = (await readdir(directory)).filter((name) => /^\d{14}_.+\.sql$/.test(name)).sort();
+  const files = (await readdir(directory)).filter((name) => name.endsWith(".sql")).sort();
   if (files.length === 0) throw new Error(`Cannot migrate: no migrations in ${directory.pathname}`);
+  const odd = files.find((name) => !/^\d{14}_.+\.sql$/.test(name));
+  if (odd) throw new Error(`Cannot migrate: ${odd} is not named like 20261231235959_name.sql`);
   const sql = postgres(url, { max: 1, onnotice: () => {} });
   try {
     await sql.unsafe(`
@@ -33,15 +36,24 @@ export async function migrate(url: string, directory: URL): Promise<MigrationRep
       create table if not exists supabase_migrations.schema_migrations (
         version text primary key, statements text[], name text);
     `);
-    const rows = await sql<{ version: string }[]>`
-      select version from supabase_migrations.schema_migrations`;
-    const known = new Set(rows.map(({ version }) => version));
-    const pending = files.filter((name) => !known.has(name.slice(0, 14)));
-    for (const name of pending) {
+    const rows = await sql<{ version: string; text: string }[]>`
+      select version, array_to_string(statements, '') as text
+      from supabase_migrations.schema_migrations`;
+    const known = new Map(rows.map(({ version, text }) => [version, text]));
+    const applied: string[] = [];
+    for (const name of files) {
       const text = await readFile(new URL(name, directory), "utf8");
-      await apply(sql, name, text);
+      const before = known.get(name.slice(0, 14));
+      if (before === undefined) {
+        await apply(sql, name, text);
+        applied.push(name);
+      } else if (before !== text) {
+        throw new Error(
+          `Cannot migrate: ${name} was applied and has changed since; start anew with --fresh`,
+        );
+      }
     }
-    return { applied: pending, skipped: files.length - pending.length };
+    return { applied, skipped: files.length - applied.length };
   } finally {
     await sql.end({ timeout: 5 });
   }
@@ -75,9 +87,18 @@ function describeFailure(name: string, text: string, thrown: unknown): Error {
   if (!(thrown instanceof postgres.PostgresError)) {
     return new Error(`Cannot apply ${name}`, { cause: thrown });
   }
-  const line = text.slice(0, Number(thrown.position ?? 0)).split("\n").length;
   const hint = thrown.hint ? ` (${thrown.hint})` : "";
-  return new Error(`Cannot apply ${name}, line ${line}: ${thrown.message}${hint}`, {
+  return new Error(`Cannot apply ${name}${placeOf(text, thrown)}: ${thrown.message}${hint}`, {
     cause: thrown,
   });
+}
+
+/** PostgreSQL counts characters to a mistake it reads, and names the place of one it runs into. */
+function placeOf(text: string, error: postgres.PostgresError): string {
+  if (error.position) {
+    const before = [...text].slice(0, Number(error.position) - 1);
+    return `, line ${before.filter((character) => character === "\n").length + 1}`;
+  }
+  if (error.where) return `, ${error.where.split("\n")[0]}`;
+  return error.table_name ? `, table ${error.table_name}` : "";
 }
