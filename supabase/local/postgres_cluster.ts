@@ -74,7 +74,7 @@ async function stopLeftover(dataDir: string): Promise<void> {
 }
 
 /** The command line of a process; blank when it is gone, or a zombie. */
-async function commandOf(pid: number): Promise<string> {
+export async function commandOf(pid: number): Promise<string> {
   if (Deno.build.os === "linux") {
     const line = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
     return line.replaceAll("\0", " ");

@@ -14,7 +14,7 @@ import {
   type PostgresRole,
   startPostgres,
 } from "../../supabase/local/postgres.ts";
-import { takeFolder } from "../../supabase/local/postgres_cluster.ts";
+import { commandOf, takeFolder } from "../../supabase/local/postgres_cluster.ts";
 
 /** Names the cluster of a run: the port of a server whose template is ready. */
 export const clusterVariable = "TEST_POSTGRES_PORT";
@@ -77,11 +77,14 @@ export async function startTestCluster(): Promise<TestCluster> {
 /** Removes what runs left behind that were killed; the folder's name says whose it is. */
 async function removeAbandoned(home: string): Promise<void> {
   const names = await readdir(home).catch(() => []);
-  for (const name of names.filter((name) => /^test-\d+$/.test(name))) {
+  for (const name of names) {
+    const pid = name.match(/^test-(\d+)/)?.[1];
+    if (!pid || (await commandOf(Number(pid))).includes("deno")) continue;
     const stateDir = join(home, name);
-    // A folder whose run is alive cannot be taken.
+    // Another run may be removing it too.
     await takeFolder(stateDir)
-      .then(() => rm(stateDir, { recursive: true, force: true }), () => {});
+      .then(() => rm(stateDir, { recursive: true, force: true }))
+      .catch(() => {});
   }
 }
 

@@ -1,0 +1,107 @@
+/** The launcher: state that lasts, servers that outlived their runner, ports and folders in use. */
+import assert from "node:assert/strict";
+import { rmSync } from "node:fs";
+import postgres from "postgres";
+import {
+  defaultStateDir,
+  type PostgresOptions,
+  type PostgresServer,
+  startPostgres,
+} from "../../supabase/local/postgres.ts";
+
+/** Runs a test with a folder of its own and ends what it started. */
+async function withFolder(
+  test: (start: (more?: Partial<PostgresOptions>) => Promise<PostgresServer>) => Promise<void>,
+): Promise<void> {
+  const stateDir = defaultStateDir(`test-${Deno.pid}-${crypto.randomUUID()}`);
+  const started: PostgresServer[] = [];
+  try {
+    await test(async (more) => {
+      const server = await startPostgres({ stateDir, durable: false, ...more });
+      started.push(server);
+      return server;
+    });
+  } finally {
+    for (const server of started) await server.stop("immediate");
+    rmSync(stateDir, { recursive: true, force: true });
+  }
+}
+
+async function ask<Row extends postgres.Row>(url: string, query: string): Promise<Row[]> {
+  const sql = postgres(url, { max: 1, onnotice: () => {} });
+  try {
+    return await sql.unsafe<Row[]>(query);
+  } finally {
+    await sql.end();
+  }
+}
+
+Deno.test("a cluster keeps its state over a restart, and --fresh begins anew", () =>
+  withFolder(async (start) => {
+    const first = await start();
+    await ask(first.url(), "create table kept as select 'it' as what");
+    await first.stop();
+    const second = await start();
+    assert.deepEqual([...await ask(second.url(), "select what from kept")], [{ what: "it" }]);
+    await second.stop();
+    const third = await start({ fresh: true });
+    await assert.rejects(ask(third.url(), "select what from kept"), /does not exist/);
+  }));
+
+Deno.test("a server that outlived its runner is stopped, with its state kept", () =>
+  withFolder(async (start) => {
+    const left = await start();
+    await ask(left.url(), "create table kept as select 'it' as what");
+    // Nobody stops it: the next start has to.
+    const next = await start();
+    assert.notEqual(next.pid, left.pid);
+    assert.deepEqual([...await ask(next.url(), "select what from kept")], [{ what: "it" }]);
+  }));
+
+Deno.test("clusters started at once get a port each", async () => {
+  const folders = [0, 1, 2].map(() =>
+    withFolder(async (start) => {
+      const server = await start();
+      const [row] = await ask<{ port: number }>(server.url(), "select inet_server_port() as port");
+      assert.equal(row?.port, server.port);
+    })
+  );
+  await Promise.all(folders);
+});
+
+Deno.test("a port that is taken is said, not waited for", () =>
+  withFolder(async (start) => {
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const { port } = listener.addr;
+    await assert.rejects(start({ port }), /did not start on port \d+: .*Address already in use/);
+    await start();
+  }));
+
+Deno.test("the server listens on the loopback only, and postgres is what it is when hosted", () =>
+  withFolder(async (start) => {
+    const server = await start();
+    const [row] = await ask(
+      server.url(),
+      `select current_setting('listen_addresses') as address, rolsuper, rolcreaterole, rolcreatedb,
+         rolbypassrls, upper('é') as upper, to_regnamespace('extensions') is not null as extensions,
+         has_table_privilege('auth.users', 'references') as references
+       from pg_roles where rolname = current_user`,
+    );
+    assert.deepEqual(row, {
+      address: "127.0.0.1",
+      rolsuper: false,
+      rolcreaterole: true,
+      rolcreatedb: true,
+      rolbypassrls: true,
+      upper: "É",
+      extensions: true,
+      references: true,
+    });
+    const [api] = await ask(
+      server.url({ role: "authenticator" }),
+      `select current_setting('statement_timeout') as statement, current_setting('lock_timeout') as lock,
+         pg_has_role('anon', 'member') and pg_has_role('authenticated', 'member')
+           and pg_has_role('service_role', 'member') as member`,
+    );
+    assert.deepEqual(api, { statement: "8s", lock: "8s", member: true });
+  }));
