@@ -1,0 +1,61 @@
+/**
+ * Precision, recall and destroyed cases of a redaction over a corpus.
+ *
+ * @module
+ */
+
+import { redact } from "../../shared/redaction.ts";
+import type { RedactionCase } from "./redaction_corpus.ts";
+
+/** What came out of a corpus. Letters and digits count, punctuation at the edges does not. */
+export interface Score {
+  readonly precision: number;
+  readonly recall: number;
+  readonly f1: number;
+  /** Cases in which something that had to stay is gone. */
+  readonly destroyed: number;
+  /** The cases that went wrong, readable. */
+  readonly wrong: readonly string[];
+}
+
+/** Scores cases; with `type` only what is of that type. */
+export function score(cases: readonly RedactionCase[], type?: string): Score {
+  let [hits, found, wanted, destroyed] = [0, 0, 0, 0];
+  const wrong: string[] = [];
+  for (const { text, secrets } of cases) {
+    const { text: redacted, spans } = redact(text);
+    const inType = (span: { type: string }) => type === undefined || span.type === type;
+    const name = (span: { type: string; start: number; end: number }) =>
+      `${span.type}:${content(text, span.start, span.end).join(",")}`;
+    const expected = new Set(secrets.filter(inType).map(name));
+    const actual = new Set(spans.filter(inType).map(name));
+    hits += [...actual].filter((each) => expected.has(each)).length;
+    found += actual.size;
+    wanted += expected.size;
+    const kept = (at: number) => !secrets.some((secret) => at >= secret.start && at < secret.end);
+    const isDestroyed = spans.some((span) => content(text, span.start, span.end).some(kept));
+    if (isDestroyed) destroyed++;
+    if (
+      isDestroyed || expected.size !== actual.size ||
+      [...actual].some((each) => !expected.has(each))
+    ) {
+      wrong.push(`${JSON.stringify(text)}\n    gave ${JSON.stringify(redacted)}`);
+    }
+  }
+  const precision = found === 0 ? 1 : hits / found;
+  const recall = wanted === 0 ? 1 : hits / wanted;
+  return {
+    precision,
+    recall,
+    f1: 2 * precision * recall / (precision + recall || 1),
+    destroyed,
+    wrong,
+  };
+}
+
+/** The offsets of the letters and digits in a range. */
+function content(text: string, start: number, end: number): number[] {
+  const offsets: number[] = [];
+  for (let at = start; at < end; at++) if (/[\p{L}\p{N}]/u.test(text[at] ?? "")) offsets.push(at);
+  return offsets;
+}
