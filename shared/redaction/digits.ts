@@ -124,7 +124,8 @@ function readPart(read: ReadText, at: number): Part | undefined {
   const repeat = repeats.get(token.value);
   if (repeat !== undefined) {
     const repeated = units.get(next) ?? (/^\d$/.test(next) ? next : undefined);
-    return repeated && { digits: repeated.repeat(repeat), isSpoken: true, tokens: 2 };
+    if (repeated === undefined) return undefined;
+    return { digits: repeated.repeat(repeat), isSpoken: true, tokens: 2 };
   }
   const teen = teens.get(token.value);
   if (teen !== undefined) return withHundreds(read, at, teen, 1);
