@@ -5,9 +5,9 @@
  */
 
 import postgres from "postgres";
-import type { FakeMessage } from "./twilio.ts";
+import type { FakeMessage } from "./twilio/server.ts";
 
-/** Makes the page; phones are masked, everything is escaped. */
+/** Makes the page; everything is escaped. */
 export async function consolePage(
   dbUrl: string,
   messages: readonly FakeMessage[],
@@ -21,13 +21,19 @@ export async function consolePage(
       join public.organizations as o on o.id = a.org_id
       join public.providers as p on p.org_id = a.org_id and p.id = a.provider_id
       order by a.created_at desc limit 50`;
-    const texts = messages.toReversed().map(({ to, body, status }) => ({ to, body, status }));
+    const texts = messages.toReversed().map(({ createdAt, to, body, status, errorCode }) => ({
+      taken: createdAt.toISOString().slice(11, 19),
+      to,
+      body,
+      delivery: errorCode === undefined ? status : `${status} (${errorCode})`,
+    }));
     const html = `<!doctype html><html lang="en"><meta charset="utf-8">
 <title>Master Orchestrator, local</title>
 <style>body{font:16px system-ui;margin:2rem;max-width:60rem}table{border-collapse:collapse}
 td,th{padding:.3rem .8rem;border-bottom:1px solid #ccc;text-align:left}</style>
 <h1>Master Orchestrator, local</h1>
-<p><a href="/health">health</a> <a href="/local/sms">texts as JSON</a></p>
+<p><a href="/health">health</a> <a href="/local/sms">texts as JSON</a>
+<a href="/local/faults">faults</a></p>
 <h2>Texts</h2>${table(texts)}<h2>Appointments</h2>${table(rows)}</html>`;
     return new Response(html, { headers: { "content-type": "text/html; charset=utf-8" } });
   } finally {

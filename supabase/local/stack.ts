@@ -16,7 +16,7 @@ import { migrate, seed } from "./migrations.ts";
 import { defaultStateDir, type PostgresServer, startPostgres } from "./postgres.ts";
 import { createGateway, type Gateway } from "./rest/gateway.ts";
 import { consolePage } from "./console.ts";
-import { type FakeTwilio, isFaultKind, startFakeTwilio } from "./twilio.ts";
+import { type FakeTwilio, faultKinds, readFaultOrder, startFakeTwilio } from "./twilio/server.ts";
 
 /** How to start a stack. */
 export interface StackOptions {
@@ -56,7 +56,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     onProgress(`${applied.length} migrations applied, ${skipped} were there`);
     await seed(database.url(), seedFile);
 
-    const twilio = startFakeTwilio();
+    const twilio = await startFakeTwilio({ reports: "automatic" });
     stops.push(() => twilio.stop());
     const url = `http://127.0.0.1:${port}`;
     const environment = await makeEnvironment(stateDir, url, database.url(), twilio.url);
@@ -107,6 +107,8 @@ function route({ url, database, twilio, gateway, functions }: Parts) {
       case "DELETE /local/sms":
         twilio.clear();
         return new Response(null, { status: 204 });
+      case "GET /local/faults":
+        return Response.json({ waiting: twilio.faults, kinds: faultKinds });
       case "POST /local/faults":
         return await orderFault(twilio, request);
       case "DELETE /local/faults":
@@ -121,14 +123,11 @@ function route({ url, database, twilio, gateway, functions }: Parts) {
 }
 
 async function orderFault(twilio: FakeTwilio, request: Request): Promise<Response> {
-  const { kind, times = 1 } = await request.json().catch(() => ({}));
-  if (!isFaultKind(kind) || !Number.isInteger(times) || times < 1) {
-    return Response.json({
-      message: 'Send {"kind": 21211, "times": 1}; kind is a Twilio error code or ' +
-        "http_500, timeout, empty, html, failed, no_sid",
-    }, { status: 400 });
+  const read = readFaultOrder(await request.json().catch(() => undefined));
+  if (!read.ok) {
+    return Response.json({ message: read.message, kinds: faultKinds }, { status: 400 });
   }
-  twilio.addFault(kind, times);
+  twilio.addFault(read.fault.kind, read.fault);
   return new Response(null, { status: 204 });
 }
 

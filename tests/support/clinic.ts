@@ -10,7 +10,7 @@ import { encryptCredentials } from "../../shared/credentials.ts";
 import { openLog } from "../../shared/logging.ts";
 import { createRuntime, type Runtime, type ServedTool } from "../../shared/tool.ts";
 import { createGateway } from "../../supabase/local/rest/gateway.ts";
-import { type FakeTwilio, startFakeTwilio } from "../../supabase/local/twilio.ts";
+import { type FakeTwilio, startFakeTwilio } from "../../supabase/local/twilio/server.ts";
 import { createTestDatabase, type TestDatabase } from "./database.ts";
 
 /** The Vapi secret of the tests. */
@@ -129,7 +129,7 @@ export interface Bench {
 /** Starts database, gateway over HTTP and fake Twilio for one test. */
 export async function aBench(): Promise<Bench> {
   const database = await createTestDatabase();
-  const twilio = startFakeTwilio();
+  const twilio = await startFakeTwilio();
   const gateway = await createGateway({
     dbUrl: database.url("authenticator"),
     secretKey: "sb_secret_test",

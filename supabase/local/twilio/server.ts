@@ -1,0 +1,241 @@
+/**
+ * A Twilio that keeps its messages: the Messages resource over HTTP, for the local stack and tests.
+ *
+ * Answers carry the fields of Twilio's API of 2010-04-01, reports are signed as Twilio signs them,
+ * and both can be ordered to go wrong in the ways they do in the world.
+ *
+ * @module
+ */
+
+import { createServer } from "node:http";
+import { type Exchange, readForm, reply, reset, spoil } from "./exchange.ts";
+import {
+  type AnswerFaultKind,
+  type Fault,
+  type FaultDetails,
+  type FaultKind,
+  isAnswerFault,
+  isReportFault,
+  type ReportFaultKind,
+} from "./faults.ts";
+import {
+  describeList,
+  describeMessage,
+  type FakeMessage,
+  readMessage,
+  refusal,
+  type Reply,
+} from "./message.ts";
+import { type PlannedReport, planReports, postReport } from "./reports.ts";
+
+export type { FakeMessage } from "./message.ts";
+export { type FaultKind, faultKinds, readFaultOrder } from "./faults.ts";
+
+/** A report that was posted. */
+export interface PostedReport {
+  readonly sid: string;
+  readonly status: string;
+  /** What the functions answered; 0 when they did not. */
+  readonly answered: number;
+}
+
+/** A running fake. */
+export interface FakeTwilio {
+  /** For `TWILIO_API_BASE`. */
+  readonly url: string;
+  /** Texts taken, oldest first. */
+  readonly messages: readonly FakeMessage[];
+  /** How many POSTs arrived, whatever became of them. */
+  readonly postCount: number;
+  /** Reports posted, oldest first. */
+  readonly reports: readonly PostedReport[];
+  /** Spoils the next texts' answers or reports. */
+  addFault(kind: FaultKind, details?: FaultDetails): void;
+  /** Faults that still wait for their text. */
+  readonly faults: readonly Fault[];
+  /**
+   * Makes an account known: other tokens are refused from now on, and its reports are signed with
+   * this one. An account that was never made known may come with any token.
+   */
+  setAccount(accountSid: string, authToken: string): void;
+  /** Posts all reports that wait, in their order; resolves when all were answered. */
+  sendReports(): Promise<readonly PostedReport[]>;
+  /** Forgets messages, faults and reports. */
+  clear(): void;
+  clearFaults(): void;
+  stop(): Promise<void>;
+}
+
+/** How to start a fake. */
+export interface FakeTwilioOptions {
+  /** A free one when left out. */
+  readonly port?: number;
+  /** When reports are posted: by themselves, as planned, or by `sendReports` alone. */
+  readonly reports?: "automatic" | "on_demand";
+}
+
+interface WaitingReport extends PlannedReport {
+  readonly sid: string;
+  timer?: ReturnType<typeof setTimeout>;
+}
+
+const accountPath =
+  /^\/2010-04-01\/Accounts\/(AC[0-9a-f]{32})(?:\.json|\/Messages(?:\/(\w+))?\.json)$/i;
+
+/** Starts a fake on the loopback. */
+export async function startFakeTwilio(
+  { port = 0, reports: mode = "on_demand" }: FakeTwilioOptions = {},
+): Promise<FakeTwilio> {
+  const messages: FakeMessage[] = [];
+  const answerFaults: Fault<AnswerFaultKind>[] = [];
+  const reportFaults: Fault<ReportFaultKind>[] = [];
+  const waiting = new Set<WaitingReport>();
+  const posted: PostedReport[] = [];
+  const knownTokens = new Map<string, string>();
+  const seenTokens = new Map<string, string>();
+  let postCount = 0;
+
+  async function answer(exchange: Exchange): Promise<void> {
+    const { method, url = "/" } = exchange.request;
+    const { pathname, searchParams } = new URL(url, "http://twilio.test");
+    const match = accountPath.exec(pathname);
+    const [, accountSid = "", sid] = match ?? [];
+    const isList = pathname.endsWith("/Messages.json");
+    if (method === "POST" && isList) return await create(exchange, accountSid);
+    if (!match) return reply(exchange, refusal(20404));
+    if (method !== "GET") return reply(exchange, refusal(20004, "", 405));
+    if (!isAuthorized(exchange, accountSid)) return reply(exchange, refusal(20003));
+    if (isList) {
+      const body = describeList(accountSid, messages, searchParams);
+      return reply(exchange, { status: 200, body });
+    }
+    if (sid === undefined) {
+      const body = { sid: accountSid, status: "active", type: "Full", friendly_name: "Local" };
+      return reply(exchange, { status: 200, body });
+    }
+    const found = messages.find((message) =>
+      message.sid === sid && message.accountSid === accountSid
+    );
+    reply(exchange, found ? { status: 200, body: describeMessage(found) } : refusal(20404));
+  }
+
+  async function create(exchange: Exchange, accountSid: string): Promise<void> {
+    postCount++;
+    const fault = answerFaults.shift();
+    if (fault?.kind === "reset_before") return reset(exchange);
+    const form = await readForm(exchange);
+    const take = async (): Promise<Reply> => {
+      if (!isAuthorized(exchange, accountSid)) return refusal(20003);
+      const read = readMessage(accountSid, form);
+      if ("refused" in read) return read.refused;
+      messages.push(read.message);
+      const body = describeMessage(read.message);
+      await announce(read.message);
+      return { status: 201, body };
+    };
+    if (fault) await spoil(exchange, fault, take);
+    else reply(exchange, await take());
+  }
+
+  /** Basic auth with the account's token, or with an API key, whose secret may be anything. */
+  function isAuthorized({ request }: Exchange, accountSid: string): boolean {
+    const encoded = /^Basic ([A-Za-z0-9+/=]+)$/.exec(request.headers.authorization ?? "")?.[1];
+    const [user = "", password = ""] = atob(encoded ?? "").split(/:(.*)/s);
+    if (user.startsWith("SK")) return password !== "";
+    if (user !== accountSid || password === "") return false;
+    seenTokens.set(accountSid, password);
+    return (knownTokens.get(accountSid) ?? password) === password;
+  }
+
+  async function announce({ sid, statusCallback }: FakeMessage): Promise<void> {
+    const planned = planReports(reportFaults.shift());
+    if (statusCallback === undefined) return;
+    for (const plan of planned) {
+      const report: WaitingReport = { ...plan, sid };
+      if (plan.afterMs === 0) {
+        await post(report);
+        continue;
+      }
+      waiting.add(report);
+      if (mode === "automatic") report.timer = setTimeout(() => post(report), plan.afterMs);
+    }
+  }
+
+  async function post(report: WaitingReport): Promise<PostedReport | undefined> {
+    waiting.delete(report);
+    clearTimeout(report.timer);
+    const index = messages.findIndex(({ sid }) => sid === report.sid);
+    const message = messages[index];
+    if (message?.statusCallback === undefined) return;
+    const { statusCallback, accountSid } = message;
+    if (report.signature === "right" && message.status !== "delivered") {
+      const { status, errorCode } = report;
+      messages[index] = { ...message, status, ...(errorCode === undefined ? {} : { errorCode }) };
+    }
+    const token = knownTokens.get(accountSid) ?? seenTokens.get(accountSid) ?? "unknown";
+    const answered = await postReport({ ...message, statusCallback }, report, token);
+    const done = { sid: report.sid, status: report.status, answered };
+    posted.push(done);
+    return done;
+  }
+
+  function forgetReports(): void {
+    for (const { timer } of waiting) clearTimeout(timer);
+    waiting.clear();
+  }
+
+  function clearFaults(): void {
+    answerFaults.length = 0;
+    reportFaults.length = 0;
+  }
+
+  const server = createServer((request, response) => {
+    // A client that hangs up in the middle is part of the game.
+    answer({ request, response }).catch(() => request.socket.destroy());
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, "127.0.0.1", resolve);
+  });
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("Cannot start: no port");
+
+  return {
+    url: `http://127.0.0.1:${address.port}`,
+    messages,
+    reports: posted,
+    get postCount() {
+      return postCount;
+    },
+    get faults() {
+      return [...answerFaults, ...reportFaults];
+    },
+    addFault: (kind, details = {}) => {
+      const fault: Fault = { ...details, kind };
+      for (let time = 0; time < (details.times ?? 1); time++) {
+        if (isReportFault(fault)) reportFaults.push(fault);
+        else if (isAnswerFault(fault)) answerFaults.push(fault);
+      }
+    },
+    setAccount: (accountSid, authToken) => void knownTokens.set(accountSid, authToken),
+    sendReports: async () => {
+      const sent = [];
+      const inOrder = [...waiting].sort((one, other) => one.afterMs - other.afterMs);
+      for (const report of inOrder) sent.push(await post(report));
+      return sent.filter((report) => report !== undefined);
+    },
+    clear: () => {
+      messages.length = 0;
+      posted.length = 0;
+      clearFaults();
+      forgetReports();
+    },
+    clearFaults,
+    stop: async () => {
+      forgetReports();
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
