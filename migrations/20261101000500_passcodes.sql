@@ -12,7 +12,18 @@
  * - A send is a claim (state sending, a fresh send_id) that lapses after 30 seconds. complete and
  *   clear compare send_id: a late failure of send A never touches code B.
  * - verify returns wrong_code and never raises after counting: a rollback would un-count it.
+ * - A request delivered twice is answered the same and counts once: verify keeps its answers by
+ *   call, tool call and arguments, send knows the tool call of each text.
  * - Texts to one phone are counted across organizations in a table of its own, by the phone's hash.
+ *   The hash is not secret: numbers can be enumerated. A key would hide nothing, since a row goes
+ *   after a day and the holds beside it keep the number itself for longer; the hash only keeps
+ *   numbers out of a table that belongs to no organization.
+ *
+ * What guessing can reach. A new hold has fresh counters, so its caps alone would not bound anybody
+ * who keeps making holds; the texts do. A phone gets 5 codes an hour and 10 a day, so at most 25
+ * guesses an hour and 50 a day in a million are evaluated for it, however many holds, calls and
+ * organizations they are spread over: one phone's chance is 1 in 20,000 a day. An organization sends
+ * 200 texts an hour: 1,000 guesses over all its phones, of which the alarm at 50 tells.
  */
 
 -- A role, a database or a function may have set another isolation level.
@@ -33,7 +44,6 @@ create table public.one_time_passcodes (
   org_id uuid not null,
   appointment_id uuid not null,
   send_id uuid not null,
-  tool_call_id text,
   state text not null
     constraint one_time_passcodes_state_known
     check (state in ('sending', 'sent', 'cleared', 'used', 'locked', 'replaced')),
@@ -68,6 +78,8 @@ create table public.sms_messages (
   appointment_id uuid not null,
   to_masked text not null
     constraint sms_messages_to_masked check (to_masked !~ '[0-9]{5}'),
+  call_id text,
+  tool_call_id text,
   sid text,
   status text not null default 'sending',
   error_code integer,
@@ -79,6 +91,8 @@ create table public.sms_messages (
 );
 comment on table public.sms_messages is
   'One row per text: its id is the send_id, its status Twilio''s. The body is never stored.';
+comment on column public.sms_messages.tool_call_id is
+  'Who asked for it: the same request delivered again does not text again.';
 create index sms_messages_by_time on public.sms_messages (org_id, created_at);
 create index sms_messages_by_appointment on public.sms_messages (org_id, appointment_id);
 select private.protect('public.sms_messages', true);
@@ -151,6 +165,7 @@ as $$
 declare
   v_named constant boolean :=
     btrim(p_hold) ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$';
+  v_now constant timestamptz := clock_timestamp();
   v_hold public.appointments;
 begin
   if v_named then
@@ -159,13 +174,30 @@ begin
   else
     select a.* into v_hold from public.appointments as a
     where a.org_id = p_org and a.call_id = p_call_id
-    order by (a.status = 'held') desc, a.created_at desc
+    order by (a.status = 'held' and a.expires_at > v_now) desc, a.created_at desc
     limit 1 for update;
   end if;
   return v_hold;
 end
 $$;
-comment on function private.find_hold is 'The hold named, or the newest of the call; locked.';
+comment on function private.find_hold is
+  'The hold named, or the live one of the call, or its newest; locked.';
+
+/*
+ * Whether a call may be told that this appointment is confirmed: the one that holds it, or the one
+ * whose code confirmed it. Any other call that names it learns nothing.
+ */
+create function private.confirmed_it(
+  p_org uuid, p_hold public.appointments, p_call_id text
+) returns boolean
+language sql stable set search_path = ''
+as $$
+  select p_hold.call_id = p_call_id or exists (
+    select from public.tool_calls as t
+    where t.org_id = p_org and t.call_id = p_call_id and t.tool = 'verify_otp'
+      and t.outcome = 'confirmed' and t.result ->> 'holdId' = p_hold.id::text)
+$$;
+comment on function private.confirmed_it is 'Whether a call holds or confirmed an appointment.';
 
 /* Why a hold takes no passcode: an outcome, or null when it does. */
 create function private.hold_refusal(
@@ -175,7 +207,7 @@ language sql stable set search_path = ''
 as $$
   select case
     when p_hold.id is null then '{"outcome": "hold_not_found"}'::jsonb
-    when p_hold.status = 'confirmed' and p_hold.call_id = p_call_id then
+    when p_hold.status = 'confirmed' and private.confirmed_it(p_org.id, p_hold, p_call_id) then
       private.describe_hold(p_org, p_hold, p_now) || '{"outcome": "already_confirmed"}'
     when p_hold.status = 'requires_manual_followup' then '{"outcome": "locked"}'
     when p_hold.status = 'expired' or p_hold.status = 'held' and p_hold.expires_at <= p_now then
@@ -211,6 +243,76 @@ $$;
 comment on function private.reserve_phone is 'Counts one text to a phone, or says that its quota is used up.';
 
 /*
+ * The answer to a request that was answered before, or that another one is ahead of; else null.
+ * already_sent  this tool call texted before: its text was accepted, or is under way
+ * cooldown      another text went less than 30 seconds ago, and its code still lives
+ */
+create function private.repeated_send(
+  p_org uuid, p_hold public.appointments, p_code public.one_time_passcodes, p_call_id text,
+  p_tool_call_id text, p_now timestamptz
+) returns jsonb
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_cooling constant boolean := p_code.state in ('sending', 'sent')
+    and p_code.claimed_at > p_now - interval '30 seconds' and p_code.expires_at > p_now;
+  v_repeated constant boolean := exists (
+    select from public.sms_messages as m
+    where m.org_id = p_org and m.appointment_id = p_hold.id and m.call_id = p_call_id
+      and m.tool_call_id = p_tool_call_id
+      and (m.sid is not null or v_cooling and m.id = p_code.send_id));
+begin
+  if v_repeated or v_cooling then
+    return jsonb_build_object(
+      'outcome', case when v_repeated then 'already_sent' else 'cooldown' end,
+      'holdId', p_hold.id, 'phoneEnding', right(p_hold.patient_phone, 2),
+      'expiresInSeconds',
+        floor(extract(epoch from p_code.expires_at - p_code.claimed_at))::integer,
+      'retryAfterSeconds', case when v_cooling then
+        ceil(extract(epoch from p_code.claimed_at + interval '30 seconds' - p_now))::integer
+        else 0 end);
+  end if;
+  return null;
+end
+$$;
+comment on function private.repeated_send is
+  'already_sent for a request delivered again, cooldown while another text is on its way, else null.';
+
+/*
+ * Why no text may go to the phone of a hold, else null: then the text is counted in the phone's
+ * quota. The organization's sends are counted one after the other, under a lock of their own.
+ */
+create function private.send_refusal(
+  p_org public.organizations, p_hold public.appointments, p_code public.one_time_passcodes,
+  p_now timestamptz
+) returns jsonb
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_refusal text;
+begin
+  v_refusal := case
+    when not coalesce(p_hold.patient_country = any (p_org.sms_countries), false)
+      then 'blocked_country'
+    when p_code.sends >= 3 then 'hold_send_limit'
+  end;
+  if v_refusal is null then
+    perform pg_advisory_xact_lock(hashtextextended(p_org.id || '/sms', 0));
+    v_refusal := case
+      when (select count(*) from public.sms_messages as m where m.org_id = p_org.id
+        and m.created_at > p_now - interval '1 hour' and m.status <> 'refused')
+        >= p_org.sms_hourly_limit then 'org_send_limit'
+      when not private.reserve_phone(p_hold.patient_phone, p_now) then 'phone_send_limit'
+    end;
+  end if;
+  return case when v_refusal is not null then
+    jsonb_build_object('outcome', v_refusal, 'holdId', p_hold.id) end;
+end
+$$;
+comment on function private.send_refusal is
+  'The limit a text would break, or null, and then the phone''s quota has counted it.';
+
+/*
  * The tenant's claim to send one text. See begin_otp_send.
  */
 create function private.begin_send(
@@ -220,64 +322,46 @@ language plpgsql volatile set search_path = ''
 as $$
 declare
   v_call_id constant text := p_call ->> 'callId';
+  v_tool_call_id constant text := nullif(p_call ->> 'toolCallId', '');
   v_hold public.appointments;
   v_code public.one_time_passcodes;
   v_now timestamptz;
   v_expires timestamptz;
-  v_refusal jsonb;
+  v_answer jsonb;
 begin
   v_hold := private.find_hold(p_org.id, v_call_id, p_hold);
   v_now := clock_timestamp();
-  v_refusal := private.hold_refusal(p_org, v_hold, v_call_id, v_now);
-  if v_refusal is not null then
-    return v_refusal || jsonb_build_object('orgId', p_org.id);
+  v_answer := private.hold_refusal(p_org, v_hold, v_call_id, v_now);
+  if v_answer is null then
+    select c.* into v_code from public.one_time_passcodes as c
+    where c.org_id = p_org.id and c.appointment_id = v_hold.id for update;
+    v_answer := coalesce(
+      private.repeated_send(p_org.id, v_hold, v_code, v_call_id, v_tool_call_id, v_now),
+      private.send_refusal(p_org, v_hold, v_code, v_now));
   end if;
-  select c.* into v_code from public.one_time_passcodes as c
-  where c.org_id = p_org.id and c.appointment_id = v_hold.id for update;
-
-  if v_code.state in ('sending', 'sent') and v_code.claimed_at > v_now - interval '30 seconds' then
-    return jsonb_build_object(
-      'outcome', case when v_code.tool_call_id = p_call ->> 'toolCallId' then 'already_sent'
-        else 'cooldown' end,
-      'orgId', p_org.id, 'holdId', v_hold.id, 'phoneEnding', right(v_hold.patient_phone, 2),
-      'retryAfterSeconds',
-        ceil(extract(epoch from v_code.claimed_at + interval '30 seconds' - v_now))::integer);
-  end if;
-
-  v_refusal := case
-    when not v_hold.patient_country = any (p_org.sms_countries) or v_hold.patient_country is null
-      then '{"outcome": "blocked_country"}'::jsonb
-    when v_code.sends >= 3 then '{"outcome": "hold_send_limit"}'
-  end;
-  if v_refusal is null then
-    -- Sends of one organization are counted one after the other.
-    perform pg_advisory_xact_lock(hashtextextended(p_org.id || '/sms', 0));
-    v_refusal := case
-      when (select count(*) from public.sms_messages as m where m.org_id = p_org.id
-        and m.created_at > v_now - interval '1 hour' and m.status <> 'refused')
-        >= p_org.sms_hourly_limit then '{"outcome": "org_send_limit"}'::jsonb
-      when not private.reserve_phone(v_hold.patient_phone, v_now)
-        then '{"outcome": "phone_send_limit"}'
-    end;
-  end if;
-  if v_refusal is not null then
-    perform private.audit(p_org.id, p_call, 'send_otp', v_hold.id, v_refusal ->> 'outcome');
-    return v_refusal || jsonb_build_object('orgId', p_org.id, 'holdId', v_hold.id);
+  if v_answer is not null then
+    perform private.audit(p_org.id, p_call, 'send_otp', v_hold.id, v_answer ->> 'outcome');
+    return v_answer || jsonb_build_object('orgId', p_org.id);
   end if;
 
   v_expires := least(v_now + interval '5 minutes', v_hold.expires_at);
   insert into public.one_time_passcodes as c (
-    org_id, appointment_id, send_id, tool_call_id, state, mac, key_id, claimed_at, expires_at, sends
+    org_id, appointment_id, send_id, state, mac, key_id, claimed_at, expires_at, sends
   ) values (
-    p_org.id, v_hold.id, p_send, p_call ->> 'toolCallId', 'sending',
+    p_org.id, v_hold.id, p_send, 'sending',
     private.bind_mac(p_mac, p_org.id, v_hold.id, p_send), p_key_id, v_now, v_expires, 1
   )
   on conflict (org_id, appointment_id) do update
-  set send_id = excluded.send_id, tool_call_id = excluded.tool_call_id, state = 'sending',
-    mac = excluded.mac, key_id = excluded.key_id, claimed_at = excluded.claimed_at,
+  set send_id = excluded.send_id, state = 'sending', mac = excluded.mac,
+    key_id = excluded.key_id, claimed_at = excluded.claimed_at,
     expires_at = excluded.expires_at, code_attempts = 0, sends = c.sends + 1;
-  insert into public.sms_messages (org_id, id, appointment_id, to_masked)
-  values (p_org.id, p_send, v_hold.id, private.mask_phone(v_hold.patient_phone));
+  -- created_at is the time that reserve_phone noted: clear_otp_send finds it by that.
+  insert into public.sms_messages (
+    org_id, id, appointment_id, to_masked, call_id, tool_call_id, created_at
+  ) values (
+    p_org.id, p_send, v_hold.id, private.mask_phone(v_hold.patient_phone), v_call_id,
+    v_tool_call_id, v_now
+  );
   perform private.audit(p_org.id, p_call, 'send_otp', v_hold.id, 'claimed',
     jsonb_build_object('sendId', p_send));
   return jsonb_build_object(
@@ -353,7 +437,7 @@ comment on function public.complete_otp_send is 'Tool send_otp, after the text w
 /*
  * Entry function, after Twilio refused or did not answer: the code is forgotten and the cooldown
  * lifted, if this send is still the newest. Attempt counts stay. A text that certainly did not go
- * out gives its quota back; one that may have gone out keeps it.
+ * out gives its quota back, once and however late; one that may have gone out keeps it.
  * Outcomes: cleared, not_current.
  */
 create function public.clear_otp_send(
@@ -362,27 +446,27 @@ create function public.clear_otp_send(
 language plpgsql volatile security definer set search_path = '' set lock_timeout = '1500ms'
 as $$
 declare
-  v_claimed_at timestamptz;
+  v_sent_at timestamptz;
   v_cleared boolean;
 begin
   update public.one_time_passcodes as c
-  set state = 'cleared', mac = null,
-    sends = case when p_may_have_been_sent then c.sends else greatest(c.sends - 1, 0) end
+  set state = 'cleared', mac = null
   where c.org_id = p_org and c.appointment_id = p_hold and c.send_id = p_send_id
-    and c.state = 'sending'
-  returning c.claimed_at into v_claimed_at;
+    and c.state = 'sending';
   v_cleared := found;
-  if v_cleared and not p_may_have_been_sent then
-    update public.sms_phone_quota as q
-    set sent_at = array_remove(q.sent_at, v_claimed_at)
+  update public.sms_messages as m
+  set status = case when p_may_have_been_sent then 'unknown' else 'refused' end,
+    updated_at = clock_timestamp()
+  where m.org_id = p_org and m.id = p_send_id and m.status = 'sending'
+  returning m.created_at into v_sent_at;
+  if v_sent_at is not null and not p_may_have_been_sent then
+    update public.one_time_passcodes as c set sends = greatest(c.sends - 1, 0)
+    where c.org_id = p_org and c.appointment_id = p_hold;
+    update public.sms_phone_quota as q set sent_at = array_remove(q.sent_at, v_sent_at)
     from public.appointments as a
     where a.org_id = p_org and a.id = p_hold
       and q.phone_hash = sha256(convert_to(a.patient_phone, 'UTF8'));
   end if;
-  update public.sms_messages as m
-  set status = case when p_may_have_been_sent then 'unknown' else 'refused' end,
-    updated_at = clock_timestamp()
-  where m.org_id = p_org and m.id = p_send_id and m.status = 'sending';
   perform private.audit(p_org, null, 'send_otp', p_hold, 'cleared',
     jsonb_build_object('sendId', p_send_id, 'reason', p_reason));
   return jsonb_build_object('outcome', case when v_cleared then 'cleared' else 'not_current' end);
@@ -403,7 +487,7 @@ as $$
 declare
   v_call_id constant text := p_call ->> 'callId';
   v_tool_call_id constant text := p_call ->> 'toolCallId';
-  v_hash constant bytea := sha256(convert_to(p_macs::text, 'UTF8'));
+  v_hash constant bytea := sha256(convert_to(coalesce(p_hold, '') || p_macs::text, 'UTF8'));
   v_hold public.appointments;
   v_code public.one_time_passcodes;
   v_now timestamptz;
@@ -415,12 +499,13 @@ begin
   -- The same request delivered twice: the first answer, and nothing is counted.
   select t.result into v_answer from public.tool_calls as t
   where t.org_id = p_org.id and t.call_id = v_call_id and t.tool_call_id = v_tool_call_id
-    and t.tool = 'verify_otp' and t.arguments_hash = v_hash;
+    and t.tool_call_id <> '' and t.tool = 'verify_otp' and t.arguments_hash = v_hash;
   if found then
     return v_answer;
   end if;
   v_answer := private.hold_refusal(p_org, v_hold, v_call_id, v_now);
   if v_answer is not null then
+    perform private.audit(p_org.id, p_call, 'verify_otp', v_hold.id, v_answer ->> 'outcome');
     return v_answer || jsonb_build_object('orgId', p_org.id);
   end if;
 
@@ -431,6 +516,11 @@ begin
       else '{"outcome": "no_code"}' end;
   elsif v_code.expires_at <= v_now then
     v_answer := '{"outcome": "code_expired"}';
+  elsif not jsonb_path_exists(
+    p_macs, '$[*] ? (@.keyId == $key)', jsonb_build_object('key', v_code.key_id)) then
+    -- Its pepper is gone: no code can match, so none is counted, and the next text need not wait.
+    perform private.forget_passcode(p_org.id, v_hold.id);
+    v_answer := '{"outcome": "code_unreadable"}';
   elsif exists (
     select from jsonb_to_recordset(p_macs) as m ("keyId" text, mac text)
     where m."keyId" = v_code.key_id
@@ -452,8 +542,7 @@ begin
   v_answer := v_answer || jsonb_build_object('orgId', p_org.id, 'holdId', v_hold.id);
   perform private.audit(p_org.id, p_call, 'verify_otp', v_hold.id, v_answer ->> 'outcome',
     jsonb_strip_nulls(jsonb_build_object('attemptsLeft', v_answer -> 'attemptsLeft')));
-  if v_call_id is not null and v_tool_call_id is not null
-    and v_answer ->> 'outcome' in ('confirmed', 'wrong_code', 'code_locked', 'locked') then
+  if v_call_id is not null and v_tool_call_id is not null then
     insert into public.tool_calls (
       org_id, call_id, tool_call_id, tool, arguments_hash, outcome, result
     ) values (
@@ -500,8 +589,8 @@ comment on function private.count_wrong_code is
  *
  * p_macs    [{keyId, mac}]: the code under the current and the previous pepper
  * Outcomes  confirmed, already_confirmed (same call), wrong_code (attemptsLeft), code_locked,
- *           code_expired, no_code, locked (front desk), hold_not_found, hold_expired, busy,
- *           unknown_clinic, cross_tenant_denied
+ *           code_expired, code_unreadable (its pepper is not among p_macs), no_code, locked (front
+ *           desk), hold_not_found, hold_expired, busy, unknown_clinic, cross_tenant_denied
  */
 create function public.verify_otp_and_confirm(p_call jsonb, p_hold text, p_macs jsonb)
 returns jsonb

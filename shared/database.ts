@@ -112,6 +112,8 @@ const beginSend = z.discriminatedUnion("outcome", [
     outcome: z.enum(["already_sent", "cooldown"]),
     orgId,
     phoneEnding: z.string(),
+    /** The code's whole lifetime, as it was told when it was texted. */
+    expiresInSeconds: z.number(),
     retryAfterSeconds: z.number(),
   }),
   z.object({
@@ -134,6 +136,7 @@ const verification = z.discriminatedUnion("outcome", [
     ...refusals,
     "code_locked",
     "code_expired",
+    "code_unreadable",
     "no_code",
     "locked",
     "hold_not_found",

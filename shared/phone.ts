@@ -7,7 +7,7 @@
  */
 
 import type { CountryCode } from "libphonenumber-js/max";
-import { readDigits } from "./speech.ts";
+import { readDigits } from "./digits.ts";
 
 /** A number that may be texted, or why not. */
 export type PhoneReading =

@@ -33,7 +33,11 @@ function say(sent: SendOutcome): Answer {
         "sent",
         `I've texted a six-digit code to the number ending ${sent.phoneEnding}. ` +
           "Read it to me when it arrives.",
-        { phoneEnding: sent.phoneEnding, nextTool: "verify_otp" },
+        {
+          phoneEnding: sent.phoneEnding,
+          expiresInSeconds: sent.expiresInSeconds,
+          nextTool: "verify_otp",
+        },
       );
     case "cooldown":
       return succeed(

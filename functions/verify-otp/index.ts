@@ -7,8 +7,9 @@
 import { z } from "zod";
 import { type Answer, refuse, refuseCommonly, succeed } from "../../shared/answers.ts";
 import type { VerificationOutcome } from "../../shared/database.ts";
+import { readPasscode } from "../../shared/digits.ts";
 import { verifyPasscode } from "../../shared/otp.ts";
-import { readPasscode, sayTime } from "../../shared/speech.ts";
+import { sayTime } from "../../shared/speech.ts";
 import { serveTool } from "../../shared/tool.ts";
 
 const input = z.object({
@@ -57,6 +58,7 @@ function say(verified: VerificationOutcome): Answer {
       );
     case "code_locked":
     case "code_expired":
+    case "code_unreadable":
     case "no_code":
       return refuse(
         verified.outcome,

@@ -18,6 +18,7 @@ const order = [
   "vapi",
   "phone",
   "speech",
+  "digits",
   "logging",
   "redaction",
   "config",
