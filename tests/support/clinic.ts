@@ -194,3 +194,47 @@ export async function readSaid(response: Response): Promise<Said> {
 export function newestCode(twilio: FakeTwilio): string {
   return /^\d{6}/.exec(twilio.messages.at(-1)?.body ?? "")?.[0] ?? "";
 }
+
+/** Runs a test with a bench of its own. */
+export async function withBench(work: (bench: Bench) => Promise<void>): Promise<void> {
+  const bench = await aBench();
+  try {
+    await work(bench);
+  } finally {
+    await bench.stop();
+  }
+}
+
+/** The code of the newest text to a phone. */
+export function codeTo(twilio: FakeTwilio, phone: string): string {
+  const body = twilio.messages.findLast(({ to }) => to === phone)?.body ?? "";
+  return /^\d{6}/.exec(body)?.[0] ?? "";
+}
+
+/** Other codes than the given one, all different. */
+export function wrongCodes(code: string, count: number): string[] {
+  return Array.from(
+    { length: count },
+    (_, index) => String((Number(code) + 1 + index) % 1_000_000).padStart(6, "0"),
+  );
+}
+
+/**
+ * Lets time pass for everything of an organization that knows a time: each is set back.
+ *
+ * @param seconds How far.
+ */
+export async function letTimePass(sql: postgres.Sql, orgId: string, seconds: number) {
+  await sql.begin(async (tx) => {
+    const by = tx`make_interval(secs => ${seconds})`;
+    await tx`update public.appointments set expires_at = expires_at - ${by},
+      created_at = created_at - ${by} where org_id = ${orgId}`;
+    await tx`update public.one_time_passcodes set expires_at = expires_at - ${by},
+      claimed_at = claimed_at - ${by} where org_id = ${orgId}`;
+    await tx`update public.sms_messages set created_at = created_at - ${by} where org_id = ${orgId}`;
+    await tx`update public.sms_phone_quota as q
+      set sent_at = array(select t - ${by} from unnest(q.sent_at) as t)
+      where q.phone_hash in (select sha256(convert_to(a.patient_phone, 'UTF8'))
+        from public.appointments as a where a.org_id = ${orgId})`;
+  });
+}

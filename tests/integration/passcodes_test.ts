@@ -1,0 +1,536 @@
+/** Passcodes: every number, every repeat, every reason. */
+import assert from "node:assert/strict";
+import holdSlot from "../../functions/hold-slot/index.ts";
+import sendOtp from "../../functions/send-otp/index.ts";
+import verifyOtp from "../../functions/verify-otp/index.ts";
+import { readConfig } from "../../shared/config.ts";
+import { startBudget } from "../../shared/deadline.ts";
+import { openLog } from "../../shared/logging.ts";
+import { createRuntime, type Runtime } from "../../shared/tool.ts";
+import {
+  aClinic,
+  aDay,
+  aPhone,
+  aRequest,
+  type Bench,
+  type Clinic,
+  codeTo,
+  letTimePass,
+  readSaid,
+  type Said,
+  withBench,
+  wrongCodes,
+} from "../support/clinic.ts";
+
+const options = { sanitizeOps: false, sanitizeResources: false };
+
+/** What a test may say about a call; the rest is the call's own. */
+interface Asked {
+  readonly code?: string | number;
+  readonly holdId?: string | undefined;
+  readonly toolCallId?: string;
+  readonly callId?: string;
+  readonly runtime?: Runtime;
+}
+
+/** A call that holds a slot. */
+class Caller {
+  constructor(
+    readonly bench: Bench,
+    readonly clinic: Clinic,
+    readonly phone: string,
+    readonly callId: string,
+  ) {}
+
+  holdId = "";
+
+  async hold(time = "10:00", more: object = {}): Promise<Said> {
+    const slotId = `consultation/${aDay()}T${time}`;
+    const said = await this.ask(holdSlot, "hold_slot", { slotId, patientName: "Ada", ...more });
+    this.holdId = said.holdId ?? this.holdId;
+    return said;
+  }
+
+  send(asked: Asked = {}): Promise<Said> {
+    return this.ask(sendOtp, "send_otp", { holdId: asked.holdId }, asked);
+  }
+
+  verify(code: string | number, asked: Asked = {}): Promise<Said> {
+    return this.ask(verifyOtp, "verify_otp", { code, holdId: asked.holdId }, asked);
+  }
+
+  get code(): string {
+    return codeTo(this.bench.twilio, this.phone);
+  }
+
+  get texts(): number {
+    return this.bench.twilio.messages.filter(({ to }) => to === this.phone).length;
+  }
+
+  pass(seconds: number): Promise<void> {
+    return letTimePass(this.bench.database.sql, this.clinic.id, seconds);
+  }
+
+  async counters() {
+    const [row] = await this.bench.database.sql`
+      select code_attempts, hold_attempts, sends from public.one_time_passcodes
+      where appointment_id = ${this.holdId}`;
+    return { ...row };
+  }
+
+  async status() {
+    const [row] = await this.bench.database.sql`
+      select status from public.appointments where id = ${this.holdId}`;
+    return row?.["status"];
+  }
+
+  async ask(tool: typeof sendOtp, name: string, args: object, asked: Asked = {}): Promise<Said> {
+    const { toolCallId, callId = this.callId, runtime = this.bench.runtime } = asked;
+    const request = aRequest({
+      ...{ tool: name, args, called: this.clinic.number, caller: this.phone, callId },
+      ...(toolCallId === undefined ? {} : { toolCallId }),
+    });
+    return await readSaid(await tool.using(runtime).fetch(request));
+  }
+}
+
+/** A caller who holds a slot at a clinic with an account. */
+async function aCaller(
+  bench: Bench,
+  { phone = aPhone(), clinic }: { phone?: string; clinic?: Clinic } = {},
+): Promise<Caller> {
+  const at = clinic ?? await aClinic(bench.database.sql);
+  if (!clinic) await bench.provision(at);
+  const caller = new Caller(bench, at, phone, crypto.randomUUID());
+  assert.equal((await caller.hold()).outcome, "held");
+  return caller;
+}
+
+const test = (name: string, work: (bench: Bench) => Promise<void>) =>
+  Deno.test({ name, ...options, fn: () => withBench(work) });
+
+test("a code lives five minutes, as the text and the answer say", async (bench) => {
+  const caller = await aCaller(bench);
+  const sent = await caller.send();
+  assert.equal(sent["expiresInSeconds"], 300);
+  assert.match(bench.twilio.messages.at(-1)?.body ?? "", /Expires in 5 min\./);
+  assert.equal(bench.twilio.messages.at(-1)?.validitySeconds, 300);
+  const code = caller.code;
+  await caller.pass(300);
+  assert.equal((await caller.verify(code)).outcome, "code_expired");
+  assert.deepEqual(await caller.counters(), { code_attempts: 0, hold_attempts: 0, sends: 1 });
+  assert.equal((await caller.send()).outcome, "sent");
+  await caller.pass(240);
+  assert.equal((await caller.verify(caller.code)).outcome, "confirmed");
+});
+
+test("a code does not outlive its hold, and the text says so", async (bench) => {
+  const caller = await aCaller(bench);
+  await caller.pass(479);
+  const sent = await caller.send();
+  const seconds = Number(sent["expiresInSeconds"]);
+  assert.ok(seconds > 60 && seconds <= 121, `${seconds} s`);
+  assert.match(bench.twilio.messages.at(-1)?.body ?? "", /Expires in [12] min\./);
+  // The hold is extended, the code is not: its next text need not wait for the cooldown.
+  await caller.pass(100);
+  assert.equal((await caller.hold()).outcome, "held");
+  await bench.database.sql`update public.one_time_passcodes set expires_at = clock_timestamp()`;
+  assert.equal((await caller.verify(caller.code)).outcome, "code_expired");
+  assert.equal((await caller.send()).outcome, "sent");
+});
+
+test("what is no six digits costs no attempt and no database call", async (bench) => {
+  const caller = await aCaller(bench);
+  await caller.send();
+  const before = bench.restCalls.length;
+  const given = ["12345", "1234567", "no idea", "482913 or 482931", "4829", 1234567, -1, 1.5];
+  for (const code of given) {
+    const said = await caller.verify(code);
+    assert.equal(said.outcome, "malformed_code", String(code));
+    assert.equal(said.action, "RETRY");
+  }
+  assert.equal(bench.restCalls.length, before);
+  assert.deepEqual(await caller.counters(), { code_attempts: 0, hold_attempts: 0, sends: 1 });
+  assert.equal((await caller.verify(caller.code.split("").join(" "))).outcome, "confirmed");
+});
+
+test("thirty seconds lie between two texts, the new code kills the old one at once", async (bench) => {
+  const caller = await aCaller(bench);
+  await caller.send();
+  const first = caller.code;
+  await caller.pass(28);
+  const early = await caller.send();
+  assert.equal(early.outcome, "cooldown");
+  assert.ok(
+    [1, 2].includes(Number(early["retryAfterSeconds"])),
+    String(early["retryAfterSeconds"]),
+  );
+  await caller.pass(2);
+  assert.equal((await caller.send()).outcome, "sent");
+  const said = await caller.verify(first === caller.code ? "none" : first);
+  assert.equal(said.outcome, "wrong_code");
+  assert.equal(said["attemptsLeft"], 4);
+  assert.equal((await caller.verify(caller.code)).outcome, "confirmed");
+});
+
+test("a hold gets three texts, refused ones not counted, and then the front desk", async (bench) => {
+  const caller = await aCaller(bench);
+  bench.twilio.addFault(21211, { times: 2 });
+  for (let refused = 0; refused < 2; refused++) {
+    assert.equal((await caller.send()).outcome, "bad_destination");
+  }
+  for (let text = 0; text < 3; text++) {
+    assert.equal((await caller.send()).outcome, "sent");
+    await caller.pass(31);
+  }
+  const fourth = await caller.send();
+  assert.equal(fourth.outcome, "hold_send_limit");
+  assert.equal(fourth.action, "ESCALATE");
+  assert.equal(caller.texts, 3);
+  // The newest code still works.
+  assert.equal((await caller.verify(caller.code)).outcome, "confirmed");
+});
+
+test("five wrong codes after the last text hand the hold to the front desk", async (bench) => {
+  const caller = await aCaller(bench);
+  for (let text = 0; text < 3; text++) {
+    await caller.send();
+    await caller.pass(31);
+  }
+  const outcomes = [];
+  for (const code of wrongCodes(caller.code, 5)) outcomes.push((await caller.verify(code)).outcome);
+  assert.deepEqual(outcomes, ["wrong_code", "wrong_code", "wrong_code", "wrong_code", "locked"]);
+  assert.equal(await caller.status(), "requires_manual_followup");
+  const after = await caller.verify(caller.code);
+  assert.deepEqual([after.outcome, after.action], ["locked", "ESCALATE"]);
+  assert.equal((await caller.send()).outcome, "locked");
+});
+
+test("a phone gets five texts an hour and ten a day, across organizations", async (bench) => {
+  const phone = aPhone();
+  const callers: Caller[] = [];
+  while (callers.length < 8) callers.push(await aCaller(bench, { phone }));
+  const sendAll = async () =>
+    Object.groupBy(await Promise.all(callers.map((each) => each.send())), ({ outcome }) => outcome);
+  const first = await sendAll();
+  assert.equal(first["sent"]?.length, 5);
+  assert.equal(first["phone_send_limit"]?.length, 3);
+  assert.ok(first["phone_send_limit"]?.every(({ action }) => action === "ESCALATE"));
+  const laterBy = async (minutes: number) => {
+    await bench.database.sql`update public.sms_phone_quota set
+      sent_at = array(select t - make_interval(mins => ${minutes}) from unnest(sent_at) as t)`;
+    await bench.database.sql`update public.one_time_passcodes set
+      claimed_at = claimed_at - interval '31 seconds'`;
+  };
+  await laterBy(60);
+  assert.equal((await sendAll())["sent"]?.length, 5);
+  await laterBy(60);
+  assert.equal((await sendAll())["phone_send_limit"]?.length, 8);
+  await laterBy(1320);
+  assert.equal((await sendAll())["sent"]?.length, 5);
+  assert.equal(bench.twilio.messages.length, 15);
+  const [row] = await bench.database.sql`
+    select count(*)::int as rows, max(octet_length(phone_hash)) as length
+    from public.sms_phone_quota`;
+  assert.deepEqual({ ...row }, { rows: 1, length: 32 });
+});
+
+test("an organization's texts an hour are capped where it is set, refused ones not counted", async (bench) => {
+  const clinic = await aClinic(bench.database.sql, { providers: 6 });
+  await bench.provision(clinic);
+  await bench.database.sql`update public.organizations set sms_hourly_limit = 4`;
+  const callers = await Promise.all(Array.from({ length: 6 }, () => aCaller(bench, { clinic })));
+  bench.twilio.addFault(21610);
+  bench.twilio.addFault("empty");
+  const [refused, unknown] = callers;
+  assert.equal((await refused?.send())?.outcome, "opted_out");
+  assert.equal((await unknown?.send())?.outcome, "sms_provider_error");
+  const sent = await Promise.all(callers.slice(2).map((each) => each.send()));
+  assert.deepEqual(sent.map(({ outcome }) => outcome).sort(), [
+    "org_send_limit",
+    "sent",
+    "sent",
+    "sent",
+  ]);
+  const elsewhere = await aCaller(bench);
+  assert.equal((await elsewhere.send()).outcome, "sent");
+  await bench.database.sql`
+    update public.sms_messages set created_at = created_at - interval '1 hour'`;
+  assert.equal((await refused?.send())?.outcome, "sent");
+});
+
+/** A runtime with these peppers, current first. */
+const withPeppers = (bench: Bench, ...ids: string[]) => {
+  const peppers = ids.map((id) => `${id}:${btoa(id.padEnd(32, "-"))}`).join(",");
+  const config = readConfig({ ...bench.environment, OTP_PEPPERS: peppers });
+  return createRuntime(config, openLog("debug", (line) => bench.lines.push(line)));
+};
+
+test("codes made under the current and under earlier peppers verify", async (bench) => {
+  for (const [sender, verifier] of [[["v1"], ["v3", "v2", "v1"]], [["v3", "v1"], ["v3"]]]) {
+    const caller = await aCaller(bench);
+    await caller.send({ runtime: withPeppers(bench, ...sender ?? []) });
+    const runtime = withPeppers(bench, ...verifier ?? []);
+    assert.equal((await caller.verify(caller.code, { runtime })).outcome, "confirmed");
+  }
+});
+
+test("a code whose pepper is gone is no wrong code, and its successor is texted at once", async (bench) => {
+  const caller = await aCaller(bench);
+  await caller.send({ runtime: withPeppers(bench, "v1") });
+  const runtime = withPeppers(bench, "v2");
+  const said = await caller.verify(caller.code, { runtime });
+  assert.equal(said.outcome, "code_unreadable");
+  assert.equal(said.message, "That code isn't valid any more. I'll send a new one.");
+  assert.deepEqual(await caller.counters(), { code_attempts: 0, hold_attempts: 0, sends: 1 });
+  assert.equal((await caller.send({ runtime })).outcome, "sent");
+  assert.equal((await caller.verify(caller.code, { runtime })).outcome, "confirmed");
+});
+
+test("a number corrected after the text kills the code that went to the old one", async (bench) => {
+  const caller = await aCaller(bench);
+  await caller.send();
+  const corrected = aPhone();
+  await caller.hold("10:00", { patientPhone: corrected });
+  assert.equal((await caller.verify(caller.code)).outcome, "no_code");
+  assert.equal((await caller.send()).outcome, "sent");
+  assert.equal((await caller.verify(codeTo(bench.twilio, corrected))).outcome, "confirmed");
+});
+
+test("a verification delivered twenty times at once counts once and is answered once", async (bench) => {
+  const caller = await aCaller(bench);
+  await caller.send();
+  const [wrong = ""] = wrongCodes(caller.code, 1);
+  const repeat = async (code: string, toolCallId: string) => {
+    const said = await Promise.all(
+      Array.from({ length: 20 }, () => caller.verify(code, { toolCallId })),
+    );
+    assert.equal(new Set(said.map((each) => JSON.stringify(each))).size, 1);
+    return said[0]?.outcome;
+  };
+  assert.equal(await repeat(wrong, "call_wrong"), "wrong_code");
+  assert.deepEqual(await caller.counters(), { code_attempts: 1, hold_attempts: 1, sends: 1 });
+  assert.equal(await repeat(caller.code, "call_right"), "confirmed");
+  // One id, another guess: that is no repeat.
+  const other = await aCaller(bench);
+  await other.send();
+  for (const code of wrongCodes(other.code, 3)) await other.verify(code, { toolCallId: "call_1" });
+  assert.equal((await other.counters())["hold_attempts"], 3);
+});
+
+test("a verification that comes again after the next text is answered as before", async (bench) => {
+  const caller = await aCaller(bench);
+  await caller.send();
+  const old = caller.code;
+  await caller.pass(300);
+  const late = { toolCallId: "call_late" };
+  assert.equal((await caller.verify(old, late)).outcome, "code_expired");
+  await caller.send();
+  assert.equal((await caller.verify(old, late)).outcome, "code_expired");
+  assert.equal((await caller.counters())["hold_attempts"], 0);
+});
+
+test("a send delivered again, at once or late, is one text and one answer", async (bench) => {
+  const caller = await aCaller(bench);
+  const first = await Promise.all(
+    Array.from({ length: 20 }, () => caller.send({ toolCallId: "call_first" })),
+  );
+  assert.equal(new Set(first.map((said) => JSON.stringify(said))).size, 1);
+  assert.equal(first[0]?.outcome, "sent");
+  await caller.pass(40);
+  assert.deepEqual(await caller.send({ toolCallId: "call_first" }), first[0]);
+  assert.equal((await caller.send({ toolCallId: "call_second" })).outcome, "sent");
+  await caller.pass(40);
+  assert.equal((await caller.send({ toolCallId: "call_first" })).outcome, "sent");
+  assert.equal(caller.texts, 2);
+  assert.equal(bench.twilio.postCount, 2);
+  assert.equal((await caller.verify(caller.code)).outcome, "confirmed");
+});
+
+test("a failed send that is delivered again is tried again", async (bench) => {
+  const caller = await aCaller(bench);
+  bench.twilio.addFault("http_503");
+  const asked = { toolCallId: "call_again" };
+  assert.equal((await caller.send(asked)).outcome, "sms_provider_error");
+  assert.equal((await caller.send(asked)).outcome, "sent");
+});
+
+test("after the confirmation its call hears success, any other call nothing", async (bench) => {
+  const caller = await aCaller(bench);
+  await caller.send();
+  const { code, holdId } = caller;
+  assert.equal((await caller.verify(code)).outcome, "confirmed");
+  assert.equal((await caller.verify(code)).outcome, "already_confirmed");
+  assert.equal((await caller.send()).outcome, "already_confirmed");
+  const stranger = { callId: crypto.randomUUID() };
+  const heard = await caller.verify(code, { ...stranger, holdId });
+  const unknown = await caller.verify(code, { ...stranger, holdId: crypto.randomUUID() });
+  assert.deepEqual(heard, unknown);
+  assert.equal(heard.outcome, "hold_not_found");
+  const [row] = await bench.database.sql`
+    select count(*)::int as n from public.audit_logs where outcome = 'confirmed'`;
+  assert.equal(row?.["n"], 1);
+});
+
+test("a call that confirms a hold of an earlier call hears success again too", async (bench) => {
+  const caller = await aCaller(bench);
+  await caller.send();
+  const second = { callId: crypto.randomUUID(), holdId: caller.holdId };
+  assert.equal((await caller.verify(caller.code, second)).outcome, "confirmed");
+  assert.equal((await caller.verify(caller.code, second)).outcome, "already_confirmed");
+  assert.equal((await caller.verify(caller.code)).outcome, "already_confirmed");
+});
+
+test("a call whose first hold lapsed hears about the one it confirmed", async (bench) => {
+  const caller = await aCaller(bench);
+  await caller.pass(601);
+  await caller.hold("12:00");
+  await caller.send();
+  assert.equal((await caller.verify(caller.code)).outcome, "confirmed");
+  assert.equal((await caller.verify(caller.code)).outcome, "already_confirmed");
+});
+
+test("another organization's hold answers as an unknown one, in every byte", async (bench) => {
+  const victim = await aCaller(bench);
+  await victim.send();
+  const other = await aCaller(bench);
+  const raw = async (tool: typeof sendOtp, name: string, holdId: string, code?: string) => {
+    const request = aRequest({
+      ...{ tool: name, called: other.clinic.number, caller: other.phone, callId: other.callId },
+      ...{ toolCallId: "call_same", args: { holdId, ...(code ? { code } : {}) } },
+    });
+    const response = await tool.using(bench.runtime).fetch(request);
+    return [response.status, [...response.headers], await response.text()];
+  };
+  const before = await victim.counters();
+  const unknown = crypto.randomUUID();
+  assert.deepEqual(
+    await raw(verifyOtp, "verify_otp", victim.holdId, victim.code),
+    await raw(verifyOtp, "verify_otp", unknown, victim.code),
+  );
+  assert.deepEqual(
+    await raw(sendOtp, "send_otp", victim.holdId),
+    await raw(sendOtp, "send_otp", unknown),
+  );
+  assert.deepEqual(await victim.counters(), before);
+  assert.equal(bench.twilio.postCount, 1);
+  const traces = await bench.database.sql`
+    select action, outcome, subject_id from public.audit_logs
+    where org_id = ${other.clinic.id} and outcome = 'hold_not_found' order by action`;
+  assert.deepEqual(
+    traces.map((trace) => [trace["action"], trace["subject_id"]]),
+    [["send_otp", null], ["send_otp", null], ["verify_otp", null], ["verify_otp", null]],
+  );
+  assert.equal((await victim.verify(victim.code)).outcome, "confirmed");
+});
+
+test("a late failure of one text touches no other code and gives its quota back once", async (bench) => {
+  const caller = await aCaller(bench);
+  await caller.send();
+  await caller.pass(31);
+  await caller.send();
+  const database = bench.runtime.database.within(startBudget(5000));
+  const [first] = await bench.database.sql<{ id: string }[]>`
+    update public.sms_messages set status = 'sending', sid = null
+    where id = (select id from public.sms_messages order by created_at limit 1) returning id`;
+  const late = { orgId: caller.clinic.id, holdId: caller.holdId, sendId: first?.id ?? "" };
+  await database.clearOtpSend(late, "timeout", false);
+  await database.clearOtpSend(late, "timeout", false);
+  await database.completeOtpSend(late, "SM1");
+  assert.equal((await caller.counters())["sends"], 1);
+  const [quota] = await bench.database.sql`
+    select cardinality(sent_at) as texts from public.sms_phone_quota`;
+  assert.equal(quota?.["texts"], 1);
+  assert.equal((await caller.verify(caller.code)).outcome, "confirmed");
+});
+
+test("a hundred guesses at once evaluate five, the right one is accepted once or not at all", async (bench) => {
+  for (const place of [0, 4, 5, 99]) {
+    const caller = await aCaller(bench);
+    await caller.send();
+    const guesses = wrongCodes(caller.code, 99);
+    guesses.splice(place, 0, caller.code);
+    // In the order of the list: each is under way before the next one starts to wait for the lock.
+    const answers: Said[] = [];
+    if (place === 0 || place === 5) {
+      for (const code of guesses.splice(0, place + 1)) answers.push(await caller.verify(code));
+    }
+    answers.push(
+      ...await Promise.all(
+        guesses.map((code) =>
+          caller.verify(code, { callId: crypto.randomUUID(), holdId: caller.holdId })
+        ),
+      ),
+    );
+    const [row] = await bench.database.sql`
+      select count(*) filter (where outcome = 'confirmed')::int as confirmed
+      from public.audit_logs where subject_id = ${caller.holdId} and action = 'verify_otp'`;
+    const confirmed = row?.["confirmed"];
+    const told = answers.filter(({ outcome }) => outcome === "confirmed").length;
+    assert.equal(told, confirmed);
+    assert.equal(await caller.status(), confirmed === 1 ? "confirmed" : "held");
+    const counted = Number((await caller.counters())["code_attempts"]);
+    if (place === 0) assert.deepEqual([confirmed, counted], [1, 0]);
+    if (place === 5) assert.deepEqual([confirmed, counted], [0, 5]);
+    assert.ok(confirmed === 1 && counted < 5 || confirmed === 0 && counted === 5);
+  }
+});
+
+test("every reason is sayable, and in the log and the audit trail under its own name", async (bench) => {
+  const { sql } = bench.database;
+  const heard = new Map<string, Said>();
+  const note = (said: Said) => heard.set(said.outcome, said);
+  const caller = await aCaller(bench);
+  note(await caller.verify("123456"));
+  note(await caller.send());
+  note(await caller.send());
+  const [first = "", ...wrong] = wrongCodes(caller.code, 5);
+  note(await caller.verify(first));
+  for (const code of wrong) note(await caller.verify(code));
+  note(await caller.send());
+  await caller.pass(301);
+  note(await caller.verify(caller.code));
+  await caller.pass(300);
+  note(await caller.verify(caller.code));
+  await caller.hold("11:00");
+  await sql`update public.organizations set sms_countries = '{US}'`;
+  note(await caller.send());
+  await sql`update public.organizations set sms_countries = '{GB}', sms_hourly_limit = 1`;
+  note(await caller.send());
+  await sql`update public.organizations set sms_hourly_limit = 200`;
+  note(await caller.send({ holdId: crypto.randomUUID() }));
+  for (let round = 0; round < 2; round++) {
+    note(await caller.send());
+    for (const code of wrongCodes(caller.code, 5)) note(await caller.verify(code));
+    await caller.pass(31);
+  }
+  note(await caller.send());
+  await sql`update public.organizations set sms_hourly_limit = 1000`;
+  const again = await aCaller(bench, { phone: caller.phone, clinic: caller.clinic });
+  await sql`update public.sms_phone_quota set
+    sent_at = array_fill(clock_timestamp(), array[5])`;
+  note(await again.send());
+  await sql`update public.sms_phone_quota set sent_at = '{}'`;
+  for (let text = 0; text < 3; text++) {
+    await again.send();
+    await again.pass(31);
+  }
+  note(await again.send());
+  note(await again.verify(again.code));
+  note(await again.send());
+
+  const expected = [
+    ...["no_code", "sent", "cooldown", "wrong_code", "code_locked", "code_expired"],
+    ...["hold_expired", "blocked_country", "org_send_limit", "hold_not_found", "locked"],
+    ...["phone_send_limit", "hold_send_limit", "confirmed", "already_confirmed"],
+  ];
+  assert.deepEqual([...heard.keys()].sort(), expected.sort());
+  const logged = new Set(bench.lines.map((line) => JSON.parse(line).outcome));
+  const rows = await sql`select distinct outcome from public.audit_logs`;
+  const audited = new Set(rows.map((row) => row["outcome"]));
+  for (const [outcome, said] of heard) {
+    assert.ok(logged.has(outcome), `${outcome} is not in the log`);
+    assert.ok(audited.has(outcome), `${outcome} is not in the audit trail`);
+    assert.match(said.message, /^[A-Z][A-Za-z0-9' ,.:?-]{10,150}[.?]$/);
+  }
+});
