@@ -8,7 +8,10 @@
  *   finds the organization.
  * - Row level security is one form, made by private.protect(): staff read what belongs to the
  *   organizations they are members of. The Edge Functions use security definer entry functions.
- * - The audit log is append-only because nobody is granted update or delete.
+ * - The audit log is append-only because nobody may update it, not even its owner; only retention
+ *   deletes (a test reads the catalog for it).
+ * - What is audited is counted in the same transaction, by a row in a queue: a hot counter would
+ *   make callers wait for one another. 20261101001200_metrics.sql empties it.
  * - private holds what the API must not see; public holds tables and entry functions.
  */
 
@@ -131,6 +134,25 @@ comment on table public.audit_logs is
 create index audit_logs_by_time on public.audit_logs (org_id, at);
 create index audit_logs_by_subject on public.audit_logs (org_id, subject_id);
 select private.protect('public.audit_logs', true);
+-- The owner too: entry functions run with its rights.
+revoke update, truncate, references, trigger on public.audit_logs
+  from current_user, anon, authenticated, service_role;
+revoke insert, delete on public.audit_logs from anon, authenticated, service_role;
+grant select on public.audit_logs to service_role;
+
+create table public.metric_events (
+  id uuid primary key default gen_random_uuid(),
+  at timestamptz not null default clock_timestamp(),
+  name text not null
+    constraint metric_events_name_plain check (name ~ '^[a-z_]{1,40}$'),
+  labels jsonb not null default '{}'
+    constraint metric_events_labels_object check (jsonb_typeof(labels) = 'object'),
+  value double precision not null default 1
+    constraint metric_events_value_counts check (value >= 0)
+);
+comment on table public.metric_events is
+  'What happened and is not in the counters yet; nothing personal and no organization.';
+alter table public.metric_events enable row level security;
 
 -- Only the last two digits of a number are ever written beside what was done.
 create function private.mask_phone(p_phone text) returns text
@@ -138,12 +160,20 @@ language sql immutable strict set search_path = ''
 as $$ select '***' || right(p_phone, 2) $$;
 comment on function private.mask_phone is 'A phone number reduced to its last two digits.';
 
+create function private.tally(p_name text, p_labels jsonb default '{}') returns void
+language sql volatile set search_path = ''
+as $$ insert into public.metric_events (name, labels) values (p_name, p_labels) $$;
+comment on function private.tally is
+  'Counts one event in the caller''s transaction: with it or not at all, and without waiting.';
+
 create function private.audit(
   p_org uuid, p_call jsonb, p_action text, p_subject uuid, p_outcome text,
   p_details jsonb default '{}'
 ) returns void
 language sql volatile set search_path = ''
 as $$
+  select private.tally('audit', jsonb_strip_nulls(jsonb_build_object(
+    'action', p_action, 'outcome', p_outcome, 'reason', p_details -> 'reason')));
   insert into public.audit_logs (
     org_id, actor, call_id, tool_call_id, assistant_id, caller_masked,
     action, subject_id, outcome, details
@@ -155,7 +185,7 @@ as $$
   )
 $$;
 comment on function private.audit is
-  'Writes one audit row in the caller''s transaction; a null call means the system itself.';
+  'Writes one audit row, and counts it, in the caller''s transaction; a null call means the system itself.';
 
 /*
  * Finds the organization of a call, and refuses arguments that name another one.

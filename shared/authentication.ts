@@ -42,15 +42,19 @@ export function createAuthenticator(
 
 /** `X-Vapi-Secret: <secret>` or `Authorization: Bearer <secret>`. */
 function sharedSecret(headers: Headers): string {
-  return headers.get("x-vapi-secret") ||
-    /^bearer +(.+)$/i.exec(headers.get("authorization") ?? "")?.[1] || "";
+  return headers.get("x-vapi-secret") || bearerOf(headers);
+}
+
+/** The token of `Authorization: Bearer <token>`; blank when there is none. */
+export function bearerOf(headers: Headers): string {
+  return /^bearer +(.+)$/i.exec(headers.get("authorization") ?? "")?.[1] ?? "";
 }
 
 /**
- * Compares by WebCrypto's `verify`, which takes constant time over MACs of equal length, under a
- * key that nobody outside knows.
+ * Compares a secret with the known ones by WebCrypto's `verify`, which takes constant time over MACs
+ * of equal length, under a key that nobody outside knows. A blank one is never right.
  */
-function createSecretCheck(secrets: readonly string[]): (given: string) => Promise<boolean> {
+export function createSecretCheck(secrets: readonly string[]): (given: string) => Promise<boolean> {
   let prepared: Promise<{ key: CryptoKey; macs: ArrayBuffer[] }> | undefined;
   const prepare = async () => {
     const key = await importKey(crypto.getRandomValues(new Uint8Array(32)));

@@ -37,6 +37,8 @@ export interface Config {
   readonly twilioApiBase: string;
   /** Where Twilio reaches our functions, without a trailing slash. */
   readonly functionsPublicUrl: string;
+  /** What a Prometheus shows to read the metrics; nobody reads them while it is not set. */
+  readonly metricsToken: string | undefined;
   readonly logLevel: "debug" | "info" | "warning" | "error";
 }
 
@@ -91,6 +93,7 @@ const environment = z.object({
   CREDENTIAL_KEYS: namedKeys,
   TWILIO_API_BASE: url.default("https://api.twilio.com"),
   FUNCTIONS_PUBLIC_URL: url.optional(),
+  METRICS_TOKEN: z.string().min(16, "must have at least 16 characters").optional(),
   LOG_LEVEL: z.enum(["debug", "info", "warning", "error"]).default("info"),
 });
 
@@ -135,6 +138,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     credentialKeys: values.CREDENTIAL_KEYS,
     twilioApiBase: values.TWILIO_API_BASE,
     functionsPublicUrl: values.FUNCTIONS_PUBLIC_URL ?? `${values.SUPABASE_URL}/functions/v1`,
+    metricsToken: values.METRICS_TOKEN,
     logLevel: values.LOG_LEVEL,
   };
 }

@@ -163,6 +163,29 @@ const credentials = z.discriminatedUnion("outcome", [
 /** What `get_org_credentials` answers: base64 of nonce and ciphertext. */
 export type CredentialsOutcome = z.infer<typeof credentials>;
 
+const recorded = z.object({ outcome: z.enum(["recorded", "repeated"]) });
+
+const counter = z.object({
+  name: z.string(),
+  labels: z.record(z.string(), z.string()),
+  value: z.number(),
+});
+/** How often something was counted. */
+export type Counter = z.infer<typeof counter>;
+
+const metrics = z.object({
+  totals: z.array(counter),
+  recent: z.array(counter),
+  gauges: z.object({
+    holdsLive: z.number(),
+    holdsLapsed: z.number(),
+    passcodesWaiting: z.number(),
+    cleanupLagSeconds: z.number(),
+  }),
+});
+/** What `read_metrics` answers: counters since the beginning and lately, rows as they are. */
+export type Metrics = z.infer<typeof metrics>;
+
 /** A passcode's MAC under one pepper. */
 export interface PasscodeMac {
   readonly keyId: string;
@@ -200,6 +223,10 @@ export interface Database {
     readonly macs: readonly PasscodeMac[];
   }): Promise<VerificationOutcome>;
   getCredentials(call: CallFacts): Promise<CredentialsOutcome>;
+  /** Adds counts; the same batch again changes nothing. */
+  recordMetrics(batchId: string, counts: readonly Counter[]): Promise<void>;
+  /** @param minutes How far back `recent` reaches, 1 to 1440. */
+  readMetrics(minutes: number): Promise<Metrics>;
 }
 
 /** One send of one hold. */
@@ -315,6 +342,10 @@ function describeCalls(call: Call): Database {
       }, verification),
     getCredentials: (facts) =>
       call("get_org_credentials", { p_call: facts, p_provider: "twilio" }, credentials),
+    recordMetrics: async (batchId, counts) => {
+      await call("record_metrics", { p_batch: batchId, p_counts: counts }, recorded);
+    },
+    readMetrics: (minutes) => call("read_metrics", { p_minutes: minutes }, metrics),
   };
 }
 

@@ -7,15 +7,15 @@
  * @module
  */
 
-import { z } from "zod";
+import type { z } from "zod";
 import { type Answer, refuse } from "./answers.ts";
-import { type Authenticator, createAuthenticator } from "./authentication.ts";
-import { type Config, readConfig } from "./config.ts";
-import { type AccountCache, createAccountCache } from "./credentials.ts";
-import { type CallFacts, type Database, type DatabasePool, openDatabase } from "./database.ts";
+import type { Config } from "./config.ts";
+import type { AccountCache } from "./credentials.ts";
+import type { CallFacts, Database } from "./database.ts";
 import { type Budget, startBudget, withDeadline } from "./deadline.ts";
-import { toFault } from "./errors.ts";
-import { type Log, openLog } from "./logging.ts";
+import { type Fault, toFault } from "./errors.ts";
+import type { Log, LogFields } from "./logging.ts";
+import { type Runtime, serve, type ServedFunction } from "./runtime.ts";
 import {
   type Envelope,
   errorOf,
@@ -34,15 +34,6 @@ const bodyTimeoutMs = 5000;
 const callsPerRequest = 10;
 const slowDatabaseMs = 500;
 const slowSmsMs = 2000;
-
-/** What tools are made with, once per isolate. */
-export interface Runtime {
-  readonly config: Config;
-  readonly authenticator: Authenticator;
-  readonly database: DatabasePool;
-  readonly accounts: AccountCache;
-  readonly log: Log;
-}
 
 /** What one tool call may use. */
 export interface ToolContext {
@@ -66,77 +57,65 @@ export interface ToolDefinition<Input> {
   run(input: Input, context: ToolContext): Promise<Answer>;
 }
 
-/** An Edge Function's default export. */
-export interface ServedTool {
-  fetch(request: Request): Promise<Response>;
-  /** The same tool with a runtime of one's own. */
-  using(runtime: Runtime): { fetch(request: Request): Promise<Response> };
+/** The Edge Function of one tool, which `vapi-webhook` serves too. */
+export interface ServedTool extends ServedFunction {
+  readonly tool: Tool;
 }
 
-/**
- * Makes the Edge Function of a tool. Importing it starts nothing: the environment is read by the
- * first request, and everything that lasts is shared by the isolate.
- */
-export function serveTool<Input>(tool: ToolDefinition<Input>): ServedTool {
-  return {
-    using: (runtime) => ({ fetch: (request) => answerRequest(tool, runtime, request) }),
-    fetch: (request) => {
-      const runtime = sharedRuntime();
-      return runtime
-        ? answerRequest(tool, runtime, request)
-        : Promise.resolve(new Response(null, { status: 401 }));
+/** A tool whose input is its own affair. */
+export interface Tool {
+  readonly name: string;
+  run(given: Readonly<Record<string, unknown>>, context: ToolContext): Promise<Answer>;
+}
+
+/** Makes the Edge Function of a tool. */
+export function serveTool<Input>(definition: ToolDefinition<Input>): ServedTool {
+  const tool: Tool = {
+    name: definition.name,
+    run: async (given, context) => {
+      const input = definition.input.safeParse(given);
+      return input.success
+        ? await definition.run(input.data, context)
+        : refuseInput(input.error.issues);
     },
   };
+  return { tool, ...serveTools(tool.name, [tool]) };
 }
 
-/** Makes everything a tool needs out of its settings; nothing is connected yet. */
-export function createRuntime(config: Config, log: Log = openLog(config.logLevel)): Runtime {
-  return {
-    config,
-    authenticator: createAuthenticator(config),
-    database: openDatabase(config),
-    accounts: createAccountCache(config.credentialKeys),
-    log,
-  };
+/** Makes an Edge Function that answers calls of several tools; `name` is its name in logs. */
+export function serveTools(name: string, tools: readonly Tool[]): ServedFunction {
+  return serve((runtime, request) => answerRequest({ name, tools }, runtime, request));
 }
 
-let shared: Runtime | undefined;
-
-/** The isolate's runtime; undefined, and said in the log, while the environment is not complete. */
-function sharedRuntime(): Runtime | undefined {
-  if (shared) return shared;
-  try {
-    return shared = createRuntime(readConfig(Deno.env.toObject()));
-  } catch (thrown) {
-    openLog("info").fatal("environment_invalid", { fault: toFault(thrown) });
-    return undefined;
-  }
+/** What one address answers. */
+interface Address {
+  readonly name: string;
+  readonly tools: readonly Tool[];
 }
 
-async function answerRequest<Input>(
-  tool: ToolDefinition<Input>,
+async function answerRequest(
+  address: Address,
   runtime: Runtime,
   request: Request,
 ): Promise<Response> {
   const budget = startBudget(requestBudgetMs);
   const { authenticator, log } = runtime;
-  if (!authenticator.isClaimed(request.headers)) return deny(tool, runtime, "no secret was sent");
+  if (!authenticator.isClaimed(request.headers)) {
+    return deny(address, runtime, "no secret was sent");
+  }
   if (request.method !== "POST") {
     return new Response(null, { status: 405, headers: { allow: "POST" } });
   }
   const body = await readBody(request);
   if (!await authenticator.isAuthentic(request.headers, body.ok ? body.bytes : new Uint8Array())) {
-    return deny(tool, runtime, "the secret or the signature is wrong");
+    return deny(address, runtime, "the secret or the signature is wrong");
   }
   const message = body.ok
     ? readMessage(new TextDecoder().decode(body.bytes), request.headers)
     : { type: "unreadable", reason: body.reason } as const;
   switch (message.type) {
-    case "other":
-      log.debug("message_ignored", { function: tool.name, type: message.name });
-      return Response.json({});
     case "unreadable":
-      log.warn("request_unreadable", { function: tool.name, reason: message.reason });
+      log.warn("request_unreadable", { function: address.name, reason: message.reason });
       return Response.json({ results: [], error: `Cannot read the request: ${message.reason}` });
     case "tool-calls": {
       const results: ToolResult[] = [];
@@ -144,21 +123,21 @@ async function answerRequest<Input>(
       for (const [index, call] of message.calls.entries()) {
         results.push(
           index < callsPerRequest
-            ? await answerCall(tool, runtime, call, message.envelope, budget)
+            ? await answerCall(address, runtime, call, message.envelope, budget)
             : errorOf(call, `At most ${callsPerRequest} tool calls fit into one request.`),
         );
       }
       return toResponse(results);
     }
+    default:
+      log.debug("message_ignored", { function: address.name, type: message.name });
+      return Response.json({});
   }
 }
 
-function deny<Input>(
-  tool: ToolDefinition<Input>,
-  { log }: Runtime,
-  reason: string,
-): Response {
-  log.warn("authentication_failed", { function: tool.name, reason });
+function deny({ name }: Address, { log, recorder }: Runtime, reason: string): Response {
+  log.warn("authentication_failed", { function: name, reason });
+  recorder.authenticationFailure(name);
   return new Response(null, { status: 401 });
 }
 
@@ -196,79 +175,112 @@ async function readBody(request: Request): Promise<Body> {
   }
 }
 
-async function answerCall<Input>(
-  tool: ToolDefinition<Input>,
+async function answerCall(
+  address: Address,
   runtime: Runtime,
   call: ToolCall,
   envelope: Envelope,
   budget: Budget,
 ): Promise<ToolResult> {
-  if (call.name !== tool.name) {
-    runtime.log.warn("unknown_tool", { function: tool.name, tool: call.name.slice(0, 64) });
-    return errorOf(
-      call,
-      `Unknown tool "${call.name.slice(0, 64)}": this address answers ${tool.name}.`,
-    );
+  const tool = address.tools.find(({ name }) => name === call.name);
+  if (!tool) {
+    const asked = call.name.slice(0, 64);
+    const names = address.tools.map(({ name }) => name).join(", ");
+    runtime.log.warn("unknown_tool", { function: address.name, tool: asked });
+    return errorOf(call, `Unknown tool "${asked}": this address answers ${names}.`);
   }
-  const measured = { startedAt: performance.now(), databaseMs: 0, databaseCalls: 0, smsMs: 0 };
-  let orgId: string | undefined;
-  const context: Omit<ToolContext, "call"> = {
-    config: runtime.config,
-    accounts: runtime.accounts,
-    log: runtime.log,
-    budget,
-    onSms: (durationMs) => measured.smsMs += durationMs,
-    database: runtime.database.within(budget, {
-      called: (durationMs) => {
-        measured.databaseMs += durationMs;
-        measured.databaseCalls++;
-      },
-      resolved: (id) => orgId = id,
-    }),
-  };
-  const facts = () => ({
-    function: tool.name,
-    orgId,
+  const { context, record } = openWork(runtime, budget, {
+    function: address.name,
+    tool: tool.name,
     callId: envelope.callId,
     toolCallId: call.id,
-    totalMs: Math.round(performance.now() - measured.startedAt),
-    databaseMs: Math.round(measured.databaseMs),
-    databaseCalls: measured.databaseCalls,
-    smsMs: Math.round(measured.smsMs),
   });
   try {
     const answer = await withDeadline(
       budget.remainingMs() + 300,
       () => runTool(tool, call, envelope, context),
     );
-    const isSlow = measured.databaseMs > slowDatabaseMs || measured.smsMs > slowSmsMs;
-    const isDenied = answer.outcome === "cross_tenant_denied";
-    runtime.log[isSlow || isDenied ? "warn" : "info"](
-      isDenied ? "cross_tenant_denied" : isSlow ? "tool_call_slow" : "tool_call",
-      { ...facts(), outcome: answer.outcome },
-    );
+    record(answer.outcome);
     const { facts: more, ...said } = answer;
     return resultOf(call, { ...said, ...more });
   } catch (thrown) {
     const fault = toFault(thrown);
-    runtime.log.error("tool_call_failed", { ...facts(), outcome: fault.code, fault });
+    record(fault.code, fault);
     return errorOf(call, fault.spoken);
   }
 }
 
-async function runTool<Input>(
-  tool: ToolDefinition<Input>,
+/** What one piece of work may use, and the one line and the one count it leaves behind. */
+interface Work {
+  readonly context: Omit<ToolContext, "call">;
+  /** Writes what came of it; a fault is an outcome that should not happen. */
+  record(outcome: string, fault?: Fault): void;
+}
+
+function openWork(
+  { config, accounts, log, database, recorder }: Runtime,
+  budget: Budget,
+  named: { readonly function: string; readonly tool: string } & LogFields,
+): Work {
+  const startedAt = performance.now();
+  const measured = { databaseMs: 0, databaseCalls: 0, smsMs: 0 };
+  let orgId: string | undefined;
+  return {
+    context: {
+      config,
+      accounts,
+      log,
+      budget,
+      onSms: (durationMs) => measured.smsMs += durationMs,
+      database: database.within(budget, {
+        called: (durationMs) => {
+          measured.databaseMs += durationMs;
+          measured.databaseCalls++;
+        },
+        resolved: (id) => orgId = id,
+      }),
+    },
+    record: (outcome, fault) => {
+      const { databaseMs, databaseCalls, smsMs } = measured;
+      const totalMs = performance.now() - startedAt;
+      recorder.toolCall({
+        tool: named.tool,
+        outcome,
+        totalMs,
+        ...(databaseCalls > 0 ? { databaseMs } : {}),
+        ...(smsMs > 0 ? { smsMs } : {}),
+      });
+      const [level, event] = eventOf(outcome, databaseMs, smsMs, fault);
+      log[level](event, {
+        ...named,
+        orgId,
+        outcome,
+        totalMs: Math.round(totalMs),
+        databaseMs: Math.round(databaseMs),
+        databaseCalls,
+        smsMs: Math.round(smsMs),
+        ...(fault ? { fault } : {}),
+      });
+    },
+  };
+}
+
+function eventOf(outcome: string, databaseMs: number, smsMs: number, fault: Fault | undefined) {
+  if (fault) return ["error", "tool_call_failed"] as const;
+  if (outcome === "cross_tenant_denied") return ["warn", "cross_tenant_denied"] as const;
+  return databaseMs > slowDatabaseMs || smsMs > slowSmsMs
+    ? ["warn", "tool_call_slow"] as const
+    : ["info", "tool_call"] as const;
+}
+
+async function runTool(
+  tool: Tool,
   call: ToolCall,
   envelope: Envelope,
   context: Omit<ToolContext, "call">,
 ): Promise<Answer> {
   if (!call.arguments.ok) return refuseArguments(call.arguments.reason, []);
   const given = cleanArguments(call.arguments.value);
-  const input = tool.input.safeParse(given);
-  if (!input.success) {
-    const named = input.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`);
-    return refuseArguments(named.join("; "), input.error.issues.map(({ path }) => path.join(".")));
-  }
   // Without a call id (the dashboard's test button) every tool call is a call of its own.
   const toolCallId = cleanText(call.id).slice(0, 200);
   const callId = envelope.callId ?? (toolCallId === "" ? undefined : `tool-call/${toolCallId}`);
@@ -278,7 +290,12 @@ async function runTool<Input>(
     toolCallId,
     claims: readClaims(given),
   };
-  return await tool.run(input.data, { ...context, call: facts });
+  return await tool.run(given, { ...context, call: facts });
+}
+
+function refuseInput(issues: readonly z.core.$ZodIssue[]): Answer {
+  const named = issues.map(({ path, message }) => `${path.join(".")}: ${message}`);
+  return refuseArguments(named.join("; "), issues.map(({ path }) => path.join(".")));
 }
 
 function refuseArguments(reason: string, fields: readonly string[]): Answer {

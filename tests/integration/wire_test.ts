@@ -8,7 +8,8 @@ import sendOtp from "../../functions/send-otp/index.ts";
 import verifyOtp from "../../functions/verify-otp/index.ts";
 import { readConfig } from "../../shared/config.ts";
 import { openLog } from "../../shared/logging.ts";
-import { createRuntime, type ServedTool } from "../../shared/tool.ts";
+import { createRuntime } from "../../shared/runtime.ts";
+import type { ServedTool } from "../../shared/tool.ts";
 import {
   aBench,
   aClinic,

@@ -10,8 +10,9 @@ select is((select rolsuper from pg_roles where rolname = current_user), false,
 select results_eq(
   'select jobname::text collate "default", schedule, active from cron.job order by jobname',
   $$values ('apply-retention', '17 3 * * *', true),
-    ('cleanup-expired-holds', '* * * * *', true)$$,
-  'the migrations leave two jobs');
+    ('cleanup-expired-holds', '* * * * *', true),
+    ('collect-metrics', '* * * * *', true)$$,
+  'the migrations leave three jobs');
 
 create temporary table scheduled (id bigint);
 insert into scheduled select cron.schedule('once', '* * * * *', 'select 1');

@@ -8,10 +8,13 @@ const root = new URL("../../", import.meta.url);
 /** From the door inwards: a module imports only what stands further down. */
 const order = [
   "tool",
+  "runtime",
+  "metrics",
   "booking",
   "otp",
   "sms",
   "credentials",
+  "recording",
   "answers",
   "database",
   "authentication",

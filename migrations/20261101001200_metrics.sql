@@ -1,0 +1,196 @@
+/*
+ * Metrics: what happened, how often and how long it took, for operators; nothing in it names an
+ * organization or a person.
+ *
+ * Decisions
+ * - Counters are rows of two tables, since the beginning and by the minute; nothing is ever counted
+ *   by reading history, so a million calls cost what a thousand do.
+ * - Writers only append to public.metric_events: a transaction that books something (private.audit,
+ *   private.tally) never waits for another one's counter. Whoever reads the metrics, records a
+ *   batch, or pg_cron folds the events into the counters; deleting an event is what counts it, so it
+ *   is counted once. An advisory lock makes that one at a time.
+ * - Tool calls are recorded by the functions after they have answered, summed up in the isolate, in
+ *   batches with an id: a batch that arrives twice counts once.
+ * - Counts of rows as they are (holds, lag) are read through an index and capped.
+ */
+
+create table public.metric_totals (
+  name text not null,
+  labels jsonb not null,
+  value double precision not null,
+  primary key (name, labels)
+);
+comment on table public.metric_totals is 'Every counter since the beginning.';
+alter table public.metric_totals enable row level security;
+
+create table public.metric_minutes (
+  minute timestamptz not null,
+  name text not null,
+  labels jsonb not null,
+  value double precision not null,
+  primary key (minute, name, labels)
+);
+comment on table public.metric_minutes is 'The same counters by the minute, for a day.';
+alter table public.metric_minutes enable row level security;
+
+create table public.metric_batches (
+  id uuid primary key,
+  at timestamptz not null default clock_timestamp()
+);
+comment on table public.metric_batches is 'Batches recorded in the last day, so that one sent again counts once.';
+create index metric_batches_by_time on public.metric_batches (at);
+alter table public.metric_batches enable row level security;
+
+-- A queue: it is emptied all day long.
+alter table public.metric_events
+  set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
+
+/*
+ * Moves events into the counters, at most p_limit; returns how many. Only under the lock of
+ * private.collect_events: both tables are written in one order by one transaction at a time.
+ */
+create function private.fold_events(p_limit integer) returns integer
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_count integer;
+begin
+  with taken as (
+    delete from public.metric_events as e
+    where e.id in (select n.id from public.metric_events as n limit p_limit)
+    returning e.at, e.name, e.labels, e.value
+  ), by_minute as (
+    select date_trunc('minute', t.at) as minute, t.name, t.labels, sum(t.value) as value,
+      count(*) as events
+    from taken as t group by 1, 2, 3
+  ), minutes as (
+    insert into public.metric_minutes as m (minute, name, labels, value)
+    select b.minute, b.name, b.labels, b.value from by_minute as b
+    on conflict (minute, name, labels) do update set value = m.value + excluded.value
+  ), totals as (
+    insert into public.metric_totals as t (name, labels, value)
+    select b.name, b.labels, sum(b.value) from by_minute as b group by b.name, b.labels
+    on conflict (name, labels) do update set value = t.value + excluded.value
+  )
+  select coalesce(sum(b.events), 0) into v_count from by_minute as b;
+  return v_count;
+end
+$$;
+comment on function private.fold_events is 'Moves events from the queue into the counters.';
+
+/* Folds what waits, unless somebody is doing that just now; p_wait waits for them. */
+create function private.collect_events(p_wait boolean) returns integer
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_lock constant bigint := hashtextextended('metrics', 2);
+begin
+  if p_wait then
+    perform pg_advisory_xact_lock(v_lock);
+  elsif not pg_try_advisory_xact_lock(v_lock) then
+    return 0;
+  end if;
+  return private.fold_events(20000);
+exception when lock_not_available then
+  -- What waits is counted by the next one.
+  return 0;
+end
+$$;
+comment on function private.collect_events is 'Folds events under the lock that keeps it one at a time.';
+
+/*
+ * Entry function: a batch of counts of one isolate.
+ *
+ * p_batch   a fresh uuid; the same batch again changes nothing
+ * p_counts  [{name, labels, value}]
+ * Outcomes  recorded, repeated
+ */
+create function public.record_metrics(p_batch uuid, p_counts jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  insert into public.metric_batches (id) values (p_batch) on conflict do nothing;
+  if not found then
+    return '{"outcome": "repeated"}';
+  end if;
+  insert into public.metric_events (name, labels, value)
+  select c.name, coalesce(c.labels, '{}'), c.value
+  from jsonb_to_recordset(p_counts) as c (name text, labels jsonb, value double precision);
+  perform private.collect_events(false);
+  return '{"outcome": "recorded"}';
+end
+$$;
+comment on function public.record_metrics is
+  'Adds a batch of counts, once however often it arrives; called after the answers have gone.';
+
+/* Entry function of pg_cron's job: folds what waits and forgets minutes and batches of a day ago. */
+create function public.collect_metrics() returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_count constant integer := private.collect_events(false);
+begin
+  delete from public.metric_minutes as m where m.minute < clock_timestamp() - interval '1 day';
+  delete from public.metric_batches as b where b.at < clock_timestamp() - interval '1 day';
+  return v_count;
+end
+$$;
+comment on function public.collect_metrics is
+  'Folds events into the counters and forgets what is older than a day; pg_cron calls it every minute.';
+
+/*
+ * Entry function: every counter since the beginning, the same over the last p_minutes (1 to 1440),
+ * and rows as they are now: {totals: [{name, labels, value}], recent: [...], gauges: {...}}. Counts
+ * of rows stop at 10,000, which then means that many or more.
+ */
+create function public.read_metrics(p_minutes integer default 60) returns jsonb
+language plpgsql volatile security definer set search_path = '' set lock_timeout = '1s'
+  set jit = off
+as $$
+declare
+  v_since constant timestamptz := date_trunc('minute', clock_timestamp())
+    - make_interval(mins => greatest(1, least(p_minutes, 1440)) - 1);
+  v_now constant timestamptz := clock_timestamp();
+  v_totals jsonb;
+  v_recent jsonb;
+  v_live bigint;
+  v_lapsed bigint;
+  v_waiting bigint;
+  v_oldest timestamptz;
+begin
+  perform private.collect_events(true);
+  select coalesce(jsonb_agg(t order by t.name, t.labels), '[]') into v_totals
+  from public.metric_totals as t;
+  select coalesce(jsonb_agg(r order by r.name, r.labels), '[]') into v_recent
+  from (
+    select m.name, m.labels, sum(m.value) as value
+    from public.metric_minutes as m where m.minute >= v_since group by m.name, m.labels
+  ) as r;
+  select count(*), count(*) filter (where n.has_passcode) into v_live, v_waiting
+  from (
+    select exists (
+      select from public.one_time_passcodes as c
+      where c.org_id = a.org_id and c.appointment_id = a.id) as has_passcode
+    from public.appointments as a
+    where a.status = 'held' and a.expires_at > v_now limit 10000
+  ) as n;
+  select count(*), min(n.expires_at) into v_lapsed, v_oldest
+  from (
+    select a.expires_at from public.appointments as a
+    where a.status = 'held' and a.expires_at <= v_now order by a.expires_at limit 10000
+  ) as n;
+  return jsonb_build_object('totals', v_totals, 'recent', v_recent, 'gauges', jsonb_build_object(
+    'holdsLive', v_live, 'holdsLapsed', v_lapsed, 'passcodesWaiting', v_waiting,
+    'cleanupLagSeconds', coalesce(extract(epoch from v_now - v_oldest), 0)));
+end
+$$;
+comment on function public.read_metrics is 'Counters and gauges for operators; names no organization.';
+
+revoke execute on function
+  private.fold_events, private.collect_events,
+  public.record_metrics, public.collect_metrics, public.read_metrics
+  from public, anon, authenticated;
+grant execute on function public.record_metrics, public.collect_metrics, public.read_metrics
+  to service_role;
+
+select cron.schedule('collect-metrics', '* * * * *', 'select public.collect_metrics()');

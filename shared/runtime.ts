@@ -1,0 +1,82 @@
+/**
+ * What an isolate's functions are made with: settings, connections, caches, log.
+ *
+ * @module
+ */
+
+import { type Authenticator, createAuthenticator } from "./authentication.ts";
+import { type Config, readConfig } from "./config.ts";
+import { type AccountCache, createAccountCache } from "./credentials.ts";
+import { type DatabasePool, openDatabase } from "./database.ts";
+import { startBudget } from "./deadline.ts";
+import { toFault } from "./errors.ts";
+import { type Log, openLog } from "./logging.ts";
+import { createRecorder, type Recorder } from "./recording.ts";
+
+const recordingBudgetMs = 2500;
+
+/** What functions are made with, once per isolate. */
+export interface Runtime {
+  readonly config: Config;
+  readonly authenticator: Authenticator;
+  readonly database: DatabasePool;
+  readonly accounts: AccountCache;
+  readonly log: Log;
+  readonly recorder: Recorder;
+}
+
+/** Makes everything a function needs out of its settings; nothing is connected yet. */
+export function createRuntime(config: Config, log: Log = openLog(config.logLevel)): Runtime {
+  const database = openDatabase(config);
+  return {
+    config,
+    authenticator: createAuthenticator(config),
+    database,
+    accounts: createAccountCache(config.credentialKeys),
+    log,
+    recorder: createRecorder(
+      (batchId, counts) =>
+        database.within(startBudget(recordingBudgetMs)).recordMetrics(batchId, counts),
+      log,
+    ),
+  };
+}
+
+let shared: Runtime | undefined;
+
+/** The isolate's runtime; undefined, and said in the log, while the environment is not complete. */
+export function sharedRuntime(): Runtime | undefined {
+  if (shared) return shared;
+  try {
+    return shared = createRuntime(readConfig(Deno.env.toObject()));
+  } catch (thrown) {
+    openLog("info").fatal("environment_invalid", { fault: toFault(thrown) });
+    return undefined;
+  }
+}
+
+/** An Edge Function's default export. */
+export interface ServedFunction {
+  fetch(request: Request): Promise<Response>;
+  /** The same function with a runtime of one's own. */
+  using(runtime: Runtime): { fetch(request: Request): Promise<Response> };
+}
+
+/**
+ * Makes an Edge Function. Importing it starts nothing: the environment is read by the first
+ * request, and everything that lasts is shared by the isolate. While it is not complete, nobody is
+ * authentic: 401.
+ */
+export function serve(
+  answer: (runtime: Runtime, request: Request) => Promise<Response>,
+): ServedFunction {
+  return {
+    using: (runtime) => ({ fetch: (request) => answer(runtime, request) }),
+    fetch: (request) => {
+      const runtime = sharedRuntime();
+      return runtime
+        ? answer(runtime, request)
+        : Promise.resolve(new Response(null, { status: 401 }));
+    },
+  };
+}
