@@ -37,6 +37,8 @@ export interface Stack {
 
 /** The secret of the local functions, for `X-Vapi-Secret`. */
 export const localVapiSecret = "local-vapi-secret";
+/** The bearer token of the local metrics. */
+export const localMetricsToken = "local-metrics-token";
 
 const migrations = new URL("../../migrations/", import.meta.url);
 const seedFile = new URL("../seed.sql", import.meta.url);
@@ -166,6 +168,7 @@ async function makeEnvironment(
     SUPABASE_ANON_KEY: await jwt("anon"),
     SUPABASE_SERVICE_ROLE_KEY: await jwt("service_role"),
     VAPI_SECRETS: localVapiSecret,
+    METRICS_TOKEN: localMetricsToken,
     TWILIO_API_BASE: twilioUrl,
   };
 }

@@ -1,0 +1,52 @@
+/**
+ * `GET metrics`: what happened and how it stands, for operators only.
+ *
+ * `Authorization: Bearer METRICS_TOKEN`, else 401. Answers Prometheus' text format, or with
+ * `?format=json&minutes=60` the figures that have targets. 503 while the database does not answer.
+ *
+ * @module
+ */
+
+import { bearerOf, createSecretCheck } from "../../shared/authentication.ts";
+import { startBudget } from "../../shared/deadline.ts";
+import { toFault } from "../../shared/errors.ts";
+import { exposition, readTargets, toPrometheus } from "../../shared/metrics.ts";
+import { type Runtime, serve } from "../../shared/runtime.ts";
+
+const name = "metrics";
+const budgetMs = 5000;
+
+export default serve(async (runtime, request) => {
+  const { config: { metricsToken }, log, recorder } = runtime;
+  const isKnown = createSecretCheck(metricsToken === undefined ? [] : [metricsToken]);
+  if (!await isKnown(bearerOf(request.headers))) {
+    log.warn("authentication_failed", { function: name, reason: "the token is missing or wrong" });
+    recorder.authenticationFailure(name);
+    return new Response(null, { status: 401, headers: { "www-authenticate": "Bearer" } });
+  }
+  if (request.method !== "GET") {
+    return new Response(null, { status: 405, headers: { allow: "GET" } });
+  }
+  try {
+    return await answer(runtime, new URL(request.url).searchParams);
+  } catch (thrown) {
+    log.error("metrics_failed", { function: name, fault: toFault(thrown) });
+    return new Response("The database does not answer.\n", { status: 503 });
+  }
+});
+
+async function answer(
+  { database, recorder }: Runtime,
+  asked: URLSearchParams,
+): Promise<Response> {
+  const minutes = Number(asked.get("minutes") ?? 60);
+  if (!Number.isInteger(minutes) || minutes < 1 || minutes > 1440) {
+    return new Response("minutes takes a whole number from 1 to 1440.\n", { status: 400 });
+  }
+  // Where one isolate serves all functions, nothing answered so far is missing.
+  await recorder.flush();
+  const metrics = await database.within(startBudget(budgetMs)).readMetrics(minutes);
+  return asked.get("format") === "json"
+    ? Response.json({ minutes, targets: readTargets(metrics), gauges: metrics.gauges })
+    : new Response(toPrometheus(metrics), { headers: { "content-type": exposition } });
+}

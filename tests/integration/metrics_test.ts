@@ -1,0 +1,379 @@
+/** Metrics: what was answered is counted once, cheaply, after the answer, and for operators only. */
+import assert from "node:assert/strict";
+import checkAvailability from "../../functions/check-availability/index.ts";
+import holdSlot from "../../functions/hold-slot/index.ts";
+import metricsFunction from "../../functions/metrics/index.ts";
+import { readConfig } from "../../shared/config.ts";
+import type { Counter } from "../../shared/database.ts";
+import { openLog } from "../../shared/logging.ts";
+import { createRecorder, type SendCounts } from "../../shared/recording.ts";
+import { createRuntime } from "../../shared/runtime.ts";
+import {
+  aBench,
+  aClinic,
+  aDay,
+  aPhone,
+  aRequest,
+  type Bench,
+  metricsToken,
+} from "../support/clinic.ts";
+import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { readExposition, valueOf } from "../support/exposition.ts";
+
+const options = { sanitizeOps: false, sanitizeResources: false };
+const calls = "master_orchestrator_tool_calls_total";
+
+async function withBench(work: (bench: Bench) => Promise<void>): Promise<void> {
+  const bench = await aBench();
+  try {
+    await work(bench);
+  } finally {
+    await bench.stop();
+  }
+}
+
+async function withDatabase(work: (database: TestDatabase) => Promise<void>): Promise<void> {
+  const database = await createTestDatabase();
+  try {
+    await work(database);
+  } finally {
+    await database.drop();
+  }
+}
+
+const scrape = (bench: Bench, token: string | null = metricsToken, query = "") => {
+  const headers = new Headers(token === null ? {} : { authorization: `Bearer ${token}` });
+  return metricsFunction.using(bench.runtime).fetch(
+    new Request(`http://functions.test/${query}`, { headers }),
+  );
+};
+
+const readMetrics = async (bench: Bench) => readExposition(await (await scrape(bench)).text());
+
+Deno.test({
+  name: "what the tools answered is in the metrics at once: calls by outcome, latency by part",
+  ...options,
+  fn: () =>
+    withBench(async (bench) => {
+      const clinic = await aClinic(bench.database.sql);
+      const call = { called: clinic.number, caller: aPhone(), callId: crypto.randomUUID() };
+      const before = await readMetrics(bench);
+      assert.equal(valueOf(before, calls), 0);
+      const slotId = `consultation/${aDay()}T10:00`;
+      await bench.ask(holdSlot, {
+        ...call,
+        tool: "hold_slot",
+        args: { slotId, patientName: "Ada" },
+      });
+      await bench.ask(holdSlot, {
+        ...call,
+        tool: "hold_slot",
+        args: { slotId: "no", patientName: "A" },
+      });
+      await bench.ask(checkAvailability, { ...call, tool: "check_availability" });
+      await holdSlot.using(bench.runtime).fetch(aRequest({ tool: "hold_slot", secret: "wrong" }));
+      const denied = { date: aDay(), serviceType: "consultation", tenantId: crypto.randomUUID() };
+      await bench.ask(checkAvailability, { ...call, tool: "check_availability", args: denied });
+
+      const families = await readMetrics(bench);
+      assert.equal(valueOf(families, calls, { tool: "hold_slot", outcome: "held" }), 1);
+      assert.equal(valueOf(families, calls, { tool: "hold_slot", outcome: "invalid_slot" }), 1);
+      assert.equal(valueOf(families, calls, { outcome: "invalid_arguments" }), 1);
+      assert.equal(valueOf(families, calls), 4);
+      const total = "master_orchestrator_tool_duration_seconds_count";
+      assert.equal(valueOf(families, total, { tool: "hold_slot" }), 2);
+      const database = "master_orchestrator_tool_database_seconds_count";
+      assert.equal(valueOf(families, database, { tool: "check_availability" }), 1);
+      assert.equal(valueOf(families, "master_orchestrator_authentication_failures_total"), 1);
+      assert.equal(valueOf(families, "master_orchestrator_cross_tenant_denials_total"), 1);
+      assert.equal(valueOf(families, "master_orchestrator_holds_live"), 1);
+      const audited = "master_orchestrator_audited_total";
+      assert.equal(valueOf(families, audited, { action: "hold_slot", outcome: "held" }), 1);
+    }),
+});
+
+Deno.test({
+  name: "metrics name no organization, caller or call",
+  ...options,
+  fn: () =>
+    withBench(async (bench) => {
+      const clinic = await aClinic(bench.database.sql);
+      const call = { called: clinic.number, caller: aPhone(), callId: crypto.randomUUID() };
+      const args = { slotId: `consultation/${aDay()}T10:00`, patientName: "Zacharias Quell" };
+      const held = await bench.ask(holdSlot, { ...call, tool: "hold_slot", args });
+      const text = await (await scrape(bench)).text() +
+        await (await scrape(bench, metricsToken, "?format=json")).text();
+      const secrets = [clinic.id, clinic.number, call.caller, call.callId, "Quell", held.holdId];
+      for (const secret of secrets) assert.ok(!text.includes(String(secret)), String(secret));
+    }),
+});
+
+Deno.test({
+  name: "metrics are a bare 401 without the token, and for everybody while no token is set",
+  ...options,
+  fn: () =>
+    withBench(async (bench) => {
+      const wrong = [
+        null,
+        "",
+        "wrong",
+        metricsToken.slice(1),
+        `${metricsToken}x`,
+        "test-vapi-secret",
+      ];
+      for (const token of wrong) {
+        const response = await scrape(bench, token);
+        assert.equal(response.status, 401);
+        assert.equal(await response.text(), "");
+      }
+      const unset = createRuntime(
+        readConfig({ ...bench.environment, METRICS_TOKEN: "" }),
+        openLog("error", () => {}),
+      );
+      for (const token of ["", "undefined", metricsToken]) {
+        const headers = { authorization: `Bearer ${token}` };
+        const request = new Request("http://f.test/", { headers });
+        assert.equal((await metricsFunction.using(unset).fetch(request)).status, 401);
+      }
+      assert.equal(bench.restCalls.length, 0);
+      assert.equal((await scrape(bench)).status, 200);
+      assert.equal((await scrape(bench, metricsToken, "?format=json&minutes=0")).status, 400);
+      assert.throws(
+        () => readConfig({ ...bench.environment, METRICS_TOKEN: "short" }),
+        /METRICS_TOKEN/,
+      );
+    }),
+});
+
+Deno.test({
+  name: "metrics are a 503 while the database does not answer",
+  ...options,
+  fn: () =>
+    withBench(async (bench) => {
+      const lines: string[] = [];
+      const away = createRuntime(
+        readConfig({ ...bench.environment, SUPABASE_URL: "http://127.0.0.1:9" }),
+        openLog("error", (line) => lines.push(line)),
+      );
+      const headers = { authorization: `Bearer ${metricsToken}` };
+      const request = new Request("http://f.test/", { headers });
+      const response = await metricsFunction.using(away).fetch(request);
+      assert.equal(response.status, 503);
+      assert.ok(lines.some((line) => line.includes("metrics_failed")));
+    }),
+});
+
+const count = async ({ sql }: TestDatabase, name: string) => {
+  const [row] = await sql<{ n: number }[]>`
+    select coalesce(sum((t ->> 'value')::float), 0)::float as n
+    from jsonb_array_elements(public.read_metrics() -> 'totals') as t where t ->> 'name' = ${name}`;
+  return row?.n;
+};
+
+Deno.test({
+  name:
+    "a batch that arrives many times at once counts once, and batches beside reads lose nothing",
+  ...options,
+  fn: () =>
+    withDatabase(async (database) => {
+      const record = (batch: string, value: number) =>
+        database.sql`select public.record_metrics(${batch}, ${
+          database.sql.json([
+            { name: "tool_calls", labels: { tool: "b", outcome: "held" }, value },
+            { name: "tool_calls", labels: { tool: "a", outcome: "held" }, value },
+          ])
+        }) ->> 'outcome' as outcome`;
+      const batch = crypto.randomUUID();
+      const same = await Promise.all(Array.from({ length: 20 }, () => record(batch, 1)));
+      assert.equal(same.filter(([row]) => row?.["outcome"] === "recorded").length, 1);
+      assert.equal(await count(database, "tool_calls"), 2);
+      await Promise.all(Array.from({ length: 300 }, (_, index) =>
+        index % 3 === 0 ? count(database, "tool_calls") : record(crypto.randomUUID(), 1)));
+      assert.equal(await count(database, "tool_calls"), 402);
+      const [left] = await database.sql`select count(*)::int as n from public.metric_events`;
+      assert.equal(left?.["n"], 0);
+    }),
+});
+
+Deno.test({
+  name: "what a transaction that is rolled back did is not counted",
+  ...options,
+  fn: () =>
+    withDatabase(async (database) => {
+      const clinic = await aClinic(database.sql);
+      const deny = (sql: TestDatabase["sql"]) =>
+        sql`select private.audit(${clinic.id}, null, 'hold_slot', null, 'held')`;
+      await assert.rejects(database.sql.begin(async (sql) => {
+        await sql`select private.audit(${clinic.id}, null, 'hold_slot', null, 'held')`;
+        throw new Error("no");
+      }));
+      assert.equal(await count(database, "audit"), 0);
+      await deny(database.sql);
+      assert.equal(await count(database, "audit"), 1);
+    }),
+});
+
+Deno.test({
+  name: "reading the metrics after a million calls costs what it costs after a thousand",
+  ...options,
+  fn: () =>
+    withDatabase((few) =>
+      withDatabase(async (many) => {
+        // As isolates do: a batch sums up what was answered since the last one.
+        const fill = ({ sql }: TestDatabase, batches: number, calls: number) =>
+          Promise.all(Array.from({ length: batches }, (_, index) => {
+            const tool = `t${index % 4}`;
+            const counts = [
+              { name: "tool_calls", labels: { tool, outcome: `o${index % 7}` }, value: calls },
+              {
+                name: "tool_seconds_bucket",
+                labels: { tool, part: "total", le: "0.1" },
+                value: calls,
+              },
+            ];
+            return sql`select public.record_metrics(gen_random_uuid(), ${sql.json(counts)})`;
+          }));
+        await Promise.all([fill(few, 28, 36), fill(many, 1000, 1000)]);
+        assert.equal(await count(many, "tool_calls"), 1_000_000);
+        const clinic = await aClinic(many.sql);
+        await many.sql`
+          insert into public.appointments (org_id, provider_id, service_id, patient_name,
+            patient_phone, starts_at, ends_at, busy, session_key, status)
+          select p.org_id, p.id, s.id, 'Ada', '+447700900456', t, t + interval '1 hour',
+            tstzrange(t, t + interval '1 hour'), gen_random_uuid(), 'expired'
+          from public.providers as p join public.services as s using (org_id),
+            generate_series(now() - interval '20000 hours', now(), interval '1 hour') as t
+          where p.org_id = ${clinic.id}`;
+        await many.sql`insert into public.audit_logs (org_id, actor, action, outcome)
+          select ${clinic.id}, 'system', 'test', 'ok' from generate_series(1, 20000)`;
+        await many.admin`analyze`;
+        const readers = { few: await few.sql.reserve(), many: await many.sql.reserve() };
+        const scanned = async () => {
+          await readers.many`select pg_stat_force_next_flush()`;
+          const [row] = await readers.many`select sum(seq_tup_read)::int as n
+            from pg_stat_user_tables where relname in ('appointments', 'audit_logs')`;
+          return row?.["n"];
+        };
+        const before = await scanned();
+        const times: Record<keyof typeof readers, number[]> = { few: [], many: [] };
+        for (let round = 0; round < 15; round++) {
+          for (const name of ["few", "many"] as const) {
+            const startedAt = performance.now();
+            await readers[name]`select public.read_metrics()`;
+            times[name].push(performance.now() - startedAt);
+          }
+        }
+        assert.equal(await scanned(), before, "history is scanned");
+        const median = (values: number[]) => values.toSorted((a, b) => a - b)[7] ?? 0;
+        const ratio = median(times.many) / median(times.few);
+        assert.ok(ratio < 3, `${ratio.toFixed(1)} times as long`);
+        // Counters and what waits, however many calls there were.
+        const [rows] = await many.sql`select (select count(*) from public.metric_totals)
+          + (select count(*) from public.metric_minutes)
+          + (select count(*) from public.metric_events) as n`;
+        assert.ok(Number(rows?.["n"]) < 200);
+        for (const reader of Object.values(readers)) reader.release();
+      })
+    ),
+});
+
+/** A recorder whose database is played, and what arrived there. */
+function aRecorder(send: SendCounts, more: Parameters<typeof createRecorder>[2] = {}) {
+  const lines: string[] = [];
+  const recorder = createRecorder(send, openLog("debug", (line) => lines.push(line)), {
+    delayMs: 1,
+    ...more,
+  });
+  const call = { tool: "hold_slot", outcome: "held", totalMs: 12 };
+  return { recorder, lines, record: () => recorder.toolCall(call) };
+}
+
+const sumOf = (batches: Map<string, readonly Counter[]>) =>
+  [...batches.values()].flat().filter(({ name }) => name === "tool_calls")
+    .reduce((sum, { value }) => sum + value, 0);
+
+Deno.test({
+  name: "calls are recorded in few batches; one whose answer was lost is sent again unchanged",
+  ...options,
+  fn: async () => {
+    const arrived = new Map<string, readonly Counter[]>();
+    let sends = 0;
+    const { recorder, record } = aRecorder((batchId, counts) => {
+      const before = arrived.get(batchId);
+      if (before) assert.deepEqual(counts, before);
+      arrived.set(batchId, counts);
+      return ++sends % 2 === 1 ? Promise.reject(new Error("lost")) : Promise.resolve();
+    });
+    for (let index = 0; index < 1000; index++) {
+      record();
+      if (index % 250 === 249) await recorder.flush();
+    }
+    await recorder.flush();
+    assert.equal(sumOf(arrived), 1000);
+    assert.ok(sends <= 10, `${sends} sends`);
+  },
+});
+
+Deno.test({
+  name: "while the database is away counts are kept within bounds, then dropped with a log line",
+  ...options,
+  fn: async () => {
+    let isAway = true;
+    const arrived = new Map<string, readonly Counter[]>();
+    const { recorder, lines, record } = aRecorder((batchId, counts) => {
+      if (isAway) return Promise.reject(new Error("away"));
+      arrived.set(batchId, counts);
+      return Promise.resolve();
+    }, { attempts: 3, counterLimit: 10, delayMs: 1_000_000 });
+    record();
+    for (let attempt = 0; attempt < 3; attempt++) await recorder.flush();
+    assert.equal(lines.filter((line) => line.includes("recording_delayed")).length, 2);
+    assert.equal(lines.filter((line) => line.includes("recording_dropped")).length, 1);
+    for (let index = 0; index < 5000; index++) {
+      recorder.toolCall({ tool: `tool-${index}`, outcome: "held", totalMs: 1 });
+    }
+    isAway = false;
+    await recorder.flush();
+    assert.ok([...arrived.values()].flat().length <= 10);
+    assert.ok(lines.some((line) => line.includes("too many different counters")));
+  },
+});
+
+Deno.test({
+  name: "a database that takes recordings and stays silent delays no answer, and nothing is thrown",
+  ...options,
+  fn: () =>
+    withBench(async (bench) => {
+      const clinic = await aClinic(bench.database.sql);
+      let batches = 0;
+      const waiting: Promise<void>[] = [];
+      Object.assign(globalThis, {
+        EdgeRuntime: { waitUntil: (work: Promise<void>) => waiting.push(work) },
+      });
+      const log = openLog("error", () => {});
+      const recorder = createRecorder(
+        () => {
+          batches++;
+          return new Promise(() => {});
+        },
+        log,
+        { delayMs: 0 },
+      );
+      const runtime = { ...bench.runtime, recorder };
+      const ask = () =>
+        checkAvailability.using(runtime).fetch(aRequest({
+          tool: "check_availability",
+          called: clinic.number,
+          args: { date: aDay(), serviceType: "consultation" },
+        }));
+      try {
+        for (let index = 0; index < 5; index++) assert.equal((await ask()).status, 200);
+        while (batches === 0) await new Promise((resolve) => setTimeout(resolve));
+        for (let index = 0; index < 5; index++) assert.equal((await ask()).status, 200);
+        assert.equal(batches, 1);
+        assert.ok(waiting.length > 0, "the isolate is not asked to wait");
+      } finally {
+        Reflect.deleteProperty(globalThis, "EdgeRuntime");
+      }
+    }),
+});
