@@ -6,7 +6,7 @@ import verifyOtp from "../../functions/verify-otp/index.ts";
 import { readConfig } from "../../shared/config.ts";
 import { startBudget } from "../../shared/deadline.ts";
 import { openLog } from "../../shared/logging.ts";
-import { createRuntime, type Runtime } from "../../shared/tool.ts";
+import { createRuntime, type Runtime } from "../../shared/runtime.ts";
 import {
   aClinic,
   aDay,
