@@ -156,13 +156,21 @@ alter table public.metric_events enable row level security;
 
 -- Only the last two digits of a number are ever written beside what was done.
 create function private.mask_phone(p_phone text) returns text
-language sql immutable strict set search_path = ''
-as $$ select '***' || right(p_phone, 2) $$;
+language plpgsql immutable strict set search_path = ''
+as $$
+begin
+  return '***' || right(p_phone, 2);
+end
+$$;
 comment on function private.mask_phone is 'A phone number reduced to its last two digits.';
 
 create function private.tally(p_name text, p_labels jsonb default '{}') returns void
-language sql volatile set search_path = ''
-as $$ insert into public.metric_events (name, labels) values (p_name, p_labels) $$;
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  insert into public.metric_events (name, labels) values (p_name, p_labels);
+end
+$$;
 comment on function private.tally is
   'Counts one event in the caller''s transaction: with it or not at all, and without waiting.';
 
@@ -170,9 +178,10 @@ create function private.audit(
   p_org uuid, p_call jsonb, p_action text, p_subject uuid, p_outcome text,
   p_details jsonb default '{}'
 ) returns void
-language sql volatile set search_path = ''
+language plpgsql volatile set search_path = ''
 as $$
-  select private.tally('audit', jsonb_strip_nulls(jsonb_build_object(
+begin
+  perform private.tally('audit', jsonb_strip_nulls(jsonb_build_object(
     'action', p_action, 'outcome', p_outcome, 'reason', p_details -> 'reason')));
   insert into public.audit_logs (
     org_id, actor, call_id, tool_call_id, assistant_id, caller_masked,
@@ -182,7 +191,8 @@ as $$
     p_call ->> 'callId', p_call ->> 'toolCallId', p_call ->> 'assistantId',
     private.mask_phone(p_call ->> 'callerNumber'),
     p_action, p_subject, p_outcome, p_details
-  )
+  );
+end
 $$;
 comment on function private.audit is
   'Writes one audit row, and counts it, in the caller''s transaction; a null call means the system itself.';

@@ -176,14 +176,14 @@ comment on function private.wall is
   'The instant of a local time: the earlier or later of a repeated one, forward in a gap.';
 
 create function private.iso_local(p_at timestamptz, p_zone text) returns text
-language sql stable strict set search_path = ''
+language plpgsql stable strict set search_path = ''
 as $$
-  select to_char(p_at at time zone p_zone, 'YYYY-MM-DD"T"HH24:MI:SS')
-    || case when o.minutes < 0 then '-' else '+' end
-    || to_char(abs(o.minutes) / 60, 'FM00') || ':' || to_char(abs(o.minutes) % 60, 'FM00')
-  from (
-    select (extract(epoch from (p_at at time zone p_zone) - (p_at at time zone 'UTC')) / 60)::integer
-      as minutes
-  ) as o
+declare
+  v_local constant timestamp := p_at at time zone p_zone;
+  v_minutes constant integer := extract(epoch from v_local - (p_at at time zone 'UTC')) / 60;
+begin
+  return to_char(v_local, 'YYYY-MM-DD"T"HH24:MI:SS') || case when v_minutes < 0 then '-' else '+' end
+    || to_char(abs(v_minutes) / 60, 'FM00') || ':' || to_char(abs(v_minutes) % 60, 'FM00');
+end
 $$;
 comment on function private.iso_local is 'ISO 8601 local time with its offset.';

@@ -98,24 +98,34 @@ grant select on public.appointment_holds to authenticated, service_role;
 grant select on public.contacts, public.appointments to service_role;
 
 create function private.session_key(p_service uuid, p_start timestamptz) returns uuid
-language sql immutable strict set search_path = ''
-as $$ select md5(p_service::text || '@' || extract(epoch from p_start)::bigint)::uuid $$;
+language plpgsql immutable strict set search_path = ''
+as $$
+begin
+  return md5(p_service::text || '@' || extract(epoch from p_start)::bigint)::uuid;
+end
+$$;
 comment on function private.session_key is 'Identity of a group session: a service and its start.';
 
 create function private.describe_hold(
   p_org public.organizations, p_hold public.appointments, p_now timestamptz
 ) returns jsonb
-language sql stable set search_path = ''
+language plpgsql stable set search_path = ''
 as $$
-  select jsonb_build_object(
+declare
+  v_service text;
+  v_doctor text;
+begin
+  select s.name, p.name into strict v_service, v_doctor
+  from public.services as s, public.providers as p
+  where s.org_id = p_org.id and s.id = p_hold.service_id
+    and p.org_id = p_org.id and p.id = p_hold.provider_id;
+  return jsonb_build_object(
     'orgId', p_org.id, 'timezone', p_org.timezone, 'holdId', p_hold.id,
     'startTime', private.iso_local(p_hold.starts_at, p_org.timezone),
     'endTime', private.iso_local(p_hold.ends_at, p_org.timezone),
-    'service', s.name, 'doctor', p.name, 'phoneEnding', right(p_hold.patient_phone, 2),
+    'service', v_service, 'doctor', v_doctor, 'phoneEnding', right(p_hold.patient_phone, 2),
     'expiresInSeconds',
-      greatest(0, ceil(extract(epoch from p_hold.expires_at - p_now)))::integer)
-  from public.services as s, public.providers as p
-  where s.org_id = p_org.id and s.id = p_hold.service_id
-    and p.org_id = p_org.id and p.id = p_hold.provider_id
+      greatest(0, ceil(extract(epoch from p_hold.expires_at - p_now)))::integer);
+end
 $$;
 comment on function private.describe_hold is 'What may be told to the caller who made the hold.';

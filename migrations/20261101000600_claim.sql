@@ -211,8 +211,8 @@ begin
         and a.busy && tstzrange(v_slot.starts_at - interval '12 hours',
           v_slot.starts_at + interval '12 hours')) as booked
     from private.find_starts(
-      p_org.id, v_service.id, v_provider.id, v_day, v_day, v_call_id, v_now) as f
-    where f.starts_at = v_slot.starts_at
+      p_org.id, v_service.id, v_provider.id, v_day, v_day, v_call_id, v_now,
+      null, v_slot.starts_at) as f
   ) as c;
 
   -- 4. Lock, then insert in a new statement. The second pass goes without locks.
@@ -344,7 +344,7 @@ create function public.claim_slot_atomic(
   p_patient_country text default null
 ) returns jsonb
 language plpgsql volatile security definer set search_path = '' set lock_timeout = '300ms'
-  set jit = off
+  set jit = off set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_opened record;
