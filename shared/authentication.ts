@@ -7,6 +7,7 @@
  * @module
  */
 
+import type { Bytes } from "./bytes.ts";
 import type { Config, HmacSettings } from "./config.ts";
 
 const encoder = new TextEncoder();
@@ -18,7 +19,7 @@ export interface Authenticator {
   /** Whether the headers carry a secret or a signature at all; the body need not be read if not. */
   isClaimed(headers: Headers): boolean;
   /** Whether a secret or a signature is right. */
-  isAuthentic(headers: Headers, body: Uint8Array<ArrayBuffer>): Promise<boolean>;
+  isAuthentic(headers: Headers, body: Bytes): Promise<boolean>;
 }
 
 /**
@@ -75,7 +76,7 @@ export function createSecretCheck(secrets: readonly string[]): (given: string) =
 
 async function isSigned(
   headers: Headers,
-  body: Uint8Array<ArrayBuffer>,
+  body: Bytes,
   settings: HmacSettings,
   nowMs: number,
 ): Promise<boolean> {
@@ -104,7 +105,7 @@ function isFresh(timestamp: string, nowMs: number): boolean {
 function readSignature(
   header: string | null,
   { prefix, encoding }: HmacSettings,
-): Uint8Array<ArrayBuffer> | undefined {
+): Bytes | undefined {
   if (!header?.startsWith(prefix)) return undefined;
   const text = header.slice(prefix.length).trim();
   if (encoding === "hex") {
@@ -115,14 +116,14 @@ function readSignature(
   return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
 }
 
-function importKey(bytes: Uint8Array<ArrayBuffer>): Promise<CryptoKey> {
+function importKey(bytes: Bytes): Promise<CryptoKey> {
   return crypto.subtle.importKey("raw", bytes, hmacSha256, false, ["sign", "verify"]);
 }
 
 function concat(
-  first: Uint8Array<ArrayBuffer>,
-  second: Uint8Array<ArrayBuffer>,
-): Uint8Array<ArrayBuffer> {
+  first: Bytes,
+  second: Bytes,
+): Bytes {
   const joined = new Uint8Array(first.length + second.length);
   joined.set(first);
   joined.set(second, first.length);

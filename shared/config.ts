@@ -5,12 +5,13 @@
  */
 
 import { z } from "zod";
+import type { Bytes } from "./bytes.ts";
 import { Fault } from "./errors.ts";
 
 /** A named key: rotation keeps several, the first is used for new values. */
 export interface NamedKey {
   readonly id: string;
-  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly bytes: Bytes;
 }
 
 /** How Vapi signs requests, when an HMAC credential is configured there. */

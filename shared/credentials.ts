@@ -9,6 +9,7 @@
  */
 
 import { z } from "zod";
+import type { Bytes } from "./bytes.ts";
 import type { NamedKey } from "./config.ts";
 import type { CallFacts, CredentialsOutcome, Database } from "./database.ts";
 import { Fault } from "./errors.ts";
@@ -167,7 +168,7 @@ function clinicKey({ phoneNumberId, calledNumber, assistantId }: CallFacts): str
   return JSON.stringify([phoneNumberId, calledNumber, assistantId]);
 }
 
-function cipherOf(nonce: Uint8Array<ArrayBuffer>, orgId: string) {
+function cipherOf(nonce: Bytes, orgId: string) {
   return {
     name: "AES-GCM",
     iv: nonce,
@@ -183,6 +184,6 @@ function toBase64(bytes: Uint8Array): string {
   return btoa(String.fromCharCode(...bytes));
 }
 
-function fromBase64(text: string): Uint8Array<ArrayBuffer> {
+function fromBase64(text: string): Bytes {
   return Uint8Array.from(atob(text.replace(/\s/g, "")), (char) => char.charCodeAt(0));
 }

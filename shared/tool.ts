@@ -9,6 +9,7 @@
 
 import type { z } from "zod";
 import { type Answer, refuse } from "./answers.ts";
+import type { Bytes } from "./bytes.ts";
 import type { Config } from "./config.ts";
 import type { AccountCache } from "./credentials.ts";
 import type { CallFacts, Database } from "./database.ts";
@@ -142,7 +143,7 @@ function deny({ name }: Address, { log, recorder }: Runtime, reason: string): Re
 }
 
 type Body =
-  | { readonly ok: true; readonly bytes: Uint8Array<ArrayBuffer> }
+  | { readonly ok: true; readonly bytes: Bytes }
   | { readonly ok: false; readonly reason: string };
 
 async function readBody(request: Request): Promise<Body> {

@@ -27,6 +27,7 @@ const order = [
   "config",
   "deadline",
   "errors",
+  "bytes",
 ];
 
 interface Module {
