@@ -364,6 +364,9 @@ begin
   );
   perform private.audit(p_org.id, p_call, 'send_otp', v_hold.id, 'claimed',
     jsonb_build_object('sendId', p_send));
+  if v_code.send_id is null then
+    perform private.tally('otp_requested');
+  end if;
   return jsonb_build_object(
     'outcome', 'claimed', 'orgId', p_org.id, 'holdId', v_hold.id, 'clinic', p_org.name,
     'phone', v_hold.patient_phone, 'phoneEnding', right(v_hold.patient_phone, 2),
@@ -407,12 +410,27 @@ $$;
 comment on function public.begin_otp_send is
   'Tool send_otp, before the text: checks hold, cooldown and quotas, stores the code''s MAC.';
 
+/* What operators count a text as that was not accepted: the phone's fault, ours, or nobody knows. */
+create function private.failed_text_result(p_reason text, p_may_have_been_sent boolean)
+returns text
+language sql immutable strict set search_path = ''
+as $$
+  select case
+    when p_may_have_been_sent then 'unknown'
+    when p_reason in ('bad_destination', 'opted_out', 'blocked_country') then 'refused'
+    else 'failed'
+  end
+$$;
+comment on function private.failed_text_result is
+  'refused (by its destination), failed (at the provider) or unknown, for the metrics.';
+
 /*
  * Entry function, after Twilio accepted. Harmless when it fails or comes late: the code verifies in
  * the state sending too. Outcomes: sent, not_current (another send took over).
  */
-create function public.complete_otp_send(p_org uuid, p_hold uuid, p_send_id uuid, p_sid text)
-returns jsonb
+create function public.complete_otp_send(
+  p_call jsonb, p_org uuid, p_hold uuid, p_send_id uuid, p_sid text
+) returns jsonb
 language plpgsql volatile security definer set search_path = '' set lock_timeout = '1500ms'
 as $$
 declare
@@ -427,8 +445,9 @@ begin
   set sid = p_sid, status = case when m.status = 'sending' then 'accepted' else m.status end,
     updated_at = clock_timestamp()
   where m.org_id = p_org and m.id = p_send_id;
-  perform private.audit(p_org, null, 'send_otp', p_hold, 'sent',
+  perform private.audit(p_org, p_call, 'send_otp', p_hold, 'sent',
     jsonb_build_object('sendId', p_send_id));
+  perform private.tally('sms', '{"result": "accepted"}');
   return jsonb_build_object('outcome', case when v_current then 'sent' else 'not_current' end);
 end
 $$;
@@ -441,7 +460,8 @@ comment on function public.complete_otp_send is 'Tool send_otp, after the text w
  * Outcomes: cleared, not_current.
  */
 create function public.clear_otp_send(
-  p_org uuid, p_hold uuid, p_send_id uuid, p_reason text, p_may_have_been_sent boolean
+  p_call jsonb, p_org uuid, p_hold uuid, p_send_id uuid, p_reason text,
+  p_may_have_been_sent boolean
 ) returns jsonb
 language plpgsql volatile security definer set search_path = '' set lock_timeout = '1500ms'
 as $$
@@ -467,8 +487,12 @@ begin
     where a.org_id = p_org and a.id = p_hold
       and q.phone_hash = sha256(convert_to(a.patient_phone, 'UTF8'));
   end if;
-  perform private.audit(p_org, null, 'send_otp', p_hold, 'cleared',
+  perform private.audit(p_org, p_call, 'send_otp', p_hold, 'cleared',
     jsonb_build_object('sendId', p_send_id, 'reason', p_reason));
+  if v_sent_at is not null then
+    perform private.tally('sms', jsonb_build_object(
+      'result', private.failed_text_result(p_reason, p_may_have_been_sent)));
+  end if;
   return jsonb_build_object('outcome', case when v_cleared then 'cleared' else 'not_current' end);
 end
 $$;
@@ -535,13 +559,15 @@ begin
     update public.one_time_passcodes as c set state = 'used', mac = null
     where c.org_id = p_org.id and c.appointment_id = v_hold.id;
     v_answer := private.describe_hold(p_org, v_hold, v_now) || '{"outcome": "confirmed"}';
+    perform private.audit(p_org.id, p_call, 'confirm_appointment', v_hold.id, 'confirmed');
   else
     v_answer := private.count_wrong_code(p_org.id, v_hold.id, v_now);
   end if;
 
   v_answer := v_answer || jsonb_build_object('orgId', p_org.id, 'holdId', v_hold.id);
   perform private.audit(p_org.id, p_call, 'verify_otp', v_hold.id, v_answer ->> 'outcome',
-    jsonb_strip_nulls(jsonb_build_object('attemptsLeft', v_answer -> 'attemptsLeft')));
+    jsonb_strip_nulls(jsonb_build_object('attemptsLeft', v_answer -> 'attemptsLeft',
+      'attempt', case when v_code.mac is not null then v_code.hold_attempts + 1 end)));
   if v_call_id is not null and v_tool_call_id is not null then
     insert into public.tool_calls (
       org_id, call_id, tool_call_id, tool, arguments_hash, outcome, result
@@ -631,7 +657,10 @@ begin
   end if;
   select c.* into v_row from public.org_credentials as c
   where c.org_id = (v_opened.org).id and c.provider = p_provider;
-  if not found then
+  perform private.audit((v_opened.org).id, p_call, 'read_credentials', null,
+    case when v_row.org_id is null then 'not_configured' else 'found' end,
+    jsonb_strip_nulls(jsonb_build_object('provider', p_provider, 'keyId', v_row.key_id)));
+  if v_row.org_id is null then
     return jsonb_build_object('outcome', 'not_configured', 'orgId', (v_opened.org).id);
   end if;
   return jsonb_build_object('outcome', 'found', 'orgId', v_row.org_id, 'keyId', v_row.key_id,
@@ -653,7 +682,8 @@ begin
   on conflict (org_id, provider) do update
   set key_id = excluded.key_id, nonce = excluded.nonce, ciphertext = excluded.ciphertext,
     updated_at = clock_timestamp();
-  perform private.audit(p_org, null, 'set_credentials', null, p_provider);
+  perform private.audit(p_org, null, 'set_credentials', null, 'stored',
+    jsonb_build_object('provider', p_provider, 'keyId', p_key_id));
 end
 $$;
 comment on function public.set_org_credentials is 'Stores an organization''s encrypted account; audited.';

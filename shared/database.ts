@@ -231,6 +231,8 @@ export interface Database {
 
 /** One send of one hold. */
 export interface SendReference {
+  /** Who asked for it. */
+  readonly call: CallFacts;
   readonly orgId: string;
   readonly holdId: string;
   readonly sendId: string;
@@ -317,16 +319,18 @@ function describeCalls(call: Call): Database {
         p_key_id: mac.keyId,
         p_expected_org: expectedOrgId,
       }, beginSend),
-    completeOtpSend: async ({ orgId, holdId, sendId }, sid) => {
+    completeOtpSend: async ({ call: facts, orgId, holdId, sendId }, sid) => {
       await call("complete_otp_send", {
+        p_call: facts,
         p_org: orgId,
         p_hold: holdId,
         p_send_id: sendId,
         p_sid: sid,
       }, sendState);
     },
-    clearOtpSend: async ({ orgId, holdId, sendId }, reason, mayHaveBeenSent) => {
+    clearOtpSend: async ({ call: facts, orgId, holdId, sendId }, reason, mayHaveBeenSent) => {
       await call("clear_otp_send", {
+        p_call: facts,
         p_org: orgId,
         p_hold: holdId,
         p_send_id: sendId,

@@ -78,7 +78,7 @@ export async function sendPasscode(
     return begun.claim;
   }
   const { claim, sendId, account } = begun;
-  const send: SendReference = { orgId: claim.orgId, holdId: claim.holdId, sendId };
+  const send: SendReference = { call, orgId: claim.orgId, holdId: claim.holdId, sendId };
   const sms = await sendWithFreshAccount(tools, call, account, {
     to: claim.phone,
     body: composeText(code, claim.clinic, claim.expiresInSeconds),

@@ -433,7 +433,8 @@ test("a late failure of one text touches no other code and gives its quota back 
   const [first] = await bench.database.sql<{ id: string }[]>`
     update public.sms_messages set status = 'sending', sid = null
     where id = (select id from public.sms_messages order by created_at limit 1) returning id`;
-  const late = { orgId: caller.clinic.id, holdId: caller.holdId, sendId: first?.id ?? "" };
+  const call = { toolCallId: "late", claims: {} };
+  const late = { call, orgId: caller.clinic.id, holdId: caller.holdId, sendId: first?.id ?? "" };
   await database.clearOtpSend(late, "timeout", false);
   await database.clearOtpSend(late, "timeout", false);
   await database.completeOtpSend(late, "SM1");

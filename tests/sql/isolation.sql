@@ -179,16 +179,51 @@ reset role;
 select pg_temp.act_as('service_role', null);
 select is(current_user::text, 'service_role', 'the tests run as the functions do');
 select isnt_empty('select * from public.audit_logs', 'the service role reads the audit log');
-select throws_ok('update public.audit_logs set outcome = ''other'' where true', '42501', null,
-  'the service role cannot rewrite the audit log');
-select throws_ok('delete from public.audit_logs where true', '42501', null,
-  'the service role cannot delete from the audit log');
-select throws_ok('truncate public.audit_logs', '42501', null,
-  'the service role cannot empty the audit log');
 select throws_ok('update public.appointments set status = ''confirmed'' where true', '42501', null,
   'the service role changes appointments by entry functions only');
 select throws_ok('select * from public.' || t, '42501', null, 'the service role cannot read ' || t)
 from unnest('{org_credentials,one_time_passcodes,tool_calls,sms_phone_quota}'::text[]) as t;
 
+-- The audit log: nobody rewrites it, its owner neither; deleting is retention's, which the owner runs.
+
 reset role;
+select is(
+  (select string_agg(distinct grantee || ' ' || privilege_type, ', ' order by grantee || ' ' || privilege_type)
+   from information_schema.role_table_grants
+   where table_schema = 'public' and table_name = 'audit_logs'),
+  'authenticated SELECT, postgres DELETE, postgres INSERT, postgres SELECT, service_role SELECT',
+  'the audit log is read by staff and functions, written and pruned by entry functions only');
+select throws_ok('update public.audit_logs set outcome = ''other'' where true', '42501', null,
+  'the owner of the audit log cannot rewrite it');
+select throws_ok('truncate public.audit_logs', '42501', null,
+  'the owner of the audit log cannot empty it');
+create function pg_temp.cannot(p_role text, p_statement text) returns text
+language plpgsql as $$
+begin
+  perform pg_temp.act_as(p_role, null);
+  execute p_statement;
+  perform set_config('role', 'none', true);
+  return p_role || ' can ' || p_statement;
+exception when insufficient_privilege then
+  return null;
+end
+$$;
+select is_empty(
+  $$select why from unnest('{anon,authenticated,service_role}'::text[]) as r (role),
+    unnest(array[
+      'insert into public.audit_logs (org_id, actor, action, outcome) values (md5(''clinic a'')::uuid, ''staff'', ''x'', ''x'')',
+      'update public.audit_logs set outcome = ''other'' where true',
+      'delete from public.audit_logs where true',
+      'truncate public.audit_logs']) as s (statement),
+    pg_temp.cannot(r.role, s.statement) as why
+    where why is not null$$,
+  'no role of the API writes, rewrites, deletes from or empties the audit log');
+select is_empty(
+  $$select p.oid::regprocedure from pg_proc as p
+    where p.pronamespace in ('public'::regnamespace, 'private'::regnamespace)
+      and (p.prosrc ~* '(update|truncate|merge into)\s+(table\s+|only\s+)?public\.audit_logs'
+        or p.prosrc ~* 'delete from\s+(only\s+)?public\.audit_logs'
+          and p.oid::regprocedure::text !~ '^private\.retain\(')$$,
+  'no function rewrites the audit log, and only retention deletes from it');
+
 select * from finish();
