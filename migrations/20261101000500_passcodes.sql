@@ -199,21 +199,29 @@ as $$
 $$;
 comment on function private.confirmed_it is 'Whether a call holds or confirmed an appointment.';
 
-/* Why a hold takes no passcode: an outcome, or null when it does. */
+/*
+ * Why a hold takes no passcode: an outcome, or null when it does. In plpgsql, which keeps its plans:
+ * as one SQL expression it took half the time of a verification, most of it planning.
+ */
 create function private.hold_refusal(
   p_org public.organizations, p_hold public.appointments, p_call_id text, p_now timestamptz
 ) returns jsonb
-language sql stable set search_path = ''
+language plpgsql stable set search_path = ''
 as $$
-  select case
-    when p_hold.id is null then '{"outcome": "hold_not_found"}'::jsonb
-    when p_hold.status = 'confirmed' and private.confirmed_it(p_org.id, p_hold, p_call_id) then
-      private.describe_hold(p_org, p_hold, p_now) || '{"outcome": "already_confirmed"}'
-    when p_hold.status = 'requires_manual_followup' then '{"outcome": "locked"}'
-    when p_hold.status = 'expired' or p_hold.status = 'held' and p_hold.expires_at <= p_now then
-      '{"outcome": "hold_expired"}'
-    when p_hold.status <> 'held' then '{"outcome": "hold_not_found"}'
-  end
+begin
+  if p_hold.status = 'held' then
+    return case when p_hold.expires_at <= p_now then '{"outcome": "hold_expired"}'::jsonb end;
+  elsif p_hold.status = 'confirmed' then
+    if private.confirmed_it(p_org.id, p_hold, p_call_id) then
+      return private.describe_hold(p_org, p_hold, p_now) || '{"outcome": "already_confirmed"}';
+    end if;
+  elsif p_hold.status = 'requires_manual_followup' then
+    return '{"outcome": "locked"}';
+  elsif p_hold.status = 'expired' then
+    return '{"outcome": "hold_expired"}';
+  end if;
+  return '{"outcome": "hold_not_found"}';
+end
 $$;
 comment on function private.hold_refusal is 'The outcome for a hold that takes no passcode, else null.';
 

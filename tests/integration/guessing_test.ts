@@ -1,0 +1,103 @@
+/** Guessing at scale: what a patient attacker with many phones, calls and clinics gets evaluated. */
+import assert from "node:assert/strict";
+import { createTestDatabase } from "../support/database.ts";
+import { aClinic, aPhone } from "../support/clinic.ts";
+
+const guesses = 100_000;
+const workers = 4;
+const phoneCount = 12;
+
+/**
+ * One attacker, as the database sees them: takes a fresh hold by a fresh call every 250 guesses and
+ * a fresh text every 25, waits out no cooldown (its clock is turned), and guesses. A guess a transaction.
+ */
+const attack = (worker: number, count: number) => `
+  do $attack$
+  declare
+    v_clinics constant jsonb := (select jsonb_agg(distinct c.value) from public.org_channels as c);
+    v_phones constant text[] := (select array_agg(a.phone) from attackers as a);
+    v_call jsonb;
+    v_answer jsonb;
+    v_hold text;
+    v_phone text;
+    v_mac text;
+    v_slot timestamptz := date_trunc('day', now()) + interval '${2 + worker * 20} days';
+  begin
+    perform setseed(${worker / workers});
+    for v_guess in 0..${count - 1} loop
+      if v_guess % 250 = 0 then
+        v_phone := v_phones[1 + floor(random() * cardinality(v_phones))];
+        v_call := jsonb_build_object('callId', gen_random_uuid(), 'callerNumber', v_phone,
+          'calledNumber', v_clinics -> floor(random() * jsonb_array_length(v_clinics))::integer);
+        loop
+          v_slot := v_slot + interval '30 minutes';
+          v_answer := public.claim_slot_atomic(v_call,
+            'consultation/' || to_char(v_slot, 'YYYY-MM-DD"T"HH24:MI'), 'Eve', v_phone, 'GB');
+          exit when v_answer ->> 'outcome' = 'held';
+        end loop;
+        v_hold := v_answer ->> 'holdId';
+        commit;
+      end if;
+      if v_guess % 25 = 0 then
+        update public.one_time_passcodes set claimed_at = claimed_at - interval '31 seconds'
+        where appointment_id = v_hold::uuid;
+        v_answer := public.begin_otp_send(v_call || jsonb_build_object(
+          'toolCallId', gen_random_uuid()), v_hold, gen_random_uuid(), md5(random()::text)
+          || md5(random()::text), 'v1', (select org_id from public.appointments
+          where id = v_hold::uuid));
+        commit;
+      end if;
+      v_mac := md5(random()::text) || md5(random()::text);
+      v_answer := public.verify_otp_and_confirm(
+        v_call || jsonb_build_object('toolCallId', gen_random_uuid()), v_hold,
+        jsonb_build_array(jsonb_build_object('keyId', 'v1', 'mac', v_mac)));
+      commit;
+    end loop;
+  end
+  $attack$`;
+
+Deno.test({
+  name: "a hundred thousand guesses over calls, phones and clinics stay within the caps",
+  sanitizeOps: false,
+  sanitizeResources: false,
+  fn: async () => {
+    const database = await createTestDatabase();
+    try {
+      const { sql } = database;
+      const clinics = await Promise.all(
+        Array.from({ length: 4 }, () => aClinic(sql, { providers: 4 })),
+      );
+      const capped = clinics[0]?.id ?? "";
+      await sql`update public.organizations set sms_hourly_limit = 7 where id = ${capped}`;
+      const phones = Array.from({ length: phoneCount }, aPhone);
+      await sql`create table attackers as select unnest(${phones}::text[]) as phone`;
+      await Promise.all(
+        Array.from(
+          { length: workers },
+          (_, worker) => sql.unsafe(attack(worker, guesses / workers)).simple(),
+        ),
+      );
+      const [row] = await sql`
+        select
+          (select count(*) from public.audit_logs where action = 'verify_otp')::int as guesses,
+          (select count(*) from public.sms_messages)::int as texts,
+          (select count(*) from public.sms_messages where org_id = ${capped})::int as capped,
+          (select max(cardinality(sent_at)) from public.sms_phone_quota)::int as of_a_phone,
+          sum(hold_attempts)::int as evaluated, max(hold_attempts) as of_a_hold,
+          max(sends) as texts_of_a_hold
+        from public.one_time_passcodes`;
+      const texts = phoneCount * 5;
+      assert.deepEqual({ ...row }, {
+        guesses,
+        texts,
+        capped: 7,
+        of_a_phone: 5,
+        evaluated: texts * 5,
+        of_a_hold: 10,
+        texts_of_a_hold: 2,
+      });
+    } finally {
+      await database.drop();
+    }
+  },
+});
