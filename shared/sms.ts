@@ -5,7 +5,10 @@
  * text after a reset of a reused connection (denoland/deno#36786), to let a dripping answer run past
  * its timeout, to kill the process when an answer breaks off (Deno 2.1.4), and to carry credentials
  * and text inside its errors. Here one POST goes out on a connection of its own, one deadline covers
- * headers and body, and an error carries a kind and nothing else.
+ * headers and body, an answer has a largest size, and what is thrown is read for its kind only.
+ *
+ * The SDK also fills in what it is not given from `TWILIO_...` variables of the process: nothing is
+ * left out here, and the host is the configured one whatever it makes of edge and region.
  *
  * The SDK takes 140 ms to load, so it is loaded by the first send.
  *
@@ -49,18 +52,30 @@ export interface Sms {
   readonly body: string;
   /** Seconds after which Twilio need not deliver it any more; Twilio's default is 10 hours. */
   readonly validitySeconds: number;
+  /** Where Twilio reports what became of it. */
+  readonly statusCallback?: string;
 }
 
 let loaded: Promise<typeof twilioSdk> | undefined;
 
 /** Starts to load the SDK, so that it is there when the database has answered. */
 export function loadSmsSdk(): Promise<typeof twilioSdk> {
-  return loaded ??= import("twilio").then((module) => module.default);
+  return loaded ??= import("twilio").then(({ default: sdk }) => sdk, (thrown) => {
+    loaded = undefined;
+    throw thrown;
+  });
 }
 
+/** A message resource has about 1,000 characters. */
+const answerLimit = 64 * 1024;
+/** Pause before a second try when Twilio names none, in milliseconds. */
+const pauseMs = 300;
+/** A second try with less time than this would only be cut off. */
+const shortestTryMs = 500;
+
 /**
- * Sends one text. A 429 is tried once more inside the deadline; nothing else is, since it may have
- * been sent.
+ * Sends one text. A 429 is tried once more where that fits into the deadline; nothing else is, since
+ * it may have been sent.
  *
  * @param apiBase Twilio's API, or a sandbox.
  * @param timeoutMs For everything, the second try included.
@@ -71,47 +86,61 @@ export async function sendSms(
   { apiBase, timeoutMs }: { readonly apiBase: string; readonly timeoutMs: number },
 ): Promise<SmsOutcome> {
   const endsAt = performance.now() + timeoutMs;
-  const first = await sendOnce(account, sms, apiBase, timeoutMs);
-  const pauseMs = 300;
-  const leftMs = endsAt - performance.now() - pauseMs;
-  const mayTryAgain = first.kind === "failed" && first.failure === "rate_limited" && leftMs > 500;
-  if (!mayTryAgain) return first;
-  await new Promise((resolve) => setTimeout(resolve, pauseMs));
-  return await sendOnce(account, sms, apiBase, leftMs);
+  const first = startExchange(apiBase);
+  const outcome = await sendOnce(account, sms, first, timeoutMs);
+  if (first.status !== 429) return outcome;
+  const waitMs = first.retryAfterMs ?? pauseMs;
+  if (endsAt - performance.now() - waitMs < shortestTryMs) return outcome;
+  await new Promise((resolve) => setTimeout(resolve, waitMs));
+  return await sendOnce(account, sms, startExchange(apiBase), endsAt - performance.now());
+}
+
+/** One POST, and what is known of its answer. */
+interface Exchange {
+  readonly apiBase: string;
+  isPosted: boolean;
+  status?: number;
+  retryAfterMs?: number | undefined;
+}
+
+function startExchange(apiBase: string): Exchange {
+  return { apiBase, isPosted: false };
 }
 
 async function sendOnce(
   account: TwilioAccount,
   sms: Sms,
-  apiBase: string,
+  exchange: Exchange,
   timeoutMs: number,
 ): Promise<SmsOutcome> {
   try {
     return await withDeadline(timeoutMs, async (signal) => {
-      const client = await createClient(account, apiBase, signal);
+      const client = await createClient(account, exchange, signal);
       const message = await client.messages.create({
         to: sms.to,
         body: sms.body,
         validityPeriod: sms.validitySeconds,
+        ...(sms.statusCallback === undefined ? {} : { statusCallback: sms.statusCallback }),
         ...account.sender,
       });
       return readMessage(message);
     });
   } catch (thrown) {
-    return classify(thrown);
+    return classify(thrown, exchange);
   }
 }
 
-async function createClient(account: TwilioAccount, apiBase: string, signal: AbortSignal) {
+async function createClient(account: TwilioAccount, exchange: Exchange, signal: AbortSignal) {
   const twilio = await loadSmsSdk();
   const { accountSid, authToken, apiKey } = account;
+  const [user, password] = apiKey ? [apiKey.sid, apiKey.secret] : [accountSid, authToken];
+  // The SDK would take another account's from the environment.
+  if (!user || !password) throw new Error("Cannot send: the account has no credentials");
   const transport = Object.assign(new twilio.RequestClient(), {
-    request: (request: TwilioRequest) => post(request, apiBase, signal),
+    request: (request: TwilioRequest) => post(request, exchange, signal),
   });
-  return twilio(apiKey?.sid ?? accountSid, apiKey?.secret ?? authToken, {
-    accountSid,
-    httpClient: transport,
-  });
+  const options = { accountSid, httpClient: transport, edge: "", region: "" };
+  return twilio(user, password, options);
 }
 
 /** What the SDK asks its transport for. */
@@ -124,83 +153,129 @@ interface TwilioRequest {
   readonly data?: object;
 }
 
-async function post(request: TwilioRequest, apiBase: string, signal: AbortSignal) {
+/** The connection failed: all that is told of it. */
+class TransportFailed extends Error {
+  override readonly name = "TransportFailed";
+}
+
+async function post(request: TwilioRequest, exchange: Exchange, signal: AbortSignal) {
   const { pathname, search } = new URL(request.uri);
   const headers = new Headers(request.headers);
-  headers.set("authorization", `Basic ${btoa(`${request.username}:${request.password}`)}`);
+  headers.set("authorization", `Basic ${toBase64(`${request.username}:${request.password}`)}`);
   // A reused connection that breaks would be retried by the runtime: two texts.
   headers.set("connection", "close");
-  const response = await fetch(apiBase + pathname + search, {
-    method: request.method.toUpperCase(),
-    headers,
-    redirect: "manual",
-    signal,
-    body: new URLSearchParams(
-      Object.entries(request.data ?? {}).map(([name, value]) => [name, String(value)]),
-    ),
-  });
-  return {
-    statusCode: response.status,
-    body: await response.text(),
-    headers: Object.fromEntries(response.headers),
-  };
+  exchange.isPosted = true;
+  try {
+    const response = await fetch(exchange.apiBase + pathname + search, {
+      method: request.method.toUpperCase(),
+      headers,
+      redirect: "manual",
+      signal,
+      body: toForm(request.data ?? {}),
+    });
+    exchange.status = response.status;
+    exchange.retryAfterMs = readRetryAfter(response.headers.get("retry-after"));
+    const body = await readText(response);
+    return { statusCode: response.status, body, headers: Object.fromEntries(response.headers) };
+  } catch {
+    throw new TransportFailed("Cannot reach Twilio: the connection failed");
+  }
 }
+
+function toBase64(text: string): string {
+  return btoa(String.fromCharCode(...new TextEncoder().encode(text)));
+}
+
+function toForm(data: object): URLSearchParams {
+  return new URLSearchParams(
+    Object.entries(data).flatMap(([name, value]) =>
+      [value].flat().map((single) => [name, String(single)])
+    ),
+  );
+}
+
+/** Reads an answer, or so much of it that it cannot be one of Twilio's. */
+async function readText({ body }: Response): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const part of body ?? []) {
+    text += decoder.decode(part, { stream: true });
+    if (text.length > answerLimit) break;
+  }
+  return text;
+}
+
+/** Seconds or a date, as milliseconds from now; undefined when it says neither. */
+function readRetryAfter(header: string | null): number | undefined {
+  if (header === null) return undefined;
+  const ms = /^\d{1,6}$/.test(header) ? Number(header) * 1000 : Date.parse(header) - Date.now();
+  return Number.isNaN(ms) ? undefined : Math.max(0, ms);
+}
+
+const acceptedMessage = z.object({
+  sid: z.string().regex(/^(SM|MM)[0-9a-f]{32}$/i),
+  status: z.string().min(1),
+});
 
 /** A 201 is a promise only with a SID and a status that is no failure. */
 function readMessage(
   message: { readonly sid?: string; readonly status?: string; readonly errorCode?: number | null },
 ): SmsOutcome {
-  const { sid, status, errorCode } = message;
-  if (status === "failed" || status === "undelivered" || status === "canceled") {
-    return failed(classOf(errorCode ?? undefined, 400), false, errorCode ?? undefined);
+  const code = message.errorCode ?? undefined;
+  if (["failed", "undelivered", "canceled"].includes(message.status ?? "")) {
+    return failed(classOf(code, 400), false, code);
   }
-  if (!sid || !status) return failed("provider_error", true);
-  return { kind: "accepted", sid };
+  const accepted = acceptedMessage.safeParse(message);
+  if (!accepted.success) return failed("provider_error", true);
+  return { kind: "accepted", sid: accepted.data.sid };
 }
 
-const restException = z.object({
-  status: z.number(),
-  code: z.coerce.number().optional().catch(undefined),
-});
+const coded = z.object({ code: z.coerce.number().int() });
 
-/** Anything the SDK throws, as a class; its message is never read, since it may quote the text. */
-function classify(thrown: unknown): SmsOutcome {
-  if (thrown instanceof DeadlineExceeded) return failed("timeout", true);
-  const rest = restException.safeParse(thrown);
-  if (rest.success) {
-    const { status, code } = rest.data;
-    const mayHaveBeenSent = status >= 500 || status < 400 || code === 20500;
-    return failed(
-      mayHaveBeenSent ? "provider_error" : classOf(code, status),
-      mayHaveBeenSent,
-      code ?? status,
-    );
-  }
-  // Not JSON after a 2xx, or an answer that is no message: Twilio, or something before it, is ill.
-  if (thrown instanceof SyntaxError) return failed("provider_error", true);
-  return failed("unreachable", true);
+/** Anything thrown on the way, as a class; a message is never read, since it may quote the text. */
+function classify(thrown: unknown, { isPosted, status }: Exchange): SmsOutcome {
+  if (thrown instanceof DeadlineExceeded) return failed("timeout", isPosted);
+  if (!isPosted) return failed("misconfigured", false);
+  if (thrown instanceof TransportFailed || status === undefined) return failed("unreachable", true);
+  const read = coded.safeParse(thrown);
+  const code = read.success ? read.data.code : undefined;
+  const isRefusal = status >= 400 && status < 500 && status !== 408 && code !== 20500;
+  // A 2xx that is no message, a redirect, a 5xx: Twilio, or something before it, is ill.
+  if (!isRefusal) return failed("provider_error", true, code || status);
+  return failed(classOf(code, status), false, code || status);
 }
 
 function failed(failure: SmsFailure, mayHaveBeenSent: boolean, code?: number): SmsOutcome {
   return { kind: "failed", failure, mayHaveBeenSent, ...(code === undefined ? {} : { code }) };
 }
 
+/** https://www.twilio.com/docs/api/errors */
 const classes: Readonly<Record<number, SmsFailure>> = {
+  20003: "unauthorized",
+  20005: "misconfigured",
+  20429: "rate_limited",
   21211: "bad_destination",
+  21212: "misconfigured",
   21217: "bad_destination",
+  21266: "bad_destination",
+  21408: "blocked_country",
+  21603: "misconfigured",
+  21606: "misconfigured",
+  21608: "misconfigured",
+  21610: "opted_out",
+  21611: "rate_limited",
   21612: "bad_destination",
   21614: "bad_destination",
   21635: "bad_destination",
-  21610: "opted_out",
-  21408: "blocked_country",
-  30450: "blocked_country",
-  20003: "unauthorized",
-  20429: "rate_limited",
-  21212: "misconfigured",
-  21603: "misconfigured",
-  21606: "misconfigured",
   21659: "misconfigured",
   21703: "misconfigured",
+  21704: "misconfigured",
+  30002: "misconfigured",
+  30003: "bad_destination",
+  30005: "bad_destination",
+  30006: "bad_destination",
+  30034: "misconfigured",
+  30450: "blocked_country",
   63038: "misconfigured",
 };
 
@@ -212,16 +287,24 @@ function classOf(code: number | undefined, status: number): SmsFailure {
   return status === 429 ? "rate_limited" : "rejected";
 }
 
+/** GSM 03.38's basic alphabet: one septet each. Its extension (`^{}[]~|\\€`) takes two, and is out. */
 const gsmBasic = new Set(
   "@£$¥èéùìòÇØøÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡" +
     "ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà",
 );
 
+/** Letters that have no accent to fold away. */
+const plainLetters: Readonly<Record<string, string>> = {
+  ...{ Ł: "L", ł: "l", Đ: "D", đ: "d", Ð: "D", ð: "d", Þ: "Th", þ: "th", Œ: "OE", œ: "oe" },
+  ...{ ı: "i", Ħ: "H", ħ: "h", Ŧ: "T", ŧ: "t", Ŋ: "N", ŋ: "n", ĸ: "k", ẞ: "SS" },
+};
+
 /**
  * A name in GSM-7's basic alphabet, so that a text stays one segment: accents that it lacks are
- * folded, quotes and dashes straightened, the rest left out.
+ * folded, quotes and dashes straightened, the rest left out. Empty when most of the letters would be
+ * left out: half a name in another script is none.
  *
- * @param maxLength Longest result, in characters.
+ * @param maxLength Longest result, in characters, each one septet.
  */
 export function toGsmText(text: string, maxLength: number): string {
   const straight = text
@@ -229,9 +312,17 @@ export function toGsmText(text: string, maxLength: number): string {
     .replace(/[\u201c\u201d\u201e\u2033]/g, '"')
     .replace(/[\u2010-\u2015\u2212]/g, "-")
     .replace(/\s+/g, " ");
-  const basic = [...straight].map((char) => {
-    if (gsmBasic.has(char)) return char;
-    return [...char.normalize("NFKD")].filter((part) => gsmBasic.has(part)).join("");
-  }).join("");
-  return basic.replace(/ +/g, " ").trim().slice(0, maxLength).trim();
+  const basic = Array.from(straight, toBasic).join("").replace(/ +/g, " ").trim();
+  if (2 * countLetters(basic) < countLetters(straight.normalize("NFC"))) return "";
+  return basic.slice(0, maxLength).trim();
+}
+
+function toBasic(char: string): string {
+  if (gsmBasic.has(char)) return char;
+  const folded = plainLetters[char] ?? char.normalize("NFKD");
+  return Array.from(folded).filter((part) => gsmBasic.has(part)).join("");
+}
+
+function countLetters(text: string): number {
+  return text.match(/\p{L}/gu)?.length ?? 0;
 }

@@ -12,6 +12,8 @@ export type MessageStatus = "queued" | "sent" | "delivered" | "undelivered" | "f
 export interface FakeMessage {
   readonly sid: string;
   readonly accountSid: string;
+  /** Who authenticated: the account, or an API key of it. */
+  readonly user: string;
   readonly to: string;
   /** Sender number or messaging service. */
   readonly from: string;
@@ -55,6 +57,7 @@ export function refusal(code: number, quoted = "", status = statusOfCode[code] ?
 /** A text as asked for, or the error that answers the request. */
 export function readMessage(
   accountSid: string,
+  user: string,
   form: URLSearchParams,
 ): { readonly message: FakeMessage } | { readonly refused: Reply } {
   const to = form.get("To") ?? "";
@@ -67,7 +70,7 @@ export function readMessage(
   return {
     message: {
       sid: `SM${crypto.randomUUID().replaceAll("-", "")}`,
-      ...{ accountSid, to, from, body },
+      ...{ accountSid, user, to, from, body },
       createdAt: new Date(),
       validitySeconds: Number(validity),
       status: "queued",

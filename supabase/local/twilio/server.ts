@@ -104,7 +104,7 @@ export async function startFakeTwilio(
     if (method === "POST" && isList) return await create(exchange, accountSid);
     if (!match) return reply(exchange, refusal(20404));
     if (method !== "GET") return reply(exchange, refusal(20004, "", 405));
-    if (!isAuthorized(exchange, accountSid)) return reply(exchange, refusal(20003));
+    if (!findUser(exchange, accountSid)) return reply(exchange, refusal(20003));
     if (isList) {
       const body = describeList(accountSid, messages, searchParams);
       return reply(exchange, { status: 200, body });
@@ -125,8 +125,9 @@ export async function startFakeTwilio(
     if (fault?.kind === "reset_before") return reset(exchange);
     const form = await readForm(exchange);
     const take = async (): Promise<Reply> => {
-      if (!isAuthorized(exchange, accountSid)) return refusal(20003);
-      const read = readMessage(accountSid, form);
+      const user = findUser(exchange, accountSid);
+      if (!user) return refusal(20003);
+      const read = readMessage(accountSid, user, form);
       if ("refused" in read) return read.refused;
       messages.push(read.message);
       const body = describeMessage(read.message);
@@ -137,14 +138,14 @@ export async function startFakeTwilio(
     else reply(exchange, await take());
   }
 
-  /** Basic auth with the account's token, or with an API key, whose secret may be anything. */
-  function isAuthorized({ request }: Exchange, accountSid: string): boolean {
+  /** The user of Basic auth, with the account's token, or an API key, whose secret may be anything. */
+  function findUser({ request }: Exchange, accountSid: string): string | undefined {
     const encoded = /^Basic ([A-Za-z0-9+/=]+)$/.exec(request.headers.authorization ?? "")?.[1];
     const [user = "", password = ""] = atob(encoded ?? "").split(/:(.*)/s);
-    if (user.startsWith("SK")) return password !== "";
-    if (user !== accountSid || password === "") return false;
+    if (password === "" || user !== accountSid && !user.startsWith("SK")) return undefined;
+    if (user.startsWith("SK")) return user;
     seenTokens.set(accountSid, password);
-    return (knownTokens.get(accountSid) ?? password) === password;
+    return (knownTokens.get(accountSid) ?? password) === password ? user : undefined;
   }
 
   async function announce({ sid, statusCallback }: FakeMessage): Promise<void> {

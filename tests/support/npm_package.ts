@@ -1,0 +1,50 @@
+/**
+ * Packages from npm that only a test runs, in a folder of their own: the project has no node_modules.
+ *
+ * @module
+ */
+
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+/** The level of hosted Supabase: nothing newer may be used in functions/ and shared/. */
+export const hostedDenoVersion = "2.1.4";
+
+const hostedDenoPackages: Readonly<Record<string, string>> = {
+  "aarch64-apple-darwin": "@deno/darwin-arm64",
+  "aarch64-unknown-linux-gnu": "@deno/linux-arm64-glibc",
+  "x86_64-apple-darwin": "@deno/darwin-x64",
+  "x86_64-unknown-linux-gnu": "@deno/linux-x64-glibc",
+};
+
+/** A package and what it needs, linked out of Deno's cache; fetched the first time on a machine. */
+export interface InstalledPackage {
+  readonly folder: string;
+  remove(): Promise<void>;
+}
+
+/** Installs one package. */
+export async function installPackage(name: string, version: string): Promise<InstalledPackage> {
+  const home = await mkdtemp(join(tmpdir(), "test-npm-"));
+  const remove = () => rm(home, { recursive: true, force: true });
+  const settings = { nodeModulesDir: "auto", imports: { [name]: `npm:${name}@${version}` } };
+  await writeFile(join(home, "deno.json"), JSON.stringify(settings));
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["install", "--quiet"],
+    cwd: home,
+    stdin: "null",
+  }).output();
+  if (success) return { folder: join(home, "node_modules", name), remove };
+  await remove();
+  throw new Error(`Cannot install ${name}@${version}: ${new TextDecoder().decode(stderr)}`);
+}
+
+/** The hosted version of Deno: `deno` in the folder. */
+export function installHostedDeno(): Promise<InstalledPackage> {
+  const name = hostedDenoPackages[Deno.build.target];
+  if (name) return installPackage(name, hostedDenoVersion);
+  throw new Error(
+    `Cannot install Deno ${hostedDenoVersion}: npm has none for ${Deno.build.target}`,
+  );
+}
