@@ -367,7 +367,7 @@ test("after the confirmation its call hears success, any other call nothing", as
   assert.deepEqual(heard, unknown);
   assert.equal(heard.outcome, "hold_not_found");
   const [row] = await bench.database.sql`
-    select count(*)::int as n from public.audit_logs where outcome = 'confirmed'`;
+    select count(*)::int as n from public.audit_logs where action = 'confirm_appointment'`;
   assert.equal(row?.["n"], 1);
 });
 
