@@ -44,6 +44,7 @@ create table public.organizations (
     constraint organizations_sms_limit_positive check (sms_hourly_limit > 0),
   hold_minutes integer not null default 10
     constraint organizations_hold_minutes_sane check (hold_minutes between 1 and 120),
+  follow_up_texts boolean not null default false,
   retention_days integer not null default 90
     constraint organizations_retention_sane check (retention_days between 1 and 3650),
   audit_retention_days integer not null default 2555
@@ -53,6 +54,8 @@ create table public.organizations (
 comment on table public.organizations is 'The tenants: one clinic business each.';
 comment on column public.organizations.timezone is 'IANA name; all local times of the clinic are in it.';
 comment on column public.organizations.sms_countries is 'ISO 3166 countries that may be texted.';
+comment on column public.organizations.follow_up_texts is
+  'Whether a caller whose call ended before the passcode is texted once.';
 comment on column public.organizations.hold_minutes is 'How long a held slot waits for its passcode.';
 
 create table public.org_channels (

@@ -78,6 +78,8 @@ create table public.sms_messages (
   appointment_id uuid not null,
   to_masked text not null
     constraint sms_messages_to_masked check (to_masked !~ '[0-9]{5}'),
+  to_hash bytea
+    constraint sms_messages_to_hash_length check (octet_length(to_hash) = 32),
   call_id text,
   tool_call_id text,
   sid text,
@@ -106,6 +108,18 @@ create table public.sms_phone_quota (
 comment on table public.sms_phone_quota is
   'Times of the texts to one phone in the last day, across organizations, by SHA-256 of the number.';
 alter table public.sms_phone_quota enable row level security;
+
+create table public.sms_opt_outs (
+  org_id uuid not null references public.organizations (id) on delete cascade,
+  phone_hash bytea not null
+    constraint sms_opt_outs_hash_length check (octet_length(phone_hash) = 32),
+  at timestamptz not null default clock_timestamp(),
+  primary key (org_id, phone_hash)
+);
+comment on table public.sms_opt_outs is
+  'Phones that Twilio said want no texts from an organization (21610), by SHA-256 of the number. '
+  'Passcodes are tried all the same, since Twilio knows who came back; nothing else is sent.';
+select private.protect('public.sms_opt_outs', false);
 
 create table public.org_credentials (
   org_id uuid not null references public.organizations (id) on delete cascade,
@@ -146,6 +160,31 @@ as $$
   where c.org_id = p_org and c.appointment_id = p_hold and c.state in ('sending', 'sent')
 $$;
 comment on function private.forget_passcode is 'Kills the live code of a hold and lifts its cooldown; counters stay.';
+
+create function private.hash_phone(p_phone text) returns bytea
+language sql immutable strict set search_path = ''
+as $$ select sha256(convert_to(p_phone, 'UTF8')) $$;
+comment on function private.hash_phone is 'A phone number where only whether it is the same one matters.';
+
+/* What Twilio's answer to a text says about the wish of its phone's owner. */
+create function private.note_opt_out(p_org uuid, p_send uuid, p_opted_out boolean) returns void
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_hash bytea;
+begin
+  select m.to_hash into v_hash from public.sms_messages as m
+  where m.org_id = p_org and m.id = p_send;
+  if p_opted_out then
+    insert into public.sms_opt_outs (org_id, phone_hash) select p_org, v_hash where v_hash is not null
+    on conflict do nothing;
+  else
+    delete from public.sms_opt_outs as o where o.org_id = p_org and o.phone_hash = v_hash;
+  end if;
+end
+$$;
+comment on function private.note_opt_out is
+  'Remembers that the phone of a text wants none, or forgets it: an accepted text takes it back.';
 
 create function private.bind_mac(p_mac text, p_org uuid, p_hold uuid, p_send uuid) returns bytea
 language sql immutable strict set search_path = ''
@@ -233,7 +272,7 @@ create function private.reserve_phone(p_phone text, p_now timestamptz) returns b
 language plpgsql volatile set search_path = ''
 as $$
 declare
-  v_hash constant bytea := sha256(convert_to(p_phone, 'UTF8'));
+  v_hash constant bytea := private.hash_phone(p_phone);
   v_sent timestamptz[];
 begin
   insert into public.sms_phone_quota (phone_hash) values (v_hash) on conflict do nothing;
@@ -363,16 +402,16 @@ begin
   set send_id = excluded.send_id, state = 'sending', mac = excluded.mac,
     key_id = excluded.key_id, claimed_at = excluded.claimed_at,
     expires_at = excluded.expires_at, code_attempts = 0, sends = c.sends + 1;
-  -- created_at is the time that reserve_phone noted: clear_otp_send finds it by that.
+  -- created_at is the time that reserve_phone noted: fail_text finds it by that.
   insert into public.sms_messages (
-    org_id, id, appointment_id, to_masked, call_id, tool_call_id, created_at
+    org_id, id, appointment_id, to_masked, to_hash, call_id, tool_call_id, created_at
   ) values (
-    p_org.id, p_send, v_hold.id, private.mask_phone(v_hold.patient_phone), v_call_id,
-    v_tool_call_id, v_now
+    p_org.id, p_send, v_hold.id, private.mask_phone(v_hold.patient_phone),
+    private.hash_phone(v_hold.patient_phone), v_call_id, v_tool_call_id, v_now
   );
   perform private.audit(p_org.id, p_call, 'send_otp', v_hold.id, 'claimed',
     jsonb_build_object('sendId', p_send));
-  if v_code.send_id is null then
+  if v_code.send_id is null and v_hold.status = 'held' then
     perform private.tally('otp_requested');
   end if;
   return jsonb_build_object(
@@ -418,19 +457,58 @@ $$;
 comment on function public.begin_otp_send is
   'Tool send_otp, before the text: checks hold, cooldown and quotas, stores the code''s MAC.';
 
-/* What operators count a text as that was not accepted: the phone's fault, ours, or nobody knows. */
-create function private.failed_text_result(p_reason text, p_may_have_been_sent boolean)
-returns text
-language sql immutable strict set search_path = ''
+/* What becomes of a text that Twilio accepted: its SID, its owner's wish, the metrics. */
+create function private.accept_text(p_org uuid, p_send uuid, p_sid text) returns void
+language plpgsql volatile set search_path = ''
 as $$
-  select case
+begin
+  update public.sms_messages as m
+  set sid = p_sid, status = case when m.status = 'sending' then 'accepted' else m.status end,
+    updated_at = clock_timestamp()
+  where m.org_id = p_org and m.id = p_send;
+  perform private.note_opt_out(p_org, p_send, false);
+  perform private.tally('sms', '{"result": "accepted"}');
+end
+$$;
+comment on function private.accept_text is 'Writes down that Twilio accepted a text.';
+
+/*
+ * What becomes of a text that Twilio refused or did not answer for: one that certainly did not go
+ * out gives its phone's quota back, once. Returns whether that was so.
+ */
+create function private.fail_text(
+  p_org uuid, p_send uuid, p_reason text, p_may_have_been_sent boolean
+) returns boolean
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_message public.sms_messages;
+begin
+  if p_reason = 'opted_out' then
+    perform private.note_opt_out(p_org, p_send, true);
+  end if;
+  update public.sms_messages as m
+  set status = case when p_may_have_been_sent then 'unknown' else 'refused' end,
+    updated_at = clock_timestamp()
+  where m.org_id = p_org and m.id = p_send and m.status = 'sending'
+  returning m.* into v_message;
+  if v_message.id is null then
+    return false;
+  end if;
+  perform private.tally('sms', jsonb_build_object('result', case
     when p_may_have_been_sent then 'unknown'
     when p_reason in ('bad_destination', 'opted_out', 'blocked_country') then 'refused'
-    else 'failed'
-  end
+    else 'failed' end));
+  if not p_may_have_been_sent then
+    -- reserve_phone noted the time that the message was made.
+    update public.sms_phone_quota as q set sent_at = array_remove(q.sent_at, v_message.created_at)
+    where q.phone_hash = v_message.to_hash;
+  end if;
+  return not p_may_have_been_sent;
+end
 $$;
-comment on function private.failed_text_result is
-  'refused (by its destination), failed (at the provider) or unknown, for the metrics.';
+comment on function private.fail_text is
+  'Writes down that a text failed; true when it certainly did not go out.';
 
 /*
  * Entry function, after Twilio accepted. Harmless when it fails or comes late: the code verifies in
@@ -449,13 +527,9 @@ begin
   where c.org_id = p_org and c.appointment_id = p_hold and c.send_id = p_send_id
     and c.state = 'sending';
   v_current := found;
-  update public.sms_messages as m
-  set sid = p_sid, status = case when m.status = 'sending' then 'accepted' else m.status end,
-    updated_at = clock_timestamp()
-  where m.org_id = p_org and m.id = p_send_id;
+  perform private.accept_text(p_org, p_send_id, p_sid);
   perform private.audit(p_org, p_call, 'send_otp', p_hold, 'sent',
     jsonb_build_object('sendId', p_send_id));
-  perform private.tally('sms', '{"result": "accepted"}');
   return jsonb_build_object('outcome', case when v_current then 'sent' else 'not_current' end);
 end
 $$;
@@ -474,33 +548,22 @@ create function public.clear_otp_send(
 language plpgsql volatile security definer set search_path = '' set lock_timeout = '1500ms'
 as $$
 declare
-  v_sent_at timestamptz;
   v_cleared boolean;
 begin
+  -- Before the phone's quota, as begin_send does.
+  perform from public.one_time_passcodes as c
+  where c.org_id = p_org and c.appointment_id = p_hold for update;
   update public.one_time_passcodes as c
   set state = 'cleared', mac = null
   where c.org_id = p_org and c.appointment_id = p_hold and c.send_id = p_send_id
     and c.state = 'sending';
   v_cleared := found;
-  update public.sms_messages as m
-  set status = case when p_may_have_been_sent then 'unknown' else 'refused' end,
-    updated_at = clock_timestamp()
-  where m.org_id = p_org and m.id = p_send_id and m.status = 'sending'
-  returning m.created_at into v_sent_at;
-  if v_sent_at is not null and not p_may_have_been_sent then
+  if private.fail_text(p_org, p_send_id, p_reason, p_may_have_been_sent) then
     update public.one_time_passcodes as c set sends = greatest(c.sends - 1, 0)
     where c.org_id = p_org and c.appointment_id = p_hold;
-    update public.sms_phone_quota as q set sent_at = array_remove(q.sent_at, v_sent_at)
-    from public.appointments as a
-    where a.org_id = p_org and a.id = p_hold
-      and q.phone_hash = sha256(convert_to(a.patient_phone, 'UTF8'));
   end if;
   perform private.audit(p_org, p_call, 'send_otp', p_hold, 'cleared',
     jsonb_build_object('sendId', p_send_id, 'reason', p_reason));
-  if v_sent_at is not null then
-    perform private.tally('sms', jsonb_build_object(
-      'result', private.failed_text_result(p_reason, p_may_have_been_sent)));
-  end if;
   return jsonb_build_object('outcome', case when v_cleared then 'cleared' else 'not_current' end);
 end
 $$;
