@@ -1,12 +1,15 @@
 /*
  * Appointments: one row is a hold first and the confirmed appointment later, so the guard against
- * double booking never lets go in between.
+ * double booking never lets go in between. A change of one waits beside it for its passcode.
  *
  * Decisions
  * - appointments_no_overlap is the guarantee; everything in code is manners. Rows of one provider
  *   overlap only inside the same group session (same service, same start: session_key), and there
  *   the seat is unique.
  * - busy is the appointment with its own buffers: the buffers of neighbours add up.
+ * - A new time of an appointment is a hold of its own until the passcode came; then one transaction
+ *   confirms it and cancels the old row. Where the two overlap at one doctor they share a
+ *   session_key that nobody else can have, the old appointment's id.
  * - A hold keeps the name and number it was asked for. A contact is made when the passcode has
  *   proven the number, so contacts hold verified numbers only.
  */
@@ -69,13 +72,14 @@ create table public.appointments (
 comment on table public.appointments is
   'Holds and appointments: a hold is confirmed in place. appointments_no_overlap forbids double booking.';
 comment on column public.appointments.busy is 'The appointment with its buffers, half open.';
-comment on column public.appointments.session_key is 'Service and start: equal for one group session only.';
+comment on column public.appointments.session_key is
+  'Rows of equal key may overlap: one group session (service and start), or a time and its replacement.';
 comment on column public.appointments.expires_at is 'A held row stops blocking here, swept or not.';
 comment on column public.appointments.call_id is 'The call (or chat) that made the hold.';
 
 -- One seat of a session is taken once. A partial unique index, since holds lapse.
 create unique index appointments_seat_unique
-  on public.appointments (org_id, provider_id, session_key, seat)
+  on public.appointments (org_id, provider_id, service_id, starts_at, seat)
   where status in ('held', 'confirmed');
 create index appointments_lapsing on public.appointments (expires_at, org_id) where status = 'held';
 create index appointments_by_provider on public.appointments (org_id, provider_id, starts_at);
@@ -83,6 +87,33 @@ create index appointments_by_service on public.appointments (org_id, service_id)
 create index appointments_by_contact on public.appointments (org_id, contact_id)
   where contact_id is not null;
 create index appointments_by_call on public.appointments (org_id, call_id)
+  where call_id is not null;
+
+create table public.appointment_changes (
+  org_id uuid not null,
+  appointment_id uuid not null,
+  kind text not null
+    constraint appointment_changes_kind_known check (kind in ('cancel', 'reschedule')),
+  hold_id uuid,
+  call_id text,
+  opened_at timestamptz not null default clock_timestamp(),
+  expires_at timestamptz not null,
+  applied_at timestamptz,
+  primary key (org_id, appointment_id),
+  foreign key (org_id, appointment_id)
+    references public.appointments (org_id, id) on delete cascade,
+  foreign key (org_id, hold_id) references public.appointments (org_id, id) on delete cascade,
+  constraint appointment_changes_new_time_is_held
+    check ((kind = 'reschedule') = (hold_id is not null))
+);
+comment on table public.appointment_changes is
+  'The newest change asked for by phone of an appointment; it takes effect when the passcode came.';
+comment on column public.appointment_changes.hold_id is
+  'The hold of the new time; the appointment itself when the new time is the one it has.';
+comment on column public.appointment_changes.call_id is 'Only this call''s passcode applies the change.';
+create index appointment_changes_by_hold on public.appointment_changes (org_id, hold_id)
+  where hold_id is not null;
+create index appointment_changes_by_call on public.appointment_changes (org_id, call_id)
   where call_id is not null;
 
 create view public.appointment_holds with (security_invoker = true) as
@@ -94,8 +125,9 @@ comment on view public.appointment_holds is 'Held and lapsed rows of appointment
 
 select private.protect('public.contacts', true);
 select private.protect('public.appointments', true);
+select private.protect('public.appointment_changes', true);
 grant select on public.appointment_holds to authenticated, service_role;
-grant select on public.contacts, public.appointments to service_role;
+grant select on public.contacts, public.appointments, public.appointment_changes to service_role;
 
 create function private.session_key(p_service uuid, p_start timestamptz) returns uuid
 language plpgsql immutable strict set search_path = ''
@@ -105,6 +137,14 @@ begin
 end
 $$;
 comment on function private.session_key is 'Identity of a group session: a service and its start.';
+
+create function private.read_id(p_text text) returns uuid
+language sql immutable strict set search_path = ''
+as $$
+  select case when btrim(p_text) ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+    then btrim(p_text)::uuid end
+$$;
+comment on function private.read_id is 'The id in a text, or null when it is none: models make ids up.';
 
 create function private.describe_hold(
   p_org public.organizations, p_hold public.appointments, p_now timestamptz

@@ -182,17 +182,22 @@ $$;
 comment on function private.slot_id is
   'Readable id of a slot: service/local start, with the offset in a repeated hour, and /provider if asked.';
 
--- Names as people say them: "Dr. Amara Patel" and "amara patel" are one.
+-- Names as people say them: "Dr. Amara Núñez", "Doctor amara nunez" are one.
 create function private.plain_name(p_name text) returns text
 language plpgsql immutable strict set search_path = ''
 as $$
 begin
   return btrim(regexp_replace(
-    regexp_replace(lower(p_name), '[^[:alnum:]]+', ' ', 'g'),
-    '^\s*(dr|doctor|mr|mrs|ms|miss|prof|professor|nurse)\s+', ''));
+    regexp_replace(
+      -- Letters that have no decomposition, then the marks of those that have.
+      replace(translate(
+        regexp_replace(normalize(lower(p_name), nfkd), '[\u0300-\u036f]', '', 'g'),
+        'øłđðı', 'olddi'), 'ß', 'ss'),
+      '[^[:alnum:]]+', ' ', 'g'),
+    '^\s*((dr|doctor|mr|mrs|ms|mx|miss|sir|prof|professor|nurse)\s+)+', ''));
 end
 $$;
-comment on function private.plain_name is 'Lower case, no title, no punctuation.';
+comment on function private.plain_name is 'Lower case, no accents, no title, no punctuation.';
 
 create function private.find_service(p_org uuid, p_asked text) returns public.services
 language plpgsql stable set search_path = ''

@@ -1,10 +1,11 @@
 /*
- * Passcodes: six digits by SMS that turn a hold into a confirmed appointment.
+ * Passcodes: six digits by SMS that turn a hold into a confirmed appointment, or let a change of a
+ * confirmed one take effect.
  *
  * Decisions
- * - One row per hold, changed under the hold's row lock: attempts and sends are counted where they
- *   are compared, so they cannot be raced past their caps, and a resend does not refill them
- *   (NIST SP 800-63B-4 §3.2.2).
+ * - One row per appointment, changed under its row lock: attempts and sends are counted where they
+ *   are compared, so they cannot be raced past their caps, and neither a resend nor another change
+ *   of the appointment refills them (NIST SP 800-63B-4 §3.2.2). Only a right code does.
  * - The code never reaches the database. The function sends HMAC-SHA-256(pepper, "otp:v1|" code);
  *   what is stored is SHA-256 of that with organization, hold and send, so it fits nowhere else.
  *   It is null from the moment the code is used, locked, cleared or replaced; null matches nothing.
@@ -67,7 +68,7 @@ create table public.one_time_passcodes (
 comment on table public.one_time_passcodes is
   'The passcode of a hold: a MAC, never the code, and the counters that cap guessing and texting.';
 comment on column public.one_time_passcodes.sends is
-  'Texts accepted or under way for this hold; a refused one is given back.';
+  'Texts accepted or under way since the last right code, or in the last day; a refused one is given back.';
 comment on column public.one_time_passcodes.code_attempts is 'Wrong codes since the newest text, 5 at most.';
 comment on column public.one_time_passcodes.hold_attempts is 'Wrong codes across resends, 10 at most.';
 select private.protect('public.one_time_passcodes', false);
@@ -194,33 +195,56 @@ $$;
 comment on function private.bind_mac is 'A code''s MAC bound to one organization, hold and send.';
 
 /*
- * The hold a tool call means: the one named, else (none named, or something that is no id) the one
- * of this call. Another organization's id finds nothing, like an unknown one. Locks the row.
+ * What the passcode of a tool call is for: the hold or changed appointment named, else (none named,
+ * or something that is no id) the newest of this call. The hold of a new time stands for the
+ * appointment that is to move. Another organization's id finds nothing, like an unknown one. Locks
+ * the row.
  */
 create function private.find_hold(p_org uuid, p_call_id text, p_hold text)
 returns public.appointments
 language plpgsql volatile set search_path = ''
 as $$
 declare
-  v_named constant boolean :=
-    btrim(p_hold) ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$';
   v_now constant timestamptz := clock_timestamp();
+  v_id uuid := private.read_id(p_hold);
   v_hold public.appointments;
 begin
-  if v_named then
-    select a.* into v_hold from public.appointments as a
-    where a.org_id = p_org and a.id = btrim(p_hold)::uuid for update;
-  else
-    select a.* into v_hold from public.appointments as a
-    where a.org_id = p_org and a.call_id = p_call_id
-    order by (a.status = 'held' and a.expires_at > v_now) desc, a.created_at desc
-    limit 1 for update;
+  if v_id is null then
+    select x.id into v_id from (
+      select a.id, a.status = 'held' and a.expires_at > v_now as is_live, a.created_at as at
+      from public.appointments as a where a.org_id = p_org and a.call_id = p_call_id
+      union all
+      select c.appointment_id, c.applied_at is null and c.expires_at > v_now, c.opened_at
+      from public.appointment_changes as c where c.org_id = p_org and c.call_id = p_call_id
+    ) as x
+    order by x.is_live desc, x.at desc limit 1;
   end if;
+  v_id := coalesce((
+    select c.appointment_id from public.appointment_changes as c
+    where c.org_id = p_org and c.hold_id = v_id and c.applied_at is null
+    order by c.opened_at desc limit 1), v_id);
+  select a.* into v_hold from public.appointments as a
+  where a.org_id = p_org and a.id = v_id for update;
   return v_hold;
 end
 $$;
 comment on function private.find_hold is
-  'The hold named, or the live one of the call, or its newest; locked.';
+  'The hold or changed appointment named, or the live one of the call, or its newest; locked.';
+
+create function private.find_change(p_org uuid, p_appointment uuid, p_call_id text)
+returns public.appointment_changes
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_change public.appointment_changes;
+begin
+  select c.* into v_change from public.appointment_changes as c
+  where c.org_id = p_org and c.appointment_id = p_appointment
+    and c.call_id is not distinct from p_call_id;
+  return v_change;
+end
+$$;
+comment on function private.find_change is 'The change that this call has asked for of an appointment.';
 
 /*
  * Whether a call may be told that this appointment is confirmed: the one that holds it, or the one
@@ -238,20 +262,40 @@ as $$
 $$;
 comment on function private.confirmed_it is 'Whether a call holds or confirmed an appointment.';
 
+/* What has become of a change, for the call that asked for it and has proven the phone. */
+create function private.describe_change(
+  p_org public.organizations, p_change public.appointment_changes, p_now timestamptz
+) returns jsonb
+language sql stable set search_path = ''
+as $$
+  select private.describe_hold(p_org, a, p_now) || jsonb_build_object(
+    'outcome', case p_change.kind when 'cancel' then 'cancelled' else 'rescheduled' end)
+  from public.appointments as a
+  where a.org_id = p_org.id and a.id = coalesce(p_change.hold_id, p_change.appointment_id)
+$$;
+comment on function private.describe_change is 'The outcome cancelled or rescheduled of an applied change.';
+
 /*
  * Why a hold takes no passcode: an outcome, or null when it does. In plpgsql, which keeps its plans:
  * as one SQL expression it took half the time of a verification, most of it planning.
  */
 create function private.hold_refusal(
-  p_org public.organizations, p_hold public.appointments, p_call_id text, p_now timestamptz
+  p_org public.organizations, p_hold public.appointments, p_change public.appointment_changes,
+  p_call_id text, p_now timestamptz
 ) returns jsonb
 language plpgsql stable set search_path = ''
 as $$
 begin
-  if p_hold.status = 'held' then
+  if p_change.applied_at is not null then
+    return private.describe_change(p_org, p_change, p_now);
+  elsif p_change.expires_at <= p_now or p_change.kind is not null and p_hold.starts_at <= p_now then
+    return '{"outcome": "change_expired"}';
+  elsif p_hold.status = 'held' then
     return case when p_hold.expires_at <= p_now then '{"outcome": "hold_expired"}'::jsonb end;
   elsif p_hold.status = 'confirmed' then
-    if private.confirmed_it(p_org.id, p_hold, p_call_id) then
+    if p_change.kind is not null then
+      return null;
+    elsif private.confirmed_it(p_org.id, p_hold, p_call_id) then
       return private.describe_hold(p_org, p_hold, p_now) || '{"outcome": "already_confirmed"}';
     end if;
   elsif p_hold.status = 'requires_manual_followup' then
@@ -339,6 +383,7 @@ declare
   v_refusal text;
 begin
   v_refusal := case
+    when p_code.hold_attempts >= 10 then 'locked'
     when not coalesce(p_hold.patient_country = any (p_org.sms_countries), false)
       then 'blocked_country'
     when p_code.sends >= 3 then 'hold_send_limit'
@@ -371,17 +416,23 @@ declare
   v_call_id constant text := p_call ->> 'callId';
   v_tool_call_id constant text := nullif(p_call ->> 'toolCallId', '');
   v_hold public.appointments;
+  v_change public.appointment_changes;
   v_code public.one_time_passcodes;
   v_now timestamptz;
   v_expires timestamptz;
   v_answer jsonb;
 begin
   v_hold := private.find_hold(p_org.id, v_call_id, p_hold);
+  v_change := private.find_change(p_org.id, v_hold.id, v_call_id);
   v_now := clock_timestamp();
-  v_answer := private.hold_refusal(p_org, v_hold, v_call_id, v_now);
+  v_answer := private.hold_refusal(p_org, v_hold, v_change, v_call_id, v_now);
   if v_answer is null then
     select c.* into v_code from public.one_time_passcodes as c
     where c.org_id = p_org.id and c.appointment_id = v_hold.id for update;
+    -- No hold lives for a day, but an appointment may be changed again on another.
+    if v_code.claimed_at < v_now - interval '1 day' then
+      v_code.sends := 0;
+    end if;
     v_answer := coalesce(
       private.repeated_send(p_org.id, v_hold, v_code, v_call_id, v_tool_call_id, v_now),
       private.send_refusal(p_org, v_hold, v_code, v_now));
@@ -391,7 +442,7 @@ begin
     return v_answer || jsonb_build_object('orgId', p_org.id);
   end if;
 
-  v_expires := least(v_now + interval '5 minutes', v_hold.expires_at);
+  v_expires := least(v_now + interval '5 minutes', v_change.expires_at, v_hold.expires_at);
   insert into public.one_time_passcodes as c (
     org_id, appointment_id, send_id, state, mac, key_id, claimed_at, expires_at, sends
   ) values (
@@ -401,7 +452,7 @@ begin
   on conflict (org_id, appointment_id) do update
   set send_id = excluded.send_id, state = 'sending', mac = excluded.mac,
     key_id = excluded.key_id, claimed_at = excluded.claimed_at,
-    expires_at = excluded.expires_at, code_attempts = 0, sends = c.sends + 1;
+    expires_at = excluded.expires_at, code_attempts = 0, sends = v_code.sends + 1;
   -- created_at is the time that reserve_phone noted: fail_text finds it by that.
   insert into public.sms_messages (
     org_id, id, appointment_id, to_masked, to_hash, call_id, tool_call_id, created_at
@@ -416,6 +467,7 @@ begin
   end if;
   return jsonb_build_object(
     'outcome', 'claimed', 'orgId', p_org.id, 'holdId', v_hold.id, 'clinic', p_org.name,
+    'purpose', case when v_change.kind is null then 'confirm' else 'change' end,
     'phone', v_hold.patient_phone, 'phoneEnding', right(v_hold.patient_phone, 2),
     'expiresInSeconds', floor(extract(epoch from v_expires - v_now))::integer);
 end
@@ -429,9 +481,10 @@ comment on function private.begin_send is 'Claims the one send of a hold and sto
  * p_send_id       a fresh uuid; complete_otp_send and clear_otp_send name it
  * p_mac           HMAC-SHA-256(pepper, "otp:v1|" code), 64 hex digits; p_key_id names the pepper
  * p_expected_org  the organization whose Twilio account the caller has ready
- * Outcomes        claimed (phone, clinic, expiresInSeconds), already_sent, cooldown, blocked_country,
- *                 hold_send_limit, phone_send_limit, org_send_limit, hold_not_found, hold_expired,
- *                 already_confirmed, locked, wrong_account, busy, unknown_clinic, cross_tenant_denied
+ * Outcomes        claimed (phone, clinic, purpose, expiresInSeconds), already_sent, cooldown,
+ *                 blocked_country, hold_send_limit, phone_send_limit, org_send_limit, hold_not_found,
+ *                 hold_expired, change_expired, already_confirmed, cancelled, rescheduled, locked,
+ *                 wrong_account, busy, unknown_clinic, cross_tenant_denied
  */
 create function public.begin_otp_send(
   p_call jsonb, p_hold text, p_send_id uuid, p_mac text, p_key_id text, p_expected_org uuid
@@ -570,6 +623,93 @@ $$;
 comment on function public.clear_otp_send is
   'Tool send_otp, after the text failed: forgets the code of that send, and only of that send.';
 
+/* The answer that this very tool call was given before, if one was recorded. */
+create function private.recall_answer(p_org uuid, p_call jsonb, p_tool text, p_hash bytea)
+returns jsonb
+language plpgsql stable set search_path = ''
+as $$
+begin
+  return (
+    select t.result from public.tool_calls as t
+    where t.org_id = p_org and t.call_id = p_call ->> 'callId'
+      and t.tool_call_id = p_call ->> 'toolCallId' and t.tool_call_id <> ''
+      and t.tool = p_tool and t.arguments_hash = p_hash);
+end
+$$;
+comment on function private.recall_answer is 'The first answer to a tool call that is delivered again.';
+
+create function private.record_answer(
+  p_org uuid, p_call jsonb, p_tool text, p_hash bytea, p_answer jsonb
+) returns void
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  if p_call ->> 'callId' is not null and p_call ->> 'toolCallId' is not null then
+    insert into public.tool_calls (
+      org_id, call_id, tool_call_id, tool, arguments_hash, outcome, result
+    ) values (
+      p_org, p_call ->> 'callId', p_call ->> 'toolCallId', p_tool, p_hash,
+      p_answer ->> 'outcome', p_answer
+    )
+    on conflict do nothing;
+  end if;
+end
+$$;
+comment on function private.record_answer is 'Keeps an answer for private.recall_answer.';
+
+/*
+ * A right code came: the change takes effect in this transaction, or, when the new time is not held
+ * any more, nothing does. The new time is confirmed before the old one goes, so neither is free in
+ * between.
+ */
+create function private.apply_change(
+  p_org uuid, p_change public.appointment_changes, p_now timestamptz
+) returns boolean
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  if p_change.hold_id <> p_change.appointment_id then
+    update public.appointments as n
+    set status = 'confirmed', expires_at = null, contact_id = a.contact_id, updated_at = p_now
+    from public.appointments as a
+    where a.org_id = p_org and a.id = p_change.appointment_id
+      and n.org_id = p_org and n.id = p_change.hold_id
+      and n.status = 'held' and n.expires_at > p_now;
+    if not found then
+      return false;
+    end if;
+  end if;
+  if p_change.hold_id is distinct from p_change.appointment_id then
+    update public.appointments as a set status = 'cancelled', updated_at = p_now
+    where a.org_id = p_org and a.id = p_change.appointment_id;
+  end if;
+  update public.appointment_changes as c set applied_at = p_now
+  where c.org_id = p_org and c.appointment_id = p_change.appointment_id;
+  return true;
+end
+$$;
+comment on function private.apply_change is
+  'Cancels an appointment, and confirms the hold of its new time if it has one; false when that is gone.';
+
+/* A right code came: the hold is confirmed, the patient becomes a contact. */
+create function private.confirm_hold(p_org uuid, p_hold public.appointments, p_now timestamptz)
+returns void
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_contact uuid;
+begin
+  insert into public.contacts (org_id, phone, name)
+  values (p_org, p_hold.patient_phone, p_hold.patient_name)
+  on conflict (org_id, phone) do update set name = public.contacts.name
+  returning id into v_contact;
+  update public.appointments as a
+  set status = 'confirmed', expires_at = null, contact_id = v_contact, updated_at = p_now
+  where a.org_id = p_org and a.id = p_hold.id and a.status = 'held' and a.expires_at > p_now;
+end
+$$;
+comment on function private.confirm_hold is 'Confirms a hold in place, under its row lock.';
+
 /*
  * The tenant's verification. Everything is decided under the hold's row lock, in the order
  * organization, state, expiry, attempts, code; then counted or confirmed, audited and recorded.
@@ -581,24 +721,22 @@ language plpgsql volatile set search_path = ''
 as $$
 declare
   v_call_id constant text := p_call ->> 'callId';
-  v_tool_call_id constant text := p_call ->> 'toolCallId';
   v_hash constant bytea := sha256(convert_to(coalesce(p_hold, '') || p_macs::text, 'UTF8'));
   v_hold public.appointments;
+  v_change public.appointment_changes;
   v_code public.one_time_passcodes;
   v_now timestamptz;
   v_answer jsonb;
-  v_contact uuid;
 begin
   v_hold := private.find_hold(p_org.id, v_call_id, p_hold);
+  v_change := private.find_change(p_org.id, v_hold.id, v_call_id);
   v_now := clock_timestamp();
   -- The same request delivered twice: the first answer, and nothing is counted.
-  select t.result into v_answer from public.tool_calls as t
-  where t.org_id = p_org.id and t.call_id = v_call_id and t.tool_call_id = v_tool_call_id
-    and t.tool_call_id <> '' and t.tool = 'verify_otp' and t.arguments_hash = v_hash;
-  if found then
+  v_answer := private.recall_answer(p_org.id, p_call, 'verify_otp', v_hash);
+  if v_answer is not null then
     return v_answer;
   end if;
-  v_answer := private.hold_refusal(p_org, v_hold, v_call_id, v_now);
+  v_answer := private.hold_refusal(p_org, v_hold, v_change, v_call_id, v_now);
   if v_answer is not null then
     perform private.audit(p_org.id, p_call, 'verify_otp', v_hold.id, v_answer ->> 'outcome');
     return v_answer || jsonb_build_object('orgId', p_org.id);
@@ -607,7 +745,8 @@ begin
   select c.* into v_code from public.one_time_passcodes as c
   where c.org_id = p_org.id and c.appointment_id = v_hold.id for update;
   if v_code.mac is null then
-    v_answer := case when v_code.state = 'locked' then '{"outcome": "code_locked"}'
+    v_answer := case when v_code.hold_attempts >= 10 then '{"outcome": "locked"}'
+      when v_code.state = 'locked' then '{"outcome": "code_locked"}'
       else '{"outcome": "no_code"}' end;
   elsif v_code.expires_at <= v_now then
     v_answer := '{"outcome": "code_expired"}';
@@ -620,37 +759,37 @@ begin
     select from jsonb_to_recordset(p_macs) as m ("keyId" text, mac text)
     where m."keyId" = v_code.key_id
       and private.bind_mac(m.mac, p_org.id, v_hold.id, v_code.send_id) = v_code.mac) then
-    insert into public.contacts (org_id, phone, name)
-    values (p_org.id, v_hold.patient_phone, v_hold.patient_name)
-    on conflict (org_id, phone) do update set name = public.contacts.name
-    returning id into v_contact;
-    update public.appointments as a
-    set status = 'confirmed', expires_at = null, contact_id = v_contact, updated_at = v_now
-    where a.org_id = p_org.id and a.id = v_hold.id and a.status = 'held' and a.expires_at > v_now;
-    update public.one_time_passcodes as c set state = 'used', mac = null
+    if v_change.kind is null then
+      perform private.confirm_hold(p_org.id, v_hold, v_now);
+      v_answer := private.describe_hold(p_org, v_hold, v_now) || '{"outcome": "confirmed"}';
+    elsif private.apply_change(p_org.id, v_change, v_now) then
+      v_answer := private.describe_change(p_org, v_change, v_now);
+    else
+      v_answer := '{"outcome": "change_expired"}';
+    end if;
+    -- A right code ends the count of wrong ones.
+    update public.one_time_passcodes as c
+    set state = 'used', mac = null, code_attempts = 0, hold_attempts = 0, sends = 0
     where c.org_id = p_org.id and c.appointment_id = v_hold.id;
-    v_answer := private.describe_hold(p_org, v_hold, v_now) || '{"outcome": "confirmed"}';
-    perform private.audit(p_org.id, p_call, 'confirm_appointment', v_hold.id, 'confirmed');
+    perform private.audit(p_org.id, p_call,
+      case v_change.kind when 'cancel' then 'cancel_appointment'
+        when 'reschedule' then 'reschedule_appointment' else 'confirm_appointment' end,
+      v_hold.id, v_answer ->> 'outcome',
+      jsonb_strip_nulls(jsonb_build_object('newTime', v_change.hold_id)));
   else
     v_answer := private.count_wrong_code(p_org.id, v_hold.id, v_now);
   end if;
 
-  v_answer := v_answer || jsonb_build_object('orgId', p_org.id, 'holdId', v_hold.id);
+  v_answer := jsonb_build_object('orgId', p_org.id, 'holdId', v_hold.id) || v_answer;
   perform private.audit(p_org.id, p_call, 'verify_otp', v_hold.id, v_answer ->> 'outcome',
     jsonb_strip_nulls(jsonb_build_object('attemptsLeft', v_answer -> 'attemptsLeft',
       'attempt', case when v_code.mac is not null then v_code.hold_attempts + 1 end)));
-  if v_call_id is not null and v_tool_call_id is not null then
-    insert into public.tool_calls (
-      org_id, call_id, tool_call_id, tool, arguments_hash, outcome, result
-    ) values (
-      p_org.id, v_call_id, v_tool_call_id, 'verify_otp', v_hash, v_answer ->> 'outcome', v_answer
-    )
-    on conflict do nothing;
-  end if;
+  perform private.record_answer(p_org.id, p_call, 'verify_otp', v_hash, v_answer);
   return v_answer;
 end
 $$;
-comment on function private.verify_code is 'Compares, counts and confirms under the hold''s lock.';
+comment on function private.verify_code is
+  'Compares, counts, and confirms or changes under the appointment''s lock.';
 
 /* Counts one wrong code: 5 kill the code, 10 in all hand the hold to the front desk. */
 create function private.count_wrong_code(p_org uuid, p_hold uuid, p_now timestamptz) returns jsonb
@@ -681,13 +820,14 @@ comment on function private.count_wrong_code is
   'Counts a wrong code and returns wrong_code, code_locked or locked.';
 
 /*
- * Entry function of the tool verify_otp: checks a code and confirms the appointment, in one
- * transaction. Never raises after counting.
+ * Entry function of the tool verify_otp: checks a code and confirms the appointment or applies the
+ * change of one, in one transaction. Never raises after counting.
  *
  * p_macs    [{keyId, mac}]: the code under the current and the previous pepper
- * Outcomes  confirmed, already_confirmed (same call), wrong_code (attemptsLeft), code_locked,
- *           code_expired, code_unreadable (its pepper is not among p_macs), no_code, locked (front
- *           desk), hold_not_found, hold_expired, busy, unknown_clinic, cross_tenant_denied
+ * Outcomes  confirmed, already_confirmed (same call), cancelled, rescheduled, wrong_code
+ *           (attemptsLeft), code_locked, code_expired, code_unreadable (its pepper is not among
+ *           p_macs), no_code, locked (front desk), hold_not_found, hold_expired, change_expired,
+ *           busy, unknown_clinic, cross_tenant_denied
  */
 create function public.verify_otp_and_confirm(p_call jsonb, p_hold text, p_macs jsonb)
 returns jsonb
@@ -708,7 +848,7 @@ exception when lock_not_available or deadlock_detected then
 end
 $$;
 comment on function public.verify_otp_and_confirm is
-  'Tool verify_otp: checks a passcode and confirms the hold in place.';
+  'Tool verify_otp: checks a passcode and confirms the hold in place, or applies a change.';
 
 /*
  * Entry function: the encrypted account of the organization a call belongs to.

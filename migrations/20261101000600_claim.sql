@@ -53,6 +53,16 @@ end
 $$;
 comment on function private.parse_slot_id is 'The parts of a slotId, or nulls when it is none.';
 
+create function private.lock_call(p_org uuid, p_call_id text) returns void
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  perform pg_advisory_xact_lock(hashtextextended(p_org || '/call/' || p_call_id, 0));
+end
+$$;
+comment on function private.lock_call is
+  'Lets one request of a call in at a time; taken before every other lock. A null call locks nothing.';
+
 create function private.release_hold(p_org uuid, p_hold uuid) returns void
 language plpgsql volatile strict set search_path = ''
 as $$
@@ -70,11 +80,12 @@ comment on function private.release_hold is 'Cancels a hold that its call no lon
  * Returns the new id, or null when it is taken or, with the lock mode 'try', when another claim of
  * that provider is under way. A failed attempt is rolled back to its savepoint: flips, release and
  * lock are gone. With p_replaces the caller's own earlier hold is released in the same breath,
- * since it may be what stands in the way.
+ * since it may be what stands in the way; the appointment p_moves, which may stand in the way too,
+ * stays, and shares its session_key with the new hold.
  */
 create function private.try_provider(
   p_org uuid, p_provider uuid, p_service public.services, p_start timestamptz,
-  p_replaces uuid, p_lock text, p_patient jsonb, p_call_id text, p_hold_for interval
+  p_replaces uuid, p_moves uuid, p_lock text, p_patient jsonb, p_call_id text, p_hold_for interval
 ) returns uuid
 language plpgsql volatile set search_path = ''
 as $$
@@ -84,7 +95,8 @@ declare
   v_busy constant tstzrange := tstzrange(
     p_start - make_interval(mins => p_service.buffer_before_min),
     v_end + make_interval(mins => p_service.buffer_after_min));
-  v_session constant uuid := private.session_key(p_service.id, p_start);
+  v_session uuid := private.session_key(p_service.id, p_start);
+  v_moved uuid;
   v_seat integer;
   v_id uuid;
 begin
@@ -101,12 +113,19 @@ begin
     where a.org_id = p_org and a.provider_id = p_provider and a.busy && v_busy
       and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') <= v_now;
   end if;
+  if p_moves is not null and p_service.capacity = 1 then
+    update public.appointments as a set session_key = a.id
+    where a.org_id = p_org and a.id = p_moves and a.provider_id = p_provider
+      and a.capacity = 1 and a.busy && v_busy
+    returning a.session_key into v_moved;
+    v_session := coalesce(v_moved, v_session);
+  end if;
   for v_seat in
     select s.seat from generate_series(0, p_service.capacity - 1) as s (seat)
     where p_service.capacity = 1 or not exists (
       select from public.appointments as a
-      where a.org_id = p_org and a.provider_id = p_provider and a.session_key = v_session
-        and a.seat = s.seat and a.status in ('held', 'confirmed'))
+      where a.org_id = p_org and a.provider_id = p_provider and a.service_id = p_service.id
+        and a.starts_at = p_start and a.seat = s.seat and a.status in ('held', 'confirmed'))
     order by s.seat
   loop
     insert into public.appointments (
@@ -133,15 +152,19 @@ comment on function private.try_provider is
   'Inserts a hold for one provider and returns its id, or null and no trace when it is taken.';
 
 /*
- * The tenant's claim. p_patient is {name, phone, country}; p_call as in check_availability.
+ * The tenant's claim. p_patient is {name, phone, country}; p_call as in check_availability; p_moves
+ * is the confirmed appointment, locked, that the hold is to replace.
  */
 create function private.claim_slot(
-  p_org public.organizations, p_call jsonb, p_slot_id text, p_patient jsonb
+  p_org public.organizations, p_call jsonb, p_slot_id text, p_patient jsonb,
+  p_moves uuid default null
 ) returns jsonb
 language plpgsql volatile set search_path = ''
 as $$
 declare
   v_call_id constant text := p_call ->> 'callId';
+  v_action constant text :=
+    case when p_moves is null then 'hold_slot' else 'reschedule_appointment' end;
   v_slot record;
   v_service public.services;
   v_provider public.providers;
@@ -151,7 +174,9 @@ declare
   v_day date;
   v_candidates uuid[];
   v_candidate uuid;
+  v_preferred uuid;
   v_own boolean;
+  v_waits boolean;
   v_lock text;
   v_id uuid;
 begin
@@ -177,9 +202,7 @@ begin
   end if;
 
   -- 1. One request of a call at a time.
-  if v_call_id is not null then
-    perform pg_advisory_xact_lock(hashtextextended(p_org.id || '/call/' || v_call_id, 0));
-  end if;
+  perform private.lock_call(p_org.id, v_call_id);
   v_now := clock_timestamp();
 
   -- 2. The same call again: its own hold, or its own confirmed appointment.
@@ -187,7 +210,7 @@ begin
   where a.org_id = p_org.id and a.call_id = v_call_id
     and a.service_id = v_service.id and a.starts_at = v_slot.starts_at
     and (v_provider.id is null or a.provider_id = v_provider.id)
-    and (a.status = 'confirmed' or a.status = 'held' and a.expires_at > v_now)
+    and (a.status = 'confirmed' and p_moves is null or a.status = 'held' and a.expires_at > v_now)
   order by a.status, a.created_at limit 1;
   if found then
     return private.repeat_hold(p_org, p_call, v_old.id, p_patient);
@@ -199,9 +222,13 @@ begin
 
   -- 3. Who is free then, least booked first: the same question that availability answers.
   v_day := (v_slot.starts_at at time zone p_org.timezone)::date;
-  -- The doctor of the call's own hold comes first: it may be what stands in the way.
+  -- The doctor of the call's own hold comes first: it may be what stands in the way. Then the one
+  -- whose appointment is moved: patients keep their doctor.
+  select m.provider_id into v_preferred from public.appointments as m
+  where m.org_id = p_org.id and m.id = p_moves;
   select array_agg(c.provider_id
-    order by (c.provider_id = v_old.provider_id) desc nulls last, c.booked, c.provider_id)
+    order by (c.provider_id = v_old.provider_id) desc nulls last,
+      (c.provider_id = v_preferred) desc nulls last, c.booked, c.provider_id)
   into v_candidates
   from (
     select f.provider_id, (
@@ -212,17 +239,18 @@ begin
           v_slot.starts_at + interval '12 hours')) as booked
     from private.find_starts(
       p_org.id, v_service.id, v_provider.id, v_day, v_day, v_call_id, v_now,
-      null, v_slot.starts_at) as f
+      p_moves, v_slot.starts_at) as f
   ) as c;
 
   -- 4. Lock, then insert in a new statement. The second pass goes without locks.
   foreach v_lock in array array['try', 'none'] loop
     foreach v_candidate in array coalesce(v_candidates, '{}') loop
       v_own := coalesce(v_candidate = v_old.provider_id, false);
-      continue when v_lock = 'none' and (v_own or v_provider.id is not null);
+      v_waits := v_own or v_candidate in (v_provider.id, v_preferred) is true;
+      continue when v_lock = 'none' and v_waits;
       v_id := private.try_provider(p_org.id, v_candidate, v_service, v_slot.starts_at,
-        case when v_own then v_old.id end,
-        case when v_own or v_provider.id is not null then 'wait' else v_lock end,
+        case when v_own then v_old.id end, p_moves,
+        case when v_waits then 'wait' else v_lock end,
         p_patient, v_call_id, make_interval(mins => p_org.hold_minutes));
       exit when v_id is not null;
     end loop;
@@ -230,21 +258,21 @@ begin
   end loop;
 
   if v_id is null then
-    perform private.audit(p_org.id, p_call, 'hold_slot', null, 'slot_taken',
+    perform private.audit(p_org.id, p_call, v_action, null, 'slot_taken',
       jsonb_build_object('slotId', p_slot_id));
     return jsonb_build_object('outcome', 'slot_taken', 'orgId', p_org.id,
       'timezone', p_org.timezone) || private.alternatives(
-        p_org, v_service, v_provider, v_slot.starts_at, v_call_id);
+        p_org, v_service, v_provider, v_slot.starts_at, v_call_id, p_moves);
   end if;
 
   -- 5. A call holds one slot: the earlier one goes in the same transaction.
   if v_old.id is not null then
     perform private.release_hold(p_org.id, v_old.id);
-    perform private.audit(p_org.id, p_call, 'hold_slot', v_old.id, 'released');
+    perform private.audit(p_org.id, p_call, v_action, v_old.id, 'released');
   end if;
   select a.* into strict v_hold from public.appointments as a
   where a.org_id = p_org.id and a.id = v_id;
-  perform private.audit(p_org.id, p_call, 'hold_slot', v_id, 'held');
+  perform private.audit(p_org.id, p_call, v_action, v_id, 'held');
   return private.describe_hold(p_org, v_hold, clock_timestamp()) || '{"outcome": "held"}';
 end
 $$;
@@ -297,7 +325,7 @@ comment on function private.repeat_hold is 'The answer to a call that asks again
 /* Up to three starts nearest to the one that is gone, the same day first, else the next days. */
 create function private.alternatives(
   p_org public.organizations, p_service public.services, p_provider public.providers,
-  p_start timestamptz, p_call_id text
+  p_start timestamptz, p_call_id text, p_moves uuid
 ) returns jsonb
 language plpgsql volatile set search_path = ''
 as $$
@@ -319,7 +347,7 @@ begin
     from (
       select f.starts_at, count(*) as doctors
       from private.find_starts(p_org.id, p_service.id, p_provider.id,
-        greatest(v_day, v_today), v_last, p_call_id, v_now) as f
+        greatest(v_day, v_today), v_last, p_call_id, v_now, p_moves) as f
       where f.starts_at <> p_start
       group by f.starts_at
       order by abs(extract(epoch from f.starts_at - p_start)), f.starts_at

@@ -95,6 +95,41 @@ const claim = z.discriminatedUnion("outcome", [
 /** What `claim_slot_atomic` answers. */
 export type ClaimOutcome = z.infer<typeof claim>;
 
+const changed = hold.extend({ outcome: z.enum(["cancelled", "rescheduled"]) });
+const changeRefusals = [
+  ...refusals,
+  "appointment_not_found",
+  "which_appointment",
+  "locked",
+] as const;
+const codeNeeded = z.object({
+  outcome: z.literal("code_needed"),
+  orgId: z.string(),
+  holdId: z.string(),
+  phoneEnding: z.string(),
+});
+const cancellation = z.discriminatedUnion("outcome", [
+  bare(...changeRefusals, "hold_released"),
+  codeNeeded,
+  changed,
+]);
+/** What `cancel_appointment` answers. */
+export type CancellationOutcome = z.infer<typeof cancellation>;
+
+const rescheduling = z.discriminatedUnion("outcome", [
+  bare(...changeRefusals, "invalid_slot", "unusable_phone", "hold_expired"),
+  codeNeeded.extend({
+    startTime: z.string(),
+    endTime: z.string(),
+    service: z.string(),
+    sameDoctor: z.boolean(),
+  }),
+  changed,
+  z.object({ outcome: z.literal("slot_taken"), orgId, slots }),
+]);
+/** What `reschedule_appointment` answers. */
+export type ReschedulingOutcome = z.infer<typeof rescheduling>;
+
 const beginSend = z.discriminatedUnion("outcome", [
   bare("wrong_account"),
   bare(
@@ -105,9 +140,11 @@ const beginSend = z.discriminatedUnion("outcome", [
     "org_send_limit",
     "hold_not_found",
     "hold_expired",
+    "change_expired",
     "locked",
   ),
   hold.extend({ outcome: z.literal("already_confirmed") }),
+  changed,
   z.object({
     outcome: z.enum(["already_sent", "cooldown"]),
     orgId,
@@ -121,6 +158,7 @@ const beginSend = z.discriminatedUnion("outcome", [
     orgId: z.string(),
     holdId: z.string(),
     clinic: z.string(),
+    purpose: z.enum(["confirm", "change"]),
     phone: z.string(),
     phoneEnding: z.string(),
     expiresInSeconds: z.number(),
@@ -141,8 +179,10 @@ const verification = z.discriminatedUnion("outcome", [
     "locked",
     "hold_not_found",
     "hold_expired",
+    "change_expired",
   ),
   hold.extend({ outcome: z.enum(["confirmed", "already_confirmed"]) }),
+  changed,
   z.object({ outcome: z.literal("wrong_code"), orgId, attemptsLeft: z.number() }),
 ]);
 /** What `verify_otp_and_confirm` answers. */
@@ -193,6 +233,18 @@ export interface PasscodeMac {
   readonly mac: string;
 }
 
+/** How a caller names an appointment: who it is for, and what is said of its time. */
+export interface AppointmentReference {
+  readonly patientName: string;
+  /** E.164. */
+  readonly patientPhone: string;
+  readonly appointmentId?: string | undefined;
+  /** `YYYY-MM-DD`, clinic-local. */
+  readonly date?: string | undefined;
+  /** `HH:MM`, clinic-local. */
+  readonly time?: string | undefined;
+}
+
 /** The entry functions of the database. Every method throws a {@link Fault} when it cannot answer. */
 export interface Database {
   checkAvailability(call: CallFacts, asked: {
@@ -210,6 +262,11 @@ export interface Database {
     readonly patientPhone: string;
     readonly patientCountry: string | null;
   }): Promise<ClaimOutcome>;
+  cancelAppointment(call: CallFacts, asked: AppointmentReference): Promise<CancellationOutcome>;
+  rescheduleAppointment(
+    call: CallFacts,
+    asked: AppointmentReference & { readonly slotId: string },
+  ): Promise<ReschedulingOutcome>;
   beginOtpSend(call: CallFacts, asked: {
     readonly holdId?: string | undefined;
     readonly sendId: string;
@@ -310,6 +367,14 @@ function describeCalls(call: Call): Database {
         p_patient_phone: patientPhone,
         p_patient_country: patientCountry,
       }, claim),
+    cancelAppointment: (facts, asked) =>
+      call("cancel_appointment", { p_call: facts, ...referTo(asked) }, cancellation),
+    rescheduleAppointment: (facts, asked) =>
+      call("reschedule_appointment", {
+        p_call: facts,
+        ...referTo(asked),
+        p_slot_id: asked.slotId,
+      }, rescheduling),
     beginOtpSend: (facts, { holdId, sendId, mac, expectedOrgId }) =>
       call("begin_otp_send", {
         p_call: facts,
@@ -350,6 +415,16 @@ function describeCalls(call: Call): Database {
       await call("record_metrics", { p_batch: batchId, p_counts: counts }, recorded);
     },
     readMetrics: (minutes) => call("read_metrics", { p_minutes: minutes }, metrics),
+  };
+}
+
+function referTo({ patientName, patientPhone, appointmentId, date, time }: AppointmentReference) {
+  return {
+    p_patient_name: patientName,
+    p_patient_phone: patientPhone,
+    p_appointment: appointmentId ?? null,
+    p_date: date ?? null,
+    p_time: time ?? null,
   };
 }
 

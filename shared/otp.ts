@@ -81,7 +81,7 @@ export async function sendPasscode(
   const send: SendReference = { call, orgId: claim.orgId, holdId: claim.holdId, sendId };
   const sms = await sendWithFreshAccount(tools, call, account, {
     to: claim.phone,
-    body: composeText(code, claim.clinic, claim.expiresInSeconds),
+    body: composeText(code, claim),
     validitySeconds: Math.max(10, claim.expiresInSeconds),
   });
   if (sms.kind === "failed") {
@@ -221,10 +221,17 @@ async function macOf(pepper: NamedKey, code: string): Promise<PasscodeMac> {
  * The text: code first, then clinic, purpose and expiry, and nothing medical. At most 160
  * characters of GSM-7, one segment, whatever the clinic is called.
  */
-export function composeText(code: string, clinic: string, expiresInSeconds: number): string {
+export function composeText(
+  code: string,
+  { clinic, purpose, expiresInSeconds }: {
+    readonly clinic: string;
+    readonly purpose: "confirm" | "change";
+    readonly expiresInSeconds: number;
+  },
+): string {
   const minutes = Math.floor(expiresInSeconds / 60);
   const expiry = minutes > 0 ? `${minutes} min` : `${expiresInSeconds} s`;
   const name = toGsmText(clinic, 25) || "clinic";
-  return `${code} is your ${name} code to confirm your appointment. ` +
+  return `${code} is your ${name} code to ${purpose} your appointment. ` +
     `Read it to our assistant on this call. Expires in ${expiry}. We never call to ask for it.`;
 }

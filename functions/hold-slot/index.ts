@@ -5,19 +5,22 @@
  */
 
 import { z } from "zod";
-import { type Answer, refuse, refuseCommonly, succeed } from "../../shared/answers.ts";
-import type { CallFacts, ClaimOutcome } from "../../shared/database.ts";
-import { type PhoneReading, readPhone } from "../../shared/phone.ts";
-import { sayList, sayTime } from "../../shared/speech.ts";
+import { type Answer, refuseCommonly, succeed } from "../../shared/answers.ts";
+import {
+  choosePhone,
+  offerInstead,
+  patientFields,
+  refusePhone,
+  refuseSlot,
+} from "../../shared/booking.ts";
+import type { ClaimOutcome } from "../../shared/database.ts";
+import { sayTime } from "../../shared/speech.ts";
 import { serveTool } from "../../shared/tool.ts";
 
 const input = z.object({
   slotId: z.string("a slotId from check_availability is needed").max(200)
     .describe("The slotId of the chosen time, exactly as check_availability gave it"),
-  patientName: z.string("the patient's name is needed").max(120)
-    .describe("First and last name of the patient"),
-  patientPhone: z.union([z.string().max(80), z.number().transform(String)]).optional()
-    .describe("Mobile number for the passcode, if it is not the number the caller calls from"),
+  ...patientFields,
 });
 
 export default serveTool({
@@ -28,7 +31,7 @@ export default serveTool({
   input,
   run: async ({ slotId, patientName, patientPhone }, { call, database }) => {
     const phone = await choosePhone(patientPhone, call);
-    if (phone.kind !== "phone") return sayPhone(phone.kind);
+    if (phone.kind !== "phone") return refusePhone(phone.kind);
     const patientCountry = phone.country;
     return say(
       await database.claimSlot(call, {
@@ -40,51 +43,6 @@ export default serveTool({
     );
   },
 });
-
-/** The number that was given, else the one the caller calls from. */
-async function choosePhone(
-  given: string | undefined,
-  { calledNumber, callerNumber }: CallFacts,
-): Promise<PhoneReading | { readonly kind: "missing" }> {
-  const nearby = [calledNumber, callerNumber];
-  if (given !== undefined) {
-    const reading = await readPhone(given, nearby);
-    // "same number", "the one I'm calling from": no digits, so it names none.
-    const namesNone = reading.kind === "unclear" && !/\d|\b(oh|one|two|three|seven)\b/i.test(given);
-    if (!namesNone) return reading;
-  }
-  return callerNumber === undefined ? { kind: "missing" } : await readPhone(callerNumber, nearby);
-}
-
-function sayPhone(kind: "premium" | "unclear" | "missing"): Answer {
-  switch (kind) {
-    case "missing":
-      return refuse(
-        "phone_needed",
-        "I need a mobile number for the confirmation code. What number should I text?",
-        "RETRY",
-        { fields: ["patientPhone"] },
-      );
-    case "unclear":
-      return refuse(
-        "phone_unclear",
-        "I didn't get that number. Could you say it once more, with the area code?",
-        "RETRY",
-        { fields: ["patientPhone"] },
-      );
-    case "premium":
-      return refuseNumber();
-  }
-}
-
-function refuseNumber(): Answer {
-  return refuse(
-    "unusable_phone",
-    "That number can't receive texts. Is there a mobile number I can use?",
-    "RETRY",
-    { fields: ["patientPhone"] },
-  );
-}
 
 function say(claimed: ClaimOutcome): Answer {
   switch (claimed.outcome) {
@@ -103,40 +61,13 @@ function say(claimed: ClaimOutcome): Answer {
         `${sayTime(claimed.startTime)} with ${claimed.doctor} is already confirmed for you.`,
         describe(claimed),
       );
-    case "slot_taken": {
-      const slots = claimed.slots.map((slot) => ({ ...slot, spoken: sayTime(slot.startTime) }));
-      return slots.length > 0
-        ? refuse(
-          claimed.outcome,
-          `That time has just been taken. I could offer ${
-            sayList(slots.map(({ spoken }) => spoken))
-          }.`,
-          "OFFER_ALTERNATIVES",
-          { slots },
-        )
-        : refuse(
-          claimed.outcome,
-          "That time has just been taken, and there is nothing near it. Shall I look further ahead?",
-          "OFFER_ALTERNATIVES",
-          { slots },
-        );
-    }
+    case "slot_taken":
+      return offerInstead(claimed.slots);
     case "invalid_slot":
-      return refuse(
-        claimed.outcome,
-        "I lost track of that time. Let me look at the free times again.",
-        "RETRY",
-        { nextTool: "check_availability" },
-      );
     case "hold_expired":
-      return refuse(
-        claimed.outcome,
-        "Your hold has just run out. Let me look at the free times again.",
-        "OFFER_ALTERNATIVES",
-        { nextTool: "check_availability" },
-      );
+      return refuseSlot(claimed.outcome);
     case "unusable_phone":
-      return refuseNumber();
+      return refusePhone("premium");
     case "unknown_clinic":
     case "cross_tenant_denied":
     case "busy":

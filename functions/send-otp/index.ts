@@ -1,11 +1,13 @@
 /**
- * Tool `send_otp`: texts a six-digit passcode to the phone of a hold.
+ * Tool `send_otp`: texts a six-digit passcode to the phone of a hold, or of an appointment that is to
+ * be cancelled or moved.
  *
  * @module
  */
 
 import { z } from "zod";
 import { type Answer, refuse, refuseCommonly, succeed } from "../../shared/answers.ts";
+import { refuseLateChange, sayChange } from "../../shared/booking.ts";
 import { type SendOutcome, sendPasscode } from "../../shared/otp.ts";
 import type { SmsFailure } from "../../shared/sms.ts";
 import { sayTime } from "../../shared/speech.ts";
@@ -13,14 +15,14 @@ import { serveTool } from "../../shared/tool.ts";
 
 const input = z.object({
   holdId: z.string().max(200).optional().catch(undefined)
-    .describe("The holdId that hold_slot gave; left out, the hold of this call"),
+    .describe("The holdId that the tool before gave; left out, what this call is about"),
 });
 
 export default serveTool({
   name: "send_otp",
-  description:
-    "Texts a six-digit code to the patient's phone. Call it after hold_slot, and again " +
-    "when the code did not arrive or is no longer valid. Then ask for the code and call verify_otp.",
+  description: "Texts a six-digit code to the patient's phone. Call it after hold_slot, " +
+    "cancel_appointment or reschedule_appointment, and again when the code did not arrive or is no " +
+    "longer valid. Then ask for the code and call verify_otp.",
   input,
   run: async ({ holdId }, context) => say(await sendPasscode(context, context.call, holdId)),
 });
@@ -56,6 +58,11 @@ function say(sent: SendOutcome): Answer {
         `${sayTime(sent.startTime)} with ${sent.doctor} is already confirmed.`,
         { holdId: sent.holdId },
       );
+    case "cancelled":
+    case "rescheduled":
+      return sayChange(sent);
+    case "change_expired":
+      return refuseLateChange();
     case "sms_failed":
       return sayFailure(sent.failure);
     case "blocked_country":

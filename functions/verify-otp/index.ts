@@ -1,11 +1,13 @@
 /**
- * Tool `verify_otp`: checks the passcode the caller read out and confirms the appointment.
+ * Tool `verify_otp`: checks the passcode the caller read out and confirms the appointment, or cancels
+ * or moves it.
  *
  * @module
  */
 
 import { z } from "zod";
 import { type Answer, refuse, refuseCommonly, succeed } from "../../shared/answers.ts";
+import { refuseLateChange, sayChange } from "../../shared/booking.ts";
 import type { VerificationOutcome } from "../../shared/database.ts";
 import { readPasscode } from "../../shared/digits.ts";
 import { verifyPasscode } from "../../shared/otp.ts";
@@ -16,13 +18,14 @@ const input = z.object({
   code: z.union([z.string().max(200), z.number()], "the six digits of the text are needed")
     .describe("The six digits the caller read out or typed, as text so that zeros stay"),
   holdId: z.string().max(200).optional().catch(undefined)
-    .describe("The holdId that hold_slot gave; left out, the hold of this call"),
+    .describe("The holdId that the tool before gave; left out, what this call is about"),
 });
 
 export default serveTool({
   name: "verify_otp",
-  description: "Checks the code the caller read out and confirms the appointment. Call it after " +
-    "send_otp, with what the caller said.",
+  description:
+    "Checks the code the caller read out and confirms the appointment, or the change of " +
+    "one. Call it after send_otp, with what the caller said.",
   input,
   run: async ({ code, holdId }, context) => {
     const passcode = readPasscode(code);
@@ -49,6 +52,11 @@ function say(verified: VerificationOutcome): Answer {
         { holdId, startTime, endTime, spoken, service, doctor },
       );
     }
+    case "cancelled":
+    case "rescheduled":
+      return sayChange(verified);
+    case "change_expired":
+      return refuseLateChange();
     case "wrong_code":
       return refuse(
         verified.outcome,

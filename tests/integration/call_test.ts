@@ -97,7 +97,7 @@ Deno.test({
       const clinic = await aClinic(bench.database.sql);
       const slotId = `consultation/${aDay()}T11:00`;
       const answers = await Promise.all(Array.from({ length: 200 }, () =>
-        bench.ask(holdSlot, {
+        bench.insist(holdSlot, {
           tool: "hold_slot",
           called: clinic.number,
           caller: aPhone(),
@@ -124,9 +124,15 @@ Deno.test({
       const call = { called: clinic.number, caller: aPhone(), callId: crypto.randomUUID() };
       const args = { slotId: `consultation/${aDay()}T11:00`, patientName: "Ada" };
       const answers = await Promise.all(
-        Array.from({ length: 40 }, () => bench.ask(holdSlot, { ...call, tool: "hold_slot", args })),
+        Array.from({ length: 40 }, () =>
+          bench.insist(holdSlot, { ...call, tool: "hold_slot", args })),
       );
-      assert.equal(new Set(answers.map((answer) => JSON.stringify(answer))).size, 1);
+      assert.equal(
+        new Set(answers.map((answer) =>
+          JSON.stringify(answer)
+        )).size,
+        1,
+      );
       assert.equal(answers[0]?.outcome, "held");
     }),
 });

@@ -47,6 +47,8 @@ begin
   insert into sms_messages (org_id, id, appointment_id, to_masked)
   values (p_org, v_send, v_hold, '***23');
   insert into sms_opt_outs (org_id, phone_hash) values (p_org, decode(repeat('00', 32), 'hex'));
+  insert into appointment_changes (org_id, appointment_id, kind, expires_at)
+  values (p_org, v_hold, 'cancel', now() + interval '10 minutes');
   insert into org_credentials (org_id, provider, key_id, nonce, ciphertext)
   values (p_org, 'twilio', 'v1', decode(repeat('00', 12), 'hex'), '\x00');
   insert into tool_calls (org_id, call_id, tool_call_id, tool, arguments_hash, outcome, result)

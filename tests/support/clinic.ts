@@ -125,6 +125,8 @@ export interface Bench {
   /** Settings of the functions, to make another runtime from. */
   readonly environment: Readonly<Record<string, string>>;
   ask(tool: ServedTool, asked: VapiRequest): Promise<Said>;
+  /** Asks again while a lock was waited for in vain, as an agent that is told to retry. */
+  insist(tool: ServedTool, asked: VapiRequest): Promise<Said>;
   /** Stores a Twilio account for the clinic. */
   provision(clinic: Clinic, authToken?: string): Promise<void>;
   stop(): Promise<void>;
@@ -160,6 +162,8 @@ export async function aBench(): Promise<Bench> {
   const lines: string[] = [];
   const config = readConfig(environment);
   const runtime = createRuntime(config, openLog("debug", (line) => lines.push(line)));
+  const ask: Bench["ask"] = async (tool, asked) =>
+    readSaid(await tool.using(runtime).fetch(aRequest(asked)));
   return {
     database,
     twilio,
@@ -168,7 +172,12 @@ export async function aBench(): Promise<Bench> {
     restCalls,
     restUrl,
     environment,
-    ask: async (tool, asked) => readSaid(await tool.using(runtime).fetch(aRequest(asked))),
+    ask,
+    insist: async (tool, asked) => {
+      let said = await ask(tool, asked);
+      while (said.outcome === "busy") said = await ask(tool, asked);
+      return said;
+    },
     provision: async (clinic, authToken = "token-of-the-clinic") => {
       const account = {
         accountSid: `AC${clinic.id.replaceAll("-", "")}`,

@@ -37,7 +37,11 @@ Deno.test("the text is one segment whatever the clinic is called, code first", (
   const seed = Number(Deno.env.get("SEED") ?? Math.trunc(Math.random() * 2 ** 31));
   fc.assert(
     fc.property(anyName, fc.integer({ min: 0, max: 300 }), (name, seconds) => {
-      const text = composeText("482913", name, seconds);
+      const text = composeText("482913", {
+        clinic: name,
+        purpose: "confirm",
+        expiresInSeconds: seconds,
+      });
       const septets = countSeptets(text);
       assert.ok(septets !== undefined && septets <= 160, `${septets} septets: ${text}`);
       assert.match(text, /^482913 is your \S/);

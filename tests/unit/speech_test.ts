@@ -176,7 +176,11 @@ Deno.test("the text is one GSM-7 segment whatever the clinic is called", () => {
     const name of ["Sunrise Dental", "Zahnärzte “Łódź” & Söhne – Praxis für alle", "東京歯科", ""]
   ) {
     for (const seconds of [300, 299, 60, 45]) {
-      const text = composeText("482913", name, seconds);
+      const text = composeText("482913", {
+        clinic: name,
+        purpose: "confirm",
+        expiresInSeconds: seconds,
+      });
       assert.ok(text.length <= 160, `${text.length}: ${text}`);
       assert.match(text, /^482913 is your /);
       assert.doesNotMatch(text, /[^\x20-\x7eäöüÄÖÜßéèàùìòñÑ£¥§¿¡ÆæØøÅåÇÉ]/);

@@ -1,0 +1,203 @@
+/**
+ * What the tools that hold, cancel and move appointments share: whose number it is, how a caller
+ * names an appointment, and what is said of times and changes.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import { type Answer, refuse, succeed } from "./answers.ts";
+import type {
+  AppointmentReference,
+  CallFacts,
+  CancellationOutcome,
+  ReschedulingOutcome,
+  Slot,
+} from "./database.ts";
+import { type PhoneReading, readPhone } from "./phone.ts";
+import { sayList, sayTime } from "./speech.ts";
+
+/** Who the patient is: arguments of every tool that books or changes. */
+export const patientFields = {
+  patientName: z.string("the patient's name is needed").max(120)
+    .describe("First and last name of the patient"),
+  patientPhone: z.union([z.string().max(80), z.number().transform(String)]).optional()
+    .describe("Mobile number for the passcode, if it is not the number the caller calls from"),
+};
+
+/** Which appointment is to be changed: arguments of the tools that do. */
+export const appointmentFields = {
+  ...patientFields,
+  appointmentId: z.string().max(200).optional().catch(undefined)
+    .describe("The holdId of the appointment, if this call has booked it; else leave it out"),
+  appointmentDate: z.string()
+    .transform((text) => text.slice(0, 10))
+    .pipe(z.iso.date("a date such as 2026-03-03 is needed"))
+    .optional()
+    .describe("Day of the appointment as it is now, YYYY-MM-DD, if the caller said it"),
+  appointmentTime: z.string()
+    .transform(readClock)
+    .pipe(z.string("a time such as 14:30 is needed"))
+    .optional()
+    .describe("Start of the appointment as it is now, HH:MM, if the caller said it"),
+};
+
+/** The arguments of {@link appointmentFields}, read. */
+export type AppointmentArguments = z.infer<z.ZodObject<typeof appointmentFields>>;
+
+/** What the database is asked about an appointment, with the number that was chosen. */
+export function referTo(
+  { patientName, appointmentId, appointmentDate, appointmentTime }: AppointmentArguments,
+  patientPhone: string,
+): AppointmentReference {
+  return {
+    patientName,
+    patientPhone,
+    appointmentId,
+    date: appointmentDate,
+    time: appointmentTime,
+  };
+}
+
+/** `14:30`, `2:30 PM`, `9 am`, `noon` or an ISO time as `HH:MM`; undefined when it is none. */
+function readClock(said: string): string | undefined {
+  if (/^\s*(noon|midday)\s*$/i.test(said)) return "12:00";
+  const [, hours, minutes, half] =
+    /(?:^|[T\s])(\d{1,2})(?:[:.](\d{2})(?::\d{2}(?:\.\d+)?)?)?\s*(?:([ap])\.?\s?m\.?)?(?:z|[+-]\d\d:\d\d)?$/i
+      .exec(said.trim()) ?? [];
+  if (hours === undefined || (minutes === undefined && half === undefined)) return undefined;
+  const hour = half === undefined
+    ? Number(hours)
+    : Number(hours) % 12 + (half.toLowerCase() === "p" ? 12 : 0);
+  if (hour > 23 || Number(minutes ?? 0) > 59 || (half && Number(hours) > 12)) return undefined;
+  return `${String(hour).padStart(2, "0")}:${minutes ?? "00"}`;
+}
+
+/** The number that was given, else the one the caller calls from. */
+export async function choosePhone(
+  given: string | undefined,
+  { calledNumber, callerNumber }: CallFacts,
+): Promise<PhoneReading | { readonly kind: "missing" }> {
+  const nearby = [calledNumber, callerNumber];
+  if (given !== undefined) {
+    const reading = await readPhone(given, nearby);
+    // "same number", "the one I'm calling from": no digits, so it names none.
+    const namesNone = reading.kind === "unclear" && !/\d|\b(oh|one|two|three|seven)\b/i.test(given);
+    if (!namesNone) return reading;
+  }
+  return callerNumber === undefined ? { kind: "missing" } : await readPhone(callerNumber, nearby);
+}
+
+/** There is no number to work with. */
+export function refusePhone(kind: "premium" | "unclear" | "missing"): Answer {
+  const fields = ["patientPhone"];
+  switch (kind) {
+    case "missing":
+      return refuse(
+        "phone_needed",
+        "I need a mobile number for the confirmation code. What number should I text?",
+        "RETRY",
+        { fields },
+      );
+    case "unclear":
+      return refuse(
+        "phone_unclear",
+        "I didn't get that number. Could you say it once more, with the area code?",
+        "RETRY",
+        { fields },
+      );
+    case "premium":
+      return refuse(
+        "unusable_phone",
+        "That number can't receive texts. Is there a mobile number I can use?",
+        "RETRY",
+        { fields },
+      );
+  }
+}
+
+/** The slot is gone: what is near it. */
+export function offerInstead(free: readonly Slot[]): Answer {
+  const slots = free.map((slot) => ({ ...slot, spoken: sayTime(slot.startTime) }));
+  const offered = sayList(slots.map(({ spoken }) => spoken));
+  return refuse(
+    "slot_taken",
+    "That time has just been taken" +
+      (slots.length > 0
+        ? `. I could offer ${offered}.`
+        : ", and there is nothing near it. Shall I look further ahead?"),
+    "OFFER_ALTERNATIVES",
+    { slots },
+  );
+}
+
+/** The slot never was one, or the hold of it has lapsed. */
+export function refuseSlot(outcome: "invalid_slot" | "hold_expired"): Answer {
+  const facts = { nextTool: "check_availability" };
+  return outcome === "invalid_slot"
+    ? refuse(
+      outcome,
+      "I lost track of that time. Let me look at the free times again.",
+      "RETRY",
+      facts,
+    )
+    : refuse(
+      outcome,
+      "Your hold has just run out. Let me look at the free times again.",
+      "OFFER_ALTERNATIVES",
+      facts,
+    );
+}
+
+type Changed = Extract<
+  CancellationOutcome | ReschedulingOutcome,
+  { readonly outcome: "cancelled" | "rescheduled" }
+>;
+
+/** A change took effect. Said only after the passcode: it tells when and with whom. */
+export function sayChange(changed: Changed): Answer {
+  const { outcome, holdId, startTime, endTime, service, doctor } = changed;
+  const spoken = sayTime(startTime);
+  const message = outcome === "cancelled"
+    ? `Your appointment on ${spoken} with ${doctor} is cancelled.`
+    : `That's done: your appointment is now on ${spoken} with ${doctor}.`;
+  return succeed(outcome, message, { holdId, startTime, endTime, spoken, service, doctor });
+}
+
+/** Too late for the passcode of a change. */
+export function refuseLateChange(): Answer {
+  return refuse(
+    "change_expired",
+    "That took too long, and nothing was changed. Shall we start again?",
+    "RETRY",
+  );
+}
+
+/** No change can be made, and nothing is said about what there is or is not. */
+export function refuseChange(
+  outcome: "appointment_not_found" | "which_appointment" | "locked",
+): Answer {
+  switch (outcome) {
+    case "appointment_not_found":
+      return refuse(
+        outcome,
+        "I can't find an appointment like that. Could you tell me the name and the mobile number " +
+          "it was booked with?",
+        "RETRY",
+        { fields: ["patientName", "patientPhone"] },
+      );
+    case "which_appointment":
+      return refuse(
+        outcome,
+        "Which day is the appointment, and at what time?",
+        "RETRY",
+        { fields: ["appointmentDate", "appointmentTime"] },
+      );
+    case "locked":
+      return refuse(
+        outcome,
+        "I can't take more codes for this booking. I'll connect you to the front desk.",
+        "ESCALATE",
+      );
+  }
+}
