@@ -239,11 +239,6 @@ Deno.test(
       );
       assert.equal(await ask("show_timeout", { headers: bearer("corpus_slow") }), "300ms");
       assert.equal(await ask("show_timeout"), "0");
-      assert.equal(
-        await ask("show_timezone", { headers: { prefer: "timezone=Europe/Oslo" } }),
-        "Europe/Oslo",
-      );
-      assert.equal(await ask("show_timezone"), "UTC");
       const extra = { headers: { "content-profile": "extra" } };
       assert.match(await ask("show_search_path", extra), /^"extra"/);
       assert.match(await ask("show_search_path"), /^"public"/);

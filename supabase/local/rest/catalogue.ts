@@ -4,13 +4,14 @@
  *
  * @module
  */
-import postgres from "postgres";
+import { type Client, connect } from "./driver.ts";
 
 /** A parameter of a function; `type` is SQL. The name is empty where it has none. */
 export interface Parameter {
   readonly name: string;
   readonly type: string;
-  readonly wideType: string;
+  /** The type without a length: what an argument is cast to. */
+  readonly castType: string;
   readonly required: boolean;
   readonly variadic: boolean;
 }
@@ -26,44 +27,35 @@ export interface Routine {
   /** The table whose rows it returns, else its own name. */
   readonly resultName: string;
   readonly volatility: "i" | "s" | "v";
-  readonly isolation: string | null;
-  readonly settings: readonly (readonly [string, string])[];
+  /** Its own settings that count for the whole transaction. */
+  readonly settings: Settings;
 }
 
-/** A column; type and default are SQL. */
-export interface Column {
-  readonly name: string;
-  readonly type: string;
-  readonly default: string | null;
-}
+/** Names and values. */
+export type Settings = readonly (readonly [string, string])[];
 
-/** A table or view. */
+/** A table or view; the types of its columns are SQL. */
 export interface Table {
   readonly schema: string;
   readonly name: string;
   readonly isView: boolean;
-  readonly insertable: boolean;
-  readonly updatable: boolean;
-  readonly deletable: boolean;
   readonly key: readonly string[];
-  readonly columns: readonly Column[];
+  readonly columns: Readonly<Record<string, string>>;
 }
 
 /** One reading of the database's catalogue; keys are `schema.name`. */
 export interface Catalogue {
   readonly routines: ReadonlyMap<string, readonly Routine[]>;
   readonly tables: ReadonlyMap<string, Table>;
-  readonly roleSettings: ReadonlyMap<string, readonly (readonly [string, string])[]>;
+  readonly roleSettings: ReadonlyMap<string, Settings>;
 }
 
 const routinesSql = `
   select n.nspname as schema, p.proname as name, p.proretset as "returnsSet",
-    (t.typtype = 'c' or coalesce(p.proargmodes::text[] && '{t,b,o}', false)) as "returnsComposite",
+    t.typtype = 'c' or coalesce(p.proargmodes::text[] && '{t,b,o}', false) as "returnsComposite",
     t.oid = 'pg_catalog.void'::pg_catalog.regtype and not p.proretset as "returnsVoid",
     case when t.typtype = 'c' then c.relname else p.proname end as "resultName",
     p.provolatile as volatility,
-    (select substr(s, strpos(s, '=') + 1) from unnest(p.proconfig) s
-      where s like 'default_transaction_isolation=%') as isolation,
     coalesce((select jsonb_agg(jsonb_build_array(substr(s, 1, strpos(s, '=') - 1), substr(s, strpos(s, '=') + 1)))
       from unnest(p.proconfig) s
       where s ~ '^(statement_timeout|plan_filter.statement_cost_limit|default_transaction_isolation)='), '[]') as settings,
@@ -75,9 +67,7 @@ const routinesSql = `
   left join pg_class c on c.oid = t.typrelid
   left join lateral (
     select jsonb_agg(jsonb_build_object('name', coalesce(name, ''), 'type', type::regtype::text,
-        'wideType', case type::regtype::text when 'bit' then 'bit varying' when 'bit[]' then 'bit varying[]'
-          when 'character' then 'character varying' when 'character[]' then 'character varying[]'
-          else type::regtype::text end,
+        'castType', regexp_replace(type::regtype::text, '^(bit|character)(\\[\\])?$', '\\1 varying\\2'),
         'required', idx <= p.pronargs - p.pronargdefaults,
         'variadic', coalesce(mode = 'v', false)) order by idx) as parameters,
       case count(*) - count(name) when 0 then true
@@ -86,32 +76,22 @@ const routinesSql = `
     from unnest(p.proargnames, p.proargtypes, p.proargmodes) with ordinality as u (name, type, mode, idx)
     where type is not null) a on true
   where p.prokind = 'f' and t.oid <> 'trigger'::regtype and (a.parameters is null or a.callable)
-    and n.nspname = any (array(select jsonb_array_elements_text($1::text::jsonb)))
+    and n.nspname = any ($1)
   order by cardinality(p.proargtypes::oid[]), p.oid`;
 
 const tablesSql = `
   select n.nspname as schema, c.relname as name, c.relkind in ('v', 'm') as "isView",
-    c.relkind in ('r', 'p') or (c.relkind in ('v', 'f') and pg_relation_is_updatable(c.oid, true) & 8 = 8) as insertable,
-    c.relkind in ('r', 'p') or (c.relkind in ('v', 'f') and pg_relation_is_updatable(c.oid, true) & 4 = 4) as updatable,
-    c.relkind in ('r', 'p') or (c.relkind in ('v', 'f') and pg_relation_is_updatable(c.oid, true) & 16 = 16) as deletable,
     coalesce((select jsonb_agg(a.attname order by a.attname) from pg_constraint k
       join pg_attribute a on a.attrelid = c.oid and a.attnum = any (k.conkey)
       where k.conrelid = c.oid and k.contype = 'p'), '[]') as key,
-    coalesce((select jsonb_agg(jsonb_build_object('name', a.attname,
-        'type', case when t.typnamespace = 'pg_catalog'::regnamespace
+    coalesce((select jsonb_object_agg(a.attname, case when t.typnamespace = 'pg_catalog'::regnamespace
           or (t.typtype = 'd' and b.typnamespace = 'pg_catalog'::regnamespace)
-          then format_type(coalesce(b.oid, t.oid), null) else format_type(a.atttypid, a.atttypmod) end,
-        'default', case when t.typtype = 'd' and d.adbin is null then pg_get_expr(t.typdefaultbin, 0)
-          when a.attidentity = 'd' then format('nextval(%L)', s.objid::regclass)
-          when a.attgenerated = 's' then null else pg_get_expr(d.adbin, d.adrelid) end) order by a.attnum)
+        then format_type(coalesce(b.oid, t.oid), null) else format_type(a.atttypid, a.atttypmod) end)
       from pg_attribute a join pg_type t on t.oid = a.atttypid
       left join pg_type b on b.oid = nullif(t.typbasetype, 0)
-      left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
-      left join pg_depend s on s.refobjid = a.attrelid and s.refobjsubid = a.attnum and s.deptype = 'i'
-      where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped), '[]') as columns
+      where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped), '{}') as columns
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
-  where c.relkind in ('v', 'r', 'm', 'f', 'p') and not c.relispartition
-    and n.nspname = any (array(select jsonb_array_elements_text($1::text::jsonb)))`;
+  where c.relkind in ('v', 'r', 'm', 'f', 'p') and not c.relispartition and n.nspname = any ($1)`;
 
 // Settings of a role that a login as authenticator may set; PostgREST applies them on each request.
 const rolesSql = `
@@ -122,32 +102,36 @@ const rolesSql = `
     and (ps.context = 'user' or has_parameter_privilege(current_user, ps.name, 'set'))
   group by r.rolname`;
 
+const keyOf = ({ schema, name }: { schema: string; name: string }): string => `${schema}.${name}`;
+
 /** Reads the catalogue of `schemas`, with every type name qualified. */
-export async function readCatalogue(
-  db: postgres.Sql,
-  schemas: readonly string[],
-): Promise<Catalogue> {
-  const wanted = JSON.stringify(schemas);
-  return await db.begin("read only", async (tx) => {
-    await tx.unsafe("set local search_path = ''");
-    const routines = await tx.unsafe<Routine[]>(routinesSql, [wanted]);
-    const tables = await tx.unsafe<Table[]>(tablesSql, [wanted]);
-    const roles = await tx.unsafe<{ role: string; settings: [string, string][] }[]>(rolesSql);
+async function readCatalogue(client: Client, schemas: readonly string[]): Promise<Catalogue> {
+  await client.query("begin read only");
+  try {
+    await client.query("set local search_path = ''");
+    const routines = await client.query<Routine>(routinesSql, [schemas]);
+    const tables = await client.query<Table>(tablesSql, [schemas]);
+    const roles = await client.query<{ role: string; settings: Settings }>(rolesSql);
     return {
-      routines: Map.groupBy(routines, ({ schema, name }) => `${schema}.${name}`),
-      tables: new Map(tables.map((table) => [`${table.schema}.${table.name}`, table])),
-      roleSettings: new Map(roles.map(({ role, settings }) => [role, settings])),
+      routines: Map.groupBy(routines.rows, keyOf),
+      tables: new Map(tables.rows.map((table) => [keyOf(table), table])),
+      roleSettings: new Map(roles.rows.map(({ role, settings }) => [role, settings])),
     };
-  });
+  } finally {
+    await client.query("rollback");
+  }
 }
 
-/** A catalogue that stays true: `current` is the last one read, `close` ends the listening. */
+/** A catalogue that stays true. */
 export interface WatchedCatalogue {
-  readonly current: () => Catalogue | null;
+  /** The last one read. */
+  readonly current: () => Catalogue;
   /** Stops what a backend is doing; resolves when it has been told. */
   readonly cancel: (pid: number) => Promise<void>;
   readonly close: () => Promise<void>;
 }
+
+const retryMs = 200;
 
 /**
  * Reads the catalogue, then listens: it is read again on `notify pgrst` and after a lost connection.
@@ -158,64 +142,44 @@ export async function watchCatalogue(
   dbUrl: string,
   schemas: readonly string[],
 ): Promise<WatchedCatalogue> {
-  let current: Catalogue | null = null;
-  let closed = false;
+  let isClosed = false;
   let retry: ReturnType<typeof setTimeout> | undefined;
-  let db = connect();
+  let current: Catalogue;
+  let client: Client;
 
-  function connect(): postgres.Sql {
-    const own = postgres(dbUrl, {
-      max: 1,
-      max_lifetime: null,
-      idle_timeout: 0,
-      connect_timeout: 5,
-      fetch_types: false,
-      onnotice: () => {},
-      backoff: () => 0.05,
-      // Ending an old connection must not look like losing the new one.
-      onclose: () => own === db && again(),
-      connection: { application_name: "rest catalogue" },
-    });
-    return own;
-  }
-
-  // The driver's own listening gives up when the server is away for more than one attempt.
   async function listen(): Promise<void> {
-    const own = db;
-    await own.listen("pgrst", () => void reload(own).catch(again));
-    await reload(own);
+    const own = await connect(dbUrl, "rest catalogue");
+    if (isClosed) return await own.end();
+    client = own;
+    let reading = Promise.resolve();
+    const reload = () => {
+      // One after another; a reading that fails leaves the last one.
+      reading = reading.catch(() => {}).then(async () => {
+        current = await readCatalogue(own, schemas);
+      });
+      return reading;
+    };
+    own.on("notification", () => reload().catch(() => {}));
+    own.on("end", again);
+    await own.query("listen pgrst");
+    await reload();
   }
-  const reload = async (own: postgres.Sql) => {
-    const read = await readCatalogue(own, schemas);
-    if (own === db) current = read;
-  };
   function again(): void {
-    if (closed || current === null || retry !== undefined) return;
-    retry = setTimeout(() => {
-      retry = undefined;
-      const old = db;
-      db = connect();
-      void old.end({ timeout: 0 });
-      listen().catch(again);
-    }, 200);
+    if (isClosed) return;
+    clearTimeout(retry);
+    retry = setTimeout(() => listen().catch(again), retryMs);
   }
 
-  try {
-    await listen();
-  } catch (error) {
-    closed = true;
-    await db.end({ timeout: 0 });
-    throw error;
-  }
+  await listen();
   return {
     current: () => current,
     cancel: async (pid) => {
-      await db`select pg_cancel_backend(${pid})`;
+      await client.query("select pg_cancel_backend($1)", [pid]);
     },
     close: async () => {
-      closed = true;
+      isClosed = true;
       clearTimeout(retry);
-      await db.end({ timeout: 1 });
+      await client.end();
     },
   };
 }

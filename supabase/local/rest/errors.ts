@@ -1,8 +1,9 @@
 /**
- * PostgREST's errors: which SQLSTATE or code gives which status, and how an error is written.
+ * PostgREST's errors: which SQLSTATE gives which status, and how an error is written.
  *
  * @module
  */
+import { isRecord, parseRecord } from "./json.ts";
 
 /** The body of every error; PostgREST always sends the four keys. */
 export interface ErrorBody {
@@ -35,128 +36,108 @@ export const notImplemented = (what: string): RestError =>
 /** A bad token (PGRST301) or bad claims (PGRST303). */
 export const tokenError = (code: string, message: string, details: string | null = null) =>
   new RestError(401, code, message, { details }, {
-    "WWW-Authenticate": `Bearer error="invalid_token", error_description=${
-      JSON.stringify(message)
-    }`,
+    "WWW-Authenticate": `Bearer error="invalid_token", error_description="${message}"`,
   });
 
-/** What PostgreSQL reports of an error; absent fields are null. */
-export interface DatabaseError {
+/** What PostgreSQL reports of an error. */
+export interface DatabaseReport {
   readonly code: string;
   readonly message: string;
   readonly detail: string | null;
   readonly hint: string | null;
 }
 
-const byCode = new Map([
-  ["23503", 409],
-  ["23505", 409],
-  ["25006", 405],
-  ["53400", 500],
-  ["57P01", 503],
-  ["P0001", 400],
-  ["42883", 404],
-  ["42P01", 404],
-  ["42P17", 500],
-]);
-const byClass = new Map([
+/** The longest beginning of a SQLSTATE counts; what is not here is 400. */
+const statuses = new Map([
   ["08", 503],
   ["09", 500],
   ["0L", 403],
   ["0P", 403],
+  ["21000", 500],
+  ["23503", 409],
+  ["23505", 409],
   ["25", 500],
+  ["25006", 405],
   ["28", 403],
   ["2D", 500],
   ["38", 500],
   ["39", 500],
   ["3B", 500],
   ["40", 500],
+  ["42883", 404],
+  ["42P01", 404],
+  ["42P17", 500],
   ["53", 503],
+  ["53400", 500],
   ["54", 500],
   ["55", 500],
   ["57", 500],
+  ["57P01", 503],
   ["58", 500],
   ["F0", 500],
   ["HV", 500],
   ["P0", 500],
+  ["P0001", 400],
   ["XX", 500],
 ]);
 
-function statusOf({ code, message }: DatabaseError, hasRole: boolean): number {
-  if (code === "21000") return message.endsWith("requires a WHERE clause") ? 400 : 500;
-  if (code === "22023") return /^role.*does not exist$/s.test(message) ? 401 : 400;
-  if (code === "42501") return hasRole ? 403 : 401;
+function statusOf({ code, message }: DatabaseReport, isAnonymous: boolean): number {
+  if (code === "42501") return isAnonymous ? 401 : 403;
+  if (code === "22023" && /^role.*does not exist$/s.test(message)) return 401;
+  if (code === "21000" && message.endsWith("requires a WHERE clause")) return 400;
   if (code === "42883" && message.startsWith("function xmlagg(")) return 406;
-  if (code.startsWith("PT")) return /^\d+$/.test(code.slice(2)) ? Number(code.slice(2)) : 500;
-  return byCode.get(code) ?? byClass.get(code.slice(0, 2)) ?? 400;
+  if (code.startsWith("PT")) return /^\d{3}$/.test(code.slice(2)) ? Number(code.slice(2)) : 500;
+  return statuses.get(code) ?? statuses.get(code.slice(0, 2)) ?? 400;
 }
 
-/** The answer to an error of PostgreSQL. `hasRole`: the caller is not the anonymous role. */
-export function databaseError(error: DatabaseError, hasRole: boolean): RestError {
-  if (error.code === "PGRST") return raisedAnswer(error);
-  const status = statusOf(error, hasRole);
+/** The answer to an error of PostgreSQL; what the anonymous role may not do is 401. */
+export function databaseError(report: DatabaseReport, isAnonymous: boolean): RestError {
+  const { code, message, detail, hint } = report;
+  if (code === "PGRST") return raisedAnswer(message, detail);
+  const status = statusOf(report, isAnonymous);
   const headers: Record<string, string> = status === 401 ? { "WWW-Authenticate": "Bearer" } : {};
-  const more = { details: error.detail, hint: error.hint };
-  return new RestError(status, error.code, error.message, more, headers);
+  return new RestError(status, code, message, { details: detail, hint }, headers);
 }
 
-function jsonObject(text: string): Record<string, unknown> | null {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null && !Array.isArray(value)
-      ? Object.fromEntries(Object.entries(value))
-      : null;
-  } catch {
-    return null;
-  }
-}
+const isOptionalText = (item: unknown): item is string | null | undefined =>
+  item === undefined || item === null || typeof item === "string";
 
-const isOptionalText = (value: unknown): value is string | null | undefined =>
-  value === undefined || value === null || typeof value === "string";
+const isTextRecord = (item: unknown): item is Record<string, string> =>
+  isRecord(item) && Object.values(item).every((text) => typeof text === "string");
+
+const unparsable = (details: string, hint: string): RestError =>
+  new RestError(500, "PGRST121", `Could not parse JSON in the "RAISE SQLSTATE 'PGRST'" error`, {
+    details,
+    hint,
+  });
 
 /** `raise sqlstate 'PGRST'`: message and detail are JSON and say the whole answer. */
-function raisedAnswer({ message, detail }: DatabaseError): RestError {
-  const bad = (details: string, hint: string) =>
-    new RestError(500, "PGRST121", `Could not parse JSON in the "RAISE SQLSTATE 'PGRST'" error`, {
-      details,
-      hint,
-    });
-  const body = jsonObject(message);
-  const { code, message: text, details, hint } = body ?? {};
+function raisedAnswer(raised: string, detail: string | null): RestError {
+  const { code, message, details, hint } = parseRecord(raised) ?? {};
   if (
-    typeof code !== "string" || typeof text !== "string" || !isOptionalText(details) ||
+    typeof code !== "string" || typeof message !== "string" || !isOptionalText(details) ||
     !isOptionalText(hint)
   ) {
-    return bad(
-      `Invalid JSON value for MESSAGE: '${message}'`,
+    return unparsable(
+      `Invalid JSON value for MESSAGE: '${raised}'`,
       "MESSAGE must be a JSON object with obligatory keys: 'code', 'message' and optional keys: 'details', 'hint'.",
     );
   }
-  const detailHint =
-    "DETAIL must be a JSON object with obligatory keys: 'status', 'headers' and optional key: 'status_text'.";
-  if (detail === null) return bad("DETAIL is missing in the RAISE statement", detailHint);
-  const answer = jsonObject(detail);
-  const headers = answer === null ? null : textMap(answer.headers);
+  const { status, headers, status_text } = parseRecord(detail ?? "") ?? {};
   if (
-    answer === null || headers === null || !Number.isInteger(answer.status) ||
-    !isOptionalText(answer.status_text)
+    typeof status !== "number" || !Number.isInteger(status) || !isTextRecord(headers) ||
+    !isOptionalText(status_text)
   ) {
-    return bad(`Invalid JSON value for DETAIL: '${detail}'`, detailHint);
+    return unparsable(
+      detail === null
+        ? "DETAIL is missing in the RAISE statement"
+        : `Invalid JSON value for DETAIL: '${detail}'`,
+      "DETAIL must be a JSON object with obligatory keys: 'status', 'headers' and optional key: 'status_text'.",
+    );
   }
-  return new RestError(
-    Number(answer.status),
-    code,
-    text,
-    { details: details ?? null, hint: hint ?? null },
-    headers,
-  );
-}
-
-function textMap(value: unknown): Record<string, string> | null {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return null;
-  const entries = Object.entries(value);
-  const texts = entries.flatMap(([key, text]) => typeof text === "string" ? [[key, text]] : []);
-  return texts.length === entries.length ? Object.fromEntries(texts) : null;
+  return new RestError(status, code, message, { details: details ?? null, hint: hint ?? null }, {
+    ...headers,
+  });
 }
 
 /** Writes an error as PostgREST does; a 503 asks to come back at once. */
@@ -167,7 +148,7 @@ export function errorResponse(error: RestError): Response {
   });
   if (error.status === 503) headers.set("Retry-After", "0");
   try {
-    for (const [name, value] of Object.entries(error.headers)) headers.set(name, value);
+    for (const [name, text] of Object.entries(error.headers)) headers.set(name, text);
     return new Response(JSON.stringify(error.body), { status: error.status, headers });
   } catch {
     // A status or header that HTTP cannot carry was raised by the database (PT999, a line break).

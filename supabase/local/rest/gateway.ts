@@ -1,30 +1,35 @@
 /**
  * `/rest/v1` of the local stack: a stand-in for PostgREST 14 that answers as it does or refuses with
- * PGRST127, never differently. Refused are
+ * PGRST127, never differently. A request goes through `request.ts` (parser), `planner.ts` and
+ * `statement.ts` (SQL), `executor.ts` (transaction), `response.ts`. Refused are
  *
- * | what | where it is found |
+ * | what | where |
  * | --- | --- |
- * | embedding, spreads, orders and limits of embedded resources | query_string.ts |
- * | `or`, `and`, full-text operators, casts beyond the common types | query_string.ts |
- * | lists and names that PostgREST's parser refuses with words of its own | query_string.ts |
- * | upsert: `resolution=`, `on_conflict`, PUT | request.ts, query_string.ts |
- * | CSV both ways, GeoJSON, plans, the OpenAPI root | request.ts, plan.ts |
- * | `count=planned`; `count=estimated` above max-rows | plan.ts, response.ts |
- * | filters on JSON paths when writing, inserts into views that answer rows | plan.ts |
- * | statuses and headers raised by SQL that HTTP cannot send | errors.ts, response.ts |
+ * | embedding, aggregates, casts, JSON paths, `or`, `and`, `any`/`all`, full text; names beyond letters, digits and `_` unless quoted | query.ts |
+ * | what PostgREST's parser refuses with words of its own; lists in quotes that are not closed | query.ts |
+ * | `limit` and `offset` that are no numbers, parameters given twice | query.ts |
+ * | upsert (`on_conflict`, `resolution=`, PUT), `missing=default`, `return=headers-only`, `count=planned`, `timezone=` | request.ts |
+ * | bodies other than JSON, escaped surrogates in them | request.ts |
+ * | the header Range, qualities in Accept, the OpenAPI root | request.ts |
+ * | CSV, GeoJSON, plans, `nulls=stripped` | planner.ts |
+ * | rows of views that were written to, updates of no columns, OPTIONS of tables | planner.ts |
+ * | isolation levels of roles and functions | executor.ts |
+ * | `count=estimated` above max-rows; statuses and headers that HTTP cannot send | response.ts |
  *
- * Known tokens are HS256 only. Serialization failures and deadlocks (40001, 40P01) are answered at
- * once, as PostgREST 16 does; 14 repeats the transaction until the caller gives up. A caller that
- * leaves ends its transaction. In a server, `--unstable-no-legacy-abort` keeps Deno from taking an
- * answer that was sent for a caller that left.
+ * Tokens are HS256 only. Serialization failures and deadlocks (40001, 40P01) are answered at once,
+ * as PostgREST 16 does; 14 repeats the transaction until the caller gives up. A caller that leaves
+ * ends its transaction. In a server, `--unstable-no-legacy-abort` keeps Deno from taking an answer
+ * that was sent for a caller that left.
  *
  * @module
  */
-import { type Catalogue, watchCatalogue } from "./catalogue.ts";
+import { Buffer } from "node:buffer";
+import { watchCatalogue } from "./catalogue.ts";
+import { Pool } from "./driver.ts";
 import { errorResponse, RestError } from "./errors.ts";
-import { execute, Pool, searchPathOf, settingsOf } from "./executor.ts";
-import { type Description, type Plan, planRequest } from "./plan.ts";
-import { type Body, type Head, readHead, readingHeaders, readPayload } from "./request.ts";
+import { execute } from "./executor.ts";
+import { planRequest } from "./planner.ts";
+import { readRequest } from "./request.ts";
 import { writeDescription, writeResponse } from "./response.ts";
 import { authenticator } from "./token.ts";
 
@@ -68,154 +73,108 @@ export interface Gateway {
 
 /** Connects and reads the catalogue. @throws when the database cannot be reached */
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
-  const schemas = options.schemas ?? ["public"];
-  const extraSearchPath = options.extraSearchPath ?? ["public", "extensions"];
-  const anonRole = options.anonRole ?? "anon";
-  const base = (options.basePath ?? "").replace(/\/$/, "");
-  const maxRows = options.maxRows === undefined ? 1000 : options.maxRows;
-  const identify = authenticator({
-    anonRole,
-    jwtSecret: options.jwtSecret,
-    publishableKey: options.publishableKey,
-    secretKey: options.secretKey,
-  });
-  const catalogue = await watchCatalogue(options.dbUrl, schemas);
-  const pool = new Pool({
-    dbUrl: options.dbUrl,
-    size: options.poolSize ?? 10,
-    acquisitionTimeoutMs: options.acquisitionTimeoutMs ?? 10_000,
-  });
+  const {
+    dbUrl,
+    schemas = ["public"],
+    extraSearchPath = ["public", "extensions"],
+    anonRole = "anon",
+    maxRows = 1000,
+    poolSize = 10,
+    acquisitionTimeoutMs = 10_000,
+    basePath = "",
+    maxBodyBytes = 10 * 2 ** 20,
+    bodyTimeoutMs = 30_000,
+  } = options;
+  const identify = authenticator({ ...options, anonRole });
+  const catalogue = await watchCatalogue(dbUrl, schemas);
+  const pool = new Pool(dbUrl, poolSize, acquisitionTimeoutMs);
 
-  // What a request asks for and how it is run depend on little but its head; planning again and again
-  // would be a third of the gateway's own time.
-  interface Planned {
-    readonly head: Head;
-    readonly planOf: (body: Body) => Plan | Description;
-  }
-  let cache = new Map<string, Planned>();
-  let cachedFor: Catalogue | null = null;
-  function planned(request: Request, url: URL, known: Catalogue): Planned {
-    const { method, headers } = request;
-    if (cachedFor !== known || cache.size > 1000) cache = new Map();
-    cachedFor = known;
-    const key = [
+  async function answer(http: Request): Promise<Response> {
+    const { method, headers, signal } = http;
+    const { pathname, search } = new URL(http.url);
+    const caller = await identify(headers);
+    const request = readRequest({
       method,
-      url.pathname,
-      url.search,
-      ...readingHeaders.map((name) => headers.get(name)),
-    ]
-      .join("\n");
-    const found = cache.get(key);
-    if (found) return found;
-    const path = stripBase(url.pathname, base);
-    const head = readHead({ method, path, search: url.search.slice(1), headers }, schemas);
-    const plans = new Map<string, Plan | Description>();
-    const planOf = (body: Body) => {
-      const { payload, columns } = body;
-      if (payload?.kind === "form") return planRequest({ ...head, ...body }, known, maxRows);
-      const shape = JSON.stringify([payload, columns]);
-      const plan = plans.get(shape) ?? planRequest({ ...head, ...body }, known, maxRows);
-      if (plans.size < 100) plans.set(shape, plan);
-      return plan;
-    };
-    const made = { head, planOf };
-    cache.set(key, made);
-    return made;
-  }
-
-  async function answer(request: Request): Promise<Response> {
-    const url = new URL(request.url);
-    const caller = await identify(request.headers);
+      path: withoutBase(pathname, basePath),
+      search: search.slice(1),
+      headers,
+      body: await readBody(http, maxBodyBytes, bodyTimeoutMs),
+    }, schemas);
     const known = catalogue.current();
-    if (known === null) {
-      const message = "Could not query the database for the schema cache. Retrying.";
-      throw new RestError(503, "PGRST002", message);
-    }
-    const body = await readBody(
-      request,
-      options.maxBodyBytes ?? 10 * 2 ** 20,
-      options.bodyTimeoutMs ?? 30_000,
-    );
-    const { head, planOf } = planned(request, url, known);
-    const read = readPayload(head, body);
-    const plan = planOf(read);
+    const plan = planRequest(request, known, maxRows);
     if (plan.kind === "describe") return writeDescription(plan);
-    const { isStrict, timezone } = head.preferences;
-    const ofRole = known.roleSettings.get(caller.role) ?? [];
-    const searchPath = searchPathOf([head.schema, ...extraSearchPath]);
-    const row = await execute(pool, {
+    const result = await execute(pool, {
       plan,
-      content: read.content,
-      settings: settingsOf(head, request.headers, caller, plan, ofRole, searchPath),
-      isolation: plan.isolation ?? new Map(ofRole).get("default_transaction_isolation") ?? null,
-      timezone,
-      isStrict,
-      hasRole: caller.role !== anonRole,
-      signal: request.signal,
+      request,
+      headers,
+      caller,
+      settings: known.roleSettings.get(caller.role) ?? [],
+      extraSearchPath,
+      signal,
       cancel: catalogue.cancel,
     });
-    return writeResponse(head, plan, row, maxRows);
+    return writeResponse(request, plan, result, maxRows);
   }
 
   return {
-    fetch: async (request) => {
-      if (isPreflight(request)) return preflight(request);
-      try {
-        return withOrigin(request, await answer(request));
-      } catch (error) {
-        return withOrigin(request, asResponse(error));
-      }
+    fetch: async (http) => {
+      if (isPreflight(http)) return preflight(http);
+      return withOrigin(http, await answer(http).catch(asResponse));
     },
     close: async () => {
-      pool.close();
-      await catalogue.close();
+      await Promise.all([pool.close(), catalogue.close()]);
     },
   };
 }
 
-const stripBase = (path: string, base: string): string =>
+/** The base is optional: `/rest/v1/rpc/name` and `/rpc/name` are the same. */
+const withoutBase = (path: string, base: string): string =>
   base !== "" && (path === base || path.startsWith(`${base}/`))
     ? path.slice(base.length) || "/"
     : path;
 
 function asResponse(error: unknown): Response {
   if (error instanceof RestError) return errorResponse(error);
-  const isAbort = error instanceof DOMException && error.name === "AbortError";
-  if (isAbort) return new Response(null, { status: 499 });
-  const message = error instanceof Error ? error.message : "unknown";
-  return errorResponse(new RestError(500, "PGRSTX00", "Internal error", { details: message }));
+  const hasLeft = error instanceof DOMException && error.name === "AbortError";
+  if (hasLeft) return new Response(null, { status: 499 });
+  const details = error instanceof Error ? error.message : null;
+  return errorResponse(new RestError(500, "PGRSTX00", "Internal error", { details }));
 }
 
+/** The body as text; null where it is not UTF-8. @throws {RestError} 413, 408 */
 async function readBody(
   request: Request,
   maxBytes: number,
   timeoutMs: number,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const { method, headers } = request;
-  if (method === "GET" || method === "HEAD" || method === "OPTIONS") return new Uint8Array();
-  const tooLarge = () => new RestError(413, "413", `The body is larger than ${maxBytes} bytes`);
-  const length = Number(headers.get("content-length") ?? Number.NaN);
-  if (length > maxBytes) throw tooLarge();
+): Promise<string | null> {
+  if (request.method === "GET" || request.method === "HEAD") return "";
   const { promise: late, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(() => reject(new RestError(408, "408", "The body is late")), timeoutMs);
   try {
-    // Without touching `body`, which would make a stream of it.
-    if (length <= maxBytes) return await Promise.race([request.bytes(), late]);
-    if (request.body === null) return new Uint8Array();
-    const chunks: Uint8Array[] = [];
-    let size = 0;
-    const reader = request.body.getReader();
-    for (;;) {
-      const { done, value } = await Promise.race([reader.read(), late]);
-      if (done) break;
-      size += value.length;
-      if (size > maxBytes) throw tooLarge();
-      chunks.push(value);
-    }
-    return new Uint8Array(await new Blob(chunks.map((chunk) => chunk.slice())).arrayBuffer());
+    const bytes = await Promise.race([readBytes(request, maxBytes), late]);
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (error) {
+    if (error instanceof RestError) throw error;
+    return null;
   } finally {
     clearTimeout(timer);
   }
+}
+
+async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
+  const tooLarge = () => new RestError(413, "413", `The body is larger than ${maxBytes} bytes`);
+  const length = Number(request.headers.get("content-length") ?? Infinity);
+  // Without touching `body`, which would make a stream of it.
+  if (length <= maxBytes) return await request.bytes();
+  if (length < Infinity) throw tooLarge();
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of request.body ?? []) {
+    chunks.push(chunk);
+    size += chunk.length;
+    if (size > maxBytes) throw tooLarge();
+  }
+  return Buffer.concat(chunks);
 }
 
 const isPreflight = ({ method, headers }: Request): boolean =>

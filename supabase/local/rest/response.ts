@@ -4,163 +4,133 @@
  * @module
  */
 import { notImplemented, RestError } from "./errors.ts";
-import type { Row } from "./executor.ts";
-import type { Description, Plan } from "./plan.ts";
-import type { Head } from "./request.ts";
+import type { Result } from "./executor.ts";
+import { isRecord, parseJson } from "./json.ts";
+import type { Description, Plan } from "./planner.ts";
+import type { RestRequest } from "./request.ts";
 
-/** The answer to a request that was run. @throws {RestError} for bad response.* settings */
+/** The answer to a request that was run. @throws {RestError} for bad `response.*` settings */
 export function writeResponse(
-  request: Head,
+  request: RestRequest,
   plan: Plan,
-  row: Row,
+  result: Result,
   maxRows: number | null,
 ): Response {
-  const headers = new Headers();
-  const { count } = request.preferences;
-  const counted = count === "count=exact" || count === "count=estimated";
-  const total = plan.kind === "call" || plan.kind === "read"
-    ? row.total
-    : counted
-    ? row.page
-    : null;
-  if (
-    plan.kind === "read" && count === "count=estimated" && maxRows !== null &&
-    Number(total) > maxRows
-  ) {
-    throw notImplemented(`Prefer: ${count} of more than ${maxRows} rows`);
+  const { count, returns } = request.prefer;
+  const isWrite = plan.kind !== "call" && plan.kind !== "read";
+  const total = !isWrite ? result.total : count === null ? null : result.page;
+  if (plan.kind === "read" && count === "count=estimated" && (total ?? 0) > (maxRows ?? -1)) {
+    throw notImplemented(`${count} of more rows than an answer may have`);
   }
-  const { status, range } = rowsAnswer(request, plan, row, total);
-  headers.set("Content-Range", range);
-  const applied = appliedPreferences(request, plan, row);
+  const { status, range } = statusAndRange(request, plan, result.page, total);
+  const headers = new Headers({ "Content-Range": range });
+  const applied = appliedPreferences(request, plan);
   if (applied !== "") headers.set("Preference-Applied", applied);
   if (plan.kind === "read") headers.set("Content-Location", contentLocation(request));
-  if (row.location !== "") headers.set("Location", `/${request.target}?${keyQuery(row.location)}`);
-  const hasBody = !plan.isVoid &&
-    (plan.kind === "call" || plan.kind === "read" ||
-      request.preferences.returns === "return=representation");
+  const hasBody = !plan.isVoid && (!isWrite || returns === "return=representation");
   if (hasBody) {
     headers.set("Content-Type", `${plan.mediaType}; charset=utf-8`);
     if (request.namesSchema) headers.set("Content-Profile", request.schema);
   }
-  override(headers, row.headers);
-  const content = status === 416 ? outOfBounds(request, total) : row.body;
-  const code = readStatus(row.status) ?? status;
-  const withoutBody = !hasBody || request.method === "HEAD" || [204, 205, 304].includes(code);
-  if (code < 200 || code > 599) throw notImplemented(`response.status ${code}`);
-  return new Response(withoutBody ? null : content, { status: code, headers });
+  setHeaders(headers, result.headers);
+  const code = readStatus(result.status) ?? status;
+  const isEmpty = !hasBody || request.method === "HEAD" || [204, 205, 304].includes(code);
+  const content = status === 416 ? outOfBounds(request, total) : result.body;
+  return new Response(isEmpty ? null : content, { status: code, headers });
 }
 
 /** The answer to OPTIONS. */
 export const writeDescription = ({ allow }: Description): Response =>
   new Response(null, { headers: { "Access-Control-Allow-Origin": "*", "Allow": allow } });
 
-function rowsAnswer(
-  { range: { lower }, preferences }: Head,
-  plan: Plan,
-  row: Row,
+function statusAndRange(
+  { query: { limit, offset }, prefer }: RestRequest,
+  { kind, isVoid }: Plan,
+  page: number,
   total: number | null,
 ): { status: number; range: string } {
-  const of = `/${total ?? "*"}`;
-  const between = (from: bigint, to: bigint) =>
-    (total !== 0 && from <= to ? `${from}-${to}` : "*") + of;
-  const full = preferences.returns === "return=representation";
-  if (plan.kind === "insert") return { status: 201, range: `*${of}` };
-  if (plan.kind === "delete") return { status: full ? 200 : 204, range: `*${of}` };
-  if (plan.kind === "update") {
-    return { status: full ? 200 : 204, range: between(0n, BigInt(row.page) - 1n) };
-  }
-  const range = between(lower, lower + BigInt(row.page) - 1n);
-  if (plan.isVoid) return { status: 204, range };
-  if (total === null) return { status: 200, range };
-  if (lower > total) return { status: 416, range };
-  return { status: row.page < total ? 206 : 200, range };
+  const lower = limit === 0 ? 0 : offset;
+  const rows = (from: number) =>
+    total !== 0 && page > 0 ? `${from}-${from + page - 1}/${total ?? "*"}` : `*/${total ?? "*"}`;
+  const written = prefer.returns === "return=representation" ? 200 : 204;
+  if (kind === "insert") return { status: 201, range: `*/${total ?? "*"}` };
+  if (kind === "delete") return { status: written, range: `*/${total ?? "*"}` };
+  if (kind === "update") return { status: written, range: rows(0) };
+  const read = total === null ? 200 : lower > total ? 416 : page < total ? 206 : 200;
+  return { status: isVoid ? 204 : read, range: rows(lower) };
 }
 
-function outOfBounds({ range: { lower } }: Head, total: number | null): string {
-  const details = `An offset of ${lower} was requested, but there are only ${total ?? 0} rows.`;
+function outOfBounds({ query: { offset } }: RestRequest, total: number | null): string {
+  const details = `An offset of ${offset} was requested, but there are only ${total ?? 0} rows.`;
   const error = new RestError(416, "PGRST103", "Requested range not satisfiable", { details });
   return JSON.stringify(error.body);
 }
 
-function appliedPreferences({ preferences }: Head, plan: Plan, row: Row): string {
-  const { missing, returns, count, handling, timezone, maxAffected, isStrict } = preferences;
-  const writes = plan.kind !== "call" && plan.kind !== "read";
-  const limits = plan.kind === "call" || plan.kind === "update" || plan.kind === "delete";
+function appliedPreferences({ prefer }: RestRequest, { kind }: Plan): string {
+  const { missing, returns, count, handling, maxAffected } = prefer;
+  const isLimited = handling === "handling=strict" && maxAffected !== null &&
+    kind !== "read" && kind !== "insert";
   return [
-    plan.kind === "insert" || plan.kind === "update" ? missing : null,
-    writes ? returns : null,
+    kind === "insert" || kind === "update" ? missing : null,
+    kind === "call" || kind === "read" ? null : returns,
     count,
     handling,
-    timezone !== null && row.knowsTimezone ? `timezone=${timezone}` : null,
-    limits && isStrict && maxAffected !== null ? `max-affected=${maxAffected}` : null,
+    isLimited ? `max-affected=${maxAffected}` : null,
   ].filter((word) => word !== null).join(", ");
 }
 
 const encode = (text: string): string =>
-  encodeURIComponent(text).replace(
+  encodeURIComponent(text).replaceAll(
     /[!'()*]/g,
     (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`,
   );
 
 /** PostgREST encodes bytes as if they were characters; names repeated share one list of values. */
-function contentLocation({ target, query }: Head): string {
-  const groups = Map.groupBy(
-    [...query.pairs].sort(([a], [b]) => a < b ? -1 : a > b ? 1 : 0),
-    ([name]) => name,
-  );
-  const params = [...groups].map(([name, pairs]) =>
+function contentLocation({ target, query }: RestRequest): string {
+  if (/[^\x20-\x7e]/.test(target)) throw notImplemented("Names of tables beyond ASCII");
+  const sorted = query.pairs.toSorted(([a], [b]) => a < b ? -1 : a > b ? 1 : 0);
+  const params = [...Map.groupBy(sorted, ([name]) => name)].map(([name, pairs]) =>
     `${encode(name)}=${pairs.map(([, item]) => encode(item)).join(",")}`
   );
-  const path = `/${target}`;
-  if (/[^\x20-\x7e]/.test(path)) throw notImplemented("Names of tables beyond ASCII");
-  return params.length === 0 ? path : `${path}?${params.join("&")}`;
+  return params.length === 0 ? `/${target}` : `/${target}?${params.join("&")}`;
 }
 
-function keyQuery(location: string): string {
-  const pairs: unknown = JSON.parse(location);
-  if (!Array.isArray(pairs)) return "";
-  return pairs.map(([name, item]) => `${encode(String(name))}=${encode(String(item))}`).join("&");
-}
-
+/** The number that a text begins with, as PostgREST reads it. */
 function readStatus(text: string | null): number | null {
   if (text === null) return null;
   const digits = /^\d+/.exec(text)?.[0];
-  if (digits !== undefined) return Number(digits);
-  throw new RestError(500, "PGRST112", "response.status guc must be a valid status code");
+  if (digits === undefined) {
+    throw new RestError(500, "PGRST112", "response.status guc must be a valid status code");
+  }
+  const status = Number(digits);
+  if (status < 200 || status > 599) throw notImplemented(`response.status ${text}`);
+  return status;
 }
 
-function override(headers: Headers, text: string | null): void {
-  if (text === null) return;
-  const seen = new Set<string>();
-  for (const [name, content] of readHeaders(text)) {
-    try {
-      if (seen.has(name.toLowerCase())) headers.append(name, content);
-      else headers.set(name, content);
-      seen.add(name.toLowerCase());
-    } catch {
-      throw notImplemented(`The header ${JSON.stringify(name)} in response.headers`);
-    }
+/** Headers set by SQL replace ours; one that is set twice is sent twice. */
+function setHeaders(headers: Headers, text: string | null): void {
+  const given = text === null ? [] : readHeaders(text);
+  try {
+    for (const [name] of given) headers.delete(name);
+    for (const [name, content] of given) headers.append(name, content);
+  } catch {
+    throw notImplemented(`These response.headers: ${text}`);
   }
 }
 
 function readHeaders(text: string): [string, string][] {
-  const bad = () =>
-    new RestError(
-      500,
-      "PGRST111",
-      "response.headers guc must be a JSON array composed of objects with a single key and a string value",
-    );
-  let list: unknown;
-  try {
-    list = JSON.parse(text);
-  } catch {
-    throw bad();
-  }
-  if (!Array.isArray(list)) throw bad();
-  return list.map((item: unknown) => {
-    const entries = typeof item === "object" && item !== null ? Object.entries(item) : [];
-    const [entry] = entries;
-    if (Array.isArray(item) || entries.length !== 1 || typeof entry?.[1] !== "string") throw bad();
-    return [entry[0], entry[1]];
+  const parsed = parseJson(text);
+  const pairs = (Array.isArray(parsed) ? parsed : [null]).map((item) => {
+    const [pair, ...more] = isRecord(item) ? Object.entries(item) : [];
+    const [name, content] = pair ?? [];
+    return name !== undefined && typeof content === "string" && more.length === 0
+      ? [[name, content] satisfies [string, string]]
+      : [];
   });
+  if (pairs.every((pair) => pair.length === 1)) return pairs.flat();
+  throw new RestError(
+    500,
+    "PGRST111",
+    "response.headers guc must be a JSON array composed of objects with a single key and a string value",
+  );
 }

@@ -1,6 +1,6 @@
 /**
- * SQL made of static text, quoted identifiers and parameters. A text of a caller can become part of
- * a `Fragment` only through `identifier` (quoted) or `value` (a parameter).
+ * SQL made of static text, quoted names and parameters. A text of a caller can become part of a
+ * `Fragment` only through `identifier` (quoted) or `value` (a parameter).
  *
  * @module
  */
@@ -8,7 +8,7 @@
 /** Stands for the body of the request, which is put in when the statement runs. */
 export const bodySlot = Symbol("body");
 
-/** A parameter's content. */
+/** A parameter's content, always text: its type is for PostgreSQL to infer. */
 export type Value = string | null | typeof bodySlot;
 
 /** Text around parameters: `texts` has one element more than `values`. */
@@ -18,60 +18,61 @@ export interface Fragment {
 }
 
 /** SQL as written here; the holes take fragments only. */
-export function sql(texts: TemplateStringsArray, ...holes: readonly Fragment[]): Fragment {
-  return chain(holes, (index) => texts[index] ?? "");
-}
+export const sql = (texts: TemplateStringsArray, ...holes: readonly Fragment[]): Fragment =>
+  chain(holes, texts);
 
-/** Fragments with a text before each and after the last: `texts(0)` to `texts(parts.length)`. */
-function chain(parts: readonly Fragment[], texts: (index: number) => string): Fragment {
-  const whole: string[] = [];
+/** `parts` with a text before each and after the last. */
+function chain(parts: readonly Fragment[], between: readonly string[]): Fragment {
+  const texts: string[] = [];
   const values: Value[] = [];
-  let open = texts(0);
+  let open = between[0] ?? "";
   for (const [index, part] of parts.entries()) {
-    const last = part.texts.length - 1;
-    for (let at = 0; at < last; at++) {
-      whole.push(open + (part.texts[at] ?? ""));
-      open = "";
+    const [first = "", ...rest] = part.texts;
+    open += first;
+    for (const text of rest) {
+      texts.push(open);
+      open = text;
     }
-    open += (part.texts[last] ?? "") + texts(index + 1);
+    open += between[index + 1] ?? "";
     values.push(...part.values);
   }
-  whole.push(open);
-  return { texts: whole, values };
+  return { texts: [...texts, open], values };
 }
 
-/** A parameter; its type is for PostgreSQL to infer. */
+/** A parameter. */
 export const value = (content: Value): Fragment => ({ texts: ["", ""], values: [content] });
 
-/** A quoted name, cut at a NUL as PostgREST does. */
-export const identifier = (name: string): Fragment => trusted(quoted(name));
-
-/** The text of a quoted name. */
+/** The text of a quoted name, cut at a NUL as PostgREST does. */
 export const quoted = (name: string): string =>
   `"${(name.split("\0")[0] ?? "").replaceAll('"', '""')}"`;
 
-/** Text that the database's own catalogue or this module wrote (types, defaults, keywords). */
-export const trusted = (text: string): Fragment => ({ texts: [text], values: [] });
+/** A quoted name. */
+export const identifier = (name: string): Fragment => trusted(quoted(name));
 
-/** A literal of a name that the catalogue knows. */
-export const literal = (text: string): Fragment => {
-  const doubled = text.replaceAll("'", "''");
-  return trusted(
-    doubled.includes("\\") ? `E'${doubled.replaceAll("\\", "\\\\")}'` : `'${doubled}'`,
-  );
-};
+/** `schema.name`. */
+export const qualified = ({ schema, name }: { schema: string; name: string }): Fragment =>
+  trusted(`${quoted(schema)}.${quoted(name)}`);
+
+/** Text that the catalogue of the database or this folder wrote: types, keywords, operators. */
+export const trusted = (text: string): Fragment => ({ texts: [text], values: [] });
 
 export const nothing: Fragment = trusted("");
 
 export const join = (parts: readonly Fragment[], separator: string): Fragment =>
-  chain(parts, (index) => index === 0 || index === parts.length ? "" : separator);
-
-/** `schema.name`, or the name alone. */
-export const qualified = (schema: string | null, name: string): Fragment =>
-  schema === null ? identifier(name) : sql`${identifier(schema)}.${identifier(name)}`;
+  chain(parts, ["", ...parts.slice(1).map(() => separator), ""]);
 
 /** PostgreSQL's array literal of texts, for a parameter. */
-export const arrayLiteral = (values: readonly string[]): string =>
-  `{${
-    values.map((text) => `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`).join(",")
-  }}`;
+export const arrayLiteral = (items: readonly string[]): string =>
+  `{${items.map((item) => `"${item.replaceAll(/["\\]/g, "\\$&")}"`).join(",")}}`;
+
+/** A statement as it is sent. */
+export interface Statement {
+  readonly text: string;
+  readonly values: readonly Value[];
+}
+
+/** Numbers the parameters. */
+export const statementOf = ({ texts, values }: Fragment): Statement => ({
+  text: texts.map((text, index) => index === 0 ? text : `$${index}${text}`).join(""),
+  values,
+});
