@@ -3,8 +3,8 @@
  * candidate, and the answer a voice agent can say.
  *
  * Decisions
- * - private.find_starts() is the only definition of "can be booked": what is offered is what the
- *   claim accepts.
+ * - private.find_starts() defines "can be booked", private.find_free() is the same for one start:
+ *   what is offered is what the claim accepts.
  * - The rules of day D, the overnight rules of D-1 and the hours of D+1 (a visit may run past
  *   midnight) are merged; starts stay within day D. The grid is anchored at the merged window's
  *   start and counts elapsed minutes.
@@ -34,9 +34,63 @@ $$;
 comment on function private.steady_offset is
   'The offset from UTC that a zone keeps around a local day; null when it changes.';
 
+/*
+ * The hours of every asked provider of a service around a local day: the day's own, the night of the
+ * day before and the day after, touching ones merged. An override replaces the hours of its day.
+ */
+create function private.find_hours(
+  p_org uuid, p_service uuid, p_provider uuid, p_day date, p_zone text
+) returns table (provider_id uuid, open tstzmultirange)
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_dow constant integer := extract(dow from p_day);
+  -- Minutes count from the midnight before: 1440 is the day's own.
+  v_eve constant timestamp := p_day - 1;
+  v_steady_eve constant timestamptz := v_eve at time zone private.steady_offset(p_day, p_zone);
+begin
+  return query
+  select ps.provider_id, range_agg(tstzrange(h.opens, greatest(h.opens, h.closes)))
+  from public.provider_services as ps
+  join public.providers as p on p.org_id = p_org and p.id = ps.provider_id and p.active
+  cross join lateral (
+    select
+      coalesce(v_steady_eve + r.opens * interval '1 minute',
+        private.wall(v_eve + r.opens * interval '1 minute', p_zone, false)) as opens,
+      coalesce(v_steady_eve + r.closes * interval '1 minute',
+        private.wall(v_eve + r.closes * interval '1 minute', p_zone, true)) as closes
+    from (
+      select n.day * 1440 + w.start_min as opens, n.day * 1440 + w.end_min as closes
+      from public.working_hours as w
+      cross join lateral (select (w.dow + 8 - v_dow) % 7 as day) as n
+      where w.org_id = p_org and w.provider_id = ps.provider_id
+        and n.day <= 2 and w.valid @> p_day - 1 + n.day
+        and not exists (
+          select from public.working_hours_overrides as v
+          where v.org_id = p_org and v.provider_id = w.provider_id and v.day = p_day - 1 + n.day)
+      union all
+      select (v.day - p_day + 1) * 1440 + v.start_min, (v.day - p_day + 1) * 1440 + v.end_min
+      from public.working_hours_overrides as v
+      where v.org_id = p_org and v.provider_id = ps.provider_id
+        and v.day between p_day - 1 and p_day + 1 and v.start_min is not null
+    ) as r
+    where r.closes > 1440
+  ) as h
+  where ps.org_id = p_org and ps.service_id = p_service
+    and (p_provider is null or ps.provider_id = p_provider)
+  group by ps.provider_id;
+end
+$$;
+comment on function private.find_hours is
+  'When the asked providers of a service work around a local day, as instants.';
+
+/*
+ * Every bookable start on the local days first to last, day by day: what is the same for all
+ * providers is computed once.
+ */
 create function private.find_starts(
   p_org uuid, p_service uuid, p_provider uuid, p_first date, p_last date,
-  p_call_id text, p_at timestamptz, p_moves uuid default null, p_only timestamptz default null
+  p_call_id text, p_at timestamptz, p_moves uuid default null
 ) returns table (starts_at timestamptz, provider_id uuid, seats_left integer)
 language plpgsql stable set search_path = '' set jit = off set plan_cache_mode = force_generic_plan
 as $$
@@ -50,6 +104,9 @@ declare
   v_opens timestamptz;
   v_first date;
   v_last date;
+  v_day date;
+  v_earliest timestamptz;
+  v_latest timestamptz;
 begin
   select o.timezone into strict v_zone from public.organizations as o where o.id = p_org;
   select s.* into strict v_service
@@ -62,108 +119,117 @@ begin
   v_first := greatest(p_first, (v_opens at time zone v_zone)::date);
   v_last := least(p_last, (p_at at time zone v_zone)::date + v_service.horizon_days);
 
-  return query
-  with days as (
-    select d.day, d.steady,
-      greatest(p_only, v_opens, coalesce(d.day::timestamp at time zone d.steady,
-        private.wall(d.day::timestamp, v_zone, false))) as earliest,
-      least(p_only + interval '1 microsecond', coalesce((d.day + 1)::timestamp at time zone d.steady,
-        private.wall((d.day + 1)::timestamp, v_zone, false))) as latest
-    from (
-      select v_first + n as day, private.steady_offset(v_first + n, v_zone) as steady
-      from generate_series(0, v_last - v_first) as n
-    ) as d
-  ),
-  windows as (
-    select ps.provider_id, d.day, d.earliest, d.latest,
-      range_agg(tstzrange(h.opens, h.closes)) as open
-    from public.provider_services as ps
-    join public.providers as p on p.org_id = ps.org_id and p.id = ps.provider_id and p.active
-    cross join days as d
+  for v_n in 0 .. v_last - v_first loop
+    v_day := v_first + v_n;
+    v_earliest := greatest(v_opens, private.wall(v_day::timestamp, v_zone, false));
+    v_latest := private.wall((v_day + 1)::timestamp, v_zone, false);
+    -- A zone may skip a day.
+    continue when v_earliest >= v_latest;
+
+    return query
+    select g.starts_at, w.provider_id, l.seats
+    from private.find_hours(p_org, p_service, p_provider, v_day, v_zone) as w
     cross join lateral (
-      select
-        coalesce((r.day + make_interval(mins => r.start_min)) at time zone d.steady,
-          private.wall(r.day + make_interval(mins => r.start_min), v_zone, false)) as opens,
-        coalesce((r.day + make_interval(mins => r.end_min)) at time zone d.steady,
-          private.wall(r.day + make_interval(mins => r.end_min), v_zone, true)) as closes
+      -- What is taken: appointments and time off, as starts that are impossible. A row of this very
+      -- service leaves its own start, where it may be joined while there are seats.
+      select coalesce(range_agg(x.impossible), '{}') as impossible
       from (
-        select n.day, w.start_min, w.end_min
-        from public.working_hours as w
-        -- The one of seven days, from the day before on, that the rule is about.
-        cross join lateral (
-          select d.day - 1 + (w.dow + 8 - extract(dow from d.day)::integer) % 7 as day) as n
-        where w.org_id = p_org and w.provider_id = ps.provider_id
-          and n.day <= d.day + 1 and w.valid @> n.day
-          and not exists (
-            select from public.working_hours_overrides as v
-            where v.org_id = p_org and v.provider_id = ps.provider_id and v.day = n.day)
+        select tstzmultirange(tstzrange(
+            lower(a.busy) - v_duration - v_after, upper(a.busy) + v_before, '()'))
+          - case when v_service.capacity > 1 and a.service_id = p_service
+              then tstzmultirange(tstzrange(a.starts_at, a.starts_at, '[]'))
+              else '{}' end as impossible
+        from public.appointments as a
+        where a.org_id = p_org and a.provider_id = w.provider_id
+          and a.status in ('held', 'confirmed')
+          and a.busy && tstzrange(v_earliest - v_before, v_latest + v_duration + v_after)
+          and coalesce(a.expires_at, 'infinity') > p_at
+          and (p_call_id is null or a.status <> 'held' or a.call_id is distinct from p_call_id)
+          and a.id is distinct from p_moves
         union all
-        select v.day, v.start_min, v.end_min
-        from public.working_hours_overrides as v
-        where v.org_id = p_org and v.provider_id = ps.provider_id
-          and v.day between d.day - 1 and d.day + 1 and v.start_min is not null
-      ) as r
-      where r.day >= d.day or r.end_min > 1440
-    ) as h
-    where ps.org_id = p_org and ps.service_id = p_service
-      and (p_provider is null or ps.provider_id = p_provider)
-      and d.earliest < d.latest and h.opens < h.closes
-    group by ps.provider_id, d.day, d.earliest, d.latest
-  )
-  select g.starts_at, w.provider_id, l.seats
-  from windows as w
-  cross join lateral (
-    -- What is taken: appointments and time off, as starts that are impossible. A row of this very
-    -- service leaves its own start, where it may be joined while there are seats.
-    select coalesce(range_agg(x.impossible), '{}') as impossible
-    from (
-      select tstzmultirange(tstzrange(
-          lower(a.busy) - v_duration - v_after, upper(a.busy) + v_before, '()'))
-        - case when v_service.capacity > 1 and a.service_id = p_service
-            then tstzmultirange(tstzrange(a.starts_at, a.starts_at, '[]'))
-            else '{}' end as impossible
-      from public.appointments as a
-      where a.org_id = p_org and a.provider_id = w.provider_id
-        and a.status in ('held', 'confirmed')
-        and a.busy && tstzrange(w.earliest - v_before, w.latest + v_duration + v_after)
-        and coalesce(a.expires_at, 'infinity') > p_at
-        and (p_call_id is null or a.status <> 'held' or a.call_id is distinct from p_call_id)
-        and a.id is distinct from p_moves
-      union all
-      select tstzmultirange(tstzrange(lower(t.span) - v_duration, upper(t.span), '()'))
-      from public.time_off as t
-      where t.org_id = p_org and t.provider_id = w.provider_id
-        and t.span && tstzrange(w.earliest, w.latest + v_duration)
-    ) as x
-  ) as b
-  cross join lateral unnest(w.open) as whole (span)
-  cross join lateral unnest(
-    case when upper(whole.span) - v_duration >= lower(whole.span)
-      then tstzmultirange(
-          tstzrange(lower(whole.span), upper(whole.span) - v_duration, '[]')
-          * tstzrange(w.earliest, w.latest)) - b.impossible
-    end) as piece (span)
-  cross join lateral generate_series(
-    -- The first point of the grid that is not before the piece.
-    date_bin(v_step, lower(piece.span) + v_step - interval '1 microsecond', lower(whole.span)),
-    upper(piece.span), v_step) as g (starts_at)
-  cross join lateral (
-    select v_service.capacity - case when v_service.capacity = 1 then 0 else (
-      select count(*)::integer
-      from public.appointments as a
-      where a.org_id = p_org and a.provider_id = w.provider_id and a.service_id = p_service
-        and a.starts_at = g.starts_at and a.busy @> g.starts_at
-        and a.status in ('held', 'confirmed')
-        and coalesce(a.expires_at, 'infinity') > p_at
-        and (p_call_id is null or a.status <> 'held' or a.call_id is distinct from p_call_id)
-        and a.id is distinct from p_moves
-    ) end as seats
-  ) as l
-  where g.starts_at <@ piece.span and l.seats > 0;
+        select tstzmultirange(tstzrange(lower(t.span) - v_duration, upper(t.span),
+          case when upper_inc(t.span) then '(]' else '()' end))
+        from public.time_off as t
+        where t.org_id = p_org and t.provider_id = w.provider_id
+          and t.span && tstzrange(v_earliest, v_latest + v_duration)
+      ) as x
+    ) as b
+    cross join lateral unnest(w.open) as whole (span)
+    cross join lateral unnest(
+      case when upper(whole.span) - v_duration >= lower(whole.span)
+        then tstzmultirange(
+            tstzrange(lower(whole.span), upper(whole.span) - v_duration, '[]')
+            * tstzrange(v_earliest, v_latest)) - b.impossible
+      end) as piece (span)
+    cross join lateral generate_series(
+      -- The first point of the grid that is not before the piece.
+      date_bin(v_step, lower(piece.span) + v_step - interval '1 microsecond', lower(whole.span)),
+      upper(piece.span), v_step) as g (starts_at)
+    cross join lateral (
+      select v_service.capacity - case when v_service.capacity = 1 then 0 else (
+        select count(*)::integer
+        from public.appointments as a
+        where a.org_id = p_org and a.provider_id = w.provider_id and a.service_id = p_service
+          and a.starts_at = g.starts_at and a.busy @> g.starts_at
+          and a.status in ('held', 'confirmed')
+          and coalesce(a.expires_at, 'infinity') > p_at
+          and (p_call_id is null or a.status <> 'held' or a.call_id is distinct from p_call_id)
+          and a.id is distinct from p_moves
+      ) end as seats
+      offset 0
+    ) as l
+    where g.starts_at <@ piece.span and l.seats > 0;
+  end loop;
 end
 $$;
 comment on function private.find_starts is
   'Every bookable start of a service on the local days first to last (or that one start), per provider, with seats left; the call''s own holds and the appointment p_moves do not block.';
+
+/*
+ * Who is free for one start: what find_starts() offers then, without looking at the rest of the day,
+ * for the claim. A test holds both to the same oracle.
+ */
+create function private.find_free(
+  p_org public.organizations, p_service public.services, p_provider uuid, p_start timestamptz,
+  p_call_id text, p_at timestamptz, p_moves uuid default null
+) returns setof uuid
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_zone constant text := p_org.timezone;
+  v_day constant date := p_start at time zone v_zone;
+  v_end constant timestamptz := p_start + make_interval(mins => p_service.duration_min);
+  v_busy constant tstzrange := tstzrange(
+    p_start - make_interval(mins => p_service.buffer_before_min),
+    v_end + make_interval(mins => p_service.buffer_after_min));
+begin
+  if p_start < p_at + make_interval(mins => p_service.notice_min)
+    or v_day > (p_at at time zone v_zone)::date + p_service.horizon_days then
+    return;
+  end if;
+  return query
+  select w.provider_id
+  from private.find_hours(p_org.id, p_service.id, p_provider, v_day, v_zone) as w
+  where w.open @> tstzrange(p_start, v_end)
+    -- The grid begins where the closed time before it ends.
+    and p_start = date_bin(make_interval(mins => p_service.step_min), p_start,
+      upper(('{(,)}'::tstzmultirange - w.open) * tstzmultirange(tstzrange(null, p_start))))
+    and not exists (
+      select from public.time_off as t
+      where t.org_id = p_org.id and t.provider_id = w.provider_id
+        and t.span && tstzrange(p_start, v_end))
+    and (
+      select count(*) = 0 or count(*) < p_service.capacity
+        and bool_and(a.service_id = p_service.id and a.starts_at = p_start)
+      from public.appointments as a
+      where a.org_id = p_org.id and a.provider_id = w.provider_id and a.busy && v_busy
+        and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') > p_at
+        and (p_call_id is null or a.status <> 'held' or a.call_id is distinct from p_call_id)
+        and a.id is distinct from p_moves);
+end
+$$;
+comment on function private.find_free is
+  'The providers with whom a service can begin at one instant; find_starts() for a single start.';
 
 create function private.slot_id(
   p_service_slug text, p_start timestamptz, p_zone text, p_provider_slug text
@@ -203,9 +269,15 @@ create function private.find_service(p_org uuid, p_asked text) returns public.se
 language plpgsql stable set search_path = ''
 as $$
 declare
-  v_asked constant text := private.plain_name(p_asked);
+  v_asked text;
   v_service public.services;
 begin
+  select s.* into v_service from public.services as s
+  where s.org_id = p_org and s.slug = p_asked and s.active;
+  if found then
+    return v_service;
+  end if;
+  v_asked := private.plain_name(p_asked);
   select s.* into v_service from public.services as s
   where s.org_id = p_org and s.active
     and v_asked in (replace(s.slug, '-', ' '), private.plain_name(s.name))

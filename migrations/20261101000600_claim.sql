@@ -23,32 +23,37 @@ create function private.parse_slot_id(
 language plpgsql stable set search_path = ''
 as $$
 declare
-  v_parts constant text[] := regexp_match(lower(btrim(p_slot_id)),
-    '^([a-z0-9-]+)/([0-9]{4}-[0-9]{2}-[0-9]{2})[t ]([0-9]{2}:[0-9]{2})(?::00)?(?:\.0+)?'
-    '(z|[+-][0-9]{2}:[0-9]{2})?(?:/([a-z0-9-]+))?$');
+  v_when constant text := lower(split_part(btrim(p_slot_id), '/', 2));
+  v_offset constant text := regexp_replace(substr(v_when, 17), '^:00(\.0+)?', '');
+  v_minutes integer := 0;
   v_local timestamp;
 begin
-  if v_parts is null then
+  -- By shape and arithmetic: a regular expression with its parts costs more than the whole lookup.
+  if translate(left(v_when, 16), 't123456789', ' 000000000') <> '0000-00-00 00:00'
+    or translate(v_offset, 'z-123456789', '++000000000') not in ('', '+', '+00:00') then
     return;
   end if;
-  begin
-    v_local := (v_parts[2] || ' ' || v_parts[3])::timestamp;
-    if v_parts[4] is null then
-      starts_at := private.wall(v_local, p_zone, false);
-    else
-      starts_at := (v_local::text || v_parts[4])::timestamptz;
+  v_local := timestamp '2000-01-01' + make_interval(
+    left(v_when, 4)::integer - 2000, substr(v_when, 6, 2)::integer - 1, 0,
+    substr(v_when, 9, 2)::integer - 1, substr(v_when, 12, 2)::integer,
+    substr(v_when, 15, 2)::integer);
+  if v_offset = '' then
+    starts_at := private.wall(v_local, p_zone, false);
+  else
+    if v_offset <> 'z' then
+      v_minutes := (left(v_offset, 1) || '1')::integer
+        * (substr(v_offset, 2, 2)::integer * 60 + substr(v_offset, 5, 2)::integer);
     end if;
-  exception when datetime_field_overflow or invalid_datetime_format
-    or invalid_time_zone_displacement_value then
-    return;
-  end;
-  -- A time in a gap, or with an offset the clinic does not have then, names no slot.
-  if starts_at at time zone p_zone <> v_local then
+    starts_at := (v_local at time zone 'UTC') - make_interval(mins => v_minutes);
+  end if;
+  -- 31 April, a time in a gap, or with an offset the clinic does not have then, names no slot.
+  if to_char(v_local, 'YYYY-MM-DD HH24:MI') <> replace(left(v_when, 16), 't', ' ')
+    or starts_at at time zone p_zone <> v_local then
     starts_at := null;
     return;
   end if;
-  service_slug := v_parts[1];
-  provider_slug := v_parts[5];
+  service_slug := lower(split_part(btrim(p_slot_id), '/', 1));
+  provider_slug := nullif(lower(split_part(btrim(p_slot_id), '/', 3)), '');
 end
 $$;
 comment on function private.parse_slot_id is 'The parts of a slotId, or nulls when it is none.';
@@ -171,7 +176,6 @@ declare
   v_old public.appointments;
   v_hold public.appointments;
   v_now timestamptz;
-  v_day date;
   v_candidates uuid[];
   v_candidate uuid;
   v_preferred uuid;
@@ -221,7 +225,6 @@ begin
   limit 1;
 
   -- 3. Who is free then, least booked first: the same question that availability answers.
-  v_day := (v_slot.starts_at at time zone p_org.timezone)::date;
   -- The doctor of the call's own hold comes first: it may be what stands in the way. Then the one
   -- whose appointment is moved: patients keep their doctor.
   select m.provider_id into v_preferred from public.appointments as m
@@ -231,15 +234,14 @@ begin
       (c.provider_id = v_preferred) desc nulls last, c.booked, c.provider_id)
   into v_candidates
   from (
-    select f.provider_id, (
+    select f.provider_id, case when v_provider.id is null then (
       select count(*) from public.appointments as a
       where a.org_id = p_org.id and a.provider_id = f.provider_id
         and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') > v_now
         and a.busy && tstzrange(v_slot.starts_at - interval '12 hours',
-          v_slot.starts_at + interval '12 hours')) as booked
-    from private.find_starts(
-      p_org.id, v_service.id, v_provider.id, v_day, v_day, v_call_id, v_now,
-      p_moves, v_slot.starts_at) as f
+          v_slot.starts_at + interval '12 hours')) end as booked
+    from private.find_free(p_org, v_service, v_provider.id, v_slot.starts_at, v_call_id, v_now,
+      p_moves) as f (provider_id)
   ) as c;
 
   -- 4. Lock, then insert in a new statement. The second pass goes without locks.

@@ -17,6 +17,8 @@ import {
 } from "../support/random_clinic.ts";
 
 const clinicCount = 168;
+/** Of the starts that are refused, one in so many is also asked about alone. */
+const aloneEvery = 120;
 
 Deno.test({
   name: "every start of 168 random clinics is offered or refused as a walk by the minute finds",
@@ -27,57 +29,89 @@ Deno.test({
     const seed = given ? Number(given) : crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
     const random = randomFrom(seed);
     const database = await createTestDatabase();
+    const counts = { judged: 0, offered: 0, alone: 0 };
+    const differences: string[] = [];
     try {
       const made = Array.from({ length: clinicCount }, (_, index) => aRandomClinic(random, index));
-      const clinics = await writeClinics(database.sql, made);
-      let judged = 0;
-      let offered = 0;
-      const differences: string[] = [];
-      for (const clinic of clinics) {
-        const found = await findStarts(database.sql, clinic);
-        offered += found.size;
-        for (const { start, provider, seats } of judgements(clinic)) {
-          judged++;
-          const key = `${start}/${provider}`;
-          const said = found.get(key) ?? 0;
-          found.delete(key);
-          if (said === seats) continue;
-          const local = new Date(clockOf(clinic.zone).read(start) * 60_000).toISOString();
+      for (const clinic of await writeClinics(database.sql, made)) {
+        const compare = (what: string, judgement: Judgement, seats: number) => {
+          if (seats === judgement.seats) return;
+          const local = new Date(clockOf(clinic.zone).read(judgement.start) * 60_000).toISOString();
           differences.push(
-            `${clinic.zone} ${local.slice(0, 16)} (minute ${start}): SQL ${said} seats, ` +
-              `oracle ${seats}; organization ${clinic.orgId}, provider ${provider}`,
+            `${clinic.zone} ${local.slice(0, 16)}: ${what} ${seats}, oracle ${judgement.seats}; ` +
+              `organization ${clinic.orgId}, ${keyOf(judgement)}`,
           );
+        };
+        const found = await findStarts(database.sql, clinic);
+        counts.offered += found.size;
+        const asked: Judgement[] = [];
+        for (const judgement of judgements(clinic)) {
+          counts.judged++;
+          compare("find_starts", judgement, found.get(keyOf(judgement)) ?? 0);
+          found.delete(keyOf(judgement));
+          if (judgement.seats > 0 || random() < 1 / aloneEvery) asked.push(judgement);
         }
-        for (const key of found.keys()) {
-          differences.push(`${clinic.zone}: SQL offers ${key} on no day that was asked about`);
+        for (const key of found.keys()) differences.push(`${clinic.zone}: offers ${key} unasked`);
+        counts.alone += asked.length;
+        const free = await findFree(database.sql, clinic, asked.map(({ start }) => start));
+        for (const judgement of asked) {
+          compare("find_free", judgement, free.has(keyOf(judgement)) ? judgement.seats || 1 : 0);
         }
       }
-      const counts = `${judged} starts judged, ${offered} offered`;
-      await test.step(`seed ${seed}: ${counts}, ${differences.length} differences`, () => {
-        assert.deepEqual(differences.slice(0, 10), [], `to repeat: ORACLE_SEED=${seed}`);
-        assert.ok(judged >= 30_000 && offered >= 5000, "too little was compared");
-      });
     } finally {
       await database.drop();
     }
+    const { judged, offered, alone } = counts;
+    const name =
+      `seed ${seed}: ${judged} starts judged, ${offered} offered, ${alone} asked about ` +
+      `alone, ${differences.length} differences`;
+    await test.step(name, () => {
+      assert.deepEqual(differences.slice(0, 10), [], `to repeat: ORACLE_SEED=${seed}`);
+      assert.ok(judged >= 30_000 && offered >= 5000, "too little was compared");
+    });
   },
 });
+
+interface Judgement {
+  readonly start: number;
+  readonly provider: string;
+  readonly seats: number;
+}
+
+const keyOf = ({ start, provider }: { readonly start: number; readonly provider: string }) =>
+  `${start}/${provider}`;
 
 /** Seats by start minute and provider. */
 async function findStarts(sql: postgres.Sql, clinic: RandomClinic): Promise<Map<string, number>> {
   const { orgId, service, firstDay, lastDay, question } = clinic;
-  const rows = await sql<{ start: number; provider: string; seats: number }[]>`
+  const rows = await sql<Judgement[]>`
     select extract(epoch from starts_at)::float8 / 60 as start, provider_id as provider,
       seats_left as seats
     from private.find_starts(${orgId}, ${service.id}, null, ${firstDay}, ${lastDay},
       ${question.callId}, to_timestamp(${question.atMs}::float8 / 1000))`;
-  const found = new Map(rows.map(({ start, provider, seats }) => [`${start}/${provider}`, seats]));
+  const found = new Map(rows.map((row) => [keyOf(row), row.seats]));
   assert.equal(found.size, rows.length, "a start is offered twice");
   return found;
 }
 
+/** Which of the starts have which providers, each asked about alone. */
+async function findFree(
+  sql: postgres.Sql,
+  { orgId, service, question }: RandomClinic,
+  starts: readonly number[],
+): Promise<Set<string>> {
+  const rows = await sql<{ start: number; provider: string }[]>`
+    select t.start::float8, f.provider
+    from public.organizations as o, public.services as s,
+      jsonb_array_elements_text(${JSON.stringify([...new Set(starts)])}::text::jsonb) as t (start),
+      private.find_free(o, s, null, to_timestamp(t.start::float8 * 60), ${question.callId},
+        to_timestamp(${question.atMs}::float8 / 1000)) as f (provider)
+    where o.id = ${orgId} and s.org_id = o.id and s.id = ${service.id}`;
+  return new Set(rows.map(keyOf));
+}
+
 /** What the oracle says of every minute of the days asked about. */
-function* judgements(clinic: RandomClinic) {
+function* judgements(clinic: RandomClinic): Generator<Judgement> {
   for (let day = dayNumber(clinic.firstDay); day <= dayNumber(clinic.lastDay); day++) {
     const minutes = minutesOf(clockOf(clinic.zone), day);
     for (const provider of clinic.providers) {
