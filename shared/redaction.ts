@@ -7,16 +7,16 @@
  */
 
 import { readPieces } from "./redaction/digits.ts";
-import { findNumbers } from "./redaction/numbers.ts";
+import { findEmails } from "./redaction/emails.ts";
+import { readFigures } from "./redaction/figures.ts";
 import {
-  findEmails,
-  findHarmless,
+  findHarmlessIdentifiers,
   findIbans,
-  findIps,
+  findIpv6s,
   findNinos,
   findVanityNumbers,
-  mergeRanges,
-} from "./redaction/patterns.ts";
+} from "./redaction/identifiers.ts";
+import { findNumbers } from "./redaction/numbers.ts";
 import { type Range, readText } from "./redaction/text.ts";
 
 /** What a redacted span was. */
@@ -77,20 +77,32 @@ export function redact(
 
 function findSpans(text: string): RedactionSpan[] {
   const read = readText(text);
-  if (read.tokens.length === 0 && !text.includes("::")) return [];
-  const taken: RedactionSpan[] = [];
-  const take = (type: RedactionType, ranges: readonly Range[]) => {
-    for (const { start, end } of ranges) taken.push({ start, end, type });
-  };
-  take("EMAIL", findEmails(read));
-  take("IBAN", findIbans(text));
-  take("NINO", findNinos(text));
-  take("IP", findIps(text));
-  const vanity = findVanityNumbers(text);
-  const blocked = mergeRanges([...taken, ...vanity, ...findHarmless(text)]);
-  take("PHONE", vanity);
-  taken.push(...findNumbers(read, readPieces(read, blocked)));
-  return withoutOverlaps(taken);
+  const figures = readFigures(read);
+  const identifiers = [
+    ...typed("EMAIL", findEmails(read)),
+    ...typed("IBAN", findIbans(read)),
+    ...typed("NINO", findNinos(read)),
+    ...typed("IP", figures.ips),
+    ...typed("IP", findIpv6s(read)),
+    ...typed("PHONE", findVanityNumbers(read)),
+  ];
+  const harmless = [...figures.harmless, ...findHarmlessIdentifiers(read)];
+  const blocked = mergeRanges([...identifiers, ...harmless]);
+  return withoutOverlaps([...identifiers, ...findNumbers(read, readPieces(read, blocked))]);
+}
+
+function typed(type: RedactionType, ranges: readonly Range[]): RedactionSpan[] {
+  return ranges.map((range) => ({ ...range, type }));
+}
+
+function mergeRanges(ranges: readonly Range[]): Range[] {
+  const merged: Range[] = [];
+  for (const { start, end } of ranges.toSorted((a, b) => a.start - b.start)) {
+    const last = merged.at(-1);
+    if (last === undefined || start >= last.end) merged.push({ start, end });
+    else merged[merged.length - 1] = { start: last.start, end: Math.max(last.end, end) };
+  }
+  return merged;
 }
 
 /** The kind that was looked for first wins; the sort is stable. */

@@ -1,222 +1,331 @@
 /**
- * What the words before and after a number say it is: the nearest label counts.
+ * What the words around a number say it is: the nearest label counts, in the same sentence, in the
+ * one before, or in the question that the number answers.
  *
  * @module
  */
 
-import type { ReadText, Token } from "./text.ts";
+import { Mark, type ReadText, type Token } from "./text.ts";
 
-/** What a number is said to be; `other` is an order, a dose, an id: never personal. */
-export type Label = "phone" | "code" | "passcode" | "nhs" | "ssn" | "nino" | "card" | "other";
+/**
+ * What a number is said to be. `other` is an order, a dose, an id, and never personal; `unknown` is
+ * some noun's number, which only its form can tell from a phone's.
+ */
+export type Label = "phone" | "passcode" | "code" | "nhs" | "ssn" | "card" | "other" | "unknown";
 
-const setOf = (words: string) => new Set(words.split(/\s+/));
+const setOf = (words: string) => new Set(words.trim().split(/\s+/));
 
-const phoneWords = setOf(
-  `phone phones telephone tel mobile mob cell cellphone landline fax ph whatsapp sms callback
-  call called calling ring dial reach reachable contact text texted msisdn voicemail pager hotline
-  helpline handy telefon telefono teléfono téléphone portable móvil movil cellulare nummer numéro
-  número numero caller wa`,
+const phoneNouns = setOf(
+  `phone phones telephone telephones tel mobile mobiles mob cell cellphone landline landlines fax ph
+  whatsapp callback msisdn voicemail pager hotline helpline handy telefon telefono teléfono téléphone
+  handynummer telefonnummer mobilnummer rufnummer portable móvil movil cellulare nummer numéro número numero wa switchboard`,
 );
-/** `my number`, `the best number`, `work numbers`: a phone's unless another noun stands there. */
-const phoneOwners = setOf(
-  `my your her his their our the a best new old contact callback back same another other which what
-  whose this that home work daytime evening personal preferred direct good mum mums dad dads office
-  reception emergency alternative backup current correct right wrong s uk us british american
-  french german irish two both different next whatsapp`,
+/** What one does with a phone number: a label for what follows at once (`call me on ...`). */
+const phoneVerbs = setOf(
+  `call calls called calling ring rings ringing rang dial dials dialled dialed reach reached reachable
+  contact contacted text texts texted texting sms message messaged try tried caller`,
 );
 const numberWords = setOf("number numbers num nummer");
-/** Nouns whose number is no phone's, when one of `numberWords` or an id follows. */
+/** Whose number is a phone's, when no other noun stands before the word. */
+const phoneOwners = setOf(
+  `my your her his their our its the a an s best better new old contact callback back same another
+  other which what whose this that these those home house work daytime day night evening personal
+  private preferred direct good mum mums mom dad dads mother father husband wife son daughter partner
+  brother sister parent carer friend neighbour boss kin doctor doctors gp nurse dentist pharmacy
+  clinic surgery office reception receptionist emergency alternative alternate backup secondary
+  primary main current correct right wrong full uk us british american french german irish spanish
+  italian dutch indian polish foreign international local two both different next first second last
+  toll free freephone is was at on to from with for via by and or but call dial ring text use take
+  have give get got leave confirm need lost changed only spare temporary burner google skype line
+  voice any long short`,
+);
+/** Nouns whose number, id or code is never a phone. */
 const otherOwners = setOf(
   `order reference ref invoice account acct policy member membership claim case serial batch lot
-  tracking ticket booking confirmation receipt parcel shipment flight prescription rx license
-  licence passport tax record chart encounter accession specimen sample group plan payer part model
-  room bed ward transaction company registration vat employee staff student customer patient
-  hospital unit file docket job medical insurance insured driver drivers vehicle plate charity
-  catalogue item product stock purchase po routing sort bank house flat street apartment suite box
-  page line row version build seat gate lottery gmc gdc nmc npi mrn dea upin ein tin gp practice
-  subscriber authorization authorisation approval referral protocol study trial requisition
-  delivery consignment bib seed port`,
+  tracking ticket booking confirmation receipt parcel shipment flight prescription rx license licence
+  passport tax record records chart encounter accession specimen sample group plan payer part model
+  room bed ward transaction company registration vat employee staff student hospital unit file docket
+  job medical insurance insured driver drivers vehicle plate charity catalogue item product stock
+  purchase po routing sort bank flat street apartment suite box page row version build seat gate
+  lottery gmc gdc nmc npi mrn dea upin ein tin subscriber authorization authorisation approval
+  referral protocol study trial requisition delivery consignment bib seed port library loyalty
+  appointment visit admission inventory asset meter locker badge kit imei iccid sim device user
+  client patient customer vendor supplier project task issue bug request session correlation message
+  certificate permit grant ndc cpt icd loinc snomed isbn issn barcode sku`,
 );
-/** Nouns that label the number right after them. */
-const otherWords = setOf(
-  `order invoice mrn npi reference ref epoch timestamp ticket tracking account acct policy serial
-  sku isbn issn barcode booking claim case flight parcel receipt passport version build lot batch id
-  ids uuid guid count pid ndc loinc snomed cpt icd dea vat rx prescription iat exp nbf ms us ns
-  duration seconds gbp usd eur cad aud chf inr total amount price fee balance sum cost size bytes
-  zip postcode postal oid section chapter pmid doi nct ean upc gtin udi po sha hash seed room page
-  date dob birth born year years age aged old quantity qty snapshot revision release firmware gmc
-  gdc nmc ein tin catalogue protocol accession specimen drg hcpcs transaction member subscriber
-  bates confirmation time unix offset score lottery imei iccid vin bmi weight height ubrn odsn crn
-  pin7 number1`,
+/** Nouns that say what the number right behind them is. */
+const otherNouns = setOf(
+  `order orders invoice mrn npi reference references ref refs epoch timestamp ticket tracking account
+  acct policy serial sku isbn issn barcode booking claim case flight parcel receipt passport version
+  build lot batch id ids identifier uuid guid count pid ndc loinc snomed cpt icd dea vat rx
+  prescription iat exp nbf duration elapsed seconds gbp usd eur cad aud chf inr total amount price fee
+  balance sum cost size bytes zip postcode postal oid section chapter pmid doi nct ean upc gtin udi po
+  sha hash seed room page date dob birth born year years age aged old quantity qty snapshot revision
+  release firmware gmc gdc nmc ein tin catalogue protocol accession specimen drg hcpcs transaction
+  member subscriber bates confirmation time unix offset score lottery imei iccid vin bmi weight height
+  ubrn odsn crn key value lat lon latitude longitude coordinates volume depth diagnosis procedure
+  routing aba swift sort docket chart encounter sequence checksum token model part item`,
 );
-/** These are labels only in front of a number or id word: a patient is not his number. */
+/** May stand between a noun and its number: `order number is now ...`. */
 const links = setOf(
-  "is was are number numbers num no nr id code it its s the a reads of as says be for_ : now",
+  "is was are were number numbers num no nr id code it its s the a reads of as says be now called",
 );
 const codeWords = setOf("code codes");
-const passcodeWords = setOf("passcode passcodes otp totp 2fa mfa password pin pincode passkey");
+const passcodes = setOf("passcode passcodes otp totp 2fa mfa password pin pincode passkey");
 const passcodeOwners = setOf(
-  `verification security pass login signin authentication auth activation validation sms otp pin
-  confirmation access time factor recovery`,
+  `verification verify security pass login signin authentication auth activation validation sms otp
+  pin confirmation access time factor recovery texted`,
 );
+/** Before `code` these leave open what it is for. */
+const openOwners = setOf(
+  `my your the a an this that our their his her digit new same wrong correct last latest right s
+  number first second is was enter use with got get have send sent and or read says me you invalid
+  expired following entered received which what whose typed tried`,
+);
+/** Whose code is no passcode, also when it is somebody's: `your zip code`. */
 const otherCodes = setOf(
-  `cpt icd zip post postal area error status country sort procedure diagnosis billing hcpcs snomed
-  read drug bar qr product promo promotion promotional discount coupon voucher dress response exit
-  region dialling dialing reason revenue modifier item tariff department cost color colour fault
-  branch store course tax city route routing swift bic currency language airport airline station
-  source ndc loinc opcs cm pcs condition service specialty referral booking appointment clinic
-  site room place key colour hex trip result return twilio http sql postcode morse gift`,
+  `cpt icd zip post postal error status country sort procedure diagnosis billing hcpcs snomed read drug
+  bar qr product promo promotion promotional discount coupon voucher dress response exit region reason
+  revenue modifier item tariff department cost color colour fault branch store course tax city route
+  routing swift bic currency language airport airline station source ndc loinc opcs cm pcs condition
+  service specialty referral booking appointment site room place key hex trip result return twilio http
+  sql postcode morse gift building`,
 );
-const endings = /[.!?\n]/;
-const tokenLimit = 14;
-const afterStopLimit = 7;
-const turnTokenLimit = 30;
+/** A code of these is dialled: it begins a phone number. */
+const dialledCodes = setOf("area country region dialling dialing dial calling international std");
+/** Function words; any other word right before a bare run of digits is the noun it belongs to. */
+const functionWords = setOf(
+  `is was are were be been at on to from with for via by and or but my your her his their our the a an
+  it its s this that me him us them you i we he she they just only also either then still please thanks
+  thank ok okay yes yeah no not so um uh er well sure actually now here there today tomorrow if when
+  as like plus double triple try trying tried use used using got get gets has have had does did do can
+  could would will should may re m ll ve d both all again instead after before until since because
+  left gave gives give take took says said hi hello hey ask asked asking who which what`,
+);
+const topicWords = setOf("about regarding concerning re");
+
+/** How many words a label reaches in its own sentence, over a full stop, and in a question. */
+const reach = { sentence: 14, verb: 5, code: 7, afterDigits: 5, stop: 8, question: 30 };
+const answerLimit = 12;
 const turnLimit = 4;
 /** A turn between question and answer that only holds the line: `One moment.` */
 const shortTurnLimit = 8;
+const boundary = Mark.record | Mark.newline;
+const pause = Mark.stop | Mark.newline;
 
-/** The label before a token, or undefined. */
+/** The label before a token. */
 export function labelBefore(read: ReadText, at: number): Label | undefined {
-  const { tokens, text } = read;
-  let from = tokens[at];
-  let stops = 0;
-  let isAdjacent = true;
-  let turn = read.turnOf[at] ?? -1;
-  let turns = 0;
-  let limit = tokenLimit;
-  for (let index = at - 1, steps = 1; index >= 0 && from; index--, steps++) {
-    const token = tokens[index];
-    if (token === undefined) return undefined;
-    const isOtherTurn = (read.turnOf[index] ?? -1) !== turn;
-    if (isOtherTurn) {
-      if (turn === -1 || (read.turnOf[index] ?? -1) === -1) return undefined;
-      turns++;
-      if (turns > turnLimit || (turns > 1 && isLong(read, turn))) return undefined;
-      turn = read.turnOf[index] ?? -1;
-      [stops, isAdjacent, limit] = [0, false, steps + turnTokenLimit];
-      // The speaker's name is a token of its own turn's line, not of what was said before.
-    } else if (endings.test(text.slice(token.end, from.start))) {
-      stops++;
-      isAdjacent = false;
-      if (turns === 0) limit = Math.min(limit, afterStopLimit);
-    } else if (/[;{}|]|",?\s*"|,\s*"|&/.test(text.slice(token.end, from.start)) && steps > 1) {
-      // The next field of a record: its label is its own.
-      return undefined;
-    }
-    if (steps > limit || stops > 1 + turns) return undefined;
-    if (token.kind === "word") {
-      const label = labelAt(read, index, isAdjacent || turns > 0);
-      if (label !== undefined) return label;
-      if (!links.has(token.value)) isAdjacent = false;
-    } else if (token.kind === "marker" || token.value.length >= 3) {
-      isAdjacent = false;
-      if (token.kind === "digits" && turns === 0) limit = Math.min(limit, steps + 5);
-    }
-    from = token;
+  const turn = read.turnOf[at] ?? -1;
+  const first = read.turns[turn]?.nameToken ?? 0;
+  const own = labelBackwards(read, at, { first, isQuestion: false });
+  if (own !== undefined && own !== "unknown") return own;
+  const words = at - (read.turns[turn]?.firstToken ?? 0);
+  return (turn >= 0 && words <= answerLimit ? labelOfQuestion(read, turn) : undefined) ?? own;
+}
+
+/** What the turns before asked for; the nearest that says more than `One moment`. */
+function labelOfQuestion(read: ReadText, answer: number): Label | undefined {
+  for (let index = answer - 1; index >= Math.max(0, answer - turnLimit); index--) {
+    const turn = read.turns[index];
+    if (turn === undefined) return undefined;
+    const first = Math.max(turn.firstToken, turn.endToken - reach.question);
+    const label = labelBackwards(read, turn.endToken, { first, isQuestion: true });
+    if (label !== undefined) return label;
+    if (turn.endToken - turn.firstToken > shortTurnLimit) return undefined;
   }
   return undefined;
 }
 
-function isLong(read: ReadText, turn: number): boolean {
-  const { firstToken = 0, endToken = 0 } = read.turns[turn] ?? {};
-  return endToken - firstToken > shortTurnLimit;
+function labelBackwards(
+  read: ReadText,
+  at: number,
+  { first, isQuestion }: { first: number; isQuestion: boolean },
+): Label | undefined {
+  let limit = isQuestion ? reach.question : reach.sentence;
+  let isNear = true;
+  let isSameSentence = true;
+  let weaker: Label | undefined;
+  let isStated = false;
+  for (let index = at - 1; index >= Math.max(first, at - limit); index--) {
+    const token = read.tokens[index];
+    const marks = isQuestion && index === at - 1 ? Mark.space : read.tokens[index + 1]?.marks ?? 0;
+    if (token === undefined) break;
+    if (!isQuestion && isNextField(marks)) break;
+    if (!isQuestion && (marks & pause) !== 0 && !isAbbreviation(token, marks)) {
+      if (!isSameSentence) break;
+      isSameSentence = false;
+      if ((marks & Mark.stop) !== 0) isNear = false;
+      limit = Math.min(limit, at - index + reach.stop);
+    }
+    if (token.kind !== "word") {
+      if (token.kind === "marker" || token.value.length >= 3) {
+        isNear = isQuestion;
+        limit = Math.min(limit, at - index + reach.afterDigits);
+      }
+      continue;
+    }
+    if (topicWords.has(token.value) && isNear) break;
+    const steps = at - index;
+    const label = labelAt(read, index, {
+      steps: isQuestion ? 1 : steps,
+      isNear: isNear || isQuestion,
+      isObject: isSameSentence && !isStated,
+      isNumbered: steps === 1 && !isQuestion && read.text[token.end] === "#" ||
+        read.text.slice(token.end, token.end + 2) === " #",
+    });
+    // `How can we reach you?` asks for a number, `the code we texted you` does not.
+    const isWeak = label === "unknown" || isQuestion && phoneVerbs.has(token.value);
+    if (isWeak) weaker ??= label;
+    else if (label === "other" && !isSameSentence && !isQuestion) weaker ??= "unknown";
+    else if (label !== undefined) return label;
+    if (steps === 1 && !isQuestion && isNounOf(token, marks)) weaker = "unknown";
+    if (!links.has(token.value)) isNear = false;
+    if (copulas.has(token.value)) isStated = true;
+  }
+  return weaker;
 }
 
-function labelAt(read: ReadText, at: number, isAdjacent: boolean): Label | undefined {
+/** In records the next field's name is the next field's: `{"order":"...","phone":`. */
+function isNextField(marks: number): boolean {
+  if ((marks & Mark.colon) !== 0) return false;
+  return (marks & Mark.record) !== 0 ||
+    (marks & (Mark.quote | Mark.comma)) === (Mark.quote | Mark.comma);
+}
+
+const abbreviations = setOf(
+  "tel ph mob no nr ref inv acct ext num dr mr mrs approx dept st reg med hosp pat",
+);
+const isAbbreviation = (token: Token, marks: number) =>
+  (marks & Mark.newline) === 0 && abbreviations.has(token.value);
+
+/** `parcel 4155550123`, `"asset": 4155550123`: the digits are the noun's. */
+function isNounOf(token: Token, marks: number): boolean {
+  if (functionWords.has(token.value) || token.value.length === 1) return false;
+  const isField = (marks & (Mark.colon | Mark.quote)) === (Mark.colon | Mark.quote);
+  return marks === Mark.space || marks === Mark.aside || isField;
+}
+
+interface Place {
+  /** Words from the number, 1 for the one beside it. */
+  readonly steps: number;
+  /** Whether only link words are between. */
+  readonly isNear: boolean;
+  /** Whether the number can be a verb's: in its sentence, with no `is` between. */
+  readonly isObject: boolean;
+  /** `Group #`: the word owns a number. */
+  readonly isNumbered?: boolean;
+}
+
+function labelAt(read: ReadText, at: number, place: Place): Label | undefined {
   const word = read.tokens[at]?.value ?? "";
-  const before = previousWord(read, at);
-  if (word === "nhs") return "nhs";
+  const owner = ownerOf(read, at);
+  if (place.isNumbered) return labelOfNumber(read, at + 1, word);
+  if (word === "nhs") return place.steps <= reach.stop || place.isNear ? "nhs" : undefined;
+  if (word === "ssn" || (word === "security" && owner === "social")) return "ssn";
+  if (word === "social" && place.isNear) return "ssn";
+  if (/^(?:card|visa|mastercard|amex)$/.test(word)) return owner === "sim" ? "other" : "card";
+  if (passcodes.has(word)) return "passcode";
+  if (codeWords.has(word)) return labelOfCode(read, at, owner, place);
+  if (/^(?:keypad|enter|entered)$/.test(word)) return "code";
+  if (numberWords.has(word)) return labelOfNumber(read, at, owner);
+  if (/^n(?:o|r|os)$/.test(word) && place.isNear && owner.length > 1 && !functionWords.has(owner)) {
+    return labelOfNumber(read, at, owner);
+  }
+  if (phoneNouns.has(word)) return isBodily(owner) ? undefined : "phone";
   if (
-    word === "ssn" || (word === "social" && before !== "via") ||
-    (word === "security" && before === "social")
+    /^(?:line|lines|handset)$/.test(word) &&
+    /^(?:direct|main|office|work|home|private)$/.test(owner)
   ) {
-    return "ssn";
+    return "phone";
   }
-  if (word === "nino" || (word === "insurance" && before === "national")) return "nino";
-  if (word === "card" || word === "visa" || word === "mastercard" || word === "amex") return "card";
-  if (passcodeWords.has(word)) return "passcode";
-  if (codeWords.has(word)) return codeLabel(read, at, before);
-  if ((word === "entry" && before === "keypad") || word === "enter" || word === "entered") {
-    return "code";
+  if (phoneVerbs.has(word)) {
+    return place.isObject && place.steps <= reach.verb ? "phone" : undefined;
   }
-  if (numberWords.has(word) || ((word === "no" || word === "nr") && isAdjacent)) {
-    return numberLabel(read, at, before, word);
-  }
-  if (phoneWords.has(word)) return "phone";
-  if (!isAdjacent || !otherWords.has(word)) return undefined;
-  const isIdiom = before === "in" && (word === "case" || word === "order");
-  return isIdiom ? undefined : "other";
+  if (word === "id" && owner === "caller") return "phone";
+  if (!place.isNear || !otherNouns.has(word)) return undefined;
+  return owner === "in" && /^(?:case|order|time|total)$/.test(word) ? undefined : "other";
 }
 
-function numberLabel(read: ReadText, at: number, before: string, word: string): Label | undefined {
-  if (otherOwners.has(before) || otherWords.has(before)) return "other";
-  if (before === "nhs") return "nhs";
-  if (before === "security") return "ssn";
-  if (before === "card") return "card";
-  if (phoneWords.has(before) || phoneOwners.has(before) || isFirst(read, at)) {
-    return word === "no" || word === "nr"
-      ? (phoneWords.has(before) ? "phone" : undefined)
-      : "phone";
-  }
-  return undefined;
+const isBodily = (owner: string) => /^(?:white|red|blood|t|b|stem|per|each|single)$/.test(owner);
+
+function labelOfNumber(read: ReadText, at: number, owner: string): Label | undefined {
+  if (read.tokens[at + 1]?.value === "of") return undefined;
+  if (owner === "nhs") return "nhs";
+  if (owner === "security") return "ssn";
+  if (/^(?:card|credit|debit)$/.test(owner)) return "card";
+  if (passcodes.has(owner)) return "passcode";
+  if (phoneNouns.has(owner) || owner === "" || phoneOwners.has(owner)) return "phone";
+  return otherOwners.has(owner) || otherNouns.has(owner) ? "other" : "unknown";
 }
 
-function codeLabel(read: ReadText, at: number, before: string): Label | undefined {
-  if (passcodeOwners.has(before)) return "passcode";
-  if (otherCodes.has(before) || (before === "10" && previousWord(read, at - 1) === "icd")) {
+function labelOfCode(read: ReadText, at: number, owner: string, place: Place): Label | undefined {
+  if (dialledCodes.has(owner)) return "phone";
+  if (passcodeOwners.has(owner)) return "passcode";
+  if (owner !== "" && !openOwners.has(owner) && (otherCodes.has(owner) || !isSomebodys(read, at))) {
     return "other";
   }
-  return "code";
+  return place.isNear || place.steps <= reach.code ? "code" : undefined;
 }
 
-function previousWord(read: ReadText, at: number): string {
+/** `your Sunrise Dental code` */
+function isSomebodys({ tokens }: ReadText, at: number): boolean {
+  return tokens.slice(Math.max(0, at - 5), at).some(({ value }) => /^(?:your|my)$/.test(value));
+}
+
+/** The word before, in the same phrase; `patient's number` is owned by `s`. */
+function ownerOf(read: ReadText, at: number): string {
   const token = read.tokens[at];
   const before = read.tokens[at - 1];
-  if (token === undefined || before === undefined) return "";
-  const isSameTurn = read.turnOf[at] === read.turnOf[at - 1];
-  return isSameTurn && !/[.!?\n:;,{}"]/.test(read.text.slice(before.end, token.start))
-    ? before.value
-    : "";
-}
-
-function isFirst(read: ReadText, at: number): boolean {
-  return previousWord(read, at) === "";
+  if (token === undefined || before?.kind !== "word") return "";
+  const allowed = Mark.space | Mark.other | (isAbbreviation(before, token.marks) ? Mark.stop : 0);
+  const isPhrase = (token.marks & ~allowed) === 0 && token.start - before.end <= 2;
+  return isPhrase && read.turnOf[at] === read.turnOf[at - 1] ? before.value : "";
 }
 
 const lookAhead = 7;
-const phoneAfter =
-  /^(?:is|as|was|are)? ?(?:the|my|your|her|his|their|our|a)? ?(?:s )?(?:best|new|old|main|only|direct|home|work)? ?(?:phone|mobile|cell|telephone|landline|number|callback|contact|fax)\b(?! of\b)/;
-const codeAfter =
-  /^(?:(?:is|as|was) (?:your|my|the|a|our)\b.*\b(?:code|passcode|otp|pin|password)\b|to (?:verify|confirm|log in|sign in)\b|as (?:the )?(?:code|passcode))/;
+const copulas = setOf("is was are were s as being");
+const prepositions = setOf("in on at to from with by of until till since during");
+const verifying = setOf("verify confirm log sign authenticate");
 
-/** What the words right after a number say it was: `482913 is your code`. */
-export function labelAfter(read: ReadText, end: number): "phone" | "code" | undefined {
-  const words: string[] = [];
-  let last: Token | undefined = read.tokens[end - 1];
-  for (let at = end; at < end + lookAhead; at++) {
+/** What the words after a number say it was: `482913 is your code`, `555-0143 (mobile)`. */
+export function labelAfter(read: ReadText, end: number): Label | undefined {
+  const next = read.tokens[end];
+  if (next?.kind !== "word" || (next.marks & (pause | Mark.record)) !== 0) return undefined;
+  if (next.value === "to" && verifying.has(read.tokens[end + 1]?.value ?? "")) return "code";
+  const isAside = (next.marks & Mark.aside) !== 0;
+  const copula = next.value === "that" || next.value === "which" ? end + 1 : end;
+  if (!isAside && !copulas.has(read.tokens[copula]?.value ?? "")) return undefined;
+  for (let at = isAside ? end : copula + 1; at < end + lookAhead; at++) {
     const token = read.tokens[at];
-    if (token?.kind !== "word" || last === undefined) break;
-    if (/[.!?;\n{}"]/.test(read.text.slice(last.end, token.start))) break;
-    words.push(token.value);
-    last = token;
+    if (token?.kind !== "word" || prepositions.has(token.value)) return undefined;
+    if (at > end && (token.marks & (pause | boundary)) !== 0) return undefined;
+    const isNear = at <= end + 2;
+    const label = labelAt(read, at, { steps: at - end + 1, isNear, isObject: false });
+    if (label === undefined || isOwner(read, at)) continue;
+    // `(order 4155)`: the word labels the number behind it.
+    return isAside && read.tokens[at + 1]?.kind === "digits" ? undefined : label;
   }
-  const said = words.join(" ");
-  if (codeAfter.test(said)) return "code";
-  if (phoneAfter.test(said)) return "phone";
   return undefined;
 }
 
-const unitWords = setOf(
+/** Whether the noun only says whose number follows: `order` in `is the order number`. */
+function isOwner(read: ReadText, at: number): boolean {
+  const next = read.tokens[at + 1]?.value ?? "";
+  return numberWords.has(next) || codeWords.has(next);
+}
+
+const measures = setOf(
   `mg mcg ug g kg ml l dl iu units unit mmol mol nmol pmol mmhg bpm cm mm km pounds pound dollars
   euros euro pence cents percent hours hour days weeks months years minutes seconds ms copies cells
-  rows slots steps calories kcal tablets capsules patients people times records bytes characters
-  million billion thousand ago gbp usd eur`,
+  rows slots steps calories kcal tablets tabs capsules puffs drops patients people times records bytes
+  characters milligrams micrograms grams kilograms millilitres litres am pm million billion thousand
+  ago gbp usd eur degrees`,
 );
 
-/** Whether a measure follows: `1234567 rows`. */
+/** Whether a measure follows: `1234567 rows`, `500 mg`. */
 export function isMeasured(read: ReadText, end: number): boolean {
   const token = read.tokens[end];
-  const last = read.tokens[end - 1];
-  if (token === undefined || last === undefined || !unitWords.has(token.value)) return false;
-  return /^\s?$/.test(read.text.slice(last.end, token.start));
+  return token !== undefined && measures.has(token.value) &&
+    (token.marks === 0 || token.marks === Mark.space) &&
+    token.start - (read.tokens[end - 1]?.end ?? 0) <= 1;
 }

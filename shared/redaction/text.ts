@@ -1,25 +1,8 @@
 /**
- * A text cut into words, runs of digits and turns, by offsets, without rewriting anything.
+ * A text cut once, by offsets, into words, runs of digits and turns; nothing is rewritten.
  *
  * @module
  */
-
-/** A word (lower case, camelCase split), a run of digits (as ASCII), or an earlier marker. */
-export interface Token {
-  readonly kind: "word" | "digits" | "marker";
-  readonly value: string;
-  /** UTF-16 offsets into the text. */
-  readonly start: number;
-  readonly end: number;
-}
-
-/** What one speaker said: `User: ...` up to the next speaker's line. */
-export interface Turn {
-  readonly speaker: string;
-  /** First token after the speaker's name, and the one after the last. */
-  readonly firstToken: number;
-  readonly endToken: number;
-}
 
 /** A range of UTF-16 offsets. */
 export interface Range {
@@ -27,91 +10,210 @@ export interface Range {
   readonly end: number;
 }
 
+/** A word (lower case, camelCase split), a run of digits (as ASCII), or an earlier marker. */
+export interface Token extends Range {
+  readonly kind: "word" | "digits" | "marker";
+  readonly value: string;
+  /** What stands between the token before and this one, as bits of `Mark`. */
+  readonly marks: number;
+}
+
+/** What can stand between two tokens. */
+export const Mark = {
+  space: 1,
+  /** A full stop, question or exclamation mark with a space behind it. */
+  stop: 2,
+  newline: 4,
+  colon: 8,
+  comma: 16,
+  quote: 32,
+  /** What separates the fields of records: `{ } ; | &`. */
+  record: 64,
+  /** A parenthesis or a dash with spaces. */
+  aside: 128,
+  /** A dot or a hyphen inside a word, and all other characters. */
+  other: 256,
+} as const;
+
+/** What one speaker said: `User: ...` up to the next speaker's name. */
+export interface Turn {
+  readonly speaker: string;
+  /** First token of the speaker's name, first token after it, and the one after the last. */
+  readonly nameToken: number;
+  readonly firstToken: number;
+  readonly endToken: number;
+}
+
 /** The text with what was read from it once for all kinds of personal data. */
 export interface ReadText {
   readonly text: string;
   readonly tokens: readonly Token[];
   readonly turns: readonly Turn[];
-  /** Index into `turns` for each token; -1 before the first turn. */
+  /** Index into `turns` for each token; -1 outside of what somebody said. */
   readonly turnOf: Int32Array;
 }
 
-/** Anything the marker of an earlier pass can be. */
-const marker = String.raw`\[REDACTED(?:: [A-Z]{2,5})?\]`;
-const asciiTokens = new RegExp(`${marker}|\\d+|[A-Z]{2,}(?![a-z])|[A-Za-z][a-z]*`, "g");
-const anyTokens = new RegExp(
-  `${marker}|\\p{Nd}+|\\p{Lu}{2,}(?!\\p{Ll})|\\p{L}(?:(?!\\p{Lu})[\\p{L}\\p{M}])*`,
-  "gu",
-);
-// deno-lint-ignore no-control-regex -- all of ASCII is meant, and it is four times as fast
-const ascii = /^[\x00-\x7f]*$/;
-
 /** Reads a text in one pass. */
 export function readText(text: string): ReadText {
-  const tokens: Token[] = [];
-  for (const match of text.matchAll(ascii.test(text) ? asciiTokens : anyTokens)) {
-    tokens.push(readToken(match[0], match.index));
-  }
-  const turns = readTurns(text, tokens);
+  const tokens = readTokens(text);
+  const turns = text.includes(":") ? readTurns(text, tokens) : [];
   const turnOf = new Int32Array(tokens.length).fill(-1);
   turns.forEach((turn, index) => turnOf.fill(index, turn.firstToken, turn.endToken));
   return { text, tokens, turns, turnOf };
 }
 
-function readToken(found: string, start: number): Token {
-  const end = start + found.length;
-  const code = found.charCodeAt(0);
-  if (code >= 0x30 && code <= 0x39) return { kind: "digits", value: found, start, end };
-  if (code === 0x5b) return { kind: "marker", value: "", start, end };
-  if (code > 0x7f && /^\p{Nd}/u.test(found)) {
-    return { kind: "digits", value: asciiDigits(found), start, end };
+const marker = /\[REDACTED(?:: [A-Z]{2,5})?\]/y;
+const asciiMarks = new Map<string, number>([
+  ...[..." \t\v\f"].map((space) => [space, Mark.space] as const),
+  ...[..."\r\n"].map((newline) => [newline, Mark.newline] as const),
+  ...[...":="].map((colon) => [colon, Mark.colon] as const),
+  ...[..."{};|&"].map((record) => [record, Mark.record] as const),
+  ...[..."()"].map((parenthesis) => [parenthesis, Mark.aside] as const),
+  [",", Mark.comma],
+  ['"', Mark.quote],
+]);
+const markOf = Uint16Array.from(
+  { length: 128 },
+  (_, code) => asciiMarks.get(String.fromCharCode(code)) ?? Mark.other,
+);
+
+function readTokens(text: string): Token[] {
+  const tokens: Token[] = [];
+  let marks = 0;
+  for (let at = 0; at < text.length;) {
+    const token = readToken(text, at, marks);
+    if (token === undefined) {
+      marks |= readMark(text, at);
+      at++;
+    } else {
+      tokens.push(token);
+      marks = 0;
+      at = token.end;
+    }
   }
-  return { kind: "word", value: found.toLowerCase(), start, end };
+  return tokens;
 }
 
-/**
- * Decimal digits of any script as ASCII. Unicode gives them in consecutive tens (core
- * specification, 4.6), so the value is the distance to the zero of the script.
- */
-function asciiDigits(digits: string): string {
+function readToken(text: string, start: number, marks: number): Token | undefined {
+  const code = text.charCodeAt(start);
+  if (isAsciiDigit(code)) {
+    let end = start + 1;
+    while (isAsciiDigit(text.charCodeAt(end))) end++;
+    return { kind: "digits", value: text.slice(start, end), start, end, marks };
+  }
+  if (code === leftBracket) {
+    marker.lastIndex = start;
+    const length = marker.exec(text)?.[0].length;
+    return length === undefined
+      ? undefined
+      : { kind: "marker", value: "", start, end: start + length, marks };
+  }
+  if (code < 128 ? isAsciiLetter(code) : isLetter.test(codePointAt(text, start))) {
+    const end = endOfWord(text, start);
+    return { kind: "word", value: text.slice(start, end).toLowerCase(), start, end, marks };
+  }
   let value = "";
-  for (const digit of digits) value += digitValue(digit.codePointAt(0) ?? 0x30);
-  return value;
+  let end = start;
+  while (text.charCodeAt(end) >= 128 && isDecimal.test(codePointAt(text, end))) {
+    value += digitValue(codePointAt(text, end));
+    end += codePointAt(text, end).length;
+  }
+  return value === "" ? undefined : { kind: "digits", value, start, end, marks };
+}
+
+const leftBracket = 0x5b;
+const isLetter = /^\p{L}$/u;
+const isWordPart = /^[\p{L}\p{M}]$/u;
+const isDecimal = /^\p{Nd}$/u;
+const isAsciiDigit = (code: number) => code >= 0x30 && code <= 0x39;
+const isUpper = (code: number) => code >= 0x41 && code <= 0x5a;
+const isLower = (code: number) => code >= 0x61 && code <= 0x7a;
+const isAsciiLetter = (code: number) => isUpper(code) || isLower(code);
+const codePointAt = (text: string, at: number) => String.fromCodePoint(text.codePointAt(at) ?? 0);
+
+/** `nhsNumber` is two words, `NHSNumber` too, `NHS` is one. */
+function endOfWord(text: string, start: number): number {
+  let end = start + codePointAt(text, start).length;
+  if (isUpper(text.charCodeAt(start)) && isUpper(text.charCodeAt(end))) {
+    while (isUpper(text.charCodeAt(end))) end++;
+    return isLower(text.charCodeAt(end)) ? end - 1 : end;
+  }
+  for (;;) {
+    const code = text.charCodeAt(end);
+    if (isLower(code)) end++;
+    else if (code >= 128 && isWordPart.test(codePointAt(text, end))) {
+      end += codePointAt(text, end).length;
+    } else return end;
+  }
 }
 
 const mathematicalZero = 0x1d7ce;
-const decimal = /^\p{Nd}$/u;
 
-function digitValue(code: number): number {
-  if (code >= 0x30 && code <= 0x39) return code - 0x30;
+/**
+ * A decimal digit of any script as ASCII. Unicode gives them in consecutive tens (core
+ * specification, 4.6), so the value is the distance to the zero of the script.
+ */
+function digitValue(character: string): string {
+  const code = character.codePointAt(0) ?? 0x30;
   if (code >= mathematicalZero && code < mathematicalZero + 50) {
-    return (code - mathematicalZero) % 10;
+    return String((code - mathematicalZero) % 10);
   }
   let zero = code;
-  while (code - zero < 9 && decimal.test(String.fromCodePoint(zero - 1))) zero--;
-  return code - zero;
+  while (code - zero < 9 && isDecimal.test(String.fromCodePoint(zero - 1))) zero--;
+  return String(code - zero);
 }
 
-const lineStart =
-  /(?:^|\n)[ \t>*-]{0,4}(?:\[[\d:. ]{1,12}\] ?)?([\p{L}][\p{L}\d ]{0,20}?)[ \t]?:/gu;
-const speakers =
-  /^(?:ai|assistant|bot|agent|user|customer|caller|patient|human|client|receptionist|reception|operator|clinic|staff|nurse|doctor|dr|system|tool|me|you|them|person|speaker ?\w?|[ap])$/i;
+function readMark(text: string, at: number): number {
+  const code = text.charCodeAt(at);
+  if (code >= 128) return readUnicodeMark(text, at);
+  const mark = markOf[code] ?? Mark.other;
+  if (mark !== Mark.other) return mark;
+  const character = text[at] ?? "";
+  const isLoose = isSpace(text[at + 1] ?? " ");
+  if (/[.!?]/.test(character)) return isLoose ? Mark.stop : Mark.other;
+  return character === "-" && isLoose && isSpace(text[at - 1] ?? " ") ? Mark.aside : Mark.other;
+}
 
+function readUnicodeMark(text: string, at: number): number {
+  const character = text[at] ?? "";
+  if (isSpace(character)) return Mark.space;
+  if (/[–—]/.test(character) && isSpace(text[at + 1] ?? " ")) return Mark.aside;
+  return character === "…" || character === "。" ? Mark.stop : Mark.other;
+}
+
+const isSpace = (character: string) => /\s/.test(character);
+
+const turnStart =
+  /(^|[\n.?!…/|"])[ \t>*-]{0,4}(?:\[?[\d:., ]{4,12}\]? ?)?(\p{L}[\p{L}\d_ .']{0,20}?) ?(?:\(?[\d:., ]{4,12}\)?)?:(?!\/)/gu;
+const roles =
+  /^(?:ai|assistant|bot|agent|voice ?bot|voice agent|user|customer|caller|patient|human|client|receptionist|reception|operator|clinic|staff|nurse|doctor|dr|system|me|you|them|person|speaker[ _]?\w{0,2}|clerk|rep|advisor|adviser|desk|front desk|member|parent|mum|mom|dad|[apqcu])$/i;
+
+/**
+ * Turns begin with a role (`AI:`, `User:`), also in the middle of a line, or at a line's start with
+ * a name that comes twice.
+ */
 function readTurns(text: string, tokens: readonly Token[]): Turn[] {
-  if (!text.includes(":")) return [];
+  const starts = [...text.matchAll(turnStart)].map((match) => ({
+    speaker: (match[2] ?? "").trim().toLowerCase(),
+    isLine: match[1] === "" || match[1] === "\n",
+    nameStart: match.index + match[0].indexOf(match[2] ?? ""),
+    end: match.index + match[0].length,
+  }));
+  const lines = new Map<string, number>();
+  for (const { speaker, isLine } of starts) {
+    if (isLine) lines.set(speaker, (lines.get(speaker) ?? 0) + 1);
+  }
   const turns: Turn[] = [];
   let token = 0;
-  for (const match of text.matchAll(lineStart)) {
-    const speaker = match[1] ?? "";
-    if (!speakers.test(speaker)) continue;
-    const nameEnd = match.index + match[0].length;
-    const nameStart = nameEnd - 1 - speaker.length;
-    const before = token;
-    while ((tokens[token]?.start ?? Infinity) < nameStart - 1) token++;
+  for (const { speaker, isLine, nameStart, end } of starts) {
+    const isSpeaker = roles.test(speaker) || (isLine && (lines.get(speaker) ?? 0) > 1);
+    if (!isSpeaker) continue;
+    while ((tokens[token]?.start ?? Infinity) < nameStart) token++;
     const last = turns.pop();
-    if (last) turns.push({ ...last, endToken: Math.max(before, token) });
-    while ((tokens[token]?.start ?? Infinity) < nameEnd) token++;
-    turns.push({ speaker: speaker.toLowerCase(), firstToken: token, endToken: tokens.length });
+    if (last) turns.push({ ...last, endToken: token });
+    const nameToken = token;
+    while ((tokens[token]?.start ?? Infinity) < end) token++;
+    turns.push({ speaker, nameToken, firstToken: token, endToken: tokens.length });
   }
   return turns;
 }

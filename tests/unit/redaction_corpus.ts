@@ -55,7 +55,7 @@ cell is ⟦PHONE|2025550127⟧ thanks
 My phone number is ⟦PHONE|12025550128⟧.
 ⟦PHONE|202 555 0129⟧
 reach me at ⟦PHONE|202 555 0130 x14⟧
-just ⟦PHONE|555-0131⟧, same area code as you, that's my phone
+just ⟦PHONE|555-0131⟧, that's my phone
 My number is ⟦PHONE|555-0132⟧
 call ⟦PHONE|555 0133⟧ before noon
 ⟦PHONE|123-456-7890⟧ was what the form said
@@ -593,6 +593,472 @@ what3words, gate 5, stand 21
 M 07:00-12:00, T 13:00-19:00
 `;
 
+// Written before they were tried, as other authors would: each was run once, then the rules, not
+// the cases, were changed.
+const callCentre = String.raw`
+Agent: Thanks for calling Brightsmile, can I get a number in case we're cut off? Caller: Sure, it's ⟦PHONE|0191 496 0234⟧.
+Agent: And the best contact number?\nCaller: ⟦PHONE|oh one nine one, four nine six, oh two three four⟧.\nAgent: Lovely.
+[00:00:04] Agent: Can I take your mobile?\n[00:00:09] Caller: ⟦PHONE|07911 123456⟧\n[00:00:12] Agent: Thank you.
+Speaker 1: what's a good callback?\nSpeaker 2: ⟦PHONE|617-555-0187⟧, that's my cell.
+AI: what's your number? / User: ⟦PHONE|oh seven seven double oh nine double oh one two three⟧
+bot: Please say your phone number\nhuman: ⟦PHONE|seven one three five five five oh one oh two⟧
+AI: I have you down as ⟦PHONE|07700 900 311⟧, is that still right?\nUser: No, it's changed. It's ⟦PHONE|07700 900 312⟧ now.
+Agent: Could you give me the number on the account?\nCustomer: The account number? It's 88231177.
+Agent: How can we reach you?\nCustomer: ⟦PHONE|5550170⟧ is fine.
+AI: What number should we call?\nUser: um the usual one, ⟦PHONE|nine one seven, triple five, oh one oh nine⟧
+User: my wife's number is ⟦PHONE|07700 900 313⟧ and mine is ⟦PHONE|07700 900 314⟧
+User: you can text me, ⟦PHONE|zero seven seven zero zero, nine zero zero, three one five⟧
+AI: Phone number?\nUser: ⟦PHONE|+1 (503) 555-0112⟧
+AI: Your number please.\nUser: ⟦PHONE|seven seven zero zero nine zero zero three one six⟧ with an oh in front
+AI: Got it. ⟦PHONE|zero seven seven, zero zero nine, zero zero three, one seven⟧. Correct?
+User: area code ⟦PHONE|four one five, then five five five, oh one two six⟧
+User: it's ⟦PHONE|oh double seven double oh, nine hundred, three two one⟧
+User: ⟦PHONE|07700⟧\nAI: yes\nUser: ⟦PHONE|900⟧\nAI: yes\nUser: ⟦PHONE|322⟧
+AI: And your phone number?\nUser: ⟦PHONE|zero seven seven⟧\nAI: ⟦PHONE|Zero seven seven⟧.\nUser: ⟦PHONE|double zero nine⟧\nAI: Okay.\nUser: ⟦PHONE|double zero three two three⟧
+AI: Can I have the code we sent?\nUser: ⟦OTP|seven seven one, two oh four⟧
+AI: Please enter the six digits from the text.\nUser: ⟦OTP|739201⟧
+AI: What are the six digits of your passcode?\nUser: it's ⟦OTP|73 92 01⟧
+User: the text says ⟦OTP|739 201⟧ is my verification code
+AI: I'm sorry, that code was wrong. Could you try again?\nUser: ⟦OTP|seven three nine two oh one⟧
+AI: Sorry, that passcode has expired.\nUser: Oh. It was ⟦OTP|739201⟧.
+AI: What's your email?\nUser: ⟦EMAIL|sarah dot jones at outlook dot com⟧
+AI: Could you spell your email?\nUser: ⟦EMAIL|s jones ninety nine at gmail dot com⟧
+User: it's ⟦EMAIL|mike underscore brown at yahoo dot co dot uk⟧
+User: send it to ⟦EMAIL|m.brown@clinic.example⟧ please
+AI: And your NHS number?\nUser: ⟦NHS|nine four three, four seven six, five nine one nine⟧
+AI: What's the last four of your social?\nUser: 4399
+AI: And the long number on the card?\nUser: ⟦CARD|4242 4242 4242 4242⟧
+AI: The card number, please.\nUser: ⟦CARD|five five five five, five five five five, five five five five, four four four four⟧
+AI: What's your national insurance number?\nUser: ⟦NINO|A B one two three four five six C⟧
+AI: When would you like to come?\nUser: Tuesday the third at half two
+AI: What time works?\nUser: ten fifteen or eleven thirty
+AI: How old is the patient?\nUser: she's thirty four, turning thirty five in June
+AI: What's the date of birth?\nUser: the twelfth of the seventh nineteen eighty one
+AI: Date of birth?\nUser: twelve oh seven nineteen eighty one
+AI: What's your date of birth?\nUser: 07121981
+AI: What dose are you on?\nUser: twenty milligrams, twice a day
+AI: Which insurance?\nUser: Blue Cross, member ID W123456789
+AI: Could you read me the group number?\nUser: 0087654321
+AI: What's the reference on the letter?\nUser: it's 4471902836
+AI: What's your postcode?\nUser: LS1 4AP
+AI: What's your address?\nUser: 1742 Willow Creek Road, apartment 12B
+AI: How's the pain?\nUser: six out of ten, it was eight yesterday
+AI: Your slot is consultation/2026-04-09T11:15, shall I hold it?\nUser: yes please
+AI: We have nine, nine thirty, ten or ten thirty on the fourteenth.
+AI: We're open nine to five thirty, Monday to Friday, and nine to one on Saturday.
+User: I called yesterday at three fifteen and waited forty five minutes
+User: I've had two kids, one in twenty nineteen, one in twenty twenty two
+User: it's in room four oh two on the third floor
+User: my blood pressure was one forty over ninety, then one thirty five over eighty eight
+User: I take five hundred twice a day, then two fifty at night
+Agent: If it gets worse ring 999 or call NHS 111.
+Agent: In the US that's nine one one.
+Agent: press one for appointments, two for billing, three for results, or zero for an operator\nUser: one two three four, testing, one two three four
+AI: Your hold expires in six hundred seconds.
+AI: The price is one thousand two hundred and fifty pounds.
+User: oh one more thing, two of my teeth hurt
+User: flight BA 1402 lands at ten fifty
+`;
+
+const records = String.raw`
+Pt c/o chest pain x3 days. BP 148/92, HR 88, RR 18, SpO2 97% RA, T 37.2. Contact: ⟦PHONE|(512) 555-0139⟧.
+NOK: Mary Ellis (wife), tel ⟦PHONE|01632 960 982⟧
+Emergency contact ⟦PHONE|555-0188⟧ (husband)
+MRN 00451234, DOB 02/11/1967, Ph ⟦PHONE|212.555.0177⟧, NPI 1881761234
+Referred by Dr Shah, GP practice ⟦PHONE|0117 496 0777⟧, fax ⟦PHONE|0117 496 0778⟧.
+Home: ⟦PHONE|020 7946 0611⟧ Work: ⟦PHONE|020 7946 0612⟧ Mobile: ⟦PHONE|07700 900612⟧
+Patient phone verified: ⟦PHONE|+447700900613⟧. Lot FK9894 given 2026-02-11 09:40.
+NHS No: ⟦NHS|401 023 2137⟧ Hosp No: 7712345 DOB: 1951-06-02
+NHS ⟦NHS|4010232137⟧ seen 03.02.2026 14:05
+SSN: ⟦SSN|536-90-4399⟧ DOB: 04/05/1971
+SSN ⟦SSN|536904399⟧
+NI: ⟦NINO|QQ 12 34 56 C⟧, employer ref 120/AB12345
+Visa ending 4242, exp 09/28
+Card on file: ⟦CARD|5105 1051 0510 5100⟧ exp 09/28 cvv 123
+Direct debit IBAN ⟦IBAN|GB29 NWBK 6016 1331 9268 19⟧, sort code 60-16-13
+Hb 132 g/L, WBC 6.7 x10^9/L, Plt 241, MCV 88.2, Na 139, K 4.4, Urea 5.6, Creat 78, eGFR >90
+Troponin 12 ng/L at 08:10, 14 ng/L at 11:10
+Metformin 500 mg BD, Ramipril 2.5 mg OD, Atorvastatin 20mg nocte
+Prednisolone 40mg 35mg 30mg 25mg 20mg 15mg 10mg 5mg
+Insulin glargine 24 units 22:00, aspart 8-10-6
+Amlodipine 5mg PO 1x/day x 90 days, #90, RF 3
+NDC 50090-1234-0, qty 30, refills 2
+NDC 0093-7146-56
+ICD-10: E11.65, I10, Z79.4
+CPT 99214-25, 36415, 80053, 83036
+Codes billed: 99213 93000 85025
+SNOMED 271737000, LOINC 718-7
+Procedure: 30450 rhinoplasty, secondary; consented 01/03/2026 08:55
+Vaccines: MMR lot U1234AA 0.5 mL SC; Tdap lot 7F4K2 exp 11/2027
+Flu vaccine lot 370123A exp 30/06/2026
+Schedule: 0, 1, 6 months; next dose 12/08/2026
+Ht 172 cm Wt 81.4 kg BMI 27.5 BSA 1.97
+Visual acuity R 6/9 L 6/12, IOP 16/18
+Audiogram 250 500 1000 2000 4000 8000 Hz: 15 20 20 25 40 55
+Peak flow 410, 420, 390, 405 L/min
+Fetal HR 140-150, fundal height 32 cm, G2P1001
+Glucose log: 5.8 7.1 6.2 9.0 / 6.1 7.4 5.9 8.8
+Temp 38.4 at 0200, 37.9 at 0600, 37.1 at 1000
+Theatre list 0830 1015 1145 1330
+Ward 12 bed 4, ext 4471
+Bleep 2214
+Room 1204B, Building 3
+EDD 14/09/2026 (26+3 weeks)
+MRI L-spine 2026-01-19: L4/5 4 mm disc bulge
+Blood group O+, Rh D 15/12
+Pain 7/10 -> 3/10
+GMC 7654321
+GMC number 7654321, NMC PIN 12A3456E
+NPI: 1457389201
+NPI 1234567893 taxonomy 207Q00000X
+DEA BS1234563
+Member ID: 8834512770 Group: 00123456
+Policy no. 7788990011
+Medicare 1EG4-TE5-MK73
+Claim # 2025030112345 processed 2025-03-11
+Auth number 5550148822 valid to 06/30/2026
+Accession 26-0123456
+Specimen ID 2604150077
+Rx# 7012345
+Rx 6045551234 refill
+Encounter 4155552671
+Chart no. 2125550199
+Medical record 3105550123
+Case no 07700900123
+Invoice #INV-2026-004512 total $1,284.50
+Invoice 3125550177 paid
+PO 4500123456
+Order no. 026-1234567-1234567
+Tracking no 1Z12345E0205271688
+Parcel JJD0002233445566
+Acct 12345678 sort 20-00-00
+Account ending 6789
+Serial no. 4165550100
+Asset tag 6505550111
+Batch 2026031501
+Device SN 20260315-0042
+Ticket 8005550123 escalated
+Booking ref 7735550123
+Confirmation # 9175550123
+Employee ID 6175550123
+Student no 3055550123
+Licence 5035550123
+Reg. no. 4085550123
+Job 7025550123 finished
+ISBN 9780306406157
+EAN 5901234123457
+`;
+
+const machines = String.raw`
+{"level":"info","time":"2026-03-03T14:30:00.123Z","event":"tool_call","function":"hold-slot","orgId":"5b0b6b3e-9a53-4a57-8d0e-0d7f8a3e6f21","callId":"019a2f3c-77aa-7bbb-8ccc-123456789012","totalMs":412}
+{"toolCallId":"toolu_01HT4155550123abcdEFGH","outcome":"held"}
+{"id":"call_kPqXW3o7Rz4155550123","type":"function"}
+{"customer":{"number":"⟦PHONE|+447700900701⟧"},"phoneNumber":{"number":"⟦PHONE|+442079460701⟧"}}
+{"customer":{"number":"⟦PHONE|7700900702⟧"}}
+{"from":"⟦PHONE|+15035550170⟧","to":"⟦PHONE|+15035550171⟧","body":"Your code is ⟦OTP|660142⟧"}
+{"patientName":"A","patientPhone":"⟦PHONE|07700 900703⟧","slotId":"consultation/2026-03-03T14:30"}
+{"mobile_number":"⟦PHONE|07700900704⟧","order_number":"07700900704x"}
+{"contactNumber":"⟦PHONE|5035550172⟧","memberId":"5035550172x"}
+{"timestamp":1772548200,"epochMs":1772548200123}
+{"created_at":"1772548200","id":"5035550173"}
+{"otp":"⟦OTP|660143⟧","attempt":2}
+{"verificationCode": "⟦OTP|660144⟧"}
+{"code":"⟦OTP|004213⟧"}
+{"code": 30007, "message": "Unreachable destination handset"}
+{"error":{"code":"21211","message":"Invalid 'To' Phone Number: ⟦PHONE|+447700900705⟧"}}
+{"errorCode":"ECONNREFUSED ⟦IP|127.0.0.1⟧:5432"}
+connect ECONNREFUSED ⟦IP|10.4.2.19⟧:5432
+GET /v1/orders/5035550174 200 41ms
+GET /rest/v1/appointments?id=eq.5035550175 200
+POST /callback?from=⟦PHONE|07700900706⟧&ref=5035550176 204
+GET /lookup?phone=⟦PHONE|+15035550177⟧ 404
+2026-03-03 14:30:00,123 INFO [main] request 5035550178 took 12 ms
+Mar  3 14:30:00 host sshd[20512]: Accepted publickey for deploy from ⟦IP|198.51.100.23⟧ port 51422
+⟦IP|203.0.113.77⟧ - - [03/Mar/2026:14:30:00 +0000] "GET / HTTP/1.1" 200 5123
+x-real-ip: ⟦IP|2001:db8:0:1::17⟧
+remote=⟦IP|fe80::1ff:fe23:4567:890a⟧
+node v22.14.0, deno 2.1.4, postgres 15.20
+TypeScript 5.9.2 (build 20260303.1)
+Chrome/131.0.6778.86 Safari/537.36
+Windows NT 10.0; Win64; x64
+OpenSSL 3.0.15 3 Sep 2024
+docker image sha256:4155550123abcdef4155550123abcdef4155550123abcdef4155550123abcdef
+git commit 4155550 by bot
+commit 07700900123abcdef
+MAC 3c:22:fb:41:55:55
+uuid 41555501-2345-4678-9abc-077009001234
+ULID 01J9ZK4155550123ABCDEFGHJK
+etag W/"415555012-3a"
+Content-Length: 4155550
+content-length: 2125550
+retry after 1772548260
+exp=1772548260 iat=1772544660
+port 54321, pid 4155
+rows=1000000 loops=3 cost=0.00..41555.50
+pg_advisory_lock(4155550123)
+offset 4155550123
+Stack: at file:///app/shared/tool.ts:212:55
+at Object.<anonymous> (/srv/app.js:415:5550)
+AC00000000000000000000000000000000
+SID SM07700900123070009001230770009001
+⟦PHONE|+447700900707⟧ => ⟦PHONE|+447700900708⟧
+SMS to ⟦PHONE|+447700900709⟧ failed: 30003
+caller=⟦PHONE|+12065550100⟧ called=⟦PHONE|+442079460710⟧ outcome=sent
+phone ***56 asked twice
+msisdn:⟦PHONE|447700900711⟧
+E.164: ⟦PHONE|+4915123456789⟧
+sip:⟦EMAIL|+447700900712@sip.example.net⟧
+tel=⟦PHONE|0161-496-0713⟧;ext=12
+"Phone","Room"\n"⟦PHONE|07700 900714⟧","503"
+name,phone,dob\nAda,⟦PHONE|07700900715⟧,1984-03-14
+| Ada | ⟦PHONE|07700 900716⟧ | 14:30 |
+To: ⟦PHONE|+44 7700 900717⟧\nBody: Your Sunrise Dental code is ⟦OTP|481516⟧. It expires at 14:40.
+VAPI phoneNumberId 9f4c1c1e-1234-4abc-9def-415555012345
+`;
+
+const messages = String.raw`
+hi its Jo, lost my phone so this is my new number ⟦PHONE|07700 900801⟧ x
+Hi, reply YES to confirm your appt on Tue 3 Mar at 2:30pm. Call ⟦PHONE|020 7946 0801⟧ to change.
+can u ring me bk on ⟦PHONE|07700900802⟧ ta
+running 10 mins late, will be there 2:45
+Your code is ⟦OTP|118204⟧. Do not share it. Riverside Dental
+⟦OTP|118205⟧ is your Sunrise Dental code. It expires at 10:42.
+Sunrise Dental: ⟦OTP|118206⟧ is your one-time passcode
+Use ⟦OTP|118207⟧ to confirm your appointment on 3 March
+STOP to opt out. Msg&data rates may apply. Help: ⟦PHONE|1-800-555-0142⟧
+Reminder: Dr Lee 04/03/2026 09:15, 12 Station Road, BN1 1AA. Tel ⟦PHONE|01273 496 0803⟧
+text me on ⟦PHONE|0044 7700 900804⟧ im in spain until the 14th
+my spanish sim is ⟦PHONE|+34 612 345 678⟧
+call ⟦PHONE|(03) 9555 0123⟧ when you land
+Ireland mobile ⟦PHONE|087 123 4567⟧
+mon portable: ⟦PHONE|06 12 34 56 78⟧
+Meine Handynummer ist ⟦PHONE|0151 23456789⟧
+whatsapp me ⟦PHONE|+91-98765-43210⟧
++353 number: ⟦PHONE|+353 1 496 0805⟧
+whats ur number? ⟦PHONE|07700 900806⟧
+landline's ⟦PHONE|0121-496-0807⟧ but mobile's best, ⟦PHONE|07700-900-807⟧
+Call me at ⟦PHONE|3035550118⟧ or email ⟦EMAIL|kate@example.org⟧
+Cell ⟦PHONE|303.555.0119⟧ / office ⟦PHONE|303.555.0120 x221⟧
+u can get me on ⟦PHONE|0 7 7 0 0 9 0 0 8 0 8⟧
+its zero seven... no wait, ⟦PHONE|07700 900809⟧
+ive had 3 jabs, last one 12/12/2025, batch FE2083
+meds: sertraline 50mg, omeprazole 20mg, both 1 a day
+paid 1250 on the 3rd, still owe 2,400
+flat 4b, 221 high street, SW19 2AB
+its 37.8 this morning and 38.2 tonight
+bp this week 135/85 141/88 129/82 138/86
+bus 452 from stop 7, 20 min
+gate code is on the door, floor 3
+we're at 51.4545, -2.5879
+the total is 12500000 points
+got 1234567 steps this month!!
+see u 2moro 10ish, room 5
+2 for 1 until 31/03
+open 7 days 8-8
+order 20260303-00417 ready for collection
+ur parcel H01HYA0012345678 arrives 12:15-13:15
+booking 7XK29Q, seats 14A 14B
+ref RX-2026-0303-5550101
+Your policy 0077009001 renews 01/04/2026
+Invoice 07700900 due
+Quote no 5035550188 valid 30 days
+1st dose 01.02.2026, 2nd dose 26.04.2026
+take 2 at 8am 2 at 2pm 2 at 8pm
+the number 42 bus
+number of patients: 1234567
+I'm number 4 in the queue
+rated number 1 in 2024 and 2025
+room number 2125
+house number 221
+bus number 07700
+call option 3 then 1
+if pain is over 7 call 111, if you cannot breathe call 999
+dial 9 for an outside line
+in 2023 we saw 2024125 visits
+BMI 31.2, waist 104cm
+`;
+
+const dictated = String.raw`
+My number's ⟦PHONE|oh seven nine, double four, triple one, two three four⟧.
+⟦PHONE|zero one two one four nine six zero one eight zero⟧ is the best one to use
+you'll get me on ⟦PHONE|oh two oh, seven nine four six, double oh nine one⟧
+ring ⟦PHONE|oh eight hundred, one one one, double nine double nine⟧ and ask for Pat
+call ⟦PHONE|one eight hundred five five five, oh one oh oh⟧
+it's ⟦PHONE|nine one four, five five five, oh one seventy-two⟧
+So that's ⟦PHONE|two one two, five five five, zero one four four⟧. Anything else?
+the fax is ⟦PHONE|three one two. five five five. zero one nine nine⟧
+My cell is ⟦PHONE|eight one eight five five five twelve twelve⟧
+⟦PHONE|plus four four, seven seven double oh, nine double oh, eight one one⟧
+⟦PHONE|plus forty-four seven seven hundred, nine hundred, eight one two⟧
+⟦PHONE|plus three five three, eight seven, one two three, four five six seven⟧ from Ireland
+my number in France is ⟦PHONE|zero six, twelve, thirty-four, fifty-six, seventy-eight⟧
+⟦PHONE|zero zero four four, seven seven zero zero, nine zero zero, eight one three⟧
+number: ⟦PHONE|double oh four four, seven seven double oh, nine double oh eight one four⟧
+My phone, ⟦PHONE|oh seven seven, um, double oh, er, nine hundred, eight fifteen⟧, okay?
+mobile ⟦PHONE|oh seven double seven, treble oh, eight one six, two⟧
+yes it's ⟦PHONE|07 double seven, 0 double 0, 8162⟧
+I'm on ⟦PHONE|oh seven seven oh oh... nine oh oh... eight one seven⟧
+⟦PHONE|Zero. Seven. Seven. Zero. Zero. Nine. Zero. Zero. Eight. One. Eight.⟧
+⟦PHONE|zero, seven, seven, zero, zero, nine, zero, zero, eight, one, nine⟧
+⟦PHONE|zero-seven-seven-zero-zero-nine-zero-zero-eight-two-zero⟧
+⟦PHONE|Oh Seven Seven Double Oh Nine Double Oh Eight Two One⟧
+⟦PHONE|OH SEVEN SEVEN DOUBLE OH NINE DOUBLE OH EIGHT TWO TWO⟧
+AI: Could I have your number?\nUser: ⟦PHONE|double five five, one two three four⟧
+AI: What's the best phone number for you?\nUser: that'll be ⟦PHONE|nine oh nine, two two one, fourteen hundred⟧
+AI: number please\nUser: ⟦PHONE|six oh two⟧\nAI: uh huh\nUser: ⟦PHONE|five five five⟧\nAI: uh huh\nUser: ⟦PHONE|oh one⟧\nAI: yes\nUser: ⟦PHONE|four four⟧
+AI: Phone number?\nUser: ⟦PHONE|oh seven seven double oh⟧\nAI: ⟦PHONE|oh seven seven double oh⟧, go ahead\nUser: ⟦PHONE|nine double oh⟧, hang on\nAI: sure\nUser: ⟦PHONE|eight two four⟧
+AI: What's the code?\nUser: ⟦OTP|nine four, double six, one three⟧
+AI: And the six digit code, please?\nUser: ⟦OTP|triple two, nine oh four⟧
+The code they texted is ⟦OTP|one one eight, two oh four⟧.
+my passcode: ⟦OTP|eleven eighty two oh four⟧
+User: The verification code? ⟦OTP|one, one, eight, two, zero, four⟧
+AI: Did you get the code?\nUser: yes ⟦OTP|118204⟧
+AI: Read me the code when it arrives.\nUser: ok got it.\nAI: Go ahead.\nUser: ⟦OTP|one one eight two oh four⟧
+my social security number is ⟦SSN|five three six, nine oh, four three double nine⟧
+AI: Your social?\nUser: ⟦SSN|536 90 4399⟧
+NHS number's ⟦NHS|four oh one, oh two three, two one three seven⟧
+the card is ⟦CARD|fifty-five fifty-five, fifty-five fifty-five, fifty-five fifty-five, forty-four forty-four⟧
+my email's ⟦EMAIL|priya dot nair at hotmail dot co dot uk⟧
+email me at ⟦EMAIL|tom hyphen baker at riverside dash clinic dot org⟧
+it's ⟦EMAIL|a dot b dot carter seven at icloud dot com⟧
+⟦EMAIL|info at sunrise dental dot co dot uk⟧ is the address
+one hundred and fifty milligrams at eight, seventy five at noon
+blood pressure's one fifty two over ninety four, pulse eighty eight
+we saw nineteen of the twenty three on the list
+it was the fifth of November twenty twenty four at nine forty
+my son's three, he'll be four in two weeks
+that's two pounds fifty, or ten pounds for five
+it hurts one to two hours after, three or four times a week
+I was in bay two, bed seven, ward twelve
+between six and eight weeks, maybe nine
+page one hundred and two, line sixteen
+number two, the second one, and number five
+four by four, two by two, six of one and half a dozen of the other
+the total came to eleven hundred and forty two dollars and sixteen cents
+my flight is BA two one two at fifteen forty five
+three two one go
+first one then two then three then four tablets
+five four three two one, then lift off
+seat one four two A
+one oh one degrees yesterday, ninety nine point six today
+zero point five of a milligram
+twenty four seven support
+nine one one, what's your emergency
+we open at eight, nine on Saturdays, ten on Sundays
+my mother is eighty two, my father eighty five, both on ten milligrams
+oh five hundred hours
+twenty twenty vision in one eye, twenty forty in the other
+size ten, size twelve, size fourteen, size sixteen
+suite two ten, fourteen hundred Pine Street
+nineteen ninety nine, two thousand and three and two thousand and eleven
+`;
+
+const forms = String.raw`
+Full name: Ada Brown\nDate of birth: 14/03/1984\nPhone: ⟦PHONE|07700 900901⟧\nEmail: ⟦EMAIL|ada@example.com⟧\nNHS number: ⟦NHS|943 476 5919⟧
+First Name: Ada\nCell Phone: ⟦PHONE|(415) 555-0119⟧\nSSN: ⟦SSN|219-09-9999⟧\nMember ID: 4155550119\nZIP: 94110-1234
+Phone\n⟦PHONE|415 555 0120⟧\nOrder\n8812-4471
+Daytime tel no: ⟦PHONE|01632 960902⟧
+Evening telephone number (inc. area code): ⟦PHONE|01632 960903⟧
+Mobile phone number* ⟦PHONE|07700900904⟧
+Tel (home) ⟦PHONE|01632 960905⟧ Tel (work) ⟦PHONE|01632 960906⟧
+Contact No. ⟦PHONE|07700 900907⟧
+Patient's mobile - ⟦PHONE|07700 900908⟧
+Next of kin phone: ⟦PHONE|5550121⟧
+Emergency contact number: ⟦PHONE|415-555-0122⟧
+Preferred contact: mobile ⟦PHONE|07700 900909⟧
+Phone 1: ⟦PHONE|07700 900910⟧, Phone 2: ⟦PHONE|01632 960911⟧
+Ph: ⟦PHONE|03 9555 0124⟧
+Fax No: ⟦PHONE|020-7946-0912⟧
+P: ⟦PHONE|415.555.0123⟧ F: ⟦PHONE|415.555.0124⟧
+☎ ⟦PHONE|020 7946 0913⟧
+📞⟦PHONE|+44 7700 900914⟧
+(T) ⟦PHONE|020 7946 0914⟧
+Tel/Fax ⟦PHONE|020 7946 0915⟧
+Telephone: ⟦PHONE|+44(0)2079460916⟧
+Telephone: ⟦PHONE|+44 (0) 20 7946 0917⟧
+Phone: ⟦PHONE|001-415-555-0125⟧
+Mobile: ⟦PHONE|(+44) 7700 900918⟧
+Mobile: ⟦PHONE|(0)7700 900919⟧
+phone: ⟦PHONE|+1.415.555.0126⟧
+Phone: ⟦PHONE|1.415.555.0127⟧
+Phone: ⟦PHONE|415/555-0128⟧
+Phone: ⟦PHONE|4155550129⟧
+Home phone: ⟦PHONE|555.0130⟧
++33 (0)6 phone: ⟦PHONE|+33 (0)6 12 34 56 78⟧
+Handy: ⟦PHONE|+49 (0)151 23456789⟧
+Phone: ⟦PHONE|+1 415 555 0131 ext. 44⟧
+Phone: ⟦PHONE|(415) 555-0132 extension 7⟧
+Email: ⟦EMAIL|first.last+tag@sub.example.co.uk⟧
+E-mail address: ⟦EMAIL|o_brien-99@example.museum⟧
+e: ⟦EMAIL|a@b.io⟧; w: example.io
+Passcode: ⟦OTP|004417⟧
+OTP: ⟦OTP|0044 17⟧
+One-time code (6 digits): ⟦OTP|004417⟧
+IBAN: ⟦IBAN|GB33BUKB20201555555555⟧
+Account no: 55555555 Sort code: 20-20-15
+National Insurance No: ⟦NINO|JG103759A⟧
+Card no. ⟦CARD|4000-0027-6000-3184⟧
+Amex: ⟦CARD|3714 496353 98431⟧
+NHS No. ⟦NHS|9434765919⟧
+IP address: ⟦IP|192.0.2.44⟧
+Date of birth: 03 11 1967
+DOB 1967-11-03
+D.O.B. 3.11.67
+Date: 3 November 1967
+Appointment: Mon 02/03/2026 10:30-11:00
+Appointment ref: 7700900901
+Appointment ID 4155550133
+Patient ID: 7700900901
+Hospital number: 4155550134
+Hospital no. K1234567
+Case number: 4155550135
+Claim number 4155550136
+Insurance ID: 4155550137
+Insurance policy number: 415-555-0138
+Subscriber #: 4155550139
+Group #: 4155550140
+NPI: 4155550141
+Tax ID: 12-3456789
+EIN 12-3456789
+VAT: GB 123 4567 89
+Company No. 01234567
+Charity number 1234567
+Postcode: W1A 1AA
+Zip code 10001-2345
+Address: 4155 Mission St, Apt 550, San Francisco, CA 94112
+Address: 10 Downing Street, London
+Address: Unit 7, 20-22 Wenlock Road, N1 7GU
+Height: 5'11" Weight: 182 lbs
+Height 180cm, weight 82kg
+Allergies: penicillin (1998), latex (2004)
+Last menstrual period 12/01/2026, cycle 28-30 days
+Smoker: 10/day x 20 years
+Alcohol: 14 units/week
+Medications: lisinopril 10 mg daily, metformin 1000 mg BID
+Amount due: $2,155.50
+Total: £1,234,567.89
+Fee: 4155550 JPY
+Qty: 1000000
+Opening hours: Mon-Fri 0900-1730, Sat 0900-1300
+Hours: 9:00 AM - 5:30 PM
+Product code 4155550142
+Barcode 4155550143
+Lot number: 4155550144
+Serial number 415-555-0145
+UDI-DI 00884838012345
+NDC: 12345-678-90
+CPT: 30420, 30465
+ICD10: S02.2XXA
+Version 4.15.555.0
+Time zone UTC-05:00
+Coordinates: 37.7749,-122.4194
+Score: 415/550
+Pages 415-550
+Years 2015-2020
+Temperature 98.6 F
+Lab: Na 140 K 4.1 Cl 102 CO2 24 BUN 14 Cr 0.9 Glu 92
+`;
+
 /** A text and what of it must go. */
 export interface RedactionCase {
   readonly text: string;
@@ -610,6 +1076,12 @@ export const redactionCorpus: Readonly<Record<string, readonly RedactionCase[]>>
   passcodes: readCases(passcodes),
   identities: readCases(identities),
   negatives: readCases(negatives),
+  "call centre": readCases(callCentre),
+  records: readCases(records),
+  machines: readCases(machines),
+  messages: readCases(messages),
+  dictated: readCases(dictated),
+  forms: readCases(forms),
 };
 
 /** Reads cases, one a line, from their notation. */

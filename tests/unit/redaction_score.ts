@@ -12,6 +12,9 @@ export interface Score {
   readonly precision: number;
   readonly recall: number;
   readonly f1: number;
+  /** How many were found and how many should have been. */
+  readonly found: number;
+  readonly wanted: number;
   /** Cases in which something that had to stay is gone. */
   readonly destroyed: number;
   /** The cases that went wrong, readable. */
@@ -48,6 +51,8 @@ export function score(cases: readonly RedactionCase[], type?: string): Score {
     precision,
     recall,
     f1: 2 * precision * recall / (precision + recall || 1),
+    found,
+    wanted,
     destroyed,
     wrong,
   };

@@ -1,0 +1,171 @@
+/**
+ * E-mail addresses, written and spoken.
+ *
+ * @module
+ */
+
+import { readPart } from "./digits.ts";
+import { Mark, type Range, type ReadText, type Token } from "./text.ts";
+
+/** E-mail addresses: `ada.brown@example.com`, `ada dot brown at example dot com`. */
+export function findEmails(read: ReadText): Range[] {
+  return [...findWrittenEmails(read.text), ...findSpokenEmails(read)];
+}
+
+/** RFC 5321, 4.5.3.1: 64 octets before the `@`, 255 after it. */
+const localLimit = 64;
+const domainLimit = 255;
+const localTail = /[\p{L}\p{M}\p{N}_.+%'’*/=?^`{|}~!#$&-]{1,64}$/u;
+const domainHead =
+  /^(?:[\p{L}\p{N}](?:[\p{L}\p{M}\p{N}-]{0,62})\.){1,8}\p{L}[\p{L}\p{M}\p{N}-]{1,62}/u;
+
+function findWrittenEmails(text: string): Range[] {
+  const found: Range[] = [];
+  let from = 0;
+  for (let at = text.indexOf("@"); at !== -1; at = text.indexOf("@", at + 1)) {
+    const next = text.indexOf("@", at + 1);
+    const until = Math.min(next === -1 ? text.length : next, at + 1 + domainLimit);
+    const domain = domainHead.exec(text.slice(at + 1, until))?.[0];
+    if (domain === undefined) continue;
+    const local = localTail.exec(text.slice(Math.max(from, at - localLimit), at))?.[0];
+    const name = local?.replace(/^.*[=?&/`'’{|}!#$^*]/s, "").replace(/^(?:\\[nrt])?[.-]*/, "");
+    if (!name) continue;
+    from = at + 1 + domain.length;
+    found.push({ start: at - lengthOfName(local ?? "", name), end: from });
+  }
+  return found;
+}
+
+/** An apostrophe belongs to the name in `o'neill@`, not in `'ada@`. */
+function lengthOfName(local: string, name: string): number {
+  const before = /[\p{L}\p{N}_.+%-]*\p{L}['’]$/u.exec(local.slice(0, local.length - name.length));
+  return name.length + (before?.[0].length ?? 0);
+}
+
+const topDomains = new Set(
+  "com org net edu gov uk co io nhs de fr ie eu us info biz ca au".split(" "),
+);
+const mailHosts = new Set(
+  `gmail googlemail hotmail outlook yahoo ymail icloud aol live msn me protonmail proton btinternet
+  sky virginmedia talktalk comcast verizon gmx zoho fastmail`.split(/\s+/),
+);
+const joiners = new Set(["dot", "underscore", "dash", "hyphen", "plus", "period", "point"]);
+/** `look at example dot com`, `book online at riverside dot com`: a website, nobody's address. */
+const notNames = new Set(
+  `me us at look book visit find see online website site available located is are it you him her
+  them or and page app clinic more info out up here there`.split(/\s+/),
+);
+const nameLimit = 24;
+const labelLimit = 5;
+
+function findSpokenEmails(read: ReadText): Range[] {
+  const found: Range[] = [];
+  read.tokens.forEach((token, at) => {
+    if (token.value !== "at" || at === 0) return;
+    const domain = readDomain(read.tokens, at + 1);
+    // `ada [at] example [dot] org` can only be meant as an address.
+    const isMeant = domain?.isMailHost || /[[({<]/.test(read.text[token.start - 1] ?? "") ||
+      isCalledAddress(read.tokens, domain?.end ?? 0);
+    const first = domain && readName(read.tokens, at, isMeant);
+    const start = first === undefined ? undefined : read.tokens[first]?.start;
+    const end = read.tokens[(domain?.end ?? 0) - 1]?.end;
+    if (start !== undefined && end !== undefined) found.push({ start, end });
+  });
+  return found;
+}
+
+/** `gmail dot com`, `riverside clinic dot co dot uk`, `example.com`. */
+function readDomain(tokens: readonly Token[], first: number) {
+  const isMailHost = mailHosts.has(tokens[first]?.value ?? "");
+  let isEnded = false;
+  let at = first;
+  for (let label = 0; label < labelLimit; label++) {
+    if (!isNear(tokens, at)) return undefined;
+    isEnded = label > 0 && topDomains.has(tokens[at]?.value ?? "");
+    at++;
+    // A name of two words: `riverside clinic dot com`.
+    if (label === 0 && !isDot(tokens, at) && isNear(tokens, at) && isDot(tokens, at + 1)) at++;
+    // `riverside dash clinic dot org`
+    while (/^(?:dash|hyphen)$/.test(tokens[at]?.value ?? "") && isNear(tokens, at + 1)) at += 2;
+    if (!isDot(tokens, at)) break;
+    if (tokens[at]?.value === "dot") at++;
+  }
+  return isEnded ? { end: at, isMailHost } : undefined;
+}
+
+/** A dot before the token at `at`, written, or the word itself. */
+function isDot(tokens: readonly Token[], at: number): boolean {
+  const token = tokens[at];
+  if (token === undefined) return false;
+  if (token.value === "dot") return isNear(tokens, at) && isNear(tokens, at + 1);
+  return token.marks === Mark.other && isWrittenTogether(tokens, at, 1);
+}
+
+function isWrittenTogether(tokens: readonly Token[], at: number, length: number): boolean {
+  return (tokens[at]?.start ?? Infinity) - (tokens[at - 1]?.end ?? 0) <= length;
+}
+
+/** Between the words of an address stand spaces, brackets, hyphens or nothing. */
+function isNear(tokens: readonly Token[], at: number): boolean {
+  const token = tokens[at];
+  if (token === undefined || token.kind === "marker") return false;
+  const allowed = Mark.space | Mark.other | Mark.aside | Mark.comma;
+  return (token.marks & ~allowed) === 0 && isWrittenTogether(tokens, at, 4);
+}
+
+/** The first token of the name that ends before `at`. */
+function readName(tokens: readonly Token[], at: number, isMeant: boolean): number | undefined {
+  if (!isNear(tokens, at) || tokens[at - 1]?.kind === "marker") return undefined;
+  let first = at - 1;
+  let isJoined = tokens[first]?.kind === "digits";
+  while (first > 0 && at - first < nameLimit && isNear(tokens, first)) {
+    const length = lengthOfJoint(tokens, first);
+    if (length === 0) break;
+    isJoined = true;
+    first -= length;
+  }
+  const announced = firstAnnounced(tokens, first);
+  if (announced !== undefined) return announced;
+  if (isMeant) return first;
+  return isJoined && !notNames.has(tokens[at - 1]?.value ?? "") ? first : undefined;
+}
+
+/** How many tokens belong to the name before this one: a dot and a word, a letter, what is written together. */
+function lengthOfJoint(tokens: readonly Token[], first: number): number {
+  const token = tokens[first];
+  const before = tokens[first - 1];
+  if (before === undefined || before.kind === "marker") return 0;
+  if (joiners.has(before.value)) return first >= 2 && isNear(tokens, first - 1) ? 2 : 0;
+  if (isWrittenTogether(tokens, first, 1) && token?.marks !== Mark.space) return 1;
+  const isLetter = (each: Token | undefined) => each?.kind === "word" && each.value.length === 1;
+  const isPossessive = before.value === "s" && before.marks === Mark.other;
+  if (isLetter(before) && !/^[ai]$/.test(before.value) && !isPossessive) return 1;
+  // `jones ninety nine at gmail dot com`
+  if (readPart(tokens, first) !== undefined && token?.kind === "word") return 1;
+  return isLetter(token) && isLetter(before) && before.value !== "a" && !isPossessive ? 1 : 0;
+}
+
+/** `info at sunrise dental dot co dot uk is the address` */
+function isCalledAddress(tokens: readonly Token[], end: number): boolean {
+  const [copula, ...after] = tokens.slice(end, end + 4).map(({ value }) => value);
+  return copula === "is" && after.some((word) => word === "address" || mailWords.has(word));
+}
+
+const links = new Set(["is", "its", "it", "s", "address", "to", "at"]);
+const mailWords = new Set(["email", "mail", "emails"]);
+
+/** After `my email is` all words up to `at` are the name: `email is john smith at gmail dot com`. */
+function firstAnnounced(tokens: readonly Token[], first: number): number | undefined {
+  for (let at = first; at > Math.max(0, first - 5); at--) {
+    const before = tokens[at - 1];
+    if (before === undefined) return undefined;
+    const isClose = isWrittenTogether(tokens, at, 4) &&
+      ((tokens[at]?.marks ?? 0) & Mark.newline) === 0;
+    if (!isClose) return undefined;
+    if (mailWords.has(before.value)) return at;
+    if (!links.has(before.value)) continue;
+    const words = tokens.slice(Math.max(0, at - 5), at);
+    return words.some(({ value }) => mailWords.has(value)) ? at : undefined;
+  }
+  return undefined;
+}

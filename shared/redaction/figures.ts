@@ -1,0 +1,190 @@
+/**
+ * Dates, times, decimals, prices and versions: digits joined by punctuation that are no number of
+ * anybody's; and the dotted ones that are an IP address.
+ *
+ * @module
+ */
+
+import { Mark, type Range, type ReadText, type Token } from "./text.ts";
+
+/** What was read of the digits that punctuation joins. */
+export interface Figures {
+  /** Sorted, not overlapping. */
+  readonly harmless: readonly Range[];
+  readonly ips: readonly Range[];
+}
+
+/** Runs of digits with exactly one of `- / . : ,` between them, like `2026-03-03` and `10.0.0.1`. */
+interface Figure {
+  readonly tokens: readonly Token[];
+  /** Index of the first token in the text. */
+  readonly first: number;
+  /** What stands between them, one character each. */
+  readonly joints: string;
+}
+
+/** Longer runs are read in parts, so that the time is linear. */
+const figureLimit = 24;
+
+/** Reads all figures of a text, in order. */
+export function readFigures(read: ReadText): Figures {
+  const harmless: Range[] = [];
+  const ips: Range[] = [];
+  for (let first = 0; first < read.tokens.length;) {
+    const figure = figureAt(read, first);
+    if (figure === undefined) {
+      first++;
+      continue;
+    }
+    const isIp = isIpv4(read, figure);
+    if (isIp) ips.push(rangeOf(figure.tokens.slice(0, 4)));
+    else harmless.push(...harmlessParts(read, figure));
+    // Behind an address a port or the next address may hang on.
+    first += isIp ? 4 : figure.tokens.length;
+  }
+  return { harmless, ips };
+}
+
+function figureAt(read: ReadText, first: number): Figure | undefined {
+  const { text, tokens } = read;
+  if (tokens[first]?.kind !== "digits") return undefined;
+  let joints = "";
+  let end = first + 1;
+  for (; tokens[end]?.kind === "digits" && end - first < figureLimit; end++) {
+    const from = tokens[end - 1]?.end ?? 0;
+    const joint = text[from] ?? "";
+    if (tokens[end]?.start !== from + 1 || !"-/.:,".includes(joint)) break;
+    joints += joint;
+  }
+  return { tokens: tokens.slice(first, end), first, joints };
+}
+
+/** Takes what it knows from the left; what is left over may be part of a number. */
+function harmlessParts(read: ReadText, figure: Figure): Range[] {
+  const parts: Range[] = [];
+  const { tokens, joints } = figure;
+  if (joints.includes(":")) return [rangeOf(tokens)];
+  for (let at = 0; at < tokens.length;) {
+    const length = lengthOfDate(figure, at) ?? lengthOfAmount(figure, at);
+    if (length !== undefined) parts.push(rangeOf(tokens.slice(at, at + length)));
+    at += length ?? 1;
+  }
+  const [only] = tokens;
+  if (tokens.length === 1 && only !== undefined) {
+    const length = lengthOfWordyDate(read, figure.first);
+    const last = read.tokens[figure.first + length - 1];
+    if (length > 0 && last !== undefined) parts.push({ start: only.start, end: last.end });
+  }
+  return parts;
+}
+
+const isYear = (digits: string) => /^(?:19|20)\d\d$/.test(digits);
+const isMonth = (digits: string) => /^(?:0?[1-9]|1[0-2])$/.test(digits);
+const isDay = (digits: string) => /^(?:0?[1-9]|[12]\d|3[01])$/.test(digits);
+
+/** `2026-03-14`, `14/03/1984`, `3.14.84`: joined the same way, and not part of something longer. */
+function lengthOfDate({ tokens, joints }: Figure, at: number): number | undefined {
+  const [a = "", b = "", c = ""] = tokens.slice(at, at + 3).map(({ value }) => value);
+  const joint = joints[at];
+  if (joint === undefined || joint !== joints[at + 1] || !"-/.".includes(joint)) return undefined;
+  if (joints[at - 1] === joint || joints[at + 2] === joint) return undefined;
+  const isYearFirst = isYear(a) && isMonth(b) && isDay(c);
+  const isYearLast = (isDay(a) && isMonth(b) || isMonth(a) && isDay(b)) &&
+    (isYear(c) || /^\d\d$/.test(c));
+  return isYearFirst || isYearLast ? 3 : undefined;
+}
+
+/** Decimals, thousands, fractions, a ZIP code with its four, a range of years. */
+function lengthOfAmount({ tokens, joints }: Figure, at: number): number | undefined {
+  const [a = "", b = ""] = tokens.slice(at, at + 2).map(({ value }) => value);
+  const joint = joints[at];
+  const next = joints[at + 1];
+  if (joint === undefined || joints[at - 1] === joint) return undefined;
+  if (joint === ",") return lengthOfThousands({ tokens, joints, first: 0 }, at);
+  if (next === joint) return undefined;
+  if (joint === ".") {
+    // `555.0130` is how some write a local number.
+    const isLocal = a.length === 3 && b.length === 4;
+    return a === "0" || !a.startsWith("0") && !isLocal ? 2 : undefined;
+  }
+  if (joint === "/") return a.length <= 3 && b.length <= 3 && next === undefined ? 2 : undefined;
+  const isZip = a.length === 5 && b.length === 4 && tokens.length === 2;
+  return isZip || isYear(a) && isYear(b) ? 2 : undefined;
+}
+
+function lengthOfThousands({ tokens, joints }: Figure, at: number): number | undefined {
+  const head = tokens[at]?.value ?? "";
+  let end = at + 1;
+  while (joints[end - 1] === "," && tokens[end]?.value.length === 3) end++;
+  if (end === at + 1 || head.length > 3 || joints[end - 1] === ",") return undefined;
+  return joints[end - 1] === "." ? end + 1 - at : end - at;
+}
+
+const months = new Set(
+  ("january february march april may june july august september october november december " +
+    "jan feb mar apr jun jul aug sep sept oct nov dec").split(" "),
+);
+
+/** How many tokens a date in words has: `3rd of March 2026`, `March 14, 1984`, `04 03 2026`. */
+function lengthOfWordyDate({ tokens }: ReadText, first: number): number {
+  const word = (at: number) => isNear(tokens, first + at) ? tokens[first + at]?.value ?? "" : "";
+  const day = tokens[first]?.value ?? "";
+  if (isCompactDate(day)) return 1;
+  if (!isDay(day)) return 0;
+  const isAlone = tokens[first - 1]?.kind !== "digits" || !isNear(tokens, first);
+  if (isAlone && isMonth(word(1)) && isYear(word(2))) return 3;
+  if (months.has(tokens[first - 1]?.value ?? "") && isNear(tokens, first)) {
+    return isYear(word(1)) ? 2 : 1;
+  }
+  let at = /^(?:st|nd|rd|th)$/.test(word(1)) ? 2 : 1;
+  if (word(at) === "of") at++;
+  if (!months.has(word(at))) return 0;
+  return isYear(word(at + 1)) ? at + 2 : at + 1;
+}
+
+function isNear(tokens: readonly Token[], at: number): boolean {
+  const { start = Infinity, marks = 0 } = tokens[at] ?? {};
+  return start - (tokens[at - 1]?.end ?? -Infinity) <= 2 && (marks & Mark.newline) === 0;
+}
+
+const isCompactDate = (digits: string) =>
+  /^(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])$/.test(digits);
+
+const versionWords = new Set(
+  `version versions ver v release build firmware software section chapter clause paragraph figure
+  table step oid appendix article rule item part`.split(/\s+/),
+);
+const hostWords = new Set(
+  `ip ipv address addresses addr host hosts server client from dns gateway router ping login
+  source remote proxy peer origin network subnet`.split(/\s+/),
+);
+
+/**
+ * RFC 791 in dotted form. Four single digits are as likely the number of a section: they need a word
+ * that speaks of hosts before them.
+ */
+function isIpv4(read: ReadText, { tokens, first, joints }: Figure): boolean {
+  const [, , , last] = tokens;
+  if (tokens.length < 4 || !/^\.{3}(?:$|[^.])/.test(joints) || last === undefined) return false;
+  const parts = tokens.slice(0, 4).map(({ value }) => value);
+  if (!parts.every((part) => /^(?:0|[1-9]\d{0,2})$/.test(part) && Number(part) <= 255)) {
+    return false;
+  }
+  const start = tokens[0]?.start ?? 0;
+  if (
+    /[\p{L}_.]/u.test(read.text[start - 1] ?? "") || /[\p{L}_]/u.test(read.text[last.end] ?? "")
+  ) {
+    return false;
+  }
+  const before = read.tokens[first - 1];
+  if (before !== undefined && versionWords.has(before.value) && start - before.end <= 2) {
+    return false;
+  }
+  if (read.text[start - 1] === "/" && read.text[start - 2] !== "/") return false;
+  return parts.some((part) => part.length > 1) ||
+    read.tokens.slice(Math.max(0, first - 4), first).some(({ value }) => hostWords.has(value));
+}
+
+function rangeOf(tokens: readonly Token[]): Range {
+  return { start: tokens[0]?.start ?? 0, end: tokens.at(-1)?.end ?? 0 };
+}

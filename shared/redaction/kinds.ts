@@ -1,0 +1,250 @@
+/**
+ * What makes a window of digits a card, an NHS number, a social security number, a passcode or a
+ * phone number: check digits, grouping, numbering plan, and what the words around say.
+ *
+ * @module
+ */
+
+import { isPossibleE164 } from "./calling_codes.ts";
+import { Gap } from "./digits.ts";
+import { isMeasured, type Label } from "./labels.ts";
+import type { Window } from "./window.ts";
+
+/** The kinds of personal data that are numbers. */
+export type NumberType = "CARD" | "NHS" | "SSN" | "OTP" | "PHONE";
+
+/** One rule: which windows it looks at, and how sure it is of one, 0 being not at all. */
+export interface Kind {
+  readonly type: NumberType;
+  /** Digits, at least and at most. */
+  readonly shortest: number;
+  readonly longest: number;
+  /** What it must be said to be; left out, the form can be enough. */
+  readonly labels?: readonly Label[];
+  /** @param digits One way to understand the window, of a length that fits. */
+  rank(window: Window, digits: string): number;
+}
+
+/** ISO/IEC 7812-1: 13 to 19 digits, issuers' first digits, Luhn; or said to be a card. */
+export const card: Kind = {
+  type: "CARD",
+  shortest: 13,
+  longest: 19,
+  rank(window, digits) {
+    if (!startsLikeCard(digits)) return 0;
+    const { label } = window;
+    if (label === "other" || window.plus !== undefined) return 0;
+    const isGrouped = /^(?:\d\d|4-4-4-[1-4]|4-6-[45]|4-4-4-4-[1-3]|6-[78]|8-8)$/.test(window.shape);
+    // Of a long row of digits some thirteen always fit the check digit: it must begin with them.
+    const isRow = window.isSpoken || window.isSingles;
+    if (!isGrouped && !isRow || isRow && window.opening?.gap !== Gap.none && label !== "card") {
+      return 0;
+    }
+    if (isLuhn(digits)) return 2;
+    return label === "card" && (digits.length === 15 || digits.length === 16) ? 1 : 0;
+  },
+};
+
+const startsLikeCard = (digits: string) => /^(?:[3456]|2[2-7])/.test(digits);
+
+function isLuhn(digits: string): boolean {
+  if (/^(\d)\1+$/.test(digits)) return false;
+  let sum = 0;
+  for (let at = 0; at < digits.length; at++) {
+    const digit = Number(digits[digits.length - 1 - at]);
+    sum += at % 2 === 0 ? digit : digit < 5 ? digit * 2 : digit * 2 - 9;
+  }
+  return sum % 10 === 0;
+}
+
+/** NHS Data Dictionary, "NHS NUMBER": ten digits, the last a check digit modulo 11; or said to be. */
+export const nhs: Kind = {
+  type: "NHS",
+  shortest: 10,
+  longest: 10,
+  rank(window, digits) {
+    const { label, shape } = window;
+    if (label !== undefined && label !== "nhs" || window.plus !== undefined) return 0;
+    if (label === "nhs") return 2;
+    if (!/^[4679]/.test(digits) || !isNhs(digits)) return 0;
+    // The exchange 555 is America's example; hyphens are how Americans write a phone number.
+    const isPhone = digits.slice(3, 6) === "555" || /[^\s]/.test(window.separators);
+    return !isPhone && (shape === "3-3-4" || shape === "10") ? 1 : 0;
+  },
+};
+
+function isNhs(digits: string): boolean {
+  let sum = 0;
+  for (let at = 0; at < 9; at++) sum += Number(digits[at]) * (10 - at);
+  return (11 - sum % 11) % 11 === Number(digits[9]);
+}
+
+/** Social Security Administration, POMS RM 10201.030: no area 000, 666 or 9xx, no zero part. */
+export const ssn: Kind = {
+  type: "SSN",
+  shortest: 9,
+  longest: 9,
+  rank(window, digits) {
+    const { label } = window;
+    if (window.plus !== undefined || label === "other") return 0;
+    if (label === "ssn") return 2;
+    if (/^(?:000|666|9)|^...00|0000$/.test(digits) || label === "nhs") return 0;
+    const isPlain = window.shape === "3-2-4" && window.gap === Gap.tight &&
+      /^([-.\p{Pd}]?)\1$/u.test(window.separators);
+    return isPlain ? 1 : 0;
+  },
+};
+
+/** A passcode is only one because somebody says so. */
+export const passcode: Kind = {
+  type: "OTP",
+  shortest: 4,
+  longest: 8,
+  labels: ["code", "passcode"],
+  rank(window, digits) {
+    const { label } = window;
+    if (window.plus !== undefined) return 0;
+    if (window.nextGap === Gap.tight || isCounting(window)) return 0;
+    if (digits.length === 6) return 3;
+    if (window.nextGap !== Gap.none || isMeasured(window.read, window.ending?.endToken ?? 0)) {
+      return 0;
+    }
+    // Five digits behind a plain `code` are a procedure's (CPT).
+    return label === "passcode" || digits.length !== 5 ? 2 : 0;
+  },
+};
+
+/** Phone numbers by their form: a plus, a prefix, the plans of the United Kingdom and North America. */
+export const phone: Kind = {
+  type: "PHONE",
+  shortest: 7,
+  longest: 18,
+  rank(window, digits) {
+    if (window.plus !== undefined) {
+      return isAbroad(window, digits) && !isCounting(window) ? 100 : 0;
+    }
+    const rank = rankStructure(window, digits);
+    if (rank === 0 || window.label === "other") return 0;
+    return isCounting(window) || isInPath(window) || isLoose(window) ? 0 : rank;
+  },
+};
+
+/** After a plus: a calling code that exists and a possible length. `(0)` is not dialled. */
+function isAbroad(window: Window, digits: string): boolean {
+  const trunk = window.pieces.findIndex(({ start, end }) =>
+    window.read.text.slice(start - 1, end + 1) === "(0)"
+  );
+  const dialled = trunk === -1
+    ? digits
+    : window.pieces.filter((_, index) => index !== trunk).map((piece) => piece.digits).join("");
+  return isPossibleE164(dialled.replace(/^440/, "44"));
+}
+
+/** Commas and words between written digits are a list, unless the number was asked for. */
+function isLoose(window: Window): boolean {
+  return window.gap > Gap.tight && window.label !== "phone" && !window.isSpoken &&
+    !window.isSingles && !/^0\d{2,4}$/.test(window.pieces[0]?.digits ?? "");
+}
+
+function rankStructure(window: Window, digits: string): number {
+  const abroad = /^(?:00|011)([1-9]\d+)$/.exec(digits)?.[1];
+  if (abroad !== undefined && isPossibleE164(abroad.replace(/^440/, "44"))) return 95;
+  if (/^0[1-9]\d{9}$/.test(digits)) return 90;
+  // Somebody who was asked and says a digit too many still says one number.
+  const isAllSaid = window.isSpoken && window.nextGap === Gap.none && window.label === "phone";
+  if (/^0[1-9]\d{10,11}$/.test(digits) && isAllSaid) return 91;
+  if (digits.length < 10 || digits.length > 12) return 0;
+  const { isBare } = window;
+  const isAsked = () => window.label === "phone";
+  const isNamed = () => !isBare || window.label !== "unknown";
+  if (/^44(?:7\d{9}|[12]\d{8,9})$/.test(digits) && isNamed()) return 89;
+  if (isAmerican(digits)) {
+    if (digits.length === 11) return !isBare || isAsked() ? 88 : 0;
+    if (isAsked() || isGroupedLikeAmerican(window) && isNamed() && !isListed(window)) return 87;
+  }
+  if (/^0[1-9]\d{8}$/.test(digits) && (!isBare && !isListed(window) || isAsked())) return 80;
+  return isWrittenLikeAmerican(window) ? 70 : 0;
+}
+
+/** NANP: area code and exchange start with 2 to 9; an area code has no 9 in the middle. */
+const isAmerican = (digits: string) => /^1?[2-9][0-8]\d[2-9]\d{6}$/.test(digits);
+
+function isGroupedLikeAmerican(window: Window): boolean {
+  return window.isSpoken || window.isSingles ||
+    /^(?:10|3-3-4|3-7|6-4|3-3-2-2)$/.test(window.shape);
+}
+
+/** Written with spaces among more of the same, as in `250 500 1000 2000 4000`. */
+function isListed(window: Window): boolean {
+  const isAmong = window.opening?.gap === Gap.tight || window.nextGap === Gap.tight;
+  return isAmong && window.separators === "" && !window.isSpoken && !window.isSingles;
+}
+
+/** `123-456-7890`: the form alone, for numbers that nobody can have. */
+function isWrittenLikeAmerican(window: Window): boolean {
+  return /^(?:1-)?3-3-4$/.test(window.shape) && window.gap === Gap.tight &&
+    /^[-.()/\p{Pd}\u2212]{2,5}$/u.test(window.separators);
+}
+
+/** Phone numbers that were asked for: anything of 7 to 15 digits (ITU-T E.164, 6.1). */
+export const askedPhone: Kind = {
+  type: "PHONE",
+  shortest: 7,
+  longest: 15,
+  labels: ["phone"],
+  rank(window) {
+    if (isCounting(window) || isInPath(window)) return 0;
+    if (isMeasured(window.read, window.ending?.endToken ?? 0)) return 0;
+    if (window.gap > Gap.tight && !window.isSpoken && !window.isSingles) {
+      // `555-0143, 2 tablets` goes on with something else.
+      if (window.pieces.some(({ digits }) => digits.length < 3)) return 0;
+    }
+    return 1;
+  },
+};
+
+/** In a path or behind a hyphenated word (`orders/4155550101`, `INV-4155550101`) digits are an id. */
+function isInPath({ read: { text }, start, isSpoken }: Window): boolean {
+  const before = text.slice(Math.max(0, start - 12), start);
+  if (/(?:wa\.me|phone|tel|call)\/$|(?:tel|ph|mob)\.$/i.test(before)) return false;
+  return /[\p{L}_][./]$/u.test(before) || /\d[-.,/:^]$/.test(before) ||
+    (/\p{L}-$/u.test(before) && !isSpoken);
+}
+
+/** `one two three four ...`, `ten, twenty, thirty`: equal steps from the first piece to the last. */
+function isCounting({ pieces }: Window): boolean {
+  const numbers = pieces.map(({ digits }) => Number(digits));
+  if (numbers.length < 4) return false;
+  const step = (numbers[1] ?? 0) - (numbers[0] ?? 0);
+  if (step === 0) return false;
+  return numbers.every((value, at) => at === 0 || value - (numbers[at - 1] ?? 0) === step);
+}
+
+/** What the digits of several turns together are, when one speaker dictated them. */
+export function kindOfDictated(digits: string, label: Label | undefined): NumberType | undefined {
+  switch (label) {
+    case "other":
+      return undefined;
+    case "code":
+    case "passcode":
+      return digits.length === 6 ? "OTP" : undefined;
+    case "nhs":
+      return digits.length === 10 ? "NHS" : undefined;
+    case "ssn":
+      return digits.length === 9 ? "SSN" : undefined;
+    case "card":
+      return startsLikeCard(digits) && (digits.length === 16 || digits.length === 15)
+        ? "CARD"
+        : undefined;
+    case "phone":
+      return digits.length >= 7 && digits.length <= 15 ? "PHONE" : undefined;
+    case "unknown":
+    case undefined:
+      return isWhole(digits) ? "PHONE" : undefined;
+  }
+}
+
+/** A whole number of the British or the American plan: nothing more is to come. */
+export function isWhole(digits: string): boolean {
+  return /^0[1-9]\d{9}$/.test(digits) || isAmerican(digits);
+}
