@@ -881,29 +881,73 @@ end
 $$;
 comment on function public.get_org_credentials is 'The encrypted account of a call''s organization.';
 
-/* Entry function of the credentials task: stores an account that was encrypted outside. */
+/*
+ * Entry function: what get_org_credentials gave did not decrypt, so nothing was texted.
+ * Outcomes: reported, unknown_clinic, cross_tenant_denied.
+ */
+create function public.report_unreadable_credentials(p_call jsonb, p_provider text) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_opened record;
+begin
+  select * into v_opened from private.open_call(p_call, 'send_otp');
+  if v_opened.refusal is not null then
+    return v_opened.refusal;
+  end if;
+  perform private.audit((v_opened.org).id, p_call, 'read_credentials', null, 'unreadable',
+    jsonb_build_object('provider', p_provider));
+  return jsonb_build_object('outcome', 'reported', 'orgId', (v_opened.org).id);
+end
+$$;
+comment on function public.report_unreadable_credentials is
+  'Audits that an organization''s stored account does not decrypt.';
+
+/*
+ * Entry function of the credentials task: stores an account that was encrypted outside.
+ *
+ * p_replaces  the nonce (base64) of the row that was encrypted anew; a row stored meanwhile is left
+ *             alone. Null stores in any case.
+ * Returns     whether it was stored
+ */
 create function public.set_org_credentials(
-  p_org uuid, p_provider text, p_key_id text, p_nonce text, p_ciphertext text
-) returns void
+  p_org uuid, p_provider text, p_key_id text, p_nonce text, p_ciphertext text,
+  p_replaces text default null
+) returns boolean
 language plpgsql volatile security definer set search_path = ''
 as $$
 begin
-  insert into public.org_credentials (org_id, provider, key_id, nonce, ciphertext)
-  values (p_org, p_provider, p_key_id, decode(p_nonce, 'base64'), decode(p_ciphertext, 'base64'))
-  on conflict (org_id, provider) do update
-  set key_id = excluded.key_id, nonce = excluded.nonce, ciphertext = excluded.ciphertext,
-    updated_at = clock_timestamp();
-  perform private.audit(p_org, null, 'set_credentials', null, 'stored',
+  if p_replaces is null then
+    insert into public.org_credentials (org_id, provider, key_id, nonce, ciphertext)
+    values (p_org, p_provider, p_key_id, decode(p_nonce, 'base64'), decode(p_ciphertext, 'base64'))
+    on conflict (org_id, provider) do update
+    set key_id = excluded.key_id, nonce = excluded.nonce, ciphertext = excluded.ciphertext,
+      updated_at = clock_timestamp();
+  else
+    update public.org_credentials as c
+    set key_id = p_key_id, nonce = decode(p_nonce, 'base64'),
+      ciphertext = decode(p_ciphertext, 'base64'), updated_at = clock_timestamp()
+    where c.org_id = p_org and c.provider = p_provider and c.nonce = decode(p_replaces, 'base64');
+  end if;
+  if not found then
+    return false;
+  end if;
+  perform private.audit(p_org, null, 'set_credentials', null,
+    case when p_replaces is null then 'stored' else 'encrypted_anew' end,
     jsonb_build_object('provider', p_provider, 'keyId', p_key_id));
+  return true;
 end
 $$;
-comment on function public.set_org_credentials is 'Stores an organization''s encrypted account; audited.';
+comment on function public.set_org_credentials is
+  'Stores an organization''s encrypted account, or replaces the one it was made from; audited.';
 
 revoke execute on function
   public.begin_otp_send, public.complete_otp_send, public.clear_otp_send,
-  public.verify_otp_and_confirm, public.get_org_credentials, public.set_org_credentials
+  public.verify_otp_and_confirm, public.get_org_credentials, public.set_org_credentials,
+  public.report_unreadable_credentials
   from public, anon, authenticated;
 grant execute on function
   public.begin_otp_send, public.complete_otp_send, public.clear_otp_send,
-  public.verify_otp_and_confirm, public.get_org_credentials, public.set_org_credentials
+  public.verify_otp_and_confirm, public.get_org_credentials, public.set_org_credentials,
+  public.report_unreadable_credentials
   to service_role;

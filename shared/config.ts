@@ -98,6 +98,25 @@ const environment = z.object({
   LOG_LEVEL: z.enum(["debug", "info", "warning", "error"]).default("info"),
 });
 
+/**
+ * Reads what the operators' tasks need of the environment.
+ *
+ * @throws {Fault} `config_invalid`, naming every missing or malformed variable.
+ */
+export function readCredentialConfig(
+  env: Readonly<Record<string, string | undefined>>,
+): Pick<Config, "credentialKeys" | "twilioApiBase"> {
+  const parsed = environment.pick({ CREDENTIAL_KEYS: true, TWILIO_API_BASE: true }).safeParse({
+    CREDENTIAL_KEYS: env["CREDENTIAL_KEYS"] || undefined,
+    TWILIO_API_BASE: env["TWILIO_API_BASE"] || undefined,
+  });
+  if (parsed.success) {
+    const { CREDENTIAL_KEYS: credentialKeys, TWILIO_API_BASE: twilioApiBase } = parsed.data;
+    return { credentialKeys, twilioApiBase };
+  }
+  throw new Fault("config_invalid", parsed.error.issues.map(describeIssue).join("; "));
+}
+
 /** The names of all variables that `readConfig` reads, in the order of `.env.example`. */
 export const variableNames: readonly string[] = Object.keys(environment.shape);
 

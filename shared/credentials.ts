@@ -12,7 +12,7 @@ import { z } from "zod";
 import type { Bytes } from "./bytes.ts";
 import type { NamedKey } from "./config.ts";
 import type { CallFacts, CredentialsOutcome, Database } from "./database.ts";
-import { Fault } from "./errors.ts";
+import { Fault, toFault } from "./errors.ts";
 
 const cacheMs = 5 * 60_000;
 const cacheSize = 1000;
@@ -35,6 +35,8 @@ export type TwilioAccount = z.infer<typeof account>;
 export type AccountOutcome =
   | { readonly outcome: "found"; readonly orgId: string; readonly account: TwilioAccount }
   | { readonly outcome: "sms_not_configured"; readonly orgId: string }
+  /** Unknown key, another organization's row, damaged, or a field is missing: an operator's matter. */
+  | { readonly outcome: "credentials_unreadable"; readonly orgId: string; readonly fault: Fault }
   | { readonly outcome: "unknown_clinic" | "cross_tenant_denied"; readonly orgId?: string };
 
 /** What is stored in `org_credentials`. */
@@ -103,8 +105,20 @@ export async function decryptCredentials(
 /** Twilio accounts by call. One read at a time per clinic; failures are not kept. */
 export interface AccountCache {
   get(database: Database, call: CallFacts): Promise<AccountOutcome>;
-  /** Forgets what was read for this call's clinic, so that the next `get` reads again. */
-  evict(call: CallFacts): void;
+  /**
+   * Reads anew, since an account was refused. However many calls were refused with it, one reads:
+   * the others get what that one finds.
+   *
+   * @param refused What `get` gave.
+   */
+  refresh(database: Database, call: CallFacts, refused: TwilioAccount): Promise<AccountOutcome>;
+}
+
+interface CachedRead {
+  readonly readAt: number;
+  readonly read: Promise<AccountOutcome>;
+  /** Once it was found. */
+  account?: TwilioAccount;
 }
 
 /**
@@ -116,30 +130,37 @@ export function createAccountCache(
   keys: readonly NamedKey[],
   now: () => number = Date.now,
 ): AccountCache {
-  const entries = new Map<
-    string,
-    { readonly readAt: number; readonly read: Promise<AccountOutcome> }
-  >();
-  const forget = (key: string) => void entries.delete(key);
+  const entries = new Map<string, CachedRead>();
 
+  const read: AccountCache["get"] = (database, call) => {
+    const key = clinicKey(call);
+    // What the model claims is compared by begin_otp_send; it must not spoil a shared read.
+    const reading = readAccount(keys, database, { ...call, claims: {} });
+    const entry: CachedRead = { readAt: now(), read: reading };
+    entries.delete(key);
+    entries.set(key, entry);
+    const oldest = entries.size > cacheSize ? entries.keys().next().value : undefined;
+    if (oldest !== undefined) entries.delete(oldest);
+    const forget = () => {
+      if (entries.get(key) === entry) entries.delete(key);
+    };
+    reading.then((outcome) => {
+      if (outcome.outcome === "found") entry.account = outcome.account;
+      else forget();
+    }, forget);
+    return reading;
+  };
+  const get: AccountCache["get"] = (database, call) => {
+    const cached = entries.get(clinicKey(call));
+    const isFresh = cached !== undefined && now() - cached.readAt < cacheMs;
+    return isFresh ? cached.read : read(database, call);
+  };
   return {
-    get: (database, call) => {
-      const key = clinicKey(call);
-      const cached = entries.get(key);
-      if (cached && now() - cached.readAt < cacheMs) return cached.read;
-      // What the model claims is compared by begin_otp_send; it must not spoil a shared read.
-      const read = readAccount(keys, database, { ...call, claims: {} });
-      entries.delete(key);
-      entries.set(key, { readAt: now(), read });
-      const oldest = entries.size > cacheSize ? entries.keys().next().value : undefined;
-      if (oldest !== undefined) forget(oldest);
-      const forgetThis = () => {
-        if (entries.get(key)?.read === read) forget(key);
-      };
-      read.then((outcome) => outcome.outcome === "found" || forgetThis(), forgetThis);
-      return read;
-    },
-    evict: (call) => forget(clinicKey(call)),
+    get,
+    refresh: (database, call, refused) =>
+      entries.get(clinicKey(call))?.account === refused
+        ? read(database, call)
+        : get(database, call),
   };
 }
 
@@ -151,11 +172,13 @@ async function readAccount(
   const stored: CredentialsOutcome = await database.getCredentials(call);
   switch (stored.outcome) {
     case "found":
-      return {
-        outcome: "found",
-        orgId: stored.orgId,
-        account: await decryptCredentials(keys, stored.orgId, stored),
-      };
+      try {
+        const account = await decryptCredentials(keys, stored.orgId, stored);
+        return { outcome: "found", orgId: stored.orgId, account };
+      } catch (thrown) {
+        const fault = toFault(thrown);
+        return { outcome: "credentials_unreadable", orgId: stored.orgId, fault };
+      }
     case "not_configured":
       return { outcome: "sms_not_configured", orgId: stored.orgId };
     case "unknown_clinic":

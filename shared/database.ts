@@ -280,6 +280,8 @@ export interface Database {
     readonly macs: readonly PasscodeMac[];
   }): Promise<VerificationOutcome>;
   getCredentials(call: CallFacts): Promise<CredentialsOutcome>;
+  /** Writes into the audit trail that the stored account of a call's clinic does not decrypt. */
+  reportUnreadableCredentials(call: CallFacts): Promise<void>;
   /** Adds counts; the same batch again changes nothing. */
   recordMetrics(batchId: string, counts: readonly Counter[]): Promise<void>;
   /** @param minutes How far back `recent` reaches, 1 to 1440. */
@@ -411,6 +413,12 @@ function describeCalls(call: Call): Database {
       }, verification),
     getCredentials: (facts) =>
       call("get_org_credentials", { p_call: facts, p_provider: "twilio" }, credentials),
+    reportUnreadableCredentials: async (facts) => {
+      await call("report_unreadable_credentials", {
+        p_call: facts,
+        p_provider: "twilio",
+      }, bare("reported", "unknown_clinic", "cross_tenant_denied"));
+    },
     recordMetrics: async (batchId, counts) => {
       await call("record_metrics", { p_batch: batchId, p_counts: counts }, recorded);
     },

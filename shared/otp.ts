@@ -44,7 +44,8 @@ type NotClaimed = Exclude<
 /** What became of a send. */
 export type SendOutcome =
   | NotClaimed
-  | Exclude<AccountOutcome, { readonly outcome: "found" }>
+  | Exclude<AccountOutcome, { readonly outcome: "found" | "credentials_unreadable" }>
+  | { readonly outcome: "credentials_unreadable"; readonly orgId: string }
   | {
     readonly outcome: "sent";
     readonly orgId: string;
@@ -70,6 +71,7 @@ export async function sendPasscode(
   // Loads beside the first round trips; a failure shows where it is awaited.
   loadSmsSdk().catch(() => {});
   const ready = await tools.accounts.get(tools.database, call);
+  if (ready.outcome === "credentials_unreadable") return await reportUnreadable(tools, call, ready);
   if (ready.outcome !== "found") return ready;
 
   const code = makePasscode();
@@ -79,7 +81,7 @@ export async function sendPasscode(
   }
   const { claim, sendId, account } = begun;
   const send: SendReference = { call, orgId: claim.orgId, holdId: claim.holdId, sendId };
-  const sms = await sendWithFreshAccount(tools, call, account, {
+  const sms = await sendWithFreshAccount(tools, call, { orgId: claim.orgId, account }, {
     to: claim.phone,
     body: composeText(code, claim),
     validitySeconds: Math.max(10, claim.expiresInSeconds),
@@ -94,6 +96,19 @@ export async function sendPasscode(
   );
   const { orgId, phoneEnding, expiresInSeconds } = claim;
   return { outcome: "sent", orgId, phoneEnding, expiresInSeconds };
+}
+
+/** A stored account that does not decrypt: nothing is texted, and an operator has to hear of it. */
+async function reportUnreadable(
+  { database, log }: PasscodeTools,
+  call: CallFacts,
+  { orgId, fault }: Extract<AccountOutcome, { readonly outcome: "credentials_unreadable" }>,
+): Promise<SendOutcome> {
+  log.error("credentials_unreadable", { orgId, fault });
+  await database.reportUnreadableCredentials(call).catch((fault) =>
+    log.error("audit_failed", { orgId, fault })
+  );
+  return { outcome: "credentials_unreadable", orgId };
 }
 
 interface ReadyAccount {
@@ -124,8 +139,7 @@ async function beginSend(
   };
   let { claim, sendId, account } = await begin(ready);
   if (claim.outcome === "wrong_account") {
-    tools.accounts.evict(call);
-    const fresh = await tools.accounts.get(tools.database, call);
+    const fresh = await tools.accounts.refresh(tools.database, call, ready.account);
     if (fresh.outcome === "found") ({ claim, sendId, account } = await begin(fresh));
   }
   return claim.outcome === "wrong_account"
@@ -137,7 +151,7 @@ async function beginSend(
 async function sendWithFreshAccount(
   tools: PasscodeTools,
   call: CallFacts,
-  account: TwilioAccount,
+  { orgId, account }: ReadyAccount,
   sms: Parameters<typeof sendSms>[1],
 ): Promise<SmsOutcome> {
   const startedAt = performance.now();
@@ -152,9 +166,10 @@ async function sendWithFreshAccount(
   try {
     const first = await send(account);
     if (first.kind === "accepted" || first.failure !== "unauthorized") return first;
-    tools.accounts.evict(call);
-    const fresh = await tools.accounts.get(tools.database, call).catch(() => undefined);
-    const hasChanged = fresh?.outcome === "found" &&
+    const fresh = await tools.accounts.refresh(tools.database, call, account)
+      .catch(() => undefined);
+    // The clinic's number may have moved on: another organization's account must not text for it.
+    const hasChanged = fresh?.outcome === "found" && fresh.orgId === orgId &&
       JSON.stringify(fresh.account) !== JSON.stringify(account);
     return hasChanged ? await send(fresh.account) : first;
   } finally {

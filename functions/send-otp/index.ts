@@ -70,6 +70,7 @@ function say(sent: SendOutcome): Answer {
     case "phone_send_limit":
     case "org_send_limit":
     case "sms_not_configured":
+    case "credentials_unreadable":
       return couldNotSend(sent.outcome, "ESCALATE");
     case "hold_not_found":
       return refuse(sent.outcome, "I can't find that booking.", "RETRY", {
@@ -125,9 +126,12 @@ function sayFailure(failure: SmsFailure): Answer {
 }
 
 function couldNotSend(outcome: string, action: "RETRY" | "ESCALATE"): Answer {
+  const isWorthTrying = action === "RETRY";
   return refuse(
     outcome,
-    "I couldn't send the text just now. Shall I try once more, or pass you to the front desk?",
+    isWorthTrying
+      ? "I couldn't send the text just now. Shall I try once more, or pass you to the front desk?"
+      : "I can't send a text for this booking just now. Let me pass you to the front desk.",
     action,
   );
 }

@@ -31,6 +31,8 @@ export interface Stack {
   readonly url: string;
   /** As the role postgres. */
   readonly dbUrl: string;
+  /** The functions' variables as a file, for the operators' tasks. */
+  readonly envFile: string;
   readonly twilio: FakeTwilio;
   stop(): Promise<void>;
 }
@@ -62,6 +64,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     stops.push(() => twilio.stop());
     const url = `http://127.0.0.1:${port}`;
     const environment = await makeEnvironment(stateDir, url, database.url(), twilio.url);
+    const envFile = join(stateDir, "functions.env");
+    await writeEnvFile(envFile, environment);
     await provisionClinics(database.url(), environment);
     const gateway = await openGateway(database, environment);
     stops.push(() => gateway.close());
@@ -70,7 +74,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const answer = route({ url, database, twilio, gateway, functions });
     const server = Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, answer);
     stops.push(() => server.shutdown());
-    return { url, dbUrl: database.url(), twilio, stop };
+    return { url, dbUrl: database.url(), envFile, twilio, stop };
   } catch (thrown) {
     await stop();
     throw thrown;
@@ -171,6 +175,14 @@ async function makeEnvironment(
     METRICS_TOKEN: localMetricsToken,
     TWILIO_API_BASE: twilioUrl,
   };
+}
+
+async function writeEnvFile(
+  file: string,
+  environment: Readonly<Record<string, string>>,
+): Promise<void> {
+  const lines = Object.entries(environment).map(([name, value]) => `${name}='${value}'\n`);
+  await writeFile(file, lines.join(""), { mode: 0o600 });
 }
 
 interface KeptSecrets {

@@ -44,6 +44,8 @@ Ready after ${seconds} s: ${stack.url} (Ctrl-C stops it)
   ${stack.url}/health       what runs
   ${stack.url}/local/sms    texts sent
   ${stack.dbUrl}
+  ${stack.envFile}
+                            for --env of the operators' tasks
 
 Try:
 ${tryThis(stack.url)}

@@ -1,0 +1,296 @@
+/**
+ * `deno task credentials set|rotate|check`: the organizations' Twilio accounts.
+ *
+ * Secrets come from a terminal that does not show them, or from standard input. Never from
+ * arguments: those are in the process list and in the shell's history.
+ *
+ * @module
+ */
+
+import { readFile } from "node:fs/promises";
+import { parseArgs, parseEnv } from "node:util";
+import postgres from "postgres";
+import { type Config, readCredentialConfig } from "../../shared/config.ts";
+import { decryptCredentials, encryptCredentials } from "../../shared/credentials.ts";
+import { Fault } from "../../shared/errors.ts";
+import { Interrupted, processTerminal, type Terminal } from "./terminal.ts";
+import { checkAtTwilio, fieldNames, readAccount } from "./twilio_account.ts";
+
+const usage =
+  `deno task credentials set    --org SLUG_OR_ID   store an organization's Twilio account
+deno task credentials check  --org SLUG_OR_ID   decrypt it and read it at Twilio
+deno task credentials rotate [--org SLUG_OR_ID] encrypt one or all under the first of CREDENTIAL_KEYS
+  --env FILE  variables CREDENTIAL_KEYS, SUPABASE_DB_URL, TWILIO_API_BASE; .env when it is there.
+              The environment goes first. deno task start prints the file of the local stack.
+  --db URL    the database as its owner, instead of SUPABASE_DB_URL
+  set asks for ${fieldNames.join(", ")};
+  without a terminal it reads them from standard input, as JSON or a NAME=value a line.
+  exit code 0: done, 1: it is not as it should be, 2: wrong arguments or input,
+  3: the database or Twilio could not be reached`;
+
+const commands = ["set", "check", "rotate"] as const;
+
+interface Options {
+  readonly command: typeof commands[number];
+  readonly org: string | undefined;
+  readonly env: string | undefined;
+  readonly db: string | undefined;
+}
+
+/** What a run ends with. */
+type ExitCode = 0 | 1 | 2 | 3;
+
+/** Ends the run with one sentence. */
+class Stop extends Error {
+  constructor(readonly code: ExitCode, message: string) {
+    super(message);
+  }
+}
+
+/**
+ * Runs the task.
+ *
+ * @param env The environment of the process.
+ * @returns The exit code.
+ */
+export async function runCredentials(
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+  terminal: Terminal,
+): Promise<ExitCode> {
+  if (args.includes("--help") || args.includes("-h")) {
+    terminal.print(usage);
+    return 0;
+  }
+  try {
+    const options = readOptions(args);
+    const settings = { ...await readEnvFile(options.env), ...env };
+    const config = readCredentialConfig(settings);
+    const dbUrl = options.db ?? settings["SUPABASE_DB_URL"];
+    if (!dbUrl) throw new Stop(2, "Which database? Set SUPABASE_DB_URL or give --db URL");
+    return await withDatabase(dbUrl, async (sql) => {
+      switch (options.command) {
+        case "set":
+          return await setAccount(await findOrganization(sql, options.org), sql, config, terminal);
+        case "check":
+          return await checkAccount(
+            await findOrganization(sql, options.org),
+            sql,
+            config,
+            terminal,
+          );
+        case "rotate": {
+          const one = options.org && (await findOrganization(sql, options.org)).id;
+          return await rotate(one ?? null, sql, config, terminal);
+        }
+      }
+    });
+  } catch (thrown) {
+    const { code, message } = describeFailure(thrown);
+    terminal.printError(message);
+    return code;
+  }
+}
+
+function describeFailure(thrown: unknown): { code: ExitCode; message: string } {
+  if (thrown instanceof Stop) return thrown;
+  if (thrown instanceof Interrupted) return { code: 2, message: "Nothing was changed" };
+  if (thrown instanceof Fault && thrown.code === "config_invalid") {
+    return { code: 2, message: `Cannot start: ${thrown.message}` };
+  }
+  if (thrown instanceof postgres.PostgresError) {
+    return { code: 3, message: `The database answered ${thrown.code}: ${thrown.message}` };
+  }
+  if (thrown instanceof Error && "code" in thrown) {
+    return { code: 3, message: `The database could not be reached (${thrown.code})` };
+  }
+  return { code: 1, message: `Cannot go on: ${thrown instanceof Error ? thrown.message : thrown}` };
+}
+
+/** An argument that may be a secret: what Twilio's tokens, keys and SIDs look like. */
+const secretLike = /^(?:--?[\w-]+=)?(?:[0-9a-f]{32}|(?:AC|SK|MG)[0-9a-z]{32}|[A-Za-z0-9]{32})$/i;
+const secretOption = /^--?(?:auth|token|secret|password|api|account|sid|key)/i;
+
+function readOptions(args: readonly string[]): Options {
+  if (args.some((arg) => secretLike.test(arg) || secretOption.test(arg))) {
+    throw new Stop(
+      2,
+      "Nothing was done: secrets are not taken from arguments, where the process list and the " +
+        "shell's history keep them. Type them when asked or send them to standard input. If one " +
+        "was just given, change it at Twilio",
+    );
+  }
+  try {
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: { org: { type: "string" }, env: { type: "string" }, db: { type: "string" } },
+    });
+    const [given, ...more] = positionals;
+    const command = commands.find((name) => name === given);
+    if (!command || more.length > 0) throw new Error("Give one of set, check, rotate");
+    if (command !== "rotate" && !values.org) throw new Error(`${command} needs --org`);
+    return { command, org: values.org, env: values.env, db: values.db };
+  } catch (thrown) {
+    throw new Stop(2, `${thrown instanceof Error ? thrown.message : thrown}\n${usage}`);
+  }
+}
+
+async function readEnvFile(file: string | undefined): Promise<Record<string, string>> {
+  try {
+    const parsed = parseEnv(await readFile(file ?? ".env", "utf8"));
+    return Object.fromEntries(
+      Object.entries(parsed).flatMap(([name, value]) => value ? [[name, value]] : []),
+    );
+  } catch {
+    if (file === undefined) return {};
+    throw new Stop(2, `Cannot read ${file}`);
+  }
+}
+
+async function withDatabase<T>(
+  url: string,
+  work: (sql: postgres.Sql) => Promise<T>,
+): Promise<T> {
+  if (!/^postgres(ql)?:\/\//.test(url)) {
+    throw new Stop(2, "The database's URL must begin with postgres://");
+  }
+  const sql = postgres(url, { max: 1, connect_timeout: 10, onnotice: () => {} });
+  try {
+    return await work(sql);
+  } finally {
+    await sql.end({ timeout: 5 });
+  }
+}
+
+interface Organization {
+  readonly id: string;
+  readonly slug: string;
+  readonly name: string;
+}
+
+async function findOrganization(
+  sql: postgres.Sql,
+  given: string | undefined,
+): Promise<Organization> {
+  const [found] = await sql<Organization[]>`
+    select id, slug, name from public.organizations
+    where slug = ${given ?? ""} or id::text = lower(${given ?? ""})`;
+  if (found) return found;
+  const slugs = await sql<{ slug: string }[]>`
+    select slug from public.organizations order by slug limit 10`;
+  throw new Stop(
+    1,
+    `There is no organization ${given}. Known: ${slugs.map(({ slug }) => slug).join(", ")}`,
+  );
+}
+
+async function setAccount(
+  org: Organization,
+  sql: postgres.Sql,
+  { credentialKeys }: Pick<Config, "credentialKeys">,
+  terminal: Terminal,
+): Promise<ExitCode> {
+  const reading = await readAccount(terminal);
+  if (!reading.ok) throw new Stop(2, `Nothing was stored: ${reading.problem}`);
+  const { keyId, nonce, ciphertext } = await encryptCredentials(
+    credentialKeys,
+    org.id,
+    reading.account,
+  );
+  await sql`select public.set_org_credentials(${org.id}, 'twilio', ${keyId}, ${nonce}, ${ciphertext})`;
+  terminal.print(
+    `Stored the Twilio account of ${org.name} under key ${keyId}. Functions that run use it ` +
+      `within 5 minutes. See whether it works: deno task credentials check --org ${org.slug}`,
+  );
+  return 0;
+}
+
+/** A stored row, as `decryptCredentials` takes it. */
+interface StoredRow extends Organization {
+  readonly keyId: string;
+  readonly nonce: string;
+  readonly ciphertext: string;
+}
+
+/** The stored rows of one organization, or of all. */
+function readRows(sql: postgres.Sql, orgId: string | null): Promise<StoredRow[]> {
+  return sql<StoredRow[]>`
+    select o.id, o.slug, o.name, c.key_id as "keyId", encode(c.nonce, 'base64') as nonce,
+      encode(c.ciphertext, 'base64') as ciphertext
+    from public.org_credentials as c join public.organizations as o on o.id = c.org_id
+    where c.provider = 'twilio' and (${orgId}::uuid is null or c.org_id = ${orgId})
+    order by c.org_id`;
+}
+
+async function checkAccount(
+  org: Organization,
+  sql: postgres.Sql,
+  { credentialKeys, twilioApiBase }: Pick<Config, "credentialKeys" | "twilioApiBase">,
+  terminal: Terminal,
+): Promise<ExitCode> {
+  const [row] = await readRows(sql, org.id);
+  if (!row) {
+    throw new Stop(
+      1,
+      `${org.name} has no Twilio account: deno task credentials set --org ${org.slug}`,
+    );
+  }
+  const account = await decryptCredentials(credentialKeys, org.id, row).catch(() => {
+    throw new Stop(1, `${org.name}: ${whyUnreadable(row, credentialKeys)}`);
+  });
+  const check = await checkAtTwilio(account, { apiBase: twilioApiBase });
+  switch (check.kind) {
+    case "works":
+      terminal.print(`${org.name}: readable under key ${row.keyId}, and Twilio takes it`);
+      return 0;
+    case "refused":
+      throw new Stop(1, `${org.name}: ${check.problem}`);
+    case "unreachable":
+      throw new Stop(3, `Twilio could not be asked at ${twilioApiBase}: ${check.problem}`);
+  }
+}
+
+function whyUnreadable({ keyId, slug }: StoredRow, keys: Config["credentialKeys"]): string {
+  return keys.some(({ id }) => id === keyId)
+    ? "the stored account does not decrypt: the row is damaged or another organization's. " +
+      `Store it again: deno task credentials set --org ${slug}`
+    : `it is stored under key ${keyId}, which is not in CREDENTIAL_KEYS`;
+}
+
+/**
+ * Encrypts anew, one row after the other, each in one statement: broken off, every row is under its
+ * old key or the new one, and the next run goes on. A row stored meanwhile is left as it is.
+ */
+async function rotate(
+  orgId: string | null,
+  sql: postgres.Sql,
+  { credentialKeys }: Pick<Config, "credentialKeys">,
+  terminal: Terminal,
+): Promise<ExitCode> {
+  const [current] = credentialKeys;
+  const rows = await readRows(sql, orgId);
+  let rotated = 0;
+  let unreadable = 0;
+  for (const row of rows) {
+    if (row.keyId === current.id) continue;
+    const account = await decryptCredentials(credentialKeys, row.id, row).catch(() => undefined);
+    if (!account) {
+      unreadable++;
+      terminal.printError(`${row.slug}: ${whyUnreadable(row, credentialKeys)}`);
+      continue;
+    }
+    const { keyId, nonce, ciphertext } = await encryptCredentials(credentialKeys, row.id, account);
+    const [stored] = await sql<{ done: boolean }[]>`select public.set_org_credentials(
+      ${row.id}, 'twilio', ${keyId}, ${nonce}, ${ciphertext}, ${row.nonce}) as done`;
+    if (stored?.done) rotated++;
+  }
+  terminal.print(
+    `${rotated} of ${rows.length} encrypted anew under key ${current.id}, ${unreadable} unreadable`,
+  );
+  return unreadable === 0 ? 0 : 1;
+}
+
+if (import.meta.main) {
+  Deno.exit(await runCredentials(Deno.args, Deno.env.toObject(), processTerminal()));
+}

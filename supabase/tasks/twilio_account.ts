@@ -1,0 +1,191 @@
+/**
+ * A Twilio account as an operator gives it, and whether Twilio takes it.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import type { TwilioAccount } from "../../shared/credentials.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** What an account consists of: the name an operator writes, and how it is asked for. */
+const fields = [
+  { name: "ACCOUNT_SID", question: "Account SID (AC...): ", hidden: false },
+  { name: "AUTH_TOKEN", question: "Auth token (not shown): ", hidden: true },
+  { name: "API_KEY_SID", question: "API key SID (SK..., Enter for none): ", hidden: false },
+  { name: "API_KEY_SECRET", question: "API key secret (not shown): ", hidden: true },
+  { name: "SENDER", question: "Sender (+44... or messaging service MG...): ", hidden: false },
+] as const;
+
+/** The names, for people. */
+export const fieldNames: readonly string[] = fields.map(({ name }) => name);
+
+type FieldName = typeof fields[number]["name"];
+
+const sid = (prefix: string) =>
+  z.string("is missing")
+    .regex(new RegExp(`^${prefix}[0-9a-fA-F]{32}$`), `is not ${prefix} and 32 hex digits`);
+const secret = z.string("is missing").regex(/^[\x21-\x7e]{8,200}$/, "is not 8 or more characters");
+const account = z.object({
+  ACCOUNT_SID: sid("AC"),
+  AUTH_TOKEN: secret,
+  API_KEY_SID: sid("SK").optional(),
+  API_KEY_SECRET: secret.optional(),
+  SENDER: z.string("is missing").regex(
+    /^(\+[1-9][0-9]{6,14}|MG[0-9a-fA-F]{32})$/,
+    "is neither a number such as +442079460123 nor a messaging service (MG and 32 hex digits)",
+  ),
+}).refine(
+  ({ API_KEY_SID, API_KEY_SECRET }) =>
+    (API_KEY_SID === undefined) === (API_KEY_SECRET === undefined),
+  { path: ["API_KEY_SID"], error: "and API_KEY_SECRET go together" },
+);
+
+/** An account, or what is wrong with what was given; nothing that was given is repeated. */
+export type AccountReading =
+  | { readonly ok: true; readonly account: TwilioAccount }
+  | { readonly ok: false; readonly problem: string };
+
+/** Asks a person for every field, or reads standard input: JSON, or a `NAME=value` a line. */
+export async function readAccount(terminal: Terminal): Promise<AccountReading> {
+  if (!terminal.isTerminal) return parseAccount(await terminal.readAll());
+  const given: Partial<Record<FieldName, string>> = {};
+  for (const { name, question, hidden } of fields) {
+    if (name === "API_KEY_SECRET" && !given.API_KEY_SID) continue;
+    given[name] = (await terminal.ask(question, { hidden })).trim();
+  }
+  return checkAccount(given);
+}
+
+/** Reads what came on standard input. */
+export function parseAccount(text: string): AccountReading {
+  const given = text.trim().startsWith("{") ? parseJson(text) : parseLines(text);
+  return typeof given === "string" ? { ok: false, problem: given } : checkAccount(given);
+}
+
+const flat = z.record(z.string(), z.union([z.string(), z.null()]));
+
+function parseJson(text: string): Record<string, string | null> | string {
+  try {
+    const parsed = flat.safeParse(JSON.parse(text));
+    return parsed.success ? parsed.data : "the JSON is not one flat object of texts";
+  } catch {
+    return "this starts like JSON and is none";
+  }
+}
+
+function parseLines(text: string): Record<string, string> | string {
+  const given: Record<string, string> = {};
+  for (const [index, line] of text.split(/\r?\n/).entries()) {
+    if (/^\s*(#|$)/.test(line)) continue;
+    const [, name, value] = /^\s*([A-Za-z_]+)\s*=\s*(.*?)\s*$/.exec(line) ?? [];
+    if (name === undefined || value === undefined) return `line ${index + 1} is not NAME=value`;
+    given[name] = value.replace(/^(["'])(.*)\1$/, "$2");
+  }
+  return given;
+}
+
+function checkAccount(given: Readonly<Record<string, string | null>>): AccountReading {
+  const named = Object.entries(given).flatMap(([name, value]) =>
+    // TWILIO_AUTH_TOKEN, authToken and auth_token are AUTH_TOKEN.
+    value
+      ? [[name.replace(/([a-z])([A-Z])/g, "$1_$2").toUpperCase().replace(/^TWILIO_/, ""), value]]
+      : []
+  );
+  const unknown = named.flatMap(([name = ""]) => fieldNames.includes(name) ? [] : [name]);
+  if (unknown.length > 0) {
+    const problem = `${unknown.join(", ")} is not known; known are ${fieldNames.join(", ")}`;
+    return { ok: false, problem };
+  }
+  const parsed = account.safeParse(Object.fromEntries(named));
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map(({ path, message }) => `${path.join(".")} ${message}`);
+    return { ok: false, problem: problems.join("; ") };
+  }
+  const { ACCOUNT_SID, AUTH_TOKEN, API_KEY_SID, API_KEY_SECRET, SENDER } = parsed.data;
+  return {
+    ok: true,
+    account: {
+      accountSid: ACCOUNT_SID,
+      authToken: AUTH_TOKEN,
+      ...(API_KEY_SID && API_KEY_SECRET
+        ? { apiKey: { sid: API_KEY_SID, secret: API_KEY_SECRET } }
+        : {}),
+      sender: SENDER.startsWith("+") ? { from: SENDER } : { messagingServiceSid: SENDER },
+    },
+  };
+}
+
+/** What Twilio says of an account. */
+export type AccountCheck =
+  | { readonly kind: "works" }
+  | { readonly kind: "refused"; readonly problem: string }
+  | { readonly kind: "unreachable"; readonly problem: string };
+
+/**
+ * Reads the account with its token, and its texts with its API key if there is one: both are used,
+ * the key to send and the token for the signatures of reports.
+ *
+ * @param timeoutMs For each read.
+ */
+export async function checkAtTwilio(
+  { accountSid, authToken, apiKey }: TwilioAccount,
+  { apiBase, timeoutMs = 10_000 }: { readonly apiBase: string; readonly timeoutMs?: number },
+): Promise<AccountCheck> {
+  const path = `${apiBase}/2010-04-01/Accounts/${accountSid}`;
+  const byToken = await read(`${path}.json`, accountSid, authToken, timeoutMs);
+  const problem = describe(byToken, "the auth token");
+  if (problem) return problem;
+  const status = z.object({ status: z.string() }).safeParse(
+    byToken.kind === "read" && byToken.body,
+  );
+  if (!status.success) return { kind: "unreachable", problem: "what answers there is not Twilio" };
+  if (status.data.status !== "active") {
+    return { kind: "refused", problem: `the account is ${status.data.status} at Twilio` };
+  }
+  if (!apiKey) return { kind: "works" };
+  const byKey = await read(
+    `${path}/Messages.json?PageSize=1`,
+    apiKey.sid,
+    apiKey.secret,
+    timeoutMs,
+  );
+  return describe(byKey, "the API key") ?? { kind: "works" };
+}
+
+type Read =
+  | { readonly kind: "read"; readonly status: number; readonly body: unknown }
+  | { readonly kind: "failed"; readonly problem: string };
+
+async function read(url: string, user: string, password: string, timeoutMs: number): Promise<Read> {
+  try {
+    const response = await fetch(url, {
+      headers: { authorization: `Basic ${btoa(`${user}:${password}`)}` },
+      redirect: "manual",
+      signal: AbortSignal.timeout(timeoutMs),
+    });
+    const body = await response.json().catch(() => undefined);
+    return { kind: "read", status: response.status, body };
+  } catch (thrown) {
+    const isLate = thrown instanceof DOMException && thrown.name === "TimeoutError";
+    // What fetch says names the address, and may name more: it is not repeated.
+    return {
+      kind: "failed",
+      problem: isLate ? `no answer within ${timeoutMs / 1000} s` : "no connection",
+    };
+  }
+}
+
+function describe(answer: Read, what: string): AccountCheck | undefined {
+  if (answer.kind === "failed") return { kind: "unreachable", problem: answer.problem };
+  const { status } = answer;
+  if (status === 200) return undefined;
+  if (status === 401 || status === 403) {
+    return {
+      kind: "refused",
+      problem: `${what} is refused (${status}): was it changed or revoked in the console?`,
+    };
+  }
+  if (status === 404) return { kind: "refused", problem: "there is no such account (404)" };
+  return { kind: "unreachable", problem: `Twilio answered ${status}` };
+}
