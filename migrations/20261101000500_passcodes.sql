@@ -277,7 +277,7 @@ comment on function private.describe_change is 'The outcome cancelled or resched
 
 /*
  * Why a hold takes no passcode: an outcome, or null when it does. In plpgsql, which keeps its plans:
- * as one SQL expression it took half the time of a verification, most of it planning.
+ * as one SQL expression it took a third of the time of a verification, most of it planning.
  */
 create function private.hold_refusal(
   p_org public.organizations, p_hold public.appointments, p_change public.appointment_changes,
