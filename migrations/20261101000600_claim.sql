@@ -81,9 +81,10 @@ $$;
 comment on function private.release_hold is 'Cancels a hold that its call no longer wants.';
 
 /*
- * One attempt at one provider: lapsed holds in the way are flipped, the lowest free seat is taken.
- * Returns the new id, or null when it is taken or, with the lock mode 'try', when another claim of
- * that provider is under way. A failed attempt is rolled back to its savepoint: flips, release and
+ * One attempt at one provider: the lowest free seat is taken. Lapsed holds are flipped when they are
+ * in the way, so that a claim where none is does not look for them.
+ * Returns the new hold, or nulls when it is taken or, with the lock mode 'try', when another claim
+ * of that provider is under way. A failed attempt is rolled back to its savepoint: flips, release and
  * lock are gone. With p_replaces the caller's own earlier hold is released in the same breath,
  * since it may be what stands in the way; the appointment p_moves, which may stand in the way too,
  * stays, and shares its session_key with the new hold.
@@ -91,7 +92,7 @@ comment on function private.release_hold is 'Cancels a hold that its call no lon
 create function private.try_provider(
   p_org uuid, p_provider uuid, p_service public.services, p_start timestamptz,
   p_replaces uuid, p_moves uuid, p_lock text, p_patient jsonb, p_call_id text, p_hold_for interval
-) returns uuid
+) returns public.appointments
 language plpgsql volatile set search_path = ''
 as $$
 declare
@@ -102,8 +103,7 @@ declare
     v_end + make_interval(mins => p_service.buffer_after_min));
   v_session uuid := private.session_key(p_service.id, p_start);
   v_moved uuid;
-  v_seat integer;
-  v_id uuid;
+  v_hold public.appointments;
 begin
   if p_lock = 'wait' then
     perform pg_advisory_xact_lock(hashtextextended(p_provider::text, 1));
@@ -112,12 +112,6 @@ begin
   end if;
   v_now := clock_timestamp();
   perform private.release_hold(p_org, p_replaces);
-  if p_lock <> 'none' then
-    update public.appointments as a
-    set status = 'expired', updated_at = v_now
-    where a.org_id = p_org and a.provider_id = p_provider and a.busy && v_busy
-      and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') <= v_now;
-  end if;
   if p_moves is not null and p_service.capacity = 1 then
     update public.appointments as a set session_key = a.id
     where a.org_id = p_org and a.id = p_moves and a.provider_id = p_provider
@@ -125,27 +119,32 @@ begin
     returning a.session_key into v_moved;
     v_session := coalesce(v_moved, v_session);
   end if;
-  for v_seat in
-    select s.seat from generate_series(0, p_service.capacity - 1) as s (seat)
-    where p_service.capacity = 1 or not exists (
-      select from public.appointments as a
-      where a.org_id = p_org and a.provider_id = p_provider and a.service_id = p_service.id
-        and a.starts_at = p_start and a.seat = s.seat and a.status in ('held', 'confirmed'))
-    order by s.seat
   loop
-    insert into public.appointments (
-      org_id, provider_id, service_id, patient_name, patient_phone, patient_country,
-      starts_at, ends_at, busy, session_key, seat, capacity, status, expires_at, call_id
-    ) values (
-      p_org, p_provider, p_service.id, p_patient ->> 'name', p_patient ->> 'phone',
-      p_patient ->> 'country', p_start, v_end, v_busy, v_session, v_seat, p_service.capacity,
-      'held', v_now + p_hold_for, p_call_id
-    )
-    on conflict do nothing
-    returning id into v_id;
-    if v_id is not null then
-      return v_id;
-    end if;
+    for v_seat in 0 .. p_service.capacity - 1 loop
+      continue when p_service.capacity > 1 and exists (
+        select from public.appointments as a
+        where a.org_id = p_org and a.provider_id = p_provider and a.service_id = p_service.id
+          and a.starts_at = p_start and a.seat = v_seat and a.status in ('held', 'confirmed'));
+      insert into public.appointments as a (
+        org_id, provider_id, service_id, patient_name, patient_phone, patient_country,
+        starts_at, ends_at, busy, session_key, seat, capacity, status, expires_at, call_id
+      ) values (
+        p_org, p_provider, p_service.id, p_patient ->> 'name', p_patient ->> 'phone',
+        p_patient ->> 'country', p_start, v_end, v_busy, v_session, v_seat, p_service.capacity,
+        'held', v_now + p_hold_for, p_call_id
+      )
+      on conflict do nothing
+      returning a.* into v_hold;
+      if v_hold.id is not null then
+        return v_hold;
+      end if;
+    end loop;
+    exit when p_lock = 'none';
+    update public.appointments as a
+    set status = 'expired', updated_at = v_now
+    where a.org_id = p_org and a.provider_id = p_provider and a.busy && v_busy
+      and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') <= v_now;
+    exit when not found;
   end loop;
   -- To the savepoint: no flip, release or lock may outlive a failed attempt.
   raise exception using errcode = 'MO001', message = 'slot taken';
@@ -154,7 +153,7 @@ exception when sqlstate 'MO001' then
 end
 $$;
 comment on function private.try_provider is
-  'Inserts a hold for one provider and returns its id, or null and no trace when it is taken.';
+  'Inserts a hold for one provider and returns it, or nulls and no trace when it is taken.';
 
 /*
  * The tenant's claim. p_patient is {name, phone, country}; p_call as in check_availability; p_moves
@@ -182,7 +181,6 @@ declare
   v_own boolean;
   v_waits boolean;
   v_lock text;
-  v_id uuid;
 begin
   select * into v_slot from private.parse_slot_id(p_slot_id, p_org.timezone);
   if v_slot.starts_at is null then
@@ -209,26 +207,32 @@ begin
   perform private.lock_call(p_org.id, v_call_id);
   v_now := clock_timestamp();
 
-  -- 2. The same call again: its own hold, or its own confirmed appointment.
-  select a.* into v_old from public.appointments as a
-  where a.org_id = p_org.id and a.call_id = v_call_id
-    and a.service_id = v_service.id and a.starts_at = v_slot.starts_at
-    and (v_provider.id is null or a.provider_id = v_provider.id)
-    and (a.status = 'confirmed' and p_moves is null or a.status = 'held' and a.expires_at > v_now)
-  order by a.status, a.created_at limit 1;
-  if found then
+  -- 2. The same call again: its own hold, or its own confirmed appointment. A call has few rows;
+  -- they are fetched first, so that no index of live rows seems to be the better one.
+  with mine as materialized (
+    select a.* from public.appointments as a
+    where a.org_id = p_org.id and a.call_id = v_call_id
+  )
+  select m.* into v_old from mine as m
+  where m.status = 'held' and m.expires_at > v_now
+    or m.status = 'confirmed' and p_moves is null and m.service_id = v_service.id
+      and m.starts_at = v_slot.starts_at
+      and (v_provider.id is null or m.provider_id = v_provider.id)
+  order by (m.service_id, m.starts_at) = (v_service.id, v_slot.starts_at) desc, m.status,
+    m.created_at
+  limit 1;
+  if v_old.service_id = v_service.id and v_old.starts_at = v_slot.starts_at
+    and (v_provider.id is null or v_old.provider_id = v_provider.id) then
     return private.repeat_hold(p_org, p_call, v_old.id, p_patient);
   end if;
-  select a.* into v_old from public.appointments as a
-  where a.org_id = p_org.id and a.call_id = v_call_id
-    and a.status = 'held' and a.expires_at > v_now
-  limit 1;
 
   -- 3. Who is free then, least booked first: the same question that availability answers.
   -- The doctor of the call's own hold comes first: it may be what stands in the way. Then the one
   -- whose appointment is moved: patients keep their doctor.
-  select m.provider_id into v_preferred from public.appointments as m
-  where m.org_id = p_org.id and m.id = p_moves;
+  if p_moves is not null then
+    select m.provider_id into v_preferred from public.appointments as m
+    where m.org_id = p_org.id and m.id = p_moves;
+  end if;
   select array_agg(c.provider_id
     order by (c.provider_id = v_old.provider_id) desc nulls last,
       (c.provider_id = v_preferred) desc nulls last, c.booked, c.provider_id)
@@ -250,16 +254,16 @@ begin
       v_own := coalesce(v_candidate = v_old.provider_id, false);
       v_waits := v_own or v_candidate in (v_provider.id, v_preferred) is true;
       continue when v_lock = 'none' and v_waits;
-      v_id := private.try_provider(p_org.id, v_candidate, v_service, v_slot.starts_at,
+      v_hold := private.try_provider(p_org.id, v_candidate, v_service, v_slot.starts_at,
         case when v_own then v_old.id end, p_moves,
         case when v_waits then 'wait' else v_lock end,
         p_patient, v_call_id, make_interval(mins => p_org.hold_minutes));
-      exit when v_id is not null;
+      exit when v_hold.id is not null;
     end loop;
-    exit when v_id is not null;
+    exit when v_hold.id is not null;
   end loop;
 
-  if v_id is null then
+  if v_hold.id is null then
     perform private.audit(p_org.id, p_call, v_action, null, 'slot_taken',
       jsonb_build_object('slotId', p_slot_id));
     return jsonb_build_object('outcome', 'slot_taken', 'orgId', p_org.id,
@@ -272,9 +276,7 @@ begin
     perform private.release_hold(p_org.id, v_old.id);
     perform private.audit(p_org.id, p_call, v_action, v_old.id, 'released');
   end if;
-  select a.* into strict v_hold from public.appointments as a
-  where a.org_id = p_org.id and a.id = v_id;
-  perform private.audit(p_org.id, p_call, v_action, v_id, 'held');
+  perform private.audit(p_org.id, p_call, v_action, v_hold.id, 'held');
   return private.describe_hold(p_org, v_hold, clock_timestamp()) || '{"outcome": "held"}';
 end
 $$;
