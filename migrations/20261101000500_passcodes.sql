@@ -85,6 +85,9 @@ create table public.sms_messages (
   tool_call_id text,
   sid text,
   status text not null default 'sending',
+  delivery text
+    constraint sms_messages_delivery_known
+    check (delivery in ('queued', 'sending', 'sent', 'failed', 'undelivered', 'delivered')),
   error_code integer,
   created_at timestamptz not null default clock_timestamp(),
   updated_at timestamptz not null default clock_timestamp(),
@@ -93,7 +96,11 @@ create table public.sms_messages (
     references public.appointments (org_id, id) on delete cascade
 );
 comment on table public.sms_messages is
-  'One row per text: its id is the send_id, its status Twilio''s. The body is never stored.';
+  'One row per text: its id is the send_id. The body is never stored.';
+comment on column public.sms_messages.status is
+  'What became of the request: sending, accepted, refused, or unknown when no answer came.';
+comment on column public.sms_messages.delivery is
+  'What Twilio reported of the text, with error_code; null before the first report.';
 comment on column public.sms_messages.tool_call_id is
   'Who asked for it: the same request delivered again does not text again.';
 create index sms_messages_by_time on public.sms_messages (org_id, created_at);
@@ -333,10 +340,22 @@ end
 $$;
 comment on function private.reserve_phone is 'Counts one text to a phone, or says that its quota is used up.';
 
+create function private.was_not_delivered(p_org uuid, p_send uuid) returns boolean
+language plpgsql stable set search_path = ''
+as $$
+begin
+  return exists (
+    select from public.sms_messages as m
+    where m.org_id = p_org and m.id = p_send and m.delivery in ('failed', 'undelivered'));
+end
+$$;
+comment on function private.was_not_delivered is 'Whether Twilio reported that a text did not arrive.';
+
 /*
  * The answer to a request that was answered before, or that another one is ahead of; else null.
  * already_sent  this tool call texted before: its text was accepted, or is under way
- * cooldown      another text went less than 30 seconds ago, and its code still lives
+ * cooldown      another text went less than 30 seconds ago, its code still lives, and nobody knows
+ *               that it did not arrive
  */
 create function private.repeated_send(
   p_org uuid, p_hold public.appointments, p_code public.one_time_passcodes, p_call_id text,
@@ -346,7 +365,8 @@ language plpgsql stable set search_path = ''
 as $$
 declare
   v_cooling constant boolean := p_code.state in ('sending', 'sent')
-    and p_code.claimed_at > p_now - interval '30 seconds' and p_code.expires_at > p_now;
+    and p_code.claimed_at > p_now - interval '30 seconds' and p_code.expires_at > p_now
+    and not private.was_not_delivered(p_org, p_code.send_id);
   v_repeated constant boolean := exists (
     select from public.sms_messages as m
     where m.org_id = p_org and m.appointment_id = p_hold.id and m.call_id = p_call_id
@@ -369,6 +389,23 @@ $$;
 comment on function private.repeated_send is
   'already_sent for a request delivered again, cooldown while another text is on its way, else null.';
 
+/* Whether the last two texts to the phone of a hold did not arrive: a third would not either. */
+create function private.failed_twice(p_org uuid, p_hold public.appointments) returns boolean
+language plpgsql stable set search_path = ''
+as $$
+begin
+  return (
+    select count(*) filter (where t.delivery in ('failed', 'undelivered')) = 2
+    from (
+      select m.delivery from public.sms_messages as m
+      where m.org_id = p_org and m.appointment_id = p_hold.id
+        and m.to_masked = private.mask_phone(p_hold.patient_phone) and m.status <> 'refused'
+      order by m.created_at desc limit 2
+    ) as t);
+end
+$$;
+comment on function private.failed_twice is 'Whether two texts in a row did not reach a hold''s phone.';
+
 /*
  * Why no text may go to the phone of a hold, else null: then the text is counted in the phone's
  * quota. The organization's sends are counted one after the other, under a lock of their own.
@@ -386,6 +423,7 @@ begin
     when p_code.hold_attempts >= 10 then 'locked'
     when not coalesce(p_hold.patient_country = any (p_org.sms_countries), false)
       then 'blocked_country'
+    when p_code.state = 'sent' and private.failed_twice(p_org.id, p_hold) then 'undelivered'
     when p_code.sends >= 3 then 'hold_send_limit'
   end;
   if v_refusal is null then
@@ -469,6 +507,7 @@ begin
     'outcome', 'claimed', 'orgId', p_org.id, 'holdId', v_hold.id, 'clinic', p_org.name,
     'purpose', case when v_change.kind is null then 'confirm' else 'change' end,
     'phone', v_hold.patient_phone, 'phoneEnding', right(v_hold.patient_phone, 2),
+    'afterUndelivered', v_code.state = 'sent' and private.was_not_delivered(p_org.id, v_code.send_id),
     'expiresInSeconds', floor(extract(epoch from v_expires - v_now))::integer);
 end
 $$;
@@ -481,10 +520,11 @@ comment on function private.begin_send is 'Claims the one send of a hold and sto
  * p_send_id       a fresh uuid; complete_otp_send and clear_otp_send name it
  * p_mac           HMAC-SHA-256(pepper, "otp:v1|" code), 64 hex digits; p_key_id names the pepper
  * p_expected_org  the organization whose Twilio account the caller has ready
- * Outcomes        claimed (phone, clinic, purpose, expiresInSeconds), already_sent, cooldown,
- *                 blocked_country, hold_send_limit, phone_send_limit, org_send_limit, hold_not_found,
- *                 hold_expired, change_expired, already_confirmed, cancelled, rescheduled, locked,
- *                 wrong_account, busy, unknown_clinic, cross_tenant_denied
+ * Outcomes        claimed (phone, clinic, purpose, expiresInSeconds, afterUndelivered: the text
+ *                 before did not arrive), already_sent, cooldown, blocked_country, undelivered,
+ *                 hold_send_limit, phone_send_limit, org_send_limit, hold_not_found, hold_expired,
+ *                 change_expired, already_confirmed, cancelled, rescheduled, locked, wrong_account,
+ *                 busy, unknown_clinic, cross_tenant_denied
  */
 create function public.begin_otp_send(
   p_call jsonb, p_hold text, p_send_id uuid, p_mac text, p_key_id text, p_expected_org uuid
@@ -781,6 +821,10 @@ begin
   end if;
 
   v_answer := jsonb_build_object('orgId', p_org.id, 'holdId', v_hold.id) || v_answer;
+  if v_answer ->> 'outcome' in ('wrong_code', 'no_code', 'code_expired')
+    and private.was_not_delivered(p_org.id, v_code.send_id) then
+    v_answer := v_answer || '{"undelivered": true}';
+  end if;
   perform private.audit(p_org.id, p_call, 'verify_otp', v_hold.id, v_answer ->> 'outcome',
     jsonb_strip_nulls(jsonb_build_object('attemptsLeft', v_answer -> 'attemptsLeft',
       'attempt', case when v_code.mac is not null then v_code.hold_attempts + 1 end)));
@@ -827,7 +871,8 @@ comment on function private.count_wrong_code is
  * Outcomes  confirmed, already_confirmed (same call), cancelled, rescheduled, wrong_code
  *           (attemptsLeft), code_locked, code_expired, code_unreadable (its pepper is not among
  *           p_macs), no_code, locked (front desk), hold_not_found, hold_expired, change_expired,
- *           busy, unknown_clinic, cross_tenant_denied
+ *           busy, unknown_clinic, cross_tenant_denied; wrong_code, no_code and code_expired with
+ *           undelivered when Twilio reported that the newest text did not arrive
  */
 create function public.verify_otp_and_confirm(p_call jsonb, p_hold text, p_macs jsonb)
 returns jsonb
@@ -850,6 +895,28 @@ $$;
 comment on function public.verify_otp_and_confirm is
   'Tool verify_otp: checks a passcode and confirms the hold in place, or applies a change.';
 
+/* An organization's encrypted account as an answer, and in the audit log that it was read. */
+create function private.read_credentials(p_org uuid, p_call jsonb, p_provider text) returns jsonb
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_row public.org_credentials;
+begin
+  select c.* into v_row from public.org_credentials as c
+  where c.org_id = p_org and c.provider = p_provider;
+  perform private.audit(p_org, p_call, 'read_credentials', null,
+    case when v_row.org_id is null then 'not_configured' else 'found' end,
+    jsonb_strip_nulls(jsonb_build_object('provider', p_provider, 'keyId', v_row.key_id)));
+  if v_row.org_id is null then
+    return jsonb_build_object('outcome', 'not_configured', 'orgId', p_org);
+  end if;
+  return jsonb_build_object('outcome', 'found', 'orgId', v_row.org_id, 'keyId', v_row.key_id,
+    'nonce', encode(v_row.nonce, 'base64'), 'ciphertext', encode(v_row.ciphertext, 'base64'),
+    'updatedAt', v_row.updated_at);
+end
+$$;
+comment on function private.read_credentials is 'The encrypted account of an organization, or not_configured; audited.';
+
 /*
  * Entry function: the encrypted account of the organization a call belongs to.
  * Outcomes: found (orgId, keyId, nonce, ciphertext as base64, updatedAt), not_configured,
@@ -860,23 +927,12 @@ language plpgsql volatile security definer set search_path = ''
 as $$
 declare
   v_opened record;
-  v_row public.org_credentials;
 begin
   select * into v_opened from private.open_call(p_call, 'send_otp');
   if v_opened.refusal is not null then
     return v_opened.refusal;
   end if;
-  select c.* into v_row from public.org_credentials as c
-  where c.org_id = (v_opened.org).id and c.provider = p_provider;
-  perform private.audit((v_opened.org).id, p_call, 'read_credentials', null,
-    case when v_row.org_id is null then 'not_configured' else 'found' end,
-    jsonb_strip_nulls(jsonb_build_object('provider', p_provider, 'keyId', v_row.key_id)));
-  if v_row.org_id is null then
-    return jsonb_build_object('outcome', 'not_configured', 'orgId', (v_opened.org).id);
-  end if;
-  return jsonb_build_object('outcome', 'found', 'orgId', v_row.org_id, 'keyId', v_row.key_id,
-    'nonce', encode(v_row.nonce, 'base64'), 'ciphertext', encode(v_row.ciphertext, 'base64'),
-    'updatedAt', v_row.updated_at);
+  return private.read_credentials((v_opened.org).id, p_call, p_provider);
 end
 $$;
 comment on function public.get_org_credentials is 'The encrypted account of a call''s organization.';

@@ -55,3 +55,13 @@ export function refuseCommonly(outcome: Refusal["outcome"]): Answer {
       );
   }
 }
+
+/** Twilio reported that the text did not arrive: the same number would not help. */
+export function refuseUndelivered(outcome: string, facts: Answer["facts"] = {}): Answer {
+  return refuse(
+    outcome,
+    "That number didn't accept the text. Is there another mobile number I can use?",
+    "RETRY",
+    { ...facts, nextTool: "hold_slot", fields: ["patientPhone"] },
+  );
+}

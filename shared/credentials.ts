@@ -105,6 +105,8 @@ export async function decryptCredentials(
 /** Twilio accounts by call. One read at a time per clinic; failures are not kept. */
 export interface AccountCache {
   get(database: Database, call: CallFacts): Promise<AccountOutcome>;
+  /** The account of an organization, where there is no call. */
+  getOf(database: Database, orgId: string): Promise<AccountOutcome>;
   /**
    * Reads anew, since an account was refused. However many calls were refused with it, one reads:
    * the others get what that one finds.
@@ -132,10 +134,8 @@ export function createAccountCache(
 ): AccountCache {
   const entries = new Map<string, CachedRead>();
 
-  const read: AccountCache["get"] = (database, call) => {
-    const key = clinicKey(call);
-    // What the model claims is compared by begin_otp_send; it must not spoil a shared read.
-    const reading = readAccount(keys, database, { ...call, claims: {} });
+  const read = (key: string, ask: Ask): Promise<AccountOutcome> => {
+    const reading = readAccount(keys, ask);
     const entry: CachedRead = { readAt: now(), read: reading };
     entries.delete(key);
     entries.set(key, entry);
@@ -150,26 +150,31 @@ export function createAccountCache(
     }, forget);
     return reading;
   };
-  const get: AccountCache["get"] = (database, call) => {
-    const cached = entries.get(clinicKey(call));
-    const isFresh = cached !== undefined && now() - cached.readAt < cacheMs;
-    return isFresh ? cached.read : read(database, call);
+  const share = (key: string, ask: Ask): Promise<AccountOutcome> => {
+    const cached = entries.get(key);
+    return cached && now() - cached.readAt < cacheMs ? cached.read : read(key, ask);
   };
+  // What the model claims is compared by begin_otp_send; it must not spoil a shared read.
+  const askOf = (database: Database, call: CallFacts) => () =>
+    database.getCredentials({ ...call, claims: {} });
   return {
-    get,
-    refresh: (database, call, refused) =>
-      entries.get(clinicKey(call))?.account === refused
-        ? read(database, call)
-        : get(database, call),
+    get: (database, call) => share(clinicKey(call), askOf(database, call)),
+    getOf: (database, orgId) => share(orgId, () => database.getCredentialsOf(orgId)),
+    refresh: (database, call, refused) => {
+      const key = clinicKey(call);
+      const isCurrent = entries.get(key)?.account === refused;
+      return (isCurrent ? read : share)(key, askOf(database, call));
+    },
   };
 }
 
+type Ask = () => Promise<CredentialsOutcome>;
+
 async function readAccount(
   keys: readonly NamedKey[],
-  database: Database,
-  call: CallFacts,
+  ask: Ask,
 ): Promise<AccountOutcome> {
-  const stored: CredentialsOutcome = await database.getCredentials(call);
+  const stored = await ask();
   switch (stored.outcome) {
     case "found":
       try {

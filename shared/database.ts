@@ -135,6 +135,7 @@ const beginSend = z.discriminatedUnion("outcome", [
   bare(
     ...refusals,
     "blocked_country",
+    "undelivered",
     "hold_send_limit",
     "phone_send_limit",
     "org_send_limit",
@@ -161,6 +162,8 @@ const beginSend = z.discriminatedUnion("outcome", [
     purpose: z.enum(["confirm", "change"]),
     phone: z.string(),
     phoneEnding: z.string(),
+    /** The text before this one did not arrive. */
+    afterUndelivered: z.boolean(),
     expiresInSeconds: z.number(),
   }),
 ]);
@@ -169,13 +172,14 @@ export type BeginSendOutcome = z.infer<typeof beginSend>;
 
 const sendState = bare("sent", "cleared", "not_current");
 
+/** True when Twilio reported that the newest text did not arrive. */
+const undelivered = z.boolean().default(false);
+
 const verification = z.discriminatedUnion("outcome", [
   bare(
     ...refusals,
     "code_locked",
-    "code_expired",
     "code_unreadable",
-    "no_code",
     "locked",
     "hold_not_found",
     "hold_expired",
@@ -183,7 +187,8 @@ const verification = z.discriminatedUnion("outcome", [
   ),
   hold.extend({ outcome: z.enum(["confirmed", "already_confirmed"]) }),
   changed,
-  z.object({ outcome: z.literal("wrong_code"), orgId, attemptsLeft: z.number() }),
+  z.object({ outcome: z.enum(["code_expired", "no_code"]), orgId, undelivered }),
+  z.object({ outcome: z.literal("wrong_code"), orgId, undelivered, attemptsLeft: z.number() }),
 ]);
 /** What `verify_otp_and_confirm` answers. */
 export type VerificationOutcome = z.infer<typeof verification>;
@@ -202,6 +207,10 @@ const credentials = z.discriminatedUnion("outcome", [
 ]);
 /** What `get_org_credentials` answers: base64 of nonce and ciphertext. */
 export type CredentialsOutcome = z.infer<typeof credentials>;
+
+const delivery = bare("recorded", "known", "unknown_send", "other_text", "busy");
+/** What `record_delivery_report` answers. */
+export type DeliveryOutcome = z.infer<typeof delivery>["outcome"];
 
 const recorded = z.object({ outcome: z.enum(["recorded", "repeated"]) });
 
@@ -282,6 +291,16 @@ export interface Database {
   getCredentials(call: CallFacts): Promise<CredentialsOutcome>;
   /** Writes into the audit trail that the stored account of a call's clinic does not decrypt. */
   reportUnreadableCredentials(call: CallFacts): Promise<void>;
+  getCredentialsOf(orgId: string): Promise<CredentialsOutcome>;
+  recordDelivery(report: {
+    readonly orgId: string;
+    readonly sendId: string;
+    /** Twilio's id of the text. */
+    readonly sid: string;
+    /** Twilio's MessageStatus. */
+    readonly status: string;
+    readonly errorCode?: number | undefined;
+  }): Promise<DeliveryOutcome>;
   /** Adds counts; the same batch again changes nothing. */
   recordMetrics(batchId: string, counts: readonly Counter[]): Promise<void>;
   /** @param minutes How far back `recent` reaches, 1 to 1440. */
@@ -418,6 +437,18 @@ function describeCalls(call: Call): Database {
         p_call: facts,
         p_provider: "twilio",
       }, bare("reported", "unknown_clinic", "cross_tenant_denied"));
+    },
+    getCredentialsOf: (orgId) =>
+      call("get_credentials_of", { p_org: orgId, p_provider: "twilio" }, credentials),
+    recordDelivery: async ({ orgId, sendId, sid, status, errorCode }) => {
+      const { outcome } = await call("record_delivery_report", {
+        p_org: orgId,
+        p_send_id: sendId,
+        p_sid: sid,
+        p_status: status,
+        p_error_code: errorCode ?? null,
+      }, delivery);
+      return outcome;
     },
     recordMetrics: async (batchId, counts) => {
       await call("record_metrics", { p_batch: batchId, p_counts: counts }, recorded);

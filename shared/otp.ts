@@ -19,7 +19,14 @@ import type {
 } from "./database.ts";
 import type { Budget } from "./deadline.ts";
 import type { Log } from "./logging.ts";
-import { loadSmsSdk, sendSms, type SmsFailure, type SmsOutcome, toGsmText } from "./sms.ts";
+import {
+  callbackOf,
+  loadSmsSdk,
+  sendSms,
+  type SmsFailure,
+  type SmsOutcome,
+  toGsmText,
+} from "./sms.ts";
 
 const smsTimeoutMs = 3000;
 /** Kept back from the text's deadline to write down what became of it. */
@@ -51,6 +58,8 @@ export type SendOutcome =
     readonly orgId: string;
     readonly phoneEnding: string;
     readonly expiresInSeconds: number;
+    /** The text before this one did not arrive. */
+    readonly afterUndelivered: boolean;
   }
   | { readonly outcome: "sms_failed"; readonly orgId: string; readonly failure: SmsFailure };
 
@@ -85,6 +94,7 @@ export async function sendPasscode(
     to: claim.phone,
     body: composeText(code, claim),
     validitySeconds: Math.max(10, claim.expiresInSeconds),
+    statusCallback: callbackOf(tools.config.functionsPublicUrl, send),
   });
   if (sms.kind === "failed") {
     await rollBack(tools, send, sms);
@@ -94,8 +104,8 @@ export async function sendPasscode(
     // The code verifies all the same.
     tools.log.error("otp_send_not_recorded", { sendId, holdId: send.holdId, fault })
   );
-  const { orgId, phoneEnding, expiresInSeconds } = claim;
-  return { outcome: "sent", orgId, phoneEnding, expiresInSeconds };
+  const { orgId, phoneEnding, expiresInSeconds, afterUndelivered } = claim;
+  return { outcome: "sent", orgId, phoneEnding, expiresInSeconds, afterUndelivered };
 }
 
 /** A stored account that does not decrypt: nothing is texted, and an operator has to hear of it. */

@@ -9,7 +9,7 @@
 
 import type { z } from "zod";
 import { type Answer, refuse } from "./answers.ts";
-import type { Bytes } from "./bytes.ts";
+import { readBody } from "./body.ts";
 import type { Config } from "./config.ts";
 import type { AccountCache } from "./credentials.ts";
 import type { CallFacts, Database } from "./database.ts";
@@ -28,10 +28,9 @@ import {
 } from "./vapi.ts";
 
 /** Bodies grow with the call: 50 KB after 45 seconds. */
-const bodyLimitBytes = 2 * 1024 * 1024;
+const bodyLimits = { limitBytes: 2 * 1024 * 1024, timeoutMs: 5000 };
 /** A caller notices silence long before this; it is the end, not the aim. */
 const requestBudgetMs = 7000;
-const bodyTimeoutMs = 5000;
 const callsPerRequest = 10;
 const slowDatabaseMs = 500;
 const slowSmsMs = 2000;
@@ -107,7 +106,7 @@ async function answerRequest(
   if (request.method !== "POST") {
     return new Response(null, { status: 405, headers: { allow: "POST" } });
   }
-  const body = await readBody(request);
+  const body = await readBody(request, bodyLimits);
   if (!await authenticator.isAuthentic(request.headers, body.ok ? body.bytes : new Uint8Array())) {
     return deny(address, runtime, "the secret or the signature is wrong");
   }
@@ -140,40 +139,6 @@ function deny({ name }: Address, { log, recorder }: Runtime, reason: string): Re
   log.warn("authentication_failed", { function: name, reason });
   recorder.authenticationFailure(name);
   return new Response(null, { status: 401 });
-}
-
-type Body =
-  | { readonly ok: true; readonly bytes: Bytes }
-  | { readonly ok: false; readonly reason: string };
-
-async function readBody(request: Request): Promise<Body> {
-  const reader = request.body?.getReader();
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  const readAll = async (): Promise<Body> => {
-    for (let part = await reader?.read(); part && !part.done; part = await reader?.read()) {
-      size += part.value.byteLength;
-      if (size > bodyLimitBytes) {
-        return { ok: false, reason: `the body is larger than ${bodyLimitBytes} bytes` };
-      }
-      chunks.push(part.value);
-    }
-    const bytes = new Uint8Array(size);
-    let at = 0;
-    for (const chunk of chunks) {
-      bytes.set(chunk, at);
-      at += chunk.byteLength;
-    }
-    return { ok: true, bytes };
-  };
-  try {
-    const body = await withDeadline(bodyTimeoutMs, readAll);
-    if (!body.ok) await reader?.cancel();
-    return body;
-  } catch {
-    reader?.cancel().catch(() => {});
-    return { ok: false, reason: "the body did not arrive" };
-  }
 }
 
 async function answerCall(

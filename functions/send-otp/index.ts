@@ -6,7 +6,13 @@
  */
 
 import { z } from "zod";
-import { type Answer, refuse, refuseCommonly, succeed } from "../../shared/answers.ts";
+import {
+  type Answer,
+  refuse,
+  refuseCommonly,
+  refuseUndelivered,
+  succeed,
+} from "../../shared/answers.ts";
 import { refuseLateChange, sayChange } from "../../shared/booking.ts";
 import { type SendOutcome, sendPasscode } from "../../shared/otp.ts";
 import type { SmsFailure } from "../../shared/sms.ts";
@@ -33,8 +39,10 @@ function say(sent: SendOutcome): Answer {
     case "already_sent":
       return succeed(
         "sent",
-        `I've texted a six-digit code to the number ending ${sent.phoneEnding}. ` +
-          "Read it to me when it arrives.",
+        (sent.outcome === "sent" && sent.afterUndelivered
+          ? "The last text didn't arrive, so I've texted a new six-digit code to the number ending "
+          : "I've texted a six-digit code to the number ending ") +
+          `${sent.phoneEnding}. Read it to me when it arrives.`,
         {
           phoneEnding: sent.phoneEnding,
           expiresInSeconds: sent.expiresInSeconds,
@@ -63,6 +71,8 @@ function say(sent: SendOutcome): Answer {
       return sayChange(sent);
     case "change_expired":
       return refuseLateChange();
+    case "undelivered":
+      return refuseUndelivered(sent.outcome);
     case "sms_failed":
       return sayFailure(sent.failure);
     case "blocked_country":

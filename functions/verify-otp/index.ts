@@ -6,7 +6,13 @@
  */
 
 import { z } from "zod";
-import { type Answer, refuse, refuseCommonly, succeed } from "../../shared/answers.ts";
+import {
+  type Answer,
+  refuse,
+  refuseCommonly,
+  refuseUndelivered,
+  succeed,
+} from "../../shared/answers.ts";
 import { refuseLateChange, sayChange } from "../../shared/booking.ts";
 import type { VerificationOutcome } from "../../shared/database.ts";
 import { readPasscode } from "../../shared/digits.ts";
@@ -58,22 +64,23 @@ function say(verified: VerificationOutcome): Answer {
     case "change_expired":
       return refuseLateChange();
     case "wrong_code":
+      if (verified.undelivered) {
+        return refuseUndelivered(verified.outcome, { attemptsLeft: verified.attemptsLeft });
+      }
       return refuse(
         verified.outcome,
         "That doesn't match. Could you read the newest text again?",
         "RETRY",
         { attemptsLeft: verified.attemptsLeft },
       );
-    case "code_locked":
     case "code_expired":
-    case "code_unreadable":
     case "no_code":
-      return refuse(
-        verified.outcome,
-        "That code isn't valid any more. I'll send a new one.",
-        "RETRY",
-        { nextTool: "send_otp" },
-      );
+      return verified.undelivered
+        ? refuseUndelivered(verified.outcome)
+        : refuseOldCode(verified.outcome);
+    case "code_locked":
+    case "code_unreadable":
+      return refuseOldCode(verified.outcome);
     case "locked":
       return refuse(
         verified.outcome,
@@ -96,4 +103,10 @@ function say(verified: VerificationOutcome): Answer {
     case "busy":
       return refuseCommonly(verified.outcome);
   }
+}
+
+function refuseOldCode(outcome: string): Answer {
+  return refuse(outcome, "That code isn't valid any more. I'll send a new one.", "RETRY", {
+    nextTool: "send_otp",
+  });
 }

@@ -5,6 +5,7 @@
  */
 
 import type postgres from "postgres";
+import smsStatus from "../../functions/sms-status/index.ts";
 import { readConfig } from "../../shared/config.ts";
 import { encryptCredentials } from "../../shared/credentials.ts";
 import { openLog } from "../../shared/logging.ts";
@@ -145,6 +146,8 @@ export async function aBench(): Promise<Bench> {
   const restCalls: string[] = [];
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
     const { pathname } = new URL(request.url);
+    // Twilio's reports come here too.
+    if (pathname === "/functions/v1/sms-status") return smsStatus.using(runtime).fetch(request);
     // Metrics follow the answers, some time.
     if (!pathname.endsWith("/record_metrics")) restCalls.push(pathname);
     return gateway.fetch(request);

@@ -25,6 +25,7 @@ const order = [
   "logging",
   "redaction",
   "config",
+  "body",
   "deadline",
   "errors",
   "bytes",

@@ -1,0 +1,52 @@
+/**
+ * Reads the body of a request, but not for ever and not without end.
+ *
+ * @module
+ */
+
+import type { Bytes } from "./bytes.ts";
+import { withDeadline } from "./deadline.ts";
+
+/** A whole body, or why there is none. */
+export type Body =
+  | { readonly ok: true; readonly bytes: Bytes }
+  | { readonly ok: false; readonly isTooLarge: boolean; readonly reason: string };
+
+/**
+ * Reads a body.
+ *
+ * @param limits Largest size, and milliseconds until it has to be there.
+ */
+export async function readBody(
+  request: Request,
+  { limitBytes, timeoutMs }: { readonly limitBytes: number; readonly timeoutMs: number },
+): Promise<Body> {
+  const reader = request.body?.getReader();
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  const readAll = async (): Promise<Body> => {
+    for (let part = await reader?.read(); part && !part.done; part = await reader?.read()) {
+      size += part.value.byteLength;
+      if (size > limitBytes) {
+        const reason = `the body is larger than ${limitBytes} bytes`;
+        return { ok: false, isTooLarge: true, reason };
+      }
+      chunks.push(part.value);
+    }
+    const bytes = new Uint8Array(size);
+    let at = 0;
+    for (const chunk of chunks) {
+      bytes.set(chunk, at);
+      at += chunk.byteLength;
+    }
+    return { ok: true, bytes };
+  };
+  try {
+    const body = await withDeadline(timeoutMs, readAll);
+    if (!body.ok) await reader?.cancel();
+    return body;
+  } catch {
+    reader?.cancel().catch(() => {});
+    return { ok: false, isTooLarge: false, reason: "the body did not arrive" };
+  }
+}

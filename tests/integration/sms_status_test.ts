@@ -1,0 +1,431 @@
+/** Twilio's delivery reports: signed, in any order, of one organization only, and what they change. */
+import assert from "node:assert/strict";
+import holdSlot from "../../functions/hold-slot/index.ts";
+import sendOtp from "../../functions/send-otp/index.ts";
+import smsStatus from "../../functions/sms-status/index.ts";
+import verifyOtp from "../../functions/verify-otp/index.ts";
+import { readConfig } from "../../shared/config.ts";
+import { openLog } from "../../shared/logging.ts";
+import { createRuntime, type Runtime } from "../../shared/runtime.ts";
+import { sign } from "../../supabase/local/twilio/reports.ts";
+import {
+  aClinic,
+  aDay,
+  aPhone,
+  type Bench,
+  type Clinic,
+  codeTo,
+  withBench,
+  wrongCodes,
+} from "../support/clinic.ts";
+
+const options = { sanitizeOps: false, sanitizeResources: false };
+const token = "token-of-the-clinic";
+
+/** A hold of a fresh call at a clinic that can text. */
+async function aHold(bench: Bench, clinic?: Clinic) {
+  const at = clinic ?? await aClinic(bench.database.sql);
+  if (!clinic) await bench.provision(at, token);
+  const call = { called: at.number, caller: aPhone(), callId: crypto.randomUUID() };
+  const hold = (args: object = {}) =>
+    bench.ask(holdSlot, {
+      ...call,
+      tool: "hold_slot",
+      args: { slotId: `consultation/${aDay()}T10:00`, patientName: "Ada Brown", ...args },
+    });
+  assert.equal((await hold()).outcome, "held");
+  const send = () => bench.ask(sendOtp, { ...call, tool: "send_otp" });
+  const verify = (code: string) =>
+    bench.ask(verifyOtp, { ...call, tool: "verify_otp", args: { code } });
+  return { clinic: at, call, hold, send, verify };
+}
+
+interface StoredText {
+  readonly org_id: string;
+  readonly id: string;
+  readonly sid: string | null;
+  readonly delivery: string | null;
+  readonly error_code: number | null;
+}
+
+const textsOf = async ({ database }: Bench, clinic: Clinic): Promise<StoredText[]> => [
+  ...await database.sql<StoredText[]>`
+    select org_id, id, sid, delivery, error_code from public.sms_messages
+    where org_id = ${clinic.id} order by created_at`,
+];
+
+interface AskedReport {
+  readonly form?: Readonly<Record<string, string>> | string;
+  readonly query?: string;
+  readonly signedWith?: string | null;
+  readonly signature?: string;
+  readonly method?: string;
+  readonly runtime?: Runtime;
+  /** Where Twilio called, when it is not what the function sees. */
+  readonly publicUrl?: string;
+}
+
+/** Posts a report as Twilio would. */
+async function report(bench: Bench, asked: AskedReport): Promise<number> {
+  const { form = {}, query = "", signedWith = token, method = "POST" } = asked;
+  const base = asked.publicUrl ?? `${bench.restUrl}/functions/v1`;
+  const body = typeof form === "string" ? form : new URLSearchParams(form).toString();
+  const fields = Object.fromEntries(new URLSearchParams(body));
+  const headers = new Headers({ "content-type": "application/x-www-form-urlencoded" });
+  if (signedWith !== null) {
+    const signature = asked.signature ?? sign(signedWith, `${base}/sms-status${query}`, fields);
+    headers.set("x-twilio-signature", signature);
+  }
+  const request = new Request(`http://inside.test/sms-status${query}`, {
+    method,
+    headers,
+    ...(method === "GET" ? {} : { body }),
+  });
+  const response = await smsStatus.using(asked.runtime ?? bench.runtime).fetch(request);
+  assert.equal(await response.text(), "");
+  return response.status;
+}
+
+const queryOf = (text: StoredText | undefined) => `?org=${text?.org_id}&send=${text?.id}`;
+const formOf = (text: StoredText | undefined, status: string) => ({
+  MessageSid: text?.sid ?? "",
+  MessageStatus: status,
+  AccountSid: "AC",
+});
+
+Deno.test({
+  name: "reports are asked for with every text, and the text is delivered after them, once audited",
+  ...options,
+  fn: () =>
+    withBench(async (bench) => {
+      const { clinic, send } = await aHold(bench);
+      await send();
+      const before = bench.restCalls.length;
+      const answered = (await bench.twilio.sendReports()).map(({ answered }) => answered);
+      assert.deepEqual(answered, [204, 204]);
+      // The account once, then one call for each report.
+      assert.deepEqual(
+        bench.restCalls.slice(before).map((path) => path.split("/").at(-1)),
+        ["get_credentials_of", "record_delivery_report", "record_delivery_report"],
+      );
+      const [text] = await textsOf(bench, clinic);
+      assert.equal(text?.delivery, "delivered");
+      assert.equal(text?.sid, bench.twilio.messages[0]?.sid);
+      const repeat = { query: queryOf(text), form: formOf(text, "delivered") };
+      assert.equal(await report(bench, repeat), 204);
+      const audited = await bench.database.sql`
+        select outcome from public.audit_logs where action = 'deliver_text'`;
+      assert.deepEqual(audited.map(({ outcome }) => outcome), ["delivered"]);
+      const counted = await bench.database.sql`
+        select labels ->> 'result' as result from public.metric_events where name = 'sms'`;
+      assert.deepEqual(counted.map(({ result }) => result).sort(), ["accepted", "delivered"]);
+    }),
+});
+
+Deno.test({
+  name: "a report may come before the answer to the text: Twilio's id is kept, the code works",
+  ...options,
+  fn: () =>
+    withBench(async (bench) => {
+      const { clinic, call, send, verify } = await aHold(bench);
+      bench.twilio.addFault("report_early");
+      assert.equal((await send()).outcome, "sent");
+      assert.deepEqual(bench.twilio.reports.map(({ answered }) => answered), [204, 204]);
+      const [text] = await textsOf(bench, clinic);
+      assert.equal(text?.delivery, "delivered");
+      assert.equal(text?.sid, bench.twilio.messages[0]?.sid);
+      assert.equal((await verify(codeTo(bench.twilio, call.caller))).outcome, "confirmed");
+    }),
+});
+
+Deno.test({
+  name: "a report on a text whose answer was lost is kept too, and revives no code",
+  ...options,
+  fn: () =>
+    withBench(async (bench) => {
+      const { clinic, call, send, verify } = await aHold(bench);
+      bench.twilio.addFault("reset_after");
+      assert.equal((await send()).success, false);
+      await bench.twilio.sendReports();
+      const [text] = await textsOf(bench, clinic);
+      assert.equal(text?.delivery, "delivered");
+      assert.equal((await verify(codeTo(bench.twilio, call.caller))).outcome, "no_code");
+    }),
+});
+
+for (const kind of ["report_doubled", "report_unordered"] as const) {
+  Deno.test({
+    name: `${kind}: the text is delivered all the same`,
+    ...options,
+    fn: () =>
+      withBench(async (bench) => {
+        const { clinic, send } = await aHold(bench);
+        bench.twilio.addFault(kind);
+        await send();
+        const sent = await bench.twilio.sendReports();
+        assert.ok(sent.length >= 2 && sent.every(({ answered }) => answered === 204));
+        assert.equal((await textsOf(bench, clinic))[0]?.delivery, "delivered");
+      }),
+  });
+}
+
+Deno.test({
+  name: "whatever the order and number of reports, the highest state is what stays",
+  ...options,
+  fn: () =>
+    withBench(async (bench) => {
+      const seed = Number(Deno.env.get("SEED") ?? Math.trunc(Math.random() * 2 ** 31));
+      const random = randomOf(seed);
+      const { clinic, send } = await aHold(bench);
+      await send();
+      const [text] = await textsOf(bench, clinic);
+      const ranks = ["queued", "sending", "sent", "failed", "undelivered", "delivered"];
+      const statuses = ["accepted", "read", "nonsense", ...ranks];
+      for (let round = 0; round < 40; round++) {
+        await bench.database.sql`update public.sms_messages set delivery = null, error_code = null`;
+        const reports = Array.from(
+          { length: 1 + Math.floor(random() * 7) },
+          () => statuses[Math.floor(random() * statuses.length)] ?? "",
+        );
+        // Two at a time: some meet at the same row.
+        for (let at = 0; at < reports.length; at += 2) {
+          const pair = reports.slice(at, at + 2);
+          const answered = await Promise.all(
+            pair.map((status) =>
+              report(bench, { query: queryOf(text), form: formOf(text, status) })
+            ),
+          );
+          assert.ok(answered.every((status) => status === 204));
+        }
+        const highest = Math.max(
+          ...reports.map((status) => ranks.indexOf(status === "accepted" ? "queued" : status)),
+        );
+        assert.equal(
+          (await textsOf(bench, clinic))[0]?.delivery,
+          ranks[highest] ?? null,
+          `SEED=${seed}: ${reports.join(", ")}`,
+        );
+      }
+    }),
+});
+
+/** A seeded generator, mulberry32. */
+function randomOf(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = state + 0x6d2b79f5 | 0;
+    let mixed = Math.imul(state ^ state >>> 15, 1 | state);
+    mixed = mixed + Math.imul(mixed ^ mixed >>> 7, 61 | mixed) ^ mixed;
+    return ((mixed ^ mixed >>> 14) >>> 0) / 2 ** 32;
+  };
+}
+
+Deno.test({
+  name: "a forged report is refused, logged and counted, and changes nothing",
+  ...options,
+  fn: () =>
+    withBench(async (bench) => {
+      const { clinic, send } = await aHold(bench);
+      for (const kind of ["report_forged", "report_unsigned"] as const) {
+        bench.twilio.addFault(kind);
+      }
+      await send();
+      assert.deepEqual((await bench.twilio.sendReports()).map(({ answered }) => answered), [403]);
+      const [text] = await textsOf(bench, clinic);
+      const query = queryOf(text);
+      const form = formOf(text, "undelivered");
+      const unknown = crypto.randomUUID();
+      const forged: AskedReport[] = [
+        { query, form, signedWith: null },
+        { query, form, signedWith: "" },
+        { query, form, signedWith: "another-token" },
+        { query, form, signature: "x" },
+        { query, form, signature: "A".repeat(27) + "=" },
+        { query, form, publicUrl: "https://elsewhere.test" },
+        { query: `${query}&send=${unknown}`, form, signature: sign(token, query, form) },
+        { query: `?org=${unknown}&send=${text?.id}`, form },
+        { query: `?org=${clinic.id}`, form },
+        { query: "?org=nonsense&send=nonsense", form },
+        { query: "", form },
+      ];
+      for (const asked of forged) assert.equal(await report(bench, asked), 403);
+      // Signed for one status, sent with another.
+      const signature = sign(token, `${bench.restUrl}/functions/v1/sms-status${query}`, form);
+      const changed = { query, form: { ...form, MessageStatus: "delivered" }, signature };
+      assert.equal(await report(bench, changed), 403);
+      assert.equal((await textsOf(bench, clinic))[0]?.delivery, null);
+      const refused = bench.lines.filter((line) => line.includes('"function":"sms-status"'));
+      assert.equal(refused.length, forged.length + 2);
+      assert.ok(refused.every((line) => line.includes('"event":"authentication_failed"')));
+      await bench.runtime.recorder.flush();
+      const [counted] = await bench.database.sql`
+        select sum(value)::int as n from public.metric_events
+        where name = 'authentication_failures' and labels ->> 'function' = 'sms-status'`;
+      const [folded] = await bench.database.sql`
+        select sum(value)::int as n from public.metric_totals
+        where name = 'authentication_failures' and labels ->> 'function' = 'sms-status'`;
+      assert.equal((counted?.["n"] ?? 0) + (folded?.["n"] ?? 0), forged.length + 2);
+    }),
+});
+
+Deno.test({
+  name: "one organization's token says nothing about another's texts",
+  ...options,
+  fn: () =>
+    withBench(async (bench) => {
+      const mine = await aHold(bench);
+      const other = await aClinic(bench.database.sql);
+      await bench.provision(other, "token-of-the-other");
+      await mine.send();
+      const [text] = await textsOf(bench, mine.clinic);
+      const form = formOf(text, "undelivered");
+      // The other's token for my address; its own address with my text; my text without a clinic.
+      const asked: [AskedReport, number][] = [
+        [{ query: queryOf(text), form, signedWith: "token-of-the-other" }, 403],
+        [
+          { query: `?org=${other.id}&send=${text?.id}`, form, signedWith: "token-of-the-other" },
+          204,
+        ],
+        [{ query: `?org=${other.id}&send=${text?.id}`, form }, 403],
+      ];
+      for (const [which, status] of asked) assert.equal(await report(bench, which), status);
+      assert.equal((await textsOf(bench, mine.clinic))[0]?.delivery, null);
+      // Another text's id under my send: not this text.
+      const strange = { ...form, MessageSid: `SM${"0".repeat(32)}` };
+      assert.equal(await report(bench, { query: queryOf(text), form: strange }), 204);
+      assert.equal((await textsOf(bench, mine.clinic))[0]?.delivery, null);
+    }),
+});
+
+Deno.test({
+  name: "every field is signed, known, repeated or strange; without the two that matter it is 400",
+  ...options,
+  fn: () =>
+    withBench(async (bench) => {
+      const { clinic, send } = await aHold(bench);
+      await send();
+      const [text] = await textsOf(bench, clinic);
+      const query = queryOf(text);
+      const form = {
+        ...formOf(text, "sent"),
+        RawDlrDoneDate: "2611250931",
+        Strange: "é ß & = +",
+        Empty: "",
+      };
+      const hostile = `${new URLSearchParams(form)}&__proto__=x&constructor=y`;
+      assert.equal(await report(bench, { query, form: hostile }), 204);
+      assert.equal((await textsOf(bench, clinic))[0]?.delivery, "sent");
+      // Twilio signs each different value of a repeated field once, in order.
+      const address = `${bench.restUrl}/functions/v1/sms-status${query}`;
+      const plain = formOf(text, "delivered");
+      const signature = sign(token, address, { ...plain, Tag: "aTagb" });
+      const repeated = `${new URLSearchParams(plain)}&Tag=b&Tag=a&Tag=b`;
+      assert.equal(await report(bench, { query, form: repeated, signature }), 204);
+      assert.equal((await textsOf(bench, clinic))[0]?.delivery, "delivered");
+      const incomplete = [{}, { MessageSid: text?.sid ?? "" }, { MessageStatus: "sent" }];
+      for (const fields of [...incomplete, { ...plain, MessageSid: "nonsense" }]) {
+        assert.equal(await report(bench, { query, form: fields }), 400);
+      }
+      assert.equal(
+        await report(bench, { query, form: { ...plain, ErrorCode: "x".repeat(70_000) } }),
+        413,
+      );
+      for (const method of ["GET", "PUT", "DELETE"]) {
+        assert.equal(await report(bench, { query, form: plain, method }), 405);
+      }
+    }),
+});
+
+Deno.test({
+  name: "behind a gateway the public address is what counts, not the one the function sees",
+  ...options,
+  fn: () =>
+    withBench(async (bench) => {
+      const { clinic, send } = await aHold(bench);
+      await send();
+      const publicUrl = "https://clinic.example.com:8443/functions/v1";
+      const runtime = createRuntime(
+        readConfig({ ...bench.environment, FUNCTIONS_PUBLIC_URL: `${publicUrl}/` }),
+        openLog("error", () => {}),
+      );
+      const [text] = await textsOf(bench, clinic);
+      const asked = { query: queryOf(text), form: formOf(text, "sent"), runtime };
+      assert.equal(await report(bench, asked), 403);
+      assert.equal(await report(bench, { ...asked, publicUrl }), 204);
+    }),
+});
+
+Deno.test({
+  name: "while the database is away a report is answered 503, and counts when it comes again",
+  ...options,
+  fn: () =>
+    withBench(async (bench) => {
+      const { clinic, send } = await aHold(bench);
+      await send();
+      const [text] = await textsOf(bench, clinic);
+      const asked = { query: queryOf(text), form: formOf(text, "delivered") };
+      const lines: string[] = [];
+      const runtime = createRuntime(
+        readConfig({
+          ...bench.environment,
+          POSTGREST_URL: "http://127.0.0.1:1",
+        }),
+        openLog("error", (line) => lines.push(line)),
+      );
+      assert.equal(await report(bench, { ...asked, runtime }), 503);
+      assert.ok(lines.some((line) => line.includes("delivery_report_failed")));
+      assert.equal(await report(bench, asked), 204);
+      assert.equal((await textsOf(bench, clinic))[0]?.delivery, "delivered");
+    }),
+});
+
+for (const kind of ["report_undelivered", "report_failed"] as const) {
+  Deno.test({
+    name: `${kind}: the next text need not wait, the caller is told, a second failure asks for ` +
+      "another number, and that one works",
+    ...options,
+    fn: () =>
+      withBench(async (bench) => {
+        const { clinic, hold, call, send, verify } = await aHold(bench);
+        bench.twilio.addFault(kind, { times: 2 });
+        assert.equal((await send()).outcome, "sent");
+        assert.equal((await send()).outcome, "cooldown");
+        await bench.twilio.sendReports();
+        const guess = await verify(wrongCodes(codeTo(bench.twilio, call.caller), 1)[0] ?? "");
+        assert.match(guess.message, /didn't accept the text/);
+
+        const again = await send();
+        assert.equal(again.outcome, "sent");
+        assert.match(again.message, /The last text didn't arrive/);
+        assert.equal(bench.twilio.postCount, 2);
+        assert.equal((await send()).outcome, "cooldown");
+        await bench.twilio.sendReports();
+        const failed = await send();
+        assert.equal(failed.outcome, "undelivered");
+        assert.match(failed.message, /another mobile number/);
+        assert.deepEqual(failed["fields"], ["patientPhone"]);
+        assert.equal(bench.twilio.postCount, 2);
+        const texts = await textsOf(bench, clinic);
+        assert.ok(texts.every(({ error_code }) => error_code !== null));
+
+        // Two digits differ at the end, as they do in the log.
+        const other = `${call.caller.slice(0, -2)}${(Number(call.caller.slice(-2)) + 1) % 90 + 10}`;
+        assert.equal((await hold({ patientPhone: other })).outcome, "held");
+        assert.equal((await send()).outcome, "sent");
+        assert.equal((await verify(codeTo(bench.twilio, other))).outcome, "confirmed");
+      }),
+  });
+}
+
+Deno.test({
+  name: "a text that was reported undelivered and came all the same still confirms",
+  ...options,
+  fn: () =>
+    withBench(async (bench) => {
+      const { call, send, verify } = await aHold(bench);
+      bench.twilio.addFault("report_undelivered");
+      await send();
+      await bench.twilio.sendReports();
+      assert.equal((await verify(codeTo(bench.twilio, call.caller))).outcome, "confirmed");
+    }),
+});
