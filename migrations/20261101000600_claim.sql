@@ -6,7 +6,10 @@
  *   wait for each other; lock and check are separate statements, so the check sees what was
  *   committed while the lock was waited for. READ COMMITTED is therefore required, and checked.
  * - A named provider's lock is waited for. When any provider will do, busy ones are skipped, and a
- *   second pass inserts without locks: no provider lock is waited for while another is held.
+ *   second pass inserts without locks, unless a lapsed hold has to be cleared away first: that is
+ *   done under the lock only. No provider lock is waited for while another is held.
+ * - A call that changes its mind keeps what it holds until it has the other slot: if that is taken,
+ *   the caller loses nothing.
  * - A call has a lock of its own, taken first, so its repeats come one after the other and all get
  *   the same hold. Lock order: call, provider, rows.
  * - An attempt that fails is rolled back to its savepoint and leaves no lock behind, so no claim
@@ -105,10 +108,17 @@ declare
   v_moved uuid;
   v_hold public.appointments;
 begin
-  if p_lock = 'wait' then
+  v_now := clock_timestamp();
+  if p_lock = 'try' then
+    if not pg_try_advisory_xact_lock(hashtextextended(p_provider::text, 1)) then
+      return null;
+    end if;
+  elsif p_lock = 'wait' or exists (
+    select from public.appointments as a
+    where a.org_id = p_org and a.provider_id = p_provider and a.busy && v_busy
+      and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') <= v_now) then
     perform pg_advisory_xact_lock(hashtextextended(p_provider::text, 1));
-  elsif p_lock = 'try' and not pg_try_advisory_xact_lock(hashtextextended(p_provider::text, 1)) then
-    return null;
+    p_lock := 'wait';
   end if;
   v_now := clock_timestamp();
   perform private.release_hold(p_org, p_replaces);

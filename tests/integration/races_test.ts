@@ -1,0 +1,471 @@
+/**
+ * Races for time, on connections of their own: two callers never get the same minute of a doctor.
+ *
+ * RACE_SECONDS is the length of the hot run: 5 in the gate, `deno task races` runs 20.
+ */
+import assert from "node:assert/strict";
+import {
+  aCaller,
+  type Answer,
+  type Caller,
+  countDeadlocks,
+  countOutcomes,
+  findDoubles,
+  type Line,
+  type Lines,
+  openLines,
+  readCode,
+  sendCode,
+} from "../support/callers.ts";
+import { aClinic, aDay, type Clinic } from "../support/clinic.ts";
+import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+
+const hotSeconds = Number(Deno.env.get("RACE_SECONDS") ?? 5);
+const code = "482913";
+
+/** A start no other round has asked for: half an hour each, from the day after tomorrow on. */
+function slotOf(round: number): string {
+  const minutes = (round % 40) * 30;
+  const clock = [Math.floor(minutes / 60), minutes % 60].map((part) =>
+    String(part).padStart(2, "0")
+  );
+  return `consultation/${aDay(2 + Math.floor(round / 40))}T${clock.join(":")}`;
+}
+
+function race(
+  name: string,
+  lineCount: number,
+  fn: (database: TestDatabase, lines: Lines) => Promise<void>,
+): void {
+  Deno.test({
+    name,
+    sanitizeOps: false,
+    sanitizeResources: false,
+    fn: async () => {
+      const database = await createTestDatabase();
+      const lines = await openLines(database, lineCount);
+      try {
+        await fn(database, lines);
+        assert.equal(await countDeadlocks(database.admin), 0, "deadlocks");
+      } finally {
+        await lines.close();
+        await database.drop();
+      }
+    },
+  });
+}
+
+/** Everybody asks for one slot at once; the answers, round by round. */
+async function askForOneSlot(
+  lines: readonly Line[],
+  clinic: Clinic,
+  rounds: number,
+): Promise<Record<string, number>[]> {
+  const outcomes: Record<string, number>[] = [];
+  for (let round = 0; round < rounds; round++) {
+    const asked = { p_slot_id: slotOf(round) };
+    const answers = await Promise.all(
+      lines.map((line) => line.ask("claim_slot_atomic", aCaller(clinic), asked)),
+    );
+    outcomes.push(countOutcomes(answers));
+  }
+  return outcomes;
+}
+
+for (const callers of [2, 40, 200]) {
+  race(
+    `${callers} callers for one slot, 50 rounds: one hold each, everybody else hears slot_taken`,
+    callers,
+    async (database, lines) => {
+      const clinic = await aClinic(database.sql);
+      const outcomes = await askForOneSlot(lines.all, clinic, 50);
+      for (const round of outcomes) assert.deepEqual(round, { held: 1, slot_taken: callers - 1 });
+      assert.deepEqual(await findDoubles(database.sql), []);
+      const [row] = await database.sql`select count(*)::int as n from public.appointments`;
+      assert.equal(row?.["n"], 50);
+    },
+  );
+}
+
+race(
+  "CONTROL: without constraint and lock the same race gives doubles, so it can fail",
+  40,
+  async (database, lines) => {
+    await removeGuards(database);
+    const clinic = await aClinic(database.sql);
+    const outcomes = await askForOneSlot(lines.all, clinic, 10);
+    const doubled = outcomes.filter(({ held = 0 }) => held > 1);
+    assert.ok(doubled.length > 0, "no round gave one slot to two callers");
+    assert.ok(
+      (await findDoubles(database.sql)).length > 0,
+      "the check for doubles does not see them",
+    );
+  },
+);
+
+/** Takes away what forbids doubles: the constraint, the seats' index, the provider's lock. */
+async function removeGuards({ sql }: TestDatabase): Promise<void> {
+  await sql`alter table public.appointments drop constraint appointments_no_overlap`;
+  await sql`drop index public.appointments_seat_unique`;
+  const [row] = await sql<{ source: string }[]>`
+    select pg_get_functiondef('private.try_provider'::regproc) as source`;
+  const source = row?.source ?? "";
+  const unlocked = source
+    .replaceAll(/pg_try_advisory_xact_lock\((hashtextextended\([^)]*\))\)/g, "($1 is not null)")
+    .replaceAll(/pg_advisory_xact_lock\(/g, "pg_catalog.abs(");
+  assert.notEqual(unlocked, source, "there was no lock to remove");
+  await sql.unsafe(unlocked);
+}
+
+race("any of twenty doctors, 200 callers: twenty holds, one each", 200, async (database, lines) => {
+  const clinic = await aClinic(database.sql, { providers: 20 });
+  for (let round = 0; round < 5; round++) {
+    const answers = await Promise.all(
+      lines.all.map((line) =>
+        line.ask("claim_slot_atomic", aCaller(clinic), { p_slot_id: slotOf(round) })
+      ),
+    );
+    assert.deepEqual(countOutcomes(answers), { held: 20, slot_taken: 180 });
+    assert.equal(new Set(answers.map(({ doctor }) => doctor)).size, 21, "twenty, and none");
+  }
+  assert.deepEqual(await findDoubles(database.sql), []);
+});
+
+race(
+  "a group session of five seats and 40 callers: five seats, none twice, beside a session that overlaps it",
+  40,
+  async (database, lines) => {
+    const clinic = await aClinic(database.sql, { capacity: 5 });
+    await database.sql`update public.services set step_min = 15`;
+    for (let round = 0; round < 10; round++) {
+      const slotId = slotOf(round * 2);
+      const overlapping = slotId.replace(/00$|30$/, (minutes) => minutes === "00" ? "15" : "45");
+      const answers = await Promise.all(
+        lines.all.map((line, index) =>
+          line.ask("claim_slot_atomic", aCaller(clinic), {
+            p_slot_id: index % 4 ? slotId : overlapping,
+          })
+        ),
+      );
+      assert.equal(countOutcomes(answers)["held"], 5, "one of the two sessions, and all its seats");
+      const started = new Set(
+        answers.filter(({ outcome }) => outcome === "held")
+          .map(({ startTime }) => startTime),
+      );
+      assert.equal(started.size, 1);
+    }
+    assert.deepEqual(await findDoubles(database.sql), []);
+  },
+);
+
+race(
+  "40 repeats of one call at once: one row and 40 equal answers",
+  40,
+  async (database, lines) => {
+    const clinic = await aClinic(database.sql, { providers: 3 });
+    for (let round = 0; round < 10; round++) {
+      const caller = aCaller(clinic);
+      const answers = await Promise.all(
+        lines.all.map((line) =>
+          line.ask("claim_slot_atomic", caller, { p_slot_id: slotOf(round) })
+        ),
+      );
+      const told = answers.map(({ outcome, holdId, startTime, doctor }) =>
+        JSON.stringify({ outcome, holdId, startTime, doctor })
+      );
+      assert.equal(new Set(told).size, 1, [...new Set(told)].join());
+      assert.equal(answers[0]?.outcome, "held");
+    }
+    const [row] = await database.sql`select count(*)::int as n from public.appointments`;
+    assert.equal(row?.["n"], 10);
+  },
+);
+
+race(
+  "40 calls that change their minds at once: each holds one slot in the end, all others are free",
+  40,
+  async (database, lines) => {
+    const clinic = await aClinic(database.sql);
+    const callers = lines.all.map(() => aCaller(clinic));
+    for (let round = 0; round < 8; round++) {
+      await Promise.all(lines.all.map((line, index) => {
+        const caller = callers[index] ?? aCaller(clinic);
+        return line.ask("claim_slot_atomic", caller, {
+          p_slot_id: slotOf((index * 7 + round) % 50),
+        });
+      }));
+    }
+    const rows = await database.sql`
+    select call_id from public.appointments where status = 'held' group by call_id
+    having count(*) > 1`;
+    assert.deepEqual([...rows], []);
+    assert.deepEqual(await findDoubles(database.sql), []);
+  },
+);
+
+/** A hold with a code, by a caller who has heard it. */
+async function aHold(line: Line, clinic: Clinic, slotId: string): Promise<Caller & { id: string }> {
+  const caller = aCaller(clinic);
+  const held = await line.ask("claim_slot_atomic", caller, { p_slot_id: slotId });
+  assert.equal(held.outcome, "held");
+  const sent = await sendCode(line, caller, code);
+  assert.equal(sent.outcome, "claimed");
+  return { ...caller, id: held.holdId ?? "" };
+}
+
+/** A confirmed appointment, and the next call of its patient. */
+async function anAppointment(line: Line, clinic: Clinic, slotId: string) {
+  const first = await aHold(line, clinic, slotId);
+  assert.equal((await readCode(line, first, code)).outcome, "confirmed");
+  return { id: first.id, patient: aCaller(clinic, first.phone) };
+}
+
+async function withoutLimits({ sql }: TestDatabase): Promise<void> {
+  await sql`update public.organizations set sms_hourly_limit = 1000000`;
+}
+
+/** So many rounds, spread over lanes that run at once, each with lines of its own. */
+async function inLanes(
+  lines: Lines,
+  linesPerLane: number,
+  rounds: number,
+  work: (lane: readonly Line[], round: number) => Promise<void>,
+): Promise<void> {
+  const lanes = Array.from(
+    { length: Math.floor(lines.all.length / linesPerLane) },
+    (_, lane) => lines.all.slice(lane * linesPerLane, (lane + 1) * linesPerLane),
+  );
+  let next = 0;
+  await Promise.all(lanes.map(async (lane) => {
+    for (let round = next++; round < rounds; round = next++) await work(lane, round);
+  }));
+}
+
+race(
+  "confirm, clean-up and re-claim at the instant of expiry, 500 rounds: never both, and never nobody",
+  12,
+  async (database, lines) => {
+    const clinic = await aClinic(database.sql, { providers: 6, startMin: 0, endMin: 1440 });
+    await withoutLimits(database);
+    const seen: Record<string, number> = {};
+    await inLanes(lines, 3, 500, async (lane, round) => {
+      const [one, two, three] = lane;
+      assert.ok(one && two && three);
+      const slotId = `${slotOf(Math.floor(round / 6))}/doctor-${round % 6 + 1}`;
+      const first = await aHold(one, clinic, slotId);
+      // The three meet it just before, at and just after its end.
+      await one.sql`update public.appointments
+      set expires_at = clock_timestamp() + interval '1 millisecond' * ${Math.random() * 8}
+      where id = ${first.id}`;
+      const second = aCaller(clinic);
+      const jitter = async (ms: number) => await one.sql`select pg_sleep(${ms / 1000})`;
+      const [confirmed, claimed] = await Promise.all([
+        jitter(Math.random() * 4).then(() => readCode(one, first, code)),
+        two.ask("claim_slot_atomic", second, { p_slot_id: slotId }).then(async (answer) =>
+          answer.outcome === "slot_taken"
+            ? await two.ask("claim_slot_atomic", second, { p_slot_id: slotId })
+            : answer
+        ),
+        three.sql`select public.cleanup_expired_holds()`,
+      ]);
+      const outcome = `${confirmed.outcome} ${claimed.outcome}`;
+      seen[outcome] = (seen[outcome] ?? 0) + 1;
+      assert.ok(outcome !== "confirmed held", `round ${round}: both won`);
+      const [row] = await one.sql<{ status: string }[]>`
+      select status from public.appointments where id = ${first.id}`;
+      const isConfirmed = confirmed.outcome === "confirmed";
+      assert.equal(
+        row?.status === "confirmed",
+        isConfirmed,
+        `${outcome}, the row is ${row?.status}`,
+      );
+      assert.ok(isConfirmed || confirmed.outcome === "hold_expired", confirmed.outcome);
+    });
+    assert.ok(seen["confirmed slot_taken"], `no confirmation was in time: ${JSON.stringify(seen)}`);
+    assert.ok(seen["hold_expired held"], `no claim came after the end: ${JSON.stringify(seen)}`);
+    assert.deepEqual(await findDoubles(database.sql), []);
+  },
+);
+
+race(
+  "cancelling against confirming one hold, 100 rounds: one of the two, and both callers hear it",
+  8,
+  async (database, lines) => {
+    const clinic = await aClinic(database.sql);
+    await withoutLimits(database);
+    const seen = new Set<string>();
+    await inLanes(lines, 2, 100, async (lane, round) => {
+      const [one, two] = lane;
+      assert.ok(one && two);
+      const hold = await aHold(one, clinic, slotOf(round));
+      const [confirmed, cancelled] = await Promise.all([
+        readCode(one, hold, code),
+        two.ask("cancel_appointment", hold, { p_appointment: hold.id }),
+      ]);
+      const outcome = `${confirmed.outcome} ${cancelled.outcome}`;
+      seen.add(outcome);
+      // Once it is confirmed, only a code cancels it.
+      assert.ok(
+        ["confirmed code_needed", "hold_not_found hold_released"].includes(outcome),
+        outcome,
+      );
+      const [row] = await one.sql<{ status: string }[]>`
+      select status from public.appointments where id = ${hold.id}`;
+      assert.equal(row?.status, outcome.startsWith("confirmed") ? "confirmed" : "cancelled");
+    });
+    assert.deepEqual(await findDoubles(database.sql), []);
+  },
+);
+
+for (const [name, shift] of [["apart", 60], ["overlapping", 15]] as const) {
+  race(
+    `moving an appointment (old and new time ${name}) against claims of both, 60 rounds`,
+    24,
+    async (database, lines) => {
+      const clinic = await aClinic(database.sql);
+      await withoutLimits(database);
+      await database.sql`update public.services set step_min = 15`;
+      const seen: Record<string, number> = {};
+      await inLanes(lines, 6, 60, async (lane, round) => {
+        const [one, ...others] = lane;
+        assert.ok(one);
+        const old = slotOf(round * 4);
+        const minutes = Number(old.slice(-5, -3)) * 60 + Number(old.slice(-2)) + shift;
+        const clock = `${String(Math.floor(minutes / 60)).padStart(2, "0")}:${
+          String(minutes % 60).padStart(2, "0")
+        }`;
+        const fresh = `${old.slice(0, -5)}${clock}`;
+        const { patient, id } = await anAppointment(one, clinic, old);
+        const claim = (line: Line | undefined, slotId: string) =>
+          line?.ask("claim_slot_atomic", aCaller(clinic), { p_slot_id: slotId });
+        // First for the new time, then for both while the code is read out.
+        const [opened, taken] = await Promise.all([
+          one.ask("reschedule_appointment", patient, { p_slot_id: fresh }),
+          claim(others[0], fresh),
+        ]);
+        const isOpen = opened.outcome === "code_needed";
+        assert.equal(isOpen, taken?.outcome !== "held", `${opened.outcome} ${taken?.outcome}`);
+        if (isOpen) await sendCode(one, patient, code);
+        const [moved, ...claims] = await Promise.all([
+          isOpen ? readCode(one, patient, code) : undefined,
+          ...[claim(others[1], fresh), claim(others[2], fresh)],
+          ...[claim(others[3], old), claim(others[4], old)],
+        ]);
+        const won = claims.map((answer) => answer?.outcome === "held");
+        assert.deepEqual(won.slice(0, 2), [false, false], "the new time went to a second caller");
+        const live = await one.sql<{ id: string }[]>`
+        select id from public.appointments where call_id in (${patient.callId}, (
+          select call_id from public.appointments where id = ${id}))
+          and status = 'confirmed'`;
+        assert.equal(live.length, 1, "the patient has one appointment, the old or the new one");
+        assert.equal(live[0]?.id === id, !isOpen);
+        if (isOpen) assert.equal(moved?.outcome, "rescheduled");
+        const outcome = `${opened.outcome} ${won.some(Boolean) ? "and the old time went" : ""}`;
+        seen[outcome] = (seen[outcome] ?? 0) + 1;
+      });
+      // Apart, either side wins at times. Where old and new overlap nobody else ever gets in.
+      const ways = Object.keys(seen).length;
+      assert.ok(name === "apart" ? ways > 1 : ways === 1, JSON.stringify(seen));
+      assert.deepEqual(await findDoubles(database.sql), []);
+    },
+  );
+}
+
+race(
+  "two calls that want to change one appointment at once: one of them does, 40 rounds",
+  8,
+  async (database, lines) => {
+    const clinic = await aClinic(database.sql);
+    await withoutLimits(database);
+    await inLanes(lines, 2, 40, async (lane, round) => {
+      const [one, two] = lane;
+      assert.ok(one && two);
+      const { id, patient } = await anAppointment(one, clinic, slotOf(round * 2));
+      const second = aCaller(clinic, patient.phone);
+      const change = async (line: Line, caller: Caller, slotId?: string): Promise<Answer> => {
+        const opened = slotId
+          ? await line.ask("reschedule_appointment", caller, { p_slot_id: slotId })
+          : await line.ask("cancel_appointment", caller);
+        if (opened.outcome !== "code_needed") return opened;
+        await sendCode(line, caller, code);
+        return await readCode(line, caller, code);
+      };
+      const answers = await Promise.all([
+        change(one, patient),
+        change(two, second, slotOf(round * 2 + 1)),
+      ]);
+      const done = answers.filter(({ outcome }) => ["cancelled", "rescheduled"].includes(outcome));
+      assert.ok(done.length <= 1, JSON.stringify(answers));
+      const [row] = await one.sql<{ status: string }[]>`
+      select status from public.appointments where id = ${id}`;
+      assert.equal(row?.status, done.length === 1 ? "cancelled" : "confirmed");
+    });
+    assert.deepEqual(await findDoubles(database.sql), []);
+  },
+);
+
+race(
+  `a hot doctor for ${hotSeconds} s: claims, changes of mind, confirmations, moves, lapses and clean-up, no error`,
+  40,
+  async (database, lines) => {
+    const clinic = await aClinic(database.sql, { providers: 2 });
+    await withoutLimits(database);
+    await database.sql`update public.services set step_min = 5`;
+    const endsAt = performance.now() + hotSeconds * 1000;
+    const seen: Record<string, number> = {};
+    const note = ({ outcome }: Answer) => seen[outcome] = (seen[outcome] ?? 0) + 1;
+    const pick = () => {
+      const minutes = Math.floor(Math.random() * 60) * 5;
+      const clock = `${String(Math.floor(minutes / 60)).padStart(2, "0")}:${
+        String(minutes % 60).padStart(2, "0")
+      }`;
+      const doctor = Math.random() < 0.5 ? "" : `/doctor-${Math.random() < 0.8 ? 1 : 2}`;
+      return { p_slot_id: `consultation/${aDay()}T${clock}${doctor}` };
+    };
+    const call = async (line: Line) => {
+      const caller = aCaller(clinic);
+      for (let wish = 0; wish < 3; wish++) {
+        note(await line.ask("claim_slot_atomic", caller, pick()));
+      }
+      if (Math.random() < 0.5) return;
+      const sent = await sendCode(line, caller, code);
+      if (sent.outcome !== "claimed") return;
+      note(await readCode(line, caller, code));
+      const next = aCaller(clinic, caller.phone);
+      const opened = Math.random() < 0.5
+        ? await line.ask("reschedule_appointment", next, pick())
+        : await line.ask("cancel_appointment", next);
+      note(opened);
+      if (opened.outcome !== "code_needed") return;
+      await sendCode(line, next, code);
+      note(await readCode(line, next, code));
+    };
+    const [sweeper, ...callers] = lines.all;
+    assert.ok(sweeper);
+    const sweep = async () => {
+      await sweeper.sql`update public.appointments
+      set expires_at = clock_timestamp() + interval '5 milliseconds'
+      where id in (select id from public.appointments where status = 'held'
+        order by random() limit 8 for update skip locked)`;
+      await sweeper.sql`update public.appointments set status = 'completed', updated_at = now()
+      where id in (select id from public.appointments where status = 'confirmed'
+        order by random() limit 4 for update skip locked)`;
+      await sweeper.sql`select public.cleanup_expired_holds()`;
+    };
+    await Promise.all([
+      ...callers.map(async (line) => {
+        while (performance.now() < endsAt) await call(line);
+      }),
+      (async () => {
+        while (performance.now() < endsAt) {
+          await sweep();
+          assert.deepEqual(await findDoubles(database.sql), []);
+        }
+      })(),
+    ]);
+    for (const outcome of ["held", "slot_taken", "confirmed", "rescheduled", "cancelled"]) {
+      assert.ok(seen[outcome], `never heard ${outcome}: ${JSON.stringify(seen)}`);
+    }
+    assert.deepEqual(await findDoubles(database.sql), []);
+  },
+);

@@ -1,0 +1,197 @@
+/**
+ * Many callers at once, each on a connection of its own, and an independent look at what they hold.
+ *
+ * @module
+ */
+
+import postgres from "postgres";
+import type { Clinic } from "./clinic.ts";
+import type { TestDatabase } from "./database.ts";
+
+/** What an entry function answered. */
+export interface Answer {
+  readonly outcome: string;
+  readonly holdId?: string;
+  readonly [name: string]: unknown;
+}
+
+/** One caller of one clinic: who calls, in which call. */
+export interface Caller {
+  readonly clinic: Clinic;
+  readonly callId: string;
+  readonly phone: string;
+}
+
+/** A number of a country that does not exist, so that thousands of callers have one each. */
+const aPhone = () =>
+  `+999${crypto.getRandomValues(new Uint32Array(1))[0]?.toString().padStart(10, "0")}`;
+
+/** A caller nobody has heard of. */
+export function aCaller(clinic: Clinic, phone = aPhone()): Caller {
+  return { clinic, callId: crypto.randomUUID(), phone };
+}
+
+/** Connections that are open and idle, as many as there are callers. */
+export interface Lines {
+  readonly all: readonly Line[];
+  /** Answers that said busy so far. */
+  busy(): number;
+  close(): Promise<void>;
+}
+
+/** One connection. */
+export interface Line {
+  readonly sql: postgres.ReservedSql;
+  /** Calls an entry function, once. */
+  once(name: EntryFunction, caller: Caller, args?: Arguments): Promise<Answer>;
+  /** The same, again while a lock was waited for in vain, as an agent that is told to retry. */
+  ask(name: EntryFunction, caller: Caller, args?: Arguments): Promise<Answer>;
+}
+
+type EntryFunction =
+  | "claim_slot_atomic"
+  | "cancel_appointment"
+  | "reschedule_appointment"
+  | "begin_otp_send"
+  | "verify_otp_and_confirm";
+/** By parameter, as PostgREST passes them; objects become jsonb. */
+type Arguments = Readonly<Record<string, string | null | object>>;
+
+/** Opens the connections of so many callers before anybody asks. */
+export async function openLines(database: TestDatabase, count: number): Promise<Lines> {
+  const sql = postgres(database.url(), { max: count, onnotice: () => {} });
+  const reserved = await Promise.all(Array.from({ length: count }, () => sql.reserve()));
+  let busy = 0;
+  return {
+    busy: () => busy,
+    all: reserved.map((connection) => {
+      const once: Line["once"] = (name, caller, args) => call(connection, name, caller, args);
+      return {
+        sql: connection,
+        once,
+        ask: async (name, caller, args) => {
+          let answer = await once(name, caller, args);
+          while (answer.outcome === "busy") {
+            busy++;
+            answer = await once(name, caller, args);
+          }
+          return answer;
+        },
+      };
+    }),
+    close: async () => {
+      for (const connection of reserved) connection.release();
+      await sql.end({ timeout: 5 });
+    },
+  };
+}
+
+async function call(
+  sql: postgres.ReservedSql,
+  name: EntryFunction,
+  { clinic, callId, phone }: Caller,
+  given: Arguments = {},
+): Promise<Answer> {
+  const envelope = {
+    calledNumber: clinic.number,
+    callerNumber: phone,
+    callId,
+    toolCallId: crypto.randomUUID(),
+  };
+  const patient = { p_patient_name: "Ada Brown", p_patient_phone: phone };
+  const args: Arguments = name.includes("otp")
+    ? { p_call: envelope, p_hold: null, ...given }
+    : name === "claim_slot_atomic"
+    ? { p_call: envelope, ...patient, p_patient_country: "GB", ...given }
+    : { p_call: envelope, ...patient, ...given };
+  const names = Object.keys(args);
+  const values = Object.values(args).map((value) =>
+    value === null || typeof value === "string" ? value : JSON.stringify(value)
+  );
+  const casts = Object.values(args).map((value, index) =>
+    value === null || typeof value === "string"
+      ? `$${index + 1}${names[index]?.match(/send_id|expected_org/) ? "::uuid" : "::text"}`
+      : `($${index + 1}::text)::jsonb`
+  );
+  const parameters = names.map((parameter, index) => `${parameter} => ${casts[index]}`).join(", ");
+  const [row] = await sql.unsafe<{ answer: Answer }[]>(
+    `select public.${name}(${parameters}) as answer`,
+    values,
+    { prepare: true },
+  );
+  if (!row) throw new Error(`${name} answered nothing`);
+  return row.answer;
+}
+
+const key = { p_key_id: "v1" };
+const macOf = (code: string) => code.padStart(64, "0");
+
+/** Texts the code to nobody: what stands in the database is as if it had been sent. */
+export async function sendCode(line: Line, caller: Caller, code: string): Promise<Answer> {
+  return await line.ask("begin_otp_send", caller, {
+    ...key,
+    p_send_id: crypto.randomUUID(),
+    p_mac: macOf(code),
+    p_expected_org: caller.clinic.id,
+  });
+}
+
+/** Reads a code out. */
+export async function readCode(line: Line, caller: Caller, code: string): Promise<Answer> {
+  return await line.ask("verify_otp_and_confirm", caller, {
+    p_macs: [{ keyId: key.p_key_id, mac: macOf(code) }],
+  });
+}
+
+/** How often each outcome was heard. */
+export function countOutcomes(answers: readonly Answer[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { outcome } of answers) counts[outcome] = (counts[outcome] ?? 0) + 1;
+  return counts;
+}
+
+/**
+ * Pairs of live appointments that one provider cannot both keep, found without the columns that
+ * forbid them: times with the buffers of the services, seats of one session aside.
+ */
+export async function findDoubles(sql: postgres.Sql): Promise<string[]> {
+  const rows = await sql<{
+    id: string;
+    provider: string;
+    session: string;
+    seat: number;
+    capacity: number;
+    opens: number;
+    closes: number;
+    moves: string | null;
+  }[]>`
+    select a.id, a.provider_id as provider, a.seat, s.capacity,
+      a.service_id || '@' || a.starts_at as session,
+      extract(epoch from a.starts_at)::float8 / 60 - s.buffer_before_min as opens,
+      extract(epoch from a.ends_at)::float8 / 60 + s.buffer_after_min as closes,
+      (select c.appointment_id from public.appointment_changes as c
+        where c.hold_id = a.id and c.applied_at is null) as moves
+    from public.appointments as a join public.services as s on s.id = a.service_id
+    where a.status in ('held', 'confirmed')
+    order by provider, opens`;
+  const doubles: string[] = [];
+  for (const [index, one] of rows.entries()) {
+    for (let next = index + 1; next < rows.length; next++) {
+      const other = rows[next];
+      if (!other || other.provider !== one.provider || other.opens >= one.closes) break;
+      const isSeat = one.session === other.session && one.seat !== other.seat &&
+        Math.max(one.seat, other.seat) < one.capacity;
+      const isMove = one.moves === other.id || other.moves === one.id;
+      if (!isSeat && !isMove) doubles.push(`${one.session} seat ${one.seat} and ${other.session}`);
+    }
+  }
+  return doubles;
+}
+
+/** Deadlocks that PostgreSQL has counted in this database. */
+export async function countDeadlocks(sql: postgres.Sql): Promise<number> {
+  await sql`select pg_stat_force_next_flush()`;
+  const [row] = await sql<{ n: number }[]>`
+    select deadlocks::int as n from pg_stat_database where datname = current_database()`;
+  return row?.n ?? NaN;
+}
