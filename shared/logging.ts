@@ -10,10 +10,9 @@
 
 import { configureSync, getLogger, type LogRecord } from "@logtape/logtape";
 import type { Config } from "./config.ts";
-import { Fault } from "./errors.ts";
 import { redactValue } from "./redaction.ts";
 
-/** Fields of a log line; a `fault` is written with name, code, cause and stack. */
+/** Fields of a log line; a `fault` is written with type, code, message, cause and stack. */
 export type LogFields = Readonly<Record<string, unknown>>;
 
 /** Writes log lines. `event` is a constant: what varies goes into the fields. */
@@ -51,11 +50,11 @@ export function openLog(
   const logger = getLogger([category, name]);
   const isWritten = (wanted: string) => order.indexOf(wanted) >= order.indexOf(level);
   return {
-    debug: (event, fields = {}) => isWritten("debug") && logger.debug(event, describe(fields)),
-    info: (event, fields = {}) => isWritten("info") && logger.info(event, describe(fields)),
-    warn: (event, fields = {}) => isWritten("warning") && logger.warn(event, describe(fields)),
-    error: (event, fields = {}) => logger.error(event, describe(fields)),
-    fatal: (event, fields = {}) => logger.fatal(event, describe(fields)),
+    debug: (event, fields = {}) => isWritten("debug") && logger.debug(event, { fields }),
+    info: (event, fields = {}) => isWritten("info") && logger.info(event, { fields }),
+    warn: (event, fields = {}) => isWritten("warning") && logger.warn(event, { fields }),
+    error: (event, fields = {}) => logger.error(event, { fields }),
+    fatal: (event, fields = {}) => logger.fatal(event, { fields }),
   };
 }
 
@@ -64,37 +63,29 @@ const sinks = new Map<string, (line: string) => void>();
 let names = 0;
 const nextName = () => `log-${++names}`;
 
+/** Supabase cuts a line at 10,000 characters, which would leave half a JSON object. */
+const lineLimit = 10_000;
+/** Characters of the fields, before quotes and escapes are added. */
+const fieldsLimit = 6000;
+/** Also when every character needs six (`\u0000`) the line is short enough. */
+const emergencyLimit = 1000;
+
 function writeLine(record: LogRecord): void {
   const write = sinks.get(record.category[1] ?? "") ?? console.log;
-  const { fault, ...fields } = record.properties;
-  write(JSON.stringify({
+  try {
+    const line = lineOf(record, fieldsLimit);
+    write(line.length <= lineLimit ? line : lineOf(record, emergencyLimit));
+  } catch {
+    // The console is gone: an answer is worth more than its line.
+  }
+}
+
+function lineOf(record: LogRecord, lengthLimit: number): string {
+  const told = redactValue(record.properties["fields"], { lengthLimit });
+  return JSON.stringify({
     level: record.level === "warning" ? "warn" : record.level,
     time: new Date(record.timestamp).toISOString(),
     event: record.rawMessage,
-    ...asRecord(redactValue(fields)),
-    ...(fault === undefined ? {} : { fault: redactValue(fault) }),
-  }));
-}
-
-function asRecord(value: unknown): object {
-  return typeof value === "object" && value !== null ? value : {};
-}
-
-function describe(fields: LogFields): Record<string, unknown> {
-  return "fault" in fields ? { ...fields, fault: describeThrown(fields["fault"]) } : { ...fields };
-}
-
-function describeThrown(thrown: unknown): LogFields {
-  if (!(thrown instanceof Error)) return { value: String(thrown) };
-  return {
-    type: thrown.name,
-    message: thrown.message,
-    ...(thrown instanceof Fault ? { code: thrown.code } : {}),
-    ...(thrown.cause === undefined ? {} : { cause: describeCause(thrown.cause) }),
-    stack: thrown.stack,
-  };
-}
-
-function describeCause(cause: unknown): unknown {
-  return cause instanceof Error ? describeThrown(cause) : cause;
+    ...(typeof told === "object" ? told : {}),
+  });
 }

@@ -18,6 +18,7 @@ import {
 } from "./redaction/identifiers.ts";
 import { findNumbers } from "./redaction/numbers.ts";
 import { type Range, readText } from "./redaction/text.ts";
+import { ValueRedactor } from "./redaction/values.ts";
 
 /** What a redacted span was. */
 export type RedactionType =
@@ -125,10 +126,11 @@ function locate(span: RedactionSpan, spans: readonly RedactionSpan[]): Redaction
   return { ...span, start: span.start - shift, end: span.end - shift };
 }
 
-function replaceSpans(text: string, spans: readonly RedactionSpan[]): string {
+function replaceSpans(text: string, spans: readonly RedactionSpan[], from = 0): string {
   let replaced = "";
-  let at = 0;
+  let at = from;
   for (const span of spans) {
+    if (span.start < from) continue;
     replaced += text.slice(at, span.start) + markerOf(span.type);
     at = span.end;
   }
@@ -137,96 +139,24 @@ function replaceSpans(text: string, spans: readonly RedactionSpan[]): string {
 
 const markerOf = (type: RedactionType) => `[REDACTED: ${type}]`;
 
-const personalNames =
-  /^(?:.*phone.*|.*mobile.*|.*caller.*|to|from|customer|patient|contact|.*patient_?name|(?:first|last|full|given|family|sur)_?name|name|.*e_?mail.*|body|address|authorization|cookie|set_?cookie|.*secret.*|.*token|.*password|.*passcode|otp|pin|mac|.*api_?key|signature|x_twilio_signature|arguments|transcript|summary|nhs_?number|ssn|iban|ip|ip_?address|date_?of_?birth|dob)$/;
-/** Fields that end like a personal one and are not. */
-const harmlessNames = /(?:count|ms|id|ids|outcome|attempts|left|type|status|verified)$/;
-const depthLimit = 8;
+/** What to redact of a value, and how much of it to keep. */
+export interface ValueOptions extends RedactionOptions {
+  /** Characters, roughly; what is beyond becomes `[CUT]`. No limit by default. */
+  readonly lengthLimit?: number;
+}
 
 /**
- * Redacts a JSON value: strings by pattern, and whole values by the name of their field (`phone`,
- * `patientName`, `authorization`, a `code` of six digits).
+ * Redacts a JSON value: strings by pattern in the light of their field's name, and whole values by
+ * the name alone (`phone`, `patientName`, `authorization`, a `code` of six digits).
  *
- * Never throws: cycles, errors, big integers, values that cannot be read and depths beyond 8 become
+ * Never throws: cycles, errors, big integers, fields that cannot be read and depths beyond 8 become
  * text.
  */
-export function redactValue(value: unknown, options: RedactionOptions = {}): unknown {
-  return redactWithin(value, options, []);
+export function redactValue(value: unknown, options: ValueOptions = {}): unknown {
+  const redactText = (text: string, from: number) =>
+    replaceSpans(text, redact(text, options).spans, from);
+  return new ValueRedactor(redactText, options.lengthLimit).redact(value);
 }
-
-function redactWithin(
-  value: unknown,
-  options: RedactionOptions,
-  parents: readonly object[],
-): unknown {
-  switch (typeof value) {
-    case "string":
-      return redact(value, options).text;
-    case "number":
-      return redactNumber(value, options);
-    case "bigint":
-      return redact(String(value), options).text;
-    case "function":
-    case "symbol":
-      return `[${typeof value}]`;
-    case "object":
-      break;
-    default:
-      return value;
-  }
-  if (value === null) return value;
-  if (parents.includes(value)) return "[CIRCULAR]";
-  if (parents.length >= depthLimit) return "[TOO DEEP]";
-  const within = [...parents, value];
-  try {
-    if (Array.isArray(value)) return value.map((item) => redactWithin(item, options, within));
-    if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString();
-    return redactFields(value, options, within);
-  } catch {
-    // A getter or a proxy that throws must not cost the log line.
-    return "[UNREADABLE]";
-  }
-}
-
-function redactFields(
-  value: object,
-  options: RedactionOptions,
-  within: readonly object[],
-): unknown {
-  const fields = Object.entries(value instanceof Error ? errorFields(value) : value);
-  return Object.fromEntries(
-    fields.map(([name, item]) => [
-      redact(name, options).text,
-      isPersonal(name, item) ? "[REDACTED]" : redactWithin(item, options, within),
-    ]),
-  );
-}
-
-function errorFields(error: Error): object {
-  const { name: type, message, stack, cause } = error;
-  return { ...error, type, message, stack, ...(cause === undefined ? {} : { cause }) };
-}
-
-/** A number stays a number unless its digits alone give it away, as those of a card do. */
-function redactNumber(value: number, options: RedactionOptions): unknown {
-  if (!Number.isInteger(value) || Math.abs(value) < 1e12) return value;
-  const { text, spans } = redact(String(value), options);
-  return spans.length === 0 ? value : text;
-}
-
-function isPersonal(field: string, value: unknown): boolean {
-  if (value === null || value === undefined || typeof value === "boolean") return false;
-  const name = field.replace(/([a-z\d])([A-Z])/g, "$1_$2").replace(/[-. ]/g, "_").toLowerCase();
-  // Six digits are a passcode; `database_timeout` and Twilio's 21211 are what went wrong.
-  if (name === "code") return /^\s*(?:\d[\s-]?){6}$/.test(String(value));
-  if (harmlessNames.test(name)) return false;
-  if (!personalNames.test(name)) return false;
-  return typeof value !== "object" || wholeNames.test(name);
-}
-
-/** Fields that go whole also when they hold an object or a list. */
-const wholeNames =
-  /^(?:arguments|authorization|.*secret.*|.*token|.*password|.*passcode|.*phone.*|.*patient_?name|cookie|transcript)$/;
 
 /**
  * A phone number for people who need to tell callers apart: the last two digits only, `***56`.

@@ -106,6 +106,8 @@ export const passcode: Kind = {
     if (window.plus !== undefined) return 0;
     if (window.nextGap === Gap.tight || isCounting(window)) return 0;
     if (digits.length === 6) return 3;
+    // In a record a `code` of another length is what went wrong.
+    if (label === "code" && isField(window)) return 0;
     if (window.nextGap !== Gap.none || isMeasured(window.read, window.ending?.endToken ?? 0)) {
       return 0;
     }
@@ -113,6 +115,10 @@ export const passcode: Kind = {
     return label === "passcode" || digits.length !== 5 ? 2 : 0;
   },
 };
+
+/** Whether a field's name stands before it: `"code": "4213"`. */
+const isField = ({ read: { text }, start }: Window) =>
+  /["'] ?: ?["']?$/.test(text.slice(Math.max(0, start - 4), start));
 
 /** Phone numbers by their form: a plus, a prefix, the plans of the United Kingdom and North America. */
 export const phone: Kind = {

@@ -58,7 +58,7 @@ const otherNouns = setOf(
   `order orders invoice mrn npi reference references ref refs epoch timestamp ticket tracking account
   acct policy serial sku isbn issn barcode booking claim case flight parcel receipt passport version
   build lot batch id ids identifier uuid guid count pid ndc loinc snomed cpt icd dea vat rx
-  prescription iat exp nbf duration elapsed seconds gbp usd eur cad aud chf inr total amount price fee
+  prescription iat exp nbf duration elapsed seconds ms gbp usd eur cad aud chf inr total amount price fee
   balance sum cost size bytes zip postcode postal oid section chapter pmid doi nct ean upc gtin udi po
   sha hash seed room page date dob birth born year years age aged old quantity qty snapshot revision
   release firmware gmc gdc nmc ein tin catalogue protocol accession specimen drg hcpcs transaction

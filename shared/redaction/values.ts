@@ -1,0 +1,152 @@
+/**
+ * JSON values: strings by what they hold, in the light of their field's name, and whole values by
+ * the name alone.
+ *
+ * @module
+ */
+
+/** Redacts a text; the offset says where the part begins that is wanted back. */
+export type RedactText = (text: string, from: number) => string;
+
+/** Fields that go whole, whatever is in them. */
+const secretNames = new Set(
+  `authorization cookie setcookie apikey signature password passcode otp pin mac arguments args
+  transcript summary details detail nhsnumber ssn iban dob dateofbirth birthdate input`.split(
+    /\s+/,
+  ),
+);
+/** Their plain values go; of an object each field is looked at by itself. */
+const personalNames = new Set(
+  `to from caller called customer patient contact callback name firstname lastname fullname givenname
+  familyname surname email mail address body ip ipaddress recipient`.split(/\s+/),
+);
+const secretEndings =
+  /(?:phone|phonenumber|mobile|mobilenumber|telephone|msisdn|callernumber|patientname|contactname|customername|callername|secret|token|password|passcode|apikey|authorization|signature|cookie|emailaddress|useremail|patientemail)$/;
+const passcode = /^\s*(?:\d[\s-]?){6}$/;
+const depthLimit = 8;
+/** Beyond what JavaScript counts with, an integer is no measurement. */
+const shortestNumber = 1e6;
+
+/** Reads a value once, with what is left of its length. */
+export class ValueRedactor {
+  #left: number;
+
+  /**
+   * @param redactText Redacts one text.
+   * @param lengthLimit Characters of the answer; what is beyond is `[CUT]`.
+   */
+  constructor(readonly redactText: RedactText, lengthLimit = Infinity) {
+    this.#left = lengthLimit;
+  }
+
+  /** The value without what is personal; never throws. */
+  redact(value: unknown, field = "", parents: readonly object[] = []): unknown {
+    switch (typeof value) {
+      case "string":
+        return this.#redactString(value, field);
+      case "number":
+        return Number.isInteger(value) && Math.abs(value) >= shortestNumber
+          ? this.#redactNumber(value, field)
+          : value;
+      case "bigint":
+        return this.#redactString(String(value), field);
+      case "function":
+      case "symbol":
+        return `[${typeof value}]`;
+      case "object":
+        return value === null ? null : this.#redactObject(value, field, parents);
+      default:
+        return value;
+    }
+  }
+
+  /** The field's name is read as a label: `orderId` before ten digits is not `phone`. */
+  #redactString(value: string, field: string): string {
+    if (this.#left <= 0) return "[CUT]";
+    const kept = shorten(value, this.#left);
+    this.#left -= kept.length;
+    const label = field === "" ? "" : `"${field.slice(0, 64)}": "`;
+    const redacted = this.redactText(label + kept, label.length);
+    return kept.length < value.length ? `${redacted}[CUT]` : redacted;
+  }
+
+  #redactNumber(value: number, field: string): unknown {
+    const text = String(value);
+    const redacted = this.#redactString(text, field);
+    return redacted === text ? value : redacted;
+  }
+
+  #redactObject(value: object, field: string, parents: readonly object[]): unknown {
+    if (parents.includes(value)) return "[CIRCULAR]";
+    if (parents.length >= depthLimit) return "[TOO DEEP]";
+    const within = [...parents, value];
+    try {
+      if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
+      if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString();
+      if (Array.isArray(value)) return this.#redactItems(value, field, within);
+      return this.#redactFields(value, within);
+    } catch {
+      // A proxy that throws must not cost the log line.
+      return "[UNREADABLE]";
+    }
+  }
+
+  #redactItems(items: readonly unknown[], field: string, parents: readonly object[]): unknown[] {
+    const redacted: unknown[] = [];
+    for (const item of items) {
+      if (--this.#left <= 0) {
+        redacted.push("[CUT]");
+        break;
+      }
+      redacted.push(this.redact(item, field, parents));
+    }
+    return redacted;
+  }
+
+  #redactFields(value: object, parents: readonly object[]): Record<string, unknown> {
+    const redacted: [string, unknown][] = [];
+    for (const name of fieldsOf(value)) {
+      this.#left -= name.length + 1;
+      if (this.#left <= 0) {
+        redacted.push(["cut", "[CUT]"]);
+        break;
+      }
+      redacted.push([this.redactText(name, 0), this.#redactField(value, name, parents)]);
+    }
+    return Object.fromEntries(redacted);
+  }
+
+  #redactField(value: object, name: string, parents: readonly object[]): unknown {
+    try {
+      const item: unknown = name === "type" && value instanceof Error
+        ? value.name
+        : Reflect.get(value, name);
+      return isPersonal(name, item) ? "[REDACTED]" : this.redact(item, name, parents);
+    } catch {
+      return "[UNREADABLE]";
+    }
+  }
+}
+
+/** An error's name is told as its type: `name` is a person's. */
+function fieldsOf(value: object): string[] {
+  if (!(value instanceof Error)) return Object.keys(value);
+  const own = Object.keys(value).filter((name) => name !== "name");
+  const hidden = ["message", "cause", "errors", "stack"].filter((name) => name in value);
+  return [...new Set(["type", ...own, ...hidden])];
+}
+
+function isPersonal(field: string, value: unknown): boolean {
+  if (value === null || value === undefined || typeof value === "boolean") return false;
+  const name = field.replace(/[^\p{L}\p{N}]/gu, "").toLowerCase();
+  if (name === "code") return passcode.test(String(value));
+  const names = [name, name.replace(/s$/, "")];
+  if (names.some((each) => secretNames.has(each) || secretEndings.test(each))) return true;
+  return typeof value !== "object" && names.some((each) => personalNames.has(each));
+}
+
+/** Cuts at a space, and never inside of a number: half of one is still somebody's. */
+function shorten(text: string, length: number): string {
+  if (text.length <= length) return text;
+  return text.slice(0, length).replace(/\S{0,200}$/, "").replace(/[\s\d+().-]{0,200}$/, "");
+}
