@@ -8,9 +8,9 @@
  * @module
  */
 
-import { configureSync, getLogger, type LogRecord } from "@logtape/logtape";
+import { configureSync, getLogger, type Logger, type LogRecord } from "@logtape/logtape";
 import type { Config } from "./config.ts";
-import { redactValue } from "./redaction.ts";
+import { personalTexts, redactValue } from "./redaction.ts";
 
 /** Fields of a log line; a `fault` is written with type, code, message, cause and stack. */
 export type LogFields = Readonly<Record<string, unknown>>;
@@ -22,6 +22,11 @@ export interface Log {
   warn(event: string, fields?: LogFields): void;
   error(event: string, fields?: LogFields): void;
   fatal(event: string, fields?: LogFields): void;
+  /**
+   * The same log for the lines of one call: what the call's arguments say in personal fields is left
+   * out wherever it turns up. A database that quotes a patient's name in an error is no way out.
+   */
+  concealing(given: unknown): Log;
 }
 
 const category = "master-orchestrator";
@@ -47,18 +52,27 @@ export function openLog(
       { category: ["logtape", "meta"], sinks: ["lines"], lowestLevel: "error" },
     ],
   });
-  const logger = getLogger([category, name]);
-  const isWritten = (wanted: string) => order.indexOf(wanted) >= order.indexOf(level);
+  return logTo(getLogger([category, name]), level);
+}
+
+function logTo(logger: Logger, level: Config["logLevel"], conceal: readonly string[] = []): Log {
+  const writer = (wanted: Config["logLevel"], method: "debug" | "info" | "warn" | "error") => {
+    const isWritten = order.indexOf(wanted) >= order.indexOf(level);
+    return (event: string, fields: LogFields = {}) => {
+      if (isWritten) logger[method](event, { fields, conceal });
+    };
+  };
   return {
-    debug: (event, fields = {}) => isWritten("debug") && logger.debug(event, { fields }),
-    info: (event, fields = {}) => isWritten("info") && logger.info(event, { fields }),
-    warn: (event, fields = {}) => isWritten("warning") && logger.warn(event, { fields }),
-    error: (event, fields = {}) => logger.error(event, { fields }),
-    fatal: (event, fields = {}) => logger.fatal(event, { fields }),
+    debug: writer("debug", "debug"),
+    info: writer("info", "info"),
+    warn: writer("warning", "warn"),
+    error: writer("error", "error"),
+    fatal: (event, fields = {}) => logger.fatal(event, { fields, conceal }),
+    concealing: (given) => logTo(logger, level, [...conceal, ...personalTexts(given)]),
   };
 }
 
-const order = ["debug", "info", "warning", "error", "fatal"];
+const order: readonly Config["logLevel"][] = ["debug", "info", "warning", "error"];
 const sinks = new Map<string, (line: string) => void>();
 let names = 0;
 const nextName = () => `log-${++names}`;
@@ -80,12 +94,13 @@ function writeLine(record: LogRecord): void {
   }
 }
 
-function lineOf(record: LogRecord, lengthLimit: number): string {
-  const told = redactValue(record.properties["fields"], { lengthLimit });
+function lineOf({ level, timestamp, rawMessage, properties }: LogRecord, lengthLimit: number) {
+  const conceal = Array.isArray(properties["conceal"]) ? properties["conceal"] : [];
+  const told = redactValue(properties["fields"], { lengthLimit, conceal });
   return JSON.stringify({
-    level: record.level === "warning" ? "warn" : record.level,
-    time: new Date(record.timestamp).toISOString(),
-    event: record.rawMessage,
+    level: level === "warning" ? "warn" : level,
+    time: new Date(timestamp).toISOString(),
+    event: rawMessage,
     ...(typeof told === "object" ? told : {}),
   });
 }

@@ -18,7 +18,7 @@ import {
 } from "./redaction/identifiers.ts";
 import { findNumbers } from "./redaction/numbers.ts";
 import { type Range, readText } from "./redaction/text.ts";
-import { ValueRedactor } from "./redaction/values.ts";
+import { patternOf, ValueRedactor } from "./redaction/values.ts";
 
 /** What a redacted span was. */
 export type RedactionType =
@@ -137,12 +137,16 @@ function replaceSpans(text: string, spans: readonly RedactionSpan[], from = 0): 
   return replaced + text.slice(at);
 }
 
+export { personalTexts } from "./redaction/values.ts";
+
 const markerOf = (type: RedactionType) => `[REDACTED: ${type}]`;
 
 /** What to redact of a value, and how much of it to keep. */
 export interface ValueOptions extends RedactionOptions {
   /** Characters, roughly; what is beyond becomes `[CUT]`. No limit by default. */
   readonly lengthLimit?: number;
+  /** Texts that go wherever they are, such as the name that a call was about. */
+  readonly conceal?: readonly string[];
 }
 
 /**
@@ -153,8 +157,11 @@ export interface ValueOptions extends RedactionOptions {
  * text.
  */
 export function redactValue(value: unknown, options: ValueOptions = {}): unknown {
-  const redactText = (text: string, from: number) =>
-    replaceSpans(text, redact(text, options).spans, from);
+  const concealed = patternOf(options.conceal ?? []);
+  const redactText = (text: string, from: number) => {
+    const redacted = replaceSpans(text, redact(text, options).spans, from);
+    return concealed === undefined ? redacted : redacted.replace(concealed, "[REDACTED]");
+  };
   return new ValueRedactor(redactText, options.lengthLimit).redact(value);
 }
 

@@ -155,7 +155,8 @@ async function answerCall(
     runtime.log.warn("unknown_tool", { function: address.name, tool: asked });
     return errorOf(call, `Unknown tool "${asked}": this address answers ${names}.`);
   }
-  const { context, record } = openWork(runtime, budget, {
+  const log = runtime.log.concealing(call.arguments.ok ? call.arguments.value : undefined);
+  const { context, record } = openWork({ ...runtime, log }, budget, {
     function: address.name,
     tool: tool.name,
     callId: envelope.callId,

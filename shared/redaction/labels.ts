@@ -102,6 +102,10 @@ const functionWords = setOf(
   could would will should may re m ll ve d both all again instead after before until since because
   left gave gives give take took says said hi hello hey ask asked asking who which what`,
 );
+/** Fields that hold what somebody wrote or said. */
+const freeTexts = setOf(
+  "note notes comment comments content reason description query answer reply said utterance memo",
+);
 const topicWords = setOf("about regarding concerning re");
 
 /** How many words a label reaches in its own sentence, over a full stop, and in a question. */
@@ -200,7 +204,8 @@ const isAbbreviation = (token: Token, marks: number) =>
 
 /** `parcel 4155550123`, `"asset": 4155550123`: the digits are the noun's. */
 function isNounOf(token: Token, marks: number): boolean {
-  if (functionWords.has(token.value) || token.value.length === 1) return false;
+  if (functionWords.has(token.value) || freeTexts.has(token.value)) return false;
+  if (token.value.length === 1) return false;
   const isField = (marks & (Mark.colon | Mark.quote)) === (Mark.colon | Mark.quote);
   return marks === Mark.space || marks === Mark.aside || isField;
 }

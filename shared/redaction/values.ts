@@ -21,7 +21,7 @@ const personalNames = new Set(
   familyname surname email mail address body ip ipaddress recipient`.split(/\s+/),
 );
 const secretEndings =
-  /(?:phone|phonenumber|mobile|mobilenumber|telephone|msisdn|callernumber|patientname|contactname|customername|callername|secret|token|password|passcode|apikey|authorization|signature|cookie|emailaddress|useremail|patientemail)$/;
+  /(?:phone|phonenumber|mobile|mobilenumber|telephone|msisdn|callernumber|patientname|contactname|customername|callername|secret|secretkey|token|password|passcode|apikey|authorization|signature|cookie|emailaddress|useremail|patientemail)$/;
 const passcode = /^\s*(?:\d[\s-]?){6}$/;
 const depthLimit = 8;
 /** Beyond what JavaScript counts with, an integer is no measurement. */
@@ -143,6 +143,28 @@ function isPersonal(field: string, value: unknown): boolean {
   const names = [name, name.replace(/s$/, "")];
   if (names.some((each) => secretNames.has(each) || secretEndings.test(each))) return true;
   return typeof value !== "object" && names.some((each) => personalNames.has(each));
+}
+
+const concealedLimit = 20;
+const shortestConcealed = 3;
+const longestConcealed = 200;
+
+/** The plain values of personal fields, to be left out wherever else they turn up. */
+export function personalTexts(value: unknown): string[] {
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value)
+    .filter(([field, item]) => isPersonal(field, item) || field === "code")
+    .filter(([, item]) => typeof item === "string" || typeof item === "number")
+    .map(([, item]) => String(item).trim())
+    .filter(({ length }) => length >= shortestConcealed && length <= longestConcealed)
+    .slice(0, concealedLimit);
+}
+
+/** Matches the texts as words of their own, in any case; undefined when there are none. */
+export function patternOf(texts: readonly string[]): RegExp | undefined {
+  if (texts.length === 0) return undefined;
+  const escaped = texts.map((text) => text.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&"));
+  return new RegExp(`(?<![\\p{L}\\p{N}])(?:${escaped.join("|")})(?![\\p{L}\\p{N}])`, "giu");
 }
 
 /** Cuts at a space, and never inside of a number: half of one is still somebody's. */
