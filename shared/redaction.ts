@@ -18,7 +18,7 @@ import {
 } from "./redaction/identifiers.ts";
 import { findNumbers } from "./redaction/numbers.ts";
 import { type Range, readText } from "./redaction/text.ts";
-import { patternOf, ValueRedactor } from "./redaction/values.ts";
+import { patternOf, ValueRedactor, withoutCredentials } from "./redaction/values.ts";
 
 /** What a redacted span was. */
 export type RedactionType =
@@ -159,7 +159,7 @@ export interface ValueOptions extends RedactionOptions {
 export function redactValue(value: unknown, options: ValueOptions = {}): unknown {
   const concealed = patternOf(options.conceal ?? []);
   const redactText = (text: string, from: number) => {
-    const redacted = replaceSpans(text, redact(text, options).spans, from);
+    const redacted = withoutCredentials(replaceSpans(text, redact(text, options).spans, from));
     return concealed === undefined ? redacted : redacted.replace(concealed, "[REDACTED]");
   };
   return new ValueRedactor(redactText, options.lengthLimit).redact(value);

@@ -26,7 +26,11 @@ export interface Runtime {
 }
 
 /** Makes everything a function needs out of its settings; nothing is connected yet. */
-export function createRuntime(config: Config, log: Log = openLog(config.logLevel)): Runtime {
+export function createRuntime(
+  config: Config,
+  opened: Log = openLog(config.logLevel),
+): Runtime {
+  const log = opened.concealing(config);
   const database = openDatabase(config);
   return {
     config,

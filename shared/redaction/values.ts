@@ -21,7 +21,7 @@ const personalNames = new Set(
   familyname surname email mail address body ip ipaddress recipient`.split(/\s+/),
 );
 const secretEndings =
-  /(?:phone|phonenumber|mobile|mobilenumber|telephone|msisdn|callernumber|patientname|contactname|customername|callername|secret|secretkey|token|password|passcode|apikey|authorization|signature|cookie|emailaddress|useremail|patientemail)$/;
+  /(?:phone|phonenumber|mobile|mobilenumber|telephone|msisdn|callernumber|patientname|contactname|customername|callername|secret|secretkey|databasekey|token|password|passcode|apikey|authorization|signature|cookie|emailaddress|useremail|patientemail)$/;
 const passcode = /^\s*(?:\d[\s-]?){6}$/;
 const depthLimit = 8;
 /** Beyond what JavaScript counts with, an integer is no measurement. */
@@ -149,15 +149,33 @@ const concealedLimit = 20;
 const shortestConcealed = 3;
 const longestConcealed = 200;
 
-/** The plain values of personal fields, to be left out wherever else they turn up. */
+/** The texts in personal fields, to be left out wherever else they turn up. */
 export function personalTexts(value: unknown): string[] {
-  if (typeof value !== "object" || value === null) return [];
-  return Object.entries(value)
-    .filter(([field, item]) => isPersonal(field, item) || field === "code")
-    .filter(([, item]) => typeof item === "string" || typeof item === "number")
-    .map(([, item]) => String(item).trim())
+  return textsOf(value, "", 0)
+    .map((text) => text.trim())
     .filter(({ length }) => length >= shortestConcealed && length <= longestConcealed)
     .slice(0, concealedLimit);
+}
+
+function textsOf(value: unknown, field: string, depth: number): string[] {
+  if (typeof value === "string" || typeof value === "number") {
+    return field === "code" || isPersonal(field, value) ? [String(value)] : [];
+  }
+  if (typeof value !== "object" || value === null || ArrayBuffer.isView(value) || depth > 3) {
+    return [];
+  }
+  return Object.entries(value).slice(0, concealedLimit).flatMap(([name, item]) =>
+    textsOf(item, Array.isArray(value) ? field : name, depth + 1)
+  );
+}
+
+/** What opens a door, by its form: HTTP credentials, JSON web tokens, Supabase's secret keys. */
+const credential =
+  /\b(?:Bearer|Basic)\s+[\w.~+/=-]{8,}|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*|\bsb_secret_\w+/gi;
+
+/** Takes credentials out of a text. */
+export function withoutCredentials(text: string): string {
+  return text.replace(credential, "[REDACTED]");
 }
 
 /** Matches the texts as words of their own, in any case; undefined when there are none. */
