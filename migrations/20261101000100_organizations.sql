@@ -191,7 +191,7 @@ begin
     action, subject_id, outcome, details
   ) values (
     p_org, case when p_call is null then 'system' else 'call' end,
-    p_call ->> 'callId', p_call ->> 'toolCallId', p_call ->> 'assistantId',
+    p_call ->> 'callId', nullif(p_call ->> 'toolCallId', ''), p_call ->> 'assistantId',
     private.mask_phone(p_call ->> 'callerNumber'),
     p_action, p_subject, p_outcome, p_details
   );

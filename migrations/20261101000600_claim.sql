@@ -105,6 +105,7 @@ declare
     p_start - make_interval(mins => p_service.buffer_before_min),
     v_end + make_interval(mins => p_service.buffer_after_min));
   v_session uuid := private.session_key(p_service.id, p_start);
+  v_lapsed uuid;
   v_moved uuid;
   v_hold public.appointments;
 begin
@@ -150,10 +151,15 @@ begin
       end if;
     end loop;
     exit when p_lock = 'none';
-    update public.appointments as a
-    set status = 'expired', updated_at = v_now
-    where a.org_id = p_org and a.provider_id = p_provider and a.busy && v_busy
-      and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') <= v_now;
+    for v_lapsed in
+      update public.appointments as a
+      set status = 'expired', updated_at = v_now
+      where a.org_id = p_org and a.provider_id = p_provider and a.busy && v_busy
+        and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') <= v_now
+      returning a.id
+    loop
+      perform private.audit(p_org, null, 'hold_slot', v_lapsed, 'expired');
+    end loop;
     exit when not found;
   end loop;
   -- To the savepoint: no flip, release or lock may outlive a failed attempt.
@@ -320,6 +326,12 @@ begin
   if v_hold.patient_phone <> p_patient ->> 'phone' then
     perform private.forget_passcode(p_org.id, v_hold.id);
     perform private.audit(p_org.id, p_call, 'hold_slot', v_hold.id, 'phone_changed');
+  end if;
+  if v_hold.patient_name <> p_patient ->> 'name' then
+    perform private.audit(p_org.id, p_call, 'hold_slot', v_hold.id, 'name_changed');
+  end if;
+  if v_extends then
+    perform private.audit(p_org.id, p_call, 'hold_slot', v_hold.id, 'extended');
   end if;
   if v_extends or v_hold.patient_phone <> p_patient ->> 'phone'
     or v_hold.patient_name <> p_patient ->> 'name' then

@@ -37,6 +37,10 @@ begin
     select p_org, 'system', 'cleanup_expired_holds', f.id, 'expired' from flipped as f
   )
   select count(*) into v_count from flipped;
+  if v_count > 0 then
+    perform private.tally('audit',
+      '{"action": "cleanup_expired_holds", "outcome": "expired"}', v_count);
+  end if;
   return v_count;
 end
 $$;
@@ -86,6 +90,7 @@ declare
   v_holds uuid[];
   v_calls integer;
   v_audits integer;
+  v_reports integer;
 begin
   -- Passcodes and texts go with their hold.
   select coalesce(array_agg(h.id), '{}') into v_holds from (
@@ -99,25 +104,28 @@ begin
   where t.org_id = p_org.id and t.created_at < v_before;
   select count(*) into v_audits from public.audit_logs as l
   where l.org_id = p_org.id and l.at < v_audit_before;
+  select count(*) into v_reports from public.call_reports as r
+  where r.org_id = p_org.id and r.created_at < v_before;
   if not p_dry_run then
     delete from public.appointments as a where a.org_id = p_org.id and a.id = any (v_holds);
     delete from public.tool_calls as t where t.org_id = p_org.id and t.created_at < v_before;
     delete from public.audit_logs as l where l.org_id = p_org.id and l.at < v_audit_before;
-    if cardinality(v_holds) + v_calls + v_audits > 0 then
+    delete from public.call_reports as r where r.org_id = p_org.id and r.created_at < v_before;
+    if cardinality(v_holds) + v_calls + v_audits + v_reports > 0 then
       perform private.audit(p_org.id, null, 'apply_retention', null, 'deleted',
         jsonb_build_object('holds', cardinality(v_holds), 'toolCalls', v_calls,
-          'auditLogs', v_audits));
+          'auditLogs', v_audits, 'callReports', v_reports));
     end if;
   end if;
   return jsonb_build_object('organization', p_org.slug, 'holds', cardinality(v_holds),
-    'toolCalls', v_calls, 'auditLogs', v_audits);
+    'toolCalls', v_calls, 'auditLogs', v_audits, 'callReports', v_reports);
 end
 $$;
 comment on function private.retain is 'Deletes what one organization need not keep any longer, or counts it.';
 
 /*
- * Deletes lapsed and cancelled holds with their passcodes and texts, tool calls and audit rows
- * past each organization's retention, phone quotas older than a day and pg_cron's history older
+ * Deletes lapsed and cancelled holds with their passcodes and texts, tool calls, call reports and
+ * audit rows past each organization's retention, phone quotas older than a day and pg_cron's history older
  * than a week. With p_dry_run it only counts. Returns one object per organization.
  */
 create function public.apply_retention(p_dry_run boolean default false, p_batch integer default 10000)

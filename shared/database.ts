@@ -212,6 +212,37 @@ const delivery = bare("recorded", "known", "unknown_send", "other_text", "busy")
 /** What `record_delivery_report` answers. */
 export type DeliveryOutcome = z.infer<typeof delivery>["outcome"];
 
+const closed = z.object({
+  outcome: z.enum(["ended", "filed", "repeated", "busy", "no_call", "unknown_clinic"]),
+  orgId,
+  followUp: z.object({ phone: z.string(), clinic: z.string(), callBack: z.string() }).partial({
+    callBack: true,
+  }).optional(),
+});
+/** What `end_call` answers; `followUp` is a text to send now. */
+export type ClosedOutcome = z.infer<typeof closed>;
+
+/** A call's report as it is kept: transcript and summary are redacted. */
+export interface KeptReport {
+  readonly durationSeconds?: number;
+  /** US dollars. */
+  readonly cost?: number;
+  readonly transcript?: string;
+  readonly summary?: string;
+  /** How many of each kind were taken out. */
+  readonly redactions: Readonly<Record<string, number>>;
+}
+
+const settled = bare("sent", "failed", "unknown_clinic");
+
+const assistant = z.object({
+  outcome: z.enum(["found", "no_assistant", "unknown_clinic"]),
+  orgId,
+  assistantId: z.string().optional(),
+});
+/** What `find_assistant` answers. */
+export type AssistantOutcome = z.infer<typeof assistant>;
+
 const recorded = z.object({ outcome: z.enum(["recorded", "repeated"]) });
 
 const counter = z.object({
@@ -301,6 +332,22 @@ export interface Database {
     readonly status: string;
     readonly errorCode?: number | undefined;
   }): Promise<DeliveryOutcome>;
+
+  /** @param sendId The message's id, should a follow-up be due. */
+  endCall(call: Envelope, ended: {
+    readonly endedReason?: string | undefined;
+    readonly report?: KeptReport | undefined;
+    readonly sendId: string;
+  }): Promise<ClosedOutcome>;
+  settleFollowUp(
+    call: Envelope,
+    sendId: string,
+    became: { readonly sid: string } | {
+      readonly reason: string;
+      readonly mayHaveBeenSent: boolean;
+    },
+  ): Promise<void>;
+  findAssistant(call: Envelope): Promise<AssistantOutcome>;
   /** Adds counts; the same batch again changes nothing. */
   recordMetrics(batchId: string, counts: readonly Counter[]): Promise<void>;
   /** @param minutes How far back `recent` reaches, 1 to 1440. */
@@ -450,6 +497,25 @@ function describeCalls(call: Call): Database {
       }, delivery);
       return outcome;
     },
+
+    endCall: (facts, { endedReason, report, sendId }) =>
+      call("end_call", {
+        p_call: facts,
+        p_ended_reason: endedReason ?? null,
+        p_report: report ?? null,
+        p_send: sendId,
+      }, closed),
+    settleFollowUp: async (facts, sendId, became) => {
+      const isSent = "sid" in became;
+      await call("settle_follow_up", {
+        p_call: facts,
+        p_send: sendId,
+        p_sid: isSent ? became.sid : null,
+        p_reason: isSent ? null : became.reason,
+        p_may_have_been_sent: isSent || became.mayHaveBeenSent,
+      }, settled);
+    },
+    findAssistant: (facts) => call("find_assistant", { p_call: facts }, assistant),
     recordMetrics: async (batchId, counts) => {
       await call("record_metrics", { p_batch: batchId, p_counts: counts }, recorded);
     },

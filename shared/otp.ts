@@ -158,7 +158,7 @@ async function beginSend(
 }
 
 /** Sends; when Twilio refuses the credentials, reads them anew and tries once with changed ones. */
-async function sendWithFreshAccount(
+export async function sendWithFreshAccount(
   tools: PasscodeTools,
   call: CallFacts,
   { orgId, account }: ReadyAccount,
@@ -256,7 +256,11 @@ export function composeText(
 ): string {
   const minutes = Math.floor(expiresInSeconds / 60);
   const expiry = minutes > 0 ? `${minutes} min` : `${expiresInSeconds} s`;
-  const name = toGsmText(clinic, 25) || "clinic";
-  return `${code} is your ${name} code to ${purpose} your appointment. ` +
+  return `${code} is your ${composeClinicName(clinic)} code to ${purpose} your appointment. ` +
     `Read it to our assistant on this call. Expires in ${expiry}. We never call to ask for it.`;
+}
+
+/** A clinic's name as texts have it: 25 characters of GSM-7 at most, never blank. */
+export function composeClinicName(clinic: string): string {
+  return toGsmText(clinic, 25) || "clinic";
 }

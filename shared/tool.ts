@@ -25,6 +25,7 @@ import {
   type ToolCall,
   type ToolResult,
   toResponse,
+  type VapiMessage,
 } from "./vapi.ts";
 
 /** Bodies grow with the call: 50 KB after 45 seconds. */
@@ -82,15 +83,48 @@ export function serveTool<Input>(definition: ToolDefinition<Input>): ServedTool 
   return { tool, ...serveTools(tool.name, [tool]) };
 }
 
-/** Makes an Edge Function that answers calls of several tools; `name` is its name in logs. */
-export function serveTools(name: string, tools: readonly Tool[]): ServedFunction {
-  return serve((runtime, request) => answerRequest({ name, tools }, runtime, request));
+/** A message of Vapi's that is no tool call and is answered all the same. */
+export type CallMessage = Extract<
+  VapiMessage,
+  { readonly type: "assistant-request" | "status-update" | "end-of-call-report" }
+>;
+
+/** What a message led to. */
+export interface MessageAnswer {
+  /** For logs and metrics. */
+  readonly outcome: string;
+  readonly body: Readonly<Record<string, unknown>>;
+  /** 200 unless Vapi should send the message again. */
+  readonly status?: 503;
+}
+
+/** Answers a message, with what a tool may use. */
+export type AnswerMessage = (
+  message: CallMessage,
+  context: Omit<ToolContext, "call">,
+) => Promise<MessageAnswer>;
+
+/**
+ * Makes an Edge Function that answers calls of several tools.
+ *
+ * @param name Its name in logs.
+ * @param answerMessage Answers Vapi's other messages; left out, they are ignored.
+ */
+export function serveTools(
+  name: string,
+  tools: readonly Tool[],
+  answerMessage?: AnswerMessage,
+): ServedFunction {
+  return serve((runtime, request) =>
+    answerRequest({ name, tools, answerMessage }, runtime, request)
+  );
 }
 
 /** What one address answers. */
 interface Address {
   readonly name: string;
   readonly tools: readonly Tool[];
+  readonly answerMessage: AnswerMessage | undefined;
 }
 
 async function answerRequest(
@@ -129,9 +163,41 @@ async function answerRequest(
       }
       return toResponse(results);
     }
-    default:
+    case "other":
       log.debug("message_ignored", { function: address.name, type: message.name });
       return Response.json({});
+    default:
+      return await answerMessage(address, runtime, message, budget);
+  }
+}
+
+async function answerMessage(
+  { name, answerMessage }: Address,
+  runtime: Runtime,
+  message: CallMessage,
+  budget: Budget,
+): Promise<Response> {
+  if (!answerMessage) {
+    runtime.log.debug("message_ignored", { function: name, type: message.type });
+    return Response.json({});
+  }
+  const { callId } = message.envelope;
+  const named = { function: name, tool: message.type, callId };
+  const { context, record } = openWork(runtime, budget, named, "message");
+  try {
+    const { outcome, body, status = 200 } = await withDeadline(
+      budget.remainingMs() + 300,
+      () => answerMessage(message, context),
+    );
+    record(outcome);
+    return Response.json(body, { status });
+  } catch (thrown) {
+    const fault = toFault(thrown);
+    record(fault.code, fault);
+    // A caller waits for the assistant; everything else can come again.
+    return message.type === "assistant-request"
+      ? Response.json({ error: "Sorry, we can't take your call right now. Please try again." })
+      : Response.json({}, { status: 503 });
   }
 }
 
@@ -188,6 +254,7 @@ function openWork(
   { config, accounts, log, database, recorder }: Runtime,
   budget: Budget,
   named: { readonly function: string; readonly tool: string } & LogFields,
+  event: "tool_call" | "message" = "tool_call",
 ): Work {
   const startedAt = performance.now();
   const measured = { databaseMs: 0, databaseCalls: 0, smsMs: 0 };
@@ -217,8 +284,8 @@ function openWork(
         ...(databaseCalls > 0 ? { databaseMs } : {}),
         ...(smsMs > 0 ? { smsMs } : {}),
       });
-      const [level, event] = eventOf(outcome, databaseMs, smsMs, fault);
-      log[level](event, {
+      const isSlow = databaseMs > slowDatabaseMs || smsMs > slowSmsMs;
+      const fields = {
         ...named,
         orgId,
         outcome,
@@ -226,18 +293,13 @@ function openWork(
         databaseMs: Math.round(databaseMs),
         databaseCalls,
         smsMs: Math.round(smsMs),
-        ...(fault ? { fault } : {}),
-      });
+      };
+      if (fault) log.error(`${event}_failed`, { ...fields, fault });
+      else if (outcome === "cross_tenant_denied") log.warn(outcome, fields);
+      else if (isSlow) log.warn(`${event}_slow`, fields);
+      else log.info(event, fields);
     },
   };
-}
-
-function eventOf(outcome: string, databaseMs: number, smsMs: number, fault: Fault | undefined) {
-  if (fault) return ["error", "tool_call_failed"] as const;
-  if (outcome === "cross_tenant_denied") return ["warn", "cross_tenant_denied"] as const;
-  return databaseMs > slowDatabaseMs || smsMs > slowSmsMs
-    ? ["warn", "tool_call_slow"] as const
-    : ["info", "tool_call"] as const;
 }
 
 async function runTool(

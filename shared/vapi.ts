@@ -40,8 +40,32 @@ export type VapiMessage =
     readonly calls: readonly ToolCall[];
     readonly envelope: Envelope;
   }
+  | { readonly type: "assistant-request"; readonly envelope: Envelope }
+  | {
+    readonly type: "status-update";
+    readonly envelope: Envelope;
+    /** `in-progress`, `ended`, ... */
+    readonly status: string;
+    readonly endedReason?: string;
+  }
+  | {
+    readonly type: "end-of-call-report";
+    readonly envelope: Envelope;
+    readonly report: SpokenReport;
+  }
   | { readonly type: "other"; readonly name: string }
   | { readonly type: "unreadable"; readonly reason: string };
+
+/** What Vapi says of a call that has ended; everything may be missing, and nothing is redacted. */
+export interface SpokenReport {
+  readonly endedReason?: string;
+  readonly durationSeconds?: number;
+  /** US dollars. */
+  readonly cost?: number;
+  /** Turns, one a line: `User: ...`. */
+  readonly transcript?: string;
+  readonly summary?: string;
+}
 
 /** One entry of `results`; `result` and `error` are single lines. */
 export type ToolResult =
@@ -61,8 +85,22 @@ const toolCall = z.object({
 const toolWithCall = z.object({ name: text, function: toolFunction, toolCall: toolCall.optional() })
   .catch({});
 const numbered = z.object({ id: text, number: text }).partial().optional().catch(undefined);
+const amount = z.number().optional().catch(undefined);
+const turn = z.object({ role: text, message: text }).catch({});
+const artifact = z.object({
+  transcript: text,
+  messages: z.array(turn).optional().catch(undefined),
+}).partial().optional().catch(undefined);
 const message = z.object({
   type: text,
+  status: text,
+  endedReason: text,
+  durationSeconds: amount,
+  cost: amount,
+  transcript: text,
+  summary: text,
+  artifact,
+  analysis: z.object({ summary: text }).partial().optional().catch(undefined),
   toolCallList: z.array(toolCall).optional().catch(undefined),
   toolCalls: z.array(toolCall).optional().catch(undefined),
   toolWithToolCallList: z.array(toolWithCall).optional().catch(undefined),
@@ -100,14 +138,51 @@ export function readMessage(bodyText: string, headers: Headers): VapiMessage {
     return { type: "unreadable", reason: "the body has no message object" };
   }
   const received = parsed.data.message;
-  const calls = listCalls(received);
-  if (received.type !== undefined && received.type !== "tool-calls") {
-    return { type: "other", name: received.type };
+  const envelope = readEnvelope(received, headers);
+  switch (received.type) {
+    case "assistant-request":
+      return { type: received.type, envelope };
+    case "status-update":
+      return { type: received.type, envelope, status: received.status ?? "", ...ending(received) };
+    case "end-of-call-report":
+      return { type: received.type, envelope, report: readReport(received) };
+    case "tool-calls":
+    case undefined:
+      break;
+    default:
+      return { type: "other", name: received.type };
   }
+  const calls = listCalls(received);
   if (calls.length === 0) {
     return { type: "unreadable", reason: "the message has no tool calls" };
   }
-  return { type: "tool-calls", calls, envelope: readEnvelope(received, headers) };
+  return { type: "tool-calls", calls, envelope };
+}
+
+function ending({ endedReason }: z.infer<typeof message>): { readonly endedReason?: string } {
+  const reason = filled(endedReason);
+  return reason === undefined ? {} : { endedReason: reason };
+}
+
+function readReport(received: z.infer<typeof message>): SpokenReport {
+  const { artifact, analysis, durationSeconds, cost } = received;
+  const values = {
+    durationSeconds,
+    cost,
+    transcript: artifact?.transcript || received.transcript || joinTurns(artifact?.messages),
+    summary: analysis?.summary || received.summary,
+  };
+  return {
+    ...ending(received),
+    ...Object.fromEntries(Object.entries(values).filter(([, value]) => value)),
+  };
+}
+
+/** A transcript where Vapi sent none: what caller and assistant said, not prompts and tool results. */
+function joinTurns(turns: readonly z.infer<typeof turn>[] | undefined): string | undefined {
+  const speakers: Readonly<Record<string, string>> = { user: "User", bot: "AI", assistant: "AI" };
+  const said = turns?.filter(({ role, message }) => role && role in speakers && message);
+  return said?.map(({ role = "", message }) => `${speakers[role]}: ${message}`).join("\n");
 }
 
 function listCalls(received: z.infer<typeof message>): ToolCall[] {

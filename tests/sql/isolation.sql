@@ -53,6 +53,7 @@ begin
   values (p_org, 'twilio', 'v1', decode(repeat('00', 12), 'hex'), '\x00');
   insert into tool_calls (org_id, call_id, tool_call_id, tool, arguments_hash, outcome, result)
   values (p_org, 'call', 'tool', 'verify_otp', '\x00', 'confirmed', '{}');
+  insert into call_reports (org_id, call_id) values (p_org, 'call');
   insert into audit_logs (org_id, actor, action, outcome)
   values (p_org, 'system', 'test', 'ok');
 end

@@ -10,6 +10,7 @@ const order = [
   "tool",
   "runtime",
   "metrics",
+  "call_reports",
   "booking",
   "otp",
   "sms",
@@ -60,6 +61,8 @@ function pointsDown(from: string, to: string): boolean {
 
 const functions = readdirSync(new URL("functions/", root));
 
+const isFunction = (specifier: string) => /\/functions\/[^/]+\/index\.ts$/.test(specifier);
+
 Deno.test("imports of shared point down the list, functions import only shared", async () => {
   for (const name of functions) {
     for (const module of await modulesOf(`functions/${name}/index.ts`)) {
@@ -67,7 +70,8 @@ Deno.test("imports of shared point down the list, functions import only shared",
       for (const { code } of module.dependencies ?? []) {
         const target = code?.specifier ?? "";
         if (!target.startsWith(root.href)) continue;
-        assert.ok(!target.includes("/functions/"), `${module.specifier} imports ${target}`);
+        // All tools at one address: the one function that imports others.
+        if (module.specifier.endsWith("/vapi-webhook/index.ts") && isFunction(target)) continue;
         assert.ok(target.includes("/shared/"), `${module.specifier} imports ${target}`);
         if (!module.specifier.includes("/shared/")) continue;
         const to = target.split("/shared/").at(-1)?.replace(/\.ts$/, "") ?? "";

@@ -1,0 +1,69 @@
+/**
+ * `POST vapi-webhook`: the one server URL for everything Vapi sends.
+ *
+ * - `tool-calls`: every tool, by its name, exactly as at the tool's own address.
+ * - `assistant-request`: the assistant registered for the called number's clinic, within Vapi's
+ *   7.5 seconds; for an unknown number, or one without an assistant, a sentence the caller hears.
+ * - `status-update` (ended) and `end-of-call-report`: the call is closed, see shared/call_reports.ts.
+ *   503 asks Vapi to send it again, which it does where a `backoffPlan` is set.
+ * - Anything else: `{}`.
+ *
+ * This is the only function that imports others: it is all tools at one address.
+ *
+ * @module
+ */
+
+import { closeCall } from "../../shared/call_reports.ts";
+import type { AssistantOutcome } from "../../shared/database.ts";
+import { type MessageAnswer, serveTools } from "../../shared/tool.ts";
+import cancelAppointment from "../cancel-appointment/index.ts";
+import checkAvailability from "../check-availability/index.ts";
+import holdSlot from "../hold-slot/index.ts";
+import rescheduleAppointment from "../reschedule-appointment/index.ts";
+import sendOtp from "../send-otp/index.ts";
+import verifyOtp from "../verify-otp/index.ts";
+
+const tools = [
+  checkAvailability,
+  holdSlot,
+  sendOtp,
+  verifyOtp,
+  cancelAppointment,
+  rescheduleAppointment,
+].map(({ tool }) => tool);
+
+export default serveTools("vapi-webhook", tools, async (message, context) => {
+  const { envelope } = message;
+  switch (message.type) {
+    case "assistant-request":
+      return introduce(await context.database.findAssistant(envelope));
+    case "status-update": {
+      if (message.status !== "ended") return { outcome: "ignored", body: {} };
+      const { outcome } = await closeCall(context, envelope, ending(message));
+      return acknowledge(outcome);
+    }
+    case "end-of-call-report": {
+      const { report } = message;
+      const { outcome } = await closeCall(context, envelope, { ...ending(report), report });
+      return acknowledge(outcome);
+    }
+  }
+});
+
+function ending({ endedReason }: { readonly endedReason?: string }) {
+  return endedReason === undefined ? {} : { endedReason };
+}
+
+function acknowledge(outcome: string): MessageAnswer {
+  return { outcome, body: {}, ...(outcome === "busy" ? { status: 503 } : {}) };
+}
+
+/** What Vapi does with the call: https://docs.vapi.ai/server-url/events#retrieving-assistants */
+function introduce({ outcome, assistantId }: AssistantOutcome): MessageAnswer {
+  return assistantId === undefined
+    ? {
+      outcome,
+      body: { error: "Sorry, this number can't take calls right now. Please try again later." },
+    }
+    : { outcome, body: { assistantId } };
+}

@@ -1,0 +1,251 @@
+/*
+ * Call reports: what is left of a call when it has ended, and the end itself.
+ *
+ * Decisions
+ * - Vapi tells of an end twice, by a status and by a report, in any order and more than once. One
+ *   row per call, locked, makes each of its parts happen once: the release of what the call held,
+ *   the report, the text that follows up.
+ * - The release takes the call's own lock first, as a claim does, so a claim under way is either
+ *   released or has been answered after the end. If it must wait too long it is left to the next
+ *   message, and at the latest to the hold's own time.
+ * - Transcript and summary arrive redacted; the raw text never reaches the database. How many of
+ *   each kind were taken out is kept beside them: the redaction audit.
+ * - A follow-up is claimed before it is sent and never again: at most one text a call, even if it
+ *   gets lost.
+ */
+
+create table public.call_reports (
+  org_id uuid not null references public.organizations (id) on delete cascade,
+  call_id text not null,
+  created_at timestamptz not null default clock_timestamp(),
+  ended_at timestamptz,
+  follow_up text,
+  reported_at timestamptz,
+  ended_reason text,
+  duration_seconds double precision,
+  cost double precision,
+  transcript text,
+  summary text,
+  redactions jsonb not null default '{}',
+  primary key (org_id, call_id)
+);
+comment on table public.call_reports is
+  'Calls that ended: what was said, without personal data, and what became of an open hold.';
+comment on column public.call_reports.ended_at is 'When what the call held was released.';
+comment on column public.call_reports.follow_up is
+  'Null when there was no open hold, else claimed, sent, failed, or why no text was sent.';
+comment on column public.call_reports.redactions is
+  'How many of each kind were taken out of transcript and summary, such as {"PHONE": 2}.';
+create index call_reports_by_time on public.call_reports (org_id, created_at);
+select private.protect('public.call_reports', true);
+grant select on public.call_reports to service_role;
+
+/*
+ * Whether a call that left this hold open is texted, once: 'claimed' with the message made and
+ * counted in every quota, or why not.
+ */
+create function private.claim_follow_up(
+  p_org public.organizations, p_call jsonb, p_hold public.appointments, p_ended_reason text,
+  p_send uuid
+) returns text
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_now constant timestamptz := clock_timestamp();
+  v_refusal text;
+begin
+  v_refusal := case
+    when not p_org.follow_up_texts then 'switched_off'
+    when p_ended_reason ~ 'forward|transfer' then 'forwarded'
+    when exists (
+      select from public.appointments as a
+      where a.org_id = p_org.id and a.call_id = p_hold.call_id and a.status = 'confirmed')
+      then 'booked'
+    when exists (
+      select from public.sms_opt_outs as o
+      where o.org_id = p_org.id and o.phone_hash = private.hash_phone(p_hold.patient_phone))
+      then 'opted_out'
+    else private.send_refusal(p_org, p_hold, null, v_now) ->> 'outcome'
+  end;
+  if v_refusal is null then
+    insert into public.sms_messages (
+      org_id, id, appointment_id, to_masked, to_hash, call_id, created_at
+    ) values (
+      p_org.id, p_send, p_hold.id, private.mask_phone(p_hold.patient_phone),
+      private.hash_phone(p_hold.patient_phone), p_hold.call_id, v_now
+    );
+  end if;
+  perform private.audit(p_org.id, p_call, 'follow_up', p_hold.id, coalesce(v_refusal, 'claimed'));
+  return coalesce(v_refusal, 'claimed');
+end
+$$;
+comment on function private.claim_follow_up is
+  'Makes the one text that follows up a call with an open hold, or says why there is none.';
+
+/* Releases what an ended call still held; returns the newest hold, or null when it held nothing. */
+create function private.release_call(p_org public.organizations, p_call jsonb)
+returns public.appointments
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_call_id constant text := p_call ->> 'callId';
+  v_hold public.appointments;
+begin
+  perform private.lock_call(p_org.id, v_call_id);
+  for v_hold in
+    select a.* from public.appointments as a
+    where a.org_id = p_org.id and a.call_id = v_call_id and a.status = 'held'
+    order by a.created_at for update
+  loop
+    perform private.release_hold(p_org.id, v_hold.id);
+    perform private.audit(p_org.id, p_call, 'end_call', v_hold.id, 'released');
+  end loop;
+  return v_hold;
+end
+$$;
+comment on function private.release_call is 'Releases the holds of a call that has ended.';
+
+/* What an ended call leads to besides its report, once: see public.end_call. */
+create function private.close_call(
+  p_org public.organizations, p_call jsonb, p_ended_reason text, p_send uuid
+) returns jsonb
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_hold public.appointments;
+  v_follow_up text;
+begin
+  v_hold := private.release_call(p_org, p_call);
+  if v_hold.id is not null then
+    v_follow_up := private.claim_follow_up(p_org, p_call, v_hold, p_ended_reason, p_send);
+  end if;
+  update public.call_reports as r
+  set ended_at = clock_timestamp(), follow_up = v_follow_up
+  where r.org_id = p_org.id and r.call_id = p_call ->> 'callId';
+  return jsonb_build_object('released', v_hold.id is not null) || case
+    when v_follow_up = 'claimed' then jsonb_strip_nulls(jsonb_build_object('followUp', jsonb_build_object(
+      'clinic', p_org.name, 'phone', v_hold.patient_phone, 'callBack', (
+        select min(c.value) from public.org_channels as c
+        where c.org_id = p_org.id and c.kind = 'called_number'))))
+    else '{}' end;
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+comment on function private.close_call is 'Releases what a call held and claims its follow-up; busy when a lock took too long.';
+
+/*
+ * Entry function: a call has ended, said by a status (p_report null) or by its report.
+ *
+ * p_report  {endedReason, durationSeconds, cost, transcript, summary, redactions}, redacted
+ * p_send    a fresh uuid: the message's id, should a follow-up be due
+ * Outcomes  ended, filed (with the report), repeated, busy (send it again), no_call (it has no id),
+ *           unknown_clinic; with followUp {phone, clinic, callBack} when a text is to be sent now
+ */
+create function public.end_call(p_call jsonb, p_ended_reason text, p_report jsonb, p_send uuid)
+returns jsonb
+language plpgsql volatile security definer set search_path = '' set lock_timeout = '1500ms'
+as $$
+declare
+  v_call_id constant text := p_call ->> 'callId';
+  v_opened record;
+  v_known public.call_reports;
+  v_answer jsonb := '{"outcome": "repeated"}';
+begin
+  perform private.require_read_committed();
+  select * into v_opened from private.open_call(p_call, 'end_call');
+  if v_opened.refusal is not null then
+    return v_opened.refusal;
+  elsif v_call_id is null then
+    return jsonb_build_object('outcome', 'no_call', 'orgId', (v_opened.org).id);
+  end if;
+  insert into public.call_reports (org_id, call_id) values ((v_opened.org).id, v_call_id)
+  on conflict do nothing;
+  select r.* into strict v_known from public.call_reports as r
+  where r.org_id = (v_opened.org).id and r.call_id = v_call_id for update;
+
+  if v_known.ended_at is null then
+    v_answer := '{"outcome": "ended"}'::jsonb
+      || private.close_call(v_opened.org, p_call, p_ended_reason, p_send);
+  end if;
+  if p_report is not null and v_known.reported_at is null then
+    update public.call_reports as r
+    set reported_at = clock_timestamp(), ended_reason = p_ended_reason,
+      duration_seconds = (p_report ->> 'durationSeconds')::double precision,
+      cost = (p_report ->> 'cost')::double precision,
+      transcript = p_report ->> 'transcript', summary = p_report ->> 'summary',
+      redactions = coalesce(p_report -> 'redactions', '{}')
+    where r.org_id = (v_opened.org).id and r.call_id = v_call_id;
+    perform private.audit((v_opened.org).id, p_call, 'file_report', null, 'filed',
+      jsonb_build_object('redactions', coalesce(p_report -> 'redactions', '{}')));
+    v_answer := v_answer || '{"outcome": "filed"}';
+  end if;
+  return v_answer || jsonb_build_object('orgId', (v_opened.org).id);
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+comment on function public.end_call is
+  'A call has ended: releases what it held, files its report, claims its follow-up, each once.';
+
+/*
+ * Entry function: what became of a follow-up; p_sid when Twilio accepted it, else p_reason.
+ * Outcomes: sent, failed, unknown_clinic.
+ */
+create function public.settle_follow_up(
+  p_call jsonb, p_send uuid, p_sid text, p_reason text, p_may_have_been_sent boolean
+) returns jsonb
+language plpgsql volatile security definer set search_path = '' set lock_timeout = '1500ms'
+as $$
+declare
+  v_opened record;
+  v_outcome constant text := case when p_sid is null then 'failed' else 'sent' end;
+begin
+  select * into v_opened from private.open_call(p_call, 'follow_up');
+  if v_opened.refusal is not null then
+    return v_opened.refusal;
+  end if;
+  if p_sid is null then
+    perform private.fail_text((v_opened.org).id, p_send, p_reason, p_may_have_been_sent);
+  else
+    perform private.accept_text((v_opened.org).id, p_send, p_sid);
+  end if;
+  update public.call_reports as r set follow_up = v_outcome
+  where r.org_id = (v_opened.org).id and r.call_id = p_call ->> 'callId' and r.follow_up = 'claimed';
+  perform private.audit((v_opened.org).id, p_call, 'follow_up', null, v_outcome,
+    jsonb_strip_nulls(jsonb_build_object('sendId', p_send, 'reason', p_reason)));
+  return jsonb_build_object('outcome', v_outcome, 'orgId', (v_opened.org).id);
+end
+$$;
+comment on function public.settle_follow_up is 'Writes down what became of a follow-up text.';
+
+/*
+ * Entry function: which assistant answers a call to this number.
+ * Outcomes: found (assistantId), no_assistant, unknown_clinic.
+ */
+create function public.find_assistant(p_call jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_opened record;
+  v_assistant text;
+begin
+  select * into v_opened from private.open_call(p_call, 'find_assistant');
+  if v_opened.refusal is not null then
+    return v_opened.refusal;
+  end if;
+  select min(c.value) into v_assistant from public.org_channels as c
+  where c.org_id = (v_opened.org).id and c.kind = 'vapi_assistant';
+  return jsonb_strip_nulls(jsonb_build_object(
+    'outcome', case when v_assistant is null then 'no_assistant' else 'found' end,
+    'orgId', (v_opened.org).id, 'assistantId', v_assistant));
+end
+$$;
+comment on function public.find_assistant is 'The Vapi assistant registered for a called number''s clinic.';
+
+revoke execute on function
+  private.claim_follow_up, private.release_call, private.close_call,
+  public.end_call, public.settle_follow_up, public.find_assistant
+  from public, anon, authenticated;
+grant execute on function public.end_call, public.settle_follow_up, public.find_assistant
+  to service_role;

@@ -1,0 +1,418 @@
+/** The one server URL: all tools, and the end of a call with its report, release and follow-up. */
+import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
+import checkAvailability from "../../functions/check-availability/index.ts";
+import holdSlot from "../../functions/hold-slot/index.ts";
+import metricsFunction from "../../functions/metrics/index.ts";
+import sendOtp from "../../functions/send-otp/index.ts";
+import verifyOtp from "../../functions/verify-otp/index.ts";
+import webhook from "../../functions/vapi-webhook/index.ts";
+import { composeFollowUp } from "../../shared/call_reports.ts";
+import { readConfig } from "../../shared/config.ts";
+import { openLog } from "../../shared/logging.ts";
+import { createRuntime } from "../../shared/runtime.ts";
+import { toGsmText } from "../../shared/sms.ts";
+import {
+  aBench,
+  aClinic,
+  aDay,
+  aPhone,
+  aPost,
+  aRequest,
+  type Bench,
+  metricsToken,
+  newestCode,
+  readSaid,
+} from "../support/clinic.ts";
+import { readExposition, valueOf } from "../support/exposition.ts";
+
+const options = { sanitizeOps: false, sanitizeResources: false };
+
+function test(name: string, work: (bench: Bench) => Promise<void>): void {
+  Deno.test({
+    name,
+    ...options,
+    fn: async () => {
+      const bench = await aBench();
+      try {
+        await work(bench);
+      } finally {
+        await bench.stop();
+      }
+    },
+  });
+}
+
+const post = (bench: Bench, message: object, secret?: string | null) =>
+  webhook.using(bench.runtime).fetch(aPost(JSON.stringify({ message }), secret));
+
+/** A call at a fresh clinic, with a hold and, if asked for, a passcode under way. */
+async function aCall(bench: Bench, { followUps = false, sends = true, holds = true } = {}) {
+  const { sql } = bench.database;
+  const clinic = await aClinic(sql);
+  await bench.provision(clinic);
+  await sql`update public.organizations set follow_up_texts = ${followUps}
+    where id = ${clinic.id}`;
+  const call = { called: clinic.number, caller: aPhone(), callId: crypto.randomUUID() };
+  const envelope = {
+    phoneNumber: { number: clinic.number },
+    customer: { number: call.caller },
+    call: { id: call.callId },
+  };
+  const slotId = `consultation/${aDay()}T10:00`;
+  const hold = () =>
+    bench.ask(holdSlot, { ...call, tool: "hold_slot", args: { slotId, patientName: "Ada" } });
+  const holdId = holds ? (await hold()).holdId : undefined;
+  if (holds && sends) await bench.ask(sendOtp, { ...call, tool: "send_otp" });
+  const textsBefore = bench.twilio.messages.length;
+  return {
+    clinic,
+    call,
+    holdId,
+    ended: (more: object = {}) =>
+      post(bench, { type: "status-update", status: "ended", ...envelope, ...more }),
+    report: (more: object = {}) =>
+      post(bench, {
+        type: "end-of-call-report",
+        endedReason: "customer-ended-call",
+        artifact: { transcript: "User: My mail is ada@example.com.\n" },
+        analysis: { summary: "Wants a consultation." },
+        ...envelope,
+        ...more,
+      }),
+    verify: (code: string) => bench.ask(verifyOtp, { ...call, tool: "verify_otp", args: { code } }),
+    status: async () => {
+      const [row] = await sql`select status from public.appointments where id = ${holdId ?? null}`;
+      return row?.["status"];
+    },
+    kept: async () => {
+      const rows = await sql`select * from public.call_reports where org_id = ${clinic.id}`;
+      assert.ok(rows.length <= 1);
+      return rows[0];
+    },
+    audited: async (action: string) => {
+      const rows = await sql`select outcome from public.audit_logs
+        where org_id = ${clinic.id} and action = ${action} order by at`;
+      return rows.map(({ outcome }) => outcome);
+    },
+    texts: () => bench.twilio.messages.slice(textsBefore),
+  };
+}
+
+/** Every value of every table, as text. */
+async function dump(bench: Bench): Promise<string> {
+  const tables = await bench.database.admin<{ name: string }[]>`
+    select format('%I.%I', schemaname, relname) as name from pg_stat_user_tables`;
+  const texts = [];
+  for (const { name } of tables) {
+    const rows = await bench.database.admin.unsafe(`select t::text as row from ${name} as t`);
+    texts.push(...rows.map(({ row }) => row));
+  }
+  return texts.join("\n");
+}
+
+test("the server URL answers every tool as the tool's own address does", async (bench) => {
+  const clinic = await aClinic(bench.database.sql);
+  await bench.provision(clinic);
+  const call = { called: clinic.number, caller: aPhone(), callId: crypto.randomUUID() };
+  const ask = async (tool: string, args: object = {}) =>
+    await readSaid(await webhook.using(bench.runtime).fetch(aRequest({ ...call, tool, args })));
+  const days = { date: aDay(), serviceType: "consultation" };
+  const found = await ask("check_availability", days);
+  assert.deepEqual(
+    found,
+    await bench.ask(checkAvailability, { ...call, tool: "check_availability", args: days }),
+  );
+  const hold = { slotId: found.slots?.[0]?.slotId, patientName: "Ada" };
+  const held = await ask("hold_slot", hold);
+  assert.deepEqual(held, await bench.ask(holdSlot, { ...call, tool: "hold_slot", args: hold }));
+  assert.equal((await ask("send_otp")).outcome, "sent");
+  assert.equal((await ask("verify_otp", { code: newestCode(bench.twilio) })).outcome, "confirmed");
+  assert.match((await ask("drop_tables")).message, /^Unknown tool "drop_tables"/);
+  const invalid = await ask("hold_slot", { patientName: "Ada" });
+  assert.equal(invalid.outcome, "invalid_arguments");
+});
+
+test("without the right secret the server URL is a bare 401 for every message", async (bench) => {
+  for (const type of ["end-of-call-report", "status-update", "assistant-request", "tool-calls"]) {
+    for (const secret of ["wrong", "", null]) {
+      const response = await post(bench, { type, status: "ended" }, secret);
+      assert.equal(response.status, 401);
+      assert.equal(await response.text(), "");
+    }
+  }
+  assert.equal(bench.restCalls.length, 0);
+});
+
+test("a call that ends before the passcode gives its time back, told by status or report", async (bench) => {
+  for (const order of [["ended", "report"], ["report", "ended"]] as const) {
+    const call = await aCall(bench);
+    assert.equal((await call[order[0]]()).status, 200);
+    assert.equal(await call.status(), "cancelled");
+    const other = { called: call.clinic.number, caller: aPhone(), callId: crypto.randomUUID() };
+    const args = { slotId: `consultation/${aDay()}T10:00`, patientName: "Ben" };
+    const taken = await bench.ask(holdSlot, { ...other, tool: "hold_slot", args });
+    assert.equal(taken.outcome, "held");
+    assert.equal((await call.verify(newestCode(bench.twilio))).outcome, "hold_not_found");
+    for (let again = 0; again < 2; again++) {
+      for (const tell of order) assert.equal((await call[tell]()).status, 200);
+    }
+    assert.deepEqual(await call.audited("end_call"), ["released"]);
+    assert.deepEqual(await call.audited("file_report"), ["filed"]);
+    assert.equal((await call.kept())?.["follow_up"], "switched_off");
+    assert.equal(call.texts().length, 0);
+  }
+});
+
+test("a call goes on through other statuses, and a confirmed appointment stays", async (bench) => {
+  const call = await aCall(bench);
+  for (const status of ["queued", "ringing", "in-progress", "forwarding", "", "ENDED?"]) {
+    assert.equal((await call.ended({ status })).status, 200);
+  }
+  assert.equal(await call.status(), "held");
+  assert.equal((await call.verify(newestCode(bench.twilio))).outcome, "confirmed");
+  await call.ended();
+  await call.report();
+  assert.equal(await call.status(), "confirmed");
+  assert.deepEqual(await call.audited("end_call"), []);
+});
+
+test("forty ends and reports at once are one release, one report and one text", async (bench) => {
+  const call = await aCall(bench, { followUps: true });
+  const answers = await Promise.all(
+    Array.from({ length: 40 }, (_, index) => index % 2 ? call.report() : call.ended()),
+  );
+  assert.ok(answers.some(({ status }) => status === 200));
+  // Who had to wait too long was asked to come again.
+  await call.report();
+  assert.deepEqual(await call.audited("end_call"), ["released"]);
+  assert.deepEqual(await call.audited("file_report"), ["filed"]);
+  assert.deepEqual(await call.audited("follow_up"), ["claimed", "sent"]);
+  const [text, ...more] = call.texts();
+  assert.equal(more.length, 0);
+  assert.equal(text?.to, call.call.caller);
+  assert.ok(text?.body.includes(call.clinic.number));
+  assert.equal((await call.kept())?.["follow_up"], "sent");
+});
+
+test("the right code and the end of the call at once: confirmed or released, never both", async (bench) => {
+  for (let round = 0; round < 10; round++) {
+    const call = await aCall(bench);
+    const code = newestCode(bench.twilio);
+    const [said] = await Promise.all([call.verify(code), call.ended()]);
+    const isConfirmed = said.outcome === "confirmed";
+    assert.equal(await call.status(), isConfirmed ? "confirmed" : "cancelled", said.outcome);
+    assert.deepEqual(await call.audited("end_call"), isConfirmed ? [] : ["released"]);
+  }
+});
+
+test("a caller who wants no texts, was put through, or is over a quota is sent no follow-up", async (bench) => {
+  const { sql } = bench.database;
+  const cases: [string, object, (orgId: string) => Promise<unknown>][] = [
+    ["forwarded", { endedReason: "assistant-forwarded-call" }, () => Promise.resolve()],
+    ["opted_out", {}, async () => {
+      bench.twilio.addFault(21610);
+    }],
+    [
+      "org_send_limit",
+      {},
+      (org) => sql`update public.organizations set sms_hourly_limit = 1 where id = ${org}`,
+    ],
+    [
+      "phone_send_limit",
+      {},
+      () => sql`update public.sms_phone_quota set sent_at = array_fill(now(), array[5])`,
+    ],
+    [
+      "blocked_country",
+      {},
+      (org) => sql`update public.organizations set sms_countries = '{FR}' where id = ${org}`,
+    ],
+  ];
+  for (const [reason, more, arrange] of cases) {
+    const call = await aCall(bench, { followUps: true, sends: false });
+    if (reason === "opted_out") {
+      await arrange(call.clinic.id);
+      const said = await bench.ask(sendOtp, { ...call.call, tool: "send_otp" });
+      assert.equal(said.outcome, "opted_out");
+    } else {
+      await bench.ask(sendOtp, { ...call.call, tool: "send_otp" });
+      await arrange(call.clinic.id);
+    }
+    const before = bench.twilio.postCount;
+    await call.ended(more);
+    assert.equal((await call.kept())?.["follow_up"], reason);
+    assert.equal(bench.twilio.postCount, before, reason);
+    assert.equal(await call.status(), "cancelled");
+  }
+});
+
+test("a follow-up that fails is not tried again, and its quota is given back", async (bench) => {
+  const call = await aCall(bench, { followUps: true });
+  bench.twilio.addFault(21610);
+  assert.equal((await call.ended()).status, 200);
+  await call.report();
+  await call.ended();
+  assert.equal(call.texts().length, 0);
+  assert.equal((await call.kept())?.["follow_up"], "failed");
+  const [row] = await bench.database.sql`select
+    (select cardinality(sent_at) from public.sms_phone_quota) as texts,
+    (select count(*)::int from public.sms_opt_outs) as wishes`;
+  assert.deepEqual({ ...row }, { texts: 1, wishes: 1 });
+});
+
+test("what was said is kept without personal data and counted by kind, raw text never", async (bench) => {
+  const call = await aCall(bench, { holds: false });
+  const secrets = ["07700 900789", "zoe.quell@example.org", "4539 1488 0343 6467", "918273"];
+  const [phone, email, card, code] = secrets;
+  const transcript = `AI: What number should I text?\nUser: ${phone}.\n` +
+    `AI: And your mail?\nUser: ${email}, and my card is ${card}.\n` +
+    `AI: Please read the code.\nUser: The code is ${code}.\nUser: I take 10mg of lisinopril.\n`;
+  const summary = `Asked for 2026-03-03; reach her at ${phone}.`;
+  await call.report({
+    artifact: {
+      transcript,
+      messages: [{ role: "user", message: transcript }, { role: "system", message: "prompt" }],
+      recordingUrl: `https://example.org/${email}`,
+    },
+    analysis: { summary, structuredData: { phone } },
+    durationSeconds: 94.2,
+    cost: 0.12,
+  });
+  const kept = await call.kept();
+  assert.match(kept?.["transcript"], /User: \[REDACTED: PHONE\]\.\n[^]*10mg of lisinopril/);
+  assert.match(kept?.["summary"], /2026-03-03; reach her at \[REDACTED: PHONE\]/);
+  assert.deepEqual(kept?.["redactions"], { PHONE: 2, EMAIL: 1, CARD: 1, OTP: 1 });
+  assert.equal(kept?.["duration_seconds"], 94.2);
+  const everything = await dump(bench) + bench.lines.join("\n");
+  for (const secret of [...secrets, "07700900789", "zoe", "4539148803436467", "prompt"]) {
+    assert.ok(!everything.includes(secret), `${secret} is in the database or the log`);
+  }
+});
+
+test("a repeated or altered report changes nothing", async (bench) => {
+  const call = await aCall(bench);
+  await call.report({ analysis: { summary: "First." } });
+  const first = await call.kept();
+  await call.report({ analysis: { summary: "Second." } });
+  await call.report({ artifact: null, analysis: null });
+  assert.deepEqual(await call.kept(), first);
+  assert.equal(first?.["summary"], "First.");
+});
+
+test("a report of a number nobody has is dropped and counted", async (bench) => {
+  await aCall(bench);
+  const nobody = { phoneNumber: { number: "+442079460999" }, call: { id: crypto.randomUUID() } };
+  for (const type of ["end-of-call-report", "status-update"]) {
+    const response = await post(bench, { type, status: "ended", ...nobody });
+    assert.equal(response.status, 200);
+    assert.deepEqual(await response.json(), {});
+  }
+  const [row] = await bench.database.sql`select count(*)::int as n from public.call_reports`;
+  assert.equal(row?.["n"], 0);
+  const headers = { authorization: `Bearer ${metricsToken}` };
+  const request = new Request("http://f.test/", { headers });
+  const text = await (await metricsFunction.using(bench.runtime).fetch(request)).text();
+  const labels = { tool: "end-of-call-report", outcome: "unknown_clinic" };
+  const calls = "master_orchestrator_tool_calls_total";
+  assert.equal(valueOf(readExposition(text), calls, labels), 1);
+});
+
+test("reports of any shape are taken: without artifact, with wrong types, without a call", async (bench) => {
+  const call = await aCall(bench);
+  for (
+    const odd of [
+      { artifact: undefined, analysis: undefined },
+      { artifact: "x", analysis: 5, durationSeconds: "9", cost: null, endedReason: 7 },
+      { artifact: { transcript: 5, messages: [null, 5, { role: "user" }] } },
+      { artifact: { transcript: "\u0000\ud800 a\u0007b", messages: [] } },
+      { call: {} },
+      { call: undefined, phoneNumber: undefined },
+    ]
+  ) {
+    const response = await call.report(odd);
+    assert.equal(response.status, 200, JSON.stringify(odd));
+    assert.deepEqual(await response.json(), {});
+  }
+  const turns = [
+    { role: "system", message: "Secret prompt" },
+    { role: "bot", message: "Hello" },
+    { role: "user", message: "Hi, I am on 07700 900123" },
+    { role: "tool_calls", message: "hold" },
+  ];
+  const later = await aCall(bench, { holds: false });
+  await later.report({ artifact: { messages: turns } });
+  assert.equal(
+    (await later.kept())?.["transcript"],
+    "AI: Hello\nUser: Hi, I am on [REDACTED: PHONE]",
+  );
+});
+
+test("a transcript of two megabytes is taken within the time of a request, cut and redacted", async (bench) => {
+  const call = await aCall(bench, { holds: false });
+  const turn = "User: my number is 07700 900789, I take 10mg of lisinopril twice a day.\n";
+  const startedAt = performance.now();
+  const response = await call.report({ artifact: { transcript: turn.repeat(27_000) } });
+  assert.equal(response.status, 200);
+  assert.ok(performance.now() - startedAt < 7000);
+  const kept = await call.kept();
+  assert.ok(kept?.["transcript"].length <= 300_000);
+  assert.ok(kept?.["transcript"].endsWith("[CUT]"));
+  assert.ok(!/\d{5}/.test(kept?.["transcript"]));
+});
+
+test("while the database is away reports are to come again and a caller is told to", async (bench) => {
+  const away = createRuntime(
+    readConfig({ ...bench.environment, SUPABASE_URL: "http://127.0.0.1:9" }),
+    openLog("error", () => {}),
+  );
+  const ask = (type: string) =>
+    webhook.using(away).fetch(aPost(JSON.stringify({ message: { type, status: "ended" } })));
+  assert.equal((await ask("end-of-call-report")).status, 503);
+  assert.equal((await ask("status-update")).status, 503);
+  const request = await ask("assistant-request");
+  assert.equal(request.status, 200);
+  assert.match((await request.json()).error, /try again/);
+});
+
+test("a call is answered by its clinic's assistant; an unknown number hears a sentence", async (bench) => {
+  const clinic = await aClinic(bench.database.sql);
+  const ask = async (number: string) => {
+    const response = await post(bench, { type: "assistant-request", phoneNumber: { number } });
+    return await response.json();
+  };
+  assert.match((await ask(clinic.number)).error, /can't take calls/);
+  const assistantId = crypto.randomUUID();
+  await bench.database.sql`insert into public.org_channels (kind, value, org_id)
+    values ('vapi_assistant', ${assistantId}, ${clinic.id})`;
+  assert.deepEqual(await ask(clinic.number), { assistantId });
+  assert.match((await ask("+442079460999")).error, /can't take calls/);
+});
+
+const fixture = new URL("../../../shared/fixtures/vapi/end-of-call-report.json", import.meta.url);
+const hasFixture = existsSync(fixture);
+
+test(
+  "the captured report is kept without its spoken and its written number" +
+    (hasFixture ? "" : " (not tested: ../shared/fixtures/vapi is absent)"),
+  async (bench) => {
+    if (!hasFixture) return;
+    const clinic = await aClinic(bench.database.sql);
+    const { message } = JSON.parse(readFileSync(fixture, "utf8"));
+    await bench.database.sql`insert into public.org_channels (kind, value, org_id)
+      values ('vapi_phone_number', ${message.phoneNumber.id}, ${clinic.id})`;
+    assert.equal((await post(bench, message)).status, 200);
+    const [kept] = await bench.database.sql`select * from public.call_reports`;
+    assert.equal(kept?.["call_id"], message.call.id);
+    assert.match(kept?.["transcript"], /my number is \[REDACTED: PHONE\], I take 10mg/);
+    assert.match(kept?.["summary"], /\(\[REDACTED: PHONE\]\) asked .* on 2026-03-03/);
+  },
+);
+
+Deno.test("a follow-up fits one segment whatever the clinic is called, and says nothing medical", () => {
+  for (const name of ["Sunrise Dental", "Żółć & Ça", "💉", "x".repeat(200)]) {
+    const body = composeFollowUp(name, "+442079460123");
+    assert.ok(body.length <= 160, body);
+    assert.equal(toGsmText(body, 160), body);
+  }
+});
