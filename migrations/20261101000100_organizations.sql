@@ -167,15 +167,17 @@ end
 $$;
 comment on function private.mask_phone is 'A phone number reduced to its last two digits.';
 
-create function private.tally(p_name text, p_labels jsonb default '{}') returns void
+create function private.tally(
+  p_name text, p_labels jsonb default '{}', p_count double precision default 1
+) returns void
 language plpgsql volatile set search_path = ''
 as $$
 begin
-  insert into public.metric_events (name, labels) values (p_name, p_labels);
+  insert into public.metric_events (name, labels, value) values (p_name, p_labels, p_count);
 end
 $$;
 comment on function private.tally is
-  'Counts one event in the caller''s transaction: with it or not at all, and without waiting.';
+  'Counts what happens in the caller''s transaction: with it or not at all, and without waiting.';
 
 create function private.audit(
   p_org uuid, p_call jsonb, p_action text, p_subject uuid, p_outcome text,

@@ -61,6 +61,10 @@ begin
       select from public.appointments as a
       where a.org_id = p_org.id and a.call_id = p_hold.call_id and a.status = 'confirmed')
       then 'booked'
+    -- A new time was not confirmed: the appointment stays as it was.
+    when exists (
+      select from public.appointment_changes as c
+      where c.org_id = p_org.id and c.hold_id = p_hold.id) then 'keeps_appointment'
     when exists (
       select from public.sms_opt_outs as o
       where o.org_id = p_org.id and o.phone_hash = private.hash_phone(p_hold.patient_phone))

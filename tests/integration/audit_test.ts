@@ -124,6 +124,49 @@ Deno.test({
 
 Deno.test({
   name:
+    "a hold that changes or lapses says so: name, number, extension, expiry by claim and by job",
+  ...options,
+  fn: () =>
+    withBench(async (bench) => {
+      const { call, ask, trail } = await aCall(bench);
+      const { sql } = bench.database;
+      const args = { slotId: `consultation/${aDay()}T10:00`, patientName: "Ada" };
+      const corrected = { ...args, patientName: "Ada Brown", patientPhone: "07700 900123" };
+      await ask(holdSlot, args);
+      await ask(holdSlot, args);
+      await ask(holdSlot, { ...args, patientName: "Ada Brown" });
+      await ask(holdSlot, corrected);
+      await sql`update public.appointments set expires_at = now() + interval '1 minute'`;
+      await ask(holdSlot, corrected);
+      const lapse = () =>
+        sql`update public.appointments set expires_at = now() - interval '1 second'
+          where status = 'held'`;
+      await lapse();
+      const other = { ...call, callId: crypto.randomUUID(), caller: aPhone() };
+      await bench.ask(holdSlot, { ...other, tool: "hold_slot", args });
+      await lapse();
+      await sql`select public.cleanup_expired_holds()`;
+      const rows = (await trail()).slice(1);
+      assert.deepEqual(
+        rows.map(({ action, outcome, actor }) => [action, outcome, actor]),
+        [
+          ["hold_slot", "held", "call"],
+          ["hold_slot", "name_changed", "call"],
+          ["hold_slot", "phone_changed", "call"],
+          ["hold_slot", "extended", "call"],
+          ["hold_slot", "expired", "system"],
+          ["hold_slot", "held", "call"],
+          ["cleanup_expired_holds", "expired", "system"],
+        ],
+      );
+      const [counted] = await sql`select sum(value)::int as n from public.metric_events
+        where labels ->> 'outcome' = 'expired'`;
+      assert.equal(counted?.["n"], 2);
+    }),
+});
+
+Deno.test({
+  name:
     "a change that is rolled back leaves no audit row, and a row that cannot be written no change",
   ...options,
   fn: () =>
