@@ -8,6 +8,7 @@
 import type { ClosedOutcome, KeptReport } from "./database.ts";
 import { composeClinicName, type PasscodeTools, sendWithFreshAccount } from "./otp.ts";
 import { redact } from "./redaction.ts";
+import { callbackOf } from "./sms.ts";
 import type { Envelope, SpokenReport } from "./vapi.ts";
 
 /** How much of a transcript is read, in characters; an hour of talk has about 60,000. */
@@ -87,12 +88,17 @@ async function sendFollowUp(
   sendId: string,
   due: DueFollowUp,
 ): Promise<"sent" | "failed"> {
-  const became = await tryFollowUp(tools, envelope, due);
+  const became = await tryFollowUp(tools, envelope, sendId, due);
   await tools.database.settleFollowUp(envelope, sendId, became);
   return "sid" in became ? "sent" : "failed";
 }
 
-async function tryFollowUp(tools: PasscodeTools, envelope: Envelope, due: DueFollowUp) {
+async function tryFollowUp(
+  tools: PasscodeTools,
+  envelope: Envelope,
+  sendId: string,
+  due: DueFollowUp,
+) {
   const call = { ...envelope, toolCallId: "", claims: {} };
   const ready = await tools.accounts.get(tools.database, call).catch((fault) => {
     tools.log.error("follow_up_failed", { callId: envelope.callId, fault });
@@ -104,6 +110,7 @@ async function tryFollowUp(tools: PasscodeTools, envelope: Envelope, due: DueFol
     to: due.phone,
     body: composeFollowUp(due.clinic, due.callBack),
     validitySeconds: followUpValiditySeconds,
+    statusCallback: callbackOf(tools.config.functionsPublicUrl, { orgId: ready.orgId, sendId }),
   });
   return sms.kind === "accepted"
     ? { sid: sms.sid }

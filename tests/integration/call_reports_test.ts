@@ -210,9 +210,7 @@ test("a caller who wants no texts, was put through, or is over a quota is sent n
   const { sql } = bench.database;
   const cases: [string, object, (orgId: string) => Promise<unknown>][] = [
     ["forwarded", { endedReason: "assistant-forwarded-call" }, () => Promise.resolve()],
-    ["opted_out", {}, async () => {
-      bench.twilio.addFault(21610);
-    }],
+    ["opted_out", {}, () => Promise.resolve(bench.twilio.addFault(21610))],
     [
       "org_send_limit",
       {},
