@@ -39,6 +39,8 @@ comment on column public.call_reports.redactions is
 create index call_reports_by_time on public.call_reports (org_id, created_at);
 select private.protect('public.call_reports', true);
 grant select on public.call_reports to service_role;
+insert into private.retention_rules (name, relation, age)
+values ('callReports', 'public.call_reports', 'created_at');
 
 /*
  * Whether a call that left this hold open is texted, once: 'claimed' with the message made and

@@ -7,13 +7,12 @@
  * @module
  */
 
-import { readFile } from "node:fs/promises";
-import { parseArgs, parseEnv } from "node:util";
-import postgres from "postgres";
+import { parseArgs } from "node:util";
+import type postgres from "postgres";
 import { type Config, readCredentialConfig } from "../../shared/config.ts";
 import { decryptCredentials, encryptCredentials } from "../../shared/credentials.ts";
-import { Fault } from "../../shared/errors.ts";
-import { Interrupted, processTerminal, type Terminal } from "./terminal.ts";
+import { describeFailure, type ExitCode, readEnvFile, Stop, withDatabase } from "./task.ts";
+import { processTerminal, type Terminal } from "./terminal.ts";
 import { checkAtTwilio, fieldNames, readAccount } from "./twilio_account.ts";
 
 const usage =
@@ -37,16 +36,6 @@ interface Options {
   readonly db: string | undefined;
 }
 
-/** What a run ends with. */
-type ExitCode = 0 | 1 | 2 | 3;
-
-/** Ends the run with one sentence. */
-class Stop extends Error {
-  constructor(readonly code: ExitCode, message: string) {
-    super(message);
-  }
-}
-
 /**
  * Runs the task.
  *
@@ -67,7 +56,6 @@ export async function runCredentials(
     const settings = { ...await readEnvFile(options.env), ...env };
     const config = readCredentialConfig(settings);
     const dbUrl = options.db ?? settings["SUPABASE_DB_URL"];
-    if (!dbUrl) throw new Stop(2, "Which database? Set SUPABASE_DB_URL or give --db URL");
     return await withDatabase(dbUrl, async (sql) => {
       switch (options.command) {
         case "set":
@@ -90,21 +78,6 @@ export async function runCredentials(
     terminal.printError(message);
     return code;
   }
-}
-
-function describeFailure(thrown: unknown): { code: ExitCode; message: string } {
-  if (thrown instanceof Stop) return thrown;
-  if (thrown instanceof Interrupted) return { code: 2, message: "Nothing was changed" };
-  if (thrown instanceof Fault && thrown.code === "config_invalid") {
-    return { code: 2, message: `Cannot start: ${thrown.message}` };
-  }
-  if (thrown instanceof postgres.PostgresError) {
-    return { code: 3, message: `The database answered ${thrown.code}: ${thrown.message}` };
-  }
-  if (thrown instanceof Error && "code" in thrown) {
-    return { code: 3, message: `The database could not be reached (${thrown.code})` };
-  }
-  return { code: 1, message: `Cannot go on: ${thrown instanceof Error ? thrown.message : thrown}` };
 }
 
 /** An argument that may be a secret: what Twilio's tokens, keys and SIDs look like. */
@@ -133,33 +106,6 @@ function readOptions(args: readonly string[]): Options {
     return { command, org: values.org, env: values.env, db: values.db };
   } catch (thrown) {
     throw new Stop(2, `${thrown instanceof Error ? thrown.message : thrown}\n${usage}`);
-  }
-}
-
-async function readEnvFile(file: string | undefined): Promise<Record<string, string>> {
-  try {
-    const parsed = parseEnv(await readFile(file ?? ".env", "utf8"));
-    return Object.fromEntries(
-      Object.entries(parsed).flatMap(([name, value]) => value ? [[name, value]] : []),
-    );
-  } catch {
-    if (file === undefined) return {};
-    throw new Stop(2, `Cannot read ${file}`);
-  }
-}
-
-async function withDatabase<T>(
-  url: string,
-  work: (sql: postgres.Sql) => Promise<T>,
-): Promise<T> {
-  if (!/^postgres(ql)?:\/\//.test(url)) {
-    throw new Stop(2, "The database's URL must begin with postgres://");
-  }
-  const sql = postgres(url, { max: 1, connect_timeout: 10, onnotice: () => {} });
-  try {
-    return await work(sql);
-  } finally {
-    await sql.end({ timeout: 5 });
   }
 }
 

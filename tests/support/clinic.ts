@@ -24,6 +24,7 @@ export const metricsToken = "test-metrics-token";
 /** A clinic with one service, open every day around the clock but for the last hour. */
 export interface Clinic {
   readonly id: string;
+  readonly slug: string;
   readonly number: string;
   readonly zone: string;
   readonly providers: readonly string[];
@@ -61,7 +62,7 @@ export async function aClinic(
   await sql`insert into public.working_hours (org_id, provider_id, dow, start_min, end_min)
     select p.org_id, p.id, d, ${startMin}, ${endMin}
     from public.providers as p, generate_series(0, 6) as d where p.org_id = ${id}`;
-  return { id, number, zone, providers: slugs };
+  return { id, slug, number, zone, providers: slugs };
 }
 
 /** A clinic-local date some days from now. */

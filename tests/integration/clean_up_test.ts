@@ -1,0 +1,396 @@
+// deno-lint-ignore-file no-console -- figures are printed
+/** The jobs: lapsed holds swept in batches beside claims, and old data deleted when its time came. */
+import assert from "node:assert/strict";
+import type postgres from "postgres";
+import { runRetention } from "../../supabase/tasks/retention.ts";
+import type { Terminal } from "../../supabase/tasks/terminal.ts";
+import { aCaller, type Line, openLines, readCode, sendCode } from "../support/callers.ts";
+import { aClinic, aDay, type Clinic } from "../support/clinic.ts";
+import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+
+function test(name: string, fn: (database: TestDatabase) => Promise<void>): void {
+  Deno.test({
+    name,
+    sanitizeOps: false,
+    sanitizeResources: false,
+    fn: async () => {
+      const database = await createTestDatabase();
+      try {
+        await fn(database);
+      } finally {
+        await database.drop();
+      }
+    },
+  });
+}
+
+/** Holds that lapsed long ago or a moment ago, half an hour each, as many as asked for. */
+async function lapsedHolds(
+  sql: postgres.Sql,
+  clinic: Clinic,
+  count: number,
+  { status = "held", lapsed = "1 minute", first = aDay() } = {},
+): Promise<void> {
+  await sql`
+    insert into public.appointments (
+      org_id, provider_id, service_id, patient_name, patient_phone, starts_at, ends_at, busy,
+      session_key, status, expires_at, call_id, updated_at)
+    select p.org_id, p.id, s.id, 'Ada Brown', '+99900000001', t.at, t.at + interval '30 minutes',
+      tstzrange(t.at, t.at + interval '30 minutes'), private.session_key(s.id, t.at), ${status},
+      now() - ${lapsed}::interval, gen_random_uuid()::text, now() - ${lapsed}::interval
+    from generate_series(0, ${count - 1}) as n
+    cross join lateral (
+      select ${first}::date::timestamptz + n * interval '30 minutes' as at) as t
+    join public.providers as p on p.org_id = ${clinic.id} and p.slug = 'doctor-1'
+    join public.services as s on s.org_id = p.org_id`;
+}
+
+const sweep = async (sql: postgres.Sql | Line["sql"], batch = 1000) => {
+  const [row] = await sql<{ n: number }[]>`select public.cleanup_expired_holds(${batch}) as n`;
+  return row?.n ?? NaN;
+};
+
+const countHolds = async (sql: postgres.Sql, status: string) => {
+  const [row] = await sql<{ n: number }[]>`
+    select count(*)::int as n from public.appointments where status = ${status}`;
+  return row?.n;
+};
+
+test("a clean-up takes a batch of lapsed holds of all clinics, audits each, forgets codes and keeps what lives", async ({ sql }) => {
+  const clinics = [await aClinic(sql), await aClinic(sql)];
+  for (const clinic of clinics) await lapsedHolds(sql, clinic, 15);
+  const [clinic] = clinics;
+  assert.ok(clinic);
+  await sql`insert into public.one_time_passcodes
+    (org_id, appointment_id, send_id, state, mac, key_id, claimed_at, expires_at)
+    select org_id, id, id, 'sent', sha256('x'), 'v1', now(), now() from public.appointments`;
+  await lapsedHolds(sql, clinic, 2, { lapsed: "-5 minutes", first: aDay(20) });
+  await lapsedHolds(sql, clinic, 2, { status: "cancelled", first: aDay(30) });
+  assert.equal(await sweep(sql, 12), 12);
+  assert.equal(await sweep(sql, 12), 12);
+  assert.equal(await sweep(sql, 12), 6);
+  assert.equal(await sweep(sql, 12), 0);
+  assert.equal(await countHolds(sql, "expired"), 30);
+  assert.equal(await countHolds(sql, "held"), 2);
+  const [row] = await sql`
+    select count(distinct l.subject_id)::int as audited,
+      (select count(*)::int from public.one_time_passcodes where mac is not null) as codes
+    from public.audit_logs as l join public.appointments as a
+      on a.org_id = l.org_id and a.id = l.subject_id
+    where l.action = 'cleanup_expired_holds' and l.outcome = 'expired' and l.actor = 'system'`;
+  assert.deepEqual({ ...row }, { audited: 30, codes: 0 });
+  for (const batch of [0, -1, null]) {
+    await assert.rejects(
+      sql`select public.cleanup_expired_holds(${batch}::integer)`,
+      /the batch must be at least 1/,
+    );
+  }
+});
+
+test("clean-ups that run at once share the work and skip what a confirmation has locked", async (database) => {
+  const { sql } = database;
+  const clinic = await aClinic(sql);
+  await lapsedHolds(sql, clinic, 4000);
+  const lines = await openLines(database, 5);
+  try {
+    const [confirming, ...sweepers] = lines.all;
+    assert.ok(confirming);
+    await confirming.sql`begin`;
+    await confirming.sql`select from public.appointments order by starts_at limit 10 for update`;
+    const counts = await Promise.all(sweepers.map(async (line) => {
+      let swept = 0;
+      for (let count = await sweep(line.sql); count > 0; count = await sweep(line.sql)) {
+        swept += count;
+      }
+      return swept;
+    }));
+    assert.equal(counts.reduce((sum, count) => sum + count, 0), 3990);
+    await confirming.sql`rollback`;
+    assert.equal(await sweep(sql), 10);
+  } finally {
+    await lines.close();
+  }
+});
+
+test("100,000 lapsed holds of a hundred clinics are swept at 20,000 a second", async ({ sql, admin }) => {
+  const [clinic] = [await aClinic(sql)];
+  // Only what forbids overlaps is left out: swept rows leave its index, and never enter it.
+  await sql`alter table public.appointments drop constraint appointments_no_overlap`;
+  await lapsedHolds(sql, clinic, 1000);
+  await sql`insert into public.organizations (slug, name, timezone, default_country, sms_countries)
+    select 'swept-' || n, 'Swept', 'Europe/London', 'GB', '{GB}' from generate_series(1, 99) as n`;
+  await sql`insert into public.providers (org_id, slug, name)
+    select id, 'doctor-1', 'Dr One' from public.organizations where slug like 'swept-%'`;
+  await sql`insert into public.services (org_id, slug, name, duration_min)
+    select id, 'consultation', 'Consultation', 30 from public.organizations where slug like 'swept-%'`;
+  await sql`insert into public.appointments (
+      org_id, provider_id, service_id, patient_name, patient_phone, starts_at, ends_at, busy,
+      session_key, expires_at, call_id)
+    select p.org_id, p.id, s.id, a.patient_name, a.patient_phone, a.starts_at, a.ends_at, a.busy,
+      a.session_key, a.expires_at, a.call_id
+    from public.providers as p join public.services as s on s.org_id = p.org_id
+    cross join public.appointments as a
+    where p.org_id <> ${clinic.id}`;
+  await admin`vacuum analyze public.appointments`;
+  const rates: number[] = [];
+  let total = 0;
+  const startedAt = performance.now();
+  for (let at = startedAt, count = await sweep(sql); count > 0; count = await sweep(sql)) {
+    total += count;
+    rates.push(count / (performance.now() - at) * 1000);
+    at = performance.now();
+  }
+  const seconds = (performance.now() - startedAt) / 1000;
+  rates.sort((one, other) => other - one);
+  const quarter = Math.round(rates[Math.floor(rates.length / 4)] ?? 0);
+  console.info(
+    `swept ${total} lapsed holds in ${seconds.toFixed(1)} s: ${Math.round(total / seconds)} a ` +
+      `second, the faster quarter of the batches over ${quarter}`,
+  );
+  assert.equal(total, 100_000);
+  assert.equal(await countHolds(sql, "expired"), 100_000);
+  // What the code can do; the whole run also tells how busy the machine was.
+  assert.ok(quarter >= 20_000, `${quarter} a second in the faster quarter of the batches`);
+});
+
+test("no claim waits for a lock over 100 ms while the clean-up runs, and each gets its lapsed slot", async (database) => {
+  const { sql, admin } = database;
+  const waits: number[] = [];
+  // Three tries: what is asked is how the code locks, not when a busy machine lets it go on.
+  for (let attempt = 0; attempt < 3; attempt++) {
+    const clinic = await aClinic(sql);
+    await lapsedHolds(sql, clinic, 3000);
+    const lines = await openLines(database, 4);
+    let longest = 0;
+    let isSwept = false;
+    let held = 0;
+    try {
+      const [sweeper, ...claimers] = lines.all;
+      assert.ok(sweeper);
+      await Promise.all([
+        (async () => {
+          while (await sweep(sweeper.sql) > 0);
+          isSwept = true;
+        })(),
+        ...claimers.map(async (line, lane) => {
+          for (let round = 0; !isSwept && round < 40; round++) {
+            const minutes = (round * 3 + lane) % 46 * 30;
+            const clock = [Math.floor(minutes / 60), minutes % 60]
+              .map((part) => String(part).padStart(2, "0")).join(":");
+            const day = aDay(2 + Math.floor((round * 3 + lane) / 46));
+            const answer = await line.ask("claim_slot_atomic", aCaller(clinic), {
+              p_slot_id: `consultation/${day}T${clock}`,
+            });
+            assert.equal(answer.outcome, "held", `${day} ${clock}`);
+            held++;
+          }
+        }),
+        (async () => {
+          while (!isSwept) {
+            const [row] = await admin<{ ms: number }[]>`
+              select coalesce(max(extract(epoch from clock_timestamp() - l.waitstart)), 0)::float8
+                * 1000 as ms
+              from pg_locks as l join pg_database as d on d.oid = l.database
+              where not l.granted and d.datname = current_database()`;
+            longest = Math.max(longest, row?.ms ?? 0);
+          }
+        })(),
+      ]);
+    } finally {
+      await lines.close();
+    }
+    assert.ok(held > 0, "nothing was claimed meanwhile");
+    waits.push(Math.round(longest));
+    if (longest <= 100) return;
+  }
+  assert.fail(`a claim waited ${waits.join(", ")} ms for a lock`);
+});
+
+/** Everything retention knows, old and young, in a clinic that keeps so many days. */
+async function anArchive(
+  { sql, admin }: TestDatabase,
+  line: Line,
+  retentionDays: number,
+): Promise<Clinic> {
+  const clinic = await aClinic(sql);
+  await sql`update public.organizations
+    set retention_days = ${retentionDays}, audit_retention_days = 40 where id = ${clinic.id}`;
+  const claim = async (time: string) => {
+    const caller = aCaller(clinic);
+    const asked = { p_slot_id: `consultation/${aDay()}T${time}` };
+    assert.equal((await line.ask("claim_slot_atomic", caller, asked)).outcome, "held");
+    await sendCode(line, caller, "482913");
+    return caller;
+  };
+  // Confirmed, with a change that came to nothing; cancelled by the next call; lapsed; live.
+  const kept = await claim("09:00");
+  await readCode(line, kept, "482913");
+  await line.ask("cancel_appointment", aCaller(clinic, kept.phone));
+  const cancelled = await claim("10:00");
+  await line.ask("claim_slot_atomic", cancelled, { p_slot_id: `consultation/${aDay()}T10:30` });
+  await claim("11:00");
+  await sql`update public.appointments set expires_at = now() - interval '1 second'
+    where status = 'held' and org_id = ${clinic.id}`;
+  await sweep(sql);
+  await claim("12:00");
+  // As if all of it had happened so long ago; audit rows nobody but a superuser can age.
+  const age = "60 days";
+  await sql`update public.appointments set created_at = created_at - ${age}::interval,
+    updated_at = updated_at - ${age}::interval, expires_at = expires_at - ${age}::interval
+    where org_id = ${clinic.id} and status <> 'held'`;
+  await sql`update public.one_time_passcodes set claimed_at = claimed_at - ${age}::interval
+    where org_id = ${clinic.id}`;
+  await sql`update public.sms_messages set created_at = created_at - ${age}::interval
+    where org_id = ${clinic.id}`;
+  await sql`update public.appointment_changes set expires_at = expires_at - ${age}::interval
+    where org_id = ${clinic.id}`;
+  await sql`update public.tool_calls set created_at = created_at - ${age}::interval
+    where org_id = ${clinic.id}`;
+  await admin`update public.audit_logs set at = at - ${age}::interval where org_id = ${clinic.id}`;
+  return clinic;
+}
+
+interface Counts {
+  readonly rows: number;
+  readonly organizations: readonly {
+    readonly organization: string;
+    readonly [rule: string]: unknown;
+  }[];
+}
+
+const retain = async (sql: postgres.Sql, isDryRun: boolean, batch = 1000): Promise<Counts> => {
+  const [row] = await sql<{ counts: Counts }[]>`
+    select public.apply_retention(${isDryRun}, ${batch}) as counts`;
+  assert.ok(row);
+  return row.counts;
+};
+
+test("retention counts the same as it deletes, per clinic, in batches, and keeps confirmed appointments", async (database) => {
+  const { sql } = database;
+  const lines = await openLines(database, 1);
+  try {
+    const [line] = lines.all;
+    assert.ok(line);
+    const short = await anArchive(database, line, 30);
+    const long = await anArchive(database, line, 90);
+    await sql`insert into public.sms_phone_quota (phone_hash, sent_at)
+      values (sha256('old'), array[now() - interval '2 days'])`;
+    await sql`insert into cron.job_run_details (jobid, runid, end_time)
+      values (1, 1, now() - interval '8 days'), (1, 2, now() - interval '6 days')`;
+
+    const counted = await retain(sql, true);
+    const [kept, deleted] = [long, short].map(({ slug }) =>
+      counted.organizations.find(({ organization }) => organization === slug)
+    );
+    assert.deepEqual(
+      [deleted?.["holds"], deleted?.["passcodes"], deleted?.["changes"]],
+      [3, 4, 1],
+      JSON.stringify(deleted),
+    );
+    assert.deepEqual([kept?.["holds"], kept?.["passcodes"], kept?.["toolCalls"]], [0, 0, 0]);
+    assert.ok(Number(kept?.["auditLogs"]) > 0, "audit rows have a time of their own");
+    assert.equal((await retain(sql, true)).rows, counted.rows, "a dry run deletes nothing");
+
+    let rows = 0;
+    let calls = 0;
+    for (
+      let batch = await retain(sql, false, 2);
+      batch.rows > 0;
+      batch = await retain(sql, false, 2)
+    ) {
+      rows += batch.rows;
+      calls++;
+      for (
+        const { organization: _, retentionDays: _days, auditRetentionDays: _audit, ...counts }
+          of batch.organizations
+      ) {
+        for (const count of Object.values(counts)) assert.ok(Number(count) <= 2);
+      }
+    }
+    assert.ok(calls > 3, `${calls} batches`);
+    // Passcodes and texts that went with their hold are not counted once more.
+    assert.ok(rows <= counted.rows && rows > 0, `${rows} of ${counted.rows}`);
+    assert.equal((await retain(sql, true)).rows, 0);
+
+    const left = await sql`
+      select o.slug = ${short.slug} as short, a.status, count(*)::int as n
+      from public.appointments as a join public.organizations as o on o.id = a.org_id
+      group by 1, 2 order by 1, 2`;
+    assert.deepEqual(left.map(({ short, status, n }) => [short, status, n]), [
+      [false, "cancelled", 1],
+      [false, "confirmed", 1],
+      [false, "expired", 2],
+      [false, "held", 1],
+      [true, "confirmed", 1],
+      [true, "held", 1],
+    ]);
+    const [row] = await sql`
+      select (select count(*)::int from public.sms_phone_quota where phone_hash = sha256('old')) as quotas,
+        (select count(*)::int from cron.job_run_details) as runs,
+        (select sum((details ->> 'holds')::int)::int from public.audit_logs
+          where org_id = ${short.id} and action = 'apply_retention' and outcome = 'deleted') as holds`;
+    assert.deepEqual({ ...row }, { quotas: 0, runs: 1, holds: 3 });
+    await assert.rejects(sql`select public.apply_retention(false, 0)`, /must be at least 1/);
+  } finally {
+    await lines.close();
+  }
+});
+
+test("the jobs sweep and retain in transactions of their own until nothing is left", async (database) => {
+  const { sql } = database;
+  const clinic = await aClinic(sql);
+  await lapsedHolds(sql, clinic, 2500);
+  const [job] = await sql`select command from cron.job where jobname = 'cleanup-expired-holds'`;
+  await sql.unsafe(job?.["command"]);
+  assert.equal(await countHolds(sql, "held"), 0);
+  const [row] = await sql`
+    select count(distinct xmin::text)::int as n from public.appointments where status = 'expired'`;
+  assert.equal(row?.["n"], 3, "a transaction a batch");
+  await sql`update public.appointments set expires_at = now() - interval '91 days'`;
+  const [nightly] = await sql`select command from cron.job where jobname = 'apply-retention'`;
+  await sql.unsafe(nightly?.["command"]);
+  assert.equal(await countHolds(sql, "expired"), 0);
+});
+
+/** Runs the task as an operator would, and keeps what it says. */
+async function runTask(args: readonly string[], env: Record<string, string> = {}) {
+  const lines: string[] = [];
+  const terminal: Terminal = {
+    isTerminal: false,
+    readAll: () => Promise.resolve(""),
+    ask: () => Promise.resolve(""),
+    print: (line) => lines.push(line),
+    printError: (line) => lines.push(line),
+  };
+  const code = await runRetention(args, env, terminal);
+  return { code, said: lines.join("\n") };
+}
+
+test("deno task retention counts with --dry-run, deletes without, and says what is wrong otherwise", async (database) => {
+  const { sql } = database;
+  const clinic = await aClinic(sql);
+  await lapsedHolds(sql, clinic, 25, { status: "expired", lapsed: "91 days" });
+  const db = ["--db", database.url()];
+  const dry = await runTask(["--dry-run", ...db]);
+  assert.equal(dry.code, 0, dry.said);
+  assert.match(dry.said, /\(90 days, audit 2555\): .*holds 25/);
+  assert.match(dry.said, /25 rows would be deleted, nothing was/);
+  const real = await runTask(["--batch", "10"], { SUPABASE_DB_URL: database.url() });
+  assert.equal(real.code, 0, real.said);
+  assert.match(real.said, /holds 25/);
+  assert.match(real.said, /25 rows deleted in 4 transactions/);
+  for (
+    const [args, code, sentence] of [
+      [["--dry"], 2, /Unknown option '--dry'/],
+      [["--batch", "none", ...db], 2, /--batch is a number/],
+      [["--db", "mysql://x"], 2, /must begin with postgres/],
+      [["--db", "postgres://postgres:x@127.0.0.1:1/x"], 3, /could not be reached \(ECONNREFUSED\)/],
+      [["--env", "/nowhere/.env"], 2, /Cannot read/],
+      [["--help"], 0, /deno task retention/],
+    ] as const
+  ) {
+    const run = await runTask(args);
+    assert.equal(run.code, code, run.said);
+    assert.match(run.said, sentence);
+  }
+});
