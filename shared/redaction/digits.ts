@@ -79,6 +79,7 @@ export function readPieces(read: ReadText, blocked: readonly Range[]): Piece[] {
     while ((blocked[nextBlock]?.end ?? Infinity) <= start) nextBlock++;
     const isInBlock = (blocked[nextBlock]?.start ?? Infinity) < end;
     const isDose = /^[1-9]\d{0,3}$/.test(part.digits) && isMeasured(read, endToken);
+    const isListed = /^[1-9]\d?$/.test(part.digits) && isListMark(read, at);
     pieces.push({
       ...part,
       start,
@@ -86,11 +87,21 @@ export function readPieces(read: ReadText, blocked: readonly Range[]): Piece[] {
       firstToken: at,
       endToken,
       gap: gapBetween(read, pieces.at(-1), { ...part, start, firstToken: at }),
-      isBlocked: isInBlock || isDose || (!part.isSpoken && isGlued(read.text, start, end)),
+      isBlocked: isInBlock || isDose || isListed ||
+        (!part.isSpoken && isGlued(read.text, start, end)),
     });
     at = endToken;
   }
   return pieces;
+}
+
+/** `2. Call the patient` at the start of a line. */
+function isListMark({ text, tokens }: ReadText, at: number): boolean {
+  const token = tokens[at];
+  if (token?.kind !== "digits" || !/^[.)]\s$/.test(text.slice(token.end, token.end + 2))) {
+    return false;
+  }
+  return at === 0 ? token.marks === 0 : (token.marks & Mark.newline) !== 0;
 }
 
 /** Digits and how many tokens they take. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { readPart } from "./digits.ts";
+import { isFiller, readPart } from "./digits.ts";
 import { Mark, type Range, type ReadText, type Token } from "./text.ts";
 
 /** E-mail addresses: `ada.brown@example.com`, `ada dot brown at example dot com`. */
@@ -53,7 +53,12 @@ const joiners = new Set(["dot", "underscore", "dash", "hyphen", "plus", "period"
 /** `look at example dot com`, `book online at riverside dot com`: a website, nobody's address. */
 const notNames = new Set(
   `me us at look book visit find see online website site available located is are it you him her
-  them or and page app clinic more info out up here there`.split(/\s+/),
+  them or and page app clinic more out up here there`.split(/\s+/),
+);
+/** Nobody's names that are addresses all the same: `it's info at clinic dot org`. */
+const roles = new Set(
+  "info office contact reception hello admin support enquiries bookings appointments sales team"
+    .split(" "),
 );
 const nameLimit = 24;
 const labelLimit = 5;
@@ -66,7 +71,7 @@ function findSpokenEmails(read: ReadText): Range[] {
     // `ada [at] example [dot] org` can only be meant as an address.
     const isMeant = domain?.isMailHost || /[[({<]/.test(read.text[token.start - 1] ?? "") ||
       isCalledAddress(read.tokens, domain?.end ?? 0);
-    const first = domain && readName(read.tokens, at, isMeant);
+    const first = domain && readName(read, at, isMeant);
     const start = first === undefined ? undefined : read.tokens[first]?.start;
     const end = read.tokens[(domain?.end ?? 0) - 1]?.end;
     if (start !== undefined && end !== undefined) found.push({ start, end });
@@ -114,20 +119,23 @@ function isNear(tokens: readonly Token[], at: number): boolean {
 }
 
 /** The first token of the name that ends before `at`. */
-function readName(tokens: readonly Token[], at: number, isMeant: boolean): number | undefined {
+function readName(read: ReadText, at: number, isMeant: boolean): number | undefined {
+  const { tokens } = read;
   if (!isNear(tokens, at) || tokens[at - 1]?.kind === "marker") return undefined;
   let first = at - 1;
-  let isJoined = tokens[first]?.kind === "digits";
   while (first > 0 && at - first < nameLimit && isNear(tokens, first)) {
     const length = lengthOfJoint(tokens, first);
     if (length === 0) break;
-    isJoined = true;
     first -= length;
   }
-  const announced = firstAnnounced(tokens, first);
-  if (announced !== undefined) return announced;
-  if (isMeant) return first;
-  return isJoined && !notNames.has(tokens[at - 1]?.value ?? "") ? first : undefined;
+  const announced = firstAnnounced(tokens, first) ?? firstAnswered(read, first);
+  if (announced !== undefined || isMeant) return announced ?? first;
+  const last = tokens[at - 1];
+  const isJoined = first < at - 1 || last?.kind === "digits";
+  if (isJoined) return notNames.has(last?.value ?? "") ? undefined : first;
+  const isStated = first === 0 || links.has(tokens[first - 1]?.value ?? "") ||
+    read.turns[read.turnOf[first] ?? -1]?.firstToken === first;
+  return roles.has(last?.value ?? "") && isStated ? first : undefined;
 }
 
 /** How many tokens belong to the name before this one: a dot and a word, a letter, what is written together. */
@@ -169,3 +177,22 @@ function firstAnnounced(tokens: readonly Token[], first: number): number | undef
   }
   return undefined;
 }
+
+const answerLimit = 5;
+
+/** In the answer to `What's your email?` all words are the name, but for what leads up to it. */
+function firstAnswered({ tokens, turns, turnOf }: ReadText, first: number): number | undefined {
+  const turn = turns[turnOf[first] ?? -1];
+  const question = turns[(turnOf[first] ?? 0) - 1];
+  if (turn === undefined || question === undefined || first - turn.firstToken > answerLimit) {
+    return undefined;
+  }
+  const asked = tokens.slice(question.firstToken, question.endToken);
+  if (!asked.some(({ value }) => mailWords.has(value))) return undefined;
+  let start = turn.firstToken;
+  while (start < first && isLeadIn(tokens[start])) start++;
+  return start;
+}
+
+const isLeadIn = (token: Token | undefined) =>
+  token !== undefined && (isFiller(token) || links.has(token.value));

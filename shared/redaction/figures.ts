@@ -65,7 +65,8 @@ function harmlessParts(read: ReadText, figure: Figure): Range[] {
   const { tokens, joints } = figure;
   if (joints.includes(":")) return [rangeOf(tokens)];
   for (let at = 0; at < tokens.length;) {
-    const length = lengthOfDate(figure, at) ?? lengthOfAmount(figure, at);
+    const length = lengthOfDate(figure, at) ?? lengthOfAmount(figure, at) ??
+      (isZip(read, figure) ? 2 : undefined);
     if (length !== undefined) parts.push(rangeOf(tokens.slice(at, at + length)));
     at += length ?? 1;
   }
@@ -108,8 +109,15 @@ function lengthOfAmount({ tokens, joints }: Figure, at: number): number | undefi
     return a === "0" || !a.startsWith("0") && !isLocal ? 2 : undefined;
   }
   if (joint === "/") return a.length <= 3 && b.length <= 3 && next === undefined ? 2 : undefined;
-  const isZip = a.length === 5 && b.length === 4 && tokens.length === 2;
-  return isZip || isYear(a) && isYear(b) ? 2 : undefined;
+  return isYear(a) && isYear(b) ? 2 : undefined;
+}
+
+/** `94110-1234`, unless more digits stand before it, as in `+55 11 91234-5678`. */
+function isZip({ tokens: all }: ReadText, { tokens, joints, first }: Figure): boolean {
+  const [zip, four] = tokens;
+  const isBehindDigits = all[first - 1]?.kind === "digits" && isNear(all, first);
+  return tokens.length === 2 && joints === "-" && zip?.value.length === 5 &&
+    four?.value.length === 4 && !isBehindDigits;
 }
 
 function lengthOfThousands({ tokens, joints }: Figure, at: number): number | undefined {
@@ -182,7 +190,7 @@ function isIpv4(read: ReadText, { tokens, first, joints }: Figure): boolean {
   }
   if (read.text[start - 1] === "/" && read.text[start - 2] !== "/") return false;
   return parts.some((part) => part.length > 1) ||
-    read.tokens.slice(Math.max(0, first - 4), first).some(({ value }) => hostWords.has(value));
+    read.tokens.slice(Math.max(0, first - 4), first + 8).some(({ value }) => hostWords.has(value));
 }
 
 function rangeOf(tokens: readonly Token[]): Range {

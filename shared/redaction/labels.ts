@@ -35,40 +35,36 @@ const phoneOwners = setOf(
   clinic surgery office reception receptionist emergency alternative alternate backup secondary
   primary main current correct right wrong full uk us british american french german irish spanish
   italian dutch indian polish foreign international local two both different next first second last
-  toll free freephone is was at on to from with for via by and or but call dial ring text use take
+  toll free freephone caller calling called reachable school shop hotel taxi vet landlord plumber
+  hospice care site branch is was at on to from with for via by and or but call dial ring text use take
   have give get got leave confirm need lost changed only spare temporary burner google skype line
   voice any long short`,
 );
-/** Nouns whose number, id or code is never a phone. */
-const otherOwners = setOf(
-  `order reference ref invoice account acct policy member membership claim case serial batch lot
-  tracking ticket booking confirmation receipt parcel shipment flight prescription rx license licence
-  passport tax record records chart encounter accession specimen sample group plan payer part model
-  room bed ward transaction company registration vat employee staff student hospital unit file docket
-  job medical insurance insured driver drivers vehicle plate charity catalogue item product stock
-  purchase po routing sort bank flat street apartment suite box page row version build seat gate
-  lottery gmc gdc nmc npi mrn dea upin ein tin subscriber authorization authorisation approval
-  referral protocol study trial requisition delivery consignment bib seed port library loyalty
-  appointment visit admission inventory asset meter locker badge kit imei iccid sim device user
-  client patient customer vendor supplier project task issue bug request session correlation message
-  certificate permit grant ndc cpt icd loinc snomed isbn issn barcode sku`,
-);
 /** Nouns that say what the number right behind them is. */
 const otherNouns = setOf(
-  `order orders invoice mrn npi reference references ref refs epoch timestamp ticket tracking account
-  acct policy serial sku isbn issn barcode booking claim case flight parcel receipt passport version
-  build lot batch id ids identifier uuid guid count pid ndc loinc snomed cpt icd dea vat rx
-  prescription iat exp nbf duration elapsed seconds ms gbp usd eur cad aud chf inr total amount price fee
-  balance sum cost size bytes zip postcode postal oid section chapter pmid doi nct ean upc gtin udi po
-  sha hash seed room page date dob birth born year years age aged old quantity qty snapshot revision
-  release firmware gmc gdc nmc ein tin catalogue protocol accession specimen drg hcpcs transaction
-  member subscriber bates confirmation time unix offset score lottery imei iccid vin bmi weight height
-  ubrn odsn crn key value lat lon latitude longitude coordinates volume depth diagnosis procedure
-  routing aba swift sort docket chart encounter sequence checksum token model part item`,
+  `aba accession account acct age aged agreement amount application asset aud authorisation
+  authorization badge balance barcode batch bates bill bin birth bmi booking born build bus bytes
+  cad case catalog catalogue certificate chapter chart chassis checksum cheque chf claim coach
+  commit complaint confirmation consignment contract coordinates cost count coupon cpt crn date
+  dea deposit depth diagnosis dispute dob docket doi drg duration ean ein elapsed encounter engine
+  epoch eur exp fee firmware flight gate gbp gdc gmc gtin guid hash hcpcs height iat iccid
+  icd id identifier ids imei incident inr inventory invoice isbn issn item key lat latitude
+  licence license loan locker log loinc lon longitude lot lottery member meter model mortgage mrn
+  ms nbf nct ndc nmc npi odsn offset oid old order orders page parcel part passport payment permit
+  pid pmid po policy postal postcode prescription price procedure protocol qty quantity quotation
+  quote receipt s ref reference references referral refs registration release request
+  requisition revision room routing row rx score seat seconds section seed sequence serial sha
+  shelf shipment size sku snapshot snomed sort span specimen submission subscriber sum swift tax
+  ticket time timestamp tin token total trace tracking train transaction transfer ubrn udi unix
+  upc usd uuid value vat version vin volume voucher warrant warranty weight wire year years zip`,
 );
 /** May stand between a noun and its number: `order number is now ...`. */
 const links = setOf(
   "is was are were number numbers num no nr id code it its s the a reads of as says be now called",
+);
+/** Cards that pay nothing. */
+const otherCards = setOf(
+  "sim gift library loyalty membership id key business appointment green store",
 );
 const codeWords = setOf("code codes");
 const passcodes = setOf("passcode passcodes otp totp 2fa mfa password pin pincode passkey");
@@ -120,11 +116,11 @@ const pause = Mark.stop | Mark.newline;
 /** The label before a token. */
 export function labelBefore(read: ReadText, at: number): Label | undefined {
   const turn = read.turnOf[at] ?? -1;
-  const first = read.turns[turn]?.nameToken ?? 0;
-  const own = labelBackwards(read, at, { first, isQuestion: false });
+  const { nameToken = 0, firstToken = 0 } = read.turns[turn] ?? {};
+  const own = labelBackwards(read, at, { first: nameToken, said: firstToken, isQuestion: false });
   if (own !== undefined && own !== "unknown") return own;
-  const words = at - (read.turns[turn]?.firstToken ?? 0);
-  return (turn >= 0 && words <= answerLimit ? labelOfQuestion(read, turn) : undefined) ?? own;
+  return (turn >= 0 && at - firstToken <= answerLimit ? labelOfQuestion(read, turn) : undefined) ??
+    own;
 }
 
 /** What the turns before asked for; the nearest that says more than `One moment`. */
@@ -133,17 +129,24 @@ function labelOfQuestion(read: ReadText, answer: number): Label | undefined {
     const turn = read.turns[index];
     if (turn === undefined) return undefined;
     const first = Math.max(turn.firstToken, turn.endToken - reach.question);
-    const label = labelBackwards(read, turn.endToken, { first, isQuestion: true });
+    const label = labelBackwards(read, turn.endToken, { first, said: Infinity, isQuestion: true });
     if (label !== undefined) return label;
     if (turn.endToken - turn.firstToken > shortTurnLimit) return undefined;
   }
   return undefined;
 }
 
+/** Where to look: from `first` on, where a speaker's name may stand; what was said begins at `said`. */
+interface Reach {
+  readonly first: number;
+  readonly said: number;
+  readonly isQuestion: boolean;
+}
+
 function labelBackwards(
   read: ReadText,
   at: number,
-  { first, isQuestion }: { first: number; isQuestion: boolean },
+  { first, said, isQuestion }: Reach,
 ): Label | undefined {
   let limit = isQuestion ? reach.question : reach.sentence;
   let isNear = true;
@@ -162,8 +165,9 @@ function labelBackwards(
       limit = Math.min(limit, at - index + reach.stop);
     }
     if (token.kind !== "word") {
+      // Another number stands between: the noun was that one's.
+      isNear = isQuestion;
       if (token.kind === "marker" || token.value.length >= 3) {
-        isNear = isQuestion;
         limit = Math.min(limit, at - index + reach.afterDigits);
       }
       continue;
@@ -182,7 +186,7 @@ function labelBackwards(
     if (isWeak) weaker ??= label;
     else if (label === "other" && !isSameSentence && !isQuestion) weaker ??= "unknown";
     else if (label !== undefined) return label;
-    if (steps === 1 && !isQuestion && isNounOf(token, marks)) weaker = "unknown";
+    if (steps === 1 && index >= said && isNounOf(token, marks)) weaker = "unknown";
     if (!links.has(token.value)) isNear = false;
     if (copulas.has(token.value)) isStated = true;
   }
@@ -204,10 +208,10 @@ const isAbbreviation = (token: Token, marks: number) =>
 
 /** `parcel 4155550123`, `"asset": 4155550123`: the digits are the noun's. */
 function isNounOf(token: Token, marks: number): boolean {
-  if (functionWords.has(token.value) || freeTexts.has(token.value)) return false;
-  if (token.value.length === 1) return false;
-  const isField = (marks & (Mark.colon | Mark.quote)) === (Mark.colon | Mark.quote);
-  return marks === Mark.space || marks === Mark.aside || isField;
+  const { value } = token;
+  if (functionWords.has(value) || freeTexts.has(value) || phoneOwners.has(value)) return false;
+  if (value.length === 1) return false;
+  return marks === Mark.space || marks === Mark.aside || (marks & Mark.colon) !== 0;
 }
 
 interface Place {
@@ -224,11 +228,13 @@ interface Place {
 function labelAt(read: ReadText, at: number, place: Place): Label | undefined {
   const word = read.tokens[at]?.value ?? "";
   const owner = ownerOf(read, at);
+  // `S/N`, a serial number.
+  if (word === "n" && owner === "s" && place.isNear) return "other";
   if (place.isNumbered) return labelOfNumber(read, at + 1, word);
   if (word === "nhs") return place.steps <= reach.stop || place.isNear ? "nhs" : undefined;
   if (word === "ssn" || (word === "security" && owner === "social")) return "ssn";
   if (word === "social" && place.isNear) return "ssn";
-  if (/^(?:card|visa|mastercard|amex)$/.test(word)) return owner === "sim" ? "other" : "card";
+  if (/^(?:card|visa|mastercard|amex)$/.test(word)) return otherCards.has(owner) ? "other" : "card";
   if (passcodes.has(word)) return "passcode";
   if (codeWords.has(word)) return labelOfCode(read, at, owner, place);
   if (/^(?:keypad|enter|entered)$/.test(word)) return "code";
@@ -246,7 +252,7 @@ function labelAt(read: ReadText, at: number, place: Place): Label | undefined {
   if (phoneVerbs.has(word)) {
     return place.isObject && place.steps <= reach.verb ? "phone" : undefined;
   }
-  if (word === "id" && owner === "caller") return "phone";
+  if (word === "id" && owner === "caller" || word === "app" && owner === "whats") return "phone";
   if (!place.isNear || !otherNouns.has(word)) return undefined;
   return owner === "in" && /^(?:case|order|time|total)$/.test(word) ? undefined : "other";
 }
@@ -257,10 +263,19 @@ function labelOfNumber(read: ReadText, at: number, owner: string): Label | undef
   if (read.tokens[at + 1]?.value === "of") return undefined;
   if (owner === "nhs") return "nhs";
   if (owner === "security") return "ssn";
-  if (/^(?:card|credit|debit)$/.test(owner)) return "card";
+  if (/^(?:card|credit|debit)$/.test(owner)) {
+    return otherCards.has(ownerOf(read, at - 1)) ? "other" : "card";
+  }
   if (passcodes.has(owner)) return "passcode";
   if (phoneNouns.has(owner) || owner === "" || phoneOwners.has(owner)) return "phone";
-  return otherOwners.has(owner) || otherNouns.has(owner) ? "other" : "unknown";
+  if (/(?:ish|ian|ese)$/.test(owner)) return "phone";
+  // `my Vodafone number` is a name's, `Policy Number` is a field's.
+  const isName = !otherNouns.has(owner) && isCapital(read, at - 1) && !isCapital(read, at);
+  return isName ? "unknown" : "other";
+}
+
+function isCapital({ text, tokens }: ReadText, at: number): boolean {
+  return /\p{Lu}/u.test(text[tokens[at]?.start ?? 0] ?? "");
 }
 
 function labelOfCode(read: ReadText, at: number, owner: string, place: Place): Label | undefined {
@@ -307,6 +322,8 @@ export function labelAfter(read: ReadText, end: number): Label | undefined {
     const isNear = at <= end + 2;
     const label = labelAt(read, at, { steps: at - end + 1, isNear, isObject: false });
     if (label === undefined || isOwner(read, at)) continue;
+    // `is a number` says nothing.
+    if (/^an?$/.test(read.tokens[at - 1]?.value ?? "")) return undefined;
     // `(order 4155)`: the word labels the number behind it.
     return isAside && read.tokens[at + 1]?.kind === "digits" ? undefined : label;
   }

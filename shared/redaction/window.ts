@@ -44,7 +44,7 @@ function plusBefore({ text, tokens }: ReadText, piece: Piece): number | undefine
   if (token?.value === "plus" && piece.start - token.end <= 2) return token.start;
   const before = text.slice(Math.max(0, piece.start - 4), piece.start);
   if (/%2B$/i.test(before)) return piece.start;
-  const written = /(?<!\p{N}[ (]?)[+＋][ (]?$/u.exec(before);
+  const written = /(?<!\p{N})[+＋][ (]?$/u.exec(before);
   return written === null ? undefined : piece.start - written[0].length;
 }
 

@@ -1059,6 +1059,465 @@ Temperature 98.6 F
 Lab: Na 140 K 4.1 Cl 102 CO2 24 BUN 14 Cr 0.9 Glu 92
 `;
 
+const hardNegatives = String.raw`
+The appointment is on 2023-01-15 at 123 Main Street.
+Appointment confirmed for 01/15/2023 at 2:30 PM with Dr. Smith.
+Patient arrived at 08:45:30 and left at 09:15:00.
+Check-in 2024-12-31T23:59:59Z, check-out 2025-01-01T00:00:00Z
+Date range: 2023-01-01/2023-12-31
+Week 12, 2024
+Q3 2024 revenue was $1,250,000.00
+FY2023-24
+15 Jan 2023 10:30:00 GMT
+Sun, 15 Jan 2023 10:30:00 +0000
+1/15/23 10:30a
+Jan. 15th, 2023
+the 2023-2024 flu season
+from 09.00 to 17.30
+0900-1700 hrs
+24/7
+12:00-13:00 lunch
+10:00,10:15,10:30,10:45
+8am–6pm Mon–Thu, 8am–4pm Fri
+seven thirty a.m.
+quarter past ten
+at ten to three
+twenty past nine
+nine hundred hours
+fourteen thirty hours
+the year two thousand twenty three
+in nineteen sixty nine
+March third, two thousand twenty four
+1600 Pennsylvania Avenue
+742 Evergreen Terrace, Springfield 62704
+350 Fifth Ave, 21st Floor, New York, NY 10118
+10 Downing St, London SW1A 2AA
+Apt 4B, 1234 Elm Street, Dallas TX 75201-1234
+5550 N Figueroa St
+Highway 101, exit 432
+I-95 mile 212
+Route 66
+P.O. Box 123456, Seattle, WA 98124-1234
+Building 4155, Suite 5550
+12345 Sunset Blvd #201
+Unit 12, 400-402 Old Kent Road
+Flat 07700
+one two three Main Street
+twenty two Baker Street
+suite four hundred and five
+$99.99
+$1,234.56
+£45 per session, £450 for ten
+€1.234,56
+USD 1,000,000
+cost: 4155550
+it's 4500 dollars
+twelve hundred and fifty pounds
+between $2,000 and $2,500
+5% of 1,234,567
+$0.99/min
+12345.67 total
+copay $25, deductible $1500
+ibuprofen 400mg every 6-8 hours
+amoxicillin 875/125 mg twice daily
+levothyroxine 112 mcg
+insulin lispro 4-6 units before meals
+heparin 5000 units q8h
+0.9% NaCl 1000 mL at 125 mL/hr
+dose: 10 mg/kg/day divided q6h
+prednisone 60-40-20-10-5
+methotrexate 7.5 mg weekly
+vitamin D 50,000 IU
+one tablet three times a day for ten days
+take two now, then one every four hours
+fifty micrograms per hour
+5 mL PO QID x 10 days
+epinephrine 1:10,000
+1:1000 adrenaline 0.5 mL
+lidocaine 1% 10 mL
+BP 120/80 mmHg
+BP: 135/85 (L), 140/90 (R)
+her blood pressure was 118 over 76
+pressure is one twenty over eighty
+120/80 125/82 130/84 128/80
+HR 72 BP 120/80 RR 16 SpO2 98% T 98.6
+pulse 72, temp 37.2, resp 16, sats 99
+temperature one oh one point four
+weight 154 lb (70 kg)
+5 ft 10 in, 180 lb
+CPT 99213, 99214, 99215
+CPT: 15823-50
+procedure code 15820
+CPT codes 15822 and 15823 were billed
+HCPCS G0438, J3490
+ICD-10-CM Z00.00
+ICD-10 codes: E11.9, I10, J45.909
+diagnosis E78.5
+DRG 470-2
+SNOMED CT 38341003
+LOINC 2345-7, 4548-4
+ATC code A10BA02
+RxNorm 860975
+NDC 0069-2587-10
+NDC# 12345-6789-01
+NDC 00069258710
+NDC code 55513-073-01
+CVX 208
+CVX code 207, MVX PFR
+UNII 362O9ITL9D
+CAS 50-78-2
+HbA1c 6.5
+A1C 7.2% (down from 8.1%)
+eGFR 58 mL/min/1.73 m2
+sodium 138, potassium 4.2, chloride 102, bicarb 24
+WBC 12,500
+platelets 150000-400000
+hemoglobin 13.5 g/dL
+TSH 2.45 mIU/L
+LDL 130, HDL 45, triglycerides 150
+cholesterol 200 over 50
+glucose one hundred and twelve
+INR two point five
+PSA 4.0 -> 5.2 -> 6.8
+CA-125 35 U/mL
+ABG 7.38/42/88/24
+peak flow 350 400 380
+20/20 vision, 20/40 corrected
+-1.25 -0.50 x 180
+sphere -2.00 cyl -0.75 axis 090
+OD 43.50/44.25 OS 43.75/44.50
+size 7.5, 34C, 36-24-36
+Apgar 8/9
+gestational age 38w4d
+T10-L2 fusion
+C-section 2019
+grade 2/4
+stage IIIB T2N1M0
+0/10 pain
+7 out of 10
+GCS 15 (E4V5M6)
+ASA III
+NYHA class 2
+room 301
+Room 12, Bed B
+OR 4
+exam room three
+Ward 7B
+extension 1234
+ext. 5678
+pager 1234
+order number 1234567890
+Order #12345678901
+order 555-1234567
+PO# 4500012345
+invoice 10042
+invoice no 2023-000123
+Invoice: 5551234567
+ticket 555-123-4567
+ticket INC0012345
+case ID 5551234567
+tracking number 9405511899223197428490
+UPS 1Z999AA10123456784
+FedEx 123456789012
+serial number 5551234567
+S/N 555-123-4567
+part number 555-1234
+model 800-555-1212
+confirmation code ABC123
+confirmation number 5551234567
+reservation 5551234567
+account number 1234567890
+Account: 5551234567
+acct #5551234567
+policy 5551234567
+policy number POL-5551234567
+member ID 123456789
+Member #: 5551234567
+group 5551234567
+subscriber ID 5551234567
+claim number 5551234567
+claim #2023-5551234
+authorization 5551234567
+prior auth number 5551234567
+referral number 5551234567
+prescription 5551234567
+Rx number 5551234567
+MRN 5551234567
+MRN: 123-45-67
+MRN #00012345
+medical record number 5551234567
+patient ID 5551234567
+patient number 5551234567
+chart number 5551234567
+encounter 5551234567
+visit number 5551234567
+accession number 5551234567
+NPI 1234567893
+NPI: 1broken
+NPI number 1245319599
+provider number 5551234567
+license number 5551234567
+DEA number BS1234567
+tax ID 12-3456789
+employee 5551234567
+student ID 5551234567
+vendor 5551234567
+customer ID 5551234567
+user 5551234567
+device 5551234567
+batch 5551234567
+lot number 5551234567
+lot 555-1234
+Lot: EN6201, exp 2021-08-31
+COVID vaccine lot EW0150
+barcode 5551234567890
+ISBN 0-306-40615-2
+ISBN-13: 978-0-306-40615-7
+UPC 012345678905
+SKU 555-1234
+VIN 1HGCM82633A004352
+IMEI 490154203237518
+MAC address 00:1B:44:11:3A:B7
+UUID 123e4567-e89b-12d3-a456-426614174000
+id=123e4567-e89b-12d3-a456-426655550123
+request 123e4567e89b12d3a456426614174000
+trace 4bf92f3577b34da6a3ce929d0e0e4736
+session 5551234567
+epoch 1673778600
+unix time 1673778600
+1673778600 seconds
+timestamp: 1673778600000
+exp 1673778600
+version 2.10.3
+v1.2.3-beta.4
+release 2023.01.15
+Python 3.11.4
+iOS 17.4.1 (21E237)
+section 4.2.1
+chapter 12, verse 7
+page 555, line 1234
+pages 212-555
+table 3-1
+score 21-19, 21-17
+odds 100/30
+ratio 16:9
+1024x768
+4K 3840x2160
+1,000,000
+1000000
+12 345 678
+3.1415926535
+6.022e23
+-40.5
++1 day
++30 days
+x 10
+10^6
+1/2, 3/4, 7/8
+50-50
+90 degrees
+555 people attended
+1234567890 is a number
+0123456789
+123456789
+99999
+000000
+9 to 5
+one in five
+two for one
+three of them
+one or two
+nine times out of ten
+seven days a week, 365 days a year
+a hundred and ten percent
+five, ten, fifteen, twenty
+two four six eight
+1, 2, 3, 4, 5, 6, 7, 8, 9
+1-2-3-4-5
+100 200 300 400
+999
+911
+112
+111
+999 or 111
+call NHS 111
+dial 911
+ring nine nine nine
+Dial 988 for crisis support
+call 101 for non-emergencies
+press 0 to speak to an operator
+press 1 2 or 3
+press one, two or three
+option 2
+enter your 6 digit code
+the code was sent
+code expires in 10 minutes
+invalid code
+error code 404
+status code 200
+error 500
+zip code 90210
+postal code 10001
+area code 415
+country code +44
+color code #FF5733
+QR code
+dress code
+promo code SAVE20
+discount code 20OFF
+CPT code 99213
+billing code 99214
+door code is posted inside
+bar code 0123456789012
+source code
+code blue
+code 99213
+sort code 12-34-56
+slotId: consultation/2026-03-03T14:30
+consultation/2026-03-03T14:30-05:00
+rhinoplasty/2026-12-31T09:00
+holdId 5f0c7700-9001-4234-8555-012345678901
+orgId: 41555501-0000-4000-8000-000000000000
+{"slot":"2026-03-03T14:30:00.000Z","duration":30}
+{"price":1250,"currency":"GBP"}
+{"npi":"1234567893","mrn":"00123456"}
+{"invoiceNumber":"5551234567"}
+{"order_id":5551234567}
+{"trackingNumber":"555123456789"}
+{"dob":"1984-03-14","zip":"90210"}
+{"vitals":{"bp":"120/80","hr":72,"temp":98.6}}
+{"cpt":["99213","99214"],"icd10":["E11.9"]}
+{"ndc":"0069-2587-10"}
+{"startsAt":1772548200,"endsAt":1772550000}
+{"amount":5551234567}
+{"lat":51.5007292,"lng":-0.1246254}
+{"version":"1.2.3.4"}
+`;
+
+const hardPositives = String.raw`
+Call me at ⟦PHONE|555-123-4567⟧.
+My number is ⟦PHONE|(555) 123-4567⟧
+⟦PHONE|555.123.4567⟧
+phone: ⟦PHONE|5551234567⟧
+⟦PHONE|+1 555 123 4567⟧
+⟦PHONE|+1-555-123-4567⟧
+⟦PHONE|1-555-123-4567⟧
+⟦PHONE|+15551234567⟧
+⟦PHONE|+44 7911 123456⟧
+⟦PHONE|+447911123456⟧
+⟦PHONE|07911 123456⟧
+⟦PHONE|07911123456⟧
+⟦PHONE|020 7946 0958⟧
+⟦PHONE|(020) 7946 0958⟧
+⟦PHONE|0207 946 0958⟧
+⟦PHONE|+44 (0)20 7946 0958⟧
+⟦PHONE|+44(0)7911 123 456⟧
+⟦PHONE|0161 496 0000⟧
+⟦PHONE|01632 960 001⟧
+⟦PHONE|0800 123 4567⟧
+⟦PHONE|0345 678 9012⟧
+⟦PHONE|+49 30 12345678⟧
+⟦PHONE|+33 1 23 45 67 89⟧
+⟦PHONE|+81 3-1234-5678⟧
+⟦PHONE|+61 2 1234 5678⟧
+⟦PHONE|+91 98765 43210⟧
+⟦PHONE|+55 11 91234-5678⟧
+⟦PHONE|+52 55 1234 5678⟧
+⟦PHONE|+7 495 123-45-67⟧
+⟦PHONE|+86 10 1234 5678⟧
+⟦PHONE|+39 06 1234 5678⟧
+⟦PHONE|+34 91 123 45 67⟧
+⟦PHONE|+31 20 123 4567⟧
+⟦PHONE|+46 8 123 456 78⟧
+⟦PHONE|+41 44 123 45 67⟧
+⟦PHONE|+353 1 123 4567⟧
+⟦PHONE|+27 11 123 4567⟧
+⟦PHONE|+972 3-123-4567⟧
+⟦PHONE|+90 212 123 45 67⟧
+⟦PHONE|+82 2-123-4567⟧
+⟦PHONE|00 44 7911 123456⟧
+⟦PHONE|011 33 1 23 45 67 89⟧
+my number is ⟦PHONE|oh seven nine one one one two three four five six⟧
+it's ⟦PHONE|zero two zero, seven nine four six, zero nine five eight⟧
+⟦PHONE|five five five, one two three, four five six seven⟧ is my number
+call me on ⟦PHONE|double oh double four seven nine double one, one two three, four five six⟧
+my phone number is ⟦PHONE|five five five twelve thirty four⟧
+the number is ⟦PHONE|eight hundred five five five one two one two⟧
+⟦PHONE|one eight hundred, two two two, three three three three⟧
+my cell is ⟦PHONE|four oh eight, five five five, twenty three ninety nine⟧
+it's ⟦PHONE|oh seven eight triple zero one two three four five⟧
+it's ⟦PHONE|07911, double one, double two, double three⟧
+⟦PHONE|07911 one two three four five six⟧
+reach me at ⟦PHONE|415 five five five 0199⟧
+AI: What is the best phone number to reach you at?\nUser: It's ⟦PHONE|555-0123⟧.
+AI: what's your number?\nUser: ⟦PHONE|oh seven seven double oh⟧\nAI: yes\nUser: ⟦PHONE|nine hundred⟧\nAI: yes\nUser: ⟦PHONE|one two three⟧
+AI: Can I get your callback number?\nUser: ⟦PHONE|five five five⟧\nAI: Uh-huh.\nUser: ⟦PHONE|one two three four⟧
+Assistant: May I have your phone number?\nCaller: yes it's area code ⟦PHONE|four one five five five five two six seven one⟧
+AI: Thanks. And your mobile?\nUser: ⟦PHONE|zero seven, nine one one, one two three, four five six⟧. Got that?
+User: My number's ⟦PHONE|07911 123 456⟧, my order number is 5551234567
+User: born 14/03/1984, number ⟦PHONE|07911 123457⟧, postcode SW1A 1AA
+email: ⟦EMAIL|john.smith@example.com⟧
+⟦EMAIL|jane_doe+test@mail.example.co.uk⟧
+⟦EMAIL|john dot smith at gmail dot com⟧
+⟦EMAIL|j smith at hotmail dot com⟧
+my email is ⟦EMAIL|john underscore smith at yahoo dot com⟧
+it's ⟦EMAIL|info at clinic dot org⟧
+AI: What's your email address?\nUser: ⟦EMAIL|john smith at example dot com⟧
+AI: email?\nUser: it's ⟦EMAIL|jsmith eighty four at gmail dot com⟧
+⟦EMAIL|JOHN.SMITH@EXAMPLE.COM⟧
+"⟦EMAIL|john@example.com⟧"
+mailto:⟦EMAIL|a@example.com⟧,⟦EMAIL|b@example.com⟧
+Card: ⟦CARD|4111 1111 1111 1111⟧
+⟦CARD|4111-1111-1111-1111⟧
+⟦CARD|4111111111111111⟧
+amex ⟦CARD|378282246310005⟧
+⟦CARD|3782 822463 10005⟧
+mastercard ⟦CARD|5555555555554444⟧
+discover ⟦CARD|6011 1111 1111 1117⟧
+my card number is ⟦CARD|four one one one, one one one one, one one one one, one one one one⟧
+NHS number: ⟦NHS|943 476 5919⟧
+NHS: ⟦NHS|9434765919⟧
+my NHS number is ⟦NHS|nine four three four seven six five nine one nine⟧
+NHS number ⟦NHS|943-476-5919⟧
+SSN: ⟦SSN|123-45-6789⟧
+⟦SSN|123-45-6789⟧
+social security number ⟦SSN|123456789⟧
+my social is ⟦SSN|one two three, four five, six seven eight nine⟧
+SSN ⟦SSN|123 45 6789⟧
+National Insurance number: ⟦NINO|AB123456C⟧
+NI number ⟦NINO|AB 12 34 56 C⟧
+my NI number is ⟦NINO|A B one two three four five six C⟧
+IBAN: ⟦IBAN|GB29 NWBK 6016 1331 9268 19⟧
+⟦IBAN|GB29NWBK60161331926819⟧
+⟦IBAN|DE89370400440532013000⟧
+⟦IBAN|FR1420041010050500013M02606⟧
+IP: ⟦IP|192.168.1.1⟧
+from ⟦IP|203.0.113.195⟧
+⟦IP|8.8.8.8⟧ is the DNS server
+client IP ⟦IP|1.2.3.4⟧
+⟦IP|2001:0db8:85a3:0000:0000:8a2e:0370:7334⟧
+⟦IP|2001:db8::1⟧
+⟦IP|fe80::1⟧%eth0
+Your verification code is ⟦OTP|123456⟧
+Your code: ⟦OTP|123456⟧
+OTP: ⟦OTP|123456⟧
+PIN ⟦OTP|1234⟧
+passcode is ⟦OTP|482913⟧
+the code is ⟦OTP|four eight two nine one three⟧
+AI: Please tell me the six-digit code.\nUser: ⟦OTP|four eight two nine one three⟧.
+AI: What's the code?\nUser: ⟦OTP|482 913⟧
+AI: Please read back the verification code I sent\nUser: It says ⟦OTP|four eight two, nine one three⟧
+my one time password is ⟦OTP|482913⟧
+⟦OTP|482913⟧ is your verification code
+code ⟦OTP|482913⟧ entered
+The one-time passcode ⟦OTP|482913⟧ was sent to ⟦PHONE|+447911123456⟧
+{"phone":"⟦PHONE|+15551234567⟧","code":"⟦OTP|482913⟧"}
+{"email":"⟦EMAIL|john@example.com⟧","ip":"⟦IP|203.0.113.195⟧"}
+{"patient":{"phone":"⟦PHONE|555-123-4567⟧","mrn":"12345678"}}
+{"ssn":"⟦SSN|123-45-6789⟧","nhs":"⟦NHS|9434765919⟧"}
+{"otp":"⟦OTP|482913⟧","phoneNumber":"⟦PHONE|07911123456⟧"}
+`;
+
 /** A text and what of it must go. */
 export interface RedactionCase {
   readonly text: string;
@@ -1082,6 +1541,8 @@ export const redactionCorpus: Readonly<Record<string, readonly RedactionCase[]>>
   messages: readCases(messages),
   dictated: readCases(dictated),
   forms: readCases(forms),
+  "hard negatives": readCases(hardNegatives),
+  "hard positives": readCases(hardPositives),
 };
 
 /** Reads cases, one a line, from their notation. */
