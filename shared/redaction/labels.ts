@@ -43,20 +43,20 @@ const phoneOwners = setOf(
 /** Nouns that say what the number right behind them is. */
 const otherNouns = setOf(
   `aba accession account acct age aged agreement amount application asset aud authorisation
-  authorization badge balance barcode batch bates bill bin birth bmi booking born build bus bytes
-  cad case catalog catalogue certificate chapter chart chassis checksum cheque chf claim coach
-  commit complaint confirmation consignment contract coordinates cost count coupon cpt crn date
-  dea deposit depth diagnosis dispute dob docket doi drg duration ean ein elapsed encounter engine
-  epoch eur exp fee firmware flight gate gbp gdc gmc gtin guid hash hcpcs height iat iccid
-  icd id identifier ids imei incident inr inventory invoice isbn issn item key lat latitude
-  licence license loan locker log loinc lon longitude lot lottery member meter model mortgage mrn
-  ms nbf nct ndc nmc npi odsn offset oid old order orders page parcel part passport payment permit
-  pid pmid po policy postal postcode prescription price procedure protocol qty quantity quotation
-  quote receipt s ref reference references referral refs registration release request
-  requisition revision room routing row rx score seat seconds section seed sequence serial sha
-  shelf shipment size sku snapshot snomed sort span specimen submission subscriber sum swift tax
-  ticket time timestamp tin token total trace tracking train transaction transfer ubrn udi unix
-  upc usd uuid value vat version vin volume voucher warrant warranty weight wire year years zip`,
+ authorization badge balance barcode batch bates bill bin birth bmi booking born build bus bytes
+ cad case catalog catalogue certificate chapter chart chassis checksum cheque chf claim coach
+ commit complaint confirmation consignment contract coordinates cost count coupon cpt crn date
+ dea deposit depth diagnosis dispute dob docket doi drg duration ean ein elapsed encounter engine
+ epoch eur exp fee firmware flight gate gbp gdc gmc gtin guid hash hcpcs height iat iccid
+ icd id identifier ids imei incident inr inventory invoice isbn issn item key lat latitude
+ licence license loan locker log loinc lon longitude lot lottery member meter model mortgage mrn
+ ms nbf nct ndc nmc npi odsn offset oid old order orders page parcel part passport payment permit
+ pid pmid po policy postal postcode prescription price procedure protocol qty quantity quotation
+ quote receipt ref reference references referral refs registration release request
+ requisition revision room routing row rx score seat seconds section seed sequence serial sha
+ shelf shipment size sku snapshot snomed sort span specimen submission subscriber sum swift tax
+ ticket time timestamp tin token total trace tracking train transaction transfer ubrn udi unix
+ upc usd uuid value vat version vin volume voucher warrant warranty weight wire year years zip`,
 );
 /** May stand between a noun and its number: `order number is now ...`. */
 const links = setOf(
