@@ -399,7 +399,7 @@ begin
     from (
       select m.delivery from public.sms_messages as m
       where m.org_id = p_org and m.appointment_id = p_hold.id
-        and m.to_masked = private.mask_phone(p_hold.patient_phone) and m.status <> 'refused'
+        and m.to_hash = sha256(convert_to(p_hold.patient_phone, 'UTF8')) and m.status <> 'refused'
       order by m.created_at desc limit 2
     ) as t);
 end
@@ -409,10 +409,11 @@ comment on function private.failed_twice is 'Whether two texts in a row did not 
 /*
  * Why no text may go to the phone of a hold, else null: then the text is counted in the phone's
  * quota. The organization's sends are counted one after the other, under a lock of their own.
+ * A refusal counts towards an alarm.
  */
 create function private.send_refusal(
   p_org public.organizations, p_hold public.appointments, p_code public.one_time_passcodes,
-  p_now timestamptz
+  p_sender text, p_now timestamptz
 ) returns jsonb
 language plpgsql volatile set search_path = ''
 as $$
@@ -423,6 +424,10 @@ begin
     when p_code.hold_attempts >= 10 then 'locked'
     when not coalesce(p_hold.patient_country = any (p_org.sms_countries), false)
       then 'blocked_country'
+    when p_hold.patient_phone = p_sender or exists (
+      select from public.org_channels as c
+      where c.kind = 'called_number' and c.value = p_hold.patient_phone and c.org_id = p_org.id)
+      then 'bad_destination'
     when p_code.state = 'sent' and private.failed_twice(p_org.id, p_hold) then 'undelivered'
     when p_code.sends >= 3 then 'hold_send_limit'
   end;
@@ -435,8 +440,12 @@ begin
       when not private.reserve_phone(p_hold.patient_phone, p_now) then 'phone_send_limit'
     end;
   end if;
-  return case when v_refusal is not null then
-    jsonb_build_object('outcome', v_refusal, 'holdId', p_hold.id) end;
+  if v_refusal is null then
+    return null;
+  end if;
+  return jsonb_strip_nulls(jsonb_build_object(
+    'outcome', v_refusal, 'holdId', p_hold.id,
+    'alarm', private.count_for_alarm(p_org.id, 'refused_sends', p_now)));
 end
 $$;
 comment on function private.send_refusal is
@@ -446,7 +455,8 @@ comment on function private.send_refusal is
  * The tenant's claim to send one text. See begin_otp_send.
  */
 create function private.begin_send(
-  p_org public.organizations, p_call jsonb, p_hold text, p_send uuid, p_mac text, p_key_id text
+  p_org public.organizations, p_call jsonb, p_hold text, p_send uuid, p_mac text, p_key_id text,
+  p_sender text
 ) returns jsonb
 language plpgsql volatile set search_path = ''
 as $$
@@ -473,7 +483,7 @@ begin
     end if;
     v_answer := coalesce(
       private.repeated_send(p_org.id, v_hold, v_code, v_call_id, v_tool_call_id, v_now),
-      private.send_refusal(p_org, v_hold, v_code, v_now));
+      private.send_refusal(p_org, v_hold, v_code, p_sender, v_now));
   end if;
   if v_answer is not null then
     perform private.audit(p_org.id, p_call, 'send_otp', v_hold.id, v_answer ->> 'outcome');
@@ -520,14 +530,16 @@ comment on function private.begin_send is 'Claims the one send of a hold and sto
  * p_send_id       a fresh uuid; complete_otp_send and clear_otp_send name it
  * p_mac           HMAC-SHA-256(pepper, "otp:v1|" code), 64 hex digits; p_key_id names the pepper
  * p_expected_org  the organization whose Twilio account the caller has ready
+ * p_sender        the number that account texts from, never a destination; null for a service
  * Outcomes        claimed (phone, clinic, purpose, expiresInSeconds, afterUndelivered: the text
- *                 before did not arrive), already_sent, cooldown, blocked_country, undelivered,
- *                 hold_send_limit, phone_send_limit, org_send_limit, hold_not_found, hold_expired,
- *                 change_expired, already_confirmed, cancelled, rescheduled, locked, wrong_account,
- *                 busy, unknown_clinic, cross_tenant_denied
+ *                 before did not arrive), already_sent, cooldown, blocked_country, bad_destination,
+ *                 undelivered, hold_send_limit, phone_send_limit, org_send_limit, hold_not_found,
+ *                 hold_expired, change_expired, already_confirmed, cancelled, rescheduled, locked,
+ *                 wrong_account, busy, unknown_clinic, cross_tenant_denied
  */
 create function public.begin_otp_send(
-  p_call jsonb, p_hold text, p_send_id uuid, p_mac text, p_key_id text, p_expected_org uuid
+  p_call jsonb, p_hold text, p_send_id uuid, p_mac text, p_key_id text, p_expected_org uuid,
+  p_sender text
 ) returns jsonb
 language plpgsql volatile security definer set search_path = '' set lock_timeout = '1500ms'
   set jit = off
@@ -542,7 +554,7 @@ begin
   elsif (v_opened.org).id <> p_expected_org then
     return '{"outcome": "wrong_account"}';
   end if;
-  return private.begin_send(v_opened.org, p_call, p_hold, p_send_id, p_mac, p_key_id);
+  return private.begin_send(v_opened.org, p_call, p_hold, p_send_id, p_mac, p_key_id, p_sender);
 exception when lock_not_available or deadlock_detected then
   return '{"outcome": "busy"}';
 end
@@ -642,6 +654,7 @@ language plpgsql volatile security definer set search_path = '' set lock_timeout
 as $$
 declare
   v_cleared boolean;
+  v_alarm text;
 begin
   -- Before the phone's quota, as begin_send does.
   perform from public.one_time_passcodes as c
@@ -654,10 +667,15 @@ begin
   if private.fail_text(p_org, p_send_id, p_reason, p_may_have_been_sent) then
     update public.one_time_passcodes as c set sends = greatest(c.sends - 1, 0)
     where c.org_id = p_org and c.appointment_id = p_hold;
+    if p_reason in ('bad_destination', 'opted_out', 'blocked_country') then
+      v_alarm := private.count_for_alarm(p_org, 'refused_sends', clock_timestamp());
+    end if;
   end if;
   perform private.audit(p_org, p_call, 'send_otp', p_hold, 'cleared',
     jsonb_build_object('sendId', p_send_id, 'reason', p_reason));
-  return jsonb_build_object('outcome', case when v_cleared then 'cleared' else 'not_current' end);
+  return jsonb_strip_nulls(jsonb_build_object(
+    'outcome', case when v_cleared then 'cleared' else 'not_current' end,
+    'orgId', p_org, 'alarm', v_alarm));
 end
 $$;
 comment on function public.clear_otp_send is
@@ -767,6 +785,7 @@ declare
   v_code public.one_time_passcodes;
   v_now timestamptz;
   v_answer jsonb;
+  v_alarm text;
 begin
   v_hold := private.find_hold(p_org.id, v_call_id, p_hold);
   v_change := private.find_change(p_org.id, v_hold.id, v_call_id);
@@ -818,6 +837,7 @@ begin
       jsonb_strip_nulls(jsonb_build_object('newTime', v_change.hold_id)));
   else
     v_answer := private.count_wrong_code(p_org.id, v_hold.id, v_now);
+    v_alarm := private.count_for_alarm(p_org.id, 'wrong_codes', v_now);
   end if;
 
   v_answer := jsonb_build_object('orgId', p_org.id, 'holdId', v_hold.id) || v_answer;
@@ -829,7 +849,7 @@ begin
     jsonb_strip_nulls(jsonb_build_object('attemptsLeft', v_answer -> 'attemptsLeft',
       'attempt', case when v_code.mac is not null then v_code.hold_attempts + 1 end)));
   perform private.record_answer(p_org.id, p_call, 'verify_otp', v_hash, v_answer);
-  return v_answer;
+  return v_answer || jsonb_strip_nulls(jsonb_build_object('alarm', v_alarm));
 end
 $$;
 comment on function private.verify_code is

@@ -58,6 +58,9 @@ begin
   update public.sms_messages as m
   set sid = p_sid, delivery = p_delivery, error_code = p_error_code, updated_at = clock_timestamp()
   where m.org_id = p_org and m.id = p_send;
+  if p_error_code = 21610 then
+    perform private.note_opt_out(p_org, p_send, true);
+  end if;
   if p_delivery in ('failed', 'undelivered', 'delivered') then
     perform private.audit(p_org, null, 'deliver_text', v_text.appointment_id, p_delivery,
       jsonb_strip_nulls(jsonb_build_object('sendId', p_send, 'errorCode', p_error_code)));

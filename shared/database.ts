@@ -135,6 +135,7 @@ const beginSend = z.discriminatedUnion("outcome", [
   bare(
     ...refusals,
     "blocked_country",
+    "bad_destination",
     "undelivered",
     "hold_send_limit",
     "phone_send_limit",
@@ -312,6 +313,8 @@ export interface Database {
     readonly sendId: string;
     readonly mac: PasscodeMac;
     readonly expectedOrgId: string;
+    /** The number that texts; it is never texted itself. */
+    readonly sender: string | undefined;
   }): Promise<BeginSendOutcome>;
   completeOtpSend(send: SendReference, sid: string): Promise<void>;
   clearOtpSend(send: SendReference, reason: string, mayHaveBeenSent: boolean): Promise<void>;
@@ -369,6 +372,8 @@ export interface DatabaseObserver {
   called(durationMs: number): void;
   /** @param orgId The organization the database found. */
   resolved(orgId: string): void;
+  /** @param kind What happened too often in that organization, just now. */
+  alarmed(kind: string, orgId: string): void;
 }
 
 /** Makes the database of one request: the client is shared, the time is the request's. */
@@ -387,7 +392,11 @@ export function openDatabase(config: Pick<Config, "restUrl" | "databaseKey">): D
         try {
           const data = await callFunction(connect, budget, name, args);
           const resolved = withOrganization.safeParse(data);
-          if (resolved.success) observer?.resolved(resolved.data.orgId);
+          if (resolved.success) {
+            const { orgId, alarm } = resolved.data;
+            observer?.resolved(orgId);
+            if (alarm) observer?.alarmed(alarm, orgId);
+          }
           return readAnswer(name, data, schema);
         } finally {
           observer?.called(performance.now() - startedAt);
@@ -443,7 +452,7 @@ function describeCalls(call: Call): Database {
         ...referTo(asked),
         p_slot_id: asked.slotId,
       }, rescheduling),
-    beginOtpSend: (facts, { holdId, sendId, mac, expectedOrgId }) =>
+    beginOtpSend: (facts, { holdId, sendId, mac, expectedOrgId, sender }) =>
       call("begin_otp_send", {
         p_call: facts,
         p_hold: holdId ?? null,
@@ -451,6 +460,7 @@ function describeCalls(call: Call): Database {
         p_mac: mac.mac,
         p_key_id: mac.keyId,
         p_expected_org: expectedOrgId,
+        p_sender: sender ?? null,
       }, beginSend),
     completeOtpSend: async ({ call: facts, orgId, holdId, sendId }, sid) => {
       await call("complete_otp_send", {
@@ -533,7 +543,7 @@ function referTo({ patientName, patientPhone, appointmentId, date, time }: Appoi
   };
 }
 
-const withOrganization = z.object({ orgId: z.string() });
+const withOrganization = z.object({ orgId: z.string(), alarm: z.string().optional() });
 
 async function callFunction(
   connect: () => Promise<SupabaseClient>,

@@ -92,6 +92,11 @@ function familiesOf({ totals, gauges }: Metrics): Family[] {
         "destination; failed at the provider; unknown.",
       byLabel(totals, "sms", {}, "result"),
     ),
+    counter(
+      "alarms",
+      "Alarms raised by kind: too many wrong codes or refused texts in one organization.",
+      each("alarms"),
+    ),
     one(
       "cross_tenant_denials",
       "Calls refused because an argument named another organization.",

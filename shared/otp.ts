@@ -144,7 +144,8 @@ async function beginSend(
   const mac = await macOf(pepper, code);
   const begin = async ({ orgId, account }: ReadyAccount) => {
     const sendId = crypto.randomUUID();
-    const asked = { holdId, sendId, mac, expectedOrgId: orgId };
+    const sender = "from" in account.sender ? account.sender.from : undefined;
+    const asked = { holdId, sendId, mac, expectedOrgId: orgId, sender };
     return { claim: await tools.database.beginOtpSend(call, asked), sendId, account };
   };
   let { claim, sendId, account } = await begin(ready);

@@ -1,25 +1,46 @@
 /**
- * Phone numbers as people give them, read by libphonenumber.
+ * Phone numbers as people give them, read by libphonenumber, and which of them may be texted.
+ *
+ * Every text costs the clinic money and some ranges pay whoever owns them, so a number that is no
+ * person's phone is refused before anything is stored: premium and shared cost, personal and
+ * universal numbers, toll-free lines, pagers, voice mail, satellite and other networks without a
+ * country, short codes. Which countries may be texted is the clinic's choice and decided in the
+ * database; here a number gets its country, under +1 by area code.
  *
  * The library's 20 ms are paid by the first call that needs them, not by the import.
  *
  * @module
  */
 
-import type { CountryCode } from "libphonenumber-js/max";
+import type { CountryCode, NumberType, PhoneNumber } from "libphonenumber-js/max";
 import { readDigits } from "./digits.ts";
 
 /** A number that may be texted, or why not. */
 export type PhoneReading =
-  | { readonly kind: "phone"; readonly e164: string; readonly country: string | null }
+  | { readonly kind: "phone"; readonly e164: string; readonly country: CountryCode }
+  /** A number that costs or earns somebody money, or is no person's phone. */
   | { readonly kind: "premium" }
   | { readonly kind: "unclear" };
+
+const unusableTypes: readonly NumberType[] = [
+  "PREMIUM_RATE",
+  "SHARED_COST",
+  "TOLL_FREE",
+  "PERSONAL_NUMBER",
+  "UAN",
+  "PAGER",
+  "VOICEMAIL",
+];
+
+/** National digits of a number that libphonenumber does not know: fewer are a short code. */
+const fewestDigits = 7;
 
 /**
  * Reads a number written or spoken.
  *
  * Gated on the possible length, not on validity: libphonenumber does not know the ranges for drama
- * that demonstrations use. Numbers that cost the caller or earn somebody money are refused.
+ * that demonstrations use, nor a range that was opened yesterday. A number it does not know counts
+ * as what its neighbours are.
  *
  * @param given What the model or the network says: `07700 900456`, `oh seven seven ...`, `+1 212 ...`.
  * @param nearby E.164 numbers whose country counts when none is given, best first.
@@ -28,18 +49,41 @@ export async function readPhone(
   given: string,
   nearby: readonly (string | undefined)[],
 ): Promise<PhoneReading> {
-  const { parsePhoneNumberFromString } = await import("libphonenumber-js/max");
-  const countries = nearby.map((e164) => e164 && countryOf(parsePhoneNumberFromString(e164)));
-  const defaultCountry = countries.find((country) => country !== undefined && country !== "");
+  const { parsePhoneNumberFromString: parse } = await import("libphonenumber-js/max");
+  const places = nearby.map((e164) => e164 && parse(e164)).map((place) =>
+    place && countryOf(place)
+  );
+  const defaultCountry = places.find((country) => country !== undefined && country !== "");
   const written = spelled(given);
   const options = { extract: false, ...(defaultCountry ? { defaultCountry } : {}) };
-  const parsed = parsePhoneNumberFromString(written, options);
+  const parsed = parse(written, options);
   if (!parsed?.isPossible()) return { kind: "unclear" };
-  const type = parsed.getType();
-  if (type === "PREMIUM_RATE" || type === "SHARED_COST" || type === "PERSONAL_NUMBER") {
-    return { kind: "premium" };
+  const isKnown = parsed.isValid();
+  if (!isKnown && parsed.nationalNumber.length < fewestDigits) return { kind: "unclear" };
+  const alike = isKnown ? [parsed] : neighboursOf(parsed, parse);
+  const isRefused = alike.length > 0 &&
+    alike.every((neighbour) => unusableTypes.includes(neighbour.getType()));
+  const country = parsed.country ?? alike[0]?.country ?? countryOf(parsed);
+  // Satellite phones, machines and international services have a code and no country.
+  if (isRefused || country === undefined) return { kind: "premium" };
+  return { kind: "phone", e164: parsed.number, country };
+}
+
+/** Numbers that exist and share the first four digits of one that does not, else the first three. */
+function neighboursOf(
+  { countryCallingCode, nationalNumber }: PhoneNumber,
+  parse: (e164: string) => PhoneNumber | undefined,
+): PhoneNumber[] {
+  for (const kept of [4, 3]) {
+    const start = `+${countryCallingCode}${nationalNumber.slice(0, kept)}`;
+    const found = Array.from("0123456789").flatMap((digit) => {
+      const filled = start + digit.repeat(Math.max(0, nationalNumber.length - kept));
+      const neighbour = parse(filled);
+      return neighbour?.isValid() ? [neighbour] : [];
+    });
+    if (found.length > 0) return found;
   }
-  return { kind: "phone", e164: parsed.number, country: countryOf(parsed) ?? null };
+  return [];
 }
 
 /** Digits and a leading plus, whether the number was written or spoken. */
@@ -50,17 +94,7 @@ function spelled(given: string): string {
   return isInternational ? `+${digits}` : digits;
 }
 
-/** The part of libphonenumber's answer that says the country. */
-interface Numbered {
-  readonly country?: CountryCode;
-  getPossibleCountries(): CountryCode[];
-}
-
-/**
- * The country, also of a number in a range that was never assigned: then the first country of the
- * calling code. Under +1 the area codes of the Caribbean are told apart before that, so what is
- * left over is no toll trap.
- */
-function countryOf(parsed: Numbered | undefined): CountryCode | undefined {
-  return parsed?.country ?? parsed?.getPossibleCountries()[0];
+/** The country; of a number nothing is known of, the first of its calling code. */
+function countryOf(parsed: PhoneNumber): CountryCode | undefined {
+  return parsed.country ?? parsed.getPossibleCountries()[0];
 }

@@ -272,6 +272,7 @@ function openWork(
           measured.databaseCalls++;
         },
         resolved: (id) => orgId = id,
+        alarmed: (kind, id) => log.error("alarm_raised", { ...named, kind, orgId: id }),
       }),
     },
     record: (outcome, fault) => {

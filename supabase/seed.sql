@@ -5,7 +5,8 @@
 
 insert into public.organizations (id, slug, name, timezone, default_country, sms_countries) values
   ('5a11d0e5-0000-4000-8000-000000000001', 'sunrise-dental', 'Sunrise Dental',
-    'Europe/London', 'GB', '{GB,US}'),
+    -- Some blocks among Britain's mobile numbers are Guernsey's, Jersey's and the Isle of Man's.
+    'Europe/London', 'GB', '{GB,GG,IM,JE,US}'),
   ('4d50a000-0000-4000-8000-000000000002', 'hudson-aesthetics', 'Hudson Aesthetics',
     'America/New_York', 'US', '{US,GB}')
 on conflict do nothing;

@@ -71,6 +71,8 @@ function say(sent: SendOutcome): Answer {
       return sayChange(sent);
     case "change_expired":
       return refuseLateChange();
+    case "bad_destination":
+      return sayFailure(sent.outcome);
     case "undelivered":
       return refuseUndelivered(sent.outcome);
     case "sms_failed":

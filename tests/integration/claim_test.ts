@@ -212,6 +212,7 @@ for (const level of ["repeatable read", "serializable"]) {
       begin_otp_send: {
         ...{ p_send_id: crypto.randomUUID(), p_mac: "0".repeat(64), p_key_id: "v1" },
         p_expected_org: clinic.id,
+        p_sender: null,
       },
       verify_otp_and_confirm: { p_macs: [] },
     };

@@ -54,6 +54,9 @@ begin
   insert into tool_calls (org_id, call_id, tool_call_id, tool, arguments_hash, outcome, result)
   values (p_org, 'call', 'tool', 'verify_otp', '\x00', 'confirmed', '{}');
   insert into call_reports (org_id, call_id) values (p_org, 'call');
+  insert into alarm_counters (org_id, kind) values (p_org, 'wrong_codes');
+  insert into alarms (org_id, kind, raised_at, first_at, events)
+  values (p_org, 'wrong_codes', now(), now(), 50);
   insert into audit_logs (org_id, actor, action, outcome)
   values (p_org, 'system', 'test', 'ok');
 end
@@ -117,7 +120,7 @@ select results_eq(
   'select user_id from public.org_members', $$values (md5('alice')::uuid)$$,
   'staff see their own membership only');
 select throws_ok('select * from public.' || t, '42501', null, 'staff cannot read ' || t)
-from unnest('{org_credentials,one_time_passcodes,tool_calls,sms_phone_quota}'::text[]) as t;
+from unnest('{org_credentials,one_time_passcodes,tool_calls,sms_phone_quota,alarm_counters}'::text[]) as t;
 select throws_ok(format('update public.%I set %2$I = %2$I where true', c.relname, a.attname),
   '42501', null, 'staff cannot update ' || c.relname)
 from pg_class as c join pg_attribute as a on a.attrelid = c.oid and a.attnum = 1
@@ -186,7 +189,7 @@ select isnt_empty('select * from public.audit_logs', 'the service role reads the
 select throws_ok('update public.appointments set status = ''confirmed'' where true', '42501', null,
   'the service role changes appointments by entry functions only');
 select throws_ok('select * from public.' || t, '42501', null, 'the service role cannot read ' || t)
-from unnest('{org_credentials,one_time_passcodes,tool_calls,sms_phone_quota}'::text[]) as t;
+from unnest('{org_credentials,one_time_passcodes,tool_calls,sms_phone_quota,alarm_counters}'::text[]) as t;
 
 -- The audit log: nobody rewrites it, its owner neither; deleting is retention's, which the owner runs.
 

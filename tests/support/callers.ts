@@ -133,6 +133,7 @@ export async function sendCode(line: Line, caller: Caller, code: string): Promis
     p_send_id: crypto.randomUUID(),
     p_mac: macOf(code),
     p_expected_org: caller.clinic.id,
+    p_sender: null,
   });
 }
 

@@ -252,6 +252,11 @@ export async function letTimePass(sql: postgres.Sql, orgId: string, seconds: num
     await tx`update public.one_time_passcodes set expires_at = expires_at - ${by},
       claimed_at = claimed_at - ${by} where org_id = ${orgId}`;
     await tx`update public.sms_messages set created_at = created_at - ${by} where org_id = ${orgId}`;
+    await tx`update public.alarm_counters as c
+      set happened_at = array(select t - ${by} from unnest(c.happened_at) as t)
+      where c.org_id = ${orgId}`;
+    await tx`update public.alarms set raised_at = raised_at - ${by}, first_at = first_at - ${by}
+      where org_id = ${orgId}`;
     await tx`update public.sms_phone_quota as q
       set sent_at = array(select t - ${by} from unnest(q.sent_at) as t)
       where q.phone_hash in (select sha256(convert_to(a.patient_phone, 'UTF8'))
