@@ -10,10 +10,7 @@ import { type Client, connect } from "./driver.ts";
 export interface Parameter {
   readonly name: string;
   readonly type: string;
-  /** The type without a length: what an argument is cast to. */
-  readonly castType: string;
-  readonly required: boolean;
-  readonly variadic: boolean;
+  readonly isRequired: boolean;
 }
 
 /** A function that can be called. */
@@ -24,6 +21,7 @@ export interface Routine {
   readonly returnsSet: boolean;
   readonly returnsComposite: boolean;
   readonly returnsVoid: boolean;
+  readonly isVariadic: boolean;
   /** The table whose rows it returns, else its own name. */
   readonly resultName: string;
   readonly volatility: "i" | "s" | "v";
@@ -55,7 +53,7 @@ const routinesSql = `
     t.typtype = 'c' or coalesce(p.proargmodes::text[] && '{t,b,o}', false) as "returnsComposite",
     t.oid = 'pg_catalog.void'::pg_catalog.regtype and not p.proretset as "returnsVoid",
     case when t.typtype = 'c' then c.relname else p.proname end as "resultName",
-    p.provolatile as volatility,
+    p.provolatile as volatility, p.provariadic <> 0 as "isVariadic",
     coalesce((select jsonb_agg(jsonb_build_array(substr(s, 1, strpos(s, '=') - 1), substr(s, strpos(s, '=') + 1)))
       from unnest(p.proconfig) s
       where s ~ '^(statement_timeout|plan_filter.statement_cost_limit|default_transaction_isolation)='), '[]') as settings,
@@ -66,10 +64,9 @@ const routinesSql = `
   join pg_type t on t.oid = case when r.typtype = 'd' then r.typbasetype else r.oid end
   left join pg_class c on c.oid = t.typrelid
   left join lateral (
-    select jsonb_agg(jsonb_build_object('name', coalesce(name, ''), 'type', type::regtype::text,
-        'castType', regexp_replace(type::regtype::text, '^(bit|character)(\\[\\])?$', '\\1 varying\\2'),
-        'required', idx <= p.pronargs - p.pronargdefaults,
-        'variadic', coalesce(mode = 'v', false)) order by idx) as parameters,
+    select jsonb_agg(jsonb_build_object('name', coalesce(name, ''),
+        'type', regexp_replace(type::regtype::text, '^(bit|character)(\\[\\])?$', '\\1 varying\\2'),
+        'isRequired', idx <= p.pronargs - p.pronargdefaults) order by idx) as parameters,
       case count(*) - count(name) when 0 then true
         when 1 then (array_agg(type))[1] in ('bytea'::regtype, 'json'::regtype, 'jsonb'::regtype, 'text'::regtype, 'xml'::regtype)
         else false end as callable

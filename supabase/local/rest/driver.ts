@@ -42,47 +42,51 @@ export interface BoundStatement {
 /** Columns as text. */
 export type Columns = readonly (string | null)[];
 
-/** What is known of a connection: its prepared statements by text, and the batch that it runs. */
-interface Progress {
-  readonly prepared: Map<string, string>;
-  batch: Batch | null;
-}
-
-const progresses = new WeakMap<pg.Connection, Progress>();
-
-function progressOf(connection: pg.Connection): Progress {
-  const known = progresses.get(connection);
-  if (known) return known;
-  const progress: Progress = { prepared: new Map(), batch: null };
-  progresses.set(connection, progress);
-  const settle = () => progress.batch?.settle(progress);
-  // Not before the connection is ready again, also after an error: the next request could be lost.
-  connection.on("readyForQuery", settle);
-  connection.on("end", settle);
-  return progress;
-}
-
-/** Statements sent together; a query as the driver wants it. */
-class Batch implements pg.Submittable {
-  readonly #done = Promise.withResolvers<Columns>();
+/** A connection lent to one request at a time; to the driver it is the query that is running. */
+export class Session implements pg.Submittable {
+  /** Names of prepared statements by their text; those of this run are not sure before its end. */
+  readonly #prepared = new Map<string, string>();
   readonly #fresh = new Map<string, string>();
-  #last: Columns = [];
+  #statements: readonly BoundStatement[] = [];
+  #completed = 0;
+  #row: Columns = [];
   #error: Error | null = null;
-  #isReady = false;
+  #done = Promise.withResolvers<Columns>();
 
-  constructor(readonly statements: readonly BoundStatement[]) {}
+  constructor(readonly client: pg.PoolClient, readonly pid: number) {
+    // Not before the connection is ready again, also after an error: the next run would be lost.
+    client.connection.on("readyForQuery", () => this.#settle());
+    client.connection.on("end", () => {
+      this.#error ??= new Error("The connection was lost");
+      this.#settle();
+    });
+  }
 
-  /** The last row of the last statement. */
-  get result(): Promise<Columns> {
+  /**
+   * Runs statements in one transaction, or in the one that a first `begin` opens. Resolves with the
+   * last row of the last statement, empty where it gave none.
+   */
+  run(statements: readonly BoundStatement[]): Promise<Columns> {
+    this.#statements = statements;
+    this.#completed = 0;
+    this.#row = [];
+    this.#error = null;
+    this.#fresh.clear();
+    this.#done = Promise.withResolvers();
+    this.client.query(this);
     return this.#done.promise;
   }
 
+  /** Gives it back; `isBroken` ends it. */
+  release(isBroken: boolean): void {
+    // So many statements cost more memory than a new connection time.
+    this.client.release(isBroken || this.#prepared.size > maxStatements);
+  }
+
   submit(connection: pg.Connection): void {
-    const progress = progressOf(connection);
-    progress.batch = this;
     connection.stream.cork();
-    for (const { text, values } of this.statements) {
-      const name = progress.prepared.get(text) ?? this.#prepare(connection, progress, text);
+    for (const { text, values } of this.#statements) {
+      const name = this.#prepared.get(text) ?? this.#prepare(connection, text);
       connection.bind({ portal: "", statement: name, values: [...values] }, true);
       connection.execute({ portal: "" }, true);
     }
@@ -90,8 +94,8 @@ class Batch implements pg.Submittable {
     connection.stream.uncork();
   }
 
-  #prepare(connection: pg.Connection, { prepared }: Progress, text: string): string {
-    const name = `s${prepared.size + this.#fresh.size}`;
+  #prepare(connection: pg.Connection, text: string): string {
+    const name = `s${this.#prepared.size + this.#fresh.size}`;
     this.#fresh.set(text, name);
     // After a failure nobody knows whether the name is taken; closing a free one is no error.
     connection.close({ type: "S", name }, true);
@@ -99,41 +103,27 @@ class Batch implements pg.Submittable {
     return name;
   }
 
-  handleRowDescription(): void {}
-
   handleDataRow({ fields }: { fields: Columns }): void {
-    this.#last = fields;
+    this.#row = fields;
   }
 
-  handleCommandComplete(): void {}
-
-  handleReadyForQuery(): void {
-    this.#isReady = true;
+  handleCommandComplete(): void {
+    this.#completed++;
+    if (this.#completed < this.#statements.length) this.#row = [];
   }
 
   handleError(error: Error): void {
     this.#error = error;
   }
 
-  settle(progress: Progress): void {
-    progress.batch = null;
-    if (this.#isReady && this.#error === null) {
-      for (const [text, name] of this.#fresh) progress.prepared.set(text, name);
-      this.#done.resolve(this.#last);
-    } else this.#done.reject(this.#error ?? new Error("The connection was lost"));
-  }
-}
+  handleReadyForQuery(): void {}
 
-/** A connection lent to one request. */
-export interface Session {
-  readonly pid: number;
-  /**
-   * Runs statements in one transaction, or in the one that a first `begin` opens; resolves with the
-   * last row of the last.
-   */
-  run(statements: readonly BoundStatement[]): Promise<Columns>;
-  /** Gives it back; `isBroken` ends it. */
-  release(isBroken: boolean): void;
+  #settle(): void {
+    if (this.#error) return this.#done.reject(this.#error);
+    for (const [text, name] of this.#fresh) this.#prepared.set(text, name);
+    this.#fresh.clear();
+    this.#done.resolve(this.#row);
+  }
 }
 
 const maxStatements = 1000;
@@ -142,6 +132,7 @@ const maxStatements = 1000;
 export class Pool {
   readonly #pool: pg.Pool;
   readonly #pids = new WeakMap<pg.ClientBase, number>();
+  readonly #sessions = new WeakMap<pg.ClientBase, Session>();
 
   constructor(dbUrl: string, size: number, acquisitionTimeoutMs: number) {
     this.#pool = new pg.Pool({
@@ -152,7 +143,7 @@ export class Pool {
       idleTimeoutMillis: 0,
       keepAlive: true,
       onConnect: async (client) => {
-        // While lent, a lost connection fails its batch; without a listener it would end the process.
+        // A lost connection fails its run; without a listener it would end the process.
         client.on("error", () => {});
         const { rows: [row] } = await client.query("select pg_backend_pid() as pid");
         this.#pids.set(client, Number(row.pid));
@@ -165,15 +156,11 @@ export class Pool {
   /** @throws {Error} without a database, and when no connection becomes free in time (`isLate`) */
   async acquire(): Promise<Session> {
     const client = await this.#pool.connect();
-    return {
-      pid: this.#pids.get(client) ?? 0,
-      run: (statements) => client.query(new Batch(statements)).result,
-      release: (isBroken) => {
-        // So many statements cost more memory than a new connection time.
-        const isFull = progressOf(client.connection).prepared.size > maxStatements;
-        client.release(isBroken || isFull);
-      },
-    };
+    const known = this.#sessions.get(client);
+    if (known) return known;
+    const session = new Session(client, this.#pids.get(client) ?? 0);
+    this.#sessions.set(client, session);
+    return session;
   }
 
   close(): Promise<void> {

@@ -47,39 +47,18 @@ export interface DatabaseReport {
   readonly hint: string | null;
 }
 
-/** The longest beginning of a SQLSTATE counts; what is not here is 400. */
-const statuses = new Map([
-  ["08", 503],
-  ["09", 500],
-  ["0L", 403],
-  ["0P", 403],
-  ["21000", 500],
-  ["23503", 409],
-  ["23505", 409],
-  ["25", 500],
-  ["25006", 405],
-  ["28", 403],
-  ["2D", 500],
-  ["38", 500],
-  ["39", 500],
-  ["3B", 500],
-  ["40", 500],
-  ["42883", 404],
-  ["42P01", 404],
-  ["42P17", 500],
-  ["53", 503],
-  ["53400", 500],
-  ["54", 500],
-  ["55", 500],
-  ["57", 500],
-  ["57P01", 503],
-  ["58", 500],
-  ["F0", 500],
-  ["HV", 500],
-  ["P0", 500],
-  ["P0001", 400],
-  ["XX", 500],
-]);
+/** SQLSTATEs and classes of them by status; a whole one counts first, any other is 400. */
+const statuses = new Map(
+  Object.entries({
+    400: "P0001",
+    403: "0L 0P 28",
+    404: "42883 42P01",
+    405: "25006",
+    409: "23503 23505",
+    500: "09 21000 25 2D 38 39 3B 40 42P17 53400 54 55 57 58 F0 HV P0 XX",
+    503: "08 53 57P01",
+  }).flatMap(([status, codes]) => codes.split(" ").map((code) => [code, Number(status)] as const)),
+);
 
 function statusOf({ code, message }: DatabaseReport, isAnonymous: boolean): number {
   if (code === "42501") return isAnonymous ? 401 : 403;

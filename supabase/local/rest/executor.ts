@@ -1,8 +1,8 @@
 /**
  * Runs a plan in one transaction: the settings of the request, then its statement.
  *
- * Both go in one write and commit with it. Only where the result decides whether they may stand
- * (one object asked for, a limit of rows) there is a second round trip, for `commit` or `rollback`.
+ * Both go in one write and commit with it. Only where one object was asked for, and so the number
+ * of rows decides whether they may stand, there is a second round trip for `commit` or `rollback`.
  *
  * @module
  */
@@ -68,29 +68,32 @@ export async function execute(pool: Pool, transaction: Transaction): Promise<Res
 }
 
 async function run(session: Session, transaction: Transaction): Promise<Result> {
-  const { plan: { mayRefuse }, caller } = transaction;
+  const { plan: { isSingle }, caller } = transaction;
   const statements = [settingsStatement(transaction), mainStatement(transaction)];
   try {
-    const [total, page, body, headers, status] = await session.run(
-      mayRefuse ? [begin, ...statements] : statements,
+    // HEAD of a function with filters may give no row at all; that counts as none of none.
+    const [total = "0", page = "0", body, headers, status] = await session.run(
+      isSingle ? [begin, ...statements] : statements,
     );
     const result = {
-      total: total ? Number(total) : null,
+      total: total === null ? null : Number(total),
       page: Number(page),
       body: body ?? "",
       headers: headers ?? null,
       status: status ?? null,
     };
-    const refusal = refusalOf(transaction.plan, result);
-    if (mayRefuse) await session.run([refusal ? rollback : commit]);
-    if (refusal) throw refusal;
-    return result;
+    if (!isSingle) return result;
+    await session.run([result.page === 1 ? commit : rollback]);
+    if (result.page === 1) return result;
+    throw new RestError(406, "PGRST116", "Cannot coerce the result to a single JSON object", {
+      details: `The result contains ${page} rows`,
+    });
   } catch (error) {
     if (error instanceof RestError) throw error;
     if (!(error instanceof DatabaseError)) {
       throw unavailable("PGRST001", "Database client error. Retrying the connection.", error);
     }
-    if (mayRefuse) await session.run([rollback]).catch(() => {});
+    if (isSingle) await session.run([rollback]).catch(() => {});
     const { code = "", message, detail = null, hint = null } = error;
     throw databaseError({ code, message, detail, hint }, caller.isAnonymous);
   }
@@ -152,19 +155,6 @@ const mainStatement = ({ plan, request }: Transaction): BoundStatement => ({
     value === bodySlot ? request.payload?.text ?? null : value
   ),
 });
-
-function refusalOf({ isSingle, maxAffected }: Plan, { page }: Result): RestError | null {
-  if (isSingle && page !== 1) {
-    return new RestError(406, "PGRST116", "Cannot coerce the result to a single JSON object", {
-      details: `The result contains ${page} rows`,
-    });
-  }
-  if (maxAffected !== null && page > maxAffected) {
-    const message = "Query result exceeds max-affected preference constraint";
-    return new RestError(400, "PGRST124", message, { details: `The query affects ${page} rows` });
-  }
-  return null;
-}
 
 const unavailable = (code: string, message: string, cause: unknown): RestError =>
   new RestError(503, code, message, { details: cause instanceof Error ? cause.message : null });

@@ -30,7 +30,7 @@ import { errorResponse, RestError } from "./errors.ts";
 import { execute } from "./executor.ts";
 import { planRequest } from "./planner.ts";
 import { readRequest } from "./request.ts";
-import { writeDescription, writeResponse } from "./response.ts";
+import { writeResponse } from "./response.ts";
 import { authenticator } from "./token.ts";
 
 /** Settings of a gateway; the names in brackets are PostgREST's. */
@@ -102,7 +102,6 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     }, schemas);
     const known = catalogue.current();
     const plan = planRequest(request, known, maxRows);
-    if (plan.kind === "describe") return writeDescription(plan);
     const result = await execute(pool, {
       plan,
       request,

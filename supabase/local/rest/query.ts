@@ -5,75 +5,58 @@
  * @module
  */
 import { notImplemented } from "./errors.ts";
+import { arrayLiteral } from "./sql.ts";
 
-/** A condition on a row; `operator` is SQL, the operand of `is` too. */
-export type Filter =
-  & { readonly column: string; readonly negated: boolean }
-  & (
-    | { readonly kind: "compare"; readonly operator: string; readonly operand: string }
-    | { readonly kind: "in"; readonly operands: readonly string[] }
-    | { readonly kind: "is"; readonly operand: string }
-  );
+/** A condition on a row; `operator` is SQL, the operand a parameter. */
+export interface Filter {
+  readonly column: string;
+  readonly isNegated: boolean;
+  readonly operator: string;
+  readonly operand: string | null;
+}
 
-/** A column of the answer; the name `*` means all. */
-export interface SelectItem {
+/** A column and what SQL says of it: its alias, or how to order by it. */
+export interface ColumnTerm {
   readonly name: string;
   readonly alias: string | null;
+  readonly order: string;
 }
 
-/** A column to order by; `suffix` is SQL. */
-export interface OrderTerm {
-  readonly name: string;
-  readonly suffix: string;
-}
-
-/** The query string of a request. */
+/** The query string of a request; the column `*` means all. */
 export interface Query {
-  readonly select: readonly SelectItem[];
+  readonly select: readonly ColumnTerm[];
   readonly filters: readonly Filter[];
-  readonly order: readonly OrderTerm[];
+  readonly order: readonly ColumnTerm[];
   readonly columns: readonly string[] | null;
   readonly limit: number | null;
   readonly offset: number;
-  /** Arguments of a function called by GET. */
-  readonly args: readonly (readonly [string, string])[];
-  /** As sent, each byte one character: for Content-Location. */
+  /** Every parameter; for Content-Location. */
   readonly pairs: readonly (readonly [string, string])[];
+  /** Arguments of a function called by GET. */
+  readonly args: ReadonlyMap<string, string>;
 }
 
 const name = String.raw`"[^"\\]+"|[A-Za-z0-9_]+`;
-const namePattern = new RegExp(`^(${name})$`);
-const selectPattern = new RegExp(`^(?:(${name}):)?(${name}|\\*)$`);
-const orderPattern = new RegExp(`^(${name})(\\.asc|\\.desc)?(\\.nullsfirst|\\.nullslast)?$`);
+const namePattern = new RegExp(`^(?<name>${name})$`);
+const selectPattern = new RegExp(`^(?:(?<alias>${name}):)?(?<name>${name})$|^(?<all>\\*)$`);
+const orderPattern = new RegExp(
+  `^(?<name>${name})(?:\\.(?<by>asc|desc))?(?:\\.nulls(?<nulls>first|last))?$`,
+);
 
 const unquoted = (text: string): string => text.startsWith('"') ? text.slice(1, -1) : text;
 
-/** The groups of each item of a list; a comma in a quoted name makes two items of no pattern. */
-const readList = (list: string, pattern: RegExp, what: string): RegExpExecArray[] =>
+/** Reads a list; of a comma within quotes no pattern knows the two halves. */
+const readColumns = (list: string, pattern: RegExp): ColumnTerm[] =>
   list.split(",").map((item) => {
-    const match = pattern.exec(item);
-    if (match === null) throw notImplemented(`${what}=${list}`);
-    return match;
+    const groups = pattern.exec(item)?.groups;
+    if (groups === undefined) throw notImplemented(`The item ${item} of ${list}`);
+    const { alias, all, by, nulls } = groups;
+    return {
+      name: all ?? unquoted(groups.name ?? ""),
+      alias: alias === undefined ? null : unquoted(alias),
+      order: (by === undefined ? "" : ` ${by}`) + (nulls === undefined ? "" : ` nulls ${nulls}`),
+    };
   });
-
-const readSelect = (list: string): SelectItem[] =>
-  readList(list, selectPattern, "select").map(([, alias, column = ""]) => {
-    if (column === "*" && alias !== undefined) throw notImplemented(`select=${list}`);
-    return { name: unquoted(column), alias: alias === undefined ? null : unquoted(alias) };
-  });
-
-const orderWords = new Map([
-  [".asc", " ASC"],
-  [".desc", " DESC"],
-  [".nullsfirst", " NULLS FIRST"],
-  [".nullslast", " NULLS LAST"],
-]);
-
-const readOrder = (list: string): OrderTerm[] =>
-  readList(list, orderPattern, "order").map(([, column = "", by = "", nulls = ""]) => ({
-    name: unquoted(column),
-    suffix: (orderWords.get(by) ?? "") + (orderWords.get(nulls) ?? ""),
-  }));
 
 const operators = new Map([
   ["eq", "="],
@@ -94,69 +77,60 @@ const operators = new Map([
   ["nxr", "&<"],
   ["nxl", "&>"],
   ["adj", "-|-"],
-  ["isdistinct", "IS DISTINCT FROM"],
+  ["isdistinct", "is distinct from"],
 ]);
-const isWords = new Map([
-  ["null", "NULL"],
-  ["not_null", "NOT NULL"],
-  ["true", "TRUE"],
-  ["false", "FALSE"],
-  ["unknown", "UNKNOWN"],
-]);
-
-/** Whether PostgREST might take a value for a condition: it begins as one does. */
-const looksLikeCondition = (text: string): boolean =>
-  /^(?:not\.)*(?:in|is|(?:pl|ph|w)?fts)[.(]/.test(text) || text.startsWith("not.") ||
-  operators.has(/^([a-z]+)[.(]/.exec(text)?.[1] ?? "");
 
 function readFilter(column: string, text: string): Filter {
   const [, not, word = "", operand = ""] = /^(not\.)?([a-z]+)\.(.*)$/s.exec(text) ?? [];
-  const common = { column, negated: not !== undefined };
-  if (word === "in") return { ...common, kind: "in", operands: readOperands(operand) };
-  const is = word === "is" ? isWords.get(operand) : undefined;
-  if (is !== undefined) return { ...common, kind: "is", operand: is };
+  const filter = { column, isNegated: not !== undefined };
+  if (word === "in") return { ...filter, operator: "= any", operand: readOperands(operand) };
+  if (word === "is" && /^(?:(?:not_)?null|true|false|unknown)$/.test(operand)) {
+    return { ...filter, operator: `is ${operand.replace("_", " ")}`, operand: null };
+  }
   const operator = operators.get(word);
   if (operator === undefined) throw notImplemented(`The filter ${column}=${text}`);
-  const isPattern = word === "like" || word === "ilike";
-  const written = isPattern ? operand.replaceAll("*", "%") : operand;
-  return { ...common, kind: "compare", operator, operand: written };
+  const isPattern = operator.endsWith("like");
+  return { ...filter, operator, operand: isPattern ? operand.replaceAll("*", "%") : operand };
 }
 
-/** The items of `(a,"b, c")`; none for `()`. */
-function readOperands(list: string): string[] {
+/** Whether PostgREST may take a value for a condition: it begins as one does. */
+const looksLikeFilter = (text: string): boolean => {
+  const [, not, word = ""] = /^(not\.)?([a-z]+)[.(]/.exec(text) ?? [];
+  return not !== undefined || text.startsWith("not.") || operators.has(word) ||
+    /^(?:in|is|(?:pl|ph|w)?fts)$/.test(word);
+};
+
+/** `(a,"b, c")` as an array literal. */
+function readOperands(list: string): string {
   const item = String.raw`"(?:[^"\\]|\\.)*"|[^",()]*`;
   if (!new RegExp(`^\\((?:${item})(?:,(?:${item}))*\\)$`, "s").test(list)) {
     throw notImplemented(`The list in.${list}`);
   }
+  if (list === "()") return "{}";
   const items = list.slice(1, -1).match(new RegExp(`(?<=^|,)(?:${item})(?=,|$)`, "gs")) ?? [];
-  if (items.length === 1 && items[0] === "") return [];
-  return items.map((text) =>
-    unquoted(text).replaceAll(/\\(.)/gs, text.startsWith('"') ? "$1" : "$&")
+  return arrayLiteral(
+    items.map((text) =>
+      text.startsWith('"') ? text.slice(1, -1).replaceAll(/\\(.)/gs, "$1") : text
+    ),
   );
 }
 
-/** Pairs of a query string; a name without `=` has the value null. Bytes stand as characters. */
-function readPairs(search: string): (readonly [string, string | null])[] {
-  const decode = (part: string) =>
-    part.replaceAll("+", " ").replaceAll(
-      /%([0-9a-f]{2})/gi,
-      (_, hex: string) => String.fromCharCode(parseInt(hex, 16)),
-    );
-  return search.split(/[&;]/).filter((part) => part !== "").map((part) => {
-    const at = part.indexOf("=");
-    return at < 0 ? [decode(part), null] : [decode(part.slice(0, at)), decode(part.slice(at + 1))];
-  });
+/** Text of a URL; refuses escapes that are none and bytes that are no UTF-8. */
+export function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw notImplemented(`The text ${text} in a URL`);
+  }
 }
 
-/** UTF-8 whose bytes stand as characters; refuses what is no UTF-8. */
-export function decodeUtf8(bytes: string): string {
-  if (/^[\x20-\x7e]*$/.test(bytes)) return bytes;
-  try {
-    const array = Uint8Array.from(bytes, (char) => char.charCodeAt(0));
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(array);
-  } catch {
-    throw notImplemented("Text that is not UTF-8");
-  }
+function readPairs(search: string): (readonly [string, string])[] {
+  // PostgREST separates at ";" too, and drops what has no "=".
+  return search.split("&").filter((part) => part !== "").map((part) => {
+    const [key = "", ...content] = part.replaceAll("+", " ").split("=");
+    if (content.length === 0 || part.includes(";")) throw notImplemented(`The parameter ${part}`);
+    return [decode(key), decode(content.join("="))];
+  });
 }
 
 const reserved = ["select", "order", "columns", "limit", "offset"];
@@ -164,38 +138,34 @@ const reserved = ["select", "order", "columns", "limit", "offset"];
 /** Reads a query string without its `?`. `takesArguments`: what is no condition is an argument. */
 export function readQuery(search: string, takesArguments: boolean): Query {
   const pairs = readPairs(search);
-  const params = pairs.flatMap(([key, item]) =>
-    item === null ? [] : [[decodeUtf8(key), decodeUtf8(item)] as const]
-  );
   const known = new Map<string, string>();
+  const args = new Map<string, string>();
   const filters: Filter[] = [];
-  const args: (readonly [string, string])[] = [];
-  for (const [key, item] of params) {
+  for (const [key, text] of pairs) {
     if (reserved.includes(key)) {
       if (known.has(key)) throw notImplemented(`${key} given twice`);
-      known.set(key, item);
+      known.set(key, text);
     } else if (!namePattern.test(key) || ["or", "and", "on_conflict"].includes(key)) {
       throw notImplemented(`The parameter ${key}`);
-    } else if (takesArguments && !looksLikeCondition(item)) args.push([unquoted(key), item]);
-    else filters.push(readFilter(unquoted(key), item));
+    } else if (takesArguments && !looksLikeFilter(text)) args.set(unquoted(key), text);
+    else filters.push(readFilter(unquoted(key), text));
   }
   const [order, columns] = [known.get("order"), known.get("columns")];
   return {
-    select: readSelect(known.get("select") ?? "*"),
+    select: readColumns(known.get("select") ?? "*", selectPattern),
     filters,
-    order: order === undefined ? [] : readOrder(order),
+    order: order === undefined ? [] : readColumns(order, orderPattern),
     columns: columns === undefined
       ? null
-      : readList(columns, namePattern, "columns").map(([, column = ""]) => unquoted(column)),
-    limit: readNumber("limit", known.get("limit")),
-    offset: readNumber("offset", known.get("offset")) ?? 0,
+      : readColumns(columns, namePattern).map((column) => column.name),
+    limit: readNumber("limit", known.get("limit") ?? null),
+    offset: readNumber("offset", known.get("offset") ?? null) ?? 0,
+    pairs,
     args,
-    pairs: pairs.map(([key, item]) => [key, item ?? ""]),
   };
 }
 
-function readNumber(key: string, text: string | undefined): number | null {
-  if (text === undefined) return null;
-  if (!/^\d{1,15}$/.test(text)) throw notImplemented(`${key}=${text}`);
-  return Number(text);
+function readNumber(key: string, text: string | null): number | null {
+  if (text !== null && !/^\d{1,15}$/.test(text)) throw notImplemented(`${key}=${text}`);
+  return text === null ? null : Number(text);
 }

@@ -1,25 +1,15 @@
 /**
- * From URL and headers to a typed request, in PostgREST's order of checks: path, schema, method,
- * query string, range, body.
+ * From URL, headers and body to a typed request, in PostgREST's order of checks: path, schema,
+ * method, query string, body.
  *
  * @module
  */
 import { notImplemented, RestError } from "./errors.ts";
 import { isRecord, parseJson } from "./json.ts";
-import { decodeUtf8, type Query, readQuery } from "./query.ts";
+import { decode, type Query, readQuery } from "./query.ts";
 
-/** What a request does; `describe` is OPTIONS. */
-export type Action = "call" | "read" | "insert" | "update" | "delete" | "describe";
-
-/** The words of the header Prefer. */
-export interface Preferences {
-  readonly returns: "return=representation" | "return=minimal" | null;
-  readonly count: "count=exact" | "count=estimated" | null;
-  readonly missing: "missing=null" | null;
-  readonly handling: "handling=strict" | "handling=lenient" | null;
-  readonly maxAffected: number | null;
-  readonly unknown: readonly string[];
-}
+/** What a request does. */
+export type Action = "call" | "read" | "insert" | "update" | "delete";
 
 /** A JSON body: its keys (or those of `columns`), sorted, and its text for the database. */
 export interface Payload {
@@ -31,7 +21,6 @@ export interface Payload {
 /** What a caller asks for, before anything is looked up. */
 export interface RestRequest {
   readonly action: Action;
-  readonly isCall: boolean;
   readonly method: string;
   /** Without the base path. */
   readonly path: string;
@@ -40,10 +29,61 @@ export interface RestRequest {
   /** Whether answers name the schema (Content-Profile). */
   readonly namesSchema: boolean;
   readonly query: Query;
-  readonly prefer: Preferences;
+  /** Prefer: `return=`, `count=`. */
+  readonly returns: "representation" | "minimal" | null;
+  readonly count: "exact" | "estimated" | null;
   /** Media types, the most wanted first. */
   readonly accept: readonly string[];
   readonly payload: Payload | null;
+}
+
+/** The parts of an HTTP request; `search` is without `?`, `body` null where it was not UTF-8. */
+export interface HttpParts {
+  readonly method: string;
+  readonly path: string;
+  readonly search: string;
+  readonly headers: Headers;
+  readonly body: string | null;
+}
+
+/** Reads a request. @throws {RestError} */
+export function readRequest(parts: HttpParts, schemas: readonly string[]): RestRequest {
+  const { method, path, headers } = parts;
+  const segments = path.split("/").slice(1).map(decode);
+  const [target = ""] = segments.slice(-1);
+  const isCall = segments.length === 2 && segments[0] === "rpc";
+  if (path === "/") throw notImplemented("The OpenAPI root");
+  if (segments.length !== 1 && !isCall) {
+    throw new RestError(404, "PGRST125", "Invalid path specified in request URL");
+  }
+  const isWrite = ["POST", "PATCH", "PUT", "DELETE"].includes(method);
+  const profile = headers.get(isWrite ? "content-profile" : "accept-profile");
+  const schema = profile ?? schemas[0] ?? "public";
+  if (!schemas.includes(schema)) {
+    throw new RestError(406, "PGRST106", `Invalid schema: ${schema}`, {
+      hint: `Only the following schemas are exposed: ${schemas.join(", ")}`,
+    });
+  }
+  const action = actionOf(isCall, method);
+  const query = readQuery(parts.search, action === "call" && method !== "POST");
+  if (query.limit === 0 && query.offset > 0) {
+    throw new RestError(416, "PGRST103", "Requested range not satisfiable", {
+      details: "Limit should be greater than or equal to zero.",
+    });
+  }
+  if (method === "GET" && headers.has("range")) throw notImplemented("The header Range");
+  return {
+    action,
+    method,
+    path,
+    target,
+    schema,
+    namesSchema: profile !== null || schemas.length > 1,
+    query,
+    ...readPreferences(headers.get("prefer")),
+    accept: readAccept(headers.get("accept")),
+    payload: method === "POST" || action === "update" ? readPayload(parts, isCall, query) : null,
+  };
 }
 
 const actions = new Map<string, Action>([
@@ -52,127 +92,55 @@ const actions = new Map<string, Action>([
   ["POST", "insert"],
   ["PATCH", "update"],
   ["DELETE", "delete"],
-  ["OPTIONS", "describe"],
 ]);
-
-/** Reads a request. `search` is without `?`, `body` null where it was not UTF-8. */
-export function readRequest(
-  { method, path, search, headers, body }: {
-    method: string;
-    path: string;
-    search: string;
-    headers: Headers;
-    body: string | null;
-  },
-  schemas: readonly string[],
-): RestRequest {
-  const segments = path.split("/").slice(1).map(decodeSegment);
-  const isCall = segments.length === 2 && segments[0] === "rpc";
-  const [target = ""] = segments.slice(-1);
-  if (segments.length === 1 && target === "") throw notImplemented("The OpenAPI root");
-  if (segments.length !== 1 && !isCall) {
-    throw new RestError(404, "PGRST125", "Invalid path specified in request URL");
-  }
-  const profile = headers.get(
-    ["POST", "PATCH", "PUT", "DELETE"].includes(method) ? "content-profile" : "accept-profile",
-  );
-  const schema = profile ?? schemas[0] ?? "public";
-  if (!schemas.includes(schema)) {
-    throw new RestError(406, "PGRST106", `Invalid schema: ${schema}`, {
-      hint: `Only the following schemas are exposed: ${schemas.join(", ")}`,
-    });
-  }
-  const action = actionOf(isCall, method);
-  const query = readQuery(search, action === "call" && method !== "POST");
-  if (method === "GET" && /^\d+-\d*$/.test(headers.get("range") ?? "")) {
-    throw notImplemented("The header Range");
-  }
-  const takesBody = method === "POST" || action === "update";
-  return {
-    action,
-    isCall,
-    method,
-    path,
-    target,
-    schema,
-    namesSchema: profile !== null || schemas.length > 1,
-    query,
-    prefer: readPreferences(headers.get("prefer")),
-    accept: readAccept(headers.get("accept")),
-    payload: takesBody ? readPayload(headers.get("content-type"), body, isCall, query) : null,
-  };
-}
-
-const decodeSegment = (segment: string): string =>
-  decodeUtf8(segment.replaceAll(
-    /%([0-9a-f]{2})/gi,
-    (_, hex: string) => String.fromCharCode(parseInt(hex, 16)),
-  ));
 
 function actionOf(isCall: boolean, method: string): Action {
   const action = actions.get(method);
+  if (method === "OPTIONS") throw notImplemented("The method OPTIONS, but for CORS");
   if (isCall && (action === "read" || action === "insert")) return "call";
-  if (isCall && action !== "describe") {
-    throw new RestError(405, "PGRST101", `Cannot use the ${method} method on RPC`);
-  }
+  if (isCall) throw new RestError(405, "PGRST101", `Cannot use the ${method} method on RPC`);
   if (method === "PUT") throw notImplemented("Upsert by PUT");
-  if (action === undefined) {
-    throw new RestError(405, "PGRST117", `Unsupported HTTP method: ${method}`);
-  }
-  return action;
+  if (action !== undefined) return action;
+  throw new RestError(405, "PGRST117", `Unsupported HTTP method: ${method}`);
 }
 
-/** Words whose meaning is not implemented; `tx=` is known and, as configured, without effect. */
 const refusedWord =
-  /^(?:resolution=(?:merge|ignore)-duplicates|count=planned|missing=default|return=headers-only|timezone=.*|max-affected=(?!\d{1,15}$).*)$/;
-const knownWord =
-  /^(?:return=(?:representation|minimal)|count=(?:exact|estimated)|missing=null|handling=(?:strict|lenient)|tx=(?:commit|rollback)|max-affected=\d+)$/;
+  /^(?:resolution|missing|handling|timezone|max-affected)=|^count=planned$|^return=headers-only$/;
 
-function readPreferences(header: string | null): Preferences {
-  const words = header === null ? [] : header.split(",").map((word) => word.trim());
+/** Of a word given twice the first counts; unknown ones count for nothing. */
+function readPreferences(header: string | null): Pick<RestRequest, "returns" | "count"> {
+  const words = (header ?? "").split(",").map((word) => word.trim());
   const refused = words.find((word) => refusedWord.test(word));
   if (refused !== undefined) throw notImplemented(`Prefer: ${refused}`);
-  const first = <Word extends string>(...known: Word[]): Word | null =>
-    words.flatMap((word) => known.find((each) => each === word) ?? [])[0] ?? null;
-  const maxAffected = words.find((word) => word.startsWith("max-affected="));
+  const first = <Word extends string>(key: string, ...known: Word[]): Word | null =>
+    words.flatMap((word) => known.find((each) => word === `${key}=${each}`) ?? [])[0] ?? null;
   return {
-    returns: first("return=representation", "return=minimal"),
-    count: first("count=exact", "count=estimated"),
-    missing: first("missing=null"),
-    handling: first("handling=strict", "handling=lenient"),
-    maxAffected: maxAffected === undefined ? null : Number(maxAffected.split("=")[1]),
-    unknown: words.filter((word) => !knownWord.test(word)),
+    returns: first("return", "representation", "minimal"),
+    count: first("count", "exact", "estimated"),
   };
 }
 
 /** As wai's parseHttpAccept: without qualities, what says more comes first. */
 function readAccept(header: string | null): string[] {
   const types = (header ?? "*/*").split(",").map((type) => type.trim());
-  if (types.length > 1 && types.some((type) => type.includes(";"))) {
-    throw notImplemented(`Accept: ${header}`);
-  }
+  if (types.length > 1 && header?.includes(";")) throw notImplemented(`Accept: ${header}`);
   const stars = (type: string) => type.split("*").length;
   return types.toSorted((a, b) => stars(a) - stars(b));
 }
 
 const jsonType = /^application\/json(?: *; *[A-Za-z0-9-]+=[A-Za-z0-9|-]+)*$/;
-const otherTypes = /csv|urlencoded|octet-stream|plain|xml|json|[^a-z\d/.+-]/;
+/** Types that PostgREST knows, or might write in another way. */
+const unclearType = /csv|urlencoded|octet-stream|plain|xml|json|[^a-z\d/.+-]/;
 
-function readPayload(
-  contentType: string | null,
-  body: string | null,
-  isCall: boolean,
-  { columns }: Query,
-): Payload {
-  if (contentType !== null && !jsonType.test(contentType)) {
-    if (otherTypes.test(contentType)) throw notImplemented(`Content-Type: ${contentType}`);
-    throw invalidBody(`Content-Type not acceptable: ${contentType}`);
+function readPayload({ headers, body }: HttpParts, isCall: boolean, { columns }: Query): Payload {
+  const type = headers.get("content-type") ?? "application/json";
+  if (!jsonType.test(type)) {
+    if (unclearType.test(type)) throw notImplemented(`Content-Type: ${type}`);
+    throw invalidBody(`Content-Type not acceptable: ${type}`);
   }
-  if (columns !== null) {
-    if (body === null) throw notImplemented("A body that is not UTF-8");
-    return { keys: sorted(columns), isObject: /^[ \t\r\n]*\{/.test(body), text: body };
-  }
-  return readJson(body === "" && isCall ? "{}" : body ?? "");
+  if (columns === null) return readJson(body === "" && isCall ? "{}" : body ?? "");
+  if (body === null) throw notImplemented("A body that is not UTF-8");
+  return { keys: sorted(columns), isObject: /^[ \t\r\n]*\{/.test(body), text: body };
 }
 
 const invalidBody = (message: string): RestError => new RestError(400, "PGRST102", message);
@@ -188,10 +156,9 @@ function readJson(text: string): Payload {
   if (parsed === undefined) throw invalidBody("Empty or invalid json");
   if (isRecord(parsed)) return { keys: sorted(Object.keys(parsed)), isObject: true, text };
   // What is neither object nor list counts as an empty list.
-  if (!Array.isArray(parsed) || parsed.length === 0) {
-    return { keys: [], isObject: false, text: "[]" };
-  }
-  const keys = parsed.map((item) => isRecord(item) ? sorted(Object.keys(item)) : null);
+  const items = Array.isArray(parsed) ? parsed : [];
+  if (items.length === 0) return { keys: [], isObject: false, text: "[]" };
+  const keys = items.map((item) => isRecord(item) ? sorted(Object.keys(item)) : null);
   const [first] = keys;
   const same = JSON.stringify(first);
   if (!first || keys.some((each) => JSON.stringify(each) !== same)) {

@@ -3,10 +3,11 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 import { notImplemented, RestError } from "./errors.ts";
 import type { Result } from "./executor.ts";
 import { isRecord, parseJson } from "./json.ts";
-import type { Description, Plan } from "./planner.ts";
+import type { Plan } from "./planner.ts";
 import type { RestRequest } from "./request.ts";
 
 /** The answer to a request that was run. @throws {RestError} for bad `response.*` settings */
@@ -16,67 +17,50 @@ export function writeResponse(
   result: Result,
   maxRows: number | null,
 ): Response {
-  const { count, returns } = request.prefer;
-  const isWrite = plan.kind !== "call" && plan.kind !== "read";
-  const total = !isWrite ? result.total : count === null ? null : result.page;
-  if (plan.kind === "read" && count === "count=estimated" && (total ?? 0) > (maxRows ?? -1)) {
-    throw notImplemented(`${count} of more rows than an answer may have`);
+  const { count, returns, query } = request;
+  const isRead = plan.action === "call" || plan.action === "read";
+  const counted = isRead ? result.total : result.page;
+  const total = isRead || count !== null ? counted : null;
+  if (plan.action === "read" && count === "estimated" && (total ?? 0) > (maxRows ?? -1)) {
+    throw notImplemented("count=estimated of more rows than an answer may have");
   }
   const { status, range } = statusAndRange(request, plan, result.page, total);
   const headers = new Headers({ "Content-Range": range });
-  const applied = appliedPreferences(request, plan);
-  if (applied !== "") headers.set("Preference-Applied", applied);
-  if (plan.kind === "read") headers.set("Content-Location", contentLocation(request));
-  const hasBody = !plan.isVoid && (!isWrite || returns === "return=representation");
-  if (hasBody) {
+  const applied = [
+    ...isRead || returns === null ? [] : [`return=${returns}`],
+    ...count === null ? [] : [`count=${count}`],
+  ];
+  if (applied.length > 0) headers.set("Preference-Applied", applied.join(", "));
+  if (plan.action === "read") headers.set("Content-Location", contentLocation(request));
+  if (plan.hasBody) {
     headers.set("Content-Type", `${plan.mediaType}; charset=utf-8`);
     if (request.namesSchema) headers.set("Content-Profile", request.schema);
   }
   setHeaders(headers, result.headers);
   const code = readStatus(result.status) ?? status;
-  const isEmpty = !hasBody || request.method === "HEAD" || [204, 205, 304].includes(code);
-  const content = status === 416 ? outOfBounds(request, total) : result.body;
+  const isEmpty = !plan.hasBody || request.method === "HEAD" || [204, 205, 304].includes(code);
+  const content = status === 416 ? outOfBounds(query.offset, total ?? 0) : result.body;
   return new Response(isEmpty ? null : content, { status: code, headers });
 }
 
-/** The answer to OPTIONS. */
-export const writeDescription = ({ allow }: Description): Response =>
-  new Response(null, { headers: { "Access-Control-Allow-Origin": "*", "Allow": allow } });
-
 function statusAndRange(
-  { query: { limit, offset }, prefer }: RestRequest,
-  { kind, isVoid }: Plan,
+  { query: { offset } }: RestRequest,
+  { action, hasBody }: Plan,
   page: number,
   total: number | null,
 ): { status: number; range: string } {
-  const lower = limit === 0 ? 0 : offset;
-  const rows = (from: number) =>
-    total !== 0 && page > 0 ? `${from}-${from + page - 1}/${total ?? "*"}` : `*/${total ?? "*"}`;
-  const written = prefer.returns === "return=representation" ? 200 : 204;
-  if (kind === "insert") return { status: 201, range: `*/${total ?? "*"}` };
-  if (kind === "delete") return { status: written, range: `*/${total ?? "*"}` };
-  if (kind === "update") return { status: written, range: rows(0) };
-  const read = total === null ? 200 : lower > total ? 416 : page < total ? 206 : 200;
-  return { status: isVoid ? 204 : read, range: rows(lower) };
+  const rows = total !== 0 && page > 0 ? `${offset}-${offset + page - 1}` : "*";
+  const range = `${action === "insert" || action === "delete" ? "*" : rows}/${total ?? "*"}`;
+  if (action === "insert") return { status: 201, range };
+  if (!hasBody) return { status: 204, range };
+  if (total === null || action === "update" || action === "delete") return { status: 200, range };
+  return { status: offset > total ? 416 : page < total ? 206 : 200, range };
 }
 
-function outOfBounds({ query: { offset } }: RestRequest, total: number | null): string {
-  const details = `An offset of ${offset} was requested, but there are only ${total ?? 0} rows.`;
+function outOfBounds(offset: number, total: number): string {
+  const details = `An offset of ${offset} was requested, but there are only ${total} rows.`;
   const error = new RestError(416, "PGRST103", "Requested range not satisfiable", { details });
   return JSON.stringify(error.body);
-}
-
-function appliedPreferences({ prefer }: RestRequest, { kind }: Plan): string {
-  const { missing, returns, count, handling, maxAffected } = prefer;
-  const isLimited = handling === "handling=strict" && maxAffected !== null &&
-    kind !== "read" && kind !== "insert";
-  return [
-    kind === "insert" || kind === "update" ? missing : null,
-    kind === "call" || kind === "read" ? null : returns,
-    count,
-    handling,
-    isLimited ? `max-affected=${maxAffected}` : null,
-  ].filter((word) => word !== null).join(", ");
 }
 
 const encode = (text: string): string =>
@@ -85,12 +69,15 @@ const encode = (text: string): string =>
     (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`,
   );
 
-/** PostgREST encodes bytes as if they were characters; names repeated share one list of values. */
+/** What PostgREST encodes: bytes as if they were characters. */
+const bytes = (text: string): string => Buffer.from(text).toString("latin1");
+
+/** Sorted by name; a name given twice has a list of values. */
 function contentLocation({ target, query }: RestRequest): string {
   if (/[^\x20-\x7e]/.test(target)) throw notImplemented("Names of tables beyond ASCII");
   const sorted = query.pairs.toSorted(([a], [b]) => a < b ? -1 : a > b ? 1 : 0);
   const params = [...Map.groupBy(sorted, ([name]) => name)].map(([name, pairs]) =>
-    `${encode(name)}=${pairs.map(([, item]) => encode(item)).join(",")}`
+    `${encode(bytes(name))}=${pairs.map(([, item]) => encode(bytes(item))).join(",")}`
   );
   return params.length === 0 ? `/${target}` : `/${target}?${params.join("&")}`;
 }

@@ -5,7 +5,7 @@
  * @module
  */
 import { timingSafeEqual } from "node:crypto";
-import { compactVerify, errors } from "jose";
+import { compactVerify, decodeProtectedHeader, errors } from "jose";
 import { notImplemented, RestError, tokenError } from "./errors.ts";
 import { parseRecord } from "./json.ts";
 
@@ -98,17 +98,18 @@ function bearer(header: string | null): string | null {
 }
 
 async function verify(token: string, secret: string): Promise<Claims> {
-  if (token === "") throw tokenError("PGRST301", "Empty JWT is sent in Authorization header");
+  const bad = (message: string, why: string | null = null) => tokenError("PGRST301", message, why);
+  if (token === "") throw bad("Empty JWT is sent in Authorization header");
   const parts = token.split(".").length;
-  if (parts !== 3) throw tokenError("PGRST301", `Expected 3 parts in JWT; got ${parts}`);
+  if (parts !== 3) throw bad(`Expected 3 parts in JWT; got ${parts}`);
   const algorithm = algorithmOf(token);
+  if (!algorithms.test(algorithm)) throw bad("JWT cryptographic operation failed");
   if (algorithm === "none") {
     const why = "JWT is unsecured but expected 'alg' was not 'none'";
-    throw tokenError("PGRST301", "Wrong or unsupported encoding algorithm", why);
+    throw bad("Wrong or unsupported encoding algorithm", why);
   }
-  const unsuitable = (why: string) =>
-    tokenError("PGRST301", "No suitable key or wrong key type", why);
-  if (algorithm !== "HS256") throw unsuitable("No suitable key was found to decode the JWT");
+  const unsuitable = "No suitable key or wrong key type";
+  if (algorithm !== "HS256") throw bad(unsuitable, "No suitable key was found to decode the JWT");
   try {
     const key = new TextEncoder().encode(secret);
     const { payload } = await compactVerify(token, key, { algorithms: [algorithm] });
@@ -118,25 +119,22 @@ async function verify(token: string, secret: string): Promise<Claims> {
     return { text, values };
   } catch (error) {
     if (!(error instanceof errors.JOSEError)) throw error;
-    throw unsuitable("None of the keys was able to decode the JWT");
+    if (error instanceof errors.JWSInvalid) throw bad("JWT cryptographic operation failed");
+    throw bad(unsuitable, "None of the keys was able to decode the JWT");
   }
 }
 
+/** Those that PostgREST knows. */
 const algorithms = /^(?:none|HS(?:256|384|512)|RS(?:256|384|512)|ES(?:256|384|512)|EdDSA)$/;
-const base64url = /^[\w-]*$/;
 
-/** The algorithm that the header of a token names. */
+/** The algorithm that the header of a token names, or nothing. */
 function algorithmOf(token: string): string {
-  const parts = token.split(".");
-  const isReadable = parts.every((part) => base64url.test(part) && part.length % 4 !== 1);
-  const header = isReadable ? parseRecord(decodeBase64url(parts[0] ?? "")) : null;
-  const algorithm = header?.alg;
-  if (typeof algorithm === "string" && algorithms.test(algorithm)) return algorithm;
-  throw tokenError("PGRST301", "JWT cryptographic operation failed");
+  try {
+    return decodeProtectedHeader(token).alg ?? "";
+  } catch {
+    return "";
+  }
 }
-
-const decodeBase64url = (text: string): string =>
-  atob(text.replaceAll("-", "+").replaceAll("_", "/"));
 
 function checkTimes(claims: Claims["values"], nowSeconds: number): void {
   const fail = (message: string) => tokenError("PGRST303", message);
