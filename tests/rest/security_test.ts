@@ -5,45 +5,12 @@
  */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import postgres from "postgres";
-import {
-  createGateway,
-  type Gateway,
-  type GatewayOptions,
-} from "../../supabase/local/rest/gateway.ts";
-import { startCluster } from "./support/cluster.ts";
-import { corpusSecret, schemaSql, signToken } from "./support/corpus.ts";
+import type { Gateway } from "../../supabase/local/rest/gateway.ts";
+import { corpusSecret, signToken } from "./support/corpus.ts";
+import { testOptions as options, withStage } from "./support/stage.ts";
 
 const publishableKey = "sb_publishable_for_tests";
 const secretKey = "sb_secret_for_tests";
-
-async function withGateways(
-  test: (open: (options?: Partial<GatewayOptions>) => Promise<Gateway>) => Promise<void>,
-): Promise<void> {
-  const cluster = await startCluster();
-  const gateways: Gateway[] = [];
-  try {
-    const admin = postgres(cluster.url("postgres"), { max: 1, onnotice: () => {} });
-    await admin.unsafe("create database corpus");
-    await admin.end();
-    const db = postgres(cluster.url("corpus"), { max: 1, onnotice: () => {} });
-    await db.unsafe(schemaSql());
-    await db.end();
-    await test(async (options = {}) => {
-      const gateway = await createGateway({
-        dbUrl: cluster.url("corpus", "authenticator"),
-        schemas: ["public", "extra"],
-        jwtSecret: corpusSecret,
-        ...options,
-      });
-      gateways.push(gateway);
-      return gateway;
-    });
-  } finally {
-    await Promise.all(gateways.map((gateway) => gateway.close()));
-    await cluster.stop();
-  }
-}
 
 const whoami = async (gateway: Gateway, headers: Record<string, string>, base = "") => {
   const answer = await gateway.fetch(
@@ -56,14 +23,11 @@ const whoami = async (gateway: Gateway, headers: Record<string, string>, base = 
   return { status: answer.status, body: await answer.json() };
 };
 
-const options = { sanitizeResources: false, sanitizeOps: false };
-
 Deno.test(
   "with keys given, only a known key or a valid token of ours gets in",
   options,
   async () => {
-    await withGateways(async (open) => {
-      const gateway = await open({ publishableKey, secretKey, basePath: "/rest/v1" });
+    await withStage({ publishableKey, secretKey, basePath: "/rest/v1" }, async ({ gateway }) => {
       const ask = (headers: Record<string, string>) => whoami(gateway, headers, "/rest/v1");
       const token = (role: string) => signToken({ role }, corpusSecret);
       assert.equal((await ask({})).status, 401);
@@ -96,8 +60,7 @@ Deno.test(
 );
 
 Deno.test("the database never sees the base path", options, async () => {
-  await withGateways(async (open) => {
-    const gateway = await open({ basePath: "/rest/v1" });
+  await withStage({ basePath: "/rest/v1" }, async ({ gateway }) => {
     const answer = await gateway.fetch(
       new Request("http://gateway/rest/v1/rpc/request_line", {
         method: "POST",
@@ -113,8 +76,7 @@ Deno.test(
   "a token that is not ours, not yet or no longer valid is refused with its reason",
   options,
   async () => {
-    await withGateways(async (open) => {
-      const gateway = await open();
+    await withStage({}, async ({ gateway }) => {
       const now = Math.floor(Date.now() / 1000);
       const role = "service_role";
       const valid = signToken({ role }, corpusSecret);
@@ -251,8 +213,7 @@ Deno.test(
   "no request makes a broken statement or an error that PostgREST would not give",
   options,
   async () => {
-    await withGateways(async (open) => {
-      const gateway = await open();
+    await withStage({}, async ({ gateway }) => {
       const service = `Bearer ${signToken({ role: "service_role" }, corpusSecret)}`;
       await fc.assert(
         fc.asyncProperty(attack, async ({ method, path, params, raw, accept, prefer, body }) => {

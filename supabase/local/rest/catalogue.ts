@@ -132,12 +132,14 @@ const retryMs = 200;
 
 /**
  * Reads the catalogue, then listens: it is read again on `notify pgrst` and after a lost connection.
+ * `onChange` is called after each reading.
  *
  * @throws when the first reading fails
  */
 export async function watchCatalogue(
   dbUrl: string,
   schemas: readonly string[],
+  onChange: () => void,
 ): Promise<WatchedCatalogue> {
   let isClosed = false;
   let retry: ReturnType<typeof setTimeout> | undefined;
@@ -153,6 +155,7 @@ export async function watchCatalogue(
       // One after another; a reading that fails leaves the last one.
       reading = reading.catch(() => {}).then(async () => {
         current = await readCatalogue(own, schemas);
+        onChange();
       });
       return reading;
     };

@@ -53,7 +53,11 @@ export class Session implements pg.Submittable {
   #error: Error | null = null;
   #done = Promise.withResolvers<Columns>();
 
-  constructor(readonly client: pg.PoolClient, readonly pid: number) {
+  constructor(
+    readonly client: pg.PoolClient,
+    readonly pid: number,
+    readonly generation: number,
+  ) {
     // Not before the connection is ready again, also after an error: the next run would be lost.
     client.connection.on("readyForQuery", () => this.#settle());
     client.connection.on("end", () => {
@@ -133,6 +137,7 @@ export class Pool {
   readonly #pool: pg.Pool;
   readonly #pids = new WeakMap<pg.ClientBase, number>();
   readonly #sessions = new WeakMap<pg.ClientBase, Session>();
+  #generation = 0;
 
   constructor(dbUrl: string, size: number, acquisitionTimeoutMs: number) {
     this.#pool = new pg.Pool({
@@ -156,11 +161,21 @@ export class Pool {
   /** @throws {Error} without a database, and when no connection becomes free in time (`isLate`) */
   async acquire(): Promise<Session> {
     const client = await this.#pool.connect();
-    const known = this.#sessions.get(client);
-    if (known) return known;
-    const session = new Session(client, this.#pids.get(client) ?? 0);
+    const session = this.#sessions.get(client) ?? this.#open(client);
+    if (session.generation === this.#generation) return session;
+    session.release(true);
+    return await this.acquire();
+  }
+
+  #open(client: pg.PoolClient): Session {
+    const session = new Session(client, this.#pids.get(client) ?? 0, this.#generation);
     this.#sessions.set(client, session);
     return session;
+  }
+
+  /** Replaces all connections by and by: what they have prepared may be of another schema. */
+  renew(): void {
+    this.#generation++;
   }
 
   close(): Promise<void> {

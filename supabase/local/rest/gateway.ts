@@ -86,8 +86,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     bodyTimeoutMs = 30_000,
   } = options;
   const identify = authenticator({ ...options, anonRole });
-  const catalogue = await watchCatalogue(dbUrl, schemas);
   const pool = new Pool(dbUrl, poolSize, acquisitionTimeoutMs);
+  const catalogue = await watchCatalogue(dbUrl, schemas, () => pool.renew());
 
   async function answer(http: Request): Promise<Response> {
     const { method, headers, signal } = http;

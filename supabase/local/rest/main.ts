@@ -8,66 +8,87 @@
 import { parseArgs } from "node:util";
 import { createGateway, type GatewayOptions } from "./gateway.ts";
 
-const help = `deno task rest --db URL [--host 127.0.0.1] [--port 3000]
+const usage = `deno task rest --db URL [--host 127.0.0.1] [--port 3000]
 
-PGRST_DB_URI, PGRST_DB_SCHEMAS, PGRST_DB_EXTRA_SEARCH_PATH, PGRST_DB_ANON_ROLE, PGRST_DB_MAX_ROWS,
-PGRST_DB_POOL, PGRST_DB_POOL_ACQUISITION_TIMEOUT (s), PGRST_JWT_SECRET, PGRST_SERVER_HOST,
-PGRST_SERVER_PORT mean what they mean to PostgREST; SUPABASE_PUBLISHABLE_KEY and SUPABASE_SECRET_KEY,
-when set, are the keys that every request needs.`;
+PGRST_DB_URI, PGRST_DB_SCHEMAS (public), PGRST_DB_EXTRA_SEARCH_PATH (public), PGRST_DB_ANON_ROLE (anon),
+PGRST_DB_MAX_ROWS, PGRST_DB_POOL (10), PGRST_DB_POOL_ACQUISITION_TIMEOUT (10 s), PGRST_JWT_SECRET,
+PGRST_SERVER_HOST, PGRST_SERVER_PORT mean what they mean to PostgREST; options come first.
+SUPABASE_PUBLISHABLE_KEY and SUPABASE_SECRET_KEY, when set, are the keys that every request needs.`;
 
-function number(name: string): number | undefined {
-  const text = Deno.env.get(name);
+/** Says what is wrong and ends: 2 for the command or a setting, 1 for what happened later. */
+function fail(message: string, code: 1 | 2): never {
+  console.error(code === 2 ? `${message}\n\n${usage}` : message);
+  Deno.exit(code);
+}
+
+const messageOf = (error: unknown): string => error instanceof Error ? error.message : "unknown";
+
+function readArguments() {
+  const text = { type: "string" } as const;
+  try {
+    const options = { db: text, host: text, port: text, help: { type: "boolean" } } as const;
+    return parseArgs({ options }).values;
+  } catch (error) {
+    return fail(messageOf(error), 2);
+  }
+}
+
+/** A setting; empty counts as absent. */
+const setting = (name: string): string | undefined => Deno.env.get(name) || undefined;
+
+function number(name: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
-  if (!/^\d+$/.test(text)) throw new Error(`${name} is "${text}", not a number`);
+  if (!/^\d{1,9}$/.test(text)) fail(`${name} must be a number, not "${text}"`, 2);
   return Number(text);
 }
 
-const list = (name: string, fallback: string): string[] =>
-  (Deno.env.get(name) ?? fallback).split(",").map((part) => part.trim()).filter((part) =>
-    part !== ""
-  );
+const list = (name: string): string[] =>
+  (setting(name) ?? "public").split(",").map((part) => part.trim()).filter((part) => part !== "");
 
 function readOptions(dbUrl: string): GatewayOptions {
-  const optional = {
-    jwtSecret: Deno.env.get("PGRST_JWT_SECRET"),
-    publishableKey: Deno.env.get("SUPABASE_PUBLISHABLE_KEY"),
-    secretKey: Deno.env.get("SUPABASE_SECRET_KEY"),
-  };
-  const { jwtSecret, publishableKey, secretKey } = optional;
+  const jwtSecret = setting("PGRST_JWT_SECRET");
+  if (jwtSecret !== undefined && jwtSecret.length < 32) {
+    fail("PGRST_JWT_SECRET must be at least 32 characters long", 2);
+  }
+  const timeout = "PGRST_DB_POOL_ACQUISITION_TIMEOUT";
+  const publishableKey = setting("SUPABASE_PUBLISHABLE_KEY");
+  const secretKey = setting("SUPABASE_SECRET_KEY");
   return {
     dbUrl,
-    schemas: list("PGRST_DB_SCHEMAS", "public"),
-    extraSearchPath: list("PGRST_DB_EXTRA_SEARCH_PATH", "public"),
-    basePath: "/rest/v1", // optional: a request without it is taken as well
-    anonRole: Deno.env.get("PGRST_DB_ANON_ROLE") ?? "anon",
-    maxRows: number("PGRST_DB_MAX_ROWS") ?? null,
-    poolSize: number("PGRST_DB_POOL") ?? 10,
-    acquisitionTimeoutMs: (number("PGRST_DB_POOL_ACQUISITION_TIMEOUT") ?? 10) * 1000,
+    schemas: list("PGRST_DB_SCHEMAS"),
+    extraSearchPath: list("PGRST_DB_EXTRA_SEARCH_PATH"),
+    anonRole: setting("PGRST_DB_ANON_ROLE") ?? "anon",
+    maxRows: number("PGRST_DB_MAX_ROWS", setting("PGRST_DB_MAX_ROWS")) ?? null,
+    poolSize: number("PGRST_DB_POOL", setting("PGRST_DB_POOL")) ?? 10,
+    acquisitionTimeoutMs: (number(timeout, setting(timeout)) ?? 10) * 1000,
+    basePath: "/rest/v1",
     ...(jwtSecret === undefined ? {} : { jwtSecret }),
     ...(publishableKey === undefined ? {} : { publishableKey }),
     ...(secretKey === undefined ? {} : { secretKey }),
   };
 }
 
-const { values } = parseArgs({
-  options: {
-    db: { type: "string" },
-    host: { type: "string" },
-    port: { type: "string" },
-    help: { type: "boolean" },
-  },
-});
-const dbUrl = values.db ?? Deno.env.get("PGRST_DB_URI");
-if (values.help || dbUrl === undefined) {
-  console.log(help);
-  Deno.exit(values.help ? 0 : 2);
+const args = readArguments();
+if (args.help) {
+  console.log(usage);
+  Deno.exit(0);
 }
-const gateway = await createGateway(readOptions(dbUrl));
-const server = Deno.serve({
-  hostname: values.host ?? Deno.env.get("PGRST_SERVER_HOST") ?? "127.0.0.1",
-  port: values.port === undefined ? number("PGRST_SERVER_PORT") ?? 3000 : Number(values.port),
-  onListen: ({ hostname, port }) => console.log(`Listening on http://${hostname}:${port}`),
-}, (request) => gateway.fetch(request));
+const dbUrl = args.db ?? setting("PGRST_DB_URI") ?? fail("No database: give --db URL", 2);
+const port = number("The port", args.port ?? setting("PGRST_SERVER_PORT")) ?? 3000;
+const gateway = await createGateway(readOptions(dbUrl))
+  .catch((error) => fail(`Cannot read the database's catalogue: ${messageOf(error)}`, 1));
+const server = listen();
+
+function listen(): Deno.HttpServer {
+  const hostname = args.host ?? setting("PGRST_SERVER_HOST") ?? "127.0.0.1";
+  const onListen = (at: { hostname: string; port: number }) =>
+    console.log(`Listening on http://${at.hostname}:${at.port}`);
+  try {
+    return Deno.serve({ hostname, port, onListen }, (request) => gateway.fetch(request));
+  } catch (error) {
+    return fail(`Cannot listen on ${hostname}:${port}: ${messageOf(error)}`, 1);
+  }
+}
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   Deno.addSignalListener(signal, () => {

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { notImplemented } from "./errors.ts";
+
 function gramsOf(name: string, size: number): Map<string, number> {
   const letters = [...name.toLowerCase()].filter((char) => /[\p{L}\p{N}\s,]/u.test(char)).join("");
   const framed = [...`-${letters}-`];
@@ -56,8 +58,11 @@ export function mostSimilar(wanted: string, names: Iterable<string>, least: numb
       .slice(0, 50)
       .map(({ name }) => ({ name, score: closeness(key, name.toLowerCase()) }))
       .filter(({ score }) => score >= least)
-      .sort((a, b) => b.score - a.score)[0];
-    if (found) return found.name;
+      .sort((a, b) => b.score - a.score);
+    const [best, next] = found;
+    // Which of two PostgREST names depends on how its table hashes them.
+    if (best && best.score === next?.score) throw notImplemented("A hint between equals");
+    if (best) return best.name;
   }
   return null;
 }

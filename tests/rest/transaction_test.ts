@@ -1,0 +1,141 @@
+/**
+ * What a request's one batch promises: it is one transaction, committed or rolled back whole, with
+ * the settings of its own request and no other's.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import type { Gateway } from "../../supabase/local/rest/gateway.ts";
+import { bearer, define, rpc, testOptions as options, withStage } from "./support/stage.ts";
+
+const ask = async (gateway: Gateway, name: string, args: unknown = {}, init: RequestInit = {}) => {
+  const answer = await gateway.fetch(rpc(name, args, init));
+  return { status: answer.status, body: await answer.json() };
+};
+
+const single = { headers: { accept: "application/vnd.pgrst.object+json" } };
+
+Deno.test(
+  "an error that comes only at commit is the answer, and nothing stays",
+  options,
+  async () => {
+    await withStage({ poolSize: 1 }, async (stage) => {
+      const { db, gateway } = stage;
+      await define(
+        stage,
+        `create table public.deferred (room integer references public.rooms deferrable initially deferred);
+      create function public.defer_violation() returns setof text language plpgsql security definer as $$
+      begin insert into public.deferred values (999); return next 'too early'; end $$`,
+      );
+      for (const init of [{}, single]) {
+        const { status, body } = await ask(gateway, "defer_violation", {}, init);
+        assert.deepEqual([status, body.code], [409, "23503"]);
+      }
+      assert.equal((await db`select from public.deferred`).length, 0);
+      assert.equal((await ask(gateway, "add_numbers", { a: 1, b: 2 })).body, 3);
+    });
+  },
+);
+
+Deno.test("what must not write cannot, and says so with 405", options, async () => {
+  await withStage({ poolSize: 1 }, async ({ gateway }) => {
+    const mode = { isolation: "read committed", read_only: "on" };
+    assert.deepEqual((await ask(gateway, "transaction_mode_stable")).body, mode);
+    assert.deepEqual((await ask(gateway, "sneaky_write")).status, 405);
+    assert.deepEqual((await ask(gateway, "sneaky_write", {}, single)).status, 405);
+    const byGet = await gateway.fetch(new Request("http://gateway/rpc/add_room?code=G1"));
+    assert.deepEqual([byGet.status, (await byGet.json()).code], [405, "25006"]);
+    // The next request of the same connection may write again.
+    assert.equal((await ask(gateway, "add_room", { code: "G2" })).status, 200);
+  });
+});
+
+Deno.test("two rows where one was asked for roll the call back", options, async () => {
+  await withStage({ poolSize: 1 }, async ({ db, gateway }) => {
+    const { status, body } = await ask(gateway, "add_two_rooms", {}, single);
+    assert.deepEqual([status, body.code], [406, "PGRST116"]);
+    assert.equal((await db`select from public.rooms where code in ('N1', 'N2')`).length, 0);
+    assert.equal((await ask(gateway, "rooms_on", { level: 2 }, single)).status, 200);
+  });
+});
+
+Deno.test("a deadlock and a failed serialization are answered at once", options, async () => {
+  await withStage({}, async (stage) => {
+    const { db, gateway } = stage;
+    await define(
+      stage,
+      `create function public.take_both(first integer, second integer) returns void language plpgsql as $$
+      begin
+        perform pg_advisory_xact_lock(first);
+        -- Until the other one has its first lock too.
+        while (select count(*) from pg_locks where locktype = 'advisory' and granted and classid = 0) < 2 loop
+          perform pg_sleep(0.01);
+        end loop;
+        perform pg_advisory_xact_lock(second);
+      end $$`,
+    );
+    await db`alter system set deadlock_timeout = '50ms'`;
+    await db`select pg_reload_conf()`;
+    const answers = await Promise.all([[1, 2], [2, 1]].map(async ([first, second]) => {
+      const answer = await gateway.fetch(rpc("take_both", { first, second }));
+      return [answer.status, await answer.text()] as const;
+    }));
+    assert.deepEqual(answers.map(([status]) => status).sort(), [204, 500]);
+    assert.match(answers.map(([, text]) => text).join(""), /"code":"40P01"/);
+    const { status, body } = await ask(gateway, "fail_with", { state: "40001" });
+    assert.deepEqual([status, body.code], [500, "40001"]);
+  });
+});
+
+Deno.test("a statement that failed is prepared again, and answers rightly", options, async () => {
+  await withStage({ poolSize: 1 }, async ({ gateway }) => {
+    for (const word of ["ten", "10", "ten", "11"]) {
+      const { status, body } = await ask(gateway, "to_number", { word });
+      if (word === "ten") assert.deepEqual([status, body.code], [400, "22P02"]);
+      else assert.deepEqual([status, body], [200, Number(word)]);
+    }
+  });
+});
+
+Deno.test("a column of another type is read rightly after notify pgrst", options, async () => {
+  await withStage({ poolSize: 2 }, async (stage) => {
+    const { gateway } = stage;
+    const read = async () => {
+      const answer = await gateway.fetch(new Request("http://gateway/changing?select=n&n=eq.7"));
+      return { status: answer.status, body: await answer.json() };
+    };
+    await define(
+      stage,
+      `create table public.changing (n integer); insert into public.changing values (7);
+       grant select on public.changing to anon`,
+    );
+    await Promise.all([read(), read()]);
+    assert.deepEqual(await read(), { status: 200, body: [{ n: 7 }] });
+    await define(stage, "alter table public.changing alter n type text");
+    for (let time = 0; time < 4; time++) {
+      assert.deepEqual(await read(), { status: 200, body: [{ n: "7" }] });
+    }
+  });
+});
+
+Deno.test(
+  "requests of many roles on one connection keep to their own settings",
+  options,
+  async () => {
+    await withStage({ poolSize: 1 }, async ({ gateway }) => {
+      const roles = ["anon", "authenticated", "service_role", "corpus_slow"];
+      await Promise.all(Array.from({ length: 40 }, async (_, index) => {
+        const role = roles[index % roles.length] ?? "anon";
+        const headers = { ...bearer(role), "x-corpus-in": String(index) };
+        const [who, timeout, header] = await Promise.all([
+          ask(gateway, "whoami", {}, { headers }),
+          ask(gateway, "show_timeout", {}, { headers }),
+          ask(gateway, "request_header", { name: "x-corpus-in" }, { headers }),
+        ]);
+        assert.equal(who.body.user, role);
+        assert.equal(timeout.body, role === "corpus_slow" ? "300ms" : "0");
+        assert.equal(header.body, String(index));
+      }));
+    });
+  },
+);
