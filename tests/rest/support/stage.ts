@@ -18,6 +18,8 @@ export interface Stage {
   readonly cluster: Cluster;
   readonly db: postgres.Sql;
   readonly gateway: Gateway;
+  /** The database as the role authenticator. */
+  readonly dbUrl: string;
 }
 
 /** One cluster for a file's tests, each on a database of its own. */
@@ -40,14 +42,15 @@ export async function withStage(
   await admin.end();
   const db = postgres(cluster.url(name), { max: 1, onnotice: () => {}, backoff: () => 0.05 });
   await db.unsafe(schemaSql());
+  const dbUrl = cluster.url(name, "authenticator");
   const gateway = await createGateway({
-    dbUrl: cluster.url(name, "authenticator"),
+    dbUrl,
     schemas: ["public", "extra"],
     jwtSecret: corpusSecret,
     ...options,
   });
   try {
-    await test({ cluster, db, gateway });
+    await test({ cluster, db, gateway, dbUrl });
   } finally {
     await gateway.close();
     await db.end({ timeout: 1 });
