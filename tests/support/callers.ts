@@ -58,7 +58,10 @@ type EntryFunction =
 type Arguments = Readonly<Record<string, string | null | object>>;
 
 /** Opens the connections of so many callers before anybody asks. */
-export async function openLines(database: TestDatabase, count: number): Promise<Lines> {
+export async function openLines(
+  database: Pick<TestDatabase, "url">,
+  count: number,
+): Promise<Lines> {
   const sql = postgres(database.url(), { max: count, onnotice: () => {} });
   const reserved = await Promise.all(Array.from({ length: count }, () => sql.reserve()));
   let busy = 0;
@@ -81,7 +84,7 @@ export async function openLines(database: TestDatabase, count: number): Promise<
     }),
     close: async () => {
       for (const connection of reserved) connection.release();
-      await sql.end({ timeout: 5 });
+      await sql.end({ timeout: 1 });
     },
   };
 }
