@@ -20,6 +20,9 @@ const hostedDenoPackages: Readonly<Record<string, string>> = {
 
 /** A package and what it needs, linked out of Deno's cache; fetched the first time on a machine. */
 export interface InstalledPackage {
+  /** With a deno.json and node_modules of its own. */
+  readonly home: string;
+  /** The package inside. */
   readonly folder: string;
   remove(): Promise<void>;
 }
@@ -35,7 +38,7 @@ export async function installPackage(name: string, version: string): Promise<Ins
     cwd: home,
     stdin: "null",
   }).output();
-  if (success) return { folder: join(home, "node_modules", name), remove };
+  if (success) return { home, folder: join(home, "node_modules", name), remove };
   await remove();
   throw new Error(`Cannot install ${name}@${version}: ${new TextDecoder().decode(stderr)}`);
 }
