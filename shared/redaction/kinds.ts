@@ -188,7 +188,8 @@ function isListed(window: Window): boolean {
 
 /** `123-456-7890`: the form alone, for numbers that nobody can have. */
 function isWrittenLikeAmerican(window: Window): boolean {
-  return /^(?:1-)?3-3-4$/.test(window.shape) && window.gap === Gap.tight &&
+  return window.last - window.first <= 3 && /^(?:1-)?3-3-4$/.test(window.shape) &&
+    window.gap === Gap.tight &&
     /^[-.()/\p{Pd}\u2212]{2,5}$/u.test(window.separators);
 }
 

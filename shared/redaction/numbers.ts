@@ -77,26 +77,26 @@ class Search {
   #best(kind: Kind, first: number, chainEnd: number): Window | undefined {
     let best: { window: Window; rank: number } | undefined;
     let digits = "";
-    // Of spoken hundreds a longer reading may count.
+    // Of spoken hundreds and tens a longer reading may count.
     let longest = 0;
     for (let end = first + 1; end <= chainEnd; end++) {
       const piece = this.pieces[end - 1];
       digits += piece?.digits ?? "";
       longest += (piece?.longer ?? piece?.digits)?.length ?? 0;
       if (digits.length > kind.longest) break;
-      if (longest < kind.shortest) continue;
-      const label = kind.labels && this.#candidates.label(first, end - 1);
-      if (kind.labels !== undefined && !kind.labels.some((each) => each === label)) continue;
+      if (longest < kind.shortest || !this.#isLabelled(kind, first, end - 1)) continue;
       const window = this.#window(first, end, digits);
-      const rank = Math.max(
-        0,
-        ...window.readings.filter((reading) =>
-          reading.length >= kind.shortest && reading.length <= kind.longest
-        ).map((reading) => kind.rank(window, reading)),
-      );
+      const readings = longest === digits.length ? [digits] : window.readings;
+      const rank = rankBest(kind, window, readings);
       if (rank > 0 && rank >= (best?.rank ?? 0)) best = { window, rank };
     }
     return best?.window;
+  }
+
+  #isLabelled({ labels }: Kind, first: number, last: number): boolean {
+    if (labels === undefined) return true;
+    const label = this.#candidates.label(first, last);
+    return label !== undefined && labels.includes(label);
   }
 
   /** The end of the pieces that hang together. */
@@ -156,4 +156,13 @@ class Search {
       first = end;
     }
   }
+}
+
+function rankBest(kind: Kind, window: Window, readings: readonly string[]): number {
+  let best = 0;
+  for (const digits of readings) {
+    if (digits.length < kind.shortest || digits.length > kind.longest) continue;
+    best = Math.max(best, kind.rank(window, digits));
+  }
+  return best;
 }

@@ -74,7 +74,6 @@ export class Window {
 
   /** The digits in every way that they can be understood: `nine hundred twelve` is 912 or 90012. */
   get readings(): readonly string[] {
-    if (this.pieces.every(({ longer }) => longer === undefined)) return [this.digits];
     let readings = [""];
     let open = readingLimit;
     for (const { digits, longer } of this.pieces) {

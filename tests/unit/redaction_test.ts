@@ -2,6 +2,7 @@
 /** What redaction finds, what it leaves, what it promises for any text, and how long it takes. */
 import assert from "node:assert/strict";
 import { isIPv6 } from "node:net";
+import process from "node:process";
 import fc from "fast-check";
 import { getCountries, getCountryCallingCode, Metadata } from "libphonenumber-js/max";
 import { redact, type RedactionType } from "../../shared/redaction.ts";
@@ -53,6 +54,149 @@ Deno.test("redact finds 95 % of 500 numbers spoken at random", () => {
   console.log(`\nspoken at random: ${percent(recall)} of ${spoken.length} (seed ${seed})`);
   for (const { text } of missed.slice(0, 5)) console.log(`  missed ${JSON.stringify(text)}`);
   assert.ok(recall >= 0.95);
+});
+
+const written = [
+  ...["07700 900123", "07700900123", "020 7946 0123", "0113 496 0018", "07700-900-123"],
+  ...["+44 7700 900123", "+447700900123", "0044 7700 900123", "+33 6 12 34 56 78"],
+  ...["(212) 555-0143", "212-555-0143", "212.555.0143", "212 555 0143", "+1 212 555 0143"],
+  ...["+12125550143", "1-212-555-0143", "oh seven seven double oh nine hundred one two three"],
+  ...["zero seven seven zero zero, nine zero zero, one two three"],
+  ...["two one two, five five five, oh one four three"],
+];
+/** Numbers only because somebody says so. */
+const asked = [
+  ...["2125550143", "5550143", "555-0143", "555 0143", "12125550143", "447700900123"],
+  ...["four oh one oh two three two"],
+];
+const sentences = [
+  ...["X", "(X)", "X is fine", "her mum - X", "Dr Patel, X, is away", "Yes, X", "no, X", "so X"],
+  ...[
+    "it was X",
+    "John Smith X",
+    "Smith, John X",
+    "M: X",
+    "'X'",
+    '"X"',
+    "<X>",
+    "[X]",
+    "X;",
+    "X!",
+    "X?",
+  ],
+  ...["On 2026-03-03 call X", "at 14:30 call X", "Room 12, X", "BP 120/80, tel X", "Order 1234, X"],
+  ...[
+    "- X",
+    "* X",
+    "1. X",
+    "a) X",
+    "#1 X",
+    "X (home)",
+    "X / 14:30",
+    "X | 14:30",
+    "X\t14:30",
+    "14:30 X",
+  ],
+  ...[
+    "£50 X",
+    "X x",
+    "Hi X",
+    "the line X rang out",
+    "from X",
+    "to X",
+    "at X by 9",
+    "User: X",
+    "AI: X?",
+  ],
+];
+const questions = [
+  ...[
+    "my number is X",
+    "call me on X",
+    "phone: X",
+    "Phone X",
+    "mobile X",
+    "contact number X",
+    "cell: X",
+  ],
+  ...[
+    "AI: What's your phone number?\nUser: X",
+    "AI: And the best number to call?\nUser: Yeah it's X",
+  ],
+  ...[
+    '{"phone":"X"}',
+    '{"contactPhone": "X"}',
+    "callback number X please",
+    "text X",
+    "Tel. X",
+    "Ph X",
+  ],
+  ...[
+    "you can reach me at X",
+    "her number's X",
+    "What's your number? X",
+    "number to call is X",
+    "dial X",
+  ],
+  ...["WhatsApp X", "fax X", "My mobile, X", "Home phone = X"],
+];
+
+Deno.test("redact finds a phone number in any sentence, and a short one where it was asked for", () => {
+  const find = (sentence: string, number: string) =>
+    assert.equal(
+      redact(sentence.replace("X", number)).text,
+      sentence.replace("X", "[REDACTED: PHONE]"),
+      sentence.replace("X", number),
+    );
+  for (const number of written) for (const each of [...sentences, ...questions]) find(each, number);
+  for (const number of asked) for (const each of questions) find(each, number);
+});
+
+const nouns =
+  ("order invoice reference ref tracking ticket case claim account policy member MRN NPI " +
+    "confirmation booking serial batch lot model part barcode transaction prescription passport licence " +
+    "encounter accession specimen chart group subscriber referral parcel customer employee vendor sample " +
+    "study device inventory catalogue quote contract permit vehicle engine voucher application incident " +
+    "requisition report document cheque deposit loan charity student library locker flight row widget")
+    .split(" ");
+const ownings = [
+  ...[
+    "N number X",
+    "N number: X",
+    "N no. X",
+    "N # X",
+    "N #X",
+    "N ID X",
+    "N ID: X",
+    "the N number is X",
+  ],
+  ...[
+    "my N number is X",
+    "N number was X",
+    "X is the N number",
+    "X is my N number",
+    "N reference X",
+  ],
+  ...["AI: What is the N number?\nUser: X", "AI: Can I have your N number?\nUser: yes it's X"],
+];
+
+Deno.test("redact leaves a noun's number, whatever it looks like", () => {
+  const ids = [
+    "5551234567",
+    "555-123-4567",
+    "07700900123",
+    "212 555 0143",
+    "1234567890",
+    "9434765919",
+  ];
+  for (const noun of nouns) {
+    for (const owning of ownings) {
+      for (const id of ids) {
+        const text = owning.replace("N", noun).replace("X", id);
+        assert.equal(redact(text).text, text);
+      }
+    }
+  }
 });
 
 Deno.test("redact leaves text outside of its markers alone, and its spans say where they were", () => {
@@ -166,36 +310,37 @@ const worstTexts = [
   ],
 ];
 
+/** Milliseconds of the processor, which other work on the machine does not lengthen much. */
+function measure(work: () => void): number {
+  const before = process.cpuUsage();
+  work();
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1000;
+}
+
 Deno.test("redact takes time in proportion to the text, also when the text is made to be slow", () => {
   for (const part of worstTexts) {
     const whole = part.repeat(Math.ceil(50_000 / part.length));
     const fourth = whole.slice(0, whole.length / 4);
     redact(fourth);
-    const time = (text: string) =>
-      Math.min(...[1, 2].map(() => {
-        const startedAt = performance.now();
-        redact(text);
-        return performance.now() - startedAt;
-      }));
-    const ms = time(whole);
-    // Linear is 4; a quadratic one gives 16. The machine may be busy with other things.
-    if (ms > 200) assert.ok(ms / time(fourth) < 10, `50 KB of ${JSON.stringify(part)}`);
-    assert.ok(ms < 2000, `50 KB of ${JSON.stringify(part)} took ${ms} ms`);
+    const ms = measure(() => redact(whole));
+    assert.ok(ms < 1000, `50 KB of ${JSON.stringify(part)} took ${ms} ms`);
+    // In proportion is 4, quadratic is 16.
+    const isLong = ms > 200;
+    if (isLong) assert.ok(ms / measure(() => redact(fourth)) < 10, JSON.stringify(part));
   }
 });
 
 Deno.test("redact reads a million characters a second", () => {
   const texts = Object.values(redactionCorpus).flat().map(({ text }) => text);
   const characters = texts.reduce((sum, { length }) => sum + length, 0);
-  const times = Array.from({ length: 12 }, () => {
-    const startedAt = performance.now();
-    for (const text of texts) redact(text);
-    return performance.now() - startedAt;
-  });
+  const times = Array.from({ length: 10 }, () =>
+    measure(() => {
+      for (const text of texts) redact(text);
+    }));
   const perSecond = characters / Math.min(...times) * 1000;
   console.log(`\n${(perSecond / 1e6).toFixed(2)} million characters a second`);
-  // A third is left for a machine that does other things meanwhile.
-  assert.ok(perSecond > 330_000);
+  assert.ok(perSecond > 1e6);
 });
 
 Deno.test("the calling codes and lengths are libphonenumber's", () => {
