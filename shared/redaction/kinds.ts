@@ -31,7 +31,7 @@ export const card: Kind = {
   shortest: 13,
   longest: 19,
   rank(window, digits) {
-    if (!startsLikeCard(digits)) return 0;
+    if (!startsLikeCard(digits) || digits !== window.digits) return 0;
     const { label } = window;
     if (label === "other" || window.plus !== undefined) return 0;
     const isGrouped = /^(?:\d\d|4-4-4-[1-4]|4-6-[45]|4-4-4-4-[1-3]|6-[78]|8-8)$/.test(window.shape);

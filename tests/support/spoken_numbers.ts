@@ -48,7 +48,7 @@ export function sayDigits(digits: string, pick: Pick): string {
   const words: string[] = [];
   for (let at = 0; at < digits.length;) {
     const rest = digits.slice(at);
-    const style = pick(4);
+    const style = pick(5);
     const triple = /^(\d)\1\1/.exec(rest);
     const double = /^(\d)\1/.exec(rest);
     if (triple && style > 0) {
@@ -56,6 +56,10 @@ export function sayDigits(digits: string, pick: Pick): string {
       at += 3;
     } else if (/^[1-9]00/.test(rest) && style > 1) {
       words.push(`${sayDigit(rest[0] ?? "", pick)} hundred`);
+      at += 3;
+    } else if (/^[1-9][1-9]\d/.test(rest) && style === 4) {
+      const hundreds = `${sayDigit(rest[0] ?? "", pick)} hundred`;
+      words.push(`${hundreds}${["", " and"][pick(2)]} ${sayTwo(rest.slice(1, 3))}`);
       at += 3;
     } else if (double && style > 0) {
       words.push(`double ${sayDigit(double[1] ?? "", pick)}`);
