@@ -8,11 +8,13 @@
 
 import type { Counter, Metrics } from "./database.ts";
 import { durationBounds } from "./recording.ts";
+import { smsFailures } from "./sms.ts";
 
 /** `Content-Type` of the text format. */
 export const exposition = "text/plain; version=0.0.4; charset=utf-8";
 
 const prefix = "master_orchestrator";
+const textResults = ["accepted", "delivered", "undelivered", "refused", "failed", "unknown"];
 
 interface Sample {
   /** Behind the family's name: blank, `_bucket`, `_sum` or `_count`. */
@@ -84,18 +86,22 @@ function familiesOf({ totals, gauges }: Metrics): Family[] {
     counter(
       "otp_rollbacks",
       "Stored codes forgotten because their text failed, by reason.",
-      byLabel(totals, "audit", { action: "send_otp", outcome: "cleared" }, "reason"),
+      withZeros(
+        byLabel(totals, "audit", { action: "send_otp", outcome: "cleared" }, "reason"),
+        "reason",
+        smsFailures,
+      ),
     ),
     counter(
       "sms",
       "Texts by what became of them: accepted, then delivered or undelivered; refused by its " +
         "destination; failed at the provider; unknown.",
-      byLabel(totals, "sms", {}, "result"),
+      withZeros(byLabel(totals, "sms", {}, "result"), "result", textResults),
     ),
     counter(
       "alarms",
       "Alarms raised by kind: too many wrong codes or refused texts in one organization.",
-      each("alarms"),
+      withZeros(each("alarms"), "kind", ["wrong_codes", "refused_sends"]),
     ),
     one(
       "cross_tenant_denials",
@@ -140,6 +146,17 @@ function matching(counters: readonly Counter[], name: string, labels: Counter["l
   return counters.filter((counter) =>
     counter.name === name && wanted.every(([label, value]) => counter.labels[label] === value)
   );
+}
+
+/** Values a label can have: a counter that starts at 0 shows its first event to `increase()`. */
+function withZeros(
+  samples: readonly Sample[],
+  label: string,
+  values: readonly string[],
+): Sample[] {
+  const present = new Set(samples.map(({ labels }) => labels?.[label]));
+  const missing = values.filter((value) => !present.has(value));
+  return [...samples, ...missing.map((value) => ({ labels: { [label]: value }, value: 0 }))];
 }
 
 function byLabel(
@@ -206,13 +223,17 @@ function escape(value: string): string {
   return value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
 }
 
-/** How one of the figures that have a target stands. */
+/** Figures that have a target. */
+export const targetNames = [
+  "otp_success_rate",
+  "sms_delivery_rate",
+  "cross_tenant_denials",
+  "tool_p95_ms",
+] as const;
+
+/** How one of them stands. */
 export interface TargetStanding {
-  readonly metric:
-    | "otp_success_rate"
-    | "sms_delivery_rate"
-    | "cross_tenant_denials"
-    | "tool_p95_ms";
+  readonly metric: typeof targetNames[number];
   /** Null when nothing happened that it could be made of. */
   readonly value: number | null;
   readonly target: number;
@@ -224,8 +245,9 @@ export interface TargetStanding {
 
 /**
  * How the last minutes stand against the targets: more than 95 % of the holds a passcode was asked
- * for are confirmed, more than 99.5 % of the texts whose fate is known are delivered, nothing reaches
- * for another organization, 95 of 100 tool calls are answered within 800 ms.
+ * for are confirmed, more than 99.5 % of the texts are delivered that did not fail at their number
+ * and whose fate is known, nothing reaches for another organization, 95 of 100 tool calls are
+ * answered within 800 ms.
  *
  * A hold that still waits for its passcode counts neither way.
  */
@@ -236,7 +258,8 @@ export function readTargets({ recent, gauges }: Metrics): TargetStanding[] {
   const settled = Math.max(confirmed, asked - gauges.passcodesWaiting);
   const texts = (result: string) => sum(recent, "sms", { result });
   const delivered = texts("delivered");
-  const known = delivered + texts("undelivered") + texts("refused") + texts("failed");
+  // A number that takes no texts is refused at once, and says nothing about the delivery.
+  const known = delivered + texts("undelivered") + texts("failed");
   const calls = sum(recent, "tool_seconds_bucket", { part: "total" });
   const denials = sum(recent, "audit", { outcome: "cross_tenant_denied" });
   const rate = (part: number, whole: number) => whole > 0 ? part / whole : null;

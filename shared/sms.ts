@@ -21,17 +21,20 @@ import type { TwilioAccount } from "./credentials.ts";
 import { DeadlineExceeded, withDeadline } from "./deadline.ts";
 
 /** Why a text did not go out, or may not have. */
-export type SmsFailure =
-  | "bad_destination"
-  | "opted_out"
-  | "blocked_country"
-  | "misconfigured"
-  | "unauthorized"
-  | "rate_limited"
-  | "rejected"
-  | "provider_error"
-  | "timeout"
-  | "unreachable";
+export const smsFailures = [
+  "bad_destination",
+  "opted_out",
+  "blocked_country",
+  "misconfigured",
+  "unauthorized",
+  "rate_limited",
+  "rejected",
+  "provider_error",
+  "timeout",
+  "unreachable",
+] as const;
+/** One of them. */
+export type SmsFailure = typeof smsFailures[number];
 
 /** What became of one text. */
 export type SmsOutcome =

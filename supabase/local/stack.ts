@@ -16,6 +16,7 @@ import { migrate, seed } from "./migrations.ts";
 import { defaultStateDir, type PostgresServer, startPostgres } from "./postgres.ts";
 import { createGateway, type Gateway } from "./rest/gateway.ts";
 import { consolePage } from "./console.ts";
+import { localMetricsToken, localVapiSecret } from "./secrets.ts";
 import { type FakeTwilio, faultKinds, readFaultOrder, startFakeTwilio } from "./twilio/server.ts";
 
 /** How to start a stack. */
@@ -36,11 +37,6 @@ export interface Stack {
   readonly twilio: FakeTwilio;
   stop(): Promise<void>;
 }
-
-/** The secret of the local functions, for `X-Vapi-Secret`. */
-export const localVapiSecret = "local-vapi-secret";
-/** The bearer token of the local metrics. */
-export const localMetricsToken = "local-metrics-token";
 
 const migrations = new URL("../../migrations/", import.meta.url);
 const seedFile = new URL("../seed.sql", import.meta.url);

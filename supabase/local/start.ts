@@ -8,7 +8,8 @@
 import { parseArgs } from "node:util";
 import { findFreePort, isPortFree } from "./port.ts";
 import { defaultStateDir } from "./postgres.ts";
-import { localVapiSecret, startStack } from "./stack.ts";
+import { localVapiSecret } from "./secrets.ts";
+import { startStack } from "./stack.ts";
 
 const usage = `deno task start [--port N] [--fresh] [--state NAME]
   --port N   listen on this port; 8000, or the next free one, when left out
@@ -51,6 +52,7 @@ Try:
 ${tryThis(stack.url)}
 
 A whole call: deno task call
+How it stands: deno task monitor
 `);
 
 interface Options {

@@ -1,0 +1,10 @@
+/**
+ * Secrets of the local stack that everybody may know.
+ *
+ * @module
+ */
+
+/** The secret of the local functions, for `X-Vapi-Secret`. */
+export const localVapiSecret = "local-vapi-secret";
+/** The bearer token of the local metrics. */
+export const localMetricsToken = "local-metrics-token";

@@ -1,0 +1,153 @@
+/** deno task monitor, as an operator and a script meet it. */
+import assert from "node:assert/strict";
+import checkAvailability from "../../functions/check-availability/index.ts";
+import holdSlot from "../../functions/hold-slot/index.ts";
+import metrics from "../../functions/metrics/index.ts";
+import sendOtp from "../../functions/send-otp/index.ts";
+import verifyOtp from "../../functions/verify-otp/index.ts";
+import {
+  aBench,
+  aClinic,
+  aDay,
+  aPhone,
+  type Bench,
+  metricsToken,
+  newestCode,
+} from "../support/clinic.ts";
+
+const options = { sanitizeOps: false, sanitizeResources: false };
+const script = new URL("../../supabase/tasks/monitor.ts", import.meta.url).pathname;
+
+/** A bench whose metrics are served over HTTP, and the task run against it. */
+async function withMonitor(
+  work: (bench: Bench, monitor: (...args: string[]) => ReturnType<typeof run>) => Promise<void>,
+): Promise<void> {
+  const bench = await aBench();
+  const { fetch } = metrics.using(bench.runtime);
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, fetch);
+  try {
+    await work(
+      bench,
+      (...args) => run([...args, "--url", `http://127.0.0.1:${server.addr.port}/`]),
+    );
+  } finally {
+    await server.shutdown();
+    await bench.stop();
+  }
+}
+
+async function run(args: readonly string[], token = metricsToken) {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "--no-check", "-A", script, ...args],
+    env: { METRICS_TOKEN: token, NO_COLOR: "1" },
+    stdin: "null",
+  }).output();
+  const decoder = new TextDecoder();
+  const output = decoder.decode(stdout) + decoder.decode(stderr);
+  assert.ok(!/\n\s+at /.test(output), output);
+  return { code, output };
+}
+
+Deno.test({
+  name: "monitor shows the targets of a day that goes wrong, and ends with a code for alerts",
+  ...options,
+  fn: () =>
+    withMonitor(async (bench, monitor) => {
+      const fresh = await monitor("--once");
+      assert.equal(fresh.code, 0, fresh.output);
+      assert.match(fresh.output, /otp_success_rate +no data/);
+      const empty = await monitor("--metric", "otp_success_rate");
+      assert.equal(empty.code, 3);
+      assert.match(empty.output, /nothing happened in the last 60 minutes/);
+
+      const clinic = await aClinic(bench.database.sql);
+      await bench.provision(clinic);
+      const ask = async (time: string) => {
+        const call = { called: clinic.number, caller: aPhone(), callId: crypto.randomUUID() };
+        const args = { slotId: `consultation/${aDay()}T${time}`, patientName: "Ada" };
+        await bench.ask(holdSlot, { ...call, tool: "hold_slot", args });
+        await bench.ask(sendOtp, { ...call, tool: "send_otp" });
+        return call;
+      };
+      const booked = await ask("10:00");
+      const code = newestCode(bench.twilio);
+      // A hold that waits for its passcode is neither a success nor a failure.
+      await ask("12:00");
+      await bench.ask(verifyOtp, { ...booked, tool: "verify_otp", args: { code } });
+      const good = await monitor("--metric", "otp_success_rate");
+      assert.equal(good.code, 0, good.output);
+      assert.match(good.output, /100\.0 % +target > 95 % +of 1 +ok/);
+
+      await bench.database.sql`update public.appointments
+        set expires_at = now() - interval '90 seconds' where status = 'held'`;
+      const bad = await monitor("--metric", "otp_success_rate");
+      assert.equal(bad.code, 1);
+      assert.match(bad.output, /50\.0 % .* NOT MET/);
+      await bench.ask(checkAvailability, {
+        ...booked,
+        tool: "check_availability",
+        args: { date: aDay(), serviceType: "consultation", tenantId: crypto.randomUUID() },
+      });
+      const all = await monitor("--once");
+      assert.equal(all.code, 1);
+      assert.match(all.output, /cross_tenant_denials +1 +target 0 .* NOT MET/);
+      assert.match(all.output, /holds: 0 live, 1 lapsed and not cleaned up, the oldest for 9\d s/);
+    }),
+});
+
+Deno.test({
+  name: "monitor says what is wrong with its arguments, its token or its address",
+  ...options,
+  fn: () =>
+    withMonitor(async (_, monitor) => {
+      const help = await monitor("--help");
+      assert.equal(help.code, 0);
+      assert.match(help.output, /exit code 0/);
+      for (
+        const args of [
+          ["--metric", "otp"],
+          ["--metrik"],
+          ["--minutes", "0"],
+          ["--minutes", "ten"],
+          ["--every", "-1"],
+          ["surplus"],
+        ]
+      ) {
+        const { code, output } = await monitor("--once", ...args);
+        assert.equal(code, 2, output);
+        assert.match(output, /deno task monitor \[--metric NAME\]/);
+      }
+      assert.equal((await run(["--once", "--url", "nowhere"])).code, 2);
+      const unreachable = await run(["--once", "--url", "http://127.0.0.1:9/"]);
+      assert.equal(unreachable.code, 3);
+      assert.match(unreachable.output, /Cannot reach/);
+      const untold = await run(["--once", "--url", "https://example.invalid/"], "");
+      assert.equal(untold.code, 2);
+      assert.match(untold.output, /METRICS_TOKEN/);
+    }),
+});
+
+Deno.test({
+  name: "a wrong token is told as such, an address without metrics too",
+  ...options,
+  fn: async () => {
+    const server = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+      (request) =>
+        request.headers.get("authorization") === "Bearer right"
+          ? new Response("<html>")
+          : new Response(null, { status: 401 }),
+    );
+    try {
+      const url = `http://127.0.0.1:${server.addr.port}/`;
+      const refused = await run(["--once", "--url", url], "wrong");
+      assert.equal(refused.code, 3);
+      assert.match(refused.output, /refuses the token/);
+      const other = await run(["--once", "--url", url], "right");
+      assert.equal(other.code, 3);
+      assert.match(other.output, /answered 200 and no metrics/);
+    } finally {
+      await server.shutdown();
+    }
+  },
+});
