@@ -178,6 +178,8 @@ function nextWord(tokens: readonly Token[], at: number): string {
 
 const hasOnly = (marks: number, allowed: number) => (marks & ~allowed) === 0;
 
+/** Scripts without spaces between words are never glued to digits. */
+const isSpaced = /^(?![\p{scx=Han}\p{scx=Hiragana}\p{scx=Katakana}\p{scx=Hangul}\p{scx=Thai}])/u;
 const letterBefore = /[\p{L}\u0300-\u036f_\\#№£$€¥₹&]/u;
 const letterAfter = /[\p{L}_%]/u;
 /** Abbreviations written straight against a number, as in `Tel07700 900123`. */
@@ -189,7 +191,7 @@ const escaped = /\\[nrt]$|%2B$/i;
 function isGlued(text: string, start: number, end: number): boolean {
   if (isGluedBefore(text, start)) return true;
   const after = text[end] ?? "";
-  if (!letterAfter.test(after)) return false;
+  if (!letterAfter.test(after) || !isSpaced.test(after)) return false;
   return !/^(?:x|ext)[. ]?\d/i.test(text.slice(end, end + 6));
 }
 
@@ -198,7 +200,7 @@ function isGluedBefore(text: string, start: number): boolean {
   if (before === " ") return /[£$€¥₹№#]/.test(text[start - 2] ?? "");
   const isLowSurrogate = before >= "\udc00" && before <= "\udfff";
   const character = isLowSurrogate ? text.slice(start - 2, start) : before;
-  if (!letterBefore.test(character)) return false;
+  if (!letterBefore.test(character) || !isSpaced.test(character)) return false;
   const word = text.slice(Math.max(0, start - 8), start);
   return !escaped.test(word) && !attached.test(word);
 }
@@ -226,7 +228,9 @@ function gapBetween(
     tight.test(read.text.slice(before.end, piece.start));
   if ((marks & Mark.stop) !== 0) return Gap.stop;
   if ((marks & Mark.comma) === 0) return isTight ? Gap.tight : Gap.none;
-  const isList = (marks & Mark.space) === 0 && !before.isSpoken && !piece.isSpoken;
+  // `07,700,900,123` is how some speech recognition writes a number.
+  const isList = (marks & Mark.space) === 0 && !before.isSpoken && !piece.isSpoken &&
+    piece.digits.length !== 3;
   return isList ? Gap.none : Gap.comma;
 }
 

@@ -124,7 +124,9 @@ function lengthOfThousands({ tokens, joints }: Figure, at: number): number | und
   const head = tokens[at]?.value ?? "";
   let end = at + 1;
   while (joints[end - 1] === "," && tokens[end]?.value.length === 3) end++;
-  if (end === at + 1 || head.length > 3 || joints[end - 1] === ",") return undefined;
+  if (end === at + 1 || head.length > 3 || head.startsWith("0") || joints[end - 1] === ",") {
+    return undefined;
+  }
   return joints[end - 1] === "." ? end + 1 - at : end - at;
 }
 

@@ -6,7 +6,7 @@
  */
 
 import { isPossibleE164 } from "./calling_codes.ts";
-import { Gap } from "./digits.ts";
+import { Gap, type Piece } from "./digits.ts";
 import { isMeasured, type Label } from "./labels.ts";
 import type { Window } from "./window.ts";
 
@@ -21,6 +21,8 @@ export interface Kind {
   readonly longest: number;
   /** What it must be said to be; left out, the form can be enough. */
   readonly labels?: readonly Label[];
+  /** Whether `nine hundred twelve` may be 90012 too. */
+  readonly isReadFreely?: true;
   /** @param digits One way to understand the window, of a length that fits. */
   rank(window: Window, digits: string): number;
 }
@@ -31,7 +33,7 @@ export const card: Kind = {
   shortest: 13,
   longest: 19,
   rank(window, digits) {
-    if (!startsLikeCard(digits) || digits !== window.digits) return 0;
+    if (!startsLikeCard(digits)) return 0;
     const { label } = window;
     if (label === "other" || window.plus !== undefined) return 0;
     const isGrouped = /^(?:\d\d|4-4-4-[1-4]|4-6-[45]|4-4-4-4-[1-3]|6-[78]|8-8)$/.test(window.shape);
@@ -125,6 +127,7 @@ export const phone: Kind = {
   type: "PHONE",
   shortest: 7,
   longest: 18,
+  isReadFreely: true,
   rank(window, digits) {
     if (window.plus !== undefined) {
       return isAbroad(window, digits) && !isCounting(window) ? 100 : 0;
@@ -176,8 +179,36 @@ function rankStructure(window: Window, digits: string): number {
 const isAmerican = (digits: string) => /^1?[2-9][0-8]\d[2-9]\d{6}$/.test(digits);
 
 function isGroupedLikeAmerican(window: Window): boolean {
-  return window.isSpoken || window.isSingles ||
-    /^(?:10|3-3-4|3-7|6-4|3-3-2-2)$/.test(window.shape);
+  if (window.isSpoken) return (isDictated(window) || isInGroups(window)) && !isSchedule(window);
+  return window.isSingles || /^(?:10|3-3-4|3-7|6-4|3-3-2-2)$/.test(window.shape);
+}
+
+/** Most of it digit by digit: `thirty two, forty one, fifty six` are ages. */
+function isDictated({ pieces }: Window): boolean {
+  const spoken = pieces.filter(({ isSpoken }) => isSpoken);
+  const single = spoken.filter(({ digits, longer }) =>
+    longer === undefined && /^(\d)\1*$/.test(digits)
+  );
+  return single.length * 2 > spoken.length;
+}
+
+/** Whether pieces end after the area code and after the exchange, however they are understood. */
+function isInGroups({ pieces }: Window): boolean {
+  let ends = new Set([0]);
+  const all = new Set<number>();
+  for (const { digits, longer = digits } of pieces) {
+    ends = new Set([...ends].flatMap((end) => [end + digits.length, end + longer.length]));
+    for (const end of ends) all.add(end);
+  }
+  return all.has(3) && all.has(6) || all.has(4) && all.has(7);
+}
+
+/** `two fifteen, two forty five`: times of the day. */
+function isSchedule({ pieces }: Window): boolean {
+  const times = pieces.slice(1).filter(({ digits, isSpoken }, index) =>
+    isSpoken && /^[1-5][05]$/.test(digits) && /^(?:[1-9]|1[0-2])$/.test(pieces[index]?.digits ?? "")
+  );
+  return times.length >= 2;
 }
 
 /** Written with spaces among more of the same, as in `250 500 1000 2000 4000`. */
@@ -202,11 +233,11 @@ export const askedPhone: Kind = {
   rank(window) {
     if (isCounting(window) || isInPath(window)) return 0;
     if (isMeasured(window.read, window.ending?.endToken ?? 0)) return 0;
-    if (window.gap > Gap.tight && !window.isSpoken && !window.isSingles) {
-      // `555-0143, 2 tablets` goes on with something else.
-      if (window.pieces.some(({ digits }) => digits.length < 3)) return 0;
-    }
-    return 1;
+    if (window.isSpoken) return isSchedule(window) ? 0 : 1;
+    if (window.gap === Gap.tight || window.isSingles) return 1;
+    // `555-0143, 2 tablets` and `2019, 2020` go on with something else.
+    const isOther = ({ digits }: Piece) => /^(?:\d{1,2}|(?:19|20)\d\d)$/.test(digits);
+    return window.pieces.some(isOther) ? 0 : 1;
   },
 };
 

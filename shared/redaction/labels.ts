@@ -63,24 +63,40 @@ function labelOfQuestion(read: ReadText, answer: number): Label | undefined {
   for (let index = answer - 1; index >= Math.max(0, answer - turnLimit); index--) {
     const turn = read.turns[index];
     if (turn === undefined) return undefined;
-    const label = labelOfTurn(read, turn);
+    // Nobody answers what he asked himself a while ago.
+    const isOwn = turn.speaker === read.turns[answer]?.speaker && index < answer - 1;
+    const label = isOwn ? undefined : labelOfTurn(read, turn);
     if (label !== undefined) return label;
     if (turn.endToken - turn.firstToken > shortTurnLimit) return undefined;
   }
   return undefined;
 }
 
-/** The last label of a turn; `How can we reach you?` counts, but less than a noun does. */
+/** The last label of a turn; what could be the way and not the thing that is asked for counts less. */
 function labelOfTurn(read: ReadText, { firstToken, endToken }: Turn): Label | undefined {
   const asked = { steps: 1, isNear: true, isObject: true, isNumbered: false };
   let weaker: Label | undefined;
   for (let at = endToken - 1; at >= Math.max(firstToken, endToken - reach.question); at--) {
     const label = labelAt(read, at, asked);
-    const isWeak = label === "unknown" || phoneVerbs.has(read.tokens[at]?.value ?? "");
-    if (label !== undefined && !isWeak) return label;
+    if (label === undefined || isUnasked(read, at)) continue;
+    if (label !== "unknown" && !isWay(read, at)) return label;
     weaker ??= label;
   }
   return weaker;
+}
+
+/** `Thanks for calling` asks for nothing, `How can we reach you?` does. */
+function isUnasked({ tokens }: ReadText, at: number): boolean {
+  return phoneVerbs.has(tokens[at]?.value ?? "") &&
+    !/^(?:you|back|them|him|her)$/.test(tokens[at + 1]?.value ?? "");
+}
+
+/** `a code to your phone`, `the code we texted you` */
+function isWay({ tokens }: ReadText, at: number): boolean {
+  const value = (index: number) => tokens[index]?.value ?? "";
+  if (phoneVerbs.has(value(at))) return true;
+  return phoneNouns.has(value(at)) && !numberWords.has(value(at + 1)) &&
+    /^(?:to|on|by|via|over)$/.test(value(at - 2));
 }
 
 /**
@@ -110,7 +126,7 @@ function labelInSentence(read: ReadText, at: number, turn: Turn | undefined): La
       if (isNumber) limit = Math.min(limit, steps + reach.afterDigits);
       continue;
     }
-    if (topicWords.has(token.value) && isNear) break;
+    if (topicWords.has(token.value)) break;
     const isNumbered = steps === 1 && /^ ?#/.test(read.text.slice(token.end, token.end + 2));
     const isObject = isSameSentence && !isStated;
     const label = labelAt(read, at - steps, { steps, isNear, isObject, isNumbered });
@@ -205,7 +221,8 @@ function phoneOf(word: string, owner: string, { steps, isObject }: Place): Label
 }
 
 function labelOfNumber(read: ReadText, at: number, owner: string): Label | undefined {
-  if (read.tokens[at + 1]?.value === "of") return undefined;
+  // `number of slots`, `the number ending 23`
+  if (/^(?:of|ending|ends)$/.test(read.tokens[at + 1]?.value ?? "")) return undefined;
   if (owner === "nhs") return "nhs";
   if (owner === "security") return "ssn";
   if (/^(?:card|credit|debit)$/.test(owner)) {
@@ -252,29 +269,38 @@ const lookAhead = 7;
 /** What the words after a number say it was: `482913 is your code`, `555-0143 (mobile)`. */
 export function labelAfter(read: ReadText, end: number): Label | undefined {
   const next = read.tokens[end];
-  if (next?.kind !== "word" || (next.marks & (pause | Mark.record)) !== 0) return undefined;
+  if (next?.kind !== "word" || (next.marks & (Mark.newline | Mark.record)) !== 0) return undefined;
+  // `5550143. That's my mobile.`
+  const isNextSentence = (next.marks & Mark.stop) !== 0;
+  if (isNextSentence && next.value !== "that" && next.value !== "this") return undefined;
   if (next.value === "to" && verifying.has(read.tokens[end + 1]?.value ?? "")) return "code";
-  const isAside = (next.marks & Mark.aside) !== 0;
-  const copula = next.value === "that" || next.value === "which" ? end + 1 : end;
+  const isAside = (next.marks & Mark.aside) !== 0 ||
+    (next.marks & Mark.comma) !== 0 && /^(?:my|his|her|our|their)$/.test(next.value);
+  const copula = /^(?:that|this|which)$/.test(next.value) ? end + 1 : end;
   if (!isAside && !copulas.has(read.tokens[copula]?.value ?? "")) return undefined;
   for (let at = isAside ? end : copula + 1; at < end + lookAhead; at++) {
     const token = read.tokens[at];
     if (token?.kind !== "word" || prepositions.has(token.value)) return undefined;
     if (at > end && (token.marks & (pause | boundary)) !== 0) return undefined;
-    const isNear = at <= end + 2;
-    const label = labelAt(read, at, {
+    const place = {
       steps: at - end + 1,
-      isNear,
+      isNear: at <= end + 2,
       isObject: false,
       isNumbered: false,
-    });
+    };
+    const label = labelAt(read, at, place);
     if (label === undefined || isOwner(read, at)) continue;
     // `is a number` says nothing.
     if (/^an?$/.test(read.tokens[at - 1]?.value ?? "")) return undefined;
-    // `(order 4155)`: the word labels the number behind it.
-    return isAside && read.tokens[at + 1]?.kind === "digits" ? undefined : label;
+    return isAside && isOfNext(read, at + 1) ? undefined : label;
   }
   return undefined;
+}
+
+/** `(order 4155)`, `, my order number is 4155`: the word labels the number behind it. */
+function isOfNext({ tokens }: ReadText, at: number): boolean {
+  const next = tokens[at];
+  return next !== undefined && (next.kind !== "word" || copulas.has(next.value));
 }
 
 /** Whether the noun only says whose number follows: `order` in `is the order number`. */

@@ -86,7 +86,8 @@ class Search {
       if (digits.length > kind.longest) break;
       if (longest < kind.shortest || !this.#isLabelled(kind, first, end - 1)) continue;
       const window = this.#window(first, end, digits);
-      const readings = longest === digits.length ? [digits] : window.readings;
+      const isOpen = kind.isReadFreely === true && longest !== digits.length;
+      const readings = isOpen ? window.readings : [digits];
       const rank = rankBest(kind, window, readings);
       if (rank > 0 && rank >= (best?.rank ?? 0)) best = { window, rank };
     }
@@ -138,9 +139,15 @@ class Search {
       const end = Math.max(this.#chainEnd(first), first + 1);
       const window = this.#window(first, end);
       const isEcho = window.digits.length >= echoedDigits && digits.includes(window.digits);
-      if (isEcho && !this.#isTaken[first]) this.#mark(type, window);
+      if (isEcho && !this.#isTaken[first] && !this.#isEnding(first)) this.#mark(type, window);
       first = end;
     }
+  }
+
+  /** `the number ending one two three` tells no more than it should. */
+  #isEnding(first: number): boolean {
+    const at = this.pieces[first]?.firstToken ?? 0;
+    return this.read.tokens.slice(Math.max(0, at - 2), at).some(({ value }) => /^end/.test(value));
   }
 
   /** A number that was found once is taken wherever its digits come again by themselves. */

@@ -38,8 +38,9 @@ export const Mark = {
 /** What one speaker said: `User: ...` up to the next speaker's name. */
 export interface Turn {
   readonly speaker: string;
-  /** First token of the speaker's name, first token after it, and the one after the last. */
+  /** First token of a name that is no role's: it may say what follows (`Phone:`). */
   readonly nameToken: number;
+  /** First token after the speaker's name, and the one after the last. */
   readonly firstToken: number;
   readonly endToken: number;
 }
@@ -206,13 +207,14 @@ function readTurns(text: string, tokens: readonly Token[]): Turn[] {
   const turns: Turn[] = [];
   let token = 0;
   for (const { speaker, isLine, nameStart, end } of starts) {
-    const isSpeaker = roles.test(speaker) || (isLine && (lines.get(speaker) ?? 0) > 1);
-    if (!isSpeaker) continue;
+    const isRole = roles.test(speaker);
+    if (!isRole && !(isLine && (lines.get(speaker) ?? 0) > 1)) continue;
     while ((tokens[token]?.start ?? Infinity) < nameStart) token++;
     const last = turns.pop();
     if (last) turns.push({ ...last, endToken: token });
-    const nameToken = token;
+    const name = token;
     while ((tokens[token]?.start ?? Infinity) < end) token++;
+    const nameToken = isRole ? token : name;
     turns.push({ speaker, nameToken, firstToken: token, endToken: tokens.length });
   }
   return turns;

@@ -25,15 +25,15 @@ export const phoneOwners = setOf(
   brother sister parent carer friend neighbour boss kin doctor doctors gp nurse dentist pharmacy
   clinic surgery office reception receptionist emergency alternative alternate backup secondary
   primary main current correct right wrong full uk us british american french german irish spanish
-  italian dutch indian polish foreign international local two both different next first second last
+  italian dutch indian polish foreign international local two different next first second last
   toll free freephone caller calling called reachable school shop hotel taxi vet landlord plumber
-  hospice care site branch is was at on to from with for via by and or but call dial ring text use take
+  hospice care site branch two three four five six several many few is was at on to from with for via by and or but call dial ring text use take
   have give get got leave confirm need lost changed only spare temporary burner google skype line
   voice any long short`,
 );
 /** Nouns that say what the number right behind them is. */
 export const otherNouns = setOf(
-  `aba accession account acct age aged agreement amount application asset aud authorisation
+  `bp hr rr sats pulse temp temperature glucose pressure aba accession account acct age aged agreement amount application asset aud authorisation
  authorization badge balance barcode batch bates bill bin birth bmi booking born build bus bytes
  cad case catalog catalogue certificate chapter chart chassis checksum cheque chf claim coach
  commit complaint confirmation consignment contract coordinates cost count coupon cpt crn date

@@ -1518,6 +1518,100 @@ The one-time passcode ⟦OTP|482913⟧ was sent to ⟦PHONE|+447911123456⟧
 {"otp":"⟦OTP|482913⟧","phoneNumber":"⟦PHONE|07911123456⟧"}
 `;
 
+const heard = String.raw`
+It's 0-7-7-0-0, no sorry, ⟦PHONE|0-7-7-0-0-9-0-0-1-2-3⟧.
+My number is ⟦PHONE|07,700,900,123⟧.
+my number is ⟦PHONE|212, 555, 0143⟧
+it's ⟦PHONE|2 1 2, 5 5 5, 0 1 4 3⟧
+number's ⟦PHONE|212. 555. 0143⟧
+⟦PHONE|07 70 09 00 12 3⟧ is my mobile
+my mobile ⟦PHONE|7700 900123⟧
+call ⟦PHONE|(0)7700-900-123⟧
+phone ⟦PHONE|555 01 43⟧
+It's ⟦PHONE|415-555-2671, extension 22⟧.
+⟦PHONE|07700 900123⟧ between 9 and 5, or after 7
+try ⟦PHONE|07700 900123⟧ from 9 to 5.30
+I'm on ⟦PHONE|020 7946 0123⟧ until 5.30pm
+⟦PHONE|07700900123⟧ 07/03/2026 14:30
+07/03/2026 14:30 ⟦PHONE|07700900123⟧
+<phone>⟦PHONE|07700900123⟧</phone><orderId>5551234567</orderId>
+<td>⟦PHONE|(415) 555-2671⟧</td><td>$415.55</td>
+"transcript":"AI: What's your number?\\nUser: ⟦PHONE|5550143⟧\\nAI: Thanks."
+"AI: And the code?\\nUser: ⟦OTP|482913⟧"
+Ada,⟦PHONE|07700900123⟧,2026-03-03,consultation
+Phone ⟦PHONE|07700 900123⟧ Order 5551234567
+943 is not enough, it's ⟦NHS|943 476 5919⟧ (NHS number)
+⟦CARD|4111 1111 1111 1111⟧ 12/27 123
+⟦CARD|4111111111111111⟧|12|27|123
+http://⟦IP|192.168.0.1⟧:8080/path/12
+[⟦IP|2001:db8::5⟧]:8443
+電話番号は⟦PHONE|03-1234-5678⟧です
+我的电话是⟦PHONE|+86 138 0013 8000⟧。
+Мой номер ⟦PHONE|+7 916 123-45-67⟧
+رقمي ⟦PHONE|٠٧٧٠٠ ٩٠٠١٢٣⟧
+téléphone : ⟦PHONE|06.12.34.56.78⟧
+Tel: ⟦PHONE|0049 (0)30 123456⟧
+The clinic's (⟦PHONE|020 7946 0123⟧, open 9-5, £50) is full
+two phones: ⟦PHONE|07700 900123⟧ or ⟦PHONE|07700 900124⟧, 10 am to 4 pm
+⟦PHONE|07700 900123⟧ 07700
+Her number used to be ⟦PHONE|01632 960123⟧ but in 2019 she moved to 12 High Street
+not ⟦PHONE|07700 900123⟧ but ⟦PHONE|07700 900132⟧
+sorry ⟦PHONE|oh seven seven double oh nine double oh one two⟧... no
+⟦PHONE|+44 7700 900123⟧ (call after 6), NHS ⟦NHS|943 476 5919⟧, DOB 3/4/80
+My home number is ⟦PHONE|020 7946 0123⟧ and my room number is 212
+I have three numbers, ⟦PHONE|07700 900123⟧ is the best
+I got your text at 2:15 from ⟦PHONE|07700 900123⟧ with code ⟦OTP|482913⟧
+The code 482913x does not work
+Please call ⟦PHONE|0800 1111⟧ to talk to Childline
+1300 number: ⟦PHONE|1300 123 456⟧
+Samaritans 116 123 is free
+call me between nine thirty and ten forty five
+text me at one thirty, two thirty, three thirty
+ring me on the third at two thirty or the fourth at ten fifteen
+call me back at four thirty or five fifteen, or at six
+call me in five, ten or fifteen minutes
+phone me after eight forty five and before nine fifty five
+call them at 9:30, 10:45 and 12:15
+call between 9 30 and 10 45
+AI: What's your phone number?\nUser: I'm at work until five thirty, then home at six forty five
+AI: What's the best number?\nUser: why do you need it? I was born on 14 03 1984
+AI: Can I have your number?\nUser: I'd rather not. Can we do the 3rd at 2:30?
+AI: Is this the best number?\nUser: Yes, the one ending 0123.
+phone consultation, 45 minutes, 2026-03-03, £120
+telephone appointment at 09:15 on 12/03/2026 with Dr 2
+Sats 98 97 96 98 97 95
+BP 120 80 118 76 122 81
+call about BP 120 80 118 76
+contact dermatitis since 2019, 2020 and 2021
+mobile unit 12, 415 patients in 2025
+cell count 4500000 per mL
+red cell count 4.52, white cell count 7.21
+phone battery 4500 mAh
+the line at L4-L5, 12 mm
+fax machine model 4155
+called 12 times in 30 days
+texted 3 times: 10:15, 10:20, 10:25
+call volume 1250000 in 2025
+call duration 1845 seconds
+number needed to treat: 1250
+number of cells 1234567
+contact 1: 2026-01-01, contact 2: 2026-01-08
+Numbers 3:16
+the numbers were 12, 15, 18, 21, 24, 27
+phone case 5551234
+It's ⟦PHONE|5550143⟧. That's my number.
+that's 1234567. This is my second visit.
+`;
+
+const transcripts = String.raw`
+AI: Thank you for calling Sunrise Dental, how can I help?\nUser: Hi, I'd like to book a cleaning, ideally next Tuesday, the third, after two.\nAI: We have two fifteen, two forty five and three thirty on Tuesday the third of March.\nUser: Two forty five works.\nAI: Great. May I have your name?\nUser: Ada Brown.\nAI: And the best phone number for you?\nUser: Sure, it's ⟦PHONE|oh seven seven double oh⟧, um\nAI: Okay.\nUser: ⟦PHONE|nine hundred⟧\nAI: Yes?\nUser: ⟦PHONE|one two three⟧.\nAI: I've texted a six digit code to the number ending one two three. Could you read it to me?\nUser: It's ⟦OTP|four eight two, nine one three⟧.\nAI: You're booked for Tuesday the third of March at two forty five with Doctor Lee, room two oh four. It costs sixty five pounds. Anything else?\nUser: No, that's all, thanks.
+AI: Hudson Plastic Surgery, this is the assistant.\nUser: I need to move my consultation from March third at two thirty PM to the tenth.\nAI: Of course. What number was it booked under?\nUser: ⟦PHONE|two one two, five five five, oh one four three⟧.\nAI: That's ⟦PHONE|212-555-0143⟧, right?\nUser: Right.\nAI: On the tenth I have nine, ten thirty, or one fifteen.\nUser: Ten thirty. By the way I take 20 mg of lisinopril, twice a day, and my last blood pressure was 138 over 86.\nAI: Noted. I've sent a code to your phone.\nUser: Okay. ⟦OTP|6 0 1 4 4 2⟧.\nAI: Done. Your reference is 5551234567, and our address is 350 Fifth Avenue, Suite 4100, New York, 10118.
+Agent: Date of birth?\nCaller: Fourteenth of March nineteen eighty four.\nAgent: And the first line of your address?\nCaller: One twenty two Baker Street.\nAgent: Postcode?\nCaller: N W one six X E.\nAgent: Your NHS number, if you have it?\nCaller: ⟦NHS|nine four three, four seven six, five nine one nine⟧.\nAgent: And an email?\nCaller: ⟦EMAIL|ada dot brown at outlook dot com⟧.\nAgent: When did the pain start?\nCaller: Two or three weeks ago, it's about seven out of ten.\nAgent: Have you taken anything?\nCaller: Two ibuprofen, four hundred milligrams, three times a day for five days.
+AI: How can I help?\nUser: I was given a reference, it's 4471902836, for an appointment on the 12th at 9:40.\nAI: I don't find it. What's your mobile number?\nUser: ⟦PHONE|07700 900 321⟧\nAI: And the last four digits of the card you paid with?\nUser: 4242\nAI: Thank you, I see it: 12 March, 9:40, £85, order 20260312-0007.
+AI: What's your phone number?\nUser: It's area code ⟦PHONE|six one seven⟧.\nAI: ⟦PHONE|Six one seven⟧, okay.\nUser: ⟦PHONE|Five five five, oh one eight eight⟧.\nAI: And is that a mobile?\nUser: Yes.\nAI: What time suits you, 9:15 or 11:45?\nUser: 11:45.
+User: Do you accept Blue Cross? My member ID is 5551234567 and the group is 0012345.\nAI: We do. Your copay is $25. What's a good callback number?\nUser: ⟦PHONE|5552368⟧, same area code as yours.
+`;
+
 /** A text and what of it must go. */
 export interface RedactionCase {
   readonly text: string;
@@ -1543,6 +1637,8 @@ export const redactionCorpus: Readonly<Record<string, readonly RedactionCase[]>>
   forms: readCases(forms),
   "hard negatives": readCases(hardNegatives),
   "hard positives": readCases(hardPositives),
+  heard: readCases(heard),
+  transcripts: readCases(transcripts),
 };
 
 /** Reads cases, one a line, from their notation. */
