@@ -5,9 +5,9 @@
  * - Vapi tells of an end twice, by a status and by a report, in any order and more than once. One
  *   row per call, locked, makes each of its parts happen once: the release of what the call held,
  *   the report, the text that follows up.
- * - The release takes the call's own lock first, as a claim does, so a claim under way is either
- *   released or has been answered after the end. If it must wait too long it is left to the next
- *   message, and at the latest to the hold's own time.
+ * - The release takes the call's own lock first, as a claim does, and every message releases anew:
+ *   a claim that was under way when the end was told is released by the report. What must wait too
+ *   long is left to the next message, and at the latest to the hold's own time.
  * - Transcript and summary arrive redacted; the raw text never reaches the database. How many of
  *   each kind were taken out is kept beside them: the redaction audit.
  * - A follow-up is claimed before it is sent and never again: at most one text a call, even if it
@@ -31,7 +31,7 @@ create table public.call_reports (
 );
 comment on table public.call_reports is
   'Calls that ended: what was said, without personal data, and what became of an open hold.';
-comment on column public.call_reports.ended_at is 'When what the call held was released.';
+comment on column public.call_reports.ended_at is 'When what the call held was first released.';
 comment on column public.call_reports.follow_up is
   'Null when there was no open hold, else claimed, sent, failed, or why no text was sent.';
 comment on column public.call_reports.redactions is
@@ -71,7 +71,7 @@ begin
       select from public.sms_opt_outs as o
       where o.org_id = p_org.id and o.phone_hash = private.hash_phone(p_hold.patient_phone))
       then 'opted_out'
-    else private.send_refusal(p_org, p_hold, null, v_now) ->> 'outcome'
+    else private.send_refusal(p_org, p_hold, null, null, v_now) ->> 'outcome'
   end;
   if v_refusal is null then
     insert into public.sms_messages (
@@ -111,9 +111,10 @@ end
 $$;
 comment on function private.release_call is 'Releases the holds of a call that has ended.';
 
-/* What an ended call leads to besides its report, once: see public.end_call. */
+/* What an ended call leads to besides its report: see public.end_call. p_known is locked. */
 create function private.close_call(
-  p_org public.organizations, p_call jsonb, p_ended_reason text, p_send uuid
+  p_org public.organizations, p_call jsonb, p_known public.call_reports, p_ended_reason text,
+  p_send uuid
 ) returns jsonb
 language plpgsql volatile set search_path = ''
 as $$
@@ -122,13 +123,15 @@ declare
   v_follow_up text;
 begin
   v_hold := private.release_call(p_org, p_call);
-  if v_hold.id is not null then
+  if v_hold.id is not null and p_known.follow_up is null then
     v_follow_up := private.claim_follow_up(p_org, p_call, v_hold, p_ended_reason, p_send);
   end if;
   update public.call_reports as r
-  set ended_at = clock_timestamp(), follow_up = v_follow_up
-  where r.org_id = p_org.id and r.call_id = p_call ->> 'callId';
-  return jsonb_build_object('released', v_hold.id is not null) || case
+  set ended_at = coalesce(r.ended_at, clock_timestamp()),
+    follow_up = coalesce(r.follow_up, v_follow_up)
+  where r.org_id = p_org.id and r.call_id = p_known.call_id;
+  return jsonb_build_object('outcome',
+    case when p_known.ended_at is null then 'ended' else 'repeated' end) || case
     when v_follow_up = 'claimed' then jsonb_strip_nulls(jsonb_build_object('followUp', jsonb_build_object(
       'clinic', p_org.name, 'phone', v_hold.patient_phone, 'callBack', (
         select min(c.value) from public.org_channels as c
@@ -156,7 +159,7 @@ declare
   v_call_id constant text := p_call ->> 'callId';
   v_opened record;
   v_known public.call_reports;
-  v_answer jsonb := '{"outcome": "repeated"}';
+  v_answer jsonb;
 begin
   perform private.require_read_committed();
   select * into v_opened from private.open_call(p_call, 'end_call');
@@ -170,10 +173,7 @@ begin
   select r.* into strict v_known from public.call_reports as r
   where r.org_id = (v_opened.org).id and r.call_id = v_call_id for update;
 
-  if v_known.ended_at is null then
-    v_answer := '{"outcome": "ended"}'::jsonb
-      || private.close_call(v_opened.org, p_call, p_ended_reason, p_send);
-  end if;
+  v_answer := private.close_call(v_opened.org, p_call, v_known, p_ended_reason, p_send);
   if p_report is not null and v_known.reported_at is null then
     update public.call_reports as r
     set reported_at = clock_timestamp(), ended_reason = p_ended_reason,

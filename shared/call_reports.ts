@@ -12,7 +12,7 @@ import { callbackOf } from "./sms.ts";
 import type { Envelope, SpokenReport } from "./vapi.ts";
 
 /** How much of a transcript is read, in characters; an hour of talk has about 60,000. */
-const transcriptLimit = 200_000;
+const transcriptLimit = 120_000;
 const summaryLimit = 10_000;
 /** Goes with what is cut off: a number that the cut went through is not recognised any more. */
 const seam = 1000;

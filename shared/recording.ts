@@ -28,6 +28,8 @@ export interface RecordedCall {
 /** Takes counts; none of its methods throws or waits but `flush`. */
 export interface Recorder {
   toolCall(call: RecordedCall): void;
+  /** A message that is no tool call: nobody waits for its answer. */
+  message(type: string, outcome: string): void;
   /** A request with a wrong secret or none. */
   authenticationFailure(functionName: string): void;
   /** Sends what was counted so far. Never rejects: what cannot be sent is kept for the next time. */
@@ -132,6 +134,10 @@ export function createRecorder(
       if (smsMs !== undefined) observe(tool, "sms", smsMs);
       schedule();
     },
+    message: (type, outcome) => {
+      add("messages", { type, outcome }, 1);
+      schedule();
+    },
     authenticationFailure: (functionName) => {
       add("authentication_failures", { function: functionName }, 1);
       schedule();
@@ -140,13 +146,20 @@ export function createRecorder(
   };
 }
 
-/** Lets hosted Supabase keep the isolate until the work is done; elsewhere the promise is enough. */
+/**
+ * Lets hosted Supabase keep the isolate until the work is done; elsewhere, or when it does not want
+ * to, the promise is enough.
+ */
 function keepAlive(work: Promise<void>): void {
   const edge: unknown = Reflect.get(globalThis, "EdgeRuntime");
   if (
     typeof edge === "object" && edge !== null && "waitUntil" in edge &&
     typeof edge.waitUntil === "function"
   ) {
-    edge.waitUntil(work);
+    try {
+      edge.waitUntil(work);
+    } catch {
+      // An answer must not fail for its being counted.
+    }
   }
 }

@@ -278,13 +278,16 @@ function openWork(
     record: (outcome, fault) => {
       const { databaseMs, databaseCalls, smsMs } = measured;
       const totalMs = performance.now() - startedAt;
-      recorder.toolCall({
-        tool: named.tool,
-        outcome,
-        totalMs,
-        ...(databaseCalls > 0 ? { databaseMs } : {}),
-        ...(smsMs > 0 ? { smsMs } : {}),
-      });
+      if (event === "message") recorder.message(named.tool, outcome);
+      else {
+        recorder.toolCall({
+          tool: named.tool,
+          outcome,
+          totalMs,
+          ...(databaseCalls > 0 ? { databaseMs } : {}),
+          ...(smsMs > 0 ? { smsMs } : {}),
+        });
+      }
       const isSlow = databaseMs > slowDatabaseMs || smsMs > slowSmsMs;
       const fields = {
         ...named,

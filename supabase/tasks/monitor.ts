@@ -16,7 +16,7 @@ const usage =
     otp_success_rate      of the holds a passcode was asked for, those confirmed    target > 95 %
     sms_delivery_rate     of the texts whose fate is known, those delivered         target > 99.5 %
     cross_tenant_denials  calls that named another organization                     target 0
-    tool_p95_ms           95 of 100 tool calls were answered within                 target < 800 ms
+    tool_p95_ms           95 of 100 calls of the slowest tool were answered within  target < 800 ms
   --once         prints once and ends
   --metric NAME  one of them, once
   --url URL      of the metrics function; its token is read from METRICS_TOKEN

@@ -164,6 +164,20 @@ test("a call that ends before the passcode gives its time back, told by status o
   }
 });
 
+test("a hold made while the end was told is released by the report that follows", async (bench) => {
+  const call = await aCall(bench, { followUps: true, holds: false });
+  await call.ended();
+  const args = { slotId: `consultation/${aDay()}T10:00`, patientName: "Ada" };
+  const late = await bench.ask(holdSlot, { ...call.call, tool: "hold_slot", args });
+  assert.equal(late.outcome, "held");
+  await call.report();
+  const [row] = await bench.database.sql`select status from public.appointments`;
+  assert.equal(row?.["status"], "cancelled");
+  assert.equal(call.texts().length, 1);
+  await call.report();
+  assert.equal(call.texts().length, 1);
+});
+
 test("a call goes on through other statuses, and a confirmed appointment stays", async (bench) => {
   const call = await aCall(bench);
   for (const status of ["queued", "ringing", "in-progress", "forwarding", "", "ENDED?"]) {
@@ -311,9 +325,9 @@ test("a report of a number nobody has is dropped and counted", async (bench) => 
   const headers = { authorization: `Bearer ${metricsToken}` };
   const request = new Request("http://f.test/", { headers });
   const text = await (await metricsFunction.using(bench.runtime).fetch(request)).text();
-  const labels = { tool: "end-of-call-report", outcome: "unknown_clinic" };
-  const calls = "master_orchestrator_tool_calls_total";
-  assert.equal(valueOf(readExposition(text), calls, labels), 1);
+  const labels = { type: "end-of-call-report", outcome: "unknown_clinic" };
+  const messages = "master_orchestrator_messages_total";
+  assert.equal(valueOf(readExposition(text), messages, labels), 1);
 });
 
 test("reports of any shape are taken: without artifact, with wrong types, without a call", async (bench) => {

@@ -348,7 +348,12 @@ Deno.test({
       let batches = 0;
       const waiting: Promise<void>[] = [];
       Object.assign(globalThis, {
-        EdgeRuntime: { waitUntil: (work: Promise<void>) => waiting.push(work) },
+        EdgeRuntime: {
+          waitUntil: (work: Promise<void>) => {
+            waiting.push(work);
+            throw new Error("not now");
+          },
+        },
       });
       const log = openLog("error", () => {});
       const recorder = createRecorder(
