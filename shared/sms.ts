@@ -306,15 +306,15 @@ const callbackPath = "/sms-status";
  * @param functionsUrl Where the outside reaches the functions, without a trailing slash.
  */
 export function callbackOf(functionsUrl: string, { orgId, sendId }: SmsReference): string {
-  return `${functionsUrl}${callbackPath}?${new URLSearchParams({ org: orgId, send: sendId })}`;
+  return `${functionsUrl}${callbackPath}?${new URLSearchParams({ org: orgId, send_id: sendId })}`;
 }
 
-const reference = z.object({ org: z.guid(), send: z.guid() });
+const reference = z.object({ org: z.guid(), send_id: z.guid() });
 
 /** Reads what {@link callbackOf} wrote; undefined when it did not write this. */
 export function readCallback(query: URLSearchParams): SmsReference | undefined {
   const read = reference.safeParse(Object.fromEntries(query));
-  return read.success ? { orgId: read.data.org, sendId: read.data.send } : undefined;
+  return read.success ? { orgId: read.data.org, sendId: read.data.send_id } : undefined;
 }
 
 /**

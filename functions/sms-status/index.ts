@@ -1,5 +1,5 @@
 /**
- * Takes Twilio's delivery reports: `POST sms-status?org=...&send=...`, a signed form.
+ * Takes Twilio's delivery reports: `POST sms-status?org=...&send_id=...`, a signed form.
  *
  * The signature is checked with the token of the organization in the address, so a report of one
  * organization says nothing about another's texts. Answers 204, 403 to what Twilio did not sign, 503

@@ -8,6 +8,7 @@ import {
   readFaultOrder,
   startFakeTwilio,
 } from "../../supabase/local/twilio/server.ts";
+import { sign } from "../../supabase/local/twilio/reports.ts";
 
 const options = { sanitizeOps: false, sanitizeResources: false };
 const accountSid = `AC${"a1".repeat(16)}`;
@@ -162,6 +163,18 @@ Deno.test({
       }
       assert.equal(twilio.messages.length, 0);
     }),
+});
+
+Deno.test("fake Twilio signs as in the example of Twilio's documentation", () => {
+  const form = {
+    CallSid: "CA1234567890ABCDE",
+    Caller: "+14158675309",
+    Digits: "1234",
+    From: "+14158675309",
+    To: "+18005551212",
+  };
+  const signature = sign("12345", "https://mycompany.com/myapp.php?foo=1&bar=2", form);
+  assert.equal(signature, "RSOYDt4T1cUTdK1PDd93/VVr8B8=");
 });
 
 /** A receiver of reports that checks each with Twilio's own validator. */

@@ -96,7 +96,7 @@ async function report(bench: Bench, asked: AskedReport): Promise<number> {
   return response.status;
 }
 
-const queryOf = (text: StoredText | undefined) => `?org=${text?.org_id}&send=${text?.id}`;
+const queryOf = (text: StoredText | undefined) => `?org=${text?.org_id}&send_id=${text?.id}`;
 const formOf = (text: StoredText | undefined, status: string) => ({
   MessageSid: text?.sid ?? "",
   MessageStatus: status,
@@ -253,10 +253,10 @@ Deno.test({
         { query, form, signature: "x" },
         { query, form, signature: "A".repeat(27) + "=" },
         { query, form, publicUrl: "https://elsewhere.test" },
-        { query: `${query}&send=${unknown}`, form, signature: sign(token, query, form) },
-        { query: `?org=${unknown}&send=${text?.id}`, form },
+        { query: `${query}&send_id=${unknown}`, form, signature: sign(token, query, form) },
+        { query: `?org=${unknown}&send_id=${text?.id}`, form },
         { query: `?org=${clinic.id}`, form },
-        { query: "?org=nonsense&send=nonsense", form },
+        { query: "?org=nonsense&send_id=nonsense", form },
         { query: "", form },
       ];
       for (const asked of forged) assert.equal(await report(bench, asked), 403);
@@ -290,13 +290,17 @@ Deno.test({
       const asked: [AskedReport, number][] = [
         [{ query: queryOf(text), form, signedWith: "token-of-the-other" }, 403],
         [
-          { query: `?org=${other.id}&send=${text?.id}`, form, signedWith: "token-of-the-other" },
+          { query: `?org=${other.id}&send_id=${text?.id}`, form, signedWith: "token-of-the-other" },
           204,
         ],
-        [{ query: `?org=${other.id}&send=${text?.id}`, form }, 403],
+        [{ query: `?org=${other.id}&send_id=${text?.id}`, form }, 403],
       ];
       for (const [which, status] of asked) assert.equal(await report(bench, which), status);
       assert.equal((await textsOf(bench, mine.clinic))[0]?.delivery, null);
+      assert.ok(bench.lines.some((line) => line.includes('"outcome":"unknown_send"')));
+      const audited = await bench.database.sql`
+        select from public.audit_logs where action = 'deliver_text'`;
+      assert.equal(audited.length, 0);
       // Another text's id under my send: not this text.
       const strange = { ...form, MessageSid: `SM${"0".repeat(32)}` };
       assert.equal(await report(bench, { query: queryOf(text), form: strange }), 204);

@@ -78,11 +78,17 @@ interface Done {
   readonly elapsedMs: number;
 }
 
+interface Sent {
+  readonly done: readonly (readonly Done[])[];
+  /** Whether a signed report was believed, and a forged one. */
+  readonly checks: readonly boolean[];
+}
+
 /** Sends texts in a process of its own, the way send_texts.ts says. */
 async function sendTexts(
   deno: string,
   texts: readonly { readonly url: string; readonly timeoutsMs: readonly number[] }[],
-): Promise<{ readonly done: readonly (readonly Done[])[]; readonly output: string }> {
+): Promise<Sent & { readonly output: string }> {
   const script = new URL("../support/send_texts.ts", import.meta.url).pathname;
   const root = new URL("../../", import.meta.url).pathname;
   const child = new Deno.Command(deno, {
@@ -110,7 +116,8 @@ async function sendTexts(
   const decoder = new TextDecoder();
   const output = decoder.decode(stdout) + decoder.decode(stderr);
   assert.ok(success, `the process died:\n${output}`);
-  return { done: JSON.parse(decoder.decode(stdout)), output };
+  const sent: Sent = JSON.parse(decoder.decode(stdout));
+  return { ...sent, output };
 }
 
 async function withTwilios(
@@ -133,7 +140,7 @@ async function tryShapes(deno: string): Promise<void> {
       twilios[index]?.addFault("slow", { ms: 1 });
       twilios[index]?.addFault(kind, { ms, times });
     }
-    const { done, output } = await sendTexts(
+    const { done, checks, output } = await sendTexts(
       deno,
       shapes.map((shape, index) => ({
         url: twilios[index]?.url ?? "",
@@ -152,6 +159,7 @@ async function tryShapes(deno: string): Promise<void> {
       // A drip would last a minute and a half; the slack is for a busy machine.
       if (hasNoEnd(shape)) assert.ok(elapsedMs < shortMs + 5000, `${shape.kind}: ${elapsedMs} ms`);
     }
+    assert.deepEqual(checks, [true, false], "signatures of reports");
     for (const secret of secrets) assert.ok(!output.includes(secret), `${secret} was printed`);
   });
 }

@@ -4,12 +4,14 @@
  * process of its own, on the hosted version of Deno too.
  *
  * Standard input: `[{"url", "timeoutsMs": [10, 20]}]`: each URL gets a text for each timeout, one after
- * the other, all URLs at once. Standard output: `[[{outcome, elapsedMs}, ...], ...]` in that order.
+ * the other, all URLs at once. Standard output: `{"done": [[{outcome, elapsedMs}, ...], ...]}` in that
+ * order, and with `checks` whether a signed report was believed, and a forged one.
  *
  * @module
  */
 
-import { loadSmsSdk, sendSms } from "../../shared/sms.ts";
+import { isSignedReport, loadSmsSdk, sendSms } from "../../shared/sms.ts";
+import { sign } from "../../supabase/local/twilio/reports.ts";
 import { anAccount, aText } from "./texts.ts";
 
 interface Asked {
@@ -28,4 +30,15 @@ const done = await Promise.all(asked.map(async ({ url, timeoutsMs }) => {
   }
   return outcomes;
 }));
-console.log(JSON.stringify(done));
+
+const report = {
+  functionsUrl: "https://clinic.example.com/functions/v1",
+  query: "?org=1&send_id=2",
+  form: new URLSearchParams({ MessageStatus: "delivered", To: aText.to }),
+};
+const address = `${report.functionsUrl}/sms-status${report.query}`;
+const checks = await Promise.all([anAccount.authToken, "another"].map((token) => {
+  const signature = sign(token, address, Object.fromEntries(report.form));
+  return isSignedReport(anAccount.authToken, signature, report);
+}));
+console.log(JSON.stringify({ done, checks }));
