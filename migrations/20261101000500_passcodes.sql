@@ -617,7 +617,7 @@ comment on function private.fail_text is
 
 /*
  * Entry function, after Twilio accepted. Harmless when it fails or comes late: the code verifies in
- * the state sending too. Outcomes: sent, not_current (another send took over).
+ * the state sending too. Outcomes: sent, not_current (another send took over), busy.
  */
 create function public.complete_otp_send(
   p_call jsonb, p_org uuid, p_hold uuid, p_send_id uuid, p_sid text
@@ -636,6 +636,8 @@ begin
   perform private.audit(p_org, p_call, 'send_otp', p_hold, 'sent',
     jsonb_build_object('sendId', p_send_id));
   return jsonb_build_object('outcome', case when v_current then 'sent' else 'not_current' end);
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
 end
 $$;
 comment on function public.complete_otp_send is 'Tool send_otp, after the text was accepted.';
@@ -644,7 +646,7 @@ comment on function public.complete_otp_send is 'Tool send_otp, after the text w
  * Entry function, after Twilio refused or did not answer: the code is forgotten and the cooldown
  * lifted, if this send is still the newest. Attempt counts stay. A text that certainly did not go
  * out gives its quota back, once and however late; one that may have gone out keeps it.
- * Outcomes: cleared, not_current.
+ * Outcomes: cleared, not_current, busy: then the claim lapses by itself.
  */
 create function public.clear_otp_send(
   p_call jsonb, p_org uuid, p_hold uuid, p_send_id uuid, p_reason text,
@@ -676,6 +678,8 @@ begin
   return jsonb_strip_nulls(jsonb_build_object(
     'outcome', case when v_cleared then 'cleared' else 'not_current' end,
     'orgId', p_org, 'alarm', v_alarm));
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
 end
 $$;
 comment on function public.clear_otp_send is

@@ -171,7 +171,7 @@ const beginSend = z.discriminatedUnion("outcome", [
 /** What `begin_otp_send` answers. */
 export type BeginSendOutcome = z.infer<typeof beginSend>;
 
-const sendState = bare("sent", "cleared", "not_current");
+const sendState = bare("sent", "cleared", "not_current", "busy");
 
 /** True when Twilio reported that the newest text did not arrive. */
 const undelivered = z.boolean().default(false);

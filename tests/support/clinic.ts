@@ -249,6 +249,8 @@ export async function letTimePass(sql: postgres.Sql, orgId: string, seconds: num
     const by = tx`make_interval(secs => ${seconds})`;
     await tx`update public.appointments set expires_at = expires_at - ${by},
       created_at = created_at - ${by} where org_id = ${orgId}`;
+    await tx`update public.appointment_changes set expires_at = expires_at - ${by},
+      opened_at = opened_at - ${by} where org_id = ${orgId}`;
     await tx`update public.one_time_passcodes set expires_at = expires_at - ${by},
       claimed_at = claimed_at - ${by} where org_id = ${orgId}`;
     await tx`update public.sms_messages set created_at = created_at - ${by} where org_id = ${orgId}`;

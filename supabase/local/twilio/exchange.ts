@@ -155,8 +155,12 @@ function write({ response }: Exchange, status: number, type: string, text: strin
 function send(response: ServerResponse, part: string): Promise<boolean> {
   if (response.destroyed) return Promise.resolve(false);
   return new Promise((resolve) => {
-    response.once("close", () => resolve(false));
-    response.write(part, (failed) => resolve(!failed));
+    const close = () => resolve(false);
+    response.once("close", close);
+    response.write(part, (failed) => {
+      response.off("close", close);
+      resolve(!failed);
+    });
   });
 }
 

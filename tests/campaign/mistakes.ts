@@ -1,0 +1,90 @@
+/**
+ * Mistakes that a campaign must find: each breaks one function of the database on purpose.
+ *
+ * @module
+ */
+
+import type { Bench } from "../support/clinic.ts";
+
+/** A change to a function's text that breaks a promise. */
+export interface Mistake {
+  readonly name: string;
+  readonly functionName: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+const comparison = "and c.send_id = p_send_id\n    and c.state = 'sending'";
+
+/** One mistake for each promise. */
+export const mistakes: readonly Mistake[] = [
+  {
+    name: "a failure that clears whatever code there is",
+    functionName: "public.clear_otp_send",
+    from: comparison,
+    to: "and c.mac is not null",
+  },
+  {
+    name: "a failed text whose code is kept",
+    functionName: "public.clear_otp_send",
+    from: comparison,
+    to: "and false",
+  },
+  {
+    name: "guesses that are not counted",
+    functionName: "private.count_wrong_code",
+    from: "set code_attempts = c.code_attempts + 1",
+    to: "set code_attempts = c.code_attempts",
+  },
+  {
+    name: "a resend that keeps the old code",
+    functionName: "private.begin_send",
+    from: "mac = excluded.mac,",
+    to: "",
+  },
+  {
+    name: "codes that live for ever",
+    functionName: "private.verify_code",
+    from: "v_code.expires_at <= v_now",
+    to: "false",
+  },
+  {
+    name: "no cooldown",
+    functionName: "private.repeated_send",
+    from: "interval '30 seconds' and",
+    to: "interval '0' and",
+  },
+  {
+    name: "a cooldown of minutes",
+    functionName: "private.repeated_send",
+    from: "interval '30 seconds' and",
+    to: "interval '5 minutes' and",
+  },
+  {
+    name: "a request that counts twice",
+    functionName: "private.recall_answer",
+    from: "t.tool = p_tool",
+    to: "false",
+  },
+  {
+    name: "a code that outlives a corrected number",
+    functionName: "private.repeat_hold",
+    from: "perform private.forget_passcode(p_org.id, v_hold.id);",
+    to: "",
+  },
+];
+
+/**
+ * Makes a mistake in a bench's database.
+ *
+ * @throws {Error} When the function does not have that text any more.
+ */
+export async function make({ database: { sql } }: Bench, mistake: Mistake): Promise<void> {
+  const { functionName, from, to, name } = mistake;
+  const [row] = await sql<{ text: string }[]>`
+    select pg_get_functiondef(to_regproc(${functionName})) as text`;
+  if (!row?.text?.includes(from)) {
+    throw new Error(`Cannot make ${name}: ${functionName} has no longer "${from}"`);
+  }
+  await sql.unsafe(row.text.replace(from, to));
+}

@@ -1,0 +1,283 @@
+/**
+ * What must hold of a passcode, whatever happens: a small model that is told what was done and says
+ * which promise broke.
+ *
+ * It knows the rules of the design, not the code: one confirmation a hold, only by the newest code,
+ * caps on texts and guesses, and for every refusal a reason.
+ *
+ * @module
+ */
+
+import type { BeginSendOutcome, VerificationOutcome } from "../../shared/database.ts";
+import type { Deed } from "./isolate.ts";
+
+/** A promise that was broken; ends the sequence. */
+export class Broken extends Error {
+  override readonly name = "Broken";
+}
+
+/** Throws {@link Broken} unless it holds. */
+export function promise(holds: boolean, broken: string): asserts holds {
+  if (!holds) throw new Broken(broken);
+}
+
+const codeSeconds = 300;
+const cooldownSeconds = 30;
+const codeAttempts = 5;
+const holdAttempts = 10;
+const holdTexts = 3;
+const phoneTextsAnHour = 5;
+
+interface LiveCode {
+  readonly sendId: string;
+  /** What the text said; undefined when no text went out. */
+  readonly digits: string | undefined;
+  /** When it was claimed, at the earliest and at the latest. */
+  readonly from: number;
+  readonly to: number;
+  readonly seconds: number;
+  readonly completed: boolean;
+  /** False when other things happened at the same time, so that it may be dead. */
+  readonly isCertain: boolean;
+  readonly wrong: number;
+}
+
+interface Charge {
+  readonly sendId: string;
+  readonly phone: string;
+  readonly at: number;
+}
+
+/** What the caller is about: a hold to confirm, or a change to a confirmed appointment. */
+export interface Subject {
+  readonly holdId: string;
+  readonly state: "held" | "confirmed" | "changing" | "locked";
+}
+
+/** The right code was taken. */
+const accepting: readonly string[] = ["confirmed", "cancelled", "rescheduled"];
+
+/** The model of one call. */
+export class Model {
+  subject: Subject | undefined;
+  phone: string;
+  code: LiveCode | undefined;
+  #charges: Charge[] = [];
+  #holdCharges = 0;
+  #wrong = 0;
+  readonly #confirmed = new Set<string>();
+
+  constructor(phone: string) {
+    this.phone = phone;
+  }
+
+  /** A hold, or the appointment that is to change; another than before starts from nothing. */
+  concern(subject: Subject): void {
+    if (this.subject?.holdId !== subject.holdId) {
+      this.code = undefined;
+      this.#holdCharges = 0;
+      this.#wrong = 0;
+    }
+    this.subject = subject;
+  }
+
+  /** The phone of the hold was corrected: what went to the old one is worth nothing. */
+  correct(phone: string): void {
+    if (phone !== this.phone) this.code = undefined;
+    this.phone = phone;
+  }
+
+  /** What happened beside it may have killed the code. */
+  doubt(): void {
+    if (this.code) this.code = { ...this.code, isCertain: false };
+  }
+
+  /** Whether these digits must be taken if they come until then; undefined when either may be. */
+  accepts(digits: string, from: number, to: number): boolean | undefined {
+    const { code } = this;
+    if (code === undefined || code.digits !== digits || from > code.to + code.seconds + 1.2) {
+      return false;
+    }
+    return code.isCertain && to < code.from + code.seconds - 0.2 ? true : undefined;
+  }
+
+  /**
+   * A process asked to send.
+   *
+   * @param isAboutIt Whether it was for the subject; an old request may name an old hold.
+   * @param isAlone Whether nothing else happened at the same time.
+   */
+  begun(
+    deed: Extract<Deed, { kind: "begun" }>,
+    { isAboutIt, isAlone }: { readonly isAboutIt: boolean; readonly isAlone: boolean },
+  ): void {
+    const { answer, from, to } = deed;
+    if (!isAboutIt) return promise(answer.outcome !== "claimed", "a text for a hold that is gone");
+    switch (answer.outcome) {
+      case "claimed":
+        return this.#claimed(deed, answer);
+      case "cooldown":
+      case "already_sent":
+        promise(
+          answer.retryAfterSeconds <= cooldownSeconds,
+          "a caller is to wait longer than 30 s",
+        );
+        promise(
+          answer.outcome === "already_sent" || this.code !== undefined || !isAlone,
+          "a caller is to wait for a code that nobody has",
+        );
+        promise(
+          answer.outcome === "already_sent" || this.code === undefined || !this.code.isCertain ||
+            from < this.code.to + cooldownSeconds + 1.2,
+          "the cooldown lasts longer than 30 s",
+        );
+        return;
+      case "hold_send_limit":
+        return promise(this.#holdCharges >= holdTexts, "a hold's texts were refused too early");
+      case "phone_send_limit":
+        return promise(
+          this.#textsTo(this.phone, to + 1) >= phoneTextsAnHour,
+          "a phone's texts were refused too early",
+        );
+      case "locked":
+        return this.#locked();
+      case "hold_expired":
+      case "hold_not_found":
+      case "change_expired":
+        return this.#gone(answer.outcome);
+      default:
+        return;
+    }
+  }
+
+  #claimed(
+    { sendId, from, to }: Extract<Deed, { kind: "begun" }>,
+    answer: Extract<BeginSendOutcome, { outcome: "claimed" }>,
+  ): void {
+    promise(answer.phone === this.phone, "a text goes to another phone than the hold's");
+    promise(answer.expiresInSeconds <= codeSeconds, "a code lives longer than 5 minutes");
+    promise(
+      this.code === undefined || !this.code.isCertain ||
+        to > this.code.from + cooldownSeconds - 0.2 ||
+        from > this.code.from + this.code.seconds - 0.2,
+      "two texts within 30 s",
+    );
+    this.code = {
+      ...{ sendId, digits: undefined, from, to, seconds: answer.expiresInSeconds },
+      ...{ completed: false, isCertain: true, wrong: 0 },
+    };
+    this.#holdCharges++;
+    this.#charges.push({ sendId, phone: this.phone, at: to });
+    promise(this.#holdCharges <= holdTexts, "more than 3 texts for one hold");
+    promise(this.#textsTo(this.phone, to) <= phoneTextsAnHour, "more than 5 texts an hour");
+  }
+
+  #textsTo(phone: string, now: number): number {
+    return this.#charges.filter((charge) => charge.phone === phone && charge.at > now - 3599)
+      .length;
+  }
+
+  /** What the text of a send said; undefined when none arrived at Twilio. */
+  texted(sendId: string, digits: string | undefined): void {
+    if (this.code?.sendId === sendId) this.code = { ...this.code, digits };
+  }
+
+  /** It was written down that the text was accepted. */
+  completed(sendId: string): void {
+    if (this.code?.sendId === sendId) this.code = { ...this.code, completed: true };
+  }
+
+  /** It was written down that the text failed; a certain failure is no text. */
+  cleared(sendId: string, mayHaveBeenSent: boolean): void {
+    if (this.code?.sendId === sendId && !this.code.completed) this.code = undefined;
+    const charge = this.#charges.find((each) => each.sendId === sendId);
+    if (mayHaveBeenSent || charge === undefined) return;
+    this.#charges = this.#charges.filter((each) => each !== charge);
+    this.#holdCharges = Math.max(0, this.#holdCharges - 1);
+  }
+
+  /**
+   * A process asked to verify.
+   *
+   * @param expected What {@link Model.accepts} said before.
+   * @param isOwn Whether the call asked that the hold belongs to.
+   */
+  verified(answer: VerificationOutcome, expected: boolean | undefined, isOwn = true): void {
+    const { outcome } = answer;
+    const live = this.code;
+    if (accepting.includes(outcome)) {
+      promise(expected !== false, `${outcome} without the newest accepted code`);
+      return this.#accepted(answer);
+    }
+    if (outcome === "busy") return;
+    promise(expected !== true, `the newest code was answered with ${outcome}`);
+    switch (outcome) {
+      case "wrong_code":
+        return this.#countWrong(live);
+      case "code_locked":
+        if (live !== undefined) this.#countWrong(live);
+        this.code = undefined;
+        return;
+      case "locked":
+        if (live !== undefined) this.#countWrong(live);
+        return this.#locked();
+      case "no_code":
+      case "code_expired":
+      case "code_unreadable":
+        this.code = undefined;
+        return;
+      case "already_confirmed":
+        return promise(this.subject?.state === "confirmed", "already confirmed, and it is not");
+      case "hold_expired":
+      case "hold_not_found":
+      case "change_expired":
+        if (isOwn) this.#gone(outcome);
+    }
+  }
+
+  /** A process asked to verify for a hold that is not the subject any more. */
+  verifiedElsewhere(answer: VerificationOutcome): void {
+    promise(!accepting.includes(answer.outcome), "a hold that is gone was confirmed");
+  }
+
+  #accepted(answer: VerificationOutcome): void {
+    const { subject } = this;
+    promise(subject !== undefined, "something was confirmed that nobody held");
+    if (answer.outcome === "confirmed") {
+      promise(!this.#confirmed.has(subject.holdId), "a hold was confirmed twice");
+      this.#confirmed.add(subject.holdId);
+    }
+    this.code = undefined;
+    this.#wrong = 0;
+    this.#holdCharges = 0;
+    const holdId = "holdId" in answer ? answer.holdId : subject.holdId;
+    this.subject = answer.outcome === "cancelled" ? undefined : { holdId, state: "confirmed" };
+  }
+
+  #countWrong(live: LiveCode | undefined): void {
+    this.#wrong++;
+    promise(this.#wrong <= holdAttempts, "more than 10 wrong codes were evaluated for a hold");
+    if (live === undefined) return;
+    const wrong = live.wrong + 1;
+    promise(wrong <= codeAttempts, "more than 5 wrong codes were evaluated for a code");
+    this.code = { ...live, wrong };
+  }
+
+  #locked(): void {
+    const { subject } = this;
+    promise(
+      this.#wrong >= holdAttempts || this.#holdCharges >= holdTexts || subject?.state === "locked",
+      "a hold was locked before its cap",
+    );
+    this.code = undefined;
+    if (subject) this.subject = { ...subject, state: "locked" };
+  }
+
+  #gone(outcome: "hold_expired" | "hold_not_found" | "change_expired"): void {
+    this.code = undefined;
+    const { subject } = this;
+    this.subject = outcome === "change_expired" && subject?.state === "changing"
+      ? { ...subject, state: "confirmed" }
+      : undefined;
+  }
+}

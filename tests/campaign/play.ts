@@ -1,0 +1,444 @@
+/**
+ * Plays one sequence of steps against the functions, and compares with the model at each.
+ *
+ * @module
+ */
+
+import { createHmac } from "node:crypto";
+import cancelAppointment from "../../functions/cancel-appointment/index.ts";
+import holdSlot from "../../functions/hold-slot/index.ts";
+import rescheduleAppointment from "../../functions/reschedule-appointment/index.ts";
+import sendOtp from "../../functions/send-otp/index.ts";
+import verifyOtp from "../../functions/verify-otp/index.ts";
+import type { Runtime } from "../../shared/runtime.ts";
+import type { ServedTool } from "../../shared/tool.ts";
+import { type FakeTwilio, startFakeTwilio } from "../../supabase/local/twilio/server.ts";
+import {
+  aClinic,
+  aDay,
+  aRequest,
+  type Bench,
+  type Clinic,
+  letTimePass,
+  readSaid,
+  type Said,
+  wrongCodes,
+} from "../support/clinic.ts";
+import { anIsolate, behaving, type Deed } from "./isolate.ts";
+import { Broken, Model, promise } from "./model.ts";
+import type { IsolateName, Mishap, Step } from "./steps.ts";
+
+/** What of a sequence must not be found in any output. */
+export interface Secrets {
+  readonly codes: Set<string>;
+  readonly credentials: Set<string>;
+}
+
+/** What all sequences share. */
+export interface Surroundings {
+  readonly bench: Bench;
+  readonly secrets: Secrets;
+  /** Every answer that was given. */
+  readonly answers: string[];
+  /** A number that no other sequence has. */
+  takePhone(): string;
+}
+
+/**
+ * Plays a sequence, then a caller who does nothing wrong: who must get on within 30 seconds.
+ *
+ * @throws {Broken} When a promise does not hold.
+ */
+export async function play(steps: readonly Step[], surroundings: Surroundings): Promise<void> {
+  const { bench, secrets } = surroundings;
+  const clinic = await aClinic(bench.database.sql);
+  const token = `token${crypto.randomUUID()}`;
+  secrets.credentials.add(token);
+  await bench.provision(clinic, token);
+  const twilio = await startFakeTwilio();
+  try {
+    const call = new Call(surroundings, clinic, twilio);
+    await call.step({ kind: "hold", isolate: "early", other: false });
+    for (const step of steps) await call.step(step);
+    await call.getOn();
+  } finally {
+    await twilio.stop();
+  }
+}
+
+/** A request as it was made, to be delivered again. */
+interface Delivered {
+  readonly toolCallId: string;
+  readonly holdId: string | undefined;
+  readonly digits?: string;
+  /** What the database answered, if it did. */
+  answer?: string;
+}
+
+class Call {
+  readonly #callId = crypto.randomUUID();
+  readonly #isolates: Readonly<Record<IsolateName, Runtime>>;
+  // A phone of nobody else, since quotas are counted across organizations.
+  readonly #phones: readonly [string, string];
+  readonly #model: Model;
+  readonly #late: (() => Promise<void>)[] = [];
+  /** Codes by the MAC that was stored of them. */
+  readonly #digitsOf = new Map<string, string>();
+  /** Found while a function was at work: it must not take this for a fault of its own. */
+  #broken: Broken | undefined;
+  #passed = 0;
+  #slot = 0;
+  #seen = 0;
+  #lastSend: Delivered | undefined;
+  #lastVerification: Delivered | undefined;
+
+  constructor(
+    readonly surroundings: Surroundings,
+    readonly clinic: Clinic,
+    readonly twilio: FakeTwilio,
+  ) {
+    const { runtime } = surroundings.bench;
+    this.#isolates = {
+      early: anIsolate(runtime, twilio.url, -600_000),
+      late: anIsolate(runtime, twilio.url, 600_000),
+    };
+    this.#phones = [surroundings.takePhone(), surroundings.takePhone()];
+    this.#model = new Model(this.#phones[0]);
+  }
+
+  async step(step: Step): Promise<void> {
+    await this.#perform(step, false);
+    this.#throwBroken();
+  }
+
+  /** @param isRaced Whether something else happens at the same time. */
+  async #perform(step: Step, isRaced: boolean): Promise<void> {
+    switch (step.kind) {
+      case "hold":
+        return await this.#hold(step);
+      case "send":
+        return void await this.#send(step, isRaced);
+      case "verify":
+        return void await this.#verify(step, isRaced);
+      case "guess":
+        return await this.#guess(step.count, isRaced);
+      case "pass":
+        return await this.#pass(step.seconds);
+      case "clean_up":
+        return void await this.#sql`select public.cleanup_expired_holds()`;
+      case "write_late":
+        for (const write of this.#late.splice(0)) await write();
+        return;
+      case "correct_phone":
+        return await this.#correctPhone();
+      case "change":
+        return await this.#change(step.to);
+      case "together":
+        this.#model.doubt();
+        await Promise.all(step.steps.map((each) => this.#perform(each, true)));
+        this.#model.doubt();
+    }
+  }
+
+  get #sql() {
+    return this.surroundings.bench.database.sql;
+  }
+
+  readonly #now = () => performance.now() / 1000 + this.#passed;
+
+  async #pass(seconds: number): Promise<void> {
+    await letTimePass(this.#sql, this.clinic.id, seconds);
+    this.#passed += seconds;
+  }
+
+  async #ask(
+    tool: ServedTool,
+    args: object,
+    { isolate = "early", mishap, toolCallId, note = () => {}, callId = this.#callId }: {
+      isolate?: IsolateName;
+      mishap?: Mishap | undefined;
+      toolCallId?: string;
+      note?: (deed: Deed) => void;
+      callId?: string;
+    } = {},
+  ): Promise<Said> {
+    const runtime = behaving(this.#isolates[isolate], {
+      mishap,
+      note: (deed) => this.#keepBroken(() => note(deed)),
+      now: this.#now,
+      postpone: (write) => this.#late.push(write),
+    });
+    const request = aRequest({
+      ...{ tool: tool.tool.name, args, callId },
+      ...{ called: this.clinic.number, caller: this.#phones[0] },
+      ...(toolCallId === undefined ? {} : { toolCallId }),
+    });
+    const said = await readSaid(await tool.using(runtime).fetch(request));
+    this.surroundings.answers.push(JSON.stringify(said));
+    return said;
+  }
+
+  #keepBroken(work: () => void): void {
+    try {
+      work();
+    } catch (thrown) {
+      if (!(thrown instanceof Broken)) throw thrown;
+      this.#broken ??= thrown;
+    }
+  }
+
+  #throwBroken(): void {
+    if (this.#broken) throw this.#broken;
+  }
+
+  async #hold({ isolate, other }: { isolate: IsolateName; other: boolean }): Promise<void> {
+    const { subject } = this.#model;
+    if (subject?.state === "confirmed" || subject?.state === "changing") return;
+    if (other || subject?.state === "locked") this.#slot++;
+    const said = await this.#ask(holdSlot, this.#slotArguments(), { isolate });
+    promise(said.outcome === "held", `a free time could not be held: ${said.outcome}`);
+    this.#model.concern({ holdId: said.holdId ?? "", state: "held" });
+  }
+
+  #slotArguments() {
+    const minutes = String(this.#slot % 2 * 30).padStart(2, "0");
+    const hour = String(8 + Math.floor(this.#slot / 2) % 12).padStart(2, "0");
+    const slotId = `consultation/${aDay(2 + Math.floor(this.#slot / 24))}T${hour}:${minutes}`;
+    return { slotId, patientName: "Ada Brown", patientPhone: this.#model.phone };
+  }
+
+  async #correctPhone(): Promise<void> {
+    if (this.#model.subject?.state !== "held") return;
+    const [first, second] = this.#phones;
+    const other = this.#model.phone === first ? second : first;
+    this.#model.correct(other);
+    await this.#hold({ isolate: "late", other: false });
+  }
+
+  async #change(to: "cancel" | "reschedule"): Promise<void> {
+    const { subject, phone } = this.#model;
+    if (subject?.state !== "confirmed" && subject?.state !== "changing") return;
+    const who = { patientName: "Ada Brown", patientPhone: phone };
+    this.#slot++;
+    const said = to === "cancel"
+      ? await this.#ask(cancelAppointment, who)
+      : await this.#ask(rescheduleAppointment, { ...who, slotId: this.#slotArguments().slotId });
+    if (said.outcome !== "code_needed") return;
+    // A code of the change before this one may have been forgotten.
+    this.#model.doubt();
+    this.#model.subject = { holdId: subject.holdId, state: "changing" };
+  }
+
+  async #send(
+    step: Extract<Step, { kind: "send" }>,
+    isRaced: boolean,
+  ): Promise<Said | undefined> {
+    const { subject } = this.#model;
+    const again = step.again ? this.#lastSend : undefined;
+    const sent = again ?? {
+      toolCallId: `call_${crypto.randomUUID()}`,
+      holdId: subject?.holdId,
+    };
+    const isAboutIt = sent.holdId === undefined || sent.holdId === subject?.holdId;
+    const isAlone = step.copies === 1 && !isRaced;
+    this.#lastSend = sent;
+    if (step.fault !== undefined) this.twilio.addFault(step.fault, { ms: 20 });
+    const posts = this.twilio.postCount;
+    const deeds: Deed[] = [];
+    const macs = new Map<string, string>();
+    const answers = await Promise.all(
+      Array.from({ length: step.copies }, () =>
+        this.#ask(sendOtp, { holdId: sent.holdId }, {
+          isolate: step.isolate,
+          mishap: step.mishap,
+          toolCallId: sent.toolCallId,
+          note: (deed) => {
+            deeds.push(deed);
+            // What is written late is noted then.
+            if (deed.kind === "completed") this.#model.completed(deed.sendId);
+            if (deed.kind === "cleared") this.#model.cleared(deed.sendId, deed.mayHaveBeenSent);
+            if (deed.kind === "begun") {
+              macs.set(deed.sendId, deed.mac);
+              this.#model.begun(deed, { isAboutIt, isAlone });
+            }
+          },
+        })),
+    );
+    this.#throwBroken();
+    this.twilio.clearFaults();
+    this.#readTexts();
+    for (const [sendId, mac] of macs) this.#model.texted(sendId, this.#digitsOf.get(mac));
+    const claims =
+      deeds.filter((deed) => deed.kind === "begun" && deed.answer.outcome === "claimed").length;
+    if (!isRaced) {
+      const mayRepeat = step.fault === 20429 || step.fault === "rate_limited";
+      promise(
+        this.twilio.postCount - posts <= claims * (mayRepeat ? 2 : 1),
+        `${this.twilio.postCount - posts} POSTs for ${claims} claims`,
+      );
+      promise(claims <= 1 || step.fault !== undefined, `${claims} texts for one request`);
+    }
+    const [said] = answers;
+    // Of several at once, those behind the first cannot know what Twilio will say to it.
+    if (isAlone && step.mishap === undefined && said?.outcome === "sent" && claims > 0) {
+      promise(this.#model.code?.digits !== undefined, "a text was announced that nobody took");
+    }
+    return said;
+  }
+
+  /** Reads the codes of the texts that arrived since the last time. */
+  #readTexts(): void {
+    const { otpPeppers } = this.surroundings.bench.runtime.config;
+    for (const { body } of this.twilio.messages.slice(this.#seen)) {
+      const digits = body.slice(0, 6);
+      this.surroundings.secrets.codes.add(digits);
+      for (const { bytes } of otpPeppers) {
+        const mac = createHmac("sha256", bytes).update(`otp:v1|${digits}`).digest("hex");
+        this.#digitsOf.set(mac, digits);
+      }
+    }
+    this.#seen = this.twilio.messages.length;
+  }
+
+  #digitsToSay(which: Extract<Step, { kind: "verify" }>["code"]): string {
+    const texts = this.twilio.messages.map(({ body }) => body.slice(0, 6));
+    const newest = texts.at(-1) ?? "123456";
+    const [wrong = ""] = wrongCodes(newest, 1);
+    switch (which) {
+      case "newest":
+        return newest;
+      case "older":
+        return texts.at(-2) ?? wrong;
+      case "wrong":
+        this.surroundings.secrets.codes.add(wrong);
+        return wrong;
+      case "malformed":
+        return "12345";
+    }
+  }
+
+  async #verify(
+    step: Extract<Step, { kind: "verify" }>,
+    isRaced: boolean,
+  ): Promise<Said | undefined> {
+    const { subject } = this.#model;
+    const again = step.again ? this.#lastVerification : undefined;
+    const digits = again?.digits ?? this.#digitsToSay(step.code);
+    const asked: Delivered = again ?? {
+      toolCallId: `call_${crypto.randomUUID()}`,
+      holdId: subject?.holdId,
+      digits,
+    };
+    const isAboutIt = asked.holdId === undefined || asked.holdId === subject?.holdId;
+    this.#lastVerification = asked;
+    const from = this.#now();
+    const before = isAboutIt && this.#model.accepts(digits, from, from);
+    const outcomes: string[] = [];
+    const said = await Promise.all(
+      Array.from(
+        { length: step.copies },
+        () =>
+          this.#ask(verifyOtp, { code: digits, holdId: asked.holdId }, {
+            isolate: step.isolate,
+            mishap: step.mishap,
+            toolCallId: asked.toolCallId,
+            note: (deed) => {
+              if (deed.kind !== "verified" || deed.answer.outcome === "busy") return;
+              outcomes.push(deed.answer.outcome);
+              const text = JSON.stringify(deed.answer);
+              if (asked.answer !== undefined && isRecorded(deed.answer.outcome)) {
+                return promise(
+                  asked.answer === text,
+                  `one request, two answers: ${asked.answer} ${text}`,
+                );
+              }
+              if (isRecorded(deed.answer.outcome)) asked.answer = text;
+              const after = this.#model.accepts(digits, from, this.#now());
+              const expected = isRaced && !after ? undefined : before && after;
+              if (isAboutIt) this.#model.verified(deed.answer, expected);
+              else this.#model.verifiedElsewhere(deed.answer);
+            },
+          }),
+      ),
+    );
+    return said[0];
+  }
+
+  async #guess(count: number, isRaced: boolean): Promise<void> {
+    const { subject } = this.#model;
+    if (!subject) return;
+    const newest = this.#digitsToSay("newest");
+    await Promise.all(
+      wrongCodes(newest, count).map((code) => {
+        this.surroundings.secrets.codes.add(code);
+        return this.#ask(verifyOtp, { code, holdId: subject.holdId }, {
+          callId: crypto.randomUUID(),
+          note: (deed) => {
+            if (deed.kind === "verified") {
+              this.#model.verified(deed.answer, isRaced ? undefined : false, false);
+            }
+          },
+        });
+      }),
+    );
+  }
+
+  /**
+   * A caller who does nothing wrong, at a time when nothing fails: confirmed within 30 seconds, or
+   * told for a reason that the front desk takes over.
+   */
+  async getOn(): Promise<void> {
+    this.twilio.clearFaults();
+    let waited = 0;
+    for (let round = 0; round < 8; round++) {
+      const { subject } = this.#model;
+      if (subject?.state === "confirmed") return;
+      if (subject === undefined) await this.#hold({ isolate: "late", other: true });
+      const said = await this.#send(
+        { kind: "send", isolate: "late", copies: 1, again: false },
+        false,
+      );
+      switch (said?.outcome) {
+        case "sent": {
+          const step = { kind: "verify", isolate: "early", copies: 1, again: false } as const;
+          await this.#verify({ ...step, code: "newest" }, false);
+          break;
+        }
+        case "cooldown": {
+          const seconds = Number(said["retryAfterSeconds"]);
+          waited += seconds;
+          promise(waited <= 30, `a caller has to wait ${waited} s`);
+          await this.#pass(seconds);
+          break;
+        }
+        case "locked":
+        case "hold_send_limit":
+        case "phone_send_limit":
+          return promise(
+            said.action === "ESCALATE",
+            `${said.outcome} does not go to the front desk`,
+          );
+        case "hold_expired":
+        case "hold_not_found":
+        case "change_expired":
+        case "already_confirmed":
+        case "cancelled":
+        case "rescheduled":
+          break;
+        default:
+          promise(false, `a caller hears ${said?.outcome}: ${said?.message}`);
+      }
+      this.#throwBroken();
+      if (this.#model.subject === undefined && said?.outcome === "sent") return;
+    }
+    promise(false, "a caller does not get on");
+  }
+}
+
+/** Outcomes that a request delivered again must be answered with again. */
+function isRecorded(outcome: string): boolean {
+  return [
+    ...["confirmed", "cancelled", "rescheduled", "wrong_code", "code_locked", "code_expired"],
+    ...["no_code", "locked"],
+  ].includes(outcome);
+}
