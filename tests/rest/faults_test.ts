@@ -131,6 +131,53 @@ Deno.test(
   },
 );
 
+Deno.test("a caller that hangs up in the middle leaves nothing behind", options, async () => {
+  await withStage({ poolSize: 1 }, async (stage) => {
+    const { db, gateway } = stage;
+    await define(
+      stage,
+      `create function public.write_and_nap(code text) returns text language plpgsql security definer set search_path = '' as $$
+      begin
+        insert into public.rooms (code) values (code);
+        perform pg_catalog.pg_sleep(30); -- nap
+        return 'rested';
+      end $$`,
+    );
+    const server = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+      (request) => gateway.fetch(request),
+    );
+    try {
+      const socket = await Deno.connect({ hostname: "127.0.0.1", port: server.addr.port });
+      const body = '{"code":"hung up"}';
+      const head =
+        "POST /rpc/write_and_nap HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
+      const request = `${head}Content-Length: ${body.length}\r\n\r\n${body}`;
+      await socket.write(new TextEncoder().encode(request));
+      await until(async () => await naps(db)() === 1, 5000);
+      socket.close();
+      const next = await inTime(gateway.fetch(rpc("add_numbers", { a: 1, b: 2 })), 5000);
+      assert.equal(await next.json(), 3);
+      assert.equal(await naps(db)(), 0);
+      assert.equal((await db`select from public.rooms where code = 'hung up'`).length, 0);
+    } finally {
+      await server.shutdown();
+    }
+  });
+});
+
+Deno.test("a backend that is ended is 503, and the next request has another", options, async () => {
+  await withStage({ poolSize: 1 }, async ({ db, gateway }) => {
+    const cut = gateway.fetch(rpc("nap", { seconds: 30 }));
+    await until(async () => await naps(db)() === 1, 5000);
+    await db`select pg_terminate_backend(pid) from pg_stat_activity
+      where application_name = 'rest' and datname = current_database()`;
+    const answer = await inTime(cut, 5000);
+    assert.deepEqual([answer.status, (await answer.json()).code], [503, "57P01"]);
+    assert.equal((await gateway.fetch(rpc("add_numbers", { a: 1, b: 2 }))).status, 200);
+  });
+});
+
 Deno.test(
   "a body over the limit is 413 and one that drips is 408, and neither holds a connection",
   options,

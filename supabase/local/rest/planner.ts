@@ -9,7 +9,7 @@ import { notImplemented, RestError } from "./errors.ts";
 import type { Action, RestRequest } from "./request.ts";
 import { mostSimilar } from "./similar.ts";
 import { type Statement, statementOf } from "./sql.ts";
-import { callSql, deleteSql, insertSql, readSql, updateSql } from "./statement.ts";
+import { type Body, callSql, deleteSql, insertSql, readSql, updateSql } from "./statement.ts";
 
 /** A transaction to run. */
 export interface Plan {
@@ -18,9 +18,10 @@ export interface Plan {
   readonly isReadOnly: boolean;
   /** Settings of the function. */
   readonly settings: Settings;
-  readonly mediaType: string;
   /** Whether the answer has rows. */
   readonly hasBody: boolean;
+  /** Whether it is called one object (the media type), not rows. */
+  readonly isObject: boolean;
   /** Another number of rows than one is an error and rolled back. */
   readonly isSingle: boolean;
 }
@@ -38,15 +39,16 @@ export function planRequest(
 }
 
 function planRead(request: RestRequest, table: Table, maxRows: number | null): Plan {
-  const media = negotiate(request);
-  const body = request.method === "HEAD" ? "none" : media.body;
+  const isObject = asksForObject(request);
+  const body = bodyOf(request.method !== "HEAD", isObject);
   return {
-    ...media,
     action: "read",
     statement: statementOf(readSql(request, table, body, maxRows)),
     isReadOnly: true,
     settings: [],
     hasBody: true,
+    isObject,
+    isSingle: isObject,
   };
 }
 
@@ -66,15 +68,16 @@ function planWrite(
     throw notImplemented("An update of no columns");
   }
   const columns = (payload?.keys ?? []).map((name) => ({ name, type: typeOf(table, name) }));
-  const media = negotiate(request);
+  const isObject = asksForObject(request);
   const write = { insert: insertSql, update: updateSql, delete: deleteSql }[action];
   return {
-    ...media,
     action,
-    statement: statementOf(write(request, table, columns, hasBody ? media.body : "none")),
+    statement: statementOf(write(request, table, columns, bodyOf(hasBody, isObject))),
     isReadOnly: false,
     settings: [],
     hasBody,
+    isObject,
+    isSingle: isObject,
   };
 }
 
@@ -89,49 +92,38 @@ function planCall(request: RestRequest, catalogue: Catalogue, maxRows: number | 
   const { method, payload, query } = request;
   const keys = payload?.keys ?? [...query.args.keys()].sort();
   const routine = findRoutine(request, keys, catalogue);
-  const media = negotiate(request);
-  const body = method === "HEAD" ? "none" : media.body;
+  const isObject = asksForObject(request);
+  const body = bodyOf(method !== "HEAD", isObject);
   return {
-    ...media,
     action: "call",
     statement: statementOf(callSql(request, routine, keys, body, maxRows)),
     isReadOnly: method !== "POST" || routine.volatility !== "v",
     settings: routine.settings,
     hasBody: !routine.returnsVoid,
-    isSingle: media.isSingle && routine.returnsSet,
+    isObject,
+    isSingle: isObject && routine.returnsSet,
   };
 }
 
-interface Media {
-  readonly mediaType: string;
-  readonly body: "rows" | "object";
-  readonly isSingle: boolean;
-}
-
-const rows: Media = { mediaType: "application/json", body: "rows", isSingle: false };
-const object: Media = {
-  mediaType: "application/vnd.pgrst.object+json",
-  body: "object",
-  isSingle: true,
-};
-const media = new Map([
-  ["*/*", rows],
-  [rows.mediaType, rows],
-  [object.mediaType, object],
-  ["application/vnd.pgrst.object", object],
-]);
+const rowsTypes = ["*/*", "application/json"];
+const objectTypes = ["application/vnd.pgrst.object+json", "application/vnd.pgrst.object"];
 /** Types that PostgREST might give, or write in another way. */
 const unclearType = /^$|csv|geo\+json|openapi|vnd\.pgrst|[^a-z\d/.*+-]/;
 
-function negotiate({ accept }: RestRequest): Media {
+/** Whether one object is asked for, or rows. */
+function asksForObject({ accept }: RestRequest): boolean {
   for (const type of accept) {
-    const found = media.get(type);
-    if (found) return found;
+    if (objectTypes.includes(type)) return true;
+    if (rowsTypes.includes(type)) return false;
     if (unclearType.test(type)) throw notImplemented(`Accept: ${type}`);
   }
   const message = `None of these media types are available: ${accept.join(", ")}`;
   throw new RestError(406, "PGRST107", message);
 }
+
+/** What the rows become: nothing where nobody sees them. */
+const bodyOf = (isShown: boolean, isObject: boolean): Body =>
+  !isShown ? "none" : isObject ? "object" : "rows";
 
 function findTable({ schema, target }: RestRequest, { tables }: Catalogue): Table {
   const table = tables.get(`${schema}.${target}`);

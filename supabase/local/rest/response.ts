@@ -33,7 +33,8 @@ export function writeResponse(
   if (applied.length > 0) headers.set("Preference-Applied", applied.join(", "));
   if (plan.action === "read") headers.set("Content-Location", contentLocation(request));
   if (plan.hasBody) {
-    headers.set("Content-Type", `${plan.mediaType}; charset=utf-8`);
+    const type = plan.isObject ? "vnd.pgrst.object+json" : "json";
+    headers.set("Content-Type", `application/${type}; charset=utf-8`);
     if (request.namesSchema) headers.set("Content-Profile", request.schema);
   }
   setHeaders(headers, result.headers);
