@@ -134,7 +134,7 @@ export const phone: Kind = {
     }
     const rank = rankStructure(window, digits);
     if (rank === 0 || window.label === "other") return 0;
-    return isCounting(window) || isInPath(window) || isLoose(window) ? 0 : rank;
+    return isCounting(window) || isPartOfId(window) || isLoose(window) ? 0 : rank;
   },
 };
 
@@ -231,7 +231,7 @@ export const askedPhone: Kind = {
   longest: 15,
   labels: ["phone"],
   rank(window) {
-    if (isCounting(window) || isInPath(window)) return 0;
+    if (isCounting(window) || isPartOfId(window)) return 0;
     if (isMeasured(window.read, window.ending?.endToken ?? 0)) return 0;
     if (window.isSpoken) return isSchedule(window) ? 0 : 1;
     if (window.gap === Gap.tight || window.isSingles) return 1;
@@ -241,8 +241,9 @@ export const askedPhone: Kind = {
   },
 };
 
-/** In a path or behind a hyphenated word (`orders/4155550101`, `INV-4155550101`) digits are an id. */
-function isInPath({ read: { text }, start, isSpoken }: Window): boolean {
+/** In a path, a hyphenated word or a longer row (`orders/4155550101`, `INV-4155550101`) digits are an id. */
+function isPartOfId({ read: { text }, start, end, isSpoken }: Window): boolean {
+  if (/^[-.]\d/.test(text.slice(end, end + 2))) return true;
   const before = text.slice(Math.max(0, start - 12), start);
   if (/(?:wa\.me|phone|tel|call)\/$|(?:tel|ph|mob)\.$/i.test(before)) return false;
   return /[\p{L}_][./]$/u.test(before) || /\d[-.,/:^]$/.test(before) ||

@@ -93,7 +93,7 @@ export class ValueRedactor {
 
   #redactItems(items: readonly unknown[], field: string, parents: readonly object[]): unknown[] {
     const redacted: unknown[] = [];
-    for (const item of items) {
+    for (const item of this.#redactConversation(items)) {
       if (--this.#left <= 0) {
         redacted.push("[CUT]");
         break;
@@ -101,6 +101,23 @@ export class ValueRedactor {
       redacted.push(this.redact(item, field, parents));
     }
     return redacted;
+  }
+
+  /** Messages of a conversation are read as one: what one asks for the next one answers. */
+  #redactConversation(items: readonly unknown[]): readonly unknown[] {
+    const messages = items.slice(0, messageLimit).map(readMessage);
+    const turns = messages.flatMap((message) => message ? `${message.role}: ${message.text}` : []);
+    if (turns.length < 2 || turns.join("\n").length > this.#left) return items;
+    // No redaction crosses a line.
+    const lines = this.redactText(turns.join("\n"), 0).split("\n");
+    let line = 0;
+    return items.map((item, index) => {
+      const message = messages[index];
+      if (message === undefined) return item;
+      const { role, field, text } = message;
+      const said = lines.slice(line, line += text.split("\n").length).join("\n");
+      return { ...message.fields, [field]: said.slice(role.length + 2) };
+    });
   }
 
   #redactFields(value: object, parents: readonly object[]): Record<string, unknown> {
@@ -126,6 +143,21 @@ export class ValueRedactor {
       return "[UNREADABLE]";
     }
   }
+}
+
+const messageLimit = 2000;
+const textFields = ["message", "content", "text"];
+
+/** Something that somebody said, as Vapi (`role`, `message`) and OpenAI (`role`, `content`) have it. */
+function readMessage(item: unknown) {
+  if (typeof item !== "object" || item === null || !("role" in item)) return undefined;
+  const fields = Object.fromEntries(Object.entries(item));
+  const { role } = fields;
+  const field = textFields.find((name) => typeof fields[name] === "string");
+  const text = field === undefined ? undefined : fields[field];
+  const isSpeaker = typeof role === "string" && /^[a-z_ ]{1,20}$/i.test(role);
+  if (field === undefined || typeof text !== "string" || !isSpeaker) return undefined;
+  return { role, field, text, fields };
 }
 
 /** An error's name is told as its type: `name` is a person's. */

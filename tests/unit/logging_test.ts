@@ -210,3 +210,22 @@ Deno.test("redactValue reads a field's name as a label", () => {
     },
   );
 });
+
+Deno.test("redactValue reads messages of a conversation as one, whichever way they are written", () => {
+  const conversation = (field: string, answers: readonly string[]) => [
+    { role: "system", [field]: "You book appointments.\nBe short." },
+    { role: "bot", [field]: "What's the best number to reach you?" },
+    { role: "user", [field]: `It's\n${answers[0]}`, secondsFromStart: 4.2 },
+    { role: "tool_calls", toolCalls: [{ id: "call_4155550123" }] },
+    { role: "bot", [field]: "Go on." },
+    { role: "user", [field]: answers[1] },
+    { role: "bot", [field]: "We have two fifteen and three thirty." },
+  ];
+  for (const field of ["message", "content", "text"]) {
+    const told = redactValue({
+      messages: conversation(field, ["five five five", "oh one four three"]),
+    });
+    const redacted = conversation(field, ["[REDACTED: PHONE]", "[REDACTED: PHONE]"]);
+    assert.deepEqual(told, { messages: redacted });
+  }
+});

@@ -1612,6 +1612,38 @@ AI: What's your phone number?\nUser: It's area code ⟦PHONE|six one seven⟧.\n
 User: Do you accept Blue Cross? My member ID is 5551234567 and the group is 0012345.\nAI: We do. Your copay is $25. What's a good callback number?\nUser: ⟦PHONE|5552368⟧, same area code as yours.
 `;
 
+const calls = String.raw`
+AI: Good morning, Riverside Clinic. How may I help you today?\nUser: Yeah hi, my name's Tom and I need to see someone about my knee.\nAI: I'm sorry to hear that. How long has it been hurting?\nUser: About six weeks, maybe seven or eight. It's worse after nine or ten miles.\nAI: I can offer Thursday the fifth at nine fifteen, ten thirty or eleven forty five.\nUser: Ten thirty please.\nAI: And a contact number?\nUser: ⟦PHONE|Zero one nine one, four nine six, zero six double two⟧.\nAI: Thanks, Tom.
+AI: What's a good number in case we get disconnected?\nUser: You can use the one I'm calling from.\nAI: The one ending four five six?\nUser: That's right.\nAI: I've sent a text with a passcode. Please read it out.\nUser: Hold on, two messages. Okay. It says ⟦OTP|seven two nine, one one four⟧.\nAI: Thank you, that matches.
+AI: Which service would you like?\nUser: Rhinoplasty consultation.\nAI: With any doctor? We have three: Doctor Lee, Doctor Shah and Doctor Okafor.\nUser: Shah.\nAI: The next dates are March ninth, tenth and twelfth, at one fifteen, two thirty and four forty five.\nUser: The twelfth at four forty five.\nAI: The consultation is two hundred and fifty dollars. Phone number?\nUser: ⟦PHONE|Six four six, five five five, zero one seven seven⟧.\nAI: Did you say ⟦PHONE|six four six, five five five, zero one seven seven⟧?\nUser: Yes.
+Caller: I'd like to cancel my appointment on the third of April at eleven twenty.\nReceptionist: Sure, what's the mobile on file?\nCaller: ⟦PHONE|07911 123 987⟧.\nReceptionist: And your date of birth?\nCaller: 12 11 79.\nReceptionist: Thanks. Cancelled. Your reference is RC 4410 2233.
+Patient: I was told to fast for twelve hours, from eight pm to eight am.\nNurse: Correct, water is fine. Your cholesterol was 5.8 and your sugar 6.1 last time.\nPatient: And my pressure?\nNurse: One thirty eight over eighty six, then one thirty two over eighty four.\nPatient: Can you ring me with the results?\nNurse: On ⟦PHONE|oh seven nine one one, one two three, nine eight eight⟧?\nPatient: Yes, that one.
+AI: To confirm, it's Wednesday the eleventh of March at 3:45 PM with Dr Patel at 14 Harley Street, W1G 9PQ.\nUser: Great. How much is it?\nAI: It's £180, or £1,620 for ten sessions.\nUser: And parking?\nAI: Bay 12 to 20, code ⟦OTP|4411⟧ at the barrier.\nUser: Thanks. You've got my email, right, it's ⟦EMAIL|r dot ahmed at icloud dot com⟧?\nAI: Yes.
+User: I keep getting code 30007 or something on your texts.\nAI: I'm sorry. Shall I try another number?\nUser: Try my wife's, ⟦PHONE|oh seven seven double oh nine double oh three one one⟧.\nAI: Done. What is the code?\nUser: ⟦OTP|5 5 0 1 9 2⟧.
+AI: Hello?\nUser: Hello, do you do flu jabs? I had batch 370123 last year, on the 12th of October 2024.\nAI: We do, every day from 9 to 12 and 2 to 5.\nUser: Okay. I'm 67 by the way, 82 kilos.\nAI: Wonderful. May I take your number?\nUser: It's ⟦PHONE|oh two nine two oh one eight oh five five five⟧.
+AI: Please say or type your code.\nUser: User's Keypad Entry: ⟦OTP|660142⟧\nAI: Thank you. You are booked for 2026-03-03 at 14:30.
+AI: Could I take your phone number, please?\nUser: I don't have one.\nAI: No problem. Which day?\nUser: The 14th, anything from 1 to 3, or the 15th, 10 to 12.
+AI: May I have your phone number?\nUser: ⟦PHONE|Plus four four⟧.\nAI: Yes.\nUser: ⟦PHONE|Seven seven double oh⟧.\nAI: Okay.\nUser: ⟦PHONE|Nine hundred⟧.\nAI: And?\nUser: ⟦PHONE|Four four one⟧.
+AI: Is it for an adult?\nUser: No, for my daughter, she's four, five in May.\nAI: And your number?\nUser: ⟦PHONE|Five oh three, five five five, oh one oh four⟧, extension two.\nAI: Thanks.
+`;
+
+const notes = String.raw`
+64F with T2DM (HbA1c 58 on 12/01/2026), HTN 152/94 -> 138/86, on metformin 1 g BD, ramipril 5 mg. Seen 10:40, room 3. Daughter Mary ⟦PHONE|07911 123 456⟧ to be called with results; GP surgery ⟦PHONE|0117 496 0222⟧. R/V 6/52.
+S: knee pain x 6/12, 7/10. O: ROM 0-110, effusion +. X-ray 14/02/2026 KL grade 3. P: physio x 6, paracetamol 1 g QDS, steroid inj 40 mg/1 mL lot 7K2291 exp 09/2027. Tel review 21/03/2026 09:20 on ⟦PHONE|01632 960 444⟧.
+Op note 2026-02-19 08:15-10:05: septorhinoplasty, EBL 50 mL, LA 1% lidocaine w/ 1:100,000 epi 10 mL, 5-0 Prolene x 4, 6-0 fast gut. CPT 30420, 30465. ICD-10 J34.2, M95.0. Implant ref 415-5550-12, lot 20260104.
+Discharge: codeine 30 mg 1-2 QDS PRN (max 240 mg/24 h), amoxicillin 500 mg TDS 7/7. Ring ward 7 on ⟦PHONE|020 7946 0777⟧ if temp > 38.5 or pain > 8/10; out of hours 111; emergency 999.
+Labs 03/03/2026 07:55: Na 141, K 4.4, Cl 103, HCO3 25, Ur 5.9, Cr 84 (eGFR 78), Ca 2.31, Alb 42, ALT 28, ALP 71, Bil 9, CRP <5, Hb 141, WCC 6.31, Plt 262, INR 1.0
+Imm hx: DTaP 2/4/6/18 mo, MMR 12 mo lot 0664AA, COVID 14/03/2021 (EP2163) and 30/05/2021 (ET8885), flu 10/2025.
+Allergies: PCN (rash 1998). Soc: 20/day x 15 yr (15 pk-yr), ETOH 10 u/wk. Fam: MI father 54. BMI 31.4 (94.2 kg/173 cm).
+Contact prefs: SMS ⟦PHONE|07911 123 455⟧; email ⟦EMAIL|k.lee@example.com⟧; do not call ⟦PHONE|020 7946 0811⟧ (work). NHS ⟦NHS|401 023 2137⟧. NI ⟦NINO|QQ 12 34 56 C⟧.
+Insurance: Aetna W2134 55012, group 0861234-010-00001, auth 4410223355 valid 03/01/2026-06/30/2026, ph ⟦PHONE|1-800-555-0155⟧, fax ⟦PHONE|(800) 555-0156⟧.
+Rx: NDC 00071-0155-23, atorvastatin 10 mg #30, 3 RF, NPI 1234567893, DEA BS1234563, pharmacy ⟦PHONE|415-555-0122⟧, store #4155.
+Theatre 2, 0830 start, pt 3 of 5; consent 4/12; WHO checklist 08:22; ASA 2; Mallampati 2; ETT 7.0 @ 21 cm; TV 450, RR 12, PEEP 5, FiO2 0.4, MAC 1.0
+Growth: 3.45 kg (50th), 51 cm, HC 34.5; bili 182 @ 48 h; feeds 8 x 45 mL; next wt 10/03
+PMH: CABG x3 2014, TIA 2019, AF (CHA2DS2-VASc 4, HAS-BLED 2), warfarin 3 mg/4 mg alt days, INR 2.3 2.6 2.1 2.4
+Eye: VA 6/12 6/9, IOP 14/15 @ 10:30, axial length 23.45/23.51, IOL +21.5 D, SN 12345678.042
+`;
+
 /** A text and what of it must go. */
 export interface RedactionCase {
   readonly text: string;
@@ -1639,6 +1671,8 @@ export const redactionCorpus: Readonly<Record<string, readonly RedactionCase[]>>
   "hard positives": readCases(hardPositives),
   heard: readCases(heard),
   transcripts: readCases(transcripts),
+  calls: readCases(calls),
+  notes: readCases(notes),
 };
 
 /** Reads cases, one a line, from their notation. */
