@@ -360,9 +360,9 @@ declare
   v_day constant date := (p_start at time zone p_org.timezone)::date;
   v_today constant date := (v_now at time zone p_org.timezone)::date;
   v_slots jsonb;
-  v_last date;
 begin
-  foreach v_last in array array[v_day, v_day + 7] loop
+  -- The day itself, then the week after it.
+  for v_pass in 0 .. 1 loop
     select jsonb_agg(jsonb_build_object(
       'slotId', private.slot_id(p_service.slug, n.starts_at, p_org.timezone, p_provider.slug),
       'startTime', private.iso_local(n.starts_at, p_org.timezone),
@@ -373,7 +373,7 @@ begin
     from (
       select f.starts_at, count(*) as doctors
       from private.find_starts(p_org.id, p_service.id, p_provider.id,
-        greatest(v_day, v_today), v_last, p_call_id, v_now, p_moves) as f
+        greatest(v_day + v_pass, v_today), v_day + 7 * v_pass, p_call_id, v_now, p_moves) as f
       where f.starts_at <> p_start
       group by f.starts_at
       order by abs(extract(epoch from f.starts_at - p_start)), f.starts_at

@@ -1,0 +1,619 @@
+// deno-lint-ignore-file no-console -- a bench prints
+/**
+ * `deno task bench sql [--quick] [GOAL ...]`: the claim and availability beside other designs and
+ * beside themselves at other sizes, one table a goal.
+ *
+ * Machines differ and are shared, so what counts are ratios: everything of a table runs in turn on
+ * one server, at least five times, and a round is compared with itself. Commits wait for the disk.
+ *
+ * Exit codes: 0 done (a goal may be missed, the table says so), 1 a promise was broken (a double
+ * booking or a deadlock of ours) or something failed, 2 usage.
+ *
+ * @module
+ */
+
+import { readFile, rm } from "node:fs/promises";
+import postgres from "postgres";
+import { migrate } from "../../supabase/local/migrations.ts";
+import {
+  defaultStateDir,
+  type PostgresServer,
+  startPostgres,
+} from "../../supabase/local/postgres.ts";
+import { calledNumber, fill, settle, type Settlement } from "../support/many_clinics.ts";
+import { findPgbench, type Load, type Measured, runPgbench } from "./pgbench.ts";
+
+const usage = `usage: deno task bench sql [--quick] [GOAL ...]
+  --quick  a twentieth of the rows and short rounds: for the gate
+  GOAL     one or more of G2 G3 G5 G6 G7 G13; all when left out`;
+
+/** How much of everything. */
+interface Size {
+  readonly rounds: number;
+  /** Rows of the big databases. */
+  readonly rows: number;
+  readonly clinics: number;
+  /** Transactions of a run, all clients together. */
+  readonly transactions: number;
+}
+
+const whole: Size = { rounds: 7, rows: 1_000_000, clinics: 10_000, transactions: 2000 };
+const quick: Size = { rounds: 5, rows: 50_000, clinics: 1000, transactions: 400 };
+
+const settlement: Settlement = { clinics: 20, doctors: 20 };
+/** The pool of a hosted project's REST has about as many. */
+const pool = 10;
+
+/** One way to do something. */
+interface Contender {
+  readonly name: string;
+  readonly run: () => Promise<Measured>;
+}
+
+/** Everything a goal needs. */
+interface Bench {
+  readonly server: PostgresServer;
+  readonly size: Size;
+  /** Makes a database of the migrations and the rivals, once for each name. */
+  database(
+    name: string,
+    prepare?: (sql: postgres.Sql, admin: postgres.Sql) => Promise<void>,
+  ): Promise<string>;
+  load(clients: number): Load;
+}
+
+const goals = new Map<string, (bench: Bench) => Promise<void>>([
+  ["G2", benchSpread],
+  ["G3", benchHot],
+  ["G5", benchNeighbour],
+  ["G6", benchClaimSizes],
+  ["G7", benchAvailability],
+  ["G13", benchSweep],
+]);
+
+let broken = 0;
+
+/**
+ * Measures the goals and prints a table for each.
+ *
+ * @returns The exit code.
+ */
+export async function main(args: readonly string[]): Promise<number> {
+  const asked = args.filter((arg) => arg !== "--quick").map((arg) => arg.toUpperCase());
+  const unknown = asked.find((goal) => !goals.has(goal));
+  if (unknown !== undefined) {
+    console.error(`${unknown} is no goal\n${usage}`);
+    return 2;
+  }
+  findPgbench();
+  // Under a name that a test run clears away, should this one be killed.
+  const stateDir = defaultStateDir(`test-${Deno.pid}-bench`);
+  const server = await startPostgres({
+    stateDir,
+    fresh: true,
+    settings: { shared_buffers: "1GB", max_wal_size: "8GB", checkpoint_timeout: "1h" },
+  });
+  const stop = async () => {
+    await server.stop("immediate");
+    await rm(stateDir, { recursive: true, force: true });
+  };
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    Deno.addSignalListener(signal, () => stop().then(() => Deno.exit(130)));
+  }
+  try {
+    const bench = await prepareBench(server, args.includes("--quick") ? quick : whole);
+    console.log(`PostgreSQL ${server.version}, ${navigator.hardwareConcurrency} cores`);
+    for (const [name, run] of goals) {
+      if (asked.length === 0 || asked.includes(name)) await run(bench);
+    }
+  } finally {
+    await stop();
+  }
+  if (broken > 0) console.error(`${broken} promises were broken, see above`);
+  return broken > 0 ? 1 : 0;
+}
+
+async function prepareBench(server: PostgresServer, size: Size): Promise<Bench> {
+  const template = postgres(server.url(), { max: 1, onnotice: () => {} });
+  await template.unsafe("create database empty");
+  const url = server.url({ database: "empty" });
+  await migrate(url, new URL("../../migrations/", import.meta.url));
+  await withSql(url, async (sql) => {
+    await sql.unsafe(await readFile(new URL("rivals.sql", import.meta.url), "utf8"));
+  });
+  await template.end();
+  const made = new Map<string, Promise<string>>();
+  return {
+    server,
+    size,
+    load: (clients) => ({ clients, transactions: Math.ceil(size.transactions / clients) }),
+    database: (name, prepare) => {
+      const known = made.get(name);
+      if (known) return known;
+      const making = makeDatabase(server, name, async (sql, admin) => {
+        if (prepare) await prepare(sql, admin);
+        else await settle(sql, settlement);
+      });
+      made.set(name, making);
+      return making;
+    },
+  };
+}
+
+async function makeDatabase(
+  server: PostgresServer,
+  name: string,
+  prepare: (sql: postgres.Sql, admin: postgres.Sql) => Promise<void>,
+): Promise<string> {
+  const url = (role: "postgres" | "supabase_admin", database: string) =>
+    server.url({ role, database });
+  await withSql(url("supabase_admin", "postgres"), async (sql) => {
+    await sql.unsafe(`create database ${name} template empty owner postgres`);
+  });
+  await withSql(
+    url("postgres", name),
+    (sql) =>
+      withSql(url("supabase_admin", name), async (admin) => {
+        await prepare(sql, admin);
+        await admin`analyze`;
+        await admin`checkpoint`;
+      }),
+  );
+  return url("postgres", name);
+}
+
+async function withSql(
+  url: string,
+  work: (sql: postgres.Sql) => Promise<void>,
+  max = 1,
+): Promise<void> {
+  // One statement a connection at a time, the others wait in line.
+  const options = { max, max_pipeline: 1, onnotice: () => {} };
+  const sql = postgres(url, options);
+  try {
+    await work(sql);
+  } finally {
+    await sql.end({ timeout: 5 });
+  }
+}
+
+/** A local day some days from today, where the clinics are. */
+function dayFromNow(days: number): string {
+  return new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
+}
+
+/**
+ * A start between the rows that `fill` made, far apart from others': `:doctor`, `:clinic`, `:call`,
+ * and the hour `:hour` of a day.
+ */
+const aSpreadStart = `
+\\set clinic random(0, ${settlement.clinics - 1})
+\\set doctor random(0, ${settlement.doctors - 1})
+\\set hour random(0, 14000)
+\\set call random(1, 2000000000)
+`;
+const spreadTime = `(timestamp '${
+  dayFromNow(2)
+}' + make_interval(days => :hour::int / 22, hours => :hour::int % 22, mins => 30))`;
+
+function claimAt(
+  time: string,
+  { clinic = ":clinic", doctor = "'/doctor-' || :doctor::text" } = {},
+) {
+  // pgbench would take what follows a colon for a variable.
+  return `claim_slot_atomic(
+    jsonb_build_object('calledNumber', '+4420790' || lpad(${clinic}::text, 5, '0'),
+      'callId', 'call-' || :call::text, 'callerNumber', '+447700900123'),
+    'consultation/' || replace(to_char(${time}, 'YYYY-MM-DD"T"HH24.MI'), '.', chr(58)) || ${doctor},
+    'Ada Brown', '+447700900123', 'GB');\n`;
+}
+
+const aSpreadClaim = `${aSpreadStart}select public.${claimAt(spreadTime)}`;
+const aSpreadClaimOfAny = `${aSpreadStart}select public.${claimAt(spreadTime, { doctor: "''" })}`;
+const aBareInsert = `${aSpreadStart}
+insert into rival.bare (org_id, provider_id, service_id, patient_name, patient_phone,
+  patient_country, starts_at, ends_at, busy, session_key, status, expires_at, call_id)
+select md5('o' || :clinic::text)::uuid, md5('p' || :clinic::text || '/' || :doctor::text)::uuid,
+  md5('s' || :clinic::text)::uuid, 'Ada Brown', '+447700900123', 'GB', t, t + interval '30 minutes',
+  tstzrange(t, t + interval '30 minutes'), md5(:clinic::text || t)::uuid, 'held',
+  now() + interval '10 minutes', 'call-' || :call::text
+from (select ${spreadTime} at time zone 'UTC' as t) as t
+on conflict do nothing;
+`;
+
+async function benchSpread(bench: Bench): Promise<void> {
+  const url = await bench.database("spread");
+  const run = (script: string) => () => runPgbench(url, script, bench.load(pool));
+  await compare(
+    bench,
+    "G2  Claims spread over 400 doctors, 10 callers",
+    [
+      { name: "bare insert, same table and indexes", run: run(aBareInsert) },
+      { name: "claim of a named doctor", run: run(aSpreadClaim) },
+      { name: "claim of any of 20 doctors", run: run(aSpreadClaimOfAny) },
+    ],
+    { of: ({ rate }) => rate, what: "rate", goals: { "claim of a named doctor": [">=", 0.55] } },
+  );
+}
+
+/** Five-minute steps of a week: a start overlaps eleven others. */
+const aHotStart = "\\set step random(0, 1900)\n\\set call random(1, 2000000000)\n";
+const hotTime = `(timestamp '${
+  dayFromNow(3)
+}' + make_interval(days => :step::int / 272, mins => 5 * (:step::int % 272)))`;
+
+const hotDesigns: readonly (readonly [name: string, call: string, table: string, ours: boolean])[] =
+  [
+    ["check, then insert", "check_then_insert", "unguarded", false],
+    ["lock keyed on the exact start", "lock_exact_start", "unguarded", false],
+    ["lock and check in one statement", "lock_in_one_statement", "unguarded", false],
+    ["advisory lock, then check", "lock_then_check", "unguarded", false],
+    ["select for update, then check", "for_update", "unguarded", false],
+    ["exclusion constraint, error caught", "exclusion_caught", "guarded", false],
+    ["exclusion constraint, on conflict do nothing", "exclusion_do_nothing", "guarded", false],
+  ];
+
+async function benchHot(bench: Bench): Promise<void> {
+  const callers = 40;
+  const url = await bench.database("hot");
+  await withSql(url, makeClaimForUpdate);
+  const claim = (schema: string) =>
+    `${aHotStart}select ${schema}.${claimAt(hotTime, { clinic: "0", doctor: "'/doctor-0'" })}`;
+  const runClaim = (schema: string) => async () => {
+    await withSql(url, async (sql) => {
+      await sql`truncate public.appointments cascade`;
+    });
+    const measured = await runPgbench(url, claim(schema), bench.load(callers));
+    const doubles = await countDoubles(url, "public.appointments");
+    if (schema === "public") broken += doubles + measured.failed;
+    return { ...measured, doubles };
+  };
+  await compare(
+    bench,
+    `G3  Claims of one doctor's week, ${callers} callers`,
+    [
+      { name: "the claim under select for update", run: runClaim("rival") },
+      { name: "the claim", run: runClaim("public") },
+    ],
+    { of: ({ rate }) => rate, what: "rate", goals: { "the claim": [">=", 1.3] } },
+  );
+
+  const bareCase = (call: string, table: string) => async () => {
+    await withSql(url, async (sql) => {
+      await sql.unsafe(`truncate rival.${table}`);
+    });
+    const script = `${aHotStart}select rival.${call}(md5('p0/0')::uuid,
+      tstzrange(t, t + interval '30 minutes')) from (select ${hotTime} at time zone 'UTC' as t) as t;\n`;
+    const measured = await runPgbench(url, script, bench.load(callers));
+    return { ...measured, doubles: await countDoubles(url, `rival.${table}`) };
+  };
+  await compare(
+    bench,
+    `    The same by the designs alone: no hours, holds, calls or audit`,
+    hotDesigns.map(([name, call, table]) => ({ name, run: bareCase(call, table) })),
+    { of: ({ rate }) => rate, what: "rate", goals: {} },
+  );
+}
+
+/** Pairs of live rows of one doctor that overlap. */
+async function countDoubles(url: string, table: string): Promise<number> {
+  let doubles = 0;
+  const live = table === "public.appointments" ? "and a.status = 'held' and b.status = 'held'" : "";
+  await withSql(url, async (sql) => {
+    const [row] = await sql.unsafe<{ n: number }[]>(`
+      select count(*)::int as n from ${table} as a join ${table} as b
+      on a.provider_id = b.provider_id and a.busy && b.busy and a.id < b.id ${live}`);
+    doubles = row?.n ?? 0;
+  });
+  return doubles;
+}
+
+/** The claim with one change: who wants a doctor locks the row first, and only then looks. */
+async function makeClaimForUpdate(sql: postgres.Sql): Promise<void> {
+  const definitionOf = async (name: string) => {
+    const [row] = await sql<{ text: string }[]>`
+      select pg_get_functiondef(${name}::regproc) as text`;
+    return row?.text ?? "";
+  };
+  const swap = (text: string, from: string, to: string) => {
+    if (!text.includes(from)) throw new Error(`Cannot make the rival claim: no "${from}" in it`);
+    return text.replaceAll(from, to);
+  };
+  const attempt = await definitionOf("private.try_provider");
+  await sql.unsafe(swap(
+    swap(attempt, "private.try_provider", "rival.try_provider"),
+    "perform pg_advisory_xact_lock(hashtextextended(p_provider::text, 1))",
+    "null",
+  ));
+  let claim = await definitionOf("private.claim_slot");
+  claim = swap(claim, "FUNCTION private.claim_slot", "FUNCTION rival.claim_slot");
+  claim = swap(claim, "private.try_provider", "rival.try_provider");
+  claim = swap(
+    claim,
+    "  -- 3. Who is free then",
+    "  perform from public.providers as p\n" +
+      "  where p.org_id = p_org.id and p.id = v_provider.id for update;\n  -- 3. Who is free then",
+  );
+  await sql.unsafe(claim);
+  let entry = await definitionOf("public.claim_slot_atomic");
+  entry = swap(entry, "FUNCTION public.claim_slot_atomic", "FUNCTION rival.claim_slot_atomic");
+  entry = swap(entry, "private.claim_slot(", "rival.claim_slot(");
+  // Patience: otherwise most of its callers would only hear that it is busy.
+  await sql.unsafe(swap(entry, "SET lock_timeout TO '300ms'", "SET lock_timeout TO '0'"));
+}
+
+/** A pool of ten, forty callers on one doctor's day, commits of 3 ms: what a quiet clinic notices. */
+async function benchNeighbour(bench: Bench): Promise<void> {
+  const url = await bench.database("neighbour");
+  await withSql(url, makeClaimForUpdate);
+  const admin = bench.server.url({ role: "supabase_admin", database: "neighbour" });
+  await withSql(admin, async (sql) => {
+    await sql`alter database neighbour set commit_delay = 3000`;
+    await sql`alter database neighbour set commit_siblings = 0`;
+  });
+  const quietCalls = Math.max(30, bench.size.transactions / 20);
+  const beside = (schema: string | undefined) => async () => {
+    let measured: Measured | undefined;
+    await withSql(url, async (sql) => {
+      await sql`delete from public.appointments`;
+      let isQuiet = false;
+      const hot = Array.from({ length: schema === undefined ? 0 : 40 }, async () => {
+        while (!isQuiet) await claim(sql, schema ?? "", 0, randomSlot(1, 30));
+      });
+      const times: number[] = [];
+      const startedAt = performance.now();
+      for (let call = 0; call < quietCalls; call++) {
+        const sentAt = performance.now();
+        await claim(sql, "public", 1, randomSlot(600, 30));
+        times.push(performance.now() - sentAt);
+      }
+      const tookMs = performance.now() - startedAt;
+      isQuiet = true;
+      await Promise.all(hot);
+      times.sort((a, b) => a - b);
+      const at = (part: number) => times[Math.floor(part * (times.length - 1))] ?? Number.NaN;
+      measured = { rate: quietCalls / tookMs * 1000, p50Ms: at(0.5), p95Ms: at(0.95), failed: 0 };
+    }, pool);
+    if (!measured) throw new Error("Cannot measure the quiet clinic");
+    return measured;
+  };
+  await compare(
+    bench,
+    "G5  Another clinic's claims beside 40 callers on one doctor's day, commits of 3 ms, a pool of 10",
+    [
+      { name: "alone", run: beside(undefined) },
+      { name: "beside the claim", run: beside("public") },
+      { name: "beside the claim under select for update", run: beside("rival") },
+    ],
+    { of: ({ p95Ms }) => p95Ms, what: "p95", goals: { "beside the claim": ["<=", 8] } },
+  );
+}
+
+function randomSlot(days: number, stepMin: number): string {
+  const minutes = Math.floor(Math.random() * (1350 / stepMin)) * stepMin;
+  const clock = [Math.floor(minutes / 60), minutes % 60].map((n) => `${n}`.padStart(2, "0"));
+  return `consultation/${dayFromNow(2 + Math.floor(Math.random() * days))}T${
+    clock.join(":")
+  }/doctor-0`;
+}
+
+async function claim(
+  sql: postgres.Sql,
+  schema: string,
+  clinic: number,
+  slotId: string,
+): Promise<void> {
+  const call = JSON.stringify({ calledNumber: calledNumber(clinic), callId: crypto.randomUUID() });
+  await sql.unsafe(
+    `select ${schema}.claim_slot_atomic($1::text::jsonb, $2, 'Ada Brown', '+447700900123', 'GB')`,
+    [call, slotId],
+    { prepare: true },
+  );
+}
+
+async function benchClaimSizes(bench: Bench): Promise<void> {
+  const rows = bench.size.rows;
+  const contenders = [];
+  for (const [name, database] of await sizedDatabases(bench)) {
+    contenders.push({ name, run: () => runPgbench(database, aSpreadClaim, bench.load(4)) });
+  }
+  await compare(
+    bench,
+    `G6  Claims among ${rows.toLocaleString("en")} rows, 4 callers`,
+    contenders,
+    {
+      of: ({ p95Ms }) => p95Ms,
+      what: "p95",
+      goals: { "live rows": ["<=", 1.3], "lapsed holds, none swept": ["<=", 1.3] },
+    },
+  );
+}
+
+/** Names and addresses: without rows, with live and with lapsed ones. */
+async function sizedDatabases(bench: Bench): Promise<[string, string][]> {
+  const filled = (lapsed: boolean) => async (sql: postgres.Sql, admin: postgres.Sql) => {
+    await settle(sql, settlement);
+    await fill(admin, { rows: bench.size.rows, lapsed });
+  };
+  return [
+    ["no rows", await bench.database("norows")],
+    ["live rows", await bench.database("live", filled(false))],
+    ["lapsed holds, none swept", await bench.database("lapsed", filled(true))],
+  ];
+}
+
+async function benchAvailability(bench: Bench): Promise<void> {
+  const rows = bench.size.rows;
+  const few = await bench.database("few", async (sql, admin) => {
+    await settle(sql, settlement);
+    await fill(admin, { rows: 1000, lapsed: false });
+  });
+  const [, [, many] = ["", ""]] = await sizedDatabases(bench);
+  const days = Math.floor(rows / (settlement.clinics * settlement.doctors) / 24);
+  const ask = (clinics: number) =>
+    `\\set clinic random(0, ${clinics - 1})
+\\set day random(1, ${days})
+select public.check_availability(jsonb_build_object('calledNumber',
+  '+4420790' || lpad(:clinic::text, 5, '0'), 'callId', 'x'), 'consultation', date '${
+      dayFromNow(1)
+    }' + :day::int);\n`;
+  const askRival = `\\set clinic random(0, ${settlement.clinics - 1})
+\\set day random(1, ${days})
+select rival.find_by_candidate(md5('o' || :clinic::text)::uuid, md5('s' || :clinic::text)::uuid, date '${
+    dayFromNow(1)
+  }' + :day::int);\n`;
+  const run = (url: string, script: string, share = 1) => () =>
+    runPgbench(url, script, { clients: 2, transactions: bench.size.transactions / 4 * share });
+  const count = rows.toLocaleString("en");
+  await compare(
+    bench,
+    `G7  A day of 20 doctors, from 1,000 rows to ${count}`,
+    [
+      { name: "1,000 rows", run: run(few, ask(settlement.clinics)) },
+      { name: `${count} rows`, run: run(many, ask(settlement.clinics)) },
+      { name: "not exists for each slot, 1,000 rows", run: run(few, askRival, 0.1) },
+      { name: `not exists for each slot, ${count} rows`, run: run(many, askRival, 0.1) },
+    ],
+    { of: ({ p95Ms }) => p95Ms, what: "p95", goals: { [`${count} rows`]: ["<=", 4] } },
+  );
+
+  const settled = (clinics: number) => (sql: postgres.Sql) => settle(sql, { clinics, doctors: 1 });
+  const ten = await bench.database("ten", settled(10));
+  const crowd = await bench.database("crowd", settled(bench.size.clinics));
+  const crowded = `${bench.size.clinics.toLocaleString("en")} clinics`;
+  await compare(
+    bench,
+    "    A day of one doctor, among other clinics",
+    [
+      { name: "10 clinics", run: run(ten, ask(10)) },
+      { name: crowded, run: run(crowd, ask(bench.size.clinics)) },
+    ],
+    { of: ({ p95Ms }) => p95Ms, what: "p95", goals: { [crowded]: ["<=", 1.3] } },
+  );
+}
+
+async function benchSweep(bench: Bench): Promise<void> {
+  const [[, empty] = ["", ""], , [, lapsed] = ["", ""]] = await sizedDatabases(bench);
+  const sweep = async (sql: postgres.Sql, batch: number) => {
+    const [row] = await sql<{ n: number }[]>`select public.cleanup_expired_holds(${batch}) as n`;
+    return row?.n ?? 0;
+  };
+  const goal = bench.size.rows / 10;
+  let sweptMs = 0;
+  await withSql(lapsed, async (sql) => {
+    const startedAt = performance.now();
+    for (let swept = 0; swept < goal;) swept += await sweep(sql, 5000);
+    sweptMs = performance.now() - startedAt;
+  });
+  let idleMs = Number.NaN;
+  await withSql(empty, async (sql) => {
+    const times: number[] = [];
+    for (let call = 0; call < 50; call++) {
+      const startedAt = performance.now();
+      await sweep(sql, 1000);
+      times.push(performance.now() - startedAt);
+    }
+    idleMs = times.sort((a, b) => a - b)[25] ?? Number.NaN;
+  });
+  console.log(
+    `\nG13 ${goal.toLocaleString("en")} lapsed holds swept in ${(sweptMs / 1000).toFixed(1)} s, ` +
+      `${Math.round(goal / sweptMs * 1000).toLocaleString("en")} a second (goal 100,000); ` +
+      `with nothing to sweep ${idleMs.toFixed(1)} ms (goal 5)`,
+  );
+  const claims = () => runPgbench(lapsed, aSpreadClaim, bench.load(4));
+  const besideSweep = async () => {
+    let measured: Measured | undefined;
+    await withSql(lapsed, async (sql) => {
+      let isDone = false;
+      const sweeping = (async () => {
+        while (!isDone) await sweep(sql, 1000);
+      })();
+      measured = await claims();
+      isDone = true;
+      await sweeping;
+    });
+    if (!measured) throw new Error("Cannot measure claims beside the sweep");
+    return measured;
+  };
+  await compare(
+    bench,
+    "    Claims meanwhile, 4 callers, batches of 1,000 without a pause",
+    [{ name: "alone", run: claims }, { name: "beside the sweep", run: besideSweep }],
+    { of: ({ p95Ms }) => p95Ms, what: "p95", goals: { "beside the sweep": ["<=", 1.3] } },
+  );
+}
+
+/** What of a run is compared with the first contender's, and what is aimed at. */
+interface Comparison {
+  readonly of: (measured: Measured) => number;
+  readonly what: string;
+  readonly goals: Readonly<Record<string, readonly [">=" | "<=", number]>>;
+}
+
+const median = (list: readonly number[]): number =>
+  list.toSorted((a, b) => a - b)[Math.floor(list.length / 2)] ?? Number.NaN;
+
+/** Runs all in turn, round by round, and prints the table. A first round warms up and is dropped. */
+async function compare(
+  bench: Bench,
+  title: string,
+  contenders: readonly Contender[],
+  { of, what, goals }: Comparison,
+): Promise<void> {
+  const rounds: (Measured & { readonly doubles?: number })[][] = [];
+  for (let round = 0; round <= bench.size.rounds; round++) {
+    const row = [];
+    for (const { run } of contenders) row.push(await run());
+    if (round > 0) rounds.push(row);
+  }
+  const rows = contenders.map(({ name }, index) => {
+    const mine = rounds.flatMap((row) => row[index] ?? []);
+    const ratios = rounds.flatMap((row) => {
+      const [first] = row;
+      const own = row[index];
+      return first && own ? [of(own) / of(first)] : [];
+    });
+    const [sign, bound] = goals[name] ?? [];
+    const ratio = median(ratios);
+    const isMet = sign === ">=" ? ratio >= (bound ?? 0) : ratio <= (bound ?? 0);
+    const doubles = mine.map(({ doubles }) => doubles).filter((count) => count !== undefined);
+    return [
+      name,
+      Math.round(median(mine.map(({ rate }) => rate))).toLocaleString("en"),
+      median(mine.map(({ p50Ms }) => p50Ms)).toFixed(1),
+      median(mine.map(({ p95Ms }) => p95Ms)).toFixed(1),
+      index === 0
+        ? "1"
+        : `${ratio.toFixed(2)} (${Math.min(...ratios).toFixed(2)}-${
+          Math.max(...ratios).toFixed(2)
+        })`,
+      sign === undefined ? "" : `${sign} ${bound} ${isMet ? "met" : "missed"}`,
+      `${doubles.reduce((sum, count) => sum + count, 0)}`,
+      `${mine.reduce((sum, { failed }) => sum + failed, 0)}`,
+    ];
+  });
+  const isCounted = rounds.some((row) => row.some(({ doubles }) => doubles !== undefined));
+  const heads = [
+    "",
+    "a second",
+    "p50 ms",
+    "p95 ms",
+    `${what} ratio`,
+    "goal",
+    "doubles",
+    "deadlocks",
+  ];
+  const columns = isCounted ? heads.length : heads.length - 2;
+  const lines = [heads, ...rows].map((row) => row.slice(0, columns));
+  const widths = heads.map((_, column) =>
+    Math.max(...lines.map((line) => line[column]?.length ?? 0))
+  );
+  console.log(`\n${title}: medians of ${bench.size.rounds} rounds`);
+  for (const line of lines) {
+    console.log(
+      line.map((cell, column) =>
+        column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)
+      ).join("  ").trimEnd(),
+    );
+  }
+}

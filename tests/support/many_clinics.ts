@@ -1,0 +1,114 @@
+/**
+ * Clinics and appointments by the thousand and the million, for plans and benches. Ids come from
+ * numbers, so that a script can compute them: clinic `o1`, its service `s1`, its doctor `p1/2`.
+ *
+ * @module
+ */
+
+import type postgres from "postgres";
+
+/** How many there are of what. */
+export interface Settlement {
+  readonly clinics: number;
+  /** Doctors of each clinic. */
+  readonly doctors: number;
+}
+
+/** The called number of a clinic, as the settled clinics have them. */
+export const calledNumber = (clinic: number): string =>
+  `+4420790${String(clinic).padStart(5, "0")}`;
+
+/** Makes clinics that are open 23 hours every day, and can be booked for two years. */
+export async function settle(sql: postgres.Sql, { clinics, doctors }: Settlement): Promise<void> {
+  const last = clinics - 1;
+  await sql`
+    insert into public.organizations (id, slug, name, timezone, default_country, sms_countries)
+    select md5('o' || n)::uuid, 'clinic-' || n, 'Clinic', 'Europe/London', 'GB', '{GB}'
+    from generate_series(0, ${last}::integer) as n`;
+  await sql`
+    insert into public.org_channels (kind, value, org_id)
+    select 'called_number', '+4420790' || lpad(n::text, 5, '0'), md5('o' || n)::uuid
+    from generate_series(0, ${last}::integer) as n`;
+  await sql`
+    insert into public.services (org_id, id, slug, name, duration_min, step_min, horizon_days)
+    select md5('o' || n)::uuid, md5('s' || n)::uuid, 'consultation', 'Consultation', 30, 5, 730
+    from generate_series(0, ${last}::integer) as n`;
+  await sql`
+    insert into public.providers (org_id, id, slug, name)
+    select md5('o' || n)::uuid, md5('p' || n || '/' || d)::uuid, 'doctor-' || d, 'Dr Number ' || d
+    from generate_series(0, ${last}::integer) as n, generate_series(0, ${
+    doctors - 1
+  }::integer) as d`;
+  await sql`
+    insert into public.provider_services (org_id, provider_id, service_id)
+    select p.org_id, p.id, s.id from public.providers as p
+    join public.services as s on s.org_id = p.org_id`;
+  await sql`
+    insert into public.working_hours (org_id, provider_id, dow, start_min, end_min)
+    select p.org_id, p.id, d, 0, 1380 from public.providers as p, generate_series(0, 6) as d`;
+}
+
+/**
+ * Gives every doctor the same number of holds of half an hour, one an hour from tomorrow on, live
+ * for ever or lapsed already. A million takes about twenty seconds: rows are written without their
+ * indexes and foreign keys, and the indexes are made again afterwards.
+ *
+ * @param admin As a superuser.
+ */
+export async function fill(
+  admin: postgres.Sql,
+  { rows, lapsed }: { readonly rows: number; readonly lapsed: boolean },
+): Promise<void> {
+  await admin.begin(async (sql) => {
+    await sql`set local maintenance_work_mem = '256MB'`;
+    await sql`set local session_replication_role = replica`;
+    const [kept] = await sql<{ constraint: string }[]>`
+      select pg_get_constraintdef(oid) as constraint from pg_constraint
+      where conname = 'appointments_no_overlap'`;
+    const indexes = await sql<{ name: string; definition: string }[]>`
+      select i.indexrelid::regclass::text as name, pg_get_indexdef(i.indexrelid) as definition
+      from pg_index as i
+      where i.indrelid = 'public.appointments'::regclass and not i.indisprimary
+        and not i.indisexclusion`;
+    await sql`alter table public.appointments drop constraint appointments_no_overlap`;
+    for (const { name } of indexes) await sql.unsafe(`drop index ${name}`);
+    // Room in each page for lapse() to change a row where it is.
+    await sql`alter table public.appointments set (fillfactor = 50)`;
+    await sql`
+      insert into public.appointments (org_id, provider_id, service_id, patient_name, patient_phone,
+        starts_at, ends_at, busy, session_key, status, expires_at, call_id)
+      select p.org_id, p.id, s.id, 'Ada Brown', '+447700900123', t.at, t.at + interval '30 minutes',
+        tstzrange(t.at, t.at + interval '30 minutes'), gen_random_uuid(), 'held',
+        now() + case when ${lapsed} then interval '-1 day' else interval '100 years' end,
+        gen_random_uuid()
+      from public.providers as p
+      join public.services as s on s.org_id = p.org_id
+      cross join lateral (
+        select date_trunc('day', now()) + interval '1 day' + n * interval '1 hour' as at
+        from generate_series(1, ${rows}::integer / (select count(*) from public.providers)) as n
+      ) as t`;
+    // Twice as fast as with a buffer while the index fits into memory.
+    const unbuffered = kept?.constraint.replace(" WHERE", " WITH (buffering = off) WHERE") ?? "";
+    await sql.unsafe(`
+      alter table public.appointments add constraint appointments_no_overlap ${unbuffered}`);
+    for (const { definition } of indexes) await sql.unsafe(definition);
+  });
+}
+
+/**
+ * Lets every hold that `fill` made lapse, and the planner forget what it knew of them. Most indexes
+ * stay as they are: the new versions of the rows fit beside the old ones.
+ *
+ * @param admin As a superuser.
+ */
+export async function lapse(admin: postgres.Sql): Promise<void> {
+  await admin.begin(async (sql) => {
+    await sql`set local session_replication_role = replica`;
+    const [index] = await sql<{ definition: string }[]>`
+      select pg_get_indexdef('public.appointments_lapsing'::regclass) as definition`;
+    await sql`drop index public.appointments_lapsing`;
+    await sql`update public.appointments set expires_at = now() - interval '1 day'`;
+    await sql.unsafe(index?.definition ?? "");
+    await sql`delete from pg_statistic where starelid = 'public.appointments'::regclass`;
+  });
+}
