@@ -389,7 +389,7 @@ $$;
 comment on function private.repeated_send is
   'already_sent for a request delivered again, cooldown while another text is on its way, else null.';
 
-/* Whether the last two texts to the phone of a hold did not arrive: a third would not either. */
+/* Whether the last two texts to the phone of a hold did not arrive. */
 create function private.failed_twice(p_org uuid, p_hold public.appointments) returns boolean
 language plpgsql stable set search_path = ''
 as $$
@@ -428,7 +428,9 @@ begin
       select from public.org_channels as c
       where c.kind = 'called_number' and c.value = p_hold.patient_phone and c.org_id = p_org.id)
       then 'bad_destination'
-    when p_code.state = 'sent' and private.failed_twice(p_org.id, p_hold) then 'undelivered'
+    -- Not at once a third time: another number helps, or the usual pause.
+    when p_code.state = 'sent' and p_code.claimed_at > p_now - interval '30 seconds'
+      and private.failed_twice(p_org.id, p_hold) then 'undelivered'
     when p_code.sends >= 3 then 'hold_send_limit'
   end;
   if v_refusal is null then

@@ -109,6 +109,8 @@ function route({ url, database, twilio, gateway, functions }: Parts) {
       case "DELETE /local/sms":
         twilio.clear();
         return new Response(null, { status: 204 });
+      case "GET /local/reports":
+        return Response.json(twilio.reports);
       case "GET /local/faults":
         return Response.json({ waiting: twilio.faults, kinds: faultKinds });
       case "POST /local/faults":

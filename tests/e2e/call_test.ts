@@ -33,6 +33,8 @@ Deno.test({
       assert.match(health.database, /^PostgreSQL 1[5-9]/);
       const page = await (await fetch(`${stack.url}/`)).text();
       assert.match(page, /confirmed/);
+      const reports = await untilReported(stack.url, 4);
+      assert.deepEqual(reports.map(({ answered }) => answered), [204, 204, 204, 204]);
       const port = new URL(stack.url).port;
       const second = await run("start", "--state", states.other, "--port", port);
       assert.equal(second.code, 1);
@@ -64,3 +66,18 @@ Deno.test({
     await third.stop();
   },
 });
+
+interface Report {
+  readonly answered: number;
+}
+
+/** Twilio's reports on the texts, once there are so many: sent and delivered for each. */
+async function untilReported(url: string, count: number): Promise<readonly Report[]> {
+  const endsAt = performance.now() + 20_000;
+  while (performance.now() < endsAt) {
+    const reports: Report[] = await (await fetch(`${url}/local/reports`)).json();
+    if (reports.length >= count) return reports;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`Twilio did not post ${count} reports`);
+}
