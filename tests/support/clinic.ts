@@ -33,8 +33,9 @@ export interface Clinic {
 const digits = (count: number) =>
   Array.from(crypto.getRandomValues(new Uint8Array(count)), (byte) => byte % 10).join("");
 
-/** A caller's number that nobody has: Ofcom's range for drama. */
-export const aPhone = () => `+447700900${digits(3)}`;
+let phones = Math.floor(Math.random() * 1000);
+/** A caller's number that nobody has: Ofcom's range for drama; the first thousand differ. */
+export const aPhone = () => `+447700900${String(phones++ % 1000).padStart(3, "0")}`;
 
 /** Makes a clinic with as many providers as asked for. */
 export async function aClinic(
