@@ -27,6 +27,23 @@ language sql stable strict set search_path = ''
 as $$ select exists (select from pg_catalog.pg_timezone_names as z where z.name = p_name) $$;
 comment on function private.is_time_zone is 'Whether the name is one of pg_timezone_names.';
 
+/*
+ * For check constraints: true, or an error whose sentence says which row is refused and why, where a
+ * constraint's name alone would leave one guessing. No trigger is needed for that.
+ */
+create function private.require(p_condition boolean, p_row text, p_reason text) returns boolean
+language plpgsql stable set search_path = ''
+as $$
+begin
+  if not p_condition then
+    raise exception 'Cannot write %: %', p_row, p_reason using errcode = '23514';
+  end if;
+  return true;
+end
+$$;
+comment on function private.require is
+  'True if the condition holds or is null; else raises 23514: Cannot write ROW: REASON.';
+
 create table public.organizations (
   id uuid primary key default gen_random_uuid(),
   slug text not null unique
@@ -34,7 +51,9 @@ create table public.organizations (
   name text not null
     constraint organizations_name_given check (length(btrim(name)) between 1 and 120),
   timezone text not null
-    constraint organizations_timezone_known check (private.is_time_zone(timezone)),
+    constraint organizations_timezone_known check (private.require(
+      private.is_time_zone(timezone), 'organization ' || slug,
+      format('"%s" is no time zone; take a name of pg_timezone_names, such as Europe/London', timezone))),
   default_country char(2) not null
     constraint organizations_country_iso check (default_country ~ '^[A-Z]{2}$'),
   sms_countries text[] not null

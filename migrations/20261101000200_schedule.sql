@@ -6,7 +6,11 @@
  *   o'clock when the clocks change. end_min may pass 1440: an overnight shift belongs to the day it
  *   starts on.
  * - An override replaces a whole local day; null minutes mean closed.
- * - Overlapping hours are refused by exclusion constraints, not by code.
+ * - Overlapping hours are refused by exclusion constraints, not by code. A night's shift may overlap
+ *   the next day's hours: the two are merged.
+ * - What cannot be is refused when it is written, by check constraints that raise a sentence with
+ *   the row and the reason. The checks of hours look for overlaps too, only to have a sentence: of
+ *   two that are written at once, the exclusion constraint refuses one without.
  */
 
 create table public.providers (
@@ -30,19 +34,33 @@ create table public.services (
   name text not null
     constraint services_name_given check (length(btrim(name)) between 1 and 120),
   duration_min integer not null
-    constraint services_duration_positive check (duration_min between 1 and 1440),
+    constraint services_duration_positive check (private.require(
+      duration_min between 1 and 1440, 'service ' || slug,
+      format('it lasts %s minutes, and 1 to 1440 are possible', duration_min))),
   step_min integer not null default 30
-    constraint services_step_positive check (step_min between 1 and 1440),
+    constraint services_step_positive check (private.require(
+      step_min between 1 and 1440, 'service ' || slug,
+      format('its starts are %s minutes apart, and 1 to 1440 are possible', step_min))),
   buffer_before_min integer not null default 0
-    constraint services_buffer_before_sane check (buffer_before_min between 0 and 1440),
+    constraint services_buffer_before_sane check (private.require(
+      buffer_before_min between 0 and 1440, 'service ' || slug,
+      format('its buffer before is %s minutes, and 0 to 1440 are possible', buffer_before_min))),
   buffer_after_min integer not null default 0
-    constraint services_buffer_after_sane check (buffer_after_min between 0 and 1440),
+    constraint services_buffer_after_sane check (private.require(
+      buffer_after_min between 0 and 1440, 'service ' || slug,
+      format('its buffer after is %s minutes, and 0 to 1440 are possible', buffer_after_min))),
   notice_min integer not null default 60
-    constraint services_notice_sane check (notice_min between 0 and 525600),
+    constraint services_notice_sane check (private.require(
+      notice_min between 0 and 525600, 'service ' || slug,
+      format('its notice is %s minutes, and 0 to 525600 (a year) are possible', notice_min))),
   horizon_days integer not null default 90
-    constraint services_horizon_sane check (horizon_days between 0 and 730),
+    constraint services_horizon_sane check (private.require(
+      horizon_days between 0 and 730, 'service ' || slug,
+      format('its horizon is %s days, and 0 to 730 are possible', horizon_days))),
   capacity integer not null default 1
-    constraint services_capacity_sane check (capacity between 1 and 1000),
+    constraint services_capacity_sane check (private.require(
+      capacity between 1 and 1000, 'service ' || slug,
+      format('it has %s seats, and 1 to 1000 are possible', capacity))),
   active boolean not null default true,
   primary key (org_id, id),
   constraint services_slug_unique unique (org_id, slug)
@@ -65,21 +83,106 @@ create table public.provider_services (
 comment on table public.provider_services is 'Which provider offers which service.';
 create index provider_services_service on public.provider_services (org_id, service_id);
 
+/* What is wrong with hours from one local minute to another, or null. */
+create function private.fault_of_hours(p_start integer, p_end integer) returns text
+language plpgsql immutable strict set search_path = ''
+as $$
+begin
+  return case
+    when p_start not between 0 and 1439 then
+      format('minute %s is not in the day, which has 0 to 1439', p_start)
+    when p_end <= p_start then
+      'they end before they begin; what runs past midnight ends after minute 1440'
+    when p_end > p_start + 1440 then 'they last longer than a day'
+  end;
+end
+$$;
+comment on function private.fault_of_hours is 'What is wrong with hours, as the end of a sentence; or null.';
+
+create function private.say_hours(p_start integer, p_end integer) returns text
+language plpgsql immutable set search_path = ''
+as $$
+begin
+  return coalesce(to_char(make_interval(mins => p_start), 'HH24:MI') || ' to '
+    || to_char(make_interval(mins => p_end), 'HH24:MI'), 'closed');
+end
+$$;
+comment on function private.say_hours is 'Local minutes as hours: 09:00 to 17:30, 22:00 to 30:00; or closed.';
+
+create function private.say_provider(p_org uuid, p_provider uuid) returns text
+language plpgsql stable set search_path = ''
+as $$
+begin
+  return coalesce((
+    select p.slug from public.providers as p where p.org_id = p_org and p.id = p_provider
+  ), p_provider::text);
+end
+$$;
+comment on function private.say_provider is 'The slug of a provider, or the id of one that is not there.';
+
+/* Volatile, so that it sees the rows that the same statement wrote before. */
+create function private.check_working_hours(
+  p_org uuid, p_id uuid, p_provider uuid, p_dow integer, p_start integer, p_end integer,
+  p_valid daterange
+) returns boolean
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_fault text := case
+    when p_dow not between 0 and 6 then 'the weekdays are 0 (Sunday) to 6 (Saturday)'
+    when isempty(p_valid) then 'they are valid on no day'
+    else private.fault_of_hours(p_start, p_end) end;
+begin
+  if v_fault is null then
+    select 'they overlap those from ' || private.say_hours(w.start_min, w.end_min) into v_fault
+    from public.working_hours as w
+    where w.org_id = p_org and w.provider_id = p_provider and w.dow = p_dow and w.id <> p_id
+      and w.start_min < p_end and w.end_min > p_start and w.valid && p_valid
+    order by w.start_min limit 1;
+  end if;
+  return v_fault is null or private.require(false,
+    format('the hours of %s on weekday %s, %s', private.say_provider(p_org, p_provider), p_dow,
+      private.say_hours(p_start, p_end)), v_fault);
+end
+$$;
+
+create function private.check_override(
+  p_org uuid, p_id uuid, p_provider uuid, p_day date, p_start integer, p_end integer
+) returns boolean
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_fault text := case
+    when (p_start is null) <> (p_end is null) then
+      'give both minutes, or neither for a day that is closed'
+    else private.fault_of_hours(p_start, p_end) end;
+begin
+  if v_fault is null then
+    select 'that day is already ' || private.say_hours(v.start_min, v.end_min) into v_fault
+    from public.working_hours_overrides as v
+    where v.org_id = p_org and v.provider_id = p_provider and v.day = p_day and v.id <> p_id
+      and int4range(coalesce(v.start_min, 0), coalesce(v.end_min, 2880))
+        && int4range(coalesce(p_start, 0), coalesce(p_end, 2880))
+    order by v.start_min limit 1;
+  end if;
+  return v_fault is null or private.require(false,
+    format('the hours of %s on %s, %s', private.say_provider(p_org, p_provider), p_day,
+      private.say_hours(p_start, p_end)), v_fault);
+end
+$$;
+
 create table public.working_hours (
   org_id uuid not null,
   id uuid not null default gen_random_uuid(),
   provider_id uuid not null,
-  dow smallint not null
-    constraint working_hours_dow_known check (dow between 0 and 6),
-  start_min integer not null
-    constraint working_hours_start_in_day check (start_min between 0 and 1439),
+  dow smallint not null,
+  start_min integer not null,
   end_min integer not null,
-  valid daterange not null default '(,)'
-    constraint working_hours_valid_some_day check (not isempty(valid)),
+  valid daterange not null default '(,)',
   primary key (org_id, id),
   foreign key (org_id, provider_id) references public.providers (org_id, id) on delete cascade,
-  constraint working_hours_end_after_start
-    check (end_min > start_min and end_min <= start_min + 1440),
+  constraint working_hours_possible check (
+    private.check_working_hours(org_id, id, provider_id, dow, start_min, end_min, valid)),
   constraint working_hours_no_overlap exclude using gist (
     org_id with =, provider_id with =, dow with =,
     int4range(start_min, end_min) with &&, valid with &&)
@@ -95,15 +198,12 @@ create table public.working_hours_overrides (
   id uuid not null default gen_random_uuid(),
   provider_id uuid not null,
   day date not null,
-  start_min integer
-    constraint working_hours_overrides_start_in_day check (start_min between 0 and 1439),
+  start_min integer,
   end_min integer,
   primary key (org_id, id),
   foreign key (org_id, provider_id) references public.providers (org_id, id) on delete cascade,
-  constraint working_hours_overrides_both_or_none
-    check ((start_min is null) = (end_min is null)),
-  constraint working_hours_overrides_end_after_start
-    check (end_min > start_min and end_min <= start_min + 1440),
+  constraint working_hours_overrides_possible
+    check (private.check_override(org_id, id, provider_id, day, start_min, end_min)),
   -- Closed takes the whole range, so a day cannot be closed and open at once.
   constraint working_hours_overrides_no_overlap exclude using gist (
     org_id with =, provider_id with =, day with =,
@@ -119,7 +219,8 @@ create table public.time_off (
   id uuid not null default gen_random_uuid(),
   provider_id uuid not null,
   span tstzrange not null
-    constraint time_off_some_time check (not isempty(span)),
+    constraint time_off_some_time check (private.require(
+      not isempty(span), 'time off of provider ' || provider_id, 'it ends when it begins')),
   primary key (org_id, id),
   foreign key (org_id, provider_id) references public.providers (org_id, id) on delete cascade
 );
@@ -132,6 +233,14 @@ select private.protect('public.provider_services', true);
 select private.protect('public.working_hours', true);
 select private.protect('public.working_hours_overrides', true);
 select private.protect('public.time_off', true);
+
+comment on function private.check_working_hours is
+  'True, or raises the sentence that says what is wrong with a provider''s weekly hours.';
+comment on function private.check_override is
+  'True, or raises the sentence that says what is wrong with a provider''s hours of one day.';
+-- A check constraint runs as whoever writes the row.
+grant execute on function private.require, private.fault_of_hours, private.say_hours,
+  private.say_provider, private.check_working_hours, private.check_override to service_role;
 
 -- Clinics are set up with the service role's key (or SQL); staff only read.
 grant select, insert, update, delete on
