@@ -107,6 +107,7 @@ declare
   v_session uuid := private.session_key(p_service.id, p_start);
   v_lapsed uuid;
   v_moved uuid;
+  v_is_last boolean;
   v_hold public.appointments;
 begin
   v_now := clock_timestamp();
@@ -122,6 +123,7 @@ begin
     p_lock := 'wait';
   end if;
   v_now := clock_timestamp();
+  v_is_last := p_lock = 'none';
   perform private.release_hold(p_org, p_replaces);
   if p_moves is not null and p_service.capacity = 1 then
     update public.appointments as a set session_key = a.id
@@ -150,7 +152,7 @@ begin
         return v_hold;
       end if;
     end loop;
-    exit when p_lock = 'none';
+    exit when v_is_last;
     for v_lapsed in
       update public.appointments as a
       set status = 'expired', updated_at = v_now
@@ -160,7 +162,8 @@ begin
     loop
       perform private.audit(p_org, null, 'hold_slot', v_lapsed, 'expired');
     end loop;
-    exit when not found;
+    -- Where none was flipped, somebody else may just have done it: one more try.
+    v_is_last := not found;
   end loop;
   -- To the savepoint: no flip, release or lock may outlive a failed attempt.
   raise exception using errcode = 'MO001', message = 'slot taken';

@@ -250,3 +250,27 @@ for (const level of ["repeatable read", "serializable"]) {
     assert.equal(rows.length, 0);
   });
 }
+
+test(
+  "a claim that finds its lapsed slot being swept has it when the sweep is done",
+  async (bench, [one, two, sweep]) => {
+    assert.ok(one && two && sweep);
+    const clinic = await aClinic(bench.database.sql);
+    await one.once("claim_slot_atomic", aCaller(clinic), slot("10:00", "/doctor-1"));
+    await bench.database
+      .sql`update public.appointments set expires_at = now() - interval '1 second'`;
+    await sweep.sql`begin`;
+    await sweep.sql`select from public.appointments for update`;
+    const claimed = two.once("claim_slot_atomic", aCaller(clinic), slot("10:00", "/doctor-1"));
+    let isWaiting = false;
+    while (!isWaiting) {
+      const [row] = await bench.database.admin<{ waits: boolean }[]>`
+        select exists (select from pg_stat_activity
+          where datname = current_database() and wait_event_type = 'Lock') as waits`;
+      isWaiting = row?.waits ?? false;
+    }
+    await sweep.sql`update public.appointments set status = 'expired' where status = 'held'`;
+    await sweep.sql`commit`;
+    assert.equal((await claimed).outcome, "held");
+  },
+);
