@@ -69,4 +69,7 @@ $$;
 comment on function private.count_for_alarm is
   'Counts an event of an organization; returns its kind when that raised an alarm.';
 
+insert into private.retention_rules (name, relation, age, applies, kept) values
+  ('alarms', 'public.alarms', 'raised_at', 'true', 'audit_retention_days');
+
 revoke execute on function private.count_for_alarm from public, anon, authenticated;
