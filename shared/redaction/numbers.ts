@@ -2,8 +2,8 @@
  * Personal numbers among the pieces of a text.
  *
  * A window of pieces is a candidate; the kinds are tried one after the other, each over the whole
- * text, and what one took the next does not see. A window has at most 20 pieces, so the time is
- * linear.
+ * text, and what one took the next does not see. A kind says how many digits a window has at most,
+ * so the time is linear.
  *
  * @module
  */
@@ -28,7 +28,8 @@ export interface FoundNumber extends Range {
   readonly type: NumberType;
 }
 
-const windowLimit = 20;
+/** Pieces behind a dictated number in which it may be repeated. */
+const echoLimit = 20;
 /** Shorter ones are not looked for elsewhere: four digits are a year somewhere. */
 const repeatedDigits = 6;
 const echoedDigits = 3;
@@ -65,7 +66,7 @@ class Search {
     let chainEnd = 0;
     for (let first = 0; first < this.pieces.length;) {
       if (first >= chainEnd) chainEnd = this.#chainEnd(first);
-      const window = this.#best(kind, first, Math.min(chainEnd, first + windowLimit));
+      const window = this.#best(kind, first, chainEnd);
       if (window === undefined) first++;
       else {
         first = window.last + 1;
@@ -129,7 +130,7 @@ class Search {
     for (const { type, digits, parts } of readDictations(this.read, this.pieces, this.#isTaken)) {
       for (const { first, end } of parts) this.#mark(type, this.#window(first, end));
       this.#known.set(digits, type);
-      this.#takeEchoes(type, digits, parts[0]?.first ?? 0, (parts.at(-1)?.end ?? 0) + windowLimit);
+      this.#takeEchoes(type, digits, parts[0]?.first ?? 0, (parts.at(-1)?.end ?? 0) + echoLimit);
     }
   }
 

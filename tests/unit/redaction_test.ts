@@ -212,6 +212,15 @@ Deno.test("redact leaves text outside of its markers alone, and its spans say wh
   });
 });
 
+Deno.test("redact gives offsets into the input also for what an earlier find uncovers", () => {
+  const { text, spans } = redact("ada@example.co 943 476 5919 8");
+  assert.equal(text, "[REDACTED: EMAIL] [REDACTED: NHS] 8");
+  assert.deepEqual(spans, [
+    { start: 0, end: 14, type: "EMAIL" },
+    { start: 15, end: 27, type: "NHS" },
+  ]);
+});
+
 Deno.test("redact changes nothing when it is asked again", () => {
   checkAnyText((text) => {
     const { text: once } = redact(text);
