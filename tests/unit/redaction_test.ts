@@ -271,52 +271,25 @@ Deno.test("redact reads a number whatever stands between its digits and whatever
 });
 
 const worstTexts = [
+  ...["a@", "a.b@c.de ", "a at b dot ", "at dot at ", "User: at ", "email is a at gmail dot com "],
   ...[
-    "a@",
     "1",
+    "1-",
+    "1.",
+    "1,",
+    "1:",
+    "1\u200b",
     "1 2 3 7 ",
     "07700 ",
-    " ",
-    "double ",
-    "double oh ",
-    "[",
-    "(",
-    "+",
-    "1:",
-    "ab:",
-    "1.",
-  ],
-  ...[
-    "a at b dot ",
-    "1\u200b",
-    "1-",
-    "1,",
-    "A-",
+    "07700 900123 ",
     "٠",
     "𝟎",
     "💬",
-    "\ud83d",
-    "GB82 ",
-    "800-A",
-    "code ",
   ],
-  ...[
-    "07700 900123 ",
-    "phone number is 12 ",
-    "User: oh seven\nAI: ok\n",
-    "User:",
-    "a.b@c.de ",
-    "%2B44 ",
-  ],
-  ...[
-    "nine hundred and twenty one ",
-    '{"a":',
-    '"',
-    "\\",
-    "A B 1 2 3 4 5 6 ",
-    "at dot at ",
-    "[REDACTED: ",
-  ],
+  ...["double ", "double oh ", "nine hundred and twenty one ", "phone number is 12 ", "code ", " "],
+  ...["[", "(", "+", '"', "\\", '{"a":', "[REDACTED: ", "\ud83d", "%2B44 ", "User:", "ab:", "A-"],
+  ...["User: oh seven\nAI: ok\n", "10.0.0.1,", "1.1.1.1 ", "GB82 ", "GB82 WEST ", "800-A"],
+  ...["A B 1 2 3 4 5 6 ", "Ada: 1\n", "a ".repeat(9) + "at ", "\n", "01/02/", "Bearer "],
 ];
 
 /** Milliseconds of the processor, which other work on the machine does not lengthen much. */
@@ -331,7 +304,6 @@ Deno.test("redact takes time in proportion to the text, also when the text is ma
   for (const part of worstTexts) {
     const whole = part.repeat(Math.ceil(50_000 / part.length));
     const fourth = whole.slice(0, whole.length / 4);
-    redact(fourth);
     const ms = measure(() => redact(whole));
     assert.ok(ms < 1000, `50 KB of ${JSON.stringify(part)} took ${ms} ms`);
     // In proportion is 4, quadratic is 16.
