@@ -87,6 +87,18 @@ Deno.test("a deadlock and a failed serialization are answered at once", options,
   });
 });
 
+Deno.test("no plan that one role made lets another call what it may not", options, async () => {
+  await withStage({ poolSize: 1 }, async ({ gateway }) => {
+    // PostgreSQL makes a plan for good at the sixth execution.
+    for (let time = 0; time < 8; time++) {
+      const staff = await ask(gateway, "staff_only", {}, { headers: bearer("authenticated") });
+      assert.equal(staff.body, "staff authenticated");
+    }
+    const { status, body } = await ask(gateway, "staff_only");
+    assert.deepEqual([status, body.code], [401, "42501"]);
+  });
+});
+
 Deno.test("a statement that failed is prepared again, and answers rightly", options, async () => {
   await withStage({ poolSize: 1 }, async ({ gateway }) => {
     for (const word of ["ten", "10", "ten", "11"]) {

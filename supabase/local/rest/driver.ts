@@ -44,10 +44,11 @@ export type Columns = readonly (string | null)[];
 
 /** A connection lent to one request at a time; to the driver it is the query that is running. */
 export class Session implements pg.Submittable {
-  /** Names of prepared statements by their text; those of this run are not sure before its end. */
+  /** Names of prepared statements by role and text; those of this run are not sure before its end. */
   readonly #prepared = new Map<string, string>();
   readonly #fresh = new Map<string, string>();
   #statements: readonly BoundStatement[] = [];
+  #role = "";
   #completed = 0;
   #row: Columns = [];
   #error: Error | null = null;
@@ -69,9 +70,13 @@ export class Session implements pg.Submittable {
   /**
    * Runs statements in one transaction, or in the one that a first `begin` opens. Resolves with the
    * last row of the last statement, empty where it gave none.
+   *
+   * Each role has statements of its own: PostgreSQL asks whether a role may call a function that it
+   * inlines when it plans the statement, and would let the next role use that plan.
    */
-  run(statements: readonly BoundStatement[]): Promise<Columns> {
+  run(statements: readonly BoundStatement[], role: string): Promise<Columns> {
     this.#statements = statements;
+    this.#role = role;
     this.#completed = 0;
     this.#row = [];
     this.#error = null;
@@ -90,7 +95,8 @@ export class Session implements pg.Submittable {
   submit(connection: pg.Connection): void {
     connection.stream.cork();
     for (const { text, values } of this.#statements) {
-      const name = this.#prepared.get(text) ?? this.#prepare(connection, text);
+      const key = `${this.#role} ${text}`;
+      const name = this.#prepared.get(key) ?? this.#prepare(connection, key, text);
       connection.bind({ portal: "", statement: name, values: [...values] }, true);
       connection.execute({ portal: "" }, true);
     }
@@ -98,9 +104,9 @@ export class Session implements pg.Submittable {
     connection.stream.uncork();
   }
 
-  #prepare(connection: pg.Connection, text: string): string {
+  #prepare(connection: pg.Connection, key: string, text: string): string {
     const name = `s${this.#prepared.size + this.#fresh.size}`;
-    this.#fresh.set(text, name);
+    this.#fresh.set(key, name);
     // After a failure nobody knows whether the name is taken; closing a free one is no error.
     connection.close({ type: "S", name }, true);
     connection.parse({ name, text, types: [] }, true);
@@ -124,7 +130,7 @@ export class Session implements pg.Submittable {
 
   #settle(): void {
     if (this.#error) return this.#done.reject(this.#error);
-    for (const [text, name] of this.#fresh) this.#prepared.set(text, name);
+    for (const [key, name] of this.#fresh) this.#prepared.set(key, name);
     this.#fresh.clear();
     this.#done.resolve(this.#row);
   }

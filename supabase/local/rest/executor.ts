@@ -74,6 +74,7 @@ async function run(session: Session, transaction: Transaction): Promise<Result> 
     // HEAD of a function with filters may give no row at all; that counts as none of none.
     const [total = "0", page = "0", body, headers, status] = await session.run(
       isSingle ? [begin, ...statements] : statements,
+      caller.role,
     );
     const result = {
       total: total === null ? null : Number(total),
@@ -83,7 +84,7 @@ async function run(session: Session, transaction: Transaction): Promise<Result> 
       status: status ?? null,
     };
     if (!isSingle) return result;
-    await session.run([result.page === 1 ? commit : rollback]);
+    await session.run([result.page === 1 ? commit : rollback], caller.role);
     if (result.page === 1) return result;
     throw new RestError(406, "PGRST116", "Cannot coerce the result to a single JSON object", {
       details: `The result contains ${page} rows`,
@@ -93,7 +94,7 @@ async function run(session: Session, transaction: Transaction): Promise<Result> 
     if (!(error instanceof DatabaseError)) {
       throw unavailable("PGRST001", "Database client error. Retrying the connection.", error);
     }
-    if (isSingle) await session.run([rollback]).catch(() => {});
+    if (isSingle) await session.run([rollback], caller.role).catch(() => {});
     const { code = "", message, detail = null, hint = null } = error;
     throw databaseError({ code, message, detail, hint }, caller.isAnonymous);
   }

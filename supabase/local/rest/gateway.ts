@@ -140,6 +140,8 @@ function asResponse(error: unknown): Response {
   return errorResponse(new RestError(500, "PGRSTX00", "Internal error", { details }));
 }
 
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
 /** The body as text; null where it is not UTF-8. @throws {RestError} 413, 408 */
 async function readBody(
   request: Request,
@@ -151,7 +153,7 @@ async function readBody(
   const timer = setTimeout(() => reject(new RestError(408, "408", "The body is late")), timeoutMs);
   try {
     const bytes = await Promise.race([readBytes(request, maxBytes), late]);
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    return utf8.decode(bytes);
   } catch (error) {
     if (error instanceof RestError) throw error;
     return null;

@@ -26,12 +26,34 @@ export interface Plan {
   readonly isSingle: boolean;
 }
 
-/** Plans a request. `maxRows` is PostgREST's db-max-rows. @throws {RestError} */
+/** Plans of each catalogue, so that a new one begins anew. */
+const plans = new WeakMap<Catalogue, Map<string, Plan>>();
+const maxPlans = 1000;
+
+/**
+ * Plans a request, or finds the plan of one that differed in the values of its body only: planning is
+ * a tenth of the gateway's own time. `maxRows` is PostgREST's db-max-rows. @throws {RestError}
+ */
 export function planRequest(
   request: RestRequest,
   catalogue: Catalogue,
   maxRows: number | null,
 ): Plan {
+  const { method, path, schema, query, accept, returns, count, payload } = request;
+  const body = [payload?.isObject, payload?.keys];
+  const key = JSON.stringify([method, path, schema, query.pairs, accept, returns, count, body]);
+  const known = plans.get(catalogue);
+  const found = known?.get(key);
+  if (found) return found;
+  const plan = makePlan(request, catalogue, maxRows);
+  plans.set(
+    catalogue,
+    known && known.size < maxPlans ? known.set(key, plan) : new Map([[key, plan]]),
+  );
+  return plan;
+}
+
+function makePlan(request: RestRequest, catalogue: Catalogue, maxRows: number | null): Plan {
   const { action } = request;
   if (action === "call") return planCall(request, catalogue, maxRows);
   const table = findTable(request, catalogue);
