@@ -165,17 +165,18 @@ test("a call that ends before the passcode gives its time back, told by status o
 });
 
 test("a hold made while the end was told is released by the report that follows", async (bench) => {
-  const call = await aCall(bench, { followUps: true, holds: false });
-  await call.ended();
-  const args = { slotId: `consultation/${aDay()}T10:00`, patientName: "Ada" };
-  const late = await bench.ask(holdSlot, { ...call.call, tool: "hold_slot", args });
-  assert.equal(late.outcome, "held");
-  await call.report();
-  const [row] = await bench.database.sql`select status from public.appointments`;
-  assert.equal(row?.["status"], "cancelled");
-  assert.equal(call.texts().length, 1);
-  await call.report();
-  assert.equal(call.texts().length, 1);
+  for (const holds of [false, true]) {
+    const call = await aCall(bench, { followUps: true, holds });
+    await call.ended();
+    assert.equal(call.texts().length, holds ? 1 : 0);
+    const args = { slotId: `consultation/${aDay()}T14:00`, patientName: "Ada" };
+    const late = await bench.ask(holdSlot, { ...call.call, tool: "hold_slot", args });
+    assert.equal(late.outcome, "held");
+    await call.report();
+    const live = await bench.database.sql`select from public.appointments where status = 'held'`;
+    assert.equal(live.length, 0);
+    assert.equal(call.texts().length, 1, "one text a call");
+  }
 });
 
 test("a call goes on through other statuses, and a confirmed appointment stays", async (bench) => {
