@@ -25,6 +25,10 @@ Deno.test({
       const called = await run("call", "--url", stack.url);
       assert.equal(called.code, 0, called.output);
       assert.equal(called.output.match(/ms {2}confirmed/g)?.length, 2);
+      const metrics = ["--url", `${stack.url}/functions/v1/metrics`];
+      const monitored = await run("monitor", "--metric", "otp_success_rate", ...metrics);
+      assert.equal(monitored.code, 0, monitored.output);
+      assert.match(monitored.output, /100\.0 % .* of 2 /);
       const curl = /curl -s [^]*?'\n(?=\n)/.exec(stack.output())?.[0] ?? "";
       const shell = new Deno.Command("sh", { args: ["-c", curl], stdin: "null" });
       const { stdout } = await shell.output();
