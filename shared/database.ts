@@ -426,6 +426,18 @@ type Call = <Answer>(
 ) => Promise<Answer>;
 
 function describeCalls(call: Call): Database {
+  /** Writes down what became of a text. The agent cannot try again, so a lock in vain is a fault. */
+  const writeSend = async (
+    name: string,
+    { call: facts, orgId, holdId, sendId }: SendReference,
+    what: Readonly<Record<string, unknown>>,
+  ): Promise<void> => {
+    const args = { p_call: facts, p_org: orgId, p_hold: holdId, p_send_id: sendId, ...what };
+    const { outcome } = await call(name, args, sendState);
+    if (outcome === "busy") {
+      throw new Fault("database_timeout", `Cannot call ${name}: a lock was not had in time`);
+    }
+  };
   return {
     checkAvailability: (facts, { service, day, days, partOfDay, provider }) =>
       call("check_availability", {
@@ -462,25 +474,12 @@ function describeCalls(call: Call): Database {
         p_expected_org: expectedOrgId,
         p_sender: sender ?? null,
       }, beginSend),
-    completeOtpSend: async ({ call: facts, orgId, holdId, sendId }, sid) => {
-      await call("complete_otp_send", {
-        p_call: facts,
-        p_org: orgId,
-        p_hold: holdId,
-        p_send_id: sendId,
-        p_sid: sid,
-      }, sendState);
-    },
-    clearOtpSend: async ({ call: facts, orgId, holdId, sendId }, reason, mayHaveBeenSent) => {
-      await call("clear_otp_send", {
-        p_call: facts,
-        p_org: orgId,
-        p_hold: holdId,
-        p_send_id: sendId,
+    completeOtpSend: (send, sid) => writeSend("complete_otp_send", send, { p_sid: sid }),
+    clearOtpSend: (send, reason, mayHaveBeenSent) =>
+      writeSend("clear_otp_send", send, {
         p_reason: reason,
         p_may_have_been_sent: mayHaveBeenSent,
-      }, sendState);
-    },
+      }),
     verifyOtpAndConfirm: (facts, { holdId, macs }) =>
       call("verify_otp_and_confirm", {
         p_call: facts,

@@ -21,7 +21,7 @@ deno task credentials check  --org SLUG_OR_ID   decrypt it and read it at Twilio
 deno task credentials rotate [--org SLUG_OR_ID] encrypt one or all under the first of CREDENTIAL_KEYS
   --env FILE  variables CREDENTIAL_KEYS, SUPABASE_DB_URL, TWILIO_API_BASE; .env when it is there.
               The environment goes first. deno task start prints the file of the local stack.
-  --db URL    the database as its owner, instead of SUPABASE_DB_URL
+  --db URL    the database as its owner, instead of SUPABASE_DB_URL, which no process list shows
   set asks for ${fieldNames.join(", ")};
   without a terminal it reads them from standard input, as JSON or a NAME=value a line.
   exit code 0: done, 1: it is not as it should be, 2: wrong arguments or input,

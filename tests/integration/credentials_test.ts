@@ -6,6 +6,7 @@ import { readConfig } from "../../shared/config.ts";
 import { createAccountCache, decryptCredentials } from "../../shared/credentials.ts";
 import type { CallFacts } from "../../shared/database.ts";
 import { startBudget } from "../../shared/deadline.ts";
+import type { Runtime } from "../../shared/runtime.ts";
 import { runCredentials } from "../../supabase/tasks/credentials.ts";
 import { readLine, type Terminal } from "../../supabase/tasks/terminal.ts";
 import {
@@ -13,8 +14,10 @@ import {
   aClinic,
   aDay,
   aPhone,
+  aRequest,
   type Bench,
   type Clinic,
+  readSaid,
   withBench,
 } from "../support/clinic.ts";
 
@@ -130,6 +133,38 @@ test("a number that moved to another organization texts from neither account", a
   await sql`update public.org_channels set org_id = ${after.id} where value = ${before.number}`;
   assert.equal((await send()).outcome, "hold_not_found");
   assert.equal(bench.twilio.postCount, 0);
+});
+
+test("a number that moves while its text is refused is not texted from its new owner's account", async (bench) => {
+  const { sql } = bench.database;
+  const [before, after] = [await provisioned(bench), await provisioned(bench)];
+  const call = { called: before.number, caller: aPhone(), callId: crypto.randomUUID() };
+  const args = { slotId: `consultation/${aDay()}T10:00`, patientName: "Ada" };
+  await bench.ask(holdSlot, { ...call, tool: "hold_slot", args });
+  bench.twilio.addFault(20003);
+  const { database } = bench.runtime;
+  const runtime: Runtime = {
+    ...bench.runtime,
+    database: {
+      within: (budget, observer) => {
+        const functions = database.within(budget, observer);
+        return {
+          ...functions,
+          beginOtpSend: async (call, asked) => {
+            const claim = await functions.beginOtpSend(call, asked);
+            await sql`update public.org_channels set org_id = ${after.id}
+              where value = ${before.number}`;
+            return claim;
+          },
+        };
+      },
+    },
+  };
+  const request = aRequest({ ...call, tool: "send_otp" });
+  const said = await readSaid(await sendOtp.using(runtime).fetch(request));
+  assert.equal(said.outcome, "sms_unauthorized");
+  assert.equal(bench.twilio.postCount, 1);
+  assert.equal(readsOf(bench), 2);
 });
 
 /** A terminal that is none: input, and what was written. */

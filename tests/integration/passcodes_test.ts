@@ -444,6 +444,39 @@ test("a late failure of one text touches no other code and gives its quota back 
   assert.equal((await caller.verify(caller.code)).outcome, "confirmed");
 });
 
+test("a rollback that waits for a lock in vain is logged, and its claim lapses by itself", async (bench) => {
+  const caller = await aCaller(bench);
+  const lock = await bench.database.sql.reserve();
+  const { database } = bench.runtime;
+  const runtime: Runtime = {
+    ...bench.runtime,
+    database: {
+      within: (budget, observer) => {
+        const functions = database.within(budget, observer);
+        return {
+          ...functions,
+          beginOtpSend: async (call, asked) => {
+            const claim = await functions.beginOtpSend(call, asked);
+            await lock`begin`;
+            await lock`select from public.one_time_passcodes for update`;
+            return claim;
+          },
+        };
+      },
+    },
+  };
+  bench.twilio.addFault("http_503");
+  assert.equal((await caller.send({ runtime })).outcome, "sms_provider_error");
+  await lock`rollback`;
+  lock.release();
+  const line = bench.lines.map((text) => JSON.parse(text))
+    .find(({ event }) => event === "otp_rollback_failed");
+  assert.equal(line?.fault?.code, "database_timeout");
+  assert.equal((await caller.send()).outcome, "cooldown");
+  await caller.pass(31);
+  assert.equal((await caller.send()).outcome, "sent");
+});
+
 test("a hundred guesses at once evaluate five, the right one is accepted once or not at all", async (bench) => {
   for (const place of [0, 4, 5, 99]) {
     const caller = await aCaller(bench);

@@ -49,8 +49,9 @@ Deno.test({
           p_dry_run boolean default false, p_batch integer default 1000)
         returns jsonb language sql set search_path = '' as 'select null::jsonb';
         revoke execute on function public.clear_otp_send from service_role`);
+      const concerned = ["Passcode cleared on failure", "Clean-up", "Retention", "Metrics"];
       const failed = [];
-      for (const finding of findings) {
+      for (const finding of findings.filter(({ name }) => concerned.includes(name))) {
         const { holds } = await look(finding, bench);
         if (!holds) failed.push(finding.name);
       }
