@@ -15,7 +15,7 @@ const options = { sanitizeOps: false, sanitizeResources: false };
 /** For what is answered: no limit, but on a machine that is very busy. */
 const patientMs = 20_000;
 /** For what never ends. */
-const shortMs = 1500;
+const shortMs = 2500;
 
 interface Shape {
   readonly kind: FaultKind;
