@@ -8,7 +8,7 @@
 import type { ClosedOutcome, KeptReport } from "./database.ts";
 import { composeClinicName, type PasscodeTools, sendWithFreshAccount } from "./otp.ts";
 import { redact } from "./redaction.ts";
-import { callbackOf } from "./sms.ts";
+import { callbackOf } from "./delivery_reports.ts";
 import type { Envelope, SpokenReport } from "./vapi.ts";
 
 /** How much of a transcript is read, in characters; an hour of talk has about 60,000. */

@@ -18,15 +18,10 @@ import type {
   VerificationOutcome,
 } from "./database.ts";
 import type { Budget } from "./deadline.ts";
+import { callbackOf } from "./delivery_reports.ts";
+import { toGsmText } from "./gsm.ts";
 import type { Log } from "./logging.ts";
-import {
-  callbackOf,
-  loadSmsSdk,
-  sendSms,
-  type SmsFailure,
-  type SmsOutcome,
-  toGsmText,
-} from "./sms.ts";
+import { loadSmsSdk, sendSms, type SmsFailure, type SmsOutcome } from "./sms.ts";
 
 const smsTimeoutMs = 3000;
 /** Kept back from the text's deadline to write down what became of it. */

@@ -10,9 +10,14 @@
 
 import { readBody } from "../../shared/body.ts";
 import { type Budget, startBudget } from "../../shared/deadline.ts";
+import {
+  isSignedReport,
+  readCallback,
+  readReport,
+  type SmsReference,
+} from "../../shared/delivery_reports.ts";
 import { toFault } from "../../shared/errors.ts";
 import { type Runtime, serve } from "../../shared/runtime.ts";
-import { isSignedReport, readCallback, readReport, type SmsReference } from "../../shared/sms.ts";
 
 const name = "sms-status";
 /** A report has about 300 bytes. */

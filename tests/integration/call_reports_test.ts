@@ -11,7 +11,7 @@ import { composeFollowUp } from "../../shared/call_reports.ts";
 import { readConfig } from "../../shared/config.ts";
 import { openLog } from "../../shared/logging.ts";
 import { createRuntime } from "../../shared/runtime.ts";
-import { toGsmText } from "../../shared/sms.ts";
+import { toGsmText } from "../../shared/gsm.ts";
 import {
   aBench,
   aClinic,

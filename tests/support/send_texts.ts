@@ -10,7 +10,8 @@
  * @module
  */
 
-import { isSignedReport, loadSmsSdk, sendSms } from "../../shared/sms.ts";
+import { isSignedReport } from "../../shared/delivery_reports.ts";
+import { loadSmsSdk, sendSms } from "../../shared/sms.ts";
 import { sign } from "../../supabase/local/twilio/reports.ts";
 import { anAccount, aText } from "./texts.ts";
 

@@ -23,6 +23,8 @@ const order = [
   "phone",
   "speech",
   "digits",
+  "gsm",
+  "delivery_reports",
   "logging",
   "redaction",
   "config",

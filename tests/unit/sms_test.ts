@@ -1,8 +1,8 @@
 /** What a text says fits into one segment. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { toGsmText } from "../../shared/gsm.ts";
 import { composeText } from "../../shared/otp.ts";
-import { toGsmText } from "../../shared/sms.ts";
 
 /** GSM 03.38, code point by code point: the basic table takes one septet, the extension two. */
 const basicTable = [

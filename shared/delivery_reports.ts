@@ -1,0 +1,82 @@
+/**
+ * Twilio's delivery reports: the address they are asked for at, their signature, their fields.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+
+/** Which text of which organization an address is about. */
+export interface SmsReference {
+  readonly orgId: string;
+  readonly sendId: string;
+}
+
+/** The last part of the address of the function that takes delivery reports. */
+const callbackPath = "/sms-status";
+
+/**
+ * Where Twilio reports on a text. Twilio signs the whole address, so the organization in it is as
+ * good as its word, and the send is known before Twilio's own id is stored.
+ *
+ * @param functionsUrl Where the outside reaches the functions, without a trailing slash.
+ */
+export function callbackOf(functionsUrl: string, { orgId, sendId }: SmsReference): string {
+  return `${functionsUrl}${callbackPath}?${new URLSearchParams({ org: orgId, send_id: sendId })}`;
+}
+
+const reference = z.object({ org: z.guid(), send_id: z.guid() });
+
+/** Reads what {@link callbackOf} wrote; undefined when it did not write this. */
+export function readCallback(query: URLSearchParams): SmsReference | undefined {
+  const read = reference.safeParse(Object.fromEntries(query));
+  return read.success ? { orgId: read.data.org, sendId: read.data.send_id } : undefined;
+}
+
+/**
+ * Whether Twilio signed a delivery report with an account's token, by the SDK's own validator.
+ *
+ * @param functionsUrl As in {@link callbackOf}: behind a gateway the request's URL is not what Twilio
+ * called.
+ * @param query As it came, with its question mark.
+ * @param form Every field: all of them are signed, known or not.
+ */
+export async function isSignedReport(
+  authToken: string,
+  signature: string,
+  { functionsUrl, query, form }: {
+    readonly functionsUrl: string;
+    readonly query: string;
+    readonly form: URLSearchParams;
+  },
+): Promise<boolean> {
+  if (authToken === "") return false;
+  const { validateRequest } = await import("twilio/lib/webhooks/webhooks.js");
+  const fields = [...new Set(form.keys())].map((name) => {
+    const [first, ...more] = form.getAll(name);
+    return [name, more.length === 0 ? first : [first, ...more]];
+  });
+  const address = `${functionsUrl}${callbackPath}${query}`;
+  return validateRequest(authToken, signature, address, Object.fromEntries(fields));
+}
+
+const report = z.object({
+  MessageSid: z.string().regex(/^(SM|MM)[0-9a-f]{32}$/i),
+  MessageStatus: z.string().min(1).max(40),
+  ErrorCode: z.string().regex(/^[0-9]{1,6}$/).transform(Number).optional(),
+});
+
+/** What Twilio reports of a text. */
+export interface DeliveryReport {
+  readonly sid: string;
+  readonly status: string;
+  readonly errorCode?: number | undefined;
+}
+
+/** Reads a report; undefined when a field it needs is missing or malformed. */
+export function readReport(form: URLSearchParams): DeliveryReport | undefined {
+  const read = report.safeParse(Object.fromEntries(form));
+  if (!read.success) return undefined;
+  const { MessageSid, MessageStatus, ErrorCode } = read.data;
+  return { sid: MessageSid, status: MessageStatus, errorCode: ErrorCode };
+}
