@@ -9,8 +9,9 @@
  * - Overlapping hours are refused by exclusion constraints, not by code. A night's shift may overlap
  *   the next day's hours: the two are merged.
  * - What cannot be is refused when it is written, by check constraints that raise a sentence with
- *   the row and the reason. The checks of hours look for overlaps too, only to have a sentence: of
- *   two that are written at once, the exclusion constraint refuses one without.
+ *   the row and the reason. An exclusion constraint's message has its name and both rows, so those
+ *   of hours are named by what they say; they must stay constraints, for two writers at once and for
+ *   "on conflict do nothing".
  */
 
 create table public.providers (
@@ -83,107 +84,43 @@ create table public.provider_services (
 comment on table public.provider_services is 'Which provider offers which service.';
 create index provider_services_service on public.provider_services (org_id, service_id);
 
-/* What is wrong with hours from one local minute to another, or null. */
-create function private.fault_of_hours(p_start integer, p_end integer) returns text
-language plpgsql immutable strict set search_path = ''
-as $$
-begin
-  return case
-    when p_start not between 0 and 1439 then
-      format('minute %s is not in the day, which has 0 to 1439', p_start)
-    when p_end <= p_start then
-      'they end before they begin; what runs past midnight ends after minute 1440'
-    when p_end > p_start + 1440 then 'they last longer than a day'
-  end;
-end
-$$;
-comment on function private.fault_of_hours is 'What is wrong with hours, as the end of a sentence; or null.';
-
-create function private.say_hours(p_start integer, p_end integer) returns text
-language plpgsql immutable set search_path = ''
-as $$
-begin
-  return coalesce(to_char(make_interval(mins => p_start), 'HH24:MI') || ' to '
-    || to_char(make_interval(mins => p_end), 'HH24:MI'), 'closed');
-end
-$$;
-comment on function private.say_hours is 'Local minutes as hours: 09:00 to 17:30, 22:00 to 30:00; or closed.';
-
-create function private.say_provider(p_org uuid, p_provider uuid) returns text
-language plpgsql stable set search_path = ''
-as $$
-begin
-  return coalesce((
-    select p.slug from public.providers as p where p.org_id = p_org and p.id = p_provider
-  ), p_provider::text);
-end
-$$;
-comment on function private.say_provider is 'The slug of a provider, or the id of one that is not there.';
-
-/* Volatile, so that it sees the rows that the same statement wrote before. */
-create function private.check_working_hours(
-  p_org uuid, p_id uuid, p_provider uuid, p_dow integer, p_start integer, p_end integer,
-  p_valid daterange
-) returns boolean
-language plpgsql volatile set search_path = ''
+/* Whether hours from one local minute to another can be; else raises a sentence about p_row. */
+create function private.require_hours(p_row text, p_start integer, p_end integer) returns boolean
+language plpgsql stable strict set search_path = ''
 as $$
 declare
-  v_fault text := case
-    when p_dow not between 0 and 6 then 'the weekdays are 0 (Sunday) to 6 (Saturday)'
-    when isempty(p_valid) then 'they are valid on no day'
-    else private.fault_of_hours(p_start, p_end) end;
+  v_row constant text := format('%s from %s to %s', p_row,
+    to_char(make_interval(mins => p_start), 'HH24:MI'),
+    to_char(make_interval(mins => p_end), 'HH24:MI'));
 begin
-  if v_fault is null then
-    select 'they overlap those from ' || private.say_hours(w.start_min, w.end_min) into v_fault
-    from public.working_hours as w
-    where w.org_id = p_org and w.provider_id = p_provider and w.dow = p_dow and w.id <> p_id
-      and w.start_min < p_end and w.end_min > p_start and w.valid && p_valid
-    order by w.start_min limit 1;
-  end if;
-  return v_fault is null or private.require(false,
-    format('the hours of %s on weekday %s, %s', private.say_provider(p_org, p_provider), p_dow,
-      private.say_hours(p_start, p_end)), v_fault);
+  return private.require(p_start between 0 and 1439, v_row,
+      format('minute %s is not in the day, which has 0 to 1439', p_start))
+    and private.require(p_end > p_start, v_row,
+      'they end before they begin; what runs past midnight ends after minute 1440')
+    and private.require(p_end <= p_start + 1440, v_row, 'they last longer than a day');
 end
 $$;
-
-create function private.check_override(
-  p_org uuid, p_id uuid, p_provider uuid, p_day date, p_start integer, p_end integer
-) returns boolean
-language plpgsql volatile set search_path = ''
-as $$
-declare
-  v_fault text := case
-    when (p_start is null) <> (p_end is null) then
-      'give both minutes, or neither for a day that is closed'
-    else private.fault_of_hours(p_start, p_end) end;
-begin
-  if v_fault is null then
-    select 'that day is already ' || private.say_hours(v.start_min, v.end_min) into v_fault
-    from public.working_hours_overrides as v
-    where v.org_id = p_org and v.provider_id = p_provider and v.day = p_day and v.id <> p_id
-      and int4range(coalesce(v.start_min, 0), coalesce(v.end_min, 2880))
-        && int4range(coalesce(p_start, 0), coalesce(p_end, 2880))
-    order by v.start_min limit 1;
-  end if;
-  return v_fault is null or private.require(false,
-    format('the hours of %s on %s, %s', private.say_provider(p_org, p_provider), p_day,
-      private.say_hours(p_start, p_end)), v_fault);
-end
-$$;
+comment on function private.require_hours is
+  'True for hours that can be or are null; else raises 23514 with the row and the reason.';
 
 create table public.working_hours (
   org_id uuid not null,
   id uuid not null default gen_random_uuid(),
   provider_id uuid not null,
-  dow smallint not null,
+  dow smallint not null
+    constraint working_hours_dow_known check (private.require(dow between 0 and 6,
+      format('hours of provider %s on weekday %s', provider_id, dow),
+      'the weekdays are 0 (Sunday) to 6 (Saturday)')),
   start_min integer not null,
   end_min integer not null,
-  valid daterange not null default '(,)',
+  valid daterange not null default '(,)'
+    constraint working_hours_valid_some_day check (private.require(not isempty(valid),
+      format('hours of provider %s on weekday %s', provider_id, dow), 'they are valid on no day')),
   primary key (org_id, id),
   foreign key (org_id, provider_id) references public.providers (org_id, id) on delete cascade,
-  constraint working_hours_possible check (
-    private.check_working_hours(org_id, id, provider_id, dow, start_min, end_min, valid)),
-  constraint working_hours_no_overlap exclude using gist (
+  constraint working_hours_possible check (private.require_hours(
+    format('hours of provider %s on weekday %s', provider_id, dow), start_min, end_min)),
+  constraint "hours of one provider and weekday must not overlap" exclude using gist (
     org_id with =, provider_id with =, dow with =,
     int4range(start_min, end_min) with &&, valid with &&)
 );
@@ -202,10 +139,14 @@ create table public.working_hours_overrides (
   end_min integer,
   primary key (org_id, id),
   foreign key (org_id, provider_id) references public.providers (org_id, id) on delete cascade,
-  constraint working_hours_overrides_possible
-    check (private.check_override(org_id, id, provider_id, day, start_min, end_min)),
+  constraint working_hours_overrides_both_or_none
+    check (private.require((start_min is null) = (end_min is null),
+      format('hours of provider %s on %s', provider_id, day),
+      'give both minutes, or neither for a day that is closed')),
+  constraint working_hours_overrides_possible check (private.require_hours(
+    format('hours of provider %s on %s', provider_id, day), start_min, end_min)),
   -- Closed takes the whole range, so a day cannot be closed and open at once.
-  constraint working_hours_overrides_no_overlap exclude using gist (
+  constraint "hours of one provider and day must not overlap" exclude using gist (
     org_id with =, provider_id with =, day with =,
     int4range(coalesce(start_min, 0), coalesce(end_min, 2880)) with &&)
 );
@@ -234,13 +175,8 @@ select private.protect('public.working_hours', true);
 select private.protect('public.working_hours_overrides', true);
 select private.protect('public.time_off', true);
 
-comment on function private.check_working_hours is
-  'True, or raises the sentence that says what is wrong with a provider''s weekly hours.';
-comment on function private.check_override is
-  'True, or raises the sentence that says what is wrong with a provider''s hours of one day.';
 -- A check constraint runs as whoever writes the row.
-grant execute on function private.require, private.fault_of_hours, private.say_hours,
-  private.say_provider, private.check_working_hours, private.check_override to service_role;
+grant execute on function private.require, private.require_hours to service_role;
 
 -- Clinics are set up with the service role's key (or SQL); staff only read.
 grant select, insert, update, delete on

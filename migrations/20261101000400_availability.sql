@@ -298,7 +298,8 @@ declare
 begin
   select p.* into provider from public.providers as p
   where p.org_id = p_org and p.active
-    and v_asked in (replace(p.slug, '-', ' '), private.plain_name(p.name))
+    and (p.slug = lower(btrim(p_asked))
+      or v_asked in (replace(p.slug, '-', ' '), private.plain_name(p.name)))
   order by p.slug limit 1;
   if found then
     matches := 1;
