@@ -111,7 +111,12 @@ export interface Said {
   readonly message: string;
   readonly action?: string;
   readonly holdId?: string;
-  readonly slots?: readonly { readonly slotId: string; readonly startTime: string }[];
+  readonly slots?: readonly {
+    readonly slotId: string;
+    readonly startTime: string;
+    readonly availableDoctors?: number;
+    readonly seatsLeft?: number;
+  }[];
   readonly [name: string]: unknown;
 }
 

@@ -88,9 +88,16 @@ const uuid = (random: Random) => {
   return hex.replace(/(.{8})(.{4})(.{4})(.{4})(.{12})/, "$1-$2-$3-$4-$5");
 };
 
-/** Makes a clinic around one of {@link days}. */
-export function aRandomClinic(random: Random, index: number): RandomClinic {
-  const [zone, focus] = days[index % days.length] ?? ["Europe/London", "2026-03-29"];
+/**
+ * Makes a clinic around a day of a zone.
+ *
+ * @param atMs When its calendar is asked about; some moment before or among the days if left out.
+ */
+export function aRandomClinic(
+  random: Random,
+  [zone, focus]: readonly [zone: string, day: string],
+  atMs?: number,
+): RandomClinic {
   const first = dayNumber(focus) - integer(random, 0, 1);
   const last = dayNumber(focus) + integer(random, 0, 1);
   const midnight = clockOf(zone).find(first * 1440, "first");
@@ -108,7 +115,7 @@ export function aRandomClinic(random: Random, index: number): RandomClinic {
     appointments: someAppointments(random, service, providers, midnight, callId),
     firstDay: dayName(first),
     lastDay: dayName(last),
-    question: { atMs: aMoment(random, service, midnight), callId },
+    question: { atMs: atMs ?? aMoment(random, service, midnight), callId },
   };
 }
 
