@@ -853,7 +853,9 @@ begin
   end if;
   perform private.audit(p_org.id, p_call, 'verify_otp', v_hold.id, v_answer ->> 'outcome',
     jsonb_strip_nulls(jsonb_build_object('attemptsLeft', v_answer -> 'attemptsLeft',
-      'attempt', case when v_code.mac is not null then v_code.hold_attempts + 1 end)));
+      -- Only where digits were compared.
+      'attempt', case when v_code.mac is not null and v_answer ->> 'outcome' not in
+        ('code_expired', 'code_unreadable') then v_code.hold_attempts + 1 end)));
   perform private.record_answer(p_org.id, p_call, 'verify_otp', v_hash, v_answer);
   return v_answer || jsonb_strip_nulls(jsonb_build_object('alarm', v_alarm));
 end
