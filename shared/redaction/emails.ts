@@ -124,7 +124,7 @@ function readName(read: ReadText, at: number, isMeant: boolean): number | undefi
   if (!isNear(tokens, at) || tokens[at - 1]?.kind === "marker") return undefined;
   let first = at - 1;
   while (first > 0 && at - first < nameLimit && isNear(tokens, first)) {
-    const length = lengthOfJoint(tokens, first);
+    const length = lengthOfJoint(tokens, first, isMeant);
     if (length === 0) break;
     first -= length;
   }
@@ -139,7 +139,7 @@ function readName(read: ReadText, at: number, isMeant: boolean): number | undefi
 }
 
 /** How many tokens belong to the name before this one: a dot and a word, a letter, what is written together. */
-function lengthOfJoint(tokens: readonly Token[], first: number): number {
+function lengthOfJoint(tokens: readonly Token[], first: number, isMeant: boolean): number {
   const token = tokens[first];
   const before = tokens[first - 1];
   if (before === undefined || before.kind === "marker") return 0;
@@ -149,7 +149,8 @@ function lengthOfJoint(tokens: readonly Token[], first: number): number {
   const isPossessive = before.value === "s" && before.marks === Mark.other;
   if (isLetter(before) && !/^[ai]$/.test(before.value) && !isPossessive) return 1;
   // `jones ninety nine at gmail dot com`
-  if (readPart(tokens, first) !== undefined && token?.kind === "word") return 1;
+  const isNumber = readPart(tokens, first) !== undefined;
+  if (isNumber && (isMeant || token?.kind === "word")) return 1;
   return isLetter(token) && isLetter(before) && before.value !== "a" && !isPossessive ? 1 : 0;
 }
 

@@ -171,8 +171,17 @@ function rankStructure(window: Window, digits: string): number {
     if (digits.length === 11) return !isBare || isAsked() ? 88 : 0;
     if (isAsked() || isGroupedLikeAmerican(window) && isNamed() && !isListed(window)) return 87;
   }
-  if (/^0[1-9]\d{8}$/.test(digits) && (!isBare && !isListed(window) || isAsked())) return 80;
+  if (/^0[1-9]\d{8}$/.test(digits)) return isGroupedNationally(window) || isAsked() ? 80 : 0;
   return isWrittenLikeAmerican(window) ? 70 : 0;
+}
+
+/** How ten digits with a leading zero are grouped: `06 12 34 56 78`, `087 123 4567`, `03 9555 0123`. */
+function isGroupedNationally(window: Window): boolean {
+  if (window.isBare || isListed(window)) return false;
+  return window.isSpoken || window.isSingles ||
+    /^(?:2-2-2-2-2|3-3-4|4-3-3|2-4-4|3-4-3|2-8|3-7|4-6|5-5|5-[23]-[23]|2-3-2-3|3-3-2-2)$/.test(
+      window.shape,
+    );
 }
 
 /** NANP: area code and exchange start with 2 to 9; an area code has no 9 in the middle. */

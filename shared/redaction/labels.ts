@@ -175,6 +175,7 @@ function labelAt(read: ReadText, at: number, place: Place): Label | undefined {
   if (place.isNumbered) return labelOfNumber(read, at + 1, word);
   if (numberWords.has(word)) return labelOfNumber(read, at, owner);
   if (codeWords.has(word)) return labelOfCode(read, at, owner, place);
+  if (word === "fa" && read.tokens[at - 1]?.value === "2") return "passcode";
   const label = identityOf(word, owner, place) ?? phoneOf(word, owner, place);
   if (label !== undefined || !place.isNear) return label;
   if (/^n(?:o|r|os)$/.test(word)) {
@@ -267,7 +268,9 @@ function ownerOf(read: ReadText, at: number): string {
 const lookAhead = 7;
 
 /** What the words after a number say it was: `482913 is your code`, `555-0143 (mobile)`. */
-export function labelAfter(read: ReadText, end: number): Label | undefined {
+export function labelAfter(read: ReadText, behind: number): Label | undefined {
+  const isHedged = /^(?:think|believe|guess)$/.test(read.tokens[behind + 1]?.value ?? "");
+  const end = isHedged ? behind + 2 : behind;
   const next = read.tokens[end];
   if (next?.kind !== "word" || (next.marks & (Mark.newline | Mark.record)) !== 0) return undefined;
   // `5550143. That's my mobile.`

@@ -61,7 +61,7 @@ export const codeWords = setOf("code codes");
 export const passcodes = setOf("passcode passcodes otp totp 2fa mfa password pin pincode passkey");
 export const passcodeOwners = setOf(
   `verification verify security pass login signin authentication auth activation validation sms otp
-  pin confirmation access time factor recovery texted`,
+  pin confirmation access time factor recovery reset texted`,
 );
 /** Before `code` these leave open what it is for. */
 export const openOwners = setOf(

@@ -1645,6 +1645,90 @@ PMH: CABG x3 2014, TIA 2019, AF (CHA2DS2-VASc 4, HAS-BLED 2), warfarin 3 mg/4 mg
 Eye: VA 6/12 6/9, IOP 14/15 @ 10:30, axial length 23.45/23.51, IOL +21.5 D, SN 12345678.042
 `;
 
+const mixed = String.raw`
+⟦PHONE|1-800-MY-APPLE⟧ is ⟦PHONE|1-800-692-7753⟧
+call ⟦PHONE|1-800-MY-APPLE⟧ please
+⟦PHONE|1-877-KARS-4-KIDS⟧
+⟦PHONE|0800 REVERSE⟧ is free
+Form W-9, Title IX, Section 8-A
+I was given the code ⟦OTP|884213⟧ but it said expired
+the text said ⟦OTP|884 213⟧, I think that's the code
+is it ⟦OTP|884213⟧? that's the passcode I have
+my security code's ⟦OTP|8842⟧
+CVV 884
+enter ⟦OTP|884213⟧ when asked
+type in ⟦OTP|884213⟧ as your PIN
+2FA: ⟦OTP|884213⟧
+Your Vapi login code is ⟦OTP|884213⟧
+Use code ⟦OTP|884213⟧ to sign in
+Amazon: ⟦OTP|884213⟧ is your one time password
+<#> ⟦OTP|884213⟧ is your verification code. FA+9qCX9VSu
+Auth code: ⟦OTP|88421377⟧
+reset code ⟦OTP|8842-1377⟧
+wrong otp: ⟦OTP|884213⟧ != ⟦OTP|884214⟧
+the procedure codes are 884213 and 884214
+country code 353, area code 87
+error code 884213
+reason code 884213 from the lab
+the postcode is 884213
+room code 12
+code red at 14:30
+I have code 30 on my chart
+Class code 8842, dept code 13
+the building code of 2019
+genetic code 101
+the code is in the email
+88421377 steps
+my email's ⟦EMAIL|k dot lee at nhs dot net⟧
+write to ⟦EMAIL|bookings at sunrise dental dot com⟧
+⟦EMAIL|k.lee[at]example.com⟧
+⟦EMAIL|k.lee (at) example (dot) com⟧
+⟦EMAIL|k.lee@example.com⟧ is wrong
+user@host
+find us on instagram at sunrise dot dental
+the clinic is at sunrise dot com
+we met at nine dot thirty
+see example.com/contact or call
+@sunrise_dental on X
+it's double u dot smith at gmail
+that's ⟦EMAIL|w smith 84 at btinternet dot com⟧
+⟦EMAIL|maria-jose.o'brien@sub-domain.example.ie⟧
+⟦EMAIL|git@github.com⟧:acme/app.git
+postgres://app:⟦EMAIL|secret@db.example.com⟧:5432/app
+my Monzo is ⟦IBAN|GB33 BUKB 2020 1555 5555 55⟧
+GB33 BUKB 2020 1555 5555 56
+NL91ABNA0417164301
+⟦NINO|AA 00 00 00 A⟧ is made up
+AB123456 only
+TN 123456 A
+part no AB 12 34 56 C7
+⟦NINO|JM 40 24 26 D⟧, pay grade B
+serial AB123456CX
+⟦SSN|078-05-1120⟧ was on a wallet
+078-05-11203
+9 digit number 078051120
+SSN on file: ⟦SSN|078051120⟧
+social services number 219555019
+ITIN 912-34-5678
+EIN 07-8051120
+card ⟦CARD|6304 0000 0000 0000⟧
+card declined: ⟦CARD|4000000000000002⟧
+gift card 6006491234567890128
+4000 0000 0000 0003
+IMEI 490154203237518
+⟦CARD|36227206271667⟧ is Diners
+⟦IP|172.16.254.1⟧ and ⟦IP|10.1.2.3⟧/24
+172.16.254.1.5
+999.1.1.1
+v10.1.2.3
+nginx/1.25.3.1
+address ⟦IP|1.1.1.1⟧
+step 1.1.1.1 of the guide
+::
+a::b
+12:34:56:78
+`;
+
 /** A text and what of it must go. */
 export interface RedactionCase {
   readonly text: string;
@@ -1674,6 +1758,7 @@ export const redactionCorpus: Readonly<Record<string, readonly RedactionCase[]>>
   transcripts: readCases(transcripts),
   calls: readCases(calls),
   notes: readCases(notes),
+  mixed: readCases(mixed),
 };
 
 /** Reads cases, one a line, from their notation. */
