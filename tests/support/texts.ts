@@ -26,7 +26,9 @@ export const aText: Sms = {
 export const secrets: readonly string[] = [
   anAccount.authToken,
   btoa(`${anAccount.accountSid}:${anAccount.authToken}`),
-  "482913",
+  "482913 is",
+  "482913+is",
+  "482913%20is",
   aText.to,
   encodeURIComponent(aText.to),
 ];
