@@ -106,7 +106,7 @@ function mergeRanges(ranges: readonly Range[]): Range[] {
   return merged;
 }
 
-/** The kind that was looked for first wins; the sort is stable. */
+/** What begins first wins, then what was looked for first: the sort is stable. */
 function withoutOverlaps(spans: readonly RedactionSpan[]): RedactionSpan[] {
   const kept: RedactionSpan[] = [];
   for (const span of spans.toSorted((a, b) => a.start - b.start)) {

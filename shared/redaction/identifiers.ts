@@ -93,9 +93,8 @@ function ninoAt({ text, tokens }: ReadText, first: number): Range | undefined {
     return undefined;
   }
   // `at 12 30 45 a` is no number: in small letters with spaces something must say so.
-  const isMeant = prefix === prefix.toLowerCase() &&
-    !/[A-Z]/.test(text.slice(token.start, token.end));
-  if (isMeant && /\s/.test(written) && !isAnnounced(tokens, first)) return undefined;
+  const isSmall = !/[A-Z]/.test(text.slice(token.start, token.end));
+  if (isSmall && /\s/.test(written) && !isAnnounced(tokens, first)) return undefined;
   return { start: token.start, end: suffix.end };
 }
 

@@ -6,59 +6,68 @@
 
 const setOf = (words: string) => new Set(words.trim().split(/\s+/));
 
+/** Words for a phone, or for its number. */
 export const phoneNouns = setOf(
   `phone phones telephone telephones tel mobile mobiles mob cell cellphone landline landlines fax ph
-  whatsapp callback msisdn voicemail pager hotline helpline handy telefon telefono teléfono téléphone
-  handynummer telefonnummer mobilnummer rufnummer portable móvil movil cellulare nummer numéro número numero wa switchboard`,
+  whatsapp callback msisdn voicemail pager hotline helpline handy telefon telefono teléfono
+  téléphone handynummer telefonnummer mobilnummer rufnummer portable móvil movil cellulare nummer
+  numéro número numero wa switchboard`,
 );
 /** What one does with a phone number: a label for what follows at once (`call me on ...`). */
 export const phoneVerbs = setOf(
-  `call calls called calling ring rings ringing rang dial dials dialled dialed reach reached reachable
-  contact contacted text texts texted texting sms message messaged try tried caller`,
+  `call calls called calling ring rings ringing rang dial dials dialled dialed reach reached
+  reachable contact contacted text texts texted texting sms message messaged try tried caller`,
 );
+/** `number`: whose, the word before says. */
 export const numberWords = setOf("number numbers num nummer");
 /** Whose number is a phone's, when no other noun stands before the word. */
 export const phoneOwners = setOf(
   `my your her his their our its the a an s best better new old contact callback back same another
   other which what whose this that these those home house work daytime day night evening personal
-  private preferred direct good mum mums mom dad dads mother father husband wife son daughter partner
-  brother sister parent carer friend neighbour boss kin doctor doctors gp nurse dentist pharmacy
-  clinic surgery office reception receptionist emergency alternative alternate backup secondary
-  primary main current correct right wrong full uk us british american french german irish spanish
-  italian dutch indian polish foreign international local two different next first second last
-  toll free freephone caller calling called reachable school shop hotel taxi vet landlord plumber
-  hospice care site branch two three four five six several many few is was at on to from with for via by and or but call dial ring text use take
-  have give get got leave confirm need lost changed only spare temporary burner google skype line
-  voice any long short`,
+  private preferred direct good mum mums mom dad dads mother father husband wife son daughter
+  partner brother sister parent carer friend neighbour boss kin doctor doctors gp nurse dentist
+  pharmacy clinic surgery office reception receptionist emergency alternative alternate backup
+  secondary primary main current correct right wrong full uk us british american french german
+  irish spanish italian dutch indian polish foreign international local two different next first
+  second last toll free freephone caller calling called reachable school shop hotel taxi vet
+  landlord plumber hospice care site branch two three four five six several many few is was at on
+  to from with for via by and or but call dial ring text use take have give get got leave confirm
+  need lost changed only spare temporary burner google skype line voice any long short`,
 );
 /** Nouns that say what the number right behind them is. */
 export const otherNouns = setOf(
-  `bp hr rr sats pulse temp temperature glucose pressure aba accession account acct age aged agreement amount application asset aud authorisation
- authorization badge balance barcode batch bates bill bin birth bmi booking born build bus bytes
- cad case catalog catalogue certificate chapter chart chassis checksum cheque chf claim coach
- commit complaint confirmation consignment contract coordinates cost count coupon cpt crn date
- dea deposit depth diagnosis dispute dob docket doi drg duration ean ein elapsed encounter engine
- epoch eur exp fee firmware flight gate gbp gdc gmc gtin guid hash hcpcs height iat iccid
- icd id identifier ids imei incident inr inventory invoice isbn issn item key lat latitude
- licence license loan locker log loinc lon longitude lot lottery member meter model mortgage mrn
- ms nbf nct ndc nmc npi odsn offset oid old order orders page parcel part passport payment permit
- pid pmid po policy postal postcode prescription price procedure protocol qty quantity quotation
- quote receipt ref reference references referral refs registration release request
- requisition revision room routing row rx score seat seconds section seed sequence serial sha
- shelf shipment size sku snapshot snomed sort span specimen submission subscriber sum swift tax
- ticket time timestamp tin token total trace tracking train transaction transfer ubrn udi unix
- upc usd uuid value vat version vin volume voucher warrant warranty weight wire year years zip`,
+  `bp hr rr sats pulse temp temperature glucose pressure aba accession account acct age aged
+  agreement amount application asset aud authorisation authorization badge balance barcode batch
+  bates bill bin birth bmi booking born build bus bytes cad case catalog catalogue certificate
+  chapter chart chassis checksum cheque chf claim coach commit complaint confirmation consignment
+  contract coordinates cost count coupon cpt crn date dea deposit depth diagnosis dispute dob
+  docket doi drg duration ean ein elapsed encounter engine epoch eur exp fee firmware flight gate
+  gbp gdc gmc gtin guid hash hcpcs height iat iccid icd id identifier ids imei incident inr
+  inventory invoice isbn issn item key lat latitude licence license loan locker log loinc lon
+  longitude lot lottery member meter model mortgage mrn ms nbf nct ndc nmc npi odsn offset oid old
+  order orders page parcel part passport payment permit pid pmid po policy postal postcode
+  prescription price procedure protocol qty quantity quotation quote receipt ref reference
+  references referral refs registration release request requisition revision room routing row rx
+  score seat seconds section seed sequence serial sha shelf shipment size sku snapshot snomed sort
+  span specimen submission subscriber sum swift tax ticket time timestamp tin token total trace
+  tracking train transaction transfer ubrn udi unix upc usd uuid value vat version vin volume
+  voucher warrant warranty weight wire year years zip`,
 );
 /** May stand between a noun and its number: `order number is now ...`. */
 export const links = setOf(
-  "is was are were number numbers num no nr id code it its s the a reads of as says be now called",
+  `is was are were number numbers num no nr id code it its s the a reads of as says be now called`,
 );
 /** Cards that pay nothing. */
 export const otherCards = setOf(
-  "sim gift library loyalty membership id key business appointment green store",
+  `sim gift library loyalty membership id key business appointment green store`,
 );
+/** `code`: what for, the word before says. */
 export const codeWords = setOf("code codes");
-export const passcodes = setOf("passcode passcodes otp totp 2fa mfa password pin pincode passkey");
+/** Words for a passcode. */
+export const passcodes = setOf(
+  `passcode passcodes otp totp 2fa mfa password pin pincode passkey`,
+);
+/** A code of these is a passcode. */
 export const passcodeOwners = setOf(
   `verification verify security pass login signin authentication auth activation validation sms otp
   pin confirmation access time factor recovery reset texted`,
@@ -71,48 +80,56 @@ export const openOwners = setOf(
 );
 /** Whose code is no passcode, also when it is somebody's: `your zip code`. */
 export const otherCodes = setOf(
-  `cpt icd zip post postal error status country sort procedure diagnosis billing hcpcs snomed read drug
-  bar qr product promo promotion promotional discount coupon voucher dress response exit region reason
-  revenue modifier item tariff department cost color colour fault branch store course tax city route
-  routing swift bic currency language airport airline station source ndc loinc opcs cm pcs condition
-  service specialty referral booking appointment site room place key hex trip result return twilio http
-  sql postcode morse gift building`,
+  `cpt icd zip post postal error status country sort procedure diagnosis billing hcpcs snomed read
+  drug bar qr product promo promotion promotional discount coupon voucher dress response exit
+  region reason revenue modifier item tariff department cost color colour fault branch store course
+  tax city route routing swift bic currency language airport airline station source ndc loinc opcs
+  cm pcs condition service specialty referral booking appointment site room place key hex trip
+  result return twilio http sql postcode morse gift building`,
 );
 /** A code of these is dialled: it begins a phone number. */
 export const dialledCodes = setOf(
-  "area country region dialling dialing dial calling international std",
+  `area country region dialling dialing dial calling international std`,
 );
 /** Function words; any other word right before a bare run of digits is the noun it belongs to. */
 export const functionWords = setOf(
-  `is was are were be been at on to from with for via by and or but my your her his their our the a an
-  it its s this that me him us them you i we he she they just only also either then still please thanks
-  thank ok okay yes yeah no not so um uh er well sure actually now here there today tomorrow if when
-  as like plus double triple try trying tried use used using got get gets has have had does did do can
-  could would will should may re m ll ve d both all again instead after before until since because
-  left gave gives give take took says said hi hello hey ask asked asking who which what`,
+  `is was are were be been at on to from with for via by and or but my your her his their our the a
+  an it its s this that me him us them you i we he she they just only also either then still please
+  thanks thank ok okay yes yeah no not so um uh er well sure actually now here there today tomorrow
+  if when as like plus double triple try trying tried use used using got get gets has have had does
+  did do can could would will should may re m ll ve d both all again instead after before until
+  since because left gave gives give take took says said hi hello hey ask asked asking who which
+  what`,
 );
 /** Fields that hold what somebody wrote or said. */
 export const freeTexts = setOf(
-  "note notes comment comments content reason description query answer reply said utterance memo",
+  `note notes comment comments content reason description query answer reply said utterance memo`,
 );
+/** What follows these is a subject, not a number to call. */
 export const topicWords = setOf("about regarding concerning re");
 
+/** A full stop behind these ends no sentence. */
 export const abbreviations = setOf(
-  "tel ph mob no nr ref inv acct ext num dr mr mrs approx dept st reg med hosp pat",
+  `tel ph mob no nr ref inv acct ext num dr mr mrs approx dept st reg med hosp pat`,
 );
+/** Join a number and what it is. */
 export const copulas = setOf("is was are were s as being");
+/** Begin another phrase. */
 export const prepositions = setOf("in on at to from with by of until till since during");
+/** What one does with a passcode. */
 export const verifying = setOf("verify confirm log sign authenticate");
+/** Units, and what is counted. */
 export const measures = setOf(
   `mg mcg ug g kg ml l dl iu units unit mmol mol nmol pmol mmhg bpm cm mm km pounds pound dollars
   euros euro pence cents percent hours hour days weeks months years minutes seconds ms copies cells
-  rows slots steps calories kcal tablets tabs capsules puffs drops patients people times records bytes
-  characters milligrams micrograms grams kilograms millilitres litres am pm million billion thousand
-  ago gbp usd eur degrees`,
+  rows slots steps calories kcal tablets tabs capsules puffs drops patients people times records
+  bytes characters milligrams micrograms grams kilograms millilitres litres am pm million billion
+  thousand ago gbp usd eur degrees`,
 );
 
 /** A line of these is dialled: `direct line`. */
 export const lineWords = setOf("line lines handset");
+/** Whose line it is. */
 export const lineOwners = setOf("direct main office work home private");
 /** Their cells are no phones. */
 export const bodily = setOf("white red blood t b stem per each single");
