@@ -313,6 +313,20 @@ test("a repeated or altered report changes nothing", async (bench) => {
   assert.equal(first?.["summary"], "First.");
 });
 
+test("a report goes with its clinic's retention, and no day before", async (bench) => {
+  const { sql } = bench.database;
+  const [old, young] = [await aCall(bench), await aCall(bench)];
+  for (const [call, days] of [[old, 31], [young, 29]] as const) {
+    await call.report();
+    await sql`update public.organizations set retention_days = 30 where id = ${call.clinic.id}`;
+    await sql`update public.call_reports set created_at = now() - make_interval(days => ${days})
+      where org_id = ${call.clinic.id}`;
+  }
+  await sql`select public.apply_retention()`;
+  assert.equal(await old.kept(), undefined);
+  assert.ok((await young.kept())?.["transcript"]);
+});
+
 test("a report of a number nobody has is dropped and counted", async (bench) => {
   await aCall(bench);
   const nobody = { phoneNumber: { number: "+442079460999" }, call: { id: crypto.randomUUID() } };

@@ -228,8 +228,8 @@ select is_empty(
 select is_empty(
   $$select p.oid::regprocedure from pg_proc as p
     where p.pronamespace in ('public'::regnamespace, 'private'::regnamespace)
-      and (p.prosrc ~* '(update|truncate|merge into)\s+(table\s+|only\s+)?public\.audit_logs'
-        or p.prosrc ~* 'delete from\s+(only\s+)?public\.audit_logs'
+      and (p.prosrc ~* '(update|truncate|merge into)\s+(table\s+|only\s+)?(public\.audit_logs|%)'
+        or p.prosrc ~* 'delete from\s+(only\s+)?(public\.audit_logs|%)'
           and p.oid::regprocedure::text !~ '^private\.retain\(')$$,
   'no function rewrites the audit log, and only retention deletes from it');
 
