@@ -1,4 +1,3 @@
-// deno-lint-ignore-file no-console -- figures are printed
 /**
  * An immediate stop of a durable server under load loses nothing that was acknowledged.
  *
@@ -124,8 +123,8 @@ Deno.test({
     `${crashes} immediate stops under load lose no acknowledged hold or confirmation, and a repeat is told its own hold`,
   sanitizeOps: false,
   sanitizeResources: false,
-  fn: async () => {
-    console.log(`seed ${seed}`);
+  fn: async (t) => {
+    await t.step(`seed ${seed}`, () => {});
     const random = randomFrom(seed);
     const stateDir = defaultStateDir(`test-${Deno.pid}-crash`);
     let server = await startPostgres({ stateDir, fresh: true });
@@ -161,9 +160,10 @@ Deno.test({
         unacknowledged += await checkAfterCrash(server, wishes);
       }
       assert.ok(acknowledged > 0);
-      console.log(
-        `${crashes} crashes: ${acknowledged} acknowledged holds, none lost; ${unacknowledged} that ` +
-          "were committed but never acknowledged, each told to its own call",
+      await t.step(
+        `${acknowledged} acknowledged, none lost; ${unacknowledged} were committed and never ` +
+          "acknowledged, each told to its own call",
+        () => {},
       );
     } finally {
       await server.stop("immediate");

@@ -35,17 +35,17 @@ function slotOf(round: number): string {
 function race(
   name: string,
   lineCount: number,
-  fn: (database: TestDatabase, lines: Lines) => Promise<void>,
+  fn: (database: TestDatabase, lines: Lines, t: Deno.TestContext) => Promise<void>,
 ): void {
   Deno.test({
     name,
     sanitizeOps: false,
     sanitizeResources: false,
-    fn: async () => {
+    fn: async (t) => {
       const database = await createTestDatabase();
       const lines = await openLines(database, lineCount);
       try {
-        await fn(database, lines);
+        await fn(database, lines, t);
         assert.equal(await countDeadlocks(database.admin), 0, "deadlocks");
       } finally {
         await lines.close();
@@ -407,12 +407,19 @@ race(
 race(
   `a hot doctor for ${hotSeconds} s: claims, changes of mind, confirmations, moves, lapses and clean-up, no error`,
   40,
-  async (database, lines) => {
+  async (database, lines, t) => {
     const clinic = await aClinic(database.sql, { providers: 2 });
     await withoutLimits(database);
     await database.sql`update public.services set step_min = 5`;
-    const endsAt = performance.now() + hotSeconds * 1000;
     const seen: Record<string, number> = {};
+    const everything = ["held", "slot_taken", "confirmed", "rescheduled", "cancelled"];
+    const startedAt = performance.now();
+    // A busy machine gets longer until everything has happened.
+    const goesOn = () => {
+      const seconds = (performance.now() - startedAt) / 1000;
+      return seconds < hotSeconds ||
+        seconds < 60 && everything.some((outcome) => seen[outcome] === undefined);
+    };
     const note = ({ outcome }: Answer) => seen[outcome] = (seen[outcome] ?? 0) + 1;
     const pick = () => {
       const minutes = Math.floor(Math.random() * 60) * 5;
@@ -449,21 +456,23 @@ race(
         order by random() limit 8 for update skip locked)`;
       await sweeper.sql`update public.appointments set status = 'completed', updated_at = now()
       where id in (select id from public.appointments where status = 'confirmed'
-        order by random() limit 4 for update skip locked)`;
+        and updated_at < clock_timestamp() - interval '1 second'
+        order by random() limit 8 for update skip locked)`;
       await sweeper.sql`select public.cleanup_expired_holds()`;
     };
     await Promise.all([
       ...callers.map(async (line) => {
-        while (performance.now() < endsAt) await call(line);
+        while (goesOn()) await call(line);
       }),
       (async () => {
-        while (performance.now() < endsAt) {
+        while (goesOn()) {
           await sweep();
           assert.deepEqual(await findDoubles(database.sql), []);
         }
       })(),
     ]);
-    for (const outcome of ["held", "slot_taken", "confirmed", "rescheduled", "cancelled"]) {
+    await t.step(`${JSON.stringify(seen)}, asked again while busy ${lines.busy()} times`, () => {});
+    for (const outcome of everything) {
       assert.ok(seen[outcome], `never heard ${outcome}: ${JSON.stringify(seen)}`);
     }
     assert.deepEqual(await findDoubles(database.sql), []);
