@@ -184,8 +184,11 @@ function isGroupedNationally(window: Window): boolean {
     );
 }
 
-/** NANP: area code and exchange start with 2 to 9; an area code has no 9 in the middle. */
-const isAmerican = (digits: string) => /^1?[2-9][0-8]\d[2-9]\d{6}$/.test(digits);
+/**
+ * NANP: area code and exchange start with 2 to 9; an area code has no 9 in the middle. 555 is no
+ * area's, and everybody's example.
+ */
+const isAmerican = (digits: string) => /^1?(?:[2-9][0-8]\d[2-9]|555\d)\d{6}$/.test(digits);
 
 function isGroupedLikeAmerican(window: Window): boolean {
   if (window.isSpoken) return (isDictated(window) || isInGroups(window)) && !isSchedule(window);
@@ -251,12 +254,15 @@ export const askedPhone: Kind = {
 };
 
 /** In a path, a hyphenated word or a longer row (`orders/4155550101`, `INV-4155550101`) digits are an id. */
-function isPartOfId({ read: { text }, start, end, isSpoken }: Window): boolean {
+function isPartOfId(window: Window): boolean {
+  const { read: { text }, start, end, isBare, digits } = window;
   if (/^[-.]\d/.test(text.slice(end, end + 2))) return true;
   const before = text.slice(Math.max(0, start - 12), start);
-  if (/(?:wa\.me|phone|tel|call)\/$|(?:tel|ph|mob)\.$/i.test(before)) return false;
-  return /[\p{L}_][./]$/u.test(before) || /\d[-.,/:^]$/.test(before) ||
-    (/\p{L}-$/u.test(before) && !isSpoken);
+  if (/\d[-.,/:^]$/.test(before)) return true;
+  if (window.isSpoken || /(?:wa\.me|phone|tel|call)\/$/i.test(before)) return false;
+  if (/[\p{L}_]\/$/u.test(before)) return !/\s/.test(window.text);
+  if (/[\p{L}_]\.$/u.test(before)) return isBare && !digits.startsWith("0");
+  return /\p{L}-$/u.test(before) && !/\b(?:tel|phone|mobile|mob|cell|fax|ph)-$/i.test(before);
 }
 
 /** `one two three four ...`, `ten, twenty, thirty`: equal steps from the first piece to the last. */

@@ -1646,6 +1646,13 @@ Eye: VA 6/12 6/9, IOP 14/15 @ 10:30, axial length 23.45/23.51, IOL +21.5 D, SN 1
 `;
 
 const mixed = String.raw`
+Jan 15, 2023 at 2:30 PM, phone ⟦PHONE|555-867-5309⟧, ref ABC-123-4567
+It's ⟦PHONE|five five five, one two three, four five six seven⟧
+⟦PHONE|555 123 4567⟧
+Tel-⟦PHONE|07700 900123⟧, Mob-⟦PHONE|07700900124⟧
+home/⟦PHONE|07700 900123⟧
+thanks.⟦PHONE|07700900123⟧
+call me.⟦PHONE|212-555-0143⟧
 ⟦PHONE|1-800-MY-APPLE⟧ is ⟦PHONE|1-800-692-7753⟧
 call ⟦PHONE|1-800-MY-APPLE⟧ please
 ⟦PHONE|1-877-KARS-4-KIDS⟧
