@@ -5,7 +5,7 @@
  */
 
 import { type Bench, vapiSecret } from "../support/clinic.ts";
-import { Broken } from "./model.ts";
+import { Broken, Unclear } from "./model.ts";
 import { play, type Surroundings } from "./play.ts";
 import { drawSequences, type Step } from "./steps.ts";
 
@@ -20,6 +20,8 @@ export interface Report {
   readonly runs: number;
   readonly steps: number;
   readonly texts: number;
+  /** Sequences given up, since the machine was too slow to tell what happened. */
+  readonly unclear: number;
   readonly findings: readonly Finding[];
 }
 
@@ -56,10 +58,14 @@ export async function runCampaign(
   };
   const sequences = drawSequences(seed, runs);
   const findings: Finding[] = [];
+  let unclear = 0;
   const waiting = [...sequences];
   const worker = async () => {
     for (let steps = waiting.shift(); steps !== undefined; steps = waiting.shift()) {
-      const problem = await playOnce(steps, surroundings);
+      const problem = await playOnce(steps, surroundings).catch((thrown) => {
+        if (!(thrown instanceof Unclear)) throw thrown;
+        unclear++;
+      });
       if (problem === undefined) continue;
       findings.push(isBrief ? { problem, steps } : await shrink({ problem, steps }, surroundings));
       if (isBrief) waiting.length = 0;
@@ -74,6 +80,7 @@ export async function runCampaign(
     runs,
     steps: sequences.flat().length,
     texts: surroundings.secrets.codes.size,
+    unclear,
     findings,
   };
 }
@@ -95,7 +102,7 @@ async function playOnce(
 async function shrink(finding: Finding, surroundings: Surroundings): Promise<Finding> {
   for (let index = finding.steps.length - 1; index >= 0; index--) {
     const steps = finding.steps.toSpliced(index, 1);
-    const problem = await playOnce(steps, surroundings);
+    const problem = await playOnce(steps, surroundings).catch(() => undefined);
     if (problem !== undefined) return await shrink({ problem, steps }, surroundings);
   }
   return finding;

@@ -13,6 +13,7 @@ import type {
   VerificationOutcome,
 } from "../../shared/database.ts";
 import { startBudget } from "../../shared/deadline.ts";
+import { Fault } from "../../shared/errors.ts";
 import type { Runtime } from "../../shared/runtime.ts";
 import type { Mishap } from "./steps.ts";
 
@@ -29,7 +30,9 @@ export type Deed =
   }
   | { readonly kind: "completed"; readonly sendId: string }
   | { readonly kind: "cleared"; readonly sendId: string; readonly mayHaveBeenSent: boolean }
-  | { readonly kind: "verified"; readonly answer: VerificationOutcome };
+  | { readonly kind: "verified"; readonly answer: VerificationOutcome }
+  /** The database did not answer: nobody knows what it did. */
+  | { readonly kind: "unclear" };
 
 class Died extends Error {
   override readonly name = "Died";
@@ -76,26 +79,39 @@ function observed(
   { mishap, now, note, postpone }: Conduct,
 ): Database {
   const database = pool.within(budget, observer);
+  const ask = async <T>(work: Promise<T>): Promise<T> => {
+    try {
+      return await work;
+    } catch (thrown) {
+      const isLate = thrown instanceof Fault &&
+        (thrown.code === "database_timeout" || thrown.code === "database_unavailable");
+      if (isLate) note({ kind: "unclear" });
+      throw thrown;
+    }
+  };
   const write = async (work: (database: Database) => Promise<void>, deed: Deed): Promise<void> => {
     switch (mishap) {
       case "dies_after_text":
         throw new Died("the process is gone");
       case "writes_late":
         postpone(async () => {
-          await work(pool.within(startBudget(10_000)));
+          await ask(work(pool.within(startBudget(10_000))));
           note(deed);
         });
         throw new Died("the process is slow");
       default:
-        await work(database);
+        await ask(work(database));
         note(deed);
     }
   };
   return {
     ...database,
+    claimSlot: (call, asked) => ask(database.claimSlot(call, asked)),
+    cancelAppointment: (call, asked) => ask(database.cancelAppointment(call, asked)),
+    rescheduleAppointment: (call, asked) => ask(database.rescheduleAppointment(call, asked)),
     beginOtpSend: async (call, asked) => {
       const from = now();
-      const answer = await database.beginOtpSend(call, asked);
+      const answer = await ask(database.beginOtpSend(call, asked));
       const { sendId, mac: { mac } } = asked;
       note({ kind: "begun", sendId, mac, answer, from, to: now() });
       if (mishap === "dies_after_begin") throw new Died("the process is gone");
@@ -113,7 +129,7 @@ function observed(
         mayHaveBeenSent,
       }),
     verifyOtpAndConfirm: async (call, asked) => {
-      const answer = await database.verifyOtpAndConfirm(call, asked);
+      const answer = await ask(database.verifyOtpAndConfirm(call, asked));
       note({ kind: "verified", answer });
       if (mishap === "loses_answer") throw new Died("the process is gone");
       return answer;

@@ -16,6 +16,11 @@ export class Broken extends Error {
   override readonly name = "Broken";
 }
 
+/** Something was done that nobody was told of, so nothing can be said any more: the machine is too slow. */
+export class Unclear extends Error {
+  override readonly name = "Unclear";
+}
+
 /** Throws {@link Broken} unless it holds. */
 export function promise(holds: boolean, broken: string): asserts holds {
   if (!holds) throw new Broken(broken);
@@ -57,7 +62,10 @@ export interface Subject {
 /** The right code was taken. */
 const accepting: readonly string[] = ["confirmed", "cancelled", "rescheduled"];
 
-/** The model of one call. */
+/**
+ * The model of one call. What processes did at the same time is told in any order, so what counts
+ * is compared when all of it was told: {@link Model.settle}.
+ */
 export class Model {
   subject: Subject | undefined;
   phone: string;
@@ -92,6 +100,11 @@ export class Model {
     if (this.code) this.code = { ...this.code, isCertain: false };
   }
 
+  /** All copies of a send were told of: what it claimed last is the code. */
+  trust(sendId: string): void {
+    if (this.code?.sendId === sendId) this.code = { ...this.code, isCertain: true };
+  }
+
   /** Whether these digits must be taken if they come until then; undefined when either may be. */
   accepts(digits: string, from: number, to: number): boolean | undefined {
     const { code } = this;
@@ -105,7 +118,7 @@ export class Model {
    * A process asked to send.
    *
    * @param isAboutIt Whether it was for the subject; an old request may name an old hold.
-   * @param isAlone Whether nothing else happened at the same time.
+   * @param isAlone Whether nothing else happened at the same time, so that the order is known.
    */
   begun(
     deed: Extract<Deed, { kind: "begun" }>,
@@ -115,7 +128,7 @@ export class Model {
     if (!isAboutIt) return promise(answer.outcome !== "claimed", "a text for a hold that is gone");
     switch (answer.outcome) {
       case "claimed":
-        return this.#claimed(deed, answer);
+        return this.#claimed(deed, answer, isAlone);
       case "cooldown":
       case "already_sent":
         promise(
@@ -133,10 +146,13 @@ export class Model {
         );
         return;
       case "hold_send_limit":
-        return promise(this.#holdCharges >= holdTexts, "a hold's texts were refused too early");
+        return promise(
+          this.#holdCharges >= holdTexts || !isAlone,
+          "a hold's texts were refused too early",
+        );
       case "phone_send_limit":
         return promise(
-          this.#textsTo(this.phone, to + 1) >= phoneTextsAnHour,
+          this.#textsTo(this.phone, to + 1) >= phoneTextsAnHour || !isAlone,
           "a phone's texts were refused too early",
         );
       case "locked":
@@ -153,23 +169,34 @@ export class Model {
   #claimed(
     { sendId, from, to }: Extract<Deed, { kind: "begun" }>,
     answer: Extract<BeginSendOutcome, { outcome: "claimed" }>,
+    isAlone: boolean,
   ): void {
     promise(answer.phone === this.phone, "a text goes to another phone than the hold's");
     promise(answer.expiresInSeconds <= codeSeconds, "a code lives longer than 5 minutes");
     promise(
-      this.code === undefined || !this.code.isCertain ||
+      !isAlone || this.code === undefined || !this.code.isCertain ||
         to > this.code.from + cooldownSeconds - 0.2 ||
         from > this.code.from + this.code.seconds - 0.2,
       "two texts within 30 s",
     );
     this.code = {
       ...{ sendId, digits: undefined, from, to, seconds: answer.expiresInSeconds },
-      ...{ completed: false, isCertain: true, wrong: 0 },
+      ...{ completed: false, isCertain: isAlone, wrong: 0 },
     };
     this.#holdCharges++;
     this.#charges.push({ sendId, phone: this.phone, at: to });
+  }
+
+  /** All that happened until now was told. */
+  settle(now: number): void {
     promise(this.#holdCharges <= holdTexts, "more than 3 texts for one hold");
-    promise(this.#textsTo(this.phone, to) <= phoneTextsAnHour, "more than 5 texts an hour");
+    promise(this.#textsTo(this.phone, now) <= phoneTextsAnHour, "more than 5 texts an hour");
+    promise(this.#wrong <= holdAttempts, "more than 10 wrong codes were evaluated for a hold");
+    promise(
+      this.subject?.state !== "locked" || this.#wrong >= holdAttempts ||
+        this.#holdCharges >= holdTexts,
+      "a hold was locked before its cap",
+    );
   }
 
   #textsTo(phone: string, now: number): number {
@@ -201,8 +228,13 @@ export class Model {
    *
    * @param expected What {@link Model.accepts} said before.
    * @param isOwn Whether the call asked that the hold belongs to.
+   * @param isAlone Whether nothing else happened at the same time.
    */
-  verified(answer: VerificationOutcome, expected: boolean | undefined, isOwn = true): void {
+  verified(
+    answer: VerificationOutcome,
+    expected: boolean | undefined,
+    { isOwn, isAlone }: { readonly isOwn: boolean; readonly isAlone: boolean },
+  ): void {
     const { outcome } = answer;
     const live = this.code;
     if (accepting.includes(outcome)) {
@@ -227,7 +259,10 @@ export class Model {
         this.code = undefined;
         return;
       case "already_confirmed":
-        return promise(this.subject?.state === "confirmed", "already confirmed, and it is not");
+        return promise(
+          this.subject?.state === "confirmed" || !isAlone,
+          "already confirmed, and it is not",
+        );
       case "hold_expired":
       case "hold_not_found":
       case "change_expired":
@@ -256,19 +291,17 @@ export class Model {
 
   #countWrong(live: LiveCode | undefined): void {
     this.#wrong++;
-    promise(this.#wrong <= holdAttempts, "more than 10 wrong codes were evaluated for a hold");
     if (live === undefined) return;
     const wrong = live.wrong + 1;
-    promise(wrong <= codeAttempts, "more than 5 wrong codes were evaluated for a code");
+    promise(
+      wrong <= codeAttempts || !live.isCertain,
+      "more than 5 wrong codes were evaluated for a code",
+    );
     this.code = { ...live, wrong };
   }
 
   #locked(): void {
     const { subject } = this;
-    promise(
-      this.#wrong >= holdAttempts || this.#holdCharges >= holdTexts || subject?.state === "locked",
-      "a hold was locked before its cap",
-    );
     this.code = undefined;
     if (subject) this.subject = { ...subject, state: "locked" };
   }

@@ -25,7 +25,7 @@ import {
   wrongCodes,
 } from "../support/clinic.ts";
 import { anIsolate, behaving, type Deed } from "./isolate.ts";
-import { Broken, Model, promise } from "./model.ts";
+import { Broken, Model, promise, Unclear } from "./model.ts";
 import type { IsolateName, Mishap, Step } from "./steps.ts";
 
 /** What of a sequence must not be found in any output. */
@@ -48,6 +48,7 @@ export interface Surroundings {
  * Plays a sequence, then a caller who does nothing wrong: who must get on within 30 seconds.
  *
  * @throws {Broken} When a promise does not hold.
+ * @throws {Unclear} When the database did not answer in time.
  */
 export async function play(steps: readonly Step[], surroundings: Surroundings): Promise<void> {
   const { bench, secrets } = surroundings;
@@ -58,9 +59,7 @@ export async function play(steps: readonly Step[], surroundings: Surroundings): 
   const twilio = await startFakeTwilio();
   try {
     const call = new Call(surroundings, clinic, twilio);
-    await call.step({ kind: "hold", isolate: "early", other: false });
-    for (const step of steps) await call.step(step);
-    await call.getOn();
+    await call.play(steps);
   } finally {
     await twilio.stop();
   }
@@ -86,6 +85,7 @@ class Call {
   readonly #digitsOf = new Map<string, string>();
   /** Found while a function was at work: it must not take this for a fault of its own. */
   #broken: Broken | undefined;
+  #isUnclear = false;
   #passed = 0;
   #slot = 0;
   #seen = 0;
@@ -106,9 +106,19 @@ class Call {
     this.#model = new Model(this.#phones[0]);
   }
 
-  async step(step: Step): Promise<void> {
-    await this.#perform(step, false);
-    this.#throwBroken();
+  async play(steps: readonly Step[]): Promise<void> {
+    try {
+      await this.#hold({ isolate: "early", other: false });
+      for (const step of steps) {
+        await this.#perform(step, false);
+        this.#throwBroken();
+        this.#model.settle(this.#now());
+      }
+      await this.#getOn();
+    } catch (thrown) {
+      // What nobody was told of may be what looks broken.
+      throw this.#isUnclear ? new Unclear("The database did not answer in time") : thrown;
+    }
   }
 
   /** @param isRaced Whether something else happens at the same time. */
@@ -164,7 +174,10 @@ class Call {
   ): Promise<Said> {
     const runtime = behaving(this.#isolates[isolate], {
       mishap,
-      note: (deed) => this.#keepBroken(() => note(deed)),
+      note: (deed) => {
+        if (deed.kind === "unclear") this.#isUnclear = true;
+        else this.#keepBroken(() => note(deed));
+      },
       now: this.#now,
       postpone: (write) => this.#late.push(write),
     });
@@ -188,6 +201,7 @@ class Call {
   }
 
   #throwBroken(): void {
+    if (this.#isUnclear) throw new Unclear("The database did not answer in time");
     if (this.#broken) throw this.#broken;
   }
 
@@ -196,6 +210,7 @@ class Call {
     if (subject?.state === "confirmed" || subject?.state === "changing") return;
     if (other || subject?.state === "locked") this.#slot++;
     const said = await this.#ask(holdSlot, this.#slotArguments(), { isolate });
+    if (said.outcome === "busy") this.#isUnclear = true;
     promise(said.outcome === "held", `a free time could not be held: ${said.outcome}`);
     this.#model.concern({ holdId: said.holdId ?? "", state: "held" });
   }
@@ -271,6 +286,7 @@ class Call {
     const claims =
       deeds.filter((deed) => deed.kind === "begun" && deed.answer.outcome === "claimed").length;
     if (!isRaced) {
+      for (const sendId of macs.keys()) this.#model.trust(sendId);
       const mayRepeat = step.fault === 20429 || step.fault === "rate_limited";
       promise(
         this.twilio.postCount - posts <= claims * (mayRepeat ? 2 : 1),
@@ -355,8 +371,9 @@ class Call {
               if (isRecorded(deed.answer.outcome)) asked.answer = text;
               const after = this.#model.accepts(digits, from, this.#now());
               const expected = isRaced && !after ? undefined : before && after;
-              if (isAboutIt) this.#model.verified(deed.answer, expected);
-              else this.#model.verifiedElsewhere(deed.answer);
+              if (isAboutIt) {
+                this.#model.verified(deed.answer, expected, { isOwn: true, isAlone: !isRaced });
+              } else this.#model.verifiedElsewhere(deed.answer);
             },
           }),
       ),
@@ -375,7 +392,10 @@ class Call {
           callId: crypto.randomUUID(),
           note: (deed) => {
             if (deed.kind === "verified") {
-              this.#model.verified(deed.answer, isRaced ? undefined : false, false);
+              this.#model.verified(deed.answer, isRaced ? undefined : false, {
+                isOwn: false,
+                isAlone: !isRaced,
+              });
             }
           },
         });
@@ -387,7 +407,7 @@ class Call {
    * A caller who does nothing wrong, at a time when nothing fails: confirmed within 30 seconds, or
    * told for a reason that the front desk takes over.
    */
-  async getOn(): Promise<void> {
+  async #getOn(): Promise<void> {
     this.twilio.clearFaults();
     let waited = 0;
     for (let round = 0; round < 8; round++) {
@@ -421,6 +441,7 @@ class Call {
         case "hold_expired":
         case "hold_not_found":
         case "change_expired":
+        case "busy":
         case "already_confirmed":
         case "cancelled":
         case "rescheduled":
