@@ -326,37 +326,41 @@ create function private.offer(
   p_org public.organizations, p_service public.services, p_provider public.providers,
   p_first date, p_last date, p_part text, p_call_id text, p_at timestamptz, p_few integer
 ) returns jsonb
-language sql stable set search_path = ''
+language plpgsql stable set search_path = ''
 as $$
-  with starts as (
-    select f.starts_at, count(*) as doctors, sum(f.seats_left) as seats
-    from private.find_starts(
-      p_org.id, p_service.id, p_provider.id, p_first, p_last, p_call_id, p_at) as f
-    where p_part is null or p_part = case
-      when extract(hour from f.starts_at at time zone p_org.timezone) < 12 then 'morning'
-      when extract(hour from f.starts_at at time zone p_org.timezone) < 17 then 'afternoon'
-      else 'evening' end
-    group by f.starts_at
-  ),
-  numbered as (
-    select s.*, row_number() over (order by s.starts_at) - 1 as n, count(*) over () as total
-    from starts as s
-  ),
-  few as (
-    select n.* from numbered as n
-    where n.total <= p_few or n.n in (
-      select round(k * (n.total - 1) / (p_few - 1)::numeric) from generate_series(0, p_few - 1) as k)
-  )
-  select jsonb_build_object(
-    'total', coalesce(max(f.total), 0),
-    'slots', coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
-      'slotId', private.slot_id(p_service.slug, f.starts_at, p_org.timezone, p_provider.slug),
-      'startTime', private.iso_local(f.starts_at, p_org.timezone),
-      'endTime', private.iso_local(
-        f.starts_at + make_interval(mins => p_service.duration_min), p_org.timezone),
-      'availableDoctors', f.doctors,
-      'seatsLeft', case when p_service.capacity > 1 then f.seats end)) order by f.starts_at), '[]'))
-  from few as f
+begin
+  return (
+    with starts as (
+      select f.starts_at, count(*) as doctors, sum(f.seats_left) as seats
+      from private.find_starts(
+        p_org.id, p_service.id, p_provider.id, p_first, p_last, p_call_id, p_at) as f
+      where p_part is null or p_part = case
+        when extract(hour from f.starts_at at time zone p_org.timezone) < 12 then 'morning'
+        when extract(hour from f.starts_at at time zone p_org.timezone) < 17 then 'afternoon'
+        else 'evening' end
+      group by f.starts_at
+    ),
+    numbered as (
+      select s.*, row_number() over (order by s.starts_at) - 1 as n, count(*) over () as total
+      from starts as s
+    ),
+    few as (
+      select n.* from numbered as n
+      where n.total <= p_few or n.n in (
+        select round(k * (n.total - 1) / (p_few - 1)::numeric) from generate_series(0, p_few - 1) as k)
+    )
+    select jsonb_build_object(
+      'total', coalesce(max(f.total), 0),
+      'slots', coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+        'slotId', private.slot_id(p_service.slug, f.starts_at, p_org.timezone, p_provider.slug),
+        'startTime', private.iso_local(f.starts_at, p_org.timezone),
+        'endTime', private.iso_local(
+          f.starts_at + make_interval(mins => p_service.duration_min), p_org.timezone),
+        'availableDoctors', f.doctors,
+        'seatsLeft', case when p_service.capacity > 1 then f.seats end)) order by f.starts_at), '[]'))
+    from few as f
+  );
+end
 $$;
 comment on function private.offer is 'A few bookable slots as JSON, spread over the days, and their total.';
 
