@@ -5,16 +5,18 @@
  *
  * | what | where |
  * | --- | --- |
- * | embedding, aggregates, casts, JSON paths, `or`, `and`, `any`/`all`, full text; names beyond letters, digits and `_` unless quoted | query.ts |
- * | what PostgREST's parser refuses with words of its own; lists in quotes that are not closed | query.ts |
- * | `limit` and `offset` that are no numbers, parameters given twice | query.ts |
- * | upsert (`on_conflict`, `resolution=`, PUT), `missing=default`, `return=headers-only`, `count=planned`, `timezone=` | request.ts |
- * | bodies other than JSON, escaped surrogates in them | request.ts |
- * | the header Range, qualities in Accept, the OpenAPI root | request.ts |
- * | CSV, GeoJSON, plans, `nulls=stripped` | planner.ts |
- * | rows of views that were written to, updates of no columns, OPTIONS of tables | planner.ts |
+ * | embedding, aggregates, casts, JSON paths, `or`, `and`, `any`/`all`, full text | query.ts |
+ * | names beyond letters, digits and `_`, unless in quotes; what PostgREST's parser refuses in its own words | query.ts |
+ * | `limit` and `offset` that are no numbers; parameters given twice, without `=`, or after a `;` | query.ts |
+ * | upsert: `on_conflict`, `resolution=`, PUT | query.ts, request.ts |
+ * | Prefer: `missing=`, `handling=`, `max-affected=`, `timezone=`, `count=planned`, `return=headers-only` | request.ts |
+ * | bodies other than JSON; escaped surrogates and control characters in them | request.ts |
+ * | the OpenAPI root, OPTIONS, the header Range, qualities in Accept | request.ts |
+ * | CSV, GeoJSON, plans, `nulls=stripped`, OpenAPI | planner.ts |
+ * | variadic functions, rows of views that were written to, updates of no columns | planner.ts |
+ * | `limit` and `offset` of writes, filters of inserts | planner.ts |
  * | isolation levels of roles and functions | executor.ts |
- * | `count=estimated` above max-rows; statuses and headers that HTTP cannot send | response.ts |
+ * | `count=estimated` above max-rows; statuses and headers that HTTP cannot send | response.ts, errors.ts |
  *
  * Tokens are HS256 only. Serialization failures and deadlocks (40001, 40P01) are answered at once,
  * as PostgREST 16 does; 14 repeats the transaction until the caller gives up. A caller that leaves
