@@ -167,14 +167,23 @@ Deno.test("a caller that hangs up in the middle leaves nothing behind", options,
 });
 
 Deno.test("a backend that is ended is 503, and the next request has another", options, async () => {
-  await withStage({ poolSize: 1 }, async ({ db, gateway }) => {
-    const cut = gateway.fetch(rpc("nap", { seconds: 30 }));
-    await until(async () => await naps(db)() === 1, 5000);
-    await db`select pg_terminate_backend(pid) from pg_stat_activity
-      where application_name = 'rest' and datname = current_database()`;
-    const answer = await inTime(cut, 5000);
-    assert.deepEqual([answer.status, (await answer.json()).code], [503, "57P01"]);
-    assert.equal((await gateway.fetch(rpc("add_numbers", { a: 1, b: 2 }))).status, 200);
+  await withStage({ poolSize: 1 }, async (stage) => {
+    const { db, gateway } = stage;
+    await define(
+      stage,
+      `create function public.naps() returns setof text language sql volatile as $$ select public.nap(30) $$`,
+    );
+    const headers = { accept: "application/vnd.pgrst.object+json" };
+    for (const cut of [rpc("nap", { seconds: 30 }), rpc("naps", {}, { headers })]) {
+      const answering = gateway.fetch(cut);
+      await until(async () => await naps(db)() === 1, 5000);
+      await db`select pg_terminate_backend(pid) from pg_stat_activity
+        where application_name = 'rest' and datname = current_database()`;
+      const answer = await inTime(answering, 5000);
+      assert.deepEqual([answer.status, (await answer.json()).code], [503, "57P01"]);
+      const next = await inTime(gateway.fetch(rpc("add_numbers", { a: 1, b: 2 })), 5000);
+      assert.equal(next.status, 200);
+    }
   });
 });
 

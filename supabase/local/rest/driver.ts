@@ -52,6 +52,7 @@ export class Session implements pg.Submittable {
   #completed = 0;
   #row: Columns = [];
   #error: Error | null = null;
+  #isLost = false;
   #done = Promise.withResolvers<Columns>();
 
   constructor(
@@ -62,8 +63,8 @@ export class Session implements pg.Submittable {
     // Not before the connection is ready again, also after an error: the next run would be lost.
     client.connection.on("readyForQuery", () => this.#settle());
     client.connection.on("end", () => {
-      this.#error ??= new Error("The connection was lost");
-      this.#settle();
+      this.#isLost = true;
+      this.handleError(this.#error ?? new Error("The connection was lost"));
     });
   }
 
@@ -124,6 +125,7 @@ export class Session implements pg.Submittable {
 
   handleError(error: Error): void {
     this.#error = error;
+    if (this.#isLost) this.#settle();
   }
 
   handleReadyForQuery(): void {}
