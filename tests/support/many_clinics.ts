@@ -73,7 +73,7 @@ export async function fill(
     await sql`alter table public.appointments drop constraint appointments_no_overlap`;
     for (const { name } of indexes) await sql.unsafe(`drop index ${name}`);
     // Room in each page for lapse() to change a row where it is.
-    await sql`alter table public.appointments set (fillfactor = 50)`;
+    await sql`alter table public.appointments set (fillfactor = 40)`;
     await sql`
       insert into public.appointments (org_id, provider_id, service_id, patient_name, patient_phone,
         starts_at, ends_at, busy, session_key, status, expires_at, call_id)
@@ -104,11 +104,14 @@ export async function fill(
 export async function lapse(admin: postgres.Sql): Promise<void> {
   await admin.begin(async (sql) => {
     await sql`set local session_replication_role = replica`;
-    const [index] = await sql<{ definition: string }[]>`
-      select pg_get_indexdef('public.appointments_lapsing'::regclass) as definition`;
-    await sql`drop index public.appointments_lapsing`;
+    const indexes = await sql<{ name: string; definition: string }[]>`
+      select i.indexrelid::regclass::text as name, pg_get_indexdef(i.indexrelid) as definition
+      from pg_index as i
+      where i.indrelid = 'public.appointments'::regclass
+        and pg_get_indexdef(i.indexrelid) like '%expires_at%'`;
+    for (const { name } of indexes) await sql.unsafe(`drop index ${name}`);
     await sql`update public.appointments set expires_at = now() - interval '1 day'`;
-    await sql.unsafe(index?.definition ?? "");
+    for (const { definition } of indexes) await sql.unsafe(definition);
     await sql`delete from pg_statistic where starelid = 'public.appointments'::regclass`;
   });
 }
