@@ -242,7 +242,12 @@ begin
   limit 1;
   if v_old.service_id = v_service.id and v_old.starts_at = v_slot.starts_at
     and (v_provider.id is null or v_old.provider_id = v_provider.id) then
-    return private.repeat_hold(p_org, p_call, v_old.id, p_patient);
+    -- What is held for moving one appointment may overlap it: it is no new time for another one.
+    if p_moves is null or not exists (
+      select from public.appointment_changes as c
+      where c.org_id = p_org.id and c.hold_id = v_old.id and c.appointment_id <> p_moves) then
+      return private.repeat_hold(p_org, p_call, v_old.id, p_patient);
+    end if;
   end if;
 
   -- 3. Who is free then, least booked first: the same question that availability answers.

@@ -182,6 +182,20 @@ test("an appointment moves to a time that overlaps it, and nobody gets in betwee
   assert.equal(free.outcome, "held");
 });
 
+test("a time held for moving one appointment is not the new time of another that stays beside it", async (bench) => {
+  const { clinic, phone } = await anAppointment(bench);
+  await book(bench, aCaller(bench, clinic, phone), "15:00", "Ada Brown");
+  await bench.database.sql`update public.services set step_min = 15`;
+  const caller = aCaller(bench, clinic, phone);
+  const move = (time: string) =>
+    caller.ask("reschedule_appointment", { ...ada, slotId: slot("10:15"), appointmentTime: time });
+  assert.equal((await move("10:00")).outcome, "code_needed");
+  assert.equal((await move("15:00")).outcome, "slot_taken");
+
+  assert.equal((await caller.prove()).outcome, "rescheduled");
+  assert.deepEqual(await states(bench), ["10:00 cancelled", "15:00 confirmed", "10:15 confirmed"]);
+});
+
 test("a lapsed move leaves the old appointment and frees the new time, also where both overlap", async (bench) => {
   const { clinic, phone } = await anAppointment(bench);
   await bench.database.sql`update public.services set step_min = 15`;
