@@ -84,20 +84,28 @@ create table public.provider_services (
 comment on table public.provider_services is 'Which provider offers which service.';
 create index provider_services_service on public.provider_services (org_id, service_id);
 
-/* Whether hours from one local minute to another can be; else raises a sentence about p_row. */
+/*
+ * Whether hours from one local minute to another can be; else raises a sentence about p_row, itself:
+ * it runs as whoever writes the row, who may not look up names in private.
+ */
 create function private.require_hours(p_row text, p_start integer, p_end integer) returns boolean
 language plpgsql stable strict set search_path = ''
 as $$
 declare
-  v_row constant text := format('%s from %s to %s', p_row,
-    to_char(make_interval(mins => p_start), 'HH24:MI'),
-    to_char(make_interval(mins => p_end), 'HH24:MI'));
+  v_reason constant text := case
+    when p_start not between 0 and 1439
+      then format('minute %s is not in the day, which has 0 to 1439', p_start)
+    when p_end <= p_start
+      then 'they end before they begin; what runs past midnight ends after minute 1440'
+    when p_end > p_start + 1440 then 'they last longer than a day'
+  end;
 begin
-  return private.require(p_start between 0 and 1439, v_row,
-      format('minute %s is not in the day, which has 0 to 1439', p_start))
-    and private.require(p_end > p_start, v_row,
-      'they end before they begin; what runs past midnight ends after minute 1440')
-    and private.require(p_end <= p_start + 1440, v_row, 'they last longer than a day');
+  if v_reason is not null then
+    raise exception 'Cannot write % from % to %: %', p_row,
+      to_char(make_interval(mins => p_start), 'HH24:MI'),
+      to_char(make_interval(mins => p_end), 'HH24:MI'), v_reason using errcode = '23514';
+  end if;
+  return true;
 end
 $$;
 comment on function private.require_hours is
