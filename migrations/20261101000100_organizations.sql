@@ -271,3 +271,23 @@ end
 $$;
 comment on function private.open_call is
   'The organization of a call by its authenticated envelope, or the refusal to answer with.';
+
+/*
+ * Entry function: the country whose numbers a caller writes without a code, for a call without a
+ * called number (a web call). Outcomes: found (country), unknown_clinic, cross_tenant_denied.
+ */
+create function public.find_country(p_call jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_opened record;
+begin
+  select * into v_opened from private.open_call(p_call, 'find_country');
+  return coalesce(v_opened.refusal, jsonb_build_object(
+    'outcome', 'found', 'orgId', (v_opened.org).id, 'country', (v_opened.org).default_country));
+end
+$$;
+comment on function public.find_country is 'The country of a call''s clinic.';
+
+revoke execute on function public.find_country from public, anon, authenticated;
+grant execute on function public.find_country to service_role;

@@ -11,17 +11,24 @@ import type {
   AppointmentReference,
   CallFacts,
   CancellationOutcome,
+  Database,
   ReschedulingOutcome,
   Slot,
 } from "./database.ts";
 import { type PhoneReading, readPhone } from "./phone.ts";
 import { sayList, sayTime } from "./speech.ts";
 
+/** What is said of a date that is none. */
+export const dateNeeded = "a date such as 2026-03-03 is needed";
+const phoneNeeded = "a phone number is needed";
+const timeNeeded = "a time such as 14:30 is needed";
+
 /** Who the patient is: arguments of every tool that books or changes. */
 export const patientFields = {
   patientName: z.string("the patient's name is needed").max(120)
     .describe("First and last name of the patient"),
-  patientPhone: z.union([z.string().max(80), z.number().transform(String)]).optional()
+  patientPhone: z.union([z.string(phoneNeeded).max(80), z.number().transform(String)], phoneNeeded)
+    .optional()
     .describe("Mobile number for the passcode, if it is not the number the caller calls from"),
 };
 
@@ -30,14 +37,14 @@ export const appointmentFields = {
   ...patientFields,
   appointmentId: z.string().max(200).optional().catch(undefined)
     .describe("The holdId of the appointment, if this call has booked it; else leave it out"),
-  appointmentDate: z.string()
+  appointmentDate: z.string(dateNeeded)
     .transform((text) => text.slice(0, 10))
-    .pipe(z.iso.date("a date such as 2026-03-03 is needed"))
+    .pipe(z.iso.date(dateNeeded))
     .optional()
     .describe("Day of the appointment as it is now, YYYY-MM-DD, if the caller said it"),
-  appointmentTime: z.string()
+  appointmentTime: z.string(timeNeeded)
     .transform(readClock)
-    .pipe(z.string("a time such as 14:30 is needed"))
+    .pipe(z.string(timeNeeded))
     .optional()
     .describe("Start of the appointment as it is now, HH:MM, if the caller said it"),
 };
@@ -73,16 +80,24 @@ function readClock(said: string): string | undefined {
   return `${String(hour).padStart(2, "0")}:${minutes ?? "00"}`;
 }
 
-/** The number that was given, else the one the caller calls from. */
+/**
+ * The number that was given, else the one the caller calls from. Where no called number tells the
+ * country (a web call), the clinic's own does.
+ */
 export async function choosePhone(
   given: string | undefined,
-  { calledNumber, callerNumber }: CallFacts,
+  call: CallFacts,
+  database: Pick<Database, "findCountry">,
 ): Promise<PhoneReading | { readonly kind: "missing" }> {
+  const { calledNumber, callerNumber } = call;
   const nearby = [calledNumber, callerNumber];
   if (given !== undefined) {
     const reading = await readPhone(given, nearby);
     // "same number", "the one I'm calling from": no digits, so it names none.
     const namesNone = reading.kind === "unclear" && !/\d|\b(oh|one|two|three|seven)\b/i.test(given);
+    if (reading.kind === "unclear" && !namesNone && calledNumber === undefined) {
+      return await readPhone(given, nearby, await database.findCountry(call));
+    }
     if (!namesNone) return reading;
   }
   return callerNumber === undefined ? { kind: "missing" } : await readPhone(callerNumber, nearby);

@@ -244,6 +244,11 @@ const assistant = z.object({
 /** What `find_assistant` answers. */
 export type AssistantOutcome = z.infer<typeof assistant>;
 
+const country = z.object({
+  outcome: z.enum(["found", "unknown_clinic", "cross_tenant_denied"]),
+  country: z.string().optional(),
+});
+
 const recorded = z.object({ outcome: z.enum(["recorded", "repeated"]) });
 
 const counter = z.object({
@@ -351,6 +356,8 @@ export interface Database {
     },
   ): Promise<void>;
   findAssistant(call: Envelope): Promise<AssistantOutcome>;
+  /** ISO 3166 country of the clinic; undefined when the call is refused. */
+  findCountry(call: CallFacts): Promise<string | undefined>;
   /** Adds counts; the same batch again changes nothing. */
   recordMetrics(batchId: string, counts: readonly Counter[]): Promise<void>;
   /** @param minutes How far back `recent` reaches, 1 to 1440. */
@@ -525,6 +532,7 @@ function describeCalls(call: Call): Database {
       }, settled);
     },
     findAssistant: (facts) => call("find_assistant", { p_call: facts }, assistant),
+    findCountry: async (facts) => (await call("find_country", { p_call: facts }, country)).country,
     recordMetrics: async (batchId, counts) => {
       await call("record_metrics", { p_batch: batchId, p_counts: counts }, recorded);
     },

@@ -44,16 +44,22 @@ const fewestDigits = 7;
  *
  * @param given What the model or the network says: `07700 900456`, `oh seven seven ...`, `+1 212 ...`.
  * @param nearby E.164 numbers whose country counts when none is given, best first.
+ * @param clinicCountry ISO 3166, which counts before them.
  */
 export async function readPhone(
   given: string,
   nearby: readonly (string | undefined)[],
+  clinicCountry?: string,
 ): Promise<PhoneReading> {
-  const { parsePhoneNumberFromString: parse } = await import("libphonenumber-js/max");
+  const { isSupportedCountry, parsePhoneNumberFromString: parse } = await import(
+    "libphonenumber-js/max"
+  );
   const places = nearby.map((e164) => e164 && parse(e164)).map((place) =>
     place && countryOf(place)
   );
-  const defaultCountry = places.find((country) => country !== undefined && country !== "");
+  const defaultCountry = clinicCountry !== undefined && isSupportedCountry(clinicCountry)
+    ? clinicCountry
+    : places.find((country) => country !== undefined && country !== "");
   const written = spelled(given);
   const options = { extract: false, ...(defaultCountry ? { defaultCountry } : {}) };
   const parsed = parse(written, options);

@@ -25,7 +25,7 @@ export default serveTool({
     "Give the day and time only as the caller said them.",
   input: z.object(appointmentFields),
   run: async (asked, { call, database }) => {
-    const phone = await choosePhone(asked.patientPhone, call);
+    const phone = await choosePhone(asked.patientPhone, call, database);
     if (phone.kind !== "phone") return refusePhone(phone.kind);
     return say(await database.cancelAppointment(call, referTo(asked, phone.e164)));
   },

@@ -6,24 +6,29 @@
 
 import { z } from "zod";
 import { type Answer, refuse, refuseCommonly, succeed } from "../../shared/answers.ts";
+import { dateNeeded } from "../../shared/booking.ts";
 import type { AvailabilityOutcome, Slot } from "../../shared/database.ts";
 import { sayClock, sayDate, sayDay, sayList, sayTime } from "../../shared/speech.ts";
 import { serveTool } from "../../shared/tool.ts";
 
+const partNeeded = "it is morning, afternoon or evening";
+const daysNeeded = "it is 1 to 14 days";
+
 const input = z.object({
-  date: z.string()
+  date: z.string(dateNeeded)
     .transform((text) => text.slice(0, 10))
-    .pipe(z.iso.date("a date such as 2026-03-03 is needed"))
+    .pipe(z.iso.date(dateNeeded).refine((day) => day >= "0001", dateNeeded))
     .describe("First day asked about, YYYY-MM-DD, in the clinic's time zone"),
   serviceType: z.string("a service such as consultation is needed").max(80)
     .describe("What is to be booked, for example consultation"),
-  partOfDay: z.string().toLowerCase()
-    .pipe(z.enum(["morning", "afternoon", "evening"], "it is morning, afternoon or evening"))
+  partOfDay: z.string(partNeeded).toLowerCase()
+    .pipe(z.enum(["morning", "afternoon", "evening"], partNeeded))
     .optional()
     .describe("Only times before noon, from noon to five, or from five"),
-  providerName: z.string().max(80).optional()
+  providerName: z.string("a doctor's name is needed").max(80).optional()
     .describe("A doctor the caller asked for by name"),
-  days: z.coerce.number().int().min(1).max(14).optional()
+  days: z.coerce.number(daysNeeded).int(daysNeeded).min(1, daysNeeded).max(14, daysNeeded)
+    .optional()
     .describe("How many days from date on, 1 to 14; 1 if left out"),
 });
 

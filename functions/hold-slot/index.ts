@@ -30,7 +30,7 @@ export default serveTool({
     "or with another patientPhone to change the number.",
   input,
   run: async ({ slotId, patientName, patientPhone }, { call, database }) => {
-    const phone = await choosePhone(patientPhone, call);
+    const phone = await choosePhone(patientPhone, call, database);
     if (phone.kind !== "phone") return refusePhone(phone.kind);
     const patientCountry = phone.country;
     return say(

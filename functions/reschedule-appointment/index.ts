@@ -36,7 +36,7 @@ export default serveTool({
     "old day and time only as the caller said them.",
   input,
   run: async (asked, { call, database }) => {
-    const phone = await choosePhone(asked.patientPhone, call);
+    const phone = await choosePhone(asked.patientPhone, call, database);
     if (phone.kind !== "phone") return refusePhone(phone.kind);
     const reference = referTo(asked, phone.e164);
     return say(await database.rescheduleAppointment(call, { ...reference, slotId: asked.slotId }));

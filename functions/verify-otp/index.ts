@@ -20,8 +20,10 @@ import { verifyPasscode } from "../../shared/otp.ts";
 import { sayTime } from "../../shared/speech.ts";
 import { serveTool } from "../../shared/tool.ts";
 
+const codeNeeded = "the six digits of the text are needed";
+
 const input = z.object({
-  code: z.union([z.string().max(200), z.number()], "the six digits of the text are needed")
+  code: z.union([z.string(codeNeeded).max(200), z.number()], codeNeeded)
     .describe("The six digits the caller read out or typed, as text so that zeros stay"),
   holdId: z.string().max(200).optional().catch(undefined)
     .describe("The holdId that the tool before gave; left out, what this call is about"),

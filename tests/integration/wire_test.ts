@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { createHmac } from "node:crypto";
+import cancelAppointment from "../../functions/cancel-appointment/index.ts";
 import checkAvailability from "../../functions/check-availability/index.ts";
 import holdSlot from "../../functions/hold-slot/index.ts";
 import sendOtp from "../../functions/send-otp/index.ts";
@@ -297,6 +298,55 @@ Deno.test({
       );
       silent.close();
       for (const connection of open) connection.close();
+    }),
+});
+
+Deno.test({
+  name: "arguments that cannot be read are refused in words of ours",
+  ...options,
+  fn: () =>
+    withBench(async (bench) => {
+      const clinic = await aClinic(bench.database.sql);
+      const odd = [7, true, ["x"], { x: 1 }, "x".repeat(201), "0000-01-01", null];
+      const fields: [ServedTool, string[]][] = [
+        [checkAvailability, ["date", "serviceType", "partOfDay", "providerName", "days"]],
+        [holdSlot, ["slotId", "patientName", "patientPhone"]],
+        [verifyOtp, ["code"]],
+        [cancelAppointment, ["appointmentDate", "appointmentTime"]],
+      ];
+      const good = { date: aDay(), serviceType: "consultation", patientName: "Ada" };
+      for (const [served, names] of fields) {
+        const tool = served.tool.name;
+        const given = names.flatMap((name) => odd.map((value) => ({ ...good, [name]: value })));
+        for (const args of given) {
+          const asked = { tool, called: clinic.number, callId: crypto.randomUUID(), args };
+          const said = await bench.ask(served, asked);
+          assert.notEqual(said.outcome, "error", JSON.stringify(args));
+          assert.doesNotMatch(said.message, /invalid|expected|undefined|NaN|too (big|small)/i);
+        }
+      }
+    }),
+});
+
+Deno.test({
+  name: "a web call without numbers takes a number as its clinic's country writes it",
+  ...options,
+  fn: () =>
+    withBench(async (bench) => {
+      const clinic = await aClinic(bench.database.sql);
+      const assistant = { id: crypto.randomUUID() };
+      await bench.database.sql`insert into public.org_channels (kind, value, org_id)
+        values ('vapi_assistant', ${assistant.id}, ${clinic.id})`;
+      const slotId = `consultation/${aDay()}T10:00`;
+      const hold = async (patientPhone: string) => {
+        const args = { slotId, patientName: "Ada", patientPhone };
+        const toolCallList = [{ id: "web", name: "hold_slot", arguments: args }];
+        const call = { id: "web" };
+        const message = { type: "tool-calls", assistant, call, toolCallList };
+        return await readSaid(await post(bench, holdSlot, { message }));
+      };
+      assert.equal((await hold("07700 9")).outcome, "phone_unclear");
+      assert.equal((await hold("07700 900456")).outcome, "held");
     }),
 });
 
