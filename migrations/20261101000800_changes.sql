@@ -111,9 +111,11 @@ begin
   select a.* into v_appointment from public.appointments as a
   where a.org_id = p_org.id and a.id = v_found[1] and a.status = 'confirmed' for update;
   if not found then
-    return coalesce(
-      case when p_slot_id is null then private.repeat_cancellation(p_org, p_call, p_patient, v_now) end,
-      '{"outcome": "appointment_not_found"}');
+    if p_slot_id is null then
+      v_held := coalesce(private.cancel_hold(p_org, p_call, p_patient, p_said),
+        private.repeat_cancellation(p_org, p_call, p_patient, v_now));
+    end if;
+    return coalesce(v_held, '{"outcome": "appointment_not_found"}');
   elsif exists (
     select from public.one_time_passcodes as c
     where c.org_id = p_org.id and c.appointment_id = v_appointment.id and c.hold_attempts >= 10) then
@@ -185,19 +187,28 @@ comment on function private.repeat_cancellation is
   'The outcome of the cancellation that this call has made, or null.';
 
 /*
- * Cancels the call's own hold when it is named: nobody else's time is touched, so it needs no code.
+ * Cancels the call's own hold: nobody else's time is touched, so it needs no code. Named by its id,
+ * or by number and name where the patient has no such appointment.
  */
-create function private.cancel_hold(p_org public.organizations, p_call jsonb, p_hold text)
-returns jsonb
+create function private.cancel_hold(
+  p_org public.organizations, p_call jsonb, p_patient jsonb, p_said jsonb
+) returns jsonb
 language plpgsql volatile set search_path = ''
 as $$
 declare
+  v_id constant uuid := private.read_id(p_said ->> 'id');
   v_hold public.appointments;
 begin
   perform private.lock_call(p_org.id, p_call ->> 'callId');
   select a.* into v_hold from public.appointments as a
-  where a.org_id = p_org.id and a.id = private.read_id(p_hold)
-    and a.call_id = p_call ->> 'callId' and a.status = 'held'
+  where a.org_id = p_org.id and a.call_id = p_call ->> 'callId' and a.status = 'held'
+    and case when v_id is not null then a.id = v_id
+      else a.patient_phone = p_patient ->> 'phone'
+        and private.is_same_name(a.patient_name, p_patient ->> 'name')
+        and to_char(a.starts_at at time zone p_org.timezone, 'YYYY-MM-DD') = coalesce(
+          p_said ->> 'date', to_char(a.starts_at at time zone p_org.timezone, 'YYYY-MM-DD'))
+        and to_char(a.starts_at at time zone p_org.timezone, 'HH24:MI') = coalesce(
+          p_said ->> 'time', to_char(a.starts_at at time zone p_org.timezone, 'HH24:MI')) end
     and not exists (
       select from public.appointment_changes as c where c.org_id = p_org.id and c.hold_id = a.id)
   for update;
@@ -209,6 +220,21 @@ begin
 end
 $$;
 comment on function private.cancel_hold is 'Releases a hold for the call that made it, else null.';
+
+/* The same call asks again, as the last it asked for, to let go what it has let go already. */
+create function private.repeat_release(p_org public.organizations, p_call jsonb, p_hash bytea)
+returns jsonb
+language sql stable set search_path = ''
+as $$
+  select t.result
+  from (
+    select c.* from public.tool_calls as c
+    where c.org_id = p_org.id and c.call_id = p_call ->> 'callId'
+    order by c.created_at desc limit 1) as t
+  where t.tool = 'cancel_appointment' and t.outcome = 'hold_released' and t.arguments_hash = p_hash
+$$;
+comment on function private.repeat_release is
+  'The answer to the release that this call has just made, or null.';
 
 /* What both entry functions share: the first answer again, else a new one, audited and recorded. */
 create function private.change_appointment(
@@ -227,11 +253,14 @@ begin
   if v_answer is not null then
     return v_answer;
   end if;
-  if p_slot_id is null then
-    v_answer := private.cancel_hold(p_org, p_call, p_said ->> 'id');
+  if p_slot_id is null and private.read_id(p_said ->> 'id') is not null then
+    v_answer := private.cancel_hold(p_org, p_call, p_patient, p_said);
   end if;
   v_answer := jsonb_build_object('orgId', p_org.id, 'timezone', p_org.timezone)
     || coalesce(v_answer, private.open_change(p_org, p_call, p_patient, p_said, p_slot_id));
+  if v_answer ->> 'outcome' = 'appointment_not_found' then
+    v_answer := coalesce(private.repeat_release(p_org, p_call, v_hash), v_answer);
+  end if;
   perform private.audit(p_org.id, p_call, p_action, (v_answer ->> 'holdId')::uuid,
     v_answer ->> 'outcome');
   if v_answer ->> 'outcome' in ('code_needed', 'hold_released') then

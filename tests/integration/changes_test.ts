@@ -495,6 +495,23 @@ test("a hold of the same call is let go without a code when it is named, another
   assert.deepEqual(await states(bench), ["10:00 cancelled"]);
 });
 
+test("a hold of the same call is let go by number and name when the patient has no appointment, and asked again", async (bench) => {
+  const { clinic, phone } = await anAppointment(bench);
+  const caller = aCaller(bench, clinic);
+  const held = await caller.ask("hold_slot", { slotId: slot("11:00"), ...ada });
+  assert.equal(held.outcome, "held");
+  const cancel = (more: object) => caller.ask("cancel_appointment", { ...ada, ...more });
+  for (const other of [{ patientName: "Ben Stone" }, { patientPhone: aPhone() }]) {
+    assert.equal((await cancel(other)).outcome, "appointment_not_found");
+  }
+  assert.equal((await cancel({ appointmentTime: "12:00" })).outcome, "appointment_not_found");
+  assert.equal((await cancel({ patientPhone: phone })).outcome, "code_needed");
+  assert.equal((await cancel({})).outcome, "hold_released");
+  assert.equal((await cancel({})).outcome, "hold_released");
+  assert.equal((await cancel({ patientName: "A B" })).outcome, "appointment_not_found");
+  assert.deepEqual(await states(bench), ["10:00 confirmed", "11:00 cancelled"]);
+});
+
 test("bad arguments, a wrong secret and a database that is down are answered as in every tool", async (bench) => {
   const { clinic } = await anAppointment(bench);
   const caller = aCaller(bench, clinic);
