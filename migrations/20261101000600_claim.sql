@@ -242,10 +242,14 @@ begin
   limit 1;
   if v_old.service_id = v_service.id and v_old.starts_at = v_slot.starts_at
     and (v_provider.id is null or v_old.provider_id = v_provider.id) then
-    -- What is held for moving one appointment may overlap it: it is no new time for another one.
-    if p_moves is null or not exists (
+    -- What is held for moving one appointment may overlap it: it is no new time for another one,
+    -- and no booking for another patient.
+    if v_old.status = 'confirmed' or not exists (
       select from public.appointment_changes as c
-      where c.org_id = p_org.id and c.hold_id = v_old.id and c.appointment_id <> p_moves) then
+      where c.org_id = p_org.id and c.hold_id = v_old.id
+        and c.appointment_id is distinct from p_moves
+        and (p_moves is not null or v_old.patient_phone <> p_patient ->> 'phone'
+          or not private.is_same_name(v_old.patient_name, p_patient ->> 'name'))) then
       return private.repeat_hold(p_org, p_call, v_old.id, p_patient);
     end if;
   end if;

@@ -196,6 +196,22 @@ test("a time held for moving one appointment is not the new time of another that
   assert.deepEqual(await states(bench), ["10:00 cancelled", "15:00 confirmed", "10:15 confirmed"]);
 });
 
+test("the time held for a move, asked for again for somebody else, is a booking and moves nothing", async (bench) => {
+  const { clinic, phone } = await anAppointment(bench);
+  const caller = aCaller(bench, clinic, phone);
+  await caller.ask("reschedule_appointment", { ...ada, slotId: slot("12:00") });
+  const eve = { patientName: "Eve Green", patientPhone: aPhone() };
+  const held = await caller.ask("hold_slot", { ...eve, slotId: slot("12:00") });
+  assert.equal(held.outcome, "held");
+
+  const sent = await caller.ask("send_otp", { holdId: held.holdId });
+  assert.equal(sent.phoneEnding, eve.patientPhone.slice(-2));
+  const code = newestCode(bench.twilio);
+  const said = await caller.ask("verify_otp", { holdId: held.holdId, code });
+  assert.equal(said.outcome, "confirmed");
+  assert.deepEqual(await states(bench), ["10:00 confirmed", "12:00 cancelled", "12:00 confirmed"]);
+});
+
 test("a lapsed move leaves the old appointment and frees the new time, also where both overlap", async (bench) => {
   const { clinic, phone } = await anAppointment(bench);
   await bench.database.sql`update public.services set step_min = 15`;
