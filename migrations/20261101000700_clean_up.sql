@@ -96,14 +96,14 @@ comment on column private.retention_rules.kept is 'The column of organizations t
 -- Confirmed appointments are the clinic's to keep. Passcodes and texts go with their hold too.
 insert into private.retention_rules (name, relation, age, applies, kept) values
   ('holds', 'public.appointments', 'coalesce(expires_at, updated_at)',
-    $$status in ('expired', 'cancelled')$$, 'retention_days'),
+    $$status in ('expired', 'cancelled', 'requires_manual_followup')$$, 'retention_days'),
   ('passcodes', 'public.one_time_passcodes', 'claimed_at', 'true', 'retention_days'),
   ('texts', 'public.sms_messages', 'created_at', 'true', 'retention_days'),
   ('changes', 'public.appointment_changes', 'expires_at', 'true', 'retention_days'),
   ('toolCalls', 'public.tool_calls', 'created_at', 'true', 'retention_days'),
   ('auditLogs', 'public.audit_logs', 'at', 'true', 'audit_retention_days');
 create index appointments_old on public.appointments (org_id, coalesce(expires_at, updated_at))
-  where status in ('expired', 'cancelled');
+  where status in ('expired', 'cancelled', 'requires_manual_followup');
 
 /*
  * Applies every rule to one organization: deletes at most p_batch rows of each, or counts all of

@@ -246,7 +246,7 @@ async function anArchive(
     await sendCode(line, caller, "482913");
     return caller;
   };
-  // Confirmed, with a change that came to nothing; cancelled by the next call; lapsed; live.
+  // Confirmed, with a change that came to nothing; cancelled by the next call; lapsed; locked; live.
   const kept = await claim("09:00");
   await readCode(line, kept, "482913");
   await line.ask("cancel_appointment", aCaller(clinic, kept.phone));
@@ -257,6 +257,10 @@ async function anArchive(
     where status = 'held' and org_id = ${clinic.id}`;
   await sweep(sql);
   await claim("12:00");
+  await claim("13:00");
+  await sql`update public.appointments set status = 'requires_manual_followup'
+    where org_id = ${clinic.id} and status = 'held'
+      and to_char(starts_at at time zone ${clinic.zone}, 'HH24') = '13'`;
   // As if all of it had happened so long ago; audit rows nobody but a superuser can age.
   const age = "60 days";
   await sql`update public.appointments set created_at = created_at - ${age}::interval,
@@ -308,7 +312,7 @@ test("retention counts the same as it deletes, per clinic, in batches, and keeps
     );
     assert.deepEqual(
       [deleted?.["holds"], deleted?.["passcodes"], deleted?.["changes"]],
-      [3, 4, 1],
+      [4, 5, 1],
       JSON.stringify(deleted),
     );
     assert.deepEqual([kept?.["holds"], kept?.["passcodes"], kept?.["toolCalls"]], [0, 0, 0]);
@@ -345,6 +349,7 @@ test("retention counts the same as it deletes, per clinic, in batches, and keeps
       [false, "confirmed", 1],
       [false, "expired", 2],
       [false, "held", 1],
+      [false, "requires_manual_followup", 1],
       [true, "confirmed", 1],
       [true, "held", 1],
     ]);
@@ -353,7 +358,7 @@ test("retention counts the same as it deletes, per clinic, in batches, and keeps
         (select count(*)::int from cron.job_run_details) as runs,
         (select sum((details ->> 'holds')::int)::int from public.audit_logs
           where org_id = ${short.id} and action = 'apply_retention' and outcome = 'deleted') as holds`;
-    assert.deepEqual({ ...row }, { quotas: 0, runs: 1, holds: 3 });
+    assert.deepEqual({ ...row }, { quotas: 0, runs: 1, holds: 4 });
     await assert.rejects(sql`select public.apply_retention(false, 0)`, /must be at least 1/);
   } finally {
     await lines.close();
