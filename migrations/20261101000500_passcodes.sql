@@ -470,10 +470,12 @@ declare
   v_code public.one_time_passcodes;
   v_now timestamptz;
   v_expires timestamptz;
+  v_purpose text;
   v_answer jsonb;
 begin
   v_hold := private.find_hold(p_org.id, v_call_id, p_hold);
   v_change := private.find_change(p_org.id, v_hold.id, v_call_id);
+  v_purpose := case when v_change.kind is null then 'confirm' else 'change' end;
   v_now := clock_timestamp();
   v_answer := private.hold_refusal(p_org, v_hold, v_change, v_call_id, v_now);
   if v_answer is null then
@@ -489,7 +491,7 @@ begin
   end if;
   if v_answer is not null then
     perform private.audit(p_org.id, p_call, 'send_otp', v_hold.id, v_answer ->> 'outcome');
-    return v_answer || jsonb_build_object('orgId', p_org.id);
+    return v_answer || jsonb_build_object('orgId', p_org.id, 'purpose', v_purpose);
   end if;
 
   v_expires := least(v_now + interval '5 minutes', v_change.expires_at, v_hold.expires_at);
@@ -517,7 +519,7 @@ begin
   end if;
   return jsonb_build_object(
     'outcome', 'claimed', 'orgId', p_org.id, 'holdId', v_hold.id, 'clinic', p_org.name,
-    'purpose', case when v_change.kind is null then 'confirm' else 'change' end,
+    'purpose', v_purpose,
     'phone', v_hold.patient_phone, 'phoneEnding', right(v_hold.patient_phone, 2),
     'afterUndelivered', v_code.state = 'sent' and private.was_not_delivered(p_org.id, v_code.send_id),
     'expiresInSeconds', floor(extract(epoch from v_expires - v_now))::integer);
@@ -847,7 +849,8 @@ begin
   end if;
 
   v_answer := jsonb_build_object('orgId', p_org.id, 'holdId', v_hold.id) || v_answer;
-  if v_answer ->> 'outcome' in ('wrong_code', 'no_code', 'code_expired')
+  -- The code of a change goes to the booking's number only: another one is not asked for.
+  if v_change.kind is null and v_answer ->> 'outcome' in ('wrong_code', 'no_code', 'code_expired')
     and private.was_not_delivered(p_org.id, v_code.send_id) then
     v_answer := v_answer || '{"undelivered": true}';
   end if;

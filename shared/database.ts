@@ -130,13 +130,14 @@ const rescheduling = z.discriminatedUnion("outcome", [
 /** What `reschedule_appointment` answers. */
 export type ReschedulingOutcome = z.infer<typeof rescheduling>;
 
+/** What a passcode is for: a change's goes to the number of the booking and no other. */
+const purpose = z.enum(["confirm", "change"]);
+
 const beginSend = z.discriminatedUnion("outcome", [
   bare("wrong_account"),
   bare(
     ...refusals,
     "blocked_country",
-    "bad_destination",
-    "undelivered",
     "hold_send_limit",
     "phone_send_limit",
     "org_send_limit",
@@ -147,6 +148,7 @@ const beginSend = z.discriminatedUnion("outcome", [
   ),
   hold.extend({ outcome: z.literal("already_confirmed") }),
   changed,
+  z.object({ outcome: z.enum(["bad_destination", "undelivered"]), orgId, purpose }),
   z.object({
     outcome: z.enum(["already_sent", "cooldown"]),
     orgId,
@@ -160,7 +162,7 @@ const beginSend = z.discriminatedUnion("outcome", [
     orgId: z.string(),
     holdId: z.string(),
     clinic: z.string(),
-    purpose: z.enum(["confirm", "change"]),
+    purpose,
     phone: z.string(),
     phoneEnding: z.string(),
     /** The text before this one did not arrive. */

@@ -56,7 +56,12 @@ export type SendOutcome =
     /** The text before this one did not arrive. */
     readonly afterUndelivered: boolean;
   }
-  | { readonly outcome: "sms_failed"; readonly orgId: string; readonly failure: SmsFailure };
+  | {
+    readonly outcome: "sms_failed";
+    readonly orgId: string;
+    readonly failure: SmsFailure;
+    readonly purpose: "confirm" | "change";
+  };
 
 /**
  * Texts a fresh passcode to the phone of a hold.
@@ -93,7 +98,8 @@ export async function sendPasscode(
   });
   if (sms.kind === "failed") {
     await rollBack(tools, send, sms);
-    return { outcome: "sms_failed", orgId: claim.orgId, failure: sms.failure };
+    const { orgId, purpose } = claim;
+    return { outcome: "sms_failed", orgId, failure: sms.failure, purpose };
   }
   await tools.database.completeOtpSend(send, sms.sid).catch((fault) =>
     // The code verifies all the same.

@@ -72,11 +72,13 @@ function say(sent: SendOutcome): Answer {
     case "change_expired":
       return refuseLateChange();
     case "bad_destination":
-      return sayFailure(sent.outcome);
+      return sayFailure(sent.outcome, sent.purpose);
     case "undelivered":
-      return refuseUndelivered(sent.outcome);
+      return sent.purpose === "change"
+        ? refuseBookedNumber(sent.outcome)
+        : refuseUndelivered(sent.outcome);
     case "sms_failed":
-      return sayFailure(sent.failure);
+      return sayFailure(sent.failure, sent.purpose);
     case "blocked_country":
     case "hold_send_limit":
     case "phone_send_limit":
@@ -108,9 +110,19 @@ function say(sent: SendOutcome): Answer {
   }
 }
 
-function sayFailure(failure: SmsFailure): Answer {
+/** The code of a change goes to the number of the booking and no other: asking for one is no help. */
+function refuseBookedNumber(outcome: string): Answer {
+  return refuse(
+    outcome,
+    "I can't text the number it was booked with. Let me pass you to the front desk.",
+    "ESCALATE",
+  );
+}
+
+function sayFailure(failure: SmsFailure, purpose: "confirm" | "change"): Answer {
   switch (failure) {
     case "bad_destination":
+      if (purpose === "change") return refuseBookedNumber(failure);
       return refuse(
         failure,
         "That number can't receive texts. Is there a mobile number I can use?",
@@ -118,6 +130,7 @@ function sayFailure(failure: SmsFailure): Answer {
         { nextTool: "hold_slot", fields: ["patientPhone"] },
       );
     case "opted_out":
+      if (purpose === "change") return refuseBookedNumber(failure);
       return refuse(
         failure,
         "That number has texts from us switched off. Is there another mobile number I can use?",

@@ -528,6 +528,27 @@ test("a hold of the same call is let go by number and name when the patient has 
   assert.deepEqual(await states(bench), ["10:00 confirmed", "11:00 cancelled"]);
 });
 
+test("no other number is asked for where the number of the booking takes no texts", async (bench) => {
+  for (const fault of [21614, 21610, "report_undelivered"] as const) {
+    const { clinic, phone } = await anAppointment(bench);
+    const caller = aCaller(bench, clinic, phone);
+    await caller.ask("cancel_appointment", ada);
+    bench.twilio.addFault(fault, { times: fault === "report_undelivered" ? 2 : 1 });
+    let sent = await caller.ask("send_otp");
+    if (fault === "report_undelivered") {
+      await bench.twilio.sendReports();
+      await caller.ask("send_otp");
+      await bench.twilio.sendReports();
+      const wrong = await caller.ask("verify_otp", { code: "000000" });
+      assert.doesNotMatch(wrong.message, /number/);
+      sent = await caller.ask("send_otp");
+    }
+    assert.match(sent.outcome, /^(bad_destination|opted_out|undelivered)$/);
+    assert.equal(sent.action, "ESCALATE");
+    assert.match(sent.message, /booked with.* front desk/);
+  }
+});
+
 test("bad arguments, a wrong secret and a database that is down are answered as in every tool", async (bench) => {
   const { clinic } = await anAppointment(bench);
   const caller = aCaller(bench, clinic);
