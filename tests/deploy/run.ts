@@ -42,6 +42,8 @@ try {
   // The CLI's notes about the project it linked.
   await rm(join(root, "supabase/.temp"), { recursive: true, force: true });
 }
+// The stack's functions keep connections and counts for requests that do not come any more.
+Deno.exit(0);
 
 function programOf(variable: string): string {
   const path = Deno.env.get(variable);
