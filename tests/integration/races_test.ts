@@ -405,6 +405,16 @@ race(
 );
 
 race(
+  "the index of the guarantee has more than one page from the start, or PostgreSQL may lose a row",
+  1,
+  async ({ sql }) => {
+    const [index] = await sql<{ pages: number }[]>`
+      select (pg_relation_size('public.appointments_no_overlap') / 8192)::int as pages`;
+    assert.ok(index && index.pages > 2, `${index?.pages} pages`);
+  },
+);
+
+race(
   `a hot doctor for ${hotSeconds} s: claims, changes of mind, confirmations, moves, lapses and clean-up, no error`,
   40,
   async (database, lines, t) => {
