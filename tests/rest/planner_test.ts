@@ -235,5 +235,6 @@ Deno.test("no name of a caller reaches a statement unquoted", () => {
     const code = refusal(() => assert.equal(textOf(name), textOf("plain")));
     if (code !== null) assert.equal(code, "PGRST127");
   }));
+  assert.equal(refusal(() => textOf("*")), "PGRST127");
   assert.equal(statementOf(identifier('a"; drop table b; --')).text, '"a""; drop table b; --"');
 });

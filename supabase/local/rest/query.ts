@@ -36,7 +36,8 @@ export interface Query {
   readonly args: ReadonlyMap<string, string>;
 }
 
-const name = String.raw`"[^"\\]+"|[A-Za-z0-9_]+`;
+// To PostgREST a column named "*" is all of them, in quotes too: no name here.
+const name = String.raw`"(?!\*")[^"\\]+"|[A-Za-z0-9_]+`;
 const namePattern = new RegExp(`^(?<name>${name})$`);
 const selectPattern = new RegExp(`^(?:(?<alias>${name}):)?(?<name>${name})$|^(?<all>\\*)$`);
 const orderPattern = new RegExp(
