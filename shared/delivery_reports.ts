@@ -63,7 +63,9 @@ export async function isSignedReport(
 const report = z.object({
   MessageSid: z.string().regex(/^(SM|MM)[0-9a-f]{32}$/i),
   MessageStatus: z.string().min(1).max(40),
-  ErrorCode: z.string().regex(/^[0-9]{1,6}$/).transform(Number).optional(),
+  // Blank where nothing went wrong.
+  ErrorCode: z.string().regex(/^[0-9]{0,6}$/).transform((code) => Number(code) || undefined)
+    .optional(),
 });
 
 /** What Twilio reports of a text. */

@@ -334,6 +334,7 @@ Deno.test({
       const repeated = `${new URLSearchParams(plain)}&Tag=b&Tag=a&Tag=b`;
       assert.equal(await report(bench, { query, form: repeated, signature }), 204);
       assert.equal((await textsOf(bench, clinic))[0]?.delivery, "delivered");
+      assert.equal(await report(bench, { query, form: { ...plain, ErrorCode: "" } }), 204);
       const incomplete = [{}, { MessageSid: text?.sid ?? "" }, { MessageStatus: "sent" }];
       for (const fields of [...incomplete, { ...plain, MessageSid: "nonsense" }]) {
         assert.equal(await report(bench, { query, form: fields }), 400);
