@@ -277,10 +277,11 @@ begin
   if found then
     return v_service;
   end if;
-  v_asked := private.plain_name(p_asked);
+  -- "Face-Lift", "face lift" and "facelift" are one.
+  v_asked := replace(private.plain_name(p_asked), ' ', '');
   select s.* into v_service from public.services as s
   where s.org_id = p_org and s.active
-    and v_asked in (replace(s.slug, '-', ' '), private.plain_name(s.name))
+    and v_asked in (replace(s.slug, '-', ''), replace(private.plain_name(s.name), ' ', ''))
   order by s.slug limit 1;
   return v_service;
 end
@@ -409,7 +410,8 @@ begin
       from public.services as s where s.org_id = v_org.id and s.active));
   end if;
 
-  if private.plain_name(p_provider) <> '' then
+  -- "Anyone" and "any doctor" name nobody.
+  if private.plain_name(p_provider) !~ '^(any( ?one| ?body)?( |$)|no preference$|$)' then
     select * into v_found from private.find_provider(v_org.id, p_provider);
     v_provider := v_found.provider;
     if v_provider.id is null or not exists (

@@ -474,6 +474,12 @@ Deno.test({
         (await ask(bench, clinic, { providerName: "Nobody" })).outcome,
         "unknown_provider",
       );
+      for (const providerName of ["anyone", "Any doctor", "no preference"]) {
+        assert.equal((await ask(bench, clinic, { providerName })).outcome, "available");
+      }
+      for (const serviceType of ["check-up", "Check up", "CHECKUP"]) {
+        assert.equal((await ask(bench, clinic, { serviceType })).outcome, "available");
+      }
       const patient = await hold(bench, clinic, `check-up/${aDay()}T10:30/doctor-1`);
       assert.equal(patient.outcome, "held");
       assert.deepEqual(await offered("Patel"), both.slice(0, 1));
