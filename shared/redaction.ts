@@ -164,12 +164,3 @@ export function redactValue(value: unknown, options: ValueOptions = {}): unknown
   };
   return new ValueRedactor(redactText, options.lengthLimit).redact(value);
 }
-
-/**
- * A phone number for people who need to tell callers apart: the last two digits only, `***56`.
- *
- * @param e164 The number, as E.164.
- */
-export function maskPhone(e164: string): string {
-  return `***${e164.slice(-2)}`;
-}

@@ -55,9 +55,3 @@ export function sayList(items: readonly string[], conjunction: "or" | "and" = "o
   const last = items.at(-1) ?? "";
   return items.length < 2 ? last : `${items.slice(0, -1).join(", ")} ${conjunction} ${last}`;
 }
-
-/** A duration in whole minutes, at least one: `5 minutes`. */
-export function sayMinutes(seconds: number): string {
-  const minutes = Math.max(1, Math.floor(seconds / 60));
-  return minutes === 1 ? "1 minute" : `${minutes} minutes`;
-}
