@@ -71,17 +71,27 @@ $$;
 comment on function private.lock_call is
   'Lets one request of a call in at a time; taken before every other lock. A null call locks nothing.';
 
-create function private.release_hold(p_org uuid, p_hold uuid) returns void
-language plpgsql volatile strict set search_path = ''
+/*
+ * Waits for whoever is at work on the hold, and then leaves alone what was confirmed meanwhile or
+ * went over to another call.
+ */
+create function private.release_hold(p_org uuid, p_call jsonb, p_action text, p_hold uuid)
+returns void
+language plpgsql volatile set search_path = ''
 as $$
 begin
   update public.appointments as a
   set status = 'cancelled', updated_at = clock_timestamp()
-  where a.org_id = p_org and a.id = p_hold and a.status = 'held';
-  perform private.forget_passcode(p_org, p_hold);
+  where a.org_id = p_org and a.id = p_hold and a.status = 'held'
+    and a.call_id is not distinct from p_call ->> 'callId';
+  if found then
+    perform private.forget_passcode(p_org, p_hold);
+    perform private.audit(p_org, p_call, p_action, p_hold, 'released');
+  end if;
 end
 $$;
-comment on function private.release_hold is 'Cancels a hold that its call no longer wants.';
+comment on function private.release_hold is
+  'Cancels a hold that its call no longer wants, and audits it, if it is still held by that call.';
 
 /*
  * One attempt at one provider: the lowest free seat is taken. Lapsed holds are flipped when they are
@@ -94,7 +104,8 @@ comment on function private.release_hold is 'Cancels a hold that its call no lon
  */
 create function private.try_provider(
   p_org uuid, p_provider uuid, p_service public.services, p_start timestamptz,
-  p_replaces uuid, p_moves uuid, p_lock text, p_patient jsonb, p_call_id text, p_hold_for interval
+  p_replaces uuid, p_moves uuid, p_lock text, p_patient jsonb, p_call jsonb, p_action text,
+  p_hold_for interval
 ) returns public.appointments
 language plpgsql volatile set search_path = ''
 as $$
@@ -124,7 +135,9 @@ begin
   end if;
   v_now := clock_timestamp();
   v_is_last := p_lock = 'none';
-  perform private.release_hold(p_org, p_replaces);
+  if p_replaces is not null then
+    perform private.release_hold(p_org, p_call, p_action, p_replaces);
+  end if;
   if p_moves is not null and p_service.capacity = 1 then
     update public.appointments as a set session_key = a.id
     where a.org_id = p_org and a.id = p_moves and a.provider_id = p_provider
@@ -144,7 +157,7 @@ begin
       ) values (
         p_org, p_provider, p_service.id, p_patient ->> 'name', p_patient ->> 'phone',
         p_patient ->> 'country', p_start, v_end, v_busy, v_session, v_seat, p_service.capacity,
-        'held', v_now + p_hold_for, p_call_id
+        'held', v_now + p_hold_for, p_call ->> 'callId'
       )
       on conflict do nothing
       returning a.* into v_hold;
@@ -200,6 +213,7 @@ declare
   v_own boolean;
   v_waits boolean;
   v_lock text;
+  v_kept jsonb;
 begin
   select * into v_slot from private.parse_slot_id(p_slot_id, p_org.timezone);
   if v_slot.starts_at is null then
@@ -285,7 +299,7 @@ begin
       v_hold := private.try_provider(p_org.id, v_candidate, v_service, v_slot.starts_at,
         case when v_own then v_old.id end, p_moves,
         case when v_waits then 'wait' else v_lock end,
-        p_patient, v_call_id, make_interval(mins => p_org.hold_minutes));
+        p_patient, p_call, v_action, make_interval(mins => p_org.hold_minutes));
       exit when v_hold.id is not null;
     end loop;
     exit when v_hold.id is not null;
@@ -299,13 +313,19 @@ begin
         p_org, v_service, v_provider, v_slot.starts_at, v_call_id, p_moves);
   end if;
 
-  -- 5. A call holds one slot: the earlier one goes in the same transaction.
+  -- 5. A call holds one slot: the earlier one goes in the same transaction, unless its passcode
+  -- has confirmed it just now. Then the caller has both, and is told.
   if v_old.id is not null then
-    perform private.release_hold(p_org.id, v_old.id);
-    perform private.audit(p_org.id, p_call, v_action, v_old.id, 'released');
+    perform private.release_hold(p_org.id, p_call, v_action, v_old.id);
+    select jsonb_build_object('alsoConfirmed', private.iso_local(a.starts_at, p_org.timezone))
+    into v_kept
+    from public.appointments as a
+    where a.org_id = p_org.id and a.id = v_old.id and a.call_id = v_call_id
+      and a.status = 'confirmed';
   end if;
   perform private.audit(p_org.id, p_call, v_action, v_hold.id, 'held');
-  return private.describe_hold(p_org, v_hold, clock_timestamp()) || '{"outcome": "held"}';
+  return private.describe_hold(p_org, v_hold, clock_timestamp()) || coalesce(v_kept, '{}')
+    || '{"outcome": "held"}';
 end
 $$;
 comment on function private.claim_slot is 'Holds a slot of one organization for a call, or says why not.';
@@ -331,7 +351,9 @@ begin
   v_now := clock_timestamp();
   if v_hold.status = 'confirmed' then
     return private.describe_hold(p_org, v_hold, v_now) || '{"outcome": "already_confirmed"}';
-  elsif v_hold.status <> 'held' or v_hold.expires_at <= v_now then
+  elsif v_hold.status <> 'held' or v_hold.expires_at <= v_now
+    or v_hold.call_id <> p_call ->> 'callId' then
+    -- It lapsed, or the next call of the patient has taken it over.
     return jsonb_build_object('outcome', 'hold_expired', 'orgId', p_org.id);
   end if;
   v_extends := not v_hold.extended and v_hold.expires_at < v_now + v_ttl / 2;
@@ -401,8 +423,9 @@ comment on function private.alternatives is 'Up to three bookable starts near on
 /*
  * Entry function of the tool hold_slot: one call, one transaction.
  *
- * Outcomes  held, already_confirmed, slot_taken (with alternatives), invalid_slot, unusable_phone,
- *           hold_expired, busy, unknown_clinic, cross_tenant_denied
+ * Outcomes  held (with alsoConfirmed, a start, when the call's earlier hold was confirmed by its
+ *           passcode at the same time), already_confirmed, slot_taken (with alternatives),
+ *           invalid_slot, unusable_phone, hold_expired, busy, unknown_clinic, cross_tenant_denied
  * Raises    25001 under another isolation level than read committed
  */
 create function public.claim_slot_atomic(

@@ -80,13 +80,26 @@ end
 $$;
 comment on function private.hold_new_time is 'Holds the slot that an appointment is to move to.';
 
+/* A held new time belongs to the call that asked for it last. */
+create function private.pass_hold(p_org uuid, p_hold uuid, p_from text, p_to text) returns void
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  update public.appointments as a set call_id = p_to
+  where a.org_id = p_org and a.id = p_hold and a.status = 'held'
+    and a.call_id is not distinct from p_from;
+end
+$$;
+comment on function private.pass_hold is 'Gives a hold from one call to another.';
+
 /*
  * Opens a change for a call: finds the appointment, holds the new time if there is one, and waits
  * for the passcode. p_patient is {name, phone}, p_said as in find_appointments; p_slot_id is the new
  * time, null to cancel.
  */
 create function private.open_change(
-  p_org public.organizations, p_call jsonb, p_patient jsonb, p_said jsonb, p_slot_id text
+  p_org public.organizations, p_call jsonb, p_action text, p_patient jsonb, p_said jsonb,
+  p_slot_id text
 ) returns jsonb
 language plpgsql volatile set search_path = ''
 as $$
@@ -96,6 +109,7 @@ declare
   v_found uuid[];
   v_appointment public.appointments;
   v_earlier public.appointment_changes;
+  v_takes_over boolean;
   v_held jsonb;
   v_hold public.appointments;
   v_made public.appointment_changes;
@@ -122,19 +136,21 @@ begin
     return jsonb_build_object('outcome', 'locked', 'holdId', v_appointment.id);
   end if;
 
-  -- Another call's change goes over to this one, with the time it holds; its code does not.
+  -- Another call's change goes over to this one, with the time it holds; its code does not. Where
+  -- the new time cannot be had, all of it stays with that call.
   select c.* into v_earlier from public.appointment_changes as c
   where c.org_id = p_org.id and c.appointment_id = v_appointment.id and c.applied_at is null;
-  if v_earlier.call_id is distinct from v_call_id then
-    perform private.forget_passcode(p_org.id, v_appointment.id);
-    update public.appointments as a set call_id = v_call_id
-    where a.org_id = p_org.id and a.id = v_earlier.hold_id and a.status = 'held'
-      and a.expires_at > v_now;
+  v_takes_over := v_earlier.call_id is distinct from v_call_id;
+  if v_takes_over then
+    perform private.pass_hold(p_org.id, v_earlier.hold_id, v_earlier.call_id, v_call_id);
   end if;
   v_expires := v_now + make_interval(mins => p_org.hold_minutes);
   if p_slot_id is not null then
     v_held := private.hold_new_time(p_org, p_call, v_appointment, p_slot_id);
     if v_held ->> 'outcome' <> 'held' then
+      if v_takes_over then
+        perform private.pass_hold(p_org.id, v_earlier.hold_id, v_call_id, v_earlier.call_id);
+      end if;
       return v_held;
     end if;
     select a.* into strict v_hold from public.appointments as a
@@ -149,8 +165,11 @@ begin
     v_facts := jsonb_build_object('startTime', v_held -> 'startTime', 'endTime', v_held -> 'endTime',
       'service', v_held -> 'service', 'sameDoctor', v_hold.provider_id = v_appointment.provider_id);
   end if;
-  if v_earlier.hold_id <> v_appointment.id and v_earlier.hold_id is distinct from v_hold.id then
-    perform private.release_hold(p_org.id, v_earlier.hold_id);
+  if v_takes_over then
+    perform private.forget_passcode(p_org.id, v_appointment.id);
+  end if;
+  if v_earlier.hold_id is distinct from v_hold.id then
+    perform private.release_hold(p_org.id, p_call, p_action, v_earlier.hold_id);
   end if;
   insert into public.appointment_changes (
     org_id, appointment_id, kind, hold_id, call_id, opened_at, expires_at
@@ -215,7 +234,7 @@ begin
   if not found then
     return null;
   end if;
-  perform private.release_hold(p_org.id, v_hold.id);
+  perform private.release_hold(p_org.id, p_call, 'cancel_appointment', v_hold.id);
   return jsonb_build_object('outcome', 'hold_released', 'holdId', v_hold.id);
 end
 $$;
@@ -257,7 +276,7 @@ begin
     v_answer := private.cancel_hold(p_org, p_call, p_patient, p_said);
   end if;
   v_answer := jsonb_build_object('orgId', p_org.id, 'timezone', p_org.timezone)
-    || coalesce(v_answer, private.open_change(p_org, p_call, p_patient, p_said, p_slot_id));
+    || coalesce(v_answer, private.open_change(p_org, p_call, p_action, p_patient, p_said, p_slot_id));
   if v_answer ->> 'outcome' = 'appointment_not_found' then
     v_answer := coalesce(private.repeat_release(p_org, p_call, v_hash), v_answer);
   end if;

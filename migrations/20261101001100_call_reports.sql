@@ -103,8 +103,7 @@ begin
     where a.org_id = p_org.id and a.call_id = v_call_id and a.status = 'held'
     order by a.created_at for update
   loop
-    perform private.release_hold(p_org.id, v_hold.id);
-    perform private.audit(p_org.id, p_call, 'end_call', v_hold.id, 'released');
+    perform private.release_hold(p_org.id, p_call, 'end_call', v_hold.id);
   end loop;
   return v_hold;
 end

@@ -88,7 +88,12 @@ const hold = z.object({
 });
 const claim = z.discriminatedUnion("outcome", [
   bare(...refusals, "invalid_slot", "unusable_phone", "hold_expired"),
-  hold.extend({ outcome: z.literal("held"), expiresInSeconds: z.number() }),
+  hold.extend({
+    outcome: z.literal("held"),
+    expiresInSeconds: z.number(),
+    /** Start of the call's earlier hold, which its passcode confirmed at the same time. */
+    alsoConfirmed: z.string().optional(),
+  }),
   hold.extend({ outcome: z.literal("already_confirmed") }),
   z.object({ outcome: z.literal("slot_taken"), orgId, slots }),
 ]);

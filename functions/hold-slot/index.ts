@@ -48,11 +48,19 @@ function say(claimed: ClaimOutcome): Answer {
   switch (claimed.outcome) {
     case "held": {
       const spoken = sayTime(claimed.startTime);
+      const { alsoConfirmed } = claimed;
+      const kept = alsoConfirmed === undefined
+        ? ""
+        : `Your appointment on ${sayTime(alsoConfirmed)} is confirmed and stays. `;
       return succeed(
         claimed.outcome,
-        `I'm holding ${spoken} with ${claimed.doctor} for you. To confirm it I'll text a code to ` +
-          `the number ending ${claimed.phoneEnding}.`,
-        { ...describe(claimed), expiresInMinutes: Math.ceil(claimed.expiresInSeconds / 60) },
+        `${kept}I'm holding ${spoken} with ${claimed.doctor} for you. To confirm it I'll text a ` +
+          `code to the number ending ${claimed.phoneEnding}.`,
+        {
+          ...describe(claimed),
+          expiresInMinutes: Math.ceil(claimed.expiresInSeconds / 60),
+          ...(alsoConfirmed === undefined ? {} : { alsoConfirmed }),
+        },
       );
     }
     case "already_confirmed":

@@ -1,0 +1,257 @@
+/** Two requests at one instant, step by step: what the later one finds when the earlier one commits. */
+import assert from "node:assert/strict";
+import holdSlot from "../../functions/hold-slot/index.ts";
+import {
+  aCaller,
+  type Answer,
+  type Caller,
+  type Line,
+  openLines,
+  readCode,
+  sendCode,
+} from "../support/callers.ts";
+import { aBench, aClinic, aDay, type Bench, type Clinic } from "../support/clinic.ts";
+
+const code = "482913";
+const slot = (time: string) => ({ p_slot_id: `consultation/${aDay()}T${time}` });
+
+function test(
+  name: string,
+  fn: (bench: Bench, one: Line, two: Line, three: Line) => Promise<void>,
+): void {
+  Deno.test({
+    name,
+    sanitizeOps: false,
+    sanitizeResources: false,
+    fn: async () => {
+      const bench = await aBench();
+      const lines = await openLines(bench.database, 3);
+      try {
+        const [one, two, three] = lines.all;
+        assert.ok(one && two && three);
+        await fn(bench, one, two, three);
+      } finally {
+        await lines.close();
+        await bench.stop();
+      }
+    },
+  });
+}
+
+/** Does the first, lets the second wait for what it has locked, and commits it. */
+async function meanwhile<First, Second>(
+  bench: Bench,
+  line: Line,
+  first: () => Promise<First>,
+  second: () => Promise<Second>,
+): Promise<[First, Second]> {
+  await line.sql`begin`;
+  const done = await first();
+  let isAnswered = false;
+  const waiting = second().finally(() => isAnswered = true);
+  while (!isAnswered) {
+    const [row] = await bench.database.admin`select from pg_stat_activity
+      where datname = current_database() and wait_event_type = 'Lock'`;
+    if (row) break;
+  }
+  assert.ok(!isAnswered, "the second did not wait");
+  await line.sql`commit`;
+  return [done, await waiting];
+}
+
+/** Every appointment by its start and state, in the order they were made. */
+async function states({ database }: Bench): Promise<string[]> {
+  const rows = await database.sql<{ state: string }[]>`
+    select to_char(a.starts_at at time zone o.timezone, 'HH24:MI ') || a.status as state
+    from public.appointments as a join public.organizations as o on o.id = a.org_id
+    order by a.created_at`;
+  return rows.map(({ state }) => state);
+}
+
+/** What the audit log says of an appointment, in order. */
+async function audited({ database }: Bench, id: string | undefined): Promise<string[]> {
+  const rows = await database.sql<{ step: string }[]>`
+    select action || ' ' || outcome as step from public.audit_logs
+    where subject_id = ${id ?? null} order by at`;
+  return rows.map(({ step }) => step);
+}
+
+/** A confirmed appointment, and another call of its patient. */
+async function anAppointment(line: Line, clinic: Clinic, time: string): Promise<Caller> {
+  const first = aCaller(clinic);
+  assert.equal((await line.ask("claim_slot_atomic", first, slot(time))).outcome, "held");
+  await sendCode(line, first, code);
+  assert.equal((await readCode(line, first, code)).outcome, "confirmed");
+  return aCaller(clinic, first.phone);
+}
+
+const move = (line: Line, caller: Caller, time: string): Promise<Answer> =>
+  line.ask("reschedule_appointment", caller, slot(time));
+
+const end = (line: Line, { clinic, callId }: Caller) =>
+  line.sql`select public.end_call(
+    ${line.sql.json({ calledNumber: clinic.number, callId })}, 'customer-ended-call', null,
+    gen_random_uuid())`;
+
+test(
+  "a call that lets its hold go does not let go what the next call has just taken over",
+  async (bench, one, two) => {
+    const clinic = await aClinic(bench.database.sql);
+    const first = await anAppointment(one, clinic, "10:00");
+    const next = aCaller(clinic, first.phone);
+    assert.equal((await move(one, first, "11:00")).outcome, "code_needed");
+    const [taken, moved] = await meanwhile(
+      bench,
+      one,
+      () => move(one, next, "11:00"),
+      () => two.ask("claim_slot_atomic", first, slot("13:00")),
+    );
+    assert.deepEqual([taken.outcome, moved.outcome], ["code_needed", "held"]);
+    assert.deepEqual(await states(bench), ["10:00 confirmed", "11:00 held", "13:00 held"]);
+    await sendCode(one, next, code);
+    assert.equal((await readCode(one, next, code)).outcome, "rescheduled");
+  },
+);
+
+test(
+  "a call that asks again for its held time, which the next call has just taken over, changes nothing of it",
+  async (bench, one, two) => {
+    const clinic = await aClinic(bench.database.sql);
+    const first = await anAppointment(one, clinic, "10:00");
+    const next = aCaller(clinic, first.phone);
+    await move(one, first, "11:00");
+    const [, repeated] = await meanwhile(
+      bench,
+      one,
+      () => move(one, next, "11:00"),
+      () => two.ask("claim_slot_atomic", first, slot("11:00")),
+    );
+    assert.equal(repeated.outcome, "hold_expired");
+    await sendCode(one, next, code);
+    assert.equal((await readCode(one, next, code)).outcome, "rescheduled");
+  },
+);
+
+test(
+  "a change that another call could not take over stays with the first: its hold and its code",
+  async (bench, one) => {
+    const clinic = await aClinic(bench.database.sql);
+    const first = await anAppointment(one, clinic, "10:00");
+    const next = aCaller(clinic, first.phone);
+    await one.ask("claim_slot_atomic", aCaller(clinic), slot("12:00"));
+    assert.equal((await move(one, first, "11:00")).outcome, "code_needed");
+    await sendCode(one, first, code);
+    for (
+      const [time, outcome] of [["12:00", "slot_taken"], ["12:07", "slot_taken"], [
+        "x",
+        "invalid_slot",
+      ]] as const
+    ) {
+      assert.equal((await move(one, next, time)).outcome, outcome, time);
+    }
+    await end(one, next);
+    assert.deepEqual(await states(bench), ["10:00 confirmed", "12:00 held", "11:00 held"]);
+    assert.equal((await readCode(one, first, code)).outcome, "rescheduled");
+  },
+);
+
+test(
+  "a hold that is confirmed while its call chooses another slot stays, and the caller hears of both",
+  async (bench, one) => {
+    const clinic = await aClinic(bench.database.sql);
+    const caller = aCaller(clinic);
+    const hold = await one.ask("claim_slot_atomic", caller, slot("10:00"));
+    await sendCode(one, caller, code);
+    const [confirmed, other] = await meanwhile(
+      bench,
+      one,
+      () => readCode(one, caller, code),
+      () =>
+        bench.insist(holdSlot, {
+          ...{ tool: "hold_slot", called: clinic.number, caller: caller.phone },
+          callId: caller.callId,
+          args: {
+            slotId: slot("12:00").p_slot_id,
+            patientName: "Ada Brown",
+            patientPhone: "+447700900123",
+          },
+        }),
+    );
+    assert.equal(confirmed.outcome, "confirmed");
+    assert.equal(other.outcome, "held");
+    assert.match(other.message, /Your appointment on \w+ \d+ \w+ at 10 AM is confirmed and stays/);
+    assert.deepEqual(await states(bench), ["10:00 confirmed", "12:00 held"]);
+    assert.deepEqual(
+      (await audited(bench, hold.holdId)).filter((step) => /released|confirm_/.test(step)),
+      ["confirm_appointment confirmed"],
+    );
+  },
+);
+
+test(
+  "a hold that is confirmed while its call moves it by a quarter of an hour stays where it is",
+  async (bench, one, two) => {
+    const clinic = await aClinic(bench.database.sql);
+    await bench.database.sql`update public.services set step_min = 15`;
+    const caller = aCaller(clinic);
+    const hold = await one.ask("claim_slot_atomic", caller, slot("10:00"));
+    await sendCode(one, caller, code);
+    const [confirmed, other] = await meanwhile(
+      bench,
+      one,
+      () => readCode(one, caller, code),
+      () => two.ask("claim_slot_atomic", caller, slot("10:15")),
+    );
+    assert.deepEqual([confirmed.outcome, other.outcome], ["confirmed", "slot_taken"]);
+    assert.deepEqual(await states(bench), ["10:00 confirmed"]);
+    assert.ok(!(await audited(bench, hold.holdId)).includes("hold_slot released"));
+  },
+);
+
+test(
+  "every hold that is let go is in the audit log once, whichever tool let it go",
+  async (bench, one) => {
+    const clinic = await aClinic(bench.database.sql, { providers: 2 });
+    const released: Record<string, string[]> = {};
+    const note = async (name: string, hold: Answer) => {
+      const steps = await audited(bench, hold.holdId);
+      released[name] = steps.filter((step) => step.endsWith(" released"));
+    };
+    const caller = aCaller(clinic);
+    const hold = await one.ask("claim_slot_atomic", caller, slot("10:00"));
+    const second = await one.ask("claim_slot_atomic", caller, slot("10:30"));
+    await note("another slot", hold);
+    await one.ask("cancel_appointment", caller);
+    await note("cancelled", second);
+    const third = await one.ask("claim_slot_atomic", caller, slot("11:00"));
+    await end(one, caller);
+    await note("call over", third);
+    const patient = await anAppointment(one, clinic, "13:00");
+    await move(one, patient, "14:00");
+    const [row] = await bench.database.sql<{ id: string }[]>`
+    select id from public.appointments where status = 'held'`;
+    await one.ask("cancel_appointment", patient);
+    await note("cancelled instead of moved", { outcome: "held", holdId: row?.id ?? "" });
+    assert.deepEqual(released, {
+      "another slot": ["hold_slot released"],
+      cancelled: ["cancel_appointment released"],
+      "call over": ["end_call released"],
+      "cancelled instead of moved": ["cancel_appointment released"],
+    });
+  },
+);
+
+test(
+  "what a model makes of a slotId is not kept: the audit log has the slot it stood for",
+  async (bench, one) => {
+    const clinic = await aClinic(bench.database.sql);
+    const taken = slot("10:00").p_slot_id;
+    await one.ask("claim_slot_atomic", aCaller(clinic), slot("10:00"));
+    const asked = `  Consultation/${aDay()} 10:00:00//call me on 07700 900456`;
+    const answer = await one.ask("claim_slot_atomic", aCaller(clinic), { p_slot_id: asked });
+    assert.equal(answer.outcome, "slot_taken");
+    const rows = await bench.database.sql<{ id: string }[]>`
+    select details ->> 'slotId' as id from public.audit_logs where outcome = 'slot_taken'`;
+    assert.deepEqual(rows.map(({ id }) => id), [taken]);
+  },
+);
