@@ -307,7 +307,8 @@ begin
 
   if v_hold.id is null then
     perform private.audit(p_org.id, p_call, v_action, null, 'slot_taken',
-      jsonb_build_object('slotId', p_slot_id));
+      jsonb_build_object('slotId', private.slot_id(
+        v_service.slug, v_slot.starts_at, p_org.timezone, v_provider.slug)));
     return jsonb_build_object('outcome', 'slot_taken', 'orgId', p_org.id,
       'timezone', p_org.timezone) || private.alternatives(
         p_org, v_service, v_provider, v_slot.starts_at, v_call_id, p_moves);
