@@ -205,8 +205,12 @@ create function private.audit(
 language plpgsql volatile set search_path = ''
 as $$
 begin
-  perform private.tally('audit', jsonb_strip_nulls(jsonb_build_object(
-    'action', p_action, 'outcome', p_outcome, 'reason', p_details -> 'reason')));
+  with counted as (
+    insert into public.metric_events (name, labels) values ('audit',
+      jsonb_build_object('action', p_action, 'outcome', p_outcome)
+        || case when p_details ? 'reason'
+          then jsonb_build_object('reason', p_details -> 'reason') else '{}' end)
+  )
   insert into public.audit_logs (
     org_id, actor, call_id, tool_call_id, assistant_id, caller_masked,
     action, subject_id, outcome, details
@@ -239,16 +243,14 @@ declare
     regexp_replace(p_call -> 'claims' ->> 'inboundPhoneNumber', '[^0-9]', '', 'g'), '');
   v_denied boolean := false;
 begin
-  select o.* into org
-  from public.org_channels as c
-  join public.organizations as o on o.id = c.org_id
-  where (c.kind, c.value) in (
-    ('vapi_phone_number', p_call ->> 'phoneNumberId'),
-    ('called_number', p_call ->> 'calledNumber'),
-    ('vapi_assistant', p_call ->> 'assistantId'))
-  order by array_position(array['vapi_phone_number', 'called_number', 'vapi_assistant'], c.kind)
-  limit 1;
-
+  select o.* into org from public.organizations as o
+  where o.id = coalesce(
+    (select c.org_id from public.org_channels as c
+      where c.kind = 'vapi_phone_number' and c.value = p_call ->> 'phoneNumberId'),
+    (select c.org_id from public.org_channels as c
+      where c.kind = 'called_number' and c.value = p_call ->> 'calledNumber'),
+    (select c.org_id from public.org_channels as c
+      where c.kind = 'vapi_assistant' and c.value = p_call ->> 'assistantId'));
   if org.id is null then
     refusal := '{"outcome": "unknown_clinic"}';
     return;
