@@ -17,24 +17,6 @@
  */
 
 /*
- * The clinic's offset from UTC around a local day, or null when its clocks change within two days of
- * it. With it a local time is an instant without private.wall(), which costs three microseconds.
- */
-create function private.steady_offset(p_day date, p_zone text) returns interval
-language plpgsql stable strict set search_path = ''
-as $$
-declare
-  v_from constant timestamp := p_day - 2;
-  v_to constant timestamp := p_day + 3;
-  v_offset constant interval := (v_from at time zone 'UTC' at time zone p_zone) - v_from;
-begin
-  return case when v_offset = (v_to at time zone 'UTC' at time zone p_zone) - v_to then v_offset end;
-end
-$$;
-comment on function private.steady_offset is
-  'The offset from UTC that a zone keeps around a local day; null when it changes.';
-
-/*
  * The hours of every asked provider of a service around a local day: the day's own, the night of the
  * day before and the day after, touching ones merged. An override replaces the hours of its day.
  */
@@ -45,6 +27,7 @@ language plpgsql stable set search_path = ''
 as $$
 declare
   v_dow constant integer := extract(dow from p_day);
+  v_days constant smallint[] := array[(v_dow + 6) % 7, v_dow, (v_dow + 1) % 7];
   -- Minutes count from the midnight before: 1440 is the day's own.
   v_eve constant timestamp := p_day - 1;
   v_steady_eve constant timestamptz := v_eve at time zone private.steady_offset(p_day, p_zone);
@@ -64,7 +47,7 @@ begin
       from public.working_hours as w
       cross join lateral (select (w.dow + 8 - v_dow) % 7 as day) as n
       where w.org_id = p_org and w.provider_id = ps.provider_id
-        and n.day <= 2 and w.valid @> p_day - 1 + n.day
+        and w.dow = any (v_days) and w.valid @> p_day - 1 + n.day
         and not exists (
           select from public.working_hours_overrides as v
           where v.org_id = p_org and v.provider_id = w.provider_id and v.day = p_day - 1 + n.day)
@@ -151,6 +134,7 @@ begin
           case when upper_inc(t.span) then '(]' else '()' end))
         from public.time_off as t
         where t.org_id = p_org and t.provider_id = w.provider_id
+          and coalesce(upper(t.span), 'infinity') >= v_earliest
           and t.span && tstzrange(v_earliest, v_latest + v_duration)
       ) as x
     ) as b
@@ -217,7 +201,7 @@ begin
     and not exists (
       select from public.time_off as t
       where t.org_id = p_org.id and t.provider_id = w.provider_id
-        and t.span && tstzrange(p_start, v_end))
+        and coalesce(upper(t.span), 'infinity') >= p_start and t.span && tstzrange(p_start, v_end))
     and (
       select count(*) = 0 or count(*) < p_service.capacity
         and bool_and(a.service_id = p_service.id and a.starts_at = p_start)
