@@ -28,35 +28,25 @@ as $$
 declare
   v_when constant text := lower(split_part(btrim(p_slot_id), '/', 2));
   v_offset constant text := regexp_replace(substr(v_when, 17), '^:00(\.0+)?', '');
-  v_minutes integer := 0;
   v_local timestamp;
 begin
-  -- By shape and arithmetic: a regular expression with its parts costs more than the whole lookup.
-  if translate(left(v_when, 16), 't123456789', ' 000000000') <> '0000-00-00 00:00'
-    or translate(v_offset, 'z-123456789', '++000000000') not in ('', '+', '+00:00') then
-    return;
-  end if;
-  v_local := timestamp '2000-01-01' + make_interval(
-    left(v_when, 4)::integer - 2000, substr(v_when, 6, 2)::integer - 1, 0,
-    substr(v_when, 9, 2)::integer - 1, substr(v_when, 12, 2)::integer,
-    substr(v_when, 15, 2)::integer);
+  v_local := left(v_when, 16);
   if v_offset = '' then
     starts_at := private.wall(v_local, p_zone, false);
-  else
-    if v_offset <> 'z' then
-      v_minutes := (left(v_offset, 1) || '1')::integer
-        * (substr(v_offset, 2, 2)::integer * 60 + substr(v_offset, 5, 2)::integer);
-    end if;
-    starts_at := (v_local at time zone 'UTC') - make_interval(mins => v_minutes);
+  elsif v_offset ~ '^(z|[+-][0-9]{2}:[0-9]{2})$' then
+    starts_at := left(v_when, 16) || v_offset;
   end if;
-  -- 31 April, a time in a gap, or with an offset the clinic does not have then, names no slot.
-  if to_char(v_local, 'YYYY-MM-DD HH24:MI') <> replace(left(v_when, 16), 't', ' ')
+  -- Other spellings, a time in a gap, or with an offset the clinic does not have then, are no slot.
+  if replace(left(v_when, 16), ' ', 't') <> to_char(v_local, 'YYYY-MM-DD"t"HH24:MI')
     or starts_at at time zone p_zone <> v_local then
     starts_at := null;
     return;
   end if;
   service_slug := lower(split_part(btrim(p_slot_id), '/', 1));
   provider_slug := nullif(lower(split_part(btrim(p_slot_id), '/', 3)), '');
+exception when data_exception then
+  -- What is no time at all, or 31 April.
+  return;
 end
 $$;
 comment on function private.parse_slot_id is 'The parts of a slotId, or nulls when it is none.';
@@ -215,7 +205,7 @@ declare
   v_lock text;
   v_kept jsonb;
 begin
-  select * into v_slot from private.parse_slot_id(p_slot_id, p_org.timezone);
+  v_slot := private.parse_slot_id(p_slot_id, p_org.timezone);
   if v_slot.starts_at is null then
     return '{"outcome": "invalid_slot"}';
   end if;
@@ -284,8 +274,8 @@ begin
       select count(*) from public.appointments as a
       where a.org_id = p_org.id and a.provider_id = f.provider_id
         and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') > v_now
-        and a.busy && tstzrange(v_slot.starts_at - interval '12 hours',
-          v_slot.starts_at + interval '12 hours')) end as booked
+        and a.starts_at between v_slot.starts_at - interval '12 hours'
+          and v_slot.starts_at + interval '12 hours') end as booked
     from private.find_free(p_org, v_service, v_provider.id, v_slot.starts_at, v_call_id, v_now,
       p_moves) as f (provider_id)
   ) as c;
@@ -440,7 +430,7 @@ declare
   v_opened record;
 begin
   perform private.require_read_committed();
-  select * into v_opened from private.open_call(p_call, 'hold_slot');
+  v_opened := private.open_call(p_call, 'hold_slot');
   if v_opened.refusal is not null then
     return v_opened.refusal;
   end if;
