@@ -55,6 +55,7 @@ create table public.appointments (
   expires_at timestamptz,
   extended boolean not null default false,
   call_id text,
+  asked_by text[] not null default '{}',
   created_at timestamptz not null default clock_timestamp(),
   updated_at timestamptz not null default clock_timestamp(),
   primary key (org_id, id),
@@ -77,7 +78,10 @@ comment on column public.appointments.busy is 'The appointment with its buffers,
 comment on column public.appointments.session_key is
   'Rows of equal key may overlap: one group session (service and start), or a time and its replacement.';
 comment on column public.appointments.expires_at is 'A held row stops blocking here, swept or not.';
-comment on column public.appointments.call_id is 'The call (or chat) that made the hold.';
+comment on column public.appointments.call_id is
+  'The call (or chat) that made the hold, or that took over the new time it is.';
+comment on column public.appointments.asked_by is
+  'The tool calls that made or changed the hold: one that is delivered again changes nothing.';
 
 -- Rows of nobody, for as long as it takes the constraint's index to grow beyond one page: see above.
 insert into public.appointments (

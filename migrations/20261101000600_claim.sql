@@ -143,11 +143,12 @@ begin
           and a.starts_at = p_start and a.seat = v_seat and a.status in ('held', 'confirmed'));
       insert into public.appointments as a (
         org_id, provider_id, service_id, patient_name, patient_phone, patient_country,
-        starts_at, ends_at, busy, session_key, seat, capacity, status, expires_at, call_id
+        starts_at, ends_at, busy, session_key, seat, capacity, status, expires_at, call_id,
+        asked_by
       ) values (
         p_org, p_provider, p_service.id, p_patient ->> 'name', p_patient ->> 'phone',
         p_patient ->> 'country', p_start, v_end, v_busy, v_session, v_seat, p_service.capacity,
-        'held', v_now + p_hold_for, p_call ->> 'callId'
+        'held', v_now + p_hold_for, p_call ->> 'callId', array[p_call ->> 'toolCallId']
       )
       on conflict do nothing
       returning a.* into v_hold;
@@ -189,6 +190,7 @@ language plpgsql volatile set search_path = ''
 as $$
 declare
   v_call_id constant text := p_call ->> 'callId';
+  v_tool_call_id constant text := nullif(p_call ->> 'toolCallId', '');
   v_action constant text :=
     case when p_moves is null then 'hold_slot' else 'reschedule_appointment' end;
   v_slot record;
@@ -230,8 +232,9 @@ begin
   perform private.lock_call(p_org.id, v_call_id);
   v_now := clock_timestamp();
 
-  -- 2. The same call again: its own hold, or its own confirmed appointment. A call has few rows;
-  -- they are fetched first, so that no index of live rows seems to be the better one.
+  -- 2. The same call again: its own hold, or its own confirmed appointment, or what became of this
+  -- very request. A call has few rows; they are fetched first, so that no index of live rows seems
+  -- to be the better one.
   with mine as materialized (
     select a.* from public.appointments as a
     where a.org_id = p_org.id and a.call_id = v_call_id
@@ -241,11 +244,17 @@ begin
     or m.status = 'confirmed' and p_moves is null and m.service_id = v_service.id
       and m.starts_at = v_slot.starts_at
       and (v_provider.id is null or m.provider_id = v_provider.id)
-  order by (m.service_id, m.starts_at) = (v_service.id, v_slot.starts_at) desc, m.status,
-    m.created_at
+    or v_tool_call_id = any (m.asked_by) and p_moves is null and m.service_id = v_service.id
+      and m.starts_at = v_slot.starts_at
+  order by (m.service_id, m.starts_at) = (v_service.id, v_slot.starts_at) desc,
+    v_tool_call_id = any (m.asked_by) desc nulls last, m.status, m.created_at
   limit 1;
   if v_old.service_id = v_service.id and v_old.starts_at = v_slot.starts_at
     and (v_provider.id is null or v_old.provider_id = v_provider.id) then
+    -- Delivered again, and perhaps late: what the caller asked for since then stays.
+    if v_tool_call_id = any (v_old.asked_by) and p_moves is null then
+      return private.describe_call(p_org, v_call_id, v_now);
+    end if;
     -- What is held for moving one appointment may overlap it: it is no new time for another one,
     -- and no booking for another patient.
     if v_old.status = 'confirmed' or not exists (
@@ -322,6 +331,35 @@ $$;
 comment on function private.claim_slot is 'Holds a slot of one organization for a call, or says why not.';
 
 /*
+ * What a call holds now, or has confirmed last. Not a new time that waits for its passcode: whose
+ * appointment it moves has not been proven.
+ */
+create function private.describe_call(
+  p_org public.organizations, p_call_id text, p_now timestamptz
+) returns jsonb
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_hold public.appointments;
+begin
+  select a.* into v_hold from public.appointments as a
+  where a.org_id = p_org.id and a.call_id = p_call_id and a.status in ('held', 'confirmed')
+    and coalesce(a.expires_at, 'infinity') > p_now
+    and not exists (
+      select from public.appointment_changes as c
+      where c.org_id = p_org.id and c.hold_id = a.id and c.applied_at is null)
+  order by a.status = 'held' desc, a.created_at desc limit 1;
+  if not found then
+    return jsonb_build_object('outcome', 'hold_expired', 'orgId', p_org.id);
+  end if;
+  return private.describe_hold(p_org, v_hold, p_now) || jsonb_build_object('repeated', true,
+    'outcome', case v_hold.status when 'held' then 'held' else 'already_confirmed' end);
+end
+$$;
+comment on function private.describe_call is
+  'The answer to a request that was answered before: held, already_confirmed or hold_expired.';
+
+/*
  * The same call asks for what it holds already: the same answer. The hold is extended once, when
  * more than half of it is gone. A corrected number or name replaces the old one; a passcode that
  * went to the old number dies.
@@ -363,6 +401,7 @@ begin
     update public.appointments as a
     set patient_name = p_patient ->> 'name', patient_phone = p_patient ->> 'phone',
       patient_country = p_patient ->> 'country', updated_at = v_now,
+      asked_by = a.asked_by || (p_call ->> 'toolCallId'),
       extended = a.extended or v_extends,
       expires_at = case when v_extends then v_now + v_ttl else a.expires_at end
     where a.org_id = p_org.id and a.id = p_hold

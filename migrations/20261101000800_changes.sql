@@ -282,9 +282,7 @@ begin
   end if;
   perform private.audit(p_org.id, p_call, p_action, (v_answer ->> 'holdId')::uuid,
     v_answer ->> 'outcome');
-  if v_answer ->> 'outcome' in ('code_needed', 'hold_released') then
-    perform private.record_answer(p_org.id, p_call, p_action, v_hash, v_answer);
-  end if;
+  perform private.record_answer(p_org.id, p_call, p_action, v_hash, v_answer);
   return v_answer;
 end
 $$;

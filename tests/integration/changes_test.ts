@@ -528,6 +528,83 @@ test("a hold of the same call is let go by number and name when the patient has 
   assert.deepEqual(await states(bench), ["10:00 confirmed", "11:00 cancelled"]);
 });
 
+/** The first hold of a call, as it was asked for, and asked again. */
+async function aFirstHold(bench: Bench, caller: Caller) {
+  const ask = (more = {}) =>
+    caller.ask("hold_slot", { slotId: slot("10:00"), ...ada, ...more }, "call_first");
+  assert.equal((await ask()).outcome, "held");
+  return { late: ask, phones: () => phonesOf(bench) };
+}
+
+const phonesOf = async ({ database }: Bench) => {
+  const rows = await database.sql<{ phone: string }[]>`
+    select patient_phone as phone from public.appointments where status = 'held'`;
+  return rows.map(({ phone }) => phone);
+};
+
+test("a hold that is asked for again late, by the same request, undoes nothing that came after it", async (bench) => {
+  const clinic = await aClinic(bench.database.sql);
+  await bench.provision(clinic);
+  const caller = aCaller(bench, clinic);
+  const first = await aFirstHold(bench, caller);
+  const [corrected, third] = [aPhone(), aPhone()];
+  await caller.ask(
+    "hold_slot",
+    { slotId: slot("10:00"), ...ada, patientPhone: corrected },
+    "call_2",
+  );
+  assert.equal((await first.late()).phoneEnding, corrected.slice(-2));
+  await caller.ask("hold_slot", { slotId: slot("10:00"), ...ada, patientPhone: third }, "call_3");
+  await caller.ask(
+    "hold_slot",
+    { slotId: slot("10:00"), ...ada, patientPhone: corrected },
+    "call_2",
+  );
+  assert.deepEqual(await first.phones(), [third], "a corrected number stays");
+
+  const moved = await caller.ask("hold_slot", { slotId: slot("11:00"), ...ada });
+  const late = await first.late();
+  assert.deepEqual([late.outcome, late.holdId], ["held", moved.holdId], "what is held now");
+  assert.deepEqual(await states(bench), ["10:00 cancelled", "11:00 held"]);
+  const back = await caller.ask("hold_slot", { slotId: slot("10:00"), ...ada });
+  assert.equal((await first.late()).holdId, back.holdId, "asked for anew, it is held anew");
+
+  assert.equal((await caller.ask("cancel_appointment", ada)).outcome, "hold_released");
+  assert.equal((await first.late()).outcome, "hold_expired");
+  await caller.ask("hold_slot", { slotId: slot("12:00"), ...ada });
+  assert.equal((await caller.prove()).outcome, "confirmed");
+  assert.equal((await first.late()).outcome, "already_confirmed");
+  assert.deepEqual(await states(bench), [
+    ...["10:00 cancelled", "11:00 cancelled", "10:00 cancelled", "12:00 confirmed"],
+  ]);
+});
+
+test("a change that is asked for again late, by the same request, undoes nothing that came after it", async (bench) => {
+  const { clinic, phone } = await anAppointment(bench);
+  const caller = aCaller(bench, clinic, phone);
+  const other = aCaller(bench, clinic);
+  const taken = await other.ask("hold_slot", { slotId: slot("11:00"), patientName: "Ben" });
+  const move = (time: string, id?: string) =>
+    caller.ask("reschedule_appointment", { ...ada, slotId: slot(time) }, id);
+  assert.equal((await move("11:00", "call_first")).outcome, "slot_taken");
+  await other.ask("cancel_appointment", { patientName: "Ben", appointmentId: taken.holdId });
+  assert.equal((await move("12:00", "call_second")).outcome, "code_needed");
+  assert.equal((await move("11:00", "call_first")).outcome, "slot_taken", "though it is free now");
+  assert.equal((await move("13:00")).outcome, "code_needed");
+  assert.equal((await move("12:00", "call_second")).outcome, "code_needed");
+  assert.equal((await caller.prove()).outcome, "rescheduled");
+  assert.deepEqual((await states(bench)).filter((state) => state.includes("confirmed")), [
+    "13:00 confirmed",
+  ]);
+
+  const someone = aCaller(bench, clinic);
+  const cancel = () => someone.ask("cancel_appointment", { patientName: "Cleo" }, "call_first");
+  assert.equal((await cancel()).outcome, "appointment_not_found");
+  await someone.ask("hold_slot", { slotId: slot("15:00"), patientName: "Cleo" });
+  assert.equal((await cancel()).outcome, "appointment_not_found");
+  assert.ok((await states(bench)).includes("15:00 held"));
+});
+
 test("no other number is asked for where the number of the booking takes no texts", async (bench) => {
   for (const fault of [21614, 21610, "report_undelivered"] as const) {
     const { clinic, phone } = await anAppointment(bench);
