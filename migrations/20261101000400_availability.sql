@@ -419,8 +419,7 @@ begin
   end if;
 
   v_offer := private.offer(v_org, v_service, v_provider, greatest(p_day, v_today),
-    least(p_day + v_days - 1, v_last), p_part_of_day, v_call_id, v_now,
-    case when v_days = 1 then 5 else 8 end);
+    least(p_day + v_days - 1, v_last), p_part_of_day, v_call_id, v_now, 5);
   if (v_offer ->> 'total')::integer > 0 then
     return v_facts || v_offer || '{"outcome": "available"}';
   end if;

@@ -418,6 +418,8 @@ Deno.test({
       const fortnight = await ask(bench, clinic, { days: 14 });
       assert.equal(fortnight["total"], 14 * 20);
       assert.ok(new Set(fortnight.slots?.map(({ startTime }) => startTime.slice(0, 10))).size > 4);
+      // It stays in the model's history: about 300 tokens.
+      assert.ok(JSON.stringify(fortnight).length < 1300);
       assert.equal((await ask(bench, clinic, { days: 15 })).outcome, "invalid_arguments");
       const hours = async (partOfDay: string) => {
         const { slots = [] } = await ask(bench, clinic, { partOfDay });
