@@ -327,7 +327,10 @@ async function runTool(
 }
 
 function refuseInput(issues: readonly z.core.$ZodIssue[]): Answer {
-  const named = issues.map(({ path, message }) => `${path.join(".")}: ${message}`);
+  // For the ear: the patient name, not patientName.
+  const spoken = (path: string) =>
+    path.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+  const named = issues.map(({ path, message }) => `${spoken(path.join(" "))}: ${message}`);
   return refuseArguments(named.join("; "), issues.map(({ path }) => path.join(".")));
 }
 

@@ -632,6 +632,7 @@ test("bad arguments, a wrong secret and a database that is down are answered as 
   for (const args of [{}, { patientName: 7 }, { ...ada, appointmentDate: "tomorrow" }]) {
     const said = await caller.ask("cancel_appointment", args);
     assert.equal(said.outcome, "invalid_arguments", JSON.stringify(args));
+    assert.doesNotMatch(said.message, /[a-z][A-Z]/, "a name to be read out has no capitals in it");
   }
   const unread = await caller.ask("cancel_appointment", { ...ada, appointmentTime: "later" });
   assert.match(unread.message, /a time such as 14:30/);
