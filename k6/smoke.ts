@@ -10,10 +10,28 @@ import http from "k6/http";
 const base = __ENV.BASE_URL || "http://127.0.0.1:8000";
 const secret = __ENV.VAPI_SECRET || "local-vapi-secret";
 
-const clinics = [
-  { number: "+442079460123", caller: () => `+447700900${pad(Math.floor(Math.random() * 1000), 3)}` },
-  { number: "+12125550123", caller: () => `+1212555${pad(100 + Math.floor(Math.random() * 100), 4)}` },
-];
+/** A call that is played. */
+interface Call {
+  readonly id: string;
+  readonly called: string;
+  readonly caller: string;
+}
+
+/** What is read of a tool's answer. */
+interface Said {
+  readonly outcome?: string;
+  readonly slots?: readonly { readonly slotId: string }[];
+  readonly holdId?: string;
+}
+
+/** A text that the stand-in for Twilio kept. */
+interface Text {
+  readonly to: string;
+  readonly body: string;
+}
+
+const british = { number: "+442079460123", caller: () => `+447700900${random(0, 999, 3)}` };
+const american = { number: "+12125550123", caller: () => `+1212555${random(100, 199, 4)}` };
 const tools = ["check_availability", "hold_slot", "send_otp", "verify_otp"];
 
 export const options = {
@@ -37,7 +55,7 @@ export const options = {
 
 export default function () {
   const iteration = exec.scenario.iterationInTest;
-  const clinic = clinics[iteration % clinics.length];
+  const clinic = iteration % 2 === 0 ? british : american;
   const call = {
     id: `k6-${Date.now()}-${iteration}`,
     called: clinic.number,
@@ -49,10 +67,8 @@ export default function () {
       date: day.toISOString().slice(0, 10),
       serviceType: "consultation",
     });
-    check(found, {
-      "availability offers slots": ({ slots }) => Array.isArray(slots) && slots.length > 0,
-    });
-    const slots = found.slots || [];
+    const slots = found.slots ?? [];
+    check(found, { "availability offers slots": () => slots.length > 0 });
     const slot = slots[Math.floor(Math.random() * slots.length)];
     if (!slot) return;
     const held = ask(call, "hold_slot", { slotId: slot.slotId, patientName: "Ada Brown" });
@@ -67,7 +83,8 @@ export default function () {
         outcome === "sent" || outcome === "phone_send_limit",
     });
     if (sent.outcome !== "sent") return;
-    const texts = http.get(`${base}/local/sms`, { tags: { tool: "local" } }).json();
+    const kept = http.get(`${base}/local/sms`, { tags: { tool: "local" } }).body;
+    const texts: readonly Text[] = JSON.parse(String(kept));
     const text = texts.filter(({ to }) => to === call.caller).pop();
     const code = text ? text.body.slice(0, 6) : "";
     check(ask(call, "verify_otp", { code, holdId: held.holdId }), {
@@ -76,7 +93,7 @@ export default function () {
   });
 }
 
-function ask(call, tool, args) {
+function ask(call: Call, tool: string, args: Readonly<Record<string, unknown>>): Said {
   const message = {
     type: "tool-calls",
     toolCallList: [{
@@ -98,6 +115,7 @@ function ask(call, tool, args) {
   return typeof result === "string" ? JSON.parse(result) : {};
 }
 
-function pad(value, length) {
-  return String(value).padStart(length, "0");
+/** A whole number between two, both included, with leading zeros. */
+function random(from: number, to: number, length: number): string {
+  return String(from + Math.floor(Math.random() * (to - from + 1))).padStart(length, "0");
 }
