@@ -316,8 +316,8 @@ $$;
 comment on function private.hold_refusal is 'The outcome for a hold that takes no passcode, else null.';
 
 /*
- * Reserves one text to a phone: 5 an hour and 10 a day, across organizations. The row lock makes
- * simultaneous sends count one another.
+ * Reserves one text to a phone: 5 an hour and 10 a day, across organizations. One statement makes or
+ * locks the phone's row, so simultaneous sends count one another and no clean-up gets in between.
  */
 create function private.reserve_phone(p_phone text, p_now timestamptz) returns boolean
 language plpgsql volatile set search_path = ''
@@ -326,10 +326,10 @@ declare
   v_hash constant bytea := private.hash_phone(p_phone);
   v_sent timestamptz[];
 begin
-  insert into public.sms_phone_quota (phone_hash) values (v_hash) on conflict do nothing;
-  select array(select t from unnest(q.sent_at) as t where t > p_now - interval '1 day')
-  into v_sent
-  from public.sms_phone_quota as q where q.phone_hash = v_hash for update;
+  insert into public.sms_phone_quota as q (phone_hash) values (v_hash)
+  on conflict (phone_hash) do update
+  set sent_at = array(select t from unnest(q.sent_at) as t where t > p_now - interval '1 day')
+  returning q.sent_at into v_sent;
   if cardinality(v_sent) >= 10
     or (select count(*) from unnest(v_sent) as t where t > p_now - interval '1 hour') >= 5 then
     return false;

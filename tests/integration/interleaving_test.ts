@@ -38,12 +38,17 @@ function test(
   });
 }
 
-/** Does the first, lets the second wait for what it has locked, and commits it. */
+/**
+ * Does the first, lets the second wait for what it has locked, and commits it.
+ *
+ * @param last What else the first does while the second waits.
+ */
 async function meanwhile<First, Second>(
   bench: Bench,
   line: Line,
   first: () => Promise<First>,
   second: () => Promise<Second>,
+  last: () => Promise<unknown> = () => Promise.resolve(),
 ): Promise<[First, Second]> {
   await line.sql`begin`;
   const done = await first();
@@ -55,6 +60,7 @@ async function meanwhile<First, Second>(
     if (row) break;
   }
   assert.ok(!isAnswered, "the second did not wait");
+  await last();
   await line.sql`commit`;
   return [done, await waiting];
 }
@@ -253,5 +259,28 @@ test(
     const rows = await bench.database.sql<{ id: string }[]>`
     select details ->> 'slotId' as id from public.audit_logs where outcome = 'slot_taken'`;
     assert.deepEqual(rows.map(({ id }) => id), [taken]);
+  },
+);
+
+test(
+  "a text that is counted while retention forgets the old ones of its phone is counted",
+  async (bench, one, two) => {
+    const clinic = await aClinic(bench.database.sql);
+    const caller = aCaller(clinic);
+    await one.ask("claim_slot_atomic", caller, slot("10:00"));
+    await bench.database.sql`insert into public.sms_phone_quota (phone_hash, sent_at)
+    values (sha256(convert_to(${caller.phone}, 'UTF8')), array[now() - interval '2 days'])`;
+    // The row is there when it is asked for, and gone when it is locked.
+    const [, sent] = await meanwhile(
+      bench,
+      one,
+      () => one.sql`select from public.sms_phone_quota for update`,
+      () => sendCode(two, caller, code),
+      () => one.sql`select public.apply_retention(false)`,
+    );
+    assert.equal(sent.outcome, "claimed");
+    const rows = await bench.database.sql<{ texts: number }[]>`
+    select cardinality(sent_at) as texts from public.sms_phone_quota`;
+    assert.deepEqual(rows.map(({ texts }) => texts), [1]);
   },
 );
