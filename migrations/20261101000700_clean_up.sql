@@ -7,7 +7,7 @@
  *   than that batch. The jobs call again, each time in a transaction of its own, until a batch is not
  *   full: 100,000 lapsed holds are gone within seconds, not after a hundred minutes.
  * - Each organization is swept by a function of its own: a thin loop over those that have something
- *   to do.
+ *   to do. Retention finds those by their oldest row, so every rule needs an index by age.
  * - What is kept for how long is a row of private.retention_rules. Counting and deleting read the
  *   same row, so a dry run tells what the run would do. A later migration adds a row for its table.
  */
@@ -104,83 +104,164 @@ insert into private.retention_rules (name, relation, age, applies, kept) values
   ('auditLogs', 'public.audit_logs', 'at', 'true', 'audit_retention_days');
 create index appointments_old on public.appointments (org_id, coalesce(expires_at, updated_at))
   where status in ('expired', 'cancelled', 'requires_manual_followup');
+create index one_time_passcodes_by_time on public.one_time_passcodes (org_id, claimed_at);
+create index appointment_changes_by_time on public.appointment_changes (org_id, expires_at);
 
-/*
- * Applies every rule to one organization: deletes at most p_batch rows of each, or counts all of
- * them. Returns the numbers by rule.
- */
-create function private.retain(p_org public.organizations, p_dry_run boolean, p_batch integer)
-returns jsonb
+/* What one organization need not keep any longer: [{org, rule, rows}], every rule. */
+create function private.count_old(p_org public.organizations, p_now timestamptz) returns jsonb
 language plpgsql volatile set search_path = ''
 as $$
 declare
   v_rule private.retention_rules;
-  v_old text;
-  v_before timestamptz;
   v_rows bigint;
-  v_counts jsonb := '{}';
+  v_counts jsonb := '[]';
 begin
-  for v_rule in select r.* from private.retention_rules as r order by r.name loop
-    v_before := clock_timestamp()
-      - make_interval(days => (to_jsonb(p_org) ->> v_rule.kept)::integer);
-    v_old := format('from %s where org_id = $1 and %s < $2 and (%s)',
-      v_rule.relation, v_rule.age, v_rule.applies);
-    if p_dry_run then
-      execute 'select count(*) ' || v_old into v_rows using p_org.id, v_before;
-    else
-      execute format(
-        'delete from %s as t where t.org_id = $1 and t.ctid = any (array(select ctid %s limit $3))',
-        v_rule.relation, v_old)
-      using p_org.id, v_before, p_batch;
-      get diagnostics v_rows = row_count;
-    end if;
-    v_counts := v_counts || jsonb_build_object(v_rule.name, v_rows);
+  for v_rule in select r.* from private.retention_rules as r loop
+    execute format('select count(*) from %s where org_id = $1 and %s < $2 and (%s)',
+      v_rule.relation, v_rule.age, v_rule.applies)
+    into v_rows
+    using p_org.id, p_now - make_interval(days => (to_jsonb(p_org) ->> v_rule.kept)::integer);
+    v_counts := v_counts
+      || jsonb_build_object('org', p_org.id, 'rule', v_rule.name, 'rows', v_rows);
   end loop;
   return v_counts;
 end
 $$;
-comment on function private.retain is
-  'Deletes a batch of what one organization need not keep any longer, or counts all of it.';
+comment on function private.count_old is 'How many rows of an organization retention would delete, by rule.';
 
 /*
- * Deletes what is older than each organization keeps (private.retention_rules), at most p_batch rows
- * a rule and organization, phone quotas older than a day and pg_cron's history older than a week.
- * With p_dry_run it only counts, and counts everything.
- * Returns {rows, organizations: [{organization, retentionDays, auditRetentionDays, RULE: rows}]}.
+ * Deletes by one rule, oldest rows first, of the organizations that have any: at most p_limit rows.
+ * Whether one has any is asked of its oldest row, which an index by age tells at once, however much
+ * is kept. Returns [{org, rule, rows}].
+ */
+create function private.delete_old(
+  p_rule private.retention_rules, p_now timestamptz, p_limit bigint
+) returns jsonb
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_org uuid;
+  v_before timestamptz;
+  v_rows bigint;
+  v_left bigint := p_limit;
+  v_counts jsonb := '[]';
+begin
+  for v_org, v_before in execute format(
+    'select o.id, k.before from public.organizations as o
+    cross join lateral (select $1 - make_interval(days => o.%I) as before) as k
+    where (select min(%s) from %s where org_id = o.id and (%s)) < k.before',
+    p_rule.kept, p_rule.age, p_rule.relation, p_rule.applies) using p_now
+  loop
+    execute format(
+      'delete from %1$s as t where t.org_id = $1 and t.ctid = any (array(
+        select ctid from %1$s where org_id = $1 and %2$s < $2 and (%3$s) order by %2$s limit $3))',
+      p_rule.relation, p_rule.age, p_rule.applies)
+    using v_org, v_before, v_left;
+    get diagnostics v_rows = row_count;
+    v_counts := v_counts || jsonb_build_object('org', v_org, 'rule', p_rule.name, 'rows', v_rows);
+    v_left := v_left - v_rows;
+    exit when v_left <= 0;
+  end loop;
+  return v_counts;
+end
+$$;
+comment on function private.delete_old is 'Deletes a batch of what one rule lets go, of any organization.';
+
+/*
+ * What belongs to no organization: phone quotas older than a day and pg_cron's history older than a
+ * week. Deletes at most p_limit rows, or counts all with a null one.
+ */
+create function private.delete_shared(p_now timestamptz, p_limit bigint) returns jsonb
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_quotas constant bytea[] := array(
+    select q.phone_hash from public.sms_phone_quota as q
+    where not exists (select from unnest(q.sent_at) as t where t > p_now - interval '1 day')
+    limit p_limit);
+  v_runs constant bigint[] := array(
+    select d.runid from cron.job_run_details as d
+    where d.end_time < p_now - interval '7 days'
+    limit p_limit - cardinality(v_quotas));
+begin
+  if p_limit is not null then
+    -- A text may have been counted meanwhile.
+    delete from public.sms_phone_quota as q
+    where q.phone_hash = any (v_quotas)
+      and not exists (select from unnest(q.sent_at) as t where t > p_now - interval '1 day');
+    delete from cron.job_run_details as d where d.runid = any (v_runs);
+  end if;
+  return jsonb_build_object(
+    'phoneQuotas', cardinality(v_quotas), 'jobRuns', cardinality(v_runs));
+end
+$$;
+comment on function private.delete_shared is
+  'Deletes a batch of old phone quotas and job runs, or counts them.';
+
+/*
+ * Deletes what is older than each organization keeps (private.retention_rules), phone quotas older
+ * than a day and pg_cron's history older than a week: at most p_batch rows, so a call is short
+ * however many organizations there are, and is made again until it deletes none.
+ * With p_dry_run it only counts, and counts everything of every organization.
+ * Returns {rows, phoneQuotas, jobRuns,
+ *          organizations: [{organization, retentionDays, auditRetentionDays, RULE: rows}]}.
  */
 create function public.apply_retention(p_dry_run boolean default false, p_batch integer default 1000)
 returns jsonb
-language plpgsql volatile security definer set search_path = '' set jit = off
+language plpgsql volatile security definer set search_path = '' set lock_timeout = '5s'
+  set jit = off
 as $$
 declare
-  v_org public.organizations;
-  v_counts jsonb;
-  v_rows bigint;
-  v_total bigint := 0;
-  v_organizations jsonb := '[]';
+  v_now constant timestamptz := clock_timestamp();
+  v_left bigint := p_batch;
+  v_rule private.retention_rules;
+  v_found jsonb := '[]';
+  v_deleted jsonb;
+  v_shared jsonb;
+  v_answer jsonb;
 begin
-  if p_batch is null or p_batch < 1 then
+  if p_dry_run is null then
+    raise exception 'Cannot apply retention: p_dry_run is null; say true to count, false to delete'
+      using errcode = '22023';
+  elsif p_batch is null or p_batch < 1 then
     raise exception 'Cannot apply retention to % rows: the batch must be at least 1', p_batch
       using errcode = '22023';
   end if;
-  for v_org in select o.* from public.organizations as o order by o.slug loop
-    v_counts := private.retain(v_org, p_dry_run, p_batch);
-    select sum(c.value::bigint) into v_rows from jsonb_each_text(v_counts) as c;
-    if v_rows > 0 and not p_dry_run then
-      perform private.audit(v_org.id, null, 'apply_retention', null, 'deleted', v_counts);
-    end if;
-    v_total := v_total + v_rows;
-    v_organizations := v_organizations || (jsonb_build_object('organization', v_org.slug,
-      'retentionDays', v_org.retention_days, 'auditRetentionDays', v_org.audit_retention_days)
-      || v_counts);
-  end loop;
-  if not p_dry_run then
-    delete from public.sms_phone_quota as q
-    where not exists (
-      select from unnest(q.sent_at) as t where t > clock_timestamp() - interval '1 day');
-    delete from cron.job_run_details as d where d.end_time < clock_timestamp() - interval '7 days';
+  if p_dry_run then
+    select jsonb_agg(f.found) into v_found
+    from public.organizations as o
+    cross join lateral jsonb_array_elements(private.count_old(o, v_now)) as f (found);
+    v_shared := private.delete_shared(v_now, null);
+  else
+    for v_rule in select r.* from private.retention_rules as r order by r.name loop
+      v_deleted := private.delete_old(v_rule, v_now, v_left);
+      v_found := v_found || v_deleted;
+      v_left := v_left - (
+        select coalesce(sum(d.rows), 0) from jsonb_to_recordset(v_deleted) as d (rows bigint));
+      exit when v_left <= 0;
+    end loop;
+    v_shared := private.delete_shared(v_now, greatest(v_left, 0));
   end if;
-  return jsonb_build_object('rows', v_total, 'organizations', v_organizations);
+
+  -- By organization.
+  select jsonb_agg(f) into v_found
+  from (
+    select r.org, jsonb_object_agg(r.rule, r.rows) as counts, sum(r.rows) as rows
+    from jsonb_to_recordset(v_found) as r (org uuid, rule text, rows bigint) group by r.org
+  ) as f;
+  perform private.audit(f.org, null, 'apply_retention', null, 'deleted', f.counts)
+  from jsonb_to_recordset(v_found) as f (org uuid, counts jsonb, rows bigint)
+  where f.rows > 0 and not p_dry_run;
+  select jsonb_build_object(
+    'rows', coalesce(sum(f.rows), 0) + (v_shared ->> 'phoneQuotas')::bigint
+      + (v_shared ->> 'jobRuns')::bigint,
+    'organizations', coalesce(jsonb_agg(jsonb_build_object('organization', o.slug,
+      'retentionDays', o.retention_days, 'auditRetentionDays', o.audit_retention_days)
+      || f.counts order by o.slug), '[]'))
+  into v_answer
+  from jsonb_to_recordset(v_found) as f (org uuid, counts jsonb, rows bigint)
+  join public.organizations as o on o.id = f.org;
+  return v_answer || v_shared;
 end
 $$;
 comment on function public.apply_retention is

@@ -30,6 +30,7 @@ create table public.alarms (
     constraint alarms_events_positive check (events > 0),
   primary key (org_id, kind, raised_at)
 );
+create index alarms_by_time on public.alarms (org_id, raised_at);
 comment on table public.alarms is 'Alarms raised, for staff: so many events of a kind between first_at and raised_at.';
 select private.protect('public.alarms', true);
 grant select on public.alarms to service_role;

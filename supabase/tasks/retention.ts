@@ -14,7 +14,7 @@ import { processTerminal, type Terminal } from "./terminal.ts";
 
 const usage = `deno task retention [--dry-run]
   --dry-run   count what would be deleted, and delete nothing
-  --batch N   rows of a kind and organization in one transaction, 1000 if left out
+  --batch N   rows in one transaction, 1000 if left out
   --env FILE  where SUPABASE_DB_URL stands; .env when it is there. The environment goes first
   --db URL    the database as its owner, instead of SUPABASE_DB_URL
   How long each organization keeps what: organizations.retention_days and audit_retention_days.
@@ -24,6 +24,9 @@ const usage = `deno task retention [--dry-run]
 interface Retained {
   readonly rows: number;
   readonly organizations: readonly Kept[];
+  /** Of no organization: how many texts a phone was sent, and when the jobs ran. */
+  readonly phoneQuotas: number;
+  readonly jobRuns: number;
 }
 
 interface Kept {
@@ -126,6 +129,10 @@ function report(totals: readonly Retained[], terminal: Terminal): void {
     const said = [...counts].map(([kind, rows]) => `${kind} ${rows}`).join(", ");
     terminal.print(`${slug} (${retentionDays} days, audit ${auditRetentionDays}): ${said}`);
   }
+  const sum = (of: "phoneQuotas" | "jobRuns") => totals.reduce((all, total) => all + total[of], 0);
+  terminal.print(
+    `no organization's: phone quotas ${sum("phoneQuotas")}, job runs ${sum("jobRuns")}`,
+  );
 }
 
 if (import.meta.main) {

@@ -359,10 +359,52 @@ test("retention counts the same as it deletes, per clinic, in batches, and keeps
         (select sum((details ->> 'holds')::int)::int from public.audit_logs
           where org_id = ${short.id} and action = 'apply_retention' and outcome = 'deleted') as holds`;
     assert.deepEqual({ ...row }, { quotas: 0, runs: 1, holds: 4 });
-    await assert.rejects(sql`select public.apply_retention(false, 0)`, /must be at least 1/);
+    for (const batch of [0, null]) {
+      await assert.rejects(
+        sql`select public.apply_retention(false, ${batch}::integer)`,
+        /must be at least 1/,
+      );
+    }
+    await assert.rejects(
+      sql`select public.apply_retention(null)`,
+      /p_dry_run is null; say true to count, false to delete/,
+    );
   } finally {
     await lines.close();
   }
+});
+
+test("one call of retention deletes a batch in all, however many clinics and kinds have old rows", async ({ sql }) => {
+  const clinics: Clinic[] = [];
+  for (let index = 0; index < 5; index++) clinics.push(await aClinic(sql));
+  for (const clinic of clinics.slice(1)) {
+    await lapsedHolds(sql, clinic, 7, { status: "expired", lapsed: "91 days" });
+    await sql`insert into public.tool_calls
+      (org_id, call_id, tool_call_id, tool, arguments_hash, outcome, result, created_at)
+      select ${clinic.id}, n::text, 'x', 'x', sha256('x'), 'x', '{}', now() - interval '91 days'
+      from generate_series(1, 7) as n`;
+  }
+  await sql`insert into public.sms_phone_quota (phone_hash, sent_at)
+    select sha256(n::text::bytea), array[now() - interval '2 days'] from generate_series(1, 7) as n`;
+  await sql`insert into cron.job_run_details (jobid, runid, end_time)
+    select 1, n, now() - interval '8 days' from generate_series(1, 7) as n`;
+  const counted = await retain(sql, true);
+  assert.equal(counted.rows, 4 * 14 + 14);
+  assert.equal(counted.organizations.length, 5, "a dry run tells of every clinic");
+  const batches: number[] = [];
+  const named = new Set<string>();
+  for (let batch = await retain(sql, false, 10);; batch = await retain(sql, false, 10)) {
+    batches.push(batch.rows);
+    for (const { organization } of batch.organizations) named.add(organization);
+    if (batch.rows === 0) break;
+  }
+  assert.deepEqual(batches, [10, 10, 10, 10, 10, 10, 10, 0]);
+  assert.deepEqual(named, new Set(clinics.slice(1).map(({ slug }) => slug)));
+  const [row] = await sql`
+    select count(distinct org_id)::int as clinics, sum((details ->> 'holds')::int)::int as holds,
+      sum((details ->> 'toolCalls')::int)::int as calls
+    from public.audit_logs where action = 'apply_retention' and outcome = 'deleted'`;
+  assert.deepEqual({ ...row }, { clinics: 4, holds: 28, calls: 28 });
 });
 
 test("the jobs sweep and retain in transactions of their own until nothing is left", async (database) => {

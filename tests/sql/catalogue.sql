@@ -193,6 +193,13 @@ select is_empty(
         and f.conkey <@ (i.indkey::smallint[])[0:cardinality(f.conkey) - 1])$$,
   'an index lies under every foreign key');
 select is_empty(
+  $$select r.name from private.retention_rules as r
+    where not exists (
+      select from pg_index as i
+      where i.indrelid = r.relation and pg_get_indexdef(i.indexrelid, 1, true) = 'org_id'
+        and lower(pg_get_indexdef(i.indexrelid, 2, true)) = r.age)$$,
+  'what retention deletes has an index by organization and age');
+select is_empty(
   $$select t.name, g.tgname from our_tables as t join pg_trigger as g on g.tgrelid = t.oid
     where not g.tgisinternal$$,
   'no table has triggers');

@@ -230,7 +230,7 @@ select is_empty(
     where p.pronamespace in ('public'::regnamespace, 'private'::regnamespace)
       and (p.prosrc ~* '(update|truncate|merge into)\s+(table\s+|only\s+)?(public\.audit_logs|%)'
         or p.prosrc ~* 'delete from\s+(only\s+)?(public\.audit_logs|%)'
-          and p.oid::regprocedure::text !~ '^private\.retain\(')$$,
+          and p.oid::regprocedure::text !~ '^private\.delete_old\(')$$,
   'no function rewrites the audit log, and only retention deletes from it');
 
 select * from finish();

@@ -21,6 +21,8 @@ grant select on public.broken to anon;
 grant insert on public.broken to authenticated;
 create view public.broken_view as select * from public.broken;
 
+insert into private.retention_rules (name, relation, age) values ('broken', 'public.broken', 'at');
+
 create policy broken_write on public.contacts for insert to public with check (true);
 create policy broken_twice on public.contacts for select to authenticated
   using (org_id = auth.uid());
