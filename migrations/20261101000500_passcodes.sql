@@ -1001,7 +1001,7 @@ create function public.set_org_credentials(
   p_org uuid, p_provider text, p_key_id text, p_nonce text, p_ciphertext text,
   p_replaces text default null
 ) returns boolean
-language plpgsql volatile security definer set search_path = ''
+language plpgsql volatile security definer set search_path = '' set lock_timeout = '5s'
 as $$
 begin
   if p_replaces is null then

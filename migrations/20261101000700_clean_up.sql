@@ -49,7 +49,8 @@ comment on function private.expire_holds is 'Flips lapsed holds of one organizat
  * Called by pg_cron every minute; may run beside claims and beside itself.
  */
 create function public.cleanup_expired_holds(p_batch integer default 1000) returns integer
-language plpgsql volatile security definer set search_path = '' set jit = off
+language plpgsql volatile security definer set search_path = '' set lock_timeout = '1s'
+  set jit = off
 as $$
 declare
   v_now constant timestamptz := clock_timestamp();

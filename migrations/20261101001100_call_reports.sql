@@ -195,7 +195,7 @@ comment on function public.end_call is
 
 /*
  * Entry function: what became of a follow-up; p_sid when Twilio accepted it, else p_reason.
- * Outcomes: sent, failed, unknown_clinic.
+ * Outcomes: sent, failed, busy (nothing is written down), unknown_clinic.
  */
 create function public.settle_follow_up(
   p_call jsonb, p_send uuid, p_sid text, p_reason text, p_may_have_been_sent boolean
@@ -220,6 +220,8 @@ begin
   perform private.audit((v_opened.org).id, p_call, 'follow_up', null, v_outcome,
     jsonb_strip_nulls(jsonb_build_object('sendId', p_send, 'reason', p_reason)));
   return jsonb_build_object('outcome', v_outcome, 'orgId', (v_opened.org).id);
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
 end
 $$;
 comment on function public.settle_follow_up is 'Writes down what became of a follow-up text.';

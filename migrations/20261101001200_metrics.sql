@@ -106,7 +106,7 @@ comment on function private.collect_events is 'Folds events under the lock that 
  * Outcomes  recorded, repeated
  */
 create function public.record_metrics(p_batch uuid, p_counts jsonb) returns jsonb
-language plpgsql volatile security definer set search_path = ''
+language plpgsql volatile security definer set search_path = '' set lock_timeout = '1s'
 as $$
 begin
   insert into public.metric_batches (id) values (p_batch) on conflict do nothing;
@@ -125,7 +125,7 @@ comment on function public.record_metrics is
 
 /* Entry function of pg_cron's job: folds what waits and forgets minutes and batches of a day ago. */
 create function public.collect_metrics() returns integer
-language plpgsql volatile security definer set search_path = ''
+language plpgsql volatile security definer set search_path = '' set lock_timeout = '1s'
 as $$
 declare
   v_count constant integer := private.collect_events(false);

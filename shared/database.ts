@@ -241,7 +241,7 @@ export interface KeptReport {
   readonly redactions: Readonly<Record<string, number>>;
 }
 
-const settled = bare("sent", "failed", "unknown_clinic");
+const settled = bare("sent", "failed", "busy", "unknown_clinic");
 
 const assistant = z.object({
   outcome: z.enum(["found", "no_assistant", "unknown_clinic"]),
@@ -441,16 +441,23 @@ type Call = <Answer>(
 
 function describeCalls(call: Call): Database {
   /** Writes down what became of a text. The agent cannot try again, so a lock in vain is a fault. */
-  const writeSend = async (
+  const write = async (
+    name: string,
+    args: Readonly<Record<string, unknown>>,
+    schema: z.ZodType<{ outcome: string }>,
+  ): Promise<void> => {
+    const { outcome } = await call(name, args, schema);
+    if (outcome === "busy") {
+      throw new Fault("database_timeout", `Cannot call ${name}: a lock was not had in time`);
+    }
+  };
+  const writeSend = (
     name: string,
     { call: facts, orgId, holdId, sendId }: SendReference,
     what: Readonly<Record<string, unknown>>,
   ): Promise<void> => {
     const args = { p_call: facts, p_org: orgId, p_hold: holdId, p_send_id: sendId, ...what };
-    const { outcome } = await call(name, args, sendState);
-    if (outcome === "busy") {
-      throw new Fault("database_timeout", `Cannot call ${name}: a lock was not had in time`);
-    }
+    return write(name, args, sendState);
   };
   return {
     checkAvailability: (facts, { service, day, days, partOfDay, provider }) =>
@@ -528,9 +535,9 @@ function describeCalls(call: Call): Database {
         p_report: report ?? null,
         p_send: sendId,
       }, closed),
-    settleFollowUp: async (facts, sendId, became) => {
+    settleFollowUp: (facts, sendId, became) => {
       const isSent = "sid" in became;
-      await call("settle_follow_up", {
+      return write("settle_follow_up", {
         p_call: facts,
         p_send: sendId,
         p_sid: isSent ? became.sid : null,

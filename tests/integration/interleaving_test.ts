@@ -284,3 +284,23 @@ test(
     assert.deepEqual(rows.map(({ texts }) => texts), [1]);
   },
 );
+
+test(
+  "what became of a follow-up is answered busy while the call's report is locked, not with an error",
+  async (bench, one, two) => {
+    const clinic = await aClinic(bench.database.sql);
+    const caller = aCaller(clinic);
+    await end(one, caller);
+    const settle = () =>
+      two.sql<{ outcome: string }[]>`
+      select public.settle_follow_up(${
+        two.sql.json({ calledNumber: clinic.number, callId: caller.callId })
+      }, gen_random_uuid(), 'SM1', null, true) ->> 'outcome' as outcome`;
+    await bench.database.sql`update public.call_reports set follow_up = 'claimed'`;
+    await one.sql`begin`;
+    await one.sql`select from public.call_reports for update`;
+    assert.equal((await settle())[0]?.outcome, "busy");
+    await one.sql`commit`;
+    assert.equal((await settle())[0]?.outcome, "sent");
+  },
+);

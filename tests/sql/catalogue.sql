@@ -114,6 +114,30 @@ select is_empty(
   $$select f.signature from our_functions as f join pg_type as t on t.oid = f.prorettype
     where f.pronamespace = 'public'::regnamespace and t.typtype <> 'b' and t.typname <> 'void'$$,
   'entry functions return jsonb, a scalar or nothing: PostgREST fills an empty row with nulls');
+-- What an entry function reaches of private may wait for a lock of another transaction.
+create temporary table waiting_entries as
+  with recursive reach (entry, proname, prosrc) as (
+    select f.oid, f.proname, f.prosrc from our_functions as f
+    where f.pronamespace = 'public'::regnamespace
+    union
+    select r.entry, f.proname, f.prosrc
+    from reach as r
+    join our_functions as f on f.pronamespace = 'private'::regnamespace
+      and r.prosrc ~ ('\mprivate\.' || f.proname || '\M')
+  )
+  select distinct f.proname, f.prosrc, f.proconfig, f.prosrc ~ '["'']outcome["'']' as answers
+  from our_functions as f join reach as r on r.entry = f.oid
+  where r.prosrc ~* '\mpg_advisory_|for (no key )?update|on conflict|\mupdate |\mdelete from';
+select is_empty(
+  $$select w.proname from waiting_entries as w
+    where not exists (select from unnest(w.proconfig) as c where c ~ '^lock_timeout=[1-9]')$$,
+  'an entry function that can wait for a lock limits the wait');
+select is_empty(
+  $$select w.proname from waiting_entries as w
+    where w.answers and w.prosrc !~ 'lock_not_available or deadlock_detected'
+      -- Its caller takes an error for a reason to come again.
+      and w.proname <> 'record_metrics'$$,
+  'an entry function that waited in vain answers busy');
 select is_empty(
   $$select signature from our_functions where provolatile <> 'v'
     and prosrc ~* '\m(insert into|update (public|private)\.|delete from|for (no key )?update)'$$,

@@ -38,6 +38,10 @@ end
 $$;
 create function public.broken_entry(p_id text) returns void language sql begin atomic; end;
 revoke execute on function public.broken_entry(text) from public;
+create function private.broken_wait() returns void language sql
+as 'delete from public.contacts';
+create function public.broken_wait() returns jsonb language plpgsql security definer
+as 'begin perform private.broken_wait(); return jsonb_build_object(''outcome'', 1); end';
 create function private.broken(p_id uuid) returns bigint language sql security definer
 as 'select count(*) from public.contacts';
 
