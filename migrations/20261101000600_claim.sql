@@ -246,6 +246,7 @@ begin
       and (v_provider.id is null or m.provider_id = v_provider.id)
     or v_tool_call_id = any (m.asked_by) and p_moves is null and m.service_id = v_service.id
       and m.starts_at = v_slot.starts_at
+      and (v_provider.id is null or m.provider_id = v_provider.id)
   order by (m.service_id, m.starts_at) = (v_service.id, v_slot.starts_at) desc,
     v_tool_call_id = any (m.asked_by) desc nulls last, m.status, m.created_at
   limit 1;
@@ -309,7 +310,11 @@ begin
       jsonb_build_object('slotId', private.slot_id(
         v_service.slug, v_slot.starts_at, p_org.timezone, v_provider.slug)));
     return jsonb_build_object('outcome', 'slot_taken', 'orgId', p_org.id,
-      'timezone', p_org.timezone) || private.alternatives(
+      'timezone', p_org.timezone,
+      'taken', v_candidates is not null
+        or private.is_taken(
+          p_org.id, v_service, v_provider.id, v_slot.starts_at, v_call_id, v_now))
+      || private.alternatives(
         p_org, v_service, v_provider, v_slot.starts_at, v_call_id, p_moves);
   end if;
 
@@ -412,6 +417,27 @@ end
 $$;
 comment on function private.repeat_hold is 'The answer to a call that asks again for the slot it holds.';
 
+/* A time outside of hours, off the grid, too soon or too far was never anybody's to take. */
+create function private.is_taken(
+  p_org uuid, p_service public.services, p_provider uuid, p_start timestamptz, p_call_id text,
+  p_at timestamptz
+) returns boolean
+language plpgsql stable set search_path = ''
+as $$
+begin
+  return exists (
+    select from public.provider_services as ps
+    join public.appointments as a on a.org_id = p_org and a.provider_id = ps.provider_id
+    where ps.org_id = p_org and ps.service_id = p_service.id
+      and (p_provider is null or ps.provider_id = p_provider)
+      and a.busy && tstzrange(p_start, p_start + make_interval(mins => p_service.duration_min))
+      and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') > p_at
+      and (p_call_id is null or a.status <> 'held' or a.call_id is distinct from p_call_id));
+end
+$$;
+comment on function private.is_taken is
+  'Whether somebody else has a time at a doctor of a service, so that it is taken and not just closed.';
+
 /* Up to three starts nearest to the one that is gone, the same day first, else the next days. */
 create function private.alternatives(
   p_org public.organizations, p_service public.services, p_provider public.providers,
@@ -454,7 +480,8 @@ comment on function private.alternatives is 'Up to three bookable starts near on
  * Entry function of the tool hold_slot: one call, one transaction.
  *
  * Outcomes  held (with alsoConfirmed, a start, when the call's earlier hold was confirmed by its
- *           passcode at the same time), already_confirmed, slot_taken (with alternatives),
+ *           passcode at the same time), already_confirmed, slot_taken (with alternatives; taken is
+ *           false for a time that was never bookable),
  *           invalid_slot, unusable_phone, hold_expired, busy, unknown_clinic, cross_tenant_denied
  * Raises    25001 under another isolation level than read committed
  */

@@ -131,13 +131,15 @@ export function refusePhone(kind: "premium" | "unclear" | "missing"): Answer {
   }
 }
 
-/** The slot is gone: what is near it. */
-export function offerInstead(free: readonly Slot[]): Answer {
+/** The slot cannot be had: what is near it. */
+export function offerInstead(
+  { slots: free, taken }: { readonly slots: readonly Slot[]; readonly taken: boolean },
+): Answer {
   const slots = free.map((slot) => ({ ...slot, spoken: sayTime(slot.startTime) }));
   const offered = sayList(slots.map(({ spoken }) => spoken));
   return refuse(
     "slot_taken",
-    "That time has just been taken" +
+    (taken ? "That time has just been taken" : "That time can't be booked") +
       (slots.length > 0
         ? `. I could offer ${offered}.`
         : ", and there is nothing near it. Shall I look further ahead?"),

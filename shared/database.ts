@@ -86,6 +86,13 @@ const hold = z.object({
   doctor: z.string(),
   phoneEnding: z.string(),
 });
+const slotTaken = z.object({
+  outcome: z.literal("slot_taken"),
+  orgId,
+  slots,
+  /** False for a time that was never bookable, such as one outside of hours. */
+  taken: z.boolean(),
+});
 const claim = z.discriminatedUnion("outcome", [
   bare(...refusals, "invalid_slot", "unusable_phone", "hold_expired"),
   hold.extend({
@@ -95,7 +102,7 @@ const claim = z.discriminatedUnion("outcome", [
     alsoConfirmed: z.string().optional(),
   }),
   hold.extend({ outcome: z.literal("already_confirmed") }),
-  z.object({ outcome: z.literal("slot_taken"), orgId, slots }),
+  slotTaken,
 ]);
 /** What `claim_slot_atomic` answers. */
 export type ClaimOutcome = z.infer<typeof claim>;
@@ -130,7 +137,7 @@ const rescheduling = z.discriminatedUnion("outcome", [
     sameDoctor: z.boolean(),
   }),
   changed,
-  z.object({ outcome: z.literal("slot_taken"), orgId, slots }),
+  slotTaken,
 ]);
 /** What `reschedule_appointment` answers. */
 export type ReschedulingOutcome = z.infer<typeof rescheduling>;

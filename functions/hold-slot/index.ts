@@ -70,7 +70,7 @@ function say(claimed: ClaimOutcome): Answer {
         describe(claimed),
       );
     case "slot_taken":
-      return offerInstead(claimed.slots);
+      return offerInstead(claimed);
     case "invalid_slot":
     case "hold_expired":
       return refuseSlot(claimed.outcome);

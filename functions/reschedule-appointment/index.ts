@@ -62,7 +62,7 @@ function say(rescheduling: ReschedulingOutcome): Answer {
     case "rescheduled":
       return sayChange(rescheduling);
     case "slot_taken":
-      return offerInstead(rescheduling.slots);
+      return offerInstead(rescheduling);
     case "invalid_slot":
     case "hold_expired":
       return refuseSlot(rescheduling.outcome);

@@ -116,6 +116,37 @@ Deno.test({
 });
 
 Deno.test({
+  name: "only a time that somebody has is said to have been taken, not one that never was bookable",
+  ...options,
+  fn: () =>
+    withBench(async (bench) => {
+      const clinic = await aClinic(bench.database.sql);
+      const ask = (time: string, callId: string = crypto.randomUUID(), day = aDay()) =>
+        bench.insist(holdSlot, {
+          ...{ tool: "hold_slot", called: clinic.number, caller: aPhone(), callId },
+          args: { slotId: `consultation/${day}T${time}`, patientName: "Ada" },
+        });
+      const callId = crypto.randomUUID();
+      assert.equal((await ask("11:00", callId)).outcome, "held");
+      const asked = [
+        { said: await ask("11:00"), taken: true },
+        { said: await ask("10:07"), taken: false },
+        { said: await ask("11:07", callId), taken: false },
+        { said: await ask("23:30"), taken: false },
+        { said: await ask("11:00", callId, aDay(-1)), taken: false },
+        { said: await ask("11:00", callId, aDay(2000)), taken: false },
+      ];
+      for (const { said, taken } of asked) {
+        assert.equal(said.outcome, "slot_taken");
+        assert.match(
+          said.message,
+          taken ? /^That time has just been/ : /^That time can't be booked/,
+        );
+      }
+    }),
+});
+
+Deno.test({
   name: "forty repeats of one call are one hold and forty identical answers",
   ...options,
   fn: () =>
