@@ -225,6 +225,28 @@ $$;
 comment on function private.audit is
   'Writes one audit row, and counts it, in the caller''s transaction; a null call means the system itself.';
 
+/* Whether what the language model says about the tenant, {tenantId, inboundPhoneNumber}, is so. */
+create function private.is_claimed_rightly(p_org public.organizations, p_claims jsonb)
+returns boolean
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_tenant constant text := nullif(lower(btrim(p_claims ->> 'tenantId')), '');
+  v_number constant text := nullif(
+    regexp_replace(p_claims ->> 'inboundPhoneNumber', '[^0-9]', '', 'g'), '');
+begin
+  return (v_tenant is null or v_tenant in (p_org.id::text, p_org.slug))
+    and (v_number is null or exists (
+      -- A trailing comparison lets "020 7946 0123" stand for +442079460123.
+      select from public.org_channels as c
+      where c.org_id = p_org.id and c.kind = 'called_number'
+        and (substr(c.value, 2) = v_number
+          or (length(v_number) >= 9 and right(c.value, length(ltrim(v_number, '0'))) = ltrim(v_number, '0')))));
+end
+$$;
+comment on function private.is_claimed_rightly is
+  'Whether a tenant named by id, slug or one of its numbers is this organization.';
+
 /*
  * Finds the organization of a call, and refuses arguments that name another one.
  * The envelope decides (Vapi's phone-number id before the called number before the assistant); what
@@ -237,11 +259,6 @@ create function private.open_call(
 )
 language plpgsql volatile set search_path = ''
 as $$
-declare
-  v_tenant text := nullif(lower(btrim(p_call -> 'claims' ->> 'tenantId')), '');
-  v_number text := nullif(
-    regexp_replace(p_call -> 'claims' ->> 'inboundPhoneNumber', '[^0-9]', '', 'g'), '');
-  v_denied boolean := false;
 begin
   select o.* into org from public.organizations as o
   where o.id = coalesce(
@@ -253,19 +270,8 @@ begin
       where c.kind = 'vapi_assistant' and c.value = p_call ->> 'assistantId'));
   if org.id is null then
     refusal := '{"outcome": "unknown_clinic"}';
-    return;
-  end if;
-
-  v_denied := v_tenant is not null and v_tenant not in (org.id::text, org.slug);
-  if v_number is not null and not v_denied then
-    -- A trailing comparison lets "020 7946 0123" stand for +442079460123.
-    v_denied := not exists (
-      select from public.org_channels as c
-      where c.org_id = org.id and c.kind = 'called_number'
-        and (substr(c.value, 2) = v_number
-          or (length(v_number) >= 9 and right(c.value, length(ltrim(v_number, '0'))) = ltrim(v_number, '0'))));
-  end if;
-  if v_denied then
+  elsif coalesce(p_call -> 'claims', '{}') <> '{}'
+    and not private.is_claimed_rightly(org, p_call -> 'claims') then
     perform private.audit(org.id, p_call, p_action, null, 'cross_tenant_denied');
     refusal := jsonb_build_object('outcome', 'cross_tenant_denied', 'orgId', org.id);
   end if;

@@ -116,12 +116,16 @@ begin
     if not pg_try_advisory_xact_lock(hashtextextended(p_provider::text, 1)) then
       return null;
     end if;
-  elsif p_lock = 'wait' or exists (
-    select from public.appointments as a
-    where a.org_id = p_org and a.provider_id = p_provider and a.busy && v_busy
-      and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') <= v_now) then
+  elsif p_lock = 'none' then
+    if exists (
+      select from public.appointments as a
+      where a.org_id = p_org and a.provider_id = p_provider and a.busy && v_busy
+        and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') <= v_now) then
+      p_lock := 'wait';
+    end if;
+  end if;
+  if p_lock = 'wait' then
     perform pg_advisory_xact_lock(hashtextextended(p_provider::text, 1));
-    p_lock := 'wait';
   end if;
   v_now := clock_timestamp();
   v_is_last := p_lock = 'none';
@@ -137,10 +141,12 @@ begin
   end if;
   loop
     for v_seat in 0 .. p_service.capacity - 1 loop
-      continue when p_service.capacity > 1 and exists (
-        select from public.appointments as a
-        where a.org_id = p_org and a.provider_id = p_provider and a.service_id = p_service.id
-          and a.starts_at = p_start and a.seat = v_seat and a.status in ('held', 'confirmed'));
+      if p_service.capacity > 1 then
+        continue when exists (
+          select from public.appointments as a
+          where a.org_id = p_org and a.provider_id = p_provider and a.service_id = p_service.id
+            and a.starts_at = p_start and a.seat = v_seat and a.status in ('held', 'confirmed'));
+      end if;
       insert into public.appointments as a (
         org_id, provider_id, service_id, patient_name, patient_phone, patient_country,
         starts_at, ends_at, busy, session_key, seat, capacity, status, expires_at, call_id,
