@@ -171,6 +171,12 @@ begin
   if v_earlier.hold_id is distinct from v_hold.id then
     perform private.release_hold(p_org.id, p_call, p_action, v_earlier.hold_id);
   end if;
+  -- A call holds one slot: besides the time it took over it may have had one of its own.
+  if v_takes_over and v_hold.id is not null then
+    perform private.release_hold(p_org.id, p_call, p_action, a.id)
+    from public.appointments as a
+    where a.org_id = p_org.id and a.call_id = v_call_id and a.id <> v_hold.id;
+  end if;
   insert into public.appointment_changes (
     org_id, appointment_id, kind, hold_id, call_id, opened_at, expires_at
   ) values (

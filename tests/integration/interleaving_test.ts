@@ -162,6 +162,26 @@ test(
 );
 
 test(
+  "a call that takes over a held time lets go of the one it had, and keeps it where it cannot",
+  async (bench, one) => {
+    const clinic = await aClinic(bench.database.sql);
+    const first = await anAppointment(one, clinic, "10:00");
+    const next = aCaller(clinic, first.phone);
+    await one.ask("claim_slot_atomic", aCaller(clinic), slot("12:00"));
+    await move(one, first, "11:00");
+    await one.ask("claim_slot_atomic", next, slot("15:00"));
+    assert.equal((await move(one, next, "12:00")).outcome, "slot_taken");
+    assert.equal((await states(bench)).at(-1), "15:00 held");
+    for (const time of ["11:00", "11:30"]) {
+      assert.equal((await move(one, next, time)).outcome, "code_needed");
+      assert.deepEqual((await states(bench)).filter((state) => state.endsWith("held")), [
+        ...["12:00 held", `${time} held`],
+      ]);
+    }
+  },
+);
+
+test(
   "a hold that is confirmed while its call chooses another slot stays, and the caller hears of both",
   async (bench, one) => {
     const clinic = await aClinic(bench.database.sql);
