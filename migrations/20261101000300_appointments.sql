@@ -81,7 +81,7 @@ comment on column public.appointments.expires_at is 'A held row stops blocking h
 comment on column public.appointments.call_id is
   'The call (or chat) that made the hold, or that took over the new time it is.';
 comment on column public.appointments.asked_by is
-  'The tool calls that made or changed the hold: one that is delivered again changes nothing.';
+  'Keys of the requests that made or changed the hold: one that is delivered again changes nothing.';
 
 -- Rows of nobody, for as long as it takes the constraint's index to grow beyond one page: see above.
 insert into public.appointments (

@@ -83,6 +83,16 @@ $$;
 comment on function private.release_hold is
   'Cancels a hold that its call no longer wants, and audits it, if it is still held by that call.';
 
+create function private.request_key(p_call jsonb, p_patient jsonb) returns text
+language plpgsql immutable set search_path = ''
+as $$
+begin
+  return md5(nullif(p_call ->> 'toolCallId', '') || p_patient::text);
+end
+$$;
+comment on function private.request_key is
+  'Tells a request for a slot that is delivered again from a new one; null without a tool call id.';
+
 /*
  * One attempt at one provider: the lowest free seat is taken. Lapsed holds are flipped when they are
  * in the way, so that a claim where none is does not look for them.
@@ -154,7 +164,7 @@ begin
       ) values (
         p_org, p_provider, p_service.id, p_patient ->> 'name', p_patient ->> 'phone',
         p_patient ->> 'country', p_start, v_end, v_busy, v_session, v_seat, p_service.capacity,
-        'held', v_now + p_hold_for, p_call ->> 'callId', array[p_call ->> 'toolCallId']
+        'held', v_now + p_hold_for, p_call ->> 'callId', array[private.request_key(p_call, p_patient)]
       )
       on conflict do nothing
       returning a.* into v_hold;
@@ -196,7 +206,7 @@ language plpgsql volatile set search_path = ''
 as $$
 declare
   v_call_id constant text := p_call ->> 'callId';
-  v_tool_call_id constant text := nullif(p_call ->> 'toolCallId', '');
+  v_request constant text := private.request_key(p_call, p_patient);
   v_action constant text :=
     case when p_moves is null then 'hold_slot' else 'reschedule_appointment' end;
   v_slot record;
@@ -250,16 +260,16 @@ begin
     or m.status = 'confirmed' and p_moves is null and m.service_id = v_service.id
       and m.starts_at = v_slot.starts_at
       and (v_provider.id is null or m.provider_id = v_provider.id)
-    or v_tool_call_id = any (m.asked_by) and p_moves is null and m.service_id = v_service.id
-      and m.starts_at = v_slot.starts_at
+    or m.status = 'cancelled' and v_request = any (m.asked_by) and p_moves is null
+      and m.service_id = v_service.id and m.starts_at = v_slot.starts_at
       and (v_provider.id is null or m.provider_id = v_provider.id)
   order by (m.service_id, m.starts_at) = (v_service.id, v_slot.starts_at) desc,
-    v_tool_call_id = any (m.asked_by) desc nulls last, m.status, m.created_at
+    v_request = any (m.asked_by) desc nulls last, m.status, m.created_at
   limit 1;
   if v_old.service_id = v_service.id and v_old.starts_at = v_slot.starts_at
     and (v_provider.id is null or v_old.provider_id = v_provider.id) then
     -- Delivered again, and perhaps late: what the caller asked for since then stays.
-    if v_tool_call_id = any (v_old.asked_by) and p_moves is null then
+    if v_request = any (v_old.asked_by) and p_moves is null then
       return private.describe_call(p_org, v_call_id, v_now);
     end if;
     -- What is held for moving one appointment may overlap it: it is no new time for another one,
@@ -412,7 +422,7 @@ begin
     update public.appointments as a
     set patient_name = p_patient ->> 'name', patient_phone = p_patient ->> 'phone',
       patient_country = p_patient ->> 'country', updated_at = v_now,
-      asked_by = a.asked_by || (p_call ->> 'toolCallId'),
+      asked_by = a.asked_by || private.request_key(p_call, p_patient),
       extended = a.extended or v_extends,
       expires_at = case when v_extends then v_now + v_ttl else a.expires_at end
     where a.org_id = p_org.id and a.id = p_hold

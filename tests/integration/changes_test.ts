@@ -579,6 +579,21 @@ test("a hold that is asked for again late, by the same request, undoes nothing t
   ]);
 });
 
+test("a tool call of other arguments is no repeat, and a hold that lapsed is held anew", async (bench) => {
+  const clinic = await aClinic(bench.database.sql);
+  const first = await aFirstHold(bench, aCaller(bench, clinic));
+  const corrected = aPhone();
+  await first.late({ patientPhone: corrected });
+  assert.deepEqual(await first.phones(), [corrected]);
+  await first.late({ slotId: slot("11:00") });
+  await first.late({ slotId: slot("12:00") });
+  assert.deepEqual((await states(bench)).slice(-1), ["12:00 held"]);
+  await bench.database.sql`update public.appointments set expires_at = now() - interval '1 second'
+    where status = 'held'`;
+  assert.equal((await first.late({ slotId: slot("12:00") })).outcome, "held");
+  assert.deepEqual((await states(bench)).slice(-2), ["12:00 expired", "12:00 held"]);
+});
+
 test("a change that is asked for again late, by the same request, undoes nothing that came after it", async (bench) => {
   const { clinic, phone } = await anAppointment(bench);
   const caller = aCaller(bench, clinic, phone);
