@@ -137,7 +137,7 @@ begin
   end if;
 
   -- Another call's change goes over to this one, with the time it holds; its code does not. Where
-  -- the new time cannot be had, all of it stays with that call.
+  -- no change is opened, all of it stays with that call.
   select c.* into v_earlier from public.appointment_changes as c
   where c.org_id = p_org.id and c.appointment_id = v_appointment.id and c.applied_at is null;
   v_takes_over := v_earlier.call_id is distinct from v_call_id;
@@ -147,19 +147,21 @@ begin
   v_expires := v_now + make_interval(mins => p_org.hold_minutes);
   if p_slot_id is not null then
     v_held := private.hold_new_time(p_org, p_call, v_appointment, p_slot_id);
+    if v_held ->> 'outcome' = 'held' then
+      select a.* into strict v_hold from public.appointments as a
+      where a.org_id = p_org.id and a.id = (v_held ->> 'holdId')::uuid;
+      select c.* into v_made from public.appointment_changes as c
+      where c.org_id = p_org.id and c.hold_id = v_hold.id and c.call_id = v_call_id
+        and c.applied_at is not null;
+      if found then
+        v_held := private.describe_change(p_org, v_made, v_now);
+      end if;
+    end if;
     if v_held ->> 'outcome' <> 'held' then
       if v_takes_over then
         perform private.pass_hold(p_org.id, v_earlier.hold_id, v_call_id, v_earlier.call_id);
       end if;
       return v_held;
-    end if;
-    select a.* into strict v_hold from public.appointments as a
-    where a.org_id = p_org.id and a.id = (v_held ->> 'holdId')::uuid;
-    select c.* into v_made from public.appointment_changes as c
-    where c.org_id = p_org.id and c.hold_id = v_hold.id and c.call_id = v_call_id
-      and c.applied_at is not null;
-    if found then
-      return private.describe_change(p_org, v_made, v_now);
     end if;
     v_expires := coalesce(v_hold.expires_at, v_expires);
     v_facts := jsonb_build_object('startTime', v_held -> 'startTime', 'endTime', v_held -> 'endTime',

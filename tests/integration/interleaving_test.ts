@@ -324,3 +324,20 @@ test(
     assert.equal((await settle())[0]?.outcome, "sent");
   },
 );
+
+test(
+  "a call that hears again of the move it made takes nothing over from the next call",
+  async (bench, one) => {
+    const clinic = await aClinic(bench.database.sql);
+    const first = await anAppointment(one, clinic, "10:00");
+    const next = aCaller(clinic, first.phone);
+    await move(one, first, "11:00");
+    await sendCode(one, first, code);
+    assert.equal((await readCode(one, first, code)).outcome, "rescheduled");
+    assert.equal((await move(one, next, "12:00")).outcome, "code_needed");
+    assert.equal((await move(one, first, "11:00")).outcome, "rescheduled");
+    await end(one, first);
+    await sendCode(one, next, code);
+    assert.equal((await readCode(one, next, code)).outcome, "rescheduled");
+  },
+);
