@@ -125,7 +125,8 @@ create temporary table waiting_entries as
     join our_functions as f on f.pronamespace = 'private'::regnamespace
       and r.prosrc ~ ('\mprivate\.' || f.proname || '\M')
   )
-  select distinct f.proname, f.prosrc, f.proconfig, f.prosrc ~ '["'']outcome["'']' as answers
+  select distinct f.proname, f.prosrc, f.proconfig,
+    f.prorettype = 'jsonb'::regtype and f.prosrc ~ '["'']outcome["'']' as answers
   from our_functions as f join reach as r on r.entry = f.oid
   where r.prosrc ~* '\mpg_advisory_|for (no key )?update|on conflict|\mupdate |\mdelete from';
 select is_empty(
