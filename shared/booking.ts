@@ -16,7 +16,7 @@ import type {
   Slot,
 } from "./database.ts";
 import { type PhoneReading, readPhone } from "./phone.ts";
-import { sayList, sayTime } from "./speech.ts";
+import { sayClock, sayDay, sayList, sayTime } from "./speech.ts";
 
 /** What is said of a date that is none. */
 export const dateNeeded = "a date such as 2026-03-03 is needed";
@@ -135,17 +135,29 @@ export function refusePhone(kind: "premium" | "unclear" | "missing"): Answer {
 export function offerInstead(
   { slots: free, taken }: { readonly slots: readonly Slot[]; readonly taken: boolean },
 ): Answer {
-  const slots = free.map((slot) => ({ ...slot, spoken: sayTime(slot.startTime) }));
-  const offered = sayList(slots.map(({ spoken }) => spoken));
   return refuse(
     "slot_taken",
     (taken ? "That time has just been taken" : "That time can't be booked") +
-      (slots.length > 0
-        ? `. I could offer ${offered}.`
+      (free.length > 0
+        ? `. I could offer ${sayStarts(free)}.`
         : ", and there is nothing near it. Shall I look further ahead?"),
     "OFFER_ALTERNATIVES",
-    { slots },
+    { slots: free.map(withSpoken) },
   );
+}
+
+/** A slot with its start as it is said, for the agent to come back to. */
+export function withSpoken(slot: Slot): Slot & { readonly spoken: string } {
+  return { ...slot, spoken: sayTime(slot.startTime) };
+}
+
+/** `Tuesday 3 March at 9 AM, 11 AM or 2:30 PM`, day by day. */
+export function sayStarts(slots: readonly Slot[]): string {
+  const days = Map.groupBy(slots, ({ startTime }) => startTime.slice(0, 10));
+  const said = [...days].map(([day, starts]) =>
+    `${sayDay(day)} at ${sayList(starts.map(({ startTime }) => sayClock(startTime)))}`
+  );
+  return said.join("; or ");
 }
 
 /** The slot never was one, or the hold of it has lapsed. */

@@ -6,9 +6,9 @@
 
 import { z } from "zod";
 import { type Answer, refuse, refuseCommonly, succeed } from "../../shared/answers.ts";
-import { dateNeeded } from "../../shared/booking.ts";
-import type { AvailabilityOutcome, Slot } from "../../shared/database.ts";
-import { sayClock, sayDate, sayDay, sayList, sayTime } from "../../shared/speech.ts";
+import { dateNeeded, sayStarts, withSpoken } from "../../shared/booking.ts";
+import type { AvailabilityOutcome } from "../../shared/database.ts";
+import { sayDate, sayDay, sayList } from "../../shared/speech.ts";
 import { serveTool } from "../../shared/tool.ts";
 
 const partNeeded = "it is morning, afternoon or evening";
@@ -109,19 +109,6 @@ function say(found: AvailabilityOutcome, date: string, partOfDay: string | undef
     case "busy":
       return refuseCommonly(found.outcome);
   }
-}
-
-function withSpoken(slot: Slot) {
-  return { ...slot, spoken: sayTime(slot.startTime) };
-}
-
-/** `Tuesday 3 March at 9 AM, 11 AM or 2:30 PM`, day by day. */
-function sayStarts(slots: readonly Slot[]): string {
-  const days = Map.groupBy(slots, ({ startTime }) => startTime.slice(0, 10));
-  const said = [...days].map(([day, starts]) =>
-    `${sayDay(day)} at ${sayList(starts.map(({ startTime }) => sayClock(startTime)))}`
-  );
-  return said.join("; or ");
 }
 
 function plain(slug: string): string {
