@@ -329,7 +329,7 @@ begin
       'timezone', p_org.timezone,
       'taken', v_candidates is not null
         or private.is_taken(
-          p_org.id, v_service, v_provider.id, v_slot.starts_at, v_call_id, v_now))
+          p_org.id, v_service, v_provider.id, v_slot.starts_at, v_call_id, v_now, p_moves))
       || private.alternatives(
         p_org, v_service, v_provider, v_slot.starts_at, v_call_id, p_moves);
   end if;
@@ -436,7 +436,7 @@ comment on function private.repeat_hold is 'The answer to a call that asks again
 /* A time outside of hours, off the grid, too soon or too far was never anybody's to take. */
 create function private.is_taken(
   p_org uuid, p_service public.services, p_provider uuid, p_start timestamptz, p_call_id text,
-  p_at timestamptz
+  p_at timestamptz, p_moves uuid
 ) returns boolean
 language plpgsql stable set search_path = ''
 as $$
@@ -448,7 +448,8 @@ begin
       and (p_provider is null or ps.provider_id = p_provider)
       and a.busy && tstzrange(p_start, p_start + make_interval(mins => p_service.duration_min))
       and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') > p_at
-      and (p_call_id is null or a.status <> 'held' or a.call_id is distinct from p_call_id));
+      and (p_call_id is null or a.status <> 'held' or a.call_id is distinct from p_call_id)
+      and a.id is distinct from p_moves);
 end
 $$;
 comment on function private.is_taken is

@@ -601,6 +601,11 @@ test("a change that is asked for again late, by the same request, undoes nothing
   const taken = await other.ask("hold_slot", { slotId: slot("11:00"), patientName: "Ben" });
   const move = (time: string, id?: string) =>
     caller.ask("reschedule_appointment", { ...ada, slotId: slot(time) }, id);
+  assert.match(
+    (await move("10:07")).message,
+    /^That time can't be booked/,
+    "its own time is nobody's",
+  );
   assert.equal((await move("11:00", "call_first")).outcome, "slot_taken");
   await other.ask("cancel_appointment", { patientName: "Ben", appointmentId: taken.holdId });
   assert.equal((await move("12:00", "call_second")).outcome, "code_needed");
