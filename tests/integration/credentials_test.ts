@@ -6,7 +6,6 @@ import { readConfig } from "../../shared/config.ts";
 import { createAccountCache, decryptCredentials } from "../../shared/credentials.ts";
 import type { CallFacts } from "../../shared/database.ts";
 import { startBudget } from "../../shared/deadline.ts";
-import type { Runtime } from "../../shared/runtime.ts";
 import { runCredentials } from "../../supabase/tasks/credentials.ts";
 import { readLine, type Terminal } from "../../supabase/tasks/terminal.ts";
 import {
@@ -19,6 +18,7 @@ import {
   type Clinic,
   readSaid,
   withBench,
+  withClaimFollowedBy,
 } from "../support/clinic.ts";
 
 const options = { sanitizeOps: false, sanitizeResources: false };
@@ -142,24 +142,10 @@ test("a number that moves while its text is refused is not texted from its new o
   const args = { slotId: `consultation/${aDay()}T10:00`, patientName: "Ada" };
   await bench.ask(holdSlot, { ...call, tool: "hold_slot", args });
   bench.twilio.addFault(20003);
-  const { database } = bench.runtime;
-  const runtime: Runtime = {
-    ...bench.runtime,
-    database: {
-      within: (budget, observer) => {
-        const functions = database.within(budget, observer);
-        return {
-          ...functions,
-          beginOtpSend: async (call, asked) => {
-            const claim = await functions.beginOtpSend(call, asked);
-            await sql`update public.org_channels set org_id = ${after.id}
-              where value = ${before.number}`;
-            return claim;
-          },
-        };
-      },
-    },
-  };
+  const runtime = withClaimFollowedBy(
+    bench.runtime,
+    () => sql`update public.org_channels set org_id = ${after.id} where value = ${before.number}`,
+  );
   const request = aRequest({ ...call, tool: "send_otp" });
   const said = await readSaid(await sendOtp.using(runtime).fetch(request));
   assert.equal(said.outcome, "sms_unauthorized");

@@ -19,6 +19,7 @@ import {
   readSaid,
   type Said,
   withBench,
+  withClaimFollowedBy,
   wrongCodes,
 } from "../support/clinic.ts";
 
@@ -447,24 +448,10 @@ test("a late failure of one text touches no other code and gives its quota back 
 test("a rollback that waits for a lock in vain is logged, and its claim lapses by itself", async (bench) => {
   const caller = await aCaller(bench);
   const lock = await bench.database.sql.reserve();
-  const { database } = bench.runtime;
-  const runtime: Runtime = {
-    ...bench.runtime,
-    database: {
-      within: (budget, observer) => {
-        const functions = database.within(budget, observer);
-        return {
-          ...functions,
-          beginOtpSend: async (call, asked) => {
-            const claim = await functions.beginOtpSend(call, asked);
-            await lock`begin`;
-            await lock`select from public.one_time_passcodes for update`;
-            return claim;
-          },
-        };
-      },
-    },
-  };
+  const runtime = withClaimFollowedBy(bench.runtime, async () => {
+    await lock`begin`;
+    await lock`select from public.one_time_passcodes for update`;
+  });
   bench.twilio.addFault("http_503");
   assert.equal((await caller.send({ runtime })).outcome, "sms_provider_error");
   await lock`rollback`;

@@ -207,6 +207,26 @@ export async function aBench(): Promise<Bench> {
   };
 }
 
+/** A runtime where something happens after a text is claimed and before it goes to Twilio. */
+export function withClaimFollowedBy(runtime: Runtime, happen: () => Promise<unknown>): Runtime {
+  return {
+    ...runtime,
+    database: {
+      within: (budget, observer) => {
+        const functions = runtime.database.within(budget, observer);
+        return {
+          ...functions,
+          beginOtpSend: async (call, asked) => {
+            const claim = await functions.beginOtpSend(call, asked);
+            await happen();
+            return claim;
+          },
+        };
+      },
+    },
+  };
+}
+
 /** The first result of an answer; an `error` becomes an outcome of that name. */
 export async function readSaid(response: Response): Promise<Said> {
   const { results } = await response.json();
