@@ -4,18 +4,9 @@ import holdSlot from "../../functions/hold-slot/index.ts";
 import sendOtp from "../../functions/send-otp/index.ts";
 import verifyOtp from "../../functions/verify-otp/index.ts";
 import type { ServedTool } from "../../shared/tool.ts";
-import { aBench, aClinic, aDay, aPhone, type Bench, newestCode } from "../support/clinic.ts";
+import { aClinic, aDay, aPhone, type Bench, newestCode, withBench } from "../support/clinic.ts";
 
 const options = { sanitizeOps: false, sanitizeResources: false };
-
-async function withBench(work: (bench: Bench) => Promise<void>): Promise<void> {
-  const bench = await aBench();
-  try {
-    await work(bench);
-  } finally {
-    await bench.stop();
-  }
-}
 
 /** One call at a fresh clinic, and the trail it leaves. */
 async function aCall(bench: Bench) {

@@ -13,7 +13,6 @@ import { openLog } from "../../shared/logging.ts";
 import { createRuntime } from "../../shared/runtime.ts";
 import { toGsmText } from "../../shared/gsm.ts";
 import {
-  aBench,
   aClinic,
   aDay,
   aPhone,
@@ -23,25 +22,9 @@ import {
   metricsToken,
   newestCode,
   readSaid,
+  testWithBench as test,
 } from "../support/clinic.ts";
 import { readExposition, valueOf } from "../support/exposition.ts";
-
-const options = { sanitizeOps: false, sanitizeResources: false };
-
-function test(name: string, work: (bench: Bench) => Promise<void>): void {
-  Deno.test({
-    name,
-    ...options,
-    fn: async () => {
-      const bench = await aBench();
-      try {
-        await work(bench);
-      } finally {
-        await bench.stop();
-      }
-    },
-  });
-}
 
 const post = (bench: Bench, message: object, secret?: string | null) =>
   webhook.using(bench.runtime).fetch(aPost(JSON.stringify({ message }), secret));

@@ -4,18 +4,9 @@ import checkAvailability from "../../functions/check-availability/index.ts";
 import holdSlot from "../../functions/hold-slot/index.ts";
 import sendOtp from "../../functions/send-otp/index.ts";
 import verifyOtp from "../../functions/verify-otp/index.ts";
-import { aBench, aClinic, aDay, aPhone, type Bench, newestCode } from "../support/clinic.ts";
+import { aClinic, aDay, aPhone, type Bench, newestCode, withBench } from "../support/clinic.ts";
 
 const options = { sanitizeOps: false, sanitizeResources: false };
-
-async function withBench(work: (bench: Bench) => Promise<void>): Promise<void> {
-  const bench = await aBench();
-  try {
-    await work(bench);
-  } finally {
-    await bench.stop();
-  }
-}
 
 /** A hold of a fresh call, ready for its passcode. */
 async function aHold(bench: Bench, { time = "10:00" } = {}) {

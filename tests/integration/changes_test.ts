@@ -6,7 +6,6 @@ import rescheduleAppointment from "../../functions/reschedule-appointment/index.
 import sendOtp from "../../functions/send-otp/index.ts";
 import verifyOtp from "../../functions/verify-otp/index.ts";
 import {
-  aBench,
   aClinic,
   aDay,
   aPhone,
@@ -15,6 +14,7 @@ import {
   type Clinic,
   newestCode,
   type Said,
+  testWithBench as test,
 } from "../support/clinic.ts";
 
 const tools = {
@@ -93,22 +93,6 @@ async function rowsOf(bench: Bench) {
 
 const states = async (bench: Bench) =>
   (await rowsOf(bench)).map(({ status, time }) => `${time} ${status}`);
-
-function test(name: string, fn: (bench: Bench) => Promise<void>) {
-  Deno.test({
-    name,
-    sanitizeOps: false,
-    sanitizeResources: false,
-    fn: async () => {
-      const bench = await aBench();
-      try {
-        await fn(bench);
-      } finally {
-        await bench.stop();
-      }
-    },
-  });
-}
 
 test("an appointment is cancelled by number, name and passcode, one database call a tool", async (bench) => {
   const { clinic, appointmentId, phone } = await anAppointment(bench);

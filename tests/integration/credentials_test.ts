@@ -17,14 +17,11 @@ import {
   type Bench,
   type Clinic,
   readSaid,
-  withBench,
+  testWithBench as test,
   withClaimFollowedBy,
 } from "../support/clinic.ts";
 
 const options = { sanitizeOps: false, sanitizeResources: false };
-const test = (name: string, work: (bench: Bench) => Promise<void>) =>
-  Deno.test({ name, ...options, fn: () => withBench(work) });
-
 const sidOf = (clinic: Clinic) => `AC${clinic.id.replaceAll("-", "")}`;
 const factsOf = (clinic: Clinic): CallFacts => ({
   calledNumber: clinic.number,

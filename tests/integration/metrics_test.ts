@@ -9,7 +9,6 @@ import { openLog } from "../../shared/logging.ts";
 import { createRecorder, type SendCounts } from "../../shared/recording.ts";
 import { createRuntime } from "../../shared/runtime.ts";
 import {
-  aBench,
   aClinic,
   aDay,
   aPhone,
@@ -17,21 +16,13 @@ import {
   type Bench,
   metricsToken,
   readSaid,
+  withBench,
 } from "../support/clinic.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { readExposition, valueOf } from "../support/exposition.ts";
 
 const options = { sanitizeOps: false, sanitizeResources: false };
 const calls = "master_orchestrator_tool_calls_total";
-
-async function withBench(work: (bench: Bench) => Promise<void>): Promise<void> {
-  const bench = await aBench();
-  try {
-    await work(bench);
-  } finally {
-    await bench.stop();
-  }
-}
 
 async function withDatabase(work: (database: TestDatabase) => Promise<void>): Promise<void> {
   const database = await createTestDatabase();

@@ -18,12 +18,10 @@ import {
   letTimePass,
   readSaid,
   type Said,
-  withBench,
+  testWithBench as test,
   withClaimFollowedBy,
   wrongCodes,
 } from "../support/clinic.ts";
-
-const options = { sanitizeOps: false, sanitizeResources: false };
 
 /** What a test may say about a call; the rest is the call's own. */
 interface Asked {
@@ -106,9 +104,6 @@ async function aCaller(
   assert.equal((await caller.hold()).outcome, "held");
   return caller;
 }
-
-const test = (name: string, work: (bench: Bench) => Promise<void>) =>
-  Deno.test({ name, ...options, fn: () => withBench(work) });
 
 test("a code lives five minutes, as the text and the answer say", async (bench) => {
   const caller = await aCaller(bench);

@@ -12,7 +12,6 @@ import { openLog } from "../../shared/logging.ts";
 import { createRuntime } from "../../shared/runtime.ts";
 import type { ServedTool } from "../../shared/tool.ts";
 import {
-  aBench,
   aClinic,
   aDay,
   aPhone,
@@ -21,6 +20,7 @@ import {
   type Bench,
   readSaid,
   vapiSecret,
+  withBench,
 } from "../support/clinic.ts";
 
 const options = { sanitizeOps: false, sanitizeResources: false };
@@ -30,15 +30,6 @@ const tools = {
   send_otp: sendOtp,
   verify_otp: verifyOtp,
 } as const;
-
-async function withBench(work: (bench: Bench) => Promise<void>): Promise<void> {
-  const bench = await aBench();
-  try {
-    await work(bench);
-  } finally {
-    await bench.stop();
-  }
-}
 
 const post = (bench: Bench, tool: ServedTool, body: unknown) =>
   tool.using(bench.runtime).fetch(aPost(JSON.stringify(body)));

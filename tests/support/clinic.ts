@@ -251,6 +251,16 @@ export async function withBench(work: (bench: Bench) => Promise<void>): Promise<
   }
 }
 
+/** Registers a test with a bench of its own, whose connections outlive what the sanitizers watch. */
+export function testWithBench(name: string, work: (bench: Bench) => Promise<void>): void {
+  Deno.test({
+    name,
+    sanitizeOps: false,
+    sanitizeResources: false,
+    fn: () => withBench(work),
+  });
+}
+
 /** The code of the newest text to a phone. */
 export function codeTo(twilio: FakeTwilio, phone: string): string {
   const body = twilio.messages.findLast(({ to }) => to === phone)?.body ?? "";
