@@ -44,6 +44,8 @@ interface LiveCode {
   readonly completed: boolean;
   /** False when other things happened at the same time, so that it may be dead. */
   readonly isCertain: boolean;
+  /** Claimed beside what is being told of now, which may be about the code before it. */
+  readonly isNew: boolean;
   readonly wrong: number;
 }
 
@@ -73,6 +75,10 @@ export class Model {
   #charges: Charge[] = [];
   #holdCharges = 0;
   #wrong = 0;
+  /** Those of them that may have been refused without a look, since their code was dead. */
+  #unsure = 0;
+  /** The appointment was cancelled by this call, which is told so again whatever it says. */
+  #isCancelled = false;
   readonly #confirmed = new Set<string>();
 
   constructor(phone: string) {
@@ -85,8 +91,10 @@ export class Model {
       this.code = undefined;
       this.#holdCharges = 0;
       this.#wrong = 0;
+      this.#unsure = 0;
     }
     this.subject = subject;
+    this.#isCancelled = false;
   }
 
   /** The phone of the hold was corrected: what went to the old one is worth nothing. */
@@ -181,7 +189,7 @@ export class Model {
     );
     this.code = {
       ...{ sendId, digits: undefined, from, to, seconds: answer.expiresInSeconds },
-      ...{ completed: false, isCertain: isAlone, wrong: 0 },
+      ...{ completed: false, isCertain: isAlone, isNew: !isAlone, wrong: 0 },
     };
     this.#holdCharges++;
     this.#charges.push({ sendId, phone: this.phone, at: to });
@@ -191,12 +199,13 @@ export class Model {
   settle(now: number): void {
     promise(this.#holdCharges <= holdTexts, "more than 3 texts for one hold");
     promise(this.#textsTo(this.phone, now) <= phoneTextsAnHour, "more than 5 texts an hour");
-    promise(this.#wrong <= holdAttempts, "more than 10 wrong codes were evaluated for a hold");
+    promise(this.#wrong - this.#unsure <= holdAttempts, "more than 10 wrong codes were evaluated for a hold");
     promise(
       this.subject?.state !== "locked" || this.#wrong >= holdAttempts ||
         this.#holdCharges >= holdTexts,
       "a hold was locked before its cap",
     );
+    if (this.code) this.code = { ...this.code, isNew: false };
   }
 
   #textsTo(phone: string, now: number): number {
@@ -237,6 +246,7 @@ export class Model {
   ): void {
     const { outcome } = answer;
     const live = this.code;
+    if (outcome === "cancelled" && isOwn && this.#isCancelled) return;
     if (accepting.includes(outcome)) {
       promise(expected !== false, `${outcome} without the newest accepted code`);
       return this.#accepted(answer);
@@ -248,16 +258,15 @@ export class Model {
         return this.#countWrong(live);
       case "code_locked":
         if (live !== undefined) this.#countWrong(live);
-        this.code = undefined;
-        return;
+        if (live?.isNew) this.#unsure++;
+        return this.#forget();
       case "locked":
         if (live !== undefined) this.#countWrong(live);
         return this.#locked();
       case "no_code":
       case "code_expired":
       case "code_unreadable":
-        this.code = undefined;
-        return;
+        return this.#forget();
       case "already_confirmed":
         return promise(
           this.subject?.state === "confirmed" || !isAlone,
@@ -284,9 +293,16 @@ export class Model {
     }
     this.code = undefined;
     this.#wrong = 0;
+    this.#unsure = 0;
     this.#holdCharges = 0;
     const holdId = "holdId" in answer ? answer.holdId : subject.holdId;
-    this.subject = answer.outcome === "cancelled" ? undefined : { holdId, state: "confirmed" };
+    this.#isCancelled = answer.outcome === "cancelled";
+    this.subject = this.#isCancelled ? undefined : { holdId, state: "confirmed" };
+  }
+
+  /** The code is dead, unless it was the one before it that was. */
+  #forget(): void {
+    if (!this.code?.isNew) this.code = undefined;
   }
 
   #countWrong(live: LiveCode | undefined): void {
