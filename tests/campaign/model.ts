@@ -199,7 +199,10 @@ export class Model {
   settle(now: number): void {
     promise(this.#holdCharges <= holdTexts, "more than 3 texts for one hold");
     promise(this.#textsTo(this.phone, now) <= phoneTextsAnHour, "more than 5 texts an hour");
-    promise(this.#wrong - this.#unsure <= holdAttempts, "more than 10 wrong codes were evaluated for a hold");
+    promise(
+      this.#wrong - this.#unsure <= holdAttempts,
+      "more than 10 wrong codes were evaluated for a hold",
+    );
     promise(
       this.subject?.state !== "locked" || this.#wrong >= holdAttempts ||
         this.#holdCharges >= holdTexts,
