@@ -1,5 +1,6 @@
 /**
- * Runs scripts by pgbench and reads what it measured.
+ * Runs scripts by pgbench and reads what it measured of warm connections: a pool keeps its own, while
+ * each of pgbench's begins by compiling every function and planning every statement.
  *
  * @module
  */
@@ -8,6 +9,7 @@ import { existsSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
+import postgres from "postgres";
 
 /** What one run measured. */
 export interface Measured {
@@ -22,9 +24,15 @@ export interface Measured {
 /** How long and with how many. */
 export interface Load {
   readonly clients: number;
-  /** Of each client. */
+  /** Of each client, once it is warm. */
   readonly transactions: number;
 }
+
+/**
+ * Transactions of each client before those that are measured: PostgreSQL keeps a statement's plan from the
+ * sixth time on. A script reads which one it is in `:turn`, from 1.
+ */
+export const warmUpTurns = 7;
 
 /** @throws {Error} That says what to install. */
 export function findPgbench(): string {
@@ -37,8 +45,12 @@ export function findPgbench(): string {
   );
 }
 
+/** An advisory lock's key that nobody else has. */
+const gate = 20261101;
+
 /**
- * Runs a script against a database.
+ * Runs a script against a database. Every client warms up and waits until all are warm; measured is
+ * the time from there until the first one is done.
  *
  * @param script Statements and backslash commands of pgbench.
  * @throws {Error} With what pgbench said, when a statement failed otherwise.
@@ -49,41 +61,92 @@ export async function runPgbench(
   { clients, transactions }: Load,
 ): Promise<Measured> {
   const folder = await mkdtemp(join(tmpdir(), "bench-sql-"));
+  const sql = postgres(url, { max: 1, onnotice: () => {} });
   try {
-    await writeFile(join(folder, "script.sql"), script);
-    const { code, stdout, stderr } = await new Deno.Command(findPgbench(), {
+    await writeFile(
+      join(folder, "script.sql"),
+      [
+        "\\set turn :turn + 1",
+        `\\if :turn = ${warmUpTurns + 1}`,
+        `select pg_advisory_xact_lock_shared(${gate});`,
+        "\\else",
+        script.trim(),
+        "\\endif\n",
+      ].join("\n"),
+    );
+    await sql`select pg_advisory_lock(${gate})`;
+    const process = new Deno.Command(findPgbench(), {
       args: [
         ...["-n", "-M", "prepared", "-c", `${clients}`, "-j", `${Math.min(clients, 2)}`],
-        ...["-t", `${transactions}`, "-f", "script.sql", "-l", "--log-prefix=log", url],
+        ...["-t", `${warmUpTurns + 1 + transactions}`, "-D", "turn=0", "-f", "script.sql"],
+        ...["-l", "--log-prefix=log", url],
       ],
       cwd: folder,
       stdout: "piped",
       stderr: "piped",
-    }).output();
+    }).spawn();
+    const output = process.output();
+    let isRunning = true;
+    output.finally(() => isRunning = false);
+    for (let waiting = 0; isRunning && waiting < clients;) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      const [row] = await sql<{ n: number }[]>`
+        select count(*)::int as n from pg_locks
+        where locktype = 'advisory' and objid = ${gate} and not granted`;
+      waiting = row?.n ?? 0;
+    }
+    await sql`select pg_advisory_unlock(${gate})`;
+    const { code, stdout, stderr } = await output;
     const text = new TextDecoder().decode(stdout);
     const errors = new TextDecoder().decode(stderr);
     if (code !== 0 || errors.includes("aborted")) {
       throw new Error(`Cannot bench: ${errors.trim().split("\n").slice(0, 3).join(" | ")}`);
     }
-    const times = (await readTimes(folder)).sort((a, b) => a - b);
-    const at = (part: number) => times[Math.floor(part * (times.length - 1))] ?? Number.NaN;
     return {
-      rate: Number(/tps = ([\d.]+)/.exec(text)?.[1]),
-      p50Ms: at(0.5),
-      p95Ms: at(0.95),
+      ...measure(await readTurns(folder)),
       failed: Number(/failed transactions: (\d+)/.exec(text)?.[1] ?? 0),
     };
   } finally {
+    await sql.end({ timeout: 5 });
     await rm(folder, { recursive: true });
   }
 }
 
-/** Latencies in ms: the third column of the logs, one log a thread. */
-async function readTimes(folder: string): Promise<number[]> {
+/** One transaction of the log. */
+interface Turn {
+  readonly client: string;
+  /** Of this client, from 1. */
+  readonly turn: number;
+  readonly ms: number;
+  /** Milliseconds since 1970. */
+  readonly endedAt: number;
+}
+
+/** Reads the logs, one a thread: client, turn, microseconds, script, seconds and microseconds. */
+async function readTurns(folder: string): Promise<Turn[]> {
   const logs = (await readdir(folder)).filter((name) => name.startsWith("log"));
   const texts = await Promise.all(logs.map((name) => readFile(join(folder, name), "utf8")));
   return texts.join("").split("\n").flatMap((line) => {
-    const microseconds = Number(line.split(" ")[2]);
-    return Number.isFinite(microseconds) ? [microseconds / 1000] : [];
+    const [client = "", turn, us, , seconds, rest] = line.split(" ");
+    const ms = Number(us) / 1000;
+    // A failed one has a word instead of a time.
+    return rest === undefined || Number.isNaN(ms)
+      ? []
+      : [{ client, turn: Number(turn), ms, endedAt: Number(seconds) * 1000 + Number(rest) / 1000 }];
   });
+}
+
+function measure(turns: readonly Turn[]): Omit<Measured, "failed"> {
+  const endOf = (own: readonly Turn[]) => Math.max(...own.map(({ endedAt }) => endedAt));
+  const gates = turns.filter(({ turn }) => turn === warmUpTurns + 1);
+  const beginsAt = Math.min(...gates.map(({ endedAt }) => endedAt));
+  const endsAt = Math.min(...Map.groupBy(turns, ({ client }) => client).values().map(endOf));
+  const measured = turns.filter(({ turn, endedAt }) => turn > warmUpTurns + 1 && endedAt <= endsAt);
+  const times = measured.map(({ ms }) => ms).sort((a, b) => a - b);
+  const at = (part: number) => times[Math.floor(part * (times.length - 1))] ?? Number.NaN;
+  return {
+    rate: measured.length / (endsAt - beginsAt) * 1000,
+    p50Ms: at(0.5),
+    p95Ms: at(0.95),
+  };
 }
