@@ -5,7 +5,7 @@
  * - Nothing depends on these jobs: every read and claim compares expires_at with the clock.
  * - One call takes one batch and skips rows somebody works on, so a claim beside it waits for no more
  *   than that batch. The jobs call again, each time in a transaction of its own, until a batch is not
- *   full: 100,000 lapsed holds are gone within seconds, not after a hundred minutes.
+ *   full: 100,000 lapsed holds are gone within half a minute, not after a hundred.
  * - Callers come first: the job that sweeps takes batches about as long as a claim, and rests three
  *   times as long as each took, so a busy server is left alone more than an idle one. It does not
  *   wait for the disk: after a power cut the last batches are held again, and are swept again.
@@ -21,7 +21,8 @@
  */
 create function private.expire_holds(p_org uuid, p_rows tid[], p_now timestamptz)
 returns integer
-language plpgsql volatile set search_path = ''
+-- Planned once, not for every organization of a batch: half of the time of a mixed batch.
+language plpgsql volatile set search_path = '' set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_count integer;
@@ -296,7 +297,7 @@ select cron.schedule('cleanup-expired-holds', '* * * * *', $job$
     loop
       v_began := clock_timestamp();
       perform set_config('synchronous_commit', 'off', true);
-      exit when public.cleanup_expired_holds(100) < 100 or v_began > v_until;
+      exit when public.cleanup_expired_holds(50) < 50 or v_began > v_until;
       commit;
       perform pg_sleep(3 * extract(epoch from clock_timestamp() - v_began));
     end loop;

@@ -421,7 +421,7 @@ test("the jobs sweep and retain in transactions of their own until nothing is le
   assert.equal(await countHolds(sql, "held"), 0);
   const [row] = await sql`
     select count(distinct xmin::text)::int as n from public.appointments where status = 'expired'`;
-  assert.equal(row?.["n"], 25, "a transaction a batch");
+  assert.equal(row?.["n"], 50, "a transaction a batch");
   await sql`update public.appointments set expires_at = now() - interval '91 days'`;
   const [nightly] = await sql`select command from cron.job where jobname = 'apply-retention'`;
   await sql.unsafe(nightly?.["command"]);

@@ -79,12 +79,13 @@ export async function fill(
         starts_at, ends_at, busy, session_key, status, expires_at, call_id)
       select p.org_id, p.id, s.id, 'Ada Brown', '+447700900123', t.at, t.at + interval '30 minutes',
         tstzrange(t.at, t.at + interval '30 minutes'), gen_random_uuid(), 'held',
-        now() + case when ${lapsed} then interval '-1 day' else interval '100 years' end,
+        now() + case when ${lapsed} then interval '-1 day' else interval '100 years' end
+          + t.n * interval '1 second',
         gen_random_uuid()
       from public.providers as p
       join public.services as s on s.org_id = p.org_id
       cross join lateral (
-        select date_trunc('day', now()) + interval '1 day' + n * interval '1 hour' as at
+        select n, date_trunc('day', now()) + interval '1 day' + n * interval '1 hour' as at
         from generate_series(1, ${rows}::integer / (select count(*) from public.providers)) as n
       ) as t`;
     // Pages as full as those of an index that grew row by row, where most writes find room. Without a
