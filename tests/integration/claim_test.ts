@@ -1,31 +1,19 @@
 /** What a claim promises to one caller: repeats, changed minds, extension, lapse, busy, isolation. */
 import assert from "node:assert/strict";
 import holdSlot from "../../functions/hold-slot/index.ts";
-import { aCaller, type Line, openLines, readCode, sendCode } from "../support/callers.ts";
-import { aBench, aClinic, aDay, aPhone, type Bench, type Clinic } from "../support/clinic.ts";
+import {
+  aCaller,
+  type Line,
+  readCode,
+  sendCode,
+  testWithLines as test,
+} from "../support/callers.ts";
+import { aClinic, aDay, aPhone, type Bench, type Clinic } from "../support/clinic.ts";
 
 const code = "482913";
 const slot = (time: string, doctor = "") => ({
   p_slot_id: `consultation/${aDay()}T${time}${doctor}`,
 });
-
-function test(name: string, fn: (bench: Bench, lines: readonly Line[]) => Promise<void>): void {
-  Deno.test({
-    name,
-    sanitizeOps: false,
-    sanitizeResources: false,
-    fn: async () => {
-      const bench = await aBench();
-      const lines = await openLines(bench.database, 3);
-      try {
-        await fn(bench, lines.all);
-      } finally {
-        await lines.close();
-        await bench.stop();
-      }
-    },
-  });
-}
 
 const statesOf = async ({ database }: Bench) => {
   const rows = await database.sql<{ state: string }[]>`
@@ -44,8 +32,7 @@ const minutesLeft = async ({ database }: Bench) => {
 
 test(
   "a call that changes its mind keeps its hold until it has the other slot",
-  async (bench, [one]) => {
-    assert.ok(one);
+  async (bench, one) => {
     const clinic = await aClinic(bench.database.sql);
     await one.once("claim_slot_atomic", aCaller(clinic), slot("11:00"));
     const caller = aCaller(clinic);
@@ -67,8 +54,7 @@ test(
 
 test(
   "a caller's own hold is in nobody's way but the others': it can be moved over itself",
-  async (bench, [one]) => {
-    assert.ok(one);
+  async (bench, one) => {
     const clinic = await aClinic(bench.database.sql);
     await bench.database.sql`update public.services set step_min = 15`;
     const caller = aCaller(clinic);
@@ -80,8 +66,7 @@ test(
   },
 );
 
-test("a hold is extended once, when more than half of it is gone", async (bench, [one]) => {
-  assert.ok(one);
+test("a hold is extended once, when more than half of it is gone", async (bench, one) => {
   const clinic = await aClinic(bench.database.sql);
   const caller = aCaller(clinic);
   const repeat = async (left: number) => {
@@ -99,8 +84,7 @@ test("a hold is extended once, when more than half of it is gone", async (bench,
 
 test(
   "a lapsed hold frees its time without any job, and send, verify and repeat say it lapsed",
-  async (bench, [one]) => {
-    assert.ok(one);
+  async (bench, one) => {
     const clinic = await aClinic(bench.database.sql);
     const caller = aCaller(clinic);
     const held = await one.once("claim_slot_atomic", caller, slot("10:00"));
@@ -148,8 +132,7 @@ async function untilItWaits(bench: Bench, claim: Promise<unknown>): Promise<void
 
 test(
   "a lock that is waited for over 300 ms is the outcome busy, and the tool says to retry",
-  async (bench, [one, two]) => {
-    assert.ok(one && two);
+  async (bench, one, two) => {
     const clinic = await aClinic(bench.database.sql);
     const goOn = await hesitate(one, clinic, "10:00");
     const waits: number[] = [];
@@ -182,8 +165,7 @@ test(
 
 test(
   "a lapsed hold does not block a claim of any doctor while another claim of the doctor is under way",
-  async (bench, [one, two, three]) => {
-    assert.ok(one && two && three);
+  async (bench, one, two) => {
     const clinic = await aClinic(bench.database.sql);
     await two.once("claim_slot_atomic", aCaller(clinic), slot("10:00"));
     await bench.database
@@ -205,8 +187,7 @@ const guarded = [
 ] as const;
 
 for (const level of ["repeatable read", "serializable"]) {
-  test(`under ${level} everything that decides refuses, whoever set it`, async (bench, [one]) => {
-    assert.ok(one);
+  test(`under ${level} everything that decides refuses, whoever set it`, async (bench, one) => {
     const clinic = await aClinic(bench.database.sql);
     const args = {
       claim_slot_atomic: slot("10:00"),
@@ -256,8 +237,7 @@ for (const level of ["repeatable read", "serializable"]) {
 
 test(
   "a claim that finds its lapsed slot being swept has it when the sweep is done",
-  async (bench, [one, two, sweep]) => {
-    assert.ok(one && two && sweep);
+  async (bench, one, two, sweep) => {
     const clinic = await aClinic(bench.database.sql);
     await one.once("claim_slot_atomic", aCaller(clinic), slot("10:00", "/doctor-1"));
     await bench.database

@@ -6,37 +6,14 @@ import {
   type Answer,
   type Caller,
   type Line,
-  openLines,
   readCode,
   sendCode,
+  testWithLines as test,
 } from "../support/callers.ts";
-import { aBench, aClinic, aDay, type Bench, type Clinic } from "../support/clinic.ts";
+import { aClinic, aDay, type Bench, type Clinic } from "../support/clinic.ts";
 
 const code = "482913";
 const slot = (time: string) => ({ p_slot_id: `consultation/${aDay()}T${time}` });
-
-function test(
-  name: string,
-  fn: (bench: Bench, one: Line, two: Line, three: Line) => Promise<void>,
-): void {
-  Deno.test({
-    name,
-    sanitizeOps: false,
-    sanitizeResources: false,
-    fn: async () => {
-      const bench = await aBench();
-      const lines = await openLines(bench.database, 3);
-      try {
-        const [one, two, three] = lines.all;
-        assert.ok(one && two && three);
-        await fn(bench, one, two, three);
-      } finally {
-        await lines.close();
-        await bench.stop();
-      }
-    },
-  });
-}
 
 /**
  * Does the first, lets the second wait for what it has locked, and commits it.

@@ -4,8 +4,9 @@
  * @module
  */
 
+import assert from "node:assert/strict";
 import postgres from "postgres";
-import type { Clinic } from "./clinic.ts";
+import { type Bench, type Clinic, testWithBench } from "./clinic.ts";
 import type { TestDatabase } from "./database.ts";
 
 /** What an entry function answered. */
@@ -128,6 +129,23 @@ async function call(
 
 const key = { p_key_id: "v1" };
 const macOf = (code: string) => code.padStart(64, "0");
+
+/** Registers a test with a bench and three connections of its own. */
+export function testWithLines(
+  name: string,
+  work: (bench: Bench, one: Line, two: Line, three: Line) => Promise<void>,
+): void {
+  testWithBench(name, async (bench) => {
+    const lines = await openLines(bench.database, 3);
+    try {
+      const [one, two, three] = lines.all;
+      assert.ok(one && two && three);
+      await work(bench, one, two, three);
+    } finally {
+      await lines.close();
+    }
+  });
+}
 
 /** Texts the code to nobody: what stands in the database is as if it had been sent. */
 export async function sendCode(line: Line, caller: Caller, code: string): Promise<Answer> {
