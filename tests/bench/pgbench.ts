@@ -26,6 +26,8 @@ export interface Load {
   readonly clients: number;
   /** Of each client, once it is warm. */
   readonly transactions: number;
+  /** Of each client before those; {@linkcode warmUpTurns} when left out. */
+  readonly warmUp?: number;
 }
 
 /**
@@ -58,7 +60,7 @@ const gate = 20261101;
 export async function runPgbench(
   url: string,
   script: string,
-  { clients, transactions }: Load,
+  { clients, transactions, warmUp = warmUpTurns }: Load,
 ): Promise<Measured> {
   const folder = await mkdtemp(join(tmpdir(), "bench-sql-"));
   const sql = postgres(url, { max: 1, onnotice: () => {} });
@@ -67,7 +69,7 @@ export async function runPgbench(
       join(folder, "script.sql"),
       [
         "\\set turn :turn + 1",
-        `\\if :turn = ${warmUpTurns + 1}`,
+        `\\if :turn = ${warmUp + 1}`,
         `select pg_advisory_xact_lock_shared(${gate});`,
         "\\else",
         script.trim(),
@@ -78,7 +80,7 @@ export async function runPgbench(
     const process = new Deno.Command(findPgbench(), {
       args: [
         ...["-n", "-M", "prepared", "-c", `${clients}`, "-j", `${Math.min(clients, 2)}`],
-        ...["-t", `${warmUpTurns + 1 + transactions}`, "-D", "turn=0", "-f", "script.sql"],
+        ...["-t", `${warmUp + 1 + transactions}`, "-D", "turn=0", "-f", "script.sql"],
         ...["-l", "--log-prefix=log", url],
       ],
       cwd: folder,
@@ -103,7 +105,7 @@ export async function runPgbench(
       throw new Error(`Cannot bench: ${errors.trim().split("\n").slice(0, 3).join(" | ")}`);
     }
     return {
-      ...measure(await readTurns(folder)),
+      ...measure(await readTurns(folder), warmUp),
       failed: Number(/failed transactions: (\d+)/.exec(text)?.[1] ?? 0),
     };
   } finally {
@@ -136,12 +138,12 @@ async function readTurns(folder: string): Promise<Turn[]> {
   });
 }
 
-function measure(turns: readonly Turn[]): Omit<Measured, "failed"> {
+function measure(turns: readonly Turn[], warmUp: number): Omit<Measured, "failed"> {
   const endOf = (own: readonly Turn[]) => Math.max(...own.map(({ endedAt }) => endedAt));
-  const gates = turns.filter(({ turn }) => turn === warmUpTurns + 1);
+  const gates = turns.filter(({ turn }) => turn === warmUp + 1);
   const beginsAt = Math.min(...gates.map(({ endedAt }) => endedAt));
   const endsAt = Math.min(...Map.groupBy(turns, ({ client }) => client).values().map(endOf));
-  const measured = turns.filter(({ turn, endedAt }) => turn > warmUpTurns + 1 && endedAt <= endsAt);
+  const measured = turns.filter(({ turn, endedAt }) => turn > warmUp + 1 && endedAt <= endsAt);
   const times = measured.map(({ ms }) => ms).sort((a, b) => a - b);
   const at = (part: number) => times[Math.floor(part * (times.length - 1))] ?? Number.NaN;
   return {
