@@ -232,6 +232,13 @@ begin
     order by c.opened_at desc limit 1), v_id);
   select a.* into v_hold from public.appointments as a
   where a.org_id = p_org and a.id = v_id for update;
+  -- While the lock was waited for, the hold became the new time of an appointment, whose lock goes
+  -- first: asked again, it is found.
+  if v_hold.status = 'held' and exists (
+    select from public.appointment_changes as c
+    where c.org_id = p_org and c.hold_id = v_hold.id and c.applied_at is null) then
+    raise exception using errcode = '55P03', message = 'The hold is about a change now';
+  end if;
   return v_hold;
 end
 $$;

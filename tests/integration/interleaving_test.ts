@@ -318,3 +318,24 @@ test(
     assert.equal((await readCode(one, next, code)).outcome, "rescheduled");
   },
 );
+
+test(
+  "a hold that becomes the new time of an appointment is not confirmed beside it by a code of its own",
+  async (bench, one, two) => {
+    const clinic = await aClinic(bench.database.sql);
+    const caller = await anAppointment(one, clinic, "10:00");
+    const hold = await one.ask("claim_slot_atomic", caller, slot("11:00"));
+    await sendCode(one, caller, code);
+    const macs = [{ keyId: "v1", mac: code.padStart(64, "0") }];
+    const [moved, read] = await meanwhile(
+      bench,
+      one,
+      () => move(one, caller, "11:00"),
+      () => two.ask("verify_otp_and_confirm", caller, { p_hold: hold.holdId ?? "", p_macs: macs }),
+    );
+    assert.deepEqual([moved.outcome, read.outcome], ["code_needed", "no_code"]);
+    assert.deepEqual(await states(bench), ["10:00 confirmed", "11:00 held"]);
+    await sendCode(one, caller, code);
+    assert.equal((await readCode(one, caller, code)).outcome, "rescheduled");
+  },
+);
