@@ -24,7 +24,7 @@ import { calledNumber, fill, settle, type Settlement } from "../support/many_cli
 import { findPgbench, type Load, type Measured, runPgbench, warmUpTurns } from "./pgbench.ts";
 
 const usage = `usage: deno task bench sql [--quick] [GOAL ...]
-  --quick  a twentieth of the rows and short rounds, for the gate: about two minutes instead of fifteen
+  --quick  a twentieth of the rows and short rounds, for the gate: two to four minutes instead of twenty
   GOAL     one or more of G2 G3 G5 G6 G7 G13; all when left out`;
 
 /** How much of everything. */
