@@ -297,7 +297,7 @@ select cron.schedule('cleanup-expired-holds', '* * * * *', $job$
     loop
       v_began := clock_timestamp();
       perform set_config('synchronous_commit', 'off', true);
-      exit when public.cleanup_expired_holds(50) < 50 or v_began > v_until;
+      exit when public.cleanup_expired_holds(25) < 25 or v_began > v_until;
       commit;
       perform pg_sleep(3 * extract(epoch from clock_timestamp() - v_began));
     end loop;

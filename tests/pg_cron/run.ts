@@ -14,7 +14,7 @@ import { defaultStateDir, startPostgres } from "../../supabase/local/postgres.ts
 
 /** So many batches of a clean-up, and one hold. */
 const batchCount = 25;
-const holdCount = 50 * batchCount + 1;
+const holdCount = 25 * batchCount + 1;
 const root = new URL("../../", import.meta.url);
 const server = await startPostgres({
   stateDir: defaultStateDir("pg-cron"),
