@@ -38,8 +38,10 @@ class StepFailed extends Error {}
 if (import.meta.main) {
   const { clinic, url } = readOptions();
   const names = clinic ? [clinic] : Object.keys(clinics);
-  const stack = await isUp(url) ? undefined : await startStack();
+  let stack: Awaited<ReturnType<typeof startStack>> | undefined;
   try {
+    // Nothing of an earlier call is needed, and its migrations may be older ones.
+    stack = await isUp(url) ? undefined : await startStack(["--fresh"]);
     for (const name of names) await playCall(stack?.url ?? url, name);
   } catch (thrown) {
     if (!(thrown instanceof StepFailed)) throw thrown;
