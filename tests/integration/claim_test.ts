@@ -6,6 +6,7 @@ import {
   type Line,
   readCode,
   sendCode,
+  statesOf,
   testWithLines as test,
 } from "../support/callers.ts";
 import { aClinic, aDay, aPhone, type Bench, type Clinic } from "../support/clinic.ts";
@@ -14,14 +15,6 @@ const code = "482913";
 const slot = (time: string, doctor = "") => ({
   p_slot_id: `consultation/${aDay()}T${time}${doctor}`,
 });
-
-const statesOf = async ({ database }: Bench) => {
-  const rows = await database.sql<{ state: string }[]>`
-    select to_char(a.starts_at at time zone o.timezone, 'HH24:MI ') || a.status as state
-    from public.appointments as a join public.organizations as o on o.id = a.org_id
-    order by a.created_at`;
-  return rows.map(({ state }) => state);
-};
 
 const minutesLeft = async ({ database }: Bench) => {
   const [row] = await database.sql<{ left: number }[]>`

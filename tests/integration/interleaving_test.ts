@@ -8,6 +8,7 @@ import {
   type Line,
   readCode,
   sendCode,
+  statesOf,
   testWithLines as test,
 } from "../support/callers.ts";
 import { aClinic, aDay, type Bench, type Clinic } from "../support/clinic.ts";
@@ -40,15 +41,6 @@ async function meanwhile<First, Second>(
   await last();
   await line.sql`commit`;
   return [done, await waiting];
-}
-
-/** Every appointment by its start and state, in the order they were made. */
-async function states({ database }: Bench): Promise<string[]> {
-  const rows = await database.sql<{ state: string }[]>`
-    select to_char(a.starts_at at time zone o.timezone, 'HH24:MI ') || a.status as state
-    from public.appointments as a join public.organizations as o on o.id = a.org_id
-    order by a.created_at`;
-  return rows.map(({ state }) => state);
 }
 
 /** What the audit log says of an appointment, in order. */
@@ -90,7 +82,7 @@ test(
       () => two.ask("claim_slot_atomic", first, slot("13:00")),
     );
     assert.deepEqual([taken.outcome, moved.outcome], ["code_needed", "held"]);
-    assert.deepEqual(await states(bench), ["10:00 confirmed", "11:00 held", "13:00 held"]);
+    assert.deepEqual(await statesOf(bench), ["10:00 confirmed", "11:00 held", "13:00 held"]);
     await sendCode(one, next, code);
     assert.equal((await readCode(one, next, code)).outcome, "rescheduled");
   },
@@ -133,7 +125,7 @@ test(
       assert.equal((await move(one, next, time)).outcome, outcome, time);
     }
     await end(one, next);
-    assert.deepEqual(await states(bench), ["10:00 confirmed", "12:00 held", "11:00 held"]);
+    assert.deepEqual(await statesOf(bench), ["10:00 confirmed", "12:00 held", "11:00 held"]);
     assert.equal((await readCode(one, first, code)).outcome, "rescheduled");
   },
 );
@@ -148,10 +140,10 @@ test(
     await move(one, first, "11:00");
     await one.ask("claim_slot_atomic", next, slot("15:00"));
     assert.equal((await move(one, next, "12:00")).outcome, "slot_taken");
-    assert.equal((await states(bench)).at(-1), "15:00 held");
+    assert.equal((await statesOf(bench)).at(-1), "15:00 held");
     for (const time of ["11:00", "11:30"]) {
       assert.equal((await move(one, next, time)).outcome, "code_needed");
-      assert.deepEqual((await states(bench)).filter((state) => state.endsWith("held")), [
+      assert.deepEqual((await statesOf(bench)).filter((state) => state.endsWith("held")), [
         ...["12:00 held", `${time} held`],
       ]);
     }
@@ -183,7 +175,7 @@ test(
     assert.equal(confirmed.outcome, "confirmed");
     assert.equal(other.outcome, "held");
     assert.match(other.message, /Your appointment on \w+ \d+ \w+ at 10 AM is confirmed and stays/);
-    assert.deepEqual(await states(bench), ["10:00 confirmed", "12:00 held"]);
+    assert.deepEqual(await statesOf(bench), ["10:00 confirmed", "12:00 held"]);
     assert.deepEqual(
       (await audited(bench, hold.holdId)).filter((step) => /released|confirm_/.test(step)),
       ["confirm_appointment confirmed"],
@@ -206,7 +198,7 @@ test(
       () => two.ask("claim_slot_atomic", caller, slot("10:15")),
     );
     assert.deepEqual([confirmed.outcome, other.outcome], ["confirmed", "slot_taken"]);
-    assert.deepEqual(await states(bench), ["10:00 confirmed"]);
+    assert.deepEqual(await statesOf(bench), ["10:00 confirmed"]);
     assert.ok(!(await audited(bench, hold.holdId)).includes("hold_slot released"));
   },
 );
@@ -334,7 +326,7 @@ test(
       () => two.ask("verify_otp_and_confirm", caller, { p_hold: hold.holdId ?? "", p_macs: macs }),
     );
     assert.deepEqual([moved.outcome, read.outcome], ["code_needed", "no_code"]);
-    assert.deepEqual(await states(bench), ["10:00 confirmed", "11:00 held"]);
+    assert.deepEqual(await statesOf(bench), ["10:00 confirmed", "11:00 held"]);
     await sendCode(one, caller, code);
     assert.equal((await readCode(one, caller, code)).outcome, "rescheduled");
   },

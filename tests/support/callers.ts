@@ -130,6 +130,15 @@ async function call(
 const key = { p_key_id: "v1" };
 const macOf = (code: string) => code.padStart(64, "0");
 
+/** Every appointment by its start and state, in the order they were made. */
+export async function statesOf({ database }: Bench): Promise<string[]> {
+  const rows = await database.sql<{ state: string }[]>`
+    select to_char(a.starts_at at time zone o.timezone, 'HH24:MI ') || a.status as state
+    from public.appointments as a join public.organizations as o on o.id = a.org_id
+    order by a.created_at`;
+  return rows.map(({ state }) => state);
+}
+
 /** Registers a test with a bench and three connections of its own. */
 export function testWithLines(
   name: string,
