@@ -17,6 +17,7 @@ import { defaultStateDir, type PostgresServer, startPostgres } from "./postgres.
 import { createGateway, type Gateway } from "./rest/gateway.ts";
 import { consolePage } from "./console.ts";
 import { localMetricsToken, localVapiSecret } from "./secrets.ts";
+import { refuseVisit, visitOf } from "./visitors.ts";
 import { type FakeTwilio, faultKinds, readFaultOrder, startFakeTwilio } from "./twilio/server.ts";
 
 /** How to start a stack. */
@@ -24,6 +25,11 @@ export interface StackOptions {
   readonly port: number;
   readonly stateDir?: string;
   readonly fresh?: boolean;
+  /**
+   * The name under which a tunnel serves the functions. Their callers then need secrets of this
+   * machine, since the local ones are in the repository.
+   */
+  readonly publicHost?: string | undefined;
   readonly onProgress?: (line: string) => void;
 }
 
@@ -34,6 +40,8 @@ export interface Stack {
   readonly dbUrl: string;
   /** The functions' variables as a file, for the operators' tasks. */
   readonly envFile: string;
+  /** What the functions expect as `X-Vapi-Secret`. */
+  readonly vapiSecret: string;
   readonly twilio: FakeTwilio;
   stop(): Promise<void>;
 }
@@ -43,7 +51,7 @@ const seedFile = new URL("../seed.sql", import.meta.url);
 
 /** Starts everything; what was started is stopped again when a part does not come up. */
 export async function startStack(options: StackOptions): Promise<Stack> {
-  const { port, fresh = false, onProgress = () => {} } = options;
+  const { port, fresh = false, publicHost, onProgress = () => {} } = options;
   const stateDir = options.stateDir ?? defaultStateDir("start");
   const stops: (() => Promise<void>)[] = [];
   const stop = async () => {
@@ -59,7 +67,13 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const twilio = await startFakeTwilio({ reports: "automatic" });
     stops.push(() => twilio.stop());
     const url = `http://127.0.0.1:${port}`;
-    const environment = await makeEnvironment(stateDir, url, database.url(), twilio.url);
+    const environment = await makeEnvironment(
+      stateDir,
+      url,
+      database.url(),
+      twilio.url,
+      publicHost,
+    );
     const envFile = join(stateDir, "functions.env");
     await writeEnvFile(envFile, environment);
     await provisionClinics(database.url(), environment);
@@ -67,10 +81,11 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     stops.push(() => gateway.close());
     const functions = await loadFunctions(environment);
     stops.push(runJobs(database.url(), (message) => onProgress(`A job failed: ${message}`)));
-    const answer = route({ url, database, twilio, gateway, functions });
+    const answer = route({ url, publicHost, database, twilio, gateway, functions });
     const server = Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, answer);
     stops.push(() => server.shutdown());
-    return { url, dbUrl: database.url(), envFile, twilio, stop };
+    const vapiSecret = environment["VAPI_SECRETS"] ?? localVapiSecret;
+    return { url, dbUrl: database.url(), envFile, vapiSecret, twilio, stop };
   } catch (thrown) {
     await stop();
     throw thrown;
@@ -79,14 +94,17 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 
 interface Parts {
   readonly url: string;
+  readonly publicHost: string | undefined;
   readonly database: PostgresServer;
   readonly twilio: FakeTwilio;
   readonly gateway: Gateway;
   readonly functions: LoadedFunctions;
 }
 
-function route({ url, database, twilio, gateway, functions }: Parts) {
+function route({ url, publicHost, database, twilio, gateway, functions }: Parts) {
   return async (request: Request): Promise<Response> => {
+    const refusal = refuseVisit(visitOf(request), publicHost);
+    if (refusal !== undefined) return Response.json({ message: refusal }, { status: 403 });
     const { pathname } = new URL(request.url);
     if (pathname.startsWith("/rest/v1/")) return await gateway.fetch(request);
     if (pathname.startsWith("/functions/v1/")) return await functions.fetch(request);
@@ -155,8 +173,10 @@ async function makeEnvironment(
   url: string,
   dbUrl: string,
   twilioUrl: string,
+  publicHost: string | undefined,
 ): Promise<Record<string, string>> {
-  const secrets = await keptSecrets(join(stateDir, "secrets.json"));
+  const kept = await keptSecrets(join(stateDir, "secrets.json"));
+  const { PUBLIC_VAPI_SECRET, PUBLIC_METRICS_TOKEN, ...secrets } = kept;
   const key = new TextEncoder().encode(secrets.JWT_SECRET);
   const jwt = (role: string) =>
     new SignJWT({ role, iss: "supabase-local" }).setProtectedHeader({ alg: "HS256", typ: "JWT" })
@@ -169,8 +189,9 @@ async function makeEnvironment(
     SUPABASE_PUBLISHABLE_KEYS: '{"default":"sb_publishable_local"}',
     SUPABASE_ANON_KEY: await jwt("anon"),
     SUPABASE_SERVICE_ROLE_KEY: await jwt("service_role"),
-    VAPI_SECRETS: localVapiSecret,
-    METRICS_TOKEN: localMetricsToken,
+    ...(publicHost === undefined
+      ? { VAPI_SECRETS: localVapiSecret, METRICS_TOKEN: localMetricsToken }
+      : { VAPI_SECRETS: PUBLIC_VAPI_SECRET, METRICS_TOKEN: PUBLIC_METRICS_TOKEN }),
     TWILIO_API_BASE: twilioUrl,
   };
 }
@@ -187,16 +208,20 @@ interface KeptSecrets {
   readonly OTP_PEPPERS: string;
   readonly CREDENTIAL_KEYS: string;
   readonly JWT_SECRET: string;
+  readonly PUBLIC_VAPI_SECRET: string;
+  readonly PUBLIC_METRICS_TOKEN: string;
 }
 
 async function keptSecrets(file: string): Promise<KeptSecrets> {
   const kept = await readFile(file, "utf8").catch(() => undefined);
-  if (kept) return JSON.parse(kept);
   const draw = () => btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(32))));
   const made = {
     OTP_PEPPERS: `v1:${draw()}`,
     CREDENTIAL_KEYS: `v1:${draw()}`,
     JWT_SECRET: draw(),
+    PUBLIC_VAPI_SECRET: draw(),
+    PUBLIC_METRICS_TOKEN: draw(),
+    ...(kept ? JSON.parse(kept) : {}),
   };
   await writeFile(file, JSON.stringify(made), { mode: 0o600 });
   return made;

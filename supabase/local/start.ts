@@ -1,6 +1,6 @@
 // deno-lint-ignore-file no-console -- a command-line program
 /**
- * `deno task start [--port N] [--fresh]`: starts the stack and says what to try.
+ * `deno task start [--port N] [--fresh] [--public-host NAME]`: starts the stack and says what to try.
  *
  * @module
  */
@@ -8,21 +8,24 @@
 import { parseArgs } from "node:util";
 import { findFreePort, isPortFree } from "./port.ts";
 import { defaultStateDir } from "./postgres.ts";
-import { localVapiSecret } from "./secrets.ts";
 import { startStack } from "./stack.ts";
+import { isPublicHost } from "./visitors.ts";
 
-const usage = `deno task start [--port N] [--fresh] [--state NAME]
+const usage = `deno task start [--port N] [--fresh] [--state NAME] [--public-host NAME]
   --port N   listen on this port; 8000, or the next free one, when left out
   --fresh    forget appointments and texts, begin anew
-  --state N  keep the state under this name, apart from others`;
+  --state N  keep the state under this name, apart from others
+  --public-host NAME
+             serve /functions/v1/ to this host name too, for a tunnel, with secrets of this machine`;
 
-const { port, fresh, stateDir } = readOptions(Deno.args);
+const { port, fresh, stateDir, publicHost } = readOptions(Deno.args);
 console.log(`Starting (process ${Deno.pid})`);
 const startedAt = performance.now();
 const stack = await startStack({
   port,
   fresh,
   stateDir,
+  publicHost,
   onProgress: (line) => console.log(`  ${line}`),
 })
   .catch((thrown) => fail(thrown instanceof Error ? thrown.message : String(thrown), 1));
@@ -46,10 +49,10 @@ Ready after ${seconds} s: ${stack.url} (Ctrl-C stops it)
   ${stack.url}/local/sms    texts sent
   ${stack.dbUrl}
   ${stack.envFile}
-                            for --env of the operators' tasks
+                            for --env of the operators' tasks${sayPublic()}
 
 Try:
-${tryThis(stack.url)}
+${tryThis(stack.url, stack.vapiSecret)}
 
 A whole call: deno task call
 How it stands: deno task monitor
@@ -59,6 +62,7 @@ interface Options {
   readonly port: number;
   readonly fresh: boolean;
   readonly stateDir: string;
+  readonly publicHost: string | undefined;
 }
 
 function readOptions(args: string[]): Options {
@@ -69,6 +73,7 @@ function readOptions(args: string[]): Options {
         port: { type: "string" },
         fresh: { type: "boolean", default: false },
         state: { type: "string", default: "start" },
+        "public-host": { type: "string" },
         help: { type: "boolean" },
       },
     });
@@ -79,7 +84,12 @@ function readOptions(args: string[]): Options {
     if (!/^[a-z0-9-]{1,40}$/.test(values.state)) {
       return fail(`--state takes letters, digits and dashes, not ${values.state}`, 2);
     }
+    const publicHost = values["public-host"];
+    if (publicHost !== undefined && !isPublicHost(publicHost)) {
+      return fail(`--public-host takes a name such as demo.example.org, not ${publicHost}`, 2);
+    }
     return {
+      publicHost,
       port: choosePort(values.port),
       fresh: values.fresh,
       stateDir: defaultStateDir(values.state),
@@ -104,8 +114,14 @@ function choosePort(given: string | undefined): number {
     : fail(`Port ${port} is taken: give another or stop what uses it`, 1);
 }
 
+function sayPublic(): string {
+  return publicHost === undefined ? "" : `
+  https://${publicHost}/functions/v1/vapi-webhook
+                            through your tunnel, with X-Vapi-Secret: ${stack.vapiSecret}`;
+}
+
 /** A curl for the next weekday at the clinic that is at least a day away. */
-function tryThis(url: string): string {
+function tryThis(url: string, secret: string): string {
   const day = new Date(Date.now() + 86_400_000);
   while ([0, 6].includes(day.getUTCDay())) day.setUTCDate(day.getUTCDate() + 1);
   const body = JSON.stringify({
@@ -125,7 +141,7 @@ function tryThis(url: string): string {
     },
   });
   return `curl -s ${url}/functions/v1/check-availability \\
-  -H 'Content-Type: application/json' -H 'X-Vapi-Secret: ${localVapiSecret}' \\
+  -H 'Content-Type: application/json' -H 'X-Vapi-Secret: ${secret}' \\
   -d '${body}'`;
 }
 

@@ -71,6 +71,35 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name:
+    "a public host name serves the functions alone, and the secret in the repository is refused",
+  ...options,
+  fn: async () => {
+    const publicHost = "demo.example.org";
+    const stack = await startStack(["--fresh", "--public-host", publicHost], states.book);
+    try {
+      const secret = /X-Vapi-Secret: (\S+)/.exec(stack.output())?.[1] ?? "";
+      const status = async (path: string, given: string) => {
+        const response = await fetch(stack.url + path, {
+          method: "POST",
+          headers: { "x-forwarded-host": publicHost, "x-vapi-secret": given },
+          body: '{"message":{"type":"status-update"}}',
+        });
+        await response.body?.cancel();
+        return response.status;
+      };
+      assert.equal(await status("/functions/v1/vapi-webhook", secret), 200);
+      assert.equal(await status("/functions/v1/vapi-webhook", "local-vapi-secret"), 401);
+      assert.equal(await status("/local/faults", secret), 403);
+      const wrong = await run("start", "--state", states.other, "--public-host", "https://x.org");
+      assert.equal(wrong.code, 2);
+    } finally {
+      await stack.stop();
+    }
+  },
+});
+
 interface Report {
   readonly answered: number;
 }

@@ -26,6 +26,7 @@ import {
   refusal,
   type Reply,
 } from "./message.ts";
+import { refuseVisit } from "../visitors.ts";
 import { type PlannedReport, planReports, postReport } from "./reports.ts";
 
 export type { FakeMessage } from "./message.ts";
@@ -98,6 +99,11 @@ export async function startFakeTwilio(
   async function answer(exchange: Exchange): Promise<void> {
     const { method, url = "/" } = exchange.request;
     const { pathname, searchParams } = new URL(url, "http://twilio.test");
+    const visit = {
+      pathname,
+      header: (name: string) => exchange.request.headers[name]?.toString(),
+    };
+    if (refuseVisit(visit) !== undefined) return reply(exchange, refusal(20003, "", 403));
     const match = accountPath.exec(pathname);
     const [, accountSid = "", sid] = match ?? [];
     const isList = pathname.endsWith("/Messages.json");
