@@ -127,6 +127,8 @@ create index appointments_by_contact on public.appointments (org_id, contact_id)
   where contact_id is not null;
 create index appointments_by_call on public.appointments (org_id, call_id)
   where call_id is not null;
+create index appointments_old on public.appointments (org_id, coalesce(expires_at, updated_at))
+  where status in ('expired', 'cancelled', 'requires_manual_followup');
 
 create table public.appointment_changes (
   org_id uuid not null,
@@ -154,6 +156,7 @@ create index appointment_changes_by_hold on public.appointment_changes (org_id, 
   where hold_id is not null;
 create index appointment_changes_by_call on public.appointment_changes (org_id, call_id)
   where call_id is not null;
+create index appointment_changes_by_time on public.appointment_changes (org_id, expires_at);
 
 create view public.appointment_holds with (security_invoker = true) as
   select a.org_id, a.id, a.provider_id, a.service_id, a.patient_name, a.starts_at, a.ends_at,
@@ -184,6 +187,20 @@ as $$
     then btrim(p_text)::uuid end
 $$;
 comment on function private.read_id is 'The id in a text, or null when it is none: models make ids up.';
+/* Two names of one person: the same words, or those of the shorter one, two at least, in the longer. */
+create function private.is_same_name(p_one text, p_other text) returns boolean
+language sql immutable strict set search_path = ''
+as $$
+  select n.one <> '' and (
+    replace(n.one, ' ', '') = replace(n.other, ' ', '')
+    or least(cardinality(w.one), cardinality(w.other)) >= 2
+      and (w.one <@ w.other or w.other <@ w.one))
+  from (select private.plain_name(p_one) as one, private.plain_name(p_other) as other) as n
+  cross join lateral (
+    select string_to_array(n.one, ' ') as one, string_to_array(n.other, ' ') as other) as w
+$$;
+comment on function private.is_same_name is
+  'Whether two names can be one person''s: case, accents, titles, order and middle names aside.';
 
 create function private.describe_hold(
   p_org public.organizations, p_hold public.appointments, p_now timestamptz

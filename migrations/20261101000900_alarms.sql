@@ -30,8 +30,8 @@ create table public.alarms (
     constraint alarms_events_positive check (events > 0),
   primary key (org_id, kind, raised_at)
 );
-create index alarms_by_time on public.alarms (org_id, raised_at);
 comment on table public.alarms is 'Alarms raised, for staff: so many events of a kind between first_at and raised_at.';
+create index alarms_by_time on public.alarms (org_id, raised_at);
 select private.protect('public.alarms', true);
 grant select on public.alarms to service_role;
 
@@ -69,8 +69,3 @@ end
 $$;
 comment on function private.count_for_alarm is
   'Counts an event of an organization; returns its kind when that raised an alarm.';
-
-insert into private.retention_rules (name, relation, age, applies, kept) values
-  ('alarms', 'public.alarms', 'raised_at', 'true', 'audit_retention_days');
-
-revoke execute on function private.count_for_alarm from public, anon, authenticated;

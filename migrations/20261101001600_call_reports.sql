@@ -39,8 +39,6 @@ comment on column public.call_reports.redactions is
 create index call_reports_by_time on public.call_reports (org_id, created_at);
 select private.protect('public.call_reports', true);
 grant select on public.call_reports to service_role;
-insert into private.retention_rules (name, relation, age)
-values ('callReports', 'public.call_reports', 'created_at');
 
 /*
  * Whether a call that left this hold open is texted, once: 'claimed' with the message made and
@@ -226,33 +224,7 @@ end
 $$;
 comment on function public.settle_follow_up is 'Writes down what became of a follow-up text.';
 
-/*
- * Entry function: which assistant answers a call to this number.
- * Outcomes: found (assistantId), no_assistant, unknown_clinic.
- */
-create function public.find_assistant(p_call jsonb) returns jsonb
-language plpgsql volatile security definer set search_path = ''
-as $$
-declare
-  v_opened record;
-  v_assistant text;
-begin
-  select * into v_opened from private.open_call(p_call, 'find_assistant');
-  if v_opened.refusal is not null then
-    return v_opened.refusal;
-  end if;
-  select min(c.value) into v_assistant from public.org_channels as c
-  where c.org_id = (v_opened.org).id and c.kind = 'vapi_assistant';
-  return jsonb_strip_nulls(jsonb_build_object(
-    'outcome', case when v_assistant is null then 'no_assistant' else 'found' end,
-    'orgId', (v_opened.org).id, 'assistantId', v_assistant));
-end
-$$;
-comment on function public.find_assistant is 'The Vapi assistant registered for a called number''s clinic.';
-
 revoke execute on function
-  private.claim_follow_up, private.release_call, private.close_call,
-  public.end_call, public.settle_follow_up, public.find_assistant
+  public.end_call, public.settle_follow_up
   from public, anon, authenticated;
-grant execute on function public.end_call, public.settle_follow_up, public.find_assistant
-  to service_role;
+grant execute on function public.end_call, public.settle_follow_up to service_role;

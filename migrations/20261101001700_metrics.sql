@@ -187,10 +187,8 @@ $$;
 comment on function public.read_metrics is 'Counters and gauges for operators; names no organization.';
 
 revoke execute on function
-  private.fold_events, private.collect_events,
   public.record_metrics, public.collect_metrics, public.read_metrics
   from public, anon, authenticated;
-grant execute on function public.record_metrics, public.collect_metrics, public.read_metrics
+grant execute on function
+  public.record_metrics, public.collect_metrics, public.read_metrics
   to service_role;
-
-select cron.schedule('collect-metrics', '* * * * *', 'select public.collect_metrics()');

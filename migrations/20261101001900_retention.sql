@@ -1,91 +1,16 @@
 /*
- * Clean-up: lapsed holds become expired, old personal data goes, and pg_cron calls both.
+ * Retention: old personal data goes.
  *
  * Decisions
- * - Nothing depends on these jobs: every read and claim compares expires_at with the clock.
- * - One call takes one batch and skips rows somebody works on, so a claim beside it waits for no more
- *   than that batch. The jobs call again, each time in a transaction of its own, until a batch is not
- *   full: 100,000 lapsed holds are gone within half a minute, not after a hundred.
- * - Callers come first: the job that sweeps takes batches about as long as a claim, and rests three
- *   times as long as each took, so a busy server is left alone more than an idle one. It does not
- *   wait for the disk: after a power cut the last batches are held again, and are swept again.
- * - Each organization is swept by a function of its own: a thin loop over those that have something
- *   to do. Retention finds those by their oldest row, so every rule needs an index by age.
  * - What is kept for how long is a row of private.retention_rules. Counting and deleting read the
- *   same row, so a dry run tells what the run would do. A later migration adds a row for its table.
+ *   same row, so a dry run tells what the run would do.
+ * - The organizations that have anything to delete are found by their oldest row, so every rule needs
+ *   an index by age.
+ * - One call takes one batch, in a transaction of its own, and is made again until nothing is left.
  */
 
-/*
- * p_rows  where the caller has locked rows of this organization: a row that is locked stays where it
- *         is, and is not looked up again by its id
- */
-create function private.expire_holds(p_org uuid, p_rows tid[], p_now timestamptz)
-returns integer
--- Planned once, not for every organization of a batch: half of the time of a mixed batch.
-language plpgsql volatile set search_path = '' set plan_cache_mode = force_generic_plan
-as $$
-declare
-  v_count integer;
-begin
-  with flipped as (
-    update public.appointments as a
-    set status = 'expired', updated_at = p_now
-    where a.org_id = p_org and a.ctid = any (p_rows)
-      and a.status = 'held' and a.expires_at <= p_now
-    returning a.id
-  ), forgotten as (
-    update public.one_time_passcodes as c
-    set state = 'replaced', mac = null
-    from flipped as f
-    where c.org_id = p_org and c.appointment_id = f.id and c.mac is not null
-  ), audited as (
-    insert into public.audit_logs (org_id, actor, action, subject_id, outcome)
-    select p_org, 'system', 'cleanup_expired_holds', f.id, 'expired' from flipped as f
-  )
-  select count(*) into v_count from flipped;
-  return v_count;
-end
-$$;
-comment on function private.expire_holds is 'Flips lapsed holds of one organization and forgets their codes.';
-
-/*
- * Flips holds past their time to expired, at most p_batch in one call, and returns how many.
- * Called by pg_cron every minute; may run beside claims and beside itself.
- */
-create function public.cleanup_expired_holds(p_batch integer default 1000) returns integer
-language plpgsql volatile security definer set search_path = '' set lock_timeout = '1s'
-  set jit = off
-as $$
-declare
-  v_now constant timestamptz := clock_timestamp();
-  v_lapsed record;
-  v_count integer := 0;
-begin
-  if p_batch is null or p_batch < 1 then
-    raise exception 'Cannot clean up % holds: the batch must be at least 1', p_batch
-      using errcode = '22023';
-  end if;
-  for v_lapsed in
-    with locked as materialized (
-      select a.org_id, a.ctid as place from public.appointments as a
-      where a.status = 'held' and a.expires_at <= v_now
-      order by a.expires_at
-      limit p_batch
-      for update skip locked
-    )
-    select l.org_id, array_agg(l.place) as places from locked as l group by l.org_id
-  loop
-    v_count := v_count + private.expire_holds(v_lapsed.org_id, v_lapsed.places, v_now);
-  end loop;
-  if v_count > 0 then
-    perform private.tally('audit',
-      '{"action": "cleanup_expired_holds", "outcome": "expired"}', v_count);
-  end if;
-  return v_count;
-end
-$$;
-comment on function public.cleanup_expired_holds is
-  'Flips lapsed holds to expired in one batch and returns the count; pg_cron calls it every minute.';
+-- Its history of runs is retained for a week.
+create extension if not exists pg_cron with schema pg_catalog;
 
 create table private.retention_rules (
   name text primary key
@@ -110,11 +35,9 @@ insert into private.retention_rules (name, relation, age, applies, kept) values
   ('texts', 'public.sms_messages', 'created_at', 'true', 'retention_days'),
   ('changes', 'public.appointment_changes', 'expires_at', 'true', 'retention_days'),
   ('toolCalls', 'public.tool_calls', 'created_at', 'true', 'retention_days'),
+  ('callReports', 'public.call_reports', 'created_at', 'true', 'retention_days'),
+  ('alarms', 'public.alarms', 'raised_at', 'true', 'audit_retention_days'),
   ('auditLogs', 'public.audit_logs', 'at', 'true', 'audit_retention_days');
-create index appointments_old on public.appointments (org_id, coalesce(expires_at, updated_at))
-  where status in ('expired', 'cancelled', 'requires_manual_followup');
-create index one_time_passcodes_by_time on public.one_time_passcodes (org_id, claimed_at);
-create index appointment_changes_by_time on public.appointment_changes (org_id, expires_at);
 
 /* What one organization need not keep any longer: [{org, rule, rows}], every rule. */
 create function private.count_old(p_org public.organizations, p_now timestamptz) returns jsonb
@@ -276,42 +199,5 @@ $$;
 comment on function public.apply_retention is
   'Deletes a batch of what is older than each organization keeps; pg_cron calls it every night.';
 
-revoke execute on function public.cleanup_expired_holds, public.apply_retention
-  from public, anon, authenticated;
-grant execute on function public.cleanup_expired_holds, public.apply_retention to service_role;
-
--- No function of private is for anybody but the entry functions' owner.
-revoke execute on all functions in schema private from public;
--- A check constraint runs as whoever writes the row.
-grant execute on function private.is_time_zone to service_role;
-
-create extension if not exists pg_cron with schema pg_catalog;
--- schedule() by name is an upsert: running this again changes nothing. A batch is a transaction, and
--- a run ends before the next one is due.
-select cron.schedule('cleanup-expired-holds', '* * * * *', $job$
-  do $$
-  declare
-    v_until constant timestamptz := clock_timestamp() + interval '50 seconds';
-    v_began timestamptz;
-  begin
-    loop
-      v_began := clock_timestamp();
-      perform set_config('synchronous_commit', 'off', true);
-      exit when public.cleanup_expired_holds(25) < 25 or v_began > v_until;
-      commit;
-      perform pg_sleep(3 * extract(epoch from clock_timestamp() - v_began));
-    end loop;
-  end
-  $$
-$job$);
-select cron.schedule('apply-retention', '17 3 * * *', $job$
-  do $$
-  declare
-    v_until constant timestamptz := clock_timestamp() + interval '3 hours';
-  begin
-    while (public.apply_retention() ->> 'rows')::bigint > 0 and clock_timestamp() < v_until loop
-      commit;
-    end loop;
-  end
-  $$
-$job$);
+revoke execute on function public.apply_retention from public, anon, authenticated;
+grant execute on function public.apply_retention to service_role;

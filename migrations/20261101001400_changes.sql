@@ -14,20 +14,67 @@
  *   appointment stays as it is.
  */
 
-/* Two names of one person: the same words, or those of the shorter one, two at least, in the longer. */
-create function private.is_same_name(p_one text, p_other text) returns boolean
-language sql immutable strict set search_path = ''
+create function private.find_change(p_org uuid, p_appointment uuid, p_call_id text)
+returns public.appointment_changes
+language plpgsql stable set search_path = ''
 as $$
-  select n.one <> '' and (
-    replace(n.one, ' ', '') = replace(n.other, ' ', '')
-    or least(cardinality(w.one), cardinality(w.other)) >= 2
-      and (w.one <@ w.other or w.other <@ w.one))
-  from (select private.plain_name(p_one) as one, private.plain_name(p_other) as other) as n
-  cross join lateral (
-    select string_to_array(n.one, ' ') as one, string_to_array(n.other, ' ') as other) as w
+declare
+  v_change public.appointment_changes;
+begin
+  select c.* into v_change from public.appointment_changes as c
+  where c.org_id = p_org and c.appointment_id = p_appointment
+    and c.call_id is not distinct from p_call_id;
+  return v_change;
+end
 $$;
-comment on function private.is_same_name is
-  'Whether two names can be one person''s: case, accents, titles, order and middle names aside.';
+comment on function private.find_change is 'The change that this call has asked for of an appointment.';
+
+/* What has become of a change, for the call that asked for it and has proven the phone. */
+create function private.describe_change(
+  p_org public.organizations, p_change public.appointment_changes, p_now timestamptz
+) returns jsonb
+language sql stable set search_path = ''
+as $$
+  select private.describe_hold(p_org, a, p_now) || jsonb_build_object(
+    'outcome', case p_change.kind when 'cancel' then 'cancelled' else 'rescheduled' end)
+  from public.appointments as a
+  where a.org_id = p_org.id and a.id = coalesce(p_change.hold_id, p_change.appointment_id)
+$$;
+comment on function private.describe_change is 'The outcome cancelled or rescheduled of an applied change.';
+
+/*
+ * A right code came: the change takes effect in this transaction, or, when the new time is not held
+ * any more, nothing does. The new time is confirmed before the old one goes, so neither is free in
+ * between.
+ */
+create function private.apply_change(
+  p_org uuid, p_change public.appointment_changes, p_now timestamptz
+) returns boolean
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  if p_change.hold_id <> p_change.appointment_id then
+    update public.appointments as n
+    set status = 'confirmed', expires_at = null, contact_id = a.contact_id, updated_at = p_now
+    from public.appointments as a
+    where a.org_id = p_org and a.id = p_change.appointment_id
+      and n.org_id = p_org and n.id = p_change.hold_id
+      and n.status = 'held' and n.expires_at > p_now;
+    if not found then
+      return false;
+    end if;
+  end if;
+  if p_change.hold_id is distinct from p_change.appointment_id then
+    update public.appointments as a set status = 'cancelled', updated_at = p_now
+    where a.org_id = p_org and a.id = p_change.appointment_id;
+  end if;
+  update public.appointment_changes as c set applied_at = p_now
+  where c.org_id = p_org and c.appointment_id = p_change.appointment_id;
+  return true;
+end
+$$;
+comment on function private.apply_change is
+  'Cancels an appointment, and confirms the hold of its new time if it has one; false when that is gone.';
 
 /*
  * The upcoming appointments of a patient {name, phone} that fit what the caller says of them {id,
@@ -91,6 +138,59 @@ begin
 end
 $$;
 comment on function private.pass_hold is 'Gives a hold from one call to another.';
+
+/* The same call asks again to cancel what its passcode has cancelled already. */
+create function private.repeat_cancellation(
+  p_org public.organizations, p_call jsonb, p_patient jsonb, p_at timestamptz
+) returns jsonb
+language sql stable set search_path = ''
+as $$
+  select private.describe_change(p_org, c, p_at)
+  from public.appointment_changes as c
+  join public.appointments as a on a.org_id = c.org_id and a.id = c.appointment_id
+  where c.org_id = p_org.id and c.call_id = p_call ->> 'callId' and c.applied_at is not null
+    and c.kind = 'cancel'
+    and a.patient_phone = p_patient ->> 'phone'
+    and private.is_same_name(a.patient_name, p_patient ->> 'name')
+  order by c.applied_at desc limit 1
+$$;
+comment on function private.repeat_cancellation is
+  'The outcome of the cancellation that this call has made, or null.';
+
+/*
+ * Cancels the call's own hold: nobody else's time is touched, so it needs no code. Named by its id,
+ * or by number and name where the patient has no such appointment.
+ */
+create function private.cancel_hold(
+  p_org public.organizations, p_call jsonb, p_patient jsonb, p_said jsonb
+) returns jsonb
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_id constant uuid := private.read_id(p_said ->> 'id');
+  v_hold public.appointments;
+begin
+  perform private.lock_call(p_org.id, p_call ->> 'callId');
+  select a.* into v_hold from public.appointments as a
+  where a.org_id = p_org.id and a.call_id = p_call ->> 'callId' and a.status = 'held'
+    and case when v_id is not null then a.id = v_id
+      else a.patient_phone = p_patient ->> 'phone'
+        and private.is_same_name(a.patient_name, p_patient ->> 'name')
+        and to_char(a.starts_at at time zone p_org.timezone, 'YYYY-MM-DD') = coalesce(
+          p_said ->> 'date', to_char(a.starts_at at time zone p_org.timezone, 'YYYY-MM-DD'))
+        and to_char(a.starts_at at time zone p_org.timezone, 'HH24:MI') = coalesce(
+          p_said ->> 'time', to_char(a.starts_at at time zone p_org.timezone, 'HH24:MI')) end
+    and not exists (
+      select from public.appointment_changes as c where c.org_id = p_org.id and c.hold_id = a.id)
+  for update;
+  if not found then
+    return null;
+  end if;
+  perform private.release_hold(p_org.id, p_call, 'cancel_appointment', v_hold.id);
+  return jsonb_build_object('outcome', 'hold_released', 'holdId', v_hold.id);
+end
+$$;
+comment on function private.cancel_hold is 'Releases a hold for the call that made it, else null.';
 
 /*
  * Opens a change for a call: finds the appointment, holds the new time if there is one, and waits
@@ -194,59 +294,6 @@ end
 $$;
 comment on function private.open_change is
   'Finds a patient''s appointment and lets a change of it wait for the passcode.';
-
-/* The same call asks again to cancel what its passcode has cancelled already. */
-create function private.repeat_cancellation(
-  p_org public.organizations, p_call jsonb, p_patient jsonb, p_at timestamptz
-) returns jsonb
-language sql stable set search_path = ''
-as $$
-  select private.describe_change(p_org, c, p_at)
-  from public.appointment_changes as c
-  join public.appointments as a on a.org_id = c.org_id and a.id = c.appointment_id
-  where c.org_id = p_org.id and c.call_id = p_call ->> 'callId' and c.applied_at is not null
-    and c.kind = 'cancel'
-    and a.patient_phone = p_patient ->> 'phone'
-    and private.is_same_name(a.patient_name, p_patient ->> 'name')
-  order by c.applied_at desc limit 1
-$$;
-comment on function private.repeat_cancellation is
-  'The outcome of the cancellation that this call has made, or null.';
-
-/*
- * Cancels the call's own hold: nobody else's time is touched, so it needs no code. Named by its id,
- * or by number and name where the patient has no such appointment.
- */
-create function private.cancel_hold(
-  p_org public.organizations, p_call jsonb, p_patient jsonb, p_said jsonb
-) returns jsonb
-language plpgsql volatile set search_path = ''
-as $$
-declare
-  v_id constant uuid := private.read_id(p_said ->> 'id');
-  v_hold public.appointments;
-begin
-  perform private.lock_call(p_org.id, p_call ->> 'callId');
-  select a.* into v_hold from public.appointments as a
-  where a.org_id = p_org.id and a.call_id = p_call ->> 'callId' and a.status = 'held'
-    and case when v_id is not null then a.id = v_id
-      else a.patient_phone = p_patient ->> 'phone'
-        and private.is_same_name(a.patient_name, p_patient ->> 'name')
-        and to_char(a.starts_at at time zone p_org.timezone, 'YYYY-MM-DD') = coalesce(
-          p_said ->> 'date', to_char(a.starts_at at time zone p_org.timezone, 'YYYY-MM-DD'))
-        and to_char(a.starts_at at time zone p_org.timezone, 'HH24:MI') = coalesce(
-          p_said ->> 'time', to_char(a.starts_at at time zone p_org.timezone, 'HH24:MI')) end
-    and not exists (
-      select from public.appointment_changes as c where c.org_id = p_org.id and c.hold_id = a.id)
-  for update;
-  if not found then
-    return null;
-  end if;
-  perform private.release_hold(p_org.id, p_call, 'cancel_appointment', v_hold.id);
-  return jsonb_build_object('outcome', 'hold_released', 'holdId', v_hold.id);
-end
-$$;
-comment on function private.cancel_hold is 'Releases a hold for the call that made it, else null.';
 
 /* The same call asks again, as the last it asked for, to let go what it has let go already. */
 create function private.repeat_release(p_org public.organizations, p_call jsonb, p_hash bytea)
@@ -369,7 +416,7 @@ $$;
 comment on function public.reschedule_appointment is
   'Tool reschedule_appointment: holds a new time, and the passcode then moves the appointment there.';
 
-revoke execute on function public.cancel_appointment, public.reschedule_appointment
+revoke execute on function
+  public.cancel_appointment, public.reschedule_appointment
   from public, anon, authenticated;
 grant execute on function public.cancel_appointment, public.reschedule_appointment to service_role;
-revoke execute on all functions in schema private from public;

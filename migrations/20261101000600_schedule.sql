@@ -1,5 +1,5 @@
 /*
- * Schedule: who works when, and what can be booked.
+ * Schedule: who works when, what can be booked, and how a caller names it.
  *
  * Decisions
  * - Opening hours are LOCAL minutes from midnight of the clinic, so that nine o'clock stays nine
@@ -188,82 +188,131 @@ select private.protect('public.working_hours_overrides', true);
 select private.protect('public.time_off', true);
 
 -- A check constraint runs as whoever writes the row.
-grant execute on function private.require, private.require_hours to service_role;
+grant execute on function private.require_hours to service_role;
 
--- Clinics are set up with the service role's key (or SQL); staff only read.
 grant select, insert, update, delete on
-  public.organizations, public.org_channels, public.org_members, public.providers, public.services,
-  public.provider_services, public.working_hours, public.working_hours_overrides, public.time_off
+  public.providers, public.services, public.provider_services, public.working_hours,
+  public.working_hours_overrides, public.time_off
   to service_role;
-grant select on public.audit_logs to service_role;
 
 /*
- * The clinic's offset from UTC around a local day, or null when its clocks change within two days of
- * it. With it a local time is an instant by a subtraction.
+ * The hours of every asked provider of a service around a local day: the day's own, the night of the
+ * day before and the day after, touching ones merged. An override replaces the hours of its day.
  */
-create function private.steady_offset(p_day date, p_zone text) returns interval
-language plpgsql stable strict set search_path = ''
+create function private.find_hours(
+  p_org uuid, p_service uuid, p_provider uuid, p_day date, p_zone text
+) returns table (provider_id uuid, open tstzmultirange)
+language plpgsql stable set search_path = ''
 as $$
 declare
-  v_from constant timestamp := p_day - 2;
-  v_to constant timestamp := p_day + 3;
-  v_offset constant interval := (v_from at time zone 'UTC' at time zone p_zone) - v_from;
+  v_dow constant integer := extract(dow from p_day);
+  v_days constant smallint[] := array[(v_dow + 6) % 7, v_dow, (v_dow + 1) % 7];
+  -- Minutes count from the midnight before: 1440 is the day's own.
+  v_eve constant timestamp := p_day - 1;
+  v_steady_eve constant timestamptz := v_eve at time zone private.steady_offset(p_day, p_zone);
 begin
-  return case when v_offset = (v_to at time zone 'UTC' at time zone p_zone) - v_to then v_offset end;
+  return query
+  select ps.provider_id, range_agg(tstzrange(h.opens, greatest(h.opens, h.closes)))
+  from public.provider_services as ps
+  join public.providers as p on p.org_id = p_org and p.id = ps.provider_id and p.active
+  cross join lateral (
+    select
+      coalesce(v_steady_eve + r.opens * interval '1 minute',
+        private.wall(v_eve + r.opens * interval '1 minute', p_zone, false)) as opens,
+      coalesce(v_steady_eve + r.closes * interval '1 minute',
+        private.wall(v_eve + r.closes * interval '1 minute', p_zone, true)) as closes
+    from (
+      select n.day * 1440 + w.start_min as opens, n.day * 1440 + w.end_min as closes
+      from public.working_hours as w
+      cross join lateral (select (w.dow + 8 - v_dow) % 7 as day) as n
+      where w.org_id = p_org and w.provider_id = ps.provider_id
+        and w.dow = any (v_days) and w.valid @> p_day - 1 + n.day
+        and not exists (
+          select from public.working_hours_overrides as v
+          where v.org_id = p_org and v.provider_id = w.provider_id and v.day = p_day - 1 + n.day)
+      union all
+      select (v.day - p_day + 1) * 1440 + v.start_min, (v.day - p_day + 1) * 1440 + v.end_min
+      from public.working_hours_overrides as v
+      where v.org_id = p_org and v.provider_id = ps.provider_id
+        and v.day between p_day - 1 and p_day + 1 and v.start_min is not null
+    ) as r
+    where r.closes > 1440
+  ) as h
+  where ps.org_id = p_org and ps.service_id = p_service
+    and (p_provider is null or ps.provider_id = p_provider)
+  group by ps.provider_id;
 end
 $$;
-comment on function private.steady_offset is
-  'The offset from UTC that a zone keeps around a local day; null when it changes.';
+comment on function private.find_hours is
+  'When the asked providers of a service work around a local day, as instants.';
 
-/*
- * A wall-clock time near a change of the clocks to the instant it names. PostgreSQL's "at time zone"
- * takes the later of two repeated times; Temporal and people take the earlier for a start. So both
- * offsets around the time are tried: one that reproduces the local time is right, none (a gap) goes
- * forward by the gap.
- */
-create function private.wall_at_change(p_local timestamp, p_zone text, p_later boolean)
-returns timestamptz
-language plpgsql stable strict set search_path = ''
+-- Names as people say them: "Dr. Amara Núñez", "Doctor amara nunez" are one.
+create function private.plain_name(p_name text) returns text
+language plpgsql immutable strict set search_path = ''
+as $$
+begin
+  return btrim(regexp_replace(
+    regexp_replace(
+      -- Letters that have no decomposition, then the marks of those that have.
+      replace(translate(
+        regexp_replace(normalize(lower(p_name), nfkd), '[\u0300-\u036f]', '', 'g'),
+        'øłđðı', 'olddi'), 'ß', 'ss'),
+      '[^[:alnum:]]+', ' ', 'g'),
+    '^\s*((dr|doctor|mr|mrs|ms|mx|miss|sir|prof|professor|nurse)\s+)+', ''));
+end
+$$;
+comment on function private.plain_name is 'Lower case, no accents, no title, no punctuation.';
+
+create function private.find_service(p_org uuid, p_asked text) returns public.services
+language plpgsql stable set search_path = ''
 as $$
 declare
-  v_utc constant timestamptz := p_local at time zone 'UTC';
-  v_first constant timestamptz := v_utc - (
-    ((v_utc - interval '1 day') at time zone p_zone) - (p_local - interval '1 day'));
-  v_second constant timestamptz := v_utc - (
-    ((v_utc + interval '1 day') at time zone p_zone) - (p_local + interval '1 day'));
+  v_asked text;
+  v_service public.services;
 begin
-  if v_first at time zone p_zone <> p_local then
-    -- After the change, or in the gap, where the offset before carries the time forward.
-    return case when v_second at time zone p_zone = p_local then v_second else v_first end;
+  select s.* into v_service from public.services as s
+  where s.org_id = p_org and s.slug = p_asked and s.active;
+  if found then
+    return v_service;
   end if;
-  if p_later and v_second at time zone p_zone = p_local then
-    return v_second;
-  end if;
-  return v_first;
+  -- "Face-Lift", "face lift" and "facelift" are one.
+  v_asked := replace(private.plain_name(p_asked), ' ', '');
+  select s.* into v_service from public.services as s
+  where s.org_id = p_org and s.active
+    and v_asked in (replace(s.slug, '-', ''), replace(private.plain_name(s.name), ' ', ''))
+  order by s.slug limit 1;
+  return v_service;
 end
 $$;
-comment on function private.wall_at_change is 'private.wall() for days around a change of the clocks.';
+comment on function private.find_service is 'The service of that slug or name, or null.';
 
-create function private.wall(p_local timestamp, p_zone text, p_later boolean) returns timestamptz
-language plpgsql stable strict set search_path = ''
-as $$
-begin
-  return coalesce(p_local at time zone private.steady_offset(p_local::date, p_zone),
-    private.wall_at_change(p_local, p_zone, p_later));
-end
-$$;
-comment on function private.wall is
-  'The instant of a local time: the earlier or later of a repeated one, forward in a gap.';
-
-create function private.iso_local(p_at timestamptz, p_zone text) returns text
-language plpgsql stable strict set search_path = ''
+/* A provider as a caller names one: by slug, whole name, or any part of it that only one has. */
+create function private.find_provider(
+  p_org uuid, p_asked text, out provider public.providers, out matches integer
+)
+language plpgsql stable set search_path = ''
 as $$
 declare
-  v_local constant timestamp := p_at at time zone p_zone;
-  v_utc constant timestamp := p_at at time zone 'UTC';
+  v_asked constant text := private.plain_name(p_asked);
 begin
-  return to_char(v_local, 'YYYY-MM-DD"T"HH24:MI:SS') || case when v_local < v_utc
-    then to_char(v_utc - v_local, '"-"HH24:MI') else to_char(v_local - v_utc, '"+"HH24:MI') end;
+  select p.* into provider from public.providers as p
+  where p.org_id = p_org and p.active
+    and (p.slug = lower(btrim(p_asked))
+      or v_asked in (replace(p.slug, '-', ' '), private.plain_name(p.name)))
+  order by p.slug limit 1;
+  if found then
+    matches := 1;
+    return;
+  end if;
+  select count(*) into matches from public.providers as p
+  where p.org_id = p_org and p.active
+    and ' ' || private.plain_name(p.name) || ' ' like '% ' || replace(v_asked, '%', '') || ' %';
+  if matches = 1 then
+    select p.* into provider from public.providers as p
+    where p.org_id = p_org and p.active
+      and ' ' || private.plain_name(p.name) || ' ' like '% ' || replace(v_asked, '%', '') || ' %';
+  end if;
 end
 $$;
-comment on function private.iso_local is 'ISO 8601 local time with its offset.';
+comment on function private.find_provider is
+  'The provider of that slug or (part of a) name; matches says how many fit.';

@@ -17,57 +17,6 @@
  */
 
 /*
- * The hours of every asked provider of a service around a local day: the day's own, the night of the
- * day before and the day after, touching ones merged. An override replaces the hours of its day.
- */
-create function private.find_hours(
-  p_org uuid, p_service uuid, p_provider uuid, p_day date, p_zone text
-) returns table (provider_id uuid, open tstzmultirange)
-language plpgsql stable set search_path = ''
-as $$
-declare
-  v_dow constant integer := extract(dow from p_day);
-  v_days constant smallint[] := array[(v_dow + 6) % 7, v_dow, (v_dow + 1) % 7];
-  -- Minutes count from the midnight before: 1440 is the day's own.
-  v_eve constant timestamp := p_day - 1;
-  v_steady_eve constant timestamptz := v_eve at time zone private.steady_offset(p_day, p_zone);
-begin
-  return query
-  select ps.provider_id, range_agg(tstzrange(h.opens, greatest(h.opens, h.closes)))
-  from public.provider_services as ps
-  join public.providers as p on p.org_id = p_org and p.id = ps.provider_id and p.active
-  cross join lateral (
-    select
-      coalesce(v_steady_eve + r.opens * interval '1 minute',
-        private.wall(v_eve + r.opens * interval '1 minute', p_zone, false)) as opens,
-      coalesce(v_steady_eve + r.closes * interval '1 minute',
-        private.wall(v_eve + r.closes * interval '1 minute', p_zone, true)) as closes
-    from (
-      select n.day * 1440 + w.start_min as opens, n.day * 1440 + w.end_min as closes
-      from public.working_hours as w
-      cross join lateral (select (w.dow + 8 - v_dow) % 7 as day) as n
-      where w.org_id = p_org and w.provider_id = ps.provider_id
-        and w.dow = any (v_days) and w.valid @> p_day - 1 + n.day
-        and not exists (
-          select from public.working_hours_overrides as v
-          where v.org_id = p_org and v.provider_id = w.provider_id and v.day = p_day - 1 + n.day)
-      union all
-      select (v.day - p_day + 1) * 1440 + v.start_min, (v.day - p_day + 1) * 1440 + v.end_min
-      from public.working_hours_overrides as v
-      where v.org_id = p_org and v.provider_id = ps.provider_id
-        and v.day between p_day - 1 and p_day + 1 and v.start_min is not null
-    ) as r
-    where r.closes > 1440
-  ) as h
-  where ps.org_id = p_org and ps.service_id = p_service
-    and (p_provider is null or ps.provider_id = p_provider)
-  group by ps.provider_id;
-end
-$$;
-comment on function private.find_hours is
-  'When the asked providers of a service work around a local day, as instants.';
-
-/*
  * Every bookable start on the local days first to last, day by day: what is the same for all
  * providers is computed once.
  */
@@ -215,6 +164,28 @@ $$;
 comment on function private.find_free is
   'The providers with whom a service can begin at one instant; find_starts() for a single start.';
 
+/* A time outside of hours, off the grid, too soon or too far was never anybody's to take. */
+create function private.is_taken(
+  p_org uuid, p_service public.services, p_provider uuid, p_start timestamptz, p_call_id text,
+  p_at timestamptz, p_moves uuid
+) returns boolean
+language plpgsql stable set search_path = ''
+as $$
+begin
+  return exists (
+    select from public.provider_services as ps
+    join public.appointments as a on a.org_id = p_org and a.provider_id = ps.provider_id
+    where ps.org_id = p_org and ps.service_id = p_service.id
+      and (p_provider is null or ps.provider_id = p_provider)
+      and a.busy && tstzrange(p_start, p_start + make_interval(mins => p_service.duration_min))
+      and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') > p_at
+      and (p_call_id is null or a.status <> 'held' or a.call_id is distinct from p_call_id)
+      and a.id is distinct from p_moves);
+end
+$$;
+comment on function private.is_taken is
+  'Whether somebody else has a time at a doctor of a service, so that it is taken and not just closed.';
+
 create function private.slot_id(
   p_service_slug text, p_start timestamptz, p_zone text, p_provider_slug text
 ) returns text
@@ -231,77 +202,38 @@ end
 $$;
 comment on function private.slot_id is
   'Readable id of a slot: service/local start, with the offset in a repeated hour, and /provider if asked.';
-
--- Names as people say them: "Dr. Amara Núñez", "Doctor amara nunez" are one.
-create function private.plain_name(p_name text) returns text
-language plpgsql immutable strict set search_path = ''
-as $$
-begin
-  return btrim(regexp_replace(
-    regexp_replace(
-      -- Letters that have no decomposition, then the marks of those that have.
-      replace(translate(
-        regexp_replace(normalize(lower(p_name), nfkd), '[\u0300-\u036f]', '', 'g'),
-        'øłđðı', 'olddi'), 'ß', 'ss'),
-      '[^[:alnum:]]+', ' ', 'g'),
-    '^\s*((dr|doctor|mr|mrs|ms|mx|miss|sir|prof|professor|nurse)\s+)+', ''));
-end
-$$;
-comment on function private.plain_name is 'Lower case, no accents, no title, no punctuation.';
-
-create function private.find_service(p_org uuid, p_asked text) returns public.services
-language plpgsql stable set search_path = ''
-as $$
-declare
-  v_asked text;
-  v_service public.services;
-begin
-  select s.* into v_service from public.services as s
-  where s.org_id = p_org and s.slug = p_asked and s.active;
-  if found then
-    return v_service;
-  end if;
-  -- "Face-Lift", "face lift" and "facelift" are one.
-  v_asked := replace(private.plain_name(p_asked), ' ', '');
-  select s.* into v_service from public.services as s
-  where s.org_id = p_org and s.active
-    and v_asked in (replace(s.slug, '-', ''), replace(private.plain_name(s.name), ' ', ''))
-  order by s.slug limit 1;
-  return v_service;
-end
-$$;
-comment on function private.find_service is 'The service of that slug or name, or null.';
-
-/* A provider as a caller names one: by slug, whole name, or any part of it that only one has. */
-create function private.find_provider(
-  p_org uuid, p_asked text, out provider public.providers, out matches integer
+/* service/local start[offset][/provider] as check_availability gave it; all null when it is not. */
+create function private.parse_slot_id(
+  p_slot_id text, p_zone text, out service_slug text, out starts_at timestamptz,
+  out provider_slug text
 )
 language plpgsql stable set search_path = ''
 as $$
 declare
-  v_asked constant text := private.plain_name(p_asked);
+  v_when constant text := lower(split_part(btrim(p_slot_id), '/', 2));
+  v_offset constant text := regexp_replace(substr(v_when, 17), '^:00(\.0+)?', '');
+  v_local timestamp;
 begin
-  select p.* into provider from public.providers as p
-  where p.org_id = p_org and p.active
-    and (p.slug = lower(btrim(p_asked))
-      or v_asked in (replace(p.slug, '-', ' '), private.plain_name(p.name)))
-  order by p.slug limit 1;
-  if found then
-    matches := 1;
+  v_local := left(v_when, 16);
+  if v_offset = '' then
+    starts_at := private.wall(v_local, p_zone, false);
+  elsif v_offset ~ '^(z|[+-][0-9]{2}:[0-9]{2})$' then
+    starts_at := left(v_when, 16) || v_offset;
+  end if;
+  -- Other spellings, a time in a gap, or with an offset the clinic does not have then, are no slot.
+  if replace(left(v_when, 16), ' ', 't') <> to_char(v_local, 'YYYY-MM-DD"t"HH24:MI')
+    or starts_at at time zone p_zone <> v_local then
+    starts_at := null;
     return;
   end if;
-  select count(*) into matches from public.providers as p
-  where p.org_id = p_org and p.active
-    and ' ' || private.plain_name(p.name) || ' ' like '% ' || replace(v_asked, '%', '') || ' %';
-  if matches = 1 then
-    select p.* into provider from public.providers as p
-    where p.org_id = p_org and p.active
-      and ' ' || private.plain_name(p.name) || ' ' like '% ' || replace(v_asked, '%', '') || ' %';
-  end if;
+  service_slug := lower(split_part(btrim(p_slot_id), '/', 1));
+  provider_slug := nullif(lower(split_part(btrim(p_slot_id), '/', 3)), '');
+exception when data_exception then
+  -- What is no time at all, or 31 April.
+  return;
 end
 $$;
-comment on function private.find_provider is
-  'The provider of that slug or (part of a) name; matches says how many fit.';
+comment on function private.parse_slot_id is 'The parts of a slotId, or nulls when it is none.';
 
 /*
  * A few slots an agent can say, spread over what there is, and how many there are in all.
@@ -348,6 +280,44 @@ begin
 end
 $$;
 comment on function private.offer is 'A few bookable slots as JSON, spread over the days, and their total.';
+
+/* Up to three starts nearest to the one that is gone, the same day first, else the next days. */
+create function private.alternatives(
+  p_org public.organizations, p_service public.services, p_provider public.providers,
+  p_start timestamptz, p_call_id text, p_moves uuid
+) returns jsonb
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_now constant timestamptz := clock_timestamp();
+  v_day constant date := (p_start at time zone p_org.timezone)::date;
+  v_today constant date := (v_now at time zone p_org.timezone)::date;
+  v_slots jsonb;
+begin
+  -- The day itself, then the week after it.
+  for v_pass in 0 .. 1 loop
+    select jsonb_agg(jsonb_build_object(
+      'slotId', private.slot_id(p_service.slug, n.starts_at, p_org.timezone, p_provider.slug),
+      'startTime', private.iso_local(n.starts_at, p_org.timezone),
+      'endTime', private.iso_local(
+        n.starts_at + make_interval(mins => p_service.duration_min), p_org.timezone),
+      'availableDoctors', n.doctors) order by n.starts_at)
+    into v_slots
+    from (
+      select f.starts_at, count(*) as doctors
+      from private.find_starts(p_org.id, p_service.id, p_provider.id,
+        greatest(v_day + v_pass, v_today), v_day + 7 * v_pass, p_call_id, v_now, p_moves) as f
+      where f.starts_at <> p_start
+      group by f.starts_at
+      order by abs(extract(epoch from f.starts_at - p_start)), f.starts_at
+      limit 3
+    ) as n;
+    exit when v_slots is not null;
+  end loop;
+  return jsonb_build_object('slots', coalesce(v_slots, '[]'));
+end
+$$;
+comment on function private.alternatives is 'Up to three bookable starts near one that is gone.';
 
 /*
  * Entry function of the tool check_availability.

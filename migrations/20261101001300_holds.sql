@@ -1,5 +1,5 @@
 /*
- * Claim: turns a slot into a hold, for one of however many callers ask at once.
+ * Holds: a slot becomes a hold, for one of however many callers ask at once.
  *
  * Decisions
  * - The exclusion constraint decides. The advisory lock of a provider only spares the losers the
@@ -17,49 +17,6 @@
  * - A lock wait of more than 300 ms is the outcome busy. Deadlocks must not happen, and if one
  *   does it is busy too: PostgREST 14 repeats 40001 and 40P01 until the client gives up.
  */
-
-/* service/local start[offset][/provider] as check_availability gave it; all null when it is not. */
-create function private.parse_slot_id(
-  p_slot_id text, p_zone text, out service_slug text, out starts_at timestamptz,
-  out provider_slug text
-)
-language plpgsql stable set search_path = ''
-as $$
-declare
-  v_when constant text := lower(split_part(btrim(p_slot_id), '/', 2));
-  v_offset constant text := regexp_replace(substr(v_when, 17), '^:00(\.0+)?', '');
-  v_local timestamp;
-begin
-  v_local := left(v_when, 16);
-  if v_offset = '' then
-    starts_at := private.wall(v_local, p_zone, false);
-  elsif v_offset ~ '^(z|[+-][0-9]{2}:[0-9]{2})$' then
-    starts_at := left(v_when, 16) || v_offset;
-  end if;
-  -- Other spellings, a time in a gap, or with an offset the clinic does not have then, are no slot.
-  if replace(left(v_when, 16), ' ', 't') <> to_char(v_local, 'YYYY-MM-DD"t"HH24:MI')
-    or starts_at at time zone p_zone <> v_local then
-    starts_at := null;
-    return;
-  end if;
-  service_slug := lower(split_part(btrim(p_slot_id), '/', 1));
-  provider_slug := nullif(lower(split_part(btrim(p_slot_id), '/', 3)), '');
-exception when data_exception then
-  -- What is no time at all, or 31 April.
-  return;
-end
-$$;
-comment on function private.parse_slot_id is 'The parts of a slotId, or nulls when it is none.';
-
-create function private.lock_call(p_org uuid, p_call_id text) returns void
-language plpgsql volatile set search_path = ''
-as $$
-begin
-  perform pg_advisory_xact_lock(hashtextextended(p_org || '/call/' || p_call_id, 0));
-end
-$$;
-comment on function private.lock_call is
-  'Lets one request of a call in at a time; taken before every other lock. A null call locks nothing.';
 
 /*
  * Waits for whoever is at work on the hold, and then leaves alone what was confirmed meanwhile or
@@ -193,6 +150,88 @@ end
 $$;
 comment on function private.try_provider is
   'Inserts a hold for one provider and returns it, or nulls and no trace when it is taken.';
+
+/*
+ * What a call holds now, or has confirmed last. Not a new time that waits for its passcode: whose
+ * appointment it moves has not been proven.
+ */
+create function private.describe_call(
+  p_org public.organizations, p_call_id text, p_now timestamptz
+) returns jsonb
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_hold public.appointments;
+begin
+  select a.* into v_hold from public.appointments as a
+  where a.org_id = p_org.id and a.call_id = p_call_id and a.status in ('held', 'confirmed')
+    and coalesce(a.expires_at, 'infinity') > p_now
+    and not exists (
+      select from public.appointment_changes as c
+      where c.org_id = p_org.id and c.hold_id = a.id and c.applied_at is null)
+  order by a.status = 'held' desc, a.created_at desc limit 1;
+  if not found then
+    return jsonb_build_object('outcome', 'hold_expired', 'orgId', p_org.id);
+  end if;
+  return private.describe_hold(p_org, v_hold, p_now) || jsonb_build_object('repeated', true,
+    'outcome', case v_hold.status when 'held' then 'held' else 'already_confirmed' end);
+end
+$$;
+comment on function private.describe_call is
+  'The answer to a request that was answered before: held, already_confirmed or hold_expired.';
+
+/*
+ * The same call asks for what it holds already: the same answer. The hold is extended once, when
+ * more than half of it is gone. A corrected number or name replaces the old one; a passcode that
+ * went to the old number dies.
+ */
+create function private.repeat_hold(
+  p_org public.organizations, p_call jsonb, p_hold uuid, p_patient jsonb
+) returns jsonb
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_ttl constant interval := make_interval(mins => p_org.hold_minutes);
+  v_hold public.appointments;
+  v_now timestamptz;
+  v_extends boolean;
+begin
+  select a.* into strict v_hold from public.appointments as a
+  where a.org_id = p_org.id and a.id = p_hold for update;
+  v_now := clock_timestamp();
+  if v_hold.status = 'confirmed' then
+    return private.describe_hold(p_org, v_hold, v_now) || '{"outcome": "already_confirmed"}';
+  elsif v_hold.status <> 'held' or v_hold.expires_at <= v_now
+    or v_hold.call_id <> p_call ->> 'callId' then
+    -- It lapsed, or the next call of the patient has taken it over.
+    return jsonb_build_object('outcome', 'hold_expired', 'orgId', p_org.id);
+  end if;
+  v_extends := not v_hold.extended and v_hold.expires_at < v_now + v_ttl / 2;
+  if v_hold.patient_phone <> p_patient ->> 'phone' then
+    perform private.forget_passcode(p_org.id, v_hold.id);
+    perform private.audit(p_org.id, p_call, 'hold_slot', v_hold.id, 'phone_changed');
+  end if;
+  if v_hold.patient_name <> p_patient ->> 'name' then
+    perform private.audit(p_org.id, p_call, 'hold_slot', v_hold.id, 'name_changed');
+  end if;
+  if v_extends then
+    perform private.audit(p_org.id, p_call, 'hold_slot', v_hold.id, 'extended');
+  end if;
+  if v_extends or v_hold.patient_phone <> p_patient ->> 'phone'
+    or v_hold.patient_name <> p_patient ->> 'name' then
+    update public.appointments as a
+    set patient_name = p_patient ->> 'name', patient_phone = p_patient ->> 'phone',
+      patient_country = p_patient ->> 'country', updated_at = v_now,
+      asked_by = a.asked_by || private.request_key(p_call, p_patient),
+      extended = a.extended or v_extends,
+      expires_at = case when v_extends then v_now + v_ttl else a.expires_at end
+    where a.org_id = p_org.id and a.id = p_hold
+    returning a.* into v_hold;
+  end if;
+  return private.describe_hold(p_org, v_hold, v_now) || '{"outcome": "held", "repeated": true}';
+end
+$$;
+comment on function private.repeat_hold is 'The answer to a call that asks again for the slot it holds.';
 
 /*
  * The tenant's claim. p_patient is {name, phone, country}; p_call as in check_availability; p_moves
@@ -352,147 +391,24 @@ end
 $$;
 comment on function private.claim_slot is 'Holds a slot of one organization for a call, or says why not.';
 
-/*
- * What a call holds now, or has confirmed last. Not a new time that waits for its passcode: whose
- * appointment it moves has not been proven.
- */
-create function private.describe_call(
-  p_org public.organizations, p_call_id text, p_now timestamptz
-) returns jsonb
-language plpgsql stable set search_path = ''
-as $$
-declare
-  v_hold public.appointments;
-begin
-  select a.* into v_hold from public.appointments as a
-  where a.org_id = p_org.id and a.call_id = p_call_id and a.status in ('held', 'confirmed')
-    and coalesce(a.expires_at, 'infinity') > p_now
-    and not exists (
-      select from public.appointment_changes as c
-      where c.org_id = p_org.id and c.hold_id = a.id and c.applied_at is null)
-  order by a.status = 'held' desc, a.created_at desc limit 1;
-  if not found then
-    return jsonb_build_object('outcome', 'hold_expired', 'orgId', p_org.id);
-  end if;
-  return private.describe_hold(p_org, v_hold, p_now) || jsonb_build_object('repeated', true,
-    'outcome', case v_hold.status when 'held' then 'held' else 'already_confirmed' end);
-end
-$$;
-comment on function private.describe_call is
-  'The answer to a request that was answered before: held, already_confirmed or hold_expired.';
-
-/*
- * The same call asks for what it holds already: the same answer. The hold is extended once, when
- * more than half of it is gone. A corrected number or name replaces the old one; a passcode that
- * went to the old number dies.
- */
-create function private.repeat_hold(
-  p_org public.organizations, p_call jsonb, p_hold uuid, p_patient jsonb
-) returns jsonb
+/* A right code came: the hold is confirmed, the patient becomes a contact. */
+create function private.confirm_hold(p_org uuid, p_hold public.appointments, p_now timestamptz)
+returns void
 language plpgsql volatile set search_path = ''
 as $$
 declare
-  v_ttl constant interval := make_interval(mins => p_org.hold_minutes);
-  v_hold public.appointments;
-  v_now timestamptz;
-  v_extends boolean;
+  v_contact uuid;
 begin
-  select a.* into strict v_hold from public.appointments as a
-  where a.org_id = p_org.id and a.id = p_hold for update;
-  v_now := clock_timestamp();
-  if v_hold.status = 'confirmed' then
-    return private.describe_hold(p_org, v_hold, v_now) || '{"outcome": "already_confirmed"}';
-  elsif v_hold.status <> 'held' or v_hold.expires_at <= v_now
-    or v_hold.call_id <> p_call ->> 'callId' then
-    -- It lapsed, or the next call of the patient has taken it over.
-    return jsonb_build_object('outcome', 'hold_expired', 'orgId', p_org.id);
-  end if;
-  v_extends := not v_hold.extended and v_hold.expires_at < v_now + v_ttl / 2;
-  if v_hold.patient_phone <> p_patient ->> 'phone' then
-    perform private.forget_passcode(p_org.id, v_hold.id);
-    perform private.audit(p_org.id, p_call, 'hold_slot', v_hold.id, 'phone_changed');
-  end if;
-  if v_hold.patient_name <> p_patient ->> 'name' then
-    perform private.audit(p_org.id, p_call, 'hold_slot', v_hold.id, 'name_changed');
-  end if;
-  if v_extends then
-    perform private.audit(p_org.id, p_call, 'hold_slot', v_hold.id, 'extended');
-  end if;
-  if v_extends or v_hold.patient_phone <> p_patient ->> 'phone'
-    or v_hold.patient_name <> p_patient ->> 'name' then
-    update public.appointments as a
-    set patient_name = p_patient ->> 'name', patient_phone = p_patient ->> 'phone',
-      patient_country = p_patient ->> 'country', updated_at = v_now,
-      asked_by = a.asked_by || private.request_key(p_call, p_patient),
-      extended = a.extended or v_extends,
-      expires_at = case when v_extends then v_now + v_ttl else a.expires_at end
-    where a.org_id = p_org.id and a.id = p_hold
-    returning a.* into v_hold;
-  end if;
-  return private.describe_hold(p_org, v_hold, v_now) || '{"outcome": "held", "repeated": true}';
+  insert into public.contacts (org_id, phone, name)
+  values (p_org, p_hold.patient_phone, p_hold.patient_name)
+  on conflict (org_id, phone) do update set name = public.contacts.name
+  returning id into v_contact;
+  update public.appointments as a
+  set status = 'confirmed', expires_at = null, contact_id = v_contact, updated_at = p_now
+  where a.org_id = p_org and a.id = p_hold.id and a.status = 'held' and a.expires_at > p_now;
 end
 $$;
-comment on function private.repeat_hold is 'The answer to a call that asks again for the slot it holds.';
-
-/* A time outside of hours, off the grid, too soon or too far was never anybody's to take. */
-create function private.is_taken(
-  p_org uuid, p_service public.services, p_provider uuid, p_start timestamptz, p_call_id text,
-  p_at timestamptz, p_moves uuid
-) returns boolean
-language plpgsql stable set search_path = ''
-as $$
-begin
-  return exists (
-    select from public.provider_services as ps
-    join public.appointments as a on a.org_id = p_org and a.provider_id = ps.provider_id
-    where ps.org_id = p_org and ps.service_id = p_service.id
-      and (p_provider is null or ps.provider_id = p_provider)
-      and a.busy && tstzrange(p_start, p_start + make_interval(mins => p_service.duration_min))
-      and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') > p_at
-      and (p_call_id is null or a.status <> 'held' or a.call_id is distinct from p_call_id)
-      and a.id is distinct from p_moves);
-end
-$$;
-comment on function private.is_taken is
-  'Whether somebody else has a time at a doctor of a service, so that it is taken and not just closed.';
-
-/* Up to three starts nearest to the one that is gone, the same day first, else the next days. */
-create function private.alternatives(
-  p_org public.organizations, p_service public.services, p_provider public.providers,
-  p_start timestamptz, p_call_id text, p_moves uuid
-) returns jsonb
-language plpgsql volatile set search_path = ''
-as $$
-declare
-  v_now constant timestamptz := clock_timestamp();
-  v_day constant date := (p_start at time zone p_org.timezone)::date;
-  v_today constant date := (v_now at time zone p_org.timezone)::date;
-  v_slots jsonb;
-begin
-  -- The day itself, then the week after it.
-  for v_pass in 0 .. 1 loop
-    select jsonb_agg(jsonb_build_object(
-      'slotId', private.slot_id(p_service.slug, n.starts_at, p_org.timezone, p_provider.slug),
-      'startTime', private.iso_local(n.starts_at, p_org.timezone),
-      'endTime', private.iso_local(
-        n.starts_at + make_interval(mins => p_service.duration_min), p_org.timezone),
-      'availableDoctors', n.doctors) order by n.starts_at)
-    into v_slots
-    from (
-      select f.starts_at, count(*) as doctors
-      from private.find_starts(p_org.id, p_service.id, p_provider.id,
-        greatest(v_day + v_pass, v_today), v_day + 7 * v_pass, p_call_id, v_now, p_moves) as f
-      where f.starts_at <> p_start
-      group by f.starts_at
-      order by abs(extract(epoch from f.starts_at - p_start)), f.starts_at
-      limit 3
-    ) as n;
-    exit when v_slots is not null;
-  end loop;
-  return jsonb_build_object('slots', coalesce(v_slots, '[]'));
-end
-$$;
-comment on function private.alternatives is 'Up to three bookable starts near one that is gone.';
+comment on function private.confirm_hold is 'Confirms a hold in place, under its row lock.';
 
 /*
  * Entry function of the tool hold_slot: one call, one transaction.

@@ -1,0 +1,101 @@
+/*
+ * Audit: who did what, and how often it happens.
+ *
+ * Decisions
+ * - The audit log is append-only because nobody may update it, not even its owner; only retention
+ *   deletes (a test reads the catalog for it).
+ * - What is audited is counted in the same transaction, by a row in a queue: a hot counter would
+ *   make callers wait for one another. The metrics' migration empties it.
+ */
+
+create table public.audit_logs (
+  org_id uuid not null references public.organizations (id),
+  id uuid not null default gen_random_uuid(),
+  at timestamptz not null default clock_timestamp(),
+  actor text not null
+    constraint audit_logs_actor_known check (actor in ('call', 'staff', 'system')),
+  call_id text,
+  tool_call_id text,
+  assistant_id text,
+  caller_masked text
+    constraint audit_logs_caller_masked check (caller_masked !~ '[0-9]{5}'),
+  staff_user uuid,
+  action text not null,
+  subject_id uuid,
+  outcome text not null,
+  details jsonb not null default '{}',
+  -- Read by time, and written at its end: an index of its own for random ids would cost every writer.
+  primary key (org_id, at, id)
+);
+comment on table public.audit_logs is
+  'Append-only: who did what to which subject, with which outcome. Nobody may update or delete but retention.';
+create index audit_logs_by_subject on public.audit_logs (org_id, subject_id);
+select private.protect('public.audit_logs', true);
+-- The owner too: entry functions run with its rights.
+revoke update, truncate, references, trigger on public.audit_logs
+  from current_user, anon, authenticated, service_role;
+revoke insert, delete on public.audit_logs from anon, authenticated, service_role;
+grant select on public.audit_logs to service_role;
+
+create table public.metric_events (
+  id uuid primary key default gen_random_uuid(),
+  at timestamptz not null default clock_timestamp(),
+  name text not null
+    constraint metric_events_name_plain check (name ~ '^[a-z_]{1,40}$'),
+  labels jsonb not null default '{}'
+    constraint metric_events_labels_object check (jsonb_typeof(labels) = 'object'),
+  value double precision not null default 1
+    constraint metric_events_value_counts check (value >= 0)
+);
+comment on table public.metric_events is
+  'What happened and is not in the counters yet; nothing personal and no organization.';
+alter table public.metric_events enable row level security;
+
+-- Only the last two digits of a number are ever written beside what was done.
+create function private.mask_phone(p_phone text) returns text
+language plpgsql immutable strict set search_path = ''
+as $$
+begin
+  return '***' || right(p_phone, 2);
+end
+$$;
+comment on function private.mask_phone is 'A phone number reduced to its last two digits.';
+
+create function private.tally(
+  p_name text, p_labels jsonb default '{}', p_count double precision default 1
+) returns void
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  insert into public.metric_events (name, labels, value) values (p_name, p_labels, p_count);
+end
+$$;
+comment on function private.tally is
+  'Counts what happens in the caller''s transaction: with it or not at all, and without waiting.';
+
+create function private.audit(
+  p_org uuid, p_call jsonb, p_action text, p_subject uuid, p_outcome text,
+  p_details jsonb default '{}'
+) returns void
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  with counted as (
+    insert into public.metric_events (name, labels) values ('audit',
+      jsonb_build_object('action', p_action, 'outcome', p_outcome)
+        || case when p_details ? 'reason'
+          then jsonb_build_object('reason', p_details -> 'reason') else '{}' end)
+  )
+  insert into public.audit_logs (
+    org_id, actor, call_id, tool_call_id, assistant_id, caller_masked,
+    action, subject_id, outcome, details
+  ) values (
+    p_org, case when p_call is null then 'system' else 'call' end,
+    p_call ->> 'callId', nullif(p_call ->> 'toolCallId', ''), p_call ->> 'assistantId',
+    private.mask_phone(p_call ->> 'callerNumber'),
+    p_action, p_subject, p_outcome, p_details
+  );
+end
+$$;
+comment on function private.audit is
+  'Writes one audit row, and counts it, in the caller''s transaction; a null call means the system itself.';

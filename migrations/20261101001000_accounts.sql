@@ -1,0 +1,145 @@
+/*
+ * Accounts: an organization's account at Twilio, encrypted before it reaches the database.
+ */
+
+create table public.org_credentials (
+  org_id uuid not null references public.organizations (id) on delete cascade,
+  provider text not null
+    constraint org_credentials_provider_known check (provider in ('twilio')),
+  key_id text not null,
+  nonce bytea not null
+    constraint org_credentials_nonce_length check (octet_length(nonce) = 12),
+  ciphertext bytea not null,
+  updated_at timestamptz not null default clock_timestamp(),
+  primary key (org_id, provider)
+);
+comment on table public.org_credentials is
+  'Accounts at other services, AES-256-GCM with organization and provider as additional data.';
+select private.protect('public.org_credentials', false);
+
+/* An organization's encrypted account as an answer, and in the audit log that it was read. */
+create function private.read_credentials(p_org uuid, p_call jsonb, p_provider text) returns jsonb
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_row public.org_credentials;
+begin
+  select c.* into v_row from public.org_credentials as c
+  where c.org_id = p_org and c.provider = p_provider;
+  perform private.audit(p_org, p_call, 'read_credentials', null,
+    case when v_row.org_id is null then 'not_configured' else 'found' end,
+    jsonb_strip_nulls(jsonb_build_object('provider', p_provider, 'keyId', v_row.key_id)));
+  if v_row.org_id is null then
+    return jsonb_build_object('outcome', 'not_configured', 'orgId', p_org);
+  end if;
+  return jsonb_build_object('outcome', 'found', 'orgId', v_row.org_id, 'keyId', v_row.key_id,
+    'nonce', encode(v_row.nonce, 'base64'), 'ciphertext', encode(v_row.ciphertext, 'base64'),
+    'updatedAt', v_row.updated_at);
+end
+$$;
+comment on function private.read_credentials is 'The encrypted account of an organization, or not_configured; audited.';
+
+/*
+ * Entry function: the encrypted account of the organization a call belongs to.
+ * Outcomes: found (orgId, keyId, nonce, ciphertext as base64, updatedAt), not_configured,
+ * unknown_clinic, cross_tenant_denied.
+ */
+create function public.get_org_credentials(p_call jsonb, p_provider text) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_opened record;
+begin
+  select * into v_opened from private.open_call(p_call, 'send_otp');
+  if v_opened.refusal is not null then
+    return v_opened.refusal;
+  end if;
+  return private.read_credentials((v_opened.org).id, p_call, p_provider);
+end
+$$;
+comment on function public.get_org_credentials is 'The encrypted account of a call''s organization.';
+
+/*
+ * Entry function of sms-status: the encrypted account whose token says whether a report is signed.
+ * Outcomes: found, not_configured, unknown_clinic (nobody has this id).
+ */
+create function public.get_credentials_of(p_org uuid, p_provider text) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  if not exists (select from public.organizations as o where o.id = p_org) then
+    return '{"outcome": "unknown_clinic"}';
+  end if;
+  return private.read_credentials(p_org, null, p_provider);
+end
+$$;
+comment on function public.get_credentials_of is 'The encrypted account of an organization; audited.';
+
+/*
+ * Entry function: what get_org_credentials gave did not decrypt, so nothing was texted.
+ * Outcomes: reported, unknown_clinic, cross_tenant_denied.
+ */
+create function public.report_unreadable_credentials(p_call jsonb, p_provider text) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_opened record;
+begin
+  select * into v_opened from private.open_call(p_call, 'send_otp');
+  if v_opened.refusal is not null then
+    return v_opened.refusal;
+  end if;
+  perform private.audit((v_opened.org).id, p_call, 'read_credentials', null, 'unreadable',
+    jsonb_build_object('provider', p_provider));
+  return jsonb_build_object('outcome', 'reported', 'orgId', (v_opened.org).id);
+end
+$$;
+comment on function public.report_unreadable_credentials is
+  'Audits that an organization''s stored account does not decrypt.';
+
+/*
+ * Entry function of the credentials task: stores an account that was encrypted outside.
+ *
+ * p_replaces  the nonce (base64) of the row that was encrypted anew; a row stored meanwhile is left
+ *             alone. Null stores in any case.
+ * Returns     whether it was stored
+ */
+create function public.set_org_credentials(
+  p_org uuid, p_provider text, p_key_id text, p_nonce text, p_ciphertext text,
+  p_replaces text default null
+) returns boolean
+language plpgsql volatile security definer set search_path = '' set lock_timeout = '5s'
+as $$
+begin
+  if p_replaces is null then
+    insert into public.org_credentials (org_id, provider, key_id, nonce, ciphertext)
+    values (p_org, p_provider, p_key_id, decode(p_nonce, 'base64'), decode(p_ciphertext, 'base64'))
+    on conflict (org_id, provider) do update
+    set key_id = excluded.key_id, nonce = excluded.nonce, ciphertext = excluded.ciphertext,
+      updated_at = clock_timestamp();
+  else
+    update public.org_credentials as c
+    set key_id = p_key_id, nonce = decode(p_nonce, 'base64'),
+      ciphertext = decode(p_ciphertext, 'base64'), updated_at = clock_timestamp()
+    where c.org_id = p_org and c.provider = p_provider and c.nonce = decode(p_replaces, 'base64');
+  end if;
+  if not found then
+    return false;
+  end if;
+  perform private.audit(p_org, null, 'set_credentials', null,
+    case when p_replaces is null then 'stored' else 'encrypted_anew' end,
+    jsonb_build_object('provider', p_provider, 'keyId', p_key_id));
+  return true;
+end
+$$;
+comment on function public.set_org_credentials is
+  'Stores an organization''s encrypted account, or replaces the one it was made from; audited.';
+
+revoke execute on function
+  public.get_org_credentials, public.get_credentials_of, public.report_unreadable_credentials,
+  public.set_org_credentials
+  from public, anon, authenticated;
+grant execute on function
+  public.get_org_credentials, public.get_credentials_of, public.report_unreadable_credentials,
+  public.set_org_credentials
+  to service_role;
