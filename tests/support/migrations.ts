@@ -1,0 +1,41 @@
+/**
+ * The migrations as text: what each file creates and uses.
+ *
+ * @module
+ */
+
+import { readdirSync, readFileSync } from "node:fs";
+
+/** One file of `migrations/`. */
+export interface Migration {
+  /** Such as `20261101000100_organizations.sql`. */
+  readonly file: string;
+  readonly text: string;
+}
+
+const folder = new URL("../../migrations/", import.meta.url);
+
+/** All migrations, in the order in which they are applied. */
+export function readMigrations(): Migration[] {
+  return readdirSync(folder).sort().map((file) => ({
+    file,
+    text: readFileSync(new URL(file, folder), "utf8"),
+  }));
+}
+
+/** Removes both kinds of SQL comments; no string of the migrations contains their delimiters. */
+export function withoutComments(sql: string): string {
+  return sql.replace(/\/\*[\s\S]*?\*\//g, "").replace(/--.*/g, "");
+}
+
+/** Tables, views, types and functions of `public` and `private` that a migration creates. */
+export function namesCreated(sql: string): string[] {
+  const created =
+    /^create (?:or replace )?(?:table|view|type|domain|function) ((?:public|private)\.\w+)/gm;
+  return [...withoutComments(sql).matchAll(created)].map(([, name = ""]) => name);
+}
+
+/** Every name of `public` and `private` that stands in a migration, function bodies included. */
+export function namesUsed(sql: string): Set<string> {
+  return new Set(withoutComments(sql).match(/\b(?:public|private)\.\w+/g));
+}

@@ -1,0 +1,39 @@
+/** Each migration is one capability that stands on the ones before it. */
+import assert from "node:assert/strict";
+import { type Migration, namesCreated, namesUsed, readMigrations } from "../support/migrations.ts";
+
+/**
+ * Where a migration uses a table or function that only a later one creates, or that none does.
+ * PostgreSQL does not say so: the body of a PL/pgSQL function is looked up when it runs.
+ */
+function findLateUses(migrations: readonly Migration[]): string[] {
+  const known = new Set<string>();
+  return migrations.flatMap(({ file, text }) => {
+    for (const name of namesCreated(text)) known.add(name);
+    return [...namesUsed(text)].filter((name) => !known.has(name)).map((name) =>
+      `${file} uses ${name}`
+    );
+  });
+}
+
+Deno.test("a migration uses only itself and earlier ones", () => {
+  const migrations = readMigrations();
+  assert.ok(migrations.length > 10);
+  assert.deepEqual(findLateUses(migrations), []);
+});
+
+Deno.test("a use of a later migration is found, in a body and outside of one", () => {
+  const table = { file: "1.sql", text: "create table public.late (id uuid);" };
+  const body = {
+    file: "2.sql",
+    text:
+      "create function private.early() returns void\nas $$ select from public.late /* public.no */ $$;",
+  };
+  const rule = { file: "3.sql", text: "insert into private.rules values ('public.late');" };
+  assert.deepEqual(findLateUses([table, body]), []);
+  assert.deepEqual(findLateUses([body, rule, table]), [
+    "2.sql uses public.late",
+    "3.sql uses private.rules",
+    "3.sql uses public.late",
+  ]);
+});
