@@ -1,0 +1,110 @@
+/**
+ * Vapi's own description of its API as a strict check.
+ *
+ * Vapi refuses unknown properties, which OpenAPI does not say, so every object that lists properties
+ * is closed here. Known faults of the description are corrected: an enum that belongs to the items
+ * stands on some arrays, some enums are empty or typed as objects, status codes are typed as objects,
+ * patterns carry slashes, and a `oneOf` of a string and an enum fits both.
+ *
+ * @module
+ */
+
+import { existsSync, readFileSync } from "node:fs";
+import { Ajv2019 as Ajv } from "ajv/dist/2019.js";
+
+type Json = Readonly<Record<string, unknown>>;
+
+const file = new URL("../../../shared/vapi/openapi.json", import.meta.url);
+
+/** Whether the description is there; it is not part of the repository. */
+export const hasVapiSchema: boolean = existsSync(file);
+
+/** Checks bodies of Vapi's API. */
+export interface VapiSchema {
+  /**
+   * What is wrong with the body of a request.
+   *
+   * @param path As the description has it, such as `/tool/{id}`.
+   * @returns One line a fault, such as `/function/name must be string`; empty when it is right.
+   */
+  problemsOf(method: "post" | "patch", path: string, body: unknown): readonly string[];
+  /** The same for a schema by its name, such as `ServerMessageResponseAssistantRequest`. */
+  problemsIn(schema: string, value: unknown): readonly string[];
+}
+
+/** Reads the description; only where {@link hasVapiSchema}. */
+export function readVapiSchema(): VapiSchema {
+  const { paths, components } = JSON.parse(readFileSync(file, "utf8"));
+  const ajv = new Ajv({ strict: false, allErrors: true, validateFormats: false });
+  ajv.addSchema({ $id: "vapi", components: close(components) as Json });
+  const check = (schema: Json, value: unknown): readonly string[] => {
+    const validate = ajv.compile(schema);
+    if (validate(value)) return [];
+    return (validate.errors ?? []).map(({ instancePath, message, params }) =>
+      `${instancePath || "/"} ${message} ${JSON.stringify(params)}`
+    );
+  };
+  return {
+    problemsOf: (method, path, body) => {
+      const { schema } = paths[path][method].requestBody.content["application/json"];
+      return check(close(pick(schema, body, components.schemas)) as Json, body);
+    },
+    problemsIn: (name, value) => check({ $ref: `vapi#/components/schemas/${name}` }, value),
+  };
+}
+
+/** The one schema of several that a body is for, told by its type or provider, for exact messages. */
+function pick(schema: Json, body: unknown, schemas: Readonly<Record<string, Json>>): Json {
+  const { oneOf } = schema as { oneOf?: { $ref: string }[] };
+  const given = body as Json | null;
+  const found = oneOf?.filter(({ $ref }) => {
+    const properties = schemas[$ref.split("/").at(-1) ?? ""]?.["properties"] as Record<
+      string,
+      Json
+    >;
+    return ["type", "provider"].every((key) => {
+      const allowed = properties?.[key]?.["enum"] as unknown[] | undefined;
+      return allowed === undefined || given?.[key] === undefined || allowed.includes(given[key]);
+    });
+  });
+  return found?.length === 1 && found[0] ? found[0] : schema;
+}
+
+function close(node: unknown): unknown {
+  if (Array.isArray(node)) return node.map(close);
+  if (typeof node !== "object" || node === null) return node;
+  const closed: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(node)) {
+    // The properties may be named like keywords.
+    closed[key] = key === "properties" && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value as Json).map(([name, one]) => [name, close(one)]))
+      : close(value);
+  }
+  return correct(closed);
+}
+
+function correct(schema: Record<string, unknown>): Record<string, unknown> {
+  const { $ref, allOf, oneOf, pattern, type, nullable } = schema;
+  if (typeof $ref === "string") schema["$ref"] = $ref.replace(/^#/, "vapi#");
+  if (Array.isArray(allOf) && allOf.length === 1) {
+    delete schema["allOf"];
+    Object.assign(schema, allOf[0]);
+  }
+  if (Array.isArray(oneOf)) {
+    delete schema["oneOf"];
+    schema["anyOf"] = oneOf;
+  }
+  if (Array.isArray(schema["enum"])) {
+    if (type === "array" || schema["enum"].length === 0) delete schema["enum"];
+    if (type === "object") schema["type"] = "string";
+  }
+  if (nullable === true && typeof type === "string") schema["type"] = [type, "null"];
+  if (typeof pattern === "string") schema["pattern"] = pattern.replace(/^\/(.*)\/u?$/, "$1");
+  const { excludedStatusCodes } = (schema["properties"] ?? {}) as Record<string, Json>;
+  if (excludedStatusCodes) {
+    Object.assign(excludedStatusCodes, { items: { type: "number" } });
+  }
+  const isClosed = typeof schema["properties"] === "object" && type === "object" &&
+    schema["additionalProperties"] === undefined;
+  return isClosed ? { ...schema, additionalProperties: false } : schema;
+}
