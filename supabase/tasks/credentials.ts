@@ -7,107 +7,64 @@
  * @module
  */
 
-import { parseArgs } from "node:util";
 import type postgres from "postgres";
 import { type Config, readCredentialConfig } from "../../shared/config.ts";
 import { decryptCredentials, encryptCredentials } from "../../shared/credentials.ts";
-import { describeFailure, type ExitCode, readEnvFile, Stop, withDatabase } from "./task.ts";
-import { processTerminal, type Terminal } from "./terminal.ts";
+import { readEnvFile, withDatabase } from "./database.ts";
+import { defineTask, type ExitCode, main, Misuse, Stop } from "./task.ts";
+import type { Terminal } from "./terminal.ts";
 import { checkAtTwilio, fieldNames, readAccount } from "./twilio_account.ts";
 
 const usage =
   `deno task credentials set    --org SLUG_OR_ID   store an organization's Twilio account
 deno task credentials check  --org SLUG_OR_ID   decrypt it and read it at Twilio
 deno task credentials rotate [--org SLUG_OR_ID] encrypt one or all under the first of CREDENTIAL_KEYS
-  --env FILE  variables CREDENTIAL_KEYS, SUPABASE_DB_URL, TWILIO_API_BASE; .env when it is there.
-              The environment goes first. deno task start prints the file of the local stack.
+  --env FILE  a file with CREDENTIAL_KEYS, SUPABASE_DB_URL, TWILIO_API_BASE; .env if left out. The
+              environment takes precedence. deno task start prints the file of the local stack.
   --db URL    the database as its owner, instead of SUPABASE_DB_URL, which no process list shows
   set asks for ${fieldNames.join(", ")};
-  without a terminal it reads them from standard input, as JSON or a NAME=value a line.
+  without a terminal it reads them from standard input, as JSON or as lines NAME=value.
   exit code 0: done, 1: it is not as it should be, 2: wrong arguments or input,
   3: the database or Twilio could not be reached`;
 
 const commands = ["set", "check", "rotate"] as const;
 
-interface Options {
-  readonly command: typeof commands[number];
-  readonly org: string | undefined;
-  readonly env: string | undefined;
-  readonly db: string | undefined;
-}
-
-/**
- * Runs the task.
- *
- * @param env The environment of the process.
- * @returns The exit code.
- */
-export async function runCredentials(
-  args: readonly string[],
-  env: Readonly<Record<string, string>>,
-  terminal: Terminal,
-): Promise<ExitCode> {
-  if (args.includes("--help") || args.includes("-h")) {
-    terminal.print(usage);
-    return 0;
-  }
-  try {
-    const options = readOptions(args);
-    const settings = { ...await readEnvFile(options.env), ...env };
-    const config = readCredentialConfig(settings);
-    const dbUrl = options.db ?? settings["SUPABASE_DB_URL"];
-    return await withDatabase(dbUrl, async (sql) => {
-      switch (options.command) {
-        case "set":
-          return await setAccount(await findOrganization(sql, options.org), sql, config, terminal);
-        case "check":
-          return await checkAccount(
-            await findOrganization(sql, options.org),
-            sql,
-            config,
-            terminal,
-          );
-        case "rotate": {
-          const one = options.org && (await findOrganization(sql, options.org)).id;
-          return await rotate(one ?? null, sql, config, terminal);
-        }
-      }
-    });
-  } catch (thrown) {
-    const { code, message } = describeFailure(thrown);
-    terminal.printError(message);
-    return code;
-  }
-}
-
 /** An argument that may be a secret: what Twilio's tokens, keys and SIDs look like. */
 const secretLike = /^(?:--?[\w-]+=)?(?:[0-9a-f]{32}|(?:AC|SK|MG)[0-9a-z]{32}|[A-Za-z0-9]{32})$/i;
 const secretOption = /^--?(?:auth|token|secret|password|api|account|sid|key)/i;
 
-function readOptions(args: readonly string[]): Options {
-  if (args.some((arg) => secretLike.test(arg) || secretOption.test(arg))) {
-    throw new Stop(
-      2,
-      "Nothing was done: secrets are not taken from arguments, where the process list and the " +
+/** The task. */
+export const credentials = defineTask({
+  usage,
+  options: { org: { type: "string" }, env: { type: "string" }, db: { type: "string" } },
+  allowPositionals: true,
+  refuse: (args) =>
+    args.some((arg) => secretLike.test(arg) || secretOption.test(arg))
+      ? "Nothing was done: secrets are not taken from arguments, where the process list and the " +
         "shell's history keep them. Type them when asked or send them to standard input. If one " +
-        "was just given, change it at Twilio",
-    );
-  }
-  try {
-    const { values, positionals } = parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: { org: { type: "string" }, env: { type: "string" }, db: { type: "string" } },
-    });
-    const [given, ...more] = positionals;
+        "was just given, change it at Twilio"
+      : undefined,
+  run: async ({ values: { org, env: envFile, db }, positionals: [given, surplus] }, context) => {
     const command = commands.find((name) => name === given);
-    if (!command || more.length > 0) throw new Error("Give one of set, check, rotate");
-    if (command !== "rotate" && !values.org) throw new Error(`${command} needs --org`);
-    return { command, org: values.org, env: values.env, db: values.db };
-  } catch (thrown) {
-    throw new Stop(2, `${thrown instanceof Error ? thrown.message : thrown}\n${usage}`);
-  }
-}
+    if (!command || surplus !== undefined) throw new Misuse("Give one of set, check, rotate");
+    if (command !== "rotate" && !org) throw new Misuse(`${command} needs --org`);
+    const { env, terminal } = context;
+    const settings = { ...await readEnvFile(envFile), ...env };
+    const config = readCredentialConfig(settings);
+    return await withDatabase(db ?? settings["SUPABASE_DB_URL"], async (sql) => {
+      switch (command) {
+        case "set":
+          return await setAccount(await findOrganization(sql, org), sql, config, terminal);
+        case "check":
+          return await checkAccount(await findOrganization(sql, org), sql, config, terminal);
+        case "rotate": {
+          const one = org && (await findOrganization(sql, org)).id;
+          return await rotate(one ?? null, sql, config, terminal);
+        }
+      }
+    });
+  },
+});
 
 interface Organization {
   readonly id: string;
@@ -199,14 +156,15 @@ async function checkAccount(
 
 function whyUnreadable({ keyId, slug }: StoredRow, keys: Config["credentialKeys"]): string {
   return keys.some(({ id }) => id === keyId)
-    ? "the stored account does not decrypt: the row is damaged or another organization's. " +
+    ? "the stored account does not decrypt: the row is damaged or belongs to another organization. " +
       `Store it again: deno task credentials set --org ${slug}`
     : `it is stored under key ${keyId}, which is not in CREDENTIAL_KEYS`;
 }
 
 /**
- * Encrypts anew, one row after the other, each in one statement: broken off, every row is under its
- * old key or the new one, and the next run goes on. A row stored meanwhile is left as it is.
+ * Re-encrypts one row after the other, each in one statement: if it is interrupted, every row is
+ * under its old key or the new one, and the next run continues. A row that is stored meanwhile is
+ * left as it is.
  */
 async function rotate(
   orgId: string | null,
@@ -232,11 +190,9 @@ async function rotate(
     if (stored?.done) rotated++;
   }
   terminal.print(
-    `${rotated} of ${rows.length} encrypted anew under key ${current.id}, ${unreadable} unreadable`,
+    `${rotated} of ${rows.length} re-encrypted under key ${current.id}, ${unreadable} unreadable`,
   );
   return unreadable === 0 ? 0 : 1;
 }
 
-if (import.meta.main) {
-  Deno.exit(await runCredentials(Deno.args, Deno.env.toObject(), processTerminal()));
-}
+if (import.meta.main) await main(credentials);

@@ -1,13 +1,14 @@
-// deno-lint-ignore-file no-console -- a command-line program
 /**
  * `deno task redact`: JSON lines in, redacted JSON lines out, in order, as they come.
  *
- * Needs no permission. What a broken line holds is never repeated: it may be what had to go.
+ * Needs no permission. The content of a broken line is never repeated, since it may be personal.
  *
  * @module
  */
 
 import { redact } from "../../shared/redaction.ts";
+import { defineTask, main } from "./task.ts";
+import type { Terminal } from "./terminal.ts";
 
 const usage = `deno task redact < lines.jsonl
   reads   {"id":"1","text":"Call 07700 900123"}             one a line, from standard input
@@ -15,31 +16,27 @@ const usage = `deno task redact < lines.jsonl
   A line that is not such JSON is reported on standard error with its number; the others go on.
   exit code 0: every line was redacted, 1: some were not, 2: wrong arguments`;
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
+const redactTask = defineTask({
+  usage,
+  options: {},
+  run: async (_, { terminal }) => {
+    try {
+      return await redactLines(Deno.stdin.readable, Deno.stdout.writable, terminal);
+    } catch (thrown) {
+      // The reader of our output is gone, as with `head`.
+      if (thrown instanceof Deno.errors.BrokenPipe) return 0;
+      throw thrown;
+    }
+  },
+});
 
-async function main(args: readonly string[]): Promise<number> {
-  if (args.includes("--help") || args.includes("-h")) {
-    console.log(usage);
-    return 0;
-  }
-  if (args.length > 0) {
-    console.error(`Cannot redact: unknown argument ${args[0]}\n${usage}`);
-    return 2;
-  }
-  try {
-    return await redactLines(Deno.stdin.readable, Deno.stdout.writable);
-  } catch (thrown) {
-    // The reader of our output went away, as `head` does.
-    if (thrown instanceof Deno.errors.BrokenPipe) return 0;
-    console.error(`Cannot redact: ${thrown instanceof Error ? thrown.message : thrown}`);
-    return 1;
-  }
-}
+if (import.meta.main) await main(redactTask);
 
 /** Redacts one stream into another; 1 if a line was broken, else 0. */
 async function redactLines(
   input: ReadableStream<Uint8Array<ArrayBuffer>>,
   output: WritableStream<Uint8Array<ArrayBuffer>>,
+  terminal: Terminal,
 ): Promise<0 | 1> {
   const writer = output.getWriter();
   const encoder = new TextEncoder();
@@ -53,7 +50,7 @@ async function redactLines(
       const read = readLine(line);
       if (read.ok) redacted += `${redactLine(read)}\n`;
       else {
-        console.error(`line ${number}: ${read.reason}`);
+        terminal.printError(`line ${number}: ${read.reason}`);
         code = 1;
       }
     }
@@ -66,7 +63,7 @@ async function redactLines(
 async function* readLines(
   input: ReadableStream<Uint8Array<ArrayBuffer>>,
 ): AsyncGenerator<string[]> {
-  // What of a line has come, in parts: joining at each chunk would be quadratic in a long line.
+  // The part of a line that has arrived: joining at each chunk would be quadratic in a long line.
   let parts: string[] = [];
   for await (const chunk of input.pipeThrough(new TextDecoderStream())) {
     const [first = "", ...others] = chunk.split("\n");
@@ -91,7 +88,7 @@ function readLine(line: string): Line {
     return { ok: false, reason: 'this is not JSON; expected {"id": ..., "text": "..."}' };
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    return { ok: false, reason: 'this is no JSON object; expected {"id": ..., "text": "..."}' };
+    return { ok: false, reason: 'this is not a JSON object; expected {"id": ..., "text": "..."}' };
   }
   const { id, text }: { id?: unknown; text?: unknown } = value;
   if (typeof id !== "string" && typeof id !== "number") {

@@ -7,17 +7,18 @@
  * @module
  */
 
-import { parseArgs } from "node:util";
 import type postgres from "postgres";
-import { describeFailure, type ExitCode, readEnvFile, Stop, withDatabase } from "./task.ts";
-import { processTerminal, type Terminal } from "./terminal.ts";
+import { readEnvFile, withDatabase } from "./database.ts";
+import { defineTask, main, readNumber, Stop } from "./task.ts";
+import type { Terminal } from "./terminal.ts";
 
-const usage = `deno task retention [--dry-run]
+const usage = `deno task retention [--dry-run] [--batch N] [--env FILE] [--db URL]
+  deletes what is older than each organization keeps, as pg_cron does every night
   --dry-run   count what would be deleted, and delete nothing
-  --batch N   rows in one transaction, 1000 if left out
-  --env FILE  where SUPABASE_DB_URL stands; .env when it is there. The environment goes first
+  --batch N   rows in one transaction; 1000 if left out
+  --env FILE  a file with SUPABASE_DB_URL; .env if left out. The environment takes precedence
   --db URL    the database as its owner, instead of SUPABASE_DB_URL
-  How long each organization keeps what: organizations.retention_days and audit_retention_days.
+  How long each organization keeps its data: organizations.retention_days and audit_retention_days.
   exit code 0: done, 2: wrong arguments, 3: the database could not be reached or refused`;
 
 /** What `apply_retention` answers: how many rows of which kind, by organization. */
@@ -37,25 +38,20 @@ interface Kept {
   readonly [kind: string]: number | string;
 }
 
-/**
- * Runs the task.
- *
- * @param env The environment of the process.
- * @returns The exit code.
- */
-export async function runRetention(
-  args: readonly string[],
-  env: Readonly<Record<string, string>>,
-  terminal: Terminal,
-): Promise<ExitCode> {
-  if (args.includes("--help") || args.includes("-h")) {
-    terminal.print(usage);
-    return 0;
-  }
-  try {
-    const { isDryRun, batch, envFile, db } = readOptions(args);
-    const settings = { ...await readEnvFile(envFile), ...env };
-    await withDatabase(db ?? settings["SUPABASE_DB_URL"], async (sql) => {
+/** The task. */
+export const retention = defineTask({
+  usage,
+  options: {
+    "dry-run": { type: "boolean", default: false },
+    batch: { type: "string", default: "1000" },
+    env: { type: "string" },
+    db: { type: "string" },
+  },
+  run: async ({ values }, { env, terminal }) => {
+    const isDryRun = values["dry-run"];
+    const batch = readNumber("--batch", values.batch, { from: 1, to: 1_000_000 });
+    const settings = { ...await readEnvFile(values.env), ...env };
+    await withDatabase(values.db ?? settings["SUPABASE_DB_URL"], async (sql) => {
       const totals = isDryRun ? [await applyOnce(sql, true, batch)] : await applyAll(sql, batch);
       report(totals, terminal);
       const rows = totals.reduce((sum, total) => sum + total.rows, 0);
@@ -66,33 +62,8 @@ export async function runRetention(
       );
     });
     return 0;
-  } catch (thrown) {
-    const { code, message } = describeFailure(thrown);
-    terminal.printError(message);
-    return code;
-  }
-}
-
-function readOptions(args: readonly string[]) {
-  try {
-    const { values } = parseArgs({
-      args: [...args],
-      options: {
-        "dry-run": { type: "boolean" },
-        batch: { type: "string" },
-        env: { type: "string" },
-        db: { type: "string" },
-      },
-    });
-    const batch = Number(values.batch ?? 1000);
-    if (!Number.isInteger(batch) || batch < 1 || batch > 1_000_000) {
-      throw new Error("--batch is a number from 1 to 1000000");
-    }
-    return { isDryRun: values["dry-run"] ?? false, batch, envFile: values.env, db: values.db };
-  } catch (thrown) {
-    throw new Stop(2, `${thrown instanceof Error ? thrown.message : thrown}\n${usage}`);
-  }
-}
+  },
+});
 
 async function applyOnce(sql: postgres.Sql, isDryRun: boolean, batch: number): Promise<Retained> {
   const [row] = await sql<{ retained: Retained }[]>`
@@ -135,6 +106,4 @@ function report(totals: readonly Retained[], terminal: Terminal): void {
   );
 }
 
-if (import.meta.main) {
-  Deno.exit(await runRetention(Deno.args, Deno.env.toObject(), processTerminal()));
-}
+if (import.meta.main) await main(retention);

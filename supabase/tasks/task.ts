@@ -1,14 +1,15 @@
 /**
- * What operators' tasks share: how a run ends, settings from a file, the database.
+ * The frame of every task in `deno.json`: options, `--help`, refusals, exit codes, and what has to be
+ * stopped when the process is told to end.
+ *
+ * Imports nothing that needs a permission, since `deno task redact` runs without any.
  *
  * @module
  */
 
-import { readFile } from "node:fs/promises";
-import { parseEnv } from "node:util";
-import postgres from "postgres";
+import { parseArgs, type ParseArgsOptionsConfig } from "node:util";
 import { Fault } from "../../shared/errors.ts";
-import { Interrupted } from "./terminal.ts";
+import { Interrupted, processTerminal, type Terminal } from "./terminal.ts";
 
 /** What a run ends with: done, not as it should be, wrong arguments or input, unreachable. */
 export type ExitCode = 0 | 1 | 2 | 3;
@@ -20,6 +21,154 @@ export class Stop extends Error {
   }
 }
 
+/** Ends the run with exit code 2: one sentence on what is wrong, then the usage. */
+export class Misuse extends Error {}
+
+/** What a task does and which arguments it takes. */
+export interface Task<Options extends ParseArgsOptionsConfig> {
+  /** What `--help` prints. Its first line begins with `deno task NAME`. */
+  readonly usage: string;
+  /** As for `parseArgs`; `--help` is added. */
+  readonly options: Options;
+  /** Whether words beside the options are allowed. */
+  readonly allowPositionals?: boolean;
+  /** Why the arguments must not even be parsed, since a refusal would repeat them. */
+  readonly refuse?: (args: readonly string[]) => string | undefined;
+  /** The exit code after SIGINT, SIGTERM or SIGHUP: 130 if left out. */
+  readonly codeAfterSignal?: number;
+  /**
+   * Does the work.
+   *
+   * @returns The exit code, usually an {@linkcode ExitCode}.
+   * @throws {Misuse | Stop} When it cannot be done; anything else is described by its message.
+   */
+  readonly run: (given: Given<Options>, context: TaskContext) => Promise<number> | number;
+}
+
+/** The parsed arguments. */
+export type Given<Options extends ParseArgsOptionsConfig> = Pick<
+  ReturnType<typeof parseArgs<{ options: Options; allowPositionals: true }>>,
+  "values" | "positionals"
+>;
+
+/** What surrounds a run: the process, or what a test puts in its place. */
+export interface TaskContext {
+  readonly terminal: Terminal;
+  /** The environment of the process, read only when it is used. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly running: Running;
+}
+
+/** The same; what a run starts can be left to the run itself. */
+export type GivenContext = Omit<TaskContext, "running"> & Partial<Pick<TaskContext, "running">>;
+
+/** What a run has started and must stop, however it ends. */
+export class Running {
+  readonly #stops: (() => Promise<void> | void)[] = [];
+
+  /**
+   * Waits for something to start and keeps in mind how to stop it. A signal that arrives meanwhile
+   * waits for the start too, so nothing is left behind half started.
+   */
+  async start<T>(starting: Promise<T>, stop: (started: T) => Promise<unknown> | void): Promise<T> {
+    this.#stops.push(async () => {
+      const settled = await starting.then((started) => ({ started }), () => undefined);
+      if (settled) await stop(settled.started);
+    });
+    return await starting;
+  }
+
+  /** Stops everything, the newest first. A second call has nothing left to do. */
+  async stop(): Promise<void> {
+    for (const stop of this.#stops.splice(0).reverse()) await stop();
+  }
+}
+
+/** Declares a task; the type of its options is inferred. */
+export function defineTask<const Options extends ParseArgsOptionsConfig>(
+  task: Task<Options>,
+): Task<Options> {
+  return task;
+}
+
+/**
+ * Runs a task once. What it started is stopped at its end.
+ *
+ * @param args The words after `deno task NAME`.
+ * @returns The exit code.
+ */
+export async function runTask<Options extends ParseArgsOptionsConfig>(
+  task: Task<Options>,
+  args: readonly string[],
+  context: GivenContext,
+): Promise<number> {
+  const { terminal, running = new Running() } = context;
+  if (args.includes("--help") || args.includes("-h")) {
+    terminal.print(task.usage);
+    return 0;
+  }
+  try {
+    const refusal = task.refuse?.(args);
+    if (refusal !== undefined) throw new Stop(2, refusal);
+    return await task.run(readArguments(task, args), {
+      terminal,
+      get env() {
+        return context.env;
+      },
+      running,
+    });
+  } catch (thrown) {
+    if (thrown instanceof Misuse) {
+      terminal.printError(`${thrown.message}\n${task.usage}`);
+      return 2;
+    }
+    const { code, message } = describeFailure(thrown);
+    terminal.printError(message);
+    return code;
+  } finally {
+    await running.stop();
+  }
+}
+
+/** Runs a task with the arguments of this process and ends the process. */
+export async function main<Options extends ParseArgsOptionsConfig>(
+  task: Task<Options>,
+): Promise<never> {
+  const running = new Running();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    Deno.addSignalListener(signal, () => {
+      running.stop().finally(() => Deno.exit(task.codeAfterSignal ?? 130));
+    });
+  }
+  const code = await runTask(task, Deno.args, {
+    terminal: processTerminal(),
+    get env() {
+      return Deno.env.toObject();
+    },
+    running,
+  });
+  Deno.exit(code);
+}
+
+function readArguments<Options extends ParseArgsOptionsConfig>(
+  { options, allowPositionals = false }: Task<Options>,
+  args: readonly string[],
+): Given<Options> {
+  try {
+    const given = parseArgs({ args: [...args], options, allowPositionals: true });
+    const [surplus] = given.positionals;
+    if (surplus !== undefined && !allowPositionals) {
+      throw new Misuse(`Unexpected argument ${surplus}`);
+    }
+    return given;
+  } catch (thrown) {
+    if (thrown instanceof Misuse) throw thrown;
+    // The first sentence says what is wrong; the second explains positional arguments.
+    const message = thrown instanceof Error ? thrown.message : String(thrown);
+    throw new Misuse(message.split(". ")[0] ?? message);
+  }
+}
+
 /** What an operator is told of anything thrown, and the exit code. */
 export function describeFailure(thrown: unknown): { code: ExitCode; message: string } {
   if (thrown instanceof Stop) return thrown;
@@ -27,50 +176,37 @@ export function describeFailure(thrown: unknown): { code: ExitCode; message: str
   if (thrown instanceof Fault && thrown.code === "config_invalid") {
     return { code: 2, message: `Cannot start: ${thrown.message}` };
   }
-  if (thrown instanceof postgres.PostgresError) {
-    return { code: 3, message: `The database answered ${thrown.code}: ${thrown.message}` };
-  }
-  if (thrown instanceof Error && "code" in thrown) {
-    return { code: 3, message: `The database could not be reached (${thrown.code})` };
-  }
-  return { code: 1, message: `Cannot go on: ${thrown instanceof Error ? thrown.message : thrown}` };
+  return { code: 1, message: thrown instanceof Error ? thrown.message : String(thrown) };
 }
 
 /**
- * Variables of a file, without the blank ones.
+ * A whole number of an option.
  *
- * @param file `.env` when left out, and then it need not be there.
- * @throws {Stop} When a named file cannot be read.
+ * @throws {Misuse} When it is not one, or outside of the bounds.
  */
-export async function readEnvFile(file: string | undefined): Promise<Record<string, string>> {
-  try {
-    const parsed = parseEnv(await readFile(file ?? ".env", "utf8"));
-    return Object.fromEntries(
-      Object.entries(parsed).flatMap(([name, value]) => value ? [[name, value]] : []),
-    );
-  } catch {
-    if (file === undefined) return {};
-    throw new Stop(2, `Cannot read ${file}`);
-  }
+export function readNumber(
+  option: string,
+  text: string,
+  { from, to }: { readonly from: number; readonly to: number },
+): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value >= from && value <= to) return value;
+  throw new Misuse(`${option} takes a whole number from ${from} to ${to}, not ${text}`);
 }
 
 /**
- * Works on the database as its owner.
+ * The address of a stack or project, without a slash at its end: `http://127.0.0.1:8000`,
+ * `https://PROJECT.supabase.co`.
  *
- * @param url Refused when missing or no address of a PostgreSQL.
+ * @throws {Misuse} When it is something else, such as the URL of one function.
  */
-export async function withDatabase<T>(
-  url: string | undefined,
-  work: (sql: postgres.Sql) => Promise<T>,
-): Promise<T> {
-  if (!url) throw new Stop(2, "Which database? Set SUPABASE_DB_URL or give --db URL");
-  if (!/^postgres(ql)?:\/\//.test(url)) {
-    throw new Stop(2, "The database's URL must begin with postgres://");
+export function readAddress(option: string, text: string): string {
+  const url = URL.parse(text);
+  if (url && /^https?:$/.test(url.protocol) && url.pathname === "/" && url.search === "") {
+    return url.origin;
   }
-  const sql = postgres(url, { max: 1, connect_timeout: 10, onnotice: () => {} });
-  try {
-    return await work(sql);
-  } finally {
-    await sql.end({ timeout: 5 });
-  }
+  throw new Misuse(
+    `${option} takes the address of a stack or project, such as http://127.0.0.1:8000 or ` +
+      `https://PROJECT.supabase.co, not ${text}`,
+  );
 }

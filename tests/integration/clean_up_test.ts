@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import type postgres from "postgres";
-import { runRetention } from "../../supabase/tasks/retention.ts";
+import { retention } from "../../supabase/tasks/retention.ts";
+import { runTask } from "../../supabase/tasks/task.ts";
 import type { Terminal } from "../../supabase/tasks/terminal.ts";
 import { aCaller, type Line, openLines, readCode, sendCode } from "../support/callers.ts";
 import { aClinic, aDay, type Clinic } from "../support/clinic.ts";
@@ -437,7 +438,7 @@ test("the jobs sweep and retain in transactions of their own until nothing is le
 });
 
 /** Runs the task as an operator would, and keeps what it says. */
-async function runTask(args: readonly string[], env: Record<string, string> = {}) {
+async function runRetention(args: readonly string[], env: Record<string, string> = {}) {
   const lines: string[] = [];
   const terminal: Terminal = {
     isTerminal: false,
@@ -446,7 +447,7 @@ async function runTask(args: readonly string[], env: Record<string, string> = {}
     print: (line) => lines.push(line),
     printError: (line) => lines.push(line),
   };
-  const code = await runRetention(args, env, terminal);
+  const code = await runTask(retention, args, { env, terminal });
   return { code, said: lines.join("\n") };
 }
 
@@ -455,25 +456,25 @@ test("deno task retention counts with --dry-run, deletes without, and says what 
   const clinic = await aClinic(sql);
   await lapsedHolds(sql, clinic, 25, { status: "expired", lapsed: "91 days" });
   const db = ["--db", database.url()];
-  const dry = await runTask(["--dry-run", ...db]);
+  const dry = await runRetention(["--dry-run", ...db]);
   assert.equal(dry.code, 0, dry.said);
   assert.match(dry.said, /\(90 days, audit 2555\): .*holds 25/);
   assert.match(dry.said, /25 rows would be deleted, nothing was/);
-  const real = await runTask(["--batch", "10"], { SUPABASE_DB_URL: database.url() });
+  const real = await runRetention(["--batch", "10"], { SUPABASE_DB_URL: database.url() });
   assert.equal(real.code, 0, real.said);
   assert.match(real.said, /holds 25/);
   assert.match(real.said, /25 rows deleted in 4 transactions/);
   for (
     const [args, code, sentence] of [
       [["--dry"], 2, /Unknown option '--dry'/],
-      [["--batch", "none", ...db], 2, /--batch is a number/],
+      [["--batch", "none", ...db], 2, /--batch takes a whole number from 1/],
       [["--db", "mysql://x"], 2, /must begin with postgres/],
       [["--db", "postgres://postgres:x@127.0.0.1:1/x"], 3, /could not be reached \(ECONNREFUSED\)/],
       [["--env", "/nowhere/.env"], 2, /Cannot read/],
       [["--help"], 0, /deno task retention/],
     ] as const
   ) {
-    const run = await runTask(args);
+    const run = await runRetention(args);
     assert.equal(run.code, code, run.said);
     assert.match(run.said, sentence);
   }

@@ -6,7 +6,8 @@ import { readConfig } from "../../shared/config.ts";
 import { createAccountCache, decryptCredentials } from "../../shared/credentials.ts";
 import type { CallFacts } from "../../shared/database.ts";
 import { startBudget } from "../../shared/deadline.ts";
-import { runCredentials } from "../../supabase/tasks/credentials.ts";
+import { credentials } from "../../supabase/tasks/credentials.ts";
+import { runTask } from "../../supabase/tasks/task.ts";
 import { readLine, type Terminal } from "../../supabase/tasks/terminal.ts";
 import {
   aBench,
@@ -176,12 +177,15 @@ const secrets = {
 /** Runs the task against a bench's database. */
 async function run(bench: Bench, args: string[], input = "", env: Record<string, string> = {}) {
   const pipe = aPipe(input);
-  const code = await runCredentials(args, {
-    SUPABASE_DB_URL: bench.database.url(),
-    CREDENTIAL_KEYS: key("v1"),
-    TWILIO_API_BASE: bench.twilio.url,
-    ...env,
-  }, pipe.terminal);
+  const code = await runTask(credentials, args, {
+    env: {
+      SUPABASE_DB_URL: bench.database.url(),
+      CREDENTIAL_KEYS: key("v1"),
+      TWILIO_API_BASE: bench.twilio.url,
+      ...env,
+    },
+    terminal: pipe.terminal,
+  });
   const written = [...pipe.out, ...pipe.errors].join("\n");
   for (const name of ["AUTH_TOKEN", "API_KEY_SECRET"] as const) {
     assert.ok(!written.includes(secrets[name]), `${name} was written`);
@@ -338,7 +342,7 @@ test("credentials check says what is wrong: nothing stored, unreadable, refused,
   await bench.database.sql`update public.org_credentials as t set nonce = o.nonce,
     ciphertext = o.ciphertext from public.org_credentials as o
     where t.org_id = ${clinic.id} and o.org_id = ${other.id}`;
-  await expect(1, /does not decrypt: the row is damaged or another organization's/);
+  await expect(1, /does not decrypt: the row is damaged or belongs to another/);
 });
 
 test("credentials rotate encrypts all anew, passes unreadable ones over, and may be repeated", async (bench) => {
@@ -350,12 +354,12 @@ test("credentials rotate encrypts all anew, passes unreadable ones over, and may
     where org_id = ${damaged?.id ?? ""}`;
   const env = { CREDENTIAL_KEYS: `${key("v2")},${key("v1")}` };
   const one = await run(bench, ["rotate", "--org", sound[0]?.id ?? ""], "", env);
-  assert.deepEqual([one.code, one.out], [0, ["1 of 1 encrypted anew under key v2, 0 unreadable"]]);
+  assert.deepEqual([one.code, one.out], [0, ["1 of 1 re-encrypted under key v2, 0 unreadable"]]);
   const all = await run(bench, ["rotate"], "", env);
-  assert.deepEqual([all.code, all.out], [1, ["2 of 4 encrypted anew under key v2, 1 unreadable"]]);
+  assert.deepEqual([all.code, all.out], [1, ["2 of 4 re-encrypted under key v2, 1 unreadable"]]);
   assert.match(all.errors.join(), /does not decrypt/);
   const again = await run(bench, ["rotate"], "", env);
-  assert.deepEqual(again.out, ["0 of 4 encrypted anew under key v2, 1 unreadable"]);
+  assert.deepEqual(again.out, ["0 of 4 re-encrypted under key v2, 1 unreadable"]);
   for (const clinic of sound) {
     const account = await decryptCredentials(
       keysOf(bench, "v2"),

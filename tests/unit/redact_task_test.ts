@@ -82,5 +82,5 @@ Deno.test("redact ends quietly when its reader goes, and says how it is used", a
   assert.match(help.output, /deno task redact/);
   const wrong = await run("", ["--nonsense"]);
   assert.equal(wrong.code, 2);
-  assert.match(wrong.errors, /unknown argument --nonsense/);
+  assert.match(wrong.errors, /Unknown option '--nonsense'/);
 });

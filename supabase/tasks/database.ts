@@ -1,0 +1,64 @@
+/**
+ * Where an operator's task finds its settings and its database.
+ *
+ * @module
+ */
+
+import { readFile } from "node:fs/promises";
+import { parseEnv } from "node:util";
+import postgres from "postgres";
+import { Fault } from "../../shared/errors.ts";
+import { Stop } from "./task.ts";
+
+/**
+ * Variables of a file, without the blank ones.
+ *
+ * @param file `.env` when left out, and then it need not exist.
+ * @throws {Stop} When a named file cannot be read.
+ */
+export async function readEnvFile(file: string | undefined): Promise<Record<string, string>> {
+  try {
+    const parsed = parseEnv(await readFile(file ?? ".env", "utf8"));
+    return Object.fromEntries(
+      Object.entries(parsed).flatMap(([name, value]) => value ? [[name, value]] : []),
+    );
+  } catch {
+    if (file === undefined) return {};
+    throw new Stop(2, `Cannot read ${file}`);
+  }
+}
+
+/**
+ * Works on the database as its owner.
+ *
+ * @param url Refused when it is missing or not the address of a PostgreSQL.
+ * @throws {Stop} Also when the database cannot be reached or refuses a statement.
+ */
+export async function withDatabase<T>(
+  url: string | undefined,
+  work: (sql: postgres.Sql) => Promise<T>,
+): Promise<T> {
+  if (!url) throw new Stop(2, "Which database? Set SUPABASE_DB_URL or give --db URL");
+  if (!/^postgres(ql)?:\/\//.test(url)) {
+    throw new Stop(2, "The database's URL must begin with postgres://");
+  }
+  const sql = postgres(url, { max: 1, connect_timeout: 10, onnotice: () => {} });
+  try {
+    return await work(sql);
+  } catch (thrown) {
+    throw describe(thrown);
+  } finally {
+    await sql.end({ timeout: 5 });
+  }
+}
+
+function describe(thrown: unknown): unknown {
+  if (thrown instanceof postgres.PostgresError) {
+    return new Stop(3, `The database answered ${thrown.code}: ${thrown.message}`);
+  }
+  // The driver and the system name a broken connection by a code.
+  if (thrown instanceof Stop || thrown instanceof Fault) return thrown;
+  return thrown instanceof Error && "code" in thrown
+    ? new Stop(3, `The database could not be reached (${thrown.code})`)
+    : thrown;
+}
