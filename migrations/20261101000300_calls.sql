@@ -140,8 +140,10 @@ $$;
 comment on function private.record_answer is 'Keeps an answer for private.recall_answer.';
 
 /*
- * Entry function: the country whose numbers a caller writes without a code, for a call without a
- * called number (a web call). Outcomes: found (country), unknown_clinic, cross_tenant_denied.
+ * Entry function: the country whose numbers a caller writes without a country code, for a call
+ * without a called number (a web call).
+ *
+ * Outcomes  found (country), unknown_clinic, cross_tenant_denied
  */
 create function public.find_country(p_call jsonb) returns jsonb
 language plpgsql volatile security definer set search_path = ''
@@ -158,7 +160,8 @@ comment on function public.find_country is 'The country of a call''s clinic.';
 
 /*
  * Entry function: which assistant answers a call to this number.
- * Outcomes: found (assistantId), no_assistant, unknown_clinic.
+ *
+ * Outcomes  found (assistantId), no_assistant, unknown_clinic
  */
 create function public.find_assistant(p_call jsonb) returns jsonb
 language plpgsql volatile security definer set search_path = ''

@@ -41,8 +41,9 @@ comment on function private.read_credentials is 'The encrypted account of an org
 
 /*
  * Entry function: the encrypted account of the organization a call belongs to.
- * Outcomes: found (orgId, keyId, nonce, ciphertext as base64, updatedAt), not_configured,
- * unknown_clinic, cross_tenant_denied.
+ *
+ * Outcomes  found (keyId, nonce and ciphertext as base64, updatedAt), not_configured,
+ *           unknown_clinic, cross_tenant_denied
  */
 create function public.get_org_credentials(p_call jsonb, p_provider text) returns jsonb
 language plpgsql volatile security definer set search_path = ''
@@ -60,8 +61,9 @@ $$;
 comment on function public.get_org_credentials is 'The encrypted account of a call''s organization.';
 
 /*
- * Entry function of sms-status: the encrypted account whose token says whether a report is signed.
- * Outcomes: found, not_configured, unknown_clinic (nobody has this id).
+ * Entry function of sms-status: the encrypted account whose token checks a report's signature.
+ *
+ * Outcomes  found (as get_org_credentials), not_configured, unknown_clinic (no such organization)
  */
 create function public.get_credentials_of(p_org uuid, p_provider text) returns jsonb
 language plpgsql volatile security definer set search_path = ''
@@ -77,7 +79,8 @@ comment on function public.get_credentials_of is 'The encrypted account of an or
 
 /*
  * Entry function: what get_org_credentials gave did not decrypt, so nothing was texted.
- * Outcomes: reported, unknown_clinic, cross_tenant_denied.
+ *
+ * Outcomes  reported, unknown_clinic, cross_tenant_denied
  */
 create function public.report_unreadable_credentials(p_call jsonb, p_provider text) returns jsonb
 language plpgsql volatile security definer set search_path = ''

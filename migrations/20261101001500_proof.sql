@@ -218,7 +218,9 @@ comment on function public.begin_otp_send is
 
 /*
  * Entry function, after Twilio accepted. Harmless when it fails or comes late: the code verifies in
- * the state sending too. Outcomes: sent, not_current (another send took over), busy.
+ * the state sending too.
+ *
+ * Outcomes  sent, not_current (another send took over), busy
  */
 create function public.complete_otp_send(
   p_call jsonb, p_org uuid, p_hold uuid, p_send_id uuid, p_sid text
@@ -247,7 +249,8 @@ comment on function public.complete_otp_send is 'Tool send_otp, after the text w
  * Entry function, after Twilio refused or did not answer: the code is forgotten and the cooldown
  * lifted, if this send is still the newest. Attempt counts stay. A text that certainly did not go
  * out gives its quota back, once and however late; one that may have gone out keeps it.
- * Outcomes: cleared, not_current, busy: then the claim lapses by itself.
+ *
+ * Outcomes  cleared, not_current (another send took over), busy (the claim lapses by itself)
  */
 create function public.clear_otp_send(
   p_call jsonb, p_org uuid, p_hold uuid, p_send_id uuid, p_reason text,

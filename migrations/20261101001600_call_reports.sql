@@ -193,7 +193,8 @@ comment on function public.end_call is
 
 /*
  * Entry function: what became of a follow-up; p_sid when Twilio accepted it, else p_reason.
- * Outcomes: sent, failed, busy (nothing is written down), unknown_clinic.
+ *
+ * Outcomes  sent, failed, busy (nothing is written down), unknown_clinic
  */
 create function public.settle_follow_up(
   p_call jsonb, p_send uuid, p_sid text, p_reason text, p_may_have_been_sent boolean

@@ -39,3 +39,28 @@ export function namesCreated(sql: string): string[] {
 export function namesUsed(sql: string): Set<string> {
   return new Set(withoutComments(sql).match(/\b(?:public|private)\.\w+/g));
 }
+
+/** A function as a migration writes it. */
+export interface SqlFunction {
+  /** With its schema, such as `private.audit`. */
+  readonly name: string;
+  /** The block comment in front of it, or nothing. */
+  readonly header: string;
+  /** Without comments. */
+  readonly body: string;
+}
+
+/** The functions of a migration. */
+export function readFunctions(sql: string): SqlFunction[] {
+  const pieces = sql.split(/^create (?:or replace )?function (?=(?:public|private)\.)/m);
+  return pieces.slice(1).map((piece, index) => {
+    const quoted = piece.match(/\bas \$\$([\s\S]*?)\$\$;/)?.[1];
+    // A body of standard SQL has no quotes; the comment on the function follows it.
+    const body = quoted ?? piece.slice(0, piece.search(/^comment on function /m));
+    return {
+      name: piece.slice(0, piece.indexOf("(")),
+      header: pieces[index]?.match(/\/\*((?:(?!\*\/)[\s\S])*)\*\/\s*$/)?.[1] ?? "",
+      body: withoutComments(body),
+    };
+  });
+}

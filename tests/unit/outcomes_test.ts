@@ -1,0 +1,77 @@
+/** The outcomes of an entry function stand in its SQL, in its comment and in `shared/database`. */
+import assert from "node:assert/strict";
+import { readFunctions, readMigrations, type SqlFunction } from "../support/migrations.ts";
+import { outcomesListed, outcomesReached } from "../support/outcomes.ts";
+
+const byName = (list: readonly SqlFunction[]) => new Map(list.map((one) => [one.name, one]));
+const functions = byName(readMigrations().flatMap(({ text }) => readFunctions(text)));
+const entries = [...functions.values()].filter(({ name }) => name.startsWith("public."));
+
+/** Vapi's messages that are no tool call have no arguments, so nothing in them names a clinic. */
+const messages = ["public.find_assistant", "public.end_call", "public.settle_follow_up"];
+
+/** Outcomes of functions that an entry function calls, but does not answer with, and why. */
+const notPassedOn: Readonly<Record<string, readonly string[]>> = {
+  ...Object.fromEntries(messages.map((name) => [name, ["cross_tenant_denied"]])),
+  // Has no slot, so it never holds a new time.
+  "public.cancel_appointment": [
+    ...["held", "already_confirmed", "slot_taken", "invalid_slot", "hold_expired"],
+    ...["unusable_phone", "rescheduled"],
+  ],
+  // A new time that is held is answered as code_needed; what has a slot does not cancel.
+  "public.reschedule_appointment": ["held", "already_confirmed", "hold_released", "cancelled"],
+};
+
+/** The outcomes that an entry function can give. */
+function outcomesOf(name: string): string[] {
+  const reached = outcomesReached(name, functions);
+  for (const outcome of notPassedOn[name] ?? []) {
+    assert.ok(reached.delete(outcome), `${name} does not reach ${outcome}: drop it from the list`);
+  }
+  return [...reached].sort();
+}
+
+Deno.test("the comment of every entry function lists exactly the outcomes it can give", () => {
+  assert.ok(entries.length > 10);
+  for (const entry of entries) {
+    assert.deepEqual(outcomesListed(entry).sort(), outcomesOf(entry.name), entry.name);
+  }
+});
+
+Deno.test("outcomes are read from JSON, pairs, cases and variables, through private functions", () => {
+  const planted = readFunctions(`
+create function private.refuse(p_no text) returns jsonb
+as $$
+declare
+  v_outcome constant text := case when p_no = 'no' then 'refused' else 'too_late' end;
+begin
+  perform private.audit(p_org, 'a', jsonb_build_object('outcome', 'written'), private.f(')'));
+  return jsonb_build_object('outcome', v_outcome) || '{"outcome": "busy"}'; -- '{"outcome": "old"}'
+end
+$$;
+comment on function private.refuse is '';
+
+create function private.count() returns jsonb
+as $$ select jsonb_build_object('outcome', 'counted') $$;
+comment on function private.count is '';
+
+/*
+ * Entry function.
+ *
+ * Outcomes  refused (now, or (rarely) later), too_late,
+ *           busy, done; busy with more
+ * Raises    nothing
+ */
+create function public.act() returns jsonb
+language sql
+return coalesce(private.refuse(private.count() ->> 'outcome'), jsonb_build_object('outcome', 'done'));
+comment on function public.act is '';
+`);
+  const known = byName(planted);
+  const outcomes = ["busy", "done", "refused", "too_late"];
+  assert.deepEqual([...outcomesReached("public.act", known)].sort(), outcomes);
+  assert.deepEqual(planted.flatMap(outcomesListed).sort(), outcomes);
+  const computed =
+    "create function public.act() as $$ select jsonb_build_object('outcome', f()) $$;";
+  assert.throws(() => outcomesReached("public.act", byName(readFunctions(computed))), /act/);
+});
