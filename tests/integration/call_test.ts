@@ -276,7 +276,7 @@ for (
         bench.twilio.addFault(kind);
         const startedAt = performance.now();
         const failed = await bench.ask(sendOtp, { ...call, tool: "send_otp" });
-        assert.ok(performance.now() - startedAt < 8000);
+        assert.ok(performance.now() - startedAt < 30_000);
         assert.equal(failed.success, false);
         assert.equal(failed.outcome, outcome);
         assert.equal(bench.twilio.postCount, 1);

@@ -64,6 +64,17 @@ async function cpuMs(sql: postgres.Sql): Promise<number> {
   return spent ? Number(spent.split(" ")[0]) / 1e6 : performance.now();
 }
 
+/** What a statement without rules costs for as many holds: the same column in batches of a thousand. */
+async function plainUpdateMs(sql: postgres.Sql): Promise<number> {
+  const before = await cpuMs(sql);
+  for (let count = 1; count > 0;) {
+    ({ count } = await sql`
+      update public.appointments set status = 'expired' where (org_id, id) in (
+        select org_id, id from public.appointments where status = 'held' limit 1000)`);
+  }
+  return await cpuMs(sql) - before;
+}
+
 const countHolds = async (sql: postgres.Sql, status: string) => {
   const [row] = await sql<{ n: number }[]>`
     select count(*)::int as n from public.appointments where status = ${status}`;
@@ -127,7 +138,7 @@ test("clean-ups that run at once share the work and skip what a confirmation has
 });
 
 test(
-  "100,000 lapsed holds of a hundred clinics are swept at 20,000 a second",
+  "a sweep of 100,000 lapsed holds of a hundred clinics costs at most five times a plain update",
   async ({ sql, admin }, t) => {
     const [clinic] = [await aClinic(sql)];
     // Only what forbids overlaps is left out: swept rows leave its index, and never enter it.
@@ -152,58 +163,76 @@ test(
     const before = await cpuMs(sweeper);
     const startedAt = performance.now();
     let total = 0;
-    let longestMs = 0;
+    const batchesMs: number[] = [];
     for (let count = 1; count > 0; total += count) {
       const began = await cpuMs(sweeper);
       count = await sweep(sweeper);
-      longestMs = Math.max(longestMs, await cpuMs(sweeper) - began);
+      if (count > 0) batchesMs.push(await cpuMs(sweeper) - began);
     }
     const seconds = (performance.now() - startedAt) / 1000;
-    const cpuSeconds = (await cpuMs(sweeper) - before) / 1000;
-    sweeper.release();
-    await t.step(
-      `${total} in ${seconds.toFixed(1)} s, ${cpuSeconds.toFixed(1)} s of them on a processor: ` +
-        `${Math.round(total / cpuSeconds)} a second, a thousand at once in ${
-          longestMs.toFixed(0)
-        } ms`,
-      () => {},
-    );
+    const sweptMs = await cpuMs(sweeper) - before;
     assert.equal(total, 100_000);
     assert.equal(await countHolds(sql, "expired"), 100_000);
-    assert.ok(total / cpuSeconds >= 20_000, `${Math.round(total / cpuSeconds)} a second`);
-    assert.ok(longestMs <= 100, `a thousand at once take ${longestMs} ms`);
+    await sql`update public.appointments set status = 'held'`;
+    await admin`vacuum analyze public.appointments`;
+    const plainMs = await plainUpdateMs(sweeper);
+    sweeper.release();
+    const longest = Math.max(...batchesMs);
+    const median = batchesMs.toSorted((a, b) => a - b)[Math.floor(batchesMs.length / 2)] ?? NaN;
+    await t.step(
+      `${total} in ${seconds.toFixed(1)} s, ${sweptMs.toFixed(0)} ms of them on a processor: ` +
+        `${Math.round(total / sweptMs * 1000)} a second, ` +
+        `${(sweptMs / plainMs).toFixed(1)} times a plain update; a thousand at once in ` +
+        `${median.toFixed(0)} ms, the longest in ${longest.toFixed(0)} ms`,
+      () => {},
+    );
+    assert.ok(sweptMs <= 5 * plainMs, `${sweptMs} ms, a plain update ${plainMs} ms`);
+    assert.ok(longest <= 5 * median, `batches of ${median} ms, one of ${longest} ms`);
   },
 );
 
 test(
-  "a claim waits for one batch of the job at most, under 100 ms of work, and gets its lapsed slot",
+  "a claim waits for one batch of the job at most, and gets its lapsed slot",
   async (database, t) => {
     const { sql, admin } = database;
     const clinic = await aClinic(sql);
-    await lapsedHolds(sql, clinic, 5000);
+    await lapsedHolds(sql, clinic, 2000);
     const lines = await openLines(database, 4);
-    const batches: { readonly ms: number; readonly cpuMs: number }[] = [];
+    const batchesMs: number[] = [];
+    /** By claim, the transactions of the sweep that it waited for. */
+    const waitedFor = new Map<string, Set<string>>();
     let longestWaitMs = 0;
+    const tried = new Set<number>();
     let isSwept = false;
+    let swept = 0;
     let held = 0;
     try {
       const [sweeper, ...claimers] = lines.all;
       assert.ok(sweeper);
+      const [own] = await sweeper.sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
       const sweepAll = async () => {
         for (let count = 1; count > 0;) {
-          const [before, startedAt] = [await cpuMs(sweeper.sql), performance.now()];
+          const startedAt = performance.now();
           count = await sweep(sweeper.sql, 25);
-          const ms = performance.now() - startedAt;
-          batches.push({ ms, cpuMs: await cpuMs(sweeper.sql) - before });
+          batchesMs.push(performance.now() - startedAt);
+          assert.ok(count <= 25, `a batch of ${count}`);
+          swept += count;
         }
         isSwept = true;
       };
-      const claim = async (line: Line, lane: number) => {
-        for (let round = 0; !isSwept; round++) {
-          const minutes = (round * 3 + lane) % 46 * 30;
+      const claim = async (line: Line) => {
+        while (!isSwept) {
+          // One of the times that are swept now or next.
+          const index = swept + Math.floor(Math.random() * 50);
+          const minutes = index % 48 * 30;
+          if (tried.has(index) || minutes >= 1380) {
+            await new Promise((resolve) => setTimeout(resolve, 1));
+            continue;
+          }
+          tried.add(index);
           const clock = [Math.floor(minutes / 60), minutes % 60]
             .map((part) => String(part).padStart(2, "0")).join(":");
-          const day = aDay(2 + Math.floor((round * 3 + lane) / 46));
+          const day = aDay(2 + Math.floor(index / 48));
           const answer = await line.ask("claim_slot_atomic", aCaller(clinic), {
             p_slot_id: `consultation/${day}T${clock}`,
           });
@@ -213,29 +242,36 @@ test(
       };
       const watch = async () => {
         while (!isSwept) {
-          const [row] = await admin<{ ms: number }[]>`
-          select coalesce(max(extract(epoch from clock_timestamp() - l.waitstart)), 0)::float8
-            * 1000 as ms
-          from pg_locks as l join pg_database as d on d.oid = l.database
-          join pg_stat_activity as a on a.pid = l.pid and a.query ~ 'claim_slot_atomic'
-          where not l.granted and d.datname = current_database()`;
-          longestWaitMs = Math.max(longestWaitMs, row?.ms ?? 0);
+          const waits = await admin<{ claim: string; batch: string | null; ms: number }[]>`
+            select a.pid || ' ' || a.query_start as claim, s.backend_xid::text as batch,
+              extract(epoch from clock_timestamp() - l.waitstart)::float8 * 1000 as ms
+            from pg_locks as l
+            join pg_stat_activity as a on a.pid = l.pid and a.query ~ 'claim_slot_atomic'
+            join pg_stat_activity as s on s.pid = ${own?.pid ?? 0}
+            where not l.granted and a.datname = current_database()
+              and s.pid = any (pg_blocking_pids(a.pid))`;
+          for (const { claim, batch, ms } of waits) {
+            longestWaitMs = Math.max(longestWaitMs, ms);
+            if (!waitedFor.has(claim)) waitedFor.set(claim, new Set());
+            if (batch) waitedFor.get(claim)?.add(batch);
+          }
         }
       };
       await Promise.all([sweepAll(), ...claimers.map(claim), watch()]);
     } finally {
       await lines.close();
     }
-    const longest = (of: "ms" | "cpuMs") => Math.max(...batches.map((batch) => batch[of]));
     await t.step(
-      `${held} claims, the longest wait ${longestWaitMs.toFixed(0)} ms; the longest batch ` +
-        `${longest("ms").toFixed(0)} ms, ${longest("cpuMs").toFixed(0)} of them on a processor`,
+      `${held} claims; ${waitedFor.size} seen waiting, the longest ${
+        longestWaitMs.toFixed(0)
+      } ms; ` +
+        `the longest batch ${Math.max(...batchesMs).toFixed(0)} ms`,
       () => {},
     );
     assert.ok(held > 0, "nothing was claimed meanwhile");
-    // A batch is a transaction: whoever waits for one has waited when it ends. A tenth for the clocks.
-    assert.ok(longestWaitMs <= longest("ms") * 1.1 + 10, "a claim waited for more than one batch");
-    assert.ok(longest("cpuMs") <= 100, `a batch works for ${longest("cpuMs")} ms`);
+    // A batch is a transaction: whoever waits for one has waited when it ends.
+    const again = [...waitedFor.values()].filter((batches) => batches.size > 1);
+    assert.equal(again.length, 0, "a claim waited for more than one batch");
   },
 );
 

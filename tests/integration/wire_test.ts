@@ -281,7 +281,7 @@ Deno.test({
           const asked = { tool: name, called: clinic.number, callId: "silent", args };
           const startedAt = performance.now();
           const said = await readSaid(await tool.using(runtime).fetch(aRequest(asked)));
-          assert.ok(performance.now() - startedAt < 8000);
+          assert.ok(performance.now() - startedAt < 30_000);
           assert.equal(said.outcome, "error");
           assert.match(said.message, /front desk/);
           assert.notEqual((await bench.ask(tool, asked)).outcome, "error");

@@ -5,13 +5,21 @@
  */
 import assert from "node:assert/strict";
 import type postgres from "postgres";
-import { bearer, define, rpc, testOptions as options, until, withStage } from "./support/stage.ts";
+import {
+  bearer,
+  define,
+  hangMs,
+  rpc,
+  testOptions as options,
+  until,
+  withStage,
+} from "./support/stage.ts";
 
-/** An answer within the deadline: no request may hang. */
-async function inTime(answer: Promise<Response>, deadlineMs: number): Promise<Response> {
+/** An answer, unless the request hangs. */
+async function inTime(answer: Promise<Response>): Promise<Response> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("a request hangs")), deadlineMs);
+    timer = setTimeout(() => reject(new Error("a request hangs")), hangMs);
   });
   try {
     return await Promise.race([answer, late]);
@@ -28,7 +36,7 @@ const naps = (db: postgres.Sql) => async () => {
 };
 
 Deno.test(
-  "a database that restarts under load gives 503 and right answers within 2 s again",
+  "a database that restarts under load gives 503 and right answers again",
   options,
   async () => {
     await withStage({ acquisitionTimeoutMs: 2000 }, async ({ cluster, gateway }) => {
@@ -36,7 +44,7 @@ Deno.test(
       let running = true;
       const callers = Array.from({ length: 10 }, async () => {
         while (running) {
-          const answer = await inTime(gateway.fetch(rpc("add_numbers", { a: 1, b: 2 })), 5000);
+          const answer = await inTime(gateway.fetch(rpc("add_numbers", { a: 1, b: 2 })));
           const body = await answer.json();
           statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1);
           if (answer.status === 200) assert.equal(body, 3);
@@ -45,9 +53,9 @@ Deno.test(
         }
       });
       try {
-        await until(() => Promise.resolve((statuses.get(200) ?? 0) > 50), 5000);
+        await until(() => Promise.resolve((statuses.get(200) ?? 0) > 50));
         await cluster.stopServer();
-        await until(() => Promise.resolve((statuses.get(503) ?? 0) > 20), 5000);
+        await until(() => Promise.resolve((statuses.get(503) ?? 0) > 20));
         const away = await gateway.fetch(rpc("add_numbers", { a: 1, b: 2 }));
         assert.equal(away.status, 503);
         assert.equal((await away.json()).code, "PGRST000");
@@ -55,7 +63,6 @@ Deno.test(
         await cluster.startServer();
         await until(
           async () => (await gateway.fetch(rpc("greet", { name: "x" }))).status === 200,
-          2000,
         );
       } finally {
         running = false;
@@ -75,8 +82,8 @@ Deno.test(
       await define(stage, "select 1");
       await cluster.stopServer();
       await cluster.startServer();
-      await until(async () => (await gateway.fetch(rpc("nothing", {}))).status === 204, 2000);
-      await until(() => define(stage, "select 1").then(() => true, () => false), 8000);
+      await until(async () => (await gateway.fetch(rpc("nothing", {}))).status === 204);
+      await until(() => define(stage, "select 1").then(() => true, () => false));
     }, { alone: true });
   },
 );
@@ -87,7 +94,7 @@ Deno.test(
   async () => {
     await withStage({ poolSize: 1, acquisitionTimeoutMs: 150 }, async ({ db, gateway }) => {
       const long = gateway.fetch(rpc("nap", { seconds: 0.6 }));
-      await until(async () => await naps(db)() === 1, 3000);
+      await until(async () => await naps(db)() === 1);
       const startedAt = performance.now();
       const answer = await gateway.fetch(rpc("add_numbers", { a: 1, b: 2 }));
       assert.equal(answer.status, 504);
@@ -111,7 +118,7 @@ Deno.test(
       create function public.write_and_nap(code text) returns text language plpgsql security definer set search_path = '' as $$
       begin
         insert into public.rooms (code) values (code);
-        perform pg_catalog.pg_sleep(30); -- nap
+        perform pg_catalog.pg_sleep(300); -- nap
         return 'rested';
       end $$;`,
       );
@@ -119,10 +126,10 @@ Deno.test(
       const left = gateway.fetch(
         rpc("write_and_nap", { code: "left" }, { signal: leaving.signal }),
       );
-      await until(async () => await naps(db)() === 1, 3000);
+      await until(async () => await naps(db)() === 1);
       leaving.abort();
-      await inTime(left, 2000);
-      const next = await inTime(gateway.fetch(rpc("transaction_mode", {})), 2000);
+      await inTime(left);
+      const next = await inTime(gateway.fetch(rpc("transaction_mode", {})));
       assert.equal(next.status, 200);
       assert.equal(await naps(db)(), 0);
       const rooms = await db`select 1 from public.rooms where code = 'left'`;
@@ -139,7 +146,7 @@ Deno.test("a caller that hangs up in the middle leaves nothing behind", options,
       `create function public.write_and_nap(code text) returns text language plpgsql security definer set search_path = '' as $$
       begin
         insert into public.rooms (code) values (code);
-        perform pg_catalog.pg_sleep(30); -- nap
+        perform pg_catalog.pg_sleep(300); -- nap
         return 'rested';
       end $$`,
     );
@@ -154,9 +161,9 @@ Deno.test("a caller that hangs up in the middle leaves nothing behind", options,
         "POST /rpc/write_and_nap HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
       const request = `${head}Content-Length: ${body.length}\r\n\r\n${body}`;
       await socket.write(new TextEncoder().encode(request));
-      await until(async () => await naps(db)() === 1, 5000);
+      await until(async () => await naps(db)() === 1);
       socket.close();
-      const next = await inTime(gateway.fetch(rpc("add_numbers", { a: 1, b: 2 })), 5000);
+      const next = await inTime(gateway.fetch(rpc("add_numbers", { a: 1, b: 2 })));
       assert.equal(await next.json(), 3);
       assert.equal(await naps(db)(), 0);
       assert.equal((await db`select from public.rooms where code = 'hung up'`).length, 0);
@@ -171,17 +178,17 @@ Deno.test("a backend that is ended is 503, and the next request has another", op
     const { db, gateway } = stage;
     await define(
       stage,
-      `create function public.naps() returns setof text language sql volatile as $$ select public.nap(30) $$`,
+      `create function public.naps() returns setof text language sql volatile as $$ select public.nap(300) $$`,
     );
     const headers = { accept: "application/vnd.pgrst.object+json" };
-    for (const cut of [rpc("nap", { seconds: 30 }), rpc("naps", {}, { headers })]) {
+    for (const cut of [rpc("nap", { seconds: 300 }), rpc("naps", {}, { headers })]) {
       const answering = gateway.fetch(cut);
-      await until(async () => await naps(db)() === 1, 5000);
+      await until(async () => await naps(db)() === 1);
       await db`select pg_terminate_backend(pid) from pg_stat_activity
         where application_name = 'rest' and datname = current_database()`;
-      const answer = await inTime(answering, 5000);
+      const answer = await inTime(answering);
       assert.deepEqual([answer.status, (await answer.json()).code], [503, "57P01"]);
-      const next = await inTime(gateway.fetch(rpc("add_numbers", { a: 1, b: 2 })), 5000);
+      const next = await inTime(gateway.fetch(rpc("add_numbers", { a: 1, b: 2 })));
       assert.equal(next.status, 200);
     }
   });
@@ -201,7 +208,7 @@ Deno.test(
         });
         const dripping = gateway.fetch(rpc("greet", {}, { body: drip }));
         assert.equal((await gateway.fetch(rpc("greet", { name: "y" }))).status, 200);
-        assert.equal((await inTime(dripping, 2000)).status, 408);
+        assert.equal((await inTime(dripping)).status, 408);
       },
     );
   },

@@ -300,28 +300,47 @@ function measure(work: () => void): number {
   return (user + system) / 1000;
 }
 
-Deno.test("redact takes time in proportion to the text, also when the text is made to be slow", () => {
+Deno.test("redact takes time in proportion to the text, also when the text is made to be slow", async (t) => {
+  const said = Object.values(redactionCorpus).flat().map(({ text }) => text).join("\n");
+  const ordinary = said.repeat(Math.ceil(50_000 / said.length)).slice(0, 50_000);
+  let ordinaryMs = measure(() => redact(ordinary));
+  let slowest = 0;
   for (const part of worstTexts) {
     const whole = part.repeat(Math.ceil(50_000 / part.length));
     const fourth = whole.slice(0, whole.length / 4);
-    const ms = measure(() => redact(whole));
-    assert.ok(ms < 1000, `50 KB of ${JSON.stringify(part)} took ${ms} ms`);
-    // In proportion is 4, quadratic is 16.
-    const isLong = ms > 200;
-    if (isLong) assert.ok(ms / measure(() => redact(fourth)) < 10, JSON.stringify(part));
+    let [wholeMs, fourthMs] = [Infinity, Infinity];
+    // In proportion is 4, quadratic is 16; what is quick shows neither. The best of some rounds.
+    const isSlow = () =>
+      wholeMs > 40 * ordinaryMs || wholeMs > 2 * ordinaryMs && wholeMs > 10 * fourthMs;
+    for (let round = 0; round < 8 && (round === 0 || isSlow()); round++) {
+      if (round > 0) ordinaryMs = Math.min(ordinaryMs, measure(() => redact(ordinary)));
+      wholeMs = Math.min(wholeMs, measure(() => redact(whole)));
+      fourthMs = Math.min(fourthMs, measure(() => redact(fourth)));
+    }
+    slowest = Math.max(slowest, wholeMs / ordinaryMs);
+    const took = `${whole.length} characters of ${JSON.stringify(part)} took ${wholeMs} ms`;
+    assert.ok(
+      !isSlow(),
+      `${took}, a fourth of them ${fourthMs} ms, what people say ${ordinaryMs} ms`,
+    );
   }
+  await t.step(`the slowest took ${slowest.toFixed(1)} times what people say takes`, () => {});
 });
 
-Deno.test("redact reads a million characters a second", () => {
+Deno.test("redact takes at most two hundred times what finding the words takes", async (t) => {
   const texts = Object.values(redactionCorpus).flat().map(({ text }) => text);
   const characters = texts.reduce((sum, { length }) => sum + length, 0);
-  const times = Array.from({ length: 10 }, () =>
-    measure(() => {
-      for (const text of texts) redact(text);
-    }));
-  const perSecond = characters / Math.min(...times) * 1000;
-  console.log(`\n${(perSecond / 1e6).toFixed(2)} million characters a second`);
-  assert.ok(perSecond > 1e6);
+  const best = (work: (text: string) => unknown) =>
+    Math.min(...Array.from({ length: 10 }, () => measure(() => texts.forEach(work))));
+  const redactMs = best((text) => redact(text));
+  const wordsMs = best((text) => text.match(/\p{L}+|\p{N}+/gu));
+  const perSecond = characters / redactMs / 1000;
+  const times = redactMs / wordsMs;
+  await t.step(
+    `${perSecond.toFixed(2)} million characters a second, ${times.toFixed(1)} times as long`,
+    () => {},
+  );
+  assert.ok(times < 200, `${times} times as long`);
 });
 
 Deno.test("the calling codes and lengths are libphonenumber's", () => {
