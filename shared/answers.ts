@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Refusal } from "./database.ts";
+import type { Refusal } from "./database/entry.ts";
 
 /** What the agent should do after a refusal. */
 export type Action = "RETRY" | "OFFER_ALTERNATIVES" | "ESCALATE";

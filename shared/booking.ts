@@ -7,14 +7,11 @@
 
 import { z } from "zod";
 import { type Answer, refuse, succeed } from "./answers.ts";
-import type {
-  AppointmentReference,
-  CallFacts,
-  CancellationOutcome,
-  Database,
-  ReschedulingOutcome,
-  Slot,
-} from "./database.ts";
+import type { Slot } from "./database/availability.ts";
+import { findCountry } from "./database/calls.ts";
+import type { AppointmentReference, Changed } from "./database/changes.ts";
+import type { Database } from "./database/client.ts";
+import type { CallFacts } from "./database/entry.ts";
 import { type PhoneReading, readPhone } from "./phone.ts";
 import { sayClock, sayDay, sayList, sayTime } from "./speech.ts";
 
@@ -87,7 +84,7 @@ function readClock(said: string): string | undefined {
 export async function choosePhone(
   given: string | undefined,
   call: CallFacts,
-  database: Pick<Database, "findCountry">,
+  database: Database,
 ): Promise<PhoneReading | { readonly kind: "missing" }> {
   const { calledNumber, callerNumber } = call;
   const nearby = [calledNumber, callerNumber];
@@ -96,7 +93,8 @@ export async function choosePhone(
     // "same number", "the one I'm calling from": no digits, so it names none.
     const namesNone = reading.kind === "unclear" && !/\d|\b(oh|one|two|three|seven)\b/i.test(given);
     if (reading.kind === "unclear" && !namesNone && calledNumber === undefined) {
-      return await readPhone(given, nearby, await database.findCountry(call));
+      const { country } = await findCountry(database, call);
+      return await readPhone(given, nearby, country);
     }
     if (!namesNone) return reading;
   }
@@ -177,11 +175,6 @@ export function refuseSlot(outcome: "invalid_slot" | "hold_expired"): Answer {
       facts,
     );
 }
-
-type Changed = Extract<
-  CancellationOutcome | ReschedulingOutcome,
-  { readonly outcome: "cancelled" | "rescheduled" }
->;
 
 /** A change took effect. Said only after the passcode: it tells when and with whom. */
 export function sayChange(changed: Changed): Answer {

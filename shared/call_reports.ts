@@ -5,7 +5,8 @@
  * @module
  */
 
-import type { ClosedOutcome, KeptReport } from "./database.ts";
+import { endCall, type EndedCallOutcome, type KeptReport } from "./database/calls.ts";
+import { type FollowUpResult, settleFollowUp } from "./database/texts.ts";
 import { composeClinicName, type PasscodeTools, sendWithFreshAccount } from "./otp.ts";
 import { redact } from "./redaction.ts";
 import { callbackOf } from "./delivery_reports.ts";
@@ -20,7 +21,7 @@ const seam = 1000;
 const followUpValiditySeconds = 4 * 3600;
 
 /** What closing a call led to. */
-export type ClosedCall = Pick<ClosedOutcome, "outcome"> & {
+export type ClosedCall = Pick<EndedCallOutcome, "outcome"> & {
   /** Missing when no text was due. */
   readonly followUp?: "sent" | "failed";
 };
@@ -36,7 +37,7 @@ export async function closeCall(
   ended: { readonly endedReason?: string; readonly report?: SpokenReport },
 ): Promise<ClosedCall> {
   const sendId = crypto.randomUUID();
-  const { outcome, followUp } = await tools.database.endCall(envelope, {
+  const { outcome, followUp } = await endCall(tools.database, envelope, {
     endedReason: ended.endedReason && redact(ended.endedReason.slice(0, 100)).text,
     report: ended.report && redactReport(ended.report),
     sendId,
@@ -79,7 +80,7 @@ function redactAtMost(text: string, limit: number): { text: string; types: strin
     : { text: redacted.text, types };
 }
 
-type DueFollowUp = NonNullable<ClosedOutcome["followUp"]>;
+type DueFollowUp = NonNullable<EndedCallOutcome["followUp"]>;
 
 /** Sends the text that the database has claimed; whatever goes wrong, it is not tried again. */
 async function sendFollowUp(
@@ -89,7 +90,7 @@ async function sendFollowUp(
   due: DueFollowUp,
 ): Promise<"sent" | "failed"> {
   const became = await tryFollowUp(tools, envelope, sendId, due);
-  await tools.database.settleFollowUp(envelope, sendId, became);
+  await settleFollowUp(tools.database, envelope, sendId, became);
   return "sid" in became ? "sent" : "failed";
 }
 
@@ -98,7 +99,7 @@ async function tryFollowUp(
   envelope: Envelope,
   sendId: string,
   due: DueFollowUp,
-) {
+): Promise<FollowUpResult> {
   const call = { ...envelope, toolCallId: "", claims: {} };
   const ready = await tools.accounts.get(tools.database, call).catch((fault) => {
     tools.log.error("follow_up_failed", { callId: envelope.callId, fault });

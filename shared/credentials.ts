@@ -11,7 +11,9 @@
 import { z } from "zod";
 import type { Bytes } from "./bytes.ts";
 import type { NamedKey } from "./config.ts";
-import type { CallFacts, CredentialsOutcome, Database } from "./database.ts";
+import { type CredentialsOutcome, getCredentials, getCredentialsOf } from "./database/accounts.ts";
+import type { Database } from "./database/client.ts";
+import type { CallFacts } from "./database/entry.ts";
 import { Fault, toFault } from "./errors.ts";
 
 const cacheMs = 5 * 60_000;
@@ -156,10 +158,10 @@ export function createAccountCache(
   };
   // What the model claims is compared by begin_otp_send; it must not spoil a shared read.
   const askOf = (database: Database, call: CallFacts) => () =>
-    database.getCredentials({ ...call, claims: {} });
+    getCredentials(database, { ...call, claims: {} });
   return {
     get: (database, call) => share(clinicKey(call), askOf(database, call)),
-    getOf: (database, orgId) => share(orgId, () => database.getCredentialsOf(orgId)),
+    getOf: (database, orgId) => share(orgId, () => getCredentialsOf(database, orgId)),
     refresh: (database, call, refused) => {
       const key = clinicKey(call);
       const isCurrent = entries.get(key)?.account === refused;

@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { Counter, Metrics } from "./database.ts";
+import type { Counter, Metrics } from "./database/metrics.ts";
 import { durationBounds } from "./recording.ts";
 import { smsFailures } from "./sms.ts";
 

@@ -9,14 +9,19 @@
 
 import type { Config, NamedKey } from "./config.ts";
 import type { AccountCache, AccountOutcome, TwilioAccount } from "./credentials.ts";
-import type {
-  BeginSendOutcome,
-  CallFacts,
-  Database,
-  PasscodeMac,
-  SendReference,
-  VerificationOutcome,
-} from "./database.ts";
+import { reportUnreadableCredentials } from "./database/accounts.ts";
+import type { Database } from "./database/client.ts";
+import type { CallFacts } from "./database/entry.ts";
+import {
+  beginOtpSend,
+  type BeginSendOutcome,
+  clearOtpSend,
+  completeOtpSend,
+  type PasscodeMac,
+  type SendReference,
+  type VerificationOutcome,
+  verifyOtpAndConfirm,
+} from "./database/passcodes.ts";
 import type { Budget } from "./deadline.ts";
 import { callbackOf } from "./delivery_reports.ts";
 import { toGsmText } from "./gsm.ts";
@@ -101,7 +106,7 @@ export async function sendPasscode(
     const { orgId, purpose } = claim;
     return { outcome: "sms_failed", orgId, failure: sms.failure, purpose };
   }
-  await tools.database.completeOtpSend(send, sms.sid).catch((fault) =>
+  await completeOtpSend(tools.database, send, sms.sid).catch((fault) =>
     // The code verifies all the same.
     tools.log.error("otp_send_not_recorded", { sendId, holdId: send.holdId, fault })
   );
@@ -116,7 +121,7 @@ async function reportUnreadable(
   { orgId, fault }: Extract<AccountOutcome, { readonly outcome: "credentials_unreadable" }>,
 ): Promise<SendOutcome> {
   log.error("credentials_unreadable", { orgId, fault });
-  await database.reportUnreadableCredentials(call).catch((fault) =>
+  await reportUnreadableCredentials(database, call).catch((fault) =>
     log.error("audit_failed", { orgId, fault })
   );
   return { outcome: "credentials_unreadable", orgId };
@@ -147,7 +152,7 @@ async function beginSend(
     const sendId = crypto.randomUUID();
     const sender = "from" in account.sender ? account.sender.from : undefined;
     const asked = { holdId, sendId, mac, expectedOrgId: orgId, sender };
-    return { claim: await tools.database.beginOtpSend(call, asked), sendId, account };
+    return { claim: await beginOtpSend(tools.database, call, asked), sendId, account };
   };
   let { claim, sendId, account } = await begin(ready);
   if (claim.outcome === "wrong_account") {
@@ -200,7 +205,7 @@ async function rollBack(
     failure: sms.failure,
     providerCode: sms.code,
   });
-  await tools.database.clearOtpSend(send, sms.failure, sms.mayHaveBeenSent).catch((fault) =>
+  await clearOtpSend(tools.database, send, sms.failure, sms.mayHaveBeenSent).catch((fault) =>
     // The claim lapses by itself after 30 seconds.
     tools.log.error("otp_rollback_failed", { ...facts, fault })
   );
@@ -214,7 +219,7 @@ export async function verifyPasscode(
   holdId: string | undefined,
 ): Promise<VerificationOutcome> {
   const macs = await Promise.all(config.otpPeppers.map((pepper) => macOf(pepper, code)));
-  return await database.verifyOtpAndConfirm(call, { holdId, macs });
+  return await verifyOtpAndConfirm(database, call, { holdId, macs });
 }
 
 /** Six digits, every one of the million codes equally likely. */

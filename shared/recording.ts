@@ -9,7 +9,7 @@
  * @module
  */
 
-import type { Counter } from "./database.ts";
+import type { Counter } from "./database/metrics.ts";
 import type { Log } from "./logging.ts";
 
 /** Upper bounds of the histograms in seconds; 0.8 is the target of a tool's p95. */

@@ -7,7 +7,8 @@
 import { type Authenticator, createAuthenticator } from "./authentication.ts";
 import { type Config, readConfig } from "./config.ts";
 import { type AccountCache, createAccountCache } from "./credentials.ts";
-import { type DatabasePool, openDatabase } from "./database.ts";
+import { type DatabasePool, openDatabase } from "./database/client.ts";
+import { recordMetrics } from "./database/metrics.ts";
 import { startBudget } from "./deadline.ts";
 import { toFault } from "./errors.ts";
 import { type Log, openLog } from "./logging.ts";
@@ -39,8 +40,9 @@ export function createRuntime(
     accounts: createAccountCache(config.credentialKeys),
     log,
     recorder: createRecorder(
-      (batchId, counts) =>
-        database.within(startBudget(recordingBudgetMs)).recordMetrics(batchId, counts),
+      async (batchId, counts) => {
+        await recordMetrics(database.within(startBudget(recordingBudgetMs)), batchId, counts);
+      },
       log,
     ),
   };

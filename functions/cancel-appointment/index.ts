@@ -14,7 +14,7 @@ import {
   refusePhone,
   sayChange,
 } from "../../shared/booking.ts";
-import type { CancellationOutcome } from "../../shared/database.ts";
+import { cancelAppointment, type CancellationOutcome } from "../../shared/database/changes.ts";
 import { serveTool } from "../../shared/tool.ts";
 
 export default serveTool({
@@ -27,7 +27,7 @@ export default serveTool({
   run: async (asked, { call, database }) => {
     const phone = await choosePhone(asked.patientPhone, call, database);
     if (phone.kind !== "phone") return refusePhone(phone.kind);
-    return say(await database.cancelAppointment(call, referTo(asked, phone.e164)));
+    return say(await cancelAppointment(database, call, referTo(asked, phone.e164)));
   },
 });
 

@@ -7,7 +7,7 @@
 import { z } from "zod";
 import { type Answer, refuse, refuseCommonly, succeed } from "../../shared/answers.ts";
 import { dateNeeded, sayStarts, withSpoken } from "../../shared/booking.ts";
-import type { AvailabilityOutcome } from "../../shared/database.ts";
+import { type AvailabilityOutcome, checkAvailability } from "../../shared/database/availability.ts";
 import { sayDate, sayDay, sayList } from "../../shared/speech.ts";
 import { serveTool } from "../../shared/tool.ts";
 
@@ -39,7 +39,7 @@ export default serveTool({
   input,
   run: async ({ date, serviceType, partOfDay, providerName, days }, { call, database }) => {
     const asked = { service: serviceType, day: date, days, partOfDay, provider: providerName };
-    return say(await database.checkAvailability(call, asked), date, partOfDay);
+    return say(await checkAvailability(database, call, asked), date, partOfDay);
   },
 });
 

@@ -13,7 +13,7 @@ import {
   refusePhone,
   refuseSlot,
 } from "../../shared/booking.ts";
-import type { ClaimOutcome } from "../../shared/database.ts";
+import { type ClaimOutcome, claimSlot } from "../../shared/database/holds.ts";
 import { sayTime } from "../../shared/speech.ts";
 import { serveTool } from "../../shared/tool.ts";
 
@@ -34,7 +34,7 @@ export default serveTool({
     if (phone.kind !== "phone") return refusePhone(phone.kind);
     const patientCountry = phone.country;
     return say(
-      await database.claimSlot(call, {
+      await claimSlot(database, call, {
         slotId,
         patientName,
         patientPhone: phone.e164,

@@ -8,6 +8,7 @@
  */
 
 import { bearerOf, createSecretCheck } from "../../shared/authentication.ts";
+import { readMetrics } from "../../shared/database/metrics.ts";
 import { startBudget } from "../../shared/deadline.ts";
 import { toFault } from "../../shared/errors.ts";
 import { exposition, readTargets, toPrometheus } from "../../shared/metrics.ts";
@@ -45,7 +46,7 @@ async function answer(
   }
   // Where one isolate serves all functions, nothing answered so far is missing.
   await recorder.flush();
-  const metrics = await database.within(startBudget(budgetMs)).readMetrics(minutes);
+  const metrics = await readMetrics(database.within(startBudget(budgetMs)), minutes);
   return asked.get("format") === "json"
     ? Response.json({ minutes, targets: readTargets(metrics), gauges: metrics.gauges })
     : new Response(toPrometheus(metrics), { headers: { "content-type": exposition } });

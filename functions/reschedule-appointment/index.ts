@@ -17,7 +17,7 @@ import {
   refuseSlot,
   sayChange,
 } from "../../shared/booking.ts";
-import type { ReschedulingOutcome } from "../../shared/database.ts";
+import { rescheduleAppointment, type ReschedulingOutcome } from "../../shared/database/changes.ts";
 import { sayTime } from "../../shared/speech.ts";
 import { serveTool } from "../../shared/tool.ts";
 
@@ -39,7 +39,7 @@ export default serveTool({
     const phone = await choosePhone(asked.patientPhone, call, database);
     if (phone.kind !== "phone") return refusePhone(phone.kind);
     const reference = referTo(asked, phone.e164);
-    return say(await database.rescheduleAppointment(call, { ...reference, slotId: asked.slotId }));
+    return say(await rescheduleAppointment(database, call, { ...reference, slotId: asked.slotId }));
   },
 });
 

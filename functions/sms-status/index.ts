@@ -9,6 +9,7 @@
  */
 
 import { readBody } from "../../shared/body.ts";
+import { recordDelivery } from "../../shared/database/texts.ts";
 import { type Budget, startBudget } from "../../shared/deadline.ts";
 import {
   isSignedReport,
@@ -80,7 +81,7 @@ async function record(
     log.warn("delivery_report_unreadable", { ...about });
     return new Response(null, { status: 400 });
   }
-  const outcome = await database.within(budget).recordDelivery({ ...about, ...report });
+  const { outcome } = await recordDelivery(database.within(budget), { ...about, ...report });
   const { status, errorCode } = report;
   const isExpected = outcome === "recorded" || outcome === "known";
   log[isExpected ? "info" : "warn"]("delivery_report", { ...about, status, errorCode, outcome });

@@ -14,7 +14,7 @@
  */
 
 import { closeCall } from "../../shared/call_reports.ts";
-import type { AssistantOutcome } from "../../shared/database.ts";
+import { type AssistantOutcome, findAssistant } from "../../shared/database/calls.ts";
 import { type MessageAnswer, serveTools } from "../../shared/tool.ts";
 import cancelAppointment from "../cancel-appointment/index.ts";
 import checkAvailability from "../check-availability/index.ts";
@@ -36,7 +36,7 @@ export default serveTools("vapi-webhook", tools, async (message, context) => {
   const { envelope } = message;
   switch (message.type) {
     case "assistant-request":
-      return introduce(await context.database.findAssistant(envelope));
+      return introduce(await findAssistant(context.database, envelope));
     case "status-update": {
       if (message.status !== "ended") return { outcome: "ignored", body: {} };
       const { outcome } = await closeCall(context, envelope, ending(message));

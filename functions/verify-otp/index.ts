@@ -14,7 +14,7 @@ import {
   succeed,
 } from "../../shared/answers.ts";
 import { refuseLateChange, sayChange } from "../../shared/booking.ts";
-import type { VerificationOutcome } from "../../shared/database.ts";
+import type { VerificationOutcome } from "../../shared/database/passcodes.ts";
 import { readPasscode } from "../../shared/digits.ts";
 import { verifyPasscode } from "../../shared/otp.ts";
 import { sayTime } from "../../shared/speech.ts";

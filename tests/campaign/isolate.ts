@@ -4,14 +4,19 @@
  * @module
  */
 
+import { z } from "zod";
 import { createAccountCache } from "../../shared/credentials.ts";
-import type {
-  BeginSendOutcome,
-  Database,
-  DatabasePool,
-  SendReference,
-  VerificationOutcome,
-} from "../../shared/database.ts";
+import { cancelAppointment, rescheduleAppointment } from "../../shared/database/changes.ts";
+import type { Database, DatabasePool } from "../../shared/database/client.ts";
+import { claimSlot } from "../../shared/database/holds.ts";
+import {
+  beginOtpSend,
+  type BeginSendOutcome,
+  clearOtpSend,
+  completeOtpSend,
+  type VerificationOutcome,
+  verifyOtpAndConfirm,
+} from "../../shared/database/passcodes.ts";
 import { startBudget } from "../../shared/deadline.ts";
 import { Fault } from "../../shared/errors.ts";
 import type { Runtime } from "../../shared/runtime.ts";
@@ -79,7 +84,7 @@ function observed(
   { mishap, now, note, postpone }: Conduct,
 ): Database {
   const database = pool.within(budget, observer);
-  const ask = async <T>(work: Promise<T>): Promise<T> => {
+  const ask = async (work: Promise<unknown>): Promise<unknown> => {
     try {
       return await work;
     } catch (thrown) {
@@ -89,50 +94,57 @@ function observed(
       throw thrown;
     }
   };
-  const write = async (work: (database: Database) => Promise<void>, deed: Deed): Promise<void> => {
+  const write = async (sqlName: string, args: Arguments, deed: Deed): Promise<unknown> => {
+    const perform = async (database: Database) => {
+      const answer = await ask(database.call(sqlName, args));
+      note(outcome.parse(answer) === "busy" ? { kind: "unclear" } : deed);
+      return answer;
+    };
     switch (mishap) {
       case "dies_after_text":
         throw new Died("the process is gone");
       case "writes_late":
-        postpone(async () => {
-          await ask(work(pool.within(startBudget(10_000))));
-          note(deed);
-        });
+        postpone(async () => void await perform(pool.within(startBudget(10_000))));
         throw new Died("the process is slow");
       default:
-        await ask(work(database));
-        note(deed);
+        return await perform(database);
     }
   };
   return {
-    ...database,
-    claimSlot: (call, asked) => ask(database.claimSlot(call, asked)),
-    cancelAppointment: (call, asked) => ask(database.cancelAppointment(call, asked)),
-    rescheduleAppointment: (call, asked) => ask(database.rescheduleAppointment(call, asked)),
-    beginOtpSend: async (call, asked) => {
-      const from = now();
-      const answer = await ask(database.beginOtpSend(call, asked));
-      const { sendId, mac: { mac } } = asked;
-      note({ kind: "begun", sendId, mac, answer, from, to: now() });
-      if (mishap === "dies_after_begin") throw new Died("the process is gone");
-      return answer;
-    },
-    completeOtpSend: (send: SendReference, sid) =>
-      write((database) => database.completeOtpSend(send, sid), {
-        kind: "completed",
-        sendId: send.sendId,
-      }),
-    clearOtpSend: (send, reason, mayHaveBeenSent) =>
-      write((database) => database.clearOtpSend(send, reason, mayHaveBeenSent), {
-        kind: "cleared",
-        sendId: send.sendId,
-        mayHaveBeenSent,
-      }),
-    verifyOtpAndConfirm: async (call, asked) => {
-      const answer = await ask(database.verifyOtpAndConfirm(call, asked));
-      note({ kind: "verified", answer });
-      if (mishap === "loses_answer") throw new Died("the process is gone");
-      return answer;
+    call: async (sqlName, args) => {
+      const sendId = String(args["p_send_id"]);
+      switch (sqlName) {
+        case claimSlot.sqlName:
+        case cancelAppointment.sqlName:
+        case rescheduleAppointment.sqlName:
+          return await ask(database.call(sqlName, args));
+        case beginOtpSend.sqlName: {
+          const from = now();
+          const data = await ask(database.call(sqlName, args));
+          const answer = beginOtpSend.answer.parse(data);
+          note({ kind: "begun", sendId, mac: String(args["p_mac"]), answer, from, to: now() });
+          if (mishap === "dies_after_begin") throw new Died("the process is gone");
+          return data;
+        }
+        case completeOtpSend.sqlName:
+          return await write(sqlName, args, { kind: "completed", sendId });
+        case clearOtpSend.sqlName: {
+          const mayHaveBeenSent = args["p_may_have_been_sent"] === true;
+          return await write(sqlName, args, { kind: "cleared", sendId, mayHaveBeenSent });
+        }
+        case verifyOtpAndConfirm.sqlName: {
+          const data = await ask(database.call(sqlName, args));
+          note({ kind: "verified", answer: verifyOtpAndConfirm.answer.parse(data) });
+          if (mishap === "loses_answer") throw new Died("the process is gone");
+          return data;
+        }
+        default:
+          return await database.call(sqlName, args);
+      }
     },
   };
 }
+
+type Arguments = Parameters<Database["call"]>[1];
+
+const outcome = z.object({ outcome: z.string() }).transform(({ outcome }) => outcome);

@@ -8,7 +8,7 @@
  * @module
  */
 
-import type { BeginSendOutcome, VerificationOutcome } from "../../shared/database.ts";
+import type { BeginSendOutcome, VerificationOutcome } from "../../shared/database/passcodes.ts";
 import type { Deed } from "./isolate.ts";
 
 /** A promise that was broken; ends the sequence. */

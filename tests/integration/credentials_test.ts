@@ -4,7 +4,7 @@ import sendOtp from "../../functions/send-otp/index.ts";
 import holdSlot from "../../functions/hold-slot/index.ts";
 import { readConfig } from "../../shared/config.ts";
 import { createAccountCache, decryptCredentials } from "../../shared/credentials.ts";
-import type { CallFacts } from "../../shared/database.ts";
+import type { CallFacts } from "../../shared/database/entry.ts";
 import { startBudget } from "../../shared/deadline.ts";
 import { credentials } from "../../supabase/tasks/credentials.ts";
 import { runTask } from "../../supabase/tasks/task.ts";

@@ -4,7 +4,7 @@ import checkAvailability from "../../functions/check-availability/index.ts";
 import holdSlot from "../../functions/hold-slot/index.ts";
 import metricsFunction from "../../functions/metrics/index.ts";
 import { readConfig } from "../../shared/config.ts";
-import type { Counter } from "../../shared/database.ts";
+import type { Counter } from "../../shared/database/metrics.ts";
 import { openLog } from "../../shared/logging.ts";
 import { createRecorder, type SendCounts } from "../../shared/recording.ts";
 import { createRuntime } from "../../shared/runtime.ts";

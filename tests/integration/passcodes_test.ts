@@ -4,6 +4,7 @@ import holdSlot from "../../functions/hold-slot/index.ts";
 import sendOtp from "../../functions/send-otp/index.ts";
 import verifyOtp from "../../functions/verify-otp/index.ts";
 import { readConfig } from "../../shared/config.ts";
+import { clearOtpSend, completeOtpSend } from "../../shared/database/passcodes.ts";
 import { startBudget } from "../../shared/deadline.ts";
 import { openLog } from "../../shared/logging.ts";
 import { createRuntime, type Runtime } from "../../shared/runtime.ts";
@@ -430,9 +431,9 @@ test("a late failure of one text touches no other code and gives its quota back 
     where id = (select id from public.sms_messages order by created_at limit 1) returning id`;
   const call = { toolCallId: "late", claims: {} };
   const late = { call, orgId: caller.clinic.id, holdId: caller.holdId, sendId: first?.id ?? "" };
-  await database.clearOtpSend(late, "timeout", false);
-  await database.clearOtpSend(late, "timeout", false);
-  await database.completeOtpSend(late, "SM1");
+  await clearOtpSend(database, late, "timeout", false);
+  await clearOtpSend(database, late, "timeout", false);
+  await completeOtpSend(database, late, "SM1");
   assert.equal((await caller.counters())["sends"], 1);
   const [quota] = await bench.database.sql`
     select cardinality(sent_at) as texts from public.sms_phone_quota`;

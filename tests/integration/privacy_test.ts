@@ -8,7 +8,7 @@ import metrics from "../../functions/metrics/index.ts";
 import rescheduleAppointment from "../../functions/reschedule-appointment/index.ts";
 import sendOtp from "../../functions/send-otp/index.ts";
 import verifyOtp from "../../functions/verify-otp/index.ts";
-import type { DatabasePool } from "../../shared/database.ts";
+import type { DatabasePool } from "../../shared/database/client.ts";
 import type { ServedTool } from "../../shared/tool.ts";
 import {
   aClinic,
@@ -252,7 +252,7 @@ Deno.test({
         new Error("y".repeat(1e6) + told),
       ];
       for (const each of thrown) {
-        const runtime = { ...bench.runtime, database: failing(bench.runtime.database, each) };
+        const runtime = { ...bench.runtime, database: failing(each) };
         for (const [name, tool] of Object.entries(tools)) {
           const args = {
             ...{ date: aDay(), serviceType: "consultation", slotId: slotAt("09:00") },
@@ -263,7 +263,7 @@ Deno.test({
         }
       }
       const named = Object.assign(new Error(`no row for "${patientName}"`), { stack: patientName });
-      const runtime = { ...bench.runtime, database: failing(bench.runtime.database, named) };
+      const runtime = { ...bench.runtime, database: failing(named) };
       const args = { slotId: slotAt("09:00"), patientName };
       await ask(watch, holdSlot, aRequest({ ...call, tool: "hold_slot", args }), runtime);
       const faults = bench.lines.filter((line) => line.includes('"tool_call_failed"'));
@@ -272,12 +272,6 @@ Deno.test({
 });
 
 /** The database, with every call ending in this. */
-function failing(database: DatabasePool, thrown: unknown): DatabasePool {
-  return {
-    ...database,
-    within: (budget, observer) =>
-      new Proxy(database.within(budget, observer), {
-        get: () => () => Promise.reject(thrown),
-      }),
-  };
+function failing(thrown: unknown): DatabasePool {
+  return { within: () => ({ call: () => Promise.reject(thrown) }) };
 }

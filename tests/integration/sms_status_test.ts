@@ -5,6 +5,7 @@ import sendOtp from "../../functions/send-otp/index.ts";
 import smsStatus from "../../functions/sms-status/index.ts";
 import verifyOtp from "../../functions/verify-otp/index.ts";
 import { readConfig } from "../../shared/config.ts";
+import { readMetrics } from "../../shared/database/metrics.ts";
 import { startBudget } from "../../shared/deadline.ts";
 import { openLog } from "../../shared/logging.ts";
 import { createRuntime, type Runtime } from "../../shared/runtime.ts";
@@ -59,7 +60,7 @@ const textsOf = async ({ database }: Bench, clinic: Clinic): Promise<StoredText[
 /** What was counted under a name, folded or not, in the order of its labels. */
 async function countsOf({ runtime }: Bench, name: string) {
   await runtime.recorder.flush();
-  const { totals } = await runtime.database.within(startBudget(5000)).readMetrics(60);
+  const { totals } = await readMetrics(runtime.database.within(startBudget(5000)), 60);
   return totals.filter((counter) => counter.name === name)
     .map(({ labels, value }) => ({ labels, value }))
     .sort((one, other) => JSON.stringify(one) < JSON.stringify(other) ? -1 : 1);

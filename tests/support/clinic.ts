@@ -8,6 +8,7 @@ import type postgres from "postgres";
 import smsStatus from "../../functions/sms-status/index.ts";
 import { readConfig } from "../../shared/config.ts";
 import { encryptCredentials } from "../../shared/credentials.ts";
+import { beginOtpSend } from "../../shared/database/passcodes.ts";
 import { openLog } from "../../shared/logging.ts";
 import { createRuntime, type Runtime } from "../../shared/runtime.ts";
 import type { ServedTool } from "../../shared/tool.ts";
@@ -213,13 +214,12 @@ export function withClaimFollowedBy(runtime: Runtime, happen: () => Promise<unkn
     ...runtime,
     database: {
       within: (budget, observer) => {
-        const functions = runtime.database.within(budget, observer);
+        const database = runtime.database.within(budget, observer);
         return {
-          ...functions,
-          beginOtpSend: async (call, asked) => {
-            const claim = await functions.beginOtpSend(call, asked);
-            await happen();
-            return claim;
+          call: async (sqlName, args) => {
+            const answer = await database.call(sqlName, args);
+            if (sqlName === beginOtpSend.sqlName) await happen();
+            return answer;
           },
         };
       },

@@ -17,7 +17,16 @@ const order = [
   "credentials",
   "recording",
   "answers",
-  "database",
+  "database/metrics",
+  "database/accounts",
+  "database/texts",
+  "database/passcodes",
+  "database/changes",
+  "database/holds",
+  "database/availability",
+  "database/calls",
+  "database/entry",
+  "database/client",
   "authentication",
   "vapi",
   "phone",
@@ -54,15 +63,18 @@ async function modulesOf(path: string): Promise<Module[]> {
 }
 
 /**
- * Whether `shared/FROM.ts` may import `shared/TO.ts`. A noun of several files keeps them in a folder
- * of its name behind its module: only that module and the folder's files import them.
+ * Whether `shared/FROM.ts` may import `shared/TO.ts`. Files of a folder that are not listed belong
+ * to the module of the folder's name: only that module and the folder's files import them.
  */
 function pointsDown(from: string, to: string): boolean {
-  const [noun = ""] = from.split("/");
-  const [wanted = "", inner] = to.split("/");
-  if (!order.includes(noun)) return false;
-  if (noun === wanted) return inner !== undefined;
-  return inner === undefined && order.indexOf(noun) < order.indexOf(wanted);
+  const [outer, inner] = [ownerOf(from), ownerOf(to)];
+  if (!order.includes(outer)) return false;
+  if (outer === inner) return to !== inner;
+  return to === inner && order.indexOf(outer) < order.indexOf(inner);
+}
+
+function ownerOf(path: string): string {
+  return order.includes(path) ? path : path.split("/")[0] ?? "";
 }
 
 const functions = readdirSync(new URL("functions/", root));

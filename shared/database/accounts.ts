@@ -1,0 +1,43 @@
+/**
+ * The encrypted Twilio account of an organization.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import { type AnswerOf, bare, type CallFacts, entry } from "./entry.ts";
+
+const stored = z.discriminatedUnion("outcome", [
+  bare("unknown_clinic", "cross_tenant_denied"),
+  z.object({ outcome: z.literal("not_configured"), orgId: z.string() }),
+  z.object({
+    outcome: z.literal("found"),
+    orgId: z.string(),
+    keyId: z.string(),
+    /** Base64. */
+    nonce: z.string(),
+    /** Base64. */
+    ciphertext: z.string(),
+    updatedAt: z.string(),
+  }),
+]);
+
+/** The account of a call's organization. */
+export const getCredentials = entry("get_org_credentials", {
+  args: (call: CallFacts) => ({ p_call: call, p_provider: "twilio" }),
+  answer: stored,
+});
+
+/** The account of an organization, where there is no call. */
+export const getCredentialsOf = entry("get_credentials_of", {
+  args: (orgId: string) => ({ p_org: orgId, p_provider: "twilio" }),
+  answer: stored,
+});
+/** What both answer. */
+export type CredentialsOutcome = AnswerOf<typeof getCredentialsOf>;
+
+/** Writes into the audit log that the stored account of a call's organization does not decrypt. */
+export const reportUnreadableCredentials = entry("report_unreadable_credentials", {
+  args: (call: CallFacts) => ({ p_call: call, p_provider: "twilio" }),
+  answer: bare("reported", "unknown_clinic", "cross_tenant_denied"),
+});

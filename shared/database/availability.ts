@@ -1,0 +1,79 @@
+/**
+ * Free times, see migrations/..._availability.sql.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import { type AnswerOf, bare, type CallFacts, entry, orgId, refusals } from "./entry.ts";
+
+/** A start at which a service can be booked. Times are ISO 8601, clinic-local with offset. */
+export const slot = z.object({
+  slotId: z.string(),
+  startTime: z.string(),
+  endTime: z.string(),
+  availableDoctors: z.number(),
+  seatsLeft: z.number().optional(),
+});
+/** The same, as a type. */
+export type Slot = z.infer<typeof slot>;
+
+/** What is asked of the free times. */
+export interface AvailabilityQuestion {
+  readonly service: string;
+  /** First day, `YYYY-MM-DD`, clinic-local. */
+  readonly day: string;
+  /** How many days from there on; 1 when left out. */
+  readonly days?: number | undefined;
+  readonly partOfDay?: "morning" | "afternoon" | "evening" | undefined;
+  readonly provider?: string | undefined;
+}
+
+/** Free times on some days, or the nearest after them. */
+export const checkAvailability = entry("check_availability", {
+  args: (
+    call: CallFacts,
+    { service, day, days = 1, partOfDay, provider }: AvailabilityQuestion,
+  ) => ({
+    p_call: call,
+    p_service: service,
+    p_day: day,
+    p_days: days,
+    p_part_of_day: partOfDay ?? null,
+    p_provider: provider ?? null,
+  }),
+  answer: z.discriminatedUnion("outcome", [
+    bare(...refusals),
+    z.object({
+      outcome: z.enum(["available", "fully_booked"]),
+      orgId,
+      today: z.string(),
+      timezone: z.string(),
+      service: z.string(),
+      slots: z.array(slot),
+      total: z.number(),
+    }),
+    z.object({ outcome: z.literal("past_date"), orgId, today: z.string(), timezone: z.string() }),
+    z.object({
+      outcome: z.literal("beyond_horizon"),
+      orgId,
+      today: z.string(),
+      timezone: z.string(),
+      lastDay: z.string(),
+    }),
+    z.object({
+      outcome: z.literal("unknown_service"),
+      orgId,
+      today: z.string(),
+      services: z.array(z.string()),
+    }),
+    z.object({
+      outcome: z.literal("unknown_provider"),
+      orgId,
+      today: z.string(),
+      providers: z.array(z.string()),
+    }),
+  ]),
+});
+/** What it answers. */
+export type AvailabilityOutcome = AnswerOf<typeof checkAvailability>;

@@ -1,0 +1,67 @@
+/**
+ * Calls: how one begins and ends.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import type { Envelope } from "../vapi.ts";
+import { type AnswerOf, type CallFacts, entry, orgId } from "./entry.ts";
+
+/** The assistant that takes the calls of the called number. */
+export const findAssistant = entry("find_assistant", {
+  args: (call: Envelope) => ({ p_call: call }),
+  answer: z.object({
+    outcome: z.enum(["found", "no_assistant", "unknown_clinic"]),
+    orgId,
+    assistantId: z.string().optional(),
+  }),
+});
+/** What it answers. */
+export type AssistantOutcome = AnswerOf<typeof findAssistant>;
+
+/** ISO 3166 country of the call's clinic; missing when the call is refused. */
+export const findCountry = entry("find_country", {
+  args: (call: CallFacts) => ({ p_call: call }),
+  answer: z.object({
+    outcome: z.enum(["found", "unknown_clinic", "cross_tenant_denied"]),
+    country: z.string().optional(),
+  }),
+});
+
+/** A call's report as it is kept: transcript and summary are redacted. */
+export interface KeptReport {
+  readonly durationSeconds?: number;
+  /** US dollars. */
+  readonly cost?: number;
+  readonly transcript?: string;
+  readonly summary?: string;
+  /** How many of each kind were taken out. */
+  readonly redactions: Readonly<Record<string, number>>;
+}
+
+/** Releases what a call holds and files its report; `followUp` is a text to send now. */
+export const endCall = entry("end_call", {
+  args: (call: Envelope, ended: {
+    readonly endedReason?: string | undefined;
+    readonly report?: KeptReport | undefined;
+    /** The id of the follow-up, should one be due. */
+    readonly sendId: string;
+  }) => ({
+    p_call: call,
+    p_ended_reason: ended.endedReason ?? null,
+    p_report: ended.report ?? null,
+    p_send: ended.sendId,
+  }),
+  answer: z.object({
+    outcome: z.enum(["ended", "filed", "repeated", "busy", "no_call", "unknown_clinic"]),
+    orgId,
+    followUp: z.object({
+      phone: z.string(),
+      clinic: z.string(),
+      callBack: z.string().optional(),
+    }).optional(),
+  }),
+});
+/** What it answers. */
+export type EndedCallOutcome = AnswerOf<typeof endCall>;

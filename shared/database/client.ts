@@ -1,0 +1,119 @@
+/**
+ * The connection to the database, through supabase-js: one round trip with a deadline.
+ *
+ * supabase-js is loaded by the first call (its 40 ms are no part of an import) and one client
+ * serves the isolate. What can be called is in the files next to this one, one for each capability.
+ *
+ * @module
+ */
+
+import type { SupabaseClient } from "@supabase/supabase-js";
+import { z } from "zod";
+import type { Config } from "../config.ts";
+import { type Budget, DeadlineExceeded, withDeadline } from "../deadline.ts";
+import { Fault } from "../errors.ts";
+
+/** Longest wait for one database call, in milliseconds; the request's budget may be shorter. */
+const callTimeoutMs = 2500;
+
+/** The database of one request. */
+export interface Database {
+  /**
+   * Calls an entry function; `entry.ts` says how to name one and read its answer.
+   *
+   * @throws {Fault} `database_timeout`, `database_unavailable` or `database_error`.
+   */
+  call(sqlName: string, args: Readonly<Record<string, unknown>>): Promise<unknown>;
+}
+
+/** Told of every call: for log lines and metrics. */
+export interface DatabaseObserver {
+  /** @param durationMs How long the call took, answered or not. */
+  called(durationMs: number): void;
+  /** @param orgId The organization the database found. */
+  resolved(orgId: string): void;
+  /** @param kind What happened too often in that organization, just now. */
+  alarmed(kind: string, orgId: string): void;
+}
+
+/** Makes the database of one request: the client is shared, the time is the request's. */
+export interface DatabasePool {
+  within(budget: Budget, observer?: DatabaseObserver): Database;
+}
+
+/** Opens the database; nothing is connected before the first call. */
+export function openDatabase(config: Pick<Config, "restUrl" | "databaseKey">): DatabasePool {
+  let client: Promise<SupabaseClient> | undefined;
+  const connect = () => client ??= createClient(config);
+  return {
+    within: (budget, observer) => ({
+      call: async (sqlName, args) => {
+        const startedAt = performance.now();
+        try {
+          const data = await callFunction(connect, budget, sqlName, args);
+          if (observer) tellOrganization(observer, data);
+          return data;
+        } finally {
+          observer?.called(performance.now() - startedAt);
+        }
+      },
+    }),
+  };
+}
+
+async function createClient({ restUrl, databaseKey }: Pick<Config, "restUrl" | "databaseKey">) {
+  const { createClient } = await import("@supabase/supabase-js");
+  // supabase-js puts /rest/v1 behind the URL it is given; a bare PostgREST has no such path.
+  const base = restUrl.replace(/\/rest\/v1$/, "");
+  const isBare = base === restUrl;
+  return createClient(base, databaseKey, {
+    auth: { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false },
+    global: {
+      fetch: (input, init) =>
+        fetch(isBare ? String(input).replace(`${base}/rest/v1`, base) : input, init),
+    },
+  });
+}
+
+const withOrganization = z.object({ orgId: z.string(), alarm: z.string().optional() });
+
+function tellOrganization(observer: DatabaseObserver, data: unknown): void {
+  const read = withOrganization.safeParse(data);
+  if (!read.success) return;
+  const { orgId, alarm } = read.data;
+  observer.resolved(orgId);
+  if (alarm) observer.alarmed(alarm, orgId);
+}
+
+async function callFunction(
+  connect: () => Promise<SupabaseClient>,
+  budget: Budget,
+  sqlName: string,
+  args: Readonly<Record<string, unknown>>,
+): Promise<unknown> {
+  const client = await connect();
+  const timeoutMs = Math.min(callTimeoutMs, budget.remainingMs());
+  const { data, error } = await withDeadline(
+    timeoutMs,
+    (signal) => client.rpc(sqlName, args).retry(false).abortSignal(signal),
+  ).catch((thrown) => {
+    throw thrown instanceof DeadlineExceeded
+      ? new Fault("database_timeout", `Cannot call ${sqlName}: no answer in time`, {
+        cause: thrown,
+      })
+      : new Fault("database_unavailable", `Cannot call ${sqlName}`, { cause: thrown });
+  });
+  if (error) {
+    throw new Fault(
+      isAway(error.code) ? "database_unavailable" : "database_error",
+      `Cannot call ${sqlName}: the database answered ${error.code || "nothing"}`,
+      { cause: { code: error.code, message: error.message } },
+    );
+  }
+  return data;
+}
+
+/** No code: the request failed before an answer. 08, 53, 57: connection, resources, shutdown. */
+function isAway(code: string | undefined): boolean {
+  return !code || /^(08|53|57|PGRST00)/.test(code);
+}
