@@ -9,7 +9,7 @@ import { existsSync } from "node:fs";
 import { readFile, rm } from "node:fs/promises";
 import { clusterVariable, startTestCluster } from "./support/database.ts";
 
-const folders = ["unit", "integration", "sql", "rest", "e2e"];
+const folders = ["unit", "functions", "texting", "domain", "local", "tasks", "sql", "rest", "e2e"];
 const asked = Deno.args.length > 0
   ? Deno.args
   : folders.filter((folder) => existsSync(`tests/${folder}`));
