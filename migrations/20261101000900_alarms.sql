@@ -1,49 +1,56 @@
 /*
- * Alarms: one clinic's passcodes are guessed, or somebody makes it text where it must not.
+ * Alarms: somebody is guessing one clinic's passcodes, or makes it text numbers it must not text.
  *
  * Decisions
- * - 50 wrong codes, or 100 refused texts, of one organization within any hour raise an alarm, once an
- *   hour: a row that staff can read, and an answer that lets the function log alarm_raised.
- * - Counted in the transaction of what is counted, under one row's lock, with the newest times in that
- *   row: no history is read, and no boundary of an hour hides half of an attack.
- * - The counter's row is always the last lock taken, so nobody who holds it waits for another.
+ * - Too many events of a kind within any hour raise an alarm, at most once an hour: a row that staff
+ *   can read, and an answer that lets the function log alarm_raised.
+ * - An event is counted in the transaction that it belongs to, under one row's lock, and that row
+ *   keeps the newest times: no history is read, and an attack across a full hour is not split in two.
+ * - The counter's row is always the last lock taken, so whoever holds it waits for nobody.
+ * - The kinds are listed once, in the domain private.alarm_kind.
  */
+
+create domain private.alarm_kind as text
+  constraint alarm_kind_known check (value in ('wrong_codes', 'refused_sends'));
+comment on domain private.alarm_kind is
+  'wrong_codes: wrong passcodes. refused_sends: texts refused by a limit or for their number.';
 
 create table public.alarm_counters (
   org_id uuid not null references public.organizations (id) on delete cascade,
-  kind text not null
-    constraint alarm_counters_kind_known check (kind in ('wrong_codes', 'refused_sends')),
+  kind private.alarm_kind not null,
   happened_at timestamptz[] not null default '{}',
   primary key (org_id, kind)
 );
 comment on table public.alarm_counters is
-  'When it last happened, newest first: within the hour, and no more times than raise an alarm.';
+  'Times of the last events, newest first: within the hour, and no more than raise an alarm.';
 select private.protect('public.alarm_counters', false);
 
 create table public.alarms (
   org_id uuid not null references public.organizations (id) on delete cascade,
-  kind text not null
-    constraint alarms_kind_known check (kind in ('wrong_codes', 'refused_sends')),
+  kind private.alarm_kind not null,
   raised_at timestamptz not null,
   first_at timestamptz not null,
   events integer not null
     constraint alarms_events_positive check (events > 0),
   primary key (org_id, kind, raised_at)
 );
-comment on table public.alarms is 'Alarms raised, for staff: so many events of a kind between first_at and raised_at.';
+comment on table public.alarms is
+  'Alarms, for staff to read: how many events of a kind there were from first_at to raised_at.';
 create index alarms_by_time on public.alarms (org_id, raised_at);
 select private.protect('public.alarms', true);
 grant select on public.alarms to service_role;
 
 /*
- * Counts one event. Returns the kind when this one raised an alarm, else null. A rollback un-counts
- * the event together with what it counts.
+ * Counts one event. Returns the kind if this event raised an alarm, else null. A rollback undoes the
+ * count together with the event.
  */
-create function private.count_for_alarm(p_org uuid, p_kind text, p_now timestamptz) returns text
+create function private.count_for_alarm(p_org uuid, p_kind private.alarm_kind, p_now timestamptz)
+returns text
 language plpgsql volatile set search_path = ''
 as $$
 declare
-  v_limit constant integer := case p_kind when 'wrong_codes' then 50 else 100 end;
+  v_limit constant integer not null :=
+    case p_kind when 'wrong_codes' then 50 when 'refused_sends' then 100 end;
   v_times timestamptz[];
 begin
   insert into public.alarm_counters (org_id, kind) values (p_org, p_kind) on conflict do nothing;
@@ -68,4 +75,4 @@ begin
 end
 $$;
 comment on function private.count_for_alarm is
-  'Counts an event of an organization; returns its kind when that raised an alarm.';
+  'Counts an event of an organization; returns its kind if that raised an alarm.';

@@ -68,7 +68,7 @@ export function literalsUnder(key: string, body: string): string[] {
 }
 
 /** What an expression can be: a literal, or the results of a `case`. */
-function resultsOf(expression: string): string[] {
+export function resultsOf(expression: string): string[] {
   const results = expression.matchAll(/(?:^|\b(?:then|else))\s*'(\w+)'/g);
   return [...results].map(([, literal = ""]) => literal);
 }
