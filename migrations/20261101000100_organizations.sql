@@ -40,6 +40,33 @@ $$;
 comment on function private.require is
   'True if the condition holds or is null; else raises 23514: Cannot write ROW: REASON.';
 
+/*
+ * Whether hours from one local minute to another can be; else raises a sentence about p_row, itself:
+ * it runs as whoever writes the row, who may not look up names in private.
+ */
+create function private.require_hours(p_row text, p_start integer, p_end integer) returns boolean
+language plpgsql stable strict set search_path = ''
+as $$
+declare
+  v_reason constant text := case
+    when p_start not between 0 and 1439
+      then format('minute %s is not in the day, which has 0 to 1439', p_start)
+    when p_end <= p_start
+      then 'they end before they begin; what runs past midnight ends after minute 1440'
+    when p_end > p_start + 1440 then 'they last longer than a day'
+  end;
+begin
+  if v_reason is not null then
+    raise exception 'Cannot write % from % to %: %', p_row,
+      to_char(make_interval(mins => p_start), 'HH24:MI'),
+      to_char(make_interval(mins => p_end), 'HH24:MI'), v_reason using errcode = '23514';
+  end if;
+  return true;
+end
+$$;
+comment on function private.require_hours is
+  'True for hours that can be or are null; else raises 23514 with the row and the reason.';
+
 create table public.organizations (
   id uuid primary key default gen_random_uuid(),
   slug text not null unique
@@ -60,6 +87,14 @@ create table public.organizations (
   hold_minutes integer not null default 10
     constraint organizations_hold_minutes_sane check (hold_minutes between 1 and 120),
   follow_up_texts boolean not null default false,
+  transfer_number text
+    constraint organizations_transfer_number_e164 check (transfer_number ~ '^\+[1-9][0-9]{6,14}$'),
+  message_hourly_limit integer not null default 30
+    constraint organizations_message_limit_sane check (message_hourly_limit >= 0),
+  closing_days datemultirange not null default '{}'
+    constraint organizations_closing_days_finite check (private.require(
+      closing_days <@ datemultirange(daterange('0001-01-01', '9999-12-31', '[]')),
+      'organization ' || slug, 'its closing days have no first or no last day')),
   retention_days integer not null default 90
     constraint organizations_retention_sane check (retention_days between 1 and 3650),
   audit_retention_days integer not null default 2555
@@ -71,20 +106,29 @@ comment on column public.organizations.timezone is 'IANA name; all local times o
 comment on column public.organizations.sms_countries is 'ISO 3166 countries that may be texted.';
 comment on column public.organizations.follow_up_texts is
   'Whether a caller whose call ended before the passcode is texted once.';
+comment on column public.organizations.transfer_number is
+  'The phone at the front desk, E.164, to which a call is put through; null when there is none.';
+comment on column public.organizations.message_hourly_limit is
+  'How many messages callers may leave for the desk within an hour.';
+comment on column public.organizations.closing_days is
+  'Local days on which nobody works, whatever weekly hours and overrides say.';
 comment on column public.organizations.hold_minutes is 'How long a held slot waits for its passcode.';
 
 create table public.org_channels (
   kind text not null
     constraint org_channels_kind_known
-    check (kind in ('called_number', 'vapi_phone_number', 'vapi_assistant')),
+    check (kind in ('called_number', 'vapi_phone_number', 'vapi_assistant', 'shared_line')),
   value text not null
     constraint org_channels_number_e164
-    check (kind <> 'called_number' or value ~ '^\+[1-9][0-9]{6,14}$'),
+    check (kind not in ('called_number', 'shared_line') or value ~ '^\+[1-9][0-9]{6,14}$'),
   org_id uuid not null references public.organizations (id) on delete cascade,
-  primary key (kind, value)
+  primary key (kind, value, org_id)
 );
 comment on table public.org_channels is
-  'How a call finds its clinic: called number (E.164), Vapi phone-number id, Vapi assistant id.';
+  'How a call finds its clinic: called number (E.164), Vapi phone-number id, Vapi assistant id. A shared_line finds nothing: it is the number of a call centre, which callers of several clinics may call from.';
+-- Two clinics never share what finds a clinic.
+create unique index org_channels_one_clinic on public.org_channels (kind, value)
+  where kind <> 'shared_line';
 create index org_channels_org on public.org_channels (org_id);
 
 create table public.org_members (
@@ -130,7 +174,8 @@ comment on function private.protect is
 select private.protect('public.org_channels', true);
 
 -- A check constraint runs as whoever writes the row.
-grant execute on function private.is_time_zone, private.require to service_role;
+grant execute on function private.is_time_zone, private.require, private.require_hours
+  to service_role;
 
 -- Clinics are set up with the service role's key (or SQL); staff only read.
 grant select, insert, update, delete

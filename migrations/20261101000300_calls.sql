@@ -59,7 +59,7 @@ begin
   elsif coalesce(p_call -> 'claims', '{}') <> '{}'
     and not private.is_claimed_rightly(org, p_call -> 'claims') then
     perform private.audit(org.id, p_call, p_action, null, 'cross_tenant_denied');
-    refusal := jsonb_build_object('outcome', 'cross_tenant_denied', 'orgId', org.id);
+    refusal := private.answer(org, '{"outcome": "cross_tenant_denied"}');
   end if;
 end
 $$;

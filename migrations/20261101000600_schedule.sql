@@ -5,7 +5,8 @@
  * - Opening hours are LOCAL minutes from midnight of the clinic, so that nine o'clock stays nine
  *   o'clock when the clocks change. end_min may pass 1440: an overnight shift belongs to the day it
  *   starts on.
- * - An override replaces a whole local day; null minutes mean closed.
+ * - An override replaces a whole local day; null minutes mean closed. A closing day of the clinic
+ *   closes it for everybody, overrides included.
  * - Overlapping hours are refused by exclusion constraints, not by code. A night's shift may overlap
  *   the next day's hours: the two are merged.
  * - What cannot be is refused when it is written, by check constraints that raise a sentence with
@@ -85,33 +86,6 @@ create table public.provider_services (
 comment on table public.provider_services is 'Which provider offers which service.';
 create index provider_services_service on public.provider_services (org_id, service_id);
 
-/*
- * Whether hours from one local minute to another can be; else raises a sentence about p_row, itself:
- * it runs as whoever writes the row, who may not look up names in private.
- */
-create function private.require_hours(p_row text, p_start integer, p_end integer) returns boolean
-language plpgsql stable strict set search_path = ''
-as $$
-declare
-  v_reason constant text := case
-    when p_start not between 0 and 1439
-      then format('minute %s is not in the day, which has 0 to 1439', p_start)
-    when p_end <= p_start
-      then 'they end before they begin; what runs past midnight ends after minute 1440'
-    when p_end > p_start + 1440 then 'they last longer than a day'
-  end;
-begin
-  if v_reason is not null then
-    raise exception 'Cannot write % from % to %: %', p_row,
-      to_char(make_interval(mins => p_start), 'HH24:MI'),
-      to_char(make_interval(mins => p_end), 'HH24:MI'), v_reason using errcode = '23514';
-  end if;
-  return true;
-end
-$$;
-comment on function private.require_hours is
-  'True for hours that can be or are null; else raises 23514 with the row and the reason.';
-
 create table public.working_hours (
   org_id uuid not null,
   id uuid not null default gen_random_uuid(),
@@ -187,9 +161,6 @@ select private.protect('public.working_hours', true);
 select private.protect('public.working_hours_overrides', true);
 select private.protect('public.time_off', true);
 
--- A check constraint runs as whoever writes the row.
-grant execute on function private.require_hours to service_role;
-
 grant select, insert, update, delete on
   public.providers, public.services, public.provider_services, public.working_hours,
   public.working_hours_overrides, public.time_off
@@ -197,48 +168,52 @@ grant select, insert, update, delete on
 
 /*
  * The hours of every asked provider of a service around a local day: the day's own, the night of the
- * day before and the day after, touching ones merged. An override replaces the hours of its day.
+ * day before and the day after, touching ones merged. An override replaces the hours of its day; on a
+ * closing day of the clinic no hours begin.
  */
 create function private.find_hours(
-  p_org uuid, p_service uuid, p_provider uuid, p_day date, p_zone text
+  p_org public.organizations, p_service uuid, p_provider uuid, p_day date
 ) returns table (provider_id uuid, open tstzmultirange)
 language plpgsql stable set search_path = ''
 as $$
 declare
+  v_zone constant text := p_org.timezone;
   v_dow constant integer := extract(dow from p_day);
   v_days constant smallint[] := array[(v_dow + 6) % 7, v_dow, (v_dow + 1) % 7];
   -- Minutes count from the midnight before: 1440 is the day's own.
   v_eve constant timestamp := p_day - 1;
-  v_steady_eve constant timestamptz := v_eve at time zone private.steady_offset(p_day, p_zone);
+  v_steady_eve constant timestamptz := v_eve at time zone private.steady_offset(p_day, v_zone);
 begin
   return query
   select ps.provider_id, range_agg(tstzrange(h.opens, greatest(h.opens, h.closes)))
   from public.provider_services as ps
-  join public.providers as p on p.org_id = p_org and p.id = ps.provider_id and p.active
+  join public.providers as p on p.org_id = p_org.id and p.id = ps.provider_id and p.active
   cross join lateral (
     select
       coalesce(v_steady_eve + r.opens * interval '1 minute',
-        private.wall(v_eve + r.opens * interval '1 minute', p_zone, false)) as opens,
+        private.wall(v_eve + r.opens * interval '1 minute', v_zone, false)) as opens,
       coalesce(v_steady_eve + r.closes * interval '1 minute',
-        private.wall(v_eve + r.closes * interval '1 minute', p_zone, true)) as closes
+        private.wall(v_eve + r.closes * interval '1 minute', v_zone, true)) as closes
     from (
       select n.day * 1440 + w.start_min as opens, n.day * 1440 + w.end_min as closes
       from public.working_hours as w
       cross join lateral (select (w.dow + 8 - v_dow) % 7 as day) as n
-      where w.org_id = p_org and w.provider_id = ps.provider_id
+      where w.org_id = p_org.id and w.provider_id = ps.provider_id
         and w.dow = any (v_days) and w.valid @> p_day - 1 + n.day
+        and not p_org.closing_days @> p_day - 1 + n.day
         and not exists (
           select from public.working_hours_overrides as v
-          where v.org_id = p_org and v.provider_id = w.provider_id and v.day = p_day - 1 + n.day)
+          where v.org_id = p_org.id and v.provider_id = w.provider_id and v.day = p_day - 1 + n.day)
       union all
       select (v.day - p_day + 1) * 1440 + v.start_min, (v.day - p_day + 1) * 1440 + v.end_min
       from public.working_hours_overrides as v
-      where v.org_id = p_org and v.provider_id = ps.provider_id
+      where v.org_id = p_org.id and v.provider_id = ps.provider_id
         and v.day between p_day - 1 and p_day + 1 and v.start_min is not null
+        and not p_org.closing_days @> v.day
     ) as r
     where r.closes > 1440
   ) as h
-  where ps.org_id = p_org and ps.service_id = p_service
+  where ps.org_id = p_org.id and ps.service_id = p_service
     and (p_provider is null or ps.provider_id = p_provider)
   group by ps.provider_id;
 end

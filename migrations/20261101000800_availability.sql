@@ -27,6 +27,7 @@ create function private.find_starts(
 language plpgsql stable set search_path = '' set jit = off set plan_cache_mode = force_generic_plan
 as $$
 declare
+  v_org public.organizations;
   v_zone text;
   v_service public.services;
   v_duration interval;
@@ -40,7 +41,8 @@ declare
   v_earliest timestamptz;
   v_latest timestamptz;
 begin
-  select o.timezone into strict v_zone from public.organizations as o where o.id = p_org;
+  select o.* into strict v_org from public.organizations as o where o.id = p_org;
+  v_zone := v_org.timezone;
   select s.* into strict v_service
   from public.services as s where s.org_id = p_org and s.id = p_service;
   v_duration := make_interval(mins => v_service.duration_min);
@@ -60,7 +62,7 @@ begin
 
     return query
     select g.starts_at, w.provider_id, l.seats
-    from private.find_hours(p_org, p_service, p_provider, v_day, v_zone) as w
+    from private.find_hours(v_org, p_service, p_provider, v_day) as w
     cross join lateral (
       -- What is taken: appointments and time off, as starts that are impossible. A row of this very
       -- service leaves its own start, where it may be joined while there are seats.
@@ -142,7 +144,7 @@ begin
   end if;
   return query
   select w.provider_id
-  from private.find_hours(p_org.id, p_service.id, p_provider, v_day, v_zone) as w
+  from private.find_hours(p_org, p_service.id, p_provider, v_day) as w
   where w.open @> tstzrange(p_start, v_end)
     -- The grid begins where the closed time before it ends.
     and p_start = date_bin(make_interval(mins => p_service.step_min), p_start,
@@ -355,7 +357,8 @@ begin
   end if;
   v_org := v_opened.org;
   v_today := (v_now at time zone v_org.timezone)::date;
-  v_facts := jsonb_build_object('orgId', v_org.id, 'timezone', v_org.timezone, 'today', v_today);
+  v_facts := private.answer(
+    v_org, jsonb_build_object('timezone', v_org.timezone, 'today', v_today));
 
   v_service := private.find_service(v_org.id, p_service);
   if v_service.id is null then

@@ -55,7 +55,8 @@ begin
   if v_opened.refusal is not null then
     return v_opened.refusal;
   end if;
-  return private.read_credentials((v_opened.org).id, p_call, p_provider);
+  return private.answer(
+    v_opened.org, private.read_credentials((v_opened.org).id, p_call, p_provider));
 end
 $$;
 comment on function public.get_org_credentials is 'The encrypted account of a call''s organization.';
@@ -94,7 +95,7 @@ begin
   end if;
   perform private.audit((v_opened.org).id, p_call, 'read_credentials', null, 'unreadable',
     jsonb_build_object('provider', p_provider));
-  return jsonb_build_object('outcome', 'reported', 'orgId', (v_opened.org).id);
+  return private.answer(v_opened.org, '{"outcome": "reported"}');
 end
 $$;
 comment on function public.report_unreadable_credentials is

@@ -434,8 +434,9 @@ begin
   if v_opened.refusal is not null then
     return v_opened.refusal;
   end if;
-  return private.claim_slot(v_opened.org, p_call, p_slot_id, jsonb_build_object(
-    'name', p_patient_name, 'phone', p_patient_phone, 'country', p_patient_country));
+  return private.answer(v_opened.org, private.claim_slot(v_opened.org, p_call, p_slot_id,
+    jsonb_build_object(
+      'name', p_patient_name, 'phone', p_patient_phone, 'country', p_patient_country)));
 exception when lock_not_available or deadlock_detected then
   return '{"outcome": "busy"}';
 end

@@ -370,9 +370,10 @@ begin
   if v_opened.refusal is not null then
     return v_opened.refusal;
   end if;
-  return private.change_appointment(v_opened.org, p_call, 'cancel_appointment',
+  return private.answer(v_opened.org, private.change_appointment(
+    v_opened.org, p_call, 'cancel_appointment',
     jsonb_build_object('name', p_patient_name, 'phone', p_patient_phone),
-    jsonb_build_object('id', p_appointment, 'date', p_date, 'time', p_time), null);
+    jsonb_build_object('id', p_appointment, 'date', p_date, 'time', p_time), null));
 exception when lock_not_available or deadlock_detected then
   return '{"outcome": "busy"}';
 end
@@ -405,10 +406,11 @@ begin
   if v_opened.refusal is not null then
     return v_opened.refusal;
   end if;
-  return private.change_appointment(v_opened.org, p_call, 'reschedule_appointment',
+  return private.answer(v_opened.org, private.change_appointment(
+    v_opened.org, p_call, 'reschedule_appointment',
     jsonb_build_object('name', p_patient_name, 'phone', p_patient_phone),
     jsonb_build_object('id', p_appointment, 'date', p_date, 'time', p_time),
-    coalesce(p_slot_id, ''));
+    coalesce(p_slot_id, '')));
 exception when lock_not_available or deadlock_detected then
   return '{"outcome": "busy"}';
 end

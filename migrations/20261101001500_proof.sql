@@ -208,7 +208,8 @@ begin
   elsif (v_opened.org).id <> p_expected_org then
     return '{"outcome": "wrong_account"}';
   end if;
-  return private.begin_send(v_opened.org, p_call, p_hold, p_send_id, p_mac, p_key_id, p_sender);
+  return private.answer(v_opened.org, private.begin_send(
+    v_opened.org, p_call, p_hold, p_send_id, p_mac, p_key_id, p_sender));
 exception when lock_not_available or deadlock_detected then
   return '{"outcome": "busy"}';
 end
@@ -403,7 +404,7 @@ begin
   if v_opened.refusal is not null then
     return v_opened.refusal;
   end if;
-  return private.verify_code(v_opened.org, p_call, p_hold, p_macs);
+  return private.answer(v_opened.org, private.verify_code(v_opened.org, p_call, p_hold, p_macs));
 exception when lock_not_available or deadlock_detected then
   return '{"outcome": "busy"}';
 end

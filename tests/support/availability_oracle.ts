@@ -68,6 +68,8 @@ export interface OracleService {
 /** Everything a judgement depends on. */
 export interface OracleClinic {
   readonly zone: string;
+  /** Local days on which nobody's hours begin. */
+  readonly closingDays: readonly string[];
   readonly service: OracleService;
   readonly providers: readonly OracleProvider[];
   readonly appointments: readonly OracleAppointment[];
@@ -179,7 +181,7 @@ export function judgeOf(
 ): (start: number) => number {
   const clock = clockOf(clinic.zone);
   const { service } = clinic;
-  const isOpen = openMinutes(clock, provider, dayNumber(day));
+  const isOpen = openMinutes(clock, clinic, provider, dayNumber(day));
   const isOff = minutesIn(provider.timeOff);
   const rows = clinic.appointments.filter((row) =>
     row.providerId === provider.id && isLive(row, question) && !isOwnHold(row, question)
@@ -208,9 +210,15 @@ export function judgeOf(
 }
 
 /** Minutes open around a day: its own hours, the night of the day before, and the day after. */
-function openMinutes(clock: Clock, provider: OracleProvider, day: number): Set<number> {
+function openMinutes(
+  clock: Clock,
+  { closingDays }: OracleClinic,
+  provider: OracleProvider,
+  day: number,
+): Set<number> {
   const open = new Set<number>();
   for (const ruled of [day - 1, day, day + 1]) {
+    if (closingDays.includes(dayName(ruled))) continue;
     for (const { startMin, endMin } of hoursOn(provider, ruled)) {
       if (ruled < day && endMin <= minutesADay) continue;
       const opens = clock.find(ruled * minutesADay + startMin, "first");

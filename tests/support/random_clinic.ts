@@ -107,9 +107,11 @@ export function aRandomClinic(
     () => aProvider(random, first, last, midnight),
   );
   const callId = random() < 0.7 ? uuid(random) : null;
+  const closingDays = random() < 0.2 ? [dayName(integer(random, first - 1, last + 1))] : [];
   return {
     orgId: uuid(random),
     zone,
+    closingDays,
     service,
     providers,
     appointments: someAppointments(random, service, providers, midnight, callId),
@@ -248,10 +250,14 @@ export async function writeClinics(
       providers.flatMap((provider) => of(provider).map((row) => ({ doctor: provider.id, ...row })))
     );
   await sql`
-    insert into public.organizations (id, slug, name, timezone, default_country, sms_countries)
-    select c.org_id, 'random-' || c.org_id, 'Random', c.zone, 'GB', '{GB}'
-    from jsonb_to_recordset(${all(({ zone }) => [{ zone }])}::text::jsonb)
-      as c (org_id uuid, zone text)`;
+    insert into public.organizations (
+      id, slug, name, timezone, default_country, sms_countries, closing_days)
+    select c.org_id, 'random-' || c.org_id, 'Random', c.zone, 'GB', '{GB}',
+      (select coalesce(range_agg(daterange(d.day, d.day, '[]')), '{}')
+        from unnest(c."closingDays") as d (day))
+    from jsonb_to_recordset(${
+    all(({ zone, closingDays }) => [{ zone, closingDays }])
+  }::text::jsonb) as c (org_id uuid, zone text, "closingDays" date[])`;
   await sql`
     insert into public.contacts (org_id, id, phone, name)
     select o.id, o.id, '+447700900123', 'Ada Brown' from public.organizations as o

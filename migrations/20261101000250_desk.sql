@@ -1,0 +1,63 @@
+/*
+ * Desk: when somebody at the clinic answers the phone, so that a call is put through only then.
+ *
+ * Decisions
+ * - The hours are local minutes of a weekday, as working hours are. No hours begin on a closing day.
+ * - Every answer to a tool says how the desk is at that moment. Whether the caller can be put through
+ *   is therefore known wherever a tool gives up, without another round trip.
+ */
+
+create table public.desk_hours (
+  org_id uuid not null references public.organizations (id) on delete cascade,
+  dow smallint not null
+    constraint desk_hours_dow_known check (private.require(dow between 0 and 6,
+      format('desk hours on weekday %s', dow), 'the weekdays are 0 (Sunday) to 6 (Saturday)')),
+  start_min integer not null,
+  end_min integer not null,
+  primary key (org_id, dow, start_min),
+  constraint desk_hours_possible check (
+    private.require_hours(format('desk hours on weekday %s', dow), start_min, end_min)),
+  constraint "desk hours of one weekday must not overlap" exclude using gist (
+    org_id with =, dow with =, int4range(start_min, end_min) with &&) where (start_min >= 0)
+);
+comment on table public.desk_hours is
+  'When the front desk answers, in local minutes from midnight; end_min above 1440 runs into the next day.';
+comment on column public.desk_hours.dow is 'Day of the week, 0 is Sunday (as extract(dow)).';
+select private.protect('public.desk_hours', true);
+grant select, insert, update, delete on public.desk_hours to service_role;
+
+create function private.desk_state(p_org public.organizations, p_at timestamptz) returns text
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_local constant timestamp := p_at at time zone p_org.timezone;
+  v_day constant date := v_local::date;
+  v_dow constant integer := extract(dow from v_day);
+  v_minute constant integer := extract(epoch from v_local - v_day)::integer / 60;
+begin
+  return case
+    when p_org.transfer_number is null then 'none'
+    when exists (
+      select from public.desk_hours as h
+      where h.org_id = p_org.id
+        and (h.dow = v_dow and v_minute >= h.start_min and v_minute < h.end_min
+            and not p_org.closing_days @> v_day
+          -- The night of the day before.
+          or h.dow = (v_dow + 6) % 7 and v_minute + 1440 < h.end_min
+            and not p_org.closing_days @> v_day - 1)) then 'open'
+    else 'closed' end;
+end
+$$;
+comment on function private.desk_state is
+  'How the front desk is at a moment: open, closed, or none when a call cannot be put through at all.';
+
+create function private.answer(p_org public.organizations, p_answer jsonb) returns jsonb
+language plpgsql stable set search_path = ''
+as $$
+begin
+  return p_answer || jsonb_build_object(
+    'orgId', p_org.id, 'desk', private.desk_state(p_org, clock_timestamp()));
+end
+$$;
+comment on function private.answer is
+  'The answer to a tool with what each of them says: the organization, and how its desk is.';
