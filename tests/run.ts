@@ -1,91 +1,176 @@
-// deno-lint-ignore-file no-console -- a command-line program
 /**
- * `deno task test [FOLDER ...]`: format, lint, types, then every test, on one database cluster.
+ * `deno task test`: format, lint, types, then every test file, a few at a time on one database cluster.
+ *
+ * Every file is a process of its own, so that what one does to its environment or processor time
+ * does not reach the others.
  *
  * @module
  */
 
 import { existsSync } from "node:fs";
-import { readFile, rm } from "node:fs/promises";
+import { readdir, readFile, rm, stat } from "node:fs/promises";
+import { relative } from "node:path";
+import { defineTask, main, Misuse, readNumber, type Running } from "../supabase/tasks/task.ts";
 import { clusterVariable, startTestCluster } from "./support/database.ts";
+import { fullVariable } from "./support/length.ts";
 
-const folders = ["unit", "functions", "texting", "domain", "local", "tasks", "sql", "rest", "e2e"];
-const asked = Deno.args.length > 0
-  ? Deno.args
-  : folders.filter((folder) => existsSync(`tests/${folder}`));
-let passed = 0;
-let failed = 0;
+const usage = `deno task test [--full] [--jobs N] [FOLDER | FILE ...]
+  without arguments: format, lint, types, examples in comments, and every test, some of them brief
+  FOLDER, FILE  only these tests: a folder of tests/ such as domain, or a path
+  --full        at full length; without paths, only the files that have a full length
+  --jobs N      how many files run at once; as many as there are processors if left out
+  exit code 0: everything passed, 1: something failed, 2: wrong arguments`;
 
-let running: Deno.ChildProcess | undefined;
-const cluster = await startTestCluster();
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  Deno.addSignalListener(signal, async () => {
+/** The folders whose files take longest come first, so that no processor waits at the end. */
+const longestFirst = ["domain", "e2e", "rest", "functions", "texting"];
+
+/** One thing to run: what it is called, and the arguments of deno. */
+interface Job {
+  readonly name: string;
+  readonly args: readonly string[];
+  /** Whether it is `deno test`, which counts its tests. */
+  readonly isTest: boolean;
+}
+
+interface Result {
+  readonly passed: number;
+  readonly failed: number;
+}
+
+const checks: readonly Job[] = [
+  { name: "types", args: ["check", "--quiet", "."], isTest: false },
+  { name: "lint", args: ["lint", "--quiet"], isTest: false },
+  { name: "format", args: ["fmt", "--check", "--quiet"], isTest: false },
+  testJob("examples in comments", ["--doc", "shared", "functions", "supabase"]),
+];
+
+const test = defineTask({
+  usage,
+  options: {
+    full: { type: "boolean", default: false },
+    jobs: { type: "string", default: String(Math.min(navigator.hardwareConcurrency, 8)) },
+  },
+  allowPositionals: true,
+  run: async ({ values: { full, jobs: atOnce }, positionals }, { terminal, running }) => {
+    const lanes = readNumber("--jobs", atOnce, { from: 1, to: 64 });
+    const files = positionals.length > 0
+      ? (await Promise.all(positionals.map(findTests))).flat()
+      : await everyTest(full);
+    const tests = files.map((file) => testJob(file, [file]));
+    const queue = positionals.length > 0 || full ? tests : [...checks, ...tests];
+    const cluster = await running.start(startTestCluster(), (started) => started.stop());
+    const env = {
+      NO_COLOR: "1",
+      [clusterVariable]: String(cluster.port),
+      ...(full ? { [fullVariable]: "1" } : {}),
+    };
+    let [passed, failed] = [0, 0];
+    const broken: string[] = [];
+    await Promise.all(Array.from({ length: lanes }, async () => {
+      for (let job = queue.shift(); job; job = queue.shift()) {
+        const startedAt = performance.now();
+        const { output, ...result } = await runJob(job, env, running, () => queue.splice(0));
+        const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
+        passed += result.passed;
+        failed += result.failed;
+        if (result.failed > 0) broken.push(job.name);
+        const became = result.failed > 0 ? "FAILED" : "ok";
+        terminal.print(`\n== ${job.name}: ${became}, ${seconds} s\n${output.trimEnd()}`);
+      }
+    }));
+    if (broken.length > 0) terminal.print(`\nFAILED: ${broken.join(" ")}`);
+    terminal.print(`${passed} passed, ${failed} failed`);
+    return failed === 0 ? 0 : 1;
+  },
+});
+
+function testJob(name: string, args: readonly string[]): Job {
+  const flags = ["-A", "--unstable-no-legacy-abort", "--no-check", "--quiet"];
+  return { name, args: ["test", ...flags, ...args], isTest: true };
+}
+
+/** Every test file, or every one that has a full length. */
+async function everyTest(full: boolean): Promise<string[]> {
+  const files = await testsBelow("tests");
+  const rank = (file: string) => {
+    const found = longestFirst.indexOf(file.split("/")[1] ?? "");
+    return found < 0 ? longestFirst.length : found;
+  };
+  files.sort((one, other) => rank(one) - rank(other));
+  if (!full) return files;
+  const texts = await Promise.all(files.map((file) => readFile(file, "utf8")));
+  return files.filter((_, index) => texts[index]?.includes("support/length.ts"));
+}
+
+/** The test files that somebody asks for. @throws {Misuse} When there are none */
+async function findTests(asked: string): Promise<string[]> {
+  const path = [asked, `tests/${asked}`].find((path) => existsSync(path));
+  const found = path === undefined
+    ? []
+    : (await stat(path)).isFile()
+    ? [relative(".", path)]
+    : await testsBelow(path);
+  if (found.length > 0) return found;
+  const folders = new Set((await testsBelow("tests")).map((file) => file.split("/")[1]));
+  const why = path === undefined ? "there is no such folder or file" : "it has no tests";
+  throw new Misuse(
+    `Cannot test ${asked}: ${why}; give a path, or one of ${[...folders].sort().join(", ")}`,
+  );
+}
+
+async function testsBelow(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile() && entry.name.endsWith("_test.ts"))
+    .map((entry) => relative(".", `${entry.parentPath}/${entry.name}`))
+    .sort();
+}
+
+/** Runs one job to its end, or to ours: then no other one must begin. */
+async function runJob(
+  { args, isTest }: Job,
+  env: Readonly<Record<string, string>>,
+  running: Running,
+  beginNoMore: () => void,
+): Promise<Result & { readonly output: string }> {
+  const report = isTest ? await Deno.makeTempFile({ suffix: ".xml" }) : undefined;
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [...args, ...(report === undefined ? [] : [`--junit-path=${report}`])],
+    env: { ...env },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+    detached: true,
+  }).spawn();
+  let hasEnded = false;
+  const ended = child.output().finally(() => hasEnded = true);
+  await running.start(Promise.resolve(child), async () => {
+    beginNoMore();
     // The whole group: a test may have started a stack.
-    if (running) Deno.kill(-running.pid, "SIGINT");
-    await running?.status;
-    await cluster.stop();
-    Deno.exit(130);
+    if (!hasEnded) Deno.kill(-child.pid, "SIGINT");
+    await ended;
   });
-}
-try {
-  if (Deno.args.length === 0) {
-    await check("format", ["fmt", "--check", "--quiet"]);
-    await check("lint", ["lint", "--quiet"]);
-    await check("types", ["check", "--quiet", "."]);
-    await test("examples in comments", ["--doc", "shared", "functions", "supabase"]);
+  const { success, stdout, stderr } = await ended;
+  const output = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes)).join("");
+  if (report === undefined) {
+    return { passed: success ? 1 : 0, failed: success ? 0 : 1, output };
   }
-  for (const folder of asked) {
-    const path = existsSync(folder) ? folder : `tests/${folder}`;
-    if (!existsSync(path)) {
-      throw new Error(`Cannot test ${folder}: give one of ${folders.join(", ")}`);
-    }
-    await test(path, [path]);
-  }
-} finally {
-  await cluster.stop();
-}
-console.log(`${passed} passed, ${failed} failed`);
-Deno.exit(failed === 0 ? 0 : 1);
-
-async function check(name: string, args: string[]): Promise<void> {
-  const success = await run(name, args);
-  if (success) passed++;
-  else failed++;
-}
-
-async function test(name: string, paths: string[]): Promise<void> {
-  const report = await Deno.makeTempFile({ suffix: ".xml" });
-  const success = await run(name, [
-    ...["test", "-A", "--unstable-no-legacy-abort", "--no-check", "--quiet"],
-    ...[`--junit-path=${report}`, ...paths],
-  ]);
-  const xml = await readFile(report, "utf8");
+  const counted = countTests(await readFile(report, "utf8"));
   await rm(report);
+  // A file that cannot be loaded fails without a test.
+  return !success && counted.failed === 0
+    ? { ...counted, failed: 1, output }
+    : { ...counted, output };
+}
+
+/** What a JUnit report says. */
+function countTests(xml: string): Result {
   const suites = [
     ...xml.matchAll(/<testsuite [^>]*tests="(\d+)"[^>]*errors="(\d+)"[^>]*failures="(\d+)"/g),
   ];
   const sum = (group: number) => suites.reduce((total, match) => total + Number(match[group]), 0);
-  const broken = sum(2) + sum(3);
-  passed += sum(1) - broken;
-  failed += broken;
-  // A file that does not load fails without a case.
-  if (!success && broken === 0) failed++;
+  const failed = sum(2) + sum(3);
+  return { passed: sum(1) - failed, failed };
 }
 
-async function run(name: string, args: string[]): Promise<boolean> {
-  console.log(`\n== ${name}`);
-  const startedAt = performance.now();
-  running = new Deno.Command(Deno.execPath(), {
-    args,
-    env: { [clusterVariable]: String(cluster.port), NO_COLOR: "1" },
-    stdin: "null",
-    stdout: "inherit",
-    stderr: "inherit",
-    detached: true,
-  }).spawn();
-  const { success } = await running.status;
-  running = undefined;
-  const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
-  console.log(`== ${name}: ${success ? "ok" : "FAILED"}, ${seconds} s`);
-  return success;
-}
+if (import.meta.main) await main(test);
