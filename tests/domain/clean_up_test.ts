@@ -8,6 +8,7 @@ import type { Terminal } from "../../supabase/tasks/terminal.ts";
 import { aCaller, type Line, openLines, readCode, sendCode } from "../support/callers.ts";
 import { aClinic, aDay, type Clinic } from "../support/clinic.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { atLength } from "../support/length.ts";
 
 function test(
   name: string,
@@ -137,15 +138,16 @@ test("clean-ups that run at once share the work and skip what a confirmation has
   }
 });
 
+const clinicsSwept = atLength({ short: 10, full: 100 });
 test(
-  "a sweep of 100,000 lapsed holds of a hundred clinics costs at most five times a plain update",
+  `a sweep of ${clinicsSwept},000 lapsed holds of ${clinicsSwept} clinics costs at most five times a plain update`,
   async ({ sql, admin }, t) => {
     const [clinic] = [await aClinic(sql)];
     // Only what forbids overlaps is left out: swept rows leave its index, and never enter it.
     await sql`alter table public.appointments drop constraint appointments_no_overlap`;
     await lapsedHolds(sql, clinic, 1000);
     await sql`insert into public.organizations (slug, name, timezone, default_country, sms_countries)
-    select 'swept-' || n, 'Swept', 'Europe/London', 'GB', '{GB}' from generate_series(1, 99) as n`;
+    select 'swept-' || n, 'Swept', 'Europe/London', 'GB', '{GB}' from generate_series(2, ${clinicsSwept}::integer) as n`;
     await sql`insert into public.providers (org_id, slug, name)
     select id, 'doctor-1', 'Dr One' from public.organizations where slug like 'swept-%'`;
     await sql`insert into public.services (org_id, slug, name, duration_min)
@@ -171,8 +173,8 @@ test(
     }
     const seconds = (performance.now() - startedAt) / 1000;
     const sweptMs = await cpuMs(sweeper) - before;
-    assert.equal(total, 100_000);
-    assert.equal(await countHolds(sql, "expired"), 100_000);
+    assert.equal(total, clinicsSwept * 1000);
+    assert.equal(await countHolds(sql, "expired"), clinicsSwept * 1000);
     await sql`update public.appointments set status = 'held'`;
     await admin`vacuum analyze public.appointments`;
     const plainMs = await plainUpdateMs(sweeper);

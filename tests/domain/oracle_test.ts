@@ -9,6 +9,7 @@ import {
   judgeOf,
 } from "../support/availability_oracle.ts";
 import { createTestDatabase } from "../support/database.ts";
+import { atLength } from "../support/length.ts";
 import {
   aRandomClinic,
   days,
@@ -18,13 +19,16 @@ import {
 } from "../support/random_clinic.ts";
 
 /** A clinic for each of the days of random_clinic.ts, so many times. */
-const rounds = 6;
+const rounds = atLength({ short: 2, full: 6 });
+/** So many starts must be offered, or the comparison says little. */
+const leastOffered = atLength({ short: 1500, full: 5000 });
 /** Of the starts that are refused, one in so many is also asked about alone. */
 const aloneEvery = 120;
 
 Deno.test({
-  name:
-    "every start of 168 random clinics or more is offered or refused as a walk by the minute finds",
+  name: `every start of ${
+    rounds * days.length
+  } random clinics or more is offered or refused as a walk by the minute finds`,
   sanitizeOps: false,
   sanitizeResources: false,
   fn: async (test) => {
@@ -41,7 +45,7 @@ Deno.test({
       );
       // Some draws have little to offer: more of them until enough was compared.
       for (const [index, clinic] of (await writeClinics(database.sql, made)).entries()) {
-        if (index >= least && counts.offered >= 5000) break;
+        if (index >= least && counts.offered >= leastOffered) break;
         const compare = (what: string, judgement: Judgement, seats: number) => {
           if (seats === judgement.seats) return;
           const local = new Date(clockOf(clinic.zone).read(judgement.start) * 60_000).toISOString();
@@ -75,7 +79,7 @@ Deno.test({
       `alone, ${differences.length} differences`;
     await test.step(name, () => {
       assert.deepEqual(differences.slice(0, 10), [], `to repeat: ORACLE_SEED=${seed}`);
-      assert.ok(judged >= 30_000 && offered >= 5000, "too little was compared");
+      assert.ok(judged >= 6 * leastOffered && offered >= leastOffered, "too little was compared");
     });
   },
 });
