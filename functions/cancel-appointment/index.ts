@@ -48,7 +48,6 @@ function say(cancellation: CancellationOutcome): Answer {
         "I've let go of the time I was holding for you. Nothing is booked.",
       );
     case "cancelled":
-    case "rescheduled":
       return sayChange(cancellation);
     case "appointment_not_found":
     case "which_appointment":

@@ -106,7 +106,6 @@ function say(found: AvailabilityOutcome, date: string, partOfDay: string | undef
       );
     case "unknown_clinic":
     case "cross_tenant_denied":
-    case "busy":
       return refuseCommonly(found.outcome);
   }
 }

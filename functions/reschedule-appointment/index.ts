@@ -58,7 +58,6 @@ function say(rescheduling: ReschedulingOutcome): Answer {
         },
       );
     }
-    case "cancelled":
     case "rescheduled":
       return sayChange(rescheduling);
     case "slot_taken":

@@ -7,8 +7,7 @@
 import { z } from "zod";
 import { type AnswerOf, bare, type CallFacts, entry } from "./entry.ts";
 
-const stored = z.discriminatedUnion("outcome", [
-  bare("unknown_clinic", "cross_tenant_denied"),
+const stored = [
   z.object({ outcome: z.literal("not_configured"), orgId: z.string() }),
   z.object({
     outcome: z.literal("found"),
@@ -20,21 +19,24 @@ const stored = z.discriminatedUnion("outcome", [
     ciphertext: z.string(),
     updatedAt: z.string(),
   }),
-]);
+] as const;
 
 /** The account of a call's organization. */
 export const getCredentials = entry("get_org_credentials", {
   args: (call: CallFacts) => ({ p_call: call, p_provider: "twilio" }),
-  answer: stored,
+  answer: z.discriminatedUnion("outcome", [
+    bare("unknown_clinic", "cross_tenant_denied"),
+    ...stored,
+  ]),
 });
 
 /** The account of an organization, where there is no call. */
 export const getCredentialsOf = entry("get_credentials_of", {
   args: (orgId: string) => ({ p_org: orgId, p_provider: "twilio" }),
-  answer: stored,
+  answer: z.discriminatedUnion("outcome", [bare("unknown_clinic"), ...stored]),
 });
-/** What both answer. */
-export type CredentialsOutcome = AnswerOf<typeof getCredentialsOf>;
+/** What they answer. */
+export type CredentialsOutcome = AnswerOf<typeof getCredentials | typeof getCredentialsOf>;
 
 /** Writes into the audit log that the stored account of a call's organization does not decrypt. */
 export const reportUnreadableCredentials = entry("report_unreadable_credentials", {

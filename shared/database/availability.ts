@@ -5,7 +5,7 @@
  */
 
 import { z } from "zod";
-import { type AnswerOf, bare, type CallFacts, entry, orgId, refusals } from "./entry.ts";
+import { type AnswerOf, bare, type CallFacts, entry, orgId } from "./entry.ts";
 
 /** A start at which a service can be booked. Times are ISO 8601, clinic-local with offset. */
 export const slot = z.object({
@@ -43,7 +43,7 @@ export const checkAvailability = entry("check_availability", {
     p_provider: provider ?? null,
   }),
   answer: z.discriminatedUnion("outcome", [
-    bare(...refusals),
+    bare("unknown_clinic", "cross_tenant_denied"),
     z.object({
       outcome: z.enum(["available", "fully_booked"]),
       orgId,

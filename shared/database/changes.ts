@@ -45,7 +45,7 @@ export const cancelAppointment = entry("cancel_appointment", {
   answer: z.discriminatedUnion("outcome", [
     bare(...changeRefusals, "hold_released"),
     codeNeeded,
-    changed,
+    hold.extend({ outcome: z.literal("cancelled") }),
   ]),
 });
 /** What it answers. */
@@ -66,7 +66,7 @@ export const rescheduleAppointment = entry("reschedule_appointment", {
       service: z.string(),
       sameDoctor: z.boolean(),
     }),
-    changed,
+    hold.extend({ outcome: z.literal("rescheduled") }),
     slotTaken,
   ]),
 });

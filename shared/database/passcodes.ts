@@ -90,12 +90,10 @@ export const beginOtpSend = entry("begin_otp_send", {
 /** What it answers. */
 export type BeginSendOutcome = AnswerOf<typeof beginOtpSend>;
 
-const sendState = bare("sent", "cleared", "not_current", "busy");
-
 /** Writes down that Twilio accepted the text. */
 export const completeOtpSend = entry("complete_otp_send", {
   args: (send: SendReference, sid: string) => ({ ...nameSend(send), p_sid: sid }),
-  answer: sendState,
+  answer: bare("sent", "not_current", "busy"),
   busyIsFault: true,
 });
 
@@ -106,7 +104,7 @@ export const clearOtpSend = entry("clear_otp_send", {
     p_reason: reason,
     p_may_have_been_sent: mayHaveBeenSent,
   }),
-  answer: sendState,
+  answer: bare("cleared", "not_current", "busy"),
   busyIsFault: true,
 });
 

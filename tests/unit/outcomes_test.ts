@@ -1,5 +1,7 @@
 /** The outcomes of an entry function stand in its SQL, in its comment and in `shared/database`. */
 import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import { z } from "zod";
 import { readFunctions, readMigrations, type SqlFunction } from "../support/migrations.ts";
 import { outcomesListed, outcomesReached } from "../support/outcomes.ts";
 
@@ -22,6 +24,36 @@ const notPassedOn: Readonly<Record<string, readonly string[]>> = {
   "public.reschedule_appointment": ["held", "already_confirmed", "hold_released", "cancelled"],
 };
 
+interface Declared {
+  readonly sqlName: string;
+  readonly answer: z.ZodType;
+}
+
+/** What the modules of `shared/database` declare. */
+async function declaredEntries(): Promise<Declared[]> {
+  const folder = new URL("../../shared/database/", import.meta.url);
+  const modules = await Promise.all(
+    readdirSync(folder).map((file) => import(new URL(file, folder).href)),
+  );
+  return modules.flatMap((module: object): unknown[] => Object.values(module)).filter(isDeclared);
+}
+
+function isDeclared(value: unknown): value is Declared {
+  return typeof value === "function" && "sqlName" in value && "answer" in value;
+}
+
+/** The values of `outcome` in a schema, in any of its alternatives. */
+function outcomesRead(schema: z.ZodType): string[] {
+  const found = new Set<string>();
+  JSON.stringify(z.toJSONSchema(schema), (key, value) => {
+    if (key === "outcome") {
+      for (const outcome of value.enum ?? [value.const]) found.add(outcome);
+    }
+    return value;
+  });
+  return [...found];
+}
+
 /** The outcomes that an entry function can give. */
 function outcomesOf(name: string): string[] {
   const reached = outcomesReached(name, functions);
@@ -35,6 +67,16 @@ Deno.test("the comment of every entry function lists exactly the outcomes it can
   assert.ok(entries.length > 10);
   for (const entry of entries) {
     assert.deepEqual(outcomesListed(entry).sort(), outcomesOf(entry.name), entry.name);
+  }
+});
+
+Deno.test("shared/database reads exactly the outcomes that an entry function can give", async () => {
+  const declared = await declaredEntries();
+  assert.ok(declared.length > 10);
+  for (const { sqlName, answer } of declared) {
+    const name = `public.${sqlName}`;
+    assert.ok(functions.has(name), `shared/database calls ${name}, which no migration creates`);
+    assert.deepEqual(outcomesRead(answer).sort(), outcomesOf(name), name);
   }
 });
 
