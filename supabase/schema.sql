@@ -1,0 +1,4169 @@
+-- The schema that migrations/ make: public, private and the jobs of pg_cron.
+-- Written by `deno task schema`; not to be edited, and not run anywhere.
+
+CREATE SCHEMA private;
+
+COMMENT ON SCHEMA private IS 'Functions the API does not expose.';
+
+CREATE SCHEMA public;
+
+COMMENT ON SCHEMA public IS 'standard public schema';
+
+CREATE DOMAIN private.alarm_kind AS text
+	CONSTRAINT alarm_kind_known CHECK ((VALUE = ANY (ARRAY['wrong_codes'::text, 'refused_sends'::text])));
+
+COMMENT ON DOMAIN private.alarm_kind IS 'wrong_codes: wrong passcodes. refused_sends: texts refused by a limit or for their number.';
+
+CREATE FUNCTION private.accept_text(p_org uuid, p_send uuid, p_sid text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  update public.sms_messages as m
+  set sid = p_sid, status = case when m.status = 'sending' then 'accepted' else m.status end,
+    updated_at = clock_timestamp()
+  where m.org_id = p_org and m.id = p_send;
+  perform private.note_opt_out(p_org, p_send, false);
+  perform private.tally('sms', '{"result": "accepted"}');
+end
+$$;
+
+COMMENT ON FUNCTION private.accept_text(p_org uuid, p_send uuid, p_sid text) IS 'Writes down that Twilio accepted a text.';
+
+CREATE FUNCTION private.is_time_zone(p_name text) RETURNS boolean
+    LANGUAGE sql STABLE STRICT
+    SET search_path TO ''
+    AS $$ select exists (select from pg_catalog.pg_timezone_names as z where z.name = p_name) $$;
+
+COMMENT ON FUNCTION private.is_time_zone(p_name text) IS 'Whether the name is one of pg_timezone_names.';
+
+CREATE FUNCTION private.require(p_condition boolean, p_row text, p_reason text) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  if not p_condition then
+    raise exception 'Cannot write %: %', p_row, p_reason using errcode = '23514';
+  end if;
+  return true;
+end
+$$;
+
+COMMENT ON FUNCTION private.require(p_condition boolean, p_row text, p_reason text) IS 'True if the condition holds or is null; else raises 23514: Cannot write ROW: REASON.';
+
+CREATE TABLE public.organizations (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    slug text NOT NULL,
+    name text NOT NULL,
+    timezone text NOT NULL,
+    default_country character(2) NOT NULL,
+    sms_countries text[] NOT NULL,
+    sms_hourly_limit integer DEFAULT 200 NOT NULL,
+    hold_minutes integer DEFAULT 10 NOT NULL,
+    follow_up_texts boolean DEFAULT false NOT NULL,
+    transfer_number text,
+    message_hourly_limit integer DEFAULT 30 NOT NULL,
+    closing_days datemultirange DEFAULT '{}'::datemultirange NOT NULL,
+    retention_days integer DEFAULT 90 NOT NULL,
+    audit_retention_days integer DEFAULT 2555 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT organizations_audit_retention_sane CHECK (((audit_retention_days >= 30) AND (audit_retention_days <= 36500))),
+    CONSTRAINT organizations_closing_days_finite CHECK (private.require((closing_days <@ datemultirange(daterange('0001-01-01'::date, '9999-12-31'::date, '[]'::text))), ('organization '::text || slug), 'its closing days have no first or no last day'::text)),
+    CONSTRAINT organizations_country_iso CHECK ((default_country ~ '^[A-Z]{2}$'::text)),
+    CONSTRAINT organizations_hold_minutes_sane CHECK (((hold_minutes >= 1) AND (hold_minutes <= 120))),
+    CONSTRAINT organizations_message_limit_sane CHECK ((message_hourly_limit >= 0)),
+    CONSTRAINT organizations_name_given CHECK (((length(btrim(name)) >= 1) AND (length(btrim(name)) <= 120))),
+    CONSTRAINT organizations_retention_sane CHECK (((retention_days >= 1) AND (retention_days <= 3650))),
+    CONSTRAINT organizations_slug_readable CHECK ((slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$'::text)),
+    CONSTRAINT organizations_sms_countries_iso CHECK ((array_to_string(sms_countries, ','::text, '?'::text) ~ '^([A-Z]{2}(,[A-Z]{2})*)?$'::text)),
+    CONSTRAINT organizations_sms_limit_positive CHECK ((sms_hourly_limit > 0)),
+    CONSTRAINT organizations_timezone_known CHECK (private.require(private.is_time_zone(timezone), ('organization '::text || slug), format('"%s" is no time zone; take a name of pg_timezone_names, such as Europe/London'::text, timezone))),
+    CONSTRAINT organizations_transfer_number_e164 CHECK ((transfer_number ~ '^\+[1-9][0-9]{6,14}$'::text))
+);
+
+COMMENT ON TABLE public.organizations IS 'The tenants: one clinic business each.';
+
+COMMENT ON COLUMN public.organizations.timezone IS 'IANA name; all local times of the clinic are in it.';
+
+COMMENT ON COLUMN public.organizations.sms_countries IS 'ISO 3166 countries that may be texted.';
+
+COMMENT ON COLUMN public.organizations.hold_minutes IS 'How long a held slot waits for its passcode.';
+
+COMMENT ON COLUMN public.organizations.follow_up_texts IS 'Whether a caller whose call ended before the passcode is texted once.';
+
+COMMENT ON COLUMN public.organizations.transfer_number IS 'The phone at the front desk, E.164, to which a call is put through; null when there is none.';
+
+COMMENT ON COLUMN public.organizations.message_hourly_limit IS 'How many messages callers may leave for the desk within an hour.';
+
+COMMENT ON COLUMN public.organizations.closing_days IS 'Local days on which nobody works, whatever weekly hours and overrides say.';
+
+CREATE TABLE public.providers (
+    org_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    slug text NOT NULL,
+    name text NOT NULL,
+    active boolean DEFAULT true NOT NULL,
+    CONSTRAINT providers_name_given CHECK (((length(btrim(name)) >= 1) AND (length(btrim(name)) <= 120))),
+    CONSTRAINT providers_slug_readable CHECK ((slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$'::text))
+);
+
+COMMENT ON TABLE public.providers IS 'Doctors and practitioners whose time is booked.';
+
+CREATE TABLE public.services (
+    org_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    slug text NOT NULL,
+    name text NOT NULL,
+    duration_min integer NOT NULL,
+    step_min integer DEFAULT 30 NOT NULL,
+    buffer_before_min integer DEFAULT 0 NOT NULL,
+    buffer_after_min integer DEFAULT 0 NOT NULL,
+    notice_min integer DEFAULT 60 NOT NULL,
+    horizon_days integer DEFAULT 90 NOT NULL,
+    capacity integer DEFAULT 1 NOT NULL,
+    active boolean DEFAULT true NOT NULL,
+    CONSTRAINT services_buffer_after_sane CHECK (private.require(((buffer_after_min >= 0) AND (buffer_after_min <= 1440)), ('service '::text || slug), format('its buffer after is %s minutes, and 0 to 1440 are possible'::text, buffer_after_min))),
+    CONSTRAINT services_buffer_before_sane CHECK (private.require(((buffer_before_min >= 0) AND (buffer_before_min <= 1440)), ('service '::text || slug), format('its buffer before is %s minutes, and 0 to 1440 are possible'::text, buffer_before_min))),
+    CONSTRAINT services_capacity_sane CHECK (private.require(((capacity >= 1) AND (capacity <= 1000)), ('service '::text || slug), format('it has %s seats, and 1 to 1000 are possible'::text, capacity))),
+    CONSTRAINT services_duration_positive CHECK (private.require(((duration_min >= 1) AND (duration_min <= 1440)), ('service '::text || slug), format('it lasts %s minutes, and 1 to 1440 are possible'::text, duration_min))),
+    CONSTRAINT services_horizon_sane CHECK (private.require(((horizon_days >= 0) AND (horizon_days <= 730)), ('service '::text || slug), format('its horizon is %s days, and 0 to 730 are possible'::text, horizon_days))),
+    CONSTRAINT services_name_given CHECK (((length(btrim(name)) >= 1) AND (length(btrim(name)) <= 120))),
+    CONSTRAINT services_notice_sane CHECK (private.require(((notice_min >= 0) AND (notice_min <= 525600)), ('service '::text || slug), format('its notice is %s minutes, and 0 to 525600 (a year) are possible'::text, notice_min))),
+    CONSTRAINT services_slug_readable CHECK ((slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$'::text)),
+    CONSTRAINT services_step_positive CHECK (private.require(((step_min >= 1) AND (step_min <= 1440)), ('service '::text || slug), format('its starts are %s minutes apart, and 1 to 1440 are possible'::text, step_min)))
+);
+
+COMMENT ON TABLE public.services IS 'What can be booked: duration, grid, buffers, notice and horizon; capacity above 1 is a group session.';
+
+COMMENT ON COLUMN public.services.step_min IS 'Grid of starts in elapsed minutes, anchored at the start of the opening window.';
+
+COMMENT ON COLUMN public.services.notice_min IS 'Earliest start, in minutes from now.';
+
+COMMENT ON COLUMN public.services.horizon_days IS 'Last bookable local day, in days from today.';
+
+CREATE FUNCTION private.alternatives(p_org public.organizations, p_service public.services, p_provider public.providers, p_start timestamp with time zone, p_call_id text, p_moves uuid) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_now constant timestamptz := clock_timestamp();
+  v_day constant date := (p_start at time zone p_org.timezone)::date;
+  v_today constant date := (v_now at time zone p_org.timezone)::date;
+  v_slots jsonb;
+begin
+  -- The day itself, then the week after it.
+  for v_pass in 0 .. 1 loop
+    select jsonb_agg(jsonb_build_object(
+      'slotId', private.slot_id(p_service.slug, n.starts_at, p_org.timezone, p_provider.slug),
+      'startTime', private.iso_local(n.starts_at, p_org.timezone),
+      'endTime', private.iso_local(
+        n.starts_at + make_interval(mins => p_service.duration_min), p_org.timezone),
+      'availableDoctors', n.doctors) order by n.starts_at)
+    into v_slots
+    from (
+      select f.starts_at, count(*) as doctors
+      from private.find_starts(p_org.id, p_service.id, p_provider.id,
+        greatest(v_day + v_pass, v_today), v_day + 7 * v_pass, p_call_id, v_now, p_moves) as f
+      where f.starts_at <> p_start
+      group by f.starts_at
+      order by abs(extract(epoch from f.starts_at - p_start)), f.starts_at
+      limit 3
+    ) as n;
+    exit when v_slots is not null;
+  end loop;
+  return jsonb_build_object('slots', coalesce(v_slots, '[]'));
+end
+$$;
+
+COMMENT ON FUNCTION private.alternatives(p_org public.organizations, p_service public.services, p_provider public.providers, p_start timestamp with time zone, p_call_id text, p_moves uuid) IS 'Up to three bookable starts near one that is gone.';
+
+CREATE FUNCTION private.answer(p_org public.organizations, p_answer jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return p_answer || jsonb_build_object(
+    'orgId', p_org.id, 'desk', private.desk_state(p_org, clock_timestamp()));
+end
+$$;
+
+COMMENT ON FUNCTION private.answer(p_org public.organizations, p_answer jsonb) IS 'The answer to a tool with what each of them says: the organization, and how its desk is.';
+
+CREATE TABLE public.appointment_changes (
+    org_id uuid NOT NULL,
+    appointment_id uuid NOT NULL,
+    kind text NOT NULL,
+    hold_id uuid,
+    call_id text,
+    opened_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    applied_at timestamp with time zone,
+    CONSTRAINT appointment_changes_kind_known CHECK ((kind = ANY (ARRAY['cancel'::text, 'reschedule'::text]))),
+    CONSTRAINT appointment_changes_new_time_is_held CHECK (((kind = 'reschedule'::text) = (hold_id IS NOT NULL)))
+);
+
+COMMENT ON TABLE public.appointment_changes IS 'The newest change asked for by phone of an appointment; it takes effect when the passcode came.';
+
+COMMENT ON COLUMN public.appointment_changes.hold_id IS 'The hold of the new time; the appointment itself when the new time is the one it has.';
+
+COMMENT ON COLUMN public.appointment_changes.call_id IS 'Only this call''s passcode applies the change.';
+
+CREATE FUNCTION private.apply_change(p_org uuid, p_change public.appointment_changes, p_now timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  if p_change.hold_id <> p_change.appointment_id then
+    update public.appointments as n
+    set status = 'confirmed', expires_at = null, contact_id = a.contact_id, updated_at = p_now
+    from public.appointments as a
+    where a.org_id = p_org and a.id = p_change.appointment_id
+      and n.org_id = p_org and n.id = p_change.hold_id
+      and n.status = 'held' and n.expires_at > p_now;
+    if not found then
+      return false;
+    end if;
+  end if;
+  if p_change.hold_id is distinct from p_change.appointment_id then
+    update public.appointments as a set status = 'cancelled', updated_at = p_now
+    where a.org_id = p_org and a.id = p_change.appointment_id;
+  end if;
+  update public.appointment_changes as c set applied_at = p_now
+  where c.org_id = p_org and c.appointment_id = p_change.appointment_id;
+  return true;
+end
+$$;
+
+COMMENT ON FUNCTION private.apply_change(p_org uuid, p_change public.appointment_changes, p_now timestamp with time zone) IS 'Cancels an appointment, and confirms the hold of its new time if it has one; false when that is gone.';
+
+CREATE FUNCTION private.audit(p_org uuid, p_call jsonb, p_action text, p_subject uuid, p_outcome text, p_details jsonb DEFAULT '{}'::jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  with counted as (
+    insert into public.metric_events (name, labels) values ('audit',
+      jsonb_build_object('action', p_action, 'outcome', p_outcome)
+        || case when p_details ? 'reason'
+          then jsonb_build_object('reason', p_details -> 'reason') else '{}' end)
+  )
+  insert into public.audit_logs (
+    org_id, actor, call_id, tool_call_id, assistant_id, caller_masked,
+    action, subject_id, outcome, details
+  ) values (
+    p_org, case when p_call is null then 'system' else 'call' end,
+    p_call ->> 'callId', nullif(p_call ->> 'toolCallId', ''), p_call ->> 'assistantId',
+    private.mask_phone(p_call ->> 'callerNumber'),
+    p_action, p_subject, p_outcome, p_details
+  );
+end
+$$;
+
+COMMENT ON FUNCTION private.audit(p_org uuid, p_call jsonb, p_action text, p_subject uuid, p_outcome text, p_details jsonb) IS 'Writes one audit row, and counts it, in the caller''s transaction; a null call means the system itself.';
+
+CREATE FUNCTION private.begin_send(p_org public.organizations, p_call jsonb, p_hold text, p_send uuid, p_mac text, p_key_id text, p_sender text) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_call_id constant text := p_call ->> 'callId';
+  v_tool_call_id constant text := nullif(p_call ->> 'toolCallId', '');
+  v_hold public.appointments;
+  v_change public.appointment_changes;
+  v_code public.one_time_passcodes;
+  v_now timestamptz;
+  v_expires timestamptz;
+  v_purpose text;
+  v_answer jsonb;
+begin
+  v_hold := private.find_hold(p_org.id, v_call_id, p_hold);
+  v_change := private.find_change(p_org.id, v_hold.id, v_call_id);
+  v_purpose := case when v_change.kind is null then 'confirm' else 'change' end;
+  v_now := clock_timestamp();
+  v_answer := private.hold_refusal(p_org, v_hold, v_change, v_call_id, v_now);
+  if v_answer is null then
+    select c.* into v_code from public.one_time_passcodes as c
+    where c.org_id = p_org.id and c.appointment_id = v_hold.id for update;
+    -- No hold lives for a day, but an appointment may be changed again on another.
+    if v_code.claimed_at < v_now - interval '1 day' then
+      v_code.sends := 0;
+    end if;
+    v_answer := coalesce(
+      private.repeated_send(p_org.id, v_hold, v_code, v_call_id, v_tool_call_id, v_now),
+      private.send_refusal(p_org, v_hold, v_code, p_sender, v_now));
+  end if;
+  if v_answer is not null then
+    perform private.audit(p_org.id, p_call, 'send_otp', v_hold.id, v_answer ->> 'outcome');
+    return v_answer || jsonb_build_object('orgId', p_org.id, 'purpose', v_purpose);
+  end if;
+
+  v_expires := least(v_now + interval '5 minutes', v_change.expires_at, v_hold.expires_at);
+  insert into public.one_time_passcodes as c (
+    org_id, appointment_id, send_id, state, mac, key_id, claimed_at, expires_at, sends
+  ) values (
+    p_org.id, v_hold.id, p_send, 'sending',
+    private.bind_mac(p_mac, p_org.id, v_hold.id, p_send), p_key_id, v_now, v_expires, 1
+  )
+  on conflict (org_id, appointment_id) do update
+  set send_id = excluded.send_id, state = 'sending', mac = excluded.mac,
+    key_id = excluded.key_id, claimed_at = excluded.claimed_at,
+    expires_at = excluded.expires_at, code_attempts = 0, sends = v_code.sends + 1;
+  -- created_at is the time that reserve_phone noted: fail_text finds it by that.
+  insert into public.sms_messages (
+    org_id, id, appointment_id, to_masked, to_hash, call_id, tool_call_id, created_at
+  ) values (
+    p_org.id, p_send, v_hold.id, private.mask_phone(v_hold.patient_phone),
+    private.hash_phone(v_hold.patient_phone), v_call_id, v_tool_call_id, v_now
+  );
+  perform private.audit(p_org.id, p_call, 'send_otp', v_hold.id, 'claimed',
+    jsonb_build_object('sendId', p_send));
+  if v_code.send_id is null and v_hold.status = 'held' then
+    perform private.tally('otp_requested');
+  end if;
+  return jsonb_build_object(
+    'outcome', 'claimed', 'orgId', p_org.id, 'holdId', v_hold.id, 'clinic', p_org.name,
+    'purpose', v_purpose,
+    'phone', v_hold.patient_phone, 'phoneEnding', right(v_hold.patient_phone, 2),
+    'afterUndelivered', v_code.state = 'sent' and private.was_not_delivered(p_org.id, v_code.send_id),
+    'expiresInSeconds', floor(extract(epoch from v_expires - v_now))::integer);
+end
+$$;
+
+COMMENT ON FUNCTION private.begin_send(p_org public.organizations, p_call jsonb, p_hold text, p_send uuid, p_mac text, p_key_id text, p_sender text) IS 'Claims the one send of a hold and stores the code''s MAC.';
+
+CREATE FUNCTION private.bind_mac(p_mac text, p_org uuid, p_hold uuid, p_send uuid) RETURNS bytea
+    LANGUAGE sql IMMUTABLE STRICT
+    SET search_path TO ''
+    AS $$
+  select sha256(decode(p_mac, 'hex') || convert_to('otp:v1|' || p_org || '|' || p_hold || '|' || p_send, 'UTF8'))
+$$;
+
+COMMENT ON FUNCTION private.bind_mac(p_mac text, p_org uuid, p_hold uuid, p_send uuid) IS 'A code''s MAC bound to one organization, hold and send.';
+
+CREATE FUNCTION private.cancel_hold(p_org public.organizations, p_call jsonb, p_patient jsonb, p_said jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_id constant uuid := private.read_id(p_said ->> 'id');
+  v_hold public.appointments;
+begin
+  perform private.lock_call(p_org.id, p_call ->> 'callId');
+  select a.* into v_hold from public.appointments as a
+  where a.org_id = p_org.id and a.call_id = p_call ->> 'callId' and a.status = 'held'
+    and case when v_id is not null then a.id = v_id
+      else a.patient_phone = p_patient ->> 'phone'
+        and private.is_same_name(a.patient_name, p_patient ->> 'name')
+        and to_char(a.starts_at at time zone p_org.timezone, 'YYYY-MM-DD') = coalesce(
+          p_said ->> 'date', to_char(a.starts_at at time zone p_org.timezone, 'YYYY-MM-DD'))
+        and to_char(a.starts_at at time zone p_org.timezone, 'HH24:MI') = coalesce(
+          p_said ->> 'time', to_char(a.starts_at at time zone p_org.timezone, 'HH24:MI')) end
+    and not exists (
+      select from public.appointment_changes as c where c.org_id = p_org.id and c.hold_id = a.id)
+  for update;
+  if not found then
+    return null;
+  end if;
+  perform private.release_hold(p_org.id, p_call, 'cancel_appointment', v_hold.id);
+  return jsonb_build_object('outcome', 'hold_released', 'holdId', v_hold.id);
+end
+$$;
+
+COMMENT ON FUNCTION private.cancel_hold(p_org public.organizations, p_call jsonb, p_patient jsonb, p_said jsonb) IS 'Releases a hold for the call that made it, else null.';
+
+CREATE FUNCTION private.change_appointment(p_org public.organizations, p_call jsonb, p_action text, p_patient jsonb, p_said jsonb, p_slot_id text) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_hash constant bytea :=
+    sha256(convert_to(jsonb_build_array(p_patient, p_said, p_slot_id)::text, 'UTF8'));
+  v_answer jsonb;
+begin
+  perform private.lock_call(p_org.id, p_call ->> 'callId');
+  v_answer := private.recall_answer(p_org.id, p_call, p_action, v_hash);
+  if v_answer is not null then
+    return v_answer;
+  end if;
+  if p_slot_id is null and private.read_id(p_said ->> 'id') is not null then
+    v_answer := private.cancel_hold(p_org, p_call, p_patient, p_said);
+  end if;
+  v_answer := jsonb_build_object('orgId', p_org.id, 'timezone', p_org.timezone)
+    || coalesce(v_answer, private.open_change(p_org, p_call, p_action, p_patient, p_said, p_slot_id));
+  if v_answer ->> 'outcome' = 'appointment_not_found' then
+    v_answer := coalesce(private.repeat_release(p_org, p_call, v_hash), v_answer);
+  end if;
+  perform private.audit(p_org.id, p_call, p_action, (v_answer ->> 'holdId')::uuid,
+    v_answer ->> 'outcome');
+  perform private.record_answer(p_org.id, p_call, p_action, v_hash, v_answer);
+  return v_answer;
+end
+$$;
+
+COMMENT ON FUNCTION private.change_appointment(p_org public.organizations, p_call jsonb, p_action text, p_patient jsonb, p_said jsonb, p_slot_id text) IS 'Opens a change of an appointment and writes down what came of it.';
+
+CREATE TABLE public.appointments (
+    org_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    provider_id uuid NOT NULL,
+    service_id uuid NOT NULL,
+    contact_id uuid,
+    patient_name text NOT NULL,
+    patient_phone text NOT NULL,
+    patient_country text,
+    starts_at timestamp with time zone NOT NULL,
+    ends_at timestamp with time zone NOT NULL,
+    busy tstzrange NOT NULL,
+    session_key uuid NOT NULL,
+    seat integer DEFAULT 0 NOT NULL,
+    capacity integer DEFAULT 1 NOT NULL,
+    status text DEFAULT 'held'::text NOT NULL,
+    expires_at timestamp with time zone,
+    extended boolean DEFAULT false NOT NULL,
+    call_id text,
+    asked_by text[] DEFAULT '{}'::text[] NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT appointments_busy_half_open CHECK (((NOT isempty(busy)) AND lower_inc(busy) AND (NOT upper_inc(busy)) AND (lower(busy) <= starts_at) AND (upper(busy) >= ends_at))),
+    CONSTRAINT appointments_confirmed_has_contact CHECK (((status <> 'confirmed'::text) OR ((contact_id IS NOT NULL) AND (expires_at IS NULL)))),
+    CONSTRAINT appointments_country_iso CHECK ((patient_country ~ '^[A-Z]{2}$'::text)),
+    CONSTRAINT appointments_end_after_start CHECK ((ends_at > starts_at)),
+    CONSTRAINT appointments_hold_has_expiry CHECK (((status <> 'held'::text) OR (expires_at IS NOT NULL))),
+    CONSTRAINT appointments_name_given CHECK (((length(btrim(patient_name)) >= 1) AND (length(btrim(patient_name)) <= 120))),
+    CONSTRAINT appointments_phone_e164 CHECK ((patient_phone ~ '^\+[1-9][0-9]{6,14}$'::text)),
+    CONSTRAINT appointments_seat_in_capacity CHECK (((seat >= 0) AND (seat < capacity))),
+    CONSTRAINT appointments_status_known CHECK ((status = ANY (ARRAY['held'::text, 'confirmed'::text, 'cancelled'::text, 'expired'::text, 'requires_manual_followup'::text, 'completed'::text, 'no_show'::text])))
+);
+
+COMMENT ON TABLE public.appointments IS 'Holds and appointments: a hold is confirmed in place. appointments_no_overlap forbids double booking.';
+
+COMMENT ON COLUMN public.appointments.busy IS 'The appointment with its buffers, half open.';
+
+COMMENT ON COLUMN public.appointments.session_key IS 'Rows of equal key may overlap: one group session (service and start), or a time and its replacement.';
+
+COMMENT ON COLUMN public.appointments.expires_at IS 'A held row stops blocking here, swept or not.';
+
+COMMENT ON COLUMN public.appointments.call_id IS 'The call (or chat) that made the hold, or that took over the new time it is.';
+
+COMMENT ON COLUMN public.appointments.asked_by IS 'Keys of the requests that made or changed the hold: one that is delivered again changes nothing.';
+
+CREATE FUNCTION private.claim_follow_up(p_org public.organizations, p_call jsonb, p_hold public.appointments, p_ended_reason text, p_send uuid) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_now constant timestamptz := clock_timestamp();
+  v_refusal text;
+begin
+  v_refusal := case
+    when not p_org.follow_up_texts then 'switched_off'
+    when p_ended_reason ~ 'forward|transfer' then 'forwarded'
+    when exists (
+      select from public.appointments as a
+      where a.org_id = p_org.id and a.call_id = p_hold.call_id and a.status = 'confirmed')
+      then 'booked'
+    -- A new time was not confirmed: the appointment stays as it was.
+    when exists (
+      select from public.appointment_changes as c
+      where c.org_id = p_org.id and c.hold_id = p_hold.id) then 'keeps_appointment'
+    when exists (
+      select from public.sms_opt_outs as o
+      where o.org_id = p_org.id and o.phone_hash = private.hash_phone(p_hold.patient_phone))
+      then 'opted_out'
+    else private.send_refusal(p_org, p_hold, null, null, v_now) ->> 'outcome'
+  end;
+  if v_refusal is null then
+    insert into public.sms_messages (
+      org_id, id, appointment_id, to_masked, to_hash, call_id, created_at
+    ) values (
+      p_org.id, p_send, p_hold.id, private.mask_phone(p_hold.patient_phone),
+      private.hash_phone(p_hold.patient_phone), p_hold.call_id, v_now
+    );
+  end if;
+  perform private.audit(p_org.id, p_call, 'follow_up', p_hold.id, coalesce(v_refusal, 'claimed'));
+  return coalesce(v_refusal, 'claimed');
+end
+$$;
+
+COMMENT ON FUNCTION private.claim_follow_up(p_org public.organizations, p_call jsonb, p_hold public.appointments, p_ended_reason text, p_send uuid) IS 'Makes the one text that follows up a call with an open hold, or says why there is none.';
+
+CREATE FUNCTION private.claim_slot(p_org public.organizations, p_call jsonb, p_slot_id text, p_patient jsonb, p_moves uuid DEFAULT NULL::uuid) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_call_id constant text := p_call ->> 'callId';
+  v_request constant text := private.request_key(p_call, p_patient);
+  v_action constant text :=
+    case when p_moves is null then 'hold_slot' else 'reschedule_appointment' end;
+  v_slot record;
+  v_service public.services;
+  v_provider public.providers;
+  v_old public.appointments;
+  v_hold public.appointments;
+  v_now timestamptz;
+  v_candidates uuid[];
+  v_candidate uuid;
+  v_preferred uuid;
+  v_own boolean;
+  v_waits boolean;
+  v_lock text;
+  v_kept jsonb;
+begin
+  v_slot := private.parse_slot_id(p_slot_id, p_org.timezone);
+  if v_slot.starts_at is null then
+    return '{"outcome": "invalid_slot"}';
+  end if;
+  v_service := private.find_service(p_org.id, v_slot.service_slug);
+  if v_service.id is null then
+    return '{"outcome": "invalid_slot"}';
+  end if;
+  if v_slot.provider_slug is not null then
+    select p.* into v_provider from public.providers as p
+    where p.org_id = p_org.id and p.slug = v_slot.provider_slug and p.active;
+    if not found then
+      return '{"outcome": "invalid_slot"}';
+    end if;
+  end if;
+  if exists (
+    select from public.org_channels as c
+    where c.org_id = p_org.id and c.kind = 'called_number' and c.value = p_patient ->> 'phone') then
+    return '{"outcome": "unusable_phone"}';
+  end if;
+
+  -- 1. One request of a call at a time.
+  perform private.lock_call(p_org.id, v_call_id);
+  v_now := clock_timestamp();
+
+  -- 2. The same call again: its own hold, or its own confirmed appointment, or what became of this
+  -- very request. A call has few rows; they are fetched first, so that no index of live rows seems
+  -- to be the better one.
+  with mine as materialized (
+    select a.* from public.appointments as a
+    where a.org_id = p_org.id and a.call_id = v_call_id
+  )
+  select m.* into v_old from mine as m
+  where m.status = 'held' and m.expires_at > v_now
+    or m.status = 'confirmed' and p_moves is null and m.service_id = v_service.id
+      and m.starts_at = v_slot.starts_at
+      and (v_provider.id is null or m.provider_id = v_provider.id)
+    or m.status = 'cancelled' and v_request = any (m.asked_by) and p_moves is null
+      and m.service_id = v_service.id and m.starts_at = v_slot.starts_at
+      and (v_provider.id is null or m.provider_id = v_provider.id)
+  order by (m.service_id, m.starts_at) = (v_service.id, v_slot.starts_at) desc,
+    v_request = any (m.asked_by) desc nulls last, m.status, m.created_at
+  limit 1;
+  if v_old.service_id = v_service.id and v_old.starts_at = v_slot.starts_at
+    and (v_provider.id is null or v_old.provider_id = v_provider.id) then
+    -- Delivered again, and perhaps late: what the caller asked for since then stays.
+    if v_request = any (v_old.asked_by) and p_moves is null then
+      return private.describe_call(p_org, v_call_id, v_now);
+    end if;
+    -- What is held for moving one appointment may overlap it: it is no new time for another one,
+    -- and no booking for another patient.
+    if v_old.status = 'confirmed' or not exists (
+      select from public.appointment_changes as c
+      where c.org_id = p_org.id and c.hold_id = v_old.id
+        and c.appointment_id is distinct from p_moves
+        and (p_moves is not null or v_old.patient_phone <> p_patient ->> 'phone'
+          or not private.is_same_name(v_old.patient_name, p_patient ->> 'name'))) then
+      return private.repeat_hold(p_org, p_call, v_old.id, p_patient);
+    end if;
+  end if;
+
+  -- 3. Who is free then, least booked first: the same question that availability answers.
+  -- The doctor of the call's own hold comes first: it may be what stands in the way. Then the one
+  -- whose appointment is moved: patients keep their doctor.
+  if p_moves is not null then
+    select m.provider_id into v_preferred from public.appointments as m
+    where m.org_id = p_org.id and m.id = p_moves;
+  end if;
+  select array_agg(c.provider_id
+    order by (c.provider_id = v_old.provider_id) desc nulls last,
+      (c.provider_id = v_preferred) desc nulls last, c.booked, c.provider_id)
+  into v_candidates
+  from (
+    select f.provider_id, case when v_provider.id is null then (
+      select count(*) from public.appointments as a
+      where a.org_id = p_org.id and a.provider_id = f.provider_id
+        and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') > v_now
+        -- Read by the constraint's index, whatever the planner knows of the others.
+        and a.busy && tstzrange(v_slot.starts_at - interval '12 hours',
+          v_slot.starts_at + interval '12 hours')) end as booked
+    from private.find_free(p_org, v_service, v_provider.id, v_slot.starts_at, v_call_id, v_now,
+      p_moves) as f (provider_id)
+  ) as c;
+
+  -- 4. Lock, then insert in a new statement. The second pass goes without locks.
+  foreach v_lock in array array['try', 'none'] loop
+    foreach v_candidate in array coalesce(v_candidates, '{}') loop
+      v_own := coalesce(v_candidate = v_old.provider_id, false);
+      v_waits := v_own or v_candidate in (v_provider.id, v_preferred) is true;
+      continue when v_lock = 'none' and v_waits;
+      v_hold := private.try_provider(p_org.id, v_candidate, v_service, v_slot.starts_at,
+        case when v_own then v_old.id end, p_moves,
+        case when v_waits then 'wait' else v_lock end,
+        p_patient, p_call, v_action, make_interval(mins => p_org.hold_minutes));
+      exit when v_hold.id is not null;
+    end loop;
+    exit when v_hold.id is not null;
+  end loop;
+
+  if v_hold.id is null then
+    perform private.audit(p_org.id, p_call, v_action, null, 'slot_taken',
+      jsonb_build_object('slotId', private.slot_id(
+        v_service.slug, v_slot.starts_at, p_org.timezone, v_provider.slug)));
+    return jsonb_build_object('outcome', 'slot_taken', 'orgId', p_org.id,
+      'timezone', p_org.timezone,
+      'taken', v_candidates is not null
+        or private.is_taken(
+          p_org.id, v_service, v_provider.id, v_slot.starts_at, v_call_id, v_now, p_moves))
+      || private.alternatives(
+        p_org, v_service, v_provider, v_slot.starts_at, v_call_id, p_moves);
+  end if;
+
+  -- 5. A call holds one slot: the earlier one goes in the same transaction, unless its passcode
+  -- has confirmed it just now. Then the caller has both, and is told.
+  if v_old.id is not null then
+    perform private.release_hold(p_org.id, p_call, v_action, v_old.id);
+    select jsonb_build_object('alsoConfirmed', private.iso_local(a.starts_at, p_org.timezone))
+    into v_kept
+    from public.appointments as a
+    where a.org_id = p_org.id and a.id = v_old.id and a.call_id = v_call_id
+      and a.status = 'confirmed';
+  end if;
+  perform private.audit(p_org.id, p_call, v_action, v_hold.id, 'held');
+  return private.describe_hold(p_org, v_hold, clock_timestamp()) || coalesce(v_kept, '{}')
+    || '{"outcome": "held"}';
+end
+$$;
+
+COMMENT ON FUNCTION private.claim_slot(p_org public.organizations, p_call jsonb, p_slot_id text, p_patient jsonb, p_moves uuid) IS 'Holds a slot of one organization for a call, or says why not.';
+
+CREATE TABLE public.call_reports (
+    org_id uuid NOT NULL,
+    call_id text NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    ended_at timestamp with time zone,
+    follow_up text,
+    reported_at timestamp with time zone,
+    ended_reason text,
+    duration_seconds double precision,
+    cost double precision,
+    transcript text,
+    summary text,
+    redactions jsonb DEFAULT '{}'::jsonb NOT NULL
+);
+
+COMMENT ON TABLE public.call_reports IS 'Calls that ended: what was said, without personal data, and what became of an open hold.';
+
+COMMENT ON COLUMN public.call_reports.ended_at IS 'When what the call held was first released.';
+
+COMMENT ON COLUMN public.call_reports.follow_up IS 'Null when there was no open hold, else claimed, sent, failed, or why no text was sent.';
+
+COMMENT ON COLUMN public.call_reports.redactions IS 'How many of each kind were taken out of transcript and summary, such as {"PHONE": 2}.';
+
+CREATE FUNCTION private.close_call(p_org public.organizations, p_call jsonb, p_known public.call_reports, p_ended_reason text, p_send uuid) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_hold public.appointments;
+  v_follow_up text;
+begin
+  v_hold := private.release_call(p_org, p_call);
+  if v_hold.id is not null and p_known.follow_up is null then
+    v_follow_up := private.claim_follow_up(p_org, p_call, v_hold, p_ended_reason, p_send);
+  end if;
+  update public.call_reports as r
+  set ended_at = coalesce(r.ended_at, clock_timestamp()),
+    follow_up = coalesce(r.follow_up, v_follow_up)
+  where r.org_id = p_org.id and r.call_id = p_known.call_id;
+  return jsonb_build_object('outcome',
+    case when p_known.ended_at is null then 'ended' else 'repeated' end) || case
+    when v_follow_up = 'claimed' then jsonb_strip_nulls(jsonb_build_object('followUp', jsonb_build_object(
+      'clinic', p_org.name, 'phone', v_hold.patient_phone, 'callBack', (
+        select min(c.value) from public.org_channels as c
+        where c.org_id = p_org.id and c.kind = 'called_number'))))
+    else '{}' end;
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION private.close_call(p_org public.organizations, p_call jsonb, p_known public.call_reports, p_ended_reason text, p_send uuid) IS 'Releases what a call held and claims its follow-up; busy when a lock took too long.';
+
+CREATE FUNCTION private.collect_events(p_wait boolean) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_lock constant bigint := hashtextextended('metrics', 2);
+begin
+  if p_wait then
+    perform pg_advisory_xact_lock(v_lock);
+  elsif not pg_try_advisory_xact_lock(v_lock) then
+    return 0;
+  end if;
+  return private.fold_events(20000);
+exception when lock_not_available then
+  -- What waits is counted by the next one.
+  return 0;
+end
+$$;
+
+COMMENT ON FUNCTION private.collect_events(p_wait boolean) IS 'Folds events under the lock that keeps it one at a time.';
+
+CREATE FUNCTION private.confirm_hold(p_org uuid, p_hold public.appointments, p_now timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_contact uuid;
+begin
+  insert into public.contacts (org_id, phone, name)
+  values (p_org, p_hold.patient_phone, p_hold.patient_name)
+  on conflict (org_id, phone) do update set name = public.contacts.name
+  returning id into v_contact;
+  update public.appointments as a
+  set status = 'confirmed', expires_at = null, contact_id = v_contact, updated_at = p_now
+  where a.org_id = p_org and a.id = p_hold.id and a.status = 'held' and a.expires_at > p_now;
+end
+$$;
+
+COMMENT ON FUNCTION private.confirm_hold(p_org uuid, p_hold public.appointments, p_now timestamp with time zone) IS 'Confirms a hold in place, under its row lock.';
+
+CREATE FUNCTION private.confirmed_it(p_org uuid, p_hold public.appointments, p_call_id text) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select p_hold.call_id = p_call_id or exists (
+    select from public.tool_calls as t
+    where t.org_id = p_org and t.call_id = p_call_id and t.tool = 'verify_otp'
+      and t.outcome = 'confirmed' and t.result ->> 'holdId' = p_hold.id::text)
+$$;
+
+COMMENT ON FUNCTION private.confirmed_it(p_org uuid, p_hold public.appointments, p_call_id text) IS 'Whether a call holds or confirmed an appointment.';
+
+CREATE FUNCTION private.count_for_alarm(p_org uuid, p_kind private.alarm_kind, p_now timestamp with time zone) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_limit constant integer not null :=
+    case p_kind when 'wrong_codes' then 50 when 'refused_sends' then 100 end;
+  v_times timestamptz[];
+begin
+  insert into public.alarm_counters (org_id, kind) values (p_org, p_kind) on conflict do nothing;
+  select array(
+    select t from unnest(c.happened_at || p_now) as t
+    where t > p_now - interval '1 hour' order by t desc limit v_limit
+  ) into v_times
+  from public.alarm_counters as c where c.org_id = p_org and c.kind = p_kind for update;
+  update public.alarm_counters as c set happened_at = v_times
+  where c.org_id = p_org and c.kind = p_kind;
+  if cardinality(v_times) < v_limit or exists (
+    select from public.alarms as a
+    where a.org_id = p_org and a.kind = p_kind and a.raised_at > p_now - interval '1 hour') then
+    return null;
+  end if;
+  insert into public.alarms (org_id, kind, raised_at, first_at, events)
+  values (p_org, p_kind, v_times[1], v_times[v_limit], v_limit);
+  perform private.audit(p_org, null, 'raise_alarm', null, p_kind,
+    jsonb_build_object('events', v_limit, 'since', v_times[v_limit]));
+  perform private.tally('alarms', jsonb_build_object('kind', p_kind));
+  return p_kind;
+end
+$$;
+
+COMMENT ON FUNCTION private.count_for_alarm(p_org uuid, p_kind private.alarm_kind, p_now timestamp with time zone) IS 'Counts an event of an organization; returns its kind if that raised an alarm.';
+
+CREATE FUNCTION private.count_old(p_org public.organizations, p_now timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $_$
+declare
+  v_rule private.retention_rules;
+  v_rows bigint;
+  v_counts jsonb := '[]';
+begin
+  for v_rule in select r.* from private.retention_rules as r loop
+    execute format('select count(*) from %s where org_id = $1 and %s < $2 and (%s)',
+      v_rule.relation, v_rule.age, v_rule.applies)
+    into v_rows
+    using p_org.id, p_now - make_interval(days => (to_jsonb(p_org) ->> v_rule.kept)::integer);
+    v_counts := v_counts
+      || jsonb_build_object('org', p_org.id, 'rule', v_rule.name, 'rows', v_rows);
+  end loop;
+  return v_counts;
+end
+$_$;
+
+COMMENT ON FUNCTION private.count_old(p_org public.organizations, p_now timestamp with time zone) IS 'How many rows of an organization retention would delete, by rule.';
+
+CREATE FUNCTION private.count_wrong_code(p_org uuid, p_hold uuid, p_now timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_code public.one_time_passcodes;
+begin
+  update public.one_time_passcodes as c
+  set code_attempts = c.code_attempts + 1, hold_attempts = c.hold_attempts + 1,
+    state = case when c.code_attempts >= 4 or c.hold_attempts >= 9 then 'locked' else c.state end,
+    mac = case when c.code_attempts >= 4 or c.hold_attempts >= 9 then null else c.mac end
+  where c.org_id = p_org and c.appointment_id = p_hold
+  returning c.* into v_code;
+  if v_code.hold_attempts >= 10 or v_code.code_attempts >= 5 and v_code.sends >= 3 then
+    update public.appointments as a
+    set status = 'requires_manual_followup', updated_at = p_now
+    where a.org_id = p_org and a.id = p_hold and a.status = 'held';
+    return '{"outcome": "locked"}';
+  elsif v_code.state = 'locked' then
+    return '{"outcome": "code_locked"}';
+  end if;
+  return jsonb_build_object('outcome', 'wrong_code',
+    'attemptsLeft', least(5 - v_code.code_attempts, 10 - v_code.hold_attempts));
+end
+$$;
+
+COMMENT ON FUNCTION private.count_wrong_code(p_org uuid, p_hold uuid, p_now timestamp with time zone) IS 'Counts a wrong code and returns wrong_code, code_locked or locked.';
+
+CREATE TABLE private.retention_rules (
+    name text NOT NULL,
+    relation regclass NOT NULL,
+    age text NOT NULL,
+    applies text DEFAULT 'true'::text NOT NULL,
+    kept text DEFAULT 'retention_days'::text NOT NULL,
+    CONSTRAINT retention_rules_kept_known CHECK ((kept = ANY (ARRAY['retention_days'::text, 'audit_retention_days'::text]))),
+    CONSTRAINT retention_rules_name_plain CHECK ((name ~ '^[a-zA-Z]+$'::text))
+);
+
+COMMENT ON TABLE private.retention_rules IS 'Which rows of which table go after how long: SQL over the table''s columns, written by migrations only.';
+
+COMMENT ON COLUMN private.retention_rules.age IS 'Since when a row is old, a timestamptz.';
+
+COMMENT ON COLUMN private.retention_rules.applies IS 'Which rows may go at all.';
+
+COMMENT ON COLUMN private.retention_rules.kept IS 'The column of organizations that says for how many days.';
+
+CREATE FUNCTION private.delete_old(p_rule private.retention_rules, p_now timestamp with time zone, p_limit bigint) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $_$
+declare
+  v_org uuid;
+  v_before timestamptz;
+  v_rows bigint;
+  v_left bigint := p_limit;
+  v_counts jsonb := '[]';
+begin
+  for v_org, v_before in execute format(
+    'select o.id, k.before from public.organizations as o
+    cross join lateral (select $1 - make_interval(days => o.%I) as before) as k
+    where (select min(%s) from %s where org_id = o.id and (%s)) < k.before',
+    p_rule.kept, p_rule.age, p_rule.relation, p_rule.applies) using p_now
+  loop
+    execute format(
+      'delete from %1$s as t where t.org_id = $1 and t.ctid = any (array(
+        select ctid from %1$s where org_id = $1 and %2$s < $2 and (%3$s) order by %2$s limit $3))',
+      p_rule.relation, p_rule.age, p_rule.applies)
+    using v_org, v_before, v_left;
+    get diagnostics v_rows = row_count;
+    v_counts := v_counts || jsonb_build_object('org', v_org, 'rule', p_rule.name, 'rows', v_rows);
+    v_left := v_left - v_rows;
+    exit when v_left <= 0;
+  end loop;
+  return v_counts;
+end
+$_$;
+
+COMMENT ON FUNCTION private.delete_old(p_rule private.retention_rules, p_now timestamp with time zone, p_limit bigint) IS 'Deletes a batch of what one rule lets go, of any organization.';
+
+CREATE FUNCTION private.delete_shared(p_now timestamp with time zone, p_limit bigint) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_quotas constant bytea[] := array(
+    select q.phone_hash from public.sms_phone_quota as q
+    where not exists (select from unnest(q.sent_at) as t where t > p_now - interval '1 day')
+    limit p_limit);
+  v_runs constant bigint[] := array(
+    select d.runid from cron.job_run_details as d
+    where d.end_time < p_now - interval '7 days'
+    limit p_limit - cardinality(v_quotas));
+begin
+  if p_limit is not null then
+    -- A text may have been counted meanwhile.
+    delete from public.sms_phone_quota as q
+    where q.phone_hash = any (v_quotas)
+      and not exists (select from unnest(q.sent_at) as t where t > p_now - interval '1 day');
+    delete from cron.job_run_details as d where d.runid = any (v_runs);
+  end if;
+  return jsonb_build_object(
+    'phoneQuotas', cardinality(v_quotas), 'jobRuns', cardinality(v_runs));
+end
+$$;
+
+COMMENT ON FUNCTION private.delete_shared(p_now timestamp with time zone, p_limit bigint) IS 'Deletes a batch of old phone quotas and job runs, or counts them.';
+
+CREATE FUNCTION private.delivery_of(p_status text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT
+    SET search_path TO ''
+    AS $$
+  select case
+    when p_status in ('accepted', 'scheduled') then 'queued'
+    when p_status = 'canceled' then 'failed'
+    when private.delivery_rank(p_status) is not null then p_status
+  end
+$$;
+
+COMMENT ON FUNCTION private.delivery_of(p_status text) IS 'Twilio''s MessageStatus as a state of a text; null for one that says nothing.';
+
+CREATE FUNCTION private.delivery_rank(p_delivery text) RETURNS integer
+    LANGUAGE sql IMMUTABLE STRICT
+    SET search_path TO ''
+    AS $$
+  select array_position(
+    array['queued', 'sending', 'sent', 'failed', 'undelivered', 'delivered'], p_delivery)
+$$;
+
+COMMENT ON FUNCTION private.delivery_rank(p_delivery text) IS 'A higher state replaces a lower one; null for no state of a text.';
+
+CREATE FUNCTION private.describe_call(p_org public.organizations, p_call_id text, p_now timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_hold public.appointments;
+begin
+  select a.* into v_hold from public.appointments as a
+  where a.org_id = p_org.id and a.call_id = p_call_id and a.status in ('held', 'confirmed')
+    and coalesce(a.expires_at, 'infinity') > p_now
+    and not exists (
+      select from public.appointment_changes as c
+      where c.org_id = p_org.id and c.hold_id = a.id and c.applied_at is null)
+  order by a.status = 'held' desc, a.created_at desc limit 1;
+  if not found then
+    return jsonb_build_object('outcome', 'hold_expired', 'orgId', p_org.id);
+  end if;
+  return private.describe_hold(p_org, v_hold, p_now) || jsonb_build_object('repeated', true,
+    'outcome', case v_hold.status when 'held' then 'held' else 'already_confirmed' end);
+end
+$$;
+
+COMMENT ON FUNCTION private.describe_call(p_org public.organizations, p_call_id text, p_now timestamp with time zone) IS 'The answer to a request that was answered before: held, already_confirmed or hold_expired.';
+
+CREATE FUNCTION private.describe_change(p_org public.organizations, p_change public.appointment_changes, p_now timestamp with time zone) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select private.describe_hold(p_org, a, p_now) || jsonb_build_object(
+    'outcome', case p_change.kind when 'cancel' then 'cancelled' else 'rescheduled' end)
+  from public.appointments as a
+  where a.org_id = p_org.id and a.id = coalesce(p_change.hold_id, p_change.appointment_id)
+$$;
+
+COMMENT ON FUNCTION private.describe_change(p_org public.organizations, p_change public.appointment_changes, p_now timestamp with time zone) IS 'The outcome cancelled or rescheduled of an applied change.';
+
+CREATE FUNCTION private.describe_hold(p_org public.organizations, p_hold public.appointments, p_now timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_service text;
+  v_doctor text;
+begin
+  select s.name, p.name into strict v_service, v_doctor
+  from public.services as s, public.providers as p
+  where s.org_id = p_org.id and s.id = p_hold.service_id
+    and p.org_id = p_org.id and p.id = p_hold.provider_id;
+  return jsonb_build_object(
+    'orgId', p_org.id, 'timezone', p_org.timezone, 'holdId', p_hold.id,
+    'startTime', private.iso_local(p_hold.starts_at, p_org.timezone),
+    'endTime', private.iso_local(p_hold.ends_at, p_org.timezone),
+    'service', v_service, 'doctor', v_doctor, 'phoneEnding', right(p_hold.patient_phone, 2),
+    'expiresInSeconds',
+      greatest(0, ceil(extract(epoch from p_hold.expires_at - p_now)))::integer);
+end
+$$;
+
+COMMENT ON FUNCTION private.describe_hold(p_org public.organizations, p_hold public.appointments, p_now timestamp with time zone) IS 'What may be told to the caller who made the hold.';
+
+CREATE FUNCTION private.desk_state(p_org public.organizations, p_at timestamp with time zone) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_local constant timestamp := p_at at time zone p_org.timezone;
+  v_day constant date := v_local::date;
+  v_dow constant integer := extract(dow from v_day);
+  v_minute constant integer := extract(epoch from v_local - v_day)::integer / 60;
+begin
+  return case
+    when p_org.transfer_number is null then 'none'
+    when exists (
+      select from public.desk_hours as h
+      where h.org_id = p_org.id
+        and (h.dow = v_dow and v_minute >= h.start_min and v_minute < h.end_min
+            and not p_org.closing_days @> v_day
+          -- The night of the day before.
+          or h.dow = (v_dow + 6) % 7 and v_minute + 1440 < h.end_min
+            and not p_org.closing_days @> v_day - 1)) then 'open'
+    else 'closed' end;
+end
+$$;
+
+COMMENT ON FUNCTION private.desk_state(p_org public.organizations, p_at timestamp with time zone) IS 'How the front desk is at a moment: open, closed, or none when a call cannot be put through at all.';
+
+CREATE FUNCTION private.expire_holds(p_org uuid, p_rows tid[], p_now timestamp with time zone) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+declare
+  v_count integer;
+begin
+  with flipped as (
+    update public.appointments as a
+    set status = 'expired', updated_at = p_now
+    where a.org_id = p_org and a.ctid = any (p_rows)
+      and a.status = 'held' and a.expires_at <= p_now
+    returning a.id
+  ), forgotten as (
+    update public.one_time_passcodes as c
+    set state = 'replaced', mac = null
+    from flipped as f
+    where c.org_id = p_org and c.appointment_id = f.id and c.mac is not null
+  ), audited as (
+    insert into public.audit_logs (org_id, actor, action, subject_id, outcome)
+    select p_org, 'system', 'cleanup_expired_holds', f.id, 'expired' from flipped as f
+  )
+  select count(*) into v_count from flipped;
+  return v_count;
+end
+$$;
+
+COMMENT ON FUNCTION private.expire_holds(p_org uuid, p_rows tid[], p_now timestamp with time zone) IS 'Flips lapsed holds of one organization and forgets their codes.';
+
+CREATE FUNCTION private.fail_text(p_org uuid, p_send uuid, p_reason text, p_may_have_been_sent boolean) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_message public.sms_messages;
+begin
+  if p_reason = 'opted_out' then
+    perform private.note_opt_out(p_org, p_send, true);
+  end if;
+  update public.sms_messages as m
+  set status = case when p_may_have_been_sent then 'unknown' else 'refused' end,
+    updated_at = clock_timestamp()
+  where m.org_id = p_org and m.id = p_send and m.status = 'sending'
+  returning m.* into v_message;
+  if v_message.id is null then
+    return false;
+  end if;
+  perform private.tally('sms', jsonb_build_object('result', case
+    when p_may_have_been_sent then 'unknown'
+    when p_reason in ('bad_destination', 'opted_out', 'blocked_country') then 'refused'
+    else 'failed' end));
+  if not p_may_have_been_sent then
+    -- reserve_phone noted the time that the message was made.
+    update public.sms_phone_quota as q set sent_at = array_remove(q.sent_at, v_message.created_at)
+    where q.phone_hash = v_message.to_hash;
+  end if;
+  return not p_may_have_been_sent;
+end
+$$;
+
+COMMENT ON FUNCTION private.fail_text(p_org uuid, p_send uuid, p_reason text, p_may_have_been_sent boolean) IS 'Writes down that a text failed; true when it certainly did not go out.';
+
+CREATE FUNCTION private.failed_twice(p_org uuid, p_hold public.appointments) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    select count(*) filter (where t.delivery in ('failed', 'undelivered')) = 2
+    from (
+      select m.delivery from public.sms_messages as m
+      where m.org_id = p_org and m.appointment_id = p_hold.id
+        and m.to_hash = sha256(convert_to(p_hold.patient_phone, 'UTF8')) and m.status <> 'refused'
+      order by m.created_at desc limit 2
+    ) as t);
+end
+$$;
+
+COMMENT ON FUNCTION private.failed_twice(p_org uuid, p_hold public.appointments) IS 'Whether two texts in a row did not reach a hold''s phone.';
+
+CREATE FUNCTION private.find_appointments(p_org public.organizations, p_patient jsonb, p_said jsonb, p_at timestamp with time zone) RETURNS SETOF uuid
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select a.id
+  from public.contacts as c
+  join public.appointments as a on a.org_id = c.org_id and a.contact_id = c.id
+  where c.org_id = p_org.id and c.phone = p_patient ->> 'phone'
+    and a.status = 'confirmed' and a.starts_at > p_at
+    and private.is_same_name(a.patient_name, p_patient ->> 'name')
+    and a.id = coalesce(private.read_id(p_said ->> 'id'), a.id)
+    and to_char(a.starts_at at time zone p_org.timezone, 'YYYY-MM-DD')
+      = coalesce(p_said ->> 'date', to_char(a.starts_at at time zone p_org.timezone, 'YYYY-MM-DD'))
+    and to_char(a.starts_at at time zone p_org.timezone, 'HH24:MI')
+      = coalesce(p_said ->> 'time', to_char(a.starts_at at time zone p_org.timezone, 'HH24:MI'))
+  order by a.starts_at, a.id
+  limit 2
+$$;
+
+COMMENT ON FUNCTION private.find_appointments(p_org public.organizations, p_patient jsonb, p_said jsonb, p_at timestamp with time zone) IS 'Ids of the upcoming appointments of a patient that fit the day and time said; two at most.';
+
+CREATE FUNCTION private.find_change(p_org uuid, p_appointment uuid, p_call_id text) RETURNS public.appointment_changes
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_change public.appointment_changes;
+begin
+  select c.* into v_change from public.appointment_changes as c
+  where c.org_id = p_org and c.appointment_id = p_appointment
+    and c.call_id is not distinct from p_call_id;
+  return v_change;
+end
+$$;
+
+COMMENT ON FUNCTION private.find_change(p_org uuid, p_appointment uuid, p_call_id text) IS 'The change that this call has asked for of an appointment.';
+
+CREATE FUNCTION private.find_free(p_org public.organizations, p_service public.services, p_provider uuid, p_start timestamp with time zone, p_call_id text, p_at timestamp with time zone, p_moves uuid DEFAULT NULL::uuid) RETURNS SETOF uuid
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_zone constant text := p_org.timezone;
+  v_day constant date := p_start at time zone v_zone;
+  v_end constant timestamptz := p_start + make_interval(mins => p_service.duration_min);
+  v_busy constant tstzrange := tstzrange(
+    p_start - make_interval(mins => p_service.buffer_before_min),
+    v_end + make_interval(mins => p_service.buffer_after_min));
+begin
+  if p_start < p_at + make_interval(mins => p_service.notice_min)
+    or v_day > (p_at at time zone v_zone)::date + p_service.horizon_days then
+    return;
+  end if;
+  return query
+  select w.provider_id
+  from private.find_hours(p_org, p_service.id, p_provider, v_day) as w
+  where w.open @> tstzrange(p_start, v_end)
+    -- The grid begins where the closed time before it ends.
+    and p_start = date_bin(make_interval(mins => p_service.step_min), p_start,
+      upper(('{(,)}'::tstzmultirange - w.open) * tstzmultirange(tstzrange(null, p_start))))
+    and not exists (
+      select from public.time_off as t
+      where t.org_id = p_org.id and t.provider_id = w.provider_id
+        and coalesce(upper(t.span), 'infinity') >= p_start and t.span && tstzrange(p_start, v_end))
+    and (
+      select count(*) = 0 or count(*) < p_service.capacity
+        and bool_and(a.service_id = p_service.id and a.starts_at = p_start)
+      from public.appointments as a
+      where a.org_id = p_org.id and a.provider_id = w.provider_id and a.busy && v_busy
+        and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') > p_at
+        and (p_call_id is null or a.status <> 'held' or a.call_id is distinct from p_call_id)
+        and a.id is distinct from p_moves);
+end
+$$;
+
+COMMENT ON FUNCTION private.find_free(p_org public.organizations, p_service public.services, p_provider uuid, p_start timestamp with time zone, p_call_id text, p_at timestamp with time zone, p_moves uuid) IS 'The providers with whom a service can begin at one instant; find_starts() for a single start.';
+
+CREATE FUNCTION private.find_hold(p_org uuid, p_call_id text, p_hold text) RETURNS public.appointments
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_now constant timestamptz := clock_timestamp();
+  v_id uuid := private.read_id(p_hold);
+  v_hold public.appointments;
+begin
+  if v_id is null then
+    select x.id into v_id from (
+      select a.id, a.status = 'held' and a.expires_at > v_now as is_live, a.created_at as at
+      from public.appointments as a where a.org_id = p_org and a.call_id = p_call_id
+      union all
+      select c.appointment_id, c.applied_at is null and c.expires_at > v_now, c.opened_at
+      from public.appointment_changes as c where c.org_id = p_org and c.call_id = p_call_id
+    ) as x
+    order by x.is_live desc, x.at desc limit 1;
+  end if;
+  v_id := coalesce((
+    select c.appointment_id from public.appointment_changes as c
+    where c.org_id = p_org and c.hold_id = v_id and c.applied_at is null
+    order by c.opened_at desc limit 1), v_id);
+  select a.* into v_hold from public.appointments as a
+  where a.org_id = p_org and a.id = v_id for update;
+  -- While the lock was waited for, the hold became the new time of an appointment, whose lock goes
+  -- first: asked again, it is found.
+  if v_hold.status = 'held' and exists (
+    select from public.appointment_changes as c
+    where c.org_id = p_org and c.hold_id = v_hold.id and c.applied_at is null) then
+    raise exception using errcode = '55P03', message = 'The hold is about a change now';
+  end if;
+  return v_hold;
+end
+$$;
+
+COMMENT ON FUNCTION private.find_hold(p_org uuid, p_call_id text, p_hold text) IS 'The hold or changed appointment named, or the live one of the call, or its newest; locked.';
+
+CREATE FUNCTION private.find_hours(p_org public.organizations, p_service uuid, p_provider uuid, p_day date) RETURNS TABLE(provider_id uuid, open tstzmultirange)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_zone constant text := p_org.timezone;
+  v_dow constant integer := extract(dow from p_day);
+  v_days constant smallint[] := array[(v_dow + 6) % 7, v_dow, (v_dow + 1) % 7];
+  -- Minutes count from the midnight before: 1440 is the day's own.
+  v_eve constant timestamp := p_day - 1;
+  v_steady_eve constant timestamptz := v_eve at time zone private.steady_offset(p_day, v_zone);
+begin
+  return query
+  select ps.provider_id, range_agg(tstzrange(h.opens, greatest(h.opens, h.closes)))
+  from public.provider_services as ps
+  join public.providers as p on p.org_id = p_org.id and p.id = ps.provider_id and p.active
+  cross join lateral (
+    select
+      coalesce(v_steady_eve + r.opens * interval '1 minute',
+        private.wall(v_eve + r.opens * interval '1 minute', v_zone, false)) as opens,
+      coalesce(v_steady_eve + r.closes * interval '1 minute',
+        private.wall(v_eve + r.closes * interval '1 minute', v_zone, true)) as closes
+    from (
+      select n.day * 1440 + w.start_min as opens, n.day * 1440 + w.end_min as closes
+      from public.working_hours as w
+      cross join lateral (select (w.dow + 8 - v_dow) % 7 as day) as n
+      where w.org_id = p_org.id and w.provider_id = ps.provider_id
+        and w.dow = any (v_days) and w.valid @> p_day - 1 + n.day
+        and not p_org.closing_days @> p_day - 1 + n.day
+        and not exists (
+          select from public.working_hours_overrides as v
+          where v.org_id = p_org.id and v.provider_id = w.provider_id and v.day = p_day - 1 + n.day)
+      union all
+      select (v.day - p_day + 1) * 1440 + v.start_min, (v.day - p_day + 1) * 1440 + v.end_min
+      from public.working_hours_overrides as v
+      where v.org_id = p_org.id and v.provider_id = ps.provider_id
+        and v.day between p_day - 1 and p_day + 1 and v.start_min is not null
+        and not p_org.closing_days @> v.day
+    ) as r
+    where r.closes > 1440
+  ) as h
+  where ps.org_id = p_org.id and ps.service_id = p_service
+    and (p_provider is null or ps.provider_id = p_provider)
+  group by ps.provider_id;
+end
+$$;
+
+COMMENT ON FUNCTION private.find_hours(p_org public.organizations, p_service uuid, p_provider uuid, p_day date) IS 'When the asked providers of a service work around a local day, as instants.';
+
+CREATE FUNCTION private.find_provider(p_org uuid, p_asked text, OUT provider public.providers, OUT matches integer) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_asked constant text := private.plain_name(p_asked);
+begin
+  select p.* into provider from public.providers as p
+  where p.org_id = p_org and p.active
+    and (p.slug = lower(btrim(p_asked))
+      or v_asked in (replace(p.slug, '-', ' '), private.plain_name(p.name)))
+  order by p.slug limit 1;
+  if found then
+    matches := 1;
+    return;
+  end if;
+  select count(*) into matches from public.providers as p
+  where p.org_id = p_org and p.active
+    and ' ' || private.plain_name(p.name) || ' ' like '% ' || replace(v_asked, '%', '') || ' %';
+  if matches = 1 then
+    select p.* into provider from public.providers as p
+    where p.org_id = p_org and p.active
+      and ' ' || private.plain_name(p.name) || ' ' like '% ' || replace(v_asked, '%', '') || ' %';
+  end if;
+end
+$$;
+
+COMMENT ON FUNCTION private.find_provider(p_org uuid, p_asked text, OUT provider public.providers, OUT matches integer) IS 'The provider of that slug or (part of a) name; matches says how many fit.';
+
+CREATE FUNCTION private.find_service(p_org uuid, p_asked text) RETURNS public.services
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_asked text;
+  v_service public.services;
+begin
+  select s.* into v_service from public.services as s
+  where s.org_id = p_org and s.slug = p_asked and s.active;
+  if found then
+    return v_service;
+  end if;
+  -- "Face-Lift", "face lift" and "facelift" are one.
+  v_asked := replace(private.plain_name(p_asked), ' ', '');
+  select s.* into v_service from public.services as s
+  where s.org_id = p_org and s.active
+    and v_asked in (replace(s.slug, '-', ''), replace(private.plain_name(s.name), ' ', ''))
+  order by s.slug limit 1;
+  return v_service;
+end
+$$;
+
+COMMENT ON FUNCTION private.find_service(p_org uuid, p_asked text) IS 'The service of that slug or name, or null.';
+
+CREATE FUNCTION private.find_starts(p_org uuid, p_service uuid, p_provider uuid, p_first date, p_last date, p_call_id text, p_at timestamp with time zone, p_moves uuid DEFAULT NULL::uuid) RETURNS TABLE(starts_at timestamp with time zone, provider_id uuid, seats_left integer)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+declare
+  v_org public.organizations;
+  v_zone text;
+  v_service public.services;
+  v_duration interval;
+  v_before interval;
+  v_after interval;
+  v_step interval;
+  v_opens timestamptz;
+  v_first date;
+  v_last date;
+  v_day date;
+  v_earliest timestamptz;
+  v_latest timestamptz;
+begin
+  select o.* into strict v_org from public.organizations as o where o.id = p_org;
+  v_zone := v_org.timezone;
+  select s.* into strict v_service
+  from public.services as s where s.org_id = p_org and s.id = p_service;
+  v_duration := make_interval(mins => v_service.duration_min);
+  v_before := make_interval(mins => v_service.buffer_before_min);
+  v_after := make_interval(mins => v_service.buffer_after_min);
+  v_step := make_interval(mins => v_service.step_min);
+  v_opens := p_at + make_interval(mins => v_service.notice_min);
+  v_first := greatest(p_first, (v_opens at time zone v_zone)::date);
+  v_last := least(p_last, (p_at at time zone v_zone)::date + v_service.horizon_days);
+
+  for v_n in 0 .. v_last - v_first loop
+    v_day := v_first + v_n;
+    v_earliest := greatest(v_opens, private.wall(v_day::timestamp, v_zone, false));
+    v_latest := private.wall((v_day + 1)::timestamp, v_zone, false);
+    -- A zone may skip a day.
+    continue when v_earliest >= v_latest;
+
+    return query
+    select g.starts_at, w.provider_id, l.seats
+    from private.find_hours(v_org, p_service, p_provider, v_day) as w
+    cross join lateral (
+      -- What is taken: appointments and time off, as starts that are impossible. A row of this very
+      -- service leaves its own start, where it may be joined while there are seats.
+      select coalesce(range_agg(x.impossible), '{}') as impossible
+      from (
+        select tstzmultirange(tstzrange(
+            lower(a.busy) - v_duration - v_after, upper(a.busy) + v_before, '()'))
+          - case when v_service.capacity > 1 and a.service_id = p_service
+              then tstzmultirange(tstzrange(a.starts_at, a.starts_at, '[]'))
+              else '{}' end as impossible
+        from public.appointments as a
+        where a.org_id = p_org and a.provider_id = w.provider_id
+          and a.status in ('held', 'confirmed')
+          and a.busy && tstzrange(v_earliest - v_before, v_latest + v_duration + v_after)
+          and coalesce(a.expires_at, 'infinity') > p_at
+          and (p_call_id is null or a.status <> 'held' or a.call_id is distinct from p_call_id)
+          and a.id is distinct from p_moves
+        union all
+        select tstzmultirange(tstzrange(lower(t.span) - v_duration, upper(t.span),
+          case when upper_inc(t.span) then '(]' else '()' end))
+        from public.time_off as t
+        where t.org_id = p_org and t.provider_id = w.provider_id
+          and coalesce(upper(t.span), 'infinity') >= v_earliest
+          and t.span && tstzrange(v_earliest, v_latest + v_duration)
+      ) as x
+    ) as b
+    cross join lateral unnest(w.open) as whole (span)
+    cross join lateral unnest(
+      case when upper(whole.span) - v_duration >= lower(whole.span)
+        then tstzmultirange(
+            tstzrange(lower(whole.span), upper(whole.span) - v_duration, '[]')
+            * tstzrange(v_earliest, v_latest)) - b.impossible
+      end) as piece (span)
+    cross join lateral generate_series(
+      -- The first point of the grid that is not before the piece.
+      date_bin(v_step, lower(piece.span) + v_step - interval '1 microsecond', lower(whole.span)),
+      upper(piece.span), v_step) as g (starts_at)
+    cross join lateral (
+      select v_service.capacity - case when v_service.capacity = 1 then 0 else (
+        select count(*)::integer
+        from public.appointments as a
+        where a.org_id = p_org and a.provider_id = w.provider_id and a.service_id = p_service
+          and a.starts_at = g.starts_at and a.busy @> g.starts_at
+          and a.status in ('held', 'confirmed')
+          and coalesce(a.expires_at, 'infinity') > p_at
+          and (p_call_id is null or a.status <> 'held' or a.call_id is distinct from p_call_id)
+          and a.id is distinct from p_moves
+      ) end as seats
+      offset 0
+    ) as l
+    where g.starts_at <@ piece.span and l.seats > 0;
+  end loop;
+end
+$$;
+
+COMMENT ON FUNCTION private.find_starts(p_org uuid, p_service uuid, p_provider uuid, p_first date, p_last date, p_call_id text, p_at timestamp with time zone, p_moves uuid) IS 'Every bookable start of a service on the local days first to last (or that one start), per provider, with seats left; the call''s own holds and the appointment p_moves do not block.';
+
+CREATE FUNCTION private.fold_events(p_limit integer) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_count integer;
+begin
+  with taken as (
+    delete from public.metric_events as e
+    where e.id in (select n.id from public.metric_events as n limit p_limit)
+    returning e.at, e.name, e.labels, e.value
+  ), by_minute as (
+    select date_trunc('minute', t.at) as minute, t.name, t.labels, sum(t.value) as value,
+      count(*) as events
+    from taken as t group by 1, 2, 3
+  ), minutes as (
+    insert into public.metric_minutes as m (minute, name, labels, value)
+    select b.minute, b.name, b.labels, b.value from by_minute as b
+    on conflict (minute, name, labels) do update set value = m.value + excluded.value
+  ), totals as (
+    insert into public.metric_totals as t (name, labels, value)
+    select b.name, b.labels, sum(b.value) from by_minute as b group by b.name, b.labels
+    on conflict (name, labels) do update set value = t.value + excluded.value
+  )
+  select coalesce(sum(b.events), 0) into v_count from by_minute as b;
+  return v_count;
+end
+$$;
+
+COMMENT ON FUNCTION private.fold_events(p_limit integer) IS 'Moves events from the queue into the counters.';
+
+CREATE FUNCTION private.forget_passcode(p_org uuid, p_hold uuid) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  update public.one_time_passcodes as c
+  set state = 'replaced', mac = null
+  where c.org_id = p_org and c.appointment_id = p_hold and c.state in ('sending', 'sent')
+$$;
+
+COMMENT ON FUNCTION private.forget_passcode(p_org uuid, p_hold uuid) IS 'Kills the live code of a hold and lifts its cooldown; counters stay.';
+
+CREATE FUNCTION private.grow_overlap_index(p_org uuid, p_provider uuid, p_service uuid) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  lock table public.appointments in access exclusive mode;
+  insert into public.appointments (
+    org_id, provider_id, service_id, patient_name, patient_phone, starts_at, ends_at, busy,
+    session_key, expires_at)
+  select p_org, p_provider, p_service, 'Nobody', '+10000000', t.at, t.at + interval '1 minute',
+    tstzrange(t.at, t.at + interval '1 minute'), gen_random_uuid(), t.at
+  from generate_series(
+    timestamptz '1900-01-01 00:00Z', '1900-01-01 03:19Z', interval '1 minute') as t (at);
+  delete from public.appointments as a
+  where a.org_id = p_org and a.provider_id = p_provider and a.ends_at < '1900-01-02';
+end
+$$;
+
+COMMENT ON FUNCTION private.grow_overlap_index(p_org uuid, p_provider uuid, p_service uuid) IS 'Keeps the guarantee''s index from having one page, where PostgreSQL can lose a live row.';
+
+CREATE FUNCTION private.hash_phone(p_phone text) RETURNS bytea
+    LANGUAGE sql IMMUTABLE STRICT
+    SET search_path TO ''
+    AS $$ select sha256(convert_to(p_phone, 'UTF8')) $$;
+
+COMMENT ON FUNCTION private.hash_phone(p_phone text) IS 'A phone number where only whether it is the same one matters.';
+
+CREATE FUNCTION private.hold_new_time(p_org public.organizations, p_call jsonb, p_appointment public.appointments, p_slot_id text) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  if exists (
+    select from private.parse_slot_id(p_slot_id, p_org.timezone) as s
+    join public.providers as p on p.org_id = p_org.id and p.id = p_appointment.provider_id
+    where s.starts_at = p_appointment.starts_at
+      and coalesce(s.provider_slug, p.slug) = p.slug
+      and (private.find_service(p_org.id, s.service_slug)).id = p_appointment.service_id) then
+    return private.describe_hold(p_org, p_appointment, clock_timestamp()) || '{"outcome": "held"}';
+  end if;
+  return private.claim_slot(p_org, p_call, p_slot_id, jsonb_build_object(
+    'name', p_appointment.patient_name, 'phone', p_appointment.patient_phone,
+    'country', p_appointment.patient_country), p_appointment.id);
+end
+$$;
+
+COMMENT ON FUNCTION private.hold_new_time(p_org public.organizations, p_call jsonb, p_appointment public.appointments, p_slot_id text) IS 'Holds the slot that an appointment is to move to.';
+
+CREATE FUNCTION private.hold_refusal(p_org public.organizations, p_hold public.appointments, p_change public.appointment_changes, p_call_id text, p_now timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  if p_change.applied_at is not null then
+    return private.describe_change(p_org, p_change, p_now);
+  elsif p_change.expires_at <= p_now or p_change.kind is not null and p_hold.starts_at <= p_now then
+    return '{"outcome": "change_expired"}';
+  elsif p_hold.status = 'held' then
+    return case when p_hold.expires_at <= p_now then '{"outcome": "hold_expired"}'::jsonb end;
+  elsif p_hold.status = 'confirmed' then
+    if p_change.kind is not null then
+      return null;
+    elsif private.confirmed_it(p_org.id, p_hold, p_call_id) then
+      return private.describe_hold(p_org, p_hold, p_now) || '{"outcome": "already_confirmed"}';
+    end if;
+  elsif p_hold.status = 'requires_manual_followup' then
+    return '{"outcome": "locked"}';
+  elsif p_hold.status = 'expired' then
+    return '{"outcome": "hold_expired"}';
+  end if;
+  return '{"outcome": "hold_not_found"}';
+end
+$$;
+
+COMMENT ON FUNCTION private.hold_refusal(p_org public.organizations, p_hold public.appointments, p_change public.appointment_changes, p_call_id text, p_now timestamp with time zone) IS 'The outcome for a hold that takes no passcode, else null.';
+
+CREATE FUNCTION private.is_claimed_rightly(p_org public.organizations, p_claims jsonb) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_tenant constant text := nullif(lower(btrim(p_claims ->> 'tenantId')), '');
+  v_number constant text := nullif(
+    regexp_replace(p_claims ->> 'inboundPhoneNumber', '[^0-9]', '', 'g'), '');
+begin
+  return (v_tenant is null or v_tenant in (p_org.id::text, p_org.slug))
+    and (v_number is null or exists (
+      -- A trailing comparison lets "020 7946 0123" stand for +442079460123.
+      select from public.org_channels as c
+      where c.org_id = p_org.id and c.kind = 'called_number'
+        and (substr(c.value, 2) = v_number
+          or (length(v_number) >= 9 and right(c.value, length(ltrim(v_number, '0'))) = ltrim(v_number, '0')))));
+end
+$$;
+
+COMMENT ON FUNCTION private.is_claimed_rightly(p_org public.organizations, p_claims jsonb) IS 'Whether a tenant named by id, slug or one of its numbers is this organization.';
+
+CREATE FUNCTION private.is_same_name(p_one text, p_other text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE STRICT
+    SET search_path TO ''
+    AS $$
+  select n.one <> '' and (
+    replace(n.one, ' ', '') = replace(n.other, ' ', '')
+    or least(cardinality(w.one), cardinality(w.other)) >= 2
+      and (w.one <@ w.other or w.other <@ w.one))
+  from (select private.plain_name(p_one) as one, private.plain_name(p_other) as other) as n
+  cross join lateral (
+    select string_to_array(n.one, ' ') as one, string_to_array(n.other, ' ') as other) as w
+$$;
+
+COMMENT ON FUNCTION private.is_same_name(p_one text, p_other text) IS 'Whether two names can be one person''s: case, accents, titles, order and middle names aside.';
+
+CREATE FUNCTION private.is_taken(p_org uuid, p_service public.services, p_provider uuid, p_start timestamp with time zone, p_call_id text, p_at timestamp with time zone, p_moves uuid) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return exists (
+    select from public.provider_services as ps
+    join public.appointments as a on a.org_id = p_org and a.provider_id = ps.provider_id
+    where ps.org_id = p_org and ps.service_id = p_service.id
+      and (p_provider is null or ps.provider_id = p_provider)
+      and a.busy && tstzrange(p_start, p_start + make_interval(mins => p_service.duration_min))
+      and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') > p_at
+      and (p_call_id is null or a.status <> 'held' or a.call_id is distinct from p_call_id)
+      and a.id is distinct from p_moves);
+end
+$$;
+
+COMMENT ON FUNCTION private.is_taken(p_org uuid, p_service public.services, p_provider uuid, p_start timestamp with time zone, p_call_id text, p_at timestamp with time zone, p_moves uuid) IS 'Whether somebody else has a time at a doctor of a service, so that it is taken and not just closed.';
+
+CREATE FUNCTION private.iso_local(p_at timestamp with time zone, p_zone text) RETURNS text
+    LANGUAGE plpgsql STABLE STRICT
+    SET search_path TO ''
+    AS $$
+declare
+  v_local constant timestamp := p_at at time zone p_zone;
+  v_utc constant timestamp := p_at at time zone 'UTC';
+begin
+  return to_char(v_local, 'YYYY-MM-DD"T"HH24:MI:SS') || case when v_local < v_utc
+    then to_char(v_utc - v_local, '"-"HH24:MI') else to_char(v_local - v_utc, '"+"HH24:MI') end;
+end
+$$;
+
+COMMENT ON FUNCTION private.iso_local(p_at timestamp with time zone, p_zone text) IS 'ISO 8601 local time with its offset.';
+
+CREATE FUNCTION private.lock_call(p_org uuid, p_call_id text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  perform pg_advisory_xact_lock(hashtextextended(p_org || '/call/' || p_call_id, 0));
+end
+$$;
+
+COMMENT ON FUNCTION private.lock_call(p_org uuid, p_call_id text) IS 'Lets one request of a call in at a time; taken before every other lock. A null call locks nothing.';
+
+CREATE FUNCTION private.mask_phone(p_phone text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE STRICT
+    SET search_path TO ''
+    AS $$
+begin
+  return '***' || right(p_phone, 2);
+end
+$$;
+
+COMMENT ON FUNCTION private.mask_phone(p_phone text) IS 'A phone number reduced to its last two digits.';
+
+CREATE FUNCTION private.note_opt_out(p_org uuid, p_send uuid, p_opted_out boolean) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_hash bytea;
+begin
+  select m.to_hash into v_hash from public.sms_messages as m
+  where m.org_id = p_org and m.id = p_send;
+  if p_opted_out then
+    insert into public.sms_opt_outs (org_id, phone_hash) select p_org, v_hash where v_hash is not null
+    on conflict do nothing;
+  else
+    delete from public.sms_opt_outs as o where o.org_id = p_org and o.phone_hash = v_hash;
+  end if;
+end
+$$;
+
+COMMENT ON FUNCTION private.note_opt_out(p_org uuid, p_send uuid, p_opted_out boolean) IS 'Remembers that the phone of a text wants none, or forgets it: an accepted text takes it back.';
+
+CREATE FUNCTION private.offer(p_org public.organizations, p_service public.services, p_provider public.providers, p_first date, p_last date, p_part text, p_call_id text, p_at timestamp with time zone, p_few integer) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    with starts as (
+      select f.starts_at, count(*) as doctors, sum(f.seats_left) as seats
+      from private.find_starts(
+        p_org.id, p_service.id, p_provider.id, p_first, p_last, p_call_id, p_at) as f
+      where p_part is null or p_part = case
+        when extract(hour from f.starts_at at time zone p_org.timezone) < 12 then 'morning'
+        when extract(hour from f.starts_at at time zone p_org.timezone) < 17 then 'afternoon'
+        else 'evening' end
+      group by f.starts_at
+    ),
+    numbered as (
+      select s.*, row_number() over (order by s.starts_at) - 1 as n, count(*) over () as total
+      from starts as s
+    ),
+    few as (
+      select n.* from numbered as n
+      where n.total <= p_few or n.n in (
+        select round(k * (n.total - 1) / (p_few - 1)::numeric) from generate_series(0, p_few - 1) as k)
+    )
+    select jsonb_build_object(
+      'total', coalesce(max(f.total), 0),
+      'slots', coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+        'slotId', private.slot_id(p_service.slug, f.starts_at, p_org.timezone, p_provider.slug),
+        'startTime', private.iso_local(f.starts_at, p_org.timezone),
+        'endTime', private.iso_local(
+          f.starts_at + make_interval(mins => p_service.duration_min), p_org.timezone),
+        'availableDoctors', f.doctors,
+        'seatsLeft', case when p_service.capacity > 1 then f.seats end)) order by f.starts_at), '[]'))
+    from few as f
+  );
+end
+$$;
+
+COMMENT ON FUNCTION private.offer(p_org public.organizations, p_service public.services, p_provider public.providers, p_first date, p_last date, p_part text, p_call_id text, p_at timestamp with time zone, p_few integer) IS 'A few bookable slots as JSON, spread over the days, and their total.';
+
+CREATE FUNCTION private.open_call(p_call jsonb, p_action text, OUT org public.organizations, OUT refusal jsonb) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  select o.* into org from public.organizations as o
+  where o.id = coalesce(
+    (select c.org_id from public.org_channels as c
+      where c.kind = 'vapi_phone_number' and c.value = p_call ->> 'phoneNumberId'),
+    (select c.org_id from public.org_channels as c
+      where c.kind = 'called_number' and c.value = p_call ->> 'calledNumber'),
+    (select c.org_id from public.org_channels as c
+      where c.kind = 'vapi_assistant' and c.value = p_call ->> 'assistantId'));
+  if org.id is null then
+    refusal := '{"outcome": "unknown_clinic"}';
+  elsif coalesce(p_call -> 'claims', '{}') <> '{}'
+    and not private.is_claimed_rightly(org, p_call -> 'claims') then
+    perform private.audit(org.id, p_call, p_action, null, 'cross_tenant_denied');
+    refusal := private.answer(org, '{"outcome": "cross_tenant_denied"}');
+  end if;
+end
+$$;
+
+COMMENT ON FUNCTION private.open_call(p_call jsonb, p_action text, OUT org public.organizations, OUT refusal jsonb) IS 'The organization of a call by its authenticated envelope, or the refusal to answer with.';
+
+CREATE FUNCTION private.open_change(p_org public.organizations, p_call jsonb, p_action text, p_patient jsonb, p_said jsonb, p_slot_id text) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_call_id constant text := p_call ->> 'callId';
+  v_now timestamptz;
+  v_found uuid[];
+  v_appointment public.appointments;
+  v_earlier public.appointment_changes;
+  v_takes_over boolean;
+  v_held jsonb;
+  v_hold public.appointments;
+  v_made public.appointment_changes;
+  v_expires timestamptz;
+  v_facts jsonb := '{}';
+begin
+  perform private.lock_call(p_org.id, v_call_id);
+  v_now := clock_timestamp();
+  v_found := array(select private.find_appointments(p_org, p_patient, p_said, v_now));
+  if cardinality(v_found) > 1 then
+    return '{"outcome": "which_appointment"}';
+  end if;
+  select a.* into v_appointment from public.appointments as a
+  where a.org_id = p_org.id and a.id = v_found[1] and a.status = 'confirmed' for update;
+  if not found then
+    if p_slot_id is null then
+      v_held := coalesce(private.cancel_hold(p_org, p_call, p_patient, p_said),
+        private.repeat_cancellation(p_org, p_call, p_patient, v_now));
+    end if;
+    return coalesce(v_held, '{"outcome": "appointment_not_found"}');
+  elsif exists (
+    select from public.one_time_passcodes as c
+    where c.org_id = p_org.id and c.appointment_id = v_appointment.id and c.hold_attempts >= 10) then
+    return jsonb_build_object('outcome', 'locked', 'holdId', v_appointment.id);
+  end if;
+
+  -- Another call's change goes over to this one, with the time it holds; its code does not. Where
+  -- no change is opened, all of it stays with that call.
+  select c.* into v_earlier from public.appointment_changes as c
+  where c.org_id = p_org.id and c.appointment_id = v_appointment.id and c.applied_at is null;
+  v_takes_over := v_earlier.call_id is distinct from v_call_id;
+  if v_takes_over then
+    perform private.pass_hold(p_org.id, v_earlier.hold_id, v_earlier.call_id, v_call_id);
+  end if;
+  v_expires := v_now + make_interval(mins => p_org.hold_minutes);
+  if p_slot_id is not null then
+    v_held := private.hold_new_time(p_org, p_call, v_appointment, p_slot_id);
+    if v_held ->> 'outcome' = 'held' then
+      select a.* into strict v_hold from public.appointments as a
+      where a.org_id = p_org.id and a.id = (v_held ->> 'holdId')::uuid;
+      select c.* into v_made from public.appointment_changes as c
+      where c.org_id = p_org.id and c.hold_id = v_hold.id and c.call_id = v_call_id
+        and c.applied_at is not null;
+      if found then
+        v_held := private.describe_change(p_org, v_made, v_now);
+      end if;
+    end if;
+    if v_held ->> 'outcome' <> 'held' then
+      if v_takes_over then
+        perform private.pass_hold(p_org.id, v_earlier.hold_id, v_call_id, v_earlier.call_id);
+      end if;
+      return v_held;
+    end if;
+    v_expires := coalesce(v_hold.expires_at, v_expires);
+    v_facts := jsonb_build_object('startTime', v_held -> 'startTime', 'endTime', v_held -> 'endTime',
+      'service', v_held -> 'service', 'sameDoctor', v_hold.provider_id = v_appointment.provider_id);
+  end if;
+  if v_takes_over then
+    perform private.forget_passcode(p_org.id, v_appointment.id);
+  end if;
+  if v_earlier.hold_id is distinct from v_hold.id then
+    perform private.release_hold(p_org.id, p_call, p_action, v_earlier.hold_id);
+  end if;
+  -- A call holds one slot: besides the time it took over it may have had one of its own.
+  if v_takes_over and v_hold.id is not null then
+    perform private.release_hold(p_org.id, p_call, p_action, a.id)
+    from public.appointments as a
+    where a.org_id = p_org.id and a.call_id = v_call_id and a.id <> v_hold.id;
+  end if;
+  insert into public.appointment_changes (
+    org_id, appointment_id, kind, hold_id, call_id, opened_at, expires_at
+  ) values (
+    p_org.id, v_appointment.id, case when p_slot_id is null then 'cancel' else 'reschedule' end,
+    v_hold.id, v_call_id, v_now, v_expires
+  )
+  on conflict (org_id, appointment_id) do update
+  set kind = excluded.kind, hold_id = excluded.hold_id, call_id = excluded.call_id,
+    opened_at = excluded.opened_at, expires_at = excluded.expires_at, applied_at = null;
+  return v_facts || jsonb_build_object('outcome', 'code_needed',
+    'holdId', v_appointment.id, 'phoneEnding', right(v_appointment.patient_phone, 2));
+end
+$$;
+
+COMMENT ON FUNCTION private.open_change(p_org public.organizations, p_call jsonb, p_action text, p_patient jsonb, p_said jsonb, p_slot_id text) IS 'Finds a patient''s appointment and lets a change of it wait for the passcode.';
+
+CREATE FUNCTION private.parse_slot_id(p_slot_id text, p_zone text, OUT service_slug text, OUT starts_at timestamp with time zone, OUT provider_slug text) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $_$
+declare
+  v_when constant text := lower(split_part(btrim(p_slot_id), '/', 2));
+  v_offset constant text := regexp_replace(substr(v_when, 17), '^:00(\.0+)?', '');
+  v_local timestamp;
+begin
+  v_local := left(v_when, 16);
+  if v_offset = '' then
+    starts_at := private.wall(v_local, p_zone, false);
+  elsif v_offset ~ '^(z|[+-][0-9]{2}:[0-9]{2})$' then
+    starts_at := left(v_when, 16) || v_offset;
+  end if;
+  -- Other spellings, a time in a gap, or with an offset the clinic does not have then, are no slot.
+  if replace(left(v_when, 16), ' ', 't') <> to_char(v_local, 'YYYY-MM-DD"t"HH24:MI')
+    or starts_at at time zone p_zone <> v_local then
+    starts_at := null;
+    return;
+  end if;
+  service_slug := lower(split_part(btrim(p_slot_id), '/', 1));
+  provider_slug := nullif(lower(split_part(btrim(p_slot_id), '/', 3)), '');
+exception when data_exception then
+  -- What is no time at all, or 31 April.
+  return;
+end
+$_$;
+
+COMMENT ON FUNCTION private.parse_slot_id(p_slot_id text, p_zone text, OUT service_slug text, OUT starts_at timestamp with time zone, OUT provider_slug text) IS 'The parts of a slotId, or nulls when it is none.';
+
+CREATE FUNCTION private.pass_hold(p_org uuid, p_hold uuid, p_from text, p_to text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  update public.appointments as a set call_id = p_to
+  where a.org_id = p_org and a.id = p_hold and a.status = 'held'
+    and a.call_id is not distinct from p_from;
+end
+$$;
+
+COMMENT ON FUNCTION private.pass_hold(p_org uuid, p_hold uuid, p_from text, p_to text) IS 'Gives a hold from one call to another.';
+
+CREATE FUNCTION private.plain_name(p_name text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE STRICT
+    SET search_path TO ''
+    AS $$
+begin
+  return btrim(regexp_replace(
+    regexp_replace(
+      -- Letters that have no decomposition, then the marks of those that have.
+      replace(translate(
+        regexp_replace(normalize(lower(p_name), nfkd), '[\u0300-\u036f]', '', 'g'),
+        'øłđðı', 'olddi'), 'ß', 'ss'),
+      '[^[:alnum:]]+', ' ', 'g'),
+    '^\s*((dr|doctor|mr|mrs|ms|mx|miss|sir|prof|professor|nurse)\s+)+', ''));
+end
+$$;
+
+COMMENT ON FUNCTION private.plain_name(p_name text) IS 'Lower case, no accents, no title, no punctuation.';
+
+CREATE FUNCTION private.protect(p_table regclass, p_staff_may_read boolean) RETURNS void
+    LANGUAGE plpgsql STRICT
+    SET search_path TO ''
+    AS $$
+begin
+  execute format('alter table %s enable row level security', p_table);
+  if p_staff_may_read then
+    execute format(
+      'create policy staff_read on %s for select to authenticated using (org_id in ('
+      'select m.org_id from public.org_members as m where m.user_id = (select auth.uid())))',
+      p_table);
+    execute format('grant select on %s to authenticated', p_table);
+  end if;
+end
+$$;
+
+COMMENT ON FUNCTION private.protect(p_table regclass, p_staff_may_read boolean) IS 'Turns row level security on; with the second argument true, members of the organization read.';
+
+CREATE FUNCTION private.read_credentials(p_org uuid, p_call jsonb, p_provider text) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_row public.org_credentials;
+begin
+  select c.* into v_row from public.org_credentials as c
+  where c.org_id = p_org and c.provider = p_provider;
+  perform private.audit(p_org, p_call, 'read_credentials', null,
+    case when v_row.org_id is null then 'not_configured' else 'found' end,
+    jsonb_strip_nulls(jsonb_build_object('provider', p_provider, 'keyId', v_row.key_id)));
+  if v_row.org_id is null then
+    return jsonb_build_object('outcome', 'not_configured', 'orgId', p_org);
+  end if;
+  return jsonb_build_object('outcome', 'found', 'orgId', v_row.org_id, 'keyId', v_row.key_id,
+    'nonce', encode(v_row.nonce, 'base64'), 'ciphertext', encode(v_row.ciphertext, 'base64'),
+    'updatedAt', v_row.updated_at);
+end
+$$;
+
+COMMENT ON FUNCTION private.read_credentials(p_org uuid, p_call jsonb, p_provider text) IS 'The encrypted account of an organization, or not_configured; audited.';
+
+CREATE FUNCTION private.read_id(p_text text) RETURNS uuid
+    LANGUAGE sql IMMUTABLE STRICT
+    SET search_path TO ''
+    AS $_$
+  select case when btrim(p_text) ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+    then btrim(p_text)::uuid end
+$_$;
+
+COMMENT ON FUNCTION private.read_id(p_text text) IS 'The id in a text, or null when it is none: models make ids up.';
+
+CREATE FUNCTION private.recall_answer(p_org uuid, p_call jsonb, p_tool text, p_hash bytea) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    select t.result from public.tool_calls as t
+    where t.org_id = p_org and t.call_id = p_call ->> 'callId'
+      and t.tool_call_id = p_call ->> 'toolCallId' and t.tool_call_id <> ''
+      and t.tool = p_tool and t.arguments_hash = p_hash);
+end
+$$;
+
+COMMENT ON FUNCTION private.recall_answer(p_org uuid, p_call jsonb, p_tool text, p_hash bytea) IS 'The first answer to a tool call that is delivered again.';
+
+CREATE FUNCTION private.record_answer(p_org uuid, p_call jsonb, p_tool text, p_hash bytea, p_answer jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  if p_call ->> 'callId' is not null and p_call ->> 'toolCallId' is not null then
+    insert into public.tool_calls (
+      org_id, call_id, tool_call_id, tool, arguments_hash, outcome, result
+    ) values (
+      p_org, p_call ->> 'callId', p_call ->> 'toolCallId', p_tool, p_hash,
+      p_answer ->> 'outcome', p_answer
+    )
+    on conflict do nothing;
+  end if;
+end
+$$;
+
+COMMENT ON FUNCTION private.record_answer(p_org uuid, p_call jsonb, p_tool text, p_hash bytea, p_answer jsonb) IS 'Keeps an answer for private.recall_answer.';
+
+CREATE FUNCTION private.record_delivery(p_org uuid, p_send uuid, p_sid text, p_delivery text, p_error_code integer) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_text public.sms_messages;
+  v_before integer;
+begin
+  select m.* into v_text from public.sms_messages as m
+  where m.org_id = p_org and m.id = p_send for update;
+  if v_text.id is null then
+    return '{"outcome": "unknown_send"}';
+  elsif v_text.sid <> p_sid then
+    return '{"outcome": "other_text"}';
+  end if;
+  v_before := coalesce(private.delivery_rank(v_text.delivery), 0);
+  if private.delivery_rank(p_delivery) <= v_before then
+    return '{"outcome": "known"}';
+  end if;
+  update public.sms_messages as m
+  set sid = p_sid, delivery = p_delivery, error_code = p_error_code, updated_at = clock_timestamp()
+  where m.org_id = p_org and m.id = p_send;
+  if p_error_code = 21610 then
+    perform private.note_opt_out(p_org, p_send, true);
+  end if;
+  if p_delivery in ('failed', 'undelivered', 'delivered') then
+    perform private.audit(p_org, null, 'deliver_text', v_text.appointment_id, p_delivery,
+      jsonb_strip_nulls(jsonb_build_object('sendId', p_send, 'errorCode', p_error_code)));
+    if v_before < private.delivery_rank('failed') then
+      perform private.tally('sms', jsonb_build_object(
+        'result', case p_delivery when 'delivered' then 'delivered' else 'undelivered' end));
+    end if;
+  end if;
+  return '{"outcome": "recorded"}';
+end
+$$;
+
+COMMENT ON FUNCTION private.record_delivery(p_org uuid, p_send uuid, p_sid text, p_delivery text, p_error_code integer) IS 'Writes a state of a text that is higher than the known one.';
+
+CREATE FUNCTION private.release_call(p_org public.organizations, p_call jsonb) RETURNS public.appointments
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_call_id constant text := p_call ->> 'callId';
+  v_hold public.appointments;
+begin
+  perform private.lock_call(p_org.id, v_call_id);
+  for v_hold in
+    select a.* from public.appointments as a
+    where a.org_id = p_org.id and a.call_id = v_call_id and a.status = 'held'
+    order by a.created_at for update
+  loop
+    perform private.release_hold(p_org.id, p_call, 'end_call', v_hold.id);
+  end loop;
+  return v_hold;
+end
+$$;
+
+COMMENT ON FUNCTION private.release_call(p_org public.organizations, p_call jsonb) IS 'Releases the holds of a call that has ended.';
+
+CREATE FUNCTION private.release_hold(p_org uuid, p_call jsonb, p_action text, p_hold uuid) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  update public.appointments as a
+  set status = 'cancelled', updated_at = clock_timestamp()
+  where a.org_id = p_org and a.id = p_hold and a.status = 'held'
+    and a.call_id is not distinct from p_call ->> 'callId';
+  if found then
+    perform private.forget_passcode(p_org, p_hold);
+    perform private.audit(p_org, p_call, p_action, p_hold, 'released');
+  end if;
+end
+$$;
+
+COMMENT ON FUNCTION private.release_hold(p_org uuid, p_call jsonb, p_action text, p_hold uuid) IS 'Cancels a hold that its call no longer wants, and audits it, if it is still held by that call.';
+
+CREATE FUNCTION private.repeat_cancellation(p_org public.organizations, p_call jsonb, p_patient jsonb, p_at timestamp with time zone) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select private.describe_change(p_org, c, p_at)
+  from public.appointment_changes as c
+  join public.appointments as a on a.org_id = c.org_id and a.id = c.appointment_id
+  where c.org_id = p_org.id and c.call_id = p_call ->> 'callId' and c.applied_at is not null
+    and c.kind = 'cancel'
+    and a.patient_phone = p_patient ->> 'phone'
+    and private.is_same_name(a.patient_name, p_patient ->> 'name')
+  order by c.applied_at desc limit 1
+$$;
+
+COMMENT ON FUNCTION private.repeat_cancellation(p_org public.organizations, p_call jsonb, p_patient jsonb, p_at timestamp with time zone) IS 'The outcome of the cancellation that this call has made, or null.';
+
+CREATE FUNCTION private.repeat_hold(p_org public.organizations, p_call jsonb, p_hold uuid, p_patient jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_ttl constant interval := make_interval(mins => p_org.hold_minutes);
+  v_hold public.appointments;
+  v_now timestamptz;
+  v_extends boolean;
+begin
+  select a.* into strict v_hold from public.appointments as a
+  where a.org_id = p_org.id and a.id = p_hold for update;
+  v_now := clock_timestamp();
+  if v_hold.status = 'confirmed' then
+    return private.describe_hold(p_org, v_hold, v_now) || '{"outcome": "already_confirmed"}';
+  elsif v_hold.status <> 'held' or v_hold.expires_at <= v_now
+    or v_hold.call_id <> p_call ->> 'callId' then
+    -- It lapsed, or the next call of the patient has taken it over.
+    return jsonb_build_object('outcome', 'hold_expired', 'orgId', p_org.id);
+  end if;
+  v_extends := not v_hold.extended and v_hold.expires_at < v_now + v_ttl / 2;
+  if v_hold.patient_phone <> p_patient ->> 'phone' then
+    perform private.forget_passcode(p_org.id, v_hold.id);
+    perform private.audit(p_org.id, p_call, 'hold_slot', v_hold.id, 'phone_changed');
+  end if;
+  if v_hold.patient_name <> p_patient ->> 'name' then
+    perform private.audit(p_org.id, p_call, 'hold_slot', v_hold.id, 'name_changed');
+  end if;
+  if v_extends then
+    perform private.audit(p_org.id, p_call, 'hold_slot', v_hold.id, 'extended');
+  end if;
+  if v_extends or v_hold.patient_phone <> p_patient ->> 'phone'
+    or v_hold.patient_name <> p_patient ->> 'name' then
+    update public.appointments as a
+    set patient_name = p_patient ->> 'name', patient_phone = p_patient ->> 'phone',
+      patient_country = p_patient ->> 'country', updated_at = v_now,
+      asked_by = a.asked_by || private.request_key(p_call, p_patient),
+      extended = a.extended or v_extends,
+      expires_at = case when v_extends then v_now + v_ttl else a.expires_at end
+    where a.org_id = p_org.id and a.id = p_hold
+    returning a.* into v_hold;
+  end if;
+  return private.describe_hold(p_org, v_hold, v_now) || '{"outcome": "held", "repeated": true}';
+end
+$$;
+
+COMMENT ON FUNCTION private.repeat_hold(p_org public.organizations, p_call jsonb, p_hold uuid, p_patient jsonb) IS 'The answer to a call that asks again for the slot it holds.';
+
+CREATE FUNCTION private.repeat_release(p_org public.organizations, p_call jsonb, p_hash bytea) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select t.result
+  from (
+    select c.* from public.tool_calls as c
+    where c.org_id = p_org.id and c.call_id = p_call ->> 'callId'
+    order by c.created_at desc limit 1) as t
+  where t.tool = 'cancel_appointment' and t.outcome = 'hold_released' and t.arguments_hash = p_hash
+$$;
+
+COMMENT ON FUNCTION private.repeat_release(p_org public.organizations, p_call jsonb, p_hash bytea) IS 'The answer to the release that this call has just made, or null.';
+
+CREATE TABLE public.one_time_passcodes (
+    org_id uuid NOT NULL,
+    appointment_id uuid NOT NULL,
+    send_id uuid NOT NULL,
+    state text NOT NULL,
+    mac bytea,
+    key_id text NOT NULL,
+    claimed_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    code_attempts integer DEFAULT 0 NOT NULL,
+    hold_attempts integer DEFAULT 0 NOT NULL,
+    sends integer DEFAULT 0 NOT NULL,
+    CONSTRAINT one_time_passcodes_code_attempts_capped CHECK (((code_attempts >= 0) AND (code_attempts <= 5))),
+    CONSTRAINT one_time_passcodes_dead_has_no_mac CHECK (((mac IS NULL) OR (state = ANY (ARRAY['sending'::text, 'sent'::text])))),
+    CONSTRAINT one_time_passcodes_hold_attempts_capped CHECK (((hold_attempts >= 0) AND (hold_attempts <= 10))),
+    CONSTRAINT one_time_passcodes_mac_length CHECK ((octet_length(mac) = 32)),
+    CONSTRAINT one_time_passcodes_sends_capped CHECK (((sends >= 0) AND (sends <= 3))),
+    CONSTRAINT one_time_passcodes_state_known CHECK ((state = ANY (ARRAY['sending'::text, 'sent'::text, 'cleared'::text, 'used'::text, 'locked'::text, 'replaced'::text])))
+);
+
+COMMENT ON TABLE public.one_time_passcodes IS 'The passcode of a hold: a MAC, never the code, and the counters that cap guessing and texting.';
+
+COMMENT ON COLUMN public.one_time_passcodes.code_attempts IS 'Wrong codes since the newest text, 5 at most.';
+
+COMMENT ON COLUMN public.one_time_passcodes.hold_attempts IS 'Wrong codes across resends, 10 at most.';
+
+COMMENT ON COLUMN public.one_time_passcodes.sends IS 'Texts accepted or under way since the last right code, or in the last day; a refused one is given back.';
+
+CREATE FUNCTION private.repeated_send(p_org uuid, p_hold public.appointments, p_code public.one_time_passcodes, p_call_id text, p_tool_call_id text, p_now timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_cooling constant boolean := p_code.state in ('sending', 'sent')
+    and p_code.claimed_at > p_now - interval '30 seconds' and p_code.expires_at > p_now
+    and not private.was_not_delivered(p_org, p_code.send_id);
+  v_repeated constant boolean := exists (
+    select from public.sms_messages as m
+    where m.org_id = p_org and m.appointment_id = p_hold.id and m.call_id = p_call_id
+      and m.tool_call_id = p_tool_call_id
+      and (m.sid is not null or v_cooling and m.id = p_code.send_id));
+begin
+  if v_repeated or v_cooling then
+    return jsonb_build_object(
+      'outcome', case when v_repeated then 'already_sent' else 'cooldown' end,
+      'holdId', p_hold.id, 'phoneEnding', right(p_hold.patient_phone, 2),
+      'expiresInSeconds',
+        floor(extract(epoch from p_code.expires_at - p_code.claimed_at))::integer,
+      'retryAfterSeconds', case when v_cooling then
+        ceil(extract(epoch from p_code.claimed_at + interval '30 seconds' - p_now))::integer
+        else 0 end);
+  end if;
+  return null;
+end
+$$;
+
+COMMENT ON FUNCTION private.repeated_send(p_org uuid, p_hold public.appointments, p_code public.one_time_passcodes, p_call_id text, p_tool_call_id text, p_now timestamp with time zone) IS 'already_sent for a request delivered again, cooldown while another text is on its way, else null.';
+
+CREATE FUNCTION private.request_key(p_call jsonb, p_patient jsonb) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return md5(nullif(p_call ->> 'toolCallId', '') || p_patient::text);
+end
+$$;
+
+COMMENT ON FUNCTION private.request_key(p_call jsonb, p_patient jsonb) IS 'Tells a request for a slot that is delivered again from a new one; null without a tool call id.';
+
+CREATE FUNCTION private.require_hours(p_row text, p_start integer, p_end integer) RETURNS boolean
+    LANGUAGE plpgsql STABLE STRICT
+    SET search_path TO ''
+    AS $$
+declare
+  v_reason constant text := case
+    when p_start not between 0 and 1439
+      then format('minute %s is not in the day, which has 0 to 1439', p_start)
+    when p_end <= p_start
+      then 'they end before they begin; what runs past midnight ends after minute 1440'
+    when p_end > p_start + 1440 then 'they last longer than a day'
+  end;
+begin
+  if v_reason is not null then
+    raise exception 'Cannot write % from % to %: %', p_row,
+      to_char(make_interval(mins => p_start), 'HH24:MI'),
+      to_char(make_interval(mins => p_end), 'HH24:MI'), v_reason using errcode = '23514';
+  end if;
+  return true;
+end
+$$;
+
+COMMENT ON FUNCTION private.require_hours(p_row text, p_start integer, p_end integer) IS 'True for hours that can be or are null; else raises 23514 with the row and the reason.';
+
+CREATE FUNCTION private.require_read_committed() RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  if current_setting('transaction_isolation') <> 'read committed' then
+    raise exception 'Cannot decide under isolation level %: use read committed',
+      current_setting('transaction_isolation') using errcode = '25001';
+  end if;
+end
+$$;
+
+COMMENT ON FUNCTION private.require_read_committed() IS 'Raises 25001 under any other isolation level: a check after a lock would see old rows.';
+
+CREATE FUNCTION private.reserve_phone(p_phone text, p_now timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_hash constant bytea := private.hash_phone(p_phone);
+  v_sent timestamptz[];
+begin
+  insert into public.sms_phone_quota as q (phone_hash) values (v_hash)
+  on conflict (phone_hash) do update
+  set sent_at = array(select t from unnest(q.sent_at) as t where t > p_now - interval '1 day')
+  returning q.sent_at into v_sent;
+  if cardinality(v_sent) >= 10
+    or (select count(*) from unnest(v_sent) as t where t > p_now - interval '1 hour') >= 5 then
+    return false;
+  end if;
+  update public.sms_phone_quota as q set sent_at = v_sent || p_now where q.phone_hash = v_hash;
+  return true;
+end
+$$;
+
+COMMENT ON FUNCTION private.reserve_phone(p_phone text, p_now timestamp with time zone) IS 'Counts one text to a phone, or says that its quota is used up.';
+
+CREATE FUNCTION private.send_refusal(p_org public.organizations, p_hold public.appointments, p_code public.one_time_passcodes, p_sender text, p_now timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_refusal text;
+begin
+  v_refusal := case
+    when p_code.hold_attempts >= 10 then 'locked'
+    when not coalesce(p_hold.patient_country = any (p_org.sms_countries), false)
+      then 'blocked_country'
+    when p_hold.patient_phone = p_sender or exists (
+      select from public.org_channels as c
+      where c.kind = 'called_number' and c.value = p_hold.patient_phone and c.org_id = p_org.id)
+      then 'bad_destination'
+    -- Not at once a third time: another number helps, or the usual pause.
+    when p_code.state = 'sent' and p_code.claimed_at > p_now - interval '30 seconds'
+      and private.failed_twice(p_org.id, p_hold) then 'undelivered'
+    when p_code.sends >= 3 then 'hold_send_limit'
+  end;
+  if v_refusal is null then
+    perform pg_advisory_xact_lock(hashtextextended(p_org.id || '/sms', 0));
+    v_refusal := case
+      when (select count(*) from public.sms_messages as m where m.org_id = p_org.id
+        and m.created_at > p_now - interval '1 hour' and m.status <> 'refused')
+        >= p_org.sms_hourly_limit then 'org_send_limit'
+      when not private.reserve_phone(p_hold.patient_phone, p_now) then 'phone_send_limit'
+    end;
+  end if;
+  if v_refusal is null then
+    return null;
+  end if;
+  return jsonb_strip_nulls(jsonb_build_object(
+    'outcome', v_refusal, 'holdId', p_hold.id,
+    'alarm', private.count_for_alarm(p_org.id, 'refused_sends', p_now)));
+end
+$$;
+
+COMMENT ON FUNCTION private.send_refusal(p_org public.organizations, p_hold public.appointments, p_code public.one_time_passcodes, p_sender text, p_now timestamp with time zone) IS 'The limit a text would break, or null, and then the phone''s quota has counted it.';
+
+CREATE FUNCTION private.session_key(p_service uuid, p_start timestamp with time zone) RETURNS uuid
+    LANGUAGE plpgsql IMMUTABLE STRICT
+    SET search_path TO ''
+    AS $$
+begin
+  return md5(p_service::text || '@' || extract(epoch from p_start)::bigint)::uuid;
+end
+$$;
+
+COMMENT ON FUNCTION private.session_key(p_service uuid, p_start timestamp with time zone) IS 'Identity of a group session: a service and its start.';
+
+CREATE FUNCTION private.slot_id(p_service_slug text, p_start timestamp with time zone, p_zone text, p_provider_slug text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_local constant timestamp := p_start at time zone p_zone;
+begin
+  return p_service_slug || '/' || to_char(v_local, 'YYYY-MM-DD"T"HH24:MI')
+    || case when private.wall(v_local, p_zone, false) <> private.wall(v_local, p_zone, true)
+         then right(private.iso_local(p_start, p_zone), 6) else '' end
+    || coalesce('/' || p_provider_slug, '');
+end
+$$;
+
+COMMENT ON FUNCTION private.slot_id(p_service_slug text, p_start timestamp with time zone, p_zone text, p_provider_slug text) IS 'Readable id of a slot: service/local start, with the offset in a repeated hour, and /provider if asked.';
+
+CREATE FUNCTION private.steady_offset(p_day date, p_zone text) RETURNS interval
+    LANGUAGE plpgsql STABLE STRICT
+    SET search_path TO ''
+    AS $$
+declare
+  v_from constant timestamp := p_day - 2;
+  v_to constant timestamp := p_day + 3;
+  v_offset constant interval := (v_from at time zone 'UTC' at time zone p_zone) - v_from;
+begin
+  return case when v_offset = (v_to at time zone 'UTC' at time zone p_zone) - v_to then v_offset end;
+end
+$$;
+
+COMMENT ON FUNCTION private.steady_offset(p_day date, p_zone text) IS 'The offset from UTC that a zone keeps around a local day; null when it changes.';
+
+CREATE FUNCTION private.tally(p_name text, p_labels jsonb DEFAULT '{}'::jsonb, p_count double precision DEFAULT 1) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  insert into public.metric_events (name, labels, value) values (p_name, p_labels, p_count);
+end
+$$;
+
+COMMENT ON FUNCTION private.tally(p_name text, p_labels jsonb, p_count double precision) IS 'Counts what happens in the caller''s transaction: with it or not at all, and without waiting.';
+
+CREATE FUNCTION private.try_provider(p_org uuid, p_provider uuid, p_service public.services, p_start timestamp with time zone, p_replaces uuid, p_moves uuid, p_lock text, p_patient jsonb, p_call jsonb, p_action text, p_hold_for interval) RETURNS public.appointments
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_now timestamptz;
+  v_end constant timestamptz := p_start + make_interval(mins => p_service.duration_min);
+  v_busy constant tstzrange := tstzrange(
+    p_start - make_interval(mins => p_service.buffer_before_min),
+    v_end + make_interval(mins => p_service.buffer_after_min));
+  v_session uuid := private.session_key(p_service.id, p_start);
+  v_lapsed uuid;
+  v_moved uuid;
+  v_is_last boolean;
+  v_hold public.appointments;
+begin
+  v_now := clock_timestamp();
+  if p_lock = 'try' then
+    if not pg_try_advisory_xact_lock(hashtextextended(p_provider::text, 1)) then
+      return null;
+    end if;
+  elsif p_lock = 'none' then
+    if exists (
+      select from public.appointments as a
+      where a.org_id = p_org and a.provider_id = p_provider and a.busy && v_busy
+        and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') <= v_now) then
+      p_lock := 'wait';
+    end if;
+  end if;
+  if p_lock = 'wait' then
+    perform pg_advisory_xact_lock(hashtextextended(p_provider::text, 1));
+  end if;
+  v_now := clock_timestamp();
+  v_is_last := p_lock = 'none';
+  if p_replaces is not null then
+    perform private.release_hold(p_org, p_call, p_action, p_replaces);
+  end if;
+  if p_moves is not null and p_service.capacity = 1 then
+    update public.appointments as a set session_key = a.id
+    where a.org_id = p_org and a.id = p_moves and a.provider_id = p_provider
+      and a.capacity = 1 and a.busy && v_busy
+    returning a.session_key into v_moved;
+    v_session := coalesce(v_moved, v_session);
+  end if;
+  loop
+    for v_seat in 0 .. p_service.capacity - 1 loop
+      if p_service.capacity > 1 then
+        continue when exists (
+          select from public.appointments as a
+          where a.org_id = p_org and a.provider_id = p_provider and a.service_id = p_service.id
+            and a.starts_at = p_start and a.seat = v_seat and a.status in ('held', 'confirmed'));
+      end if;
+      insert into public.appointments as a (
+        org_id, provider_id, service_id, patient_name, patient_phone, patient_country,
+        starts_at, ends_at, busy, session_key, seat, capacity, status, expires_at, call_id,
+        asked_by
+      ) values (
+        p_org, p_provider, p_service.id, p_patient ->> 'name', p_patient ->> 'phone',
+        p_patient ->> 'country', p_start, v_end, v_busy, v_session, v_seat, p_service.capacity,
+        'held', v_now + p_hold_for, p_call ->> 'callId', array[private.request_key(p_call, p_patient)]
+      )
+      on conflict do nothing
+      returning a.* into v_hold;
+      if v_hold.id is not null then
+        return v_hold;
+      end if;
+    end loop;
+    exit when v_is_last;
+    for v_lapsed in
+      update public.appointments as a
+      set status = 'expired', updated_at = v_now
+      where a.org_id = p_org and a.provider_id = p_provider and a.busy && v_busy
+        and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') <= v_now
+      returning a.id
+    loop
+      perform private.audit(p_org, null, 'hold_slot', v_lapsed, 'expired');
+    end loop;
+    -- Where none was flipped, somebody else may just have done it: one more try.
+    v_is_last := not found;
+  end loop;
+  -- To the savepoint: no flip, release or lock may outlive a failed attempt.
+  raise exception using errcode = 'MO001', message = 'slot taken';
+exception when sqlstate 'MO001' then
+  return null;
+end
+$$;
+
+COMMENT ON FUNCTION private.try_provider(p_org uuid, p_provider uuid, p_service public.services, p_start timestamp with time zone, p_replaces uuid, p_moves uuid, p_lock text, p_patient jsonb, p_call jsonb, p_action text, p_hold_for interval) IS 'Inserts a hold for one provider and returns it, or nulls and no trace when it is taken.';
+
+CREATE FUNCTION private.verify_code(p_org public.organizations, p_call jsonb, p_hold text, p_macs jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $_$
+declare
+  v_call_id constant text := p_call ->> 'callId';
+  v_hash constant bytea := sha256(convert_to(coalesce(p_hold, '') || p_macs::text, 'UTF8'));
+  v_hold public.appointments;
+  v_change public.appointment_changes;
+  v_code public.one_time_passcodes;
+  v_now timestamptz;
+  v_answer jsonb;
+  v_alarm text;
+begin
+  v_hold := private.find_hold(p_org.id, v_call_id, p_hold);
+  v_change := private.find_change(p_org.id, v_hold.id, v_call_id);
+  v_now := clock_timestamp();
+  -- The same request delivered twice: the first answer, and nothing is counted.
+  v_answer := private.recall_answer(p_org.id, p_call, 'verify_otp', v_hash);
+  if v_answer is not null then
+    return v_answer;
+  end if;
+  v_answer := private.hold_refusal(p_org, v_hold, v_change, v_call_id, v_now);
+  if v_answer is not null then
+    perform private.audit(p_org.id, p_call, 'verify_otp', v_hold.id, v_answer ->> 'outcome');
+    return v_answer || jsonb_build_object('orgId', p_org.id);
+  end if;
+
+  select c.* into v_code from public.one_time_passcodes as c
+  where c.org_id = p_org.id and c.appointment_id = v_hold.id for update;
+  if v_code.mac is null then
+    v_answer := case when v_code.hold_attempts >= 10 then '{"outcome": "locked"}'
+      when v_code.state = 'locked' then '{"outcome": "code_locked"}'
+      else '{"outcome": "no_code"}' end;
+  elsif v_code.expires_at <= v_now then
+    v_answer := '{"outcome": "code_expired"}';
+  elsif not jsonb_path_exists(
+    p_macs, '$[*] ? (@.keyId == $key)', jsonb_build_object('key', v_code.key_id)) then
+    -- Its pepper is gone: no code can match, so none is counted, and the next text need not wait.
+    perform private.forget_passcode(p_org.id, v_hold.id);
+    v_answer := '{"outcome": "code_unreadable"}';
+  elsif exists (
+    select from jsonb_to_recordset(p_macs) as m ("keyId" text, mac text)
+    where m."keyId" = v_code.key_id
+      and private.bind_mac(m.mac, p_org.id, v_hold.id, v_code.send_id) = v_code.mac) then
+    if v_change.kind is null then
+      perform private.confirm_hold(p_org.id, v_hold, v_now);
+      v_answer := private.describe_hold(p_org, v_hold, v_now) || '{"outcome": "confirmed"}';
+    elsif private.apply_change(p_org.id, v_change, v_now) then
+      v_answer := private.describe_change(p_org, v_change, v_now);
+    else
+      v_answer := '{"outcome": "change_expired"}';
+    end if;
+    -- A right code ends the count of wrong ones.
+    update public.one_time_passcodes as c
+    set state = 'used', mac = null, code_attempts = 0, hold_attempts = 0, sends = 0
+    where c.org_id = p_org.id and c.appointment_id = v_hold.id;
+    perform private.audit(p_org.id, p_call,
+      case v_change.kind when 'cancel' then 'cancel_appointment'
+        when 'reschedule' then 'reschedule_appointment' else 'confirm_appointment' end,
+      v_hold.id, v_answer ->> 'outcome',
+      jsonb_strip_nulls(jsonb_build_object('newTime', v_change.hold_id)));
+  else
+    v_answer := private.count_wrong_code(p_org.id, v_hold.id, v_now);
+    v_alarm := private.count_for_alarm(p_org.id, 'wrong_codes', v_now);
+  end if;
+
+  v_answer := jsonb_build_object('orgId', p_org.id, 'holdId', v_hold.id) || v_answer;
+  -- The code of a change goes to the booking's number only: another one is not asked for.
+  if v_change.kind is null and v_answer ->> 'outcome' in ('wrong_code', 'no_code', 'code_expired')
+    and private.was_not_delivered(p_org.id, v_code.send_id) then
+    v_answer := v_answer || '{"undelivered": true}';
+  end if;
+  perform private.audit(p_org.id, p_call, 'verify_otp', v_hold.id, v_answer ->> 'outcome',
+    jsonb_strip_nulls(jsonb_build_object('attemptsLeft', v_answer -> 'attemptsLeft',
+      -- Only where digits were compared.
+      'attempt', case when v_code.mac is not null and v_answer ->> 'outcome' not in
+        ('code_expired', 'code_unreadable') then v_code.hold_attempts + 1 end)));
+  perform private.record_answer(p_org.id, p_call, 'verify_otp', v_hash, v_answer);
+  return v_answer || jsonb_strip_nulls(jsonb_build_object('alarm', v_alarm));
+end
+$_$;
+
+COMMENT ON FUNCTION private.verify_code(p_org public.organizations, p_call jsonb, p_hold text, p_macs jsonb) IS 'Compares, counts, and confirms or changes under the appointment''s lock.';
+
+CREATE FUNCTION private.wall(p_local timestamp without time zone, p_zone text, p_later boolean) RETURNS timestamp with time zone
+    LANGUAGE plpgsql STABLE STRICT
+    SET search_path TO ''
+    AS $$
+begin
+  return coalesce(p_local at time zone private.steady_offset(p_local::date, p_zone),
+    private.wall_at_change(p_local, p_zone, p_later));
+end
+$$;
+
+COMMENT ON FUNCTION private.wall(p_local timestamp without time zone, p_zone text, p_later boolean) IS 'The instant of a local time: the earlier or later of a repeated one, forward in a gap.';
+
+CREATE FUNCTION private.wall_at_change(p_local timestamp without time zone, p_zone text, p_later boolean) RETURNS timestamp with time zone
+    LANGUAGE plpgsql STABLE STRICT
+    SET search_path TO ''
+    AS $$
+declare
+  v_utc constant timestamptz := p_local at time zone 'UTC';
+  v_first constant timestamptz := v_utc - (
+    ((v_utc - interval '1 day') at time zone p_zone) - (p_local - interval '1 day'));
+  v_second constant timestamptz := v_utc - (
+    ((v_utc + interval '1 day') at time zone p_zone) - (p_local + interval '1 day'));
+begin
+  if v_first at time zone p_zone <> p_local then
+    -- After the change, or in the gap, where the offset before carries the time forward.
+    return case when v_second at time zone p_zone = p_local then v_second else v_first end;
+  end if;
+  if p_later and v_second at time zone p_zone = p_local then
+    return v_second;
+  end if;
+  return v_first;
+end
+$$;
+
+COMMENT ON FUNCTION private.wall_at_change(p_local timestamp without time zone, p_zone text, p_later boolean) IS 'private.wall() for days around a change of the clocks.';
+
+CREATE FUNCTION private.was_not_delivered(p_org uuid, p_send uuid) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return exists (
+    select from public.sms_messages as m
+    where m.org_id = p_org and m.id = p_send and m.delivery in ('failed', 'undelivered'));
+end
+$$;
+
+COMMENT ON FUNCTION private.was_not_delivered(p_org uuid, p_send uuid) IS 'Whether Twilio reported that a text did not arrive.';
+
+CREATE FUNCTION public.apply_retention(p_dry_run boolean DEFAULT false, p_batch integer DEFAULT 1000) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '5s'
+    SET jit TO 'off'
+    AS $$
+declare
+  v_now constant timestamptz := clock_timestamp();
+  v_left bigint := p_batch;
+  v_rule private.retention_rules;
+  v_found jsonb := '[]';
+  v_deleted jsonb;
+  v_shared jsonb;
+  v_answer jsonb;
+begin
+  if p_dry_run is null then
+    raise exception 'Cannot apply retention: p_dry_run is null; say true to count, false to delete'
+      using errcode = '22023';
+  elsif p_batch is null or p_batch < 1 then
+    raise exception 'Cannot apply retention to % rows: the batch must be at least 1', p_batch
+      using errcode = '22023';
+  end if;
+  if p_dry_run then
+    select jsonb_agg(f.found) into v_found
+    from public.organizations as o
+    cross join lateral jsonb_array_elements(private.count_old(o, v_now)) as f (found);
+    v_shared := private.delete_shared(v_now, null);
+  else
+    for v_rule in select r.* from private.retention_rules as r order by r.name loop
+      v_deleted := private.delete_old(v_rule, v_now, v_left);
+      v_found := v_found || v_deleted;
+      v_left := v_left - (
+        select coalesce(sum(d.rows), 0) from jsonb_to_recordset(v_deleted) as d (rows bigint));
+      exit when v_left <= 0;
+    end loop;
+    v_shared := private.delete_shared(v_now, greatest(v_left, 0));
+  end if;
+
+  -- By organization.
+  select jsonb_agg(f) into v_found
+  from (
+    select r.org, jsonb_object_agg(r.rule, r.rows) as counts, sum(r.rows) as rows
+    from jsonb_to_recordset(v_found) as r (org uuid, rule text, rows bigint) group by r.org
+  ) as f;
+  perform private.audit(f.org, null, 'apply_retention', null, 'deleted', f.counts)
+  from jsonb_to_recordset(v_found) as f (org uuid, counts jsonb, rows bigint)
+  where f.rows > 0 and not p_dry_run;
+  select jsonb_build_object(
+    'rows', coalesce(sum(f.rows), 0) + (v_shared ->> 'phoneQuotas')::bigint
+      + (v_shared ->> 'jobRuns')::bigint,
+    'organizations', coalesce(jsonb_agg(jsonb_build_object('organization', o.slug,
+      'retentionDays', o.retention_days, 'auditRetentionDays', o.audit_retention_days)
+      || f.counts order by o.slug), '[]'))
+  into v_answer
+  from jsonb_to_recordset(v_found) as f (org uuid, counts jsonb, rows bigint)
+  join public.organizations as o on o.id = f.org;
+  return v_answer || v_shared;
+end
+$$;
+
+COMMENT ON FUNCTION public.apply_retention(p_dry_run boolean, p_batch integer) IS 'Deletes a batch of what is older than each organization keeps; pg_cron calls it every night.';
+
+CREATE FUNCTION public.begin_otp_send(p_call jsonb, p_hold text, p_send_id uuid, p_mac text, p_key_id text, p_expected_org uuid, p_sender text) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '1500ms'
+    SET jit TO 'off'
+    AS $$
+declare
+  v_opened record;
+begin
+  perform private.require_read_committed();
+  select * into v_opened from private.open_call(p_call, 'send_otp');
+  if v_opened.refusal is not null then
+    return v_opened.refusal;
+  elsif (v_opened.org).id <> p_expected_org then
+    return '{"outcome": "wrong_account"}';
+  end if;
+  return private.answer(v_opened.org, private.begin_send(
+    v_opened.org, p_call, p_hold, p_send_id, p_mac, p_key_id, p_sender));
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.begin_otp_send(p_call jsonb, p_hold text, p_send_id uuid, p_mac text, p_key_id text, p_expected_org uuid, p_sender text) IS 'Tool send_otp, before the text: checks hold, cooldown and quotas, stores the code''s MAC.';
+
+CREATE FUNCTION public.cancel_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_appointment text DEFAULT NULL::text, p_date text DEFAULT NULL::text, p_time text DEFAULT NULL::text) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '300ms'
+    SET jit TO 'off'
+    AS $$
+declare
+  v_opened record;
+begin
+  perform private.require_read_committed();
+  select * into v_opened from private.open_call(p_call, 'cancel_appointment');
+  if v_opened.refusal is not null then
+    return v_opened.refusal;
+  end if;
+  return private.answer(v_opened.org, private.change_appointment(
+    v_opened.org, p_call, 'cancel_appointment',
+    jsonb_build_object('name', p_patient_name, 'phone', p_patient_phone),
+    jsonb_build_object('id', p_appointment, 'date', p_date, 'time', p_time), null));
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.cancel_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_appointment text, p_date text, p_time text) IS 'Tool cancel_appointment: prepares a cancellation, which the passcode then makes.';
+
+CREATE FUNCTION public.check_availability(p_call jsonb, p_service text, p_day date, p_days integer DEFAULT 1, p_part_of_day text DEFAULT NULL::text, p_provider text DEFAULT NULL::text) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET jit TO 'off'
+    AS $_$
+declare
+  v_now constant timestamptz := clock_timestamp();
+  v_call_id constant text := p_call ->> 'callId';
+  v_days constant integer := least(greatest(coalesce(p_days, 1), 1), 14);
+  v_opened record;
+  v_org public.organizations;
+  v_service public.services;
+  v_provider public.providers;
+  v_found record;
+  v_today date;
+  v_last date;
+  v_offer jsonb;
+  v_facts jsonb;
+  v_day date;
+begin
+  select * into v_opened from private.open_call(p_call, 'check_availability');
+  if v_opened.refusal is not null then
+    return v_opened.refusal;
+  end if;
+  v_org := v_opened.org;
+  v_today := (v_now at time zone v_org.timezone)::date;
+  v_facts := private.answer(
+    v_org, jsonb_build_object('timezone', v_org.timezone, 'today', v_today));
+
+  v_service := private.find_service(v_org.id, p_service);
+  if v_service.id is null then
+    return v_facts || jsonb_build_object('outcome', 'unknown_service', 'services', (
+      select coalesce(jsonb_agg(s.slug order by s.slug), '[]')
+      from public.services as s where s.org_id = v_org.id and s.active));
+  end if;
+
+  -- "Anyone" and "any doctor" name nobody.
+  if private.plain_name(p_provider) !~ '^(any( ?one| ?body)?( |$)|no preference$|$)' then
+    select * into v_found from private.find_provider(v_org.id, p_provider);
+    v_provider := v_found.provider;
+    if v_provider.id is null or not exists (
+      select from public.provider_services as ps
+      where ps.org_id = v_org.id and ps.provider_id = v_provider.id
+        and ps.service_id = v_service.id) then
+      return v_facts || jsonb_build_object('outcome', 'unknown_provider', 'providers', (
+        select coalesce(jsonb_agg(p.name order by p.name), '[]')
+        from public.providers as p
+        join public.provider_services as ps on ps.org_id = p.org_id and ps.provider_id = p.id
+        where p.org_id = v_org.id and p.active and ps.service_id = v_service.id));
+    end if;
+  end if;
+
+  v_last := v_today + v_service.horizon_days;
+  v_facts := v_facts || jsonb_build_object('service', v_service.name);
+  if p_day + v_days - 1 < v_today then
+    return v_facts || jsonb_build_object('outcome', 'past_date');
+  elsif p_day > v_last then
+    return v_facts || jsonb_build_object('outcome', 'beyond_horizon', 'lastDay', v_last);
+  end if;
+
+  v_offer := private.offer(v_org, v_service, v_provider, greatest(p_day, v_today),
+    least(p_day + v_days - 1, v_last), p_part_of_day, v_call_id, v_now, 5);
+  if (v_offer ->> 'total')::integer > 0 then
+    return v_facts || v_offer || '{"outcome": "available"}';
+  end if;
+
+  -- Nothing there: the rest of that day when only a part was asked for, else the next days.
+  if p_part_of_day is not null then
+    v_offer := private.offer(v_org, v_service, v_provider, greatest(p_day, v_today),
+      least(p_day + v_days - 1, v_last), null, v_call_id, v_now, 3);
+  end if;
+  v_day := p_day + v_days;
+  while (v_offer ->> 'total')::integer = 0 and v_day <= least(v_last, p_day + v_days + 27) loop
+    v_offer := private.offer(v_org, v_service, v_provider, greatest(v_day, v_today),
+      least(v_day + 6, v_last), p_part_of_day, v_call_id, v_now, 3);
+    v_day := v_day + 7;
+  end loop;
+  return v_facts || v_offer || '{"outcome": "fully_booked"}';
+end
+$_$;
+
+COMMENT ON FUNCTION public.check_availability(p_call jsonb, p_service text, p_day date, p_days integer, p_part_of_day text, p_provider text) IS 'Tool check_availability: bookable slots of a service on one to fourteen local days.';
+
+CREATE FUNCTION public.claim_slot_atomic(p_call jsonb, p_slot_id text, p_patient_name text, p_patient_phone text, p_patient_country text DEFAULT NULL::text) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '300ms'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+declare
+  v_opened record;
+begin
+  perform private.require_read_committed();
+  v_opened := private.open_call(p_call, 'hold_slot');
+  if v_opened.refusal is not null then
+    return v_opened.refusal;
+  end if;
+  return private.answer(v_opened.org, private.claim_slot(v_opened.org, p_call, p_slot_id,
+    jsonb_build_object(
+      'name', p_patient_name, 'phone', p_patient_phone, 'country', p_patient_country)));
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.claim_slot_atomic(p_call jsonb, p_slot_id text, p_patient_name text, p_patient_phone text, p_patient_country text) IS 'Tool hold_slot: holds a slot for a call, exactly once however many ask.';
+
+CREATE FUNCTION public.cleanup_expired_holds(p_batch integer DEFAULT 1000) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '1s'
+    SET jit TO 'off'
+    AS $$
+declare
+  v_now constant timestamptz := clock_timestamp();
+  v_lapsed record;
+  v_count integer := 0;
+begin
+  if p_batch is null or p_batch < 1 then
+    raise exception 'Cannot clean up % holds: the batch must be at least 1', p_batch
+      using errcode = '22023';
+  end if;
+  for v_lapsed in
+    with locked as materialized (
+      select a.org_id, a.ctid as place from public.appointments as a
+      where a.status = 'held' and a.expires_at <= v_now
+      order by a.expires_at
+      limit p_batch
+      for update skip locked
+    )
+    select l.org_id, array_agg(l.place) as places from locked as l group by l.org_id
+  loop
+    v_count := v_count + private.expire_holds(v_lapsed.org_id, v_lapsed.places, v_now);
+  end loop;
+  if v_count > 0 then
+    perform private.tally('audit',
+      '{"action": "cleanup_expired_holds", "outcome": "expired"}', v_count);
+  end if;
+  return v_count;
+end
+$$;
+
+COMMENT ON FUNCTION public.cleanup_expired_holds(p_batch integer) IS 'Flips lapsed holds to expired in one batch and returns the count; pg_cron calls it every minute.';
+
+CREATE FUNCTION public.clear_otp_send(p_call jsonb, p_org uuid, p_hold uuid, p_send_id uuid, p_reason text, p_may_have_been_sent boolean) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '1500ms'
+    AS $$
+declare
+  v_cleared boolean;
+  v_alarm text;
+begin
+  -- Before the phone's quota, as begin_send does.
+  perform from public.one_time_passcodes as c
+  where c.org_id = p_org and c.appointment_id = p_hold for update;
+  update public.one_time_passcodes as c
+  set state = 'cleared', mac = null
+  where c.org_id = p_org and c.appointment_id = p_hold and c.send_id = p_send_id
+    and c.state = 'sending';
+  v_cleared := found;
+  if private.fail_text(p_org, p_send_id, p_reason, p_may_have_been_sent) then
+    update public.one_time_passcodes as c set sends = greatest(c.sends - 1, 0)
+    where c.org_id = p_org and c.appointment_id = p_hold;
+    if p_reason in ('bad_destination', 'opted_out', 'blocked_country') then
+      v_alarm := private.count_for_alarm(p_org, 'refused_sends', clock_timestamp());
+    end if;
+  end if;
+  perform private.audit(p_org, p_call, 'send_otp', p_hold, 'cleared',
+    jsonb_build_object('sendId', p_send_id, 'reason', p_reason));
+  return jsonb_strip_nulls(jsonb_build_object(
+    'outcome', case when v_cleared then 'cleared' else 'not_current' end,
+    'orgId', p_org, 'alarm', v_alarm));
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.clear_otp_send(p_call jsonb, p_org uuid, p_hold uuid, p_send_id uuid, p_reason text, p_may_have_been_sent boolean) IS 'Tool send_otp, after the text failed: forgets the code of that send, and only of that send.';
+
+CREATE FUNCTION public.collect_metrics() RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '1s'
+    AS $$
+declare
+  v_count constant integer := private.collect_events(false);
+begin
+  delete from public.metric_minutes as m where m.minute < clock_timestamp() - interval '1 day';
+  delete from public.metric_batches as b where b.at < clock_timestamp() - interval '1 day';
+  return v_count;
+end
+$$;
+
+COMMENT ON FUNCTION public.collect_metrics() IS 'Folds events into the counters and forgets what is older than a day; pg_cron calls it every minute.';
+
+CREATE FUNCTION public.complete_otp_send(p_call jsonb, p_org uuid, p_hold uuid, p_send_id uuid, p_sid text) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '1500ms'
+    AS $$
+declare
+  v_current boolean;
+begin
+  update public.one_time_passcodes as c
+  set state = 'sent'
+  where c.org_id = p_org and c.appointment_id = p_hold and c.send_id = p_send_id
+    and c.state = 'sending';
+  v_current := found;
+  perform private.accept_text(p_org, p_send_id, p_sid);
+  perform private.audit(p_org, p_call, 'send_otp', p_hold, 'sent',
+    jsonb_build_object('sendId', p_send_id));
+  return jsonb_build_object('outcome', case when v_current then 'sent' else 'not_current' end);
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.complete_otp_send(p_call jsonb, p_org uuid, p_hold uuid, p_send_id uuid, p_sid text) IS 'Tool send_otp, after the text was accepted.';
+
+CREATE FUNCTION public.end_call(p_call jsonb, p_ended_reason text, p_report jsonb, p_send uuid) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '1500ms'
+    AS $$
+declare
+  v_call_id constant text := p_call ->> 'callId';
+  v_opened record;
+  v_known public.call_reports;
+  v_answer jsonb;
+begin
+  perform private.require_read_committed();
+  select * into v_opened from private.open_call(p_call, 'end_call');
+  if v_opened.refusal is not null then
+    return v_opened.refusal;
+  elsif v_call_id is null then
+    return jsonb_build_object('outcome', 'no_call', 'orgId', (v_opened.org).id);
+  end if;
+  insert into public.call_reports (org_id, call_id) values ((v_opened.org).id, v_call_id)
+  on conflict do nothing;
+  select r.* into strict v_known from public.call_reports as r
+  where r.org_id = (v_opened.org).id and r.call_id = v_call_id for update;
+
+  v_answer := private.close_call(v_opened.org, p_call, v_known, p_ended_reason, p_send);
+  if p_report is not null and v_known.reported_at is null then
+    update public.call_reports as r
+    set reported_at = clock_timestamp(), ended_reason = p_ended_reason,
+      duration_seconds = (p_report ->> 'durationSeconds')::double precision,
+      cost = (p_report ->> 'cost')::double precision,
+      transcript = p_report ->> 'transcript', summary = p_report ->> 'summary',
+      redactions = coalesce(p_report -> 'redactions', '{}')
+    where r.org_id = (v_opened.org).id and r.call_id = v_call_id;
+    perform private.audit((v_opened.org).id, p_call, 'file_report', null, 'filed',
+      jsonb_build_object('redactions', coalesce(p_report -> 'redactions', '{}')));
+    v_answer := v_answer || '{"outcome": "filed"}';
+  end if;
+  return v_answer || jsonb_build_object('orgId', (v_opened.org).id);
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.end_call(p_call jsonb, p_ended_reason text, p_report jsonb, p_send uuid) IS 'A call has ended: releases what it held, files its report, claims its follow-up, each once.';
+
+CREATE FUNCTION public.find_assistant(p_call jsonb) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_opened record;
+  v_assistant text;
+begin
+  select * into v_opened from private.open_call(p_call, 'find_assistant');
+  if v_opened.refusal is not null then
+    return v_opened.refusal;
+  end if;
+  select min(c.value) into v_assistant from public.org_channels as c
+  where c.org_id = (v_opened.org).id and c.kind = 'vapi_assistant';
+  return jsonb_strip_nulls(jsonb_build_object(
+    'outcome', case when v_assistant is null then 'no_assistant' else 'found' end,
+    'orgId', (v_opened.org).id, 'assistantId', v_assistant));
+end
+$$;
+
+COMMENT ON FUNCTION public.find_assistant(p_call jsonb) IS 'The Vapi assistant registered for a called number''s clinic.';
+
+CREATE FUNCTION public.find_country(p_call jsonb) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_opened record;
+begin
+  select * into v_opened from private.open_call(p_call, 'find_country');
+  return coalesce(v_opened.refusal, jsonb_build_object(
+    'outcome', 'found', 'orgId', (v_opened.org).id, 'country', (v_opened.org).default_country));
+end
+$$;
+
+COMMENT ON FUNCTION public.find_country(p_call jsonb) IS 'The country of a call''s clinic.';
+
+CREATE FUNCTION public.get_credentials_of(p_org uuid, p_provider text) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+  if not exists (select from public.organizations as o where o.id = p_org) then
+    return '{"outcome": "unknown_clinic"}';
+  end if;
+  return private.read_credentials(p_org, null, p_provider);
+end
+$$;
+
+COMMENT ON FUNCTION public.get_credentials_of(p_org uuid, p_provider text) IS 'The encrypted account of an organization; audited.';
+
+CREATE FUNCTION public.get_org_credentials(p_call jsonb, p_provider text) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_opened record;
+begin
+  select * into v_opened from private.open_call(p_call, 'send_otp');
+  if v_opened.refusal is not null then
+    return v_opened.refusal;
+  end if;
+  return private.answer(
+    v_opened.org, private.read_credentials((v_opened.org).id, p_call, p_provider));
+end
+$$;
+
+COMMENT ON FUNCTION public.get_org_credentials(p_call jsonb, p_provider text) IS 'The encrypted account of a call''s organization.';
+
+CREATE FUNCTION public.read_metrics(p_minutes integer DEFAULT 60) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '1s'
+    SET jit TO 'off'
+    AS $$
+declare
+  v_since constant timestamptz := date_trunc('minute', clock_timestamp())
+    - make_interval(mins => greatest(1, least(p_minutes, 1440)) - 1);
+  v_now constant timestamptz := clock_timestamp();
+  v_totals jsonb;
+  v_recent jsonb;
+  v_live bigint;
+  v_lapsed bigint;
+  v_waiting bigint;
+  v_oldest timestamptz;
+begin
+  perform private.collect_events(true);
+  select coalesce(jsonb_agg(t order by t.name, t.labels), '[]') into v_totals
+  from public.metric_totals as t;
+  select coalesce(jsonb_agg(r order by r.name, r.labels), '[]') into v_recent
+  from (
+    select m.name, m.labels, sum(m.value) as value
+    from public.metric_minutes as m where m.minute >= v_since group by m.name, m.labels
+  ) as r;
+  select count(*), count(*) filter (where n.has_passcode) into v_live, v_waiting
+  from (
+    select exists (
+      select from public.one_time_passcodes as c
+      where c.org_id = a.org_id and c.appointment_id = a.id) as has_passcode
+    from public.appointments as a
+    where a.status = 'held' and a.expires_at > v_now limit 10000
+  ) as n;
+  select count(*), min(n.expires_at) into v_lapsed, v_oldest
+  from (
+    select a.expires_at from public.appointments as a
+    where a.status = 'held' and a.expires_at <= v_now order by a.expires_at limit 10000
+  ) as n;
+  return jsonb_build_object('totals', v_totals, 'recent', v_recent, 'gauges', jsonb_build_object(
+    'holdsLive', v_live, 'holdsLapsed', v_lapsed, 'passcodesWaiting', v_waiting,
+    'cleanupLagSeconds', coalesce(extract(epoch from v_now - v_oldest), 0)));
+end
+$$;
+
+COMMENT ON FUNCTION public.read_metrics(p_minutes integer) IS 'Counters and gauges for operators; names no organization.';
+
+CREATE FUNCTION public.record_delivery_report(p_org uuid, p_send_id uuid, p_sid text, p_status text, p_error_code integer) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '1500ms'
+    AS $$
+declare
+  v_delivery constant text := private.delivery_of(p_status);
+begin
+  return case when v_delivery is null then '{"outcome": "known"}'
+    else private.record_delivery(p_org, p_send_id, p_sid, v_delivery, p_error_code) end;
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.record_delivery_report(p_org uuid, p_send_id uuid, p_sid text, p_status text, p_error_code integer) IS 'A signed delivery report: the state of one text.';
+
+CREATE FUNCTION public.record_metrics(p_batch uuid, p_counts jsonb) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '1s'
+    AS $$
+begin
+  insert into public.metric_batches (id) values (p_batch) on conflict do nothing;
+  if not found then
+    return '{"outcome": "repeated"}';
+  end if;
+  insert into public.metric_events (name, labels, value)
+  select c.name, coalesce(c.labels, '{}'), c.value
+  from jsonb_to_recordset(p_counts) as c (name text, labels jsonb, value double precision);
+  perform private.collect_events(false);
+  return '{"outcome": "recorded"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.record_metrics(p_batch uuid, p_counts jsonb) IS 'Adds a batch of counts, once however often it arrives; called after the answers have gone.';
+
+CREATE FUNCTION public.report_unreadable_credentials(p_call jsonb, p_provider text) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_opened record;
+begin
+  select * into v_opened from private.open_call(p_call, 'send_otp');
+  if v_opened.refusal is not null then
+    return v_opened.refusal;
+  end if;
+  perform private.audit((v_opened.org).id, p_call, 'read_credentials', null, 'unreadable',
+    jsonb_build_object('provider', p_provider));
+  return private.answer(v_opened.org, '{"outcome": "reported"}');
+end
+$$;
+
+COMMENT ON FUNCTION public.report_unreadable_credentials(p_call jsonb, p_provider text) IS 'Audits that an organization''s stored account does not decrypt.';
+
+CREATE FUNCTION public.reschedule_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_slot_id text, p_appointment text DEFAULT NULL::text, p_date text DEFAULT NULL::text, p_time text DEFAULT NULL::text) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '300ms'
+    SET jit TO 'off'
+    AS $$
+declare
+  v_opened record;
+begin
+  perform private.require_read_committed();
+  select * into v_opened from private.open_call(p_call, 'reschedule_appointment');
+  if v_opened.refusal is not null then
+    return v_opened.refusal;
+  end if;
+  return private.answer(v_opened.org, private.change_appointment(
+    v_opened.org, p_call, 'reschedule_appointment',
+    jsonb_build_object('name', p_patient_name, 'phone', p_patient_phone),
+    jsonb_build_object('id', p_appointment, 'date', p_date, 'time', p_time),
+    coalesce(p_slot_id, '')));
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.reschedule_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_slot_id text, p_appointment text, p_date text, p_time text) IS 'Tool reschedule_appointment: holds a new time, and the passcode then moves the appointment there.';
+
+CREATE FUNCTION public.set_org_credentials(p_org uuid, p_provider text, p_key_id text, p_nonce text, p_ciphertext text, p_replaces text DEFAULT NULL::text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '5s'
+    AS $$
+begin
+  if p_replaces is null then
+    insert into public.org_credentials (org_id, provider, key_id, nonce, ciphertext)
+    values (p_org, p_provider, p_key_id, decode(p_nonce, 'base64'), decode(p_ciphertext, 'base64'))
+    on conflict (org_id, provider) do update
+    set key_id = excluded.key_id, nonce = excluded.nonce, ciphertext = excluded.ciphertext,
+      updated_at = clock_timestamp();
+  else
+    update public.org_credentials as c
+    set key_id = p_key_id, nonce = decode(p_nonce, 'base64'),
+      ciphertext = decode(p_ciphertext, 'base64'), updated_at = clock_timestamp()
+    where c.org_id = p_org and c.provider = p_provider and c.nonce = decode(p_replaces, 'base64');
+  end if;
+  if not found then
+    return false;
+  end if;
+  perform private.audit(p_org, null, 'set_credentials', null,
+    case when p_replaces is null then 'stored' else 'encrypted_anew' end,
+    jsonb_build_object('provider', p_provider, 'keyId', p_key_id));
+  return true;
+end
+$$;
+
+COMMENT ON FUNCTION public.set_org_credentials(p_org uuid, p_provider text, p_key_id text, p_nonce text, p_ciphertext text, p_replaces text) IS 'Stores an organization''s encrypted account, or replaces the one it was made from; audited.';
+
+CREATE FUNCTION public.settle_follow_up(p_call jsonb, p_send uuid, p_sid text, p_reason text, p_may_have_been_sent boolean) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '1500ms'
+    AS $$
+declare
+  v_opened record;
+  v_outcome constant text := case when p_sid is null then 'failed' else 'sent' end;
+begin
+  select * into v_opened from private.open_call(p_call, 'follow_up');
+  if v_opened.refusal is not null then
+    return v_opened.refusal;
+  end if;
+  if p_sid is null then
+    perform private.fail_text((v_opened.org).id, p_send, p_reason, p_may_have_been_sent);
+  else
+    perform private.accept_text((v_opened.org).id, p_send, p_sid);
+  end if;
+  update public.call_reports as r set follow_up = v_outcome
+  where r.org_id = (v_opened.org).id and r.call_id = p_call ->> 'callId' and r.follow_up = 'claimed';
+  perform private.audit((v_opened.org).id, p_call, 'follow_up', null, v_outcome,
+    jsonb_strip_nulls(jsonb_build_object('sendId', p_send, 'reason', p_reason)));
+  return jsonb_build_object('outcome', v_outcome, 'orgId', (v_opened.org).id);
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.settle_follow_up(p_call jsonb, p_send uuid, p_sid text, p_reason text, p_may_have_been_sent boolean) IS 'Writes down what became of a follow-up text.';
+
+CREATE FUNCTION public.verify_otp_and_confirm(p_call jsonb, p_hold text, p_macs jsonb) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '1500ms'
+    SET jit TO 'off'
+    AS $$
+declare
+  v_opened record;
+begin
+  perform private.require_read_committed();
+  select * into v_opened from private.open_call(p_call, 'verify_otp');
+  if v_opened.refusal is not null then
+    return v_opened.refusal;
+  end if;
+  return private.answer(v_opened.org, private.verify_code(v_opened.org, p_call, p_hold, p_macs));
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.verify_otp_and_confirm(p_call jsonb, p_hold text, p_macs jsonb) IS 'Tool verify_otp: checks a passcode and confirms the hold in place, or applies a change.';
+
+CREATE TABLE public.alarm_counters (
+    org_id uuid NOT NULL,
+    kind private.alarm_kind NOT NULL,
+    happened_at timestamp with time zone[] DEFAULT '{}'::timestamp with time zone[] NOT NULL
+);
+
+COMMENT ON TABLE public.alarm_counters IS 'Times of the last events, newest first: within the hour, and no more than raise an alarm.';
+
+CREATE TABLE public.alarms (
+    org_id uuid NOT NULL,
+    kind private.alarm_kind NOT NULL,
+    raised_at timestamp with time zone NOT NULL,
+    first_at timestamp with time zone NOT NULL,
+    events integer NOT NULL,
+    CONSTRAINT alarms_events_positive CHECK ((events > 0))
+);
+
+COMMENT ON TABLE public.alarms IS 'Alarms, for staff to read: how many events of a kind there were from first_at to raised_at.';
+
+CREATE VIEW public.appointment_holds WITH (security_invoker='true') AS
+ SELECT a.org_id,
+    a.id,
+    a.provider_id,
+    a.service_id,
+    a.patient_name,
+    a.starts_at,
+    a.ends_at,
+    a.status,
+    a.expires_at,
+    ((a.status = 'held'::text) AND (a.expires_at > now())) AS live,
+    a.created_at
+   FROM public.appointments a
+  WHERE (a.status = ANY (ARRAY['held'::text, 'expired'::text]));
+
+COMMENT ON VIEW public.appointment_holds IS 'Held and lapsed rows of appointments, by the name people look for.';
+
+CREATE TABLE public.audit_logs (
+    org_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    actor text NOT NULL,
+    call_id text,
+    tool_call_id text,
+    assistant_id text,
+    caller_masked text,
+    staff_user uuid,
+    action text NOT NULL,
+    subject_id uuid,
+    outcome text NOT NULL,
+    details jsonb DEFAULT '{}'::jsonb NOT NULL,
+    CONSTRAINT audit_logs_actor_known CHECK ((actor = ANY (ARRAY['call'::text, 'staff'::text, 'system'::text]))),
+    CONSTRAINT audit_logs_caller_masked CHECK ((caller_masked !~ '[0-9]{5}'::text))
+);
+
+COMMENT ON TABLE public.audit_logs IS 'Append-only: who did what to which subject, with which outcome. Nobody may update or delete but retention.';
+
+CREATE TABLE public.contacts (
+    org_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    phone text NOT NULL,
+    name text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT contacts_phone_e164 CHECK ((phone ~ '^\+[1-9][0-9]{6,14}$'::text))
+);
+
+COMMENT ON TABLE public.contacts IS 'Patients of one organization, by a phone number a passcode has proven.';
+
+CREATE TABLE public.desk_hours (
+    org_id uuid NOT NULL,
+    dow smallint NOT NULL,
+    start_min integer NOT NULL,
+    end_min integer NOT NULL,
+    CONSTRAINT desk_hours_dow_known CHECK (private.require(((dow >= 0) AND (dow <= 6)), format('desk hours on weekday %s'::text, dow), 'the weekdays are 0 (Sunday) to 6 (Saturday)'::text)),
+    CONSTRAINT desk_hours_possible CHECK (private.require_hours(format('desk hours on weekday %s'::text, dow), start_min, end_min))
+);
+
+COMMENT ON TABLE public.desk_hours IS 'When the front desk answers, in local minutes from midnight; end_min above 1440 runs into the next day.';
+
+COMMENT ON COLUMN public.desk_hours.dow IS 'Day of the week, 0 is Sunday (as extract(dow)).';
+
+CREATE TABLE public.metric_batches (
+    id uuid NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+COMMENT ON TABLE public.metric_batches IS 'Batches recorded in the last day, so that one sent again counts once.';
+
+CREATE TABLE public.metric_events (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    name text NOT NULL,
+    labels jsonb DEFAULT '{}'::jsonb NOT NULL,
+    value double precision DEFAULT 1 NOT NULL,
+    CONSTRAINT metric_events_labels_object CHECK ((jsonb_typeof(labels) = 'object'::text)),
+    CONSTRAINT metric_events_name_plain CHECK ((name ~ '^[a-z_]{1,40}$'::text)),
+    CONSTRAINT metric_events_value_counts CHECK ((value >= (0)::double precision))
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='5000');
+
+COMMENT ON TABLE public.metric_events IS 'What happened and is not in the counters yet; nothing personal and no organization.';
+
+CREATE TABLE public.metric_minutes (
+    minute timestamp with time zone NOT NULL,
+    name text NOT NULL,
+    labels jsonb NOT NULL,
+    value double precision NOT NULL
+);
+
+COMMENT ON TABLE public.metric_minutes IS 'The same counters by the minute, for a day.';
+
+CREATE TABLE public.metric_totals (
+    name text NOT NULL,
+    labels jsonb NOT NULL,
+    value double precision NOT NULL
+);
+
+COMMENT ON TABLE public.metric_totals IS 'Every counter since the beginning.';
+
+CREATE TABLE public.org_channels (
+    kind text NOT NULL,
+    value text NOT NULL,
+    org_id uuid NOT NULL,
+    CONSTRAINT org_channels_kind_known CHECK ((kind = ANY (ARRAY['called_number'::text, 'vapi_phone_number'::text, 'vapi_assistant'::text, 'shared_line'::text]))),
+    CONSTRAINT org_channels_number_e164 CHECK (((kind <> ALL (ARRAY['called_number'::text, 'shared_line'::text])) OR (value ~ '^\+[1-9][0-9]{6,14}$'::text)))
+);
+
+COMMENT ON TABLE public.org_channels IS 'How a call finds its clinic: called number (E.164), Vapi phone-number id, Vapi assistant id. A shared_line finds nothing: it is the number of a call centre, which callers of several clinics may call from.';
+
+CREATE TABLE public.org_credentials (
+    org_id uuid NOT NULL,
+    provider text NOT NULL,
+    key_id text NOT NULL,
+    nonce bytea NOT NULL,
+    ciphertext bytea NOT NULL,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT org_credentials_nonce_length CHECK ((octet_length(nonce) = 12)),
+    CONSTRAINT org_credentials_provider_known CHECK ((provider = 'twilio'::text))
+);
+
+COMMENT ON TABLE public.org_credentials IS 'Accounts at other services, AES-256-GCM with organization and provider as additional data.';
+
+CREATE TABLE public.org_members (
+    org_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    role text NOT NULL,
+    CONSTRAINT org_members_role_known CHECK ((role = ANY (ARRAY['owner'::text, 'manager'::text, 'staff'::text])))
+);
+
+COMMENT ON TABLE public.org_members IS 'Which staff accounts belong to which organization.';
+
+CREATE TABLE public.provider_services (
+    org_id uuid NOT NULL,
+    provider_id uuid NOT NULL,
+    service_id uuid NOT NULL
+);
+
+COMMENT ON TABLE public.provider_services IS 'Which provider offers which service.';
+
+CREATE TABLE public.sms_messages (
+    org_id uuid NOT NULL,
+    id uuid NOT NULL,
+    appointment_id uuid NOT NULL,
+    to_masked text NOT NULL,
+    to_hash bytea,
+    call_id text,
+    tool_call_id text,
+    sid text,
+    status text DEFAULT 'sending'::text NOT NULL,
+    delivery text,
+    error_code integer,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT sms_messages_delivery_known CHECK ((delivery = ANY (ARRAY['queued'::text, 'sending'::text, 'sent'::text, 'failed'::text, 'undelivered'::text, 'delivered'::text]))),
+    CONSTRAINT sms_messages_to_hash_length CHECK ((octet_length(to_hash) = 32)),
+    CONSTRAINT sms_messages_to_masked CHECK ((to_masked !~ '[0-9]{5}'::text))
+);
+
+COMMENT ON TABLE public.sms_messages IS 'One row per text: its id is the send_id. The body is never stored.';
+
+COMMENT ON COLUMN public.sms_messages.tool_call_id IS 'Who asked for it: the same request delivered again does not text again.';
+
+COMMENT ON COLUMN public.sms_messages.status IS 'What became of the request: sending, accepted, refused, or unknown when no answer came.';
+
+COMMENT ON COLUMN public.sms_messages.delivery IS 'What Twilio reported of the text, with error_code; null before the first report.';
+
+CREATE TABLE public.sms_opt_outs (
+    org_id uuid NOT NULL,
+    phone_hash bytea NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT sms_opt_outs_hash_length CHECK ((octet_length(phone_hash) = 32))
+);
+
+COMMENT ON TABLE public.sms_opt_outs IS 'Phones that Twilio said want no texts from an organization (21610), by SHA-256 of the number. Passcodes are tried all the same, since Twilio knows who came back; nothing else is sent.';
+
+CREATE TABLE public.sms_phone_quota (
+    phone_hash bytea NOT NULL,
+    sent_at timestamp with time zone[] DEFAULT '{}'::timestamp with time zone[] NOT NULL,
+    CONSTRAINT sms_phone_quota_hash_length CHECK ((octet_length(phone_hash) = 32))
+);
+
+COMMENT ON TABLE public.sms_phone_quota IS 'Times of the texts to one phone in the last day, across organizations, by SHA-256 of the number.';
+
+CREATE TABLE public.time_off (
+    org_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    provider_id uuid NOT NULL,
+    span tstzrange NOT NULL,
+    CONSTRAINT time_off_some_time CHECK (private.require((NOT isempty(span)), ('time off of provider '::text || provider_id), 'it ends when it begins'::text))
+);
+
+COMMENT ON TABLE public.time_off IS 'Holidays and absences of a provider.';
+
+CREATE TABLE public.tool_calls (
+    org_id uuid NOT NULL,
+    call_id text NOT NULL,
+    tool_call_id text NOT NULL,
+    tool text NOT NULL,
+    arguments_hash bytea NOT NULL,
+    outcome text NOT NULL,
+    result jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+COMMENT ON TABLE public.tool_calls IS 'Answers already given, so that a request delivered twice counts once and is answered the same.';
+
+CREATE TABLE public.working_hours (
+    org_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    provider_id uuid NOT NULL,
+    dow smallint NOT NULL,
+    start_min integer NOT NULL,
+    end_min integer NOT NULL,
+    valid daterange DEFAULT '(,)'::daterange NOT NULL,
+    CONSTRAINT working_hours_dow_known CHECK (private.require(((dow >= 0) AND (dow <= 6)), format('hours of provider %s on weekday %s'::text, provider_id, dow), 'the weekdays are 0 (Sunday) to 6 (Saturday)'::text)),
+    CONSTRAINT working_hours_possible CHECK (private.require_hours(format('hours of provider %s on weekday %s'::text, provider_id, dow), start_min, end_min)),
+    CONSTRAINT working_hours_valid_some_day CHECK (private.require((NOT isempty(valid)), format('hours of provider %s on weekday %s'::text, provider_id, dow), 'they are valid on no day'::text))
+);
+
+COMMENT ON TABLE public.working_hours IS 'Weekly opening hours in local minutes from midnight; end_min above 1440 runs into the next day.';
+
+COMMENT ON COLUMN public.working_hours.dow IS 'Day of the week, 0 is Sunday (as extract(dow)).';
+
+COMMENT ON COLUMN public.working_hours.valid IS 'Local days on which the rule holds.';
+
+CREATE TABLE public.working_hours_overrides (
+    org_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    provider_id uuid NOT NULL,
+    day date NOT NULL,
+    start_min integer,
+    end_min integer,
+    CONSTRAINT working_hours_overrides_both_or_none CHECK (private.require(((start_min IS NULL) = (end_min IS NULL)), format('hours of provider %s on %s'::text, provider_id, day), 'give both minutes, or neither for a day that is closed'::text)),
+    CONSTRAINT working_hours_overrides_possible CHECK (private.require_hours(format('hours of provider %s on %s'::text, provider_id, day), start_min, end_min))
+);
+
+COMMENT ON TABLE public.working_hours_overrides IS 'Replaces a provider''s hours for one local day; null minutes mean closed.';
+
+ALTER TABLE ONLY private.retention_rules
+    ADD CONSTRAINT retention_rules_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.alarm_counters
+    ADD CONSTRAINT alarm_counters_pkey PRIMARY KEY (org_id, kind);
+
+ALTER TABLE ONLY public.alarms
+    ADD CONSTRAINT alarms_pkey PRIMARY KEY (org_id, kind, raised_at);
+
+ALTER TABLE ONLY public.appointment_changes
+    ADD CONSTRAINT appointment_changes_pkey PRIMARY KEY (org_id, appointment_id);
+
+ALTER TABLE ONLY public.appointments
+    ADD CONSTRAINT appointments_no_overlap EXCLUDE USING gist (org_id WITH =, provider_id WITH =, busy WITH &&, session_key WITH <>) WHERE ((status = ANY (ARRAY['held'::text, 'confirmed'::text])));
+
+ALTER TABLE ONLY public.appointments
+    ADD CONSTRAINT appointments_pkey PRIMARY KEY (org_id, id);
+
+ALTER TABLE ONLY public.audit_logs
+    ADD CONSTRAINT audit_logs_pkey PRIMARY KEY (org_id, at, id);
+
+ALTER TABLE ONLY public.call_reports
+    ADD CONSTRAINT call_reports_pkey PRIMARY KEY (org_id, call_id);
+
+ALTER TABLE ONLY public.contacts
+    ADD CONSTRAINT contacts_phone_unique UNIQUE (org_id, phone);
+
+ALTER TABLE ONLY public.contacts
+    ADD CONSTRAINT contacts_pkey PRIMARY KEY (org_id, id);
+
+ALTER TABLE ONLY public.desk_hours
+    ADD CONSTRAINT "desk hours of one weekday must not overlap" EXCLUDE USING gist (org_id WITH =, dow WITH =, int4range(start_min, end_min) WITH &&) WHERE ((start_min >= 0));
+
+ALTER TABLE ONLY public.desk_hours
+    ADD CONSTRAINT desk_hours_pkey PRIMARY KEY (org_id, dow, start_min);
+
+ALTER TABLE ONLY public.working_hours_overrides
+    ADD CONSTRAINT "hours of one provider and day must not overlap" EXCLUDE USING gist (org_id WITH =, provider_id WITH =, day WITH =, int4range(COALESCE(start_min, 0), COALESCE(end_min, 2880)) WITH &&) WHERE ((COALESCE(start_min, 0) >= 0));
+
+ALTER TABLE ONLY public.working_hours
+    ADD CONSTRAINT "hours of one provider and weekday must not overlap" EXCLUDE USING gist (org_id WITH =, provider_id WITH =, dow WITH =, int4range(start_min, end_min) WITH &&, valid WITH &&) WHERE ((start_min >= 0));
+
+ALTER TABLE ONLY public.metric_batches
+    ADD CONSTRAINT metric_batches_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.metric_events
+    ADD CONSTRAINT metric_events_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.metric_minutes
+    ADD CONSTRAINT metric_minutes_pkey PRIMARY KEY (minute, name, labels);
+
+ALTER TABLE ONLY public.metric_totals
+    ADD CONSTRAINT metric_totals_pkey PRIMARY KEY (name, labels);
+
+ALTER TABLE ONLY public.one_time_passcodes
+    ADD CONSTRAINT one_time_passcodes_pkey PRIMARY KEY (org_id, appointment_id);
+
+ALTER TABLE ONLY public.org_channels
+    ADD CONSTRAINT org_channels_pkey PRIMARY KEY (kind, value, org_id);
+
+ALTER TABLE ONLY public.org_credentials
+    ADD CONSTRAINT org_credentials_pkey PRIMARY KEY (org_id, provider);
+
+ALTER TABLE ONLY public.org_members
+    ADD CONSTRAINT org_members_pkey PRIMARY KEY (org_id, user_id);
+
+ALTER TABLE ONLY public.organizations
+    ADD CONSTRAINT organizations_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.organizations
+    ADD CONSTRAINT organizations_slug_key UNIQUE (slug);
+
+ALTER TABLE ONLY public.provider_services
+    ADD CONSTRAINT provider_services_pkey PRIMARY KEY (org_id, provider_id, service_id);
+
+ALTER TABLE ONLY public.providers
+    ADD CONSTRAINT providers_pkey PRIMARY KEY (org_id, id);
+
+ALTER TABLE ONLY public.providers
+    ADD CONSTRAINT providers_slug_unique UNIQUE (org_id, slug);
+
+ALTER TABLE ONLY public.services
+    ADD CONSTRAINT services_pkey PRIMARY KEY (org_id, id);
+
+ALTER TABLE ONLY public.services
+    ADD CONSTRAINT services_slug_unique UNIQUE (org_id, slug);
+
+ALTER TABLE ONLY public.sms_messages
+    ADD CONSTRAINT sms_messages_pkey PRIMARY KEY (org_id, id);
+
+ALTER TABLE ONLY public.sms_opt_outs
+    ADD CONSTRAINT sms_opt_outs_pkey PRIMARY KEY (org_id, phone_hash);
+
+ALTER TABLE ONLY public.sms_phone_quota
+    ADD CONSTRAINT sms_phone_quota_pkey PRIMARY KEY (phone_hash);
+
+ALTER TABLE ONLY public.time_off
+    ADD CONSTRAINT time_off_pkey PRIMARY KEY (org_id, id);
+
+ALTER TABLE ONLY public.tool_calls
+    ADD CONSTRAINT tool_calls_pkey PRIMARY KEY (org_id, call_id, tool_call_id, tool, arguments_hash);
+
+ALTER TABLE ONLY public.working_hours_overrides
+    ADD CONSTRAINT working_hours_overrides_pkey PRIMARY KEY (org_id, id);
+
+ALTER TABLE ONLY public.working_hours
+    ADD CONSTRAINT working_hours_pkey PRIMARY KEY (org_id, id);
+
+CREATE INDEX alarms_by_time ON public.alarms USING btree (org_id, raised_at);
+
+CREATE INDEX appointment_changes_by_call ON public.appointment_changes USING btree (org_id, call_id) WHERE (call_id IS NOT NULL);
+
+CREATE INDEX appointment_changes_by_hold ON public.appointment_changes USING btree (org_id, hold_id) WHERE (hold_id IS NOT NULL);
+
+CREATE INDEX appointment_changes_by_time ON public.appointment_changes USING btree (org_id, expires_at);
+
+CREATE INDEX appointments_by_call ON public.appointments USING btree (org_id, call_id) WHERE (call_id IS NOT NULL);
+
+CREATE INDEX appointments_by_contact ON public.appointments USING btree (org_id, contact_id) WHERE (contact_id IS NOT NULL);
+
+CREATE INDEX appointments_by_provider ON public.appointments USING btree (org_id, provider_id, starts_at);
+
+CREATE INDEX appointments_by_service ON public.appointments USING btree (org_id, service_id);
+
+CREATE INDEX appointments_lapsing ON public.appointments USING btree (expires_at, org_id) WHERE (status = 'held'::text);
+
+CREATE INDEX appointments_old ON public.appointments USING btree (org_id, COALESCE(expires_at, updated_at)) WHERE (status = ANY (ARRAY['expired'::text, 'cancelled'::text, 'requires_manual_followup'::text]));
+
+CREATE UNIQUE INDEX appointments_seat_unique ON public.appointments USING btree (org_id, provider_id, service_id, starts_at, seat) WHERE (status = ANY (ARRAY['held'::text, 'confirmed'::text]));
+
+CREATE INDEX audit_logs_by_subject ON public.audit_logs USING btree (org_id, subject_id);
+
+CREATE INDEX call_reports_by_time ON public.call_reports USING btree (org_id, created_at);
+
+CREATE INDEX metric_batches_by_time ON public.metric_batches USING btree (at);
+
+CREATE INDEX one_time_passcodes_by_time ON public.one_time_passcodes USING btree (org_id, claimed_at);
+
+CREATE UNIQUE INDEX org_channels_one_clinic ON public.org_channels USING btree (kind, value) WHERE (kind <> 'shared_line'::text);
+
+CREATE INDEX org_channels_org ON public.org_channels USING btree (org_id);
+
+CREATE INDEX org_members_user ON public.org_members USING btree (user_id);
+
+CREATE INDEX provider_services_service ON public.provider_services USING btree (org_id, service_id);
+
+CREATE INDEX sms_messages_by_appointment ON public.sms_messages USING btree (org_id, appointment_id);
+
+CREATE INDEX sms_messages_by_time ON public.sms_messages USING btree (org_id, created_at);
+
+CREATE INDEX time_off_by_end ON public.time_off USING btree (org_id, provider_id, COALESCE(upper(span), 'infinity'::timestamp with time zone));
+
+CREATE INDEX tool_calls_by_time ON public.tool_calls USING btree (org_id, created_at);
+
+CREATE INDEX working_hours_by_day ON public.working_hours USING btree (org_id, provider_id, dow);
+
+CREATE INDEX working_hours_overrides_by_day ON public.working_hours_overrides USING btree (org_id, provider_id, day);
+
+ALTER TABLE ONLY public.alarm_counters
+    ADD CONSTRAINT alarm_counters_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.alarms
+    ADD CONSTRAINT alarms_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.appointment_changes
+    ADD CONSTRAINT appointment_changes_org_id_appointment_id_fkey FOREIGN KEY (org_id, appointment_id) REFERENCES public.appointments(org_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.appointment_changes
+    ADD CONSTRAINT appointment_changes_org_id_hold_id_fkey FOREIGN KEY (org_id, hold_id) REFERENCES public.appointments(org_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.appointments
+    ADD CONSTRAINT appointments_org_id_contact_id_fkey FOREIGN KEY (org_id, contact_id) REFERENCES public.contacts(org_id, id);
+
+ALTER TABLE ONLY public.appointments
+    ADD CONSTRAINT appointments_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id);
+
+ALTER TABLE ONLY public.appointments
+    ADD CONSTRAINT appointments_org_id_provider_id_fkey FOREIGN KEY (org_id, provider_id) REFERENCES public.providers(org_id, id);
+
+ALTER TABLE ONLY public.appointments
+    ADD CONSTRAINT appointments_org_id_service_id_fkey FOREIGN KEY (org_id, service_id) REFERENCES public.services(org_id, id);
+
+ALTER TABLE ONLY public.audit_logs
+    ADD CONSTRAINT audit_logs_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id);
+
+ALTER TABLE ONLY public.call_reports
+    ADD CONSTRAINT call_reports_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.contacts
+    ADD CONSTRAINT contacts_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.desk_hours
+    ADD CONSTRAINT desk_hours_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.one_time_passcodes
+    ADD CONSTRAINT one_time_passcodes_org_id_appointment_id_fkey FOREIGN KEY (org_id, appointment_id) REFERENCES public.appointments(org_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.org_channels
+    ADD CONSTRAINT org_channels_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.org_credentials
+    ADD CONSTRAINT org_credentials_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.org_members
+    ADD CONSTRAINT org_members_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.org_members
+    ADD CONSTRAINT org_members_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.provider_services
+    ADD CONSTRAINT provider_services_org_id_provider_id_fkey FOREIGN KEY (org_id, provider_id) REFERENCES public.providers(org_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.provider_services
+    ADD CONSTRAINT provider_services_org_id_service_id_fkey FOREIGN KEY (org_id, service_id) REFERENCES public.services(org_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.providers
+    ADD CONSTRAINT providers_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.services
+    ADD CONSTRAINT services_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.sms_messages
+    ADD CONSTRAINT sms_messages_org_id_appointment_id_fkey FOREIGN KEY (org_id, appointment_id) REFERENCES public.appointments(org_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.sms_opt_outs
+    ADD CONSTRAINT sms_opt_outs_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.time_off
+    ADD CONSTRAINT time_off_org_id_provider_id_fkey FOREIGN KEY (org_id, provider_id) REFERENCES public.providers(org_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.tool_calls
+    ADD CONSTRAINT tool_calls_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.working_hours
+    ADD CONSTRAINT working_hours_org_id_provider_id_fkey FOREIGN KEY (org_id, provider_id) REFERENCES public.providers(org_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.working_hours_overrides
+    ADD CONSTRAINT working_hours_overrides_org_id_provider_id_fkey FOREIGN KEY (org_id, provider_id) REFERENCES public.providers(org_id, id) ON DELETE CASCADE;
+
+ALTER TABLE public.alarm_counters ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.alarms ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.appointment_changes ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.appointments ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.audit_logs ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.call_reports ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.contacts ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.desk_hours ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.metric_batches ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.metric_events ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.metric_minutes ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.metric_totals ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.one_time_passcodes ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.org_channels ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.org_credentials ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.org_members ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY org_members_self ON public.org_members FOR SELECT TO authenticated USING ((user_id = ( SELECT auth.uid() AS uid)));
+
+ALTER TABLE public.organizations ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY organizations_staff ON public.organizations FOR SELECT TO authenticated USING ((id IN ( SELECT m.org_id
+   FROM public.org_members m
+  WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
+
+ALTER TABLE public.provider_services ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.providers ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.services ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.sms_messages ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.sms_opt_outs ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.sms_phone_quota ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY staff_read ON public.alarms FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
+   FROM public.org_members m
+  WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
+
+CREATE POLICY staff_read ON public.appointment_changes FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
+   FROM public.org_members m
+  WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
+
+CREATE POLICY staff_read ON public.appointments FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
+   FROM public.org_members m
+  WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
+
+CREATE POLICY staff_read ON public.audit_logs FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
+   FROM public.org_members m
+  WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
+
+CREATE POLICY staff_read ON public.call_reports FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
+   FROM public.org_members m
+  WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
+
+CREATE POLICY staff_read ON public.contacts FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
+   FROM public.org_members m
+  WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
+
+CREATE POLICY staff_read ON public.desk_hours FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
+   FROM public.org_members m
+  WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
+
+CREATE POLICY staff_read ON public.org_channels FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
+   FROM public.org_members m
+  WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
+
+CREATE POLICY staff_read ON public.provider_services FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
+   FROM public.org_members m
+  WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
+
+CREATE POLICY staff_read ON public.providers FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
+   FROM public.org_members m
+  WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
+
+CREATE POLICY staff_read ON public.services FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
+   FROM public.org_members m
+  WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
+
+CREATE POLICY staff_read ON public.sms_messages FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
+   FROM public.org_members m
+  WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
+
+CREATE POLICY staff_read ON public.time_off FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
+   FROM public.org_members m
+  WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
+
+CREATE POLICY staff_read ON public.working_hours FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
+   FROM public.org_members m
+  WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
+
+CREATE POLICY staff_read ON public.working_hours_overrides FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
+   FROM public.org_members m
+  WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
+
+ALTER TABLE public.time_off ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.tool_calls ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.working_hours ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.working_hours_overrides ENABLE ROW LEVEL SECURITY;
+
+GRANT USAGE ON SCHEMA public TO anon;
+GRANT USAGE ON SCHEMA public TO authenticated;
+GRANT USAGE ON SCHEMA public TO service_role;
+GRANT ALL ON SCHEMA public TO postgres;
+
+REVOKE ALL ON FUNCTION private.accept_text(p_org uuid, p_send uuid, p_sid text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.is_time_zone(p_name text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.is_time_zone(p_name text) TO service_role;
+
+REVOKE ALL ON FUNCTION private.require(p_condition boolean, p_row text, p_reason text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.require(p_condition boolean, p_row text, p_reason text) TO service_role;
+
+GRANT SELECT ON TABLE public.organizations TO authenticated;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.organizations TO service_role;
+
+GRANT SELECT ON TABLE public.providers TO authenticated;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.providers TO service_role;
+
+GRANT SELECT ON TABLE public.services TO authenticated;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.services TO service_role;
+
+REVOKE ALL ON FUNCTION private.alternatives(p_org public.organizations, p_service public.services, p_provider public.providers, p_start timestamp with time zone, p_call_id text, p_moves uuid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.answer(p_org public.organizations, p_answer jsonb) FROM PUBLIC;
+
+GRANT SELECT ON TABLE public.appointment_changes TO authenticated;
+GRANT SELECT ON TABLE public.appointment_changes TO service_role;
+
+REVOKE ALL ON FUNCTION private.apply_change(p_org uuid, p_change public.appointment_changes, p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.audit(p_org uuid, p_call jsonb, p_action text, p_subject uuid, p_outcome text, p_details jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.begin_send(p_org public.organizations, p_call jsonb, p_hold text, p_send uuid, p_mac text, p_key_id text, p_sender text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.bind_mac(p_mac text, p_org uuid, p_hold uuid, p_send uuid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.cancel_hold(p_org public.organizations, p_call jsonb, p_patient jsonb, p_said jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.change_appointment(p_org public.organizations, p_call jsonb, p_action text, p_patient jsonb, p_said jsonb, p_slot_id text) FROM PUBLIC;
+
+GRANT SELECT ON TABLE public.appointments TO authenticated;
+GRANT SELECT ON TABLE public.appointments TO service_role;
+
+REVOKE ALL ON FUNCTION private.claim_follow_up(p_org public.organizations, p_call jsonb, p_hold public.appointments, p_ended_reason text, p_send uuid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.claim_slot(p_org public.organizations, p_call jsonb, p_slot_id text, p_patient jsonb, p_moves uuid) FROM PUBLIC;
+
+GRANT SELECT ON TABLE public.call_reports TO authenticated;
+GRANT SELECT ON TABLE public.call_reports TO service_role;
+
+REVOKE ALL ON FUNCTION private.close_call(p_org public.organizations, p_call jsonb, p_known public.call_reports, p_ended_reason text, p_send uuid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.collect_events(p_wait boolean) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.confirm_hold(p_org uuid, p_hold public.appointments, p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.confirmed_it(p_org uuid, p_hold public.appointments, p_call_id text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.count_for_alarm(p_org uuid, p_kind private.alarm_kind, p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.count_old(p_org public.organizations, p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.count_wrong_code(p_org uuid, p_hold uuid, p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.delete_old(p_rule private.retention_rules, p_now timestamp with time zone, p_limit bigint) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.delete_shared(p_now timestamp with time zone, p_limit bigint) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.delivery_of(p_status text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.delivery_rank(p_delivery text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.describe_call(p_org public.organizations, p_call_id text, p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.describe_change(p_org public.organizations, p_change public.appointment_changes, p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.describe_hold(p_org public.organizations, p_hold public.appointments, p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.desk_state(p_org public.organizations, p_at timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.expire_holds(p_org uuid, p_rows tid[], p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.fail_text(p_org uuid, p_send uuid, p_reason text, p_may_have_been_sent boolean) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.failed_twice(p_org uuid, p_hold public.appointments) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.find_appointments(p_org public.organizations, p_patient jsonb, p_said jsonb, p_at timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.find_change(p_org uuid, p_appointment uuid, p_call_id text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.find_free(p_org public.organizations, p_service public.services, p_provider uuid, p_start timestamp with time zone, p_call_id text, p_at timestamp with time zone, p_moves uuid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.find_hold(p_org uuid, p_call_id text, p_hold text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.find_hours(p_org public.organizations, p_service uuid, p_provider uuid, p_day date) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.find_provider(p_org uuid, p_asked text, OUT provider public.providers, OUT matches integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.find_service(p_org uuid, p_asked text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.find_starts(p_org uuid, p_service uuid, p_provider uuid, p_first date, p_last date, p_call_id text, p_at timestamp with time zone, p_moves uuid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.fold_events(p_limit integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.forget_passcode(p_org uuid, p_hold uuid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.grow_overlap_index(p_org uuid, p_provider uuid, p_service uuid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.hash_phone(p_phone text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.hold_new_time(p_org public.organizations, p_call jsonb, p_appointment public.appointments, p_slot_id text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.hold_refusal(p_org public.organizations, p_hold public.appointments, p_change public.appointment_changes, p_call_id text, p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.is_claimed_rightly(p_org public.organizations, p_claims jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.is_same_name(p_one text, p_other text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.is_taken(p_org uuid, p_service public.services, p_provider uuid, p_start timestamp with time zone, p_call_id text, p_at timestamp with time zone, p_moves uuid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.iso_local(p_at timestamp with time zone, p_zone text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.lock_call(p_org uuid, p_call_id text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.mask_phone(p_phone text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.note_opt_out(p_org uuid, p_send uuid, p_opted_out boolean) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.offer(p_org public.organizations, p_service public.services, p_provider public.providers, p_first date, p_last date, p_part text, p_call_id text, p_at timestamp with time zone, p_few integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.open_call(p_call jsonb, p_action text, OUT org public.organizations, OUT refusal jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.open_change(p_org public.organizations, p_call jsonb, p_action text, p_patient jsonb, p_said jsonb, p_slot_id text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.parse_slot_id(p_slot_id text, p_zone text, OUT service_slug text, OUT starts_at timestamp with time zone, OUT provider_slug text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.pass_hold(p_org uuid, p_hold uuid, p_from text, p_to text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.plain_name(p_name text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.protect(p_table regclass, p_staff_may_read boolean) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.read_credentials(p_org uuid, p_call jsonb, p_provider text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.read_id(p_text text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.recall_answer(p_org uuid, p_call jsonb, p_tool text, p_hash bytea) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.record_answer(p_org uuid, p_call jsonb, p_tool text, p_hash bytea, p_answer jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.record_delivery(p_org uuid, p_send uuid, p_sid text, p_delivery text, p_error_code integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.release_call(p_org public.organizations, p_call jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.release_hold(p_org uuid, p_call jsonb, p_action text, p_hold uuid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.repeat_cancellation(p_org public.organizations, p_call jsonb, p_patient jsonb, p_at timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.repeat_hold(p_org public.organizations, p_call jsonb, p_hold uuid, p_patient jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.repeat_release(p_org public.organizations, p_call jsonb, p_hash bytea) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.repeated_send(p_org uuid, p_hold public.appointments, p_code public.one_time_passcodes, p_call_id text, p_tool_call_id text, p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.request_key(p_call jsonb, p_patient jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.require_hours(p_row text, p_start integer, p_end integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.require_hours(p_row text, p_start integer, p_end integer) TO service_role;
+
+REVOKE ALL ON FUNCTION private.require_read_committed() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.reserve_phone(p_phone text, p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.send_refusal(p_org public.organizations, p_hold public.appointments, p_code public.one_time_passcodes, p_sender text, p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.session_key(p_service uuid, p_start timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.slot_id(p_service_slug text, p_start timestamp with time zone, p_zone text, p_provider_slug text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.steady_offset(p_day date, p_zone text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.tally(p_name text, p_labels jsonb, p_count double precision) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.try_provider(p_org uuid, p_provider uuid, p_service public.services, p_start timestamp with time zone, p_replaces uuid, p_moves uuid, p_lock text, p_patient jsonb, p_call jsonb, p_action text, p_hold_for interval) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.verify_code(p_org public.organizations, p_call jsonb, p_hold text, p_macs jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.wall(p_local timestamp without time zone, p_zone text, p_later boolean) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.wall_at_change(p_local timestamp without time zone, p_zone text, p_later boolean) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.was_not_delivered(p_org uuid, p_send uuid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.apply_retention(p_dry_run boolean, p_batch integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.apply_retention(p_dry_run boolean, p_batch integer) TO service_role;
+
+REVOKE ALL ON FUNCTION public.begin_otp_send(p_call jsonb, p_hold text, p_send_id uuid, p_mac text, p_key_id text, p_expected_org uuid, p_sender text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.begin_otp_send(p_call jsonb, p_hold text, p_send_id uuid, p_mac text, p_key_id text, p_expected_org uuid, p_sender text) TO service_role;
+
+REVOKE ALL ON FUNCTION public.cancel_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_appointment text, p_date text, p_time text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.cancel_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_appointment text, p_date text, p_time text) TO service_role;
+
+REVOKE ALL ON FUNCTION public.check_availability(p_call jsonb, p_service text, p_day date, p_days integer, p_part_of_day text, p_provider text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.check_availability(p_call jsonb, p_service text, p_day date, p_days integer, p_part_of_day text, p_provider text) TO service_role;
+
+REVOKE ALL ON FUNCTION public.claim_slot_atomic(p_call jsonb, p_slot_id text, p_patient_name text, p_patient_phone text, p_patient_country text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.claim_slot_atomic(p_call jsonb, p_slot_id text, p_patient_name text, p_patient_phone text, p_patient_country text) TO service_role;
+
+REVOKE ALL ON FUNCTION public.cleanup_expired_holds(p_batch integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.cleanup_expired_holds(p_batch integer) TO service_role;
+
+REVOKE ALL ON FUNCTION public.clear_otp_send(p_call jsonb, p_org uuid, p_hold uuid, p_send_id uuid, p_reason text, p_may_have_been_sent boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.clear_otp_send(p_call jsonb, p_org uuid, p_hold uuid, p_send_id uuid, p_reason text, p_may_have_been_sent boolean) TO service_role;
+
+REVOKE ALL ON FUNCTION public.collect_metrics() FROM PUBLIC;
+GRANT ALL ON FUNCTION public.collect_metrics() TO service_role;
+
+REVOKE ALL ON FUNCTION public.complete_otp_send(p_call jsonb, p_org uuid, p_hold uuid, p_send_id uuid, p_sid text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.complete_otp_send(p_call jsonb, p_org uuid, p_hold uuid, p_send_id uuid, p_sid text) TO service_role;
+
+REVOKE ALL ON FUNCTION public.end_call(p_call jsonb, p_ended_reason text, p_report jsonb, p_send uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.end_call(p_call jsonb, p_ended_reason text, p_report jsonb, p_send uuid) TO service_role;
+
+REVOKE ALL ON FUNCTION public.find_assistant(p_call jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.find_assistant(p_call jsonb) TO service_role;
+
+REVOKE ALL ON FUNCTION public.find_country(p_call jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.find_country(p_call jsonb) TO service_role;
+
+REVOKE ALL ON FUNCTION public.get_credentials_of(p_org uuid, p_provider text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.get_credentials_of(p_org uuid, p_provider text) TO service_role;
+
+REVOKE ALL ON FUNCTION public.get_org_credentials(p_call jsonb, p_provider text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.get_org_credentials(p_call jsonb, p_provider text) TO service_role;
+
+REVOKE ALL ON FUNCTION public.read_metrics(p_minutes integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.read_metrics(p_minutes integer) TO service_role;
+
+REVOKE ALL ON FUNCTION public.record_delivery_report(p_org uuid, p_send_id uuid, p_sid text, p_status text, p_error_code integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.record_delivery_report(p_org uuid, p_send_id uuid, p_sid text, p_status text, p_error_code integer) TO service_role;
+
+REVOKE ALL ON FUNCTION public.record_metrics(p_batch uuid, p_counts jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.record_metrics(p_batch uuid, p_counts jsonb) TO service_role;
+
+REVOKE ALL ON FUNCTION public.report_unreadable_credentials(p_call jsonb, p_provider text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.report_unreadable_credentials(p_call jsonb, p_provider text) TO service_role;
+
+REVOKE ALL ON FUNCTION public.reschedule_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_slot_id text, p_appointment text, p_date text, p_time text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.reschedule_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_slot_id text, p_appointment text, p_date text, p_time text) TO service_role;
+
+REVOKE ALL ON FUNCTION public.set_org_credentials(p_org uuid, p_provider text, p_key_id text, p_nonce text, p_ciphertext text, p_replaces text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.set_org_credentials(p_org uuid, p_provider text, p_key_id text, p_nonce text, p_ciphertext text, p_replaces text) TO service_role;
+
+REVOKE ALL ON FUNCTION public.settle_follow_up(p_call jsonb, p_send uuid, p_sid text, p_reason text, p_may_have_been_sent boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.settle_follow_up(p_call jsonb, p_send uuid, p_sid text, p_reason text, p_may_have_been_sent boolean) TO service_role;
+
+REVOKE ALL ON FUNCTION public.verify_otp_and_confirm(p_call jsonb, p_hold text, p_macs jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.verify_otp_and_confirm(p_call jsonb, p_hold text, p_macs jsonb) TO service_role;
+
+GRANT SELECT ON TABLE public.alarms TO authenticated;
+GRANT SELECT ON TABLE public.alarms TO service_role;
+
+GRANT SELECT ON TABLE public.appointment_holds TO authenticated;
+GRANT SELECT ON TABLE public.appointment_holds TO service_role;
+
+REVOKE ALL ON TABLE public.audit_logs FROM postgres;
+GRANT SELECT,INSERT,DELETE ON TABLE public.audit_logs TO postgres;
+GRANT SELECT ON TABLE public.audit_logs TO authenticated;
+GRANT SELECT ON TABLE public.audit_logs TO service_role;
+
+GRANT SELECT ON TABLE public.contacts TO authenticated;
+GRANT SELECT ON TABLE public.contacts TO service_role;
+
+GRANT SELECT ON TABLE public.desk_hours TO authenticated;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.desk_hours TO service_role;
+
+GRANT SELECT ON TABLE public.org_channels TO authenticated;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.org_channels TO service_role;
+
+GRANT SELECT ON TABLE public.org_members TO authenticated;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.org_members TO service_role;
+
+GRANT SELECT ON TABLE public.provider_services TO authenticated;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.provider_services TO service_role;
+
+GRANT SELECT ON TABLE public.sms_messages TO authenticated;
+GRANT SELECT ON TABLE public.sms_messages TO service_role;
+
+GRANT SELECT ON TABLE public.time_off TO authenticated;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.time_off TO service_role;
+
+GRANT SELECT ON TABLE public.working_hours TO authenticated;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.working_hours TO service_role;
+
+GRANT SELECT ON TABLE public.working_hours_overrides TO authenticated;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.working_hours_overrides TO service_role;
+
+INSERT INTO private.retention_rules VALUES ('holds', 'public.appointments', 'coalesce(expires_at, updated_at)', 'status in (''expired'', ''cancelled'', ''requires_manual_followup'')', 'retention_days');
+INSERT INTO private.retention_rules VALUES ('passcodes', 'public.one_time_passcodes', 'claimed_at', 'true', 'retention_days');
+INSERT INTO private.retention_rules VALUES ('texts', 'public.sms_messages', 'created_at', 'true', 'retention_days');
+INSERT INTO private.retention_rules VALUES ('changes', 'public.appointment_changes', 'expires_at', 'true', 'retention_days');
+INSERT INTO private.retention_rules VALUES ('toolCalls', 'public.tool_calls', 'created_at', 'true', 'retention_days');
+INSERT INTO private.retention_rules VALUES ('callReports', 'public.call_reports', 'created_at', 'true', 'retention_days');
+INSERT INTO private.retention_rules VALUES ('alarms', 'public.alarms', 'raised_at', 'true', 'audit_retention_days');
+INSERT INTO private.retention_rules VALUES ('auditLogs', 'public.audit_logs', 'at', 'true', 'audit_retention_days');
+
+SELECT cron.schedule('apply-retention', '17 3 * * *', $job$
+  do $$
+  declare
+    v_until constant timestamptz := clock_timestamp() + interval '3 hours';
+  begin
+    while (public.apply_retention() ->> 'rows')::bigint > 0 and clock_timestamp() < v_until loop
+      commit;
+    end loop;
+  end
+  $$
+$job$);
+
+SELECT cron.schedule('cleanup-expired-holds', '* * * * *', $job$
+  do $$
+  declare
+    v_until constant timestamptz := clock_timestamp() + interval '50 seconds';
+    v_began timestamptz;
+  begin
+    loop
+      v_began := clock_timestamp();
+      perform set_config('synchronous_commit', 'off', true);
+      exit when public.cleanup_expired_holds(25) < 25 or v_began > v_until;
+      commit;
+      perform pg_sleep(3 * extract(epoch from clock_timestamp() - v_began));
+    end loop;
+  end
+  $$
+$job$);
+
+SELECT cron.schedule('collect-metrics', '* * * * *', $job$select public.collect_metrics()$job$);
