@@ -3,18 +3,19 @@
  * double booking never lets go in between. A change of one waits beside it for its passcode.
  *
  * Decisions
- * - appointments_no_overlap is the guarantee; everything in code is manners. Rows of one provider
- *   overlap only inside the same group session (same service, same start: session_key), and there
- *   the seat is unique.
+ * - Rows of one provider overlap only inside the same group session (same service, same start:
+ *   session_key), and there the seat is unique.
+ * - Two rules keep this, and each is enough without the other: appointments_no_overlap, which is a
+ *   constraint on a GiST index, and private.would_overlap(), which looks at the neighbours in a
+ *   B-tree while the provider's lock is held. Whoever writes a live row or its time by SQL of their
+ *   own has the constraint alone.
+ * - Nothing but the constraint itself reads its GiST index, because PostgreSQL (15 to 17) can lose
+ *   live rows of a GiST index that queries read. The constraint's where clause says "live" in words
+ *   that the planner does not recognize in any query.
  * - busy is the appointment with its own buffers: the buffers of neighbours add up.
  * - A new time of an appointment is a hold of its own until the passcode came; then one transaction
  *   confirms it and cancels the old row. Where the two overlap at one doctor they share a
  *   session_key that nobody else can have, the old appointment's id.
- * - The index of appointments_no_overlap never has only one page. While it has, a scan that is begun
- *   again within its statement remembers dead entries by their place on that page, and when the
- *   page is split meanwhile, PostgreSQL marks what stands in those places then as dead (gistrescan
- *   does not forget them; seen on 17.10): a live row is lost to the constraint, and its time can be
- *   booked again. Only the first page is not checked for having changed.
  * - A hold keeps the name and number it was asked for. A contact is made when the passcode has
  *   proven the number, so contacts hold verified numbers only.
  */
@@ -64,16 +65,19 @@ create table public.appointments (
   constraint appointments_busy_half_open check (
     not isempty(busy) and lower_inc(busy) and not upper_inc(busy)
     and lower(busy) <= starts_at and upper(busy) >= ends_at),
+  -- A service lasts 24 hours at most, and so does each of its buffers.
+  constraint appointments_busy_72_hours check (upper(busy) - lower(busy) <= interval '72 hours'),
   constraint appointments_seat_in_capacity check (seat >= 0 and seat < capacity),
   constraint appointments_hold_has_expiry check (status <> 'held' or expires_at is not null),
   constraint appointments_confirmed_has_contact
     check (status <> 'confirmed' or (contact_id is not null and expires_at is null)),
   constraint appointments_no_overlap exclude using gist (
     org_id with =, provider_id with =, busy with &&, session_key with <>)
-    where (status in ('held', 'confirmed'))
+    -- Not as a query would write it: no plan may use this index.
+    where (coalesce(status in ('held', 'confirmed'), false))
 );
 comment on table public.appointments is
-  'Holds and appointments: a hold is confirmed in place. appointments_no_overlap forbids double booking.';
+  'Holds and appointments: a hold is confirmed in place. Live ones of one provider do not overlap.';
 comment on column public.appointments.busy is 'The appointment with its buffers, half open.';
 comment on column public.appointments.session_key is
   'Rows of equal key may overlap: one group session (service and start), or a time and its replacement.';
@@ -83,33 +87,6 @@ comment on column public.appointments.call_id is
 comment on column public.appointments.asked_by is
   'Keys of the requests that made or changed the hold: one that is delivered again changes nothing.';
 
-/*
- * Makes the index of appointments_no_overlap grow beyond its first page, by holds of the year 1900
- * that nobody ever sees. For an operator too, with any provider: after a reindex, a truncate or a
- * restore of few rows the index has one page again. Nobody may be in the middle of a scan meanwhile.
- */
-create function private.grow_overlap_index(p_org uuid, p_provider uuid, p_service uuid)
-returns void
-language plpgsql volatile set search_path = ''
-as $$
-begin
-  lock table public.appointments in access exclusive mode;
-  insert into public.appointments (
-    org_id, provider_id, service_id, patient_name, patient_phone, starts_at, ends_at, busy,
-    session_key, expires_at)
-  select p_org, p_provider, p_service, 'Nobody', '+10000000', t.at, t.at + interval '1 minute',
-    tstzrange(t.at, t.at + interval '1 minute'), gen_random_uuid(), t.at
-  from generate_series(
-    timestamptz '1900-01-01 00:00Z', '1900-01-01 03:19Z', interval '1 minute') as t (at);
-  delete from public.appointments as a
-  where a.org_id = p_org and a.provider_id = p_provider and a.ends_at < '1900-01-02';
-end
-$$;
-comment on function private.grow_overlap_index is
-  'Keeps the guarantee''s index from having one page, where PostgreSQL can lose a live row.';
-
--- Of nobody, while no foreign key asks who it is.
-select private.grow_overlap_index(gen_random_uuid(), gen_random_uuid(), gen_random_uuid());
 alter table public.appointments
   add foreign key (org_id) references public.organizations (id),
   add foreign key (org_id, provider_id) references public.providers (org_id, id),
@@ -120,8 +97,14 @@ alter table public.appointments
 create unique index appointments_seat_unique
   on public.appointments (org_id, provider_id, service_id, starts_at, seat)
   where status in ('held', 'confirmed');
+-- What overlaps a time: see private.overlaps().
+create index appointments_taken
+  on public.appointments (org_id, provider_id, lower(busy), upper(busy))
+  where status in ('held', 'confirmed');
 create index appointments_lapsing on public.appointments (expires_at, org_id) where status = 'held';
 create index appointments_by_provider on public.appointments (org_id, provider_id, starts_at);
+comment on index public.appointments_by_provider is
+  'For readers, the API''s among them: the rows of a provider, by their start.';
 create index appointments_by_service on public.appointments (org_id, service_id);
 create index appointments_by_contact on public.appointments (org_id, contact_id)
   where contact_id is not null;
@@ -179,6 +162,62 @@ begin
 end
 $$;
 comment on function private.session_key is 'Identity of a group session: a service and its start.';
+
+/*
+ * Whether a row's busy time overlaps another time, in terms that appointments_taken can answer. A
+ * busy time lasts 72 hours at most, so one that overlaps begins no earlier than 72 hours before.
+ * The body is standard SQL, which PostgreSQL makes a part of the query that calls it.
+ */
+create function private.overlaps(p_busy tstzrange, p_other tstzrange) returns boolean
+language sql stable
+return lower(p_busy) < upper(p_other) and upper(p_busy) > lower(p_other)
+  and lower(p_busy) > lower(p_other) - interval '72 hours';
+comment on function private.overlaps is
+  'Whether a row''s busy time overlaps another one; both are half open and have two ends.';
+
+/*
+ * Lets one transaction at a time give away a provider's time, until it ends. False if p_wait is
+ * false and another transaction has the lock.
+ */
+create function private.lock_provider(p_org uuid, p_provider uuid, p_wait boolean) returns boolean
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_key constant bigint := hashtextextended(p_org || '/provider/' || p_provider, 1);
+begin
+  if not p_wait then
+    return pg_try_advisory_xact_lock(v_key);
+  end if;
+  perform pg_advisory_xact_lock(v_key);
+  return true;
+end
+$$;
+comment on function private.lock_provider is
+  'Takes the lock of a provider''s time, after the call''s and before any row''s.';
+
+/*
+ * Whether a live row of this time and session would overlap another one of its provider. This is the
+ * guarantee that needs no constraint: every function that makes a row live, or changes the time or
+ * the session of a live one, takes the provider's lock first, and then asks this in a new statement,
+ * which sees what the lock's last owner has committed.
+ *
+ * p_at  holds that have lapsed by then do not count; null counts every row that the constraint does
+ */
+create function private.would_overlap(
+  p_org uuid, p_provider uuid, p_busy tstzrange, p_session uuid, p_at timestamptz default null
+) returns boolean
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  return exists (
+    select from public.appointments as a
+    where a.org_id = p_org and a.provider_id = p_provider and a.status in ('held', 'confirmed')
+      and private.overlaps(a.busy, p_busy) and a.session_key <> p_session
+      and (p_at is null or coalesce(a.expires_at, 'infinity') > p_at));
+end
+$$;
+comment on function private.would_overlap is
+  'Whether a time of a provider is taken by a row of another session; asked under the provider''s lock.';
 
 create function private.read_id(p_text text) returns uuid
 language sql immutable strict set search_path = ''

@@ -40,6 +40,7 @@ declare
   v_day date;
   v_earliest timestamptz;
   v_latest timestamptz;
+  v_reach tstzrange;
 begin
   select o.* into strict v_org from public.organizations as o where o.id = p_org;
   v_zone := v_org.timezone;
@@ -59,6 +60,7 @@ begin
     v_latest := private.wall((v_day + 1)::timestamp, v_zone, false);
     -- A zone may skip a day.
     continue when v_earliest >= v_latest;
+    v_reach := tstzrange(v_earliest - v_before, v_latest + v_duration + v_after);
 
     return query
     select g.starts_at, w.provider_id, l.seats
@@ -76,7 +78,7 @@ begin
         from public.appointments as a
         where a.org_id = p_org and a.provider_id = w.provider_id
           and a.status in ('held', 'confirmed')
-          and a.busy && tstzrange(v_earliest - v_before, v_latest + v_duration + v_after)
+          and private.overlaps(a.busy, v_reach)
           and coalesce(a.expires_at, 'infinity') > p_at
           and (p_call_id is null or a.status <> 'held' or a.call_id is distinct from p_call_id)
           and a.id is distinct from p_moves
@@ -105,8 +107,7 @@ begin
         select count(*)::integer
         from public.appointments as a
         where a.org_id = p_org and a.provider_id = w.provider_id and a.service_id = p_service
-          and a.starts_at = g.starts_at and a.busy @> g.starts_at
-          and a.status in ('held', 'confirmed')
+          and a.starts_at = g.starts_at and a.status in ('held', 'confirmed')
           and coalesce(a.expires_at, 'infinity') > p_at
           and (p_call_id is null or a.status <> 'held' or a.call_id is distinct from p_call_id)
           and a.id is distinct from p_moves
@@ -157,7 +158,8 @@ begin
       select count(*) = 0 or count(*) < p_service.capacity
         and bool_and(a.service_id = p_service.id and a.starts_at = p_start)
       from public.appointments as a
-      where a.org_id = p_org.id and a.provider_id = w.provider_id and a.busy && v_busy
+      where a.org_id = p_org.id and a.provider_id = w.provider_id
+        and private.overlaps(a.busy, v_busy)
         and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') > p_at
         and (p_call_id is null or a.status <> 'held' or a.call_id is distinct from p_call_id)
         and a.id is distinct from p_moves);
@@ -173,13 +175,16 @@ create function private.is_taken(
 ) returns boolean
 language plpgsql stable set search_path = ''
 as $$
+declare
+  v_time constant tstzrange :=
+    tstzrange(p_start, p_start + make_interval(mins => p_service.duration_min));
 begin
   return exists (
     select from public.provider_services as ps
     join public.appointments as a on a.org_id = p_org and a.provider_id = ps.provider_id
     where ps.org_id = p_org and ps.service_id = p_service.id
       and (p_provider is null or ps.provider_id = p_provider)
-      and a.busy && tstzrange(p_start, p_start + make_interval(mins => p_service.duration_min))
+      and private.overlaps(a.busy, v_time)
       and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') > p_at
       and (p_call_id is null or a.status <> 'held' or a.call_id is distinct from p_call_id)
       and a.id is distinct from p_moves);

@@ -2,12 +2,13 @@
  * Holds: a slot becomes a hold, for one of however many callers ask at once.
  *
  * Decisions
- * - The exclusion constraint decides. The advisory lock of a provider only spares the losers the
- *   wait for each other; lock and check are separate statements, so the check sees what was
- *   committed while the lock was waited for. READ COMMITTED is therefore required, and checked.
+ * - A hold is inserted under its provider's lock, after private.would_overlap() has found the time
+ *   free, and the exclusion constraint decides once more. Lock and check are separate statements, so
+ *   the check sees what was committed while the lock was waited for. READ COMMITTED is therefore
+ *   required, and checked.
  * - A named provider's lock is waited for. When any provider will do, busy ones are skipped, and a
- *   second pass inserts without locks, unless a lapsed hold has to be cleared away first: that is
- *   done under the lock only. No provider lock is waited for while another is held.
+ *   second pass waits for those whose time is not taken yet. No provider lock is waited for while
+ *   another is held.
  * - A call that changes its mind keeps what it holds until it has the other slot: if that is taken,
  *   the caller loses nothing.
  * - A call has a lock of its own, taken first, so its repeats come one after the other and all get
@@ -54,7 +55,8 @@ comment on function private.request_key is
  * One attempt at one provider: the lowest free seat is taken. Lapsed holds are flipped when they are
  * in the way, so that a claim where none is does not look for them.
  * Returns the new hold, or nulls when it is taken or, with the lock mode 'try', when another claim
- * of that provider is under way. A failed attempt is rolled back to its savepoint: flips, release and
+ * of that provider is under way; with 'look' it does not wait for the lock of a provider whose time
+ * is taken already. A failed attempt is rolled back to its savepoint: flips, release and
  * lock are gone. With p_replaces the caller's own earlier hold is released in the same breath,
  * since it may be what stands in the way; the appointment p_moves, which may stand in the way too,
  * stays, and shares its session_key with the new hold.
@@ -75,65 +77,63 @@ declare
   v_session uuid := private.session_key(p_service.id, p_start);
   v_lapsed uuid;
   v_moved uuid;
-  v_is_last boolean;
+  v_is_last boolean := false;
   v_hold public.appointments;
 begin
   v_now := clock_timestamp();
-  if p_lock = 'try' then
-    if not pg_try_advisory_xact_lock(hashtextextended(p_provider::text, 1)) then
-      return null;
-    end if;
-  elsif p_lock = 'none' then
-    if exists (
-      select from public.appointments as a
-      where a.org_id = p_org and a.provider_id = p_provider and a.busy && v_busy
-        and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') <= v_now) then
-      p_lock := 'wait';
-    end if;
-  end if;
-  if p_lock = 'wait' then
-    perform pg_advisory_xact_lock(hashtextextended(p_provider::text, 1));
+  if p_lock = 'look' and private.would_overlap(p_org, p_provider, v_busy, v_session, v_now)
+    or not private.lock_provider(p_org, p_provider, p_wait => p_lock <> 'try') then
+    return null;
   end if;
   v_now := clock_timestamp();
-  v_is_last := p_lock = 'none';
   if p_replaces is not null then
     perform private.release_hold(p_org, p_call, p_action, p_replaces);
   end if;
   if p_moves is not null and p_service.capacity = 1 then
     update public.appointments as a set session_key = a.id
     where a.org_id = p_org and a.id = p_moves and a.provider_id = p_provider
-      and a.capacity = 1 and a.busy && v_busy
+      and a.capacity = 1 and private.overlaps(a.busy, v_busy)
+      -- Where others have joined its session, it cannot leave them.
+      and not exists (
+        select from public.appointments as o
+        where o.org_id = p_org and o.provider_id = p_provider and o.id <> a.id
+          and o.status in ('held', 'confirmed') and o.session_key = a.session_key
+          and private.overlaps(o.busy, a.busy))
     returning a.session_key into v_moved;
     v_session := coalesce(v_moved, v_session);
   end if;
   loop
-    for v_seat in 0 .. p_service.capacity - 1 loop
-      if p_service.capacity > 1 then
-        continue when exists (
-          select from public.appointments as a
-          where a.org_id = p_org and a.provider_id = p_provider and a.service_id = p_service.id
-            and a.starts_at = p_start and a.seat = v_seat and a.status in ('held', 'confirmed'));
-      end if;
-      insert into public.appointments as a (
-        org_id, provider_id, service_id, patient_name, patient_phone, patient_country,
-        starts_at, ends_at, busy, session_key, seat, capacity, status, expires_at, call_id,
-        asked_by
-      ) values (
-        p_org, p_provider, p_service.id, p_patient ->> 'name', p_patient ->> 'phone',
-        p_patient ->> 'country', p_start, v_end, v_busy, v_session, v_seat, p_service.capacity,
-        'held', v_now + p_hold_for, p_call ->> 'callId', array[private.request_key(p_call, p_patient)]
-      )
-      on conflict do nothing
-      returning a.* into v_hold;
-      if v_hold.id is not null then
-        return v_hold;
-      end if;
-    end loop;
+    if not private.would_overlap(p_org, p_provider, v_busy, v_session) then
+      for v_seat in 0 .. p_service.capacity - 1 loop
+        if p_service.capacity > 1 then
+          continue when exists (
+            select from public.appointments as a
+            where a.org_id = p_org and a.provider_id = p_provider and a.service_id = p_service.id
+              and a.starts_at = p_start and a.seat = v_seat and a.status in ('held', 'confirmed'));
+        end if;
+        insert into public.appointments as a (
+          org_id, provider_id, service_id, patient_name, patient_phone, patient_country,
+          starts_at, ends_at, busy, session_key, seat, capacity, status, expires_at, call_id,
+          asked_by
+        ) values (
+          p_org, p_provider, p_service.id, p_patient ->> 'name', p_patient ->> 'phone',
+          p_patient ->> 'country', p_start, v_end, v_busy, v_session, v_seat, p_service.capacity,
+          'held', v_now + p_hold_for, p_call ->> 'callId',
+          array[private.request_key(p_call, p_patient)]
+        )
+        on conflict do nothing
+        returning a.* into v_hold;
+        if v_hold.id is not null then
+          return v_hold;
+        end if;
+      end loop;
+    end if;
     exit when v_is_last;
     for v_lapsed in
       update public.appointments as a
       set status = 'expired', updated_at = v_now
-      where a.org_id = p_org and a.provider_id = p_provider and a.busy && v_busy
+      where a.org_id = p_org and a.provider_id = p_provider
+        and private.overlaps(a.busy, v_busy)
         and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') <= v_now
       returning a.id
     loop
@@ -339,19 +339,18 @@ begin
       select count(*) from public.appointments as a
       where a.org_id = p_org.id and a.provider_id = f.provider_id
         and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') > v_now
-        -- Read by the constraint's index, whatever the planner knows of the others.
-        and a.busy && tstzrange(v_slot.starts_at - interval '12 hours',
-          v_slot.starts_at + interval '12 hours')) end as booked
+        and lower(a.busy) between v_slot.starts_at - interval '12 hours'
+          and v_slot.starts_at + interval '12 hours') end as booked
     from private.find_free(p_org, v_service, v_provider.id, v_slot.starts_at, v_call_id, v_now,
       p_moves) as f (provider_id)
   ) as c;
 
-  -- 4. Lock, then insert in a new statement. The second pass goes without locks.
-  foreach v_lock in array array['try', 'none'] loop
+  -- 4. Lock, look and insert, each a new statement. The second pass waits for locks.
+  foreach v_lock in array array['try', 'look'] loop
     foreach v_candidate in array coalesce(v_candidates, '{}') loop
       v_own := coalesce(v_candidate = v_old.provider_id, false);
       v_waits := v_own or v_candidate in (v_provider.id, v_preferred) is true;
-      continue when v_lock = 'none' and v_waits;
+      continue when v_lock = 'look' and v_waits;
       v_hold := private.try_provider(p_org.id, v_candidate, v_service, v_slot.starts_at,
         case when v_own then v_old.id end, p_moves,
         case when v_waits then 'wait' else v_lock end,

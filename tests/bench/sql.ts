@@ -268,7 +268,6 @@ async function benchHot(bench: Bench): Promise<void> {
     `${aHotStart}select ${schema}.${claimAt(hotTime, { clinic: "0" })}`;
   const runClaim = (schema: string) => async () => {
     await withSql(url, async (sql) => {
-      // Not truncated: an index of one page is not what the guarantee promises for (see its migration).
       await sql`delete from public.appointments`;
       await sql`vacuum public.appointments`;
     });
@@ -333,8 +332,8 @@ async function makeClaimForUpdate(sql: postgres.Sql): Promise<void> {
   const attempt = await definitionOf("private.try_provider");
   await sql.unsafe(swap(
     swap(attempt, "private.try_provider", "rival.try_provider"),
-    "perform pg_advisory_xact_lock(hashtextextended(p_provider::text, 1))",
-    "null",
+    "private.lock_provider(p_org, p_provider, p_wait => p_lock <> 'try')",
+    "true",
   ));
   let claim = await definitionOf("private.claim_slot");
   claim = swap(claim, "FUNCTION private.claim_slot", "FUNCTION rival.claim_slot");

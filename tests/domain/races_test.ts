@@ -19,6 +19,7 @@ import {
 } from "../support/callers.ts";
 import { aClinic, aDay, type Clinic } from "../support/clinic.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { dropGuarantee } from "../support/guarantee.ts";
 import { atLength } from "../support/length.ts";
 
 const hotSeconds = Number(Deno.env.get("RACE_SECONDS") ?? atLength({ short: 3, full: 20 }));
@@ -90,10 +91,10 @@ for (const callers of [2, 40, 200]) {
 }
 
 race(
-  "CONTROL: without constraint and lock the same race gives doubles, so it can fail",
+  "CONTROL: without the guarantee the same race gives doubles, so it can fail",
   40,
   async (database, lines) => {
-    await removeGuards(database);
+    await dropGuarantee(database.sql);
     const clinic = await aClinic(database.sql);
     const outcomes = await askForOneSlot(lines.all, clinic, 10);
     const doubled = outcomes.filter(({ held = 0 }) => held > 1);
@@ -104,20 +105,6 @@ race(
     );
   },
 );
-
-/** Takes away what forbids doubles: the constraint, the seats' index, the provider's lock. */
-async function removeGuards({ sql }: TestDatabase): Promise<void> {
-  await sql`alter table public.appointments drop constraint appointments_no_overlap`;
-  await sql`drop index public.appointments_seat_unique`;
-  const [row] = await sql<{ source: string }[]>`
-    select pg_get_functiondef('private.try_provider'::regproc) as source`;
-  const source = row?.source ?? "";
-  const unlocked = source
-    .replaceAll(/pg_try_advisory_xact_lock\((hashtextextended\([^)]*\))\)/g, "($1 is not null)")
-    .replaceAll(/pg_advisory_xact_lock\(/g, "pg_catalog.abs(");
-  assert.notEqual(unlocked, source, "there was no lock to remove");
-  await sql.unsafe(unlocked);
-}
 
 race("any of twenty doctors, 200 callers: twenty holds, one each", 200, async (database, lines) => {
   const clinic = await aClinic(database.sql, { providers: 20 });
@@ -408,27 +395,6 @@ race(
       assert.equal(row?.status, done.length === 1 ? "cancelled" : "confirmed");
     });
     assert.deepEqual(await findDoubles(database.sql), []);
-  },
-);
-
-race(
-  "the index of the guarantee has more than one page from the start, or PostgreSQL may lose a row",
-  1,
-  async ({ sql }) => {
-    const pages = async () => {
-      const [index] = await sql<{ pages: number }[]>`
-        select (pg_relation_size('public.appointments_no_overlap') / 8192)::int as pages`;
-      return index?.pages ?? 0;
-    };
-    assert.ok(await pages() > 2, `${await pages()} pages`);
-    await aClinic(sql);
-    await sql`reindex index public.appointments_no_overlap`;
-    assert.equal(await pages(), 1);
-    await sql`
-      select private.grow_overlap_index(p.org_id, p.provider_id, p.service_id)
-      from public.provider_services as p limit 1`;
-    assert.ok(await pages() > 2, `${await pages()} pages`);
-    assert.equal((await sql`select from public.appointments`).length, 0);
   },
 );
 

@@ -91,7 +91,9 @@ select is_empty(
 -- Functions
 
 select is_empty(
-  $$select signature from our_functions where not coalesce(proconfig @> array['search_path=""'], false)$$,
+  $$select signature from our_functions where not coalesce(proconfig @> array['search_path=""'], false)
+      -- A body of standard SQL has no names to look up, and becomes a part of its caller's query.
+      and prosqlbody is null$$,
   'every function pins an empty search_path');
 select is_empty(
   $$select signature from our_functions
@@ -157,6 +159,23 @@ select is_empty(
       -- What makes the policies reads no rows.
       and f.proname <> 'protect'$$,
   'a function that reads a tenant''s tables takes the organization first');
+
+-- The guarantee against double booking
+
+select is_empty(
+  $$select f.signature::text from our_functions as f
+    where pg_get_functiondef(f.oid) ~ '\mbusy\s*(&&|@>|<@|-\|-|<<|>>|&<|&>)'
+      or pg_get_functiondef(f.oid) ~ '(&&|@>|<@|-\|-|<<|>>|&<|&>)\s*\(?\w*\.?busy\M'
+    union all
+    select v.oid::regclass::text from pg_class as v
+    where v.relkind in ('v', 'm') and v.relnamespace = 'public'::regnamespace
+      and pg_get_viewdef(v.oid) ~ 'busy\s*(&&|@>|<@)'$$,
+  'nothing compares busy times by the operators of the constraint''s index');
+select is_empty(
+  $$select f.signature from our_functions as f
+    where f.prosrc ~ 'insert into public\.appointments\M|\mset (\w+ = [^;]*, )?(session_key|busy) ='
+      and not (f.prosrc ~ '\mprivate\.lock_provider\(' and f.prosrc ~ '\mprivate\.would_overlap\(')$$,
+  'a function that writes the time of a live row locks the provider and looks for what it overlaps');
 
 -- Comments
 

@@ -28,11 +28,15 @@ export function withoutComments(sql: string): string {
   return sql.replace(/\/\*[\s\S]*?\*\//g, "").replace(/--.*/g, "");
 }
 
-/** Tables, views, types and functions of `public` and `private` that a migration creates. */
+/** Tables, views, types, functions and indexes of `public` and `private` that a migration creates. */
 export function namesCreated(sql: string): string[] {
   const created =
     /^create (?:or replace )?(?:table|view|type|domain|function) ((?:public|private)\.\w+)/gm;
-  return [...withoutComments(sql).matchAll(created)].map(([, name = ""]) => name);
+  const indexed = /^create (?:unique )?index (\w+)\s+on (public|private)\./gm;
+  return [
+    ...[...withoutComments(sql).matchAll(created)].map(([, name = ""]) => name),
+    ...[...withoutComments(sql).matchAll(indexed)].map(([, name, schema]) => `${schema}.${name}`),
+  ];
 }
 
 /** Every name of `public` and `private` that stands in a migration, function bodies included. */

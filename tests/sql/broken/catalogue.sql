@@ -45,6 +45,14 @@ as 'begin perform private.broken_wait(); return jsonb_build_object(''outcome'', 
 create function private.broken(p_id uuid) returns bigint language sql security definer
 as 'select count(*) from public.contacts';
 
+create function private.broken_time() returns bigint language plpgsql
+as $$
+begin
+  insert into public.appointments default values;
+  return (select count(*) from public.appointments as a where a.busy && tstzrange(now(), now()));
+end
+$$;
+
 create function private.broken_trigger() returns trigger language plpgsql
 as 'begin return new; end';
 create trigger broken before insert on public.contacts
