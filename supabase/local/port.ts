@@ -4,13 +4,20 @@
  * @module
  */
 
-/** Whether somebody could listen on this port of the loopback now. */
-export function isPortFree(port: number): boolean {
+/** What happens to somebody who wants to listen on a port. */
+export type PortState =
+  | { readonly kind: "free" | "taken" | "forbidden" }
+  | { readonly kind: "failed"; readonly reason: string };
+
+/** Whether somebody could listen on this port of the loopback now, and if not, why. */
+export function tryPort(port: number): PortState {
   try {
     Deno.listen({ hostname: "127.0.0.1", port }).close();
-    return true;
-  } catch {
-    return false;
+    return { kind: "free" };
+  } catch (thrown) {
+    if (thrown instanceof Deno.errors.AddrInUse) return { kind: "taken" };
+    if (thrown instanceof Deno.errors.PermissionDenied) return { kind: "forbidden" };
+    return { kind: "failed", reason: thrown instanceof Error ? thrown.message : String(thrown) };
   }
 }
 
@@ -23,7 +30,7 @@ export function isPortFree(port: number): boolean {
 export function findFreePort(from: number): number {
   const near = Array.from({ length: 20 }, (_, step) => from + step);
   const far = Array.from({ length: 50 }, () => 10_000 + Math.floor(Math.random() * 20_000));
-  const port = [...near, ...far].find(isPortFree);
+  const port = [...near, ...far].find((candidate) => tryPort(candidate).kind === "free");
   if (port === undefined) throw new Error(`Cannot find a free port near ${from}`);
   return port;
 }

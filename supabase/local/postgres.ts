@@ -167,7 +167,8 @@ async function launchOnce(port: number, launch: Launch): Promise<PostgresServer>
     if (isRunning) child.kill("SIGKILL");
     await ended;
     throw new Error(
-      `PostgreSQL did not start on port ${port}: ${(await said).slice(-5).join(" | ")}`,
+      `PostgreSQL did not start with ${dataDir} on port ${port}: ` +
+        `${(await said).slice(-5).join(" | ")}. If its files are damaged, begin with --fresh`,
     );
   }
   return {

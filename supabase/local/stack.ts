@@ -4,10 +4,11 @@
  * @module
  */
 
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { SignJWT } from "jose";
 import postgres from "postgres";
+import { z } from "zod";
 import { readConfig } from "../../shared/config.ts";
 import { encryptCredentials } from "../../shared/credentials.ts";
 import { type LoadedFunctions, loadFunctions } from "./functions.ts";
@@ -47,6 +48,7 @@ export interface Stack {
 }
 
 const migrations = new URL("../../migrations/", import.meta.url);
+const secretsFile = "secrets.json";
 const seedFile = new URL("../seed.sql", import.meta.url);
 
 /** Starts everything; what was started is stopped again when a part does not come up. */
@@ -67,6 +69,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const twilio = await startFakeTwilio({ reports: "automatic" });
     stops.push(() => twilio.stop());
     const url = `http://127.0.0.1:${port}`;
+    // Nothing is left that the kept secrets could decrypt.
+    if (fresh) await rm(join(stateDir, secretsFile), { force: true });
     const environment = await makeEnvironment(
       stateDir,
       url,
@@ -175,7 +179,7 @@ async function makeEnvironment(
   twilioUrl: string,
   publicHost: string | undefined,
 ): Promise<Record<string, string>> {
-  const kept = await keptSecrets(join(stateDir, "secrets.json"));
+  const kept = await keptSecrets(join(stateDir, secretsFile));
   const { PUBLIC_VAPI_SECRET, PUBLIC_METRICS_TOKEN, ...secrets } = kept;
   const key = new TextEncoder().encode(secrets.JWT_SECRET);
   const jwt = (role: string) =>
@@ -213,7 +217,7 @@ interface KeptSecrets {
 }
 
 async function keptSecrets(file: string): Promise<KeptSecrets> {
-  const kept = await readFile(file, "utf8").catch(() => undefined);
+  const kept = await readKept(file);
   const draw = () => btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(32))));
   const made = {
     OTP_PEPPERS: `v1:${draw()}`,
@@ -221,10 +225,28 @@ async function keptSecrets(file: string): Promise<KeptSecrets> {
     JWT_SECRET: draw(),
     PUBLIC_VAPI_SECRET: draw(),
     PUBLIC_METRICS_TOKEN: draw(),
-    ...(kept ? JSON.parse(kept) : {}),
+    ...kept,
   };
   await writeFile(file, JSON.stringify(made), { mode: 0o600 });
   return made;
+}
+
+/** @throws {Error} When the file is there and damaged. */
+async function readKept(file: string): Promise<Record<string, string>> {
+  const text = await readFile(file, "utf8").catch(() => "{}");
+  const read = z.record(z.string(), z.string()).safeParse(parseJson(text));
+  if (read.success) return read.data;
+  throw new Error(
+    `Cannot read ${file}: it is damaged. Restore it, or begin with an empty database: --fresh`,
+  );
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Stores a Twilio account for every clinic that has a number and no account yet. */

@@ -1,123 +1,134 @@
-// deno-lint-ignore-file no-console -- a command-line program
 /**
- * `deno task start [--port N] [--fresh] [--public-host NAME]`: starts the stack and says what to try.
+ * `deno task start`: starts the stack and prints what to try.
  *
  * @module
  */
 
-import { parseArgs } from "node:util";
-import { findFreePort, isPortFree } from "./port.ts";
+import { delimiter, join } from "node:path";
+import { existsSync } from "node:fs";
+import { defineTask, main, Misuse, readNumber, Stop, untilSignal } from "../tasks/task.ts";
+import type { Terminal } from "../tasks/terminal.ts";
+import { findFreePort, tryPort } from "./port.ts";
 import { defaultStateDir } from "./postgres.ts";
-import { startStack } from "./stack.ts";
+import type { Stack } from "./stack.ts";
 import { isPublicHost } from "./visitors.ts";
 
+const defaultPort = 8000;
+
 const usage = `deno task start [--port N] [--fresh] [--state NAME] [--public-host NAME]
-  --port N   listen on this port; 8000, or the next free one, when left out
-  --fresh    forget appointments and texts, begin anew
-  --state N  keep the state under this name, apart from others
+  starts Postgres, /rest/v1, the functions, the jobs and a fake Twilio; Ctrl-C stops them
+  --port N      listen on this port; ${defaultPort}, or the next free one, if left out
+  --fresh       begin with an empty database and new secrets
+  --state NAME  keep the state under this name, apart from others; start if left out
   --public-host NAME
-             serve /functions/v1/ to this host name too, for a tunnel, with secrets of this machine`;
+                serve /functions/v1/ to this host name too, for a tunnel, with secrets of this machine
+  exit code 0: stopped by Ctrl-C, 1: it could not start, 2: wrong arguments`;
 
-const { port, fresh, stateDir, publicHost } = readOptions(Deno.args);
-console.log(`Starting (process ${Deno.pid})`);
-const startedAt = performance.now();
-const stack = await startStack({
-  port,
-  fresh,
-  stateDir,
-  publicHost,
-  onProgress: (line) => console.log(`  ${line}`),
-})
-  .catch((thrown) => fail(thrown instanceof Error ? thrown.message : String(thrown), 1));
-
-let isStopping = false;
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  Deno.addSignalListener(signal, async () => {
-    if (isStopping) return;
-    isStopping = true;
-    console.log("\nStopping");
-    await stack.stop();
-    Deno.exit(0);
-  });
-}
-
-const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
-console.log(`
-Ready after ${seconds} s: ${stack.url} (Ctrl-C stops it)
-  ${stack.url}/             console: texts and appointments
-  ${stack.url}/health       what runs
-  ${stack.url}/local/sms    texts sent
-  ${stack.dbUrl}
-  ${stack.envFile}
-                            for --env of the operators' tasks${sayPublic()}
-
-Try:
-${tryThis(stack.url, stack.vapiSecret)}
-
-A whole call: deno task call
-How it stands: deno task monitor
-`);
-
-interface Options {
-  readonly port: number;
-  readonly fresh: boolean;
-  readonly stateDir: string;
-  readonly publicHost: string | undefined;
-}
-
-function readOptions(args: string[]): Options {
-  try {
-    const { values } = parseArgs({
-      args,
-      options: {
-        port: { type: "string" },
-        fresh: { type: "boolean", default: false },
-        state: { type: "string", default: "start" },
-        "public-host": { type: "string" },
-        help: { type: "boolean" },
-      },
-    });
-    if (values.help) {
-      console.log(usage);
-      Deno.exit(0);
+const start = defineTask({
+  usage,
+  options: {
+    port: { type: "string" },
+    fresh: { type: "boolean", default: false },
+    state: { type: "string", default: "start" },
+    "public-host": { type: "string" },
+  },
+  codeAfterSignal: 0,
+  run: async ({ values }, { env, running, terminal }) => {
+    const { fresh, state, "public-host": publicHost } = values;
+    if (!/^[a-z0-9-]{1,40}$/.test(state)) {
+      throw new Misuse(`--state takes lower-case letters, digits and dashes, not ${state}`);
     }
-    if (!/^[a-z0-9-]{1,40}$/.test(values.state)) {
-      return fail(`--state takes letters, digits and dashes, not ${values.state}`, 2);
-    }
-    const publicHost = values["public-host"];
     if (publicHost !== undefined && !isPublicHost(publicHost)) {
-      return fail(`--public-host takes a name such as demo.example.org, not ${publicHost}`, 2);
+      throw new Misuse(`--public-host takes a name such as demo.example.org, not ${publicHost}`);
     }
-    return {
+    refuseWindows();
+    const port = choosePort(values.port, terminal);
+    terminal.print(`Starting (process ${Deno.pid})`);
+    const startedAt = performance.now();
+    // Loaded here: --help and a refusal need none of it.
+    const { startStack } = await import("./stack.ts");
+    const starting = startStack({
+      port,
+      fresh,
+      stateDir: defaultStateDir(state),
       publicHost,
-      port: choosePort(values.port),
-      fresh: values.fresh,
-      stateDir: defaultStateDir(values.state),
-    };
-  } catch (thrown) {
-    return fail(`${thrown instanceof Error ? thrown.message : thrown}\n${usage}`, 2);
+      onProgress: (line) => terminal.print(`  ${line}`),
+    });
+    const stack = await running.start(starting, async (started) => {
+      terminal.print("\nStopping");
+      await started.stop();
+    });
+    const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
+    terminal.print(
+      `\nReady after ${seconds} s: ${stack.url} (Ctrl-C stops it)\n` +
+        describe(stack, publicHost, taskCommand(env["PATH"] ?? "")),
+    );
+    return await untilSignal();
+  },
+});
+
+function describe(stack: Stack, publicHost: string | undefined, task: string): string {
+  const { url, dbUrl, envFile, vapiSecret } = stack;
+  const address = new URL(url).port === String(defaultPort) ? "" : ` --url ${url}`;
+  return `  ${url}/             console: texts and appointments
+  ${url}/health       what runs
+  ${url}/local/sms    texts sent
+  ${dbUrl}
+${publicHost === undefined ? "" : sayPublic(publicHost, vapiSecret)}
+Try:
+${tryThis(url, vapiSecret)}
+
+${
+    // Under a public name the secrets are not the ones that these two know.
+    publicHost === undefined
+      ? `A whole call, and the figures with a target:
+${task} call${address}
+${task} monitor${address}
+
+`
+      : ""}A clinic's Twilio account:
+${task} credentials check --org sunrise-dental --env ${envFile}
+`;
+}
+
+function sayPublic(publicHost: string, secret: string): string {
+  return `  https://${publicHost}/functions/v1/vapi-webhook
+                            through your tunnel, with X-Vapi-Secret: ${secret}
+`;
+}
+
+/** How a task is called in the shell that started this: through npx when it does not know deno. */
+function taskCommand(path: string): string {
+  // npx puts the folder of what it runs on the PATH, but only for that one command.
+  const folders = path.split(delimiter).filter((folder) => !/[\\/]_npx[\\/]/.test(folder));
+  const hasDeno = folders.some((folder) => existsSync(join(folder, "deno")));
+  return hasDeno ? "deno task" : `npx --yes deno@${Deno.version.deno} task`;
+}
+
+function refuseWindows(): void {
+  if (Deno.build.os === "windows") {
+    throw new Stop(1, "The stack does not run on Windows itself: start it in WSL (wsl --install)");
   }
 }
 
-function choosePort(given: string | undefined): number {
+function choosePort(given: string | undefined, terminal: Terminal): number {
   if (given === undefined) {
-    const port = findFreePort(8000);
-    if (port !== 8000) console.log(`Port 8000 is taken, using ${port}`);
+    const port = findFreePort(defaultPort);
+    if (port !== defaultPort) terminal.print(`Port ${defaultPort} is taken, using ${port}`);
     return port;
   }
-  const port = Number(given);
-  if (!Number.isInteger(port) || port < 1 || port > 65535) {
-    return fail(`--port takes a number from 1 to 65535, not ${given}`, 2);
+  const port = readNumber("--port", given, { from: 1, to: 65535 });
+  const state = tryPort(port);
+  switch (state.kind) {
+    case "free":
+      return port;
+    case "taken":
+      throw new Stop(1, `Port ${port} is taken: choose another or stop what uses it`);
+    case "forbidden":
+      throw new Stop(1, `Port ${port} may not be opened by this user: choose one from 1024 on`);
+    case "failed":
+      throw new Stop(1, `Port ${port} cannot be opened: ${state.reason}`);
   }
-  return isPortFree(port)
-    ? port
-    : fail(`Port ${port} is taken: give another or stop what uses it`, 1);
-}
-
-function sayPublic(): string {
-  return publicHost === undefined ? "" : `
-  https://${publicHost}/functions/v1/vapi-webhook
-                            through your tunnel, with X-Vapi-Secret: ${stack.vapiSecret}`;
 }
 
 /** A curl for the next weekday at the clinic that is at least a day away. */
@@ -145,7 +156,4 @@ function tryThis(url: string, secret: string): string {
   -d '${body}'`;
 }
 
-function fail(message: string, code: number): never {
-  console.error(message);
-  Deno.exit(code);
-}
+if (import.meta.main) await main(start);

@@ -83,8 +83,6 @@ const monitor = defineTask({
   },
 });
 
-if (import.meta.main) await main(monitor);
-
 function findToken(url: string, env: Readonly<Record<string, string>>): string {
   const isLocal = ["127.0.0.1", "localhost"].includes(new URL(url).hostname);
   const token = env["METRICS_TOKEN"] || (isLocal ? localMetricsToken : "");
@@ -157,3 +155,5 @@ function describe({ metric, value, isMet, events }: Standing): string {
   return `${metric.padEnd(22)} ${said.padStart(9)}  target ${target.padEnd(9)} ` +
     `of ${String(events).padEnd(7)} ${verdict}`.trimEnd();
 }
+
+if (import.meta.main) await main(monitor);

@@ -30,8 +30,6 @@ const redactTask = defineTask({
   },
 });
 
-if (import.meta.main) await main(redactTask);
-
 /** Redacts one stream into another; 1 if a line was broken, else 0. */
 async function redactLines(
   input: ReadableStream<Uint8Array<ArrayBuffer>>,
@@ -102,3 +100,5 @@ function redactLine({ id, text }: { id: string | number; text: string }): string
   const { text: redacted, spans } = redact(text);
   return JSON.stringify({ id, redacted, spans });
 }
+
+if (import.meta.main) await main(redactTask);

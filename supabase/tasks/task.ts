@@ -65,23 +65,42 @@ export type GivenContext = Omit<TaskContext, "running"> & Partial<Pick<TaskConte
 /** What a run has started and must stop, however it ends. */
 export class Running {
   readonly #stops: (() => Promise<void> | void)[] = [];
+  #stopping: Promise<void> | undefined;
+
+  /** Whether the end has begun: what fails from now on fails because of it. */
+  get isStopping(): boolean {
+    return this.#stopping !== undefined;
+  }
 
   /**
    * Waits for something to start and keeps in mind how to stop it. A signal that arrives meanwhile
-   * waits for the start too, so nothing is left behind half started.
+   * waits for the start too, so nothing is left behind half started, and the run ends here.
+   *
+   * @throws {Error} What `starting` throws, or that the run is ending.
    */
   async start<T>(starting: Promise<T>, stop: (started: T) => Promise<unknown> | void): Promise<T> {
     this.#stops.push(async () => {
       const settled = await starting.then((started) => ({ started }), () => undefined);
       if (settled) await stop(settled.started);
     });
-    return await starting;
+    const started = await starting;
+    if (this.isStopping) throw new Error("The run is ending");
+    return started;
   }
 
-  /** Stops everything, the newest first. A second call has nothing left to do. */
-  async stop(): Promise<void> {
-    for (const stop of this.#stops.splice(0).reverse()) await stop();
+  /** Stops everything once, the newest first; a second call waits for the first. */
+  stop(): Promise<void> {
+    return this.#stopping ??= this.#stopAll();
   }
+
+  async #stopAll(): Promise<void> {
+    for (let stop = this.#stops.pop(); stop; stop = this.#stops.pop()) await stop();
+  }
+}
+
+/** Never settles: for a task that serves until the process is told to end. */
+export function untilSignal(): Promise<never> {
+  return new Promise(() => {});
 }
 
 /** Declares a task; the type of its options is inferred. */
@@ -118,6 +137,7 @@ export async function runTask<Options extends ParseArgsOptionsConfig>(
       running,
     });
   } catch (thrown) {
+    if (running.isStopping) return 1;
     if (thrown instanceof Misuse) {
       terminal.printError(`${thrown.message}\n${task.usage}`);
       return 2;
@@ -135,8 +155,10 @@ export async function main<Options extends ParseArgsOptionsConfig>(
   task: Task<Options>,
 ): Promise<never> {
   const running = new Running();
+  let isSignalled = false;
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     Deno.addSignalListener(signal, () => {
+      isSignalled = true;
       running.stop().finally(() => Deno.exit(task.codeAfterSignal ?? 130));
     });
   }
@@ -147,6 +169,7 @@ export async function main<Options extends ParseArgsOptionsConfig>(
     },
     running,
   });
+  if (isSignalled) await untilSignal();
   Deno.exit(code);
 }
 
@@ -167,6 +190,33 @@ function readArguments<Options extends ParseArgsOptionsConfig>(
     const message = thrown instanceof Error ? thrown.message : String(thrown);
     throw new Misuse(message.split(". ")[0] ?? message);
   }
+}
+
+/**
+ * Runs another program with our standard output, to its end or to ours.
+ *
+ * @returns Its exit code.
+ */
+export async function runProgram(
+  running: Running,
+  program: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<number> {
+  const child = new Deno.Command(program, {
+    args: [...args],
+    env: { ...env },
+    stdin: "null",
+    stdout: "inherit",
+    stderr: "inherit",
+  }).spawn();
+  let hasEnded = false;
+  const status = child.status.finally(() => hasEnded = true);
+  await running.start(Promise.resolve(child), async () => {
+    if (!hasEnded) child.kill("SIGTERM");
+    await status;
+  });
+  return (await status).code;
 }
 
 /** What an operator is told of anything thrown, and the exit code. */

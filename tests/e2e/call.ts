@@ -1,16 +1,20 @@
-// deno-lint-ignore-file no-console -- a command-line program
 /**
- * `deno task call [--clinic sunrise|hudson] [--url URL]`: plays a whole call over HTTP, step by step.
+ * `deno task call`: plays a whole call over HTTP, step by step.
  *
- * It knows the wire contract and nothing of the code. When no stack answers at the URL it starts one
- * for the duration.
+ * It knows the wire contract and nothing of the functions' code. When no stack answers at the URL it
+ * starts one for the duration.
  *
  * @module
  */
 
-import { parseArgs } from "node:util";
+import { defineTask, main, Misuse, readAddress, Stop } from "../../supabase/tasks/task.ts";
+import type { Terminal } from "../../supabase/tasks/terminal.ts";
 
-const usage = "deno task call [--clinic sunrise|hudson] [--url http://127.0.0.1:8000]";
+const usage = `deno task call [--clinic sunrise|hudson] [--url URL]
+  plays a call at a clinic of the local stack: finds a time, holds it, texts and checks the passcode
+  --clinic NAME  one of the two; both if left out
+  --url URL      the stack, http://127.0.0.1:8000 if left out; one is started if none answers there
+  exit code 0: the appointments are confirmed, 1: a step failed, 2: wrong arguments`;
 
 const clinics: Readonly<Record<string, { name: string; number: string; caller: () => string }>> = {
   sunrise: {
@@ -33,32 +37,44 @@ interface Said {
   readonly holdId?: string;
 }
 
-class StepFailed extends Error {}
-
-if (import.meta.main) {
-  const { clinic, url } = readOptions();
-  const names = clinic ? [clinic] : Object.keys(clinics);
-  let stack: Awaited<ReturnType<typeof startStack>> | undefined;
-  try {
+const call = defineTask({
+  usage,
+  options: {
+    clinic: { type: "string" },
+    url: { type: "string", default: "http://127.0.0.1:8000" },
+  },
+  run: async ({ values: { clinic, url: given } }, { running, terminal }) => {
+    if (clinic !== undefined && !(clinic in clinics)) {
+      throw new Misuse(`--clinic takes ${Object.keys(clinics).join(" or ")}, not ${clinic}`);
+    }
+    const url = readAddress("--url", given);
     // Nothing of an earlier call is needed, and its migrations may be older ones.
-    stack = await isUp(url) ? undefined : await startStack(["--fresh"]);
-    for (const name of names) await playCall(stack?.url ?? url, name);
-  } catch (thrown) {
-    if (!(thrown instanceof StepFailed)) throw thrown;
-    console.error(`FAILED: ${thrown.message}`);
-    Deno.exitCode = 1;
-  } finally {
-    await stack?.stop();
-  }
+    const stack = await isUp(url)
+      ? undefined
+      : await running.start(startStack(["--fresh"]), ({ stop }) => stop());
+    for (const name of clinic === undefined ? Object.keys(clinics) : [clinic]) {
+      await playCall(stack?.url ?? url, name, terminal);
+    }
+    return 0;
+  },
+});
+
+/** Ends the call: what was expected, and what was heard instead. */
+function fail(message: string): never {
+  throw new Stop(1, `FAILED: ${message}`);
 }
 
-/** Plays one call and prints it; throws when a step goes wrong. */
-async function playCall(url: string, clinicName: string): Promise<void> {
+/**
+ * Plays one call and prints it.
+ *
+ * @throws {Stop} When a step goes wrong.
+ */
+async function playCall(url: string, clinicName: string, terminal: Terminal): Promise<void> {
   const clinic = clinics[clinicName];
-  if (!clinic) throw new StepFailed(`there is no clinic ${clinicName}: ${usage}`);
+  if (!clinic) fail(`there is no clinic ${clinicName}`);
   const caller = clinic.caller();
   const callId = crypto.randomUUID();
-  console.log(`\nA call to ${clinic.name} (${clinic.number})`);
+  terminal.print(`\nA call to ${clinic.name} (${clinic.number})`);
 
   const ask = async (tool: string, args: object): Promise<Said> => {
     const startedAt = performance.now();
@@ -79,23 +95,19 @@ async function playCall(url: string, clinicName: string): Promise<void> {
         },
       }),
     });
-    if (response.status !== 200) {
-      throw new StepFailed(`${tool} answered ${response.status}, expected 200`);
-    }
+    if (response.status !== 200) fail(`${tool} answered ${response.status}, expected 200`);
     const { results: [answer] } = await response.json();
     const said: Said = answer.error
       ? { success: false, outcome: "error", message: answer.error }
       : JSON.parse(answer.result);
     const ms = Math.round(performance.now() - startedAt);
-    console.log(`  ${tool.padEnd(20)} ${String(ms).padStart(4)} ms  ${said.outcome}`);
-    console.log(`    "${said.message}"`);
+    terminal.print(`  ${tool.padEnd(20)} ${String(ms).padStart(4)} ms  ${said.outcome}`);
+    terminal.print(`    "${said.message}"`);
     return said;
   };
   const expect = (said: Said, ...outcomes: string[]): Said => {
     if (outcomes.includes(said.outcome)) return said;
-    throw new StepFailed(
-      `expected ${outcomes.join(" or ")}, heard ${said.outcome}: ${said.message}`,
-    );
+    return fail(`expected ${outcomes.join(" or ")}, heard ${said.outcome}: ${said.message}`);
   };
 
   const date = new Date(Date.now() + 86_400_000).toISOString().slice(0, 10);
@@ -115,31 +127,18 @@ async function playCall(url: string, clinicName: string): Promise<void> {
       break;
     }
   }
-  if (!held) throw new StepFailed("every offered slot was taken");
+  if (!held) return fail("every offered slot was taken");
   expect(await ask("send_otp", { holdId: held.holdId }), "sent");
   const texts: { to: string; body: string }[] = await (await fetch(`${url}/local/sms`)).json();
   const text = texts.findLast(({ to }) => to === caller);
-  if (!text) throw new StepFailed("no text arrived at /local/sms");
-  console.log(`  text to ***${caller.slice(-2)}: "${text.body}"`);
+  if (!text) return fail("no text arrived at /local/sms");
+  terminal.print(`  text to ***${caller.slice(-2)}: "${text.body}"`);
   const code = text.body.slice(0, 6).split("").join(" ");
   expect(await ask("verify_otp", { code, holdId: held.holdId }), "confirmed");
 }
 
-function readOptions(): { readonly clinic?: string | undefined; readonly url: string } {
-  try {
-    const { values } = parseArgs({
-      args: Deno.args,
-      options: { clinic: { type: "string" }, url: { type: "string" } },
-    });
-    const { clinic, url } = values;
-    return { clinic, url: (url ?? "http://127.0.0.1:8000").replace(/\/$/, "") };
-  } catch (thrown) {
-    console.error(`${thrown instanceof Error ? thrown.message : thrown}\n${usage}`);
-    Deno.exit(2);
-  }
-}
-
-async function isUp(url: string): Promise<boolean> {
+/** Whether a stack answers there. */
+export async function isUp(url: string): Promise<boolean> {
   const options = { signal: AbortSignal.timeout(2000) };
   const response = await fetch(`${url}/health`, options).catch(() => undefined);
   const body = await response?.json().catch(() => undefined);
@@ -175,7 +174,7 @@ export async function startStack(
   const pid = Number(/process (\d+)/.exec(output)?.[1]);
   if (!url) {
     await streams;
-    throw new StepFailed(`the stack did not start:\n${output}`);
+    return fail(`the stack did not start:\n${output}`);
   }
   return {
     url,
@@ -192,3 +191,5 @@ export async function startStack(
 function digits(count: number): string {
   return Array.from(crypto.getRandomValues(new Uint8Array(count)), (byte) => byte % 10).join("");
 }
+
+if (import.meta.main) await main(call);

@@ -1,5 +1,6 @@
 /** The stack as a person meets it: start it, call it, stop it. HTTP and processes only. */
 import assert from "node:assert/strict";
+import { dirname } from "node:path";
 import { startStack } from "./call.ts";
 
 const options = { sanitizeOps: false, sanitizeResources: false };
@@ -16,17 +17,24 @@ async function run(...args: string[]): Promise<{ code: number; output: string }>
   return { code, output: decoder.decode(stdout) + decoder.decode(stderr) };
 }
 
+/** The arguments of a task as the stack printed it for pasting. */
+function printed(stack: { output(): string }, task: string): string[] {
+  const found = new RegExp(`^(?:deno|npx --yes deno@\\S+) task (${task}\\b.*)$`, "m");
+  const [, words = ""] = found.exec(stack.output()) ?? [];
+  assert.notEqual(words, "", stack.output());
+  return words.split(" ");
+}
+
 Deno.test({
   name: "a started stack books a call at each clinic, answers its own curl, and ends on SIGINT",
   ...options,
   fn: async () => {
     const stack = await startStack(["--fresh"], states.book);
     try {
-      const called = await run("call", "--url", stack.url);
+      const called = await run(...printed(stack, "call"));
       assert.equal(called.code, 0, called.output);
       assert.equal(called.output.match(/ms {2}confirmed/g)?.length, 2);
-      const metrics = ["--url", `${stack.url}/functions/v1/metrics`];
-      const monitored = await run("monitor", "--metric", "otp_success_rate", ...metrics);
+      const monitored = await run(...printed(stack, "monitor"), "--metric", "otp_success_rate");
       assert.equal(monitored.code, 0, monitored.output);
       assert.match(monitored.output, /100\.0 % .* of 2 /);
       const curl = /curl -s [^]*?'\n(?=\n)/.exec(stack.output())?.[0] ?? "";
@@ -52,7 +60,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a stack killed without warning starts again with its state; --fresh begins anew",
+  name: "a killed stack starts again with its state; damaged state is named, and --fresh clears it",
   ...options,
   fn: async () => {
     const state = states.crash;
@@ -64,7 +72,13 @@ Deno.test({
     const second = await startStack([], state);
     // The texts are gone with the process, the appointment is not.
     assert.ok(before > 2 && await count(`${second.url}/`) >= 2);
+    const envFile = printed(second, "credentials").at(-1) ?? "";
     await second.stop();
+    const secrets = `${dirname(envFile)}/secrets.json`;
+    Deno.writeTextFileSync(secrets, "{");
+    const damaged = await run("start", "--state", state);
+    assert.equal(damaged.code, 1);
+    assert.match(damaged.output, /Cannot read \S+secrets\.json: it is damaged.*--fresh/);
     const third = await startStack(["--fresh"], state);
     assert.equal(await count(`${third.url}/`), 1);
     await third.stop();
