@@ -1,16 +1,18 @@
 // deno-lint-ignore-file no-console -- a bench prints
 /**
- * The REST gateway beside pgbench: the same two functions, ten callers, rounds in turn, so that what
- * the machine does meanwhile touches both.
+ * The REST gateway compared with pgbench: the same two functions, ten callers, rounds in turn, so
+ * that whatever else the machine does affects both.
  *
  * @module
  */
 import { execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createConnection } from "node:net";
 import { tmpdir } from "node:os";
 import postgres from "postgres";
-import { startCluster } from "../rest/support/cluster.ts";
+import type { Running } from "../../supabase/tasks/task.ts";
+import { type Cluster, startCluster } from "../rest/support/cluster.ts";
 
 const callers = 10;
 // Many short rounds: a machine that others use too is the same for both halves of most of them.
@@ -34,7 +36,15 @@ const schema = `
   grant execute on all functions in schema public to anon;
 `;
 
-const cases = [
+interface Case {
+  readonly name: string;
+  readonly sql: string;
+  readonly body: () => string;
+  /** Share of pgbench's rate. */
+  readonly goal: number;
+}
+
+const cases: readonly Case[] = [
   {
     name: "trivial",
     sql: "\\set n random(1, 1000)\nselect trivial(:n);",
@@ -92,9 +102,13 @@ function cpuMs(pid: number): number {
 const median = (list: readonly number[]): number =>
   list.toSorted((a, b) => a - b)[Math.floor(list.length / 2)] ?? Number.NaN;
 
-async function startGateway(
-  dbUrl: string,
-): Promise<{ port: number; pid: number; stop: () => void }> {
+interface Gateway {
+  readonly port: number;
+  readonly pid: number;
+  readonly stop: () => void;
+}
+
+async function startGateway(dbUrl: string): Promise<Gateway> {
   const main = new URL("../../supabase/local/rest/main.ts", import.meta.url).pathname;
   const args = ["run", "-A", "--unstable-no-legacy-abort", main, "--db", dbUrl, "--port", "0"];
   const child = spawn(Deno.execPath(), args, { stdio: ["ignore", "pipe", "inherit"] });
@@ -118,56 +132,76 @@ function requirePgbench(): void {
 }
 
 /** Prints requests a second of both, their ratio, latency and CPU. */
-export async function main(): Promise<void> {
+export async function benchRest(running: Running): Promise<void> {
   requirePgbench();
-  const cluster = await startCluster({ durable: true });
-  const folder = mkdtempSync(`${tmpdir()}/bench-rest-`);
-  try {
-    const admin = postgres(cluster.url("postgres"), { max: 1, onnotice: () => {} });
-    await admin.unsafe("create database bench");
-    await admin.end();
-    const db = postgres(cluster.url("bench"), { max: 1, onnotice: () => {} });
-    await db.unsafe(schema);
-    await db.end();
-    const gateway = await startGateway(cluster.url("bench", "authenticator"));
-    try {
-      for (const { name, sql, body, goal } of cases) {
-        const file = `${folder}/${name}.sql`;
-        writeFileSync(file, sql);
-        const args = ["-n", "-M", "prepared", "-c", `${callers}`, "-j", "2", "-T", `${seconds}`];
-        const rows: { direct: number; rest: number; ratio: number; cpu: number; p50: number }[] =
-          [];
-        for (let round = 0; round < rounds; round++) {
-          const output = execFileSync("pgbench", [...args, "-f", file, cluster.url("bench")], {
-            encoding: "utf8",
-            stdio: ["ignore", "pipe", "ignore"],
-          });
-          const direct = Number(/tps = ([\d.]+)/.exec(output)?.[1]);
-          const before = cpuMs(gateway.pid);
-          const until = performance.now() + seconds * 1000;
-          const next = () => requestOf(gateway.port, name, body());
-          const all = await Promise.all(
-            Array.from({ length: callers }, () => call(gateway.port, next, until)),
-          );
-          const times = all.flat();
-          const rest = times.length / seconds;
-          const cpu = (cpuMs(gateway.pid) - before) / times.length;
-          rows.push({ direct, rest, ratio: rest / direct, cpu, p50: median(times) });
-        }
-        const of = (key: keyof (typeof rows)[number]) => median(rows.map((row) => row[key]));
-        const ratios = rows.map(({ ratio }) => ratio * 100).sort((a, b) => a - b);
-        const range = `${ratios[0]?.toFixed(1)}-${ratios.at(-1)?.toFixed(1)}`;
-        console.log(
-          `${name}: rest ${of("rest").toFixed(0)}/s, pgbench ${of("direct").toFixed(0)}/s, ratio ` +
-            `${(of("ratio") * 100).toFixed(1)} % (${range}, goal ${goal * 100} %), ` +
-            `p50 ${of("p50").toFixed(2)} ms, CPU ${of("cpu").toFixed(3)} ms a request (goal 0.35)`,
-        );
-      }
-    } finally {
-      gateway.stop();
+  const cluster = await running.start(startCluster({ durable: true }), ({ stop }) => stop());
+  const folder = await running.start(
+    mkdtemp(`${tmpdir()}/bench-rest-`),
+    (made) => rm(made, { recursive: true, force: true }),
+  );
+  await prepareDatabase(cluster);
+  const dbUrl = cluster.url("bench", "authenticator");
+  const gateway = await running.start(startGateway(dbUrl), ({ stop }) => stop());
+  for (const measured of cases) {
+    const file = `${folder}/${measured.name}.sql`;
+    await writeFile(file, measured.sql);
+    const rows: Row[] = [];
+    for (let round = 0; round < rounds; round++) {
+      rows.push(await measure(gateway, measured, file, cluster.url("bench")));
     }
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-    await cluster.stop();
+    report(measured, rows);
   }
+}
+
+async function prepareDatabase(cluster: Cluster): Promise<void> {
+  const admin = postgres(cluster.url("postgres"), { max: 1, onnotice: () => {} });
+  await admin.unsafe("create database bench");
+  await admin.end();
+  const db = postgres(cluster.url("bench"), { max: 1, onnotice: () => {} });
+  await db.unsafe(schema);
+  await db.end();
+}
+
+/** One round: requests a second of both, their ratio, CPU and median latency in ms. */
+interface Row {
+  readonly direct: number;
+  readonly rest: number;
+  readonly ratio: number;
+  readonly cpu: number;
+  readonly p50: number;
+}
+
+async function measure(
+  gateway: Gateway,
+  { name, body }: Case,
+  file: string,
+  dbUrl: string,
+): Promise<Row> {
+  const args = ["-n", "-M", "prepared", "-c", `${callers}`, "-j", "2", "-T", `${seconds}`];
+  const { stdout } = await new Deno.Command("pgbench", {
+    args: [...args, "-f", file, dbUrl],
+    stderr: "null",
+  }).output();
+  const direct = Number(/tps = ([\d.]+)/.exec(new TextDecoder().decode(stdout))?.[1]);
+  const before = cpuMs(gateway.pid);
+  const until = performance.now() + seconds * 1000;
+  const next = () => requestOf(gateway.port, name, body());
+  const all = await Promise.all(
+    Array.from({ length: callers }, () => call(gateway.port, next, until)),
+  );
+  const times = all.flat();
+  const rest = times.length / seconds;
+  const cpu = (cpuMs(gateway.pid) - before) / times.length;
+  return { direct, rest, ratio: rest / direct, cpu, p50: median(times) };
+}
+
+function report({ name, goal }: Case, rows: readonly Row[]): void {
+  const of = (key: keyof Row) => median(rows.map((row) => row[key]));
+  const ratios = rows.map(({ ratio }) => ratio * 100).sort((a, b) => a - b);
+  const range = `${ratios[0]?.toFixed(1)}-${ratios.at(-1)?.toFixed(1)}`;
+  console.log(
+    `${name}: rest ${of("rest").toFixed(0)}/s, pgbench ${of("direct").toFixed(0)}/s, ratio ` +
+      `${(of("ratio") * 100).toFixed(1)} % (${range}, goal ${goal * 100} %), ` +
+      `p50 ${of("p50").toFixed(2)} ms, CPU ${of("cpu").toFixed(3)} ms a request (goal 0.35)`,
+  );
 }

@@ -1,28 +1,42 @@
-// deno-lint-ignore-file no-console -- a command-line program
 /**
- * `deno task bench rest | sql [...]`: measures one thing and prints it.
- *
- * Exit codes: 0 done, 1 something failed, 2 usage.
+ * `deno task bench rest | sql`: measures one thing and prints it.
  *
  * @module
  */
-const benches = new Map<string, () => Promise<(args: readonly string[]) => Promise<number | void>>>(
-  [
-    ["rest", async () => (await import("./rest.ts")).main],
-    ["sql", async () => (await import("./sql.ts")).main],
-  ],
-);
 
-const [name = "", ...args] = Deno.args;
-const load = benches.get(name);
-if (load === undefined) {
-  console.error(`usage: deno task bench ${[...benches.keys()].join(" | ")}`);
-  Deno.exit(2);
-}
-try {
-  const main = await load();
-  Deno.exitCode = await main(args) ?? 0;
-} catch (thrown) {
-  console.error(thrown instanceof Error ? thrown.message : thrown);
-  Deno.exitCode = 1;
-}
+import { defineTask, main, Misuse } from "../../supabase/tasks/task.ts";
+
+/** What `sql` measures: its goals, as `tests/bench/sql.ts` names them. */
+const goals = ["G2", "G3", "G5", "G6", "G7", "G13"];
+
+const usage = `deno task bench rest
+  the REST stand-in compared with pgbench
+deno task bench sql [--quick] [GOAL ...]
+  claims and availability compared with other designs and sizes, a table for each goal
+  --quick  a twentieth of the rows and short rounds, for the gate: two to four minutes, not twenty
+  GOAL     some of ${goals.join(" ")}; all if left out
+  both need pgbench on the PATH
+  exit code 0: measured (a goal may be missed, the table says so), 1: a promise was broken or
+  something failed, 2: wrong arguments`;
+
+const bench = defineTask({
+  usage,
+  options: { quick: { type: "boolean", default: false } },
+  allowPositionals: true,
+  run: async ({ values: { quick }, positionals: [name, ...asked] }, { running }) => {
+    if (name === "rest") {
+      if (quick || asked.length > 0) throw new Misuse("bench rest takes no further arguments");
+      const { benchRest } = await import("./rest.ts");
+      await benchRest(running);
+      return 0;
+    }
+    if (name !== "sql") throw new Misuse("Give rest or sql");
+    const names = asked.map((goal) => goal.toUpperCase());
+    const unknown = names.find((goal) => !goals.includes(goal));
+    if (unknown !== undefined) throw new Misuse(`There is no goal ${unknown}`);
+    const { benchSql } = await import("./sql.ts");
+    return await benchSql({ isQuick: quick, goals: names.length > 0 ? names : goals }, running);
+  },
+});
+
+if (import.meta.main) await main(bench);

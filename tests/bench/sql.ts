@@ -1,13 +1,10 @@
 // deno-lint-ignore-file no-console -- a bench prints
 /**
- * `deno task bench sql [--quick] [GOAL ...]`: the claim and availability beside other designs and
- * beside themselves at other sizes, one table a goal.
+ * `deno task bench sql`: compares the claim and availability with other designs, and with themselves
+ * at other sizes; one table for each goal.
  *
- * Machines differ and are shared, so what counts are ratios: everything of a table runs in turn on
- * one server, at least five times, and a round is compared with itself. Commits wait for the disk.
- *
- * Exit codes: 0 done (a goal may be missed, the table says so), 1 a promise was broken (a double
- * booking or a deadlock of ours) or something failed, 2 usage.
+ * Machines differ and are shared, so only ratios count: everything in a table runs in turn on one
+ * server, at least five times, and a round is compared with itself. Commits wait for the disk.
  *
  * @module
  */
@@ -20,12 +17,9 @@ import {
   type PostgresServer,
   startPostgres,
 } from "../../supabase/local/postgres.ts";
+import type { Running } from "../../supabase/tasks/task.ts";
 import { calledNumber, fill, settle, type Settlement } from "../support/many_clinics.ts";
 import { findPgbench, type Load, type Measured, runPgbench, warmUpTurns } from "./pgbench.ts";
-
-const usage = `usage: deno task bench sql [--quick] [GOAL ...]
-  --quick  a twentieth of the rows and short rounds, for the gate: two to four minutes instead of twenty
-  GOAL     one or more of G2 G3 G5 G6 G7 G13; all when left out`;
 
 /** How much of everything. */
 interface Size {
@@ -74,40 +68,30 @@ const goals = new Map<string, (bench: Bench) => Promise<void>>([
 let broken = 0;
 
 /**
- * Measures the goals and prints a table for each.
+ * Measures goals and prints a table for each.
  *
- * @returns The exit code.
+ * @returns The exit code: 0, or 1 when a promise was broken (a double booking or a deadlock of ours).
  */
-export async function main(args: readonly string[]): Promise<number> {
-  const asked = args.filter((arg) => arg !== "--quick").map((arg) => arg.toUpperCase());
-  const unknown = asked.find((goal) => !goals.has(goal));
-  if (unknown !== undefined) {
-    console.error(`${unknown} is no goal\n${usage}`);
-    return 2;
-  }
+export async function benchSql(
+  asked: { readonly isQuick: boolean; readonly goals: readonly string[] },
+  running: Running,
+): Promise<0 | 1> {
   findPgbench();
-  // Under a name that a test run clears away, should this one be killed.
+  // Under a name that a test run clears away if this one is killed.
   const stateDir = defaultStateDir(`test-${Deno.pid}-bench`);
-  const server = await startPostgres({
+  const starting = startPostgres({
     stateDir,
     fresh: true,
     settings: { shared_buffers: "1GB", max_wal_size: "8GB", checkpoint_timeout: "1h" },
   });
-  const stop = async () => {
-    await server.stop("immediate");
+  const server = await running.start(starting, async (started) => {
+    await started.stop("immediate");
     await rm(stateDir, { recursive: true, force: true });
-  };
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    Deno.addSignalListener(signal, () => stop().then(() => Deno.exit(130)));
-  }
-  try {
-    const bench = await prepareBench(server, args.includes("--quick") ? quick : whole);
-    console.log(`PostgreSQL ${server.version}, ${navigator.hardwareConcurrency} cores`);
-    for (const [name, run] of goals) {
-      if (asked.length === 0 || asked.includes(name)) await run(bench);
-    }
-  } finally {
-    await stop();
+  });
+  const bench = await prepareBench(server, asked.isQuick ? quick : whole);
+  console.log(`PostgreSQL ${server.version}, ${navigator.hardwareConcurrency} cores`);
+  for (const [name, run] of goals) {
+    if (asked.goals.includes(name)) await run(bench);
   }
   if (broken > 0) console.error(`${broken} promises were broken, see above`);
   return broken > 0 ? 1 : 0;

@@ -32,7 +32,7 @@ Deno.test({
 Deno.test("deno task validate takes no arguments", async () => {
   const { code, output } = await validate("--fast");
   assert.equal(code, 2);
-  assert.match(output, /unknown argument --fast/);
+  assert.match(output, /Unknown option '--fast'/);
 });
 
 Deno.test({

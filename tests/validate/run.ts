@@ -1,4 +1,3 @@
-// deno-lint-ignore-file no-console -- a command-line program
 /**
  * `deno task validate`: exercises what answers each finding of the code review, and prints it.
  *
@@ -7,38 +6,35 @@
  * @module
  */
 
+import { defineTask, main } from "../../supabase/tasks/task.ts";
 import { type Bench, withBench } from "../support/clinic.ts";
 import { type Finding, findings } from "./findings.ts";
 
 const usage = `deno task validate
-  prints every finding of the code review with what was just seen of it
+  exercises every finding of the code review and prints what was seen
   exit code 0: all are answered, 1: one is not, 2: wrong arguments`;
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
-
-async function main(args: readonly string[]): Promise<number> {
-  if (args.includes("--help") || args.includes("-h")) {
-    console.log(usage);
-    return 0;
-  }
-  if (args.length > 0) {
-    console.error(`Cannot validate: unknown argument ${args[0]}\n${usage}`);
-    return 2;
-  }
-  const startedAt = performance.now();
-  let failed = 0;
-  await withBench(async (bench) => {
-    for (const [index, finding] of findings.entries()) {
-      const { holds, saw } = await look(finding, bench);
-      if (!holds) failed++;
-      const number = String(index + 1).padStart(2);
-      console.log(`${holds ? "ok    " : "FAILED"} ${number} ${finding.name.padEnd(36)} ${saw}`);
-    }
-  });
-  const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
-  console.log(`${findings.length - failed} findings answered, ${failed} not, ${seconds} s`);
-  return failed === 0 ? 0 : 1;
-}
+const validate = defineTask({
+  usage,
+  options: {},
+  run: async (_, { terminal }) => {
+    const startedAt = performance.now();
+    let failed = 0;
+    await withBench(async (bench) => {
+      for (const [index, finding] of findings.entries()) {
+        const { holds, saw } = await look(finding, bench);
+        if (!holds) failed++;
+        const number = String(index + 1).padStart(2);
+        terminal.print(
+          `${holds ? "ok    " : "FAILED"} ${number} ${finding.name.padEnd(36)} ${saw}`,
+        );
+      }
+    });
+    const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
+    terminal.print(`${findings.length - failed} findings answered, ${failed} not, ${seconds} s`);
+    return failed === 0 ? 0 : 1;
+  },
+});
 
 /** Checks one finding: whether it is answered, and what was seen. */
 export async function look(
@@ -52,3 +48,5 @@ export async function look(
     return { holds: false, saw: message.replace(/\s+/g, " ") };
   }
 }
+
+if (import.meta.main) await main(validate);

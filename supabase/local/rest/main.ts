@@ -1,44 +1,55 @@
-// deno-lint-ignore-file no-console -- a command-line program
 /**
  * `deno task rest --db URL`: the gateway alone on any PostgreSQL 15 to 17, with PostgREST's settings
  * from the environment.
  *
  * @module
  */
-import { parseArgs } from "node:util";
+import { defineTask, main, Misuse, Stop, untilSignal } from "../../tasks/task.ts";
 import { createGateway, type GatewayOptions } from "./gateway.ts";
 
 const usage = `deno task rest --db URL [--host 127.0.0.1] [--port 3000]
+  serves /rest/v1 of any PostgreSQL 15 to 17; Ctrl-C stops it
+  PGRST_DB_URI, PGRST_DB_SCHEMAS (public), PGRST_DB_EXTRA_SEARCH_PATH (public),
+  PGRST_DB_ANON_ROLE (anon), PGRST_DB_MAX_ROWS, PGRST_DB_POOL (10),
+  PGRST_DB_POOL_ACQUISITION_TIMEOUT (10 s), PGRST_JWT_SECRET, PGRST_SERVER_HOST and
+  PGRST_SERVER_PORT mean what they mean to PostgREST; options take precedence.
+  SUPABASE_PUBLISHABLE_KEY and SUPABASE_SECRET_KEY, when set, are the keys that every request needs.
+  exit code 0: stopped by Ctrl-C, 1: it could not start, 2: a wrong argument or setting`;
 
-PGRST_DB_URI, PGRST_DB_SCHEMAS (public), PGRST_DB_EXTRA_SEARCH_PATH (public), PGRST_DB_ANON_ROLE (anon),
-PGRST_DB_MAX_ROWS, PGRST_DB_POOL (10), PGRST_DB_POOL_ACQUISITION_TIMEOUT (10 s), PGRST_JWT_SECRET,
-PGRST_SERVER_HOST, PGRST_SERVER_PORT mean what they mean to PostgREST; options come first.
-SUPABASE_PUBLISHABLE_KEY and SUPABASE_SECRET_KEY, when set, are the keys that every request needs.`;
-
-/** Says what is wrong and ends: 2 for the command or a setting, 1 for what happened later. */
-function fail(message: string, code: 1 | 2): never {
-  console.error(code === 2 ? `${message}\n\n${usage}` : message);
-  Deno.exit(code);
-}
+const rest = defineTask({
+  usage,
+  options: { db: { type: "string" }, host: { type: "string" }, port: { type: "string" } },
+  codeAfterSignal: 0,
+  run: async ({ values }, { running, terminal }) => {
+    const dbUrl = values.db ?? setting("PGRST_DB_URI");
+    if (dbUrl === undefined) throw new Misuse("No database: give --db URL");
+    const port = number("The port", values.port ?? setting("PGRST_SERVER_PORT")) ?? 3000;
+    const hostname = values.host ?? setting("PGRST_SERVER_HOST") ?? "127.0.0.1";
+    const options = readOptions(dbUrl);
+    const gateway = await running.start(createGateway(options), (started) => started.close())
+      .catch((thrown) => {
+        throw new Stop(1, `Cannot read the database's catalogue: ${messageOf(thrown)}`);
+      });
+    const onListen = (at: { hostname: string; port: number }) =>
+      terminal.print(`Listening on http://${at.hostname}:${at.port}`);
+    try {
+      const server = Deno.serve({ hostname, port, onListen }, (request) => gateway.fetch(request));
+      await running.start(Promise.resolve(server), (started) => started.shutdown());
+    } catch (thrown) {
+      throw new Stop(1, `Cannot listen on ${hostname}:${port}: ${messageOf(thrown)}`);
+    }
+    return await untilSignal();
+  },
+});
 
 const messageOf = (error: unknown): string => error instanceof Error ? error.message : "unknown";
-
-function readArguments() {
-  const text = { type: "string" } as const;
-  try {
-    const options = { db: text, host: text, port: text, help: { type: "boolean" } } as const;
-    return parseArgs({ options }).values;
-  } catch (error) {
-    return fail(messageOf(error), 2);
-  }
-}
 
 /** A setting; empty counts as absent. */
 const setting = (name: string): string | undefined => Deno.env.get(name) || undefined;
 
 function number(name: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
-  if (!/^\d{1,9}$/.test(text)) fail(`${name} must be a number, not "${text}"`, 2);
+  if (!/^\d{1,9}$/.test(text)) throw new Misuse(`${name} must be a number, not "${text}"`);
   return Number(text);
 }
 
@@ -48,7 +59,7 @@ const list = (name: string): string[] =>
 function readOptions(dbUrl: string): GatewayOptions {
   const jwtSecret = setting("PGRST_JWT_SECRET");
   if (jwtSecret !== undefined && jwtSecret.length < 32) {
-    fail("PGRST_JWT_SECRET must be at least 32 characters long", 2);
+    throw new Misuse("PGRST_JWT_SECRET must be at least 32 characters long");
   }
   const timeout = "PGRST_DB_POOL_ACQUISITION_TIMEOUT";
   const publishableKey = setting("SUPABASE_PUBLISHABLE_KEY");
@@ -68,30 +79,4 @@ function readOptions(dbUrl: string): GatewayOptions {
   };
 }
 
-const args = readArguments();
-if (args.help) {
-  console.log(usage);
-  Deno.exit(0);
-}
-const dbUrl = args.db ?? setting("PGRST_DB_URI") ?? fail("No database: give --db URL", 2);
-const port = number("The port", args.port ?? setting("PGRST_SERVER_PORT")) ?? 3000;
-const gateway = await createGateway(readOptions(dbUrl))
-  .catch((error) => fail(`Cannot read the database's catalogue: ${messageOf(error)}`, 1));
-const server = listen();
-
-function listen(): Deno.HttpServer {
-  const hostname = args.host ?? setting("PGRST_SERVER_HOST") ?? "127.0.0.1";
-  const onListen = (at: { hostname: string; port: number }) =>
-    console.log(`Listening on http://${at.hostname}:${at.port}`);
-  try {
-    return Deno.serve({ hostname, port, onListen }, (request) => gateway.fetch(request));
-  } catch (error) {
-    return fail(`Cannot listen on ${hostname}:${port}: ${messageOf(error)}`, 1);
-  }
-}
-
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  Deno.addSignalListener(signal, () => {
-    void server.shutdown().then(() => gateway.close()).then(() => Deno.exit(0));
-  });
-}
+if (import.meta.main) await main(rest);

@@ -1,0 +1,144 @@
+/** Every task of deno.json says how it is used, refuses what it does not know, and stops what it started. */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { findFreePort, tryPort } from "../../supabase/local/port.ts";
+import {
+  defineTask,
+  describeFailure,
+  Misuse,
+  readAddress,
+  readNumber,
+  Running,
+  runTask,
+  Stop,
+} from "../../supabase/tasks/task.ts";
+import type { Terminal } from "../../supabase/tasks/terminal.ts";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+const { tasks }: { tasks: Record<string, { description?: string; command: string }> } = JSON.parse(
+  readFileSync(`${root}deno.json`, "utf8"),
+);
+
+async function run(...args: string[]) {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["task", "--quiet", ...args],
+    cwd: root,
+    env: { NO_COLOR: "1" },
+    stdin: "null",
+  }).output();
+  const decoder = new TextDecoder();
+  return { code, output: decoder.decode(stdout), errors: decoder.decode(stderr) };
+}
+
+for (const [name, { description = "" }] of Object.entries(tasks)) {
+  Deno.test(`deno task ${name} --help says how it is used, and a wrong option is refused`, async () => {
+    assert.match(description, /^[A-Z].*[^.]$/);
+    const help = await run(name, "--help");
+    assert.equal(help.code, 0, help.errors);
+    // bench:sql is another name for bench sql.
+    assert.ok(help.output.startsWith(`deno task ${name.split(":")[0]}`), help.output);
+    assert.match(help.output, /exit code 0/);
+    const wrong = await run(name, "--no-such-option");
+    assert.equal(wrong.code, 2, wrong.output + wrong.errors);
+    assert.equal(wrong.output, "");
+    assert.equal(wrong.errors, `Unknown option '--no-such-option'\n${help.output}`);
+  });
+}
+
+/** A terminal that keeps what is printed. */
+function aTerminal() {
+  const out: string[] = [];
+  const errors: string[] = [];
+  const terminal: Terminal = {
+    isTerminal: false,
+    readAll: () => Promise.resolve(""),
+    ask: () => Promise.resolve(""),
+    print: (line) => void out.push(line),
+    printError: (line) => void errors.push(line),
+  };
+  return { terminal, out, errors };
+}
+
+const usage = "deno task pour [--cups N]";
+
+Deno.test("a task gets parsed arguments; what it throws becomes a sentence and an exit code", async () => {
+  const pour = (run: (cups: string) => number) =>
+    defineTask({
+      usage,
+      options: { cups: { type: "string", default: "1" } },
+      run: ({ values: { cups } }) => run(cups),
+    });
+  const fail = (thrown: unknown) =>
+    pour(() => {
+      throw thrown;
+    });
+  const cases = [
+    [pour((cups) => Number(cups) - 3), ["--cups", "3"], 0, ""],
+    [pour(() => 99), [], 99, ""],
+    [pour(() => 0), ["tea"], 2, `Unexpected argument tea\n${usage}`],
+    [pour(() => 0), ["--cups"], 2, `Option '--cups <value>' argument missing\n${usage}`],
+    [
+      pour((cups) => readNumber("--cups", cups, { from: 1, to: 9 })),
+      ["--cups", "10"],
+      2,
+      `--cups takes a whole number from 1 to 9, not 10\n${usage}`,
+    ],
+    [fail(new Misuse("Too hot")), [], 2, `Too hot\n${usage}`],
+    [fail(new Stop(3, "No water")), [], 3, "No water"],
+    [fail(new Error("Cannot pour: the cup is broken")), [], 1, "Cannot pour: the cup is broken"],
+  ] as const;
+  for (const [task, args, code, said] of cases) {
+    const { terminal, errors } = aTerminal();
+    assert.equal(await runTask(task, args, { env: {}, terminal }), code);
+    assert.equal(errors.join("\n"), said);
+  }
+  assert.equal(describeFailure("spilled").message, "spilled");
+});
+
+Deno.test("what a task started is stopped once, the newest first, even while it is starting", async () => {
+  const events: string[] = [];
+  const running = new Running();
+  const starting = Promise.withResolvers<string>();
+  const { terminal, errors } = aTerminal();
+  const serve = defineTask({
+    usage,
+    options: {},
+    run: async (_, { running }) => {
+      const stop = (name: string) => void events.push(`stop ${name}`);
+      await running.start(Promise.resolve("first"), stop);
+      events.push("starting");
+      await running.start(starting.promise, stop);
+      events.push("never");
+      return 0;
+    },
+  });
+  const ended = runTask(serve, [], { env: {}, terminal, running });
+  while (events.length === 0) await Promise.resolve();
+  const stopped = running.stop();
+  starting.resolve("second");
+  await Promise.all([stopped, ended, running.stop()]);
+  assert.deepEqual(events, ["starting", "stop second", "stop first"]);
+  // What fails because of the end is not reported as a failure.
+  assert.deepEqual(errors, []);
+});
+
+Deno.test("an address is that of a stack or project, not of one function", () => {
+  assert.equal(readAddress("--url", "http://127.0.0.1:8000/"), "http://127.0.0.1:8000");
+  assert.equal(readAddress("--url", "https://abc.supabase.co"), "https://abc.supabase.co");
+  for (const wrong of ["nowhere", "ftp://x", "http://127.0.0.1:8000/functions/v1/metrics"]) {
+    assert.throws(() => readAddress("--url", wrong), /--url takes the address of a stack/);
+  }
+});
+
+Deno.test("a port is free or taken", () => {
+  const port = findFreePort(18_000);
+  assert.deepEqual(tryPort(port), { kind: "free" });
+  const listener = Deno.listen({ hostname: "127.0.0.1", port });
+  try {
+    assert.deepEqual(tryPort(port), { kind: "taken" });
+    assert.notEqual(findFreePort(port), port);
+  } finally {
+    listener.close();
+  }
+});
