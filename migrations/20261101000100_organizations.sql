@@ -2,13 +2,12 @@
  * Organizations: the tenants, the channels that lead a call to its clinic, and who works there.
  *
  * Decisions
- * - Every table of a tenant has org_id first in its primary key, and every unique, exclusion and
- *   foreign key is led by it, so a row cannot point into another organization and the schema can
- *   be spread by org_id one day. Exceptions: organizations itself and org_channels, which is what
- *   finds the organization.
- * - Row level security has one form, made by private.protect(): staff read what belongs to the
+ * - In every table of an organization, org_id leads the primary key and every unique, exclusion and
+ *   foreign key. So no row can point into another organization, and the schema can be sharded by
+ *   org_id one day. Exceptions: organizations itself, and org_channels, which finds the organization.
+ * - All policies have the same form, made by private.protect(): staff read what belongs to the
  *   organizations they are members of. The Edge Functions use security definer entry functions.
- * - private holds what the API must not see; public holds tables and entry functions.
+ * - public holds tables and entry functions. private holds the rest, which the API must not see.
  */
 
 create extension if not exists btree_gist with schema extensions;
@@ -17,15 +16,15 @@ create schema private;
 comment on schema private is 'Functions the API does not expose.';
 revoke all on schema private from public;
 
--- Time zones by name only: 'UTC+3' is accepted by "at time zone" with its sign inverted.
+-- Only names: "at time zone" also accepts 'UTC+3', but with the sign inverted.
 create function private.is_time_zone(p_name text) returns boolean
 language sql stable strict set search_path = ''
 as $$ select exists (select from pg_catalog.pg_timezone_names as z where z.name = p_name) $$;
 comment on function private.is_time_zone is 'Whether the name is one of pg_timezone_names.';
 
 /*
- * For check constraints: true, or an error whose sentence says which row is refused and why, where a
- * constraint's name alone would leave one guessing. No trigger is needed for that.
+ * For check constraints: true, or an error that says which row is refused and why, where the name of
+ * the constraint would not be enough. It needs no trigger.
  */
 create function private.require(p_condition boolean, p_row text, p_reason text) returns boolean
 language plpgsql stable set search_path = ''
@@ -41,8 +40,9 @@ comment on function private.require is
   'True if the condition holds or is null; else raises 23514: Cannot write ROW: REASON.';
 
 /*
- * Whether hours from one local minute to another can be; else raises a sentence about p_row, itself:
- * it runs as whoever writes the row, who may not look up names in private.
+ * Whether hours from one local minute to another are possible. It raises its own error about p_row
+ * instead of calling private.require(), because it runs as the role that writes the row, and that role
+ * may not look up names in private.
  */
 create function private.require_hours(p_row text, p_start integer, p_end integer) returns boolean
 language plpgsql stable strict set search_path = ''
@@ -65,7 +65,7 @@ begin
 end
 $$;
 comment on function private.require_hours is
-  'True for hours that can be or are null; else raises 23514 with the row and the reason.';
+  'True for hours that are possible or null; else raises 23514 with the row and the reason.';
 
 create table public.organizations (
   id uuid primary key default gen_random_uuid(),
@@ -76,7 +76,7 @@ create table public.organizations (
   timezone text not null
     constraint organizations_timezone_known check (private.require(
       private.is_time_zone(timezone), 'organization ' || slug,
-      format('"%s" is no time zone; take a name of pg_timezone_names, such as Europe/London', timezone))),
+      format('"%s" is not a time zone; use a name from pg_timezone_names, such as Europe/London', timezone))),
   default_country char(2) not null
     constraint organizations_country_iso check (default_country ~ '^[A-Z]{2}$'),
   sms_countries text[] not null
@@ -153,7 +153,7 @@ create policy organizations_staff on public.organizations for select to authenti
   ));
 grant select on public.organizations to authenticated;
 
--- The one form of row level security for what belongs to an organization.
+-- The only form of row level security for the tables of an organization.
 create function private.protect(p_table regclass, p_staff_may_read boolean) returns void
 language plpgsql volatile strict set search_path = ''
 as $$
@@ -173,7 +173,7 @@ comment on function private.protect is
 
 select private.protect('public.org_channels', true);
 
--- A check constraint runs as whoever writes the row.
+-- A check constraint runs as the role that writes the row.
 grant execute on function private.is_time_zone, private.require, private.require_hours
   to service_role;
 

@@ -1,11 +1,12 @@
 /*
- * Audit: who did what, and how often it happens.
+ * Audit: who did what, and how often.
  *
  * Decisions
- * - The audit log is append-only because nobody may update it, not even its owner; only retention
- *   deletes (a test reads the catalog for it).
- * - What is audited is counted in the same transaction, by a row in a queue: a hot counter would
- *   make callers wait for one another. The metrics' migration empties it.
+ * - The audit log is append-only: nobody may update it, not even its owner, and only retention deletes
+ *   from it. A test reads this from the catalog.
+ * - Every audited event is also counted in the same transaction, by a row in a queue
+ *   (public.metric_events): a shared counter would make callers wait for each other. The migration
+ *   of the metrics empties the queue.
  */
 
 create table public.audit_logs (
@@ -24,14 +25,14 @@ create table public.audit_logs (
   subject_id uuid,
   outcome text not null,
   details jsonb not null default '{}',
-  -- Read by time, and written at its end: an index of its own for random ids would cost every writer.
+  -- Rows are read by time and written at the end; an index on random ids would cost every writer.
   primary key (org_id, at, id)
 );
 comment on table public.audit_logs is
-  'Append-only: who did what to which subject, with which outcome. Nobody may update or delete but retention.';
+  'Append-only: who did what to which subject, with which outcome. Only retention deletes.';
 create index audit_logs_by_subject on public.audit_logs (org_id, subject_id);
 select private.protect('public.audit_logs', true);
--- The owner too: entry functions run with its rights.
+-- From the owner too, because entry functions run with its rights.
 revoke update, truncate, references, trigger on public.audit_logs
   from current_user, anon, authenticated, service_role;
 revoke insert, delete on public.audit_logs from anon, authenticated, service_role;
@@ -48,10 +49,10 @@ create table public.metric_events (
     constraint metric_events_value_counts check (value >= 0)
 );
 comment on table public.metric_events is
-  'What happened and is not in the counters yet; nothing personal and no organization.';
+  'Events that the counters do not include yet; they name no person and no organization.';
 alter table public.metric_events enable row level security;
 
--- Only the last two digits of a number are ever written beside what was done.
+-- The log never has more than the last two digits of a number.
 create function private.mask_phone(p_phone text) returns text
 language plpgsql immutable strict set search_path = ''
 as $$
@@ -71,7 +72,7 @@ begin
 end
 $$;
 comment on function private.tally is
-  'Counts what happens in the caller''s transaction: with it or not at all, and without waiting.';
+  'Counts an event in the caller''s transaction: it commits or rolls back with it, and never waits.';
 
 create function private.audit(
   p_org uuid, p_call jsonb, p_action text, p_subject uuid, p_outcome text,
@@ -98,4 +99,4 @@ begin
 end
 $$;
 comment on function private.audit is
-  'Writes one audit row, and counts it, in the caller''s transaction; a null call means the system itself.';
+  'Writes and counts one audit row in the caller''s transaction; a null call means the system itself.';

@@ -1,10 +1,10 @@
 /*
- * Local times: which instant a time on a clinic's clock is, also when its clocks change.
+ * Local times: which instant a clinic's local time is, also on days when its clocks change.
  */
 
 /*
- * The clinic's offset from UTC around a local day, or null when its clocks change within two days of
- * it. With it a local time is an instant by a subtraction.
+ * The clinic's offset from UTC around a local day, or null if its clocks change within two days. A
+ * local time minus this offset is an instant.
  */
 create function private.steady_offset(p_day date, p_zone text) returns interval
 language plpgsql stable strict set search_path = ''
@@ -18,13 +18,13 @@ begin
 end
 $$;
 comment on function private.steady_offset is
-  'The offset from UTC that a zone keeps around a local day; null when it changes.';
+  'The offset of a time zone from UTC around a local day; null if it changes there.';
 
 /*
- * A wall-clock time near a change of the clocks to the instant it names. PostgreSQL's "at time zone"
- * takes the later of two repeated times; Temporal and people take the earlier for a start. So both
- * offsets around the time are tried: one that reproduces the local time is right, none (a gap) goes
- * forward by the gap.
+ * The instant of a local time near a change of the clocks. For a repeated time PostgreSQL's "at time
+ * zone" takes the later instant; Temporal, and people who name a start, take the earlier one. So both
+ * offsets around the time are tried. The one that gives the local time back is right; in a gap neither
+ * does, and the time moves forward by the gap.
  */
 create function private.wall_at_change(p_local timestamp, p_zone text, p_later boolean)
 returns timestamptz
@@ -38,7 +38,7 @@ declare
     ((v_utc + interval '1 day') at time zone p_zone) - (p_local + interval '1 day'));
 begin
   if v_first at time zone p_zone <> p_local then
-    -- After the change, or in the gap, where the offset before carries the time forward.
+    -- After the change; or in the gap, where the offset before it moves the time forward.
     return case when v_second at time zone p_zone = p_local then v_second else v_first end;
   end if;
   if p_later and v_second at time zone p_zone = p_local then
@@ -58,7 +58,7 @@ begin
 end
 $$;
 comment on function private.wall is
-  'The instant of a local time: the earlier or later of a repeated one, forward in a gap.';
+  'The instant of a local time: the earlier or the later one if it is repeated, moved forward in a gap.';
 
 create function private.iso_local(p_at timestamptz, p_zone text) returns text
 language plpgsql stable strict set search_path = ''

@@ -2,18 +2,19 @@
  * Schedule: who works when, what can be booked, and how a caller names it.
  *
  * Decisions
- * - Opening hours are LOCAL minutes from midnight of the clinic, so that nine o'clock stays nine
- *   o'clock when the clocks change. end_min may pass 1440: an overnight shift belongs to the day it
- *   starts on.
+ * - Working hours are local minutes from the clinic's midnight, so nine o'clock stays nine o'clock
+ *   when the clocks change. end_min may exceed 1440: an overnight shift belongs to the day on which it
+ *   starts.
  * - An override replaces a whole local day; null minutes mean closed. A closing day of the clinic
  *   closes it for everybody, overrides included.
- * - Overlapping hours are refused by exclusion constraints, not by code. A night's shift may overlap
- *   the next day's hours: the two are merged.
- * - What cannot be is refused when it is written, by check constraints that raise a sentence with
- *   the row and the reason. An exclusion constraint's message has its name and both rows, so those
- *   of hours are named by what they say; they must stay constraints, for two writers at once and for
- *   "on conflict do nothing". Their where clauses hold for every row and for no query: the planner
- *   would rather look hours up in them than in the B-trees, at five times the cost.
+ * - Exclusion constraints refuse overlapping hours. An overnight shift may overlap the hours of the
+ *   next day: the two are merged.
+ * - An impossible schedule is refused when it is written. Check constraints raise an error with the
+ *   row and the reason. The message of an exclusion constraint has its name and both rows, so the
+ *   constraints on hours are named by what they require. They must stay constraints, because only a
+ *   constraint holds for two concurrent writers and supports "on conflict do nothing".
+ * - The where clauses of these constraints are true for every row but match no query. Without them the
+ *   planner would look hours up in the constraints' indexes, at five times the cost of the B-trees.
  */
 
 create table public.providers (
@@ -128,7 +129,7 @@ create table public.working_hours_overrides (
       'give both minutes, or neither for a day that is closed')),
   constraint working_hours_overrides_possible check (private.require_hours(
     format('hours of provider %s on %s', provider_id, day), start_min, end_min)),
-  -- Closed takes the whole range, so a day cannot be closed and open at once.
+  -- "Closed" covers the whole range, so a day cannot be both closed and open.
   constraint "hours of one provider and day must not overlap" exclude using gist (
     org_id with =, provider_id with =, day with =,
     int4range(coalesce(start_min, 0), coalesce(end_min, 2880)) with &&)
@@ -150,7 +151,7 @@ create table public.time_off (
   foreign key (org_id, provider_id) references public.providers (org_id, id) on delete cascade
 );
 comment on table public.time_off is 'Holidays and absences of a provider.';
--- Lookups are of a time to come, and few absences end after it.
+-- Lookups are for a future time, and few absences end after it.
 create index time_off_by_end
   on public.time_off (org_id, provider_id, coalesce(upper(span), 'infinity'));
 
@@ -167,9 +168,9 @@ grant select, insert, update, delete on
   to service_role;
 
 /*
- * The hours of every asked provider of a service around a local day: the day's own, the night of the
- * day before and the day after, touching ones merged. An override replaces the hours of its day; on a
- * closing day of the clinic no hours begin.
+ * The hours of one provider, or of all who offer a service, around a local day: its own hours, the
+ * overnight shift of the day before and the hours of the day after, merged where they touch. An
+ * override replaces the hours of its day; on a closing day of the clinic no hours begin.
  */
 create function private.find_hours(
   p_org public.organizations, p_service uuid, p_provider uuid, p_day date
@@ -180,7 +181,7 @@ declare
   v_zone constant text := p_org.timezone;
   v_dow constant integer := extract(dow from p_day);
   v_days constant smallint[] := array[(v_dow + 6) % 7, v_dow, (v_dow + 1) % 7];
-  -- Minutes count from the midnight before: 1440 is the day's own.
+  -- Minutes count from midnight of the day before: the day itself begins at 1440.
   v_eve constant timestamp := p_day - 1;
   v_steady_eve constant timestamptz := v_eve at time zone private.steady_offset(p_day, v_zone);
 begin
@@ -219,16 +220,16 @@ begin
 end
 $$;
 comment on function private.find_hours is
-  'When the asked providers of a service work around a local day, as instants.';
+  'When the providers of a service work around a local day, as instants.';
 
--- Names as people say them: "Dr. Amara Núñez", "Doctor amara nunez" are one.
+-- As people say names: "Dr. Amara Núñez" and "Doctor amara nunez" are the same.
 create function private.plain_name(p_name text) returns text
 language plpgsql immutable strict set search_path = ''
 as $$
 begin
   return btrim(regexp_replace(
     regexp_replace(
-      -- Letters that have no decomposition, then the marks of those that have.
+      -- Removes the marks of letters that can be decomposed, and replaces those that cannot.
       replace(translate(
         regexp_replace(normalize(lower(p_name), nfkd), '[\u0300-\u036f]', '', 'g'),
         'øłđðı', 'olddi'), 'ß', 'ss'),
@@ -250,7 +251,7 @@ begin
   if found then
     return v_service;
   end if;
-  -- "Face-Lift", "face lift" and "facelift" are one.
+  -- "Face-Lift", "face lift" and "facelift" are the same.
   v_asked := replace(private.plain_name(p_asked), ' ', '');
   select s.* into v_service from public.services as s
   where s.org_id = p_org and s.active
@@ -261,7 +262,7 @@ end
 $$;
 comment on function private.find_service is 'The service of that slug or name, or null.';
 
-/* A provider as a caller names one: by slug, whole name, or any part of it that only one has. */
+/* A provider by slug, by whole name, or by a part of the name that only one provider has. */
 create function private.find_provider(
   p_org uuid, p_asked text, out provider public.providers, out matches integer
 )

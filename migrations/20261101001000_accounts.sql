@@ -17,7 +17,7 @@ comment on table public.org_credentials is
   'Accounts at other services, AES-256-GCM with organization and provider as additional data.';
 select private.protect('public.org_credentials', false);
 
-/* An organization's encrypted account as an answer, and in the audit log that it was read. */
+/* An organization's encrypted account. That it was read is written into the audit log. */
 create function private.read_credentials(p_org uuid, p_call jsonb, p_provider text) returns jsonb
 language plpgsql volatile set search_path = ''
 as $$
@@ -79,7 +79,7 @@ $$;
 comment on function public.get_credentials_of is 'The encrypted account of an organization; audited.';
 
 /*
- * Entry function: what get_org_credentials gave did not decrypt, so nothing was texted.
+ * Entry function: the account from get_org_credentials did not decrypt, so nothing was texted.
  *
  * Outcomes  reported, unknown_clinic, cross_tenant_denied
  */
@@ -104,8 +104,8 @@ comment on function public.report_unreadable_credentials is
 /*
  * Entry function of the credentials task: stores an account that was encrypted outside.
  *
- * p_replaces  the nonce (base64) of the row that was encrypted anew; a row stored meanwhile is left
- *             alone. Null stores in any case.
+ * p_replaces  the nonce (base64) of the row that was encrypted again; if another row has been stored
+ *             since then, it stays. Null always stores.
  * Returns     whether it was stored
  */
 create function public.set_org_credentials(
@@ -131,7 +131,7 @@ begin
     return false;
   end if;
   perform private.audit(p_org, null, 'set_credentials', null,
-    case when p_replaces is null then 'stored' else 'encrypted_anew' end,
+    case when p_replaces is null then 'stored' else 'encrypted_again' end,
     jsonb_build_object('provider', p_provider, 'keyId', p_key_id));
   return true;
 end

@@ -1,17 +1,17 @@
 /*
- * Metrics: what happened, how often and how long it took, for operators; nothing in it names an
- * organization or a person.
+ * Metrics: what happened, how often, and how long it took, for operators. They name no organization
+ * and no person.
  *
  * Decisions
- * - Counters are rows of two tables, since the beginning and by the minute; nothing is ever counted
- *   by reading history, so a million calls cost what a thousand do.
- * - Writers only append to public.metric_events: a transaction that books something (private.audit,
- *   private.tally) never waits for another one's counter. Whoever reads the metrics, records a
- *   batch, or pg_cron folds the events into the counters; deleting an event is what counts it, so it
- *   is counted once. An advisory lock makes that one at a time.
- * - Tool calls are recorded by the functions after they have answered, summed up in the isolate, in
- *   batches with an id: a batch that arrives twice counts once.
- * - Counts of rows as they are (holds, lag) are read through an index and capped.
+ * - Counters are rows of two tables, one since the beginning and one by the minute. Nothing is counted
+ *   by reading history, so a million calls cost no more than a thousand.
+ * - Writers only append to public.metric_events, so a booking (private.audit, private.tally) never
+ *   waits for a counter. Reading the metrics, recording a batch and pg_cron all move events into the
+ *   counters, one at a time under an advisory lock. Deleting an event is what counts it, so it counts
+ *   once.
+ * - The functions record tool calls after they have answered. They send totals in batches with an id,
+ *   and a batch that arrives twice counts once.
+ * - Current rows (holds, lag) are counted through an index, up to a cap.
  */
 
 create table public.metric_totals (
@@ -37,17 +37,17 @@ create table public.metric_batches (
   id uuid primary key,
   at timestamptz not null default clock_timestamp()
 );
-comment on table public.metric_batches is 'Batches recorded in the last day, so that one sent again counts once.';
+comment on table public.metric_batches is 'Batches recorded in the last day, so that a batch sent twice counts once.';
 create index metric_batches_by_time on public.metric_batches (at);
 alter table public.metric_batches enable row level security;
 
--- A queue: it is emptied all day long.
+-- A queue, which is emptied all day long.
 alter table public.metric_events
   set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
 
 /*
- * Moves events into the counters, at most p_limit; returns how many. Only under the lock of
- * private.collect_events: both tables are written in one order by one transaction at a time.
+ * Moves at most p_limit events into the counters and returns how many. Called only under the lock of
+ * private.collect_events, so that one transaction at a time writes both tables, in the same order.
  */
 create function private.fold_events(p_limit integer) returns integer
 language plpgsql volatile set search_path = ''
@@ -78,7 +78,7 @@ end
 $$;
 comment on function private.fold_events is 'Moves events from the queue into the counters.';
 
-/* Folds what waits, unless somebody is doing that just now; p_wait waits for them. */
+/* Moves waiting events into the counters. If another transaction is doing that, p_wait waits for it. */
 create function private.collect_events(p_wait boolean) returns integer
 language plpgsql volatile set search_path = ''
 as $$
@@ -92,11 +92,11 @@ begin
   end if;
   return private.fold_events(20000);
 exception when lock_not_available then
-  -- What waits is counted by the next one.
+  -- The next run counts them.
   return 0;
 end
 $$;
-comment on function private.collect_events is 'Folds events under the lock that keeps it one at a time.';
+comment on function private.collect_events is 'Moves events into the counters, one transaction at a time.';
 
 /*
  * Entry function: a batch of counts of one isolate.
@@ -121,9 +121,9 @@ begin
 end
 $$;
 comment on function public.record_metrics is
-  'Adds a batch of counts, once however often it arrives; called after the answers have gone.';
+  'Adds a batch of counts, once even if it arrives twice; called after the answers were sent.';
 
-/* Entry function of pg_cron's job: folds what waits and forgets minutes and batches of a day ago. */
+/* Entry function of pg_cron's job: counts waiting events, deletes minutes and batches after a day. */
 create function public.collect_metrics() returns integer
 language plpgsql volatile security definer set search_path = '' set lock_timeout = '1s'
 as $$
@@ -136,12 +136,12 @@ begin
 end
 $$;
 comment on function public.collect_metrics is
-  'Folds events into the counters and forgets what is older than a day; pg_cron calls it every minute.';
+  'Moves events into the counters and deletes what is older than a day; pg_cron calls it every minute.';
 
 /*
- * Entry function: every counter since the beginning, the same over the last p_minutes (1 to 1440),
- * and rows as they are now: {totals: [{name, labels, value}], recent: [...], gauges: {...}}. Counts
- * of rows stop at 10,000, which then means that many or more.
+ * Entry function: every counter since the beginning, over the last p_minutes (1 to 1440), and the
+ * current rows: {totals: [{name, labels, value}], recent: [...], gauges: {...}}. Rows are counted up to
+ * 10,000, which then means 10,000 or more.
  */
 create function public.read_metrics(p_minutes integer default 60) returns jsonb
 language plpgsql volatile security definer set search_path = '' set lock_timeout = '1s'

@@ -1,21 +1,21 @@
 /*
- * Clean-up: lapsed holds become expired.
+ * Clean-up: marks holds past their expires_at as expired.
  *
  * Decisions
- * - Nothing depends on it: every read and claim compares expires_at with the clock.
- * - One call takes one batch and skips rows somebody works on, so a claim beside it waits for no more
- *   than that batch.
- * - Each organization is swept by a function of its own: a thin loop over those that have something
- *   to do.
+ * - Nothing depends on it: every read and every claim compares expires_at with the clock.
+ * - One call takes one batch and skips rows that are locked, so a concurrent claim waits for one batch
+ *   at most.
+ * - A batch is a loop over the organizations that have expired holds; a function of its own cleans up
+ *   each of them.
  */
 
 /*
- * p_rows  where the caller has locked rows of this organization: a row that is locked stays where it
- *         is, and is not looked up again by its id
+ * p_rows  where the rows of this organization are that the caller has locked: a locked row does not
+ *         move, so it need not be looked up again by its id
  */
 create function private.expire_holds(p_org uuid, p_rows tid[], p_now timestamptz)
 returns integer
--- Planned once, not for every organization of a batch: half of the time of a mixed batch.
+-- Planned once instead of for every organization, which halves the time of a mixed batch.
 language plpgsql volatile set search_path = '' set plan_cache_mode = force_generic_plan
 as $$
 declare
@@ -40,11 +40,11 @@ begin
   return v_count;
 end
 $$;
-comment on function private.expire_holds is 'Flips lapsed holds of one organization and forgets their codes.';
+comment on function private.expire_holds is 'Marks expired holds of one organization as expired and forgets their passcodes.';
 
 /*
- * Flips holds past their time to expired, at most p_batch in one call, and returns how many.
- * Called by pg_cron every minute; may run beside claims and beside itself.
+ * Marks at most p_batch expired holds as expired and returns how many. pg_cron calls it every minute;
+ * it may run at the same time as claims and as itself.
  */
 create function public.cleanup_expired_holds(p_batch integer default 1000) returns integer
 language plpgsql volatile security definer set search_path = '' set lock_timeout = '1s'
@@ -79,7 +79,7 @@ begin
 end
 $$;
 comment on function public.cleanup_expired_holds is
-  'Flips lapsed holds to expired in one batch and returns the count; pg_cron calls it every minute.';
+  'Marks a batch of expired holds as expired and returns how many; pg_cron calls it every minute.';
 
 revoke execute on function public.cleanup_expired_holds from public, anon, authenticated;
 grant execute on function public.cleanup_expired_holds to service_role;

@@ -2,13 +2,13 @@
  * Jobs: what pg_cron calls, and how often.
  *
  * Decisions
- * - Nothing depends on these jobs. Each calls again, every batch in a transaction of its own, until a
- *   batch is not full: 100,000 lapsed holds are gone within half a minute, not after a hundred.
- * - Callers come first: the job that sweeps takes batches about as long as a claim, and rests three
- *   times as long as each took, so a busy server is left alone more than an idle one. It does not
- *   wait for the disk: after a power cut the last batches are held again, and are swept again.
- * - schedule() by name is an upsert: running this again changes nothing. A run ends before the next
- *   one is due.
+ * - Nothing depends on these jobs.
+ * - A run repeats batches, each in a transaction of its own, until nothing is left or the next run is
+ *   due. So a backlog does not have to wait for a run a minute.
+ * - Callers come first. A batch of the clean-up takes about as long as a claim, and the job then sleeps
+ *   three times as long as the batch took, so it slows down on a busy server. It commits
+ *   asynchronously: after a power cut the last batches are held again, and are cleaned up again.
+ * - cron.schedule() with a name is an upsert, so running this again changes nothing.
  */
 
 select cron.schedule('cleanup-expired-holds', '* * * * *', $job$
@@ -42,5 +42,5 @@ $job$);
 
 select cron.schedule('collect-metrics', '* * * * *', 'select public.collect_metrics()');
 
--- No function of private is for anybody but the entry functions' owner.
+-- Only the owner of the entry functions may call a function in private.
 revoke execute on all functions in schema private from public;

@@ -62,7 +62,7 @@ Deno.test({
         [
           "a zone with a sign",
           () => clinicIn("UTC+3"),
-          /organization sunrise: "UTC\+3" is no time zone/,
+          /organization sunrise: "UTC\+3" is not a time zone/,
         ],
         [
           "a zone nobody has",

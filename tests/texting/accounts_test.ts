@@ -369,7 +369,7 @@ test("credentials rotate encrypts all anew, passes unreadable ones over, and may
     assert.equal(account.authToken, secrets.AUTH_TOKEN);
   }
   const [row] = await bench.database.sql`
-    select count(*)::int as n from public.audit_logs where outcome = 'encrypted_anew'`;
+    select count(*)::int as n from public.audit_logs where outcome = 'encrypted_again'`;
   assert.equal(row?.["n"], 3);
 });
 
