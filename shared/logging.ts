@@ -2,13 +2,13 @@
 /**
  * The one door to the log: a JSON line per event, redacted before it is written.
  *
- * LogTape carries the lines; what is personal is taken out by pattern and by field name here, at
- * the sink, so that no caller can forget it.
+ * What is personal is taken out by pattern and by field name here, so that no caller can forget it.
+ * There is no logging library underneath: levels are a comparison and the console is the only sink,
+ * so it would have carried lines from one function of this file to another.
  *
  * @module
  */
 
-import { configureSync, getLogger, type Logger, type LogRecord } from "@logtape/logtape";
 import type { Config } from "./config.ts";
 import { personalTexts, redactValue } from "./redaction.ts";
 
@@ -24,58 +24,45 @@ export interface Log {
   fatal(event: string, fields?: LogFields): void;
   /**
    * The same log for the lines of one call: what the call's arguments say in personal fields is left
-   * out wherever it turns up. A database that quotes a patient's name in an error is no way out.
+   * out wherever it turns up. A database that quotes a patient's name in an error gives nothing away.
    */
   concealing(given: unknown): Log;
 }
 
-const category = "master-orchestrator";
+const levels = ["debug", "info", "warn", "error", "fatal"] as const;
+type Level = typeof levels[number];
 
 /**
  * Opens the log.
  *
- * @param level The lowest level written.
+ * @param lowest The lowest level written.
  * @param write Receives each line; the console by default.
  */
 export function openLog(
-  level: Config["logLevel"],
+  lowest: Config["logLevel"],
   write: (line: string) => void = console.log,
 ): Log {
-  // LogTape is configured per process; each log has a category of its own under ours.
-  const name = nextName();
-  sinks.set(name, write);
-  configureSync({
-    reset: true,
-    sinks: { lines: writeLine },
-    loggers: [
-      { category, sinks: ["lines"], lowestLevel: "debug" },
-      { category: ["logtape", "meta"], sinks: ["lines"], lowestLevel: "error" },
-    ],
-  });
-  return logTo(getLogger([category, name]), level);
+  return logTo(write, levels.indexOf(lowest === "warning" ? "warn" : lowest), []);
 }
 
-function logTo(logger: Logger, level: Config["logLevel"], conceal: readonly string[] = []): Log {
-  const writer = (wanted: Config["logLevel"], method: "debug" | "info" | "warn" | "error") => {
-    const isWritten = order.indexOf(wanted) >= order.indexOf(level);
-    return (event: string, fields: LogFields = {}) => {
-      if (isWritten) logger[method](event, { fields, conceal });
-    };
+function logTo(write: (line: string) => void, lowest: number, conceal: readonly string[]): Log {
+  const writer = (level: Level) => (event: string, fields: LogFields = {}) => {
+    if (levels.indexOf(level) < lowest) return;
+    try {
+      write(lineOf({ level, time: new Date().toISOString(), event }, fields, conceal));
+    } catch {
+      // The console is gone: an answer is worth more than its line.
+    }
   };
   return {
-    debug: writer("debug", "debug"),
-    info: writer("info", "info"),
-    warn: writer("warning", "warn"),
-    error: writer("error", "error"),
-    fatal: (event, fields = {}) => logger.fatal(event, { fields, conceal }),
-    concealing: (given) => logTo(logger, level, [...conceal, ...personalTexts(given)]),
+    debug: writer("debug"),
+    info: writer("info"),
+    warn: writer("warn"),
+    error: writer("error"),
+    fatal: writer("fatal"),
+    concealing: (given) => logTo(write, lowest, [...conceal, ...personalTexts(given)]),
   };
 }
-
-const order: readonly Config["logLevel"][] = ["debug", "info", "warning", "error"];
-const sinks = new Map<string, (line: string) => void>();
-let names = 0;
-const nextName = () => `log-${++names}`;
 
 /** Supabase cuts a line at 10,000 characters, which would leave half a JSON object. */
 const lineLimit = 10_000;
@@ -84,23 +71,11 @@ const fieldsLimit = 6000;
 /** Also when every character needs six (`\u0000`) the line is short enough. */
 const emergencyLimit = 1000;
 
-function writeLine(record: LogRecord): void {
-  const write = sinks.get(record.category[1] ?? "") ?? console.log;
-  try {
-    const line = lineOf(record, fieldsLimit);
-    write(line.length <= lineLimit ? line : lineOf(record, emergencyLimit));
-  } catch {
-    // The console is gone: an answer is worth more than its line.
-  }
-}
-
-function lineOf({ level, timestamp, rawMessage, properties }: LogRecord, lengthLimit: number) {
-  const conceal = Array.isArray(properties["conceal"]) ? properties["conceal"] : [];
-  const told = redactValue(properties["fields"], { lengthLimit, conceal });
-  return JSON.stringify({
-    level: level === "warning" ? "warn" : level,
-    time: new Date(timestamp).toISOString(),
-    event: rawMessage,
-    ...(typeof told === "object" ? told : {}),
-  });
+function lineOf(head: object, fields: LogFields, conceal: readonly string[]): string {
+  const within = (lengthLimit: number) => {
+    const told = redactValue(fields, { lengthLimit, conceal });
+    return JSON.stringify({ ...head, ...(typeof told === "object" ? told : {}) });
+  };
+  const line = within(fieldsLimit);
+  return line.length <= lineLimit ? line : within(emergencyLimit);
 }
