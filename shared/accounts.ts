@@ -9,7 +9,7 @@
  */
 
 import { z } from "zod";
-import type { Bytes } from "./bytes.ts";
+import { type Bytes, fromBase64, toBase64, utf8 } from "./bytes.ts";
 import type { NamedKey } from "./config.ts";
 import { type CredentialsOutcome, getCredentials, getCredentialsOf } from "./database/accounts.ts";
 import type { Database } from "./database/client.ts";
@@ -42,7 +42,7 @@ export type AccountOutcome =
   | { readonly outcome: "unknown_clinic" | "cross_tenant_denied"; readonly orgId?: string };
 
 /** What is stored in `org_credentials`. */
-export interface EncryptedCredentials {
+export interface EncryptedAccount {
   readonly keyId: string;
   /** Base64 of 12 bytes. */
   readonly nonce: string;
@@ -55,16 +55,16 @@ export interface EncryptedCredentials {
  *
  * @throws {z.ZodError} When a field is missing, empty or malformed.
  */
-export async function encryptCredentials(
+export async function encryptAccount(
   keys: readonly [NamedKey, ...NamedKey[]],
   orgId: string,
   plain: TwilioAccount,
-): Promise<EncryptedCredentials> {
+): Promise<EncryptedAccount> {
   const nonce = crypto.getRandomValues(new Uint8Array(12));
   const ciphertext = await crypto.subtle.encrypt(
     cipherOf(nonce, orgId),
     await importKey(keys[0], "encrypt"),
-    new TextEncoder().encode(JSON.stringify(account.parse(plain))),
+    utf8(JSON.stringify(account.parse(plain))),
   );
   return {
     keyId: keys[0].id,
@@ -79,10 +79,10 @@ export async function encryptCredentials(
  * @throws {Fault} `credentials_unreadable`: unknown key, another organization's row, damaged, or a
  * field is missing.
  */
-export async function decryptCredentials(
+export async function decryptAccount(
   keys: readonly NamedKey[],
   orgId: string,
-  stored: EncryptedCredentials,
+  stored: EncryptedAccount,
 ): Promise<TwilioAccount> {
   const key = keys.find(({ id }) => id === stored.keyId);
   if (!key) {
@@ -180,7 +180,7 @@ async function readAccount(
   switch (stored.outcome) {
     case "found":
       try {
-        const account = await decryptCredentials(keys, stored.orgId, stored);
+        const account = await decryptAccount(keys, stored.orgId, stored);
         return { outcome: "found", orgId: stored.orgId, account };
       } catch (thrown) {
         const fault = toFault(thrown);
@@ -202,18 +202,10 @@ function cipherOf(nonce: Bytes, orgId: string) {
   return {
     name: "AES-GCM",
     iv: nonce,
-    additionalData: new TextEncoder().encode(`credentials:v1|${orgId}|twilio`),
+    additionalData: utf8(`credentials:v1|${orgId}|twilio`),
   };
 }
 
 function importKey(key: NamedKey, usage: "encrypt" | "decrypt"): Promise<CryptoKey> {
   return crypto.subtle.importKey("raw", key.bytes, "AES-GCM", false, [usage]);
-}
-
-function toBase64(bytes: Uint8Array): string {
-  return btoa(String.fromCharCode(...bytes));
-}
-
-function fromBase64(text: string): Bytes {
-  return Uint8Array.from(atob(text.replace(/\s/g, "")), (char) => char.charCodeAt(0));
 }

@@ -1,19 +1,20 @@
 /**
- * What a tool says: one flat line of JSON that the model acts on and the caller hears.
+ * What a tool answers: one flat line of JSON that the model acts on and the caller hears.
  *
  * @module
  */
 
 import type { Refusal } from "./database/entry.ts";
+import * as sentences from "./sentences.ts";
 
 /** What the agent should do after a refusal. */
 export type Action = "RETRY" | "OFFER_ALTERNATIVES" | "ESCALATE";
 
 /** The answer of one tool call. */
-export interface Answer {
+export interface Answer<Outcome extends string = string> {
   readonly success: boolean;
   /** Names what happened, for the model, logs and metrics. */
-  readonly outcome: string;
+  readonly outcome: Outcome;
   /** Sayable: short, and what comes next. */
   readonly message: string;
   readonly action?: Action;
@@ -22,46 +23,32 @@ export interface Answer {
 }
 
 /** It worked. */
-export function succeed(outcome: string, message: string, facts: Answer["facts"] = {}): Answer {
+export function succeed<Outcome extends string>(
+  outcome: Outcome,
+  message: string,
+  facts: Answer["facts"] = {},
+): Answer<Outcome> {
   return { success: true, outcome, message, facts };
 }
 
 /** It did not, for a reason the caller can be told. */
-export function refuse(
-  outcome: string,
+export function refuse<Outcome extends string>(
+  outcome: Outcome,
   message: string,
   action: Action,
   facts: Answer["facts"] = {},
-): Answer {
+): Answer<Outcome> {
   return { success: false, outcome, message, action, facts };
 }
 
-/** What every tool says when the clinic is unknown, another clinic was named, or a lock was busy. */
-export function refuseCommonly(outcome: Refusal["outcome"]): Answer {
+/** What every tool answers when the clinic is unknown, another clinic was named, or a lock was busy. */
+export function refuseCommonly(outcome: Refusal["outcome"]): Answer<Refusal["outcome"]> {
   switch (outcome) {
     case "unknown_clinic":
-      return refuse(
-        outcome,
-        "I can't tell which clinic this call is for. Let me connect you to the front desk.",
-        "ESCALATE",
-      );
+      return refuse(outcome, sentences.unknownClinic, "ESCALATE");
     case "cross_tenant_denied":
-      return refuse(outcome, "I can only help with bookings at this clinic.", "ESCALATE");
+      return refuse(outcome, sentences.anotherClinic, "ESCALATE");
     case "busy":
-      return refuse(
-        outcome,
-        "The booking system is busy for a moment. Let me try that again.",
-        "RETRY",
-      );
+      return refuse(outcome, sentences.busy, "RETRY");
   }
-}
-
-/** Twilio reported that the text did not arrive: the same number would not help. */
-export function refuseUndelivered(outcome: string, facts: Answer["facts"] = {}): Answer {
-  return refuse(
-    outcome,
-    "That number didn't accept the text. Is there another mobile number I can use?",
-    "RETRY",
-    { ...facts, nextTool: "hold_slot", fields: ["patientPhone"] },
-  );
 }

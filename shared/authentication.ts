@@ -7,12 +7,19 @@
  * @module
  */
 
-import type { Bytes } from "./bytes.ts";
+import {
+  type Bytes,
+  concat,
+  fromBase64,
+  fromHex,
+  hmacKey,
+  isSignedBy,
+  sign,
+  utf8,
+} from "./bytes.ts";
 import type { Config, HmacSettings } from "./config.ts";
 
-const encoder = new TextEncoder();
 const replayWindowMs = 5 * 60_000;
-const hmacSha256 = { name: "HMAC", hash: "SHA-256" } as const;
 
 /** Decides whether a request may be answered. */
 export interface Authenticator {
@@ -56,20 +63,18 @@ export function bearerOf(headers: Headers): string {
  * of equal length, under a key that nobody outside knows. A blank one is never right.
  */
 export function createSecretCheck(secrets: readonly string[]): (given: string) => Promise<boolean> {
-  let prepared: Promise<{ key: CryptoKey; macs: ArrayBuffer[] }> | undefined;
+  let prepared: Promise<{ key: CryptoKey; macs: Bytes[] }> | undefined;
   const prepare = async () => {
-    const key = await importKey(crypto.getRandomValues(new Uint8Array(32)));
+    const key = await hmacKey(crypto.getRandomValues(new Uint8Array(32)));
     const macs = secrets.filter((secret) => secret !== "")
-      .map((secret) => crypto.subtle.sign("HMAC", key, encoder.encode(secret)));
+      .map((secret) => sign(key, utf8(secret)));
     return { key, macs: await Promise.all(macs) };
   };
   return async (given) => {
     if (given === "") return false;
     const { key, macs } = await (prepared ??= prepare());
-    const bytes = encoder.encode(given);
-    const matches = await Promise.all(
-      macs.map((mac) => crypto.subtle.verify("HMAC", key, mac, bytes)),
-    );
+    const bytes = utf8(given);
+    const matches = await Promise.all(macs.map((mac) => isSignedBy(key, mac, bytes)));
     return matches.includes(true);
   };
 }
@@ -85,11 +90,10 @@ async function isSigned(
   const timestamp = headers.get(settings.timestampHeader) ?? "";
   const isTimed = settings.payload === "{timestamp}.{body}";
   if (isTimed && !isFresh(timestamp, nowMs)) return false;
-  const payload = isTimed ? concat(encoder.encode(`${timestamp}.`), body) : body;
+  const payload = isTimed ? concat([utf8(`${timestamp}.`), body]) : body;
   for (const secret of settings.secrets) {
     if (secret === "") continue;
-    const key = await importKey(encoder.encode(secret));
-    if (await crypto.subtle.verify("HMAC", key, signature, payload)) return true;
+    if (await isSignedBy(await hmacKey(utf8(secret)), signature, payload)) return true;
   }
   return false;
 }
@@ -109,23 +113,7 @@ function readSignature(
   if (!header?.startsWith(prefix)) return undefined;
   const text = header.slice(prefix.length).trim();
   if (encoding === "hex") {
-    if (!/^[0-9a-f]{64}$/i.test(text)) return undefined;
-    return Uint8Array.from(text.match(/../g) ?? [], (pair) => parseInt(pair, 16));
+    return /^[0-9a-f]{64}$/i.test(text) ? fromHex(text) : undefined;
   }
-  if (!/^[A-Za-z0-9+/]{43}=$/.test(text)) return undefined;
-  return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
-}
-
-function importKey(bytes: Bytes): Promise<CryptoKey> {
-  return crypto.subtle.importKey("raw", bytes, hmacSha256, false, ["sign", "verify"]);
-}
-
-function concat(
-  first: Bytes,
-  second: Bytes,
-): Bytes {
-  const joined = new Uint8Array(first.length + second.length);
-  joined.set(first);
-  joined.set(second, first.length);
-  return joined;
+  return /^[A-Za-z0-9+/]{43}=$/.test(text) ? fromBase64(text) : undefined;
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Bytes } from "./bytes.ts";
+import { type Bytes, concat } from "./bytes.ts";
 import { withDeadline } from "./deadline.ts";
 
 /** A whole body, or why there is none. */
@@ -33,13 +33,7 @@ export async function readBody(
       }
       chunks.push(part.value);
     }
-    const bytes = new Uint8Array(size);
-    let at = 0;
-    for (const chunk of chunks) {
-      bytes.set(chunk, at);
-      at += chunk.byteLength;
-    }
-    return { ok: true, bytes };
+    return { ok: true, bytes: concat(chunks) };
   };
   try {
     const body = await withDeadline(timeoutMs, readAll);

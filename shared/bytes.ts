@@ -1,11 +1,68 @@
 /**
- * Bytes as WebCrypto takes them, by a name that every TypeScript knows.
- *
- * `Uint8Array` has had a type parameter since TypeScript 5.7, and WebCrypto's types ask for it;
- * hosted Supabase's Deno has 5.6, where it does not exist.
+ * Bytes: as WebCrypto takes them, as hex and base64, and under an HMAC key.
  *
  * @module
  */
 
-/** `Uint8Array<ArrayBuffer>`, or `Uint8Array` before TypeScript 5.7. */
+/**
+ * `Uint8Array<ArrayBuffer>`, which WebCrypto's types ask for since TypeScript 5.7; `Uint8Array`
+ * before, as on hosted Supabase, where it has no type parameter.
+ */
 export type Bytes = ReturnType<TextEncoder["encode"]>;
+
+const encoder = new TextEncoder();
+
+/** The bytes of a text in UTF-8. */
+export function utf8(text: string): Bytes {
+  return encoder.encode(text);
+}
+
+/** Lowercase hex digits. */
+export function toHex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** @param hex Pairs of hex digits, in either case; nothing else is checked. */
+export function fromHex(hex: string): Bytes {
+  return Uint8Array.from(hex.match(/../g) ?? [], (pair) => parseInt(pair, 16));
+}
+
+/** Base64 with padding. */
+export function toBase64(bytes: Uint8Array): string {
+  return btoa(String.fromCharCode(...bytes));
+}
+
+/**
+ * @param base64 With line breaks, as PostgreSQL writes it, or without.
+ * @throws {DOMException} When it is not base64.
+ */
+export function fromBase64(base64: string): Bytes {
+  return Uint8Array.from(atob(base64.replace(/\s/g, "")), (char) => char.charCodeAt(0));
+}
+
+/** One after the other. */
+export function concat(parts: readonly Uint8Array[]): Bytes {
+  const joined = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    joined.set(part, at);
+    at += part.length;
+  }
+  return joined;
+}
+
+/** A key for HMAC-SHA-256, which signs and verifies. */
+export function hmacKey(secret: Bytes): Promise<CryptoKey> {
+  const algorithm = { name: "HMAC", hash: "SHA-256" };
+  return crypto.subtle.importKey("raw", secret, algorithm, false, ["sign", "verify"]);
+}
+
+/** The HMAC of a message. */
+export async function sign(key: CryptoKey, message: Bytes): Promise<Bytes> {
+  return new Uint8Array(await crypto.subtle.sign("HMAC", key, message));
+}
+
+/** Whether an HMAC is right, compared in constant time. */
+export function isSignedBy(key: CryptoKey, mac: Bytes, message: Bytes): Promise<boolean> {
+  return crypto.subtle.verify("HMAC", key, mac, message);
+}

@@ -7,9 +7,9 @@
 
 import { endCall, type EndedCallOutcome, type KeptReport } from "./database/calls.ts";
 import { type FollowUpResult, settleFollowUp } from "./database/texts.ts";
-import { composeClinicName, type PasscodeTools, sendWithFreshAccount } from "./otp.ts";
-import { redact } from "./redaction.ts";
 import { callbackOf } from "./delivery_reports.ts";
+import { redact } from "./redaction.ts";
+import { composeFollowUp, sendText, type TextingTools } from "./texting.ts";
 import type { Envelope, SpokenReport } from "./vapi.ts";
 
 /** How much of a transcript is read, in characters; an hour of talk has about 60,000. */
@@ -32,7 +32,7 @@ export type ClosedCall = Pick<EndedCallOutcome, "outcome"> & {
  * @param report What was said, raw; nothing of it leaves this function before it is redacted.
  */
 export async function closeCall(
-  tools: PasscodeTools,
+  tools: TextingTools,
   envelope: Envelope,
   ended: { readonly endedReason?: string; readonly report?: SpokenReport },
 ): Promise<ClosedCall> {
@@ -84,7 +84,7 @@ type DueFollowUp = NonNullable<EndedCallOutcome["followUp"]>;
 
 /** Sends the text that the database has claimed; whatever goes wrong, it is not tried again. */
 async function sendFollowUp(
-  tools: PasscodeTools,
+  tools: TextingTools,
   envelope: Envelope,
   sendId: string,
   due: DueFollowUp,
@@ -95,7 +95,7 @@ async function sendFollowUp(
 }
 
 async function tryFollowUp(
-  tools: PasscodeTools,
+  tools: TextingTools,
   envelope: Envelope,
   sendId: string,
   due: DueFollowUp,
@@ -107,7 +107,7 @@ async function tryFollowUp(
   if (ready?.outcome !== "found") {
     return { reason: ready?.outcome ?? "unreadable_account", mayHaveBeenSent: false };
   }
-  const sms = await sendWithFreshAccount(tools, call, ready, {
+  const sms = await sendText(tools, call, ready, {
     to: due.phone,
     body: composeFollowUp(due.clinic, due.callBack),
     validitySeconds: followUpValiditySeconds,
@@ -116,11 +116,4 @@ async function tryFollowUp(
   return sms.kind === "accepted"
     ? { sid: sms.sid }
     : { reason: sms.failure, mayHaveBeenSent: sms.mayHaveBeenSent };
-}
-
-/** At most 160 characters of GSM-7, and nothing medical. */
-export function composeFollowUp(clinic: string, callBack: string | undefined): string {
-  const back = callBack === undefined ? "" : ` on ${callBack}`;
-  return `We lost you before your booking at ${composeClinicName(clinic)} was confirmed. ` +
-    `Please call us again${back}. Reply STOP for no more texts.`;
 }

@@ -5,7 +5,7 @@
  */
 
 import { z } from "zod";
-import type { Bytes } from "./bytes.ts";
+import { type Bytes, fromBase64 } from "./bytes.ts";
 import { Fault } from "./errors.ts";
 
 /** A named key: rotation keeps several, the first is used for new values. */
@@ -63,7 +63,7 @@ const namedKeys = z.string().transform((text, context): [NamedKey, ...NamedKey[]
 function readNamedKey(text: string): NamedKey | undefined {
   const match = /^([A-Za-z0-9_-]{1,32}):([A-Za-z0-9+/]{43}=)$/.exec(text);
   if (!match?.[1] || !match[2]) return undefined;
-  return { id: match[1], bytes: Uint8Array.from(atob(match[2]), (char) => char.charCodeAt(0)) };
+  return { id: match[1], bytes: fromBase64(match[2]) };
 }
 
 const apiKeys = z.string().transform((text, context): string => {

@@ -15,7 +15,7 @@ export type FaultCode =
   | "request_deadline"
   | "internal";
 
-/** Something that should not happen: what the caller hears, and the cause for the log. */
+/** Something that should not happen, with its cause for the log. */
 export class Fault extends Error {
   override readonly name = "Fault";
 
@@ -26,12 +26,6 @@ export class Fault extends Error {
    */
   constructor(readonly code: FaultCode, message: string, options?: { cause?: unknown }) {
     super(message, options);
-  }
-
-  /** What the caller hears: short, sayable, what to do next. */
-  get spoken(): string {
-    return "I'm having trouble reaching the booking system. " +
-      "Shall I try once more, or pass you to the front desk?";
   }
 }
 

@@ -4,12 +4,13 @@
  * @module
  */
 
+import { type AccountCache, createAccountCache } from "./accounts.ts";
 import { type Authenticator, createAuthenticator } from "./authentication.ts";
 import { type Config, readConfig } from "./config.ts";
-import { type AccountCache, createAccountCache } from "./credentials.ts";
 import { type DatabasePool, openDatabase } from "./database/client.ts";
 import { recordMetrics } from "./database/metrics.ts";
 import { startBudget } from "./deadline.ts";
+import { unauthorized } from "./denials.ts";
 import { toFault } from "./errors.ts";
 import { type Log, openLog } from "./logging.ts";
 import { createRecorder, type Recorder } from "./recording.ts";
@@ -80,9 +81,7 @@ export function serve(
     using: (runtime) => ({ fetch: (request) => answer(runtime, request) }),
     fetch: (request) => {
       const runtime = sharedRuntime();
-      return runtime
-        ? answer(runtime, request)
-        : Promise.resolve(new Response(null, { status: 401 }));
+      return runtime ? answer(runtime, request) : Promise.resolve(unauthorized());
     },
   };
 }

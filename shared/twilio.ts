@@ -20,7 +20,8 @@
 
 import type twilioSdk from "twilio";
 import { z } from "zod";
-import type { TwilioAccount } from "./credentials.ts";
+import type { TwilioAccount } from "./accounts.ts";
+import { toBase64, utf8 } from "./bytes.ts";
 import { DeadlineExceeded, withDeadline } from "./deadline.ts";
 
 /** Why a text did not go out, or may not have. */
@@ -65,7 +66,7 @@ export interface Sms {
 let loaded: Promise<typeof twilioSdk> | undefined;
 
 /** Starts to load the SDK, so that it is there when the database has answered. */
-export function loadSmsSdk(): Promise<typeof twilioSdk> {
+export function loadTwilio(): Promise<typeof twilioSdk> {
   return loaded ??= import("twilio").then(({ default: sdk }) => sdk, (thrown) => {
     loaded = undefined;
     throw thrown;
@@ -137,7 +138,7 @@ async function sendOnce(
 }
 
 async function createClient(account: TwilioAccount, exchange: Exchange, signal: AbortSignal) {
-  const twilio = await loadSmsSdk();
+  const twilio = await loadTwilio();
   const { accountSid, authToken, apiKey } = account;
   const [user, password] = apiKey ? [apiKey.sid, apiKey.secret] : [accountSid, authToken];
   // The SDK would take another account's from the environment.
@@ -167,7 +168,10 @@ class TransportFailed extends Error {
 async function post(request: TwilioRequest, exchange: Exchange, signal: AbortSignal) {
   const { pathname, search } = new URL(request.uri);
   const headers = new Headers(request.headers);
-  headers.set("authorization", `Basic ${toBase64(`${request.username}:${request.password}`)}`);
+  headers.set(
+    "authorization",
+    `Basic ${toBase64(utf8(`${request.username}:${request.password}`))}`,
+  );
   // A reused connection that breaks would be retried by the runtime: two texts.
   headers.set("connection", "close");
   exchange.isPosted = true;
@@ -186,10 +190,6 @@ async function post(request: TwilioRequest, exchange: Exchange, signal: AbortSig
   } catch {
     throw new TransportFailed("Cannot reach Twilio: the connection failed");
   }
-}
-
-function toBase64(text: string): string {
-  return btoa(String.fromCharCode(...new TextEncoder().encode(text)));
 }
 
 function toForm(data: object): URLSearchParams {

@@ -5,17 +5,12 @@
  */
 
 import { z } from "zod";
-import { type Answer, refuseCommonly, succeed } from "../../shared/answers.ts";
-import {
-  appointmentFields,
-  choosePhone,
-  referTo,
-  refuseChange,
-  refusePhone,
-  sayChange,
-} from "../../shared/booking.ts";
+import { refuseCommonly, succeed } from "../../shared/answers.ts";
+import { appointmentFields, referTo, refuseChange, sayChange } from "../../shared/appointment.ts";
 import { cancelAppointment, type CancellationOutcome } from "../../shared/database/changes.ts";
-import { serveTool } from "../../shared/tool.ts";
+import { choosePhone, refusePhone } from "../../shared/patient.ts";
+import { serveTool } from "../../shared/request.ts";
+import * as sentences from "../../shared/sentences.ts";
 
 export default serveTool({
   name: "cancel_appointment",
@@ -24,6 +19,17 @@ export default serveTool({
     "the name it was booked under; then call send_otp and verify_otp: only the code cancels it. " +
     "Give the day and time only as the caller said them.",
   input: z.object(appointmentFields),
+  outcomes: {
+    code_needed: "the appointment was found; the passcode will cancel it",
+    hold_released: "what the caller meant was this call's own hold; it is released",
+    cancelled: "this call has cancelled it already",
+    appointment_not_found: "name, number and time fit no appointment",
+    which_appointment: "several fit; day and time are needed",
+    locked: "too many wrong codes; the front desk takes over",
+    phone_needed: "no number was given and the caller withholds theirs",
+    phone_unclear: "the number cannot be read",
+    unusable_phone: "the number cannot be texted",
+  },
   run: async (asked, { call, database }) => {
     const phone = await choosePhone(asked.patientPhone, call, database);
     if (phone.kind !== "phone") return refusePhone(phone.kind);
@@ -31,22 +37,16 @@ export default serveTool({
   },
 });
 
-function say(cancellation: CancellationOutcome): Answer {
+function say(cancellation: CancellationOutcome) {
   switch (cancellation.outcome) {
     case "code_needed": {
-      const { holdId, phoneEnding } = cancellation;
-      return succeed(
-        cancellation.outcome,
-        `To be sure it's you I'll text a code to the number ending ${phoneEnding}. ` +
-          "Once you've read it to me, I'll cancel the appointment.",
-        { holdId, phoneEnding, nextTool: "send_otp" },
-      );
+      const { outcome, holdId, phoneEnding } = cancellation;
+      return succeed(outcome, sentences.codeToCancel(phoneEnding), {
+        ...{ holdId, phoneEnding, nextTool: "send_otp" },
+      });
     }
     case "hold_released":
-      return succeed(
-        cancellation.outcome,
-        "I've let go of the time I was holding for you. Nothing is booked.",
-      );
+      return succeed(cancellation.outcome, sentences.holdReleased);
     case "cancelled":
       return sayChange(cancellation);
     case "appointment_not_found":

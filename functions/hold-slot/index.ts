@@ -5,20 +5,16 @@
  */
 
 import { z } from "zod";
-import { type Answer, refuseCommonly, succeed } from "../../shared/answers.ts";
-import {
-  choosePhone,
-  offerInstead,
-  patientFields,
-  refusePhone,
-  refuseSlot,
-} from "../../shared/booking.ts";
+import { refuseCommonly, succeed } from "../../shared/answers.ts";
 import { type ClaimOutcome, claimSlot } from "../../shared/database/holds.ts";
+import { offerInstead, refuseSlot } from "../../shared/hold.ts";
+import { choosePhone, patientFields, refusePhone } from "../../shared/patient.ts";
+import { serveTool } from "../../shared/request.ts";
+import * as sentences from "../../shared/sentences.ts";
 import { sayTime } from "../../shared/speech.ts";
-import { serveTool } from "../../shared/tool.ts";
 
 const input = z.object({
-  slotId: z.string("a slotId from check_availability is needed").max(200)
+  slotId: z.string(sentences.needed.slot).max(200)
     .describe("The slotId of the chosen time, exactly as check_availability gave it"),
   ...patientFields,
 });
@@ -29,46 +25,39 @@ export default serveTool({
     "and said a name; then call send_otp. Call it again with another slotId to change the time, " +
     "or with another patientPhone to change the number.",
   input,
+  outcomes: {
+    held: "held for the caller until it expires; the passcode confirms it",
+    already_confirmed: "this call has confirmed it already",
+    slot_taken: "somebody else has it, or it never was bookable; times near it",
+    invalid_slot: "the slotId is not one of ours",
+    hold_expired: "the request is a repeat, and its hold has expired",
+    phone_needed: "no number was given and the caller withholds theirs",
+    phone_unclear: "the number cannot be read",
+    unusable_phone: "the number cannot be texted",
+  },
   run: async ({ slotId, patientName, patientPhone }, { call, database }) => {
     const phone = await choosePhone(patientPhone, call, database);
     if (phone.kind !== "phone") return refusePhone(phone.kind);
-    const patientCountry = phone.country;
-    return say(
-      await claimSlot(database, call, {
-        slotId,
-        patientName,
-        patientPhone: phone.e164,
-        patientCountry,
-      }),
-    );
+    const { e164, country } = phone;
+    const asked = { slotId, patientName, patientPhone: e164, patientCountry: country };
+    return say(await claimSlot(database, call, asked));
   },
 });
 
-function say(claimed: ClaimOutcome): Answer {
+function say(claimed: ClaimOutcome) {
   switch (claimed.outcome) {
     case "held": {
-      const spoken = sayTime(claimed.startTime);
-      const { alsoConfirmed } = claimed;
-      const kept = alsoConfirmed === undefined
-        ? ""
-        : `Your appointment on ${sayTime(alsoConfirmed)} is confirmed and stays. `;
-      return succeed(
-        claimed.outcome,
-        `${kept}I'm holding ${spoken} with ${claimed.doctor} for you. To confirm it I'll text a ` +
-          `code to the number ending ${claimed.phoneEnding}.`,
-        {
-          ...describe(claimed),
-          expiresInMinutes: Math.ceil(claimed.expiresInSeconds / 60),
-          ...(alsoConfirmed === undefined ? {} : { alsoConfirmed }),
-        },
-      );
+      const { outcome, expiresInSeconds, alsoConfirmed } = claimed;
+      return succeed(outcome, sentences.held(claimed), {
+        ...describe(claimed),
+        expiresInMinutes: Math.ceil(expiresInSeconds / 60),
+        ...(alsoConfirmed === undefined ? {} : { alsoConfirmed }),
+      });
     }
-    case "already_confirmed":
-      return succeed(
-        claimed.outcome,
-        `${sayTime(claimed.startTime)} with ${claimed.doctor} is already confirmed for you.`,
-        describe(claimed),
-      );
+    case "already_confirmed": {
+      const { outcome, startTime, doctor } = claimed;
+      return succeed(outcome, sentences.confirmedBefore(startTime, doctor), describe(claimed));
+    }
     case "slot_taken":
       return offerInstead(claimed);
     case "invalid_slot":

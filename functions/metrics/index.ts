@@ -10,24 +10,23 @@
 import { bearerOf, createSecretCheck } from "../../shared/authentication.ts";
 import { readMetrics } from "../../shared/database/metrics.ts";
 import { startBudget } from "../../shared/deadline.ts";
+import { allowOnly, deny } from "../../shared/denials.ts";
 import { toFault } from "../../shared/errors.ts";
-import { exposition, readTargets, toPrometheus } from "../../shared/metrics.ts";
+import { exposition, toPrometheus } from "../../shared/metrics.ts";
 import { type Runtime, serve } from "../../shared/runtime.ts";
+import { readTargets } from "../../shared/targets.ts";
 
 const name = "metrics";
 const budgetMs = 5000;
 
 export default serve(async (runtime, request) => {
-  const { config: { metricsToken }, log, recorder } = runtime;
+  const { config: { metricsToken }, log } = runtime;
   const isKnown = createSecretCheck(metricsToken === undefined ? [] : [metricsToken]);
   if (!await isKnown(bearerOf(request.headers))) {
-    log.warn("authentication_failed", { function: name, reason: "the token is missing or wrong" });
-    recorder.authenticationFailure(name);
-    return new Response(null, { status: 401, headers: { "www-authenticate": "Bearer" } });
+    const challenge = { status: 401, headers: { "www-authenticate": "Bearer" } };
+    return deny(runtime, name, "the token is missing or wrong", new Response(null, challenge));
   }
-  if (request.method !== "GET") {
-    return new Response(null, { status: 405, headers: { allow: "GET" } });
-  }
+  if (request.method !== "GET") return allowOnly("GET");
   try {
     return await answer(runtime, new URL(request.url).searchParams);
   } catch (thrown) {

@@ -6,23 +6,17 @@
  */
 
 import { z } from "zod";
-import { type Answer, refuseCommonly, succeed } from "../../shared/answers.ts";
-import {
-  appointmentFields,
-  choosePhone,
-  offerInstead,
-  referTo,
-  refuseChange,
-  refusePhone,
-  refuseSlot,
-  sayChange,
-} from "../../shared/booking.ts";
+import { refuseCommonly, succeed } from "../../shared/answers.ts";
+import { appointmentFields, referTo, refuseChange, sayChange } from "../../shared/appointment.ts";
 import { rescheduleAppointment, type ReschedulingOutcome } from "../../shared/database/changes.ts";
+import { offerInstead, refuseSlot } from "../../shared/hold.ts";
+import { choosePhone, refusePhone } from "../../shared/patient.ts";
+import { serveTool } from "../../shared/request.ts";
+import * as sentences from "../../shared/sentences.ts";
 import { sayTime } from "../../shared/speech.ts";
-import { serveTool } from "../../shared/tool.ts";
 
 const input = z.object({
-  slotId: z.string("a slotId from check_availability is needed").max(200)
+  slotId: z.string(sentences.needed.slot).max(200)
     .describe("The slotId of the new time, exactly as check_availability gave it"),
   ...appointmentFields,
 });
@@ -35,26 +29,37 @@ export default serveTool({
     "send_otp and verify_otp: only the code moves it, and until then the old time stays. Give the " +
     "old day and time only as the caller said them.",
   input,
+  outcomes: {
+    code_needed: "the new time is held; the passcode will move the appointment",
+    rescheduled: "this call has moved it already",
+    slot_taken: "somebody else has the new time, or it never was bookable; times near it",
+    invalid_slot: "the slotId is not one of ours",
+    hold_expired: "the request is a repeat, and its hold has expired",
+    appointment_not_found: "name, number and time fit no appointment",
+    which_appointment: "several fit; day and time are needed",
+    locked: "too many wrong codes; the front desk takes over",
+    phone_needed: "no number was given and the caller withholds theirs",
+    phone_unclear: "the number cannot be read",
+    unusable_phone: "the number cannot be texted",
+  },
   run: async (asked, { call, database }) => {
     const phone = await choosePhone(asked.patientPhone, call, database);
     if (phone.kind !== "phone") return refusePhone(phone.kind);
-    const reference = referTo(asked, phone.e164);
-    return say(await rescheduleAppointment(database, call, { ...reference, slotId: asked.slotId }));
+    const move = { ...referTo(asked, phone.e164), slotId: asked.slotId };
+    return say(await rescheduleAppointment(database, call, move));
   },
 });
 
-function say(rescheduling: ReschedulingOutcome): Answer {
+function say(rescheduling: ReschedulingOutcome) {
   switch (rescheduling.outcome) {
     case "code_needed": {
       const { holdId, phoneEnding, startTime, endTime, service, sameDoctor } = rescheduling;
-      const spoken = sayTime(startTime);
       return succeed(
         rescheduling.outcome,
-        `I'm holding ${spoken}${sameDoctor ? "" : ", with another doctor than before"}. To move ` +
-          `your appointment I'll text a code to the number ending ${phoneEnding}.`,
+        sentences.codeToMove(startTime, sameDoctor, phoneEnding),
         {
-          ...{ holdId, phoneEnding, startTime, endTime, spoken, service, sameDoctor },
-          nextTool: "send_otp",
+          ...{ holdId, phoneEnding, startTime, endTime, spoken: sayTime(startTime) },
+          ...{ service, sameDoctor, nextTool: "send_otp" },
         },
       );
     }

@@ -17,6 +17,7 @@ import {
   readReport,
   type SmsReference,
 } from "../../shared/delivery_reports.ts";
+import { allowOnly, deny } from "../../shared/denials.ts";
 import { toFault } from "../../shared/errors.ts";
 import { type Runtime, serve } from "../../shared/runtime.ts";
 
@@ -26,16 +27,14 @@ const bodyLimits = { limitBytes: 64 * 1024, timeoutMs: 3000 };
 const budgetMs = 5000;
 
 export default serve(async (runtime, request) => {
-  if (request.method !== "POST") {
-    return new Response(null, { status: 405, headers: { allow: "POST" } });
-  }
+  if (request.method !== "POST") return allowOnly("POST");
   const budget = startBudget(budgetMs);
   const { search, searchParams } = new URL(request.url);
   const signature = request.headers.get("x-twilio-signature") ?? "";
   const about = readCallback(searchParams);
   // Base64 of SHA-1: anything else needs no look into the database.
   if (!about || !/^[A-Za-z0-9+/]{27}=$/.test(signature)) {
-    return deny(runtime, "no signature, or an address that was never given to Twilio");
+    return forbid(runtime, "no signature, or an address that was never given to Twilio");
   }
   const body = await readBody(request, bodyLimits);
   if (!body.ok) return new Response(null, { status: body.isTooLarge ? 413 : 400 });
@@ -44,7 +43,7 @@ export default serve(async (runtime, request) => {
     const isSigned = await checkSignature(runtime, budget, about, { signature, search, form });
     return isSigned
       ? await record(runtime, budget, about, form)
-      : deny(runtime, "the signature is wrong");
+      : forbid(runtime, "the signature is wrong");
   } catch (thrown) {
     runtime.log.error("delivery_report_failed", { ...about, fault: toFault(thrown) });
     return new Response(null, { status: 503 });
@@ -88,8 +87,6 @@ async function record(
   return new Response(null, { status: outcome === "busy" ? 503 : 204 });
 }
 
-function deny({ log, recorder }: Runtime, reason: string): Response {
-  log.warn("authentication_failed", { function: name, reason });
-  recorder.authenticationFailure(name);
-  return new Response(null, { status: 403 });
+function forbid(runtime: Runtime, reason: string): Response {
+  return deny(runtime, name, reason, new Response(null, { status: 403 }));
 }

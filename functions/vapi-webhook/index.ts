@@ -4,7 +4,7 @@
  * - `tool-calls`: every tool, by its name, exactly as at the tool's own address.
  * - `assistant-request`: the assistant registered for the called number's clinic, within Vapi's
  *   7.5 seconds; for an unknown number, or one without an assistant, a sentence the caller hears.
- * - `status-update` (ended) and `end-of-call-report`: the call is closed, see shared/call_reports.ts.
+ * - `status-update` (ended) and `end-of-call-report`: the call is closed, see shared/calls.ts.
  *   503 asks Vapi to send it again, which it does where a `backoffPlan` is set.
  * - Anything else: `{}`.
  *
@@ -13,24 +13,11 @@
  * @module
  */
 
-import { closeCall } from "../../shared/call_reports.ts";
+import { closeCall } from "../../shared/calls.ts";
 import { type AssistantOutcome, findAssistant } from "../../shared/database/calls.ts";
-import { type MessageAnswer, serveTools } from "../../shared/tool.ts";
-import cancelAppointment from "../cancel-appointment/index.ts";
-import checkAvailability from "../check-availability/index.ts";
-import holdSlot from "../hold-slot/index.ts";
-import rescheduleAppointment from "../reschedule-appointment/index.ts";
-import sendOtp from "../send-otp/index.ts";
-import verifyOtp from "../verify-otp/index.ts";
-
-const tools = [
-  checkAvailability,
-  holdSlot,
-  sendOtp,
-  verifyOtp,
-  cancelAppointment,
-  rescheduleAppointment,
-].map(({ tool }) => tool);
+import { type MessageAnswer, serveTools } from "../../shared/request.ts";
+import * as sentences from "../../shared/sentences.ts";
+import { tools } from "./tools.ts";
 
 export default serveTools("vapi-webhook", tools, async (message, context) => {
   const { envelope } = message;
@@ -60,10 +47,6 @@ function acknowledge(outcome: string): MessageAnswer {
 
 /** What Vapi does with the call: https://docs.vapi.ai/server-url/events#retrieving-assistants */
 function introduce({ outcome, assistantId }: AssistantOutcome): MessageAnswer {
-  return assistantId === undefined
-    ? {
-      outcome,
-      body: { error: "Sorry, this number can't take calls right now. Please try again later." },
-    }
-    : { outcome, body: { assistantId } };
+  const body = assistantId === undefined ? { error: sentences.numberNotServed } : { assistantId };
+  return { outcome, body };
 }

@@ -6,24 +6,21 @@
  */
 
 import { z } from "zod";
-import {
-  type Answer,
-  refuse,
-  refuseCommonly,
-  refuseUndelivered,
-  succeed,
-} from "../../shared/answers.ts";
-import { refuseLateChange, sayChange } from "../../shared/booking.ts";
+import { refuse, refuseCommonly, succeed } from "../../shared/answers.ts";
+import { refuseLateChange, sayChange } from "../../shared/appointment.ts";
 import type { VerificationOutcome } from "../../shared/database/passcodes.ts";
 import { readPasscode } from "../../shared/digits.ts";
-import { verifyPasscode } from "../../shared/otp.ts";
+import { refuseHold, refuseLocked } from "../../shared/hold.ts";
+import { verifyPasscode } from "../../shared/passcodes.ts";
+import { askForAnotherPhone } from "../../shared/patient.ts";
+import { serveTool } from "../../shared/request.ts";
+import * as sentences from "../../shared/sentences.ts";
 import { sayTime } from "../../shared/speech.ts";
-import { serveTool } from "../../shared/tool.ts";
 
-const codeNeeded = "the six digits of the text are needed";
+const { needed } = sentences;
 
 const input = z.object({
-  code: z.union([z.string(codeNeeded).max(200), z.number()], codeNeeded)
+  code: z.union([z.string(needed.code).max(200), z.number()], needed.code)
     .describe("The six digits the caller read out or typed, as text so that zeros stay"),
   holdId: z.string().max(200).optional().catch(undefined)
     .describe("The holdId that the tool before gave; left out, what this call is about"),
@@ -35,71 +32,63 @@ export default serveTool({
     "Checks the code the caller read out and confirms the appointment, or the change of " +
     "one. Call it after send_otp, with what the caller said.",
   input,
+  outcomes: {
+    confirmed: "the appointment is booked",
+    already_confirmed: "it was booked before",
+    cancelled: "the appointment is cancelled",
+    rescheduled: "the appointment is moved",
+    malformed_code: "not six digits; no attempt was counted",
+    wrong_code: "another code was texted; attempts are left",
+    code_expired: "the code is too old",
+    no_code: "no code waits for an answer",
+    code_locked: "too many wrong codes for this one; a new one can be texted",
+    code_unreadable: "its pepper is no longer known; no attempt was counted",
+    locked: "too many wrong codes; the front desk takes over",
+    hold_not_found: "this call has no such hold",
+    hold_expired: "the hold has expired",
+    change_expired: "the change took too long; nothing was changed",
+  },
   run: async ({ code, holdId }, context) => {
     const passcode = readPasscode(code);
-    if (passcode === undefined) {
-      return refuse(
-        "malformed_code",
-        "I need the six digits from the text. Could you read them once more?",
-        "RETRY",
-      );
-    }
-    return say(await verifyPasscode(context, context.call, passcode, holdId));
+    return passcode === undefined
+      ? refuse("malformed_code", sentences.codeMalformed, "RETRY")
+      : say(await verifyPasscode(context, context.call, passcode, holdId));
   },
 });
 
-function say(verified: VerificationOutcome): Answer {
+function say(verified: VerificationOutcome) {
   switch (verified.outcome) {
     case "confirmed":
     case "already_confirmed": {
-      const { holdId, startTime, endTime, service, doctor } = verified;
-      const spoken = sayTime(startTime);
-      return succeed(
-        verified.outcome,
-        `Thank you, that's confirmed: ${spoken} with ${doctor}.`,
-        { holdId, startTime, endTime, spoken, service, doctor },
-      );
+      const { outcome, holdId, startTime, endTime, service, doctor } = verified;
+      return succeed(outcome, sentences.confirmed(startTime, doctor), {
+        ...{ holdId, startTime, endTime, spoken: sayTime(startTime), service, doctor },
+      });
     }
     case "cancelled":
     case "rescheduled":
       return sayChange(verified);
     case "change_expired":
       return refuseLateChange();
-    case "wrong_code":
-      if (verified.undelivered) {
-        return refuseUndelivered(verified.outcome, { attemptsLeft: verified.attemptsLeft });
-      }
-      return refuse(
-        verified.outcome,
-        "That doesn't match. Could you read the newest text again?",
-        "RETRY",
-        { attemptsLeft: verified.attemptsLeft },
-      );
+    case "wrong_code": {
+      const { outcome, attemptsLeft, undelivered } = verified;
+      return undelivered
+        ? askForAnotherPhone(outcome, sentences.textUndelivered, { attemptsLeft })
+        : refuse(outcome, sentences.codeWrong, "RETRY", { attemptsLeft });
+    }
     case "code_expired":
     case "no_code":
       return verified.undelivered
-        ? refuseUndelivered(verified.outcome)
+        ? askForAnotherPhone(verified.outcome, sentences.textUndelivered)
         : refuseOldCode(verified.outcome);
     case "code_locked":
     case "code_unreadable":
       return refuseOldCode(verified.outcome);
     case "locked":
-      return refuse(
-        verified.outcome,
-        "I can't take more codes for this booking. I'll connect you to the front desk.",
-        "ESCALATE",
-      );
+      return refuseLocked();
     case "hold_expired":
-      return refuse(
-        verified.outcome,
-        "Your hold has run out. Let me look at the free times again.",
-        "OFFER_ALTERNATIVES",
-        { nextTool: "check_availability" },
-      );
     case "hold_not_found":
-      return refuse(verified.outcome, "I can't find that booking.", "RETRY", {
-        nextTool: "check_availability",
-      });
+      return refuseHold(verified.outcome);
     case "unknown_clinic":
     case "cross_tenant_denied":
     case "busy":
@@ -107,8 +96,6 @@ function say(verified: VerificationOutcome): Answer {
   }
 }
 
-function refuseOldCode(outcome: string): Answer {
-  return refuse(outcome, "That code isn't valid any more. I'll send a new one.", "RETRY", {
-    nextTool: "send_otp",
-  });
+function refuseOldCode<Outcome extends string>(outcome: Outcome) {
+  return refuse(outcome, sentences.codeOld, "RETRY", { nextTool: "send_otp" });
 }

@@ -10,7 +10,7 @@ import { SignJWT } from "jose";
 import postgres from "postgres";
 import { z } from "zod";
 import { readConfig } from "../../shared/config.ts";
-import { encryptCredentials } from "../../shared/credentials.ts";
+import { encryptAccount } from "../../shared/accounts.ts";
 import { type LoadedFunctions, loadFunctions } from "./functions.ts";
 import { runJobs } from "./jobs.ts";
 import { migrate, seed } from "./migrations.ts";
@@ -264,7 +264,7 @@ async function provisionClinics(
         where c.org_id = org_channels.org_id and c.key_id <> '')
       group by org_id`;
     for (const { id, number } of clinics) {
-      const { keyId, nonce, ciphertext } = await encryptCredentials(credentialKeys, id, {
+      const { keyId, nonce, ciphertext } = await encryptAccount(credentialKeys, id, {
         accountSid: `AC${id.replaceAll("-", "")}`,
         authToken: "local-auth-token",
         sender: { from: number },

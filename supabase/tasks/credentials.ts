@@ -9,7 +9,7 @@
 
 import type postgres from "postgres";
 import { type Config, readCredentialConfig } from "../../shared/config.ts";
-import { decryptCredentials, encryptCredentials } from "../../shared/credentials.ts";
+import { decryptAccount, encryptAccount } from "../../shared/accounts.ts";
 import { readEnvFile, withDatabase } from "./database.ts";
 import { defineTask, type ExitCode, main, Misuse, Stop } from "./task.ts";
 import type { Terminal } from "./terminal.ts";
@@ -96,7 +96,7 @@ async function setAccount(
 ): Promise<ExitCode> {
   const reading = await readAccount(terminal);
   if (!reading.ok) throw new Stop(2, `Nothing was stored: ${reading.problem}`);
-  const { keyId, nonce, ciphertext } = await encryptCredentials(
+  const { keyId, nonce, ciphertext } = await encryptAccount(
     credentialKeys,
     org.id,
     reading.account,
@@ -109,7 +109,7 @@ async function setAccount(
   return 0;
 }
 
-/** A stored row, as `decryptCredentials` takes it. */
+/** A stored row, as `decryptAccount` takes it. */
 interface StoredRow extends Organization {
   readonly keyId: string;
   readonly nonce: string;
@@ -139,7 +139,7 @@ async function checkAccount(
       `${org.name} has no Twilio account: deno task credentials set --org ${org.slug}`,
     );
   }
-  const account = await decryptCredentials(credentialKeys, org.id, row).catch(() => {
+  const account = await decryptAccount(credentialKeys, org.id, row).catch(() => {
     throw new Stop(1, `${org.name}: ${whyUnreadable(row, credentialKeys)}`);
   });
   const check = await checkAtTwilio(account, { apiBase: twilioApiBase });
@@ -178,13 +178,13 @@ async function rotate(
   let unreadable = 0;
   for (const row of rows) {
     if (row.keyId === current.id) continue;
-    const account = await decryptCredentials(credentialKeys, row.id, row).catch(() => undefined);
+    const account = await decryptAccount(credentialKeys, row.id, row).catch(() => undefined);
     if (!account) {
       unreadable++;
       terminal.printError(`${row.slug}: ${whyUnreadable(row, credentialKeys)}`);
       continue;
     }
-    const { keyId, nonce, ciphertext } = await encryptCredentials(credentialKeys, row.id, account);
+    const { keyId, nonce, ciphertext } = await encryptAccount(credentialKeys, row.id, account);
     const [stored] = await sql<{ done: boolean }[]>`select public.set_org_credentials(
       ${row.id}, 'twilio', ${keyId}, ${nonce}, ${ciphertext}, ${row.nonce}) as done`;
     if (stored?.done) rotated++;

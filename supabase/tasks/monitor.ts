@@ -5,7 +5,7 @@
  */
 
 import { z } from "zod";
-import { targetNames } from "../../shared/metrics.ts";
+import { targetNames } from "../../shared/targets.ts";
 import { localMetricsToken } from "../local/secrets.ts";
 import { defineTask, main, Misuse, readAddress, readNumber, Stop } from "./task.ts";
 import type { Terminal } from "./terminal.ts";

@@ -5,7 +5,7 @@
  */
 
 import { z } from "zod";
-import type { TwilioAccount } from "../../shared/credentials.ts";
+import type { TwilioAccount } from "../../shared/accounts.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** What an account consists of: the name an operator writes, and how it is asked for. */

@@ -5,7 +5,7 @@
  */
 
 import { z } from "zod";
-import { createAccountCache } from "../../shared/credentials.ts";
+import { createAccountCache } from "../../shared/accounts.ts";
 import { cancelAppointment, rescheduleAppointment } from "../../shared/database/changes.ts";
 import type { Database, DatabasePool } from "../../shared/database/client.ts";
 import { claimSlot } from "../../shared/database/holds.ts";

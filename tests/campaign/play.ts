@@ -11,7 +11,7 @@ import rescheduleAppointment from "../../functions/reschedule-appointment/index.
 import sendOtp from "../../functions/send-otp/index.ts";
 import verifyOtp from "../../functions/verify-otp/index.ts";
 import type { Runtime } from "../../shared/runtime.ts";
-import type { ServedTool } from "../../shared/tool.ts";
+import type { ServedTool } from "../../shared/request.ts";
 import { type FakeTwilio, startFakeTwilio } from "../../supabase/local/twilio/server.ts";
 import {
   aClinic,

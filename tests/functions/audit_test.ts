@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import holdSlot from "../../functions/hold-slot/index.ts";
 import sendOtp from "../../functions/send-otp/index.ts";
 import verifyOtp from "../../functions/verify-otp/index.ts";
-import type { ServedTool } from "../../shared/tool.ts";
+import type { ServedTool } from "../../shared/request.ts";
 import { aClinic, aDay, aPhone, type Bench, newestCode, withBench } from "../support/clinic.ts";
 
 const options = { sanitizeOps: false, sanitizeResources: false };

@@ -8,7 +8,7 @@ import metricsFunction from "../../functions/metrics/index.ts";
 import sendOtp from "../../functions/send-otp/index.ts";
 import verifyOtp from "../../functions/verify-otp/index.ts";
 import webhook from "../../functions/vapi-webhook/index.ts";
-import { composeFollowUp } from "../../shared/call_reports.ts";
+import { composeFollowUp } from "../../shared/texting.ts";
 import { readConfig } from "../../shared/config.ts";
 import { openLog } from "../../shared/logging.ts";
 import { createRuntime } from "../../shared/runtime.ts";

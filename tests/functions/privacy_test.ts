@@ -9,7 +9,7 @@ import rescheduleAppointment from "../../functions/reschedule-appointment/index.
 import sendOtp from "../../functions/send-otp/index.ts";
 import verifyOtp from "../../functions/verify-otp/index.ts";
 import type { DatabasePool } from "../../shared/database/client.ts";
-import type { ServedTool } from "../../shared/tool.ts";
+import type { ServedTool } from "../../shared/request.ts";
 import {
   aClinic,
   aDay,

@@ -10,7 +10,7 @@ import verifyOtp from "../../functions/verify-otp/index.ts";
 import { readConfig } from "../../shared/config.ts";
 import { openLog } from "../../shared/logging.ts";
 import { createRuntime } from "../../shared/runtime.ts";
-import type { ServedTool } from "../../shared/tool.ts";
+import type { ServedTool } from "../../shared/request.ts";
 import {
   aClinic,
   aDay,

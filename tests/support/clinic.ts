@@ -7,11 +7,11 @@
 import type postgres from "postgres";
 import smsStatus from "../../functions/sms-status/index.ts";
 import { readConfig } from "../../shared/config.ts";
-import { encryptCredentials } from "../../shared/credentials.ts";
+import { encryptAccount } from "../../shared/accounts.ts";
 import { beginOtpSend } from "../../shared/database/passcodes.ts";
 import { openLog } from "../../shared/logging.ts";
 import { createRuntime, type Runtime } from "../../shared/runtime.ts";
-import type { ServedTool } from "../../shared/tool.ts";
+import type { ServedTool } from "../../shared/request.ts";
 import { createGateway } from "../../supabase/local/rest/gateway.ts";
 import { type FakeTwilio, startFakeTwilio } from "../../supabase/local/twilio/server.ts";
 import { createTestDatabase, type TestDatabase } from "./database.ts";
@@ -195,7 +195,7 @@ export async function aBench(): Promise<Bench> {
         authToken,
         sender: { from: clinic.number },
       };
-      const stored = await encryptCredentials(config.credentialKeys, clinic.id, account);
+      const stored = await encryptAccount(config.credentialKeys, clinic.id, account);
       await database.sql`select public.set_org_credentials(
         ${clinic.id}, 'twilio', ${stored.keyId}, ${stored.nonce}, ${stored.ciphertext})`;
     },

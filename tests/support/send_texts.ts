@@ -11,7 +11,7 @@
  */
 
 import { isSignedReport } from "../../shared/delivery_reports.ts";
-import { loadSmsSdk, sendSms } from "../../shared/sms.ts";
+import { loadTwilio, sendSms } from "../../shared/twilio.ts";
 import { sign } from "../../supabase/local/twilio/reports.ts";
 import { anAccount, aText } from "./texts.ts";
 
@@ -21,7 +21,7 @@ interface Asked {
 }
 
 const asked: Asked[] = JSON.parse(await new Response(Deno.stdin.readable).text());
-await loadSmsSdk();
+await loadTwilio();
 const done = await Promise.all(asked.map(async ({ url, timeoutsMs }) => {
   const outcomes = [];
   for (const timeoutMs of timeoutsMs) {

@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { TwilioAccount } from "../../shared/credentials.ts";
-import type { Sms } from "../../shared/sms.ts";
+import type { TwilioAccount } from "../../shared/accounts.ts";
+import type { Sms } from "../../shared/twilio.ts";
 
 /** Nobody's account. */
 export const anAccount: TwilioAccount = {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import sendOtp from "../../functions/send-otp/index.ts";
 import holdSlot from "../../functions/hold-slot/index.ts";
 import { readConfig } from "../../shared/config.ts";
-import { createAccountCache, decryptCredentials } from "../../shared/credentials.ts";
+import { createAccountCache, decryptAccount } from "../../shared/accounts.ts";
 import type { CallFacts } from "../../shared/database/entry.ts";
 import { startBudget } from "../../shared/deadline.ts";
 import { credentials } from "../../supabase/tasks/credentials.ts";
@@ -211,7 +211,7 @@ test("credentials set stores what comes on standard input, check reads it at Twi
   const lines = Object.entries(secrets).map(([name, value]) => `TWILIO_${name}="${value}"`);
   for (const input of [`# Twilio\n${lines.join("\n")}\n`, JSON.stringify(secrets)]) {
     assert.equal((await run(bench, ["set", "--org", clinic.id], input)).code, 0);
-    const account = await decryptCredentials(
+    const account = await decryptAccount(
       keysOf(bench, "v1"),
       clinic.id,
       await stored(bench, clinic),
@@ -361,7 +361,7 @@ test("credentials rotate encrypts all anew, passes unreadable ones over, and may
   const again = await run(bench, ["rotate"], "", env);
   assert.deepEqual(again.out, ["0 of 4 re-encrypted under key v2, 1 unreadable"]);
   for (const clinic of sound) {
-    const account = await decryptCredentials(
+    const account = await decryptAccount(
       keysOf(bench, "v2"),
       clinic.id,
       await stored(bench, clinic),
@@ -427,7 +427,7 @@ Deno.test({
       const keys = readConfig({ ...bench.environment, ...env }).credentialKeys;
       const readAll = () =>
         Promise.all(clinics.map(async (clinic) => {
-          const account = await decryptCredentials(keys, clinic.id, await stored(bench, clinic));
+          const account = await decryptAccount(keys, clinic.id, await stored(bench, clinic));
           assert.equal(account.accountSid, sidOf(clinic));
         }));
       await readAll();

@@ -1,7 +1,7 @@
 /** Texts over the wire: one POST whatever happens, on our Deno and on the hosted one. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { sendSms, type SmsOutcome } from "../../shared/sms.ts";
+import { sendSms, type SmsOutcome } from "../../shared/twilio.ts";
 import {
   type FakeTwilio,
   type FaultKind,

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { sendSms, type SmsOutcome } from "../../shared/sms.ts";
+import { sendSms, type SmsOutcome } from "../../shared/twilio.ts";
 import { findFreePort } from "../../supabase/local/port.ts";
 import { type FakeTwilio, startFakeTwilio } from "../../supabase/local/twilio/server.ts";
 import { installPackage } from "../support/npm_package.ts";

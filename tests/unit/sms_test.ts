@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { toGsmText } from "../../shared/gsm.ts";
-import { composeText } from "../../shared/otp.ts";
+import { composeText } from "../../shared/texting.ts";
 
 /** GSM 03.38, code point by code point: the basic table takes one septet, the extension two. */
 const basicTable = [

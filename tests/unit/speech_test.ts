@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { readPhone } from "../../shared/phone.ts";
-import { composeText, makePasscode } from "../../shared/otp.ts";
+import { makePasscode } from "../../shared/passcodes.ts";
+import { composeText } from "../../shared/texting.ts";
 import { readPasscode } from "../../shared/digits.ts";
 import { sayTime } from "../../shared/speech.ts";
 

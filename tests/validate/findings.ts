@@ -15,7 +15,7 @@ import { readConfig } from "../../shared/config.ts";
 import { openLog } from "../../shared/logging.ts";
 import { redact } from "../../shared/redaction.ts";
 import { createRuntime } from "../../shared/runtime.ts";
-import type { ServedTool } from "../../shared/tool.ts";
+import type { ServedTool } from "../../shared/request.ts";
 import {
   aClinic,
   aDay,

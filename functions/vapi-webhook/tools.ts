@@ -1,0 +1,23 @@
+/**
+ * Every tool, in the order of a call. The Supabase CLI bundles by static imports, so a new tool is
+ * added here; a test says so when it is missing.
+ *
+ * @module
+ */
+
+import cancelAppointment from "../cancel-appointment/index.ts";
+import checkAvailability from "../check-availability/index.ts";
+import holdSlot from "../hold-slot/index.ts";
+import rescheduleAppointment from "../reschedule-appointment/index.ts";
+import sendOtp from "../send-otp/index.ts";
+import verifyOtp from "../verify-otp/index.ts";
+
+/** What the model can call. */
+export const tools = [
+  checkAvailability,
+  holdSlot,
+  sendOtp,
+  verifyOtp,
+  cancelAppointment,
+  rescheduleAppointment,
+].map(({ tool }) => tool);

@@ -1,0 +1,255 @@
+/**
+ * The path of every request of Vapi's: authenticate, read, dispatch, answer.
+ *
+ * A bad secret is a bare 401. Everything else is 200, since Vapi ignores any other status: business
+ * outcomes as `result`, infrastructure failures as `error`, one per tool call id, in order.
+ *
+ * @module
+ */
+
+import type { Answer } from "./answers.ts";
+import { readBody } from "./body.ts";
+import type { CallFacts } from "./database/entry.ts";
+import { type Budget, startBudget, withDeadline } from "./deadline.ts";
+import { allowOnly, deny } from "./denials.ts";
+import { toFault } from "./errors.ts";
+import { type Runtime, serve, type ServedFunction } from "./runtime.ts";
+import * as sentences from "./sentences.ts";
+import { defineTool, refuseArguments, type Tool, type ToolDefinition } from "./tool.ts";
+import {
+  type Envelope,
+  errorOf,
+  readMessage,
+  resultOf,
+  type ToolCall,
+  type ToolResult,
+  toResponse,
+  type VapiMessage,
+} from "./vapi.ts";
+import { openWork, type WorkContext } from "./work.ts";
+
+/** Bodies grow with the call: 50 KB after 45 seconds. */
+const bodyLimits = { limitBytes: 2 * 1024 * 1024, timeoutMs: 5000 };
+/** A caller notices silence long before this; it is the end, not the aim. */
+const requestBudgetMs = 7000;
+/** Past the budget every deadline inside has passed, so an answer is already on its way. */
+const graceMs = 300;
+const callsPerRequest = 10;
+
+/** The Edge Function of one tool, which `vapi-webhook` serves too. */
+export interface ServedTool extends ServedFunction {
+  readonly tool: Tool;
+}
+
+/** Makes the Edge Function of a tool. */
+export function serveTool<Input, Outcome extends string>(
+  definition: ToolDefinition<Input, Outcome>,
+): ServedTool {
+  const tool = defineTool(definition);
+  return { tool, ...serveTools(tool.name, [tool]) };
+}
+
+/** A message of Vapi's that is not a tool call but is answered too. */
+export type CallMessage = Extract<
+  VapiMessage,
+  { readonly type: "assistant-request" | "status-update" | "end-of-call-report" }
+>;
+
+/** What a message led to. */
+export interface MessageAnswer {
+  /** For logs and metrics. */
+  readonly outcome: string;
+  readonly body: Readonly<Record<string, unknown>>;
+  /** 200 unless Vapi should send the message again. */
+  readonly status?: 503;
+}
+
+/** Answers a message, with what a tool may use. */
+export type AnswerMessage = (
+  message: CallMessage,
+  context: WorkContext,
+) => Promise<MessageAnswer>;
+
+/** What one address answers. */
+interface Address {
+  /** Its name in logs. */
+  readonly name: string;
+  readonly tools: readonly Tool[];
+  readonly answerMessage: AnswerMessage | undefined;
+}
+
+/**
+ * Makes an Edge Function that answers calls of several tools.
+ *
+ * @param name Its name in logs.
+ * @param answerMessage Answers Vapi's other messages; left out, they are ignored.
+ */
+export function serveTools(
+  name: string,
+  tools: readonly Tool[],
+  answerMessage?: AnswerMessage,
+): ServedFunction {
+  return serve((runtime, request) =>
+    answerRequest({ name, tools, answerMessage }, runtime, request)
+  );
+}
+
+async function answerRequest(
+  address: Address,
+  runtime: Runtime,
+  request: Request,
+): Promise<Response> {
+  const budget = startBudget(requestBudgetMs);
+  const { authenticator } = runtime;
+  if (!authenticator.isClaimed(request.headers)) {
+    return deny(runtime, address.name, "no secret was sent");
+  }
+  if (request.method !== "POST") return allowOnly("POST");
+  const body = await readBody(request, bodyLimits);
+  if (!await authenticator.isAuthentic(request.headers, body.ok ? body.bytes : new Uint8Array())) {
+    return deny(runtime, address.name, "the secret or the signature is wrong");
+  }
+  const message = body.ok
+    ? readMessage(new TextDecoder().decode(body.bytes), request.headers)
+    : { type: "unreadable", reason: body.reason } as const;
+  return await dispatch(address, runtime, message, budget);
+}
+
+async function dispatch(
+  address: Address,
+  runtime: Runtime,
+  message: VapiMessage,
+  budget: Budget,
+): Promise<Response> {
+  const { log } = runtime;
+  switch (message.type) {
+    case "unreadable":
+      log.warn("request_unreadable", { function: address.name, reason: message.reason });
+      return Response.json({ results: [], error: `Cannot read the request: ${message.reason}` });
+    case "tool-calls": {
+      const results: ToolResult[] = [];
+      // One after the other: a later call may depend on an earlier one.
+      for (const [index, call] of message.calls.entries()) {
+        results.push(
+          index < callsPerRequest
+            ? await answerCall(address, runtime, call, message.envelope, budget)
+            : errorOf(call, `At most ${callsPerRequest} tool calls fit into one request.`),
+        );
+      }
+      return toResponse(results);
+    }
+    case "other":
+      log.debug("message_ignored", { function: address.name, type: message.name });
+      return Response.json({});
+    default:
+      return await answerMessage(address, runtime, message, budget);
+  }
+}
+
+async function answerMessage(
+  { name, answerMessage }: Address,
+  runtime: Runtime,
+  message: CallMessage,
+  budget: Budget,
+): Promise<Response> {
+  if (!answerMessage) {
+    runtime.log.debug("message_ignored", { function: name, type: message.type });
+    return Response.json({});
+  }
+  const { callId } = message.envelope;
+  const named = { function: name, tool: message.type, callId };
+  const { context, record } = openWork(runtime, budget, "message", named);
+  try {
+    const { outcome, body, status = 200 } = await withDeadline(
+      budget.remainingMs() + graceMs,
+      () => answerMessage(message, context),
+    );
+    record(outcome);
+    return Response.json(body, { status });
+  } catch (thrown) {
+    const fault = toFault(thrown);
+    record(fault.code, fault);
+    // A caller waits for the assistant; everything else can come again.
+    return message.type === "assistant-request"
+      ? Response.json({ error: sentences.callNotTaken })
+      : Response.json({}, { status: 503 });
+  }
+}
+
+async function answerCall(
+  address: Address,
+  runtime: Runtime,
+  call: ToolCall,
+  envelope: Envelope,
+  budget: Budget,
+): Promise<ToolResult> {
+  const tool = address.tools.find(({ name }) => name === call.name);
+  if (!tool) {
+    const asked = call.name.slice(0, 64);
+    const names = address.tools.map(({ name }) => name).join(", ");
+    runtime.log.warn("unknown_tool", { function: address.name, tool: asked });
+    return errorOf(call, `Unknown tool "${asked}": this address answers ${names}.`);
+  }
+  const log = runtime.log.concealing(call.arguments.ok ? call.arguments.value : undefined);
+  const { context, record } = openWork({ ...runtime, log }, budget, "tool_call", {
+    function: address.name,
+    tool: tool.name,
+    callId: envelope.callId,
+    toolCallId: call.id,
+  });
+  try {
+    const { facts, ...said } = await withDeadline(
+      budget.remainingMs() + graceMs,
+      () => runTool(tool, call, envelope, context),
+    );
+    record(said.outcome);
+    return resultOf(call, { ...said, ...facts });
+  } catch (thrown) {
+    const fault = toFault(thrown);
+    record(fault.code, fault);
+    return errorOf(call, sentences.fault);
+  }
+}
+
+async function runTool(
+  tool: Tool,
+  call: ToolCall,
+  envelope: Envelope,
+  context: WorkContext,
+): Promise<Answer> {
+  if (!call.arguments.ok) return refuseArguments(call.arguments.reason);
+  const given = cleanArguments(call.arguments.value);
+  // Without a call id (the dashboard's test button) every tool call is a call of its own.
+  const toolCallId = cleanText(call.id).slice(0, 200);
+  const callId = envelope.callId ?? (toolCallId === "" ? undefined : `tool-call/${toolCallId}`);
+  const facts: CallFacts = {
+    ...envelope,
+    ...(callId === undefined ? {} : { callId }),
+    toolCallId,
+    claims: readClaims(given),
+  };
+  return await tool.run(given, { ...context, call: facts });
+}
+
+/** Models send null or blank text for what they do not know: both mean not given. */
+function cleanArguments(given: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const cleaned = Object.entries(given).map(([name, value]) =>
+    [name, typeof value === "string" ? cleanText(value).trim() : value] as const
+  );
+  return Object.fromEntries(cleaned.filter(([, value]) => value !== null && value !== ""));
+}
+
+// Control characters and halves of surrogate pairs cannot be stored in PostgreSQL's jsonb.
+function cleanText(text: string): string {
+  return text.toWellFormed().replace(/\p{Cc}+/gu, " ");
+}
+
+/** What the model claims about the tenant; the database compares it with the envelope. */
+function readClaims(given: Readonly<Record<string, unknown>>): CallFacts["claims"] {
+  const claimed = (name: string) => {
+    const value = given[name];
+    if (value === undefined) return {};
+    return { [name]: typeof value === "string" ? value : JSON.stringify(value) };
+  };
+  return { ...claimed("tenantId"), ...claimed("inboundPhoneNumber") };
+}

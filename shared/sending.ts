@@ -1,0 +1,147 @@
+/**
+ * A send: one attempt to text a passcode. It begins, then completes or is cleared.
+ *
+ * @module
+ */
+
+import type { AccountOutcome, TwilioAccount } from "./accounts.ts";
+import { reportUnreadableCredentials } from "./database/accounts.ts";
+import type { CallFacts } from "./database/entry.ts";
+import {
+  beginOtpSend,
+  type BeginSendOutcome,
+  clearOtpSend,
+  completeOtpSend,
+  type Purpose,
+  type SendReference,
+} from "./database/passcodes.ts";
+import { callbackOf } from "./delivery_reports.ts";
+import { macOf, makePasscode } from "./passcodes.ts";
+import { composeText, type ReadyAccount, sendText, type TextingTools } from "./texting.ts";
+import { loadTwilio, type SmsFailure, type SmsOutcome } from "./twilio.ts";
+
+type NotBegun = Exclude<
+  BeginSendOutcome,
+  { readonly outcome: "claimed" } | { readonly outcome: "wrong_account" }
+>;
+
+/** What became of a send. */
+export type SendOutcome =
+  | NotBegun
+  | Exclude<AccountOutcome, { readonly outcome: "found" | "credentials_unreadable" }>
+  | { readonly outcome: "credentials_unreadable"; readonly orgId: string }
+  | {
+    readonly outcome: "sent";
+    readonly orgId: string;
+    readonly phoneEnding: string;
+    readonly expiresInSeconds: number;
+    /** The text before this one did not arrive. */
+    readonly afterUndelivered: boolean;
+  }
+  | {
+    readonly outcome: "sms_failed";
+    readonly orgId: string;
+    readonly failure: SmsFailure;
+    readonly purpose: Purpose;
+  };
+
+/**
+ * Texts a fresh passcode to the phone of a hold.
+ *
+ * Order: a working Twilio account first, then the send begins in the database, then the text, then
+ * what became of it. A text that failed clears the stored code, so a caller is never stuck with a
+ * code that nobody has.
+ *
+ * @param holdId The hold; missing or unreadable means what this call is about.
+ */
+export async function sendPasscode(
+  tools: TextingTools,
+  call: CallFacts,
+  holdId: string | undefined,
+): Promise<SendOutcome> {
+  // Loads during the first round trips; a failure shows where it is awaited.
+  loadTwilio().catch(() => {});
+  const ready = await tools.accounts.get(tools.database, call);
+  if (ready.outcome === "credentials_unreadable") return await reportUnreadable(tools, call, ready);
+  if (ready.outcome !== "found") return ready;
+
+  const code = makePasscode();
+  const { begun, sendId, account } = await beginSend(tools, call, holdId, code, ready);
+  if (begun.outcome !== "claimed") return begun;
+  const { orgId, purpose, phoneEnding, expiresInSeconds, afterUndelivered } = begun;
+  const send: SendReference = { call, orgId, holdId: begun.holdId, sendId };
+  const sms = await sendText(tools, call, { orgId, account }, {
+    to: begun.phone,
+    body: composeText(code, begun),
+    validitySeconds: Math.max(10, expiresInSeconds),
+    statusCallback: callbackOf(tools.config.functionsPublicUrl, send),
+  });
+  if (sms.kind === "failed") {
+    await clearSend(tools, send, sms);
+    return { outcome: "sms_failed", orgId, failure: sms.failure, purpose };
+  }
+  await completeOtpSend(tools.database, send, sms.sid).catch((fault) =>
+    // The code verifies all the same.
+    tools.log.error("otp_send_not_recorded", { sendId, holdId: send.holdId, fault })
+  );
+  return { outcome: "sent", orgId, phoneEnding, expiresInSeconds, afterUndelivered };
+}
+
+/** A stored account that does not decrypt: nothing is texted, and an operator has to hear of it. */
+async function reportUnreadable(
+  { database, log }: TextingTools,
+  call: CallFacts,
+  { orgId, fault }: Extract<AccountOutcome, { readonly outcome: "credentials_unreadable" }>,
+): Promise<SendOutcome> {
+  log.error("credentials_unreadable", { orgId, fault });
+  await reportUnreadableCredentials(database, call).catch((fault) =>
+    log.error("audit_failed", { orgId, fault })
+  );
+  return { outcome: "credentials_unreadable", orgId };
+}
+
+interface BegunSend {
+  readonly begun: Exclude<BeginSendOutcome, { readonly outcome: "wrong_account" }>;
+  readonly sendId: string;
+  readonly account: TwilioAccount;
+}
+
+/** Begins the send; when the clinic's number has moved to another organization, reads again, once. */
+async function beginSend(
+  { config, database, accounts }: TextingTools,
+  call: CallFacts,
+  holdId: string | undefined,
+  code: string,
+  ready: ReadyAccount,
+): Promise<BegunSend> {
+  const [pepper] = config.otpPeppers;
+  const mac = await macOf(pepper, code);
+  const begin = async ({ orgId, account }: ReadyAccount) => {
+    const sendId = crypto.randomUUID();
+    const sender = "from" in account.sender ? account.sender.from : undefined;
+    const asked = { holdId, sendId, mac, expectedOrgId: orgId, sender };
+    return { begun: await beginOtpSend(database, call, asked), sendId, account };
+  };
+  let { begun, sendId, account } = await begin(ready);
+  if (begun.outcome === "wrong_account") {
+    const fresh = await accounts.refresh(database, call, ready.account);
+    if (fresh.outcome === "found") ({ begun, sendId, account } = await begin(fresh));
+  }
+  return begun.outcome === "wrong_account"
+    ? { begun: { outcome: "busy" }, sendId, account }
+    : { begun, sendId, account };
+}
+
+/** Forgets the code of a text that failed. */
+async function clearSend(
+  { database, log }: TextingTools,
+  send: SendReference,
+  { failure, code, mayHaveBeenSent }: Extract<SmsOutcome, { readonly kind: "failed" }>,
+): Promise<void> {
+  const facts = { sendId: send.sendId, holdId: send.holdId, orgId: send.orgId };
+  log.warn("rolling back OTP storage", { ...facts, failure, providerCode: code });
+  await clearOtpSend(database, send, failure, mayHaveBeenSent).catch((fault) =>
+    // After 30 seconds another send may begin all the same.
+    log.error("otp_rollback_failed", { ...facts, fault })
+  );
+}

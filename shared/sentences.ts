@@ -1,0 +1,204 @@
+/**
+ * Every sentence that a caller hears, by topic. What a text message says is in texting.ts.
+ *
+ * Sentences are short and sayable, say what comes next, and tell nothing about other clinics. Times
+ * are clinic-local ISO 8601.
+ *
+ * @module
+ */
+
+import type { Slot } from "./database/availability.ts";
+import { sayClock, sayDate, sayDay, sayList, sayTime } from "./speech.ts";
+
+// Whatever was asked
+
+/** The database or something else of ours does not answer. */
+export const fault = "I'm having trouble reaching the booking system. " +
+  "Shall I try once more, or pass you to the front desk?";
+export const unknownClinic =
+  "I can't tell which clinic this call is for. Let me connect you to the front desk.";
+export const anotherClinic = "I can only help with bookings at this clinic.";
+export const busy = "The booking system is busy for a moment. Let me try that again.";
+
+/** @param problems What is needed instead, argument by argument. */
+export const checkArguments = (problems: string) =>
+  `I didn't get that right. Please check ${problems}.`;
+
+/** What is needed where an argument is missing or wrong. */
+export const needed = {
+  date: "a date such as 2026-03-03 is needed",
+  time: "a time such as 14:30 is needed",
+  partOfDay: "it is morning, afternoon or evening",
+  days: "it is 1 to 14 days",
+  service: "a service such as consultation is needed",
+  doctor: "a doctor's name is needed",
+  slot: "a slotId from check_availability is needed",
+  patientName: "the patient's name is needed",
+  phone: "a phone number is needed",
+  code: "the six digits of the text are needed",
+};
+
+// A call that begins
+
+/** We cannot say who takes the call. */
+export const callNotTaken = "Sorry, we can't take your call right now. Please try again.";
+/** Nobody takes calls to this number. */
+export const numberNotServed =
+  "Sorry, this number can't take calls right now. Please try again later.";
+
+// Free times
+
+/** `Tuesday 3 March at 9 AM, 11 AM or 2:30 PM`, day by day. */
+function sayStarts(slots: readonly Slot[]): string {
+  const days = Map.groupBy(slots, ({ startTime }) => startTime.slice(0, 10));
+  const said = [...days].map(([day, starts]) =>
+    `${sayDay(day)} at ${sayList(starts.map(({ startTime }) => sayClock(startTime)))}`
+  );
+  return said.join("; or ");
+}
+
+const sayPart = (day: string, partOfDay: string | undefined) =>
+  `${sayDay(day)}${partOfDay ? ` in the ${partOfDay}` : ""}`;
+
+export const freeTimes = (slots: readonly Slot[]) => `I have ${sayStarts(slots)}. Which suits you?`;
+
+/** @param nearest Free times after that day. */
+export const fullyBooked = (
+  day: string,
+  partOfDay: string | undefined,
+  nearest: readonly Slot[],
+) =>
+  nearest.length > 0
+    ? `There's nothing left on ${sayPart(day, partOfDay)}. ` +
+      `The nearest I have is ${sayStarts(nearest)}.`
+    : `I can't find a free time on ${sayPart(day, partOfDay)} or in the weeks after. ` +
+      "Shall I pass you to the front desk?";
+
+export const dayHasPassed = (today: string) =>
+  `That day has passed: today is ${sayDate(today)}. Which day would you like?`;
+
+export const dayTooFar = (today: string, lastDay: string) =>
+  `Today is ${sayDate(today)}, and I can book until ${sayDate(lastDay)}. ` +
+  "Which day would you like?";
+
+/** @param services Slugs of what can be booked. */
+export const unknownService = (services: readonly string[]) =>
+  services.length > 0
+    ? `We don't have that here. I can book ${
+      sayList(services.map((slug) => slug.replaceAll("-", " ")))
+    }.`
+    : "We can't book that by phone. Let me connect you to the front desk.";
+
+/** @param doctors Who offers the service. */
+export const unknownDoctor = (doctors: readonly string[]) =>
+  doctors.length > 0
+    ? `I can't find that doctor for it. There is ${sayList(doctors, "and")}.`
+    : "Nobody here offers that just now. Let me connect you to the front desk.";
+
+// The patient's number
+
+export const phoneNeeded =
+  "I need a mobile number for the confirmation code. What number should I text?";
+export const phoneUnclear =
+  "I didn't get that number. Could you say it once more, with the area code?";
+/** A landline, a premium number or nobody's. */
+export const phoneTakesNoTexts =
+  "That number can't receive texts. Is there a mobile number I can use?";
+
+// A hold
+
+export const held = (
+  { startTime, doctor, phoneEnding, alsoConfirmed }: {
+    readonly startTime: string;
+    readonly doctor: string;
+    readonly phoneEnding: string;
+    /** Start of an appointment that was confirmed at the same time. */
+    readonly alsoConfirmed?: string | undefined;
+  },
+) =>
+  (alsoConfirmed === undefined
+    ? ""
+    : `Your appointment on ${sayTime(alsoConfirmed)} is confirmed and stays. `) +
+  `I'm holding ${sayTime(startTime)} with ${doctor} for you. To confirm it I'll text a ` +
+  `code to the number ending ${phoneEnding}.`;
+
+export const confirmedBefore = (startTime: string, doctor: string) =>
+  `${sayTime(startTime)} with ${doctor} is already confirmed for you.`;
+
+/**
+ * @param wasBookable False for a time outside of hours, for example.
+ * @param nearest Free times near it.
+ */
+export const slotTaken = (wasBookable: boolean, nearest: readonly Slot[]) =>
+  (wasBookable ? "That time has just been taken" : "That time can't be booked") +
+  (nearest.length > 0
+    ? `. I could offer ${sayStarts(nearest)}.`
+    : ", and there is nothing near it. Shall I look further ahead?");
+
+export const slotLost = "I lost track of that time. Let me look at the free times again.";
+export const holdJustExpired = "Your hold has just run out. Let me look at the free times again.";
+export const holdExpired = "Your hold has run out. Let me look at the free times again.";
+export const holdReleased = "I've let go of the time I was holding for you. Nothing is booked.";
+export const holdNotFound = "I can't find that booking.";
+
+// The text with the code
+
+/** @param afterUndelivered The text before this one did not arrive. */
+export const textSent = (phoneEnding: string, afterUndelivered: boolean) =>
+  (afterUndelivered
+    ? "The last text didn't arrive, so I've texted a new six-digit code to the number ending "
+    : "I've texted a six-digit code to the number ending ") +
+  `${phoneEnding}. Read it to me when it arrives.`;
+
+export const textOnItsWay = (retryAfterSeconds: number) =>
+  "A code is on its way. If nothing arrives in " +
+  `${retryAfterSeconds} seconds I can send another.`;
+
+/** The text failed, and the next one may not. */
+export const textFailed =
+  "I couldn't send the text just now. Shall I try once more, or pass you to the front desk?";
+/** The text failed or is not allowed, and the next one would fare no better. */
+export const textImpossible =
+  "I can't send a text for this booking just now. Let me pass you to the front desk.";
+/** Twilio reported that the text did not arrive. */
+export const textUndelivered =
+  "That number didn't accept the text. Is there another mobile number I can use?";
+/** The number answered STOP. */
+export const textsSwitchedOff =
+  "That number has texts from us switched off. Is there another mobile number I can use?";
+/** The code of a change goes to the number of the booking and to no other. */
+export const bookedNumberTakesNoTexts =
+  "I can't text the number it was booked with. Let me pass you to the front desk.";
+
+// The code
+
+export const confirmed = (startTime: string, doctor: string) =>
+  `Thank you, that's confirmed: ${sayTime(startTime)} with ${doctor}.`;
+export const alreadyConfirmed = (startTime: string, doctor: string) =>
+  `${sayTime(startTime)} with ${doctor} is already confirmed.`;
+export const codeMalformed = "I need the six digits from the text. Could you read them once more?";
+export const codeWrong = "That doesn't match. Could you read the newest text again?";
+export const codeOld = "That code isn't valid any more. I'll send a new one.";
+/** Too many wrong codes: no further code is compared. */
+export const codesLocked =
+  "I can't take more codes for this booking. I'll connect you to the front desk.";
+
+// A cancellation or a move
+
+export const codeToCancel = (phoneEnding: string) =>
+  `To be sure it's you I'll text a code to the number ending ${phoneEnding}. ` +
+  "Once you've read it to me, I'll cancel the appointment.";
+
+export const codeToMove = (startTime: string, sameDoctor: boolean, phoneEnding: string) =>
+  `I'm holding ${sayTime(startTime)}${sameDoctor ? "" : ", with another doctor than before"}. ` +
+  `To move your appointment I'll text a code to the number ending ${phoneEnding}.`;
+
+export const cancelled = (startTime: string, doctor: string) =>
+  `Your appointment on ${sayTime(startTime)} with ${doctor} is cancelled.`;
+export const rescheduled = (startTime: string, doctor: string) =>
+  `That's done: your appointment is now on ${sayTime(startTime)} with ${doctor}.`;
+export const changeExpired = "That took too long, and nothing was changed. Shall we start again?";
+export const appointmentNotFound =
+  "I can't find an appointment like that. Could you tell me the name and the mobile number " +
+  "it was booked with?";
+export const whichAppointment = "Which day is the appointment, and at what time?";

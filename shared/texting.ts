@@ -1,0 +1,103 @@
+/**
+ * Texts to patients: what they say, and how one is sent with an account that works.
+ *
+ * @module
+ */
+
+import type { AccountCache, TwilioAccount } from "./accounts.ts";
+import type { Config } from "./config.ts";
+import type { Database } from "./database/client.ts";
+import type { CallFacts } from "./database/entry.ts";
+import type { Purpose } from "./database/passcodes.ts";
+import type { Budget } from "./deadline.ts";
+import { toGsmText } from "./gsm.ts";
+import type { Log } from "./logging.ts";
+import { sendSms, type Sms, type SmsOutcome } from "./twilio.ts";
+
+const textTimeoutMs = 3000;
+/** Kept back from the text's deadline to write down what became of it. */
+const bookkeepingMs = 900;
+
+/** What sending a text needs. */
+export interface TextingTools {
+  readonly config: Config;
+  readonly database: Database;
+  readonly accounts: AccountCache;
+  readonly budget: Budget;
+  readonly log: Log;
+  /** Told how long Twilio took, in milliseconds. */
+  readonly onText: (durationMs: number) => void;
+}
+
+/** An organization's account, decrypted. */
+export interface ReadyAccount {
+  readonly orgId: string;
+  readonly account: TwilioAccount;
+}
+
+/**
+ * Sends a text. When Twilio refuses the credentials, reads the account again and, if it has changed,
+ * sends once more.
+ */
+export async function sendText(
+  { config, database, accounts, budget, onText }: TextingTools,
+  call: CallFacts,
+  { orgId, account }: ReadyAccount,
+  sms: Sms,
+): Promise<SmsOutcome> {
+  const startedAt = performance.now();
+  const send = (sender: TwilioAccount) =>
+    sendSms(sender, sms, {
+      apiBase: config.twilioApiBase,
+      timeoutMs: Math.min(
+        textTimeoutMs - (performance.now() - startedAt),
+        budget.remainingMs() - bookkeepingMs,
+      ),
+    });
+  try {
+    const first = await send(account);
+    if (first.kind === "accepted" || first.failure !== "unauthorized") return first;
+    const fresh = await accounts.refresh(database, call, account).catch(() => undefined);
+    // The clinic's number may have moved on: another organization's account must not text for it.
+    const hasChanged = fresh?.outcome === "found" && fresh.orgId === orgId &&
+      JSON.stringify(fresh.account) !== JSON.stringify(account);
+    return hasChanged ? await send(fresh.account) : first;
+  } finally {
+    onText(performance.now() - startedAt);
+  }
+}
+
+/**
+ * The text of a passcode: code first, then clinic, purpose and expiry, and nothing medical. At most
+ * 160 characters of GSM-7, one segment, whatever the clinic is called.
+ */
+export function composeText(
+  code: string,
+  { clinic, purpose, expiresInSeconds }: {
+    readonly clinic: string;
+    readonly purpose: Purpose;
+    readonly expiresInSeconds: number;
+  },
+): string {
+  const minutes = Math.floor(expiresInSeconds / 60);
+  const expiry = minutes > 0 ? `${minutes} min` : `${expiresInSeconds} s`;
+  return `${code} is your ${composeClinicName(clinic)} code to ${purpose} your appointment. ` +
+    `Read it to our assistant on this call. Expires in ${expiry}. We never call to ask for it.`;
+}
+
+/**
+ * The text after a call that ended before its passcode: at most 160 characters of GSM-7, and nothing
+ * medical.
+ *
+ * @param callBack The number to call, if not the one that texts.
+ */
+export function composeFollowUp(clinic: string, callBack: string | undefined): string {
+  const back = callBack === undefined ? "" : ` on ${callBack}`;
+  return `We lost you before your booking at ${composeClinicName(clinic)} was confirmed. ` +
+    `Please call us again${back}. Reply STOP for no more texts.`;
+}
+
+/** A clinic's name as texts have it: 25 characters of GSM-7 at most, never blank. */
+function composeClinicName(clinic: string): string {
+  return toGsmText(clinic, 25) || "clinic";
+}
