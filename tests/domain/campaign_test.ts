@@ -2,36 +2,25 @@
 import assert from "node:assert/strict";
 import { runCampaign } from "../campaign/campaign.ts";
 import { make, mistakes } from "../campaign/mistakes.ts";
-import { withBench } from "../support/clinic.ts";
+import { testWithBench as test } from "../support/clinic.ts";
 import { atLength } from "../support/length.ts";
 
-const options = { sanitizeOps: false, sanitizeResources: false };
 const runs = atLength({ short: 25, full: 200 });
 const seed = Math.floor(Math.random() * 1e9);
 
-Deno.test({
-  name: `${runs} calls with faults, crashes and races keep every promise (seed ${seed})`,
-  ...options,
-  fn: () =>
-    withBench(async (bench) => {
-      const { findings, texts, unclear } = await runCampaign(bench, { seed, runs });
-      assert.deepEqual(findings, [], `deno task campaign --seed ${seed} --runs ${runs}`);
-      assert.ok(unclear < runs / 2, `${unclear} sequences were given up`);
-      assert.ok(texts > runs / 2, `${texts} texts`);
-    }),
+test(`${runs} calls with faults, crashes and races keep every promise (seed ${seed})`, async (bench) => {
+  const { findings, texts, unclear } = await runCampaign(bench, { seed, runs });
+  assert.deepEqual(findings, [], `deno task campaign --seed ${seed} --runs ${runs}`);
+  assert.ok(unclear < runs / 2, `${unclear} sequences were given up`);
+  assert.ok(texts > runs / 2, `${texts} texts`);
 });
 
 // All of them: deno task campaign --mistakes. Of the first three one by chance, or each.
 const [first, last] = atLength({ short: [seed % 3, seed % 3 + 1], full: [0, 3] });
 for (const mistake of mistakes.slice(first, last)) {
-  Deno.test({
-    name: `the campaign finds ${mistake.name} (seed ${seed})`,
-    ...options,
-    fn: () =>
-      withBench(async (bench) => {
-        await make(bench, mistake);
-        const { findings } = await runCampaign(bench, { seed, runs: 300, width: 4, isBrief: true });
-        assert.notDeepEqual(findings, []);
-      }),
+  test(`the campaign finds ${mistake.name} (seed ${seed})`, async (bench) => {
+    await make(bench, mistake);
+    const { findings } = await runCampaign(bench, { seed, runs: 300, width: 4, isBrief: true });
+    assert.notDeepEqual(findings, []);
   });
 }

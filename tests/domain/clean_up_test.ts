@@ -7,27 +7,8 @@ import { runTask } from "../../supabase/tasks/task.ts";
 import type { Terminal } from "../../supabase/tasks/terminal.ts";
 import { aCaller, type Line, openLines, readCode, sendCode } from "../support/callers.ts";
 import { aClinic, aDay, type Clinic } from "../support/clinic.ts";
-import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { type TestDatabase, testWithDatabase as test } from "../support/database.ts";
 import { atLength } from "../support/length.ts";
-
-function test(
-  name: string,
-  fn: (database: TestDatabase, t: Deno.TestContext) => Promise<void>,
-): void {
-  Deno.test({
-    name,
-    sanitizeOps: false,
-    sanitizeResources: false,
-    fn: async (t) => {
-      const database = await createTestDatabase();
-      try {
-        await fn(database, t);
-      } finally {
-        await database.drop();
-      }
-    },
-  });
-}
 
 /** Holds that lapsed long ago or a moment ago, half an hour each, as many as asked for. */
 async function lapsedHolds(

@@ -23,6 +23,7 @@ import {
 } from "../support/callers.ts";
 import { aClinic, aDay, type Clinic } from "../support/clinic.ts";
 import { atLength } from "../support/length.ts";
+import { testWithConnections } from "../support/test.ts";
 
 const crashes = Number(Deno.env.get("CRASHES") ?? atLength({ short: 1, full: 10 }));
 const seed = Number(Deno.env.get("SEED") ?? Math.floor(Math.random() * 2 ** 31));
@@ -119,12 +120,9 @@ async function checkAfterCrash(server: PostgresServer, wishes: readonly Wish[]) 
   return unacknowledged;
 }
 
-Deno.test({
-  name:
-    `an immediate stop under load, ${crashes} in turn, loses no acknowledged hold or confirmation, and a repeat is told its own hold`,
-  sanitizeOps: false,
-  sanitizeResources: false,
-  fn: async (t) => {
+testWithConnections(
+  `an immediate stop under load, ${crashes} in turn, loses no acknowledged hold or confirmation, and a repeat is told its own hold`,
+  async (t) => {
     await t.step(`seed ${seed}`, () => {});
     const random = randomFrom(seed);
     const stateDir = defaultStateDir(`test-${Deno.pid}-crash`);
@@ -171,4 +169,4 @@ Deno.test({
       await rm(stateDir, { recursive: true, force: true });
     }
   },
-});
+);

@@ -1,83 +1,67 @@
 /** When the front desk answers, and what every answer says about it. */
 import assert from "node:assert/strict";
-import { createTestDatabase } from "../support/database.ts";
+import { testWithDatabase } from "../support/database.ts";
 import { aClinic } from "../support/clinic.ts";
 
-const options = { sanitizeOps: false, sanitizeResources: false };
+testWithDatabase(
+  "the desk is open in its hours, by the clinic's clock, and not on closing days",
+  async ({ sql }, test) => {
+    const { id } = await aClinic(sql, { zone: "America/New_York" });
+    const stateAt = async (at: string) => {
+      const [row] = await sql<{ state: string }[]>`
+        select private.desk_state(o, ${at}) as state
+        from public.organizations as o where o.id = ${id}`;
+      return row?.state;
+    };
+    await sql`insert into public.desk_hours (org_id, dow, start_min, end_min)
+      values (${id}, 1, 540, 720), (${id}, 1, 780, 1020), (${id}, 5, 1320, 1800)`;
+    assert.equal(await stateAt("2026-11-02T10:00-05:00"), "none", "nobody to put through to");
+    await sql`update public.organizations set transfer_number = '+12125550199',
+      closing_days = '{[2026-11-09, 2026-11-10), [2026-11-14, 2026-11-15)}' where id = ${id}`;
 
-Deno.test({
-  name: "the desk is open in its hours, by the clinic's clock, and not on closing days",
-  ...options,
-  fn: async (test) => {
-    const database = await createTestDatabase();
-    const { sql } = database;
-    try {
-      const { id } = await aClinic(sql, { zone: "America/New_York" });
-      const stateAt = async (at: string) => {
-        const [row] = await sql<{ state: string }[]>`
-          select private.desk_state(o, ${at}) as state
-          from public.organizations as o where o.id = ${id}`;
-        return row?.state;
-      };
-      await sql`insert into public.desk_hours (org_id, dow, start_min, end_min)
-        values (${id}, 1, 540, 720), (${id}, 1, 780, 1020), (${id}, 5, 1320, 1800)`;
-      assert.equal(await stateAt("2026-11-02T10:00-05:00"), "none", "nobody to put through to");
-      await sql`update public.organizations set transfer_number = '+12125550199',
-        closing_days = '{[2026-11-09, 2026-11-10), [2026-11-14, 2026-11-15)}' where id = ${id}`;
-
-      const expected: Readonly<Record<string, string>> = {
-        "2026-11-02T08:59-05:00": "closed",
-        "2026-11-02T09:00-05:00": "open",
-        "2026-11-02T11:59:59-05:00": "open",
-        "2026-11-02T12:00-05:00": "closed",
-        "2026-11-02T13:00-05:00": "open",
-        "2026-11-03T10:00-05:00": "closed",
-        // The same instant as 10:00 in New York, and one that is Monday in London only.
-        "2026-11-02T15:00Z": "open",
-        "2026-11-09T02:00Z": "closed",
-        "2026-11-09T10:00-05:00": "closed",
-        // A Friday's night belongs to Friday, whatever Saturday is.
-        "2026-11-13T21:59-05:00": "closed",
-        "2026-11-13T22:00-05:00": "open",
-        "2026-11-14T05:59-05:00": "open",
-        "2026-11-14T06:00-05:00": "closed",
-        // The clocks went back in the night: half past one is there twice.
-        "2026-10-31T01:30-04:00": "open",
-      };
-      for (const [at, state] of Object.entries(expected)) {
-        await test.step(`${at}: ${state}`, async () => assert.equal(await stateAt(at), state));
-      }
-    } finally {
-      await database.drop();
+    const expected: Readonly<Record<string, string>> = {
+      "2026-11-02T08:59-05:00": "closed",
+      "2026-11-02T09:00-05:00": "open",
+      "2026-11-02T11:59:59-05:00": "open",
+      "2026-11-02T12:00-05:00": "closed",
+      "2026-11-02T13:00-05:00": "open",
+      "2026-11-03T10:00-05:00": "closed",
+      // The same instant as 10:00 in New York, and one that is Monday in London only.
+      "2026-11-02T15:00Z": "open",
+      "2026-11-09T02:00Z": "closed",
+      "2026-11-09T10:00-05:00": "closed",
+      // A Friday's night belongs to Friday, whatever Saturday is.
+      "2026-11-13T21:59-05:00": "closed",
+      "2026-11-13T22:00-05:00": "open",
+      "2026-11-14T05:59-05:00": "open",
+      "2026-11-14T06:00-05:00": "closed",
+      // The clocks went back in the night: half past one is there twice.
+      "2026-10-31T01:30-04:00": "open",
+    };
+    for (const [at, state] of Object.entries(expected)) {
+      await test.step(`${at}: ${state}`, async () => assert.equal(await stateAt(at), state));
     }
   },
-});
+);
 
-Deno.test({
-  name: "desk hours that cannot be are refused with a sentence, overlapping ones by a constraint",
-  ...options,
-  fn: async () => {
-    const database = await createTestDatabase();
-    const { sql } = database;
-    try {
-      const { id } = await aClinic(sql);
-      const open = (dow: number, start: number, end: number) =>
-        sql`insert into public.desk_hours (org_id, dow, start_min, end_min)
-          values (${id}, ${dow}, ${start}, ${end})`;
-      await assert.rejects(
-        open(1, 1020, 540),
-        /Cannot write desk hours on weekday 1 from 17:00 to 09:00: they end before they begin/,
-      );
-      await assert.rejects(open(7, 540, 600), /desk hours on weekday 7: the weekdays are 0/);
-      await open(1, 540, 720);
-      await assert.rejects(open(1, 600, 800), /desk hours of one weekday must not overlap/);
-      await open(1, 720, 800);
-      await assert.rejects(
-        sql`update public.organizations set closing_days = '{[2026-12-25,)}' where id = ${id}`,
-        /its closing days have no first or no last day/,
-      );
-    } finally {
-      await database.drop();
-    }
+testWithDatabase(
+  "desk hours that cannot be are refused with a sentence, overlapping ones by a constraint",
+  async ({ sql }) => {
+    const { id } = await aClinic(sql);
+    const open = (dow: number, start: number, end: number) =>
+      sql`insert into public.desk_hours (org_id, dow, start_min, end_min)
+        values (${id}, ${dow}, ${start}, ${end})`;
+    await assert.rejects(
+      open(1, 1020, 540),
+      /Cannot write desk hours on weekday 1 from 17:00 to 09:00: they end before they begin/,
+    );
+    await assert.rejects(open(7, 540, 600), /desk hours on weekday 7: the weekdays are 0/);
+    await open(1, 540, 720);
+    await assert.rejects(open(1, 600, 800), /desk hours of one weekday must not overlap/);
+    await open(1, 720, 800);
+    await assert.rejects(
+      sql`update public.organizations set closing_days = '{[2026-12-25,)}' where id = ${id}`,
+      /its closing days have no first or no last day/,
+    );
   },
-});
+);

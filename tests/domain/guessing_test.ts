@@ -1,6 +1,6 @@
 /** Guessing at scale: what a patient attacker with many phones, calls and clinics gets evaluated. */
 import assert from "node:assert/strict";
-import { createTestDatabase } from "../support/database.ts";
+import { testWithDatabase } from "../support/database.ts";
 import { aClinic } from "../support/clinic.ts";
 import { atLength } from "../support/length.ts";
 
@@ -59,49 +59,42 @@ const attack = (worker: number, count: number) => `
   end
   $attack$`;
 
-Deno.test({
-  name: `${guesses} guesses over calls, phones and clinics stay within the caps`,
-  sanitizeOps: false,
-  sanitizeResources: false,
-  fn: async () => {
-    const database = await createTestDatabase();
-    try {
-      const { sql } = database;
-      const clinics = await Promise.all(
-        Array.from({ length: 4 }, () => aClinic(sql, { providers: 4 })),
-      );
-      const capped = clinics[0]?.id ?? "";
-      await sql`update public.organizations set sms_hourly_limit = 7 where id = ${capped}`;
-      // All different: each has a quota of its own.
-      const phones = Array.from({ length: phoneCount }, (_, index) => `+447700900${100 + index}`);
-      await sql`create table attackers as select unnest(${phones}::text[]) as phone`;
-      await Promise.all(
-        Array.from(
-          { length: workers },
-          (_, worker) => sql.unsafe(attack(worker, guesses / workers)).simple(),
-        ),
-      );
-      const [row] = await sql`
-        select
-          (select count(*) from public.audit_logs where action = 'verify_otp')::int as guesses,
-          (select count(*) from public.sms_messages)::int as texts,
-          (select count(*) from public.sms_messages where org_id = ${capped})::int as capped,
-          (select max(cardinality(sent_at)) from public.sms_phone_quota)::int as of_a_phone,
-          sum(hold_attempts)::int as evaluated, max(hold_attempts) as of_a_hold,
-          max(sends) as texts_of_a_hold
-        from public.one_time_passcodes`;
-      const texts = phoneCount * 5;
-      assert.deepEqual({ ...row }, {
-        guesses,
-        texts,
-        capped: 7,
-        of_a_phone: 5,
-        evaluated: texts * 5,
-        of_a_hold: 10,
-        texts_of_a_hold: 2,
-      });
-    } finally {
-      await database.drop();
-    }
+testWithDatabase(
+  `${guesses} guesses over calls, phones and clinics stay within the caps`,
+  async (database) => {
+    const { sql } = database;
+    const clinics = await Promise.all(
+      Array.from({ length: 4 }, () => aClinic(sql, { providers: 4 })),
+    );
+    const capped = clinics[0]?.id ?? "";
+    await sql`update public.organizations set sms_hourly_limit = 7 where id = ${capped}`;
+    // All different: each has a quota of its own.
+    const phones = Array.from({ length: phoneCount }, (_, index) => `+447700900${100 + index}`);
+    await sql`create table attackers as select unnest(${phones}::text[]) as phone`;
+    await Promise.all(
+      Array.from(
+        { length: workers },
+        (_, worker) => sql.unsafe(attack(worker, guesses / workers)).simple(),
+      ),
+    );
+    const [row] = await sql`
+      select
+        (select count(*) from public.audit_logs where action = 'verify_otp')::int as guesses,
+        (select count(*) from public.sms_messages)::int as texts,
+        (select count(*) from public.sms_messages where org_id = ${capped})::int as capped,
+        (select max(cardinality(sent_at)) from public.sms_phone_quota)::int as of_a_phone,
+        sum(hold_attempts)::int as evaluated, max(hold_attempts) as of_a_hold,
+        max(sends) as texts_of_a_hold
+      from public.one_time_passcodes`;
+    const texts = phoneCount * 5;
+    assert.deepEqual({ ...row }, {
+      guesses,
+      texts,
+      capped: 7,
+      of_a_phone: 5,
+      evaluated: texts * 5,
+      of_a_hold: 10,
+      texts_of_a_hold: 2,
+    });
   },
-});
+);

@@ -17,6 +17,7 @@ import {
   randomFrom,
   writeClinics,
 } from "../support/random_clinic.ts";
+import { testWithConnections } from "../support/test.ts";
 
 /** A clinic for each of the days of random_clinic.ts, so many times. */
 const rounds = atLength({ short: 2, full: 6 });
@@ -25,13 +26,11 @@ const leastOffered = atLength({ short: 1500, full: 5000 });
 /** Of the starts that are refused, one in so many is also asked about alone. */
 const aloneEvery = 120;
 
-Deno.test({
-  name: `every start of ${
+testWithConnections(
+  `every start of ${
     rounds * days.length
   } random clinics or more is offered or refused as a walk by the minute finds`,
-  sanitizeOps: false,
-  sanitizeResources: false,
-  fn: async (test) => {
+  async (test) => {
     const given = Deno.env.get("ORACLE_SEED");
     const seed = given ? Number(given) : crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
     const random = randomFrom(seed);
@@ -82,7 +81,7 @@ Deno.test({
       assert.ok(judged >= 6 * leastOffered && offered >= leastOffered, "too little was compared");
     });
   },
-});
+);
 
 interface Judgement {
   readonly start: number;

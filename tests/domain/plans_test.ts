@@ -1,7 +1,7 @@
 /** The plans of the statements inside the functions, at full length among a million live and a million lapsed holds. */
 import assert from "node:assert/strict";
 import postgres from "postgres";
-import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { type TestDatabase, testWithDatabase } from "../support/database.ts";
 import { atLength } from "../support/length.ts";
 import { calledNumber, fill, lapse, settle } from "../support/many_clinics.ts";
 
@@ -32,32 +32,25 @@ interface Explained {
   readonly JIT?: unknown;
 }
 
-Deno.test({
-  name: `a claim and a look at the calendar read few rows of ${rows}, live or lapsed`,
-  sanitizeOps: false,
-  sanitizeResources: false,
-  fn: async (test) => {
-    const database = await createTestDatabase();
+testWithDatabase(
+  `a claim and a look at the calendar read few rows of ${rows}, live or lapsed`,
+  async (database, test) => {
     const { sql, admin } = database;
-    try {
-      await settle(sql, { clinics, doctors });
-      await admin`alter table public.appointments set (autovacuum_enabled = false)`;
-      await fill(admin, { rows, lapsed: false });
-      for (const kind of ["live", "lapsed"] as const) {
-        if (kind === "lapsed") await lapse(admin);
-        for (const state of ["before", "after"] as const) {
-          if (state === "after") await admin`analyze public.appointments`;
-          await test.step(
-            `${kind} holds, ${state} analyze`,
-            () => checkPlans(database, kind === "lapsed"),
-          );
-        }
+    await settle(sql, { clinics, doctors });
+    await admin`alter table public.appointments set (autovacuum_enabled = false)`;
+    await fill(admin, { rows, lapsed: false });
+    for (const kind of ["live", "lapsed"] as const) {
+      if (kind === "lapsed") await lapse(admin);
+      for (const state of ["before", "after"] as const) {
+        if (state === "after") await admin`analyze public.appointments`;
+        await test.step(
+          `${kind} holds, ${state} analyze`,
+          () => checkPlans(database, kind === "lapsed"),
+        );
       }
-    } finally {
-      await database.drop();
     }
   },
-});
+);
 
 async function checkPlans(database: TestDatabase, lapsed: boolean): Promise<void> {
   const explained: Explained[] = [];

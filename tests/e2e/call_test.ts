@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { dirname } from "node:path";
 import { startStack } from "./call.ts";
+import { testWithConnections } from "../support/test.ts";
 
-const options = { sanitizeOps: false, sanitizeResources: false };
 /** States of these tests, reused by the next run. */
 const states = { book: "e2e-book", other: "e2e-other", crash: "e2e-crash" };
 
@@ -25,10 +25,9 @@ function printed(stack: { output(): string }, task: string): string[] {
   return words.split(" ");
 }
 
-Deno.test({
-  name: "a started stack books a call at each clinic, answers its own curl, and ends on SIGINT",
-  ...options,
-  fn: async () => {
+testWithConnections(
+  "a started stack books a call at each clinic, answers its own curl, and ends on SIGINT",
+  async () => {
     const stack = await startStack(["--fresh"], states.book);
     try {
       const called = await run(...printed(stack, "call"));
@@ -57,12 +56,11 @@ Deno.test({
     const after = await fetch(`${stack.url}/health`).then(() => "up", () => "down");
     assert.equal(after, "down");
   },
-});
+);
 
-Deno.test({
-  name: "a killed stack starts again with its state; damaged state is named, and --fresh clears it",
-  ...options,
-  fn: async () => {
+testWithConnections(
+  "a killed stack starts again with its state; damaged state is named, and --fresh clears it",
+  async () => {
     const state = states.crash;
     const count = async (url: string) => (await (await fetch(url)).text()).split("<tr>").length;
     const first = await startStack(["--fresh"], state);
@@ -83,13 +81,11 @@ Deno.test({
     assert.equal(await count(`${third.url}/`), 1);
     await third.stop();
   },
-});
+);
 
-Deno.test({
-  name:
-    "a public host name serves the functions alone, and the secret in the repository is refused",
-  ...options,
-  fn: async () => {
+testWithConnections(
+  "a public host name serves the functions alone, and the secret in the repository is refused",
+  async () => {
     const publicHost = "demo.example.org";
     const stack = await startStack(["--fresh", "--public-host", publicHost], states.book);
     try {
@@ -112,7 +108,7 @@ Deno.test({
       await stack.stop();
     }
   },
-});
+);
 
 interface Report {
   readonly answered: number;

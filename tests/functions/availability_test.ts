@@ -4,10 +4,9 @@ import type postgres from "postgres";
 import checkAvailability from "../../functions/check-availability/index.ts";
 import holdSlot from "../../functions/hold-slot/index.ts";
 import { aBench, aClinic, aDay, aPhone, type Bench, type Clinic } from "../support/clinic.ts";
-import { createTestDatabase } from "../support/database.ts";
+import { createTestDatabase, testWithDatabase } from "../support/database.ts";
 import { aRandomClinic, days, randomFrom, writeClinics } from "../support/random_clinic.ts";
-
-const options = { sanitizeOps: false, sanitizeResources: false };
+import { testWithConnections } from "../support/test.ts";
 
 /** Hours of a local day, its asked starts, and what else is not as usual. */
 interface Case {
@@ -236,29 +235,23 @@ const cases: readonly Case[] = [
   },
 ];
 
-Deno.test({
-  name: "on days when clocks change, starts are those one would write down",
-  ...options,
-  fn: async (test) => {
-    const database = await createTestDatabase();
-    try {
-      for (const asked of cases) {
-        await test.step(`${asked.zone} ${asked.day}: ${asked.what}`, async () => {
-          const rows = await startsOf(database.sql, asked);
-          assert.deepEqual(rows.map(({ time }) => time), asked.starts);
-          for (const { slotId, time, isRead } of rows) {
-            assert.ok(isRead, `${slotId} is not read as ${time}`);
-            const isRepeated = rows.filter((row) => row.time.slice(0, 5) === time.slice(0, 5));
-            if (isRepeated.length > 1) assert.ok(slotId.endsWith(time), slotId);
-            else if (!/[+-]\d\d:\d\d$/.test(slotId)) assert.ok(slotId.endsWith(time.slice(0, 5)));
-          }
-        });
-      }
-    } finally {
-      await database.drop();
+testWithDatabase(
+  "on days when clocks change, starts are those one would write down",
+  async (database, test) => {
+    for (const asked of cases) {
+      await test.step(`${asked.zone} ${asked.day}: ${asked.what}`, async () => {
+        const rows = await startsOf(database.sql, asked);
+        assert.deepEqual(rows.map(({ time }) => time), asked.starts);
+        for (const { slotId, time, isRead } of rows) {
+          assert.ok(isRead, `${slotId} is not read as ${time}`);
+          const isRepeated = rows.filter((row) => row.time.slice(0, 5) === time.slice(0, 5));
+          if (isRepeated.length > 1) assert.ok(slotId.endsWith(time), slotId);
+          else if (!/[+-]\d\d:\d\d$/.test(slotId)) assert.ok(slotId.endsWith(time.slice(0, 5)));
+        }
+      });
     }
   },
-});
+);
 
 /** Local times with offset, and whether the slotId of each names it again. */
 async function startsOf(sql: postgres.Sql, asked: Case) {
@@ -287,10 +280,9 @@ async function startsOf(sql: postgres.Sql, asked: Case) {
     order by f.starts_at`;
 }
 
-Deno.test({
-  name: "every start that is offered can be held at once, every other one is refused",
-  ...options,
-  fn: async (test) => {
+testWithConnections(
+  "every start that is offered can be held at once, every other one is refused",
+  async (test) => {
     const given = Deno.env.get("ORACLE_SEED");
     const seed = given ? Number(given) : crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
     const random = randomFrom(seed);
@@ -315,7 +307,7 @@ Deno.test({
       assert.ok(held > 20 && refused > 1000, "too little was tried");
     });
   },
-});
+);
 
 /**
  * Claims every fifth minute of two days, each in a transaction that is rolled back, and compares
@@ -388,10 +380,9 @@ const hold = (bench: Bench, clinic: Clinic, slotId: string, callId = crypto.rand
     args: { slotId, patientName: "Ada Brown" },
   });
 
-Deno.test({
-  name: "a full day is answered with the next free times, and an own hold leaves its day free",
-  ...options,
-  fn: () =>
+testWithConnections(
+  "a full day is answered with the next free times, and an own hold leaves its day free",
+  () =>
     withClinic({ startMin: 600, endMin: 630 }, async (bench, clinic) => {
       const first = await ask(bench, clinic, {});
       assert.deepEqual(first.slots?.map(({ slotId }) => slotId), [`consultation/${aDay()}T10:00`]);
@@ -408,12 +399,11 @@ Deno.test({
         .sql`update public.appointments set expires_at = now() - interval '1 second'`;
       assert.equal((await ask(bench, clinic, {})).outcome, "available");
     }),
-});
+);
 
-Deno.test({
-  name: "days asks about up to fourteen days, partOfDay about a part of them",
-  ...options,
-  fn: () =>
+testWithConnections(
+  "days asks about up to fourteen days, partOfDay about a part of them",
+  () =>
     withClinic({ startMin: 600, endMin: 1200 }, async (bench, clinic) => {
       const fortnight = await ask(bench, clinic, { days: 14 });
       assert.equal(fortnight["total"], 14 * 20);
@@ -429,12 +419,11 @@ Deno.test({
       assert.ok((await hours("afternoon")).every((hour) => hour >= 12 && hour < 17));
       assert.ok((await hours("evening")).every((hour) => hour >= 17));
     }),
-});
+);
 
-Deno.test({
-  name: "a group session is listed with its seats until the last one is taken",
-  ...options,
-  fn: () =>
+testWithConnections(
+  "a group session is listed with its seats until the last one is taken",
+  () =>
     withClinic({ capacity: 3, startMin: 600, endMin: 630 }, async (bench, clinic) => {
       for (const seats of [3, 2, 1]) {
         const { slots } = await ask(bench, clinic, {});
@@ -446,12 +435,11 @@ Deno.test({
       const late = await hold(bench, clinic, `consultation/${aDay()}T10:00`);
       assert.equal(late.outcome, "slot_taken");
     }),
-});
+);
 
-Deno.test({
-  name: "a doctor is found by part of a name, and another service's patient blocks the session",
-  ...options,
-  fn: () =>
+testWithConnections(
+  "a doctor is found by part of a name, and another service's patient blocks the session",
+  () =>
     withClinic({ providers: 2, capacity: 2, startMin: 600, endMin: 660 }, async (bench, clinic) => {
       const { sql } = bench.database;
       await sql`
@@ -491,4 +479,4 @@ Deno.test({
       const { slots } = await ask(bench, clinic, {});
       assert.deepEqual(slots?.map(({ availableDoctors }) => availableDoctors), [2, 1]);
     }),
-});
+);

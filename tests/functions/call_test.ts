@@ -4,9 +4,14 @@ import checkAvailability from "../../functions/check-availability/index.ts";
 import holdSlot from "../../functions/hold-slot/index.ts";
 import sendOtp from "../../functions/send-otp/index.ts";
 import verifyOtp from "../../functions/verify-otp/index.ts";
-import { aClinic, aDay, aPhone, type Bench, newestCode, withBench } from "../support/clinic.ts";
-
-const options = { sanitizeOps: false, sanitizeResources: false };
+import {
+  aClinic,
+  aDay,
+  aPhone,
+  type Bench,
+  newestCode,
+  testWithBench as test,
+} from "../support/clinic.ts";
 
 /** A hold of a fresh call, ready for its passcode. */
 async function aHold(bench: Bench, { time = "10:00" } = {}) {
@@ -29,228 +34,185 @@ const statusOf = async (bench: Bench, holdId: string | undefined) => {
   return row?.["status"];
 };
 
-Deno.test({
-  name: "a call books an appointment, one database call a tool (send-otp: three cold, two warm)",
-  ...options,
-  fn: () =>
-    withBench(async (bench) => {
-      const clinic = await aClinic(bench.database.sql);
-      await bench.provision(clinic);
-      const call = { called: clinic.number, caller: aPhone(), callId: crypto.randomUUID() };
-      const counted = async (work: () => Promise<unknown>) => {
-        const before = bench.restCalls.length;
-        await work();
-        return bench.restCalls.length - before;
-      };
-      let slotId = "";
-      const first = await counted(async () => {
-        const found = await bench.ask(checkAvailability, {
-          ...call,
-          tool: "check_availability",
-          args: { date: aDay(), serviceType: "consultation" },
-        });
-        assert.equal(found.outcome, "available");
-        slotId = found.slots?.[0]?.slotId ?? "";
-      });
-      assert.equal(first, 1);
-      const args = { slotId, patientName: "Ada Brown" };
-      assert.equal(
-        await counted(() => bench.ask(holdSlot, { ...call, tool: "hold_slot", args })),
-        1,
-      );
-      const cold = await counted(async () => {
-        const sent = await bench.ask(sendOtp, { ...call, tool: "send_otp" });
-        assert.equal(sent.outcome, "sent");
-      });
-      assert.equal(cold, 3);
-      const code = newestCode(bench.twilio);
-      const verified = await counted(async () => {
-        const said = await bench.ask(verifyOtp, { ...call, tool: "verify_otp", args: { code } });
-        assert.equal(said.outcome, "confirmed");
-      });
-      assert.equal(verified, 1);
+test("a call books an appointment, one database call a tool (send-otp: three cold, two warm)", async (bench) => {
+  const clinic = await aClinic(bench.database.sql);
+  await bench.provision(clinic);
+  const call = { called: clinic.number, caller: aPhone(), callId: crypto.randomUUID() };
+  const counted = async (work: () => Promise<unknown>) => {
+    const before = bench.restCalls.length;
+    await work();
+    return bench.restCalls.length - before;
+  };
+  let slotId = "";
+  const first = await counted(async () => {
+    const found = await bench.ask(checkAvailability, {
+      ...call,
+      tool: "check_availability",
+      args: { date: aDay(), serviceType: "consultation" },
+    });
+    assert.equal(found.outcome, "available");
+    slotId = found.slots?.[0]?.slotId ?? "";
+  });
+  assert.equal(first, 1);
+  const args = { slotId, patientName: "Ada Brown" };
+  assert.equal(
+    await counted(() => bench.ask(holdSlot, { ...call, tool: "hold_slot", args })),
+    1,
+  );
+  const cold = await counted(async () => {
+    const sent = await bench.ask(sendOtp, { ...call, tool: "send_otp" });
+    assert.equal(sent.outcome, "sent");
+  });
+  assert.equal(cold, 3);
+  const code = newestCode(bench.twilio);
+  const verified = await counted(async () => {
+    const said = await bench.ask(verifyOtp, { ...call, tool: "verify_otp", args: { code } });
+    assert.equal(said.outcome, "confirmed");
+  });
+  assert.equal(verified, 1);
 
-      const second = { ...call, caller: aPhone(), callId: crypto.randomUUID() };
-      const other = { slotId: slotId.replace(/T.*/, "T15:00"), patientName: "Ben" };
-      await bench.ask(holdSlot, { ...second, tool: "hold_slot", args: other });
-      assert.equal(await counted(() => bench.ask(sendOtp, { ...second, tool: "send_otp" })), 2);
-      const written = bench.lines.join("\n");
-      assert.ok(!written.includes(code), "the passcode is in the log");
-      assert.ok(!written.includes(call.caller.slice(4)), "the phone number is in the log");
-    }),
+  const second = { ...call, caller: aPhone(), callId: crypto.randomUUID() };
+  const other = { slotId: slotId.replace(/T.*/, "T15:00"), patientName: "Ben" };
+  await bench.ask(holdSlot, { ...second, tool: "hold_slot", args: other });
+  assert.equal(await counted(() => bench.ask(sendOtp, { ...second, tool: "send_otp" })), 2);
+  const written = bench.lines.join("\n");
+  assert.ok(!written.includes(code), "the passcode is in the log");
+  assert.ok(!written.includes(call.caller.slice(4)), "the phone number is in the log");
 });
 
-Deno.test({
-  name: "hold-slot gives one slot to one of two hundred callers, the others hear alternatives",
-  ...options,
-  fn: () =>
-    withBench(async (bench) => {
-      const clinic = await aClinic(bench.database.sql);
-      const slotId = `consultation/${aDay()}T11:00`;
-      const answers = await Promise.all(Array.from({ length: 200 }, () =>
-        bench.insist(holdSlot, {
-          tool: "hold_slot",
-          called: clinic.number,
-          caller: aPhone(),
-          callId: crypto.randomUUID(),
-          args: { slotId, patientName: "Ada" },
-        })));
-      const outcomes = Map.groupBy(answers, ({ outcome }) => outcome);
-      assert.deepEqual(
-        Object.fromEntries([...outcomes].map(([outcome, all]) => [outcome, all.length])),
-        { held: 1, slot_taken: 199 },
-      );
-      assert.ok(outcomes.get("slot_taken")?.every(({ slots }) => slots?.length === 3));
-      const [row] = await bench.database.sql`select count(*)::int as n from public.appointments`;
-      assert.equal(row?.["n"], 1);
-    }),
+test("hold-slot gives one slot to one of two hundred callers, the others hear alternatives", async (bench) => {
+  const clinic = await aClinic(bench.database.sql);
+  const slotId = `consultation/${aDay()}T11:00`;
+  const answers = await Promise.all(Array.from({ length: 200 }, () =>
+    bench.insist(holdSlot, {
+      tool: "hold_slot",
+      called: clinic.number,
+      caller: aPhone(),
+      callId: crypto.randomUUID(),
+      args: { slotId, patientName: "Ada" },
+    })));
+  const outcomes = Map.groupBy(answers, ({ outcome }) => outcome);
+  assert.deepEqual(
+    Object.fromEntries([...outcomes].map(([outcome, all]) => [outcome, all.length])),
+    { held: 1, slot_taken: 199 },
+  );
+  assert.ok(outcomes.get("slot_taken")?.every(({ slots }) => slots?.length === 3));
+  const [row] = await bench.database.sql`select count(*)::int as n from public.appointments`;
+  assert.equal(row?.["n"], 1);
 });
 
-Deno.test({
-  name: "only a time that somebody has is said to have been taken, not one that never was bookable",
-  ...options,
-  fn: () =>
-    withBench(async (bench) => {
-      const clinic = await aClinic(bench.database.sql);
-      const ask = (time: string, callId: string = crypto.randomUUID(), day = aDay()) =>
-        bench.insist(holdSlot, {
-          ...{ tool: "hold_slot", called: clinic.number, caller: aPhone(), callId },
-          args: { slotId: `consultation/${day}T${time}`, patientName: "Ada" },
-        });
-      const callId = crypto.randomUUID();
-      assert.equal((await ask("11:00", callId)).outcome, "held");
-      const asked = [
-        { said: await ask("11:00"), taken: true },
-        { said: await ask("10:07"), taken: false },
-        { said: await ask("11:07", callId), taken: false },
-        { said: await ask("23:30"), taken: false },
-        { said: await ask("11:00", callId, aDay(-1)), taken: false },
-        { said: await ask("11:00", callId, aDay(2000)), taken: false },
-      ];
-      for (const { said, taken } of asked) {
-        assert.equal(said.outcome, "slot_taken");
-        assert.match(
-          said.message,
-          taken ? /^That time has just been/ : /^That time can't be booked/,
-        );
-      }
-    }),
+test("only a time that somebody has is said to have been taken, not one that never was bookable", async (bench) => {
+  const clinic = await aClinic(bench.database.sql);
+  const ask = (time: string, callId: string = crypto.randomUUID(), day = aDay()) =>
+    bench.insist(holdSlot, {
+      ...{ tool: "hold_slot", called: clinic.number, caller: aPhone(), callId },
+      args: { slotId: `consultation/${day}T${time}`, patientName: "Ada" },
+    });
+  const callId = crypto.randomUUID();
+  assert.equal((await ask("11:00", callId)).outcome, "held");
+  const asked = [
+    { said: await ask("11:00"), taken: true },
+    { said: await ask("10:07"), taken: false },
+    { said: await ask("11:07", callId), taken: false },
+    { said: await ask("23:30"), taken: false },
+    { said: await ask("11:00", callId, aDay(-1)), taken: false },
+    { said: await ask("11:00", callId, aDay(2000)), taken: false },
+  ];
+  for (const { said, taken } of asked) {
+    assert.equal(said.outcome, "slot_taken");
+    assert.match(
+      said.message,
+      taken ? /^That time has just been/ : /^That time can't be booked/,
+    );
+  }
 });
 
-Deno.test({
-  name: "forty repeats of one call are one hold and forty identical answers",
-  ...options,
-  fn: () =>
-    withBench(async (bench) => {
-      const clinic = await aClinic(bench.database.sql, { providers: 3 });
-      const call = { called: clinic.number, caller: aPhone(), callId: crypto.randomUUID() };
-      const args = { slotId: `consultation/${aDay()}T11:00`, patientName: "Ada" };
-      const answers = await Promise.all(
-        Array.from({ length: 40 }, () =>
-          bench.insist(holdSlot, { ...call, tool: "hold_slot", args })),
-      );
-      assert.equal(
-        new Set(answers.map((answer) =>
-          JSON.stringify(answer)
-        )).size,
-        1,
-      );
-      assert.equal(answers[0]?.outcome, "held");
-    }),
+test("forty repeats of one call are one hold and forty identical answers", async (bench) => {
+  const clinic = await aClinic(bench.database.sql, { providers: 3 });
+  const call = { called: clinic.number, caller: aPhone(), callId: crypto.randomUUID() };
+  const args = { slotId: `consultation/${aDay()}T11:00`, patientName: "Ada" };
+  const answers = await Promise.all(
+    Array.from({ length: 40 }, () => bench.insist(holdSlot, { ...call, tool: "hold_slot", args })),
+  );
+  assert.equal(
+    new Set(answers.map((answer) => JSON.stringify(answer))).size,
+    1,
+  );
+  assert.equal(answers[0]?.outcome, "held");
 });
 
-Deno.test({
-  name: "a call that changes its mind gives its first slot back, an overlapping one too",
-  ...options,
-  fn: () =>
-    withBench(async (bench) => {
-      const { clinic, call, holdId } = await aHold(bench);
-      await bench.database
-        .sql`update public.services set step_min = 15 where org_id = ${clinic.id}`;
-      const hold = (time: string) =>
-        bench.ask(holdSlot, {
-          ...call,
-          tool: "hold_slot",
-          args: { slotId: `consultation/${aDay()}T${time}`, patientName: "Ada" },
-        });
-      const moved = await hold("10:15");
-      assert.equal(moved.outcome, "held");
-      assert.equal(await statusOf(bench, holdId), "cancelled");
-      assert.equal((await hold("10:15"))["holdId"], moved.holdId);
-    }),
+test("a call that changes its mind gives its first slot back, an overlapping one too", async (bench) => {
+  const { clinic, call, holdId } = await aHold(bench);
+  await bench.database
+    .sql`update public.services set step_min = 15 where org_id = ${clinic.id}`;
+  const hold = (time: string) =>
+    bench.ask(holdSlot, {
+      ...call,
+      tool: "hold_slot",
+      args: { slotId: `consultation/${aDay()}T${time}`, patientName: "Ada" },
+    });
+  const moved = await hold("10:15");
+  assert.equal(moved.outcome, "held");
+  assert.equal(await statusOf(bench, holdId), "cancelled");
+  assert.equal((await hold("10:15"))["holdId"], moved.holdId);
 });
 
-Deno.test({
-  name: "fifty sends at once are one text, fifty right codes one confirmation",
-  ...options,
-  fn: () =>
-    withBench(async (bench) => {
-      const { call } = await aHold(bench);
-      const sent = await Promise.all(
-        Array.from({ length: 50 }, () => bench.ask(sendOtp, { ...call, tool: "send_otp" })),
-      );
-      assert.equal(sent.filter(({ outcome }) => outcome === "sent").length, 1);
-      assert.ok(sent.every(({ success }) => success));
-      assert.equal(bench.twilio.postCount, 1);
-      const args = { code: newestCode(bench.twilio) };
-      const verified = await Promise.all(
-        Array.from(
-          { length: 50 },
-          () => bench.ask(verifyOtp, { ...call, tool: "verify_otp", args }),
-        ),
-      );
-      assert.equal(verified.filter(({ outcome }) => outcome === "confirmed").length, 1);
-      assert.ok(verified.every(({ success }) => success));
-    }),
+test("fifty sends at once are one text, fifty right codes one confirmation", async (bench) => {
+  const { call } = await aHold(bench);
+  const sent = await Promise.all(
+    Array.from({ length: 50 }, () => bench.ask(sendOtp, { ...call, tool: "send_otp" })),
+  );
+  assert.equal(sent.filter(({ outcome }) => outcome === "sent").length, 1);
+  assert.ok(sent.every(({ success }) => success));
+  assert.equal(bench.twilio.postCount, 1);
+  const args = { code: newestCode(bench.twilio) };
+  const verified = await Promise.all(
+    Array.from(
+      { length: 50 },
+      () => bench.ask(verifyOtp, { ...call, tool: "verify_otp", args }),
+    ),
+  );
+  assert.equal(verified.filter(({ outcome }) => outcome === "confirmed").length, 1);
+  assert.ok(verified.every(({ success }) => success));
 });
 
-Deno.test({
-  name: "a hundred wrong codes at once count five, then the code is dead and a new one works",
-  ...options,
-  fn: () =>
-    withBench(async (bench) => {
-      const { call, holdId } = await aHold(bench);
-      await bench.ask(sendOtp, { ...call, tool: "send_otp" });
-      const code = newestCode(bench.twilio);
-      const wrong = code === "000000" ? "111111" : "000000";
-      const verify = (guess: string) =>
-        bench.ask(verifyOtp, { ...call, tool: "verify_otp", args: { code: guess } });
-      const answers = await Promise.all(Array.from({ length: 100 }, () => verify(wrong)));
-      const counted = answers.filter(({ outcome }) => outcome === "wrong_code").length;
-      assert.equal(counted, 4, "four times wrong, the fifth locks the code");
-      assert.equal((await verify(code)).outcome, "code_locked");
-      const [row] = await bench.database.sql`
-        select code_attempts, mac from public.one_time_passcodes where appointment_id = ${
-        holdId ?? null
-      }`;
-      assert.deepEqual({ ...row }, { code_attempts: 5, mac: null });
-      await bench.database
-        .sql`update public.one_time_passcodes set claimed_at = now() - interval '1 minute'`;
-      await bench.ask(sendOtp, { ...call, tool: "send_otp" });
-      assert.equal((await verify(newestCode(bench.twilio))).outcome, "confirmed");
-      assert.equal(await statusOf(bench, holdId), "confirmed");
-    }),
+test("a hundred wrong codes at once count five, then the code is dead and a new one works", async (bench) => {
+  const { call, holdId } = await aHold(bench);
+  await bench.ask(sendOtp, { ...call, tool: "send_otp" });
+  const code = newestCode(bench.twilio);
+  const wrong = code === "000000" ? "111111" : "000000";
+  const verify = (guess: string) =>
+    bench.ask(verifyOtp, { ...call, tool: "verify_otp", args: { code: guess } });
+  const answers = await Promise.all(Array.from({ length: 100 }, () => verify(wrong)));
+  const counted = answers.filter(({ outcome }) => outcome === "wrong_code").length;
+  assert.equal(counted, 4, "four times wrong, the fifth locks the code");
+  assert.equal((await verify(code)).outcome, "code_locked");
+  const [row] = await bench.database.sql`
+    select code_attempts, mac from public.one_time_passcodes where appointment_id = ${
+    holdId ?? null
+  }`;
+  assert.deepEqual({ ...row }, { code_attempts: 5, mac: null });
+  await bench.database
+    .sql`update public.one_time_passcodes set claimed_at = now() - interval '1 minute'`;
+  await bench.ask(sendOtp, { ...call, tool: "send_otp" });
+  assert.equal((await verify(newestCode(bench.twilio))).outcome, "confirmed");
+  assert.equal(await statusOf(bench, holdId), "confirmed");
 });
 
-Deno.test({
-  name: "the tenth wrong code hands the hold to the front desk, resends do not refill it",
-  ...options,
-  fn: () =>
-    withBench(async (bench) => {
-      const { call, holdId } = await aHold(bench);
-      const verify = (code: string) =>
-        bench.ask(verifyOtp, { ...call, tool: "verify_otp", args: { code } });
-      let last = "";
-      for (let round = 0; round < 2; round++) {
-        await bench.database
-          .sql`update public.one_time_passcodes set claimed_at = now() - interval '1 minute'`;
-        await bench.ask(sendOtp, { ...call, tool: "send_otp" });
-        const wrong = newestCode(bench.twilio) === "000000" ? "111111" : "000000";
-        for (let guess = 0; guess < 5; guess++) last = (await verify(wrong)).outcome;
-      }
-      assert.equal(last, "locked");
-      assert.equal(await statusOf(bench, holdId), "requires_manual_followup");
-    }),
+test("the tenth wrong code hands the hold to the front desk, resends do not refill it", async (bench) => {
+  const { call, holdId } = await aHold(bench);
+  const verify = (code: string) =>
+    bench.ask(verifyOtp, { ...call, tool: "verify_otp", args: { code } });
+  let last = "";
+  for (let round = 0; round < 2; round++) {
+    await bench.database
+      .sql`update public.one_time_passcodes set claimed_at = now() - interval '1 minute'`;
+    await bench.ask(sendOtp, { ...call, tool: "send_otp" });
+    const wrong = newestCode(bench.twilio) === "000000" ? "111111" : "000000";
+    for (let guess = 0; guess < 5; guess++) last = (await verify(wrong)).outcome;
+  }
+  assert.equal(last, "locked");
+  assert.equal(await statusOf(bench, holdId), "requires_manual_followup");
 });
 
 for (
@@ -266,107 +228,79 @@ for (
     ["timeout", "sms_timeout", true],
   ] as const
 ) {
-  Deno.test({
-    name:
-      `a text that fails with ${kind} leaves no code, one POST, and the next send works at once`,
-    ...options,
-    fn: () =>
-      withBench(async (bench) => {
-        const { call, holdId } = await aHold(bench);
-        bench.twilio.addFault(kind);
-        const startedAt = performance.now();
-        const failed = await bench.ask(sendOtp, { ...call, tool: "send_otp" });
-        assert.ok(performance.now() - startedAt < 30_000);
-        assert.equal(failed.success, false);
-        assert.equal(failed.outcome, outcome);
-        assert.equal(bench.twilio.postCount, 1);
-        const [row] = await bench.database.sql`
-          select state, mac, sends from public.one_time_passcodes where appointment_id = ${
-          holdId ?? null
-        }`;
-        assert.deepEqual({ ...row }, { state: "cleared", mac: null, sends: mayHaveGone ? 1 : 0 });
-        assert.ok(bench.lines.some((line) => line.includes("rolling back OTP storage")));
-        assert.equal((await bench.ask(sendOtp, { ...call, tool: "send_otp" })).outcome, "sent");
-      }),
+  test(`a text that fails with ${kind} leaves no code, one POST, and the next send works at once`, async (bench) => {
+    const { call, holdId } = await aHold(bench);
+    bench.twilio.addFault(kind);
+    const startedAt = performance.now();
+    const failed = await bench.ask(sendOtp, { ...call, tool: "send_otp" });
+    assert.ok(performance.now() - startedAt < 30_000);
+    assert.equal(failed.success, false);
+    assert.equal(failed.outcome, outcome);
+    assert.equal(bench.twilio.postCount, 1);
+    const [row] = await bench.database.sql`
+      select state, mac, sends from public.one_time_passcodes where appointment_id = ${
+      holdId ?? null
+    }`;
+    assert.deepEqual({ ...row }, { state: "cleared", mac: null, sends: mayHaveGone ? 1 : 0 });
+    assert.ok(bench.lines.some((line) => line.includes("rolling back OTP storage")));
+    assert.equal((await bench.ask(sendOtp, { ...call, tool: "send_otp" })).outcome, "sent");
   });
 }
 
-Deno.test({
-  name: "another organization's hold answers like an unknown one, byte for byte",
-  ...options,
-  fn: () =>
-    withBench(async (bench) => {
-      const { holdId } = await aHold(bench);
-      const other = await aClinic(bench.database.sql);
-      await bench.provision(other);
-      const call = { called: other.number, caller: aPhone(), callId: crypto.randomUUID() };
-      for (
-        const [tool, name, args] of [
-          [sendOtp, "send_otp", {}],
-          [verifyOtp, "verify_otp", { code: "123456" }],
-        ] as const
-      ) {
-        const ask = (id: unknown) =>
-          bench.ask(tool, { ...call, tool: name, args: { ...args, holdId: id } });
-        assert.deepEqual(await ask(holdId), await ask(crypto.randomUUID()));
-        assert.equal((await ask(holdId)).outcome, "hold_not_found");
-      }
-      assert.equal(bench.twilio.postCount, 0);
-    }),
+test("another organization's hold answers like an unknown one, byte for byte", async (bench) => {
+  const { holdId } = await aHold(bench);
+  const other = await aClinic(bench.database.sql);
+  await bench.provision(other);
+  const call = { called: other.number, caller: aPhone(), callId: crypto.randomUUID() };
+  for (
+    const [tool, name, args] of [
+      [sendOtp, "send_otp", {}],
+      [verifyOtp, "verify_otp", { code: "123456" }],
+    ] as const
+  ) {
+    const ask = (id: unknown) =>
+      bench.ask(tool, { ...call, tool: name, args: { ...args, holdId: id } });
+    assert.deepEqual(await ask(holdId), await ask(crypto.randomUUID()));
+    assert.equal((await ask(holdId)).outcome, "hold_not_found");
+  }
+  assert.equal(bench.twilio.postCount, 0);
 });
 
-Deno.test({
-  name: "a lapsed hold stops blocking at once, without any job, and its caller is told",
-  ...options,
-  fn: () =>
-    withBench(async (bench) => {
-      const { clinic, call, slotId, holdId } = await aHold(bench);
-      await bench.ask(sendOtp, { ...call, tool: "send_otp" });
-      await bench.database
-        .sql`update public.appointments set expires_at = now() - interval '1 second'`;
-      const code = newestCode(bench.twilio);
-      const late = await bench.ask(verifyOtp, { ...call, tool: "verify_otp", args: { code } });
-      assert.equal(late.outcome, "hold_expired");
-      const other = { called: clinic.number, caller: aPhone(), callId: crypto.randomUUID() };
-      const args = { slotId, patientName: "Ben" };
-      const taken = await bench.ask(holdSlot, { ...other, tool: "hold_slot", args });
-      assert.equal(taken.outcome, "held");
-      assert.equal(await statusOf(bench, holdId), "expired");
-    }),
+test("a lapsed hold stops blocking at once, without any job, and its caller is told", async (bench) => {
+  const { clinic, call, slotId, holdId } = await aHold(bench);
+  await bench.ask(sendOtp, { ...call, tool: "send_otp" });
+  await bench.database
+    .sql`update public.appointments set expires_at = now() - interval '1 second'`;
+  const code = newestCode(bench.twilio);
+  const late = await bench.ask(verifyOtp, { ...call, tool: "verify_otp", args: { code } });
+  assert.equal(late.outcome, "hold_expired");
+  const other = { called: clinic.number, caller: aPhone(), callId: crypto.randomUUID() };
+  const args = { slotId, patientName: "Ben" };
+  const taken = await bench.ask(holdSlot, { ...other, tool: "hold_slot", args });
+  assert.equal(taken.outcome, "held");
+  assert.equal(await statusOf(bench, holdId), "expired");
 });
 
-Deno.test({
-  name: "the same tool call delivered twice counts a wrong code once",
-  ...options,
-  fn: () =>
-    withBench(async (bench) => {
-      const { call, holdId } = await aHold(bench);
-      await bench.ask(sendOtp, { ...call, tool: "send_otp" });
-      const wrong = newestCode(bench.twilio) === "000000" ? "111111" : "000000";
-      const asked = { ...call, tool: "verify_otp", toolCallId: "call_once", args: { code: wrong } };
-      assert.deepEqual(await bench.ask(verifyOtp, asked), await bench.ask(verifyOtp, asked));
-      const [row] = await bench.database.sql`
-        select hold_attempts from public.one_time_passcodes where appointment_id = ${
-        holdId ?? null
-      }`;
-      assert.equal(row?.["hold_attempts"], 1);
-    }),
+test("the same tool call delivered twice counts a wrong code once", async (bench) => {
+  const { call, holdId } = await aHold(bench);
+  await bench.ask(sendOtp, { ...call, tool: "send_otp" });
+  const wrong = newestCode(bench.twilio) === "000000" ? "111111" : "000000";
+  const asked = { ...call, tool: "verify_otp", toolCallId: "call_once", args: { code: wrong } };
+  assert.deepEqual(await bench.ask(verifyOtp, asked), await bench.ask(verifyOtp, asked));
+  const [row] = await bench.database.sql`
+    select hold_attempts from public.one_time_passcodes where appointment_id = ${holdId ?? null}`;
+  assert.equal(row?.["hold_attempts"], 1);
 });
 
-Deno.test({
-  name: "cleanup_expired_holds turns lapsed holds to expired and returns how many",
-  ...options,
-  fn: () =>
-    withBench(async (bench) => {
-      const { holdId } = await aHold(bench);
-      const clean = async () => {
-        const [row] = await bench.database.sql`select public.cleanup_expired_holds() as n`;
-        return row?.["n"];
-      };
-      assert.equal(await clean(), 0);
-      await bench.database
-        .sql`update public.appointments set expires_at = now() - interval '1 second'`;
-      assert.equal(await clean(), 1);
-      assert.equal(await statusOf(bench, holdId), "expired");
-    }),
+test("cleanup_expired_holds turns lapsed holds to expired and returns how many", async (bench) => {
+  const { holdId } = await aHold(bench);
+  const clean = async () => {
+    const [row] = await bench.database.sql`select public.cleanup_expired_holds() as n`;
+    return row?.["n"];
+  };
+  assert.equal(await clean(), 0);
+  await bench.database
+    .sql`update public.appointments set expires_at = now() - interval '1 second'`;
+  assert.equal(await clean(), 1);
+  assert.equal(await statusOf(bench, holdId), "expired");
 });

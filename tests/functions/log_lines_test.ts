@@ -3,9 +3,14 @@ import assert from "node:assert/strict";
 import holdSlot from "../../functions/hold-slot/index.ts";
 import sendOtp from "../../functions/send-otp/index.ts";
 import type { Runtime } from "../../shared/runtime.ts";
-import { aClinic, aDay, aPhone, aRequest, type Bench, withBench } from "../support/clinic.ts";
-
-const options = { sanitizeOps: false, sanitizeResources: false };
+import {
+  aClinic,
+  aDay,
+  aPhone,
+  aRequest,
+  type Bench,
+  testWithBench as test,
+} from "../support/clinic.ts";
 
 const linesOf = ({ lines }: Bench, callId: string) =>
   lines.map((line) => JSON.parse(line)).filter((line) => line.callId === callId);
@@ -28,57 +33,46 @@ function slowedBy(runtime: Runtime, ms: number): Runtime {
   return { ...runtime, database: { ...runtime.database, within } };
 }
 
-Deno.test({
-  name:
-    "each tool call leaves one line with who, what, what came of it and how long its parts took",
-  ...options,
-  fn: () =>
-    withBench(async (bench) => {
-      const { clinic, call, hold } = await aCall(bench);
-      const toolCallId = `call_${crypto.randomUUID()}`;
-      await bench.ask(holdSlot, { ...hold, toolCallId });
-      await bench.ask(sendOtp, { ...call, tool: "send_otp" });
-      const [held, sent, ...others] = linesOf(bench, call.callId);
-      assert.deepEqual(others, []);
-      const { level, time, event, totalMs, databaseMs, databaseCalls, ...named } = held;
-      // The machine may be busy.
-      const expected = databaseMs > 500 ? ["warn", "tool_call_slow"] : ["info", "tool_call"];
-      assert.deepEqual([level, event], expected);
-      assert.ok(Math.abs(Date.parse(time) - Date.now()) < 60_000);
-      assert.ok(totalMs >= databaseMs && databaseMs > 0);
-      assert.equal(databaseCalls, 1);
-      assert.deepEqual(named, {
-        function: "hold_slot",
-        tool: "hold_slot",
-        orgId: clinic.id,
-        callId: call.callId,
-        toolCallId,
-        outcome: "held",
-        smsMs: 0,
-      });
-      assert.ok(sent.outcome === "sent" && sent.smsMs > 0 && sent.totalMs >= sent.smsMs);
-    }),
+test("each tool call leaves one line with who, what, what came of it and how long its parts took", async (bench) => {
+  const { clinic, call, hold } = await aCall(bench);
+  const toolCallId = `call_${crypto.randomUUID()}`;
+  await bench.ask(holdSlot, { ...hold, toolCallId });
+  await bench.ask(sendOtp, { ...call, tool: "send_otp" });
+  const [held, sent, ...others] = linesOf(bench, call.callId);
+  assert.deepEqual(others, []);
+  const { level, time, event, totalMs, databaseMs, databaseCalls, ...named } = held;
+  // The machine may be busy.
+  const expected = databaseMs > 500 ? ["warn", "tool_call_slow"] : ["info", "tool_call"];
+  assert.deepEqual([level, event], expected);
+  assert.ok(Math.abs(Date.parse(time) - Date.now()) < 60_000);
+  assert.ok(totalMs >= databaseMs && databaseMs > 0);
+  assert.equal(databaseCalls, 1);
+  assert.deepEqual(named, {
+    function: "hold_slot",
+    tool: "hold_slot",
+    orgId: clinic.id,
+    callId: call.callId,
+    toolCallId,
+    outcome: "held",
+    smsMs: 0,
+  });
+  assert.ok(sent.outcome === "sent" && sent.smsMs > 0 && sent.totalMs >= sent.smsMs);
 });
 
-Deno.test({
-  name: "a database over 500 ms and a text over 2 s are warned of",
-  ...options,
-  fn: () =>
-    withBench(async (bench) => {
-      const { call, hold } = await aCall(bench);
-      const runtime = slowedBy(bench.runtime, 501);
-      await holdSlot.using(runtime).fetch(aRequest({ ...hold, callId: "slow-database" }));
-      const [slow] = linesOf(bench, "slow-database");
-      assert.deepEqual([slow.level, slow.event], ["warn", "tool_call_slow"]);
-      assert.ok(slow.databaseMs > 500);
+test("a database over 500 ms and a text over 2 s are warned of", async (bench) => {
+  const { call, hold } = await aCall(bench);
+  const runtime = slowedBy(bench.runtime, 501);
+  await holdSlot.using(runtime).fetch(aRequest({ ...hold, callId: "slow-database" }));
+  const [slow] = linesOf(bench, "slow-database");
+  assert.deepEqual([slow.level, slow.event], ["warn", "tool_call_slow"]);
+  assert.ok(slow.databaseMs > 500);
 
-      const args = { ...hold.args, slotId: hold.args.slotId.replace("T10", "T11") };
-      await bench.ask(holdSlot, { ...hold, args });
-      bench.twilio.addFault("slow", { ms: 2050 });
-      const said = await bench.ask(sendOtp, { ...call, tool: "send_otp" });
-      assert.equal(said.outcome, "sent");
-      const sent = linesOf(bench, call.callId).at(-1);
-      assert.deepEqual([sent.level, sent.event], ["warn", "tool_call_slow"]);
-      assert.ok(sent.smsMs > 2000);
-    }),
+  const args = { ...hold.args, slotId: hold.args.slotId.replace("T10", "T11") };
+  await bench.ask(holdSlot, { ...hold, args });
+  bench.twilio.addFault("slow", { ms: 2050 });
+  const said = await bench.ask(sendOtp, { ...call, tool: "send_otp" });
+  assert.equal(said.outcome, "sent");
+  const sent = linesOf(bench, call.callId).at(-1);
+  assert.deepEqual([sent.level, sent.event], ["warn", "tool_call_slow"]);
+  assert.ok(sent.smsMs > 2000);
 });

@@ -16,22 +16,13 @@ import {
   type Bench,
   metricsToken,
   readSaid,
-  withBench,
+  testWithBench as test,
 } from "../support/clinic.ts";
-import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { type TestDatabase, withDatabase } from "../support/database.ts";
 import { readExposition, valueOf } from "../support/exposition.ts";
+import { testWithConnections } from "../support/test.ts";
 
-const options = { sanitizeOps: false, sanitizeResources: false };
 const calls = "master_orchestrator_tool_calls_total";
-
-async function withDatabase(work: (database: TestDatabase) => Promise<void>): Promise<void> {
-  const database = await createTestDatabase();
-  try {
-    await work(database);
-  } finally {
-    await database.drop();
-  }
-}
 
 const scrape = (bench: Bench, token: string | null = metricsToken, query = "") => {
   const headers = new Headers(token === null ? {} : { authorization: `Bearer ${token}` });
@@ -42,117 +33,97 @@ const scrape = (bench: Bench, token: string | null = metricsToken, query = "") =
 
 const readMetrics = async (bench: Bench) => readExposition(await (await scrape(bench)).text());
 
-Deno.test({
-  name: "what the tools answered is in the metrics at once: calls by outcome, latency by part",
-  ...options,
-  fn: () =>
-    withBench(async (bench) => {
-      const clinic = await aClinic(bench.database.sql);
-      const call = { called: clinic.number, caller: aPhone(), callId: crypto.randomUUID() };
-      const before = await readMetrics(bench);
-      assert.equal(valueOf(before, calls), 0);
-      const slotId = `consultation/${aDay()}T10:00`;
-      await bench.ask(holdSlot, {
-        ...call,
-        tool: "hold_slot",
-        args: { slotId, patientName: "Ada" },
-      });
-      await bench.ask(holdSlot, {
-        ...call,
-        tool: "hold_slot",
-        args: { slotId: "no", patientName: "A" },
-      });
-      await bench.ask(checkAvailability, { ...call, tool: "check_availability" });
-      await holdSlot.using(bench.runtime).fetch(aRequest({ tool: "hold_slot", secret: "wrong" }));
-      const denied = { date: aDay(), serviceType: "consultation", tenantId: crypto.randomUUID() };
-      await bench.ask(checkAvailability, { ...call, tool: "check_availability", args: denied });
+test("what the tools answered is in the metrics at once: calls by outcome, latency by part", async (bench) => {
+  const clinic = await aClinic(bench.database.sql);
+  const call = { called: clinic.number, caller: aPhone(), callId: crypto.randomUUID() };
+  const before = await readMetrics(bench);
+  assert.equal(valueOf(before, calls), 0);
+  const slotId = `consultation/${aDay()}T10:00`;
+  await bench.ask(holdSlot, {
+    ...call,
+    tool: "hold_slot",
+    args: { slotId, patientName: "Ada" },
+  });
+  await bench.ask(holdSlot, {
+    ...call,
+    tool: "hold_slot",
+    args: { slotId: "no", patientName: "A" },
+  });
+  await bench.ask(checkAvailability, { ...call, tool: "check_availability" });
+  await holdSlot.using(bench.runtime).fetch(aRequest({ tool: "hold_slot", secret: "wrong" }));
+  const denied = { date: aDay(), serviceType: "consultation", tenantId: crypto.randomUUID() };
+  await bench.ask(checkAvailability, { ...call, tool: "check_availability", args: denied });
 
-      const families = await readMetrics(bench);
-      assert.equal(valueOf(families, calls, { tool: "hold_slot", outcome: "held" }), 1);
-      assert.equal(valueOf(families, calls, { tool: "hold_slot", outcome: "invalid_slot" }), 1);
-      assert.equal(valueOf(families, calls, { outcome: "invalid_arguments" }), 1);
-      assert.equal(valueOf(families, calls), 4);
-      const total = "master_orchestrator_tool_duration_seconds_count";
-      assert.equal(valueOf(families, total, { tool: "hold_slot" }), 2);
-      const database = "master_orchestrator_tool_database_seconds_count";
-      assert.equal(valueOf(families, database, { tool: "check_availability" }), 1);
-      assert.equal(valueOf(families, "master_orchestrator_authentication_failures_total"), 1);
-      assert.equal(valueOf(families, "master_orchestrator_cross_tenant_denials_total"), 1);
-      assert.equal(valueOf(families, "master_orchestrator_holds_live"), 1);
-      const audited = "master_orchestrator_audited_total";
-      assert.equal(valueOf(families, audited, { action: "hold_slot", outcome: "held" }), 1);
-    }),
+  const families = await readMetrics(bench);
+  assert.equal(valueOf(families, calls, { tool: "hold_slot", outcome: "held" }), 1);
+  assert.equal(valueOf(families, calls, { tool: "hold_slot", outcome: "invalid_slot" }), 1);
+  assert.equal(valueOf(families, calls, { outcome: "invalid_arguments" }), 1);
+  assert.equal(valueOf(families, calls), 4);
+  const total = "master_orchestrator_tool_duration_seconds_count";
+  assert.equal(valueOf(families, total, { tool: "hold_slot" }), 2);
+  const database = "master_orchestrator_tool_database_seconds_count";
+  assert.equal(valueOf(families, database, { tool: "check_availability" }), 1);
+  assert.equal(valueOf(families, "master_orchestrator_authentication_failures_total"), 1);
+  assert.equal(valueOf(families, "master_orchestrator_cross_tenant_denials_total"), 1);
+  assert.equal(valueOf(families, "master_orchestrator_holds_live"), 1);
+  const audited = "master_orchestrator_audited_total";
+  assert.equal(valueOf(families, audited, { action: "hold_slot", outcome: "held" }), 1);
 });
 
-Deno.test({
-  name: "metrics name no organization, caller or call",
-  ...options,
-  fn: () =>
-    withBench(async (bench) => {
-      const clinic = await aClinic(bench.database.sql);
-      const call = { called: clinic.number, caller: aPhone(), callId: crypto.randomUUID() };
-      const args = { slotId: `consultation/${aDay()}T10:00`, patientName: "Zacharias Quell" };
-      const held = await bench.ask(holdSlot, { ...call, tool: "hold_slot", args });
-      const text = await (await scrape(bench)).text() +
-        await (await scrape(bench, metricsToken, "?format=json")).text();
-      const secrets = [clinic.id, clinic.number, call.caller, call.callId, "Quell", held.holdId];
-      for (const secret of secrets) assert.ok(!text.includes(String(secret)), String(secret));
-    }),
+test("metrics name no organization, caller or call", async (bench) => {
+  const clinic = await aClinic(bench.database.sql);
+  const call = { called: clinic.number, caller: aPhone(), callId: crypto.randomUUID() };
+  const args = { slotId: `consultation/${aDay()}T10:00`, patientName: "Zacharias Quell" };
+  const held = await bench.ask(holdSlot, { ...call, tool: "hold_slot", args });
+  const text = await (await scrape(bench)).text() +
+    await (await scrape(bench, metricsToken, "?format=json")).text();
+  const secrets = [clinic.id, clinic.number, call.caller, call.callId, "Quell", held.holdId];
+  for (const secret of secrets) assert.ok(!text.includes(String(secret)), String(secret));
 });
 
-Deno.test({
-  name: "metrics are a bare 401 without the token, and for everybody while no token is set",
-  ...options,
-  fn: () =>
-    withBench(async (bench) => {
-      const wrong = [
-        null,
-        "",
-        "wrong",
-        metricsToken.slice(1),
-        `${metricsToken}x`,
-        "test-vapi-secret",
-      ];
-      for (const token of wrong) {
-        const response = await scrape(bench, token);
-        assert.equal(response.status, 401);
-        assert.equal(await response.text(), "");
-      }
-      const unset = createRuntime(
-        readConfig({ ...bench.environment, METRICS_TOKEN: "" }),
-        openLog("error", () => {}),
-      );
-      for (const token of ["", "undefined", metricsToken]) {
-        const headers = { authorization: `Bearer ${token}` };
-        const request = new Request("http://f.test/", { headers });
-        assert.equal((await metricsFunction.using(unset).fetch(request)).status, 401);
-      }
-      assert.equal(bench.restCalls.length, 0);
-      assert.equal((await scrape(bench)).status, 200);
-      assert.equal((await scrape(bench, metricsToken, "?format=json&minutes=0")).status, 400);
-      assert.throws(
-        () => readConfig({ ...bench.environment, METRICS_TOKEN: "short" }),
-        /METRICS_TOKEN/,
-      );
-    }),
+test("metrics are a bare 401 without the token, and for everybody while no token is set", async (bench) => {
+  const wrong = [
+    null,
+    "",
+    "wrong",
+    metricsToken.slice(1),
+    `${metricsToken}x`,
+    "test-vapi-secret",
+  ];
+  for (const token of wrong) {
+    const response = await scrape(bench, token);
+    assert.equal(response.status, 401);
+    assert.equal(await response.text(), "");
+  }
+  const unset = createRuntime(
+    readConfig({ ...bench.environment, METRICS_TOKEN: "" }),
+    openLog("error", () => {}),
+  );
+  for (const token of ["", "undefined", metricsToken]) {
+    const headers = { authorization: `Bearer ${token}` };
+    const request = new Request("http://f.test/", { headers });
+    assert.equal((await metricsFunction.using(unset).fetch(request)).status, 401);
+  }
+  assert.equal(bench.restCalls.length, 0);
+  assert.equal((await scrape(bench)).status, 200);
+  assert.equal((await scrape(bench, metricsToken, "?format=json&minutes=0")).status, 400);
+  assert.throws(
+    () => readConfig({ ...bench.environment, METRICS_TOKEN: "short" }),
+    /METRICS_TOKEN/,
+  );
 });
 
-Deno.test({
-  name: "metrics are a 503 while the database does not answer",
-  ...options,
-  fn: () =>
-    withBench(async (bench) => {
-      const lines: string[] = [];
-      const away = createRuntime(
-        readConfig({ ...bench.environment, SUPABASE_URL: "http://127.0.0.1:9" }),
-        openLog("error", (line) => lines.push(line)),
-      );
-      const headers = { authorization: `Bearer ${metricsToken}` };
-      const request = new Request("http://f.test/", { headers });
-      const response = await metricsFunction.using(away).fetch(request);
-      assert.equal(response.status, 503);
-      assert.ok(lines.some((line) => line.includes("metrics_failed")));
-    }),
+test("metrics are a 503 while the database does not answer", async (bench) => {
+  const lines: string[] = [];
+  const away = createRuntime(
+    readConfig({ ...bench.environment, SUPABASE_URL: "http://127.0.0.1:9" }),
+    openLog("error", (line) => lines.push(line)),
+  );
+  const headers = { authorization: `Bearer ${metricsToken}` };
+  const request = new Request("http://f.test/", { headers });
+  const response = await metricsFunction.using(away).fetch(request);
+  assert.equal(response.status, 503);
+  assert.ok(lines.some((line) => line.includes("metrics_failed")));
 });
 
 const count = async ({ sql }: TestDatabase, name: string) => {
@@ -162,11 +133,9 @@ const count = async ({ sql }: TestDatabase, name: string) => {
   return row?.n;
 };
 
-Deno.test({
-  name:
-    "a batch that arrives many times at once counts once, and batches beside reads lose nothing",
-  ...options,
-  fn: () =>
+testWithConnections(
+  "a batch that arrives many times at once counts once, and batches beside reads lose nothing",
+  () =>
     withDatabase(async (database) => {
       const record = (batch: string, value: number) =>
         database.sql`select public.record_metrics(${batch}, ${
@@ -185,12 +154,11 @@ Deno.test({
       const [left] = await database.sql`select count(*)::int as n from public.metric_events`;
       assert.equal(left?.["n"], 0);
     }),
-});
+);
 
-Deno.test({
-  name: "what a transaction that is rolled back did is not counted",
-  ...options,
-  fn: () =>
+testWithConnections(
+  "what a transaction that is rolled back did is not counted",
+  () =>
     withDatabase(async (database) => {
       const clinic = await aClinic(database.sql);
       const deny = (sql: TestDatabase["sql"]) =>
@@ -203,12 +171,11 @@ Deno.test({
       await deny(database.sql);
       assert.equal(await count(database, "audit"), 1);
     }),
-});
+);
 
-Deno.test({
-  name: "reading the metrics after a million calls costs what it costs after a thousand",
-  ...options,
-  fn: () =>
+testWithConnections(
+  "reading the metrics after a million calls costs what it costs after a thousand",
+  () =>
     withDatabase((few) =>
       withDatabase(async (many) => {
         // As isolates do: a batch sums up what was answered since the last one.
@@ -266,7 +233,7 @@ Deno.test({
         for (const reader of Object.values(readers)) reader.release();
       })
     ),
-});
+);
 
 /** A recorder whose database is played, and what arrived there. */
 function aRecorder(send: SendCounts, more: Parameters<typeof createRecorder>[2] = {}) {
@@ -283,10 +250,9 @@ const sumOf = (batches: Map<string, readonly Counter[]>) =>
   [...batches.values()].flat().filter(({ name }) => name === "tool_calls")
     .reduce((sum, { value }) => sum + value, 0);
 
-Deno.test({
-  name: "calls are recorded in few batches; one whose answer was lost is sent again unchanged",
-  ...options,
-  fn: async () => {
+testWithConnections(
+  "calls are recorded in few batches; one whose answer was lost is sent again unchanged",
+  async () => {
     const arrived = new Map<string, readonly Counter[]>();
     let sends = 0;
     const { recorder, record } = aRecorder((batchId, counts) => {
@@ -303,12 +269,11 @@ Deno.test({
     assert.equal(sumOf(arrived), 1000);
     assert.ok(sends <= 10, `${sends} sends`);
   },
-});
+);
 
-Deno.test({
-  name: "while the database is away counts are kept within bounds, then dropped with a log line",
-  ...options,
-  fn: async () => {
+testWithConnections(
+  "while the database is away counts are kept within bounds, then dropped with a log line",
+  async () => {
     let isAway = true;
     const arrived = new Map<string, readonly Counter[]>();
     const { recorder, lines, record } = aRecorder((batchId, counts) => {
@@ -328,52 +293,47 @@ Deno.test({
     assert.ok([...arrived.values()].flat().length <= 10);
     assert.ok(lines.some((line) => line.includes("too many different counters")));
   },
-});
+);
 
-Deno.test({
-  name: "a database that takes recordings and stays silent delays no answer, and nothing is thrown",
-  ...options,
-  fn: () =>
-    withBench(async (bench) => {
-      const clinic = await aClinic(bench.database.sql);
-      let batches = 0;
-      const waiting: Promise<void>[] = [];
-      Object.assign(globalThis, {
-        EdgeRuntime: {
-          waitUntil: (work: Promise<void>) => {
-            waiting.push(work);
-            throw new Error("not now");
-          },
-        },
-      });
-      const log = openLog("error", () => {});
-      const recorder = createRecorder(
-        () => {
-          batches++;
-          return new Promise(() => {});
-        },
-        log,
-        { delayMs: 0 },
-      );
-      const runtime = { ...bench.runtime, recorder };
-      const ask = async () => {
-        const said = await readSaid(
-          await checkAvailability.using(runtime).fetch(aRequest({
-            tool: "check_availability",
-            called: clinic.number,
-            args: { date: aDay(), serviceType: "consultation" },
-          })),
-        );
-        assert.equal(said.outcome, "available");
-      };
-      try {
-        for (let index = 0; index < 5; index++) await ask();
-        while (batches === 0) await new Promise((resolve) => setTimeout(resolve));
-        for (let index = 0; index < 5; index++) await ask();
-        assert.equal(batches, 1);
-        assert.ok(waiting.length > 0, "the isolate is not asked to wait");
-      } finally {
-        Reflect.deleteProperty(globalThis, "EdgeRuntime");
-      }
-    }),
+test("a database that takes recordings and stays silent delays no answer, and nothing is thrown", async (bench) => {
+  const clinic = await aClinic(bench.database.sql);
+  let batches = 0;
+  const waiting: Promise<void>[] = [];
+  Object.assign(globalThis, {
+    EdgeRuntime: {
+      waitUntil: (work: Promise<void>) => {
+        waiting.push(work);
+        throw new Error("not now");
+      },
+    },
+  });
+  const log = openLog("error", () => {});
+  const recorder = createRecorder(
+    () => {
+      batches++;
+      return new Promise(() => {});
+    },
+    log,
+    { delayMs: 0 },
+  );
+  const runtime = { ...bench.runtime, recorder };
+  const ask = async () => {
+    const said = await readSaid(
+      await checkAvailability.using(runtime).fetch(aRequest({
+        tool: "check_availability",
+        called: clinic.number,
+        args: { date: aDay(), serviceType: "consultation" },
+      })),
+    );
+    assert.equal(said.outcome, "available");
+  };
+  try {
+    for (let index = 0; index < 5; index++) await ask();
+    while (batches === 0) await new Promise((resolve) => setTimeout(resolve));
+    for (let index = 0; index < 5; index++) await ask();
+    assert.equal(batches, 1);
+    assert.ok(waiting.length > 0, "the isolate is not asked to wait");
+  } finally {
+    Reflect.deleteProperty(globalThis, "EdgeRuntime");
+  }
 });

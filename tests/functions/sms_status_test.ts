@@ -18,11 +18,10 @@ import {
   type Clinic,
   codeTo,
   letTimePass,
-  withBench,
+  testWithBench as test,
   wrongCodes,
 } from "../support/clinic.ts";
 
-const options = { sanitizeOps: false, sanitizeResources: false };
 const token = "token-of-the-clinic";
 
 /** A hold of a fresh call at a clinic that can text. */
@@ -105,121 +104,94 @@ const formOf = (text: StoredText | undefined, status: string) => ({
   AccountSid: "AC",
 });
 
-Deno.test({
-  name: "reports are asked for with every text, and the text is delivered after them, once audited",
-  ...options,
-  fn: () =>
-    withBench(async (bench) => {
-      const { clinic, send } = await aHold(bench);
-      await send();
-      const before = bench.restCalls.length;
-      const answered = (await bench.twilio.sendReports()).map(({ answered }) => answered);
-      assert.deepEqual(answered, [204, 204]);
-      // The account once, then one call for each report.
-      assert.deepEqual(
-        bench.restCalls.slice(before).map((path) => path.split("/").at(-1)),
-        ["get_credentials_of", "record_delivery_report", "record_delivery_report"],
-      );
-      const [text] = await textsOf(bench, clinic);
-      assert.equal(text?.delivery, "delivered");
-      assert.equal(text?.sid, bench.twilio.messages[0]?.sid);
-      const repeat = { query: queryOf(text), form: formOf(text, "delivered") };
-      assert.equal(await report(bench, repeat), 204);
-      const audited = await bench.database.sql`
-        select outcome from public.audit_logs where action = 'deliver_text'`;
-      assert.deepEqual(audited.map(({ outcome }) => outcome), ["delivered"]);
-      assert.deepEqual(await countsOf(bench, "sms"), [
-        { labels: { result: "accepted" }, value: 1 },
-        { labels: { result: "delivered" }, value: 1 },
-      ]);
-    }),
+test("reports are asked for with every text, and the text is delivered after them, once audited", async (bench) => {
+  const { clinic, send } = await aHold(bench);
+  await send();
+  const before = bench.restCalls.length;
+  const answered = (await bench.twilio.sendReports()).map(({ answered }) => answered);
+  assert.deepEqual(answered, [204, 204]);
+  // The account once, then one call for each report.
+  assert.deepEqual(
+    bench.restCalls.slice(before).map((path) => path.split("/").at(-1)),
+    ["get_credentials_of", "record_delivery_report", "record_delivery_report"],
+  );
+  const [text] = await textsOf(bench, clinic);
+  assert.equal(text?.delivery, "delivered");
+  assert.equal(text?.sid, bench.twilio.messages[0]?.sid);
+  const repeat = { query: queryOf(text), form: formOf(text, "delivered") };
+  assert.equal(await report(bench, repeat), 204);
+  const audited = await bench.database.sql`
+    select outcome from public.audit_logs where action = 'deliver_text'`;
+  assert.deepEqual(audited.map(({ outcome }) => outcome), ["delivered"]);
+  assert.deepEqual(await countsOf(bench, "sms"), [
+    { labels: { result: "accepted" }, value: 1 },
+    { labels: { result: "delivered" }, value: 1 },
+  ]);
 });
 
-Deno.test({
-  name: "a report may come before the answer to the text: Twilio's id is kept, the code works",
-  ...options,
-  fn: () =>
-    withBench(async (bench) => {
-      const { clinic, call, send, verify } = await aHold(bench);
-      bench.twilio.addFault("report_early");
-      assert.equal((await send()).outcome, "sent");
-      assert.deepEqual(bench.twilio.reports.map(({ answered }) => answered), [204, 204]);
-      const [text] = await textsOf(bench, clinic);
-      assert.equal(text?.delivery, "delivered");
-      assert.equal(text?.sid, bench.twilio.messages[0]?.sid);
-      assert.equal((await verify(codeTo(bench.twilio, call.caller))).outcome, "confirmed");
-    }),
+test("a report may come before the answer to the text: Twilio's id is kept, the code works", async (bench) => {
+  const { clinic, call, send, verify } = await aHold(bench);
+  bench.twilio.addFault("report_early");
+  assert.equal((await send()).outcome, "sent");
+  assert.deepEqual(bench.twilio.reports.map(({ answered }) => answered), [204, 204]);
+  const [text] = await textsOf(bench, clinic);
+  assert.equal(text?.delivery, "delivered");
+  assert.equal(text?.sid, bench.twilio.messages[0]?.sid);
+  assert.equal((await verify(codeTo(bench.twilio, call.caller))).outcome, "confirmed");
 });
 
-Deno.test({
-  name: "a report on a text whose answer was lost is kept too, and revives no code",
-  ...options,
-  fn: () =>
-    withBench(async (bench) => {
-      const { clinic, call, send, verify } = await aHold(bench);
-      bench.twilio.addFault("reset_after");
-      assert.equal((await send()).success, false);
-      await bench.twilio.sendReports();
-      const [text] = await textsOf(bench, clinic);
-      assert.equal(text?.delivery, "delivered");
-      assert.equal((await verify(codeTo(bench.twilio, call.caller))).outcome, "no_code");
-    }),
+test("a report on a text whose answer was lost is kept too, and revives no code", async (bench) => {
+  const { clinic, call, send, verify } = await aHold(bench);
+  bench.twilio.addFault("reset_after");
+  assert.equal((await send()).success, false);
+  await bench.twilio.sendReports();
+  const [text] = await textsOf(bench, clinic);
+  assert.equal(text?.delivery, "delivered");
+  assert.equal((await verify(codeTo(bench.twilio, call.caller))).outcome, "no_code");
 });
 
 for (const kind of ["report_doubled", "report_unordered"] as const) {
-  Deno.test({
-    name: `${kind}: the text is delivered all the same`,
-    ...options,
-    fn: () =>
-      withBench(async (bench) => {
-        const { clinic, send } = await aHold(bench);
-        bench.twilio.addFault(kind);
-        await send();
-        const sent = await bench.twilio.sendReports();
-        assert.ok(sent.length >= 2 && sent.every(({ answered }) => answered === 204));
-        assert.equal((await textsOf(bench, clinic))[0]?.delivery, "delivered");
-      }),
+  test(`${kind}: the text is delivered all the same`, async (bench) => {
+    const { clinic, send } = await aHold(bench);
+    bench.twilio.addFault(kind);
+    await send();
+    const sent = await bench.twilio.sendReports();
+    assert.ok(sent.length >= 2 && sent.every(({ answered }) => answered === 204));
+    assert.equal((await textsOf(bench, clinic))[0]?.delivery, "delivered");
   });
 }
 
-Deno.test({
-  name: "whatever the order and number of reports, the highest state is what stays",
-  ...options,
-  fn: () =>
-    withBench(async (bench) => {
-      const seed = Number(Deno.env.get("SEED") ?? Math.trunc(Math.random() * 2 ** 31));
-      const random = randomOf(seed);
-      const { clinic, send } = await aHold(bench);
-      await send();
-      const [text] = await textsOf(bench, clinic);
-      const ranks = ["queued", "sending", "sent", "failed", "undelivered", "delivered"];
-      const statuses = ["accepted", "read", "nonsense", ...ranks];
-      for (let round = 0; round < 40; round++) {
-        await bench.database.sql`update public.sms_messages set delivery = null, error_code = null`;
-        const reports = Array.from(
-          { length: 1 + Math.floor(random() * 7) },
-          () => statuses[Math.floor(random() * statuses.length)] ?? "",
-        );
-        // Two at a time: some meet at the same row.
-        for (let at = 0; at < reports.length; at += 2) {
-          const pair = reports.slice(at, at + 2);
-          const answered = await Promise.all(
-            pair.map((status) =>
-              report(bench, { query: queryOf(text), form: formOf(text, status) })
-            ),
-          );
-          assert.ok(answered.every((status) => status === 204));
-        }
-        const highest = Math.max(
-          ...reports.map((status) => ranks.indexOf(status === "accepted" ? "queued" : status)),
-        );
-        assert.equal(
-          (await textsOf(bench, clinic))[0]?.delivery,
-          ranks[highest] ?? null,
-          `SEED=${seed}: ${reports.join(", ")}`,
-        );
-      }
-    }),
+test("whatever the order and number of reports, the highest state is what stays", async (bench) => {
+  const seed = Number(Deno.env.get("SEED") ?? Math.trunc(Math.random() * 2 ** 31));
+  const random = randomOf(seed);
+  const { clinic, send } = await aHold(bench);
+  await send();
+  const [text] = await textsOf(bench, clinic);
+  const ranks = ["queued", "sending", "sent", "failed", "undelivered", "delivered"];
+  const statuses = ["accepted", "read", "nonsense", ...ranks];
+  for (let round = 0; round < 40; round++) {
+    await bench.database.sql`update public.sms_messages set delivery = null, error_code = null`;
+    const reports = Array.from(
+      { length: 1 + Math.floor(random() * 7) },
+      () => statuses[Math.floor(random() * statuses.length)] ?? "",
+    );
+    // Two at a time: some meet at the same row.
+    for (let at = 0; at < reports.length; at += 2) {
+      const pair = reports.slice(at, at + 2);
+      const answered = await Promise.all(
+        pair.map((status) => report(bench, { query: queryOf(text), form: formOf(text, status) })),
+      );
+      assert.ok(answered.every((status) => status === 204));
+    }
+    const highest = Math.max(
+      ...reports.map((status) => ranks.indexOf(status === "accepted" ? "queued" : status)),
+    );
+    assert.equal(
+      (await textsOf(bench, clinic))[0]?.delivery,
+      ranks[highest] ?? null,
+      `SEED=${seed}: ${reports.join(", ")}`,
+    );
+  }
 });
 
 /** A seeded generator, mulberry32. */
@@ -233,231 +205,194 @@ function randomOf(seed: number): () => number {
   };
 }
 
-Deno.test({
-  name: "a forged report is refused, logged and counted, and changes nothing",
-  ...options,
-  fn: () =>
-    withBench(async (bench) => {
-      const { clinic, send } = await aHold(bench);
-      for (const kind of ["report_forged", "report_unsigned"] as const) {
-        bench.twilio.addFault(kind);
-      }
-      await send();
-      assert.deepEqual((await bench.twilio.sendReports()).map(({ answered }) => answered), [403]);
-      const [text] = await textsOf(bench, clinic);
-      const query = queryOf(text);
-      const form = formOf(text, "undelivered");
-      const unknown = crypto.randomUUID();
-      const forged: AskedReport[] = [
-        { query, form, signedWith: null },
-        { query, form, signedWith: "" },
-        { query, form, signedWith: "another-token" },
-        { query, form, signature: "x" },
-        { query, form, signature: "A".repeat(27) + "=" },
-        { query, form, publicUrl: "https://elsewhere.test" },
-        { query: `${query}&send_id=${unknown}`, form, signature: sign(token, query, form) },
-        { query: `?org=${unknown}&send_id=${text?.id}`, form },
-        { query: `?org=${clinic.id}`, form },
-        { query: "?org=nonsense&send_id=nonsense", form },
-        { query: "", form },
-      ];
-      for (const asked of forged) assert.equal(await report(bench, asked), 403);
-      // Signed for one status, sent with another.
-      const signature = sign(token, `${bench.restUrl}/functions/v1/sms-status${query}`, form);
-      const changed = { query, form: { ...form, MessageStatus: "delivered" }, signature };
-      assert.equal(await report(bench, changed), 403);
-      assert.equal((await textsOf(bench, clinic))[0]?.delivery, null);
-      const refused = bench.lines.filter((line) => line.includes('"function":"sms-status"'));
-      assert.equal(refused.length, forged.length + 2);
-      assert.ok(refused.every((line) => line.includes('"event":"authentication_failed"')));
-      await bench.runtime.recorder.flush();
-      assert.deepEqual(await countsOf(bench, "authentication_failures"), [
-        { labels: { function: "sms-status" }, value: forged.length + 2 },
-      ]);
-    }),
+test("a forged report is refused, logged and counted, and changes nothing", async (bench) => {
+  const { clinic, send } = await aHold(bench);
+  for (const kind of ["report_forged", "report_unsigned"] as const) {
+    bench.twilio.addFault(kind);
+  }
+  await send();
+  assert.deepEqual((await bench.twilio.sendReports()).map(({ answered }) => answered), [403]);
+  const [text] = await textsOf(bench, clinic);
+  const query = queryOf(text);
+  const form = formOf(text, "undelivered");
+  const unknown = crypto.randomUUID();
+  const forged: AskedReport[] = [
+    { query, form, signedWith: null },
+    { query, form, signedWith: "" },
+    { query, form, signedWith: "another-token" },
+    { query, form, signature: "x" },
+    { query, form, signature: "A".repeat(27) + "=" },
+    { query, form, publicUrl: "https://elsewhere.test" },
+    { query: `${query}&send_id=${unknown}`, form, signature: sign(token, query, form) },
+    { query: `?org=${unknown}&send_id=${text?.id}`, form },
+    { query: `?org=${clinic.id}`, form },
+    { query: "?org=nonsense&send_id=nonsense", form },
+    { query: "", form },
+  ];
+  for (const asked of forged) assert.equal(await report(bench, asked), 403);
+  // Signed for one status, sent with another.
+  const signature = sign(token, `${bench.restUrl}/functions/v1/sms-status${query}`, form);
+  const changed = { query, form: { ...form, MessageStatus: "delivered" }, signature };
+  assert.equal(await report(bench, changed), 403);
+  assert.equal((await textsOf(bench, clinic))[0]?.delivery, null);
+  const refused = bench.lines.filter((line) => line.includes('"function":"sms-status"'));
+  assert.equal(refused.length, forged.length + 2);
+  assert.ok(refused.every((line) => line.includes('"event":"authentication_failed"')));
+  await bench.runtime.recorder.flush();
+  assert.deepEqual(await countsOf(bench, "authentication_failures"), [
+    { labels: { function: "sms-status" }, value: forged.length + 2 },
+  ]);
 });
 
-Deno.test({
-  name: "one organization's token says nothing about another's texts",
-  ...options,
-  fn: () =>
-    withBench(async (bench) => {
-      const mine = await aHold(bench);
-      const other = await aClinic(bench.database.sql);
-      await bench.provision(other, "token-of-the-other");
-      await mine.send();
-      const [text] = await textsOf(bench, mine.clinic);
-      const form = formOf(text, "undelivered");
-      // The other's token for my address; its own address with my text; my text without a clinic.
-      const asked: [AskedReport, number][] = [
-        [{ query: queryOf(text), form, signedWith: "token-of-the-other" }, 403],
-        [
-          { query: `?org=${other.id}&send_id=${text?.id}`, form, signedWith: "token-of-the-other" },
-          204,
-        ],
-        [{ query: `?org=${other.id}&send_id=${text?.id}`, form }, 403],
-      ];
-      for (const [which, status] of asked) assert.equal(await report(bench, which), status);
-      assert.equal((await textsOf(bench, mine.clinic))[0]?.delivery, null);
-      assert.ok(bench.lines.some((line) => line.includes('"outcome":"unknown_send"')));
-      const audited = await bench.database.sql`
-        select from public.audit_logs where action = 'deliver_text'`;
-      assert.equal(audited.length, 0);
-      // Another text's id under my send: not this text.
-      const strange = { ...form, MessageSid: `SM${"0".repeat(32)}` };
-      assert.equal(await report(bench, { query: queryOf(text), form: strange }), 204);
-      assert.equal((await textsOf(bench, mine.clinic))[0]?.delivery, null);
-    }),
+test("one organization's token says nothing about another's texts", async (bench) => {
+  const mine = await aHold(bench);
+  const other = await aClinic(bench.database.sql);
+  await bench.provision(other, "token-of-the-other");
+  await mine.send();
+  const [text] = await textsOf(bench, mine.clinic);
+  const form = formOf(text, "undelivered");
+  // The other's token for my address; its own address with my text; my text without a clinic.
+  const asked: [AskedReport, number][] = [
+    [{ query: queryOf(text), form, signedWith: "token-of-the-other" }, 403],
+    [
+      { query: `?org=${other.id}&send_id=${text?.id}`, form, signedWith: "token-of-the-other" },
+      204,
+    ],
+    [{ query: `?org=${other.id}&send_id=${text?.id}`, form }, 403],
+  ];
+  for (const [which, status] of asked) assert.equal(await report(bench, which), status);
+  assert.equal((await textsOf(bench, mine.clinic))[0]?.delivery, null);
+  assert.ok(bench.lines.some((line) => line.includes('"outcome":"unknown_send"')));
+  const audited = await bench.database.sql`
+    select from public.audit_logs where action = 'deliver_text'`;
+  assert.equal(audited.length, 0);
+  // Another text's id under my send: not this text.
+  const strange = { ...form, MessageSid: `SM${"0".repeat(32)}` };
+  assert.equal(await report(bench, { query: queryOf(text), form: strange }), 204);
+  assert.equal((await textsOf(bench, mine.clinic))[0]?.delivery, null);
 });
 
-Deno.test({
-  name: "every field is signed, known, repeated or strange; without the two that matter it is 400",
-  ...options,
-  fn: () =>
-    withBench(async (bench) => {
-      const { clinic, send } = await aHold(bench);
-      await send();
-      const [text] = await textsOf(bench, clinic);
-      const query = queryOf(text);
-      const form = {
-        ...formOf(text, "sent"),
-        RawDlrDoneDate: "2611250931",
-        Strange: "é ß & = +",
-        Empty: "",
-      };
-      const hostile = `${new URLSearchParams(form)}&__proto__=x&constructor=y`;
-      assert.equal(await report(bench, { query, form: hostile }), 204);
-      assert.equal((await textsOf(bench, clinic))[0]?.delivery, "sent");
-      // Twilio signs each different value of a repeated field once, in order.
-      const address = `${bench.restUrl}/functions/v1/sms-status${query}`;
-      const plain = formOf(text, "delivered");
-      const signature = sign(token, address, { ...plain, Tag: "aTagb" });
-      const repeated = `${new URLSearchParams(plain)}&Tag=b&Tag=a&Tag=b`;
-      assert.equal(await report(bench, { query, form: repeated, signature }), 204);
-      assert.equal((await textsOf(bench, clinic))[0]?.delivery, "delivered");
-      assert.equal(await report(bench, { query, form: { ...plain, ErrorCode: "" } }), 204);
-      const incomplete = [{}, { MessageSid: text?.sid ?? "" }, { MessageStatus: "sent" }];
-      for (const fields of [...incomplete, { ...plain, MessageSid: "nonsense" }]) {
-        assert.equal(await report(bench, { query, form: fields }), 400);
-      }
-      assert.equal(
-        await report(bench, { query, form: { ...plain, ErrorCode: "x".repeat(70_000) } }),
-        413,
-      );
-      for (const method of ["GET", "PUT", "DELETE"]) {
-        assert.equal(await report(bench, { query, form: plain, method }), 405);
-      }
-    }),
+test("every field is signed, known, repeated or strange; without the two that matter it is 400", async (bench) => {
+  const { clinic, send } = await aHold(bench);
+  await send();
+  const [text] = await textsOf(bench, clinic);
+  const query = queryOf(text);
+  const form = {
+    ...formOf(text, "sent"),
+    RawDlrDoneDate: "2611250931",
+    Strange: "é ß & = +",
+    Empty: "",
+  };
+  const hostile = `${new URLSearchParams(form)}&__proto__=x&constructor=y`;
+  assert.equal(await report(bench, { query, form: hostile }), 204);
+  assert.equal((await textsOf(bench, clinic))[0]?.delivery, "sent");
+  // Twilio signs each different value of a repeated field once, in order.
+  const address = `${bench.restUrl}/functions/v1/sms-status${query}`;
+  const plain = formOf(text, "delivered");
+  const signature = sign(token, address, { ...plain, Tag: "aTagb" });
+  const repeated = `${new URLSearchParams(plain)}&Tag=b&Tag=a&Tag=b`;
+  assert.equal(await report(bench, { query, form: repeated, signature }), 204);
+  assert.equal((await textsOf(bench, clinic))[0]?.delivery, "delivered");
+  assert.equal(await report(bench, { query, form: { ...plain, ErrorCode: "" } }), 204);
+  const incomplete = [{}, { MessageSid: text?.sid ?? "" }, { MessageStatus: "sent" }];
+  for (const fields of [...incomplete, { ...plain, MessageSid: "nonsense" }]) {
+    assert.equal(await report(bench, { query, form: fields }), 400);
+  }
+  assert.equal(
+    await report(bench, { query, form: { ...plain, ErrorCode: "x".repeat(70_000) } }),
+    413,
+  );
+  for (const method of ["GET", "PUT", "DELETE"]) {
+    assert.equal(await report(bench, { query, form: plain, method }), 405);
+  }
 });
 
-Deno.test({
-  name: "behind a gateway the public address is what counts, not the one the function sees",
-  ...options,
-  fn: () =>
-    withBench(async (bench) => {
-      const { clinic, send } = await aHold(bench);
-      await send();
-      const publicUrl = "https://clinic.example.com:8443/functions/v1";
-      const runtime = createRuntime(
-        readConfig({ ...bench.environment, FUNCTIONS_PUBLIC_URL: `${publicUrl}/` }),
-        openLog("error", () => {}),
-      );
-      const [text] = await textsOf(bench, clinic);
-      const asked = { query: queryOf(text), form: formOf(text, "sent"), runtime };
-      assert.equal(await report(bench, asked), 403);
-      assert.equal(await report(bench, { ...asked, publicUrl }), 204);
-    }),
+test("behind a gateway the public address is what counts, not the one the function sees", async (bench) => {
+  const { clinic, send } = await aHold(bench);
+  await send();
+  const publicUrl = "https://clinic.example.com:8443/functions/v1";
+  const runtime = createRuntime(
+    readConfig({ ...bench.environment, FUNCTIONS_PUBLIC_URL: `${publicUrl}/` }),
+    openLog("error", () => {}),
+  );
+  const [text] = await textsOf(bench, clinic);
+  const asked = { query: queryOf(text), form: formOf(text, "sent"), runtime };
+  assert.equal(await report(bench, asked), 403);
+  assert.equal(await report(bench, { ...asked, publicUrl }), 204);
 });
 
-Deno.test({
-  name: "while the database is away a report is answered 503, and counts when it comes again",
-  ...options,
-  fn: () =>
-    withBench(async (bench) => {
-      const { clinic, send } = await aHold(bench);
-      await send();
-      const [text] = await textsOf(bench, clinic);
-      const asked = { query: queryOf(text), form: formOf(text, "delivered") };
-      const lines: string[] = [];
-      const runtime = createRuntime(
-        readConfig({
-          ...bench.environment,
-          POSTGREST_URL: "http://127.0.0.1:1",
-        }),
-        openLog("error", (line) => lines.push(line)),
-      );
-      assert.equal(await report(bench, { ...asked, runtime }), 503);
-      assert.ok(lines.some((line) => line.includes("delivery_report_failed")));
-      assert.equal(await report(bench, asked), 204);
-      assert.equal((await textsOf(bench, clinic))[0]?.delivery, "delivered");
+test("while the database is away a report is answered 503, and counts when it comes again", async (bench) => {
+  const { clinic, send } = await aHold(bench);
+  await send();
+  const [text] = await textsOf(bench, clinic);
+  const asked = { query: queryOf(text), form: formOf(text, "delivered") };
+  const lines: string[] = [];
+  const runtime = createRuntime(
+    readConfig({
+      ...bench.environment,
+      POSTGREST_URL: "http://127.0.0.1:1",
     }),
+    openLog("error", (line) => lines.push(line)),
+  );
+  assert.equal(await report(bench, { ...asked, runtime }), 503);
+  assert.ok(lines.some((line) => line.includes("delivery_report_failed")));
+  assert.equal(await report(bench, asked), 204);
+  assert.equal((await textsOf(bench, clinic))[0]?.delivery, "delivered");
 });
 
 for (const kind of ["report_undelivered", "report_failed"] as const) {
-  Deno.test({
-    name: `${kind}: the next text need not wait, the caller is told, and after a second failure ` +
+  test(
+    `${kind}: the next text need not wait, the caller is told, and after a second failure ` +
       "asked for another number",
-    ...options,
-    fn: () =>
-      withBench(async (bench) => {
-        const { clinic, call, send, verify } = await aHold(bench);
-        bench.twilio.addFault(kind, { times: 2 });
-        assert.equal((await send()).outcome, "sent");
-        assert.equal((await send()).outcome, "cooldown");
-        await bench.twilio.sendReports();
-        const guess = await verify(wrongCodes(codeTo(bench.twilio, call.caller), 1)[0] ?? "");
-        assert.match(guess.message, /didn't accept the text/);
+    async (bench) => {
+      const { clinic, call, send, verify } = await aHold(bench);
+      bench.twilio.addFault(kind, { times: 2 });
+      assert.equal((await send()).outcome, "sent");
+      assert.equal((await send()).outcome, "cooldown");
+      await bench.twilio.sendReports();
+      const guess = await verify(wrongCodes(codeTo(bench.twilio, call.caller), 1)[0] ?? "");
+      assert.match(guess.message, /didn't accept the text/);
 
-        const again = await send();
-        assert.equal(again.outcome, "sent");
-        assert.match(again.message, /The last text didn't arrive/);
-        assert.equal(bench.twilio.postCount, 2);
-        assert.equal((await send()).outcome, "cooldown");
-        await bench.twilio.sendReports();
-        const failed = await send();
-        assert.equal(failed.outcome, "undelivered");
-        assert.match(failed.message, /another mobile number/);
-        assert.deepEqual(failed["fields"], ["patientPhone"]);
-        assert.equal(bench.twilio.postCount, 2);
-        const texts = await textsOf(bench, clinic);
-        assert.ok(texts.every(({ error_code }) => error_code !== null));
+      const again = await send();
+      assert.equal(again.outcome, "sent");
+      assert.match(again.message, /The last text didn't arrive/);
+      assert.equal(bench.twilio.postCount, 2);
+      assert.equal((await send()).outcome, "cooldown");
+      await bench.twilio.sendReports();
+      const failed = await send();
+      assert.equal(failed.outcome, "undelivered");
+      assert.match(failed.message, /another mobile number/);
+      assert.deepEqual(failed["fields"], ["patientPhone"]);
+      assert.equal(bench.twilio.postCount, 2);
+      const texts = await textsOf(bench, clinic);
+      assert.ok(texts.every(({ error_code }) => error_code !== null));
 
-        // After the usual pause the same number is tried once more.
-        await letTimePass(bench.database.sql, clinic.id, 31);
-        assert.equal((await send()).outcome, "sent");
-        assert.equal(bench.twilio.postCount, 3);
-      }),
-  });
+      // After the usual pause the same number is tried once more.
+      await letTimePass(bench.database.sql, clinic.id, 31);
+      assert.equal((await send()).outcome, "sent");
+      assert.equal(bench.twilio.postCount, 3);
+    },
+  );
 }
 
-Deno.test({
-  name: "after two texts that did not arrive another number of the same hold is texted at once",
-  ...options,
-  fn: () =>
-    withBench(async (bench) => {
-      const { call, hold, send, verify } = await aHold(bench);
-      bench.twilio.addFault("report_undelivered", { times: 2 });
-      for (let time = 0; time < 2; time++) {
-        await send();
-        await bench.twilio.sendReports();
-      }
-      assert.equal((await send()).outcome, "undelivered");
-      const other = `${call.caller.slice(0, -2)}${(Number(call.caller.slice(-2)) + 1) % 90 + 10}`;
-      assert.equal((await hold({ patientPhone: other })).outcome, "held");
-      assert.equal((await send()).outcome, "sent");
-      assert.equal((await verify(codeTo(bench.twilio, other))).outcome, "confirmed");
-    }),
+test("after two texts that did not arrive another number of the same hold is texted at once", async (bench) => {
+  const { call, hold, send, verify } = await aHold(bench);
+  bench.twilio.addFault("report_undelivered", { times: 2 });
+  for (let time = 0; time < 2; time++) {
+    await send();
+    await bench.twilio.sendReports();
+  }
+  assert.equal((await send()).outcome, "undelivered");
+  const other = `${call.caller.slice(0, -2)}${(Number(call.caller.slice(-2)) + 1) % 90 + 10}`;
+  assert.equal((await hold({ patientPhone: other })).outcome, "held");
+  assert.equal((await send()).outcome, "sent");
+  assert.equal((await verify(codeTo(bench.twilio, other))).outcome, "confirmed");
 });
 
-Deno.test({
-  name: "a text that was reported undelivered and came all the same still confirms",
-  ...options,
-  fn: () =>
-    withBench(async (bench) => {
-      const { call, send, verify } = await aHold(bench);
-      bench.twilio.addFault("report_undelivered");
-      await send();
-      await bench.twilio.sendReports();
-      assert.equal((await verify(codeTo(bench.twilio, call.caller))).outcome, "confirmed");
-    }),
+test("a text that was reported undelivered and came all the same still confirms", async (bench) => {
+  const { call, send, verify } = await aHold(bench);
+  bench.twilio.addFault("report_undelivered");
+  await send();
+  await bench.twilio.sendReports();
+  assert.equal((await verify(codeTo(bench.twilio, call.caller))).outcome, "confirmed");
 });

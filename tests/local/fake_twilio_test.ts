@@ -9,8 +9,8 @@ import {
   startFakeTwilio,
 } from "../../supabase/local/twilio/server.ts";
 import { sign } from "../../supabase/local/twilio/reports.ts";
+import { testWithConnections } from "../support/test.ts";
 
-const options = { sanitizeOps: false, sanitizeResources: false };
 const accountSid = `AC${"a1".repeat(16)}`;
 const authToken = "token-of-the-account";
 /** For what is answered, also on a machine that is busy. */
@@ -87,10 +87,9 @@ const seen: readonly [FaultKind, RegExp, number][] = [
 ];
 
 for (const [kind, expected, taken] of seen) {
-  Deno.test({
-    name: `fake Twilio, ${kind}: seen on the wire, ${taken ? "taken" : "not taken"}, then gone`,
-    ...options,
-    fn: () =>
+  testWithConnections(
+    `fake Twilio, ${kind}: seen on the wire, ${taken ? "taken" : "not taken"}, then gone`,
+    () =>
       withTwilio(async (twilio) => {
         twilio.addFault(kind, kind === "slow" ? { ms: 50 } : {});
         const hasNoEnd = expected.source.includes("Timeout");
@@ -99,7 +98,7 @@ for (const [kind, expected, taken] of seen) {
         assert.match(await see(twilio), /^201 \{"account_si/);
         assert.equal(twilio.postCount, 2);
       }),
-  });
+  );
 }
 
 Deno.test("fake Twilio: every kind has its test, an unknown one is told the kinds", () => {
@@ -124,10 +123,9 @@ Deno.test("fake Twilio: every kind has its test, an unknown one is told the kind
   }
 });
 
-Deno.test({
-  name: "fake Twilio keeps accounts apart and refuses wrong tokens once an account is known",
-  ...options,
-  fn: () =>
+testWithConnections(
+  "fake Twilio keeps accounts apart and refuses wrong tokens once an account is known",
+  () =>
     withTwilio(async (twilio) => {
       const { sid } = await (await ask(twilio)).json();
       assert.equal((await ask(twilio, { method: "GET", path: `/Messages/${sid}` })).status, 200);
@@ -145,12 +143,11 @@ Deno.test({
         await account.body?.cancel();
       }
     }),
-});
+);
 
-Deno.test({
-  name: "fake Twilio refuses what Twilio refuses, with its code",
-  ...options,
-  fn: () =>
+testWithConnections(
+  "fake Twilio refuses what Twilio refuses, with its code",
+  () =>
     withTwilio(async (twilio) => {
       const refused: [Record<string, string>, number][] = [
         [{ To: "" }, 21604],
@@ -168,7 +165,7 @@ Deno.test({
       }
       assert.equal(twilio.messages.length, 0);
     }),
-});
+);
 
 Deno.test("fake Twilio signs as in the example of Twilio's documentation", () => {
   const form = {
@@ -223,10 +220,9 @@ for (
     ["report_failed", ["signed failed 30006"], "failed"],
   ] as const
 ) {
-  Deno.test({
-    name: `fake Twilio, ${kind ?? "no fault"}: ${expected.join(", ") || "no report"}`,
-    ...options,
-    fn: () =>
+  testWithConnections(
+    `fake Twilio, ${kind ?? "no fault"}: ${expected.join(", ") || "no report"}`,
+    () =>
       withTwilio((twilio) =>
         withReceiver(async (url, got) => {
           if (kind) twilio.addFault(kind);
@@ -238,5 +234,5 @@ for (
           assert.equal(twilio.messages[0]?.status, state);
         })
       ),
-  });
+  );
 }

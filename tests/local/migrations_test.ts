@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { migrate, seed } from "../../supabase/local/migrations.ts";
-import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { withDatabase } from "../support/database.ts";
 
 /** A folder with these files. */
 interface Folder extends AsyncDisposable {
@@ -16,16 +16,6 @@ async function aFolder(files: Readonly<Record<string, string>>): Promise<Folder>
   const url = pathToFileURL(`${await mkdtemp(join(tmpdir(), "migrations-"))}/`);
   for (const [name, text] of Object.entries(files)) await writeFile(new URL(name, url), text);
   return { url, [Symbol.asyncDispose]: () => rm(fileURLToPath(url), { recursive: true }) };
-}
-
-/** Runs a test with a database that has the project's own migrations. */
-async function withDatabase(test: (database: TestDatabase) => Promise<void>): Promise<void> {
-  const database = await createTestDatabase();
-  try {
-    await test(database);
-  } finally {
-    await database.drop();
-  }
 }
 
 const good = "20990101000000_good.sql";

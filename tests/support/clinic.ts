@@ -15,6 +15,7 @@ import type { ServedTool } from "../../shared/request.ts";
 import { createGateway } from "../../supabase/local/rest/gateway.ts";
 import { type FakeTwilio, startFakeTwilio } from "../../supabase/local/twilio/server.ts";
 import { createTestDatabase, type TestDatabase } from "./database.ts";
+import { testWithConnections } from "./test.ts";
 
 /** The Vapi secret of the tests. */
 export const vapiSecret = "test-vapi-secret";
@@ -251,14 +252,9 @@ export async function withBench(work: (bench: Bench) => Promise<void>): Promise<
   }
 }
 
-/** Registers a test with a bench of its own, whose connections outlive what the sanitizers watch. */
+/** Registers a test with a bench of its own. */
 export function testWithBench(name: string, work: (bench: Bench) => Promise<void>): void {
-  Deno.test({
-    name,
-    sanitizeOps: false,
-    sanitizeResources: false,
-    fn: () => withBench(work),
-  });
+  testWithConnections(name, () => withBench(work));
 }
 
 /** The code of the newest text to a phone. */

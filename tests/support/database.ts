@@ -15,6 +15,7 @@ import {
   startPostgres,
 } from "../../supabase/local/postgres.ts";
 import { commandOf, takeFolder } from "../../supabase/local/postgres_cluster.ts";
+import { testWithConnections } from "./test.ts";
 
 /** Names the cluster of a run: the port of a server whose template is ready. */
 export const clusterVariable = "TEST_POSTGRES_PORT";
@@ -122,4 +123,22 @@ export async function createTestDatabase(): Promise<TestDatabase> {
       await maintenance.end({ timeout: 5 });
     },
   };
+}
+
+/** Does something on a database of its own. */
+export async function withDatabase(work: (database: TestDatabase) => Promise<void>): Promise<void> {
+  const database = await createTestDatabase();
+  try {
+    await work(database);
+  } finally {
+    await database.drop();
+  }
+}
+
+/** Registers a test on a database of its own. */
+export function testWithDatabase(
+  name: string,
+  work: (database: TestDatabase, t: Deno.TestContext) => Promise<void>,
+): void {
+  testWithConnections(name, (t) => withDatabase((database) => work(database, t)));
 }

@@ -62,12 +62,8 @@ export async function fill(
 ): Promise<void> {
   await admin.begin(async (sql) => {
     await sql`set local session_replication_role = replica`;
-    const indexes = await sql<{ name: string; kind: string }[]>`
-      select i.indexrelid::regclass::text as name, m.amname as kind
-      from pg_index as i join pg_class as c on c.oid = i.indexrelid join pg_am as m on m.oid = c.relam
-      where i.indrelid = 'public.appointments'::regclass`;
     // Pages as full as those of an index that grew row by row, where most writes find room.
-    for (const { name } of indexes.filter(({ kind }) => kind === "btree")) {
+    for (const { name } of (await indexesOf(sql)).filter(({ kind }) => kind === "btree")) {
       await sql.unsafe(`alter index ${name} set (fillfactor = 70)`);
     }
     // Room in each page for lapse() to change a row where it is.
@@ -97,6 +93,15 @@ export async function fill(
   await admin`reset maintenance_work_mem`;
 }
 
+/** The indexes of appointments. */
+async function indexesOf(sql: postgres.TransactionSql) {
+  return await sql<{ name: string; kind: string; definition: string }[]>`
+    select i.indexrelid::regclass::text as name, m.amname as kind,
+      pg_get_indexdef(i.indexrelid) as definition
+    from pg_index as i join pg_class as c on c.oid = i.indexrelid join pg_am as m on m.oid = c.relam
+    where i.indrelid = 'public.appointments'::regclass`;
+}
+
 /**
  * Lets every hold that `fill` made lapse, and the planner forget what it knew of them. Most indexes
  * stay as they are: the new versions of the rows fit beside the old ones.
@@ -106,11 +111,9 @@ export async function fill(
 export async function lapse(admin: postgres.Sql): Promise<void> {
   await admin.begin(async (sql) => {
     await sql`set local session_replication_role = replica`;
-    const indexes = await sql<{ name: string; definition: string }[]>`
-      select i.indexrelid::regclass::text as name, pg_get_indexdef(i.indexrelid) as definition
-      from pg_index as i
-      where i.indrelid = 'public.appointments'::regclass
-        and pg_get_indexdef(i.indexrelid) like '%expires_at%'`;
+    const indexes = (await indexesOf(sql)).filter(({ definition }) =>
+      definition.includes("expires_at")
+    );
     for (const { name } of indexes) await sql.unsafe(`drop index ${name}`);
     await sql`update public.appointments set expires_at = now() - interval '1 day'`;
     for (const { definition } of indexes) await sql.unsafe(definition);

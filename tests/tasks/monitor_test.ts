@@ -14,8 +14,8 @@ import {
   metricsToken,
   newestCode,
 } from "../support/clinic.ts";
+import { testWithConnections } from "../support/test.ts";
 
-const options = { sanitizeOps: false, sanitizeResources: false };
 const script = new URL("../../supabase/tasks/monitor.ts", import.meta.url).pathname;
 
 /** A bench whose metrics are served over HTTP, and the task run against it. */
@@ -48,10 +48,9 @@ async function run(args: readonly string[], token = metricsToken) {
   return { code, output };
 }
 
-Deno.test({
-  name: "monitor shows the targets of a day that goes wrong, and ends with a code for alerts",
-  ...options,
-  fn: () =>
+testWithConnections(
+  "monitor shows the targets of a day that goes wrong, and ends with a code for alerts",
+  () =>
     withMonitor(async (bench, monitor) => {
       const fresh = await monitor("--once");
       assert.equal(fresh.code, 0, fresh.output);
@@ -93,12 +92,11 @@ Deno.test({
       assert.match(all.output, /cross_tenant_denials +1 +target 0 .* NOT MET/);
       assert.match(all.output, /holds: 0 live, 1 lapsed and not cleaned up, the oldest for 9\d s/);
     }),
-});
+);
 
-Deno.test({
-  name: "monitor says what is wrong with its arguments, its token or its address",
-  ...options,
-  fn: () =>
+testWithConnections(
+  "monitor says what is wrong with its arguments, its token or its address",
+  () =>
     withMonitor(async (_, monitor) => {
       const help = await monitor("--help");
       assert.equal(help.code, 0);
@@ -125,29 +123,25 @@ Deno.test({
       assert.equal(untold.code, 2);
       assert.match(untold.output, /METRICS_TOKEN/);
     }),
-});
+);
 
-Deno.test({
-  name: "a wrong token is told as such, an address without metrics too",
-  ...options,
-  fn: async () => {
-    const server = Deno.serve(
-      { hostname: "127.0.0.1", port: 0, onListen: () => {} },
-      (request) =>
-        request.headers.get("authorization") === "Bearer right"
-          ? new Response("<html>")
-          : new Response(null, { status: 401 }),
-    );
-    try {
-      const url = `http://127.0.0.1:${server.addr.port}/`;
-      const refused = await run(["--once", "--url", url], "wrong");
-      assert.equal(refused.code, 3);
-      assert.match(refused.output, /refuses the token/);
-      const other = await run(["--once", "--url", url], "right");
-      assert.equal(other.code, 3);
-      assert.match(other.output, /answered 200 and no metrics/);
-    } finally {
-      await server.shutdown();
-    }
-  },
+testWithConnections("a wrong token is told as such, an address without metrics too", async () => {
+  const server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    (request) =>
+      request.headers.get("authorization") === "Bearer right"
+        ? new Response("<html>")
+        : new Response(null, { status: 401 }),
+  );
+  try {
+    const url = `http://127.0.0.1:${server.addr.port}/`;
+    const refused = await run(["--once", "--url", url], "wrong");
+    assert.equal(refused.code, 3);
+    assert.match(refused.output, /refuses the token/);
+    const other = await run(["--once", "--url", url], "right");
+    assert.equal(other.code, 3);
+    assert.match(other.output, /answered 200 and no metrics/);
+  } finally {
+    await server.shutdown();
+  }
 });

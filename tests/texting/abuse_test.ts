@@ -11,11 +11,9 @@ import {
   type Clinic,
   codeTo,
   letTimePass,
-  withBench,
+  testWithBench as test,
   wrongCodes,
 } from "../support/clinic.ts";
-
-const options = { sanitizeOps: false, sanitizeResources: false };
 
 const aCallTo = (clinic: Clinic) => ({
   called: clinic.number,
@@ -50,54 +48,44 @@ async function aProvisioned(bench: Bench, clinicOptions: Parameters<typeof aClin
   return clinic;
 }
 
-Deno.test({
-  name: "a number of a country the clinic does not text gets none, under +1 by its area code",
-  ...options,
-  fn: () =>
-    withBench(async (bench) => {
-      const clinic = await aProvisioned(bench);
-      const abroad = ["+18765551234", "+18095551234", "+12425551234", "+16845551234"];
-      const others = ["+16135550123", "+353851234567", "+447797123456"];
-      for (const [index, patientPhone] of [...abroad, ...others].entries()) {
-        const call = aCallTo(clinic);
-        await hold(bench, call, times[index] ?? "", { patientPhone });
-        assert.equal((await send(bench, call)).outcome, "blocked_country", patientPhone);
-      }
-      assert.equal(bench.twilio.postCount, 0);
-      assert.equal(await passcodesIn(bench), 0);
+test("a number of a country the clinic does not text gets none, under +1 by its area code", async (bench) => {
+  const clinic = await aProvisioned(bench);
+  const abroad = ["+18765551234", "+18095551234", "+12425551234", "+16845551234"];
+  const others = ["+16135550123", "+353851234567", "+447797123456"];
+  for (const [index, patientPhone] of [...abroad, ...others].entries()) {
+    const call = aCallTo(clinic);
+    await hold(bench, call, times[index] ?? "", { patientPhone });
+    assert.equal((await send(bench, call)).outcome, "blocked_country", patientPhone);
+  }
+  assert.equal(bench.twilio.postCount, 0);
+  assert.equal(await passcodesIn(bench), 0);
 
-      await bench.database.sql`
-        update public.organizations set sms_countries = '{JM}' where id = ${clinic.id}`;
-      const jamaica = aCallTo(clinic);
-      await hold(bench, jamaica, "20:00", { patientPhone: "+18765551234" });
-      assert.equal((await send(bench, jamaica)).outcome, "sent");
-      const britain = aCallTo(clinic);
-      await hold(bench, britain, "20:30");
-      assert.equal((await send(bench, britain)).outcome, "blocked_country");
-    }),
+  await bench.database.sql`
+    update public.organizations set sms_countries = '{JM}' where id = ${clinic.id}`;
+  const jamaica = aCallTo(clinic);
+  await hold(bench, jamaica, "20:00", { patientPhone: "+18765551234" });
+  assert.equal((await send(bench, jamaica)).outcome, "sent");
+  const britain = aCallTo(clinic);
+  await hold(bench, britain, "20:30");
+  assert.equal((await send(bench, britain)).outcome, "blocked_country");
 });
 
-Deno.test({
-  name: "the number that texts and the clinic's own numbers are never texted",
-  ...options,
-  fn: () =>
-    withBench(async (bench) => {
-      const clinic = await aProvisioned(bench);
-      const [sender, second] = [aCallTo(clinic), aCallTo(clinic)];
-      // Both became the clinic's after the hold: bench.provision texts from the number called.
-      await hold(bench, sender, "10:00", { patientPhone: "+447400123456" });
-      await hold(bench, second, "11:00", { patientPhone: "+447400123457" });
-      await bench.provision({ ...clinic, number: "+447400123456" });
-      await bench.database.sql`insert into public.org_channels (kind, value, org_id)
-        values ('called_number', '+447400123457', ${clinic.id})`;
-      for (const call of [sender, second]) {
-        const refused = await send(bench, call);
-        assert.equal(refused.outcome, "bad_destination");
-        assert.deepEqual(refused["fields"], ["patientPhone"]);
-      }
-      assert.equal(bench.twilio.postCount, 0);
-      assert.equal(await passcodesIn(bench), 0);
-    }),
+test("the number that texts and the clinic's own numbers are never texted", async (bench) => {
+  const clinic = await aProvisioned(bench);
+  const [sender, second] = [aCallTo(clinic), aCallTo(clinic)];
+  // Both became the clinic's after the hold: bench.provision texts from the number called.
+  await hold(bench, sender, "10:00", { patientPhone: "+447400123456" });
+  await hold(bench, second, "11:00", { patientPhone: "+447400123457" });
+  await bench.provision({ ...clinic, number: "+447400123456" });
+  await bench.database.sql`insert into public.org_channels (kind, value, org_id)
+    values ('called_number', '+447400123457', ${clinic.id})`;
+  for (const call of [sender, second]) {
+    const refused = await send(bench, call);
+    assert.equal(refused.outcome, "bad_destination");
+    assert.deepEqual(refused["fields"], ["patientPhone"]);
+  }
+  assert.equal(bench.twilio.postCount, 0);
+  assert.equal(await passcodesIn(bench), 0);
 });
 
 /** Reads wrong codes to holds of new calls, five to each code, all at once. */
@@ -123,101 +111,80 @@ const alarmsOf = async (bench: Bench, clinic: Clinic) => [
 const alarmLines = (bench: Bench) =>
   bench.lines.filter((line) => line.includes('"event":"alarm_raised"'));
 
-Deno.test({
-  name:
-    "the fiftieth wrong code of an hour raises one alarm, however they fall, and no other clinic's",
-  ...options,
-  fn: () =>
-    withBench(async (bench) => {
-      const clinic = await aProvisioned(bench, { providers: 2 });
-      const other = await aProvisioned(bench);
-      await guess(bench, other, 10, 0);
-      await guess(bench, clinic, 25, 0);
-      await letTimePass(bench.database.sql, clinic.id, 55 * 60);
-      await guess(bench, clinic, 24, 10);
-      assert.deepEqual(await alarmsOf(bench, clinic), []);
-      assert.equal(alarmLines(bench).length, 0);
-      await guess(bench, clinic, 1, 20);
-      assert.deepEqual(await alarmsOf(bench, clinic), [{ kind: "wrong_codes", events: 50 }]);
-      const [line = ""] = alarmLines(bench);
-      for (const part of ['"level":"error"', '"kind":"wrong_codes"', clinic.id]) {
-        assert.ok(line.includes(part), part);
-      }
-      // More of them within the hour are the same alarm.
-      await guess(bench, clinic, 10, 21);
-      assert.equal((await alarmsOf(bench, clinic)).length, 1);
-      assert.equal(alarmLines(bench).length, 1);
-      assert.deepEqual(await alarmsOf(bench, other), []);
-      const audited = await bench.database.sql`
-        select org_id, outcome from public.audit_logs where action = 'raise_alarm'`;
-      assert.deepEqual(audited.map((row) => ({ ...row })), [
-        { org_id: clinic.id, outcome: "wrong_codes" },
-      ]);
-    }),
+test("the fiftieth wrong code of an hour raises one alarm, however they fall, and no other clinic's", async (bench) => {
+  const clinic = await aProvisioned(bench, { providers: 2 });
+  const other = await aProvisioned(bench);
+  await guess(bench, other, 10, 0);
+  await guess(bench, clinic, 25, 0);
+  await letTimePass(bench.database.sql, clinic.id, 55 * 60);
+  await guess(bench, clinic, 24, 10);
+  assert.deepEqual(await alarmsOf(bench, clinic), []);
+  assert.equal(alarmLines(bench).length, 0);
+  await guess(bench, clinic, 1, 20);
+  assert.deepEqual(await alarmsOf(bench, clinic), [{ kind: "wrong_codes", events: 50 }]);
+  const [line = ""] = alarmLines(bench);
+  for (const part of ['"level":"error"', '"kind":"wrong_codes"', clinic.id]) {
+    assert.ok(line.includes(part), part);
+  }
+  // More of them within the hour are the same alarm.
+  await guess(bench, clinic, 10, 21);
+  assert.equal((await alarmsOf(bench, clinic)).length, 1);
+  assert.equal(alarmLines(bench).length, 1);
+  assert.deepEqual(await alarmsOf(bench, other), []);
+  const audited = await bench.database.sql`
+    select org_id, outcome from public.audit_logs where action = 'raise_alarm'`;
+  assert.deepEqual(audited.map((row) => ({ ...row })), [
+    { org_id: clinic.id, outcome: "wrong_codes" },
+  ]);
 });
 
-Deno.test({
-  name: "wrong codes an hour apart raise no alarm, and an hour after one the next may come",
-  ...options,
-  fn: () =>
-    withBench(async (bench) => {
-      const clinic = await aProvisioned(bench, { providers: 3 });
-      await guess(bench, clinic, 25, 0);
-      await letTimePass(bench.database.sql, clinic.id, 61 * 60);
-      await guess(bench, clinic, 25, 0);
-      assert.deepEqual(await alarmsOf(bench, clinic), []);
-      await guess(bench, clinic, 25, 10);
-      assert.equal((await alarmsOf(bench, clinic)).length, 1);
-      await letTimePass(bench.database.sql, clinic.id, 61 * 60);
-      await guess(bench, clinic, 50, 0);
-      assert.equal((await alarmsOf(bench, clinic)).length, 2);
-    }),
+test("wrong codes an hour apart raise no alarm, and an hour after one the next may come", async (bench) => {
+  const clinic = await aProvisioned(bench, { providers: 3 });
+  await guess(bench, clinic, 25, 0);
+  await letTimePass(bench.database.sql, clinic.id, 61 * 60);
+  await guess(bench, clinic, 25, 0);
+  assert.deepEqual(await alarmsOf(bench, clinic), []);
+  await guess(bench, clinic, 25, 10);
+  assert.equal((await alarmsOf(bench, clinic)).length, 1);
+  await letTimePass(bench.database.sql, clinic.id, 61 * 60);
+  await guess(bench, clinic, 50, 0);
+  assert.equal((await alarmsOf(bench, clinic)).length, 2);
 });
 
-Deno.test({
-  name: "the hundredth refused text of an hour raises one alarm, also when all come at once",
-  ...options,
-  fn: () =>
-    withBench(async (bench) => {
-      const clinic = await aProvisioned(bench);
-      const calls = Array.from({ length: 10 }, () => aCallTo(clinic));
-      for (const [index, call] of calls.entries()) {
-        await hold(bench, call, times[index] ?? "", { patientPhone: "+18765551234" });
-      }
-      const refuse = (count: number) =>
-        Promise.all(
-          Array.from({ length: count }, async (_, index) => {
-            const asked = await send(bench, calls[index % calls.length] ?? aCallTo(clinic));
-            assert.equal(asked.outcome, "blocked_country");
-          }),
-        );
-      await refuse(99);
-      assert.deepEqual(await alarmsOf(bench, clinic), []);
-      await refuse(30);
-      assert.deepEqual(await alarmsOf(bench, clinic), [{ kind: "refused_sends", events: 100 }]);
-      assert.equal(alarmLines(bench).length, 1);
-      assert.equal(bench.twilio.postCount, 0);
-    }),
+test("the hundredth refused text of an hour raises one alarm, also when all come at once", async (bench) => {
+  const clinic = await aProvisioned(bench);
+  const calls = Array.from({ length: 10 }, () => aCallTo(clinic));
+  for (const [index, call] of calls.entries()) {
+    await hold(bench, call, times[index] ?? "", { patientPhone: "+18765551234" });
+  }
+  const refuse = (count: number) =>
+    Promise.all(
+      Array.from({ length: count }, async (_, index) => {
+        const asked = await send(bench, calls[index % calls.length] ?? aCallTo(clinic));
+        assert.equal(asked.outcome, "blocked_country");
+      }),
+    );
+  await refuse(99);
+  assert.deepEqual(await alarmsOf(bench, clinic), []);
+  await refuse(30);
+  assert.deepEqual(await alarmsOf(bench, clinic), [{ kind: "refused_sends", events: 100 }]);
+  assert.equal(alarmLines(bench).length, 1);
+  assert.equal(bench.twilio.postCount, 0);
 });
 
-Deno.test({
-  name: "what Twilio refuses as a destination counts too, what is our account's fault does not",
-  ...options,
-  fn: () =>
-    withBench(async (bench) => {
-      const clinic = await aProvisioned(bench);
-      const call = aCallTo(clinic);
-      await hold(bench, call, "10:00");
-      const counted = async () => {
-        const [row] = await bench.database.sql`
-          select cardinality(happened_at) as n from public.alarm_counters
-          where org_id = ${clinic.id} and kind = 'refused_sends'`;
-        return row?.["n"] ?? 0;
-      };
-      for (const [kind, expected] of [[21606, 0], ["http_503", 0], [21614, 1]] as const) {
-        bench.twilio.addFault(kind);
-        assert.equal((await send(bench, call)).success, false);
-        assert.equal(await counted(), expected, String(kind));
-      }
-    }),
+test("what Twilio refuses as a destination counts too, what is our account's fault does not", async (bench) => {
+  const clinic = await aProvisioned(bench);
+  const call = aCallTo(clinic);
+  await hold(bench, call, "10:00");
+  const counted = async () => {
+    const [row] = await bench.database.sql`
+      select cardinality(happened_at) as n from public.alarm_counters
+      where org_id = ${clinic.id} and kind = 'refused_sends'`;
+    return row?.["n"] ?? 0;
+  };
+  for (const [kind, expected] of [[21606, 0], ["http_503", 0], [21614, 1]] as const) {
+    bench.twilio.addFault(kind);
+    assert.equal((await send(bench, call)).success, false);
+    assert.equal(await counted(), expected, String(kind));
+  }
 });
