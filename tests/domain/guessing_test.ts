@@ -4,14 +4,14 @@ import { testWithDatabase } from "../support/database.ts";
 import { aClinic } from "../support/clinic.ts";
 import { atLength } from "../support/length.ts";
 
-const { guesses, phoneCount } = atLength({
-  short: { guesses: 10_000, phoneCount: 4 },
-  full: { guesses: 100_000, phoneCount: 12 },
+const { guesses, guessesPerHold, phoneCount, hourlyTexts } = atLength({
+  short: { guesses: 12_000, guessesPerHold: 75, phoneCount: 8, hourlyTexts: 3 },
+  full: { guesses: 100_000, guessesPerHold: 250, phoneCount: 12, hourlyTexts: 7 },
 });
 const workers = 4;
 
 /**
- * One attacker, as the database sees them: takes a fresh hold by a fresh call every 250 guesses and
+ * One attacker, as the database sees them: takes a fresh hold by a fresh call every so many guesses and
  * a fresh text every 25, waits out no cooldown (its clock is turned), and guesses. A guess a transaction.
  */
 const attack = (worker: number, count: number) => `
@@ -28,7 +28,7 @@ const attack = (worker: number, count: number) => `
   begin
     perform setseed(${worker / workers});
     for v_guess in 0..${count - 1} loop
-      if v_guess % 250 = 0 then
+      if v_guess % ${guessesPerHold} = 0 then
         v_phone := v_phones[1 + floor(random() * cardinality(v_phones))];
         v_call := jsonb_build_object('callId', gen_random_uuid(), 'callerNumber', v_phone,
           'calledNumber', v_clinics -> floor(random() * jsonb_array_length(v_clinics))::integer);
@@ -67,7 +67,7 @@ testWithDatabase(
       Array.from({ length: 4 }, () => aClinic(sql, { providers: 4 })),
     );
     const capped = clinics[0]?.id ?? "";
-    await sql`update public.organizations set sms_hourly_limit = 7 where id = ${capped}`;
+    await sql`update public.organizations set sms_hourly_limit = ${hourlyTexts} where id = ${capped}`;
     // All different: each has a quota of its own.
     const phones = Array.from({ length: phoneCount }, (_, index) => `+447700900${100 + index}`);
     await sql`create table attackers as select unnest(${phones}::text[]) as phone`;
@@ -90,7 +90,7 @@ testWithDatabase(
     assert.deepEqual({ ...row }, {
       guesses,
       texts,
-      capped: 7,
+      capped: hourlyTexts,
       of_a_phone: 5,
       evaluated: texts * 5,
       of_a_hold: 10,

@@ -75,7 +75,7 @@ async function askForOneSlot(
 }
 
 for (const callers of [2, 40, 200]) {
-  const rounds = atLength({ short: callers < 200 ? 20 : 6, full: 50 });
+  const rounds = atLength({ short: callers < 200 ? 20 : 3, full: 50 });
   race(
     `${callers} callers for one slot, ${rounds} rounds: one hold each, everybody else hears slot_taken`,
     callers,

@@ -64,15 +64,21 @@ testWithConnections(
       const ask = async (time: string) => {
         const call = { called: clinic.number, caller: aPhone(), callId: crypto.randomUUID() };
         const args = { slotId: `consultation/${aDay()}T${time}`, patientName: "Ada" };
-        await bench.ask(holdSlot, { ...call, tool: "hold_slot", args });
-        await bench.ask(sendOtp, { ...call, tool: "send_otp" });
+        const held = await bench.ask(holdSlot, { ...call, tool: "hold_slot", args });
+        const sent = await bench.ask(sendOtp, { ...call, tool: "send_otp" });
+        assert.deepEqual([held.outcome, sent.outcome], ["held", "sent"]);
         return call;
       };
       const booked = await ask("10:00");
       const code = newestCode(bench.twilio);
       // A hold that waits for its passcode is neither a success nor a failure.
       await ask("12:00");
-      await bench.ask(verifyOtp, { ...booked, tool: "verify_otp", args: { code } });
+      const verified = await bench.ask(verifyOtp, {
+        ...booked,
+        tool: "verify_otp",
+        args: { code },
+      });
+      assert.equal(verified.outcome, "confirmed");
       const good = await monitor("--metric", "otp_success_rate");
       assert.equal(good.code, 0, good.output);
       assert.match(good.output, /100\.0 % +target > 95 % +of 1 +ok/);
