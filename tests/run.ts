@@ -67,9 +67,9 @@ const test = defineTask({
     let [passed, failed] = [0, 0];
     const broken: string[] = [];
     await Promise.all(Array.from({ length: lanes }, async () => {
-      for (let job = queue.shift(); job; job = queue.shift()) {
+      for (let job = queue.shift(); job && !running.isStopping; job = queue.shift()) {
         const startedAt = performance.now();
-        const { output, ...result } = await runJob(job, env, running, () => queue.splice(0));
+        const { output, ...result } = await runJob(job, env, running);
         const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
         passed += result.passed;
         failed += result.failed;
@@ -126,12 +126,11 @@ async function testsBelow(folder: string): Promise<string[]> {
     .sort();
 }
 
-/** Runs one job to its end, or to ours: then no other one must begin. */
+/** Runs one job to its end, or to ours. */
 async function runJob(
   { args, isTest }: Job,
   env: Readonly<Record<string, string>>,
   running: Running,
-  beginNoMore: () => void,
 ): Promise<Result & { readonly output: string }> {
   const report = isTest ? await Deno.makeTempFile({ suffix: ".xml" }) : undefined;
   const child = new Deno.Command(Deno.execPath(), {
@@ -145,7 +144,6 @@ async function runJob(
   let hasEnded = false;
   const ended = child.output().finally(() => hasEnded = true);
   await running.start(Promise.resolve(child), async () => {
-    beginNoMore();
     // The whole group: a test may have started a stack.
     if (!hasEnded) Deno.kill(-child.pid, "SIGINT");
     await ended;
