@@ -1,6 +1,6 @@
 /**
- * The end of a call: what it held is released, what was said is kept without personal data, and a
- * caller who was cut off before the passcode may be texted once.
+ * The end of a call: its hold is released, what was said is kept without personal data, and a caller
+ * who was cut off before the passcode may get one text.
  *
  * @module
  */
@@ -15,41 +15,37 @@ import type { Envelope, SpokenReport } from "./vapi.ts";
 /** How much of a transcript is read, in characters; an hour of talk has about 60,000. */
 const transcriptLimit = 120_000;
 const summaryLimit = 10_000;
-/** Goes with what is cut off: a number that the cut went through is not recognised any more. */
+/** Cut off as well: a number that the cut went through cannot be recognised. */
 const seam = 1000;
-/** A follow-up is of no use tomorrow. */
+/** A follow-up is useless tomorrow. */
 const followUpValiditySeconds = 4 * 3600;
 
-/** What closing a call led to. */
-export type ClosedCall = Pick<EndedCallOutcome, "outcome"> & {
-  /** Missing when no text was due. */
-  readonly followUp?: "sent" | "failed";
-};
-
 /**
- * Closes a call, once however often and in whatever order its end is told.
+ * Closes a call, once, however often and in whatever order Vapi says that it ended.
  *
- * @param report What was said, raw; nothing of it leaves this function before it is redacted.
+ * @param report What was said; it is redacted before it leaves this function.
  */
 export async function closeCall(
   tools: TextingTools,
   envelope: Envelope,
-  ended: { readonly endedReason?: string; readonly report?: SpokenReport },
-): Promise<ClosedCall> {
+  endedReason: string | undefined,
+  report?: SpokenReport,
+): Promise<EndedCallOutcome["outcome"]> {
   const sendId = crypto.randomUUID();
   const { outcome, followUp } = await endCall(tools.database, envelope, {
-    endedReason: ended.endedReason && redact(ended.endedReason.slice(0, 100)).text,
-    report: ended.report && redactReport(ended.report),
+    endedReason: endedReason && redact(endedReason.slice(0, 100)).text,
+    report: report && redactReport(report),
     sendId,
   });
-  if (!followUp) return { outcome };
-  return { outcome, followUp: await sendFollowUp(tools, envelope, sendId, followUp) };
+  if (followUp) {
+    const became = await sendFollowUp(tools, envelope, sendId, followUp);
+    await settleFollowUp(tools.database, envelope, sendId, became);
+  }
+  return outcome;
 }
 
 /** The report as it may be kept. */
-export function redactReport(
-  { transcript, summary, durationSeconds, cost }: SpokenReport,
-): KeptReport {
+function redactReport({ transcript, summary, durationSeconds, cost }: SpokenReport): KeptReport {
   const redactions: Record<string, number> = {};
   const keep = (text: string | undefined, limit: number) => {
     if (text === undefined) return undefined;
@@ -57,15 +53,11 @@ export function redactReport(
     for (const type of kept.types) redactions[type] = (redactions[type] ?? 0) + 1;
     return kept.text;
   };
-  const said = {
+  return {
+    durationSeconds,
+    cost,
     transcript: keep(transcript, transcriptLimit),
     summary: keep(summary, summaryLimit),
-  };
-  return {
-    ...(durationSeconds === undefined ? {} : { durationSeconds }),
-    ...(cost === undefined ? {} : { cost }),
-    ...(said.transcript === undefined ? {} : { transcript: said.transcript }),
-    ...(said.summary === undefined ? {} : { summary: said.summary }),
     redactions,
   };
 }
@@ -80,25 +72,12 @@ function redactAtMost(text: string, limit: number): { text: string; types: strin
     : { text: redacted.text, types };
 }
 
-type DueFollowUp = NonNullable<EndedCallOutcome["followUp"]>;
-
-/** Sends the text that the database has claimed; whatever goes wrong, it is not tried again. */
+/** Sends a follow-up, once: if it fails, it is not tried again. */
 async function sendFollowUp(
   tools: TextingTools,
   envelope: Envelope,
   sendId: string,
-  due: DueFollowUp,
-): Promise<"sent" | "failed"> {
-  const became = await tryFollowUp(tools, envelope, sendId, due);
-  await settleFollowUp(tools.database, envelope, sendId, became);
-  return "sid" in became ? "sent" : "failed";
-}
-
-async function tryFollowUp(
-  tools: TextingTools,
-  envelope: Envelope,
-  sendId: string,
-  due: DueFollowUp,
+  due: NonNullable<EndedCallOutcome["followUp"]>,
 ): Promise<FollowUpResult> {
   const call = { ...envelope, toolCallId: "", claims: {} };
   const ready = await tools.accounts.get(tools.database, call).catch((fault) => {

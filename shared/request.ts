@@ -222,12 +222,7 @@ async function runTool(
   // Without a call id (the dashboard's test button) every tool call is a call of its own.
   const toolCallId = cleanText(call.id).slice(0, 200);
   const callId = envelope.callId ?? (toolCallId === "" ? undefined : `tool-call/${toolCallId}`);
-  const facts: CallFacts = {
-    ...envelope,
-    ...(callId === undefined ? {} : { callId }),
-    toolCallId,
-    claims: readClaims(given),
-  };
+  const facts: CallFacts = { ...envelope, callId, toolCallId, claims: readClaims(given) };
   return await tool.run(given, { ...context, call: facts });
 }
 
@@ -244,12 +239,10 @@ function cleanText(text: string): string {
   return text.toWellFormed().replace(/\p{Cc}+/gu, " ");
 }
 
-/** What the model claims about the tenant; the database compares it with the envelope. */
-function readClaims(given: Readonly<Record<string, unknown>>): CallFacts["claims"] {
-  const claimed = (name: string) => {
-    const value = given[name];
-    if (value === undefined) return {};
-    return { [name]: typeof value === "string" ? value : JSON.stringify(value) };
-  };
-  return { ...claimed("tenantId"), ...claimed("inboundPhoneNumber") };
+/** What the model says about the tenant; the database compares it with the envelope. */
+function readClaims(
+  { tenantId, inboundPhoneNumber }: Readonly<Record<string, unknown>>,
+): CallFacts["claims"] {
+  const text = (value: unknown) => typeof value === "string" ? value : JSON.stringify(value);
+  return { tenantId: text(tenantId), inboundPhoneNumber: text(inboundPhoneNumber) };
 }

@@ -47,7 +47,7 @@ export type SmsOutcome =
     readonly kind: "failed";
     readonly failure: SmsFailure;
     /** Twilio's error code, or the HTTP status where there is none. */
-    readonly code?: number;
+    readonly code: number | undefined;
     /** True when Twilio may have sent it all the same: there is no idempotency key. */
     readonly mayHaveBeenSent: boolean;
   };
@@ -60,7 +60,7 @@ export interface Sms {
   /** Seconds after which Twilio need not deliver it any more; Twilio's default is 10 hours. */
   readonly validitySeconds: number;
   /** Where Twilio reports what became of it. */
-  readonly statusCallback?: string;
+  readonly statusCallback: string;
 }
 
 let loaded: Promise<typeof twilioSdk> | undefined;
@@ -127,7 +127,7 @@ async function sendOnce(
         to: sms.to,
         body: sms.body,
         validityPeriod: sms.validitySeconds,
-        ...(sms.statusCallback === undefined ? {} : { statusCallback: sms.statusCallback }),
+        statusCallback: sms.statusCallback,
         ...account.sender,
       });
       return readMessage(message);
@@ -252,7 +252,7 @@ function classify(thrown: unknown, { isPosted, status }: Exchange): SmsOutcome {
 }
 
 function failed(failure: SmsFailure, mayHaveBeenSent: boolean, code?: number): SmsOutcome {
-  return { kind: "failed", failure, mayHaveBeenSent, ...(code === undefined ? {} : { code }) };
+  return { kind: "failed", failure, mayHaveBeenSent, code };
 }
 
 /** https://www.twilio.com/docs/api/errors */

@@ -1,9 +1,9 @@
 /**
  * Vapi's wire format: what a server URL receives and what it answers.
  *
- * One tool call comes in five shapes (docs, OpenAPI, SDK and real captures disagree); all are read
+ * A tool call comes in five shapes (docs, OpenAPI, SDK and real captures disagree); all are read
  * here. Everything but the list of calls may be missing: a web call has no numbers, the dashboard's
- * test button perhaps no call, a text chat has `chat` instead of `call`.
+ * test button may have no call, a text chat has `chat` instead of `call`.
  *
  * @module
  */
@@ -13,18 +13,18 @@ import { z } from "zod";
 /** Who called whom, in the authenticated envelope: Vapi's word, not the language model's. */
 export interface Envelope {
   /** The clinic's number, E.164. */
-  readonly calledNumber?: string;
-  readonly phoneNumberId?: string;
-  readonly assistantId?: string;
+  readonly calledNumber?: string | undefined;
+  readonly phoneNumberId?: string | undefined;
+  readonly assistantId?: string | undefined;
   /** The caller's number, E.164; missing when withheld. Spoofable: where a passcode goes, not proof. */
-  readonly callerNumber?: string;
+  readonly callerNumber?: string | undefined;
   /** Id of the call or chat. */
-  readonly callId?: string;
+  readonly callId?: string | undefined;
 }
 
 /** One call of one tool. */
 export interface ToolCall {
-  /** Opaque; the answer must carry it exactly. */
+  /** Opaque; the answer must repeat it exactly. */
   readonly id: string;
   readonly name: string;
   /** The model's arguments, or why they cannot be read. */
@@ -46,7 +46,7 @@ export type VapiMessage =
     readonly envelope: Envelope;
     /** `in-progress`, `ended`, ... */
     readonly status: string;
-    readonly endedReason?: string;
+    readonly endedReason: string | undefined;
   }
   | {
     readonly type: "end-of-call-report";
@@ -56,15 +56,15 @@ export type VapiMessage =
   | { readonly type: "other"; readonly name: string }
   | { readonly type: "unreadable"; readonly reason: string };
 
-/** What Vapi says of a call that has ended; everything may be missing, and nothing is redacted. */
+/** What Vapi says about a call that has ended; anything may be missing, and nothing is redacted. */
 export interface SpokenReport {
-  readonly endedReason?: string;
-  readonly durationSeconds?: number;
+  readonly endedReason: string | undefined;
+  readonly durationSeconds: number | undefined;
   /** US dollars. */
-  readonly cost?: number;
-  /** Turns, one a line: `User: ...`. */
-  readonly transcript?: string;
-  readonly summary?: string;
+  readonly cost: number | undefined;
+  /** One turn a line: `User: ...`. */
+  readonly transcript: string | undefined;
+  readonly summary: string | undefined;
 }
 
 /** One entry of `results`; `result` and `error` are single lines. */
@@ -143,7 +143,12 @@ export function readMessage(bodyText: string, headers: Headers): VapiMessage {
     case "assistant-request":
       return { type: received.type, envelope };
     case "status-update":
-      return { type: received.type, envelope, status: received.status ?? "", ...ending(received) };
+      return {
+        type: received.type,
+        envelope,
+        status: received.status ?? "",
+        endedReason: filled(received.endedReason),
+      };
     case "end-of-call-report":
       return { type: received.type, envelope, report: readReport(received) };
     case "tool-calls":
@@ -159,26 +164,19 @@ export function readMessage(bodyText: string, headers: Headers): VapiMessage {
   return { type: "tool-calls", calls, envelope };
 }
 
-function ending({ endedReason }: z.infer<typeof message>): { readonly endedReason?: string } {
-  const reason = filled(endedReason);
-  return reason === undefined ? {} : { endedReason: reason };
-}
-
 function readReport(received: z.infer<typeof message>): SpokenReport {
   const { artifact, analysis, durationSeconds, cost } = received;
-  const values = {
-    durationSeconds,
-    cost,
-    transcript: artifact?.transcript || received.transcript || joinTurns(artifact?.messages),
-    summary: analysis?.summary || received.summary,
-  };
+  const transcript = artifact?.transcript || received.transcript || joinTurns(artifact?.messages);
   return {
-    ...ending(received),
-    ...Object.fromEntries(Object.entries(values).filter(([, value]) => value)),
+    endedReason: filled(received.endedReason),
+    durationSeconds: durationSeconds || undefined,
+    cost: cost || undefined,
+    transcript: transcript || undefined,
+    summary: analysis?.summary || received.summary || undefined,
   };
 }
 
-/** A transcript where Vapi sent none: what caller and assistant said, not prompts and tool results. */
+/** The transcript when Vapi sent none: what caller and assistant said, not prompts or tool results. */
 function joinTurns(turns: readonly z.infer<typeof turn>[] | undefined): string | undefined {
   const speakers: Readonly<Record<string, string>> = { user: "User", bot: "AI", assistant: "AI" };
   const said = turns?.filter(({ role, message }) => role && role in speakers && message);
@@ -222,16 +220,13 @@ function readArguments(given: unknown): ToolCall["arguments"] {
 
 function readEnvelope(received: z.infer<typeof message>, headers: Headers): Envelope {
   const { call } = received;
-  const values = {
+  return {
     calledNumber: e164(received.phoneNumber?.number ?? call?.phoneNumber?.number),
     phoneNumberId: filled(call?.phoneNumberId ?? received.phoneNumber?.id),
     assistantId: filled(call?.assistantId ?? received.assistant?.id),
     callerNumber: e164(received.customer?.number ?? call?.customer?.number),
     callId: filled(call?.id ?? received.chat?.id ?? headers.get("x-call-id") ?? undefined),
   };
-  return Object.fromEntries(
-    Object.entries(values).filter(([, value]) => value !== undefined),
-  );
 }
 
 // A NUL cannot be stored in PostgreSQL, and no id of Vapi's has control characters.
@@ -245,19 +240,19 @@ function e164(given: string | undefined): string | undefined {
   return compact && /^\+[1-9][0-9]{6,14}$/.test(compact) ? compact : undefined;
 }
 
-/** `{"results": [...]}`: the only answer Vapi reads, always with status 200. */
+/** `{"results": [...]}` with status 200, the only answer to tool calls that Vapi reads. */
 export function toResponse(results: readonly ToolResult[]): Response {
   return Response.json({ results });
 }
 
-/** A handled outcome as one line of flat JSON. */
+/** An outcome as one line of flat JSON. */
 export function resultOf(call: ToolCall, answer: Readonly<Record<string, unknown>>): ToolResult {
-  // JSON leaves U+2028 and U+2029 as they are, and they are line breaks.
+  // JSON does not escape U+2028 and U+2029, which are line breaks.
   const line = JSON.stringify(answer).replace(/[\u2028\u2029]/g, " ");
   return { name: call.name, toolCallId: call.id, result: line };
 }
 
-/** An infrastructure failure or an unknown tool, as one line of text. */
+/** A fault or an unknown tool, as one line of text. */
 export function errorOf(call: ToolCall, sentence: string): ToolResult {
   return { name: call.name, toolCallId: call.id, error: sentence.replace(/\s+/g, " ").trim() };
 }

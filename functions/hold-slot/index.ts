@@ -51,7 +51,7 @@ function say(claimed: ClaimOutcome) {
       return succeed(outcome, sentences.held(claimed), {
         ...describe(claimed),
         expiresInMinutes: Math.ceil(expiresInSeconds / 60),
-        ...(alsoConfirmed === undefined ? {} : { alsoConfirmed }),
+        alsoConfirmed,
       });
     }
     case "already_confirmed": {

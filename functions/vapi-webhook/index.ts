@@ -26,20 +26,14 @@ export default serveTools("vapi-webhook", tools, async (message, context) => {
       return introduce(await findAssistant(context.database, envelope));
     case "status-update": {
       if (message.status !== "ended") return { outcome: "ignored", body: {} };
-      const { outcome } = await closeCall(context, envelope, ending(message));
-      return acknowledge(outcome);
+      return acknowledge(await closeCall(context, envelope, message.endedReason));
     }
     case "end-of-call-report": {
       const { report } = message;
-      const { outcome } = await closeCall(context, envelope, { ...ending(report), report });
-      return acknowledge(outcome);
+      return acknowledge(await closeCall(context, envelope, report.endedReason, report));
     }
   }
 });
-
-function ending({ endedReason }: { readonly endedReason?: string }) {
-  return endedReason === undefined ? {} : { endedReason };
-}
 
 function acknowledge(outcome: string): MessageAnswer {
   return { outcome, body: {}, ...(outcome === "busy" ? { status: 503 } : {}) };

@@ -31,11 +31,11 @@ export const findCountry = entry("find_country", {
 
 /** A call's report as it is kept: transcript and summary are redacted. */
 export interface KeptReport {
-  readonly durationSeconds?: number;
+  readonly durationSeconds: number | undefined;
   /** US dollars. */
-  readonly cost?: number;
-  readonly transcript?: string;
-  readonly summary?: string;
+  readonly cost: number | undefined;
+  readonly transcript: string | undefined;
+  readonly summary: string | undefined;
   /** How many of each kind were taken out. */
   readonly redactions: Readonly<Record<string, number>>;
 }

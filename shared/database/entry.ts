@@ -20,7 +20,10 @@ import type { Database } from "./client.ts";
 /** What every entry function is told about the call, and what the model claims about it. */
 export interface CallFacts extends Envelope {
   readonly toolCallId: string;
-  readonly claims: { readonly tenantId?: string; readonly inboundPhoneNumber?: string };
+  readonly claims: {
+    readonly tenantId?: string | undefined;
+    readonly inboundPhoneNumber?: string | undefined;
+  };
 }
 
 /** An entry function of the database. Calling it throws a {@link Fault} when it cannot answer. */
