@@ -1,24 +1,66 @@
 /**
- * Sums over counters.
+ * Counters, chosen by name and labels and added up.
  *
  * @module
  */
 
 import type { Counter } from "./database/metrics.ts";
 
-/** The sum of the counters of a name that carry these labels. */
-export function sum(
-  counters: readonly Counter[],
-  name: string,
-  labels: Counter["labels"],
-): number {
-  return matching(counters, name, labels).reduce((total, { value }) => total + value, 0);
-}
+/** How often something was counted, under its labels. */
+export type Count = Pick<Counter, "labels" | "value">;
 
-/** The counters of a name that carry these labels. */
-export function matching(counters: readonly Counter[], name: string, labels: Counter["labels"]) {
-  const wanted = Object.entries(labels);
-  return counters.filter((counter) =>
-    counter.name === name && wanted.every(([label, value]) => counter.labels[label] === value)
-  );
+/** Some counters. */
+export class Counters {
+  readonly #counters: readonly Counter[];
+
+  /** @param counters As the database has them. */
+  constructor(counters: readonly Counter[]) {
+    this.#counters = counters;
+  }
+
+  /** Those of a name that carry these labels. */
+  named(name: string, labels: Counter["labels"] = {}): Counters {
+    return new Counters(this.#counters.filter((counter) => counter.name === name)).where(labels);
+  }
+
+  /** Those that carry these labels. */
+  where(labels: Counter["labels"]): Counters {
+    const wanted = Object.entries(labels);
+    return new Counters(
+      this.#counters.filter((counter) =>
+        wanted.every(([label, value]) => counter.labels[label] === value)
+      ),
+    );
+  }
+
+  /** All of them together. */
+  sum(): number {
+    return this.#counters.reduce((total, { value }) => total + value, 0);
+  }
+
+  /** Each by itself, with all its labels. */
+  each(): Count[] {
+    return this.#counters.map(({ labels, value }) => ({ labels, value }));
+  }
+
+  /** Sums of those that agree in these labels; the others are dropped. */
+  by(...kept: string[]): Count[] {
+    return this.#groups(kept).map(([labels, group]) => ({ labels, value: group.sum() }));
+  }
+
+  /** The same as {@link by}, not yet added up. */
+  split(label: string): [value: string, counters: Counters][] {
+    return this.#groups([label]).map(([labels, group]) => [labels[label] ?? "", group]);
+  }
+
+  #groups(kept: readonly string[]): [labels: Record<string, string>, counters: Counters][] {
+    const groups = Map.groupBy(
+      this.#counters,
+      ({ labels }) => JSON.stringify(kept.map((label) => labels[label] ?? "")),
+    );
+    return [...groups.values()].map((group) => [
+      Object.fromEntries(kept.map((label) => [label, group[0]?.labels[label] ?? ""])),
+      new Counters(group),
+    ]);
+  }
 }

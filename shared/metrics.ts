@@ -6,8 +6,8 @@
  * @module
  */
 
-import { matching, sum } from "./counters.ts";
-import type { Counter, Metrics } from "./database/metrics.ts";
+import { type Count, Counters } from "./counters.ts";
+import type { Metrics } from "./database/metrics.ts";
 import { durationBounds } from "./recording.ts";
 import { smsFailures } from "./twilio.ts";
 
@@ -16,11 +16,11 @@ export const exposition = "text/plain; version=0.0.4; charset=utf-8";
 
 const prefix = "master_orchestrator";
 const textResults = ["accepted", "delivered", "undelivered", "refused", "failed", "unknown"];
+const alarmKinds = ["wrong_codes", "refused_sends"];
 
-interface Sample {
-  /** Behind the family's name: blank, `_bucket`, `_sum` or `_count`. */
+interface Sample extends Partial<Count> {
+  /** After the family's name: blank, `_bucket`, `_sum` or `_count`. */
   readonly suffix?: string;
-  readonly labels?: Readonly<Record<string, string>>;
   readonly value: number;
 }
 
@@ -32,48 +32,56 @@ interface Family {
 }
 
 /** Writes all metrics, each family with its help and type, samples in a stable order. */
-export function toPrometheus(metrics: Metrics): string {
-  return familiesOf(metrics).map(writeFamily).join("");
+export function toPrometheus({ totals, gauges }: Metrics): string {
+  const counters = new Counters(totals);
+  return [
+    ...describeTools(counters),
+    ...describePasscodes(counters, gauges),
+    ...describeTexts(counters),
+    ...describeSafety(counters),
+    ...describeHolds(gauges),
+  ].map(writeFamily).join("");
 }
 
-function familiesOf({ totals, gauges }: Metrics): Family[] {
-  const counted = (name: string, labels: Counter["labels"] = {}) => sum(totals, name, labels);
-  const each = (name: string): Sample[] =>
-    totals.filter((counter) => counter.name === name)
-      .map(({ labels, value }) => ({ labels, value }));
-  const gauge = (name: string, help: string, value: number): Family => ({
-    name: `${prefix}_${name}`,
-    type: "gauge",
-    help,
-    samples: [{ value }],
-  });
-  const counter = (name: string, help: string, samples: readonly Sample[]): Family => ({
-    name: `${prefix}_${name}_total`,
-    type: "counter",
-    help,
-    samples,
-  });
-  const one = (name: string, help: string, value: number) => counter(name, help, [{ value }]);
+function describeTools(counters: Counters): Family[] {
   return [
-    counter("tool_calls", "Answered tool calls by outcome.", each("tool_calls")),
-    counter("messages", "Vapi's other messages by type and outcome.", each("messages")),
+    counter(
+      "tool_calls",
+      "Answered tool calls by outcome.",
+      counters.named("tool_calls").each(),
+    ),
+    counter(
+      "messages",
+      "Vapi's other messages by type and outcome.",
+      counters.named("messages").each(),
+    ),
     histogram(
-      totals,
-      "total",
       "tool_duration",
       "Time from the arrival of a tool call to its answer.",
+      counters.where({ part: "total" }),
     ),
-    histogram(totals, "database", "tool_database", "The database's part of a tool call."),
-    histogram(totals, "sms", "tool_sms", "Twilio's part of a tool call."),
-    one(
+    histogram(
+      "tool_database",
+      "The database's part of a tool call.",
+      counters.where({ part: "database" }),
+    ),
+    histogram("tool_sms", "Twilio's part of a tool call.", counters.where({ part: "sms" })),
+  ];
+}
+
+function describePasscodes(counters: Counters, gauges: Metrics["gauges"]): Family[] {
+  const confirmed = { action: "confirm_appointment", outcome: "confirmed" };
+  const cleared = { action: "send_otp", outcome: "cleared" };
+  return [
+    counter(
       "otp_requested",
-      "Holds a passcode was asked for, each once however many texts it took.",
-      counted("otp_requested"),
+      "Holds a passcode was asked for, each counted once, however many texts it took.",
+      total(counters.named("otp_requested")),
     ),
-    one(
+    counter(
       "otp_confirmed",
       "Holds confirmed by their passcode.",
-      counted("audit", { action: "confirm_appointment", outcome: "confirmed" }),
+      total(counters.named("audit", confirmed)),
     ),
     gauge(
       "otp_waiting",
@@ -83,58 +91,81 @@ function familiesOf({ totals, gauges }: Metrics): Family[] {
     counter(
       "otp_verifications",
       "Codes compared by outcome.",
-      byLabel(totals, "audit", { action: "verify_otp" }, "outcome"),
+      counters.named("audit", { action: "verify_otp" }).by("outcome"),
     ),
     counter(
       "otp_rollbacks",
       "Stored codes forgotten because their text failed, by reason.",
-      withZeros(
-        byLabel(totals, "audit", { action: "send_otp", outcome: "cleared" }, "reason"),
-        "reason",
-        smsFailures,
-      ),
+      withZeros(counters.named("audit", cleared).by("reason"), "reason", smsFailures),
     ),
+  ];
+}
+
+function describeTexts(counters: Counters): Family[] {
+  return [
     counter(
       "sms",
       "Texts by what became of them: accepted, then delivered or undelivered; refused by its " +
         "destination; failed at the provider; unknown.",
-      withZeros(byLabel(totals, "sms", {}, "result"), "result", textResults),
+      withZeros(counters.named("sms").by("result"), "result", textResults),
     ),
+  ];
+}
+
+function describeSafety(counters: Counters): Family[] {
+  return [
     counter(
       "alarms",
       "Alarms raised by kind: too many wrong codes or refused texts in one organization.",
-      withZeros(each("alarms"), "kind", ["wrong_codes", "refused_sends"]),
+      withZeros(counters.named("alarms").each(), "kind", alarmKinds),
     ),
-    one(
+    counter(
       "cross_tenant_denials",
       "Calls refused because an argument named another organization.",
-      counted("audit", { outcome: "cross_tenant_denied" }),
+      total(counters.named("audit", { outcome: "cross_tenant_denied" })),
     ),
     counter(
       "authentication_failures",
       "Requests with a wrong secret or none, by function.",
-      each("authentication_failures"),
+      counters.named("authentication_failures").each(),
     ),
     counter(
       "audited",
       "Rows written to the audit log by action and outcome.",
-      mergeBy(totals, "audit", ["action", "outcome"]),
+      counters.named("audit").by("action", "outcome"),
     ),
+  ];
+}
+
+function describeHolds(gauges: Metrics["gauges"]): Family[] {
+  return [
     gauge("holds_live", "Holds that wait for their passcode; stops at 10000.", gauges.holdsLive),
     gauge(
       "holds_lapsed",
-      "Holds past their time that the clean-up has not flipped yet; stops at 10000.",
+      "Expired holds that are not cleaned up yet; stops at 10000.",
       gauges.holdsLapsed,
     ),
     gauge(
       "cleanup_lag_seconds",
-      "Age of the oldest lapsed hold that the clean-up has not flipped yet.",
+      "How long ago the oldest hold expired that is not cleaned up yet.",
       gauges.cleanupLagSeconds,
     ),
   ];
 }
 
-/** Values a label can have: a counter that starts at 0 shows its first event to `increase()`. */
+function counter(name: string, help: string, samples: readonly Sample[]): Family {
+  return { name: `${prefix}_${name}_total`, type: "counter", help, samples };
+}
+
+function gauge(name: string, help: string, value: number): Family {
+  return { name: `${prefix}_${name}`, type: "gauge", help, samples: [{ value }] };
+}
+
+function total(counters: Counters): Sample[] {
+  return [{ value: counters.sum() }];
+}
+
+/** Adds the values that a label can have: `increase()` sees the first event of a counter at 0. */
 function withZeros(
   samples: readonly Sample[],
   label: string,
@@ -145,48 +176,19 @@ function withZeros(
   return [...samples, ...missing.map((value) => ({ labels: { [label]: value }, value: 0 }))];
 }
 
-function byLabel(
-  counters: readonly Counter[],
-  name: string,
-  labels: Counter["labels"],
-  label: string,
-): Sample[] {
-  return mergeBy(matching(counters, name, labels), name, [label]);
-}
-
-/** Sums counters that agree in the labels that are kept. */
-function mergeBy(counters: readonly Counter[], name: string, kept: readonly string[]): Sample[] {
-  const groups = Map.groupBy(
-    matching(counters, name, {}),
-    ({ labels }) => JSON.stringify(kept.map((label) => labels[label] ?? "")),
-  );
-  return [...groups.values()].map((group) => ({
-    labels: Object.fromEntries(kept.map((label) => [label, group[0]?.labels[label] ?? ""])),
-    value: group.reduce((total, { value }) => total + value, 0),
-  }));
-}
-
-function histogram(
-  counters: readonly Counter[],
-  part: string,
-  name: string,
-  help: string,
-): Family {
-  const buckets = matching(counters, "tool_seconds_bucket", { part });
-  const tools = [...new Set(buckets.map(({ labels }) => labels["tool"] ?? ""))].sort();
-  const samples = tools.flatMap((tool): Sample[] => {
+function histogram(name: string, help: string, counters: Counters): Family {
+  const tools = counters.named("tool_seconds_bucket").split("tool")
+    .sort(([first], [second]) => first < second ? -1 : 1);
+  const samples = tools.flatMap(([tool, buckets]): Sample[] => {
     let count = 0;
     const cumulated = [...durationBounds.map(String), "+Inf"].map((le): Sample => {
-      count += sum(buckets, "tool_seconds_bucket", { tool, le });
+      count += buckets.where({ le }).sum();
       return { suffix: "_bucket", labels: { tool, le }, value: count };
     });
+    const seconds = counters.named("tool_seconds_sum", { tool }).sum();
     return [
       ...cumulated,
-      {
-        suffix: "_sum",
-        labels: { tool },
-        value: sum(counters, "tool_seconds_sum", { tool, part }),
-      },
+      { suffix: "_sum", labels: { tool }, value: seconds },
       { suffix: "_count", labels: { tool }, value: count },
     ];
   });

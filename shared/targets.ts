@@ -4,8 +4,8 @@
  * @module
  */
 
-import { matching, sum } from "./counters.ts";
-import type { Counter, Metrics } from "./database/metrics.ts";
+import { Counters } from "./counters.ts";
+import type { Metrics } from "./database/metrics.ts";
 import { durationBounds } from "./recording.ts";
 
 /** Figures that have a target. */
@@ -19,78 +19,70 @@ export const targetNames = [
 /** How one of them stands. */
 export interface TargetStanding {
   readonly metric: typeof targetNames[number];
-  /** Null when nothing happened that it could be made of. */
+  /** Null when nothing happened that it could be computed from. */
   readonly value: number | null;
   readonly target: number;
-  /** The target is a floor or a ceiling, or what it must be exactly. */
+  /** The target is a floor, a ceiling, or the exact value. */
   readonly isMet: boolean | null;
-  /** Of how many events it was made. */
+  /** How many events it was computed from. */
   readonly events: number;
 }
 
 /**
- * How the last minutes stand against the targets: more than 95 % of the holds a passcode was asked
- * for are confirmed, more than 99.5 % of the texts are delivered that did not fail at their number
- * and whose fate is known, nothing reaches for another organization, 95 of 100 calls of the slowest
- * tool are answered within 800 ms.
+ * How the last minutes stand against the targets.
  *
- * A hold that still waits for its passcode counts neither way.
+ * - More than 95 % of the holds a passcode was asked for are confirmed. A hold that still waits for
+ *   its passcode does not count.
+ * - More than 99.5 % of the texts are delivered. A text that its number refuses, or whose delivery
+ *   is not known, does not count.
+ * - No call names another organization.
+ * - The slowest tool answers 95 of 100 calls within 800 ms.
  */
 export function readTargets({ recent, gauges }: Metrics): TargetStanding[] {
-  const asked = sum(recent, "otp_requested", {});
-  const confirmed = sum(recent, "audit", { action: "confirm_appointment", outcome: "confirmed" });
-  // What waits may have been asked for before these minutes: never more failures than asked for.
+  const counters = new Counters(recent);
+  const asked = counters.named("otp_requested").sum();
+  const confirmed = counters
+    .named("audit", { action: "confirm_appointment", outcome: "confirmed" }).sum();
+  // Some that wait may have been asked for before these minutes: never count more than were asked.
   const settled = Math.max(confirmed, asked - gauges.passcodesWaiting);
-  const texts = (result: string) => sum(recent, "sms", { result });
+  const texts = (result: string) => counters.named("sms", { result }).sum();
   const delivered = texts("delivered");
-  // A number that takes no texts is refused at once, and says nothing about the delivery.
   const known = delivered + texts("undelivered") + texts("failed");
-  const calls = sum(recent, "tool_seconds_bucket", { part: "total" });
-  const denials = sum(recent, "audit", { outcome: "cross_tenant_denied" });
+  const denials = counters.named("audit", { outcome: "cross_tenant_denied" }).sum();
+  const calls = counters.named("tool_seconds_bucket", { part: "total" });
   const rate = (part: number, whole: number) => whole > 0 ? part / whole : null;
-  const standing = (
-    metric: TargetStanding["metric"],
-    value: number | null,
-    target: number,
-    isMet: (value: number) => boolean,
-    events: number,
-  ): TargetStanding => ({
-    metric,
-    value,
-    target,
-    isMet: value === null ? null : isMet(value),
-    events,
-  });
+  const p95 = slowestQuantile(calls, 0.95);
   return [
-    standing(
-      "otp_success_rate",
-      rate(confirmed, settled),
-      0.95,
-      (value) => value > 0.95,
-      settled,
-    ),
+    standing("otp_success_rate", rate(confirmed, settled), 0.95, (value) => value > 0.95, settled),
     standing("sms_delivery_rate", rate(delivered, known), 0.995, (value) => value > 0.995, known),
     standing("cross_tenant_denials", denials, 0, (value) => value === 0, denials),
-    standing("tool_p95_ms", slowestQuantile(recent, 0.95), 800, (value) => value < 800, calls),
+    standing("tool_p95_ms", p95, 800, (value) => value < 800, calls.sum()),
   ];
 }
 
+function standing(
+  metric: TargetStanding["metric"],
+  value: number | null,
+  target: number,
+  isMet: (value: number) => boolean,
+  events: number,
+): TargetStanding {
+  return { metric, value, target, isMet: value === null ? null : isMet(value), events };
+}
+
 /** The quantile of the slowest tool in milliseconds; null when no tool was called. */
-function slowestQuantile(counters: readonly Counter[], fraction: number): number | null {
-  const buckets = matching(counters, "tool_seconds_bucket", { part: "total" });
-  const tools = Map.groupBy(buckets, ({ labels }) => labels["tool"]);
-  const quantiles = [...tools.values()].map((tool) => quantile(tool, fraction));
+function slowestQuantile(buckets: Counters, fraction: number): number | null {
+  const quantiles = buckets.split("tool").map(([, tool]) => quantile(tool, fraction));
   return quantiles.length > 0 ? Math.max(...quantiles) : null;
 }
 
-/** A quantile by straight lines inside the buckets; beyond the last bound that bound, as Prometheus. */
-function quantile(buckets: readonly Counter[], fraction: number): number {
-  const all = sum(buckets, "tool_seconds_bucket", {});
-  const rank = fraction * all;
+/** A quantile, interpolated within its bucket; at most the last bound. Prometheus does the same. */
+function quantile(buckets: Counters, fraction: number): number {
+  const rank = fraction * buckets.sum();
   let below = 0;
-  let from: number = 0;
+  let from = 0;
   for (const bound of durationBounds) {
-    const count = sum(buckets, "tool_seconds_bucket", { le: String(bound) });
+    const count = buckets.where({ le: String(bound) }).sum();
     if (below + count >= rank) return 1000 * (from + (bound - from) * ((rank - below) / count));
     below += count;
     from = bound;
