@@ -23,8 +23,8 @@ import {
   withBench,
   wrongCodes,
 } from "../support/clinic.ts";
+import { testWithConnections } from "../support/test.ts";
 
-const options = { sanitizeOps: false, sanitizeResources: false };
 const tools: Readonly<Record<string, ServedTool>> = {
   check_availability: checkAvailability,
   hold_slot: holdSlot,
@@ -106,10 +106,9 @@ async function aCall(watch: Watch) {
 
 const slotAt = (time: string, days = 2) => `consultation/${aDay(days)}T${time}`;
 
-Deno.test({
-  name: "a whole call with wrong codes, changes and texts that fail leaves nothing personal behind",
-  ...options,
-  fn: () =>
+testWithConnections(
+  "a whole call with wrong codes, changes and texts that fail leaves nothing personal behind",
+  () =>
     watched(async (watch) => {
       const { bench } = watch;
       const { say } = await aCall(watch);
@@ -152,13 +151,11 @@ Deno.test({
         assert.ok(outcomes.has(wanted), `no call ended with ${wanted}`);
       }
     }),
-});
+);
 
-Deno.test({
-  name:
-    "arguments of odd types and forms, unknown tools and malformed bodies leave nothing personal",
-  ...options,
-  fn: () =>
+testWithConnections(
+  "arguments of odd types and forms, unknown tools and malformed bodies leave nothing personal",
+  () =>
     watched(async (watch) => {
       const { call, say } = await aCall(watch);
       const phone = aPhone();
@@ -223,12 +220,11 @@ Deno.test({
       assert.ok(watch.bench.lines.some((line) => line.includes('"authentication_failed"')));
       assert.ok(watch.bench.lines.some((line) => line.includes('"request_unreadable"')));
     }),
-});
+);
 
-Deno.test({
-  name: "errors that carry secrets in message, cause, stack and fields leave nothing of them",
-  ...options,
-  fn: () =>
+testWithConnections(
+  "errors that carry secrets in message, cause, stack and fields leave nothing of them",
+  () =>
     watched(async (watch) => {
       const { bench } = watch;
       const { call } = await aCall(watch);
@@ -269,7 +265,7 @@ Deno.test({
       const faults = bench.lines.filter((line) => line.includes('"tool_call_failed"'));
       assert.equal(faults.length, thrown.length * Object.keys(tools).length + 1);
     }),
-});
+);
 
 /** The database, with every call ending in this. */
 function failing(thrown: unknown): DatabasePool {

@@ -15,7 +15,7 @@ import type { ServedTool } from "../../shared/request.ts";
 import { createGateway } from "../../supabase/local/rest/gateway.ts";
 import { type FakeTwilio, startFakeTwilio } from "../../supabase/local/twilio/server.ts";
 import { createTestDatabase, type TestDatabase } from "./database.ts";
-import { testWithConnections } from "./test.ts";
+import { type TestOptions, testWithConnections } from "./test.ts";
 
 /** The Vapi secret of the tests. */
 export const vapiSecret = "test-vapi-secret";
@@ -262,8 +262,12 @@ export async function withBench(work: (bench: Bench) => Promise<void>): Promise<
 }
 
 /** Registers a test with a bench of its own. */
-export function testWithBench(name: string, work: (bench: Bench) => Promise<void>): void {
-  testWithConnections(name, () => withBench(work));
+export function testWithBench(
+  name: string,
+  work: (bench: Bench) => Promise<void>,
+  options?: TestOptions,
+): void {
+  testWithConnections(name, () => withBench(work), options);
 }
 
 /** The code of the newest text to a phone. */

@@ -4,10 +4,14 @@
  * @module
  */
 
+/** Whether a test is left out on this machine. */
+export type TestOptions = Pick<Deno.TestDefinition, "ignore">;
+
 /** Registers a test whose connections may close a moment after it, which the sanitizers would report. */
 export function testWithConnections(
   name: string,
   work: (t: Deno.TestContext) => Promise<void>,
+  options: TestOptions = {},
 ): void {
-  Deno.test({ name, sanitizeOps: false, sanitizeResources: false, fn: work });
+  Deno.test({ name, sanitizeOps: false, sanitizeResources: false, ...options, fn: work });
 }

@@ -21,8 +21,8 @@ import {
   testWithBench as test,
   withClaimFollowedBy,
 } from "../support/clinic.ts";
+import { testWithConnections } from "../support/test.ts";
 
-const options = { sanitizeOps: false, sanitizeResources: false };
 const sidOf = (clinic: Clinic) => `AC${clinic.id.replaceAll("-", "")}`;
 const factsOf = (clinic: Clinic): CallFacts => ({
   calledNumber: clinic.number,
@@ -389,10 +389,9 @@ test("credentials rotate leaves a row alone that was stored meanwhile", async (b
   assert.deepEqual(await stored(bench, clinic), after);
 });
 
-Deno.test({
-  name: "credentials rotate that is killed on its way loses nothing, and goes on the next time",
-  ...options,
-  fn: async () => {
+testWithConnections(
+  "credentials rotate that is killed on its way loses nothing, and goes on the next time",
+  async () => {
     const bench = await aBench();
     try {
       const { sql } = bench.database;
@@ -438,7 +437,7 @@ Deno.test({
       await bench.stop();
     }
   },
-});
+);
 
 Deno.test("a hidden answer is not shown while it is typed, corrected or broken off", async () => {
   const type = (...keys: string[]) => {

@@ -14,6 +14,7 @@ import {
   readSaid,
   withBench,
 } from "../support/clinic.ts";
+import { testWithConnections } from "../support/test.ts";
 
 const token = "secret-token-0123456789";
 
@@ -76,11 +77,9 @@ async function everythingStored({ database }: Bench): Promise<string> {
   return parts.map(([row]) => row?.all ?? "").join("\n");
 }
 
-Deno.test({
-  name: "an answer that quotes text, number and credentials leaves no trace of them",
-  sanitizeOps: false,
-  sanitizeResources: false,
-  fn: (test) =>
+testWithConnections(
+  "an answer that quotes text, number and credentials leaves no trace of them",
+  (test) =>
     withBench(async (bench) => {
       for (const [name, quote] of Object.entries(quotes)) {
         await test.step({
@@ -91,7 +90,7 @@ Deno.test({
         });
       }
     }),
-});
+);
 
 async function quoteOnce(bench: Bench, quote: Quote): Promise<void> {
   const provider = startQuoting(quote);

@@ -10,8 +10,8 @@ import {
 } from "../../supabase/local/twilio/server.ts";
 import { hostedDenoVersion, installHostedDeno } from "../support/npm_package.ts";
 import { anAccount, aText, secrets } from "../support/texts.ts";
+import { testWithConnections } from "../support/test.ts";
 
-const options = { sanitizeOps: false, sanitizeResources: false };
 /** For what is answered: no limit, but on a machine that is very busy. */
 const patientMs = 20_000;
 /** For what never ends. */
@@ -164,24 +164,18 @@ async function tryShapes(deno: string): Promise<void> {
   });
 }
 
-Deno.test({
-  name:
-    `every failure on the wire is one POST and one outcome, a 429 two POSTs, and the process lives`,
-  ...options,
-  fn: () => tryShapes(Deno.execPath()),
-});
+testWithConnections(
+  `every failure on the wire is one POST and one outcome, a 429 two POSTs, and the process lives`,
+  () => tryShapes(Deno.execPath()),
+);
 
-Deno.test({
-  name: `the same on Deno ${hostedDenoVersion}, the hosted version`,
-  ...options,
-  fn: async () => {
-    const hosted = await installHostedDeno();
-    try {
-      await tryShapes(join(hosted.folder, "deno"));
-    } finally {
-      await hosted.remove();
-    }
-  },
+testWithConnections(`the same on Deno ${hostedDenoVersion}, the hosted version`, async () => {
+  const hosted = await installHostedDeno();
+  try {
+    await tryShapes(join(hosted.folder, "deno"));
+  } finally {
+    await hosted.remove();
+  }
 });
 
 Deno.test("every kind of spoiled answer has its shape", () => {
@@ -190,11 +184,9 @@ Deno.test("every kind of spoiled answer has its shape", () => {
   assert.deepEqual(named.filter((kind) => !tested.has(kind)), []);
 });
 
-Deno.test({
-  name:
-    "texts go from the number or the messaging service, with token or API key, and lapse in time",
-  ...options,
-  fn: () =>
+testWithConnections(
+  "texts go from the number or the messaging service, with token or API key, and lapse in time",
+  () =>
     withTwilios(1, async ([twilio]) => {
       if (!twilio) return;
       const service = { messagingServiceSid: `MG${"a0".repeat(16)}` };
@@ -213,12 +205,11 @@ Deno.test({
         { from: service.messagingServiceSid, user: apiKey.sid, validitySeconds, statusCallback },
       ]);
     }),
-});
+);
 
-Deno.test({
-  name: "an account that lost a field sends nothing, whatever the environment holds",
-  ...options,
-  fn: () =>
+testWithConnections(
+  "an account that lost a field sends nothing, whatever the environment holds",
+  () =>
     withTwilios(1, async ([twilio]) => {
       if (!twilio) return;
       const before = Deno.env.toObject();
@@ -245,16 +236,12 @@ Deno.test({
         }
       }
     }),
-});
+);
 
-Deno.test({
-  name: "an address where nobody listens is unreachable at once",
-  ...options,
-  fn: async () => {
-    const closed = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    const apiBase = `http://127.0.0.1:${closed.addr.port}`;
-    closed.close();
-    const outcome = await sendSms(anAccount, aText, { apiBase, timeoutMs: patientMs });
-    assert.equal(say(outcome), "unreachable may be sent");
-  },
+testWithConnections("an address where nobody listens is unreachable at once", async () => {
+  const closed = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const apiBase = `http://127.0.0.1:${closed.addr.port}`;
+  closed.close();
+  const outcome = await sendSms(anAccount, aText, { apiBase, timeoutMs: patientMs });
+  assert.equal(say(outcome), "unreachable may be sent");
 });
