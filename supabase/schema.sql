@@ -77,7 +77,7 @@ CREATE TABLE public.organizations (
     CONSTRAINT organizations_slug_readable CHECK ((slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$'::text)),
     CONSTRAINT organizations_sms_countries_iso CHECK ((array_to_string(sms_countries, ','::text, '?'::text) ~ '^([A-Z]{2}(,[A-Z]{2})*)?$'::text)),
     CONSTRAINT organizations_sms_limit_positive CHECK ((sms_hourly_limit > 0)),
-    CONSTRAINT organizations_timezone_known CHECK (private.require(private.is_time_zone(timezone), ('organization '::text || slug), format('"%s" is no time zone; take a name of pg_timezone_names, such as Europe/London'::text, timezone))),
+    CONSTRAINT organizations_timezone_known CHECK (private.require(private.is_time_zone(timezone), ('organization '::text || slug), format('"%s" is not a time zone; use a name from pg_timezone_names, such as Europe/London'::text, timezone))),
     CONSTRAINT organizations_transfer_number_e164 CHECK ((transfer_number ~ '^\+[1-9][0-9]{6,14}$'::text))
 );
 
@@ -259,7 +259,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.audit(p_org uuid, p_call jsonb, p_action text, p_subject uuid, p_outcome text, p_details jsonb) IS 'Writes one audit row, and counts it, in the caller''s transaction; a null call means the system itself.';
+COMMENT ON FUNCTION private.audit(p_org uuid, p_call jsonb, p_action text, p_subject uuid, p_outcome text, p_details jsonb) IS 'Writes and counts one audit row in the caller''s transaction; a null call means the system itself.';
 
 CREATE FUNCTION private.begin_send(p_org public.organizations, p_call jsonb, p_hold text, p_send uuid, p_mac text, p_key_id text, p_sender text) RETURNS jsonb
     LANGUAGE plpgsql
@@ -424,6 +424,7 @@ CREATE TABLE public.appointments (
     asked_by text[] DEFAULT '{}'::text[] NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT appointments_busy_72_hours CHECK (((upper(busy) - lower(busy)) <= '72:00:00'::interval)),
     CONSTRAINT appointments_busy_half_open CHECK (((NOT isempty(busy)) AND lower_inc(busy) AND (NOT upper_inc(busy)) AND (lower(busy) <= starts_at) AND (upper(busy) >= ends_at))),
     CONSTRAINT appointments_confirmed_has_contact CHECK (((status <> 'confirmed'::text) OR ((contact_id IS NOT NULL) AND (expires_at IS NULL)))),
     CONSTRAINT appointments_country_iso CHECK ((patient_country ~ '^[A-Z]{2}$'::text)),
@@ -435,7 +436,7 @@ CREATE TABLE public.appointments (
     CONSTRAINT appointments_status_known CHECK ((status = ANY (ARRAY['held'::text, 'confirmed'::text, 'cancelled'::text, 'expired'::text, 'requires_manual_followup'::text, 'completed'::text, 'no_show'::text])))
 );
 
-COMMENT ON TABLE public.appointments IS 'Holds and appointments: a hold is confirmed in place. appointments_no_overlap forbids double booking.';
+COMMENT ON TABLE public.appointments IS 'Holds and appointments: a hold is confirmed in place. Live ones of one provider do not overlap.';
 
 COMMENT ON COLUMN public.appointments.busy IS 'The appointment with its buffers, half open.';
 
@@ -587,19 +588,18 @@ begin
       select count(*) from public.appointments as a
       where a.org_id = p_org.id and a.provider_id = f.provider_id
         and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') > v_now
-        -- Read by the constraint's index, whatever the planner knows of the others.
-        and a.busy && tstzrange(v_slot.starts_at - interval '12 hours',
-          v_slot.starts_at + interval '12 hours')) end as booked
+        and lower(a.busy) between v_slot.starts_at - interval '12 hours'
+          and v_slot.starts_at + interval '12 hours') end as booked
     from private.find_free(p_org, v_service, v_provider.id, v_slot.starts_at, v_call_id, v_now,
       p_moves) as f (provider_id)
   ) as c;
 
-  -- 4. Lock, then insert in a new statement. The second pass goes without locks.
-  foreach v_lock in array array['try', 'none'] loop
+  -- 4. Lock, look and insert, each a new statement. The second pass waits for locks.
+  foreach v_lock in array array['try', 'look'] loop
     foreach v_candidate in array coalesce(v_candidates, '{}') loop
       v_own := coalesce(v_candidate = v_old.provider_id, false);
       v_waits := v_own or v_candidate in (v_provider.id, v_preferred) is true;
-      continue when v_lock = 'none' and v_waits;
+      continue when v_lock = 'look' and v_waits;
       v_hold := private.try_provider(p_org.id, v_candidate, v_service, v_slot.starts_at,
         case when v_own then v_old.id end, p_moves,
         case when v_waits then 'wait' else v_lock end,
@@ -639,6 +639,34 @@ end
 $$;
 
 COMMENT ON FUNCTION private.claim_slot(p_org public.organizations, p_call jsonb, p_slot_id text, p_patient jsonb, p_moves uuid) IS 'Holds a slot of one organization for a call, or says why not.';
+
+CREATE FUNCTION private.clinic_refusal(p_org public.organizations, p_clinic jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_taken constant jsonb := (
+    select jsonb_agg(jsonb_build_object('kind', c.kind, 'value', c.value, 'slug', o.slug)
+      order by c.kind, c.value)
+    from jsonb_each(jsonb_build_object('called_number', p_clinic -> 'numbers',
+      'vapi_phone_number', coalesce(p_clinic -> 'vapiPhoneNumbers', '[]'),
+      'vapi_assistant', coalesce(p_clinic -> 'vapiAssistants', '[]'))) as k (kind, given)
+    join public.org_channels as c on c.kind = k.kind and k.given ? c.value
+    join public.organizations as o on o.id = c.org_id
+    where c.org_id <> p_org.id);
+begin
+  if v_taken is not null then
+    return jsonb_build_object('outcome', 'channel_taken', 'channels', v_taken);
+  elsif exists (
+    select from public.org_channels as c
+    where c.kind = 'called_number' and c.value = p_clinic ->> 'transferNumber') then
+    return '{"outcome": "transfer_loops"}';
+  end if;
+  return null;
+end
+$$;
+
+COMMENT ON FUNCTION private.clinic_refusal(p_org public.organizations, p_clinic jsonb) IS 'Why a document cannot be applied: another clinic has a channel, or the transfer number leads back to an assistant.';
 
 CREATE TABLE public.call_reports (
     org_id uuid NOT NULL,
@@ -707,12 +735,12 @@ begin
   end if;
   return private.fold_events(20000);
 exception when lock_not_available then
-  -- What waits is counted by the next one.
+  -- The next run counts them.
   return 0;
 end
 $$;
 
-COMMENT ON FUNCTION private.collect_events(p_wait boolean) IS 'Folds events under the lock that keeps it one at a time.';
+COMMENT ON FUNCTION private.collect_events(p_wait boolean) IS 'Moves events into the counters, one transaction at a time.';
 
 CREATE FUNCTION private.confirm_hold(p_org uuid, p_hold public.appointments, p_now timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
@@ -967,6 +995,62 @@ $$;
 
 COMMENT ON FUNCTION private.describe_change(p_org public.organizations, p_change public.appointment_changes, p_now timestamp with time zone) IS 'The outcome cancelled or rescheduled of an applied change.';
 
+CREATE FUNCTION private.describe_channels(p_org public.organizations, p_kind text) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    select coalesce(jsonb_agg(c.value order by c.value collate "C"), '[]')
+    from public.org_channels as c where c.org_id = p_org.id and c.kind = p_kind);
+end
+$$;
+
+COMMENT ON FUNCTION private.describe_channels(p_org public.organizations, p_kind text) IS 'The values of one kind of a clinic''s channels.';
+
+CREATE FUNCTION private.describe_clinic(p_org public.organizations) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return jsonb_build_object(
+    'slug', p_org.slug, 'name', p_org.name, 'timezone', p_org.timezone,
+    'defaultCountry', p_org.default_country,
+    'numbers', private.describe_channels(p_org, 'called_number'),
+    'vapiPhoneNumbers', private.describe_channels(p_org, 'vapi_phone_number'),
+    'vapiAssistants', private.describe_channels(p_org, 'vapi_assistant'),
+    'sharedLines', private.describe_channels(p_org, 'shared_line'),
+    'transferNumber', p_org.transfer_number,
+    'deskHours', (
+      select coalesce(jsonb_agg(jsonb_build_object('dow', h.dow, 'startMin', h.start_min,
+        'endMin', h.end_min) order by h.dow, h.start_min), '[]')
+      from public.desk_hours as h where h.org_id = p_org.id),
+    'holdMinutes', p_org.hold_minutes, 'smsCountries', to_jsonb(p_org.sms_countries),
+    'smsHourlyLimit', p_org.sms_hourly_limit, 'messageHourlyLimit', p_org.message_hourly_limit,
+    'followUpTexts', p_org.follow_up_texts, 'retentionDays', p_org.retention_days,
+    'auditRetentionDays', p_org.audit_retention_days,
+    'closingDays', (
+      select coalesce(jsonb_agg(jsonb_build_object('first', lower(d), 'last', upper(d) - 1)
+        order by d), '[]')
+      from unnest(p_org.closing_days) as d),
+    'services', (
+      select coalesce(jsonb_agg(jsonb_build_object('slug', s.slug, 'name', s.name,
+        'durationMin', s.duration_min, 'stepMin', s.step_min,
+        'bufferBeforeMin', s.buffer_before_min, 'bufferAfterMin', s.buffer_after_min,
+        'noticeMin', s.notice_min, 'horizonDays', s.horizon_days, 'capacity', s.capacity)
+        order by s.slug collate "C"), '[]')
+      from public.services as s where s.org_id = p_org.id and s.active),
+    'providers', private.describe_providers(p_org),
+    'facts', (
+      select coalesce(jsonb_agg(jsonb_build_object('question', f.question,
+        'alsoAsked', to_jsonb(f.also_asked), 'answer', f.answer, 'tags', to_jsonb(f.tags),
+        'inPrompt', f.in_prompt) order by f.question collate "C"), '[]')
+      from public.clinic_facts as f where f.org_id = p_org.id));
+end
+$$;
+
+COMMENT ON FUNCTION private.describe_clinic(p_org public.organizations) IS 'A clinic as its document: what its file says, in the order in which it is compared.';
+
 CREATE FUNCTION private.describe_hold(p_org public.organizations, p_hold public.appointments, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -990,6 +1074,62 @@ end
 $$;
 
 COMMENT ON FUNCTION private.describe_hold(p_org public.organizations, p_hold public.appointments, p_now timestamp with time zone) IS 'What may be told to the caller who made the hold.';
+
+CREATE FUNCTION private.describe_misplaced(p_org public.organizations, p_known uuid[], p_at timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object(
+      'appointmentId', a.id, 'status', a.status, 'reason', m.reason,
+      'startTime', private.iso_local(a.starts_at, p_org.timezone), 'service', s.name,
+      'doctor', p.name) order by a.starts_at, a.id), '[]')
+    from private.find_misplaced(p_org, p_at) as m
+    join public.appointments as a on a.org_id = p_org.id and a.id = m.appointment_id
+    join public.services as s on s.org_id = p_org.id and s.id = a.service_id
+    join public.providers as p on p.org_id = p_org.id and p.id = a.provider_id
+    where m.appointment_id <> all (p_known));
+end
+$$;
+
+COMMENT ON FUNCTION private.describe_misplaced(p_org public.organizations, p_known uuid[], p_at timestamp with time zone) IS 'Bookings that no longer fit the schedule: when, with whom, and what speaks against it.';
+
+CREATE FUNCTION private.describe_providers(p_org public.organizations) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('slug', p.slug, 'name', p.name,
+      'services', (
+        select coalesce(jsonb_agg(s.slug order by s.slug collate "C"), '[]')
+        from public.provider_services as ps
+        join public.services as s on s.org_id = p_org.id and s.id = ps.service_id and s.active
+        where ps.org_id = p_org.id and ps.provider_id = p.id),
+      'hours', (
+        select coalesce(jsonb_agg(jsonb_build_object('dow', w.dow, 'startMin', w.start_min,
+          'endMin', w.end_min, 'from', lower(w.valid), 'until', upper(w.valid) - 1)
+          order by lower(w.valid) nulls first, upper(w.valid), w.dow, w.start_min), '[]')
+        from public.working_hours as w
+        where w.org_id = p_org.id and w.provider_id = p.id),
+      'overrides', (
+        select coalesce(jsonb_agg(jsonb_build_object('day', v.day, 'startMin', v.start_min,
+          'endMin', v.end_min) order by v.day, v.start_min), '[]')
+        from public.working_hours_overrides as v
+        where v.org_id = p_org.id and v.provider_id = p.id),
+      'timeOff', (
+        select coalesce(
+          jsonb_agg(private.write_span(t.span, p_org.timezone) order by t.span), '[]')
+        from public.time_off as t
+        where t.org_id = p_org.id and t.provider_id = p.id)
+      ) order by p.slug collate "C"), '[]')
+    from public.providers as p
+    where p.org_id = p_org.id and p.active);
+end
+$$;
+
+COMMENT ON FUNCTION private.describe_providers(p_org public.organizations) IS 'The doctors of a clinic''s document.';
 
 CREATE FUNCTION private.desk_state(p_org public.organizations, p_at timestamp with time zone) RETURNS text
     LANGUAGE plpgsql STABLE
@@ -1045,7 +1185,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.expire_holds(p_org uuid, p_rows tid[], p_now timestamp with time zone) IS 'Flips lapsed holds of one organization and forgets their codes.';
+COMMENT ON FUNCTION private.expire_holds(p_org uuid, p_rows tid[], p_now timestamp with time zone) IS 'Marks expired holds of one organization as expired and forgets their passcodes.';
 
 CREATE FUNCTION private.fail_text(p_org uuid, p_send uuid, p_reason text, p_may_have_been_sent boolean) RETURNS boolean
     LANGUAGE plpgsql
@@ -1166,7 +1306,8 @@ begin
       select count(*) = 0 or count(*) < p_service.capacity
         and bool_and(a.service_id = p_service.id and a.starts_at = p_start)
       from public.appointments as a
-      where a.org_id = p_org.id and a.provider_id = w.provider_id and a.busy && v_busy
+      where a.org_id = p_org.id and a.provider_id = w.provider_id
+        and private.overlaps(a.busy, v_busy)
         and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') > p_at
         and (p_call_id is null or a.status <> 'held' or a.call_id is distinct from p_call_id)
         and a.id is distinct from p_moves);
@@ -1221,7 +1362,7 @@ declare
   v_zone constant text := p_org.timezone;
   v_dow constant integer := extract(dow from p_day);
   v_days constant smallint[] := array[(v_dow + 6) % 7, v_dow, (v_dow + 1) % 7];
-  -- Minutes count from the midnight before: 1440 is the day's own.
+  -- Minutes count from midnight of the day before: the day itself begins at 1440.
   v_eve constant timestamp := p_day - 1;
   v_steady_eve constant timestamptz := v_eve at time zone private.steady_offset(p_day, v_zone);
 begin
@@ -1260,7 +1401,48 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.find_hours(p_org public.organizations, p_service uuid, p_provider uuid, p_day date) IS 'When the asked providers of a service work around a local day, as instants.';
+COMMENT ON FUNCTION private.find_hours(p_org public.organizations, p_service uuid, p_provider uuid, p_day date) IS 'When the providers of a service work around a local day, as instants.';
+
+CREATE FUNCTION private.find_misplaced(p_org public.organizations, p_at timestamp with time zone) RETURNS TABLE(appointment_id uuid, reason text)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return query
+  select b.id, case
+    when not b.provider_active then 'doctor_removed'
+    when not b.service_active then 'service_removed'
+    when not exists (
+      select from public.provider_services as ps
+      where ps.org_id = p_org.id and ps.provider_id = b.provider_id
+        and ps.service_id = b.service_id) then 'service_not_offered'
+    when b.is_absent then 'time_off'
+    when p_org.closing_days @> b.day then 'clinic_closed'
+    else 'outside_hours' end
+  from (
+    select a.*, p.active as provider_active, s.active as service_active, d.day,
+      exists (
+        select from public.time_off as t
+        where t.org_id = p_org.id and t.provider_id = a.provider_id
+          and t.span && tstzrange(a.starts_at, a.ends_at)) as is_absent,
+      exists (
+        select from private.find_hours(p_org, a.service_id, a.provider_id, d.day) as h
+        where h.open @> tstzrange(a.starts_at, a.ends_at)) as is_open
+    from public.providers as p
+    join public.appointments as a on a.org_id = p_org.id and a.provider_id = p.id
+      -- Nothing lasts longer than a day.
+      and a.starts_at > p_at - interval '2 days' and a.ends_at > p_at
+      and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') > p_at
+    join public.services as s on s.org_id = p_org.id and s.id = a.service_id
+    cross join lateral (
+      select (a.starts_at at time zone p_org.timezone)::date as day) as d
+    where p.org_id = p_org.id
+  ) as b
+  where not b.service_active or b.is_absent or not b.is_open;
+end
+$$;
+
+COMMENT ON FUNCTION private.find_misplaced(p_org public.organizations, p_at timestamp with time zone) IS 'Live bookings to come that the schedule as it is would not allow, and why.';
 
 CREATE FUNCTION private.find_provider(p_org uuid, p_asked text, OUT provider public.providers, OUT matches integer) RETURNS record
     LANGUAGE plpgsql STABLE
@@ -1304,7 +1486,7 @@ begin
   if found then
     return v_service;
   end if;
-  -- "Face-Lift", "face lift" and "facelift" are one.
+  -- "Face-Lift", "face lift" and "facelift" are the same.
   v_asked := replace(private.plain_name(p_asked), ' ', '');
   select s.* into v_service from public.services as s
   where s.org_id = p_org and s.active
@@ -1336,6 +1518,7 @@ declare
   v_day date;
   v_earliest timestamptz;
   v_latest timestamptz;
+  v_reach tstzrange;
 begin
   select o.* into strict v_org from public.organizations as o where o.id = p_org;
   v_zone := v_org.timezone;
@@ -1355,6 +1538,7 @@ begin
     v_latest := private.wall((v_day + 1)::timestamp, v_zone, false);
     -- A zone may skip a day.
     continue when v_earliest >= v_latest;
+    v_reach := tstzrange(v_earliest - v_before, v_latest + v_duration + v_after);
 
     return query
     select g.starts_at, w.provider_id, l.seats
@@ -1372,7 +1556,7 @@ begin
         from public.appointments as a
         where a.org_id = p_org and a.provider_id = w.provider_id
           and a.status in ('held', 'confirmed')
-          and a.busy && tstzrange(v_earliest - v_before, v_latest + v_duration + v_after)
+          and private.overlaps(a.busy, v_reach)
           and coalesce(a.expires_at, 'infinity') > p_at
           and (p_call_id is null or a.status <> 'held' or a.call_id is distinct from p_call_id)
           and a.id is distinct from p_moves
@@ -1401,8 +1585,7 @@ begin
         select count(*)::integer
         from public.appointments as a
         where a.org_id = p_org and a.provider_id = w.provider_id and a.service_id = p_service
-          and a.starts_at = g.starts_at and a.busy @> g.starts_at
-          and a.status in ('held', 'confirmed')
+          and a.starts_at = g.starts_at and a.status in ('held', 'confirmed')
           and coalesce(a.expires_at, 'infinity') > p_at
           and (p_call_id is null or a.status <> 'held' or a.call_id is distinct from p_call_id)
           and a.id is distinct from p_moves
@@ -1457,26 +1640,6 @@ CREATE FUNCTION private.forget_passcode(p_org uuid, p_hold uuid) RETURNS void
 $$;
 
 COMMENT ON FUNCTION private.forget_passcode(p_org uuid, p_hold uuid) IS 'Kills the live code of a hold and lifts its cooldown; counters stay.';
-
-CREATE FUNCTION private.grow_overlap_index(p_org uuid, p_provider uuid, p_service uuid) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-  lock table public.appointments in access exclusive mode;
-  insert into public.appointments (
-    org_id, provider_id, service_id, patient_name, patient_phone, starts_at, ends_at, busy,
-    session_key, expires_at)
-  select p_org, p_provider, p_service, 'Nobody', '+10000000', t.at, t.at + interval '1 minute',
-    tstzrange(t.at, t.at + interval '1 minute'), gen_random_uuid(), t.at
-  from generate_series(
-    timestamptz '1900-01-01 00:00Z', '1900-01-01 03:19Z', interval '1 minute') as t (at);
-  delete from public.appointments as a
-  where a.org_id = p_org and a.provider_id = p_provider and a.ends_at < '1900-01-02';
-end
-$$;
-
-COMMENT ON FUNCTION private.grow_overlap_index(p_org uuid, p_provider uuid, p_service uuid) IS 'Keeps the guarantee''s index from having one page, where PostgreSQL can lose a live row.';
 
 CREATE FUNCTION private.hash_phone(p_phone text) RETURNS bytea
     LANGUAGE sql IMMUTABLE STRICT
@@ -1574,13 +1737,16 @@ CREATE FUNCTION private.is_taken(p_org uuid, p_service public.services, p_provid
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
+declare
+  v_time constant tstzrange :=
+    tstzrange(p_start, p_start + make_interval(mins => p_service.duration_min));
 begin
   return exists (
     select from public.provider_services as ps
     join public.appointments as a on a.org_id = p_org and a.provider_id = ps.provider_id
     where ps.org_id = p_org and ps.service_id = p_service.id
       and (p_provider is null or ps.provider_id = p_provider)
-      and a.busy && tstzrange(p_start, p_start + make_interval(mins => p_service.duration_min))
+      and private.overlaps(a.busy, v_time)
       and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') > p_at
       and (p_call_id is null or a.status <> 'held' or a.call_id is distinct from p_call_id)
       and a.id is distinct from p_moves);
@@ -1614,6 +1780,23 @@ end
 $$;
 
 COMMENT ON FUNCTION private.lock_call(p_org uuid, p_call_id text) IS 'Lets one request of a call in at a time; taken before every other lock. A null call locks nothing.';
+
+CREATE FUNCTION private.lock_provider(p_org uuid, p_provider uuid, p_wait boolean) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_key constant bigint := hashtextextended(p_org || '/provider/' || p_provider, 1);
+begin
+  if not p_wait then
+    return pg_try_advisory_xact_lock(v_key);
+  end if;
+  perform pg_advisory_xact_lock(v_key);
+  return true;
+end
+$$;
+
+COMMENT ON FUNCTION private.lock_provider(p_org uuid, p_provider uuid, p_wait boolean) IS 'Takes the lock of a provider''s time, after the call''s and before any row''s.';
 
 CREATE FUNCTION private.mask_phone(p_phone text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE STRICT
@@ -1808,6 +1991,12 @@ $$;
 
 COMMENT ON FUNCTION private.open_change(p_org public.organizations, p_call jsonb, p_action text, p_patient jsonb, p_said jsonb, p_slot_id text) IS 'Finds a patient''s appointment and lets a change of it wait for the passcode.';
 
+CREATE FUNCTION private."overlaps"(p_busy tstzrange, p_other tstzrange) RETURNS boolean
+    LANGUAGE sql STABLE
+    RETURN ((lower(p_busy) < upper(p_other)) AND (upper(p_busy) > lower(p_other)) AND (lower(p_busy) > (lower(p_other) - '72:00:00'::interval)));
+
+COMMENT ON FUNCTION private."overlaps"(p_busy tstzrange, p_other tstzrange) IS 'Whether a row''s busy time overlaps another one; both are half open and have two ends.';
+
 CREATE FUNCTION private.parse_slot_id(p_slot_id text, p_zone text, OUT service_slug text, OUT starts_at timestamp with time zone, OUT provider_slug text) RETURNS record
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -1859,7 +2048,7 @@ CREATE FUNCTION private.plain_name(p_name text) RETURNS text
 begin
   return btrim(regexp_replace(
     regexp_replace(
-      -- Letters that have no decomposition, then the marks of those that have.
+      -- Removes the marks of letters that can be decomposed, and replaces those that cannot.
       replace(translate(
         regexp_replace(normalize(lower(p_name), nfkd), '[\u0300-\u036f]', '', 'g'),
         'øłđðı', 'olddi'), 'ß', 'ss'),
@@ -1920,6 +2109,18 @@ CREATE FUNCTION private.read_id(p_text text) RETURNS uuid
 $_$;
 
 COMMENT ON FUNCTION private.read_id(p_text text) IS 'The id in a text, or null when it is none: models make ids up.';
+
+CREATE FUNCTION private.read_local(p_text text, p_zone text, p_ends boolean) RETURNS timestamp with time zone
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $_$
+begin
+  return case when p_text ~ 'T.*[+-]\d\d:\d\d$' then p_text::timestamptz
+    else private.wall(p_text::timestamp, p_zone, p_ends and p_text !~ 'T00:00$') end;
+end
+$_$;
+
+COMMENT ON FUNCTION private.read_local(p_text text, p_zone text, p_ends boolean) IS 'The instant of a local time as a clinic''s document writes it; null for null.';
 
 CREATE FUNCTION private.recall_answer(p_org uuid, p_call jsonb, p_tool text, p_hash bytea) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -2203,7 +2404,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.require_hours(p_row text, p_start integer, p_end integer) IS 'True for hours that can be or are null; else raises 23514 with the row and the reason.';
+COMMENT ON FUNCTION private.require_hours(p_row text, p_start integer, p_end integer) IS 'True for hours that are possible or null; else raises 23514 with the row and the reason.';
 
 CREATE FUNCTION private.require_read_committed() RETURNS void
     LANGUAGE plpgsql STABLE
@@ -2322,7 +2523,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.steady_offset(p_day date, p_zone text) IS 'The offset from UTC that a zone keeps around a local day; null when it changes.';
+COMMENT ON FUNCTION private.steady_offset(p_day date, p_zone text) IS 'The offset of a time zone from UTC around a local day; null if it changes there.';
 
 CREATE FUNCTION private.tally(p_name text, p_labels jsonb DEFAULT '{}'::jsonb, p_count double precision DEFAULT 1) RETURNS void
     LANGUAGE plpgsql
@@ -2333,7 +2534,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.tally(p_name text, p_labels jsonb, p_count double precision) IS 'Counts what happens in the caller''s transaction: with it or not at all, and without waiting.';
+COMMENT ON FUNCTION private.tally(p_name text, p_labels jsonb, p_count double precision) IS 'Counts an event in the caller''s transaction: it commits or rolls back with it, and never waits.';
 
 CREATE FUNCTION private.try_provider(p_org uuid, p_provider uuid, p_service public.services, p_start timestamp with time zone, p_replaces uuid, p_moves uuid, p_lock text, p_patient jsonb, p_call jsonb, p_action text, p_hold_for interval) RETURNS public.appointments
     LANGUAGE plpgsql
@@ -2348,65 +2549,63 @@ declare
   v_session uuid := private.session_key(p_service.id, p_start);
   v_lapsed uuid;
   v_moved uuid;
-  v_is_last boolean;
+  v_is_last boolean := false;
   v_hold public.appointments;
 begin
   v_now := clock_timestamp();
-  if p_lock = 'try' then
-    if not pg_try_advisory_xact_lock(hashtextextended(p_provider::text, 1)) then
-      return null;
-    end if;
-  elsif p_lock = 'none' then
-    if exists (
-      select from public.appointments as a
-      where a.org_id = p_org and a.provider_id = p_provider and a.busy && v_busy
-        and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') <= v_now) then
-      p_lock := 'wait';
-    end if;
-  end if;
-  if p_lock = 'wait' then
-    perform pg_advisory_xact_lock(hashtextextended(p_provider::text, 1));
+  if p_lock = 'look' and private.would_overlap(p_org, p_provider, v_busy, v_session, v_now)
+    or not private.lock_provider(p_org, p_provider, p_wait => p_lock <> 'try') then
+    return null;
   end if;
   v_now := clock_timestamp();
-  v_is_last := p_lock = 'none';
   if p_replaces is not null then
     perform private.release_hold(p_org, p_call, p_action, p_replaces);
   end if;
   if p_moves is not null and p_service.capacity = 1 then
     update public.appointments as a set session_key = a.id
     where a.org_id = p_org and a.id = p_moves and a.provider_id = p_provider
-      and a.capacity = 1 and a.busy && v_busy
+      and a.capacity = 1 and private.overlaps(a.busy, v_busy)
+      -- Where others have joined its session, it cannot leave them.
+      and not exists (
+        select from public.appointments as o
+        where o.org_id = p_org and o.provider_id = p_provider and o.id <> a.id
+          and o.status in ('held', 'confirmed') and o.session_key = a.session_key
+          and private.overlaps(o.busy, a.busy))
     returning a.session_key into v_moved;
     v_session := coalesce(v_moved, v_session);
   end if;
   loop
-    for v_seat in 0 .. p_service.capacity - 1 loop
-      if p_service.capacity > 1 then
-        continue when exists (
-          select from public.appointments as a
-          where a.org_id = p_org and a.provider_id = p_provider and a.service_id = p_service.id
-            and a.starts_at = p_start and a.seat = v_seat and a.status in ('held', 'confirmed'));
-      end if;
-      insert into public.appointments as a (
-        org_id, provider_id, service_id, patient_name, patient_phone, patient_country,
-        starts_at, ends_at, busy, session_key, seat, capacity, status, expires_at, call_id,
-        asked_by
-      ) values (
-        p_org, p_provider, p_service.id, p_patient ->> 'name', p_patient ->> 'phone',
-        p_patient ->> 'country', p_start, v_end, v_busy, v_session, v_seat, p_service.capacity,
-        'held', v_now + p_hold_for, p_call ->> 'callId', array[private.request_key(p_call, p_patient)]
-      )
-      on conflict do nothing
-      returning a.* into v_hold;
-      if v_hold.id is not null then
-        return v_hold;
-      end if;
-    end loop;
+    if not private.would_overlap(p_org, p_provider, v_busy, v_session) then
+      for v_seat in 0 .. p_service.capacity - 1 loop
+        if p_service.capacity > 1 then
+          continue when exists (
+            select from public.appointments as a
+            where a.org_id = p_org and a.provider_id = p_provider and a.service_id = p_service.id
+              and a.starts_at = p_start and a.seat = v_seat and a.status in ('held', 'confirmed'));
+        end if;
+        insert into public.appointments as a (
+          org_id, provider_id, service_id, patient_name, patient_phone, patient_country,
+          starts_at, ends_at, busy, session_key, seat, capacity, status, expires_at, call_id,
+          asked_by
+        ) values (
+          p_org, p_provider, p_service.id, p_patient ->> 'name', p_patient ->> 'phone',
+          p_patient ->> 'country', p_start, v_end, v_busy, v_session, v_seat, p_service.capacity,
+          'held', v_now + p_hold_for, p_call ->> 'callId',
+          array[private.request_key(p_call, p_patient)]
+        )
+        on conflict do nothing
+        returning a.* into v_hold;
+        if v_hold.id is not null then
+          return v_hold;
+        end if;
+      end loop;
+    end if;
     exit when v_is_last;
     for v_lapsed in
       update public.appointments as a
       set status = 'expired', updated_at = v_now
-      where a.org_id = p_org and a.provider_id = p_provider and a.busy && v_busy
+      where a.org_id = p_org and a.provider_id = p_provider
+        and private.overlaps(a.busy, v_busy)
         and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') <= v_now
       returning a.id
     loop
@@ -2519,7 +2718,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.wall(p_local timestamp without time zone, p_zone text, p_later boolean) IS 'The instant of a local time: the earlier or later of a repeated one, forward in a gap.';
+COMMENT ON FUNCTION private.wall(p_local timestamp without time zone, p_zone text, p_later boolean) IS 'The instant of a local time: the earlier or the later one if it is repeated, moved forward in a gap.';
 
 CREATE FUNCTION private.wall_at_change(p_local timestamp without time zone, p_zone text, p_later boolean) RETURNS timestamp with time zone
     LANGUAGE plpgsql STABLE STRICT
@@ -2533,7 +2732,7 @@ declare
     ((v_utc + interval '1 day') at time zone p_zone) - (p_local + interval '1 day'));
 begin
   if v_first at time zone p_zone <> p_local then
-    -- After the change, or in the gap, where the offset before carries the time forward.
+    -- After the change; or in the gap, where the offset before it moves the time forward.
     return case when v_second at time zone p_zone = p_local then v_second else v_first end;
   end if;
   if p_later and v_second at time zone p_zone = p_local then
@@ -2557,6 +2756,287 @@ end
 $$;
 
 COMMENT ON FUNCTION private.was_not_delivered(p_org uuid, p_send uuid) IS 'Whether Twilio reported that a text did not arrive.';
+
+CREATE FUNCTION private.would_overlap(p_org uuid, p_provider uuid, p_busy tstzrange, p_session uuid, p_at timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  return exists (
+    select from public.appointments as a
+    where a.org_id = p_org and a.provider_id = p_provider and a.status in ('held', 'confirmed')
+      and private.overlaps(a.busy, p_busy) and a.session_key <> p_session
+      and (p_at is null or coalesce(a.expires_at, 'infinity') > p_at));
+end
+$$;
+
+COMMENT ON FUNCTION private.would_overlap(p_org uuid, p_provider uuid, p_busy tstzrange, p_session uuid, p_at timestamp with time zone) IS 'Whether a time of a provider is taken by a row of another session; asked under the provider''s lock.';
+
+CREATE FUNCTION private.write_channels(p_org uuid, p_clinic jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_kinds constant jsonb := jsonb_build_object('called_number', p_clinic -> 'numbers',
+    'vapi_phone_number', p_clinic -> 'vapiPhoneNumbers',
+    'vapi_assistant', p_clinic -> 'vapiAssistants', 'shared_line', p_clinic -> 'sharedLines');
+  v_kind text;
+  v_values text[];
+begin
+  for v_kind in select k.kind from jsonb_each(v_kinds) as k (kind, given)
+    where jsonb_typeof(k.given) = 'array' order by 1
+  loop
+    v_values := array(select jsonb_array_elements_text(v_kinds -> v_kind));
+    delete from public.org_channels as c
+    where c.org_id = p_org and c.kind = v_kind and c.value <> all (v_values);
+    insert into public.org_channels (kind, value, org_id)
+    select v_kind, v, p_org from unnest(v_values) as v order by v
+    on conflict do nothing;
+  end loop;
+end
+$$;
+
+COMMENT ON FUNCTION private.write_channels(p_org uuid, p_clinic jsonb) IS 'Makes a clinic''s channels those of its document; one that another clinic has is left out.';
+
+CREATE FUNCTION private.write_clinic(p_org uuid, p_clinic jsonb) RETURNS public.organizations
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_org public.organizations;
+begin
+  update public.organizations as o
+  set slug = p_clinic ->> 'slug', name = p_clinic ->> 'name',
+    timezone = p_clinic ->> 'timezone', default_country = p_clinic ->> 'defaultCountry',
+    transfer_number = p_clinic ->> 'transferNumber',
+    hold_minutes = (p_clinic ->> 'holdMinutes')::integer,
+    sms_countries = array(select jsonb_array_elements_text(p_clinic -> 'smsCountries')),
+    sms_hourly_limit = (p_clinic ->> 'smsHourlyLimit')::integer,
+    message_hourly_limit = (p_clinic ->> 'messageHourlyLimit')::integer,
+    follow_up_texts = (p_clinic ->> 'followUpTexts')::boolean,
+    retention_days = (p_clinic ->> 'retentionDays')::integer,
+    audit_retention_days = (p_clinic ->> 'auditRetentionDays')::integer,
+    closing_days = (
+      select coalesce(range_agg(daterange(d.first, d.last, '[]')), '{}')
+      from jsonb_to_recordset(p_clinic -> 'closingDays') as d (first date, last date))
+  where o.id = p_org
+  returning o.* into strict v_org;
+
+  delete from public.desk_hours as h where h.org_id = p_org;
+  insert into public.desk_hours (org_id, dow, start_min, end_min)
+  select p_org, d.dow, d."startMin", d."endMin"
+  from jsonb_to_recordset(p_clinic -> 'deskHours') as d (
+    dow integer, "startMin" integer, "endMin" integer);
+
+  perform private.write_services(p_org, p_clinic -> 'services');
+  perform private.write_providers(v_org, p_clinic -> 'providers');
+
+  delete from public.clinic_facts as f where f.org_id = p_org;
+  insert into public.clinic_facts (org_id, question, also_asked, answer, tags, in_prompt)
+  select p_org, d.question, d."alsoAsked", d.answer, d.tags, d."inPrompt"
+  from jsonb_to_recordset(p_clinic -> 'facts') as d (
+    question text, "alsoAsked" text[], answer text, tags text[], "inPrompt" boolean);
+  return v_org;
+end
+$$;
+
+COMMENT ON FUNCTION private.write_clinic(p_org uuid, p_clinic jsonb) IS 'Makes a clinic''s rows those of its document.';
+
+CREATE FUNCTION private.write_local(p_at timestamp with time zone, p_zone text, p_ends boolean) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_local constant timestamp := p_at at time zone p_zone;
+  v_text text;
+begin
+  if p_at is null or not isfinite(p_at) then
+    return null;
+  end if;
+  -- A day that begins at one o'clock begins at midnight all the same.
+  foreach v_text in array array[
+    to_char(v_local, 'YYYY-MM-DD"T00:00"'),
+    to_char(v_local, 'YYYY-MM-DD"T"HH24:MI'),
+    to_char(v_local, 'YYYY-MM-DD"T"HH24:MI:SS')]
+  loop
+    if private.read_local(v_text, p_zone, p_ends) = date_trunc('second', p_at) then
+      return v_text;
+    end if;
+  end loop;
+  return private.iso_local(p_at, p_zone);
+end
+$$;
+
+COMMENT ON FUNCTION private.write_local(p_at timestamp with time zone, p_zone text, p_ends boolean) IS 'A local time without its offset where that leaves one instant; null for null and infinity.';
+
+CREATE FUNCTION private.write_provider(p_org public.organizations, p_provider uuid, p_document jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  delete from public.provider_services as ps
+  where ps.org_id = p_org.id and ps.provider_id = p_provider;
+  insert into public.provider_services (org_id, provider_id, service_id)
+  select p_org.id, p_provider, s.id from public.services as s
+  where s.org_id = p_org.id and p_document -> 'services' ? s.slug;
+
+  delete from public.working_hours as w
+  where w.org_id = p_org.id and w.provider_id = p_provider;
+  insert into public.working_hours (org_id, provider_id, dow, start_min, end_min, valid)
+  select p_org.id, p_provider, d.dow, d."startMin", d."endMin", daterange(d."from", d."until", '[]')
+  from jsonb_to_recordset(p_document -> 'hours') as d (
+    dow integer, "startMin" integer, "endMin" integer, "from" date, "until" date);
+
+  delete from public.working_hours_overrides as v
+  where v.org_id = p_org.id and v.provider_id = p_provider;
+  insert into public.working_hours_overrides (org_id, provider_id, day, start_min, end_min)
+  select p_org.id, p_provider, d.day, d."startMin", d."endMin"
+  from jsonb_to_recordset(p_document -> 'overrides') as d (
+    day date, "startMin" integer, "endMin" integer);
+
+  delete from public.time_off as t where t.org_id = p_org.id and t.provider_id = p_provider;
+  insert into public.time_off (org_id, provider_id, span)
+  select p_org.id, p_provider, tstzrange(
+    private.read_local(d."from", p_org.timezone, false),
+    private.read_local(d."to", p_org.timezone, true))
+  from jsonb_to_recordset(p_document -> 'timeOff') as d ("from" text, "to" text);
+end
+$$;
+
+COMMENT ON FUNCTION private.write_provider(p_org public.organizations, p_provider uuid, p_document jsonb) IS 'Makes a doctor''s services, hours and absences those of the document.';
+
+CREATE FUNCTION private.write_providers(p_org public.organizations, p_providers jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  insert into public.providers as p (org_id, slug, name)
+  select p_org.id, d.slug, d.name from jsonb_to_recordset(p_providers) as d (slug text, name text)
+  on conflict (org_id, slug) do update set name = excluded.name, active = true;
+  update public.providers as p set active = false
+  where p.org_id = p_org.id and p.active
+    and not p_providers @> jsonb_build_array(jsonb_build_object('slug', p.slug));
+  perform private.write_provider(p_org, p.id, d.document)
+  from jsonb_array_elements(p_providers) as d (document)
+  join public.providers as p on p.org_id = p_org.id and p.slug = d.document ->> 'slug';
+end
+$$;
+
+COMMENT ON FUNCTION private.write_providers(p_org public.organizations, p_providers jsonb) IS 'Makes a clinic''s doctors those of its document.';
+
+CREATE FUNCTION private.write_services(p_org uuid, p_services jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  insert into public.services as s (org_id, slug, name, duration_min, step_min, buffer_before_min,
+    buffer_after_min, notice_min, horizon_days, capacity)
+  select p_org, d.slug, d.name, d."durationMin", d."stepMin", d."bufferBeforeMin",
+    d."bufferAfterMin", d."noticeMin", d."horizonDays", d.capacity
+  from jsonb_to_recordset(p_services) as d (slug text, name text, "durationMin" integer,
+    "stepMin" integer, "bufferBeforeMin" integer, "bufferAfterMin" integer, "noticeMin" integer,
+    "horizonDays" integer, capacity integer)
+  on conflict (org_id, slug) do update
+  set name = excluded.name, duration_min = excluded.duration_min, step_min = excluded.step_min,
+    buffer_before_min = excluded.buffer_before_min, buffer_after_min = excluded.buffer_after_min,
+    notice_min = excluded.notice_min, horizon_days = excluded.horizon_days,
+    capacity = excluded.capacity, active = true;
+  update public.services as s set active = false
+  where s.org_id = p_org and s.active
+    and not p_services @> jsonb_build_array(jsonb_build_object('slug', s.slug));
+end
+$$;
+
+COMMENT ON FUNCTION private.write_services(p_org uuid, p_services jsonb) IS 'Makes a clinic''s bookable services those of its document.';
+
+CREATE FUNCTION private.write_span(p_span tstzrange, p_zone text) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_from constant text := private.write_local(lower(p_span), p_zone, false);
+  v_to constant text := private.write_local(upper(p_span), p_zone, true);
+begin
+  return case when v_to <= v_from
+    then jsonb_build_object('from', private.iso_local(lower(p_span), p_zone),
+      'to', private.iso_local(upper(p_span), p_zone))
+    else jsonb_build_object('from', v_from, 'to', v_to) end;
+end
+$$;
+
+COMMENT ON FUNCTION private.write_span(p_span tstzrange, p_zone text) IS 'An absence of a clinic''s document, {from, to} in local times.';
+
+CREATE FUNCTION public.apply_clinic(p_clinic jsonb, p_org uuid DEFAULT NULL::uuid, p_seen text DEFAULT NULL::text, p_dry_run boolean DEFAULT false) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '5s'
+    SET jit TO 'off'
+    AS $$
+declare
+  v_now constant timestamptz := clock_timestamp();
+  v_org public.organizations;
+  v_before jsonb;
+  v_after jsonb;
+  v_already uuid[] := '{}';
+  v_answer jsonb;
+begin
+  perform private.require_read_committed();
+  if p_org is null then
+    insert into public.organizations (slug, name, timezone, default_country, sms_countries)
+    values (p_clinic ->> 'slug', p_clinic ->> 'name', p_clinic ->> 'timezone',
+      p_clinic ->> 'defaultCountry', '{}')
+    on conflict (slug) do nothing
+    returning * into v_org;
+    if v_org.id is null then
+      return '{"outcome": "slug_taken"}';
+    end if;
+  else
+    -- One change of a clinic at a time; bookings do not wait for it.
+    select o.* into v_org from public.organizations as o where o.id = p_org for no key update;
+    if v_org.id is null then
+      return '{"outcome": "unknown_clinic"}';
+    elsif exists (
+      select from public.organizations as o
+      where o.slug = p_clinic ->> 'slug' and o.id <> p_org) then
+      return '{"outcome": "slug_taken"}';
+    end if;
+    v_before := private.describe_clinic(v_org);
+    if p_seen <> md5(v_before::text) then
+      return jsonb_build_object('outcome', 'changed_meanwhile', 'orgId', p_org);
+    end if;
+    v_already := array(select m.appointment_id from private.find_misplaced(v_org, v_now) as m);
+  end if;
+
+  perform private.write_channels(v_org.id, p_clinic);
+  v_answer := private.clinic_refusal(v_org, p_clinic);
+  if v_answer is null then
+    v_org := private.write_clinic(v_org.id, p_clinic);
+    v_after := private.describe_clinic(v_org);
+    v_answer := jsonb_build_object(
+      'outcome', case when v_before is null then 'added'
+        when v_before = v_after then 'unchanged' else 'changed' end,
+      'before', v_before, 'after', v_after, 'seen', md5(v_before::text),
+      'already', to_jsonb(v_already),
+      'bookings', private.describe_misplaced(v_org, v_already, v_now));
+  end if;
+  if p_dry_run or v_after is null then
+    raise exception using errcode = 'MO002', message = 'undone';
+  elsif v_answer ->> 'outcome' <> 'unchanged' then
+    perform private.audit(v_org.id, null, 'apply_clinic', null, v_answer ->> 'outcome',
+      jsonb_build_object('bookings', jsonb_array_length(v_answer -> 'bookings'), 'changed', (
+        select jsonb_agg(a.key order by a.key) from jsonb_each(v_after) as a
+        where v_before -> a.key is distinct from a.value)));
+  end if;
+  return v_answer || jsonb_build_object('orgId', v_org.id);
+exception
+  when sqlstate 'MO002' then
+    return v_answer;
+  when lock_not_available or deadlock_detected then
+    return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.apply_clinic(p_clinic jsonb, p_org uuid, p_seen text, p_dry_run boolean) IS 'Adds a clinic or makes it what its document says, in one transaction; a dry run undoes it.';
 
 CREATE FUNCTION public.apply_retention(p_dry_run boolean DEFAULT false, p_batch integer DEFAULT 1000) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2813,7 +3293,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION public.cleanup_expired_holds(p_batch integer) IS 'Flips lapsed holds to expired in one batch and returns the count; pg_cron calls it every minute.';
+COMMENT ON FUNCTION public.cleanup_expired_holds(p_batch integer) IS 'Marks a batch of expired holds as expired and returns how many; pg_cron calls it every minute.';
 
 CREATE FUNCTION public.clear_otp_send(p_call jsonb, p_org uuid, p_hold uuid, p_send_id uuid, p_reason text, p_may_have_been_sent boolean) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2865,7 +3345,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION public.collect_metrics() IS 'Folds events into the counters and forgets what is older than a day; pg_cron calls it every minute.';
+COMMENT ON FUNCTION public.collect_metrics() IS 'Moves events into the counters and deletes what is older than a day; pg_cron calls it every minute.';
 
 CREATE FUNCTION public.complete_otp_send(p_call jsonb, p_org uuid, p_hold uuid, p_send_id uuid, p_sid text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2972,6 +3452,22 @@ $$;
 
 COMMENT ON FUNCTION public.find_country(p_call jsonb) IS 'The country of a call''s clinic.';
 
+CREATE FUNCTION public.find_misplaced_bookings(p_org uuid, p_known uuid[] DEFAULT '{}'::uuid[]) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_org public.organizations;
+begin
+  select o.* into v_org from public.organizations as o where o.id = p_org;
+  return case when v_org.id is null then '{"outcome": "unknown_clinic"}'
+    else jsonb_build_object('outcome', 'found', 'orgId', p_org,
+      'bookings', private.describe_misplaced(v_org, p_known, clock_timestamp())) end;
+end
+$$;
+
+COMMENT ON FUNCTION public.find_misplaced_bookings(p_org uuid, p_known uuid[]) IS 'Bookings that no longer fit their clinic''s schedule.';
+
 CREATE FUNCTION public.get_credentials_of(p_org uuid, p_provider text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
@@ -3003,6 +3499,27 @@ end
 $$;
 
 COMMENT ON FUNCTION public.get_org_credentials(p_call jsonb, p_provider text) IS 'The encrypted account of a call''s organization.';
+
+CREATE FUNCTION public.read_clinic(p_org text) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_org public.organizations;
+begin
+  select o.* into v_org from public.organizations as o
+  where o.slug = p_org or o.id = private.read_id(p_org);
+  if v_org.id is null then
+    return jsonb_build_object('outcome', 'unknown_clinic', 'slugs', (
+      select coalesce(jsonb_agg(o.slug), '[]') from (
+        select o.slug from public.organizations as o order by o.slug limit 10) as o));
+  end if;
+  return jsonb_build_object(
+    'outcome', 'found', 'orgId', v_org.id, 'clinic', private.describe_clinic(v_org));
+end
+$$;
+
+COMMENT ON FUNCTION public.read_clinic(p_org text) IS 'A clinic''s document, by its slug or id.';
 
 CREATE FUNCTION public.read_metrics(p_minutes integer DEFAULT 60) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -3085,7 +3602,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION public.record_metrics(p_batch uuid, p_counts jsonb) IS 'Adds a batch of counts, once however often it arrives; called after the answers have gone.';
+COMMENT ON FUNCTION public.record_metrics(p_batch uuid, p_counts jsonb) IS 'Adds a batch of counts, once even if it arrives twice; called after the answers were sent.';
 
 CREATE FUNCTION public.report_unreadable_credentials(p_call jsonb, p_provider text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -3154,7 +3671,7 @@ begin
     return false;
   end if;
   perform private.audit(p_org, null, 'set_credentials', null,
-    case when p_replaces is null then 'stored' else 'encrypted_anew' end,
+    case when p_replaces is null then 'stored' else 'encrypted_again' end,
     jsonb_build_object('provider', p_provider, 'keyId', p_key_id));
   return true;
 end
@@ -3268,7 +3785,29 @@ CREATE TABLE public.audit_logs (
     CONSTRAINT audit_logs_caller_masked CHECK ((caller_masked !~ '[0-9]{5}'::text))
 );
 
-COMMENT ON TABLE public.audit_logs IS 'Append-only: who did what to which subject, with which outcome. Nobody may update or delete but retention.';
+COMMENT ON TABLE public.audit_logs IS 'Append-only: who did what to which subject, with which outcome. Only retention deletes.';
+
+CREATE TABLE public.clinic_facts (
+    org_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    question text NOT NULL,
+    also_asked text[] DEFAULT '{}'::text[] NOT NULL,
+    answer text NOT NULL,
+    tags text[] DEFAULT '{}'::text[] NOT NULL,
+    in_prompt boolean DEFAULT false NOT NULL,
+    CONSTRAINT clinic_facts_answer_short CHECK (((length(answer) >= 1) AND (length(answer) <= 600))),
+    CONSTRAINT clinic_facts_question_short CHECK (((length(question) >= 1) AND (length(question) <= 300)))
+);
+
+COMMENT ON TABLE public.clinic_facts IS 'Questions about a clinic and its own answers.';
+
+COMMENT ON COLUMN public.clinic_facts.also_asked IS 'Other ways to ask the question.';
+
+COMMENT ON COLUMN public.clinic_facts.answer IS 'Said to the caller as it is.';
+
+COMMENT ON COLUMN public.clinic_facts.tags IS 'Words that a caller may use and the question does not.';
+
+COMMENT ON COLUMN public.clinic_facts.in_prompt IS 'Whether everybody asks it, so that the assistant knows the answer without a tool.';
 
 CREATE TABLE public.contacts (
     org_id uuid NOT NULL,
@@ -3299,7 +3838,7 @@ CREATE TABLE public.metric_batches (
     at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
 );
 
-COMMENT ON TABLE public.metric_batches IS 'Batches recorded in the last day, so that one sent again counts once.';
+COMMENT ON TABLE public.metric_batches IS 'Batches recorded in the last day, so that a batch sent twice counts once.';
 
 CREATE TABLE public.metric_events (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -3313,7 +3852,7 @@ CREATE TABLE public.metric_events (
 )
 WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='5000');
 
-COMMENT ON TABLE public.metric_events IS 'What happened and is not in the counters yet; nothing personal and no organization.';
+COMMENT ON TABLE public.metric_events IS 'Events that the counters do not include yet; they name no person and no organization.';
 
 CREATE TABLE public.metric_minutes (
     minute timestamp with time zone NOT NULL,
@@ -3484,7 +4023,7 @@ ALTER TABLE ONLY public.appointment_changes
     ADD CONSTRAINT appointment_changes_pkey PRIMARY KEY (org_id, appointment_id);
 
 ALTER TABLE ONLY public.appointments
-    ADD CONSTRAINT appointments_no_overlap EXCLUDE USING gist (org_id WITH =, provider_id WITH =, busy WITH &&, session_key WITH <>) WHERE ((status = ANY (ARRAY['held'::text, 'confirmed'::text])));
+    ADD CONSTRAINT appointments_no_overlap EXCLUDE USING gist (org_id WITH =, provider_id WITH =, busy WITH &&, session_key WITH <>) WHERE (COALESCE((status = ANY (ARRAY['held'::text, 'confirmed'::text])), false));
 
 ALTER TABLE ONLY public.appointments
     ADD CONSTRAINT appointments_pkey PRIMARY KEY (org_id, id);
@@ -3494,6 +4033,12 @@ ALTER TABLE ONLY public.audit_logs
 
 ALTER TABLE ONLY public.call_reports
     ADD CONSTRAINT call_reports_pkey PRIMARY KEY (org_id, call_id);
+
+ALTER TABLE ONLY public.clinic_facts
+    ADD CONSTRAINT clinic_facts_pkey PRIMARY KEY (org_id, id);
+
+ALTER TABLE ONLY public.clinic_facts
+    ADD CONSTRAINT clinic_facts_question_unique UNIQUE (org_id, question);
 
 ALTER TABLE ONLY public.contacts
     ADD CONSTRAINT contacts_phone_unique UNIQUE (org_id, phone);
@@ -3593,6 +4138,8 @@ CREATE INDEX appointments_by_contact ON public.appointments USING btree (org_id,
 
 CREATE INDEX appointments_by_provider ON public.appointments USING btree (org_id, provider_id, starts_at);
 
+COMMENT ON INDEX public.appointments_by_provider IS 'For readers, the API''s among them: the rows of a provider, by their start.';
+
 CREATE INDEX appointments_by_service ON public.appointments USING btree (org_id, service_id);
 
 CREATE INDEX appointments_lapsing ON public.appointments USING btree (expires_at, org_id) WHERE (status = 'held'::text);
@@ -3600,6 +4147,8 @@ CREATE INDEX appointments_lapsing ON public.appointments USING btree (expires_at
 CREATE INDEX appointments_old ON public.appointments USING btree (org_id, COALESCE(expires_at, updated_at)) WHERE (status = ANY (ARRAY['expired'::text, 'cancelled'::text, 'requires_manual_followup'::text]));
 
 CREATE UNIQUE INDEX appointments_seat_unique ON public.appointments USING btree (org_id, provider_id, service_id, starts_at, seat) WHERE (status = ANY (ARRAY['held'::text, 'confirmed'::text]));
+
+CREATE INDEX appointments_taken ON public.appointments USING btree (org_id, provider_id, lower(busy), upper(busy)) WHERE (status = ANY (ARRAY['held'::text, 'confirmed'::text]));
 
 CREATE INDEX audit_logs_by_subject ON public.audit_logs USING btree (org_id, subject_id);
 
@@ -3658,6 +4207,9 @@ ALTER TABLE ONLY public.audit_logs
 
 ALTER TABLE ONLY public.call_reports
     ADD CONSTRAINT call_reports_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.clinic_facts
+    ADD CONSTRAINT clinic_facts_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.contacts
     ADD CONSTRAINT contacts_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
@@ -3722,6 +4274,8 @@ ALTER TABLE public.audit_logs ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.call_reports ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.clinic_facts ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.contacts ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.desk_hours ENABLE ROW LEVEL SECURITY;
@@ -3779,6 +4333,10 @@ CREATE POLICY staff_read ON public.audit_logs FOR SELECT TO authenticated USING 
   WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
 
 CREATE POLICY staff_read ON public.call_reports FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
+   FROM public.org_members m
+  WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
+
+CREATE POLICY staff_read ON public.clinic_facts FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
    FROM public.org_members m
   WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
 
@@ -3878,6 +4436,8 @@ REVOKE ALL ON FUNCTION private.claim_follow_up(p_org public.organizations, p_cal
 
 REVOKE ALL ON FUNCTION private.claim_slot(p_org public.organizations, p_call jsonb, p_slot_id text, p_patient jsonb, p_moves uuid) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.clinic_refusal(p_org public.organizations, p_clinic jsonb) FROM PUBLIC;
+
 GRANT SELECT ON TABLE public.call_reports TO authenticated;
 GRANT SELECT ON TABLE public.call_reports TO service_role;
 
@@ -3907,7 +4467,15 @@ REVOKE ALL ON FUNCTION private.describe_call(p_org public.organizations, p_call_
 
 REVOKE ALL ON FUNCTION private.describe_change(p_org public.organizations, p_change public.appointment_changes, p_now timestamp with time zone) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.describe_channels(p_org public.organizations, p_kind text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.describe_clinic(p_org public.organizations) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.describe_hold(p_org public.organizations, p_hold public.appointments, p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.describe_misplaced(p_org public.organizations, p_known uuid[], p_at timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.describe_providers(p_org public.organizations) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.desk_state(p_org public.organizations, p_at timestamp with time zone) FROM PUBLIC;
 
@@ -3927,6 +4495,8 @@ REVOKE ALL ON FUNCTION private.find_hold(p_org uuid, p_call_id text, p_hold text
 
 REVOKE ALL ON FUNCTION private.find_hours(p_org public.organizations, p_service uuid, p_provider uuid, p_day date) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.find_misplaced(p_org public.organizations, p_at timestamp with time zone) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.find_provider(p_org uuid, p_asked text, OUT provider public.providers, OUT matches integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.find_service(p_org uuid, p_asked text) FROM PUBLIC;
@@ -3936,8 +4506,6 @@ REVOKE ALL ON FUNCTION private.find_starts(p_org uuid, p_service uuid, p_provide
 REVOKE ALL ON FUNCTION private.fold_events(p_limit integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.forget_passcode(p_org uuid, p_hold uuid) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION private.grow_overlap_index(p_org uuid, p_provider uuid, p_service uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.hash_phone(p_phone text) FROM PUBLIC;
 
@@ -3955,6 +4523,8 @@ REVOKE ALL ON FUNCTION private.iso_local(p_at timestamp with time zone, p_zone t
 
 REVOKE ALL ON FUNCTION private.lock_call(p_org uuid, p_call_id text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.lock_provider(p_org uuid, p_provider uuid, p_wait boolean) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.mask_phone(p_phone text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.note_opt_out(p_org uuid, p_send uuid, p_opted_out boolean) FROM PUBLIC;
@@ -3964,6 +4534,8 @@ REVOKE ALL ON FUNCTION private.offer(p_org public.organizations, p_service publi
 REVOKE ALL ON FUNCTION private.open_call(p_call jsonb, p_action text, OUT org public.organizations, OUT refusal jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.open_change(p_org public.organizations, p_call jsonb, p_action text, p_patient jsonb, p_said jsonb, p_slot_id text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private."overlaps"(p_busy tstzrange, p_other tstzrange) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.parse_slot_id(p_slot_id text, p_zone text, OUT service_slug text, OUT starts_at timestamp with time zone, OUT provider_slug text) FROM PUBLIC;
 
@@ -3976,6 +4548,8 @@ REVOKE ALL ON FUNCTION private.protect(p_table regclass, p_staff_may_read boolea
 REVOKE ALL ON FUNCTION private.read_credentials(p_org uuid, p_call jsonb, p_provider text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.read_id(p_text text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.read_local(p_text text, p_zone text, p_ends boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.recall_answer(p_org uuid, p_call jsonb, p_tool text, p_hash bytea) FROM PUBLIC;
 
@@ -4024,6 +4598,25 @@ REVOKE ALL ON FUNCTION private.wall_at_change(p_local timestamp without time zon
 
 REVOKE ALL ON FUNCTION private.was_not_delivered(p_org uuid, p_send uuid) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.would_overlap(p_org uuid, p_provider uuid, p_busy tstzrange, p_session uuid, p_at timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.write_channels(p_org uuid, p_clinic jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.write_clinic(p_org uuid, p_clinic jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.write_local(p_at timestamp with time zone, p_zone text, p_ends boolean) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.write_provider(p_org public.organizations, p_provider uuid, p_document jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.write_providers(p_org public.organizations, p_providers jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.write_services(p_org uuid, p_services jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.write_span(p_span tstzrange, p_zone text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.apply_clinic(p_clinic jsonb, p_org uuid, p_seen text, p_dry_run boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.apply_clinic(p_clinic jsonb, p_org uuid, p_seen text, p_dry_run boolean) TO service_role;
+
 REVOKE ALL ON FUNCTION public.apply_retention(p_dry_run boolean, p_batch integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.apply_retention(p_dry_run boolean, p_batch integer) TO service_role;
 
@@ -4060,11 +4653,17 @@ GRANT ALL ON FUNCTION public.find_assistant(p_call jsonb) TO service_role;
 REVOKE ALL ON FUNCTION public.find_country(p_call jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.find_country(p_call jsonb) TO service_role;
 
+REVOKE ALL ON FUNCTION public.find_misplaced_bookings(p_org uuid, p_known uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.find_misplaced_bookings(p_org uuid, p_known uuid[]) TO service_role;
+
 REVOKE ALL ON FUNCTION public.get_credentials_of(p_org uuid, p_provider text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.get_credentials_of(p_org uuid, p_provider text) TO service_role;
 
 REVOKE ALL ON FUNCTION public.get_org_credentials(p_call jsonb, p_provider text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.get_org_credentials(p_call jsonb, p_provider text) TO service_role;
+
+REVOKE ALL ON FUNCTION public.read_clinic(p_org text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.read_clinic(p_org text) TO service_role;
 
 REVOKE ALL ON FUNCTION public.read_metrics(p_minutes integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.read_metrics(p_minutes integer) TO service_role;
@@ -4100,6 +4699,9 @@ REVOKE ALL ON TABLE public.audit_logs FROM postgres;
 GRANT SELECT,INSERT,DELETE ON TABLE public.audit_logs TO postgres;
 GRANT SELECT ON TABLE public.audit_logs TO authenticated;
 GRANT SELECT ON TABLE public.audit_logs TO service_role;
+
+GRANT SELECT ON TABLE public.clinic_facts TO authenticated;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.clinic_facts TO service_role;
 
 GRANT SELECT ON TABLE public.contacts TO authenticated;
 GRANT SELECT ON TABLE public.contacts TO service_role;

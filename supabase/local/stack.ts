@@ -11,9 +11,10 @@ import postgres from "postgres";
 import { z } from "zod";
 import { readConfig } from "../../shared/config.ts";
 import { encryptAccount } from "../../shared/accounts.ts";
+import { addClinics, readClinics } from "./clinics.ts";
 import { type LoadedFunctions, loadFunctions } from "./functions.ts";
 import { runJobs } from "./jobs.ts";
-import { migrate, seed } from "./migrations.ts";
+import { migrate } from "./migrations.ts";
 import { defaultStateDir, type PostgresServer, startPostgres } from "./postgres.ts";
 import { createGateway, type Gateway } from "./rest/gateway.ts";
 import { consolePage } from "./console.ts";
@@ -49,7 +50,7 @@ export interface Stack {
 
 const migrations = new URL("../../migrations/", import.meta.url);
 const secretsFile = "secrets.json";
-const seedFile = new URL("../seed.sql", import.meta.url);
+const clinicFiles = new URL("../clinics/", import.meta.url);
 
 /** Starts everything; what was started is stopped again when a part does not come up. */
 export async function startStack(options: StackOptions): Promise<Stack> {
@@ -64,7 +65,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     stops.push(() => database.stop());
     const { applied, skipped } = await migrate(database.url(), migrations);
     onProgress(`${applied.length} migrations applied, ${skipped} were there`);
-    await seed(database.url(), seedFile);
+    await addClinics(database.url(), await readClinics(clinicFiles));
 
     const twilio = await startFakeTwilio({ reports: "automatic" });
     stops.push(() => twilio.stop());

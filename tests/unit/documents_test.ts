@@ -138,7 +138,7 @@ async function helpOf(task: string): Promise<string> {
 }
 
 /** Tasks that the way to a phone line needs, and that are being built. */
-const coming = ["clinic", "vapi"];
+const coming = ["vapi"];
 
 Deno.test("every command in the documents is a task and takes the words and options shown", async () => {
   const { tasks } = JSON.parse(read("deno.json"));

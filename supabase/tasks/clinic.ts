@@ -1,0 +1,344 @@
+/**
+ * `deno task clinic`: adds and changes clinics from files that people can read, and writes such a
+ * file from the database.
+ *
+ * The database decides what a file changes, in one transaction. It does all of it once and undoes it,
+ * the difference is shown, and then exactly that is applied.
+ *
+ * @module
+ */
+
+import { readFile } from "node:fs/promises";
+import type postgres from "postgres";
+import { z } from "zod";
+import { listDifferences } from "./clinic/difference.ts";
+import { type ClinicDocument, clinicDocument } from "./clinic/document.ts";
+import { readClinicFile, writeClinicFile } from "./clinic/file.ts";
+import type { Path } from "./clinic/contradictions.ts";
+import { readEnvFile, withDatabase } from "./database.ts";
+import { defineTask, main, Misuse, Stop } from "./task.ts";
+import type { Terminal } from "./terminal.ts";
+
+const usage = `deno task clinic add FILE     add the clinic of a file
+deno task clinic change FILE  make a clinic what its file says
+deno task clinic check FILE   check a file and, with a database, show what it would change
+deno task clinic show --org SLUG_OR_ID   write the file of a clinic to standard output
+  --yes       apply without asking
+  --dry-run   show the difference and apply nothing
+  --org NAME  for change: the clinic, where the file gives it another slug
+  --env FILE  a file with SUPABASE_DB_URL; .env if left out. The environment takes precedence
+  --db URL    the database as its owner, instead of SUPABASE_DB_URL
+  What a file can say is in docs/clinic-file.md; examples are in supabase/clinics.
+  Bookings that a change leaves outside of the schedule are kept and listed.
+  exit code 0: done, 1: it cannot be applied, 2: wrong arguments or a mistake in the file,
+  3: the database could not be reached or refused`;
+
+const commands = ["add", "change", "check", "show"] as const;
+
+const booking = z.object({
+  appointmentId: z.string(),
+  status: z.enum(["held", "confirmed"]),
+  startTime: z.string(),
+  service: z.string(),
+  doctor: z.string(),
+  reason: z.enum([
+    "doctor_removed",
+    "service_removed",
+    "service_not_offered",
+    "time_off",
+    "clinic_closed",
+    "outside_hours",
+  ]),
+});
+type Booking = z.infer<typeof booking>;
+
+const application = z.discriminatedUnion("outcome", [
+  z.object({
+    outcome: z.enum(["added", "changed", "unchanged"]),
+    orgId: z.string().optional(),
+    before: clinicDocument.nullable(),
+    after: clinicDocument,
+    seen: z.string().nullable(),
+    already: z.array(z.string()),
+    bookings: z.array(booking),
+  }),
+  z.object({
+    outcome: z.literal("channel_taken"),
+    channels: z.array(z.object({ kind: z.string(), value: z.string(), slug: z.string() })),
+  }),
+  z.object({
+    outcome: z.enum([
+      "slug_taken",
+      "unknown_clinic",
+      "changed_meanwhile",
+      "transfer_loops",
+      "busy",
+    ]),
+  }),
+]);
+type Application = z.infer<typeof application>;
+/** A file that can be applied. */
+type Applicable = Extract<Application, { readonly outcome: "added" | "changed" | "unchanged" }>;
+
+const found = z.discriminatedUnion("outcome", [
+  z.object({ outcome: z.literal("found"), orgId: z.string(), clinic: clinicDocument }),
+  z.object({ outcome: z.literal("unknown_clinic"), slugs: z.array(z.string()) }),
+]);
+
+/** The task. */
+export const clinic = defineTask({
+  usage,
+  options: {
+    yes: { type: "boolean", default: false },
+    "dry-run": { type: "boolean", default: false },
+    org: { type: "string" },
+    env: { type: "string" },
+    db: { type: "string" },
+  },
+  allowPositionals: true,
+  run: async ({ values, positionals }, { env, terminal }) => {
+    const [given, path, ...more] = positionals;
+    const command = commands.find((name) => name === given);
+    if (!command || more.length > 0) throw new Misuse("Give one of add, change, check, show");
+    const settings = { ...await readEnvFile(values.env), ...env };
+    const dbUrl = values.db ?? settings["SUPABASE_DB_URL"];
+    if (command === "show") {
+      const { org } = values;
+      if (!org || path !== undefined) throw new Misuse("show takes --org SLUG_OR_ID and no file");
+      await withDatabase(dbUrl, (sql) => show(sql, org, terminal));
+      return 0;
+    }
+    if (path === undefined) throw new Misuse(`${command} needs a file`);
+    const file = await readTheFile(path);
+    if (command === "check" && !dbUrl) {
+      terminal.print(`${path} is in order; with a database it would be compared: --db URL`);
+      return 0;
+    }
+    await withDatabase(dbUrl, (sql) =>
+      apply(sql, file, {
+        command,
+        org: values.org,
+        isDryRun: values["dry-run"] || command === "check",
+        isAgreed: values.yes,
+      }, terminal));
+    return 0;
+  },
+});
+
+/** A file without mistakes. */
+interface ClinicFile {
+  readonly path: string;
+  readonly clinic: ClinicDocument;
+  /** `FILE:LINE` of something in it. */
+  placeOf(path: Path): string;
+}
+
+async function readTheFile(path: string): Promise<ClinicFile> {
+  const text = await readFile(path, "utf8").catch(() => {
+    throw new Stop(2, `Cannot read ${path}`);
+  });
+  const read = readClinicFile(text);
+  if (!read.ok) {
+    const lines = read.problems.map(({ line, message }) => `${path}:${line}: ${message}`);
+    throw new Stop(2, lines.join("\n"));
+  }
+  return { path, clinic: read.clinic, placeOf: (at) => `${path}:${read.lineOf(at)}` };
+}
+
+async function show(sql: postgres.Sql, org: string, terminal: Terminal): Promise<void> {
+  const { clinic } = await findClinic(sql, org);
+  terminal.print(writeClinicFile(clinic).trimEnd());
+}
+
+async function findClinic(sql: postgres.Sql, org: string) {
+  const [row] = await sql`select public.read_clinic(${org}) as answer`;
+  const answer = found.parse(row?.["answer"]);
+  if (answer.outcome === "found") return answer;
+  const known = answer.slugs.length > 0 ? `Known: ${answer.slugs.join(", ")}` : "There is none yet";
+  throw new Stop(1, `There is no clinic ${org}. ${known}`);
+}
+
+interface ApplyOptions {
+  readonly command: "add" | "change" | "check";
+  readonly org: string | undefined;
+  readonly isDryRun: boolean;
+  readonly isAgreed: boolean;
+}
+
+async function apply(
+  sql: postgres.Sql,
+  file: ClinicFile,
+  { command, org, isDryRun, isAgreed }: ApplyOptions,
+  terminal: Terminal,
+): Promise<void> {
+  const orgId = await chooseClinic(sql, file, command, org);
+  const trial = await applyOnce(sql, file, { orgId, seen: null, isDryRun: true });
+  describe(trial, file.clinic, terminal);
+  listBookings(trial.bookings, isDryRun ? "would be" : "will be", terminal);
+  if (isDryRun) {
+    terminal.print("Nothing was applied");
+    return;
+  }
+  if (trial.outcome === "unchanged") return;
+  if (!isAgreed) await askToApply(terminal);
+  const applied = await applyOnce(sql, file, { orgId, seen: trial.seen, isDryRun: false });
+  terminal.print(`${file.clinic.name} is ${applied.outcome}`);
+  await listLateBookings(sql, applied, trial.bookings, terminal);
+}
+
+/** The id of the clinic to change; null when one is to be added. */
+async function chooseClinic(
+  sql: postgres.Sql,
+  { clinic }: ClinicFile,
+  command: ApplyOptions["command"],
+  org: string | undefined,
+): Promise<string | null> {
+  if (command === "add") return null;
+  if (command === "change" || org !== undefined) {
+    return (await findClinic(sql, org ?? clinic.slug)).orgId;
+  }
+  const [row] = await sql`select public.read_clinic(${clinic.slug}) as answer`;
+  const answer = found.parse(row?.["answer"]);
+  return answer.outcome === "found" ? answer.orgId : null;
+}
+
+async function applyOnce(
+  sql: postgres.Sql,
+  file: ClinicFile,
+  { orgId, seen, isDryRun }: {
+    readonly orgId: string | null;
+    readonly seen: string | null;
+    readonly isDryRun: boolean;
+  },
+): Promise<Applicable> {
+  const [row] = await sql`select public.apply_clinic(
+    ${JSON.stringify(file.clinic)}::text::jsonb, ${orgId}, ${seen}, ${isDryRun}) as answer`;
+  const answer = application.parse(row?.["answer"]);
+  switch (answer.outcome) {
+    case "added":
+    case "changed":
+    case "unchanged":
+      return answer;
+    case "channel_taken":
+      throw new Stop(1, answer.channels.map((taken) => describeTaken(file, taken)).join("\n"));
+    case "transfer_loops":
+      throw new Stop(
+        1,
+        `${file.placeOf(["desk", "transfer_number"])}: an assistant answers ` +
+          `${file.clinic.transferNumber}, so nobody at the desk would; give the number of a phone ` +
+          "at the desk",
+      );
+    case "slug_taken":
+      throw new Stop(
+        1,
+        `${file.placeOf(["clinic"])}: there is a clinic ${file.clinic.slug} already; ` +
+          `change it with deno task clinic change ${file.path}, or take another slug`,
+      );
+    case "unknown_clinic":
+      throw new Stop(1, `The clinic ${file.clinic.slug} was removed meanwhile`);
+    case "changed_meanwhile":
+      throw new Stop(1, "The clinic was changed meanwhile and nothing was applied. Run it again");
+    case "busy":
+      throw new Stop(1, "Somebody else is changing the clinic; nothing was applied. Run it again");
+  }
+}
+
+function describeTaken(
+  { clinic, placeOf }: ClinicFile,
+  { kind, value, slug }: { readonly kind: string; readonly value: string; readonly slug: string },
+): string {
+  const places: Readonly<Record<string, readonly [Path, readonly string[]]>> = {
+    called_number: [["numbers"], clinic.numbers],
+    vapi_phone_number: [["vapi", "phone_numbers"], clinic.vapiPhoneNumbers ?? []],
+    vapi_assistant: [["vapi", "assistants"], clinic.vapiAssistants ?? []],
+  };
+  const [path, values] = places[kind] ?? [[], []];
+  return `${placeOf([...path, values.indexOf(value)])}: ${value} leads to the clinic ${slug}; ` +
+    "a number or id leads to one clinic, so remove it there first or correct it here";
+}
+
+function describe(
+  { outcome, before, after }: Applicable,
+  clinic: ClinicDocument,
+  terminal: Terminal,
+) {
+  if (outcome === "unchanged") {
+    terminal.print(`${clinic.name} is as the file says`);
+  } else if (before === null) {
+    const { providers, services, numbers, facts } = after;
+    terminal.print(
+      `${after.name} (${after.slug}) is new: doctors ${providers.length}, services ` +
+        `${services.length}, numbers ${numbers.length}, facts ${facts.length}`,
+    );
+  } else {
+    terminal.print(`${before.name} (${before.slug}):`);
+    for (const line of listDifferences(before, after)) terminal.print(`  ${line}`);
+  }
+}
+
+const reasons: Readonly<Record<Booking["reason"], string>> = {
+  doctor_removed: "the doctor is removed",
+  service_removed: "the service is removed",
+  service_not_offered: "the doctor does not offer it any more",
+  time_off: "the doctor is off",
+  clinic_closed: "the clinic is closed",
+  outside_hours: "it is outside of the doctor's hours",
+};
+
+function listBookings(bookings: readonly Booking[], verb: string, terminal: Terminal): void {
+  if (bookings.length === 0) return;
+  const counted = bookings.length === 1 ? "1 booking" : `${bookings.length} bookings`;
+  terminal.print(
+    `${counted} ${verb} outside of the schedule, and will be kept. Call the patients:`,
+  );
+  for (const { startTime, doctor, service, status, reason, appointmentId } of bookings) {
+    const when = startTime.slice(0, 16).replace("T", " ");
+    terminal.print(
+      `  ${when} ${doctor}, ${service}, ${status}: ${reasons[reason]} (${appointmentId})`,
+    );
+  }
+}
+
+async function askToApply(terminal: Terminal): Promise<void> {
+  if (!terminal.isTerminal) throw new Stop(2, "Nothing was applied: give --yes to apply it");
+  const answer = await terminal.ask("Apply this? yes or no: ");
+  if (!/^y(es)?$/i.test(answer.trim())) throw new Stop(1, "Nothing was applied");
+}
+
+/** A booking that began before the change may not know it; locks end it within seconds. */
+const settlingMs = 5000;
+const pollMs = 20;
+
+/** Names bookings that were made while the change was being applied. */
+async function listLateBookings(
+  sql: postgres.Sql,
+  { orgId, already }: Applicable,
+  shown: readonly Booking[],
+  terminal: Terminal,
+): Promise<void> {
+  if (orgId === undefined) return;
+  await waitForOthers(sql);
+  const known = [...already, ...shown.map(({ appointmentId }) => appointmentId)];
+  const [row] = await sql`select public.find_misplaced_bookings(${orgId}, ${known}) as answer`;
+  const { bookings } = z.object({ bookings: z.array(booking) }).parse(row?.["answer"]);
+  listBookings(bookings, `made meanwhile ${bookings.length === 1 ? "is" : "are"}`, terminal);
+}
+
+/** Waits until every transaction that is under way now has ended, but for those that last. */
+async function waitForOthers(sql: postgres.Sql): Promise<void> {
+  // Each holds a lock on its own virtual id, which everybody may see.
+  const others = await sql<{ id: string }[]>`
+    select virtualxid as id from pg_locks where locktype = 'virtualxid' and pid <> pg_backend_pid()`;
+  const ids = others.map(({ id }) => id);
+  const isSettled = async () => {
+    const left = await sql`
+      select from pg_locks where locktype = 'virtualxid' and virtualxid = any (${ids}) limit 1`;
+    return left.length === 0;
+  };
+  const until = performance.now() + settlingMs;
+  while (!await isSettled() && performance.now() < until) {
+    await new Promise((resolve) => setTimeout(resolve, pollMs));
+  }
+}
+
+if (import.meta.main) await main(clinic);

@@ -1,0 +1,146 @@
+/**
+ * What each line of a clinic's file allows and all of them together do not.
+ *
+ * @module
+ */
+
+import type { ClinicFields } from "./fields.ts";
+import type { Window } from "./notation.ts";
+
+/** Where something stands in the file, by keys and indexes. */
+export type Path = readonly PropertyKey[];
+
+/** A problem by its place. */
+export interface PlacedProblem {
+  readonly path: Path;
+  readonly message: string;
+}
+
+/** Every contradiction in a file, by its place. */
+export function findContradictions(fields: ClinicFields): PlacedProblem[] {
+  return [
+    ...findTwins(fields),
+    ...findLoops(fields),
+    ...findOverlaps(fields),
+    ...findUnknownServices(fields),
+    ...findWorkOnClosedDays(fields),
+  ];
+}
+
+/** What must not stand twice. */
+function findTwins({ services, doctors, facts, numbers, vapi, shared_lines }: ClinicFields) {
+  const { phone_numbers = [], assistants = [] } = vapi;
+  const question = facts.map((fact) => fact.question.toLowerCase());
+  return [
+    ...twins(services.map(({ id }) => id), (index) => ["services", index, "id"]),
+    ...twins(doctors.map(({ id }) => id), (index) => ["doctors", index, "id"]),
+    ...twins(question, (index) => ["facts", index, "question"]),
+    ...twins(numbers, (index) => ["numbers", index]),
+    ...twins(shared_lines, (index) => ["shared_lines", index]),
+    ...twins(phone_numbers, (index) => ["vapi", "phone_numbers", index]),
+    ...twins(assistants, (index) => ["vapi", "assistants", index]),
+  ];
+}
+
+function twins(
+  names: readonly string[],
+  pathOf: (index: number) => PlacedProblem["path"],
+): PlacedProblem[] {
+  return names.flatMap((name, index) =>
+    names.indexOf(name) < index
+      ? [{ path: pathOf(index), message: `"${name}" stands twice; remove or rename one` }]
+      : []
+  );
+}
+
+/** A call that is handed over must be answered, and not by the assistant again. */
+function findLoops({ desk, numbers }: ClinicFields): PlacedProblem[] {
+  const { transfer_number: number, hours } = desk;
+  if (number === undefined) return [];
+  const path = ["desk", "transfer_number"];
+  if (numbers.includes(number)) {
+    const message = `${number} is one of the clinic's numbers, so a call put through would come ` +
+      "back to the assistant; give the number of a phone at the desk";
+    return [{ path, message }];
+  }
+  return hours.length > 0 ? [] : [{
+    path,
+    message: "nobody would be put through without hours; write hours: monday-friday: 09:00-17:00",
+  }];
+}
+
+function findOverlaps({ desk, doctors, closed }: ClinicFields): PlacedProblem[] {
+  const hoursOverlap = "these hours overlap; write times that people work once";
+  return [
+    ...(overlaps(desk.hours, ({ dow }) => dow)
+      ? [{ path: ["desk", "hours"], message: hoursOverlap }]
+      : []),
+    ...doctors.flatMap(({ hours, days, off }, index): PlacedProblem[] => {
+      const isTwice = hours.some((one, first) =>
+        hours.some((other, second) =>
+          first < second && one.dow === other.dow && meet(one, other) &&
+          (one.from ?? "0") <= (other.until ?? "9999") &&
+          (other.from ?? "0") <= (one.until ?? "9999")
+        )
+      );
+      const open = days.flatMap(({ day, startMin, endMin }) =>
+        startMin === null || endMin === null ? [] : [{ day, startMin, endMin }]
+      );
+      const absences = off.map((absence) => JSON.stringify(absence));
+      return [
+        ...(isTwice ? [{ path: ["doctors", index, "hours"], message: hoursOverlap }] : []),
+        ...(overlaps(open, ({ day }) => day)
+          ? [{ path: ["doctors", index, "days"], message: hoursOverlap }]
+          : []),
+        ...twins(absences, (absence) => ["doctors", index, "off", absence]),
+      ];
+    }),
+    ...closed.flatMap((days, index) =>
+      closed.slice(0, index).some(({ first, last }) => first <= days.last && days.first <= last)
+        ? [{ path: ["closed", index], message: "these days are closed already; remove them" }]
+        : []
+    ),
+  ];
+}
+
+const meet = (one: Window, other: Window) =>
+  one.startMin < other.endMin && other.startMin < one.endMin;
+
+function overlaps<Item extends Window>(
+  items: readonly Item[],
+  keyOf: (item: Item) => unknown,
+): boolean {
+  return items.some((one, index) =>
+    items.slice(0, index).some((other) => keyOf(one) === keyOf(other) && meet(one, other))
+  );
+}
+
+function findUnknownServices({ doctors, services }: ClinicFields): PlacedProblem[] {
+  const known = services.map(({ id }) => id);
+  return doctors.flatMap(({ services: offered }, doctor) =>
+    offered === "all"
+      ? []
+      : offered.flatMap((id, index) =>
+        known.includes(id) && offered.indexOf(id) === index ? [] : [{
+          path: ["doctors", doctor, "services", index],
+          message: known.includes(id)
+            ? `"${id}" stands twice; remove one`
+            : `"${id}" is not a service of this file; there are ${known.join(", ")}`,
+        }]
+      )
+  );
+}
+
+/** The clinic is closed, whatever a doctor's single days say. */
+function findWorkOnClosedDays({ doctors, closed }: ClinicFields): PlacedProblem[] {
+  return doctors.flatMap(({ days }, doctor) =>
+    days.flatMap(({ day, startMin }) =>
+      startMin !== null && closed.some(({ first, last }) => first <= day && day <= last)
+        ? [{
+          path: ["doctors", doctor, "days", day],
+          message: `the clinic is closed on ${day}; remove the hours or the closing day`,
+        }]
+        : []
+    )
+  );
+}

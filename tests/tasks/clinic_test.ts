@@ -1,0 +1,253 @@
+/** `deno task clinic`: what an operator sees, and that nothing happens that was not shown. */
+import assert from "node:assert/strict";
+import type postgres from "postgres";
+import { clinic } from "../../supabase/tasks/clinic.ts";
+import { runTask } from "../../supabase/tasks/task.ts";
+import type { Terminal } from "../../supabase/tasks/terminal.ts";
+import { aDay } from "../support/clinic.ts";
+import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { testWithConnections } from "../support/test.ts";
+
+const file = `clinic: harbour-clinic
+name: Harbour Clinic
+zone: Europe/London
+country: GB
+numbers:
+  - +44 20 7946 0123
+desk:
+  transfer_number: +44 20 7946 0199
+  hours:
+    monday-friday: 09:00-17:00
+services:
+  - {id: checkup, name: Checkup, minutes: 30, notice_minutes: 0}
+doctors:
+  - id: amara-patel
+    name: Dr Amara Patel
+    hours:
+      monday-sunday: 09:00-17:00
+`;
+
+interface Run {
+  readonly code: number;
+  readonly output: string;
+  readonly errors: string;
+}
+
+/** Runs the task against a database, with files by their names and what somebody types. */
+async function withClinics(
+  work: (
+    run: (args: readonly string[], typed?: string) => Promise<Run>,
+    write: (text: string) => Promise<string>,
+    database: TestDatabase,
+  ) => Promise<void>,
+): Promise<void> {
+  const database = await createTestDatabase();
+  const folder = await Deno.makeTempDir();
+  let files = 0;
+  try {
+    await work(
+      async (args, typed) => {
+        const output: string[] = [];
+        const errors: string[] = [];
+        const terminal: Terminal = {
+          isTerminal: typed !== undefined,
+          readAll: () => Promise.resolve(""),
+          ask: (question) => {
+            output.push(question);
+            return Promise.resolve(typed ?? "");
+          },
+          print: (line) => output.push(line),
+          printError: (line) => errors.push(line),
+        };
+        const code = await runTask(clinic, args, {
+          terminal,
+          env: { SUPABASE_DB_URL: database.url() },
+        });
+        return { code, output: output.join("\n"), errors: errors.join("\n") };
+      },
+      async (text) => {
+        const path = `${folder}/clinic-${files++}.yaml`;
+        await Deno.writeTextFile(path, text);
+        return path;
+      },
+      database,
+    );
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+    await database.drop();
+  }
+}
+
+function test(name: string, work: Parameters<typeof withClinics>[0]): void {
+  testWithConnections(name, () => withClinics(work));
+}
+
+const count = async (sql: postgres.Sql) => (await sql`select from public.organizations`).length;
+
+test("clinic add shows what it adds, asks, and adds it once", async (run, write, { sql }) => {
+  const path = await write(file);
+  const dry = await run(["add", path, "--dry-run"]);
+  assert.equal(dry.code, 0);
+  assert.match(dry.output, /^Harbour Clinic \(harbour-clinic\) is new: doctors 1, services 1,/);
+  assert.match(dry.output, /Nothing was applied$/);
+  const refused = await run(["add", path], "no");
+  assert.deepEqual([refused.code, refused.errors], [1, "Nothing was applied"]);
+  const unattended = await run(["add", path]);
+  assert.deepEqual([unattended.code, unattended.errors], [
+    2,
+    "Nothing was applied: give --yes to apply it",
+  ]);
+  assert.equal(await count(sql), 0);
+  const added = await run(["add", path], "yes");
+  assert.equal(added.code, 0, added.errors);
+  assert.match(added.output, /Apply this\? yes or no: \nHarbour Clinic is added$/);
+  const again = await run(["add", path, "--yes"]);
+  assert.equal(again.code, 1);
+  assert.match(again.errors, /:1: there is a clinic harbour-clinic already; change it with deno/);
+  assert.equal(await count(sql), 1);
+});
+
+test("clinic change shows the difference in the words of the file", async (run, write) => {
+  await run(["add", await write(file), "--yes"]);
+  const changed = file
+    .replace("Harbour Clinic", "Harbour Health")
+    .replace("monday-sunday", "monday-friday") + `    off: [2030-08-03 to 2030-08-14]
+closed: [2030-12-25]
+facts:
+  - {question: Where can I park?, answer: Behind the house.}
+`;
+  const path = await write(changed);
+  const shown = await run(["change", path, "--dry-run"]);
+  assert.deepEqual(shown.output.split("\n"), [
+    "Harbour Clinic (harbour-clinic):",
+    "  ~ name: Harbour Clinic -> Harbour Health",
+    "  - doctors.amara-patel.hours.monday-sunday: 09:00-17:00",
+    "  + closed: 2030-12-25",
+    "  + doctors.amara-patel.hours.monday-friday: 09:00-17:00",
+    "  + doctors.amara-patel.off: 2030-08-03 to 2030-08-14",
+    "  + facts.Where can I park?.question: Where can I park?",
+    "  + facts.Where can I park?.answer: Behind the house.",
+    "Nothing was applied",
+  ]);
+  assert.match((await run(["change", path, "--yes"])).output, /Harbour Health is changed$/);
+  const again = await run(["change", path, "--yes"]);
+  assert.deepEqual([again.code, again.output], [0, "Harbour Health is as the file says"]);
+
+  // What is shown is a file that changes nothing.
+  const written = await run(["show", "--org", "harbour-clinic"]);
+  const back = await run(["check", await write(`${written.output}\n`)]);
+  assert.equal(back.output, "Harbour Health is as the file says\nNothing was applied");
+  // Another slug needs to be told whose it was.
+  const renamed = await write(changed.replace("clinic: harbour-clinic", "clinic: harbour"));
+  assert.match((await run(["change", renamed, "--yes"])).errors, /There is no clinic harbour\. Kn/);
+  const moved = await run(["change", renamed, "--org", "harbour-clinic", "--yes"]);
+  assert.match(moved.output, /~ clinic: harbour-clinic -> harbour\n/);
+});
+
+test(
+  "clinic names the line of what another clinic has, and of what would loop",
+  async (run, write) => {
+    await run(["add", await write(file), "--yes"]);
+    const other = await write(file.replace("harbour-clinic", "other"));
+    const taken = await run(["add", other, "--yes"]);
+    assert.equal(taken.code, 1);
+    assert.equal(
+      taken.errors,
+      `${other}:6: +442079460123 leads to the clinic harbour-clinic; a number or id leads to one ` +
+        "clinic, so remove it there first or correct it here",
+    );
+    const looping = await write(
+      file.replace("harbour-clinic", "other").replace("0123", "0124").replace("0199", "0123"),
+    );
+    const looped = await run(["add", looping, "--yes"]);
+    assert.match(looped.errors, /:8: an assistant answers \+442079460123, so nobody at the desk/);
+  },
+);
+
+test(
+  "clinic lists bookings that a day off meets, those made meanwhile as well",
+  async (run, write, { sql }) => {
+    await run(["add", await write(file), "--yes"]);
+    const day = aDay(10);
+    const book = async (db: postgres.Sql | postgres.TransactionSql, time: string) => {
+      const call = { calledNumber: "+442079460123", callId: crypto.randomUUID(), toolCallId: "1" };
+      await db`select public.claim_slot_atomic(${JSON.stringify(call)}::text::jsonb,
+      ${`checkup/${day}T${time}`}, 'Ada Brown', '+447700900123')`;
+    };
+    await book(sql, "10:00");
+    const path = await write(`${file}    off: [${day}]\n`);
+    const line = (time: string) =>
+      new RegExp(`  ${day} ${time} Dr Amara Patel, Checkup, held: the doctor is off \\(`);
+    const checked = await run(["check", path]);
+    assert.match(checked.output, /1 booking would be outside of the schedule, and will be kept/);
+    assert.match(checked.output, line("10:00"));
+    assert.ok(!/Ada|900123/.test(checked.output), "no patient is named");
+
+    const claimed = Promise.withResolvers<void>();
+    const released = Promise.withResolvers<void>();
+    const claim = sql.begin(async (tx) => {
+      await book(tx, "11:00");
+      claimed.resolve();
+      await released.promise;
+    });
+    await claimed.promise;
+    const change = run(["change", path, "--yes"]);
+    // The change is committed, and what was under way is waited for.
+    const waits = () =>
+      sql`select from pg_stat_activity where query ~ 'virtualxid = any' and pid <> pg_backend_pid()`;
+    for (let tries = 0; (await waits()).length === 0; tries++) {
+      assert.ok(tries < 500, "nothing under way is waited for");
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    released.resolve();
+    await claim;
+    const changed = await change;
+    assert.match(changed.output, line("10:00"));
+    assert.match(changed.output, /is changed\n1 booking made meanwhile is outside/);
+    assert.match(changed.output.split("is changed")[1] ?? "", line("11:00"));
+    assert.equal((await sql`select from public.appointments where status = 'held'`).length, 2);
+  },
+);
+
+test("clinic says what is wrong with its arguments and its file", async (run, write) => {
+  for (
+    const [args, pattern] of [
+      [[], /Give one of add, change, check, show/],
+      [["add"], /add needs a file/],
+      [["show"], /show takes --org/],
+      [["remove", "x"], /Give one of/],
+      [["add", "no.yaml"], /^Cannot read no\.yaml$/],
+    ] as const
+  ) {
+    const { code, errors } = await run(args);
+    assert.equal(code, 2, errors);
+    assert.match(errors, pattern);
+  }
+  const path = await write(file.replace("minutes: 30", "minutes: x").replace("GB", "UK"));
+  const { code, errors } = await run(["check", path]);
+  assert.equal(code, 2);
+  assert.deepEqual(errors.split("\n"), [
+    `${path}:4: country: "UK" is not a country: two capital letters, such as GB`,
+    `${path}:12: minutes: a whole number from 1 to 1440 minutes is needed, not "x"`,
+  ]);
+  assert.match(
+    (await run(["show", "--org", "nobody"])).errors,
+    /There is no clinic nobody\. There/,
+  );
+  assert.match((await run(["--help"])).output, /^deno task clinic add FILE/);
+});
+
+test("clinic works as a process of its own", async (_, write, database) => {
+  const path = new URL("../../supabase/tasks/clinic.ts", import.meta.url).pathname;
+  const start = async (...args: string[]) => {
+    const { code, stdout } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "--quiet", "-A", "--no-check", path, ...args, "--db", database.url()],
+    }).output();
+    return { code, output: new TextDecoder().decode(stdout) };
+  };
+  const added = await start("add", await write(file), "--yes");
+  assert.deepEqual([added.code, added.output.split("\n").at(-2)], [0, "Harbour Clinic is added"]);
+  const shown = await start("show", "--org", "harbour-clinic");
+  const checked = await start("check", await write(shown.output));
+  assert.match(checked.output, /^Harbour Clinic is as the file says/);
+});
