@@ -154,6 +154,27 @@ select private.protect('public.appointment_changes', true);
 grant select on public.appointment_holds to authenticated, service_role;
 grant select on public.contacts, public.appointments, public.appointment_changes to service_role;
 
+/*
+ * "Live" and "blocks", each said once. Both bodies are standard SQL, which PostgreSQL makes a part of
+ * the query that calls them. The expiry is inside coalesce(), because the planner would answer a plain
+ * comparison from the index of the clean-up, which cost 14 times as much.
+ */
+create function private.is_live(p_row public.appointments, p_at timestamptz) returns boolean
+language sql stable
+return (p_row).status in ('held', 'confirmed') and coalesce((p_row).expires_at, 'infinity') > p_at;
+comment on function private.is_live is
+  'Whether a row is held or confirmed, and not expired.';
+
+create function private.blocks(
+  p_row public.appointments, p_call_id text, p_moves uuid, p_at timestamptz
+) returns boolean
+language sql stable
+return private.is_live(p_row, p_at)
+  and (p_call_id is null or (p_row).status <> 'held' or (p_row).call_id is distinct from p_call_id)
+  and (p_row).id is distinct from p_moves;
+comment on function private.blocks is
+  'Whether a row is live, and neither a hold of this call nor the appointment that it moves.';
+
 create function private.session_key(p_service uuid, p_start timestamptz) returns uuid
 language plpgsql immutable strict set search_path = ''
 as $$

@@ -77,11 +77,7 @@ begin
               else '{}' end as impossible
         from public.appointments as a
         where a.org_id = p_org and a.provider_id = w.provider_id
-          and a.status in ('held', 'confirmed')
-          and private.overlaps(a.busy, v_reach)
-          and coalesce(a.expires_at, 'infinity') > p_at
-          and (p_call_id is null or a.status <> 'held' or a.call_id is distinct from p_call_id)
-          and a.id is distinct from p_moves
+          and private.overlaps(a.busy, v_reach) and private.blocks(a, p_call_id, p_moves, p_at)
         union all
         select tstzmultirange(tstzrange(lower(t.span) - v_duration, upper(t.span),
           case when upper_inc(t.span) then '(]' else '()' end))
@@ -107,10 +103,7 @@ begin
         select count(*)::integer
         from public.appointments as a
         where a.org_id = p_org and a.provider_id = w.provider_id and a.service_id = p_service
-          and a.starts_at = g.starts_at and a.status in ('held', 'confirmed')
-          and coalesce(a.expires_at, 'infinity') > p_at
-          and (p_call_id is null or a.status <> 'held' or a.call_id is distinct from p_call_id)
-          and a.id is distinct from p_moves
+          and a.starts_at = g.starts_at and private.blocks(a, p_call_id, p_moves, p_at)
       ) end as seats
       offset 0
     ) as l
@@ -159,10 +152,7 @@ begin
         and bool_and(a.service_id = p_service.id and a.starts_at = p_start)
       from public.appointments as a
       where a.org_id = p_org.id and a.provider_id = w.provider_id
-        and private.overlaps(a.busy, v_busy)
-        and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') > p_at
-        and (p_call_id is null or a.status <> 'held' or a.call_id is distinct from p_call_id)
-        and a.id is distinct from p_moves);
+        and private.overlaps(a.busy, v_busy) and private.blocks(a, p_call_id, p_moves, p_at));
 end
 $$;
 comment on function private.find_free is
@@ -184,10 +174,7 @@ begin
     join public.appointments as a on a.org_id = p_org and a.provider_id = ps.provider_id
     where ps.org_id = p_org and ps.service_id = p_service.id
       and (p_provider is null or ps.provider_id = p_provider)
-      and private.overlaps(a.busy, v_time)
-      and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') > p_at
-      and (p_call_id is null or a.status <> 'held' or a.call_id is distinct from p_call_id)
-      and a.id is distinct from p_moves);
+      and private.overlaps(a.busy, v_time) and private.blocks(a, p_call_id, p_moves, p_at));
 end
 $$;
 comment on function private.is_taken is
