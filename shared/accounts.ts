@@ -2,8 +2,8 @@
  * An organization's Twilio account: decrypted, checked, and kept for five minutes.
  *
  * AES-256-GCM by WebCrypto with organization and provider as additional data, so a row that was
- * moved to another organization does not decrypt. The keys are the functions' secrets; the database
- * only has ciphertext.
+ * moved to another organization does not decrypt. The keys are secrets of the functions; the
+ * database only has ciphertext.
  *
  * @module
  */
@@ -22,7 +22,7 @@ const cacheSize = 1000;
 const filled = z.string().trim().min(1);
 const account = z.object({
   accountSid: filled.regex(/^AC[0-9a-zA-Z]{32}$/),
-  /** Signs webhooks; authenticates too where there is no API key. */
+  /** Signs webhooks; without an API key it also authenticates. */
   authToken: filled,
   apiKey: z.object({ sid: filled.regex(/^SK[0-9a-zA-Z]{32}$/), secret: filled }).optional(),
   sender: z.union([
@@ -33,11 +33,11 @@ const account = z.object({
 /** A Twilio account with everything a text needs; no field is empty. */
 export type TwilioAccount = z.infer<typeof account>;
 
-/** The account of a call's organization, or why there is none. */
+/** The account of an organization, or why there is none. */
 export type AccountOutcome =
   | { readonly outcome: "found"; readonly orgId: string; readonly account: TwilioAccount }
   | { readonly outcome: "sms_not_configured"; readonly orgId: string }
-  /** Unknown key, another organization's row, damaged, or a field is missing: an operator's matter. */
+  /** Unknown key, another organization's row, damaged, or a field is missing: an operator has to act. */
   | { readonly outcome: "credentials_unreadable"; readonly orgId: string; readonly fault: Fault }
   | { readonly outcome: "unknown_clinic" | "cross_tenant_denied"; readonly orgId?: string };
 
@@ -96,7 +96,7 @@ export async function decryptAccount(
     );
     return account.parse(JSON.parse(new TextDecoder().decode(plain)));
   } catch {
-    // The cause could carry a part of what was decrypted.
+    // No cause: it could contain a part of what was decrypted.
     throw new Fault(
       "credentials_unreadable",
       `Cannot read the Twilio account of organization ${orgId}: store it again`,
@@ -104,14 +104,14 @@ export async function decryptAccount(
   }
 }
 
-/** Twilio accounts by call. One read at a time per clinic; failures are not kept. */
+/** Accounts by the call they are needed for. One read at a time for a clinic; failures are not kept. */
 export interface AccountCache {
   get(database: Database, call: CallFacts): Promise<AccountOutcome>;
-  /** The account of an organization, where there is no call. */
+  /** The account of an organization, when there is no call. */
   getOf(database: Database, orgId: string): Promise<AccountOutcome>;
   /**
-   * Reads anew, since an account was refused. However many calls were refused with it, one reads:
-   * the others get what that one finds.
+   * Reads the account again, since Twilio refused it. If many calls were refused with it, one reads
+   * and the others share what it finds.
    *
    * @param refused What `get` gave.
    */
@@ -156,7 +156,7 @@ export function createAccountCache(
     const cached = entries.get(key);
     return cached && now() - cached.readAt < cacheMs ? cached.read : read(key, ask);
   };
-  // What the model claims is compared by begin_otp_send; it must not spoil a shared read.
+  // begin_otp_send compares what the model says about the tenant; here it would spoil a shared read.
   const askOf = (database: Database, call: CallFacts) => () =>
     getCredentials(database, { ...call, claims: {} });
   return {

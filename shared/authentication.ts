@@ -23,9 +23,9 @@ const replayWindowMs = 5 * 60_000;
 
 /** Decides whether a request may be answered. */
 export interface Authenticator {
-  /** Whether the headers carry a secret or a signature at all; the body need not be read if not. */
-  isClaimed(headers: Headers): boolean;
-  /** Whether a secret or a signature is right. */
+  /** Whether the headers carry a secret or a signature at all; without, the body is not read. */
+  hasCredentials(headers: Headers): boolean;
+  /** Whether the secret or the signature is right. */
   isAuthentic(headers: Headers, body: Bytes): Promise<boolean>;
 }
 
@@ -40,7 +40,7 @@ export function createAuthenticator(
 ): Authenticator {
   const isKnownSecret = createSecretCheck(config.vapiSecrets);
   return {
-    isClaimed: (headers) =>
+    hasCredentials: (headers) =>
       sharedSecret(headers) !== "" || headers.has(config.hmac.signatureHeader),
     isAuthentic: async (headers, body) =>
       await isKnownSecret(sharedSecret(headers)) ||
@@ -53,14 +53,14 @@ function sharedSecret(headers: Headers): string {
   return headers.get("x-vapi-secret") || bearerOf(headers);
 }
 
-/** The token of `Authorization: Bearer <token>`; blank when there is none. */
+/** The token of `Authorization: Bearer <token>`, else blank. */
 export function bearerOf(headers: Headers): string {
   return /^bearer +(.+)$/i.exec(headers.get("authorization") ?? "")?.[1] ?? "";
 }
 
 /**
- * Compares a secret with the known ones by WebCrypto's `verify`, which takes constant time over MACs
- * of equal length, under a key that nobody outside knows. A blank one is never right.
+ * Compares a secret with the known ones in constant time: WebCrypto's `verify` compares their MACs
+ * under a random key. A blank secret is never right.
  */
 export function createSecretCheck(secrets: readonly string[]): (given: string) => Promise<boolean> {
   let prepared: Promise<{ key: CryptoKey; macs: Bytes[] }> | undefined;
@@ -98,7 +98,7 @@ async function isSigned(
   return false;
 }
 
-/** Seconds or milliseconds: Vapi does not say, so the magnitude does. */
+/** Seconds or milliseconds: Vapi does not say which, so the magnitude decides. */
 function isFresh(timestamp: string, nowMs: number): boolean {
   if (!/^\d{9,14}$/.test(timestamp)) return false;
   const value = Number(timestamp);

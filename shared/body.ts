@@ -1,5 +1,5 @@
 /**
- * Reads the body of a request, but not for ever and not without end.
+ * Reads the body of a request within a time and up to a size.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import { type Bytes, concat } from "./bytes.ts";
 import { withDeadline } from "./deadline.ts";
 
-/** A whole body, or why there is none. */
+/** A whole body, or why it could not be read. */
 export type Body =
   | { readonly ok: true; readonly bytes: Bytes }
   | { readonly ok: false; readonly isTooLarge: boolean; readonly reason: string };
@@ -15,7 +15,7 @@ export type Body =
 /**
  * Reads a body.
  *
- * @param limits Largest size, and milliseconds until it has to be there.
+ * @param limits Largest size in bytes, and milliseconds until it must have arrived.
  */
 export async function readBody(
   request: Request,

@@ -8,13 +8,13 @@ import { z } from "zod";
 import { type Bytes, fromBase64 } from "./bytes.ts";
 import { Fault } from "./errors.ts";
 
-/** A named key: rotation keeps several, the first is used for new values. */
+/** A named key. Rotation keeps several; the first is used for new values. */
 export interface NamedKey {
   readonly id: string;
   readonly bytes: Bytes;
 }
 
-/** How Vapi signs requests, when an HMAC credential is configured there. */
+/** How Vapi signs requests, if an HMAC credential is configured there. */
 export interface HmacSettings {
   readonly secrets: readonly string[];
   readonly signatureHeader: string;
@@ -26,7 +26,7 @@ export interface HmacSettings {
   readonly payload: "{timestamp}.{body}" | "{body}";
 }
 
-/** Everything the functions need to know about their surroundings. */
+/** All settings of the functions. */
 export interface Config {
   /** Base of PostgREST, without a trailing slash. */
   readonly restUrl: string;
@@ -38,7 +38,7 @@ export interface Config {
   readonly twilioApiBase: string;
   /** Where Twilio reaches our functions, without a trailing slash. */
   readonly functionsPublicUrl: string;
-  /** What a Prometheus shows to read the metrics; nobody reads them while it is not set. */
+  /** The token with which Prometheus reads the metrics; without one, nobody can. */
   readonly metricsToken: string | undefined;
   readonly logLevel: "debug" | "info" | "warning" | "error";
 }
@@ -72,7 +72,7 @@ const apiKeys = z.string().transform((text, context): string => {
     const key = keys["default"] ?? Object.values(keys)[0];
     if (key !== undefined) return key;
   } catch {
-    // Told below, with every other problem of the environment.
+    // Reported below, with all other problems of the environment.
   }
   context.addIssue('must be JSON such as {"default":"sb_secret_..."}');
   return z.NEVER;
@@ -98,50 +98,42 @@ const environment = z.object({
   LOG_LEVEL: z.enum(["debug", "info", "warning", "error"]).default("info"),
 });
 
+/** The names of all variables that `readConfig` reads, in the order of `.env.example`. */
+export const variableNames: readonly string[] = Object.keys(environment.shape);
+
+/** Variables by name; an empty value counts as not set. */
+type Variables = Readonly<Record<string, string | undefined>>;
+
 /**
  * Reads what the operators' tasks need of the environment.
  *
  * @throws {Fault} `config_invalid`, naming every missing or malformed variable.
  */
 export function readCredentialConfig(
-  env: Readonly<Record<string, string | undefined>>,
+  env: Variables,
 ): Pick<Config, "credentialKeys" | "twilioApiBase"> {
-  const parsed = environment.pick({ CREDENTIAL_KEYS: true, TWILIO_API_BASE: true }).safeParse({
-    CREDENTIAL_KEYS: env["CREDENTIAL_KEYS"] || undefined,
-    TWILIO_API_BASE: env["TWILIO_API_BASE"] || undefined,
-  });
-  if (parsed.success) {
-    const { CREDENTIAL_KEYS: credentialKeys, TWILIO_API_BASE: twilioApiBase } = parsed.data;
-    return { credentialKeys, twilioApiBase };
-  }
-  throw new Fault("config_invalid", parsed.error.issues.map(describeIssue).join("; "));
+  const wanted = environment.pick({ CREDENTIAL_KEYS: true, TWILIO_API_BASE: true });
+  const { values, problems } = readVariables(wanted, env);
+  if (!values) throw new Fault("config_invalid", problems.join("; "));
+  return { credentialKeys: values.CREDENTIAL_KEYS, twilioApiBase: values.TWILIO_API_BASE };
 }
-
-/** The names of all variables that `readConfig` reads, in the order of `.env.example`. */
-export const variableNames: readonly string[] = Object.keys(environment.shape);
 
 /**
  * Reads and checks the environment.
  *
- * @param env Variables by name; an empty value counts as not set.
  * @throws {Fault} `config_invalid`, naming every missing or malformed variable at once.
  */
-export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
-  const given = Object.fromEntries(
-    variableNames.map((name) => [name, env[name]]).filter(([, value]) => value),
-  );
-  const parsed = environment.safeParse(given);
-  const problems = parsed.success ? [] : parsed.error.issues.map(describeIssue);
-  if (!given["SUPABASE_SECRET_KEYS"] && !given["SUPABASE_SERVICE_ROLE_KEY"]) {
+export function readConfig(env: Variables): Config {
+  const { values, problems } = readVariables(environment, env);
+  if (!env["SUPABASE_SECRET_KEYS"] && !env["SUPABASE_SERVICE_ROLE_KEY"]) {
     problems.push("SUPABASE_SECRET_KEYS or SUPABASE_SERVICE_ROLE_KEY is missing");
   }
-  if (!given["VAPI_SECRETS"] && !given["VAPI_HMAC_SECRETS"]) {
+  if (!env["VAPI_SECRETS"] && !env["VAPI_HMAC_SECRETS"]) {
     problems.push("VAPI_SECRETS or VAPI_HMAC_SECRETS is missing");
   }
-  if (!parsed.success || problems.length > 0) {
+  if (!values || problems.length > 0) {
     throw new Fault("config_invalid", `Cannot start: ${problems.join("; ")}`);
   }
-  const values = parsed.data;
   return {
     restUrl: values.POSTGREST_URL ?? `${values.SUPABASE_URL}/rest/v1`,
     databaseKey: values.SUPABASE_SECRET_KEYS ?? values.SUPABASE_SERVICE_ROLE_KEY ?? "",
@@ -161,6 +153,13 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     metricsToken: values.METRICS_TOKEN,
     logLevel: values.LOG_LEVEL,
   };
+}
+
+function readVariables<Shape extends z.ZodRawShape>(wanted: z.ZodObject<Shape>, env: Variables) {
+  const given = Object.keys(wanted.shape).map((name) => [name, env[name]])
+    .filter(([, value]) => value);
+  const { data: values, error } = wanted.safeParse(Object.fromEntries(given));
+  return { values, problems: error?.issues.map(describeIssue) ?? [] };
 }
 
 function describeIssue(issue: z.core.$ZodIssue): string {

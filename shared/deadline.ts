@@ -1,23 +1,23 @@
 /**
- * Deadlines: no await on the outside lasts longer than it was given.
+ * Deadlines: no await on something outside lasts longer than allowed.
  *
- * Web APIs have `AbortSignal.timeout`, but a signal only asks: a client that does not listen would
- * keep the caller waiting. Here the promise itself ends, and the timer goes with it.
+ * `AbortSignal.timeout` only asks: a client that ignores the signal would keep the caller waiting.
+ * Here the promise itself ends, and its timer is cleared.
  *
  * @module
  */
 
-/** The time was up before the work was done. */
+/** The time ran out before the work was done. */
 export class DeadlineExceeded extends Error {
   override readonly name = "DeadlineExceeded";
 }
 
 /**
- * Runs work that gets an abort signal, and gives up after a time whether the work listens or not.
+ * Runs work with an abort signal, and gives up after a time whether or not the work listens.
  *
  * @param timeoutMs Milliseconds until it gives up.
- * @param work Receives the signal that is aborted at the deadline.
- * @throws {DeadlineExceeded} When the time is up.
+ * @param work Receives the signal, which is aborted at the deadline.
+ * @throws {DeadlineExceeded} When the time runs out.
  */
 export async function withDeadline<T>(
   timeoutMs: number,

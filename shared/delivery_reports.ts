@@ -1,12 +1,12 @@
 /**
- * Twilio's delivery reports: the address they are asked for at, their signature, their fields.
+ * Twilio's delivery reports: the address that Twilio calls, the signature, the fields.
  *
  * @module
  */
 
 import { z } from "zod";
 
-/** Which text of which organization an address is about. */
+/** The text of an organization that an address is about. */
 export interface SmsReference {
   readonly orgId: string;
   readonly sendId: string;
@@ -16,8 +16,8 @@ export interface SmsReference {
 const callbackPath = "/sms-status";
 
 /**
- * Where Twilio reports on a text. Twilio signs the whole address, so the organization in it is as
- * good as its word, and the send is known before Twilio's own id is stored.
+ * Where Twilio reports on a text. Twilio signs the whole address, so the organization in it can be
+ * trusted, and it names the send even before Twilio's own id is stored.
  *
  * @param functionsUrl Where the outside reaches the functions, without a trailing slash.
  */
@@ -27,19 +27,18 @@ export function callbackOf(functionsUrl: string, { orgId, sendId }: SmsReference
 
 const reference = z.object({ org: z.guid(), send_id: z.guid() });
 
-/** Reads what {@link callbackOf} wrote; undefined when it did not write this. */
+/** Reads what {@link callbackOf} wrote, else undefined. */
 export function readCallback(query: URLSearchParams): SmsReference | undefined {
   const read = reference.safeParse(Object.fromEntries(query));
   return read.success ? { orgId: read.data.org, sendId: read.data.send_id } : undefined;
 }
 
 /**
- * Whether Twilio signed a delivery report with an account's token, by the SDK's own validator.
+ * Whether Twilio signed a delivery report with an account's token, by the SDK's validator.
  *
- * @param functionsUrl As in {@link callbackOf}: behind a gateway the request's URL is not what Twilio
- * called.
+ * @param functionsUrl As in {@link callbackOf}; behind a gateway the request's own URL differs.
  * @param query As it came, with its question mark.
- * @param form Every field: all of them are signed, known or not.
+ * @param form All fields, known or not: Twilio signs all of them.
  */
 export async function isSignedReport(
   authToken: string,
@@ -63,12 +62,12 @@ export async function isSignedReport(
 const report = z.object({
   MessageSid: z.string().regex(/^(SM|MM)[0-9a-f]{32}$/i),
   MessageStatus: z.string().min(1).max(40),
-  // Blank where nothing went wrong.
+  // Blank when nothing went wrong.
   ErrorCode: z.string().regex(/^[0-9]{0,6}$/).transform((code) => Number(code) || undefined)
     .optional(),
 });
 
-/** What Twilio reports of a text. */
+/** What Twilio reports about a text. */
 export interface DeliveryReport {
   readonly sid: string;
   readonly status: string;

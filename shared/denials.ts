@@ -1,5 +1,5 @@
 /**
- * Requests that are turned away before anybody looks at what they ask.
+ * Answers to requests that are turned away before their body counts.
  *
  * @module
  */
@@ -7,28 +7,27 @@
 import type { Log } from "./logging.ts";
 import type { Recorder } from "./recording.ts";
 
-/** What a stranger is told: nothing. */
-export const unauthorized = (): Response => new Response(null, { status: 401 });
-
 /**
- * Turns away a request that is not authentic; it is logged and counted.
+ * Turns away a request that is not authentic: it is logged, counted, and told nothing.
  *
  * @param name The function it came to.
  * @param reason For the log.
- * @param response 401 and nothing else, unless given.
  */
 export function deny(
   { log, recorder }: { readonly log: Log; readonly recorder: Recorder },
   name: string,
   reason: string,
-  response: Response = unauthorized(),
+  { status = 401, headers = {} }: {
+    readonly status?: 401 | 403;
+    readonly headers?: Readonly<Record<string, string>>;
+  } = {},
 ): Response {
   log.warn("authentication_failed", { function: name, reason });
   recorder.authenticationFailure(name);
-  return response;
+  return new Response(null, { status, headers });
 }
 
-/** Turns away any other method. */
+/** Turns away every other method. */
 export function allowOnly(method: "GET" | "POST"): Response {
   return new Response(null, { status: 405, headers: { allow: method } });
 }

@@ -1,5 +1,5 @@
 /**
- * Faults: what should not happen, carried to one place and mapped to an answer there.
+ * Faults: what should not happen. They are thrown, and answered in one place.
  *
  * @module
  */

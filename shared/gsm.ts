@@ -1,26 +1,26 @@
 /**
- * GSM-7, the alphabet of a text that fits 160 characters into one segment: one other character, and
- * it goes out as UCS-2, 70 to a segment, and costs as many texts.
+ * GSM-7, the alphabet in which 160 characters fit into one segment. A single other character turns
+ * the text into UCS-2, with 70 characters a segment, and each segment is paid for.
  *
  * @module
  */
 
-/** GSM 03.38's basic alphabet: one septet each. Its extension (`^{}[]~|\\€`) takes two, and is out. */
+/** The basic alphabet of GSM 03.38, one septet each; its extension (`^{}[]~|\\€`) would take two. */
 const gsmBasic = new Set(
   "@£$¥èéùìòÇØøÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡" +
     "ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà",
 );
 
-/** Letters that have no accent to fold away. */
+/** Letters that Unicode does not decompose. */
 const plainLetters: Readonly<Record<string, string>> = {
   ...{ Ł: "L", ł: "l", Đ: "D", đ: "d", Ð: "D", ð: "d", Þ: "Th", þ: "th", Œ: "OE", œ: "oe" },
   ...{ ı: "i", Ħ: "H", ħ: "h", Ŧ: "T", ŧ: "t", Ŋ: "N", ŋ: "n", ĸ: "k", ẞ: "SS" },
 };
 
 /**
- * A name in GSM-7's basic alphabet, so that a text stays one segment: accents that it lacks are
- * folded, quotes and dashes straightened, the rest left out. Empty when most of the letters would be
- * left out: half a name in another script is none.
+ * A name in the basic alphabet of GSM-7: accents it lacks are folded, quotes and dashes straightened,
+ * other characters left out. Empty when most letters would be left out, since nobody would recognize
+ * the name.
  *
  * @param maxLength Longest result, in characters, each one septet.
  */

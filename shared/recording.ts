@@ -1,10 +1,10 @@
 /**
- * Counts what the functions answered, after the answers have gone.
+ * Counts what the functions answered, after the answer has been sent.
  *
- * Counts are summed up in the isolate and sent in batches: a second after the first one, kept alive
- * by `EdgeRuntime.waitUntil`. Nothing here delays an answer or throws into one. What is lost is what
- * an isolate had not sent when it ended. A batch has an id and is frozen by its first attempt, so an
- * answer that got lost on its way never counts anything twice.
+ * The isolate adds counts up and sends them in batches, a second after the first count, kept alive by
+ * `EdgeRuntime.waitUntil`. Nothing here delays an answer or makes one fail. An isolate that ends
+ * loses what it had not sent. A batch has an id and does not change after its first attempt, so it
+ * counts once even if its acknowledgement was lost.
  *
  * @module
  */
@@ -25,14 +25,14 @@ export interface RecordedCall {
   readonly smsMs?: number;
 }
 
-/** Takes counts; none of its methods throws or waits but `flush`. */
+/** Takes counts. No method throws, and only `flush` waits. */
 export interface Recorder {
   toolCall(call: RecordedCall): void;
-  /** A message that is no tool call: nobody waits for its answer. */
+  /** A message that is not a tool call; nobody waits for its answer. */
   message(type: string, outcome: string): void;
   /** A request with a wrong secret or none. */
   authenticationFailure(functionName: string): void;
-  /** Sends what was counted so far. Never rejects: what cannot be sent is kept for the next time. */
+  /** Sends what was counted so far. Never rejects; what cannot be sent is kept for the next attempt. */
   flush(): Promise<void>;
 }
 
@@ -43,13 +43,13 @@ export type SendCounts = (batchId: string, counts: readonly Counter[]) => Promis
 export interface RecorderOptions {
   /** Milliseconds from a count to its batch; doubled after each failed attempt. */
   readonly delayMs?: number;
-  /** After as many failed attempts a batch is dropped. */
+  /** After this many failed attempts a batch is dropped. */
   readonly attempts?: number;
-  /** Different counters kept at most; further ones are dropped. */
+  /** How many different counters are kept; further ones are dropped. */
   readonly counterLimit?: number;
 }
 
-/** A batch on its way: its counts do not change any more. */
+/** A batch that is being sent: its counts no longer change. */
 interface Batch {
   readonly id: string;
   readonly counts: readonly Counter[];
@@ -147,8 +147,7 @@ export function createRecorder(
 }
 
 /**
- * Lets hosted Supabase keep the isolate until the work is done; elsewhere, or when it does not want
- * to, the promise is enough.
+ * Asks hosted Supabase to keep the isolate until the work is done. Elsewhere the promise is enough.
  */
 function keepAlive(work: Promise<void>): void {
   const edge: unknown = Reflect.get(globalThis, "EdgeRuntime");
@@ -159,7 +158,7 @@ function keepAlive(work: Promise<void>): void {
     try {
       edge.waitUntil(work);
     } catch {
-      // An answer must not fail for its being counted.
+      // Counting must never make a response fail.
     }
   }
 }

@@ -1,8 +1,8 @@
 /**
  * The path of every request of Vapi's: authenticate, read, dispatch, answer.
  *
- * A bad secret is a bare 401. Everything else is 200, since Vapi ignores any other status: business
- * outcomes as `result`, infrastructure failures as `error`, one per tool call id, in order.
+ * A bad secret gets a bare 401. Everything else gets 200, since Vapi ignores answers with any other
+ * status: outcomes as `result`, faults as `error`, one for each tool call id, in order.
  *
  * @module
  */
@@ -28,11 +28,11 @@ import {
 } from "./vapi.ts";
 import { openWork, type WorkContext } from "./work.ts";
 
-/** Bodies grow with the call: 50 KB after 45 seconds. */
+/** Bodies grow with the call; after 45 seconds one had 50 KB. */
 const bodyLimits = { limitBytes: 2 * 1024 * 1024, timeoutMs: 5000 };
-/** A caller notices silence long before this; it is the end, not the aim. */
+/** A limit, not a target: a caller notices silence much sooner. */
 const requestBudgetMs = 7000;
-/** Past the budget every deadline inside has passed, so an answer is already on its way. */
+/** When the budget ends, so do all deadlines inside; this long we wait for what they lead to. */
 const graceMs = 300;
 const callsPerRequest = 10;
 
@@ -101,7 +101,7 @@ async function answerRequest(
 ): Promise<Response> {
   const budget = startBudget(requestBudgetMs);
   const { authenticator } = runtime;
-  if (!authenticator.isClaimed(request.headers)) {
+  if (!authenticator.hasCredentials(request.headers)) {
     return deny(runtime, address.name, "no secret was sent");
   }
   if (request.method !== "POST") return allowOnly("POST");
@@ -169,7 +169,7 @@ async function answerMessage(
   } catch (thrown) {
     const fault = toFault(thrown);
     record(fault.code, fault);
-    // A caller waits for the assistant; everything else can come again.
+    // A caller waits for the assistant; any other message can be sent again.
     return message.type === "assistant-request"
       ? Response.json({ error: sentences.callNotTaken })
       : Response.json({}, { status: 503 });
@@ -219,14 +219,14 @@ async function runTool(
 ): Promise<Answer> {
   if (!call.arguments.ok) return refuseArguments(call.arguments.reason);
   const given = cleanArguments(call.arguments.value);
-  // Without a call id (the dashboard's test button) every tool call is a call of its own.
+  // Without a call id (the dashboard's test button) every tool call counts as a call of its own.
   const toolCallId = cleanText(call.id).slice(0, 200);
   const callId = envelope.callId ?? (toolCallId === "" ? undefined : `tool-call/${toolCallId}`);
   const facts: CallFacts = { ...envelope, callId, toolCallId, claims: readClaims(given) };
   return await tool.run(given, { ...context, call: facts });
 }
 
-/** Models send null or blank text for what they do not know: both mean not given. */
+/** Models send null or blank text for what they do not know; both count as left out. */
 function cleanArguments(given: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const cleaned = Object.entries(given).map(([name, value]) =>
     [name, typeof value === "string" ? cleanText(value).trim() : value] as const
@@ -234,7 +234,7 @@ function cleanArguments(given: Readonly<Record<string, unknown>>): Record<string
   return Object.fromEntries(cleaned.filter(([, value]) => value !== null && value !== ""));
 }
 
-// Control characters and halves of surrogate pairs cannot be stored in PostgreSQL's jsonb.
+// PostgreSQL's jsonb cannot store control characters or halves of surrogate pairs.
 function cleanText(text: string): string {
   return text.toWellFormed().replace(/\p{Cc}+/gu, " ");
 }

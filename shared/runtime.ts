@@ -1,5 +1,5 @@
 /**
- * What an isolate's functions are made with: settings, connections, caches, log.
+ * What the functions of an isolate work with: settings, connections, caches, log.
  *
  * @module
  */
@@ -10,14 +10,13 @@ import { type Config, readConfig } from "./config.ts";
 import { type DatabasePool, openDatabase } from "./database/client.ts";
 import { recordMetrics } from "./database/metrics.ts";
 import { startBudget } from "./deadline.ts";
-import { unauthorized } from "./denials.ts";
 import { toFault } from "./errors.ts";
 import { type Log, openLog } from "./logging.ts";
 import { createRecorder, type Recorder } from "./recording.ts";
 
 const recordingBudgetMs = 2500;
 
-/** What functions are made with, once per isolate. */
+/** What functions work with, once per isolate. */
 export interface Runtime {
   readonly config: Config;
   readonly authenticator: Authenticator;
@@ -27,7 +26,7 @@ export interface Runtime {
   readonly recorder: Recorder;
 }
 
-/** Makes everything a function needs out of its settings; nothing is connected yet. */
+/** Makes everything a function needs from its settings; nothing is connected yet. */
 export function createRuntime(
   config: Config,
   opened: Log = openLog(config.logLevel),
@@ -51,7 +50,7 @@ export function createRuntime(
 
 let shared: Runtime | undefined;
 
-/** The isolate's runtime; undefined, and said in the log, while the environment is not complete. */
+/** The isolate's runtime; undefined, with a log line, while the environment is not complete. */
 export function sharedRuntime(): Runtime | undefined {
   if (shared) return shared;
   try {
@@ -65,13 +64,13 @@ export function sharedRuntime(): Runtime | undefined {
 /** An Edge Function's default export. */
 export interface ServedFunction {
   fetch(request: Request): Promise<Response>;
-  /** The same function with a runtime of one's own. */
+  /** The same function with another runtime. */
   using(runtime: Runtime): { fetch(request: Request): Promise<Response> };
 }
 
 /**
- * Makes an Edge Function. Importing it starts nothing: the environment is read by the first
- * request, and everything that lasts is shared by the isolate. While it is not complete, nobody is
+ * Makes an Edge Function. Importing it starts nothing: the first request reads the environment, and
+ * the isolate shares everything that lasts. While the environment is not complete, nobody can be
  * authentic: 401.
  */
 export function serve(
@@ -81,7 +80,9 @@ export function serve(
     using: (runtime) => ({ fetch: (request) => answer(runtime, request) }),
     fetch: (request) => {
       const runtime = sharedRuntime();
-      return runtime ? answer(runtime, request) : Promise.resolve(unauthorized());
+      return runtime
+        ? answer(runtime, request)
+        : Promise.resolve(new Response(null, { status: 401 }));
     },
   };
 }

@@ -10,9 +10,9 @@
 import type { Slot } from "./database/availability.ts";
 import { sayClock, sayDate, sayDay, sayList, sayTime } from "./speech.ts";
 
-// Whatever was asked
+// For every tool
 
-/** The database or something else of ours does not answer. */
+/** The database, or something else of ours, does not answer. */
 export const fault = "I'm having trouble reaching the booking system. " +
   "Shall I try once more, or pass you to the front desk?";
 export const unknownClinic =
@@ -40,9 +40,9 @@ export const needed = {
 
 // A call that begins
 
-/** We cannot say who takes the call. */
+/** A fault, before anybody took the call. */
 export const callNotTaken = "Sorry, we can't take your call right now. Please try again.";
-/** Nobody takes calls to this number. */
+/** No assistant takes calls to this number. */
 export const numberNotServed =
   "Sorry, this number can't take calls right now. Please try again later.";
 
@@ -101,7 +101,7 @@ export const phoneNeeded =
   "I need a mobile number for the confirmation code. What number should I text?";
 export const phoneUnclear =
   "I didn't get that number. Could you say it once more, with the area code?";
-/** A landline, a premium number or nobody's. */
+/** A landline or a premium number, for example. */
 export const phoneTakesNoTexts =
   "That number can't receive texts. Is there a mobile number I can use?";
 
@@ -154,10 +154,10 @@ export const textOnItsWay = (retryAfterSeconds: number) =>
   "A code is on its way. If nothing arrives in " +
   `${retryAfterSeconds} seconds I can send another.`;
 
-/** The text failed, and the next one may not. */
+/** The text failed, but another attempt may succeed. */
 export const textFailed =
   "I couldn't send the text just now. Shall I try once more, or pass you to the front desk?";
-/** The text failed or is not allowed, and the next one would fare no better. */
+/** The text failed or is not allowed, and another attempt would not help. */
 export const textImpossible =
   "I can't send a text for this booking just now. Let me pass you to the front desk.";
 /** Twilio reported that the text did not arrive. */
@@ -166,7 +166,7 @@ export const textUndelivered =
 /** The number answered STOP. */
 export const textsSwitchedOff =
   "That number has texts from us switched off. Is there another mobile number I can use?";
-/** The code of a change goes to the number of the booking and to no other. */
+/** The code for a change goes only to the number of the booking. */
 export const bookedNumberTakesNoTexts =
   "I can't text the number it was booked with. Let me pass you to the front desk.";
 

@@ -6,7 +6,7 @@
 
 let dayFormat: Intl.DateTimeFormat | undefined;
 
-/** Made by the first day that is said: it takes 14 ms, which no import should. */
+/** Made when the first day is said: it takes 14 ms, too long for an import. */
 function formatDay(day: Date): string {
   dayFormat ??= new Intl.DateTimeFormat("en-GB", {
     weekday: "long",
@@ -18,29 +18,29 @@ function formatDay(day: Date): string {
 }
 
 /**
- * A clinic-local time as one says it: `Tuesday 3 March at 2:30 PM`.
+ * A clinic-local time as people say it: `Tuesday 3 March at 2:30 PM`.
  *
- * @param isoLocal ISO 8601 local time with offset; the offset is not needed, the time is local.
+ * @param isoLocal ISO 8601 local time; an offset is ignored.
  */
 export function sayTime(isoLocal: string): string {
   return `${sayDay(isoLocal)} at ${sayClock(isoLocal)}`;
 }
 
 /**
- * A day as one says it: `Tuesday 3 March`.
+ * A day as people say it: `Tuesday 3 March`.
  *
- * @param isoDay A date, or a local time that starts with one.
+ * @param isoDay A date, or a local time that begins with one.
  */
 export function sayDay(isoDay: string): string {
   return formatDay(new Date(`${isoDay.slice(0, 10)}T00:00:00Z`));
 }
 
-/** A day with its year, for a model that is wrong about the date: `Tuesday 3 March 2026`. */
+/** A day with its year, for a model that has the date wrong: `Tuesday 3 March 2026`. */
 export function sayDate(isoDay: string): string {
   return `${sayDay(isoDay)} ${isoDay.slice(0, 4)}`;
 }
 
-/** A time of day as one says it: `2:30 PM`, `9 AM`, `noon`. */
+/** A time of day as people say it: `2:30 PM`, `9 AM`, `noon`. */
 export function sayClock(isoLocal: string): string {
   const hour = Number(isoLocal.slice(11, 13));
   const minutes = isoLocal.slice(14, 16);

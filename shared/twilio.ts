@@ -1,19 +1,18 @@
 /**
  * Texts through Twilio: the official SDK on a transport of our own.
  *
- * Why a transport: the SDK's default (axios over node:https) was measured on Deno to send a second
+ * Why a transport: on Deno the SDK's default (axios over node:https) was measured to send a second
  * text after a reset of a reused connection (denoland/deno#36786), to let a dripping answer run past
- * its timeout, to kill the process when an answer breaks off (Deno 2.1.4), and to carry credentials
- * and text inside its errors. Here one POST goes out on a connection of its own, one deadline covers
- * headers and body, an answer has a largest size, and what is thrown is read for its kind only. Over
- * HTTP/2 connections are shared; there Deno sends again what the server refused unread
- * (REFUSED_STREAM) and nothing else, on 2.1.4 not even that: measured with resets of stream and
- * connection and with GOAWAY.
+ * its timeout, to kill the process when an answer breaks off (Deno 2.1.4), and to put credentials and
+ * text into its errors. Here each POST has its own connection, one deadline covers headers and body,
+ * the size of an answer is limited, and of an error only its kind is read. HTTP/2 connections are
+ * shared: there Deno repeats only what the server refused unread (REFUSED_STREAM), and 2.1.4 not even
+ * that, measured with GOAWAY and with resets of the stream and of the connection.
  *
- * The SDK also fills in what it is not given from `TWILIO_...` variables of the process: nothing is
- * left out here, and the host is the configured one whatever it makes of edge and region.
+ * The SDK takes what it is not given from `TWILIO_...` variables of the process. So everything is
+ * given, and the transport always uses the configured host.
  *
- * The SDK takes 140 ms to load, so it is loaded by the first send.
+ * The SDK takes 140 ms to load, so the first send loads it.
  *
  * @module
  */
@@ -46,9 +45,9 @@ export type SmsOutcome =
   | {
     readonly kind: "failed";
     readonly failure: SmsFailure;
-    /** Twilio's error code, or the HTTP status where there is none. */
+    /** Twilio's error code, else the HTTP status. */
     readonly code: number | undefined;
-    /** True when Twilio may have sent it all the same: there is no idempotency key. */
+    /** True when Twilio may have sent it after all; there is no idempotency key. */
     readonly mayHaveBeenSent: boolean;
   };
 
@@ -57,7 +56,7 @@ export interface Sms {
   /** E.164. */
   readonly to: string;
   readonly body: string;
-  /** Seconds after which Twilio need not deliver it any more; Twilio's default is 10 hours. */
+  /** Seconds after which Twilio should no longer deliver it; Twilio's default is 10 hours. */
   readonly validitySeconds: number;
   /** Where Twilio reports what became of it. */
   readonly statusCallback: string;
@@ -65,7 +64,7 @@ export interface Sms {
 
 let loaded: Promise<typeof twilioSdk> | undefined;
 
-/** Starts to load the SDK, so that it is there when the database has answered. */
+/** Loads the SDK; called early, it is ready when the database has answered. */
 export function loadTwilio(): Promise<typeof twilioSdk> {
   return loaded ??= import("twilio").then(({ default: sdk }) => sdk, (thrown) => {
     loaded = undefined;
@@ -75,17 +74,17 @@ export function loadTwilio(): Promise<typeof twilioSdk> {
 
 /** A message resource has about 1,000 characters. */
 const answerLimit = 64 * 1024;
-/** Pause before a second try when Twilio names none, in milliseconds. */
+/** Pause before a second attempt when Twilio names none, in milliseconds. */
 const pauseMs = 300;
-/** A second try with less time than this would only be cut off. */
-const shortestTryMs = 500;
+/** With less time left, a second attempt would only be cut off. */
+const shortestAttemptMs = 500;
 
 /**
- * Sends one text. A 429 is tried once more where that fits into the deadline; nothing else is, since
- * it may have been sent.
+ * Sends one text. A 429 is retried once if the deadline allows; nothing else is, since the text may
+ * have been sent.
  *
  * @param apiBase Twilio's API, or a sandbox.
- * @param timeoutMs For everything, the second try included.
+ * @param timeoutMs For everything, including the retry.
  */
 export async function sendSms(
   account: TwilioAccount,
@@ -97,12 +96,12 @@ export async function sendSms(
   const outcome = await sendOnce(account, sms, first, timeoutMs);
   if (first.status !== 429) return outcome;
   const waitMs = first.retryAfterMs ?? pauseMs;
-  if (endsAt - performance.now() - waitMs < shortestTryMs) return outcome;
+  if (endsAt - performance.now() - waitMs < shortestAttemptMs) return outcome;
   await new Promise((resolve) => setTimeout(resolve, waitMs));
   return await sendOnce(account, sms, startExchange(apiBase), endsAt - performance.now());
 }
 
-/** One POST, and what is known of its answer. */
+/** One POST, and what is known about its answer. */
 interface Exchange {
   readonly apiBase: string;
   isPosted: boolean;
@@ -141,7 +140,7 @@ async function createClient(account: TwilioAccount, exchange: Exchange, signal: 
   const twilio = await loadTwilio();
   const { accountSid, authToken, apiKey } = account;
   const [user, password] = apiKey ? [apiKey.sid, apiKey.secret] : [accountSid, authToken];
-  // The SDK would take another account's from the environment.
+  // The SDK would take credentials from the environment, of another account.
   if (!user || !password) throw new Error("Cannot send: the account has no credentials");
   const transport = Object.assign(new twilio.RequestClient(), {
     request: (request: TwilioRequest) => post(request, exchange, signal),
@@ -160,7 +159,7 @@ interface TwilioRequest {
   readonly data?: object;
 }
 
-/** The connection failed: all that is told of it. */
+/** The connection failed; nothing else of the error is kept. */
 class TransportFailed extends Error {
   override readonly name = "TransportFailed";
 }
@@ -172,7 +171,7 @@ async function post(request: TwilioRequest, exchange: Exchange, signal: AbortSig
     "authorization",
     `Basic ${toBase64(utf8(`${request.username}:${request.password}`))}`,
   );
-  // A reused connection that breaks would be retried by the runtime: two texts.
+  // On a reused connection that breaks, the runtime would send the request again: two texts.
   headers.set("connection", "close");
   exchange.isPosted = true;
   try {
@@ -200,7 +199,7 @@ function toForm(data: object): URLSearchParams {
   );
 }
 
-/** Reads an answer, or so much of it that it cannot be one of Twilio's. */
+/** Reads an answer, up to a size that no answer of Twilio's has. */
 async function readText({ body }: Response): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
@@ -211,7 +210,7 @@ async function readText({ body }: Response): Promise<string> {
   return text;
 }
 
-/** Seconds or a date, as milliseconds from now; undefined when it says neither. */
+/** Seconds or a date, as milliseconds from now; undefined when it is neither. */
 function readRetryAfter(header: string | null): number | undefined {
   if (header === null) return undefined;
   const ms = /^\d{1,6}$/.test(header) ? Number(header) * 1000 : Date.parse(header) - Date.now();
@@ -223,7 +222,7 @@ const acceptedMessage = z.object({
   status: z.string().min(1),
 });
 
-/** A 201 is a promise only with a SID and a status that is no failure. */
+/** A 201 counts as accepted only with a SID and without a status of failure. */
 function readMessage(
   message: { readonly sid?: string; readonly status?: string; readonly errorCode?: number | null },
 ): SmsOutcome {
@@ -238,7 +237,7 @@ function readMessage(
 
 const coded = z.object({ code: z.coerce.number().int() });
 
-/** Anything thrown on the way, as a class; a message is never read, since it may quote the text. */
+/** The class of anything thrown; its message is never read, since it may quote the text. */
 function classify(thrown: unknown, { isPosted, status }: Exchange): SmsOutcome {
   if (thrown instanceof DeadlineExceeded) return failed("timeout", isPosted);
   if (!isPosted) return failed("misconfigured", false);
@@ -246,7 +245,7 @@ function classify(thrown: unknown, { isPosted, status }: Exchange): SmsOutcome {
   const read = coded.safeParse(thrown);
   const code = read.success ? read.data.code : undefined;
   const isRefusal = status >= 400 && status < 500 && status !== 408 && code !== 20500;
-  // A 2xx that is no message, a redirect, a 5xx: Twilio, or something before it, is ill.
+  // A 2xx without a message, a redirect, a 5xx: Twilio or something in between is broken.
   if (!isRefusal) return failed("provider_error", true, code || status);
   return failed(classOf(code, status), false, code || status);
 }
@@ -286,7 +285,7 @@ const classes: Readonly<Record<number, SmsFailure>> = {
   63038: "misconfigured",
 };
 
-/** The class of a Twilio error code; an unknown one falls to the class of its HTTP status. */
+/** The class of a Twilio error code, else of the HTTP status. */
 function classOf(code: number | undefined, status: number): SmsFailure {
   const known = code === undefined ? undefined : classes[code];
   if (known) return known;

@@ -1,8 +1,9 @@
 /**
- * `GET metrics`: what happened and how it stands, for operators only.
+ * `GET metrics`, for operators: everything that is counted, or how it stands against the targets.
  *
- * `Authorization: Bearer METRICS_TOKEN`, else 401. Answers Prometheus' text format, or with
- * `?format=json&minutes=60` the figures that have targets. 503 while the database does not answer.
+ * Needs `Authorization: Bearer METRICS_TOKEN`, else 401. Answers in Prometheus' text format, or with
+ * `?format=json&minutes=60` with the figures that have targets. 503 while the database does not
+ * answer.
  *
  * @module
  */
@@ -23,8 +24,8 @@ export default serve(async (runtime, request) => {
   const { config: { metricsToken }, log } = runtime;
   const isKnown = createSecretCheck(metricsToken === undefined ? [] : [metricsToken]);
   if (!await isKnown(bearerOf(request.headers))) {
-    const challenge = { status: 401, headers: { "www-authenticate": "Bearer" } };
-    return deny(runtime, name, "the token is missing or wrong", new Response(null, challenge));
+    const headers = { "www-authenticate": "Bearer" };
+    return deny(runtime, name, "the token is missing or wrong", { headers });
   }
   if (request.method !== "GET") return allowOnly("GET");
   try {
@@ -41,9 +42,9 @@ async function answer(
 ): Promise<Response> {
   const minutes = Number(asked.get("minutes") ?? 60);
   if (!Number.isInteger(minutes) || minutes < 1 || minutes > 1440) {
-    return new Response("minutes takes a whole number from 1 to 1440.\n", { status: 400 });
+    return new Response("minutes must be a whole number from 1 to 1440.\n", { status: 400 });
   }
-  // Where one isolate serves all functions, nothing answered so far is missing.
+  // Locally one isolate serves all functions: then nothing answered so far is missing.
   await recorder.flush();
   const metrics = await readMetrics(database.within(startBudget(budgetMs)), minutes);
   return asked.get("format") === "json"

@@ -1,9 +1,9 @@
 /**
  * Takes Twilio's delivery reports: `POST sms-status?org=...&send_id=...`, a signed form.
  *
- * The signature is checked with the token of the organization in the address, so a report of one
- * organization says nothing about another's texts. Answers 204, 403 to what Twilio did not sign, 503
- * while the database does not answer.
+ * The signature is checked with the token of the organization in the address, so one organization's
+ * token cannot report on another's texts. Answers 204, 403 to what Twilio did not sign, 503 while
+ * the database does not answer.
  *
  * @module
  */
@@ -32,7 +32,7 @@ export default serve(async (runtime, request) => {
   const { search, searchParams } = new URL(request.url);
   const signature = request.headers.get("x-twilio-signature") ?? "";
   const about = readCallback(searchParams);
-  // Base64 of SHA-1: anything else needs no look into the database.
+  // Base64 of a SHA-1: anything else is refused without asking the database.
   if (!about || !/^[A-Za-z0-9+/]{27}=$/.test(signature)) {
     return forbid(runtime, "no signature, or an address that was never given to Twilio");
   }
@@ -88,5 +88,5 @@ async function record(
 }
 
 function forbid(runtime: Runtime, reason: string): Response {
-  return deny(runtime, name, reason, new Response(null, { status: 403 }));
+  return deny(runtime, name, reason, { status: 403 });
 }

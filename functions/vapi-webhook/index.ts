@@ -3,12 +3,12 @@
  *
  * - `tool-calls`: every tool, by its name, exactly as at the tool's own address.
  * - `assistant-request`: the assistant registered for the called number's clinic, within Vapi's
- *   7.5 seconds; for an unknown number, or one without an assistant, a sentence the caller hears.
- * - `status-update` (ended) and `end-of-call-report`: the call is closed, see shared/calls.ts.
- *   503 asks Vapi to send it again, which it does where a `backoffPlan` is set.
+ *   7.5 seconds; for an unknown number, or one without an assistant, a sentence for the caller.
+ * - `status-update` (ended) and `end-of-call-report`: the call is closed, see shared/calls.ts. 503
+ *   asks Vapi to send the message again, which it does when a `backoffPlan` is set.
  * - Anything else: `{}`.
  *
- * This is the only function that imports others: it is all tools at one address.
+ * This is the only function that imports others, since it serves all tools at one address.
  *
  * @module
  */

@@ -30,7 +30,7 @@ export const getCredentials = entry("get_org_credentials", {
   ]),
 });
 
-/** The account of an organization, where there is no call. */
+/** The account of an organization, when there is no call. */
 export const getCredentialsOf = entry("get_credentials_of", {
   args: (orgId: string) => ({ p_org: orgId, p_provider: "twilio" }),
   answer: z.discriminatedUnion("outcome", [bare("unknown_clinic"), ...stored]),

@@ -1,8 +1,8 @@
 /**
  * The connection to the database, through supabase-js: one round trip with a deadline.
  *
- * supabase-js is loaded by the first call (its 40 ms are no part of an import) and one client
- * serves the isolate. What can be called is in the files next to this one, one for each capability.
+ * The first call loads supabase-js, so its 40 ms are not part of an import; one client serves the
+ * isolate. What can be called is in the files next to this one, one for each capability.
  *
  * @module
  */
@@ -63,7 +63,7 @@ export function openDatabase(config: Pick<Config, "restUrl" | "databaseKey">): D
 
 async function createClient({ restUrl, databaseKey }: Pick<Config, "restUrl" | "databaseKey">) {
   const { createClient } = await import("@supabase/supabase-js");
-  // supabase-js puts /rest/v1 behind the URL it is given; a bare PostgREST has no such path.
+  // supabase-js appends /rest/v1 to the URL it is given; a bare PostgREST has no such path.
   const base = restUrl.replace(/\/rest\/v1$/, "");
   const isBare = base === restUrl;
   return createClient(base, databaseKey, {
