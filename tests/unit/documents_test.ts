@@ -137,7 +137,7 @@ async function helpOf(task: string): Promise<string> {
   return new TextDecoder().decode(stdout);
 }
 
-/** Tasks that the way to a phone line needs, and that are being built. */
+/** The task that creates the assistant at Vapi is being built. */
 const coming = ["vapi"];
 
 Deno.test("every command in the documents is a task and takes the words and options shown", async () => {
