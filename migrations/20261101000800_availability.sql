@@ -1,24 +1,23 @@
 /*
- * Availability: every start at which a service can be booked, by set algebra instead of a test per
- * candidate, and the answer a voice agent can say.
+ * Availability: every start at which a service can be booked, and a few of them as an answer that a
+ * voice agent can say.
  *
  * Decisions
- * - private.find_starts() defines "can be booked", private.find_free() is the same for one start:
- *   what is offered is what the claim accepts.
- * - The rules of day D, the overnight rules of D-1 and the hours of D+1 (a visit may run past
- *   midnight) are merged; starts stay within day D. The grid is anchored at the merged window's
- *   start and counts elapsed minutes.
- * - A live appointment forbids the open interval (busy start - duration - buffer after,
- *   busy end + buffer before). A lapsed hold forbids nothing, swept or not. Its expiry stands inside
- *   coalesce(): compared bare, the planner answers from the clean-up index, which was measured at
- *   14 times the cost.
- * - slotId is readable and stateless, "consultation/2026-03-03T14:30": a language model copies it
+ * - Starts are found with sets of times instead of a test for each candidate.
+ * - private.find_starts() defines what can be booked. private.find_free() is the same for one start,
+ *   so the claim accepts exactly what was offered.
+ * - The hours of day D, the overnight shift of D-1 and the hours of D+1 (a visit may run past
+ *   midnight) are merged; starts stay within day D. The grid begins where the merged hours begin and
+ *   counts elapsed minutes.
+ * - A live appointment rules out the starts of the open interval (busy start - duration - buffer after,
+ *   busy end + buffer before). An expired hold rules out nothing, cleaned up or not.
+ * - A slotId is readable and stateless ("consultation/2026-03-03T14:30"): a language model copies it
  *   reliably, and the claim checks it again.
  */
 
 /*
- * Every bookable start on the local days first to last, day by day: what is the same for all
- * providers is computed once.
+ * Every bookable start on the local days p_first to p_last, one day at a time, so that what all
+ * providers have in common is computed once a day.
  */
 create function private.find_starts(
   p_org uuid, p_service uuid, p_provider uuid, p_first date, p_last date,
@@ -66,8 +65,8 @@ begin
     select g.starts_at, w.provider_id, l.seats
     from private.find_hours(v_org, p_service, p_provider, v_day) as w
     cross join lateral (
-      -- What is taken: appointments and time off, as starts that are impossible. A row of this very
-      -- service leaves its own start, where it may be joined while there are seats.
+      -- The starts that appointments and time off make impossible. A row of the same service does not
+      -- rule out its own start, where others may join it while there are seats.
       select coalesce(range_agg(x.impossible), '{}') as impossible
       from (
         select tstzmultirange(tstzrange(
@@ -95,7 +94,7 @@ begin
             * tstzrange(v_earliest, v_latest)) - b.impossible
       end) as piece (span)
     cross join lateral generate_series(
-      -- The first point of the grid that is not before the piece.
+      -- The first point of the grid inside the piece.
       date_bin(v_step, lower(piece.span) + v_step - interval '1 microsecond', lower(whole.span)),
       upper(piece.span), v_step) as g (starts_at)
     cross join lateral (
@@ -115,8 +114,8 @@ comment on function private.find_starts is
   'Every bookable start of a service on the local days first to last (or that one start), per provider, with seats left; the call''s own holds and the appointment p_moves do not block.';
 
 /*
- * Who is free for one start: what find_starts() offers then, without looking at the rest of the day,
- * for the claim. A test holds both to the same oracle.
+ * Who is free for one start: what find_starts() would offer, without looking at the rest of the day.
+ * A test compares both with the same oracle.
  */
 create function private.find_free(
   p_org public.organizations, p_service public.services, p_provider uuid, p_start timestamptz,
@@ -140,7 +139,7 @@ begin
   select w.provider_id
   from private.find_hours(p_org, p_service.id, p_provider, v_day) as w
   where w.open @> tstzrange(p_start, v_end)
-    -- The grid begins where the closed time before it ends.
+    -- The grid begins where the closed time before the start ends.
     and p_start = date_bin(make_interval(mins => p_service.step_min), p_start,
       upper(('{(,)}'::tstzmultirange - w.open) * tstzmultirange(tstzrange(null, p_start))))
     and not exists (
@@ -158,7 +157,7 @@ $$;
 comment on function private.find_free is
   'The providers with whom a service can begin at one instant; find_starts() for a single start.';
 
-/* A time outside of hours, off the grid, too soon or too far was never anybody's to take. */
+/* A time outside of hours, off the grid, too soon or too far away could never be booked. */
 create function private.is_taken(
   p_org uuid, p_service public.services, p_provider uuid, p_start timestamptz, p_call_id text,
   p_at timestamptz, p_moves uuid
@@ -178,7 +177,7 @@ begin
 end
 $$;
 comment on function private.is_taken is
-  'Whether somebody else has a time at a doctor of a service, so that it is taken and not just closed.';
+  'Whether a time that is not free is taken by somebody else; otherwise it was never bookable.';
 
 create function private.slot_id(
   p_service_slug text, p_start timestamptz, p_zone text, p_provider_slug text
@@ -196,7 +195,7 @@ end
 $$;
 comment on function private.slot_id is
   'Readable id of a slot: service/local start, with the offset in a repeated hour, and /provider if asked.';
-/* service/local start[offset][/provider] as check_availability gave it; all null when it is not. */
+/* Reads service/local start[offset][/provider] as check_availability wrote it; else all are null. */
 create function private.parse_slot_id(
   p_slot_id text, p_zone text, out service_slug text, out starts_at timestamptz,
   out provider_slug text
@@ -214,7 +213,7 @@ begin
   elsif v_offset ~ '^(z|[+-][0-9]{2}:[0-9]{2})$' then
     starts_at := left(v_when, 16) || v_offset;
   end if;
-  -- Other spellings, a time in a gap, or with an offset the clinic does not have then, are no slot.
+  -- Another spelling, a time in a gap, or an offset that the clinic does not have then, is not a slot.
   if replace(left(v_when, 16), ' ', 't') <> to_char(v_local, 'YYYY-MM-DD"t"HH24:MI')
     or starts_at at time zone p_zone <> v_local then
     starts_at := null;
@@ -223,14 +222,14 @@ begin
   service_slug := lower(split_part(btrim(p_slot_id), '/', 1));
   provider_slug := nullif(lower(split_part(btrim(p_slot_id), '/', 3)), '');
 exception when data_exception then
-  -- What is no time at all, or 31 April.
+  -- Not a time, or a date such as 31 April.
   return;
 end
 $$;
-comment on function private.parse_slot_id is 'The parts of a slotId, or nulls when it is none.';
+comment on function private.parse_slot_id is 'The parts of a slotId, or nulls if it is not one.';
 
 /*
- * A few slots an agent can say, spread over what there is, and how many there are in all.
+ * A few slots for the agent to say, spread over all there are, and the number of all.
  * p_part is morning (before 12:00), afternoon (12:00 to 17:00), evening (from 17:00) or null.
  */
 create function private.offer(
@@ -275,7 +274,7 @@ end
 $$;
 comment on function private.offer is 'A few bookable slots as JSON, spread over the days, and their total.';
 
-/* Up to three starts nearest to the one that is gone, the same day first, else the next days. */
+/* Up to three starts nearest to the one that is gone: of the same day, else of the week after it. */
 create function private.alternatives(
   p_org public.organizations, p_service public.services, p_provider public.providers,
   p_start timestamptz, p_call_id text, p_moves uuid
@@ -314,13 +313,43 @@ $$;
 comment on function private.alternatives is 'Up to three bookable starts near one that is gone.';
 
 /*
+ * The nearest slots where nothing is free as asked: at another time of the same days if the caller
+ * asked for a part of the day, else of the next four weeks, a week at a time.
+ */
+create function private.offer_nearest(
+  p_org public.organizations, p_service public.services, p_provider public.providers,
+  p_first date, p_last date, p_horizon date, p_part text, p_call_id text, p_at timestamptz
+) returns jsonb
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_today constant date := p_at at time zone p_org.timezone;
+  v_week date := p_last + 1;
+  v_offer jsonb := '{"total": 0, "slots": []}';
+begin
+  if p_part is not null then
+    v_offer := private.offer(p_org, p_service, p_provider, greatest(p_first, v_today),
+      least(p_last, p_horizon), null, p_call_id, p_at, 3);
+  end if;
+  while (v_offer ->> 'total')::integer = 0 and v_week <= least(p_horizon, p_last + 28) loop
+    v_offer := private.offer(p_org, p_service, p_provider, greatest(v_week, v_today),
+      least(v_week + 6, p_horizon), p_part, p_call_id, p_at, 3);
+    v_week := v_week + 7;
+  end loop;
+  return v_offer;
+end
+$$;
+comment on function private.offer_nearest is
+  'A few bookable slots near days on which nothing is free, or none within four weeks.';
+
+/*
  * Entry function of the tool check_availability.
  *
  * p_call    the authenticated envelope: calledNumber, phoneNumberId, assistantId, callId,
  *           toolCallId, callerNumber, claims {tenantId, inboundPhoneNumber}
  * Outcomes  available, fully_booked (with slots of the next days that have some), past_date,
  *           beyond_horizon, unknown_service, unknown_provider, unknown_clinic, cross_tenant_denied
- * Writes nothing but the audit row of a refused cross-tenant claim; a rollback is harmless.
+ * Writes only the audit row of a refused call that named another clinic; a rollback is harmless.
  */
 create function public.check_availability(
   p_call jsonb, p_service text, p_day date, p_days integer default 1,
@@ -331,7 +360,7 @@ as $$
 declare
   v_now constant timestamptz := clock_timestamp();
   v_call_id constant text := p_call ->> 'callId';
-  v_days constant integer := least(greatest(coalesce(p_days, 1), 1), 14);
+  v_end constant date := p_day + least(greatest(coalesce(p_days, 1), 1), 14) - 1;
   v_opened record;
   v_org public.organizations;
   v_service public.services;
@@ -341,7 +370,6 @@ declare
   v_last date;
   v_offer jsonb;
   v_facts jsonb;
-  v_day date;
 begin
   select * into v_opened from private.open_call(p_call, 'check_availability');
   if v_opened.refusal is not null then
@@ -359,7 +387,7 @@ begin
       from public.services as s where s.org_id = v_org.id and s.active));
   end if;
 
-  -- "Anyone" and "any doctor" name nobody.
+  -- "Anyone" and "any doctor" do not name a provider.
   if private.plain_name(p_provider) !~ '^(any( ?one| ?body)?( |$)|no preference$|$)' then
     select * into v_found from private.find_provider(v_org.id, p_provider);
     v_provider := v_found.provider;
@@ -377,30 +405,19 @@ begin
 
   v_last := v_today + v_service.horizon_days;
   v_facts := v_facts || jsonb_build_object('service', v_service.name);
-  if p_day + v_days - 1 < v_today then
+  if v_end < v_today then
     return v_facts || jsonb_build_object('outcome', 'past_date');
   elsif p_day > v_last then
     return v_facts || jsonb_build_object('outcome', 'beyond_horizon', 'lastDay', v_last);
   end if;
 
   v_offer := private.offer(v_org, v_service, v_provider, greatest(p_day, v_today),
-    least(p_day + v_days - 1, v_last), p_part_of_day, v_call_id, v_now, 5);
+    least(v_end, v_last), p_part_of_day, v_call_id, v_now, 5);
   if (v_offer ->> 'total')::integer > 0 then
     return v_facts || v_offer || '{"outcome": "available"}';
   end if;
-
-  -- Nothing there: the rest of that day when only a part was asked for, else the next days.
-  if p_part_of_day is not null then
-    v_offer := private.offer(v_org, v_service, v_provider, greatest(p_day, v_today),
-      least(p_day + v_days - 1, v_last), null, v_call_id, v_now, 3);
-  end if;
-  v_day := p_day + v_days;
-  while (v_offer ->> 'total')::integer = 0 and v_day <= least(v_last, p_day + v_days + 27) loop
-    v_offer := private.offer(v_org, v_service, v_provider, greatest(v_day, v_today),
-      least(v_day + 6, v_last), p_part_of_day, v_call_id, v_now, 3);
-    v_day := v_day + 7;
-  end loop;
-  return v_facts || v_offer || '{"outcome": "fully_booked"}';
+  return v_facts || '{"outcome": "fully_booked"}' || private.offer_nearest(v_org, v_service,
+    v_provider, p_day, v_end, v_last, p_part_of_day, v_call_id, v_now);
 end
 $$;
 comment on function public.check_availability is
