@@ -3,21 +3,22 @@ import assert from "node:assert/strict";
 import { rmSync } from "node:fs";
 import postgres from "postgres";
 import {
-  defaultStateDir,
   type PostgresOptions,
   type PostgresServer,
   startPostgres,
 } from "../../supabase/local/postgres.ts";
+import { testBinDir, testStateDir } from "../support/state_dir.ts";
 
 /** Runs a test with a folder of its own and ends what it started. */
 async function withFolder(
   test: (start: (more?: Partial<PostgresOptions>) => Promise<PostgresServer>) => Promise<void>,
 ): Promise<void> {
-  const stateDir = defaultStateDir(`test-${Deno.pid}-${crypto.randomUUID()}`);
+  const stateDir = testStateDir(`test-${Deno.pid}-${crypto.randomUUID()}`);
+  const binDir = await testBinDir();
   const started: PostgresServer[] = [];
   try {
     await test(async (more) => {
-      const server = await startPostgres({ stateDir, durable: false, ...more });
+      const server = await startPostgres({ stateDir, binDir, durable: false, ...more });
       started.push(server);
       return server;
     });

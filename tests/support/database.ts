@@ -9,12 +9,9 @@ import { readdir, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import postgres from "postgres";
 import { migrate } from "../../supabase/local/migrations.ts";
-import {
-  defaultStateDir,
-  type PostgresRole,
-  startPostgres,
-} from "../../supabase/local/postgres.ts";
+import { type PostgresRole, startPostgres } from "../../supabase/local/postgres.ts";
 import { commandOf, takeFolder } from "../../supabase/local/postgres_cluster.ts";
+import { testBinDir, testStateDir } from "./state_dir.ts";
 import { testWithConnections } from "./test.ts";
 
 /** Names the cluster of a run: the port of a server whose template is ready. */
@@ -47,9 +44,15 @@ let cluster: Promise<number> | undefined;
 
 /** Starts a cluster of this run without durability and migrates its template. */
 export async function startTestCluster(): Promise<TestCluster> {
-  const stateDir = defaultStateDir(`test-${Deno.pid}`);
+  const stateDir = testStateDir(`test-${Deno.pid}`);
   await removeAbandoned(dirname(stateDir));
-  const server = await startPostgres({ stateDir, durable: false, fresh: true });
+  const server = await startPostgres({
+    stateDir,
+    binDir: await testBinDir(),
+    durable: false,
+    fresh: true,
+    settings: { max_connections: "600", wal_level: "minimal", max_wal_senders: "0" },
+  });
   const sql = postgres(server.url(), { max: 1, onnotice: () => {} });
   try {
     await sql.unsafe(`create database ${template}`);

@@ -5,14 +5,13 @@
  * @module
  */
 import { spawn } from "node:child_process";
-import { chownSync, mkdtempSync, rmSync } from "node:fs";
+import { chownSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { execFileSync } from "node:child_process";
 import postgres from "postgres";
-import { defaultStateDir } from "../../../supabase/local/postgres.ts";
-import { findPostgres } from "../../../supabase/local/postgres_binaries.ts";
+import { testBinDir, testStateDir } from "../../support/state_dir.ts";
 
 /** A running cluster whose superuser is `postgres`, without passwords. */
 export interface Cluster {
@@ -37,8 +36,10 @@ function freePort(): Promise<number> {
 
 /** Makes and starts a cluster; about a second. `durable`: commits wait for the disk. */
 export async function startCluster({ durable = false } = {}): Promise<Cluster> {
-  const { binDir: bin } = await findPostgres(join(defaultStateDir("test"), ".."));
-  const folder = mkdtempSync(join(tmpdir(), "rest-cluster-"));
+  const bin = await testBinDir();
+  const stateDir = durable ? join(tmpdir(), "rest-") : testStateDir("rest-");
+  mkdirSync(dirname(stateDir), { recursive: true, mode: 0o755 });
+  const folder = mkdtempSync(stateDir);
   const data = join(folder, "data");
   // PostgreSQL refuses to run as root.
   const uid = Deno.uid() === 0
