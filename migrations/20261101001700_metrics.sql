@@ -157,6 +157,8 @@ declare
   v_lapsed bigint;
   v_waiting bigint;
   v_oldest timestamptz;
+  v_overlaps bigint;
+  v_lost bigint;
 begin
   perform private.collect_events(true);
   select coalesce(jsonb_agg(t order by t.name, t.labels), '[]') into v_totals
@@ -179,9 +181,14 @@ begin
     select a.expires_at from public.appointments as a
     where a.status = 'held' and a.expires_at <= v_now order by a.expires_at limit 10000
   ) as n;
+  select count(*) filter (where f.kind = 'overlap'),
+    count(*) filter (where f.kind = 'index_row_lost')
+  into v_overlaps, v_lost
+  from (select f.kind from public.overlap_findings as f limit 10000) as f;
   return jsonb_build_object('totals', v_totals, 'recent', v_recent, 'gauges', jsonb_build_object(
     'holdsLive', v_live, 'holdsLapsed', v_lapsed, 'passcodesWaiting', v_waiting,
-    'cleanupLagSeconds', coalesce(extract(epoch from v_now - v_oldest), 0)));
+    'cleanupLagSeconds', coalesce(extract(epoch from v_now - v_oldest), 0),
+    'overlaps', v_overlaps, 'indexRowsLost', v_lost));
 end
 $$;
 comment on function public.read_metrics is 'Counters and gauges for operators; names no organization.';

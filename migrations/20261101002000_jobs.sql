@@ -42,5 +42,7 @@ $job$);
 
 select cron.schedule('collect-metrics', '* * * * *', 'select public.collect_metrics()');
 
+select cron.schedule('watch-overlaps', '* * * * *', 'select public.watch_overlaps()');
+
 -- Only the owner of the entry functions may call a function in private.
 revoke execute on all functions in schema private from public;

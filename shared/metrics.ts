@@ -150,6 +150,17 @@ function describeHolds(gauges: Metrics["gauges"]): Family[] {
       "How long ago the oldest hold expired that is not cleaned up yet.",
       gauges.cleanupLagSeconds,
     ),
+    gauge(
+      "overlaps",
+      "Live appointments that overlap another one of their provider; stops at 10000.",
+      gauges.overlaps,
+    ),
+    gauge(
+      "index_rows_lost",
+      "Appointments that the index of the constraint against overlaps had lost within a day, " +
+        "repaired or not; stops at 10000.",
+      gauges.indexRowsLost,
+    ),
   ];
 }
 

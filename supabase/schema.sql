@@ -340,6 +340,64 @@ $$;
 
 COMMENT ON FUNCTION private.bind_mac(p_mac text, p_org uuid, p_hold uuid, p_send uuid) IS 'A code''s MAC bound to one organization, hold and send.';
 
+CREATE TABLE public.appointments (
+    org_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    provider_id uuid NOT NULL,
+    service_id uuid NOT NULL,
+    contact_id uuid,
+    patient_name text NOT NULL,
+    patient_phone text NOT NULL,
+    patient_country text,
+    starts_at timestamp with time zone NOT NULL,
+    ends_at timestamp with time zone NOT NULL,
+    busy tstzrange NOT NULL,
+    session_key uuid NOT NULL,
+    seat integer DEFAULT 0 NOT NULL,
+    capacity integer DEFAULT 1 NOT NULL,
+    status text DEFAULT 'held'::text NOT NULL,
+    expires_at timestamp with time zone,
+    extended boolean DEFAULT false NOT NULL,
+    call_id text,
+    asked_by text[] DEFAULT '{}'::text[] NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT appointments_busy_72_hours CHECK (((upper(busy) - lower(busy)) <= '72:00:00'::interval)),
+    CONSTRAINT appointments_busy_half_open CHECK (((NOT isempty(busy)) AND lower_inc(busy) AND (NOT upper_inc(busy)) AND (lower(busy) <= starts_at) AND (upper(busy) >= ends_at))),
+    CONSTRAINT appointments_confirmed_has_contact CHECK (((status <> 'confirmed'::text) OR ((contact_id IS NOT NULL) AND (expires_at IS NULL)))),
+    CONSTRAINT appointments_country_iso CHECK ((patient_country ~ '^[A-Z]{2}$'::text)),
+    CONSTRAINT appointments_end_after_start CHECK ((ends_at > starts_at)),
+    CONSTRAINT appointments_hold_has_expiry CHECK (((status <> 'held'::text) OR (expires_at IS NOT NULL))),
+    CONSTRAINT appointments_name_given CHECK (((length(btrim(patient_name)) >= 1) AND (length(btrim(patient_name)) <= 120))),
+    CONSTRAINT appointments_phone_e164 CHECK ((patient_phone ~ '^\+[1-9][0-9]{6,14}$'::text)),
+    CONSTRAINT appointments_seat_in_capacity CHECK (((seat >= 0) AND (seat < capacity))),
+    CONSTRAINT appointments_status_known CHECK ((status = ANY (ARRAY['held'::text, 'confirmed'::text, 'cancelled'::text, 'expired'::text, 'requires_manual_followup'::text, 'completed'::text, 'no_show'::text])))
+);
+
+COMMENT ON TABLE public.appointments IS 'Holds and appointments: a hold is confirmed in place. Live ones of one provider do not overlap.';
+
+COMMENT ON COLUMN public.appointments.busy IS 'The appointment with its buffers, half open.';
+
+COMMENT ON COLUMN public.appointments.session_key IS 'Rows of equal key may overlap: one group session (service and start), or a time and its replacement.';
+
+COMMENT ON COLUMN public.appointments.expires_at IS 'A held row stops blocking here, swept or not.';
+
+COMMENT ON COLUMN public.appointments.call_id IS 'The call (or chat) that made the hold, or that took over the new time it is.';
+
+COMMENT ON COLUMN public.appointments.asked_by IS 'Keys of the requests that made or changed the hold: one that is delivered again changes nothing.';
+
+CREATE FUNCTION private.is_live(p_row public.appointments, p_at timestamp with time zone) RETURNS boolean
+    LANGUAGE sql STABLE
+    RETURN (((p_row).status = ANY (ARRAY['held'::text, 'confirmed'::text])) AND (COALESCE((p_row).expires_at, 'infinity'::timestamp with time zone) > p_at));
+
+COMMENT ON FUNCTION private.is_live(p_row public.appointments, p_at timestamp with time zone) IS 'Whether a row is held or confirmed, and not expired.';
+
+CREATE FUNCTION private.blocks(p_row public.appointments, p_call_id text, p_moves uuid, p_at timestamp with time zone) RETURNS boolean
+    LANGUAGE sql STABLE
+    RETURN (private.is_live(p_row, p_at) AND ((p_call_id IS NULL) OR ((p_row).status <> 'held'::text) OR ((p_row).call_id IS DISTINCT FROM p_call_id)) AND ((p_row).id IS DISTINCT FROM p_moves));
+
+COMMENT ON FUNCTION private.blocks(p_row public.appointments, p_call_id text, p_moves uuid, p_at timestamp with time zone) IS 'Whether a row is live, and neither a hold of this call nor the appointment that it moves.';
+
 CREATE FUNCTION private.cancel_hold(p_org public.organizations, p_call jsonb, p_patient jsonb, p_said jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -401,52 +459,6 @@ end
 $$;
 
 COMMENT ON FUNCTION private.change_appointment(p_org public.organizations, p_call jsonb, p_action text, p_patient jsonb, p_said jsonb, p_slot_id text) IS 'Opens a change of an appointment and writes down what came of it.';
-
-CREATE TABLE public.appointments (
-    org_id uuid NOT NULL,
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
-    provider_id uuid NOT NULL,
-    service_id uuid NOT NULL,
-    contact_id uuid,
-    patient_name text NOT NULL,
-    patient_phone text NOT NULL,
-    patient_country text,
-    starts_at timestamp with time zone NOT NULL,
-    ends_at timestamp with time zone NOT NULL,
-    busy tstzrange NOT NULL,
-    session_key uuid NOT NULL,
-    seat integer DEFAULT 0 NOT NULL,
-    capacity integer DEFAULT 1 NOT NULL,
-    status text DEFAULT 'held'::text NOT NULL,
-    expires_at timestamp with time zone,
-    extended boolean DEFAULT false NOT NULL,
-    call_id text,
-    asked_by text[] DEFAULT '{}'::text[] NOT NULL,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT appointments_busy_72_hours CHECK (((upper(busy) - lower(busy)) <= '72:00:00'::interval)),
-    CONSTRAINT appointments_busy_half_open CHECK (((NOT isempty(busy)) AND lower_inc(busy) AND (NOT upper_inc(busy)) AND (lower(busy) <= starts_at) AND (upper(busy) >= ends_at))),
-    CONSTRAINT appointments_confirmed_has_contact CHECK (((status <> 'confirmed'::text) OR ((contact_id IS NOT NULL) AND (expires_at IS NULL)))),
-    CONSTRAINT appointments_country_iso CHECK ((patient_country ~ '^[A-Z]{2}$'::text)),
-    CONSTRAINT appointments_end_after_start CHECK ((ends_at > starts_at)),
-    CONSTRAINT appointments_hold_has_expiry CHECK (((status <> 'held'::text) OR (expires_at IS NOT NULL))),
-    CONSTRAINT appointments_name_given CHECK (((length(btrim(patient_name)) >= 1) AND (length(btrim(patient_name)) <= 120))),
-    CONSTRAINT appointments_phone_e164 CHECK ((patient_phone ~ '^\+[1-9][0-9]{6,14}$'::text)),
-    CONSTRAINT appointments_seat_in_capacity CHECK (((seat >= 0) AND (seat < capacity))),
-    CONSTRAINT appointments_status_known CHECK ((status = ANY (ARRAY['held'::text, 'confirmed'::text, 'cancelled'::text, 'expired'::text, 'requires_manual_followup'::text, 'completed'::text, 'no_show'::text])))
-);
-
-COMMENT ON TABLE public.appointments IS 'Holds and appointments: a hold is confirmed in place. Live ones of one provider do not overlap.';
-
-COMMENT ON COLUMN public.appointments.busy IS 'The appointment with its buffers, half open.';
-
-COMMENT ON COLUMN public.appointments.session_key IS 'Rows of equal key may overlap: one group session (service and start), or a time and its replacement.';
-
-COMMENT ON COLUMN public.appointments.expires_at IS 'A held row stops blocking here, swept or not.';
-
-COMMENT ON COLUMN public.appointments.call_id IS 'The call (or chat) that made the hold, or that took over the new time it is.';
-
-COMMENT ON COLUMN public.appointments.asked_by IS 'Keys of the requests that made or changed the hold: one that is delivered again changes nothing.';
 
 CREATE FUNCTION private.claim_follow_up(p_org public.organizations, p_call jsonb, p_hold public.appointments, p_ended_reason text, p_send uuid) RETURNS text
     LANGUAGE plpgsql
@@ -1307,10 +1319,7 @@ begin
         and bool_and(a.service_id = p_service.id and a.starts_at = p_start)
       from public.appointments as a
       where a.org_id = p_org.id and a.provider_id = w.provider_id
-        and private.overlaps(a.busy, v_busy)
-        and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') > p_at
-        and (p_call_id is null or a.status <> 'held' or a.call_id is distinct from p_call_id)
-        and a.id is distinct from p_moves);
+        and private.overlaps(a.busy, v_busy) and private.blocks(a, p_call_id, p_moves, p_at));
 end
 $$;
 
@@ -1555,11 +1564,7 @@ begin
               else '{}' end as impossible
         from public.appointments as a
         where a.org_id = p_org and a.provider_id = w.provider_id
-          and a.status in ('held', 'confirmed')
-          and private.overlaps(a.busy, v_reach)
-          and coalesce(a.expires_at, 'infinity') > p_at
-          and (p_call_id is null or a.status <> 'held' or a.call_id is distinct from p_call_id)
-          and a.id is distinct from p_moves
+          and private.overlaps(a.busy, v_reach) and private.blocks(a, p_call_id, p_moves, p_at)
         union all
         select tstzmultirange(tstzrange(lower(t.span) - v_duration, upper(t.span),
           case when upper_inc(t.span) then '(]' else '()' end))
@@ -1585,10 +1590,7 @@ begin
         select count(*)::integer
         from public.appointments as a
         where a.org_id = p_org and a.provider_id = w.provider_id and a.service_id = p_service
-          and a.starts_at = g.starts_at and a.status in ('held', 'confirmed')
-          and coalesce(a.expires_at, 'infinity') > p_at
-          and (p_call_id is null or a.status <> 'held' or a.call_id is distinct from p_call_id)
-          and a.id is distinct from p_moves
+          and a.starts_at = g.starts_at and private.blocks(a, p_call_id, p_moves, p_at)
       ) end as seats
       offset 0
     ) as l
@@ -1598,6 +1600,40 @@ end
 $$;
 
 COMMENT ON FUNCTION private.find_starts(p_org uuid, p_service uuid, p_provider uuid, p_first date, p_last date, p_call_id text, p_at timestamp with time zone, p_moves uuid) IS 'Every bookable start of a service on the local days first to last (or that one start), per provider, with seats left; the call''s own holds and the appointment p_moves do not block.';
+
+CREATE FUNCTION private.find_unguarded(p_org uuid, p_provider uuid, p_from timestamp with time zone, p_id uuid DEFAULT NULL::uuid) RETURNS uuid[]
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_session constant uuid := gen_random_uuid();
+  v_ids uuid[];
+begin
+  with probes as (
+    insert into public.appointments (
+      org_id, provider_id, service_id, patient_name, patient_phone, starts_at, ends_at, busy,
+      session_key, seat, capacity, expires_at, call_id)
+    select p_org, p_provider, a.service_id, 'Nobody', '+10000000', lower(a.busy), upper(a.busy),
+      a.busy, v_session,
+      -- Beyond the seats that a service can have, and a seat of its own for each probe.
+      1000 + row_number() over (), 2147483647, 'infinity', a.id
+    from public.appointments as a
+    where a.org_id = p_org and a.provider_id = p_provider and a.status in ('held', 'confirmed')
+      and private.overlaps(a.busy, tstzrange(p_from, 'infinity')) and a.id = coalesce(p_id, a.id)
+    on conflict do nothing
+    returning call_id
+  )
+  select array_agg(p.call_id::uuid) into v_ids from probes as p;
+  if v_ids is not null then
+    raise exception using errcode = 'MO002', message = 'probes are rolled back';
+  end if;
+  return '{}';
+exception when sqlstate 'MO002' then
+  return v_ids;
+end
+$$;
+
+COMMENT ON FUNCTION private.find_unguarded(p_org uuid, p_provider uuid, p_from timestamp with time zone, p_id uuid) IS 'Ids of a provider''s live rows from a time on that the exclusion constraint does not see.';
 
 CREATE FUNCTION private.fold_events(p_limit integer) RETURNS integer
     LANGUAGE plpgsql
@@ -1746,10 +1782,7 @@ begin
     join public.appointments as a on a.org_id = p_org and a.provider_id = ps.provider_id
     where ps.org_id = p_org and ps.service_id = p_service.id
       and (p_provider is null or ps.provider_id = p_provider)
-      and private.overlaps(a.busy, v_time)
-      and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') > p_at
-      and (p_call_id is null or a.status <> 'held' or a.call_id is distinct from p_call_id)
-      and a.id is distinct from p_moves);
+      and private.overlaps(a.busy, v_time) and private.blocks(a, p_call_id, p_moves, p_at));
 end
 $$;
 
@@ -1809,6 +1842,23 @@ $$;
 
 COMMENT ON FUNCTION private.mask_phone(p_phone text) IS 'A phone number reduced to its last two digits.';
 
+CREATE FUNCTION private.note_finding(p_org uuid, p_appointment uuid, p_kind text, p_repaired boolean, p_details jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  insert into public.overlap_findings as f (org_id, appointment_id, kind, repaired)
+  values (p_org, p_appointment, p_kind, p_repaired)
+  on conflict (org_id, appointment_id, kind) do update set repaired = excluded.repaired
+  where f.repaired <> excluded.repaired;
+  if found then
+    perform private.audit(p_org, null, 'watch_overlaps', p_appointment, p_kind, p_details);
+  end if;
+end
+$$;
+
+COMMENT ON FUNCTION private.note_finding(p_org uuid, p_appointment uuid, p_kind text, p_repaired boolean, p_details jsonb) IS 'Keeps what public.watch_overlaps() has found, each once.';
+
 CREATE FUNCTION private.note_opt_out(p_org uuid, p_send uuid, p_opted_out boolean) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1828,6 +1878,43 @@ end
 $$;
 
 COMMENT ON FUNCTION private.note_opt_out(p_org uuid, p_send uuid, p_opted_out boolean) IS 'Remembers that the phone of a text wants none, or forgets it: an accepted text takes it back.';
+
+CREATE FUNCTION private.note_overlaps(p_org uuid, p_provider uuid, p_from timestamp with time zone) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_found record;
+  v_count integer;
+begin
+  delete from public.overlap_findings as f
+  using public.appointments as a
+  where f.org_id = p_org and f.kind = 'overlap'
+    and a.org_id = p_org and a.id = f.appointment_id and a.provider_id = p_provider
+    and (a.status not in ('held', 'confirmed') or upper(a.busy) <= p_from
+      or not private.would_overlap(p_org, p_provider, a.busy, a.session_key));
+  -- The one that begins first, and another one that begins before the first has ended.
+  for v_found in
+    select a.id, o.id as other
+    from public.appointments as a
+    join public.appointments as o on o.org_id = p_org and o.provider_id = p_provider
+      and o.status in ('held', 'confirmed') and o.session_key <> a.session_key
+      and lower(o.busy) >= lower(a.busy) and lower(o.busy) < upper(a.busy)
+      and (lower(o.busy), o.id) > (lower(a.busy), a.id)
+    where a.org_id = p_org and a.provider_id = p_provider and a.status in ('held', 'confirmed')
+      and private.overlaps(a.busy, tstzrange(p_from, 'infinity'))
+  loop
+    perform private.note_finding(
+      p_org, v_found.id, 'overlap', false, jsonb_build_object('other', v_found.other));
+  end loop;
+  select count(*) into v_count from public.appointments as a
+  where a.org_id = p_org and a.provider_id = p_provider and a.status in ('held', 'confirmed')
+    and private.overlaps(a.busy, tstzrange(p_from, 'infinity'));
+  return v_count;
+end
+$$;
+
+COMMENT ON FUNCTION private.note_overlaps(p_org uuid, p_provider uuid, p_from timestamp with time zone) IS 'Compares the live rows of a provider with their neighbours, without the constraint''s index.';
 
 CREATE FUNCTION private.offer(p_org public.organizations, p_service public.services, p_provider public.providers, p_first date, p_last date, p_part text, p_call_id text, p_at timestamp with time zone, p_few integer) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -2442,6 +2529,39 @@ end
 $$;
 
 COMMENT ON FUNCTION private.reserve_phone(p_phone text, p_now timestamp with time zone) IS 'Counts one text to a phone, or says that its quota is used up.';
+
+CREATE FUNCTION private.restore_entries(p_org uuid, p_provider uuid, p_id uuid) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_row public.appointments;
+  v_overlaps boolean;
+  v_repaired boolean := false;
+begin
+  perform private.lock_provider(p_org, p_provider, p_wait => true);
+  select a.* into v_row from public.appointments as a
+  where a.org_id = p_org and a.id = p_id and a.status in ('held', 'confirmed') for update;
+  -- It may have been cancelled while the probe was made.
+  if not found or private.find_unguarded(p_org, p_provider, lower(v_row.busy), p_id) = '{}' then
+    return true;
+  end if;
+  v_overlaps := private.would_overlap(p_org, p_provider, v_row.busy, v_row.session_key);
+  if not v_overlaps then
+    update public.appointments as a set updated_at = clock_timestamp()
+    where a.org_id = p_org and a.id = p_id;
+    v_repaired := private.find_unguarded(p_org, p_provider, lower(v_row.busy), p_id) = '{}';
+  end if;
+  perform private.note_finding(
+    p_org, p_id, 'index_row_lost', v_repaired, jsonb_build_object('repaired', v_repaired));
+  return v_repaired or v_overlaps;
+exception when lock_not_available then
+  -- Callers come first: the next round comes back to this row.
+  return false;
+end
+$$;
+
+COMMENT ON FUNCTION private.restore_entries(p_org uuid, p_provider uuid, p_id uuid) IS 'Writes a lost row again under its provider''s lock, so that the constraint sees it.';
 
 CREATE FUNCTION private.send_refusal(p_org public.organizations, p_hold public.appointments, p_code public.one_time_passcodes, p_sender text, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql
@@ -3537,6 +3657,8 @@ declare
   v_lapsed bigint;
   v_waiting bigint;
   v_oldest timestamptz;
+  v_overlaps bigint;
+  v_lost bigint;
 begin
   perform private.collect_events(true);
   select coalesce(jsonb_agg(t order by t.name, t.labels), '[]') into v_totals
@@ -3559,9 +3681,14 @@ begin
     select a.expires_at from public.appointments as a
     where a.status = 'held' and a.expires_at <= v_now order by a.expires_at limit 10000
   ) as n;
+  select count(*) filter (where f.kind = 'overlap'),
+    count(*) filter (where f.kind = 'index_row_lost')
+  into v_overlaps, v_lost
+  from (select f.kind from public.overlap_findings as f limit 10000) as f;
   return jsonb_build_object('totals', v_totals, 'recent', v_recent, 'gauges', jsonb_build_object(
     'holdsLive', v_live, 'holdsLapsed', v_lapsed, 'passcodesWaiting', v_waiting,
-    'cleanupLagSeconds', coalesce(extract(epoch from v_now - v_oldest), 0)));
+    'cleanupLagSeconds', coalesce(extract(epoch from v_now - v_oldest), 0),
+    'overlaps', v_overlaps, 'indexRowsLost', v_lost));
 end
 $$;
 
@@ -3730,6 +3857,64 @@ end
 $$;
 
 COMMENT ON FUNCTION public.verify_otp_and_confirm(p_call jsonb, p_hold text, p_macs jsonb) IS 'Tool verify_otp: checks a passcode and confirms the hold in place, or applies a change.';
+
+CREATE FUNCTION public.watch_overlaps(p_batch integer DEFAULT 2000) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '300ms'
+    SET jit TO 'off'
+    AS $$
+declare
+  v_now constant timestamptz := clock_timestamp();
+  v_last private.overlap_watch;
+  v_next record;
+  v_lost uuid[];
+  v_id uuid;
+  v_count integer := 0;
+  v_goes_on boolean := false;
+begin
+  perform private.require_read_committed();
+  if p_batch is null or p_batch < 1 then
+    raise exception 'Cannot look at % appointments: the batch must be at least 1', p_batch
+      using errcode = '22023';
+  end if;
+  select w.* into v_last from private.overlap_watch as w for update skip locked;
+  if not found then
+    return 0;
+  end if;
+  delete from public.overlap_findings as f
+  where f.kind = 'index_row_lost' and f.repaired and f.found_at < v_now - interval '1 day';
+  for v_next in
+    select p.org_id, p.id from public.providers as p
+    where v_last.org_id is null or (p.org_id, p.id) > (v_last.org_id, v_last.provider_id)
+    order by p.org_id, p.id
+  loop
+    v_lost := private.find_unguarded(v_next.org_id, v_next.id, v_now);
+    foreach v_id in array v_lost loop
+      exit when not private.restore_entries(v_next.org_id, v_next.id, v_id);
+    end loop;
+    v_count := v_count + 1 + private.note_overlaps(v_next.org_id, v_next.id, v_now);
+    v_goes_on := v_count >= p_batch or v_lost <> '{}';
+    exit when v_goes_on;
+  end loop;
+  -- After the last provider comes the first one.
+  update private.overlap_watch as w
+  set org_id = case when v_goes_on then v_next.org_id end,
+    provider_id = case when v_goes_on then v_next.id end;
+  return v_count;
+end
+$$;
+
+COMMENT ON FUNCTION public.watch_overlaps(p_batch integer) IS 'Watches the guarantee against double booking, a batch of appointments a call; pg_cron calls it every minute.';
+
+CREATE TABLE private.overlap_watch (
+    only_row boolean DEFAULT true NOT NULL,
+    org_id uuid,
+    provider_id uuid,
+    CONSTRAINT overlap_watch_has_one_row CHECK (only_row)
+);
+
+COMMENT ON TABLE private.overlap_watch IS 'The provider that public.watch_overlaps() has looked at last; nulls before the first one.';
 
 CREATE TABLE public.alarm_counters (
     org_id uuid NOT NULL,
@@ -3903,6 +4088,19 @@ CREATE TABLE public.org_members (
 
 COMMENT ON TABLE public.org_members IS 'Which staff accounts belong to which organization.';
 
+CREATE TABLE public.overlap_findings (
+    org_id uuid NOT NULL,
+    appointment_id uuid NOT NULL,
+    kind text NOT NULL,
+    found_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    repaired boolean DEFAULT false NOT NULL,
+    CONSTRAINT overlap_findings_kind_known CHECK ((kind = ANY (ARRAY['overlap'::text, 'index_row_lost'::text])))
+);
+
+COMMENT ON TABLE public.overlap_findings IS 'Live appointments that overlap another one, and those that the constraint''s index had lost within a day.';
+
+COMMENT ON COLUMN public.overlap_findings.repaired IS 'Whether the constraint sees the row again.';
+
 CREATE TABLE public.provider_services (
     org_id uuid NOT NULL,
     provider_id uuid NOT NULL,
@@ -4010,6 +4208,9 @@ CREATE TABLE public.working_hours_overrides (
 
 COMMENT ON TABLE public.working_hours_overrides IS 'Replaces a provider''s hours for one local day; null minutes mean closed.';
 
+ALTER TABLE ONLY private.overlap_watch
+    ADD CONSTRAINT overlap_watch_pkey PRIMARY KEY (only_row);
+
 ALTER TABLE ONLY private.retention_rules
     ADD CONSTRAINT retention_rules_pkey PRIMARY KEY (name);
 
@@ -4087,6 +4288,9 @@ ALTER TABLE ONLY public.organizations
 
 ALTER TABLE ONLY public.organizations
     ADD CONSTRAINT organizations_slug_key UNIQUE (slug);
+
+ALTER TABLE ONLY public.overlap_findings
+    ADD CONSTRAINT overlap_findings_pkey PRIMARY KEY (org_id, appointment_id, kind);
 
 ALTER TABLE ONLY public.provider_services
     ADD CONSTRAINT provider_services_pkey PRIMARY KEY (org_id, provider_id, service_id);
@@ -4232,6 +4436,12 @@ ALTER TABLE ONLY public.org_members
 ALTER TABLE ONLY public.org_members
     ADD CONSTRAINT org_members_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.overlap_findings
+    ADD CONSTRAINT overlap_findings_org_id_appointment_id_fkey FOREIGN KEY (org_id, appointment_id) REFERENCES public.appointments(org_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.overlap_findings
+    ADD CONSTRAINT overlap_findings_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.provider_services
     ADD CONSTRAINT provider_services_org_id_provider_id_fkey FOREIGN KEY (org_id, provider_id) REFERENCES public.providers(org_id, id) ON DELETE CASCADE;
 
@@ -4304,6 +4514,8 @@ CREATE POLICY organizations_staff ON public.organizations FOR SELECT TO authenti
    FROM public.org_members m
   WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
 
+ALTER TABLE public.overlap_findings ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.provider_services ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.providers ENABLE ROW LEVEL SECURITY;
@@ -4349,6 +4561,10 @@ CREATE POLICY staff_read ON public.desk_hours FOR SELECT TO authenticated USING 
   WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
 
 CREATE POLICY staff_read ON public.org_channels FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
+   FROM public.org_members m
+  WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
+
+CREATE POLICY staff_read ON public.overlap_findings FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
    FROM public.org_members m
   WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
 
@@ -4425,12 +4641,16 @@ REVOKE ALL ON FUNCTION private.begin_send(p_org public.organizations, p_call jso
 
 REVOKE ALL ON FUNCTION private.bind_mac(p_mac text, p_org uuid, p_hold uuid, p_send uuid) FROM PUBLIC;
 
+GRANT SELECT ON TABLE public.appointments TO authenticated;
+GRANT SELECT ON TABLE public.appointments TO service_role;
+
+REVOKE ALL ON FUNCTION private.is_live(p_row public.appointments, p_at timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.blocks(p_row public.appointments, p_call_id text, p_moves uuid, p_at timestamp with time zone) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.cancel_hold(p_org public.organizations, p_call jsonb, p_patient jsonb, p_said jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.change_appointment(p_org public.organizations, p_call jsonb, p_action text, p_patient jsonb, p_said jsonb, p_slot_id text) FROM PUBLIC;
-
-GRANT SELECT ON TABLE public.appointments TO authenticated;
-GRANT SELECT ON TABLE public.appointments TO service_role;
 
 REVOKE ALL ON FUNCTION private.claim_follow_up(p_org public.organizations, p_call jsonb, p_hold public.appointments, p_ended_reason text, p_send uuid) FROM PUBLIC;
 
@@ -4503,6 +4723,8 @@ REVOKE ALL ON FUNCTION private.find_service(p_org uuid, p_asked text) FROM PUBLI
 
 REVOKE ALL ON FUNCTION private.find_starts(p_org uuid, p_service uuid, p_provider uuid, p_first date, p_last date, p_call_id text, p_at timestamp with time zone, p_moves uuid) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.find_unguarded(p_org uuid, p_provider uuid, p_from timestamp with time zone, p_id uuid) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.fold_events(p_limit integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.forget_passcode(p_org uuid, p_hold uuid) FROM PUBLIC;
@@ -4527,7 +4749,11 @@ REVOKE ALL ON FUNCTION private.lock_provider(p_org uuid, p_provider uuid, p_wait
 
 REVOKE ALL ON FUNCTION private.mask_phone(p_phone text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.note_finding(p_org uuid, p_appointment uuid, p_kind text, p_repaired boolean, p_details jsonb) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.note_opt_out(p_org uuid, p_send uuid, p_opted_out boolean) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.note_overlaps(p_org uuid, p_provider uuid, p_from timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.offer(p_org public.organizations, p_service public.services, p_provider public.providers, p_first date, p_last date, p_part text, p_call_id text, p_at timestamp with time zone, p_few integer) FROM PUBLIC;
 
@@ -4577,6 +4803,8 @@ GRANT ALL ON FUNCTION private.require_hours(p_row text, p_start integer, p_end i
 REVOKE ALL ON FUNCTION private.require_read_committed() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.reserve_phone(p_phone text, p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.restore_entries(p_org uuid, p_provider uuid, p_id uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.send_refusal(p_org public.organizations, p_hold public.appointments, p_code public.one_time_passcodes, p_sender text, p_now timestamp with time zone) FROM PUBLIC;
 
@@ -4689,6 +4917,9 @@ GRANT ALL ON FUNCTION public.settle_follow_up(p_call jsonb, p_send uuid, p_sid t
 REVOKE ALL ON FUNCTION public.verify_otp_and_confirm(p_call jsonb, p_hold text, p_macs jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.verify_otp_and_confirm(p_call jsonb, p_hold text, p_macs jsonb) TO service_role;
 
+REVOKE ALL ON FUNCTION public.watch_overlaps(p_batch integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.watch_overlaps(p_batch integer) TO service_role;
+
 GRANT SELECT ON TABLE public.alarms TO authenticated;
 GRANT SELECT ON TABLE public.alarms TO service_role;
 
@@ -4715,6 +4946,9 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.org_channels TO service_role;
 GRANT SELECT ON TABLE public.org_members TO authenticated;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.org_members TO service_role;
 
+GRANT SELECT ON TABLE public.overlap_findings TO authenticated;
+GRANT SELECT ON TABLE public.overlap_findings TO service_role;
+
 GRANT SELECT ON TABLE public.provider_services TO authenticated;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.provider_services TO service_role;
 
@@ -4729,6 +4963,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.working_hours TO service_role;
 
 GRANT SELECT ON TABLE public.working_hours_overrides TO authenticated;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.working_hours_overrides TO service_role;
+
+INSERT INTO private.overlap_watch VALUES (true, NULL, NULL);
 
 INSERT INTO private.retention_rules VALUES ('holds', 'public.appointments', 'coalesce(expires_at, updated_at)', 'status in (''expired'', ''cancelled'', ''requires_manual_followup'')', 'retention_days');
 INSERT INTO private.retention_rules VALUES ('passcodes', 'public.one_time_passcodes', 'claimed_at', 'true', 'retention_days');
@@ -4769,3 +5005,5 @@ SELECT cron.schedule('cleanup-expired-holds', '* * * * *', $job$
 $job$);
 
 SELECT cron.schedule('collect-metrics', '* * * * *', $job$select public.collect_metrics()$job$);
+
+SELECT cron.schedule('watch-overlaps', '* * * * *', $job$select public.watch_overlaps()$job$);

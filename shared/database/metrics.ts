@@ -26,6 +26,8 @@ const metrics = z.object({
     holdsLapsed: z.number(),
     passcodesWaiting: z.number(),
     cleanupLagSeconds: z.number(),
+    overlaps: z.number(),
+    indexRowsLost: z.number(),
   }),
 });
 /** All metrics. */

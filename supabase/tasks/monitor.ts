@@ -47,6 +47,8 @@ const answer = z.object({
     holdsLapsed: z.number(),
     passcodesWaiting: z.number(),
     cleanupLagSeconds: z.number(),
+    overlaps: z.number(),
+    indexRowsLost: z.number(),
   }),
 });
 type Answer = z.infer<typeof answer>;
@@ -145,6 +147,8 @@ function show({ minutes, url }: Asked, { targets, gauges }: Answer): string {
     `holds: ${gauges.holdsLive} live, ${gauges.holdsLapsed} lapsed and not cleaned up, ` +
     `the oldest for ${Math.round(gauges.cleanupLagSeconds)} s; ` +
     `${gauges.passcodesWaiting} wait for their passcode`,
+    `guarantee: ${gauges.overlaps} appointments overlap, ` +
+    `${gauges.indexRowsLost} were lost by the constraint's index within a day`,
   ].join("\n");
 }
 

@@ -174,6 +174,8 @@ select is_empty(
 select is_empty(
   $$select f.signature from our_functions as f
     where f.prosrc ~ 'insert into public\.appointments\M|\mset (\w+ = [^;]*, )?(session_key|busy) ='
+      -- Its rows are rolled back before anybody sees them.
+      and f.proname <> 'find_unguarded'
       and not (f.prosrc ~ '\mprivate\.lock_provider\(' and f.prosrc ~ '\mprivate\.would_overlap\(')$$,
   'a function that writes the time of a live row locks the provider and looks for what it overlaps');
 

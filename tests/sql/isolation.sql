@@ -59,6 +59,7 @@ begin
   insert into alarm_counters (org_id, kind) values (p_org, 'wrong_codes');
   insert into alarms (org_id, kind, raised_at, first_at, events)
   values (p_org, 'wrong_codes', now(), now(), 50);
+  insert into overlap_findings (org_id, appointment_id, kind) values (p_org, v_hold, 'overlap');
   insert into audit_logs (org_id, actor, action, outcome)
   values (p_org, 'system', 'test', 'ok');
 end

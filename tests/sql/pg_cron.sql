@@ -11,8 +11,9 @@ select results_eq(
   'select jobname::text collate "default", schedule, active from cron.job order by jobname',
   $$values ('apply-retention', '17 3 * * *', true),
     ('cleanup-expired-holds', '* * * * *', true),
-    ('collect-metrics', '* * * * *', true)$$,
-  'the migrations leave three jobs');
+    ('collect-metrics', '* * * * *', true),
+    ('watch-overlaps', '* * * * *', true)$$,
+  'the migrations leave four jobs');
 
 create temporary table scheduled (id bigint);
 insert into scheduled select cron.schedule('once', '* * * * *', 'select 1');

@@ -23,7 +23,14 @@ function literal(text = ""): string {
 }
 
 function show(totals: readonly Counter[]) {
-  const gauges = { holdsLive: 0, holdsLapsed: 0, passcodesWaiting: 0, cleanupLagSeconds: 0 };
+  const gauges = {
+    holdsLive: 0,
+    holdsLapsed: 0,
+    passcodesWaiting: 0,
+    cleanupLagSeconds: 0,
+    overlaps: 0,
+    indexRowsLost: 0,
+  };
   return readExposition(toPrometheus({ totals: [...totals], recent: [], gauges }));
 }
 

@@ -7,7 +7,14 @@ import { readExposition } from "../support/exposition.ts";
 const root = new URL("../../", import.meta.url);
 const read = (path: string) => readFileSync(new URL(path, root), "utf8");
 
-const gauges = { holdsLive: 1, holdsLapsed: 0, passcodesWaiting: 0, cleanupLagSeconds: 0 };
+const gauges = {
+  holdsLive: 1,
+  holdsLapsed: 0,
+  passcodesWaiting: 0,
+  cleanupLagSeconds: 0,
+  overlaps: 0,
+  indexRowsLost: 0,
+};
 const odd = 'a "quoted" back\\slash\nand a line';
 const totals = [
   { name: "tool_calls", labels: { tool: odd, outcome: "held" }, value: 1e21 },
