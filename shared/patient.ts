@@ -19,39 +19,44 @@ export const patientFields = {
   patientName: z.string(needed.patientName).max(120)
     .describe("First and last name of the patient"),
   patientPhone: z.union(
-    [z.string(needed.phone).max(80), z.number().transform(String)],
+    [z.string(needed.phone).max(200), z.number().transform(String)],
     needed.phone,
   )
     .optional()
     .describe("Mobile number for the passcode, if it is not the number the caller calls from"),
 };
 
+/** A number to text, or why there is none. */
+export type ChosenPhone =
+  | Exclude<PhoneReading, { readonly kind: "own" | "withheld" }>
+  | { readonly kind: "missing" };
+
 /**
- * The number that was given, else the one the caller calls from. Where no called number tells the
- * country (a web call), the clinic's own country does.
+ * The number that was given; the one the caller calls from where none was given, or where what was
+ * said means that one. A number that cannot be read is asked for again, never replaced. Where no
+ * called number tells the country (a web call), the clinic's own country does.
  */
 export async function choosePhone(
   given: string | undefined,
   call: CallFacts,
   database: Database,
-): Promise<PhoneReading | { readonly kind: "missing" }> {
+): Promise<ChosenPhone> {
   const { calledNumber, callerNumber } = call;
   const nearby = [calledNumber, callerNumber];
-  if (given !== undefined) {
-    const reading = await readPhone(given, nearby);
-    // "same number", "the one I'm calling from": without digits it names no number.
-    const namesNone = reading.kind === "unclear" && !/\d|\b(oh|one|two|three|seven)\b/i.test(given);
-    if (reading.kind === "unclear" && !namesNone && calledNumber === undefined) {
-      const { country } = await findCountry(database, call);
-      return await readPhone(given, nearby, country);
-    }
-    if (!namesNone) return reading;
+  const said = given?.trim() || "this number";
+  let reading = await readPhone(said, nearby);
+  if (reading.kind === "unclear" && calledNumber === undefined) {
+    const { country } = await findCountry(database, call);
+    reading = await readPhone(said, nearby, country);
   }
-  return callerNumber === undefined ? { kind: "missing" } : await readPhone(callerNumber, nearby);
+  if (reading.kind === "own" && callerNumber !== undefined) {
+    reading = await readPhone(callerNumber, nearby);
+  }
+  return reading.kind === "own" || reading.kind === "withheld" ? { kind: "missing" } : reading;
 }
 
 /** There is no number that can be texted. */
-export function refusePhone(kind: "premium" | "unclear" | "missing") {
+export function refusePhone(kind: Exclude<ChosenPhone["kind"], "phone">) {
   const fields = ["patientPhone"];
   switch (kind) {
     case "missing":
@@ -60,6 +65,8 @@ export function refusePhone(kind: "premium" | "unclear" | "missing") {
       return refuse("phone_unclear", sentences.phoneUnclear, "RETRY", { fields });
     case "premium":
       return refuse("unusable_phone", sentences.phoneTakesNoTexts, "RETRY", { fields });
+    case "extension":
+      return refuse("unusable_phone", sentences.extensionTakesNoTexts, "RETRY", { fields });
   }
 }
 

@@ -13,13 +13,22 @@
  */
 
 import type { CountryCode, NumberType, PhoneNumber } from "libphonenumber-js/max";
-import { readDigits } from "./digits.ts";
+import { fewestDigits, readSaid, type SaidNumber } from "./phone/said.ts";
+import { isWithheldNumber } from "./phone/withheld.ts";
+
+export { isWithheldNumber } from "./phone/withheld.ts";
 
 /** A number that may be texted, or why not. */
 export type PhoneReading =
   | { readonly kind: "phone"; readonly e164: string; readonly country: CountryCode }
   /** A number that costs or earns somebody money, or is no person's phone. */
   | { readonly kind: "premium" }
+  /** A line of a switchboard, which takes no texts. */
+  | { readonly kind: "extension" }
+  /** `the one I'm calling from`: whichever that is. */
+  | { readonly kind: "own" }
+  /** What a network sends in place of a number that is withheld: nobody gave one. */
+  | { readonly kind: "withheld" }
   | { readonly kind: "unclear" };
 
 const unusableTypes: readonly NumberType[] = [
@@ -32,15 +41,24 @@ const unusableTypes: readonly NumberType[] = [
   "VOICEMAIL",
 ];
 
-/** National digits of a number that libphonenumber does not know: fewer are a short code. */
-const fewestDigits = 7;
+/** By calling code: ranges that cost somebody money whether libphonenumber knows the number or not. */
+const unusableRanges: readonly (readonly [code: string, national: RegExp])[] = [
+  // Ofcom, National Telephone Numbering Plan: personal numbers, premium and shared cost.
+  ["44", /^(?=\d{9})(?:70|9|8[4-7])/],
+  // NANPA: carriers' and personal services, the government's, premium and toll-free codes.
+  [
+    "1",
+    /^(?=\d{10})(?:500|52[1-9]|533|544|566|577|588|600|700|710|8(?:00|22|33|44|55|66|77|88)|900|976)/,
+  ],
+];
 
 /**
  * Reads a number written or spoken.
  *
- * Gated on the possible length, not on validity: libphonenumber does not know the ranges for drama
- * that demonstrations use, nor a range that was opened yesterday. A number it does not know counts
- * as what its neighbours are.
+ * A number of its own country is read when it exists or shares its first digits and its length with
+ * numbers that do: libphonenumber does not know the ranges for drama that demonstrations use, nor a
+ * number that was assigned yesterday. With its calling code the possible length is enough. What can
+ * be two numbers is none.
  *
  * @param given What the model or the network says: `07700 900456`, `oh seven seven ...`, `+1 212 ...`.
  * @param nearby E.164 numbers whose country counts when none is given, best first.
@@ -51,6 +69,9 @@ export async function readPhone(
   nearby: readonly (string | undefined)[],
   clinicCountry?: string,
 ): Promise<PhoneReading> {
+  const said = readSaid(given);
+  if (said === "own" || said === "withheld") return { kind: said };
+  if (said.numbers.length === 0) return { kind: said.hasExtension ? "extension" : "unclear" };
   const { isSupportedCountry, parsePhoneNumberFromString: parse } = await import(
     "libphonenumber-js/max"
   );
@@ -60,25 +81,67 @@ export async function readPhone(
   const defaultCountry = clinicCountry !== undefined && isSupportedCountry(clinicCountry)
     ? clinicCountry
     : places.find((country) => country !== undefined && country !== "");
-  const written = spelled(given);
   const options = { extract: false, ...(defaultCountry ? { defaultCountry } : {}) };
-  const parsed = parse(written, options);
-  if (!parsed?.isPossible()) return { kind: "unclear" };
+  const read = (written: string) => classify(written, (number) => parse(number, options));
+  const found = said.numbers.map((number) => readNumber(number, read));
+  const [only, other] = new Map(found.flat().map((each) => [each.e164, each])).values();
+  // A second number that cannot be read may be the one that was meant.
+  const isAlone = said.numbers.every(({ isShort }, index) => isShort || found[index]?.length);
+  if (only === undefined || other !== undefined || !isAlone) return { kind: "unclear" };
+  if (isWithheldNumber(only.e164)) return { kind: "withheld" };
+  if (said.hasExtension) return { kind: "extension" };
+  const { e164, country } = only;
+  return country === undefined ? { kind: "premium" } : { kind: "phone", e164, country };
+}
+
+/** A number that can be dialled; without a country when it is not texted. */
+interface DialledNumber {
+  readonly e164: string;
+  readonly country?: CountryCode;
+}
+
+/** What the digits of one number can mean: what was said last, else what a correction made of it. */
+function readNumber(
+  { ways }: SaidNumber,
+  read: (written: string) => DialledNumber | undefined,
+): DialledNumber[] {
+  for (const way of ways) {
+    const numbers = way.flatMap((written) => read(written) ?? []);
+    if (numbers.length > 0) return numbers;
+  }
+  return [];
+}
+
+type Parse = (written: string) => PhoneNumber | undefined;
+
+function classify(written: string, parse: Parse): DialledNumber | undefined {
+  const parsed = parse(written);
+  if (!parsed?.isPossible()) return undefined;
+  if (isUnusable(parsed)) return { e164: parsed.number };
   const isKnown = parsed.isValid();
-  if (!isKnown && parsed.nationalNumber.length < fewestDigits) return { kind: "unclear" };
   const alike = isKnown ? [parsed] : neighboursOf(parsed, parse);
+  const isLong = parsed.nationalNumber.length >= fewestDigits;
+  const isInternational = /^(?:\+|00|011)/.test(written);
+  if (alike.length === 0 && !(isLong && isInternational)) return undefined;
   const isRefused = alike.length > 0 &&
     alike.every((neighbour) => unusableTypes.includes(neighbour.getType()));
   const country = parsed.country ?? alike[0]?.country ?? countryOf(parsed);
   // Satellite phones, machines and international services have a code and no country.
-  if (isRefused || country === undefined) return { kind: "premium" };
-  return { kind: "phone", e164: parsed.number, country };
+  return isRefused || country === undefined
+    ? { e164: parsed.number }
+    : { e164: parsed.number, country };
+}
+
+function isUnusable({ countryCallingCode, nationalNumber }: PhoneNumber): boolean {
+  return unusableRanges.some(([code, national]) =>
+    code === countryCallingCode && national.test(nationalNumber)
+  );
 }
 
 /** Numbers that exist and share the first four digits of one that does not, else the first three. */
 function neighboursOf(
   { countryCallingCode, nationalNumber }: PhoneNumber,
-  parse: (e164: string) => PhoneNumber | undefined,
+  parse: Parse,
 ): PhoneNumber[] {
   for (const kept of [4, 3]) {
     const start = `+${countryCallingCode}${nationalNumber.slice(0, kept)}`;
@@ -90,14 +153,6 @@ function neighboursOf(
     if (found.length > 0) return found;
   }
   return [];
-}
-
-/** Digits and a leading plus, whether the number was written or spoken. */
-function spelled(given: string): string {
-  const isInternational = /^\s*(\+|plus\b)/i.test(given);
-  // "+44 (0)20 7946 0123": the zero in parentheses is not dialled from abroad.
-  const digits = readDigits(isInternational ? given.replace(/\(0\)/, "") : given);
-  return isInternational ? `+${digits}` : digits;
 }
 
 /** The country; of a number nothing is known of, the first of its calling code. */

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { readPieces } from "./redaction/digits.ts";
+import { readPieces } from "./redaction/pieces.ts";
 import { findEmails } from "./redaction/emails.ts";
 import { readFigures } from "./redaction/figures.ts";
 import {
@@ -17,7 +17,8 @@ import {
   findVanityNumbers,
 } from "./redaction/identifiers.ts";
 import { findNumbers } from "./redaction/numbers.ts";
-import { type Range, readText } from "./redaction/text.ts";
+import type { Range } from "./tokens.ts";
+import { readText } from "./redaction/text.ts";
 import { patternOf, ValueRedactor, withoutCredentials } from "./redaction/values.ts";
 
 /** What a redacted span was. */

@@ -104,6 +104,8 @@ export const phoneUnclear =
 /** A landline or a premium number, for example. */
 export const phoneTakesNoTexts =
   "That number can't receive texts. Is there a mobile number I can use?";
+export const extensionTakesNoTexts =
+  "I can't text a number with an extension. Is there a mobile number I can use?";
 
 // A hold
 

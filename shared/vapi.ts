@@ -9,6 +9,7 @@
  */
 
 import { z } from "zod";
+import { isWithheldNumber } from "./phone.ts";
 
 /** Who called whom, in the authenticated envelope: Vapi's word, not the language model's. */
 export interface Envelope {
@@ -237,7 +238,8 @@ function filled(given: string | undefined): string | undefined {
 
 function e164(given: string | undefined): string | undefined {
   const compact = given?.replace(/[\s().-]/g, "");
-  return compact && /^\+[1-9][0-9]{6,14}$/.test(compact) ? compact : undefined;
+  const isNumber = compact && /^\+[1-9][0-9]{6,14}$/.test(compact) && !isWithheldNumber(compact);
+  return isNumber ? compact : undefined;
 }
 
 /** `{"results": [...]}` with status 200, the only answer to tool calls that Vapi reads. */

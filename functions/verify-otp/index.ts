@@ -9,18 +9,18 @@ import { z } from "zod";
 import { refuse, refuseCommonly, succeed } from "../../shared/answers.ts";
 import { refuseLateChange, sayChange } from "../../shared/appointment.ts";
 import type { VerificationOutcome } from "../../shared/database/passcodes.ts";
-import { readPasscode } from "../../shared/digits.ts";
 import { refuseHold, refuseLocked } from "../../shared/hold.ts";
 import { verifyPasscode } from "../../shared/passcodes.ts";
 import { askForAnotherPhone } from "../../shared/patient.ts";
 import { serveTool } from "../../shared/request.ts";
 import * as sentences from "../../shared/sentences.ts";
 import { sayTime } from "../../shared/speech.ts";
+import { readPasscode } from "../../shared/spoken_digits.ts";
 
 const { needed } = sentences;
 
 const input = z.object({
-  code: z.union([z.string(needed.code).max(200), z.number()], needed.code)
+  code: z.union([z.string(needed.code).max(1000), z.number()], needed.code)
     .describe("The six digits the caller read out or typed, as text so that zeros stay"),
   holdId: z.string().max(200).optional().catch(undefined)
     .describe("The holdId that the tool before gave; left out, what this call is about"),

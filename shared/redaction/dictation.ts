@@ -5,9 +5,10 @@
  * @module
  */
 
-import { Gap, isFiller, type Piece } from "./digits.ts";
+import { isFiller, isMeasured } from "../spoken_digits.ts";
+import { Gap, type Piece } from "./pieces.ts";
 import { isWhole, kindOfDictated, type NumberType } from "./kinds.ts";
-import { isMeasured, labelBefore } from "./labels.ts";
+import { labelBefore } from "./labels.ts";
 import type { ReadText, Turn } from "./text.ts";
 
 /** A number in parts. */
@@ -68,7 +69,7 @@ function readParts(
     if (isTaken.slice(first, piece).includes(true)) return;
     if (said.slice(1).some(({ gap }) => gap === Gap.none)) return;
     if (countOtherWords(read, firstToken, endToken, said) > otherWordLimit) return;
-    if (isMeasured(read, said.at(-1)?.endToken ?? 0)) return;
+    if (isMeasured(read.tokens, said.at(-1)?.endToken ?? 0)) return;
     const digits = said.map((each) => each.digits).join("");
     parts.push({ first, end: piece, digits, turn, speaker });
   });

@@ -4,8 +4,9 @@
  * @module
  */
 
-import { isFiller, readPart } from "./digits.ts";
-import { Mark, type Range, type ReadText, type Token } from "./text.ts";
+import { isFiller, readingsAt } from "../spoken_digits.ts";
+import { Mark, type Range, type Token } from "../tokens.ts";
+import type { ReadText } from "./text.ts";
 
 /** E-mail addresses: `ada.brown@example.com`, `ada dot brown at example dot com`. */
 export function findEmails(read: ReadText): Range[] {
@@ -149,7 +150,7 @@ function lengthOfJoint(tokens: readonly Token[], first: number, isMeant: boolean
   const isPossessive = before.value === "s" && before.marks === Mark.other;
   if (isLetter(before) && !/^[ai]$/.test(before.value) && !isPossessive) return 1;
   // `jones ninety nine at gmail dot com`
-  const isNumber = readPart(tokens, first) !== undefined;
+  const isNumber = readingsAt(tokens, first).length > 0;
   if (isNumber && (isMeant || token?.kind === "word")) return 1;
   return isLetter(token) && isLetter(before) && before.value !== "a" && !isPossessive ? 1 : 0;
 }

@@ -5,7 +5,8 @@
  * @module
  */
 
-import { Mark, type Range, type ReadText, type Token } from "./text.ts";
+import { Mark, type Range, type Token } from "../tokens.ts";
+import type { ReadText } from "./text.ts";
 
 /** What was read of the digits that punctuation joins. */
 export interface Figures {

@@ -4,8 +4,9 @@
  * @module
  */
 
-import { readPart } from "./digits.ts";
-import type { Range, ReadText, Token } from "./text.ts";
+import { readingsAt } from "../spoken_digits.ts";
+import type { Range, Token } from "../tokens.ts";
+import type { ReadText } from "./text.ts";
 
 /** Length by country, from the registry of ISO 13616 (SWIFT, IBAN Registry). */
 const ibanLengths = new Map(
@@ -79,10 +80,10 @@ function ninoAt({ text, tokens }: ReadText, first: number): Range | undefined {
   let at = first + (isSplit ? 2 : 1);
   let digits = "";
   while (digits.length < ninoDigits && at - first < ninoTokens) {
-    const part = readPart(tokens, at);
+    const [part] = readingsAt(tokens, at);
     if (part === undefined) return undefined;
     digits += part.digits;
-    at += part.tokens;
+    at += part.length;
   }
   const suffix = tokens[at];
   if (digits.length !== ninoDigits || suffix === undefined || !/^[a-d]$/.test(suffix.value)) {

@@ -5,9 +5,10 @@
  * @module
  */
 
-import { isPossibleE164 } from "./calling_codes.ts";
-import { Gap, type Piece } from "./digits.ts";
-import { isMeasured, type Label } from "./labels.ts";
+import { isPossibleE164 } from "../calling_codes.ts";
+import { isMeasured } from "../spoken_digits.ts";
+import { Gap, type Piece } from "./pieces.ts";
+import type { Label } from "./labels.ts";
 import type { Window } from "./window.ts";
 
 /** The kinds of personal data that are numbers. */
@@ -103,6 +104,7 @@ export const passcode: Kind = {
   shortest: 4,
   longest: 8,
   labels: ["code", "passcode"],
+  isReadFreely: true,
   rank(window, digits) {
     const { label } = window;
     if (window.plus !== undefined) return 0;
@@ -110,7 +112,9 @@ export const passcode: Kind = {
     if (digits.length === 6) return 3;
     // In a record a `code` of another length is what went wrong.
     if (label === "code" && isField(window)) return 0;
-    if (window.nextGap !== Gap.none || isMeasured(window.read, window.ending?.endToken ?? 0)) {
+    if (
+      window.nextGap !== Gap.none || isMeasured(window.read.tokens, window.ending?.endToken ?? 0)
+    ) {
       return 0;
     }
     // Five digits behind a plain `code` are a procedure's (CPT).
@@ -198,8 +202,8 @@ function isGroupedLikeAmerican(window: Window): boolean {
 /** Most of it digit by digit: `thirty two, forty one, fifty six` are ages. */
 function isDictated({ pieces }: Window): boolean {
   const spoken = pieces.filter(({ isSpoken }) => isSpoken);
-  const single = spoken.filter(({ digits, longer }) =>
-    longer === undefined && /^(\d)\1*$/.test(digits)
+  const single = spoken.filter(({ digits, readings }) =>
+    readings.length === 1 && /^(\d)\1*$/.test(digits)
   );
   return single.length * 2 > spoken.length;
 }
@@ -208,9 +212,16 @@ function isDictated({ pieces }: Window): boolean {
 function isInGroups({ pieces }: Window): boolean {
   let ends = new Set([0]);
   const all = new Set<number>();
-  for (const { digits, longer = digits } of pieces) {
-    ends = new Set([...ends].flatMap((end) => [end + digits.length, end + longer.length]));
-    for (const end of ends) all.add(end);
+  for (const { readings } of pieces) {
+    const next = new Set<number>();
+    for (const start of ends) {
+      for (const parts of readings) {
+        let end = start;
+        for (const { length } of parts) all.add(end += length);
+        next.add(end);
+      }
+    }
+    ends = next;
   }
   return all.has(3) && all.has(6) || all.has(4) && all.has(7);
 }
@@ -244,7 +255,7 @@ export const askedPhone: Kind = {
   labels: ["phone"],
   rank(window) {
     if (isCounting(window) || isPartOfId(window)) return 0;
-    if (isMeasured(window.read, window.ending?.endToken ?? 0)) return 0;
+    if (isMeasured(window.read.tokens, window.ending?.endToken ?? 0)) return 0;
     if (window.isSpoken) return isSchedule(window) ? 0 : 1;
     if (window.gap === Gap.tight || window.isSingles) return 1;
     // `555-0143, 2 tablets` and `2019, 2020` go on with something else.

@@ -5,7 +5,8 @@
  * @module
  */
 
-import { Mark, type ReadText, type Token, type Turn } from "./text.ts";
+import { Mark, type Token } from "../tokens.ts";
+import type { ReadText, Turn } from "./text.ts";
 import {
   abbreviations,
   bodily,
@@ -17,7 +18,6 @@ import {
   lineOwners,
   lineWords,
   links,
-  measures,
   numberWords,
   openOwners,
   otherCards,
@@ -310,12 +310,4 @@ function isOfNext({ tokens }: ReadText, at: number): boolean {
 function isOwner(read: ReadText, at: number): boolean {
   const next = read.tokens[at + 1]?.value ?? "";
   return numberWords.has(next) || codeWords.has(next);
-}
-
-/** Whether a measure follows: `1234567 rows`, `500 mg`. */
-export function isMeasured(read: ReadText, end: number): boolean {
-  const token = read.tokens[end];
-  return token !== undefined && measures.has(token.value) &&
-    (token.marks === 0 || token.marks === Mark.space) &&
-    token.start - (read.tokens[end - 1]?.end ?? 0) <= 1;
 }

@@ -9,7 +9,8 @@
  */
 
 import { readDictations } from "./dictation.ts";
-import { Gap, type Piece } from "./digits.ts";
+import { continued } from "../spoken_digits.ts";
+import { Gap, type Piece } from "./pieces.ts";
 import {
   askedPhone,
   card,
@@ -20,7 +21,8 @@ import {
   phone,
   ssn,
 } from "./kinds.ts";
-import type { Range, ReadText } from "./text.ts";
+import type { Range } from "../tokens.ts";
+import type { ReadText } from "./text.ts";
 import { Candidates, Window } from "./window.ts";
 
 /** A number that was found. */
@@ -28,6 +30,10 @@ export interface FoundNumber extends Range {
   readonly type: NumberType;
 }
 
+/** What a reading loses that is not the likeliest: a shorter window read as usual goes first. */
+const unlikely = 0.5;
+/** Corrections in one number, so that the time is linear. */
+const correctionLimit = 1;
 /** Pieces behind a dictated number in which it may be repeated. */
 const echoLimit = 20;
 /** Shorter ones are not looked for elsewhere: four digits are a year somewhere. */
@@ -77,22 +83,37 @@ class Search {
 
   #best(kind: Kind, first: number, chainEnd: number): Window | undefined {
     let best: { window: Window; rank: number } | undefined;
-    let digits = "";
-    // Of spoken hundreds and tens a longer reading may count.
-    let longest = 0;
+    let said: readonly string[] = [""];
+    let [shortest, longest, corrections] = [0, 0, 0];
+    // What is corrected is said from the beginning: digits in a row are looked at once.
+    const isOpening = this.pieces[first]?.gap !== Gap.tight;
+    const mostCorrections = isOpening ? correctionLimit : 0;
     for (let end = first + 1; end <= chainEnd; end++) {
       const piece = this.pieces[end - 1];
-      digits += piece?.digits ?? "";
-      longest += (piece?.longer ?? piece?.digits)?.length ?? 0;
-      if (digits.length > kind.longest) break;
+      if (piece === undefined) break;
+      said = continued(said, piece);
+      shortest += piece.shortest;
+      longest += piece.longest;
+      if (end - 1 > first && piece.gap === Gap.correction) corrections++;
+      if (corrections > mostCorrections) break;
+      const most = kind.longest * (corrections + 1);
+      if (shortest > most || end - first > most) break;
+      // ... and up to a pause.
+      if (corrections > 0 && this.#gapBefore(end) === Gap.tight) continue;
       if (longest < kind.shortest || !this.#isLabelled(kind, first, end - 1)) continue;
-      const window = this.#window(first, end, digits);
-      const isOpen = kind.isReadFreely === true && longest !== digits.length;
-      const readings = isOpen ? window.readings : [digits];
+      const window = this.#window(first, end, said[0]);
+      const readings = corrections > 0
+        ? window.readings(kind)
+        : said.slice(0, kind.isReadFreely ? said.length : 1);
       const rank = rankBest(kind, window, readings);
       if (rank > 0 && rank >= (best?.rank ?? 0)) best = { window, rank };
     }
     return best?.window;
+  }
+
+  /** How the piece hangs on the one before; a taken one does not. */
+  #gapBefore(index: number): number {
+    return this.#isTaken[index] ?? true ? Gap.none : this.pieces[index]?.gap ?? Gap.none;
   }
 
   #isLabelled({ labels }: Kind, first: number, last: number): boolean {
@@ -168,9 +189,10 @@ class Search {
 
 function rankBest(kind: Kind, window: Window, readings: readonly string[]): number {
   let best = 0;
-  for (const digits of readings) {
-    if (digits.length < kind.shortest || digits.length > kind.longest) continue;
-    best = Math.max(best, kind.rank(window, digits));
-  }
+  readings.forEach((digits, index) => {
+    if (digits.length < kind.shortest || digits.length > kind.longest) return;
+    const rank = kind.rank(window, digits);
+    if (rank > 0) best = Math.max(best, index === 0 ? rank : rank - unlikely);
+  });
   return best;
 }

@@ -1,39 +1,10 @@
 /**
- * A text cut once, by offsets, into words, runs of digits and turns; nothing is rewritten.
+ * A text with its tokens and its turns, read once for all kinds of personal data.
  *
  * @module
  */
 
-/** A range of UTF-16 offsets. */
-export interface Range {
-  readonly start: number;
-  readonly end: number;
-}
-
-/** A word (lower case, camelCase split), a run of digits (as ASCII), or an earlier marker. */
-export interface Token extends Range {
-  readonly kind: "word" | "digits" | "marker";
-  readonly value: string;
-  /** What stands between the token before and this one, as bits of `Mark`. */
-  readonly marks: number;
-}
-
-/** What can stand between two tokens. */
-export const Mark = {
-  space: 1,
-  /** A full stop, question or exclamation mark with a space behind it. */
-  stop: 2,
-  newline: 4,
-  colon: 8,
-  comma: 16,
-  quote: 32,
-  /** What separates the fields of records: `{ } ; | &`. */
-  record: 64,
-  /** A parenthesis or a dash with spaces. */
-  aside: 128,
-  /** A dot or a hyphen inside a word, and all other characters. */
-  other: 256,
-} as const;
+import { readTokens, type Token } from "../tokens.ts";
 
 /** What one speaker said: `User: ...` up to the next speaker's name. */
 export interface Turn {
@@ -62,127 +33,6 @@ export function readText(text: string): ReadText {
   turns.forEach((turn, index) => turnOf.fill(index, turn.firstToken, turn.endToken));
   return { text, tokens, turns, turnOf };
 }
-
-const marker = /\[REDACTED(?:: [A-Z]{2,5})?\]/y;
-const asciiMarks = new Map<string, number>([
-  ...[..." \t\v\f"].map((space) => [space, Mark.space] as const),
-  ...[..."\r\n"].map((newline) => [newline, Mark.newline] as const),
-  ...[...":="].map((colon) => [colon, Mark.colon] as const),
-  ...[..."{};|&"].map((record) => [record, Mark.record] as const),
-  ...[..."()"].map((parenthesis) => [parenthesis, Mark.aside] as const),
-  [",", Mark.comma],
-  ['"', Mark.quote],
-]);
-const markOf = Uint16Array.from(
-  { length: 128 },
-  (_, code) => asciiMarks.get(String.fromCharCode(code)) ?? Mark.other,
-);
-
-function readTokens(text: string): Token[] {
-  const tokens: Token[] = [];
-  let marks = 0;
-  for (let at = 0; at < text.length;) {
-    const token = readToken(text, at, marks);
-    if (token === undefined) {
-      marks |= readMark(text, at);
-      at++;
-    } else {
-      tokens.push(token);
-      marks = 0;
-      at = token.end;
-    }
-  }
-  return tokens;
-}
-
-function readToken(text: string, start: number, marks: number): Token | undefined {
-  const code = text.charCodeAt(start);
-  if (isAsciiDigit(code)) {
-    let end = start + 1;
-    while (isAsciiDigit(text.charCodeAt(end))) end++;
-    return { kind: "digits", value: text.slice(start, end), start, end, marks };
-  }
-  if (code === leftBracket) {
-    marker.lastIndex = start;
-    const length = marker.exec(text)?.[0].length;
-    return length === undefined
-      ? undefined
-      : { kind: "marker", value: "", start, end: start + length, marks };
-  }
-  if (code < 128 ? isAsciiLetter(code) : isLetter.test(codePointAt(text, start))) {
-    const end = endOfWord(text, start);
-    return { kind: "word", value: text.slice(start, end).toLowerCase(), start, end, marks };
-  }
-  let value = "";
-  let end = start;
-  while (text.charCodeAt(end) >= 128 && isDecimal.test(codePointAt(text, end))) {
-    value += digitValue(codePointAt(text, end));
-    end += codePointAt(text, end).length;
-  }
-  return value === "" ? undefined : { kind: "digits", value, start, end, marks };
-}
-
-const leftBracket = 0x5b;
-const isLetter = /^\p{L}$/u;
-const isWordPart = /^[\p{L}\p{M}]$/u;
-const isDecimal = /^\p{Nd}$/u;
-const isAsciiDigit = (code: number) => code >= 0x30 && code <= 0x39;
-const isUpper = (code: number) => code >= 0x41 && code <= 0x5a;
-const isLower = (code: number) => code >= 0x61 && code <= 0x7a;
-const isAsciiLetter = (code: number) => isUpper(code) || isLower(code);
-const codePointAt = (text: string, at: number) => String.fromCodePoint(text.codePointAt(at) ?? 0);
-
-/** `nhsNumber` is two words, `NHSNumber` too, `NHS` is one. */
-function endOfWord(text: string, start: number): number {
-  let end = start + codePointAt(text, start).length;
-  if (isUpper(text.charCodeAt(start)) && isUpper(text.charCodeAt(end))) {
-    while (isUpper(text.charCodeAt(end))) end++;
-    return isLower(text.charCodeAt(end)) ? end - 1 : end;
-  }
-  for (;;) {
-    const code = text.charCodeAt(end);
-    if (isLower(code)) end++;
-    else if (code >= 128 && isWordPart.test(codePointAt(text, end))) {
-      end += codePointAt(text, end).length;
-    } else return end;
-  }
-}
-
-const mathematicalZero = 0x1d7ce;
-
-/**
- * A decimal digit of any script as ASCII. Unicode gives them in consecutive tens (core
- * specification, 4.6), so the value is the distance to the zero of the script.
- */
-function digitValue(character: string): string {
-  const code = character.codePointAt(0) ?? 0x30;
-  if (code >= mathematicalZero && code < mathematicalZero + 50) {
-    return String((code - mathematicalZero) % 10);
-  }
-  let zero = code;
-  while (code - zero < 9 && isDecimal.test(String.fromCodePoint(zero - 1))) zero--;
-  return String(code - zero);
-}
-
-function readMark(text: string, at: number): number {
-  const code = text.charCodeAt(at);
-  if (code >= 128) return readUnicodeMark(text, at);
-  const mark = markOf[code] ?? Mark.other;
-  if (mark !== Mark.other) return mark;
-  const character = text[at] ?? "";
-  const isLoose = isSpace(text[at + 1] ?? " ");
-  if (/[.!?]/.test(character)) return isLoose ? Mark.stop : Mark.other;
-  return character === "-" && isLoose && isSpace(text[at - 1] ?? " ") ? Mark.aside : Mark.other;
-}
-
-function readUnicodeMark(text: string, at: number): number {
-  const character = text[at] ?? "";
-  if (isSpace(character)) return Mark.space;
-  if (/[–—]/.test(character) && isSpace(text[at + 1] ?? " ")) return Mark.aside;
-  return character === "…" || character === "。" ? Mark.stop : Mark.other;
-}
-
-const isSpace = (character: string) => /\s/.test(character);
 
 const turnStart =
   /(^|[\n.?!…/|"])[ \t>*-]{0,4}(?:\[?[\d:., ]{4,12}\]? ?)?(\p{L}[\p{L}\d_ .']{0,20}?) ?(?:\(?[\d:., ]{4,12}\)?)?:(?!\/)/gu;

@@ -118,15 +118,6 @@ export const copulas = setOf("is was are were s as being");
 export const prepositions = setOf("in on at to from with by of until till since during");
 /** What one does with a passcode. */
 export const verifying = setOf("verify confirm log sign authenticate");
-/** Units, and what is counted. */
-export const measures = setOf(
-  `mg mcg ug g kg ml l dl iu units unit mmol mol nmol pmol mmhg bpm cm mm km pounds pound dollars
-  euros euro pence cents percent hours hour days weeks months years minutes seconds ms copies cells
-  rows slots steps calories kcal tablets tabs capsules puffs drops patients people times records
-  bytes characters milligrams micrograms grams kilograms millilitres litres am pm million billion
-  thousand ago gbp usd eur degrees`,
-);
-
 /** A line of these is dialled: `direct line`. */
 export const lineWords = setOf("line lines handset");
 /** Whose line it is. */

@@ -4,11 +4,11 @@
  * @module
  */
 
-import { Gap, type Piece } from "./digits.ts";
+import { readingsOf } from "../spoken_digits.ts";
+import { Gap, type Piece } from "./pieces.ts";
 import { type Label, labelAfter, labelBefore } from "./labels.ts";
-import type { Range, ReadText } from "./text.ts";
-
-const readingLimit = 3;
+import type { Range } from "../tokens.ts";
+import type { ReadText } from "./text.ts";
 
 /** The pieces of a text and what the words around them say, each looked up once. */
 export class Candidates {
@@ -73,14 +73,8 @@ export class Window {
   }
 
   /** The digits in every way that they can be understood: `nine hundred twelve` is 912 or 90012. */
-  get readings(): readonly string[] {
-    let readings = [""];
-    let open = readingLimit;
-    for (const { digits, longer } of this.pieces) {
-      const ways = longer !== undefined && open-- > 0 ? [digits, longer] : [digits];
-      readings = readings.flatMap((reading) => ways.map((way) => reading + way));
-    }
-    return readings;
+  readings(lengths: { readonly shortest: number; readonly longest: number }): readonly string[] {
+    return readingsOf(this.pieces, lengths);
   }
 
   get opening(): Piece | undefined {

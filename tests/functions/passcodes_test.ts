@@ -150,6 +150,14 @@ test("what is no six digits costs no attempt and no database call", async (bench
   assert.equal((await caller.verify(caller.code.split("").join(" "))).outcome, "confirmed");
 });
 
+test("the whole text read out confirms, what else it says about figures being no code", async (bench) => {
+  const caller = await aCaller(bench);
+  await caller.send();
+  const text = bench.twilio.messages.at(-1)?.body ?? "";
+  assert.match(text, /Expires in 5 min/);
+  assert.equal((await caller.verify(`It says: ${text}`)).outcome, "confirmed");
+});
+
 test("thirty seconds lie between two texts, the new code kills the old one at once", async (bench) => {
   const caller = await aCaller(bench);
   await caller.send();

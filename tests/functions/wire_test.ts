@@ -309,9 +309,23 @@ test("unknown numbers, a withheld caller and premium numbers are told what to do
       ...more,
     });
   assert.equal((await ask({ called: "+442079460999" })).outcome, "unknown_clinic");
-  assert.equal((await ask({ caller: "anonymous" })).outcome, "phone_needed");
+  for (const caller of ["anonymous", "+266696687", "+10000000000"]) {
+    assert.equal((await ask({ caller })).outcome, "phone_needed");
+  }
   assert.equal((await ask({}, { patientPhone: "09098790000" })).outcome, "unusable_phone");
   assert.equal((await ask({}, { patientPhone: clinic.number })).outcome, "unusable_phone");
+  const extension = await ask({}, { patientPhone: "020 7946 0123 ext 12" });
+  assert.equal(extension.outcome, "unusable_phone");
+  assert.match(extension.message ?? "", /extension/);
+  // Never replaced by the caller's own number, which only a phrase for it means.
+  for (const patientPhone of ["nine four six, zero one two three", "٠٧٧٠٠", "my son's number"]) {
+    assert.equal((await ask({}, { patientPhone })).outcome, "phone_unclear", patientPhone);
+  }
+  const own = await ask({ caller: "+447700900106" }, {
+    slotId: `consultation/${aDay()}T13:00`,
+    patientPhone: "the one I'm calling from",
+  });
+  assert.equal(own["phoneEnding"], "06");
   assert.equal((await ask({}, { slotId: "tomorrow at ten" })).outcome, "invalid_slot");
   const spoken = "oh seven seven double oh nine hundred four five six";
   const held = await ask({ caller: null }, { patientPhone: spoken });

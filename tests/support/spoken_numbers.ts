@@ -10,6 +10,8 @@ import fc from "fast-check";
 export interface SpokenNumber {
   readonly text: string;
   readonly parts: readonly string[];
+  /** What it was before it was spoken; with its plus, if it has one. */
+  readonly digits: string;
 }
 
 const units: readonly (readonly string[])[] = [
@@ -127,6 +129,7 @@ export const spokenNumbers: fc.Arbitrary<SpokenNumber> = fc
   .tuple(groups, fc.infiniteStream(fc.nat(1_000_000)), fc.boolean())
   .map(([spoken, stream, isSplit]) => {
     const pick: Pick = (choices) => (stream.next().value ?? 0) % choices;
+    const digits = spoken.join("").replace("plus", "+");
     const said = spoken.map((group) => group === "plus" ? group : sayGroup(group, pick));
     const opening = openings[pick(openings.length)] ?? "";
     const closing = closings[pick(closings.length)] ?? "";
@@ -134,12 +137,12 @@ export const spokenNumbers: fc.Arbitrary<SpokenNumber> = fc
       const turns = said.map((part, index) =>
         index === 0 ? part : `\n${holds[pick(holds.length)]}\nUser: ${part}`
       );
-      return { text: `${opening}${turns.join("")}${closing}`, parts: said };
+      return { text: `${opening}${turns.join("")}${closing}`, parts: said, digits };
     }
     const pauseOf = (index: number) =>
       said[index - 1] === "plus" ? " " : pauses[pick(pauses.length)] ?? " ";
     const number = said.map((part, index) => index === 0 ? part : pauseOf(index) + part).join("");
-    return { text: `${opening}${number}${closing}`, parts: [number] };
+    return { text: `${opening}${number}${closing}`, parts: [number], digits };
   });
 
 /** Now and then speech recognition writes digits. */

@@ -7,7 +7,8 @@ import {
   parsePhoneNumberFromString,
 } from "libphonenumber-js/max";
 import examples from "libphonenumber-js/mobile/examples";
-import { readPhone } from "../../shared/phone.ts";
+import { isWithheldNumber, readPhone } from "../../shared/phone.ts";
+import { readMessage } from "../../shared/vapi.ts";
 
 const london = "+442079460123";
 const newYork = "+12125550123";
@@ -71,6 +72,9 @@ Deno.test("numbers that are no person's phone are refused, in every country and 
     // Without a country: satellites, machines, international services.
     ...["+870773123456", "+881612345678", "+882161234567", "+883510012345", "+80012345678"],
     ...["+80812345678", "+979123456789"],
+    // Ranges that cost money, whether the library knows a number of them or not.
+    ...["+44701234567", "+44871234567", "+44901234567", "+44841234567", "070 123 45678"],
+    ...["+17002345678", "+17102345678", "+19762345678", "+18222345678"],
   ];
   for (const number of refused) assert.equal(await kindOf(number, london), "premium", number);
 });
@@ -116,4 +120,130 @@ Deno.test("numbers of demonstrations are read as phones", async () => {
     ["+77012345678", london, "KZ +77012345678"],
   ];
   for (const [given, clinic, read] of spoken) assert.equal(await kindOf(given, clinic), read);
+});
+
+Deno.test("phone numbers are read with the country of the clinic", async () => {
+  const read = (given: string) => readPhone(given, [london]);
+  const uk = { kind: "phone", e164: "+447700900456", country: "GB" };
+  assert.deepEqual(await read("07700 900456"), uk);
+  assert.deepEqual(await read("+44 (0)7700 900456"), uk);
+  assert.deepEqual(await read("oh seven seven double oh nine hundred four five six"), uk);
+  assert.deepEqual(await read("+1 (212) 555-0123"), {
+    kind: "phone",
+    e164: "+12125550123",
+    country: "US",
+  });
+  const caribbean = await read("+1 876 555 0123");
+  assert.equal(caribbean.kind === "phone" && caribbean.country, "JM");
+  assert.deepEqual(await read("0909 879 0000"), { kind: "premium" });
+  assert.deepEqual(await read("12"), { kind: "unclear" });
+});
+
+Deno.test("a number that cannot be read is asked for again, also one without its area code", async () => {
+  const unread: [string, string][] = [
+    ...["five five five, zero four six eight", "555-0468", "5550468", "07700900456"]
+      .map((given): [string, string] => [given, newYork]),
+    ...["7946 0123", "946 0123", "nine four six, oh one two three", "07700 900 45", "five"]
+      .map((given): [string, string] => [given, london]),
+    ...[
+      "07700 900456 or 07700 900457",
+      "07700 900456 and 946 0123",
+      "\u0660\u0667\u0667\u0660\u0660",
+    ]
+      .map((given): [string, string] => [given, london]),
+    ...[
+      "my wife's number",
+      "my other number",
+      "another number",
+      "not this number",
+      "the one on file",
+    ]
+      .map((given): [string, string] => [given, london]),
+    ...["the same as last time", "my work phone", "my daughter's mobile", "Jane Example", "no"]
+      .map((given): [string, string] => [given, london]),
+  ];
+  for (const [given, clinic] of unread) assert.equal(await kindOf(given, clinic), "unclear", given);
+});
+
+Deno.test("phrases for the number that the caller calls from are told from other people's", async () => {
+  const phrases = [
+    ...["the one I'm calling from", "this number", "same", "my number", "the number I'm on"],
+    ...["caller ID", "Use caller ID please", "same as caller id", "this one", "same number"],
+    ...["the number I am calling you from", "It's this one", "the phone I'm on now", "callerId"],
+    ...["the caller's number", "the number I called from", "yes, this phone", "current number"],
+  ];
+  for (const given of phrases) assert.equal(await kindOf(given, london), "own", given);
+});
+
+Deno.test("digits of every script are digits, the letter O is a zero", async () => {
+  const zeros = [0x30, 0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xe50, 0xff10, 0x1d7ce];
+  for (const zero of zeros) {
+    const given = Array.from(
+      "07700 900456",
+      (digit) => digit === " " ? digit : String.fromCodePoint(zero + Number(digit)),
+    ).join("");
+    assert.equal(await kindOf(given, london), "GB +447700900456", given);
+  }
+  for (const given of ["O77OO 9OO456", "o7700 900456", "O double seven double O, 9OO, 456"]) {
+    assert.equal(await kindOf(given, london), "GB +447700900456", given);
+  }
+});
+
+Deno.test("a number is read with fillers and corrections, and however it is spoken", async () => {
+  const spoken = [
+    ...["oh seven seven double oh niner double oh four five six", "07700 900 457, no, 456"],
+    ...["double oh four four, seven seven double oh, nine double oh, four five six"],
+    ...["oh seven seven double oh nine, sorry, nine double oh four five six"],
+    ...[
+      "07700 900457. Sorry, 07700 900456",
+      "07700 900456 07700 900456",
+      "call 07700 900456 after 5",
+    ],
+    ...[
+      "it's my wife's phone, 07700 900456",
+      "oh seven seven double oh nine double oh for five six",
+    ],
+    ...[
+      "my number is +44 (0)7700 900456",
+      "plus four four, seven seven double oh, nine hundred, 456",
+    ],
+  ];
+  for (const given of spoken) {
+    assert.equal(await kindOf(given, london), "GB +447700900456", given);
+  }
+  const american = "oh, it's two one two, triple five, oh one double nine";
+  assert.equal(await kindOf(american, newYork), "US +12125550199");
+});
+
+Deno.test("an extension takes no texts", async () => {
+  const extensions = [
+    "ext 12",
+    "x12",
+    " x 12",
+    ", extension twelve",
+    " #12",
+    ";ext=12",
+    " option 2",
+  ];
+  for (const extension of extensions) {
+    assert.equal(await kindOf(`212-555-0199${extension}`, newYork), "extension", extension);
+  }
+});
+
+Deno.test("what stands for a withheld number is none, given or in the envelope", async () => {
+  const withheld = [
+    ...["+266696687", "+7378742833", "+2562533", "+8656696", "+86282452253", "+10000000000"],
+    ...["+19999999999", "anonymous", "Anonymous caller", "Restricted", "Unavailable", "unknown"],
+    ...["sip:anonymous@anonymous.invalid", "Private number"],
+  ];
+  for (const given of withheld) {
+    assert.equal(await kindOf(given, london), "withheld", given);
+    const message = { message: { type: "status-update", customer: { number: given } } };
+    const read = readMessage(JSON.stringify(message), new Headers());
+    assert.ok(read.type === "status-update");
+    assert.equal(read.envelope.callerNumber, undefined, given);
+  }
+  for (const real of ["+447700900456", "+12125550199", "+2908999", "+15555550123"]) {
+    assert.equal(isWithheldNumber(real), false, real);
+  }
 });

@@ -6,7 +6,7 @@ import process from "node:process";
 import fc from "fast-check";
 import { getCountries, getCountryCallingCode, Metadata } from "libphonenumber-js/max";
 import { redact, type RedactionType } from "../../shared/redaction.ts";
-import { callingCodes } from "../../shared/redaction/calling_codes.ts";
+import { callingCodes } from "../../shared/calling_codes.ts";
 import { isIpv6 } from "../../shared/redaction/identifiers.ts";
 import { spokenNumbers } from "../support/spoken_numbers.ts";
 import { redactionCorpus } from "./redaction_corpus.ts";

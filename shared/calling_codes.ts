@@ -33,7 +33,12 @@ const longestE164 = 15;
  * Under +1 and +44 the plan is known better than the library's shortest, which are local numbers.
  */
 export function isPossibleE164(digits: string): boolean {
-  if (digits.length < shortestE164 || digits.length > longestE164) return false;
+  return digits.length >= shortestE164 && hasPossibleLength(digits);
+}
+
+/** The same for a number that is known to be one: a few islands have shorter ones. */
+export function hasPossibleLength(digits: string): boolean {
+  if (digits.length > longestE164) return false;
   if (digits.startsWith("1")) return /^1[2-9]\d{9}$/.test(digits);
   if (digits.startsWith("44")) return /^44[1-9]\d{8,9}$/.test(digits);
   for (let length = 1; length <= 3; length++) {

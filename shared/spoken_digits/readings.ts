@@ -1,0 +1,270 @@
+/**
+ * The digits that begin at a token, in every way they can be understood.
+ *
+ * @module
+ */
+
+import { Mark, type Token } from "../tokens.ts";
+import {
+  echoes,
+  hesitations,
+  homophones,
+  plurals,
+  pronounEndings,
+  pronounOpenings,
+  repeats,
+  teens,
+  tens,
+  units,
+} from "./vocabulary.ts";
+
+/** One way to understand the tokens from a place on. */
+export interface Reading {
+  /** ASCII; empty where the words may be no digits at all. */
+  readonly digits: string;
+  /** Tokens that it takes. */
+  readonly length: number;
+}
+
+const magnitudes = new Set(["hundred", "thousand"]);
+const ends = new Set([...magnitudes, ...plurals.keys(), ...echoes.keys()]);
+const openings = new Set(
+  [units, teens, tens, repeats, homophones].flatMap((words) => [...words.keys()]),
+);
+
+/**
+ * Every way to understand the digits at a token, likeliest first: `twenty one` is 21, or 20 and then
+ * something else. None where no digits begin.
+ */
+export function readingsAt(tokens: readonly Token[], at: number): readonly Reading[] {
+  const token = tokens[at];
+  if (token === undefined || !mayBegin(token)) return [];
+  const written = writtenAt(tokens, at);
+  if (written !== undefined) return [written];
+  if (isPronoun(tokens, at)) return [];
+  if (isExclamation(tokens, at)) return exclamationAt(tokens, at);
+  if (isPlain(tokens, at)) return [{ digits: digitOf(token.value) ?? "", length: 1 }];
+  const repeated = repeatedAt(tokens, at);
+  if (repeated !== undefined) return [repeated];
+  if (homophones.has(token.value)) return homophoneAt(tokens, at);
+  return withEchoes(tokens, at, cardinalsAt(tokens, at));
+}
+
+/** Most words of a text are told apart by one look into a set. */
+function mayBegin({ kind, value }: Token): boolean {
+  return kind === "digits" || kind === "word" && (openings.has(value) || value.startsWith("oo"));
+}
+
+const isZeros = ({ kind, value }: Token) => kind === "word" && /^o+$/.test(value);
+
+/** Digits written without a gap, the letter O among them for zero: `O77OO`. */
+function writtenAt(tokens: readonly Token[], at: number): Reading | undefined {
+  let digits = "";
+  let end = at;
+  let hasDigits = false;
+  for (let token = tokens[at]; token !== undefined; token = tokens[++end]) {
+    const isAttached = end === at || token.start === tokens[end - 1]?.end;
+    if (!isAttached || token.kind !== "digits" && !isZeros(token)) break;
+    hasDigits ||= token.kind === "digits";
+    digits += token.kind === "digits" ? token.value : "0".repeat(token.value.length);
+  }
+  return hasDigits && (end - at > 1 || digits.length > 1)
+    ? { digits, length: end - at }
+    : undefined;
+}
+
+/** `the usual one`, `one moment` */
+function isPronoun(tokens: readonly Token[], at: number): boolean {
+  const token = tokens[at];
+  if (token?.value !== "one") return false;
+  const isOpened = token.marks === Mark.space && pronounOpenings.has(tokens[at - 1]?.value ?? "");
+  return isOpened || pronounEndings.has(nextWord(tokens, at));
+}
+
+const utterance = Mark.stop | Mark.newline | Mark.colon;
+
+/** Behind digits `oh` may be one more, or `... nine one three. Oh, that's it.` */
+function exclamationAt(tokens: readonly Token[], at: number): readonly Reading[] {
+  const before = tokens[at - 1];
+  const isBehindDigits = before !== undefined && (mayBegin(before) || ends.has(before.value));
+  return isBehindDigits ? [{ digits: "0", length: 1 }, { digits: "", length: 1 }] : [];
+}
+
+/** `Oh, it's four eight ...`, but `oh, um, seven seven ...` */
+function isExclamation(tokens: readonly Token[], at: number): boolean {
+  const token = tokens[at];
+  const next = tokens[at + 1];
+  if (token?.value !== "oh" || next?.kind !== "word") return false;
+  const isOpening = at === 0 || (token.marks & utterance) !== 0;
+  return isOpening && !hesitations.has(next.value) && readingsAt(tokens, at + 1).length === 0;
+}
+
+/** A digit that no word behind it makes more of: nearly all of them. */
+function isPlain(tokens: readonly Token[], at: number): boolean {
+  const next = nextWord(tokens, at);
+  return digitOf(tokens[at]?.value ?? "") !== undefined && !magnitudes.has(next) &&
+    !plurals.has(next) && !echoes.has(next);
+}
+
+/** `double five`, `two fives` */
+function repeatedAt(tokens: readonly Token[], at: number): Reading | undefined {
+  const value = tokens[at]?.value ?? "";
+  const next = nextWord(tokens, at);
+  const times = repeats.get(value);
+  if (times !== undefined) {
+    const digit = digitOf(next);
+    return digit === undefined ? undefined : { digits: digit.repeat(Number(times)), length: 2 };
+  }
+  const plural = plurals.get(next);
+  const count = Number(digitOf(value) ?? 0);
+  return plural !== undefined && count >= 2 && count <= 6
+    ? { digits: plural.repeat(count), length: 2 }
+    : undefined;
+}
+
+/** `five twice` is 55. */
+function withEchoes(
+  tokens: readonly Token[],
+  at: number,
+  readings: readonly Reading[],
+): readonly Reading[] {
+  const digit = digitOf(tokens[at]?.value ?? "");
+  const times = echoes.get(nextWord(tokens, at));
+  if (digit === undefined || times === undefined) return readings;
+  return [{ digits: digit.repeat(Number(times)), length: 2 }];
+}
+
+/** Among digits one by one `for` is 4, or nothing. */
+function homophoneAt(tokens: readonly Token[], at: number): readonly Reading[] {
+  const digit = homophones.get(tokens[at]?.value ?? "");
+  const before = countSingles(tokens, at, -1);
+  const after = countSingles(tokens, at, 1);
+  const isLast = before >= 2 && endsSentence(tokens, at);
+  const isAmong = before > 0 && after > 0 && before + after > 2;
+  return digit !== undefined && (isAmong || isLast)
+    ? [{ digits: digit, length: 1 }, { digits: "", length: 1 }]
+    : [];
+}
+
+const nearby = 3;
+
+/** Single digits next to a token, in one direction, said without a pause. */
+function countSingles(tokens: readonly Token[], at: number, step: 1 | -1): number {
+  let count = 0;
+  for (let next = at + step; Math.abs(next - at) <= nearby; next += step) {
+    const later = tokens[Math.max(next, next - step)];
+    const { value = "" } = tokens[next] ?? {};
+    if (later === undefined || !isJoined(later)) break;
+    if (digitOf(value) !== undefined) count++;
+    else if (!homophones.has(value) && !repeats.has(value) && value !== "hundred") break;
+  }
+  return count;
+}
+
+function endsSentence(tokens: readonly Token[], at: number): boolean {
+  const next = tokens[at + 1];
+  return next === undefined || (next.marks & (Mark.stop | Mark.newline)) !== 0;
+}
+
+interface Cardinal {
+  readonly value: number;
+  readonly length: number;
+}
+
+function cardinalsAt(tokens: readonly Token[], at: number): readonly Reading[] {
+  return [thousandsAt, hundredsAt, belowHundred].flatMap((read) => read(tokens, at))
+    .filter(({ length }) => !magnitudes.has(nextWord(tokens, at + length - 1)))
+    .map(({ value, length }) => ({ digits: String(value), length }));
+}
+
+/** `forty-eight`, `forty`, `thirteen`, `five`. A hyphen joins for certain, a pause never does. */
+function belowHundred(tokens: readonly Token[], at: number): Cardinal[] {
+  const { value = "" } = tokens[at] ?? {};
+  const ten = tens.get(value);
+  if (ten === undefined) {
+    const single = teens.get(value) ?? digitOf(value);
+    return single === undefined ? [] : [{ value: Number(single), length: 1 }];
+  }
+  const alone = { value: Number(ten), length: 1 };
+  const unit = units.get(nextWord(tokens, at)) ?? "0";
+  if (unit === "0") return [alone];
+  const joined = { value: Number(ten) + Number(unit), length: 2 };
+  return tokens[at + 1]?.marks === Mark.other ? [joined] : [joined, alone];
+}
+
+/** `four hundred (and) eighty two`, `twelve hundred`; an "and" joins for certain. */
+function hundredsAt(tokens: readonly Token[], at: number): Cardinal[] {
+  return countsAt(belowHundred(tokens, at), "hundred", tokens, at).flatMap((hundreds) => {
+    const { value, length, hasAnd } = hundreds;
+    const alone = { value: value * 100, length };
+    const rest = restAt(belowHundred, hundreds, tokens, at);
+    const joined = rest.map((each) => ({ ...each, value: value * 100 + each.value }));
+    const isBareUnit = rest.length === 1 && (rest[0]?.value ?? 0) < 10;
+    // `nine hundred and one two three`: more digits follow, so the one may be a digit of its own.
+    const isOpen = isBareUnit && digitOf(nextWord(tokens, at + (rest[0]?.length ?? 0) - 1));
+    if (hasAnd && joined.length > 0) return isOpen ? [...joined, alone] : joined;
+    return isBareUnit ? [alone, ...joined] : [...joined, alone];
+  });
+}
+
+/** `four hundred eighty two thousand (and) thirteen`: the rest has three places. */
+function thousandsAt(tokens: readonly Token[], at: number): Cardinal[] {
+  const belowThousand = (tokens: readonly Token[], at: number) =>
+    [...hundredsAt(tokens, at), ...belowHundred(tokens, at)].filter(({ value }) => value < 1000);
+  return countsAt(belowThousand(tokens, at), "thousand", tokens, at).flatMap((thousands) => {
+    const { value, length, hasAnd } = thousands;
+    const joined = restAt(belowThousand, thousands, tokens, at)
+      .map((rest) => ({ ...rest, value: value * 1000 + rest.value }));
+    return hasAnd && joined.length > 0 ? joined : [...joined, { value: value * 1000, length }];
+  });
+}
+
+interface Count extends Cardinal {
+  /** Whether an "and" leads on to the rest. */
+  readonly hasAnd: boolean;
+}
+
+/** The cardinals that a "hundred" or "thousand" follows: how many of them there are. */
+function countsAt(
+  counts: readonly Cardinal[],
+  magnitude: "hundred" | "thousand",
+  tokens: readonly Token[],
+  at: number,
+): Count[] {
+  return counts
+    .filter(({ value, length }) => value > 0 && nextWord(tokens, at + length - 1) === magnitude)
+    .map(({ value, length }) => ({
+      value,
+      length: length + 1,
+      hasAnd: nextWord(tokens, at + length) === "and",
+    }));
+}
+
+/** What a "hundred" or "thousand" goes on with, and the length of both; nothing after a pause. */
+function restAt(
+  read: (tokens: readonly Token[], at: number) => Cardinal[],
+  { length, hasAnd }: Count,
+  tokens: readonly Token[],
+  at: number,
+): Cardinal[] {
+  const start = hasAnd ? length + 1 : length;
+  if (nextWord(tokens, at + start - 1) === "") return [];
+  return read(tokens, at + start)
+    .filter(({ value }) => value > 0)
+    .map((rest) => ({ value: rest.value, length: start + rest.length }));
+}
+
+function digitOf(word: string): string | undefined {
+  return /^\d$/.test(word) ? word : units.get(word);
+}
+
+/** Nothing but spaces or a hyphen before a token. */
+const isJoined = ({ marks }: Token) => (marks & ~(Mark.space | Mark.other)) === 0;
+
+/** The next token's value if nothing but spaces or a hyphen is between. */
+function nextWord(tokens: readonly Token[], at: number): string {
+  const token = tokens[at];
+  const next = tokens[at + 1];
+  if (token === undefined || next === undefined || next.start - token.end > 3) return "";
+  return isJoined(next) ? next.value : "";
+}

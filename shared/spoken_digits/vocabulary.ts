@@ -1,0 +1,78 @@
+/**
+ * The words that digits are said with, and those that stand between them: lists, and no rules.
+ *
+ * @module
+ */
+
+const mapOf = (entries: string) =>
+  new Map(
+    entries.trim().split(/\s+/).map((entry) => {
+      const [word = "", value = ""] = entry.split("=");
+      return [word, value] as const;
+    }),
+  );
+const setOf = (words: string) => new Set(words.trim().split(/\s+/));
+
+/** Single digits. */
+export const units = mapOf(
+  `zero=0 oh=0 o=0 nought=0 naught=0 ought=0 aught=0 nil=0 one=1 two=2 three=3 four=4 five=5 six=6
+  seven=7 eight=8 nine=9 niner=9`,
+);
+export const teens = mapOf(
+  `ten=10 eleven=11 twelve=12 thirteen=13 fourteen=14 fifteen=15 sixteen=16 seventeen=17 eighteen=18
+  nineteen=19`,
+);
+export const tens = mapOf(
+  "twenty=20 thirty=30 forty=40 fourty=40 fifty=50 sixty=60 seventy=70 eighty=80 ninety=90",
+);
+/** How often the digit behind is meant: `double five`. */
+export const repeats = mapOf("double=2 triple=3 treble=3 quadruple=4 quintuple=5");
+/** How often the digit before is meant: `five twice`. */
+export const echoes = mapOf("twice=2 thrice=3");
+/** Behind a count: `two fives`. */
+export const plurals = mapOf(
+  `zeros=0 zeroes=0 ohs=0 os=0 noughts=0 naughts=0 ones=1 twos=2 threes=3 fours=4 fives=5 sixes=6
+  sevens=7 eights=8 nines=9`,
+);
+/** What speech recognition writes for a digit; a digit only among others. */
+export const homophones = mapOf("for=4 fore=4 to=2 too=2 won=1 ate=8");
+
+/** Before `one` these make it a pronoun: `the usual one`. */
+export const pronounOpenings = setOf(
+  `the this that which usual same other another old new first last right wrong only no any every
+  each`,
+);
+/** Behind `one` these make it a word: `one moment`, `one I am calling from`. */
+export const pronounEndings = setOf("moment second sec minute min more of i that who whose");
+
+/** What fills a pause for thought. */
+export const hesitations = setOf("um uh er erm uhm umm ah hmm mm mhm");
+/** What people say between the digits of a number. */
+export const fillers = setOf(
+  `${[...hesitations].join(" ")} like and then a okay ok yeah yes so right dash hyphen space dot
+  comma well let me see sorry its it s is that thats hang hold on wait now next again followed by
+  i repeat`,
+);
+
+/** What else people say who look for the rest of a number. */
+export const interruptions = setOf(
+  `just give moment second sec minute while bear with you look check find open scroll get got there
+  here we go think believe says reads one the my phone glasses text message was did oh where need
+  to up down again please thanks thank`,
+);
+
+/** What takes back the digits just said; several words as one entry. */
+export const corrections: readonly (readonly string[])[] = [
+  ...["no", "nope", "sorry", "correction", "rather", "oops", "actually", "instead"],
+  ...["i mean", "i meant", "scratch that", "strike that", "make that", "make it", "my mistake"],
+  ...["my bad", "start again", "start over", "try again", "wait", "apologies"],
+].map((phrase) => phrase.split(" "));
+
+/** Units, and what is counted. */
+export const measures = setOf(
+  `mg mcg ug g kg ml l dl iu units unit mmol mol nmol pmol mmhg bpm cm mm km pounds pound dollars
+  euros euro pence cents percent hours hour days weeks months years minutes mins min seconds secs ms
+  copies cells rows slots steps calories kcal tablets tabs capsules puffs drops patients people times
+  records bytes characters digit digits figures milligrams micrograms grams kilograms millilitres
+  litres am pm million billion thousand ago gbp usd eur degrees`,
+);

@@ -1,0 +1,284 @@
+/** Digits as people say them: passcodes and numbers, by the grammar that redaction has too. */
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { readPhone } from "../../shared/phone.ts";
+import { redact } from "../../shared/redaction.ts";
+import { readPasscode } from "../../shared/spoken_digits.ts";
+import { spokenNumbers } from "../support/spoken_numbers.ts";
+
+const london = "+442079460123";
+const newYork = "+12125550123";
+
+Deno.test("a passcode is read however it was said, typed or passed on", () => {
+  const said: [string | number, string | undefined][] = [
+    ["482913", "482913"],
+    [482913, "482913"],
+    [42, "000042"],
+    ["4 8 2 9 1 3", "482913"],
+    ["4-8-2, 9-1-3.", "482913"],
+    ["four eight two, double nine one", "482991"],
+    ["triple oh one two three", "000123"],
+    ["forty-eight twenty nine thirteen", "482913"],
+    ["four hundred and eighty two nine one three", "482913"],
+    ["User's Keypad Entry: 482913", "482913"],
+    ["The code is 4 8 2 nine one 3#", "482913"],
+    ["four eight two, nine one three.", "482913"],
+    ["It's forty eight, twenty nine, thirteen", "482913"],
+    ["four hundred eighty-two thousand nine hundred and thirteen", "482913"],
+    ["four hundred and five, two hundred", "405200"],
+    ["nought one two treble three", "012333"],
+    ["forty eight hundred, twelve", "480012"],
+    ["double four double eight double zero", "448800"],
+    ["The six-digit code is 482913", "482913"],
+    ["Oh, it's 4 8 2 9 1 3", "482913"],
+    ["oh yes it is four eight two nine one three", "482913"],
+    ["oh four eight two nine one", "048291"],
+    ["twenty, one, three four five", "201345"],
+    ["\uFF14\uFF18\uFF12\uFF19\uFF11\uFF13", "482913"],
+    ["482,913", "482913"],
+    ["User's Keypad Entry: 4829", undefined],
+    ["482913, no, 482931", "482931"],
+    ["482913 or 482931", undefined],
+    // 21 40 85, or 20 1 48 5: two codes can be meant.
+    ["twenty one forty eight five", undefined],
+    ["constructor toString", undefined],
+    ["four eight two", undefined],
+    ["482913.0", undefined],
+    [Number.NaN, undefined],
+    ["12345", undefined],
+    ["1234567", undefined],
+    ["", undefined],
+    [-1, undefined],
+    [1.5, undefined],
+    [1_000_000, undefined],
+  ];
+  for (const [given, expected] of said) assert.equal(readPasscode(given), expected, String(given));
+});
+
+const digitWords: readonly (readonly string[])[] = [
+  ["zero", "oh", "o", "nought", "0", "\uFF10"],
+  ...["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+    .map((word, index) => [word, String(index + 1), String.fromCharCode(0xFF11 + index)]),
+];
+const teenWords = "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
+  .split(" ");
+const tenWords = "twenty thirty forty fifty sixty seventy eighty ninety".split(" ");
+const wordOf = (digit: string | undefined) => digitWords[Number(digit)]?.[0] ?? "";
+
+/** Every way to say the next digits of a code: what is said, and how many digits that was. */
+function waysToSay(digits: string, joint: string): { said: string; count: number }[] {
+  const [first = "", second = "", third = ""] = digits;
+  const ways = (digitWords[Number(first)] ?? []).map((said) => ({ said, count: 1 }));
+  if (first === second) ways.push({ said: `double ${wordOf(first)}`, count: 2 });
+  if (first === second && second === third) {
+    ways.push({ said: `triple ${wordOf(first)}`, count: 3 }, { said: `treble ${first}`, count: 3 });
+  }
+  const pair = Number(first + second);
+  const below = (value: number) =>
+    value < 10 ? wordOf(String(value)) : value < 20 ? teenWords[value - 10] ?? "" : [
+      tenWords[Math.floor(value / 10) - 2],
+      ...value % 10 === 0 ? [] : [wordOf(String(value % 10))],
+    ].join(joint);
+  if (second !== "" && pair >= 10) ways.push({ said: below(pair), count: 2 });
+  if (third !== "" && first !== "0") {
+    const rest = Number(second + third);
+    const tail = rest === 0 ? "" : ` and ${below(rest)}`;
+    ways.push({ said: `${wordOf(first)} hundred${tail}`, count: 3 });
+  }
+  return ways;
+}
+
+/** A code and the same said aloud, at every place in a way drawn from all. */
+function spoken({ joint, pause }: { joint: string; pause: fc.Arbitrary<string> }) {
+  return fc.tuple(
+    fc.integer({ min: 0, max: 999_999 }).map((value) => String(value).padStart(6, "0")),
+    fc.array(fc.nat(), { minLength: 6, maxLength: 6 }),
+    fc.array(pause, { minLength: 6, maxLength: 6 }),
+    fc.constantFrom("", "It's ", "The code is: ", "um, I think it's ", "User's Keypad Entry: "),
+    fc.constantFrom("", ".", "#", " please", ", that's it"),
+  ).map(([code, choices, pauses, opening, ending]) => {
+    let said = opening;
+    for (let at = 0, step = 0; at < code.length; step++) {
+      const ways = waysToSay(code.slice(at), joint);
+      const way = ways[(choices[step] ?? 0) % ways.length];
+      said += (at === 0 ? "" : pauses[step]) + (way?.said ?? "");
+      at += way?.count ?? 1;
+    }
+    return { code, said: said + ending };
+  });
+}
+
+Deno.test("any six digits are read back in any form they can be said in, with pauses", () => {
+  fc.assert(
+    fc.property(
+      spoken({ joint: "-", pause: fc.constantFrom(", ", "; ", ". ", " ... ") }),
+      ({ code, said }) => assert.equal(readPasscode(said), code, said),
+    ),
+    { numRuns: 5000 },
+  );
+});
+
+Deno.test("without pauses a code is read back or asked for again, never taken for another", () => {
+  let understood = 0;
+  fc.assert(
+    fc.property(spoken({ joint: " ", pause: fc.constant(" ") }), ({ code, said }) => {
+      const read = readPasscode(said);
+      if (read !== undefined) understood++;
+      assert.ok(read === code || read === undefined, `${said}: ${read}, not ${code}`);
+    }),
+    { numRuns: 5000 },
+  );
+  assert.ok(understood > 4000, `${understood} of 5000 were understood`);
+});
+
+Deno.test("nothing that is said makes the reading of digits fail", () => {
+  const word = fc.constantFrom(
+    ...digitWords.flat(),
+    ...teenWords,
+    ...tenWords,
+    ...["hundred", "thousand", "double", "and", "a", "oh", "-", ","],
+  );
+  const anything = fc.oneof(
+    fc.string({ unit: "binary" }),
+    fc.array(word).map((all) => all.join(" ")),
+  );
+  fc.assert(
+    fc.property(anything, (said) => {
+      const code = readPasscode(said.slice(0, 200));
+      assert.ok(code === undefined || /^[0-9]{6}$/.test(code), `${said}: ${code}`);
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+Deno.test("a code is found beside other figures, said twice, interrupted and corrected", () => {
+  const text =
+    "is your Sunrise Dental code to confirm your appointment. Read it to our assistant on " +
+    "this call. Expires in 5 min. We never call to ask for it.";
+  const said: [string, string | undefined][] = [
+    [`482913 ${text}`, "482913"],
+    [`four eight two nine one three ${text}`, "482913"],
+    ["482913 is your Clinic 24 code to change your appointment. Expires in 4 min.", "482913"],
+    ["it came at 14:30, 482913", "482913"],
+    ["482913 and I'm on 07700 900456", "482913"],
+    ["you asked for 6 digits: 482913", "482913"],
+    ["code 1: 482913", "482913"],
+    ["482913, am I right?", "482913"],
+    ["482913, I repeat, 482913", "482913"],
+    ["four eight two nine one three, that's four eight two nine one three", "482913"],
+    ["482913, 4 8 2 9 1 3", "482913"],
+    ["it's, hang on, 4 8 2, 9 1 3", "482913"],
+    ["4 8 2, hang on, let me just look again, 9 1 3", "482913"],
+    ["4 8 2 ... one moment ... 9 1 3", "482913"],
+    ["482 913, no, 482 931", "482931"],
+    ["482913. Scratch that, 482 931", "482931"],
+    ["4 8 2, 9 1 3, sorry, 9 3 1", "482931"],
+    ["four eight two, nine one four, no wait, nine one three", "482913"],
+    ["4 8 2 9 1 4, sorry, 3", "482913"],
+    ["no. 482913", "482913"],
+    // Which digit is wrong cannot be told; nor which of two codes is meant.
+    ["482913, no, the 3 is a 4", undefined],
+    ["482913, sorry, the last one is a 4", undefined],
+    ["I got two codes, 482913 and 482931", undefined],
+    ["not 482913 but 482931", undefined],
+    // Parts of two numbers are no code.
+    ["my code is 4829 and it expires in 13", undefined],
+    ["482 and my house number is 913", undefined],
+    ["482913 5", undefined],
+    ["482 482 913", undefined],
+    ["oh, it's 4 8 2 9 1", undefined],
+    ["oh 4 8 2 9 1", "048291"],
+  ];
+  for (const [given, expected] of said) assert.equal(readPasscode(given), expected, given);
+});
+
+Deno.test("digits are read in any script, with the letter O, and by the words that sound like them", () => {
+  const said = [
+    ...["\u0664\u0668\u0662\u0669\u0661\u0663", "\u096a\u096e\u0968\u096f\u0967\u0969"],
+    ...["four eight to nine won three", "4 8 2 niner one three", "482 nine, one, three"],
+    ...["double two, no sorry, four eight two nine one three"],
+  ];
+  for (const given of said) assert.equal(readPasscode(given), "482913", given);
+  assert.equal(readPasscode("O4829O"), "048290");
+  assert.equal(readPasscode("O4829O1"), undefined);
+  assert.equal(readPasscode("O482OO"), "048200");
+  assert.equal(readPasscode("two fives, five twice, quadruple one"), undefined);
+  assert.equal(readPasscode("two fives, quadruple one"), "551111");
+  assert.equal(readPasscode("five twice, quadruple one"), "551111");
+});
+
+/** A code and other things said beside it, that hold no six digits. */
+const remarks = fc.constantFrom(
+  ...[
+    "",
+    "It says ",
+    "The text came at 14:30. ",
+    "I have 2 texts, the newest is ",
+    "Room 12, code ",
+  ],
+  ...[
+    "I think it was 3 minutes ago. ",
+    "My number is 07700 900456, the code is ",
+    "Expires in 5 min: ",
+  ],
+);
+
+Deno.test("a code among other figures is read back or asked for again, never taken for another", () => {
+  let understood = 0;
+  const numRuns = 3000;
+  fc.assert(
+    fc.property(
+      remarks,
+      spoken({ joint: "-", pause: fc.constantFrom(", ", " ", "; ") }),
+      fc.constantFrom("", ". It expires in 5 minutes", ", I'm in room 7", ". Born in 1984"),
+      (before, { code, said }, after) => {
+        const read = readPasscode(before + said + after);
+        if (read !== undefined) understood++;
+        assert.ok(read === code || read === undefined, `${before}${said}${after}: ${read}`);
+      },
+    ),
+    { numRuns },
+  );
+  assert.ok(understood > numRuns * 0.8, `${understood} of ${numRuns} were understood`);
+});
+
+Deno.test("of a code that is corrected the last one said counts, or it is asked for again", () => {
+  const codes = fc.integer({ min: 0, max: 999_999 }).map((value) => String(value).padStart(6, "0"));
+  const words = fc.constantFrom(", no, ", ". Sorry, ", ", I mean ", " no wait, ", ", correction, ");
+  fc.assert(
+    fc.property(codes, codes, words, fc.integer({ min: 1, max: 6 }), (code, other, sorry, kept) => {
+      const wrong = code.slice(0, 6 - kept) + other.slice(6 - kept);
+      const again = code.slice(6 - kept);
+      for (const say of [(digits: string) => [...digits].join(" "), sayWords]) {
+        const said = `${say(wrong)}${sorry}${say(again)}`;
+        assert.equal(readPasscode(said), code, said);
+      }
+    }),
+  );
+});
+
+const sayWords = (digits: string) => [...digits].map(wordOf).join(" ");
+
+Deno.test("what redaction cuts as a number is what a caller is understood to have said", async () => {
+  const seed = Date.now() % 2 ** 31;
+  const spoken = fc.sample(spokenNumbers, { numRuns: 400, seed });
+  let [both, found] = [0, 0];
+  for (const { text, parts, digits } of spoken) {
+    if (parts.length > 1) continue;
+    const [number = ""] = parts;
+    const cut = redact(text).spans.some(({ start, end }) =>
+      text.slice(start, end).includes(number)
+    );
+    if (cut) found++;
+    const clinic = digits.startsWith("0") || digits.startsWith("+44") ? london : newYork;
+    const read = await readPhone(number, [clinic]);
+    if (read.kind !== "phone") continue;
+    const national = digits.replace(/^0|^\+?1(?=\d{10}$)/, "");
+    assert.ok(
+      read.e164.endsWith(national.replace("+", "")),
+      `${number}: ${read.e164} (seed ${seed})`,
+    );
+    if (cut) both++;
+  }
+  assert.ok(both > 100 && both > found * 0.5, `${both} of ${found} are read (seed ${seed})`);
+});
