@@ -1307,7 +1307,7 @@ begin
   select w.provider_id
   from private.find_hours(p_org, p_service.id, p_provider, v_day) as w
   where w.open @> tstzrange(p_start, v_end)
-    -- The grid begins where the closed time before it ends.
+    -- The grid begins where the closed time before the start ends.
     and p_start = date_bin(make_interval(mins => p_service.step_min), p_start,
       upper(('{(,)}'::tstzmultirange - w.open) * tstzmultirange(tstzrange(null, p_start))))
     and not exists (
@@ -1553,8 +1553,8 @@ begin
     select g.starts_at, w.provider_id, l.seats
     from private.find_hours(v_org, p_service, p_provider, v_day) as w
     cross join lateral (
-      -- What is taken: appointments and time off, as starts that are impossible. A row of this very
-      -- service leaves its own start, where it may be joined while there are seats.
+      -- The starts that appointments and time off make impossible. A row of the same service does not
+      -- rule out its own start, where others may join it while there are seats.
       select coalesce(range_agg(x.impossible), '{}') as impossible
       from (
         select tstzmultirange(tstzrange(
@@ -1582,7 +1582,7 @@ begin
             * tstzrange(v_earliest, v_latest)) - b.impossible
       end) as piece (span)
     cross join lateral generate_series(
-      -- The first point of the grid that is not before the piece.
+      -- The first point of the grid inside the piece.
       date_bin(v_step, lower(piece.span) + v_step - interval '1 microsecond', lower(whole.span)),
       upper(piece.span), v_step) as g (starts_at)
     cross join lateral (
@@ -1786,7 +1786,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.is_taken(p_org uuid, p_service public.services, p_provider uuid, p_start timestamp with time zone, p_call_id text, p_at timestamp with time zone, p_moves uuid) IS 'Whether somebody else has a time at a doctor of a service, so that it is taken and not just closed.';
+COMMENT ON FUNCTION private.is_taken(p_org uuid, p_service public.services, p_provider uuid, p_start timestamp with time zone, p_call_id text, p_at timestamp with time zone, p_moves uuid) IS 'Whether a time that is not free is taken by somebody else; otherwise it was never bookable.';
 
 CREATE FUNCTION private.iso_local(p_at timestamp with time zone, p_zone text) RETURNS text
     LANGUAGE plpgsql STABLE STRICT
@@ -1957,6 +1957,30 @@ $$;
 
 COMMENT ON FUNCTION private.offer(p_org public.organizations, p_service public.services, p_provider public.providers, p_first date, p_last date, p_part text, p_call_id text, p_at timestamp with time zone, p_few integer) IS 'A few bookable slots as JSON, spread over the days, and their total.';
 
+CREATE FUNCTION private.offer_nearest(p_org public.organizations, p_service public.services, p_provider public.providers, p_first date, p_last date, p_horizon date, p_part text, p_call_id text, p_at timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_today constant date := p_at at time zone p_org.timezone;
+  v_week date := p_last + 1;
+  v_offer jsonb := '{"total": 0, "slots": []}';
+begin
+  if p_part is not null then
+    v_offer := private.offer(p_org, p_service, p_provider, greatest(p_first, v_today),
+      least(p_last, p_horizon), null, p_call_id, p_at, 3);
+  end if;
+  while (v_offer ->> 'total')::integer = 0 and v_week <= least(p_horizon, p_last + 28) loop
+    v_offer := private.offer(p_org, p_service, p_provider, greatest(v_week, v_today),
+      least(v_week + 6, p_horizon), p_part, p_call_id, p_at, 3);
+    v_week := v_week + 7;
+  end loop;
+  return v_offer;
+end
+$$;
+
+COMMENT ON FUNCTION private.offer_nearest(p_org public.organizations, p_service public.services, p_provider public.providers, p_first date, p_last date, p_horizon date, p_part text, p_call_id text, p_at timestamp with time zone) IS 'A few bookable slots near days on which nothing is free, or none within four weeks.';
+
 CREATE FUNCTION private.open_call(p_call jsonb, p_action text, OUT org public.organizations, OUT refusal jsonb) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -2099,7 +2123,7 @@ begin
   elsif v_offset ~ '^(z|[+-][0-9]{2}:[0-9]{2})$' then
     starts_at := left(v_when, 16) || v_offset;
   end if;
-  -- Other spellings, a time in a gap, or with an offset the clinic does not have then, are no slot.
+  -- Another spelling, a time in a gap, or an offset that the clinic does not have then, is not a slot.
   if replace(left(v_when, 16), ' ', 't') <> to_char(v_local, 'YYYY-MM-DD"t"HH24:MI')
     or starts_at at time zone p_zone <> v_local then
     starts_at := null;
@@ -2108,12 +2132,12 @@ begin
   service_slug := lower(split_part(btrim(p_slot_id), '/', 1));
   provider_slug := nullif(lower(split_part(btrim(p_slot_id), '/', 3)), '');
 exception when data_exception then
-  -- What is no time at all, or 31 April.
+  -- Not a time, or a date such as 31 April.
   return;
 end
 $_$;
 
-COMMENT ON FUNCTION private.parse_slot_id(p_slot_id text, p_zone text, OUT service_slug text, OUT starts_at timestamp with time zone, OUT provider_slug text) IS 'The parts of a slotId, or nulls when it is none.';
+COMMENT ON FUNCTION private.parse_slot_id(p_slot_id text, p_zone text, OUT service_slug text, OUT starts_at timestamp with time zone, OUT provider_slug text) IS 'The parts of a slotId, or nulls if it is not one.';
 
 CREATE FUNCTION private.pass_hold(p_org uuid, p_hold uuid, p_from text, p_to text) RETURNS void
     LANGUAGE plpgsql
@@ -3278,7 +3302,7 @@ CREATE FUNCTION public.check_availability(p_call jsonb, p_service text, p_day da
 declare
   v_now constant timestamptz := clock_timestamp();
   v_call_id constant text := p_call ->> 'callId';
-  v_days constant integer := least(greatest(coalesce(p_days, 1), 1), 14);
+  v_end constant date := p_day + least(greatest(coalesce(p_days, 1), 1), 14) - 1;
   v_opened record;
   v_org public.organizations;
   v_service public.services;
@@ -3288,7 +3312,6 @@ declare
   v_last date;
   v_offer jsonb;
   v_facts jsonb;
-  v_day date;
 begin
   select * into v_opened from private.open_call(p_call, 'check_availability');
   if v_opened.refusal is not null then
@@ -3306,7 +3329,7 @@ begin
       from public.services as s where s.org_id = v_org.id and s.active));
   end if;
 
-  -- "Anyone" and "any doctor" name nobody.
+  -- "Anyone" and "any doctor" do not name a provider.
   if private.plain_name(p_provider) !~ '^(any( ?one| ?body)?( |$)|no preference$|$)' then
     select * into v_found from private.find_provider(v_org.id, p_provider);
     v_provider := v_found.provider;
@@ -3324,30 +3347,19 @@ begin
 
   v_last := v_today + v_service.horizon_days;
   v_facts := v_facts || jsonb_build_object('service', v_service.name);
-  if p_day + v_days - 1 < v_today then
+  if v_end < v_today then
     return v_facts || jsonb_build_object('outcome', 'past_date');
   elsif p_day > v_last then
     return v_facts || jsonb_build_object('outcome', 'beyond_horizon', 'lastDay', v_last);
   end if;
 
   v_offer := private.offer(v_org, v_service, v_provider, greatest(p_day, v_today),
-    least(p_day + v_days - 1, v_last), p_part_of_day, v_call_id, v_now, 5);
+    least(v_end, v_last), p_part_of_day, v_call_id, v_now, 5);
   if (v_offer ->> 'total')::integer > 0 then
     return v_facts || v_offer || '{"outcome": "available"}';
   end if;
-
-  -- Nothing there: the rest of that day when only a part was asked for, else the next days.
-  if p_part_of_day is not null then
-    v_offer := private.offer(v_org, v_service, v_provider, greatest(p_day, v_today),
-      least(p_day + v_days - 1, v_last), null, v_call_id, v_now, 3);
-  end if;
-  v_day := p_day + v_days;
-  while (v_offer ->> 'total')::integer = 0 and v_day <= least(v_last, p_day + v_days + 27) loop
-    v_offer := private.offer(v_org, v_service, v_provider, greatest(v_day, v_today),
-      least(v_day + 6, v_last), p_part_of_day, v_call_id, v_now, 3);
-    v_day := v_day + 7;
-  end loop;
-  return v_facts || v_offer || '{"outcome": "fully_booked"}';
+  return v_facts || '{"outcome": "fully_booked"}' || private.offer_nearest(v_org, v_service,
+    v_provider, p_day, v_end, v_last, p_part_of_day, v_call_id, v_now);
 end
 $_$;
 
@@ -4756,6 +4768,8 @@ REVOKE ALL ON FUNCTION private.note_opt_out(p_org uuid, p_send uuid, p_opted_out
 REVOKE ALL ON FUNCTION private.note_overlaps(p_org uuid, p_provider uuid, p_from timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.offer(p_org public.organizations, p_service public.services, p_provider public.providers, p_first date, p_last date, p_part text, p_call_id text, p_at timestamp with time zone, p_few integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.offer_nearest(p_org public.organizations, p_service public.services, p_provider public.providers, p_first date, p_last date, p_horizon date, p_part text, p_call_id text, p_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.open_call(p_call jsonb, p_action text, OUT org public.organizations, OUT refusal jsonb) FROM PUBLIC;
 
