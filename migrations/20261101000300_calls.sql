@@ -11,34 +11,52 @@
  *   and arguments, and counts once.
  */
 
-/* Whether what the language model says about the tenant, {tenantId, inboundPhoneNumber}, is so. */
-create function private.is_claimed_rightly(p_org public.organizations, p_claims jsonb)
+/* Whether a number, as a model or Vapi writes it, is one of an organization's; null is. */
+create function private.is_number_of(p_org uuid, p_number text) returns boolean
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_digits constant text := nullif(regexp_replace(p_number, '[^0-9]', '', 'g'), '');
+begin
+  return v_digits is null or exists (
+    -- A trailing comparison lets "020 7946 0123" stand for +442079460123.
+    select from public.org_channels as c
+    where c.org_id = p_org and c.kind = 'called_number'
+      and (substr(c.value, 2) = v_digits
+        or (length(v_digits) >= 9 and right(c.value, length(ltrim(v_digits, '0'))) = ltrim(v_digits, '0'))));
+end
+$$;
+comment on function private.is_number_of is 'Whether a called number that is claimed is the organization''s.';
+
+/*
+ * Whether what the arguments say about the call agrees with the envelope: tenantId and
+ * inboundPhoneNumber, which a model may write, and callId, callerNumber and calledNumber, which Vapi
+ * merges into the arguments where the tool is configured to.
+ */
+create function private.is_claimed_rightly(p_org public.organizations, p_call jsonb)
 returns boolean
 language plpgsql stable set search_path = ''
 as $$
 declare
-  v_tenant constant text := nullif(lower(btrim(p_claims ->> 'tenantId')), '');
-  v_number constant text := nullif(
-    regexp_replace(p_claims ->> 'inboundPhoneNumber', '[^0-9]', '', 'g'), '');
+  v_claims constant jsonb := p_call -> 'claims';
+  v_tenant constant text := nullif(lower(btrim(v_claims ->> 'tenantId')), '');
 begin
   return (v_tenant is null or v_tenant in (p_org.id::text, p_org.slug))
-    and (v_number is null or exists (
-      -- A trailing comparison lets "020 7946 0123" stand for +442079460123.
-      select from public.org_channels as c
-      where c.org_id = p_org.id and c.kind = 'called_number'
-        and (substr(c.value, 2) = v_number
-          or (length(v_number) >= 9 and right(c.value, length(ltrim(v_number, '0'))) = ltrim(v_number, '0')))));
+    and private.is_number_of(p_org.id, v_claims ->> 'inboundPhoneNumber')
+    and private.is_number_of(p_org.id, v_claims ->> 'calledNumber')
+    and coalesce(v_claims ->> 'callerNumber' = p_call ->> 'callerNumber', true)
+    and coalesce(v_claims ->> 'callId' = p_call ->> 'callId', true);
 end
 $$;
 comment on function private.is_claimed_rightly is
-  'Whether a tenant named by id, slug or one of its numbers is this organization.';
+  'Whether the organization, the numbers and the call that arguments name are those of the envelope.';
 
 /*
  * Finds the organization of a call, and refuses arguments that name another one.
  * The envelope decides (Vapi's phone-number id before the called number before the assistant); what
  * the language model claims is only compared. Returns the organization, or an outcome:
  *   unknown_clinic       no channel matches
- *   cross_tenant_denied  tenantId or inboundPhoneNumber contradicts the envelope (audited)
+ *   cross_tenant_denied  an argument contradicts the envelope (audited)
  */
 create function private.open_call(
   p_call jsonb, p_action text, out org public.organizations, out refusal jsonb
@@ -57,7 +75,7 @@ begin
   if org.id is null then
     refusal := '{"outcome": "unknown_clinic"}';
   elsif coalesce(p_call -> 'claims', '{}') <> '{}'
-    and not private.is_claimed_rightly(org, p_call -> 'claims') then
+    and not private.is_claimed_rightly(org, p_call) then
     perform private.audit(org.id, p_call, p_action, null, 'cross_tenant_denied');
     refusal := private.answer(org, '{"outcome": "cross_tenant_denied"}');
   end if;
@@ -158,32 +176,5 @@ end
 $$;
 comment on function public.find_country is 'The country of a call''s clinic.';
 
-/*
- * Entry function: which assistant answers a call to this number.
- *
- * Outcomes  found (assistantId), no_assistant, unknown_clinic
- */
-create function public.find_assistant(p_call jsonb) returns jsonb
-language plpgsql volatile security definer set search_path = ''
-as $$
-declare
-  v_opened record;
-  v_assistant text;
-begin
-  select * into v_opened from private.open_call(p_call, 'find_assistant');
-  if v_opened.refusal is not null then
-    return v_opened.refusal;
-  end if;
-  select min(c.value) into v_assistant from public.org_channels as c
-  where c.org_id = (v_opened.org).id and c.kind = 'vapi_assistant';
-  return jsonb_strip_nulls(jsonb_build_object(
-    'outcome', case when v_assistant is null then 'no_assistant' else 'found' end,
-    'orgId', (v_opened.org).id, 'assistantId', v_assistant));
-end
-$$;
-comment on function public.find_assistant is 'The Vapi assistant registered for a called number''s clinic.';
-
-revoke execute on function
-  public.find_country, public.find_assistant
-  from public, anon, authenticated;
-grant execute on function public.find_country, public.find_assistant to service_role;
+revoke execute on function public.find_country from public, anon, authenticated;
+grant execute on function public.find_country to service_role;

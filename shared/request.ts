@@ -239,10 +239,15 @@ function cleanText(text: string): string {
   return text.toWellFormed().replace(/\p{Cc}+/gu, " ");
 }
 
-/** What the model says about the tenant; the database compares it with the envelope. */
-function readClaims(
-  { tenantId, inboundPhoneNumber }: Readonly<Record<string, unknown>>,
-): CallFacts["claims"] {
+/** What the arguments claim about the call; the database compares it with the envelope. */
+function readClaims(given: Readonly<Record<string, unknown>>): CallFacts["claims"] {
   const text = (value: unknown) => typeof value === "string" ? value : JSON.stringify(value);
-  return { tenantId: text(tenantId), inboundPhoneNumber: text(inboundPhoneNumber) };
+  return {
+    tenantId: text(given["tenantId"]),
+    inboundPhoneNumber: text(given["inboundPhoneNumber"]),
+    // Static parameters of the tool, which Vapi merges into the arguments.
+    callId: text(given["call_id"]),
+    callerNumber: text(given["caller_number"]),
+    calledNumber: text(given["called_number"]),
+  };
 }

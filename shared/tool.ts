@@ -42,6 +42,8 @@ export interface ToolDefinition<Input, Outcome extends string> {
   readonly name: string;
   /** Tells the model when to call it; under 1000 characters. */
   readonly description: string;
+  /** Said to the caller while the tool works; short, since most answers come within half a second. */
+  readonly waiting?: string;
   /** The arguments: each says with `describe` what the model should pass. */
   readonly input: z.ZodType<Input>;
   /** Every outcome `run` can have, and what it means. The compiler compares this list with `run`. */
@@ -53,6 +55,8 @@ export interface ToolDefinition<Input, Outcome extends string> {
 export interface Tool {
   readonly name: string;
   readonly description: string;
+  /** Said to the caller while it works. */
+  readonly waiting: string;
   /** Schema of the arguments, from which the tool's JSON Schema for Vapi is made. */
   readonly input: z.ZodType;
   /** Every outcome it can have, and what it means. */
@@ -63,11 +67,15 @@ export interface Tool {
 
 /** Makes a tool. */
 export function defineTool<Input, Outcome extends string>(
-  { name, description, input, outcomes, run }: ToolDefinition<Input, Outcome>,
+  { name, description, waiting = "One moment.", input, outcomes, run }: ToolDefinition<
+    Input,
+    Outcome
+  >,
 ): Tool {
   return {
     name,
     description,
+    waiting,
     input,
     outcomes: { ...outcomes, ...commonOutcomes },
     run: async (given, context) => {

@@ -8,14 +8,46 @@ import { z } from "zod";
 import type { Envelope } from "../vapi.ts";
 import { type AnswerOf, type CallFacts, entry, orgId } from "./entry.ts";
 
-/** The assistant that takes the calls of the called number. */
+/** What an assistant has to know about its clinic; nothing of a patient. */
+export const lineProfile = z.object({
+  orgId: z.string(),
+  slug: z.string(),
+  name: z.string(),
+  /** IANA name. */
+  timezone: z.string(),
+  /** A tag such as `en`. */
+  language: z.string(),
+  voice: z.string(),
+  model: z.string(),
+  /** What the caller hears first. */
+  greeting: z.string().optional(),
+  recordsCalls: z.boolean(),
+  keepsTranscript: z.boolean(),
+  /** Whether `hold_slot` also texts the code. */
+  textsAtHold: z.boolean(),
+  /** E.164 of the front desk. */
+  transferNumber: z.string().optional(),
+  services: z.array(z.object({ name: z.string(), minutes: z.number() })),
+  doctors: z.array(z.string()),
+  /** When anybody works, by weekday (0 is Sunday), in local minutes from midnight. */
+  opening: z.array(z.object({ dow: z.number(), startMin: z.number(), endMin: z.number() })),
+  /** What everybody asks. */
+  facts: z.array(z.object({ question: z.string(), answer: z.string() })),
+});
+/** What an assistant has to know about its clinic; nothing of a patient. */
+export type LineProfile = z.output<typeof lineProfile>;
+
+/**
+ * The assistant that takes the calls of the called number: registered at Vapi, or what is needed to
+ * compose one.
+ */
 export const findAssistant = entry("find_assistant", {
   args: (call: Envelope) => ({ p_call: call }),
-  answer: z.object({
-    outcome: z.enum(["found", "no_assistant", "unknown_clinic"]),
-    orgId,
-    assistantId: z.string().optional(),
-  }),
+  answer: z.discriminatedUnion("outcome", [
+    z.object({ outcome: z.literal("found"), orgId, assistantId: z.string() }),
+    z.object({ outcome: z.literal("not_registered"), orgId, profile: lineProfile }),
+    z.object({ outcome: z.literal("unknown_clinic"), orgId }),
+  ]),
 });
 /** What it answers. */
 export type AssistantOutcome = AnswerOf<typeof findAssistant>;

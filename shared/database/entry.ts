@@ -17,12 +17,15 @@ import { Fault } from "../errors.ts";
 import type { Envelope } from "../vapi.ts";
 import type { Database } from "./client.ts";
 
-/** What every entry function is told about the call, and what the model claims about it. */
+/** What every entry function is told about the call, and what the arguments claim about it. */
 export interface CallFacts extends Envelope {
   readonly toolCallId: string;
   readonly claims: {
     readonly tenantId?: string | undefined;
     readonly inboundPhoneNumber?: string | undefined;
+    readonly callId?: string | undefined;
+    readonly callerNumber?: string | undefined;
+    readonly calledNumber?: string | undefined;
   };
 }
 

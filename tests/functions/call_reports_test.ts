@@ -269,7 +269,10 @@ test("what was said is kept without personal data and counted by kind, raw text 
   await call.report({
     artifact: {
       transcript,
-      messages: [{ role: "user", message: transcript }, { role: "system", message: "prompt" }],
+      messages: [{ role: "user", message: transcript }, {
+        role: "system",
+        message: "a prompt nobody keeps",
+      }],
       recordingUrl: `https://example.org/${email}`,
     },
     analysis: { summary, structuredData: { phone } },
@@ -282,7 +285,7 @@ test("what was said is kept without personal data and counted by kind, raw text 
   assert.deepEqual(kept?.["redactions"], { PHONE: 2, EMAIL: 1, CARD: 1, OTP: 1 });
   assert.equal(kept?.["duration_seconds"], 94.2);
   const everything = await dump(bench) + bench.lines.join("\n");
-  for (const secret of [...secrets, "07700900789", "zoe", "4539148803436467", "prompt"]) {
+  for (const secret of [...secrets, "07700900789", "zoe", "4539148803436467", "nobody keeps"]) {
     assert.ok(!everything.includes(secret), `${secret} is in the database or the log`);
   }
 });
@@ -393,13 +396,25 @@ test("while the database is away reports are to come again and a caller is told 
   assert.match((await request.json()).error, /try again/);
 });
 
-test("a call is answered by its clinic's assistant; an unknown number hears a sentence", async (bench) => {
+test("a call is answered by its clinic's assistant, registered or made on the spot; an unknown number hears a sentence", async (bench) => {
   const clinic = await aClinic(bench.database.sql);
   const ask = async (number: string) => {
     const response = await post(bench, { type: "assistant-request", phoneNumber: { number } });
     return await response.json();
   };
-  assert.match((await ask(clinic.number)).error, /can't take calls/);
+  const { assistant } = await ask(clinic.number);
+  assert.match(assistant.name, /^clinic-/);
+  assert.match(assistant.model.messages[0].content, /You answer the phone of Sunrise Dental/);
+  const server =
+    assistant.model.tools.find((tool: { type: string }) => tool.type === "function").server;
+  assert.match(server.url, /\/functions\/v1\/[a-z-]+$/);
+  const [org] = await bench.database.sql`
+    insert into public.assistants (org_id, greeting, voice)
+    values (${clinic.id}, 'Good day, Sunrise.', 'elevenlabs') returning org_id`;
+  assert.ok(org);
+  const spoken = (await ask(clinic.number)).assistant;
+  assert.equal(spoken.firstMessage, "Good day, Sunrise.");
+  assert.equal(spoken.voice.provider, "11labs");
   const assistantId = crypto.randomUUID();
   await bench.database.sql`insert into public.org_channels (kind, value, org_id)
     values ('vapi_assistant', ${assistantId}, ${clinic.id})`;

@@ -26,6 +26,7 @@ begin
   insert into org_channels (kind, value, org_id) values ('called_number', p_phone, p_org);
   insert into clinic_facts (org_id, question, answer) values (p_org, 'Parking?', 'Behind the house.');
   insert into desk_hours (org_id, dow, start_min, end_min) values (p_org, 1, 540, 1020);
+  insert into assistants (org_id) values (p_org);
   insert into providers (org_id, id, slug, name) values (p_org, v_provider, 'doctor', 'Doctor');
   insert into services (org_id, id, slug, name, duration_min)
   values (p_org, v_service, 'consultation', 'Consultation', 30);

@@ -37,8 +37,11 @@ export function readVapiSchema(): VapiSchema {
   const { paths, components } = JSON.parse(readFileSync(file, "utf8"));
   const ajv = new Ajv({ strict: false, allErrors: true, validateFormats: false });
   ajv.addSchema({ $id: "vapi", components: close(components) as Json });
+  const compiled = new Map<string, ReturnType<typeof ajv.compile>>();
   const check = (schema: Json, value: unknown): readonly string[] => {
-    const validate = ajv.compile(schema);
+    const key = JSON.stringify(schema);
+    const validate = compiled.get(key) ?? ajv.compile(schema);
+    compiled.set(key, validate);
     if (validate(value)) return [];
     return (validate.errors ?? []).map(({ instancePath, message, params }) =>
       `${instancePath || "/"} ${message} ${JSON.stringify(params)}`
@@ -106,5 +109,10 @@ function correct(schema: Record<string, unknown>): Record<string, unknown> {
   }
   const isClosed = typeof schema["properties"] === "object" && type === "object" &&
     schema["additionalProperties"] === undefined;
+  // Taken by the service and missing in the description.
+  const { eotThreshold } = (schema["properties"] ?? {}) as Record<string, Json>;
+  if (eotThreshold) {
+    Object.assign(schema["properties"] as object, { eagerEotThreshold: eotThreshold });
+  }
   return isClosed ? { ...schema, additionalProperties: false } : schema;
 }

@@ -7,6 +7,10 @@ const root = new URL("../../", import.meta.url);
 
 /** From the door inwards: a module imports only what stands further down. */
 const order = [
+  "line/assistant",
+  "line/prompt",
+  "line/presets",
+  "line/tool_definition",
   "request",
   "work",
   "tool",

@@ -1,0 +1,151 @@
+/**
+ * Tools as Vapi defines them, made from what each tool says about itself.
+ *
+ * Source: Vapi's CreateFunctionToolDTO. Vapi takes a subset of JSON Schema, so what a zod schema says
+ * beyond it (bounds, alternatives, defaults) is left to the tool, which checks its arguments anyway.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import type { Tool } from "../tool.ts";
+
+/** Arguments as a language model is told of them: the subset of JSON Schema that Vapi takes. */
+export interface ParameterSchema {
+  readonly type: string;
+  readonly description?: string;
+  readonly enum?: readonly string[];
+  readonly pattern?: string;
+  readonly format?: string;
+  readonly items?: ParameterSchema;
+  readonly properties?: Readonly<Record<string, ParameterSchema>>;
+  readonly required?: readonly string[];
+}
+
+/** A function tool in Vapi's format. */
+export interface VapiTool {
+  readonly type: "function";
+  readonly async: false;
+  readonly function: {
+    readonly name: string;
+    readonly description: string;
+    readonly strict: false;
+    readonly parameters: ParameterSchema;
+  };
+  readonly parameters: readonly { readonly key: string; readonly value: string }[];
+  readonly messages: readonly Readonly<Record<string, unknown>>[];
+  readonly server: VapiServer;
+}
+
+/** Where Vapi sends requests, and how it proves who it is. */
+export interface VapiServer {
+  readonly url: string;
+  readonly timeoutSeconds: number;
+  readonly credentialId?: string;
+}
+
+/** Where the functions are and which credential of the Vapi account signs the requests. */
+export interface FunctionsAddress {
+  /** `https://PROJECT.supabase.co/functions/v1`, without a slash at its end. */
+  readonly functionsUrl: string;
+  /** Left out, Vapi picks one of the account's credentials. */
+  readonly credentialId?: string | undefined;
+}
+
+/**
+ * Vapi merges these last, so a model can neither see nor set them. They are compared with the
+ * envelope and never used.
+ */
+const staticParameters = [
+  { key: "call_id", value: "{{ call.id }}" },
+  { key: "caller_number", value: "{{ customer.number }}" },
+  { key: "called_number", value: "{{ phoneNumber.number }}" },
+];
+
+/** The caller's patience: our own budget is 7 seconds. */
+const timeoutSeconds = 9;
+
+/** The definition of a tool. The name of its function is its own with dashes. */
+export function defineForVapi(
+  { name, description, input, waiting }: Tool,
+  { functionsUrl, credentialId }: FunctionsAddress,
+): VapiTool {
+  return {
+    type: "function",
+    async: false,
+    function: { name, description, strict: false, parameters: describeArguments(input) },
+    parameters: staticParameters,
+    messages: [
+      // Left out, Vapi says a random filler.
+      { type: "request-start", content: waiting, blocking: false },
+      {
+        type: "request-response-delayed",
+        content: "Just a moment longer.",
+        timingMilliseconds: 3500,
+      },
+      {
+        type: "request-failed",
+        role: "system",
+        content: "The booking system did not answer. Apologize in one sentence, call the tool " +
+          "once more, and if it fails again offer the front desk.",
+      },
+    ],
+    server: {
+      url: `${functionsUrl}/${name.replaceAll("_", "-")}`,
+      timeoutSeconds,
+      ...(credentialId === undefined ? {} : { credentialId }),
+    },
+  };
+}
+
+/** The arguments of a zod schema in Vapi's subset of JSON Schema. */
+export function describeArguments(input: z.ZodType): ParameterSchema {
+  const taken = z.toJSONSchema(input, { io: "input", unrepresentable: "any" });
+  // Where anything is taken and read as a number, for example, the type is what it is read as.
+  const made = z.toJSONSchema(input, { io: "output", unrepresentable: "any" });
+  return reduce(taken, made);
+}
+
+type JsonSchema = z.core.JSONSchema.JSONSchema;
+
+function reduce(taken: JsonSchema, made: JsonSchema = {}): ParameterSchema {
+  const schema = { ...made, ...firstOf(taken) };
+  const { type, description, pattern, items, properties, required } = schema;
+  const format = ["date-time", "date", "time", "email", "uuid"]
+    .find((known) => known === schema.format);
+  return {
+    type: typeof type === "string" ? type.replace("integer", "number") : "string",
+    ...(description ?? taken.description ? { description: description ?? taken.description } : {}),
+    ...(Array.isArray(schema.enum) ? { enum: schema.enum.map(String) } : {}),
+    ...(format ? { format } : pattern ? { pattern } : {}),
+    ...(items && typeof items === "object" && !Array.isArray(items)
+      ? { items: reduce(items) }
+      : {}),
+    ...(properties
+      ? { properties: mapProperties(properties, made.properties), required: required ?? [] }
+      : {}),
+  };
+}
+
+/** Of a text or a number, the text: a model writes either, and zeros in front stay. */
+function firstOf(schema: JsonSchema): JsonSchema {
+  const alternatives = (schema.anyOf ?? schema.oneOf ?? []).filter(isSchema);
+  const chosen = alternatives.find(({ type }) => type === "string") ?? alternatives[0];
+  return chosen ? { ...schema, ...chosen } : schema;
+}
+
+function mapProperties(
+  taken: NonNullable<JsonSchema["properties"]>,
+  made: JsonSchema["properties"] = {},
+): Record<string, ParameterSchema> {
+  return Object.fromEntries(
+    Object.entries(taken).map(([name, schema]) => {
+      const alike = made[name];
+      return [name, reduce(isSchema(schema) ? schema : {}, isSchema(alike) ? alike : {})];
+    }),
+  );
+}
+
+function isSchema(schema: unknown): schema is JsonSchema {
+  return typeof schema === "object" && schema !== null;
+}
