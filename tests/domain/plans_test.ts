@@ -10,6 +10,11 @@ const { rows, clinics, doctors } = atLength({
   short: { rows: 60_000, clinics: 4, doctors: 5 },
   full: { rows: 1_000_000, clinics: 20, doctors: 20 },
 });
+/** With few rows and no statistics any index looks good to the planner, and is. */
+const states = atLength<readonly ("before" | "after")[]>({
+  short: ["after"],
+  full: ["before", "after"],
+});
 /** What one node may read of appointments: some days of one doctor. */
 const mostRows = 400;
 
@@ -41,7 +46,7 @@ testWithDatabase(
     await fill(admin, { rows, lapsed: false });
     for (const kind of ["live", "lapsed"] as const) {
       if (kind === "lapsed") await lapse(admin);
-      for (const state of ["before", "after"] as const) {
+      for (const state of states) {
         if (state === "after") await admin`analyze public.appointments`;
         await test.step(
           `${kind} holds, ${state} analyze`,
