@@ -16,13 +16,12 @@ const { needed } = sentences;
 
 /** Arguments of every tool that books or changes. */
 export const patientFields = {
-  patientName: z.string(needed.patientName).max(120)
+  patientName: z.string(needed.patientName).max(120, needed.patientName)
     .describe("First and last name of the patient"),
-  patientPhone: z.union(
-    [z.string(needed.phone).max(200), z.number().transform(String)],
-    needed.phone,
-  )
-    .optional()
+  patientPhone: z.preprocess(
+    (said) => typeof said === "number" ? String(said) : said,
+    z.string(needed.phone).max(200, needed.phone),
+  ).optional()
     .describe("Mobile number for the passcode, if it is not the number the caller calls from"),
 };
 

@@ -51,7 +51,7 @@ export function createRuntime(
 let shared: Runtime | undefined;
 
 /** The isolate's runtime; undefined, with a log line, while the environment is not complete. */
-export function sharedRuntime(): Runtime | undefined {
+function sharedRuntime(): Runtime | undefined {
   if (shared) return shared;
   try {
     return shared = createRuntime(readConfig(Deno.env.toObject()));

@@ -6,6 +6,7 @@
 
 import { z } from "zod";
 import { refuse, refuseCommonly, succeed } from "../../shared/answers.ts";
+import { dateField } from "../../shared/appointment.ts";
 import { type AvailabilityOutcome, checkAvailability } from "../../shared/database/availability.ts";
 import { withSpoken } from "../../shared/hold.ts";
 import { serveTool } from "../../shared/request.ts";
@@ -14,17 +15,16 @@ import * as sentences from "../../shared/sentences.ts";
 const { needed } = sentences;
 
 const input = z.object({
-  date: z.string(needed.date)
-    .transform((text) => text.slice(0, 10))
-    .pipe(z.iso.date(needed.date).refine((day) => day >= "0001", needed.date))
+  date: dateField.refine((day) => day >= "0001", needed.date)
     .describe("First day asked about, YYYY-MM-DD, in the clinic's time zone"),
-  serviceType: z.string(needed.service).max(80)
+  serviceType: z.string(needed.service).max(80, needed.service)
     .describe("What is to be booked, for example consultation"),
-  partOfDay: z.string(needed.partOfDay).toLowerCase()
-    .pipe(z.enum(["morning", "afternoon", "evening"], needed.partOfDay))
-    .optional()
+  partOfDay: z.preprocess(
+    (part) => typeof part === "string" ? part.toLowerCase() : part,
+    z.enum(["morning", "afternoon", "evening"], needed.partOfDay),
+  ).optional()
     .describe("Only times before noon, from noon to five, or from five"),
-  providerName: z.string(needed.doctor).max(80).optional()
+  providerName: z.string(needed.doctor).max(80, needed.doctor).optional()
     .describe("A doctor the caller asked for by name"),
   days: z.coerce.number(needed.days).int(needed.days).min(1, needed.days).max(14, needed.days)
     .optional()

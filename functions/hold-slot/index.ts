@@ -13,8 +13,10 @@ import { serveTool } from "../../shared/request.ts";
 import * as sentences from "../../shared/sentences.ts";
 import { sayTime } from "../../shared/speech.ts";
 
+const { needed } = sentences;
+
 const input = z.object({
-  slotId: z.string(sentences.needed.slot).max(200)
+  slotId: z.string(needed.slot).max(200, needed.slot)
     .describe("The slotId of the chosen time, exactly as check_availability gave it"),
   ...patientFields,
 });

@@ -20,7 +20,10 @@ import { readPasscode } from "../../shared/spoken_digits.ts";
 const { needed } = sentences;
 
 const input = z.object({
-  code: z.union([z.string(needed.code).max(1000), z.number()], needed.code)
+  code: z.preprocess(
+    (code) => typeof code === "number" ? readPasscode(code) ?? "" : code,
+    z.string(needed.code).max(1000, needed.code),
+  )
     .describe("The six digits the caller read out or typed, as text so that zeros stay"),
   holdId: z.string().max(200).optional().catch(undefined)
     .describe("The holdId that the tool before gave; left out, what this call is about"),
