@@ -19,8 +19,8 @@ import {
 } from "../support/callers.ts";
 import { aClinic, aDay, type Clinic } from "../support/clinic.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
-import { dropGuarantee } from "../support/guarantee.ts";
-import { atLength } from "../support/length.ts";
+import { drop, dropGuarantee, leaveOnly, legs } from "../support/guarantee.ts";
+import { atLength, isFull } from "../support/length.ts";
 
 const hotSeconds = Number(Deno.env.get("RACE_SECONDS") ?? atLength({ short: 3, full: 20 }));
 const code = "482913";
@@ -34,11 +34,9 @@ function slotOf(round: number): string {
   return `consultation/${aDay(2 + Math.floor(round / 40))}T${clock.join(":")}`;
 }
 
-function race(
-  name: string,
-  lineCount: number,
-  fn: (database: TestDatabase, lines: Lines, t: Deno.TestContext) => Promise<void>,
-): void {
+type Race = (database: TestDatabase, lines: Lines, t: Deno.TestContext) => Promise<void>;
+
+function race(name: string, lineCount: number, fn: Race): void {
   Deno.test({
     name,
     sanitizeOps: false,
@@ -55,6 +53,17 @@ function race(
       }
     },
   });
+}
+
+/** The same race with both legs of the guarantee, and at full length with each of them alone. */
+function raceOnEachLeg(name: string, lineCount: number, fn: Race): void {
+  race(name, lineCount, fn);
+  for (const leg of isFull ? legs : []) {
+    race(`with ${leg} alone: ${name}`, lineCount, async (database, lines, t) => {
+      await leaveOnly(leg, database.sql);
+      await fn(database, lines, t);
+    });
+  }
 }
 
 /** Everybody asks for one slot at once; the answers, round by round. */
@@ -106,21 +115,70 @@ race(
   },
 );
 
-race("any of twenty doctors, 200 callers: twenty holds, one each", 200, async (database, lines) => {
-  const clinic = await aClinic(database.sql, { providers: 20 });
-  for (let round = 0; round < atLength({ short: 1, full: 5 }); round++) {
+/** Everybody asks at once for a start within half an hour, five minutes apart. */
+async function askForStartsThatOverlap(
+  { sql }: TestDatabase,
+  lines: readonly Line[],
+  clinic: Clinic,
+): Promise<Record<string, number>[]> {
+  await sql`update public.services set step_min = 5`;
+  const outcomes: Record<string, number>[] = [];
+  for (let round = 0; round < 10; round++) {
+    const first = slotOf(2 * round);
     const answers = await Promise.all(
-      lines.all.map((line) =>
-        line.ask("claim_slot_atomic", aCaller(clinic), { p_slot_id: slotOf(round) })
+      lines.map((line, index) =>
+        line.ask("claim_slot_atomic", aCaller(clinic), {
+          p_slot_id: first.replace(/00$/, String(index % 6 * 5).padStart(2, "0")),
+        })
       ),
     );
-    assert.deepEqual(countOutcomes(answers), { held: 20, slot_taken: 180 });
-    assert.equal(new Set(answers.map(({ doctor }) => doctor)).size, 21, "twenty, and none");
+    outcomes.push(countOutcomes(answers));
   }
-  assert.deepEqual(await findDoubles(database.sql), []);
-});
+  return outcomes;
+}
+
+raceOnEachLeg(
+  "40 callers for starts that overlap: one hold, everybody else hears slot_taken",
+  40,
+  async (database, lines) => {
+    const clinic = await aClinic(database.sql);
+    for (const round of await askForStartsThatOverlap(database, lines.all, clinic)) {
+      assert.deepEqual(round, { held: 1, slot_taken: 39 });
+    }
+    assert.deepEqual(await findDoubles(database.sql), []);
+  },
+);
 
 race(
+  "CONTROL: without both legs starts that overlap are held, although the index of seats is there",
+  40,
+  async (database, lines) => {
+    for (const leg of legs) await drop(leg, database.sql);
+    const clinic = await aClinic(database.sql);
+    await askForStartsThatOverlap(database, lines.all, clinic);
+    assert.ok((await findDoubles(database.sql)).length > 0, "nothing overlaps");
+  },
+);
+
+raceOnEachLeg(
+  "any of twenty doctors, 200 callers: twenty holds, one each",
+  200,
+  async (database, lines) => {
+    const clinic = await aClinic(database.sql, { providers: 20 });
+    for (let round = 0; round < atLength({ short: 1, full: 5 }); round++) {
+      const answers = await Promise.all(
+        lines.all.map((line) =>
+          line.ask("claim_slot_atomic", aCaller(clinic), { p_slot_id: slotOf(round) })
+        ),
+      );
+      assert.deepEqual(countOutcomes(answers), { held: 20, slot_taken: 180 });
+      assert.equal(new Set(answers.map(({ doctor }) => doctor)).size, 21, "twenty, and none");
+    }
+    assert.deepEqual(await findDoubles(database.sql), []);
+  },
+);
+
+raceOnEachLeg(
   "a group session of five seats and 40 callers: five seats, none twice, beside a session that overlaps it",
   40,
   async (database, lines) => {
@@ -312,7 +370,7 @@ race(
 );
 
 for (const [name, shift] of [["apart", 60], ["overlapping", 15]] as const) {
-  race(
+  raceOnEachLeg(
     `moving an appointment (old and new time ${name}) against claims of both, 60 rounds`,
     24,
     async (database, lines) => {
@@ -398,7 +456,7 @@ race(
   },
 );
 
-race(
+raceOnEachLeg(
   `a hot doctor for ${hotSeconds} s: claims, changes of mind, confirmations, moves, lapses and clean-up, no error`,
   40,
   async (database, lines, t) => {
