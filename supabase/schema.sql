@@ -1087,6 +1087,41 @@ $$;
 
 COMMENT ON FUNCTION private.describe_hold(p_org public.organizations, p_hold public.appointments, p_now timestamp with time zone) IS 'What may be told to the caller who made the hold.';
 
+CREATE FUNCTION private.describe_line(p_org public.organizations) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select jsonb_strip_nulls(jsonb_build_object(
+    'orgId', p_org.id, 'slug', p_org.slug, 'name', p_org.name, 'timezone', p_org.timezone,
+    'language', a.language, 'voice', a.voice, 'model', a.model, 'greeting', a.greeting,
+    'recordsCalls', a.records_calls, 'keepsTranscript', a.keeps_transcript,
+    'textsAtHold', a.texts_at_hold, 'transferNumber', p_org.transfer_number))
+    || jsonb_build_object(
+    'services', (
+      select coalesce(jsonb_agg(jsonb_build_object('name', s.name, 'minutes', s.duration_min)
+        order by s.name), '[]')
+      from public.services as s where s.org_id = p_org.id and s.active),
+    'doctors', (
+      select coalesce(jsonb_agg(p.name order by p.name), '[]')
+      from public.providers as p where p.org_id = p_org.id and p.active),
+    'opening', private.describe_opening(
+      p_org, (clock_timestamp() at time zone p_org.timezone)::date),
+    'facts', (
+      select coalesce(jsonb_agg(jsonb_build_object('question', f.question, 'answer', f.answer)
+        order by f.question), '[]')
+      from public.clinic_facts as f where f.org_id = p_org.id and f.in_prompt))
+  from (select p_org.id as org_id) as o
+  left join public.assistants as kept on kept.org_id = o.org_id
+  cross join lateral (
+    select coalesce(kept.language, 'en') as language, coalesce(kept.voice, 'cartesia') as voice,
+      coalesce(kept.model, 'openai') as model, kept.greeting,
+      coalesce(kept.records_calls, false) as records_calls,
+      coalesce(kept.keeps_transcript, true) as keeps_transcript,
+      coalesce(kept.texts_at_hold, false) as texts_at_hold) as a
+$$;
+
+COMMENT ON FUNCTION private.describe_line(p_org public.organizations) IS 'What the assistant of a clinic has to know; nothing of a patient is in it.';
+
 CREATE FUNCTION private.describe_misplaced(p_org public.organizations, p_known uuid[], p_at timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -1106,6 +1141,24 @@ end
 $$;
 
 COMMENT ON FUNCTION private.describe_misplaced(p_org public.organizations, p_known uuid[], p_at timestamp with time zone) IS 'Bookings that no longer fit the schedule: when, with whom, and what speaks against it.';
+
+CREATE FUNCTION private.describe_opening(p_org public.organizations, p_day date) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select coalesce(jsonb_agg(jsonb_build_object(
+    'dow', d.dow, 'startMin', lower(r.span), 'endMin', upper(r.span)) order by d.dow, lower(r.span)), '[]')
+  from (
+    select w.dow, range_agg(int4range(w.start_min, w.end_min)) as open
+    from public.working_hours as w
+    join public.providers as p on p.org_id = w.org_id and p.id = w.provider_id and p.active
+    where w.org_id = p_org.id and w.valid @> p_day
+    group by w.dow
+  ) as d
+  cross join lateral unnest(d.open) as r (span)
+$$;
+
+COMMENT ON FUNCTION private.describe_opening(p_org public.organizations, p_day date) IS 'The weekly hours at which any provider of a clinic works.';
 
 CREATE FUNCTION private.describe_providers(p_org public.organizations) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -1733,26 +1786,41 @@ $$;
 
 COMMENT ON FUNCTION private.hold_refusal(p_org public.organizations, p_hold public.appointments, p_change public.appointment_changes, p_call_id text, p_now timestamp with time zone) IS 'The outcome for a hold that takes no passcode, else null.';
 
-CREATE FUNCTION private.is_claimed_rightly(p_org public.organizations, p_claims jsonb) RETURNS boolean
+CREATE FUNCTION private.is_claimed_rightly(p_org public.organizations, p_call jsonb) RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
 declare
-  v_tenant constant text := nullif(lower(btrim(p_claims ->> 'tenantId')), '');
-  v_number constant text := nullif(
-    regexp_replace(p_claims ->> 'inboundPhoneNumber', '[^0-9]', '', 'g'), '');
+  v_claims constant jsonb := p_call -> 'claims';
+  v_tenant constant text := nullif(lower(btrim(v_claims ->> 'tenantId')), '');
 begin
   return (v_tenant is null or v_tenant in (p_org.id::text, p_org.slug))
-    and (v_number is null or exists (
-      -- A trailing comparison lets "020 7946 0123" stand for +442079460123.
-      select from public.org_channels as c
-      where c.org_id = p_org.id and c.kind = 'called_number'
-        and (substr(c.value, 2) = v_number
-          or (length(v_number) >= 9 and right(c.value, length(ltrim(v_number, '0'))) = ltrim(v_number, '0')))));
+    and private.is_number_of(p_org.id, v_claims ->> 'inboundPhoneNumber')
+    and private.is_number_of(p_org.id, v_claims ->> 'calledNumber')
+    and coalesce(v_claims ->> 'callerNumber' = p_call ->> 'callerNumber', true)
+    and coalesce(v_claims ->> 'callId' = p_call ->> 'callId', true);
 end
 $$;
 
-COMMENT ON FUNCTION private.is_claimed_rightly(p_org public.organizations, p_claims jsonb) IS 'Whether a tenant named by id, slug or one of its numbers is this organization.';
+COMMENT ON FUNCTION private.is_claimed_rightly(p_org public.organizations, p_call jsonb) IS 'Whether the organization, the numbers and the call that arguments name are those of the envelope.';
+
+CREATE FUNCTION private.is_number_of(p_org uuid, p_number text) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_digits constant text := nullif(regexp_replace(p_number, '[^0-9]', '', 'g'), '');
+begin
+  return v_digits is null or exists (
+    -- A trailing comparison lets "020 7946 0123" stand for +442079460123.
+    select from public.org_channels as c
+    where c.org_id = p_org and c.kind = 'called_number'
+      and (substr(c.value, 2) = v_digits
+        or (length(v_digits) >= 9 and right(c.value, length(ltrim(v_digits, '0'))) = ltrim(v_digits, '0'))));
+end
+$$;
+
+COMMENT ON FUNCTION private.is_number_of(p_org uuid, p_number text) IS 'Whether a called number that is claimed is the organization''s.';
 
 CREATE FUNCTION private.is_same_name(p_one text, p_other text) RETURNS boolean
     LANGUAGE sql IMMUTABLE STRICT
@@ -1802,6 +1870,16 @@ end
 $$;
 
 COMMENT ON FUNCTION private.iso_local(p_at timestamp with time zone, p_zone text) IS 'ISO 8601 local time with its offset.';
+
+CREATE FUNCTION private.list_channels(p_org uuid, p_kind text) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select coalesce(jsonb_agg(c.value order by c.value), '[]')
+  from public.org_channels as c where c.org_id = p_org and c.kind = p_kind
+$$;
+
+COMMENT ON FUNCTION private.list_channels(p_org uuid, p_kind text) IS 'The values of one kind of channel of an organization.';
 
 CREATE FUNCTION private.lock_call(p_org uuid, p_call_id text) RETURNS void
     LANGUAGE plpgsql
@@ -1997,7 +2075,7 @@ begin
   if org.id is null then
     refusal := '{"outcome": "unknown_clinic"}';
   elsif coalesce(p_call -> 'claims', '{}') <> '{}'
-    and not private.is_claimed_rightly(org, p_call -> 'claims') then
+    and not private.is_claimed_rightly(org, p_call) then
     perform private.audit(org.id, p_call, p_action, null, 'cross_tenant_denied');
     refusal := private.answer(org, '{"outcome": "cross_tenant_denied"}');
   end if;
@@ -3561,13 +3639,16 @@ begin
   end if;
   select min(c.value) into v_assistant from public.org_channels as c
   where c.org_id = (v_opened.org).id and c.kind = 'vapi_assistant';
-  return jsonb_strip_nulls(jsonb_build_object(
-    'outcome', case when v_assistant is null then 'no_assistant' else 'found' end,
-    'orgId', (v_opened.org).id, 'assistantId', v_assistant));
+  if v_assistant is not null then
+    return jsonb_build_object(
+      'outcome', 'found', 'orgId', (v_opened.org).id, 'assistantId', v_assistant);
+  end if;
+  return jsonb_build_object('outcome', 'not_registered', 'orgId', (v_opened.org).id,
+    'profile', private.describe_line(v_opened.org));
 end
 $$;
 
-COMMENT ON FUNCTION public.find_assistant(p_call jsonb) IS 'The Vapi assistant registered for a called number''s clinic.';
+COMMENT ON FUNCTION public.find_assistant(p_call jsonb) IS 'The Vapi assistant registered for a called number''s clinic, or what one has to know.';
 
 CREATE FUNCTION public.find_country(p_call jsonb) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -3652,6 +3733,28 @@ end
 $$;
 
 COMMENT ON FUNCTION public.read_clinic(p_org text) IS 'A clinic''s document, by its slug or id.';
+
+CREATE FUNCTION public.read_line(p_org text) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_org public.organizations;
+begin
+  select o.* into v_org from public.organizations as o
+  where o.slug = p_org or o.id = private.read_id(p_org);
+  if not found then
+    return '{"outcome": "unknown_organization"}';
+  end if;
+  return jsonb_build_object('outcome', 'found', 'orgId', v_org.id,
+    'profile', private.describe_line(v_org),
+    'numbers', private.list_channels(v_org.id, 'called_number'),
+    'phoneNumberIds', private.list_channels(v_org.id, 'vapi_phone_number'),
+    'assistantIds', private.list_channels(v_org.id, 'vapi_assistant'));
+end
+$$;
+
+COMMENT ON FUNCTION public.read_line(p_org text) IS 'What the task vapi needs of a clinic.';
 
 CREATE FUNCTION public.read_metrics(p_minutes integer DEFAULT 60) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -3742,6 +3845,36 @@ end
 $$;
 
 COMMENT ON FUNCTION public.record_metrics(p_batch uuid, p_counts jsonb) IS 'Adds a batch of counts, once even if it arrives twice; called after the answers were sent.';
+
+CREATE FUNCTION public.register_channel(p_org uuid, p_kind text, p_value text) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '5s'
+    AS $$
+declare
+  v_owner uuid;
+begin
+  if p_kind is null or p_kind not in ('vapi_assistant', 'vapi_phone_number') then
+    raise exception 'Cannot register a channel of kind %: only ids of Vapi are registered', p_kind
+      using errcode = '22023';
+  end if;
+  insert into public.org_channels (kind, value, org_id) values (p_kind, p_value, p_org)
+  on conflict do nothing;
+  if found then
+    perform private.audit(p_org, null, 'register_channel', null, 'registered',
+      jsonb_build_object('kind', p_kind, 'value', p_value));
+    return jsonb_build_object('outcome', 'registered', 'orgId', p_org);
+  end if;
+  select c.org_id into v_owner from public.org_channels as c
+  where c.kind = p_kind and c.value = p_value;
+  return jsonb_build_object('orgId', p_org,
+    'outcome', case when v_owner = p_org then 'known' else 'taken' end);
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.register_channel(p_org uuid, p_kind text, p_value text) IS 'Writes down an assistant or phone number of Vapi as an organization''s; audited.';
 
 CREATE FUNCTION public.report_unreadable_credentials(p_call jsonb, p_provider text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -3963,6 +4096,27 @@ CREATE VIEW public.appointment_holds WITH (security_invoker='true') AS
   WHERE (a.status = ANY (ARRAY['held'::text, 'expired'::text]));
 
 COMMENT ON VIEW public.appointment_holds IS 'Held and lapsed rows of appointments, by the name people look for.';
+
+CREATE TABLE public.assistants (
+    org_id uuid NOT NULL,
+    language text DEFAULT 'en'::text NOT NULL,
+    voice text DEFAULT 'cartesia'::text NOT NULL,
+    model text DEFAULT 'openai'::text NOT NULL,
+    greeting text,
+    records_calls boolean DEFAULT false NOT NULL,
+    keeps_transcript boolean DEFAULT true NOT NULL,
+    texts_at_hold boolean DEFAULT false NOT NULL,
+    CONSTRAINT assistants_greeting_short CHECK (((length(btrim(greeting)) >= 1) AND (length(btrim(greeting)) <= 300))),
+    CONSTRAINT assistants_language_tag CHECK ((language ~ '^[a-z]{2}(-[A-Za-z0-9]{2,8})?$'::text)),
+    CONSTRAINT assistants_model_plain CHECK ((model ~ '^[a-z0-9-]{1,40}$'::text)),
+    CONSTRAINT assistants_voice_plain CHECK ((voice ~ '^[a-z0-9-]{1,40}$'::text))
+);
+
+COMMENT ON TABLE public.assistants IS 'How the voice agent of a clinic speaks, hears and thinks.';
+
+COMMENT ON COLUMN public.assistants.greeting IS 'What the caller hears first; null names the clinic.';
+
+COMMENT ON COLUMN public.assistants.texts_at_hold IS 'Whether hold_slot also texts the passcode, which saves the caller a turn.';
 
 CREATE TABLE public.audit_logs (
     org_id uuid NOT NULL,
@@ -4241,6 +4395,9 @@ ALTER TABLE ONLY public.appointments
 ALTER TABLE ONLY public.appointments
     ADD CONSTRAINT appointments_pkey PRIMARY KEY (org_id, id);
 
+ALTER TABLE ONLY public.assistants
+    ADD CONSTRAINT assistants_pkey PRIMARY KEY (org_id);
+
 ALTER TABLE ONLY public.audit_logs
     ADD CONSTRAINT audit_logs_pkey PRIMARY KEY (org_id, at, id);
 
@@ -4418,6 +4575,9 @@ ALTER TABLE ONLY public.appointments
 ALTER TABLE ONLY public.appointments
     ADD CONSTRAINT appointments_org_id_service_id_fkey FOREIGN KEY (org_id, service_id) REFERENCES public.services(org_id, id);
 
+ALTER TABLE ONLY public.assistants
+    ADD CONSTRAINT assistants_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.audit_logs
     ADD CONSTRAINT audit_logs_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id);
 
@@ -4492,6 +4652,8 @@ ALTER TABLE public.appointment_changes ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.appointments ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.assistants ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.audit_logs ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.call_reports ENABLE ROW LEVEL SECURITY;
@@ -4549,6 +4711,10 @@ CREATE POLICY staff_read ON public.appointment_changes FOR SELECT TO authenticat
   WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
 
 CREATE POLICY staff_read ON public.appointments FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
+   FROM public.org_members m
+  WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
+
+CREATE POLICY staff_read ON public.assistants FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
    FROM public.org_members m
   WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
 
@@ -4705,7 +4871,11 @@ REVOKE ALL ON FUNCTION private.describe_clinic(p_org public.organizations) FROM 
 
 REVOKE ALL ON FUNCTION private.describe_hold(p_org public.organizations, p_hold public.appointments, p_now timestamp with time zone) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.describe_line(p_org public.organizations) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.describe_misplaced(p_org public.organizations, p_known uuid[], p_at timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.describe_opening(p_org public.organizations, p_day date) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.describe_providers(p_org public.organizations) FROM PUBLIC;
 
@@ -4747,13 +4917,17 @@ REVOKE ALL ON FUNCTION private.hold_new_time(p_org public.organizations, p_call 
 
 REVOKE ALL ON FUNCTION private.hold_refusal(p_org public.organizations, p_hold public.appointments, p_change public.appointment_changes, p_call_id text, p_now timestamp with time zone) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.is_claimed_rightly(p_org public.organizations, p_claims jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.is_claimed_rightly(p_org public.organizations, p_call jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.is_number_of(p_org uuid, p_number text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.is_same_name(p_one text, p_other text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.is_taken(p_org uuid, p_service public.services, p_provider uuid, p_start timestamp with time zone, p_call_id text, p_at timestamp with time zone, p_moves uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.iso_local(p_at timestamp with time zone, p_zone text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.list_channels(p_org uuid, p_kind text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.lock_call(p_org uuid, p_call_id text) FROM PUBLIC;
 
@@ -4907,6 +5081,9 @@ GRANT ALL ON FUNCTION public.get_org_credentials(p_call jsonb, p_provider text) 
 REVOKE ALL ON FUNCTION public.read_clinic(p_org text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.read_clinic(p_org text) TO service_role;
 
+REVOKE ALL ON FUNCTION public.read_line(p_org text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.read_line(p_org text) TO service_role;
+
 REVOKE ALL ON FUNCTION public.read_metrics(p_minutes integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.read_metrics(p_minutes integer) TO service_role;
 
@@ -4915,6 +5092,9 @@ GRANT ALL ON FUNCTION public.record_delivery_report(p_org uuid, p_send_id uuid, 
 
 REVOKE ALL ON FUNCTION public.record_metrics(p_batch uuid, p_counts jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.record_metrics(p_batch uuid, p_counts jsonb) TO service_role;
+
+REVOKE ALL ON FUNCTION public.register_channel(p_org uuid, p_kind text, p_value text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.register_channel(p_org uuid, p_kind text, p_value text) TO service_role;
 
 REVOKE ALL ON FUNCTION public.report_unreadable_credentials(p_call jsonb, p_provider text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.report_unreadable_credentials(p_call jsonb, p_provider text) TO service_role;
@@ -4939,6 +5119,9 @@ GRANT SELECT ON TABLE public.alarms TO service_role;
 
 GRANT SELECT ON TABLE public.appointment_holds TO authenticated;
 GRANT SELECT ON TABLE public.appointment_holds TO service_role;
+
+GRANT SELECT ON TABLE public.assistants TO authenticated;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.assistants TO service_role;
 
 REVOKE ALL ON TABLE public.audit_logs FROM postgres;
 GRANT SELECT,INSERT,DELETE ON TABLE public.audit_logs TO postgres;

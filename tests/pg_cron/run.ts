@@ -1,7 +1,8 @@
 // deno-lint-ignore-file no-console -- a command-line program
 /**
  * The same migrations under the real pg_cron: its schedule turns lapsed holds to expired by itself, a
- * transaction a batch, and the nightly job prunes pg_cron's own history.
+ * transaction a batch, the nightly job prunes pg_cron's own history, and the watch repairs what the
+ * constraint's index has lost.
  *
  * Needs PG_BIN of a PostgreSQL whose pg_cron is installed (Debian: postgresql-15-cron).
  *
@@ -11,6 +12,9 @@
 import postgres from "postgres";
 import { migrate, seed } from "../../supabase/local/migrations.ts";
 import { defaultStateDir, startPostgres } from "../../supabase/local/postgres.ts";
+import { findDoubles } from "../support/callers.ts";
+import { aClinic } from "../support/clinic.ts";
+import { bookAgain, loseIndexRows, losses } from "../support/lost_rows.ts";
 
 /** So many batches of a clean-up, and one hold. */
 const batchCount = 25;
@@ -58,8 +62,8 @@ try {
   await sql`insert into cron.job_run_details (jobid, runid, command, status, end_time)
     values (0, -1, 'long ago', 'succeeded', now() - interval '8 days')`;
 
-  const startedAt = performance.now();
   const waitUntil = async (what: string, query: () => Promise<readonly postgres.Row[]>) => {
+    const startedAt = performance.now();
     while (performance.now() - startedAt < 90_000) {
       const [row] = await query();
       if (row?.["done"]) return Math.round((performance.now() - startedAt) / 1000);
@@ -88,11 +92,33 @@ try {
   const runs = await waitUntil(
     "Every run ended well",
     () =>
-      sql`select count(*) >= 2 and bool_and(d.status = 'succeeded') as done
+      sql`select count(distinct j.jobname) = 3 and bool_and(d.status = 'succeeded') as done
       from cron.job_run_details as d join cron.job as j using (jobid)
-      where j.jobname in ('cleanup-expired-holds', 'apply-retention')`,
+      where j.jobname in ('cleanup-expired-holds', 'apply-retention', 'watch-overlaps')`,
   );
-  console.log(`pg_cron says that both jobs succeeded (${runs} s)`);
+  console.log(`pg_cron says that the jobs succeeded (${runs} s)`);
+
+  // From here on nobody but us repairs.
+  await sql`select cron.unschedule('watch-overlaps')`;
+  for (const loss of losses) {
+    await sql`truncate public.appointments cascade`;
+    const clinic = await aClinic(sql, { zone: "UTC", endMin: 1440 });
+    const lost = await loseIndexRows(sql, clinic, loss);
+    const outcomes = await bookAgain(sql, clinic, lost);
+    const doubles = await findDoubles(sql);
+    if (lost.length === 0 || outcomes["slot_taken"] !== lost.length || doubles.length > 0) {
+      throw new Error(
+        `${loss}: ${lost.length} rows lost, ${JSON.stringify({ outcomes, doubles })}`,
+      );
+    }
+    for (let time = 0; time < 2; time++) await sql`select public.watch_overlaps()`;
+    const [repaired] = await sql`
+      select count(*)::int as n from public.overlap_findings where repaired`;
+    if (repaired?.["n"] !== lost.length) throw new Error(`${repaired?.["n"]} rows were repaired`);
+    console.log(
+      `The index lost ${lost.length} rows (${loss}): none was booked again, all were repaired`,
+    );
+  }
 } finally {
   await sql.end({ timeout: 5 });
   await server.stop();

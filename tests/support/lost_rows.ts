@@ -93,7 +93,7 @@ export async function loseIndexRows(
   await sql.begin(async (transaction) => {
     await transaction.unsafe(scans.plain);
     await transaction.unsafe(`
-      create function pg_temp.split_page(n integer) returns integer language plpgsql as $$
+      create or replace function pg_temp.split_page(n integer) returns integer language plpgsql as $$
       declare
         v_pages constant bigint := pg_relation_size('public.appointments_no_overlap');
       begin
