@@ -15,7 +15,7 @@ import { isUp, startStack } from "../tests/e2e/call.ts";
 
 const folder = fileURLToPath(new URL(".", import.meta.url));
 const built = `${folder}bin/k6`;
-/** The scenarios are the files beside this one. */
+/** The scenarios are the other files in this folder. */
 const scenarios = readdirSync(folder)
   .flatMap((file) => file.endsWith(".ts") && file !== "run.ts" ? [file.replace(".ts", "")] : []);
 

@@ -28,7 +28,7 @@ export async function readClinics(folder: URL): Promise<ClinicDocument[]> {
 }
 
 /**
- * Adds the clinics that are not there yet; those that are stay as they were changed meanwhile.
+ * Adds the clinics that do not exist yet; existing ones keep their changes.
  *
  * @param url As the role postgres.
  */
@@ -49,7 +49,7 @@ export async function addClinics(url: string, clinics: readonly ClinicDocument[]
   }
 }
 
-/** The same as SQL, for `supabase db reset`, which knows no files of ours. */
+/** The same as SQL, for `supabase db reset`, which cannot read these files. */
 export function writeSeed(clinics: readonly ClinicDocument[]): string {
   const statements = clinics.map((clinic) =>
     `select public.apply_clinic($clinic$${JSON.stringify(clinic, null, 2)}$clinic$);\n`

@@ -20,7 +20,7 @@ interface EdgeFunction {
 const directory = new URL("../../functions/", import.meta.url);
 
 /**
- * Imports every function and sees that it answers.
+ * Imports every function and checks that it can answer.
  *
  * @param environment Set for the process, as the hosted runtime does, before the first request.
  * @throws {Error} Naming the function that cannot be loaded.

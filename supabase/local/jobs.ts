@@ -1,5 +1,5 @@
 /**
- * Runs the jobs of `cron.job` where pg_cron itself cannot be had.
+ * Runs the jobs of `cron.job` where pg_cron itself is not available.
  *
  * @module
  */

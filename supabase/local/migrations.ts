@@ -21,8 +21,8 @@ export interface MigrationReport {
  *
  * @param url As the role postgres.
  * @param directory Folder of `14 digits_name.sql` files.
- * @throws {Error} Naming file, line and message of the first that fails; nothing of it stays. A
- *   file that has changed since it was applied is such a failure: the schema would not be the files'.
+ * @throws {Error} Naming file, line and message of the first that fails; nothing of it is kept. A file
+ *   that has changed since it was applied fails too, since the schema would differ from the files.
  */
 export async function migrate(url: string, directory: URL): Promise<MigrationReport> {
   const files = (await readdir(directory)).filter((name) => name.endsWith(".sql")).sort();
@@ -49,7 +49,7 @@ export async function migrate(url: string, directory: URL): Promise<MigrationRep
         applied.push(name);
       } else if (before !== text) {
         throw new Error(
-          `Cannot migrate: ${name} was applied and has changed since; start anew with --fresh`,
+          `Cannot migrate: ${name} has changed since it was applied; begin again with --fresh`,
         );
       }
     }
@@ -93,7 +93,7 @@ function describeFailure(name: string, text: string, thrown: unknown): Error {
   });
 }
 
-/** PostgreSQL counts characters to a mistake it reads, and names the place of one it runs into. */
+/** A syntax error comes with a character position, an error at run time with its context. */
 function placeOf(text: string, error: postgres.PostgresError): string {
   if (error.position) {
     const before = [...text].slice(0, Number(error.position) - 1);

@@ -4,12 +4,12 @@
  * @module
  */
 
-/** What happens to somebody who wants to listen on a port. */
+/** What happens to a program that wants to listen on a port. */
 export type PortState =
   | { readonly kind: "free" | "taken" | "forbidden" }
   | { readonly kind: "failed"; readonly reason: string };
 
-/** Whether somebody could listen on this port of the loopback now, and if not, why. */
+/** Whether a program could listen on this port of the loopback now, and if not, why. */
 export function tryPort(port: number): PortState {
   try {
     Deno.listen({ hostname: "127.0.0.1", port }).close();

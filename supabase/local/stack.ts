@@ -17,6 +17,7 @@ import { runJobs } from "./jobs.ts";
 import { migrate } from "./migrations.ts";
 import { defaultStateDir, type PostgresServer, startPostgres } from "./postgres.ts";
 import { createGateway, type Gateway } from "./rest/gateway.ts";
+import { parseJson } from "./rest/json.ts";
 import { consolePage } from "./console.ts";
 import { localMetricsToken, localVapiSecret } from "./secrets.ts";
 import { refuseVisit, visitOf } from "./visitors.ts";
@@ -52,7 +53,7 @@ const migrations = new URL("../../migrations/", import.meta.url);
 const secretsFile = "secrets.json";
 const clinicFiles = new URL("../clinics/", import.meta.url);
 
-/** Starts everything; what was started is stopped again when a part does not come up. */
+/** Starts everything; if one part does not start, the others are stopped again. */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const { port, fresh = false, publicHost, onProgress = () => {} } = options;
   const stateDir = options.stateDir ?? defaultStateDir("start");
@@ -70,7 +71,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const twilio = await startFakeTwilio({ reports: "automatic" });
     stops.push(() => twilio.stop());
     const url = `http://127.0.0.1:${port}`;
-    // Nothing is left that the kept secrets could decrypt.
+    // The kept secrets have nothing left to decrypt.
     if (fresh) await rm(join(stateDir, secretsFile), { force: true });
     const environment = await makeEnvironment(
       stateDir,
@@ -172,7 +173,7 @@ function openGateway(
   });
 }
 
-/** What hosted functions find in their environment; secrets of ours are made once and kept. */
+/** What hosted functions find in their environment; our secrets are made once and kept. */
 async function makeEnvironment(
   stateDir: string,
   url: string,
@@ -240,14 +241,6 @@ async function readKept(file: string): Promise<Record<string, string>> {
   throw new Error(
     `Cannot read ${file}: it is damaged. Restore it, or begin with an empty database: --fresh`,
   );
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** Stores a Twilio account for every clinic that has a number and no account yet. */

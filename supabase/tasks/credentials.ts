@@ -145,7 +145,7 @@ async function checkAccount(
   const check = await checkAtTwilio(account, { apiBase: twilioApiBase });
   switch (check.kind) {
     case "works":
-      terminal.print(`${org.name}: readable under key ${row.keyId}, and Twilio takes it`);
+      terminal.print(`${org.name}: readable under key ${row.keyId}, and Twilio accepts it`);
       return 0;
     case "refused":
       throw new Stop(1, `${org.name}: ${check.problem}`);

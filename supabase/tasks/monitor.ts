@@ -144,7 +144,7 @@ function show({ minutes, url }: Asked, { targets, gauges }: Answer): string {
   return [
     `${time} UTC, the last ${minutes} minutes at ${new URL(url).host}`,
     ...targets.map(describe),
-    `holds: ${gauges.holdsLive} live, ${gauges.holdsLapsed} lapsed and not cleaned up, ` +
+    `holds: ${gauges.holdsLive} live, ${gauges.holdsLapsed} expired and not cleaned up, ` +
     `the oldest for ${Math.round(gauges.cleanupLagSeconds)} s; ` +
     `${gauges.passcodesWaiting} wait for their passcode`,
     `guarantee: ${gauges.overlaps} appointments overlap, ` +

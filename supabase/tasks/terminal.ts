@@ -17,17 +17,17 @@ export interface Terminal {
   printError(line: string): void;
 }
 
-/** The operator broke off with Ctrl-C or Ctrl-D. */
+/** The operator pressed Ctrl-C or Ctrl-D. */
 export class Interrupted extends Error {
   override readonly name = "Interrupted";
 }
 
-/** What a terminal is made of: standard input and output, or a test's. */
+/** What a terminal needs: standard input and output, or a test's. */
 export interface Keyboard {
   /** Undefined at the end. */
   read(): Promise<Uint8Array | undefined>;
   write(text: string): void;
-  /** In raw mode nothing is echoed and every key comes at once. */
+  /** In raw mode nothing is echoed and every key arrives immediately. */
   setRaw(isRaw: boolean): void;
 }
 
@@ -57,17 +57,17 @@ function processKeyboard(): Keyboard {
 }
 
 /**
- * Reads a line key by key, in raw mode, so that the terminal shows nothing; what may be seen is
- * written here.
+ * Reads a line key by key in raw mode, in which the terminal shows nothing by itself; visible input is
+ * echoed here.
  *
- * @throws {Interrupted} On Ctrl-C, Ctrl-D or the end of the input. The terminal is itself again.
+ * @throws {Interrupted} On Ctrl-C, Ctrl-D or the end of the input. The terminal is restored.
  */
 export async function readLine(
   keyboard: Keyboard,
   question: string,
   isHidden: boolean,
 ): Promise<string> {
-  // Before the question, so that what is typed at once is not shown either.
+  // Before the question, so that early input is not shown either.
   keyboard.setRaw(true);
   keyboard.write(question);
   const decoder = new TextDecoder();
@@ -81,7 +81,7 @@ export async function readLine(
       if (typed.startsWith("\u001b")) continue;
       for (const key of typed) {
         if (key === "\r" || key === "\n") return line;
-        if (key === "\x03" || key === "\x04") throw new Interrupted("Broken off");
+        if (key === "\x03" || key === "\x04") throw new Interrupted("Interrupted by the operator");
         if (key === "\x7f" || key === "\b") {
           if (line !== "" && !isHidden) keyboard.write("\b \b");
           line = [...line].slice(0, -1).join("");

@@ -1,5 +1,5 @@
 /**
- * A Twilio account as an operator gives it, and whether Twilio takes it.
+ * A Twilio account as an operator enters it, and whether Twilio accepts it.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { z } from "zod";
 import type { TwilioAccount } from "../../shared/accounts.ts";
 import type { Terminal } from "./terminal.ts";
 
-/** What an account consists of: the name an operator writes, and how it is asked for. */
+/** The fields of an account: the name an operator writes, and the question that asks for it. */
 const fields = [
   { name: "ACCOUNT_SID", question: "Account SID (AC...): ", hidden: false },
   { name: "AUTH_TOKEN", question: "Auth token (not shown): ", hidden: true },
@@ -41,12 +41,12 @@ const account = z.object({
   { path: ["API_KEY_SID"], error: "and API_KEY_SECRET go together" },
 );
 
-/** An account, or what is wrong with what was given; nothing that was given is repeated. */
+/** An account, or what is wrong with the input; none of the input is repeated. */
 export type AccountReading =
   | { readonly ok: true; readonly account: TwilioAccount }
   | { readonly ok: false; readonly problem: string };
 
-/** Asks a person for every field, or reads standard input: JSON, or a `NAME=value` a line. */
+/** Asks a person for every field, or reads standard input: JSON, or lines `NAME=value`. */
 export async function readAccount(terminal: Terminal): Promise<AccountReading> {
   if (!terminal.isTerminal) return parseAccount(await terminal.readAll());
   const given: Partial<Record<FieldName, string>> = {};
@@ -57,7 +57,7 @@ export async function readAccount(terminal: Terminal): Promise<AccountReading> {
   return checkAccount(given);
 }
 
-/** Reads what came on standard input. */
+/** Reads the text from standard input. */
 export function parseAccount(text: string): AccountReading {
   const given = text.trim().startsWith("{") ? parseJson(text) : parseLines(text);
   return typeof given === "string" ? { ok: false, problem: given } : checkAccount(given);
@@ -70,7 +70,7 @@ function parseJson(text: string): Record<string, string | null> | string {
     const parsed = flat.safeParse(JSON.parse(text));
     return parsed.success ? parsed.data : "the JSON is not one flat object of texts";
   } catch {
-    return "this starts like JSON and is none";
+    return "this starts like JSON but is not valid JSON";
   }
 }
 
@@ -116,7 +116,7 @@ function checkAccount(given: Readonly<Record<string, string | null>>): AccountRe
   };
 }
 
-/** What Twilio says of an account. */
+/** What Twilio says about an account. */
 export type AccountCheck =
   | { readonly kind: "works" }
   | { readonly kind: "refused"; readonly problem: string }
@@ -168,7 +168,7 @@ async function read(url: string, user: string, password: string, timeoutMs: numb
     return { kind: "read", status: response.status, body };
   } catch (thrown) {
     const isLate = thrown instanceof DOMException && thrown.name === "TimeoutError";
-    // What fetch says names the address, and may name more: it is not repeated.
+    // The error of fetch names the address and perhaps more: it is not repeated.
     return {
       kind: "failed",
       problem: isLate ? `no answer within ${timeoutMs / 1000} s` : "no connection",

@@ -1,6 +1,6 @@
 /**
- * Runs scripts by pgbench and reads what it measured of warm connections: a pool keeps its own, while
- * each of pgbench's begins by compiling every function and planning every statement.
+ * Runs scripts with pgbench and measures warm connections only: a pool keeps its connections, while a
+ * new one of pgbench first compiles every function and plans every statement.
  *
  * @module
  */
@@ -24,9 +24,9 @@ export interface Measured {
 /** How long and with how many. */
 export interface Load {
   readonly clients: number;
-  /** Of each client, once it is warm. */
+  /** For each client, once it is warm. */
   readonly transactions: number;
-  /** Of each client before those; {@linkcode warmUpTurns} when left out. */
+  /** For each client before those; {@linkcode warmUpTurns} if left out. */
   readonly warmUp?: number;
 }
 
@@ -36,7 +36,7 @@ export interface Load {
  */
 export const warmUpTurns = 7;
 
-/** @throws {Error} That says what to install. */
+/** @throws {Error} When it is missing: the message says what to install. */
 export function findPgbench(): string {
   const folders = (Deno.env.get("PATH") ?? "").split(delimiter);
   const found = folders.map((folder) => join(folder, "pgbench")).find((path) => existsSync(path));
@@ -47,15 +47,15 @@ export function findPgbench(): string {
   );
 }
 
-/** An advisory lock's key that nobody else has. */
+/** The key of an advisory lock that nothing else uses. */
 const gate = 20261101;
 
 /**
- * Runs a script against a database. Every client warms up and waits until all are warm; measured is
- * the time from there until the first one is done.
+ * Runs a script against a database. Every client warms up and waits until all are warm. The time
+ * from then until the first client is done is measured.
  *
  * @param script Statements and backslash commands of pgbench.
- * @throws {Error} With what pgbench said, when a statement failed otherwise.
+ * @throws {Error} With pgbench's message, if a statement failed for another reason.
  */
 export async function runPgbench(
   url: string,
@@ -124,14 +124,14 @@ interface Turn {
   readonly endedAt: number;
 }
 
-/** Reads the logs, one a thread: client, turn, microseconds, script, seconds and microseconds. */
+/** Reads the logs, one for each thread: client, turn, microseconds, script, seconds, microseconds. */
 async function readTurns(folder: string): Promise<Turn[]> {
   const logs = (await readdir(folder)).filter((name) => name.startsWith("log"));
   const texts = await Promise.all(logs.map((name) => readFile(join(folder, name), "utf8")));
   return texts.join("").split("\n").flatMap((line) => {
     const [client = "", turn, us, , seconds, rest] = line.split(" ");
     const ms = Number(us) / 1000;
-    // A failed one has a word instead of a time.
+    // A failed transaction has a word instead of a time.
     return rest === undefined || Number.isNaN(ms)
       ? []
       : [{ client, turn: Number(turn), ms, endedAt: Number(seconds) * 1000 + Number(rest) / 1000 }];

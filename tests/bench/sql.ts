@@ -35,10 +35,10 @@ const whole: Size = { rounds: 7, rows: 1_000_000, clinics: 10_000, transactions:
 const quick: Size = { rounds: 5, rows: 50_000, clinics: 1000, transactions: 600 };
 
 const settlement: Settlement = { clinics: 20, doctors: 20 };
-/** The pool of a hosted project's REST has about as many. */
+/** About the size of the REST pool of a hosted project. */
 const pool = 10;
 
-/** One way to do something. */
+/** One design to measure. */
 interface Contender {
   readonly name: string;
   readonly run: () => Promise<Measured>;
@@ -62,7 +62,7 @@ const goals = new Map<string, (bench: Bench) => Promise<void>>([
   ["G5", benchNeighbour],
   ["G6", benchClaimSizes],
   ["G7", benchAvailability],
-  ["G13", benchSweep],
+  ["G13", benchCleanUp],
 ]);
 
 let broken = 0;
@@ -77,7 +77,7 @@ export async function benchSql(
   running: Running,
 ): Promise<0 | 1> {
   findPgbench();
-  // Under a name that a test run clears away if this one is killed.
+  // A test run removes folders of this name, should this run be killed.
   const stateDir = defaultStateDir(`test-${Deno.pid}-bench`);
   const starting = startPostgres({
     stateDir,
@@ -151,7 +151,7 @@ async function withSql(
   work: (sql: postgres.Sql) => Promise<void>,
   max = 1,
 ): Promise<void> {
-  // One statement a connection at a time, the others wait in line.
+  // Each connection runs one statement at a time, the others wait.
   const options = { max, max_pipeline: 1, onnotice: () => {} };
   const sql = postgres(url, options);
   try {
@@ -184,7 +184,7 @@ function claimAt(
   time: string,
   { clinic = ":clinic", doctor = "'/doctor-' || :doctor::text" } = {},
 ) {
-  // pgbench would take what follows a colon for a variable.
+  // pgbench would read a word after a colon as a variable.
   return `claim_slot_atomic(
     jsonb_build_object('calledNumber', '+4420790' || lpad(${clinic}::text, 5, '0'),
       'callId', 'call-' || :call::text, 'callerNumber', '+447700900123'),
@@ -276,7 +276,7 @@ async function benchHot(bench: Bench): Promise<void> {
     });
     const script = `${aHotStart}select rival.${call}(md5('p0/' || :doctor::text)::uuid,
       tstzrange(t, t + interval '30 minutes')) from (select ${hotTime} at time zone 'UTC' as t) as t;\n`;
-    // They are many times as fast.
+    // They are many times faster.
     const { clients, transactions } = bench.load(callers);
     const measured = await runPgbench(url, script, { clients, transactions: 3 * transactions });
     return { ...measured, doubles: await countDoubles(url, `rival.${table}`) };
@@ -302,7 +302,7 @@ async function countDoubles(url: string, table: string): Promise<number> {
   return doubles;
 }
 
-/** The claim with one change: who wants a doctor locks the row first, and only then looks. */
+/** The claim with one change: it locks the provider's row first, and then looks. */
 async function makeClaimForUpdate(sql: postgres.Sql): Promise<void> {
   const definitionOf = async (name: string) => {
     const [row] = await sql<{ text: string }[]>`
@@ -332,11 +332,11 @@ async function makeClaimForUpdate(sql: postgres.Sql): Promise<void> {
   let entry = await definitionOf("public.claim_slot_atomic");
   entry = swap(entry, "FUNCTION public.claim_slot_atomic", "FUNCTION rival.claim_slot_atomic");
   entry = swap(entry, "private.claim_slot(", "rival.claim_slot(");
-  // Patience: otherwise most of its callers would only hear that it is busy.
+  // A longer wait: otherwise most of its callers would only get `busy`.
   await sql.unsafe(swap(entry, "SET lock_timeout TO '300ms'", "SET lock_timeout TO '0'"));
 }
 
-/** A pool of ten, forty callers on one doctor's day, commits of 3 ms: what a quiet clinic notices. */
+/** What a quiet clinic notices of 40 callers for one provider's day: a pool of 10, commits of 3 ms. */
 async function benchNeighbour(bench: Bench): Promise<void> {
   const url = await bench.database("neighbour");
   await withSql(url, makeClaimForUpdate);
@@ -346,7 +346,7 @@ async function benchNeighbour(bench: Bench): Promise<void> {
     await sql`alter database neighbour set commit_siblings = 0`;
   });
   const quietCalls = Math.max(30, bench.size.transactions / 20);
-  const beside = (schema: string | undefined) => async () => {
+  const whileOthersClaim = (schema: string | undefined) => async () => {
     let measured: Measured | undefined;
     await withSql(url, async (sql) => {
       await sql`delete from public.appointments`;
@@ -373,13 +373,13 @@ async function benchNeighbour(bench: Bench): Promise<void> {
   };
   await compare(
     bench,
-    "G5  Another clinic's claims beside 40 callers on one doctor's day, commits of 3 ms, a pool of 10",
+    "G5  Another clinic's claims while 40 callers claim one doctor's day, commits of 3 ms, a pool of 10",
     [
-      { name: "alone", run: beside(undefined) },
-      { name: "beside the claim", run: beside("public") },
-      { name: "beside the claim under select for update", run: beside("rival") },
+      { name: "alone", run: whileOthersClaim(undefined) },
+      { name: "while 40 claim", run: whileOthersClaim("public") },
+      { name: "while 40 claim under select for update", run: whileOthersClaim("rival") },
     ],
-    { of: ({ p95Ms }) => p95Ms, what: "p95", goals: { "beside the claim": ["<=", 8] } },
+    { of: ({ p95Ms }) => p95Ms, what: "p95", goals: { "while 40 claim": ["<=", 8] } },
   );
 }
 
@@ -418,21 +418,21 @@ async function benchClaimSizes(bench: Bench): Promise<void> {
     {
       of: ({ p95Ms }) => p95Ms,
       what: "p95",
-      goals: { "live rows": ["<=", 1.3], "lapsed holds, none swept": ["<=", 1.3] },
+      goals: { "live rows": ["<=", 1.3], "expired holds, none cleaned up": ["<=", 1.3] },
     },
   );
 }
 
-/** Names and addresses: without rows, with live and with lapsed ones. */
+/** Names and addresses of databases: without rows, with live holds, with expired holds. */
 async function sizedDatabases(bench: Bench): Promise<[string, string][]> {
-  const filled = (lapsed: boolean) => async (sql: postgres.Sql, admin: postgres.Sql) => {
+  const filled = (expired: boolean) => async (sql: postgres.Sql, admin: postgres.Sql) => {
     await settle(sql, settlement);
-    await fill(admin, { rows: bench.size.rows, lapsed });
+    await fill(admin, { rows: bench.size.rows, lapsed: expired });
   };
   return [
     ["no rows", await bench.database("norows")],
     ["live rows", await bench.database("live", filled(false))],
-    ["lapsed holds, none swept", await bench.database("lapsed", filled(true))],
+    ["expired holds, none cleaned up", await bench.database("expired", filled(true))],
   ];
 }
 
@@ -458,7 +458,7 @@ select rival.find_by_candidate(md5('o' || :clinic::text)::uuid, md5('s' || :clin
   }' + :day::int);\n`;
   const run = (url: string, script: string) => () =>
     runPgbench(url, script, { clients: 2, transactions: bench.size.transactions / 4 });
-  // Seconds each at a million rows: nothing that a warm connection would change.
+  // Each takes seconds at a million rows, so a warm connection makes no difference.
   const runRival = (url: string) => () =>
     runPgbench(url, askRival, { clients: 2, transactions: 4, warmUp: 1 });
   const count = rows.toLocaleString("en");
@@ -489,87 +489,91 @@ select rival.find_by_candidate(md5('o' || :clinic::text)::uuid, md5('s' || :clin
   );
 }
 
-async function benchSweep(bench: Bench): Promise<void> {
-  const [[, empty] = ["", ""], , [, lapsed] = ["", ""]] = await sizedDatabases(bench);
+async function benchCleanUp(bench: Bench): Promise<void> {
+  const [[, empty] = ["", ""], , [, expired] = ["", ""]] = await sizedDatabases(bench);
   const goal = bench.size.rows / 10;
-  const [sweptMs = Number.NaN] = await sweepTimes(lapsed, goal, 1);
-  const idleMs = median(await sweepTimes(empty, 0, 50));
+  const [cleanUpMs = Number.NaN] = await cleanUpTimes(expired, goal, 1);
+  const idleMs = median(await cleanUpTimes(empty, 0, 50));
   console.log(
-    `\nG13 ${goal.toLocaleString("en")} lapsed holds swept in ${(sweptMs / 1000).toFixed(1)} s, ` +
-      `${Math.round(goal / sweptMs * 1000).toLocaleString("en")} a second (goal 100,000); ` +
-      `with nothing to sweep ${idleMs.toFixed(1)} ms (goal 5)`,
+    `\nG13 ${goal.toLocaleString("en")} expired holds cleaned up in ${
+      (cleanUpMs / 1000).toFixed(1)
+    } s, ` +
+      `${Math.round(goal / cleanUpMs * 1000).toLocaleString("en")} a second (goal 100,000); ` +
+      `with nothing to clean up ${idleMs.toFixed(1)} ms (goal 5)`,
   );
-  const claims = () => runPgbench(lapsed, aSpreadClaim, bench.load(4));
-  const sweptBeside: number[] = [];
-  const besideJob = async () => {
-    const { result, sweptASecond } = await runBesideJob(lapsed, claims);
-    sweptBeside.push(sweptASecond);
+  const claims = () => runPgbench(expired, aSpreadClaim, bench.load(4));
+  const cleanedUpMeanwhile: number[] = [];
+  const duringJob = async () => {
+    const { result, cleanedUpASecond } = await runDuringJob(expired, claims);
+    cleanedUpMeanwhile.push(cleanedUpASecond);
     return result;
   };
   await compare(
     bench,
     "    Claims meanwhile, 4 callers",
-    [{ name: "alone", run: claims }, { name: "beside pg_cron's job", run: besideJob }],
-    { of: ({ p95Ms }) => p95Ms, what: "p95", goals: { "beside pg_cron's job": ["<=", 1.3] } },
+    [{ name: "alone", run: claims }, { name: "while pg_cron's job runs", run: duringJob }],
+    { of: ({ p95Ms }) => p95Ms, what: "p95", goals: { "while pg_cron's job runs": ["<=", 1.3] } },
   );
-  const idle = await runBesideJob(lapsed, () => new Promise((done) => setTimeout(done, 1000)));
+  const idle = await runDuringJob(expired, () => new Promise((done) => setTimeout(done, 1000)));
   console.log(
-    `    The job swept ${
-      Math.round(median(sweptBeside)).toLocaleString("en")
-    } a second beside them, ` +
-      `${Math.round(idle.sweptASecond).toLocaleString("en")} alone`,
+    `    The job cleaned up ${
+      Math.round(median(cleanedUpMeanwhile)).toLocaleString("en")
+    } a second meanwhile, ` +
+      `${Math.round(idle.cleanedUpASecond).toLocaleString("en")} alone`,
   );
 }
 
-/** Sweeps by batches of 1,000 until enough are swept, some times; the milliseconds of each time. */
-async function sweepTimes(url: string, enough: number, times: number): Promise<number[]> {
+/** Cleans up in batches of 1,000 until enough are done, several times; the milliseconds of each. */
+async function cleanUpTimes(url: string, enough: number, times: number): Promise<number[]> {
   const list: number[] = [];
   await withSql(url, async (sql) => {
     // As the job does.
     await sql`set synchronous_commit = off`;
     for (let time = 0; time < times; time++) {
       const startedAt = performance.now();
-      let swept = 0;
+      let cleaned = 0;
       do {
         const [row] = await sql<{ n: number }[]>`select public.cleanup_expired_holds() as n`;
-        if (!row?.n && enough > 0) throw new Error("Cannot bench the sweep: nothing is left");
-        swept += row?.n ?? 0;
-      } while (swept < enough);
+        if (!row?.n && enough > 0) throw new Error("Cannot bench the clean-up: nothing is left");
+        cleaned += row?.n ?? 0;
+      } while (cleaned < enough);
       list.push(performance.now() - startedAt);
     }
   });
   return list;
 }
 
-/** Runs something beside the job that sweeps, as pg_cron would run it, and ends the job after it. */
-async function runBesideJob<Result>(
+/** Runs something while the clean-up job runs as under pg_cron, and then ends the job. */
+async function runDuringJob<Result>(
   url: string,
   work: () => Promise<Result>,
-): Promise<{ readonly result: Result; readonly sweptASecond: number }> {
+): Promise<{ readonly result: Result; readonly cleanedUpASecond: number }> {
   const job = postgres(url, { max: 1, onnotice: () => {} });
   try {
-    const [row] = await job<{ command: string; lapsed: number }[]>`
+    const [row] = await job<{ command: string; expired: number }[]>`
       select command, (select count(*)::int from public.appointments where status = 'held'
-        and expires_at < now()) as lapsed
+        and expires_at < now()) as expired
       from cron.job where jobname = 'cleanup-expired-holds'`;
-    if (!row) throw new Error("Cannot find the job that sweeps");
+    if (!row) throw new Error("Cannot find the clean-up job");
     const startedAt = performance.now();
-    const sweeping = job.unsafe(row.command).execute();
-    const ended = sweeping.then(() => "swept", () => "cancelled");
+    const cleaning = job.unsafe(row.command).execute();
+    const ended = cleaning.then(() => "done", () => "cancelled");
     const result = await work();
-    sweeping.cancel();
-    if (await ended === "swept") throw new Error("Cannot bench beside the sweep: nothing is left");
+    cleaning.cancel();
+    if (await ended === "done") {
+      throw new Error("Cannot bench during the clean-up: nothing is left");
+    }
     const seconds = (performance.now() - startedAt) / 1000;
-    const [left] = await job<{ lapsed: number }[]>`
-      select count(*)::int as lapsed from public.appointments where status = 'held'
+    const [left] = await job<{ expired: number }[]>`
+      select count(*)::int as expired from public.appointments where status = 'held'
         and expires_at < now()`;
-    return { result, sweptASecond: (row.lapsed - (left?.lapsed ?? 0)) / seconds };
+    return { result, cleanedUpASecond: (row.expired - (left?.expired ?? 0)) / seconds };
   } finally {
     await job.end({ timeout: 5 });
   }
 }
 
-/** What of a run is compared with the first contender's, and what is aimed at. */
+/** The figure that is compared with the first contender's, and the goal. */
 interface Comparison {
   readonly of: (measured: Measured) => number;
   readonly what: string;
@@ -579,7 +583,7 @@ interface Comparison {
 const median = (list: readonly number[]): number =>
   list.toSorted((a, b) => a - b)[Math.floor(list.length / 2)] ?? Number.NaN;
 
-/** Runs all in turn, round by round, and prints the table. A first round warms up and is dropped. */
+/** Runs all in turn, round by round, and prints the table. The first round only warms up. */
 async function compare(
   bench: Bench,
   title: string,

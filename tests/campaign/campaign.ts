@@ -1,5 +1,5 @@
 /**
- * A fault campaign: many random sequences of what can go wrong in a call, against a small model.
+ * A fault campaign: many random sequences of what can go wrong in a call, compared with a small model.
  *
  * @module
  */
@@ -20,7 +20,7 @@ export interface Report {
   readonly runs: number;
   readonly steps: number;
   readonly texts: number;
-  /** Sequences given up, since the machine was too slow to tell what happened. */
+  /** Sequences given up because the machine was too slow to tell what happened. */
   readonly unclear: number;
   readonly findings: readonly Finding[];
 }
@@ -35,7 +35,7 @@ export interface CampaignOptions {
   readonly isBrief?: boolean;
 }
 
-/** Runs a campaign on a bench of its own; everything that was written is searched at the end. */
+/** Runs a campaign on its own bench; at the end everything that was written is searched. */
 export async function runCampaign(
   bench: Bench,
   { seed, runs, width = 16, isBrief = false }: CampaignOptions,
@@ -98,7 +98,7 @@ async function playOnce(
   }
 }
 
-/** Leaves out steps as long as the sequence still breaks a promise. */
+/** Removes steps as long as the sequence still breaks a promise. */
 async function shrink(finding: Finding, surroundings: Surroundings): Promise<Finding> {
   for (let index = finding.steps.length - 1; index >= 0; index--) {
     const steps = finding.steps.toSpliced(index, 1);
@@ -116,7 +116,7 @@ async function findLeak({ bench, answers, secrets }: Surroundings): Promise<stri
     ...await dump(bench),
   ];
   for (const [where, text] of written) {
-    // Six digits that are no part of a number, a name or a fraction of a second.
+    // Six digits that are not part of a number, a name or a fraction of a second.
     for (const [digits] of text.matchAll(/(?<![\w.+-])\d{6}(?![\w-])/g)) {
       if (secrets.codes.has(digits)) return `a code is in ${where}`;
     }

@@ -1,5 +1,5 @@
 /**
- * A function process that can die between any two steps of its work, and tells what it did.
+ * A function process that can die between any two steps of its work, and records what it did.
  *
  * @module
  */
@@ -36,7 +36,7 @@ export type Deed =
   | { readonly kind: "completed"; readonly sendId: string }
   | { readonly kind: "cleared"; readonly sendId: string; readonly mayHaveBeenSent: boolean }
   | { readonly kind: "verified"; readonly answer: VerificationOutcome }
-  /** The database did not answer: nobody knows what it did. */
+  /** The database did not answer, so it is unknown what it did. */
   | { readonly kind: "unclear" };
 
 class Died extends Error {
@@ -50,7 +50,7 @@ export interface Conduct {
   readonly now: () => number;
   /** Told of every deed. */
   readonly note: (deed: Deed) => void;
-  /** Takes what is to be written later. */
+  /** Receives the writes that come late. */
   readonly postpone: (write: () => Promise<void>) => void;
 }
 
@@ -69,7 +69,7 @@ export function anIsolate(runtime: Runtime, apiBase: string, skewMs: number): Ru
   };
 }
 
-/** The same isolate for one request, as it is to behave there. */
+/** The same isolate for one request, with the behaviour of that request. */
 export function behaving(isolate: Runtime, conduct: Conduct): Runtime {
   const pool: DatabasePool = {
     within: (budget, observer) => observed(isolate.database, budget, observer, conduct),

@@ -19,7 +19,7 @@ const comparison = "and c.send_id = p_send_id\n    and c.state = 'sending'";
 /** One mistake for each promise. */
 export const mistakes: readonly Mistake[] = [
   {
-    name: "a failure that clears whatever code there is",
+    name: "a failure that clears any code",
     functionName: "public.clear_otp_send",
     from: comparison,
     to: "and c.mac is not null",
@@ -43,7 +43,7 @@ export const mistakes: readonly Mistake[] = [
     to: "",
   },
   {
-    name: "codes that live for ever",
+    name: "codes that never expire",
     functionName: "private.verify_code",
     from: "v_code.expires_at <= v_now",
     to: "false",

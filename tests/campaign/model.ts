@@ -1,6 +1,6 @@
 /**
- * What must hold of a passcode, whatever happens: a small model that is told what was done and says
- * which promise broke.
+ * What must be true of a passcode, whatever happens: a small model that is told what was done and says
+ * which promise was broken.
  *
  * It knows the rules of the design, not the code: one confirmation a hold, only by the newest code,
  * caps on texts and guesses, and for every refusal a reason.
@@ -16,7 +16,7 @@ export class Broken extends Error {
   override readonly name = "Broken";
 }
 
-/** Something was done that nobody was told of, so nothing can be said any more: the machine is too slow. */
+/** Something was done without the model being told, since the machine was too slow: no verdict. */
 export class Unclear extends Error {
   override readonly name = "Unclear";
 }
@@ -37,14 +37,14 @@ interface LiveCode {
   readonly sendId: string;
   /** What the text said; undefined when no text went out. */
   readonly digits: string | undefined;
-  /** When it was claimed, at the earliest and at the latest. */
+  /** When the send began, at the earliest and at the latest. */
   readonly from: number;
   readonly to: number;
   readonly seconds: number;
   readonly completed: boolean;
   /** False when other things happened at the same time, so that it may be dead. */
   readonly isCertain: boolean;
-  /** Claimed beside what is being told of now, which may be about the code before it. */
+  /** Begun concurrently with what is reported now, which may concern the code before it. */
   readonly isNew: boolean;
   readonly wrong: number;
 }
@@ -103,12 +103,12 @@ export class Model {
     this.phone = phone;
   }
 
-  /** What happened beside it may have killed the code. */
+  /** What happened concurrently may have killed the code. */
   doubt(): void {
     if (this.code) this.code = { ...this.code, isCertain: false };
   }
 
-  /** All copies of a send were told of: what it claimed last is the code. */
+  /** All copies of a send were reported: the one that began last has the code. */
   trust(sendId: string): void {
     if (this.code?.sendId === sendId) this.code = { ...this.code, isCertain: true };
   }
@@ -221,12 +221,12 @@ export class Model {
     if (this.code?.sendId === sendId) this.code = { ...this.code, digits };
   }
 
-  /** It was written down that the text was accepted. */
+  /** It was recorded that the text was accepted. */
   completed(sendId: string): void {
     if (this.code?.sendId === sendId) this.code = { ...this.code, completed: true };
   }
 
-  /** It was written down that the text failed; a certain failure is no text. */
+  /** It was recorded that the text failed; if that is certain, no text was sent. */
   cleared(sendId: string, mayHaveBeenSent: boolean): void {
     if (this.code?.sendId === sendId && !this.code.completed) this.code = undefined;
     const charge = this.#charges.find((each) => each.sendId === sendId);

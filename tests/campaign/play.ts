@@ -28,7 +28,7 @@ import { anIsolate, behaving, type Deed } from "./isolate.ts";
 import { Broken, Model, promise, Unclear } from "./model.ts";
 import type { IsolateName, Mishap, Step } from "./steps.ts";
 
-/** What of a sequence must not be found in any output. */
+/** What must not appear in any output. */
 export interface Secrets {
   readonly codes: Set<string>;
   readonly credentials: Set<string>;
@@ -45,7 +45,7 @@ export interface Surroundings {
 }
 
 /**
- * Plays a sequence, then a caller who does nothing wrong: who must get on within 30 seconds.
+ * Plays a sequence, then a caller who does nothing wrong and must succeed within 30 seconds.
  *
  * @throws {Broken} When a promise does not hold.
  * @throws {Unclear} When the database did not answer in time.
@@ -77,13 +77,13 @@ interface Delivered {
 class Call {
   readonly #callId = crypto.randomUUID();
   readonly #isolates: Readonly<Record<IsolateName, Runtime>>;
-  // A phone of nobody else, since quotas are counted across organizations.
+  // A phone that nothing else uses, since limits are counted across organizations.
   readonly #phones: readonly [string, string];
   readonly #model: Model;
   readonly #late: (() => Promise<void>)[] = [];
   /** Codes by the MAC that was stored of them. */
   readonly #digitsOf = new Map<string, string>();
-  /** Found while a function was at work: it must not take this for a fault of its own. */
+  /** Found while a function was working, which must not treat this as its own fault. */
   #broken: Broken | undefined;
   #isUnclear = false;
   #passed = 0;
@@ -116,7 +116,7 @@ class Call {
       }
       await this.#getOn();
     } catch (thrown) {
-      // What nobody was told of may be what looks broken.
+      // An unreported action may be what looks broken.
       throw this.#isUnclear ? new Unclear("The database did not answer in time") : thrown;
     }
   }
@@ -295,7 +295,7 @@ class Call {
       promise(claims <= 1 || step.fault !== undefined, `${claims} texts for one request`);
     }
     const [said] = answers;
-    // Of several at once, those behind the first cannot know what Twilio will say to it.
+    // Of several concurrent sends, the later ones cannot know how Twilio will answer the first.
     if (isAlone && step.mishap === undefined && said?.outcome === "sent" && claims > 0) {
       promise(this.#model.code?.digits !== undefined, "a text was announced that nobody took");
     }

@@ -9,11 +9,11 @@ import type { FaultKind } from "../../supabase/local/twilio/server.ts";
 
 /** Where a function's process dies, or what of it comes late. */
 export type Mishap =
-  /** The code is stored, no text goes out. */
+  /** The code is stored, no text is sent. */
   | "dies_after_begin"
-  /** The text went to Twilio, nothing of its answer is written down. */
+  /** The text was sent to Twilio, its answer is not recorded. */
   | "dies_after_text"
-  /** What is to be written down after the text comes with a later step. */
+  /** What has to be recorded after the text comes with a later step. */
   | "writes_late"
   /** The work is done, the answer never arrives. */
   | "loses_answer";
@@ -46,7 +46,7 @@ export type Step =
   | { readonly kind: "guess"; readonly count: number }
   | { readonly kind: "pass"; readonly seconds: number }
   | { readonly kind: "clean_up" }
-  /** What came late comes now. */
+  /** The late writes come now. */
   | { readonly kind: "write_late" }
   | { readonly kind: "correct_phone" }
   | { readonly kind: "change"; readonly to: "cancel" | "reschedule" }
@@ -127,9 +127,9 @@ const step = fc.oneof(
   { weight: 1, arbitrary: change },
 );
 
-/** What goes wrong in several steps, and would seldom be drawn one by one. */
+/** Failures of several steps, which would rarely be drawn step by step. */
 const stories: fc.Arbitrary<readonly Step[]> = fc.oneof(
-  // A failure that is told when the next text is there already.
+  // A failure that is reported after the next text was sent.
   fc.tuple(send, pass, send, writeLate, verify).map(([failing, waiting, next, late, check]) => [
     { ...failing, fault: failing.fault ?? "http_503", mishap: "writes_late" as const },
     { ...waiting, seconds: 31 },

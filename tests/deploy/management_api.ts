@@ -1,6 +1,6 @@
 /**
- * Supabase's Management API as far as `supabase functions deploy --use-api` asks it: keeps what is
- * uploaded, each function in a folder of its own, with nothing else beside it.
+ * The part of Supabase's Management API that `supabase functions deploy --use-api` uses. It keeps what
+ * is uploaded, each function in a folder with nothing else in it.
  *
  * @module
  */

@@ -2,7 +2,7 @@
 /**
  * What a deployment does, without an account: `supabase db push`, its advisors and linter on a real
  * PostgreSQL, then `supabase functions deploy` to a stand-in for the Management API. What arrives
- * there is type-checked by the Deno that hosted Supabase runs and plays a whole call on it.
+ * there is type-checked by the Deno that hosted Supabase runs, and answers a whole call there.
  *
  * Environment: SUPABASE_CLI and HOSTED_DENO name the two programs, HOSTED_DENO_DIR a cache to keep;
  * PG_BIN a PostgreSQL with pg_cron and plpgsql_check (Debian: postgresql-15-cron,
@@ -25,7 +25,7 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 const cli = programOf("SUPABASE_CLI");
 const hostedDeno = programOf("HOSTED_DENO");
 const folder = await mkdtemp(join(tmpdir(), "deploy-"));
-/** A cache of its own: what another version resolved is read differently. */
+/** A separate cache, since Deno's versions read what others resolved differently. */
 const hostedEnvironment = {
   DENO_DIR: Deno.env.get("HOSTED_DENO_DIR") ?? join(folder, "deno"),
   DENO_NO_UPDATE_CHECK: "1",
@@ -42,7 +42,7 @@ try {
   // The CLI's notes about the project it linked.
   await rm(join(root, "supabase/.temp"), { recursive: true, force: true });
 }
-// The stack's functions keep connections and counts for requests that do not come any more.
+// The stack's functions keep connections and counts for requests that no longer come.
 Deno.exit(0);
 
 function programOf(variable: string): string {
@@ -146,7 +146,7 @@ interface Served {
   stop(): Promise<void>;
 }
 
-/** One process a function, with the environment that the stack has set for its own functions. */
+/** One process for each function, with the environment that the stack has set for its own functions. */
 async function serve({ name, directory, entrypoint, importMap }: Bundle): Promise<Served> {
   const server = fileURLToPath(new URL("serve_bundle.ts", import.meta.url));
   const child = new Deno.Command(hostedDeno, {

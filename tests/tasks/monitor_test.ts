@@ -96,7 +96,7 @@ testWithConnections(
       const all = await monitor("--once");
       assert.equal(all.code, 1);
       assert.match(all.output, /cross_tenant_denials +1 +target 0 .* NOT MET/);
-      assert.match(all.output, /holds: 0 live, 1 lapsed and not cleaned up, the oldest for 9\d s/);
+      assert.match(all.output, /holds: 0 live, 1 expired and not cleaned up, the oldest for 9\d s/);
     }),
 );
 

@@ -315,7 +315,7 @@ test("credentials check says what is wrong: nothing stored, unreadable, refused,
   for (const { id } of [clinic, other]) {
     await run(bench, ["set", "--org", id], JSON.stringify(secrets));
   }
-  await expect(0, /Twilio takes it/);
+  await expect(0, /Twilio accepts it/);
   await expect(1, /under key v1, which is not in CREDENTIAL_KEYS/, { CREDENTIAL_KEYS: key("v2") });
   bench.twilio.setAccount(secrets.ACCOUNT_SID, "another");
   await expect(1, /the auth token is refused \(401\)/);

@@ -1,12 +1,12 @@
 /**
- * What the database has to offer: functions, tables, columns and role settings, read once and again
- * whenever somebody says `notify pgrst`.
+ * What the database offers: functions, tables, columns and role settings, read at the start and again
+ * after each `notify pgrst`.
  *
  * @module
  */
 import { type Client, connect } from "./driver.ts";
 
-/** A parameter of a function; `type` is SQL. The name is empty where it has none. */
+/** A parameter of a function; `type` is SQL. The name is empty for an unnamed one. */
 export interface Parameter {
   readonly name: string;
   readonly type: string;
@@ -22,10 +22,10 @@ export interface Routine {
   readonly returnsComposite: boolean;
   readonly returnsVoid: boolean;
   readonly isVariadic: boolean;
-  /** The table whose rows it returns, else its own name. */
+  /** The table whose rows it returns, otherwise its own name. */
   readonly resultName: string;
   readonly volatility: "i" | "s" | "v";
-  /** Its own settings that count for the whole transaction. */
+  /** Its own settings that apply to the whole transaction. */
   readonly settings: Settings;
 }
 
@@ -119,11 +119,11 @@ async function readCatalogue(client: Client, schemas: readonly string[]): Promis
   }
 }
 
-/** A catalogue that stays true. */
+/** A catalogue that stays up to date. */
 export interface WatchedCatalogue {
   /** The last one read. */
   readonly current: () => Catalogue;
-  /** Stops what a backend is doing; resolves when it has been told. */
+  /** Cancels what a backend is doing; resolves when the request was sent. */
   readonly cancel: (pid: number) => Promise<void>;
   readonly close: () => Promise<void>;
 }
@@ -152,7 +152,7 @@ export async function watchCatalogue(
     client = own;
     let reading = Promise.resolve();
     const reload = () => {
-      // One after another; a reading that fails leaves the last one.
+      // One after another; if a reading fails, the last one stays.
       reading = reading.catch(() => {}).then(async () => {
         current = await readCatalogue(own, schemas);
         onChange();

@@ -1,25 +1,25 @@
 /**
- * Connections to PostgreSQL whose requests go in one write: any number of statements and one Sync,
- * which makes them one transaction without a `begin` or `commit` of their own.
+ * Connections to PostgreSQL that send a request in one write: any number of statements and one Sync,
+ * which makes them one transaction without `begin` and `commit`.
  *
  * The driver is `pg`, not postgres.js as elsewhere: it takes queries that speak the protocol
- * themselves (`submit`), while postgres.js sends each statement with a Sync of its own. Ten callers
- * of a trivial function: 0.07 ms of CPU a request against 0.16, twice the rate.
+ * themselves (`submit`), while postgres.js sends each statement with its own Sync. With ten callers of
+ * a trivial function: 0.07 ms of CPU a request instead of 0.16, and twice the rate.
  *
  * @module
  */
 // @ts-types="@types/pg"
 import pg from "pg";
 
-/** A connection for a task of its own. */
+/** A connection for one purpose, outside of the pool. */
 export type Client = pg.Client;
 
-/** An error that PostgreSQL reported, as against one of the connection. */
+/** An error that PostgreSQL reported, as opposed to one of the connection. */
 export const DatabaseError = pg.DatabaseError;
 
 const connectTimeoutMs = 5000;
 
-/** Opens a connection that is nobody else's. */
+/** Opens a connection outside of the pool. */
 export async function connect(dbUrl: string, name: string): Promise<Client> {
   const client = new pg.Client({
     connectionString: dbUrl,
@@ -27,7 +27,7 @@ export async function connect(dbUrl: string, name: string): Promise<Client> {
     connectionTimeoutMillis: connectTimeoutMs,
     keepAlive: true,
   });
-  // What goes wrong later ends in "end"; without a listener it would end the process.
+  // Later errors are followed by "end"; without a listener they would end the process.
   client.on("error", () => {});
   await client.connect();
   return client;
@@ -42,9 +42,9 @@ export interface BoundStatement {
 /** Columns as text. */
 export type Columns = readonly (string | null)[];
 
-/** A connection lent to one request at a time; to the driver it is the query that is running. */
+/** A connection lent to one request at a time; the driver sees it as the running query. */
 export class Session implements pg.Submittable {
-  /** Names of prepared statements by role and text; those of this run are not sure before its end. */
+  /** Names of prepared statements by role and text; those of this run are uncertain until its end. */
   readonly #prepared = new Map<string, string>();
   readonly #fresh = new Map<string, string>();
   #statements: readonly BoundStatement[] = [];
@@ -60,7 +60,7 @@ export class Session implements pg.Submittable {
     readonly pid: number,
     readonly generation: number,
   ) {
-    // Not before the connection is ready again, also after an error: the next run would be lost.
+    // Wait until the connection is ready again, also after an error: the next run would be lost.
     client.connection.on("readyForQuery", () => this.#settle());
     client.connection.on("end", () => {
       this.#isLost = true;
@@ -70,10 +70,10 @@ export class Session implements pg.Submittable {
 
   /**
    * Runs statements in one transaction, or in the one that a first `begin` opens. Resolves with the
-   * last row of the last statement, empty where it gave none.
+   * last row of the last statement; empty if it returned none.
    *
-   * Each role has statements of its own: PostgreSQL asks whether a role may call a function that it
-   * inlines when it plans the statement, and would let the next role use that plan.
+   * Each role has its own statements: PostgreSQL checks the right to call an inlined function when it
+   * plans the statement, and would let the next role use that plan.
    */
   run(statements: readonly BoundStatement[], role: string): Promise<Columns> {
     this.#statements = statements;
@@ -89,7 +89,7 @@ export class Session implements pg.Submittable {
 
   /** Gives it back; `isBroken` ends it. */
   release(isBroken: boolean): void {
-    // So many statements cost more memory than a new connection time.
+    // This many statements cost more memory than a new connection costs time.
     this.client.release(isBroken || this.#prepared.size > maxStatements);
   }
 
@@ -108,7 +108,7 @@ export class Session implements pg.Submittable {
   #prepare(connection: pg.Connection, key: string, text: string): string {
     const name = `s${this.#prepared.size + this.#fresh.size}`;
     this.#fresh.set(key, name);
-    // After a failure nobody knows whether the name is taken; closing a free one is no error.
+    // After a failure it is unknown whether the name is taken; closing a free one is allowed.
     connection.close({ type: "S", name }, true);
     connection.parse({ name, text, types: [] }, true);
     return name;
@@ -162,7 +162,7 @@ export class Pool {
         this.#pids.set(client, Number(row.pid));
       },
     });
-    // An idle connection that is lost leaves the pool by itself.
+    // The pool itself drops an idle connection that is lost.
     this.#pool.on("error", () => {});
   }
 
@@ -181,7 +181,7 @@ export class Pool {
     return session;
   }
 
-  /** Replaces all connections by and by: what they have prepared may be of another schema. */
+  /** Replaces all connections gradually: their prepared statements may belong to an older schema. */
   renew(): void {
     this.#generation++;
   }

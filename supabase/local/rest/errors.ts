@@ -29,7 +29,7 @@ export class RestError extends Error {
   }
 }
 
-/** What this stand-in does not do; `what` says it to the caller. */
+/** What this stand-in does not do; `what` names it for the caller. */
 export const notImplemented = (what: string): RestError =>
   new RestError(400, "PGRST127", "Feature not implemented", { details: what });
 
@@ -47,7 +47,7 @@ export interface DatabaseReport {
   readonly hint: string | null;
 }
 
-/** SQLSTATEs and classes of them by status; a whole one counts first, any other is 400. */
+/** Statuses of SQLSTATEs and their classes; a full SQLSTATE takes precedence, any other is 400. */
 const statuses = new Map(
   Object.entries({
     400: "P0001",
@@ -69,7 +69,7 @@ function statusOf({ code, message }: DatabaseReport, isAnonymous: boolean): numb
   return statuses.get(code) ?? statuses.get(code.slice(0, 2)) ?? 400;
 }
 
-/** The answer to an error of PostgreSQL; what the anonymous role may not do is 401. */
+/** The answer to an error of PostgreSQL; missing rights of the anonymous role are 401. */
 export function databaseError(report: DatabaseReport, isAnonymous: boolean): RestError {
   const { code, message, detail, hint } = report;
   if (code === "PGRST") return raisedAnswer(message, detail);
@@ -90,7 +90,7 @@ const unparsable = (details: string, hint: string): RestError =>
     hint,
   });
 
-/** `raise sqlstate 'PGRST'`: message and detail are JSON and say the whole answer. */
+/** `raise sqlstate 'PGRST'`: message and detail are JSON and define the whole answer. */
 function raisedAnswer(raised: string, detail: string | null): RestError {
   const { code, message, details, hint } = parseRecord(raised) ?? {};
   if (
@@ -119,7 +119,7 @@ function raisedAnswer(raised: string, detail: string | null): RestError {
   });
 }
 
-/** Writes an error as PostgREST does; a 503 asks to come back at once. */
+/** Writes an error as PostgREST does; a 503 asks for an immediate retry. */
 export function errorResponse(error: RestError): Response {
   const headers = new Headers({
     "Content-Type": "application/json; charset=utf-8",

@@ -1,8 +1,8 @@
 /**
  * Runs a plan in one transaction: the settings of the request, then its statement.
  *
- * Both go in one write and commit with it. Only where one object was asked for, and so the number
- * of rows decides whether they may stand, there is a second round trip for `commit` or `rollback`.
+ * Both go in one write and commit with it. If one object was requested, the number of rows decides
+ * whether they are kept, and a second round trip says `commit` or `rollback`.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import type { Caller } from "./token.ts";
 
 /** What a transaction answered. */
 export interface Result {
-  /** Rows that fit, where a count was asked for. */
+  /** Matching rows, if a count was requested. */
   readonly total: number | null;
   readonly page: number;
   readonly body: string;
@@ -29,18 +29,18 @@ export interface Result {
 export interface Transaction {
   readonly plan: Plan;
   readonly request: RestRequest;
-  /** Of the HTTP request, for `request.headers`. */
+  /** Headers of the HTTP request, for `request.headers`. */
   readonly headers: Headers;
   readonly caller: Caller;
   /** Those of the role. */
   readonly settings: Settings;
   readonly extraSearchPath: readonly string[];
   readonly signal: AbortSignal;
-  /** Stops what a backend is doing; resolves when it has been told. */
+  /** Cancels what a backend is doing; resolves when the request was sent. */
   readonly cancel: (pid: number) => Promise<void>;
 }
 
-/** Runs a transaction; a result that may not stand is rolled back. @throws {RestError} */
+/** Runs a transaction; a result that must not be kept is rolled back. @throws {RestError} */
 export async function execute(pool: Pool, transaction: Transaction): Promise<Result> {
   const { signal, cancel } = transaction;
   const session = await pool.acquire().catch((error) => {
@@ -62,7 +62,7 @@ export async function execute(pool: Pool, transaction: Transaction): Promise<Res
     throw error;
   } finally {
     signal.removeEventListener("abort", abort);
-    // Not before the backend has been told: the next request would be stopped.
+    // Wait until the cancellation was sent: it would otherwise hit the next request.
     void told.then((isTold) => session.release(isBroken || !isTold));
   }
 }
@@ -71,7 +71,7 @@ async function run(session: Session, transaction: Transaction): Promise<Result> 
   const { plan: { isSingle }, caller } = transaction;
   const statements = [settingsStatement(transaction), mainStatement(transaction)];
   try {
-    // HEAD of a function with filters may give no row at all; that counts as none of none.
+    // HEAD of a function with filters may return no row at all; that counts as zero of zero.
     const [total = "0", page = "0", body, headers, status] = await session.run(
       isSingle ? [begin, ...statements] : statements,
       caller.role,
@@ -109,7 +109,7 @@ const rollback: BoundStatement = { text: "rollback", values: [] };
 function settingsStatement(transaction: Transaction): BoundStatement {
   const { plan, request, headers, caller, settings, extraSearchPath } = transaction;
   const { cookie, ...others } = Object.fromEntries(headers);
-  // Those of the role come before the role: the login may set what the role may not.
+  // The role's settings come before the role: the login may set what the role may not.
   const pairs: Settings = [
     ["search_path", [request.schema, ...extraSearchPath].map(quoted).join(", ")],
     ...settings,

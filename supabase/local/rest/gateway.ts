@@ -19,9 +19,9 @@
  * | `count=estimated` above max-rows; statuses and headers that HTTP cannot send | response.ts, errors.ts |
  *
  * Tokens are HS256 only. Serialization failures and deadlocks (40001, 40P01) are answered at once,
- * as PostgREST 16 does; 14 repeats the transaction until the caller gives up. A caller that leaves
- * ends its transaction. In a server, `--unstable-no-legacy-abort` keeps Deno from taking an answer
- * that was sent for a caller that left.
+ * as PostgREST 16 does; 14 repeats the transaction until the caller gives up. A caller that disconnects
+ * ends its transaction. In a server, `--unstable-no-legacy-abort` keeps Deno from treating a sent
+ * answer as a disconnect.
  *
  * @module
  */
@@ -51,7 +51,7 @@ export interface GatewayOptions {
   readonly publishableKey?: string;
   /** `sb_secret_...`: stands for service_role. */
   readonly secretKey?: string;
-  /** Rows of an answer at most (db-max-rows). Default 1000. */
+  /** Most rows in an answer (db-max-rows). Default 1000. */
   readonly maxRows?: number | null;
   /** Connections (db-pool). Default 10. */
   readonly poolSize?: number;
@@ -167,7 +167,7 @@ async function readBody(
 async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
   const tooLarge = () => new RestError(413, "413", `The body is larger than ${maxBytes} bytes`);
   const length = Number(request.headers.get("content-length") ?? Infinity);
-  // Without touching `body`, which would make a stream of it.
+  // Without touching `body`, which would turn it into a stream.
   if (length <= maxBytes) return await request.bytes();
   if (length < Infinity) throw tooLarge();
   const chunks: Uint8Array[] = [];

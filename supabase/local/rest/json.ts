@@ -1,5 +1,5 @@
 /**
- * JSON from outside, of which nothing is known but that it is text.
+ * JSON from outside.
  *
  * @module
  */
@@ -8,7 +8,7 @@
 export const isRecord = (item: unknown): item is Record<string, unknown> =>
   typeof item === "object" && item !== null && !Array.isArray(item);
 
-/** The value that a text is the JSON of; undefined when it is none. */
+/** The value of a JSON text; undefined if it is not JSON. */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -17,7 +17,7 @@ export function parseJson(text: string): unknown {
   }
 }
 
-/** The object that a text is the JSON of, or null. */
+/** The object of a JSON text; null if it is not one. */
 export function parseRecord(text: string): Record<string, unknown> | null {
   const parsed = parseJson(text);
   return isRecord(parsed) ? parsed : null;

@@ -1,6 +1,6 @@
 /**
- * What to run for a request: the function or table that is meant, checked against the catalogue, and
- * its SQL (`statement.ts`).
+ * What to run for a request: its function or table, checked against the catalogue, and the SQL
+ * (`statement.ts`).
  *
  * @module
  */
@@ -20,19 +20,21 @@ export interface Plan {
   readonly settings: Settings;
   /** Whether the answer has rows. */
   readonly hasBody: boolean;
-  /** Whether it is called one object (the media type), not rows. */
+  /** Whether the media type is one object, not rows. */
   readonly isObject: boolean;
-  /** Another number of rows than one is an error and rolled back. */
+  /** Any number of rows but one is an error and rolled back. */
   readonly isSingle: boolean;
 }
 
-/** Plans of each catalogue, so that a new one begins anew. */
+/** Plans by catalogue, so that a new catalogue starts without plans. */
 const plans = new WeakMap<Catalogue, Map<string, Plan>>();
 const maxPlans = 1000;
 
 /**
- * Plans a request, or finds the plan of one that differed in the values of its body only: planning is
- * a tenth of the gateway's own time. `maxRows` is PostgREST's db-max-rows. @throws {RestError}
+ * Plans a request, or finds the plan of an earlier one that differed only in the values of its body:
+ * planning is a tenth of the gateway's own time. `maxRows` is PostgREST's db-max-rows.
+ *
+ * @throws {RestError}
  */
 export function planRequest(
   request: RestRequest,
@@ -132,7 +134,7 @@ const objectTypes = ["application/vnd.pgrst.object+json", "application/vnd.pgrst
 /** Types that PostgREST might give, or write in another way. */
 const unclearType = /^$|csv|geo\+json|openapi|vnd\.pgrst|[^a-z\d/.*+-]/;
 
-/** Whether one object is asked for, or rows. */
+/** Whether one object is requested, or rows. */
 function asksForObject({ accept }: RestRequest): boolean {
   for (const type of accept) {
     if (objectTypes.includes(type)) return true;
@@ -143,7 +145,7 @@ function asksForObject({ accept }: RestRequest): boolean {
   throw new RestError(406, "PGRST107", message);
 }
 
-/** What the rows become: nothing where nobody sees them. */
+/** What the rows become: nothing if nobody sees them. */
 const bodyOf = (isShown: boolean, isObject: boolean): Body =>
   !isShown ? "none" : isObject ? "object" : "rows";
 

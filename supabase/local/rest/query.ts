@@ -1,6 +1,6 @@
 /**
- * PostgREST's query string: columns, filters, order, limit. What this grammar does not know is
- * refused, also what PostgREST itself would refuse in the words of its parser.
+ * PostgREST's query string: columns, filters, order, limit. Whatever this grammar does not know is
+ * refused, including what PostgREST itself would refuse in its parser's words.
  *
  * @module
  */
@@ -15,7 +15,7 @@ export interface Filter {
   readonly operand: string | null;
 }
 
-/** A column and what SQL says of it: its alias, or how to order by it. */
+/** A column and its SQL suffix: an alias, or an order. */
 export interface ColumnTerm {
   readonly name: string;
   readonly alias: string | null;
@@ -36,7 +36,7 @@ export interface Query {
   readonly args: ReadonlyMap<string, string>;
 }
 
-// To PostgREST a column named "*" is all of them, in quotes too: no name here.
+// For PostgREST a column named "*" means all columns, also in quotes; so it is not a name here.
 const name = String.raw`"(?!\*")[^"\\]+"|[A-Za-z0-9_]+`;
 const namePattern = new RegExp(`^(?<name>${name})$`);
 const selectPattern = new RegExp(`^(?:(?<alias>${name}):)?(?<name>${name})$|^(?<all>\\*)$`);
@@ -46,7 +46,7 @@ const orderPattern = new RegExp(
 
 const unquoted = (text: string): string => text.startsWith('"') ? text.slice(1, -1) : text;
 
-/** Reads a list; of a comma within quotes no pattern knows the two halves. */
+/** Reads a list; a comma within quotes splits into halves that no pattern accepts. */
 const readColumns = (list: string, pattern: RegExp): ColumnTerm[] =>
   list.split(",").map((item) => {
     const groups = pattern.exec(item)?.groups;
@@ -94,7 +94,7 @@ function readFilter(column: string, text: string): Filter {
   return { ...filter, operator, operand: isPattern ? operand.replaceAll("*", "%") : operand };
 }
 
-/** Whether PostgREST may take a value for a condition: it begins as one does. */
+/** Whether PostgREST may read a value as a condition, since it begins like one. */
 const looksLikeFilter = (text: string): boolean => {
   const [, not, word = ""] = /^(not\.)?([a-z]+)[.(]/.exec(text) ?? [];
   return not !== undefined || text.startsWith("not.") || operators.has(word) ||
@@ -116,7 +116,7 @@ function readOperands(list: string): string {
   );
 }
 
-/** Text of a URL; refuses escapes that are none and bytes that are no UTF-8. */
+/** Text of a URL; refuses invalid escapes and bytes that are not UTF-8. */
 export function decode(text: string): string {
   try {
     return decodeURIComponent(text);
@@ -136,7 +136,7 @@ function readPairs(search: string): (readonly [string, string])[] {
 
 const reserved = ["select", "order", "columns", "limit", "offset"];
 
-/** Reads a query string without its `?`. `takesArguments`: what is no condition is an argument. */
+/** Reads a query string without its `?`. `takesArguments`: anything but a condition is an argument. */
 export function readQuery(search: string, takesArguments: boolean): Query {
   const pairs = readPairs(search);
   const known = new Map<string, string>();

@@ -107,7 +107,7 @@ function actionOf(isCall: boolean, method: string): Action {
 const refusedWord =
   /^(?:resolution|missing|handling|timezone|max-affected)=|^count=planned$|^return=headers-only$/;
 
-/** Of a word given twice the first counts; unknown ones count for nothing. */
+/** If a word is given twice, the first counts; unknown words are ignored. */
 function readPreferences(header: string | null): Pick<RestRequest, "returns" | "count"> {
   const words = (header ?? "").split(",").map((word) => word.trim());
   const refused = words.find((word) => refusedWord.test(word));
@@ -120,7 +120,7 @@ function readPreferences(header: string | null): Pick<RestRequest, "returns" | "
   };
 }
 
-/** As wai's parseHttpAccept: without qualities, what says more comes first. */
+/** As wai's parseHttpAccept: without qualities, the more specific type comes first. */
 function readAccept(header: string | null): string[] {
   const types = (header ?? "*/*").split(",").map((type) => type.trim());
   if (types.length > 1 && header?.includes(";")) throw notImplemented(`Accept: ${header}`);
@@ -149,13 +149,13 @@ const sorted = (keys: readonly string[]): string[] => [...new Set(keys)].sort();
 function readJson(text: string): Payload {
   const parsed = parseJson(text);
   // Where PostgREST's parser may differ: halves of surrogate pairs, control characters in strings.
-  // deno-lint-ignore no-control-regex -- they are meant
+  // deno-lint-ignore no-control-regex -- intended
   if (/\\u[dD][89a-fA-F]/.test(text) || (parsed === undefined && /[\x00-\x1f]/.test(text))) {
     throw notImplemented("Escaped surrogates or control characters in a body");
   }
   if (parsed === undefined) throw invalidBody("Empty or invalid json");
   if (isRecord(parsed)) return { keys: sorted(Object.keys(parsed)), isObject: true, text };
-  // What is neither object nor list counts as an empty list.
+  // Anything but an object or a list counts as an empty list.
   const items = Array.isArray(parsed) ? parsed : [];
   if (items.length === 0) return { keys: [], isObject: false, text: "[]" };
   const keys = items.map((item) => isRecord(item) ? sorted(Object.keys(item)) : null);

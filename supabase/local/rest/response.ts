@@ -1,5 +1,5 @@
 /**
- * From what a transaction answered to an HTTP response with PostgREST's status and headers.
+ * Turns the answer of a transaction into an HTTP response with PostgREST's status and headers.
  *
  * @module
  */
@@ -70,7 +70,7 @@ const encode = (text: string): string =>
     (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`,
   );
 
-/** What PostgREST encodes: bytes as if they were characters. */
+/** PostgREST encodes bytes as if they were characters. */
 const bytes = (text: string): string => Buffer.from(text).toString("latin1");
 
 /** Sorted by name; a name given twice has a list of values. */
@@ -83,7 +83,7 @@ function contentLocation({ target, query }: RestRequest): string {
   return params.length === 0 ? `/${target}` : `/${target}?${params.join("&")}`;
 }
 
-/** The number that a text begins with, as PostgREST reads it. */
+/** The number at the start of a text, as PostgREST reads it. */
 function readStatus(text: string | null): number | null {
   if (text === null) return null;
   const digits = /^\d+/.exec(text)?.[0];

@@ -1,6 +1,6 @@
 /**
- * The hints of PostgREST's "Perhaps you meant": a set of names searched as the library that it uses
- * (fuzzyset) does, by shared pieces of three, else two, letters and then by edit distance.
+ * The hints of PostgREST's "Perhaps you meant": names are searched as its library (fuzzyset) does, by
+ * shared pieces of three letters, otherwise of two, and then by edit distance.
  *
  * @module
  */
@@ -25,7 +25,7 @@ function cosine(a: ReadonlyMap<string, number>, b: ReadonlyMap<string, number>):
   return shared / (norm(a) * norm(b));
 }
 
-/** 1 less the edit distance over the longer length. */
+/** 1 minus the edit distance divided by the longer length. */
 function closeness(a: string, b: string): number {
   const [left, right] = [[...a], [...b]];
   let row = right.map((_, index) => index + 1);
@@ -43,7 +43,7 @@ function closeness(a: string, b: string): number {
   return 1 - distance / Math.max(left.length, right.length, 1);
 }
 
-/** The name most like `wanted`, if it is at least `least` (0 to 1) like it. */
+/** The name most similar to `wanted`, if the similarity is at least `least` (0 to 1). */
 export function mostSimilar(wanted: string, names: Iterable<string>, least: number): string | null {
   const all = [...new Set(names)];
   const key = wanted.toLowerCase();

@@ -1,11 +1,11 @@
 /**
- * SQL made of static text, quoted names and parameters. A text of a caller can become part of a
+ * SQL made of static text, quoted names and parameters. A caller's text can become part of a
  * `Fragment` only through `identifier` (quoted) or `value` (a parameter).
  *
  * @module
  */
 
-/** Stands for the body of the request, which is put in when the statement runs. */
+/** Placeholder for the body of the request, which is inserted when the statement runs. */
 export const bodySlot = Symbol("body");
 
 /** A parameter's content, always text: its type is for PostgreSQL to infer. */
@@ -53,7 +53,7 @@ export const identifier = (name: string): Fragment => trusted(quoted(name));
 export const qualified = ({ schema, name }: { schema: string; name: string }): Fragment =>
   trusted(`${quoted(schema)}.${quoted(name)}`);
 
-/** Text that the catalogue of the database or this folder wrote: types, keywords, operators. */
+/** Text from the database's catalogue or from this folder: types, keywords, operators. */
 export const trusted = (text: string): Fragment => ({ texts: [text], values: [] });
 
 export const nothing: Fragment = trusted("");

@@ -19,7 +19,7 @@ import {
   value,
 } from "./sql.ts";
 
-/** How the body is made of the rows. */
+/** How the body is made from the rows. */
 export type Body = "rows" | "object" | "none";
 
 /** A name and its type in SQL. */
@@ -135,7 +135,7 @@ export function callSql(
   });
 }
 
-/** The columns that a call must give: those asked for and those of filters. */
+/** The columns that a call must return: the selected ones and those of filters. */
 const neededSql = ({ select, filters }: Query): Fragment =>
   columnsSql(sql`pgrst_call`, [
     ...select.map(({ name }) => name),
@@ -199,7 +199,7 @@ type WriteSql = (
 
 function writtenSql(write: Fragment, { query }: RestRequest, table: Table, body: Body): Fragment {
   const of = identifier(table.name);
-  // As PostgREST does, the columns of the key are asked for beside those of `select`.
+  // As PostgREST does, the columns of the key are selected in addition to those of `select`.
   const names = [...query.select.map(({ name }) => name), ...table.key];
   const returned = body === "none" ? sql`1` : columnsSql(qualified(table), names);
   return answerSql({

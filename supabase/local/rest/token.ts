@@ -17,7 +17,7 @@ export interface Caller {
   readonly claims: string;
 }
 
-/** What decides over tokens and keys. */
+/** What tokens and keys are checked against. */
 export interface TokenOptions {
   readonly anonRole: string;
   readonly jwtSecret?: string | undefined;
@@ -30,7 +30,7 @@ interface Claims {
   readonly values: Readonly<Record<string, unknown>>;
 }
 
-/** PostgREST forgives clocks 30 s. */
+/** PostgREST tolerates clocks that differ by 30 s. */
 const skewSeconds = 30;
 const maxRemembered = 1000;
 
@@ -46,7 +46,7 @@ export function authenticator(options: TokenOptions): (headers: Headers) => Prom
   const keys = new Map<string, Caller>();
   if (publishableKey) keys.set(publishableKey, anonymous);
   if (secretKey) keys.set(secretKey, plain("service_role"));
-  // Signatures are checked once a token, times on every request; PostgREST does the same.
+  // Signatures are checked once for each token, times on every request, as in PostgREST.
   const remembered = new Map<string, Claims>();
 
   async function callerOfToken(token: string): Promise<Caller> {
@@ -82,7 +82,7 @@ export function authenticator(options: TokenOptions): (headers: Headers) => Prom
   };
 }
 
-/** Compares every key in constant time, so that the time taken tells nothing of its content. */
+/** Compares every key in constant time, so that the time taken reveals nothing about it. */
 function matching(keys: ReadonlyMap<string, Caller>, given: string): Caller | null {
   const wanted = new TextEncoder().encode(given);
   return [...keys].reduce<Caller | null>((found, [key, caller]) => {
@@ -154,7 +154,7 @@ function checkTimes(claims: Claims["values"], nowSeconds: number): void {
   throw fail("The JWT 'aud' claim must be a string or an array of strings");
 }
 
-/** Keeps the token's own text, so that numbers keep every digit. */
+/** Keeps the token's text, so that numbers keep every digit. */
 function withRole({ text, values }: Claims, anonRole: string): Caller {
   const { role } = values;
   if (typeof role === "string") return { role, isAnonymous: role === anonRole, claims: text };

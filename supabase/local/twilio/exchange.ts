@@ -1,7 +1,7 @@
 /**
  * One request at the fake Twilio and what can be done with its connection.
  *
- * node:http, since it hands out the socket: a reset and a body that breaks off are made there.
+ * It uses node:http, which gives access to the socket: resets and incomplete bodies are made there.
  *
  * @module
  */
@@ -37,7 +37,7 @@ export function reset({ request }: Exchange): void {
 /**
  * Spoils one answer.
  *
- * @param take Takes the text; a kind that does not call it has none.
+ * @param take Accepts the text; a kind that does not call it sends none.
  */
 export async function spoil(
   exchange: Exchange,
@@ -151,7 +151,7 @@ function write({ response }: Exchange, status: number, type: string, text: strin
   response.end(text);
 }
 
-/** Sends a part; false when the other side has gone. */
+/** Sends a part; false if the client has disconnected. */
 function send(response: ServerResponse, part: string): Promise<boolean> {
   if (response.destroyed) return Promise.resolve(false);
   return new Promise((resolve) => {
@@ -164,7 +164,7 @@ function send(response: ServerResponse, part: string): Promise<boolean> {
   });
 }
 
-/** Waits, but not longer than the connection lasts. */
+/** Waits, at most until the connection ends. */
 function pause({ response }: Exchange, ms: number): Promise<void> {
   return new Promise((resolve) => {
     const end = () => {

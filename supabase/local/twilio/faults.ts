@@ -1,13 +1,13 @@
 /**
- * What can be ordered to go wrong at the fake Twilio: with the answer to a text, or with the
- * reports on its delivery.
+ * The faults that the fake Twilio can be told to make: in the answer to a text, or in the reports on
+ * its delivery.
  *
  * @module
  */
 
 import { z } from "zod";
 
-/** Spoiled answers: what happens, and whether the text was taken all the same. */
+/** Faulty answers: what happens, and whether the text was accepted anyway. */
 export const answerFaults = {
   rate_limited: "429 with Retry-After, ms (1000) rounded up to seconds; not taken",
   timeout: "never answered; not taken",
@@ -21,7 +21,7 @@ export const answerFaults = {
   cut_body: "reset in the middle of the answer; taken",
   empty: "201 without a body; taken",
   html: "200 with a web page; not taken",
-  wrong_json: "201 with JSON that is no message; taken",
+  wrong_json: "201 with JSON that is not a message; taken",
   no_sid: "201 with a message without a SID; taken",
   failed: "201 with status failed and error code (30007); not taken",
   redirect: "307 to the same address; not taken",
@@ -48,14 +48,14 @@ export const faultKinds: Readonly<Record<string, string>> = {
   ...reportFaults,
 };
 
-/** Names a spoiled answer: a number is a Twilio error code. */
+/** Names a faulty answer: a number is a Twilio error code. */
 export type AnswerFaultKind = keyof typeof answerFaults | `http_${number}` | number;
 /** Names unusual reports. */
 export type ReportFaultKind = keyof typeof reportFaults;
 /** Everything that can be ordered. */
 export type FaultKind = AnswerFaultKind | ReportFaultKind;
 
-/** Details of an order; each kind says what it makes of them. */
+/** Details of an order; each kind says how it uses them. */
 export interface FaultDetails {
   /** How many times; once when left out. */
   readonly times?: number | undefined;
@@ -88,13 +88,13 @@ function isFaultKind(kind: unknown): boolean {
 
 const whole = z.number().int().min(1);
 const order = z.strictObject({
-  kind: z.custom<FaultKind>(isFaultKind, "is none of the kinds"),
+  kind: z.custom<FaultKind>(isFaultKind, "is not one of the kinds"),
   times: whole.max(10_000).optional(),
   ms: whole.max(600_000).optional(),
   code: whole.max(99_999).optional(),
 });
 
-/** An order as it came over HTTP, or what is wrong with it. */
+/** An order received over HTTP, or what is wrong with it. */
 export type FaultOrder =
   | { readonly ok: true; readonly fault: Fault }
   | { readonly ok: false; readonly message: string };

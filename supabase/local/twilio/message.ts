@@ -1,6 +1,6 @@
 /**
- * The Message resource of Twilio's API of 2010-04-01: what a request may ask for, how an answer
- * looks. Every field of Twilio's OpenAPI description is there, with its type.
+ * The Message resource of Twilio's API of 2010-04-01: the requests it accepts and the answers it
+ * gives, with every field of Twilio's OpenAPI description and its type.
  *
  * @module
  */
@@ -8,7 +8,7 @@
 /** Where a text stands, as Twilio names it. */
 export type MessageStatus = "queued" | "sent" | "delivered" | "undelivered" | "failed";
 
-/** One text as Twilio took it. */
+/** One text as Twilio accepted it. */
 export interface FakeMessage {
   readonly sid: string;
   readonly accountSid: string;
@@ -20,7 +20,7 @@ export interface FakeMessage {
   readonly body: string;
   readonly createdAt: Date;
   readonly statusCallback?: string;
-  /** Seconds; Twilio's own default when the request names none. */
+  /** Seconds; Twilio's default if the request does not say. */
   readonly validitySeconds: number;
   readonly status: MessageStatus;
   readonly errorCode?: number;
@@ -44,9 +44,9 @@ const statusOfCode: Readonly<Record<number, number>> = {
 const e164 = /^\+[1-9]\d{6,14}$/;
 
 /**
- * An error as Twilio words it. As with the real one, the message may quote the request.
+ * An error in Twilio's words. As at the real Twilio, the message may quote the request.
  *
- * @param status HTTP; that of the code when left out.
+ * @param status HTTP status; that of the code if left out.
  */
 export function refusal(code: number, quoted = "", status = statusOfCode[code] ?? 400): Reply {
   const message = `Error ${code}${quoted && `: ${quoted}`}`;
@@ -54,7 +54,7 @@ export function refusal(code: number, quoted = "", status = statusOfCode[code] ?
   return { status, body: { code, message, more_info, status } };
 }
 
-/** A text as asked for, or the error that answers the request. */
+/** A requested text, or the error that answers the request. */
 export function readMessage(
   accountSid: string,
   user: string,
@@ -117,7 +117,7 @@ export function describeMessage(message: FakeMessage) {
     from: isService ? null : from,
     messaging_service_sid: isService ? from : null,
     num_media: "0",
-    // A messaging service counts once it has chosen a sender.
+    // A messaging service reports segments once it has chosen a sender.
     num_segments: isService ? "0" : "1",
     price: null,
     price_unit: "USD",

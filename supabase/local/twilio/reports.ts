@@ -8,7 +8,7 @@ import { createHmac } from "node:crypto";
 import type { Fault, ReportFaultKind } from "./faults.ts";
 import type { FakeMessage, MessageStatus } from "./message.ts";
 
-/** One report that is to be posted. */
+/** One report to post. */
 export interface PlannedReport {
   readonly status: MessageStatus;
   /** Milliseconds after the text was answered; 0 is before that. */

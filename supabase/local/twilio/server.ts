@@ -1,8 +1,8 @@
 /**
- * A Twilio that keeps its messages: the Messages resource over HTTP, for the local stack and tests.
+ * A fake Twilio that keeps its texts: the Messages resource over HTTP, for the local stack and tests.
  *
- * Answers carry the fields of Twilio's API of 2010-04-01, reports are signed as Twilio signs them,
- * and both can be ordered to go wrong in the ways they do in the world.
+ * Answers have the fields of Twilio's API of 2010-04-01, and reports are signed as Twilio signs them.
+ * Both can be told to fail in the ways that are known from the real Twilio.
  *
  * @module
  */
@@ -36,7 +36,7 @@ export { type FaultKind, faultKinds, readFaultOrder } from "./faults.ts";
 export interface PostedReport {
   readonly sid: string;
   readonly status: string;
-  /** What the functions answered; 0 when they did not. */
+  /** The status that the functions answered; 0 if they did not. */
   readonly answered: number;
 }
 
@@ -44,22 +44,22 @@ export interface PostedReport {
 export interface FakeTwilio {
   /** For `TWILIO_API_BASE`. */
   readonly url: string;
-  /** Texts taken, oldest first. */
+  /** Accepted texts, oldest first. */
   readonly messages: readonly FakeMessage[];
-  /** How many POSTs arrived, whatever became of them. */
+  /** How many POSTs arrived, whatever the answer was. */
   readonly postCount: number;
   /** Reports posted, oldest first. */
   readonly reports: readonly PostedReport[];
-  /** Spoils the next texts' answers or reports. */
+  /** Makes the next texts' answers or reports faulty. */
   addFault(kind: FaultKind, details?: FaultDetails): void;
-  /** Faults that still wait for their text. */
+  /** Faults that have not met a text yet. */
   readonly faults: readonly Fault[];
   /**
-   * Makes an account known: other tokens are refused from now on, and its reports are signed with
-   * this one. An account that was never made known may come with any token.
+   * Registers an account: other tokens are refused from now on, and its reports are signed with this
+   * one. An unregistered account is accepted with any token.
    */
   setAccount(accountSid: string, authToken: string): void;
-  /** Posts all reports that wait, in their order; resolves when all were answered. */
+  /** Posts all waiting reports in order; resolves when all were answered. */
   sendReports(): Promise<readonly PostedReport[]>;
   /** Forgets messages, faults and reports. */
   clear(): void;
@@ -71,7 +71,7 @@ export interface FakeTwilio {
 export interface FakeTwilioOptions {
   /** A free one when left out. */
   readonly port?: number;
-  /** When reports are posted: by themselves, as planned, or by `sendReports` alone. */
+  /** When reports are posted: automatically, as planned, or only by `sendReports`. */
   readonly reports?: "automatic" | "on_demand";
 }
 
@@ -197,7 +197,7 @@ export async function startFakeTwilio(
   }
 
   const server = createServer((request, response) => {
-    // A client that hangs up in the middle is part of the game.
+    // A client that disconnects in the middle is expected.
     answer({ request, response }).catch(() => request.socket.destroy());
   });
   await new Promise<void>((resolve, reject) => {
