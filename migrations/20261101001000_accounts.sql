@@ -17,18 +17,14 @@ comment on table public.org_credentials is
   'Accounts at other services, AES-256-GCM with organization and provider as additional data.';
 select private.protect('public.org_credentials', false);
 
-/* An organization's encrypted account. That it was read is written into the audit log. */
-create function private.read_credentials(p_org uuid, p_call jsonb, p_provider text) returns jsonb
-language plpgsql volatile set search_path = ''
+create function private.read_credentials(p_org uuid, p_provider text) returns jsonb
+language plpgsql stable set search_path = ''
 as $$
 declare
   v_row public.org_credentials;
 begin
   select c.* into v_row from public.org_credentials as c
   where c.org_id = p_org and c.provider = p_provider;
-  perform private.audit(p_org, p_call, 'read_credentials', null,
-    case when v_row.org_id is null then 'not_configured' else 'found' end,
-    jsonb_strip_nulls(jsonb_build_object('provider', p_provider, 'keyId', v_row.key_id)));
   if v_row.org_id is null then
     return jsonb_build_object('outcome', 'not_configured', 'orgId', p_org);
   end if;
@@ -37,10 +33,12 @@ begin
     'updatedAt', v_row.updated_at);
 end
 $$;
-comment on function private.read_credentials is 'The encrypted account of an organization, or not_configured; audited.';
+comment on function private.read_credentials is
+  'The encrypted account of an organization, or not_configured.';
 
 /*
- * Entry function: the encrypted account of the organization a call belongs to.
+ * Entry function: the encrypted account of the organization a call belongs to. That it was read is
+ * written into the audit log.
  *
  * Outcomes  found (keyId, nonce and ciphertext as base64, updatedAt), not_configured,
  *           unknown_clinic, cross_tenant_denied
@@ -50,33 +48,39 @@ language plpgsql volatile security definer set search_path = ''
 as $$
 declare
   v_opened record;
+  v_read jsonb;
 begin
   select * into v_opened from private.open_call(p_call, 'send_otp');
   if v_opened.refusal is not null then
     return v_opened.refusal;
   end if;
-  return private.answer(
-    v_opened.org, private.read_credentials((v_opened.org).id, p_call, p_provider));
+  v_read := private.read_credentials((v_opened.org).id, p_provider);
+  perform private.audit((v_opened.org).id, p_call, 'read_credentials', null, v_read ->> 'outcome',
+    jsonb_strip_nulls(jsonb_build_object('provider', p_provider, 'keyId', v_read -> 'keyId')));
+  return private.answer(v_opened.org, v_read);
 end
 $$;
-comment on function public.get_org_credentials is 'The encrypted account of a call''s organization.';
+comment on function public.get_org_credentials is
+  'The encrypted account of a call''s organization; audited.';
 
 /*
- * Entry function of sms-status: the encrypted account whose token checks a report's signature.
+ * Entry function of sms-status: the encrypted account whose token checks a report's signature. It
+ * writes nothing: anybody who knows the id of an organization can make sms-status ask, before the
+ * signature is checked.
  *
  * Outcomes  found (as get_org_credentials), not_configured, unknown_clinic (no such organization)
  */
 create function public.get_credentials_of(p_org uuid, p_provider text) returns jsonb
-language plpgsql volatile security definer set search_path = ''
+language plpgsql stable security definer set search_path = ''
 as $$
 begin
   if not exists (select from public.organizations as o where o.id = p_org) then
     return '{"outcome": "unknown_clinic"}';
   end if;
-  return private.read_credentials(p_org, null, p_provider);
+  return private.read_credentials(p_org, p_provider);
 end
 $$;
-comment on function public.get_credentials_of is 'The encrypted account of an organization; audited.';
+comment on function public.get_credentials_of is 'The encrypted account of an organization.';
 
 /*
  * Entry function: the account from get_org_credentials did not decrypt, so nothing was texted.

@@ -5,6 +5,7 @@
  */
 
 import { z } from "zod";
+import type { Bytes } from "./bytes.ts";
 
 /** The text of an organization that an address is about. */
 export interface SmsReference {
@@ -33,6 +34,19 @@ export function readCallback(query: URLSearchParams): SmsReference | undefined {
   return read.success ? { orgId: read.data.org, sendId: read.data.send_id } : undefined;
 }
 
+/** A report has about a dozen fields. */
+const fieldLimit = 50;
+
+/** Reads the fields of a form; undefined when it has more than a report can have. */
+export function readForm(body: Bytes): URLSearchParams | undefined {
+  const ampersand = 38;
+  let fields = 1;
+  for (const byte of body) {
+    if (byte === ampersand && ++fields > fieldLimit) return undefined;
+  }
+  return new URLSearchParams(new TextDecoder().decode(body));
+}
+
 /**
  * Whether Twilio signed a delivery report with an account's token, by the SDK's validator.
  *
@@ -51,12 +65,25 @@ export async function isSignedReport(
 ): Promise<boolean> {
   if (authToken === "") return false;
   const { validateRequest } = await import("twilio/lib/webhooks/webhooks.js");
-  const fields = [...new Set(form.keys())].map((name) => {
-    const [first, ...more] = form.getAll(name);
-    return [name, more.length === 0 ? first : [first, ...more]];
-  });
   const address = `${functionsUrl}${callbackPath}${query}`;
-  return validateRequest(authToken, signature, address, Object.fromEntries(fields));
+  return validateRequest(authToken, signature, address, groupFields(form));
+}
+
+/** What the validator takes: a value, or a list where a name is repeated. */
+function groupFields(form: URLSearchParams): Record<string, string | string[]> {
+  const fields = new Map<string, string[]>();
+  for (const [name, value] of form) {
+    const values = fields.get(name);
+    if (values) values.push(value);
+    else fields.set(name, [value]);
+  }
+  return Object.fromEntries(
+    Array.from(
+      fields,
+      ([name, [first = "", ...more]]) =>
+        [name, more.length === 0 ? first : [first, ...more]] as const,
+    ),
+  );
 }
 
 const report = z.object({

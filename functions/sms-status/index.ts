@@ -2,8 +2,9 @@
  * Takes Twilio's delivery reports: `POST sms-status?org=...&send_id=...`, a signed form.
  *
  * The signature is checked with the token of the organization in the address, so one organization's
- * token cannot report on another's texts. Answers 204, 403 to what Twilio did not sign, 503 while
- * the database does not answer.
+ * token cannot report on another's texts, and nothing is written before it is right. Answers 204, 403
+ * to what Twilio did not sign, 413 to what is too large for a report, 503 while the database does not
+ * answer.
  *
  * @module
  */
@@ -14,6 +15,7 @@ import { type Budget, startBudget } from "../../shared/deadline.ts";
 import {
   isSignedReport,
   readCallback,
+  readForm,
   readReport,
   type SmsReference,
 } from "../../shared/delivery_reports.ts";
@@ -38,7 +40,8 @@ export default serve(async (runtime, request) => {
   }
   const body = await readBody(request, bodyLimits);
   if (!body.ok) return new Response(null, { status: body.isTooLarge ? 413 : 400 });
-  const form = new URLSearchParams(new TextDecoder().decode(body.bytes));
+  const form = readForm(body.bytes);
+  if (!form) return new Response(null, { status: 413 });
   try {
     const isSigned = await checkSignature(runtime, budget, about, { signature, search, form });
     return isSigned

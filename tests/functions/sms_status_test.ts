@@ -244,6 +244,56 @@ test("a forged report is refused, logged and counted, and changes nothing", asyn
   ]);
 });
 
+test("a forged report writes nothing, whether or not the clinic has an account", async (bench) => {
+  const { sql } = bench.database;
+  const [without, unreadable] = [await aClinic(sql), await aClinic(sql)];
+  await bench.provision(unreadable, token);
+  await sql`update public.org_credentials set ciphertext = '\\x00' where org_id = ${unreadable.id}`;
+  const withAccount = await aClinic(sql);
+  await bench.provision(withAccount, token);
+  const rows = async () => {
+    const [row] = await sql<{ audited: number; counted: number }[]>`
+      select (select count(*)::int from public.audit_logs) as audited,
+        (select count(*)::int from public.metric_events) as counted`;
+    return row;
+  };
+  const before = await rows();
+  for (const clinic of [without, unreadable, withAccount]) {
+    const query = `?org=${clinic.id}&send_id=${crypto.randomUUID()}`;
+    for (let time = 0; time < 3; time++) {
+      const status = await report(bench, { query, form: { a: "b" }, signedWith: "forged" });
+      assert.equal(status, clinic === unreadable ? 503 : 403);
+    }
+  }
+  assert.deepEqual(await rows(), before);
+});
+
+test("more fields than a report can have are refused unread, in time that grows as they do", async (bench) => {
+  const clinic = await aClinic(bench.database.sql);
+  await bench.provision(clinic, token);
+  const query = `?org=${clinic.id}&send_id=${crypto.randomUUID()}`;
+  const fieldsOf = (count: number) =>
+    Array.from({ length: count }, (_, index) => `${index}`).join("&");
+  const signature = "A".repeat(27) + "=";
+  const ask = (count: number) => report(bench, { query, form: fieldsOf(count), signature });
+  assert.equal(await ask(50), 403);
+  const before = bench.restCalls.length;
+  const costOf = async (count: number) => {
+    const costs: number[] = [];
+    for (let time = 0; time < 3; time++) {
+      const startedAt = performance.now();
+      assert.equal(await ask(count), 413);
+      costs.push(performance.now() - startedAt);
+    }
+    return Math.min(...costs);
+  };
+  assert.equal(await ask(51), 413);
+  // Under a body of 64 KB. The slack is for a busy machine: what was quadratic took seconds.
+  const [one, two] = [await costOf(5_000), await costOf(10_000)];
+  assert.ok(two < 3 * one + 50, `5,000 fields took ${one} ms, 10,000 took ${two} ms`);
+  assert.equal(bench.restCalls.length, before, "the database was not asked");
+});
+
 test("one organization's token says nothing about another's texts", async (bench) => {
   const mine = await aHold(bench);
   const other = await aClinic(bench.database.sql);
