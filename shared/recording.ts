@@ -21,19 +21,8 @@ export interface RecordedCall {
   readonly outcome: string;
   readonly totalMs: number;
   /** Missing when the part did not happen. */
-  readonly databaseMs?: number;
-  readonly smsMs?: number;
-}
-
-/** Takes counts. No method throws, and only `flush` waits. */
-export interface Recorder {
-  toolCall(call: RecordedCall): void;
-  /** A message that is not a tool call; nobody waits for its answer. */
-  message(type: string, outcome: string): void;
-  /** A request with a wrong secret or none. */
-  authenticationFailure(functionName: string): void;
-  /** Sends what was counted so far. Never rejects; what cannot be sent is kept for the next attempt. */
-  flush(): Promise<void>;
+  readonly databaseMs?: number | undefined;
+  readonly smsMs?: number | undefined;
 }
 
 /** Sends one batch; rejects when it may not have arrived. */
@@ -56,94 +45,111 @@ interface Batch {
   failures: number;
 }
 
-/** Makes the recorder of an isolate. */
-export function createRecorder(
-  send: SendCounts,
-  log: Log,
-  { delayMs = 1000, attempts = 5, counterLimit = 2000 }: RecorderOptions = {},
-): Recorder {
-  let open = new Map<string, Counter>();
-  let dropped = 0;
-  let batch: Batch | undefined;
-  let isScheduled = false;
-  let sending: Promise<void> | undefined;
+/** Takes the counts of an isolate. No method throws, and only `flush` waits. */
+export class Recorder {
+  readonly #send: SendCounts;
+  readonly #log: Log;
+  readonly #options: Required<RecorderOptions>;
+  /** What was counted since the last batch, by name and labels. */
+  #open = new Map<string, Counter>();
+  #dropped = 0;
+  #batch: Batch | undefined;
+  #isScheduled = false;
+  #sending: Promise<void> | undefined;
 
-  function add(name: string, labels: Counter["labels"], value: number): void {
-    const key = JSON.stringify([name, labels]);
-    const known = open.get(key);
-    if (!known && open.size >= counterLimit) {
-      dropped++;
-      return;
-    }
-    open.set(key, { name, labels, value: (known?.value ?? 0) + value });
+  constructor(
+    send: SendCounts,
+    log: Log,
+    { delayMs = 1000, attempts = 5, counterLimit = 2000 }: RecorderOptions = {},
+  ) {
+    this.#send = send;
+    this.#log = log;
+    this.#options = { delayMs, attempts, counterLimit };
   }
 
-  function observe(tool: string, part: string, durationMs: number): void {
+  /** An answered tool call. */
+  toolCall({ tool, outcome, totalMs, databaseMs, smsMs }: RecordedCall): void {
+    this.#add("tool_calls", { tool, outcome }, 1);
+    this.#observe(tool, "total", totalMs);
+    if (databaseMs !== undefined) this.#observe(tool, "database", databaseMs);
+    if (smsMs !== undefined) this.#observe(tool, "sms", smsMs);
+  }
+
+  /** A message that is not a tool call; nobody waits for its answer. */
+  message(type: string, outcome: string): void {
+    this.#add("messages", { type, outcome }, 1);
+  }
+
+  /** A request with a wrong secret or none. */
+  authenticationFailure(functionName: string): void {
+    this.#add("authentication_failures", { function: functionName }, 1);
+  }
+
+  /** Sends what was counted so far. Never rejects; what cannot be sent is kept for the next attempt. */
+  flush(): Promise<void> {
+    return this.#sending ??= this.#sendBatch().finally(() => this.#sending = undefined);
+  }
+
+  #observe(tool: string, part: string, durationMs: number): void {
     const seconds = durationMs / 1000;
     const bound = durationBounds.find((bound) => seconds <= bound);
-    add("tool_seconds_bucket", { tool, part, le: bound === undefined ? "+Inf" : String(bound) }, 1);
-    add("tool_seconds_sum", { tool, part }, seconds);
+    const le = bound === undefined ? "+Inf" : String(bound);
+    this.#add("tool_seconds_bucket", { tool, part, le }, 1);
+    this.#add("tool_seconds_sum", { tool, part }, seconds);
   }
 
-  function schedule(): void {
-    if (isScheduled) return;
-    isScheduled = true;
-    const waitMs = delayMs * 2 ** (batch?.failures ?? 0);
+  #add(name: string, labels: Counter["labels"], value: number): void {
+    const key = JSON.stringify([name, labels]);
+    const known = this.#open.get(key);
+    if (known || this.#open.size < this.#options.counterLimit) {
+      this.#open.set(key, { name, labels, value: (known?.value ?? 0) + value });
+    } else this.#dropped++;
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    const waitMs = this.#options.delayMs * 2 ** (this.#batch?.failures ?? 0);
     keepAlive(
       new Promise((resolve) => setTimeout(resolve, waitMs)).then(async () => {
-        isScheduled = false;
-        await flush();
-        if (batch || open.size > 0) schedule();
+        this.#isScheduled = false;
+        await this.flush();
+        if (this.#batch || this.#open.size > 0) this.#schedule();
       }),
     );
   }
 
-  function flush(): Promise<void> {
-    return sending ??= sendBatch().finally(() => sending = undefined);
-  }
-
-  async function sendBatch(): Promise<void> {
-    if (dropped > 0) {
-      log.error("recording_dropped", { counts: dropped, reason: "too many different counters" });
-      dropped = 0;
+  async #sendBatch(): Promise<void> {
+    if (this.#dropped > 0) {
+      const reason = "too many different counters";
+      this.#log.error("recording_dropped", { counts: this.#dropped, reason });
+      this.#dropped = 0;
     }
-    if (!batch && open.size > 0) {
-      batch = { id: crypto.randomUUID(), counts: [...open.values()], failures: 0 };
-      open = new Map();
+    if (!this.#batch && this.#open.size > 0) {
+      this.#batch = { id: crypto.randomUUID(), counts: [...this.#open.values()], failures: 0 };
+      this.#open = new Map();
     }
-    const current = batch;
-    if (!current) return;
+    const batch = this.#batch;
+    if (!batch) return;
     try {
-      await send(current.id, current.counts);
-      batch = undefined;
+      await this.#send(batch.id, batch.counts);
+      this.#batch = undefined;
     } catch (fault) {
-      current.failures++;
-      const { id: batchId, counts, failures } = current;
-      const facts = { batchId, counts: counts.length, attempt: failures };
-      if (failures < attempts) return log.warn("recording_delayed", { ...facts, fault });
-      log.error("recording_dropped", { ...facts, reason: "no attempt succeeded", fault });
-      batch = undefined;
+      this.#fail(batch, fault);
     }
   }
 
-  return {
-    toolCall: ({ tool, outcome, totalMs, databaseMs, smsMs }) => {
-      add("tool_calls", { tool, outcome }, 1);
-      observe(tool, "total", totalMs);
-      if (databaseMs !== undefined) observe(tool, "database", databaseMs);
-      if (smsMs !== undefined) observe(tool, "sms", smsMs);
-      schedule();
-    },
-    message: (type, outcome) => {
-      add("messages", { type, outcome }, 1);
-      schedule();
-    },
-    authenticationFailure: (functionName) => {
-      add("authentication_failures", { function: functionName }, 1);
-      schedule();
-    },
-    flush,
-  };
+  #fail(batch: Batch, fault: unknown): void {
+    batch.failures++;
+    const facts = { batchId: batch.id, counts: batch.counts.length, attempt: batch.failures };
+    if (batch.failures < this.#options.attempts) {
+      this.#log.warn("recording_delayed", { ...facts, fault });
+    } else {
+      this.#log.error("recording_dropped", { ...facts, reason: "no attempt succeeded", fault });
+      this.#batch = undefined;
+    }
+  }
 }
 
 /**

@@ -26,7 +26,7 @@ import {
   toResponse,
   type VapiMessage,
 } from "./vapi.ts";
-import { openWork, type WorkContext } from "./work.ts";
+import { Work, type WorkContext } from "./work.ts";
 
 /** Bodies grow with the call; after 45 seconds one had 50 KB. */
 const bodyLimits = { limitBytes: 2 * 1024 * 1024, timeoutMs: 5000 };
@@ -158,17 +158,17 @@ async function answerMessage(
   }
   const { callId } = message.envelope;
   const named = { function: name, tool: message.type, callId };
-  const { context, record } = openWork(runtime, budget, "message", named);
+  const work = new Work(runtime, budget, "message", named);
   try {
     const { outcome, body, status = 200 } = await withDeadline(
       budget.remainingMs() + graceMs,
-      () => answerMessage(message, context),
+      () => answerMessage(message, work.context),
     );
-    record(outcome);
+    work.record(outcome);
     return Response.json(body, { status });
   } catch (thrown) {
     const fault = toFault(thrown);
-    record(fault.code, fault);
+    work.record(fault.code, fault);
     // A caller waits for the assistant; any other message can be sent again.
     return message.type === "assistant-request"
       ? Response.json({ error: sentences.callNotTaken })
@@ -191,7 +191,7 @@ async function answerCall(
     return errorOf(call, `Unknown tool "${asked}": this address answers ${names}.`);
   }
   const log = runtime.log.concealing(call.arguments.ok ? call.arguments.value : undefined);
-  const { context, record } = openWork({ ...runtime, log }, budget, "tool_call", {
+  const work = new Work({ ...runtime, log }, budget, "tool_call", {
     function: address.name,
     tool: tool.name,
     callId: envelope.callId,
@@ -200,13 +200,13 @@ async function answerCall(
   try {
     const { facts, ...said } = await withDeadline(
       budget.remainingMs() + graceMs,
-      () => runTool(tool, call, envelope, context),
+      () => runTool(tool, call, envelope, work.context),
     );
-    record(said.outcome);
+    work.record(said.outcome);
     return resultOf(call, { ...said, ...facts });
   } catch (thrown) {
     const fault = toFault(thrown);
-    record(fault.code, fault);
+    work.record(fault.code, fault);
     return errorOf(call, sentences.fault);
   }
 }

@@ -12,7 +12,7 @@ import { recordMetrics } from "./database/metrics.ts";
 import { startBudget } from "./deadline.ts";
 import { toFault } from "./errors.ts";
 import { type Log, openLog } from "./logging.ts";
-import { createRecorder, type Recorder } from "./recording.ts";
+import { Recorder } from "./recording.ts";
 
 const recordingBudgetMs = 2500;
 
@@ -39,7 +39,7 @@ export function createRuntime(
     database,
     accounts: createAccountCache(config.credentialKeys),
     log,
-    recorder: createRecorder(
+    recorder: new Recorder(
       async (batchId, counts) => {
         await recordMetrics(database.within(startBudget(recordingBudgetMs)), batchId, counts);
       },

@@ -16,70 +16,70 @@ const slowTextMs = 2000;
 /** What every piece of work may use; a tool call also has its call. */
 export type WorkContext = Omit<ToolContext, "call">;
 
-/** A tool call or another message of Vapi's that is being answered. */
-export interface Work {
-  readonly context: WorkContext;
-  /** Writes what came of it; a fault is an outcome that should not happen. */
-  record(outcome: string, fault?: Fault): void;
-}
+/** Fields of a log line; `tool` is also the label of the count. */
+export type WorkName = { readonly function: string; readonly tool: string } & LogFields;
 
-/**
- * Begins to measure a piece of work.
- *
- * @param named Fields of its log line; `tool` is also the label of its count.
- */
-export function openWork(
-  { config, accounts, log, database, recorder }: Runtime,
-  budget: Budget,
-  event: "tool_call" | "message",
-  named: { readonly function: string; readonly tool: string } & LogFields,
-): Work {
-  const startedAt = performance.now();
-  const measured = { databaseMs: 0, databaseCalls: 0, smsMs: 0 };
-  let orgId: string | undefined;
-  const observer = {
-    called: (durationMs: number) => {
-      measured.databaseMs += durationMs;
-      measured.databaseCalls++;
-    },
-    resolved: (id: string) => orgId = id,
-    alarmed: (kind: string, id: string) => log.error("alarm_raised", { ...named, kind, orgId: id }),
-  };
-  return {
-    context: {
-      config,
-      accounts,
-      log,
-      budget,
-      database: database.within(budget, observer),
-      onText: (durationMs) => measured.smsMs += durationMs,
-    },
-    record: (outcome, fault) => {
-      const { databaseMs, databaseCalls, smsMs } = measured;
-      const totalMs = performance.now() - startedAt;
-      if (event === "message") recorder.message(named.tool, outcome);
-      else {
-        recorder.toolCall({
-          tool: named.tool,
-          outcome,
-          totalMs,
-          ...(databaseCalls > 0 ? { databaseMs } : {}),
-          ...(smsMs > 0 ? { smsMs } : {}),
-        });
-      }
-      const fields = {
-        ...named,
-        orgId,
-        outcome,
-        totalMs: Math.round(totalMs),
-        databaseMs: Math.round(databaseMs),
-        databaseCalls,
-        smsMs: Math.round(smsMs),
-      };
-      if (fault) log.error(`${event}_failed`, { ...fields, fault });
-      else if (outcome === "cross_tenant_denied") log.warn(outcome, fields);
-      else if (databaseMs > slowDatabaseMs || smsMs > slowTextMs) log.warn(`${event}_slow`, fields);
-      else log.info(event, fields);
-    },
-  };
+/** A tool call or another message of Vapi's that is being answered. */
+export class Work {
+  readonly context: WorkContext;
+  readonly #runtime: Runtime;
+  readonly #event: "tool_call" | "message";
+  readonly #name: WorkName;
+  readonly #startedAt = performance.now();
+  #databaseMs = 0;
+  #databaseCalls = 0;
+  #smsMs = 0;
+  #orgId: string | undefined;
+
+  /** Begins to measure. */
+  constructor(runtime: Runtime, budget: Budget, event: "tool_call" | "message", name: WorkName) {
+    const { config, accounts, log, database } = runtime;
+    this.#runtime = runtime;
+    this.#event = event;
+    this.#name = name;
+    this.context = {
+      ...{ config, accounts, log, budget },
+      database: database.within(budget, {
+        called: (durationMs) => {
+          this.#databaseMs += durationMs;
+          this.#databaseCalls++;
+        },
+        resolved: (orgId) => this.#orgId = orgId,
+        alarmed: (kind, orgId) => log.error("alarm_raised", { ...name, kind, orgId }),
+      }),
+      onText: (durationMs) => this.#smsMs += durationMs,
+    };
+  }
+
+  /** Writes what came of it; a fault is an outcome that should not happen. */
+  record(outcome: string, fault?: Fault): void {
+    const totalMs = performance.now() - this.#startedAt;
+    this.#count(outcome, totalMs);
+    const fields = {
+      ...this.#name,
+      orgId: this.#orgId,
+      outcome,
+      totalMs: Math.round(totalMs),
+      databaseMs: Math.round(this.#databaseMs),
+      databaseCalls: this.#databaseCalls,
+      smsMs: Math.round(this.#smsMs),
+    };
+    const { log } = this.#runtime;
+    const isSlow = this.#databaseMs > slowDatabaseMs || this.#smsMs > slowTextMs;
+    if (fault) log.error(`${this.#event}_failed`, { ...fields, fault });
+    else if (outcome === "cross_tenant_denied") log.warn(outcome, fields);
+    else if (isSlow) log.warn(`${this.#event}_slow`, fields);
+    else log.info(this.#event, fields);
+  }
+
+  #count(outcome: string, totalMs: number): void {
+    const { recorder } = this.#runtime;
+    const { tool } = this.#name;
+    if (this.#event === "message") return recorder.message(tool, outcome);
+    recorder.toolCall({
+      ...{ tool, outcome, totalMs },
+      databaseMs: this.#databaseCalls > 0 ? this.#databaseMs : undefined,
+      smsMs: this.#smsMs > 0 ? this.#smsMs : undefined,
+    });
+  }
 }

@@ -6,7 +6,7 @@ import metricsFunction from "../../functions/metrics/index.ts";
 import { readConfig } from "../../shared/config.ts";
 import type { Counter } from "../../shared/database/metrics.ts";
 import { openLog } from "../../shared/logging.ts";
-import { createRecorder, type SendCounts } from "../../shared/recording.ts";
+import { Recorder, type RecorderOptions, type SendCounts } from "../../shared/recording.ts";
 import { createRuntime } from "../../shared/runtime.ts";
 import {
   aClinic,
@@ -236,9 +236,9 @@ testWithConnections(
 );
 
 /** A recorder whose database is played, and what arrived there. */
-function aRecorder(send: SendCounts, more: Parameters<typeof createRecorder>[2] = {}) {
+function aRecorder(send: SendCounts, more: RecorderOptions = {}) {
   const lines: string[] = [];
-  const recorder = createRecorder(send, openLog("debug", (line) => lines.push(line)), {
+  const recorder = new Recorder(send, openLog("debug", (line) => lines.push(line)), {
     delayMs: 1,
     ...more,
   });
@@ -308,7 +308,7 @@ test("a database that takes recordings and stays silent delays no answer, and no
     },
   });
   const log = openLog("error", () => {});
-  const recorder = createRecorder(
+  const recorder = new Recorder(
     () => {
       batches++;
       return new Promise(() => {});

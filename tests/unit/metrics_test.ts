@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { openLog } from "../../shared/logging.ts";
 import { toPrometheus } from "../../shared/metrics.ts";
-import { createRecorder } from "../../shared/recording.ts";
+import { Recorder } from "../../shared/recording.ts";
 import { readExposition } from "../support/exposition.ts";
 import { readFunctions, readMigrations, withoutComments } from "../support/migrations.ts";
 import { findCalls, literalsUnder, resultsOf } from "../support/sql_text.ts";
@@ -47,7 +47,7 @@ async function recordedCounters(): Promise<Counter[]> {
     counters.push(...counts);
     return Promise.resolve();
   };
-  const recorder = createRecorder(send, openLog("error"), { delayMs: 0 });
+  const recorder = new Recorder(send, openLog("error"), { delayMs: 0 });
   recorder.toolCall({ tool: "t", outcome: "o", totalMs: 1, databaseMs: 1, smsMs: 1 });
   recorder.message("m", "o");
   recorder.authenticationFailure("f");
