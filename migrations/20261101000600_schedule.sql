@@ -234,7 +234,8 @@ begin
         regexp_replace(normalize(lower(p_name), nfkd), '[\u0300-\u036f]', '', 'g'),
         'øłđðı', 'olddi'), 'ß', 'ss'),
       '[^[:alnum:]]+', ' ', 'g'),
-    '^\s*((dr|doctor|mr|mrs|ms|mx|miss|sir|prof|professor|nurse)\s+)+', ''));
+    '^\s*((dr|doctor|mr|mrs|ms|mx|miss|sir|prof|professor|nurse)\s+)+'
+      || '|(\s+(md|phd|dds|dmd|mbbs|mbchb|bds|frcs|facs))+\s*$', '', 'g'));
 end
 $$;
 comment on function private.plain_name is 'Lower case, no accents, no title, no punctuation.';
@@ -262,33 +263,30 @@ end
 $$;
 comment on function private.find_service is 'The service of that slug or name, or null.';
 
-/* A provider by slug, by whole name, or by a part of the name that only one provider has. */
-create function private.find_provider(
-  p_org uuid, p_asked text, out provider public.providers, out matches integer
-)
+/*
+ * Providers as a caller names one: by slug, whole name or some of its words in any order, so that
+ * "Patel, Amara" and "Doctor Patel" find Dr Amara Patel. One with the whole name comes alone.
+ */
+create function private.find_providers(p_org uuid, p_asked text) returns setof public.providers
 language plpgsql stable set search_path = ''
 as $$
 declare
   v_asked constant text := private.plain_name(p_asked);
 begin
-  select p.* into provider from public.providers as p
+  return query
+  select p.* from public.providers as p
   where p.org_id = p_org and p.active
     and (p.slug = lower(btrim(p_asked))
       or v_asked in (replace(p.slug, '-', ' '), private.plain_name(p.name)))
   order by p.slug limit 1;
-  if found then
-    matches := 1;
-    return;
-  end if;
-  select count(*) into matches from public.providers as p
-  where p.org_id = p_org and p.active
-    and ' ' || private.plain_name(p.name) || ' ' like '% ' || replace(v_asked, '%', '') || ' %';
-  if matches = 1 then
-    select p.* into provider from public.providers as p
+  if not found and v_asked <> '' then
+    return query
+    select p.* from public.providers as p
     where p.org_id = p_org and p.active
-      and ' ' || private.plain_name(p.name) || ' ' like '% ' || replace(v_asked, '%', '') || ' %';
+      and string_to_array(v_asked, ' ') <@ string_to_array(private.plain_name(p.name), ' ')
+    order by p.name;
   end if;
 end
 $$;
-comment on function private.find_provider is
-  'The provider of that slug or (part of a) name; matches says how many fit.';
+comment on function private.find_providers is
+  'The providers of that slug or (part of a) name; several when the part does not tell them apart.';

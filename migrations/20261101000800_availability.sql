@@ -229,8 +229,75 @@ $$;
 comment on function private.parse_slot_id is 'The parts of a slotId, or nulls if it is not one.';
 
 /*
+ * Whether a local time is in a part of the day: am, pm, morning (6:00 to 12:00, when people are up),
+ * afternoon (to 17:00), evening (from 17:00) or night (from 21:00, and before 6:00). Null is any.
+ */
+create function private.is_in_part(p_local timestamp, p_part text) returns boolean
+language sql immutable
+return case p_part
+  when 'am' then extract(hour from p_local) < 12
+  when 'pm' then extract(hour from p_local) >= 12
+  when 'morning' then extract(hour from p_local) between 6 and 11
+  when 'afternoon' then extract(hour from p_local) between 12 and 16
+  when 'evening' then extract(hour from p_local) >= 17
+  when 'night' then extract(hour from p_local) not between 6 and 20
+  else true end;
+comment on function private.is_in_part is 'Whether a local time is in a part of the day; null is the whole day.';
+
+/*
+ * The day that was meant, counted from the clinic's today; null when it could not be read.
+ *
+ * p_said  "2026-12-01" or one of {date}, {instant} with an offset, {daysAhead}, {weekday, next} (0 is
+ *         Sunday; next is the one of the next calendar week), {dayOfMonth, month?, year?} (the next
+ *         such day when the year or the month is missing), {parts: [12, 1], year?} (day and month in
+ *         the clinic's order: the month first in the United States)
+ */
+create function private.resolve_day(p_org public.organizations, p_said jsonb, p_today date)
+returns date
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_weekday constant integer := (p_said ->> 'weekday')::integer;
+  v_month_first constant boolean := p_org.default_country = 'US';
+  v_day constant integer := coalesce((p_said ->> 'dayOfMonth')::integer,
+    (p_said -> 'parts' ->> case when v_month_first then 1 else 0 end)::integer);
+  v_month constant integer := coalesce((p_said ->> 'month')::integer,
+    (p_said -> 'parts' ->> case when v_month_first then 0 else 1 end)::integer);
+  v_year constant integer := (p_said ->> 'year')::integer;
+begin
+  if jsonb_typeof(p_said) = 'string' then
+    return (p_said #>> '{}')::date;
+  elsif p_said ? 'date' then
+    return (p_said ->> 'date')::date;
+  elsif p_said ? 'instant' then
+    return ((p_said ->> 'instant')::timestamptz at time zone p_org.timezone)::date;
+  elsif p_said ? 'daysAhead' then
+    return p_today + (p_said ->> 'daysAhead')::integer;
+  elsif v_weekday is not null then
+    -- Weeks begin on Monday, so that Sunday's "next Tuesday" is in two days.
+    return case when (p_said ->> 'next')::boolean
+      then date_trunc('week', p_today)::date + 7 + (v_weekday + 6) % 7
+      else p_today + (v_weekday - extract(dow from p_today)::integer + 7) % 7 end;
+  elsif v_year is not null then
+    return make_date(v_year, v_month, v_day);
+  elsif v_day is not null then
+    -- 29 February may be years ahead.
+    return (
+      select min(d.day)::date
+      from generate_series(p_today, p_today + 3000, interval '1 day') as d (day)
+      where extract(day from d.day) = v_day
+        and (v_month is null or extract(month from d.day) = v_month));
+  end if;
+  return null;
+exception when data_exception then
+  return null;
+end
+$$;
+comment on function private.resolve_day is 'The clinic-local day that was said, or null.';
+
+/*
  * A few slots for the agent to say, spread over all there are, and the number of all.
- * p_part is morning (before 12:00), afternoon (12:00 to 17:00), evening (from 17:00) or null.
+ * p_part is as in private.is_in_part().
  */
 create function private.offer(
   p_org public.organizations, p_service public.services, p_provider public.providers,
@@ -244,10 +311,7 @@ begin
       select f.starts_at, count(*) as doctors, sum(f.seats_left) as seats
       from private.find_starts(
         p_org.id, p_service.id, p_provider.id, p_first, p_last, p_call_id, p_at) as f
-      where p_part is null or p_part = case
-        when extract(hour from f.starts_at at time zone p_org.timezone) < 12 then 'morning'
-        when extract(hour from f.starts_at at time zone p_org.timezone) < 17 then 'afternoon'
-        else 'evening' end
+      where private.is_in_part(f.starts_at at time zone p_org.timezone, p_part)
       group by f.starts_at
     ),
     numbered as (
@@ -347,12 +411,14 @@ comment on function private.offer_nearest is
  *
  * p_call    the authenticated envelope: calledNumber, phoneNumberId, assistantId, callId,
  *           toolCallId, callerNumber, claims {tenantId, inboundPhoneNumber}
- * Outcomes  available, fully_booked (with slots of the next days that have some), past_date,
- *           beyond_horizon, unknown_service, unknown_provider, unknown_clinic, cross_tenant_denied
+ * p_day     the first day as it was said, see private.resolve_day()
+ * Outcomes  available, fully_booked (with slots of the next days that have some), date_unclear,
+ *           past_date, beyond_horizon, unknown_service, unknown_provider, which_provider (several of
+ *           that name), unknown_clinic, cross_tenant_denied
  * Writes only the audit row of a refused call that named another clinic; a rollback is harmless.
  */
 create function public.check_availability(
-  p_call jsonb, p_service text, p_day date, p_days integer default 1,
+  p_call jsonb, p_service text, p_day jsonb, p_days integer default 1,
   p_part_of_day text default null, p_provider text default null
 ) returns jsonb
 language plpgsql volatile security definer set search_path = '' set jit = off
@@ -360,12 +426,13 @@ as $$
 declare
   v_now constant timestamptz := clock_timestamp();
   v_call_id constant text := p_call ->> 'callId';
-  v_end constant date := p_day + least(greatest(coalesce(p_days, 1), 1), 14) - 1;
+  v_first date;
+  v_end date;
   v_opened record;
   v_org public.organizations;
   v_service public.services;
   v_provider public.providers;
-  v_found record;
+  v_found public.providers[];
   v_today date;
   v_last date;
   v_offer jsonb;
@@ -383,41 +450,50 @@ begin
   v_service := private.find_service(v_org.id, p_service);
   if v_service.id is null then
     return v_facts || jsonb_build_object('outcome', 'unknown_service', 'services', (
-      select coalesce(jsonb_agg(s.slug order by s.slug), '[]')
+      select coalesce(jsonb_agg(s.name order by s.name), '[]')
       from public.services as s where s.org_id = v_org.id and s.active));
   end if;
 
-  -- "Anyone" and "any doctor" do not name a provider.
-  if private.plain_name(p_provider) !~ '^(any( ?one| ?body)?( |$)|no preference$|$)' then
-    select * into v_found from private.find_provider(v_org.id, p_provider);
-    v_provider := v_found.provider;
-    if v_provider.id is null or not exists (
-      select from public.provider_services as ps
-      where ps.org_id = v_org.id and ps.provider_id = v_provider.id
-        and ps.service_id = v_service.id) then
+  if p_provider is not null then
+    v_found := array(
+      select p from private.find_providers(v_org.id, p_provider) as p
+      where exists (
+        select from public.provider_services as ps
+        where ps.org_id = v_org.id and ps.provider_id = p.id and ps.service_id = v_service.id));
+    if cardinality(v_found) = 0 then
       return v_facts || jsonb_build_object('outcome', 'unknown_provider', 'providers', (
         select coalesce(jsonb_agg(p.name order by p.name), '[]')
         from public.providers as p
         join public.provider_services as ps on ps.org_id = p.org_id and ps.provider_id = p.id
         where p.org_id = v_org.id and p.active and ps.service_id = v_service.id));
+    elsif cardinality(v_found) > 1 then
+      return v_facts || jsonb_build_object('outcome', 'which_provider', 'providers', (
+        select jsonb_agg(p.name order by p.name) from unnest(v_found) as p));
     end if;
+    v_provider := v_found[1];
   end if;
 
   v_last := v_today + v_service.horizon_days;
   v_facts := v_facts || jsonb_build_object('service', v_service.name);
-  if v_end < v_today then
-    return v_facts || jsonb_build_object('outcome', 'past_date');
-  elsif p_day > v_last then
+  v_first := private.resolve_day(v_org, p_day, v_today);
+  if v_first is null then
+    return v_facts || '{"outcome": "date_unclear"}';
+  elsif v_first > v_last then
     return v_facts || jsonb_build_object('outcome', 'beyond_horizon', 'lastDay', v_last);
   end if;
+  v_end := v_first + least(greatest(coalesce(p_days, 1), 1), 14) - 1;
+  if v_end < v_today then
+    return v_facts || jsonb_build_object('outcome', 'past_date');
+  end if;
+  v_facts := v_facts || jsonb_build_object('day', v_first);
 
-  v_offer := private.offer(v_org, v_service, v_provider, greatest(p_day, v_today),
+  v_offer := private.offer(v_org, v_service, v_provider, greatest(v_first, v_today),
     least(v_end, v_last), p_part_of_day, v_call_id, v_now, 5);
   if (v_offer ->> 'total')::integer > 0 then
     return v_facts || v_offer || '{"outcome": "available"}';
   end if;
   return v_facts || '{"outcome": "fully_booked"}' || private.offer_nearest(v_org, v_service,
-    v_provider, p_day, v_end, v_last, p_part_of_day, v_call_id, v_now);
+    v_provider, v_first, v_end, v_last, p_part_of_day, v_call_id, v_now);
 end
 $$;
 comment on function public.check_availability is

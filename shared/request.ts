@@ -13,6 +13,7 @@ import type { CallFacts } from "./database/entry.ts";
 import { type Budget, startBudget, withDeadline } from "./deadline.ts";
 import { allowOnly, deny } from "./denials.ts";
 import { toFault } from "./errors.ts";
+import { isNotGiven } from "./given.ts";
 import { type Runtime, serve, type ServedFunction } from "./runtime.ts";
 import * as sentences from "./sentences.ts";
 import { defineTool, refuseArguments, type Tool, type ToolDefinition } from "./tool.ts";
@@ -220,18 +221,22 @@ async function runTool(
   if (!call.arguments.ok) return refuseArguments(call.arguments.reason);
   const given = cleanArguments(call.arguments.value);
   // Without a call id (the dashboard's test button) every tool call counts as a call of its own.
-  const toolCallId = cleanText(call.id).slice(0, 200);
+  const toolCallId = cleanText(call.id.slice(0, 200));
   const callId = envelope.callId ?? (toolCallId === "" ? undefined : `tool-call/${toolCallId}`);
   const facts: CallFacts = { ...envelope, callId, toolCallId, claims: readClaims(given) };
   return await tool.run(given, { ...context, call: facts });
 }
 
-/** Models send null or blank text for what they do not know; both count as left out. */
+/** Models send null, blank text or words such as N/A for what they do not know: all count as left out. */
 function cleanArguments(given: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const cleaned = Object.entries(given).map(([name, value]) =>
     [name, typeof value === "string" ? cleanText(value).trim() : value] as const
   );
-  return Object.fromEntries(cleaned.filter(([, value]) => value !== null && value !== ""));
+  return Object.fromEntries(
+    cleaned.filter(([, value]) =>
+      value !== null && value !== "" && !(typeof value === "string" && isNotGiven(value))
+    ),
+  );
 }
 
 // PostgreSQL's jsonb cannot store control characters or halves of surrogate pairs.

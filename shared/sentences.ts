@@ -8,6 +8,7 @@
  */
 
 import type { Slot } from "./database/availability.ts";
+import type { PartOfDay } from "./given.ts";
 import { sayClock, sayDate, sayDay, sayList, sayTime } from "./speech.ts";
 
 // For every tool
@@ -57,15 +58,34 @@ function sayStarts(slots: readonly Slot[]): string {
   return said.join("; or ");
 }
 
-const sayPart = (day: string, partOfDay: string | undefined) =>
-  `${sayDay(day)}${partOfDay ? ` in the ${partOfDay}` : ""}`;
+const partsOfDay: Readonly<Record<PartOfDay, string>> = {
+  am: " before noon",
+  pm: " after noon",
+  morning: " in the morning",
+  afternoon: " in the afternoon",
+  evening: " in the evening",
+  night: " at night",
+};
+
+const sayPart = (day: string, partOfDay: PartOfDay | undefined) =>
+  `${sayDay(day)}${partOfDay ? partsOfDay[partOfDay] : ""}`;
+
+/** As many names as a caller can keep in mind. */
+const mostNames = 5;
+
+/** `A, B or C`, or the first five of many. */
+function sayFew(names: readonly string[], conjunction: "or" | "and" = "or"): string {
+  return names.length > mostNames
+    ? `${names.slice(0, mostNames).join(", ")} and ${names.length - mostNames} more`
+    : sayList(names, conjunction);
+}
 
 export const freeTimes = (slots: readonly Slot[]) => `I have ${sayStarts(slots)}. Which suits you?`;
 
 /** @param nearest Free times after that day. */
 export const fullyBooked = (
   day: string,
-  partOfDay: string | undefined,
+  partOfDay: PartOfDay | undefined,
   nearest: readonly Slot[],
 ) =>
   nearest.length > 0
@@ -81,19 +101,32 @@ export const dayTooFar = (today: string, lastDay: string) =>
   `Today is ${sayDate(today)}, and I can book until ${sayDate(lastDay)}. ` +
   "Which day would you like?";
 
-/** @param services Slugs of what can be booked. */
+export const dayUnclear = (today: string) =>
+  `I didn't get the date. Today is ${sayDate(today)}. Which day would you like?`;
+
+/** @param ignored Arguments that could not be read and are not needed. */
+export const leftOut = (ignored: readonly ("partOfDay" | "days")[]) => {
+  const names = { partOfDay: "the time of day", days: "how many days" };
+  return `I didn't get ${
+    sayList(ignored.map((name) => names[name]), "and")
+  }, so I looked without it.`;
+};
+
+/** @param services Names of what can be booked. */
 export const unknownService = (services: readonly string[]) =>
   services.length > 0
-    ? `We don't have that here. I can book ${
-      sayList(services.map((slug) => slug.replaceAll("-", " ")))
-    }.`
+    ? `We don't have that here. I can book ${sayFew(services)}.`
     : "We can't book that by phone. Let me connect you to the front desk.";
 
 /** @param doctors Who offers the service. */
 export const unknownDoctor = (doctors: readonly string[]) =>
   doctors.length > 0
-    ? `I can't find that doctor for it. There is ${sayList(doctors, "and")}.`
+    ? `I can't find that doctor for it. There is ${sayFew(doctors, "and")}.`
     : "Nobody here offers that just now. Let me connect you to the front desk.";
+
+/** @param doctors Those whose name fits what was said. */
+export const whichDoctor = (doctors: readonly string[]) =>
+  `There is more than one of that name: ${sayFew(doctors)}. Which one would you like?`;
 
 // The patient's number
 

@@ -23,7 +23,10 @@ function formatDay(day: Date): string {
  * @param isoLocal ISO 8601 local time; an offset is ignored.
  */
 export function sayTime(isoLocal: string): string {
-  return `${sayDay(isoLocal)} at ${sayClock(isoLocal)}`;
+  // "Tuesday at midnight" could be either end of Tuesday.
+  return isoLocal.slice(11, 16) === "00:00"
+    ? `midnight at the start of ${sayDay(isoLocal)}`
+    : `${sayDay(isoLocal)} at ${sayClock(isoLocal)}`;
 }
 
 /**
@@ -45,7 +48,7 @@ export function sayClock(isoLocal: string): string {
   const hour = Number(isoLocal.slice(11, 13));
   const minutes = isoLocal.slice(14, 16);
   if (hour === 12 && minutes === "00") return "noon";
-  if (hour === 0 && minutes === "00") return "midnight";
+  if (hour === 0 && minutes === "00") return "midnight when the day begins";
   const clock = `${hour % 12 || 12}${minutes === "00" ? "" : `:${minutes}`}`;
   return `${clock} ${hour < 12 ? "AM" : "PM"}`;
 }

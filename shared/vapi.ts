@@ -86,7 +86,7 @@ const toolCall = z.object({
 const toolWithCall = z.object({ name: text, function: toolFunction, toolCall: toolCall.optional() })
   .catch({});
 const numbered = z.object({ id: text, number: text }).partial().optional().catch(undefined);
-const amount = z.number().optional().catch(undefined);
+const amount = z.number().min(0).max(1e9).optional().catch(undefined);
 const turn = z.object({ role: text, message: text }).catch({});
 const artifact = z.object({
   transcript: text,
@@ -230,9 +230,9 @@ function readEnvelope(received: z.infer<typeof message>, headers: Headers): Enve
   };
 }
 
-// A NUL cannot be stored in PostgreSQL, and no id of Vapi's has control characters.
+// A NUL or half a surrogate pair cannot be stored in PostgreSQL, and no id of Vapi's has either.
 function filled(given: string | undefined): string | undefined {
-  const clean = given?.replace(/\p{Cc}/gu, "").trim().slice(0, 200);
+  const clean = given?.replace(/\p{Cc}/gu, "").trim().slice(0, 200).toWellFormed();
   return clean ? clean : undefined;
 }
 

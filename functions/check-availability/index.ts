@@ -6,28 +6,34 @@
 
 import { z } from "zod";
 import { refuse, refuseCommonly, succeed } from "../../shared/answers.ts";
-import { dateField } from "../../shared/appointment.ts";
 import { type AvailabilityOutcome, checkAvailability } from "../../shared/database/availability.ts";
+import { readDay } from "../../shared/days.ts";
+import { isNoPreference, type PartOfDay, readPartOfDay } from "../../shared/given.ts";
 import { withSpoken } from "../../shared/hold.ts";
 import { serveTool } from "../../shared/request.ts";
 import * as sentences from "../../shared/sentences.ts";
+import { sayDate } from "../../shared/speech.ts";
 
 const { needed } = sentences;
 
 const input = z.object({
-  date: dateField.refine((day) => day >= "0001", needed.date)
-    .describe("First day asked about, YYYY-MM-DD, in the clinic's time zone"),
+  date: z.preprocess(
+    (date) => typeof date === "string" ? date.slice(0, 80) : date,
+    z.string(needed.date),
+  )
+    .describe(
+      "First day asked about: YYYY-MM-DD in the clinic's time zone, or as the caller said it",
+    ),
   serviceType: z.string(needed.service).max(80, needed.service)
     .describe("What is to be booked, for example consultation"),
-  partOfDay: z.preprocess(
-    (part) => typeof part === "string" ? part.toLowerCase() : part,
-    z.enum(["morning", "afternoon", "evening"], needed.partOfDay),
-  ).optional()
-    .describe("Only times before noon, from noon to five, or from five"),
+  partOfDay: z.string().max(80).optional().catch("unread")
+    .describe("morning, afternoon, evening or night, only if the caller said so"),
   providerName: z.string(needed.doctor).max(80, needed.doctor).optional()
     .describe("A doctor the caller asked for by name"),
-  days: z.coerce.number(needed.days).int(needed.days).min(1, needed.days).max(14, needed.days)
-    .optional()
+  days: z.preprocess(
+    (days) => typeof days === "number" ? String(days) : days,
+    z.string().max(80),
+  ).optional().catch("unread")
     .describe("How many days from date on, 1 to 14; 1 if left out"),
 });
 
@@ -39,18 +45,46 @@ export default serveTool({
   outcomes: {
     available: "free times",
     fully_booked: "none on that day; the nearest after it",
+    date_unclear: "the date could not be read; today's date",
     past_date: "the day has passed; today's date",
     beyond_horizon: "further ahead than the clinic books; the last day",
     unknown_service: "not offered; what is",
     unknown_provider: "nobody of that name offers it; who does",
+    which_provider: "several of that name offer it; their names",
   },
   run: async ({ date, serviceType, partOfDay, providerName, days }, { call, database }) => {
-    const asked = { service: serviceType, day: date, days, partOfDay, provider: providerName };
-    return say(await checkAvailability(database, call, asked), date, partOfDay);
+    const part = partOfDay === undefined ? undefined : readPartOfDay(partOfDay);
+    const count = readDays(days);
+    const found = await checkAvailability(database, call, {
+      service: serviceType,
+      day: readDay(date),
+      days: count === "unread" ? undefined : count,
+      partOfDay: part === "unread" ? undefined : part,
+      provider: providerName && isNoPreference(providerName) ? undefined : providerName,
+    });
+    // What could not be read and is not needed is left out, and the caller hears so.
+    const ignored = [
+      ...(part === "unread" ? ["partOfDay" as const] : []),
+      ...(count === "unread" ? ["days" as const] : []),
+    ];
+    const answer = say(found, part === "unread" ? undefined : part);
+    if (ignored.length === 0 || !("slots" in found)) return answer;
+    return {
+      ...answer,
+      message: `${sentences.leftOut(ignored)} ${answer.message}`,
+      facts: { ...answer.facts, ignored },
+    };
   },
 });
 
-function say(found: AvailabilityOutcome, date: string, partOfDay: string | undefined) {
+/** A number of days, in digits or as a text that has one, at most 14. */
+function readDays(given: string | undefined): number | "unread" | undefined {
+  if (given === undefined) return undefined;
+  const count = Number(/^\D*(\d{1,3})(?:\.0+)?(?![\d.])/.exec(given)?.[1]);
+  return count >= 1 ? Math.min(count, 14) : "unread";
+}
+
+function say(found: AvailabilityOutcome, partOfDay: PartOfDay | undefined) {
   switch (found.outcome) {
     case "available":
       return succeed(found.outcome, sentences.freeTimes(found.slots), {
@@ -61,22 +95,26 @@ function say(found: AvailabilityOutcome, date: string, partOfDay: string | undef
         more: found.total > found.slots.length,
       });
     case "fully_booked": {
-      const { outcome, today, timezone, slots } = found;
+      const { outcome, today, timezone, day, slots } = found;
       const isHopeless = slots.length === 0;
       return refuse(
         outcome,
-        sentences.fullyBooked(date, partOfDay, slots),
+        sentences.fullyBooked(day, partOfDay, slots),
         isHopeless ? "ESCALATE" : "OFFER_ALTERNATIVES",
         { today, timezone, slots: slots.map(withSpoken) },
       );
     }
+    case "date_unclear":
     case "past_date": {
       const { outcome, today } = found;
-      return refuse(outcome, sentences.dayHasPassed(today), "RETRY", { today });
+      const sentence = outcome === "past_date" ? sentences.dayHasPassed : sentences.dayUnclear;
+      const facts = { today, todayIs: sayDate(today) };
+      return refuse(outcome, sentence(today), "RETRY", facts);
     }
     case "beyond_horizon": {
       const { outcome, today, lastDay } = found;
-      return refuse(outcome, sentences.dayTooFar(today, lastDay), "RETRY", { today, lastDay });
+      const facts = { today, todayIs: sayDate(today), lastDay };
+      return refuse(outcome, sentences.dayTooFar(today, lastDay), "RETRY", facts);
     }
     case "unknown_service": {
       const { outcome, today, services } = found;
@@ -87,6 +125,12 @@ function say(found: AvailabilityOutcome, date: string, partOfDay: string | undef
       const { outcome, today, providers } = found;
       const action = providers.length > 0 ? "RETRY" : "ESCALATE";
       return refuse(outcome, sentences.unknownDoctor(providers), action, { today, providers });
+    }
+    case "which_provider": {
+      const { outcome, today, providers } = found;
+      return refuse(outcome, sentences.whichDoctor(providers), "RETRY", {
+        ...{ today, providers, fields: ["providerName"] },
+      });
     }
     case "unknown_clinic":
     case "cross_tenant_denied":

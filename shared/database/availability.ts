@@ -5,6 +5,8 @@
  */
 
 import { z } from "zod";
+import type { SaidDay } from "../days.ts";
+import type { PartOfDay } from "../given.ts";
 import { type AnswerOf, bare, type CallFacts, entry, orgId } from "./entry.ts";
 
 /** A start at which a service can be booked. Times are ISO 8601, clinic-local with offset. */
@@ -21,11 +23,11 @@ export type Slot = z.infer<typeof slot>;
 /** What is asked of the free times. */
 export interface AvailabilityQuestion {
   readonly service: string;
-  /** First day, `YYYY-MM-DD`, clinic-local. */
-  readonly day: string;
+  /** First day, as it was said. */
+  readonly day: SaidDay;
   /** How many days from there on; 1 when left out. */
   readonly days?: number | undefined;
-  readonly partOfDay?: "morning" | "afternoon" | "evening" | undefined;
+  readonly partOfDay?: PartOfDay | undefined;
   readonly provider?: string | undefined;
 }
 
@@ -50,10 +52,17 @@ export const checkAvailability = entry("check_availability", {
       today: z.string(),
       timezone: z.string(),
       service: z.string(),
+      /** The first day that was meant. */
+      day: z.string(),
       slots: z.array(slot),
       total: z.number(),
     }),
-    z.object({ outcome: z.literal("past_date"), orgId, today: z.string(), timezone: z.string() }),
+    z.object({
+      outcome: z.enum(["past_date", "date_unclear"]),
+      orgId,
+      today: z.string(),
+      timezone: z.string(),
+    }),
     z.object({
       outcome: z.literal("beyond_horizon"),
       orgId,
@@ -68,7 +77,7 @@ export const checkAvailability = entry("check_availability", {
       services: z.array(z.string()),
     }),
     z.object({
-      outcome: z.literal("unknown_provider"),
+      outcome: z.enum(["unknown_provider", "which_provider"]),
       orgId,
       today: z.string(),
       providers: z.array(z.string()),

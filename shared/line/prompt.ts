@@ -111,7 +111,7 @@ export function sayOpening(opening: LineProfile["opening"]): string {
 function sayMinute(minute: number): string {
   const [hour, rest] = [Math.floor(minute / 60) % 24, minute % 60];
   const two = (value: number) => String(value).padStart(2, "0");
-  return sayClock(`0000-00-00T${two(hour)}:${two(rest)}`);
+  return minute % 1440 === 0 ? "midnight" : sayClock(`0000-00-00T${two(hour)}:${two(rest)}`);
 }
 
 /** At the very end, since models promise a transfer and forget to make it. */

@@ -448,9 +448,9 @@ async function benchAvailability(bench: Bench): Promise<void> {
     `\\set clinic random(0, ${clinics - 1})
 \\set day random(1, ${days})
 select public.check_availability(jsonb_build_object('calledNumber',
-  '+4420790' || lpad(:clinic::text, 5, '0'), 'callId', 'x'), 'consultation', date '${
+  '+4420790' || lpad(:clinic::text, 5, '0'), 'callId', 'x'), 'consultation', to_jsonb(date '${
       dayFromNow(1)
-    }' + :day::int);\n`;
+    }' + :day::int));\n`;
   const askRival = `\\set clinic random(0, ${settlement.clinics - 1})
 \\set day random(1, ${days})
 select rival.find_by_candidate(md5('o' || :clinic::text)::uuid, md5('s' || :clinic::text)::uuid, date '${

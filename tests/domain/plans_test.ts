@@ -95,7 +95,9 @@ async function checkPlans(database: TestDatabase, lapsed: boolean): Promise<void
     assert.equal(await claim("21:00/doctor-4"), lapsed ? "held" : "slot_taken");
     for (const days of [1, 14]) {
       const [row] = await sql<{ total: number }[]>`
-        select (public.check_availability(${call("x")}::text::jsonb, 'consultation', ${day},
+        select (public.check_availability(${
+        call("x")
+      }::text::jsonb, 'consultation', to_jsonb(${day}::date),
           ${days}) ->> 'total')::integer as total`;
       assert.ok((row?.total ?? 0) > 0);
     }

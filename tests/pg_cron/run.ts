@@ -43,7 +43,9 @@ try {
 
   const call = { calledNumber: "+442079460123", callId: "pg-cron", toolCallId: "1" };
   const [offer] = await sql`select public.check_availability(
-    ${sql.json(call)}, 'consultation', current_date + 1, 14) -> 'slots' -> 0 ->> 'slotId' as slot`;
+    ${
+    sql.json(call)
+  }, 'consultation', to_jsonb(current_date + 1), 14) -> 'slots' -> 0 ->> 'slotId' as slot`;
   const [held] = await sql`select public.claim_slot_atomic(
     ${sql.json(call)}, ${offer?.["slot"]}, 'Ada Brown', '+447700900456', 'GB') as answer`;
   if (held?.["answer"]?.outcome !== "held") throw new Error("Cannot hold a slot to let it lapse");

@@ -45,6 +45,8 @@ const order = [
   "vapi",
   "phone",
   "speech",
+  "days",
+  "given",
   "gsm",
   "delivery_reports",
   "logging",

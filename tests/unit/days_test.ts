@@ -1,0 +1,119 @@
+/** Days, parts of the day and empty values the way callers and models write them. */
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { readDay, type SaidDay } from "../../shared/days.ts";
+import { isNoPreference, isNotGiven, readPartOfDay } from "../../shared/given.ts";
+
+Deno.test("days are read as they are written or said", () => {
+  const read: [string, SaidDay][] = [
+    ["2026-12-01", { date: "2026-12-01" }],
+    ["2026-12-1", { date: "2026-12-01" }],
+    [" 2026-12-01T14:30 ", { date: "2026-12-01" }],
+    ["2026-12-01T14:30:00.000Z", { instant: "2026-12-01T14:30:00.000Z" }],
+    ["2026-12-01T23:30:00-05:00", { instant: "2026-12-01T23:30:00-05:00" }],
+    ["2026-12-011", {}],
+    ["2026-02-30", {}],
+    ["2026-13-01", {}],
+    ["0000-01-01", {}],
+    ["12/01/2026", { parts: [12, 1], year: 2026 }],
+    ["31/12/2026", { dayOfMonth: 31, month: 12, year: 2026 }],
+    ["12/31/26", { dayOfMonth: 31, month: 12, year: 2026 }],
+    ["1.12.", { parts: [1, 12] }],
+    ["5/5/2027", { dayOfMonth: 5, month: 5, year: 2027 }],
+    ["32/12/2026", {}],
+    ["13/13/2026", {}],
+    ["today", { daysAhead: 0 }],
+    ["Tomorrow morning.", { daysAhead: 1 }],
+    ["the day after tomorrow", { daysAhead: 2 }],
+    ["in three days", { daysAhead: 3 }],
+    ["two weeks from now", { daysAhead: 14 }],
+    ["in a week", { daysAhead: 7 }],
+    ["next week", { weekday: 1, next: true }],
+    ["Tuesday", { weekday: 2, next: false }],
+    ["this Thurs", { weekday: 4, next: false }],
+    ["next Tuesday", { weekday: 2, next: true }],
+    ["the 14th", { dayOfMonth: 14 }],
+    ["Monday the 14th", { dayOfMonth: 14 }],
+    ["December 1st", { dayOfMonth: 1, month: 12 }],
+    ["Tuesday, 1 December 2026", { dayOfMonth: 1, month: 12, year: 2026 }],
+    ["the first available", {}],
+    ["14", {}],
+    ["soon", {}],
+    ["", {}],
+    ["the 40th", {}],
+    ["monday or tuesday", {}],
+  ];
+  for (const [text, expected] of read) assert.deepEqual(readDay(text), expected, text);
+});
+
+Deno.test("whatever text comes, a day is read in little time or not at all", () => {
+  fc.assert(fc.property(fc.string({ maxLength: 80, unit: "grapheme" }), (text) => {
+    assert.equal(typeof readDay(text), "object");
+    readPartOfDay(text);
+    isNotGiven(text);
+    isNoPreference(text);
+  }));
+});
+
+Deno.test("words for no value are no value; names and times are", () => {
+  for (
+    const text of [
+      ...["null", "None", "N/A", "n/a", "undefined", "unknown", "not provided", "Not given", "-"],
+      ...["--", "{{customer.name}}", "{{ customer.number }}", "<name>", "''", '"null"', "?", "NaN"],
+    ]
+  ) assert.ok(isNotGiven(text), text);
+  for (
+    const text of ["Nancy", "Noneman", "Una Known", "0", "A-1", "no", "Nona", "any", "Null Smith"]
+  ) {
+    assert.ok(!isNotGiven(text), text);
+  }
+});
+
+Deno.test("a wish for nobody in particular is no doctor", () => {
+  for (
+    const text of [
+      ...[
+        "any",
+        "anyone",
+        "any doctor",
+        "either",
+        "either one",
+        "no preference",
+        "first available",
+      ],
+      ...["whoever is free", "doesn't matter", "It doesn’t matter", "I don't mind", "the doctor"],
+      ...["no one in particular", "Whoever's first.", "earliest", "your dentist"],
+    ]
+  ) assert.ok(isNoPreference(text), text);
+  for (
+    const text of [
+      "Dr Amara Patel",
+      "Patel",
+      "Anya Smith",
+      "my doctor",
+      "Dr Allen",
+      "Dr. No",
+      "Noah",
+    ]
+  ) {
+    assert.ok(!isNoPreference(text), text);
+  }
+});
+
+Deno.test("parts of the day", () => {
+  const read: [string, ReturnType<typeof readPartOfDay>][] = [
+    ["AM", "am"],
+    ["p.m.", "pm"],
+    ["Morning", "morning"],
+    ["in the late afternoon", "afternoon"],
+    ["tonight", "night"],
+    ["any", undefined],
+    ["anytime", undefined],
+    ["doesn't matter", undefined],
+    ["lunchtime", "afternoon"],
+    ["before noon", "morning"],
+    ["blue", "unread"],
+    ["unread", "unread"],
+  ];
+  for (const [text, expected] of read) assert.equal(readPartOfDay(text), expected, text);
+});
