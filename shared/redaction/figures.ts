@@ -65,6 +65,8 @@ function harmlessParts(read: ReadText, figure: Figure): Range[] {
   const parts: Range[] = [];
   const { tokens, joints } = figure;
   if (joints.includes(":")) return [rangeOf(tokens)];
+  const hours = tokens.length <= 2 ? lengthOfHours(read, figure.first) : 0;
+  if (hours > 0) return [rangeOf(read.tokens.slice(figure.first, figure.first + hours))];
   for (let at = 0; at < tokens.length;) {
     const length = lengthOfDate(figure, at) ?? lengthOfAmount(figure, at) ??
       (isZip(read, figure) ? 2 : undefined);
@@ -73,6 +75,7 @@ function harmlessParts(read: ReadText, figure: Figure): Range[] {
   }
   const [only] = tokens;
   if (tokens.length === 1 && only !== undefined) {
+    if (isYear(only.value) && isInParentheses(read, only)) return [rangeOf(tokens)];
     const length = lengthOfWordyDate(read, figure.first);
     const last = read.tokens[figure.first + length - 1];
     if (length > 0 && last !== undefined) parts.push({ start: only.start, end: last.end });
@@ -113,6 +116,10 @@ function lengthOfAmount({ tokens, joints }: Figure, at: number): number | undefi
   return isYear(a) && isYear(b) ? 2 : undefined;
 }
 
+/** `pages 555-561 (2019)` */
+const isInParentheses = ({ text }: ReadText, { start, end }: Range) =>
+  text[start - 1] === "(" && text[end] === ")";
+
 /** `94110-1234`, unless more digits stand before it, as in `+55 11 91234-5678`. */
 function isZip({ tokens: all }: ReadText, { tokens, joints, first }: Figure): boolean {
   const [zip, four] = tokens;
@@ -129,6 +136,21 @@ function lengthOfThousands({ tokens, joints }: Figure, at: number): number | und
     return undefined;
   }
   return joints[end - 1] === "." ? end + 1 - at : end - at;
+}
+
+const isClock = (digits: string) => /^(?:[01]\d|2[0-4])[0-5][05]$/.test(digits);
+
+/** How many tokens hours on the clock have: `0800 - 1700`, `0930 to 1645`. */
+function lengthOfHours({ text, tokens }: ReadText, first: number): number {
+  const last = first + (tokens[first + 1]?.value === "to" ? 2 : 1);
+  const [from, until] = [tokens[first], tokens[last]];
+  if (from === undefined || until?.kind !== "digits") return 0;
+  if (!isClock(from.value) || !isClock(until.value) || from.value === until.value) return 0;
+  if (!/^ ?(?:[-–—]|to) ?$/.test(text.slice(from.end, until.start))) return 0;
+  const isPartOfNumber =
+    /[+\d][ )-]{0,2}$/.test(text.slice(Math.max(0, from.start - 4), from.start)) ||
+    /^[ -]?\d/.test(text.slice(until.end, until.end + 2));
+  return isPartOfNumber ? 0 : last - first + 1;
 }
 
 const months = new Set(

@@ -137,10 +137,16 @@ export const phone: Kind = {
       return isAbroad(window, digits) && !isCounting(window) ? 100 : 0;
     }
     const rank = rankStructure(window, digits);
-    if (rank === 0 || window.label === "other") return 0;
+    if (rank === 0 || window.label === "other" || isNegative(window)) return 0;
     return isCounting(window) || isPartOfId(window) || isLoose(window) ? 0 : rank;
   },
 };
+
+/** `-2208960000` is seconds before 1970, unless it was asked for as a phone number. */
+function isNegative({ read: { text }, start, isBare, digits, label }: Window): boolean {
+  return isBare && !digits.startsWith("0") && label !== "phone" &&
+    /(?:^|[\s([{=:,"'])[-\u2212]$/.test(text.slice(Math.max(0, start - 2), start));
+}
 
 /** After a plus: a calling code that exists and a possible length. `(0)` is not dialled. */
 function isAbroad(window: Window, digits: string): boolean {

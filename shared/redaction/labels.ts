@@ -9,6 +9,7 @@ import { Mark, type Token } from "../tokens.ts";
 import type { ReadText, Turn } from "./text.ts";
 import {
   abbreviations,
+  attaching,
   bodily,
   codeWords,
   copulas,
@@ -18,17 +19,20 @@ import {
   lineOwners,
   lineWords,
   links,
+  modifiers,
   numberWords,
   openOwners,
   otherCards,
   otherCodes,
   otherNouns,
+  participles,
   passcodeOwners,
   passcodes,
   phoneNouns,
   phoneOwners,
   phoneVerbs,
   prepositions,
+  pronouns,
   topicWords,
   verifying,
 } from "./vocabulary.ts";
@@ -77,10 +81,13 @@ function labelOfTurn(read: ReadText, { firstToken, endToken }: Turn): Label | un
   const asked = { steps: 1, isNear: true, isObject: true, isNumbered: false };
   let weaker: Label | undefined;
   for (let at = endToken - 1; at >= Math.max(firstToken, endToken - reach.question); at--) {
-    const label = labelAt(read, at, asked);
-    if (label === undefined || isUnasked(read, at)) continue;
-    if (label !== "unknown" && !isWay(read, at)) return label;
-    weaker ??= label;
+    const found = labelAt(read, at, asked);
+    if (found === undefined || isUnasked(read, at)) continue;
+    const head = labelOfHead(read, at);
+    // `the number on the account` may be the account's.
+    if (head !== undefined) return head === "phone" && !isPhone(read, at) ? "unknown" : head;
+    if (found !== "unknown" && !isWay(read, at)) return found;
+    weaker ??= found;
   }
   return weaker;
 }
@@ -126,10 +133,17 @@ function labelInSentence(read: ReadText, at: number, turn: Turn | undefined): La
       if (isNumber) limit = Math.min(limit, steps + reach.afterDigits);
       continue;
     }
-    if (topicWords.has(token.value)) break;
+    const isSaidOf = copulas.has(read.tokens[at - steps + 1]?.value ?? "");
+    if (topicWords.has(token.value) && !isSaidOf) break;
     const isNumbered = steps === 1 && /^ ?#/.test(read.text.slice(token.end, token.end + 2));
     const isObject = isSameSentence && !isStated;
-    const label = labelAt(read, at - steps, { steps, isNear, isObject, isNumbered });
+    // `the order I phoned about is`
+    const isSubject = isStated && pronouns.has(read.tokens[at - steps + 1]?.value ?? "");
+    const place = { steps, isNear: isNear || isSubject, isObject, isNumbered };
+    const found = labelAt(read, at - steps, place);
+    const isAside = steps > 1 || (marks & Mark.colon) !== 0;
+    const isHeaded = isAside && (found !== undefined || isStated);
+    const label = (isHeaded ? labelOfHead(read, at - steps) : undefined) ?? found;
     if (label === "unknown" || label === "other" && !isSameSentence) weaker ??= "unknown";
     else if (label !== undefined) return label;
     if (steps === 1 && at - steps >= firstToken && isNounOf(token, marks)) weaker = "unknown";
@@ -137,6 +151,50 @@ function labelInSentence(read: ReadText, at: number, turn: Turn | undefined): La
     isStated ||= copulas.has(token.value);
   }
   return weaker;
+}
+
+/** Words of a noun behind its preposition, words of a relative clause, nouns in a row. */
+const phraseLimits = { noun: 4, clause: 3, nested: 2 };
+
+/**
+ * The label of the noun that a noun with a preposition belongs to: `the number on the order is ...` is
+ * the number's, `the serial number on the phone is ...` the serial's.
+ */
+function labelOfHead(read: ReadText, at: number, depth = 1): Label | undefined {
+  const value = (index: number) => isPhrase(read, index + 1) ? read.tokens[index]?.value ?? "" : "";
+  let before = at - 1;
+  // `on my son's account`, `on the claim form`: one word at most that says nothing.
+  let others = 0;
+  while (at - before <= phraseLimits.noun && !attaching.has(value(before))) {
+    const isModifier = modifiers.has(value(before)) || otherNouns.has(value(before));
+    if (value(before) === "" || !isModifier && ++others > 1) return undefined;
+    before--;
+  }
+  if (!attaching.has(value(before))) return undefined;
+  let head = before - 1;
+  if (participles.has(value(head)) || copulas.has(value(head))) head--;
+  // `the number (that) we have on the order`
+  for (let back = 0; back < phraseLimits.clause && !isHead(value(head)); back++) {
+    if (pronouns.has(value(head - back))) head -= back + 1;
+  }
+  if (isHead(value(head))) {
+    return labelAt(read, head, { steps: 1, isNear: true, isObject: false, isNumbered: false });
+  }
+  // `the number on file for the claim`
+  return depth < phraseLimits.nested ? labelOfHead(read, head, depth + 1) : undefined;
+}
+
+const isHead = (word: string) =>
+  [numberWords, phoneNouns, codeWords, otherNouns].some((words) => words.has(word));
+
+/** Whether a phone is named in the words that lead to a noun. */
+function isPhone({ tokens }: ReadText, at: number): boolean {
+  return tokens.slice(Math.max(0, at - reach.verb), at).some(({ value }) => phoneNouns.has(value));
+}
+
+/** Whether nothing but a space is before a token. */
+function isPhrase({ tokens }: ReadText, at: number): boolean {
+  return ((tokens[at]?.marks ?? Mark.stop) & ~(Mark.space | Mark.other)) === 0;
 }
 
 /** In records the next field's name is the next field's: `{"order":"...","phone":`. */
@@ -224,6 +282,7 @@ function phoneOf(word: string, owner: string, { steps, isObject }: Place): Label
 function labelOfNumber(read: ReadText, at: number, owner: string): Label | undefined {
   // `number of slots`, `the number ending 23`
   if (/^(?:of|ending|ends)$/.test(read.tokens[at + 1]?.value ?? "")) return undefined;
+  if (owner === "s" && otherNouns.has(ownerOf(read, at - 1))) return "other";
   if (owner === "nhs") return "nhs";
   if (owner === "security") return "ssn";
   if (/^(?:card|credit|debit)$/.test(owner)) {

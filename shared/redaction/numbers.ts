@@ -21,6 +21,7 @@ import {
   phone,
   ssn,
 } from "./kinds.ts";
+import { findSecurityCode } from "./security_codes.ts";
 import type { Range } from "../tokens.ts";
 import type { ReadText } from "./text.ts";
 import { Candidates, Window } from "./window.ts";
@@ -45,6 +46,7 @@ export function findNumbers(read: ReadText, pieces: readonly Piece[]): FoundNumb
   if (pieces.length === 0) return [];
   const search = new Search(read, pieces);
   search.take(card);
+  search.takeSecurityCodes();
   search.take(nhs);
   search.take(ssn);
   search.takeDictated();
@@ -105,7 +107,7 @@ class Search {
       const readings = corrections > 0
         ? window.readings(kind)
         : said.slice(0, kind.isReadFreely ? said.length : 1);
-      const rank = rankBest(kind, window, readings);
+      const rank = rankBest(kind, window, readings, corrections > 0 ? 0 : unlikely);
       if (rank > 0 && rank >= (best?.rank ?? 0)) best = { window, rank };
     }
     return best?.window;
@@ -144,6 +146,18 @@ class Search {
     this.#isTaken.fill(true, window.first, window.last + 1);
     this.#known.set(window.digits, type);
     this.found.push({ ...window.rangeFor(type), type });
+  }
+
+  /** The three digits that are read out with each card. */
+  takeSecurityCodes(): void {
+    const cards = this.found.filter(({ type }) => type === "CARD");
+    for (const { end } of cards) {
+      const behind = this.pieces.findIndex(({ start }) => start >= end);
+      const code = behind === -1
+        ? undefined
+        : findSecurityCode(this.read, this.pieces, this.#isTaken, behind);
+      if (code !== undefined) this.#mark("CARD", this.#window(code.first, code.end));
+    }
   }
 
   /** Numbers dictated over several turns: each part is cut, what was said between stays. */
@@ -187,12 +201,17 @@ class Search {
   }
 }
 
-function rankBest(kind: Kind, window: Window, readings: readonly string[]): number {
+function rankBest(
+  kind: Kind,
+  window: Window,
+  readings: readonly string[],
+  loss: number,
+): number {
   let best = 0;
   readings.forEach((digits, index) => {
     if (digits.length < kind.shortest || digits.length > kind.longest) return;
     const rank = kind.rank(window, digits);
-    if (rank > 0) best = Math.max(best, index === 0 ? rank : rank - unlikely);
+    if (rank > 0) best = Math.max(best, index === 0 ? rank : rank - loss);
   });
   return best;
 }

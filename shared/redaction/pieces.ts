@@ -7,6 +7,7 @@
 import { Gap, type Piece as AnyPiece, readPieces as readAnyPieces } from "../spoken_digits.ts";
 import { Mark, type Range } from "../tokens.ts";
 import type { ReadText } from "./text.ts";
+import { phoneNouns, phoneOwners, phoneVerbs } from "./vocabulary.ts";
 
 export { Gap } from "../spoken_digits.ts";
 
@@ -28,7 +29,7 @@ export function readPieces(read: ReadText, blocked: readonly Range[]): Piece[] {
     while ((blocked[nextBlock]?.end ?? Infinity) <= start) nextBlock++;
     const isBlocked = (blocked[nextBlock]?.start ?? Infinity) < end || piece.isMeasured ||
       /^[1-9]\d?$/.test(piece.digits) && isListMark(read, firstToken) ||
-      !piece.isSpoken && isGlued(read.text, start, end);
+      !piece.isSpoken && isGlued(read.text, start, end) && !isPhones(read, firstToken);
     // The items of a list are not one number, nor what comes after an interruption.
     const gap = isAfterBlocked || piece.gap >= Gap.list ? Gap.none : piece.gap;
     isAfterBlocked = isBlocked;
@@ -36,6 +37,14 @@ export function readPieces(read: ReadText, blocked: readonly Range[]): Piece[] {
     const [shortest, longest] = [Math.min(...lengths), Math.max(...lengths)];
     return { ...piece, gap, isBlocked, shortest, longest };
   });
+}
+
+/** `cell # 212-555-0199`: the number sign of a phone, and not of `order #2125550199`. */
+function isPhones({ text, tokens }: ReadText, firstToken: number): boolean {
+  const [before, token] = [tokens[firstToken - 1], tokens[firstToken]];
+  if (before?.kind !== "word" || token === undefined) return false;
+  return /^ ?# ?:? ?$/.test(text.slice(before.end, token.start)) &&
+    [phoneNouns, phoneVerbs, phoneOwners].some((words) => words.has(before.value));
 }
 
 /** `2. Call the patient` at the start of a line. */

@@ -30,7 +30,8 @@ export const phoneOwners = setOf(
   secondary primary main current correct right wrong full uk us british american french german
   irish spanish italian dutch indian polish foreign international local two different next first
   second last toll free freephone caller calling called reachable school shop hotel taxi vet
-  landlord plumber hospice care site branch two three four five six several many few is was at on
+  landlord plumber hospice spouse fiance fiancee girlfriend boyfriend guardian caregiver nanny grandma
+  grandpa grandmother grandfather aunt uncle cousin manager secretary care site branch two three four five six several many few is was at on
   to from with for via by and or but call dial ring text use take have give get got leave confirm
   need lost changed only spare temporary burner google skype line voice any long short`,
 );
@@ -45,7 +46,7 @@ export const otherNouns = setOf(
   gbp gdc gmc gtin guid hash hcpcs height iat iccid icd id identifier ids imei incident inr
   inventory invoice isbn issn item key lat latitude licence license loan locker log loinc lon
   longitude lot lottery member meter model mortgage mrn ms nbf nct ndc nmc npi odsn offset oid old
-  order orders page parcel part passport payment permit pid pmid po policy postal postcode
+  order orders page pages pp parcel part passport payment permit pid pmid po policy postal postcode
   prescription price procedure protocol qty quantity quotation quote receipt ref reference
   references referral refs registration release request requisition revision room routing row rx
   score seat seconds section seed sequence serial sha shelf shipment size sku snapshot snomed sort
@@ -114,6 +115,19 @@ export const abbreviations = setOf(
 );
 /** Join a number and what it is. */
 export const copulas = setOf("is was are were s as being");
+/** Attach a noun to the one whose number it is: `the number on the order`. */
+export const attaching = setOf("on for in under with from to at against");
+/** Between such a word and its noun. */
+export const modifiers = setOf(
+  "the a an my your our his her their this that its same new old original first last s",
+);
+/** Between the noun and such a word: `the number listed on`. */
+export const participles = setOf(
+  `listed attached registered given stored saved linked written printed shown recorded noted provided
+  held kept used associated connected`,
+);
+/** Begin what is said about a noun: `the number we have on`, `the order I called about`. */
+export const pronouns = setOf("i we you he she they that which");
 /** Begin another phrase. */
 export const prepositions = setOf("in on at to from with by of until till since during");
 /** What one does with a passcode. */

@@ -140,13 +140,16 @@ function homophoneAt(tokens: readonly Token[], at: number): readonly Reading[] {
   const before = countSingles(tokens, at, -1);
   const after = countSingles(tokens, at, 1);
   const isLast = before >= 2 && endsSentence(tokens, at);
-  const isAmong = before > 0 && after > 0 && before + after > 2;
-  return digit !== undefined && (isAmong || isLast)
+  const isRare = /^(?:won|ate)$/.test(tokens[at]?.value ?? "");
+  const isAmong = before > 0 && after > 0 && (isRare || before + after > 2);
+  const isFirst = isRare && after >= 4 &&
+    (at === 0 || ((tokens[at]?.marks ?? 0) & utterance) !== 0);
+  return digit !== undefined && (isAmong || isFirst || isLast)
     ? [{ digits: digit, length: 1 }, { digits: "", length: 1 }]
     : [];
 }
 
-const nearby = 3;
+const nearby = 6;
 
 /** Single digits next to a token, in one direction, said without a pause. */
 function countSingles(tokens: readonly Token[], at: number, step: 1 | -1): number {

@@ -675,7 +675,7 @@ SSN: ⟦SSN|536-90-4399⟧ DOB: 04/05/1971
 SSN ⟦SSN|536904399⟧
 NI: ⟦NINO|QQ 12 34 56 C⟧, employer ref 120/AB12345
 Visa ending 4242, exp 09/28
-Card on file: ⟦CARD|5105 1051 0510 5100⟧ exp 09/28 cvv 123
+Card on file: ⟦CARD|5105 1051 0510 5100⟧ exp 09/28 cvv ⟦CARD|123⟧
 Direct debit IBAN ⟦IBAN|GB29 NWBK 6016 1331 9268 19⟧, sort code 60-16-13
 Hb 132 g/L, WBC 6.7 x10^9/L, Plt 241, MCV 88.2, Na 139, K 4.4, Urea 5.6, Creat 78, eGFR >90
 Troponin 12 ng/L at 08:10, 14 ng/L at 11:10
@@ -1542,8 +1542,8 @@ I'm on ⟦PHONE|020 7946 0123⟧ until 5.30pm
 Ada,⟦PHONE|07700900123⟧,2026-03-03,consultation
 Phone ⟦PHONE|07700 900123⟧ Order 5551234567
 943 is not enough, it's ⟦NHS|943 476 5919⟧ (NHS number)
-⟦CARD|4111 1111 1111 1111⟧ 12/27 123
-⟦CARD|4111111111111111⟧|12|27|123
+⟦CARD|4111 1111 1111 1111⟧ 12/27 ⟦CARD|123⟧
+⟦CARD|4111111111111111⟧|12|27|⟦CARD|123⟧
 http://⟦IP|192.168.0.1⟧:8080/path/12
 [⟦IP|2001:db8::5⟧]:8443
 電話番号は⟦PHONE|03-1234-5678⟧です
@@ -1736,6 +1736,294 @@ a::b
 12:34:56:78
 `;
 
+// Number signs, labels inside of a phone phrase, the letter O, negative numbers, hours, scores, page
+// ranges, corrections and homophones, the digits on the back of a card; half of them harmless.
+const lines = String.raw`
+cell # ⟦PHONE|212-555-0199⟧
+phone #⟦PHONE|07700900456⟧
+fax # ⟦PHONE|212-555-0199⟧
+contact # ⟦PHONE|212 555 0199⟧
+Phone # ⟦PHONE|212-555-0199⟧
+ph# ⟦PHONE|212.555.0199⟧
+mobile # : ⟦PHONE|07700 900456⟧
+Tel #: ⟦PHONE|(212) 555-0199⟧
+callback # is ⟦PHONE|2125550199⟧
+her cell # is ⟦PHONE|212-555-0199⟧, order # is 2125550199
+home # ⟦PHONE|212-555-0199⟧ work # ⟦PHONE|212-555-0198⟧
+Emergency contact #: ⟦PHONE|555-0199⟧
+call # ⟦PHONE|212-555-0199⟧ before noon
+my # is ⟦PHONE|212-555-0199⟧
+best # to reach her ⟦PHONE|212-555-0199⟧
+whatsapp #⟦PHONE|07700 900456⟧
+Patient's # ⟦PHONE|212-555-0199⟧
+their direct # ⟦PHONE|020 7946 0123⟧
+(cell #) ⟦PHONE|212-555-0199⟧
+Phone #1: ⟦PHONE|212-555-0199⟧, Phone #2: ⟦PHONE|212-555-0198⟧
+order # 212-555-0199
+case #212-555-0199
+chart # 2125550199
+claim # 4155550107
+room # 2125
+MRN # 2125550199
+acct # 2125550199
+Rx # 2125550199
+group # 2125550199
+apt #212, 550 Fifth Avenue
+pt # 4155550199
+unit #4155
+Ref # 07700 900456
+tooth #30, tooth #14 and #19
+suture #4-0, blade #15, #10 blade
+issue #4155550199
+the number on the order is ⟦PHONE|212-555-0199⟧
+the number for the order is ⟦PHONE|07700 900456⟧
+the number we have on the booking is ⟦PHONE|07700 900456⟧
+the phone number on my account is ⟦PHONE|212-555-0199⟧
+the mobile on my prescription is ⟦PHONE|07700 900456⟧
+the number on the claim form is ⟦PHONE|4155550199⟧
+the contact number on the invoice is ⟦PHONE|4155550199⟧
+my phone number for the account is ⟦PHONE|4155550199⟧
+the number listed on the policy is ⟦PHONE|020 7946 0123⟧
+the number on the referral was ⟦PHONE|01632 960123⟧
+number under the reservation: ⟦PHONE|212 555 0199⟧
+the number attached to my member account is ⟦PHONE|two one two, five five five, oh one nine nine⟧
+call me about the order on ⟦PHONE|4155550199⟧
+the phone in the chart is ⟦PHONE|212-555-0199⟧
+AI: What's the phone number on the account?\nUser: ⟦PHONE|4155550199⟧
+AI: Which number is on the booking?\nUser: it's ⟦PHONE|07700 900456⟧
+the number of the order is 212-555-0199
+the order's number is 4155550199
+the number on the order form is the order number, 4155550199
+the account number on the phone bill is 4155550199
+the order I phoned about is 4155550199
+the reference on the text was 4155550199
+the serial number on the phone is 4155550199
+the claim number on the letter is 4155550107
+my policy number on the card is 4155550104
+the number on the ticket
+⟦PHONE|O7700 9OO456⟧ is my number
+my mobile is ⟦PHONE|O7700 900456⟧
+⟦PHONE|O77OO 9OO 456⟧
+call ⟦PHONE|O2O 7946 O123⟧
+tel ⟦PHONE|(O2O) 7946 0123⟧
+⟦PHONE|+44 77OO 9OO456⟧
+⟦PHONE|212-555-O199⟧ is her cell
+fax ⟦PHONE|O1632 96O123⟧
+mobile: ⟦PHONE|o7700 9oo456⟧
+code ⟦OTP|4829O1⟧
+your code is ⟦OTP|O48213⟧
+O2 sats 98, CO2 24, H2O 500 mL
+blood group O+, O- donor, O positive
+O2 at 2 L/min, SpO2 97, O2 2 4 6 8 L
+part O4155 and O-ring 12
+order O4155550123
+Group O, type 2, O 1 2 3
+M2O tubing 7O0
+epoch -2208960000, then 0
+-2208960000,
+{"iat":-2208960000,"exp":-2208956400}
+born at -1009843200, now 1772548200
+offset -2125550199, limit 50
+(-2125550199)
+delta=-4155550199;
+balance -2125550199.
+from -2208988800 to 1700000000
+t = −2208988800
+seconds: -2208960000, 0, 86400
+x=-4155550199,y=-2125550199
+Tel-⟦PHONE|07700 900123⟧
+fax: -⟦PHONE|212-555-0199⟧
+- ⟦PHONE|2125550199⟧ is my cell
+opening hours 0800 - 1700
+0800 - 1700 Monday to Friday
+open 0900-1730, closed 1200 - 1300
+Clinic hours: 0830 – 1715
+Sat 0900 to 1300
+hours are 0800 1700
+Mon 0800 - 1200, 1300 - 1700
+call between 0800 - 1700
+phone lines open 0800 - 1800
+Telephone hours: 0800 - 1830 weekdays
+ring us 0900 - 1700 on weekdays
+phones are answered 0830 - 1230 and 1330 - 1730
+Visiting 1400 - 1600, 1800 - 2000
+theatre 0830 - 1245
+AI: When can I call?\nUser: 0900 - 1700
+on call 2000 - 0800
+shift 0730 - 1930 - 0730
+Tel ⟦PHONE|0800 1700⟧ 
+the score was 21 19 21 17
+won 6-4 7-6 3-6 7-5
+6-4, 3-6, 7-6, 6-2
+final score 103 - 98
+call me after the match, it's 21 19 19 21 21 18
+they phoned it in: 6 3 6 4 7 5
+score 25-23 25-20 22-25 25-19
+set scores 6 4, 6 3, 7 5
+beat them 110 - 102, 98 - 95, 104 - 99
+pages 112-118, 2019
+pp. 1123-1129, 2021
+J Plast Surg 2019;72(4):555-561
+2020; 145: 1017-1025
+Br Dent J 2018;225:1123-1129
+N Engl J Med 2015 373 1234 1243
+pages 212 to 219, 2003 edition
+Lancet 2019, 394, 1145 - 1158
+see pages 555-561 (2019)
+Vol 12, No 3, 2018, pp 123-130
+doi 10.1016/j.bjps.2019.07.001
+my number is ⟦PHONE|oh seven seven double oh nine, sorry, nine double oh one two three⟧
+⟦PHONE|oh seven seven double oh, nine double oh, one two four, no sorry, one two three⟧ is my mobile
+it's ⟦PHONE|oh seven seven oh oh nine hundred one two, I mean one three, four⟧
+call me on ⟦PHONE|07700 900 124, correction, 123⟧
+my number is ⟦PHONE|double oh nine, sorry, oh seven seven double oh nine double oh one two three⟧
+my cell is ⟦PHONE|two one two, five five six, sorry, five five five, oh one nine nine⟧
+it's ⟦PHONE|07700 900, no wait, 901 123⟧
+you can reach me on ⟦PHONE|oh one six three two, nine six one, no, nine six oh, one two three⟧
+phone ⟦PHONE|212 555, make that 556, 0199⟧
+AI: Your number?\nUser: ⟦PHONE|two one two five five five oh one, no, oh two nine nine⟧
+my number's ⟦PHONE|zero seven seven zero zero, nine zero one, scratch that, nine zero zero, four five six⟧
+⟦PHONE|07700 900123⟧, sorry, ⟦PHONE|07700 900124⟧
+I take two, no, three tablets, sorry, four, at eight
+it was the third, no, the fourth of May, 2019, sorry, 2020
+BP 120 over 80, sorry, 130 over 85
+three two, sorry, three four weeks ago
+at nine fifteen, no, nine thirty or ten, sorry, ten fifteen
+my number is ⟦PHONE|oh seven seven double oh nine hundred for five six⟧
+call me at ⟦PHONE|two won two five five five oh one two four⟧
+it's ⟦PHONE|oh seven seven double oh nine double oh won to three⟧
+⟦PHONE|zero to zero seven nine for six zero won to three⟧ is the landline
+my mobile is ⟦PHONE|oh seven ate seven for five six one to three too⟧
+AI: Your number please?\nUser: for ⟦PHONE|one five five five five oh won nine ate⟧
+my cell is ⟦PHONE|six one seven five five five oh one two for⟧.
+reach me on ⟦PHONE|oh seven seven double oh nine double oh one two three⟧ to book
+call ⟦PHONE|oh seven seven double oh nine double oh one two three⟧ for details
+my number is ⟦PHONE|07700 900123⟧ to be used for two weeks
+take one to two tablets for three to four days, two to three times
+one for you, two for me, three too many
+we won two to one and ate at four
+from nine to five, for one to two hours, up to six to eight weeks
+four to six units, two to four hours before, for five to seven days
+Card: ⟦CARD|4111 1111 1111 1111⟧ exp 09/28 cvv ⟦CARD|123⟧
+card ⟦CARD|4242 4242 4242 4242⟧, expires 12/27, CVC ⟦CARD|737⟧
+⟦CARD|4111111111111111⟧|12|27|⟦CARD|123⟧
+my card is ⟦CARD|4111 1111 1111 1111⟧ and the three digits are ⟦CARD|737⟧
+the number is ⟦CARD|4242424242424242⟧, security code ⟦CARD|737⟧
+⟦CARD|5555 5555 5555 4444⟧ 12/27 ⟦CARD|123⟧
+amex ⟦CARD|3782 822463 10005⟧ cid ⟦CARD|1234⟧
+AI: And the long number on the card?\nUser: ⟦CARD|4242 4242 4242 4242⟧\nAI: Expiry?\nUser: 12/27\nAI: And the three digits on the back?\nUser: ⟦CARD|seven three seven⟧
+AI: Card number?\nUser: ⟦CARD|4242 4242 4242 4242⟧\nAI: And the CVV?\nUser: ⟦CARD|737⟧
+AI: The card number, please.\nUser: ⟦CARD|4242 4242 4242 4242⟧\nAI: And the security code?\nUser: It's ⟦CARD|seven three seven⟧.
+card ⟦CARD|4242 4242 4242 4242⟧, room 212, £120
+card ⟦CARD|4242 4242 4242 4242⟧ was charged 120 dollars on 12/03/2026
+she paid with ⟦CARD|4242 4242 4242 4242⟧, 500 mg twice daily
+card ending 4242, cvv on the back
+CVV 884
+`;
+
+// The same kinds once more, written before they were tried.
+const moreLines = String.raw`
+AI: What's the number on the prescription?\nUser: 4155550199
+AI: And the phone number on the referral?\nUser: ⟦PHONE|4155550199⟧
+the best number for the appointment is ⟦PHONE|415-555-0199⟧
+the number you gave on the form was ⟦PHONE|07700 900456⟧
+the mobile number registered with my policy is ⟦PHONE|07700 900456⟧
+the phone number I used for the booking is ⟦PHONE|4155550199⟧
+the number for my son's account: ⟦PHONE|07700 900456⟧
+contact number on file for the claim is ⟦PHONE|020 7946 0123⟧
+The landline on the invoice is ⟦PHONE|01632 960123⟧
+phone number in the record is ⟦PHONE|4155550199⟧
+the claim number on the phone record is 4155550199
+the invoice number for the phone is 4155550199
+the policy number for my mobile was 4155550199
+her booking reference on the phone app is 4155550199
+the MRN on the fax is 4155550199
+the case number in the text is 4155550199
+the account I called about is 4155550199
+the tracking number they texted is 4155550199
+Cell # ⟦PHONE|415-555-0199⟧, Acct # 4155550198
+cell#: ⟦PHONE|4155550199⟧
+Ph. # ⟦PHONE|(415) 555-0199⟧
+Contact # (cell): ⟦PHONE|415-555-0199⟧
+Mobile#⟦PHONE|07700900456⟧
+spouse # ⟦PHONE|415-555-0199⟧
+her # is ⟦PHONE|415-555-0199⟧
+office # ⟦PHONE|415 555 0199 ext 4⟧
+work#⟦PHONE|4155550199⟧
+pharmacy # ⟦PHONE|415-555-0199⟧
+Fax# ⟦PHONE|415-555-0199⟧ Phone# ⟦PHONE|415-555-0198⟧
+ticket # 415-555-0199
+lot # 4155550199
+invoice #415 555 0199
+PO # 4155550199
+step #1, step #2
+patient #4155550199 in the study
+Bed # 12, room # 4155
+item #415-555-0199
+#1 call, #2 text
+open 0700-1900 7 days
+0730 - 1600 hrs
+phone line hours 0800-2000
+call us 0845 - 1715 Mon-Fri
+Please phone 1000 - 1200 only
+surgery times 0830 – 1100 and 1500 – 1730
+OOH 1830 - 0800
+the desk phone is staffed 0800 to 1730
+ring ⟦PHONE|0800 1111⟧
+mobile clinic 0900 - 1200, 1330 - 1600
+Tel: ⟦PHONE|020 7946 0123⟧ (0830 - 1730)
+{"offset":-3600,"epoch":-1009843200}
+created -62135596800
+[-2208988800, -2208902400]
+diff: -4155550199 bytes
+min -2147483648 max 2147483647
+timestamp=-1577923200;
+-1577923200.5
+call -⟦PHONE|4155550199⟧
+he won 21-15 18-21 21-12
+score: 11-9 9-11 11-7 11-8
+lost 3-6 6-4 10-12
+they phoned: 6-7 7-6 7-6
+half time 14 - 10, full time 24 - 21
+Wisden pp 555-561, 2019
+pp. 212-555, 1999
+Smith 2018; 12(3): 212-219
+pages 415-555 of 2019
+BMJ 2012;344:e4100
+see pp 415 555 2019
+JAMA. 2016;315(8):801-810
+my number's ⟦PHONE|07700 900 12, sorry, 123⟧
+it's ⟦PHONE|oh two oh seven nine four seven, sorry, six, oh one two three⟧
+my mobile is ⟦PHONE|oh seven seven double oh, nine hundred, one two, no, three two one⟧
+number: ⟦PHONE|zero seven seven zero zero nine one one, oops, nine zero zero, one two three⟧
+call ⟦PHONE|four one five, five five five, oh one double nine, sorry, oh one double eight⟧
+it's ⟦PHONE|two one two five five five oh one four four. No, sorry, oh one four three⟧
+AI: Phone?\nUser: ⟦PHONE|oh seven seven double oh nine, hang on, no, eight double oh one two three⟧
+the dose is 5, sorry, 10 mg, and then 20, no, 25
+we are at 12, sorry, 14 Harley Street, W1G 9PQ
+it was in 2018, no, 2019, page 12, sorry, 13
+her BP was 140, no, 150 over 90, sorry, 95
+come at 3, no, 4, on the 12th, sorry, the 13th
+my number is ⟦PHONE|oh seven seven double oh nine double oh one too three⟧
+text me on ⟦PHONE|zero seven nine won one one two three four five six⟧
+it's ⟦PHONE|two for zero five five five oh one nine nine⟧
+⟦PHONE|oh seven seven double oh nine double oh to for six⟧ thanks, that's my mobile
+my cell ⟦PHONE|nine won seven, five five five, oh won oh to⟧
+three for two on all, buy two for one, two too many
+I ate two at one, three at four, and four at six
+go from two to four, then four to six, then six to eight
+for one, two, three days
+AI: Name on the card?\nUser: Ada Brown\nAI: Number?\nUser: ⟦CARD|4242 4242 4242 4242⟧\nAI: Expiration?\nUser: oh nine twenty eight\nAI: And the security code on the back?\nUser: ⟦CARD|one two three⟧
+Visa ⟦CARD|4111 1111 1111 1111⟧ 09/28 CVV2: ⟦CARD|123⟧
+{"card":"⟦CARD|4111111111111111⟧","cvc":"⟦CARD|123⟧"}
+pan=⟦CARD|4111111111111111⟧&exp=0928&cvv=⟦CARD|123⟧
+⟦CARD|4111 1111 1111 1111⟧, the last three digits on the back are ⟦CARD|9 8 7⟧
+card ⟦CARD|4111 1111 1111 1111⟧, amount 120, order 123
+card ⟦CARD|4111 1111 1111 1111⟧ at 3 30, room 415
+⟦CARD|4242 4242 4242 4242⟧ on 03/04/2026, 250 mg, 120 over 80
+the three digits on the chart are 415
+`;
+
 /** A text and what of it must go. */
 export interface RedactionCase {
   readonly text: string;
@@ -1766,6 +2054,8 @@ export const redactionCorpus: Readonly<Record<string, readonly RedactionCase[]>>
   calls: readCases(calls),
   notes: readCases(notes),
   mixed: readCases(mixed),
+  lines: readCases(lines),
+  "more lines": readCases(moreLines),
 };
 
 /** Reads cases, one a line, from their notation. */

@@ -1,0 +1,84 @@
+/**
+ * The three or four digits that are read out with a payment card.
+ *
+ * @module
+ */
+
+import type { Piece } from "./pieces.ts";
+import type { ReadText } from "./text.ts";
+
+/** Pieces and words behind a card among which its security code is looked for. */
+const pieceLimit = 12;
+const reach = 80;
+/** Words before the digits that say what they are; in a conversation those of the question too. */
+const labelReach = 8;
+const questionReach = 24;
+
+const names = /^(?:cvv2?|cvc2?|cv|csc|cid)$/;
+const owners = new Set(["security", "verification"]);
+
+/**
+ * Finds the security code behind a card that ends before a piece: said to be one, or alone behind the
+ * expiry date (`12/27 123`).
+ *
+ * @returns The first piece and the one after the last.
+ */
+export function findSecurityCode(
+  read: ReadText,
+  pieces: readonly Piece[],
+  isTaken: readonly boolean[],
+  behind: number,
+): { readonly first: number; readonly end: number } | undefined {
+  const from = pieces[behind - 1]?.endToken ?? 0;
+  for (let first = behind; first < Math.min(pieces.length, behind + pieceLimit); first++) {
+    const piece = pieces[first];
+    if (piece === undefined || piece.firstToken - from > reach) return undefined;
+    // Another card: the code is that one's.
+    if (isTaken[first] && !piece.isBlocked) return undefined;
+    const end = endOfCode(pieces, isTaken, first);
+    if (end === undefined) continue;
+    if (isNamed(read, from, piece.firstToken) || isBehindExpiry(read, pieces, first, behind)) {
+      return { first, end };
+    }
+  }
+  return undefined;
+}
+
+/** Where three or four digits end that begin at a piece and stand alone. */
+function endOfCode(
+  pieces: readonly Piece[],
+  isTaken: readonly boolean[],
+  first: number,
+): number | undefined {
+  let digits = "";
+  let end = first;
+  while (end < pieces.length && !isTaken[end] && (end === first || pieces[end]?.gap === 0)) {
+    digits += pieces[end++]?.digits ?? "";
+  }
+  return /^\d{3,4}$/.test(digits) ? end : undefined;
+}
+
+function isNamed({ tokens, turnOf, turns }: ReadText, from: number, at: number): boolean {
+  const turn = turns[turnOf[at] ?? -1];
+  const isAnswer = turn !== undefined && at - turn.firstToken <= labelReach;
+  const words = tokens.slice(Math.max(from, at - (isAnswer ? questionReach : labelReach)), at);
+  return words.some(({ value }, index) => {
+    const next = words[index + 1]?.value ?? "";
+    return names.test(value) || owners.has(value) && /^(?:code|number|digits?)$/.test(next) ||
+      /^(?:three|four|3|4|last)$/.test(value) && /^(?:digits?|numbers?|figures?)$/.test(next) ||
+      value === "back" && words[index - 1]?.value === "the";
+  });
+}
+
+const expiry = /(?:^|[^\d])(?:0?[1-9]|1[0-2])\s{0,2}[/|]\s{0,2}(?:20)?[2-4]\d\s{0,2}[|,]?\s{0,2}$/;
+
+function isBehindExpiry(
+  { text }: ReadText,
+  pieces: readonly Piece[],
+  first: number,
+  behind: number,
+): boolean {
+  const from = pieces[behind - 1]?.end ?? 0;
+  const until = pieces[first]?.start ?? 0;
+  return until - from <= 40 && expiry.test(text.slice(from, until));
+}
