@@ -104,7 +104,7 @@ async function everyTest(full: boolean): Promise<string[]> {
 
 /** The test files that somebody asks for. @throws {Misuse} When there are none */
 async function findTests(asked: string): Promise<string[]> {
-  const path = [asked, `tests/${asked}`].find((path) => existsSync(path));
+  const path = [`tests/${asked}`, asked].find((path) => existsSync(path));
   const found = path === undefined
     ? []
     : (await stat(path)).isFile()

@@ -4,40 +4,11 @@ import checkAvailability from "../../functions/check-availability/index.ts";
 import holdSlot from "../../functions/hold-slot/index.ts";
 import sendOtp from "../../functions/send-otp/index.ts";
 import verifyOtp from "../../functions/verify-otp/index.ts";
-import {
-  aClinic,
-  aDay,
-  aPhone,
-  type Bench,
-  newestCode,
-  testWithBench as test,
-} from "../support/clinic.ts";
-
-/** A hold of a fresh call, ready for its passcode. */
-async function aHold(bench: Bench, { time = "10:00" } = {}) {
-  const clinic = await aClinic(bench.database.sql);
-  await bench.provision(clinic);
-  const call = { called: clinic.number, caller: aPhone(), callId: crypto.randomUUID() };
-  const slotId = `consultation/${aDay()}T${time}`;
-  const held = await bench.ask(holdSlot, {
-    ...call,
-    tool: "hold_slot",
-    args: { slotId, patientName: "Ada Brown" },
-  });
-  assert.equal(held.outcome, "held");
-  return { clinic, call, slotId, holdId: held.holdId };
-}
-
-const statusOf = async (bench: Bench, holdId: string | undefined) => {
-  const [row] = await bench.database.sql`
-    select status from public.appointments where id = ${holdId ?? null}`;
-  return row?.["status"];
-};
+import { aClinic, aDay, aPhone, testWithBench as test } from "../support/clinic.ts";
+import { aHold, aTextingClinic, PhoneCall } from "../support/phone_call.ts";
 
 test("a call books an appointment, one database call a tool (send-otp: three cold, two warm)", async (bench) => {
-  const clinic = await aClinic(bench.database.sql);
-  await bench.provision(clinic);
-  const call = { called: clinic.number, caller: aPhone(), callId: crypto.randomUUID() };
+  const call = new PhoneCall(bench, await aTextingClinic(bench));
   const counted = async (work: () => Promise<unknown>) => {
     const before = bench.restCalls.length;
     await work();
@@ -45,39 +16,33 @@ test("a call books an appointment, one database call a tool (send-otp: three col
   };
   let slotId = "";
   const first = await counted(async () => {
-    const found = await bench.ask(checkAvailability, {
-      ...call,
-      tool: "check_availability",
-      args: { date: aDay(), serviceType: "consultation" },
+    const found = await call.ask(checkAvailability, {
+      date: aDay(),
+      serviceType: "consultation",
     });
     assert.equal(found.outcome, "available");
     slotId = found.slots?.[0]?.slotId ?? "";
   });
   assert.equal(first, 1);
   const args = { slotId, patientName: "Ada Brown" };
-  assert.equal(
-    await counted(() => bench.ask(holdSlot, { ...call, tool: "hold_slot", args })),
-    1,
-  );
+  assert.equal(await counted(() => call.ask(holdSlot, args)), 1);
   const cold = await counted(async () => {
-    const sent = await bench.ask(sendOtp, { ...call, tool: "send_otp" });
+    const sent = await call.send();
     assert.equal(sent.outcome, "sent");
   });
   assert.equal(cold, 3);
-  const code = newestCode(bench.twilio);
+  const code = call.code;
   const verified = await counted(async () => {
-    const said = await bench.ask(verifyOtp, { ...call, tool: "verify_otp", args: { code } });
+    const said = await call.verify(code);
     assert.equal(said.outcome, "confirmed");
   });
   assert.equal(verified, 1);
 
-  const second = { ...call, caller: aPhone(), callId: crypto.randomUUID() };
-  const other = { slotId: slotId.replace(/T.*/, "T15:00"), patientName: "Ben" };
-  await bench.ask(holdSlot, { ...second, tool: "hold_slot", args: other });
-  assert.equal(await counted(() => bench.ask(sendOtp, { ...second, tool: "send_otp" })), 2);
+  const second = await aHold(bench, { clinic: call.clinic, time: "15:00" });
+  assert.equal(await counted(() => second.send()), 2);
   const written = bench.lines.join("\n");
   assert.ok(!written.includes(code), "the passcode is in the log");
-  assert.ok(!written.includes(call.caller.slice(4)), "the phone number is in the log");
+  assert.ok(!written.includes(call.phone.slice(4)), "the phone number is in the log");
 });
 
 test("hold-slot gives one slot to one of two hundred callers, the others hear alternatives", async (bench) => {
@@ -129,10 +94,10 @@ test("only a time that somebody has is said to have been taken, not one that nev
 
 test("forty repeats of one call are one hold and forty identical answers", async (bench) => {
   const clinic = await aClinic(bench.database.sql, { providers: 3 });
-  const call = { called: clinic.number, caller: aPhone(), callId: crypto.randomUUID() };
+  const { facts } = new PhoneCall(bench, clinic);
   const args = { slotId: `consultation/${aDay()}T11:00`, patientName: "Ada" };
   const answers = await Promise.all(
-    Array.from({ length: 40 }, () => bench.insist(holdSlot, { ...call, tool: "hold_slot", args })),
+    Array.from({ length: 40 }, () => bench.insist(holdSlot, { ...facts, tool: "hold_slot", args })),
   );
   assert.equal(
     new Set(answers.map((answer) => JSON.stringify(answer))).size,
@@ -142,34 +107,31 @@ test("forty repeats of one call are one hold and forty identical answers", async
 });
 
 test("a call that changes its mind gives its first slot back, an overlapping one too", async (bench) => {
-  const { clinic, call, holdId } = await aHold(bench);
+  const call = await aHold(bench);
+  const [first] = await bench.database.sql`select id from public.appointments`;
   await bench.database
-    .sql`update public.services set step_min = 15 where org_id = ${clinic.id}`;
-  const hold = (time: string) =>
-    bench.ask(holdSlot, {
-      ...call,
-      tool: "hold_slot",
-      args: { slotId: `consultation/${aDay()}T${time}`, patientName: "Ada" },
-    });
-  const moved = await hold("10:15");
+    .sql`update public.services set step_min = 15 where org_id = ${call.clinic.id}`;
+  const moved = await call.hold("10:15");
   assert.equal(moved.outcome, "held");
-  assert.equal(await statusOf(bench, holdId), "cancelled");
-  assert.equal((await hold("10:15"))["holdId"], moved.holdId);
+  const [row] = await bench.database.sql`
+    select status from public.appointments where id = ${first?.["id"]}`;
+  assert.equal(row?.["status"], "cancelled");
+  assert.equal((await call.hold("10:15"))["holdId"], moved.holdId);
 });
 
 test("fifty sends at once are one text, fifty right codes one confirmation", async (bench) => {
-  const { call } = await aHold(bench);
+  const call = await aHold(bench);
   const sent = await Promise.all(
-    Array.from({ length: 50 }, () => bench.ask(sendOtp, { ...call, tool: "send_otp" })),
+    Array.from({ length: 50 }, () => call.send()),
   );
   assert.equal(sent.filter(({ outcome }) => outcome === "sent").length, 1);
   assert.ok(sent.every(({ success }) => success));
   assert.equal(bench.twilio.postCount, 1);
-  const args = { code: newestCode(bench.twilio) };
+  const { code } = call;
   const verified = await Promise.all(
     Array.from(
       { length: 50 },
-      () => bench.ask(verifyOtp, { ...call, tool: "verify_otp", args }),
+      () => call.verify(code),
     ),
   );
   assert.equal(verified.filter(({ outcome }) => outcome === "confirmed").length, 1);
@@ -177,42 +139,36 @@ test("fifty sends at once are one text, fifty right codes one confirmation", asy
 });
 
 test("a hundred wrong codes at once count five, then the code is dead and a new one works", async (bench) => {
-  const { call, holdId } = await aHold(bench);
-  await bench.ask(sendOtp, { ...call, tool: "send_otp" });
-  const code = newestCode(bench.twilio);
+  const call = await aHold(bench);
+  await call.send();
+  const code = call.code;
   const wrong = code === "000000" ? "111111" : "000000";
-  const verify = (guess: string) =>
-    bench.ask(verifyOtp, { ...call, tool: "verify_otp", args: { code: guess } });
-  const answers = await Promise.all(Array.from({ length: 100 }, () => verify(wrong)));
+  const answers = await Promise.all(Array.from({ length: 100 }, () => call.verify(wrong)));
   const counted = answers.filter(({ outcome }) => outcome === "wrong_code").length;
   assert.equal(counted, 4, "four times wrong, the fifth locks the code");
-  assert.equal((await verify(code)).outcome, "code_locked");
+  assert.equal((await call.verify(code)).outcome, "code_locked");
   const [row] = await bench.database.sql`
-    select code_attempts, mac from public.one_time_passcodes where appointment_id = ${
-    holdId ?? null
-  }`;
+    select code_attempts, mac from public.one_time_passcodes where appointment_id = ${call.holdId}`;
   assert.deepEqual({ ...row }, { code_attempts: 5, mac: null });
   await bench.database
     .sql`update public.one_time_passcodes set claimed_at = now() - interval '1 minute'`;
-  await bench.ask(sendOtp, { ...call, tool: "send_otp" });
-  assert.equal((await verify(newestCode(bench.twilio))).outcome, "confirmed");
-  assert.equal(await statusOf(bench, holdId), "confirmed");
+  await call.send();
+  assert.equal((await call.verify(call.code)).outcome, "confirmed");
+  assert.equal(await call.status(), "confirmed");
 });
 
 test("the tenth wrong code hands the hold to the front desk, resends do not refill it", async (bench) => {
-  const { call, holdId } = await aHold(bench);
-  const verify = (code: string) =>
-    bench.ask(verifyOtp, { ...call, tool: "verify_otp", args: { code } });
+  const call = await aHold(bench);
   let last = "";
   for (let round = 0; round < 2; round++) {
     await bench.database
       .sql`update public.one_time_passcodes set claimed_at = now() - interval '1 minute'`;
-    await bench.ask(sendOtp, { ...call, tool: "send_otp" });
-    const wrong = newestCode(bench.twilio) === "000000" ? "111111" : "000000";
-    for (let guess = 0; guess < 5; guess++) last = (await verify(wrong)).outcome;
+    await call.send();
+    const wrong = call.code === "000000" ? "111111" : "000000";
+    for (let guess = 0; guess < 5; guess++) last = (await call.verify(wrong)).outcome;
   }
   assert.equal(last, "locked");
-  assert.equal(await statusOf(bench, holdId), "requires_manual_followup");
+  assert.equal(await call.status(), "requires_manual_followup");
 });
 
 for (
@@ -229,37 +185,27 @@ for (
   ] as const
 ) {
   test(`a text that fails with ${kind} leaves no code, one POST, and the next send works at once`, async (bench) => {
-    const { call, holdId } = await aHold(bench);
+    const call = await aHold(bench);
     bench.twilio.addFault(kind);
     const startedAt = performance.now();
-    const failed = await bench.ask(sendOtp, { ...call, tool: "send_otp" });
+    const failed = await call.send();
     assert.ok(performance.now() - startedAt < 30_000);
     assert.equal(failed.success, false);
     assert.equal(failed.outcome, outcome);
     assert.equal(bench.twilio.postCount, 1);
     const [row] = await bench.database.sql`
-      select state, mac, sends from public.one_time_passcodes where appointment_id = ${
-      holdId ?? null
-    }`;
+      select state, mac, sends from public.one_time_passcodes where appointment_id = ${call.holdId}`;
     assert.deepEqual({ ...row }, { state: "cleared", mac: null, sends: mayHaveGone ? 1 : 0 });
     assert.ok(bench.lines.some((line) => line.includes("rolling back OTP storage")));
-    assert.equal((await bench.ask(sendOtp, { ...call, tool: "send_otp" })).outcome, "sent");
+    assert.equal((await call.send()).outcome, "sent");
   });
 }
 
 test("another organization's hold answers like an unknown one, byte for byte", async (bench) => {
   const { holdId } = await aHold(bench);
-  const other = await aClinic(bench.database.sql);
-  await bench.provision(other);
-  const call = { called: other.number, caller: aPhone(), callId: crypto.randomUUID() };
-  for (
-    const [tool, name, args] of [
-      [sendOtp, "send_otp", {}],
-      [verifyOtp, "verify_otp", { code: "123456" }],
-    ] as const
-  ) {
-    const ask = (id: unknown) =>
-      bench.ask(tool, { ...call, tool: name, args: { ...args, holdId: id } });
+  const call = new PhoneCall(bench, await aTextingClinic(bench));
+  for (const [tool, args] of [[sendOtp, {}], [verifyOtp, { code: "123456" }]] as const) {
+    const ask = (id: unknown) => call.ask(tool, { ...args, holdId: id });
     assert.deepEqual(await ask(holdId), await ask(crypto.randomUUID()));
     assert.equal((await ask(holdId)).outcome, "hold_not_found");
   }
@@ -267,33 +213,29 @@ test("another organization's hold answers like an unknown one, byte for byte", a
 });
 
 test("a lapsed hold stops blocking at once, without any job, and its caller is told", async (bench) => {
-  const { clinic, call, slotId, holdId } = await aHold(bench);
-  await bench.ask(sendOtp, { ...call, tool: "send_otp" });
+  const call = await aHold(bench);
+  await call.send();
   await bench.database
     .sql`update public.appointments set expires_at = now() - interval '1 second'`;
-  const code = newestCode(bench.twilio);
-  const late = await bench.ask(verifyOtp, { ...call, tool: "verify_otp", args: { code } });
-  assert.equal(late.outcome, "hold_expired");
-  const other = { called: clinic.number, caller: aPhone(), callId: crypto.randomUUID() };
-  const args = { slotId, patientName: "Ben" };
-  const taken = await bench.ask(holdSlot, { ...other, tool: "hold_slot", args });
+  assert.equal((await call.verify(call.code)).outcome, "hold_expired");
+  const taken = await new PhoneCall(bench, call.clinic).hold();
   assert.equal(taken.outcome, "held");
-  assert.equal(await statusOf(bench, holdId), "expired");
+  assert.equal(await call.status(), "expired");
 });
 
 test("the same tool call delivered twice counts a wrong code once", async (bench) => {
-  const { call, holdId } = await aHold(bench);
-  await bench.ask(sendOtp, { ...call, tool: "send_otp" });
-  const wrong = newestCode(bench.twilio) === "000000" ? "111111" : "000000";
-  const asked = { ...call, tool: "verify_otp", toolCallId: "call_once", args: { code: wrong } };
-  assert.deepEqual(await bench.ask(verifyOtp, asked), await bench.ask(verifyOtp, asked));
+  const call = await aHold(bench);
+  await call.send();
+  const wrong = call.code === "000000" ? "111111" : "000000";
+  const once = { toolCallId: "call_once" };
+  assert.deepEqual(await call.verify(wrong, once), await call.verify(wrong, once));
   const [row] = await bench.database.sql`
-    select hold_attempts from public.one_time_passcodes where appointment_id = ${holdId ?? null}`;
+    select hold_attempts from public.one_time_passcodes where appointment_id = ${call.holdId}`;
   assert.equal(row?.["hold_attempts"], 1);
 });
 
 test("cleanup_expired_holds turns lapsed holds to expired and returns how many", async (bench) => {
-  const { holdId } = await aHold(bench);
+  const call = await aHold(bench);
   const clean = async () => {
     const [row] = await bench.database.sql`select public.cleanup_expired_holds() as n`;
     return row?.["n"];
@@ -302,5 +244,5 @@ test("cleanup_expired_holds turns lapsed holds to expired and returns how many",
   await bench.database
     .sql`update public.appointments set expires_at = now() - interval '1 second'`;
   assert.equal(await clean(), 1);
-  assert.equal(await statusOf(bench, holdId), "expired");
+  assert.equal(await call.status(), "expired");
 });

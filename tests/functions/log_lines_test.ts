@@ -1,27 +1,11 @@
 /** What the log says of a request: one line, its parts timed, a warning when one of them is slow. */
 import assert from "node:assert/strict";
-import holdSlot from "../../functions/hold-slot/index.ts";
-import sendOtp from "../../functions/send-otp/index.ts";
 import type { Runtime } from "../../shared/runtime.ts";
-import {
-  aClinic,
-  aDay,
-  aPhone,
-  aRequest,
-  type Bench,
-  testWithBench as test,
-} from "../support/clinic.ts";
+import { type Bench, testWithBench as test } from "../support/clinic.ts";
+import { aTextingClinic, PhoneCall } from "../support/phone_call.ts";
 
 const linesOf = ({ lines }: Bench, callId: string) =>
   lines.map((line) => JSON.parse(line)).filter((line) => line.callId === callId);
-
-async function aCall(bench: Bench) {
-  const clinic = await aClinic(bench.database.sql);
-  await bench.provision(clinic);
-  const call = { called: clinic.number, caller: aPhone(), callId: crypto.randomUUID() };
-  const args = { slotId: `consultation/${aDay()}T10:00`, patientName: "Ada Brown" };
-  return { clinic, call, hold: { ...call, tool: "hold_slot", args } };
-}
 
 /** The runtime, on a database that takes so much longer. */
 function slowedBy(runtime: Runtime, ms: number): Runtime {
@@ -34,10 +18,10 @@ function slowedBy(runtime: Runtime, ms: number): Runtime {
 }
 
 test("each tool call leaves one line with who, what, what came of it and how long its parts took", async (bench) => {
-  const { clinic, call, hold } = await aCall(bench);
+  const call = new PhoneCall(bench, await aTextingClinic(bench));
   const toolCallId = `call_${crypto.randomUUID()}`;
-  await bench.ask(holdSlot, { ...hold, toolCallId });
-  await bench.ask(sendOtp, { ...call, tool: "send_otp" });
+  await call.hold("10:00", {}, { toolCallId });
+  await call.send();
   const [held, sent, ...others] = linesOf(bench, call.callId);
   assert.deepEqual(others, []);
   const { level, time, event, totalMs, databaseMs, databaseCalls, ...named } = held;
@@ -50,7 +34,7 @@ test("each tool call leaves one line with who, what, what came of it and how lon
   assert.deepEqual(named, {
     function: "hold_slot",
     tool: "hold_slot",
-    orgId: clinic.id,
+    orgId: call.clinic.id,
     callId: call.callId,
     toolCallId,
     outcome: "held",
@@ -60,17 +44,16 @@ test("each tool call leaves one line with who, what, what came of it and how lon
 });
 
 test("a database over 500 ms and a text over 2 s are warned of", async (bench) => {
-  const { call, hold } = await aCall(bench);
+  const call = new PhoneCall(bench, await aTextingClinic(bench));
   const runtime = slowedBy(bench.runtime, 501);
-  await holdSlot.using(runtime).fetch(aRequest({ ...hold, callId: "slow-database" }));
+  await call.hold("10:00", {}, { runtime, callId: "slow-database" });
   const [slow] = linesOf(bench, "slow-database");
   assert.deepEqual([slow.level, slow.event], ["warn", "tool_call_slow"]);
   assert.ok(slow.databaseMs > 500);
 
-  const args = { ...hold.args, slotId: hold.args.slotId.replace("T10", "T11") };
-  await bench.ask(holdSlot, { ...hold, args });
+  await call.hold("11:00");
   bench.twilio.addFault("slow", { ms: 2050 });
-  const said = await bench.ask(sendOtp, { ...call, tool: "send_otp" });
+  const said = await call.send();
   assert.equal(said.outcome, "sent");
   const sent = linesOf(bench, call.callId).at(-1);
   assert.deepEqual([sent.level, sent.event], ["warn", "tool_call_slow"]);

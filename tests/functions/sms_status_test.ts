@@ -1,19 +1,15 @@
 /** Twilio's delivery reports: signed, in any order, of one organization only, and what they change. */
 import assert from "node:assert/strict";
-import holdSlot from "../../functions/hold-slot/index.ts";
-import sendOtp from "../../functions/send-otp/index.ts";
 import smsStatus from "../../functions/sms-status/index.ts";
-import verifyOtp from "../../functions/verify-otp/index.ts";
 import { readConfig } from "../../shared/config.ts";
 import { readMetrics } from "../../shared/database/metrics.ts";
 import { startBudget } from "../../shared/deadline.ts";
 import { openLog } from "../../shared/logging.ts";
 import { createRuntime, type Runtime } from "../../shared/runtime.ts";
 import { sign } from "../../supabase/local/twilio/reports.ts";
+import { aHold } from "../support/phone_call.ts";
 import {
   aClinic,
-  aDay,
-  aPhone,
   type Bench,
   type Clinic,
   codeTo,
@@ -23,24 +19,6 @@ import {
 } from "../support/clinic.ts";
 
 const token = "token-of-the-clinic";
-
-/** A hold of a fresh call at a clinic that can text. */
-async function aHold(bench: Bench, clinic?: Clinic) {
-  const at = clinic ?? await aClinic(bench.database.sql);
-  if (!clinic) await bench.provision(at, token);
-  const call = { called: at.number, caller: aPhone(), callId: crypto.randomUUID() };
-  const hold = (args: object = {}) =>
-    bench.ask(holdSlot, {
-      ...call,
-      tool: "hold_slot",
-      args: { slotId: `consultation/${aDay()}T10:00`, patientName: "Ada Brown", ...args },
-    });
-  assert.equal((await hold()).outcome, "held");
-  const send = () => bench.ask(sendOtp, { ...call, tool: "send_otp" });
-  const verify = (code: string) =>
-    bench.ask(verifyOtp, { ...call, tool: "verify_otp", args: { code } });
-  return { clinic: at, call, hold, send, verify };
-}
 
 interface StoredText {
   readonly org_id: string;
@@ -130,24 +108,26 @@ test("reports are asked for with every text, and the text is delivered after the
 });
 
 test("a report may come before the answer to the text: Twilio's id is kept, the code works", async (bench) => {
-  const { clinic, call, send, verify } = await aHold(bench);
+  const call = await aHold(bench);
+  const { clinic, send, verify } = call;
   bench.twilio.addFault("report_early");
   assert.equal((await send()).outcome, "sent");
   assert.deepEqual(bench.twilio.reports.map(({ answered }) => answered), [204, 204]);
   const [text] = await textsOf(bench, clinic);
   assert.equal(text?.delivery, "delivered");
   assert.equal(text?.sid, bench.twilio.messages[0]?.sid);
-  assert.equal((await verify(codeTo(bench.twilio, call.caller))).outcome, "confirmed");
+  assert.equal((await verify(call.code)).outcome, "confirmed");
 });
 
 test("a report on a text whose answer was lost is kept too, and revives no code", async (bench) => {
-  const { clinic, call, send, verify } = await aHold(bench);
+  const call = await aHold(bench);
+  const { clinic, send, verify } = call;
   bench.twilio.addFault("reset_after");
   assert.equal((await send()).success, false);
   await bench.twilio.sendReports();
   const [text] = await textsOf(bench, clinic);
   assert.equal(text?.delivery, "delivered");
-  assert.equal((await verify(codeTo(bench.twilio, call.caller))).outcome, "no_code");
+  assert.equal((await verify(call.code)).outcome, "no_code");
 });
 
 for (const kind of ["report_doubled", "report_unordered"] as const) {
@@ -395,12 +375,13 @@ for (const kind of ["report_undelivered", "report_failed"] as const) {
     `${kind}: the next text need not wait, the caller is told, and after a second failure ` +
       "asked for another number",
     async (bench) => {
-      const { clinic, call, send, verify } = await aHold(bench);
+      const call = await aHold(bench);
+      const { clinic, send, verify } = call;
       bench.twilio.addFault(kind, { times: 2 });
       assert.equal((await send()).outcome, "sent");
       assert.equal((await send()).outcome, "cooldown");
       await bench.twilio.sendReports();
-      const guess = await verify(wrongCodes(codeTo(bench.twilio, call.caller), 1)[0] ?? "");
+      const guess = await verify(wrongCodes(call.code, 1)[0] ?? "");
       assert.match(guess.message, /didn't accept the text/);
 
       const again = await send();
@@ -426,23 +407,25 @@ for (const kind of ["report_undelivered", "report_failed"] as const) {
 }
 
 test("after two texts that did not arrive another number of the same hold is texted at once", async (bench) => {
-  const { call, hold, send, verify } = await aHold(bench);
+  const call = await aHold(bench);
+  const { send, verify } = call;
   bench.twilio.addFault("report_undelivered", { times: 2 });
   for (let time = 0; time < 2; time++) {
     await send();
     await bench.twilio.sendReports();
   }
   assert.equal((await send()).outcome, "undelivered");
-  const other = `${call.caller.slice(0, -2)}${(Number(call.caller.slice(-2)) + 1) % 90 + 10}`;
-  assert.equal((await hold({ patientPhone: other })).outcome, "held");
+  const other = `${call.phone.slice(0, -2)}${(Number(call.phone.slice(-2)) + 1) % 90 + 10}`;
+  assert.equal((await call.hold("10:00", { patientPhone: other })).outcome, "held");
   assert.equal((await send()).outcome, "sent");
   assert.equal((await verify(codeTo(bench.twilio, other))).outcome, "confirmed");
 });
 
 test("a text that was reported undelivered and came all the same still confirms", async (bench) => {
-  const { call, send, verify } = await aHold(bench);
+  const call = await aHold(bench);
+  const { send, verify } = call;
   bench.twilio.addFault("report_undelivered");
   await send();
   await bench.twilio.sendReports();
-  assert.equal((await verify(codeTo(bench.twilio, call.caller))).outcome, "confirmed");
+  assert.equal((await verify(call.code)).outcome, "confirmed");
 });

@@ -1,40 +1,25 @@
 /** Texts that cost money, codes that are guessed: refused before Twilio, and somebody hears of it. */
 import assert from "node:assert/strict";
-import holdSlot from "../../functions/hold-slot/index.ts";
-import sendOtp from "../../functions/send-otp/index.ts";
-import verifyOtp from "../../functions/verify-otp/index.ts";
 import {
-  aClinic,
-  aDay,
-  aPhone,
   type Bench,
   type Clinic,
-  codeTo,
   letTimePass,
   testWithBench as test,
   wrongCodes,
 } from "../support/clinic.ts";
-
-const aCallTo = (clinic: Clinic) => ({
-  called: clinic.number,
-  caller: aPhone(),
-  callId: crypto.randomUUID(),
-});
-type Call = ReturnType<typeof aCallTo>;
+import { aTextingClinic, PhoneCall } from "../support/phone_call.ts";
 
 const times = Array.from({ length: 40 }, (_, index) => {
   const minutes = 30 * index;
   return `${String(Math.floor(minutes / 60)).padStart(2, "0")}:${minutes % 60 ? "30" : "00"}`;
 });
 
-async function hold(bench: Bench, call: Call, time: string, args: object = {}) {
-  const slotId = `consultation/${aDay()}T${time}`;
-  const asked = { ...call, tool: "hold_slot", args: { slotId, patientName: "Ada", ...args } };
-  const held = await bench.ask(holdSlot, asked);
+const aCallTo = (bench: Bench, clinic: Clinic) => new PhoneCall(bench, clinic);
+
+async function hold(call: PhoneCall, time: string, more: object = {}) {
+  const held = await call.hold(time, more);
   assert.equal(held.outcome, "held", held.message);
 }
-
-const send = (bench: Bench, call: Call) => bench.ask(sendOtp, { ...call, tool: "send_otp" });
 
 async function passcodesIn(bench: Bench): Promise<number> {
   const [row] = await bench.database.sql`
@@ -42,45 +27,39 @@ async function passcodesIn(bench: Bench): Promise<number> {
   return row?.["n"];
 }
 
-async function aProvisioned(bench: Bench, clinicOptions: Parameters<typeof aClinic>[1] = {}) {
-  const clinic = await aClinic(bench.database.sql, clinicOptions);
-  await bench.provision(clinic);
-  return clinic;
-}
-
 test("a number of a country the clinic does not text gets none, under +1 by its area code", async (bench) => {
-  const clinic = await aProvisioned(bench);
+  const clinic = await aTextingClinic(bench);
   const abroad = ["+18765551234", "+18095551234", "+12425551234", "+16845551234"];
   const others = ["+16135550123", "+353851234567", "+447797123456"];
   for (const [index, patientPhone] of [...abroad, ...others].entries()) {
-    const call = aCallTo(clinic);
-    await hold(bench, call, times[index] ?? "", { patientPhone });
-    assert.equal((await send(bench, call)).outcome, "blocked_country", patientPhone);
+    const call = aCallTo(bench, clinic);
+    await hold(call, times[index] ?? "", { patientPhone });
+    assert.equal((await call.send()).outcome, "blocked_country", patientPhone);
   }
   assert.equal(bench.twilio.postCount, 0);
   assert.equal(await passcodesIn(bench), 0);
 
   await bench.database.sql`
     update public.organizations set sms_countries = '{JM}' where id = ${clinic.id}`;
-  const jamaica = aCallTo(clinic);
-  await hold(bench, jamaica, "20:00", { patientPhone: "+18765551234" });
-  assert.equal((await send(bench, jamaica)).outcome, "sent");
-  const britain = aCallTo(clinic);
-  await hold(bench, britain, "20:30");
-  assert.equal((await send(bench, britain)).outcome, "blocked_country");
+  const jamaica = aCallTo(bench, clinic);
+  await hold(jamaica, "20:00", { patientPhone: "+18765551234" });
+  assert.equal((await jamaica.send()).outcome, "sent");
+  const britain = aCallTo(bench, clinic);
+  await hold(britain, "20:30");
+  assert.equal((await britain.send()).outcome, "blocked_country");
 });
 
 test("the number that texts and the clinic's own numbers are never texted", async (bench) => {
-  const clinic = await aProvisioned(bench);
-  const [sender, second] = [aCallTo(clinic), aCallTo(clinic)];
+  const clinic = await aTextingClinic(bench);
+  const [sender, second] = [aCallTo(bench, clinic), aCallTo(bench, clinic)];
   // Both became the clinic's after the hold: bench.provision texts from the number called.
-  await hold(bench, sender, "10:00", { patientPhone: "+447400123456" });
-  await hold(bench, second, "11:00", { patientPhone: "+447400123457" });
+  await hold(sender, "10:00", { patientPhone: "+447400123456" });
+  await hold(second, "11:00", { patientPhone: "+447400123457" });
   await bench.provision({ ...clinic, number: "+447400123456" });
   await bench.database.sql`insert into public.org_channels (kind, value, org_id)
     values ('called_number', '+447400123457', ${clinic.id})`;
   for (const call of [sender, second]) {
-    const refused = await send(bench, call);
+    const refused = await call.send();
     assert.equal(refused.outcome, "bad_destination");
     assert.deepEqual(refused["fields"], ["patientPhone"]);
   }
@@ -90,14 +69,14 @@ test("the number that texts and the clinic's own numbers are never texted", asyn
 
 /** Reads wrong codes to holds of new calls, five to each code, all at once. */
 async function guess(bench: Bench, clinic: Clinic, count: number, firstTime: number) {
-  const calls = Array.from({ length: Math.ceil(count / 5) }, () => aCallTo(clinic));
-  await Promise.all(calls.map((call, index) => hold(bench, call, times[firstTime + index] ?? "")));
-  const sent = await Promise.all(calls.map((call) => send(bench, call)));
+  const calls = Array.from({ length: Math.ceil(count / 5) }, () => aCallTo(bench, clinic));
+  await Promise.all(calls.map((call, index) => hold(call, times[firstTime + index] ?? "")));
+  const sent = await Promise.all(calls.map((call) => call.send()));
   assert.ok(sent.every(({ outcome }) => outcome === "sent"));
   const answers = await Promise.all(
     calls.flatMap((call, index) =>
-      wrongCodes(codeTo(bench.twilio, call.caller), Math.min(5, count - 5 * index))
-        .map((code) => bench.ask(verifyOtp, { ...call, tool: "verify_otp", args: { code } }))
+      wrongCodes(call.code, Math.min(5, count - 5 * index))
+        .map((code) => call.verify(code))
     ),
   );
   const wrong = answers.filter(({ outcome }) => ["wrong_code", "code_locked"].includes(outcome));
@@ -112,8 +91,8 @@ const alarmLines = (bench: Bench) =>
   bench.lines.filter((line) => line.includes('"event":"alarm_raised"'));
 
 test("the fiftieth wrong code of an hour raises one alarm, however they fall, and no other clinic's", async (bench) => {
-  const clinic = await aProvisioned(bench, { providers: 2 });
-  const other = await aProvisioned(bench);
+  const clinic = await aTextingClinic(bench, { providers: 2 });
+  const other = await aTextingClinic(bench);
   await guess(bench, other, 10, 0);
   await guess(bench, clinic, 25, 0);
   await letTimePass(bench.database.sql, clinic.id, 55 * 60);
@@ -139,7 +118,7 @@ test("the fiftieth wrong code of an hour raises one alarm, however they fall, an
 });
 
 test("wrong codes an hour apart raise no alarm, and an hour after one the next may come", async (bench) => {
-  const clinic = await aProvisioned(bench, { providers: 3 });
+  const clinic = await aTextingClinic(bench, { providers: 3 });
   await guess(bench, clinic, 25, 0);
   await letTimePass(bench.database.sql, clinic.id, 61 * 60);
   await guess(bench, clinic, 25, 0);
@@ -152,15 +131,15 @@ test("wrong codes an hour apart raise no alarm, and an hour after one the next m
 });
 
 test("the hundredth refused text of an hour raises one alarm, also when all come at once", async (bench) => {
-  const clinic = await aProvisioned(bench);
-  const calls = Array.from({ length: 10 }, () => aCallTo(clinic));
+  const clinic = await aTextingClinic(bench);
+  const calls = Array.from({ length: 10 }, () => aCallTo(bench, clinic));
   for (const [index, call] of calls.entries()) {
-    await hold(bench, call, times[index] ?? "", { patientPhone: "+18765551234" });
+    await hold(call, times[index] ?? "", { patientPhone: "+18765551234" });
   }
   const refuse = (count: number) =>
     Promise.all(
       Array.from({ length: count }, async (_, index) => {
-        const asked = await send(bench, calls[index % calls.length] ?? aCallTo(clinic));
+        const asked = await (calls[index % calls.length] ?? aCallTo(bench, clinic)).send();
         assert.equal(asked.outcome, "blocked_country");
       }),
     );
@@ -173,9 +152,9 @@ test("the hundredth refused text of an hour raises one alarm, also when all come
 });
 
 test("what Twilio refuses as a destination counts too, what is our account's fault does not", async (bench) => {
-  const clinic = await aProvisioned(bench);
-  const call = aCallTo(clinic);
-  await hold(bench, call, "10:00");
+  const clinic = await aTextingClinic(bench);
+  const call = aCallTo(bench, clinic);
+  await hold(call, "10:00");
   const counted = async () => {
     const [row] = await bench.database.sql`
       select cardinality(happened_at) as n from public.alarm_counters
@@ -184,7 +163,7 @@ test("what Twilio refuses as a destination counts too, what is our account's fau
   };
   for (const [kind, expected] of [[21606, 0], ["http_503", 0], [21614, 1]] as const) {
     bench.twilio.addFault(kind);
-    assert.equal((await send(bench, call)).success, false);
+    assert.equal((await call.send()).success, false);
     assert.equal(await counted(), expected, String(kind));
   }
 });

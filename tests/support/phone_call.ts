@@ -1,0 +1,121 @@
+/**
+ * One phone call to a clinic, as the functions meet it: ask, hold a time, get a code, read it out.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import holdSlot from "../../functions/hold-slot/index.ts";
+import sendOtp from "../../functions/send-otp/index.ts";
+import verifyOtp from "../../functions/verify-otp/index.ts";
+import type { Runtime } from "../../shared/runtime.ts";
+import type { ServedTool } from "../../shared/request.ts";
+import {
+  aClinic,
+  aDay,
+  aPhone,
+  aRequest,
+  type Bench,
+  type Clinic,
+  codeTo,
+  letTimePass,
+  readSaid,
+  type Said,
+} from "./clinic.ts";
+
+/** What a test may say about a tool call; the rest is the phone call's own. */
+export interface Asked {
+  readonly holdId?: string | undefined;
+  readonly toolCallId?: string;
+  readonly callId?: string;
+  readonly runtime?: Runtime;
+}
+
+/** One phone call. Its functions can be taken apart from it. */
+export class PhoneCall {
+  /** Of the newest hold. */
+  holdId = "";
+
+  constructor(
+    readonly bench: Bench,
+    readonly clinic: Clinic,
+    readonly phone: string = aPhone(),
+    readonly callId: string = crypto.randomUUID(),
+  ) {}
+
+  /** Who calls whom, as `bench.ask` takes it. */
+  get facts() {
+    return { called: this.clinic.number, caller: this.phone, callId: this.callId };
+  }
+
+  /** The code of the newest text to the caller. */
+  get code(): string {
+    return codeTo(this.bench.twilio, this.phone);
+  }
+
+  /** How many texts the caller got. */
+  get texts(): number {
+    return this.bench.twilio.messages.filter(({ to }) => to === this.phone).length;
+  }
+
+  ask = async (tool: ServedTool, args: object = {}, asked: Asked = {}): Promise<Said> => {
+    const { toolCallId, callId = this.callId, runtime = this.bench.runtime } = asked;
+    const request = aRequest({
+      ...this.facts,
+      ...{ tool: tool.tool.name, args, callId },
+      ...(toolCallId === undefined ? {} : { toolCallId }),
+    });
+    return await readSaid(await tool.using(runtime).fetch(request));
+  };
+
+  hold = async (time = "10:00", more: object = {}, asked: Asked = {}): Promise<Said> => {
+    const slotId = `consultation/${aDay()}T${time}`;
+    const said = await this.ask(holdSlot, { slotId, patientName: "Ada Brown", ...more }, asked);
+    this.holdId = said.holdId ?? this.holdId;
+    return said;
+  };
+
+  send = (asked: Asked = {}): Promise<Said> => this.ask(sendOtp, { holdId: asked.holdId }, asked);
+
+  verify = (code: string | number, asked: Asked = {}): Promise<Said> =>
+    this.ask(verifyOtp, { code, holdId: asked.holdId }, asked);
+
+  /** Lets time pass for everything at the clinic. */
+  pass = (seconds: number): Promise<void> =>
+    letTimePass(this.bench.database.sql, this.clinic.id, seconds);
+
+  async counters() {
+    const [row] = await this.bench.database.sql`
+      select code_attempts, hold_attempts, sends from public.one_time_passcodes
+      where appointment_id = ${this.holdId}`;
+    return { ...row };
+  }
+
+  /** The state of the hold. */
+  async status(): Promise<string | undefined> {
+    const [row] = await this.bench.database.sql`
+      select status from public.appointments where id = ${this.holdId}`;
+    return row?.["status"];
+  }
+}
+
+/** A clinic that can text. */
+export async function aTextingClinic(
+  bench: Bench,
+  options?: Parameters<typeof aClinic>[1],
+): Promise<Clinic> {
+  const clinic = await aClinic(bench.database.sql, options);
+  await bench.provision(clinic);
+  return clinic;
+}
+
+/** A call that holds a time: at the given clinic, or at a new one that can text. */
+export async function aHold(
+  bench: Bench,
+  { phone, clinic, time }: { phone?: string; clinic?: Clinic; time?: string } = {},
+): Promise<PhoneCall> {
+  const call = new PhoneCall(bench, clinic ?? await aTextingClinic(bench), phone);
+  const held = await call.hold(time);
+  assert.equal(held.outcome, "held", held.message);
+  return call;
+}
