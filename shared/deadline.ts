@@ -45,6 +45,17 @@ export interface Budget {
   remainingMs(): number;
 }
 
+/** How long the functions wait, in milliseconds. */
+export interface Deadlines {
+  /** For everything that a request does. */
+  readonly requestMs: number;
+  /** For one call of the database; the rest of the request's time may be shorter. */
+  readonly databaseCallMs: number;
+}
+
+/** Limits, not targets: a caller notices silence much sooner. */
+export const callerDeadlines: Deadlines = { requestMs: 7000, databaseCallMs: 2500 };
+
 /** A budget that starts now. */
 export function startBudget(totalMs: number): Budget {
   const endsAt = performance.now() + totalMs;

@@ -31,8 +31,6 @@ import { Work, type WorkContext } from "./work.ts";
 
 /** Bodies grow with the call; after 45 seconds one had 50 KB. */
 const bodyLimits = { limitBytes: 2 * 1024 * 1024, timeoutMs: 5000 };
-/** A limit, not a target: a caller notices silence much sooner. */
-const requestBudgetMs = 7000;
 /** When the budget ends, so do all deadlines inside; this long we wait for what they lead to. */
 const graceMs = 300;
 const callsPerRequest = 10;
@@ -100,7 +98,7 @@ async function answerRequest(
   runtime: Runtime,
   request: Request,
 ): Promise<Response> {
-  const budget = startBudget(requestBudgetMs);
+  const budget = startBudget(runtime.deadlines.requestMs);
   const { authenticator } = runtime;
   if (!authenticator.hasCredentials(request.headers)) {
     return deny(runtime, address.name, "no secret was sent");

@@ -9,7 +9,7 @@ import { type Authenticator, createAuthenticator } from "./authentication.ts";
 import { type Config, readConfig } from "./config.ts";
 import { type DatabasePool, openDatabase } from "./database/client.ts";
 import { recordMetrics } from "./database/metrics.ts";
-import { startBudget } from "./deadline.ts";
+import { callerDeadlines, type Deadlines, startBudget } from "./deadline.ts";
 import { toFault } from "./errors.ts";
 import { type Log, openLog } from "./logging.ts";
 import { Recorder } from "./recording.ts";
@@ -24,15 +24,17 @@ export interface Runtime {
   readonly accounts: AccountCache;
   readonly log: Log;
   readonly recorder: Recorder;
+  readonly deadlines: Deadlines;
 }
 
 /** Makes everything a function needs from its settings; nothing is connected yet. */
 export function createRuntime(
   config: Config,
   opened: Log = openLog(config.logLevel),
+  deadlines: Deadlines = callerDeadlines,
 ): Runtime {
   const log = opened.concealing(config);
-  const database = openDatabase(config);
+  const database = openDatabase(config, deadlines);
   return {
     config,
     authenticator: createAuthenticator(config),
@@ -45,6 +47,7 @@ export function createRuntime(
       },
       log,
     ),
+    deadlines,
   };
 }
 

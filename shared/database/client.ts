@@ -10,11 +10,14 @@
 import type { SupabaseClient } from "@supabase/supabase-js";
 import { z } from "zod";
 import type { Config } from "../config.ts";
-import { type Budget, DeadlineExceeded, withDeadline } from "../deadline.ts";
+import {
+  type Budget,
+  callerDeadlines,
+  DeadlineExceeded,
+  type Deadlines,
+  withDeadline,
+} from "../deadline.ts";
 import { Fault } from "../errors.ts";
-
-/** Longest wait for one database call, in milliseconds; the request's budget may be shorter. */
-const callTimeoutMs = 2500;
 
 /** The database of one request. */
 export interface Database {
@@ -42,7 +45,10 @@ export interface DatabasePool {
 }
 
 /** Opens the database; nothing is connected before the first call. */
-export function openDatabase(config: Pick<Config, "restUrl" | "databaseKey">): DatabasePool {
+export function openDatabase(
+  config: Pick<Config, "restUrl" | "databaseKey">,
+  { databaseCallMs }: Pick<Deadlines, "databaseCallMs"> = callerDeadlines,
+): DatabasePool {
   let client: Promise<SupabaseClient> | undefined;
   const connect = () => client ??= createClient(config);
   return {
@@ -50,7 +56,8 @@ export function openDatabase(config: Pick<Config, "restUrl" | "databaseKey">): D
       call: async (sqlName, args) => {
         const startedAt = performance.now();
         try {
-          const data = await callFunction(connect, budget, sqlName, args);
+          const timeoutMs = Math.min(databaseCallMs, budget.remainingMs());
+          const data = await callFunction(connect, timeoutMs, sqlName, args);
           if (observer) tellOrganization(observer, data);
           return data;
         } finally {
@@ -87,12 +94,11 @@ function tellOrganization(observer: DatabaseObserver, data: unknown): void {
 
 async function callFunction(
   connect: () => Promise<SupabaseClient>,
-  budget: Budget,
+  timeoutMs: number,
   sqlName: string,
   args: Readonly<Record<string, unknown>>,
 ): Promise<unknown> {
   const client = await connect();
-  const timeoutMs = Math.min(callTimeoutMs, budget.remainingMs());
   const { data, error } = await withDeadline(
     timeoutMs,
     (signal) => client.rpc(sqlName, args).retry(false).abortSignal(signal),

@@ -452,7 +452,9 @@ test("a late failure of one text touches no other code and gives its quota back 
 test("a rollback that waits for a lock in vain is logged, and its claim lapses by itself", async (bench) => {
   const caller = await aCaller(bench);
   const lock = await bench.database.sql.reserve();
-  const runtime = withClaimFollowedBy(bench.runtime, async () => {
+  const log = openLog("debug", (line) => bench.lines.push(line));
+  const impatient = createRuntime(readConfig(bench.environment), log);
+  const runtime = withClaimFollowedBy(impatient, async () => {
     await lock`begin`;
     await lock`select from public.one_time_passcodes for update`;
   });
