@@ -4,6 +4,7 @@
  * @module
  */
 
+import { findDoubles } from "../support/callers.ts";
 import { type Bench, vapiSecret } from "../support/clinic.ts";
 import { Broken, Unclear } from "./model.ts";
 import { play, type Surroundings } from "./play.ts";
@@ -74,6 +75,9 @@ export async function runCampaign(
   await Promise.all(Array.from({ length: width }, worker));
   const leak = await findLeak(surroundings);
   if (leak !== undefined) findings.push({ problem: leak, steps: [] });
+  for (const problem of await findDoubles(bench.database.sql)) {
+    findings.push({ problem: `live appointments overlap: ${problem}`, steps: [] });
+  }
   const double = await findDouble(bench);
   if (double !== undefined) findings.push({ problem: double, steps: [] });
   return {

@@ -12,6 +12,8 @@ export interface Mistake {
   readonly functionName: string;
   readonly from: string;
   readonly to: string;
+  /** What else has to go, or the mistake would break nothing. */
+  readonly also?: string;
 }
 
 const comparison = "and c.send_id = p_send_id\n    and c.state = 'sending'";
@@ -72,6 +74,13 @@ export const mistakes: readonly Mistake[] = [
     from: "perform private.forget_passcode(p_org.id, v_hold.id);",
     to: "",
   },
+  {
+    name: "a time that is given twice",
+    functionName: "private.would_overlap",
+    from: "return exists (",
+    to: "return false and exists (",
+    also: "alter table public.appointments drop constraint appointments_no_overlap",
+  },
 ];
 
 /**
@@ -80,11 +89,12 @@ export const mistakes: readonly Mistake[] = [
  * @throws {Error} When the function does not have that text any more.
  */
 export async function make({ database: { sql } }: Bench, mistake: Mistake): Promise<void> {
-  const { functionName, from, to, name } = mistake;
+  const { functionName, from, to, name, also } = mistake;
   const [row] = await sql<{ text: string }[]>`
     select pg_get_functiondef(to_regproc(${functionName})) as text`;
   if (!row?.text?.includes(from)) {
     throw new Error(`Cannot make ${name}: ${functionName} has no longer "${from}"`);
   }
   await sql.unsafe(row.text.replace(from, to));
+  if (also !== undefined) await sql.unsafe(also);
 }

@@ -53,6 +53,8 @@ export interface Surroundings {
 export async function play(steps: readonly Step[], surroundings: Surroundings): Promise<void> {
   const { bench, secrets } = surroundings;
   const clinic = await aClinic(bench.database.sql);
+  // Starts can overlap.
+  await bench.database.sql`update public.services set step_min = 15 where org_id = ${clinic.id}`;
   const token = `token${crypto.randomUUID()}`;
   secrets.credentials.add(token);
   await bench.provision(clinic, token);
@@ -88,6 +90,7 @@ class Call {
   #isUnclear = false;
   #passed = 0;
   #slot = 0;
+  #rushes = 0;
   #seen = 0;
   #lastSend: Delivered | undefined;
   #lastVerification: Delivered | undefined;
@@ -134,6 +137,8 @@ class Call {
         return await this.#guess(step.count, isRaced);
       case "pass":
         return await this.#pass(step.seconds);
+      case "rush":
+        return await this.#rush(step.callers);
       case "clean_up":
         return void await this.#sql`select public.cleanup_expired_holds()`;
       case "write_late":
@@ -213,6 +218,24 @@ class Call {
     if (said.outcome === "busy") this.#isUnclear = true;
     promise(said.outcome === "held", `a free time could not be held: ${said.outcome}`);
     this.#model.concern({ holdId: said.holdId ?? "", state: "held" });
+  }
+
+  /** Others want a time on a day of their own: one of them gets it. */
+  async #rush(callers: number): Promise<void> {
+    const hour = String(8 + this.#rushes++ % 12).padStart(2, "0");
+    const said = await Promise.all(
+      Array.from({ length: callers }, (_, index) =>
+        this.#ask(holdSlot, {
+          slotId: `consultation/${aDay(60)}T${hour}:${index % 2 ? "15" : "00"}`,
+          patientName: "Eve Black",
+          patientPhone: this.surroundings.takePhone(),
+        }, { callId: crypto.randomUUID() })),
+    );
+    const held = said.filter(({ outcome }) => outcome === "held").length;
+    promise(held <= 1, `${held} callers hold times that overlap`);
+    // Who was not answered in time may hold it.
+    const isClear = said.every(({ outcome }) => ["held", "slot_taken"].includes(outcome));
+    if (isClear) promise(held === 1, "nobody got a free time");
   }
 
   #slotArguments() {

@@ -46,6 +46,8 @@ export type Step =
   | { readonly kind: "guess"; readonly count: number }
   | { readonly kind: "pass"; readonly seconds: number }
   | { readonly kind: "clean_up" }
+  /** So many other callers at once, for starts of the doctor that overlap. */
+  | { readonly kind: "rush"; readonly callers: number }
   /** The late writes come now. */
   | { readonly kind: "write_late" }
   | { readonly kind: "correct_phone" }
@@ -95,6 +97,10 @@ const guess: fc.Arbitrary<Step> = fc.record({
   count: fc.constantFrom(1, 3, 8),
 });
 const cleanUp: fc.Arbitrary<Step> = fc.constant({ kind: "clean_up" });
+const rush: fc.Arbitrary<Step> = fc.record({
+  kind: fc.constant("rush" as const),
+  callers: fc.integer({ min: 2, max: 4 }),
+});
 const writeLate: fc.Arbitrary<Step> = fc.constant({ kind: "write_late" });
 const together: fc.Arbitrary<Step> = fc.record({
   kind: fc.constant("together" as const),
@@ -125,6 +131,7 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.constant<Step>({ kind: "correct_phone" }) },
   { weight: 1, arbitrary: hold },
   { weight: 1, arbitrary: change },
+  { weight: 1, arbitrary: rush },
 );
 
 /** Failures of several steps, which would rarely be drawn step by step. */

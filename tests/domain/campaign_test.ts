@@ -1,9 +1,10 @@
 /** The fault campaign: every promise holds, and a mistake is found. */
 import assert from "node:assert/strict";
 import { runCampaign } from "../campaign/campaign.ts";
-import { make, mistakes } from "../campaign/mistakes.ts";
+import { make, type Mistake, mistakes } from "../campaign/mistakes.ts";
 import { testWithBench as test } from "../support/clinic.ts";
-import { atLength } from "../support/length.ts";
+import { leaveOnly, legs } from "../support/guarantee.ts";
+import { atLength, isFull } from "../support/length.ts";
 
 const runs = atLength({ short: 25, full: 200 });
 const seed = Math.floor(Math.random() * 1e9);
@@ -15,12 +16,24 @@ test(`${runs} calls with faults, crashes and races keep every promise (seed ${se
   assert.ok(texts > runs / 2, `${texts} texts`);
 });
 
-// All of them: deno task campaign --mistakes. Of the first three one by chance, or each.
-const [first, last] = atLength({ short: [seed % 3, seed % 3 + 1], full: [0, 3] });
-for (const mistake of mistakes.slice(first, last)) {
+if (isFull) {
+  for (const leg of legs) {
+    test(`with ${leg} alone, ${runs} calls keep every promise (seed ${seed})`, async (bench) => {
+      await leaveOnly(leg, bench.database.sql);
+      const { findings } = await runCampaign(bench, { seed, runs });
+      assert.deepEqual(findings, []);
+    });
+  }
+}
+
+const findsMistake = (mistake: Mistake) =>
   test(`the campaign finds ${mistake.name} (seed ${seed})`, async (bench) => {
     await make(bench, mistake);
     const { findings } = await runCampaign(bench, { seed, runs: 300, width: 4, isBrief: true });
     assert.notDeepEqual(findings, []);
   });
-}
+
+// All of them: deno task campaign --mistakes. Of the first three one by chance, or each, and the last.
+const [first, last] = atLength({ short: [seed % 3, seed % 3 + 1], full: [0, 3] });
+for (const mistake of mistakes.slice(first, last)) findsMistake(mistake);
+for (const mistake of isFull ? mistakes.slice(-1) : []) findsMistake(mistake);
