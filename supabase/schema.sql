@@ -1506,34 +1506,30 @@ $$;
 
 COMMENT ON FUNCTION private.find_misplaced(p_org public.organizations, p_at timestamp with time zone) IS 'Live bookings to come that the schedule as it is would not allow, and why.';
 
-CREATE FUNCTION private.find_provider(p_org uuid, p_asked text, OUT provider public.providers, OUT matches integer) RETURNS record
+CREATE FUNCTION private.find_providers(p_org uuid, p_asked text) RETURNS SETOF public.providers
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
 declare
   v_asked constant text := private.plain_name(p_asked);
 begin
-  select p.* into provider from public.providers as p
+  return query
+  select p.* from public.providers as p
   where p.org_id = p_org and p.active
     and (p.slug = lower(btrim(p_asked))
       or v_asked in (replace(p.slug, '-', ' '), private.plain_name(p.name)))
   order by p.slug limit 1;
-  if found then
-    matches := 1;
-    return;
-  end if;
-  select count(*) into matches from public.providers as p
-  where p.org_id = p_org and p.active
-    and ' ' || private.plain_name(p.name) || ' ' like '% ' || replace(v_asked, '%', '') || ' %';
-  if matches = 1 then
-    select p.* into provider from public.providers as p
+  if not found and v_asked <> '' then
+    return query
+    select p.* from public.providers as p
     where p.org_id = p_org and p.active
-      and ' ' || private.plain_name(p.name) || ' ' like '% ' || replace(v_asked, '%', '') || ' %';
+      and string_to_array(v_asked, ' ') <@ string_to_array(private.plain_name(p.name), ' ')
+    order by p.name;
   end if;
 end
 $$;
 
-COMMENT ON FUNCTION private.find_provider(p_org uuid, p_asked text, OUT provider public.providers, OUT matches integer) IS 'The provider of that slug or (part of a) name; matches says how many fit.';
+COMMENT ON FUNCTION private.find_providers(p_org uuid, p_asked text) IS 'The providers of that slug or (part of a) name; several when the part does not tell them apart.';
 
 CREATE FUNCTION private.find_service(p_org uuid, p_asked text) RETURNS public.services
     LANGUAGE plpgsql STABLE
@@ -1804,6 +1800,12 @@ $$;
 
 COMMENT ON FUNCTION private.is_claimed_rightly(p_org public.organizations, p_call jsonb) IS 'Whether the organization, the numbers and the call that arguments name are those of the envelope.';
 
+CREATE FUNCTION private.is_in_part(p_local timestamp without time zone, p_part text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    RETURN CASE p_part WHEN 'am'::text THEN (EXTRACT(hour FROM p_local) < (12)::numeric) WHEN 'pm'::text THEN (EXTRACT(hour FROM p_local) >= (12)::numeric) WHEN 'morning'::text THEN ((EXTRACT(hour FROM p_local) >= (6)::numeric) AND (EXTRACT(hour FROM p_local) <= (11)::numeric)) WHEN 'afternoon'::text THEN ((EXTRACT(hour FROM p_local) >= (12)::numeric) AND (EXTRACT(hour FROM p_local) <= (16)::numeric)) WHEN 'evening'::text THEN (EXTRACT(hour FROM p_local) >= (17)::numeric) WHEN 'night'::text THEN ((EXTRACT(hour FROM p_local) < (6)::numeric) OR (EXTRACT(hour FROM p_local) > (20)::numeric)) ELSE true END;
+
+COMMENT ON FUNCTION private.is_in_part(p_local timestamp without time zone, p_part text) IS 'Whether a local time is in a part of the day; null is the whole day.';
+
 CREATE FUNCTION private.is_number_of(p_org uuid, p_number text) RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -2004,10 +2006,7 @@ begin
       select f.starts_at, count(*) as doctors, sum(f.seats_left) as seats
       from private.find_starts(
         p_org.id, p_service.id, p_provider.id, p_first, p_last, p_call_id, p_at) as f
-      where p_part is null or p_part = case
-        when extract(hour from f.starts_at at time zone p_org.timezone) < 12 then 'morning'
-        when extract(hour from f.starts_at at time zone p_org.timezone) < 17 then 'afternoon'
-        else 'evening' end
+      where private.is_in_part(f.starts_at at time zone p_org.timezone, p_part)
       group by f.starts_at
     ),
     numbered as (
@@ -2233,7 +2232,7 @@ COMMENT ON FUNCTION private.pass_hold(p_org uuid, p_hold uuid, p_from text, p_to
 CREATE FUNCTION private.plain_name(p_name text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE STRICT
     SET search_path TO ''
-    AS $$
+    AS $_$
 begin
   return btrim(regexp_replace(
     regexp_replace(
@@ -2242,9 +2241,10 @@ begin
         regexp_replace(normalize(lower(p_name), nfkd), '[\u0300-\u036f]', '', 'g'),
         'øłđðı', 'olddi'), 'ß', 'ss'),
       '[^[:alnum:]]+', ' ', 'g'),
-    '^\s*((dr|doctor|mr|mrs|ms|mx|miss|sir|prof|professor|nurse)\s+)+', ''));
+    '^\s*((dr|doctor|mr|mrs|ms|mx|miss|sir|prof|professor|nurse)\s+)+'
+      || '|(\s+(md|phd|dds|dmd|mbbs|mbchb|bds|frcs|facs))+\s*$', '', 'g'));
 end
-$$;
+$_$;
 
 COMMENT ON FUNCTION private.plain_name(p_name text) IS 'Lower case, no accents, no title, no punctuation.';
 
@@ -2266,8 +2266,8 @@ $$;
 
 COMMENT ON FUNCTION private.protect(p_table regclass, p_staff_may_read boolean) IS 'Turns row level security on; with the second argument true, members of the organization read.';
 
-CREATE FUNCTION private.read_credentials(p_org uuid, p_call jsonb, p_provider text) RETURNS jsonb
-    LANGUAGE plpgsql
+CREATE FUNCTION private.read_credentials(p_org uuid, p_provider text) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
 declare
@@ -2275,9 +2275,6 @@ declare
 begin
   select c.* into v_row from public.org_credentials as c
   where c.org_id = p_org and c.provider = p_provider;
-  perform private.audit(p_org, p_call, 'read_credentials', null,
-    case when v_row.org_id is null then 'not_configured' else 'found' end,
-    jsonb_strip_nulls(jsonb_build_object('provider', p_provider, 'keyId', v_row.key_id)));
   if v_row.org_id is null then
     return jsonb_build_object('outcome', 'not_configured', 'orgId', p_org);
   end if;
@@ -2287,7 +2284,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.read_credentials(p_org uuid, p_call jsonb, p_provider text) IS 'The encrypted account of an organization, or not_configured; audited.';
+COMMENT ON FUNCTION private.read_credentials(p_org uuid, p_provider text) IS 'The encrypted account of an organization, or not_configured.';
 
 CREATE FUNCTION private.read_id(p_text text) RETURNS uuid
     LANGUAGE sql IMMUTABLE STRICT
@@ -2631,6 +2628,50 @@ end
 $$;
 
 COMMENT ON FUNCTION private.reserve_phone(p_phone text, p_now timestamp with time zone) IS 'Counts one text to a phone, or says that its quota is used up.';
+
+CREATE FUNCTION private.resolve_day(p_org public.organizations, p_said jsonb, p_today date) RETURNS date
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_weekday constant integer := (p_said ->> 'weekday')::integer;
+  v_month_first constant boolean := p_org.default_country = 'US';
+  v_day constant integer := coalesce((p_said ->> 'dayOfMonth')::integer,
+    (p_said -> 'parts' ->> case when v_month_first then 1 else 0 end)::integer);
+  v_month constant integer := coalesce((p_said ->> 'month')::integer,
+    (p_said -> 'parts' ->> case when v_month_first then 0 else 1 end)::integer);
+  v_year constant integer := (p_said ->> 'year')::integer;
+begin
+  if jsonb_typeof(p_said) = 'string' then
+    return (p_said #>> '{}')::date;
+  elsif p_said ? 'date' then
+    return (p_said ->> 'date')::date;
+  elsif p_said ? 'instant' then
+    return ((p_said ->> 'instant')::timestamptz at time zone p_org.timezone)::date;
+  elsif p_said ? 'daysAhead' then
+    return p_today + (p_said ->> 'daysAhead')::integer;
+  elsif v_weekday is not null then
+    -- Weeks begin on Monday, so that Sunday's "next Tuesday" is in two days.
+    return case when (p_said ->> 'next')::boolean
+      then date_trunc('week', p_today)::date + 7 + (v_weekday + 6) % 7
+      else p_today + (v_weekday - extract(dow from p_today)::integer + 7) % 7 end;
+  elsif v_year is not null then
+    return make_date(v_year, v_month, v_day);
+  elsif v_day is not null then
+    -- 29 February may be years ahead.
+    return (
+      select min(d.day)::date
+      from generate_series(p_today, p_today + 3000, interval '1 day') as d (day)
+      where extract(day from d.day) = v_day
+        and (v_month is null or extract(month from d.day) = v_month));
+  end if;
+  return null;
+exception when data_exception then
+  return null;
+end
+$$;
+
+COMMENT ON FUNCTION private.resolve_day(p_org public.organizations, p_said jsonb, p_today date) IS 'The clinic-local day that was said, or null.';
 
 CREATE FUNCTION private.restore_entries(p_org uuid, p_provider uuid, p_id uuid) RETURNS boolean
     LANGUAGE plpgsql
@@ -3372,20 +3413,21 @@ $$;
 
 COMMENT ON FUNCTION public.cancel_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_appointment text, p_date text, p_time text) IS 'Tool cancel_appointment: prepares a cancellation, which the passcode then makes.';
 
-CREATE FUNCTION public.check_availability(p_call jsonb, p_service text, p_day date, p_days integer DEFAULT 1, p_part_of_day text DEFAULT NULL::text, p_provider text DEFAULT NULL::text) RETURNS jsonb
+CREATE FUNCTION public.check_availability(p_call jsonb, p_service text, p_day jsonb, p_days integer DEFAULT 1, p_part_of_day text DEFAULT NULL::text, p_provider text DEFAULT NULL::text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     SET jit TO 'off'
-    AS $_$
+    AS $$
 declare
   v_now constant timestamptz := clock_timestamp();
   v_call_id constant text := p_call ->> 'callId';
-  v_end constant date := p_day + least(greatest(coalesce(p_days, 1), 1), 14) - 1;
+  v_first date;
+  v_end date;
   v_opened record;
   v_org public.organizations;
   v_service public.services;
   v_provider public.providers;
-  v_found record;
+  v_found public.providers[];
   v_today date;
   v_last date;
   v_offer jsonb;
@@ -3403,45 +3445,54 @@ begin
   v_service := private.find_service(v_org.id, p_service);
   if v_service.id is null then
     return v_facts || jsonb_build_object('outcome', 'unknown_service', 'services', (
-      select coalesce(jsonb_agg(s.slug order by s.slug), '[]')
+      select coalesce(jsonb_agg(s.name order by s.name), '[]')
       from public.services as s where s.org_id = v_org.id and s.active));
   end if;
 
-  -- "Anyone" and "any doctor" do not name a provider.
-  if private.plain_name(p_provider) !~ '^(any( ?one| ?body)?( |$)|no preference$|$)' then
-    select * into v_found from private.find_provider(v_org.id, p_provider);
-    v_provider := v_found.provider;
-    if v_provider.id is null or not exists (
-      select from public.provider_services as ps
-      where ps.org_id = v_org.id and ps.provider_id = v_provider.id
-        and ps.service_id = v_service.id) then
+  if p_provider is not null then
+    v_found := array(
+      select p from private.find_providers(v_org.id, p_provider) as p
+      where exists (
+        select from public.provider_services as ps
+        where ps.org_id = v_org.id and ps.provider_id = p.id and ps.service_id = v_service.id));
+    if cardinality(v_found) = 0 then
       return v_facts || jsonb_build_object('outcome', 'unknown_provider', 'providers', (
         select coalesce(jsonb_agg(p.name order by p.name), '[]')
         from public.providers as p
         join public.provider_services as ps on ps.org_id = p.org_id and ps.provider_id = p.id
         where p.org_id = v_org.id and p.active and ps.service_id = v_service.id));
+    elsif cardinality(v_found) > 1 then
+      return v_facts || jsonb_build_object('outcome', 'which_provider', 'providers', (
+        select jsonb_agg(p.name order by p.name) from unnest(v_found) as p));
     end if;
+    v_provider := v_found[1];
   end if;
 
   v_last := v_today + v_service.horizon_days;
   v_facts := v_facts || jsonb_build_object('service', v_service.name);
-  if v_end < v_today then
-    return v_facts || jsonb_build_object('outcome', 'past_date');
-  elsif p_day > v_last then
+  v_first := private.resolve_day(v_org, p_day, v_today);
+  if v_first is null then
+    return v_facts || '{"outcome": "date_unclear"}';
+  elsif v_first > v_last then
     return v_facts || jsonb_build_object('outcome', 'beyond_horizon', 'lastDay', v_last);
   end if;
+  v_end := v_first + least(greatest(coalesce(p_days, 1), 1), 14) - 1;
+  if v_end < v_today then
+    return v_facts || jsonb_build_object('outcome', 'past_date');
+  end if;
+  v_facts := v_facts || jsonb_build_object('day', v_first);
 
-  v_offer := private.offer(v_org, v_service, v_provider, greatest(p_day, v_today),
+  v_offer := private.offer(v_org, v_service, v_provider, greatest(v_first, v_today),
     least(v_end, v_last), p_part_of_day, v_call_id, v_now, 5);
   if (v_offer ->> 'total')::integer > 0 then
     return v_facts || v_offer || '{"outcome": "available"}';
   end if;
   return v_facts || '{"outcome": "fully_booked"}' || private.offer_nearest(v_org, v_service,
-    v_provider, p_day, v_end, v_last, p_part_of_day, v_call_id, v_now);
+    v_provider, v_first, v_end, v_last, p_part_of_day, v_call_id, v_now);
 end
-$_$;
+$$;
 
-COMMENT ON FUNCTION public.check_availability(p_call jsonb, p_service text, p_day date, p_days integer, p_part_of_day text, p_provider text) IS 'Tool check_availability: bookable slots of a service on one to fourteen local days.';
+COMMENT ON FUNCTION public.check_availability(p_call jsonb, p_service text, p_day jsonb, p_days integer, p_part_of_day text, p_provider text) IS 'Tool check_availability: bookable slots of a service on one to fourteen local days.';
 
 CREATE FUNCTION public.claim_slot_atomic(p_call jsonb, p_slot_id text, p_patient_name text, p_patient_phone text, p_patient_country text DEFAULT NULL::text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -3682,18 +3733,18 @@ $$;
 COMMENT ON FUNCTION public.find_misplaced_bookings(p_org uuid, p_known uuid[]) IS 'Bookings that no longer fit their clinic''s schedule.';
 
 CREATE FUNCTION public.get_credentials_of(p_org uuid, p_provider text) RETURNS jsonb
-    LANGUAGE plpgsql SECURITY DEFINER
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO ''
     AS $$
 begin
   if not exists (select from public.organizations as o where o.id = p_org) then
     return '{"outcome": "unknown_clinic"}';
   end if;
-  return private.read_credentials(p_org, null, p_provider);
+  return private.read_credentials(p_org, p_provider);
 end
 $$;
 
-COMMENT ON FUNCTION public.get_credentials_of(p_org uuid, p_provider text) IS 'The encrypted account of an organization; audited.';
+COMMENT ON FUNCTION public.get_credentials_of(p_org uuid, p_provider text) IS 'The encrypted account of an organization.';
 
 CREATE FUNCTION public.get_org_credentials(p_call jsonb, p_provider text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -3701,17 +3752,20 @@ CREATE FUNCTION public.get_org_credentials(p_call jsonb, p_provider text) RETURN
     AS $$
 declare
   v_opened record;
+  v_read jsonb;
 begin
   select * into v_opened from private.open_call(p_call, 'send_otp');
   if v_opened.refusal is not null then
     return v_opened.refusal;
   end if;
-  return private.answer(
-    v_opened.org, private.read_credentials((v_opened.org).id, p_call, p_provider));
+  v_read := private.read_credentials((v_opened.org).id, p_provider);
+  perform private.audit((v_opened.org).id, p_call, 'read_credentials', null, v_read ->> 'outcome',
+    jsonb_strip_nulls(jsonb_build_object('provider', p_provider, 'keyId', v_read -> 'keyId')));
+  return private.answer(v_opened.org, v_read);
 end
 $$;
 
-COMMENT ON FUNCTION public.get_org_credentials(p_call jsonb, p_provider text) IS 'The encrypted account of a call''s organization.';
+COMMENT ON FUNCTION public.get_org_credentials(p_call jsonb, p_provider text) IS 'The encrypted account of a call''s organization; audited.';
 
 CREATE FUNCTION public.read_clinic(p_org text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -4899,7 +4953,7 @@ REVOKE ALL ON FUNCTION private.find_hours(p_org public.organizations, p_service 
 
 REVOKE ALL ON FUNCTION private.find_misplaced(p_org public.organizations, p_at timestamp with time zone) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.find_provider(p_org uuid, p_asked text, OUT provider public.providers, OUT matches integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.find_providers(p_org uuid, p_asked text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.find_service(p_org uuid, p_asked text) FROM PUBLIC;
 
@@ -4918,6 +4972,8 @@ REVOKE ALL ON FUNCTION private.hold_new_time(p_org public.organizations, p_call 
 REVOKE ALL ON FUNCTION private.hold_refusal(p_org public.organizations, p_hold public.appointments, p_change public.appointment_changes, p_call_id text, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.is_claimed_rightly(p_org public.organizations, p_call jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.is_in_part(p_local timestamp without time zone, p_part text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.is_number_of(p_org uuid, p_number text) FROM PUBLIC;
 
@@ -4959,7 +5015,7 @@ REVOKE ALL ON FUNCTION private.plain_name(p_name text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.protect(p_table regclass, p_staff_may_read boolean) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.read_credentials(p_org uuid, p_call jsonb, p_provider text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.read_credentials(p_org uuid, p_provider text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.read_id(p_text text) FROM PUBLIC;
 
@@ -4991,6 +5047,8 @@ GRANT ALL ON FUNCTION private.require_hours(p_row text, p_start integer, p_end i
 REVOKE ALL ON FUNCTION private.require_read_committed() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.reserve_phone(p_phone text, p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.resolve_day(p_org public.organizations, p_said jsonb, p_today date) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.restore_entries(p_org uuid, p_provider uuid, p_id uuid) FROM PUBLIC;
 
@@ -5042,8 +5100,8 @@ GRANT ALL ON FUNCTION public.begin_otp_send(p_call jsonb, p_hold text, p_send_id
 REVOKE ALL ON FUNCTION public.cancel_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_appointment text, p_date text, p_time text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.cancel_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_appointment text, p_date text, p_time text) TO service_role;
 
-REVOKE ALL ON FUNCTION public.check_availability(p_call jsonb, p_service text, p_day date, p_days integer, p_part_of_day text, p_provider text) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.check_availability(p_call jsonb, p_service text, p_day date, p_days integer, p_part_of_day text, p_provider text) TO service_role;
+REVOKE ALL ON FUNCTION public.check_availability(p_call jsonb, p_service text, p_day jsonb, p_days integer, p_part_of_day text, p_provider text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.check_availability(p_call jsonb, p_service text, p_day jsonb, p_days integer, p_part_of_day text, p_provider text) TO service_role;
 
 REVOKE ALL ON FUNCTION public.claim_slot_atomic(p_call jsonb, p_slot_id text, p_patient_name text, p_patient_phone text, p_patient_country text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.claim_slot_atomic(p_call jsonb, p_slot_id text, p_patient_name text, p_patient_phone text, p_patient_country text) TO service_role;

@@ -15,6 +15,11 @@ const states = atLength<readonly ("before" | "after")[]>({
   short: ["after"],
   full: ["before", "after"],
 });
+/** As the functions set it; at full length also with every statement planned anew, and never. */
+const planModes = atLength<readonly (string | null)[]>({
+  short: [null],
+  full: [null, "force_custom_plan", "force_generic_plan"],
+});
 /** What one node may read of appointments: some days of one doctor. */
 const mostRows = 400;
 
@@ -48,14 +53,40 @@ testWithDatabase(
       if (kind === "lapsed") await lapse(admin);
       for (const state of states) {
         if (state === "after") await admin`analyze public.appointments`;
-        await test.step(
-          `${kind} holds, ${state} analyze`,
-          () => checkPlans(database, kind === "lapsed"),
-        );
+        for (const mode of planModes) {
+          const name = `${kind} holds, ${state} analyze, ${mode ?? "planned as the functions say"}`;
+          await withPlanMode(
+            mode,
+            admin,
+            () => test.step(name, () => checkPlans(database, kind === "lapsed")),
+          );
+        }
       }
     }
   },
 );
+
+/** Sets for a while how entry functions, and those that decide it for themselves, are planned. */
+async function withPlanMode(
+  mode: string | null,
+  admin: postgres.Sql,
+  work: () => Promise<unknown>,
+): Promise<void> {
+  const functions = await admin<{ signature: string; own: string | null }[]>`
+    select p.oid::regprocedure as signature, (
+      select split_part(c, '=', 2) from unnest(p.proconfig) as c where c like 'plan_cache_mode=%') as own
+    from pg_proc as p
+    where p.prosecdef and p.pronamespace = 'public'::regnamespace
+      or p.proconfig::text like '%plan_cache_mode%'`;
+  for (const { signature } of mode === null ? [] : functions) {
+    await admin.unsafe(`alter function ${signature} set plan_cache_mode = ${mode}`);
+  }
+  await work();
+  for (const { signature, own } of mode === null ? [] : functions) {
+    const change = own === null ? "reset plan_cache_mode" : `set plan_cache_mode = ${own}`;
+    await admin.unsafe(`alter function ${signature} ${change}`);
+  }
+}
 
 async function checkPlans(database: TestDatabase, lapsed: boolean): Promise<void> {
   const explained: Explained[] = [];
@@ -109,6 +140,7 @@ async function checkPlans(database: TestDatabase, lapsed: boolean): Promise<void
       if (/^\s*delete/.test(text)) continue;
       assert.equal(jit, undefined, `compiled: ${text}`);
       for (const node of nodesOf(plan)) {
+        assert.notEqual(node["Index Name"], "appointments_no_overlap", text);
         if (node["Relation Name"] !== "appointments") continue;
         const what = `${node["Node Type"]} ${node["Index Name"] ?? ""}: ${text}`;
         assert.notEqual(node["Node Type"], "Seq Scan", what);
@@ -124,6 +156,16 @@ async function checkPlans(database: TestDatabase, lapsed: boolean): Promise<void
     const swept = explained.flatMap(({ Plan: plan }) => nodesOf(plan))
       .filter((node) => node["Relation Name"] === "appointments");
     assert.ok(swept.every((node) => node["Node Type"] !== "Seq Scan"), "the sweep reads all rows");
+
+    explained.length = 0;
+    await sql`select public.watch_overlaps(1)`;
+    const watched = explained.flatMap(({ Plan: plan }) => nodesOf(plan))
+      .filter((node) => node["Relation Name"] === "appointments");
+    assert.ok(watched.length > 0);
+    for (const node of watched) {
+      assert.notEqual(node["Node Type"], "Seq Scan", "the watch reads all rows");
+      assert.notEqual(node["Index Name"], "appointments_no_overlap");
+    }
   } finally {
     await sql.end({ timeout: 5 });
   }
