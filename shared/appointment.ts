@@ -14,18 +14,15 @@ import { readClock, sayTime } from "./speech.ts";
 
 const { needed } = sentences;
 
-/** A day, `YYYY-MM-DD`; a time after it is dropped. */
-export const dateField = z.preprocess(
-  (said) => typeof said === "string" ? said.slice(0, 10) : said,
-  z.iso.date(needed.date),
-);
-
 /** Which appointment is to be changed: arguments of the tools that do. */
 export const appointmentFields = {
   ...patientFields,
   appointmentId: z.string().max(200).optional().catch(undefined)
     .describe("The holdId of the appointment, if this call has booked it; else leave it out"),
-  appointmentDate: dateField.optional()
+  appointmentDate: z.preprocess(
+    (said) => typeof said === "string" ? said.slice(0, 10) : said,
+    z.iso.date(needed.date),
+  ).optional()
     .describe("Day of the appointment as it is now, YYYY-MM-DD, if the caller said it"),
   appointmentTime: z.preprocess(
     (said) => typeof said === "string" ? readClock(said) : said,
