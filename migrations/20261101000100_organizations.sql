@@ -16,6 +16,15 @@ create schema private;
 comment on schema private is 'Functions the API does not expose.';
 revoke all on schema private from public;
 
+-- Many projects grant everything in public to the API's roles by default. Here rights are granted by
+-- name. It holds for what the role that migrates makes in public later, too.
+alter default privileges in schema public
+  revoke all on tables from public, anon, authenticated, service_role;
+alter default privileges in schema public
+  revoke all on sequences from public, anon, authenticated, service_role;
+alter default privileges in schema public
+  revoke all on functions from public, anon, authenticated, service_role;
+
 -- Only names: "at time zone" also accepts 'UTC+3', but with the sign inverted.
 create function private.is_time_zone(p_name text) returns boolean
 language sql stable strict set search_path = ''
@@ -66,6 +75,28 @@ end
 $$;
 comment on function private.require_hours is
   'True for hours that are possible or null; else raises 23514 with the row and the reason.';
+
+/*
+ * The rights of a table: the API's roles have none that are not granted by name afterwards, whatever
+ * the project grants by default, and members of its organization read it where they may.
+ */
+create function private.protect(p_table regclass, p_staff_may_read boolean) returns void
+language plpgsql volatile strict set search_path = ''
+as $$
+begin
+  execute format('revoke all on %s from public, anon, authenticated, service_role', p_table);
+  execute format('alter table %s enable row level security', p_table);
+  if p_staff_may_read then
+    execute format(
+      'create policy staff_read on %s for select to authenticated using (org_id in ('
+      'select m.org_id from public.org_members as m where m.user_id = (select auth.uid())))',
+      p_table);
+    execute format('grant select on %s to authenticated', p_table);
+  end if;
+end
+$$;
+comment on function private.protect is
+  'Revokes everything and turns row level security on; with the second argument true, members of the organization read.';
 
 create table public.organizations (
   id uuid primary key default gen_random_uuid(),
@@ -141,35 +172,17 @@ create table public.org_members (
 comment on table public.org_members is 'Which staff accounts belong to which organization.';
 create index org_members_user on public.org_members (user_id);
 
-alter table public.org_members enable row level security;
+select private.protect('public.org_members', false);
 create policy org_members_self on public.org_members for select to authenticated
   using (user_id = (select auth.uid()));
 grant select on public.org_members to authenticated;
 
-alter table public.organizations enable row level security;
+select private.protect('public.organizations', false);
 create policy organizations_staff on public.organizations for select to authenticated
   using (id in (
     select m.org_id from public.org_members as m where m.user_id = (select auth.uid())
   ));
 grant select on public.organizations to authenticated;
-
--- The only form of row level security for the tables of an organization.
-create function private.protect(p_table regclass, p_staff_may_read boolean) returns void
-language plpgsql volatile strict set search_path = ''
-as $$
-begin
-  execute format('alter table %s enable row level security', p_table);
-  if p_staff_may_read then
-    execute format(
-      'create policy staff_read on %s for select to authenticated using (org_id in ('
-      'select m.org_id from public.org_members as m where m.user_id = (select auth.uid())))',
-      p_table);
-    execute format('grant select on %s to authenticated', p_table);
-  end if;
-end
-$$;
-comment on function private.protect is
-  'Turns row level security on; with the second argument true, members of the organization read.';
 
 select private.protect('public.org_channels', true);
 

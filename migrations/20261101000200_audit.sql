@@ -32,10 +32,8 @@ comment on table public.audit_logs is
   'Append-only: who did what to which subject, with which outcome. Only retention deletes.';
 create index audit_logs_by_subject on public.audit_logs (org_id, subject_id);
 select private.protect('public.audit_logs', true);
--- From the owner too, because entry functions run with its rights.
-revoke update, truncate, references, trigger on public.audit_logs
-  from current_user, anon, authenticated, service_role;
-revoke insert, delete on public.audit_logs from anon, authenticated, service_role;
+-- From the owner, because entry functions run with its rights.
+revoke update, truncate, references, trigger on public.audit_logs from current_user;
 grant select on public.audit_logs to service_role;
 
 create table public.metric_events (
@@ -50,7 +48,7 @@ create table public.metric_events (
 );
 comment on table public.metric_events is
   'Events that the counters do not include yet; they name no person and no organization.';
-alter table public.metric_events enable row level security;
+select private.protect('public.metric_events', false);
 
 -- The log never has more than the last two digits of a number.
 create function private.mask_phone(p_phone text) returns text

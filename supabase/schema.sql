@@ -2253,6 +2253,7 @@ CREATE FUNCTION private.protect(p_table regclass, p_staff_may_read boolean) RETU
     SET search_path TO ''
     AS $$
 begin
+  execute format('revoke all on %s from public, anon, authenticated, service_role', p_table);
   execute format('alter table %s enable row level security', p_table);
   if p_staff_may_read then
     execute format(
@@ -2264,7 +2265,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.protect(p_table regclass, p_staff_may_read boolean) IS 'Turns row level security on; with the second argument true, members of the organization read.';
+COMMENT ON FUNCTION private.protect(p_table regclass, p_staff_may_read boolean) IS 'Revokes everything and turns row level security on; with the second argument true, members of the organization read.';
 
 CREATE FUNCTION private.read_credentials(p_org uuid, p_provider text) RETURNS jsonb
     LANGUAGE plpgsql STABLE

@@ -39,7 +39,15 @@ export interface TestDatabase {
 }
 
 const template = "migrated";
-const migrations = new URL("../../migrations/", import.meta.url);
+
+/** What many hosted projects grant on all that is made later; the migrations must take it back. */
+export const grantingDefaults = ["tables", "sequences", "functions"].map((kind) =>
+  `alter default privileges for role postgres in schema public
+     grant all on ${kind} to anon, authenticated, service_role;`
+).join("\n");
+
+/** The migrations that every test's database has. */
+export const migrations = new URL("../../migrations/", import.meta.url);
 let cluster: Promise<number> | undefined;
 
 /** Starts a cluster of this run without durability and migrates its template. */
@@ -56,7 +64,9 @@ export async function startTestCluster(): Promise<TestCluster> {
   const sql = postgres(server.url(), { max: 1, onnotice: () => {} });
   try {
     await sql.unsafe(`create database ${template}`);
-    await migrate(server.url({ database: template }), migrations);
+    const url = (role: PostgresRole) => server.url({ role, database: template });
+    await runOnce(url("supabase_admin"), grantingDefaults);
+    await migrate(url("postgres"), migrations);
     await sql.unsafe(`alter database ${template} with allow_connections false`);
   } catch (thrown) {
     await server.stop("immediate");
@@ -76,6 +86,15 @@ export async function startTestCluster(): Promise<TestCluster> {
       rmSync(stateDir, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
     },
   };
+}
+
+async function runOnce(url: string, text: string): Promise<void> {
+  const sql = postgres(url, { max: 1, onnotice: () => {} });
+  try {
+    await sql.unsafe(text);
+  } finally {
+    await sql.end();
+  }
 }
 
 /** Removes what runs left behind that were killed; the folder's name says whose it is. */

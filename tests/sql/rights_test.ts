@@ -1,0 +1,81 @@
+/** Who may do what is what the committed list says, whatever a project grants by default. */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import postgres from "postgres";
+import { migrate } from "../../supabase/local/migrations.ts";
+import { grantingDefaults, migrations, withDatabase } from "../support/database.ts";
+import { atLength } from "../support/length.ts";
+import { listMutants, tryMutants } from "../support/mutants.ts";
+import { compareRights, describeRights, rightsFile } from "../support/rights.ts";
+import { testWithConnections } from "../support/test.ts";
+
+const expected = readFileSync(rightsFile, "utf8").trim().split("\n");
+
+for (const isGranting of [true, false]) {
+  const project = isGranting ? "that grants everything by default" : "that grants nothing";
+  testWithConnections(
+    `the rights in a project ${project} are those in rights.txt`,
+    () =>
+      withDatabase(async ({ admin, url }) => {
+        const name = `rights_${crypto.randomUUID().replaceAll("-", "")}`;
+        await admin.unsafe(`create database ${name} owner postgres`);
+        const urlOf = (role: "postgres" | "supabase_admin") => {
+          const address = new URL(url(role));
+          address.pathname = name;
+          return address.href;
+        };
+        const sql = postgres(urlOf("supabase_admin"), { max: 1, onnotice: () => {} });
+        try {
+          if (isGranting) await sql.unsafe(grantingDefaults);
+          await migrate(urlOf("postgres"), migrations);
+          assert.deepEqual(
+            compareRights(expected, await describeRights(sql)),
+            { missing: [], surplus: [] },
+            "If it is meant: deno task rights, and commit the file with the migration",
+          );
+        } finally {
+          await sql.end();
+          await admin.unsafe(`drop database ${name} with (force)`);
+        }
+      }),
+  );
+}
+
+testWithConnections(
+  "a weakened right, policy or constraint differs from the list",
+  () =>
+    withDatabase(async ({ url }) => {
+      const admin = postgres(url("supabase_admin"), { max: 1, onnotice: () => {} });
+      try {
+        const all = await listMutants(admin);
+        assert.ok(all.length > 1000, `${all.length} mutants`);
+        const count = atLength({ short: 40, full: all.length });
+        const step = all.length / count;
+        const offset = Math.random() * step;
+        const sample = Array.from(
+          { length: count },
+          (_, index) => all[Math.floor(index * step + offset)] ?? "",
+        ).filter((statement) => statement !== "");
+        for await (const { statement, noticedBy } of tryMutants(admin, expected, sample)) {
+          assert.ok(noticedBy, `Not noticed: ${statement}`);
+        }
+      } finally {
+        await admin.end();
+      }
+    }),
+);
+
+testWithConnections(
+  "what weakens nothing is not taken for a mutant that was noticed",
+  () =>
+    withDatabase(async ({ url }) => {
+      const admin = postgres(url("supabase_admin"), { max: 1, onnotice: () => {} });
+      try {
+        for await (const { noticedBy } of tryMutants(admin, expected, ["select 1"])) {
+          assert.equal(noticedBy, undefined);
+        }
+      } finally {
+        await admin.end();
+      }
+    }),
+);
