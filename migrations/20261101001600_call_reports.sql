@@ -140,13 +140,31 @@ end
 $$;
 comment on function private.close_call is 'Releases what a call held and claims its follow-up; busy when a lock took too long.';
 
+/* What is known of a call's patients, and whether it was texted a code: no report may keep it. */
+create function private.known_of_call(p_org uuid, p_call_id text) returns jsonb
+language sql stable set search_path = ''
+as $$
+  select jsonb_build_object(
+    'names', coalesce(jsonb_agg(distinct a.patient_name) filter (where a.patient_name is not null), '[]'),
+    'phones',
+    coalesce(jsonb_agg(distinct a.patient_phone) filter (where a.patient_phone is not null), '[]'),
+    'isTexted', coalesce(bool_or(exists (
+      select from public.sms_messages as m
+      where m.org_id = a.org_id and m.appointment_id = a.id)), false))
+  from public.appointments as a
+  where a.org_id = p_org and a.call_id = p_call_id
+$$;
+comment on function private.known_of_call is
+  'Names and numbers of a call''s patients, and whether it was texted a code.';
+
 /*
  * Entry function: a call has ended, said by a status (p_report null) or by its report.
  *
  * p_report  {endedReason, durationSeconds, cost, transcript, summary, redactions}, redacted
  * p_send    a fresh uuid: the message's id, should a follow-up be due
  * Outcomes  ended, filed (with the report), repeated, busy (send it again), no_call (it has no id),
- *           unknown_clinic; with followUp {phone, clinic, callBack} when a text is to be sent now
+ *           unknown_clinic; with followUp {phone, clinic, callBack} when a text is to be sent now and,
+ *           without a report, known {names, phones, isTexted}: what a report must not keep
  */
 create function public.end_call(p_call jsonb, p_ended_reason text, p_report jsonb, p_send uuid)
 returns jsonb
@@ -171,7 +189,10 @@ begin
   where r.org_id = (v_opened.org).id and r.call_id = v_call_id for update;
 
   v_answer := private.close_call(v_opened.org, p_call, v_known, p_ended_reason, p_send);
-  if p_report is not null and v_known.reported_at is null then
+  if p_report is null then
+    v_answer := v_answer ||
+      jsonb_build_object('known', private.known_of_call((v_opened.org).id, v_call_id));
+  elsif v_known.reported_at is null then
     update public.call_reports as r
     set reported_at = clock_timestamp(), ended_reason = p_ended_reason,
       duration_seconds = (p_report ->> 'durationSeconds')::double precision,

@@ -8,7 +8,7 @@
 import { endCall, type EndedCallOutcome, type KeptReport } from "./database/calls.ts";
 import { type FollowUpResult, settleFollowUp } from "./database/texts.ts";
 import { callbackOf } from "./delivery_reports.ts";
-import { redact } from "./redaction.ts";
+import { type KnownFacts, redact, redactCall } from "./redaction.ts";
 import { composeFollowUp, sendText, type TextingTools } from "./texting.ts";
 import type { Envelope, SpokenReport } from "./vapi.ts";
 
@@ -32,24 +32,33 @@ export async function closeCall(
   report?: SpokenReport,
 ): Promise<EndedCallOutcome["outcome"]> {
   const sendId = crypto.randomUUID();
-  const { outcome, followUp } = await endCall(tools.database, envelope, {
-    endedReason: endedReason && redact(endedReason.slice(0, 100)).text,
-    report: report && redactReport(report),
-    sendId,
-  });
+  const end = (kept?: KeptReport) =>
+    endCall(tools.database, envelope, {
+      endedReason: endedReason && redact(endedReason.slice(0, 100)).text,
+      report: kept,
+      sendId,
+    });
+  // Nobody waits for a report: what is known of the call is read first, so that none of it is kept.
+  const { outcome, followUp, known } = await end();
+  const filed = report && known ? await end(redactReport(report, envelope, known)) : undefined;
   if (followUp) {
     const became = await sendFollowUp(tools, envelope, sendId, followUp);
     await settleFollowUp(tools.database, envelope, sendId, became);
   }
-  return outcome;
+  return filed?.outcome ?? outcome;
 }
 
 /** The report as it may be kept. */
-function redactReport({ transcript, summary, durationSeconds, cost }: SpokenReport): KeptReport {
+function redactReport(
+  { transcript, summary, durationSeconds, cost }: SpokenReport,
+  { callerNumber }: Envelope,
+  known: KnownFacts,
+): KeptReport {
+  const phones = [...known.phones, ...callerNumber === undefined ? [] : [callerNumber]];
   const redactions: Record<string, number> = {};
   const keep = (text: string | undefined, limit: number) => {
     if (text === undefined) return undefined;
-    const kept = redactAtMost(text, limit);
+    const kept = redactAtMost(text, limit, { ...known, phones });
     for (const type of kept.types) redactions[type] = (redactions[type] ?? 0) + 1;
     return kept.text;
   };
@@ -62,14 +71,17 @@ function redactReport({ transcript, summary, durationSeconds, cost }: SpokenRepo
   };
 }
 
-function redactAtMost(text: string, limit: number): { text: string; types: string[] } {
+function redactAtMost(
+  text: string,
+  limit: number,
+  known: KnownFacts,
+): { text: string; types: string[] } {
   // Neither a NUL nor half a surrogate pair can be stored in PostgreSQL.
   const clean = text.slice(0, limit).toWellFormed().replace(/(?![\n\t])\p{Cc}/gu, " ");
-  const redacted = redact(clean);
-  const types = redacted.spans.map(({ type }) => type);
+  const redacted = redactCall(clean, known);
   return text.length > limit
-    ? { text: `${redacted.text.slice(0, -seam)}\n[CUT]`, types }
-    : { text: redacted.text, types };
+    ? { text: `${redacted.text.slice(0, -seam)}\n[CUT]`, types: redacted.types }
+    : redacted;
 }
 
 /** Sends a follow-up, once: if it fails, it is not tried again. */

@@ -16,6 +16,7 @@ import {
   findNinos,
   findVanityNumbers,
 } from "./redaction/identifiers.ts";
+import { findKnown, type KnownFacts, type KnownRange } from "./redaction/known.ts";
 import { findNumbers } from "./redaction/numbers.ts";
 import type { Range } from "./tokens.ts";
 import { readText } from "./redaction/text.ts";
@@ -31,7 +32,8 @@ export type RedactionType =
   | "NHS"
   | "SSN"
   | "OTP"
-  | "PHONE";
+  | "PHONE"
+  | KnownRange["type"];
 
 /** A redacted part of a text, in UTF-16 offsets into the input. */
 export interface RedactionSpan {
@@ -77,7 +79,33 @@ export function redact(
   return { text: redacted, spans };
 }
 
+/**
+ * Replaces in what was said in a call also what is known of it: names and numbers of its patients, six
+ * digits where it was texted a code, and the birth dates and addresses that callers say are theirs.
+ *
+ * @param text A transcript with several turns, or a summary.
+ */
+export function redactCall(
+  text: string,
+  known: KnownFacts,
+): { text: string; types: RedactionType[] } {
+  const redacted = redact(text);
+  const { read, pieces } = readNumbers(redacted.text);
+  const longestFirst = findKnown(read, pieces, known).toSorted((a, b) => b.end - a.end);
+  const spans = withoutOverlaps(longestFirst);
+  const types = [...redacted.spans, ...spans].map(({ type }) => type);
+  return { text: replaceSpans(redacted.text, spans), types };
+}
+
+export type { KnownFacts };
+
 function findSpans(text: string): RedactionSpan[] {
+  const { identifiers, read, pieces } = readNumbers(text);
+  return withoutOverlaps([...identifiers, ...findNumbers(read, pieces)]);
+}
+
+/** A text, the identifiers in it, and the pieces of numbers that are no part of one. */
+function readNumbers(text: string) {
   const read = readText(text);
   const figures = readFigures(read);
   const identifiers = [
@@ -90,7 +118,7 @@ function findSpans(text: string): RedactionSpan[] {
   ];
   const harmless = [...figures.harmless, ...findHarmlessIdentifiers(read)];
   const blocked = mergeRanges([...identifiers, ...harmless]);
-  return withoutOverlaps([...identifiers, ...findNumbers(read, readPieces(read, blocked))]);
+  return { identifiers, read, pieces: readPieces(read, blocked) };
 }
 
 function typed(type: RedactionType, ranges: readonly Range[]): RedactionSpan[] {

@@ -36,7 +36,7 @@ export const Mark = {
   other: 256,
 } as const;
 
-const marker = /\[REDACTED(?:: [A-Z]{2,5})?\]/y;
+const marker = /\[REDACTED(?:: [A-Z]{2,7})?\]/y;
 const asciiMarks = new Map<string, number>([
   ...[..." \t\v\f"].map((space) => [space, Mark.space] as const),
   ...[..."\r\n"].map((newline) => [newline, Mark.newline] as const),

@@ -1873,6 +1873,23 @@ $$;
 
 COMMENT ON FUNCTION private.iso_local(p_at timestamp with time zone, p_zone text) IS 'ISO 8601 local time with its offset.';
 
+CREATE FUNCTION private.known_of_call(p_org uuid, p_call_id text) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select jsonb_build_object(
+    'names', coalesce(jsonb_agg(distinct a.patient_name) filter (where a.patient_name is not null), '[]'),
+    'phones',
+    coalesce(jsonb_agg(distinct a.patient_phone) filter (where a.patient_phone is not null), '[]'),
+    'isTexted', coalesce(bool_or(exists (
+      select from public.sms_messages as m
+      where m.org_id = a.org_id and m.appointment_id = a.id)), false))
+  from public.appointments as a
+  where a.org_id = p_org and a.call_id = p_call_id
+$$;
+
+COMMENT ON FUNCTION private.known_of_call(p_org uuid, p_call_id text) IS 'Names and numbers of a call''s patients, and whether it was texted a code.';
+
 CREATE FUNCTION private.list_channels(p_org uuid, p_kind text) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -3657,7 +3674,10 @@ begin
   where r.org_id = (v_opened.org).id and r.call_id = v_call_id for update;
 
   v_answer := private.close_call(v_opened.org, p_call, v_known, p_ended_reason, p_send);
-  if p_report is not null and v_known.reported_at is null then
+  if p_report is null then
+    v_answer := v_answer ||
+      jsonb_build_object('known', private.known_of_call((v_opened.org).id, v_call_id));
+  elsif v_known.reported_at is null then
     update public.call_reports as r
     set reported_at = clock_timestamp(), ended_reason = p_ended_reason,
       duration_seconds = (p_report ->> 'durationSeconds')::double precision,
@@ -4983,6 +5003,8 @@ REVOKE ALL ON FUNCTION private.is_same_name(p_one text, p_other text) FROM PUBLI
 REVOKE ALL ON FUNCTION private.is_taken(p_org uuid, p_service public.services, p_provider uuid, p_start timestamp with time zone, p_call_id text, p_at timestamp with time zone, p_moves uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.iso_local(p_at timestamp with time zone, p_zone text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.known_of_call(p_org uuid, p_call_id text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.list_channels(p_org uuid, p_kind text) FROM PUBLIC;
 

@@ -72,7 +72,10 @@ export interface KeptReport {
   readonly redactions: Readonly<Record<string, number>>;
 }
 
-/** Releases what a call holds and files its report; `followUp` is a text to send now. */
+/**
+ * Releases what a call holds and files its report. `followUp` is a text to send now. Without a report
+ * `known` says what must not be kept of what was said.
+ */
 export const endCall = entry("end_call", {
   args: (call: Envelope, ended: {
     readonly endedReason?: string | undefined;
@@ -92,6 +95,12 @@ export const endCall = entry("end_call", {
       phone: z.string(),
       clinic: z.string(),
       callBack: z.string().optional(),
+    }).optional(),
+    known: z.object({
+      names: z.array(z.string()),
+      /** E.164. */
+      phones: z.array(z.string()),
+      isTexted: z.boolean(),
     }).optional(),
   }),
 });

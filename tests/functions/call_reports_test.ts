@@ -148,6 +148,21 @@ test("a call that ends before the passcode gives its time back, told by status o
   }
 });
 
+test("a report keeps neither the patient's name nor six digits of a call that was texted a code", async (bench) => {
+  const call = await aCall(bench);
+  const transcript = "AI: Your name?\nUser: Ada. My batch was 48.\nAI: Which digits?\n" +
+    "User: four eight two, nine one three, says ada.";
+  await call.report({ artifact: { transcript }, analysis: { summary: "Ada wants 30 mg." } });
+  const kept = await call.kept();
+  assert.equal(
+    kept?.["transcript"],
+    "AI: Your name?\nUser: [REDACTED: NAME]. My batch was 48.\nAI: Which digits?\n" +
+      "User: [REDACTED: OTP], says [REDACTED: NAME].",
+  );
+  assert.equal(kept?.["summary"], "[REDACTED: NAME] wants 30 mg.");
+  assert.deepEqual(kept?.["redactions"], { NAME: 3, OTP: 1 });
+});
+
 test("a hold made while the end was told is released by the report that follows", async (bench) => {
   for (const holds of [false, true]) {
     const call = await aCall(bench, { followUps: true, holds });

@@ -1,0 +1,61 @@
+/** What a stored report of a call loses because it is known, and what it keeps. */
+import assert from "node:assert/strict";
+import { redactCall } from "../../shared/redaction.ts";
+
+const known = {
+  names: ["Jane Example", "May Brown", "Zoë O'Neill"],
+  phones: ["+447700900456"],
+  isTexted: true,
+};
+
+/** `⟦...⟧` marks what must go. */
+const cases: readonly string[] = [
+  "AI: May I have your name?\nUser: ⟦NAME:Jane Example⟧, that's ⟦NAME:J-A-N-E⟧.\nAI: Thanks, ⟦NAME:Jane⟧.",
+  "User: for ⟦NAME:May Brown⟧, my daughter, on 3 May; may we come at ten? Brown discharge since May.",
+  "user: it's ⟦NAME:jane⟧'s mum, and ⟦NAME:zoe oneill⟧ too\nuser: ⟦NAME:Zoë O’Neill⟧",
+  "AI: Ring you on ⟦PHONE:oh seven seven double oh nine hundred four five six⟧?\nUser: the one ending 456.",
+  "User: half of it again, ⟦PHONE:nine double oh four five six⟧, that's all",
+  "User: hang on. ⟦OTP:four eight two, nine one three⟧.",
+  "User: it was ⟦OTP:482 913⟧, and I take 500 mg twice, BP 120 over 80, seen 2026-03-03 at 14:30.",
+  "AI: What is your date of birth?\nUser: ⟦BIRTH:March fourteenth nineteen eighty four⟧.\nAI: Which day?\nUser: March third.",
+  "User: I was born on ⟦BIRTH:14/03/1984⟧ in Leeds and had surgery on 12/10/2019.",
+  "DOB ⟦BIRTH:14 March 1984⟧. Last seen 3 March 2025, next 12 March 2026.",
+  "AI: And your date of birth?\nUser: ⟦BIRTH:the twelfth of the seventh nineteen eighty one⟧."
+    .replace("⟦BIRTH:the ", "the ⟦BIRTH:"),
+  "AI: And your address?\nUser: It's ⟦ADDRESS:12 Baker Street, flat 4, London⟧.\nAI: Postcode?\nUser: ⟦ADDRESS:N W one six X E⟧.",
+  "User: I live at ⟦ADDRESS:9 Elm Road, Leeds⟧. My last visit was 3 March 2025.",
+  "⟦NAME:Jane Example⟧ (lives at ⟦ADDRESS:12 High Street, Leeds⟧) called about knee pain since 2019.",
+  "AI: Our address is 350 Fifth Avenue, Suite 4100.\nUser: Thanks, is that near 14 Harley Street?",
+  "AI: What is your address?\nUser: I'd rather not say.",
+  "User: warfarin 3 mg, HbA1c 48 mmol/mol, INR 2.5 on 01/03, £1,250.00, room 212, order 4839201745.",
+];
+
+Deno.test("a report of a call loses what is known of it, and keeps everything else to the letter", () => {
+  for (const each of cases) {
+    const text = each.replace(/⟦[A-Z]+:([^⟧]*)⟧/g, "$1");
+    const expected = each.replace(/⟦([A-Z]+):[^⟧]*⟧/g, "[REDACTED: $1]");
+    assert.equal(redactCall(text, known).text, expected);
+  }
+});
+
+Deno.test("without a code six digits stay, without a call's facts names do", () => {
+  const text = "User: the batch is 482913, says Jane Example.";
+  assert.equal(redactCall(text, { names: [], phones: [], isTexted: false }).text, text);
+});
+
+Deno.test("known facts are looked for in time proportional to the text", () => {
+  for (
+    const part of ["Jane ", "born 1 ", "I live at 1 ", "1 2 3 4 5 6 ", "my address is ", "J-A-"]
+  ) {
+    const time = (length: number) => {
+      const text = part.repeat(Math.ceil(length / part.length));
+      const startedAt = performance.now();
+      redactCall(text, known);
+      return performance.now() - startedAt;
+    };
+    const measure = () => Math.max(20, time(20_000)) / Math.max(20, time(2000));
+    // In proportion is 10, quadratic is 100; the best of some rounds on a busy machine.
+    const ratio = Math.min(...Array.from({ length: 3 }, measure));
+    assert.ok(ratio < 50, `${JSON.stringify(part)}: ${ratio}`);
+  }
+});
