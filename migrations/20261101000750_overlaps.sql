@@ -153,16 +153,27 @@ begin
     and a.org_id = p_org and a.id = f.appointment_id and a.provider_id = p_provider
     and (a.status not in ('held', 'confirmed') or upper(a.busy) <= p_from
       or not private.would_overlap(p_org, p_provider, a.busy, a.session_key));
-  -- The one that begins first, and another one that begins before the first has ended.
+  -- In the order of their beginning: a session that begins before an earlier one has ended. No join
+  -- of all rows with each other, which took 40 s for 3,000 rows that the planner knew nothing of.
   for v_found in
-    select a.id, o.id as other
-    from public.appointments as a
-    join public.appointments as o on o.org_id = p_org and o.provider_id = p_provider
-      and o.status in ('held', 'confirmed') and o.session_key <> a.session_key
-      and lower(o.busy) >= lower(a.busy) and lower(o.busy) < upper(a.busy)
-      and (lower(o.busy), o.id) > (lower(a.busy), a.id)
-    where a.org_id = p_org and a.provider_id = p_provider and a.status in ('held', 'confirmed')
-      and private.overlaps(a.busy, tstzrange(p_from, 'infinity'))
+    with sessions as materialized (
+      select a.session_key, min(a.id::text)::uuid as id, min(lower(a.busy)) as opens,
+        max(upper(a.busy)) as closes
+      from public.appointments as a
+      where a.org_id = p_org and a.provider_id = p_provider and a.status in ('held', 'confirmed')
+        and private.overlaps(a.busy, tstzrange(p_from, 'infinity'))
+      group by a.session_key
+    )
+    select s.id, (
+      select o.id from sessions as o
+      where o.session_key <> s.session_key and o.opens <= s.opens and o.closes > s.opens
+      order by o.opens, o.id limit 1) as other
+    from (
+      select s.*, max(s.closes) over (
+        order by s.opens, s.session_key rows between unbounded preceding and 1 preceding) as reached
+      from sessions as s
+    ) as s
+    where s.reached > s.opens
   loop
     perform private.note_finding(
       p_org, v_found.id, 'overlap', false, jsonb_build_object('other', v_found.other));

@@ -250,7 +250,7 @@ test("appointments that overlap are found and named, until one of them is gone",
     from public.overlap_findings as f
     join public.audit_logs as l on l.subject_id = f.appointment_id and l.outcome = f.kind
     where f.kind = 'overlap'`;
-  assert.deepEqual([...found], [{ id: first, other: second }]);
+  assert.deepEqual([...found], [{ id: second, other: first }]);
   assert.equal((await gauges(sql))[0], 1);
   await sql`update public.appointments set status = 'cancelled' where id = ${second ?? ""}`;
   for (let time = 0; time < 4; time++) await watch(sql);

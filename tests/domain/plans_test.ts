@@ -165,6 +165,7 @@ async function checkPlans(database: TestDatabase, lapsed: boolean): Promise<void
     for (const node of watched) {
       assert.notEqual(node["Node Type"], "Seq Scan", "the watch reads all rows");
       assert.notEqual(node["Index Name"], "appointments_no_overlap");
+      assert.ok((node["Actual Loops"] ?? 0) < 10, "the watch compares every row with the others");
     }
   } finally {
     await sql.end({ timeout: 5 });
