@@ -43,8 +43,22 @@ export interface Config {
   readonly logLevel: "debug" | "info" | "warning" | "error";
 }
 
-const list = z.string().transform((text) =>
-  text.split(",").map((part) => part.trim()).filter((part) => part !== "")
+/** As long as a metrics token: what is shorter can be guessed. */
+const shortestSecret = 16;
+
+const secrets = z.string().transform((text, context): string[] => {
+  const list = text.split(",").map((part) => part.trim()).filter((part) => part !== "");
+  if (list.length === 0) context.addIssue("has only commas");
+  if (list.some((secret) => secret.length < shortestSecret)) {
+    context.addIssue(`must have secrets of at least ${shortestSecret} characters`);
+  }
+  if (new Set(list).size < list.length) context.addIssue("has the same secret twice");
+  return list;
+});
+
+const headerName = z.string().regex(
+  /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/,
+  "must be the name of a header, such as x-signature",
 );
 
 const url = z.url({ protocol: /^https?$/, error: "must be an http(s) URL" })
@@ -57,6 +71,11 @@ const namedKeys = z.string().transform((text, context): [NamedKey, ...NamedKey[]
     context.addIssue("must be id:base64 of 32 bytes, comma separated, the current key first");
     return z.NEVER;
   }
+  const ids = keys.map((key) => key?.id);
+  const twice = ids.find((id, index) => ids.indexOf(id) < index);
+  if (twice !== undefined) context.addIssue(`has two keys named ${twice}`);
+  const blank = keys.find((key) => key?.bytes.every((byte) => byte === 0));
+  if (blank) context.addIssue(`has a key of nothing but zeros, ${blank.id}`);
   return [first, ...rest];
 });
 
@@ -64,6 +83,12 @@ function readNamedKey(text: string): NamedKey | undefined {
   const match = /^([A-Za-z0-9_-]{1,32}):([A-Za-z0-9+/]{43}=)$/.exec(text);
   if (!match?.[1] || !match[2]) return undefined;
   return { id: match[1], bytes: fromBase64(match[2]) };
+}
+
+/** Whether nobody on the way can read what is sent there: https, or this machine. */
+function isConfidential(address: string): boolean {
+  const { protocol, hostname } = new URL(address);
+  return protocol === "https:" || /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
 }
 
 const apiKeys = z.string().transform((text, context): string => {
@@ -83,18 +108,21 @@ const environment = z.object({
   POSTGREST_URL: url.optional(),
   SUPABASE_SECRET_KEYS: apiKeys.optional(),
   SUPABASE_SERVICE_ROLE_KEY: z.string().min(1).optional(),
-  VAPI_SECRETS: list.default([]),
-  VAPI_HMAC_SECRETS: list.default([]),
-  VAPI_HMAC_SIGNATURE_HEADER: z.string().min(1).default("x-signature"),
-  VAPI_HMAC_TIMESTAMP_HEADER: z.string().min(1).default("x-timestamp"),
+  VAPI_SECRETS: secrets.default([]),
+  VAPI_HMAC_SECRETS: secrets.default([]),
+  VAPI_HMAC_SIGNATURE_HEADER: headerName.default("x-signature"),
+  VAPI_HMAC_TIMESTAMP_HEADER: headerName.default("x-timestamp"),
   VAPI_HMAC_PREFIX: z.string().default(""),
   VAPI_HMAC_ENCODING: z.enum(["hex", "base64"]).default("hex"),
   VAPI_HMAC_PAYLOAD: z.enum(["{timestamp}.{body}", "{body}"]).default("{timestamp}.{body}"),
   OTP_PEPPERS: namedKeys,
   CREDENTIAL_KEYS: namedKeys,
   TWILIO_API_BASE: url.default("https://api.twilio.com"),
-  FUNCTIONS_PUBLIC_URL: url.optional(),
-  METRICS_TOKEN: z.string().min(16, "must have at least 16 characters").optional(),
+  TWILIO_SANDBOX: z.enum(["yes", "no"]).default("no"),
+  FUNCTIONS_PUBLIC_URL: url.refine(isConfidential, "must be https, or an address of this machine")
+    .optional(),
+  METRICS_TOKEN: z.string()
+    .min(shortestSecret, `must have at least ${shortestSecret} characters`).optional(),
   LOG_LEVEL: z.enum(["debug", "info", "warning", "error"]).default("info"),
 });
 
@@ -112,9 +140,14 @@ type Variables = Readonly<Record<string, string | undefined>>;
 export function readCredentialConfig(
   env: Variables,
 ): Pick<Config, "credentialKeys" | "twilioApiBase"> {
-  const wanted = environment.pick({ CREDENTIAL_KEYS: true, TWILIO_API_BASE: true });
+  const wanted = environment.pick({
+    CREDENTIAL_KEYS: true,
+    TWILIO_API_BASE: true,
+    TWILIO_SANDBOX: true,
+  });
   const { values, problems } = readVariables(wanted, env);
-  if (!values) throw new Fault("config_invalid", problems.join("; "));
+  problems.push(...findOpenSandbox(env));
+  if (!values || problems.length > 0) throw new Fault("config_invalid", problems.join("; "));
   return { credentialKeys: values.CREDENTIAL_KEYS, twilioApiBase: values.TWILIO_API_BASE };
 }
 
@@ -131,6 +164,7 @@ export function readConfig(env: Variables): Config {
   if (!env["VAPI_SECRETS"] && !env["VAPI_HMAC_SECRETS"]) {
     problems.push("VAPI_SECRETS or VAPI_HMAC_SECRETS is missing");
   }
+  problems.push(...findOpenSandbox(env), ...findSharedKeys(env));
   if (!values || problems.length > 0) {
     throw new Fault("config_invalid", `Cannot start: ${problems.join("; ")}`);
   }
@@ -160,6 +194,29 @@ function readVariables<Shape extends z.ZodRawShape>(wanted: z.ZodObject<Shape>, 
     .filter(([, value]) => value);
   const { data: values, error } = wanted.safeParse(Object.fromEntries(given));
   return { values, problems: error?.issues.map(describeIssue) ?? [] };
+}
+
+// What follows compares variables. It reads the environment again, because zod compares them only when
+// each is valid, and a start must name everything at once.
+
+/** Texts and the account's token would be sent for everybody to read. */
+function findOpenSandbox({ TWILIO_API_BASE: base, TWILIO_SANDBOX: sandbox }: Variables): string[] {
+  const isOpen = base && url.safeParse(base).success && !isConfidential(base) && sandbox !== "yes";
+  return isOpen
+    ? [
+      "TWILIO_API_BASE must be https, or an address of this machine; TWILIO_SANDBOX=yes allows http",
+    ]
+    : [];
+}
+
+/** One leak must not open both the passcodes and the accounts. */
+function findSharedKeys({ OTP_PEPPERS: peppers, CREDENTIAL_KEYS: keys }: Variables): string[] {
+  const bytesOf = (text = "") =>
+    text.split(",").map((part) => part.trim().replace(/^[^:]*:/, "")).filter(Boolean);
+  const known = new Set(bytesOf(keys));
+  return bytesOf(peppers).some((pepper) => known.has(pepper))
+    ? ["OTP_PEPPERS and CREDENTIAL_KEYS have a key in common"]
+    : [];
 }
 
 function describeIssue(issue: z.core.$ZodIssue): string {

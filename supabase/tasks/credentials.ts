@@ -175,20 +175,22 @@ async function rotate(
   const [current] = credentialKeys;
   const rows = await readRows(sql, orgId);
   let rotated = 0;
-  let unreadable = 0;
+  let readable = 0;
   for (const row of rows) {
-    if (row.keyId === current.id) continue;
+    // Also a row that is under the current key already: a key can be named right and be wrong.
     const account = await decryptAccount(credentialKeys, row.id, row).catch(() => undefined);
     if (!account) {
-      unreadable++;
       terminal.printError(`${row.slug}: ${whyUnreadable(row, credentialKeys)}`);
       continue;
     }
+    readable++;
+    if (row.keyId === current.id) continue;
     const { keyId, nonce, ciphertext } = await encryptAccount(credentialKeys, row.id, account);
     const [stored] = await sql<{ done: boolean }[]>`select public.set_org_credentials(
       ${row.id}, 'twilio', ${keyId}, ${nonce}, ${ciphertext}, ${row.nonce}) as done`;
     if (stored?.done) rotated++;
   }
+  const unreadable = rows.length - readable;
   terminal.print(
     `${rotated} of ${rows.length} re-encrypted under key ${current.id}, ${unreadable} unreadable`,
   );

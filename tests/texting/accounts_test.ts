@@ -371,6 +371,13 @@ test("credentials rotate encrypts all anew, passes unreadable ones over, and may
   const [row] = await bench.database.sql`
     select count(*)::int as n from public.audit_logs where outcome = 'encrypted_again'`;
   assert.equal(row?.["n"], 3);
+  // The current key has the right name and other bytes.
+  const wrong = { CREDENTIAL_KEYS: `v2:${btoa("w".repeat(32))}` };
+  const blind = await run(bench, ["rotate"], "", wrong);
+  assert.deepEqual([blind.code, blind.out], [
+    1,
+    ["0 of 4 re-encrypted under key v2, 4 unreadable"],
+  ]);
 });
 
 test("credentials rotate leaves a row alone that was stored meanwhile", async (bench) => {
