@@ -21,12 +21,15 @@ import type { Config, HmacSettings } from "./config.ts";
 
 const replayWindowMs = 5 * 60_000;
 
+/** A secret vouches for the headers too, a signature for nothing but the body. */
+export type Proof = "secret" | "signature";
+
 /** Decides whether a request may be answered. */
 export interface Authenticator {
   /** Whether the headers carry a secret or a signature at all; without, the body is not read. */
   hasCredentials(headers: Headers): boolean;
-  /** Whether the secret or the signature is right. */
-  isAuthentic(headers: Headers, body: Bytes): Promise<boolean>;
+  /** What vouches for the request, if its secret or signature is right. */
+  authenticate(headers: Headers, body: Bytes): Promise<Proof | undefined>;
 }
 
 /**
@@ -42,9 +45,10 @@ export function createAuthenticator(
   return {
     hasCredentials: (headers) =>
       sharedSecret(headers) !== "" || headers.has(config.hmac.signatureHeader),
-    isAuthentic: async (headers, body) =>
-      await isKnownSecret(sharedSecret(headers)) ||
-      await isSigned(headers, body, config.hmac, now()),
+    authenticate: async (headers, body) => {
+      if (await isKnownSecret(sharedSecret(headers))) return "secret";
+      return await isSigned(headers, body, config.hmac, now()) ? "signature" : undefined;
+    },
   };
 }
 
@@ -93,14 +97,26 @@ async function isSigned(
   const payload = isTimed ? concat([utf8(`${timestamp}.`), body]) : body;
   for (const secret of settings.secrets) {
     if (secret === "") continue;
-    if (await isSignedBy(await hmacKey(utf8(secret)), signature, payload)) return true;
+    if (await isSignedBy(await hmacKey(utf8(secret)), signature, payload)) {
+      return isTimed || isFresh(timestampOf(body), nowMs);
+    }
   }
   return false;
 }
 
+/** When Vapi made a message: a signature over the body alone covers no other time. Else blank. */
+function timestampOf(body: Bytes): string {
+  try {
+    const { timestamp } = JSON.parse(new TextDecoder().decode(body)).message;
+    return /^\d{4}-/.test(timestamp) ? String(Date.parse(timestamp)) : String(timestamp);
+  } catch {
+    return "";
+  }
+}
+
 /** Seconds or milliseconds: Vapi does not say which, so the magnitude decides. */
 function isFresh(timestamp: string, nowMs: number): boolean {
-  if (!/^\d{9,14}$/.test(timestamp)) return false;
+  if (!/^\d{9,14}(\.\d{1,9})?$/.test(timestamp)) return false;
   const value = Number(timestamp);
   const sentAtMs = value < 1e11 ? value * 1000 : value;
   return Math.abs(nowMs - sentAtMs) <= replayWindowMs;

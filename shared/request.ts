@@ -105,11 +105,13 @@ async function answerRequest(
   }
   if (request.method !== "POST") return allowOnly("POST");
   const body = await readBody(request, bodyLimits);
-  if (!await authenticator.isAuthentic(request.headers, body.ok ? body.bytes : new Uint8Array())) {
-    return deny(runtime, address.name, "the secret or the signature is wrong");
-  }
+  const bytes = body.ok ? body.bytes : new Uint8Array();
+  const proof = await authenticator.authenticate(request.headers, bytes);
+  if (!proof) return deny(runtime, address.name, "the secret or the signature is wrong");
+  // No signature covers the header: whoever replays a body could give it another call.
+  const namedCall = proof === "secret" ? request.headers.get("x-call-id") ?? undefined : undefined;
   const message = body.ok
-    ? readMessage(new TextDecoder().decode(body.bytes), request.headers)
+    ? readMessage(new TextDecoder().decode(body.bytes), namedCall)
     : { type: "unreadable", reason: body.reason } as const;
   return await dispatch(address, runtime, message, budget);
 }

@@ -125,9 +125,9 @@ type RawToolCall = z.infer<typeof toolCall>;
  * Reads the body of a request to a server URL.
  *
  * @param bodyText The raw body, at most 2 MB.
- * @param headers `x-call-id` names the call where the body does not.
+ * @param namedCall The call's id where the body has none, from `x-call-id`.
  */
-export function readMessage(bodyText: string, headers: Headers): VapiMessage {
+export function readMessage(bodyText: string, namedCall?: string): VapiMessage {
   let json: unknown;
   try {
     json = JSON.parse(bodyText);
@@ -139,7 +139,7 @@ export function readMessage(bodyText: string, headers: Headers): VapiMessage {
     return { type: "unreadable", reason: "the body has no message object" };
   }
   const received = parsed.data.message;
-  const envelope = readEnvelope(received, headers);
+  const envelope = readEnvelope(received, namedCall);
   switch (received.type) {
     case "assistant-request":
       return { type: received.type, envelope };
@@ -219,14 +219,14 @@ function readArguments(given: unknown): ToolCall["arguments"] {
     : { ok: false, reason: "the arguments are not an object" };
 }
 
-function readEnvelope(received: z.infer<typeof message>, headers: Headers): Envelope {
+function readEnvelope(received: z.infer<typeof message>, namedCall?: string): Envelope {
   const { call } = received;
   return {
     calledNumber: e164(received.phoneNumber?.number ?? call?.phoneNumber?.number),
     phoneNumberId: filled(call?.phoneNumberId ?? received.phoneNumber?.id),
     assistantId: filled(call?.assistantId ?? received.assistant?.id),
     callerNumber: e164(received.customer?.number ?? call?.customer?.number),
-    callId: filled(call?.id ?? received.chat?.id ?? headers.get("x-call-id") ?? undefined),
+    callId: filled(call?.id ?? received.chat?.id ?? namedCall),
   };
 }
 

@@ -147,6 +147,72 @@ test("HMAC over timestamp and raw body is accepted within five minutes, in secon
   assert.equal(await ask(Date.now(), `${body} `), 401);
 });
 
+test("the header names the call of a request with a secret, never of one that is signed", async (bench) => {
+  const clinic = await aClinic(bench.database.sql);
+  const signing = "whsec_test_whsec_test";
+  const runtime = createRuntime(
+    readConfig({ ...bench.environment, VAPI_HMAC_SECRETS: signing }),
+    openLog("error", () => {}),
+  );
+  const ask = async (callId: string, isSigned: boolean, hour: string) => {
+    const body = JSON.stringify({
+      message: {
+        type: "tool-calls",
+        toolCallList: [{
+          id: `call_${hour}`,
+          function: {
+            name: "hold_slot",
+            arguments: { slotId: `consultation/${aDay()}T${hour}:00`, patientName: "Ada Brown" },
+          },
+        }],
+        phoneNumber: { number: clinic.number },
+        customer: { number: aPhone() },
+      },
+    });
+    const timestamp = String(Date.now());
+    const signature = createHmac("sha256", signing).update(`${timestamp}.${body}`).digest("hex");
+    const proof = isSigned
+      ? { "x-timestamp": timestamp, "x-signature": signature }
+      : { "x-vapi-secret": vapiSecret };
+    const headers = new Headers(Object.entries({ ...proof, "x-call-id": callId }));
+    const request = new Request("http://f.test/", { method: "POST", headers, body });
+    await (await holdSlot.using(runtime).fetch(request)).text();
+    const rows = await bench.database.sql`
+      select from public.audit_logs where org_id = ${clinic.id} and call_id = ${callId}`;
+    return rows.length > 0;
+  };
+  assert.equal(await ask("named-with-a-secret", false, "10"), true);
+  assert.equal(await ask("named-with-a-signature", true, "11"), false);
+});
+
+test("a signature over the body alone counts for five minutes from the message's own time", async (bench) => {
+  const signing = "whsec_test_whsec_test";
+  const runtime = createRuntime(
+    readConfig({
+      ...bench.environment,
+      VAPI_HMAC_SECRETS: signing,
+      VAPI_HMAC_PAYLOAD: "{body}",
+    }),
+    openLog("error", () => {}),
+  );
+  const ask = async (timestamp: unknown) => {
+    const body = JSON.stringify({ message: { type: "status-update", timestamp } });
+    const signature = createHmac("sha256", signing).update(body).digest("hex");
+    // The header's time is not signed.
+    const headers = { "x-signature": signature, "x-timestamp": String(Date.now()) };
+    const request = new Request("http://f.test/", { method: "POST", headers, body });
+    return (await holdSlot.using(runtime).fetch(request)).status;
+  };
+  const minutesAgo = (count: number) => Date.now() - count * 60_000;
+  assert.equal(await ask(Date.now()), 200);
+  assert.equal(await ask(new Date().toISOString()), 200);
+  assert.equal(await ask(minutesAgo(4)), 200);
+  for (const late of [minutesAgo(6), new Date(minutesAgo(6)).toISOString()]) {
+    assert.equal(await ask(late), 401);
+  }
+  for (const none of [undefined, null, "", "x", {}, true]) assert.equal(await ask(none), 401);
+});
+
 test("bad bodies and arguments are answers the model can act on, never a 500 or a stack trace", async (bench) => {
   const clinic = await aClinic(bench.database.sql);
   for (
