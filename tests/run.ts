@@ -38,7 +38,7 @@ interface Result {
 }
 
 const checks: readonly Job[] = [
-  { name: "types", args: ["check", "--quiet", "."], isTest: false },
+  { name: "types", args: ["check", "--frozen", "--quiet", "."], isTest: false },
   { name: "lint", args: ["lint", "--quiet"], isTest: false },
   { name: "format", args: ["fmt", "--check", "--quiet"], isTest: false },
   testJob("examples in comments", ["--doc", "shared", "functions", "supabase"]),
@@ -85,7 +85,7 @@ const test = defineTask({
 });
 
 function testJob(name: string, args: readonly string[]): Job {
-  const flags = ["-A", "--unstable-no-legacy-abort", "--no-check", "--quiet"];
+  const flags = ["-A", "--frozen", "--unstable-no-legacy-abort", "--no-check", "--quiet"];
   return { name, args: ["test", ...flags, ...args], isTest: true };
 }
 
