@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Desk } from "./database/client.ts";
 import type { Refusal } from "./database/entry.ts";
 import * as sentences from "./sentences.ts";
 
@@ -39,6 +40,27 @@ export function refuse<Outcome extends string>(
   facts: Answer["facts"] = {},
 ): Answer<Outcome> {
   return { success: false, outcome, message, action, facts };
+}
+
+/** The tool that takes messages for the front desk. */
+export const messageTool = "leave_message";
+
+/**
+ * Says how it goes on after `ESCALATE`: the call is put through while the front desk answers; else a
+ * message can be taken, but not by the tool that has just taken none.
+ *
+ * @param tool Which one answers.
+ * @param desk How the desk is; unknown where the clinic is.
+ */
+export function handOver(answer: Answer, tool: string, desk: Desk | undefined): Answer {
+  if (answer.action !== "ESCALATE") return answer;
+  const takesMessage = desk !== undefined && desk !== "open" && tool !== messageTool;
+  const next = desk === "open" || takesMessage ? sentences.handOver[desk] : sentences.callAgain;
+  return {
+    ...answer,
+    message: `${answer.message} ${next}`,
+    facts: { ...answer.facts, desk, ...(takesMessage ? { nextTool: messageTool } : {}) },
+  };
 }
 
 /** What every tool answers when the clinic is unknown, another clinic was named, or a lock was busy. */

@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { Answer } from "./answers.ts";
+import { type Answer, handOver } from "./answers.ts";
 import { readBody } from "./body.ts";
 import type { CallFacts } from "./database/entry.ts";
 import { type Budget, startBudget, withDeadline } from "./deadline.ts";
@@ -199,11 +199,12 @@ async function answerCall(
     toolCallId: call.id,
   });
   try {
-    const { facts, ...said } = await withDeadline(
+    const answer = await withDeadline(
       budget.remainingMs() + graceMs,
       () => runTool(tool, call, envelope, work.context),
     );
-    work.record(said.outcome);
+    work.record(answer.outcome);
+    const { facts, ...said } = handOver(answer, tool.name, work.desk);
     return resultOf(call, { ...said, ...facts });
   } catch (thrown) {
     const fault = toFault(thrown);

@@ -8,16 +8,15 @@
  */
 
 import type { Slot } from "./database/availability.ts";
+import type { Desk } from "./database/client.ts";
 import type { PartOfDay } from "./given.ts";
 import { sayClock, sayDate, sayDay, sayList, sayTime } from "./speech.ts";
 
 // For every tool
 
 /** The database, or something else of ours, does not answer. */
-export const fault = "I'm having trouble reaching the booking system. " +
-  "Shall I try once more, or pass you to the front desk?";
-export const unknownClinic =
-  "I can't tell which clinic this call is for. Let me connect you to the front desk.";
+export const fault = "I'm having trouble reaching the booking system. Shall I try once more?";
+export const unknownClinic = "I can't tell which clinic this call is for.";
 export const anotherClinic = "I can only help with bookings at this clinic.";
 export const busy = "The booking system is busy for a moment. Let me try that again.";
 
@@ -37,7 +36,36 @@ export const needed = {
   patientName: "the patient's name is needed",
   phone: "a phone number is needed",
   code: "the six digits of the text are needed",
+  callerName: "the caller's name is needed",
+  message: "what the message says is needed",
+  wishedTime: "a time such as tomorrow afternoon is needed",
 };
+
+// Handing over
+
+/**
+ * Follows every sentence after which a person has to go on. The only place where one is promised: a
+ * call is put through only while somebody answers.
+ */
+export const handOver: Readonly<Record<Desk, string>> = {
+  open: "I'll connect you to the front desk.",
+  closed: "The front desk is closed at the moment. Shall I take a message for them?",
+  none: "Shall I take a message for the front desk?",
+};
+/** Nobody can be put through, and no message taken. */
+export const callAgain = "Please call us again later.";
+
+/** @param opensAt When somebody reads it; undefined when somebody is there, or it is not known. */
+export const messageLeft = (opensAt: string | undefined) =>
+  "I've left your message for the front desk" +
+  (opensAt === undefined ? "." : `. They are back on ${sayTime(opensAt)}.`);
+/** This call, this number or this clinic has left as many as it may. */
+export const messagesEnough = "I can't take another message.";
+export const callbackNeeded = "What number can they call you back on?";
+export const callbackUnclear =
+  "I didn't get that number. Could you say it once more, with the area code?";
+/** A premium number, or one with an extension. */
+export const callbackUnusable = "I can't note that number. Is there another one to call back?";
 
 // A call that begins
 
@@ -91,8 +119,7 @@ export const fullyBooked = (
   nearest.length > 0
     ? `There's nothing left on ${sayPart(day, partOfDay)}. ` +
       `The nearest I have is ${sayStarts(nearest)}.`
-    : `I can't find a free time on ${sayPart(day, partOfDay)} or in the weeks after. ` +
-      "Shall I pass you to the front desk?";
+    : `I can't find a free time on ${sayPart(day, partOfDay)} or in the weeks after.`;
 
 export const dayHasPassed = (today: string) =>
   `That day has passed: today is ${sayDate(today)}. Which day would you like?`;
@@ -116,13 +143,13 @@ export const leftOut = (ignored: readonly ("partOfDay" | "days")[]) => {
 export const unknownService = (services: readonly string[]) =>
   services.length > 0
     ? `We don't have that here. I can book ${sayFew(services)}.`
-    : "We can't book that by phone. Let me connect you to the front desk.";
+    : "I can't book that by phone.";
 
 /** @param doctors Who offers the service. */
 export const unknownDoctor = (doctors: readonly string[]) =>
   doctors.length > 0
     ? `I can't find that doctor for it. There is ${sayFew(doctors, "and")}.`
-    : "Nobody here offers that just now. Let me connect you to the front desk.";
+    : "Nobody here offers that just now.";
 
 /** @param doctors Those whose name fits what was said. */
 export const whichDoctor = (doctors: readonly string[]) =>
@@ -190,11 +217,9 @@ export const textOnItsWay = (retryAfterSeconds: number) =>
   `${retryAfterSeconds} seconds I can send another.`;
 
 /** The text failed, but another attempt may succeed. */
-export const textFailed =
-  "I couldn't send the text just now. Shall I try once more, or pass you to the front desk?";
+export const textFailed = "I couldn't send the text just now. Shall I try once more?";
 /** The text failed or is not allowed, and another attempt would not help. */
-export const textImpossible =
-  "I can't send a text for this booking just now. Let me pass you to the front desk.";
+export const textImpossible = "I can't send a text for this booking just now.";
 /** Twilio reported that the text did not arrive. */
 export const textUndelivered =
   "That number didn't accept the text. Is there another mobile number I can use?";
@@ -202,8 +227,7 @@ export const textUndelivered =
 export const textsSwitchedOff =
   "That number has texts from us switched off. Is there another mobile number I can use?";
 /** The code for a change goes only to the number of the booking. */
-export const bookedNumberTakesNoTexts =
-  "I can't text the number it was booked with. Let me pass you to the front desk.";
+export const bookedNumberTakesNoTexts = "I can't text the number it was booked with.";
 
 // The code
 
@@ -215,8 +239,7 @@ export const codeMalformed = "I need the six digits from the text. Could you rea
 export const codeWrong = "That doesn't match. Could you read the newest text again?";
 export const codeOld = "That code isn't valid any more. I'll send a new one.";
 /** Too many wrong codes: no further code is compared. */
-export const codesLocked =
-  "I can't take more codes for this booking. I'll connect you to the front desk.";
+export const codesLocked = "I can't take more codes for this booking.";
 
 // A cancellation or a move
 

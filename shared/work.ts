@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Desk } from "./database/client.ts";
 import type { Budget } from "./deadline.ts";
 import type { Fault } from "./errors.ts";
 import type { LogFields } from "./logging.ts";
@@ -30,6 +31,7 @@ export class Work {
   #databaseCalls = 0;
   #smsMs = 0;
   #orgId: string | undefined;
+  #desk: Desk | undefined;
 
   /** Begins to measure. */
   constructor(runtime: Runtime, budget: Budget, event: "tool_call" | "message", name: WorkName) {
@@ -44,11 +46,19 @@ export class Work {
           this.#databaseMs += durationMs;
           this.#databaseCalls++;
         },
-        resolved: (orgId) => this.#orgId = orgId,
+        resolved: (orgId, desk) => {
+          this.#orgId = orgId;
+          this.#desk = desk ?? this.#desk;
+        },
         alarmed: (kind, orgId) => log.error("alarm_raised", { ...name, kind, orgId }),
       }),
       onText: (durationMs) => this.#smsMs += durationMs,
     };
+  }
+
+  /** How the clinic's front desk is, once the database has said so. */
+  get desk(): Desk | undefined {
+    return this.#desk;
   }
 
   /** Writes what came of it; a fault is an outcome that should not happen. */

@@ -8,6 +8,7 @@
 import cancelAppointment from "../cancel-appointment/index.ts";
 import checkAvailability from "../check-availability/index.ts";
 import holdSlot from "../hold-slot/index.ts";
+import leaveMessage from "../leave-message/index.ts";
 import rescheduleAppointment from "../reschedule-appointment/index.ts";
 import sendOtp from "../send-otp/index.ts";
 import verifyOtp from "../verify-otp/index.ts";
@@ -20,4 +21,5 @@ export const tools = [
   verifyOtp,
   cancelAppointment,
   rescheduleAppointment,
+  leaveMessage,
 ].map(({ tool }) => tool);

@@ -33,8 +33,11 @@ export interface Database {
 export interface DatabaseObserver {
   /** @param durationMs How long the call took, answered or not. */
   called(durationMs: number): void;
-  /** @param orgId The organization the database found. */
-  resolved(orgId: string): void;
+  /**
+   * @param orgId The organization the database found.
+   * @param desk How its front desk is; left out by what answers no tool.
+   */
+  resolved(orgId: string, desk?: Desk): void;
   /** @param kind What happened too often in that organization, just now. */
   alarmed(kind: string, orgId: string): void;
 }
@@ -82,13 +85,21 @@ async function createClient({ restUrl, databaseKey }: Pick<Config, "restUrl" | "
   });
 }
 
-const withOrganization = z.object({ orgId: z.string(), alarm: z.string().optional() });
+const desks = ["open", "closed", "none"] as const;
+/** How a front desk is: a call can be put through, not now, or not at all. */
+export type Desk = typeof desks[number];
+
+const withOrganization = z.object({
+  orgId: z.string(),
+  desk: z.enum(desks).optional(),
+  alarm: z.string().optional(),
+});
 
 function tellOrganization(observer: DatabaseObserver, data: unknown): void {
   const read = withOrganization.safeParse(data);
   if (!read.success) return;
-  const { orgId, alarm } = read.data;
-  observer.resolved(orgId);
+  const { orgId, desk, alarm } = read.data;
+  observer.resolved(orgId, desk);
   if (alarm) observer.alarmed(alarm, orgId);
 }
 

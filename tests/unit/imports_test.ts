@@ -32,6 +32,7 @@ const order = [
   "answers",
   "sentences",
   "database/metrics",
+  "database/desk",
   "database/accounts",
   "database/texts",
   "database/passcodes",
