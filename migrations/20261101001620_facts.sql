@@ -1,6 +1,42 @@
 /*
- * Facts: what a clinic answers to questions about itself.
+ * Facts: what a clinic answers to questions about itself, and the questions it has no answer to yet.
+ *
+ * Decisions
+ * - The answer is the clinic's own sentence or none. A wrong sentence is worse than none; the
+ *   thresholds below were measured on the questions of tests/support/questions.ts.
+ * - A question is its words: the lexemes of PostgreSQL's English text search without those that say
+ *   nothing about what is asked. A fact fits as far as it has them, in its wordings and tags.
+ * - Words that a transcriber misheard are compared by trigrams, where no fact fits as they are.
+ * - A clinic has few facts, so all of them are compared.
+ * - A question about health is answered only by a fact that has every word of it. It is never kept:
+ *   what ails a caller does not belong in a list of questions.
+ * - A question without an answer is kept once, however it is asked, until a fact answers it.
  */
+
+create extension if not exists pg_trgm with schema extensions;
+
+create function private.question_words(p_text text) returns text[]
+language sql immutable strict set search_path = ''
+as $$
+  select array(
+    select w from unnest(tsvector_to_array(to_tsvector('pg_catalog.english', p_text))) as w
+    where w <> all ('{also,anybodi,anyth,ask,avail,clinic,could,get,give,got,hello,hi,just,know,like,may,might,much,need,ok,okay,pleas,possibl,question,realli,say,someth,somewher,tell,thank,want,well,wonder,would}'::text[])
+    order by w)
+$$;
+comment on function private.question_words is
+  'The lexemes of a question that tell what it is about, sorted; empty for "Where are you?".';
+
+create function private.fact_words(p_question text, p_also_asked text[], p_tags text[])
+returns text[]
+language sql immutable strict set search_path = ''
+as $$
+  select array(
+    select distinct w
+    from unnest(p_question || p_also_asked || p_tags) as t (wording)
+    cross join lateral unnest(private.question_words(t.wording)) as w
+    order by w)
+$$;
+comment on function private.fact_words is 'The words of every wording and tag of a fact.';
 
 create table public.clinic_facts (
   org_id uuid not null references public.organizations (id) on delete cascade,
@@ -12,6 +48,8 @@ create table public.clinic_facts (
     constraint clinic_facts_answer_short check (length(answer) between 1 and 600),
   tags text[] not null default '{}',
   in_prompt boolean not null default false,
+  words text[] not null
+    generated always as (private.fact_words(question, also_asked, tags)) stored,
   primary key (org_id, id),
   constraint clinic_facts_question_unique unique (org_id, question)
 );
@@ -23,3 +61,172 @@ comment on column public.clinic_facts.in_prompt is
   'Whether everybody asks it, so that the assistant knows the answer without a tool.';
 select private.protect('public.clinic_facts', true);
 grant select, insert, update, delete on public.clinic_facts to service_role;
+-- A generated column is computed as whoever writes the row.
+grant execute on function private.question_words, private.fact_words to service_role;
+
+create table public.open_questions (
+  org_id uuid not null references public.organizations (id) on delete cascade,
+  words text[] not null,
+  question text not null
+    constraint open_questions_question_short check (length(question) between 1 and 500),
+  asked integer not null default 1,
+  call_id text,
+  first_asked_at timestamptz not null default clock_timestamp(),
+  last_asked_at timestamptz not null default clock_timestamp(),
+  primary key (org_id, words)
+);
+comment on table public.open_questions is
+  'Questions of callers that no fact answers, redacted, so that the clinic can answer them next time.';
+comment on column public.open_questions.words is 'What it is about: asked in other words it is the same row.';
+comment on column public.open_questions.call_id is 'The call that asked first.';
+create index open_questions_by_time on public.open_questions (org_id, last_asked_at);
+select private.protect('public.open_questions', true);
+
+create function private.fit(p_words text[], p_fact text[], p_nearly boolean) returns real
+language sql immutable strict set search_path = ''
+as $$
+  select coalesce(sum(case
+    when w = any (p_fact) then 1
+    when p_nearly and exists (
+      select from unnest(p_fact) as f where extensions.similarity(w, f) >= 0.5) then 0.75
+    else 0 end) / nullif(cardinality(p_words), 0), 0)::real
+  from unnest(p_words) as w
+$$;
+comment on function private.fit is
+  'The share of a question''s words that a fact has, 0 to 1; a word that is nearly one of them counts for three quarters.';
+
+/*
+ * The fact that answers a question, or nulls. Its fit has to reach the threshold, and where several
+ * do, one has to be ahead: the one with a wording that says the least besides the question.
+ * p_strictly: every word, as it is, and more than one.
+ */
+create function private.find_fact(p_org uuid, p_question text, p_strictly boolean)
+returns public.clinic_facts
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_words constant text[] := private.question_words(p_question);
+  v_least constant real := case when p_strictly then 1 else 0.7 end;
+  v_nearly boolean;
+  v_best record;
+  v_fact public.clinic_facts;
+begin
+  if p_strictly and cardinality(v_words) < 2 then
+    return null;
+  end if;
+  foreach v_nearly in array case when p_strictly then '{f}' else '{f,t}' end::boolean[] loop
+    select s.id, coalesce(s.score - lead(s.score) over (order by s.score desc), 1) as ahead
+    into v_best
+    from (
+      select f.id, w.fit + b.fit / 4 as score
+      from public.clinic_facts as f
+      cross join lateral (
+        -- "Where are you?" has no words: it is compared as a whole.
+        select case when cardinality(v_words) > 0 then private.fit(v_words, f.words, v_nearly)
+          when v_nearly then (
+            select max(case when extensions.similarity(p_question, t) >= 0.45 then 1 else 0 end)
+            from unnest(f.question || f.also_asked) as t)
+          else 0 end::real as fit) as w
+      cross join lateral (
+        select max(private.fit(private.question_words(t), v_words, false)) as fit
+        from unnest(f.question || f.also_asked) as t
+        where w.fit >= v_least) as b
+      where f.org_id = p_org and w.fit >= v_least
+    ) as s
+    order by s.score desc
+    limit 1;
+    if v_best.ahead >= 0.1 then
+      select f.* into strict v_fact from public.clinic_facts as f
+      where f.org_id = p_org and f.id = v_best.id;
+      return v_fact;
+    end if;
+    exit when v_best.id is not null;
+  end loop;
+  return null;
+end
+$$;
+comment on function private.find_fact is 'The one fact that answers a question well enough, or nulls.';
+
+/*
+ * Keeps a question that no fact answers: once, at most three of a call, fifty new ones an hour and
+ * five hundred of a clinic.
+ */
+create function private.keep_question(
+  p_org uuid, p_call_id text, p_question text, p_now timestamptz
+) returns void
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_words constant text[] := private.question_words(p_question);
+begin
+  if cardinality(v_words) = 0 then
+    return;
+  end if;
+  perform pg_advisory_xact_lock(hashtextextended(p_org || '/questions', 0));
+  update public.open_questions as q set asked = q.asked + 1, last_asked_at = p_now
+  where q.org_id = p_org and q.words = v_words;
+  if not found then
+    insert into public.open_questions (org_id, words, question, call_id)
+    select p_org, v_words, p_question, p_call_id
+    from (
+      select count(*) as kept, count(*) filter (where q.call_id = p_call_id) as of_call,
+        count(*) filter (where q.first_asked_at > p_now - interval '1 hour') as of_hour
+      from public.open_questions as q where q.org_id = p_org) as c
+    where c.kept < 500 and c.of_call < 3 and c.of_hour < 50;
+  end if;
+end
+$$;
+comment on function private.keep_question is
+  'Keeps a question for the clinic to answer, once however it is asked, within limits.';
+
+/* Forgets the questions that a clinic's facts answer by now. */
+create function private.close_questions(p_org uuid) returns void
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  delete from public.open_questions as q
+  where q.org_id = p_org and (private.find_fact(p_org, q.question, false)).id is not null;
+end
+$$;
+comment on function private.close_questions is 'Forgets the open questions that have an answer now.';
+
+/*
+ * Entry function of the tool answer_question.
+ *
+ * p_question  redacted
+ * p_medical   whether it is about somebody's health
+ * Outcomes    answered (answer), medical_question, not_found (kept for the clinic), busy,
+ *             unknown_clinic, cross_tenant_denied
+ */
+create function public.answer_question(p_call jsonb, p_question text, p_medical boolean)
+returns jsonb
+language plpgsql volatile security definer set search_path = '' set lock_timeout = '300ms'
+  set jit = off
+as $$
+declare
+  v_opened record;
+  v_fact public.clinic_facts;
+begin
+  v_opened := private.open_call(p_call, 'answer_question');
+  if v_opened.refusal is not null then
+    return v_opened.refusal;
+  end if;
+  v_fact := private.find_fact((v_opened.org).id, p_question, p_medical);
+  if v_fact.id is not null then
+    return private.answer(v_opened.org, jsonb_build_object(
+      'outcome', 'answered', 'answer', v_fact.answer));
+  elsif p_medical then
+    return private.answer(v_opened.org, '{"outcome": "medical_question"}');
+  end if;
+  perform private.keep_question(
+    (v_opened.org).id, p_call ->> 'callId', p_question, clock_timestamp());
+  return private.answer(v_opened.org, '{"outcome": "not_found"}');
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+comment on function public.answer_question is
+  'Tool answer_question: the clinic''s own answer to a question about it, or none.';
+
+revoke execute on function public.answer_question from public, anon, authenticated;
+grant execute on function public.answer_question to service_role;

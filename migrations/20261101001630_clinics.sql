@@ -320,6 +320,7 @@ begin
   select p_org, d.question, d."alsoAsked", d.answer, d.tags, d."inPrompt"
   from jsonb_to_recordset(p_clinic -> 'facts') as d (
     question text, "alsoAsked" text[], answer text, tags text[], "inPrompt" boolean);
+  perform private.close_questions(p_org);
   return v_org;
 end
 $$;

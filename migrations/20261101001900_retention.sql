@@ -36,6 +36,7 @@ insert into private.retention_rules (name, relation, age, applies, kept) values
   ('changes', 'public.appointment_changes', 'expires_at', 'true', 'retention_days'),
   ('toolCalls', 'public.tool_calls', 'created_at', 'true', 'retention_days'),
   ('callReports', 'public.call_reports', 'created_at', 'true', 'retention_days'),
+  ('openQuestions', 'public.open_questions', 'last_asked_at', 'true', 'retention_days'),
   ('deskMessages', 'public.desk_messages', 'created_at', 'true', 'retention_days'),
   ('alarms', 'public.alarms', 'raised_at', 'true', 'audit_retention_days'),
   ('auditLogs', 'public.audit_logs', 'at', 'true', 'audit_retention_days');

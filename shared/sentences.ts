@@ -36,6 +36,7 @@ export const needed = {
   patientName: "the patient's name is needed",
   phone: "a phone number is needed",
   code: "the six digits of the text are needed",
+  question: "the caller's question is needed",
   callerName: "the caller's name is needed",
   message: "what the message says is needed",
   wishedTime: "a time such as tomorrow afternoon is needed",
@@ -66,6 +67,13 @@ export const callbackUnclear =
   "I didn't get that number. Could you say it once more, with the area code?";
 /** A premium number, or one with an extension. */
 export const callbackUnusable = "I can't note that number. Is there another one to call back?";
+
+// Questions about the clinic
+
+/** The clinic has written nothing about it. */
+export const questionUnknown = "I don't have an answer to that.";
+export const adviceRefused =
+  "I can't give medical advice. If it's urgent, please call the emergency services.";
 
 // A call that begins
 

@@ -733,6 +733,18 @@ $$;
 
 COMMENT ON FUNCTION private.close_call(p_org public.organizations, p_call jsonb, p_known public.call_reports, p_ended_reason text, p_send uuid) IS 'Releases what a call held and claims its follow-up; busy when a lock took too long.';
 
+CREATE FUNCTION private.close_questions(p_org uuid) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  delete from public.open_questions as q
+  where q.org_id = p_org and (private.find_fact(p_org, q.question, false)).id is not null;
+end
+$$;
+
+COMMENT ON FUNCTION private.close_questions(p_org uuid) IS 'Forgets the open questions that have an answer now.';
+
 CREATE FUNCTION private.collect_events(p_wait boolean) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1196,6 +1208,27 @@ $$;
 
 COMMENT ON FUNCTION private.describe_providers(p_org public.organizations) IS 'The doctors of a clinic''s document.';
 
+CREATE FUNCTION private.desk_opens_at(p_org public.organizations, p_at timestamp with time zone) RETURNS timestamp with time zone
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_today constant date := (p_at at time zone p_org.timezone)::date;
+begin
+  return (
+    select min(o.opens_at)
+    from generate_series(0, 30) as n (days)
+    cross join lateral (select v_today + n.days as day) as d
+    join public.desk_hours as h on h.org_id = p_org.id and h.dow = extract(dow from d.day)
+    cross join lateral (
+      select private.wall(d.day + make_interval(mins => h.start_min), p_org.timezone, false)
+        as opens_at) as o
+    where not p_org.closing_days @> d.day and o.opens_at > p_at);
+end
+$$;
+
+COMMENT ON FUNCTION private.desk_opens_at(p_org public.organizations, p_at timestamp with time zone) IS 'When the front desk opens next, within a month; null when it does not.';
+
 CREATE FUNCTION private.desk_state(p_org public.organizations, p_at timestamp with time zone) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -1251,6 +1284,19 @@ end
 $$;
 
 COMMENT ON FUNCTION private.expire_holds(p_org uuid, p_rows tid[], p_now timestamp with time zone) IS 'Marks expired holds of one organization as expired and forgets their passcodes.';
+
+CREATE FUNCTION private.fact_words(p_question text, p_also_asked text[], p_tags text[]) RETURNS text[]
+    LANGUAGE sql IMMUTABLE STRICT
+    SET search_path TO ''
+    AS $$
+  select array(
+    select distinct w
+    from unnest(p_question || p_also_asked || p_tags) as t (wording)
+    cross join lateral unnest(private.question_words(t.wording)) as w
+    order by w)
+$$;
+
+COMMENT ON FUNCTION private.fact_words(p_question text, p_also_asked text[], p_tags text[]) IS 'The words of every wording and tag of a fact.';
 
 CREATE FUNCTION private.fail_text(p_org uuid, p_send uuid, p_reason text, p_may_have_been_sent boolean) RETURNS boolean
     LANGUAGE plpgsql
@@ -1339,6 +1385,77 @@ end
 $$;
 
 COMMENT ON FUNCTION private.find_change(p_org uuid, p_appointment uuid, p_call_id text) IS 'The change that this call has asked for of an appointment.';
+
+CREATE TABLE public.clinic_facts (
+    org_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    question text NOT NULL,
+    also_asked text[] DEFAULT '{}'::text[] NOT NULL,
+    answer text NOT NULL,
+    tags text[] DEFAULT '{}'::text[] NOT NULL,
+    in_prompt boolean DEFAULT false NOT NULL,
+    words text[] GENERATED ALWAYS AS (private.fact_words(question, also_asked, tags)) STORED NOT NULL,
+    CONSTRAINT clinic_facts_answer_short CHECK (((length(answer) >= 1) AND (length(answer) <= 600))),
+    CONSTRAINT clinic_facts_question_short CHECK (((length(question) >= 1) AND (length(question) <= 300)))
+);
+
+COMMENT ON TABLE public.clinic_facts IS 'Questions about a clinic and its own answers.';
+
+COMMENT ON COLUMN public.clinic_facts.also_asked IS 'Other ways to ask the question.';
+
+COMMENT ON COLUMN public.clinic_facts.answer IS 'Said to the caller as it is.';
+
+COMMENT ON COLUMN public.clinic_facts.tags IS 'Words that a caller may use and the question does not.';
+
+COMMENT ON COLUMN public.clinic_facts.in_prompt IS 'Whether everybody asks it, so that the assistant knows the answer without a tool.';
+
+CREATE FUNCTION private.find_fact(p_org uuid, p_question text, p_strictly boolean) RETURNS public.clinic_facts
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_words constant text[] := private.question_words(p_question);
+  v_least constant real := case when p_strictly then 1 else 0.7 end;
+  v_nearly boolean;
+  v_best record;
+  v_fact public.clinic_facts;
+begin
+  if p_strictly and cardinality(v_words) < 2 then
+    return null;
+  end if;
+  foreach v_nearly in array case when p_strictly then '{f}' else '{f,t}' end::boolean[] loop
+    select s.id, coalesce(s.score - lead(s.score) over (order by s.score desc), 1) as ahead
+    into v_best
+    from (
+      select f.id, w.fit + b.fit / 4 as score
+      from public.clinic_facts as f
+      cross join lateral (
+        -- "Where are you?" has no words: it is compared as a whole.
+        select case when cardinality(v_words) > 0 then private.fit(v_words, f.words, v_nearly)
+          when v_nearly then (
+            select max(case when extensions.similarity(p_question, t) >= 0.45 then 1 else 0 end)
+            from unnest(f.question || f.also_asked) as t)
+          else 0 end::real as fit) as w
+      cross join lateral (
+        select max(private.fit(private.question_words(t), v_words, false)) as fit
+        from unnest(f.question || f.also_asked) as t
+        where w.fit >= v_least) as b
+      where f.org_id = p_org and w.fit >= v_least
+    ) as s
+    order by s.score desc
+    limit 1;
+    if v_best.ahead >= 0.1 then
+      select f.* into strict v_fact from public.clinic_facts as f
+      where f.org_id = p_org and f.id = v_best.id;
+      return v_fact;
+    end if;
+    exit when v_best.id is not null;
+  end loop;
+  return null;
+end
+$$;
+
+COMMENT ON FUNCTION private.find_fact(p_org uuid, p_question text, p_strictly boolean) IS 'The one fact that answers a question well enough, or nulls.';
 
 CREATE FUNCTION private.find_free(p_org public.organizations, p_service public.services, p_provider uuid, p_start timestamp with time zone, p_call_id text, p_at timestamp with time zone, p_moves uuid DEFAULT NULL::uuid) RETURNS SETOF uuid
     LANGUAGE plpgsql STABLE
@@ -1684,6 +1801,20 @@ $$;
 
 COMMENT ON FUNCTION private.find_unguarded(p_org uuid, p_provider uuid, p_from timestamp with time zone, p_id uuid) IS 'Ids of a provider''s live rows from a time on that the exclusion constraint does not see.';
 
+CREATE FUNCTION private.fit(p_words text[], p_fact text[], p_nearly boolean) RETURNS real
+    LANGUAGE sql IMMUTABLE STRICT
+    SET search_path TO ''
+    AS $$
+  select coalesce(sum(case
+    when w = any (p_fact) then 1
+    when p_nearly and exists (
+      select from unnest(p_fact) as f where extensions.similarity(w, f) >= 0.5) then 0.75
+    else 0 end) / nullif(cardinality(p_words), 0), 0)::real
+  from unnest(p_words) as w
+$$;
+
+COMMENT ON FUNCTION private.fit(p_words text[], p_fact text[], p_nearly boolean) IS 'The share of a question''s words that a fact has, 0 to 1; a word that is nearly one of them counts for three quarters.';
+
 CREATE FUNCTION private.fold_events(p_limit integer) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1873,6 +2004,33 @@ $$;
 
 COMMENT ON FUNCTION private.iso_local(p_at timestamp with time zone, p_zone text) IS 'ISO 8601 local time with its offset.';
 
+CREATE FUNCTION private.keep_question(p_org uuid, p_call_id text, p_question text, p_now timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_words constant text[] := private.question_words(p_question);
+begin
+  if cardinality(v_words) = 0 then
+    return;
+  end if;
+  perform pg_advisory_xact_lock(hashtextextended(p_org || '/questions', 0));
+  update public.open_questions as q set asked = q.asked + 1, last_asked_at = p_now
+  where q.org_id = p_org and q.words = v_words;
+  if not found then
+    insert into public.open_questions (org_id, words, question, call_id)
+    select p_org, v_words, p_question, p_call_id
+    from (
+      select count(*) as kept, count(*) filter (where q.call_id = p_call_id) as of_call,
+        count(*) filter (where q.first_asked_at > p_now - interval '1 hour') as of_hour
+      from public.open_questions as q where q.org_id = p_org) as c
+    where c.kept < 500 and c.of_call < 3 and c.of_hour < 50;
+  end if;
+end
+$$;
+
+COMMENT ON FUNCTION private.keep_question(p_org uuid, p_call_id text, p_question text, p_now timestamp with time zone) IS 'Keeps a question for the clinic to answer, once however it is asked, within limits.';
+
 CREATE FUNCTION private.known_of_call(p_org uuid, p_call_id text) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -1938,6 +2096,33 @@ end
 $$;
 
 COMMENT ON FUNCTION private.mask_phone(p_phone text) IS 'A phone number reduced to its last two digits.';
+
+CREATE FUNCTION private.message_refusal(p_org public.organizations, p_call jsonb, p_hash bytea, p_now timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_limit constant integer := p_org.message_hourly_limit;
+begin
+  if (
+    select count(*) >= 2 from public.desk_messages as m
+    where m.org_id = p_org.id and m.call_id = p_call ->> 'callId') then
+    return '{"outcome": "call_message_limit"}';
+  end if;
+  perform pg_advisory_xact_lock(hashtextextended(p_org.id || '/desk messages', 0));
+  if (
+    select count(*) >= v_limit
+      or count(*) filter (where m.caller_hash is not distinct from p_hash)
+        >= case when p_hash is null then (v_limit + 1) / 2 else least(4, v_limit) end
+    from public.desk_messages as m
+    where m.org_id = p_org.id and m.created_at > p_now - interval '1 hour') then
+    return '{"outcome": "message_limit"}';
+  end if;
+  return null;
+end
+$$;
+
+COMMENT ON FUNCTION private.message_refusal(p_org public.organizations, p_call jsonb, p_hash bytea, p_now timestamp with time zone) IS 'Why a call may leave no message: two a call, four an hour of one number, half of the clinic''s for calls without a number, the clinic''s limit.';
 
 CREATE FUNCTION private.note_finding(p_org uuid, p_appointment uuid, p_kind text, p_repaired boolean, p_details jsonb) RETURNS void
     LANGUAGE plpgsql
@@ -2294,6 +2479,18 @@ end
 $$;
 
 COMMENT ON FUNCTION private.protect(p_table regclass, p_staff_may_read boolean) IS 'Revokes everything and turns row level security on; with the second argument true, members of the organization read.';
+
+CREATE FUNCTION private.question_words(p_text text) RETURNS text[]
+    LANGUAGE sql IMMUTABLE STRICT
+    SET search_path TO ''
+    AS $$
+  select array(
+    select w from unnest(tsvector_to_array(to_tsvector('pg_catalog.english', p_text))) as w
+    where w <> all ('{also,anybodi,anyth,ask,avail,clinic,could,get,give,got,hello,hi,just,know,like,may,might,much,need,ok,okay,pleas,possibl,question,realli,say,someth,somewher,tell,thank,want,well,wonder,would}'::text[])
+    order by w)
+$$;
+
+COMMENT ON FUNCTION private.question_words(p_text text) IS 'The lexemes of a question that tell what it is about, sorted; empty for "Where are you?".';
 
 CREATE FUNCTION private.read_credentials(p_org uuid, p_provider text) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -3128,6 +3325,7 @@ begin
   select p_org, d.question, d."alsoAsked", d.answer, d.tags, d."inPrompt"
   from jsonb_to_recordset(p_clinic -> 'facts') as d (
     question text, "alsoAsked" text[], answer text, tags text[], "inPrompt" boolean);
+  perform private.close_questions(p_org);
   return v_org;
 end
 $$;
@@ -3257,6 +3455,37 @@ end
 $$;
 
 COMMENT ON FUNCTION private.write_span(p_span tstzrange, p_zone text) IS 'An absence of a clinic''s document, {from, to} in local times.';
+
+CREATE FUNCTION public.answer_question(p_call jsonb, p_question text, p_medical boolean) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '300ms'
+    SET jit TO 'off'
+    AS $$
+declare
+  v_opened record;
+  v_fact public.clinic_facts;
+begin
+  v_opened := private.open_call(p_call, 'answer_question');
+  if v_opened.refusal is not null then
+    return v_opened.refusal;
+  end if;
+  v_fact := private.find_fact((v_opened.org).id, p_question, p_medical);
+  if v_fact.id is not null then
+    return private.answer(v_opened.org, jsonb_build_object(
+      'outcome', 'answered', 'answer', v_fact.answer));
+  elsif p_medical then
+    return private.answer(v_opened.org, '{"outcome": "medical_question"}');
+  end if;
+  perform private.keep_question(
+    (v_opened.org).id, p_call ->> 'callId', p_question, clock_timestamp());
+  return private.answer(v_opened.org, '{"outcome": "not_found"}');
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.answer_question(p_call jsonb, p_question text, p_medical boolean) IS 'Tool answer_question: the clinic''s own answer to a question about it, or none.';
 
 CREATE FUNCTION public.apply_clinic(p_clinic jsonb, p_org uuid DEFAULT NULL::uuid, p_seen text DEFAULT NULL::text, p_dry_run boolean DEFAULT false) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -3799,6 +4028,55 @@ $$;
 
 COMMENT ON FUNCTION public.get_org_credentials(p_call jsonb, p_provider text) IS 'The encrypted account of a call''s organization; audited.';
 
+CREATE FUNCTION public.leave_message(p_call jsonb, p_name text, p_phone text, p_wished_time text, p_message text) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '1500ms'
+    SET jit TO 'off'
+    AS $$
+declare
+  v_opened record;
+  v_org public.organizations;
+  v_hash constant bytea := private.hash_phone(p_call ->> 'callerNumber');
+  v_now timestamptz;
+  v_message uuid;
+  v_answer jsonb;
+begin
+  perform private.require_read_committed();
+  v_opened := private.open_call(p_call, 'leave_message');
+  if v_opened.refusal is not null then
+    return v_opened.refusal;
+  end if;
+  v_org := v_opened.org;
+  perform private.lock_call(v_org.id, p_call ->> 'callId');
+  v_now := clock_timestamp();
+  select m.id into v_message from public.desk_messages as m
+  where m.org_id = v_org.id and m.call_id = p_call ->> 'callId'
+    and m.tool_call_id = nullif(p_call ->> 'toolCallId', '');
+  if v_message is null then
+    v_answer := private.message_refusal(v_org, p_call, v_hash, v_now);
+    if v_answer is null then
+      insert into public.desk_messages as m (
+        org_id, call_id, tool_call_id, caller_hash, caller_name, phone, wished_time, message
+      ) values (
+        v_org.id, p_call ->> 'callId', nullif(p_call ->> 'toolCallId', ''), v_hash, p_name,
+        p_phone, p_wished_time, p_message
+      )
+      returning m.id into v_message;
+    end if;
+    perform private.audit(v_org.id, p_call, 'leave_message', v_message,
+      coalesce(v_answer ->> 'outcome', 'left'));
+  end if;
+  return private.answer(v_org, coalesce(v_answer, jsonb_strip_nulls(jsonb_build_object(
+    'outcome', 'left', 'opensAt', case when private.desk_state(v_org, v_now) <> 'open' then
+      private.iso_local(private.desk_opens_at(v_org, v_now), v_org.timezone) end))));
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.leave_message(p_call jsonb, p_name text, p_phone text, p_wished_time text, p_message text) IS 'Tool leave_message: keeps a message for the front desk, within its limits.';
+
 CREATE FUNCTION public.read_clinic(p_org text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
@@ -4224,28 +4502,6 @@ CREATE TABLE public.audit_logs (
 
 COMMENT ON TABLE public.audit_logs IS 'Append-only: who did what to which subject, with which outcome. Only retention deletes.';
 
-CREATE TABLE public.clinic_facts (
-    org_id uuid NOT NULL,
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
-    question text NOT NULL,
-    also_asked text[] DEFAULT '{}'::text[] NOT NULL,
-    answer text NOT NULL,
-    tags text[] DEFAULT '{}'::text[] NOT NULL,
-    in_prompt boolean DEFAULT false NOT NULL,
-    CONSTRAINT clinic_facts_answer_short CHECK (((length(answer) >= 1) AND (length(answer) <= 600))),
-    CONSTRAINT clinic_facts_question_short CHECK (((length(question) >= 1) AND (length(question) <= 300)))
-);
-
-COMMENT ON TABLE public.clinic_facts IS 'Questions about a clinic and its own answers.';
-
-COMMENT ON COLUMN public.clinic_facts.also_asked IS 'Other ways to ask the question.';
-
-COMMENT ON COLUMN public.clinic_facts.answer IS 'Said to the caller as it is.';
-
-COMMENT ON COLUMN public.clinic_facts.tags IS 'Words that a caller may use and the question does not.';
-
-COMMENT ON COLUMN public.clinic_facts.in_prompt IS 'Whether everybody asks it, so that the assistant knows the answer without a tool.';
-
 CREATE TABLE public.contacts (
     org_id uuid NOT NULL,
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -4269,6 +4525,29 @@ CREATE TABLE public.desk_hours (
 COMMENT ON TABLE public.desk_hours IS 'When the front desk answers, in local minutes from midnight; end_min above 1440 runs into the next day.';
 
 COMMENT ON COLUMN public.desk_hours.dow IS 'Day of the week, 0 is Sunday (as extract(dow)).';
+
+CREATE TABLE public.desk_messages (
+    org_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    call_id text,
+    tool_call_id text,
+    caller_hash bytea,
+    caller_name text NOT NULL,
+    phone text NOT NULL,
+    wished_time text,
+    message text NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT desk_messages_message_short CHECK (((length(message) >= 1) AND (length(message) <= 2000))),
+    CONSTRAINT desk_messages_name_given CHECK (((length(btrim(caller_name)) >= 1) AND (length(btrim(caller_name)) <= 120))),
+    CONSTRAINT desk_messages_phone_e164 CHECK ((phone ~ '^\+[1-9][0-9]{6,14}$'::text)),
+    CONSTRAINT desk_messages_wish_short CHECK ((length(wished_time) <= 200))
+);
+
+COMMENT ON TABLE public.desk_messages IS 'Messages of callers for the front desk: whom to call back, when, and why, without personal data in the text.';
+
+COMMENT ON COLUMN public.desk_messages.wished_time IS 'When the caller would like to be called, as said.';
+
+COMMENT ON COLUMN public.desk_messages.message IS 'What the caller said, redacted.';
 
 CREATE TABLE public.metric_batches (
     id uuid NOT NULL,
@@ -4307,6 +4586,23 @@ CREATE TABLE public.metric_totals (
 );
 
 COMMENT ON TABLE public.metric_totals IS 'Every counter since the beginning.';
+
+CREATE TABLE public.open_questions (
+    org_id uuid NOT NULL,
+    words text[] NOT NULL,
+    question text NOT NULL,
+    asked integer DEFAULT 1 NOT NULL,
+    call_id text,
+    first_asked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    last_asked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT open_questions_question_short CHECK (((length(question) >= 1) AND (length(question) <= 500)))
+);
+
+COMMENT ON TABLE public.open_questions IS 'Questions of callers that no fact answers, redacted, so that the clinic can answer them next time.';
+
+COMMENT ON COLUMN public.open_questions.words IS 'What it is about: asked in other words it is the same row.';
+
+COMMENT ON COLUMN public.open_questions.call_id IS 'The call that asked first.';
 
 CREATE TABLE public.org_channels (
     kind text NOT NULL,
@@ -4508,6 +4804,9 @@ ALTER TABLE ONLY public.desk_hours
 ALTER TABLE ONLY public.desk_hours
     ADD CONSTRAINT desk_hours_pkey PRIMARY KEY (org_id, dow, start_min);
 
+ALTER TABLE ONLY public.desk_messages
+    ADD CONSTRAINT desk_messages_pkey PRIMARY KEY (org_id, id);
+
 ALTER TABLE ONLY public.working_hours_overrides
     ADD CONSTRAINT "hours of one provider and day must not overlap" EXCLUDE USING gist (org_id WITH =, provider_id WITH =, day WITH =, int4range(COALESCE(start_min, 0), COALESCE(end_min, 2880)) WITH &&) WHERE ((COALESCE(start_min, 0) >= 0));
 
@@ -4528,6 +4827,9 @@ ALTER TABLE ONLY public.metric_totals
 
 ALTER TABLE ONLY public.one_time_passcodes
     ADD CONSTRAINT one_time_passcodes_pkey PRIMARY KEY (org_id, appointment_id);
+
+ALTER TABLE ONLY public.open_questions
+    ADD CONSTRAINT open_questions_pkey PRIMARY KEY (org_id, words);
 
 ALTER TABLE ONLY public.org_channels
     ADD CONSTRAINT org_channels_pkey PRIMARY KEY (kind, value, org_id);
@@ -4613,9 +4915,15 @@ CREATE INDEX audit_logs_by_subject ON public.audit_logs USING btree (org_id, sub
 
 CREATE INDEX call_reports_by_time ON public.call_reports USING btree (org_id, created_at);
 
+CREATE INDEX desk_messages_by_call ON public.desk_messages USING btree (org_id, call_id) WHERE (call_id IS NOT NULL);
+
+CREATE INDEX desk_messages_by_time ON public.desk_messages USING btree (org_id, created_at);
+
 CREATE INDEX metric_batches_by_time ON public.metric_batches USING btree (at);
 
 CREATE INDEX one_time_passcodes_by_time ON public.one_time_passcodes USING btree (org_id, claimed_at);
+
+CREATE INDEX open_questions_by_time ON public.open_questions USING btree (org_id, last_asked_at);
 
 CREATE UNIQUE INDEX org_channels_one_clinic ON public.org_channels USING btree (kind, value) WHERE (kind <> 'shared_line'::text);
 
@@ -4679,8 +4987,14 @@ ALTER TABLE ONLY public.contacts
 ALTER TABLE ONLY public.desk_hours
     ADD CONSTRAINT desk_hours_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.desk_messages
+    ADD CONSTRAINT desk_messages_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.one_time_passcodes
     ADD CONSTRAINT one_time_passcodes_org_id_appointment_id_fkey FOREIGN KEY (org_id, appointment_id) REFERENCES public.appointments(org_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.open_questions
+    ADD CONSTRAINT open_questions_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.org_channels
     ADD CONSTRAINT org_channels_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
@@ -4750,6 +5064,8 @@ ALTER TABLE public.contacts ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.desk_hours ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.desk_messages ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.metric_batches ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.metric_events ENABLE ROW LEVEL SECURITY;
@@ -4759,6 +5075,8 @@ ALTER TABLE public.metric_minutes ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.metric_totals ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.one_time_passcodes ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.open_questions ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.org_channels ENABLE ROW LEVEL SECURITY;
 
@@ -4821,6 +5139,14 @@ CREATE POLICY staff_read ON public.contacts FOR SELECT TO authenticated USING ((
   WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
 
 CREATE POLICY staff_read ON public.desk_hours FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
+   FROM public.org_members m
+  WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
+
+CREATE POLICY staff_read ON public.desk_messages FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
+   FROM public.org_members m
+  WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
+
+CREATE POLICY staff_read ON public.open_questions FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
    FROM public.org_members m
   WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
 
@@ -4927,6 +5253,8 @@ GRANT SELECT ON TABLE public.call_reports TO service_role;
 
 REVOKE ALL ON FUNCTION private.close_call(p_org public.organizations, p_call jsonb, p_known public.call_reports, p_ended_reason text, p_send uuid) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.close_questions(p_org uuid) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.collect_events(p_wait boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.confirm_hold(p_org uuid, p_hold public.appointments, p_now timestamp with time zone) FROM PUBLIC;
@@ -4965,9 +5293,14 @@ REVOKE ALL ON FUNCTION private.describe_opening(p_org public.organizations, p_da
 
 REVOKE ALL ON FUNCTION private.describe_providers(p_org public.organizations) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.desk_opens_at(p_org public.organizations, p_at timestamp with time zone) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.desk_state(p_org public.organizations, p_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.expire_holds(p_org uuid, p_rows tid[], p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.fact_words(p_question text, p_also_asked text[], p_tags text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.fact_words(p_question text, p_also_asked text[], p_tags text[]) TO service_role;
 
 REVOKE ALL ON FUNCTION private.fail_text(p_org uuid, p_send uuid, p_reason text, p_may_have_been_sent boolean) FROM PUBLIC;
 
@@ -4976,6 +5309,11 @@ REVOKE ALL ON FUNCTION private.failed_twice(p_org uuid, p_hold public.appointmen
 REVOKE ALL ON FUNCTION private.find_appointments(p_org public.organizations, p_patient jsonb, p_said jsonb, p_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.find_change(p_org uuid, p_appointment uuid, p_call_id text) FROM PUBLIC;
+
+GRANT SELECT ON TABLE public.clinic_facts TO authenticated;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.clinic_facts TO service_role;
+
+REVOKE ALL ON FUNCTION private.find_fact(p_org uuid, p_question text, p_strictly boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.find_free(p_org public.organizations, p_service public.services, p_provider uuid, p_start timestamp with time zone, p_call_id text, p_at timestamp with time zone, p_moves uuid) FROM PUBLIC;
 
@@ -4992,6 +5330,8 @@ REVOKE ALL ON FUNCTION private.find_service(p_org uuid, p_asked text) FROM PUBLI
 REVOKE ALL ON FUNCTION private.find_starts(p_org uuid, p_service uuid, p_provider uuid, p_first date, p_last date, p_call_id text, p_at timestamp with time zone, p_moves uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.find_unguarded(p_org uuid, p_provider uuid, p_from timestamp with time zone, p_id uuid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.fit(p_words text[], p_fact text[], p_nearly boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.fold_events(p_limit integer) FROM PUBLIC;
 
@@ -5015,6 +5355,8 @@ REVOKE ALL ON FUNCTION private.is_taken(p_org uuid, p_service public.services, p
 
 REVOKE ALL ON FUNCTION private.iso_local(p_at timestamp with time zone, p_zone text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.keep_question(p_org uuid, p_call_id text, p_question text, p_now timestamp with time zone) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.known_of_call(p_org uuid, p_call_id text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.list_channels(p_org uuid, p_kind text) FROM PUBLIC;
@@ -5024,6 +5366,8 @@ REVOKE ALL ON FUNCTION private.lock_call(p_org uuid, p_call_id text) FROM PUBLIC
 REVOKE ALL ON FUNCTION private.lock_provider(p_org uuid, p_provider uuid, p_wait boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.mask_phone(p_phone text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.message_refusal(p_org public.organizations, p_call jsonb, p_hash bytea, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.note_finding(p_org uuid, p_appointment uuid, p_kind text, p_repaired boolean, p_details jsonb) FROM PUBLIC;
 
@@ -5048,6 +5392,9 @@ REVOKE ALL ON FUNCTION private.pass_hold(p_org uuid, p_hold uuid, p_from text, p
 REVOKE ALL ON FUNCTION private.plain_name(p_name text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.protect(p_table regclass, p_staff_may_read boolean) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.question_words(p_text text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.question_words(p_text text) TO service_role;
 
 REVOKE ALL ON FUNCTION private.read_credentials(p_org uuid, p_provider text) FROM PUBLIC;
 
@@ -5122,6 +5469,9 @@ REVOKE ALL ON FUNCTION private.write_services(p_org uuid, p_services jsonb) FROM
 
 REVOKE ALL ON FUNCTION private.write_span(p_span tstzrange, p_zone text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.answer_question(p_call jsonb, p_question text, p_medical boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.answer_question(p_call jsonb, p_question text, p_medical boolean) TO service_role;
+
 REVOKE ALL ON FUNCTION public.apply_clinic(p_clinic jsonb, p_org uuid, p_seen text, p_dry_run boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.apply_clinic(p_clinic jsonb, p_org uuid, p_seen text, p_dry_run boolean) TO service_role;
 
@@ -5169,6 +5519,9 @@ GRANT ALL ON FUNCTION public.get_credentials_of(p_org uuid, p_provider text) TO 
 
 REVOKE ALL ON FUNCTION public.get_org_credentials(p_call jsonb, p_provider text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.get_org_credentials(p_call jsonb, p_provider text) TO service_role;
+
+REVOKE ALL ON FUNCTION public.leave_message(p_call jsonb, p_name text, p_phone text, p_wished_time text, p_message text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.leave_message(p_call jsonb, p_name text, p_phone text, p_wished_time text, p_message text) TO service_role;
 
 REVOKE ALL ON FUNCTION public.read_clinic(p_org text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.read_clinic(p_org text) TO service_role;
@@ -5220,14 +5573,15 @@ GRANT SELECT,INSERT,DELETE ON TABLE public.audit_logs TO postgres;
 GRANT SELECT ON TABLE public.audit_logs TO authenticated;
 GRANT SELECT ON TABLE public.audit_logs TO service_role;
 
-GRANT SELECT ON TABLE public.clinic_facts TO authenticated;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.clinic_facts TO service_role;
-
 GRANT SELECT ON TABLE public.contacts TO authenticated;
 GRANT SELECT ON TABLE public.contacts TO service_role;
 
 GRANT SELECT ON TABLE public.desk_hours TO authenticated;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.desk_hours TO service_role;
+
+GRANT SELECT ON TABLE public.desk_messages TO authenticated;
+
+GRANT SELECT ON TABLE public.open_questions TO authenticated;
 
 GRANT SELECT ON TABLE public.org_channels TO authenticated;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.org_channels TO service_role;
@@ -5261,6 +5615,8 @@ INSERT INTO private.retention_rules VALUES ('texts', 'public.sms_messages', 'cre
 INSERT INTO private.retention_rules VALUES ('changes', 'public.appointment_changes', 'expires_at', 'true', 'retention_days');
 INSERT INTO private.retention_rules VALUES ('toolCalls', 'public.tool_calls', 'created_at', 'true', 'retention_days');
 INSERT INTO private.retention_rules VALUES ('callReports', 'public.call_reports', 'created_at', 'true', 'retention_days');
+INSERT INTO private.retention_rules VALUES ('openQuestions', 'public.open_questions', 'last_asked_at', 'true', 'retention_days');
+INSERT INTO private.retention_rules VALUES ('deskMessages', 'public.desk_messages', 'created_at', 'true', 'retention_days');
 INSERT INTO private.retention_rules VALUES ('alarms', 'public.alarms', 'raised_at', 'true', 'audit_retention_days');
 INSERT INTO private.retention_rules VALUES ('auditLogs', 'public.audit_logs', 'at', 'true', 'audit_retention_days');
 

@@ -246,7 +246,38 @@ select public.apply_clinic($clinic${
       "timeOff": []
     }
   ],
-  "facts": []
+  "facts": [
+    {
+      "question": "Which insurance do you accept?",
+      "alsoAsked": [
+        "Do you take my insurance?",
+        "Am I covered?"
+      ],
+      "answer": "We take Aetna and Cigna. Cosmetic treatments are not covered by insurance.",
+      "tags": [
+        "insurer",
+        "Aetna",
+        "Cigna",
+        "coverage"
+      ],
+      "inPrompt": false
+    },
+    {
+      "question": "Where are you?",
+      "alsoAsked": [
+        "What is your address?",
+        "Where is the clinic located?",
+        "How do I find you?"
+      ],
+      "answer": "We are at 12 Hudson Street, on the third floor.",
+      "tags": [
+        "location",
+        "street",
+        "directions"
+      ],
+      "inPrompt": false
+    }
+  ]
 }$clinic$);
 
 select public.apply_clinic($clinic${
@@ -500,5 +531,44 @@ select public.apply_clinic($clinic${
       "timeOff": []
     }
   ],
-  "facts": []
+  "facts": [
+    {
+      "question": "Where can I park?",
+      "alsoAsked": [
+        "Is there a car park?",
+        "Do you have parking?"
+      ],
+      "answer": "There are ten free spaces behind the house. Please ring at the gate.",
+      "tags": [
+        "car"
+      ],
+      "inPrompt": false
+    },
+    {
+      "question": "What does a consultation cost?",
+      "alsoAsked": [
+        "How much is a consultation?",
+        "What is the price of a first appointment?"
+      ],
+      "answer": "A consultation is sixty pounds, and it is taken off the price of a treatment.",
+      "tags": [
+        "fee",
+        "charge"
+      ],
+      "inPrompt": false
+    },
+    {
+      "question": "How should I prepare for surgery?",
+      "alsoAsked": [
+        "Can I eat before the operation?"
+      ],
+      "answer": "Please eat and drink nothing for six hours before, and have somebody take you home.",
+      "tags": [
+        "preparation",
+        "fasting",
+        "drink"
+      ],
+      "inPrompt": false
+    }
+  ]
 }$clinic$);

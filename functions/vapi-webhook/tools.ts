@@ -5,6 +5,7 @@
  * @module
  */
 
+import answerQuestion from "../answer-question/index.ts";
 import cancelAppointment from "../cancel-appointment/index.ts";
 import checkAvailability from "../check-availability/index.ts";
 import holdSlot from "../hold-slot/index.ts";
@@ -22,4 +23,5 @@ export const tools = [
   cancelAppointment,
   rescheduleAppointment,
   leaveMessage,
+  answerQuestion,
 ].map(({ tool }) => tool);

@@ -25,6 +25,7 @@ begin
   values (p_org, p_slug, p_slug, 'Europe/London', 'GB', '{GB}');
   insert into org_channels (kind, value, org_id) values ('called_number', p_phone, p_org);
   insert into clinic_facts (org_id, question, answer) values (p_org, 'Parking?', 'Behind the house.');
+  insert into open_questions (org_id, words, question) values (p_org, '{dog}', 'Can I bring my dog?');
   insert into desk_messages (org_id, caller_name, phone, message)
   values (p_org, 'Caller', p_phone, 'Please call me back.');
   insert into desk_hours (org_id, dow, start_min, end_min) values (p_org, 1, 540, 1020);

@@ -33,6 +33,7 @@ const order = [
   "sentences",
   "database/metrics",
   "database/desk",
+  "database/facts",
   "database/accounts",
   "database/texts",
   "database/passcodes",
