@@ -1,7 +1,7 @@
 /**
  * What an entry function of the database is: its SQL name, its arguments and its answer, said once.
  *
- * ```ts
+ * ```ts ignore
  * const findCountry = entry("find_country", {
  *   args: (call: CallFacts) => ({ p_call: call }),
  *   answer: z.object({ outcome: z.enum(["found", "unknown_clinic"]) }),
