@@ -19,13 +19,10 @@ create table public.assistants (
   greeting text
     constraint assistants_greeting_short check (length(btrim(greeting)) between 1 and 300),
   records_calls boolean not null default false,
-  keeps_transcript boolean not null default true,
-  texts_at_hold boolean not null default false
+  keeps_transcript boolean not null default true
 );
 comment on table public.assistants is 'How the voice agent of a clinic speaks, hears and thinks.';
 comment on column public.assistants.greeting is 'What the caller hears first; null names the clinic.';
-comment on column public.assistants.texts_at_hold is
-  'Whether hold_slot also texts the passcode, which saves the caller a turn.';
 select private.protect('public.assistants', true);
 grant select, insert, update, delete on public.assistants to service_role;
 
@@ -53,7 +50,7 @@ as $$
     'orgId', p_org.id, 'slug', p_org.slug, 'name', p_org.name, 'timezone', p_org.timezone,
     'language', a.language, 'voice', a.voice, 'model', a.model, 'greeting', a.greeting,
     'recordsCalls', a.records_calls, 'keepsTranscript', a.keeps_transcript,
-    'textsAtHold', a.texts_at_hold, 'transferNumber', p_org.transfer_number))
+    'transferNumber', p_org.transfer_number))
     || jsonb_build_object(
     'services', (
       select coalesce(jsonb_agg(jsonb_build_object('name', s.name, 'minutes', s.duration_min)
@@ -74,8 +71,7 @@ as $$
     select coalesce(kept.language, 'en') as language, coalesce(kept.voice, 'cartesia') as voice,
       coalesce(kept.model, 'openai') as model, kept.greeting,
       coalesce(kept.records_calls, false) as records_calls,
-      coalesce(kept.keeps_transcript, true) as keeps_transcript,
-      coalesce(kept.texts_at_hold, false) as texts_at_hold) as a
+      coalesce(kept.keeps_transcript, true) as keeps_transcript) as a
 $$;
 comment on function private.describe_line is
   'What the assistant of a clinic has to know; nothing of a patient is in it.';

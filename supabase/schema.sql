@@ -1107,7 +1107,7 @@ CREATE FUNCTION private.describe_line(p_org public.organizations) RETURNS jsonb
     'orgId', p_org.id, 'slug', p_org.slug, 'name', p_org.name, 'timezone', p_org.timezone,
     'language', a.language, 'voice', a.voice, 'model', a.model, 'greeting', a.greeting,
     'recordsCalls', a.records_calls, 'keepsTranscript', a.keeps_transcript,
-    'textsAtHold', a.texts_at_hold, 'transferNumber', p_org.transfer_number))
+    'transferNumber', p_org.transfer_number))
     || jsonb_build_object(
     'services', (
       select coalesce(jsonb_agg(jsonb_build_object('name', s.name, 'minutes', s.duration_min)
@@ -1128,8 +1128,7 @@ CREATE FUNCTION private.describe_line(p_org public.organizations) RETURNS jsonb
     select coalesce(kept.language, 'en') as language, coalesce(kept.voice, 'cartesia') as voice,
       coalesce(kept.model, 'openai') as model, kept.greeting,
       coalesce(kept.records_calls, false) as records_calls,
-      coalesce(kept.keeps_transcript, true) as keeps_transcript,
-      coalesce(kept.texts_at_hold, false) as texts_at_hold) as a
+      coalesce(kept.keeps_transcript, true) as keeps_transcript) as a
 $$;
 
 COMMENT ON FUNCTION private.describe_line(p_org public.organizations) IS 'What the assistant of a clinic has to know; nothing of a patient is in it.';
@@ -4469,7 +4468,6 @@ CREATE TABLE public.assistants (
     greeting text,
     records_calls boolean DEFAULT false NOT NULL,
     keeps_transcript boolean DEFAULT true NOT NULL,
-    texts_at_hold boolean DEFAULT false NOT NULL,
     CONSTRAINT assistants_greeting_short CHECK (((length(btrim(greeting)) >= 1) AND (length(btrim(greeting)) <= 300))),
     CONSTRAINT assistants_language_tag CHECK ((language ~ '^[a-z]{2}(-[A-Za-z0-9]{2,8})?$'::text)),
     CONSTRAINT assistants_model_plain CHECK ((model ~ '^[a-z0-9-]{1,40}$'::text)),
@@ -4479,8 +4477,6 @@ CREATE TABLE public.assistants (
 COMMENT ON TABLE public.assistants IS 'How the voice agent of a clinic speaks, hears and thinks.';
 
 COMMENT ON COLUMN public.assistants.greeting IS 'What the caller hears first; null names the clinic.';
-
-COMMENT ON COLUMN public.assistants.texts_at_hold IS 'Whether hold_slot also texts the passcode, which saves the caller a turn.';
 
 CREATE TABLE public.audit_logs (
     org_id uuid NOT NULL,
