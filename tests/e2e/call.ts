@@ -105,6 +105,13 @@ async function playCall(url: string, clinicName: string, terminal: Terminal): Pr
     terminal.print(`    "${said.message}"`);
     return said;
   };
+  /** Asks again when the booking system was not reached in time, as the caller is told. */
+  const insist = async (tool: string, args: object): Promise<Said> => {
+    for (let tries = 1;; tries++) {
+      const said = await ask(tool, args);
+      if (!["error", "busy"].includes(said.outcome) || tries === 3) return said;
+    }
+  };
   const expect = (said: Said, ...outcomes: string[]): Said => {
     if (outcomes.includes(said.outcome)) return said;
     return fail(`expected ${outcomes.join(" or ")}, heard ${said.outcome}: ${said.message}`);
@@ -112,13 +119,13 @@ async function playCall(url: string, clinicName: string, terminal: Terminal): Pr
 
   const date = new Date(Date.now() + 86_400_000).toISOString().slice(0, 10);
   const found = expect(
-    await ask("check_availability", { date, serviceType: "consultation", days: 7 }),
+    await insist("check_availability", { date, serviceType: "consultation", days: 7 }),
     "available",
   );
   let held: Said | undefined;
   for (const { slotId } of found.slots ?? []) {
     const said = expect(
-      await ask("hold_slot", { slotId, patientName: "Ada Brown" }),
+      await insist("hold_slot", { slotId, patientName: "Ada Brown" }),
       "held",
       "slot_taken",
     );
@@ -128,13 +135,13 @@ async function playCall(url: string, clinicName: string, terminal: Terminal): Pr
     }
   }
   if (!held) return fail("every offered slot was taken");
-  expect(await ask("send_otp", { holdId: held.holdId }), "sent");
+  expect(await insist("send_otp", { holdId: held.holdId }), "sent");
   const texts: { to: string; body: string }[] = await (await fetch(`${url}/local/sms`)).json();
   const text = texts.findLast(({ to }) => to === caller);
   if (!text) return fail("no text arrived at /local/sms");
   terminal.print(`  text to ***${caller.slice(-2)}: "${text.body}"`);
   const code = text.body.slice(0, 6).split("").join(" ");
-  expect(await ask("verify_otp", { code, holdId: held.holdId }), "confirmed");
+  expect(await insist("verify_otp", { code, holdId: held.holdId }), "confirmed");
 }
 
 /** Whether a stack answers there. */
