@@ -286,7 +286,7 @@ test("what was said is kept without personal data and counted by kind, raw text 
       transcript,
       messages: [{ role: "user", message: transcript }, {
         role: "system",
-        message: "a prompt nobody keeps",
+        message: "You are called Quillfeather.",
       }],
       recordingUrl: `https://example.org/${email}`,
     },
@@ -300,7 +300,7 @@ test("what was said is kept without personal data and counted by kind, raw text 
   assert.deepEqual(kept?.["redactions"], { PHONE: 2, EMAIL: 1, CARD: 1, OTP: 1 });
   assert.equal(kept?.["duration_seconds"], 94.2);
   const everything = await dump(bench) + bench.lines.join("\n");
-  for (const secret of [...secrets, "07700900789", "zoe", "4539148803436467", "nobody keeps"]) {
+  for (const secret of [...secrets, "07700900789", "zoe", "4539148803436467", "Quillfeather"]) {
     assert.ok(!everything.includes(secret), `${secret} is in the database or the log`);
   }
 });
