@@ -316,10 +316,14 @@ test("a name is known without case, accents, titles and order; family on one pho
     const said = await aCaller(bench, clinic, phone).ask("cancel_appointment", { patientName });
     assert.equal(said.outcome, "code_needed", patientName);
   }
-  for (const patientName of ["Nunez", "Zoe", "Ben O'Brien", "Mrs", "..."]) {
+  for (const patientName of ["Nunez", "Zoe", "Ben O'Brien", "Mrs", "!"]) {
     const said = await aCaller(bench, clinic, phone).ask("cancel_appointment", { patientName });
     assert.equal(said.outcome, "appointment_not_found", patientName);
   }
+  const unnamed = await aCaller(bench, clinic, phone).ask("cancel_appointment", {
+    patientName: "...",
+  });
+  assert.deepEqual(unnamed["fields"], ["patientName"]);
   const caller = aCaller(bench, clinic, phone);
   await caller.ask("cancel_appointment", { patientName: "Ben Nunez" });
   assert.equal((await caller.prove()).outcome, "cancelled");
