@@ -74,7 +74,7 @@ Deno.test("a port that is taken is said, not waited for", () =>
   withFolder(async (start) => {
     using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     const { port } = listener.addr;
-    await assert.rejects(start({ port }), /did not start .* on port \d+: .*Address already in use/);
+    await assert.rejects(start({ port }), /did not start.* on port \d+: .*Address already in use/);
     await start();
   }));
 
