@@ -83,7 +83,9 @@ function labelOfTurn(read: ReadText, { firstToken, endToken }: Turn): Label | un
   for (let at = endToken - 1; at >= Math.max(firstToken, endToken - reach.question); at--) {
     const found = labelAt(read, at, asked);
     if (found === undefined || isUnasked(read, at)) continue;
-    const head = labelOfHead(read, at);
+    // `the number to reach you` is no noun's.
+    const isVerb = phoneVerbs.has(read.tokens[at]?.value ?? "");
+    const head = isVerb ? undefined : labelOfHead(read, at);
     // `the number on the account` may be the account's.
     if (head !== undefined) return head === "phone" && !isPhone(read, at) ? "unknown" : head;
     if (found !== "unknown" && !isWay(read, at)) return found;
