@@ -27,6 +27,11 @@ begin
     where a.org_id = p_org and a.ctid = any (p_rows)
       and a.status = 'held' and a.expires_at <= p_now
     returning a.id
+  ), forgotten as (
+    update public.one_time_passcodes as c
+    set state = 'replaced', mac = null
+    from flipped as f
+    where c.org_id = p_org and c.appointment_id = f.id and c.mac is not null
   ), audited as (
     insert into public.audit_logs (org_id, actor, action, subject_id, outcome)
     select p_org, 'system', 'cleanup_expired_holds', f.id, 'expired' from flipped as f
@@ -35,7 +40,7 @@ begin
   return v_count;
 end
 $$;
-comment on function private.expire_holds is 'Marks expired holds of one organization as expired.';
+comment on function private.expire_holds is 'Marks expired holds of one organization as expired and forgets their passcodes.';
 
 /*
  * Marks at most p_batch expired holds as expired and returns how many. pg_cron calls it every minute;

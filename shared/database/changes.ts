@@ -1,90 +1,57 @@
 /**
- * Appointments that exist: found, cancelled or moved, once their number is proven.
+ * Changes of a confirmed appointment: asked for here, carried out by the passcode.
  *
  * @module
  */
 
 import { z } from "zod";
-import { type AnswerOf, bare, type CallFacts, entry, orgId, refusals } from "./entry.ts";
-import { hold, holdLimit, released, slotTaken } from "./holds.ts";
+import { type AnswerOf, bare, type CallFacts, entry, refusals } from "./entry.ts";
+import { hold, slotRefusals, slotTaken } from "./holds.ts";
 
-/** Who a request about appointments is for. */
-export interface PatientReference {
+/** How a caller names an appointment: who it is for, and what is said of its time. */
+export interface AppointmentReference {
   readonly patientName: string;
   /** E.164. */
   readonly patientPhone: string;
-  /** ISO 3166. */
-  readonly patientCountry: string;
-}
-
-/** How a caller names an appointment: who it is for, and what is said of it. */
-export interface AppointmentReference extends PatientReference {
   readonly appointmentId?: string | undefined;
   /** `YYYY-MM-DD`, clinic-local. */
   readonly date?: string | undefined;
   /** `HH:MM`, clinic-local. */
   readonly time?: string | undefined;
-  readonly provider?: string | undefined;
 }
 
-/** An appointment as it is told after the proof. */
-export const appointment = z.object({
-  appointmentId: z.string(),
-  startTime: z.string(),
-  endTime: z.string(),
-  service: z.string(),
-  doctor: z.string(),
-});
-/** The same, as a type. */
-export type Appointment = z.infer<typeof appointment>;
-
 /** A change that took effect, and the appointment it was made to. */
-const changed = hold.extend({ outcome: z.enum(["cancelled", "rescheduled"]), released });
+export const changed = hold.extend({ outcome: z.enum(["cancelled", "rescheduled"]) });
 /** The same, as a type. */
 export type Changed = z.infer<typeof changed>;
 
-/** What a request about appointments comes to once its number is proven. */
-export const settled = [
-  changed,
-  z.object({ outcome: z.literal("found"), orgId, appointments: z.array(appointment) }),
-  z.object({
-    outcome: z.literal("which_appointment"),
-    orgId,
-    appointments: z.array(appointment),
-    /** What would decide, and has not been asked yet; null when the front desk has to help. */
-    ask: z.enum(["day", "time", "doctor"]).nullable(),
-  }),
-  z.object({ outcome: z.literal("appointment_not_found"), orgId, released }),
-  slotTaken,
-  holdLimit,
+const changeRefusals = [
+  ...refusals,
+  "appointment_not_found",
+  "which_appointment",
+  "locked",
 ] as const;
-const settledUnion = z.discriminatedUnion("outcome", [...settled]);
-/** The same, as a type. */
-export type Settled = z.infer<typeof settledUnion>;
 
 const codeNeeded = z.object({
   outcome: z.literal("code_needed"),
   orgId: z.string(),
+  holdId: z.string(),
   phoneEnding: z.string(),
-  released,
 });
-const changeRefusals = [...refusals, "call_needed", "change_limit"] as const;
 
-/** Takes the wish to cancel. */
+/** Opens a cancellation. */
 export const cancelAppointment = entry("cancel_appointment", {
   args: (call: CallFacts, asked: AppointmentReference) => ({ p_call: call, ...referTo(asked) }),
   answer: z.discriminatedUnion("outcome", [
-    bare(...changeRefusals),
-    z.object({ outcome: z.literal("hold_released"), orgId, released }),
+    bare(...changeRefusals, "hold_released"),
     codeNeeded,
-    changed.extend({ outcome: z.literal("cancelled") }),
-    ...[settled[2], settled[3]],
+    hold.extend({ outcome: z.literal("cancelled") }),
   ]),
 });
 /** What it answers. */
 export type CancellationOutcome = AnswerOf<typeof cancelAppointment>;
 
-/** Takes the wish to move an appointment to another slot, and holds that. */
+/** Opens a move to another slot, and holds that. */
 export const rescheduleAppointment = entry("reschedule_appointment", {
   args: (call: CallFacts, asked: AppointmentReference & { readonly slotId: string }) => ({
     p_call: call,
@@ -92,42 +59,26 @@ export const rescheduleAppointment = entry("reschedule_appointment", {
     p_slot_id: asked.slotId,
   }),
   answer: z.discriminatedUnion("outcome", [
-    bare(...changeRefusals, "invalid_slot", "unusable_phone"),
-    codeNeeded.extend({ startTime: z.string(), endTime: z.string(), service: z.string() }),
-    changed.extend({ outcome: z.literal("rescheduled") }),
-    ...[settled[2], settled[3], slotTaken, holdLimit],
+    bare(...changeRefusals, ...slotRefusals),
+    codeNeeded.extend({
+      startTime: z.string(),
+      endTime: z.string(),
+      service: z.string(),
+      sameDoctor: z.boolean(),
+    }),
+    hold.extend({ outcome: z.literal("rescheduled") }),
+    slotTaken,
   ]),
 });
 /** What it answers. */
 export type ReschedulingOutcome = AnswerOf<typeof rescheduleAppointment>;
 
-/** Asks which appointments a patient has. */
-export const findAppointments = entry("find_appointments", {
-  args: (call: CallFacts, asked: PatientReference) => ({ p_call: call, ...nameThe(asked) }),
-  answer: z.discriminatedUnion("outcome", [
-    bare(...changeRefusals),
-    codeNeeded,
-    settled[1],
-    settled[3],
-  ]),
-});
-/** What it answers. */
-export type FindingOutcome = AnswerOf<typeof findAppointments>;
-
-function nameThe({ patientName, patientPhone, patientCountry }: PatientReference) {
+function referTo({ patientName, patientPhone, appointmentId, date, time }: AppointmentReference) {
   return {
     p_patient_name: patientName,
     p_patient_phone: patientPhone,
-    p_patient_country: patientCountry,
-  };
-}
-
-function referTo(asked: AppointmentReference) {
-  return {
-    ...nameThe(asked),
-    p_appointment: asked.appointmentId ?? null,
-    p_date: asked.date ?? null,
-    p_time: asked.time ?? null,
-    p_provider: asked.provider ?? null,
+    p_appointment: appointmentId ?? null,
+    p_date: date ?? null,
+    p_time: time ?? null,
   };
 }

@@ -220,7 +220,7 @@ test("the right code and the end of the call at once: confirmed or released, nev
   }
 });
 
-test("a caller who wants no texts, was put through, calls from another number, or is over a limit is sent no follow-up", async (bench) => {
+test("a caller who wants no texts, was put through, or is over a quota is sent no follow-up", async (bench) => {
   const { sql } = bench.database;
   const cases: [string, object, (orgId: string) => Promise<unknown>][] = [
     ["forwarded", { endedReason: "assistant-forwarded-call" }, () => Promise.resolve()],
@@ -228,21 +228,12 @@ test("a caller who wants no texts, was put through, calls from another number, o
     [
       "org_send_limit",
       {},
-      // A fifth of what it may text is for follow-ups.
-      (org) =>
-        sql`with few as (update public.organizations set sms_hourly_limit = 5 where id = ${org})
-          insert into public.sms_messages (org_id, id, origin, to_masked, status)
-          values (${org}, gen_random_uuid(), 'follow_up', '***11', 'accepted')`,
+      (org) => sql`update public.organizations set sms_hourly_limit = 1 where id = ${org}`,
     ],
     [
       "phone_send_limit",
       {},
-      () => sql`update public.phone_counts set followed_up_at = array[now()]`,
-    ],
-    [
-      "other_number",
-      {},
-      (org) => sql`update public.calls set caller_hash = sha256('another') where org_id = ${org}`,
+      () => sql`update public.sms_phone_quota set sent_at = array_fill(now(), array[5])`,
     ],
     [
       "blocked_country",
@@ -277,7 +268,7 @@ test("a follow-up that fails is not tried again, and its quota is given back", a
   assert.equal(call.texts().length, 0);
   assert.equal((await call.kept())?.["follow_up"], "failed");
   const [row] = await bench.database.sql`select
-    (select cardinality(sent_at) from public.phone_counts) as texts,
+    (select cardinality(sent_at) from public.sms_phone_quota) as texts,
     (select count(*)::int from public.sms_opt_outs) as wishes`;
   assert.deepEqual({ ...row }, { texts: 1, wishes: 1 });
 });

@@ -29,7 +29,6 @@ const order = [
   "accounts",
   "denials",
   "recording",
-  "background",
   "answers",
   "sentences",
   "database/metrics",
