@@ -4,9 +4,9 @@
  * PostgreSQL, then `supabase functions deploy` to a stand-in for the Management API. What arrives
  * there is type-checked by the Deno that hosted Supabase runs, and answers a whole call there.
  *
- * Environment: SUPABASE_CLI and HOSTED_DENO name the two programs, HOSTED_DENO_DIR a cache to keep;
- * PG_BIN a PostgreSQL with pg_cron and plpgsql_check (Debian: postgresql-15-cron,
- * postgresql-15-plpgsql-check).
+ * Environment: SUPABASE_CLI names the one program, HOSTED_DENO the other (itself, not npm's wrapper,
+ * which a signal ends alone), HOSTED_DENO_DIR a cache to keep; PG_BIN a PostgreSQL with pg_cron and
+ * plpgsql_check (Debian: postgresql-15-cron, postgresql-15-plpgsql-check).
  *
  * @module
  */
