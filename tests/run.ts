@@ -24,6 +24,9 @@ const usage = `deno task test [--full] [--jobs N] [FOLDER | FILE ...]
 /** The folders whose files take longest come first, so that no processor waits at the end. */
 const longestFirst = ["domain", "e2e", "rest", "functions", "texting"];
 
+/** After which a file that hangs is ended: several times what the longest needs at full length. */
+const limitMs = 20 * 60_000;
+
 /** One thing to run: what it is called, and the arguments of deno. */
 interface Job {
   readonly name: string;
@@ -148,12 +151,20 @@ async function runJob(
     if (!hasEnded) Deno.kill(-child.pid, "SIGINT");
     await ended;
   });
+  let hung = "";
+  const signals = (["SIGINT", "SIGKILL"] as const).map((signal, index) =>
+    setTimeout(() => {
+      hung = `\nEnded after ${limitMs / 60_000} minutes, since it hung\n`;
+      Deno.kill(-child.pid, signal);
+    }, limitMs + index * 10_000)
+  );
   const { success, stdout, stderr } = await ended;
-  const output = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes)).join("");
+  for (const signal of signals) clearTimeout(signal);
+  const output = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes)).join("") + hung;
   if (report === undefined) {
     return { passed: success ? 1 : 0, failed: success ? 0 : 1, output };
   }
-  const counted = countTests(await readFile(report, "utf8"));
+  const counted = countTests(await readFile(report, "utf8").catch(() => ""));
   await rm(report);
   // A file that cannot be loaded fails without a test.
   return !success && counted.failed === 0
