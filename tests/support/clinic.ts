@@ -190,7 +190,11 @@ export async function aBench(): Promise<Bench> {
     ask,
     insist: async (tool, asked) => {
       let said = await ask(tool, asked);
-      while (said.outcome === "busy") said = await ask(tool, asked);
+      for (let tries = 1; said.outcome === "busy" && tries < 50; tries++) {
+        // Apart from the others who were told the same, and later each time.
+        await new Promise((resolve) => setTimeout(resolve, Math.random() * 100 * tries));
+        said = await ask(tool, asked);
+      }
       return said;
     },
     provision: async (clinic, authToken = "token-of-the-clinic") => {
