@@ -4,6 +4,8 @@
  * Decisions
  * - The authenticated envelope decides which organization a call is for. What the language model
  *   says about the tenant is only compared with it.
+ * - A secret of Vapi's can be bound to organizations. Whoever shows it for another one is answered as
+ *   if there were none: a leaked secret does not even tell which numbers are a clinic's.
  * - Every booking decision requires READ COMMITTED: a check after a lock must see what was
  *   committed while the lock was waited for.
  * - The lock of a call comes before every other lock: call, provider, rows.
@@ -55,7 +57,8 @@ comment on function private.is_claimed_rightly is
  * Finds the organization of a call, and refuses arguments that name another one.
  * The envelope decides (Vapi's phone-number id before the called number before the assistant); what
  * the language model claims is only compared. Returns the organization, or an outcome:
- *   unknown_clinic       no channel matches
+ *   unknown_clinic       no channel matches; or the request's secret is bound to others (boundTo), which
+ *                        is audited as cross_tenant_denied and told to the log by deniedOrgId
  *   cross_tenant_denied  an argument contradicts the envelope (audited)
  */
 create function private.open_call(
@@ -74,6 +77,10 @@ begin
       where c.kind = 'vapi_assistant' and c.value = p_call ->> 'assistantId'));
   if org.id is null then
     refusal := '{"outcome": "unknown_clinic"}';
+  elsif p_call ? 'boundTo' and not p_call -> 'boundTo' ?| array[org.slug, org.id::text] then
+    perform private.audit(org.id, p_call, p_action, null, 'cross_tenant_denied',
+      '{"reason": "secret_of_others"}');
+    refusal := jsonb_build_object('outcome', 'unknown_clinic', 'deniedOrgId', org.id);
   elsif coalesce(p_call -> 'claims', '{}') <> '{}'
     and not private.is_claimed_rightly(org, p_call) then
     perform private.audit(org.id, p_call, p_action, null, 'cross_tenant_denied');

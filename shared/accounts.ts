@@ -194,8 +194,9 @@ async function readAccount(
   }
 }
 
-function clinicKey({ phoneNumberId, calledNumber, assistantId }: CallFacts): string {
-  return JSON.stringify([phoneNumberId, calledNumber, assistantId]);
+/** With the secret's binding, on which the answer depends too: one call's must not be another's. */
+function clinicKey({ phoneNumberId, calledNumber, assistantId, boundTo }: CallFacts): string {
+  return JSON.stringify([phoneNumberId, calledNumber, assistantId, boundTo]);
 }
 
 function cipherOf(nonce: Bytes, orgId: string) {

@@ -17,12 +17,17 @@ import {
   sign,
   utf8,
 } from "./bytes.ts";
-import type { Config, HmacSettings } from "./config.ts";
+import type { Config, HmacSettings, VapiSecret } from "./config.ts";
 
 const replayWindowMs = 5 * 60_000;
 
-/** A secret vouches for the headers too, a signature for nothing but the body. */
-export type Proof = "secret" | "signature";
+/** What vouches for a request. */
+export interface Proof {
+  /** A secret vouches for the headers too, a signature for nothing but the body. */
+  readonly by: "secret" | "signature";
+  /** The organizations whose calls it vouches for, by slug or id; undefined for all. */
+  readonly boundTo: readonly string[] | undefined;
+}
 
 /** Decides whether a request may be answered. */
 export interface Authenticator {
@@ -41,13 +46,15 @@ export function createAuthenticator(
   config: Pick<Config, "vapiSecrets" | "hmac">,
   now: () => number = Date.now,
 ): Authenticator {
-  const isKnownSecret = createSecretCheck(config.vapiSecrets);
+  const findSecret = createSecretSearch(config.vapiSecrets);
   return {
     hasCredentials: (headers) =>
       sharedSecret(headers) !== "" || headers.has(config.hmac.signatureHeader),
     authenticate: async (headers, body) => {
-      if (await isKnownSecret(sharedSecret(headers))) return "secret";
-      return await isSigned(headers, body, config.hmac, now()) ? "signature" : undefined;
+      const shown = await findSecret(sharedSecret(headers));
+      if (shown) return { by: "secret", boundTo: shown.boundTo };
+      const signing = await findSigner(headers, body, config.hmac, now());
+      return signing && { by: "signature", boundTo: signing.boundTo };
     },
   };
 }
@@ -63,45 +70,47 @@ export function bearerOf(headers: Headers): string {
 }
 
 /**
- * Compares a secret with the known ones in constant time: WebCrypto's `verify` compares their MACs
- * under a random key. A blank secret is never right.
+ * Finds a secret among the known ones in constant time: WebCrypto's `verify` compares their MACs
+ * under a random key. A blank secret is never found.
  */
-export function createSecretCheck(secrets: readonly string[]): (given: string) => Promise<boolean> {
+export function createSecretSearch<Known extends { readonly secret: string }>(
+  known: readonly Known[],
+): (given: string) => Promise<Known | undefined> {
   let prepared: Promise<{ key: CryptoKey; macs: Bytes[] }> | undefined;
+  const filled = known.filter(({ secret }) => secret !== "");
   const prepare = async () => {
     const key = await hmacKey(crypto.getRandomValues(new Uint8Array(32)));
-    const macs = secrets.filter((secret) => secret !== "")
-      .map((secret) => sign(key, utf8(secret)));
-    return { key, macs: await Promise.all(macs) };
+    return { key, macs: await Promise.all(filled.map(({ secret }) => sign(key, utf8(secret)))) };
   };
   return async (given) => {
-    if (given === "") return false;
+    if (given === "") return undefined;
     const { key, macs } = await (prepared ??= prepare());
     const bytes = utf8(given);
     const matches = await Promise.all(macs.map((mac) => isSignedBy(key, mac, bytes)));
-    return matches.includes(true);
+    return filled[matches.indexOf(true)];
   };
 }
 
-async function isSigned(
+/** The secret that a request is signed with, if it is and the signature is not too old. */
+async function findSigner(
   headers: Headers,
   body: Bytes,
   settings: HmacSettings,
   nowMs: number,
-): Promise<boolean> {
+): Promise<VapiSecret | undefined> {
   const signature = readSignature(headers.get(settings.signatureHeader), settings);
-  if (signature === undefined) return false;
+  if (signature === undefined) return undefined;
   const timestamp = headers.get(settings.timestampHeader) ?? "";
   const isTimed = settings.payload === "{timestamp}.{body}";
-  if (isTimed && !isFresh(timestamp, nowMs)) return false;
+  if (isTimed && !isFresh(timestamp, nowMs)) return undefined;
   const payload = isTimed ? concat([utf8(`${timestamp}.`), body]) : body;
-  for (const secret of settings.secrets) {
-    if (secret === "") continue;
-    if (await isSignedBy(await hmacKey(utf8(secret)), signature, payload)) {
-      return isTimed || isFresh(timestampOf(body), nowMs);
+  for (const known of settings.secrets) {
+    if (known.secret === "") continue;
+    if (await isSignedBy(await hmacKey(utf8(known.secret)), signature, payload)) {
+      return isTimed || isFresh(timestampOf(body), nowMs) ? known : undefined;
     }
   }
-  return false;
+  return undefined;
 }
 
 /** When Vapi made a message: a signature over the body alone covers no other time. Else blank. */

@@ -14,9 +14,16 @@ export interface NamedKey {
   readonly bytes: Bytes;
 }
 
+/** A secret that Vapi shows or signs with, and whose calls it vouches for. */
+export interface VapiSecret {
+  readonly secret: string;
+  /** Slugs or ids of organizations; undefined when it vouches for the calls of all. */
+  readonly boundTo: readonly string[] | undefined;
+}
+
 /** How Vapi signs requests, if an HMAC credential is configured there. */
 export interface HmacSettings {
-  readonly secrets: readonly string[];
+  readonly secrets: readonly VapiSecret[];
   readonly signatureHeader: string;
   readonly timestampHeader: string;
   /** Text before the signature, such as `sha256=`. */
@@ -31,7 +38,7 @@ export interface Config {
   /** Base of PostgREST, without a trailing slash. */
   readonly restUrl: string;
   readonly databaseKey: string;
-  readonly vapiSecrets: readonly string[];
+  readonly vapiSecrets: readonly VapiSecret[];
   readonly hmac: HmacSettings;
   readonly otpPeppers: readonly [NamedKey, ...NamedKey[]];
   readonly credentialKeys: readonly [NamedKey, ...NamedKey[]];
@@ -46,15 +53,37 @@ export interface Config {
 /** As long as a metrics token: what is shorter can be guessed. */
 const shortestSecret = 16;
 
-const secrets = z.string().transform((text, context): string[] => {
-  const list = text.split(",").map((part) => part.trim()).filter((part) => part !== "");
-  if (list.length === 0) context.addIssue("has only commas");
-  if (list.some((secret) => secret.length < shortestSecret)) {
+const secrets = z.string().transform((text, context): VapiSecret[] => {
+  const entries = text.split(",").map((part) => part.trim()).filter((part) => part !== "")
+    .map(readSecret);
+  if (entries.length === 0) context.addIssue("has only commas");
+  if (entries.some((entry) => entry === undefined)) {
+    context.addIssue("must bind a secret to an organization as @slug:secret");
+    return z.NEVER;
+  }
+  const read = entries.filter((entry) => entry !== undefined);
+  if (read.some(({ secret }) => secret.length < shortestSecret)) {
     context.addIssue(`must have secrets of at least ${shortestSecret} characters`);
   }
-  if (new Set(list).size < list.length) context.addIssue("has the same secret twice");
-  return list;
+  const said = read.map(({ slug, secret }) => JSON.stringify([slug, secret]));
+  if (new Set(said).size < said.length) context.addIssue("has the same secret twice");
+  return [...Map.groupBy(read, ({ secret }) => secret)].map(([secret, bindings]) => {
+    const slugs = bindings.flatMap(({ slug }) => slug === undefined ? [] : [slug]);
+    if (slugs.length > 0 && slugs.length < bindings.length) {
+      context.addIssue("has a secret that is bound to an organization and opens all of them too");
+    }
+    return { secret, boundTo: slugs.length === 0 ? undefined : slugs };
+  });
 });
+
+/** `secret`, or `@slug:secret`; undefined for what begins like the second and is not. */
+function readSecret(
+  entry: string,
+): { readonly slug: string | undefined; readonly secret: string } | undefined {
+  if (!entry.startsWith("@")) return { slug: undefined, secret: entry };
+  const [, slug, secret] = /^@([a-z0-9]+(?:-[a-z0-9]+)*): *(.+)$/.exec(entry) ?? [];
+  return slug === undefined || secret === undefined ? undefined : { slug, secret };
+}
 
 const headerName = z.string().regex(
   /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/,
@@ -164,7 +193,7 @@ export function readConfig(env: Variables): Config {
   if (!env["VAPI_SECRETS"] && !env["VAPI_HMAC_SECRETS"]) {
     problems.push("VAPI_SECRETS or VAPI_HMAC_SECRETS is missing");
   }
-  problems.push(...findOpenSandbox(env), ...findSharedKeys(env));
+  problems.push(...findOpenSandbox(env), ...findSharedKeys(env), ...findSharedSecrets(env));
   if (!values || problems.length > 0) {
     throw new Fault("config_invalid", `Cannot start: ${problems.join("; ")}`);
   }
@@ -217,6 +246,24 @@ function findSharedKeys({ OTP_PEPPERS: peppers, CREDENTIAL_KEYS: keys }: Variabl
   return bytesOf(peppers).some((pepper) => known.has(pepper))
     ? ["OTP_PEPPERS and CREDENTIAL_KEYS have a key in common"]
     : [];
+}
+
+/** A secret in two variables must not open more by one of them than by the other. */
+function findSharedSecrets(
+  { VAPI_SECRETS: shown, VAPI_HMAC_SECRETS: signing, METRICS_TOKEN: token }: Variables,
+): string[] {
+  const read = (text = "") => secrets.safeParse(text).data ?? [];
+  const [shownOnes, signingOnes] = [read(shown), read(signing)];
+  const isLoose = shownOnes.some(({ secret, boundTo }) =>
+    signingOnes.some((other) =>
+      other.secret === secret && String(other.boundTo) !== String(boundTo)
+    )
+  );
+  const isToken = [...shownOnes, ...signingOnes].some(({ secret }) => secret === token);
+  return [
+    ...isLoose ? ["VAPI_SECRETS and VAPI_HMAC_SECRETS bind the same secret differently"] : [],
+    ...isToken ? ["METRICS_TOKEN is one of Vapi's secrets"] : [],
+  ];
 }
 
 function describeIssue(issue: z.core.$ZodIssue): string {

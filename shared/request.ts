@@ -109,9 +109,11 @@ async function answerRequest(
   const proof = await authenticator.authenticate(request.headers, bytes);
   if (!proof) return deny(runtime, address.name, "the secret or the signature is wrong");
   // No signature covers the header: whoever replays a body could give it another call.
-  const namedCall = proof === "secret" ? request.headers.get("x-call-id") ?? undefined : undefined;
+  const namedCall = proof.by === "secret"
+    ? request.headers.get("x-call-id") ?? undefined
+    : undefined;
   const message = body.ok
-    ? readMessage(new TextDecoder().decode(body.bytes), namedCall)
+    ? readMessage(new TextDecoder().decode(body.bytes), { namedCall, boundTo: proof.boundTo })
     : { type: "unreadable", reason: body.reason } as const;
   return await dispatch(address, runtime, message, budget);
 }

@@ -21,6 +21,14 @@ export interface Envelope {
   readonly callerNumber?: string | undefined;
   /** Id of the call or chat. */
   readonly callId?: string | undefined;
+  /** The organizations that the request's secret opens, by slug or id; missing when it opens all. */
+  readonly boundTo?: readonly string[] | undefined;
+}
+
+/** What a request says outside of its body, once it is authenticated. */
+export interface Vouched extends Pick<Envelope, "boundTo"> {
+  /** The call's id where the body has none, from `x-call-id`. */
+  readonly namedCall?: string | undefined;
 }
 
 /** One call of one tool. */
@@ -125,9 +133,9 @@ type RawToolCall = z.infer<typeof toolCall>;
  * Reads the body of a request to a server URL.
  *
  * @param bodyText The raw body, at most 2 MB.
- * @param namedCall The call's id where the body has none, from `x-call-id`.
+ * @param vouched What is known of the request besides.
  */
-export function readMessage(bodyText: string, namedCall?: string): VapiMessage {
+export function readMessage(bodyText: string, vouched: Vouched = {}): VapiMessage {
   let json: unknown;
   try {
     json = JSON.parse(bodyText);
@@ -139,7 +147,7 @@ export function readMessage(bodyText: string, namedCall?: string): VapiMessage {
     return { type: "unreadable", reason: "the body has no message object" };
   }
   const received = parsed.data.message;
-  const envelope = readEnvelope(received, namedCall);
+  const envelope = readEnvelope(received, vouched);
   switch (received.type) {
     case "assistant-request":
       return { type: received.type, envelope };
@@ -219,7 +227,10 @@ function readArguments(given: unknown): ToolCall["arguments"] {
     : { ok: false, reason: "the arguments are not an object" };
 }
 
-function readEnvelope(received: z.infer<typeof message>, namedCall?: string): Envelope {
+function readEnvelope(
+  received: z.infer<typeof message>,
+  { namedCall, boundTo }: Vouched,
+): Envelope {
   const { call } = received;
   return {
     calledNumber: e164(received.phoneNumber?.number ?? call?.phoneNumber?.number),
@@ -227,6 +238,7 @@ function readEnvelope(received: z.infer<typeof message>, namedCall?: string): En
     assistantId: filled(call?.assistantId ?? received.assistant?.id),
     callerNumber: e164(received.customer?.number ?? call?.customer?.number),
     callId: filled(call?.id ?? received.chat?.id ?? namedCall),
+    boundTo,
   };
 }
 

@@ -50,6 +50,8 @@ export class Work {
           this.#orgId = orgId;
           this.#desk = desk ?? this.#desk;
         },
+        denied: (orgId) =>
+          log.warn("cross_tenant_denied", { ...name, orgId, reason: "secret_of_others" }),
         alarmed: (kind, orgId) => log.error("alarm_raised", { ...name, kind, orgId }),
       }),
       onText: (durationMs) => this.#smsMs += durationMs,

@@ -2285,6 +2285,10 @@ begin
       where c.kind = 'vapi_assistant' and c.value = p_call ->> 'assistantId'));
   if org.id is null then
     refusal := '{"outcome": "unknown_clinic"}';
+  elsif p_call ? 'boundTo' and not p_call -> 'boundTo' ?| array[org.slug, org.id::text] then
+    perform private.audit(org.id, p_call, p_action, null, 'cross_tenant_denied',
+      '{"reason": "secret_of_others"}');
+    refusal := jsonb_build_object('outcome', 'unknown_clinic', 'deniedOrgId', org.id);
   elsif coalesce(p_call -> 'claims', '{}') <> '{}'
     and not private.is_claimed_rightly(org, p_call) then
     perform private.audit(org.id, p_call, p_action, null, 'cross_tenant_denied');

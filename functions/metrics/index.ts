@@ -8,7 +8,7 @@
  * @module
  */
 
-import { bearerOf, createSecretCheck } from "../../shared/authentication.ts";
+import { bearerOf, createSecretSearch } from "../../shared/authentication.ts";
 import { readMetrics } from "../../shared/database/metrics.ts";
 import { startBudget } from "../../shared/deadline.ts";
 import { allowOnly, deny } from "../../shared/denials.ts";
@@ -22,8 +22,8 @@ const budgetMs = 5000;
 
 export default serve(async (runtime, request) => {
   const { config: { metricsToken }, log } = runtime;
-  const isKnown = createSecretCheck(metricsToken === undefined ? [] : [metricsToken]);
-  if (!await isKnown(bearerOf(request.headers))) {
+  const known = metricsToken === undefined ? [] : [{ secret: metricsToken }];
+  if (!await createSecretSearch(known)(bearerOf(request.headers))) {
     const headers = { "www-authenticate": "Bearer" };
     return deny(runtime, name, "the token is missing or wrong", { headers });
   }

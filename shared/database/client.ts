@@ -40,6 +40,8 @@ export interface DatabaseObserver {
   resolved(orgId: string, desk?: Desk): void;
   /** @param kind What happened too often in that organization, just now. */
   alarmed(kind: string, orgId: string): void;
+  /** @param orgId Whose call it was, though the secret is bound to others. */
+  denied(orgId: string): void;
 }
 
 /** Makes the database of one request: the client is shared, the time is the request's. */
@@ -95,7 +97,11 @@ const withOrganization = z.object({
   alarm: z.string().optional(),
 });
 
+const withDenial = z.object({ deniedOrgId: z.string() });
+
 function tellOrganization(observer: DatabaseObserver, data: unknown): void {
+  const denial = withDenial.safeParse(data);
+  if (denial.success) return observer.denied(denial.data.deniedOrgId);
   const read = withOrganization.safeParse(data);
   if (!read.success) return;
   const { orgId, desk, alarm } = read.data;

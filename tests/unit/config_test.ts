@@ -25,6 +25,26 @@ const wrong: readonly (readonly [Record<string, string>, RegExp])[] = [
   [{ VAPI_SECRETS: "a-secret-of-vapi-s,a-secret-of-vapi-s" }, /VAPI_SECRETS has the same secret/],
   [{ VAPI_SECRETS: " , ," }, /VAPI_SECRETS has only commas/],
   [{ VAPI_HMAC_SECRETS: "," }, /VAPI_HMAC_SECRETS has only commas/],
+  [{ VAPI_SECRETS: "@sunrise-dental:short" }, /VAPI_SECRETS must have secrets of at least 16/],
+  [
+    { VAPI_SECRETS: "@a-secret-of-vapi-s" },
+    /VAPI_SECRETS must bind a secret to an organization as @/,
+  ],
+  [{ VAPI_SECRETS: "@Sunrise:a-secret-of-vapi-s" }, /VAPI_SECRETS must bind a secret/],
+  [{ VAPI_HMAC_SECRETS: "@:a-secret-of-vapi-s" }, /VAPI_HMAC_SECRETS must bind a secret/],
+  [
+    { VAPI_SECRETS: "@sunrise:a-secret-of-vapi-s,@sunrise:a-secret-of-vapi-s" },
+    /VAPI_SECRETS has the same secret twice/,
+  ],
+  [
+    { VAPI_SECRETS: "@sunrise:a-secret-of-vapi-s,a-secret-of-vapi-s" },
+    /VAPI_SECRETS has a secret that is bound to an organization and opens all/,
+  ],
+  [
+    { VAPI_SECRETS: "@sunrise:a-secret-of-vapi-s", VAPI_HMAC_SECRETS: "a-secret-of-vapi-s" },
+    /VAPI_SECRETS and VAPI_HMAC_SECRETS bind the same secret differently/,
+  ],
+  [{ METRICS_TOKEN: "another-of-vapi-s" }, /METRICS_TOKEN is one of Vapi's secrets/],
   [{ OTP_PEPPERS: "," }, /OTP_PEPPERS must be id:base64/],
   [{ FUNCTIONS_PUBLIC_URL: "http://clinic.example.com" }, /FUNCTIONS_PUBLIC_URL must be https/],
   [{ TWILIO_API_BASE: "http://twilio.example.com" }, /TWILIO_API_BASE must be https/],
@@ -72,4 +92,20 @@ Deno.test("http is for this machine, and for a sandbox that is declared", () => 
   const sandbox = { TWILIO_API_BASE: "http://10.0.0.1", TWILIO_SANDBOX: "yes" };
   assert.equal(readConfig({ ...sound, ...sandbox }).twilioApiBase, "http://10.0.0.1");
   assert.equal(readCredentialConfig({ ...sound, ...sandbox }).twilioApiBase, "http://10.0.0.1");
+});
+
+Deno.test("a secret opens every organization, or those it is bound to", () => {
+  const bound = "@sunrise-dental:first-secret-of-vapi, @2nd:first-secret-of-vapi";
+  const config = readConfig({
+    ...sound,
+    VAPI_SECRETS: `${bound},second:secret@of-vapi`,
+    VAPI_HMAC_SECRETS: "@0b8e4f9a-0000-4000-8000-000000000001: third:secret-of-vapi",
+  });
+  assert.deepEqual(config.vapiSecrets, [
+    { secret: "first-secret-of-vapi", boundTo: ["sunrise-dental", "2nd"] },
+    { secret: "second:secret@of-vapi", boundTo: undefined },
+  ]);
+  assert.deepEqual(config.hmac.secrets, [
+    { secret: "third:secret-of-vapi", boundTo: ["0b8e4f9a-0000-4000-8000-000000000001"] },
+  ]);
 });
