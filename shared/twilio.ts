@@ -159,9 +159,14 @@ interface TwilioRequest {
   readonly data?: object;
 }
 
-/** The connection failed; nothing else of the error is kept. */
+/** There was no connection, or it failed; nothing else of the error is kept. */
 class TransportFailed extends Error {
   override readonly name = "TransportFailed";
+
+  /** @param isConnected False when the request certainly never left. */
+  constructor(readonly isConnected: boolean) {
+    super("Cannot reach Twilio: the connection failed");
+  }
 }
 
 async function post(request: TwilioRequest, exchange: Exchange, signal: AbortSignal) {
@@ -171,8 +176,10 @@ async function post(request: TwilioRequest, exchange: Exchange, signal: AbortSig
     "authorization",
     `Basic ${toBase64(utf8(`${request.username}:${request.password}`))}`,
   );
-  // On a reused connection that breaks, the runtime would send the request again: two texts.
   headers.set("connection", "close");
+  // On a reused connection that breaks, the runtime would send the request again: two texts. A peer
+  // may ignore the header, so no connection is kept here.
+  const client = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
   exchange.isPosted = true;
   try {
     const response = await fetch(exchange.apiBase + pathname + search, {
@@ -181,14 +188,27 @@ async function post(request: TwilioRequest, exchange: Exchange, signal: AbortSig
       redirect: "manual",
       signal,
       body: toForm(request.data ?? {}),
+      client,
     });
     exchange.status = response.status;
     exchange.retryAfterMs = readRetryAfter(response.headers.get("retry-after"));
     const body = await readText(response);
     return { statusCode: response.status, body, headers: Object.fromEntries(response.headers) };
-  } catch {
-    throw new TransportFailed("Cannot reach Twilio: the connection failed");
+  } catch (thrown) {
+    throw new TransportFailed(wasConnected(thrown));
+  } finally {
+    client.close();
   }
+}
+
+/**
+ * Whether a request that failed may have left: not when the name was not found, the connection was
+ * refused, or TLS was not agreed on. Deno says so in the words of hyper, in the error or its cause.
+ */
+function wasConnected(thrown: unknown): boolean {
+  if (!(thrown instanceof TypeError)) return true;
+  return ![thrown.message, String(thrown.cause)]
+    .some((message) => message.includes("client error (Connect)"));
 }
 
 function toForm(data: object): URLSearchParams {
@@ -241,7 +261,8 @@ const coded = z.object({ code: z.coerce.number().int() });
 function classify(thrown: unknown, { isPosted, status }: Exchange): SmsOutcome {
   if (thrown instanceof DeadlineExceeded) return failed("timeout", isPosted);
   if (!isPosted) return failed("misconfigured", false);
-  if (thrown instanceof TransportFailed || status === undefined) return failed("unreachable", true);
+  if (thrown instanceof TransportFailed) return failed("unreachable", thrown.isConnected);
+  if (status === undefined) return failed("unreachable", true);
   const read = coded.safeParse(thrown);
   const code = read.success ? read.data.code : undefined;
   const isRefusal = status >= 400 && status < 500 && status !== 408 && code !== 20500;
@@ -254,8 +275,8 @@ function failed(failure: SmsFailure, mayHaveBeenSent: boolean, code?: number): S
   return { kind: "failed", failure, mayHaveBeenSent, code };
 }
 
-/** https://www.twilio.com/docs/api/errors */
-const classes: Readonly<Record<number, SmsFailure>> = {
+/** Classes of Twilio's error codes: https://www.twilio.com/docs/api/errors */
+export const errorClasses: Readonly<Record<number, SmsFailure>> = {
   20003: "unauthorized",
   20005: "misconfigured",
   20429: "rate_limited",
@@ -278,6 +299,7 @@ const classes: Readonly<Record<number, SmsFailure>> = {
   21704: "misconfigured",
   30002: "misconfigured",
   30003: "bad_destination",
+  30004: "bad_destination",
   30005: "bad_destination",
   30006: "bad_destination",
   30034: "misconfigured",
@@ -287,7 +309,7 @@ const classes: Readonly<Record<number, SmsFailure>> = {
 
 /** The class of a Twilio error code, else of the HTTP status. */
 function classOf(code: number | undefined, status: number): SmsFailure {
-  const known = code === undefined ? undefined : classes[code];
+  const known = code === undefined ? undefined : errorClasses[code];
   if (known) return known;
   if (status === 401 || status === 403) return "unauthorized";
   return status === 429 ? "rate_limited" : "rejected";

@@ -1,5 +1,8 @@
 /** Texts that cost money, codes that are guessed: refused before Twilio, and somebody hears of it. */
 import assert from "node:assert/strict";
+import { readConfig } from "../../shared/config.ts";
+import { openLog } from "../../shared/logging.ts";
+import { createRuntime } from "../../shared/runtime.ts";
 import {
   type Bench,
   type Clinic,
@@ -65,6 +68,30 @@ test("the number that texts and the clinic's own numbers are never texted", asyn
   }
   assert.equal(bench.twilio.postCount, 0);
   assert.equal(await passcodesIn(bench), 0);
+});
+
+test("a text that never left is counted for no limit, one that may have gone is", async (bench) => {
+  const { sql } = bench.database;
+  const clinic = await aTextingClinic(bench);
+  await sql`update public.organizations set sms_hourly_limit = 1 where id = ${clinic.id}`;
+  const call = aCallTo(bench, clinic);
+  await hold(call, "10:00");
+  const closed = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  closed.close();
+  const apiBase = `http://127.0.0.1:${closed.addr.port}`;
+  const away = createRuntime(
+    readConfig({ ...bench.environment, TWILIO_API_BASE: apiBase }),
+    openLog("error", () => {}),
+  );
+  for (let time = 0; time < 7; time++) {
+    assert.equal((await call.send({ runtime: away })).outcome, "sms_unreachable");
+  }
+  bench.twilio.addFault("reset_after");
+  assert.equal((await call.send()).outcome, "sms_unreachable");
+  assert.equal((await call.send()).outcome, "org_send_limit");
+  await sql`update public.organizations set sms_hourly_limit = 10 where id = ${clinic.id}`;
+  assert.equal((await call.send()).outcome, "sent");
+  assert.equal((await call.verify(call.code)).outcome, "confirmed");
 });
 
 /** Reads wrong codes to holds of new calls, five to each code, all at once. */

@@ -9,6 +9,7 @@ import {
   startFakeTwilio,
 } from "../../supabase/local/twilio/server.ts";
 import { hostedDenoVersion, installHostedDeno } from "../support/npm_package.ts";
+import { type Drop, startStubbornServer } from "../support/stubborn_server.ts";
 import { anAccount, aText, secrets } from "../support/texts.ts";
 import { testWithConnections } from "../support/test.ts";
 
@@ -164,15 +165,40 @@ async function tryShapes(deno: string): Promise<void> {
   });
 }
 
+/** Sends texts to servers that keep every connection open, whatever they were asked. */
+async function tryStubbornServers(deno: string): Promise<void> {
+  const drops: readonly Drop[] = ["after_request", "in_request", "before_request"];
+  const message = { sid: `SM${"ab".repeat(16)}`, status: "queued" };
+  const servers = drops.map((drop) => startStubbornServer(drop, message));
+  try {
+    const timeoutsMs = [patientMs, patientMs, patientMs];
+    const { done } = await sendTexts(deno, servers.map(({ url }) => ({ url, timeoutsMs })));
+    for (const [index, drop] of drops.entries()) {
+      const seen = done[index]?.map(({ outcome }) => say(outcome));
+      assert.deepEqual(seen, ["accepted", "accepted", "accepted"], drop);
+      assert.equal(servers[index]?.requestCount, 3, `POSTs on the wire, dropped ${drop}`);
+    }
+  } finally {
+    for (const server of servers) server.stop();
+  }
+}
+
 testWithConnections(
   `every failure on the wire is one POST and one outcome, a 429 two POSTs, and the process lives`,
   () => tryShapes(Deno.execPath()),
+);
+
+testWithConnections(
+  "each text is one POST on a connection of its own, also where the server keeps it open",
+  () => tryStubbornServers(Deno.execPath()),
 );
 
 testWithConnections(`the same on Deno ${hostedDenoVersion}, the hosted version`, async () => {
   const hosted = await installHostedDeno();
   try {
     await tryShapes(join(hosted.folder, "deno"));
+    await tryStubbornServers(join(hosted.folder, "deno"));
+    await tryUnreachable(join(hosted.folder, "deno"));
   } finally {
     await hosted.remove();
   }
@@ -238,10 +264,47 @@ testWithConnections(
     }),
 );
 
-testWithConnections("an address where nobody listens is unreachable at once", async () => {
+/** Where nobody listens. */
+function aClosedAddress(): string {
   const closed = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const apiBase = `http://127.0.0.1:${closed.addr.port}`;
   closed.close();
-  const outcome = await sendSms(anAccount, aText, { apiBase, timeoutMs: patientMs });
-  assert.equal(say(outcome), "unreachable may be sent");
-});
+  return `127.0.0.1:${closed.addr.port}`;
+}
+
+/** Where connections are accepted and closed, whatever arrives. */
+function aClosingServer(): { readonly address: string; close(): void } {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  (async () => {
+    for await (const connection of listener) connection.close();
+  })();
+  return { address: `127.0.0.1:${listener.addr.port}`, close: () => listener.close() };
+}
+
+async function tryUnreachable(deno: string): Promise<void> {
+  const closing = aClosingServer();
+  try {
+    const places: readonly (readonly [string, string])[] = [
+      [`http://${aClosedAddress()}`, "unreachable not sent"],
+      [`https://${aClosedAddress()}`, "unreachable not sent"],
+      ["https://api.twilio.invalid", "unreachable not sent"],
+      // TLS was not agreed on.
+      [`https://${closing.address}`, "unreachable not sent"],
+      [`http://${closing.address}`, "unreachable may be sent"],
+    ];
+    const { done } = await sendTexts(
+      deno,
+      places.map(([url]) => ({ url, timeoutsMs: [patientMs] })),
+    );
+    assert.deepEqual(
+      done.map((outcomes) => outcomes.map(({ outcome }) => say(outcome))),
+      places.map(([, becomes]) => [becomes]),
+    );
+  } finally {
+    closing.close();
+  }
+}
+
+testWithConnections(
+  "a request that never left is known as such: no name, no connection, no TLS",
+  () => tryUnreachable(Deno.execPath()),
+);
