@@ -9,6 +9,8 @@
  * - The organization and the send are part of the address that Twilio signs, and were checked with
  *   that organization's token before record_delivery_report is called. A report of one organization
  *   finds no text of another.
+ * - A text that its number does not take, such as a landline, says nothing about the texts of the
+ *   organization: it counts as refused, not as undelivered, and is not sent there once more.
  * - Nothing else changes: the passcode of a text that was not delivered still verifies, should it have
  *   arrived after all. begin_otp_send and verify_otp_and_confirm read the state where it matters
  *   (private.was_not_delivered): then the next text need not wait, and the caller is told.
@@ -161,6 +163,37 @@ begin
 end
 $$;
 comment on function private.failed_twice is 'Whether two texts in a row did not reach a hold''s phone.';
+
+/*
+ * Whether an error code of Twilio's says that a number does not take the text, and not that texting
+ * fails: 30003 the phone is off or out of reach, 30004 it is blocked, 30005 unknown, 30006 a landline,
+ * 21610 it answered STOP. https://www.twilio.com/docs/api/errors
+ */
+create function private.is_fault_of_number(p_error_code integer) returns boolean
+language plpgsql immutable set search_path = ''
+as $$
+begin
+  return coalesce(p_error_code in (21610, 30003, 30004, 30005, 30006), false);
+end
+$$;
+comment on function private.is_fault_of_number is 'Whether a text failed because of the number it went to.';
+
+/* Whether a text did not arrive because of its number: a phone that was off has 30 seconds. */
+create function private.was_refused_by_number(p_org uuid, p_send uuid, p_now timestamptz)
+returns boolean
+language plpgsql stable set search_path = ''
+as $$
+begin
+  return exists (
+    select from public.sms_messages as m
+    where m.org_id = p_org and m.id = p_send and m.delivery in ('failed', 'undelivered')
+      and private.is_fault_of_number(m.error_code)
+      and (m.error_code <> 30003 or m.updated_at > p_now - interval '30 seconds'));
+end
+$$;
+comment on function private.was_refused_by_number is
+  'Whether another text to the number of an undelivered one would not arrive either.';
+
 create function private.delivery_rank(p_delivery text) returns integer
 language sql immutable strict set search_path = ''
 as $$
@@ -213,8 +246,9 @@ begin
     perform private.audit(p_org, null, 'deliver_text', v_text.appointment_id, p_delivery,
       jsonb_strip_nulls(jsonb_build_object('sendId', p_send, 'errorCode', p_error_code)));
     if v_before < private.delivery_rank('failed') then
-      perform private.tally('sms', jsonb_build_object(
-        'result', case p_delivery when 'delivered' then 'delivered' else 'undelivered' end));
+      perform private.tally('sms', jsonb_build_object('result', case
+        when p_delivery = 'delivered' then 'delivered'
+        when private.is_fault_of_number(p_error_code) then 'refused' else 'undelivered' end));
     end if;
   end if;
   return '{"outcome": "recorded"}';

@@ -155,6 +155,8 @@ begin
       select from public.org_channels as c
       where c.kind = 'called_number' and c.value = p_hold.patient_phone and c.org_id = p_org.id)
       then 'bad_destination'
+    when p_code.state = 'sent' and private.was_refused_by_number(p_org.id, p_code.send_id, p_now)
+      then 'bad_destination'
     -- Not at once a third time: another number helps, or the usual pause.
     when p_code.state = 'sent' and p_code.claimed_at > p_now - interval '30 seconds'
       and private.failed_twice(p_org.id, p_hold) then 'undelivered'

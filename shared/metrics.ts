@@ -106,7 +106,7 @@ function describeTexts(counters: Counters): Family[] {
     counter(
       "sms",
       "Texts by what became of them: accepted, then delivered or undelivered; refused by its " +
-        "destination; failed at the provider; unknown.",
+        "destination, before or after it was accepted; failed at the provider; unknown.",
       withZeros(counters.named("sms").by("result"), "result", textResults),
     ),
   ];

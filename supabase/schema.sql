@@ -1930,6 +1930,17 @@ $$;
 
 COMMENT ON FUNCTION private.is_claimed_rightly(p_org public.organizations, p_call jsonb) IS 'Whether the organization, the numbers and the call that arguments name are those of the envelope.';
 
+CREATE FUNCTION private.is_fault_of_number(p_error_code integer) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return coalesce(p_error_code in (21610, 30003, 30004, 30005, 30006), false);
+end
+$$;
+
+COMMENT ON FUNCTION private.is_fault_of_number(p_error_code integer) IS 'Whether a text failed because of the number it went to.';
+
 CREATE FUNCTION private.is_in_part(p_local timestamp without time zone, p_part text) RETURNS boolean
     LANGUAGE sql IMMUTABLE
     RETURN CASE p_part WHEN 'am'::text THEN (EXTRACT(hour FROM p_local) < (12)::numeric) WHEN 'pm'::text THEN (EXTRACT(hour FROM p_local) >= (12)::numeric) WHEN 'morning'::text THEN ((EXTRACT(hour FROM p_local) >= (6)::numeric) AND (EXTRACT(hour FROM p_local) <= (11)::numeric)) WHEN 'afternoon'::text THEN ((EXTRACT(hour FROM p_local) >= (12)::numeric) AND (EXTRACT(hour FROM p_local) <= (16)::numeric)) WHEN 'evening'::text THEN (EXTRACT(hour FROM p_local) >= (17)::numeric) WHEN 'night'::text THEN ((EXTRACT(hour FROM p_local) < (6)::numeric) OR (EXTRACT(hour FROM p_local) > (20)::numeric)) ELSE true END;
@@ -2600,8 +2611,9 @@ begin
     perform private.audit(p_org, null, 'deliver_text', v_text.appointment_id, p_delivery,
       jsonb_strip_nulls(jsonb_build_object('sendId', p_send, 'errorCode', p_error_code)));
     if v_before < private.delivery_rank('failed') then
-      perform private.tally('sms', jsonb_build_object(
-        'result', case p_delivery when 'delivered' then 'delivered' else 'undelivered' end));
+      perform private.tally('sms', jsonb_build_object('result', case
+        when p_delivery = 'delivered' then 'delivered'
+        when private.is_fault_of_number(p_error_code) then 'refused' else 'undelivered' end));
     end if;
   end if;
   return '{"outcome": "recorded"}';
@@ -2950,6 +2962,8 @@ begin
       select from public.org_channels as c
       where c.kind = 'called_number' and c.value = p_hold.patient_phone and c.org_id = p_org.id)
       then 'bad_destination'
+    when p_code.state = 'sent' and private.was_refused_by_number(p_org.id, p_code.send_id, p_now)
+      then 'bad_destination'
     -- Not at once a third time: another number helps, or the usual pause.
     when p_code.state = 'sent' and p_code.claimed_at > p_now - interval '30 seconds'
       and private.failed_twice(p_org.id, p_hold) then 'undelivered'
@@ -3248,6 +3262,21 @@ end
 $$;
 
 COMMENT ON FUNCTION private.was_not_delivered(p_org uuid, p_send uuid) IS 'Whether Twilio reported that a text did not arrive.';
+
+CREATE FUNCTION private.was_refused_by_number(p_org uuid, p_send uuid, p_now timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return exists (
+    select from public.sms_messages as m
+    where m.org_id = p_org and m.id = p_send and m.delivery in ('failed', 'undelivered')
+      and private.is_fault_of_number(m.error_code)
+      and (m.error_code <> 30003 or m.updated_at > p_now - interval '30 seconds'));
+end
+$$;
+
+COMMENT ON FUNCTION private.was_refused_by_number(p_org uuid, p_send uuid, p_now timestamp with time zone) IS 'Whether another text to the number of an undelivered one would not arrive either.';
 
 CREATE FUNCTION private.would_overlap(p_org uuid, p_provider uuid, p_busy tstzrange, p_session uuid, p_at timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql
@@ -5345,6 +5374,8 @@ REVOKE ALL ON FUNCTION private.hold_refusal(p_org public.organizations, p_hold p
 
 REVOKE ALL ON FUNCTION private.is_claimed_rightly(p_org public.organizations, p_call jsonb) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.is_fault_of_number(p_error_code integer) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.is_in_part(p_local timestamp without time zone, p_part text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.is_number_of(p_org uuid, p_number text) FROM PUBLIC;
@@ -5452,6 +5483,8 @@ REVOKE ALL ON FUNCTION private.wall(p_local timestamp without time zone, p_zone 
 REVOKE ALL ON FUNCTION private.wall_at_change(p_local timestamp without time zone, p_zone text, p_later boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.was_not_delivered(p_org uuid, p_send uuid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.was_refused_by_number(p_org uuid, p_send uuid, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.would_overlap(p_org uuid, p_provider uuid, p_busy tstzrange, p_session uuid, p_at timestamp with time zone) FROM PUBLIC;
 

@@ -6,6 +6,8 @@ import { readMetrics } from "../../shared/database/metrics.ts";
 import { startBudget } from "../../shared/deadline.ts";
 import { openLog } from "../../shared/logging.ts";
 import { createRuntime, type Runtime } from "../../shared/runtime.ts";
+import { readTargets } from "../../shared/targets.ts";
+import { errorClasses } from "../../shared/twilio.ts";
 import { sign } from "../../supabase/local/twilio/reports.ts";
 import { aHold } from "../support/phone_call.ts";
 import {
@@ -377,7 +379,8 @@ for (const kind of ["report_undelivered", "report_failed"] as const) {
     async (bench) => {
       const call = await aHold(bench);
       const { clinic, send, verify } = call;
-      bench.twilio.addFault(kind, { times: 2 });
+      // 30008: Twilio does not know why.
+      bench.twilio.addFault(kind, { times: 2, code: 30008 });
       assert.equal((await send()).outcome, "sent");
       assert.equal((await send()).outcome, "cooldown");
       await bench.twilio.sendReports();
@@ -406,10 +409,57 @@ for (const kind of ["report_undelivered", "report_failed"] as const) {
   );
 }
 
+for (const code of [30003, 30004, 30005, 30006]) {
+  test(`a text that its number does not take (${code}) is not sent there again, and not held against delivery`, async (bench) => {
+    const { sql } = bench.database;
+    const call = await aHold(bench);
+    bench.twilio.addFault("report_undelivered", { times: 2, code });
+    assert.equal((await call.send()).outcome, "sent");
+    await bench.twilio.sendReports();
+    const refused = await call.send();
+    assert.equal(refused.outcome, "bad_destination");
+    assert.deepEqual(refused["fields"], ["patientPhone"]);
+    assert.equal(bench.twilio.postCount, 1);
+    assert.deepEqual(await countsOf(bench, "sms"), [
+      { labels: { result: "accepted" }, value: 1 },
+      { labels: { result: "refused" }, value: 1 },
+    ]);
+    const { recent, gauges, totals } = await readMetrics(
+      bench.runtime.database.within(startBudget(5000)),
+      60,
+    );
+    const rate = readTargets({ recent, gauges, totals })
+      .find(({ metric }) => metric === "sms_delivery_rate");
+    assert.equal(rate?.events, 0);
+
+    // A phone that was off may be on by now; a landline stays one.
+    await sql`update public.sms_messages set updated_at = updated_at - interval '31 seconds'`;
+    assert.equal((await call.send()).outcome, code === 30003 ? "sent" : "bad_destination");
+    const other = `${call.phone.slice(0, -2)}${(Number(call.phone.slice(-2)) + 1) % 90 + 10}`;
+    assert.equal((await call.hold("10:00", { patientPhone: other })).outcome, "held");
+    assert.equal((await call.send()).outcome, "sent");
+    assert.equal((await call.verify(codeTo(bench.twilio, other))).outcome, "confirmed");
+  });
+}
+
+test("the error codes that are a number's fault are those that Twilio refuses a number with", async (bench) => {
+  const ofNumbers = async (code: number) => {
+    const [row] = await bench.database.sql`select private.is_fault_of_number(${code}) as is`;
+    return row?.["is"];
+  };
+  for (const [code, failure] of Object.entries(errorClasses)) {
+    // Codes from 30000 on are reported of texts that were accepted.
+    const isReported = Number(code) >= 30_000 || Number(code) === 21610;
+    const isFault = isReported && ["bad_destination", "opted_out"].includes(failure);
+    assert.equal(await ofNumbers(Number(code)), isFault, code);
+  }
+  for (const code of [30007, 30008, 30034]) assert.equal(await ofNumbers(code), false, `${code}`);
+});
+
 test("after two texts that did not arrive another number of the same hold is texted at once", async (bench) => {
   const call = await aHold(bench);
   const { send, verify } = call;
-  bench.twilio.addFault("report_undelivered", { times: 2 });
+  bench.twilio.addFault("report_undelivered", { times: 2, code: 30008 });
   for (let time = 0; time < 2; time++) {
     await send();
     await bench.twilio.sendReports();
