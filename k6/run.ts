@@ -8,10 +8,10 @@
 
 import { readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { useStack } from "../supabase/tasks/stack.ts";
 import { defineTask, main, Misuse, readAddress, runProgram, Stop } from "../supabase/tasks/task.ts";
 import type { Running } from "../supabase/tasks/task.ts";
 import type { Terminal } from "../supabase/tasks/terminal.ts";
-import { isUp, startStack } from "../tests/e2e/call.ts";
 
 const folder = fileURLToPath(new URL(".", import.meta.url));
 const built = `${folder}bin/k6`;
@@ -34,7 +34,7 @@ const load = defineTask({
     if (name === undefined || !scenarios.includes(name) || surplus !== undefined) {
       throw new Misuse(`Give the name of one scenario: ${scenarios.join(", ")}`);
     }
-    const url = readAddress("--url", values.url ?? env["BASE_URL"] ?? "http://127.0.0.1:8000");
+    const given = readAddress("--url", values.url ?? env["BASE_URL"] ?? "http://127.0.0.1:8000");
     const k6 = await findK6(running, terminal);
     if (!k6) {
       throw new Stop(
@@ -43,12 +43,10 @@ const load = defineTask({
           "(https://grafana.com/docs/k6/latest/set-up/install-k6/) or Go 1.25, which builds it here",
       );
     }
-    const stack = await isUp(url)
-      ? undefined
-      : await running.start(startStack(["--fresh"], "load"), ({ stop }) => stop());
+    const { url } = await useStack(given, running, "load");
     return await runProgram(running, k6, ["run", "--quiet", `${folder}${name}.ts`], {
       K6_NO_USAGE_REPORT: "true",
-      BASE_URL: stack?.url ?? url,
+      BASE_URL: url,
     });
   },
 });

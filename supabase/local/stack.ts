@@ -87,7 +87,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     stops.push(() => gateway.close());
     const functions = await loadFunctions(environment);
     stops.push(runJobs(database.url(), (message) => onProgress(`A job failed: ${message}`)));
-    const answer = route({ url, publicHost, database, twilio, gateway, functions });
+    const answer = route({ url, publicHost, envFile, database, twilio, gateway, functions });
     const server = Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, answer);
     stops.push(() => server.shutdown());
     const vapiSecret = environment["VAPI_SECRETS"] ?? localVapiSecret;
@@ -101,13 +101,14 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 interface Parts {
   readonly url: string;
   readonly publicHost: string | undefined;
+  readonly envFile: string;
   readonly database: PostgresServer;
   readonly twilio: FakeTwilio;
   readonly gateway: Gateway;
   readonly functions: LoadedFunctions;
 }
 
-function route({ url, publicHost, database, twilio, gateway, functions }: Parts) {
+function route({ url, publicHost, envFile, database, twilio, gateway, functions }: Parts) {
   return async (request: Request): Promise<Response> => {
     const refusal = refuseVisit(visitOf(request), publicHost);
     if (refusal !== undefined) return Response.json({ message: refusal }, { status: 403 });
@@ -125,6 +126,7 @@ function route({ url, publicHost, database, twilio, gateway, functions }: Parts)
           functions: functions.names,
           jobs: "cron.job, every minute",
           twilio: twilio.url,
+          envFile,
         });
       case "GET /":
         return await consolePage(database.url(), twilio.messages);

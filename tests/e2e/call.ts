@@ -7,6 +7,7 @@
  * @module
  */
 
+import { useStack } from "../../supabase/tasks/stack.ts";
 import { defineTask, main, Misuse, readAddress, Stop } from "../../supabase/tasks/task.ts";
 import type { Terminal } from "../../supabase/tasks/terminal.ts";
 
@@ -47,13 +48,9 @@ const call = defineTask({
     if (clinic !== undefined && !(clinic in clinics)) {
       throw new Misuse(`--clinic takes ${Object.keys(clinics).join(" or ")}, not ${clinic}`);
     }
-    const url = readAddress("--url", given);
-    // Nothing of an earlier call is needed, and its migrations may be older ones.
-    const stack = await isUp(url)
-      ? undefined
-      : await running.start(startStack(["--fresh"]), ({ stop }) => stop());
+    const { url } = await useStack(readAddress("--url", given), running, "call");
     for (const name of clinic === undefined ? Object.keys(clinics) : [clinic]) {
-      await playCall(stack?.url ?? url, name, terminal);
+      await playCall(url, name, terminal);
     }
     return 0;
   },
@@ -142,57 +139,6 @@ async function playCall(url: string, clinicName: string, terminal: Terminal): Pr
   terminal.print(`  text to ***${caller.slice(-2)}: "${text.body}"`);
   const code = text.body.slice(0, 6).split("").join(" ");
   expect(await insist("verify_otp", { code, holdId: held.holdId }), "confirmed");
-}
-
-/** Whether a stack answers there. */
-export async function isUp(url: string): Promise<boolean> {
-  const options = { signal: AbortSignal.timeout(2000) };
-  const response = await fetch(`${url}/health`, options).catch(() => undefined);
-  const body = await response?.json().catch(() => undefined);
-  return body?.status === "ok";
-}
-
-/** Starts a stack in a state of its own, as a process, and waits until it says where it is. */
-export async function startStack(
-  args: readonly string[] = [],
-  stateDir = "call",
-): Promise<{ url: string; pid: number; output(): string; stop(): Promise<number> }> {
-  // A port of its own: another run on this machine may want the default one at the same moment.
-  const port = 12_000 + Math.floor(Math.random() * 12_000);
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["task", "start", "--state", stateDir, "--port", String(port), ...args],
-    env: { LOG_LEVEL: "error", NO_COLOR: "1" },
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  let output = "";
-  const collect = async (stream: ReadableStream<Uint8Array>) => {
-    for await (const part of stream.pipeThrough(new TextDecoderStream())) output += part;
-  };
-  const streams = Promise.all([collect(child.stdout), collect(child.stderr)]);
-  let code: number | undefined;
-  const ended = child.status.then((status) => code = status.code);
-  const endsAt = performance.now() + 60_000;
-  while (!output.includes("Ready after") && code === undefined && performance.now() < endsAt) {
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  const url = /Ready after .*?: (http\S+)/.exec(output)?.[1];
-  const pid = Number(/process (\d+)/.exec(output)?.[1]);
-  if (!url) {
-    await streams;
-    return fail(`the stack did not start:\n${output}`);
-  }
-  return {
-    url,
-    pid,
-    output: () => output,
-    stop: async () => {
-      if (code === undefined) Deno.kill(pid, "SIGINT");
-      await streams;
-      return await ended;
-    },
-  };
 }
 
 function digits(count: number): string {

@@ -1,0 +1,101 @@
+/**
+ * The local stack as the tasks that play calls find it: running at an address, or started for them as
+ * a process of its own.
+ *
+ * @module
+ */
+
+import { readEnvFile } from "./database.ts";
+import { type Running, Stop } from "./task.ts";
+
+/** A stack that answers. */
+export interface UsedStack {
+  readonly url: string;
+  /** The file with the variables of its functions. */
+  readonly envFile: string | undefined;
+}
+
+/**
+ * Finds the stack at an address; where none answers, starts one that ends with the run. Nothing of an
+ * earlier run is needed, and its migrations may be older ones, so that one begins with an empty
+ * database.
+ *
+ * @param stateDir Where a started one keeps its state.
+ * @throws {Stop} When none can be started.
+ */
+export async function useStack(
+  given: string,
+  running: Running,
+  stateDir: string,
+): Promise<UsedStack> {
+  const found = await findStack(given);
+  if (found) return found;
+  const { url } = await running.start(startStack(["--fresh"], stateDir), ({ stop }) => stop());
+  return await findStack(url) ?? { url, envFile: undefined };
+}
+
+/**
+ * What the functions of a stack find in their environment.
+ *
+ * @throws {Stop} When it does not say where that is.
+ */
+export async function readSettings(
+  { url, envFile }: UsedStack,
+): Promise<Readonly<Record<string, string>>> {
+  if (envFile !== undefined) return await readEnvFile(envFile);
+  throw new Stop(1, `${url} is not a local stack of this version: start it again`);
+}
+
+/** The stack at an address, if one answers there. */
+async function findStack(url: string): Promise<UsedStack | undefined> {
+  const options = { signal: AbortSignal.timeout(2000) };
+  const response = await fetch(`${url}/health`, options).catch(() => undefined);
+  const health: Readonly<Record<string, unknown>> | undefined = await response?.json()
+    .catch(() => undefined);
+  if (health?.["status"] !== "ok") return undefined;
+  const { envFile } = health;
+  return { url, envFile: typeof envFile === "string" ? envFile : undefined };
+}
+
+/** Starts a stack in a state of its own, as a process, and waits until it says where it is. */
+export async function startStack(
+  args: readonly string[],
+  stateDir: string,
+): Promise<{ url: string; pid: number; output(): string; stop(): Promise<number> }> {
+  // A port of its own: another run on this machine may want the default one at the same moment.
+  const port = 12_000 + Math.floor(Math.random() * 12_000);
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["task", "start", "--state", stateDir, "--port", String(port), ...args],
+    env: { LOG_LEVEL: "error", NO_COLOR: "1" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  let output = "";
+  const collect = async (stream: ReadableStream<Uint8Array>) => {
+    for await (const part of stream.pipeThrough(new TextDecoderStream())) output += part;
+  };
+  const streams = Promise.all([collect(child.stdout), collect(child.stderr)]);
+  let code: number | undefined;
+  const ended = child.status.then((status) => code = status.code);
+  const endsAt = performance.now() + 60_000;
+  while (!output.includes("Ready after") && code === undefined && performance.now() < endsAt) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  const url = /Ready after .*?: (http\S+)/.exec(output)?.[1];
+  const pid = Number(/process (\d+)/.exec(output)?.[1]);
+  if (!url) {
+    await streams;
+    throw new Stop(1, `The stack did not start:\n${output}`);
+  }
+  return {
+    url,
+    pid,
+    output: () => output,
+    stop: async () => {
+      if (code === undefined) Deno.kill(pid, "SIGINT");
+      await streams;
+      return await ended;
+    },
+  };
+}
