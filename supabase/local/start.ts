@@ -81,8 +81,9 @@ ${tryThis(url, vapiSecret)}
 ${
     // Under a public name the secrets are not the ones that these two know.
     publicHost === undefined
-      ? `A whole call, and the figures with a target:
+      ? `A whole call, one that you play yourself, and the figures with a target:
 ${task} call${address}
+${task} talk --org sunrise-dental${address}
 ${task} monitor${address}
 
 `

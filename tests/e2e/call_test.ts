@@ -1,7 +1,7 @@
 /** The stack as a person meets it: start it, call it, stop it. HTTP and processes only. */
 import assert from "node:assert/strict";
 import { dirname } from "node:path";
-import { startStack } from "./call.ts";
+import { startStack } from "../../supabase/tasks/stack.ts";
 import { testWithConnections } from "../support/test.ts";
 
 /** States of these tests, reused by the next run. */
@@ -33,6 +33,10 @@ testWithConnections(
       const called = await run(...printed(stack, "call"));
       assert.equal(called.code, 0, called.output);
       assert.equal(called.output.match(/ms {2}confirmed/g)?.length, 2);
+      // Nobody types: the agent greets, and the caller has hung up.
+      const talked = await run(...printed(stack, "talk"));
+      assert.equal(talked.code, 0, talked.output);
+      assert.match(talked.output, /agent: Sunrise Dental, how can I help\?\nThe call is over/);
       const monitored = await run(...printed(stack, "monitor"), "--metric", "otp_success_rate");
       assert.equal(monitored.code, 0, monitored.output);
       assert.match(monitored.output, /100\.0 % .* of 2 /);

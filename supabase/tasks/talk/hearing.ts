@@ -1,0 +1,149 @@
+/**
+ * What the scripted agent understands of what callers say: enough to try the tools, no more. Days,
+ * times and digits it passes on as they were said, since the tools read them.
+ *
+ * @module
+ */
+
+import { readDay } from "../../../shared/days.ts";
+import { readClock } from "../../../shared/speech.ts";
+
+/** What a call is about, by the tool that does it. */
+const purposes: readonly (readonly [RegExp, string])[] = [
+  [/\b(?:cancel|call off)\b/i, "cancel_appointment"],
+  [/\b(?:move|reschedule|postpone|change)\b/i, "reschedule_appointment"],
+  [
+    /\b(?:what|when|which|have i|do i have)\b.*\b(?:appointment|booked|booking)/i,
+    "find_appointments",
+  ],
+  [/\b(?:message|call me back)\b/i, "leave_message"],
+  [/\b(?:book|appointment|see (?:a|the) |check-?up)\b/i, "hold_slot"],
+  [/\?\s*$|^(?:where|how|what|which|do you|can i|is there|are you)\b/i, "answer_question"],
+];
+
+/** The tool of what somebody wants; booking when it is not said. */
+export function readPurpose(said: string): string {
+  return purposes.find(([pattern]) => pattern.test(said))?.[1] ?? "hold_slot";
+}
+
+/** Whether a caller wants a person. */
+export function wantsPerson(said: string): boolean {
+  return /\b(?:a (?:real )?(?:person|human)|somebody|someone|front desk|receptionist)\b/i.test(
+    said,
+  );
+}
+
+/** Whether a caller ends the call. */
+export function isFarewell(said: string): boolean {
+  return /\b(?:good ?bye|bye|hang up)\b/i.test(said);
+}
+
+/** Whether a caller who is asked for anything else has nothing. */
+export function isRefusal(said: string): boolean {
+  return /\b(?:that'?s (?:all|it)|nothing|no(?:,? thanks?| thank you))\b|^\s*(?:no|nope)[.!]?\s*$/i
+    .test(said);
+}
+
+/** Whether a caller agrees. */
+export function isAgreement(said: string): boolean {
+  return /\b(?:yes|yeah|yep|sure|ok(?:ay)?|please|go ahead|do)\b/i.test(said) &&
+    !/\b(?:no|don'?t)\b/i.test(said);
+}
+
+/** What a caller who is asked for the code says instead of it. */
+export type InsteadOfCode = "nothing_came" | "other_number" | "other_time" | "other_patient";
+
+const insteads: readonly (readonly [RegExp, InsteadOfCode])[] = [
+  [
+    /\b(?:nothing|not (?:arrived|come|there|got|received)|(?:didn'?t|hasn'?t|haven'?t) (?:arrive|come|get|got|received?)|no text)/i,
+    "nothing_came",
+  ],
+  [/\b(?:another|different|other|wrong) (?:phone|mobile|number)\b/i, "other_number"],
+  [
+    /\b(?:also|as well|too|another (?:person|patient)|my (?:son|daughter|wife|husband|mother|father))\b/i,
+    "other_patient",
+  ],
+  [/\b(?:another|different|other|earlier|later|instead|rather)\b/i, "other_time"],
+];
+
+/** Undefined when it may be the code. */
+export function readInstead(said: string): InsteadOfCode | undefined {
+  return insteads.find(([pattern]) => pattern.test(said))?.[1];
+}
+
+/** The longest run of words that is a day, as it was said. */
+export function findDay(said: string): string | undefined {
+  const words = said.replace(/[?!;]/g, " ").split(/\s+/).filter((word) => word !== "");
+  for (let length = Math.min(6, words.length); length > 0; length--) {
+    for (let start = 0; start + length <= words.length; start++) {
+      const phrase = words.slice(start, start + length).join(" ").replace(/[.,]+$/, "");
+      // "Now" and "sat" are more often words than days.
+      if (length === 1 && !/^(?:\d|to(?:day|morrow)|\w+day)/i.test(phrase)) continue;
+      if (Object.keys(readDay(phrase)).length > 0) return phrase;
+    }
+  }
+  return undefined;
+}
+
+/** The part of the day that somebody named, as it was said. */
+export function findPartOfDay(said: string): string | undefined {
+  return /\b(?:morning|afternoon|evening|tonight)\b/i.exec(said)?.[0];
+}
+
+/** The first of some names that is said, whole or by its longest word. */
+export function findName(said: string, names: readonly string[]): string | undefined {
+  const heard = said.toLowerCase();
+  const isSaid = (text: string) =>
+    new RegExp(`\\b${RegExp.escape(text.toLowerCase())}\\b`).test(heard);
+  const last = (name: string) => name.split(/\s+/).at(-1) ?? name;
+  return names.find(isSaid) ?? names.find((name) => last(name).length > 2 && isSaid(last(name)));
+}
+
+/** A name without what people say around it. */
+export function readName(said: string): string {
+  return said.trim().replace(/[.!]+$/, "")
+    .replace(/^(?:(?:my|the|her|his) name is|(?:it'?s|it is|this is|i'?m|i am|for))\s+/i, "");
+}
+
+/** Something with a start that is offered, and how it is said. */
+interface Offered {
+  readonly startTime: string;
+  readonly spoken: string;
+}
+
+const ordinals = ["first", "second", "third", "fourth", "fifth"];
+
+/** Which of several was chosen: by its place, its time, or as it was said. */
+export function choose<Item extends Offered>(
+  said: string,
+  offered: readonly Item[],
+): Item | undefined {
+  const heard = said.toLowerCase().replace(/[.!,]+$/, "");
+  const isSaid = (text: string) => heard.includes(text.toLowerCase());
+  const whole = offered.find(({ spoken }) => isSaid(spoken));
+  if (whole) return whole;
+  const place = ordinals.findIndex((ordinal) => new RegExp(`\\b${ordinal}\\b`).test(heard));
+  if (place >= 0) return offered[place];
+  if (/\b(?:last|latest)\b/.test(heard)) return offered.at(-1);
+  if (/\b(?:any|earliest|either|whichever)\b/.test(heard)) return offered[0];
+  const clocks = findClocks(heard);
+  const day = findDay(heard);
+  const atTime = offered.filter(({ startTime }) => clocks.includes(startTime.slice(11, 16)));
+  const onDay = day === undefined ? [] : atTime.filter(({ spoken }) => sameDay(spoken, day));
+  return onDay[0] ?? (day === undefined || atTime.length === 1 ? atTime[0] : undefined);
+}
+
+function sameDay(spoken: string, day: string): boolean {
+  return spoken.toLowerCase().includes(day.toLowerCase().replace(/^(?:on|next|this)\s+/, ""));
+}
+
+/** Times of day in what was said; a bare `two` or `11` may be either half of the day. */
+function findClocks(heard: string): string[] {
+  const clock = /\b(?:noon|midday|\d{1,2}(?:[:.]\d{2})?\s*(?:[ap]\.?m\b\.?)?)/.exec(heard)?.[0];
+  if (clock === undefined) return [];
+  const read = readClock(clock);
+  if (read !== undefined && /[apn]/.test(clock)) return [read];
+  const [hour = NaN, minutes = 0] = (read ?? clock).split(":").map(Number);
+  const two = (value: number) => String(value).padStart(2, "0");
+  return hour > 23 ? [] : [hour, hour + 12].map((value) => `${two(value % 24)}:${two(minutes)}`);
+}

@@ -1,0 +1,220 @@
+/**
+ * A clinic's line as Vapi would have it: the assistant and the tools that `deno task vapi sync`
+ * registers, and calls that use them over HTTP.
+ *
+ * @module
+ */
+
+import type postgres from "postgres";
+import { z } from "zod";
+import { tools } from "../../../functions/vapi-webhook/tools.ts";
+import { lineProfile } from "../../../shared/database/calls.ts";
+import { composeAssistant } from "../../../shared/line/assistant.ts";
+import { defineForVapi, type VapiTool } from "../../../shared/line/tool_definition.ts";
+import { Stop } from "../task.ts";
+
+/** What an agent needs to take a clinic's calls. */
+export interface Line {
+  /** Its rows, as the assistant's builder reads them. */
+  readonly profile: z.output<typeof lineProfile>;
+  /** E.164; what callers dial. */
+  readonly number: string;
+  readonly assistant: ReturnType<typeof composeAssistant>;
+  readonly tools: readonly VapiTool[];
+}
+
+const found = z.object({
+  outcome: z.literal("found"),
+  profile: lineProfile,
+  numbers: z.array(z.string()),
+});
+
+/**
+ * The line of a clinic.
+ *
+ * @param org Slug or id.
+ * @param url The address of a stack, without a slash at its end.
+ * @throws {Stop} When there is no such clinic, or nobody can call it.
+ */
+export async function openLine(sql: postgres.Sql, org: string, url: string): Promise<Line> {
+  const [row] = await sql`select public.read_line(${org}) as answer`;
+  const read = found.safeParse(row?.["answer"]);
+  if (!read.success) {
+    throw new Stop(1, `There is no clinic ${org}. Add it with deno task clinic add FILE`);
+  }
+  const { profile, numbers: [number] } = read.data;
+  if (number === undefined) {
+    throw new Stop(1, `${profile.name} has no number to call: add one to its file`);
+  }
+  const address = { functionsUrl: `${url}/functions/v1` };
+  const defined = tools.map((tool) => defineForVapi(tool, address));
+  const names = tools.map(({ name }) => name);
+  const assistant = composeAssistant(profile, names, { tools: defined }, address);
+  return { profile, number, assistant, tools: defined };
+}
+
+const slot = z.looseObject({ slotId: z.string(), startTime: z.string(), spoken: z.string() });
+/** A free time of an answer. */
+export type OfferedSlot = z.output<typeof slot>;
+
+const appointment = z.looseObject({
+  startTime: z.string(),
+  spoken: z.string(),
+  doctor: z.string(),
+});
+/** An appointment of an answer. */
+export type NamedAppointment = z.output<typeof appointment>;
+
+const toolAnswer = z.looseObject({
+  success: z.boolean(),
+  outcome: z.string(),
+  message: z.string(),
+  action: z.enum(["RETRY", "OFFER_ALTERNATIVES", "ESCALATE"]).optional(),
+  nextTool: z.string().optional(),
+  fields: z.array(z.string()).optional(),
+  slots: z.array(slot).optional(),
+  appointments: z.array(appointment).optional(),
+});
+/** What a tool answered, as its model reads it. */
+export type ToolAnswer = z.output<typeof toolAnswer>;
+
+/** What a tool is given. */
+export type Arguments = Readonly<Record<string, unknown>>;
+
+/** One use of a tool. */
+export interface ToolUse {
+  readonly tool: string;
+  readonly toolCallId: string;
+  readonly args: Arguments;
+  readonly answer: ToolAnswer;
+  /** The answer as it came. */
+  readonly text: string;
+  readonly ms: number;
+}
+
+/** Who calls, and with which secret the line's tools are reached. */
+export interface CallOptions {
+  /** `X-Vapi-Secret`. */
+  readonly secret: string;
+  /** E.164; undefined for a caller who withholds it. */
+  readonly caller: string | undefined;
+  readonly callId?: string;
+  /** Told of every answer. */
+  readonly onUse?: (use: ToolUse) => void;
+}
+
+const results = z.object({
+  results: z.tuple([z.union([
+    z.object({ result: z.string() }),
+    z.object({ error: z.string() }),
+  ])]),
+});
+
+/** One call to a line. */
+export class LineCall {
+  /** Every use of a tool so far. */
+  readonly uses: ToolUse[] = [];
+  readonly callId: string;
+  readonly caller: string | undefined;
+
+  constructor(readonly line: Line, private readonly options: CallOptions) {
+    this.callId = options.callId ?? crypto.randomUUID();
+    this.caller = options.caller;
+  }
+
+  /** Whether the line has a tool. */
+  has(name: string): boolean {
+    return this.line.tools.some((tool) => tool.function.name === name);
+  }
+
+  /** What a tool takes. */
+  parametersOf(name: string): VapiTool["function"]["parameters"] {
+    return this.#find(name).function.parameters;
+  }
+
+  /**
+   * Uses a tool as Vapi does when the model calls it: the static parameters are merged last.
+   *
+   * @param toolCallId Vapi's id of this use; the same one again is a repeated request.
+   * @throws {Error} When the answer does not have the form that Vapi reads.
+   */
+  async use(name: string, args: Arguments, toolCallId = `call_${crypto.randomUUID()}`) {
+    const { parameters, server } = this.#find(name);
+    const fixed = parameters.map(({ key, value }) => [key, fillIn(value, this.#facts())]);
+    const startedAt = performance.now();
+    const text = await this.#post(server.url, {
+      type: "tool-calls",
+      toolCallList: [{
+        id: toolCallId,
+        type: "function",
+        function: { name, arguments: { ...args, ...Object.fromEntries(fixed) } },
+      }],
+    });
+    const ms = Math.round(performance.now() - startedAt);
+    const { results: [given] } = results.parse(JSON.parse(text));
+    const answer: ToolAnswer = "error" in given
+      ? { success: false, outcome: "error", message: given.error, action: "RETRY" }
+      : toolAnswer.parse(JSON.parse(given.result));
+    const said = "error" in given ? given.error : given.result;
+    const use = { tool: name, toolCallId, args, answer, text: said, ms };
+    this.uses.push(use);
+    this.options.onUse?.(use);
+    return use;
+  }
+
+  /** Says that the caller has hung up, as Vapi does. */
+  async hangUp(endedReason = "customer-ended-call"): Promise<void> {
+    await this.#post(this.line.assistant.server.url, {
+      type: "status-update",
+      status: "ended",
+      endedReason,
+    });
+  }
+
+  #find(name: string): VapiTool {
+    const found = this.line.tools.find((tool) => tool.function.name === name);
+    if (found) return found;
+    throw new Error(`Cannot use the tool ${name}: the line does not have it`);
+  }
+
+  /** What the templates of static parameters name. */
+  #facts(): Readonly<Record<string, string>> {
+    return {
+      "call.id": this.callId,
+      "customer.number": this.caller ?? "",
+      "phoneNumber.number": this.line.number,
+    };
+  }
+
+  async #post(url: string, message: object): Promise<string> {
+    const response = await fetch(url, {
+      method: "POST",
+      headers: { "content-type": "application/json", "x-vapi-secret": this.options.secret },
+      body: JSON.stringify({
+        message: {
+          ...message,
+          call: { id: this.callId },
+          phoneNumber: { number: this.line.number },
+          ...(this.caller === undefined ? {} : { customer: { number: this.caller } }),
+        },
+      }),
+    });
+    const text = await response.text();
+    if (response.status === 200) return text;
+    throw new Error(`Cannot use ${url}: it answered ${response.status}`);
+  }
+}
+
+/** Fills `{{ call.id }}` and its like in; what is not known becomes empty. */
+function fillIn(template: string, facts: Readonly<Record<string, string>>): string {
+  return template.replaceAll(/\{\{\s*(\S+?)\s*\}\}/g, (_, name) => facts[name] ?? "");
+}
+
+const texts = z.array(z.object({ to: z.string(), body: z.string() }));
+/** A text that the stack's fake Twilio was given. */
+export type SentText = z.output<typeof texts>[number];
+
+/** The texts of a local stack so far, the newest last. */
+export async function readTexts(url: string): Promise<SentText[]> {
+  return texts.parse(await (await fetch(`${url}/local/sms`)).json());
+}
