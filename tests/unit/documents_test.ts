@@ -163,7 +163,7 @@ Deno.test("every command in the documents is a task and takes the words and opti
 });
 
 Deno.test("the documents and the gate name one version of Deno", () => {
-  const [, version] = /^deno_version=(\S+)$/m.exec(read(".ci/run")) ?? [];
+  const { dependencies: { deno: version } } = JSON.parse(read(".ci/deno/package.json"));
   const named = [...parsed.keys()].flatMap((path) =>
     [...read(path).matchAll(/deno@(\d[\d.]*\d)/g)].map(([, name]) => name)
   );
