@@ -1,0 +1,155 @@
+/**
+ * Times of day the way callers and models write them. Which half of the day "2:30" means is left to the
+ * database: the one in which there is an appointment.
+ *
+ * @module
+ */
+
+/** A time as it was said, for `private.is_said_time`. */
+export type SaidTime =
+  /** `HH:MM`, any of which may be meant: at the clinic, or where clocks have the offset `+HH:MM`. */
+  | { readonly times: readonly string[]; readonly offset?: string }
+  /** ISO 8601 with a date and an offset. */
+  | { readonly instant: string };
+
+/** Minutes from midnight, any of which may be meant. */
+type Minutes = readonly number[];
+
+const clock = String.raw`\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?`;
+const offset = String.raw`z|utc|gmt|[+-](?:0\d|1[0-4]):?[0-5]\d`;
+const half =
+  /\b(am|pm|(?:in the |at |this |tomorrow )?(?:late |early )?(?:morning|afternoon|evening|night|tonight))\b/;
+
+/**
+ * Reads the time at which something starts: `14:30`, `2:30`, `half past two`, `2 PM`, `9 at night`,
+ * `14:30 - 15:00`, `1430`, `noon`, `2027-01-11T14:30:00Z`, `Monday 11 January at 2:30 PM`.
+ *
+ * @returns Undefined when it is not one time.
+ */
+export function readTime(text: string): SaidTime | undefined {
+  const said = toDigits(
+    text.slice(0, 120).toLowerCase().replace(/[–—−]/g, "-").replace(/’/g, "'")
+      .replace(/(^|[\d ])([ap])\.? ?m\b\.?/g, "$1 $2m")
+      .replace(/[\s,]+/g, " ").replace(/[.!? ]+$/, "").trim(),
+  );
+  return readIso(said) ?? readOffset(said) ?? toTimes(readStart(said) ?? readRange(said));
+}
+
+function toTimes(minutes: Minutes | undefined, zone?: string): SaidTime | undefined {
+  if (minutes === undefined) return undefined;
+  const write = (part: number) => String(part).padStart(2, "0");
+  const times = minutes.map((at) => `${write(Math.floor(at / 60))}:${write(at % 60)}`);
+  return zone === undefined ? { times } : { times, offset: toOffset(zone) };
+}
+
+function toOffset(zone: string): string {
+  return /^[+-]/.test(zone) ? `${zone.slice(0, 3)}:${zone.slice(-2)}` : "+00:00";
+}
+
+/** A date with a time, and perhaps the end after a slash or a dash. */
+function readIso(said: string): SaidTime | undefined {
+  const match = new RegExp(
+    String.raw`^(\d{4})-(\d{1,2})-(\d{1,2})[t ](${clock}) ?(${offset})?(?: ?(?:/| - ).*)?$`,
+  ).exec(said);
+  if (!match) return undefined;
+  const [, year = "", month = "", day = "", time = "", zone] = match;
+  if (zone === undefined) return toTimes(readClock(time));
+  const instant = `${year}-${month.padStart(2, "0")}-${day.padStart(2, "0")}T` +
+    `${time.replace(/^\d:/, "0$&")}${toOffset(zone)}`;
+  return Number.isNaN(Date.parse(instant)) ? undefined : { instant };
+}
+
+/** A time with an offset and no date: that time where clocks have the offset, in 24 hours. */
+function readOffset(said: string): SaidTime | undefined {
+  const [, time = "", zone = ""] = new RegExp(`^(${clock}) ?(${offset})$`).exec(said) ?? [];
+  // "10:30-11:00" is half an hour, "14:30-05:00" a time in New York.
+  const isRange = zone.startsWith("-") && time.length <= 5 && zone.slice(1) > time.padStart(5, "0");
+  const minutes = isRange ? undefined : readClock(time)?.slice(0, 1);
+  return toTimes(minutes, zone);
+}
+
+/** The start of `14:30 - 15:00`, `from 2 to 3 PM`, `between 2 and 3`. The end tells which half it is. */
+function readRange(said: string): Minutes | undefined {
+  const [, start = "", end = ""] =
+    /^(?:from |between )?(.+?) ?(?:-|\bto\b|\band\b|\b(?:un)?till?\b) ?(.+)$/.exec(said) ?? [];
+  const [starts, ends] = [readStart(start), readStart(end)];
+  if (starts === undefined || ends === undefined) return undefined;
+  const before = starts.filter((at) => at < Math.min(...ends));
+  return ends.length === 1 && before.length > 0 ? before.slice(-1) : starts;
+}
+
+/** One time, after a day where one is named: `tuesday at 2:30 in the afternoon`. */
+function readStart(said: string): Minutes | undefined {
+  const part = half.exec(said)?.[1];
+  const text = said.replace(half, " ").replace(/^.*(?:\bat\b|@)/, "")
+    .replace(/\b(?:around|about|exactly|sharp|o'?clock|hours|hrs)\b/g, "").replace(/ +/g, " ")
+    .trim();
+  const minutes = readNoon(text) ?? readClock(text) ?? readPast(text) ?? readOnly(text);
+  if (minutes === undefined || part === undefined) return minutes;
+  const meant = minutes.filter((at) => isInHalf(at, part));
+  return meant.length > 0 ? meant : undefined;
+}
+
+function isInHalf(minutes: number, part: string): boolean {
+  if (/am|morning/.test(part)) return minutes < 720;
+  return /night/.test(part) ? minutes >= 18 * 60 || minutes < 6 * 60 : minutes >= 720;
+}
+
+function readNoon(text: string): Minutes | undefined {
+  if (/^(?:12 )?(?:noon|midday)$/.test(text)) return [720];
+  return /^(?:12 )?midnight$/.test(text) ? [0] : undefined;
+}
+
+/** `14:30`, `2:30`, `14.30`, `14h30`, `1430`, `2`. */
+function readClock(text: string): Minutes | undefined {
+  const [, hour, minute = "0"] =
+    /^(\d{1,2})(?:[:.h ](\d{2})(?::\d{2}(?:\.\d+)?)?|h)?$/.exec(text) ??
+      /^(\d{1,2})(\d{2})$/.exec(text) ?? [];
+  return hour === undefined ? undefined : inHalves(Number(hour), Number(minute));
+}
+
+/** Up to 12 a clock's hour may be in either half of the day. */
+function inHalves(hour: number, minute: number): Minutes | undefined {
+  if (hour > 24 || minute > 59 || hour === 24 && minute > 0) return undefined;
+  const at = 60 * (hour % 24) + minute;
+  if (hour < 1 || hour > 12) return [at];
+  return hour === 12 ? [minute, at] : [at, at + 720];
+}
+
+/** `half past 2`, `half 2`, `quarter to 3`, `10 after 2`. */
+function readPast(text: string): Minutes | undefined {
+  const [, part = "", direction = "", hour = ""] =
+    /^(?:a )?(quarter|half|\d{1,2})(?: minutes?)? (past|after|to|of|before|till) (\d{1,2})$/
+      .exec(text.replace(/^half (?=\d)/, "half past ")) ?? [];
+  const minute = part === "half" ? 30 : part === "quarter" ? 15 : Number(part);
+  if (hour === "" || minute > 59) return undefined;
+  if (direction === "past" || direction === "after") return inHalves(Number(hour), minute);
+  return inHalves((Number(hour) + 11) % 12 || 12, 60 - minute);
+}
+
+/** The only clock in a text that has more in it, such as a date before it. */
+function readOnly(text: string): Minutes | undefined {
+  const [found, ...more] = text.matchAll(/(?<=^|\s)\d{1,2}[:.]\d{2}(?=$|\s)/g);
+  return found && more.length === 0 ? readClock(found[0]) : undefined;
+}
+
+const numbers = [
+  ...["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"],
+  ...["eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen"],
+  "nineteen",
+];
+const tens = ["twenty", "thirty", "forty", "fifty"];
+const inTens = new RegExp(
+  `\\b(${tens.join("|")})(?:[ -](${numbers.slice(1, 10).join("|")}))?\\b`,
+  "g",
+);
+const single = new RegExp(`\\b(?:${numbers.join("|")})\\b`, "g");
+
+/** Writes numbers up to 59 in digits: `two forty-five` is `2 45`, `two oh five` is `2 05`. */
+function toDigits(text: string): string {
+  const valueOf = (ten: string, one: string | undefined) =>
+    10 * (tens.indexOf(ten) + 2) + Math.max(0, numbers.indexOf(one ?? ""));
+  return text.replace(inTens, (_, ten: string, one?: string) => String(valueOf(ten, one)))
+    .replace(single, (word) => String(numbers.indexOf(word)))
+    .replace(/\boh? (?=\d\b)/g, "0").replace(/ hundred\b/, "00");
+}
