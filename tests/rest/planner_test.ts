@@ -158,6 +158,13 @@ Deno.test("what is not implemented is refused and not guessed", () => {
   assert.equal(refusal(() => request("GET", "/")), "PGRST127");
 });
 
+Deno.test("who asks for the root is told what there is, and what there is not", () => {
+  assert.throws(() => request("GET", "/"), (thrown: RestError) => {
+    assert.match(thrown.body.hint ?? "", /\/rpc\/NAME.*embedding.*upsert/);
+    return true;
+  });
+});
+
 Deno.test("numbers its parameters in order, wherever fragments are put", () => {
   const part = sql`a = ${value("x")} and b = ${value(bodySlot)}`;
   const whole = sql`select ${identifier('odd"name')} where ${

@@ -131,6 +131,57 @@ Deno.test("a column of another type is read rightly after notify pgrst", options
 });
 
 Deno.test(
+  "a value is written to a column with its length, or is too long for it",
+  options,
+  async () => {
+    await withStage({}, async (stage) => {
+      await define(
+        stage,
+        `create domain public.country as character(2) check (value ~ '^[A-Z]{2}$');
+       create table public.sized (id integer primary key, fixed character(2), short varchar(3),
+         bits bit(3), amount numeric(4, 1), of public.country, fixed_list character(2)[]);
+       grant select, insert, update on public.sized to anon`,
+      );
+      const write = async (method: "POST" | "PATCH", body: object) => {
+        const answer = await stage.gateway.fetch(
+          new Request(`http://gateway/sized${method === "PATCH" ? "?id=eq.1" : ""}`, {
+            method,
+            headers: { "content-type": "application/json", prefer: "return=representation" },
+            body: JSON.stringify(body),
+          }),
+        );
+        return { status: answer.status, body: await answer.json() };
+      };
+      const row = { id: 1, fixed: "GB", short: "abc", bits: "101", amount: 12.3, of: "GB" };
+      const made = await write("POST", { ...row, fixed_list: ["GB", "U"] });
+      assert.deepEqual(made, { status: 201, body: [{ ...row, fixed_list: ["GB", "U "] }] });
+      const changed = await write("PATCH", { fixed: "U", of: "US" });
+      assert.deepEqual(changed.body, [{ ...row, fixed: "U ", of: "US", fixed_list: ["GB", "U "] }]);
+      for (
+        const long of [{ fixed: "GBR" }, { short: "abcd" }, { of: "GBR" }, { fixed_list: ["GBR"] }]
+      ) {
+        const refused = await write("PATCH", long);
+        assert.deepEqual([refused.status, refused.body.code], [400, "22001"], JSON.stringify(long));
+      }
+      assert.equal((await write("PATCH", { of: "gb" })).body.code, "23514");
+    });
+  },
+);
+
+Deno.test(
+  "a response header that is set twice has both values, and replaces ours",
+  options,
+  async () => {
+    await withStage({}, async ({ gateway }) => {
+      const set = [{ "X-Corpus-A": "1" }, { "x-corpus-a": "2" }, { "Content-Range": "0-0/9" }];
+      const answer = await gateway.fetch(rpc("answer_with", { headers: JSON.stringify(set) }));
+      assert.equal(answer.headers.get("x-corpus-a"), "1, 2");
+      assert.equal(answer.headers.get("content-range"), "0-0/9");
+    });
+  },
+);
+
+Deno.test(
   "requests of many roles on one connection keep to their own settings",
   options,
   async () => {

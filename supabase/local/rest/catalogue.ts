@@ -32,7 +32,7 @@ export interface Routine {
 /** Names and values. */
 export type Settings = readonly (readonly [string, string])[];
 
-/** A table or view; the types of its columns are SQL. */
+/** A table or view; the types of its columns are SQL, with their lengths. */
 export interface Table {
   readonly schema: string;
   readonly name: string;
@@ -81,11 +81,7 @@ const tablesSql = `
     coalesce((select jsonb_agg(a.attname order by a.attname) from pg_constraint k
       join pg_attribute a on a.attrelid = c.oid and a.attnum = any (k.conkey)
       where k.conrelid = c.oid and k.contype = 'p'), '[]') as key,
-    coalesce((select jsonb_object_agg(a.attname, case when t.typnamespace = 'pg_catalog'::regnamespace
-          or (t.typtype = 'd' and b.typnamespace = 'pg_catalog'::regnamespace)
-        then format_type(coalesce(b.oid, t.oid), null) else format_type(a.atttypid, a.atttypmod) end)
-      from pg_attribute a join pg_type t on t.oid = a.atttypid
-      left join pg_type b on b.oid = nullif(t.typbasetype, 0)
+    coalesce((select jsonb_object_agg(a.attname, format_type(a.atttypid, a.atttypmod)) from pg_attribute a
       where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped), '{}') as columns
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
   where c.relkind in ('v', 'r', 'm', 'f', 'p') and not c.relispartition and n.nspname = any ($1)`;

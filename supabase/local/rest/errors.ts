@@ -30,8 +30,8 @@ export class RestError extends Error {
 }
 
 /** What this stand-in does not do; `what` names it for the caller. */
-export const notImplemented = (what: string): RestError =>
-  new RestError(400, "PGRST127", "Feature not implemented", { details: what });
+export const notImplemented = (what: string, hint: string | null = null): RestError =>
+  new RestError(400, "PGRST127", "Feature not implemented", { details: what, hint });
 
 /** A bad token (PGRST301) or bad claims (PGRST303). */
 export const tokenError = (code: string, message: string, details: string | null = null) =>

@@ -46,13 +46,18 @@ export interface HttpParts {
   readonly body: string | null;
 }
 
+/** For who looks at the root to see what there is; the whole list is in `gateway.ts`. */
+const alsoRefused = "Tables are at /NAME, functions at /rpc/NAME. Not implemented are also " +
+  "embedding, aggregates, casts, JSON paths, or and and, full text search, upsert, PUT, the header " +
+  "Range, bodies and answers other than JSON, and variadic functions";
+
 /** Reads a request. @throws {RestError} */
 export function readRequest(parts: HttpParts, schemas: readonly string[]): RestRequest {
   const { method, path, headers } = parts;
   const segments = path.split("/").slice(1).map(decode);
   const [target = ""] = segments.slice(-1);
   const isCall = segments.length === 2 && segments[0] === "rpc";
-  if (path === "/") throw notImplemented("The OpenAPI root");
+  if (path === "/") throw notImplemented("The OpenAPI root", alsoRefused);
   if (segments.length !== 1 && !isCall) {
     throw new RestError(404, "PGRST125", "Invalid path specified in request URL");
   }

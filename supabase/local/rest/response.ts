@@ -95,7 +95,7 @@ function readStatus(text: string | null): number | null {
   return status;
 }
 
-/** Headers set by SQL replace ours; one that is set twice is sent twice. */
+/** Headers set by SQL replace ours; one that is set twice is a list with a comma, as HTTP allows. */
 function setHeaders(headers: Headers, text: string | null): void {
   const given = text === null ? [] : readHeaders(text);
   try {

@@ -66,13 +66,22 @@ function isNamed(line: unknown): line is Answer & { name: string; group: string 
   return typeof line === "object" && line !== null && "group" in line;
 }
 
-/** The status as a number again; bodies keep their digits. */
+/**
+ * The status as a number again; bodies keep their digits. A header that was sent several times is one
+ * list with commas, which means the same (RFC 9110, 5.2) and is how fetch reads it.
+ */
 function withStatus({ then, ...answer }: Answer): Answer {
   const status: unknown = answer.status;
   const text = typeof status === "object" && status !== null && "number" in status
     ? status.number
     : status;
-  return { ...answer, status: Number(text), ...(then ? { then: withStatus(then) } : {}) };
+  const headers = Object.fromEntries(
+    Object.entries(answer.headers).map(([name, item]) => [
+      name,
+      Array.isArray(item) ? item.join(", ") : item,
+    ]),
+  );
+  return { ...answer, headers, status: Number(text), ...(then ? { then: withStatus(then) } : {}) };
 }
 
 /** JSON whose numbers are kept as text: integers to the last digit, fractions by value. */
