@@ -1,5 +1,5 @@
 /*
- * Calls: the clinic a call belongs to, the lock of a call, and the answers it has been given.
+ * Calls: the clinic a call belongs to, who is on the line, the lock of a call, and its answers.
  *
  * Decisions
  * - The authenticated envelope decides which organization a call is for. What the language model
@@ -8,7 +8,12 @@
  *   if there were none: a leaked secret does not even tell which numbers are a clinic's.
  * - Every booking decision requires READ COMMITTED: a check after a lock must see what was
  *   committed while the lock was waited for.
- * - The lock of a call comes before every other lock: call, provider, rows.
+ * - A call is a row from its first hold, text or change on. It says who calls as far as Vapi knows
+ *   (a number that can be forged), which patients were named, and what is counted for it. What it
+ *   has proven is in its passcodes. Nothing is asked of another call's row, but for a dropped line
+ *   (private.is_left_to). The row is deleted a day after the call.
+ * - The lock of a call comes before every other lock. The order is: call, numbers, texts of the
+ *   organization, provider, rows; an alarm's counter is last.
  * - A request that is delivered twice gets its first answer again, found by call, tool call, tool
  *   and arguments, and counts once.
  */
@@ -113,6 +118,102 @@ end
 $$;
 comment on function private.lock_call is
   'Lets one request of a call in at a time; taken before every other lock. A null call locks nothing.';
+
+create function private.hash_phone(p_phone text) returns bytea
+language plpgsql immutable strict set search_path = ''
+as $$
+begin
+  return sha256(convert_to(p_phone, 'UTF8'));
+end
+$$;
+comment on function private.hash_phone is 'A phone number where only whether it is the same one matters.';
+
+create table public.calls (
+  org_id uuid not null references public.organizations (id) on delete cascade,
+  call_id text not null,
+  created_at timestamptz not null default clock_timestamp(),
+  seen_at timestamptz not null default clock_timestamp(),
+  caller_hash bytea
+    constraint calls_caller_hash_length check (octet_length(caller_hash) = 32),
+  patient_names text[] not null default '{}'
+    constraint calls_patient_names_few check (cardinality(patient_names) <= 10),
+  attempts integer not null default 0
+    constraint calls_attempts_counted check (attempts >= 0),
+  sends integer not null default 0
+    constraint calls_sends_counted check (sends >= 0),
+  change_requests integer not null default 0
+    constraint calls_change_requests_counted check (change_requests >= 0),
+  primary key (org_id, call_id)
+);
+comment on table public.calls is
+  'Calls (and chats) that held, texted or changed something: who is on the line, and its counts.';
+comment on column public.calls.seen_at is 'When it was last heard of, to the hour, or its end; a day later it goes.';
+comment on column public.calls.caller_hash is
+  'The number it comes from, as Vapi says; null when withheld, or when it is not one caller''s own.';
+comment on column public.calls.patient_names is
+  'Patients named in this call: of no others is anything told, also after a passcode.';
+comment on column public.calls.attempts is 'Wrong passcodes.';
+comment on column public.calls.sends is 'Texts asked for, whether or not one was due; one that was refused is given back.';
+comment on column public.calls.change_requests is
+  'Requests about appointments before a passcode, or that found none after it.';
+create index calls_by_time on public.calls (org_id, seen_at);
+select private.protect('public.calls', false);
+
+/*
+ * Whose number a call comes from, as far as that tells callers apart: not when it is withheld, and not
+ * for a switchboard, a call centre, or a clinic's own lines and the number it transfers to.
+ */
+create function private.read_caller(p_org public.organizations, p_call jsonb) returns bytea
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_number constant text := p_call ->> 'callerNumber';
+begin
+  return case when not exists (
+      select from public.org_channels as c
+      where c.kind in ('shared_line', 'called_number') and c.value = v_number
+        and c.org_id = p_org.id)
+    and v_number is distinct from p_org.transfer_number
+    then private.hash_phone(v_number) end;
+end
+$$;
+comment on function private.read_caller is 'The hash of a call''s own number, or null when it has none of its own.';
+
+/*
+ * Locks the call, makes its row, and notes the patient who is named. A call that names more than ten
+ * goes on, but nothing is told about the eleventh.
+ */
+create function private.enter_call(
+  p_org public.organizations, p_call jsonb, p_patient_name text default null
+) returns public.calls
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_call_id constant text := p_call ->> 'callId';
+  v_now timestamptz;
+  v_call public.calls;
+begin
+  perform private.lock_call(p_org.id, v_call_id);
+  v_now := clock_timestamp();
+  select c.* into v_call from public.calls as c
+  where c.org_id = p_org.id and c.call_id = v_call_id;
+  if v_call.seen_at > v_now - interval '1 hour' and (p_patient_name is null
+    or p_patient_name = any (v_call.patient_names) or cardinality(v_call.patient_names) >= 10) then
+    return v_call;
+  end if;
+  insert into public.calls as c (org_id, call_id, created_at, seen_at, caller_hash, patient_names)
+  values (p_org.id, v_call_id, v_now, v_now, private.read_caller(p_org, p_call),
+    array_remove(array[p_patient_name], null))
+  on conflict (org_id, call_id) do update set seen_at = v_now,
+    patient_names = case
+      when excluded.patient_names <@ c.patient_names or cardinality(c.patient_names) >= 10
+        then c.patient_names
+      else c.patient_names || excluded.patient_names end
+  returning c.* into v_call;
+  return v_call;
+end
+$$;
+comment on function private.enter_call is 'The row of a call, which it locks and makes.';
 
 create table public.tool_calls (
   org_id uuid not null references public.organizations (id) on delete cascade,

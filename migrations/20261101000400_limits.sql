@@ -1,48 +1,236 @@
 /*
- * Limits: how many texts a phone may get, across organizations.
+ * Limits: how many holds, texts and attempts a call, a number and an organization get.
  *
  * Decisions
- * - Texts to one phone are counted across organizations in a table of its own, by the phone's hash.
- *   The hash is not secret: numbers can be enumerated. A key would hide nothing, since a row goes
- *   after a day and the holds beside it keep the number itself for longer; the hash only keeps
- *   numbers out of a table that belongs to no organization.
+ * - A limit hangs on what an attacker cannot renew at will. A call id is new with every call, a
+ *   caller's number can be forged, a texted number is somebody's: so each has limits of its own.
+ *   The defaults are the columns below, and each organization can have others.
+ * - What is counted for a number is counted across organizations, in a table of its own by the
+ *   number's hash. The hash is not secret: numbers can be enumerated. A key would hide nothing, since
+ *   a row goes after a day and the holds beside it keep the number itself for longer; the hash only
+ *   keeps numbers out of a table that belongs to no organization.
+ * - Others can use up a number's texts and attempts. A call that comes from the number itself has a
+ *   reserve of its own, so the patient gets a code all the same.
+ * - Calls without a number cannot be told apart. They share a few holds and a tenth of the texts.
+ * - Nothing is locked for good: everything fades within a day, and public.clear_limits() clears it.
+ *
+ * What guessing can reach. A code is one of a million, and at most
+ *   5 attempts are evaluated for a code and 10 in a call: 1 in 100,000 for what a call holds;
+ *   20 attempts a day for a number, and 10 more in calls from it: 1 in 50,000 a day (and an hour),
+ *   1 in 33,333 by somebody who forges the number;
+ *   5 attempts for each of an organization's 200 texts an hour: 1 in 1,000 over all numbers. The
+ *   alarm at 100 texts to other numbers than the caller's leaves those a tenth: 1 in 2,000 an hour,
+ *   unless the callers' numbers are forged too.
  */
 
-create function private.hash_phone(p_phone text) returns bytea
-language sql immutable strict set search_path = ''
-as $$ select sha256(convert_to(p_phone, 'UTF8')) $$;
-comment on function private.hash_phone is 'A phone number where only whether it is the same one matters.';
+alter table public.organizations
+  add column call_holds integer not null default 4,
+  add column call_sends integer not null default 6,
+  add column call_numbers integer not null default 3,
+  add column call_attempts integer not null default 10,
+  add column call_change_requests integer not null default 5,
+  add column unknown_call_holds integer not null default 3,
+  add column unknown_caller_holds integer not null default 10,
+  add column caller_holds integer not null default 4,
+  add column caller_hourly_holds integer not null default 12,
+  add column caller_hourly_sends integer not null default 10,
+  add column phone_holds integer not null default 4,
+  add column phone_hourly_sends integer not null default 5,
+  add column phone_daily_sends integer not null default 10,
+  add column phone_daily_attempts integer not null default 20,
+  add column own_phone_hourly_sends integer not null default 2,
+  add column own_phone_daily_sends integer not null default 4,
+  add column own_phone_daily_attempts integer not null default 10,
+  -- A code is guessed at the chance the attempts allow: no setting makes that a serious one.
+  add constraint organizations_limits_sane check (
+    least(call_holds, call_sends, call_numbers, call_attempts, call_change_requests,
+      unknown_call_holds, unknown_caller_holds, caller_holds, caller_hourly_holds,
+      caller_hourly_sends, phone_holds, phone_hourly_sends, phone_daily_sends,
+      phone_daily_attempts, own_phone_hourly_sends, own_phone_daily_sends,
+      own_phone_daily_attempts) >= 0
+    and greatest(call_sends, call_attempts) <= 20
+    and greatest(phone_daily_attempts, own_phone_daily_attempts) <= 100
+    and greatest(call_holds, unknown_call_holds, phone_holds) <= 50
+    and greatest(phone_hourly_sends, phone_daily_sends, own_phone_daily_sends) <= 50);
+comment on column public.organizations.call_holds is 'Live holds of one call.';
+comment on column public.organizations.call_sends is 'Texts that one call may ask for.';
+comment on column public.organizations.call_numbers is 'Numbers that one call may text.';
+comment on column public.organizations.call_attempts is 'Wrong passcodes of one call.';
+comment on column public.organizations.call_change_requests is
+  'Requests about appointments of one call before its passcode; then the front desk helps.';
+comment on column public.organizations.unknown_call_holds is
+  'Live holds of one call or chat without a number of its own.';
+comment on column public.organizations.unknown_caller_holds is
+  'Live holds of all calls and chats without a number of their own.';
+comment on column public.organizations.caller_holds is 'Live holds by calls from one number.';
+comment on column public.organizations.caller_hourly_holds is 'Holds in an hour by calls from one number.';
+comment on column public.organizations.caller_hourly_sends is 'Texts in an hour for calls from one number.';
+comment on column public.organizations.phone_holds is 'Live holds for one number.';
+comment on column public.organizations.phone_hourly_sends is 'Texts in an hour to one number.';
+comment on column public.organizations.phone_daily_sends is 'Texts in a day to one number.';
+comment on column public.organizations.phone_daily_attempts is 'Wrong passcodes in a day for one number.';
+comment on column public.organizations.own_phone_hourly_sends is
+  'Texts in an hour beyond phone_hourly_sends, for calls from the number itself.';
+comment on column public.organizations.own_phone_daily_sends is
+  'Texts in a day beyond phone_daily_sends, for calls from the number itself.';
+comment on column public.organizations.own_phone_daily_attempts is
+  'Wrong passcodes in a day beyond phone_daily_attempts, in calls from the number itself.';
 
-create table public.sms_phone_quota (
+create type private.counted_hold as (org_id uuid, hold_id uuid, made_at timestamptz, by_caller boolean);
+comment on type private.counted_hold is
+  'A hold that counts for a number: made by a call from it (by_caller), or made for it.';
+
+create table public.phone_counts (
   phone_hash bytea primary key
-    constraint sms_phone_quota_hash_length check (octet_length(phone_hash) = 32),
-  sent_at timestamptz[] not null default '{}'
+    constraint phone_counts_hash_length check (octet_length(phone_hash) = 32),
+  sent_at timestamptz[] not null default '{}',
+  wrong_at timestamptz[] not null default '{}',
+  asked_at timestamptz[] not null default '{}',
+  followed_up_at timestamptz[] not null default '{}',
+  holds private.counted_hold[] not null default '{}',
+  changed_at timestamptz not null default clock_timestamp()
 );
-comment on table public.sms_phone_quota is
-  'Times of the texts to one phone in the last day, across organizations, by SHA-256 of the number.';
-alter table public.sms_phone_quota enable row level security;
+comment on table public.phone_counts is
+  'What counts for a number in the last day, across organizations, by SHA-256 of the number.';
+comment on column public.phone_counts.sent_at is 'Texts to it.';
+comment on column public.phone_counts.wrong_at is 'Wrong passcodes for it.';
+comment on column public.phone_counts.asked_at is 'Texts, to any number, for calls from it; within the hour.';
+comment on column public.phone_counts.followed_up_at is 'Follow-ups of dropped calls to it.';
+comment on column public.phone_counts.holds is
+  'Holds made by calls from it in the last hour, and live ones made for it.';
+select private.protect('public.phone_counts', false);
 
-/*
- * Reserves one text to a phone: 5 an hour and 10 a day, across organizations. One statement makes or
- * locks the phone's row, so simultaneous sends count one another and no clean-up gets in between.
- */
-create function private.reserve_phone(p_phone text, p_now timestamptz) returns boolean
+/* The number whose counts a call has a share in: the caller's, or one for all callers without. */
+create function private.caller_key(p_org uuid, p_call public.calls) returns bytea
+language plpgsql immutable set search_path = ''
+as $$
+begin
+  return coalesce(p_call.caller_hash, private.hash_phone('no number/' || p_org));
+end
+$$;
+comment on function private.caller_key is 'The key in phone_counts under which a call''s caller is counted.';
+
+create function private.lock_phones(p_hashes bytea[]) returns void
 language plpgsql volatile set search_path = ''
 as $$
 declare
-  v_hash constant bytea := private.hash_phone(p_phone);
-  v_sent timestamptz[];
+  v_hash bytea;
 begin
-  insert into public.sms_phone_quota as q (phone_hash) values (v_hash)
-  on conflict (phone_hash) do update
-  set sent_at = array(select t from unnest(q.sent_at) as t where t > p_now - interval '1 day')
-  returning q.sent_at into v_sent;
-  if cardinality(v_sent) >= 10
-    or (select count(*) from unnest(v_sent) as t where t > p_now - interval '1 hour') >= 5 then
-    return false;
-  end if;
-  update public.sms_phone_quota as q set sent_at = v_sent || p_now where q.phone_hash = v_hash;
-  return true;
+  -- In one order for everybody, so that two calls that name each other's number do not deadlock.
+  for v_hash in select distinct h from unnest(p_hashes) as h where h is not null order by h loop
+    perform pg_advisory_xact_lock(hashtextextended(encode(v_hash, 'hex'), 3));
+  end loop;
 end
 $$;
-comment on function private.reserve_phone is 'Counts one text to a phone, or says that its quota is used up.';
+comment on function private.lock_phones is
+  'Lets one request at a time count for each of these numbers; taken after the call''s lock, before all others.';
+
+create function private.count_since(p_times timestamptz[], p_since timestamptz) returns integer
+language plpgsql immutable set search_path = ''
+as $$
+begin
+  return case when cardinality(p_times) > 0
+    then (select count(*) from unnest(p_times) as t where t > p_since) else 0 end;
+end
+$$;
+comment on function private.count_since is 'How many of these times are later than another.';
+
+create function private.keep_since(p_times timestamptz[], p_since timestamptz) returns timestamptz[]
+language plpgsql immutable set search_path = ''
+as $$
+begin
+  return array(select t from unnest(p_times) as t where t > p_since);
+end
+$$;
+comment on function private.keep_since is 'Those of these times that are later than another.';
+
+/* Counts a text to a number for a call; both numbers are locked. */
+create function private.count_send(p_phone bytea, p_caller bytea, p_now timestamptz) returns void
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  insert into public.phone_counts as c (phone_hash, sent_at, asked_at)
+  select n.hash, case when n.hash = p_phone then array[p_now] else '{}' end,
+    case when n.hash = p_caller then array[p_now] else '{}' end
+  -- Calls without a number share the organization's texts instead.
+  from (select p_phone as hash union select p_caller where p_caller is not null) as n
+  on conflict (phone_hash) do update set changed_at = p_now,
+    sent_at = private.keep_since(c.sent_at, p_now - interval '1 day') || excluded.sent_at,
+    asked_at = private.keep_since(c.asked_at, p_now - interval '1 hour') || excluded.asked_at;
+end
+$$;
+comment on function private.count_send is 'Counts one text, for its number and for the caller.';
+
+/* Gives back a text that certainly did not go out, counted at that time; the numbers are locked. */
+create function private.uncount_send(p_phone bytea, p_caller bytea, p_at timestamptz) returns void
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  update public.phone_counts as c
+  set sent_at = case when c.phone_hash = p_phone then array_remove(c.sent_at, p_at) else c.sent_at end,
+    asked_at = case when c.phone_hash = p_caller then array_remove(c.asked_at, p_at) else c.asked_at end
+  where c.phone_hash in (p_phone, p_caller);
+end
+$$;
+comment on function private.uncount_send is 'Gives back what private.count_send() counted.';
+
+/* Counts a wrong passcode for a number, which is locked. */
+create function private.count_attempt(p_phone bytea, p_now timestamptz) returns void
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  insert into public.phone_counts as c (phone_hash, wrong_at) values (p_phone, array[p_now])
+  on conflict (phone_hash) do update set changed_at = p_now,
+    wrong_at = private.keep_since(c.wrong_at, p_now - interval '1 day') || p_now;
+end
+$$;
+comment on function private.count_attempt is 'Counts one wrong passcode for a number.';
+
+/*
+ * How many more wrong passcodes a number takes today. A call from the number itself has a reserve that
+ * nobody else uses up.
+ */
+create function private.attempts_left(
+  p_org public.organizations, p_call public.calls, p_phone bytea, p_now timestamptz
+) returns integer
+language plpgsql stable set search_path = ''
+as $$
+begin
+  return p_org.phone_daily_attempts
+    + case when p_call.caller_hash = p_phone then p_org.own_phone_daily_attempts else 0 end
+    - coalesce((
+      select private.count_since(c.wrong_at, p_now - interval '1 day')
+      from public.phone_counts as c where c.phone_hash = p_phone), 0);
+end
+$$;
+comment on function private.attempts_left is 'How many wrong passcodes may still be evaluated for a number today.';
+
+/*
+ * Which limit of the caller's number or of the texted one a further text would break, or null. Both
+ * are locked.
+ */
+create function private.phone_send_refusal(
+  p_org public.organizations, p_call public.calls, p_phone bytea, p_now timestamptz
+) returns jsonb
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_own constant boolean := coalesce(p_call.caller_hash = p_phone, false);
+  v_texted public.phone_counts;
+  v_caller public.phone_counts;
+begin
+  select c.* into v_texted from public.phone_counts as c where c.phone_hash = p_phone;
+  select c.* into v_caller from public.phone_counts as c where c.phone_hash = p_call.caller_hash;
+  return case
+    when private.count_since(v_texted.sent_at, p_now - interval '1 day')
+      >= p_org.phone_daily_sends + case when v_own then p_org.own_phone_daily_sends else 0 end
+      or private.count_since(v_texted.sent_at, p_now - interval '1 hour')
+      >= p_org.phone_hourly_sends + case when v_own then p_org.own_phone_hourly_sends else 0 end
+      then '{"outcome": "phone_send_limit"}'::jsonb
+    when private.count_since(v_caller.asked_at, p_now - interval '1 hour')
+      >= p_org.caller_hourly_sends then '{"outcome": "call_send_limit"}'::jsonb
+  end;
+end
+$$;
+comment on function private.phone_send_refusal is
+  'phone_send_limit or call_send_limit when a number or its caller has had enough texts, else null.';

@@ -222,7 +222,7 @@ $$;
 comment on function private.find_hours is
   'When the providers of a service work around a local day, as instants.';
 
--- As people say names: "Dr. Amara Núñez" and "Doctor amara nunez" are the same.
+-- As people say names: "Dr. Amara Núñez" and "Doctor amara nunez" are the same, "O'Brien" is a word.
 create function private.plain_name(p_name text) returns text
 language plpgsql immutable strict set search_path = ''
 as $$
@@ -231,7 +231,7 @@ begin
     regexp_replace(
       -- Removes the marks of letters that can be decomposed, and replaces those that cannot.
       replace(translate(
-        regexp_replace(normalize(lower(p_name), nfkd), '[\u0300-\u036f]', '', 'g'),
+        regexp_replace(normalize(lower(p_name), nfkd), '[\u0300-\u036f''`\u2018\u2019\u02bc]', '', 'g'),
         'øłđðı', 'olddi'), 'ß', 'ss'),
       '[^[:alnum:]]+', ' ', 'g'),
     '^\s*((dr|doctor|mr|mrs|ms|mx|miss|sir|prof|professor|nurse)\s+)+'

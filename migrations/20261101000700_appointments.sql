@@ -54,7 +54,7 @@ create table public.appointments (
     constraint appointments_status_known check (status in (
       'held', 'confirmed', 'cancelled', 'expired', 'requires_manual_followup', 'completed', 'no_show')),
   expires_at timestamptz,
-  extended boolean not null default false,
+  extended_at timestamptz,
   call_id text,
   asked_by text[] not null default '{}',
   created_at timestamptz not null default clock_timestamp(),
@@ -82,8 +82,10 @@ comment on column public.appointments.busy is 'The appointment with its buffers,
 comment on column public.appointments.session_key is
   'Rows of equal key may overlap: one group session (service and start), or a time and its replacement.';
 comment on column public.appointments.expires_at is 'A held row stops blocking here, swept or not.';
+comment on column public.appointments.extended_at is
+  'When its call asked for the held time again and it was extended, which happens once.';
 comment on column public.appointments.call_id is
-  'The call (or chat) that made the hold, or that took over the new time it is.';
+  'The call (or chat) that made the hold, or that took it over when the line of the first one dropped.';
 comment on column public.appointments.asked_by is
   'Keys of the requests that made or changed the hold: one that is delivered again changes nothing.';
 
@@ -115,31 +117,41 @@ create index appointments_old on public.appointments (org_id, coalesce(expires_a
 
 create table public.appointment_changes (
   org_id uuid not null,
-  appointment_id uuid not null,
+  call_id text not null,
   kind text not null
-    constraint appointment_changes_kind_known check (kind in ('cancel', 'reschedule')),
+    constraint appointment_changes_kind_known check (kind in ('find', 'cancel', 'reschedule')),
+  patient_name text not null,
+  patient_phone text not null,
+  patient_country text,
+  said jsonb not null default '{}'
+    constraint appointment_changes_said_object check (jsonb_typeof(said) = 'object'),
+  slot_id text,
   hold_id uuid,
-  call_id text,
+  asked text[] not null default '{}',
   opened_at timestamptz not null default clock_timestamp(),
-  expires_at timestamptz not null,
   applied_at timestamptz,
-  primary key (org_id, appointment_id),
-  foreign key (org_id, appointment_id)
-    references public.appointments (org_id, id) on delete cascade,
+  appointment_id uuid,
+  primary key (org_id, call_id),
+  foreign key (org_id, call_id) references public.calls (org_id, call_id) on delete cascade,
   foreign key (org_id, hold_id) references public.appointments (org_id, id) on delete cascade,
-  constraint appointment_changes_new_time_is_held
-    check ((kind = 'reschedule') = (hold_id is not null))
+  foreign key (org_id, appointment_id) references public.appointments (org_id, id) on delete cascade,
+  constraint appointment_changes_new_time_is_asked
+    check ((kind = 'reschedule') = (slot_id is not null) and (hold_id is null or slot_id is not null))
 );
 comment on table public.appointment_changes is
-  'The newest change asked for by phone of an appointment; it takes effect when the passcode came.';
+  'What a call asked for last about appointments that exist. It takes effect when a passcode has proven the number.';
+comment on column public.appointment_changes.said is
+  'What the caller said of the appointment, {id, date, time, provider}; looked at after the passcode.';
+comment on column public.appointment_changes.slot_id is 'The new time asked for.';
 comment on column public.appointment_changes.hold_id is
-  'The hold of the new time; the appointment itself when the new time is the one it has.';
-comment on column public.appointment_changes.call_id is 'Only this call''s passcode applies the change.';
+  'The hold of the new time; after the change the appointment at that time.';
+comment on column public.appointment_changes.asked is
+  'What the caller has been asked to tell appointments apart by: day, time, doctor. Nothing is asked twice.';
+comment on column public.appointment_changes.appointment_id is 'The appointment that was changed.';
 create index appointment_changes_by_hold on public.appointment_changes (org_id, hold_id)
   where hold_id is not null;
-create index appointment_changes_by_call on public.appointment_changes (org_id, call_id)
-  where call_id is not null;
-create index appointment_changes_by_time on public.appointment_changes (org_id, expires_at);
+create index appointment_changes_by_appointment on public.appointment_changes (org_id, appointment_id)
+  where appointment_id is not null;
 
 create view public.appointment_holds with (security_invoker = true) as
   select a.org_id, a.id, a.provider_id, a.service_id, a.patient_name, a.starts_at, a.ends_at,
@@ -247,20 +259,34 @@ as $$
     then btrim(p_text)::uuid end
 $$;
 comment on function private.read_id is 'The id in a text, or null when it is none: models make ids up.';
-/* Two names of one person: the same words, or those of the shorter one, two at least, in the longer. */
-create function private.is_same_name(p_one text, p_other text) returns boolean
+/*
+ * Whether a name that is said can be the stored one. Both are sets of words: all words said are among
+ * the stored ones, two at least (or the only one), or the stored ones and one word more are said. A
+ * list of names, one word twice, or a sister with the same two surnames do not fit.
+ */
+create function private.is_same_name(p_said text, p_stored text) returns boolean
 language sql immutable strict set search_path = ''
 as $$
-  select n.one <> '' and (
-    replace(n.one, ' ', '') = replace(n.other, ' ', '')
-    or least(cardinality(w.one), cardinality(w.other)) >= 2
-      and (w.one <@ w.other or w.other <@ w.one))
-  from (select private.plain_name(p_one) as one, private.plain_name(p_other) as other) as n
+  select n.said <> '' and (
+    replace(n.said, ' ', '') = replace(n.stored, ' ', '')
+    or w.said <@ w.stored and w.words >= least(2, w.stored_words)
+    or w.stored <@ w.said and w.words = w.stored_words + 1 and w.stored_words > 0)
+  from (
+    select private.plain_name(p_said) as said, private.plain_name(p_stored) as stored) as n
   cross join lateral (
-    select string_to_array(n.one, ' ') as one, string_to_array(n.other, ' ') as other) as w
+    select x.said, x.stored, cardinality(x.said) as words, cardinality(x.stored) as stored_words
+    from (
+      select array(select distinct regexp_split_to_table(n.said, ' ')) as said,
+        array(select distinct regexp_split_to_table(n.stored, ' ')) as stored) as x) as w
 $$;
 comment on function private.is_same_name is
-  'Whether two names can be one person''s: case, accents, titles, order and middle names aside.';
+  'Whether a name said can be a stored one: case, accents, titles, order and one middle name aside.';
+
+/* Within a call neither name is the stored one. */
+create function private.is_same_patient(p_one text, p_other text) returns boolean
+language sql immutable strict set search_path = ''
+as $$ select private.is_same_name(p_one, p_other) or private.is_same_name(p_other, p_one) $$;
+comment on function private.is_same_patient is 'Whether two names said in one call are one patient''s.';
 
 create function private.describe_hold(
   p_org public.organizations, p_hold public.appointments, p_now timestamptz

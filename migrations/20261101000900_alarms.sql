@@ -7,13 +7,16 @@
  * - An event is counted in the transaction that it belongs to, under one row's lock, and that row
  *   keeps the newest times: no history is read, and an attack across a full hour is not split in two.
  * - The counter's row is always the last lock taken, so whoever holds it waits for nobody.
+ * - An alarm brakes for an hour: meanwhile calls that text another number than the one they come from
+ *   share a tenth of the organization's texts (private.has_texts_left).
  * - The kinds are listed once, in the domain private.alarm_kind.
  */
 
 create domain private.alarm_kind as text
-  constraint alarm_kind_known check (value in ('wrong_codes', 'refused_sends'));
+  constraint alarm_kind_known check (value in ('wrong_codes', 'refused_sends', 'other_numbers'));
 comment on domain private.alarm_kind is
-  'wrong_codes: wrong passcodes. refused_sends: texts refused by a limit or for their number.';
+  'wrong_codes: wrong passcodes. refused_sends: texts refused by a limit or for their number. '
+  'other_numbers: texts to another number than the caller''s.';
 
 create table public.alarm_counters (
   org_id uuid not null references public.organizations (id) on delete cascade,
@@ -29,6 +32,7 @@ create table public.alarms (
   org_id uuid not null references public.organizations (id) on delete cascade,
   kind private.alarm_kind not null,
   raised_at timestamptz not null,
+  cleared_at timestamptz,
   first_at timestamptz not null,
   events integer not null
     constraint alarms_events_positive check (events > 0),
@@ -36,6 +40,7 @@ create table public.alarms (
 );
 comment on table public.alarms is
   'Alarms, for staff to read: how many events of a kind there were from first_at to raised_at.';
+comment on column public.alarms.cleared_at is 'When an operator ended its brake before the hour was over.';
 create index alarms_by_time on public.alarms (org_id, raised_at);
 select private.protect('public.alarms', true);
 grant select on public.alarms to service_role;
@@ -44,31 +49,35 @@ grant select on public.alarms to service_role;
  * Counts one event. Returns the kind if this event raised an alarm, else null. A rollback undoes the
  * count together with the event.
  */
-create function private.count_for_alarm(p_org uuid, p_kind private.alarm_kind, p_now timestamptz)
+create function private.count_for_alarm(
+  p_org public.organizations, p_kind private.alarm_kind, p_now timestamptz
+)
 returns text
 language plpgsql volatile set search_path = ''
 as $$
 declare
   v_limit constant integer not null :=
-    case p_kind when 'wrong_codes' then 50 when 'refused_sends' then 100 end;
+    case p_kind when 'wrong_codes' then 50 when 'refused_sends' then 100
+      -- Half of what such calls may text, so that the brake comes before their limit does.
+      when 'other_numbers' then greatest(10, least(100, p_org.sms_hourly_limit / 2)) end;
   v_times timestamptz[];
 begin
-  insert into public.alarm_counters (org_id, kind) values (p_org, p_kind) on conflict do nothing;
+  insert into public.alarm_counters (org_id, kind) values (p_org.id, p_kind) on conflict do nothing;
   select array(
     select t from unnest(c.happened_at || p_now) as t
     where t > p_now - interval '1 hour' order by t desc limit v_limit
   ) into v_times
-  from public.alarm_counters as c where c.org_id = p_org and c.kind = p_kind for update;
+  from public.alarm_counters as c where c.org_id = p_org.id and c.kind = p_kind for update;
   update public.alarm_counters as c set happened_at = v_times
-  where c.org_id = p_org and c.kind = p_kind;
+  where c.org_id = p_org.id and c.kind = p_kind;
   if cardinality(v_times) < v_limit or exists (
     select from public.alarms as a
-    where a.org_id = p_org and a.kind = p_kind and a.raised_at > p_now - interval '1 hour') then
+    where a.org_id = p_org.id and a.kind = p_kind and a.raised_at > p_now - interval '1 hour') then
     return null;
   end if;
   insert into public.alarms (org_id, kind, raised_at, first_at, events)
-  values (p_org, p_kind, v_times[1], v_times[v_limit], v_limit);
-  perform private.audit(p_org, null, 'raise_alarm', null, p_kind,
+  values (p_org.id, p_kind, v_times[1], v_times[v_limit], v_limit);
+  perform private.audit(p_org.id, null, 'raise_alarm', null, p_kind,
     jsonb_build_object('events', v_limit, 'since', v_times[v_limit]));
   perform private.tally('alarms', jsonb_build_object('kind', p_kind));
   return p_kind;
@@ -76,3 +85,53 @@ end
 $$;
 comment on function private.count_for_alarm is
   'Counts an event of an organization; returns its kind if that raised an alarm.';
+
+create function private.is_braked(p_org uuid, p_now timestamptz) returns boolean
+language plpgsql stable set search_path = ''
+as $$
+begin
+  return exists (
+    select from public.alarms as a
+    where a.org_id = p_org and a.raised_at > p_now - interval '1 hour' and a.cleared_at is null);
+end
+$$;
+comment on function private.is_braked is 'Whether an alarm of an organization is on.';
+
+/*
+ * Entry function for operators: forgets what has been counted for a number (in every organization),
+ * or, without one, ends the brake of an organization's alarms. Audited without the number.
+ *
+ * Outcomes  cleared, nothing_counted, unknown_clinic, busy
+ */
+create function public.clear_limits(p_org uuid, p_phone text default null) returns jsonb
+language plpgsql volatile security definer set search_path = '' set lock_timeout = '1500ms'
+as $$
+declare
+  v_hash constant bytea := private.hash_phone(p_phone);
+  v_outcome text;
+begin
+  if not exists (select from public.organizations as o where o.id = p_org) then
+    return '{"outcome": "unknown_clinic"}';
+  elsif p_phone is null then
+    update public.alarms as a set cleared_at = clock_timestamp()
+    where a.org_id = p_org and a.cleared_at is null
+      and a.raised_at > clock_timestamp() - interval '1 hour';
+    v_outcome := case when found then 'cleared' else 'nothing_counted' end;
+    delete from public.alarm_counters as c where c.org_id = p_org;
+  else
+    perform private.lock_phones(array[v_hash]);
+    delete from public.phone_counts as c where c.phone_hash = v_hash;
+    v_outcome := case when found then 'cleared' else 'nothing_counted' end;
+  end if;
+  perform private.audit(p_org, null, 'clear_limits', null, v_outcome,
+    jsonb_build_object('of', case when p_phone is null then 'alarms' else 'number' end));
+  return jsonb_build_object('outcome', v_outcome, 'orgId', p_org);
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+comment on function public.clear_limits is
+  'Forgets what was counted for a number, or ends the brake of an organization''s alarms; audited.';
+
+revoke execute on function public.clear_limits from public, anon, authenticated;
+grant execute on function public.clear_limits to service_role;

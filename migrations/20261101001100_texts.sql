@@ -19,7 +19,10 @@
 create table public.sms_messages (
   org_id uuid not null,
   id uuid not null,
-  appointment_id uuid not null,
+  appointment_id uuid,
+  origin text not null
+    constraint sms_messages_origin_known
+    check (origin in ('own_number', 'other_number', 'no_number', 'follow_up')),
   to_masked text not null
     constraint sms_messages_to_masked check (to_masked !~ '[0-9]{5}'),
   to_hash bytea
@@ -41,13 +44,20 @@ create table public.sms_messages (
 comment on table public.sms_messages is
   'One row per text: its id is the send_id. The body is never stored.';
 comment on column public.sms_messages.status is
-  'What became of the request: sending, accepted, refused, or unknown when no answer came.';
+  'What became of the request: sending, accepted, refused, unknown when no answer came, or not_due: '
+  'nothing was texted, since no appointment fits the name and number of a change.';
 comment on column public.sms_messages.delivery is
   'What Twilio reported of the text, with error_code; null before the first report.';
 comment on column public.sms_messages.tool_call_id is
   'Who asked for it: the same request delivered again does not text again.';
+comment on column public.sms_messages.appointment_id is
+  'The hold it is about; null for a change: which appointment is meant is not known before the passcode.';
+comment on column public.sms_messages.origin is
+  'Whether the call came from the number that is texted, from another, or from none, or has ended.';
 create index sms_messages_by_time on public.sms_messages (org_id, created_at);
-create index sms_messages_by_appointment on public.sms_messages (org_id, appointment_id);
+create index sms_messages_by_appointment on public.sms_messages (org_id, appointment_id)
+  where appointment_id is not null;
+create index sms_messages_by_call on public.sms_messages (org_id, call_id) where call_id is not null;
 select private.protect('public.sms_messages', true);
 grant select on public.sms_messages to service_role;
 
@@ -99,12 +109,12 @@ $$;
 comment on function private.accept_text is 'Writes down that Twilio accepted a text.';
 
 /*
- * What becomes of a text that Twilio refused or did not answer for: one that certainly did not go
- * out gives its phone's quota back, once. Returns whether that was so.
+ * What becomes of a text that Twilio refused or did not answer for. Returns its row when it certainly
+ * did not go out, once; else nulls.
  */
 create function private.fail_text(
   p_org uuid, p_send uuid, p_reason text, p_may_have_been_sent boolean
-) returns boolean
+) returns public.sms_messages
 language plpgsql volatile set search_path = ''
 as $$
 declare
@@ -119,22 +129,17 @@ begin
   where m.org_id = p_org and m.id = p_send and m.status = 'sending'
   returning m.* into v_message;
   if v_message.id is null then
-    return false;
+    return null;
   end if;
   perform private.tally('sms', jsonb_build_object('result', case
     when p_may_have_been_sent then 'unknown'
     when p_reason in ('bad_destination', 'opted_out', 'blocked_country') then 'refused'
     else 'failed' end));
-  if not p_may_have_been_sent then
-    -- reserve_phone noted the time that the message was made.
-    update public.sms_phone_quota as q set sent_at = array_remove(q.sent_at, v_message.created_at)
-    where q.phone_hash = v_message.to_hash;
-  end if;
-  return not p_may_have_been_sent;
+  return case when not p_may_have_been_sent then v_message end;
 end
 $$;
 comment on function private.fail_text is
-  'Writes down that a text failed; true when it certainly did not go out.';
+  'Writes down that a text failed, and returns it when it certainly did not go out.';
 
 create function private.was_not_delivered(p_org uuid, p_send uuid) returns boolean
 language plpgsql stable set search_path = ''
@@ -147,8 +152,8 @@ end
 $$;
 comment on function private.was_not_delivered is 'Whether Twilio reported that a text did not arrive.';
 
-/* Whether the last two texts to the phone of a hold did not arrive. */
-create function private.failed_twice(p_org uuid, p_hold public.appointments) returns boolean
+/* Whether the last two texts of a call to a phone did not arrive. */
+create function private.failed_twice(p_org uuid, p_call_id text, p_phone bytea) returns boolean
 language plpgsql stable set search_path = ''
 as $$
 begin
@@ -156,13 +161,13 @@ begin
     select count(*) filter (where t.delivery in ('failed', 'undelivered')) = 2
     from (
       select m.delivery from public.sms_messages as m
-      where m.org_id = p_org and m.appointment_id = p_hold.id
-        and m.to_hash = sha256(convert_to(p_hold.patient_phone, 'UTF8')) and m.status <> 'refused'
+      where m.org_id = p_org and m.call_id = p_call_id and m.to_hash = p_phone
+        and m.status <> 'refused'
       order by m.created_at desc limit 2
     ) as t);
 end
 $$;
-comment on function private.failed_twice is 'Whether two texts in a row did not reach a hold''s phone.';
+comment on function private.failed_twice is 'Whether two texts in a row did not reach a phone.';
 
 /*
  * Whether an error code of Twilio's says that a number does not take the text, and not that texting

@@ -9,15 +9,39 @@
  * - A named provider's lock is waited for. When any provider will do, busy ones are skipped, and a
  *   second pass waits for those whose time is not taken yet. No provider lock is waited for while
  *   another is held.
- * - A call that changes its mind keeps what it holds until it has the other slot: if that is taken,
- *   the caller loses nothing.
+ * - A patient has one hold in a call. Asking for another slot moves it, and the answer says what was
+ *   released; if the other slot is taken, the caller keeps what there is. Another name is another
+ *   patient, whose holds nobody else's request renames or releases. A hold named by its id can be
+ *   moved and corrected whatever the name.
+ * - A hold goes from one call to another in one case, when the line dropped: the new call comes from
+ *   the number the hold is for, the first call came from there too, and the name is the same. Somebody
+ *   who forges the number can cost the patient a hold, and no more: no code goes with it.
  * - A call has a lock of its own, taken first, so its repeats come one after the other and all get
- *   the same hold. Lock order: call, provider, rows.
+ *   the same hold. Lock order: call, numbers, provider, rows.
  * - An attempt that fails is rolled back to its savepoint and leaves no lock behind, so no claim
  *   waits for one provider while it holds another, and no two claims for each other.
  * - A lock wait of more than 300 ms is the outcome busy. Deadlocks must not happen, and if one
  *   does it is busy too: PostgREST 14 repeats 40001 and 40P01 until the client gives up.
  */
+
+/*
+ * Whether a call may take a hold over from another one: both come from the number it is for, and the
+ * other call is the earlier one. The name is compared before.
+ */
+create function private.is_left_to(p_org uuid, p_hold public.appointments, p_call_id text)
+returns boolean
+language plpgsql stable set search_path = ''
+as $$
+begin
+  return exists (
+    select from public.calls as mine
+    join public.calls as theirs on theirs.org_id = mine.org_id and theirs.call_id = p_hold.call_id
+    where mine.org_id = p_org and mine.call_id = p_call_id
+      and mine.caller_hash = private.hash_phone(p_hold.patient_phone)
+      and theirs.caller_hash = mine.caller_hash and theirs.created_at < mine.created_at);
+end
+$$;
+comment on function private.is_left_to is 'Whether a hold of a dropped call may go over to a later call.';
 
 /*
  * Waits for whoever is at work on the hold, and then leaves alone what was confirmed meanwhile or
@@ -31,9 +55,8 @@ begin
   update public.appointments as a
   set status = 'cancelled', updated_at = clock_timestamp()
   where a.org_id = p_org and a.id = p_hold and a.status = 'held'
-    and a.call_id is not distinct from p_call ->> 'callId';
+    and (a.call_id = p_call ->> 'callId' or private.is_left_to(p_org, a, p_call ->> 'callId'));
   if found then
-    perform private.forget_passcode(p_org, p_hold);
     perform private.audit(p_org, p_call, p_action, p_hold, 'released');
   end if;
 end
@@ -151,42 +174,486 @@ $$;
 comment on function private.try_provider is
   'Inserts a hold for one provider and returns it, or nulls and no trace when it is taken.';
 
+/* What a caller asks for: see private.read_wanted(). */
+create type private.wanted_slot as (
+  service public.services, provider public.providers, starts_at timestamptz);
+comment on type private.wanted_slot is 'A slot as it is asked for: the provider is null when anyone will do.';
+
+/* The slot a slotId stands for; no start when it is none of this organization's. */
+create function private.read_wanted(p_org public.organizations, p_slot_id text)
+returns private.wanted_slot
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_parts record;
+  v_service public.services;
+  v_provider public.providers;
+begin
+  v_parts := private.parse_slot_id(p_slot_id, p_org.timezone);
+  if v_parts.starts_at is not null then
+    v_service := private.find_service(p_org.id, v_parts.service_slug);
+  end if;
+  if v_parts.provider_slug is not null then
+    select p.* into v_provider from public.providers as p
+    where p.org_id = p_org.id and p.slug = v_parts.provider_slug and p.active;
+  end if;
+  if v_service.id is null or v_parts.provider_slug is not null and v_provider.id is null then
+    return null;
+  end if;
+  return row(v_service, v_provider, v_parts.starts_at)::private.wanted_slot;
+end
+$$;
+comment on function private.read_wanted is 'The slot that a slotId names, or nulls.';
+
+create function private.is_wanted(p_wanted private.wanted_slot, p_hold public.appointments)
+returns boolean
+language plpgsql immutable set search_path = ''
+as $$
+begin
+  return p_hold.service_id = (p_wanted.service).id and p_hold.starts_at = p_wanted.starts_at
+    and ((p_wanted.provider).id is null or p_hold.provider_id = (p_wanted.provider).id);
+end
+$$;
+comment on function private.is_wanted is 'Whether an appointment is at the slot that is asked for.';
+
+/* A time that waits for the passcode of a move is never confirmed as a booking of its own. */
+create function private.is_new_time(p_org uuid, p_hold public.appointments) returns boolean
+language plpgsql stable set search_path = ''
+as $$
+begin
+  return exists (
+    select from public.appointment_changes as c
+    where c.org_id = p_org and c.hold_id = p_hold.id and c.call_id = p_hold.call_id
+      and c.applied_at is null);
+end
+$$;
+comment on function private.is_new_time is 'Whether a hold is the new time of a change that waits.';
+
 /*
- * What a call holds now, or has confirmed last. Not a new time that waits for its passcode: whose
- * appointment it moves has not been proven.
+ * The live holds of a call that are bookings, or the new time of its change. A call has few rows; they
+ * are fetched first, so that no index of live rows seems to be the better one.
  */
-create function private.describe_call(
-  p_org public.organizations, p_call_id text, p_now timestamptz
+create function private.find_holds(p_org uuid, p_call_id text, p_at timestamptz)
+returns setof public.appointments
+language plpgsql stable set search_path = '' rows 3
+as $$
+begin
+  return query
+  with mine as materialized (
+    select a.* from public.appointments as a where a.org_id = p_org and a.call_id = p_call_id
+  )
+  select m.* from mine as m
+  where m.status = 'held' and m.expires_at > p_at and not exists (
+    select from public.appointment_changes as c
+    where c.org_id = p_org and c.call_id = p_call_id and c.hold_id = m.id
+      and c.applied_at is null);
+end
+$$;
+comment on function private.find_holds is 'The live holds of a call, but for the new time of a change.';
+
+/*
+ * The patient's hold in this call: the one named, whatever the name, else the one under the same
+ * name. An id that is no live hold of this call names none, and so does the id of one patient's hold
+ * where another one has that name: models repeat ids.
+ */
+create function private.find_own_hold(
+  p_org uuid, p_call_id text, p_hold uuid, p_name text, p_at timestamptz
+) returns public.appointments
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_hold public.appointments;
+begin
+  select h.* into v_hold from private.find_holds(p_org, p_call_id, p_at) as h
+  where h.id = p_hold or private.is_same_patient(p_name, h.patient_name)
+  order by private.is_same_patient(p_name, h.patient_name) desc, (h.id = p_hold) is true desc,
+    lower(h.patient_name) = lower(p_name) desc, h.created_at desc
+  limit 1;
+  return v_hold;
+end
+$$;
+comment on function private.find_own_hold is 'The hold that a request of this call is to move or correct, or nulls.';
+
+/*
+ * The same patient's hold in an earlier call from the same number, whose line dropped before its end
+ * was told. Found by what counts for the number, which is locked. A request that made the hold, and
+ * is delivered again by the earlier call, is no new call.
+ */
+create function private.find_left_hold(
+  p_org uuid, p_call public.calls, p_wanted private.wanted_slot, p_patient jsonb, p_at timestamptz
+) returns public.appointments
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_hold public.appointments;
+begin
+  select a.* into v_hold
+  from public.phone_counts as n
+  cross join lateral unnest(n.holds) as h
+  join public.appointments as a on a.org_id = h.org_id and a.id = h.hold_id
+  where n.phone_hash = p_call.caller_hash and h.org_id = p_org
+    and a.status = 'held' and a.expires_at > p_at and a.call_id <> p_call.call_id
+    and a.patient_phone = p_patient ->> 'phone'
+    and private.is_same_patient(p_patient ->> 'name', a.patient_name)
+    and private.is_left_to(p_org, a, p_call.call_id)
+    -- The new time of a move is no booking that another slot replaces.
+    and (private.is_wanted(p_wanted, a) or not private.is_new_time(p_org, a))
+  order by private.is_wanted(p_wanted, a) desc, a.created_at desc limit 1;
+  return v_hold;
+end
+$$;
+comment on function private.find_left_hold is 'The hold of a patient that a dropped call left behind, or nulls.';
+
+/* Gives a hold of a dropped call to this one. */
+create function private.take_over(p_org uuid, p_call jsonb, p_hold uuid) returns boolean
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  update public.appointments as a
+  set call_id = p_call ->> 'callId', updated_at = clock_timestamp()
+  where a.org_id = p_org and a.id = p_hold and a.status = 'held'
+    and a.expires_at > clock_timestamp()
+    and private.is_left_to(p_org, a, p_call ->> 'callId');
+  if found then
+    perform private.audit(p_org, p_call, 'hold_slot', p_hold, 'taken_over');
+  end if;
+  return found;
+end
+$$;
+comment on function private.take_over is 'Moves a hold from a dropped call to a later one; false when it is gone.';
+
+/* Holds that count for a number: made within the hour by calls from it, or live and made for it. */
+create function private.count_holds(
+  p_org uuid, p_key bytea, p_replaced uuid, p_at timestamptz,
+  out live_by integer, out live_for integer, out made integer, out kept private.counted_hold[]
+)
+language plpgsql stable set search_path = ''
+as $$
+begin
+  select count(*) filter (where x.is_live and (x.hold).by_caller and (x.hold).hold_id is distinct from p_replaced),
+    count(*) filter (where x.is_live and x.phone = p_key and (x.hold).hold_id is distinct from p_replaced),
+    count(*) filter (where x.is_recent and (x.hold).by_caller),
+    coalesce(array_agg(x.hold) filter (where x.is_live or x.is_recent and (x.hold).by_caller), '{}')
+  into live_by, live_for, made, kept
+  from (
+    select h as hold, h.made_at > p_at - interval '1 hour' as is_recent,
+      coalesce(a.status = 'held' and a.expires_at > p_at, false) as is_live,
+      private.hash_phone(a.patient_phone) as phone
+    from public.phone_counts as n
+    cross join lateral unnest(n.holds) as h
+    -- Of any organization: p_org only says for whom it is counted.
+    left join public.appointments as a on a.org_id = h.org_id and a.id = h.hold_id
+    where n.phone_hash = p_key
+  ) as x;
+end
+$$;
+comment on function private.count_holds is
+  'How many live holds count for a number, as the caller''s and as the patient''s, and how many it made this hour.';
+
+/*
+ * Whose limit a further hold would break: call, caller, clinic (calls without a number) or phone; or
+ * null. The numbers are locked.
+ *
+ * p_replaced  the hold that the new one replaces
+ */
+create function private.hold_limit(
+  p_org public.organizations, p_call public.calls, p_phone bytea, p_replaced uuid, p_at timestamptz
+) returns text
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_known constant boolean := p_call.caller_hash is not null;
+  v_mine integer;
+  v_caller record;
+  v_waiting integer;
+begin
+  select count(*) into v_mine from public.appointments as a
+  where a.org_id = p_org.id and a.call_id = p_call.call_id and a.status = 'held'
+    and coalesce(a.expires_at, 'infinity') > p_at and a.id is distinct from p_replaced;
+  v_caller := private.count_holds(p_org.id, private.caller_key(p_org.id, p_call), p_replaced, p_at);
+  v_waiting := case when p_call.caller_hash = p_phone then v_caller.live_for
+    else (private.count_holds(p_org.id, p_phone, p_replaced, p_at)).live_for end;
+  return case
+    when v_mine >= case when v_known then p_org.call_holds else p_org.unknown_call_holds end
+      then 'call'
+    when v_known and (v_caller.live_by >= p_org.caller_holds
+      or v_caller.made >= p_org.caller_hourly_holds) then 'caller'
+    when not v_known and v_caller.live_by >= p_org.unknown_caller_holds then 'clinic'
+    when v_waiting >= p_org.phone_holds then 'phone'
+  end;
+end
+$$;
+comment on function private.hold_limit is 'Whose limit of holds is reached, or null.';
+
+/* Counts a hold for its caller and for its phone, which are locked. */
+create function private.count_hold(
+  p_org uuid, p_call public.calls, p_hold public.appointments, p_now timestamptz
+) returns void
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_caller constant bytea := private.caller_key(p_org, p_call);
+  v_phone constant bytea := private.hash_phone(p_hold.patient_phone);
+  v_key bytea;
+  v_entry private.counted_hold;
+begin
+  foreach v_key in array case when v_caller = v_phone then array[v_caller]
+    else array[v_caller, v_phone] end
+  loop
+    v_entry := row(p_org, p_hold.id, p_now, v_key = v_caller);
+    insert into public.phone_counts as n (phone_hash, holds) values (v_key, array[v_entry])
+    on conflict (phone_hash) do update set changed_at = p_now,
+      holds = (private.count_holds(p_org, v_key, p_hold.id, p_now)).kept || v_entry;
+  end loop;
+end
+$$;
+comment on function private.count_hold is 'Counts a hold for the caller''s number and for the patient''s.';
+
+/*
+ * Who is free at a start, least booked first: the same question that availability answers. The doctor
+ * of the hold that is replaced comes first, since it may be what stands in the way. Then the one whose
+ * appointment is moved: patients keep their doctor.
+ */
+create function private.choose_providers(
+  p_org public.organizations, p_wanted private.wanted_slot, p_old public.appointments,
+  p_moves public.appointments, p_at timestamptz
+) returns uuid[]
+language plpgsql stable set search_path = ''
+as $$
+begin
+  return (
+    select array_agg(c.provider_id
+      order by (c.provider_id = p_old.provider_id) desc nulls last,
+        (c.provider_id = p_moves.provider_id) desc nulls last, c.booked, c.provider_id)
+    from (
+      select f.provider_id, case when (p_wanted.provider).id is null then (
+        select count(*) from public.appointments as a
+        where a.org_id = p_org.id and a.provider_id = f.provider_id
+          and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') > p_at
+          and lower(a.busy) between p_wanted.starts_at - interval '12 hours'
+            and p_wanted.starts_at + interval '12 hours') end as booked
+      from private.find_free(p_org, p_wanted.service, (p_wanted.provider).id, p_wanted.starts_at,
+        p_old.call_id, p_at, p_moves.id) as f (provider_id)
+    ) as c);
+end
+$$;
+comment on function private.choose_providers is 'The providers free at the slot asked for, best first, or null.';
+
+/*
+ * Lock, look and insert, each a new statement, provider by provider. The second pass waits for the
+ * locks that were taken in the first.
+ *
+ * p_old    the hold that the new one replaces, or nulls
+ * p_moves  the appointment that the new hold is to move, or nulls
+ */
+create function private.insert_hold(
+  p_org public.organizations, p_call jsonb, p_action text, p_wanted private.wanted_slot,
+  p_patient jsonb, p_old public.appointments, p_moves public.appointments, p_candidates uuid[]
+) returns public.appointments
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_candidate uuid;
+  v_lock text;
+  v_own boolean;
+  v_waits boolean;
+  v_hold public.appointments;
+begin
+  foreach v_lock in array array['try', 'look'] loop
+    foreach v_candidate in array coalesce(p_candidates, '{}') loop
+      v_own := coalesce(v_candidate = p_old.provider_id, false);
+      v_waits := v_own
+        or v_candidate in ((p_wanted.provider).id, p_moves.provider_id) is true;
+      continue when v_lock = 'look' and v_waits;
+      v_hold := private.try_provider(p_org.id, v_candidate, p_wanted.service, p_wanted.starts_at,
+        case when v_own then p_old.id end, p_moves.id,
+        case when v_waits then 'wait' else v_lock end,
+        p_patient, p_call, p_action, make_interval(mins => p_org.hold_minutes));
+      if v_hold.id is not null then
+        return v_hold;
+      end if;
+    end loop;
+  end loop;
+  return null;
+end
+$$;
+comment on function private.insert_hold is 'The new hold, at the first provider where it can be had, or nulls.';
+
+/* The slot cannot be had: what is near it. */
+create function private.refuse_slot(
+  p_org public.organizations, p_call jsonb, p_action text, p_wanted private.wanted_slot,
+  p_old public.appointments, p_moves public.appointments, p_was_free boolean, p_at timestamptz
+) returns jsonb
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  perform private.audit(p_org.id, p_call, p_action, null, 'slot_taken',
+    jsonb_build_object('slotId', private.slot_id((p_wanted.service).slug, p_wanted.starts_at,
+      p_org.timezone, (p_wanted.provider).slug)));
+  return jsonb_build_object('outcome', 'slot_taken', 'orgId', p_org.id, 'timezone', p_org.timezone,
+    'taken', p_was_free or private.is_taken(p_org.id, p_wanted.service, (p_wanted.provider).id,
+      p_wanted.starts_at, p_old.call_id, p_at, p_moves.id))
+    || private.alternatives(p_org, p_wanted.service, p_wanted.provider, p_wanted.starts_at,
+      p_old.call_id, p_moves.id);
+end
+$$;
+comment on function private.refuse_slot is 'The outcome slot_taken with up to three other slots.';
+
+create function private.describe_released(p_org public.organizations, p_hold public.appointments)
+returns jsonb
+language plpgsql stable set search_path = ''
+as $$
+begin
+  return case when p_hold.id is null then '{}'::jsonb else jsonb_strip_nulls(jsonb_build_object('released', (
+    select jsonb_build_object('startTime', private.iso_local(p_hold.starts_at, p_org.timezone),
+      'doctor', p.name)
+    from public.appointments as a
+    join public.providers as p on p.org_id = a.org_id and p.id = a.provider_id
+    where a.org_id = p_org.id and a.id = p_hold.id and a.status = 'cancelled'))) end;
+end
+$$;
+comment on function private.describe_released is 'What was given up for something else: nothing is released unsaid.';
+
+/*
+ * Holds a slot for a call whose numbers are locked, within its limits. The hold that it replaces is
+ * released in the same transaction, once the other one is there.
+ *
+ * p_patient  {name, phone, country}
+ * p_old      the hold that the new one replaces, or nulls
+ * p_moves    the appointment that it is to move, or nulls
+ * Returns    slot_taken, hold_limit (of: call, caller, clinic, phone), or the hold as held, with
+ *            released {startTime, doctor} when another one was given up
+ */
+create function private.claim_start(
+  p_org public.organizations, p_call jsonb, p_entered public.calls, p_action text,
+  p_wanted private.wanted_slot, p_patient jsonb, p_old public.appointments,
+  p_moves public.appointments
+) returns jsonb
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_now constant timestamptz := clock_timestamp();
+  v_limit constant text := private.hold_limit(
+    p_org, p_entered, private.hash_phone(p_patient ->> 'phone'), p_old.id, v_now);
+  v_candidates uuid[];
+  v_hold public.appointments;
+begin
+  if v_limit is not null then
+    perform private.audit(p_org.id, p_call, p_action, null, 'hold_limit',
+      jsonb_build_object('of', v_limit));
+    return jsonb_build_object('outcome', 'hold_limit', 'orgId', p_org.id, 'of', v_limit);
+  end if;
+  v_candidates := private.choose_providers(p_org, p_wanted, p_old, p_moves, v_now);
+  v_hold := private.insert_hold(
+    p_org, p_call, p_action, p_wanted, p_patient, p_old, p_moves, v_candidates);
+  if v_hold.id is null then
+    return private.refuse_slot(p_org, p_call, p_action, p_wanted, p_old, p_moves,
+      v_candidates is not null, v_now);
+  end if;
+  if p_old.id is not null then
+    perform private.release_hold(p_org.id, p_call, p_action, p_old.id);
+  end if;
+  perform private.count_hold(p_org.id, p_entered, v_hold, clock_timestamp());
+  perform private.audit(p_org.id, p_call, p_action, v_hold.id, 'held');
+  return private.describe_hold(p_org, v_hold, clock_timestamp()) || '{"outcome": "held"}'
+    || private.describe_released(p_org, p_old);
+end
+$$;
+comment on function private.claim_start is 'Holds a slot of one organization for a call, or says why not.';
+
+/* The new time of the change that this call has asked for, if it is this slot for this patient. */
+create function private.find_new_time(
+  p_org uuid, p_call_id text, p_wanted private.wanted_slot, p_patient jsonb, p_at timestamptz
+) returns public.appointments
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_hold public.appointments;
+begin
+  select a.* into v_hold
+  from public.appointment_changes as c
+  join public.appointments as a on a.org_id = c.org_id and a.id = c.hold_id
+  where c.org_id = p_org and c.call_id = p_call_id and c.applied_at is null
+    and a.call_id = p_call_id and a.status = 'held' and a.expires_at > p_at
+    and a.patient_phone = p_patient ->> 'phone'
+    and private.is_same_patient(p_patient ->> 'name', a.patient_name)
+    and private.is_wanted(p_wanted, a);
+  return v_hold;
+end
+$$;
+comment on function private.find_new_time is
+  'The slot asked for, where this call already holds it for moving an appointment of this patient.';
+
+/* The number of a hold was corrected: what went to the old one is worth nothing, if nothing else waits for it. */
+create function private.forget_old_phone(p_org uuid, p_hold public.appointments) returns void
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  if not exists (
+    select from public.appointments as a
+    where a.org_id = p_org and a.call_id = p_hold.call_id and a.status = 'held'
+      and a.patient_phone = p_hold.patient_phone and a.id <> p_hold.id)
+    and not exists (
+      select from public.appointment_changes as c
+      where c.org_id = p_org and c.call_id = p_hold.call_id and c.applied_at is null
+        and c.patient_phone = p_hold.patient_phone) then
+    perform private.forget_passcode(
+      p_org, p_hold.call_id, private.hash_phone(p_hold.patient_phone));
+  end if;
+end
+$$;
+comment on function private.forget_old_phone is 'Kills the code of a number that a hold no longer has.';
+
+/*
+ * What became of a request that is delivered again, and perhaps late: what the caller asked for since
+ * then stays. Null for one that is new, or whose hold lapsed: that is decided again.
+ */
+create function private.repeat_request(
+  p_org public.organizations, p_call_id text, p_request text, p_wanted private.wanted_slot,
+  p_name text, p_now timestamptz
 ) returns jsonb
 language plpgsql stable set search_path = ''
 as $$
 declare
   v_hold public.appointments;
 begin
-  select a.* into v_hold from public.appointments as a
-  where a.org_id = p_org.id and a.call_id = p_call_id and a.status in ('held', 'confirmed')
-    and coalesce(a.expires_at, 'infinity') > p_now
-    and not exists (
-      select from public.appointment_changes as c
-      where c.org_id = p_org.id and c.hold_id = a.id and c.applied_at is null)
-  order by a.status = 'held' desc, a.created_at desc limit 1;
-  if not found then
-    return jsonb_build_object('outcome', 'hold_expired', 'orgId', p_org.id);
+  if p_request is null then
+    return null;
   end if;
-  return private.describe_hold(p_org, v_hold, p_now) || jsonb_build_object('repeated', true,
-    'outcome', case v_hold.status when 'held' then 'held' else 'already_confirmed' end);
+  with mine as materialized (
+    select a.* from public.appointments as a where a.org_id = p_org.id and a.call_id = p_call_id
+  )
+  select m.* into v_hold from mine as m
+  where p_request = any (m.asked_by) and private.is_wanted(p_wanted, m)
+  order by m.created_at desc limit 1;
+  if v_hold.id is null or v_hold.status = 'expired'
+    or v_hold.status = 'held' and v_hold.expires_at <= p_now then
+    return null;
+  elsif v_hold.status not in ('held', 'confirmed') then
+    -- It was given up: what the patient has now.
+    select a.* into v_hold from public.appointments as a
+    where a.org_id = p_org.id and a.call_id = p_call_id and a.status in ('held', 'confirmed')
+      and coalesce(a.expires_at, 'infinity') > p_now
+      and private.is_same_patient(p_name, a.patient_name) and not private.is_new_time(p_org.id, a)
+    order by a.status = 'held' desc, a.created_at desc limit 1;
+  end if;
+  return case v_hold.status
+    when 'held' then private.describe_hold(p_org, v_hold, p_now) || '{"outcome": "held", "repeated": true}'
+    when 'confirmed' then private.describe_hold(p_org, v_hold, p_now)
+      || '{"outcome": "already_confirmed", "repeated": true}'
+    else jsonb_build_object('outcome', 'hold_expired', 'orgId', p_org.id) end;
 end
 $$;
-comment on function private.describe_call is
-  'The answer to a request that was answered before: held, already_confirmed or hold_expired.';
+comment on function private.repeat_request is
+  'The answer to a request that was answered before: held, already_confirmed or hold_expired, or null.';
 
 /*
- * The same call asks for what it holds already: the same answer. The hold is extended once, when
- * more than half of it is gone. A corrected number or name replaces the old one; a passcode that
- * went to the old number dies.
+ * A patient asks again for the slot that is held: the same answer. The hold is extended once, when
+ * more than half of it is gone. A corrected number or name replaces the old one; the passcode that
+ * went to the old number dies, unless something else of this call waits for it.
  */
 create function private.repeat_hold(
-  p_org public.organizations, p_call jsonb, p_hold uuid, p_patient jsonb
+  p_org public.organizations, p_call jsonb, p_entered public.calls, p_hold uuid, p_patient jsonb
 ) returns jsonb
 language plpgsql volatile set search_path = ''
 as $$
@@ -195,20 +662,24 @@ declare
   v_hold public.appointments;
   v_now timestamptz;
   v_extends boolean;
+  v_moves_phone boolean;
 begin
   select a.* into strict v_hold from public.appointments as a
   where a.org_id = p_org.id and a.id = p_hold for update;
   v_now := clock_timestamp();
-  if v_hold.status = 'confirmed' then
-    return private.describe_hold(p_org, v_hold, v_now) || '{"outcome": "already_confirmed"}';
-  elsif v_hold.status <> 'held' or v_hold.expires_at <= v_now
+  if v_hold.status <> 'held' or v_hold.expires_at <= v_now
     or v_hold.call_id <> p_call ->> 'callId' then
     -- It lapsed, or the next call of the patient has taken it over.
     return jsonb_build_object('outcome', 'hold_expired', 'orgId', p_org.id);
   end if;
-  v_extends := not v_hold.extended and v_hold.expires_at < v_now + v_ttl / 2;
-  if v_hold.patient_phone <> p_patient ->> 'phone' then
-    perform private.forget_passcode(p_org.id, v_hold.id);
+  v_extends := v_hold.extended_at is null and v_hold.expires_at < v_now + v_ttl / 2;
+  v_moves_phone := v_hold.patient_phone <> p_patient ->> 'phone';
+  if v_moves_phone then
+    if (private.count_holds(p_org.id, private.hash_phone(p_patient ->> 'phone'), v_hold.id, v_now))
+      .live_for >= p_org.phone_holds then
+      return jsonb_build_object('outcome', 'hold_limit', 'orgId', p_org.id, 'of', 'phone');
+    end if;
+    perform private.forget_old_phone(p_org.id, v_hold);
     perform private.audit(p_org.id, p_call, 'hold_slot', v_hold.id, 'phone_changed');
   end if;
   if v_hold.patient_name <> p_patient ->> 'name' then
@@ -217,182 +688,28 @@ begin
   if v_extends then
     perform private.audit(p_org.id, p_call, 'hold_slot', v_hold.id, 'extended');
   end if;
-  if v_extends or v_hold.patient_phone <> p_patient ->> 'phone'
-    or v_hold.patient_name <> p_patient ->> 'name' then
+  if v_extends or v_moves_phone or v_hold.patient_name <> p_patient ->> 'name' then
     update public.appointments as a
     set patient_name = p_patient ->> 'name', patient_phone = p_patient ->> 'phone',
       patient_country = p_patient ->> 'country', updated_at = v_now,
       asked_by = a.asked_by || private.request_key(p_call, p_patient),
-      extended = a.extended or v_extends,
-      expires_at = case when v_extends then v_now + v_ttl else a.expires_at end
+      extended_at = case when v_extends then v_now else a.extended_at end,
+      expires_at = case when v_extends then greatest(a.expires_at, v_now + v_ttl)
+        else a.expires_at end
     where a.org_id = p_org.id and a.id = p_hold
     returning a.* into v_hold;
+    if v_moves_phone then
+      perform private.count_hold(p_org.id, p_entered, v_hold, v_now);
+    end if;
   end if;
   return private.describe_hold(p_org, v_hold, v_now) || '{"outcome": "held", "repeated": true}';
 end
 $$;
 comment on function private.repeat_hold is 'The answer to a call that asks again for the slot it holds.';
 
-/*
- * The tenant's claim. p_patient is {name, phone, country}; p_call as in check_availability; p_moves
- * is the confirmed appointment, locked, that the hold is to replace.
- */
-create function private.claim_slot(
-  p_org public.organizations, p_call jsonb, p_slot_id text, p_patient jsonb,
-  p_moves uuid default null
-) returns jsonb
-language plpgsql volatile set search_path = ''
-as $$
-declare
-  v_call_id constant text := p_call ->> 'callId';
-  v_request constant text := private.request_key(p_call, p_patient);
-  v_action constant text :=
-    case when p_moves is null then 'hold_slot' else 'reschedule_appointment' end;
-  v_slot record;
-  v_service public.services;
-  v_provider public.providers;
-  v_old public.appointments;
-  v_hold public.appointments;
-  v_now timestamptz;
-  v_candidates uuid[];
-  v_candidate uuid;
-  v_preferred uuid;
-  v_own boolean;
-  v_waits boolean;
-  v_lock text;
-  v_kept jsonb;
-begin
-  v_slot := private.parse_slot_id(p_slot_id, p_org.timezone);
-  if v_slot.starts_at is null then
-    return '{"outcome": "invalid_slot"}';
-  end if;
-  v_service := private.find_service(p_org.id, v_slot.service_slug);
-  if v_service.id is null then
-    return '{"outcome": "invalid_slot"}';
-  end if;
-  if v_slot.provider_slug is not null then
-    select p.* into v_provider from public.providers as p
-    where p.org_id = p_org.id and p.slug = v_slot.provider_slug and p.active;
-    if not found then
-      return '{"outcome": "invalid_slot"}';
-    end if;
-  end if;
-  if exists (
-    select from public.org_channels as c
-    where c.org_id = p_org.id and c.kind = 'called_number' and c.value = p_patient ->> 'phone') then
-    return '{"outcome": "unusable_phone"}';
-  end if;
-
-  -- 1. One request of a call at a time.
-  perform private.lock_call(p_org.id, v_call_id);
-  v_now := clock_timestamp();
-
-  -- 2. The same call again: its own hold, or its own confirmed appointment, or what became of this
-  -- very request. A call has few rows; they are fetched first, so that no index of live rows seems
-  -- to be the better one.
-  with mine as materialized (
-    select a.* from public.appointments as a
-    where a.org_id = p_org.id and a.call_id = v_call_id
-  )
-  select m.* into v_old from mine as m
-  where m.status = 'held' and m.expires_at > v_now
-    or m.status = 'confirmed' and p_moves is null and m.service_id = v_service.id
-      and m.starts_at = v_slot.starts_at
-      and (v_provider.id is null or m.provider_id = v_provider.id)
-    or m.status = 'cancelled' and v_request = any (m.asked_by) and p_moves is null
-      and m.service_id = v_service.id and m.starts_at = v_slot.starts_at
-      and (v_provider.id is null or m.provider_id = v_provider.id)
-  order by (m.service_id, m.starts_at) = (v_service.id, v_slot.starts_at) desc,
-    v_request = any (m.asked_by) desc nulls last, m.status, m.created_at
-  limit 1;
-  if v_old.service_id = v_service.id and v_old.starts_at = v_slot.starts_at
-    and (v_provider.id is null or v_old.provider_id = v_provider.id) then
-    -- Delivered again, and perhaps late: what the caller asked for since then stays.
-    if v_request = any (v_old.asked_by) and p_moves is null then
-      return private.describe_call(p_org, v_call_id, v_now);
-    end if;
-    -- What is held for moving one appointment may overlap it: it is no new time for another one,
-    -- and no booking for another patient.
-    if v_old.status = 'confirmed' or not exists (
-      select from public.appointment_changes as c
-      where c.org_id = p_org.id and c.hold_id = v_old.id
-        and c.appointment_id is distinct from p_moves
-        and (p_moves is not null or v_old.patient_phone <> p_patient ->> 'phone'
-          or not private.is_same_name(v_old.patient_name, p_patient ->> 'name'))) then
-      return private.repeat_hold(p_org, p_call, v_old.id, p_patient);
-    end if;
-  end if;
-
-  -- 3. Who is free then, least booked first: the same question that availability answers.
-  -- The doctor of the call's own hold comes first: it may be what stands in the way. Then the one
-  -- whose appointment is moved: patients keep their doctor.
-  if p_moves is not null then
-    select m.provider_id into v_preferred from public.appointments as m
-    where m.org_id = p_org.id and m.id = p_moves;
-  end if;
-  select array_agg(c.provider_id
-    order by (c.provider_id = v_old.provider_id) desc nulls last,
-      (c.provider_id = v_preferred) desc nulls last, c.booked, c.provider_id)
-  into v_candidates
-  from (
-    select f.provider_id, case when v_provider.id is null then (
-      select count(*) from public.appointments as a
-      where a.org_id = p_org.id and a.provider_id = f.provider_id
-        and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') > v_now
-        and lower(a.busy) between v_slot.starts_at - interval '12 hours'
-          and v_slot.starts_at + interval '12 hours') end as booked
-    from private.find_free(p_org, v_service, v_provider.id, v_slot.starts_at, v_call_id, v_now,
-      p_moves) as f (provider_id)
-  ) as c;
-
-  -- 4. Lock, look and insert, each a new statement. The second pass waits for locks.
-  foreach v_lock in array array['try', 'look'] loop
-    foreach v_candidate in array coalesce(v_candidates, '{}') loop
-      v_own := coalesce(v_candidate = v_old.provider_id, false);
-      v_waits := v_own or v_candidate in (v_provider.id, v_preferred) is true;
-      continue when v_lock = 'look' and v_waits;
-      v_hold := private.try_provider(p_org.id, v_candidate, v_service, v_slot.starts_at,
-        case when v_own then v_old.id end, p_moves,
-        case when v_waits then 'wait' else v_lock end,
-        p_patient, p_call, v_action, make_interval(mins => p_org.hold_minutes));
-      exit when v_hold.id is not null;
-    end loop;
-    exit when v_hold.id is not null;
-  end loop;
-
-  if v_hold.id is null then
-    perform private.audit(p_org.id, p_call, v_action, null, 'slot_taken',
-      jsonb_build_object('slotId', private.slot_id(
-        v_service.slug, v_slot.starts_at, p_org.timezone, v_provider.slug)));
-    return jsonb_build_object('outcome', 'slot_taken', 'orgId', p_org.id,
-      'timezone', p_org.timezone,
-      'taken', v_candidates is not null
-        or private.is_taken(
-          p_org.id, v_service, v_provider.id, v_slot.starts_at, v_call_id, v_now, p_moves))
-      || private.alternatives(
-        p_org, v_service, v_provider, v_slot.starts_at, v_call_id, p_moves);
-  end if;
-
-  -- 5. A call holds one slot: the earlier one goes in the same transaction, unless its passcode
-  -- has confirmed it just now. Then the caller has both, and is told.
-  if v_old.id is not null then
-    perform private.release_hold(p_org.id, p_call, v_action, v_old.id);
-    select jsonb_build_object('alsoConfirmed', private.iso_local(a.starts_at, p_org.timezone))
-    into v_kept
-    from public.appointments as a
-    where a.org_id = p_org.id and a.id = v_old.id and a.call_id = v_call_id
-      and a.status = 'confirmed';
-  end if;
-  perform private.audit(p_org.id, p_call, v_action, v_hold.id, 'held');
-  return private.describe_hold(p_org, v_hold, clock_timestamp()) || coalesce(v_kept, '{}')
-    || '{"outcome": "held"}';
-end
-$$;
-comment on function private.claim_slot is 'Holds a slot of one organization for a call, or says why not.';
-
-/* A right code came: the hold is confirmed, the patient becomes a contact. */
+/* A right code came: the hold is confirmed, the patient becomes a contact under the name now proven. */
 create function private.confirm_hold(p_org uuid, p_hold public.appointments, p_now timestamptz)
-returns void
+returns boolean
 language plpgsql volatile set search_path = ''
 as $$
 declare
@@ -400,27 +717,119 @@ declare
 begin
   insert into public.contacts (org_id, phone, name)
   values (p_org, p_hold.patient_phone, p_hold.patient_name)
-  on conflict (org_id, phone) do update set name = public.contacts.name
+  on conflict (org_id, phone) do update set name = excluded.name
   returning id into v_contact;
   update public.appointments as a
   set status = 'confirmed', expires_at = null, contact_id = v_contact, updated_at = p_now
-  where a.org_id = p_org and a.id = p_hold.id and a.status = 'held' and a.expires_at > p_now;
+  where a.org_id = p_org and a.id = p_hold.id and a.call_id = p_hold.call_id
+    and a.status = 'held' and a.expires_at > p_now;
+  return found;
 end
 $$;
-comment on function private.confirm_hold is 'Confirms a hold in place, under its row lock.';
+comment on function private.confirm_hold is 'Confirms a hold in place; false when it is not this call''s any more.';
+
+/* Whether the patient has confirmed this very slot in this call, or another one. */
+create function private.find_confirmed(
+  p_org uuid, p_call_id text, p_wanted private.wanted_slot, p_name text
+) returns public.appointments
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_appointment public.appointments;
+begin
+  select a.* into v_appointment from public.appointments as a
+  where a.org_id = p_org and a.call_id = p_call_id and a.status = 'confirmed'
+    and private.is_same_patient(p_name, a.patient_name)
+  order by private.is_wanted(p_wanted, a) desc, a.updated_at desc limit 1;
+  return v_appointment;
+end
+$$;
+comment on function private.find_confirmed is 'What this call has confirmed for a patient, the slot asked for first.';
+
+/*
+ * The tenant's hold_slot. p_patient is {name, phone, country}; p_hold names the hold to move or correct.
+ */
+create function private.hold_slot(
+  p_org public.organizations, p_call jsonb, p_slot_id text, p_patient jsonb, p_hold uuid
+) returns jsonb
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_name constant text := p_patient ->> 'name';
+  v_phone constant bytea := private.hash_phone(p_patient ->> 'phone');
+  v_wanted constant private.wanted_slot := private.read_wanted(p_org, p_slot_id);
+  v_call public.calls;
+  v_now timestamptz;
+  v_old public.appointments;
+  v_confirmed public.appointments;
+  v_move public.appointments;
+  v_answer jsonb;
+begin
+  if v_wanted.starts_at is null then
+    return '{"outcome": "invalid_slot"}';
+  elsif exists (
+    select from public.org_channels as c
+    where c.org_id = p_org.id and c.kind = 'called_number' and c.value = p_patient ->> 'phone') then
+    return '{"outcome": "unusable_phone"}';
+  end if;
+  v_call := private.enter_call(p_org, p_call, v_name);
+  perform private.lock_phones(array[private.caller_key(p_org.id, v_call), v_phone]);
+  v_now := clock_timestamp();
+  -- Most calls ask for their first hold.
+  if exists (
+    select from public.appointments as a
+    where a.org_id = p_org.id and a.call_id = v_call.call_id) then
+    v_answer := private.repeat_request(
+      p_org, v_call.call_id, private.request_key(p_call, p_patient), v_wanted, v_name, v_now);
+    v_old := private.find_own_hold(p_org.id, v_call.call_id, p_hold, v_name, v_now);
+    v_confirmed := private.find_confirmed(p_org.id, v_call.call_id, v_wanted, v_name);
+    if v_answer is null and v_old.id is null then
+      if private.is_wanted(v_wanted, v_confirmed) then
+        v_answer := private.describe_hold(p_org, v_confirmed, v_now)
+          || '{"outcome": "already_confirmed"}';
+      else
+        v_move := private.find_new_time(p_org.id, v_call.call_id, v_wanted, p_patient, v_now);
+        v_answer := case when v_move.id is not null then
+          private.describe_hold(p_org, v_move, v_now) || '{"outcome": "held", "repeated": true}' end;
+      end if;
+    end if;
+    if v_answer is not null then
+      return v_answer;
+    end if;
+  end if;
+  if v_old.id is null and v_call.caller_hash = v_phone then
+    v_old := private.find_left_hold(p_org.id, v_call, v_wanted, p_patient, v_now);
+    if private.is_wanted(v_wanted, v_old) then
+      v_old := case when private.take_over(p_org.id, p_call, v_old.id) then v_old end;
+    end if;
+  end if;
+  v_answer := case when private.is_wanted(v_wanted, v_old)
+    then private.repeat_hold(p_org, p_call, v_call, v_old.id, p_patient)
+    else private.claim_start(p_org, p_call, v_call, 'hold_slot', v_wanted, p_patient, v_old, null) end;
+  if v_answer ->> 'outcome' <> 'held' then
+    return v_answer;
+  end if;
+  return v_answer || jsonb_strip_nulls(jsonb_build_object(
+    'proven', private.is_proven(p_org.id, v_call.call_id, v_phone, v_now),
+    'alsoConfirmed', private.iso_local(v_confirmed.starts_at, p_org.timezone)));
+end
+$$;
+comment on function private.hold_slot is 'Holds a slot for one patient of a call, or says why not.';
 
 /*
  * Entry function of the tool hold_slot: one call, one transaction.
  *
- * Outcomes  held (with alsoConfirmed, a start, when the call's earlier hold was confirmed by its
- *           passcode at the same time), already_confirmed, slot_taken (with alternatives; taken is
- *           false for a time that was never bookable),
- *           invalid_slot, unusable_phone, hold_expired, busy, unknown_clinic, cross_tenant_denied
+ * p_hold    a hold of this call that is to be moved or corrected, or null or nonsense
+ * Outcomes  held (proven: its phone needs no further code in this call; released {startTime, doctor}:
+ *           what the patient held before; alsoConfirmed: the start of what the patient has confirmed in
+ *           this call), already_confirmed, slot_taken (with alternatives; taken is false for a time
+ *           that was never bookable), hold_limit (of: call, caller, clinic, phone), invalid_slot,
+ *           unusable_phone, hold_expired, call_needed, busy, unknown_clinic, cross_tenant_denied
  * Raises    25001 under another isolation level than read committed
  */
 create function public.claim_slot_atomic(
   p_call jsonb, p_slot_id text, p_patient_name text, p_patient_phone text,
-  p_patient_country text default null
+  p_patient_country text default null, p_hold text default null
 ) returns jsonb
 language plpgsql volatile security definer set search_path = '' set lock_timeout = '300ms'
   set jit = off set plan_cache_mode = force_generic_plan
@@ -432,10 +841,13 @@ begin
   v_opened := private.open_call(p_call, 'hold_slot');
   if v_opened.refusal is not null then
     return v_opened.refusal;
+  elsif p_call ->> 'callId' is null then
+    return private.answer(v_opened.org, '{"outcome": "call_needed"}');
   end if;
-  return private.answer(v_opened.org, private.claim_slot(v_opened.org, p_call, p_slot_id,
+  return private.answer(v_opened.org, private.hold_slot(v_opened.org, p_call, p_slot_id,
     jsonb_build_object(
-      'name', p_patient_name, 'phone', p_patient_phone, 'country', p_patient_country)));
+      'name', p_patient_name, 'phone', p_patient_phone, 'country', p_patient_country),
+    private.read_id(p_hold)));
 exception when lock_not_available or deadlock_detected then
   return '{"outcome": "busy"}';
 end

@@ -1,33 +1,131 @@
 /*
- * Changes by phone: an appointment is cancelled or moved by the patient it belongs to.
+ * Changes by phone: an appointment is found, cancelled or moved by the patient it belongs to.
  *
  * Decisions
- * - Who calls is not proven by a number that can be forged, or by a name: they only find the
- *   appointment. The passcode, texted to the number it was booked with, proves the caller and makes
- *   the change take effect (private.verify_code).
- * - Before that nothing is told about an appointment. A wrong name, a wrong day, an appointment that
- *   has begun or belongs to another clinic, and none at all have one answer; of several the day is
- *   asked, not listed.
- * - One change of an appointment waits at a time: a later one replaces it, and the code that was
- *   texted for another call dies. A patient whose line dropped can start again at once.
- * - A new time is held while the code is under way. If it cannot be had, or lapses, the old
- *   appointment stays as it is.
+ * - Who calls is not proven by a number that can be forged, or by a name. The passcode, texted to the
+ *   number the appointment was booked with, proves it.
+ * - Before the proof no appointment is looked at. A request has one answer whatever is stored, counts
+ *   the same for every limit, and a new time is held as for any caller. What the caller says of the
+ *   appointment is kept with the call, one request at a time: a later one replaces it.
+ * - At the proof the request is carried out when exactly one appointment fits. If several do, they are
+ *   named and the caller is asked for what would decide: the day, the time, the doctor, each once, and
+ *   then the front desk helps. If none does, the new time is released: it never becomes a booking.
+ * - After the proof requests take effect at once. Only appointments of patients who were named in the
+ *   call are told: a number is shared by families, and changes hands.
  */
 
-create function private.find_change(p_org uuid, p_appointment uuid, p_call_id text)
-returns public.appointment_changes
+/* The caller's words for a doctor, in the name or slug of the one who has the appointment. */
+create function private.is_with(p_org uuid, p_appointment public.appointments, p_doctor text)
+returns boolean
+language plpgsql stable set search_path = ''
+as $$
+begin
+  return exists (
+    select from public.providers as p
+    where p.org_id = p_org and p.id = p_appointment.provider_id
+      and (p.slug = lower(btrim(p_doctor))
+        or private.plain_name(p_doctor) <> '' and string_to_array(private.plain_name(p_doctor), ' ')
+          <@ string_to_array(private.plain_name(p.name), ' ')));
+end
+$$;
+comment on function private.is_with is 'Whether an appointment is with the doctor of that name.';
+
+/*
+ * The upcoming appointments of a number: confirmed ones, and where a call is given, those of its holds
+ * that the passcode is about to confirm.
+ */
+create function private.upcoming_appointments(
+  p_org uuid, p_call_id text, p_phone text, p_at timestamptz
+) returns setof public.appointments
+language plpgsql stable set search_path = '' rows 5
+as $$
+begin
+  return query
+  select a.*
+  from public.contacts as c
+  join public.appointments as a on a.org_id = c.org_id and a.contact_id = c.id
+  where c.org_id = p_org and c.phone = p_phone and a.status = 'confirmed' and a.starts_at > p_at
+  union all
+  select h.* from private.find_holds(p_org, p_call_id, p_at) as h where h.patient_phone = p_phone;
+end
+$$;
+comment on function private.upcoming_appointments is 'The appointments ahead that a proven number has.';
+
+/*
+ * Those of them that fit a request: the patient's name, and what was said of id, day, time and doctor
+ * (a doctor that none of them has is taken for misheard).
+ */
+create function private.fitting_appointments(
+  p_org public.organizations, p_change public.appointment_changes, p_call_id text, p_at timestamptz
+) returns setof public.appointments
+language plpgsql stable set search_path = '' rows 2
+as $$
+declare
+  v_said constant jsonb := p_change.said;
+  v_fits public.appointments[];
+  v_with_doctor public.appointments[];
+begin
+  v_fits := array(
+    select a from private.upcoming_appointments(
+      p_org.id, p_call_id, p_change.patient_phone, p_at) as a
+    where private.is_same_name(p_change.patient_name, a.patient_name)
+      and a.id = coalesce(private.read_id(v_said ->> 'id'), a.id)
+      and coalesce(v_said ->> 'date'
+        = to_char(a.starts_at at time zone p_org.timezone, 'YYYY-MM-DD'), true)
+      and coalesce(v_said ->> 'time'
+        = to_char(a.starts_at at time zone p_org.timezone, 'HH24:MI'), true)
+    order by a.starts_at, a.id);
+  v_with_doctor := array(
+    select a from unnest(v_fits) as a where private.is_with(p_org.id, a, v_said ->> 'provider'));
+  return query
+  select f.* from unnest(
+    case when cardinality(v_with_doctor) > 0 then v_with_doctor else v_fits end) as f;
+end
+$$;
+comment on function private.fitting_appointments is
+  'The appointments of a proven number that fit what the caller said, first to last.';
+
+/* Whether name and number of a request fit any appointment, so that a text is due. */
+create function private.is_text_due(
+  p_org public.organizations, p_change public.appointment_changes, p_at timestamptz
+) returns boolean
+language plpgsql stable set search_path = ''
+as $$
+begin
+  return exists (
+    select from public.contacts as c
+    join public.appointments as a on a.org_id = c.org_id and a.contact_id = c.id
+    where c.org_id = p_org.id and c.phone = p_change.patient_phone
+      and a.status = 'confirmed' and a.starts_at > p_at
+      and private.is_same_name(p_change.patient_name, a.patient_name));
+end
+$$;
+comment on function private.is_text_due is 'Whether the code of a change is texted at all; nobody is told.';
+
+create function private.find_change(p_org uuid, p_call_id text) returns public.appointment_changes
 language plpgsql stable set search_path = ''
 as $$
 declare
   v_change public.appointment_changes;
 begin
   select c.* into v_change from public.appointment_changes as c
-  where c.org_id = p_org and c.appointment_id = p_appointment
-    and c.call_id is not distinct from p_call_id;
+  where c.org_id = p_org and c.call_id = p_call_id;
   return v_change;
 end
 $$;
-comment on function private.find_change is 'The change that this call has asked for of an appointment.';
+comment on function private.find_change is 'What a call asked for last about appointments that exist.';
+
+/* What may be told of an appointment once its number is proven. */
+create function private.describe_appointment(
+  p_org public.organizations, p_appointment public.appointments, p_now timestamptz
+) returns jsonb
+language sql stable set search_path = ''
+as $$
+  select jsonb_build_object('appointmentId', d ->> 'holdId', 'startTime', d ->> 'startTime',
+    'endTime', d ->> 'endTime', 'service', d ->> 'service', 'doctor', d ->> 'doctor')
+  from private.describe_hold(p_org, p_appointment, p_now) as d
+$$;
+comment on function private.describe_appointment is 'An appointment as it is told after the proof.';
 
 /* What has become of a change, for the call that asked for it and has proven the phone. */
 create function private.describe_change(
@@ -42,127 +140,348 @@ as $$
 $$;
 comment on function private.describe_change is 'The outcome cancelled or rescheduled of an applied change.';
 
+/* The appointments of the patients who were named in a call, from a number it has proven. */
+create function private.list_appointments(
+  p_org public.organizations, p_names text[], p_call_id text, p_phone text, p_now timestamptz
+) returns jsonb
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_listed jsonb;
+begin
+  select jsonb_agg(private.describe_appointment(p_org, a, p_now) order by a.starts_at, a.id)
+  into v_listed
+  from private.upcoming_appointments(p_org.id, p_call_id, p_phone, p_now) as a
+  where exists (
+    select from unnest(p_names) as n where private.is_same_name(n, a.patient_name));
+  return jsonb_build_object('outcome',
+    case when v_listed is null then 'appointment_not_found' else 'found' end)
+    || jsonb_strip_nulls(jsonb_build_object('appointments', v_listed));
+end
+$$;
+comment on function private.list_appointments is 'found with the appointments ahead, or appointment_not_found.';
+
 /*
- * A right code came: the change takes effect in this transaction, or, when the new time is not held
- * any more, nothing does. The new time is confirmed before the old one goes, so neither is free in
- * between.
+ * Several appointments fit: they are named, and the caller is asked for what would decide (ask: day,
+ * time or doctor), each once; when nothing is left to ask, ask is null.
  */
-create function private.apply_change(
-  p_org uuid, p_change public.appointment_changes, p_now timestamptz
-) returns boolean
+create function private.ask_which(
+  p_org public.organizations, p_change public.appointment_changes, p_fits public.appointments[],
+  p_now timestamptz
+) returns jsonb
 language plpgsql volatile set search_path = ''
 as $$
+declare
+  v_ask text;
 begin
-  if p_change.hold_id <> p_change.appointment_id then
-    update public.appointments as n
-    set status = 'confirmed', expires_at = null, contact_id = a.contact_id, updated_at = p_now
-    from public.appointments as a
-    where a.org_id = p_org and a.id = p_change.appointment_id
-      and n.org_id = p_org and n.id = p_change.hold_id
-      and n.status = 'held' and n.expires_at > p_now;
-    if not found then
-      return false;
+  select case
+    when count(distinct (f.starts_at at time zone p_org.timezone)::date) > 1
+      and not 'day' = any (p_change.asked) then 'day'
+    when count(distinct (f.starts_at at time zone p_org.timezone)::time) > 1
+      and not 'time' = any (p_change.asked) then 'time'
+    when count(distinct f.provider_id) > 1 and not 'doctor' = any (p_change.asked) then 'doctor' end
+  into v_ask
+  from unnest(p_fits) as f;
+  update public.appointment_changes as c set asked = c.asked || v_ask
+  where c.org_id = p_org.id and c.call_id = p_change.call_id and v_ask is not null;
+  return jsonb_build_object('outcome', 'which_appointment', 'ask', v_ask, 'appointments', (
+    select jsonb_agg(private.describe_appointment(p_org, f, p_now)) from unnest(p_fits) as f));
+end
+$$;
+comment on function private.ask_which is 'The outcome which_appointment, with what to ask for.';
+
+/*
+ * What a request comes to once its number is proven, and before anything is written but a new hold:
+ * the appointment that it changes and the hold of its new time, or the answer why nothing is changed.
+ * The new time may overlap the appointment itself, and stays with its doctor where that is possible.
+ * The hold is null when the appointment has the time already.
+ *
+ * p_with_holds  whether the holds of the call that wait for the number are about to be confirmed
+ */
+create function private.prepare_change(
+  p_org public.organizations, p_call jsonb, p_entered public.calls,
+  p_change public.appointment_changes, p_with_holds boolean, p_now timestamptz,
+  out answer jsonb, out appointment public.appointments, out hold public.appointments
+)
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_call_id constant text := case when p_with_holds then p_change.call_id end;
+  v_fits constant public.appointments[] :=
+    array(select f from private.fitting_appointments(p_org, p_change, v_call_id, p_now) as f);
+  v_wanted private.wanted_slot;
+  v_doctor public.providers;
+  v_old public.appointments;
+  v_claimed jsonb;
+begin
+  if p_change.kind = 'find' then
+    answer := private.list_appointments(
+      p_org, p_entered.patient_names, v_call_id, p_change.patient_phone, p_now);
+    return;
+  elsif cardinality(v_fits) = 0 then
+    answer := '{"outcome": "appointment_not_found"}';
+    return;
+  elsif cardinality(v_fits) > 1 then
+    answer := private.ask_which(p_org, p_change, v_fits, p_now);
+    return;
+  end if;
+  appointment := v_fits[1];
+  v_wanted := private.read_wanted(p_org, p_change.slot_id);
+  if p_change.kind = 'cancel' or private.is_wanted(v_wanted, appointment) then
+    return;
+  elsif v_wanted.starts_at is null then
+    -- The clinic has taken the service or the doctor away meanwhile.
+    answer := '{"outcome": "slot_taken", "taken": false, "slots": []}';
+    return;
+  end if;
+  select a.* into v_old from public.appointments as a
+  where a.org_id = p_org.id and a.id = p_change.hold_id and a.call_id = p_change.call_id
+    and a.status = 'held' and a.expires_at > p_now;
+  if v_old.id is not null then
+    hold := v_old;
+    if (v_wanted.provider).id is not null or v_old.provider_id = appointment.provider_id then
+      return;
+    end if;
+    -- The same time with the doctor the patient has, if that is free.
+    select p.* into v_doctor from public.providers as p
+    where p.org_id = p_org.id and p.id = appointment.provider_id;
+    v_wanted.provider := v_doctor;
+    if private.is_wanted(v_wanted, appointment) then
+      hold := null;
+      return;
     end if;
   end if;
-  if p_change.hold_id is distinct from p_change.appointment_id then
+  v_claimed := private.claim_start(p_org, p_call, p_entered, 'reschedule_appointment', v_wanted,
+    jsonb_build_object('name', appointment.patient_name, 'phone', appointment.patient_phone,
+      'country', appointment.patient_country), v_old, appointment);
+  if v_claimed ->> 'outcome' = 'held' then
+    select a.* into strict hold from public.appointments as a
+    where a.org_id = p_org.id and a.id = (v_claimed ->> 'holdId')::uuid;
+    -- So that it is not taken for a booking of its own.
+    update public.appointment_changes as c set hold_id = hold.id
+    where c.org_id = p_org.id and c.call_id = p_change.call_id;
+  elsif hold.id is null then
+    answer := v_claimed;
+  end if;
+end
+$$;
+comment on function private.prepare_change is 'Decides what a proven request changes, and holds its new time.';
+
+/*
+ * Carries a prepared change out: the appointment is cancelled and the hold of its new time confirmed
+ * under its name. Somebody else may have changed the appointment just now: then it is not found.
+ */
+create function private.apply_change(
+  p_org public.organizations, p_call jsonb, p_change public.appointment_changes,
+  p_appointment public.appointments, p_hold public.appointments, p_now timestamptz
+) returns jsonb
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_old public.appointments;
+  v_change public.appointment_changes;
+begin
+  -- The same doctor at the same time: there is nothing to move.
+  if p_change.kind = 'reschedule' and p_hold.id is null then
+    perform from public.appointments as a
+    where a.org_id = p_org.id and a.id = p_appointment.id and a.status = 'confirmed' for update;
+  else
     update public.appointments as a set status = 'cancelled', updated_at = p_now
-    where a.org_id = p_org and a.id = p_change.appointment_id;
+    where a.org_id = p_org.id and a.id = p_appointment.id and a.status = 'confirmed'
+    returning a.* into v_old;
   end if;
-  update public.appointment_changes as c set applied_at = p_now
-  where c.org_id = p_org and c.appointment_id = p_change.appointment_id;
-  return true;
+  if not found then
+    return '{"outcome": "appointment_not_found"}';
+  end if;
+  update public.appointments as n
+  set status = 'confirmed', expires_at = null, contact_id = v_old.contact_id, updated_at = p_now,
+    patient_name = v_old.patient_name, patient_phone = v_old.patient_phone,
+    patient_country = v_old.patient_country
+  where n.org_id = p_org.id and n.id = p_hold.id;
+  update public.appointment_changes as c
+  set applied_at = p_now, appointment_id = p_appointment.id,
+    hold_id = case when c.kind = 'reschedule' then coalesce(p_hold.id, p_appointment.id) end
+  where c.org_id = p_org.id and c.call_id = p_change.call_id
+  returning c.* into v_change;
+  perform private.audit(p_org.id, p_call, p_change.kind || '_appointment', p_appointment.id,
+    case p_change.kind when 'cancel' then 'cancelled' else 'rescheduled' end,
+    jsonb_strip_nulls(jsonb_build_object('newTime', p_hold.id)));
+  return private.describe_change(p_org, v_change, p_now);
 end
 $$;
-comment on function private.apply_change is
-  'Cancels an appointment, and confirms the hold of its new time if it has one; false when that is gone.';
+comment on function private.apply_change is 'Cancels or moves an appointment, and says so.';
 
-/*
- * The upcoming appointments of a patient {name, phone} that fit what the caller says of them {id,
- * date, time}, the next two at most. An appointment's id names nothing without number and name.
- */
-create function private.find_appointments(
-  p_org public.organizations, p_patient jsonb, p_said jsonb, p_at timestamptz
-) returns setof uuid
-language sql stable set search_path = ''
-as $$
-  select a.id
-  from public.contacts as c
-  join public.appointments as a on a.org_id = c.org_id and a.contact_id = c.id
-  where c.org_id = p_org.id and c.phone = p_patient ->> 'phone'
-    and a.status = 'confirmed' and a.starts_at > p_at
-    and private.is_same_name(a.patient_name, p_patient ->> 'name')
-    and a.id = coalesce(private.read_id(p_said ->> 'id'), a.id)
-    and to_char(a.starts_at at time zone p_org.timezone, 'YYYY-MM-DD')
-      = coalesce(p_said ->> 'date', to_char(a.starts_at at time zone p_org.timezone, 'YYYY-MM-DD'))
-    and to_char(a.starts_at at time zone p_org.timezone, 'HH24:MI')
-      = coalesce(p_said ->> 'time', to_char(a.starts_at at time zone p_org.timezone, 'HH24:MI'))
-  order by a.starts_at, a.id
-  limit 2
-$$;
-comment on function private.find_appointments is
-  'Ids of the upcoming appointments of a patient that fit the day and time said; two at most.';
-
-/*
- * Holds the new time of an appointment, which is locked. Returns claim_slot's answer; held with the
- * appointment's own id when it has that time already.
- */
-create function private.hold_new_time(
-  p_org public.organizations, p_call jsonb, p_appointment public.appointments, p_slot_id text
+/* Nothing came of a move: its new time is released, and that is said. */
+create function private.drop_new_time(
+  p_org public.organizations, p_call jsonb, p_action text, p_change public.appointment_changes
 ) returns jsonb
 language plpgsql volatile set search_path = ''
 as $$
+declare
+  v_hold public.appointments;
 begin
-  if exists (
-    select from private.parse_slot_id(p_slot_id, p_org.timezone) as s
-    join public.providers as p on p.org_id = p_org.id and p.id = p_appointment.provider_id
-    where s.starts_at = p_appointment.starts_at
-      and coalesce(s.provider_slug, p.slug) = p.slug
-      and (private.find_service(p_org.id, s.service_slug)).id = p_appointment.service_id) then
-    return private.describe_hold(p_org, p_appointment, clock_timestamp()) || '{"outcome": "held"}';
+  select a.* into v_hold from public.appointments as a
+  where a.org_id = p_org.id and a.id = p_change.hold_id and a.call_id = p_change.call_id
+    and a.status = 'held';
+  if v_hold.id is null then
+    return '{}';
   end if;
-  return private.claim_slot(p_org, p_call, p_slot_id, jsonb_build_object(
-    'name', p_appointment.patient_name, 'phone', p_appointment.patient_phone,
-    'country', p_appointment.patient_country), p_appointment.id);
+  perform private.release_hold(p_org.id, p_call, p_action, v_hold.id);
+  return private.describe_released(p_org, v_hold);
 end
 $$;
-comment on function private.hold_new_time is 'Holds the slot that an appointment is to move to.';
-
-/* A held new time belongs to the call that asked for it last. */
-create function private.pass_hold(p_org uuid, p_hold uuid, p_from text, p_to text) returns void
-language plpgsql volatile set search_path = ''
-as $$
-begin
-  update public.appointments as a set call_id = p_to
-  where a.org_id = p_org and a.id = p_hold and a.status = 'held'
-    and a.call_id is not distinct from p_from;
-end
-$$;
-comment on function private.pass_hold is 'Gives a hold from one call to another.';
-
-/* The same call asks again to cancel what its passcode has cancelled already. */
-create function private.repeat_cancellation(
-  p_org public.organizations, p_call jsonb, p_patient jsonb, p_at timestamptz
-) returns jsonb
-language sql stable set search_path = ''
-as $$
-  select private.describe_change(p_org, c, p_at)
-  from public.appointment_changes as c
-  join public.appointments as a on a.org_id = c.org_id and a.id = c.appointment_id
-  where c.org_id = p_org.id and c.call_id = p_call ->> 'callId' and c.applied_at is not null
-    and c.kind = 'cancel'
-    and a.patient_phone = p_patient ->> 'phone'
-    and private.is_same_name(a.patient_name, p_patient ->> 'name')
-  order by c.applied_at desc limit 1
-$$;
-comment on function private.repeat_cancellation is
-  'The outcome of the cancellation that this call has made, or null.';
+comment on function private.drop_new_time is 'Releases the hold of a change that waits no more.';
 
 /*
- * Cancels the call's own hold: nobody else's time is touched, so it needs no code. Named by its id,
- * or by number and name where the patient has no such appointment.
+ * Confirms the holds of a call that wait for a number: {confirmed: [...], overlaps: [...]}. An overlap
+ * is another appointment of the same patient at the same time, which the caller may not want.
+ */
+create function private.confirm_holds(
+  p_org public.organizations, p_call jsonb, p_phone text, p_now timestamptz
+) returns jsonb
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_hold public.appointments;
+  v_confirmed jsonb := '[]';
+  v_overlaps jsonb := '[]';
+begin
+  for v_hold in
+    select h.* from private.find_holds(p_org.id, p_call ->> 'callId', p_now) as h
+    where h.patient_phone = p_phone order by h.created_at
+  loop
+    continue when not private.confirm_hold(p_org.id, v_hold, p_now);
+    perform private.audit(p_org.id, p_call, 'confirm_appointment', v_hold.id, 'confirmed');
+    v_confirmed := v_confirmed || (private.describe_hold(p_org, v_hold, p_now));
+    v_overlaps := v_overlaps || coalesce((
+      select jsonb_agg(private.describe_appointment(p_org, a, p_now) order by a.starts_at)
+      from private.upcoming_appointments(p_org.id, p_call ->> 'callId', p_phone, p_now) as a
+      where a.status = 'confirmed' and a.id <> v_hold.id
+        and tstzrange(a.starts_at, a.ends_at) && tstzrange(v_hold.starts_at, v_hold.ends_at)
+        and private.is_same_patient(a.patient_name, v_hold.patient_name)), '[]');
+  end loop;
+  return jsonb_build_object('confirmed', v_confirmed, 'overlaps', v_overlaps);
+end
+$$;
+comment on function private.confirm_holds is 'Confirms every hold of a call that waits for a proven number.';
+
+/* Holds of a call for a number that ran out within the quarter of an hour: their patients have no time. */
+create function private.lapsed_holds(
+  p_org public.organizations, p_call_id text, p_phone text, p_now timestamptz
+) returns jsonb
+language plpgsql stable set search_path = ''
+as $$
+begin
+  return (
+    with mine as materialized (
+      select a.* from public.appointments as a
+      where a.org_id = p_org.id and a.call_id = p_call_id and a.patient_phone = p_phone
+    )
+    select coalesce(jsonb_agg(private.iso_local(m.starts_at, p_org.timezone) order by m.starts_at), '[]')
+    from mine as m
+    where m.status in ('held', 'expired') and m.expires_at <= p_now
+      and m.expires_at > p_now - interval '15 minutes' and not private.is_new_time(p_org.id, m)
+      and not exists (
+        select from mine as o
+        where (o.status = 'confirmed' or o.status = 'held' and o.expires_at > p_now)
+          and private.is_same_patient(o.patient_name, m.patient_name)));
+end
+$$;
+comment on function private.lapsed_holds is 'Starts of the holds that a passcode came too late for.';
+
+/*
+ * What a request leaves behind: a question keeps it waiting with its new time; otherwise what it held
+ * in vain is released, and said. One that found nothing counts, so that names are not tried out.
+ */
+create function private.settle_change(
+  p_org public.organizations, p_call jsonb, p_change public.appointment_changes, p_answer jsonb,
+  p_hold public.appointments
+) returns jsonb
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_outcome constant text := p_answer ->> 'outcome';
+  v_released jsonb := '{}';
+begin
+  if v_outcome = 'which_appointment' then
+    return '{}';
+  elsif v_outcome in ('cancelled', 'rescheduled') then
+    if p_change.hold_id is distinct from p_hold.id then
+      perform private.drop_new_time(p_org, p_call, p_change.kind || '_appointment', p_change);
+    end if;
+    return '{}';
+  end if;
+  if p_hold.id is not null then
+    p_change.hold_id := p_hold.id;
+  end if;
+  v_released := private.drop_new_time(p_org, p_call, 'reschedule_appointment', p_change);
+  delete from public.appointment_changes as c
+  where c.org_id = p_org.id and c.call_id = p_change.call_id;
+  update public.calls as c set change_requests = c.change_requests + 1
+  where c.org_id = p_org.id and c.call_id = p_change.call_id and v_outcome = 'appointment_not_found';
+  return v_released;
+end
+$$;
+comment on function private.settle_change is 'Ends a request that came to nothing, and says what was released.';
+
+/*
+ * A call has proven a number, now (p_is_proof) or before: everything of it that waits for the number
+ * is confirmed and carried out. What has to be claimed is claimed before any other row is changed.
+ *
+ * Returns  confirmed (others, overlaps, lapsed; change, as below), or without a hold what came of the
+ *          change: cancelled, rescheduled, found, which_appointment, appointment_not_found, slot_taken,
+ *          hold_limit (released: the new time that was given up); hold_expired when all had run out
+ */
+create function private.carry_out(
+  p_org public.organizations, p_call jsonb, p_entered public.calls, p_phone text,
+  p_is_proof boolean, p_now timestamptz
+) returns jsonb
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_change public.appointment_changes := private.find_change(p_org.id, p_entered.call_id);
+  v_plan record;
+  v_holds jsonb;
+  v_confirmed jsonb;
+  v_lapsed jsonb;
+  v_changed jsonb;
+begin
+  if v_change.patient_phone <> p_phone or v_change.applied_at is not null then
+    v_change := null;
+  end if;
+  if v_change.call_id is not null then
+    v_plan := private.prepare_change(p_org, p_call, p_entered, v_change, true, p_now);
+  end if;
+  if p_is_proof then
+    perform private.prove_phone(p_org.id, p_entered.call_id, private.hash_phone(p_phone), p_now);
+  end if;
+  v_holds := private.confirm_holds(p_org, p_call, p_phone, p_now);
+  -- By the clock: a hold that was waited for can have lapsed meanwhile.
+  v_lapsed := private.lapsed_holds(p_org, p_entered.call_id, p_phone, clock_timestamp());
+  if v_change.call_id is not null then
+    v_changed := coalesce(v_plan.answer,
+      private.apply_change(p_org, p_call, v_change, v_plan.appointment, v_plan.hold, p_now));
+    v_changed := v_changed || private.settle_change(p_org, p_call, v_change, v_changed, v_plan.hold);
+  end if;
+  v_confirmed := v_holds -> 'confirmed' -> 0;
+  if v_confirmed is null then
+    return coalesce(v_changed, jsonb_build_object('outcome',
+      case when v_lapsed = '[]' then 'hold_not_found' else 'hold_expired' end));
+  end if;
+  return v_confirmed || jsonb_build_object('outcome', 'confirmed',
+    'others', (v_holds -> 'confirmed') - 0, 'overlaps', v_holds -> 'overlaps', 'lapsed', v_lapsed)
+    || jsonb_strip_nulls(jsonb_build_object('change', v_changed));
+end
+$$;
+comment on function private.carry_out is
+  'Confirms the holds of a call that wait for a proven number, and carries out its change.';
+
+/*
+ * Releases the call's own hold of a patient: nobody else's time is touched, so it needs no code. Named
+ * by its id, or by number, name and what is said of day, time and doctor.
  */
 create function private.cancel_hold(
-  p_org public.organizations, p_call jsonb, p_patient jsonb, p_said jsonb
+  p_org public.organizations, p_call jsonb, p_patient jsonb, p_said jsonb, p_now timestamptz
 ) returns jsonb
 language plpgsql volatile set search_path = ''
 as $$
@@ -170,130 +489,26 @@ declare
   v_id constant uuid := private.read_id(p_said ->> 'id');
   v_hold public.appointments;
 begin
-  perform private.lock_call(p_org.id, p_call ->> 'callId');
-  select a.* into v_hold from public.appointments as a
-  where a.org_id = p_org.id and a.call_id = p_call ->> 'callId' and a.status = 'held'
-    and case when v_id is not null then a.id = v_id
-      else a.patient_phone = p_patient ->> 'phone'
-        and private.is_same_name(a.patient_name, p_patient ->> 'name')
-        and to_char(a.starts_at at time zone p_org.timezone, 'YYYY-MM-DD') = coalesce(
-          p_said ->> 'date', to_char(a.starts_at at time zone p_org.timezone, 'YYYY-MM-DD'))
-        and to_char(a.starts_at at time zone p_org.timezone, 'HH24:MI') = coalesce(
-          p_said ->> 'time', to_char(a.starts_at at time zone p_org.timezone, 'HH24:MI')) end
-    and not exists (
-      select from public.appointment_changes as c where c.org_id = p_org.id and c.hold_id = a.id)
-  for update;
-  if not found then
+  select h.* into v_hold from private.find_holds(p_org.id, p_call ->> 'callId', p_now) as h
+  where case when v_id is not null then h.id = v_id
+    else h.patient_phone = p_patient ->> 'phone'
+      and private.is_same_patient(p_patient ->> 'name', h.patient_name)
+      and coalesce(p_said ->> 'date'
+        = to_char(h.starts_at at time zone p_org.timezone, 'YYYY-MM-DD'), true)
+      and coalesce(p_said ->> 'time'
+        = to_char(h.starts_at at time zone p_org.timezone, 'HH24:MI'), true)
+      and (p_said ->> 'provider' is null
+        or private.is_with(p_org.id, h, p_said ->> 'provider')) end
+  order by h.created_at desc limit 1;
+  if v_hold.id is null then
     return null;
   end if;
   perform private.release_hold(p_org.id, p_call, 'cancel_appointment', v_hold.id);
-  return jsonb_build_object('outcome', 'hold_released', 'holdId', v_hold.id);
+  return jsonb_build_object('outcome', 'hold_released', 'holdId', v_hold.id)
+    || private.describe_released(p_org, v_hold);
 end
 $$;
 comment on function private.cancel_hold is 'Releases a hold for the call that made it, else null.';
-
-/*
- * Opens a change for a call: finds the appointment, holds the new time if there is one, and waits
- * for the passcode. p_patient is {name, phone}, p_said as in find_appointments; p_slot_id is the new
- * time, null to cancel.
- */
-create function private.open_change(
-  p_org public.organizations, p_call jsonb, p_action text, p_patient jsonb, p_said jsonb,
-  p_slot_id text
-) returns jsonb
-language plpgsql volatile set search_path = ''
-as $$
-declare
-  v_call_id constant text := p_call ->> 'callId';
-  v_now timestamptz;
-  v_found uuid[];
-  v_appointment public.appointments;
-  v_earlier public.appointment_changes;
-  v_takes_over boolean;
-  v_held jsonb;
-  v_hold public.appointments;
-  v_made public.appointment_changes;
-  v_expires timestamptz;
-  v_facts jsonb := '{}';
-begin
-  perform private.lock_call(p_org.id, v_call_id);
-  v_now := clock_timestamp();
-  v_found := array(select private.find_appointments(p_org, p_patient, p_said, v_now));
-  if cardinality(v_found) > 1 then
-    return '{"outcome": "which_appointment"}';
-  end if;
-  select a.* into v_appointment from public.appointments as a
-  where a.org_id = p_org.id and a.id = v_found[1] and a.status = 'confirmed' for update;
-  if not found then
-    if p_slot_id is null then
-      v_held := coalesce(private.cancel_hold(p_org, p_call, p_patient, p_said),
-        private.repeat_cancellation(p_org, p_call, p_patient, v_now));
-    end if;
-    return coalesce(v_held, '{"outcome": "appointment_not_found"}');
-  elsif exists (
-    select from public.one_time_passcodes as c
-    where c.org_id = p_org.id and c.appointment_id = v_appointment.id and c.hold_attempts >= 10) then
-    return jsonb_build_object('outcome', 'locked', 'holdId', v_appointment.id);
-  end if;
-
-  -- Another call's change goes over to this one, with the time it holds; its code does not. Where
-  -- no change is opened, all of it stays with that call.
-  select c.* into v_earlier from public.appointment_changes as c
-  where c.org_id = p_org.id and c.appointment_id = v_appointment.id and c.applied_at is null;
-  v_takes_over := v_earlier.call_id is distinct from v_call_id;
-  if v_takes_over then
-    perform private.pass_hold(p_org.id, v_earlier.hold_id, v_earlier.call_id, v_call_id);
-  end if;
-  v_expires := v_now + make_interval(mins => p_org.hold_minutes);
-  if p_slot_id is not null then
-    v_held := private.hold_new_time(p_org, p_call, v_appointment, p_slot_id);
-    if v_held ->> 'outcome' = 'held' then
-      select a.* into strict v_hold from public.appointments as a
-      where a.org_id = p_org.id and a.id = (v_held ->> 'holdId')::uuid;
-      select c.* into v_made from public.appointment_changes as c
-      where c.org_id = p_org.id and c.hold_id = v_hold.id and c.call_id = v_call_id
-        and c.applied_at is not null;
-      if found then
-        v_held := private.describe_change(p_org, v_made, v_now);
-      end if;
-    end if;
-    if v_held ->> 'outcome' <> 'held' then
-      if v_takes_over then
-        perform private.pass_hold(p_org.id, v_earlier.hold_id, v_call_id, v_earlier.call_id);
-      end if;
-      return v_held;
-    end if;
-    v_expires := coalesce(v_hold.expires_at, v_expires);
-    v_facts := jsonb_build_object('startTime', v_held -> 'startTime', 'endTime', v_held -> 'endTime',
-      'service', v_held -> 'service', 'sameDoctor', v_hold.provider_id = v_appointment.provider_id);
-  end if;
-  if v_takes_over then
-    perform private.forget_passcode(p_org.id, v_appointment.id);
-  end if;
-  if v_earlier.hold_id is distinct from v_hold.id then
-    perform private.release_hold(p_org.id, p_call, p_action, v_earlier.hold_id);
-  end if;
-  -- A call holds one slot: besides the time it took over it may have had one of its own.
-  if v_takes_over and v_hold.id is not null then
-    perform private.release_hold(p_org.id, p_call, p_action, a.id)
-    from public.appointments as a
-    where a.org_id = p_org.id and a.call_id = v_call_id and a.id <> v_hold.id;
-  end if;
-  insert into public.appointment_changes (
-    org_id, appointment_id, kind, hold_id, call_id, opened_at, expires_at
-  ) values (
-    p_org.id, v_appointment.id, case when p_slot_id is null then 'cancel' else 'reschedule' end,
-    v_hold.id, v_call_id, v_now, v_expires
-  )
-  on conflict (org_id, appointment_id) do update
-  set kind = excluded.kind, hold_id = excluded.hold_id, call_id = excluded.call_id,
-    opened_at = excluded.opened_at, expires_at = excluded.expires_at, applied_at = null;
-  return v_facts || jsonb_build_object('outcome', 'code_needed',
-    'holdId', v_appointment.id, 'phoneEnding', right(v_appointment.patient_phone, 2));
-end
-$$;
-comment on function private.open_change is
-  'Finds a patient''s appointment and lets a change of it wait for the passcode.';
 
 /* The same call asks again, as the last it asked for, to let go what it has let go already. */
 create function private.repeat_release(p_org public.organizations, p_call jsonb, p_hash bytea)
@@ -310,54 +525,256 @@ $$;
 comment on function private.repeat_release is
   'The answer to the release that this call has just made, or null.';
 
-/* What both entry functions share: the first answer again, else a new one, audited and recorded. */
+/* Writes down what a call asks for, in place of what it asked for before. */
+create function private.keep_change(
+  p_org uuid, p_call_id text, p_kind text, p_patient jsonb, p_said jsonb, p_slot_id text,
+  p_hold uuid, p_now timestamptz
+) returns public.appointment_changes
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_change public.appointment_changes;
+begin
+  insert into public.appointment_changes as c (
+    org_id, call_id, kind, patient_name, patient_phone, patient_country, said, slot_id, hold_id,
+    opened_at
+  ) values (
+    p_org, p_call_id, p_kind, p_patient ->> 'name', p_patient ->> 'phone', p_patient ->> 'country',
+    p_said, p_slot_id, p_hold, p_now
+  )
+  on conflict (org_id, call_id) do update
+  set kind = excluded.kind, patient_name = excluded.patient_name,
+    patient_phone = excluded.patient_phone, patient_country = excluded.patient_country,
+    said = excluded.said, slot_id = excluded.slot_id, hold_id = excluded.hold_id,
+    opened_at = excluded.opened_at, applied_at = null, appointment_id = null,
+    -- What was asked about the same patient's appointments is not asked again.
+    asked = case when c.applied_at is null and c.patient_phone = excluded.patient_phone
+      and private.is_same_patient(c.patient_name, excluded.patient_name) then c.asked else '{}' end
+  returning c.* into v_change;
+  return v_change;
+end
+$$;
+comment on function private.keep_change is 'Keeps the newest request of a call about appointments that exist.';
+
+/*
+ * The hold that a move finds in its call: its new time as asked for before, or a booking of the same
+ * patient at that slot, or what a dropped call left there; else nulls.
+ */
+create function private.find_held_time(
+  p_org uuid, p_call jsonb, p_entered public.calls, p_wanted private.wanted_slot, p_patient jsonb,
+  p_now timestamptz
+) returns public.appointments
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_hold public.appointments;
+begin
+  v_hold := private.find_new_time(p_org, p_entered.call_id, p_wanted, p_patient, p_now);
+  if v_hold.id is null then
+    select h.* into v_hold from private.find_holds(p_org, p_entered.call_id, p_now) as h
+    where h.patient_phone = p_patient ->> 'phone' and private.is_wanted(p_wanted, h)
+      and private.is_same_patient(p_patient ->> 'name', h.patient_name)
+    limit 1;
+  end if;
+  if v_hold.id is null then
+    v_hold := private.find_left_hold(p_org, p_entered, p_wanted, p_patient, p_now);
+    if private.is_wanted(p_wanted, v_hold) is not true
+      or not private.take_over(p_org, p_call, v_hold.id) then
+      return null;
+    end if;
+  end if;
+  return v_hold;
+end
+$$;
+comment on function private.find_held_time is 'The slot of a move, where this call holds it already, or nulls.';
+
+/*
+ * A request before the proof: nothing is looked at but the call's own state and who is free. The new
+ * time is held; if it is taken, that may be by the very appointment, so the request is kept without
+ * one and the time is looked at again after the proof.
+ */
+create function private.open_change(
+  p_org public.organizations, p_call jsonb, p_entered public.calls, p_kind text, p_patient jsonb,
+  p_said jsonb, p_slot_id text, p_now timestamptz
+) returns jsonb
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_earlier constant public.appointment_changes := private.find_change(p_org.id, p_entered.call_id);
+  v_wanted private.wanted_slot;
+  v_old public.appointments;
+  v_hold public.appointments;
+  v_held jsonb := '{}';
+begin
+  -- The same request again asks for nothing new.
+  if (v_earlier.kind, v_earlier.patient_name, v_earlier.patient_phone, v_earlier.said)
+      is distinct from (p_kind, p_patient ->> 'name', p_patient ->> 'phone', p_said)
+    or v_earlier.slot_id is distinct from p_slot_id then
+    if p_entered.change_requests >= p_org.call_change_requests then
+      return '{"outcome": "change_limit"}';
+    end if;
+    update public.calls as c set change_requests = c.change_requests + 1
+    where c.org_id = p_org.id and c.call_id = p_entered.call_id;
+  end if;
+  if p_kind = 'find' and v_earlier.kind <> 'find' and v_earlier.applied_at is null
+    and v_earlier.patient_phone = p_patient ->> 'phone' then
+    -- It is answered together with what waits already.
+    return jsonb_build_object('outcome', 'code_needed', 'phoneEnding', right(p_patient ->> 'phone', 2));
+  end if;
+  select a.* into v_old from public.appointments as a
+  where a.org_id = p_org.id and a.id = v_earlier.hold_id and v_earlier.applied_at is null
+    and a.call_id = p_entered.call_id and a.status = 'held' and a.expires_at > p_now;
+  if p_kind = 'reschedule' then
+    v_wanted := private.read_wanted(p_org, p_slot_id);
+    if v_wanted.starts_at is null then
+      return '{"outcome": "invalid_slot"}';
+    end if;
+    v_hold := private.find_held_time(p_org.id, p_call, p_entered, v_wanted, p_patient, p_now);
+    if v_hold.id is not null then
+      v_held := private.describe_hold(p_org, v_hold, p_now);
+    else
+      v_held := private.claim_start(p_org, p_call, p_entered, 'reschedule_appointment', v_wanted,
+        p_patient, v_old, null);
+      if v_held ->> 'outcome' <> 'held' then
+        if v_held ->> 'outcome' = 'slot_taken' and v_old.id is null then
+          perform private.keep_change(
+            p_org.id, p_entered.call_id, p_kind, p_patient, p_said, p_slot_id, null, p_now);
+          return v_held || jsonb_build_object('isKept', v_held -> 'taken');
+        end if;
+        return v_held;
+      end if;
+      select a.* into strict v_hold from public.appointments as a
+      where a.org_id = p_org.id and a.id = (v_held ->> 'holdId')::uuid;
+    end if;
+    v_held := jsonb_strip_nulls(jsonb_build_object('startTime', v_held -> 'startTime',
+      'endTime', v_held -> 'endTime', 'service', v_held -> 'service',
+      'released', v_held -> 'released'));
+  end if;
+  if v_old.id is distinct from v_hold.id and v_old.id is not null and v_held -> 'released' is null then
+    v_held := v_held || private.drop_new_time(p_org, p_call, p_kind || '_appointment', v_earlier);
+  end if;
+  perform private.keep_change(
+    p_org.id, p_entered.call_id, p_kind, p_patient, p_said, p_slot_id, v_hold.id, p_now);
+  return v_held || jsonb_build_object(
+    'outcome', 'code_needed', 'phoneEnding', right(p_patient ->> 'phone', 2));
+end
+$$;
+comment on function private.open_change is 'Keeps a request of a call that has not proven the number, and holds its new time.';
+
+/* A request after the proof takes effect at once. */
+create function private.change_now(
+  p_org public.organizations, p_call jsonb, p_entered public.calls, p_kind text, p_patient jsonb,
+  p_said jsonb, p_slot_id text, p_now timestamptz
+) returns jsonb
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_earlier constant public.appointment_changes := private.find_change(p_org.id, p_entered.call_id);
+  v_wanted private.wanted_slot;
+  v_old public.appointments;
+  v_hold public.appointments;
+  v_change public.appointment_changes;
+  v_plan record;
+  v_answer jsonb;
+begin
+  if p_entered.change_requests >= p_org.call_change_requests then
+    return '{"outcome": "change_limit"}';
+  end if;
+  if p_kind = 'reschedule' then
+    v_wanted := private.read_wanted(p_org, p_slot_id);
+    if v_wanted.starts_at is null then
+      return '{"outcome": "invalid_slot"}';
+    end if;
+    v_hold := private.find_held_time(p_org.id, p_call, p_entered, v_wanted, p_patient, p_now);
+  end if;
+  v_change.call_id := p_entered.call_id;
+  v_change.patient_name := p_patient ->> 'name';
+  v_change.patient_phone := p_patient ->> 'phone';
+  v_change.said := p_said;
+  if p_kind = 'cancel' and v_earlier.kind = 'cancel' and v_earlier.applied_at is not null
+    and v_earlier.patient_phone = p_patient ->> 'phone'
+    and private.is_same_patient(v_earlier.patient_name, p_patient ->> 'name')
+    and not exists (select from private.fitting_appointments(p_org, v_change, null, p_now)) then
+    return private.describe_change(p_org, v_earlier, p_now);
+  end if;
+  select a.* into v_old from public.appointments as a
+  where a.org_id = p_org.id and a.id = v_earlier.hold_id and v_earlier.applied_at is null
+    and a.id is distinct from v_hold.id;
+  v_change := private.keep_change(p_org.id, p_entered.call_id, p_kind, p_patient, p_said, p_slot_id,
+    v_hold.id, p_now);
+  v_plan := private.prepare_change(p_org, p_call, p_entered, v_change, false, p_now);
+  v_answer := coalesce(v_plan.answer,
+    private.apply_change(p_org, p_call, v_change, v_plan.appointment, v_plan.hold, p_now));
+  v_answer := v_answer || private.settle_change(p_org, p_call, v_change, v_answer, v_plan.hold);
+  if v_old.id is not null then
+    perform private.release_hold(p_org.id, p_call, p_kind || '_appointment', v_old.id);
+    v_answer := v_answer || private.describe_released(p_org, v_old);
+  end if;
+  return v_answer;
+end
+$$;
+comment on function private.change_now is 'Carries out a request of a call that has proven the number.';
+
+/* What the entry functions share: the first answer again, else a new one, audited and recorded. */
 create function private.change_appointment(
-  p_org public.organizations, p_call jsonb, p_action text, p_patient jsonb, p_said jsonb,
+  p_org public.organizations, p_call jsonb, p_kind text, p_patient jsonb, p_said jsonb,
   p_slot_id text
 ) returns jsonb
 language plpgsql volatile set search_path = ''
 as $$
 declare
+  v_action constant text :=
+    p_kind || case when p_kind = 'find' then '_appointments' else '_appointment' end;
   v_hash constant bytea :=
     sha256(convert_to(jsonb_build_array(p_patient, p_said, p_slot_id)::text, 'UTF8'));
+  v_phone constant bytea := private.hash_phone(p_patient ->> 'phone');
+  v_call public.calls;
+  v_now timestamptz;
   v_answer jsonb;
 begin
-  perform private.lock_call(p_org.id, p_call ->> 'callId');
-  v_answer := private.recall_answer(p_org.id, p_call, p_action, v_hash);
+  v_call := private.enter_call(p_org, p_call, p_patient ->> 'name');
+  v_answer := private.recall_answer(p_org.id, p_call, v_action, v_hash);
   if v_answer is not null then
     return v_answer;
   end if;
-  if p_slot_id is null and private.read_id(p_said ->> 'id') is not null then
-    v_answer := private.cancel_hold(p_org, p_call, p_patient, p_said);
+  perform private.lock_phones(array[private.caller_key(p_org.id, v_call), v_phone]);
+  v_now := clock_timestamp();
+  if p_kind = 'cancel' then
+    v_answer := coalesce(private.cancel_hold(p_org, p_call, p_patient, p_said, v_now),
+      private.repeat_release(p_org, p_call, v_hash));
   end if;
-  v_answer := jsonb_build_object('orgId', p_org.id, 'timezone', p_org.timezone)
-    || coalesce(v_answer, private.open_change(p_org, p_call, p_action, p_patient, p_said, p_slot_id));
-  if v_answer ->> 'outcome' = 'appointment_not_found' then
-    v_answer := coalesce(private.repeat_release(p_org, p_call, v_hash), v_answer);
+  if v_answer is null then
+    v_answer := case when private.is_proven(p_org.id, v_call.call_id, v_phone, v_now)
+      then private.change_now(p_org, p_call, v_call, p_kind, p_patient, p_said, p_slot_id, v_now)
+      else private.open_change(p_org, p_call, v_call, p_kind, p_patient, p_said, p_slot_id, v_now) end;
   end if;
-  perform private.audit(p_org.id, p_call, p_action, (v_answer ->> 'holdId')::uuid,
-    v_answer ->> 'outcome');
-  perform private.record_answer(p_org.id, p_call, p_action, v_hash, v_answer);
+  perform private.audit(
+    p_org.id, p_call, v_action, (v_answer ->> 'holdId')::uuid, v_answer ->> 'outcome');
+  perform private.record_answer(p_org.id, p_call, v_action, v_hash, v_answer);
   return v_answer;
 end
 $$;
 comment on function private.change_appointment is
-  'Opens a change of an appointment and writes down what came of it.';
+  'Takes a request about appointments that exist, and writes down what came of it.';
 
 /*
  * Entry function of the tool cancel_appointment.
  *
- * p_patient_phone  E.164: the number the caller calls from, or says
+ * p_patient_phone  E.164: the number the caller calls from, or says; p_patient_country is its country
  * p_appointment    an id given in this call, or null or nonsense
  * p_date, p_time   of the appointment, clinic-local YYYY-MM-DD and HH:MM, null when not said
- * Outcomes  code_needed (holdId for send_otp and verify_otp, phoneEnding), hold_released (the call's
- *           own hold), cancelled (by this call already), appointment_not_found, which_appointment,
- *           locked, busy, unknown_clinic, cross_tenant_denied
+ * p_provider       its doctor as the caller says, null when not said
+ * Outcomes  code_needed (phoneEnding: of the number said; released {startTime, doctor}: a new time that
+ *           was held for a move), change_limit, hold_released (the call's own hold), cancelled (after
+ *           the proof, as the next two), appointment_not_found, which_appointment (appointments, and
+ *           ask: day, time, doctor, or null for the front desk), call_needed, busy, unknown_clinic,
+ *           cross_tenant_denied
  * Raises    25001 under another isolation level than read committed
  */
 create function public.cancel_appointment(
-  p_call jsonb, p_patient_name text, p_patient_phone text, p_appointment text default null,
-  p_date text default null, p_time text default null
+  p_call jsonb, p_patient_name text, p_patient_phone text, p_patient_country text default null,
+  p_appointment text default null, p_date text default null, p_time text default null,
+  p_provider text default null
 ) returns jsonb
 language plpgsql volatile security definer set search_path = '' set lock_timeout = '300ms'
   set jit = off
@@ -369,31 +786,35 @@ begin
   select * into v_opened from private.open_call(p_call, 'cancel_appointment');
   if v_opened.refusal is not null then
     return v_opened.refusal;
+  elsif p_call ->> 'callId' is null then
+    return private.answer(v_opened.org, '{"outcome": "call_needed"}');
   end if;
-  return private.answer(v_opened.org, private.change_appointment(
-    v_opened.org, p_call, 'cancel_appointment',
-    jsonb_build_object('name', p_patient_name, 'phone', p_patient_phone),
-    jsonb_build_object('id', p_appointment, 'date', p_date, 'time', p_time), null));
+  return private.answer(v_opened.org, private.change_appointment(v_opened.org, p_call, 'cancel',
+    jsonb_build_object(
+      'name', p_patient_name, 'phone', p_patient_phone, 'country', p_patient_country),
+    jsonb_strip_nulls(jsonb_build_object(
+      'id', p_appointment, 'date', p_date, 'time', p_time, 'provider', p_provider)), null));
 exception when lock_not_available or deadlock_detected then
   return '{"outcome": "busy"}';
 end
 $$;
 comment on function public.cancel_appointment is
-  'Tool cancel_appointment: prepares a cancellation, which the passcode then makes.';
+  'Tool cancel_appointment: takes the wish to cancel, which a proven number carries out.';
 
 /*
  * Entry function of the tool reschedule_appointment: as cancel_appointment, and holds the new time.
  *
- * Outcomes  code_needed (holdId, phoneEnding, the new startTime, endTime and service, sameDoctor: the
- *           doctor's name would tell who treats the patient), rescheduled (by this call already),
- *           slot_taken (with alternatives), invalid_slot, hold_expired, unusable_phone,
- *           appointment_not_found, which_appointment, locked, busy, unknown_clinic,
- *           cross_tenant_denied
+ * Outcomes  code_needed (phoneEnding; the new startTime, endTime and service; released), slot_taken
+ *           (with alternatives; before the proof the caller's own appointment may be what is in the
+ *           way), invalid_slot, hold_limit (of), change_limit, unusable_phone, rescheduled (after the
+ *           proof, as the next two), appointment_not_found, which_appointment (as there), call_needed,
+ *           busy, unknown_clinic, cross_tenant_denied
  * Raises    25001 under another isolation level than read committed
  */
 create function public.reschedule_appointment(
   p_call jsonb, p_patient_name text, p_patient_phone text, p_slot_id text,
-  p_appointment text default null, p_date text default null, p_time text default null
+  p_patient_country text default null, p_appointment text default null, p_date text default null,
+  p_time text default null, p_provider text default null
 ) returns jsonb
 language plpgsql volatile security definer set search_path = '' set lock_timeout = '300ms'
   set jit = off
@@ -405,20 +826,62 @@ begin
   select * into v_opened from private.open_call(p_call, 'reschedule_appointment');
   if v_opened.refusal is not null then
     return v_opened.refusal;
+  elsif p_call ->> 'callId' is null then
+    return private.answer(v_opened.org, '{"outcome": "call_needed"}');
+  elsif exists (
+    select from public.org_channels as c
+    where c.org_id = (v_opened.org).id and c.kind = 'called_number' and c.value = p_patient_phone) then
+    return private.answer(v_opened.org, '{"outcome": "unusable_phone"}');
   end if;
-  return private.answer(v_opened.org, private.change_appointment(
-    v_opened.org, p_call, 'reschedule_appointment',
-    jsonb_build_object('name', p_patient_name, 'phone', p_patient_phone),
-    jsonb_build_object('id', p_appointment, 'date', p_date, 'time', p_time),
+  return private.answer(v_opened.org, private.change_appointment(v_opened.org, p_call, 'reschedule',
+    jsonb_build_object(
+      'name', p_patient_name, 'phone', p_patient_phone, 'country', p_patient_country),
+    jsonb_strip_nulls(jsonb_build_object(
+      'id', p_appointment, 'date', p_date, 'time', p_time, 'provider', p_provider)),
     coalesce(p_slot_id, '')));
 exception when lock_not_available or deadlock_detected then
   return '{"outcome": "busy"}';
 end
 $$;
 comment on function public.reschedule_appointment is
-  'Tool reschedule_appointment: holds a new time, and the passcode then moves the appointment there.';
+  'Tool reschedule_appointment: holds a new time, and a proven number moves the appointment there.';
+
+/*
+ * Entry function of the tool find_appointments.
+ *
+ * Outcomes  code_needed (phoneEnding), change_limit, found (after the proof: appointments of the
+ *           patients named in this call), appointment_not_found, call_needed, busy, unknown_clinic,
+ *           cross_tenant_denied
+ * Raises    25001 under another isolation level than read committed
+ */
+create function public.find_appointments(
+  p_call jsonb, p_patient_name text, p_patient_phone text, p_patient_country text default null
+) returns jsonb
+language plpgsql volatile security definer set search_path = '' set lock_timeout = '300ms'
+  set jit = off
+as $$
+declare
+  v_opened record;
+begin
+  perform private.require_read_committed();
+  select * into v_opened from private.open_call(p_call, 'find_appointments');
+  if v_opened.refusal is not null then
+    return v_opened.refusal;
+  elsif p_call ->> 'callId' is null then
+    return private.answer(v_opened.org, '{"outcome": "call_needed"}');
+  end if;
+  return private.answer(v_opened.org, private.change_appointment(v_opened.org, p_call, 'find', jsonb_build_object(
+    'name', p_patient_name, 'phone', p_patient_phone, 'country', p_patient_country), '{}', null));
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+comment on function public.find_appointments is
+  'Tool find_appointments: the appointments of the patients named in a call, once its number is proven.';
 
 revoke execute on function
-  public.cancel_appointment, public.reschedule_appointment
+  public.cancel_appointment, public.reschedule_appointment, public.find_appointments
   from public, anon, authenticated;
-grant execute on function public.cancel_appointment, public.reschedule_appointment to service_role;
+grant execute on function
+  public.cancel_appointment, public.reschedule_appointment, public.find_appointments
+  to service_role;

@@ -1,107 +1,189 @@
 /*
- * Proof: a passcode is texted and said back, and turns a hold into a confirmed appointment or lets a
- * change of one take effect.
+ * Proof: a passcode is texted and said back, and proves that the caller has the phone. Holds of the
+ * call that wait for that phone are confirmed, and the change it asked for is carried out.
  *
  * Decisions
- * - A send is a claim (state sending, a fresh send_id) that lapses after 30 seconds. complete and
- *   clear compare send_id: a late failure of send A never touches code B.
- * - verify returns wrong_code and never raises after counting: a rollback would un-count it.
+ * - One code is for everything of its call that waits for its phone. After it the call needs no other
+ *   one: send_otp confirms a further hold by itself.
+ * - A code for a change is claimed, counted and answered the same whether or not an appointment fits.
+ *   The claim only says to the function whether a text is due; it goes out after the answer.
+ * - A text makes the holds that wait for it last as long as its code, at most hold_minutes and five
+ *   minutes from when they were made or extended.
  * - A request delivered twice is answered the same and counts once: verify keeps its answers by
  *   call, tool call and arguments, send knows the tool call of each text.
  */
 
-/*
- * What the passcode of a tool call is for: the hold or changed appointment named, else (none named,
- * or something that is no id) the newest of this call. The hold of a new time stands for the
- * appointment that is to move. Another organization's id finds nothing, like an unknown one. Locks
- * the row.
- */
-create function private.find_hold(p_org uuid, p_call_id text, p_hold text)
-returns public.appointments
-language plpgsql volatile set search_path = ''
-as $$
-declare
-  v_now constant timestamptz := clock_timestamp();
-  v_id uuid := private.read_id(p_hold);
-  v_hold public.appointments;
-begin
-  if v_id is null then
-    select x.id into v_id from (
-      select a.id, a.status = 'held' and a.expires_at > v_now as is_live, a.created_at as at
-      from public.appointments as a where a.org_id = p_org and a.call_id = p_call_id
-      union all
-      select c.appointment_id, c.applied_at is null and c.expires_at > v_now, c.opened_at
-      from public.appointment_changes as c where c.org_id = p_org and c.call_id = p_call_id
-    ) as x
-    order by x.is_live desc, x.at desc limit 1;
-  end if;
-  v_id := coalesce((
-    select c.appointment_id from public.appointment_changes as c
-    where c.org_id = p_org and c.hold_id = v_id and c.applied_at is null
-    order by c.opened_at desc limit 1), v_id);
-  select a.* into v_hold from public.appointments as a
-  where a.org_id = p_org and a.id = v_id for update;
-  -- While the lock was waited for, the hold became the new time of an appointment, whose lock goes
-  -- first: asked again, it is found.
-  if v_hold.status = 'held' and exists (
-    select from public.appointment_changes as c
-    where c.org_id = p_org and c.hold_id = v_hold.id and c.applied_at is null) then
-    raise exception using errcode = '55P03', message = 'The hold is about a change now';
-  end if;
-  return v_hold;
-end
-$$;
-comment on function private.find_hold is
-  'The hold or changed appointment named, or the live one of the call, or its newest; locked.';
-
-/*
- * Whether a call may be told that this appointment is confirmed: the one that holds it, or the one
- * whose code confirmed it. Any other call that names it learns nothing.
- */
-create function private.confirmed_it(
-  p_org uuid, p_hold public.appointments, p_call_id text
-) returns boolean
-language sql stable set search_path = ''
-as $$
-  select p_hold.call_id = p_call_id or exists (
-    select from public.tool_calls as t
-    where t.org_id = p_org and t.call_id = p_call_id and t.tool = 'verify_otp'
-      and t.outcome = 'confirmed' and t.result ->> 'holdId' = p_hold.id::text)
-$$;
-comment on function private.confirmed_it is 'Whether a call holds or confirmed an appointment.';
-
-/*
- * Why a hold takes no passcode: an outcome, or null when it does. In plpgsql, which keeps its plans:
- * as one SQL expression it took a third of the time of a verification, most of it planning.
- */
-create function private.hold_refusal(
-  p_org public.organizations, p_hold public.appointments, p_change public.appointment_changes,
-  p_call_id text, p_now timestamptz
+/* Why something of a call takes no passcode. */
+create function private.describe_state(
+  p_org public.organizations, p_row public.appointments, p_now timestamptz
 ) returns jsonb
 language plpgsql stable set search_path = ''
 as $$
 begin
-  if p_change.applied_at is not null then
-    return private.describe_change(p_org, p_change, p_now);
-  elsif p_change.expires_at <= p_now or p_change.kind is not null and p_hold.starts_at <= p_now then
-    return '{"outcome": "change_expired"}';
-  elsif p_hold.status = 'held' then
-    return case when p_hold.expires_at <= p_now then '{"outcome": "hold_expired"}'::jsonb end;
-  elsif p_hold.status = 'confirmed' then
-    if p_change.kind is not null then
-      return null;
-    elsif private.confirmed_it(p_org.id, p_hold, p_call_id) then
-      return private.describe_hold(p_org, p_hold, p_now) || '{"outcome": "already_confirmed"}';
-    end if;
-  elsif p_hold.status = 'requires_manual_followup' then
-    return '{"outcome": "locked"}';
-  elsif p_hold.status = 'expired' then
-    return '{"outcome": "hold_expired"}';
-  end if;
-  return '{"outcome": "hold_not_found"}';
+  return case
+    when p_row.status = 'confirmed'
+      then private.describe_hold(p_org, p_row, p_now) || '{"outcome": "already_confirmed"}'
+    when p_row.status in ('held', 'expired') then '{"outcome": "hold_expired"}'::jsonb
+    when p_row.status = 'requires_manual_followup' then '{"outcome": "locked"}'::jsonb
+    else '{"outcome": "hold_not_found"}'::jsonb end;
 end
 $$;
-comment on function private.hold_refusal is 'The outcome for a hold that takes no passcode, else null.';
+comment on function private.describe_state is 'The outcome for a hold that takes no passcode.';
+
+/*
+ * What the passcode of a tool call is for: the hold named, else (none named, or something that is no
+ * id) what this call was about last, a hold or a change. Only the call's own: another call's hold,
+ * or another organization's, is found as little as one that does not exist. A confirmed hold that
+ * is named stands for what waits since then.
+ *
+ * purpose  confirm when a hold waits for that phone, else change
+ * refusal  why nothing takes a code
+ */
+create function private.find_waiting(
+  p_org public.organizations, p_call_id text, p_hold text, p_now timestamptz,
+  out hold public.appointments, out phone text, out country text, out purpose text,
+  out refusal jsonb
+)
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_id constant uuid := private.read_id(p_hold);
+  v_change public.appointment_changes := private.find_change(p_org.id, p_call_id);
+  v_waiting public.appointments[] := array(
+    select h from private.find_holds(p_org.id, p_call_id, p_now) as h order by h.updated_at desc);
+  v_named public.appointments;
+  v_newest public.appointments;
+begin
+  if v_id is not null then
+    select a.* into v_named from public.appointments as a
+    where a.org_id = p_org.id and a.id = v_id and a.call_id = p_call_id;
+    select w.* into hold from unnest(v_waiting) as w where w.id = v_id;
+    if v_named.id is null or hold.id is null and not private.is_new_time(p_org.id, v_named)
+      and (v_named.status <> 'confirmed'
+        or v_waiting = '{}' and (v_change.call_id is null or v_change.applied_at is not null)) then
+      refusal := private.describe_state(p_org, v_named, p_now);
+      return;
+    end if;
+  end if;
+  if hold.id is null then
+    hold := v_waiting[1];
+    if v_change.applied_at is null and v_change.opened_at > coalesce(hold.updated_at, '-infinity') then
+      hold := null;
+      phone := v_change.patient_phone;
+      country := v_change.patient_country;
+    end if;
+  end if;
+  if hold.id is null and phone is null then
+    with mine as materialized (
+      select a.* from public.appointments as a where a.org_id = p_org.id and a.call_id = p_call_id
+    )
+    select m.* into v_newest from mine as m order by m.updated_at desc limit 1;
+    refusal := case when v_change.applied_at >= coalesce(v_newest.updated_at, '-infinity')
+      then private.describe_change(p_org, v_change, p_now)
+      else private.describe_state(p_org, v_newest, p_now) end;
+    return;
+  end if;
+  if phone is null then
+    phone := hold.patient_phone;
+    country := hold.patient_country;
+  else
+    select w.* into hold from unnest(v_waiting) as w
+    where w.patient_phone = find_waiting.phone limit 1;
+  end if;
+  purpose := case when hold.id is null then 'change' else 'confirm' end;
+end
+$$;
+comment on function private.find_waiting is 'The hold or change of a call that waits for a passcode, and its phone.';
+
+/* Holds last at least as long as the code that is on its way to their phone. */
+create function private.extend_holds(p_org public.organizations, p_call_id text, p_phone text, p_now timestamptz)
+returns timestamptz
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_until constant timestamptz := p_now + interval '5 minutes';
+  v_last timestamptz;
+begin
+  update public.appointments as a
+  set updated_at = p_now, expires_at = greatest(a.expires_at, least(v_until,
+    coalesce(a.extended_at, a.created_at) + make_interval(mins => p_org.hold_minutes + 5)))
+  where a.org_id = p_org.id and a.call_id = p_call_id and a.patient_phone = p_phone
+    and a.status = 'held' and coalesce(a.expires_at, 'infinity') between p_now and v_until;
+  select max(a.expires_at) into v_last from public.appointments as a
+  where a.org_id = p_org.id and a.call_id = p_call_id and a.patient_phone = p_phone
+    and a.status = 'held' and coalesce(a.expires_at, 'infinity') > p_now;
+  return least(v_until, v_last);
+end
+$$;
+comment on function private.extend_holds is
+  'Extends the holds that wait for a text to a phone; returns when its code is to expire.';
+
+/*
+ * Claims a send that no limit forbids: the code is stored, the text is counted. Where no appointment
+ * fits a change, what is stored matches no code and no text is due, and nothing else differs.
+ */
+create function private.claim_send(
+  p_org public.organizations, p_call jsonb, p_entered public.calls,
+  p_code public.one_time_passcodes, p_hold public.appointments, p_phone text, p_purpose text,
+  p_send uuid, p_mac text, p_key_id text, p_now timestamptz
+) returns jsonb
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_call_id constant text := p_entered.call_id;
+  v_phone constant bytea := private.hash_phone(p_phone);
+  v_origin constant text := private.origin_of(p_entered, v_phone);
+  v_is_due constant boolean := p_purpose = 'confirm' or private.is_text_due(
+    p_org, private.find_change(p_org.id, v_call_id), p_now);
+  v_held_until constant timestamptz := private.extend_holds(p_org, v_call_id, p_phone, p_now);
+  -- The time of a move can be had again after the proof: its code is not bound to it.
+  v_expires constant timestamptz := case p_purpose when 'confirm' then v_held_until
+    else p_now + interval '5 minutes' end;
+  v_asked integer;
+begin
+  insert into public.one_time_passcodes as c (
+    org_id, call_id, phone_hash, send_id, purpose, state, mac, key_id, claimed_at, expires_at, sends
+  ) values (
+    p_org.id, v_call_id, v_phone, p_send, p_purpose, 'sending',
+    private.bind_mac(case when v_is_due then p_mac else
+      encode(sha256(convert_to(gen_random_uuid()::text, 'UTF8')), 'hex') end,
+      p_org.id, v_call_id, v_phone, p_send), p_key_id, p_now, v_expires, 1
+  )
+  on conflict (org_id, call_id, phone_hash) do update
+  set send_id = excluded.send_id, purpose = excluded.purpose, state = 'sending',
+    mac = excluded.mac,
+    key_id = excluded.key_id, claimed_at = excluded.claimed_at,
+    expires_at = excluded.expires_at, code_attempts = 0, sends = c.sends + 1;
+  -- created_at is the time that count_send notes: clear_otp_send gives it back by that.
+  insert into public.sms_messages (
+    org_id, id, appointment_id, origin, to_masked, to_hash, call_id, tool_call_id, status, created_at
+  ) values (
+    p_org.id, p_send, case p_purpose when 'confirm' then p_hold.id end, v_origin,
+    private.mask_phone(p_phone), v_phone, v_call_id, nullif(p_call ->> 'toolCallId', ''),
+    case when v_is_due then 'sending' else 'not_due' end, p_now
+  );
+  perform private.count_send(v_phone, p_entered.caller_hash, p_now);
+  update public.calls as c set sends = c.sends + 1
+  where c.org_id = p_org.id and c.call_id = v_call_id;
+  perform private.audit(p_org.id, p_call, 'send_otp', p_hold.id, 'claimed',
+    jsonb_build_object('sendId', p_send));
+  select count(*) into v_asked from private.find_holds(p_org.id, v_call_id, p_now) as h
+  where h.patient_phone = p_phone and h.created_at > coalesce(p_code.claimed_at, '-infinity');
+  if v_asked > 0 then
+    perform private.tally('otp_requested', '{}', v_asked);
+  end if;
+  return jsonb_strip_nulls(jsonb_build_object(
+    'outcome', 'claimed', 'orgId', p_org.id, 'holdId', p_hold.id, 'clinic', p_org.name,
+    'purpose', p_purpose, 'isDue', v_is_due,
+    'phone', p_phone, 'phoneEnding', right(p_phone, 2),
+    'afterUndelivered', p_purpose = 'confirm' and coalesce(p_code.state = 'sent'
+      and private.was_not_delivered(p_org.id, p_code.send_id), false),
+    'expiresInSeconds', floor(extract(epoch from v_expires - p_now))::integer,
+    'alarm', case when v_origin <> 'own_number' then
+      private.count_for_alarm(p_org, 'other_numbers', p_now) end));
+end
+$$;
+comment on function private.claim_send is 'Stores the MAC of a code, and counts its text.';
 
 /*
  * The tenant's claim to send one text. See begin_otp_send.
@@ -113,83 +195,75 @@ create function private.begin_send(
 language plpgsql volatile set search_path = ''
 as $$
 declare
-  v_call_id constant text := p_call ->> 'callId';
   v_tool_call_id constant text := nullif(p_call ->> 'toolCallId', '');
-  v_hold public.appointments;
-  v_change public.appointment_changes;
+  v_hash constant bytea := sha256(convert_to(coalesce(p_hold, ''), 'UTF8'));
+  v_call constant public.calls := private.enter_call(p_org, p_call);
+  v_waiting record;
+  v_phone bytea;
   v_code public.one_time_passcodes;
   v_now timestamptz;
-  v_expires timestamptz;
-  v_purpose text;
+  v_refusal jsonb;
   v_answer jsonb;
 begin
-  v_hold := private.find_hold(p_org.id, v_call_id, p_hold);
-  v_change := private.find_change(p_org.id, v_hold.id, v_call_id);
-  v_purpose := case when v_change.kind is null then 'confirm' else 'change' end;
-  v_now := clock_timestamp();
-  v_answer := private.hold_refusal(p_org, v_hold, v_change, v_call_id, v_now);
-  if v_answer is null then
-    select c.* into v_code from public.one_time_passcodes as c
-    where c.org_id = p_org.id and c.appointment_id = v_hold.id for update;
-    -- No hold lives for a day, but an appointment may be changed again on another.
-    if v_code.claimed_at < v_now - interval '1 day' then
-      v_code.sends := 0;
-    end if;
-    v_answer := coalesce(
-      private.repeated_send(p_org.id, v_hold, v_code, v_call_id, v_tool_call_id, v_now),
-      private.send_refusal(p_org, v_hold, v_code, p_sender, v_now));
-  end if;
+  v_answer := private.recall_answer(p_org.id, p_call, 'send_otp', v_hash);
   if v_answer is not null then
-    perform private.audit(p_org.id, p_call, 'send_otp', v_hold.id, v_answer ->> 'outcome');
-    return v_answer || jsonb_build_object('orgId', p_org.id, 'purpose', v_purpose);
+    return v_answer;
+  end if;
+  v_waiting := private.find_waiting(p_org, v_call.call_id, p_hold, clock_timestamp());
+  if v_waiting.refusal is not null then
+    perform private.audit(p_org.id, p_call, 'send_otp', private.read_id(v_waiting.refusal ->> 'holdId'),
+      v_waiting.refusal ->> 'outcome');
+    return v_waiting.refusal || jsonb_build_object('orgId', p_org.id);
+  end if;
+  v_phone := private.hash_phone(v_waiting.phone);
+  perform private.lock_phones(array[private.caller_key(p_org.id, v_call), v_phone]);
+  v_now := clock_timestamp();
+  if private.is_proven(p_org.id, v_call.call_id, v_phone, v_now) then
+    v_answer := jsonb_build_object('orgId', p_org.id)
+      || private.carry_out(p_org, p_call, v_call, v_waiting.phone, false, v_now);
+    perform private.audit(
+      p_org.id, p_call, 'send_otp', (v_waiting.hold).id, v_answer ->> 'outcome');
+    perform private.record_answer(p_org.id, p_call, 'send_otp', v_hash, v_answer);
+    return v_answer;
   end if;
 
-  v_expires := least(v_now + interval '5 minutes', v_change.expires_at, v_hold.expires_at);
-  insert into public.one_time_passcodes as c (
-    org_id, appointment_id, send_id, state, mac, key_id, claimed_at, expires_at, sends
-  ) values (
-    p_org.id, v_hold.id, p_send, 'sending',
-    private.bind_mac(p_mac, p_org.id, v_hold.id, p_send), p_key_id, v_now, v_expires, 1
-  )
-  on conflict (org_id, appointment_id) do update
-  set send_id = excluded.send_id, state = 'sending', mac = excluded.mac,
-    key_id = excluded.key_id, claimed_at = excluded.claimed_at,
-    expires_at = excluded.expires_at, code_attempts = 0, sends = v_code.sends + 1;
-  -- created_at is the time that reserve_phone noted: fail_text finds it by that.
-  insert into public.sms_messages (
-    org_id, id, appointment_id, to_masked, to_hash, call_id, tool_call_id, created_at
-  ) values (
-    p_org.id, p_send, v_hold.id, private.mask_phone(v_hold.patient_phone),
-    private.hash_phone(v_hold.patient_phone), v_call_id, v_tool_call_id, v_now
-  );
-  perform private.audit(p_org.id, p_call, 'send_otp', v_hold.id, 'claimed',
-    jsonb_build_object('sendId', p_send));
-  if v_code.send_id is null and v_hold.status = 'held' then
-    perform private.tally('otp_requested');
+  select c.* into v_code from public.one_time_passcodes as c
+  where c.org_id = p_org.id and c.call_id = v_call.call_id and c.phone_hash = v_phone;
+  v_answer := private.repeated_send(p_org.id, v_code, v_tool_call_id, v_waiting.purpose, v_now);
+  if v_answer is null then
+    v_refusal := private.send_refusal(p_org, v_call, v_code, jsonb_build_object('phone', v_waiting.phone,
+      'country', v_waiting.country, 'purpose', v_waiting.purpose), p_sender, v_now);
+    if v_refusal is null then
+      return private.claim_send(p_org, p_call, v_call, v_code, v_waiting.hold, v_waiting.phone,
+        v_waiting.purpose, p_send, p_mac, p_key_id, v_now);
+    end if;
+    v_answer := v_refusal;
   end if;
-  return jsonb_build_object(
-    'outcome', 'claimed', 'orgId', p_org.id, 'holdId', v_hold.id, 'clinic', p_org.name,
-    'purpose', v_purpose,
-    'phone', v_hold.patient_phone, 'phoneEnding', right(v_hold.patient_phone, 2),
-    'afterUndelivered', v_code.state = 'sent' and private.was_not_delivered(p_org.id, v_code.send_id),
-    'expiresInSeconds', floor(extract(epoch from v_expires - v_now))::integer);
+  perform private.audit(p_org.id, p_call, 'send_otp', (v_waiting.hold).id, v_answer ->> 'outcome');
+  return v_answer || jsonb_strip_nulls(jsonb_build_object('orgId', p_org.id,
+    'purpose', v_waiting.purpose, 'phoneEnding', right(v_waiting.phone, 2), 'alarm',
+    case when v_refusal is not null then
+      private.count_for_alarm(p_org, 'refused_sends', v_now) end));
 end
 $$;
-comment on function private.begin_send is 'Claims the one send of a hold and stores the code''s MAC.';
+comment on function private.begin_send is 'Claims the one send to a phone of a call, or confirms what needs none.';
 
 /*
  * Entry function, first half of the tool send_otp.
  *
- * p_hold          the hold, or null or nonsense for the hold of this call
+ * p_hold          the hold, or null or nonsense for what this call is about
  * p_send_id       a fresh uuid; complete_otp_send and clear_otp_send name it
  * p_mac           HMAC-SHA-256(pepper, "otp:v1|" code), 64 hex digits; p_key_id names the pepper
  * p_expected_org  the organization whose Twilio account the caller has ready
  * p_sender        the number that account texts from, never a destination; null for a service
- * Outcomes        claimed (phone, clinic, purpose, expiresInSeconds, afterUndelivered: the text
- *                 before did not arrive), already_sent, cooldown, blocked_country, bad_destination,
- *                 undelivered, hold_send_limit, phone_send_limit, org_send_limit, hold_not_found,
- *                 hold_expired, change_expired, already_confirmed, cancelled, rescheduled, locked,
- *                 wrong_account, busy, unknown_clinic, cross_tenant_denied
+ * Outcomes        claimed (phone, clinic, purpose, isDue: whether a text is to go out,
+ *                 expiresInSeconds, afterUndelivered: the text before did not arrive), already_sent,
+ *                 cooldown, blocked_country, bad_destination, undelivered, call_send_limit,
+ *                 phone_send_limit, org_send_limit, hold_not_found, hold_expired, already_confirmed,
+ *                 locked, confirmed (the phone is proven, here and in all that follows),
+ *                 cancelled, rescheduled, found, which_appointment, appointment_not_found,
+ *                 slot_taken, hold_limit, wrong_account, call_needed, busy,
+ *                 unknown_clinic, cross_tenant_denied; what is proven as verify_otp_and_confirm
  */
 create function public.begin_otp_send(
   p_call jsonb, p_hold text, p_send_id uuid, p_mac text, p_key_id text, p_expected_org uuid,
@@ -207,6 +281,8 @@ begin
     return v_opened.refusal;
   elsif (v_opened.org).id <> p_expected_org then
     return '{"outcome": "wrong_account"}';
+  elsif p_call ->> 'callId' is null then
+    return private.answer(v_opened.org, '{"outcome": "call_needed"}');
   end if;
   return private.answer(v_opened.org, private.begin_send(
     v_opened.org, p_call, p_hold, p_send_id, p_mac, p_key_id, p_sender));
@@ -215,7 +291,7 @@ exception when lock_not_available or deadlock_detected then
 end
 $$;
 comment on function public.begin_otp_send is
-  'Tool send_otp, before the text: checks hold, cooldown and quotas, stores the code''s MAC.';
+  'Tool send_otp, before the text: checks cooldown and limits, stores the code''s MAC.';
 
 /*
  * Entry function, after Twilio accepted. Harmless when it fails or comes late: the code verifies in
@@ -223,21 +299,23 @@ comment on function public.begin_otp_send is
  *
  * Outcomes  sent, not_current (another send took over), busy
  */
-create function public.complete_otp_send(
-  p_call jsonb, p_org uuid, p_hold uuid, p_send_id uuid, p_sid text
-) returns jsonb
+create function public.complete_otp_send(p_call jsonb, p_org uuid, p_send_id uuid, p_sid text)
+returns jsonb
 language plpgsql volatile security definer set search_path = '' set lock_timeout = '1500ms'
 as $$
 declare
+  v_text public.sms_messages;
   v_current boolean;
 begin
+  select m.* into v_text from public.sms_messages as m where m.org_id = p_org and m.id = p_send_id;
+  perform private.lock_call(p_org, v_text.call_id);
   update public.one_time_passcodes as c
   set state = 'sent'
-  where c.org_id = p_org and c.appointment_id = p_hold and c.send_id = p_send_id
-    and c.state = 'sending';
+  where c.org_id = p_org and c.call_id = v_text.call_id and c.phone_hash = v_text.to_hash
+    and c.send_id = p_send_id and c.state = 'sending';
   v_current := found;
   perform private.accept_text(p_org, p_send_id, p_sid);
-  perform private.audit(p_org, p_call, 'send_otp', p_hold, 'sent',
+  perform private.audit(p_org, p_call, 'send_otp', v_text.appointment_id, 'sent',
     jsonb_build_object('sendId', p_send_id));
   return jsonb_build_object('outcome', case when v_current then 'sent' else 'not_current' end);
 exception when lock_not_available or deadlock_detected then
@@ -249,36 +327,46 @@ comment on function public.complete_otp_send is 'Tool send_otp, after the text w
 /*
  * Entry function, after Twilio refused or did not answer: the code is forgotten and the cooldown
  * lifted, if this send is still the newest. Attempt counts stay. A text that certainly did not go
- * out gives its quota back, once and however late; one that may have gone out keeps it.
+ * out is given back, once and however late; one that may have gone out still counts. The text of a
+ * change counts in any case, and its cooldown stays: nobody may be told that there was one.
  *
- * Outcomes  cleared, not_current (another send took over), busy (the claim lapses by itself)
+ * Outcomes  cleared, not_current (another send took over), busy (the claim expires by itself)
  */
 create function public.clear_otp_send(
-  p_call jsonb, p_org uuid, p_hold uuid, p_send_id uuid, p_reason text,
-  p_may_have_been_sent boolean
+  p_call jsonb, p_org uuid, p_send_id uuid, p_reason text, p_may_have_been_sent boolean
 ) returns jsonb
 language plpgsql volatile security definer set search_path = '' set lock_timeout = '1500ms'
 as $$
 declare
+  v_text public.sms_messages;
+  v_caller bytea;
   v_cleared boolean;
+  v_organization public.organizations;
   v_alarm text;
 begin
-  -- Before the phone's quota, as begin_send does.
-  perform from public.one_time_passcodes as c
-  where c.org_id = p_org and c.appointment_id = p_hold for update;
+  select m.* into v_text from public.sms_messages as m where m.org_id = p_org and m.id = p_send_id;
+  perform private.lock_call(p_org, v_text.call_id);
+  select c.caller_hash into v_caller from public.calls as c
+  where c.org_id = p_org and c.call_id = v_text.call_id;
+  perform private.lock_phones(array[v_text.to_hash, v_caller]);
   update public.one_time_passcodes as c
-  set state = 'cleared', mac = null
-  where c.org_id = p_org and c.appointment_id = p_hold and c.send_id = p_send_id
-    and c.state = 'sending';
+  set mac = null, state = case c.purpose when 'confirm' then 'cleared' else c.state end
+  where c.org_id = p_org and c.call_id = v_text.call_id and c.phone_hash = v_text.to_hash
+    and c.send_id = p_send_id and c.state = 'sending';
   v_cleared := found;
-  if private.fail_text(p_org, p_send_id, p_reason, p_may_have_been_sent) then
+  v_text := private.fail_text(p_org, p_send_id, p_reason, p_may_have_been_sent);
+  if v_text.appointment_id is not null then
+    perform private.uncount_send(v_text.to_hash, v_caller, v_text.created_at);
+    update public.calls as c set sends = greatest(c.sends - 1, 0)
+    where c.org_id = p_org and c.call_id = v_text.call_id;
     update public.one_time_passcodes as c set sends = greatest(c.sends - 1, 0)
-    where c.org_id = p_org and c.appointment_id = p_hold;
+    where c.org_id = p_org and c.call_id = v_text.call_id and c.phone_hash = v_text.to_hash;
     if p_reason in ('bad_destination', 'opted_out', 'blocked_country') then
-      v_alarm := private.count_for_alarm(p_org, 'refused_sends', clock_timestamp());
+      select o.* into v_organization from public.organizations as o where o.id = p_org;
+      v_alarm := private.count_for_alarm(v_organization, 'refused_sends', clock_timestamp());
     end if;
   end if;
-  perform private.audit(p_org, p_call, 'send_otp', p_hold, 'cleared',
+  perform private.audit(p_org, p_call, 'send_otp', v_text.appointment_id, 'cleared',
     jsonb_build_object('sendId', p_send_id, 'reason', p_reason));
   return jsonb_strip_nulls(jsonb_build_object(
     'outcome', case when v_cleared then 'cleared' else 'not_current' end,
@@ -291,8 +379,92 @@ comment on function public.clear_otp_send is
   'Tool send_otp, after the text failed: forgets the code of that send, and only of that send.';
 
 /*
- * The tenant's verification. Everything is decided under the hold's row lock, in the order
- * organization, state, expiry, attempts, code; then counted or confirmed, audited and recorded.
+ * The code that a caller reads out: of the phone of what is waiting (of the hold named first), where a
+ * live one was texted, else the newest live one of the call.
+ */
+create function private.find_code(
+  p_org uuid, p_call_id text, p_hold public.appointments, p_phone text, p_now timestamptz,
+  out code public.one_time_passcodes, out phone text
+)
+language plpgsql stable set search_path = ''
+as $$
+begin
+  select w.phone into phone
+  from (
+    select p_phone as phone
+    union select h.patient_phone from private.find_holds(p_org, p_call_id, p_now) as h
+    union select x.patient_phone from public.appointment_changes as x
+    where x.org_id = p_org and x.call_id = p_call_id and x.applied_at is null
+  ) as w
+  join public.one_time_passcodes as c on c.org_id = p_org and c.call_id = p_call_id
+    and c.phone_hash = private.hash_phone(w.phone)
+  order by c.mac is not null desc, (p_hold.id is not null and w.phone = p_phone) desc,
+    c.claimed_at desc
+  limit 1;
+  phone := coalesce(phone, p_phone);
+  select c.* into code from public.one_time_passcodes as c
+  where c.org_id = p_org and c.call_id = p_call_id
+    and c.phone_hash = private.hash_phone(find_code.phone);
+end
+$$;
+comment on function private.find_code is 'The passcode that a caller reads out, and its phone.';
+
+/*
+ * Compares digits with the code of a phone and counts them if they are wrong. Null when they are right.
+ * For a change a code that was never texted, or whose text failed, is a wrong one like any other.
+ */
+create function private.compare_code(
+  p_org public.organizations, p_call public.calls, p_code public.one_time_passcodes,
+  p_phone bytea, p_purpose text, p_macs jsonb, p_now timestamptz
+) returns jsonb
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  if p_call.attempts >= p_org.call_attempts
+    or private.attempts_left(p_org, p_call, p_phone, p_now) <= 0 then
+    return case p_purpose when 'change' then '{"outcome": "code_locked", "isFinal": true}'
+      else '{"outcome": "locked"}' end;
+  elsif p_code.state = 'locked' then
+    return '{"outcome": "code_locked"}';
+  elsif p_code.mac is null and p_purpose = 'confirm' then
+    return '{"outcome": "no_code"}';
+  elsif p_code.expires_at <= p_now or p_code.state in ('cleared', 'used', 'replaced') then
+    return '{"outcome": "code_expired"}';
+  elsif p_code.mac is not null and not jsonb_path_exists(
+    p_macs, '$[*] ? (@.keyId == $key)', jsonb_build_object('key', p_code.key_id)) then
+    -- Its pepper is gone: no code can match, so none is counted, and the next text need not wait.
+    perform private.forget_passcode(p_org.id, p_call.call_id, p_phone);
+    return '{"outcome": "code_unreadable"}';
+  elsif exists (
+    select from jsonb_to_recordset(p_macs) as m ("keyId" text, mac text)
+    where m."keyId" = p_code.key_id and private.bind_mac(
+      m.mac, p_org.id, p_call.call_id, p_phone, p_code.send_id) = p_code.mac) then
+    return null;
+  end if;
+  return private.count_wrong_code(p_org, p_call, p_code, p_phone, p_purpose, p_now)
+    || '{"compared": true}';
+end
+$$;
+comment on function private.compare_code is 'Why digits are not the code, counted; null when they are.';
+
+/* The caller has had enough attempts: what waited for the phone is for the front desk. */
+create function private.hand_over_holds(
+  p_org uuid, p_call_id text, p_phone text, p_now timestamptz
+) returns void
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  update public.appointments as a
+  set status = 'requires_manual_followup', updated_at = p_now
+  where a.org_id = p_org and a.call_id = p_call_id and a.patient_phone = p_phone
+    and a.status = 'held';
+end
+$$;
+comment on function private.hand_over_holds is 'Leaves the holds of a call for a phone to the front desk.';
+
+/*
+ * The tenant's verification, under the call's lock: compared and counted, or confirmed and carried
+ * out; then audited and recorded.
  */
 create function private.verify_code(
   p_org public.organizations, p_call jsonb, p_hold text, p_macs jsonb
@@ -300,96 +472,84 @@ create function private.verify_code(
 language plpgsql volatile set search_path = ''
 as $$
 declare
-  v_call_id constant text := p_call ->> 'callId';
   v_hash constant bytea := sha256(convert_to(coalesce(p_hold, '') || p_macs::text, 'UTF8'));
-  v_hold public.appointments;
-  v_change public.appointment_changes;
+  v_call constant public.calls := private.enter_call(p_org, p_call);
+  v_waiting record;
+  v_read record;
   v_code public.one_time_passcodes;
+  v_phone bytea;
+  v_purpose text;
   v_now timestamptz;
   v_answer jsonb;
+  v_compared boolean;
   v_alarm text;
 begin
-  v_hold := private.find_hold(p_org.id, v_call_id, p_hold);
-  v_change := private.find_change(p_org.id, v_hold.id, v_call_id);
-  v_now := clock_timestamp();
   -- The same request delivered twice: the first answer, and nothing is counted.
   v_answer := private.recall_answer(p_org.id, p_call, 'verify_otp', v_hash);
   if v_answer is not null then
     return v_answer;
   end if;
-  v_answer := private.hold_refusal(p_org, v_hold, v_change, v_call_id, v_now);
-  if v_answer is not null then
-    perform private.audit(p_org.id, p_call, 'verify_otp', v_hold.id, v_answer ->> 'outcome');
-    return v_answer || jsonb_build_object('orgId', p_org.id);
+  v_waiting := private.find_waiting(p_org, v_call.call_id, p_hold, clock_timestamp());
+  if v_waiting.refusal is not null then
+    v_answer := v_waiting.refusal || jsonb_build_object('orgId', p_org.id);
+    perform private.audit(p_org.id, p_call, 'verify_otp', private.read_id(v_answer ->> 'holdId'),
+      v_answer ->> 'outcome');
+    return v_answer;
+  end if;
+  v_read := private.find_code(
+    p_org.id, v_call.call_id, v_waiting.hold, v_waiting.phone, clock_timestamp());
+  v_code := v_read.code;
+  v_phone := private.hash_phone(v_read.phone);
+  v_purpose := coalesce(v_code.purpose, v_waiting.purpose);
+  perform private.lock_phones(array[private.caller_key(p_org.id, v_call), v_phone]);
+  v_now := clock_timestamp();
+  if not private.is_proven(p_org.id, v_call.call_id, v_phone, v_now) then
+    v_answer := private.compare_code(p_org, v_call, v_code, v_phone, v_purpose, p_macs, v_now);
+    v_compared := v_answer is null or v_answer ? 'compared';
+    v_answer := v_answer - 'compared';
+  end if;
+  v_answer := coalesce(v_answer, private.carry_out(
+    p_org, p_call, v_call, v_read.phone, v_compared is true, v_now));
+  if v_answer ->> 'outcome' = 'locked' then
+    perform private.hand_over_holds(p_org.id, v_call.call_id, v_read.phone, v_now);
   end if;
 
-  select c.* into v_code from public.one_time_passcodes as c
-  where c.org_id = p_org.id and c.appointment_id = v_hold.id for update;
-  if v_code.mac is null then
-    v_answer := case when v_code.hold_attempts >= 10 then '{"outcome": "locked"}'
-      when v_code.state = 'locked' then '{"outcome": "code_locked"}'
-      else '{"outcome": "no_code"}' end;
-  elsif v_code.expires_at <= v_now then
-    v_answer := '{"outcome": "code_expired"}';
-  elsif not jsonb_path_exists(
-    p_macs, '$[*] ? (@.keyId == $key)', jsonb_build_object('key', v_code.key_id)) then
-    -- Its pepper is gone: no code can match, so none is counted, and the next text need not wait.
-    perform private.forget_passcode(p_org.id, v_hold.id);
-    v_answer := '{"outcome": "code_unreadable"}';
-  elsif exists (
-    select from jsonb_to_recordset(p_macs) as m ("keyId" text, mac text)
-    where m."keyId" = v_code.key_id
-      and private.bind_mac(m.mac, p_org.id, v_hold.id, v_code.send_id) = v_code.mac) then
-    if v_change.kind is null then
-      perform private.confirm_hold(p_org.id, v_hold, v_now);
-      v_answer := private.describe_hold(p_org, v_hold, v_now) || '{"outcome": "confirmed"}';
-    elsif private.apply_change(p_org.id, v_change, v_now) then
-      v_answer := private.describe_change(p_org, v_change, v_now);
-    else
-      v_answer := '{"outcome": "change_expired"}';
-    end if;
-    -- A right code ends the count of wrong ones.
-    update public.one_time_passcodes as c
-    set state = 'used', mac = null, code_attempts = 0, hold_attempts = 0, sends = 0
-    where c.org_id = p_org.id and c.appointment_id = v_hold.id;
-    perform private.audit(p_org.id, p_call,
-      case v_change.kind when 'cancel' then 'cancel_appointment'
-        when 'reschedule' then 'reschedule_appointment' else 'confirm_appointment' end,
-      v_hold.id, v_answer ->> 'outcome',
-      jsonb_strip_nulls(jsonb_build_object('newTime', v_change.hold_id)));
-  else
-    v_answer := private.count_wrong_code(p_org.id, v_hold.id, v_now);
-    v_alarm := private.count_for_alarm(p_org.id, 'wrong_codes', v_now);
-  end if;
-
-  v_answer := jsonb_build_object('orgId', p_org.id, 'holdId', v_hold.id) || v_answer;
-  -- The code of a change goes to the booking's number only: another one is not asked for.
-  if v_change.kind is null and v_answer ->> 'outcome' in ('wrong_code', 'no_code', 'code_expired')
+  v_answer := jsonb_strip_nulls(jsonb_build_object('holdId',
+    case v_purpose when 'confirm' then (v_waiting.hold).id end)) || v_answer
+    || jsonb_build_object('orgId', p_org.id);
+  if v_purpose = 'confirm' and v_answer ->> 'outcome' in ('wrong_code', 'no_code', 'code_expired')
     and private.was_not_delivered(p_org.id, v_code.send_id) then
     v_answer := v_answer || '{"undelivered": true}';
   end if;
-  perform private.audit(p_org.id, p_call, 'verify_otp', v_hold.id, v_answer ->> 'outcome',
+  perform private.audit(p_org.id, p_call, 'verify_otp',
+    coalesce(private.read_id(v_answer ->> 'holdId'), (v_waiting.hold).id), v_answer ->> 'outcome',
     jsonb_strip_nulls(jsonb_build_object('attemptsLeft', v_answer -> 'attemptsLeft',
       -- Only where digits were compared.
-      'attempt', case when v_code.mac is not null and v_answer ->> 'outcome' not in
-        ('code_expired', 'code_unreadable') then v_code.hold_attempts + 1 end)));
+      'attempt', case when v_compared then v_call.attempts + 1 end)));
   perform private.record_answer(p_org.id, p_call, 'verify_otp', v_hash, v_answer);
+  if v_compared and v_answer ->> 'outcome' in ('wrong_code', 'code_locked', 'locked') then
+    v_alarm := private.count_for_alarm(p_org, 'wrong_codes', v_now);
+  end if;
   return v_answer || jsonb_strip_nulls(jsonb_build_object('alarm', v_alarm));
 end
 $$;
 comment on function private.verify_code is
-  'Compares, counts, and confirms or changes under the appointment''s lock.';
+  'Compares, counts, and confirms or changes under the call''s lock.';
 
 /*
- * Entry function of the tool verify_otp: checks a code and confirms the appointment or applies the
- * change of one, in one transaction. Never raises after counting.
+ * Entry function of the tool verify_otp: checks a code, confirms every hold of the call that waits for
+ * its phone and carries out the change it asked for, in one transaction. Never raises after counting.
  *
  * p_macs    [{keyId, mac}]: the code under the current and the previous pepper
- * Outcomes  confirmed, already_confirmed (same call), cancelled, rescheduled, wrong_code
- *           (attemptsLeft), code_locked, code_expired, code_unreadable (its pepper is not among
- *           p_macs), no_code, locked (front desk), hold_not_found, hold_expired, change_expired,
- *           busy, unknown_clinic, cross_tenant_denied; wrong_code, no_code and code_expired with
- *           undelivered when Twilio reported that the newest text did not arrive
+ * Outcomes  confirmed (others: further holds; overlaps: other appointments of a patient at that time;
+ *           lapsed: starts of holds that had run out; change: what came of the change, as below),
+ *           cancelled, rescheduled, found (appointments), which_appointment (appointments, ask),
+ *           appointment_not_found, slot_taken, hold_limit (released: the new time that was given up),
+ *           already_confirmed, wrong_code (attemptsLeft), code_locked (isFinal: no further code),
+ *           code_expired, code_unreadable (its pepper is not among p_macs), no_code, locked (front
+ *           desk), hold_not_found, hold_expired, call_needed, busy, unknown_clinic,
+ *           cross_tenant_denied; wrong_code, no_code and code_expired with undelivered when Twilio
+ *           reported that the newest text did not arrive
  */
 create function public.verify_otp_and_confirm(p_call jsonb, p_hold text, p_macs jsonb)
 returns jsonb
@@ -403,6 +563,8 @@ begin
   select * into v_opened from private.open_call(p_call, 'verify_otp');
   if v_opened.refusal is not null then
     return v_opened.refusal;
+  elsif p_call ->> 'callId' is null then
+    return private.answer(v_opened.org, '{"outcome": "call_needed"}');
   end if;
   return private.answer(v_opened.org, private.verify_code(v_opened.org, p_call, p_hold, p_macs));
 exception when lock_not_available or deadlock_detected then
@@ -410,7 +572,7 @@ exception when lock_not_available or deadlock_detected then
 end
 $$;
 comment on function public.verify_otp_and_confirm is
-  'Tool verify_otp: checks a passcode and confirms the hold in place, or applies a change.';
+  'Tool verify_otp: checks a passcode, confirms what waits for its phone, and carries out the change.';
 
 revoke execute on function
   public.begin_otp_send, public.complete_otp_send, public.clear_otp_send,

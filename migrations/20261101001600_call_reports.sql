@@ -5,7 +5,7 @@
  * - Vapi tells of an end twice, by a status and by a report, in any order and more than once. One
  *   row per call, locked, makes each of its parts happen once: the release of what the call held,
  *   the report, the text that follows up.
- * - The release takes the call's own lock first, as a claim does, and every message releases anew:
+ * - The release takes the call's own lock first, as a claim does, and every message releases again:
  *   a claim that was under way when the end was told is released by the report. What must wait too
  *   long is left to the next message, and at the latest to the hold's own time.
  * - Transcript and summary arrive redacted; the raw text never reaches the database. How many of
@@ -41,8 +41,44 @@ select private.protect('public.call_reports', true);
 grant select on public.call_reports to service_role;
 
 /*
+ * Why no follow-up goes to the phone of a hold, or null: it goes to the caller's own number only, which
+ * the call came from or has proven, and has limits of its own: one an hour and two a day for a number,
+ * a fifth of the organization's texts. Passcodes are not touched by it.
+ */
+create function private.follow_up_refusal(
+  p_org public.organizations, p_hold public.appointments, p_now timestamptz
+) returns text
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_phone constant bytea := private.hash_phone(p_hold.patient_phone);
+  v_sent timestamptz[];
+begin
+  perform private.lock_phones(array[v_phone]);
+  perform pg_advisory_xact_lock(hashtextextended(p_org.id || '/sms', 0));
+  select n.followed_up_at into v_sent from public.phone_counts as n where n.phone_hash = v_phone;
+  return case
+    when not exists (
+      select from public.calls as c
+      where c.org_id = p_org.id and c.call_id = p_hold.call_id and c.caller_hash = v_phone)
+      and not private.is_proven(p_org.id, p_hold.call_id, v_phone, p_now) then 'other_number'
+    when not coalesce(p_hold.patient_country = any (p_org.sms_countries), false)
+      then 'blocked_country'
+    when private.count_since(v_sent, p_now - interval '1 hour') >= 1
+      or private.count_since(v_sent, p_now - interval '1 day') >= 2 then 'phone_send_limit'
+    when (
+      select count(*) from public.sms_messages as m
+      where m.org_id = p_org.id and m.created_at > p_now - interval '1 hour'
+        and m.origin = 'follow_up' and m.status <> 'refused')
+      >= greatest(1, p_org.sms_hourly_limit / 5) then 'org_send_limit'
+  end;
+end
+$$;
+comment on function private.follow_up_refusal is 'Why a phone is sent no follow-up, or null.';
+
+/*
  * Whether a call that left this hold open is texted, once: 'claimed' with the message made and
- * counted in every quota, or why not.
+ * counted, or why not.
  */
 create function private.claim_follow_up(
   p_org public.organizations, p_call jsonb, p_hold public.appointments, p_ended_reason text,
@@ -52,6 +88,7 @@ language plpgsql volatile set search_path = ''
 as $$
 declare
   v_now constant timestamptz := clock_timestamp();
+  v_phone constant bytea := private.hash_phone(p_hold.patient_phone);
   v_refusal text;
 begin
   v_refusal := case
@@ -64,20 +101,24 @@ begin
     -- A new time was not confirmed: the appointment stays as it was.
     when exists (
       select from public.appointment_changes as c
-      where c.org_id = p_org.id and c.hold_id = p_hold.id) then 'keeps_appointment'
+      where c.org_id = p_org.id and c.call_id = p_hold.call_id and c.hold_id = p_hold.id)
+      then 'keeps_appointment'
     when exists (
       select from public.sms_opt_outs as o
       where o.org_id = p_org.id and o.phone_hash = private.hash_phone(p_hold.patient_phone))
       then 'opted_out'
-    else private.send_refusal(p_org, p_hold, null, null, v_now) ->> 'outcome'
+    else private.follow_up_refusal(p_org, p_hold, v_now)
   end;
   if v_refusal is null then
     insert into public.sms_messages (
-      org_id, id, appointment_id, to_masked, to_hash, call_id, created_at
+      org_id, id, appointment_id, origin, to_masked, to_hash, call_id, created_at
     ) values (
-      p_org.id, p_send, p_hold.id, private.mask_phone(p_hold.patient_phone),
-      private.hash_phone(p_hold.patient_phone), p_hold.call_id, v_now
+      p_org.id, p_send, p_hold.id, 'follow_up', private.mask_phone(p_hold.patient_phone), v_phone,
+      p_hold.call_id, v_now
     );
+    insert into public.phone_counts as n (phone_hash, followed_up_at) values (v_phone, array[v_now])
+    on conflict (phone_hash) do update set changed_at = v_now,
+      followed_up_at = private.keep_since(n.followed_up_at, v_now - interval '1 day') || v_now;
   end if;
   perform private.audit(p_org.id, p_call, 'follow_up', p_hold.id, coalesce(v_refusal, 'claimed'));
   return coalesce(v_refusal, 'claimed');
@@ -123,6 +164,9 @@ begin
   if v_hold.id is not null and p_known.follow_up is null then
     v_follow_up := private.claim_follow_up(p_org, p_call, v_hold, p_ended_reason, p_send);
   end if;
+  perform private.end_proofs(p_org.id, p_known.call_id);
+  update public.calls as c set seen_at = clock_timestamp()
+  where c.org_id = p_org.id and c.call_id = p_known.call_id and p_known.ended_at is null;
   update public.call_reports as r
   set ended_at = coalesce(r.ended_at, clock_timestamp()),
     follow_up = coalesce(r.follow_up, v_follow_up)
@@ -140,22 +184,29 @@ end
 $$;
 comment on function private.close_call is 'Releases what a call held and claims its follow-up; busy when a lock took too long.';
 
-/* What is known of a call's patients, and whether it was texted a code: no report may keep it. */
+/*
+ * What is known of the patients that a call named, whether it held a time for them or only asked about
+ * an appointment, and whether it asked for a code: no report may keep any of it.
+ */
 create function private.known_of_call(p_org uuid, p_call_id text) returns jsonb
 language sql stable set search_path = ''
 as $$
   select jsonb_build_object(
-    'names', coalesce(jsonb_agg(distinct a.patient_name) filter (where a.patient_name is not null), '[]'),
-    'phones',
-    coalesce(jsonb_agg(distinct a.patient_phone) filter (where a.patient_phone is not null), '[]'),
-    'isTexted', coalesce(bool_or(exists (
+    'names', coalesce(jsonb_agg(distinct k.name) filter (where k.name is not null), '[]'),
+    'phones', coalesce(jsonb_agg(distinct k.phone) filter (where k.phone is not null), '[]'),
+    'isTexted', exists (
       select from public.sms_messages as m
-      where m.org_id = a.org_id and m.appointment_id = a.id)), false))
-  from public.appointments as a
-  where a.org_id = p_org and a.call_id = p_call_id
+      where m.org_id = p_org and m.call_id = p_call_id and m.origin <> 'follow_up'))
+  from (
+    select a.patient_name, a.patient_phone from public.appointments as a
+    where a.org_id = p_org and a.call_id = p_call_id
+    union all select x.patient_name, x.patient_phone from public.appointment_changes as x
+    where x.org_id = p_org and x.call_id = p_call_id
+    union all select unnest(c.patient_names), null from public.calls as c
+    where c.org_id = p_org and c.call_id = p_call_id) as k (name, phone)
 $$;
 comment on function private.known_of_call is
-  'Names and numbers of a call''s patients, and whether it was texted a code.';
+  'Names and numbers of the patients that a call named, and whether it asked for a code.';
 
 /*
  * Entry function: a call has ended, said by a status (p_report null) or by its report.

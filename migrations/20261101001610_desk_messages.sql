@@ -14,7 +14,7 @@ create table public.desk_messages (
   id uuid not null default gen_random_uuid(),
   call_id text,
   tool_call_id text,
-  -- Whose line it was, to count; null without a number.
+  -- Whose line it was, to count; null without a number of the caller's own.
   caller_hash bytea,
   caller_name text not null
     constraint desk_messages_name_given check (length(btrim(caller_name)) between 1 and 120),
@@ -106,7 +106,7 @@ as $$
 declare
   v_opened record;
   v_org public.organizations;
-  v_hash constant bytea := private.hash_phone(p_call ->> 'callerNumber');
+  v_hash bytea;
   v_now timestamptz;
   v_message uuid;
   v_answer jsonb;
@@ -117,6 +117,7 @@ begin
     return v_opened.refusal;
   end if;
   v_org := v_opened.org;
+  v_hash := private.read_caller(v_org, p_call);
   perform private.lock_call(v_org.id, p_call ->> 'callId');
   v_now := clock_timestamp();
   select m.id into v_message from public.desk_messages as m

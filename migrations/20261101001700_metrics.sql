@@ -172,7 +172,8 @@ begin
   from (
     select exists (
       select from public.one_time_passcodes as c
-      where c.org_id = a.org_id and c.appointment_id = a.id) as has_passcode
+      where c.org_id = a.org_id and c.call_id = a.call_id
+        and c.phone_hash = private.hash_phone(a.patient_phone)) as has_passcode
     from public.appointments as a
     where a.status = 'held' and a.expires_at > v_now limit 10000
   ) as n;

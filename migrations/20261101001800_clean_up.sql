@@ -26,12 +26,18 @@ begin
     set status = 'expired', updated_at = p_now
     where a.org_id = p_org and a.ctid = any (p_rows)
       and a.status = 'held' and a.expires_at <= p_now
-    returning a.id
+    returning a.id, a.call_id
+  ), dead as materialized (
+    -- A passcode that its call is working with is left for later: it locks in the other order.
+    select c.call_id, c.phone_hash from public.one_time_passcodes as c
+    where c.org_id = p_org and c.call_id in (select f.call_id from flipped as f)
+      and c.mac is not null and c.expires_at <= p_now
+    for update skip locked
   ), forgotten as (
     update public.one_time_passcodes as c
     set state = 'replaced', mac = null
-    from flipped as f
-    where c.org_id = p_org and c.appointment_id = f.id and c.mac is not null
+    from dead as d
+    where c.org_id = p_org and c.call_id = d.call_id and c.phone_hash = d.phone_hash
   ), audited as (
     insert into public.audit_logs (org_id, actor, action, subject_id, outcome)
     select p_org, 'system', 'cleanup_expired_holds', f.id, 'expired' from flipped as f
@@ -40,7 +46,7 @@ begin
   return v_count;
 end
 $$;
-comment on function private.expire_holds is 'Marks expired holds of one organization as expired and forgets their passcodes.';
+comment on function private.expire_holds is 'Marks expired holds of one organization as expired and forgets the expired passcodes of their calls.';
 
 /*
  * Marks at most p_batch expired holds as expired and returns how many. pg_cron calls it every minute;

@@ -19,21 +19,22 @@ create table private.retention_rules (
   age text not null,
   applies text not null default 'true',
   kept text not null default 'retention_days'
-    constraint retention_rules_kept_known check (kept in ('retention_days', 'audit_retention_days'))
+    constraint retention_rules_kept_known
+    check (kept in ('retention_days', 'audit_retention_days', '1'))
 );
 comment on table private.retention_rules is
   'Which rows of which table go after how long: SQL over the table''s columns, written by migrations only.';
 comment on column private.retention_rules.age is 'Since when a row is old, a timestamptz.';
 comment on column private.retention_rules.applies is 'Which rows may go at all.';
-comment on column private.retention_rules.kept is 'The column of organizations that says for how many days.';
+comment on column private.retention_rules.kept is 'For how many days: a column of organizations, or their number.';
 
--- Confirmed appointments are the clinic's to keep. Passcodes and texts go with their hold too.
+-- Confirmed appointments are the clinic's to keep. Texts go with their hold too; what a call has
+-- proven and asked for goes with the call, a day after its end.
 insert into private.retention_rules (name, relation, age, applies, kept) values
   ('holds', 'public.appointments', 'coalesce(expires_at, updated_at)',
     $$status in ('expired', 'cancelled', 'requires_manual_followup')$$, 'retention_days'),
-  ('passcodes', 'public.one_time_passcodes', 'claimed_at', 'true', 'retention_days'),
+  ('calls', 'public.calls', 'seen_at', 'true', '1'),
   ('texts', 'public.sms_messages', 'created_at', 'true', 'retention_days'),
-  ('changes', 'public.appointment_changes', 'expires_at', 'true', 'retention_days'),
   ('toolCalls', 'public.tool_calls', 'created_at', 'true', 'retention_days'),
   ('callReports', 'public.call_reports', 'created_at', 'true', 'retention_days'),
   ('openQuestions', 'public.open_questions', 'last_asked_at', 'true', 'retention_days'),
@@ -54,7 +55,7 @@ begin
     execute format('select count(*) from %s where org_id = $1 and %s < $2 and (%s)',
       v_rule.relation, v_rule.age, v_rule.applies)
     into v_rows
-    using p_org.id, p_now - make_interval(days => (to_jsonb(p_org) ->> v_rule.kept)::integer);
+    using p_org.id, p_now - make_interval(days => coalesce(to_jsonb(p_org) ->> v_rule.kept, v_rule.kept)::integer);
     v_counts := v_counts
       || jsonb_build_object('org', p_org.id, 'rule', v_rule.name, 'rows', v_rows);
   end loop;
@@ -82,9 +83,10 @@ declare
 begin
   for v_org, v_before in execute format(
     'select o.id, k.before from public.organizations as o
-    cross join lateral (select $1 - make_interval(days => o.%I) as before) as k
+    cross join lateral (select $1 - make_interval(days => %s) as before) as k
     where (select min(%s) from %s where org_id = o.id and (%s)) < k.before',
-    p_rule.kept, p_rule.age, p_rule.relation, p_rule.applies) using p_now
+    case p_rule.kept when '1' then '1' else format('o.%I', p_rule.kept) end,
+    p_rule.age, p_rule.relation, p_rule.applies) using p_now
   loop
     execute format(
       'delete from %1$s as t where t.org_id = $1 and t.ctid = any (array(
@@ -102,42 +104,41 @@ $$;
 comment on function private.delete_old is 'Deletes a batch of what one rule lets go, of any organization.';
 
 /*
- * What belongs to no organization: phone quotas older than a day and pg_cron's history older than a
+ * What belongs to no organization: counts of numbers older than a day and pg_cron's history older than a
  * week. Deletes at most p_limit rows, or counts all with a null one.
  */
 create function private.delete_shared(p_now timestamptz, p_limit bigint) returns jsonb
 language plpgsql volatile set search_path = ''
 as $$
 declare
-  v_quotas constant bytea[] := array(
-    select q.phone_hash from public.sms_phone_quota as q
-    where not exists (select from unnest(q.sent_at) as t where t > p_now - interval '1 day')
+  v_counted constant bytea[] := array(
+    select n.phone_hash from public.phone_counts as n
+    where n.changed_at < p_now - interval '1 day'
     limit p_limit);
   v_runs constant bigint[] := array(
     select d.runid from cron.job_run_details as d
     where d.end_time < p_now - interval '7 days'
-    limit p_limit - cardinality(v_quotas));
+    limit p_limit - cardinality(v_counted));
 begin
   if p_limit is not null then
-    -- A text may have been counted meanwhile.
-    delete from public.sms_phone_quota as q
-    where q.phone_hash = any (v_quotas)
-      and not exists (select from unnest(q.sent_at) as t where t > p_now - interval '1 day');
+    -- Something may have been counted meanwhile.
+    delete from public.phone_counts as n
+    where n.phone_hash = any (v_counted) and n.changed_at < p_now - interval '1 day';
     delete from cron.job_run_details as d where d.runid = any (v_runs);
   end if;
   return jsonb_build_object(
-    'phoneQuotas', cardinality(v_quotas), 'jobRuns', cardinality(v_runs));
+    'phoneCounts', cardinality(v_counted), 'jobRuns', cardinality(v_runs));
 end
 $$;
 comment on function private.delete_shared is
-  'Deletes a batch of old phone quotas and job runs, or counts them.';
+  'Deletes a batch of old counts of numbers and job runs, or counts them.';
 
 /*
- * Deletes what is older than each organization keeps (private.retention_rules), phone quotas older
+ * Deletes what is older than each organization keeps (private.retention_rules), counts of numbers older
  * than a day and pg_cron's history older than a week: at most p_batch rows, so a call is short
  * however many organizations there are, and is made again until it deletes none.
  * With p_dry_run it only counts, and counts everything of every organization.
- * Returns {rows, phoneQuotas, jobRuns,
+ * Returns {rows, phoneCounts, jobRuns,
  *          organizations: [{organization, retentionDays, auditRetentionDays, RULE: rows}]}.
  */
 create function public.apply_retention(p_dry_run boolean default false, p_batch integer default 1000)
@@ -187,7 +188,7 @@ begin
   from jsonb_to_recordset(v_found) as f (org uuid, counts jsonb, rows bigint)
   where f.rows > 0 and not p_dry_run;
   select jsonb_build_object(
-    'rows', coalesce(sum(f.rows), 0) + (v_shared ->> 'phoneQuotas')::bigint
+    'rows', coalesce(sum(f.rows), 0) + (v_shared ->> 'phoneCounts')::bigint
       + (v_shared ->> 'jobRuns')::bigint,
     'organizations', coalesce(jsonb_agg(jsonb_build_object('organization', o.slug,
       'retentionDays', o.retention_days, 'auditRetentionDays', o.audit_retention_days)

@@ -1,14 +1,17 @@
 /**
- * An appointment that is to be cancelled or moved: how a caller names it, and what is answered.
+ * An appointment that exists: how a caller names it, and what is answered once its number is proven.
  *
  * @module
  */
 
 import { z } from "zod";
 import { type Answer, refuse, succeed } from "./answers.ts";
-import type { AppointmentReference, Changed } from "./database/changes.ts";
-import { refuseLocked } from "./hold.ts";
+import type { Appointment, AppointmentReference, Settled } from "./database/changes.ts";
+import type { Released } from "./database/holds.ts";
+import type { Confirmed } from "./database/passcodes.ts";
+import { offerInstead, refuseHoldLimit } from "./hold.ts";
 import { patientFields } from "./patient.ts";
+import type { PhoneReading } from "./phone.ts";
 import * as sentences from "./sentences.ts";
 import { readClock, sayTime } from "./speech.ts";
 
@@ -18,7 +21,7 @@ const { needed } = sentences;
 export const appointmentFields = {
   ...patientFields,
   appointmentId: z.string().max(200).optional().catch(undefined)
-    .describe("The holdId of the appointment, if this call has booked it; else leave it out"),
+    .describe("The id of the appointment, if this call was told one; else leave it out"),
   appointmentDate: z.preprocess(
     (said) => typeof said === "string" ? said.slice(0, 10) : said,
     z.iso.date(needed.date),
@@ -29,52 +32,132 @@ export const appointmentFields = {
     z.string(needed.time),
   ).optional()
     .describe("Start of the appointment as it is now, HH:MM, if the caller said it"),
+  providerName: z.string(needed.doctor).max(120).optional()
+    .describe("Doctor of the appointment as it is now, if the caller said one"),
 };
 
 /** The arguments of {@link appointmentFields}, read. */
 export type AppointmentArguments = z.infer<z.ZodObject<typeof appointmentFields>>;
 
+/** Outcomes of the tools for appointments that exist, and what they mean. */
+export const proofOutcomes = {
+  code_needed: "whether there is such an appointment is told by the passcode only",
+  appointment_not_found: "name, number and what was said fit no appointment",
+  which_appointment: "several fit; they are named, and what would decide is asked",
+  change_limit: "too many requests without a passcode; the front desk takes over",
+  call_needed: "outside of a call nobody can prove a number",
+} as const;
+
 /** What the database is asked about an appointment, with the number that was chosen. */
 export function referTo(
-  { patientName, appointmentId, appointmentDate, appointmentTime }: AppointmentArguments,
-  patientPhone: string,
+  asked: AppointmentArguments,
+  { e164, country }: Extract<PhoneReading, { readonly kind: "phone" }>,
 ): AppointmentReference {
   return {
-    patientName,
-    patientPhone,
-    appointmentId,
-    date: appointmentDate,
-    time: appointmentTime,
+    patientName: asked.patientName,
+    patientPhone: e164,
+    patientCountry: country,
+    appointmentId: asked.appointmentId,
+    date: asked.appointmentDate,
+    time: asked.appointmentTime,
+    provider: asked.providerName,
   };
 }
 
-/** A change took effect. Said only after the passcode: it tells when and with whom. */
-export function sayChange<Outcome extends Changed["outcome"]>(
-  changed: Changed & { readonly outcome: Outcome },
-): Answer<Outcome> {
-  const { outcome, holdId, startTime, endTime, service, doctor } = changed;
-  return succeed(outcome, sentences[outcome](startTime, doctor), {
-    ...{ holdId, startTime, endTime, spoken: sayTime(startTime), service, doctor },
-  });
+/** A time that was given up, as a fact for the model; nothing is released unsaid. */
+export function sayTimeReleased(released: Released) {
+  return released === undefined
+    ? {}
+    : { released: { ...released, spoken: sayTime(released.startTime) } };
 }
 
-/** Too late for the passcode of a change. */
-export function refuseLateChange(): Answer<"change_expired"> {
-  return refuse("change_expired", sentences.changeExpired, "RETRY");
+function withSpoken(told: Appointment) {
+  return { ...told, spoken: sayTime(told.startTime) };
 }
 
-/** No change can be made, and nothing is said about what there is or is not. */
-export function refuseChange(outcome: "appointment_not_found" | "which_appointment" | "locked") {
-  switch (outcome) {
-    case "appointment_not_found":
-      return refuse(outcome, sentences.appointmentNotFound, "RETRY", {
-        fields: ["patientName", "patientPhone"],
+const fieldOf = {
+  day: "appointmentDate",
+  time: "appointmentTime",
+  doctor: "providerName",
+} as const;
+
+/** What a request about appointments came to, once its number was proven. */
+export function saySettled<Outcome extends Settled["outcome"]>(
+  settled: Settled & { readonly outcome: Outcome },
+): Answer<Outcome>;
+export function saySettled(settled: Settled): Answer<Settled["outcome"]> {
+  switch (settled.outcome) {
+    case "cancelled":
+    case "rescheduled": {
+      const { outcome, holdId, startTime, endTime, service, doctor, released } = settled;
+      return succeed(outcome, sentences[outcome](startTime, doctor, released), {
+        ...{ holdId, startTime, endTime, spoken: sayTime(startTime), service, doctor },
+        ...sayTimeReleased(released),
       });
-    case "which_appointment":
-      return refuse(outcome, sentences.whichAppointment, "RETRY", {
-        fields: ["appointmentDate", "appointmentTime"],
+    }
+    case "found": {
+      const { outcome, appointments } = settled;
+      return succeed(outcome, sentences.found(appointments), {
+        appointments: appointments.map(withSpoken),
       });
-    case "locked":
-      return refuseLocked();
+    }
+    case "which_appointment": {
+      const { outcome, appointments, ask } = settled;
+      const facts = { appointments: appointments.map(withSpoken) };
+      return ask === null
+        ? refuse(outcome, sentences.cannotTellApart, "ESCALATE", facts)
+        : refuse(outcome, sentences.whichAppointment(appointments, ask), "RETRY", {
+          ...facts,
+          fields: [fieldOf[ask]],
+        });
+    }
+    case "appointment_not_found": {
+      const { outcome, released } = settled;
+      return refuse(outcome, sentences.appointmentNotFound(released), "RETRY", {
+        fields: ["patientName"],
+        ...sayTimeReleased(released),
+      });
+    }
+    case "slot_taken":
+      return offerInstead(settled);
+    case "hold_limit":
+      return refuseHoldLimit(settled);
   }
+}
+
+/** Everything that waited for a number, after the right code or because the number is proven. */
+export function sayConfirmed(confirmed: Confirmed): Answer<"confirmed"> {
+  const { outcome, holdId, startTime, endTime, service, doctor } = confirmed;
+  const { others, overlaps, lapsed, change } = confirmed;
+  const changed = change === undefined ? undefined : saySettled(change);
+  return succeed(
+    outcome,
+    sentences.confirmed([confirmed, ...others], { overlaps, lapsed }) +
+      (changed === undefined ? "" : ` ${changed.message}`),
+    {
+      ...{ holdId, startTime, endTime, spoken: sayTime(startTime), service, doctor },
+      ...(others.length === 0 ? {} : {
+        others: others.map(({ holdId, startTime, endTime, service, doctor }) => ({
+          ...{ holdId, startTime, endTime, spoken: sayTime(startTime), service, doctor },
+        })),
+      }),
+      ...(overlaps.length === 0 ? {} : { overlaps: overlaps.map(withSpoken) }),
+      ...(lapsed.length === 0 ? {} : { lapsed }),
+      ...(changed === undefined
+        ? {}
+        : { change: { outcome: changed.outcome, action: changed.action, ...changed.facts } }),
+    },
+  );
+}
+
+/** No request about appointments can be taken. */
+export function refuseChange(outcome: "change_limit" | "call_needed") {
+  return outcome === "change_limit"
+    ? refuse(outcome, sentences.noMoreWithoutCode, "ESCALATE")
+    : refuseCallNeeded();
+}
+
+/** Nothing can be booked or changed outside of a call: nobody could prove a number. */
+export function refuseCallNeeded(): Answer<"call_needed"> {
+  return refuse("call_needed", sentences.callNeeded, "ESCALATE");
 }

@@ -6,6 +6,7 @@
 
 import { type Answer, refuse } from "./answers.ts";
 import type { Slot } from "./database/availability.ts";
+import type { ClaimOutcome, Released } from "./database/holds.ts";
 import * as sentences from "./sentences.ts";
 import { sayTime } from "./speech.ts";
 
@@ -16,17 +17,37 @@ export function withSpoken(slot: Slot): Slot & { readonly spoken: string } {
 
 /** The slot cannot be had; what is near it can. */
 export function offerInstead(
-  { slots, taken }: { readonly slots: readonly Slot[]; readonly taken: boolean },
+  { slots, taken, isKept, released }: {
+    readonly slots: readonly Slot[];
+    readonly taken: boolean;
+    /** The caller's own appointment may be in the way. */
+    readonly isKept?: boolean;
+    readonly released?: Released;
+  },
 ): Answer<"slot_taken"> {
-  return refuse("slot_taken", sentences.slotTaken(taken, slots), "OFFER_ALTERNATIVES", {
-    slots: slots.map(withSpoken),
-  });
+  return refuse(
+    "slot_taken",
+    sentences.slotTaken(taken, slots) + (isKept ? ` ${sentences.mayBeYours}` : ""),
+    "OFFER_ALTERNATIVES",
+    { slots: slots.map(withSpoken), ...(released === undefined ? {} : { released }) },
+  );
+}
+
+/** One more hold would be too many. */
+export function refuseHoldLimit(
+  { outcome, of }: Extract<ClaimOutcome, { readonly outcome: "hold_limit" }>,
+): Answer<"hold_limit"> {
+  return of === "call"
+    ? refuse(outcome, sentences.callHoldsEnough, "RETRY", { nextTool: "send_otp" })
+    : refuse(outcome, sentences.numberHoldsEnough, "ESCALATE");
 }
 
 const facts = { nextTool: "check_availability" };
 
 /** The slot is not one of ours, or the hold of it expired just now. */
-export function refuseSlot(outcome: "invalid_slot" | "hold_expired") {
+export function refuseSlot<Outcome extends "invalid_slot" | "hold_expired">(
+  outcome: Outcome,
+): Answer<Outcome> {
   return outcome === "invalid_slot"
     ? refuse(outcome, sentences.slotLost, "RETRY", facts)
     : refuse(outcome, sentences.holdJustExpired, "OFFER_ALTERNATIVES", facts);

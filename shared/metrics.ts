@@ -16,7 +16,7 @@ export const exposition = "text/plain; version=0.0.4; charset=utf-8";
 
 const prefix = "master_orchestrator";
 const textResults = ["accepted", "delivered", "undelivered", "refused", "failed", "unknown"];
-const alarmKinds = ["wrong_codes", "refused_sends"];
+const alarmKinds = ["wrong_codes", "refused_sends", "other_numbers"];
 
 interface Sample extends Partial<Count> {
   /** After the family's name: blank, `_bucket`, `_sum` or `_count`. */

@@ -17,7 +17,7 @@ import {
   verifyOtpAndConfirm,
 } from "./database/passcodes.ts";
 
-/** Compares a passcode and confirms the appointment, in one round trip. */
+/** Compares a passcode, and confirms and carries out what waits for it, in one round trip. */
 export async function verifyPasscode(
   { config, database }: { readonly config: Config; readonly database: Database },
   call: CallFacts,
@@ -40,7 +40,7 @@ export function makePasscode(): string {
 
 /**
  * HMAC-SHA-256 under a pepper that is in the functions' secrets and not in the database. The
- * database binds it to organization, hold and send: they are known only there, in the same call.
+ * database binds it to organization, call, phone and send.
  */
 export async function macOf(pepper: NamedKey, code: string): Promise<PasscodeMac> {
   const mac = await sign(await hmacKey(pepper.bytes), utf8(`otp:v1|${code}`));

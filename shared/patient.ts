@@ -25,6 +25,13 @@ export const patientFields = {
     .describe("Mobile number for the passcode, if it is not the number the caller calls from"),
 };
 
+/** Outcomes of a tool that takes a number, and what they mean. */
+export const phoneOutcomes = {
+  phone_needed: "no number was given and the caller withholds theirs",
+  phone_unclear: "the number cannot be read",
+  unusable_phone: "the number cannot be texted",
+} as const;
+
 /** A number to text, or why there is none. */
 export type ChosenPhone =
   | Exclude<PhoneReading, { readonly kind: "own" | "withheld" }>

@@ -9,6 +9,7 @@
  * @module
  */
 
+import { keepAlive } from "./background.ts";
 import type { Counter } from "./database/metrics.ts";
 import type { Log } from "./logging.ts";
 
@@ -148,23 +149,6 @@ export class Recorder {
     } else {
       this.#log.error("recording_dropped", { ...facts, reason: "no attempt succeeded", fault });
       this.#batch = undefined;
-    }
-  }
-}
-
-/**
- * Asks hosted Supabase to keep the isolate until the work is done. Elsewhere the promise is enough.
- */
-function keepAlive(work: Promise<void>): void {
-  const edge: unknown = Reflect.get(globalThis, "EdgeRuntime");
-  if (
-    typeof edge === "object" && edge !== null && "waitUntil" in edge &&
-    typeof edge.waitUntil === "function"
-  ) {
-    try {
-      edge.waitUntil(work);
-    } catch {
-      // Counting must never make a response fail.
     }
   }
 }

@@ -223,10 +223,8 @@ async function runTool(
 ): Promise<Answer> {
   if (!call.arguments.ok) return refuseArguments(call.arguments.reason);
   const given = cleanArguments(call.arguments.value);
-  // Without a call id (the dashboard's test button) every tool call counts as a call of its own.
   const toolCallId = cleanText(call.id.slice(0, 200));
-  const callId = envelope.callId ?? (toolCallId === "" ? undefined : `tool-call/${toolCallId}`);
-  const facts: CallFacts = { ...envelope, callId, toolCallId, claims: readClaims(given) };
+  const facts: CallFacts = { ...envelope, toolCallId, claims: readClaims(given) };
   return await tool.run(given, { ...context, call: facts });
 }
 

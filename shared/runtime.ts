@@ -5,6 +5,7 @@
  */
 
 import { type AccountCache, createAccountCache } from "./accounts.ts";
+import { type Background, createBackground } from "./background.ts";
 import { type Authenticator, createAuthenticator } from "./authentication.ts";
 import { type Config, readConfig } from "./config.ts";
 import { type DatabasePool, openDatabase } from "./database/client.ts";
@@ -25,6 +26,7 @@ export interface Runtime {
   readonly log: Log;
   readonly recorder: Recorder;
   readonly deadlines: Deadlines;
+  readonly background: Background;
 }
 
 /** Makes everything a function needs from its settings; nothing is connected yet. */
@@ -40,6 +42,7 @@ export function createRuntime(
     authenticator: createAuthenticator(config),
     database,
     accounts: createAccountCache(config.credentialKeys),
+    background: createBackground(),
     log,
     recorder: new Recorder(
       async (batchId, counts) => {

@@ -35,6 +35,7 @@ export type SendOutcome =
     readonly orgId: string;
     readonly phoneEnding: string;
     readonly expiresInSeconds: number;
+    readonly purpose: Purpose;
     /** The text before this one did not arrive. */
     readonly afterUndelivered: boolean;
   }
@@ -42,15 +43,15 @@ export type SendOutcome =
     readonly outcome: "sms_failed";
     readonly orgId: string;
     readonly failure: SmsFailure;
-    readonly purpose: Purpose;
   };
 
 /**
- * Texts a fresh passcode to the phone of a hold.
+ * Texts a fresh passcode to the phone of a hold or a change.
  *
  * Order: a working Twilio account first, then the send begins in the database, then the text, then
  * what became of it. A text that failed clears the stored code, so a caller is never stuck with a
- * code that nobody has.
+ * code that nobody has. The text of a change goes out after the answer, and only where an appointment
+ * fits: nobody may tell from answer or time whether one does.
  *
  * @param holdId The hold; missing or unreadable means what this call is about.
  */
@@ -68,23 +69,59 @@ export async function sendPasscode(
   const code = makePasscode();
   const { begun, sendId, account } = await beginSend(tools, call, holdId, code, ready);
   if (begun.outcome !== "claimed") return begun;
-  const { orgId, purpose, phoneEnding, expiresInSeconds, afterUndelivered } = begun;
-  const send: SendReference = { call, orgId, holdId: begun.holdId, sendId };
-  const sms = await sendText(tools, call, { orgId, account }, {
-    to: begun.phone,
-    body: composeText(code, begun),
-    validitySeconds: Math.max(10, expiresInSeconds),
-    statusCallback: callbackOf(tools.config.functionsPublicUrl, send),
-  });
-  if (sms.kind === "failed") {
-    await clearSend(tools, send, sms);
-    return { outcome: "sms_failed", orgId, failure: sms.failure, purpose };
+  const { orgId, purpose, phoneEnding, expiresInSeconds, afterUndelivered, isDue } = begun;
+  const send: SendReference = { call, orgId, sendId };
+  const text = async () => {
+    const sms = await sendText(tools, call, { orgId, account }, {
+      to: begun.phone,
+      body: composeText(code, begun),
+      validitySeconds: Math.max(10, expiresInSeconds),
+      statusCallback: callbackOf(tools.config.functionsPublicUrl, send),
+    });
+    await writeDown(tools, send, sms);
+    return sms;
+  };
+  if (purpose === "change") {
+    tools.background.run(isDue ? afterwards(tools, send, text) : Promise.resolve());
+  } else {
+    const sms = await text();
+    if (sms.kind === "failed") return { outcome: "sms_failed", orgId, failure: sms.failure };
   }
+  return { outcome: "sent", orgId, phoneEnding, expiresInSeconds, purpose, afterUndelivered };
+}
+
+/** Texts when the answer has gone: nobody hears of a failure but the log and the audit trail. */
+async function afterwards(
+  { log }: TextingTools,
+  { orgId, sendId }: SendReference,
+  text: () => Promise<SmsOutcome>,
+): Promise<void> {
+  // After the answer, which no caller can tell from one without a text.
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  const sms = await text().catch((fault) => {
+    log.error("change_text_failed", { orgId, sendId, fault });
+  });
+  if (sms?.kind === "failed") {
+    log.error("change_text_failed", {
+      orgId,
+      sendId,
+      failure: sms.failure,
+      providerCode: sms.code,
+    });
+  }
+}
+
+/** Writes down what became of a text. */
+async function writeDown(
+  tools: TextingTools,
+  send: SendReference,
+  sms: SmsOutcome,
+): Promise<void> {
+  if (sms.kind === "failed") return await clearSend(tools, send, sms);
   await completeOtpSend(tools.database, send, sms.sid).catch((fault) =>
     // The code verifies all the same.
-    tools.log.error("otp_send_not_recorded", { sendId, holdId: send.holdId, fault })
+    tools.log.error("otp_send_not_recorded", { sendId: send.sendId, fault })
   );
-  return { outcome: "sent", orgId, phoneEnding, expiresInSeconds, afterUndelivered };
 }
 
 /** A stored account that does not decrypt: nothing is texted, and an operator has to hear of it. */
@@ -138,7 +175,7 @@ async function clearSend(
   send: SendReference,
   { failure, code, mayHaveBeenSent }: Extract<SmsOutcome, { readonly kind: "failed" }>,
 ): Promise<void> {
-  const facts = { sendId: send.sendId, holdId: send.holdId, orgId: send.orgId };
+  const facts = { sendId: send.sendId, orgId: send.orgId };
   log.warn("rolling back OTP storage", { ...facts, failure, providerCode: code });
   await clearOtpSend(database, send, failure, mayHaveBeenSent).catch((fault) =>
     // After 30 seconds another send may begin all the same.

@@ -8,7 +8,9 @@
  */
 
 import type { Slot } from "./database/availability.ts";
+import type { Appointment } from "./database/changes.ts";
 import type { Desk } from "./database/client.ts";
+import type { Released } from "./database/holds.ts";
 import type { PartOfDay } from "./given.ts";
 import { sayClock, sayDate, sayDay, sayList, sayTime } from "./speech.ts";
 
@@ -178,19 +180,32 @@ export const extensionTakesNoTexts =
 // A hold
 
 export const held = (
-  { startTime, doctor, phoneEnding, alsoConfirmed }: {
+  { startTime, doctor, phoneEnding, alsoConfirmed, released, proven }: {
     readonly startTime: string;
     readonly doctor: string;
     readonly phoneEnding: string;
-    /** Start of an appointment that was confirmed at the same time. */
+    /** Start of what the patient has confirmed in this call. */
     readonly alsoConfirmed?: string | undefined;
+    /** What the patient held before. */
+    readonly released?: Released;
+    /** Whether the number needs no further code. */
+    readonly proven?: boolean;
   },
 ) =>
   (alsoConfirmed === undefined
     ? ""
     : `Your appointment on ${sayTime(alsoConfirmed)} is confirmed and stays. `) +
-  `I'm holding ${sayTime(startTime)} with ${doctor} for you. To confirm it I'll text a ` +
-  `code to the number ending ${phoneEnding}.`;
+  `I'm holding ${sayTime(startTime)} with ${doctor} for you` +
+  (released === undefined ? ". " : `, and I've let go of ${sayTime(released.startTime)}. `) +
+  (proven
+    ? "You won't need another code. Shall I confirm it?"
+    : `To confirm it I'll text a code to the number ending ${phoneEnding}.`);
+
+/** The call itself holds as many as it may. */
+export const callHoldsEnough =
+  "I can't hold any more times on this call. Shall we confirm the ones I'm holding first?";
+export const numberHoldsEnough = "I can't hold another time just now.";
+export const callNeeded = "I can only book or change appointments during a phone call.";
 
 export const confirmedBefore = (startTime: string, doctor: string) =>
   `${sayTime(startTime)} with ${doctor} is already confirmed for you.`;
@@ -208,17 +223,36 @@ export const slotTaken = (wasBookable: boolean, nearest: readonly Slot[]) =>
 export const slotLost = "I lost track of that time. Let me look at the free times again.";
 export const holdJustExpired = "Your hold has just run out. Let me look at the free times again.";
 export const holdExpired = "Your hold has run out. Let me look at the free times again.";
-export const holdReleased = "I've let go of the time I was holding for you. Nothing is booked.";
+/** @param released The time that was held. */
+export const holdReleased = (released: Released) =>
+  `I've let go of ${released === undefined ? "that time" : sayTime(released.startTime)}. ` +
+  "It isn't booked.";
 export const holdNotFound = "I can't find that booking.";
 
 // The text with the code
 
-/** @param afterUndelivered The text before this one did not arrive. */
-export const textSent = (phoneEnding: string, afterUndelivered: boolean) =>
+/**
+ * @param afterUndelivered The text before this one did not arrive.
+ * @param expiresInSeconds How long the code is good for.
+ */
+export const textSent = (
+  phoneEnding: string,
+  afterUndelivered: boolean,
+  expiresInSeconds: number,
+) =>
   (afterUndelivered
     ? "The last text didn't arrive, so I've texted a new six-digit code to the number ending "
     : "I've texted a six-digit code to the number ending ") +
-  `${phoneEnding}. Read it to me when it arrives.`;
+  `${phoneEnding}. Read it to me when it arrives` +
+  (expiresInSeconds < 120 ? `; it's only good for ${expiresInSeconds} seconds.` : ".");
+
+/** Whether anything was texted is not said: that would tell who has a booking here. */
+export const textIfBooked = (phoneEnding: string) =>
+  "If there's a booking under that name and number, a code is on its way to the number ending " +
+  `${phoneEnding}. Read it to me when it arrives. If nothing comes in half a minute, tell me.`;
+export const textOnItsWayIfBooked = (retryAfterSeconds: number) =>
+  "If there's a booking under that name and number, a code is on its way. " +
+  `If nothing comes in ${retryAfterSeconds} seconds, tell me.`;
 
 export const textOnItsWay = (retryAfterSeconds: number) =>
   "A code is on its way. If nothing arrives in " +
@@ -227,44 +261,107 @@ export const textOnItsWay = (retryAfterSeconds: number) =>
 /** The text failed, but another attempt may succeed. */
 export const textFailed = "I couldn't send the text just now. Shall I try once more?";
 /** The text failed or is not allowed, and another attempt would not help. */
-export const textImpossible = "I can't send a text for this booking just now.";
+export const textImpossible = "I can't send a text to that number just now.";
 /** Twilio reported that the text did not arrive. */
 export const textUndelivered =
   "That number didn't accept the text. Is there another mobile number I can use?";
 /** The number answered STOP. */
 export const textsSwitchedOff =
   "That number has texts from us switched off. Is there another mobile number I can use?";
-/** The code for a change goes only to the number of the booking. */
-export const bookedNumberTakesNoTexts = "I can't text the number it was booked with.";
 
 // The code
 
-export const confirmed = (startTime: string, doctor: string) =>
-  `Thank you, that's confirmed: ${sayTime(startTime)} with ${doctor}.`;
+/** A start and a doctor. */
+interface Visit {
+  readonly startTime: string;
+  readonly doctor: string;
+}
+
+const visitsSaid = 5;
+
+/** `Tuesday 3 March at 9 AM with Dr Patel and Wednesday 4 March at noon with Dr Lee`, five at most. */
+function sayVisits(visits: readonly Visit[]): string {
+  const said = visits.slice(0, visitsSaid).map(({ startTime, doctor }) =>
+    `${sayTime(startTime)} with ${doctor}`
+  );
+  const rest = visits.length - said.length;
+  return sayList(rest > 0 ? [...said, `${rest} more`] : said, "and");
+}
+
+/**
+ * @param overlaps Appointments that the patients have at the same time.
+ * @param lapsed Starts of what the code came too late for.
+ */
+export const confirmed = (
+  visits: readonly Visit[],
+  { overlaps = [], lapsed = [] }: {
+    readonly overlaps?: readonly Visit[];
+    readonly lapsed?: readonly string[];
+  } = {},
+) =>
+  `Thank you, that's confirmed: ${sayVisits(visits)}.` +
+  (overlaps.length === 0
+    ? ""
+    : ` You already have ${sayVisits(overlaps)}, at the same time. Would you like to keep both?`) +
+  (lapsed.length === 0
+    ? ""
+    : ` I could not keep ${sayList(lapsed.map(sayTime), "and")}: that had run out.`);
 export const alreadyConfirmed = (startTime: string, doctor: string) =>
   `${sayTime(startTime)} with ${doctor} is already confirmed.`;
 export const codeMalformed = "I need the six digits from the text. Could you read them once more?";
 export const codeWrong = "That doesn't match. Could you read the newest text again?";
 export const codeOld = "That code isn't valid any more. I'll send a new one.";
 /** Too many wrong codes: no further code is compared. */
-export const codesLocked = "I can't take more codes for this booking.";
+export const codesLocked = "I can't take more codes on this call.";
 
-// A cancellation or a move
+// Appointments that exist
 
-export const codeToCancel = (phoneEnding: string) =>
-  `To be sure it's you I'll text a code to the number ending ${phoneEnding}. ` +
-  "Once you've read it to me, I'll cancel the appointment.";
+const letGo = (released: Released) =>
+  released === undefined ? "" : `I've let go of ${sayTime(released.startTime)}. `;
 
-export const codeToMove = (startTime: string, sameDoctor: boolean, phoneEnding: string) =>
-  `I'm holding ${sayTime(startTime)}${sameDoctor ? "" : ", with another doctor than before"}. ` +
-  `To move your appointment I'll text a code to the number ending ${phoneEnding}.`;
+const codeIfBooked = (what: string) =>
+  `If there's a booking under that name and number, I'll text a code${what} to it. ` +
+  "If nothing arrives in half a minute, tell me.";
 
-export const cancelled = (startTime: string, doctor: string) =>
-  `Your appointment on ${sayTime(startTime)} with ${doctor} is cancelled.`;
-export const rescheduled = (startTime: string, doctor: string) =>
-  `That's done: your appointment is now on ${sayTime(startTime)} with ${doctor}.`;
-export const changeExpired = "That took too long, and nothing was changed. Shall we start again?";
-export const appointmentNotFound =
-  "I can't find an appointment like that. Could you tell me the name and the mobile number " +
-  "it was booked with?";
-export const whichAppointment = "Which day is the appointment, and at what time?";
+/** @param released A new time that was held for a move. */
+export const codeNeeded = (released?: Released) => letGo(released) + codeIfBooked("");
+
+/** @param startTime The new time, which is held. */
+export const codeToMove = (startTime: string, released: Released) =>
+  `I'm holding ${sayTime(startTime)}. ${letGo(released)}${codeIfBooked(" that moves it")}`;
+
+/** A new time is taken, before the proof. */
+export const mayBeYours =
+  "Or if it's your own appointment that's in the way, I can text you a code and look again.";
+
+export const cancelled = (startTime: string, doctor: string, released?: Released) =>
+  `Your appointment on ${sayTime(startTime)} with ${doctor} is cancelled.` +
+  (released === undefined ? "" : ` ${letGo(released).trim()}`);
+export const rescheduled = (startTime: string, doctor: string, released?: Released) =>
+  `That's done: your appointment is now on ${sayTime(startTime)} with ${doctor}.` +
+  (released === undefined ? "" : ` ${letGo(released).trim()}`);
+
+export const found = (appointments: readonly Appointment[]) =>
+  `You have ${sayVisits(appointments)}.`;
+
+const questions = {
+  day: "Which day do you mean?",
+  time: "Which time do you mean?",
+  doctor: "Which doctor do you mean?",
+};
+
+/** @param ask What would decide. */
+export const whichAppointment = (
+  appointments: readonly Appointment[],
+  ask: keyof typeof questions,
+) => `You have ${sayVisits(appointments)}. ${questions[ask]}`;
+
+export const cannotTellApart = "I can't tell which of those appointments you mean.";
+
+/** @param released A new time that was held in vain. */
+export const appointmentNotFound = (released: Released) =>
+  "I can't find an appointment like that" +
+  (released === undefined ? ". " : `, so I've let go of ${sayTime(released.startTime)}. `) +
+  "Which name is it booked under?";
+
+export const noMoreWithoutCode = "I can't help you with that without a code.";

@@ -5,6 +5,7 @@
  */
 
 import type { AccountCache, TwilioAccount } from "./accounts.ts";
+import type { Background } from "./background.ts";
 import type { Config } from "./config.ts";
 import type { Database } from "./database/client.ts";
 import type { CallFacts } from "./database/entry.ts";
@@ -27,6 +28,8 @@ export interface TextingTools {
   readonly log: Log;
   /** Told how long Twilio took, in milliseconds. */
   readonly onText: (durationMs: number) => void;
+  /** For what goes on after the answer. */
+  readonly background: Background;
 }
 
 /** An organization's account, decrypted. */

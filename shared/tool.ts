@@ -7,6 +7,7 @@
 import { z } from "zod";
 import type { AccountCache } from "./accounts.ts";
 import { type Answer, refuse } from "./answers.ts";
+import type { Background } from "./background.ts";
 import type { Config } from "./config.ts";
 import type { Database } from "./database/client.ts";
 import type { CallFacts } from "./database/entry.ts";
@@ -24,6 +25,8 @@ export interface ToolContext {
   readonly log: Log;
   /** Told how long Twilio took, in milliseconds. */
   readonly onText: (durationMs: number) => void;
+  /** For what goes on after the answer. */
+  readonly background: Background;
 }
 
 /** Outcomes of every tool, and what they mean. */

@@ -35,12 +35,12 @@ export class Work {
 
   /** Begins to measure. */
   constructor(runtime: Runtime, budget: Budget, event: "tool_call" | "message", name: WorkName) {
-    const { config, accounts, log, database } = runtime;
+    const { config, accounts, log, database, background } = runtime;
     this.#runtime = runtime;
     this.#event = event;
     this.#name = name;
     this.context = {
-      ...{ config, accounts, log, budget },
+      ...{ config, accounts, log, budget, background },
       database: database.within(budget, {
         called: (durationMs) => {
           this.#databaseMs += durationMs;

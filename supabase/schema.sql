@@ -10,32 +10,18 @@ CREATE SCHEMA public;
 COMMENT ON SCHEMA public IS 'standard public schema';
 
 CREATE DOMAIN private.alarm_kind AS text
-	CONSTRAINT alarm_kind_known CHECK ((VALUE = ANY (ARRAY['wrong_codes'::text, 'refused_sends'::text])));
+	CONSTRAINT alarm_kind_known CHECK ((VALUE = ANY (ARRAY['wrong_codes'::text, 'refused_sends'::text, 'other_numbers'::text])));
 
-COMMENT ON DOMAIN private.alarm_kind IS 'wrong_codes: wrong passcodes. refused_sends: texts refused by a limit or for their number.';
+COMMENT ON DOMAIN private.alarm_kind IS 'wrong_codes: wrong passcodes. refused_sends: texts refused by a limit or for their number. other_numbers: texts to another number than the caller''s.';
 
-CREATE FUNCTION private.accept_text(p_org uuid, p_send uuid, p_sid text) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-  update public.sms_messages as m
-  set sid = p_sid, status = case when m.status = 'sending' then 'accepted' else m.status end,
-    updated_at = clock_timestamp()
-  where m.org_id = p_org and m.id = p_send;
-  perform private.note_opt_out(p_org, p_send, false);
-  perform private.tally('sms', '{"result": "accepted"}');
-end
-$$;
+CREATE TYPE private.counted_hold AS (
+	org_id uuid,
+	hold_id uuid,
+	made_at timestamp with time zone,
+	by_caller boolean
+);
 
-COMMENT ON FUNCTION private.accept_text(p_org uuid, p_send uuid, p_sid text) IS 'Writes down that Twilio accepted a text.';
-
-CREATE FUNCTION private.is_time_zone(p_name text) RETURNS boolean
-    LANGUAGE sql STABLE STRICT
-    SET search_path TO ''
-    AS $$ select exists (select from pg_catalog.pg_timezone_names as z where z.name = p_name) $$;
-
-COMMENT ON FUNCTION private.is_time_zone(p_name text) IS 'Whether the name is one of pg_timezone_names.';
+COMMENT ON TYPE private.counted_hold IS 'A hold that counts for a number: made by a call from it (by_caller), or made for it.';
 
 CREATE FUNCTION private.require(p_condition boolean, p_row text, p_reason text) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -50,52 +36,6 @@ end
 $$;
 
 COMMENT ON FUNCTION private.require(p_condition boolean, p_row text, p_reason text) IS 'True if the condition holds or is null; else raises 23514: Cannot write ROW: REASON.';
-
-CREATE TABLE public.organizations (
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
-    slug text NOT NULL,
-    name text NOT NULL,
-    timezone text NOT NULL,
-    default_country character(2) NOT NULL,
-    sms_countries text[] NOT NULL,
-    sms_hourly_limit integer DEFAULT 200 NOT NULL,
-    hold_minutes integer DEFAULT 10 NOT NULL,
-    follow_up_texts boolean DEFAULT false NOT NULL,
-    transfer_number text,
-    message_hourly_limit integer DEFAULT 30 NOT NULL,
-    closing_days datemultirange DEFAULT '{}'::datemultirange NOT NULL,
-    retention_days integer DEFAULT 90 NOT NULL,
-    audit_retention_days integer DEFAULT 2555 NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT organizations_audit_retention_sane CHECK (((audit_retention_days >= 30) AND (audit_retention_days <= 36500))),
-    CONSTRAINT organizations_closing_days_finite CHECK (private.require((closing_days <@ datemultirange(daterange('0001-01-01'::date, '9999-12-31'::date, '[]'::text))), ('organization '::text || slug), 'its closing days have no first or no last day'::text)),
-    CONSTRAINT organizations_country_iso CHECK ((default_country ~ '^[A-Z]{2}$'::text)),
-    CONSTRAINT organizations_hold_minutes_sane CHECK (((hold_minutes >= 1) AND (hold_minutes <= 120))),
-    CONSTRAINT organizations_message_limit_sane CHECK ((message_hourly_limit >= 0)),
-    CONSTRAINT organizations_name_given CHECK (((length(btrim(name)) >= 1) AND (length(btrim(name)) <= 120))),
-    CONSTRAINT organizations_retention_sane CHECK (((retention_days >= 1) AND (retention_days <= 3650))),
-    CONSTRAINT organizations_slug_readable CHECK ((slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$'::text)),
-    CONSTRAINT organizations_sms_countries_iso CHECK ((array_to_string(sms_countries, ','::text, '?'::text) ~ '^([A-Z]{2}(,[A-Z]{2})*)?$'::text)),
-    CONSTRAINT organizations_sms_limit_positive CHECK ((sms_hourly_limit > 0)),
-    CONSTRAINT organizations_timezone_known CHECK (private.require(private.is_time_zone(timezone), ('organization '::text || slug), format('"%s" is not a time zone; use a name from pg_timezone_names, such as Europe/London'::text, timezone))),
-    CONSTRAINT organizations_transfer_number_e164 CHECK ((transfer_number ~ '^\+[1-9][0-9]{6,14}$'::text))
-);
-
-COMMENT ON TABLE public.organizations IS 'The tenants: one clinic business each.';
-
-COMMENT ON COLUMN public.organizations.timezone IS 'IANA name; all local times of the clinic are in it.';
-
-COMMENT ON COLUMN public.organizations.sms_countries IS 'ISO 3166 countries that may be texted.';
-
-COMMENT ON COLUMN public.organizations.hold_minutes IS 'How long a held slot waits for its passcode.';
-
-COMMENT ON COLUMN public.organizations.follow_up_texts IS 'Whether a caller whose call ended before the passcode is texted once.';
-
-COMMENT ON COLUMN public.organizations.transfer_number IS 'The phone at the front desk, E.164, to which a call is put through; null when there is none.';
-
-COMMENT ON COLUMN public.organizations.message_hourly_limit IS 'How many messages callers may leave for the desk within an hour.';
-
-COMMENT ON COLUMN public.organizations.closing_days IS 'Local days on which nobody works, whatever weekly hours and overrides say.';
 
 CREATE TABLE public.providers (
     org_id uuid NOT NULL,
@@ -140,6 +80,135 @@ COMMENT ON COLUMN public.services.step_min IS 'Grid of starts in elapsed minutes
 COMMENT ON COLUMN public.services.notice_min IS 'Earliest start, in minutes from now.';
 
 COMMENT ON COLUMN public.services.horizon_days IS 'Last bookable local day, in days from today.';
+
+CREATE TYPE private.wanted_slot AS (
+	service public.services,
+	provider public.providers,
+	starts_at timestamp with time zone
+);
+
+COMMENT ON TYPE private.wanted_slot IS 'A slot as it is asked for: the provider is null when anyone will do.';
+
+CREATE FUNCTION private.accept_text(p_org uuid, p_send uuid, p_sid text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  update public.sms_messages as m
+  set sid = p_sid, status = case when m.status = 'sending' then 'accepted' else m.status end,
+    updated_at = clock_timestamp()
+  where m.org_id = p_org and m.id = p_send;
+  perform private.note_opt_out(p_org, p_send, false);
+  perform private.tally('sms', '{"result": "accepted"}');
+end
+$$;
+
+COMMENT ON FUNCTION private.accept_text(p_org uuid, p_send uuid, p_sid text) IS 'Writes down that Twilio accepted a text.';
+
+CREATE FUNCTION private.is_time_zone(p_name text) RETURNS boolean
+    LANGUAGE sql STABLE STRICT
+    SET search_path TO ''
+    AS $$ select exists (select from pg_catalog.pg_timezone_names as z where z.name = p_name) $$;
+
+COMMENT ON FUNCTION private.is_time_zone(p_name text) IS 'Whether the name is one of pg_timezone_names.';
+
+CREATE TABLE public.organizations (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    slug text NOT NULL,
+    name text NOT NULL,
+    timezone text NOT NULL,
+    default_country character(2) NOT NULL,
+    sms_countries text[] NOT NULL,
+    sms_hourly_limit integer DEFAULT 200 NOT NULL,
+    hold_minutes integer DEFAULT 10 NOT NULL,
+    follow_up_texts boolean DEFAULT false NOT NULL,
+    transfer_number text,
+    message_hourly_limit integer DEFAULT 30 NOT NULL,
+    closing_days datemultirange DEFAULT '{}'::datemultirange NOT NULL,
+    retention_days integer DEFAULT 90 NOT NULL,
+    audit_retention_days integer DEFAULT 2555 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    call_holds integer DEFAULT 4 NOT NULL,
+    call_sends integer DEFAULT 6 NOT NULL,
+    call_numbers integer DEFAULT 3 NOT NULL,
+    call_attempts integer DEFAULT 10 NOT NULL,
+    call_change_requests integer DEFAULT 5 NOT NULL,
+    unknown_call_holds integer DEFAULT 3 NOT NULL,
+    unknown_caller_holds integer DEFAULT 10 NOT NULL,
+    caller_holds integer DEFAULT 4 NOT NULL,
+    caller_hourly_holds integer DEFAULT 12 NOT NULL,
+    caller_hourly_sends integer DEFAULT 10 NOT NULL,
+    phone_holds integer DEFAULT 4 NOT NULL,
+    phone_hourly_sends integer DEFAULT 5 NOT NULL,
+    phone_daily_sends integer DEFAULT 10 NOT NULL,
+    phone_daily_attempts integer DEFAULT 20 NOT NULL,
+    own_phone_hourly_sends integer DEFAULT 2 NOT NULL,
+    own_phone_daily_sends integer DEFAULT 4 NOT NULL,
+    own_phone_daily_attempts integer DEFAULT 10 NOT NULL,
+    CONSTRAINT organizations_audit_retention_sane CHECK (((audit_retention_days >= 30) AND (audit_retention_days <= 36500))),
+    CONSTRAINT organizations_closing_days_finite CHECK (private.require((closing_days <@ datemultirange(daterange('0001-01-01'::date, '9999-12-31'::date, '[]'::text))), ('organization '::text || slug), 'its closing days have no first or no last day'::text)),
+    CONSTRAINT organizations_country_iso CHECK ((default_country ~ '^[A-Z]{2}$'::text)),
+    CONSTRAINT organizations_hold_minutes_sane CHECK (((hold_minutes >= 1) AND (hold_minutes <= 120))),
+    CONSTRAINT organizations_limits_sane CHECK (((LEAST(call_holds, call_sends, call_numbers, call_attempts, call_change_requests, unknown_call_holds, unknown_caller_holds, caller_holds, caller_hourly_holds, caller_hourly_sends, phone_holds, phone_hourly_sends, phone_daily_sends, phone_daily_attempts, own_phone_hourly_sends, own_phone_daily_sends, own_phone_daily_attempts) >= 0) AND (GREATEST(call_sends, call_attempts) <= 20) AND (GREATEST(phone_daily_attempts, own_phone_daily_attempts) <= 100) AND (GREATEST(call_holds, unknown_call_holds, phone_holds) <= 50) AND (GREATEST(phone_hourly_sends, phone_daily_sends, own_phone_daily_sends) <= 50))),
+    CONSTRAINT organizations_message_limit_sane CHECK ((message_hourly_limit >= 0)),
+    CONSTRAINT organizations_name_given CHECK (((length(btrim(name)) >= 1) AND (length(btrim(name)) <= 120))),
+    CONSTRAINT organizations_retention_sane CHECK (((retention_days >= 1) AND (retention_days <= 3650))),
+    CONSTRAINT organizations_slug_readable CHECK ((slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$'::text)),
+    CONSTRAINT organizations_sms_countries_iso CHECK ((array_to_string(sms_countries, ','::text, '?'::text) ~ '^([A-Z]{2}(,[A-Z]{2})*)?$'::text)),
+    CONSTRAINT organizations_sms_limit_positive CHECK ((sms_hourly_limit > 0)),
+    CONSTRAINT organizations_timezone_known CHECK (private.require(private.is_time_zone(timezone), ('organization '::text || slug), format('"%s" is not a time zone; use a name from pg_timezone_names, such as Europe/London'::text, timezone))),
+    CONSTRAINT organizations_transfer_number_e164 CHECK ((transfer_number ~ '^\+[1-9][0-9]{6,14}$'::text))
+);
+
+COMMENT ON TABLE public.organizations IS 'The tenants: one clinic business each.';
+
+COMMENT ON COLUMN public.organizations.timezone IS 'IANA name; all local times of the clinic are in it.';
+
+COMMENT ON COLUMN public.organizations.sms_countries IS 'ISO 3166 countries that may be texted.';
+
+COMMENT ON COLUMN public.organizations.hold_minutes IS 'How long a held slot waits for its passcode.';
+
+COMMENT ON COLUMN public.organizations.follow_up_texts IS 'Whether a caller whose call ended before the passcode is texted once.';
+
+COMMENT ON COLUMN public.organizations.transfer_number IS 'The phone at the front desk, E.164, to which a call is put through; null when there is none.';
+
+COMMENT ON COLUMN public.organizations.message_hourly_limit IS 'How many messages callers may leave for the desk within an hour.';
+
+COMMENT ON COLUMN public.organizations.closing_days IS 'Local days on which nobody works, whatever weekly hours and overrides say.';
+
+COMMENT ON COLUMN public.organizations.call_holds IS 'Live holds of one call.';
+
+COMMENT ON COLUMN public.organizations.call_sends IS 'Texts that one call may ask for.';
+
+COMMENT ON COLUMN public.organizations.call_numbers IS 'Numbers that one call may text.';
+
+COMMENT ON COLUMN public.organizations.call_attempts IS 'Wrong passcodes of one call.';
+
+COMMENT ON COLUMN public.organizations.call_change_requests IS 'Requests about appointments of one call before its passcode; then the front desk helps.';
+
+COMMENT ON COLUMN public.organizations.unknown_call_holds IS 'Live holds of one call or chat without a number of its own.';
+
+COMMENT ON COLUMN public.organizations.unknown_caller_holds IS 'Live holds of all calls and chats without a number of their own.';
+
+COMMENT ON COLUMN public.organizations.caller_holds IS 'Live holds by calls from one number.';
+
+COMMENT ON COLUMN public.organizations.caller_hourly_holds IS 'Holds in an hour by calls from one number.';
+
+COMMENT ON COLUMN public.organizations.caller_hourly_sends IS 'Texts in an hour for calls from one number.';
+
+COMMENT ON COLUMN public.organizations.phone_holds IS 'Live holds for one number.';
+
+COMMENT ON COLUMN public.organizations.phone_hourly_sends IS 'Texts in an hour to one number.';
+
+COMMENT ON COLUMN public.organizations.phone_daily_sends IS 'Texts in a day to one number.';
+
+COMMENT ON COLUMN public.organizations.phone_daily_attempts IS 'Wrong passcodes in a day for one number.';
+
+COMMENT ON COLUMN public.organizations.own_phone_hourly_sends IS 'Texts in an hour beyond phone_hourly_sends, for calls from the number itself.';
+
+COMMENT ON COLUMN public.organizations.own_phone_daily_sends IS 'Texts in a day beyond phone_daily_sends, for calls from the number itself.';
+
+COMMENT ON COLUMN public.organizations.own_phone_daily_attempts IS 'Wrong passcodes in a day beyond phone_daily_attempts, in calls from the number itself.';
 
 CREATE FUNCTION private.alternatives(p_org public.organizations, p_service public.services, p_provider public.providers, p_start timestamp with time zone, p_call_id text, p_moves uuid) RETURNS jsonb
     LANGUAGE plpgsql
@@ -191,50 +260,191 @@ COMMENT ON FUNCTION private.answer(p_org public.organizations, p_answer jsonb) I
 
 CREATE TABLE public.appointment_changes (
     org_id uuid NOT NULL,
-    appointment_id uuid NOT NULL,
+    call_id text NOT NULL,
     kind text NOT NULL,
+    patient_name text NOT NULL,
+    patient_phone text NOT NULL,
+    patient_country text,
+    said jsonb DEFAULT '{}'::jsonb NOT NULL,
+    slot_id text,
     hold_id uuid,
-    call_id text,
+    asked text[] DEFAULT '{}'::text[] NOT NULL,
     opened_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    expires_at timestamp with time zone NOT NULL,
     applied_at timestamp with time zone,
-    CONSTRAINT appointment_changes_kind_known CHECK ((kind = ANY (ARRAY['cancel'::text, 'reschedule'::text]))),
-    CONSTRAINT appointment_changes_new_time_is_held CHECK (((kind = 'reschedule'::text) = (hold_id IS NOT NULL)))
+    appointment_id uuid,
+    CONSTRAINT appointment_changes_kind_known CHECK ((kind = ANY (ARRAY['find'::text, 'cancel'::text, 'reschedule'::text]))),
+    CONSTRAINT appointment_changes_new_time_is_asked CHECK ((((kind = 'reschedule'::text) = (slot_id IS NOT NULL)) AND ((hold_id IS NULL) OR (slot_id IS NOT NULL)))),
+    CONSTRAINT appointment_changes_said_object CHECK ((jsonb_typeof(said) = 'object'::text))
 );
 
-COMMENT ON TABLE public.appointment_changes IS 'The newest change asked for by phone of an appointment; it takes effect when the passcode came.';
+COMMENT ON TABLE public.appointment_changes IS 'What a call asked for last about appointments that exist. It takes effect when a passcode has proven the number.';
 
-COMMENT ON COLUMN public.appointment_changes.hold_id IS 'The hold of the new time; the appointment itself when the new time is the one it has.';
+COMMENT ON COLUMN public.appointment_changes.said IS 'What the caller said of the appointment, {id, date, time, provider}; looked at after the passcode.';
 
-COMMENT ON COLUMN public.appointment_changes.call_id IS 'Only this call''s passcode applies the change.';
+COMMENT ON COLUMN public.appointment_changes.slot_id IS 'The new time asked for.';
 
-CREATE FUNCTION private.apply_change(p_org uuid, p_change public.appointment_changes, p_now timestamp with time zone) RETURNS boolean
+COMMENT ON COLUMN public.appointment_changes.hold_id IS 'The hold of the new time; after the change the appointment at that time.';
+
+COMMENT ON COLUMN public.appointment_changes.asked IS 'What the caller has been asked to tell appointments apart by: day, time, doctor. Nothing is asked twice.';
+
+COMMENT ON COLUMN public.appointment_changes.appointment_id IS 'The appointment that was changed.';
+
+CREATE TABLE public.appointments (
+    org_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    provider_id uuid NOT NULL,
+    service_id uuid NOT NULL,
+    contact_id uuid,
+    patient_name text NOT NULL,
+    patient_phone text NOT NULL,
+    patient_country text,
+    starts_at timestamp with time zone NOT NULL,
+    ends_at timestamp with time zone NOT NULL,
+    busy tstzrange NOT NULL,
+    session_key uuid NOT NULL,
+    seat integer DEFAULT 0 NOT NULL,
+    capacity integer DEFAULT 1 NOT NULL,
+    status text DEFAULT 'held'::text NOT NULL,
+    expires_at timestamp with time zone,
+    extended_at timestamp with time zone,
+    call_id text,
+    asked_by text[] DEFAULT '{}'::text[] NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT appointments_busy_72_hours CHECK (((upper(busy) - lower(busy)) <= '72:00:00'::interval)),
+    CONSTRAINT appointments_busy_half_open CHECK (((NOT isempty(busy)) AND lower_inc(busy) AND (NOT upper_inc(busy)) AND (lower(busy) <= starts_at) AND (upper(busy) >= ends_at))),
+    CONSTRAINT appointments_confirmed_has_contact CHECK (((status <> 'confirmed'::text) OR ((contact_id IS NOT NULL) AND (expires_at IS NULL)))),
+    CONSTRAINT appointments_country_iso CHECK ((patient_country ~ '^[A-Z]{2}$'::text)),
+    CONSTRAINT appointments_end_after_start CHECK ((ends_at > starts_at)),
+    CONSTRAINT appointments_hold_has_expiry CHECK (((status <> 'held'::text) OR (expires_at IS NOT NULL))),
+    CONSTRAINT appointments_name_given CHECK (((length(btrim(patient_name)) >= 1) AND (length(btrim(patient_name)) <= 120))),
+    CONSTRAINT appointments_phone_e164 CHECK ((patient_phone ~ '^\+[1-9][0-9]{6,14}$'::text)),
+    CONSTRAINT appointments_seat_in_capacity CHECK (((seat >= 0) AND (seat < capacity))),
+    CONSTRAINT appointments_status_known CHECK ((status = ANY (ARRAY['held'::text, 'confirmed'::text, 'cancelled'::text, 'expired'::text, 'requires_manual_followup'::text, 'completed'::text, 'no_show'::text])))
+);
+
+COMMENT ON TABLE public.appointments IS 'Holds and appointments: a hold is confirmed in place. Live ones of one provider do not overlap.';
+
+COMMENT ON COLUMN public.appointments.busy IS 'The appointment with its buffers, half open.';
+
+COMMENT ON COLUMN public.appointments.session_key IS 'Rows of equal key may overlap: one group session (service and start), or a time and its replacement.';
+
+COMMENT ON COLUMN public.appointments.expires_at IS 'A held row stops blocking here, swept or not.';
+
+COMMENT ON COLUMN public.appointments.extended_at IS 'When its call asked for the held time again and it was extended, which happens once.';
+
+COMMENT ON COLUMN public.appointments.call_id IS 'The call (or chat) that made the hold, or that took it over when the line of the first one dropped.';
+
+COMMENT ON COLUMN public.appointments.asked_by IS 'Keys of the requests that made or changed the hold: one that is delivered again changes nothing.';
+
+CREATE FUNCTION private.apply_change(p_org public.organizations, p_call jsonb, p_change public.appointment_changes, p_appointment public.appointments, p_hold public.appointments, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
+declare
+  v_old public.appointments;
+  v_change public.appointment_changes;
 begin
-  if p_change.hold_id <> p_change.appointment_id then
-    update public.appointments as n
-    set status = 'confirmed', expires_at = null, contact_id = a.contact_id, updated_at = p_now
-    from public.appointments as a
-    where a.org_id = p_org and a.id = p_change.appointment_id
-      and n.org_id = p_org and n.id = p_change.hold_id
-      and n.status = 'held' and n.expires_at > p_now;
-    if not found then
-      return false;
-    end if;
-  end if;
-  if p_change.hold_id is distinct from p_change.appointment_id then
+  -- The same doctor at the same time: there is nothing to move.
+  if p_change.kind = 'reschedule' and p_hold.id is null then
+    perform from public.appointments as a
+    where a.org_id = p_org.id and a.id = p_appointment.id and a.status = 'confirmed' for update;
+  else
     update public.appointments as a set status = 'cancelled', updated_at = p_now
-    where a.org_id = p_org and a.id = p_change.appointment_id;
+    where a.org_id = p_org.id and a.id = p_appointment.id and a.status = 'confirmed'
+    returning a.* into v_old;
   end if;
-  update public.appointment_changes as c set applied_at = p_now
-  where c.org_id = p_org and c.appointment_id = p_change.appointment_id;
-  return true;
+  if not found then
+    return '{"outcome": "appointment_not_found"}';
+  end if;
+  update public.appointments as n
+  set status = 'confirmed', expires_at = null, contact_id = v_old.contact_id, updated_at = p_now,
+    patient_name = v_old.patient_name, patient_phone = v_old.patient_phone,
+    patient_country = v_old.patient_country
+  where n.org_id = p_org.id and n.id = p_hold.id;
+  update public.appointment_changes as c
+  set applied_at = p_now, appointment_id = p_appointment.id,
+    hold_id = case when c.kind = 'reschedule' then coalesce(p_hold.id, p_appointment.id) end
+  where c.org_id = p_org.id and c.call_id = p_change.call_id
+  returning c.* into v_change;
+  perform private.audit(p_org.id, p_call, p_change.kind || '_appointment', p_appointment.id,
+    case p_change.kind when 'cancel' then 'cancelled' else 'rescheduled' end,
+    jsonb_strip_nulls(jsonb_build_object('newTime', p_hold.id)));
+  return private.describe_change(p_org, v_change, p_now);
 end
 $$;
 
-COMMENT ON FUNCTION private.apply_change(p_org uuid, p_change public.appointment_changes, p_now timestamp with time zone) IS 'Cancels an appointment, and confirms the hold of its new time if it has one; false when that is gone.';
+COMMENT ON FUNCTION private.apply_change(p_org public.organizations, p_call jsonb, p_change public.appointment_changes, p_appointment public.appointments, p_hold public.appointments, p_now timestamp with time zone) IS 'Cancels or moves an appointment, and says so.';
+
+CREATE FUNCTION private.ask_which(p_org public.organizations, p_change public.appointment_changes, p_fits public.appointments[], p_now timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_ask text;
+begin
+  select case
+    when count(distinct (f.starts_at at time zone p_org.timezone)::date) > 1
+      and not 'day' = any (p_change.asked) then 'day'
+    when count(distinct (f.starts_at at time zone p_org.timezone)::time) > 1
+      and not 'time' = any (p_change.asked) then 'time'
+    when count(distinct f.provider_id) > 1 and not 'doctor' = any (p_change.asked) then 'doctor' end
+  into v_ask
+  from unnest(p_fits) as f;
+  update public.appointment_changes as c set asked = c.asked || v_ask
+  where c.org_id = p_org.id and c.call_id = p_change.call_id and v_ask is not null;
+  return jsonb_build_object('outcome', 'which_appointment', 'ask', v_ask, 'appointments', (
+    select jsonb_agg(private.describe_appointment(p_org, f, p_now)) from unnest(p_fits) as f));
+end
+$$;
+
+COMMENT ON FUNCTION private.ask_which(p_org public.organizations, p_change public.appointment_changes, p_fits public.appointments[], p_now timestamp with time zone) IS 'The outcome which_appointment, with what to ask for.';
+
+CREATE TABLE public.calls (
+    org_id uuid NOT NULL,
+    call_id text NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    caller_hash bytea,
+    patient_names text[] DEFAULT '{}'::text[] NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    sends integer DEFAULT 0 NOT NULL,
+    change_requests integer DEFAULT 0 NOT NULL,
+    CONSTRAINT calls_attempts_counted CHECK ((attempts >= 0)),
+    CONSTRAINT calls_caller_hash_length CHECK ((octet_length(caller_hash) = 32)),
+    CONSTRAINT calls_change_requests_counted CHECK ((change_requests >= 0)),
+    CONSTRAINT calls_patient_names_few CHECK ((cardinality(patient_names) <= 10)),
+    CONSTRAINT calls_sends_counted CHECK ((sends >= 0))
+);
+
+COMMENT ON TABLE public.calls IS 'Calls (and chats) that held, texted or changed something: who is on the line, and its counts.';
+
+COMMENT ON COLUMN public.calls.seen_at IS 'When it was last heard of, to the hour, or its end; a day later it goes.';
+
+COMMENT ON COLUMN public.calls.caller_hash IS 'The number it comes from, as Vapi says; null when withheld, or when it is not one caller''s own.';
+
+COMMENT ON COLUMN public.calls.patient_names IS 'Patients named in this call: of no others is anything told, also after a passcode.';
+
+COMMENT ON COLUMN public.calls.attempts IS 'Wrong passcodes.';
+
+COMMENT ON COLUMN public.calls.sends IS 'Texts asked for, whether or not one was due; one that was refused is given back.';
+
+COMMENT ON COLUMN public.calls.change_requests IS 'Requests about appointments before a passcode, or that found none after it.';
+
+CREATE FUNCTION private.attempts_left(p_org public.organizations, p_call public.calls, p_phone bytea, p_now timestamp with time zone) RETURNS integer
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return p_org.phone_daily_attempts
+    + case when p_call.caller_hash = p_phone then p_org.own_phone_daily_attempts else 0 end
+    - coalesce((
+      select private.count_since(c.wrong_at, p_now - interval '1 day')
+      from public.phone_counts as c where c.phone_hash = p_phone), 0);
+end
+$$;
+
+COMMENT ON FUNCTION private.attempts_left(p_org public.organizations, p_call public.calls, p_phone bytea, p_now timestamp with time zone) IS 'How many wrong passcodes may still be evaluated for a number today.';
 
 CREATE FUNCTION private.audit(p_org uuid, p_call jsonb, p_action text, p_subject uuid, p_outcome text, p_details jsonb DEFAULT '{}'::jsonb) RETURNS void
     LANGUAGE plpgsql
@@ -266,125 +476,69 @@ CREATE FUNCTION private.begin_send(p_org public.organizations, p_call jsonb, p_h
     SET search_path TO ''
     AS $$
 declare
-  v_call_id constant text := p_call ->> 'callId';
   v_tool_call_id constant text := nullif(p_call ->> 'toolCallId', '');
-  v_hold public.appointments;
-  v_change public.appointment_changes;
+  v_hash constant bytea := sha256(convert_to(coalesce(p_hold, ''), 'UTF8'));
+  v_call constant public.calls := private.enter_call(p_org, p_call);
+  v_waiting record;
+  v_phone bytea;
   v_code public.one_time_passcodes;
   v_now timestamptz;
-  v_expires timestamptz;
-  v_purpose text;
+  v_refusal jsonb;
   v_answer jsonb;
 begin
-  v_hold := private.find_hold(p_org.id, v_call_id, p_hold);
-  v_change := private.find_change(p_org.id, v_hold.id, v_call_id);
-  v_purpose := case when v_change.kind is null then 'confirm' else 'change' end;
-  v_now := clock_timestamp();
-  v_answer := private.hold_refusal(p_org, v_hold, v_change, v_call_id, v_now);
-  if v_answer is null then
-    select c.* into v_code from public.one_time_passcodes as c
-    where c.org_id = p_org.id and c.appointment_id = v_hold.id for update;
-    -- No hold lives for a day, but an appointment may be changed again on another.
-    if v_code.claimed_at < v_now - interval '1 day' then
-      v_code.sends := 0;
-    end if;
-    v_answer := coalesce(
-      private.repeated_send(p_org.id, v_hold, v_code, v_call_id, v_tool_call_id, v_now),
-      private.send_refusal(p_org, v_hold, v_code, p_sender, v_now));
-  end if;
+  v_answer := private.recall_answer(p_org.id, p_call, 'send_otp', v_hash);
   if v_answer is not null then
-    perform private.audit(p_org.id, p_call, 'send_otp', v_hold.id, v_answer ->> 'outcome');
-    return v_answer || jsonb_build_object('orgId', p_org.id, 'purpose', v_purpose);
+    return v_answer;
+  end if;
+  v_waiting := private.find_waiting(p_org, v_call.call_id, p_hold, clock_timestamp());
+  if v_waiting.refusal is not null then
+    perform private.audit(p_org.id, p_call, 'send_otp', private.read_id(v_waiting.refusal ->> 'holdId'),
+      v_waiting.refusal ->> 'outcome');
+    return v_waiting.refusal || jsonb_build_object('orgId', p_org.id);
+  end if;
+  v_phone := private.hash_phone(v_waiting.phone);
+  perform private.lock_phones(array[private.caller_key(p_org.id, v_call), v_phone]);
+  v_now := clock_timestamp();
+  if private.is_proven(p_org.id, v_call.call_id, v_phone, v_now) then
+    v_answer := jsonb_build_object('orgId', p_org.id)
+      || private.carry_out(p_org, p_call, v_call, v_waiting.phone, false, v_now);
+    perform private.audit(
+      p_org.id, p_call, 'send_otp', (v_waiting.hold).id, v_answer ->> 'outcome');
+    perform private.record_answer(p_org.id, p_call, 'send_otp', v_hash, v_answer);
+    return v_answer;
   end if;
 
-  v_expires := least(v_now + interval '5 minutes', v_change.expires_at, v_hold.expires_at);
-  insert into public.one_time_passcodes as c (
-    org_id, appointment_id, send_id, state, mac, key_id, claimed_at, expires_at, sends
-  ) values (
-    p_org.id, v_hold.id, p_send, 'sending',
-    private.bind_mac(p_mac, p_org.id, v_hold.id, p_send), p_key_id, v_now, v_expires, 1
-  )
-  on conflict (org_id, appointment_id) do update
-  set send_id = excluded.send_id, state = 'sending', mac = excluded.mac,
-    key_id = excluded.key_id, claimed_at = excluded.claimed_at,
-    expires_at = excluded.expires_at, code_attempts = 0, sends = v_code.sends + 1;
-  -- created_at is the time that reserve_phone noted: fail_text finds it by that.
-  insert into public.sms_messages (
-    org_id, id, appointment_id, to_masked, to_hash, call_id, tool_call_id, created_at
-  ) values (
-    p_org.id, p_send, v_hold.id, private.mask_phone(v_hold.patient_phone),
-    private.hash_phone(v_hold.patient_phone), v_call_id, v_tool_call_id, v_now
-  );
-  perform private.audit(p_org.id, p_call, 'send_otp', v_hold.id, 'claimed',
-    jsonb_build_object('sendId', p_send));
-  if v_code.send_id is null and v_hold.status = 'held' then
-    perform private.tally('otp_requested');
+  select c.* into v_code from public.one_time_passcodes as c
+  where c.org_id = p_org.id and c.call_id = v_call.call_id and c.phone_hash = v_phone;
+  v_answer := private.repeated_send(p_org.id, v_code, v_tool_call_id, v_waiting.purpose, v_now);
+  if v_answer is null then
+    v_refusal := private.send_refusal(p_org, v_call, v_code, jsonb_build_object('phone', v_waiting.phone,
+      'country', v_waiting.country, 'purpose', v_waiting.purpose), p_sender, v_now);
+    if v_refusal is null then
+      return private.claim_send(p_org, p_call, v_call, v_code, v_waiting.hold, v_waiting.phone,
+        v_waiting.purpose, p_send, p_mac, p_key_id, v_now);
+    end if;
+    v_answer := v_refusal;
   end if;
-  return jsonb_build_object(
-    'outcome', 'claimed', 'orgId', p_org.id, 'holdId', v_hold.id, 'clinic', p_org.name,
-    'purpose', v_purpose,
-    'phone', v_hold.patient_phone, 'phoneEnding', right(v_hold.patient_phone, 2),
-    'afterUndelivered', v_code.state = 'sent' and private.was_not_delivered(p_org.id, v_code.send_id),
-    'expiresInSeconds', floor(extract(epoch from v_expires - v_now))::integer);
+  perform private.audit(p_org.id, p_call, 'send_otp', (v_waiting.hold).id, v_answer ->> 'outcome');
+  return v_answer || jsonb_strip_nulls(jsonb_build_object('orgId', p_org.id,
+    'purpose', v_waiting.purpose, 'phoneEnding', right(v_waiting.phone, 2), 'alarm',
+    case when v_refusal is not null then
+      private.count_for_alarm(p_org, 'refused_sends', v_now) end));
 end
 $$;
 
-COMMENT ON FUNCTION private.begin_send(p_org public.organizations, p_call jsonb, p_hold text, p_send uuid, p_mac text, p_key_id text, p_sender text) IS 'Claims the one send of a hold and stores the code''s MAC.';
+COMMENT ON FUNCTION private.begin_send(p_org public.organizations, p_call jsonb, p_hold text, p_send uuid, p_mac text, p_key_id text, p_sender text) IS 'Claims the one send to a phone of a call, or confirms what needs none.';
 
-CREATE FUNCTION private.bind_mac(p_mac text, p_org uuid, p_hold uuid, p_send uuid) RETURNS bytea
+CREATE FUNCTION private.bind_mac(p_mac text, p_org uuid, p_call_id text, p_phone bytea, p_send uuid) RETURNS bytea
     LANGUAGE sql IMMUTABLE STRICT
     SET search_path TO ''
     AS $$
-  select sha256(decode(p_mac, 'hex') || convert_to('otp:v1|' || p_org || '|' || p_hold || '|' || p_send, 'UTF8'))
+  select sha256(decode(p_mac, 'hex') || convert_to(
+    'otp:v2|' || p_org || '|' || p_call_id || '|' || encode(p_phone, 'hex') || '|' || p_send, 'UTF8'))
 $$;
 
-COMMENT ON FUNCTION private.bind_mac(p_mac text, p_org uuid, p_hold uuid, p_send uuid) IS 'A code''s MAC bound to one organization, hold and send.';
-
-CREATE TABLE public.appointments (
-    org_id uuid NOT NULL,
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
-    provider_id uuid NOT NULL,
-    service_id uuid NOT NULL,
-    contact_id uuid,
-    patient_name text NOT NULL,
-    patient_phone text NOT NULL,
-    patient_country text,
-    starts_at timestamp with time zone NOT NULL,
-    ends_at timestamp with time zone NOT NULL,
-    busy tstzrange NOT NULL,
-    session_key uuid NOT NULL,
-    seat integer DEFAULT 0 NOT NULL,
-    capacity integer DEFAULT 1 NOT NULL,
-    status text DEFAULT 'held'::text NOT NULL,
-    expires_at timestamp with time zone,
-    extended boolean DEFAULT false NOT NULL,
-    call_id text,
-    asked_by text[] DEFAULT '{}'::text[] NOT NULL,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT appointments_busy_72_hours CHECK (((upper(busy) - lower(busy)) <= '72:00:00'::interval)),
-    CONSTRAINT appointments_busy_half_open CHECK (((NOT isempty(busy)) AND lower_inc(busy) AND (NOT upper_inc(busy)) AND (lower(busy) <= starts_at) AND (upper(busy) >= ends_at))),
-    CONSTRAINT appointments_confirmed_has_contact CHECK (((status <> 'confirmed'::text) OR ((contact_id IS NOT NULL) AND (expires_at IS NULL)))),
-    CONSTRAINT appointments_country_iso CHECK ((patient_country ~ '^[A-Z]{2}$'::text)),
-    CONSTRAINT appointments_end_after_start CHECK ((ends_at > starts_at)),
-    CONSTRAINT appointments_hold_has_expiry CHECK (((status <> 'held'::text) OR (expires_at IS NOT NULL))),
-    CONSTRAINT appointments_name_given CHECK (((length(btrim(patient_name)) >= 1) AND (length(btrim(patient_name)) <= 120))),
-    CONSTRAINT appointments_phone_e164 CHECK ((patient_phone ~ '^\+[1-9][0-9]{6,14}$'::text)),
-    CONSTRAINT appointments_seat_in_capacity CHECK (((seat >= 0) AND (seat < capacity))),
-    CONSTRAINT appointments_status_known CHECK ((status = ANY (ARRAY['held'::text, 'confirmed'::text, 'cancelled'::text, 'expired'::text, 'requires_manual_followup'::text, 'completed'::text, 'no_show'::text])))
-);
-
-COMMENT ON TABLE public.appointments IS 'Holds and appointments: a hold is confirmed in place. Live ones of one provider do not overlap.';
-
-COMMENT ON COLUMN public.appointments.busy IS 'The appointment with its buffers, half open.';
-
-COMMENT ON COLUMN public.appointments.session_key IS 'Rows of equal key may overlap: one group session (service and start), or a time and its replacement.';
-
-COMMENT ON COLUMN public.appointments.expires_at IS 'A held row stops blocking here, swept or not.';
-
-COMMENT ON COLUMN public.appointments.call_id IS 'The call (or chat) that made the hold, or that took over the new time it is.';
-
-COMMENT ON COLUMN public.appointments.asked_by IS 'Keys of the requests that made or changed the hold: one that is delivered again changes nothing.';
+COMMENT ON FUNCTION private.bind_mac(p_mac text, p_org uuid, p_call_id text, p_phone bytea, p_send uuid) IS 'A code''s MAC bound to one organization, call, phone and send.';
 
 CREATE FUNCTION private.is_live(p_row public.appointments, p_at timestamp with time zone) RETURNS boolean
     LANGUAGE sql STABLE
@@ -398,7 +552,18 @@ CREATE FUNCTION private.blocks(p_row public.appointments, p_call_id text, p_move
 
 COMMENT ON FUNCTION private.blocks(p_row public.appointments, p_call_id text, p_moves uuid, p_at timestamp with time zone) IS 'Whether a row is live, and neither a hold of this call nor the appointment that it moves.';
 
-CREATE FUNCTION private.cancel_hold(p_org public.organizations, p_call jsonb, p_patient jsonb, p_said jsonb) RETURNS jsonb
+CREATE FUNCTION private.caller_key(p_org uuid, p_call public.calls) RETURNS bytea
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return coalesce(p_call.caller_hash, private.hash_phone('no number/' || p_org));
+end
+$$;
+
+COMMENT ON FUNCTION private.caller_key(p_org uuid, p_call public.calls) IS 'The key in phone_counts under which a call''s caller is counted.';
+
+CREATE FUNCTION private.cancel_hold(p_org public.organizations, p_call jsonb, p_patient jsonb, p_said jsonb, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
@@ -406,59 +571,184 @@ declare
   v_id constant uuid := private.read_id(p_said ->> 'id');
   v_hold public.appointments;
 begin
-  perform private.lock_call(p_org.id, p_call ->> 'callId');
-  select a.* into v_hold from public.appointments as a
-  where a.org_id = p_org.id and a.call_id = p_call ->> 'callId' and a.status = 'held'
-    and case when v_id is not null then a.id = v_id
-      else a.patient_phone = p_patient ->> 'phone'
-        and private.is_same_name(a.patient_name, p_patient ->> 'name')
-        and to_char(a.starts_at at time zone p_org.timezone, 'YYYY-MM-DD') = coalesce(
-          p_said ->> 'date', to_char(a.starts_at at time zone p_org.timezone, 'YYYY-MM-DD'))
-        and to_char(a.starts_at at time zone p_org.timezone, 'HH24:MI') = coalesce(
-          p_said ->> 'time', to_char(a.starts_at at time zone p_org.timezone, 'HH24:MI')) end
-    and not exists (
-      select from public.appointment_changes as c where c.org_id = p_org.id and c.hold_id = a.id)
-  for update;
-  if not found then
+  select h.* into v_hold from private.find_holds(p_org.id, p_call ->> 'callId', p_now) as h
+  where case when v_id is not null then h.id = v_id
+    else h.patient_phone = p_patient ->> 'phone'
+      and private.is_same_patient(p_patient ->> 'name', h.patient_name)
+      and coalesce(p_said ->> 'date'
+        = to_char(h.starts_at at time zone p_org.timezone, 'YYYY-MM-DD'), true)
+      and coalesce(p_said ->> 'time'
+        = to_char(h.starts_at at time zone p_org.timezone, 'HH24:MI'), true)
+      and (p_said ->> 'provider' is null
+        or private.is_with(p_org.id, h, p_said ->> 'provider')) end
+  order by h.created_at desc limit 1;
+  if v_hold.id is null then
     return null;
   end if;
   perform private.release_hold(p_org.id, p_call, 'cancel_appointment', v_hold.id);
-  return jsonb_build_object('outcome', 'hold_released', 'holdId', v_hold.id);
+  return jsonb_build_object('outcome', 'hold_released', 'holdId', v_hold.id)
+    || private.describe_released(p_org, v_hold);
 end
 $$;
 
-COMMENT ON FUNCTION private.cancel_hold(p_org public.organizations, p_call jsonb, p_patient jsonb, p_said jsonb) IS 'Releases a hold for the call that made it, else null.';
+COMMENT ON FUNCTION private.cancel_hold(p_org public.organizations, p_call jsonb, p_patient jsonb, p_said jsonb, p_now timestamp with time zone) IS 'Releases a hold for the call that made it, else null.';
 
-CREATE FUNCTION private.change_appointment(p_org public.organizations, p_call jsonb, p_action text, p_patient jsonb, p_said jsonb, p_slot_id text) RETURNS jsonb
+CREATE FUNCTION private.carry_out(p_org public.organizations, p_call jsonb, p_entered public.calls, p_phone text, p_is_proof boolean, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 declare
+  v_change public.appointment_changes := private.find_change(p_org.id, p_entered.call_id);
+  v_plan record;
+  v_holds jsonb;
+  v_confirmed jsonb;
+  v_lapsed jsonb;
+  v_changed jsonb;
+begin
+  if v_change.patient_phone <> p_phone or v_change.applied_at is not null then
+    v_change := null;
+  end if;
+  if v_change.call_id is not null then
+    v_plan := private.prepare_change(p_org, p_call, p_entered, v_change, true, p_now);
+  end if;
+  if p_is_proof then
+    perform private.prove_phone(p_org.id, p_entered.call_id, private.hash_phone(p_phone), p_now);
+  end if;
+  v_holds := private.confirm_holds(p_org, p_call, p_phone, p_now);
+  -- By the clock: a hold that was waited for can have lapsed meanwhile.
+  v_lapsed := private.lapsed_holds(p_org, p_entered.call_id, p_phone, clock_timestamp());
+  if v_change.call_id is not null then
+    v_changed := coalesce(v_plan.answer,
+      private.apply_change(p_org, p_call, v_change, v_plan.appointment, v_plan.hold, p_now));
+    v_changed := v_changed || private.settle_change(p_org, p_call, v_change, v_changed, v_plan.hold);
+  end if;
+  v_confirmed := v_holds -> 'confirmed' -> 0;
+  if v_confirmed is null then
+    return coalesce(v_changed, jsonb_build_object('outcome',
+      case when v_lapsed = '[]' then 'hold_not_found' else 'hold_expired' end));
+  end if;
+  return v_confirmed || jsonb_build_object('outcome', 'confirmed',
+    'others', (v_holds -> 'confirmed') - 0, 'overlaps', v_holds -> 'overlaps', 'lapsed', v_lapsed)
+    || jsonb_strip_nulls(jsonb_build_object('change', v_changed));
+end
+$$;
+
+COMMENT ON FUNCTION private.carry_out(p_org public.organizations, p_call jsonb, p_entered public.calls, p_phone text, p_is_proof boolean, p_now timestamp with time zone) IS 'Confirms the holds of a call that wait for a proven number, and carries out its change.';
+
+CREATE FUNCTION private.change_appointment(p_org public.organizations, p_call jsonb, p_kind text, p_patient jsonb, p_said jsonb, p_slot_id text) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_action constant text :=
+    p_kind || case when p_kind = 'find' then '_appointments' else '_appointment' end;
   v_hash constant bytea :=
     sha256(convert_to(jsonb_build_array(p_patient, p_said, p_slot_id)::text, 'UTF8'));
+  v_phone constant bytea := private.hash_phone(p_patient ->> 'phone');
+  v_call public.calls;
+  v_now timestamptz;
   v_answer jsonb;
 begin
-  perform private.lock_call(p_org.id, p_call ->> 'callId');
-  v_answer := private.recall_answer(p_org.id, p_call, p_action, v_hash);
+  v_call := private.enter_call(p_org, p_call, p_patient ->> 'name');
+  v_answer := private.recall_answer(p_org.id, p_call, v_action, v_hash);
   if v_answer is not null then
     return v_answer;
   end if;
-  if p_slot_id is null and private.read_id(p_said ->> 'id') is not null then
-    v_answer := private.cancel_hold(p_org, p_call, p_patient, p_said);
+  perform private.lock_phones(array[private.caller_key(p_org.id, v_call), v_phone]);
+  v_now := clock_timestamp();
+  if p_kind = 'cancel' then
+    v_answer := coalesce(private.cancel_hold(p_org, p_call, p_patient, p_said, v_now),
+      private.repeat_release(p_org, p_call, v_hash));
   end if;
-  v_answer := jsonb_build_object('orgId', p_org.id, 'timezone', p_org.timezone)
-    || coalesce(v_answer, private.open_change(p_org, p_call, p_action, p_patient, p_said, p_slot_id));
-  if v_answer ->> 'outcome' = 'appointment_not_found' then
-    v_answer := coalesce(private.repeat_release(p_org, p_call, v_hash), v_answer);
+  if v_answer is null then
+    v_answer := case when private.is_proven(p_org.id, v_call.call_id, v_phone, v_now)
+      then private.change_now(p_org, p_call, v_call, p_kind, p_patient, p_said, p_slot_id, v_now)
+      else private.open_change(p_org, p_call, v_call, p_kind, p_patient, p_said, p_slot_id, v_now) end;
   end if;
-  perform private.audit(p_org.id, p_call, p_action, (v_answer ->> 'holdId')::uuid,
-    v_answer ->> 'outcome');
-  perform private.record_answer(p_org.id, p_call, p_action, v_hash, v_answer);
+  perform private.audit(
+    p_org.id, p_call, v_action, (v_answer ->> 'holdId')::uuid, v_answer ->> 'outcome');
+  perform private.record_answer(p_org.id, p_call, v_action, v_hash, v_answer);
   return v_answer;
 end
 $$;
 
-COMMENT ON FUNCTION private.change_appointment(p_org public.organizations, p_call jsonb, p_action text, p_patient jsonb, p_said jsonb, p_slot_id text) IS 'Opens a change of an appointment and writes down what came of it.';
+COMMENT ON FUNCTION private.change_appointment(p_org public.organizations, p_call jsonb, p_kind text, p_patient jsonb, p_said jsonb, p_slot_id text) IS 'Takes a request about appointments that exist, and writes down what came of it.';
+
+CREATE FUNCTION private.change_now(p_org public.organizations, p_call jsonb, p_entered public.calls, p_kind text, p_patient jsonb, p_said jsonb, p_slot_id text, p_now timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_earlier constant public.appointment_changes := private.find_change(p_org.id, p_entered.call_id);
+  v_wanted private.wanted_slot;
+  v_old public.appointments;
+  v_hold public.appointments;
+  v_change public.appointment_changes;
+  v_plan record;
+  v_answer jsonb;
+begin
+  if p_entered.change_requests >= p_org.call_change_requests then
+    return '{"outcome": "change_limit"}';
+  end if;
+  if p_kind = 'reschedule' then
+    v_wanted := private.read_wanted(p_org, p_slot_id);
+    if v_wanted.starts_at is null then
+      return '{"outcome": "invalid_slot"}';
+    end if;
+    v_hold := private.find_held_time(p_org.id, p_call, p_entered, v_wanted, p_patient, p_now);
+  end if;
+  v_change.call_id := p_entered.call_id;
+  v_change.patient_name := p_patient ->> 'name';
+  v_change.patient_phone := p_patient ->> 'phone';
+  v_change.said := p_said;
+  if p_kind = 'cancel' and v_earlier.kind = 'cancel' and v_earlier.applied_at is not null
+    and v_earlier.patient_phone = p_patient ->> 'phone'
+    and private.is_same_patient(v_earlier.patient_name, p_patient ->> 'name')
+    and not exists (select from private.fitting_appointments(p_org, v_change, null, p_now)) then
+    return private.describe_change(p_org, v_earlier, p_now);
+  end if;
+  select a.* into v_old from public.appointments as a
+  where a.org_id = p_org.id and a.id = v_earlier.hold_id and v_earlier.applied_at is null
+    and a.id is distinct from v_hold.id;
+  v_change := private.keep_change(p_org.id, p_entered.call_id, p_kind, p_patient, p_said, p_slot_id,
+    v_hold.id, p_now);
+  v_plan := private.prepare_change(p_org, p_call, p_entered, v_change, false, p_now);
+  v_answer := coalesce(v_plan.answer,
+    private.apply_change(p_org, p_call, v_change, v_plan.appointment, v_plan.hold, p_now));
+  v_answer := v_answer || private.settle_change(p_org, p_call, v_change, v_answer, v_plan.hold);
+  if v_old.id is not null then
+    perform private.release_hold(p_org.id, p_call, p_kind || '_appointment', v_old.id);
+    v_answer := v_answer || private.describe_released(p_org, v_old);
+  end if;
+  return v_answer;
+end
+$$;
+
+COMMENT ON FUNCTION private.change_now(p_org public.organizations, p_call jsonb, p_entered public.calls, p_kind text, p_patient jsonb, p_said jsonb, p_slot_id text, p_now timestamp with time zone) IS 'Carries out a request of a call that has proven the number.';
+
+CREATE FUNCTION private.choose_providers(p_org public.organizations, p_wanted private.wanted_slot, p_old public.appointments, p_moves public.appointments, p_at timestamp with time zone) RETURNS uuid[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    select array_agg(c.provider_id
+      order by (c.provider_id = p_old.provider_id) desc nulls last,
+        (c.provider_id = p_moves.provider_id) desc nulls last, c.booked, c.provider_id)
+    from (
+      select f.provider_id, case when (p_wanted.provider).id is null then (
+        select count(*) from public.appointments as a
+        where a.org_id = p_org.id and a.provider_id = f.provider_id
+          and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') > p_at
+          and lower(a.busy) between p_wanted.starts_at - interval '12 hours'
+            and p_wanted.starts_at + interval '12 hours') end as booked
+      from private.find_free(p_org, p_wanted.service, (p_wanted.provider).id, p_wanted.starts_at,
+        p_old.call_id, p_at, p_moves.id) as f (provider_id)
+    ) as c);
+end
+$$;
+
+COMMENT ON FUNCTION private.choose_providers(p_org public.organizations, p_wanted private.wanted_slot, p_old public.appointments, p_moves public.appointments, p_at timestamp with time zone) IS 'The providers free at the slot asked for, best first, or null.';
 
 CREATE FUNCTION private.claim_follow_up(p_org public.organizations, p_call jsonb, p_hold public.appointments, p_ended_reason text, p_send uuid) RETURNS text
     LANGUAGE plpgsql
@@ -466,6 +756,7 @@ CREATE FUNCTION private.claim_follow_up(p_org public.organizations, p_call jsonb
     AS $$
 declare
   v_now constant timestamptz := clock_timestamp();
+  v_phone constant bytea := private.hash_phone(p_hold.patient_phone);
   v_refusal text;
 begin
   v_refusal := case
@@ -478,20 +769,24 @@ begin
     -- A new time was not confirmed: the appointment stays as it was.
     when exists (
       select from public.appointment_changes as c
-      where c.org_id = p_org.id and c.hold_id = p_hold.id) then 'keeps_appointment'
+      where c.org_id = p_org.id and c.call_id = p_hold.call_id and c.hold_id = p_hold.id)
+      then 'keeps_appointment'
     when exists (
       select from public.sms_opt_outs as o
       where o.org_id = p_org.id and o.phone_hash = private.hash_phone(p_hold.patient_phone))
       then 'opted_out'
-    else private.send_refusal(p_org, p_hold, null, null, v_now) ->> 'outcome'
+    else private.follow_up_refusal(p_org, p_hold, v_now)
   end;
   if v_refusal is null then
     insert into public.sms_messages (
-      org_id, id, appointment_id, to_masked, to_hash, call_id, created_at
+      org_id, id, appointment_id, origin, to_masked, to_hash, call_id, created_at
     ) values (
-      p_org.id, p_send, p_hold.id, private.mask_phone(p_hold.patient_phone),
-      private.hash_phone(p_hold.patient_phone), p_hold.call_id, v_now
+      p_org.id, p_send, p_hold.id, 'follow_up', private.mask_phone(p_hold.patient_phone), v_phone,
+      p_hold.call_id, v_now
     );
+    insert into public.phone_counts as n (phone_hash, followed_up_at) values (v_phone, array[v_now])
+    on conflict (phone_hash) do update set changed_at = v_now,
+      followed_up_at = private.keep_since(n.followed_up_at, v_now - interval '1 day') || v_now;
   end if;
   perform private.audit(p_org.id, p_call, 'follow_up', p_hold.id, coalesce(v_refusal, 'claimed'));
   return coalesce(v_refusal, 'claimed');
@@ -500,157 +795,134 @@ $$;
 
 COMMENT ON FUNCTION private.claim_follow_up(p_org public.organizations, p_call jsonb, p_hold public.appointments, p_ended_reason text, p_send uuid) IS 'Makes the one text that follows up a call with an open hold, or says why there is none.';
 
-CREATE FUNCTION private.claim_slot(p_org public.organizations, p_call jsonb, p_slot_id text, p_patient jsonb, p_moves uuid DEFAULT NULL::uuid) RETURNS jsonb
+CREATE TABLE public.one_time_passcodes (
+    org_id uuid NOT NULL,
+    call_id text NOT NULL,
+    phone_hash bytea NOT NULL,
+    send_id uuid NOT NULL,
+    purpose text NOT NULL,
+    state text NOT NULL,
+    mac bytea,
+    key_id text NOT NULL,
+    claimed_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    code_attempts integer DEFAULT 0 NOT NULL,
+    sends integer DEFAULT 0 NOT NULL,
+    proven_until timestamp with time zone,
+    CONSTRAINT one_time_passcodes_code_attempts_capped CHECK (((code_attempts >= 0) AND (code_attempts <= 5))),
+    CONSTRAINT one_time_passcodes_dead_has_no_mac CHECK (((mac IS NULL) OR (state = ANY (ARRAY['sending'::text, 'sent'::text])))),
+    CONSTRAINT one_time_passcodes_mac_length CHECK ((octet_length(mac) = 32)),
+    CONSTRAINT one_time_passcodes_phone_hash_length CHECK ((octet_length(phone_hash) = 32)),
+    CONSTRAINT one_time_passcodes_purpose_known CHECK ((purpose = ANY (ARRAY['confirm'::text, 'change'::text]))),
+    CONSTRAINT one_time_passcodes_sends_counted CHECK ((sends >= 0)),
+    CONSTRAINT one_time_passcodes_state_known CHECK ((state = ANY (ARRAY['sending'::text, 'sent'::text, 'cleared'::text, 'used'::text, 'locked'::text, 'replaced'::text])))
+);
+
+COMMENT ON TABLE public.one_time_passcodes IS 'The passcode of a phone in a call: a MAC, never the code, what is counted for it, and the proof.';
+
+COMMENT ON COLUMN public.one_time_passcodes.purpose IS 'What the newest send was asked for.';
+
+COMMENT ON COLUMN public.one_time_passcodes.code_attempts IS 'Wrong codes since the newest send, 5 at most.';
+
+COMMENT ON COLUMN public.one_time_passcodes.sends IS 'Texts to this phone that this call asked for; one that was refused is given back.';
+
+COMMENT ON COLUMN public.one_time_passcodes.proven_until IS 'Until then this call has proven the phone; null before, and after the call.';
+
+CREATE FUNCTION private.claim_send(p_org public.organizations, p_call jsonb, p_entered public.calls, p_code public.one_time_passcodes, p_hold public.appointments, p_phone text, p_purpose text, p_send uuid, p_mac text, p_key_id text, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 declare
-  v_call_id constant text := p_call ->> 'callId';
-  v_request constant text := private.request_key(p_call, p_patient);
-  v_action constant text :=
-    case when p_moves is null then 'hold_slot' else 'reschedule_appointment' end;
-  v_slot record;
-  v_service public.services;
-  v_provider public.providers;
-  v_old public.appointments;
-  v_hold public.appointments;
-  v_now timestamptz;
-  v_candidates uuid[];
-  v_candidate uuid;
-  v_preferred uuid;
-  v_own boolean;
-  v_waits boolean;
-  v_lock text;
-  v_kept jsonb;
+  v_call_id constant text := p_entered.call_id;
+  v_phone constant bytea := private.hash_phone(p_phone);
+  v_origin constant text := private.origin_of(p_entered, v_phone);
+  v_is_due constant boolean := p_purpose = 'confirm' or private.is_text_due(
+    p_org, private.find_change(p_org.id, v_call_id), p_now);
+  v_held_until constant timestamptz := private.extend_holds(p_org, v_call_id, p_phone, p_now);
+  -- The time of a move can be had again after the proof: its code is not bound to it.
+  v_expires constant timestamptz := case p_purpose when 'confirm' then v_held_until
+    else p_now + interval '5 minutes' end;
+  v_asked integer;
 begin
-  v_slot := private.parse_slot_id(p_slot_id, p_org.timezone);
-  if v_slot.starts_at is null then
-    return '{"outcome": "invalid_slot"}';
-  end if;
-  v_service := private.find_service(p_org.id, v_slot.service_slug);
-  if v_service.id is null then
-    return '{"outcome": "invalid_slot"}';
-  end if;
-  if v_slot.provider_slug is not null then
-    select p.* into v_provider from public.providers as p
-    where p.org_id = p_org.id and p.slug = v_slot.provider_slug and p.active;
-    if not found then
-      return '{"outcome": "invalid_slot"}';
-    end if;
-  end if;
-  if exists (
-    select from public.org_channels as c
-    where c.org_id = p_org.id and c.kind = 'called_number' and c.value = p_patient ->> 'phone') then
-    return '{"outcome": "unusable_phone"}';
-  end if;
-
-  -- 1. One request of a call at a time.
-  perform private.lock_call(p_org.id, v_call_id);
-  v_now := clock_timestamp();
-
-  -- 2. The same call again: its own hold, or its own confirmed appointment, or what became of this
-  -- very request. A call has few rows; they are fetched first, so that no index of live rows seems
-  -- to be the better one.
-  with mine as materialized (
-    select a.* from public.appointments as a
-    where a.org_id = p_org.id and a.call_id = v_call_id
+  insert into public.one_time_passcodes as c (
+    org_id, call_id, phone_hash, send_id, purpose, state, mac, key_id, claimed_at, expires_at, sends
+  ) values (
+    p_org.id, v_call_id, v_phone, p_send, p_purpose, 'sending',
+    private.bind_mac(case when v_is_due then p_mac else
+      encode(sha256(convert_to(gen_random_uuid()::text, 'UTF8')), 'hex') end,
+      p_org.id, v_call_id, v_phone, p_send), p_key_id, p_now, v_expires, 1
   )
-  select m.* into v_old from mine as m
-  where m.status = 'held' and m.expires_at > v_now
-    or m.status = 'confirmed' and p_moves is null and m.service_id = v_service.id
-      and m.starts_at = v_slot.starts_at
-      and (v_provider.id is null or m.provider_id = v_provider.id)
-    or m.status = 'cancelled' and v_request = any (m.asked_by) and p_moves is null
-      and m.service_id = v_service.id and m.starts_at = v_slot.starts_at
-      and (v_provider.id is null or m.provider_id = v_provider.id)
-  order by (m.service_id, m.starts_at) = (v_service.id, v_slot.starts_at) desc,
-    v_request = any (m.asked_by) desc nulls last, m.status, m.created_at
-  limit 1;
-  if v_old.service_id = v_service.id and v_old.starts_at = v_slot.starts_at
-    and (v_provider.id is null or v_old.provider_id = v_provider.id) then
-    -- Delivered again, and perhaps late: what the caller asked for since then stays.
-    if v_request = any (v_old.asked_by) and p_moves is null then
-      return private.describe_call(p_org, v_call_id, v_now);
-    end if;
-    -- What is held for moving one appointment may overlap it: it is no new time for another one,
-    -- and no booking for another patient.
-    if v_old.status = 'confirmed' or not exists (
-      select from public.appointment_changes as c
-      where c.org_id = p_org.id and c.hold_id = v_old.id
-        and c.appointment_id is distinct from p_moves
-        and (p_moves is not null or v_old.patient_phone <> p_patient ->> 'phone'
-          or not private.is_same_name(v_old.patient_name, p_patient ->> 'name'))) then
-      return private.repeat_hold(p_org, p_call, v_old.id, p_patient);
-    end if;
+  on conflict (org_id, call_id, phone_hash) do update
+  set send_id = excluded.send_id, purpose = excluded.purpose, state = 'sending',
+    mac = excluded.mac,
+    key_id = excluded.key_id, claimed_at = excluded.claimed_at,
+    expires_at = excluded.expires_at, code_attempts = 0, sends = c.sends + 1;
+  -- created_at is the time that count_send notes: clear_otp_send gives it back by that.
+  insert into public.sms_messages (
+    org_id, id, appointment_id, origin, to_masked, to_hash, call_id, tool_call_id, status, created_at
+  ) values (
+    p_org.id, p_send, case p_purpose when 'confirm' then p_hold.id end, v_origin,
+    private.mask_phone(p_phone), v_phone, v_call_id, nullif(p_call ->> 'toolCallId', ''),
+    case when v_is_due then 'sending' else 'not_due' end, p_now
+  );
+  perform private.count_send(v_phone, p_entered.caller_hash, p_now);
+  update public.calls as c set sends = c.sends + 1
+  where c.org_id = p_org.id and c.call_id = v_call_id;
+  perform private.audit(p_org.id, p_call, 'send_otp', p_hold.id, 'claimed',
+    jsonb_build_object('sendId', p_send));
+  select count(*) into v_asked from private.find_holds(p_org.id, v_call_id, p_now) as h
+  where h.patient_phone = p_phone and h.created_at > coalesce(p_code.claimed_at, '-infinity');
+  if v_asked > 0 then
+    perform private.tally('otp_requested', '{}', v_asked);
   end if;
-
-  -- 3. Who is free then, least booked first: the same question that availability answers.
-  -- The doctor of the call's own hold comes first: it may be what stands in the way. Then the one
-  -- whose appointment is moved: patients keep their doctor.
-  if p_moves is not null then
-    select m.provider_id into v_preferred from public.appointments as m
-    where m.org_id = p_org.id and m.id = p_moves;
-  end if;
-  select array_agg(c.provider_id
-    order by (c.provider_id = v_old.provider_id) desc nulls last,
-      (c.provider_id = v_preferred) desc nulls last, c.booked, c.provider_id)
-  into v_candidates
-  from (
-    select f.provider_id, case when v_provider.id is null then (
-      select count(*) from public.appointments as a
-      where a.org_id = p_org.id and a.provider_id = f.provider_id
-        and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') > v_now
-        and lower(a.busy) between v_slot.starts_at - interval '12 hours'
-          and v_slot.starts_at + interval '12 hours') end as booked
-    from private.find_free(p_org, v_service, v_provider.id, v_slot.starts_at, v_call_id, v_now,
-      p_moves) as f (provider_id)
-  ) as c;
-
-  -- 4. Lock, look and insert, each a new statement. The second pass waits for locks.
-  foreach v_lock in array array['try', 'look'] loop
-    foreach v_candidate in array coalesce(v_candidates, '{}') loop
-      v_own := coalesce(v_candidate = v_old.provider_id, false);
-      v_waits := v_own or v_candidate in (v_provider.id, v_preferred) is true;
-      continue when v_lock = 'look' and v_waits;
-      v_hold := private.try_provider(p_org.id, v_candidate, v_service, v_slot.starts_at,
-        case when v_own then v_old.id end, p_moves,
-        case when v_waits then 'wait' else v_lock end,
-        p_patient, p_call, v_action, make_interval(mins => p_org.hold_minutes));
-      exit when v_hold.id is not null;
-    end loop;
-    exit when v_hold.id is not null;
-  end loop;
-
-  if v_hold.id is null then
-    perform private.audit(p_org.id, p_call, v_action, null, 'slot_taken',
-      jsonb_build_object('slotId', private.slot_id(
-        v_service.slug, v_slot.starts_at, p_org.timezone, v_provider.slug)));
-    return jsonb_build_object('outcome', 'slot_taken', 'orgId', p_org.id,
-      'timezone', p_org.timezone,
-      'taken', v_candidates is not null
-        or private.is_taken(
-          p_org.id, v_service, v_provider.id, v_slot.starts_at, v_call_id, v_now, p_moves))
-      || private.alternatives(
-        p_org, v_service, v_provider, v_slot.starts_at, v_call_id, p_moves);
-  end if;
-
-  -- 5. A call holds one slot: the earlier one goes in the same transaction, unless its passcode
-  -- has confirmed it just now. Then the caller has both, and is told.
-  if v_old.id is not null then
-    perform private.release_hold(p_org.id, p_call, v_action, v_old.id);
-    select jsonb_build_object('alsoConfirmed', private.iso_local(a.starts_at, p_org.timezone))
-    into v_kept
-    from public.appointments as a
-    where a.org_id = p_org.id and a.id = v_old.id and a.call_id = v_call_id
-      and a.status = 'confirmed';
-  end if;
-  perform private.audit(p_org.id, p_call, v_action, v_hold.id, 'held');
-  return private.describe_hold(p_org, v_hold, clock_timestamp()) || coalesce(v_kept, '{}')
-    || '{"outcome": "held"}';
+  return jsonb_strip_nulls(jsonb_build_object(
+    'outcome', 'claimed', 'orgId', p_org.id, 'holdId', p_hold.id, 'clinic', p_org.name,
+    'purpose', p_purpose, 'isDue', v_is_due,
+    'phone', p_phone, 'phoneEnding', right(p_phone, 2),
+    'afterUndelivered', p_purpose = 'confirm' and coalesce(p_code.state = 'sent'
+      and private.was_not_delivered(p_org.id, p_code.send_id), false),
+    'expiresInSeconds', floor(extract(epoch from v_expires - p_now))::integer,
+    'alarm', case when v_origin <> 'own_number' then
+      private.count_for_alarm(p_org, 'other_numbers', p_now) end));
 end
 $$;
 
-COMMENT ON FUNCTION private.claim_slot(p_org public.organizations, p_call jsonb, p_slot_id text, p_patient jsonb, p_moves uuid) IS 'Holds a slot of one organization for a call, or says why not.';
+COMMENT ON FUNCTION private.claim_send(p_org public.organizations, p_call jsonb, p_entered public.calls, p_code public.one_time_passcodes, p_hold public.appointments, p_phone text, p_purpose text, p_send uuid, p_mac text, p_key_id text, p_now timestamp with time zone) IS 'Stores the MAC of a code, and counts its text.';
+
+CREATE FUNCTION private.claim_start(p_org public.organizations, p_call jsonb, p_entered public.calls, p_action text, p_wanted private.wanted_slot, p_patient jsonb, p_old public.appointments, p_moves public.appointments) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_now constant timestamptz := clock_timestamp();
+  v_limit constant text := private.hold_limit(
+    p_org, p_entered, private.hash_phone(p_patient ->> 'phone'), p_old.id, v_now);
+  v_candidates uuid[];
+  v_hold public.appointments;
+begin
+  if v_limit is not null then
+    perform private.audit(p_org.id, p_call, p_action, null, 'hold_limit',
+      jsonb_build_object('of', v_limit));
+    return jsonb_build_object('outcome', 'hold_limit', 'orgId', p_org.id, 'of', v_limit);
+  end if;
+  v_candidates := private.choose_providers(p_org, p_wanted, p_old, p_moves, v_now);
+  v_hold := private.insert_hold(
+    p_org, p_call, p_action, p_wanted, p_patient, p_old, p_moves, v_candidates);
+  if v_hold.id is null then
+    return private.refuse_slot(p_org, p_call, p_action, p_wanted, p_old, p_moves,
+      v_candidates is not null, v_now);
+  end if;
+  if p_old.id is not null then
+    perform private.release_hold(p_org.id, p_call, p_action, p_old.id);
+  end if;
+  perform private.count_hold(p_org.id, p_entered, v_hold, clock_timestamp());
+  perform private.audit(p_org.id, p_call, p_action, v_hold.id, 'held');
+  return private.describe_hold(p_org, v_hold, clock_timestamp()) || '{"outcome": "held"}'
+    || private.describe_released(p_org, p_old);
+end
+$$;
+
+COMMENT ON FUNCTION private.claim_start(p_org public.organizations, p_call jsonb, p_entered public.calls, p_action text, p_wanted private.wanted_slot, p_patient jsonb, p_old public.appointments, p_moves public.appointments) IS 'Holds a slot of one organization for a call, or says why not.';
 
 CREATE FUNCTION private.clinic_refusal(p_org public.organizations, p_clinic jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -715,6 +987,9 @@ begin
   if v_hold.id is not null and p_known.follow_up is null then
     v_follow_up := private.claim_follow_up(p_org, p_call, v_hold, p_ended_reason, p_send);
   end if;
+  perform private.end_proofs(p_org.id, p_known.call_id);
+  update public.calls as c set seen_at = clock_timestamp()
+  where c.org_id = p_org.id and c.call_id = p_known.call_id and p_known.ended_at is null;
   update public.call_reports as r
   set ended_at = coalesce(r.ended_at, clock_timestamp()),
     follow_up = coalesce(r.follow_up, v_follow_up)
@@ -766,7 +1041,40 @@ $$;
 
 COMMENT ON FUNCTION private.collect_events(p_wait boolean) IS 'Moves events into the counters, one transaction at a time.';
 
-CREATE FUNCTION private.confirm_hold(p_org uuid, p_hold public.appointments, p_now timestamp with time zone) RETURNS void
+CREATE FUNCTION private.compare_code(p_org public.organizations, p_call public.calls, p_code public.one_time_passcodes, p_phone bytea, p_purpose text, p_macs jsonb, p_now timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $_$
+begin
+  if p_call.attempts >= p_org.call_attempts
+    or private.attempts_left(p_org, p_call, p_phone, p_now) <= 0 then
+    return case p_purpose when 'change' then '{"outcome": "code_locked", "isFinal": true}'
+      else '{"outcome": "locked"}' end;
+  elsif p_code.state = 'locked' then
+    return '{"outcome": "code_locked"}';
+  elsif p_code.mac is null and p_purpose = 'confirm' then
+    return '{"outcome": "no_code"}';
+  elsif p_code.expires_at <= p_now or p_code.state in ('cleared', 'used', 'replaced') then
+    return '{"outcome": "code_expired"}';
+  elsif p_code.mac is not null and not jsonb_path_exists(
+    p_macs, '$[*] ? (@.keyId == $key)', jsonb_build_object('key', p_code.key_id)) then
+    -- Its pepper is gone: no code can match, so none is counted, and the next text need not wait.
+    perform private.forget_passcode(p_org.id, p_call.call_id, p_phone);
+    return '{"outcome": "code_unreadable"}';
+  elsif exists (
+    select from jsonb_to_recordset(p_macs) as m ("keyId" text, mac text)
+    where m."keyId" = p_code.key_id and private.bind_mac(
+      m.mac, p_org.id, p_call.call_id, p_phone, p_code.send_id) = p_code.mac) then
+    return null;
+  end if;
+  return private.count_wrong_code(p_org, p_call, p_code, p_phone, p_purpose, p_now)
+    || '{"compared": true}';
+end
+$_$;
+
+COMMENT ON FUNCTION private.compare_code(p_org public.organizations, p_call public.calls, p_code public.one_time_passcodes, p_phone bytea, p_purpose text, p_macs jsonb, p_now timestamp with time zone) IS 'Why digits are not the code, counted; null when they are.';
+
+CREATE FUNCTION private.confirm_hold(p_org uuid, p_hold public.appointments, p_now timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
@@ -775,60 +1083,142 @@ declare
 begin
   insert into public.contacts (org_id, phone, name)
   values (p_org, p_hold.patient_phone, p_hold.patient_name)
-  on conflict (org_id, phone) do update set name = public.contacts.name
+  on conflict (org_id, phone) do update set name = excluded.name
   returning id into v_contact;
   update public.appointments as a
   set status = 'confirmed', expires_at = null, contact_id = v_contact, updated_at = p_now
-  where a.org_id = p_org and a.id = p_hold.id and a.status = 'held' and a.expires_at > p_now;
+  where a.org_id = p_org and a.id = p_hold.id and a.call_id = p_hold.call_id
+    and a.status = 'held' and a.expires_at > p_now;
+  return found;
 end
 $$;
 
-COMMENT ON FUNCTION private.confirm_hold(p_org uuid, p_hold public.appointments, p_now timestamp with time zone) IS 'Confirms a hold in place, under its row lock.';
+COMMENT ON FUNCTION private.confirm_hold(p_org uuid, p_hold public.appointments, p_now timestamp with time zone) IS 'Confirms a hold in place; false when it is not this call''s any more.';
 
-CREATE FUNCTION private.confirmed_it(p_org uuid, p_hold public.appointments, p_call_id text) RETURNS boolean
-    LANGUAGE sql STABLE
+CREATE FUNCTION private.confirm_holds(p_org public.organizations, p_call jsonb, p_phone text, p_now timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
-  select p_hold.call_id = p_call_id or exists (
-    select from public.tool_calls as t
-    where t.org_id = p_org and t.call_id = p_call_id and t.tool = 'verify_otp'
-      and t.outcome = 'confirmed' and t.result ->> 'holdId' = p_hold.id::text)
+declare
+  v_hold public.appointments;
+  v_confirmed jsonb := '[]';
+  v_overlaps jsonb := '[]';
+begin
+  for v_hold in
+    select h.* from private.find_holds(p_org.id, p_call ->> 'callId', p_now) as h
+    where h.patient_phone = p_phone order by h.created_at
+  loop
+    continue when not private.confirm_hold(p_org.id, v_hold, p_now);
+    perform private.audit(p_org.id, p_call, 'confirm_appointment', v_hold.id, 'confirmed');
+    v_confirmed := v_confirmed || (private.describe_hold(p_org, v_hold, p_now));
+    v_overlaps := v_overlaps || coalesce((
+      select jsonb_agg(private.describe_appointment(p_org, a, p_now) order by a.starts_at)
+      from private.upcoming_appointments(p_org.id, p_call ->> 'callId', p_phone, p_now) as a
+      where a.status = 'confirmed' and a.id <> v_hold.id
+        and tstzrange(a.starts_at, a.ends_at) && tstzrange(v_hold.starts_at, v_hold.ends_at)
+        and private.is_same_patient(a.patient_name, v_hold.patient_name)), '[]');
+  end loop;
+  return jsonb_build_object('confirmed', v_confirmed, 'overlaps', v_overlaps);
+end
 $$;
 
-COMMENT ON FUNCTION private.confirmed_it(p_org uuid, p_hold public.appointments, p_call_id text) IS 'Whether a call holds or confirmed an appointment.';
+COMMENT ON FUNCTION private.confirm_holds(p_org public.organizations, p_call jsonb, p_phone text, p_now timestamp with time zone) IS 'Confirms every hold of a call that waits for a proven number.';
 
-CREATE FUNCTION private.count_for_alarm(p_org uuid, p_kind private.alarm_kind, p_now timestamp with time zone) RETURNS text
+CREATE FUNCTION private.count_attempt(p_phone bytea, p_now timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  insert into public.phone_counts as c (phone_hash, wrong_at) values (p_phone, array[p_now])
+  on conflict (phone_hash) do update set changed_at = p_now,
+    wrong_at = private.keep_since(c.wrong_at, p_now - interval '1 day') || p_now;
+end
+$$;
+
+COMMENT ON FUNCTION private.count_attempt(p_phone bytea, p_now timestamp with time zone) IS 'Counts one wrong passcode for a number.';
+
+CREATE FUNCTION private.count_for_alarm(p_org public.organizations, p_kind private.alarm_kind, p_now timestamp with time zone) RETURNS text
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 declare
   v_limit constant integer not null :=
-    case p_kind when 'wrong_codes' then 50 when 'refused_sends' then 100 end;
+    case p_kind when 'wrong_codes' then 50 when 'refused_sends' then 100
+      -- Half of what such calls may text, so that the brake comes before their limit does.
+      when 'other_numbers' then greatest(10, least(100, p_org.sms_hourly_limit / 2)) end;
   v_times timestamptz[];
 begin
-  insert into public.alarm_counters (org_id, kind) values (p_org, p_kind) on conflict do nothing;
+  insert into public.alarm_counters (org_id, kind) values (p_org.id, p_kind) on conflict do nothing;
   select array(
     select t from unnest(c.happened_at || p_now) as t
     where t > p_now - interval '1 hour' order by t desc limit v_limit
   ) into v_times
-  from public.alarm_counters as c where c.org_id = p_org and c.kind = p_kind for update;
+  from public.alarm_counters as c where c.org_id = p_org.id and c.kind = p_kind for update;
   update public.alarm_counters as c set happened_at = v_times
-  where c.org_id = p_org and c.kind = p_kind;
+  where c.org_id = p_org.id and c.kind = p_kind;
   if cardinality(v_times) < v_limit or exists (
     select from public.alarms as a
-    where a.org_id = p_org and a.kind = p_kind and a.raised_at > p_now - interval '1 hour') then
+    where a.org_id = p_org.id and a.kind = p_kind and a.raised_at > p_now - interval '1 hour') then
     return null;
   end if;
   insert into public.alarms (org_id, kind, raised_at, first_at, events)
-  values (p_org, p_kind, v_times[1], v_times[v_limit], v_limit);
-  perform private.audit(p_org, null, 'raise_alarm', null, p_kind,
+  values (p_org.id, p_kind, v_times[1], v_times[v_limit], v_limit);
+  perform private.audit(p_org.id, null, 'raise_alarm', null, p_kind,
     jsonb_build_object('events', v_limit, 'since', v_times[v_limit]));
   perform private.tally('alarms', jsonb_build_object('kind', p_kind));
   return p_kind;
 end
 $$;
 
-COMMENT ON FUNCTION private.count_for_alarm(p_org uuid, p_kind private.alarm_kind, p_now timestamp with time zone) IS 'Counts an event of an organization; returns its kind if that raised an alarm.';
+COMMENT ON FUNCTION private.count_for_alarm(p_org public.organizations, p_kind private.alarm_kind, p_now timestamp with time zone) IS 'Counts an event of an organization; returns its kind if that raised an alarm.';
+
+CREATE FUNCTION private.count_hold(p_org uuid, p_call public.calls, p_hold public.appointments, p_now timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_caller constant bytea := private.caller_key(p_org, p_call);
+  v_phone constant bytea := private.hash_phone(p_hold.patient_phone);
+  v_key bytea;
+  v_entry private.counted_hold;
+begin
+  foreach v_key in array case when v_caller = v_phone then array[v_caller]
+    else array[v_caller, v_phone] end
+  loop
+    v_entry := row(p_org, p_hold.id, p_now, v_key = v_caller);
+    insert into public.phone_counts as n (phone_hash, holds) values (v_key, array[v_entry])
+    on conflict (phone_hash) do update set changed_at = p_now,
+      holds = (private.count_holds(p_org, v_key, p_hold.id, p_now)).kept || v_entry;
+  end loop;
+end
+$$;
+
+COMMENT ON FUNCTION private.count_hold(p_org uuid, p_call public.calls, p_hold public.appointments, p_now timestamp with time zone) IS 'Counts a hold for the caller''s number and for the patient''s.';
+
+CREATE FUNCTION private.count_holds(p_org uuid, p_key bytea, p_replaced uuid, p_at timestamp with time zone, OUT live_by integer, OUT live_for integer, OUT made integer, OUT kept private.counted_hold[]) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  select count(*) filter (where x.is_live and (x.hold).by_caller and (x.hold).hold_id is distinct from p_replaced),
+    count(*) filter (where x.is_live and x.phone = p_key and (x.hold).hold_id is distinct from p_replaced),
+    count(*) filter (where x.is_recent and (x.hold).by_caller),
+    coalesce(array_agg(x.hold) filter (where x.is_live or x.is_recent and (x.hold).by_caller), '{}')
+  into live_by, live_for, made, kept
+  from (
+    select h as hold, h.made_at > p_at - interval '1 hour' as is_recent,
+      coalesce(a.status = 'held' and a.expires_at > p_at, false) as is_live,
+      private.hash_phone(a.patient_phone) as phone
+    from public.phone_counts as n
+    cross join lateral unnest(n.holds) as h
+    -- Of any organization: p_org only says for whom it is counted.
+    left join public.appointments as a on a.org_id = h.org_id and a.id = h.hold_id
+    where n.phone_hash = p_key
+  ) as x;
+end
+$$;
+
+COMMENT ON FUNCTION private.count_holds(p_org uuid, p_key bytea, p_replaced uuid, p_at timestamp with time zone, OUT live_by integer, OUT live_for integer, OUT made integer, OUT kept private.counted_hold[]) IS 'How many live holds count for a number, as the caller''s and as the patient''s, and how many it made this hour.';
 
 CREATE FUNCTION private.count_old(p_org public.organizations, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql
@@ -843,7 +1233,7 @@ begin
     execute format('select count(*) from %s where org_id = $1 and %s < $2 and (%s)',
       v_rule.relation, v_rule.age, v_rule.applies)
     into v_rows
-    using p_org.id, p_now - make_interval(days => (to_jsonb(p_org) ->> v_rule.kept)::integer);
+    using p_org.id, p_now - make_interval(days => coalesce(to_jsonb(p_org) ->> v_rule.kept, v_rule.kept)::integer);
     v_counts := v_counts
       || jsonb_build_object('org', p_org.id, 'rule', v_rule.name, 'rows', v_rows);
   end loop;
@@ -853,33 +1243,69 @@ $_$;
 
 COMMENT ON FUNCTION private.count_old(p_org public.organizations, p_now timestamp with time zone) IS 'How many rows of an organization retention would delete, by rule.';
 
-CREATE FUNCTION private.count_wrong_code(p_org uuid, p_hold uuid, p_now timestamp with time zone) RETURNS jsonb
+CREATE FUNCTION private.count_send(p_phone bytea, p_caller bytea, p_now timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  insert into public.phone_counts as c (phone_hash, sent_at, asked_at)
+  select n.hash, case when n.hash = p_phone then array[p_now] else '{}' end,
+    case when n.hash = p_caller then array[p_now] else '{}' end
+  -- Calls without a number share the organization's texts instead.
+  from (select p_phone as hash union select p_caller where p_caller is not null) as n
+  on conflict (phone_hash) do update set changed_at = p_now,
+    sent_at = private.keep_since(c.sent_at, p_now - interval '1 day') || excluded.sent_at,
+    asked_at = private.keep_since(c.asked_at, p_now - interval '1 hour') || excluded.asked_at;
+end
+$$;
+
+COMMENT ON FUNCTION private.count_send(p_phone bytea, p_caller bytea, p_now timestamp with time zone) IS 'Counts one text, for its number and for the caller.';
+
+CREATE FUNCTION private.count_since(p_times timestamp with time zone[], p_since timestamp with time zone) RETURNS integer
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return case when cardinality(p_times) > 0
+    then (select count(*) from unnest(p_times) as t where t > p_since) else 0 end;
+end
+$$;
+
+COMMENT ON FUNCTION private.count_since(p_times timestamp with time zone[], p_since timestamp with time zone) IS 'How many of these times are later than another.';
+
+CREATE FUNCTION private.count_wrong_code(p_org public.organizations, p_call public.calls, p_code public.one_time_passcodes, p_phone bytea, p_purpose text, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 declare
   v_code public.one_time_passcodes;
+  v_call public.calls;
+  v_left integer;
 begin
   update public.one_time_passcodes as c
-  set code_attempts = c.code_attempts + 1, hold_attempts = c.hold_attempts + 1,
-    state = case when c.code_attempts >= 4 or c.hold_attempts >= 9 then 'locked' else c.state end,
-    mac = case when c.code_attempts >= 4 or c.hold_attempts >= 9 then null else c.mac end
-  where c.org_id = p_org and c.appointment_id = p_hold
+  set code_attempts = c.code_attempts + 1,
+    state = case when c.code_attempts >= 4 then 'locked' else c.state end,
+    mac = case when c.code_attempts >= 4 then null else c.mac end
+  where c.org_id = p_org.id and c.call_id = p_code.call_id and c.phone_hash = p_code.phone_hash
   returning c.* into v_code;
-  if v_code.hold_attempts >= 10 or v_code.code_attempts >= 5 and v_code.sends >= 3 then
-    update public.appointments as a
-    set status = 'requires_manual_followup', updated_at = p_now
-    where a.org_id = p_org and a.id = p_hold and a.status = 'held';
-    return '{"outcome": "locked"}';
+  update public.calls as c set attempts = c.attempts + 1
+  where c.org_id = p_org.id and c.call_id = p_call.call_id
+  returning c.* into v_call;
+  perform private.count_attempt(p_phone, p_now);
+  v_left := least(p_org.call_attempts - v_call.attempts,
+    private.attempts_left(p_org, p_call, p_phone, p_now));
+  if v_left <= 0 or v_code.state = 'locked' and v_call.sends >= p_org.call_sends then
+    return case when p_purpose = 'change' then '{"outcome": "code_locked", "isFinal": true}'
+      else '{"outcome": "locked"}' end;
   elsif v_code.state = 'locked' then
     return '{"outcome": "code_locked"}';
   end if;
   return jsonb_build_object('outcome', 'wrong_code',
-    'attemptsLeft', least(5 - v_code.code_attempts, 10 - v_code.hold_attempts));
+    'attemptsLeft', least(5 - coalesce(v_code.code_attempts, 0), v_left));
 end
 $$;
 
-COMMENT ON FUNCTION private.count_wrong_code(p_org uuid, p_hold uuid, p_now timestamp with time zone) IS 'Counts a wrong code and returns wrong_code, code_locked or locked.';
+COMMENT ON FUNCTION private.count_wrong_code(p_org public.organizations, p_call public.calls, p_code public.one_time_passcodes, p_phone bytea, p_purpose text, p_now timestamp with time zone) IS 'Counts a wrong code and returns wrong_code, code_locked or locked.';
 
 CREATE TABLE private.retention_rules (
     name text NOT NULL,
@@ -887,7 +1313,7 @@ CREATE TABLE private.retention_rules (
     age text NOT NULL,
     applies text DEFAULT 'true'::text NOT NULL,
     kept text DEFAULT 'retention_days'::text NOT NULL,
-    CONSTRAINT retention_rules_kept_known CHECK ((kept = ANY (ARRAY['retention_days'::text, 'audit_retention_days'::text]))),
+    CONSTRAINT retention_rules_kept_known CHECK ((kept = ANY (ARRAY['retention_days'::text, 'audit_retention_days'::text, '1'::text]))),
     CONSTRAINT retention_rules_name_plain CHECK ((name ~ '^[a-zA-Z]+$'::text))
 );
 
@@ -897,7 +1323,7 @@ COMMENT ON COLUMN private.retention_rules.age IS 'Since when a row is old, a tim
 
 COMMENT ON COLUMN private.retention_rules.applies IS 'Which rows may go at all.';
 
-COMMENT ON COLUMN private.retention_rules.kept IS 'The column of organizations that says for how many days.';
+COMMENT ON COLUMN private.retention_rules.kept IS 'For how many days: a column of organizations, or their number.';
 
 CREATE FUNCTION private.delete_old(p_rule private.retention_rules, p_now timestamp with time zone, p_limit bigint) RETURNS jsonb
     LANGUAGE plpgsql
@@ -912,9 +1338,10 @@ declare
 begin
   for v_org, v_before in execute format(
     'select o.id, k.before from public.organizations as o
-    cross join lateral (select $1 - make_interval(days => o.%I) as before) as k
+    cross join lateral (select $1 - make_interval(days => %s) as before) as k
     where (select min(%s) from %s where org_id = o.id and (%s)) < k.before',
-    p_rule.kept, p_rule.age, p_rule.relation, p_rule.applies) using p_now
+    case p_rule.kept when '1' then '1' else format('o.%I', p_rule.kept) end,
+    p_rule.age, p_rule.relation, p_rule.applies) using p_now
   loop
     execute format(
       'delete from %1$s as t where t.org_id = $1 and t.ctid = any (array(
@@ -937,28 +1364,27 @@ CREATE FUNCTION private.delete_shared(p_now timestamp with time zone, p_limit bi
     SET search_path TO ''
     AS $$
 declare
-  v_quotas constant bytea[] := array(
-    select q.phone_hash from public.sms_phone_quota as q
-    where not exists (select from unnest(q.sent_at) as t where t > p_now - interval '1 day')
+  v_counted constant bytea[] := array(
+    select n.phone_hash from public.phone_counts as n
+    where n.changed_at < p_now - interval '1 day'
     limit p_limit);
   v_runs constant bigint[] := array(
     select d.runid from cron.job_run_details as d
     where d.end_time < p_now - interval '7 days'
-    limit p_limit - cardinality(v_quotas));
+    limit p_limit - cardinality(v_counted));
 begin
   if p_limit is not null then
-    -- A text may have been counted meanwhile.
-    delete from public.sms_phone_quota as q
-    where q.phone_hash = any (v_quotas)
-      and not exists (select from unnest(q.sent_at) as t where t > p_now - interval '1 day');
+    -- Something may have been counted meanwhile.
+    delete from public.phone_counts as n
+    where n.phone_hash = any (v_counted) and n.changed_at < p_now - interval '1 day';
     delete from cron.job_run_details as d where d.runid = any (v_runs);
   end if;
   return jsonb_build_object(
-    'phoneQuotas', cardinality(v_quotas), 'jobRuns', cardinality(v_runs));
+    'phoneCounts', cardinality(v_counted), 'jobRuns', cardinality(v_runs));
 end
 $$;
 
-COMMENT ON FUNCTION private.delete_shared(p_now timestamp with time zone, p_limit bigint) IS 'Deletes a batch of old phone quotas and job runs, or counts them.';
+COMMENT ON FUNCTION private.delete_shared(p_now timestamp with time zone, p_limit bigint) IS 'Deletes a batch of old counts of numbers and job runs, or counts them.';
 
 CREATE FUNCTION private.delivery_of(p_status text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT
@@ -983,29 +1409,16 @@ $$;
 
 COMMENT ON FUNCTION private.delivery_rank(p_delivery text) IS 'A higher state replaces a lower one; null for no state of a text.';
 
-CREATE FUNCTION private.describe_call(p_org public.organizations, p_call_id text, p_now timestamp with time zone) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
+CREATE FUNCTION private.describe_appointment(p_org public.organizations, p_appointment public.appointments, p_now timestamp with time zone) RETURNS jsonb
+    LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
-declare
-  v_hold public.appointments;
-begin
-  select a.* into v_hold from public.appointments as a
-  where a.org_id = p_org.id and a.call_id = p_call_id and a.status in ('held', 'confirmed')
-    and coalesce(a.expires_at, 'infinity') > p_now
-    and not exists (
-      select from public.appointment_changes as c
-      where c.org_id = p_org.id and c.hold_id = a.id and c.applied_at is null)
-  order by a.status = 'held' desc, a.created_at desc limit 1;
-  if not found then
-    return jsonb_build_object('outcome', 'hold_expired', 'orgId', p_org.id);
-  end if;
-  return private.describe_hold(p_org, v_hold, p_now) || jsonb_build_object('repeated', true,
-    'outcome', case v_hold.status when 'held' then 'held' else 'already_confirmed' end);
-end
+  select jsonb_build_object('appointmentId', d ->> 'holdId', 'startTime', d ->> 'startTime',
+    'endTime', d ->> 'endTime', 'service', d ->> 'service', 'doctor', d ->> 'doctor')
+  from private.describe_hold(p_org, p_appointment, p_now) as d
 $$;
 
-COMMENT ON FUNCTION private.describe_call(p_org public.organizations, p_call_id text, p_now timestamp with time zone) IS 'The answer to a request that was answered before: held, already_confirmed or hold_expired.';
+COMMENT ON FUNCTION private.describe_appointment(p_org public.organizations, p_appointment public.appointments, p_now timestamp with time zone) IS 'An appointment as it is told after the proof.';
 
 CREATE FUNCTION private.describe_change(p_org public.organizations, p_change public.appointment_changes, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -1207,6 +1620,38 @@ $$;
 
 COMMENT ON FUNCTION private.describe_providers(p_org public.organizations) IS 'The doctors of a clinic''s document.';
 
+CREATE FUNCTION private.describe_released(p_org public.organizations, p_hold public.appointments) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return case when p_hold.id is null then '{}'::jsonb else jsonb_strip_nulls(jsonb_build_object('released', (
+    select jsonb_build_object('startTime', private.iso_local(p_hold.starts_at, p_org.timezone),
+      'doctor', p.name)
+    from public.appointments as a
+    join public.providers as p on p.org_id = a.org_id and p.id = a.provider_id
+    where a.org_id = p_org.id and a.id = p_hold.id and a.status = 'cancelled'))) end;
+end
+$$;
+
+COMMENT ON FUNCTION private.describe_released(p_org public.organizations, p_hold public.appointments) IS 'What was given up for something else: nothing is released unsaid.';
+
+CREATE FUNCTION private.describe_state(p_org public.organizations, p_row public.appointments, p_now timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return case
+    when p_row.status = 'confirmed'
+      then private.describe_hold(p_org, p_row, p_now) || '{"outcome": "already_confirmed"}'
+    when p_row.status in ('held', 'expired') then '{"outcome": "hold_expired"}'::jsonb
+    when p_row.status = 'requires_manual_followup' then '{"outcome": "locked"}'::jsonb
+    else '{"outcome": "hold_not_found"}'::jsonb end;
+end
+$$;
+
+COMMENT ON FUNCTION private.describe_state(p_org public.organizations, p_row public.appointments, p_now timestamp with time zone) IS 'The outcome for a hold that takes no passcode.';
+
 CREATE FUNCTION private.desk_opens_at(p_org public.organizations, p_at timestamp with time zone) RETURNS timestamp with time zone
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -1254,6 +1699,72 @@ $$;
 
 COMMENT ON FUNCTION private.desk_state(p_org public.organizations, p_at timestamp with time zone) IS 'How the front desk is at a moment: open, closed, or none when a call cannot be put through at all.';
 
+CREATE FUNCTION private.drop_new_time(p_org public.organizations, p_call jsonb, p_action text, p_change public.appointment_changes) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_hold public.appointments;
+begin
+  select a.* into v_hold from public.appointments as a
+  where a.org_id = p_org.id and a.id = p_change.hold_id and a.call_id = p_change.call_id
+    and a.status = 'held';
+  if v_hold.id is null then
+    return '{}';
+  end if;
+  perform private.release_hold(p_org.id, p_call, p_action, v_hold.id);
+  return private.describe_released(p_org, v_hold);
+end
+$$;
+
+COMMENT ON FUNCTION private.drop_new_time(p_org public.organizations, p_call jsonb, p_action text, p_change public.appointment_changes) IS 'Releases the hold of a change that waits no more.';
+
+CREATE FUNCTION private.end_proofs(p_org uuid, p_call_id text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  update public.one_time_passcodes as c
+  set proven_until = null, mac = null,
+    state = case when c.state in ('sending', 'sent') then 'replaced' else c.state end
+  where c.org_id = p_org and c.call_id = p_call_id;
+end
+$$;
+
+COMMENT ON FUNCTION private.end_proofs(p_org uuid, p_call_id text) IS 'Ends what a call has proven, and its codes.';
+
+CREATE FUNCTION private.enter_call(p_org public.organizations, p_call jsonb, p_patient_name text DEFAULT NULL::text) RETURNS public.calls
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_call_id constant text := p_call ->> 'callId';
+  v_now timestamptz;
+  v_call public.calls;
+begin
+  perform private.lock_call(p_org.id, v_call_id);
+  v_now := clock_timestamp();
+  select c.* into v_call from public.calls as c
+  where c.org_id = p_org.id and c.call_id = v_call_id;
+  if v_call.seen_at > v_now - interval '1 hour' and (p_patient_name is null
+    or p_patient_name = any (v_call.patient_names) or cardinality(v_call.patient_names) >= 10) then
+    return v_call;
+  end if;
+  insert into public.calls as c (org_id, call_id, created_at, seen_at, caller_hash, patient_names)
+  values (p_org.id, v_call_id, v_now, v_now, private.read_caller(p_org, p_call),
+    array_remove(array[p_patient_name], null))
+  on conflict (org_id, call_id) do update set seen_at = v_now,
+    patient_names = case
+      when excluded.patient_names <@ c.patient_names or cardinality(c.patient_names) >= 10
+        then c.patient_names
+      else c.patient_names || excluded.patient_names end
+  returning c.* into v_call;
+  return v_call;
+end
+$$;
+
+COMMENT ON FUNCTION private.enter_call(p_org public.organizations, p_call jsonb, p_patient_name text) IS 'The row of a call, which it locks and makes.';
+
 CREATE FUNCTION private.expire_holds(p_org uuid, p_rows tid[], p_now timestamp with time zone) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1267,12 +1778,18 @@ begin
     set status = 'expired', updated_at = p_now
     where a.org_id = p_org and a.ctid = any (p_rows)
       and a.status = 'held' and a.expires_at <= p_now
-    returning a.id
+    returning a.id, a.call_id
+  ), dead as materialized (
+    -- A passcode that its call is working with is left for later: it locks in the other order.
+    select c.call_id, c.phone_hash from public.one_time_passcodes as c
+    where c.org_id = p_org and c.call_id in (select f.call_id from flipped as f)
+      and c.mac is not null and c.expires_at <= p_now
+    for update skip locked
   ), forgotten as (
     update public.one_time_passcodes as c
     set state = 'replaced', mac = null
-    from flipped as f
-    where c.org_id = p_org and c.appointment_id = f.id and c.mac is not null
+    from dead as d
+    where c.org_id = p_org and c.call_id = d.call_id and c.phone_hash = d.phone_hash
   ), audited as (
     insert into public.audit_logs (org_id, actor, action, subject_id, outcome)
     select p_org, 'system', 'cleanup_expired_holds', f.id, 'expired' from flipped as f
@@ -1282,7 +1799,29 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.expire_holds(p_org uuid, p_rows tid[], p_now timestamp with time zone) IS 'Marks expired holds of one organization as expired and forgets their passcodes.';
+COMMENT ON FUNCTION private.expire_holds(p_org uuid, p_rows tid[], p_now timestamp with time zone) IS 'Marks expired holds of one organization as expired and forgets the expired passcodes of their calls.';
+
+CREATE FUNCTION private.extend_holds(p_org public.organizations, p_call_id text, p_phone text, p_now timestamp with time zone) RETURNS timestamp with time zone
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_until constant timestamptz := p_now + interval '5 minutes';
+  v_last timestamptz;
+begin
+  update public.appointments as a
+  set updated_at = p_now, expires_at = greatest(a.expires_at, least(v_until,
+    coalesce(a.extended_at, a.created_at) + make_interval(mins => p_org.hold_minutes + 5)))
+  where a.org_id = p_org.id and a.call_id = p_call_id and a.patient_phone = p_phone
+    and a.status = 'held' and coalesce(a.expires_at, 'infinity') between p_now and v_until;
+  select max(a.expires_at) into v_last from public.appointments as a
+  where a.org_id = p_org.id and a.call_id = p_call_id and a.patient_phone = p_phone
+    and a.status = 'held' and coalesce(a.expires_at, 'infinity') > p_now;
+  return least(v_until, v_last);
+end
+$$;
+
+COMMENT ON FUNCTION private.extend_holds(p_org public.organizations, p_call_id text, p_phone text, p_now timestamp with time zone) IS 'Extends the holds that wait for a text to a phone; returns when its code is to expire.';
 
 CREATE FUNCTION private.fact_words(p_question text, p_also_asked text[], p_tags text[]) RETURNS text[]
     LANGUAGE sql IMMUTABLE STRICT
@@ -1297,7 +1836,40 @@ $$;
 
 COMMENT ON FUNCTION private.fact_words(p_question text, p_also_asked text[], p_tags text[]) IS 'The words of every wording and tag of a fact.';
 
-CREATE FUNCTION private.fail_text(p_org uuid, p_send uuid, p_reason text, p_may_have_been_sent boolean) RETURNS boolean
+CREATE TABLE public.sms_messages (
+    org_id uuid NOT NULL,
+    id uuid NOT NULL,
+    appointment_id uuid,
+    origin text NOT NULL,
+    to_masked text NOT NULL,
+    to_hash bytea,
+    call_id text,
+    tool_call_id text,
+    sid text,
+    status text DEFAULT 'sending'::text NOT NULL,
+    delivery text,
+    error_code integer,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT sms_messages_delivery_known CHECK ((delivery = ANY (ARRAY['queued'::text, 'sending'::text, 'sent'::text, 'failed'::text, 'undelivered'::text, 'delivered'::text]))),
+    CONSTRAINT sms_messages_origin_known CHECK ((origin = ANY (ARRAY['own_number'::text, 'other_number'::text, 'no_number'::text, 'follow_up'::text]))),
+    CONSTRAINT sms_messages_to_hash_length CHECK ((octet_length(to_hash) = 32)),
+    CONSTRAINT sms_messages_to_masked CHECK ((to_masked !~ '[0-9]{5}'::text))
+);
+
+COMMENT ON TABLE public.sms_messages IS 'One row per text: its id is the send_id. The body is never stored.';
+
+COMMENT ON COLUMN public.sms_messages.appointment_id IS 'The hold it is about; null for a change: which appointment is meant is not known before the passcode.';
+
+COMMENT ON COLUMN public.sms_messages.origin IS 'Whether the call came from the number that is texted, from another, or from none, or has ended.';
+
+COMMENT ON COLUMN public.sms_messages.tool_call_id IS 'Who asked for it: the same request delivered again does not text again.';
+
+COMMENT ON COLUMN public.sms_messages.status IS 'What became of the request: sending, accepted, refused, unknown when no answer came, or not_due: nothing was texted, since no appointment fits the name and number of a change.';
+
+COMMENT ON COLUMN public.sms_messages.delivery IS 'What Twilio reported of the text, with error_code; null before the first report.';
+
+CREATE FUNCTION private.fail_text(p_org uuid, p_send uuid, p_reason text, p_may_have_been_sent boolean) RETURNS public.sms_messages
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
@@ -1313,24 +1885,19 @@ begin
   where m.org_id = p_org and m.id = p_send and m.status = 'sending'
   returning m.* into v_message;
   if v_message.id is null then
-    return false;
+    return null;
   end if;
   perform private.tally('sms', jsonb_build_object('result', case
     when p_may_have_been_sent then 'unknown'
     when p_reason in ('bad_destination', 'opted_out', 'blocked_country') then 'refused'
     else 'failed' end));
-  if not p_may_have_been_sent then
-    -- reserve_phone noted the time that the message was made.
-    update public.sms_phone_quota as q set sent_at = array_remove(q.sent_at, v_message.created_at)
-    where q.phone_hash = v_message.to_hash;
-  end if;
-  return not p_may_have_been_sent;
+  return case when not p_may_have_been_sent then v_message end;
 end
 $$;
 
-COMMENT ON FUNCTION private.fail_text(p_org uuid, p_send uuid, p_reason text, p_may_have_been_sent boolean) IS 'Writes down that a text failed; true when it certainly did not go out.';
+COMMENT ON FUNCTION private.fail_text(p_org uuid, p_send uuid, p_reason text, p_may_have_been_sent boolean) IS 'Writes down that a text failed, and returns it when it certainly did not go out.';
 
-CREATE FUNCTION private.failed_twice(p_org uuid, p_hold public.appointments) RETURNS boolean
+CREATE FUNCTION private.failed_twice(p_org uuid, p_call_id text, p_phone bytea) RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
@@ -1339,37 +1906,16 @@ begin
     select count(*) filter (where t.delivery in ('failed', 'undelivered')) = 2
     from (
       select m.delivery from public.sms_messages as m
-      where m.org_id = p_org and m.appointment_id = p_hold.id
-        and m.to_hash = sha256(convert_to(p_hold.patient_phone, 'UTF8')) and m.status <> 'refused'
+      where m.org_id = p_org and m.call_id = p_call_id and m.to_hash = p_phone
+        and m.status <> 'refused'
       order by m.created_at desc limit 2
     ) as t);
 end
 $$;
 
-COMMENT ON FUNCTION private.failed_twice(p_org uuid, p_hold public.appointments) IS 'Whether two texts in a row did not reach a hold''s phone.';
+COMMENT ON FUNCTION private.failed_twice(p_org uuid, p_call_id text, p_phone bytea) IS 'Whether two texts in a row did not reach a phone.';
 
-CREATE FUNCTION private.find_appointments(p_org public.organizations, p_patient jsonb, p_said jsonb, p_at timestamp with time zone) RETURNS SETOF uuid
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-  select a.id
-  from public.contacts as c
-  join public.appointments as a on a.org_id = c.org_id and a.contact_id = c.id
-  where c.org_id = p_org.id and c.phone = p_patient ->> 'phone'
-    and a.status = 'confirmed' and a.starts_at > p_at
-    and private.is_same_name(a.patient_name, p_patient ->> 'name')
-    and a.id = coalesce(private.read_id(p_said ->> 'id'), a.id)
-    and to_char(a.starts_at at time zone p_org.timezone, 'YYYY-MM-DD')
-      = coalesce(p_said ->> 'date', to_char(a.starts_at at time zone p_org.timezone, 'YYYY-MM-DD'))
-    and to_char(a.starts_at at time zone p_org.timezone, 'HH24:MI')
-      = coalesce(p_said ->> 'time', to_char(a.starts_at at time zone p_org.timezone, 'HH24:MI'))
-  order by a.starts_at, a.id
-  limit 2
-$$;
-
-COMMENT ON FUNCTION private.find_appointments(p_org public.organizations, p_patient jsonb, p_said jsonb, p_at timestamp with time zone) IS 'Ids of the upcoming appointments of a patient that fit the day and time said; two at most.';
-
-CREATE FUNCTION private.find_change(p_org uuid, p_appointment uuid, p_call_id text) RETURNS public.appointment_changes
+CREATE FUNCTION private.find_change(p_org uuid, p_call_id text) RETURNS public.appointment_changes
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
@@ -1377,13 +1923,55 @@ declare
   v_change public.appointment_changes;
 begin
   select c.* into v_change from public.appointment_changes as c
-  where c.org_id = p_org and c.appointment_id = p_appointment
-    and c.call_id is not distinct from p_call_id;
+  where c.org_id = p_org and c.call_id = p_call_id;
   return v_change;
 end
 $$;
 
-COMMENT ON FUNCTION private.find_change(p_org uuid, p_appointment uuid, p_call_id text) IS 'The change that this call has asked for of an appointment.';
+COMMENT ON FUNCTION private.find_change(p_org uuid, p_call_id text) IS 'What a call asked for last about appointments that exist.';
+
+CREATE FUNCTION private.find_code(p_org uuid, p_call_id text, p_hold public.appointments, p_phone text, p_now timestamp with time zone, OUT code public.one_time_passcodes, OUT phone text) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  select w.phone into phone
+  from (
+    select p_phone as phone
+    union select h.patient_phone from private.find_holds(p_org, p_call_id, p_now) as h
+    union select x.patient_phone from public.appointment_changes as x
+    where x.org_id = p_org and x.call_id = p_call_id and x.applied_at is null
+  ) as w
+  join public.one_time_passcodes as c on c.org_id = p_org and c.call_id = p_call_id
+    and c.phone_hash = private.hash_phone(w.phone)
+  order by c.mac is not null desc, (p_hold.id is not null and w.phone = p_phone) desc,
+    c.claimed_at desc
+  limit 1;
+  phone := coalesce(phone, p_phone);
+  select c.* into code from public.one_time_passcodes as c
+  where c.org_id = p_org and c.call_id = p_call_id
+    and c.phone_hash = private.hash_phone(find_code.phone);
+end
+$$;
+
+COMMENT ON FUNCTION private.find_code(p_org uuid, p_call_id text, p_hold public.appointments, p_phone text, p_now timestamp with time zone, OUT code public.one_time_passcodes, OUT phone text) IS 'The passcode that a caller reads out, and its phone.';
+
+CREATE FUNCTION private.find_confirmed(p_org uuid, p_call_id text, p_wanted private.wanted_slot, p_name text) RETURNS public.appointments
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_appointment public.appointments;
+begin
+  select a.* into v_appointment from public.appointments as a
+  where a.org_id = p_org and a.call_id = p_call_id and a.status = 'confirmed'
+    and private.is_same_patient(p_name, a.patient_name)
+  order by private.is_wanted(p_wanted, a) desc, a.updated_at desc limit 1;
+  return v_appointment;
+end
+$$;
+
+COMMENT ON FUNCTION private.find_confirmed(p_org uuid, p_call_id text, p_wanted private.wanted_slot, p_name text) IS 'What this call has confirmed for a patient, the slot asked for first.';
 
 CREATE TABLE public.clinic_facts (
     org_id uuid NOT NULL,
@@ -1494,43 +2082,51 @@ $$;
 
 COMMENT ON FUNCTION private.find_free(p_org public.organizations, p_service public.services, p_provider uuid, p_start timestamp with time zone, p_call_id text, p_at timestamp with time zone, p_moves uuid) IS 'The providers with whom a service can begin at one instant; find_starts() for a single start.';
 
-CREATE FUNCTION private.find_hold(p_org uuid, p_call_id text, p_hold text) RETURNS public.appointments
+CREATE FUNCTION private.find_held_time(p_org uuid, p_call jsonb, p_entered public.calls, p_wanted private.wanted_slot, p_patient jsonb, p_now timestamp with time zone) RETURNS public.appointments
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 declare
-  v_now constant timestamptz := clock_timestamp();
-  v_id uuid := private.read_id(p_hold);
   v_hold public.appointments;
 begin
-  if v_id is null then
-    select x.id into v_id from (
-      select a.id, a.status = 'held' and a.expires_at > v_now as is_live, a.created_at as at
-      from public.appointments as a where a.org_id = p_org and a.call_id = p_call_id
-      union all
-      select c.appointment_id, c.applied_at is null and c.expires_at > v_now, c.opened_at
-      from public.appointment_changes as c where c.org_id = p_org and c.call_id = p_call_id
-    ) as x
-    order by x.is_live desc, x.at desc limit 1;
+  v_hold := private.find_new_time(p_org, p_entered.call_id, p_wanted, p_patient, p_now);
+  if v_hold.id is null then
+    select h.* into v_hold from private.find_holds(p_org, p_entered.call_id, p_now) as h
+    where h.patient_phone = p_patient ->> 'phone' and private.is_wanted(p_wanted, h)
+      and private.is_same_patient(p_patient ->> 'name', h.patient_name)
+    limit 1;
   end if;
-  v_id := coalesce((
-    select c.appointment_id from public.appointment_changes as c
-    where c.org_id = p_org and c.hold_id = v_id and c.applied_at is null
-    order by c.opened_at desc limit 1), v_id);
-  select a.* into v_hold from public.appointments as a
-  where a.org_id = p_org and a.id = v_id for update;
-  -- While the lock was waited for, the hold became the new time of an appointment, whose lock goes
-  -- first: asked again, it is found.
-  if v_hold.status = 'held' and exists (
-    select from public.appointment_changes as c
-    where c.org_id = p_org and c.hold_id = v_hold.id and c.applied_at is null) then
-    raise exception using errcode = '55P03', message = 'The hold is about a change now';
+  if v_hold.id is null then
+    v_hold := private.find_left_hold(p_org, p_entered, p_wanted, p_patient, p_now);
+    if private.is_wanted(p_wanted, v_hold) is not true
+      or not private.take_over(p_org, p_call, v_hold.id) then
+      return null;
+    end if;
   end if;
   return v_hold;
 end
 $$;
 
-COMMENT ON FUNCTION private.find_hold(p_org uuid, p_call_id text, p_hold text) IS 'The hold or changed appointment named, or the live one of the call, or its newest; locked.';
+COMMENT ON FUNCTION private.find_held_time(p_org uuid, p_call jsonb, p_entered public.calls, p_wanted private.wanted_slot, p_patient jsonb, p_now timestamp with time zone) IS 'The slot of a move, where this call holds it already, or nulls.';
+
+CREATE FUNCTION private.find_holds(p_org uuid, p_call_id text, p_at timestamp with time zone) RETURNS SETOF public.appointments
+    LANGUAGE plpgsql STABLE ROWS 3
+    SET search_path TO ''
+    AS $$
+begin
+  return query
+  with mine as materialized (
+    select a.* from public.appointments as a where a.org_id = p_org and a.call_id = p_call_id
+  )
+  select m.* from mine as m
+  where m.status = 'held' and m.expires_at > p_at and not exists (
+    select from public.appointment_changes as c
+    where c.org_id = p_org and c.call_id = p_call_id and c.hold_id = m.id
+      and c.applied_at is null);
+end
+$$;
+
+COMMENT ON FUNCTION private.find_holds(p_org uuid, p_call_id text, p_at timestamp with time zone) IS 'The live holds of a call, but for the new time of a change.';
 
 CREATE FUNCTION private.find_hours(p_org public.organizations, p_service uuid, p_provider uuid, p_day date) RETURNS TABLE(provider_id uuid, open tstzmultirange)
     LANGUAGE plpgsql STABLE
@@ -1581,6 +2177,31 @@ $$;
 
 COMMENT ON FUNCTION private.find_hours(p_org public.organizations, p_service uuid, p_provider uuid, p_day date) IS 'When the providers of a service work around a local day, as instants.';
 
+CREATE FUNCTION private.find_left_hold(p_org uuid, p_call public.calls, p_wanted private.wanted_slot, p_patient jsonb, p_at timestamp with time zone) RETURNS public.appointments
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_hold public.appointments;
+begin
+  select a.* into v_hold
+  from public.phone_counts as n
+  cross join lateral unnest(n.holds) as h
+  join public.appointments as a on a.org_id = h.org_id and a.id = h.hold_id
+  where n.phone_hash = p_call.caller_hash and h.org_id = p_org
+    and a.status = 'held' and a.expires_at > p_at and a.call_id <> p_call.call_id
+    and a.patient_phone = p_patient ->> 'phone'
+    and private.is_same_patient(p_patient ->> 'name', a.patient_name)
+    and private.is_left_to(p_org, a, p_call.call_id)
+    -- The new time of a move is no booking that another slot replaces.
+    and (private.is_wanted(p_wanted, a) or not private.is_new_time(p_org, a))
+  order by private.is_wanted(p_wanted, a) desc, a.created_at desc limit 1;
+  return v_hold;
+end
+$$;
+
+COMMENT ON FUNCTION private.find_left_hold(p_org uuid, p_call public.calls, p_wanted private.wanted_slot, p_patient jsonb, p_at timestamp with time zone) IS 'The hold of a patient that a dropped call left behind, or nulls.';
+
 CREATE FUNCTION private.find_misplaced(p_org public.organizations, p_at timestamp with time zone) RETURNS TABLE(appointment_id uuid, reason text)
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -1621,6 +2242,45 @@ end
 $$;
 
 COMMENT ON FUNCTION private.find_misplaced(p_org public.organizations, p_at timestamp with time zone) IS 'Live bookings to come that the schedule as it is would not allow, and why.';
+
+CREATE FUNCTION private.find_new_time(p_org uuid, p_call_id text, p_wanted private.wanted_slot, p_patient jsonb, p_at timestamp with time zone) RETURNS public.appointments
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_hold public.appointments;
+begin
+  select a.* into v_hold
+  from public.appointment_changes as c
+  join public.appointments as a on a.org_id = c.org_id and a.id = c.hold_id
+  where c.org_id = p_org and c.call_id = p_call_id and c.applied_at is null
+    and a.call_id = p_call_id and a.status = 'held' and a.expires_at > p_at
+    and a.patient_phone = p_patient ->> 'phone'
+    and private.is_same_patient(p_patient ->> 'name', a.patient_name)
+    and private.is_wanted(p_wanted, a);
+  return v_hold;
+end
+$$;
+
+COMMENT ON FUNCTION private.find_new_time(p_org uuid, p_call_id text, p_wanted private.wanted_slot, p_patient jsonb, p_at timestamp with time zone) IS 'The slot asked for, where this call already holds it for moving an appointment of this patient.';
+
+CREATE FUNCTION private.find_own_hold(p_org uuid, p_call_id text, p_hold uuid, p_name text, p_at timestamp with time zone) RETURNS public.appointments
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_hold public.appointments;
+begin
+  select h.* into v_hold from private.find_holds(p_org, p_call_id, p_at) as h
+  where h.id = p_hold or private.is_same_patient(p_name, h.patient_name)
+  order by private.is_same_patient(p_name, h.patient_name) desc, (h.id = p_hold) is true desc,
+    lower(h.patient_name) = lower(p_name) desc, h.created_at desc
+  limit 1;
+  return v_hold;
+end
+$$;
+
+COMMENT ON FUNCTION private.find_own_hold(p_org uuid, p_call_id text, p_hold uuid, p_name text, p_at timestamp with time zone) IS 'The hold that a request of this call is to move or correct, or nulls.';
 
 CREATE FUNCTION private.find_providers(p_org uuid, p_asked text) RETURNS SETOF public.providers
     LANGUAGE plpgsql STABLE
@@ -1800,6 +2460,60 @@ $$;
 
 COMMENT ON FUNCTION private.find_unguarded(p_org uuid, p_provider uuid, p_from timestamp with time zone, p_id uuid) IS 'Ids of a provider''s live rows from a time on that the exclusion constraint does not see.';
 
+CREATE FUNCTION private.find_waiting(p_org public.organizations, p_call_id text, p_hold text, p_now timestamp with time zone, OUT hold public.appointments, OUT phone text, OUT country text, OUT purpose text, OUT refusal jsonb) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_id constant uuid := private.read_id(p_hold);
+  v_change public.appointment_changes := private.find_change(p_org.id, p_call_id);
+  v_waiting public.appointments[] := array(
+    select h from private.find_holds(p_org.id, p_call_id, p_now) as h order by h.updated_at desc);
+  v_named public.appointments;
+  v_newest public.appointments;
+begin
+  if v_id is not null then
+    select a.* into v_named from public.appointments as a
+    where a.org_id = p_org.id and a.id = v_id and a.call_id = p_call_id;
+    select w.* into hold from unnest(v_waiting) as w where w.id = v_id;
+    if v_named.id is null or hold.id is null and not private.is_new_time(p_org.id, v_named)
+      and (v_named.status <> 'confirmed'
+        or v_waiting = '{}' and (v_change.call_id is null or v_change.applied_at is not null)) then
+      refusal := private.describe_state(p_org, v_named, p_now);
+      return;
+    end if;
+  end if;
+  if hold.id is null then
+    hold := v_waiting[1];
+    if v_change.applied_at is null and v_change.opened_at > coalesce(hold.updated_at, '-infinity') then
+      hold := null;
+      phone := v_change.patient_phone;
+      country := v_change.patient_country;
+    end if;
+  end if;
+  if hold.id is null and phone is null then
+    with mine as materialized (
+      select a.* from public.appointments as a where a.org_id = p_org.id and a.call_id = p_call_id
+    )
+    select m.* into v_newest from mine as m order by m.updated_at desc limit 1;
+    refusal := case when v_change.applied_at >= coalesce(v_newest.updated_at, '-infinity')
+      then private.describe_change(p_org, v_change, p_now)
+      else private.describe_state(p_org, v_newest, p_now) end;
+    return;
+  end if;
+  if phone is null then
+    phone := hold.patient_phone;
+    country := hold.patient_country;
+  else
+    select w.* into hold from unnest(v_waiting) as w
+    where w.patient_phone = find_waiting.phone limit 1;
+  end if;
+  purpose := case when hold.id is null then 'change' else 'confirm' end;
+end
+$$;
+
+COMMENT ON FUNCTION private.find_waiting(p_org public.organizations, p_call_id text, p_hold text, p_now timestamp with time zone, OUT hold public.appointments, OUT phone text, OUT country text, OUT purpose text, OUT refusal jsonb) IS 'The hold or change of a call that waits for a passcode, and its phone.';
+
 CREATE FUNCTION private.fit(p_words text[], p_fact text[], p_nearly boolean) RETURNS real
     LANGUAGE sql IMMUTABLE STRICT
     SET search_path TO ''
@@ -1813,6 +2527,35 @@ CREATE FUNCTION private.fit(p_words text[], p_fact text[], p_nearly boolean) RET
 $$;
 
 COMMENT ON FUNCTION private.fit(p_words text[], p_fact text[], p_nearly boolean) IS 'The share of a question''s words that a fact has, 0 to 1; a word that is nearly one of them counts for three quarters.';
+
+CREATE FUNCTION private.fitting_appointments(p_org public.organizations, p_change public.appointment_changes, p_call_id text, p_at timestamp with time zone) RETURNS SETOF public.appointments
+    LANGUAGE plpgsql STABLE ROWS 2
+    SET search_path TO ''
+    AS $$
+declare
+  v_said constant jsonb := p_change.said;
+  v_fits public.appointments[];
+  v_with_doctor public.appointments[];
+begin
+  v_fits := array(
+    select a from private.upcoming_appointments(
+      p_org.id, p_call_id, p_change.patient_phone, p_at) as a
+    where private.is_same_name(p_change.patient_name, a.patient_name)
+      and a.id = coalesce(private.read_id(v_said ->> 'id'), a.id)
+      and coalesce(v_said ->> 'date'
+        = to_char(a.starts_at at time zone p_org.timezone, 'YYYY-MM-DD'), true)
+      and coalesce(v_said ->> 'time'
+        = to_char(a.starts_at at time zone p_org.timezone, 'HH24:MI'), true)
+    order by a.starts_at, a.id);
+  v_with_doctor := array(
+    select a from unnest(v_fits) as a where private.is_with(p_org.id, a, v_said ->> 'provider'));
+  return query
+  select f.* from unnest(
+    case when cardinality(v_with_doctor) > 0 then v_with_doctor else v_fits end) as f;
+end
+$$;
+
+COMMENT ON FUNCTION private.fitting_appointments(p_org public.organizations, p_change public.appointment_changes, p_call_id text, p_at timestamp with time zone) IS 'The appointments of a proven number that fit what the caller said, first to last.';
 
 CREATE FUNCTION private.fold_events(p_limit integer) RETURNS integer
     LANGUAGE plpgsql
@@ -1845,72 +2588,263 @@ $$;
 
 COMMENT ON FUNCTION private.fold_events(p_limit integer) IS 'Moves events from the queue into the counters.';
 
-CREATE FUNCTION private.forget_passcode(p_org uuid, p_hold uuid) RETURNS void
+CREATE FUNCTION private.follow_up_refusal(p_org public.organizations, p_hold public.appointments, p_now timestamp with time zone) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_phone constant bytea := private.hash_phone(p_hold.patient_phone);
+  v_sent timestamptz[];
+begin
+  perform private.lock_phones(array[v_phone]);
+  perform pg_advisory_xact_lock(hashtextextended(p_org.id || '/sms', 0));
+  select n.followed_up_at into v_sent from public.phone_counts as n where n.phone_hash = v_phone;
+  return case
+    when not exists (
+      select from public.calls as c
+      where c.org_id = p_org.id and c.call_id = p_hold.call_id and c.caller_hash = v_phone)
+      and not private.is_proven(p_org.id, p_hold.call_id, v_phone, p_now) then 'other_number'
+    when not coalesce(p_hold.patient_country = any (p_org.sms_countries), false)
+      then 'blocked_country'
+    when private.count_since(v_sent, p_now - interval '1 hour') >= 1
+      or private.count_since(v_sent, p_now - interval '1 day') >= 2 then 'phone_send_limit'
+    when (
+      select count(*) from public.sms_messages as m
+      where m.org_id = p_org.id and m.created_at > p_now - interval '1 hour'
+        and m.origin = 'follow_up' and m.status <> 'refused')
+      >= greatest(1, p_org.sms_hourly_limit / 5) then 'org_send_limit'
+  end;
+end
+$$;
+
+COMMENT ON FUNCTION private.follow_up_refusal(p_org public.organizations, p_hold public.appointments, p_now timestamp with time zone) IS 'Why a phone is sent no follow-up, or null.';
+
+CREATE FUNCTION private.forget_old_phone(p_org uuid, p_hold public.appointments) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  if not exists (
+    select from public.appointments as a
+    where a.org_id = p_org and a.call_id = p_hold.call_id and a.status = 'held'
+      and a.patient_phone = p_hold.patient_phone and a.id <> p_hold.id)
+    and not exists (
+      select from public.appointment_changes as c
+      where c.org_id = p_org and c.call_id = p_hold.call_id and c.applied_at is null
+        and c.patient_phone = p_hold.patient_phone) then
+    perform private.forget_passcode(
+      p_org, p_hold.call_id, private.hash_phone(p_hold.patient_phone));
+  end if;
+end
+$$;
+
+COMMENT ON FUNCTION private.forget_old_phone(p_org uuid, p_hold public.appointments) IS 'Kills the code of a number that a hold no longer has.';
+
+CREATE FUNCTION private.forget_passcode(p_org uuid, p_call_id text, p_phone bytea) RETURNS void
     LANGUAGE sql
     SET search_path TO ''
     AS $$
   update public.one_time_passcodes as c
   set state = 'replaced', mac = null
-  where c.org_id = p_org and c.appointment_id = p_hold and c.state in ('sending', 'sent')
+  where c.org_id = p_org and c.call_id = p_call_id and c.phone_hash = p_phone
+    and c.state in ('sending', 'sent')
 $$;
 
-COMMENT ON FUNCTION private.forget_passcode(p_org uuid, p_hold uuid) IS 'Kills the live code of a hold and lifts its cooldown; counters stay.';
+COMMENT ON FUNCTION private.forget_passcode(p_org uuid, p_call_id text, p_phone bytea) IS 'Kills the live code of a phone in a call and lifts its cooldown; counts stay.';
 
-CREATE FUNCTION private.hash_phone(p_phone text) RETURNS bytea
-    LANGUAGE sql IMMUTABLE STRICT
-    SET search_path TO ''
-    AS $$ select sha256(convert_to(p_phone, 'UTF8')) $$;
-
-COMMENT ON FUNCTION private.hash_phone(p_phone text) IS 'A phone number where only whether it is the same one matters.';
-
-CREATE FUNCTION private.hold_new_time(p_org public.organizations, p_call jsonb, p_appointment public.appointments, p_slot_id text) RETURNS jsonb
+CREATE FUNCTION private.hand_over_holds(p_org uuid, p_call_id text, p_phone text, p_now timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 begin
-  if exists (
-    select from private.parse_slot_id(p_slot_id, p_org.timezone) as s
-    join public.providers as p on p.org_id = p_org.id and p.id = p_appointment.provider_id
-    where s.starts_at = p_appointment.starts_at
-      and coalesce(s.provider_slug, p.slug) = p.slug
-      and (private.find_service(p_org.id, s.service_slug)).id = p_appointment.service_id) then
-    return private.describe_hold(p_org, p_appointment, clock_timestamp()) || '{"outcome": "held"}';
-  end if;
-  return private.claim_slot(p_org, p_call, p_slot_id, jsonb_build_object(
-    'name', p_appointment.patient_name, 'phone', p_appointment.patient_phone,
-    'country', p_appointment.patient_country), p_appointment.id);
+  update public.appointments as a
+  set status = 'requires_manual_followup', updated_at = p_now
+  where a.org_id = p_org and a.call_id = p_call_id and a.patient_phone = p_phone
+    and a.status = 'held';
 end
 $$;
 
-COMMENT ON FUNCTION private.hold_new_time(p_org public.organizations, p_call jsonb, p_appointment public.appointments, p_slot_id text) IS 'Holds the slot that an appointment is to move to.';
+COMMENT ON FUNCTION private.hand_over_holds(p_org uuid, p_call_id text, p_phone text, p_now timestamp with time zone) IS 'Leaves the holds of a call for a phone to the front desk.';
 
-CREATE FUNCTION private.hold_refusal(p_org public.organizations, p_hold public.appointments, p_change public.appointment_changes, p_call_id text, p_now timestamp with time zone) RETURNS jsonb
+CREATE FUNCTION private.has_texts_left(p_org public.organizations, p_origin text, p_now timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_tenth constant integer := greatest(1, p_org.sms_hourly_limit / 10);
+  v_all integer;
+  v_others integer;
+  v_unknown integer;
+begin
+  perform pg_advisory_xact_lock(hashtextextended(p_org.id || '/sms', 0));
+  select count(*), count(*) filter (where m.origin <> 'own_number'),
+    count(*) filter (where m.origin = 'no_number')
+  into v_all, v_others, v_unknown
+  from public.sms_messages as m
+  where m.org_id = p_org.id and m.created_at > p_now - interval '1 hour'
+    and m.origin <> 'follow_up'
+    -- The text of a change counts whatever became of it, and whether or not there was one.
+    and (m.status <> 'refused' or m.appointment_id is null);
+  return v_all < p_org.sms_hourly_limit and (p_origin = 'own_number'
+    or v_all < p_org.sms_hourly_limit - p_org.sms_hourly_limit / 5
+      and (p_origin <> 'no_number' or v_unknown < v_tenth)
+      and (v_others < v_tenth or not private.is_braked(p_org.id, p_now)));
+end
+$$;
+
+COMMENT ON FUNCTION private.has_texts_left(p_org public.organizations, p_origin text, p_now timestamp with time zone) IS 'Whether an organization may text once more this hour for a call of that origin.';
+
+CREATE FUNCTION private.hash_phone(p_phone text) RETURNS bytea
+    LANGUAGE plpgsql IMMUTABLE STRICT
+    SET search_path TO ''
+    AS $$
+begin
+  return sha256(convert_to(p_phone, 'UTF8'));
+end
+$$;
+
+COMMENT ON FUNCTION private.hash_phone(p_phone text) IS 'A phone number where only whether it is the same one matters.';
+
+CREATE FUNCTION private.hold_limit(p_org public.organizations, p_call public.calls, p_phone bytea, p_replaced uuid, p_at timestamp with time zone) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_known constant boolean := p_call.caller_hash is not null;
+  v_mine integer;
+  v_caller record;
+  v_waiting integer;
+begin
+  select count(*) into v_mine from public.appointments as a
+  where a.org_id = p_org.id and a.call_id = p_call.call_id and a.status = 'held'
+    and coalesce(a.expires_at, 'infinity') > p_at and a.id is distinct from p_replaced;
+  v_caller := private.count_holds(p_org.id, private.caller_key(p_org.id, p_call), p_replaced, p_at);
+  v_waiting := case when p_call.caller_hash = p_phone then v_caller.live_for
+    else (private.count_holds(p_org.id, p_phone, p_replaced, p_at)).live_for end;
+  return case
+    when v_mine >= case when v_known then p_org.call_holds else p_org.unknown_call_holds end
+      then 'call'
+    when v_known and (v_caller.live_by >= p_org.caller_holds
+      or v_caller.made >= p_org.caller_hourly_holds) then 'caller'
+    when not v_known and v_caller.live_by >= p_org.unknown_caller_holds then 'clinic'
+    when v_waiting >= p_org.phone_holds then 'phone'
+  end;
+end
+$$;
+
+COMMENT ON FUNCTION private.hold_limit(p_org public.organizations, p_call public.calls, p_phone bytea, p_replaced uuid, p_at timestamp with time zone) IS 'Whose limit of holds is reached, or null.';
+
+CREATE FUNCTION private.hold_slot(p_org public.organizations, p_call jsonb, p_slot_id text, p_patient jsonb, p_hold uuid) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_name constant text := p_patient ->> 'name';
+  v_phone constant bytea := private.hash_phone(p_patient ->> 'phone');
+  v_wanted constant private.wanted_slot := private.read_wanted(p_org, p_slot_id);
+  v_call public.calls;
+  v_now timestamptz;
+  v_old public.appointments;
+  v_confirmed public.appointments;
+  v_move public.appointments;
+  v_answer jsonb;
+begin
+  if v_wanted.starts_at is null then
+    return '{"outcome": "invalid_slot"}';
+  elsif exists (
+    select from public.org_channels as c
+    where c.org_id = p_org.id and c.kind = 'called_number' and c.value = p_patient ->> 'phone') then
+    return '{"outcome": "unusable_phone"}';
+  end if;
+  v_call := private.enter_call(p_org, p_call, v_name);
+  perform private.lock_phones(array[private.caller_key(p_org.id, v_call), v_phone]);
+  v_now := clock_timestamp();
+  -- Most calls ask for their first hold.
+  if exists (
+    select from public.appointments as a
+    where a.org_id = p_org.id and a.call_id = v_call.call_id) then
+    v_answer := private.repeat_request(
+      p_org, v_call.call_id, private.request_key(p_call, p_patient), v_wanted, v_name, v_now);
+    v_old := private.find_own_hold(p_org.id, v_call.call_id, p_hold, v_name, v_now);
+    v_confirmed := private.find_confirmed(p_org.id, v_call.call_id, v_wanted, v_name);
+    if v_answer is null and v_old.id is null then
+      if private.is_wanted(v_wanted, v_confirmed) then
+        v_answer := private.describe_hold(p_org, v_confirmed, v_now)
+          || '{"outcome": "already_confirmed"}';
+      else
+        v_move := private.find_new_time(p_org.id, v_call.call_id, v_wanted, p_patient, v_now);
+        v_answer := case when v_move.id is not null then
+          private.describe_hold(p_org, v_move, v_now) || '{"outcome": "held", "repeated": true}' end;
+      end if;
+    end if;
+    if v_answer is not null then
+      return v_answer;
+    end if;
+  end if;
+  if v_old.id is null and v_call.caller_hash = v_phone then
+    v_old := private.find_left_hold(p_org.id, v_call, v_wanted, p_patient, v_now);
+    if private.is_wanted(v_wanted, v_old) then
+      v_old := case when private.take_over(p_org.id, p_call, v_old.id) then v_old end;
+    end if;
+  end if;
+  v_answer := case when private.is_wanted(v_wanted, v_old)
+    then private.repeat_hold(p_org, p_call, v_call, v_old.id, p_patient)
+    else private.claim_start(p_org, p_call, v_call, 'hold_slot', v_wanted, p_patient, v_old, null) end;
+  if v_answer ->> 'outcome' <> 'held' then
+    return v_answer;
+  end if;
+  return v_answer || jsonb_strip_nulls(jsonb_build_object(
+    'proven', private.is_proven(p_org.id, v_call.call_id, v_phone, v_now),
+    'alsoConfirmed', private.iso_local(v_confirmed.starts_at, p_org.timezone)));
+end
+$$;
+
+COMMENT ON FUNCTION private.hold_slot(p_org public.organizations, p_call jsonb, p_slot_id text, p_patient jsonb, p_hold uuid) IS 'Holds a slot for one patient of a call, or says why not.';
+
+CREATE FUNCTION private.insert_hold(p_org public.organizations, p_call jsonb, p_action text, p_wanted private.wanted_slot, p_patient jsonb, p_old public.appointments, p_moves public.appointments, p_candidates uuid[]) RETURNS public.appointments
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_candidate uuid;
+  v_lock text;
+  v_own boolean;
+  v_waits boolean;
+  v_hold public.appointments;
+begin
+  foreach v_lock in array array['try', 'look'] loop
+    foreach v_candidate in array coalesce(p_candidates, '{}') loop
+      v_own := coalesce(v_candidate = p_old.provider_id, false);
+      v_waits := v_own
+        or v_candidate in ((p_wanted.provider).id, p_moves.provider_id) is true;
+      continue when v_lock = 'look' and v_waits;
+      v_hold := private.try_provider(p_org.id, v_candidate, p_wanted.service, p_wanted.starts_at,
+        case when v_own then p_old.id end, p_moves.id,
+        case when v_waits then 'wait' else v_lock end,
+        p_patient, p_call, p_action, make_interval(mins => p_org.hold_minutes));
+      if v_hold.id is not null then
+        return v_hold;
+      end if;
+    end loop;
+  end loop;
+  return null;
+end
+$$;
+
+COMMENT ON FUNCTION private.insert_hold(p_org public.organizations, p_call jsonb, p_action text, p_wanted private.wanted_slot, p_patient jsonb, p_old public.appointments, p_moves public.appointments, p_candidates uuid[]) IS 'The new hold, at the first provider where it can be had, or nulls.';
+
+CREATE FUNCTION private.is_braked(p_org uuid, p_now timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
 begin
-  if p_change.applied_at is not null then
-    return private.describe_change(p_org, p_change, p_now);
-  elsif p_change.expires_at <= p_now or p_change.kind is not null and p_hold.starts_at <= p_now then
-    return '{"outcome": "change_expired"}';
-  elsif p_hold.status = 'held' then
-    return case when p_hold.expires_at <= p_now then '{"outcome": "hold_expired"}'::jsonb end;
-  elsif p_hold.status = 'confirmed' then
-    if p_change.kind is not null then
-      return null;
-    elsif private.confirmed_it(p_org.id, p_hold, p_call_id) then
-      return private.describe_hold(p_org, p_hold, p_now) || '{"outcome": "already_confirmed"}';
-    end if;
-  elsif p_hold.status = 'requires_manual_followup' then
-    return '{"outcome": "locked"}';
-  elsif p_hold.status = 'expired' then
-    return '{"outcome": "hold_expired"}';
-  end if;
-  return '{"outcome": "hold_not_found"}';
+  return exists (
+    select from public.alarms as a
+    where a.org_id = p_org and a.raised_at > p_now - interval '1 hour' and a.cleared_at is null);
 end
 $$;
 
-COMMENT ON FUNCTION private.hold_refusal(p_org public.organizations, p_hold public.appointments, p_change public.appointment_changes, p_call_id text, p_now timestamp with time zone) IS 'The outcome for a hold that takes no passcode, else null.';
+COMMENT ON FUNCTION private.is_braked(p_org uuid, p_now timestamp with time zone) IS 'Whether an alarm of an organization is on.';
 
 CREATE FUNCTION private.is_claimed_rightly(p_org public.organizations, p_call jsonb) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -1947,6 +2881,36 @@ CREATE FUNCTION private.is_in_part(p_local timestamp without time zone, p_part t
 
 COMMENT ON FUNCTION private.is_in_part(p_local timestamp without time zone, p_part text) IS 'Whether a local time is in a part of the day; null is the whole day.';
 
+CREATE FUNCTION private.is_left_to(p_org uuid, p_hold public.appointments, p_call_id text) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return exists (
+    select from public.calls as mine
+    join public.calls as theirs on theirs.org_id = mine.org_id and theirs.call_id = p_hold.call_id
+    where mine.org_id = p_org and mine.call_id = p_call_id
+      and mine.caller_hash = private.hash_phone(p_hold.patient_phone)
+      and theirs.caller_hash = mine.caller_hash and theirs.created_at < mine.created_at);
+end
+$$;
+
+COMMENT ON FUNCTION private.is_left_to(p_org uuid, p_hold public.appointments, p_call_id text) IS 'Whether a hold of a dropped call may go over to a later call.';
+
+CREATE FUNCTION private.is_new_time(p_org uuid, p_hold public.appointments) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return exists (
+    select from public.appointment_changes as c
+    where c.org_id = p_org and c.hold_id = p_hold.id and c.call_id = p_hold.call_id
+      and c.applied_at is null);
+end
+$$;
+
+COMMENT ON FUNCTION private.is_new_time(p_org uuid, p_hold public.appointments) IS 'Whether a hold is the new time of a change that waits.';
+
 CREATE FUNCTION private.is_number_of(p_org uuid, p_number text) RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -1965,20 +2929,45 @@ $$;
 
 COMMENT ON FUNCTION private.is_number_of(p_org uuid, p_number text) IS 'Whether a called number that is claimed is the organization''s.';
 
-CREATE FUNCTION private.is_same_name(p_one text, p_other text) RETURNS boolean
+CREATE FUNCTION private.is_proven(p_org uuid, p_call_id text, p_phone bytea, p_at timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return exists (
+    select from public.one_time_passcodes as c
+    where c.org_id = p_org and c.call_id = p_call_id and c.phone_hash = p_phone
+      and c.proven_until > p_at);
+end
+$$;
+
+COMMENT ON FUNCTION private.is_proven(p_org uuid, p_call_id text, p_phone bytea, p_at timestamp with time zone) IS 'Whether a call has proven a phone, and not too long ago.';
+
+CREATE FUNCTION private.is_same_name(p_said text, p_stored text) RETURNS boolean
     LANGUAGE sql IMMUTABLE STRICT
     SET search_path TO ''
     AS $$
-  select n.one <> '' and (
-    replace(n.one, ' ', '') = replace(n.other, ' ', '')
-    or least(cardinality(w.one), cardinality(w.other)) >= 2
-      and (w.one <@ w.other or w.other <@ w.one))
-  from (select private.plain_name(p_one) as one, private.plain_name(p_other) as other) as n
+  select n.said <> '' and (
+    replace(n.said, ' ', '') = replace(n.stored, ' ', '')
+    or w.said <@ w.stored and w.words >= least(2, w.stored_words)
+    or w.stored <@ w.said and w.words = w.stored_words + 1 and w.stored_words > 0)
+  from (
+    select private.plain_name(p_said) as said, private.plain_name(p_stored) as stored) as n
   cross join lateral (
-    select string_to_array(n.one, ' ') as one, string_to_array(n.other, ' ') as other) as w
+    select x.said, x.stored, cardinality(x.said) as words, cardinality(x.stored) as stored_words
+    from (
+      select array(select distinct regexp_split_to_table(n.said, ' ')) as said,
+        array(select distinct regexp_split_to_table(n.stored, ' ')) as stored) as x) as w
 $$;
 
-COMMENT ON FUNCTION private.is_same_name(p_one text, p_other text) IS 'Whether two names can be one person''s: case, accents, titles, order and middle names aside.';
+COMMENT ON FUNCTION private.is_same_name(p_said text, p_stored text) IS 'Whether a name said can be a stored one: case, accents, titles, order and one middle name aside.';
+
+CREATE FUNCTION private.is_same_patient(p_one text, p_other text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE STRICT
+    SET search_path TO ''
+    AS $$ select private.is_same_name(p_one, p_other) or private.is_same_name(p_other, p_one) $$;
+
+COMMENT ON FUNCTION private.is_same_patient(p_one text, p_other text) IS 'Whether two names said in one call are one patient''s.';
 
 CREATE FUNCTION private.is_taken(p_org uuid, p_service public.services, p_provider uuid, p_start timestamp with time zone, p_call_id text, p_at timestamp with time zone, p_moves uuid) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -1999,6 +2988,50 @@ $$;
 
 COMMENT ON FUNCTION private.is_taken(p_org uuid, p_service public.services, p_provider uuid, p_start timestamp with time zone, p_call_id text, p_at timestamp with time zone, p_moves uuid) IS 'Whether a time that is not free is taken by somebody else; otherwise it was never bookable.';
 
+CREATE FUNCTION private.is_text_due(p_org public.organizations, p_change public.appointment_changes, p_at timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return exists (
+    select from public.contacts as c
+    join public.appointments as a on a.org_id = c.org_id and a.contact_id = c.id
+    where c.org_id = p_org.id and c.phone = p_change.patient_phone
+      and a.status = 'confirmed' and a.starts_at > p_at
+      and private.is_same_name(p_change.patient_name, a.patient_name));
+end
+$$;
+
+COMMENT ON FUNCTION private.is_text_due(p_org public.organizations, p_change public.appointment_changes, p_at timestamp with time zone) IS 'Whether the code of a change is texted at all; nobody is told.';
+
+CREATE FUNCTION private.is_wanted(p_wanted private.wanted_slot, p_hold public.appointments) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return p_hold.service_id = (p_wanted.service).id and p_hold.starts_at = p_wanted.starts_at
+    and ((p_wanted.provider).id is null or p_hold.provider_id = (p_wanted.provider).id);
+end
+$$;
+
+COMMENT ON FUNCTION private.is_wanted(p_wanted private.wanted_slot, p_hold public.appointments) IS 'Whether an appointment is at the slot that is asked for.';
+
+CREATE FUNCTION private.is_with(p_org uuid, p_appointment public.appointments, p_doctor text) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return exists (
+    select from public.providers as p
+    where p.org_id = p_org and p.id = p_appointment.provider_id
+      and (p.slug = lower(btrim(p_doctor))
+        or private.plain_name(p_doctor) <> '' and string_to_array(private.plain_name(p_doctor), ' ')
+          <@ string_to_array(private.plain_name(p.name), ' ')));
+end
+$$;
+
+COMMENT ON FUNCTION private.is_with(p_org uuid, p_appointment public.appointments, p_doctor text) IS 'Whether an appointment is with the doctor of that name.';
+
 CREATE FUNCTION private.iso_local(p_at timestamp with time zone, p_zone text) RETURNS text
     LANGUAGE plpgsql STABLE STRICT
     SET search_path TO ''
@@ -2013,6 +3046,35 @@ end
 $$;
 
 COMMENT ON FUNCTION private.iso_local(p_at timestamp with time zone, p_zone text) IS 'ISO 8601 local time with its offset.';
+
+CREATE FUNCTION private.keep_change(p_org uuid, p_call_id text, p_kind text, p_patient jsonb, p_said jsonb, p_slot_id text, p_hold uuid, p_now timestamp with time zone) RETURNS public.appointment_changes
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_change public.appointment_changes;
+begin
+  insert into public.appointment_changes as c (
+    org_id, call_id, kind, patient_name, patient_phone, patient_country, said, slot_id, hold_id,
+    opened_at
+  ) values (
+    p_org, p_call_id, p_kind, p_patient ->> 'name', p_patient ->> 'phone', p_patient ->> 'country',
+    p_said, p_slot_id, p_hold, p_now
+  )
+  on conflict (org_id, call_id) do update
+  set kind = excluded.kind, patient_name = excluded.patient_name,
+    patient_phone = excluded.patient_phone, patient_country = excluded.patient_country,
+    said = excluded.said, slot_id = excluded.slot_id, hold_id = excluded.hold_id,
+    opened_at = excluded.opened_at, applied_at = null, appointment_id = null,
+    -- What was asked about the same patient's appointments is not asked again.
+    asked = case when c.applied_at is null and c.patient_phone = excluded.patient_phone
+      and private.is_same_patient(c.patient_name, excluded.patient_name) then c.asked else '{}' end
+  returning c.* into v_change;
+  return v_change;
+end
+$$;
+
+COMMENT ON FUNCTION private.keep_change(p_org uuid, p_call_id text, p_kind text, p_patient jsonb, p_said jsonb, p_slot_id text, p_hold uuid, p_now timestamp with time zone) IS 'Keeps the newest request of a call about appointments that exist.';
 
 CREATE FUNCTION private.keep_question(p_org uuid, p_call_id text, p_question text, p_now timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
@@ -2041,22 +3103,80 @@ $$;
 
 COMMENT ON FUNCTION private.keep_question(p_org uuid, p_call_id text, p_question text, p_now timestamp with time zone) IS 'Keeps a question for the clinic to answer, once however it is asked, within limits.';
 
+CREATE FUNCTION private.keep_since(p_times timestamp with time zone[], p_since timestamp with time zone) RETURNS timestamp with time zone[]
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return array(select t from unnest(p_times) as t where t > p_since);
+end
+$$;
+
+COMMENT ON FUNCTION private.keep_since(p_times timestamp with time zone[], p_since timestamp with time zone) IS 'Those of these times that are later than another.';
+
 CREATE FUNCTION private.known_of_call(p_org uuid, p_call_id text) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
   select jsonb_build_object(
-    'names', coalesce(jsonb_agg(distinct a.patient_name) filter (where a.patient_name is not null), '[]'),
-    'phones',
-    coalesce(jsonb_agg(distinct a.patient_phone) filter (where a.patient_phone is not null), '[]'),
-    'isTexted', coalesce(bool_or(exists (
+    'names', coalesce(jsonb_agg(distinct k.name) filter (where k.name is not null), '[]'),
+    'phones', coalesce(jsonb_agg(distinct k.phone) filter (where k.phone is not null), '[]'),
+    'isTexted', exists (
       select from public.sms_messages as m
-      where m.org_id = a.org_id and m.appointment_id = a.id)), false))
-  from public.appointments as a
-  where a.org_id = p_org and a.call_id = p_call_id
+      where m.org_id = p_org and m.call_id = p_call_id and m.origin <> 'follow_up'))
+  from (
+    select a.patient_name, a.patient_phone from public.appointments as a
+    where a.org_id = p_org and a.call_id = p_call_id
+    union all select x.patient_name, x.patient_phone from public.appointment_changes as x
+    where x.org_id = p_org and x.call_id = p_call_id
+    union all select unnest(c.patient_names), null from public.calls as c
+    where c.org_id = p_org and c.call_id = p_call_id) as k (name, phone)
 $$;
 
-COMMENT ON FUNCTION private.known_of_call(p_org uuid, p_call_id text) IS 'Names and numbers of a call''s patients, and whether it was texted a code.';
+COMMENT ON FUNCTION private.known_of_call(p_org uuid, p_call_id text) IS 'Names and numbers of the patients that a call named, and whether it asked for a code.';
+
+CREATE FUNCTION private.lapsed_holds(p_org public.organizations, p_call_id text, p_phone text, p_now timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    with mine as materialized (
+      select a.* from public.appointments as a
+      where a.org_id = p_org.id and a.call_id = p_call_id and a.patient_phone = p_phone
+    )
+    select coalesce(jsonb_agg(private.iso_local(m.starts_at, p_org.timezone) order by m.starts_at), '[]')
+    from mine as m
+    where m.status in ('held', 'expired') and m.expires_at <= p_now
+      and m.expires_at > p_now - interval '15 minutes' and not private.is_new_time(p_org.id, m)
+      and not exists (
+        select from mine as o
+        where (o.status = 'confirmed' or o.status = 'held' and o.expires_at > p_now)
+          and private.is_same_patient(o.patient_name, m.patient_name)));
+end
+$$;
+
+COMMENT ON FUNCTION private.lapsed_holds(p_org public.organizations, p_call_id text, p_phone text, p_now timestamp with time zone) IS 'Starts of the holds that a passcode came too late for.';
+
+CREATE FUNCTION private.list_appointments(p_org public.organizations, p_names text[], p_call_id text, p_phone text, p_now timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_listed jsonb;
+begin
+  select jsonb_agg(private.describe_appointment(p_org, a, p_now) order by a.starts_at, a.id)
+  into v_listed
+  from private.upcoming_appointments(p_org.id, p_call_id, p_phone, p_now) as a
+  where exists (
+    select from unnest(p_names) as n where private.is_same_name(n, a.patient_name));
+  return jsonb_build_object('outcome',
+    case when v_listed is null then 'appointment_not_found' else 'found' end)
+    || jsonb_strip_nulls(jsonb_build_object('appointments', v_listed));
+end
+$$;
+
+COMMENT ON FUNCTION private.list_appointments(p_org public.organizations, p_names text[], p_call_id text, p_phone text, p_now timestamp with time zone) IS 'found with the appointments ahead, or appointment_not_found.';
 
 CREATE FUNCTION private.list_channels(p_org uuid, p_kind text) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -2078,6 +3198,22 @@ end
 $$;
 
 COMMENT ON FUNCTION private.lock_call(p_org uuid, p_call_id text) IS 'Lets one request of a call in at a time; taken before every other lock. A null call locks nothing.';
+
+CREATE FUNCTION private.lock_phones(p_hashes bytea[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_hash bytea;
+begin
+  -- In one order for everybody, so that two calls that name each other's number do not deadlock.
+  for v_hash in select distinct h from unnest(p_hashes) as h where h is not null order by h loop
+    perform pg_advisory_xact_lock(hashtextextended(encode(v_hash, 'hex'), 3));
+  end loop;
+end
+$$;
+
+COMMENT ON FUNCTION private.lock_phones(p_hashes bytea[]) IS 'Lets one request at a time count for each of these numbers; taken after the call''s lock, before all others.';
 
 CREATE FUNCTION private.lock_provider(p_org uuid, p_provider uuid, p_wait boolean) RETURNS boolean
     LANGUAGE plpgsql
@@ -2310,101 +3446,84 @@ $$;
 
 COMMENT ON FUNCTION private.open_call(p_call jsonb, p_action text, OUT org public.organizations, OUT refusal jsonb) IS 'The organization of a call by its authenticated envelope, or the refusal to answer with.';
 
-CREATE FUNCTION private.open_change(p_org public.organizations, p_call jsonb, p_action text, p_patient jsonb, p_said jsonb, p_slot_id text) RETURNS jsonb
+CREATE FUNCTION private.open_change(p_org public.organizations, p_call jsonb, p_entered public.calls, p_kind text, p_patient jsonb, p_said jsonb, p_slot_id text, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 declare
-  v_call_id constant text := p_call ->> 'callId';
-  v_now timestamptz;
-  v_found uuid[];
-  v_appointment public.appointments;
-  v_earlier public.appointment_changes;
-  v_takes_over boolean;
-  v_held jsonb;
+  v_earlier constant public.appointment_changes := private.find_change(p_org.id, p_entered.call_id);
+  v_wanted private.wanted_slot;
+  v_old public.appointments;
   v_hold public.appointments;
-  v_made public.appointment_changes;
-  v_expires timestamptz;
-  v_facts jsonb := '{}';
+  v_held jsonb := '{}';
 begin
-  perform private.lock_call(p_org.id, v_call_id);
-  v_now := clock_timestamp();
-  v_found := array(select private.find_appointments(p_org, p_patient, p_said, v_now));
-  if cardinality(v_found) > 1 then
-    return '{"outcome": "which_appointment"}';
-  end if;
-  select a.* into v_appointment from public.appointments as a
-  where a.org_id = p_org.id and a.id = v_found[1] and a.status = 'confirmed' for update;
-  if not found then
-    if p_slot_id is null then
-      v_held := coalesce(private.cancel_hold(p_org, p_call, p_patient, p_said),
-        private.repeat_cancellation(p_org, p_call, p_patient, v_now));
+  -- The same request again asks for nothing new.
+  if (v_earlier.kind, v_earlier.patient_name, v_earlier.patient_phone, v_earlier.said)
+      is distinct from (p_kind, p_patient ->> 'name', p_patient ->> 'phone', p_said)
+    or v_earlier.slot_id is distinct from p_slot_id then
+    if p_entered.change_requests >= p_org.call_change_requests then
+      return '{"outcome": "change_limit"}';
     end if;
-    return coalesce(v_held, '{"outcome": "appointment_not_found"}');
-  elsif exists (
-    select from public.one_time_passcodes as c
-    where c.org_id = p_org.id and c.appointment_id = v_appointment.id and c.hold_attempts >= 10) then
-    return jsonb_build_object('outcome', 'locked', 'holdId', v_appointment.id);
+    update public.calls as c set change_requests = c.change_requests + 1
+    where c.org_id = p_org.id and c.call_id = p_entered.call_id;
   end if;
-
-  -- Another call's change goes over to this one, with the time it holds; its code does not. Where
-  -- no change is opened, all of it stays with that call.
-  select c.* into v_earlier from public.appointment_changes as c
-  where c.org_id = p_org.id and c.appointment_id = v_appointment.id and c.applied_at is null;
-  v_takes_over := v_earlier.call_id is distinct from v_call_id;
-  if v_takes_over then
-    perform private.pass_hold(p_org.id, v_earlier.hold_id, v_earlier.call_id, v_call_id);
+  if p_kind = 'find' and v_earlier.kind <> 'find' and v_earlier.applied_at is null
+    and v_earlier.patient_phone = p_patient ->> 'phone' then
+    -- It is answered together with what waits already.
+    return jsonb_build_object('outcome', 'code_needed', 'phoneEnding', right(p_patient ->> 'phone', 2));
   end if;
-  v_expires := v_now + make_interval(mins => p_org.hold_minutes);
-  if p_slot_id is not null then
-    v_held := private.hold_new_time(p_org, p_call, v_appointment, p_slot_id);
-    if v_held ->> 'outcome' = 'held' then
+  select a.* into v_old from public.appointments as a
+  where a.org_id = p_org.id and a.id = v_earlier.hold_id and v_earlier.applied_at is null
+    and a.call_id = p_entered.call_id and a.status = 'held' and a.expires_at > p_now;
+  if p_kind = 'reschedule' then
+    v_wanted := private.read_wanted(p_org, p_slot_id);
+    if v_wanted.starts_at is null then
+      return '{"outcome": "invalid_slot"}';
+    end if;
+    v_hold := private.find_held_time(p_org.id, p_call, p_entered, v_wanted, p_patient, p_now);
+    if v_hold.id is not null then
+      v_held := private.describe_hold(p_org, v_hold, p_now);
+    else
+      v_held := private.claim_start(p_org, p_call, p_entered, 'reschedule_appointment', v_wanted,
+        p_patient, v_old, null);
+      if v_held ->> 'outcome' <> 'held' then
+        if v_held ->> 'outcome' = 'slot_taken' and v_old.id is null then
+          perform private.keep_change(
+            p_org.id, p_entered.call_id, p_kind, p_patient, p_said, p_slot_id, null, p_now);
+          return v_held || jsonb_build_object('isKept', v_held -> 'taken');
+        end if;
+        return v_held;
+      end if;
       select a.* into strict v_hold from public.appointments as a
       where a.org_id = p_org.id and a.id = (v_held ->> 'holdId')::uuid;
-      select c.* into v_made from public.appointment_changes as c
-      where c.org_id = p_org.id and c.hold_id = v_hold.id and c.call_id = v_call_id
-        and c.applied_at is not null;
-      if found then
-        v_held := private.describe_change(p_org, v_made, v_now);
-      end if;
     end if;
-    if v_held ->> 'outcome' <> 'held' then
-      if v_takes_over then
-        perform private.pass_hold(p_org.id, v_earlier.hold_id, v_call_id, v_earlier.call_id);
-      end if;
-      return v_held;
-    end if;
-    v_expires := coalesce(v_hold.expires_at, v_expires);
-    v_facts := jsonb_build_object('startTime', v_held -> 'startTime', 'endTime', v_held -> 'endTime',
-      'service', v_held -> 'service', 'sameDoctor', v_hold.provider_id = v_appointment.provider_id);
+    v_held := jsonb_strip_nulls(jsonb_build_object('startTime', v_held -> 'startTime',
+      'endTime', v_held -> 'endTime', 'service', v_held -> 'service',
+      'released', v_held -> 'released'));
   end if;
-  if v_takes_over then
-    perform private.forget_passcode(p_org.id, v_appointment.id);
+  if v_old.id is distinct from v_hold.id and v_old.id is not null and v_held -> 'released' is null then
+    v_held := v_held || private.drop_new_time(p_org, p_call, p_kind || '_appointment', v_earlier);
   end if;
-  if v_earlier.hold_id is distinct from v_hold.id then
-    perform private.release_hold(p_org.id, p_call, p_action, v_earlier.hold_id);
-  end if;
-  -- A call holds one slot: besides the time it took over it may have had one of its own.
-  if v_takes_over and v_hold.id is not null then
-    perform private.release_hold(p_org.id, p_call, p_action, a.id)
-    from public.appointments as a
-    where a.org_id = p_org.id and a.call_id = v_call_id and a.id <> v_hold.id;
-  end if;
-  insert into public.appointment_changes (
-    org_id, appointment_id, kind, hold_id, call_id, opened_at, expires_at
-  ) values (
-    p_org.id, v_appointment.id, case when p_slot_id is null then 'cancel' else 'reschedule' end,
-    v_hold.id, v_call_id, v_now, v_expires
-  )
-  on conflict (org_id, appointment_id) do update
-  set kind = excluded.kind, hold_id = excluded.hold_id, call_id = excluded.call_id,
-    opened_at = excluded.opened_at, expires_at = excluded.expires_at, applied_at = null;
-  return v_facts || jsonb_build_object('outcome', 'code_needed',
-    'holdId', v_appointment.id, 'phoneEnding', right(v_appointment.patient_phone, 2));
+  perform private.keep_change(
+    p_org.id, p_entered.call_id, p_kind, p_patient, p_said, p_slot_id, v_hold.id, p_now);
+  return v_held || jsonb_build_object(
+    'outcome', 'code_needed', 'phoneEnding', right(p_patient ->> 'phone', 2));
 end
 $$;
 
-COMMENT ON FUNCTION private.open_change(p_org public.organizations, p_call jsonb, p_action text, p_patient jsonb, p_said jsonb, p_slot_id text) IS 'Finds a patient''s appointment and lets a change of it wait for the passcode.';
+COMMENT ON FUNCTION private.open_change(p_org public.organizations, p_call jsonb, p_entered public.calls, p_kind text, p_patient jsonb, p_said jsonb, p_slot_id text, p_now timestamp with time zone) IS 'Keeps a request of a call that has not proven the number, and holds its new time.';
+
+CREATE FUNCTION private.origin_of(p_call public.calls, p_phone bytea) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return case when p_call.caller_hash is null then 'no_number'
+    when p_call.caller_hash = p_phone then 'own_number' else 'other_number' end;
+end
+$$;
+
+COMMENT ON FUNCTION private.origin_of(p_call public.calls, p_phone bytea) IS 'own_number, other_number or no_number, as in sms_messages.origin.';
 
 CREATE FUNCTION private."overlaps"(p_busy tstzrange, p_other tstzrange) RETURNS boolean
     LANGUAGE sql STABLE
@@ -2443,18 +3562,30 @@ $_$;
 
 COMMENT ON FUNCTION private.parse_slot_id(p_slot_id text, p_zone text, OUT service_slug text, OUT starts_at timestamp with time zone, OUT provider_slug text) IS 'The parts of a slotId, or nulls if it is not one.';
 
-CREATE FUNCTION private.pass_hold(p_org uuid, p_hold uuid, p_from text, p_to text) RETURNS void
-    LANGUAGE plpgsql
+CREATE FUNCTION private.phone_send_refusal(p_org public.organizations, p_call public.calls, p_phone bytea, p_now timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
+declare
+  v_own constant boolean := coalesce(p_call.caller_hash = p_phone, false);
+  v_texted public.phone_counts;
+  v_caller public.phone_counts;
 begin
-  update public.appointments as a set call_id = p_to
-  where a.org_id = p_org and a.id = p_hold and a.status = 'held'
-    and a.call_id is not distinct from p_from;
+  select c.* into v_texted from public.phone_counts as c where c.phone_hash = p_phone;
+  select c.* into v_caller from public.phone_counts as c where c.phone_hash = p_call.caller_hash;
+  return case
+    when private.count_since(v_texted.sent_at, p_now - interval '1 day')
+      >= p_org.phone_daily_sends + case when v_own then p_org.own_phone_daily_sends else 0 end
+      or private.count_since(v_texted.sent_at, p_now - interval '1 hour')
+      >= p_org.phone_hourly_sends + case when v_own then p_org.own_phone_hourly_sends else 0 end
+      then '{"outcome": "phone_send_limit"}'::jsonb
+    when private.count_since(v_caller.asked_at, p_now - interval '1 hour')
+      >= p_org.caller_hourly_sends then '{"outcome": "call_send_limit"}'::jsonb
+  end;
 end
 $$;
 
-COMMENT ON FUNCTION private.pass_hold(p_org uuid, p_hold uuid, p_from text, p_to text) IS 'Gives a hold from one call to another.';
+COMMENT ON FUNCTION private.phone_send_refusal(p_org public.organizations, p_call public.calls, p_phone bytea, p_now timestamp with time zone) IS 'phone_send_limit or call_send_limit when a number or its caller has had enough texts, else null.';
 
 CREATE FUNCTION private.plain_name(p_name text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE STRICT
@@ -2465,7 +3596,7 @@ begin
     regexp_replace(
       -- Removes the marks of letters that can be decomposed, and replaces those that cannot.
       replace(translate(
-        regexp_replace(normalize(lower(p_name), nfkd), '[\u0300-\u036f]', '', 'g'),
+        regexp_replace(normalize(lower(p_name), nfkd), '[\u0300-\u036f''`\u2018\u2019\u02bc]', '', 'g'),
         'øłđðı', 'olddi'), 'ß', 'ss'),
       '[^[:alnum:]]+', ' ', 'g'),
     '^\s*((dr|doctor|mr|mrs|ms|mx|miss|sir|prof|professor|nurse)\s+)+'
@@ -2474,6 +3605,73 @@ end
 $_$;
 
 COMMENT ON FUNCTION private.plain_name(p_name text) IS 'Lower case, no accents, no title, no punctuation.';
+
+CREATE FUNCTION private.prepare_change(p_org public.organizations, p_call jsonb, p_entered public.calls, p_change public.appointment_changes, p_with_holds boolean, p_now timestamp with time zone, OUT answer jsonb, OUT appointment public.appointments, OUT hold public.appointments) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_call_id constant text := case when p_with_holds then p_change.call_id end;
+  v_fits constant public.appointments[] :=
+    array(select f from private.fitting_appointments(p_org, p_change, v_call_id, p_now) as f);
+  v_wanted private.wanted_slot;
+  v_doctor public.providers;
+  v_old public.appointments;
+  v_claimed jsonb;
+begin
+  if p_change.kind = 'find' then
+    answer := private.list_appointments(
+      p_org, p_entered.patient_names, v_call_id, p_change.patient_phone, p_now);
+    return;
+  elsif cardinality(v_fits) = 0 then
+    answer := '{"outcome": "appointment_not_found"}';
+    return;
+  elsif cardinality(v_fits) > 1 then
+    answer := private.ask_which(p_org, p_change, v_fits, p_now);
+    return;
+  end if;
+  appointment := v_fits[1];
+  v_wanted := private.read_wanted(p_org, p_change.slot_id);
+  if p_change.kind = 'cancel' or private.is_wanted(v_wanted, appointment) then
+    return;
+  elsif v_wanted.starts_at is null then
+    -- The clinic has taken the service or the doctor away meanwhile.
+    answer := '{"outcome": "slot_taken", "taken": false, "slots": []}';
+    return;
+  end if;
+  select a.* into v_old from public.appointments as a
+  where a.org_id = p_org.id and a.id = p_change.hold_id and a.call_id = p_change.call_id
+    and a.status = 'held' and a.expires_at > p_now;
+  if v_old.id is not null then
+    hold := v_old;
+    if (v_wanted.provider).id is not null or v_old.provider_id = appointment.provider_id then
+      return;
+    end if;
+    -- The same time with the doctor the patient has, if that is free.
+    select p.* into v_doctor from public.providers as p
+    where p.org_id = p_org.id and p.id = appointment.provider_id;
+    v_wanted.provider := v_doctor;
+    if private.is_wanted(v_wanted, appointment) then
+      hold := null;
+      return;
+    end if;
+  end if;
+  v_claimed := private.claim_start(p_org, p_call, p_entered, 'reschedule_appointment', v_wanted,
+    jsonb_build_object('name', appointment.patient_name, 'phone', appointment.patient_phone,
+      'country', appointment.patient_country), v_old, appointment);
+  if v_claimed ->> 'outcome' = 'held' then
+    select a.* into strict hold from public.appointments as a
+    where a.org_id = p_org.id and a.id = (v_claimed ->> 'holdId')::uuid;
+    -- So that it is not taken for a booking of its own.
+    update public.appointment_changes as c set hold_id = hold.id
+    where c.org_id = p_org.id and c.call_id = p_change.call_id;
+  elsif hold.id is null then
+    answer := v_claimed;
+  end if;
+end
+$$;
+
+COMMENT ON FUNCTION private.prepare_change(p_org public.organizations, p_call jsonb, p_entered public.calls, p_change public.appointment_changes, p_with_holds boolean, p_now timestamp with time zone, OUT answer jsonb, OUT appointment public.appointments, OUT hold public.appointments) IS 'Decides what a proven request changes, and holds its new time.';
 
 CREATE FUNCTION private.protect(p_table regclass, p_staff_may_read boolean) RETURNS void
     LANGUAGE plpgsql STRICT
@@ -2494,6 +3692,19 @@ $$;
 
 COMMENT ON FUNCTION private.protect(p_table regclass, p_staff_may_read boolean) IS 'Revokes everything and turns row level security on; with the second argument true, members of the organization read.';
 
+CREATE FUNCTION private.prove_phone(p_org uuid, p_call_id text, p_phone bytea, p_now timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  update public.one_time_passcodes as c
+  set state = 'used', mac = null, code_attempts = 0, proven_until = p_now + interval '15 minutes'
+  where c.org_id = p_org and c.call_id = p_call_id and c.phone_hash = p_phone;
+end
+$$;
+
+COMMENT ON FUNCTION private.prove_phone(p_org uuid, p_call_id text, p_phone bytea, p_now timestamp with time zone) IS 'Writes down that a call has proven a phone.';
+
 CREATE FUNCTION private.question_words(p_text text) RETURNS text[]
     LANGUAGE sql IMMUTABLE STRICT
     SET search_path TO ''
@@ -2505,6 +3716,24 @@ CREATE FUNCTION private.question_words(p_text text) RETURNS text[]
 $$;
 
 COMMENT ON FUNCTION private.question_words(p_text text) IS 'The lexemes of a question that tell what it is about, sorted; empty for "Where are you?".';
+
+CREATE FUNCTION private.read_caller(p_org public.organizations, p_call jsonb) RETURNS bytea
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_number constant text := p_call ->> 'callerNumber';
+begin
+  return case when not exists (
+      select from public.org_channels as c
+      where c.kind in ('shared_line', 'called_number') and c.value = v_number
+        and c.org_id = p_org.id)
+    and v_number is distinct from p_org.transfer_number
+    then private.hash_phone(v_number) end;
+end
+$$;
+
+COMMENT ON FUNCTION private.read_caller(p_org public.organizations, p_call jsonb) IS 'The hash of a call''s own number, or null when it has none of its own.';
 
 CREATE FUNCTION private.read_credentials(p_org uuid, p_provider text) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -2547,6 +3776,32 @@ end
 $_$;
 
 COMMENT ON FUNCTION private.read_local(p_text text, p_zone text, p_ends boolean) IS 'The instant of a local time as a clinic''s document writes it; null for null.';
+
+CREATE FUNCTION private.read_wanted(p_org public.organizations, p_slot_id text) RETURNS private.wanted_slot
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_parts record;
+  v_service public.services;
+  v_provider public.providers;
+begin
+  v_parts := private.parse_slot_id(p_slot_id, p_org.timezone);
+  if v_parts.starts_at is not null then
+    v_service := private.find_service(p_org.id, v_parts.service_slug);
+  end if;
+  if v_parts.provider_slug is not null then
+    select p.* into v_provider from public.providers as p
+    where p.org_id = p_org.id and p.slug = v_parts.provider_slug and p.active;
+  end if;
+  if v_service.id is null or v_parts.provider_slug is not null and v_provider.id is null then
+    return null;
+  end if;
+  return row(v_service, v_provider, v_parts.starts_at)::private.wanted_slot;
+end
+$$;
+
+COMMENT ON FUNCTION private.read_wanted(p_org public.organizations, p_slot_id text) IS 'The slot that a slotId names, or nulls.';
 
 CREATE FUNCTION private.recall_answer(p_org uuid, p_call jsonb, p_tool text, p_hash bytea) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -2622,6 +3877,24 @@ $$;
 
 COMMENT ON FUNCTION private.record_delivery(p_org uuid, p_send uuid, p_sid text, p_delivery text, p_error_code integer) IS 'Writes a state of a text that is higher than the known one.';
 
+CREATE FUNCTION private.refuse_slot(p_org public.organizations, p_call jsonb, p_action text, p_wanted private.wanted_slot, p_old public.appointments, p_moves public.appointments, p_was_free boolean, p_at timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  perform private.audit(p_org.id, p_call, p_action, null, 'slot_taken',
+    jsonb_build_object('slotId', private.slot_id((p_wanted.service).slug, p_wanted.starts_at,
+      p_org.timezone, (p_wanted.provider).slug)));
+  return jsonb_build_object('outcome', 'slot_taken', 'orgId', p_org.id, 'timezone', p_org.timezone,
+    'taken', p_was_free or private.is_taken(p_org.id, p_wanted.service, (p_wanted.provider).id,
+      p_wanted.starts_at, p_old.call_id, p_at, p_moves.id))
+    || private.alternatives(p_org, p_wanted.service, p_wanted.provider, p_wanted.starts_at,
+      p_old.call_id, p_moves.id);
+end
+$$;
+
+COMMENT ON FUNCTION private.refuse_slot(p_org public.organizations, p_call jsonb, p_action text, p_wanted private.wanted_slot, p_old public.appointments, p_moves public.appointments, p_was_free boolean, p_at timestamp with time zone) IS 'The outcome slot_taken with up to three other slots.';
+
 CREATE FUNCTION private.release_call(p_org public.organizations, p_call jsonb) RETURNS public.appointments
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -2652,9 +3925,8 @@ begin
   update public.appointments as a
   set status = 'cancelled', updated_at = clock_timestamp()
   where a.org_id = p_org and a.id = p_hold and a.status = 'held'
-    and a.call_id is not distinct from p_call ->> 'callId';
+    and (a.call_id = p_call ->> 'callId' or private.is_left_to(p_org, a, p_call ->> 'callId'));
   if found then
-    perform private.forget_passcode(p_org, p_hold);
     perform private.audit(p_org, p_call, p_action, p_hold, 'released');
   end if;
 end
@@ -2662,23 +3934,7 @@ $$;
 
 COMMENT ON FUNCTION private.release_hold(p_org uuid, p_call jsonb, p_action text, p_hold uuid) IS 'Cancels a hold that its call no longer wants, and audits it, if it is still held by that call.';
 
-CREATE FUNCTION private.repeat_cancellation(p_org public.organizations, p_call jsonb, p_patient jsonb, p_at timestamp with time zone) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-  select private.describe_change(p_org, c, p_at)
-  from public.appointment_changes as c
-  join public.appointments as a on a.org_id = c.org_id and a.id = c.appointment_id
-  where c.org_id = p_org.id and c.call_id = p_call ->> 'callId' and c.applied_at is not null
-    and c.kind = 'cancel'
-    and a.patient_phone = p_patient ->> 'phone'
-    and private.is_same_name(a.patient_name, p_patient ->> 'name')
-  order by c.applied_at desc limit 1
-$$;
-
-COMMENT ON FUNCTION private.repeat_cancellation(p_org public.organizations, p_call jsonb, p_patient jsonb, p_at timestamp with time zone) IS 'The outcome of the cancellation that this call has made, or null.';
-
-CREATE FUNCTION private.repeat_hold(p_org public.organizations, p_call jsonb, p_hold uuid, p_patient jsonb) RETURNS jsonb
+CREATE FUNCTION private.repeat_hold(p_org public.organizations, p_call jsonb, p_entered public.calls, p_hold uuid, p_patient jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
@@ -2687,20 +3943,24 @@ declare
   v_hold public.appointments;
   v_now timestamptz;
   v_extends boolean;
+  v_moves_phone boolean;
 begin
   select a.* into strict v_hold from public.appointments as a
   where a.org_id = p_org.id and a.id = p_hold for update;
   v_now := clock_timestamp();
-  if v_hold.status = 'confirmed' then
-    return private.describe_hold(p_org, v_hold, v_now) || '{"outcome": "already_confirmed"}';
-  elsif v_hold.status <> 'held' or v_hold.expires_at <= v_now
+  if v_hold.status <> 'held' or v_hold.expires_at <= v_now
     or v_hold.call_id <> p_call ->> 'callId' then
     -- It lapsed, or the next call of the patient has taken it over.
     return jsonb_build_object('outcome', 'hold_expired', 'orgId', p_org.id);
   end if;
-  v_extends := not v_hold.extended and v_hold.expires_at < v_now + v_ttl / 2;
-  if v_hold.patient_phone <> p_patient ->> 'phone' then
-    perform private.forget_passcode(p_org.id, v_hold.id);
+  v_extends := v_hold.extended_at is null and v_hold.expires_at < v_now + v_ttl / 2;
+  v_moves_phone := v_hold.patient_phone <> p_patient ->> 'phone';
+  if v_moves_phone then
+    if (private.count_holds(p_org.id, private.hash_phone(p_patient ->> 'phone'), v_hold.id, v_now))
+      .live_for >= p_org.phone_holds then
+      return jsonb_build_object('outcome', 'hold_limit', 'orgId', p_org.id, 'of', 'phone');
+    end if;
+    perform private.forget_old_phone(p_org.id, v_hold);
     perform private.audit(p_org.id, p_call, 'hold_slot', v_hold.id, 'phone_changed');
   end if;
   if v_hold.patient_name <> p_patient ->> 'name' then
@@ -2709,22 +3969,25 @@ begin
   if v_extends then
     perform private.audit(p_org.id, p_call, 'hold_slot', v_hold.id, 'extended');
   end if;
-  if v_extends or v_hold.patient_phone <> p_patient ->> 'phone'
-    or v_hold.patient_name <> p_patient ->> 'name' then
+  if v_extends or v_moves_phone or v_hold.patient_name <> p_patient ->> 'name' then
     update public.appointments as a
     set patient_name = p_patient ->> 'name', patient_phone = p_patient ->> 'phone',
       patient_country = p_patient ->> 'country', updated_at = v_now,
       asked_by = a.asked_by || private.request_key(p_call, p_patient),
-      extended = a.extended or v_extends,
-      expires_at = case when v_extends then v_now + v_ttl else a.expires_at end
+      extended_at = case when v_extends then v_now else a.extended_at end,
+      expires_at = case when v_extends then greatest(a.expires_at, v_now + v_ttl)
+        else a.expires_at end
     where a.org_id = p_org.id and a.id = p_hold
     returning a.* into v_hold;
+    if v_moves_phone then
+      perform private.count_hold(p_org.id, p_entered, v_hold, v_now);
+    end if;
   end if;
   return private.describe_hold(p_org, v_hold, v_now) || '{"outcome": "held", "repeated": true}';
 end
 $$;
 
-COMMENT ON FUNCTION private.repeat_hold(p_org public.organizations, p_call jsonb, p_hold uuid, p_patient jsonb) IS 'The answer to a call that asks again for the slot it holds.';
+COMMENT ON FUNCTION private.repeat_hold(p_org public.organizations, p_call jsonb, p_entered public.calls, p_hold uuid, p_patient jsonb) IS 'The answer to a call that asks again for the slot it holds.';
 
 CREATE FUNCTION private.repeat_release(p_org public.organizations, p_call jsonb, p_hash bytea) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -2740,63 +4003,73 @@ $$;
 
 COMMENT ON FUNCTION private.repeat_release(p_org public.organizations, p_call jsonb, p_hash bytea) IS 'The answer to the release that this call has just made, or null.';
 
-CREATE TABLE public.one_time_passcodes (
-    org_id uuid NOT NULL,
-    appointment_id uuid NOT NULL,
-    send_id uuid NOT NULL,
-    state text NOT NULL,
-    mac bytea,
-    key_id text NOT NULL,
-    claimed_at timestamp with time zone NOT NULL,
-    expires_at timestamp with time zone NOT NULL,
-    code_attempts integer DEFAULT 0 NOT NULL,
-    hold_attempts integer DEFAULT 0 NOT NULL,
-    sends integer DEFAULT 0 NOT NULL,
-    CONSTRAINT one_time_passcodes_code_attempts_capped CHECK (((code_attempts >= 0) AND (code_attempts <= 5))),
-    CONSTRAINT one_time_passcodes_dead_has_no_mac CHECK (((mac IS NULL) OR (state = ANY (ARRAY['sending'::text, 'sent'::text])))),
-    CONSTRAINT one_time_passcodes_hold_attempts_capped CHECK (((hold_attempts >= 0) AND (hold_attempts <= 10))),
-    CONSTRAINT one_time_passcodes_mac_length CHECK ((octet_length(mac) = 32)),
-    CONSTRAINT one_time_passcodes_sends_capped CHECK (((sends >= 0) AND (sends <= 3))),
-    CONSTRAINT one_time_passcodes_state_known CHECK ((state = ANY (ARRAY['sending'::text, 'sent'::text, 'cleared'::text, 'used'::text, 'locked'::text, 'replaced'::text])))
-);
-
-COMMENT ON TABLE public.one_time_passcodes IS 'The passcode of a hold: a MAC, never the code, and the counters that cap guessing and texting.';
-
-COMMENT ON COLUMN public.one_time_passcodes.code_attempts IS 'Wrong codes since the newest text, 5 at most.';
-
-COMMENT ON COLUMN public.one_time_passcodes.hold_attempts IS 'Wrong codes across resends, 10 at most.';
-
-COMMENT ON COLUMN public.one_time_passcodes.sends IS 'Texts accepted or under way since the last right code, or in the last day; a refused one is given back.';
-
-CREATE FUNCTION private.repeated_send(p_org uuid, p_hold public.appointments, p_code public.one_time_passcodes, p_call_id text, p_tool_call_id text, p_now timestamp with time zone) RETURNS jsonb
+CREATE FUNCTION private.repeat_request(p_org public.organizations, p_call_id text, p_request text, p_wanted private.wanted_slot, p_name text, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
 declare
-  v_cooling constant boolean := p_code.state in ('sending', 'sent')
-    and p_code.claimed_at > p_now - interval '30 seconds' and p_code.expires_at > p_now
-    and not private.was_not_delivered(p_org, p_code.send_id);
-  v_repeated constant boolean := exists (
-    select from public.sms_messages as m
-    where m.org_id = p_org and m.appointment_id = p_hold.id and m.call_id = p_call_id
-      and m.tool_call_id = p_tool_call_id
-      and (m.sid is not null or v_cooling and m.id = p_code.send_id));
+  v_hold public.appointments;
 begin
-  if v_repeated or v_cooling then
-    return jsonb_build_object(
-      'outcome', case when v_repeated then 'already_sent' else 'cooldown' end,
-      'holdId', p_hold.id, 'phoneEnding', right(p_hold.patient_phone, 2),
-      'expiresInSeconds',
-        floor(extract(epoch from p_code.expires_at - p_code.claimed_at))::integer,
-      'retryAfterSeconds', case when v_cooling then
-        ceil(extract(epoch from p_code.claimed_at + interval '30 seconds' - p_now))::integer
-        else 0 end);
+  if p_request is null then
+    return null;
   end if;
-  return null;
+  with mine as materialized (
+    select a.* from public.appointments as a where a.org_id = p_org.id and a.call_id = p_call_id
+  )
+  select m.* into v_hold from mine as m
+  where p_request = any (m.asked_by) and private.is_wanted(p_wanted, m)
+  order by m.created_at desc limit 1;
+  if v_hold.id is null or v_hold.status = 'expired'
+    or v_hold.status = 'held' and v_hold.expires_at <= p_now then
+    return null;
+  elsif v_hold.status not in ('held', 'confirmed') then
+    -- It was given up: what the patient has now.
+    select a.* into v_hold from public.appointments as a
+    where a.org_id = p_org.id and a.call_id = p_call_id and a.status in ('held', 'confirmed')
+      and coalesce(a.expires_at, 'infinity') > p_now
+      and private.is_same_patient(p_name, a.patient_name) and not private.is_new_time(p_org.id, a)
+    order by a.status = 'held' desc, a.created_at desc limit 1;
+  end if;
+  return case v_hold.status
+    when 'held' then private.describe_hold(p_org, v_hold, p_now) || '{"outcome": "held", "repeated": true}'
+    when 'confirmed' then private.describe_hold(p_org, v_hold, p_now)
+      || '{"outcome": "already_confirmed", "repeated": true}'
+    else jsonb_build_object('outcome', 'hold_expired', 'orgId', p_org.id) end;
 end
 $$;
 
-COMMENT ON FUNCTION private.repeated_send(p_org uuid, p_hold public.appointments, p_code public.one_time_passcodes, p_call_id text, p_tool_call_id text, p_now timestamp with time zone) IS 'already_sent for a request delivered again, cooldown while another text is on its way, else null.';
+COMMENT ON FUNCTION private.repeat_request(p_org public.organizations, p_call_id text, p_request text, p_wanted private.wanted_slot, p_name text, p_now timestamp with time zone) IS 'The answer to a request that was answered before: held, already_confirmed or hold_expired, or null.';
+
+CREATE FUNCTION private.repeated_send(p_org uuid, p_code public.one_time_passcodes, p_tool_call_id text, p_purpose text, p_now timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_open constant boolean := p_purpose = 'change';
+  -- The code of a change may never have gone out: it keeps no hold waiting for its own.
+  v_cooling constant boolean := coalesce(p_code.state in ('sending', 'sent')
+    and (v_open or p_code.purpose = 'confirm')
+    and p_code.claimed_at > p_now - interval '30 seconds' and p_code.expires_at > p_now
+    and (v_open or not private.was_not_delivered(p_org, p_code.send_id)), false);
+  v_repeated constant boolean := exists (
+    select from public.sms_messages as m
+    where m.org_id = p_org and m.call_id = p_code.call_id and m.to_hash = p_code.phone_hash
+      and m.tool_call_id = p_tool_call_id
+      and (v_open or m.sid is not null or v_cooling and m.id = p_code.send_id));
+begin
+  if not v_repeated and not v_cooling then
+    return null;
+  end if;
+  return jsonb_build_object(
+    'outcome', case when v_repeated then 'already_sent' else 'cooldown' end,
+    'expiresInSeconds', floor(extract(epoch from p_code.expires_at - p_code.claimed_at))::integer,
+    'retryAfterSeconds', case when v_cooling then
+      ceil(extract(epoch from p_code.claimed_at + interval '30 seconds' - p_now))::integer
+      else 0 end);
+end
+$$;
+
+COMMENT ON FUNCTION private.repeated_send(p_org uuid, p_code public.one_time_passcodes, p_tool_call_id text, p_purpose text, p_now timestamp with time zone) IS 'already_sent for a request delivered again, cooldown while another text is on its way, else null.';
 
 CREATE FUNCTION private.request_key(p_call jsonb, p_patient jsonb) RETURNS text
     LANGUAGE plpgsql IMMUTABLE
@@ -2846,29 +4119,6 @@ end
 $$;
 
 COMMENT ON FUNCTION private.require_read_committed() IS 'Raises 25001 under any other isolation level: a check after a lock would see old rows.';
-
-CREATE FUNCTION private.reserve_phone(p_phone text, p_now timestamp with time zone) RETURNS boolean
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-  v_hash constant bytea := private.hash_phone(p_phone);
-  v_sent timestamptz[];
-begin
-  insert into public.sms_phone_quota as q (phone_hash) values (v_hash)
-  on conflict (phone_hash) do update
-  set sent_at = array(select t from unnest(q.sent_at) as t where t > p_now - interval '1 day')
-  returning q.sent_at into v_sent;
-  if cardinality(v_sent) >= 10
-    or (select count(*) from unnest(v_sent) as t where t > p_now - interval '1 hour') >= 5 then
-    return false;
-  end if;
-  update public.sms_phone_quota as q set sent_at = v_sent || p_now where q.phone_hash = v_hash;
-  return true;
-end
-$$;
-
-COMMENT ON FUNCTION private.reserve_phone(p_phone text, p_now timestamp with time zone) IS 'Counts one text to a phone, or says that its quota is used up.';
 
 CREATE FUNCTION private.resolve_day(p_org public.organizations, p_said jsonb, p_today date) RETURNS date
     LANGUAGE plpgsql STABLE
@@ -2947,47 +4197,50 @@ $$;
 
 COMMENT ON FUNCTION private.restore_entries(p_org uuid, p_provider uuid, p_id uuid) IS 'Writes a lost row again under its provider''s lock, so that the constraint sees it.';
 
-CREATE FUNCTION private.send_refusal(p_org public.organizations, p_hold public.appointments, p_code public.one_time_passcodes, p_sender text, p_now timestamp with time zone) RETURNS jsonb
+CREATE FUNCTION private.send_refusal(p_org public.organizations, p_call public.calls, p_code public.one_time_passcodes, p_target jsonb, p_sender text, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 declare
-  v_refusal text;
+  v_phone constant text := p_target ->> 'phone';
+  v_hash constant bytea := private.hash_phone(v_phone);
+  v_for_change constant boolean := p_target ->> 'purpose' = 'change';
+  v_refusal jsonb;
 begin
   v_refusal := case
-    when p_code.hold_attempts >= 10 then 'locked'
-    when not coalesce(p_hold.patient_country = any (p_org.sms_countries), false)
-      then 'blocked_country'
-    when p_hold.patient_phone = p_sender or exists (
+    when p_call.attempts >= p_org.call_attempts
+      or private.attempts_left(p_org, p_call, v_hash, p_now) <= 0
+      then case when v_for_change then '{"outcome": "call_send_limit"}'::jsonb
+        else '{"outcome": "locked"}' end
+    when not coalesce(p_target ->> 'country' = any (p_org.sms_countries), false)
+      then '{"outcome": "blocked_country"}'
+    when v_phone = p_sender or exists (
       select from public.org_channels as c
-      where c.kind = 'called_number' and c.value = p_hold.patient_phone and c.org_id = p_org.id)
-      then 'bad_destination'
-    when p_code.state = 'sent' and private.was_refused_by_number(p_org.id, p_code.send_id, p_now)
-      then 'bad_destination'
+      where c.kind = 'called_number' and c.value = v_phone and c.org_id = p_org.id)
+      then '{"outcome": "bad_destination"}'
+    when not v_for_change and p_code.state = 'sent'
+      and private.was_refused_by_number(p_org.id, p_code.send_id, p_now)
+      then '{"outcome": "bad_destination"}'
     -- Not at once a third time: another number helps, or the usual pause.
-    when p_code.state = 'sent' and p_code.claimed_at > p_now - interval '30 seconds'
-      and private.failed_twice(p_org.id, p_hold) then 'undelivered'
-    when p_code.sends >= 3 then 'hold_send_limit'
+    when not v_for_change and p_code.state = 'sent'
+      and p_code.claimed_at > p_now - interval '30 seconds'
+      and private.failed_twice(p_org.id, p_call.call_id, v_hash) then '{"outcome": "undelivered"}'
+    when p_call.sends >= p_org.call_sends then '{"outcome": "call_send_limit"}'
+    -- "Nothing came" twice: a third text would not help, and nobody is told whether there was one.
+    when v_for_change and p_code.sends >= 2 then '{"outcome": "call_send_limit"}'
+    when coalesce(p_code.sends, 0) = 0 and (
+      select count(*) from public.one_time_passcodes as c
+      where c.org_id = p_org.id and c.call_id = p_call.call_id and c.sends > 0)
+      >= p_org.call_numbers then '{"outcome": "call_send_limit"}'
+    else private.phone_send_refusal(p_org, p_call, v_hash, p_now)
   end;
-  if v_refusal is null then
-    perform pg_advisory_xact_lock(hashtextextended(p_org.id || '/sms', 0));
-    v_refusal := case
-      when (select count(*) from public.sms_messages as m where m.org_id = p_org.id
-        and m.created_at > p_now - interval '1 hour' and m.status <> 'refused')
-        >= p_org.sms_hourly_limit then 'org_send_limit'
-      when not private.reserve_phone(p_hold.patient_phone, p_now) then 'phone_send_limit'
-    end;
-  end if;
-  if v_refusal is null then
-    return null;
-  end if;
-  return jsonb_strip_nulls(jsonb_build_object(
-    'outcome', v_refusal, 'holdId', p_hold.id,
-    'alarm', private.count_for_alarm(p_org.id, 'refused_sends', p_now)));
+  return coalesce(v_refusal, case
+    when not private.has_texts_left(p_org, private.origin_of(p_call, v_hash), p_now)
+      then '{"outcome": "org_send_limit"}'::jsonb end);
 end
 $$;
 
-COMMENT ON FUNCTION private.send_refusal(p_org public.organizations, p_hold public.appointments, p_code public.one_time_passcodes, p_sender text, p_now timestamp with time zone) IS 'The limit a text would break, or null, and then the phone''s quota has counted it.';
+COMMENT ON FUNCTION private.send_refusal(p_org public.organizations, p_call public.calls, p_code public.one_time_passcodes, p_target jsonb, p_sender text, p_now timestamp with time zone) IS 'The limit that one more text would break, or null.';
 
 CREATE FUNCTION private.session_key(p_service uuid, p_start timestamp with time zone) RETURNS uuid
     LANGUAGE plpgsql IMMUTABLE STRICT
@@ -2999,6 +4252,36 @@ end
 $$;
 
 COMMENT ON FUNCTION private.session_key(p_service uuid, p_start timestamp with time zone) IS 'Identity of a group session: a service and its start.';
+
+CREATE FUNCTION private.settle_change(p_org public.organizations, p_call jsonb, p_change public.appointment_changes, p_answer jsonb, p_hold public.appointments) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_outcome constant text := p_answer ->> 'outcome';
+  v_released jsonb := '{}';
+begin
+  if v_outcome = 'which_appointment' then
+    return '{}';
+  elsif v_outcome in ('cancelled', 'rescheduled') then
+    if p_change.hold_id is distinct from p_hold.id then
+      perform private.drop_new_time(p_org, p_call, p_change.kind || '_appointment', p_change);
+    end if;
+    return '{}';
+  end if;
+  if p_hold.id is not null then
+    p_change.hold_id := p_hold.id;
+  end if;
+  v_released := private.drop_new_time(p_org, p_call, 'reschedule_appointment', p_change);
+  delete from public.appointment_changes as c
+  where c.org_id = p_org.id and c.call_id = p_change.call_id;
+  update public.calls as c set change_requests = c.change_requests + 1
+  where c.org_id = p_org.id and c.call_id = p_change.call_id and v_outcome = 'appointment_not_found';
+  return v_released;
+end
+$$;
+
+COMMENT ON FUNCTION private.settle_change(p_org public.organizations, p_call jsonb, p_change public.appointment_changes, p_answer jsonb, p_hold public.appointments) IS 'Ends a request that came to nothing, and says what was released.';
 
 CREATE FUNCTION private.slot_id(p_service_slug text, p_start timestamp with time zone, p_zone text, p_provider_slug text) RETURNS text
     LANGUAGE plpgsql STABLE
@@ -3030,6 +4313,25 @@ end
 $$;
 
 COMMENT ON FUNCTION private.steady_offset(p_day date, p_zone text) IS 'The offset of a time zone from UTC around a local day; null if it changes there.';
+
+CREATE FUNCTION private.take_over(p_org uuid, p_call jsonb, p_hold uuid) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  update public.appointments as a
+  set call_id = p_call ->> 'callId', updated_at = clock_timestamp()
+  where a.org_id = p_org and a.id = p_hold and a.status = 'held'
+    and a.expires_at > clock_timestamp()
+    and private.is_left_to(p_org, a, p_call ->> 'callId');
+  if found then
+    perform private.audit(p_org, p_call, 'hold_slot', p_hold, 'taken_over');
+  end if;
+  return found;
+end
+$$;
+
+COMMENT ON FUNCTION private.take_over(p_org uuid, p_call jsonb, p_hold uuid) IS 'Moves a hold from a dropped call to a later one; false when it is gone.';
 
 CREATE FUNCTION private.tally(p_name text, p_labels jsonb DEFAULT '{}'::jsonb, p_count double precision DEFAULT 1) RETURNS void
     LANGUAGE plpgsql
@@ -3129,90 +4431,105 @@ $$;
 
 COMMENT ON FUNCTION private.try_provider(p_org uuid, p_provider uuid, p_service public.services, p_start timestamp with time zone, p_replaces uuid, p_moves uuid, p_lock text, p_patient jsonb, p_call jsonb, p_action text, p_hold_for interval) IS 'Inserts a hold for one provider and returns it, or nulls and no trace when it is taken.';
 
+CREATE FUNCTION private.uncount_send(p_phone bytea, p_caller bytea, p_at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  update public.phone_counts as c
+  set sent_at = case when c.phone_hash = p_phone then array_remove(c.sent_at, p_at) else c.sent_at end,
+    asked_at = case when c.phone_hash = p_caller then array_remove(c.asked_at, p_at) else c.asked_at end
+  where c.phone_hash in (p_phone, p_caller);
+end
+$$;
+
+COMMENT ON FUNCTION private.uncount_send(p_phone bytea, p_caller bytea, p_at timestamp with time zone) IS 'Gives back what private.count_send() counted.';
+
+CREATE FUNCTION private.upcoming_appointments(p_org uuid, p_call_id text, p_phone text, p_at timestamp with time zone) RETURNS SETOF public.appointments
+    LANGUAGE plpgsql STABLE ROWS 5
+    SET search_path TO ''
+    AS $$
+begin
+  return query
+  select a.*
+  from public.contacts as c
+  join public.appointments as a on a.org_id = c.org_id and a.contact_id = c.id
+  where c.org_id = p_org and c.phone = p_phone and a.status = 'confirmed' and a.starts_at > p_at
+  union all
+  select h.* from private.find_holds(p_org, p_call_id, p_at) as h where h.patient_phone = p_phone;
+end
+$$;
+
+COMMENT ON FUNCTION private.upcoming_appointments(p_org uuid, p_call_id text, p_phone text, p_at timestamp with time zone) IS 'The appointments ahead that a proven number has.';
+
 CREATE FUNCTION private.verify_code(p_org public.organizations, p_call jsonb, p_hold text, p_macs jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
-    AS $_$
+    AS $$
 declare
-  v_call_id constant text := p_call ->> 'callId';
   v_hash constant bytea := sha256(convert_to(coalesce(p_hold, '') || p_macs::text, 'UTF8'));
-  v_hold public.appointments;
-  v_change public.appointment_changes;
+  v_call constant public.calls := private.enter_call(p_org, p_call);
+  v_waiting record;
+  v_read record;
   v_code public.one_time_passcodes;
+  v_phone bytea;
+  v_purpose text;
   v_now timestamptz;
   v_answer jsonb;
+  v_compared boolean;
   v_alarm text;
 begin
-  v_hold := private.find_hold(p_org.id, v_call_id, p_hold);
-  v_change := private.find_change(p_org.id, v_hold.id, v_call_id);
-  v_now := clock_timestamp();
   -- The same request delivered twice: the first answer, and nothing is counted.
   v_answer := private.recall_answer(p_org.id, p_call, 'verify_otp', v_hash);
   if v_answer is not null then
     return v_answer;
   end if;
-  v_answer := private.hold_refusal(p_org, v_hold, v_change, v_call_id, v_now);
-  if v_answer is not null then
-    perform private.audit(p_org.id, p_call, 'verify_otp', v_hold.id, v_answer ->> 'outcome');
-    return v_answer || jsonb_build_object('orgId', p_org.id);
+  v_waiting := private.find_waiting(p_org, v_call.call_id, p_hold, clock_timestamp());
+  if v_waiting.refusal is not null then
+    v_answer := v_waiting.refusal || jsonb_build_object('orgId', p_org.id);
+    perform private.audit(p_org.id, p_call, 'verify_otp', private.read_id(v_answer ->> 'holdId'),
+      v_answer ->> 'outcome');
+    return v_answer;
+  end if;
+  v_read := private.find_code(
+    p_org.id, v_call.call_id, v_waiting.hold, v_waiting.phone, clock_timestamp());
+  v_code := v_read.code;
+  v_phone := private.hash_phone(v_read.phone);
+  v_purpose := coalesce(v_code.purpose, v_waiting.purpose);
+  perform private.lock_phones(array[private.caller_key(p_org.id, v_call), v_phone]);
+  v_now := clock_timestamp();
+  if not private.is_proven(p_org.id, v_call.call_id, v_phone, v_now) then
+    v_answer := private.compare_code(p_org, v_call, v_code, v_phone, v_purpose, p_macs, v_now);
+    v_compared := v_answer is null or v_answer ? 'compared';
+    v_answer := v_answer - 'compared';
+  end if;
+  v_answer := coalesce(v_answer, private.carry_out(
+    p_org, p_call, v_call, v_read.phone, v_compared is true, v_now));
+  if v_answer ->> 'outcome' = 'locked' then
+    perform private.hand_over_holds(p_org.id, v_call.call_id, v_read.phone, v_now);
   end if;
 
-  select c.* into v_code from public.one_time_passcodes as c
-  where c.org_id = p_org.id and c.appointment_id = v_hold.id for update;
-  if v_code.mac is null then
-    v_answer := case when v_code.hold_attempts >= 10 then '{"outcome": "locked"}'
-      when v_code.state = 'locked' then '{"outcome": "code_locked"}'
-      else '{"outcome": "no_code"}' end;
-  elsif v_code.expires_at <= v_now then
-    v_answer := '{"outcome": "code_expired"}';
-  elsif not jsonb_path_exists(
-    p_macs, '$[*] ? (@.keyId == $key)', jsonb_build_object('key', v_code.key_id)) then
-    -- Its pepper is gone: no code can match, so none is counted, and the next text need not wait.
-    perform private.forget_passcode(p_org.id, v_hold.id);
-    v_answer := '{"outcome": "code_unreadable"}';
-  elsif exists (
-    select from jsonb_to_recordset(p_macs) as m ("keyId" text, mac text)
-    where m."keyId" = v_code.key_id
-      and private.bind_mac(m.mac, p_org.id, v_hold.id, v_code.send_id) = v_code.mac) then
-    if v_change.kind is null then
-      perform private.confirm_hold(p_org.id, v_hold, v_now);
-      v_answer := private.describe_hold(p_org, v_hold, v_now) || '{"outcome": "confirmed"}';
-    elsif private.apply_change(p_org.id, v_change, v_now) then
-      v_answer := private.describe_change(p_org, v_change, v_now);
-    else
-      v_answer := '{"outcome": "change_expired"}';
-    end if;
-    -- A right code ends the count of wrong ones.
-    update public.one_time_passcodes as c
-    set state = 'used', mac = null, code_attempts = 0, hold_attempts = 0, sends = 0
-    where c.org_id = p_org.id and c.appointment_id = v_hold.id;
-    perform private.audit(p_org.id, p_call,
-      case v_change.kind when 'cancel' then 'cancel_appointment'
-        when 'reschedule' then 'reschedule_appointment' else 'confirm_appointment' end,
-      v_hold.id, v_answer ->> 'outcome',
-      jsonb_strip_nulls(jsonb_build_object('newTime', v_change.hold_id)));
-  else
-    v_answer := private.count_wrong_code(p_org.id, v_hold.id, v_now);
-    v_alarm := private.count_for_alarm(p_org.id, 'wrong_codes', v_now);
-  end if;
-
-  v_answer := jsonb_build_object('orgId', p_org.id, 'holdId', v_hold.id) || v_answer;
-  -- The code of a change goes to the booking's number only: another one is not asked for.
-  if v_change.kind is null and v_answer ->> 'outcome' in ('wrong_code', 'no_code', 'code_expired')
+  v_answer := jsonb_strip_nulls(jsonb_build_object('holdId',
+    case v_purpose when 'confirm' then (v_waiting.hold).id end)) || v_answer
+    || jsonb_build_object('orgId', p_org.id);
+  if v_purpose = 'confirm' and v_answer ->> 'outcome' in ('wrong_code', 'no_code', 'code_expired')
     and private.was_not_delivered(p_org.id, v_code.send_id) then
     v_answer := v_answer || '{"undelivered": true}';
   end if;
-  perform private.audit(p_org.id, p_call, 'verify_otp', v_hold.id, v_answer ->> 'outcome',
+  perform private.audit(p_org.id, p_call, 'verify_otp',
+    coalesce(private.read_id(v_answer ->> 'holdId'), (v_waiting.hold).id), v_answer ->> 'outcome',
     jsonb_strip_nulls(jsonb_build_object('attemptsLeft', v_answer -> 'attemptsLeft',
       -- Only where digits were compared.
-      'attempt', case when v_code.mac is not null and v_answer ->> 'outcome' not in
-        ('code_expired', 'code_unreadable') then v_code.hold_attempts + 1 end)));
+      'attempt', case when v_compared then v_call.attempts + 1 end)));
   perform private.record_answer(p_org.id, p_call, 'verify_otp', v_hash, v_answer);
+  if v_compared and v_answer ->> 'outcome' in ('wrong_code', 'code_locked', 'locked') then
+    v_alarm := private.count_for_alarm(p_org, 'wrong_codes', v_now);
+  end if;
   return v_answer || jsonb_strip_nulls(jsonb_build_object('alarm', v_alarm));
 end
-$_$;
+$$;
 
-COMMENT ON FUNCTION private.verify_code(p_org public.organizations, p_call jsonb, p_hold text, p_macs jsonb) IS 'Compares, counts, and confirms or changes under the appointment''s lock.';
+COMMENT ON FUNCTION private.verify_code(p_org public.organizations, p_call jsonb, p_hold text, p_macs jsonb) IS 'Compares, counts, and confirms or changes under the call''s lock.';
 
 CREATE FUNCTION private.wall(p_local timestamp without time zone, p_zone text, p_later boolean) RETURNS timestamp with time zone
     LANGUAGE plpgsql STABLE STRICT
@@ -3639,7 +4956,7 @@ begin
   from jsonb_to_recordset(v_found) as f (org uuid, counts jsonb, rows bigint)
   where f.rows > 0 and not p_dry_run;
   select jsonb_build_object(
-    'rows', coalesce(sum(f.rows), 0) + (v_shared ->> 'phoneQuotas')::bigint
+    'rows', coalesce(sum(f.rows), 0) + (v_shared ->> 'phoneCounts')::bigint
       + (v_shared ->> 'jobRuns')::bigint,
     'organizations', coalesce(jsonb_agg(jsonb_build_object('organization', o.slug,
       'retentionDays', o.retention_days, 'auditRetentionDays', o.audit_retention_days)
@@ -3668,6 +4985,8 @@ begin
     return v_opened.refusal;
   elsif (v_opened.org).id <> p_expected_org then
     return '{"outcome": "wrong_account"}';
+  elsif p_call ->> 'callId' is null then
+    return private.answer(v_opened.org, '{"outcome": "call_needed"}');
   end if;
   return private.answer(v_opened.org, private.begin_send(
     v_opened.org, p_call, p_hold, p_send_id, p_mac, p_key_id, p_sender));
@@ -3676,9 +4995,9 @@ exception when lock_not_available or deadlock_detected then
 end
 $$;
 
-COMMENT ON FUNCTION public.begin_otp_send(p_call jsonb, p_hold text, p_send_id uuid, p_mac text, p_key_id text, p_expected_org uuid, p_sender text) IS 'Tool send_otp, before the text: checks hold, cooldown and quotas, stores the code''s MAC.';
+COMMENT ON FUNCTION public.begin_otp_send(p_call jsonb, p_hold text, p_send_id uuid, p_mac text, p_key_id text, p_expected_org uuid, p_sender text) IS 'Tool send_otp, before the text: checks cooldown and limits, stores the code''s MAC.';
 
-CREATE FUNCTION public.cancel_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_appointment text DEFAULT NULL::text, p_date text DEFAULT NULL::text, p_time text DEFAULT NULL::text) RETURNS jsonb
+CREATE FUNCTION public.cancel_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_patient_country text DEFAULT NULL::text, p_appointment text DEFAULT NULL::text, p_date text DEFAULT NULL::text, p_time text DEFAULT NULL::text, p_provider text DEFAULT NULL::text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     SET lock_timeout TO '300ms'
@@ -3691,17 +5010,20 @@ begin
   select * into v_opened from private.open_call(p_call, 'cancel_appointment');
   if v_opened.refusal is not null then
     return v_opened.refusal;
+  elsif p_call ->> 'callId' is null then
+    return private.answer(v_opened.org, '{"outcome": "call_needed"}');
   end if;
-  return private.answer(v_opened.org, private.change_appointment(
-    v_opened.org, p_call, 'cancel_appointment',
-    jsonb_build_object('name', p_patient_name, 'phone', p_patient_phone),
-    jsonb_build_object('id', p_appointment, 'date', p_date, 'time', p_time), null));
+  return private.answer(v_opened.org, private.change_appointment(v_opened.org, p_call, 'cancel',
+    jsonb_build_object(
+      'name', p_patient_name, 'phone', p_patient_phone, 'country', p_patient_country),
+    jsonb_strip_nulls(jsonb_build_object(
+      'id', p_appointment, 'date', p_date, 'time', p_time, 'provider', p_provider)), null));
 exception when lock_not_available or deadlock_detected then
   return '{"outcome": "busy"}';
 end
 $$;
 
-COMMENT ON FUNCTION public.cancel_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_appointment text, p_date text, p_time text) IS 'Tool cancel_appointment: prepares a cancellation, which the passcode then makes.';
+COMMENT ON FUNCTION public.cancel_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_patient_country text, p_appointment text, p_date text, p_time text, p_provider text) IS 'Tool cancel_appointment: takes the wish to cancel, which a proven number carries out.';
 
 CREATE FUNCTION public.check_availability(p_call jsonb, p_service text, p_day jsonb, p_days integer DEFAULT 1, p_part_of_day text DEFAULT NULL::text, p_provider text DEFAULT NULL::text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -3784,7 +5106,7 @@ $$;
 
 COMMENT ON FUNCTION public.check_availability(p_call jsonb, p_service text, p_day jsonb, p_days integer, p_part_of_day text, p_provider text) IS 'Tool check_availability: bookable slots of a service on one to fourteen local days.';
 
-CREATE FUNCTION public.claim_slot_atomic(p_call jsonb, p_slot_id text, p_patient_name text, p_patient_phone text, p_patient_country text DEFAULT NULL::text) RETURNS jsonb
+CREATE FUNCTION public.claim_slot_atomic(p_call jsonb, p_slot_id text, p_patient_name text, p_patient_phone text, p_patient_country text DEFAULT NULL::text, p_hold text DEFAULT NULL::text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     SET lock_timeout TO '300ms'
@@ -3798,16 +5120,19 @@ begin
   v_opened := private.open_call(p_call, 'hold_slot');
   if v_opened.refusal is not null then
     return v_opened.refusal;
+  elsif p_call ->> 'callId' is null then
+    return private.answer(v_opened.org, '{"outcome": "call_needed"}');
   end if;
-  return private.answer(v_opened.org, private.claim_slot(v_opened.org, p_call, p_slot_id,
+  return private.answer(v_opened.org, private.hold_slot(v_opened.org, p_call, p_slot_id,
     jsonb_build_object(
-      'name', p_patient_name, 'phone', p_patient_phone, 'country', p_patient_country)));
+      'name', p_patient_name, 'phone', p_patient_phone, 'country', p_patient_country),
+    private.read_id(p_hold)));
 exception when lock_not_available or deadlock_detected then
   return '{"outcome": "busy"}';
 end
 $$;
 
-COMMENT ON FUNCTION public.claim_slot_atomic(p_call jsonb, p_slot_id text, p_patient_name text, p_patient_phone text, p_patient_country text) IS 'Tool hold_slot: holds a slot for a call, exactly once however many ask.';
+COMMENT ON FUNCTION public.claim_slot_atomic(p_call jsonb, p_slot_id text, p_patient_name text, p_patient_phone text, p_patient_country text, p_hold text) IS 'Tool hold_slot: holds a slot for a call, exactly once however many ask.';
 
 CREATE FUNCTION public.cleanup_expired_holds(p_batch integer DEFAULT 1000) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
@@ -3846,31 +5171,73 @@ $$;
 
 COMMENT ON FUNCTION public.cleanup_expired_holds(p_batch integer) IS 'Marks a batch of expired holds as expired and returns how many; pg_cron calls it every minute.';
 
-CREATE FUNCTION public.clear_otp_send(p_call jsonb, p_org uuid, p_hold uuid, p_send_id uuid, p_reason text, p_may_have_been_sent boolean) RETURNS jsonb
+CREATE FUNCTION public.clear_limits(p_org uuid, p_phone text DEFAULT NULL::text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     SET lock_timeout TO '1500ms'
     AS $$
 declare
+  v_hash constant bytea := private.hash_phone(p_phone);
+  v_outcome text;
+begin
+  if not exists (select from public.organizations as o where o.id = p_org) then
+    return '{"outcome": "unknown_clinic"}';
+  elsif p_phone is null then
+    update public.alarms as a set cleared_at = clock_timestamp()
+    where a.org_id = p_org and a.cleared_at is null
+      and a.raised_at > clock_timestamp() - interval '1 hour';
+    v_outcome := case when found then 'cleared' else 'nothing_counted' end;
+    delete from public.alarm_counters as c where c.org_id = p_org;
+  else
+    perform private.lock_phones(array[v_hash]);
+    delete from public.phone_counts as c where c.phone_hash = v_hash;
+    v_outcome := case when found then 'cleared' else 'nothing_counted' end;
+  end if;
+  perform private.audit(p_org, null, 'clear_limits', null, v_outcome,
+    jsonb_build_object('of', case when p_phone is null then 'alarms' else 'number' end));
+  return jsonb_build_object('outcome', v_outcome, 'orgId', p_org);
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.clear_limits(p_org uuid, p_phone text) IS 'Forgets what was counted for a number, or ends the brake of an organization''s alarms; audited.';
+
+CREATE FUNCTION public.clear_otp_send(p_call jsonb, p_org uuid, p_send_id uuid, p_reason text, p_may_have_been_sent boolean) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '1500ms'
+    AS $$
+declare
+  v_text public.sms_messages;
+  v_caller bytea;
   v_cleared boolean;
+  v_organization public.organizations;
   v_alarm text;
 begin
-  -- Before the phone's quota, as begin_send does.
-  perform from public.one_time_passcodes as c
-  where c.org_id = p_org and c.appointment_id = p_hold for update;
+  select m.* into v_text from public.sms_messages as m where m.org_id = p_org and m.id = p_send_id;
+  perform private.lock_call(p_org, v_text.call_id);
+  select c.caller_hash into v_caller from public.calls as c
+  where c.org_id = p_org and c.call_id = v_text.call_id;
+  perform private.lock_phones(array[v_text.to_hash, v_caller]);
   update public.one_time_passcodes as c
-  set state = 'cleared', mac = null
-  where c.org_id = p_org and c.appointment_id = p_hold and c.send_id = p_send_id
-    and c.state = 'sending';
+  set mac = null, state = case c.purpose when 'confirm' then 'cleared' else c.state end
+  where c.org_id = p_org and c.call_id = v_text.call_id and c.phone_hash = v_text.to_hash
+    and c.send_id = p_send_id and c.state = 'sending';
   v_cleared := found;
-  if private.fail_text(p_org, p_send_id, p_reason, p_may_have_been_sent) then
+  v_text := private.fail_text(p_org, p_send_id, p_reason, p_may_have_been_sent);
+  if v_text.appointment_id is not null then
+    perform private.uncount_send(v_text.to_hash, v_caller, v_text.created_at);
+    update public.calls as c set sends = greatest(c.sends - 1, 0)
+    where c.org_id = p_org and c.call_id = v_text.call_id;
     update public.one_time_passcodes as c set sends = greatest(c.sends - 1, 0)
-    where c.org_id = p_org and c.appointment_id = p_hold;
+    where c.org_id = p_org and c.call_id = v_text.call_id and c.phone_hash = v_text.to_hash;
     if p_reason in ('bad_destination', 'opted_out', 'blocked_country') then
-      v_alarm := private.count_for_alarm(p_org, 'refused_sends', clock_timestamp());
+      select o.* into v_organization from public.organizations as o where o.id = p_org;
+      v_alarm := private.count_for_alarm(v_organization, 'refused_sends', clock_timestamp());
     end if;
   end if;
-  perform private.audit(p_org, p_call, 'send_otp', p_hold, 'cleared',
+  perform private.audit(p_org, p_call, 'send_otp', v_text.appointment_id, 'cleared',
     jsonb_build_object('sendId', p_send_id, 'reason', p_reason));
   return jsonb_strip_nulls(jsonb_build_object(
     'outcome', case when v_cleared then 'cleared' else 'not_current' end,
@@ -3880,7 +5247,7 @@ exception when lock_not_available or deadlock_detected then
 end
 $$;
 
-COMMENT ON FUNCTION public.clear_otp_send(p_call jsonb, p_org uuid, p_hold uuid, p_send_id uuid, p_reason text, p_may_have_been_sent boolean) IS 'Tool send_otp, after the text failed: forgets the code of that send, and only of that send.';
+COMMENT ON FUNCTION public.clear_otp_send(p_call jsonb, p_org uuid, p_send_id uuid, p_reason text, p_may_have_been_sent boolean) IS 'Tool send_otp, after the text failed: forgets the code of that send, and only of that send.';
 
 CREATE FUNCTION public.collect_metrics() RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
@@ -3898,21 +5265,24 @@ $$;
 
 COMMENT ON FUNCTION public.collect_metrics() IS 'Moves events into the counters and deletes what is older than a day; pg_cron calls it every minute.';
 
-CREATE FUNCTION public.complete_otp_send(p_call jsonb, p_org uuid, p_hold uuid, p_send_id uuid, p_sid text) RETURNS jsonb
+CREATE FUNCTION public.complete_otp_send(p_call jsonb, p_org uuid, p_send_id uuid, p_sid text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     SET lock_timeout TO '1500ms'
     AS $$
 declare
+  v_text public.sms_messages;
   v_current boolean;
 begin
+  select m.* into v_text from public.sms_messages as m where m.org_id = p_org and m.id = p_send_id;
+  perform private.lock_call(p_org, v_text.call_id);
   update public.one_time_passcodes as c
   set state = 'sent'
-  where c.org_id = p_org and c.appointment_id = p_hold and c.send_id = p_send_id
-    and c.state = 'sending';
+  where c.org_id = p_org and c.call_id = v_text.call_id and c.phone_hash = v_text.to_hash
+    and c.send_id = p_send_id and c.state = 'sending';
   v_current := found;
   perform private.accept_text(p_org, p_send_id, p_sid);
-  perform private.audit(p_org, p_call, 'send_otp', p_hold, 'sent',
+  perform private.audit(p_org, p_call, 'send_otp', v_text.appointment_id, 'sent',
     jsonb_build_object('sendId', p_send_id));
   return jsonb_build_object('outcome', case when v_current then 'sent' else 'not_current' end);
 exception when lock_not_available or deadlock_detected then
@@ -3920,7 +5290,7 @@ exception when lock_not_available or deadlock_detected then
 end
 $$;
 
-COMMENT ON FUNCTION public.complete_otp_send(p_call jsonb, p_org uuid, p_hold uuid, p_send_id uuid, p_sid text) IS 'Tool send_otp, after the text was accepted.';
+COMMENT ON FUNCTION public.complete_otp_send(p_call jsonb, p_org uuid, p_send_id uuid, p_sid text) IS 'Tool send_otp, after the text was accepted.';
 
 CREATE FUNCTION public.end_call(p_call jsonb, p_ended_reason text, p_report jsonb, p_send uuid) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -3968,6 +5338,31 @@ end
 $$;
 
 COMMENT ON FUNCTION public.end_call(p_call jsonb, p_ended_reason text, p_report jsonb, p_send uuid) IS 'A call has ended: releases what it held, files its report, claims its follow-up, each once.';
+
+CREATE FUNCTION public.find_appointments(p_call jsonb, p_patient_name text, p_patient_phone text, p_patient_country text DEFAULT NULL::text) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '300ms'
+    SET jit TO 'off'
+    AS $$
+declare
+  v_opened record;
+begin
+  perform private.require_read_committed();
+  select * into v_opened from private.open_call(p_call, 'find_appointments');
+  if v_opened.refusal is not null then
+    return v_opened.refusal;
+  elsif p_call ->> 'callId' is null then
+    return private.answer(v_opened.org, '{"outcome": "call_needed"}');
+  end if;
+  return private.answer(v_opened.org, private.change_appointment(v_opened.org, p_call, 'find', jsonb_build_object(
+    'name', p_patient_name, 'phone', p_patient_phone, 'country', p_patient_country), '{}', null));
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.find_appointments(p_call jsonb, p_patient_name text, p_patient_phone text, p_patient_country text) IS 'Tool find_appointments: the appointments of the patients named in a call, once its number is proven.';
 
 CREATE FUNCTION public.find_assistant(p_call jsonb) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -4069,7 +5464,7 @@ CREATE FUNCTION public.leave_message(p_call jsonb, p_name text, p_phone text, p_
 declare
   v_opened record;
   v_org public.organizations;
-  v_hash constant bytea := private.hash_phone(p_call ->> 'callerNumber');
+  v_hash bytea;
   v_now timestamptz;
   v_message uuid;
   v_answer jsonb;
@@ -4080,6 +5475,7 @@ begin
     return v_opened.refusal;
   end if;
   v_org := v_opened.org;
+  v_hash := private.read_caller(v_org, p_call);
   perform private.lock_call(v_org.id, p_call ->> 'callId');
   v_now := clock_timestamp();
   select m.id into v_message from public.desk_messages as m
@@ -4183,7 +5579,8 @@ begin
   from (
     select exists (
       select from public.one_time_passcodes as c
-      where c.org_id = a.org_id and c.appointment_id = a.id) as has_passcode
+      where c.org_id = a.org_id and c.call_id = a.call_id
+        and c.phone_hash = private.hash_phone(a.patient_phone)) as has_passcode
     from public.appointments as a
     where a.status = 'held' and a.expires_at > v_now limit 10000
   ) as n;
@@ -4291,7 +5688,7 @@ $$;
 
 COMMENT ON FUNCTION public.report_unreadable_credentials(p_call jsonb, p_provider text) IS 'Audits that an organization''s stored account does not decrypt.';
 
-CREATE FUNCTION public.reschedule_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_slot_id text, p_appointment text DEFAULT NULL::text, p_date text DEFAULT NULL::text, p_time text DEFAULT NULL::text) RETURNS jsonb
+CREATE FUNCTION public.reschedule_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_slot_id text, p_patient_country text DEFAULT NULL::text, p_appointment text DEFAULT NULL::text, p_date text DEFAULT NULL::text, p_time text DEFAULT NULL::text, p_provider text DEFAULT NULL::text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     SET lock_timeout TO '300ms'
@@ -4304,18 +5701,25 @@ begin
   select * into v_opened from private.open_call(p_call, 'reschedule_appointment');
   if v_opened.refusal is not null then
     return v_opened.refusal;
+  elsif p_call ->> 'callId' is null then
+    return private.answer(v_opened.org, '{"outcome": "call_needed"}');
+  elsif exists (
+    select from public.org_channels as c
+    where c.org_id = (v_opened.org).id and c.kind = 'called_number' and c.value = p_patient_phone) then
+    return private.answer(v_opened.org, '{"outcome": "unusable_phone"}');
   end if;
-  return private.answer(v_opened.org, private.change_appointment(
-    v_opened.org, p_call, 'reschedule_appointment',
-    jsonb_build_object('name', p_patient_name, 'phone', p_patient_phone),
-    jsonb_build_object('id', p_appointment, 'date', p_date, 'time', p_time),
+  return private.answer(v_opened.org, private.change_appointment(v_opened.org, p_call, 'reschedule',
+    jsonb_build_object(
+      'name', p_patient_name, 'phone', p_patient_phone, 'country', p_patient_country),
+    jsonb_strip_nulls(jsonb_build_object(
+      'id', p_appointment, 'date', p_date, 'time', p_time, 'provider', p_provider)),
     coalesce(p_slot_id, '')));
 exception when lock_not_available or deadlock_detected then
   return '{"outcome": "busy"}';
 end
 $$;
 
-COMMENT ON FUNCTION public.reschedule_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_slot_id text, p_appointment text, p_date text, p_time text) IS 'Tool reschedule_appointment: holds a new time, and the passcode then moves the appointment there.';
+COMMENT ON FUNCTION public.reschedule_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_slot_id text, p_patient_country text, p_appointment text, p_date text, p_time text, p_provider text) IS 'Tool reschedule_appointment: holds a new time, and a proven number moves the appointment there.';
 
 CREATE FUNCTION public.set_org_credentials(p_org uuid, p_provider text, p_key_id text, p_nonce text, p_ciphertext text, p_replaces text DEFAULT NULL::text) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
@@ -4390,6 +5794,8 @@ begin
   select * into v_opened from private.open_call(p_call, 'verify_otp');
   if v_opened.refusal is not null then
     return v_opened.refusal;
+  elsif p_call ->> 'callId' is null then
+    return private.answer(v_opened.org, '{"outcome": "call_needed"}');
   end if;
   return private.answer(v_opened.org, private.verify_code(v_opened.org, p_call, p_hold, p_macs));
 exception when lock_not_available or deadlock_detected then
@@ -4397,7 +5803,7 @@ exception when lock_not_available or deadlock_detected then
 end
 $$;
 
-COMMENT ON FUNCTION public.verify_otp_and_confirm(p_call jsonb, p_hold text, p_macs jsonb) IS 'Tool verify_otp: checks a passcode and confirms the hold in place, or applies a change.';
+COMMENT ON FUNCTION public.verify_otp_and_confirm(p_call jsonb, p_hold text, p_macs jsonb) IS 'Tool verify_otp: checks a passcode, confirms what waits for its phone, and carries out the change.';
 
 CREATE FUNCTION public.watch_overlaps(p_batch integer DEFAULT 2000) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
@@ -4469,12 +5875,15 @@ CREATE TABLE public.alarms (
     org_id uuid NOT NULL,
     kind private.alarm_kind NOT NULL,
     raised_at timestamp with time zone NOT NULL,
+    cleared_at timestamp with time zone,
     first_at timestamp with time zone NOT NULL,
     events integer NOT NULL,
     CONSTRAINT alarms_events_positive CHECK ((events > 0))
 );
 
 COMMENT ON TABLE public.alarms IS 'Alarms, for staff to read: how many events of a kind there were from first_at to raised_at.';
+
+COMMENT ON COLUMN public.alarms.cleared_at IS 'When an operator ended its brake before the hour was over.';
 
 CREATE VIEW public.appointment_holds WITH (security_invoker='true') AS
  SELECT a.org_id,
@@ -4678,6 +6087,29 @@ COMMENT ON TABLE public.overlap_findings IS 'Live appointments that overlap anot
 
 COMMENT ON COLUMN public.overlap_findings.repaired IS 'Whether the constraint sees the row again.';
 
+CREATE TABLE public.phone_counts (
+    phone_hash bytea NOT NULL,
+    sent_at timestamp with time zone[] DEFAULT '{}'::timestamp with time zone[] NOT NULL,
+    wrong_at timestamp with time zone[] DEFAULT '{}'::timestamp with time zone[] NOT NULL,
+    asked_at timestamp with time zone[] DEFAULT '{}'::timestamp with time zone[] NOT NULL,
+    followed_up_at timestamp with time zone[] DEFAULT '{}'::timestamp with time zone[] NOT NULL,
+    holds private.counted_hold[] DEFAULT '{}'::private.counted_hold[] NOT NULL,
+    changed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT phone_counts_hash_length CHECK ((octet_length(phone_hash) = 32))
+);
+
+COMMENT ON TABLE public.phone_counts IS 'What counts for a number in the last day, across organizations, by SHA-256 of the number.';
+
+COMMENT ON COLUMN public.phone_counts.sent_at IS 'Texts to it.';
+
+COMMENT ON COLUMN public.phone_counts.wrong_at IS 'Wrong passcodes for it.';
+
+COMMENT ON COLUMN public.phone_counts.asked_at IS 'Texts, to any number, for calls from it; within the hour.';
+
+COMMENT ON COLUMN public.phone_counts.followed_up_at IS 'Follow-ups of dropped calls to it.';
+
+COMMENT ON COLUMN public.phone_counts.holds IS 'Holds made by calls from it in the last hour, and live ones made for it.';
+
 CREATE TABLE public.provider_services (
     org_id uuid NOT NULL,
     provider_id uuid NOT NULL,
@@ -4685,33 +6117,6 @@ CREATE TABLE public.provider_services (
 );
 
 COMMENT ON TABLE public.provider_services IS 'Which provider offers which service.';
-
-CREATE TABLE public.sms_messages (
-    org_id uuid NOT NULL,
-    id uuid NOT NULL,
-    appointment_id uuid NOT NULL,
-    to_masked text NOT NULL,
-    to_hash bytea,
-    call_id text,
-    tool_call_id text,
-    sid text,
-    status text DEFAULT 'sending'::text NOT NULL,
-    delivery text,
-    error_code integer,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT sms_messages_delivery_known CHECK ((delivery = ANY (ARRAY['queued'::text, 'sending'::text, 'sent'::text, 'failed'::text, 'undelivered'::text, 'delivered'::text]))),
-    CONSTRAINT sms_messages_to_hash_length CHECK ((octet_length(to_hash) = 32)),
-    CONSTRAINT sms_messages_to_masked CHECK ((to_masked !~ '[0-9]{5}'::text))
-);
-
-COMMENT ON TABLE public.sms_messages IS 'One row per text: its id is the send_id. The body is never stored.';
-
-COMMENT ON COLUMN public.sms_messages.tool_call_id IS 'Who asked for it: the same request delivered again does not text again.';
-
-COMMENT ON COLUMN public.sms_messages.status IS 'What became of the request: sending, accepted, refused, or unknown when no answer came.';
-
-COMMENT ON COLUMN public.sms_messages.delivery IS 'What Twilio reported of the text, with error_code; null before the first report.';
 
 CREATE TABLE public.sms_opt_outs (
     org_id uuid NOT NULL,
@@ -4721,14 +6126,6 @@ CREATE TABLE public.sms_opt_outs (
 );
 
 COMMENT ON TABLE public.sms_opt_outs IS 'Phones that Twilio said want no texts from an organization (21610), by SHA-256 of the number. Passcodes are tried all the same, since Twilio knows who came back; nothing else is sent.';
-
-CREATE TABLE public.sms_phone_quota (
-    phone_hash bytea NOT NULL,
-    sent_at timestamp with time zone[] DEFAULT '{}'::timestamp with time zone[] NOT NULL,
-    CONSTRAINT sms_phone_quota_hash_length CHECK ((octet_length(phone_hash) = 32))
-);
-
-COMMENT ON TABLE public.sms_phone_quota IS 'Times of the texts to one phone in the last day, across organizations, by SHA-256 of the number.';
 
 CREATE TABLE public.time_off (
     org_id uuid NOT NULL,
@@ -4798,7 +6195,7 @@ ALTER TABLE ONLY public.alarms
     ADD CONSTRAINT alarms_pkey PRIMARY KEY (org_id, kind, raised_at);
 
 ALTER TABLE ONLY public.appointment_changes
-    ADD CONSTRAINT appointment_changes_pkey PRIMARY KEY (org_id, appointment_id);
+    ADD CONSTRAINT appointment_changes_pkey PRIMARY KEY (org_id, call_id);
 
 ALTER TABLE ONLY public.appointments
     ADD CONSTRAINT appointments_no_overlap EXCLUDE USING gist (org_id WITH =, provider_id WITH =, busy WITH &&, session_key WITH <>) WHERE (COALESCE((status = ANY (ARRAY['held'::text, 'confirmed'::text])), false));
@@ -4814,6 +6211,9 @@ ALTER TABLE ONLY public.audit_logs
 
 ALTER TABLE ONLY public.call_reports
     ADD CONSTRAINT call_reports_pkey PRIMARY KEY (org_id, call_id);
+
+ALTER TABLE ONLY public.calls
+    ADD CONSTRAINT calls_pkey PRIMARY KEY (org_id, call_id);
 
 ALTER TABLE ONLY public.clinic_facts
     ADD CONSTRAINT clinic_facts_pkey PRIMARY KEY (org_id, id);
@@ -4855,7 +6255,7 @@ ALTER TABLE ONLY public.metric_totals
     ADD CONSTRAINT metric_totals_pkey PRIMARY KEY (name, labels);
 
 ALTER TABLE ONLY public.one_time_passcodes
-    ADD CONSTRAINT one_time_passcodes_pkey PRIMARY KEY (org_id, appointment_id);
+    ADD CONSTRAINT one_time_passcodes_pkey PRIMARY KEY (org_id, call_id, phone_hash);
 
 ALTER TABLE ONLY public.open_questions
     ADD CONSTRAINT open_questions_pkey PRIMARY KEY (org_id, words);
@@ -4878,6 +6278,9 @@ ALTER TABLE ONLY public.organizations
 ALTER TABLE ONLY public.overlap_findings
     ADD CONSTRAINT overlap_findings_pkey PRIMARY KEY (org_id, appointment_id, kind);
 
+ALTER TABLE ONLY public.phone_counts
+    ADD CONSTRAINT phone_counts_pkey PRIMARY KEY (phone_hash);
+
 ALTER TABLE ONLY public.provider_services
     ADD CONSTRAINT provider_services_pkey PRIMARY KEY (org_id, provider_id, service_id);
 
@@ -4899,9 +6302,6 @@ ALTER TABLE ONLY public.sms_messages
 ALTER TABLE ONLY public.sms_opt_outs
     ADD CONSTRAINT sms_opt_outs_pkey PRIMARY KEY (org_id, phone_hash);
 
-ALTER TABLE ONLY public.sms_phone_quota
-    ADD CONSTRAINT sms_phone_quota_pkey PRIMARY KEY (phone_hash);
-
 ALTER TABLE ONLY public.time_off
     ADD CONSTRAINT time_off_pkey PRIMARY KEY (org_id, id);
 
@@ -4916,11 +6316,9 @@ ALTER TABLE ONLY public.working_hours
 
 CREATE INDEX alarms_by_time ON public.alarms USING btree (org_id, raised_at);
 
-CREATE INDEX appointment_changes_by_call ON public.appointment_changes USING btree (org_id, call_id) WHERE (call_id IS NOT NULL);
+CREATE INDEX appointment_changes_by_appointment ON public.appointment_changes USING btree (org_id, appointment_id) WHERE (appointment_id IS NOT NULL);
 
 CREATE INDEX appointment_changes_by_hold ON public.appointment_changes USING btree (org_id, hold_id) WHERE (hold_id IS NOT NULL);
-
-CREATE INDEX appointment_changes_by_time ON public.appointment_changes USING btree (org_id, expires_at);
 
 CREATE INDEX appointments_by_call ON public.appointments USING btree (org_id, call_id) WHERE (call_id IS NOT NULL);
 
@@ -4944,13 +6342,13 @@ CREATE INDEX audit_logs_by_subject ON public.audit_logs USING btree (org_id, sub
 
 CREATE INDEX call_reports_by_time ON public.call_reports USING btree (org_id, created_at);
 
+CREATE INDEX calls_by_time ON public.calls USING btree (org_id, seen_at);
+
 CREATE INDEX desk_messages_by_call ON public.desk_messages USING btree (org_id, call_id) WHERE (call_id IS NOT NULL);
 
 CREATE INDEX desk_messages_by_time ON public.desk_messages USING btree (org_id, created_at);
 
 CREATE INDEX metric_batches_by_time ON public.metric_batches USING btree (at);
-
-CREATE INDEX one_time_passcodes_by_time ON public.one_time_passcodes USING btree (org_id, claimed_at);
 
 CREATE INDEX open_questions_by_time ON public.open_questions USING btree (org_id, last_asked_at);
 
@@ -4962,7 +6360,9 @@ CREATE INDEX org_members_user ON public.org_members USING btree (user_id);
 
 CREATE INDEX provider_services_service ON public.provider_services USING btree (org_id, service_id);
 
-CREATE INDEX sms_messages_by_appointment ON public.sms_messages USING btree (org_id, appointment_id);
+CREATE INDEX sms_messages_by_appointment ON public.sms_messages USING btree (org_id, appointment_id) WHERE (appointment_id IS NOT NULL);
+
+CREATE INDEX sms_messages_by_call ON public.sms_messages USING btree (org_id, call_id) WHERE (call_id IS NOT NULL);
 
 CREATE INDEX sms_messages_by_time ON public.sms_messages USING btree (org_id, created_at);
 
@@ -4982,6 +6382,9 @@ ALTER TABLE ONLY public.alarms
 
 ALTER TABLE ONLY public.appointment_changes
     ADD CONSTRAINT appointment_changes_org_id_appointment_id_fkey FOREIGN KEY (org_id, appointment_id) REFERENCES public.appointments(org_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.appointment_changes
+    ADD CONSTRAINT appointment_changes_org_id_call_id_fkey FOREIGN KEY (org_id, call_id) REFERENCES public.calls(org_id, call_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.appointment_changes
     ADD CONSTRAINT appointment_changes_org_id_hold_id_fkey FOREIGN KEY (org_id, hold_id) REFERENCES public.appointments(org_id, id) ON DELETE CASCADE;
@@ -5007,6 +6410,9 @@ ALTER TABLE ONLY public.audit_logs
 ALTER TABLE ONLY public.call_reports
     ADD CONSTRAINT call_reports_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.calls
+    ADD CONSTRAINT calls_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.clinic_facts
     ADD CONSTRAINT clinic_facts_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
 
@@ -5020,7 +6426,7 @@ ALTER TABLE ONLY public.desk_messages
     ADD CONSTRAINT desk_messages_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.one_time_passcodes
-    ADD CONSTRAINT one_time_passcodes_org_id_appointment_id_fkey FOREIGN KEY (org_id, appointment_id) REFERENCES public.appointments(org_id, id) ON DELETE CASCADE;
+    ADD CONSTRAINT one_time_passcodes_org_id_call_id_fkey FOREIGN KEY (org_id, call_id) REFERENCES public.calls(org_id, call_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.open_questions
     ADD CONSTRAINT open_questions_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
@@ -5087,6 +6493,8 @@ ALTER TABLE public.audit_logs ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.call_reports ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.calls ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.clinic_facts ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.contacts ENABLE ROW LEVEL SECURITY;
@@ -5123,6 +6531,8 @@ CREATE POLICY organizations_staff ON public.organizations FOR SELECT TO authenti
 
 ALTER TABLE public.overlap_findings ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.phone_counts ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.provider_services ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.providers ENABLE ROW LEVEL SECURITY;
@@ -5132,8 +6542,6 @@ ALTER TABLE public.services ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.sms_messages ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.sms_opt_outs ENABLE ROW LEVEL SECURITY;
-
-ALTER TABLE public.sms_phone_quota ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY staff_read ON public.alarms FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
    FROM public.org_members m
@@ -5228,22 +6636,22 @@ GRANT USAGE ON SCHEMA public TO authenticated;
 GRANT USAGE ON SCHEMA public TO service_role;
 GRANT ALL ON SCHEMA public TO postgres;
 
-REVOKE ALL ON FUNCTION private.accept_text(p_org uuid, p_send uuid, p_sid text) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION private.is_time_zone(p_name text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.is_time_zone(p_name text) TO service_role;
-
 REVOKE ALL ON FUNCTION private.require(p_condition boolean, p_row text, p_reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.require(p_condition boolean, p_row text, p_reason text) TO service_role;
-
-GRANT SELECT ON TABLE public.organizations TO authenticated;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.organizations TO service_role;
 
 GRANT SELECT ON TABLE public.providers TO authenticated;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.providers TO service_role;
 
 GRANT SELECT ON TABLE public.services TO authenticated;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.services TO service_role;
+
+REVOKE ALL ON FUNCTION private.accept_text(p_org uuid, p_send uuid, p_sid text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.is_time_zone(p_name text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.is_time_zone(p_name text) TO service_role;
+
+GRANT SELECT ON TABLE public.organizations TO authenticated;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.organizations TO service_role;
 
 REVOKE ALL ON FUNCTION private.alternatives(p_org public.organizations, p_service public.services, p_provider public.providers, p_start timestamp with time zone, p_call_id text, p_moves uuid) FROM PUBLIC;
 
@@ -5252,28 +6660,42 @@ REVOKE ALL ON FUNCTION private.answer(p_org public.organizations, p_answer jsonb
 GRANT SELECT ON TABLE public.appointment_changes TO authenticated;
 GRANT SELECT ON TABLE public.appointment_changes TO service_role;
 
-REVOKE ALL ON FUNCTION private.apply_change(p_org uuid, p_change public.appointment_changes, p_now timestamp with time zone) FROM PUBLIC;
+GRANT SELECT ON TABLE public.appointments TO authenticated;
+GRANT SELECT ON TABLE public.appointments TO service_role;
+
+REVOKE ALL ON FUNCTION private.apply_change(p_org public.organizations, p_call jsonb, p_change public.appointment_changes, p_appointment public.appointments, p_hold public.appointments, p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.ask_which(p_org public.organizations, p_change public.appointment_changes, p_fits public.appointments[], p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.attempts_left(p_org public.organizations, p_call public.calls, p_phone bytea, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.audit(p_org uuid, p_call jsonb, p_action text, p_subject uuid, p_outcome text, p_details jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.begin_send(p_org public.organizations, p_call jsonb, p_hold text, p_send uuid, p_mac text, p_key_id text, p_sender text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.bind_mac(p_mac text, p_org uuid, p_hold uuid, p_send uuid) FROM PUBLIC;
-
-GRANT SELECT ON TABLE public.appointments TO authenticated;
-GRANT SELECT ON TABLE public.appointments TO service_role;
+REVOKE ALL ON FUNCTION private.bind_mac(p_mac text, p_org uuid, p_call_id text, p_phone bytea, p_send uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.is_live(p_row public.appointments, p_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.blocks(p_row public.appointments, p_call_id text, p_moves uuid, p_at timestamp with time zone) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.cancel_hold(p_org public.organizations, p_call jsonb, p_patient jsonb, p_said jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.caller_key(p_org uuid, p_call public.calls) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.change_appointment(p_org public.organizations, p_call jsonb, p_action text, p_patient jsonb, p_said jsonb, p_slot_id text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.cancel_hold(p_org public.organizations, p_call jsonb, p_patient jsonb, p_said jsonb, p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.carry_out(p_org public.organizations, p_call jsonb, p_entered public.calls, p_phone text, p_is_proof boolean, p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.change_appointment(p_org public.organizations, p_call jsonb, p_kind text, p_patient jsonb, p_said jsonb, p_slot_id text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.change_now(p_org public.organizations, p_call jsonb, p_entered public.calls, p_kind text, p_patient jsonb, p_said jsonb, p_slot_id text, p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.choose_providers(p_org public.organizations, p_wanted private.wanted_slot, p_old public.appointments, p_moves public.appointments, p_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.claim_follow_up(p_org public.organizations, p_call jsonb, p_hold public.appointments, p_ended_reason text, p_send uuid) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.claim_slot(p_org public.organizations, p_call jsonb, p_slot_id text, p_patient jsonb, p_moves uuid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.claim_send(p_org public.organizations, p_call jsonb, p_entered public.calls, p_code public.one_time_passcodes, p_hold public.appointments, p_phone text, p_purpose text, p_send uuid, p_mac text, p_key_id text, p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.claim_start(p_org public.organizations, p_call jsonb, p_entered public.calls, p_action text, p_wanted private.wanted_slot, p_patient jsonb, p_old public.appointments, p_moves public.appointments) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.clinic_refusal(p_org public.organizations, p_clinic jsonb) FROM PUBLIC;
 
@@ -5286,15 +6708,27 @@ REVOKE ALL ON FUNCTION private.close_questions(p_org uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.collect_events(p_wait boolean) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.compare_code(p_org public.organizations, p_call public.calls, p_code public.one_time_passcodes, p_phone bytea, p_purpose text, p_macs jsonb, p_now timestamp with time zone) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.confirm_hold(p_org uuid, p_hold public.appointments, p_now timestamp with time zone) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.confirmed_it(p_org uuid, p_hold public.appointments, p_call_id text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.confirm_holds(p_org public.organizations, p_call jsonb, p_phone text, p_now timestamp with time zone) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.count_for_alarm(p_org uuid, p_kind private.alarm_kind, p_now timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.count_attempt(p_phone bytea, p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.count_for_alarm(p_org public.organizations, p_kind private.alarm_kind, p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.count_hold(p_org uuid, p_call public.calls, p_hold public.appointments, p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.count_holds(p_org uuid, p_key bytea, p_replaced uuid, p_at timestamp with time zone, OUT live_by integer, OUT live_for integer, OUT made integer, OUT kept private.counted_hold[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.count_old(p_org public.organizations, p_now timestamp with time zone) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.count_wrong_code(p_org uuid, p_hold uuid, p_now timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.count_send(p_phone bytea, p_caller bytea, p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.count_since(p_times timestamp with time zone[], p_since timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.count_wrong_code(p_org public.organizations, p_call public.calls, p_code public.one_time_passcodes, p_phone bytea, p_purpose text, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.delete_old(p_rule private.retention_rules, p_now timestamp with time zone, p_limit bigint) FROM PUBLIC;
 
@@ -5304,7 +6738,7 @@ REVOKE ALL ON FUNCTION private.delivery_of(p_status text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.delivery_rank(p_delivery text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.describe_call(p_org public.organizations, p_call_id text, p_now timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.describe_appointment(p_org public.organizations, p_appointment public.appointments, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.describe_change(p_org public.organizations, p_change public.appointment_changes, p_now timestamp with time zone) FROM PUBLIC;
 
@@ -5322,22 +6756,39 @@ REVOKE ALL ON FUNCTION private.describe_opening(p_org public.organizations, p_da
 
 REVOKE ALL ON FUNCTION private.describe_providers(p_org public.organizations) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.describe_released(p_org public.organizations, p_hold public.appointments) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.describe_state(p_org public.organizations, p_row public.appointments, p_now timestamp with time zone) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.desk_opens_at(p_org public.organizations, p_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.desk_state(p_org public.organizations, p_at timestamp with time zone) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.drop_new_time(p_org public.organizations, p_call jsonb, p_action text, p_change public.appointment_changes) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.end_proofs(p_org uuid, p_call_id text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.enter_call(p_org public.organizations, p_call jsonb, p_patient_name text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.expire_holds(p_org uuid, p_rows tid[], p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.extend_holds(p_org public.organizations, p_call_id text, p_phone text, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.fact_words(p_question text, p_also_asked text[], p_tags text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.fact_words(p_question text, p_also_asked text[], p_tags text[]) TO service_role;
 
+GRANT SELECT ON TABLE public.sms_messages TO authenticated;
+GRANT SELECT ON TABLE public.sms_messages TO service_role;
+
 REVOKE ALL ON FUNCTION private.fail_text(p_org uuid, p_send uuid, p_reason text, p_may_have_been_sent boolean) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.failed_twice(p_org uuid, p_hold public.appointments) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.failed_twice(p_org uuid, p_call_id text, p_phone bytea) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.find_appointments(p_org public.organizations, p_patient jsonb, p_said jsonb, p_at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.find_change(p_org uuid, p_call_id text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.find_change(p_org uuid, p_appointment uuid, p_call_id text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.find_code(p_org uuid, p_call_id text, p_hold public.appointments, p_phone text, p_now timestamp with time zone, OUT code public.one_time_passcodes, OUT phone text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.find_confirmed(p_org uuid, p_call_id text, p_wanted private.wanted_slot, p_name text) FROM PUBLIC;
 
 GRANT SELECT ON TABLE public.clinic_facts TO authenticated;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.clinic_facts TO service_role;
@@ -5346,11 +6797,19 @@ REVOKE ALL ON FUNCTION private.find_fact(p_org uuid, p_question text, p_strictly
 
 REVOKE ALL ON FUNCTION private.find_free(p_org public.organizations, p_service public.services, p_provider uuid, p_start timestamp with time zone, p_call_id text, p_at timestamp with time zone, p_moves uuid) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.find_hold(p_org uuid, p_call_id text, p_hold text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.find_held_time(p_org uuid, p_call jsonb, p_entered public.calls, p_wanted private.wanted_slot, p_patient jsonb, p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.find_holds(p_org uuid, p_call_id text, p_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.find_hours(p_org public.organizations, p_service uuid, p_provider uuid, p_day date) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.find_left_hold(p_org uuid, p_call public.calls, p_wanted private.wanted_slot, p_patient jsonb, p_at timestamp with time zone) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.find_misplaced(p_org public.organizations, p_at timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.find_new_time(p_org uuid, p_call_id text, p_wanted private.wanted_slot, p_patient jsonb, p_at timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.find_own_hold(p_org uuid, p_call_id text, p_hold uuid, p_name text, p_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.find_providers(p_org uuid, p_asked text) FROM PUBLIC;
 
@@ -5360,17 +6819,33 @@ REVOKE ALL ON FUNCTION private.find_starts(p_org uuid, p_service uuid, p_provide
 
 REVOKE ALL ON FUNCTION private.find_unguarded(p_org uuid, p_provider uuid, p_from timestamp with time zone, p_id uuid) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.find_waiting(p_org public.organizations, p_call_id text, p_hold text, p_now timestamp with time zone, OUT hold public.appointments, OUT phone text, OUT country text, OUT purpose text, OUT refusal jsonb) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.fit(p_words text[], p_fact text[], p_nearly boolean) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.fitting_appointments(p_org public.organizations, p_change public.appointment_changes, p_call_id text, p_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.fold_events(p_limit integer) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.forget_passcode(p_org uuid, p_hold uuid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.follow_up_refusal(p_org public.organizations, p_hold public.appointments, p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.forget_old_phone(p_org uuid, p_hold public.appointments) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.forget_passcode(p_org uuid, p_call_id text, p_phone bytea) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.hand_over_holds(p_org uuid, p_call_id text, p_phone text, p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.has_texts_left(p_org public.organizations, p_origin text, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.hash_phone(p_phone text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.hold_new_time(p_org public.organizations, p_call jsonb, p_appointment public.appointments, p_slot_id text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.hold_limit(p_org public.organizations, p_call public.calls, p_phone bytea, p_replaced uuid, p_at timestamp with time zone) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.hold_refusal(p_org public.organizations, p_hold public.appointments, p_change public.appointment_changes, p_call_id text, p_now timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.hold_slot(p_org public.organizations, p_call jsonb, p_slot_id text, p_patient jsonb, p_hold uuid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.insert_hold(p_org public.organizations, p_call jsonb, p_action text, p_wanted private.wanted_slot, p_patient jsonb, p_old public.appointments, p_moves public.appointments, p_candidates uuid[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.is_braked(p_org uuid, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.is_claimed_rightly(p_org public.organizations, p_call jsonb) FROM PUBLIC;
 
@@ -5378,21 +6853,45 @@ REVOKE ALL ON FUNCTION private.is_fault_of_number(p_error_code integer) FROM PUB
 
 REVOKE ALL ON FUNCTION private.is_in_part(p_local timestamp without time zone, p_part text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.is_left_to(p_org uuid, p_hold public.appointments, p_call_id text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.is_new_time(p_org uuid, p_hold public.appointments) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.is_number_of(p_org uuid, p_number text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.is_same_name(p_one text, p_other text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.is_proven(p_org uuid, p_call_id text, p_phone bytea, p_at timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.is_same_name(p_said text, p_stored text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.is_same_patient(p_one text, p_other text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.is_taken(p_org uuid, p_service public.services, p_provider uuid, p_start timestamp with time zone, p_call_id text, p_at timestamp with time zone, p_moves uuid) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.is_text_due(p_org public.organizations, p_change public.appointment_changes, p_at timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.is_wanted(p_wanted private.wanted_slot, p_hold public.appointments) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.is_with(p_org uuid, p_appointment public.appointments, p_doctor text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.iso_local(p_at timestamp with time zone, p_zone text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.keep_change(p_org uuid, p_call_id text, p_kind text, p_patient jsonb, p_said jsonb, p_slot_id text, p_hold uuid, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.keep_question(p_org uuid, p_call_id text, p_question text, p_now timestamp with time zone) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.keep_since(p_times timestamp with time zone[], p_since timestamp with time zone) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.known_of_call(p_org uuid, p_call_id text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.lapsed_holds(p_org public.organizations, p_call_id text, p_phone text, p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.list_appointments(p_org public.organizations, p_names text[], p_call_id text, p_phone text, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.list_channels(p_org uuid, p_kind text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.lock_call(p_org uuid, p_call_id text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.lock_phones(p_hashes bytea[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.lock_provider(p_org uuid, p_provider uuid, p_wait boolean) FROM PUBLIC;
 
@@ -5412,20 +6911,28 @@ REVOKE ALL ON FUNCTION private.offer_nearest(p_org public.organizations, p_servi
 
 REVOKE ALL ON FUNCTION private.open_call(p_call jsonb, p_action text, OUT org public.organizations, OUT refusal jsonb) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.open_change(p_org public.organizations, p_call jsonb, p_action text, p_patient jsonb, p_said jsonb, p_slot_id text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.open_change(p_org public.organizations, p_call jsonb, p_entered public.calls, p_kind text, p_patient jsonb, p_said jsonb, p_slot_id text, p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.origin_of(p_call public.calls, p_phone bytea) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private."overlaps"(p_busy tstzrange, p_other tstzrange) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.parse_slot_id(p_slot_id text, p_zone text, OUT service_slug text, OUT starts_at timestamp with time zone, OUT provider_slug text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.pass_hold(p_org uuid, p_hold uuid, p_from text, p_to text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.phone_send_refusal(p_org public.organizations, p_call public.calls, p_phone bytea, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.plain_name(p_name text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.prepare_change(p_org public.organizations, p_call jsonb, p_entered public.calls, p_change public.appointment_changes, p_with_holds boolean, p_now timestamp with time zone, OUT answer jsonb, OUT appointment public.appointments, OUT hold public.appointments) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.protect(p_table regclass, p_staff_may_read boolean) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.prove_phone(p_org uuid, p_call_id text, p_phone bytea, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.question_words(p_text text) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.question_words(p_text text) TO service_role;
+
+REVOKE ALL ON FUNCTION private.read_caller(p_org public.organizations, p_call jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.read_credentials(p_org uuid, p_provider text) FROM PUBLIC;
 
@@ -5433,23 +6940,27 @@ REVOKE ALL ON FUNCTION private.read_id(p_text text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.read_local(p_text text, p_zone text, p_ends boolean) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.read_wanted(p_org public.organizations, p_slot_id text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.recall_answer(p_org uuid, p_call jsonb, p_tool text, p_hash bytea) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.record_answer(p_org uuid, p_call jsonb, p_tool text, p_hash bytea, p_answer jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.record_delivery(p_org uuid, p_send uuid, p_sid text, p_delivery text, p_error_code integer) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.refuse_slot(p_org public.organizations, p_call jsonb, p_action text, p_wanted private.wanted_slot, p_old public.appointments, p_moves public.appointments, p_was_free boolean, p_at timestamp with time zone) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.release_call(p_org public.organizations, p_call jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.release_hold(p_org uuid, p_call jsonb, p_action text, p_hold uuid) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.repeat_cancellation(p_org public.organizations, p_call jsonb, p_patient jsonb, p_at timestamp with time zone) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION private.repeat_hold(p_org public.organizations, p_call jsonb, p_hold uuid, p_patient jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.repeat_hold(p_org public.organizations, p_call jsonb, p_entered public.calls, p_hold uuid, p_patient jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.repeat_release(p_org public.organizations, p_call jsonb, p_hash bytea) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.repeated_send(p_org uuid, p_hold public.appointments, p_code public.one_time_passcodes, p_call_id text, p_tool_call_id text, p_now timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.repeat_request(p_org public.organizations, p_call_id text, p_request text, p_wanted private.wanted_slot, p_name text, p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.repeated_send(p_org uuid, p_code public.one_time_passcodes, p_tool_call_id text, p_purpose text, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.request_key(p_call jsonb, p_patient jsonb) FROM PUBLIC;
 
@@ -5458,23 +6969,29 @@ GRANT ALL ON FUNCTION private.require_hours(p_row text, p_start integer, p_end i
 
 REVOKE ALL ON FUNCTION private.require_read_committed() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.reserve_phone(p_phone text, p_now timestamp with time zone) FROM PUBLIC;
-
 REVOKE ALL ON FUNCTION private.resolve_day(p_org public.organizations, p_said jsonb, p_today date) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.restore_entries(p_org uuid, p_provider uuid, p_id uuid) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.send_refusal(p_org public.organizations, p_hold public.appointments, p_code public.one_time_passcodes, p_sender text, p_now timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.send_refusal(p_org public.organizations, p_call public.calls, p_code public.one_time_passcodes, p_target jsonb, p_sender text, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.session_key(p_service uuid, p_start timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.settle_change(p_org public.organizations, p_call jsonb, p_change public.appointment_changes, p_answer jsonb, p_hold public.appointments) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.slot_id(p_service_slug text, p_start timestamp with time zone, p_zone text, p_provider_slug text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.steady_offset(p_day date, p_zone text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.take_over(p_org uuid, p_call jsonb, p_hold uuid) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.tally(p_name text, p_labels jsonb, p_count double precision) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.try_provider(p_org uuid, p_provider uuid, p_service public.services, p_start timestamp with time zone, p_replaces uuid, p_moves uuid, p_lock text, p_patient jsonb, p_call jsonb, p_action text, p_hold_for interval) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.uncount_send(p_phone bytea, p_caller bytea, p_at timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.upcoming_appointments(p_org uuid, p_call_id text, p_phone text, p_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.verify_code(p_org public.organizations, p_call jsonb, p_hold text, p_macs jsonb) FROM PUBLIC;
 
@@ -5514,29 +7031,35 @@ GRANT ALL ON FUNCTION public.apply_retention(p_dry_run boolean, p_batch integer)
 REVOKE ALL ON FUNCTION public.begin_otp_send(p_call jsonb, p_hold text, p_send_id uuid, p_mac text, p_key_id text, p_expected_org uuid, p_sender text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.begin_otp_send(p_call jsonb, p_hold text, p_send_id uuid, p_mac text, p_key_id text, p_expected_org uuid, p_sender text) TO service_role;
 
-REVOKE ALL ON FUNCTION public.cancel_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_appointment text, p_date text, p_time text) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.cancel_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_appointment text, p_date text, p_time text) TO service_role;
+REVOKE ALL ON FUNCTION public.cancel_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_patient_country text, p_appointment text, p_date text, p_time text, p_provider text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.cancel_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_patient_country text, p_appointment text, p_date text, p_time text, p_provider text) TO service_role;
 
 REVOKE ALL ON FUNCTION public.check_availability(p_call jsonb, p_service text, p_day jsonb, p_days integer, p_part_of_day text, p_provider text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.check_availability(p_call jsonb, p_service text, p_day jsonb, p_days integer, p_part_of_day text, p_provider text) TO service_role;
 
-REVOKE ALL ON FUNCTION public.claim_slot_atomic(p_call jsonb, p_slot_id text, p_patient_name text, p_patient_phone text, p_patient_country text) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.claim_slot_atomic(p_call jsonb, p_slot_id text, p_patient_name text, p_patient_phone text, p_patient_country text) TO service_role;
+REVOKE ALL ON FUNCTION public.claim_slot_atomic(p_call jsonb, p_slot_id text, p_patient_name text, p_patient_phone text, p_patient_country text, p_hold text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.claim_slot_atomic(p_call jsonb, p_slot_id text, p_patient_name text, p_patient_phone text, p_patient_country text, p_hold text) TO service_role;
 
 REVOKE ALL ON FUNCTION public.cleanup_expired_holds(p_batch integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.cleanup_expired_holds(p_batch integer) TO service_role;
 
-REVOKE ALL ON FUNCTION public.clear_otp_send(p_call jsonb, p_org uuid, p_hold uuid, p_send_id uuid, p_reason text, p_may_have_been_sent boolean) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.clear_otp_send(p_call jsonb, p_org uuid, p_hold uuid, p_send_id uuid, p_reason text, p_may_have_been_sent boolean) TO service_role;
+REVOKE ALL ON FUNCTION public.clear_limits(p_org uuid, p_phone text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.clear_limits(p_org uuid, p_phone text) TO service_role;
+
+REVOKE ALL ON FUNCTION public.clear_otp_send(p_call jsonb, p_org uuid, p_send_id uuid, p_reason text, p_may_have_been_sent boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.clear_otp_send(p_call jsonb, p_org uuid, p_send_id uuid, p_reason text, p_may_have_been_sent boolean) TO service_role;
 
 REVOKE ALL ON FUNCTION public.collect_metrics() FROM PUBLIC;
 GRANT ALL ON FUNCTION public.collect_metrics() TO service_role;
 
-REVOKE ALL ON FUNCTION public.complete_otp_send(p_call jsonb, p_org uuid, p_hold uuid, p_send_id uuid, p_sid text) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.complete_otp_send(p_call jsonb, p_org uuid, p_hold uuid, p_send_id uuid, p_sid text) TO service_role;
+REVOKE ALL ON FUNCTION public.complete_otp_send(p_call jsonb, p_org uuid, p_send_id uuid, p_sid text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.complete_otp_send(p_call jsonb, p_org uuid, p_send_id uuid, p_sid text) TO service_role;
 
 REVOKE ALL ON FUNCTION public.end_call(p_call jsonb, p_ended_reason text, p_report jsonb, p_send uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.end_call(p_call jsonb, p_ended_reason text, p_report jsonb, p_send uuid) TO service_role;
+
+REVOKE ALL ON FUNCTION public.find_appointments(p_call jsonb, p_patient_name text, p_patient_phone text, p_patient_country text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.find_appointments(p_call jsonb, p_patient_name text, p_patient_phone text, p_patient_country text) TO service_role;
 
 REVOKE ALL ON FUNCTION public.find_assistant(p_call jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.find_assistant(p_call jsonb) TO service_role;
@@ -5577,8 +7100,8 @@ GRANT ALL ON FUNCTION public.register_channel(p_org uuid, p_kind text, p_value t
 REVOKE ALL ON FUNCTION public.report_unreadable_credentials(p_call jsonb, p_provider text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.report_unreadable_credentials(p_call jsonb, p_provider text) TO service_role;
 
-REVOKE ALL ON FUNCTION public.reschedule_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_slot_id text, p_appointment text, p_date text, p_time text) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.reschedule_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_slot_id text, p_appointment text, p_date text, p_time text) TO service_role;
+REVOKE ALL ON FUNCTION public.reschedule_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_slot_id text, p_patient_country text, p_appointment text, p_date text, p_time text, p_provider text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.reschedule_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_slot_id text, p_patient_country text, p_appointment text, p_date text, p_time text, p_provider text) TO service_role;
 
 REVOKE ALL ON FUNCTION public.set_org_credentials(p_org uuid, p_provider text, p_key_id text, p_nonce text, p_ciphertext text, p_replaces text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.set_org_credentials(p_org uuid, p_provider text, p_key_id text, p_nonce text, p_ciphertext text, p_replaces text) TO service_role;
@@ -5628,9 +7151,6 @@ GRANT SELECT ON TABLE public.overlap_findings TO service_role;
 GRANT SELECT ON TABLE public.provider_services TO authenticated;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.provider_services TO service_role;
 
-GRANT SELECT ON TABLE public.sms_messages TO authenticated;
-GRANT SELECT ON TABLE public.sms_messages TO service_role;
-
 GRANT SELECT ON TABLE public.time_off TO authenticated;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.time_off TO service_role;
 
@@ -5643,9 +7163,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.working_hours_overrides TO ser
 INSERT INTO private.overlap_watch VALUES (true, NULL, NULL);
 
 INSERT INTO private.retention_rules VALUES ('holds', 'public.appointments', 'coalesce(expires_at, updated_at)', 'status in (''expired'', ''cancelled'', ''requires_manual_followup'')', 'retention_days');
-INSERT INTO private.retention_rules VALUES ('passcodes', 'public.one_time_passcodes', 'claimed_at', 'true', 'retention_days');
+INSERT INTO private.retention_rules VALUES ('calls', 'public.calls', 'seen_at', 'true', '1');
 INSERT INTO private.retention_rules VALUES ('texts', 'public.sms_messages', 'created_at', 'true', 'retention_days');
-INSERT INTO private.retention_rules VALUES ('changes', 'public.appointment_changes', 'expires_at', 'true', 'retention_days');
 INSERT INTO private.retention_rules VALUES ('toolCalls', 'public.tool_calls', 'created_at', 'true', 'retention_days');
 INSERT INTO private.retention_rules VALUES ('callReports', 'public.call_reports', 'created_at', 'true', 'retention_days');
 INSERT INTO private.retention_rules VALUES ('openQuestions', 'public.open_questions', 'last_asked_at', 'true', 'retention_days');

@@ -1,16 +1,23 @@
 /**
- * Tool `reschedule_appointment`: holds a new time for the caller's appointment; the passcode then
- * moves it there.
+ * Tool `reschedule_appointment`: holds a new time for an appointment; the passcode then moves it
+ * there, or it is moved at once where this call has proven the number.
  *
  * @module
  */
 
 import { z } from "zod";
 import { refuseCommonly, succeed } from "../../shared/answers.ts";
-import { appointmentFields, referTo, refuseChange, sayChange } from "../../shared/appointment.ts";
+import {
+  appointmentFields,
+  proofOutcomes,
+  referTo,
+  refuseChange,
+  saySettled,
+  sayTimeReleased,
+} from "../../shared/appointment.ts";
 import { rescheduleAppointment, type ReschedulingOutcome } from "../../shared/database/changes.ts";
-import { offerInstead, refuseSlot } from "../../shared/hold.ts";
-import { choosePhone, refusePhone } from "../../shared/patient.ts";
+import { offerInstead, refuseHoldLimit, refuseSlot } from "../../shared/hold.ts";
+import { choosePhone, phoneOutcomes, refusePhone } from "../../shared/patient.ts";
 import { serveTool } from "../../shared/request.ts";
 import * as sentences from "../../shared/sentences.ts";
 import { sayTime } from "../../shared/speech.ts";
@@ -26,28 +33,27 @@ const input = z.object({
 export default serveTool({
   name: "reschedule_appointment",
   description:
-    "Prepares to move an appointment to another time. Call it when the caller has said " +
-    "the name it was booked under and chosen a time that check_availability offered; then call " +
-    "send_otp and verify_otp: only the code moves it, and until then the old time stays. Give the " +
-    "old day and time only as the caller said them.",
+    "Moves an appointment to another time. Call it when the caller has said the name it was " +
+    "booked under and chosen a time that check_availability offered. If it answers code_needed, " +
+    "call send_otp and verify_otp: only the code moves it, and until then the old time stays. Give " +
+    "the old day, time and doctor only as the caller said them. Without a mobile, the front desk helps.",
   input,
   outcomes: {
-    code_needed: "the new time is held; the passcode will move the appointment",
-    rescheduled: "this call has moved it already",
-    slot_taken: "somebody else has the new time, or it never was bookable; times near it",
+    code_needed: "the new time is held; the passcode moves the appointment, if there is one",
+    rescheduled: "the appointment is moved",
+    slot_taken: "the new time is taken, or it never was bookable; times near it",
+    hold_limit: "too many times are held already",
     invalid_slot: "the slotId is not one of ours",
-    hold_expired: "the request is a repeat, and its hold has expired",
-    appointment_not_found: "name, number and time fit no appointment",
-    which_appointment: "several fit; day and time are needed",
-    locked: "too many wrong codes; the front desk takes over",
-    phone_needed: "no number was given and the caller withholds theirs",
-    phone_unclear: "the number cannot be read",
-    unusable_phone: "the number cannot be texted",
+    appointment_not_found: proofOutcomes.appointment_not_found,
+    which_appointment: proofOutcomes.which_appointment,
+    change_limit: proofOutcomes.change_limit,
+    call_needed: proofOutcomes.call_needed,
+    ...phoneOutcomes,
   },
   run: async (asked, { call, database }) => {
     const phone = await choosePhone(asked.patientPhone, call, database);
     if (phone.kind !== "phone") return refusePhone(phone.kind);
-    const move = { ...referTo(asked, phone.e164), slotId: asked.slotId };
+    const move = { ...referTo(asked, phone), slotId: asked.slotId };
     return say(await rescheduleAppointment(database, call, move));
   },
 });
@@ -55,28 +61,26 @@ export default serveTool({
 function say(rescheduling: ReschedulingOutcome) {
   switch (rescheduling.outcome) {
     case "code_needed": {
-      const { holdId, phoneEnding, startTime, endTime, service, sameDoctor } = rescheduling;
-      return succeed(
-        rescheduling.outcome,
-        sentences.codeToMove(startTime, sameDoctor, phoneEnding),
-        {
-          ...{ holdId, phoneEnding, startTime, endTime, spoken: sayTime(startTime) },
-          ...{ service, sameDoctor, nextTool: "send_otp" },
-        },
-      );
+      const { outcome, phoneEnding, startTime, endTime, service, released } = rescheduling;
+      return succeed(outcome, sentences.codeToMove(startTime, released), {
+        ...{ phoneEnding, startTime, endTime, spoken: sayTime(startTime), service },
+        ...{ nextTool: "send_otp", ...sayTimeReleased(released) },
+      });
     }
     case "rescheduled":
-      return sayChange(rescheduling);
+    case "appointment_not_found":
+    case "which_appointment":
+      return saySettled(rescheduling);
     case "slot_taken":
       return offerInstead(rescheduling);
+    case "hold_limit":
+      return refuseHoldLimit(rescheduling);
     case "invalid_slot":
-    case "hold_expired":
       return refuseSlot(rescheduling.outcome);
     case "unusable_phone":
       return refusePhone("premium");
-    case "appointment_not_found":
-    case "which_appointment":
-    case "locked":
+    case "change_limit":
+    case "call_needed":
       return refuseChange(rescheduling.outcome);
     case "unknown_clinic":
     case "cross_tenant_denied":

@@ -8,6 +8,7 @@
 import answerQuestion from "../answer-question/index.ts";
 import cancelAppointment from "../cancel-appointment/index.ts";
 import checkAvailability from "../check-availability/index.ts";
+import findAppointments from "../find-appointments/index.ts";
 import holdSlot from "../hold-slot/index.ts";
 import leaveMessage from "../leave-message/index.ts";
 import rescheduleAppointment from "../reschedule-appointment/index.ts";
@@ -20,6 +21,7 @@ export const tools = [
   holdSlot,
   sendOtp,
   verifyOtp,
+  findAppointments,
   cancelAppointment,
   rescheduleAppointment,
   leaveMessage,

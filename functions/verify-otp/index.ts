@@ -1,13 +1,18 @@
 /**
- * Tool `verify_otp`: checks the passcode the caller read out and confirms the appointment, or cancels
- * or moves it.
+ * Tool `verify_otp`: checks the passcode the caller read out, confirms every hold of the call that
+ * waits for its phone, and carries out what was asked for about appointments that exist.
  *
  * @module
  */
 
 import { z } from "zod";
 import { refuse, refuseCommonly, succeed } from "../../shared/answers.ts";
-import { refuseLateChange, sayChange } from "../../shared/appointment.ts";
+import {
+  proofOutcomes,
+  refuseCallNeeded,
+  sayConfirmed,
+  saySettled,
+} from "../../shared/appointment.ts";
 import type { VerificationOutcome } from "../../shared/database/passcodes.ts";
 import { refuseHold, refuseLocked } from "../../shared/hold.ts";
 import { verifyPasscode } from "../../shared/passcodes.ts";
@@ -32,24 +37,30 @@ const input = z.object({
 export default serveTool({
   name: "verify_otp",
   description:
-    "Checks the code the caller read out and confirms the appointment, or the change of " +
-    "one. Call it after send_otp, with what the caller said.",
+    "Checks the code the caller read out. It confirms every hold of this call for that number, and " +
+    "cancels, moves or finds what was asked for. Call it after send_otp, with what the caller said.",
   input,
   outcomes: {
-    confirmed: "the appointment is booked",
+    confirmed: "every hold that waited for the number is booked",
     already_confirmed: "it was booked before",
     cancelled: "the appointment is cancelled",
     rescheduled: "the appointment is moved",
+    found: "the appointments of the patients who were named in this call",
+    which_appointment: proofOutcomes.which_appointment,
+    appointment_not_found: proofOutcomes.appointment_not_found,
+    slot_taken: "the new time cannot be had; times near it",
+    hold_limit: "too many times are held already",
     malformed_code: "not six digits; no attempt was counted",
     wrong_code: "another code was texted; attempts are left",
     code_expired: "the code is too old",
     no_code: "no code waits for an answer",
-    code_locked: "too many wrong codes for this one; a new one can be texted",
+    code_locked:
+      "too many wrong codes for this one; a new one can be texted unless ESCALATE says so",
     code_unreadable: "its pepper is no longer known; no attempt was counted",
     locked: "too many wrong codes; the front desk takes over",
     hold_not_found: "this call has no such hold",
     hold_expired: "the hold has expired",
-    change_expired: "the change took too long; nothing was changed",
+    call_needed: proofOutcomes.call_needed,
   },
   run: async ({ code, holdId }, context) => {
     const passcode = readPasscode(code);
@@ -62,17 +73,21 @@ export default serveTool({
 function say(verified: VerificationOutcome) {
   switch (verified.outcome) {
     case "confirmed":
+      return sayConfirmed(verified);
     case "already_confirmed": {
       const { outcome, holdId, startTime, endTime, service, doctor } = verified;
-      return succeed(outcome, sentences.confirmed(startTime, doctor), {
+      return succeed(outcome, sentences.confirmed([verified]), {
         ...{ holdId, startTime, endTime, spoken: sayTime(startTime), service, doctor },
       });
     }
     case "cancelled":
     case "rescheduled":
-      return sayChange(verified);
-    case "change_expired":
-      return refuseLateChange();
+    case "found":
+    case "which_appointment":
+    case "appointment_not_found":
+    case "slot_taken":
+    case "hold_limit":
+      return saySettled(verified);
     case "wrong_code": {
       const { outcome, attemptsLeft, undelivered } = verified;
       return undelivered
@@ -85,8 +100,13 @@ function say(verified: VerificationOutcome) {
         ? askForAnotherPhone(verified.outcome, sentences.textUndelivered)
         : refuseOldCode(verified.outcome);
     case "code_locked":
+      return verified.isFinal
+        ? refuse(verified.outcome, sentences.codesLocked, "ESCALATE")
+        : refuseOldCode(verified.outcome);
     case "code_unreadable":
       return refuseOldCode(verified.outcome);
+    case "call_needed":
+      return refuseCallNeeded();
     case "locked":
       return refuseLocked();
     case "hold_expired":

@@ -1,57 +1,90 @@
 /**
- * Changes of a confirmed appointment: asked for here, carried out by the passcode.
+ * Appointments that exist: found, cancelled or moved, once their number is proven.
  *
  * @module
  */
 
 import { z } from "zod";
-import { type AnswerOf, bare, type CallFacts, entry, refusals } from "./entry.ts";
-import { hold, slotRefusals, slotTaken } from "./holds.ts";
+import { type AnswerOf, bare, type CallFacts, entry, orgId, refusals } from "./entry.ts";
+import { hold, holdLimit, released, slotTaken } from "./holds.ts";
 
-/** How a caller names an appointment: who it is for, and what is said of its time. */
-export interface AppointmentReference {
+/** Who a request about appointments is for. */
+export interface PatientReference {
   readonly patientName: string;
   /** E.164. */
   readonly patientPhone: string;
+  /** ISO 3166. */
+  readonly patientCountry: string;
+}
+
+/** How a caller names an appointment: who it is for, and what is said of it. */
+export interface AppointmentReference extends PatientReference {
   readonly appointmentId?: string | undefined;
   /** `YYYY-MM-DD`, clinic-local. */
   readonly date?: string | undefined;
   /** `HH:MM`, clinic-local. */
   readonly time?: string | undefined;
+  readonly provider?: string | undefined;
 }
 
+/** An appointment as it is told after the proof. */
+export const appointment = z.object({
+  appointmentId: z.string(),
+  startTime: z.string(),
+  endTime: z.string(),
+  service: z.string(),
+  doctor: z.string(),
+});
+/** The same, as a type. */
+export type Appointment = z.infer<typeof appointment>;
+
 /** A change that took effect, and the appointment it was made to. */
-export const changed = hold.extend({ outcome: z.enum(["cancelled", "rescheduled"]) });
+const changed = hold.extend({ outcome: z.enum(["cancelled", "rescheduled"]), released });
 /** The same, as a type. */
 export type Changed = z.infer<typeof changed>;
 
-const changeRefusals = [
-  ...refusals,
-  "appointment_not_found",
-  "which_appointment",
-  "locked",
+/** What a request about appointments comes to once its number is proven. */
+export const settled = [
+  changed,
+  z.object({ outcome: z.literal("found"), orgId, appointments: z.array(appointment) }),
+  z.object({
+    outcome: z.literal("which_appointment"),
+    orgId,
+    appointments: z.array(appointment),
+    /** What would decide, and has not been asked yet; null when the front desk has to help. */
+    ask: z.enum(["day", "time", "doctor"]).nullable(),
+  }),
+  z.object({ outcome: z.literal("appointment_not_found"), orgId, released }),
+  slotTaken,
+  holdLimit,
 ] as const;
+const settledUnion = z.discriminatedUnion("outcome", [...settled]);
+/** The same, as a type. */
+export type Settled = z.infer<typeof settledUnion>;
 
 const codeNeeded = z.object({
   outcome: z.literal("code_needed"),
   orgId: z.string(),
-  holdId: z.string(),
   phoneEnding: z.string(),
+  released,
 });
+const changeRefusals = [...refusals, "call_needed", "change_limit"] as const;
 
-/** Opens a cancellation. */
+/** Takes the wish to cancel. */
 export const cancelAppointment = entry("cancel_appointment", {
   args: (call: CallFacts, asked: AppointmentReference) => ({ p_call: call, ...referTo(asked) }),
   answer: z.discriminatedUnion("outcome", [
-    bare(...changeRefusals, "hold_released"),
+    bare(...changeRefusals),
+    z.object({ outcome: z.literal("hold_released"), orgId, released }),
     codeNeeded,
-    hold.extend({ outcome: z.literal("cancelled") }),
+    changed.extend({ outcome: z.literal("cancelled") }),
+    ...[settled[2], settled[3]],
   ]),
 });
 /** What it answers. */
 export type CancellationOutcome = AnswerOf<typeof cancelAppointment>;
 
-/** Opens a move to another slot, and holds that. */
+/** Takes the wish to move an appointment to another slot, and holds that. */
 export const rescheduleAppointment = entry("reschedule_appointment", {
   args: (call: CallFacts, asked: AppointmentReference & { readonly slotId: string }) => ({
     p_call: call,
@@ -59,26 +92,42 @@ export const rescheduleAppointment = entry("reschedule_appointment", {
     p_slot_id: asked.slotId,
   }),
   answer: z.discriminatedUnion("outcome", [
-    bare(...changeRefusals, ...slotRefusals),
-    codeNeeded.extend({
-      startTime: z.string(),
-      endTime: z.string(),
-      service: z.string(),
-      sameDoctor: z.boolean(),
-    }),
-    hold.extend({ outcome: z.literal("rescheduled") }),
-    slotTaken,
+    bare(...changeRefusals, "invalid_slot", "unusable_phone"),
+    codeNeeded.extend({ startTime: z.string(), endTime: z.string(), service: z.string() }),
+    changed.extend({ outcome: z.literal("rescheduled") }),
+    ...[settled[2], settled[3], slotTaken, holdLimit],
   ]),
 });
 /** What it answers. */
 export type ReschedulingOutcome = AnswerOf<typeof rescheduleAppointment>;
 
-function referTo({ patientName, patientPhone, appointmentId, date, time }: AppointmentReference) {
+/** Asks which appointments a patient has. */
+export const findAppointments = entry("find_appointments", {
+  args: (call: CallFacts, asked: PatientReference) => ({ p_call: call, ...nameThe(asked) }),
+  answer: z.discriminatedUnion("outcome", [
+    bare(...changeRefusals),
+    codeNeeded,
+    settled[1],
+    settled[3],
+  ]),
+});
+/** What it answers. */
+export type FindingOutcome = AnswerOf<typeof findAppointments>;
+
+function nameThe({ patientName, patientPhone, patientCountry }: PatientReference) {
   return {
     p_patient_name: patientName,
     p_patient_phone: patientPhone,
-    p_appointment: appointmentId ?? null,
-    p_date: date ?? null,
-    p_time: time ?? null,
+    p_patient_country: patientCountry,
+  };
+}
+
+function referTo(asked: AppointmentReference) {
+  return {
+    ...nameThe(asked),
+    p_appointment: asked.appointmentId ?? null,
+    p_date: asked.date ?? null,
+    p_time: asked.time ?? null,
+    p_provider: asked.provider ?? null,
   };
 }

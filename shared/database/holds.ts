@@ -19,6 +19,11 @@ export const hold = z.object({
   phoneEnding: z.string(),
 });
 
+/** A time that was given up for another one, or in vain. */
+export const released = z.object({ startTime: z.string(), doctor: z.string() }).optional();
+/** The same, as a type. */
+export type Released = z.infer<typeof released>;
+
 /** The slot cannot be had; `slots` are near it. */
 export const slotTaken = z.object({
   outcome: z.literal("slot_taken"),
@@ -26,10 +31,19 @@ export const slotTaken = z.object({
   slots: z.array(slot),
   /** False for a time that was never bookable, such as one outside of hours. */
   taken: z.boolean(),
+  released,
+  /** Set where the caller's own appointment may be in the way, which only the proof tells. */
+  isKept: z.boolean().default(false),
 });
 
-/** Why a slot cannot even be asked for: not one of ours, a number we do not text, a hold that expired. */
-export const slotRefusals = ["invalid_slot", "unusable_phone", "hold_expired"] as const;
+/** A further hold would be too many: of this call, of its caller, of the patient's number, or of all
+ * callers of the clinic whose number is not known. */
+export const holdLimit = z.object({
+  outcome: z.literal("hold_limit"),
+  orgId,
+  of: z.enum(["call", "caller", "phone", "clinic"]),
+  released,
+});
 
 /** Claims a slot for a call. */
 export const claimSlot = entry("claim_slot_atomic", {
@@ -39,23 +53,30 @@ export const claimSlot = entry("claim_slot_atomic", {
     /** E.164. */
     readonly patientPhone: string;
     readonly patientCountry: string | null;
+    /** The hold of this call that is to be moved or corrected. */
+    readonly holdId?: string | undefined;
   }) => ({
     p_call: call,
     p_slot_id: asked.slotId,
     p_patient_name: asked.patientName,
     p_patient_phone: asked.patientPhone,
     p_patient_country: asked.patientCountry,
+    p_hold: asked.holdId ?? null,
   }),
   answer: z.discriminatedUnion("outcome", [
-    bare(...refusals, ...slotRefusals),
+    bare(...refusals, "call_needed", "invalid_slot", "unusable_phone", "hold_expired"),
     hold.extend({
       outcome: z.literal("held"),
       expiresInSeconds: z.number(),
-      /** Start of the call's earlier hold, which its passcode confirmed at the same time. */
+      /** Whether the call has proven the number, so that no further code is needed. */
+      proven: z.boolean().default(false),
+      released,
+      /** Start of what the patient has confirmed in this call. */
       alsoConfirmed: z.string().optional(),
     }),
     hold.extend({ outcome: z.literal("already_confirmed") }),
     slotTaken,
+    holdLimit,
   ]),
 });
 /** What it answers. */

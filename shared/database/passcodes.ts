@@ -5,7 +5,7 @@
  */
 
 import { z } from "zod";
-import { changed } from "./changes.ts";
+import { appointment, settled } from "./changes.ts";
 import { type AnswerOf, bare, type CallFacts, entry, orgId, refusals } from "./entry.ts";
 import { hold } from "./holds.ts";
 
@@ -16,16 +16,30 @@ export interface PasscodeMac {
   readonly mac: string;
 }
 
-/** One send of one hold. */
+/** One send of a call. */
 export interface SendReference {
   /** Who asked for it. */
   readonly call: CallFacts;
   readonly orgId: string;
-  readonly holdId: string;
   readonly sendId: string;
 }
 
-/** What a passcode is for: a change's goes to the number of the booking and no other. */
+/** Everything of a call that waited for a number is confirmed and carried out. */
+const confirmed = hold.extend({
+  outcome: z.literal("confirmed"),
+  /** Further holds that were confirmed. */
+  others: z.array(hold),
+  /** Appointments that the same patients have at the same time. */
+  overlaps: z.array(appointment),
+  /** Starts of holds that had run out. */
+  lapsed: z.array(z.string()),
+  /** What came of the request about appointments. */
+  change: z.discriminatedUnion("outcome", [...settled]).optional(),
+});
+/** The same, as a type. */
+export type Confirmed = z.infer<typeof confirmed>;
+
+/** What a passcode is for: before it is right, nothing is told of what a change is about. */
 const purpose = z.enum(["confirm", "change"]);
 /** The same, as a type. */
 export type Purpose = z.infer<typeof purpose>;
@@ -51,23 +65,26 @@ export const beginOtpSend = entry("begin_otp_send", {
   }),
   answer: z.discriminatedUnion("outcome", [
     bare("wrong_account"),
-    bare(
-      ...refusals,
-      "blocked_country",
-      "hold_send_limit",
-      "phone_send_limit",
-      "org_send_limit",
-      "hold_not_found",
-      "hold_expired",
-      "change_expired",
-      "locked",
-    ),
+    bare(...refusals, "call_needed", "hold_not_found", "hold_expired", "locked"),
     hold.extend({ outcome: z.literal("already_confirmed") }),
-    changed,
-    z.object({ outcome: z.enum(["bad_destination", "undelivered"]), orgId, purpose }),
+    confirmed,
+    ...settled,
+    z.object({
+      outcome: z.enum([
+        "bad_destination",
+        "undelivered",
+        "blocked_country",
+        "call_send_limit",
+        "phone_send_limit",
+        "org_send_limit",
+      ]),
+      orgId,
+      purpose,
+    }),
     z.object({
       outcome: z.enum(["already_sent", "cooldown"]),
       orgId,
+      purpose,
       phoneEnding: z.string(),
       /** The code's whole lifetime, as it was told when it was texted. */
       expiresInSeconds: z.number(),
@@ -76,9 +93,10 @@ export const beginOtpSend = entry("begin_otp_send", {
     z.object({
       outcome: z.literal("claimed"),
       orgId: z.string(),
-      holdId: z.string(),
       clinic: z.string(),
       purpose,
+      /** Whether a text is to go out: not for a change that no appointment fits. */
+      isDue: z.boolean(),
       phone: z.string(),
       phoneEnding: z.string(),
       /** The text before this one did not arrive. */
@@ -108,14 +126,14 @@ export const clearOtpSend = entry("clear_otp_send", {
   busyIsFault: true,
 });
 
-function nameSend({ call, orgId, holdId, sendId }: SendReference) {
-  return { p_call: call, p_org: orgId, p_hold: holdId, p_send_id: sendId };
+function nameSend({ call, orgId, sendId }: SendReference) {
+  return { p_call: call, p_org: orgId, p_send_id: sendId };
 }
 
 /** True when Twilio reported that the newest text did not arrive. */
 const undelivered = z.boolean().default(false);
 
-/** Compares a passcode, and confirms the hold or carries out the change. */
+/** Compares a passcode, confirms the holds of its phone and carries out the change. */
 export const verifyOtpAndConfirm = entry("verify_otp_and_confirm", {
   args: (call: CallFacts, { holdId, macs }: {
     /** What this call is about, when left out. */
@@ -125,16 +143,18 @@ export const verifyOtpAndConfirm = entry("verify_otp_and_confirm", {
   }) => ({ p_call: call, p_hold: holdId ?? null, p_macs: macs }),
   answer: z.discriminatedUnion("outcome", [
     bare(
-      ...refusals,
-      "code_locked",
-      "code_unreadable",
-      "locked",
-      "hold_not_found",
-      "hold_expired",
-      "change_expired",
+      ...[...refusals, "call_needed", "code_unreadable", "locked"] as const,
+      ...["hold_not_found", "hold_expired"] as const,
     ),
-    hold.extend({ outcome: z.enum(["confirmed", "already_confirmed"]) }),
-    changed,
+    confirmed,
+    hold.extend({ outcome: z.literal("already_confirmed") }),
+    ...settled,
+    z.object({
+      outcome: z.literal("code_locked"),
+      orgId,
+      /** No further code helps. */
+      isFinal: z.boolean().default(false),
+    }),
     z.object({ outcome: z.enum(["code_expired", "no_code"]), orgId, undelivered }),
     z.object({ outcome: z.literal("wrong_code"), orgId, undelivered, attemptsLeft: z.number() }),
   ]),

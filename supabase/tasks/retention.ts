@@ -26,7 +26,7 @@ interface Retained {
   readonly rows: number;
   readonly organizations: readonly Kept[];
   /** Of no organization: how many texts a phone was sent, and when the jobs ran. */
-  readonly phoneQuotas: number;
+  readonly phoneCounts: number;
   readonly jobRuns: number;
 }
 
@@ -100,9 +100,9 @@ function report(totals: readonly Retained[], terminal: Terminal): void {
     const said = [...counts].map(([kind, rows]) => `${kind} ${rows}`).join(", ");
     terminal.print(`${slug} (${retentionDays} days, audit ${auditRetentionDays}): ${said}`);
   }
-  const sum = (of: "phoneQuotas" | "jobRuns") => totals.reduce((all, total) => all + total[of], 0);
+  const sum = (of: "phoneCounts" | "jobRuns") => totals.reduce((all, total) => all + total[of], 0);
   terminal.print(
-    `no organization's: phone quotas ${sum("phoneQuotas")}, job runs ${sum("jobRuns")}`,
+    `no organization's: counts of numbers ${sum("phoneCounts")}, job runs ${sum("jobRuns")}`,
   );
 }
 

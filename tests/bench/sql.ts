@@ -187,9 +187,9 @@ function claimAt(
   // pgbench would read a word after a colon as a variable.
   return `claim_slot_atomic(
     jsonb_build_object('calledNumber', '+4420790' || lpad(${clinic}::text, 5, '0'),
-      'callId', 'call-' || :call::text, 'callerNumber', '+447700900123'),
+      'callId', 'call-' || :call::text, 'callerNumber', '+4477' || :call::text),
     'consultation/' || replace(to_char(${time}, 'YYYY-MM-DD"T"HH24.MI'), '.', chr(58)) || ${doctor},
-    'Ada Brown', '+447700900123', 'GB');\n`;
+    'Ada Brown', '+4477' || :call::text, 'GB');\n`;
 }
 
 const aSpreadClaim = `${aSpreadStart}select public.${claimAt(spreadTime)}`;
@@ -319,19 +319,32 @@ async function makeClaimForUpdate(sql: postgres.Sql): Promise<void> {
     "private.lock_provider(p_org, p_provider, p_wait => p_lock <> 'try')",
     "true",
   ));
-  let claim = await definitionOf("private.claim_slot");
-  claim = swap(claim, "FUNCTION private.claim_slot", "FUNCTION rival.claim_slot");
-  claim = swap(claim, "private.try_provider", "rival.try_provider");
+  const insert = await definitionOf("private.insert_hold");
+  await sql.unsafe(swap(
+    swap(insert, "FUNCTION private.insert_hold", "FUNCTION rival.insert_hold"),
+    "private.try_provider",
+    "rival.try_provider",
+  ));
+  let claim = await definitionOf("private.claim_start");
+  claim = swap(claim, "FUNCTION private.claim_start", "FUNCTION rival.claim_start");
+  claim = swap(claim, "private.insert_hold", "rival.insert_hold");
+  const choice = "  v_candidates := private.choose_providers";
   claim = swap(
     claim,
-    "  -- 3. Who is free then",
+    choice,
     "  perform from public.providers as p\n" +
-      "  where p.org_id = p_org.id and p.id = v_provider.id for update;\n  -- 3. Who is free then",
+      `  where p.org_id = p_org.id and p.id = (p_wanted.provider).id for update;\n${choice}`,
   );
   await sql.unsafe(claim);
+  const hold = await definitionOf("private.hold_slot");
+  await sql.unsafe(swap(
+    swap(hold, "FUNCTION private.hold_slot", "FUNCTION rival.hold_slot"),
+    "private.claim_start(",
+    "rival.claim_start(",
+  ));
   let entry = await definitionOf("public.claim_slot_atomic");
   entry = swap(entry, "FUNCTION public.claim_slot_atomic", "FUNCTION rival.claim_slot_atomic");
-  entry = swap(entry, "private.claim_slot(", "rival.claim_slot(");
+  entry = swap(entry, "private.hold_slot(", "rival.hold_slot(");
   // A longer wait: otherwise most of its callers would only get `busy`.
   await sql.unsafe(swap(entry, "SET lock_timeout TO '300ms'", "SET lock_timeout TO '0'"));
 }
@@ -397,10 +410,13 @@ async function claim(
   clinic: number,
   slotId: string,
 ): Promise<void> {
-  const call = JSON.stringify({ calledNumber: calledNumber(clinic), callId: crypto.randomUUID() });
+  const phone = `+44${crypto.getRandomValues(new Uint32Array(1))[0]}`;
+  const call = JSON.stringify({
+    ...{ calledNumber: calledNumber(clinic), callId: crypto.randomUUID(), callerNumber: phone },
+  });
   await sql.unsafe(
-    `select ${schema}.claim_slot_atomic($1::text::jsonb, $2, 'Ada Brown', '+447700900123', 'GB')`,
-    [call, slotId],
+    `select ${schema}.claim_slot_atomic($1::text::jsonb, $2, 'Ada Brown', $3, 'GB')`,
+    [call, slotId, phone],
     { prepare: true },
   );
 }

@@ -17,6 +17,7 @@ import {
   type VerificationOutcome,
   verifyOtpAndConfirm,
 } from "../../shared/database/passcodes.ts";
+import { createBackground } from "../../shared/background.ts";
 import { startBudget } from "../../shared/deadline.ts";
 import { Fault } from "../../shared/errors.ts";
 import type { Runtime } from "../../shared/runtime.ts";
@@ -74,7 +75,7 @@ export function behaving(isolate: Runtime, conduct: Conduct): Runtime {
   const pool: DatabasePool = {
     within: (budget, observer) => observed(isolate.database, budget, observer, conduct),
   };
-  return { ...isolate, database: pool };
+  return { ...isolate, database: pool, background: createBackground() };
 }
 
 function observed(

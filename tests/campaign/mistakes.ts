@@ -16,7 +16,7 @@ export interface Mistake {
   readonly also?: string;
 }
 
-const comparison = "and c.send_id = p_send_id\n    and c.state = 'sending'";
+const comparison = "and c.send_id = p_send_id and c.state = 'sending'";
 
 /** One mistake for each promise. */
 export const mistakes: readonly Mistake[] = [
@@ -40,14 +40,14 @@ export const mistakes: readonly Mistake[] = [
   },
   {
     name: "a resend that keeps the old code",
-    functionName: "private.begin_send",
+    functionName: "private.claim_send",
     from: "mac = excluded.mac,",
     to: "",
   },
   {
     name: "codes that never expire",
-    functionName: "private.verify_code",
-    from: "v_code.expires_at <= v_now",
+    functionName: "private.compare_code",
+    from: "p_code.expires_at <= p_now",
     to: "false",
   },
   {
@@ -71,7 +71,7 @@ export const mistakes: readonly Mistake[] = [
   {
     name: "a code that outlives a corrected number",
     functionName: "private.repeat_hold",
-    from: "perform private.forget_passcode(p_org.id, v_hold.id);",
+    from: "perform private.forget_old_phone(p_org.id, v_hold);",
     to: "",
   },
   {
@@ -80,6 +80,12 @@ export const mistakes: readonly Mistake[] = [
     from: "return exists (",
     to: "return false and exists (",
     also: "alter table public.appointments drop constraint appointments_no_overlap",
+  },
+  {
+    name: "a code that confirms one hold only",
+    functionName: "private.confirm_holds",
+    from: "where h.patient_phone = p_phone order by h.created_at",
+    to: "where h.patient_phone = p_phone order by h.created_at limit 1",
   },
 ];
 

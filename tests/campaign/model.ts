@@ -2,8 +2,9 @@
  * What must be true of a passcode, whatever happens: a small model that is told what was done and says
  * which promise was broken.
  *
- * It knows the rules of the design, not the code: one confirmation a hold, only by the newest code,
- * caps on texts and guesses, and for every refusal a reason.
+ * It knows the rules of the design, not the code: one confirmation a hold, only by the newest code of
+ * the call or because the call has proven the phone, caps on texts and guesses, and for every refusal
+ * a reason.
  *
  * @module
  */
@@ -29,9 +30,13 @@ export function promise(holds: boolean, broken: string): asserts holds {
 const codeSeconds = 300;
 const cooldownSeconds = 30;
 const codeAttempts = 5;
-const holdAttempts = 10;
-const holdTexts = 3;
+const callAttempts = 10;
+const callTexts = 6;
+/** After so many texts the front desk helps with a change. */
+const changeTexts = 2;
 const phoneTextsAnHour = 5;
+const ownPhoneTextsAnHour = 7;
+const proofSeconds = 900;
 
 interface LiveCode {
   readonly sendId: string;
@@ -55,6 +60,14 @@ interface Charge {
   readonly at: number;
 }
 
+/** The caller's call, and what is asked in it: another one begins from nothing. */
+interface CallCounts {
+  texts: number;
+  wrong: number;
+  /** Those of them that may have been refused without a look, since their code was dead. */
+  unsure: number;
+}
+
 /** What the caller is about: a hold to confirm, or a change to a confirmed appointment. */
 export interface Subject {
   readonly holdId: string;
@@ -72,29 +85,39 @@ export class Model {
   subject: Subject | undefined;
   phone: string;
   code: LiveCode | undefined;
+  /** Other patients' holds of the call, which the same code confirms. */
+  readonly siblings = new Set<string>();
   #charges: Charge[] = [];
-  #holdCharges = 0;
-  #wrong = 0;
-  /** Those of them that may have been refused without a look, since their code was dead. */
-  #unsure = 0;
+  #call: CallCounts = { texts: 0, wrong: 0, unsure: 0 };
+  /** When the call proved each phone. */
+  #proofs = new Map<string, number>();
   /** The appointment was cancelled by this call, which is told so again whatever it says. */
   #isCancelled = false;
   readonly #confirmed = new Set<string>();
 
-  constructor(phone: string) {
-    this.phone = phone;
+  /** @param own The number that the calls come from. */
+  constructor(readonly own: string) {
+    this.phone = own;
   }
 
-  /** A hold, or the appointment that is to change; another than before starts from nothing. */
+  /** A hold, or the appointment that is to change. The code is the call's, whatever it is for. */
   concern(subject: Subject): void {
-    if (this.subject?.holdId !== subject.holdId) {
-      this.code = undefined;
-      this.#holdCharges = 0;
-      this.#wrong = 0;
-      this.#unsure = 0;
-    }
     this.subject = subject;
     this.#isCancelled = false;
+  }
+
+  /** The line dropped and the same patient calls again: no code and no proof goes over. */
+  redialled(): void {
+    this.code = undefined;
+    this.#call = { texts: 0, wrong: 0, unsure: 0 };
+    this.#proofs.clear();
+  }
+
+  /** Whether the call needs no code for the phone; undefined near the end of the proof. */
+  isProven(from: number, to = from): boolean | undefined {
+    const at = this.#proofs.get(this.phone);
+    if (at === undefined || from > at + proofSeconds + 1.2) return false;
+    return to < at + proofSeconds - 0.2 ? true : undefined;
   }
 
   /** The phone of the hold was corrected: what went to the old one is worth nothing. */
@@ -137,6 +160,15 @@ export class Model {
     switch (answer.outcome) {
       case "claimed":
         return this.#claimed(deed, answer, isAlone);
+      case "confirmed":
+      case "cancelled":
+      case "rescheduled":
+        if (answer.outcome === "cancelled" && this.#isCancelled) return;
+        promise(
+          this.isProven(from, to) !== false || this.#isCancelled || !isAlone,
+          `${answer.outcome} without a code and without a proof`,
+        );
+        return this.#accepted(answer, to);
       case "cooldown":
       case "already_sent":
         promise(
@@ -153,22 +185,22 @@ export class Model {
           "the cooldown lasts longer than 30 s",
         );
         return;
-      case "hold_send_limit":
+      case "call_send_limit":
         return promise(
-          this.#holdCharges >= holdTexts || !isAlone,
-          "a hold's texts were refused too early",
+          this.#call.texts >= (this.subject?.state === "changing" ? changeTexts : callTexts) ||
+            this.#call.wrong >= callAttempts || !isAlone,
+          "a call's texts were refused too early",
         );
       case "phone_send_limit":
         return promise(
-          this.#textsTo(this.phone, to + 1) >= phoneTextsAnHour || !isAlone,
+          this.#textsTo(this.phone, to + 1) >= this.#phoneLimit || !isAlone,
           "a phone's texts were refused too early",
         );
       case "locked":
         return this.#locked();
       case "hold_expired":
       case "hold_not_found":
-      case "change_expired":
-        return this.#gone(answer.outcome);
+        return this.#gone();
       default:
         return;
     }
@@ -191,24 +223,25 @@ export class Model {
       ...{ sendId, digits: undefined, from, to, seconds: answer.expiresInSeconds },
       ...{ completed: false, isCertain: isAlone, isNew: !isAlone, wrong: 0 },
     };
-    this.#holdCharges++;
+    this.#call.texts++;
     this.#charges.push({ sendId, phone: this.phone, at: to });
   }
 
   /** All that happened until now was told. */
   settle(now: number): void {
-    promise(this.#holdCharges <= holdTexts, "more than 3 texts for one hold");
-    promise(this.#textsTo(this.phone, now) <= phoneTextsAnHour, "more than 5 texts an hour");
+    const { texts, wrong, unsure } = this.#call;
+    promise(texts <= callTexts, "more than 6 texts for one call");
+    promise(this.#textsTo(this.phone, now) <= this.#phoneLimit, "too many texts an hour");
+    promise(wrong - unsure <= callAttempts, "more than 10 wrong codes were evaluated in a call");
     promise(
-      this.#wrong - this.#unsure <= holdAttempts,
-      "more than 10 wrong codes were evaluated for a hold",
-    );
-    promise(
-      this.subject?.state !== "locked" || this.#wrong >= holdAttempts ||
-        this.#holdCharges >= holdTexts,
+      this.subject?.state !== "locked" || wrong >= callAttempts || texts >= callTexts,
       "a hold was locked before its cap",
     );
     if (this.code) this.code = { ...this.code, isNew: false };
+  }
+
+  get #phoneLimit(): number {
+    return this.phone === this.own ? ownPhoneTextsAnHour : phoneTextsAnHour;
   }
 
   #textsTo(phone: string, now: number): number {
@@ -226,33 +259,39 @@ export class Model {
     if (this.code?.sendId === sendId) this.code = { ...this.code, completed: true };
   }
 
-  /** It was recorded that the text failed; if that is certain, no text was sent. */
-  cleared(sendId: string, mayHaveBeenSent: boolean): void {
-    if (this.code?.sendId === sendId && !this.code.completed) this.code = undefined;
+  /** It was written down that the text failed; a certain failure is no text, but for a change. */
+  cleared(sendId: string, mayHaveBeenSent: boolean, isForChange: boolean): void {
+    if (this.code?.sendId === sendId && !this.code.completed) {
+      // Nobody is told that the text of a change failed: its code is wrong, and its cooldown stays.
+      this.code = isForChange ? { ...this.code, digits: undefined, isCertain: false } : undefined;
+    }
     const charge = this.#charges.find((each) => each.sendId === sendId);
-    if (mayHaveBeenSent || charge === undefined) return;
+    if (mayHaveBeenSent || isForChange || charge === undefined) return;
     this.#charges = this.#charges.filter((each) => each !== charge);
-    this.#holdCharges = Math.max(0, this.#holdCharges - 1);
+    this.#call.texts = Math.max(0, this.#call.texts - 1);
   }
 
   /**
    * A process asked to verify.
    *
    * @param expected What {@link Model.accepts} said before.
-   * @param isOwn Whether the call asked that the hold belongs to.
    * @param isAlone Whether nothing else happened at the same time.
+   * @param at When it was answered.
    */
   verified(
     answer: VerificationOutcome,
     expected: boolean | undefined,
-    { isOwn, isAlone }: { readonly isOwn: boolean; readonly isAlone: boolean },
+    { isAlone, at }: { readonly isAlone: boolean; readonly at: number },
   ): void {
     const { outcome } = answer;
     const live = this.code;
-    if (outcome === "cancelled" && isOwn && this.#isCancelled) return;
+    if (outcome === "cancelled" && this.#isCancelled) return;
     if (accepting.includes(outcome)) {
-      promise(expected !== false, `${outcome} without the newest accepted code`);
-      return this.#accepted(answer);
+      promise(
+        expected !== false || this.isProven(at) !== false || !isAlone,
+        `${outcome} without the newest accepted code`,
+      );
+      return this.#accepted(answer, at);
     }
     if (outcome === "busy") return;
     promise(expected !== true, `the newest code was answered with ${outcome}`);
@@ -261,7 +300,7 @@ export class Model {
         return this.#countWrong(live);
       case "code_locked":
         if (live !== undefined) this.#countWrong(live);
-        if (live?.isNew) this.#unsure++;
+        if (live?.isNew) this.#call.unsure++;
         return this.#forget();
       case "locked":
         if (live !== undefined) this.#countWrong(live);
@@ -277,9 +316,18 @@ export class Model {
         );
       case "hold_expired":
       case "hold_not_found":
-      case "change_expired":
-        if (isOwn) this.#gone(outcome);
+        this.#gone();
     }
+  }
+
+  /** A change took effect at once: the call has proven the phone, or the change was told again. */
+  changed(outcome: "cancelled" | "rescheduled", holdId: string, from: number, to: number): void {
+    promise(
+      this.isProven(from, to) !== false || this.#isCancelled,
+      `${outcome} without a code and without a proof`,
+    );
+    this.#isCancelled = outcome === "cancelled";
+    this.subject = this.#isCancelled ? undefined : { holdId, state: "confirmed" };
   }
 
   /** A process asked to verify for a hold that is not the subject any more. */
@@ -287,19 +335,23 @@ export class Model {
     promise(!accepting.includes(answer.outcome), "a hold that is gone was confirmed");
   }
 
-  #accepted(answer: VerificationOutcome): void {
+  #accepted(answer: BeginSendOutcome | VerificationOutcome, at: number): void {
     const { subject } = this;
     promise(subject !== undefined, "something was confirmed that nobody held");
     if (answer.outcome === "confirmed") {
-      promise(!this.#confirmed.has(subject.holdId), "a hold was confirmed twice");
-      this.#confirmed.add(subject.holdId);
+      const confirmed = [answer.holdId, ...answer.others.map(({ holdId }) => holdId)];
+      for (const holdId of confirmed) {
+        promise(!this.#confirmed.has(holdId), "a hold was confirmed twice");
+        this.#confirmed.add(holdId);
+        this.siblings.delete(holdId);
+      }
+      promise(confirmed.includes(subject.holdId), "a code left the hold it was for");
     }
+    // What a proof of before confirms proves nothing more.
+    if (this.code !== undefined) this.#proofs.set(this.phone, at);
     this.code = undefined;
-    this.#wrong = 0;
-    this.#unsure = 0;
-    this.#holdCharges = 0;
-    const holdId = "holdId" in answer ? answer.holdId : subject.holdId;
     this.#isCancelled = answer.outcome === "cancelled";
+    const holdId = "holdId" in answer ? answer.holdId : subject.holdId;
     this.subject = this.#isCancelled ? undefined : { holdId, state: "confirmed" };
   }
 
@@ -309,7 +361,7 @@ export class Model {
   }
 
   #countWrong(live: LiveCode | undefined): void {
-    this.#wrong++;
+    this.#call.wrong++;
     if (live === undefined) return;
     const wrong = live.wrong + 1;
     promise(
@@ -325,11 +377,8 @@ export class Model {
     if (subject) this.subject = { ...subject, state: "locked" };
   }
 
-  #gone(outcome: "hold_expired" | "hold_not_found" | "change_expired"): void {
-    this.code = undefined;
-    const { subject } = this;
-    this.subject = outcome === "change_expired" && subject?.state === "changing"
-      ? { ...subject, state: "confirmed" }
-      : undefined;
+  /** Nothing waits any more; the code is the call's, and stays. */
+  #gone(): void {
+    this.subject = undefined;
   }
 }

@@ -77,18 +77,21 @@ interface Delivered {
 }
 
 class Call {
-  readonly #callId = crypto.randomUUID();
+  #callId: string = crypto.randomUUID();
   readonly #isolates: Readonly<Record<IsolateName, Runtime>>;
   // A phone that nothing else uses, since limits are counted across organizations.
   readonly #phones: readonly [string, string];
   readonly #model: Model;
   readonly #late: (() => Promise<void>)[] = [];
+  /** Sends for a change, whose failures nobody is told of. */
+  readonly #forChange = new Set<string>();
   /** Codes by the MAC that was stored of them. */
   readonly #digitsOf = new Map<string, string>();
   /** Found while a function was working, which must not treat this as its own fault. */
   #broken: Broken | undefined;
   #isUnclear = false;
   #passed = 0;
+  #siblings = 0;
   #slot = 0;
   #rushes = 0;
   #seen = 0;
@@ -110,6 +113,9 @@ class Call {
   }
 
   async play(steps: readonly Step[]): Promise<void> {
+    // How many holds a caller gets is no matter of this model.
+    await this.#sql`update public.organizations set caller_hourly_holds = 1000
+      where id = ${this.clinic.id}`;
     try {
       await this.#hold({ isolate: "early", other: false });
       for (const step of steps) {
@@ -135,6 +141,8 @@ class Call {
         return void await this.#verify(step, isRaced);
       case "guess":
         return await this.#guess(step.count, isRaced);
+      case "meddle":
+        return await this.#meddle(step.count);
       case "pass":
         return await this.#pass(step.seconds);
       case "rush":
@@ -148,6 +156,10 @@ class Call {
         return await this.#correctPhone();
       case "change":
         return await this.#change(step.to);
+      case "sibling":
+        return await this.#holdForSibling();
+      case "redial":
+        return await this.#redial();
       case "together":
         this.#model.doubt();
         await Promise.all(step.steps.map((each) => this.#perform(each, true)));
@@ -169,12 +181,13 @@ class Call {
   async #ask(
     tool: ServedTool,
     args: object,
-    { isolate = "early", mishap, toolCallId, note = () => {}, callId = this.#callId }: {
+    { isolate = "early", mishap, toolCallId, note = () => {}, callId = this.#callId, caller }: {
       isolate?: IsolateName;
       mishap?: Mishap | undefined;
       toolCallId?: string;
       note?: (deed: Deed) => void;
       callId?: string;
+      caller?: string;
     } = {},
   ): Promise<Said> {
     const runtime = behaving(this.#isolates[isolate], {
@@ -188,10 +201,11 @@ class Call {
     });
     const request = aRequest({
       ...{ tool: tool.tool.name, args, callId },
-      ...{ called: this.clinic.number, caller: this.#phones[0] },
+      ...{ called: this.clinic.number, caller: caller ?? this.#phones[0] },
       ...(toolCallId === undefined ? {} : { toolCallId }),
     });
     const said = await readSaid(await tool.using(runtime).fetch(request));
+    await runtime.background.settled();
     this.surroundings.answers.push(JSON.stringify(said));
     return said;
   }
@@ -228,8 +242,7 @@ class Call {
         this.#ask(holdSlot, {
           slotId: `consultation/${aDay(60)}T${hour}:${index % 2 ? "15" : "00"}`,
           patientName: "Eve Black",
-          patientPhone: this.surroundings.takePhone(),
-        }, { callId: crypto.randomUUID() })),
+        }, { callId: crypto.randomUUID(), caller: this.surroundings.takePhone() })),
     );
     const held = said.filter(({ outcome }) => outcome === "held").length;
     promise(held <= 1, `${held} callers hold times that overlap`);
@@ -246,7 +259,8 @@ class Call {
   }
 
   async #correctPhone(): Promise<void> {
-    if (this.#model.subject?.state !== "held") return;
+    // While another patient of the call waits for the first number, its code lives.
+    if (this.#model.subject?.state !== "held" || this.#model.siblings.size > 0) return;
     const [first, second] = this.#phones;
     const other = this.#model.phone === first ? second : first;
     this.#model.correct(other);
@@ -258,13 +272,56 @@ class Call {
     if (subject?.state !== "confirmed" && subject?.state !== "changing") return;
     const who = { patientName: "Ada Brown", patientPhone: phone };
     this.#slot++;
+    const from = this.#now();
     const said = to === "cancel"
       ? await this.#ask(cancelAppointment, who)
       : await this.#ask(rescheduleAppointment, { ...who, slotId: this.#slotArguments().slotId });
+    if (said.outcome === "cancelled" || said.outcome === "rescheduled") {
+      return this.#model.changed(said.outcome, said.holdId ?? "", from, this.#now());
+    }
+    promise(
+      ["code_needed", "change_limit", "busy"].includes(said.outcome),
+      `a change was answered with ${said.outcome}`,
+    );
     if (said.outcome !== "code_needed") return;
+    promise(this.#model.isProven(from, this.#now()) !== true, "a second code is asked for");
     // A code of the change before this one may have been forgotten.
     this.#model.doubt();
     this.#model.subject = { holdId: subject.holdId, state: "changing" };
+  }
+
+  /** Another patient of the family: a hold of its own, and the same code. */
+  async #holdForSibling(): Promise<void> {
+    if (this.#model.subject?.state !== "held" || this.#model.siblings.size > 1) return;
+    const slot = this.#slot;
+    this.#slot += 1000 + this.#siblings;
+    const patientName = `Child${"abcdefghijklmnopqrstuvwxyz"[this.#siblings++ % 26]} Brown`;
+    const said = await this.#ask(holdSlot, { ...this.#slotArguments(), patientName });
+    this.#slot = slot;
+    promise(said.outcome === "held", `a free time could not be held: ${said.outcome}`);
+    promise(said["released"] === undefined, "a hold was released for another patient's");
+    this.#model.siblings.add(said.holdId ?? "");
+  }
+
+  /** The line drops before anybody tells of its end, and the patient calls again. */
+  async #redial(): Promise<void> {
+    const { subject } = this.#model;
+    if (subject?.state !== "held" || this.#model.phone !== this.#phones[0]) return;
+    const [row] = await this.#sql<{ id: string; slot: string }[]>`
+      select id, 'consultation/' || to_char(starts_at at time zone 'Europe/London',
+        'YYYY-MM-DD"T"HH24:MI') as slot
+      from public.appointments where id = ${subject.holdId} and status = 'held'
+        and expires_at > clock_timestamp() + interval '1 second'`;
+    if (!row) return;
+    this.#callId = crypto.randomUUID();
+    this.#lastSend = this.#lastVerification = undefined;
+    const said = await this.#ask(holdSlot, { ...this.#slotArguments(), slotId: row.slot });
+    promise(
+      said.outcome === "held" && said.holdId === row.id,
+      `a patient whose line dropped hears ${said.outcome} of the time that is held`,
+    );
+    this.#model.redialled();
+    this.#model.siblings.clear();
   }
 
   async #send(
@@ -294,9 +351,15 @@ class Call {
             deeds.push(deed);
             // What is written late is noted then.
             if (deed.kind === "completed") this.#model.completed(deed.sendId);
-            if (deed.kind === "cleared") this.#model.cleared(deed.sendId, deed.mayHaveBeenSent);
+            if (deed.kind === "cleared") {
+              const isForChange = this.#forChange.has(deed.sendId);
+              this.#model.cleared(deed.sendId, deed.mayHaveBeenSent, isForChange);
+            }
             if (deed.kind === "begun") {
               macs.set(deed.sendId, deed.mac);
+              if (deed.answer.outcome === "claimed" && deed.answer.purpose === "change") {
+                this.#forChange.add(deed.sendId);
+              }
               this.#model.begun(deed, { isAboutIt, isAlone });
             }
           },
@@ -319,7 +382,9 @@ class Call {
     }
     const [said] = answers;
     // Of several concurrent sends, the later ones cannot know how Twilio will answer the first.
-    if (isAlone && step.mishap === undefined && said?.outcome === "sent" && claims > 0) {
+    const isForChange = [...macs.keys()].some((sendId) => this.#forChange.has(sendId));
+    const isClear = isAlone && step.mishap === undefined && !isForChange;
+    if (isClear && said?.outcome === "sent" && claims > 0) {
       promise(this.#model.code?.digits !== undefined, "a text was announced that nobody took");
     }
     return said;
@@ -395,7 +460,8 @@ class Call {
               const after = this.#model.accepts(digits, from, this.#now());
               const expected = isRaced && !after ? undefined : before && after;
               if (isAboutIt) {
-                this.#model.verified(deed.answer, expected, { isOwn: true, isAlone: !isRaced });
+                const at = this.#now();
+                this.#model.verified(deed.answer, expected, { isAlone: !isRaced, at });
               } else this.#model.verifiedElsewhere(deed.answer);
             },
           }),
@@ -412,16 +478,30 @@ class Call {
       wrongCodes(newest, count).map((code) => {
         this.surroundings.secrets.codes.add(code);
         return this.#ask(verifyOtp, { code, holdId: subject.holdId }, {
-          callId: crypto.randomUUID(),
           note: (deed) => {
-            if (deed.kind === "verified") {
-              this.#model.verified(deed.answer, isRaced ? undefined : false, {
-                isOwn: false,
-                isAlone: !isRaced,
-              });
-            }
+            if (deed.kind !== "verified") return;
+            const at = this.#now();
+            this.#model.verified(deed.answer, isRaced ? undefined : false, { isAlone: false, at });
           },
         });
+      }),
+    );
+  }
+
+  /** Other calls that know the hold and guess: they find nothing, and nothing of this call changes. */
+  async #meddle(count: number): Promise<void> {
+    const { subject } = this.#model;
+    if (!subject) return;
+    await Promise.all(
+      wrongCodes(this.#digitsToSay("newest"), count).map(async (code) => {
+        this.surroundings.secrets.codes.add(code);
+        const said = await this.#ask(verifyOtp, { code, holdId: subject.holdId }, {
+          callId: crypto.randomUUID(),
+        });
+        promise(
+          ["hold_not_found", "busy", "error"].includes(said.outcome),
+          `another call hears ${said.outcome} of a hold`,
+        );
       }),
     );
   }
@@ -455,7 +535,7 @@ class Call {
           break;
         }
         case "locked":
-        case "hold_send_limit":
+        case "call_send_limit":
         case "phone_send_limit":
           return promise(
             said.action === "ESCALATE",
@@ -463,8 +543,8 @@ class Call {
           );
         case "hold_expired":
         case "hold_not_found":
-        case "change_expired":
         case "busy":
+        case "confirmed":
         case "already_confirmed":
         case "cancelled":
         case "rescheduled":

@@ -42,8 +42,14 @@ export type Step =
     readonly code: "newest" | "older" | "wrong" | "malformed";
     readonly mishap?: "loses_answer" | undefined;
   }
-  /** That many different wrong codes at once, by other calls. */
+  /** That many different wrong codes at once. */
   | { readonly kind: "guess"; readonly count: number }
+  /** The same by other calls, which have nothing to do with the hold. */
+  | { readonly kind: "meddle"; readonly count: number }
+  /** A hold for another patient of the same call. */
+  | { readonly kind: "sibling" }
+  /** The line drops, and the same patient calls again. */
+  | { readonly kind: "redial" }
   | { readonly kind: "pass"; readonly seconds: number }
   | { readonly kind: "clean_up" }
   /** So many other callers at once, for starts of the doctor that overlap. */
@@ -96,6 +102,10 @@ const guess: fc.Arbitrary<Step> = fc.record({
   kind: fc.constant("guess" as const),
   count: fc.constantFrom(1, 3, 8),
 });
+const meddle: fc.Arbitrary<Step> = fc.record({
+  kind: fc.constant("meddle" as const),
+  count: fc.constantFrom(1, 3, 8),
+});
 const cleanUp: fc.Arbitrary<Step> = fc.constant({ kind: "clean_up" });
 const rush: fc.Arbitrary<Step> = fc.record({
   kind: fc.constant("rush" as const),
@@ -104,7 +114,7 @@ const rush: fc.Arbitrary<Step> = fc.record({
 const writeLate: fc.Arbitrary<Step> = fc.constant({ kind: "write_late" });
 const together: fc.Arbitrary<Step> = fc.record({
   kind: fc.constant("together" as const),
-  steps: fc.array(fc.oneof(send, verify, guess, cleanUp, writeLate), {
+  steps: fc.array(fc.oneof(send, verify, guess, meddle, cleanUp, writeLate), {
     minLength: 2,
     maxLength: 3,
   }),
@@ -127,6 +137,9 @@ const step = fc.oneof(
   { weight: 2, arbitrary: together },
   { weight: 2, arbitrary: writeLate },
   { weight: 1, arbitrary: guess },
+  { weight: 1, arbitrary: meddle },
+  { weight: 1, arbitrary: fc.constant<Step>({ kind: "sibling" }) },
+  { weight: 1, arbitrary: fc.constant<Step>({ kind: "redial" }) },
   { weight: 1, arbitrary: cleanUp },
   { weight: 1, arbitrary: fc.constant<Step>({ kind: "correct_phone" }) },
   { weight: 1, arbitrary: hold },
@@ -153,6 +166,20 @@ const stories: fc.Arbitrary<readonly Step[]> = fc.oneof(
   fc.tuple(send, verify).map((
     [first, check],
   ) => [first, { kind: "correct_phone" as const }, check]),
+  // A mother and her children, one code; then a change without another one.
+  fc.tuple(send, verify, change).map(([first, check, next]) => [
+    { kind: "sibling" as const },
+    { ...first, fault: undefined, mishap: undefined },
+    { kind: "sibling" as const },
+    { ...check, code: "newest" as const, again: false },
+    next,
+  ]),
+  // A dropped line while the code is on its way.
+  fc.tuple(send, verify).map(([first, check]) => [
+    first,
+    { kind: "redial" as const },
+    { ...check, code: "newest" as const },
+  ]),
 );
 
 /** Draws sequences; the same seed draws the same. */

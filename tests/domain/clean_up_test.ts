@@ -68,9 +68,14 @@ test("a clean-up takes a batch of lapsed holds of all clinics, audits each, forg
   for (const clinic of clinics) await lapsedHolds(sql, clinic, 15);
   const [clinic] = clinics;
   assert.ok(clinic);
+  await sql`insert into public.calls (org_id, call_id)
+    select org_id, call_id from public.appointments`;
   await sql`insert into public.one_time_passcodes
-    (org_id, appointment_id, send_id, state, mac, key_id, claimed_at, expires_at)
-    select org_id, id, id, 'sent', sha256('x'), 'v1', now(), now() from public.appointments`;
+    (org_id, call_id, phone_hash, send_id, purpose, state, mac, key_id, claimed_at, expires_at)
+    select org_id, call_id, sha256(phone::bytea), id, 'confirm', 'sent', sha256('x'), 'v1', now(),
+      now() + lasts
+    from public.appointments,
+      (values ('lapsed', interval '0'), ('lives', interval '1 minute')) as c (phone, lasts)`;
   await lapsedHolds(sql, clinic, 2, { lapsed: "-5 minutes", first: aDay(20) });
   await lapsedHolds(sql, clinic, 2, { status: "cancelled", first: aDay(30) });
   assert.equal(await sweep(sql, 12), 12);
@@ -81,11 +86,12 @@ test("a clean-up takes a batch of lapsed holds of all clinics, audits each, forg
   assert.equal(await countHolds(sql, "held"), 2);
   const [row] = await sql`
     select count(distinct l.subject_id)::int as audited,
-      (select count(*)::int from public.one_time_passcodes where mac is not null) as codes
+      (select jsonb_agg(distinct encode(phone_hash, 'hex')) from public.one_time_passcodes
+        where mac is not null) = jsonb_build_array(encode(sha256('lives'), 'hex')) as "onlyLiving"
     from public.audit_logs as l join public.appointments as a
       on a.org_id = l.org_id and a.id = l.subject_id
     where l.action = 'cleanup_expired_holds' and l.outcome = 'expired' and l.actor = 'system'`;
-  assert.deepEqual({ ...row }, { audited: 30, codes: 0 });
+  assert.deepEqual({ ...row }, { audited: 30, onlyLiving: true });
   for (const batch of [0, -1, null]) {
     await assert.rejects(
       sql`select public.cleanup_expired_holds(${batch}::integer)`,
@@ -294,11 +300,9 @@ async function anArchive(
   await sql`update public.appointments set created_at = created_at - ${age}::interval,
     updated_at = updated_at - ${age}::interval, expires_at = expires_at - ${age}::interval
     where org_id = ${clinic.id} and status <> 'held'`;
-  await sql`update public.one_time_passcodes set claimed_at = claimed_at - ${age}::interval
+  await sql`update public.calls set seen_at = seen_at - interval '2 days'
     where org_id = ${clinic.id}`;
   await sql`update public.sms_messages set created_at = created_at - ${age}::interval
-    where org_id = ${clinic.id}`;
-  await sql`update public.appointment_changes set expires_at = expires_at - ${age}::interval
     where org_id = ${clinic.id}`;
   await sql`update public.tool_calls set created_at = created_at - ${age}::interval
     where org_id = ${clinic.id}`;
@@ -329,8 +333,8 @@ test("retention counts the same as it deletes, per clinic, in batches, and keeps
     assert.ok(line);
     const short = await anArchive(database, line, 30);
     const long = await anArchive(database, line, 90);
-    await sql`insert into public.sms_phone_quota (phone_hash, sent_at)
-      values (sha256('old'), array[now() - interval '2 days'])`;
+    await sql`insert into public.phone_counts (phone_hash, changed_at)
+      values (sha256('old'), now() - interval '2 days')`;
     await sql`insert into cron.job_run_details (jobid, runid, end_time)
       values (1, 1, now() - interval '8 days'), (1, 2, now() - interval '6 days')`;
 
@@ -339,11 +343,12 @@ test("retention counts the same as it deletes, per clinic, in batches, and keeps
       counted.organizations.find(({ organization }) => organization === slug)
     );
     assert.deepEqual(
-      [deleted?.["holds"], deleted?.["passcodes"], deleted?.["changes"]],
-      [4, 5, 1],
+      [deleted?.["holds"], deleted?.["calls"]],
+      [4, 6],
       JSON.stringify(deleted),
     );
-    assert.deepEqual([kept?.["holds"], kept?.["passcodes"], kept?.["toolCalls"]], [0, 0, 0]);
+    assert.deepEqual([kept?.["holds"], kept?.["toolCalls"]], [0, 0]);
+    assert.equal(kept?.["calls"], 6, "what a call has proven and asked for goes a day after it");
     assert.ok(Number(kept?.["auditLogs"]) > 0, "audit rows have a time of their own");
     assert.equal((await retain(sql, true)).rows, counted.rows, "a dry run deletes nothing");
 
@@ -364,7 +369,7 @@ test("retention counts the same as it deletes, per clinic, in batches, and keeps
       }
     }
     assert.ok(calls > 3, `${calls} batches`);
-    // Passcodes and texts that went with their hold are not counted once more.
+    // Texts that went with their hold are not counted once more.
     assert.ok(rows <= counted.rows && rows > 0, `${rows} of ${counted.rows}`);
     assert.equal((await retain(sql, true)).rows, 0);
 
@@ -381,8 +386,11 @@ test("retention counts the same as it deletes, per clinic, in batches, and keeps
       [true, "confirmed", 1],
       [true, "held", 1],
     ]);
+    const [proof] = await sql`select (select count(*)::int from public.one_time_passcodes) as codes,
+      (select count(*)::int from public.appointment_changes) as changes`;
+    assert.deepEqual({ ...proof }, { codes: 0, changes: 0 });
     const [row] = await sql`
-      select (select count(*)::int from public.sms_phone_quota where phone_hash = sha256('old')) as quotas,
+      select (select count(*)::int from public.phone_counts where phone_hash = sha256('old')) as quotas,
         (select count(*)::int from cron.job_run_details) as runs,
         (select sum((details ->> 'holds')::int)::int from public.audit_logs
           where org_id = ${short.id} and action = 'apply_retention' and outcome = 'deleted') as holds`;
@@ -412,8 +420,8 @@ test("one call of retention deletes a batch in all, however many clinics and kin
       select ${clinic.id}, n::text, 'x', 'x', sha256('x'), 'x', '{}', now() - interval '91 days'
       from generate_series(1, 7) as n`;
   }
-  await sql`insert into public.sms_phone_quota (phone_hash, sent_at)
-    select sha256(n::text::bytea), array[now() - interval '2 days'] from generate_series(1, 7) as n`;
+  await sql`insert into public.phone_counts (phone_hash, changed_at)
+    select sha256(n::text::bytea), now() - interval '2 days' from generate_series(1, 7) as n`;
   await sql`insert into cron.job_run_details (jobid, runid, end_time)
     select 1, n, now() - interval '8 days' from generate_series(1, 7) as n`;
   const counted = await retain(sql, true);

@@ -166,10 +166,13 @@ test(
       );
       await sql`update public.services set capacity = 1`;
       const [row] = await sql<{ outcome: string }[]>`
-        select private.claim_slot(o, '{"callId": "moving"}', ${slot("10:30").p_slot_id},
-          '{"name": "Ada Brown", "phone": "+447700900123", "country": "GB"}', ${holdId})
+        select private.claim_start(o, '{"callId": "moving"}',
+          private.enter_call(o, '{"callId": "moving"}'), 'reschedule_appointment',
+          private.read_wanted(o, ${slot("10:30").p_slot_id}),
+          '{"name": "Ada Brown", "phone": "+447700900123", "country": "GB"}', null, a)
           ->> 'outcome' as outcome
-        from public.organizations as o`;
+        from public.organizations as o
+        join public.appointments as a on a.org_id = o.id and a.id = ${holdId}`;
       assert.equal(row?.outcome, "slot_taken");
     } finally {
       await lines.close();

@@ -101,7 +101,7 @@ test(
       () => move(one, next, "11:00"),
       () => two.ask("claim_slot_atomic", first, slot("11:00")),
     );
-    assert.equal(repeated.outcome, "hold_expired");
+    assert.equal(repeated.outcome, "slot_taken");
     await sendCode(one, next, code);
     assert.equal((await readCode(one, next, code)).outcome, "rescheduled");
   },
@@ -131,7 +131,7 @@ test(
 );
 
 test(
-  "a call that takes over a held time lets go of the one it had, and keeps it where it cannot",
+  "a call that takes over a held time keeps its booking beside it, and lets go of the time for another one",
   async (bench, one) => {
     const clinic = await aClinic(bench.database.sql);
     const first = await anAppointment(one, clinic, "10:00");
@@ -141,12 +141,11 @@ test(
     await one.ask("claim_slot_atomic", next, slot("15:00"));
     assert.equal((await move(one, next, "12:00")).outcome, "slot_taken");
     assert.equal((await statesOf(bench)).at(-1), "15:00 held");
-    for (const time of ["11:00", "11:30"]) {
-      assert.equal((await move(one, next, time)).outcome, "code_needed");
-      assert.deepEqual((await statesOf(bench)).filter((state) => state.endsWith("held")), [
-        ...["12:00 held", `${time} held`],
-      ]);
-    }
+    const held = async () => (await statesOf(bench)).filter((state) => state.endsWith("held"));
+    assert.equal((await move(one, next, "11:00")).outcome, "code_needed");
+    assert.deepEqual(await held(), ["12:00 held", "11:00 held", "15:00 held"]);
+    assert.equal((await move(one, next, "11:30")).outcome, "code_needed");
+    assert.deepEqual(await held(), ["12:00 held", "15:00 held", "11:30 held"]);
   },
 );
 
@@ -257,19 +256,19 @@ test(
     const clinic = await aClinic(bench.database.sql);
     const caller = aCaller(clinic);
     await one.ask("claim_slot_atomic", caller, slot("10:00"));
-    await bench.database.sql`insert into public.sms_phone_quota (phone_hash, sent_at)
-    values (sha256(convert_to(${caller.phone}, 'UTF8')), array[now() - interval '2 days'])`;
+    await bench.database.sql`update public.phone_counts
+      set changed_at = now() - interval '2 days', sent_at = array[now() - interval '2 days']`;
     // The row is there when it is asked for, and gone when it is locked.
     const [, sent] = await meanwhile(
       bench,
       one,
-      () => one.sql`select from public.sms_phone_quota for update`,
+      () => one.sql`select from public.phone_counts for update`,
       () => sendCode(two, caller, code),
       () => one.sql`select public.apply_retention(false)`,
     );
     assert.equal(sent.outcome, "claimed");
     const rows = await bench.database.sql<{ texts: number }[]>`
-    select cardinality(sent_at) as texts from public.sms_phone_quota`;
+    select cardinality(sent_at) as texts from public.phone_counts`;
     assert.deepEqual(rows.map(({ texts }) => texts), [1]);
   },
 );
@@ -325,9 +324,65 @@ test(
       () => move(one, caller, "11:00"),
       () => two.ask("verify_otp_and_confirm", caller, { p_hold: hold.holdId ?? "", p_macs: macs }),
     );
-    assert.deepEqual([moved.outcome, read.outcome], ["code_needed", "no_code"]);
-    assert.deepEqual(await statesOf(bench), ["10:00 confirmed", "11:00 held"]);
-    await sendCode(one, caller, code);
-    assert.equal((await readCode(one, caller, code)).outcome, "rescheduled");
+    assert.deepEqual([moved.outcome, read.outcome], ["code_needed", "rescheduled"]);
+    assert.deepEqual(await statesOf(bench), ["10:00 cancelled", "11:00 confirmed"]);
+  },
+);
+
+test(
+  "a hold goes over to the next call while the first one reads its code: it is the next call's, unconfirmed",
+  async (bench, one, two) => {
+    const clinic = await aClinic(bench.database.sql);
+    const first = aCaller(clinic);
+    const hold = await one.ask("claim_slot_atomic", first, slot("10:00"));
+    await sendCode(one, first, code);
+    const next = aCaller(clinic, first.phone);
+    const [over, read] = await meanwhile(
+      bench,
+      one,
+      () => one.ask("claim_slot_atomic", next, slot("10:00")),
+      () => readCode(two, first, code),
+    );
+    assert.deepEqual([over.outcome, over.holdId], ["held", hold.holdId]);
+    assert.equal(read.outcome, "hold_not_found");
+    await sendCode(one, next, code);
+    assert.equal((await readCode(one, next, code)).outcome, "confirmed");
+  },
+);
+
+test(
+  "a hold that its call confirms while the next call asks for it stays confirmed",
+  async (bench, one, two) => {
+    const clinic = await aClinic(bench.database.sql);
+    const first = aCaller(clinic);
+    await one.ask("claim_slot_atomic", first, slot("10:00"));
+    await sendCode(one, first, code);
+    const next = aCaller(clinic, first.phone);
+    const [read, asked] = await meanwhile(
+      bench,
+      one,
+      () => readCode(one, first, code),
+      () => two.ask("claim_slot_atomic", next, slot("10:00")),
+    );
+    assert.deepEqual([read.outcome, asked.outcome], ["confirmed", "slot_taken"]);
+    assert.deepEqual(await statesOf(bench), ["10:00 confirmed"]);
+  },
+);
+
+test(
+  "two calls that name each other's number wait for each other, and neither fails",
+  async (bench, one, two) => {
+    const clinic = await aClinic(bench.database.sql, { providers: 2 });
+    const [left, right] = ["+447700900701", "+447700900702"];
+    for (let round = 0; round < 10; round++) {
+      const time = `${String(8 + round).padStart(2, "0")}:00`;
+      const answers = await Promise.all([
+        one.ask("claim_slot_atomic", aCaller(clinic, left, right), slot(time)),
+        two.ask("claim_slot_atomic", aCaller(clinic, right, left), slot(time)),
+      ]);
+      assert.deepEqual(answers.map(({ outcome }) => outcome), ["held", "held"]);
+      await bench.database.sql`update public.appointments set status = 'cancelled'
+        where status = 'held'`;
+    }
   },
 );

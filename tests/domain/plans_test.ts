@@ -107,11 +107,15 @@ async function checkPlans(database: TestDatabase, lapsed: boolean): Promise<void
       set auto_explain.log_format = json;
       set auto_explain.log_level = notice`);
     const day = new Date(Date.now() + 5 * 86_400_000).toISOString().slice(0, 10);
-    const call = (id: string) => JSON.stringify({ calledNumber: calledNumber(3), callId: id });
+    const call = (id: string, callerNumber?: string) =>
+      JSON.stringify({ calledNumber: calledNumber(3), callId: id, callerNumber });
+    const phones = new Map<string, string>();
     const claim = async (slot: string, id: string = crypto.randomUUID()) => {
+      const phone = phones.get(id) ?? `+44770090${1000 + phones.size}`;
+      phones.set(id, phone);
       const [row] = await sql<{ outcome: string }[]>`
-        select public.claim_slot_atomic(${call(id)}::text::jsonb, ${`consultation/${day}T${slot}`},
-          'Ada Brown', '+447700900123', 'GB') ->> 'outcome' as outcome`;
+        select public.claim_slot_atomic(${call(id, phone)}::text::jsonb,
+          ${`consultation/${day}T${slot}`}, 'Ada Brown', ${phone}, 'GB') ->> 'outcome' as outcome`;
       return row?.outcome;
     };
     // Often enough for plans that are kept.

@@ -322,8 +322,8 @@ async function holdEveryStart(sql: postgres.Sql, org: string, service: string) {
       language plpgsql as $$
       declare v_outcome text;
       begin
-        v_outcome := private.claim_slot(p_org, '{"callId": "nobody"}', p_slot,
-          '{"name": "Ada", "phone": "+447700900123", "country": "GB"}') ->> 'outcome';
+        v_outcome := private.hold_slot(p_org, '{"callId": "nobody"}', p_slot,
+          '{"name": "Ada", "phone": "+447700900123", "country": "GB"}', null) ->> 'outcome';
         raise exception using errcode = 'MO999', message = v_outcome;
       exception when sqlstate 'MO999' then
         return sqlerrm;

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import process from "node:process";
 import { existsSync, readFileSync } from "node:fs";
+import cancelAppointment from "../../functions/cancel-appointment/index.ts";
 import checkAvailability from "../../functions/check-availability/index.ts";
 import holdSlot from "../../functions/hold-slot/index.ts";
 import metricsFunction from "../../functions/metrics/index.ts";
@@ -163,6 +164,21 @@ test("a report keeps neither the patient's name nor six digits of a call that wa
   assert.deepEqual(kept?.["redactions"], { NAME: 3, OTP: 1 });
 });
 
+test("a report keeps neither name, number nor code of a call that only asked about an appointment", async (bench) => {
+  const { call, report, kept } = await aCall(bench, { holds: false });
+  const args = { patientName: "Zuleika Okoro", patientPhone: "+44 7700 900 987" };
+  await bench.insist(cancelAppointment, { ...call, tool: "cancel_appointment", args });
+  assert.equal((await bench.insist(sendOtp, { ...call, tool: "send_otp" })).outcome, "sent");
+  const transcript = "User: zuleika, on 07700 900987.\nUser: four eight two, nine one three.";
+  await report({ artifact: { transcript }, analysis: { summary: "Ms Okoro cancels." } });
+  const row = await kept();
+  assert.equal(
+    row?.["transcript"],
+    "User: [REDACTED: NAME], on [REDACTED: PHONE].\nUser: [REDACTED: OTP].",
+  );
+  assert.doesNotMatch(String(row?.["summary"]), /Okoro/);
+});
+
 test("a hold made while the end was told is released by the report that follows", async (bench) => {
   for (const holds of [false, true]) {
     const call = await aCall(bench, { followUps: true, holds });
@@ -220,7 +236,7 @@ test("the right code and the end of the call at once: confirmed or released, nev
   }
 });
 
-test("a caller who wants no texts, was put through, or is over a quota is sent no follow-up", async (bench) => {
+test("a caller who wants no texts, was put through, calls from another number, or is over a limit is sent no follow-up", async (bench) => {
   const { sql } = bench.database;
   const cases: [string, object, (orgId: string) => Promise<unknown>][] = [
     ["forwarded", { endedReason: "assistant-forwarded-call" }, () => Promise.resolve()],
@@ -228,12 +244,21 @@ test("a caller who wants no texts, was put through, or is over a quota is sent n
     [
       "org_send_limit",
       {},
-      (org) => sql`update public.organizations set sms_hourly_limit = 1 where id = ${org}`,
+      // A fifth of what it may text is for follow-ups.
+      (org) =>
+        sql`with few as (update public.organizations set sms_hourly_limit = 5 where id = ${org})
+          insert into public.sms_messages (org_id, id, origin, to_masked, status)
+          values (${org}, gen_random_uuid(), 'follow_up', '***11', 'accepted')`,
     ],
     [
       "phone_send_limit",
       {},
-      () => sql`update public.sms_phone_quota set sent_at = array_fill(now(), array[5])`,
+      () => sql`update public.phone_counts set followed_up_at = array[now()]`,
+    ],
+    [
+      "other_number",
+      {},
+      (org) => sql`update public.calls set caller_hash = sha256('another') where org_id = ${org}`,
     ],
     [
       "blocked_country",
@@ -268,7 +293,7 @@ test("a follow-up that fails is not tried again, and its quota is given back", a
   assert.equal(call.texts().length, 0);
   assert.equal((await call.kept())?.["follow_up"], "failed");
   const [row] = await bench.database.sql`select
-    (select cardinality(sent_at) from public.sms_phone_quota) as texts,
+    (select cardinality(sent_at) from public.phone_counts) as texts,
     (select count(*)::int from public.sms_opt_outs) as wishes`;
   assert.deepEqual({ ...row }, { texts: 1, wishes: 1 });
 });

@@ -148,7 +148,7 @@ test("a hundred wrong codes at once count five, then the code is dead and a new 
   assert.equal(counted, 4, "four times wrong, the fifth locks the code");
   assert.equal((await call.verify(code)).outcome, "code_locked");
   const [row] = await bench.database.sql`
-    select code_attempts, mac from public.one_time_passcodes where appointment_id = ${call.holdId}`;
+    select code_attempts, mac from public.one_time_passcodes`;
   assert.deepEqual({ ...row }, { code_attempts: 5, mac: null });
   await bench.database
     .sql`update public.one_time_passcodes set claimed_at = now() - interval '1 minute'`;
@@ -194,7 +194,7 @@ for (
     assert.equal(failed.outcome, outcome);
     assert.equal(bench.twilio.postCount, 1);
     const [row] = await bench.database.sql`
-      select state, mac, sends from public.one_time_passcodes where appointment_id = ${call.holdId}`;
+      select state, mac, sends from public.one_time_passcodes`;
     assert.deepEqual({ ...row }, { state: "cleared", mac: null, sends: mayHaveGone ? 1 : 0 });
     assert.ok(bench.lines.some((line) => line.includes("rolling back OTP storage")));
     assert.equal((await call.send()).outcome, "sent");
@@ -230,8 +230,8 @@ test("the same tool call delivered twice counts a wrong code once", async (bench
   const once = { toolCallId: "call_once" };
   assert.deepEqual(await call.verify(wrong, once), await call.verify(wrong, once));
   const [row] = await bench.database.sql`
-    select hold_attempts from public.one_time_passcodes where appointment_id = ${call.holdId}`;
-  assert.equal(row?.["hold_attempts"], 1);
+    select attempts from public.calls`;
+  assert.equal(row?.["attempts"], 1);
 });
 
 test("cleanup_expired_holds turns lapsed holds to expired and returns how many", async (bench) => {

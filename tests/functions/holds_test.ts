@@ -39,9 +39,10 @@ test(
     const moved = await one.once("claim_slot_atomic", caller, slot("12:00"));
     assert.equal(moved.outcome, "held");
     assert.deepEqual(await statesOf(bench), ["11:00 held", "10:00 cancelled", "12:00 held"]);
-    // The code was for the hold that is gone.
-    assert.equal((await readCode(one, caller, code)).outcome, "no_code");
     assert.notEqual(moved.holdId, held.holdId);
+    // The code is the call's: it confirms what the patient holds now.
+    assert.equal((await readCode(one, caller, code)).outcome, "confirmed");
+    assert.deepEqual(await statesOf(bench), ["11:00 held", "10:00 cancelled", "12:00 confirmed"]);
   },
 );
 
@@ -191,6 +192,7 @@ const guarded = [
   "claim_slot_atomic",
   "cancel_appointment",
   "reschedule_appointment",
+  "find_appointments",
   "begin_otp_send",
   "verify_otp_and_confirm",
 ] as const;
@@ -202,6 +204,7 @@ for (const level of ["repeatable read", "serializable"]) {
       claim_slot_atomic: slot("10:00"),
       cancel_appointment: {},
       reschedule_appointment: slot("10:00"),
+      find_appointments: {},
       begin_otp_send: {
         ...{ p_send_id: crypto.randomUUID(), p_mac: "0".repeat(64), p_key_id: "v1" },
         p_expected_org: clinic.id,

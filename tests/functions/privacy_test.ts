@@ -112,6 +112,8 @@ testWithConnections(
     watched(async (watch) => {
       const { bench } = watch;
       const { say } = await aCall(watch);
+      await bench.database.sql`update public.organizations set caller_holds = 50,
+        caller_hourly_sends = 50`;
       await say("check_availability", { date: aDay(), serviceType: "consultation" });
       const faults = [
         21211,

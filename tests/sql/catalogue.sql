@@ -17,7 +17,7 @@ create temporary view our_functions as
 
 -- What belongs to no single organization. Everything else in public is a tenant's.
 create temporary table shared_tables (relname name primary key);
-insert into shared_tables values ('organizations'), ('org_channels'), ('sms_phone_quota'),
+insert into shared_tables values ('organizations'), ('org_channels'), ('phone_counts'),
   ('metric_events'), ('metric_totals'), ('metric_minutes'), ('metric_batches');
 
 create temporary view tenant_tables as
@@ -74,7 +74,7 @@ select is_empty(
 select is_empty(
   $$select t.name, r.role
     from our_tables as t, unnest('{anon,authenticated,service_role}'::name[]) as r (role)
-    where (t.relname in ('org_credentials', 'one_time_passcodes', 'tool_calls', 'sms_phone_quota')
+    where (t.relname in ('org_credentials', 'one_time_passcodes', 'calls', 'tool_calls', 'phone_counts')
         or t.relname ~ '^metric_')
       and has_any_column_privilege(r.role, t.oid, 'select, insert, update, references')$$,
   'credentials, passcodes, recorded answers, phone quotas and metrics are only for entry functions');

@@ -47,14 +47,16 @@ begin
   values (p_org, v_hold, v_provider, v_service, 'Patient', p_phone, v_start,
     v_start + interval '30 minutes', tstzrange(v_start, v_start + interval '30 minutes'),
     gen_random_uuid(), now() + interval '10 minutes');
+  insert into calls (org_id, call_id) values (p_org, 'call');
   insert into one_time_passcodes (
-    org_id, appointment_id, send_id, state, key_id, claimed_at, expires_at)
-  values (p_org, v_hold, v_send, 'sent', 'v1', now(), now() + interval '5 minutes');
-  insert into sms_messages (org_id, id, appointment_id, to_masked)
-  values (p_org, v_send, v_hold, '***23');
+    org_id, call_id, phone_hash, send_id, purpose, state, key_id, claimed_at, expires_at)
+  values (p_org, 'call', decode(repeat('00', 32), 'hex'), v_send, 'confirm', 'sent', 'v1', now(),
+    now() + interval '5 minutes');
+  insert into sms_messages (org_id, id, appointment_id, origin, to_masked)
+  values (p_org, v_send, v_hold, 'own_number', '***23');
   insert into sms_opt_outs (org_id, phone_hash) values (p_org, decode(repeat('00', 32), 'hex'));
-  insert into appointment_changes (org_id, appointment_id, kind, expires_at)
-  values (p_org, v_hold, 'cancel', now() + interval '10 minutes');
+  insert into appointment_changes (org_id, call_id, kind, patient_name, patient_phone)
+  values (p_org, 'call', 'cancel', 'Patient', p_phone);
   insert into org_credentials (org_id, provider, key_id, nonce, ciphertext)
   values (p_org, 'twilio', 'v1', decode(repeat('00', 12), 'hex'), '\x00');
   insert into tool_calls (org_id, call_id, tool_call_id, tool, arguments_hash, outcome, result)
@@ -75,7 +77,7 @@ insert into org_members (org_id, user_id, role) values
   (md5('clinic b')::uuid, md5('bob')::uuid, 'staff'),
   (md5('clinic a')::uuid, md5('both')::uuid, 'staff'),
   (md5('clinic b')::uuid, md5('both')::uuid, 'manager');
-insert into sms_phone_quota (phone_hash) values (decode(repeat('00', 32), 'hex'));
+insert into phone_counts (phone_hash) values (decode(repeat('00', 32), 'hex'));
 
 -- Whose rows somebody sees in what they may read: one row a table and clinic.
 create function pg_temp.seen() returns table (relation text, org text)
@@ -105,7 +107,7 @@ $$;
 select is_empty(
   $$select c.relname, o.org from pg_class as c, unnest('{a,b}'::text[]) as o (org)
     where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v')
-      and c.relname <> 'sms_phone_quota' and c.relname !~ '^metric_'
+      and c.relname <> 'phone_counts' and c.relname !~ '^metric_'
     except select relation, org from pg_temp.seen()$$,
   'both clinics have a row in every table of these tests');
 create temporary table readable (relation text);
@@ -127,7 +129,7 @@ select results_eq(
   'select user_id from public.org_members', $$values (md5('alice')::uuid)$$,
   'staff see their own membership only');
 select throws_ok('select * from public.' || t, '42501', null, 'staff cannot read ' || t)
-from unnest('{org_credentials,one_time_passcodes,tool_calls,sms_phone_quota,alarm_counters}'::text[]) as t;
+from unnest('{org_credentials,one_time_passcodes,calls,tool_calls,phone_counts,alarm_counters}'::text[]) as t;
 select throws_ok(format('update public.%I set %2$I = %2$I where true', c.relname, a.attname),
   '42501', null, 'staff cannot update ' || c.relname)
 from pg_class as c join pg_attribute as a on a.attrelid = c.oid and a.attnum = 1
@@ -196,7 +198,7 @@ select isnt_empty('select * from public.audit_logs', 'the service role reads the
 select throws_ok('update public.appointments set status = ''confirmed'' where true', '42501', null,
   'the service role changes appointments by entry functions only');
 select throws_ok('select * from public.' || t, '42501', null, 'the service role cannot read ' || t)
-from unnest('{org_credentials,one_time_passcodes,tool_calls,sms_phone_quota,alarm_counters}'::text[]) as t;
+from unnest('{org_credentials,one_time_passcodes,calls,tool_calls,phone_counts,alarm_counters}'::text[]) as t;
 
 -- The audit log: nobody rewrites it, its owner neither; deleting is retention's, which the owner runs.
 

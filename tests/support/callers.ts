@@ -20,7 +20,10 @@ export interface Answer {
 export interface Caller {
   readonly clinic: Clinic;
   readonly callId: string;
+  /** The patient's number. */
   readonly phone: string;
+  /** The number the call comes from, null when it is withheld; the patient's when left out. */
+  readonly from?: string | null;
 }
 
 /** A number of a country that does not exist, so that thousands of callers have one each. */
@@ -28,8 +31,9 @@ const aPhone = () =>
   `+999${crypto.getRandomValues(new Uint32Array(1))[0]?.toString().padStart(10, "0")}`;
 
 /** A caller nobody has heard of. */
-export function aCaller(clinic: Clinic, phone = aPhone()): Caller {
-  return { clinic, callId: crypto.randomUUID(), phone };
+export function aCaller(clinic: Clinic, phone = aPhone(), from?: string | null): Caller {
+  const caller = { clinic, callId: crypto.randomUUID(), phone };
+  return from === undefined ? caller : { ...caller, from };
 }
 
 /** Connections that are open and idle, as many as there are callers. */
@@ -53,6 +57,7 @@ type EntryFunction =
   | "claim_slot_atomic"
   | "cancel_appointment"
   | "reschedule_appointment"
+  | "find_appointments"
   | "begin_otp_send"
   | "verify_otp_and_confirm";
 /** By parameter, as PostgREST passes them; objects become jsonb. */
@@ -93,20 +98,22 @@ export async function openLines(
 async function call(
   sql: postgres.ReservedSql,
   name: EntryFunction,
-  { clinic, callId, phone }: Caller,
+  { clinic, callId, phone, from = phone }: Caller,
   given: Arguments = {},
 ): Promise<Answer> {
   const envelope = {
     calledNumber: clinic.number,
-    callerNumber: phone,
+    ...(from === null ? {} : { callerNumber: from }),
     callId,
     toolCallId: crypto.randomUUID(),
   };
-  const patient = { p_patient_name: "Ada Brown", p_patient_phone: phone };
+  const patient = {
+    p_patient_name: "Ada Brown",
+    p_patient_phone: phone,
+    p_patient_country: "GB",
+  };
   const args: Arguments = name.includes("otp")
     ? { p_call: envelope, p_hold: null, ...given }
-    : name === "claim_slot_atomic"
-    ? { p_call: envelope, ...patient, p_patient_country: "GB", ...given }
     : { p_call: envelope, ...patient, ...given };
   const names = Object.keys(args);
   const values = Object.values(args).map((value) =>
@@ -194,14 +201,11 @@ export async function findDoubles(sql: postgres.Sql): Promise<string[]> {
     capacity: number;
     opens: number;
     closes: number;
-    moves: string | null;
   }[]>`
     select a.id, a.provider_id as provider, a.seat, s.capacity,
       a.service_id || '@' || a.starts_at as session,
       extract(epoch from a.starts_at)::float8 / 60 - s.buffer_before_min as opens,
-      extract(epoch from a.ends_at)::float8 / 60 + s.buffer_after_min as closes,
-      (select c.appointment_id from public.appointment_changes as c
-        where c.hold_id = a.id and c.applied_at is null) as moves
+      extract(epoch from a.ends_at)::float8 / 60 + s.buffer_after_min as closes
     from public.appointments as a join public.services as s on s.id = a.service_id
     where a.status in ('held', 'confirmed')
     order by provider, opens`;
@@ -212,8 +216,7 @@ export async function findDoubles(sql: postgres.Sql): Promise<string[]> {
       if (!other || other.provider !== one.provider || other.opens >= one.closes) break;
       const isSeat = one.session === other.session && one.seat !== other.seat &&
         Math.max(one.seat, other.seat) < one.capacity;
-      const isMove = one.moves === other.id || other.moves === one.id;
-      if (!isSeat && !isMove) doubles.push(`${one.session} seat ${one.seat} and ${other.session}`);
+      if (!isSeat) doubles.push(`${one.session} seat ${one.seat} and ${other.session}`);
     }
   }
   return doubles;

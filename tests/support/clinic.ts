@@ -177,8 +177,11 @@ export async function aBench(): Promise<Bench> {
   const log = openLog("debug", (line) => lines.push(line));
   // On a busy machine a hundred calls at once take longer than a caller would wait.
   const runtime = createRuntime(config, log, { requestMs: 60_000, databaseCallMs: 50_000 });
-  const ask: Bench["ask"] = async (tool, asked) =>
-    readSaid(await tool.using(runtime).fetch(aRequest(asked)));
+  const ask: Bench["ask"] = async (tool, asked) => {
+    const said = await readSaid(await tool.using(runtime).fetch(aRequest(asked)));
+    await runtime.background.settled();
+    return said;
+  };
   return {
     database,
     twilio,
@@ -292,19 +295,34 @@ export async function letTimePass(sql: postgres.Sql, orgId: string, seconds: num
     const by = tx`make_interval(secs => ${seconds})`;
     await tx`update public.appointments set expires_at = expires_at - ${by},
       created_at = created_at - ${by} where org_id = ${orgId}`;
-    await tx`update public.appointment_changes set expires_at = expires_at - ${by},
-      opened_at = opened_at - ${by} where org_id = ${orgId}`;
+    await tx`update public.appointments set extended_at = extended_at - ${by},
+      updated_at = updated_at - ${by} where org_id = ${orgId}`;
+    await tx`update public.appointment_changes set opened_at = opened_at - ${by},
+      applied_at = applied_at - ${by} where org_id = ${orgId}`;
+    await tx`update public.calls set created_at = created_at - ${by}, seen_at = seen_at - ${by}
+      where org_id = ${orgId}`;
     await tx`update public.one_time_passcodes set expires_at = expires_at - ${by},
-      claimed_at = claimed_at - ${by} where org_id = ${orgId}`;
+      claimed_at = claimed_at - ${by}, proven_until = proven_until - ${by}
+      where org_id = ${orgId}`;
     await tx`update public.sms_messages set created_at = created_at - ${by} where org_id = ${orgId}`;
     await tx`update public.alarm_counters as c
       set happened_at = array(select t - ${by} from unnest(c.happened_at) as t)
       where c.org_id = ${orgId}`;
     await tx`update public.alarms set raised_at = raised_at - ${by}, first_at = first_at - ${by}
       where org_id = ${orgId}`;
-    await tx`update public.sms_phone_quota as q
-      set sent_at = array(select t - ${by} from unnest(q.sent_at) as t)
-      where q.phone_hash in (select sha256(convert_to(a.patient_phone, 'UTF8'))
-        from public.appointments as a where a.org_id = ${orgId})`;
+    await tx`update public.phone_counts as n
+      set sent_at = array(select t - ${by} from unnest(n.sent_at) as t),
+        wrong_at = array(select t - ${by} from unnest(n.wrong_at) as t),
+        asked_at = array(select t - ${by} from unnest(n.asked_at) as t),
+        followed_up_at = array(select t - ${by} from unnest(n.followed_up_at) as t),
+        holds = array(select row(h.org_id, h.hold_id, h.made_at - ${by}, h.by_caller)
+          ::private.counted_hold from unnest(n.holds) as h),
+        changed_at = changed_at - ${by}
+      where n.phone_hash in (select c.caller_hash from public.calls as c
+          where c.org_id = ${orgId}
+        union select sha256(convert_to(a.patient_phone, 'UTF8')) from public.appointments as a
+          where a.org_id = ${orgId}
+        union select c.phone_hash from public.one_time_passcodes as c where c.org_id = ${orgId}
+        union select sha256(convert_to('no number/' || ${orgId}, 'UTF8')))`;
   });
 }

@@ -128,10 +128,13 @@ export async function bookAgain(
 ): Promise<Record<string, number>> {
   const outcomes: Record<string, number> = {};
   for (const { startsAt } of lost) {
-    const call = JSON.stringify({ calledNumber: number, callId: crypto.randomUUID() });
+    const phone = `+44${crypto.getRandomValues(new Uint32Array(1))[0]}0`;
+    const call = JSON.stringify({
+      ...{ calledNumber: number, callId: crypto.randomUUID(), callerNumber: phone },
+    });
     const slot = `consultation/${startsAt.toISOString().slice(0, 16)}`;
     const [row] = await sql<{ outcome: string }[]>`
-      select public.claim_slot_atomic(${call}::text::jsonb, ${slot}, 'Eve Black', '+447700900999',
+      select public.claim_slot_atomic(${call}::text::jsonb, ${slot}, 'Eve Black', ${phone},
         'GB') ->> 'outcome' as outcome`;
     const outcome = row?.outcome ?? "";
     outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;

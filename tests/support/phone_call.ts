@@ -65,7 +65,9 @@ export class PhoneCall {
       ...{ tool: tool.tool.name, args, callId },
       ...(toolCallId === undefined ? {} : { toolCallId }),
     });
-    return await readSaid(await tool.using(runtime).fetch(request));
+    const said = await readSaid(await tool.using(runtime).fetch(request));
+    await runtime.background.settled();
+    return said;
   };
 
   hold = async (time = "10:00", more: object = {}, asked: Asked = {}): Promise<Said> => {
@@ -86,8 +88,9 @@ export class PhoneCall {
 
   async counters() {
     const [row] = await this.bench.database.sql`
-      select code_attempts, hold_attempts, sends from public.one_time_passcodes
-      where appointment_id = ${this.holdId}`;
+      select o.code_attempts, c.attempts, o.sends
+      from public.one_time_passcodes as o join public.calls as c using (org_id, call_id)
+      where c.call_id = ${this.callId}`;
     return { ...row };
   }
 

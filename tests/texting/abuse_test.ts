@@ -161,7 +161,7 @@ test("the hundredth refused text of an hour raises one alarm, also when all come
   const clinic = await aTextingClinic(bench);
   const calls = Array.from({ length: 10 }, () => aCallTo(bench, clinic));
   for (const [index, call] of calls.entries()) {
-    await hold(call, times[index] ?? "", { patientPhone: "+18765551234" });
+    await hold(call, times[index] ?? "", { patientPhone: `+1876555${1234 + index}` });
   }
   const refuse = (count: number) =>
     Promise.all(

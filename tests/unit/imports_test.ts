@@ -29,6 +29,7 @@ const order = [
   "accounts",
   "denials",
   "recording",
+  "background",
   "answers",
   "sentences",
   "database/metrics",

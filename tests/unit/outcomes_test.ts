@@ -15,13 +15,20 @@ const messages = ["public.find_assistant", "public.end_call", "public.settle_fol
 /** Outcomes of functions that an entry function calls, but does not answer with, and why. */
 const notPassedOn: Readonly<Record<string, readonly string[]>> = {
   ...Object.fromEntries(messages.map((name) => [name, ["cross_tenant_denied"]])),
-  // Has no slot, so it never holds a new time.
+  // Has no slot, so it never holds a new time, and does not list.
   "public.cancel_appointment": [
-    ...["held", "already_confirmed", "slot_taken", "invalid_slot", "hold_expired"],
-    ...["unusable_phone", "rescheduled"],
+    ...["held", "slot_taken", "hold_limit", "invalid_slot", "rescheduled", "found"],
   ],
-  // A new time that is held is answered as code_needed; what has a slot does not cancel.
-  "public.reschedule_appointment": ["held", "already_confirmed", "hold_released", "cancelled"],
+  // A new time that is held is answered as code_needed; what has a slot does not cancel or list.
+  "public.reschedule_appointment": ["held", "hold_released", "cancelled", "found"],
+  // Lists, and changes nothing.
+  "public.find_appointments": [
+    ...["held", "slot_taken", "hold_limit", "invalid_slot", "rescheduled", "cancelled"],
+    ...["hold_released", "which_appointment"],
+  ],
+  // The hold of a new time is told by what comes of the change.
+  "public.begin_otp_send": ["held"],
+  "public.verify_otp_and_confirm": ["held"],
 };
 
 interface Declared {

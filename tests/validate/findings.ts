@@ -72,8 +72,9 @@ async function aCaller(
 async function passcodeOf(bench: Bench, holdId: string) {
   const [row] = await bench.database.sql<
     { state: string; mac: Uint8Array | null; wrong: number; sends: number }[]
-  >`select state, mac, hold_attempts as wrong, sends from public.one_time_passcodes
-    where appointment_id = ${holdId}`;
+  >`select o.state, o.mac, c.attempts as wrong, o.sends
+    from public.appointments as a join public.calls as c using (org_id, call_id)
+    join public.one_time_passcodes as o using (org_id, call_id) where a.id = ${holdId}`;
   return row;
 }
 

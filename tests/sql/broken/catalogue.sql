@@ -2,7 +2,7 @@
  * Breaks every rule of catalogue.sql, so that a test can show that each of them is able to fail.
  */
 
-drop table public.sms_phone_quota cascade;
+drop table public.phone_counts cascade;
 grant usage on schema private to authenticated;
 grant create on schema public to service_role;
 grant select (ciphertext) on public.org_credentials to service_role;

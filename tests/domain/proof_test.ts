@@ -1,0 +1,305 @@
+/** A call proves a phone: what one passcode does in its call, and what it does to no other one. */
+import assert from "node:assert/strict";
+import {
+  aCaller,
+  type Answer,
+  type Caller,
+  type Line,
+  readCode,
+  sendCode,
+  testWithLines as test,
+} from "../support/callers.ts";
+import { aClinic, aDay, type Bench, letTimePass } from "../support/clinic.ts";
+
+const code = "482913";
+const slot = (time: string, doctor = "") => ({
+  p_slot_id: `consultation/${aDay()}T${time}${doctor}`,
+});
+
+const hold = (line: Line, caller: Caller, name: string, time: string, more = {}) =>
+  line.ask("claim_slot_atomic", caller, { ...slot(time), p_patient_name: name, ...more });
+
+/** Texts a code and reads it out. */
+async function prove(line: Line, caller: Caller): Promise<Answer> {
+  const sent = await sendCode(line, caller, code);
+  assert.equal(sent.outcome, "claimed", JSON.stringify(sent));
+  return await readCode(line, caller, code);
+}
+
+/** Appointments by patient, start and state, in the order they were made. */
+async function rowsOf({ database }: Bench): Promise<string[]> {
+  const rows = await database.sql<{ row: string }[]>`
+    select a.patient_name || to_char(a.starts_at at time zone o.timezone, ' HH24:MI ') || a.status
+      as row
+    from public.appointments as a join public.organizations as o on o.id = a.org_id
+    order by a.created_at`;
+  return rows.map(({ row }) => row);
+}
+
+const clock = (iso: unknown) => String(iso).slice(11, 16);
+
+test("one code confirms every hold of its call, each for its own patient", async (bench, one) => {
+  const clinic = await aClinic(bench.database.sql, { providers: 2 });
+  const mother = aCaller(clinic);
+  assert.equal((await hold(one, mother, "Jane Example", "11:00")).outcome, "held");
+  const second = await hold(one, mother, "Tim Example", "11:00");
+  assert.equal(second.outcome, "held");
+  assert.equal(second["released"], undefined);
+  const said = await prove(one, mother);
+  assert.equal(said.outcome, "confirmed");
+  assert.equal((said["others"] as unknown[]).length, 1);
+  assert.deepEqual(said["overlaps"], [], "two patients may come at one time");
+  assert.deepEqual(await rowsOf(bench), [
+    "Jane Example 11:00 confirmed",
+    "Tim Example 11:00 confirmed",
+  ]);
+  // A third child: no further code.
+  const third = await hold(one, mother, "Eve Example", "12:00");
+  assert.equal(third["proven"], true);
+  const sent = await sendCode(one, mother, "000000");
+  assert.equal(sent.outcome, "confirmed");
+  assert.equal(clock(sent["startTime"]), "12:00");
+  const [texts] = await bench.database.sql`select count(*)::int as n from public.sms_messages`;
+  assert.equal(texts?.["n"], 1);
+});
+
+test(
+  "the same name is the same patient: another slot moves the hold and says so",
+  async (bench, one) => {
+    const clinic = await aClinic(bench.database.sql);
+    const caller = aCaller(clinic);
+    await hold(one, caller, "Jane Example", "11:00");
+    await hold(one, caller, "Tim Example", "12:00");
+    const moved = await hold(one, caller, "jane  EXAMPLE", "13:00");
+    assert.equal(moved.outcome, "held");
+    assert.equal(clock((moved["released"] as Answer)["startTime"]), "11:00");
+    const taken = await hold(one, caller, "Jane Example", "12:00");
+    assert.equal(taken.outcome, "slot_taken", "nobody's request takes the hold of another patient");
+    const renamed = await hold(one, caller, "Tom Sample", "12:30", {
+      p_hold: moved.holdId ?? "",
+    });
+    assert.equal(clock((renamed["released"] as Answer)["startTime"]), "13:00");
+    assert.deepEqual(await rowsOf(bench), [
+      "Jane Example 11:00 cancelled",
+      "Tim Example 12:00 held",
+      "jane  EXAMPLE 13:00 cancelled",
+      "Tom Sample 12:30 held",
+    ]);
+  },
+);
+
+test(
+  "already_confirmed is told to the patient who has it, another one gets a time or a refusal",
+  async (bench, one) => {
+    const clinic = await aClinic(bench.database.sql);
+    const caller = aCaller(clinic);
+    await hold(one, caller, "Jane Example", "10:00");
+    await prove(one, caller);
+    assert.equal((await hold(one, caller, "Jane Example", "10:00")).outcome, "already_confirmed");
+    assert.equal((await hold(one, caller, "Tim Example", "10:00")).outcome, "slot_taken");
+  },
+);
+
+test(
+  "a second appointment of one patient at the same time is said when it is confirmed",
+  async (bench, one) => {
+    const clinic = await aClinic(bench.database.sql, { providers: 2 });
+    const first = aCaller(clinic);
+    await hold(one, first, "Jane Example", "12:00");
+    await prove(one, first);
+    const second = aCaller(clinic, first.phone);
+    assert.equal((await hold(one, second, "Jane Example", "12:00")).outcome, "held");
+    const said = await prove(one, second);
+    assert.equal((said["overlaps"] as unknown[]).length, 1);
+  },
+);
+
+/** A confirmed appointment of an earlier call, and another call of its patient. */
+async function anAppointment(line: Line, caller: Caller, name: string, time: string) {
+  await hold(line, caller, name, time);
+  assert.equal((await prove(line, caller)).outcome, "confirmed");
+  return aCaller(caller.clinic, caller.phone);
+}
+
+test(
+  "a change is answered before the proof, carried out by it, and takes effect at once after it",
+  async (bench, one) => {
+    const clinic = await aClinic(bench.database.sql);
+    const caller = await anAppointment(one, aCaller(clinic), "Ada Brown", "10:00");
+    const asked = await one.ask("reschedule_appointment", caller, slot("11:00"));
+    assert.equal(asked.outcome, "code_needed");
+    assert.equal(asked.holdId, undefined);
+    const moved = await prove(one, caller);
+    assert.equal(moved.outcome, "rescheduled");
+    const again = await one.ask("reschedule_appointment", caller, slot("11:30"));
+    assert.equal(again.outcome, "rescheduled");
+    const found = await one.ask("find_appointments", caller);
+    assert.equal(found.outcome, "found");
+    assert.equal((found["appointments"] as unknown[]).length, 1);
+    assert.equal((await one.ask("cancel_appointment", caller)).outcome, "cancelled");
+    assert.equal((await one.ask("cancel_appointment", caller)).outcome, "cancelled", "asked again");
+    assert.equal((await one.ask("find_appointments", caller)).outcome, "appointment_not_found");
+    assert.deepEqual(await rowsOf(bench), [
+      "Ada Brown 10:00 cancelled",
+      "Ada Brown 11:00 cancelled",
+      "Ada Brown 11:30 cancelled",
+    ]);
+  },
+);
+
+test(
+  "a move stays with the patient's doctor where that is possible, which is seen at the proof",
+  async (bench, one) => {
+    const clinic = await aClinic(bench.database.sql, { providers: 3 });
+    const first = aCaller(clinic);
+    const booked = await hold(one, first, "Ada Brown", "10:00");
+    await prove(one, first);
+    const caller = aCaller(clinic, first.phone);
+    await one.ask("reschedule_appointment", caller, slot("11:00"));
+    const moved = await prove(one, caller);
+    assert.deepEqual([moved.outcome, moved["doctor"]], ["rescheduled", booked["doctor"]]);
+    const next = aCaller(clinic, first.phone);
+    const other = booked["doctor"] === "Dr Number 1" ? "/doctor-2" : "/doctor-1";
+    await one.ask("reschedule_appointment", next, slot("12:00", other));
+    const named = await prove(one, next);
+    assert.notEqual(named["doctor"], booked["doctor"], "the doctor who was asked for is kept");
+  },
+);
+
+test(
+  "a move to a time that overlaps the appointment is settled at the proof",
+  async (bench, one) => {
+    const clinic = await aClinic(bench.database.sql);
+    await bench.database.sql`update public.services set step_min = 15`;
+    const caller = await anAppointment(one, aCaller(clinic), "Ada Brown", "10:00");
+    const asked = await one.ask("reschedule_appointment", caller, slot("10:15"));
+    assert.equal(asked.outcome, "slot_taken", "its own appointment is anybody's before the proof");
+    assert.equal((await prove(one, caller)).outcome, "rescheduled");
+    assert.deepEqual(await rowsOf(bench), [
+      "Ada Brown 10:00 cancelled",
+      "Ada Brown 10:15 confirmed",
+    ]);
+  },
+);
+
+test(
+  "a new time for an appointment that does not exist is released, never booked",
+  async (bench, one) => {
+    const clinic = await aClinic(bench.database.sql);
+    const patient = await anAppointment(one, aCaller(clinic), "Ada Brown", "10:00");
+    const caller = aCaller(clinic, patient.phone);
+    await one.ask("reschedule_appointment", caller, { ...slot("11:00"), p_date: aDay(3) });
+    const said = await prove(one, caller);
+    assert.equal(said.outcome, "appointment_not_found");
+    assert.equal(clock((said["released"] as Answer)["startTime"]), "11:00");
+    assert.deepEqual(await rowsOf(bench), [
+      "Ada Brown 10:00 confirmed",
+      "Ada Brown 11:00 cancelled",
+    ]);
+  },
+);
+
+test(
+  "where no appointment fits no code proves anything, however it is guessed",
+  async (bench, one) => {
+    const clinic = await aClinic(bench.database.sql);
+    const stranger = aCaller(clinic);
+    await one.ask("cancel_appointment", stranger);
+    const sent = await sendCode(one, stranger, code);
+    assert.deepEqual([sent.outcome, sent["isDue"]], ["claimed", false]);
+    const outcomes = [];
+    for (let guess = 0; guess < 5; guess++) {
+      outcomes.push((await readCode(one, stranger, code)).outcome);
+    }
+    assert.deepEqual(outcomes, [...Array(4).fill("wrong_code"), "code_locked"]);
+  },
+);
+
+test(
+  "several appointments are named after the proof, each question is asked once",
+  async (bench, one) => {
+    const clinic = await aClinic(bench.database.sql, { providers: 2 });
+    const first = aCaller(clinic);
+    await anAppointment(one, first, "Ada Brown", "10:00");
+    const second = await anAppointment(one, aCaller(clinic, first.phone), "Ada Brown", "10:00");
+    const cancel = (more = {}) => one.ask("cancel_appointment", second, more);
+    assert.equal((await cancel({ p_date: aDay(), p_time: "10:00" })).outcome, "code_needed");
+    const asked = await prove(one, second);
+    assert.deepEqual([asked.outcome, asked["ask"]], ["which_appointment", "doctor"]);
+    assert.equal((asked["appointments"] as unknown[]).length, 2);
+    const again = await cancel({ p_provider: "the tall one" });
+    assert.deepEqual([again.outcome, again["ask"]], ["which_appointment", null]);
+    assert.equal((await cancel({ p_provider: "number 2" })).outcome, "cancelled");
+    assert.equal((await cancel()).outcome, "cancelled", "one is left, and fits alone");
+  },
+);
+
+test("only appointments of patients named in the call are spoken of", async (bench, one) => {
+  const clinic = await aClinic(bench.database.sql);
+  const mother = aCaller(clinic);
+  await anAppointment(one, mother, "Jane Example", "10:00");
+  const next = await anAppointment(one, aCaller(clinic, mother.phone), "Tim Example", "11:00");
+  await one.ask("find_appointments", next, { p_patient_name: "Jane Example" });
+  const found = await prove(one, next);
+  assert.equal((found["appointments"] as unknown[]).length, 1);
+  const both = await one.ask("find_appointments", next, { p_patient_name: "Tim Example" });
+  assert.equal((both["appointments"] as unknown[]).length, 2);
+});
+
+test(
+  "no state of a call changes by another one that has proven nothing",
+  async (bench, one, two) => {
+    const clinic = await aClinic(bench.database.sql, { providers: 2 });
+    const patient = await anAppointment(one, aCaller(clinic), "Ada Brown", "10:00");
+    await one.ask("reschedule_appointment", patient, slot("11:00"));
+    await sendCode(one, patient, code);
+    const stranger = aCaller(clinic, patient.phone, null);
+    await two.ask("reschedule_appointment", stranger, slot("11:00"));
+    await two.ask("cancel_appointment", stranger);
+    await sendCode(two, stranger, "111111");
+    for (let guess = 0; guess < 5; guess++) await readCode(two, stranger, "222222");
+    assert.equal((await readCode(one, patient, code)).outcome, "rescheduled");
+  },
+);
+
+test(
+  "a hold goes over to the next call of a dropped line, from the same number only",
+  async (bench, one, two) => {
+    const clinic = await aClinic(bench.database.sql, { providers: 2 });
+    const dropped = aCaller(clinic);
+    const held = await hold(one, dropped, "Jane Example", "16:00", slot("16:00", "/doctor-1"));
+    await sendCode(one, dropped, code);
+    const stranger = aCaller(clinic, dropped.phone, "+447700900999");
+    const other = await hold(two, stranger, "Jane Example", "16:00", slot("16:00", "/doctor-1"));
+    assert.equal(other.outcome, "slot_taken");
+    const sister = aCaller(clinic, dropped.phone);
+    const named = await hold(two, sister, "June Example", "16:00", slot("16:00", "/doctor-1"));
+    assert.equal(named.outcome, "slot_taken");
+    const next = aCaller(clinic, dropped.phone);
+    const over = await hold(two, next, "Jane Example", "16:00", slot("16:00", "/doctor-1"));
+    assert.deepEqual([over.outcome, over.holdId], ["held", held.holdId]);
+    assert.equal((await readCode(two, next, code)).outcome, "no_code", "the code does not go over");
+    assert.equal((await sendCode(two, next, "111111")).outcome, "claimed", "at once");
+    assert.equal((await readCode(one, dropped, code)).outcome, "hold_not_found");
+    // The first call comes back, late: it takes nothing back.
+    const late = await hold(one, dropped, "Jane Example", "16:00", slot("16:00", "/doctor-1"));
+    assert.equal(late.outcome, "slot_taken");
+    assert.equal((await readCode(two, next, "111111")).outcome, "confirmed");
+  },
+);
+
+test(
+  "a text makes its holds last as long as its code, and no longer than twice their time",
+  async (bench, one) => {
+    const clinic = await aClinic(bench.database.sql);
+    const caller = aCaller(clinic);
+    await hold(one, caller, "Ada Brown", "10:00");
+    await letTimePass(bench.database.sql, clinic.id, 9 * 60 + 46);
+    const sent = await sendCode(one, caller, code);
+    assert.equal(sent["expiresInSeconds"], 300);
+    await letTimePass(bench.database.sql, clinic.id, 4 * 60);
+    const short = await sendCode(one, caller, code);
+    assert.ok(Number(short["expiresInSeconds"]) <= 75, JSON.stringify(short));
+    assert.equal((await readCode(one, caller, code)).outcome, "confirmed");
+  },
+);
