@@ -1,0 +1,120 @@
+/**
+ * Conversations as data: the tool calls of one or more phone calls, what is right to answer, and what
+ * the database has afterwards.
+ *
+ * A file has `steps` in order. `call` names the phone call; clinic and caller are those of the call's
+ * first step unless a step says otherwise. In arguments and SQL `$CODE` is the code of the newest text
+ * to the caller and `$CALL` the call's id. `good` lists right outcomes, `bad` a wrong one, `says` is a
+ * pattern for the message and `unsaid` one that must not be there; `sql` is asked after the step, and
+ * its rows, `; ` between them, are `sql_is`.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { readdir } from "node:fs/promises";
+import type { ServedTool } from "../../shared/tool.ts";
+import { type Bench, codeTo, type Said } from "./clinic.ts";
+
+/** One tool call. */
+export interface Step {
+  readonly call: string;
+  readonly tool: string;
+  readonly args?: Readonly<Record<string, unknown>>;
+  /** The called number. */
+  readonly clinic?: string;
+  /** Null when it is withheld. */
+  readonly caller?: string | null;
+  readonly good?: readonly string[];
+  readonly bad?: string;
+  readonly says?: string;
+  readonly unsaid?: string;
+  readonly sql?: string;
+  readonly sql_is?: string;
+}
+
+const functions = new URL("../../functions/", import.meta.url);
+
+/** Every tool of the repository by its name. */
+export async function loadTools(): Promise<ReadonlyMap<string, ServedTool>> {
+  const tools = new Map<string, ServedTool>();
+  for (const { name } of await readdir(functions, { withFileTypes: true })) {
+    const { default: served } = await import(new URL(`${name}/index.ts`, functions).href);
+    if (served.tool) tools.set(served.tool.name, served);
+  }
+  return tools;
+}
+
+interface PhoneCall {
+  readonly id: string;
+  clinic: string;
+  caller: string | null;
+  /** Texts that the caller had when the newest one was asked for. */
+  textsBefore: number;
+}
+
+/**
+ * Plays a conversation and checks every step.
+ *
+ * @param move Applied to every text of a step: moves the dates of the file to days to come.
+ */
+export async function playConversation(
+  bench: Bench,
+  steps: readonly Step[],
+  move: (text: string) => string = (text) => text,
+): Promise<void> {
+  const tools = await loadTools();
+  const calls = new Map<string, PhoneCall>();
+  for (const [index, written] of steps.entries()) {
+    const step: Step = JSON.parse(move(JSON.stringify(written)));
+    const call = findCall(calls, step);
+    const served = tools.get(step.tool);
+    assert.ok(served, `there is no tool ${step.tool}`);
+    const replace = async (text: string) => {
+      const filled = text.replaceAll("$CALL", call.id);
+      return filled.includes("$CODE")
+        ? filled.replaceAll("$CODE", await newestCode(bench, call))
+        : filled;
+    };
+    const args = JSON.parse(await replace(JSON.stringify(step.args ?? {})));
+    if (step.tool === "send_otp") call.textsBefore = countTexts(bench, call);
+    const said = await bench.insist(served, {
+      ...{ tool: step.tool, args, called: call.clinic, caller: call.caller, callId: call.id },
+    });
+    checkAnswer(step, said, `step ${index + 1}, ${step.tool}: ${JSON.stringify(said)}`);
+    if (step.sql !== undefined) {
+      const rows = await bench.database.sql.unsafe(await replace(step.sql));
+      const found = rows.map((row) => Object.values(row).join(" ")).join("; ");
+      assert.equal(found, step.sql_is ?? "", `step ${index + 1}: ${step.sql}`);
+    }
+  }
+}
+
+function findCall(calls: Map<string, PhoneCall>, step: Step): PhoneCall {
+  const call = calls.get(step.call) ??
+    { id: crypto.randomUUID(), clinic: "", caller: null, textsBefore: 0 };
+  if (step.clinic !== undefined) call.clinic = step.clinic;
+  if (step.caller !== undefined) call.caller = step.caller;
+  calls.set(step.call, call);
+  return call;
+}
+
+function checkAnswer({ good, bad, says, unsaid }: Step, said: Said, told: string): void {
+  if (good) assert.ok(good.includes(said.outcome), `expected ${good.join(" or ")}; ${told}`);
+  if (bad !== undefined) assert.notEqual(said.outcome, bad, told);
+  if (says !== undefined) assert.match(said.message, new RegExp(says), told);
+  if (unsaid !== undefined) assert.doesNotMatch(said.message, new RegExp(unsaid), told);
+  assert.notEqual(said.outcome, "error", told);
+}
+
+/** The newest code; a text may follow its answer, so a new one is waited for. */
+async function newestCode(bench: Bench, call: PhoneCall): Promise<string> {
+  for (let tries = 0; tries < 100 && countTexts(bench, call) <= call.textsBefore; tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return codeTo(bench.twilio, call.caller ?? "");
+}
+
+function countTexts({ twilio }: Bench, { caller }: PhoneCall): number {
+  return twilio.messages.filter(({ to }) => to === caller).length;
+}
