@@ -13,7 +13,7 @@
 
 import assert from "node:assert/strict";
 import { readdir } from "node:fs/promises";
-import type { ServedTool } from "../../shared/tool.ts";
+import type { ServedTool } from "../../shared/request.ts";
 import { type Bench, codeTo, type Said } from "./clinic.ts";
 
 /** One tool call. */
@@ -49,8 +49,6 @@ interface PhoneCall {
   readonly id: string;
   clinic: string;
   caller: string | null;
-  /** Texts that the caller had when the newest one was asked for. */
-  textsBefore: number;
 }
 
 /**
@@ -70,20 +68,16 @@ export async function playConversation(
     const call = findCall(calls, step);
     const served = tools.get(step.tool);
     assert.ok(served, `there is no tool ${step.tool}`);
-    const replace = async (text: string) => {
-      const filled = text.replaceAll("$CALL", call.id);
-      return filled.includes("$CODE")
-        ? filled.replaceAll("$CODE", await newestCode(bench, call))
-        : filled;
-    };
-    const args = JSON.parse(await replace(JSON.stringify(step.args ?? {})));
-    if (step.tool === "send_otp") call.textsBefore = countTexts(bench, call);
+    const replace = (text: string) =>
+      text.replaceAll("$CALL", call.id)
+        .replaceAll("$CODE", () => codeTo(bench.twilio, call.caller ?? ""));
+    const args = JSON.parse(replace(JSON.stringify(step.args ?? {})));
     const said = await bench.insist(served, {
       ...{ tool: step.tool, args, called: call.clinic, caller: call.caller, callId: call.id },
     });
     checkAnswer(step, said, `step ${index + 1}, ${step.tool}: ${JSON.stringify(said)}`);
     if (step.sql !== undefined) {
-      const rows = await bench.database.sql.unsafe(await replace(step.sql));
+      const rows = await bench.database.sql.unsafe(replace(step.sql));
       const found = rows.map((row) => Object.values(row).join(" ")).join("; ");
       assert.equal(found, step.sql_is ?? "", `step ${index + 1}: ${step.sql}`);
     }
@@ -92,7 +86,7 @@ export async function playConversation(
 
 function findCall(calls: Map<string, PhoneCall>, step: Step): PhoneCall {
   const call = calls.get(step.call) ??
-    { id: crypto.randomUUID(), clinic: "", caller: null, textsBefore: 0 };
+    { id: crypto.randomUUID(), clinic: "", caller: null };
   if (step.clinic !== undefined) call.clinic = step.clinic;
   if (step.caller !== undefined) call.caller = step.caller;
   calls.set(step.call, call);
@@ -105,16 +99,4 @@ function checkAnswer({ good, bad, says, unsaid }: Step, said: Said, told: string
   if (says !== undefined) assert.match(said.message, new RegExp(says), told);
   if (unsaid !== undefined) assert.doesNotMatch(said.message, new RegExp(unsaid), told);
   assert.notEqual(said.outcome, "error", told);
-}
-
-/** The newest code; a text may follow its answer, so a new one is waited for. */
-async function newestCode(bench: Bench, call: PhoneCall): Promise<string> {
-  for (let tries = 0; tries < 100 && countTexts(bench, call) <= call.textsBefore; tries++) {
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  return codeTo(bench.twilio, call.caller ?? "");
-}
-
-function countTexts({ twilio }: Bench, { caller }: PhoneCall): number {
-  return twilio.messages.filter(({ to }) => to === caller).length;
 }
