@@ -8,6 +8,8 @@
  * - All policies have the same form, made by private.protect(): staff read what belongs to the
  *   organizations they are members of. The Edge Functions use security definer entry functions.
  * - public holds tables and entry functions. private holds the rest, which the API must not see.
+ * - The service role, whose key the functions have, calls the entry functions of the functions and reads
+ *   what staff may read. A clinic's settings it cannot write: the owner's functions do that, and audit.
  */
 
 create extension if not exists btree_gist with schema extensions;
@@ -49,9 +51,8 @@ comment on function private.require is
   'True if the condition holds or is null; else raises 23514: Cannot write ROW: REASON.';
 
 /*
- * Whether hours from one local minute to another are possible. It raises its own error about p_row
- * instead of calling private.require(), because it runs as the role that writes the row, and that role
- * may not look up names in private.
+ * Whether hours from one local minute to another are possible: true, or its own error about p_row,
+ * which says what is wrong with them.
  */
 create function private.require_hours(p_row text, p_start integer, p_end integer) returns boolean
 language plpgsql stable strict set search_path = ''
@@ -186,10 +187,4 @@ grant select on public.organizations to authenticated;
 
 select private.protect('public.org_channels', true);
 
--- A check constraint runs as the role that writes the row.
-grant execute on function private.is_time_zone, private.require, private.require_hours
-  to service_role;
-
--- Clinics are set up with the service role's key (or SQL); staff only read.
-grant select, insert, update, delete
-  on public.organizations, public.org_channels, public.org_members to service_role;
+grant select on public.organizations, public.org_channels, public.org_members to service_role;

@@ -24,7 +24,7 @@ comment on table public.desk_hours is
   'When the front desk answers, in local minutes from midnight; end_min above 1440 runs into the next day.';
 comment on column public.desk_hours.dow is 'Day of the week, 0 is Sunday (as extract(dow)).';
 select private.protect('public.desk_hours', true);
-grant select, insert, update, delete on public.desk_hours to service_role;
+grant select on public.desk_hours to service_role;
 
 create function private.desk_state(p_org public.organizations, p_at timestamptz) returns text
 language plpgsql stable set search_path = ''

@@ -162,7 +162,7 @@ select private.protect('public.working_hours', true);
 select private.protect('public.working_hours_overrides', true);
 select private.protect('public.time_off', true);
 
-grant select, insert, update, delete on
+grant select on
   public.providers, public.services, public.provider_services, public.working_hours,
   public.working_hours_overrides, public.time_off
   to service_role;

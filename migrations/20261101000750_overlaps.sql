@@ -241,5 +241,4 @@ $$;
 comment on function public.watch_overlaps is
   'Watches the guarantee against double booking, a batch of appointments a call; pg_cron calls it every minute.';
 
-revoke execute on function public.watch_overlaps from public, anon, authenticated;
-grant execute on function public.watch_overlaps to service_role;
+revoke execute on function public.watch_overlaps from public, anon, authenticated, service_role;

@@ -146,8 +146,7 @@ comment on function public.set_org_credentials is
 revoke execute on function
   public.get_org_credentials, public.get_credentials_of, public.report_unreadable_credentials,
   public.set_org_credentials
-  from public, anon, authenticated;
+  from public, anon, authenticated, service_role;
 grant execute on function
-  public.get_org_credentials, public.get_credentials_of, public.report_unreadable_credentials,
-  public.set_org_credentials
+  public.get_org_credentials, public.get_credentials_of, public.report_unreadable_credentials
   to service_role;

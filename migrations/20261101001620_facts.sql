@@ -60,9 +60,7 @@ comment on column public.clinic_facts.tags is 'Words that a caller may use and t
 comment on column public.clinic_facts.in_prompt is
   'Whether everybody asks it, so that the assistant knows the answer without a tool.';
 select private.protect('public.clinic_facts', true);
-grant select, insert, update, delete on public.clinic_facts to service_role;
--- A generated column is computed as whoever writes the row.
-grant execute on function private.question_words, private.fact_words to service_role;
+grant select on public.clinic_facts to service_role;
 
 create table public.open_questions (
   org_id uuid not null references public.organizations (id) on delete cascade,

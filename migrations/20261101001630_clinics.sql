@@ -421,6 +421,19 @@ $$;
 comment on function private.clinic_refusal is
   'Why a document cannot be applied: another clinic has a channel, or the transfer number leads back to an assistant.';
 
+/* For the audit log: what of a document changed, and limits and periods with their values. */
+create function private.describe_changes(p_before jsonb, p_after jsonb) returns jsonb
+language sql stable set search_path = ''
+as $$
+  select jsonb_build_object('changed', coalesce(jsonb_agg(a.key order by a.key), '[]'), 'values',
+    coalesce(jsonb_object_agg(a.key, jsonb_build_array(p_before -> a.key, a.value))
+      filter (where jsonb_typeof(a.value) in ('number', 'boolean')), '{}'))
+  from jsonb_each(p_after) as a
+  where p_before -> a.key is distinct from a.value
+$$;
+comment on function private.describe_changes is
+  'Which fields of a clinic''s document differ; numbers and switches as [before, after].';
+
 /*
  * Entry function: adds the clinic of a document (p_org null) or makes a clinic what it says.
  *
@@ -491,9 +504,8 @@ begin
     raise exception using errcode = 'MO002', message = 'undone';
   elsif v_answer ->> 'outcome' <> 'unchanged' then
     perform private.audit(v_org.id, null, 'apply_clinic', null, v_answer ->> 'outcome',
-      jsonb_build_object('bookings', jsonb_array_length(v_answer -> 'bookings'), 'changed', (
-        select jsonb_agg(a.key order by a.key) from jsonb_each(v_after) as a
-        where v_before -> a.key is distinct from a.value)));
+      jsonb_build_object('bookings', jsonb_array_length(v_answer -> 'bookings'))
+        || private.describe_changes(v_before, v_after));
   end if;
   return v_answer || jsonb_build_object('orgId', v_org.id);
 exception
@@ -527,9 +539,49 @@ $$;
 comment on function public.find_misplaced_bookings is
   'Bookings that no longer fit their clinic''s schedule.';
 
+/*
+ * Who of the staff may see a clinic.
+ *
+ * p_role    owner, manager or staff; null ends the membership
+ * Outcomes  added, changed (another role), removed, unchanged, unknown_clinic, unknown_account, busy
+ */
+create function public.set_member(p_org uuid, p_user uuid, p_role text) returns jsonb
+language plpgsql volatile security definer set search_path = '' set lock_timeout = '5s'
+as $$
+declare
+  v_before text;
+  v_outcome text;
+begin
+  -- Two changes of one membership must not both be the first.
+  perform from public.organizations as o where o.id = p_org for no key update;
+  if not found then
+    return '{"outcome": "unknown_clinic"}';
+  elsif not exists (select from auth.users as u where u.id = p_user) then
+    return jsonb_build_object('outcome', 'unknown_account', 'orgId', p_org);
+  end if;
+  select m.role into v_before from public.org_members as m
+  where m.org_id = p_org and m.user_id = p_user;
+  v_outcome := case when v_before is not distinct from p_role then 'unchanged'
+    when v_before is null then 'added' when p_role is null then 'removed' else 'changed' end;
+  if p_role is null then
+    delete from public.org_members as m where m.org_id = p_org and m.user_id = p_user;
+  else
+    insert into public.org_members as m (org_id, user_id, role) values (p_org, p_user, p_role)
+    on conflict (org_id, user_id) do update set role = excluded.role;
+  end if;
+  if v_outcome <> 'unchanged' then
+    perform private.audit(p_org, null, 'set_member', p_user, v_outcome,
+      jsonb_build_object('role', jsonb_build_array(v_before, p_role)));
+  end if;
+  return jsonb_build_object('outcome', v_outcome, 'orgId', p_org);
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+comment on function public.set_member is
+  'Makes an account a member of a clinic, with a role, or ends its membership; audited.';
+
+-- Only the owner changes what a clinic is.
 revoke execute on function
-  public.read_clinic, public.apply_clinic, public.find_misplaced_bookings
-  from public, anon, authenticated;
-grant execute on function
-  public.read_clinic, public.apply_clinic, public.find_misplaced_bookings
-  to service_role;
+  public.read_clinic, public.apply_clinic, public.find_misplaced_bookings, public.set_member
+  from public, anon, authenticated, service_role;

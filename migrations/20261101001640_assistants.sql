@@ -24,7 +24,7 @@ create table public.assistants (
 comment on table public.assistants is 'How the voice agent of a clinic speaks, hears and thinks.';
 comment on column public.assistants.greeting is 'What the caller hears first; null names the clinic.';
 select private.protect('public.assistants', true);
-grant select, insert, update, delete on public.assistants to service_role;
+grant select on public.assistants to service_role;
 
 /* When anybody works, by weekday, in local minutes: [{dow, startMin, endMin}]. */
 create function private.describe_opening(p_org public.organizations, p_day date) returns jsonb
@@ -177,7 +177,6 @@ comment on function public.register_channel is
 
 revoke execute on function
   public.find_assistant, public.read_line, public.register_channel
-  from public, anon, authenticated;
-grant execute on function
-  public.find_assistant, public.read_line, public.register_channel to service_role;
+  from public, anon, authenticated, service_role;
+grant execute on function public.find_assistant to service_role;
 revoke execute on all functions in schema private from public;

@@ -196,7 +196,5 @@ comment on function public.read_metrics is 'Counters and gauges for operators; n
 
 revoke execute on function
   public.record_metrics, public.collect_metrics, public.read_metrics
-  from public, anon, authenticated;
-grant execute on function
-  public.record_metrics, public.collect_metrics, public.read_metrics
-  to service_role;
+  from public, anon, authenticated, service_role;
+grant execute on function public.record_metrics, public.read_metrics to service_role;

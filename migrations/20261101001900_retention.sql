@@ -202,5 +202,5 @@ $$;
 comment on function public.apply_retention is
   'Deletes a batch of what is older than each organization keeps; pg_cron calls it every night.';
 
-revoke execute on function public.apply_retention from public, anon, authenticated;
-grant execute on function public.apply_retention to service_role;
+-- Only the owner's job deletes.
+revoke execute on function public.apply_retention from public, anon, authenticated, service_role;

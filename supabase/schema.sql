@@ -1432,6 +1432,19 @@ $$;
 
 COMMENT ON FUNCTION private.describe_change(p_org public.organizations, p_change public.appointment_changes, p_now timestamp with time zone) IS 'The outcome cancelled or rescheduled of an applied change.';
 
+CREATE FUNCTION private.describe_changes(p_before jsonb, p_after jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select jsonb_build_object('changed', coalesce(jsonb_agg(a.key order by a.key), '[]'), 'values',
+    coalesce(jsonb_object_agg(a.key, jsonb_build_array(p_before -> a.key, a.value))
+      filter (where jsonb_typeof(a.value) in ('number', 'boolean')), '{}'))
+  from jsonb_each(p_after) as a
+  where p_before -> a.key is distinct from a.value
+$$;
+
+COMMENT ON FUNCTION private.describe_changes(p_before jsonb, p_after jsonb) IS 'Which fields of a clinic''s document differ; numbers and switches as [before, after].';
+
 CREATE FUNCTION private.describe_channels(p_org public.organizations, p_kind text) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -4893,9 +4906,8 @@ begin
     raise exception using errcode = 'MO002', message = 'undone';
   elsif v_answer ->> 'outcome' <> 'unchanged' then
     perform private.audit(v_org.id, null, 'apply_clinic', null, v_answer ->> 'outcome',
-      jsonb_build_object('bookings', jsonb_array_length(v_answer -> 'bookings'), 'changed', (
-        select jsonb_agg(a.key order by a.key) from jsonb_each(v_after) as a
-        where v_before -> a.key is distinct from a.value)));
+      jsonb_build_object('bookings', jsonb_array_length(v_answer -> 'bookings'))
+        || private.describe_changes(v_before, v_after));
   end if;
   return v_answer || jsonb_build_object('orgId', v_org.id);
 exception
@@ -5720,6 +5732,44 @@ end
 $$;
 
 COMMENT ON FUNCTION public.reschedule_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_slot_id text, p_patient_country text, p_appointment text, p_date text, p_time text, p_provider text) IS 'Tool reschedule_appointment: holds a new time, and a proven number moves the appointment there.';
+
+CREATE FUNCTION public.set_member(p_org uuid, p_user uuid, p_role text) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '5s'
+    AS $$
+declare
+  v_before text;
+  v_outcome text;
+begin
+  -- Two changes of one membership must not both be the first.
+  perform from public.organizations as o where o.id = p_org for no key update;
+  if not found then
+    return '{"outcome": "unknown_clinic"}';
+  elsif not exists (select from auth.users as u where u.id = p_user) then
+    return jsonb_build_object('outcome', 'unknown_account', 'orgId', p_org);
+  end if;
+  select m.role into v_before from public.org_members as m
+  where m.org_id = p_org and m.user_id = p_user;
+  v_outcome := case when v_before is not distinct from p_role then 'unchanged'
+    when v_before is null then 'added' when p_role is null then 'removed' else 'changed' end;
+  if p_role is null then
+    delete from public.org_members as m where m.org_id = p_org and m.user_id = p_user;
+  else
+    insert into public.org_members as m (org_id, user_id, role) values (p_org, p_user, p_role)
+    on conflict (org_id, user_id) do update set role = excluded.role;
+  end if;
+  if v_outcome <> 'unchanged' then
+    perform private.audit(p_org, null, 'set_member', p_user, v_outcome,
+      jsonb_build_object('role', jsonb_build_array(v_before, p_role)));
+  end if;
+  return jsonb_build_object('outcome', v_outcome, 'orgId', p_org);
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.set_member(p_org uuid, p_user uuid, p_role text) IS 'Makes an account a member of a clinic, with a role, or ends its membership; audited.';
 
 CREATE FUNCTION public.set_org_credentials(p_org uuid, p_provider text, p_key_id text, p_nonce text, p_ciphertext text, p_replaces text DEFAULT NULL::text) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
@@ -6637,21 +6687,19 @@ GRANT USAGE ON SCHEMA public TO service_role;
 GRANT ALL ON SCHEMA public TO postgres;
 
 REVOKE ALL ON FUNCTION private.require(p_condition boolean, p_row text, p_reason text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.require(p_condition boolean, p_row text, p_reason text) TO service_role;
 
 GRANT SELECT ON TABLE public.providers TO authenticated;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.providers TO service_role;
+GRANT SELECT ON TABLE public.providers TO service_role;
 
 GRANT SELECT ON TABLE public.services TO authenticated;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.services TO service_role;
+GRANT SELECT ON TABLE public.services TO service_role;
 
 REVOKE ALL ON FUNCTION private.accept_text(p_org uuid, p_send uuid, p_sid text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.is_time_zone(p_name text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.is_time_zone(p_name text) TO service_role;
 
 GRANT SELECT ON TABLE public.organizations TO authenticated;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.organizations TO service_role;
+GRANT SELECT ON TABLE public.organizations TO service_role;
 
 REVOKE ALL ON FUNCTION private.alternatives(p_org public.organizations, p_service public.services, p_provider public.providers, p_start timestamp with time zone, p_call_id text, p_moves uuid) FROM PUBLIC;
 
@@ -6742,6 +6790,8 @@ REVOKE ALL ON FUNCTION private.describe_appointment(p_org public.organizations, 
 
 REVOKE ALL ON FUNCTION private.describe_change(p_org public.organizations, p_change public.appointment_changes, p_now timestamp with time zone) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.describe_changes(p_before jsonb, p_after jsonb) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.describe_channels(p_org public.organizations, p_kind text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.describe_clinic(p_org public.organizations) FROM PUBLIC;
@@ -6775,7 +6825,6 @@ REVOKE ALL ON FUNCTION private.expire_holds(p_org uuid, p_rows tid[], p_now time
 REVOKE ALL ON FUNCTION private.extend_holds(p_org public.organizations, p_call_id text, p_phone text, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.fact_words(p_question text, p_also_asked text[], p_tags text[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.fact_words(p_question text, p_also_asked text[], p_tags text[]) TO service_role;
 
 GRANT SELECT ON TABLE public.sms_messages TO authenticated;
 GRANT SELECT ON TABLE public.sms_messages TO service_role;
@@ -6791,7 +6840,7 @@ REVOKE ALL ON FUNCTION private.find_code(p_org uuid, p_call_id text, p_hold publ
 REVOKE ALL ON FUNCTION private.find_confirmed(p_org uuid, p_call_id text, p_wanted private.wanted_slot, p_name text) FROM PUBLIC;
 
 GRANT SELECT ON TABLE public.clinic_facts TO authenticated;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.clinic_facts TO service_role;
+GRANT SELECT ON TABLE public.clinic_facts TO service_role;
 
 REVOKE ALL ON FUNCTION private.find_fact(p_org uuid, p_question text, p_strictly boolean) FROM PUBLIC;
 
@@ -6930,7 +6979,6 @@ REVOKE ALL ON FUNCTION private.protect(p_table regclass, p_staff_may_read boolea
 REVOKE ALL ON FUNCTION private.prove_phone(p_org uuid, p_call_id text, p_phone bytea, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.question_words(p_text text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.question_words(p_text text) TO service_role;
 
 REVOKE ALL ON FUNCTION private.read_caller(p_org public.organizations, p_call jsonb) FROM PUBLIC;
 
@@ -6965,7 +7013,6 @@ REVOKE ALL ON FUNCTION private.repeated_send(p_org uuid, p_code public.one_time_
 REVOKE ALL ON FUNCTION private.request_key(p_call jsonb, p_patient jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.require_hours(p_row text, p_start integer, p_end integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.require_hours(p_row text, p_start integer, p_end integer) TO service_role;
 
 REVOKE ALL ON FUNCTION private.require_read_committed() FROM PUBLIC;
 
@@ -7023,10 +7070,8 @@ REVOKE ALL ON FUNCTION public.answer_question(p_call jsonb, p_question text, p_m
 GRANT ALL ON FUNCTION public.answer_question(p_call jsonb, p_question text, p_medical boolean) TO service_role;
 
 REVOKE ALL ON FUNCTION public.apply_clinic(p_clinic jsonb, p_org uuid, p_seen text, p_dry_run boolean) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.apply_clinic(p_clinic jsonb, p_org uuid, p_seen text, p_dry_run boolean) TO service_role;
 
 REVOKE ALL ON FUNCTION public.apply_retention(p_dry_run boolean, p_batch integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.apply_retention(p_dry_run boolean, p_batch integer) TO service_role;
 
 REVOKE ALL ON FUNCTION public.begin_otp_send(p_call jsonb, p_hold text, p_send_id uuid, p_mac text, p_key_id text, p_expected_org uuid, p_sender text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.begin_otp_send(p_call jsonb, p_hold text, p_send_id uuid, p_mac text, p_key_id text, p_expected_org uuid, p_sender text) TO service_role;
@@ -7050,7 +7095,6 @@ REVOKE ALL ON FUNCTION public.clear_otp_send(p_call jsonb, p_org uuid, p_send_id
 GRANT ALL ON FUNCTION public.clear_otp_send(p_call jsonb, p_org uuid, p_send_id uuid, p_reason text, p_may_have_been_sent boolean) TO service_role;
 
 REVOKE ALL ON FUNCTION public.collect_metrics() FROM PUBLIC;
-GRANT ALL ON FUNCTION public.collect_metrics() TO service_role;
 
 REVOKE ALL ON FUNCTION public.complete_otp_send(p_call jsonb, p_org uuid, p_send_id uuid, p_sid text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.complete_otp_send(p_call jsonb, p_org uuid, p_send_id uuid, p_sid text) TO service_role;
@@ -7068,7 +7112,6 @@ REVOKE ALL ON FUNCTION public.find_country(p_call jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.find_country(p_call jsonb) TO service_role;
 
 REVOKE ALL ON FUNCTION public.find_misplaced_bookings(p_org uuid, p_known uuid[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.find_misplaced_bookings(p_org uuid, p_known uuid[]) TO service_role;
 
 REVOKE ALL ON FUNCTION public.get_credentials_of(p_org uuid, p_provider text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.get_credentials_of(p_org uuid, p_provider text) TO service_role;
@@ -7080,10 +7123,8 @@ REVOKE ALL ON FUNCTION public.leave_message(p_call jsonb, p_name text, p_phone t
 GRANT ALL ON FUNCTION public.leave_message(p_call jsonb, p_name text, p_phone text, p_wished_time text, p_message text) TO service_role;
 
 REVOKE ALL ON FUNCTION public.read_clinic(p_org text) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.read_clinic(p_org text) TO service_role;
 
 REVOKE ALL ON FUNCTION public.read_line(p_org text) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.read_line(p_org text) TO service_role;
 
 REVOKE ALL ON FUNCTION public.read_metrics(p_minutes integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.read_metrics(p_minutes integer) TO service_role;
@@ -7095,7 +7136,6 @@ REVOKE ALL ON FUNCTION public.record_metrics(p_batch uuid, p_counts jsonb) FROM 
 GRANT ALL ON FUNCTION public.record_metrics(p_batch uuid, p_counts jsonb) TO service_role;
 
 REVOKE ALL ON FUNCTION public.register_channel(p_org uuid, p_kind text, p_value text) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.register_channel(p_org uuid, p_kind text, p_value text) TO service_role;
 
 REVOKE ALL ON FUNCTION public.report_unreadable_credentials(p_call jsonb, p_provider text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.report_unreadable_credentials(p_call jsonb, p_provider text) TO service_role;
@@ -7103,8 +7143,9 @@ GRANT ALL ON FUNCTION public.report_unreadable_credentials(p_call jsonb, p_provi
 REVOKE ALL ON FUNCTION public.reschedule_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_slot_id text, p_patient_country text, p_appointment text, p_date text, p_time text, p_provider text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.reschedule_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_slot_id text, p_patient_country text, p_appointment text, p_date text, p_time text, p_provider text) TO service_role;
 
+REVOKE ALL ON FUNCTION public.set_member(p_org uuid, p_user uuid, p_role text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.set_org_credentials(p_org uuid, p_provider text, p_key_id text, p_nonce text, p_ciphertext text, p_replaces text) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.set_org_credentials(p_org uuid, p_provider text, p_key_id text, p_nonce text, p_ciphertext text, p_replaces text) TO service_role;
 
 REVOKE ALL ON FUNCTION public.settle_follow_up(p_call jsonb, p_send uuid, p_sid text, p_reason text, p_may_have_been_sent boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.settle_follow_up(p_call jsonb, p_send uuid, p_sid text, p_reason text, p_may_have_been_sent boolean) TO service_role;
@@ -7113,7 +7154,6 @@ REVOKE ALL ON FUNCTION public.verify_otp_and_confirm(p_call jsonb, p_hold text, 
 GRANT ALL ON FUNCTION public.verify_otp_and_confirm(p_call jsonb, p_hold text, p_macs jsonb) TO service_role;
 
 REVOKE ALL ON FUNCTION public.watch_overlaps(p_batch integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.watch_overlaps(p_batch integer) TO service_role;
 
 GRANT SELECT ON TABLE public.alarms TO authenticated;
 GRANT SELECT ON TABLE public.alarms TO service_role;
@@ -7122,7 +7162,7 @@ GRANT SELECT ON TABLE public.appointment_holds TO authenticated;
 GRANT SELECT ON TABLE public.appointment_holds TO service_role;
 
 GRANT SELECT ON TABLE public.assistants TO authenticated;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.assistants TO service_role;
+GRANT SELECT ON TABLE public.assistants TO service_role;
 
 REVOKE ALL ON TABLE public.audit_logs FROM postgres;
 GRANT SELECT,INSERT,DELETE ON TABLE public.audit_logs TO postgres;
@@ -7133,32 +7173,32 @@ GRANT SELECT ON TABLE public.contacts TO authenticated;
 GRANT SELECT ON TABLE public.contacts TO service_role;
 
 GRANT SELECT ON TABLE public.desk_hours TO authenticated;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.desk_hours TO service_role;
+GRANT SELECT ON TABLE public.desk_hours TO service_role;
 
 GRANT SELECT ON TABLE public.desk_messages TO authenticated;
 
 GRANT SELECT ON TABLE public.open_questions TO authenticated;
 
 GRANT SELECT ON TABLE public.org_channels TO authenticated;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.org_channels TO service_role;
+GRANT SELECT ON TABLE public.org_channels TO service_role;
 
 GRANT SELECT ON TABLE public.org_members TO authenticated;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.org_members TO service_role;
+GRANT SELECT ON TABLE public.org_members TO service_role;
 
 GRANT SELECT ON TABLE public.overlap_findings TO authenticated;
 GRANT SELECT ON TABLE public.overlap_findings TO service_role;
 
 GRANT SELECT ON TABLE public.provider_services TO authenticated;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.provider_services TO service_role;
+GRANT SELECT ON TABLE public.provider_services TO service_role;
 
 GRANT SELECT ON TABLE public.time_off TO authenticated;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.time_off TO service_role;
+GRANT SELECT ON TABLE public.time_off TO service_role;
 
 GRANT SELECT ON TABLE public.working_hours TO authenticated;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.working_hours TO service_role;
+GRANT SELECT ON TABLE public.working_hours TO service_role;
 
 GRANT SELECT ON TABLE public.working_hours_overrides TO authenticated;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.working_hours_overrides TO service_role;
+GRANT SELECT ON TABLE public.working_hours_overrides TO service_role;
 
 INSERT INTO private.overlap_watch VALUES (true, NULL, NULL);
 

@@ -102,6 +102,48 @@ test("a dry run answers what the run would, and leaves everything as it was", as
   assert.ok(audited[1]?.["details"].changed.includes("providers"));
 });
 
+test("a change of limits and periods is audited with their values", async ({ sql }) => {
+  const clinic = { ...aRandomDocument(randomFrom(7), "a"), auditRetentionDays: 2555 };
+  const { orgId: org } = await apply(sql, clinic);
+  await apply(sql, { ...clinic, auditRetentionDays: 30, followUpTexts: !clinic.followUpTexts }, {
+    org,
+  });
+  const rows = await sql`select details from public.audit_logs order by at`;
+  assert.deepEqual(rows[0]?.["details"].values.auditRetentionDays, [null, 2555]);
+  const { changed, values } = rows[1]?.["details"] ?? {};
+  assert.deepEqual(changed, ["auditRetentionDays", "followUpTexts"]);
+  assert.deepEqual(values, {
+    auditRetentionDays: [2555, 30],
+    followUpTexts: [clinic.followUpTexts, !clinic.followUpTexts],
+  });
+});
+
+test("a membership begins, changes and ends by a function that audits, once", async ({ sql }) => {
+  const { orgId: org } = await apply(sql, aRandomDocument(randomFrom(7), "a"));
+  const user = crypto.randomUUID();
+  const set = async (role: string | null, { ofOrg = org ?? null, of = user } = {}) => {
+    const [row] = await sql`select public.set_member(${ofOrg}, ${of}, ${role}) as answer`;
+    return row?.["answer"].outcome;
+  };
+  assert.equal(await set("owner"), "unknown_account");
+  await sql`insert into auth.users (id, email) values (${user}, 'a@example.test')`;
+  assert.equal(await set("owner", { ofOrg: crypto.randomUUID() }), "unknown_clinic");
+  const outcomes = [];
+  for (const role of ["staff", "staff", "manager", null, null]) outcomes.push(await set(role));
+  assert.deepEqual(outcomes, ["added", "unchanged", "changed", "removed", "unchanged"]);
+  await assert.rejects(set("king"), /org_members_role_known/);
+  const rows = await sql`select outcome, subject_id, details from public.audit_logs
+    where action = 'set_member' order by at`;
+  assert.deepEqual(rows.map(({ outcome, details }) => [outcome, details.role]), [
+    ["added", [null, "staff"]],
+    ["changed", ["staff", "manager"]],
+    ["removed", ["manager", null]],
+  ]);
+  assert.ok(rows.every(({ subject_id }) => subject_id === user));
+  const at = await Promise.all(["owner", "owner", "owner"].map((role) => set(role)));
+  assert.deepEqual(at.sort(), ["added", "unchanged", "unchanged"]);
+});
+
 test("what changed since it was looked at is not overwritten", async ({ sql }) => {
   const clinic = aRandomDocument(randomFrom(8), "a");
   const { orgId: org } = await apply(sql, clinic);

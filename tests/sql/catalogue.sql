@@ -104,10 +104,25 @@ select is_empty(
     from our_functions as f, unnest('{anon,authenticated}'::name[]) as r (role)
     where has_function_privilege(r.role, f.oid, 'execute')$$,
   'no function is for anon, staff or everybody');
+-- What jobs and tasks call, as the owner. It changes settings, accounts and history, or reads over tenants.
+create temporary table owners_functions (proname name primary key);
+insert into owners_functions values ('apply_clinic'), ('apply_retention'), ('collect_metrics'),
+  ('find_misplaced_bookings'), ('read_clinic'), ('read_line'), ('register_channel'),
+  ('set_member'), ('set_org_credentials'), ('watch_overlaps');
+select is_empty(
+  'select proname from owners_functions except select proname from our_functions',
+  'the list of functions that are the owner''s names existing ones');
 select is_empty(
   $$select signature from our_functions where pronamespace = 'public'::regnamespace
-    and not (prosecdef and has_function_privilege('service_role', oid, 'execute'))$$,
-  'every function of public is an entry function the service role may call');
+    and (not prosecdef or has_function_privilege('service_role', oid, 'execute')
+      = (proname in (select o.proname from owners_functions as o)))$$,
+  'a function of public is an entry function the service role may call, or the owner''s alone');
+select is_empty(
+  $$select c.relname, a.privilege_type
+    from pg_class as c, aclexplode(c.relacl) as a
+    where c.relnamespace in ('public'::regnamespace, 'private'::regnamespace)
+      and a.grantee = 'service_role'::regrole and a.privilege_type <> 'SELECT'$$,
+  'the service role writes by entry functions only');
 select is_empty(
   $$select proname from our_functions where pronamespace = 'public'::regnamespace
     group by proname having count(*) > 1$$,

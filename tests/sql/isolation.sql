@@ -195,8 +195,18 @@ reset role;
 select pg_temp.act_as('service_role', null);
 select is(current_user::text, 'service_role', 'the tests run as the functions do');
 select isnt_empty('select * from public.audit_logs', 'the service role reads the audit log');
-select throws_ok('update public.appointments set status = ''confirmed'' where true', '42501', null,
-  'the service role changes appointments by entry functions only');
+select throws_ok(s.statement, '42501', null, 'the service role cannot ' || s.statement)
+from pg_class as c join pg_attribute as a on a.attrelid = c.oid and a.attnum = 1,
+  lateral unnest(array[
+    format('update public.%I set %2$I = %2$I where true', c.relname, a.attname),
+    format('delete from public.%I where true', c.relname),
+    format('insert into public.%I default values', c.relname),
+    format('truncate public.%I', c.relname)]) as s (statement)
+where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') order by 1;
+select throws_ok('select public.' || f, '42501', null, 'the service role cannot call ' || f)
+from unnest(array['apply_retention(false)', 'apply_clinic(''{}'')', 'collect_metrics()',
+  'set_member(null, null, ''owner'')', 'register_channel(null, ''vapi_assistant'', ''x'')',
+  'set_org_credentials(null, null, null, null, null)']) as f;
 select throws_ok('select * from public.' || t, '42501', null, 'the service role cannot read ' || t)
 from unnest('{org_credentials,one_time_passcodes,calls,tool_calls,phone_counts,alarm_counters}'::text[]) as t;
 

@@ -1,6 +1,6 @@
 /** Who may do what is what the committed list says, whatever a project grants by default. */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import postgres from "postgres";
 import { migrate } from "../../supabase/local/migrations.ts";
 import { grantingDefaults, migrations, withDatabase } from "../support/database.ts";
@@ -9,6 +9,7 @@ import { listMutants, tryMutants } from "../support/mutants.ts";
 import { compareRights, describeRights, rightsFile } from "../support/rights.ts";
 import { testWithConnections } from "../support/test.ts";
 
+const entries = new URL("../../shared/database/", import.meta.url);
 const expected = readFileSync(rightsFile, "utf8").trim().split("\n");
 
 for (const isGranting of [true, false]) {
@@ -40,6 +41,20 @@ for (const isGranting of [true, false]) {
       }),
   );
 }
+
+Deno.test("the functions' key calls what the functions call, and two that change no setting", async () => {
+  const called = new Set<string>(["cleanup_expired_holds", "clear_limits"]);
+  for (const file of readdirSync(entries)) {
+    for (const one of Object.values(await import(new URL(file, entries).href))) {
+      if (typeof one === "function" && "sqlName" in one) called.add(String(one.sqlName));
+    }
+  }
+  const granted = expected.flatMap((line) =>
+    /^function public\.(\w+) to service_role: EXECUTE$/.exec(line)?.[1] ?? []
+  );
+  assert.ok(granted.length > 10);
+  assert.deepEqual(granted.filter((name) => !called.has(name)), []);
+});
 
 testWithConnections(
   "a weakened right, policy or constraint differs from the list",

@@ -5,6 +5,8 @@
 drop table public.phone_counts cascade;
 grant usage on schema private to authenticated;
 grant create on schema public to service_role;
+grant update on public.organizations to service_role;
+drop function public.find_misplaced_bookings;
 grant select (ciphertext) on public.org_credentials to service_role;
 
 -- No row level security, comment, primary key or org_id first; keys that follow and set.
