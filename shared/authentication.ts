@@ -49,19 +49,24 @@ export function createAuthenticator(
   const findSecret = createSecretSearch(config.vapiSecrets);
   return {
     hasCredentials: (headers) =>
-      sharedSecret(headers) !== "" || headers.has(config.hmac.signatureHeader),
+      secretsOf(headers).length > 0 || headers.has(config.hmac.signatureHeader),
     authenticate: async (headers, body) => {
-      const shown = await findSecret(sharedSecret(headers));
-      if (shown) return { by: "secret", boundTo: shown.boundTo };
+      for (const given of secretsOf(headers)) {
+        const shown = await findSecret(given);
+        if (shown) return { by: "secret", boundTo: shown.boundTo };
+      }
       const signing = await findSigner(headers, body, config.hmac, now());
       return signing && { by: "signature", boundTo: signing.boundTo };
     },
   };
 }
 
-/** `X-Vapi-Secret: <secret>` or `Authorization: Bearer <secret>`. */
-function sharedSecret(headers: Headers): string {
-  return headers.get("x-vapi-secret") || bearerOf(headers);
+/**
+ * `X-Vapi-Secret: <secret>` and `Authorization: Bearer <secret>`. Vapi sends both where the phone
+ * number still has an old secret and the assistant a credential: either may be the right one.
+ */
+function secretsOf(headers: Headers): string[] {
+  return [headers.get("x-vapi-secret") ?? "", bearerOf(headers)].filter((given) => given !== "");
 }
 
 /** The token of `Authorization: Bearer <token>`, else blank. */

@@ -120,6 +120,21 @@ test("without the right secret the answer is a bare 401, whatever the body", asy
   assert.equal(bench.restCalls.length, 0);
 });
 
+test("either of two secrets may be the right one: Vapi sends the number's and the assistant's", async (bench) => {
+  const { number } = await aClinic(bench.database.sql);
+  const statusOf = async (shown: string, bearer: string) => {
+    const { body } = aRequest({ tool: "check_availability", called: number });
+    const headers = { "x-vapi-secret": shown, "authorization": `Bearer ${bearer}` };
+    const request = new Request("http://f.test/", { method: "POST", headers, body });
+    return (await checkAvailability.using(bench.runtime).fetch(request)).status;
+  };
+  assert.equal(await statusOf("stale-secret-of-the-number", vapiSecret), 200);
+  assert.equal(await statusOf(vapiSecret, "stale-secret-of-the-assistant"), 200);
+  assert.equal(await statusOf("", vapiSecret), 200);
+  assert.equal(await statusOf("stale-secret", "another-stale-secret"), 401);
+  assert.equal(await statusOf(`${vapiSecret}, ${vapiSecret}`, ""), 401);
+});
+
 test("HMAC over timestamp and raw body is accepted within five minutes, in seconds or ms", async (bench) => {
   const signing = "whsec_test_whsec_test";
   const runtime = createRuntime(
