@@ -118,7 +118,7 @@ async function callFunction(
   const client = await connect();
   const { data, error } = await withDeadline(
     timeoutMs,
-    (signal) => client.rpc(sqlName, args).retry(false).abortSignal(signal),
+    (signal) => client.rpc(sqlName, storable(args)).retry(false).abortSignal(signal),
   ).catch((thrown) => {
     throw thrown instanceof DeadlineExceeded
       ? new Fault("database_timeout", `Cannot call ${sqlName}: no answer in time`, {
@@ -134,6 +134,20 @@ async function callFunction(
     );
   }
   return data;
+}
+
+/**
+ * The same with texts that PostgreSQL can store: it refuses a request with a NUL or half a surrogate
+ * pair in it, which a text has that was cut in the middle of a character.
+ */
+function storable<T>(value: T): T;
+function storable(value: unknown): unknown {
+  if (typeof value === "string") return value.toWellFormed().replaceAll("\0", " ");
+  if (Array.isArray(value)) return value.map((item) => storable(item));
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, item]) => [storable(name), storable(item)]),
+  );
 }
 
 /** No code: the request failed before an answer. 08, 53, 57: connection, resources, shutdown. */

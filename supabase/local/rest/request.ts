@@ -154,8 +154,9 @@ const sorted = (keys: readonly string[]): string[] => [...new Set(keys)].sort();
 function readJson(text: string): Payload {
   const parsed = parseJson(text);
   // Where PostgREST's parser may differ: halves of surrogate pairs, control characters in strings.
+  const hasHalves = /(?<!\\)(?:\\\\)*\\u[dD][89a-fA-F]/.test(text);
   // deno-lint-ignore no-control-regex -- intended
-  if (/\\u[dD][89a-fA-F]/.test(text) || (parsed === undefined && /[\x00-\x1f]/.test(text))) {
+  if (hasHalves || (parsed === undefined && /[\x00-\x1f]/.test(text))) {
     throw notImplemented("Escaped surrogates or control characters in a body");
   }
   if (parsed === undefined) throw invalidBody("Empty or invalid json");
