@@ -1,9 +1,11 @@
 /** A whole call through the four functions: real Postgres, real gateway, fake Twilio over HTTP. */
 import assert from "node:assert/strict";
+import cancelAppointment from "../../functions/cancel-appointment/index.ts";
 import checkAvailability from "../../functions/check-availability/index.ts";
 import holdSlot from "../../functions/hold-slot/index.ts";
 import sendOtp from "../../functions/send-otp/index.ts";
 import verifyOtp from "../../functions/verify-otp/index.ts";
+import type { ServedTool } from "../../shared/request.ts";
 import { aClinic, aDay, aPhone, testWithBench as test } from "../support/clinic.ts";
 import { aHold, aTextingClinic, PhoneCall } from "../support/phone_call.ts";
 
@@ -43,6 +45,40 @@ test("a call books an appointment, one database call a tool (send-otp: three col
   const written = bench.lines.join("\n");
   assert.ok(!written.includes(code), "the passcode is in the log");
   assert.ok(!written.includes(call.phone.slice(4)), "the phone number is in the log");
+});
+
+test("a booking is four tool calls, a second child two more, a change after the proof one, and all one code", async (bench) => {
+  const call = new PhoneCall(bench, await aTextingClinic(bench));
+  const tools = { send_otp: sendOtp, verify_otp: verifyOtp };
+  /** Follows the answers until none names a next tool; says which tools that took, and what came. */
+  const follow = async (tool: ServedTool, args: object) => {
+    const used: string[] = [tool.tool.name];
+    let said = await call.ask(tool, args);
+    for (
+      let next = said["nextTool"];
+      next === "send_otp" || next === "verify_otp";
+      next = said["nextTool"]
+    ) {
+      used.push(next);
+      said = await call.ask(tools[next], next === "verify_otp" ? { code: call.code } : {});
+    }
+    return { used, outcome: said.outcome };
+  };
+  const found = await call.ask(checkAvailability, { date: aDay(), serviceType: "consultation" });
+  const [first, second] = (found.slots ?? []).map(({ slotId }) => slotId);
+  assert.deepEqual(await follow(holdSlot, { slotId: first, patientName: "Jane Example" }), {
+    used: ["hold_slot", "send_otp", "verify_otp"],
+    outcome: "confirmed",
+  });
+  assert.deepEqual(await follow(holdSlot, { slotId: second, patientName: "Tim Example" }), {
+    used: ["hold_slot", "send_otp"],
+    outcome: "confirmed",
+  });
+  assert.deepEqual(await follow(cancelAppointment, { patientName: "Tim Example" }), {
+    used: ["cancel_appointment"],
+    outcome: "cancelled",
+  });
+  assert.equal(call.texts, 1);
 });
 
 test("hold-slot gives one slot to one of two hundred callers, the others hear alternatives", async (bench) => {
