@@ -1,5 +1,5 @@
 /**
- * `deno task bench rest | sql`: measures one thing and prints it.
+ * `deno task bench rest | sql | attack`: measures one thing and prints it.
  *
  * @module
  */
@@ -16,6 +16,8 @@ deno task bench sql [--quick] [GOAL ...]
   --quick  a twentieth of the rows and short rounds, for the gate: two to four minutes, not twenty
   GOAL     some of ${goals.join(" ")}; all if left out
   both need pgbench on the PATH
+deno task bench attack [--quick]
+  200 callers attack a clinic for a minute (--quick: ten seconds), and what patients meet meanwhile
   exit code 0: measured (a goal may be missed, the table says so), 1: a promise was broken or
   something failed, 2: wrong arguments`;
 
@@ -30,7 +32,13 @@ const bench = defineTask({
       await benchRest(running);
       return 0;
     }
-    if (name !== "sql") throw new Misuse("Give rest or sql");
+    if (name === "attack") {
+      if (asked.length > 0) throw new Misuse("bench attack takes no goals");
+      const { benchAttack } = await import("./attack.ts");
+      await benchAttack(quick);
+      return 0;
+    }
+    if (name !== "sql") throw new Misuse("Give rest, sql or attack");
     const names = asked.map((goal) => goal.toUpperCase());
     const unknown = names.find((goal) => !goals.includes(goal));
     if (unknown !== undefined) throw new Misuse(`There is no goal ${unknown}`);
