@@ -266,6 +266,26 @@ $$;
 comment on function private.record_answer is 'Keeps an answer for private.recall_answer.';
 
 /*
+ * The answer that a call was given last, if it was given to this very question: a model that lost it
+ * asks again, under another id, when nothing waits any more.
+ * p_outcome  only an answer with this outcome; any when null
+ */
+create function private.repeat_answer(
+  p_org uuid, p_call jsonb, p_tool text, p_hash bytea, p_outcome text default null
+) returns jsonb
+language sql stable set search_path = ''
+as $$
+  select t.result
+  from (
+    select c.* from public.tool_calls as c
+    where c.org_id = p_org and c.call_id = p_call ->> 'callId'
+    order by c.created_at desc limit 1) as t
+  where t.tool = p_tool and t.arguments_hash = p_hash and t.outcome = coalesce(p_outcome, t.outcome)
+$$;
+comment on function private.repeat_answer is
+  'The answer that this call has just been given to the same question, or null.';
+
+/*
  * Entry function: the country whose numbers a caller writes without a country code, for a call
  * without a called number (a web call).
  *

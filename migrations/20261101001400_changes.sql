@@ -510,21 +510,6 @@ end
 $$;
 comment on function private.cancel_hold is 'Releases a hold for the call that made it, else null.';
 
-/* The same call asks again, as the last it asked for, to let go what it has let go already. */
-create function private.repeat_release(p_org public.organizations, p_call jsonb, p_hash bytea)
-returns jsonb
-language sql stable set search_path = ''
-as $$
-  select t.result
-  from (
-    select c.* from public.tool_calls as c
-    where c.org_id = p_org.id and c.call_id = p_call ->> 'callId'
-    order by c.created_at desc limit 1) as t
-  where t.tool = 'cancel_appointment' and t.outcome = 'hold_released' and t.arguments_hash = p_hash
-$$;
-comment on function private.repeat_release is
-  'The answer to the release that this call has just made, or null.';
-
 /* Writes down what a call asks for, in place of what it asked for before. */
 create function private.keep_change(
   p_org uuid, p_call_id text, p_kind text, p_patient jsonb, p_said jsonb, p_slot_id text,
@@ -741,7 +726,7 @@ begin
   v_now := clock_timestamp();
   if p_kind = 'cancel' then
     v_answer := coalesce(private.cancel_hold(p_org, p_call, p_patient, p_said, v_now),
-      private.repeat_release(p_org, p_call, v_hash));
+      private.repeat_answer(p_org.id, p_call, v_action, v_hash, 'hold_released'));
   end if;
   if v_answer is null then
     v_answer := case when private.is_proven(p_org.id, v_call.call_id, v_phone, v_now)

@@ -186,6 +186,24 @@ $$;
 comment on function private.claim_send is 'Stores the MAC of a code, and counts its text.';
 
 /*
+ * The answer where nothing takes a code. A question that has settled what waited, and is asked again,
+ * has its answer again.
+ */
+create function private.answer_idle(
+  p_org uuid, p_call jsonb, p_tool text, p_hash bytea, p_refusal jsonb
+) returns jsonb
+language plpgsql stable set search_path = ''
+as $$
+begin
+  return coalesce(
+    case p_refusal ->> 'outcome' when 'hold_not_found'
+      then private.repeat_answer(p_org, p_call, p_tool, p_hash) end,
+    p_refusal || jsonb_build_object('orgId', p_org));
+end
+$$;
+comment on function private.answer_idle is 'Why nothing takes a code, or the answer that settled it.';
+
+/*
  * The tenant's claim to send one text. See begin_otp_send.
  */
 create function private.begin_send(
@@ -211,9 +229,10 @@ begin
   end if;
   v_waiting := private.find_waiting(p_org, v_call.call_id, p_hold, clock_timestamp());
   if v_waiting.refusal is not null then
-    perform private.audit(p_org.id, p_call, 'send_otp', private.read_id(v_waiting.refusal ->> 'holdId'),
-      v_waiting.refusal ->> 'outcome');
-    return v_waiting.refusal || jsonb_build_object('orgId', p_org.id);
+    v_answer := private.answer_idle(p_org.id, p_call, 'send_otp', v_hash, v_waiting.refusal);
+    perform private.audit(p_org.id, p_call, 'send_otp', private.read_id(v_answer ->> 'holdId'),
+      v_answer ->> 'outcome');
+    return v_answer;
   end if;
   v_phone := private.hash_phone(v_waiting.phone);
   perform private.lock_phones(array[private.caller_key(p_org.id, v_call), v_phone]);
@@ -491,7 +510,7 @@ begin
   end if;
   v_waiting := private.find_waiting(p_org, v_call.call_id, p_hold, clock_timestamp());
   if v_waiting.refusal is not null then
-    v_answer := v_waiting.refusal || jsonb_build_object('orgId', p_org.id);
+    v_answer := private.answer_idle(p_org.id, p_call, 'verify_otp', v_hash, v_waiting.refusal);
     perform private.audit(p_org.id, p_call, 'verify_otp', private.read_id(v_answer ->> 'holdId'),
       v_answer ->> 'outcome');
     return v_answer;

@@ -258,6 +258,20 @@ $$;
 
 COMMENT ON FUNCTION private.answer(p_org public.organizations, p_answer jsonb) IS 'The answer to a tool with what each of them says: the organization, and how its desk is.';
 
+CREATE FUNCTION private.answer_idle(p_org uuid, p_call jsonb, p_tool text, p_hash bytea, p_refusal jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return coalesce(
+    case p_refusal ->> 'outcome' when 'hold_not_found'
+      then private.repeat_answer(p_org, p_call, p_tool, p_hash) end,
+    p_refusal || jsonb_build_object('orgId', p_org));
+end
+$$;
+
+COMMENT ON FUNCTION private.answer_idle(p_org uuid, p_call jsonb, p_tool text, p_hash bytea, p_refusal jsonb) IS 'Why nothing takes a code, or the answer that settled it.';
+
 CREATE TABLE public.appointment_changes (
     org_id uuid NOT NULL,
     call_id text NOT NULL,
@@ -492,9 +506,10 @@ begin
   end if;
   v_waiting := private.find_waiting(p_org, v_call.call_id, p_hold, clock_timestamp());
   if v_waiting.refusal is not null then
-    perform private.audit(p_org.id, p_call, 'send_otp', private.read_id(v_waiting.refusal ->> 'holdId'),
-      v_waiting.refusal ->> 'outcome');
-    return v_waiting.refusal || jsonb_build_object('orgId', p_org.id);
+    v_answer := private.answer_idle(p_org.id, p_call, 'send_otp', v_hash, v_waiting.refusal);
+    perform private.audit(p_org.id, p_call, 'send_otp', private.read_id(v_answer ->> 'holdId'),
+      v_answer ->> 'outcome');
+    return v_answer;
   end if;
   v_phone := private.hash_phone(v_waiting.phone);
   perform private.lock_phones(array[private.caller_key(p_org.id, v_call), v_phone]);
@@ -658,7 +673,7 @@ begin
   v_now := clock_timestamp();
   if p_kind = 'cancel' then
     v_answer := coalesce(private.cancel_hold(p_org, p_call, p_patient, p_said, v_now),
-      private.repeat_release(p_org, p_call, v_hash));
+      private.repeat_answer(p_org.id, p_call, v_action, v_hash, 'hold_released'));
   end if;
   if v_answer is null then
     v_answer := case when private.is_proven(p_org.id, v_call.call_id, v_phone, v_now)
@@ -3947,6 +3962,20 @@ $$;
 
 COMMENT ON FUNCTION private.release_hold(p_org uuid, p_call jsonb, p_action text, p_hold uuid) IS 'Cancels a hold that its call no longer wants, and audits it, if it is still held by that call.';
 
+CREATE FUNCTION private.repeat_answer(p_org uuid, p_call jsonb, p_tool text, p_hash bytea, p_outcome text DEFAULT NULL::text) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select t.result
+  from (
+    select c.* from public.tool_calls as c
+    where c.org_id = p_org and c.call_id = p_call ->> 'callId'
+    order by c.created_at desc limit 1) as t
+  where t.tool = p_tool and t.arguments_hash = p_hash and t.outcome = coalesce(p_outcome, t.outcome)
+$$;
+
+COMMENT ON FUNCTION private.repeat_answer(p_org uuid, p_call jsonb, p_tool text, p_hash bytea, p_outcome text) IS 'The answer that this call has just been given to the same question, or null.';
+
 CREATE FUNCTION private.repeat_hold(p_org public.organizations, p_call jsonb, p_entered public.calls, p_hold uuid, p_patient jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -4001,20 +4030,6 @@ end
 $$;
 
 COMMENT ON FUNCTION private.repeat_hold(p_org public.organizations, p_call jsonb, p_entered public.calls, p_hold uuid, p_patient jsonb) IS 'The answer to a call that asks again for the slot it holds.';
-
-CREATE FUNCTION private.repeat_release(p_org public.organizations, p_call jsonb, p_hash bytea) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-  select t.result
-  from (
-    select c.* from public.tool_calls as c
-    where c.org_id = p_org.id and c.call_id = p_call ->> 'callId'
-    order by c.created_at desc limit 1) as t
-  where t.tool = 'cancel_appointment' and t.outcome = 'hold_released' and t.arguments_hash = p_hash
-$$;
-
-COMMENT ON FUNCTION private.repeat_release(p_org public.organizations, p_call jsonb, p_hash bytea) IS 'The answer to the release that this call has just made, or null.';
 
 CREATE FUNCTION private.repeat_request(p_org public.organizations, p_call_id text, p_request text, p_wanted private.wanted_slot, p_name text, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -4499,7 +4514,7 @@ begin
   end if;
   v_waiting := private.find_waiting(p_org, v_call.call_id, p_hold, clock_timestamp());
   if v_waiting.refusal is not null then
-    v_answer := v_waiting.refusal || jsonb_build_object('orgId', p_org.id);
+    v_answer := private.answer_idle(p_org.id, p_call, 'verify_otp', v_hash, v_waiting.refusal);
     perform private.audit(p_org.id, p_call, 'verify_otp', private.read_id(v_answer ->> 'holdId'),
       v_answer ->> 'outcome');
     return v_answer;
@@ -6705,6 +6720,8 @@ REVOKE ALL ON FUNCTION private.alternatives(p_org public.organizations, p_servic
 
 REVOKE ALL ON FUNCTION private.answer(p_org public.organizations, p_answer jsonb) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.answer_idle(p_org uuid, p_call jsonb, p_tool text, p_hash bytea, p_refusal jsonb) FROM PUBLIC;
+
 GRANT SELECT ON TABLE public.appointment_changes TO authenticated;
 GRANT SELECT ON TABLE public.appointment_changes TO service_role;
 
@@ -7002,9 +7019,9 @@ REVOKE ALL ON FUNCTION private.release_call(p_org public.organizations, p_call j
 
 REVOKE ALL ON FUNCTION private.release_hold(p_org uuid, p_call jsonb, p_action text, p_hold uuid) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.repeat_hold(p_org public.organizations, p_call jsonb, p_entered public.calls, p_hold uuid, p_patient jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.repeat_answer(p_org uuid, p_call jsonb, p_tool text, p_hash bytea, p_outcome text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.repeat_release(p_org public.organizations, p_call jsonb, p_hash bytea) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.repeat_hold(p_org public.organizations, p_call jsonb, p_entered public.calls, p_hold uuid, p_patient jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.repeat_request(p_org public.organizations, p_call_id text, p_request text, p_wanted private.wanted_slot, p_name text, p_now timestamp with time zone) FROM PUBLIC;
 

@@ -287,6 +287,27 @@ test("the same tool call again, the same call again and the same code again give
   assert.deepEqual(await states(bench), ["10:00 cancelled", "11:00 cancelled"]);
 });
 
+test("the code that settled a request and is read again has the same answer, whatever was asked", async (bench) => {
+  const { clinic, phone } = await anAppointment(bench, { providers: 2 });
+  const requests = [
+    ["find_appointments", {}, "found"],
+    // With the doctor the patient has: the time that was held first is let go.
+    ["reschedule_appointment", { slotId: slot("11:00") }, "rescheduled"],
+    ["cancel_appointment", {}, "cancelled"],
+  ] as const;
+  for (const [tool, args, outcome] of requests) {
+    await bench.database.sql`delete from public.phone_counts`;
+    const caller = aCaller(bench, clinic, phone);
+    await caller.ask(tool, { ...ada, ...args });
+    const sent = await caller.ask("send_otp");
+    assert.equal(sent.outcome, "sent");
+    const read = { code: newestCode(bench.twilio) };
+    const first = await caller.ask("verify_otp", read);
+    assert.equal(first.outcome, outcome, first.message);
+    assert.deepEqual(await caller.ask("verify_otp", read), first, tool);
+  }
+});
+
 test("a wrong name, number, day, doctor or id, a past visit, another clinic's and none at all answer alike", async (bench) => {
   const { clinic, appointmentId, phone } = await anAppointment(bench);
   const other = await aClinic(bench.database.sql);
