@@ -112,7 +112,7 @@ function route({ url, publicHost, envFile, database, twilio, gateway, functions 
   return async (request: Request): Promise<Response> => {
     const refusal = refuseVisit(visitOf(request), publicHost);
     if (refusal !== undefined) return Response.json({ message: refusal }, { status: 403 });
-    const { pathname } = new URL(request.url);
+    const { pathname, searchParams } = new URL(request.url);
     if (pathname.startsWith("/rest/v1/")) return await gateway.fetch(request);
     if (pathname.startsWith("/functions/v1/")) return await functions.fetch(request);
     switch (`${request.method} ${pathname}`) {
@@ -131,7 +131,7 @@ function route({ url, publicHost, envFile, database, twilio, gateway, functions 
       case "GET /":
         return await consolePage(database.url(), twilio.messages);
       case "GET /local/sms":
-        return Response.json(twilio.messages);
+        return Response.json(textsTo(searchParams.get("to"), twilio));
       case "DELETE /local/sms":
         twilio.clear();
         return new Response(null, { status: 204 });
@@ -150,6 +150,11 @@ function route({ url, publicHost, envFile, database, twilio, gateway, functions 
         });
     }
   };
+}
+
+/** The texts to a number, or all of them. */
+function textsTo(phone: string | null, { messages }: FakeTwilio) {
+  return phone === null ? messages : messages.filter(({ to }) => to === phone);
 }
 
 async function orderFault(twilio: FakeTwilio, request: Request): Promise<Response> {

@@ -197,8 +197,8 @@ const dialects: Readonly<Record<string, Dialect>> = {
  */
 export function playAgent({ heard, results, allResults }: ModelTurn): ModelReply {
   if (heard === undefined) {
-    const { nextTool, outcome, message } = JSON.parse(results.at(-1) ?? "{}");
-    return nextTool === "send_otp" || outcome === "held"
+    const { nextTool, message } = JSON.parse(results.at(-1) ?? "{}");
+    return nextTool === "send_otp"
       ? { calls: [{ name: "send_otp", args: {} }] }
       : { text: message ?? "?" };
   }

@@ -77,6 +77,7 @@ export function findDay(said: string): string | undefined {
   for (let length = Math.min(6, words.length); length > 0; length--) {
     for (let start = 0; start + length <= words.length; start++) {
       const phrase = words.slice(start, start + length).join(" ").replace(/[.,]+$/, "");
+      if (/^(?:at|on|the|for)\b|\b(?:at|on|the|for)$/i.test(phrase)) continue;
       // "Now" and "sat" are more often words than days.
       if (length === 1 && !/^(?:\d|to(?:day|morrow)|\w+day)/i.test(phrase)) continue;
       if (Object.keys(readDay(phrase)).length > 0) return phrase;
@@ -137,13 +138,25 @@ function sameDay(spoken: string, day: string): boolean {
   return spoken.toLowerCase().includes(day.toLowerCase().replace(/^(?:on|next|this)\s+/, ""));
 }
 
-/** Times of day in what was said; a bare `two` or `11` may be either half of the day. */
+/** Where a time of day may stand in what was said; a bare number only where it cannot be a day. */
+const clocks = [
+  /\b(?:noon|midday)\b/,
+  /\b\d{1,2}[:.]\d{2}(?:\s*[ap]\.?m\b\.?)?/,
+  /\b\d{1,2}\s*[ap]\.?m\b\.?/,
+  /(?<=\bat )\d{1,2}\b/,
+  /^\d{1,2}\b/,
+];
+
+/** Times of day in what was said; `11` and `2:30` may be in either half of the day. */
 function findClocks(heard: string): string[] {
-  const clock = /\b(?:noon|midday|\d{1,2}(?:[:.]\d{2})?\s*(?:[ap]\.?m\b\.?)?)/.exec(heard)?.[0];
+  const clock = clocks.map((pattern) => pattern.exec(heard)?.[0]).find((text) =>
+    text !== undefined
+  );
   if (clock === undefined) return [];
-  const read = readClock(clock);
-  if (read !== undefined && /[apn]/.test(clock)) return [read];
-  const [hour = NaN, minutes = 0] = (read ?? clock).split(":").map(Number);
+  if (/[apn]/.test(clock)) return [readClock(clock) ?? ""];
+  const [hour = NaN, minutes = 0] = clock.split(/[:.]/).map(Number);
   const two = (value: number) => String(value).padStart(2, "0");
-  return hour > 23 ? [] : [hour, hour + 12].map((value) => `${two(value % 24)}:${two(minutes)}`);
+  return [hour, hour + 12].filter((value) => value < 24).map((value) =>
+    `${two(value)}:${two(minutes)}`
+  );
 }

@@ -214,7 +214,12 @@ const texts = z.array(z.object({ to: z.string(), body: z.string() }));
 /** A text that the stack's fake Twilio was given. */
 export type SentText = z.output<typeof texts>[number];
 
-/** The texts of a local stack so far, the newest last. */
-export async function readTexts(url: string): Promise<SentText[]> {
-  return texts.parse(await (await fetch(`${url}/local/sms`)).json());
+/**
+ * The texts of a local stack so far, the newest last.
+ *
+ * @param to Only those to this number.
+ */
+export async function readTexts(url: string, to?: string): Promise<SentText[]> {
+  const asked = to === undefined ? "" : `?${new URLSearchParams({ to })}`;
+  return texts.parse(await (await fetch(`${url}/local/sms${asked}`)).json());
 }

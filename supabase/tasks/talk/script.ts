@@ -264,7 +264,6 @@ export class ScriptedAgent implements Agent {
     if (nextTool !== undefined) return this.#goOn(nextTool);
     if (slots.length > 0) return { asks: "slotId" };
     if (action === "OFFER_ALTERNATIVES") return this.#askForDay();
-    if (answer.outcome === "held") return { tool: "send_otp" };
     return success ? this.#finish() : this.#again(tool, answer.outcome);
   }
 

@@ -1,0 +1,32 @@
+/**
+ * Chance that can be played again: the same seed draws the same numbers.
+ *
+ * @module
+ */
+
+/** Draws from one seed. */
+export interface Random {
+  /** A whole number from 0 to below `count`. */
+  below(count: number): number;
+  /** True in one of `count` draws. */
+  oneIn(count: number): boolean;
+  /** One of several. */
+  pick<Item>(items: readonly [Item, ...Item[]]): Item;
+}
+
+/** Mulberry32, by Tommy Ettinger: 32 bits of state, good enough to draw callers with. */
+export function drawFrom(seed: number): Random {
+  let state = seed >>> 0;
+  const next = (): number => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+  const below = (count: number) => Math.floor(next() * count);
+  return {
+    below,
+    oneIn: (count) => below(count) === 0,
+    pick: (items) => items[below(items.length)] ?? items[0],
+  };
+}
