@@ -141,7 +141,8 @@ create table public.appointment_changes (
 comment on table public.appointment_changes is
   'What a call asked for last about appointments that exist. It takes effect when a passcode has proven the number.';
 comment on column public.appointment_changes.said is
-  'What the caller said of the appointment, {id, date, time, provider}; looked at after the passcode.';
+  'What the caller said of the appointment, {id, date, time, provider}; looked at after the passcode. '
+  'The time is as private.is_said_time() takes it.';
 comment on column public.appointment_changes.slot_id is 'The new time asked for.';
 comment on column public.appointment_changes.hold_id is
   'The hold of the new time; after the change the appointment at that time.';

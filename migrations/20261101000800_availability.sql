@@ -296,6 +296,26 @@ $$;
 comment on function private.resolve_day is 'The clinic-local day that was said, or null.';
 
 /*
+ * Whether something starts at the time of day that was said.
+ *
+ * p_said  {times: ["02:30", "14:30"], offset?}: any of these, on clocks with that offset or else the
+ *         clinic's; or {instant} with an offset; null is any time
+ */
+create function private.is_said_time(p_at timestamptz, p_zone text, p_said jsonb) returns boolean
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_local constant timestamp := case when p_said ? 'offset'
+    then p_at at time zone (p_said ->> 'offset')::interval else p_at at time zone p_zone end;
+begin
+  return case when p_said is null then true
+    when p_said ? 'instant' then p_at = (p_said ->> 'instant')::timestamptz
+    else p_said -> 'times' ? to_char(v_local, 'HH24:MI') end;
+end
+$$;
+comment on function private.is_said_time is 'Whether a start fits the time of day that was said.';
+
+/*
  * A few slots for the agent to say, spread over all there are, and the number of all.
  * p_part is as in private.is_in_part().
  */

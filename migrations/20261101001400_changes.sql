@@ -72,8 +72,7 @@ begin
       and a.id = coalesce(private.read_id(v_said ->> 'id'), a.id)
       and coalesce(v_said ->> 'date'
         = to_char(a.starts_at at time zone p_org.timezone, 'YYYY-MM-DD'), true)
-      and coalesce(v_said ->> 'time'
-        = to_char(a.starts_at at time zone p_org.timezone, 'HH24:MI'), true)
+      and private.is_said_time(a.starts_at, p_org.timezone, v_said -> 'time')
     order by a.starts_at, a.id);
   v_with_doctor := array(
     select a from unnest(v_fits) as a where private.is_with(p_org.id, a, v_said ->> 'provider'));
@@ -495,8 +494,7 @@ begin
       and private.is_same_patient(p_patient ->> 'name', h.patient_name)
       and coalesce(p_said ->> 'date'
         = to_char(h.starts_at at time zone p_org.timezone, 'YYYY-MM-DD'), true)
-      and coalesce(p_said ->> 'time'
-        = to_char(h.starts_at at time zone p_org.timezone, 'HH24:MI'), true)
+      and private.is_said_time(h.starts_at, p_org.timezone, p_said -> 'time')
       and (p_said ->> 'provider' is null
         or private.is_with(p_org.id, h, p_said ->> 'provider')) end
   order by h.created_at desc limit 1;
@@ -743,22 +741,47 @@ comment on function private.change_appointment is
   'Takes a request about appointments that exist, and writes down what came of it.';
 
 /*
+ * What was said of an appointment, as appointment_changes keeps it, with the day that was meant; or the
+ * refusal of a day that nobody can read or that has passed. Nothing stored is looked at.
+ */
+create function private.read_said(
+  p_org public.organizations, p_appointment text, p_date jsonb, p_time jsonb, p_provider text,
+  out said jsonb, out refusal jsonb
+)
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_today constant date := (clock_timestamp() at time zone p_org.timezone)::date;
+  v_day constant date := private.resolve_day(p_org, p_date, v_today);
+begin
+  if p_date is not null and coalesce(v_day < v_today, true) then
+    refusal := private.answer(p_org, jsonb_build_object('today', v_today,
+      'outcome', case when v_day is null then 'date_unclear' else 'past_date' end));
+  end if;
+  said := jsonb_strip_nulls(jsonb_build_object(
+    'id', p_appointment, 'date', v_day, 'time', p_time, 'provider', p_provider));
+end
+$$;
+comment on function private.read_said is 'What a caller said of an appointment, or why the day cannot be.';
+
+/*
  * Entry function of the tool cancel_appointment.
  *
  * p_patient_phone  E.164: the number the caller calls from, or says; p_patient_country is its country
  * p_appointment    an id given in this call, or null or nonsense
- * p_date, p_time   of the appointment, clinic-local YYYY-MM-DD and HH:MM, null when not said
+ * p_date, p_time   of the appointment as they were said, see private.resolve_day() and
+ *                  private.is_said_time(); null when not said
  * p_provider       its doctor as the caller says, null when not said
  * Outcomes  code_needed (phoneEnding: of the number said; released {startTime, doctor}: a new time that
  *           was held for a move), change_limit, hold_released (the call's own hold), cancelled (after
  *           the proof, as the next two), appointment_not_found, which_appointment (appointments, and
- *           ask: day, time, doctor, or null for the front desk), call_needed, busy, unknown_clinic,
- *           cross_tenant_denied
+ *           ask: day, time, doctor, or null for the front desk), date_unclear (today), past_date (today),
+ *           call_needed, busy, unknown_clinic, cross_tenant_denied
  * Raises    25001 under another isolation level than read committed
  */
 create function public.cancel_appointment(
   p_call jsonb, p_patient_name text, p_patient_phone text, p_patient_country text default null,
-  p_appointment text default null, p_date text default null, p_time text default null,
+  p_appointment text default null, p_date jsonb default null, p_time jsonb default null,
   p_provider text default null
 ) returns jsonb
 language plpgsql volatile security definer set search_path = '' set lock_timeout = '300ms'
@@ -766,6 +789,7 @@ language plpgsql volatile security definer set search_path = '' set lock_timeout
 as $$
 declare
   v_opened record;
+  v_read record;
 begin
   perform private.require_read_committed();
   select * into v_opened from private.open_call(p_call, 'cancel_appointment');
@@ -774,11 +798,12 @@ begin
   elsif p_call ->> 'callId' is null then
     return private.answer(v_opened.org, '{"outcome": "call_needed"}');
   end if;
-  return private.answer(v_opened.org, private.change_appointment(v_opened.org, p_call, 'cancel',
-    jsonb_build_object(
+  select * into v_read
+  from private.read_said(v_opened.org, p_appointment, p_date, p_time, p_provider);
+  return coalesce(v_read.refusal, private.answer(v_opened.org, private.change_appointment(
+    v_opened.org, p_call, 'cancel', jsonb_build_object(
       'name', p_patient_name, 'phone', p_patient_phone, 'country', p_patient_country),
-    jsonb_strip_nulls(jsonb_build_object(
-      'id', p_appointment, 'date', p_date, 'time', p_time, 'provider', p_provider)), null));
+    v_read.said, null)));
 exception when lock_not_available or deadlock_detected then
   return '{"outcome": "busy"}';
 end
@@ -792,20 +817,21 @@ comment on function public.cancel_appointment is
  * Outcomes  code_needed (phoneEnding; the new startTime, endTime and service; released), slot_taken
  *           (with alternatives; before the proof the caller's own appointment may be what is in the
  *           way), invalid_slot, hold_limit (of), change_limit, unusable_phone, rescheduled (after the
- *           proof, as the next two), appointment_not_found, which_appointment (as there), call_needed,
- *           busy, unknown_clinic, cross_tenant_denied
+ *           proof, as the next two), appointment_not_found, which_appointment, date_unclear, past_date
+ *           (as there), call_needed, busy, unknown_clinic, cross_tenant_denied
  * Raises    25001 under another isolation level than read committed
  */
 create function public.reschedule_appointment(
   p_call jsonb, p_patient_name text, p_patient_phone text, p_slot_id text,
-  p_patient_country text default null, p_appointment text default null, p_date text default null,
-  p_time text default null, p_provider text default null
+  p_patient_country text default null, p_appointment text default null, p_date jsonb default null,
+  p_time jsonb default null, p_provider text default null
 ) returns jsonb
 language plpgsql volatile security definer set search_path = '' set lock_timeout = '300ms'
   set jit = off
 as $$
 declare
   v_opened record;
+  v_read record;
 begin
   perform private.require_read_committed();
   select * into v_opened from private.open_call(p_call, 'reschedule_appointment');
@@ -818,12 +844,12 @@ begin
     where c.org_id = (v_opened.org).id and c.kind = 'called_number' and c.value = p_patient_phone) then
     return private.answer(v_opened.org, '{"outcome": "unusable_phone"}');
   end if;
-  return private.answer(v_opened.org, private.change_appointment(v_opened.org, p_call, 'reschedule',
-    jsonb_build_object(
+  select * into v_read
+  from private.read_said(v_opened.org, p_appointment, p_date, p_time, p_provider);
+  return coalesce(v_read.refusal, private.answer(v_opened.org, private.change_appointment(
+    v_opened.org, p_call, 'reschedule', jsonb_build_object(
       'name', p_patient_name, 'phone', p_patient_phone, 'country', p_patient_country),
-    jsonb_strip_nulls(jsonb_build_object(
-      'id', p_appointment, 'date', p_date, 'time', p_time, 'provider', p_provider)),
-    coalesce(p_slot_id, '')));
+    v_read.said, coalesce(p_slot_id, ''))));
 exception when lock_not_available or deadlock_detected then
   return '{"outcome": "busy"}';
 end

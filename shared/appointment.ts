@@ -9,11 +9,13 @@ import { type Answer, refuse, succeed } from "./answers.ts";
 import type { Appointment, AppointmentReference, Settled } from "./database/changes.ts";
 import type { Released } from "./database/holds.ts";
 import type { Confirmed } from "./database/passcodes.ts";
+import { readDay, saidDay } from "./days.ts";
 import { offerInstead, refuseHoldLimit } from "./hold.ts";
 import { patientFields } from "./patient.ts";
 import type { PhoneReading } from "./phone.ts";
 import * as sentences from "./sentences.ts";
-import { readClock, sayTime } from "./speech.ts";
+import { sayDate, sayTime } from "./speech.ts";
+import { readTime } from "./times.ts";
 
 const { needed } = sentences;
 
@@ -22,16 +24,19 @@ export const appointmentFields = {
   ...patientFields,
   appointmentId: z.string().max(200).optional().catch(undefined)
     .describe("The id of the appointment, if this call was told one; else leave it out"),
-  appointmentDate: z.preprocess(
-    (said) => typeof said === "string" ? said.slice(0, 10) : said,
-    z.iso.date(needed.date),
-  ).optional()
-    .describe("Day of the appointment as it is now, YYYY-MM-DD, if the caller said it"),
+  appointmentDate: saidDay(needed.date).optional()
+    .describe(
+      "Day of the appointment as it is now, if the caller said it: YYYY-MM-DD in the clinic's time " +
+        "zone, or as the caller said it",
+    ),
   appointmentTime: z.preprocess(
-    (said) => typeof said === "string" ? readClock(said) : said,
-    z.string(needed.time),
+    (said) => typeof said === "number" ? String(said) : said,
+    z.string(needed.time).refine((said) => readTime(said) !== undefined, needed.time),
   ).optional()
-    .describe("Start of the appointment as it is now, HH:MM, if the caller said it"),
+    .describe(
+      "Start of the appointment as it is now, if the caller said it: HH:MM in 24 hours, or as the " +
+        "caller said it",
+    ),
   providerName: z.string(needed.doctor).max(120).optional()
     .describe("Doctor of the appointment as it is now, if the caller said one"),
 };
@@ -46,6 +51,8 @@ export const proofOutcomes = {
   which_appointment: "several fit; they are named, and what would decide is asked",
   change_limit: "too many requests without a passcode; the front desk takes over",
   call_needed: "outside of a call nobody can prove a number",
+  date_unclear: "the day of the appointment could not be read; today's date",
+  past_date: "that day has passed; today's date",
 } as const;
 
 /** What the database is asked about an appointment, with the number that was chosen. */
@@ -58,8 +65,8 @@ export function referTo(
     patientPhone: e164,
     patientCountry: country,
     appointmentId: asked.appointmentId,
-    date: asked.appointmentDate,
-    time: asked.appointmentTime,
+    date: asked.appointmentDate === undefined ? undefined : readDay(asked.appointmentDate),
+    time: asked.appointmentTime === undefined ? undefined : readTime(asked.appointmentTime),
     provider: asked.providerName,
   };
 }
@@ -148,6 +155,18 @@ export function sayConfirmed(confirmed: Confirmed): Answer<"confirmed"> {
         : { change: { outcome: changed.outcome, action: changed.action, ...changed.facts } }),
     },
   );
+}
+
+/** The day of an appointment cannot be, and the model may have today's date wrong. */
+export function refuseDay<Outcome extends "date_unclear" | "past_date">(
+  { outcome, today }: { readonly outcome: Outcome; readonly today: string },
+): Answer<Outcome> {
+  const sentence = outcome === "past_date"
+    ? sentences.appointmentDayHasPassed
+    : sentences.appointmentDayUnclear;
+  return refuse(outcome, sentence(today), "RETRY", {
+    ...{ today, todayIs: sayDate(today), fields: ["appointmentDate"] },
+  });
 }
 
 /** No request about appointments can be taken. */

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { z } from "zod";
+
 /** A day as it was said, for `private.resolve_day`; an empty one could not be read. */
 export type SaidDay =
   | { readonly date: string }
@@ -47,14 +49,22 @@ const counts = [
   "ten",
 ];
 
-/** Reads a day: `2026-12-1`, `12/01/2026`, `tomorrow`, `next Tuesday`, `the 14th`, `1 December`. */
+/** An argument that is a day; whether it can be read is decided where the clinic's today is known. */
+export const saidDay = (message: string) =>
+  z.preprocess((given) => {
+    if (typeof given === "number") return String(given);
+    return typeof given === "string" ? given.slice(0, 80) : given;
+  }, z.string(message));
+
+/** Reads a day: `2026-12-1`, `20261201`, `12/01/2026`, `tomorrow`, `next Tuesday`, `the 14th`, `1 December`. */
 export function readDay(text: string): SaidDay {
   const said = text.trim();
   return readIso(said) ?? readNumeric(said) ?? readWords(said) ?? {};
 }
 
 function readIso(said: string): SaidDay | undefined {
-  const match =
+  const compact = /^(\d{4})(\d{2})(\d{2})$/.exec(said);
+  const match = compact ??
     /^(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ]+(\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)\s*(Z|[+-]\d{2}:?\d{2})?)?$/i
       .exec(said);
   if (!match) return undefined;

@@ -141,6 +141,12 @@ export const dayTooFar = (today: string, lastDay: string) =>
 export const dayUnclear = (today: string) =>
   `I didn't get the date. Today is ${sayDate(today)}. Which day would you like?`;
 
+export const appointmentDayHasPassed = (today: string) =>
+  `That day has passed: today is ${sayDate(today)}. Which day is the appointment on?`;
+
+export const appointmentDayUnclear = (today: string) =>
+  `I didn't get the day. Today is ${sayDate(today)}. Which day is the appointment on?`;
+
 /** @param ignored Arguments that could not be read and are not needed. */
 export const leftOut = (ignored: readonly ("partOfDay" | "days")[]) => {
   const names = { partOfDay: "the time of day", days: "how many days" };

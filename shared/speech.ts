@@ -1,5 +1,5 @@
 /**
- * Times the way people say them, said and read.
+ * Times the way people say them.
  *
  * @module
  */
@@ -51,20 +51,6 @@ export function sayClock(isoLocal: string): string {
   if (hour === 0 && minutes === "00") return "midnight when the day begins";
   const clock = `${hour % 12 || 12}${minutes === "00" ? "" : `:${minutes}`}`;
   return `${clock} ${hour < 12 ? "AM" : "PM"}`;
-}
-
-/** `14:30`, `2:30 PM`, `9 am`, `noon` or an ISO time as `HH:MM`; undefined when it is not a time. */
-export function readClock(said: string): string | undefined {
-  if (/^\s*(noon|midday)\s*$/i.test(said)) return "12:00";
-  const [, hours, minutes, half] =
-    /(?:^|[T\s])(\d{1,2})(?:[:.](\d{2})(?::\d{2}(?:\.\d+)?)?)?\s*(?:([ap])\.?\s?m\.?)?(?:z|[+-]\d\d:\d\d)?$/i
-      .exec(said.trim()) ?? [];
-  if (hours === undefined || (minutes === undefined && half === undefined)) return undefined;
-  const hour = half === undefined
-    ? Number(hours)
-    : Number(hours) % 12 + (half.toLowerCase() === "p" ? 12 : 0);
-  if (hour > 23 || Number(minutes ?? 0) > 59 || (half && Number(hours) > 12)) return undefined;
-  return `${String(hour).padStart(2, "0")}:${minutes ?? "00"}`;
 }
 
 /** `a, b or c`. */

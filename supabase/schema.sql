@@ -293,7 +293,7 @@ CREATE TABLE public.appointment_changes (
 
 COMMENT ON TABLE public.appointment_changes IS 'What a call asked for last about appointments that exist. It takes effect when a passcode has proven the number.';
 
-COMMENT ON COLUMN public.appointment_changes.said IS 'What the caller said of the appointment, {id, date, time, provider}; looked at after the passcode.';
+COMMENT ON COLUMN public.appointment_changes.said IS 'What the caller said of the appointment, {id, date, time, provider}; looked at after the passcode. The time is as private.is_said_time() takes it.';
 
 COMMENT ON COLUMN public.appointment_changes.slot_id IS 'The new time asked for.';
 
@@ -592,8 +592,7 @@ begin
       and private.is_same_patient(p_patient ->> 'name', h.patient_name)
       and coalesce(p_said ->> 'date'
         = to_char(h.starts_at at time zone p_org.timezone, 'YYYY-MM-DD'), true)
-      and coalesce(p_said ->> 'time'
-        = to_char(h.starts_at at time zone p_org.timezone, 'HH24:MI'), true)
+      and private.is_said_time(h.starts_at, p_org.timezone, p_said -> 'time')
       and (p_said ->> 'provider' is null
         or private.is_with(p_org.id, h, p_said ->> 'provider')) end
   order by h.created_at desc limit 1;
@@ -2572,8 +2571,7 @@ begin
       and a.id = coalesce(private.read_id(v_said ->> 'id'), a.id)
       and coalesce(v_said ->> 'date'
         = to_char(a.starts_at at time zone p_org.timezone, 'YYYY-MM-DD'), true)
-      and coalesce(v_said ->> 'time'
-        = to_char(a.starts_at at time zone p_org.timezone, 'HH24:MI'), true)
+      and private.is_said_time(a.starts_at, p_org.timezone, v_said -> 'time')
     order by a.starts_at, a.id);
   v_with_doctor := array(
     select a from unnest(v_fits) as a where private.is_with(p_org.id, a, v_said ->> 'provider'));
@@ -2970,6 +2968,22 @@ end
 $$;
 
 COMMENT ON FUNCTION private.is_proven(p_org uuid, p_call_id text, p_phone bytea, p_at timestamp with time zone) IS 'Whether a call has proven a phone, and not too long ago.';
+
+CREATE FUNCTION private.is_said_time(p_at timestamp with time zone, p_zone text, p_said jsonb) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_local constant timestamp := case when p_said ? 'offset'
+    then p_at at time zone (p_said ->> 'offset')::interval else p_at at time zone p_zone end;
+begin
+  return case when p_said is null then true
+    when p_said ? 'instant' then p_at = (p_said ->> 'instant')::timestamptz
+    else p_said -> 'times' ? to_char(v_local, 'HH24:MI') end;
+end
+$$;
+
+COMMENT ON FUNCTION private.is_said_time(p_at timestamp with time zone, p_zone text, p_said jsonb) IS 'Whether a start fits the time of day that was said.';
 
 CREATE FUNCTION private.is_same_name(p_said text, p_stored text) RETURNS boolean
     LANGUAGE sql IMMUTABLE STRICT
@@ -3804,6 +3818,25 @@ end
 $_$;
 
 COMMENT ON FUNCTION private.read_local(p_text text, p_zone text, p_ends boolean) IS 'The instant of a local time as a clinic''s document writes it; null for null.';
+
+CREATE FUNCTION private.read_said(p_org public.organizations, p_appointment text, p_date jsonb, p_time jsonb, p_provider text, OUT said jsonb, OUT refusal jsonb) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_today constant date := (clock_timestamp() at time zone p_org.timezone)::date;
+  v_day constant date := private.resolve_day(p_org, p_date, v_today);
+begin
+  if p_date is not null and coalesce(v_day < v_today, true) then
+    refusal := private.answer(p_org, jsonb_build_object('today', v_today,
+      'outcome', case when v_day is null then 'date_unclear' else 'past_date' end));
+  end if;
+  said := jsonb_strip_nulls(jsonb_build_object(
+    'id', p_appointment, 'date', v_day, 'time', p_time, 'provider', p_provider));
+end
+$$;
+
+COMMENT ON FUNCTION private.read_said(p_org public.organizations, p_appointment text, p_date jsonb, p_time jsonb, p_provider text, OUT said jsonb, OUT refusal jsonb) IS 'What a caller said of an appointment, or why the day cannot be.';
 
 CREATE FUNCTION private.read_wanted(p_org public.organizations, p_slot_id text) RETURNS private.wanted_slot
     LANGUAGE plpgsql STABLE
@@ -5024,7 +5057,7 @@ $$;
 
 COMMENT ON FUNCTION public.begin_otp_send(p_call jsonb, p_hold text, p_send_id uuid, p_mac text, p_key_id text, p_expected_org uuid, p_sender text) IS 'Tool send_otp, before the text: checks cooldown and limits, stores the code''s MAC.';
 
-CREATE FUNCTION public.cancel_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_patient_country text DEFAULT NULL::text, p_appointment text DEFAULT NULL::text, p_date text DEFAULT NULL::text, p_time text DEFAULT NULL::text, p_provider text DEFAULT NULL::text) RETURNS jsonb
+CREATE FUNCTION public.cancel_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_patient_country text DEFAULT NULL::text, p_appointment text DEFAULT NULL::text, p_date jsonb DEFAULT NULL::jsonb, p_time jsonb DEFAULT NULL::jsonb, p_provider text DEFAULT NULL::text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     SET lock_timeout TO '300ms'
@@ -5032,6 +5065,7 @@ CREATE FUNCTION public.cancel_appointment(p_call jsonb, p_patient_name text, p_p
     AS $$
 declare
   v_opened record;
+  v_read record;
 begin
   perform private.require_read_committed();
   select * into v_opened from private.open_call(p_call, 'cancel_appointment');
@@ -5040,17 +5074,18 @@ begin
   elsif p_call ->> 'callId' is null then
     return private.answer(v_opened.org, '{"outcome": "call_needed"}');
   end if;
-  return private.answer(v_opened.org, private.change_appointment(v_opened.org, p_call, 'cancel',
-    jsonb_build_object(
+  select * into v_read
+  from private.read_said(v_opened.org, p_appointment, p_date, p_time, p_provider);
+  return coalesce(v_read.refusal, private.answer(v_opened.org, private.change_appointment(
+    v_opened.org, p_call, 'cancel', jsonb_build_object(
       'name', p_patient_name, 'phone', p_patient_phone, 'country', p_patient_country),
-    jsonb_strip_nulls(jsonb_build_object(
-      'id', p_appointment, 'date', p_date, 'time', p_time, 'provider', p_provider)), null));
+    v_read.said, null)));
 exception when lock_not_available or deadlock_detected then
   return '{"outcome": "busy"}';
 end
 $$;
 
-COMMENT ON FUNCTION public.cancel_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_patient_country text, p_appointment text, p_date text, p_time text, p_provider text) IS 'Tool cancel_appointment: takes the wish to cancel, which a proven number carries out.';
+COMMENT ON FUNCTION public.cancel_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_patient_country text, p_appointment text, p_date jsonb, p_time jsonb, p_provider text) IS 'Tool cancel_appointment: takes the wish to cancel, which a proven number carries out.';
 
 CREATE FUNCTION public.check_availability(p_call jsonb, p_service text, p_day jsonb, p_days integer DEFAULT 1, p_part_of_day text DEFAULT NULL::text, p_provider text DEFAULT NULL::text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -5715,7 +5750,7 @@ $$;
 
 COMMENT ON FUNCTION public.report_unreadable_credentials(p_call jsonb, p_provider text) IS 'Audits that an organization''s stored account does not decrypt.';
 
-CREATE FUNCTION public.reschedule_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_slot_id text, p_patient_country text DEFAULT NULL::text, p_appointment text DEFAULT NULL::text, p_date text DEFAULT NULL::text, p_time text DEFAULT NULL::text, p_provider text DEFAULT NULL::text) RETURNS jsonb
+CREATE FUNCTION public.reschedule_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_slot_id text, p_patient_country text DEFAULT NULL::text, p_appointment text DEFAULT NULL::text, p_date jsonb DEFAULT NULL::jsonb, p_time jsonb DEFAULT NULL::jsonb, p_provider text DEFAULT NULL::text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     SET lock_timeout TO '300ms'
@@ -5723,6 +5758,7 @@ CREATE FUNCTION public.reschedule_appointment(p_call jsonb, p_patient_name text,
     AS $$
 declare
   v_opened record;
+  v_read record;
 begin
   perform private.require_read_committed();
   select * into v_opened from private.open_call(p_call, 'reschedule_appointment');
@@ -5735,18 +5771,18 @@ begin
     where c.org_id = (v_opened.org).id and c.kind = 'called_number' and c.value = p_patient_phone) then
     return private.answer(v_opened.org, '{"outcome": "unusable_phone"}');
   end if;
-  return private.answer(v_opened.org, private.change_appointment(v_opened.org, p_call, 'reschedule',
-    jsonb_build_object(
+  select * into v_read
+  from private.read_said(v_opened.org, p_appointment, p_date, p_time, p_provider);
+  return coalesce(v_read.refusal, private.answer(v_opened.org, private.change_appointment(
+    v_opened.org, p_call, 'reschedule', jsonb_build_object(
       'name', p_patient_name, 'phone', p_patient_phone, 'country', p_patient_country),
-    jsonb_strip_nulls(jsonb_build_object(
-      'id', p_appointment, 'date', p_date, 'time', p_time, 'provider', p_provider)),
-    coalesce(p_slot_id, '')));
+    v_read.said, coalesce(p_slot_id, ''))));
 exception when lock_not_available or deadlock_detected then
   return '{"outcome": "busy"}';
 end
 $$;
 
-COMMENT ON FUNCTION public.reschedule_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_slot_id text, p_patient_country text, p_appointment text, p_date text, p_time text, p_provider text) IS 'Tool reschedule_appointment: holds a new time, and a proven number moves the appointment there.';
+COMMENT ON FUNCTION public.reschedule_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_slot_id text, p_patient_country text, p_appointment text, p_date jsonb, p_time jsonb, p_provider text) IS 'Tool reschedule_appointment: holds a new time, and a proven number moves the appointment there.';
 
 CREATE FUNCTION public.set_member(p_org uuid, p_user uuid, p_role text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -6927,6 +6963,8 @@ REVOKE ALL ON FUNCTION private.is_number_of(p_org uuid, p_number text) FROM PUBL
 
 REVOKE ALL ON FUNCTION private.is_proven(p_org uuid, p_call_id text, p_phone bytea, p_at timestamp with time zone) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.is_said_time(p_at timestamp with time zone, p_zone text, p_said jsonb) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.is_same_name(p_said text, p_stored text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.is_same_patient(p_one text, p_other text) FROM PUBLIC;
@@ -7004,6 +7042,8 @@ REVOKE ALL ON FUNCTION private.read_credentials(p_org uuid, p_provider text) FRO
 REVOKE ALL ON FUNCTION private.read_id(p_text text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.read_local(p_text text, p_zone text, p_ends boolean) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.read_said(p_org public.organizations, p_appointment text, p_date jsonb, p_time jsonb, p_provider text, OUT said jsonb, OUT refusal jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.read_wanted(p_org public.organizations, p_slot_id text) FROM PUBLIC;
 
@@ -7093,8 +7133,8 @@ REVOKE ALL ON FUNCTION public.apply_retention(p_dry_run boolean, p_batch integer
 REVOKE ALL ON FUNCTION public.begin_otp_send(p_call jsonb, p_hold text, p_send_id uuid, p_mac text, p_key_id text, p_expected_org uuid, p_sender text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.begin_otp_send(p_call jsonb, p_hold text, p_send_id uuid, p_mac text, p_key_id text, p_expected_org uuid, p_sender text) TO service_role;
 
-REVOKE ALL ON FUNCTION public.cancel_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_patient_country text, p_appointment text, p_date text, p_time text, p_provider text) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.cancel_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_patient_country text, p_appointment text, p_date text, p_time text, p_provider text) TO service_role;
+REVOKE ALL ON FUNCTION public.cancel_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_patient_country text, p_appointment text, p_date jsonb, p_time jsonb, p_provider text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.cancel_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_patient_country text, p_appointment text, p_date jsonb, p_time jsonb, p_provider text) TO service_role;
 
 REVOKE ALL ON FUNCTION public.check_availability(p_call jsonb, p_service text, p_day jsonb, p_days integer, p_part_of_day text, p_provider text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.check_availability(p_call jsonb, p_service text, p_day jsonb, p_days integer, p_part_of_day text, p_provider text) TO service_role;
@@ -7157,8 +7197,8 @@ REVOKE ALL ON FUNCTION public.register_channel(p_org uuid, p_kind text, p_value 
 REVOKE ALL ON FUNCTION public.report_unreadable_credentials(p_call jsonb, p_provider text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.report_unreadable_credentials(p_call jsonb, p_provider text) TO service_role;
 
-REVOKE ALL ON FUNCTION public.reschedule_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_slot_id text, p_patient_country text, p_appointment text, p_date text, p_time text, p_provider text) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.reschedule_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_slot_id text, p_patient_country text, p_appointment text, p_date text, p_time text, p_provider text) TO service_role;
+REVOKE ALL ON FUNCTION public.reschedule_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_slot_id text, p_patient_country text, p_appointment text, p_date jsonb, p_time jsonb, p_provider text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.reschedule_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_slot_id text, p_patient_country text, p_appointment text, p_date jsonb, p_time jsonb, p_provider text) TO service_role;
 
 REVOKE ALL ON FUNCTION public.set_member(p_org uuid, p_user uuid, p_role text) FROM PUBLIC;
 

@@ -12,6 +12,7 @@ import {
   proofOutcomes,
   referTo,
   refuseChange,
+  refuseDay,
   saySettled,
   sayTimeReleased,
 } from "../../shared/appointment.ts";
@@ -35,6 +36,8 @@ export default serveTool({
     appointment_not_found: proofOutcomes.appointment_not_found,
     which_appointment: proofOutcomes.which_appointment,
     change_limit: proofOutcomes.change_limit,
+    date_unclear: proofOutcomes.date_unclear,
+    past_date: proofOutcomes.past_date,
     call_needed: proofOutcomes.call_needed,
     ...phoneOutcomes,
   },
@@ -62,6 +65,9 @@ function say(cancellation: CancellationOutcome) {
     case "appointment_not_found":
     case "which_appointment":
       return saySettled(cancellation);
+    case "date_unclear":
+    case "past_date":
+      return refuseDay(cancellation);
     case "change_limit":
     case "call_needed":
       return refuseChange(cancellation.outcome);

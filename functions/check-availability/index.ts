@@ -7,7 +7,7 @@
 import { z } from "zod";
 import { refuse, refuseCommonly, succeed } from "../../shared/answers.ts";
 import { type AvailabilityOutcome, checkAvailability } from "../../shared/database/availability.ts";
-import { readDay } from "../../shared/days.ts";
+import { readDay, saidDay } from "../../shared/days.ts";
 import { isNoPreference, type PartOfDay, readPartOfDay } from "../../shared/given.ts";
 import { withSpoken } from "../../shared/hold.ts";
 import { serveTool } from "../../shared/request.ts";
@@ -17,10 +17,7 @@ import { sayDate } from "../../shared/speech.ts";
 const { needed } = sentences;
 
 const input = z.object({
-  date: z.preprocess(
-    (date) => typeof date === "string" ? date.slice(0, 80) : date,
-    z.string(needed.date),
-  )
+  date: saidDay(needed.date)
     .describe(
       "First day asked about: YYYY-MM-DD in the clinic's time zone, or as the caller said it",
     ),

@@ -12,6 +12,7 @@ import {
   proofOutcomes,
   referTo,
   refuseChange,
+  refuseDay,
   saySettled,
   sayTimeReleased,
 } from "../../shared/appointment.ts";
@@ -47,6 +48,8 @@ export default serveTool({
     appointment_not_found: proofOutcomes.appointment_not_found,
     which_appointment: proofOutcomes.which_appointment,
     change_limit: proofOutcomes.change_limit,
+    date_unclear: proofOutcomes.date_unclear,
+    past_date: proofOutcomes.past_date,
     call_needed: proofOutcomes.call_needed,
     ...phoneOutcomes,
   },
@@ -79,6 +82,9 @@ function say(rescheduling: ReschedulingOutcome) {
       return refuseSlot(rescheduling.outcome);
     case "unusable_phone":
       return refusePhone("premium");
+    case "date_unclear":
+    case "past_date":
+      return refuseDay(rescheduling);
     case "change_limit":
     case "call_needed":
       return refuseChange(rescheduling.outcome);

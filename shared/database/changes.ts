@@ -5,6 +5,8 @@
  */
 
 import { z } from "zod";
+import type { SaidDay } from "../days.ts";
+import type { SaidTime } from "../times.ts";
 import { type AnswerOf, bare, type CallFacts, entry, orgId, refusals } from "./entry.ts";
 import { hold, holdLimit, released, slotTaken } from "./holds.ts";
 
@@ -20,10 +22,8 @@ export interface PatientReference {
 /** How a caller names an appointment: who it is for, and what is said of it. */
 export interface AppointmentReference extends PatientReference {
   readonly appointmentId?: string | undefined;
-  /** `YYYY-MM-DD`, clinic-local. */
-  readonly date?: string | undefined;
-  /** `HH:MM`, clinic-local. */
-  readonly time?: string | undefined;
+  readonly date?: SaidDay | undefined;
+  readonly time?: SaidTime | undefined;
   readonly provider?: string | undefined;
 }
 
@@ -68,6 +68,12 @@ const codeNeeded = z.object({
   phoneEnding: z.string(),
   released,
 });
+const dayRefused = z.object({
+  outcome: z.enum(["date_unclear", "past_date"]),
+  orgId,
+  /** At the clinic. */
+  today: z.string(),
+});
 const changeRefusals = [...refusals, "call_needed", "change_limit"] as const;
 
 /** Takes the wish to cancel. */
@@ -75,6 +81,7 @@ export const cancelAppointment = entry("cancel_appointment", {
   args: (call: CallFacts, asked: AppointmentReference) => ({ p_call: call, ...referTo(asked) }),
   answer: z.discriminatedUnion("outcome", [
     bare(...changeRefusals),
+    dayRefused,
     z.object({ outcome: z.literal("hold_released"), orgId, released }),
     codeNeeded,
     changed.extend({ outcome: z.literal("cancelled") }),
@@ -93,6 +100,7 @@ export const rescheduleAppointment = entry("reschedule_appointment", {
   }),
   answer: z.discriminatedUnion("outcome", [
     bare(...changeRefusals, "invalid_slot", "unusable_phone"),
+    dayRefused,
     codeNeeded.extend({ startTime: z.string(), endTime: z.string(), service: z.string() }),
     changed.extend({ outcome: z.literal("rescheduled") }),
     ...[settled[2], settled[3], slotTaken, holdLimit],

@@ -188,7 +188,10 @@ test(
     const clinic = await aClinic(bench.database.sql);
     const patient = await anAppointment(one, aCaller(clinic), "Ada Brown", "10:00");
     const caller = aCaller(clinic, patient.phone);
-    await one.ask("reschedule_appointment", caller, { ...slot("11:00"), p_date: aDay(3) });
+    await one.ask("reschedule_appointment", caller, {
+      ...slot("11:00"),
+      p_date: { date: aDay(3) },
+    });
     const said = await prove(one, caller);
     assert.equal(said.outcome, "appointment_not_found");
     assert.equal(clock((said["released"] as Answer)["startTime"]), "11:00");
@@ -223,7 +226,10 @@ test(
     await anAppointment(one, first, "Ada Brown", "10:00");
     const second = await anAppointment(one, aCaller(clinic, first.phone), "Ada Brown", "10:00");
     const cancel = (more = {}) => one.ask("cancel_appointment", second, more);
-    assert.equal((await cancel({ p_date: aDay(), p_time: "10:00" })).outcome, "code_needed");
+    assert.equal(
+      (await cancel({ p_date: { date: aDay() }, p_time: { times: ["10:00"] } })).outcome,
+      "code_needed",
+    );
     const asked = await prove(one, second);
     assert.deepEqual([asked.outcome, asked["ask"]], ["which_appointment", "doctor"]);
     assert.equal((asked["appointments"] as unknown[]).length, 2);

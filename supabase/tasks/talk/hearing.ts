@@ -6,7 +6,7 @@
  */
 
 import { readDay } from "../../../shared/days.ts";
-import { readClock } from "../../../shared/speech.ts";
+import { readTime } from "../../../shared/times.ts";
 
 /** What a call is about, by the tool that does it. */
 const purposes: readonly (readonly [RegExp, string])[] = [
@@ -152,11 +152,6 @@ function findClocks(heard: string): string[] {
   const clock = clocks.map((pattern) => pattern.exec(heard)?.[0]).find((text) =>
     text !== undefined
   );
-  if (clock === undefined) return [];
-  if (/[apn]/.test(clock)) return [readClock(clock) ?? ""];
-  const [hour = NaN, minutes = 0] = clock.split(/[:.]/).map(Number);
-  const two = (value: number) => String(value).padStart(2, "0");
-  return [hour, hour + 12].filter((value) => value < 24).map((value) =>
-    `${two(value)}:${two(minutes)}`
-  );
+  const said = clock === undefined ? undefined : readTime(clock);
+  return said && "times" in said ? [...said.times] : [];
 }
