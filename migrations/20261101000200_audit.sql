@@ -3,7 +3,8 @@
  *
  * Decisions
  * - The audit log is append-only: nobody may update it, not even its owner, and only retention deletes
- *   from it. A test reads this from the catalog.
+ *   from it. A test reads this from the catalog. The migration of the seals shows afterwards whether a
+ *   row was removed or changed all the same.
  * - Every audited event is also counted in the same transaction, by a row in a queue
  *   (public.metric_events): a shared counter would make callers wait for each other. The migration
  *   of the metrics empties the queue.
@@ -25,12 +26,16 @@ create table public.audit_logs (
   subject_id uuid,
   outcome text not null,
   details jsonb not null default '{}',
+  -- Rows are sealed when all transactions up to theirs have ended.
+  transaction_id xid8 not null default pg_current_xact_id(),
   -- Rows are read by time and written at the end; an index on random ids would cost every writer.
   primary key (org_id, at, id)
 );
 comment on table public.audit_logs is
   'Append-only: who did what to which subject, with which outcome. Only retention deletes.';
+comment on column public.audit_logs.transaction_id is 'The transaction that wrote it.';
 create index audit_logs_by_subject on public.audit_logs (org_id, subject_id);
+create index audit_logs_by_transaction on public.audit_logs (transaction_id);
 select private.protect('public.audit_logs', true);
 -- From the owner, because entry functions run with its rights.
 revoke update, truncate, references, trigger on public.audit_logs from current_user;

@@ -94,6 +94,9 @@ begin
       p_rule.relation, p_rule.age, p_rule.applies)
     using v_org, v_before, v_left;
     get diagnostics v_rows = row_count;
+    if p_rule.name = 'auditLogs' then
+      perform private.note_purge(v_org, v_before);
+    end if;
     v_counts := v_counts || jsonb_build_object('org', v_org, 'rule', p_rule.name, 'rows', v_rows);
     v_left := v_left - v_rows;
     exit when v_left <= 0;

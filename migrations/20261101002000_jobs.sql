@@ -42,6 +42,16 @@ $job$);
 
 select cron.schedule('collect-metrics', '* * * * *', 'select public.collect_metrics()');
 
+select cron.schedule('seal-audit', '* * * * *', $job$
+  do $$
+  begin
+    while public.seal_audit() >= 10000 loop
+      commit;
+    end loop;
+  end
+  $$
+$job$);
+
 select cron.schedule('watch-overlaps', '* * * * *', 'select public.watch_overlaps()');
 
 -- Only the owner of the entry functions may call a function in private.

@@ -105,6 +105,30 @@ $$;
 
 COMMENT ON FUNCTION private.accept_text(p_org uuid, p_send uuid, p_sid text) IS 'Writes down that Twilio accepted a text.';
 
+CREATE FUNCTION private.add_seal(p_org uuid, p_through xid8, p_ids uuid[], p_times timestamp with time zone[], p_digests bytea[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_before private.audit_seals;
+  v_number integer;
+  v_now constant timestamptz := clock_timestamp();
+  v_hash bytea;
+begin
+  select s.* into v_before from private.audit_seals as s
+  where s.org_id = p_org order by s.number desc limit 1;
+  v_number := coalesce(v_before.number, 0) + 1;
+  v_hash := private.hash_seal(p_org, v_number, v_now, p_ids, p_times, p_digests, v_before.hash);
+  insert into private.audit_seals (
+    org_id, number, sealed_at, through, ids, times, digests, hash
+  ) values (p_org, v_number, v_now, p_through, p_ids, p_times, p_digests, v_hash);
+  raise log 'audit_sealed %', jsonb_build_object('orgId', p_org, 'seal', v_number,
+    'rows', cardinality(p_ids), 'hash', encode(v_hash, 'hex'));
+end
+$$;
+
+COMMENT ON FUNCTION private.add_seal(p_org uuid, p_through xid8, p_ids uuid[], p_times timestamp with time zone[], p_digests bytea[]) IS 'Seals rows of an organization, and writes the seal to the log.';
+
 CREATE FUNCTION private.is_time_zone(p_name text) RETURNS boolean
     LANGUAGE sql STABLE STRICT
     SET search_path TO ''
@@ -1363,6 +1387,9 @@ begin
       p_rule.relation, p_rule.age, p_rule.applies)
     using v_org, v_before, v_left;
     get diagnostics v_rows = row_count;
+    if p_rule.name = 'auditLogs' then
+      perform private.note_purge(v_org, v_before);
+    end if;
     v_counts := v_counts || jsonb_build_object('org', v_org, 'rule', p_rule.name, 'rows', v_rows);
     v_left := v_left - v_rows;
     exit when v_left <= 0;
@@ -1725,6 +1752,41 @@ end
 $$;
 
 COMMENT ON FUNCTION private.desk_state(p_org public.organizations, p_at timestamp with time zone) IS 'How the front desk is at a moment: open, closed, or none when a call cannot be put through at all.';
+
+CREATE TABLE public.audit_logs (
+    org_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    actor text NOT NULL,
+    call_id text,
+    tool_call_id text,
+    assistant_id text,
+    caller_masked text,
+    staff_user uuid,
+    action text NOT NULL,
+    subject_id uuid,
+    outcome text NOT NULL,
+    details jsonb DEFAULT '{}'::jsonb NOT NULL,
+    transaction_id xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    CONSTRAINT audit_logs_actor_known CHECK ((actor = ANY (ARRAY['call'::text, 'staff'::text, 'system'::text]))),
+    CONSTRAINT audit_logs_caller_masked CHECK ((caller_masked !~ '[0-9]{5}'::text))
+);
+
+COMMENT ON TABLE public.audit_logs IS 'Append-only: who did what to which subject, with which outcome. Only retention deletes.';
+
+COMMENT ON COLUMN public.audit_logs.transaction_id IS 'The transaction that wrote it.';
+
+CREATE FUNCTION private.digest_row(p_row public.audit_logs) RETURNS bytea
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select sha256(convert_to(jsonb_build_array(
+    p_row.org_id, p_row.id, extract(epoch from p_row.at), p_row.actor, p_row.call_id,
+    p_row.tool_call_id, p_row.assistant_id, p_row.caller_masked, p_row.staff_user, p_row.action,
+    p_row.subject_id, p_row.outcome, p_row.details, p_row.transaction_id::text)::text, 'UTF8'))
+$$;
+
+COMMENT ON FUNCTION private.digest_row(p_row public.audit_logs) IS 'SHA-256 of an audit row.';
 
 CREATE FUNCTION private.drop_new_time(p_org public.organizations, p_call jsonb, p_action text, p_change public.appointment_changes) RETURNS jsonb
     LANGUAGE plpgsql
@@ -2453,6 +2515,45 @@ $$;
 
 COMMENT ON FUNCTION private.find_starts(p_org uuid, p_service uuid, p_provider uuid, p_first date, p_last date, p_call_id text, p_at timestamp with time zone, p_moves uuid) IS 'Every bookable start of a service on the local days first to last (or that one start), per provider, with seats left; the call''s own holds and the appointment p_moves do not block.';
 
+CREATE FUNCTION private.find_tampering(p_org uuid) RETURNS TABLE(seal integer, finding text, row_id uuid, at timestamp with time zone)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    SET jit TO 'off'
+    AS $$
+  with seals as (
+    select s.*, lag(s.number, 1, 0) over n as number_before, lag(s.hash) over n as hash_before
+    from private.audit_seals as s where s.org_id = p_org window n as (order by s.number)
+  ), covered as materialized (
+    select s.number, r.id, r.at, r.digest
+    from seals as s cross join lateral unnest(s.ids, s.times, s.digests) as r (id, at, digest)
+  ), written as materialized (
+    select l.id, l.at, l.transaction_id, private.digest_row(l) as digest
+    from public.audit_logs as l where l.org_id = p_org
+  )
+  select s.number, case when s.number = s.number_before + 1 then 'seal_changed' else 'seals_removed' end,
+    null::uuid, s.sealed_at
+  from seals as s
+  where s.number <> s.number_before + 1 or s.hash <> private.hash_seal(
+    s.org_id, s.number, s.sealed_at, s.ids, s.times, s.digests, s.hash_before)
+  union all
+  select c.number, case when w.id is null then 'row_removed' else 'row_changed' end, c.id, c.at
+  from covered as c left join written as w on w.id = c.id
+  where w.id is null and not exists (
+      select from private.audit_purges as p where p.org_id = p_org and c.at < p.purged_before)
+    or w.digest <> c.digest
+  union all
+  select null, 'row_added', w.id, w.at
+  from written as w join private.audit_sealing as s on w.transaction_id <= s.through
+  where not exists (select from covered as c where c.id = w.id)
+    and s.through < pg_snapshot_xmin(pg_current_snapshot())
+  union all
+  select null, 'purge_early', null, p.purged_before
+  from private.audit_purges as p
+  where p.org_id = p_org and p.purged_before > clock_timestamp() - interval '30 days'
+$$;
+
+COMMENT ON FUNCTION private.find_tampering(p_org uuid) IS 'What in an organization''s audit log does not fit its seals.';
+
 CREATE FUNCTION private.find_unguarded(p_org uuid, p_provider uuid, p_from timestamp with time zone, p_id uuid DEFAULT NULL::uuid) RETURNS uuid[]
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -2730,6 +2831,18 @@ end
 $$;
 
 COMMENT ON FUNCTION private.hash_phone(p_phone text) IS 'A phone number where only whether it is the same one matters.';
+
+CREATE FUNCTION private.hash_seal(p_org uuid, p_number integer, p_sealed_at timestamp with time zone, p_ids uuid[], p_times timestamp with time zone[], p_digests bytea[], p_previous bytea) RETURNS bytea
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select sha256(coalesce(p_previous, '') || uuid_send(p_org) || int4send(p_number)
+    || timestamptz_send(p_sealed_at)
+    || string_agg(uuid_send(r.id) || timestamptz_send(r.at) || r.digest, '' order by r.n))
+  from unnest(p_ids, p_times, p_digests) with ordinality as r (id, at, digest, n)
+$$;
+
+COMMENT ON FUNCTION private.hash_seal(p_org uuid, p_number integer, p_sealed_at timestamp with time zone, p_ids uuid[], p_times timestamp with time zone[], p_digests bytea[], p_previous bytea) IS 'What the hash of a seal must be; the first has no previous one.';
 
 CREATE FUNCTION private.hold_limit(p_org public.organizations, p_call public.calls, p_phone bytea, p_replaced uuid, p_at timestamp with time zone) RETURNS text
     LANGUAGE plpgsql STABLE
@@ -3396,6 +3509,19 @@ end
 $$;
 
 COMMENT ON FUNCTION private.note_overlaps(p_org uuid, p_provider uuid, p_from timestamp with time zone) IS 'Compares the live rows of a provider with their neighbours, without the constraint''s index.';
+
+CREATE FUNCTION private.note_purge(p_org uuid, p_before timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  insert into private.audit_purges as p (org_id, purged_before) values (p_org, p_before)
+  on conflict (org_id) do update
+  set purged_before = greatest(p.purged_before, excluded.purged_before);
+end
+$$;
+
+COMMENT ON FUNCTION private.note_purge(p_org uuid, p_before timestamp with time zone) IS 'Writes down that retention deletes audit rows older than that: their seals keep them by hash.';
 
 CREATE FUNCTION private.offer(p_org public.organizations, p_service public.services, p_provider public.providers, p_first date, p_last date, p_part text, p_call_id text, p_at timestamp with time zone, p_few integer) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -5784,6 +5910,64 @@ $$;
 
 COMMENT ON FUNCTION public.reschedule_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_slot_id text, p_patient_country text, p_appointment text, p_date jsonb, p_time jsonb, p_provider text) IS 'Tool reschedule_appointment: holds a new time, and a proven number moves the appointment there.';
 
+CREATE FUNCTION public.seal_audit(p_rows integer DEFAULT 10000) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '1s'
+    SET jit TO 'off'
+    AS $$
+declare
+  v_from xid8;
+  v_limit xid8;
+  v_last xid8;
+  v_batch record;
+  v_count integer := 0;
+begin
+  if p_rows is null or p_rows < 1 then
+    raise exception 'Cannot seal % rows: the batch must be at least 1', p_rows
+      using errcode = '22023';
+  end if;
+  select s.through into v_from from private.audit_sealing as s for update skip locked;
+  if not found then
+    return 0;
+  end if;
+  -- Every transaction before it has ended, and those that are sealed are among them.
+  v_limit := pg_snapshot_xmin(pg_current_snapshot());
+  if v_from >= v_limit then
+    -- The tables were restored into a server that counts its transactions from the beginning again.
+    v_from := '0';
+  end if;
+  select l.transaction_id into v_last from public.audit_logs as l
+  where l.transaction_id > v_from and l.transaction_id < v_limit
+  order by l.transaction_id offset p_rows - 1 limit 1;
+  if v_last is null then
+    select l.transaction_id into v_last from public.audit_logs as l
+    where l.transaction_id > v_from and l.transaction_id < v_limit
+    order by l.transaction_id desc limit 1;
+  end if;
+  for v_batch in
+    select l.org_id, array_agg(l.id order by l.at, l.id) as ids,
+      array_agg(l.at order by l.at, l.id) as times,
+      array_agg(private.digest_row(l) order by l.at, l.id) as digests
+    from public.audit_logs as l
+    where l.transaction_id > v_from and l.transaction_id <= v_last
+      -- Sealed before the tables were restored.
+      and not exists (
+        select from private.audit_seals as s
+        where s.through > v_from and s.org_id = l.org_id and l.id = any (s.ids))
+    group by l.org_id
+  loop
+    perform private.add_seal(
+      v_batch.org_id, v_last, v_batch.ids, v_batch.times, v_batch.digests);
+    v_count := v_count + cardinality(v_batch.ids);
+  end loop;
+  update private.audit_sealing as s set through = v_last where v_last is not null;
+  return v_count;
+end
+$$;
+
+COMMENT ON FUNCTION public.seal_audit(p_rows integer) IS 'Seals the audit rows of transactions that have ended; pg_cron calls it every minute.';
+
 CREATE FUNCTION public.set_member(p_org uuid, p_user uuid, p_role text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
@@ -5882,6 +6066,50 @@ $$;
 
 COMMENT ON FUNCTION public.settle_follow_up(p_call jsonb, p_send uuid, p_sid text, p_reason text, p_may_have_been_sent boolean) IS 'Writes down what became of a follow-up text.';
 
+CREATE FUNCTION public.verify_audit(p_org uuid) RETURNS jsonb
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO ''
+    SET jit TO 'off'
+    AS $$
+declare
+  v_found bigint;
+  v_findings jsonb;
+  v_counts jsonb;
+begin
+  select count(*), coalesce(jsonb_agg(jsonb_build_object('seal', f.seal, 'finding', f.finding,
+    'rowId', f.row_id, 'at', f.at) order by f.seal, f.at, f.row_id) filter (where f.n <= 100), '[]')
+  into v_found, v_findings
+  from (
+    select t.*, row_number() over (order by t.seal, t.at, t.row_id) as n
+    from private.find_tampering(p_org) as t
+  ) as f;
+  with covered as materialized (
+    select r.id, r.at
+    from private.audit_seals as s cross join lateral unnest(s.ids, s.times) as r (id, at)
+    where s.org_id = p_org
+  )
+  select jsonb_build_object(
+    'seals', (select count(*) from private.audit_seals as s where s.org_id = p_org),
+    'sealed', count(*) filter (where c.id = l.id),
+    'purged', count(*) filter (where l.id is null and c.at < (
+      select p.purged_before from private.audit_purges as p where p.org_id = p_org)),
+    'waiting', count(*) filter (where c.id is null),
+    'waitingSince', min(l.at) filter (where c.id is null))
+  into v_counts
+  from covered as c
+  full join (select a.id, a.at from public.audit_logs as a where a.org_id = p_org) as l
+    on l.id = c.id;
+  return jsonb_build_object('outcome', case v_found when 0 then 'intact' else 'broken' end,
+    'found', v_found, 'findings', v_findings, 'newest', (
+      select jsonb_build_object(
+        'seal', s.number, 'sealedAt', s.sealed_at, 'hash', encode(s.hash, 'hex'))
+      from private.audit_seals as s where s.org_id = p_org order by s.number desc limit 1))
+    || v_counts;
+end
+$$;
+
+COMMENT ON FUNCTION public.verify_audit(p_org uuid) IS 'Compares an organization''s audit log with its seals, and names what does not fit.';
+
 CREATE FUNCTION public.verify_otp_and_confirm(p_call jsonb, p_hold text, p_macs jsonb) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
@@ -5955,6 +6183,43 @@ $$;
 
 COMMENT ON FUNCTION public.watch_overlaps(p_batch integer) IS 'Watches the guarantee against double booking, a batch of appointments a call; pg_cron calls it every minute.';
 
+CREATE TABLE private.audit_purges (
+    org_id uuid NOT NULL,
+    purged_before timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE private.audit_purges IS 'Before which time retention has deleted rows of an organization''s audit log.';
+
+CREATE TABLE private.audit_sealing (
+    only_row boolean DEFAULT true NOT NULL,
+    through xid8 DEFAULT '0'::xid8 NOT NULL,
+    CONSTRAINT audit_sealing_has_one_row CHECK (only_row)
+);
+
+COMMENT ON TABLE private.audit_sealing IS 'The newest transaction of which public.seal_audit() has sealed the rows; its lock lets one run in.';
+
+CREATE TABLE private.audit_seals (
+    org_id uuid NOT NULL,
+    number integer NOT NULL,
+    sealed_at timestamp with time zone NOT NULL,
+    through xid8 NOT NULL,
+    ids uuid[] NOT NULL,
+    times timestamp with time zone[] NOT NULL,
+    digests bytea[] NOT NULL,
+    hash bytea NOT NULL,
+    CONSTRAINT audit_seals_hash_length CHECK ((octet_length(hash) = 32)),
+    CONSTRAINT audit_seals_number_counted CHECK ((number > 0)),
+    CONSTRAINT audit_seals_rows_complete CHECK (((cardinality(ids) > 0) AND (cardinality(times) = cardinality(ids)) AND (cardinality(digests) = cardinality(ids))))
+);
+
+COMMENT ON TABLE private.audit_seals IS 'Batches of the audit log, numbered by organization, each with a hash over its rows and the seal before.';
+
+COMMENT ON COLUMN private.audit_seals.through IS 'The newest transaction of which rows are sealed.';
+
+COMMENT ON COLUMN private.audit_seals.ids IS 'The rows, in the order of times and digests.';
+
+COMMENT ON COLUMN private.audit_seals.hash IS 'See private.hash_seal().';
+
 CREATE TABLE private.overlap_watch (
     only_row boolean DEFAULT true NOT NULL,
     org_id uuid,
@@ -6020,26 +6285,6 @@ CREATE TABLE public.assistants (
 COMMENT ON TABLE public.assistants IS 'How the voice agent of a clinic speaks, hears and thinks.';
 
 COMMENT ON COLUMN public.assistants.greeting IS 'What the caller hears first; null names the clinic.';
-
-CREATE TABLE public.audit_logs (
-    org_id uuid NOT NULL,
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
-    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    actor text NOT NULL,
-    call_id text,
-    tool_call_id text,
-    assistant_id text,
-    caller_masked text,
-    staff_user uuid,
-    action text NOT NULL,
-    subject_id uuid,
-    outcome text NOT NULL,
-    details jsonb DEFAULT '{}'::jsonb NOT NULL,
-    CONSTRAINT audit_logs_actor_known CHECK ((actor = ANY (ARRAY['call'::text, 'staff'::text, 'system'::text]))),
-    CONSTRAINT audit_logs_caller_masked CHECK ((caller_masked !~ '[0-9]{5}'::text))
-);
-
-COMMENT ON TABLE public.audit_logs IS 'Append-only: who did what to which subject, with which outcome. Only retention deletes.';
 
 CREATE TABLE public.contacts (
     org_id uuid NOT NULL,
@@ -6283,6 +6528,15 @@ CREATE TABLE public.working_hours_overrides (
 
 COMMENT ON TABLE public.working_hours_overrides IS 'Replaces a provider''s hours for one local day; null minutes mean closed.';
 
+ALTER TABLE ONLY private.audit_purges
+    ADD CONSTRAINT audit_purges_pkey PRIMARY KEY (org_id);
+
+ALTER TABLE ONLY private.audit_sealing
+    ADD CONSTRAINT audit_sealing_pkey PRIMARY KEY (only_row);
+
+ALTER TABLE ONLY private.audit_seals
+    ADD CONSTRAINT audit_seals_pkey PRIMARY KEY (org_id, number);
+
 ALTER TABLE ONLY private.overlap_watch
     ADD CONSTRAINT overlap_watch_pkey PRIMARY KEY (only_row);
 
@@ -6415,6 +6669,8 @@ ALTER TABLE ONLY public.working_hours_overrides
 ALTER TABLE ONLY public.working_hours
     ADD CONSTRAINT working_hours_pkey PRIMARY KEY (org_id, id);
 
+CREATE INDEX audit_seals_by_transaction ON private.audit_seals USING btree (through);
+
 CREATE INDEX alarms_by_time ON public.alarms USING btree (org_id, raised_at);
 
 CREATE INDEX appointment_changes_by_appointment ON public.appointment_changes USING btree (org_id, appointment_id) WHERE (appointment_id IS NOT NULL);
@@ -6440,6 +6696,8 @@ CREATE UNIQUE INDEX appointments_seat_unique ON public.appointments USING btree 
 CREATE INDEX appointments_taken ON public.appointments USING btree (org_id, provider_id, lower(busy), upper(busy)) WHERE (status = ANY (ARRAY['held'::text, 'confirmed'::text]));
 
 CREATE INDEX audit_logs_by_subject ON public.audit_logs USING btree (org_id, subject_id);
+
+CREATE INDEX audit_logs_by_transaction ON public.audit_logs USING btree (transaction_id);
 
 CREATE INDEX call_reports_by_time ON public.call_reports USING btree (org_id, created_at);
 
@@ -6474,6 +6732,12 @@ CREATE INDEX tool_calls_by_time ON public.tool_calls USING btree (org_id, create
 CREATE INDEX working_hours_by_day ON public.working_hours USING btree (org_id, provider_id, dow);
 
 CREATE INDEX working_hours_overrides_by_day ON public.working_hours_overrides USING btree (org_id, provider_id, day);
+
+ALTER TABLE ONLY private.audit_purges
+    ADD CONSTRAINT audit_purges_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id);
+
+ALTER TABLE ONLY private.audit_seals
+    ADD CONSTRAINT audit_seals_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id);
 
 ALTER TABLE ONLY public.alarm_counters
     ADD CONSTRAINT alarm_counters_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
@@ -6747,6 +7011,8 @@ GRANT SELECT ON TABLE public.services TO service_role;
 
 REVOKE ALL ON FUNCTION private.accept_text(p_org uuid, p_send uuid, p_sid text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.add_seal(p_org uuid, p_through xid8, p_ids uuid[], p_times timestamp with time zone[], p_digests bytea[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.is_time_zone(p_name text) FROM PUBLIC;
 
 GRANT SELECT ON TABLE public.organizations TO authenticated;
@@ -6867,6 +7133,13 @@ REVOKE ALL ON FUNCTION private.desk_opens_at(p_org public.organizations, p_at ti
 
 REVOKE ALL ON FUNCTION private.desk_state(p_org public.organizations, p_at timestamp with time zone) FROM PUBLIC;
 
+REVOKE ALL ON TABLE public.audit_logs FROM postgres;
+GRANT SELECT,INSERT,DELETE ON TABLE public.audit_logs TO postgres;
+GRANT SELECT ON TABLE public.audit_logs TO authenticated;
+GRANT SELECT ON TABLE public.audit_logs TO service_role;
+
+REVOKE ALL ON FUNCTION private.digest_row(p_row public.audit_logs) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.drop_new_time(p_org public.organizations, p_call jsonb, p_action text, p_change public.appointment_changes) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.end_proofs(p_org uuid, p_call_id text) FROM PUBLIC;
@@ -6919,6 +7192,8 @@ REVOKE ALL ON FUNCTION private.find_service(p_org uuid, p_asked text) FROM PUBLI
 
 REVOKE ALL ON FUNCTION private.find_starts(p_org uuid, p_service uuid, p_provider uuid, p_first date, p_last date, p_call_id text, p_at timestamp with time zone, p_moves uuid) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.find_tampering(p_org uuid) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.find_unguarded(p_org uuid, p_provider uuid, p_from timestamp with time zone, p_id uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.find_waiting(p_org public.organizations, p_call_id text, p_hold text, p_now timestamp with time zone, OUT hold public.appointments, OUT phone text, OUT country text, OUT purpose text, OUT refusal jsonb) FROM PUBLIC;
@@ -6940,6 +7215,8 @@ REVOKE ALL ON FUNCTION private.hand_over_holds(p_org uuid, p_call_id text, p_pho
 REVOKE ALL ON FUNCTION private.has_texts_left(p_org public.organizations, p_origin text, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.hash_phone(p_phone text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.hash_seal(p_org uuid, p_number integer, p_sealed_at timestamp with time zone, p_ids uuid[], p_times timestamp with time zone[], p_digests bytea[], p_previous bytea) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.hold_limit(p_org public.organizations, p_call public.calls, p_phone bytea, p_replaced uuid, p_at timestamp with time zone) FROM PUBLIC;
 
@@ -7008,6 +7285,8 @@ REVOKE ALL ON FUNCTION private.note_finding(p_org uuid, p_appointment uuid, p_ki
 REVOKE ALL ON FUNCTION private.note_opt_out(p_org uuid, p_send uuid, p_opted_out boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.note_overlaps(p_org uuid, p_provider uuid, p_from timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.note_purge(p_org uuid, p_before timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.offer(p_org public.organizations, p_service public.services, p_provider public.providers, p_first date, p_last date, p_part text, p_call_id text, p_at timestamp with time zone, p_few integer) FROM PUBLIC;
 
@@ -7200,6 +7479,8 @@ GRANT ALL ON FUNCTION public.report_unreadable_credentials(p_call jsonb, p_provi
 REVOKE ALL ON FUNCTION public.reschedule_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_slot_id text, p_patient_country text, p_appointment text, p_date jsonb, p_time jsonb, p_provider text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.reschedule_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_slot_id text, p_patient_country text, p_appointment text, p_date jsonb, p_time jsonb, p_provider text) TO service_role;
 
+REVOKE ALL ON FUNCTION public.seal_audit(p_rows integer) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.set_member(p_org uuid, p_user uuid, p_role text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.set_org_credentials(p_org uuid, p_provider text, p_key_id text, p_nonce text, p_ciphertext text, p_replaces text) FROM PUBLIC;
@@ -7207,10 +7488,15 @@ REVOKE ALL ON FUNCTION public.set_org_credentials(p_org uuid, p_provider text, p
 REVOKE ALL ON FUNCTION public.settle_follow_up(p_call jsonb, p_send uuid, p_sid text, p_reason text, p_may_have_been_sent boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.settle_follow_up(p_call jsonb, p_send uuid, p_sid text, p_reason text, p_may_have_been_sent boolean) TO service_role;
 
+REVOKE ALL ON FUNCTION public.verify_audit(p_org uuid) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.verify_otp_and_confirm(p_call jsonb, p_hold text, p_macs jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.verify_otp_and_confirm(p_call jsonb, p_hold text, p_macs jsonb) TO service_role;
 
 REVOKE ALL ON FUNCTION public.watch_overlaps(p_batch integer) FROM PUBLIC;
+
+REVOKE ALL ON TABLE private.audit_seals FROM postgres;
+GRANT SELECT,INSERT ON TABLE private.audit_seals TO postgres;
 
 GRANT SELECT ON TABLE public.alarms TO authenticated;
 GRANT SELECT ON TABLE public.alarms TO service_role;
@@ -7220,11 +7506,6 @@ GRANT SELECT ON TABLE public.appointment_holds TO service_role;
 
 GRANT SELECT ON TABLE public.assistants TO authenticated;
 GRANT SELECT ON TABLE public.assistants TO service_role;
-
-REVOKE ALL ON TABLE public.audit_logs FROM postgres;
-GRANT SELECT,INSERT,DELETE ON TABLE public.audit_logs TO postgres;
-GRANT SELECT ON TABLE public.audit_logs TO authenticated;
-GRANT SELECT ON TABLE public.audit_logs TO service_role;
 
 GRANT SELECT ON TABLE public.contacts TO authenticated;
 GRANT SELECT ON TABLE public.contacts TO service_role;
@@ -7256,6 +7537,8 @@ GRANT SELECT ON TABLE public.working_hours TO service_role;
 
 GRANT SELECT ON TABLE public.working_hours_overrides TO authenticated;
 GRANT SELECT ON TABLE public.working_hours_overrides TO service_role;
+
+INSERT INTO private.audit_sealing VALUES (true, '0');
 
 INSERT INTO private.overlap_watch VALUES (true, NULL, NULL);
 
@@ -7299,5 +7582,15 @@ SELECT cron.schedule('cleanup-expired-holds', '* * * * *', $job$
 $job$);
 
 SELECT cron.schedule('collect-metrics', '* * * * *', $job$select public.collect_metrics()$job$);
+
+SELECT cron.schedule('seal-audit', '* * * * *', $job$
+  do $$
+  begin
+    while public.seal_audit() >= 10000 loop
+      commit;
+    end loop;
+  end
+  $$
+$job$);
 
 SELECT cron.schedule('watch-overlaps', '* * * * *', $job$select public.watch_overlaps()$job$);

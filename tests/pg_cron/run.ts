@@ -94,9 +94,10 @@ try {
   const runs = await waitUntil(
     "Every run ended well",
     () =>
-      sql`select count(distinct j.jobname) = 3 and bool_and(d.status = 'succeeded') as done
+      sql`select count(distinct j.jobname) = 4 and bool_and(d.status = 'succeeded') as done
       from cron.job_run_details as d join cron.job as j using (jobid)
-      where j.jobname in ('cleanup-expired-holds', 'apply-retention', 'watch-overlaps')`,
+      where j.jobname in (
+          'cleanup-expired-holds', 'apply-retention', 'seal-audit', 'watch-overlaps')`,
   );
   console.log(`pg_cron says that the jobs succeeded (${runs} s)`);
 

@@ -108,7 +108,8 @@ select is_empty(
 create temporary table owners_functions (proname name primary key);
 insert into owners_functions values ('apply_clinic'), ('apply_retention'), ('collect_metrics'),
   ('find_misplaced_bookings'), ('read_clinic'), ('read_line'), ('register_channel'),
-  ('set_member'), ('set_org_credentials'), ('watch_overlaps');
+  ('seal_audit'), ('set_member'), ('set_org_credentials'), ('verify_audit'),
+  ('watch_overlaps');
 select is_empty(
   'select proname from owners_functions except select proname from our_functions',
   'the list of functions that are the owner''s names existing ones');

@@ -12,8 +12,8 @@ select results_eq(
   $$values ('apply-retention', '17 3 * * *', true),
     ('cleanup-expired-holds', '* * * * *', true),
     ('collect-metrics', '* * * * *', true),
-    ('watch-overlaps', '* * * * *', true)$$,
-  'the migrations leave four jobs');
+    ('seal-audit', '* * * * *', true), ('watch-overlaps', '* * * * *', true)$$,
+  'the migrations leave five jobs');
 
 create temporary table scheduled (id bigint);
 insert into scheduled select cron.schedule('once', '* * * * *', 'select 1');

@@ -1,0 +1,274 @@
+/*
+ * Seals: whether the audit log is still what was written.
+ *
+ * Decisions
+ * - Every minute the rows written since then are sealed, for each organization: a hash over them and over
+ *   the seal before. A row that is changed, removed or slipped in later does not fit any more.
+ * - Only rows older than the oldest running transaction are sealed. So none that commits late is
+ *   missed, and a call does nothing for its seal but write its row.
+ * - A seal keeps the id, the time and a hash of each of its rows: the rows that retention deletes leave
+ *   it whole, and how far retention has deleted is written down.
+ * - The newest seal goes to the server's log, too. Who owns the database can write all rows and seals
+ *   again: what the log says about that is out of reach only for an owner who does not hold the log.
+ */
+
+create table private.audit_seals (
+  org_id uuid not null references public.organizations (id),
+  number integer not null
+    constraint audit_seals_number_counted check (number > 0),
+  sealed_at timestamptz not null,
+  through xid8 not null,
+  ids uuid[] not null,
+  times timestamptz[] not null,
+  digests bytea[] not null,
+  hash bytea not null
+    constraint audit_seals_hash_length check (octet_length(hash) = 32),
+  primary key (org_id, number),
+  constraint audit_seals_rows_complete check (cardinality(ids) > 0
+    and cardinality(times) = cardinality(ids) and cardinality(digests) = cardinality(ids))
+);
+comment on table private.audit_seals is
+  'Batches of the audit log, numbered by organization, each with a hash over its rows and the seal before.';
+comment on column private.audit_seals.through is 'The newest transaction of which rows are sealed.';
+comment on column private.audit_seals.ids is 'The rows, in the order of times and digests.';
+comment on column private.audit_seals.hash is 'See private.hash_seal().';
+create index audit_seals_by_transaction on private.audit_seals (through);
+-- From the owner, because entry functions run with its rights.
+revoke update, delete, truncate, references, trigger on private.audit_seals from current_user;
+
+create table private.audit_sealing (
+  only_row boolean primary key default true
+    constraint audit_sealing_has_one_row check (only_row),
+  through xid8 not null default '0'
+);
+comment on table private.audit_sealing is
+  'The newest transaction of which public.seal_audit() has sealed the rows; its lock lets one run in.';
+insert into private.audit_sealing default values;
+
+create table private.audit_purges (
+  org_id uuid primary key references public.organizations (id),
+  purged_before timestamptz not null
+);
+comment on table private.audit_purges is
+  'Before which time retention has deleted rows of an organization''s audit log.';
+
+create function private.note_purge(p_org uuid, p_before timestamptz) returns void
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  insert into private.audit_purges as p (org_id, purged_before) values (p_org, p_before)
+  on conflict (org_id) do update
+  set purged_before = greatest(p.purged_before, excluded.purged_before);
+end
+$$;
+comment on function private.note_purge is
+  'Writes down that retention deletes audit rows older than that: their seals keep them by hash.';
+
+/* Everything of a row, in a form that no setting of a session changes. */
+create function private.digest_row(p_row public.audit_logs) returns bytea
+language sql stable set search_path = ''
+as $$
+  select sha256(convert_to(jsonb_build_array(
+    p_row.org_id, p_row.id, extract(epoch from p_row.at), p_row.actor, p_row.call_id,
+    p_row.tool_call_id, p_row.assistant_id, p_row.caller_masked, p_row.staff_user, p_row.action,
+    p_row.subject_id, p_row.outcome, p_row.details, p_row.transaction_id::text)::text, 'UTF8'))
+$$;
+comment on function private.digest_row is 'SHA-256 of an audit row.';
+
+/* The hash of a seal: SHA-256 of the one before, whose seal it is, and each row's id, time and hash. */
+create function private.hash_seal(
+  p_org uuid, p_number integer, p_sealed_at timestamptz, p_ids uuid[], p_times timestamptz[],
+  p_digests bytea[], p_previous bytea
+) returns bytea
+language sql stable set search_path = ''
+as $$
+  select sha256(coalesce(p_previous, '') || uuid_send(p_org) || int4send(p_number)
+    || timestamptz_send(p_sealed_at)
+    || string_agg(uuid_send(r.id) || timestamptz_send(r.at) || r.digest, '' order by r.n))
+  from unnest(p_ids, p_times, p_digests) with ordinality as r (id, at, digest, n)
+$$;
+comment on function private.hash_seal is 'What the hash of a seal must be; the first has no previous one.';
+
+/* The next seal of an organization, and what the log is told of it. */
+create function private.add_seal(
+  p_org uuid, p_through xid8, p_ids uuid[], p_times timestamptz[], p_digests bytea[]
+) returns void
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_before private.audit_seals;
+  v_number integer;
+  v_now constant timestamptz := clock_timestamp();
+  v_hash bytea;
+begin
+  select s.* into v_before from private.audit_seals as s
+  where s.org_id = p_org order by s.number desc limit 1;
+  v_number := coalesce(v_before.number, 0) + 1;
+  v_hash := private.hash_seal(p_org, v_number, v_now, p_ids, p_times, p_digests, v_before.hash);
+  insert into private.audit_seals (
+    org_id, number, sealed_at, through, ids, times, digests, hash
+  ) values (p_org, v_number, v_now, p_through, p_ids, p_times, p_digests, v_hash);
+  raise log 'audit_sealed %', jsonb_build_object('orgId', p_org, 'seal', v_number,
+    'rows', cardinality(p_ids), 'hash', encode(v_hash, 'hex'));
+end
+$$;
+comment on function private.add_seal is 'Seals rows of an organization, and writes the seal to the log.';
+
+/*
+ * Seals about p_rows rows that have no seal yet, one seal for each organization; all rows of the last
+ * transaction are among them. Returns how many. pg_cron calls it every minute, as the owner.
+ */
+create function public.seal_audit(p_rows integer default 10000) returns integer
+language plpgsql volatile security definer set search_path = '' set lock_timeout = '1s'
+  set jit = off
+as $$
+declare
+  v_from xid8;
+  v_limit xid8;
+  v_last xid8;
+  v_batch record;
+  v_count integer := 0;
+begin
+  if p_rows is null or p_rows < 1 then
+    raise exception 'Cannot seal % rows: the batch must be at least 1', p_rows
+      using errcode = '22023';
+  end if;
+  select s.through into v_from from private.audit_sealing as s for update skip locked;
+  if not found then
+    return 0;
+  end if;
+  -- Every transaction before it has ended, and those that are sealed are among them.
+  v_limit := pg_snapshot_xmin(pg_current_snapshot());
+  if v_from >= v_limit then
+    -- The tables were restored into a server that counts its transactions from the beginning again.
+    v_from := '0';
+  end if;
+  select l.transaction_id into v_last from public.audit_logs as l
+  where l.transaction_id > v_from and l.transaction_id < v_limit
+  order by l.transaction_id offset p_rows - 1 limit 1;
+  if v_last is null then
+    select l.transaction_id into v_last from public.audit_logs as l
+    where l.transaction_id > v_from and l.transaction_id < v_limit
+    order by l.transaction_id desc limit 1;
+  end if;
+  for v_batch in
+    select l.org_id, array_agg(l.id order by l.at, l.id) as ids,
+      array_agg(l.at order by l.at, l.id) as times,
+      array_agg(private.digest_row(l) order by l.at, l.id) as digests
+    from public.audit_logs as l
+    where l.transaction_id > v_from and l.transaction_id <= v_last
+      -- Sealed before the tables were restored.
+      and not exists (
+        select from private.audit_seals as s
+        where s.through > v_from and s.org_id = l.org_id and l.id = any (s.ids))
+    group by l.org_id
+  loop
+    perform private.add_seal(
+      v_batch.org_id, v_last, v_batch.ids, v_batch.times, v_batch.digests);
+    v_count := v_count + cardinality(v_batch.ids);
+  end loop;
+  update private.audit_sealing as s set through = v_last where v_last is not null;
+  return v_count;
+end
+$$;
+comment on function public.seal_audit is
+  'Seals the audit rows of transactions that have ended; pg_cron calls it every minute.';
+
+/*
+ * What does not fit in an organization's audit log:
+ *   seals_removed  the seal's number does not follow that of the one before
+ *   seal_changed   its hash is not that of its rows and the seal before
+ *   row_removed    a row of it is gone, and retention has not deleted it
+ *   row_changed    a row of it is not what was sealed
+ *   row_added      a row that is older than the newest seal and in none of them
+ *   purge_early    retention says that it deleted rows of the last 30 days, which no clinic can set
+ */
+create function private.find_tampering(p_org uuid)
+returns table (seal integer, finding text, row_id uuid, at timestamptz)
+language sql stable set search_path = '' set jit = off
+as $$
+  with seals as (
+    select s.*, lag(s.number, 1, 0) over n as number_before, lag(s.hash) over n as hash_before
+    from private.audit_seals as s where s.org_id = p_org window n as (order by s.number)
+  ), covered as materialized (
+    select s.number, r.id, r.at, r.digest
+    from seals as s cross join lateral unnest(s.ids, s.times, s.digests) as r (id, at, digest)
+  ), written as materialized (
+    select l.id, l.at, l.transaction_id, private.digest_row(l) as digest
+    from public.audit_logs as l where l.org_id = p_org
+  )
+  select s.number, case when s.number = s.number_before + 1 then 'seal_changed' else 'seals_removed' end,
+    null::uuid, s.sealed_at
+  from seals as s
+  where s.number <> s.number_before + 1 or s.hash <> private.hash_seal(
+    s.org_id, s.number, s.sealed_at, s.ids, s.times, s.digests, s.hash_before)
+  union all
+  select c.number, case when w.id is null then 'row_removed' else 'row_changed' end, c.id, c.at
+  from covered as c left join written as w on w.id = c.id
+  where w.id is null and not exists (
+      select from private.audit_purges as p where p.org_id = p_org and c.at < p.purged_before)
+    or w.digest <> c.digest
+  union all
+  select null, 'row_added', w.id, w.at
+  from written as w join private.audit_sealing as s on w.transaction_id <= s.through
+  where not exists (select from covered as c where c.id = w.id)
+    and s.through < pg_snapshot_xmin(pg_current_snapshot())
+  union all
+  select null, 'purge_early', null, p.purged_before
+  from private.audit_purges as p
+  where p.org_id = p_org and p.purged_before > clock_timestamp() - interval '30 days'
+$$;
+comment on function private.find_tampering is 'What in an organization''s audit log does not fit its seals.';
+
+/*
+ * Whether an organization's audit log is what was sealed, for the task audit.
+ *
+ * Returns {outcome: intact or broken, seals, sealed (rows that seals cover and that are there), purged
+ *         (rows that retention has deleted), waiting (rows not sealed yet), waitingSince, newest: {seal,
+ *         sealedAt, hash}, findings: [{seal, finding, rowId, at}], the first 100, and found, how many}
+ */
+create function public.verify_audit(p_org uuid) returns jsonb
+language plpgsql stable security definer set search_path = '' set jit = off
+as $$
+declare
+  v_found bigint;
+  v_findings jsonb;
+  v_counts jsonb;
+begin
+  select count(*), coalesce(jsonb_agg(jsonb_build_object('seal', f.seal, 'finding', f.finding,
+    'rowId', f.row_id, 'at', f.at) order by f.seal, f.at, f.row_id) filter (where f.n <= 100), '[]')
+  into v_found, v_findings
+  from (
+    select t.*, row_number() over (order by t.seal, t.at, t.row_id) as n
+    from private.find_tampering(p_org) as t
+  ) as f;
+  with covered as materialized (
+    select r.id, r.at
+    from private.audit_seals as s cross join lateral unnest(s.ids, s.times) as r (id, at)
+    where s.org_id = p_org
+  )
+  select jsonb_build_object(
+    'seals', (select count(*) from private.audit_seals as s where s.org_id = p_org),
+    'sealed', count(*) filter (where c.id = l.id),
+    'purged', count(*) filter (where l.id is null and c.at < (
+      select p.purged_before from private.audit_purges as p where p.org_id = p_org)),
+    'waiting', count(*) filter (where c.id is null),
+    'waitingSince', min(l.at) filter (where c.id is null))
+  into v_counts
+  from covered as c
+  full join (select a.id, a.at from public.audit_logs as a where a.org_id = p_org) as l
+    on l.id = c.id;
+  return jsonb_build_object('outcome', case v_found when 0 then 'intact' else 'broken' end,
+    'found', v_found, 'findings', v_findings, 'newest', (
+      select jsonb_build_object(
+        'seal', s.number, 'sealedAt', s.sealed_at, 'hash', encode(s.hash, 'hex'))
+      from private.audit_seals as s where s.org_id = p_org order by s.number desc limit 1))
+    || v_counts;
+end
+$$;
+comment on function public.verify_audit is
+  'Compares an organization''s audit log with its seals, and names what does not fit.';
+
+-- Only the owner's job and task.
+revoke execute on function public.seal_audit, public.verify_audit
+  from public, anon, authenticated, service_role;
