@@ -63,12 +63,18 @@ type EntryFunction =
 /** By parameter, as PostgREST passes them; objects become jsonb. */
 type Arguments = Readonly<Record<string, string | null | object>>;
 
-/** Opens the connections of so many callers before anybody asks. */
+/**
+ * Opens the connections of so many callers before anybody asks.
+ *
+ * @param notice Hears what the server tells.
+ */
 export async function openLines(
   database: Pick<TestDatabase, "url">,
   count: number,
+  notice: (message: string) => void = () => {},
 ): Promise<Lines> {
-  const sql = postgres(database.url(), { max: count, onnotice: () => {} });
+  const onnotice = ({ message = "" }) => notice(message);
+  const sql = postgres(database.url(), { max: count, onnotice });
   const reserved = await Promise.all(Array.from({ length: count }, () => sql.reserve()));
   let busy = 0;
   return {

@@ -265,10 +265,10 @@ export async function withBench(work: (bench: Bench) => Promise<void>): Promise<
 /** Registers a test with a bench of its own. */
 export function testWithBench(
   name: string,
-  work: (bench: Bench) => Promise<void>,
+  work: (bench: Bench, test: Deno.TestContext) => Promise<void>,
   options?: TestOptions,
 ): void {
-  testWithConnections(name, () => withBench(work), options);
+  testWithConnections(name, (context) => withBench((bench) => work(bench, context)), options);
 }
 
 /** The code of the newest text to a phone. */
