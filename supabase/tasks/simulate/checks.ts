@@ -148,12 +148,13 @@ async function findNamed(
   orgIds: readonly string[],
   experiences: readonly Experience[],
 ): Promise<string[]> {
-  const personal = experiences.flatMap(({ phone, persona }) => [phone, ...persona.patients]);
-  const rows = await sql<{ id: string; action: string }[]>`
-    select l.id, l.action from public.audit_logs as l
-    where l.org_id = any (${[...orgIds]}::uuid[])
-      and exists (
-        select from unnest(${[...new Set(personal)]}::text[]) as p (text)
-        where strpos(to_jsonb(l)::text, p.text) > 0)`;
-  return rows.map(({ id, action }) => `${action} ${id}`);
+  const personal = new Set(
+    experiences.flatMap(({ phone, persona }) => [phone.slice(1), ...persona.patients]),
+  );
+  const rows = await sql<{ id: string; action: string; line: string }[]>`
+    select l.id, l.action, to_jsonb(l)::text as line from public.audit_logs as l
+    where l.org_id = any (${[...orgIds]}::uuid[])`;
+  return rows.filter(({ line }) =>
+    [...line.matchAll(/\d{7,15}|[A-Z][a-z]+ [A-Z][a-z]+/g)].some(([text]) => personal.has(text))
+  ).map(({ id, action }) => `${action} ${id}`);
 }
