@@ -9,7 +9,7 @@ import { models } from "../../shared/line/presets.ts";
 import { withDatabase } from "./database.ts";
 import { readSettings, useStack } from "./stack.ts";
 import type { Agent } from "./talk/agent.ts";
-import { LineCall, openLine, readTexts, type ToolUse } from "./talk/line.ts";
+import { awaitTexts, LineCall, openLine, readTexts, type ToolUse } from "./talk/line.ts";
 import { findModel, modelVariables } from "./talk/model.ts";
 import { ModelAgent } from "./talk/model_agent.ts";
 import { ScriptedAgent } from "./talk/script.ts";
@@ -78,15 +78,14 @@ async function converse(
   terminal: Terminal,
 ): Promise<void> {
   const listen = openEar(terminal);
-  let shown = (await readTexts(url)).length;
+  const read = async () => call.caller === undefined ? [] : await readTexts(url, call.caller);
+  let shown = (await read()).length;
   let turn = agent.greet();
   while (true) {
     terminal.print(`agent: ${turn.says}`);
-    const texts = await readTexts(url);
-    for (const { body } of texts.slice(shown).filter(({ to }) => to === call.caller)) {
-      terminal.print(`  text to your phone: "${body}"`);
-    }
-    shown = texts.length;
+    const texts = await awaitTexts(call, read, shown);
+    for (const { body } of texts) terminal.print(`  text to your phone: "${body}"`);
+    shown += texts.length;
     if (turn.asks === undefined) break;
     const said = await listen();
     if (said === undefined) break;

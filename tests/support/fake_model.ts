@@ -41,7 +41,9 @@ export interface FakeModel {
 }
 
 /** Starts a model on the loopback that answers with `play`. */
-export function startFakeModel(play: (turn: ModelTurn) => ModelReply): FakeModel {
+export function startFakeModel(
+  play: (turn: ModelTurn) => ModelReply | Promise<ModelReply>,
+): FakeModel {
   const key = crypto.randomUUID();
   const requests: Record<string, unknown>[] = [];
   const refusals: string[] = [];
@@ -60,7 +62,7 @@ export function startFakeModel(play: (turn: ModelTurn) => ModelReply): FakeModel
     const { messages, ...rest } = dialect.read(body);
     const problem = findProblem(messages);
     if (problem !== undefined) return refuse(400, problem);
-    return Response.json(dialect.write(play({ ...rest, ...listen(messages) })));
+    return Response.json(dialect.write(await play({ ...rest, ...listen(messages) })));
   };
   const refuse = (status: number, reason: string): Response => {
     refusals.push(reason);

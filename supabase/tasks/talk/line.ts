@@ -223,3 +223,28 @@ export async function readTexts(url: string, to?: string): Promise<SentText[]> {
   const asked = to === undefined ? "" : `?${new URLSearchParams({ to })}`;
   return texts.parse(await (await fetch(`${url}/local/sms${asked}`)).json());
 }
+
+const textWaitMs = 1000;
+const textPollMs = 50;
+
+/**
+ * The texts that came to a phone after the first ones. After a request that may have sent one it is
+ * waited for a moment: the text of a change goes out after the tool's answer.
+ *
+ * @param read The texts to the phone so far.
+ */
+export async function awaitTexts(
+  { uses }: LineCall,
+  read: () => Promise<readonly SentText[]>,
+  seen: number,
+): Promise<readonly SentText[]> {
+  const last = uses.at(-1);
+  const isDue = last?.tool === "send_otp" && last.answer.outcome === "sent";
+  const until = performance.now() + (isDue ? textWaitMs : 0);
+  let texts = await read();
+  while (texts.length <= seen && performance.now() < until) {
+    await new Promise((resolve) => setTimeout(resolve, textPollMs));
+    texts = await read();
+  }
+  return texts.slice(seen);
+}
