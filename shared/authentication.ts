@@ -51,10 +51,9 @@ export function createAuthenticator(
     hasCredentials: (headers) =>
       secretsOf(headers).length > 0 || headers.has(config.hmac.signatureHeader),
     authenticate: async (headers, body) => {
-      for (const given of secretsOf(headers)) {
-        const shown = await findSecret(given);
-        if (shown) return { by: "secret", boundTo: shown.boundTo };
-      }
+      const found = await Promise.all(secretsOf(headers).map(findSecret));
+      const shown = found.filter((secret) => secret !== undefined);
+      if (shown.length > 0) return { by: "secret", boundTo: joinBindings(shown) };
       const signing = await findSigner(headers, body, config.hmac, now());
       return signing && { by: "signature", boundTo: signing.boundTo };
     },
@@ -67,6 +66,14 @@ export function createAuthenticator(
  */
 function secretsOf(headers: Headers): string[] {
   return [headers.get("x-vapi-secret") ?? "", bearerOf(headers)].filter((given) => given !== "");
+}
+
+/** What several secrets open together. */
+function joinBindings(secrets: readonly VapiSecret[]): Proof["boundTo"] {
+  const each = secrets.map(({ boundTo }) => boundTo);
+  return each.some((boundTo) => boundTo === undefined)
+    ? undefined
+    : each.flatMap((boundTo) => boundTo ?? []);
 }
 
 /** The token of `Authorization: Bearer <token>`, else blank. */

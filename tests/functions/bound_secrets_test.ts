@@ -233,6 +233,32 @@ test("a denied read of an account is not shared with the clinic's own calls", as
   assert.deepEqual(read, { outcome: "unknown_clinic" });
 });
 
+test("two secrets of one request open what each of them opens", async (bench) => {
+  const { sql } = bench.database;
+  const [one, other, third] = [await aClinic(sql), await aClinic(sql), await aClinic(sql)];
+  const second = "secret-of-the-other-clinic";
+  const runtime = createRuntime(
+    readConfig({
+      ...bench.environment,
+      VAPI_SECRETS: `@${one.slug}:${leaked},@${other.slug}:${second},${open}`,
+    }),
+    openLog("error", () => {}),
+  );
+  const isServed = async ({ number }: Clinic, shown: string, bearer: string) => {
+    const headers = { "x-vapi-secret": shown, authorization: `Bearer ${bearer}` };
+    const message = { type: "assistant-request", phoneNumber: { number } };
+    const request = post(headers, JSON.stringify({ message }));
+    return !("error" in await (await webhook.using(runtime).fetch(request)).json());
+  };
+  for (const [shown, bearer] of [[leaked, second], [second, leaked]] as const) {
+    const served = [];
+    for (const clinic of [one, other, third]) served.push(await isServed(clinic, shown, bearer));
+    assert.deepEqual(served, [true, true, false]);
+  }
+  assert.ok(await isServed(third, leaked, open));
+  assert.ok(!await isServed(other, leaked, "a-secret-that-nobody-has"));
+});
+
 test("no secret of Vapi's opens the metrics", async (bench) => {
   const clinic = await aClinic(bench.database.sql);
   const runtime = bound(bench, clinic);
