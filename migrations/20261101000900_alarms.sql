@@ -98,7 +98,7 @@ $$;
 comment on function private.is_braked is 'Whether an alarm of an organization is on.';
 
 /*
- * Entry function for operators: forgets what has been counted for a number (in every organization),
+ * Function of the owner's, for operators: forgets what has been counted for a number (in every organization),
  * or, without one, ends the brake of an organization's alarms. Audited without the number.
  *
  * Outcomes  cleared, nothing_counted, unknown_clinic, busy
@@ -133,5 +133,4 @@ $$;
 comment on function public.clear_limits is
   'Forgets what was counted for a number, or ends the brake of an organization''s alarms; audited.';
 
-revoke execute on function public.clear_limits from public, anon, authenticated;
-grant execute on function public.clear_limits to service_role;
+revoke execute on function public.clear_limits from public, anon, authenticated, service_role;

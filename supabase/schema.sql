@@ -7425,7 +7425,6 @@ REVOKE ALL ON FUNCTION public.cleanup_expired_holds(p_batch integer) FROM PUBLIC
 GRANT ALL ON FUNCTION public.cleanup_expired_holds(p_batch integer) TO service_role;
 
 REVOKE ALL ON FUNCTION public.clear_limits(p_org uuid, p_phone text) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.clear_limits(p_org uuid, p_phone text) TO service_role;
 
 REVOKE ALL ON FUNCTION public.clear_otp_send(p_call jsonb, p_org uuid, p_send_id uuid, p_reason text, p_may_have_been_sent boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.clear_otp_send(p_call jsonb, p_org uuid, p_send_id uuid, p_reason text, p_may_have_been_sent boolean) TO service_role;

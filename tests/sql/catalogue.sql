@@ -106,7 +106,7 @@ select is_empty(
   'no function is for anon, staff or everybody');
 -- What jobs and tasks call, as the owner. It changes settings, accounts and history, or reads over tenants.
 create temporary table owners_functions (proname name primary key);
-insert into owners_functions values ('apply_clinic'), ('apply_retention'), ('collect_metrics'),
+insert into owners_functions values ('apply_clinic'), ('apply_retention'), ('clear_limits'), ('collect_metrics'),
   ('find_misplaced_bookings'), ('read_clinic'), ('read_line'), ('register_channel'),
   ('seal_audit'), ('set_member'), ('set_org_credentials'), ('verify_audit'),
   ('watch_overlaps');
