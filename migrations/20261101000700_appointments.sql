@@ -1,23 +1,23 @@
 /*
- * Appointments: one row is a hold first and the confirmed appointment later, so the guard against
- * double booking never lets go in between. A change of one waits beside it for its passcode.
+ * Appointments: one row is a hold first and the confirmed appointment later, so there is no moment
+ * between the two when somebody else can book the time. A change waits in a row of its own for its
+ * passcode.
  *
  * Decisions
  * - Rows of one provider overlap only inside the same group session (same service, same start:
  *   session_key), and there the seat is unique.
- * - Two rules keep this, and each is enough without the other: appointments_no_overlap, which is a
- *   constraint on a GiST index, and private.would_overlap(), which looks at the neighbours in a
- *   B-tree while the provider's lock is held. Whoever writes a live row or its time by SQL of their
- *   own has the constraint alone.
- * - Nothing but the constraint itself reads its GiST index, because PostgreSQL (15 to 17) can lose
- *   live rows of a GiST index that queries read. The constraint's where clause says "live" in words
- *   that the planner does not recognize in any query.
+ * - Two mechanisms enforce this independently: appointments_no_overlap, a constraint on a GiST
+ *   index, and private.would_overlap(), which checks the neighbours in a B-tree while the provider's
+ *   lock is held. SQL from outside these functions has only the constraint.
+ * - Only the constraint itself may read its GiST index, because PostgreSQL (15 to 17) can lose live
+ *   rows of a GiST index that queries read. The constraint's where clause is written so that the
+ *   planner does not match it to any query.
  * - busy is the appointment with its own buffers: the buffers of neighbours add up.
- * - A new time of an appointment is a hold of its own until the passcode came; then one transaction
- *   confirms it and cancels the old row. Where the two overlap at one doctor they share a
- *   session_key that nobody else can have, the old appointment's id.
- * - A hold keeps the name and number it was asked for. A contact is made when the passcode has
- *   proven the number, so contacts hold verified numbers only.
+ * - The new time of a move is a hold of its own until the passcode is verified; then one transaction
+ *   confirms it and cancels the old row. If the two overlap at one provider, they share a session_key
+ *   that nobody else can have: the old appointment's id.
+ * - A hold keeps the name and number it was requested for. A contact is created when a passcode has
+ *   proven the number, so contacts only hold verified numbers.
  */
 
 create table public.contacts (
@@ -30,7 +30,7 @@ create table public.contacts (
   primary key (org_id, id),
   constraint contacts_phone_unique unique (org_id, phone)
 );
-comment on table public.contacts is 'Patients of one organization, by a phone number a passcode has proven.';
+comment on table public.contacts is 'Patients of one organization, by a phone number that a passcode has proven.';
 
 create table public.appointments (
   org_id uuid not null,
@@ -61,7 +61,7 @@ create table public.appointments (
   updated_at timestamptz not null default clock_timestamp(),
   primary key (org_id, id),
   constraint appointments_end_after_start check (ends_at > starts_at),
-  -- An empty range, and [] bounds, would pass or break the exclusion constraint.
+  -- An empty range would pass the exclusion constraint, and [] bounds would break it.
   constraint appointments_busy_half_open check (
     not isempty(busy) and lower_inc(busy) and not upper_inc(busy)
     and lower(busy) <= starts_at and upper(busy) >= ends_at),
@@ -73,7 +73,7 @@ create table public.appointments (
     check (status <> 'confirmed' or (contact_id is not null and expires_at is null)),
   constraint appointments_no_overlap exclude using gist (
     org_id with =, provider_id with =, busy with &&, session_key with <>)
-    -- Not as a query would write it: no plan may use this index.
+    -- Deliberately not written as in a query: no plan may use this index.
     where (coalesce(status in ('held', 'confirmed'), false))
 );
 comment on table public.appointments is
@@ -81,13 +81,13 @@ comment on table public.appointments is
 comment on column public.appointments.busy is 'The appointment with its buffers, half open.';
 comment on column public.appointments.session_key is
   'Rows of equal key may overlap: one group session (service and start), or a time and its replacement.';
-comment on column public.appointments.expires_at is 'A held row stops blocking here, swept or not.';
+comment on column public.appointments.expires_at is 'A held row stops blocking at this time, cleaned up or not.';
 comment on column public.appointments.extended_at is
-  'When its call asked for the held time again and it was extended, which happens once.';
+  'When the hold was extended because its call asked for the same time again; this happens once.';
 comment on column public.appointments.call_id is
-  'The call (or chat) that made the hold, or that took it over when the line of the first one dropped.';
+  'The call (or chat) that made the hold, or took it over after the line of the first call dropped.';
 comment on column public.appointments.asked_by is
-  'Keys of the requests that made or changed the hold: one that is delivered again changes nothing.';
+  'Keys of the requests that made or changed the hold: a repeated request changes nothing.';
 
 alter table public.appointments
   add foreign key (org_id) references public.organizations (id),
@@ -95,18 +95,18 @@ alter table public.appointments
   add foreign key (org_id, service_id) references public.services (org_id, id),
   add foreign key (org_id, contact_id) references public.contacts (org_id, id);
 
--- One seat of a session is taken once. A partial unique index, since holds lapse.
+-- Each seat of a session is taken once. The index is partial, since holds expire.
 create unique index appointments_seat_unique
   on public.appointments (org_id, provider_id, service_id, starts_at, seat)
   where status in ('held', 'confirmed');
--- What overlaps a time: see private.overlaps().
+-- Finds the rows that overlap a time: see private.overlaps().
 create index appointments_taken
   on public.appointments (org_id, provider_id, lower(busy), upper(busy))
   where status in ('held', 'confirmed');
-create index appointments_lapsing on public.appointments (expires_at, org_id) where status = 'held';
+create index appointments_expiring on public.appointments (expires_at, org_id) where status = 'held';
 create index appointments_by_provider on public.appointments (org_id, provider_id, starts_at);
 comment on index public.appointments_by_provider is
-  'For readers, the API''s among them: the rows of a provider, by their start.';
+  'For readers, including the API: the rows of a provider by start.';
 create index appointments_by_service on public.appointments (org_id, service_id);
 create index appointments_by_contact on public.appointments (org_id, contact_id)
   where contact_id is not null;
@@ -139,15 +139,15 @@ create table public.appointment_changes (
     check ((kind = 'reschedule') = (slot_id is not null) and (hold_id is null or slot_id is not null))
 );
 comment on table public.appointment_changes is
-  'What a call asked for last about appointments that exist. It takes effect when a passcode has proven the number.';
+  'The latest request of a call about existing appointments. It takes effect when a passcode has proven the number.';
 comment on column public.appointment_changes.said is
-  'What the caller said of the appointment, {id, date, time, provider}; looked at after the passcode. '
+  'What the caller said about the appointment, {id, date, time, provider}; read after the passcode. '
   'The time is as private.is_said_time() takes it.';
-comment on column public.appointment_changes.slot_id is 'The new time asked for.';
+comment on column public.appointment_changes.slot_id is 'The requested new time.';
 comment on column public.appointment_changes.hold_id is
-  'The hold of the new time; after the change the appointment at that time.';
+  'The hold of the new time; after the change, the appointment at that time.';
 comment on column public.appointment_changes.asked is
-  'What the caller has been asked to tell appointments apart by: day, time, doctor. Nothing is asked twice.';
+  'What the caller was asked in order to tell appointments apart: day, time, doctor. Nothing is asked twice.';
 comment on column public.appointment_changes.appointment_id is 'The appointment that was changed.';
 create index appointment_changes_by_hold on public.appointment_changes (org_id, hold_id)
   where hold_id is not null;
@@ -159,7 +159,7 @@ create view public.appointment_holds with (security_invoker = true) as
     a.status, a.expires_at, a.status = 'held' and a.expires_at > now() as live, a.created_at
   from public.appointments as a
   where a.status in ('held', 'expired');
-comment on view public.appointment_holds is 'Held and lapsed rows of appointments, by the name people look for.';
+comment on view public.appointment_holds is 'Held and expired rows of appointments, under the name people look for.';
 
 select private.protect('public.contacts', true);
 select private.protect('public.appointments', true);
@@ -168,20 +168,36 @@ grant select on public.appointment_holds to authenticated, service_role;
 grant select on public.contacts, public.appointments, public.appointment_changes to service_role;
 
 /*
- * "Live" and "blocks", each said once. Both bodies are standard SQL, which PostgreSQL makes a part of
- * the query that calls them. The expiry is inside coalesce(), because the planner would answer a plain
+ * The states of a row, each defined once. The bodies are standard SQL, which PostgreSQL inlines into
+ * the calling query. The expiry is inside coalesce(), because the planner would answer a plain
  * comparison from the index of the clean-up, which cost 14 times as much.
  */
+create function private.takes_time(p_row public.appointments) returns boolean
+language sql immutable
+return (p_row).status in ('held', 'confirmed');
+comment on function private.takes_time is
+  'Whether the constraint and the indexes count a row: held or confirmed, expired or not.';
+
 create function private.is_live(p_row public.appointments, p_at timestamptz) returns boolean
-language sql stable
-return (p_row).status in ('held', 'confirmed') and coalesce((p_row).expires_at, 'infinity') > p_at;
-comment on function private.is_live is
-  'Whether a row is held or confirmed, and not expired.';
+language sql immutable
+return private.takes_time(p_row) and coalesce((p_row).expires_at, 'infinity') > p_at;
+comment on function private.is_live is 'Whether a row is held or confirmed, and not expired.';
+
+create function private.is_held(p_row public.appointments, p_at timestamptz) returns boolean
+language sql immutable
+return (p_row).status = 'held' and coalesce((p_row).expires_at, 'infinity') > p_at;
+comment on function private.is_held is 'Whether a row is a live hold.';
+
+create function private.has_expired(p_row public.appointments, p_at timestamptz) returns boolean
+language sql immutable
+return (p_row).status = 'expired'
+  or (p_row).status = 'held' and coalesce((p_row).expires_at, 'infinity') <= p_at;
+comment on function private.has_expired is 'Whether a row is an expired hold, cleaned up or not.';
 
 create function private.blocks(
   p_row public.appointments, p_call_id text, p_moves uuid, p_at timestamptz
 ) returns boolean
-language sql stable
+language sql immutable
 return private.is_live(p_row, p_at)
   and (p_call_id is null or (p_row).status <> 'held' or (p_row).call_id is distinct from p_call_id)
   and (p_row).id is distinct from p_moves;
@@ -197,10 +213,16 @@ end
 $$;
 comment on function private.session_key is 'Identity of a group session: a service and its start.';
 
+create function private.busy_time(p_service public.services, p_start timestamptz) returns tstzrange
+language sql stable
+return tstzrange(
+  p_start - make_interval(mins => (p_service).buffer_before_min),
+  p_start + make_interval(mins => (p_service).duration_min + (p_service).buffer_after_min));
+comment on function private.busy_time is 'The time that an appointment at a start takes, with its buffers.';
+
 /*
- * Whether a row's busy time overlaps another time, in terms that appointments_taken can answer. A
- * busy time lasts 72 hours at most, so one that overlaps begins no earlier than 72 hours before.
- * The body is standard SQL, which PostgreSQL makes a part of the query that calls it.
+ * Whether a row's busy time overlaps another time, in a form that appointments_taken can answer. A
+ * busy time lasts at most 72 hours, so an overlapping one begins less than 72 hours earlier.
  */
 create function private.overlaps(p_busy tstzrange, p_other tstzrange) returns boolean
 language sql stable
@@ -210,8 +232,8 @@ comment on function private.overlaps is
   'Whether a row''s busy time overlaps another one; both are half open and have two ends.';
 
 /*
- * Lets one transaction at a time give away a provider's time, until it ends. False if p_wait is
- * false and another transaction has the lock.
+ * Lets one transaction at a time give away a provider's time, until it ends. Returns false if p_wait
+ * is false and another transaction has the lock.
  */
 create function private.lock_provider(p_org uuid, p_provider uuid, p_wait boolean) returns boolean
 language plpgsql volatile set search_path = ''
@@ -227,15 +249,15 @@ begin
 end
 $$;
 comment on function private.lock_provider is
-  'Takes the lock of a provider''s time, after the call''s and before any row''s.';
+  'Takes the lock on a provider''s time: after the call''s lock, before any row lock.';
 
 /*
- * Whether a live row of this time and session would overlap another one of its provider. This is the
- * guarantee that needs no constraint: every function that makes a row live, or changes the time or
- * the session of a live one, takes the provider's lock first, and then asks this in a new statement,
- * which sees what the lock's last owner has committed.
+ * Whether a row of this time and session would overlap another row of its provider. This is the
+ * guarantee that does not need the constraint: every function that makes a row live, or changes the
+ * time or session of a live one, first takes the provider's lock and then calls this in a new
+ * statement, which sees what the previous owner of the lock committed.
  *
- * p_at  holds that have lapsed by then do not count; null counts every row that the constraint does
+ * p_at  ignore holds that have expired by then; null counts every row that the constraint counts
  */
 create function private.would_overlap(
   p_org uuid, p_provider uuid, p_busy tstzrange, p_session uuid, p_at timestamptz default null
@@ -245,13 +267,13 @@ as $$
 begin
   return exists (
     select from public.appointments as a
-    where a.org_id = p_org and a.provider_id = p_provider and a.status in ('held', 'confirmed')
+    where a.org_id = p_org and a.provider_id = p_provider and private.takes_time(a)
       and private.overlaps(a.busy, p_busy) and a.session_key <> p_session
-      and (p_at is null or coalesce(a.expires_at, 'infinity') > p_at));
+      and (p_at is null or private.is_live(a, p_at)));
 end
 $$;
 comment on function private.would_overlap is
-  'Whether a time of a provider is taken by a row of another session; asked under the provider''s lock.';
+  'Whether a row of another session takes a provider''s time; checked under the provider''s lock.';
 
 create function private.read_id(p_text text) returns uuid
 language sql immutable strict set search_path = ''
@@ -259,11 +281,13 @@ as $$
   select case when btrim(p_text) ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
     then btrim(p_text)::uuid end
 $$;
-comment on function private.read_id is 'The id in a text, or null when it is none: models make ids up.';
+comment on function private.read_id is 'The id in a text, or null when it is not one: models make ids up.';
+
 /*
- * Whether a name that is said can be the stored one. Both are sets of words: all words said are among
- * the stored ones, two at least (or the only one), or the stored ones and one word more are said. A
- * list of names, one word twice, or a sister with the same two surnames do not fit.
+ * Whether a spoken name can be the stored one. Both are treated as sets of words. They match if all
+ * spoken words are stored ones, at least two of them (or the only one), or if the caller says the
+ * stored words and one more. A list of names, a repeated word, and a sister with the same two surnames
+ * do not match.
  */
 create function private.is_same_name(p_said text, p_stored text) returns boolean
 language sql immutable strict set search_path = ''
@@ -281,13 +305,13 @@ as $$
         array(select distinct regexp_split_to_table(n.stored, ' ')) as stored) as x) as w
 $$;
 comment on function private.is_same_name is
-  'Whether a name said can be a stored one: case, accents, titles, order and one middle name aside.';
+  'Whether a spoken name can be a stored one: case, accents, titles, order and one middle name are ignored.';
 
-/* Within a call neither name is the stored one. */
+/* For two names said in one call: neither is more authoritative than the other. */
 create function private.is_same_patient(p_one text, p_other text) returns boolean
 language sql immutable strict set search_path = ''
 as $$ select private.is_same_name(p_one, p_other) or private.is_same_name(p_other, p_one) $$;
-comment on function private.is_same_patient is 'Whether two names said in one call are one patient''s.';
+comment on function private.is_same_patient is 'Whether two names said in one call belong to one patient.';
 
 create function private.describe_hold(
   p_org public.organizations, p_hold public.appointments, p_now timestamptz
@@ -311,4 +335,4 @@ begin
       greatest(0, ceil(extract(epoch from p_hold.expires_at - p_now)))::integer);
 end
 $$;
-comment on function private.describe_hold is 'What may be told to the caller who made the hold.';
+comment on function private.describe_hold is 'What the caller who made the hold may be told.';

@@ -1,17 +1,19 @@
 /*
- * Overlaps: watches the guarantee against double booking, and repairs what PostgreSQL lost of it.
+ * Overlaps: monitors the guarantee against double booking, and repairs index entries that PostgreSQL
+ * lost.
  *
  * Decisions
- * - What counts is whether appointments_no_overlap would refuse a second booking, so the constraint
- *   itself is asked: a probe of the same time is inserted, and always rolled back. No plan can answer
- *   for the constraint by reading another index, and the check of a constraint does no harm to its
- *   index, as queries do. Where nothing is lost, nothing is written.
- * - A row whose time the constraint would give away again is looked at once more, under the
- *   provider's lock and the row's, and is then written again, so that every index gets an entry for it.
- *   PostgreSQL adds entries only if an indexed column changes: updated_at is one.
- * - Rows of one session stand for each other: while one of them is seen, their time is refused.
- * - Only time that is still ahead is watched, in batches that go through the providers in turn.
- * - The promise holds without this: see private.would_overlap().
+ * - The question is whether appointments_no_overlap would refuse a second booking, so the constraint
+ *   itself is tested: a probe of the same time is inserted and always rolled back. A query could be
+ *   answered from another index, and could damage this one; checking the constraint does neither. If
+ *   nothing is lost, nothing is written.
+ * - A row whose time the constraint would give away is checked again, under the provider's lock and
+ *   the row's lock. It is then rewritten, so that every index gets an entry for it. PostgreSQL adds
+ *   entries only if an indexed column changes: updated_at is one.
+ * - Rows of one session protect each other: while the constraint sees one of them, it refuses their
+ *   time.
+ * - Only future time is watched, in batches that go through the providers in turn.
+ * - The guarantee holds without this: see private.would_overlap().
  */
 
 create table public.overlap_findings (
@@ -26,7 +28,7 @@ create table public.overlap_findings (
     references public.appointments (org_id, id) on delete cascade
 );
 comment on table public.overlap_findings is
-  'Live appointments that overlap another one, and those that the constraint''s index had lost within a day.';
+  'Appointments that overlap another one, and those that the constraint''s index lost within the last day.';
 comment on column public.overlap_findings.repaired is 'Whether the constraint sees the row again.';
 select private.protect('public.overlap_findings', true);
 grant select on public.overlap_findings to service_role;
@@ -38,12 +40,12 @@ create table private.overlap_watch (
   provider_id uuid
 );
 comment on table private.overlap_watch is
-  'The provider that public.watch_overlaps() has looked at last; nulls before the first one.';
+  'The provider that public.watch_overlaps() checked last; nulls before the first one.';
 insert into private.overlap_watch default values;
 
 /*
- * The live rows of a provider, or the one of them that p_id names, whose time the constraint would
- * give to somebody else. Nothing of the probes stays.
+ * The rows of a provider whose time the constraint would give to somebody else; only p_id if it is
+ * given. The probes are rolled back.
  */
 create function private.find_unguarded(
   p_org uuid, p_provider uuid, p_from timestamptz, p_id uuid default null
@@ -60,10 +62,10 @@ begin
       session_key, seat, capacity, expires_at, call_id)
     select p_org, p_provider, a.service_id, 'Nobody', '+10000000', lower(a.busy), upper(a.busy),
       a.busy, v_session,
-      -- Beyond the seats that a service can have, and a seat of its own for each probe.
+      -- Beyond the seats that a service can have, and a different one for each probe.
       1000 + row_number() over (), 2147483647, 'infinity', a.id
     from public.appointments as a
-    where a.org_id = p_org and a.provider_id = p_provider and a.status in ('held', 'confirmed')
+    where a.org_id = p_org and a.provider_id = p_provider and private.takes_time(a)
       and private.overlaps(a.busy, tstzrange(p_from, 'infinity')) and a.id = coalesce(p_id, a.id)
     on conflict do nothing
     returning call_id
@@ -78,9 +80,9 @@ exception when sqlstate 'MO002' then
 end
 $$;
 comment on function private.find_unguarded is
-  'Ids of a provider''s live rows from a time on that the exclusion constraint does not see.';
+  'Ids of a provider''s rows, from a time on, that the exclusion constraint does not see.';
 
-/* Keeps a finding, and audits it when it is new. */
+/* Stores a finding, and audits it if it is new or has changed. */
 create function private.note_finding(
   p_org uuid, p_appointment uuid, p_kind text, p_repaired boolean, p_details jsonb
 ) returns void
@@ -96,12 +98,12 @@ begin
   end if;
 end
 $$;
-comment on function private.note_finding is 'Keeps what public.watch_overlaps() has found, each once.';
+comment on function private.note_finding is 'Stores what public.watch_overlaps() has found, each finding once.';
 
 /*
- * Gives a row that the constraint's index has lost new index entries, unless it overlaps another row:
- * then the constraint would refuse them. Returns false if the next row need not be tried: the
- * constraint does not see this one even now, or others are at work on the provider for too long.
+ * Gives new index entries to a row that the constraint's index has lost, unless it overlaps another
+ * row: then the constraint would refuse them. Returns false if trying the next row is pointless: the
+ * constraint still does not see this one, or the provider stays locked for too long.
  */
 create function private.restore_entries(p_org uuid, p_provider uuid, p_id uuid) returns boolean
 language plpgsql volatile set search_path = ''
@@ -113,8 +115,8 @@ declare
 begin
   perform private.lock_provider(p_org, p_provider, p_wait => true);
   select a.* into v_row from public.appointments as a
-  where a.org_id = p_org and a.id = p_id and a.status in ('held', 'confirmed') for update;
-  -- It may have been cancelled while the probe was made.
+  where a.org_id = p_org and a.id = p_id and private.takes_time(a) for update;
+  -- It may have been cancelled since the probe.
   if not found or private.find_unguarded(p_org, p_provider, lower(v_row.busy), p_id) = '{}' then
     return true;
   end if;
@@ -128,16 +130,16 @@ begin
     p_org, p_id, 'index_row_lost', v_repaired, jsonb_build_object('repaired', v_repaired));
   return v_repaired or v_overlaps;
 exception when lock_not_available then
-  -- Callers come first: the next round comes back to this row.
+  -- Callers come first: the next round will find this row again.
   return false;
 end
 $$;
 comment on function private.restore_entries is
-  'Writes a lost row again under its provider''s lock, so that the constraint sees it.';
+  'Rewrites a lost row under its provider''s lock, so that the constraint sees it.';
 
 /*
- * Notes which live rows of a provider overlap from a time on, and forgets those that no longer do.
- * Returns how many live rows there are.
+ * Records which rows of a provider overlap from a time on, and deletes the findings of those that no
+ * longer do. Returns how many rows there are.
  */
 create function private.note_overlaps(p_org uuid, p_provider uuid, p_from timestamptz)
 returns integer
@@ -151,16 +153,16 @@ begin
   using public.appointments as a
   where f.org_id = p_org and f.kind = 'overlap'
     and a.org_id = p_org and a.id = f.appointment_id and a.provider_id = p_provider
-    and (a.status not in ('held', 'confirmed') or upper(a.busy) <= p_from
+    and (not private.takes_time(a) or upper(a.busy) <= p_from
       or not private.would_overlap(p_org, p_provider, a.busy, a.session_key));
-  -- In the order of their beginning: a session that begins before an earlier one has ended. No join
-  -- of all rows with each other, which took 40 s for 3,000 rows that the planner knew nothing of.
+  -- Sorted by start: a session overlaps if it starts before an earlier one has ended. Joining all rows
+  -- with each other took 40 s for 3,000 rows without statistics.
   for v_found in
     with sessions as materialized (
       select a.session_key, min(a.id::text)::uuid as id, min(lower(a.busy)) as opens,
         max(upper(a.busy)) as closes
       from public.appointments as a
-      where a.org_id = p_org and a.provider_id = p_provider and a.status in ('held', 'confirmed')
+      where a.org_id = p_org and a.provider_id = p_provider and private.takes_time(a)
         and private.overlaps(a.busy, tstzrange(p_from, 'infinity'))
       group by a.session_key
     )
@@ -179,20 +181,20 @@ begin
       p_org, v_found.id, 'overlap', false, jsonb_build_object('other', v_found.other));
   end loop;
   select count(*) into v_count from public.appointments as a
-  where a.org_id = p_org and a.provider_id = p_provider and a.status in ('held', 'confirmed')
+  where a.org_id = p_org and a.provider_id = p_provider and private.takes_time(a)
     and private.overlaps(a.busy, tstzrange(p_from, 'infinity'));
   return v_count;
 end
 $$;
 comment on function private.note_overlaps is
-  'Compares the live rows of a provider with their neighbours, without the constraint''s index.';
+  'Compares the rows of a provider with their neighbours, without the constraint''s index.';
 
 /*
- * Looks for live appointments that overlap, and for those that the index of the constraint has lost:
- * the time ahead of one provider after another, until p_batch rows were looked at. A batch also ends
- * when a row had to be repaired, so that no provider's lock is held while another is waited for.
- * Returns the number of rows and providers. pg_cron calls it every minute; a second call at the same
- * time does nothing.
+ * Looks for appointments that overlap, and for those that the index of the constraint has lost. It
+ * checks the future time of one provider after another, until it has seen p_batch rows. A batch also
+ * ends when a row had to be repaired, so that it never waits for one provider's lock while it holds
+ * another. Returns the number of rows and providers. pg_cron calls it every minute; a concurrent
+ * second call does nothing.
  */
 create function public.watch_overlaps(p_batch integer default 2000) returns integer
 language plpgsql volatile security definer set search_path = '' set lock_timeout = '300ms'
@@ -231,7 +233,7 @@ begin
     v_goes_on := v_count >= p_batch or v_lost <> '{}';
     exit when v_goes_on;
   end loop;
-  -- After the last provider comes the first one.
+  -- After the last provider, start again with the first one.
   update private.overlap_watch as w
   set org_id = case when v_goes_on then v_next.org_id end,
     provider_id = case when v_goes_on then v_next.id end;
@@ -239,6 +241,6 @@ begin
 end
 $$;
 comment on function public.watch_overlaps is
-  'Watches the guarantee against double booking, a batch of appointments a call; pg_cron calls it every minute.';
+  'Monitors the guarantee against double booking, one batch per call; pg_cron calls it every minute.';
 
 revoke execute on function public.watch_overlaps from public, anon, authenticated, service_role;

@@ -1,32 +1,32 @@
 /*
- * Holds: a slot becomes a hold, for one of however many callers ask at once.
+ * Holds: a slot becomes a hold, for exactly one of the callers who ask for it.
  *
  * Decisions
  * - A hold is inserted under its provider's lock, after private.would_overlap() has found the time
- *   free, and the exclusion constraint decides once more. Lock and check are separate statements, so
- *   the check sees what was committed while the lock was waited for. READ COMMITTED is therefore
- *   required, and checked.
- * - A named provider's lock is waited for. When any provider will do, busy ones are skipped, and a
- *   second pass waits for those whose time is not taken yet. No provider lock is waited for while
- *   another is held.
+ *   free, and then the exclusion constraint decides again. Lock and check are separate statements, so
+ *   the check sees what was committed during the wait for the lock. This requires READ COMMITTED,
+ *   which is checked.
+ * - A claim waits for the lock of a named provider. If any provider will do, locked ones are skipped
+ *   first, and a second pass waits for those whose time is not taken yet. No claim waits for one
+ *   provider while it holds another.
  * - A patient has one hold in a call. Asking for another slot moves it, and the answer says what was
- *   released; if the other slot is taken, the caller keeps what there is. Another name is another
- *   patient, whose holds nobody else's request renames or releases. A hold named by its id can be
- *   moved and corrected whatever the name.
- * - A hold goes from one call to another in one case, when the line dropped: the new call comes from
- *   the number the hold is for, the first call came from there too, and the name is the same. Somebody
- *   who forges the number can cost the patient a hold, and no more: no code goes with it.
- * - A call has a lock of its own, taken first, so its repeats come one after the other and all get
- *   the same hold. Lock order: call, numbers, provider, rows.
- * - An attempt that fails is rolled back to its savepoint and leaves no lock behind, so no claim
- *   waits for one provider while it holds another, and no two claims for each other.
- * - A lock wait of more than 300 ms is the outcome busy. Deadlocks must not happen, and if one
- *   does it is busy too: PostgREST 14 repeats 40001 and 40P01 until the client gives up.
+ *   released; if the other slot is taken, the caller keeps the first one. Another name is another
+ *   patient, whose holds no other patient's request renames or releases. A hold named by its id can
+ *   be moved and corrected whatever the name.
+ * - A hold moves from one call to another in a single case, when the line dropped: both calls come
+ *   from the number the hold is for, and the name is the same. Somebody who forges the number can
+ *   cost the patient a hold, and nothing else: no passcode moves with it.
+ * - A call has its own lock, taken first, so repeated requests run one after another and all get the
+ *   same hold. Lock order: call, numbers, provider, rows.
+ * - A failed attempt is rolled back to its savepoint and leaves no lock, so no two claims wait for
+ *   each other.
+ * - A wait of more than 300 ms for a lock is the outcome busy. Deadlocks must not happen, and if one
+ *   does, it is busy too: PostgREST 14 repeats 40001 and 40P01 until the client gives up.
  */
 
 /*
- * Whether a call may take a hold over from another one: both come from the number it is for, and the
- * other call is the earlier one. The name is compared before.
+ * Whether a call may take over a hold from another one: both come from the number that the hold is
+ * for, and the other call is the earlier one. The caller of this function has compared the names.
  */
 create function private.is_left_to(p_org uuid, p_hold public.appointments, p_call_id text)
 returns boolean
@@ -41,11 +41,11 @@ begin
       and theirs.caller_hash = mine.caller_hash and theirs.created_at < mine.created_at);
 end
 $$;
-comment on function private.is_left_to is 'Whether a hold of a dropped call may go over to a later call.';
+comment on function private.is_left_to is 'Whether a later call may take over a hold of a dropped call.';
 
 /*
- * Waits for whoever is at work on the hold, and then leaves alone what was confirmed meanwhile or
- * went over to another call.
+ * Waits for any transaction that is changing the hold. A hold that was confirmed meanwhile, or taken
+ * over by another call, is left alone.
  */
 create function private.release_hold(p_org uuid, p_call jsonb, p_action text, p_hold uuid)
 returns void
@@ -62,7 +62,7 @@ begin
 end
 $$;
 comment on function private.release_hold is
-  'Cancels a hold that its call no longer wants, and audits it, if it is still held by that call.';
+  'Cancels and audits a hold that its call no longer wants, if that call still holds it.';
 
 create function private.request_key(p_call jsonb, p_patient jsonb) returns text
 language plpgsql immutable set search_path = ''
@@ -72,114 +72,163 @@ begin
 end
 $$;
 comment on function private.request_key is
-  'Tells a request for a slot that is delivered again from a new one; null without a tool call id.';
+  'Tells a repeated request for a slot from a new one; null without a tool call id.';
 
 /*
- * One attempt at one provider: the lowest free seat is taken. Lapsed holds are flipped when they are
- * in the way, so that a claim where none is does not look for them.
- * Returns the new hold, or nulls when it is taken or, with the lock mode 'try', when another claim
- * of that provider is under way; with 'look' it does not wait for the lock of a provider whose time
- * is taken already. A failed attempt is rolled back to its savepoint: flips, release and
- * lock are gone. With p_replaces the caller's own earlier hold is released in the same breath,
- * since it may be what stands in the way; the appointment p_moves, which may stand in the way too,
- * stays, and shares its session_key with the new hold.
+ * The session of a move's new time. If it overlaps the appointment that is moved, both get a session
+ * that nobody else can have: the appointment's id. Null when the two need not share one.
+ */
+create function private.share_session(
+  p_org uuid, p_moves uuid, p_provider uuid, p_busy tstzrange
+) returns uuid
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_session uuid;
+begin
+  update public.appointments as a set session_key = a.id
+  where a.org_id = p_org and a.id = p_moves and a.provider_id = p_provider
+    and a.capacity = 1 and private.overlaps(a.busy, p_busy)
+    -- If others have joined its session, it cannot leave them.
+    and not exists (
+      select from public.appointments as o
+      where o.org_id = p_org and o.provider_id = p_provider and o.id <> a.id
+        and private.takes_time(o) and o.session_key = a.session_key
+        and private.overlaps(o.busy, a.busy))
+  returning a.session_key into v_session;
+  return v_session;
+end
+$$;
+comment on function private.share_session is
+  'Lets the new time of an appointment overlap the appointment itself.';
+
+/* Inserts p_hold with the lowest free seat of its session; nulls if the constraints refuse every seat. */
+create function private.insert_seat(p_org uuid, p_hold public.appointments)
+returns public.appointments
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_hold public.appointments;
+begin
+  for v_seat in 0 .. p_hold.capacity - 1 loop
+    continue when p_hold.capacity > 1 and exists (
+      select from public.appointments as a
+      where a.org_id = p_org and a.provider_id = p_hold.provider_id
+        and a.service_id = p_hold.service_id and a.starts_at = p_hold.starts_at
+        and a.seat = v_seat and private.takes_time(a));
+    insert into public.appointments as a (
+      org_id, provider_id, service_id, patient_name, patient_phone, patient_country,
+      starts_at, ends_at, busy, session_key, seat, capacity, status, expires_at, call_id, asked_by
+    ) values (
+      p_org, p_hold.provider_id, p_hold.service_id, p_hold.patient_name, p_hold.patient_phone,
+      p_hold.patient_country, p_hold.starts_at, p_hold.ends_at, p_hold.busy,
+      p_hold.session_key, v_seat, p_hold.capacity, 'held', p_hold.expires_at, p_hold.call_id,
+      p_hold.asked_by
+    )
+    on conflict do nothing
+    returning a.* into v_hold;
+    exit when v_hold.id is not null;
+  end loop;
+  return v_hold;
+end
+$$;
+comment on function private.insert_seat is 'Inserts a hold at the lowest free seat, or returns nulls.';
+
+/* Returns whether there were any. Their provider is locked. */
+create function private.expire_in_way(
+  p_org uuid, p_provider uuid, p_busy tstzrange, p_now timestamptz
+) returns boolean
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_id uuid;
+begin
+  for v_id in
+    update public.appointments as a
+    set status = 'expired', updated_at = p_now
+    where a.org_id = p_org and a.provider_id = p_provider and private.overlaps(a.busy, p_busy)
+      -- In a form that appointments_taken can answer.
+      and private.takes_time(a) and not private.is_live(a, p_now)
+    returning a.id
+  loop
+    perform private.audit(p_org, null, 'hold_slot', v_id, 'expired');
+  end loop;
+  return found;
+end
+$$;
+comment on function private.expire_in_way is 'Marks the expired holds that overlap a time as expired.';
+
+/*
+ * One attempt at one provider. Expired holds are marked only if they are in the way, so that a claim
+ * that meets none does not look for them. A failed attempt is rolled back to its savepoint: it leaves
+ * no mark, no release and no lock.
+ *
+ * p_replaces  the call's earlier hold at this provider, released first: it may be what is in the way
+ * p_moves     the appointment that the new hold is to move: it stays, and may be in the way too
+ * p_wait      whether to wait for another claim at this provider
+ * Returns     the new hold, or nulls when the time is taken or, without p_wait, the provider is locked
  */
 create function private.try_provider(
   p_org uuid, p_provider uuid, p_service public.services, p_start timestamptz,
-  p_replaces uuid, p_moves uuid, p_lock text, p_patient jsonb, p_call jsonb, p_action text,
+  p_replaces uuid, p_moves uuid, p_wait boolean, p_patient jsonb, p_call jsonb, p_action text,
   p_hold_for interval
 ) returns public.appointments
 language plpgsql volatile set search_path = ''
 as $$
 declare
   v_now timestamptz;
-  v_end constant timestamptz := p_start + make_interval(mins => p_service.duration_min);
-  v_busy constant tstzrange := tstzrange(
-    p_start - make_interval(mins => p_service.buffer_before_min),
-    v_end + make_interval(mins => p_service.buffer_after_min));
-  v_session uuid := private.session_key(p_service.id, p_start);
-  v_lapsed uuid;
-  v_moved uuid;
-  v_is_last boolean := false;
+  v_wanted public.appointments;
   v_hold public.appointments;
+  v_is_last boolean := false;
 begin
-  v_now := clock_timestamp();
-  if p_lock = 'look' and private.would_overlap(p_org, p_provider, v_busy, v_session, v_now)
-    or not private.lock_provider(p_org, p_provider, p_wait => p_lock <> 'try') then
+  if not private.lock_provider(p_org, p_provider, p_wait) then
     return null;
   end if;
   v_now := clock_timestamp();
   if p_replaces is not null then
     perform private.release_hold(p_org, p_call, p_action, p_replaces);
   end if;
+  v_wanted.provider_id := p_provider;
+  v_wanted.service_id := p_service.id;
+  v_wanted.patient_name := p_patient ->> 'name';
+  v_wanted.patient_phone := p_patient ->> 'phone';
+  v_wanted.patient_country := p_patient ->> 'country';
+  v_wanted.starts_at := p_start;
+  v_wanted.ends_at := p_start + make_interval(mins => p_service.duration_min);
+  v_wanted.busy := private.busy_time(p_service, p_start);
+  v_wanted.session_key := private.session_key(p_service.id, p_start);
+  v_wanted.capacity := p_service.capacity;
+  v_wanted.expires_at := v_now + p_hold_for;
+  v_wanted.call_id := p_call ->> 'callId';
+  v_wanted.asked_by := array[private.request_key(p_call, p_patient)];
   if p_moves is not null and p_service.capacity = 1 then
-    update public.appointments as a set session_key = a.id
-    where a.org_id = p_org and a.id = p_moves and a.provider_id = p_provider
-      and a.capacity = 1 and private.overlaps(a.busy, v_busy)
-      -- Where others have joined its session, it cannot leave them.
-      and not exists (
-        select from public.appointments as o
-        where o.org_id = p_org and o.provider_id = p_provider and o.id <> a.id
-          and o.status in ('held', 'confirmed') and o.session_key = a.session_key
-          and private.overlaps(o.busy, a.busy))
-    returning a.session_key into v_moved;
-    v_session := coalesce(v_moved, v_session);
+    v_wanted.session_key := coalesce(
+      private.share_session(p_org, p_moves, p_provider, v_wanted.busy), v_wanted.session_key);
   end if;
   loop
-    if not private.would_overlap(p_org, p_provider, v_busy, v_session) then
-      for v_seat in 0 .. p_service.capacity - 1 loop
-        if p_service.capacity > 1 then
-          continue when exists (
-            select from public.appointments as a
-            where a.org_id = p_org and a.provider_id = p_provider and a.service_id = p_service.id
-              and a.starts_at = p_start and a.seat = v_seat and a.status in ('held', 'confirmed'));
-        end if;
-        insert into public.appointments as a (
-          org_id, provider_id, service_id, patient_name, patient_phone, patient_country,
-          starts_at, ends_at, busy, session_key, seat, capacity, status, expires_at, call_id,
-          asked_by
-        ) values (
-          p_org, p_provider, p_service.id, p_patient ->> 'name', p_patient ->> 'phone',
-          p_patient ->> 'country', p_start, v_end, v_busy, v_session, v_seat, p_service.capacity,
-          'held', v_now + p_hold_for, p_call ->> 'callId',
-          array[private.request_key(p_call, p_patient)]
-        )
-        on conflict do nothing
-        returning a.* into v_hold;
-        if v_hold.id is not null then
-          return v_hold;
-        end if;
-      end loop;
+    if not private.would_overlap(p_org, p_provider, v_wanted.busy, v_wanted.session_key) then
+      v_hold := private.insert_seat(p_org, v_wanted);
+      if v_hold.id is not null then
+        return v_hold;
+      end if;
     end if;
     exit when v_is_last;
-    for v_lapsed in
-      update public.appointments as a
-      set status = 'expired', updated_at = v_now
-      where a.org_id = p_org and a.provider_id = p_provider
-        and private.overlaps(a.busy, v_busy)
-        and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') <= v_now
-      returning a.id
-    loop
-      perform private.audit(p_org, null, 'hold_slot', v_lapsed, 'expired');
-    end loop;
-    -- Where none was flipped, somebody else may just have done it: one more try.
-    v_is_last := not found;
+    -- If there were none, the clean-up may just have marked them: one more try.
+    v_is_last := not private.expire_in_way(p_org, p_provider, v_wanted.busy, v_now);
   end loop;
-  -- To the savepoint: no flip, release or lock may outlive a failed attempt.
   raise exception using errcode = 'MO001', message = 'slot taken';
 exception when sqlstate 'MO001' then
   return null;
 end
 $$;
 comment on function private.try_provider is
-  'Inserts a hold for one provider and returns it, or nulls and no trace when it is taken.';
+  'Inserts a hold at one provider and returns it; nulls, and no trace, when the time is taken.';
 
-/* What a caller asks for: see private.read_wanted(). */
 create type private.wanted_slot as (
   service public.services, provider public.providers, starts_at timestamptz);
-comment on type private.wanted_slot is 'A slot as it is asked for: the provider is null when anyone will do.';
+comment on type private.wanted_slot is 'A requested slot, see private.read_wanted(); the provider is null if any will do.';
 
-/* The slot a slotId stands for; no start when it is none of this organization's. */
+/* The slot that a slotId stands for; without a start if the organization has no such slot. */
 create function private.read_wanted(p_org public.organizations, p_slot_id text)
 returns private.wanted_slot
 language plpgsql stable set search_path = ''
@@ -214,9 +263,9 @@ begin
     and ((p_wanted.provider).id is null or p_hold.provider_id = (p_wanted.provider).id);
 end
 $$;
-comment on function private.is_wanted is 'Whether an appointment is at the slot that is asked for.';
+comment on function private.is_wanted is 'Whether an appointment is at the requested slot.';
 
-/* A time that waits for the passcode of a move is never confirmed as a booking of its own. */
+/* The new time of a move must never be confirmed as a separate booking. */
 create function private.is_new_time(p_org uuid, p_hold public.appointments) returns boolean
 language plpgsql stable set search_path = ''
 as $$
@@ -227,34 +276,39 @@ begin
       and c.applied_at is null);
 end
 $$;
-comment on function private.is_new_time is 'Whether a hold is the new time of a change that waits.';
+comment on function private.is_new_time is 'Whether a hold is the new time of a waiting change.';
 
 /*
- * The live holds of a call that are bookings, or the new time of its change. A call has few rows; they
- * are fetched first, so that no index of live rows seems to be the better one.
+ * All rows of a call, whatever their state. A call has few. The function keeps its query apart from
+ * the caller's conditions, which would make the planner prefer an index of live rows.
  */
+create function private.rows_of_call(p_org uuid, p_call_id text)
+returns setof public.appointments
+language plpgsql stable set search_path = '' rows 3
+as $$
+begin
+  return query
+  select a.* from public.appointments as a where a.org_id = p_org and a.call_id = p_call_id;
+end
+$$;
+comment on function private.rows_of_call is 'The holds and appointments that a call has made.';
+
 create function private.find_holds(p_org uuid, p_call_id text, p_at timestamptz)
 returns setof public.appointments
 language plpgsql stable set search_path = '' rows 3
 as $$
 begin
   return query
-  with mine as materialized (
-    select a.* from public.appointments as a where a.org_id = p_org and a.call_id = p_call_id
-  )
-  select m.* from mine as m
-  where m.status = 'held' and m.expires_at > p_at and not exists (
-    select from public.appointment_changes as c
-    where c.org_id = p_org and c.call_id = p_call_id and c.hold_id = m.id
-      and c.applied_at is null);
+  select m.* from private.rows_of_call(p_org, p_call_id) as m
+  where private.is_held(m, p_at) and not private.is_new_time(p_org, m);
 end
 $$;
-comment on function private.find_holds is 'The live holds of a call, but for the new time of a change.';
+comment on function private.find_holds is 'The live holds of a call, except the new time of a change.';
 
 /*
- * The patient's hold in this call: the one named, whatever the name, else the one under the same
- * name. An id that is no live hold of this call names none, and so does the id of one patient's hold
- * where another one has that name: models repeat ids.
+ * The patient's hold in this call: the one that p_hold names, whatever the patient's name, else the one
+ * under that name. An id does not count if it is not a live hold of this call, or if another hold has
+ * the patient's name: models repeat ids.
  */
 create function private.find_own_hold(
   p_org uuid, p_call_id text, p_hold uuid, p_name text, p_at timestamptz
@@ -272,12 +326,11 @@ begin
   return v_hold;
 end
 $$;
-comment on function private.find_own_hold is 'The hold that a request of this call is to move or correct, or nulls.';
+comment on function private.find_own_hold is 'The hold that a request of this call moves or corrects, or nulls.';
 
 /*
- * The same patient's hold in an earlier call from the same number, whose line dropped before its end
- * was told. Found by what counts for the number, which is locked. A request that made the hold, and
- * is delivered again by the earlier call, is no new call.
+ * The same patient's hold in an earlier call from the same number, if that call dropped and Vapi has
+ * not reported its end yet. It is found through the counts of the number, which is locked.
  */
 create function private.find_left_hold(
   p_org uuid, p_call public.calls, p_wanted private.wanted_slot, p_patient jsonb, p_at timestamptz
@@ -292,11 +345,11 @@ begin
   cross join lateral unnest(n.holds) as h
   join public.appointments as a on a.org_id = h.org_id and a.id = h.hold_id
   where n.phone_hash = p_call.caller_hash and h.org_id = p_org
-    and a.status = 'held' and a.expires_at > p_at and a.call_id <> p_call.call_id
+    and private.is_held(a, p_at) and a.call_id <> p_call.call_id
     and a.patient_phone = p_patient ->> 'phone'
     and private.is_same_patient(p_patient ->> 'name', a.patient_name)
     and private.is_left_to(p_org, a, p_call.call_id)
-    -- The new time of a move is no booking that another slot replaces.
+    -- Another slot does not replace the new time of a move.
     and (private.is_wanted(p_wanted, a) or not private.is_new_time(p_org, a))
   order by private.is_wanted(p_wanted, a) desc, a.created_at desc limit 1;
   return v_hold;
@@ -304,15 +357,13 @@ end
 $$;
 comment on function private.find_left_hold is 'The hold of a patient that a dropped call left behind, or nulls.';
 
-/* Gives a hold of a dropped call to this one. */
 create function private.take_over(p_org uuid, p_call jsonb, p_hold uuid) returns boolean
 language plpgsql volatile set search_path = ''
 as $$
 begin
   update public.appointments as a
   set call_id = p_call ->> 'callId', updated_at = clock_timestamp()
-  where a.org_id = p_org and a.id = p_hold and a.status = 'held'
-    and a.expires_at > clock_timestamp()
+  where a.org_id = p_org and a.id = p_hold and private.is_held(a, clock_timestamp())
     and private.is_left_to(p_org, a, p_call ->> 'callId');
   if found then
     perform private.audit(p_org, p_call, 'hold_slot', p_hold, 'taken_over');
@@ -337,7 +388,7 @@ begin
   into live_by, live_for, made, kept
   from (
     select h as hold, h.made_at > p_at - interval '1 hour' as is_recent,
-      coalesce(a.status = 'held' and a.expires_at > p_at, false) as is_live,
+      coalesce(private.is_held(a, p_at), false) as is_live,
       private.hash_phone(a.patient_phone) as phone
     from public.phone_counts as n
     cross join lateral unnest(n.holds) as h
@@ -351,8 +402,8 @@ comment on function private.count_holds is
   'How many live holds count for a number, as the caller''s and as the patient''s, and how many it made this hour.';
 
 /*
- * Whose limit a further hold would break: call, caller, clinic (calls without a number) or phone; or
- * null. The numbers are locked.
+ * Whose limit another hold would exceed: call, caller, clinic (calls without a number), phone, or null.
+ * The numbers are locked.
  *
  * p_replaced  the hold that the new one replaces
  */
@@ -368,8 +419,8 @@ declare
   v_waiting integer;
 begin
   select count(*) into v_mine from public.appointments as a
-  where a.org_id = p_org.id and a.call_id = p_call.call_id and a.status = 'held'
-    and coalesce(a.expires_at, 'infinity') > p_at and a.id is distinct from p_replaced;
+  where a.org_id = p_org.id and a.call_id = p_call.call_id and private.is_held(a, p_at)
+    and a.id is distinct from p_replaced;
   v_caller := private.count_holds(p_org.id, private.caller_key(p_org.id, p_call), p_replaced, p_at);
   v_waiting := case when p_call.caller_hash = p_phone then v_caller.live_for
     else (private.count_holds(p_org.id, p_phone, p_replaced, p_at)).live_for end;
@@ -410,9 +461,9 @@ $$;
 comment on function private.count_hold is 'Counts a hold for the caller''s number and for the patient''s.';
 
 /*
- * Who is free at a start, least booked first: the same question that availability answers. The doctor
- * of the hold that is replaced comes first, since it may be what stands in the way. Then the one whose
- * appointment is moved: patients keep their doctor.
+ * Who is free at a start, least booked first, by the same rule as availability. The provider of the
+ * replaced hold comes first, since that hold may be what is in the way; then the provider of the moved
+ * appointment, so that patients keep their doctor.
  */
 create function private.choose_providers(
   p_org public.organizations, p_wanted private.wanted_slot, p_old public.appointments,
@@ -429,7 +480,7 @@ begin
       select f.provider_id, case when (p_wanted.provider).id is null then (
         select count(*) from public.appointments as a
         where a.org_id = p_org.id and a.provider_id = f.provider_id
-          and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') > p_at
+          and private.is_live(a, p_at)
           and lower(a.busy) between p_wanted.starts_at - interval '12 hours'
             and p_wanted.starts_at + interval '12 hours') end as booked
       from private.find_free(p_org, p_wanted.service, (p_wanted.provider).id, p_wanted.starts_at,
@@ -437,11 +488,12 @@ begin
     ) as c);
 end
 $$;
-comment on function private.choose_providers is 'The providers free at the slot asked for, best first, or null.';
+comment on function private.choose_providers is 'The providers who are free at the requested slot, best first, or null.';
 
 /*
- * Lock, look and insert, each a new statement, provider by provider. The second pass waits for the
- * locks that were taken in the first.
+ * Lock, check and insert, each in a new statement, provider by provider, in two passes. The first one
+ * waits only for the providers that matter to this patient, and skips any other one that is locked.
+ * The second one waits for those, unless their time is taken already.
  *
  * p_old    the hold that the new one replaces, or nulls
  * p_moves  the appointment that the new hold is to move, or nulls
@@ -453,33 +505,38 @@ create function private.insert_hold(
 language plpgsql volatile set search_path = ''
 as $$
 declare
+  v_busy constant tstzrange := private.busy_time(p_wanted.service, p_wanted.starts_at);
+  v_session constant uuid := private.session_key((p_wanted.service).id, p_wanted.starts_at);
+  v_preferred constant uuid[] :=
+    array[(p_wanted.provider).id, p_old.provider_id, p_moves.provider_id];
+  v_hold_for constant interval := make_interval(mins => p_org.hold_minutes);
   v_candidate uuid;
-  v_lock text;
-  v_own boolean;
-  v_waits boolean;
   v_hold public.appointments;
 begin
-  foreach v_lock in array array['try', 'look'] loop
-    foreach v_candidate in array coalesce(p_candidates, '{}') loop
-      v_own := coalesce(v_candidate = p_old.provider_id, false);
-      v_waits := v_own
-        or v_candidate in ((p_wanted.provider).id, p_moves.provider_id) is true;
-      continue when v_lock = 'look' and v_waits;
-      v_hold := private.try_provider(p_org.id, v_candidate, p_wanted.service, p_wanted.starts_at,
-        case when v_own then p_old.id end, p_moves.id,
-        case when v_waits then 'wait' else v_lock end,
-        p_patient, p_call, p_action, make_interval(mins => p_org.hold_minutes));
-      if v_hold.id is not null then
-        return v_hold;
-      end if;
-    end loop;
+  foreach v_candidate in array coalesce(p_candidates, '{}') loop
+    v_hold := private.try_provider(p_org.id, v_candidate, p_wanted.service, p_wanted.starts_at,
+      case when v_candidate = p_old.provider_id then p_old.id end, p_moves.id,
+      p_wait => coalesce(v_candidate = any (v_preferred), false),
+      p_patient => p_patient, p_call => p_call, p_action => p_action, p_hold_for => v_hold_for);
+    if v_hold.id is not null then
+      return v_hold;
+    end if;
+  end loop;
+  foreach v_candidate in array coalesce(p_candidates, '{}') loop
+    continue when v_candidate = any (v_preferred)
+      or private.would_overlap(p_org.id, v_candidate, v_busy, v_session, clock_timestamp());
+    v_hold := private.try_provider(p_org.id, v_candidate, p_wanted.service, p_wanted.starts_at,
+      null, p_moves.id, p_wait => true, p_patient => p_patient, p_call => p_call,
+      p_action => p_action, p_hold_for => v_hold_for);
+    if v_hold.id is not null then
+      return v_hold;
+    end if;
   end loop;
   return null;
 end
 $$;
-comment on function private.insert_hold is 'The new hold, at the first provider where it can be had, or nulls.';
+comment on function private.insert_hold is 'The new hold, at the first provider who has the time, or nulls.';
 
-/* The slot cannot be had: what is near it. */
 create function private.refuse_slot(
   p_org public.organizations, p_call jsonb, p_action text, p_wanted private.wanted_slot,
   p_old public.appointments, p_moves public.appointments, p_was_free boolean, p_at timestamptz
@@ -512,17 +569,17 @@ begin
     where a.org_id = p_org.id and a.id = p_hold.id and a.status = 'cancelled'))) end;
 end
 $$;
-comment on function private.describe_released is 'What was given up for something else: nothing is released unsaid.';
+comment on function private.describe_released is 'What was released for another slot: the caller is always told.';
 
 /*
  * Holds a slot for a call whose numbers are locked, within its limits. The hold that it replaces is
- * released in the same transaction, once the other one is there.
+ * released in the same transaction, as soon as the new one exists.
  *
  * p_patient  {name, phone, country}
  * p_old      the hold that the new one replaces, or nulls
  * p_moves    the appointment that it is to move, or nulls
- * Returns    slot_taken, hold_limit (of: call, caller, clinic, phone), or the hold as held, with
- *            released {startTime, doctor} when another one was given up
+ * Returns    slot_taken, hold_limit (of: call, caller, clinic, phone), or held with the hold, and with
+ *            released {startTime, doctor} if another one was released
  */
 create function private.claim_start(
   p_org public.organizations, p_call jsonb, p_entered public.calls, p_action text,
@@ -561,7 +618,6 @@ end
 $$;
 comment on function private.claim_start is 'Holds a slot of one organization for a call, or says why not.';
 
-/* The new time of the change that this call has asked for, if it is this slot for this patient. */
 create function private.find_new_time(
   p_org uuid, p_call_id text, p_wanted private.wanted_slot, p_patient jsonb, p_at timestamptz
 ) returns public.appointments
@@ -574,7 +630,7 @@ begin
   from public.appointment_changes as c
   join public.appointments as a on a.org_id = c.org_id and a.id = c.hold_id
   where c.org_id = p_org and c.call_id = p_call_id and c.applied_at is null
-    and a.call_id = p_call_id and a.status = 'held' and a.expires_at > p_at
+    and a.call_id = p_call_id and private.is_held(a, p_at)
     and a.patient_phone = p_patient ->> 'phone'
     and private.is_same_patient(p_patient ->> 'name', a.patient_name)
     and private.is_wanted(p_wanted, a);
@@ -582,9 +638,9 @@ begin
 end
 $$;
 comment on function private.find_new_time is
-  'The slot asked for, where this call already holds it for moving an appointment of this patient.';
+  'The requested slot, if this call already holds it to move an appointment of this patient.';
 
-/* The number of a hold was corrected: what went to the old one is worth nothing, if nothing else waits for it. */
+/* The number of a hold was corrected: unless something else waits for the old number, its code is void. */
 create function private.forget_old_phone(p_org uuid, p_hold public.appointments) returns void
 language plpgsql volatile set search_path = ''
 as $$
@@ -602,11 +658,11 @@ begin
   end if;
 end
 $$;
-comment on function private.forget_old_phone is 'Kills the code of a number that a hold no longer has.';
+comment on function private.forget_old_phone is 'Forgets the code of a number that a hold no longer has.';
 
 /*
- * What became of a request that is delivered again, and perhaps late: what the caller asked for since
- * then stays. Null for one that is new, or whose hold lapsed: that is decided again.
+ * The answer to a repeated request, which may arrive late: what the caller asked for since then stays.
+ * Null if the request is new, or if its hold has expired: then it is decided again.
  */
 create function private.repeat_request(
   p_org public.organizations, p_call_id text, p_request text, p_wanted private.wanted_slot,
@@ -620,22 +676,17 @@ begin
   if p_request is null then
     return null;
   end if;
-  with mine as materialized (
-    select a.* from public.appointments as a where a.org_id = p_org.id and a.call_id = p_call_id
-  )
-  select m.* into v_hold from mine as m
+  select m.* into v_hold from private.rows_of_call(p_org.id, p_call_id) as m
   where p_request = any (m.asked_by) and private.is_wanted(p_wanted, m)
   order by m.created_at desc limit 1;
-  if v_hold.id is null or v_hold.status = 'expired'
-    or v_hold.status = 'held' and v_hold.expires_at <= p_now then
+  if v_hold.id is null or private.has_expired(v_hold, p_now) then
     return null;
-  elsif v_hold.status not in ('held', 'confirmed') then
-    -- It was given up: what the patient has now.
-    select a.* into v_hold from public.appointments as a
-    where a.org_id = p_org.id and a.call_id = p_call_id and a.status in ('held', 'confirmed')
-      and coalesce(a.expires_at, 'infinity') > p_now
-      and private.is_same_patient(p_name, a.patient_name) and not private.is_new_time(p_org.id, a)
-    order by a.status = 'held' desc, a.created_at desc limit 1;
+  elsif not private.is_live(v_hold, p_now) then
+    -- It was released: what the patient has now.
+    select m.* into v_hold from private.rows_of_call(p_org.id, p_call_id) as m
+    where private.is_live(m, p_now)
+      and private.is_same_patient(p_name, m.patient_name) and not private.is_new_time(p_org.id, m)
+    order by m.status = 'held' desc, m.created_at desc limit 1;
   end if;
   return case v_hold.status
     when 'held' then private.describe_hold(p_org, v_hold, p_now) || '{"outcome": "held", "repeated": true}'
@@ -645,12 +696,11 @@ begin
 end
 $$;
 comment on function private.repeat_request is
-  'The answer to a request that was answered before: held, already_confirmed or hold_expired, or null.';
+  'The answer to a repeated request: held, already_confirmed, hold_expired, or null.';
 
 /*
- * A patient asks again for the slot that is held: the same answer. The hold is extended once, when
- * more than half of it is gone. A corrected number or name replaces the old one; the passcode that
- * went to the old number dies, unless something else of this call waits for it.
+ * A patient asks again for the slot that is held, and gets the same answer. The hold is extended once,
+ * when more than half of its time has passed. A corrected number or name replaces the old one.
  */
 create function private.repeat_hold(
   p_org public.organizations, p_call jsonb, p_entered public.calls, p_hold uuid, p_patient jsonb
@@ -667,9 +717,8 @@ begin
   select a.* into strict v_hold from public.appointments as a
   where a.org_id = p_org.id and a.id = p_hold for update;
   v_now := clock_timestamp();
-  if v_hold.status <> 'held' or v_hold.expires_at <= v_now
-    or v_hold.call_id <> p_call ->> 'callId' then
-    -- It lapsed, or the next call of the patient has taken it over.
+  if not private.is_held(v_hold, v_now) or v_hold.call_id <> p_call ->> 'callId' then
+    -- It has expired, or the patient's next call has taken it over.
     return jsonb_build_object('outcome', 'hold_expired', 'orgId', p_org.id);
   end if;
   v_extends := v_hold.extended_at is null and v_hold.expires_at < v_now + v_ttl / 2;
@@ -707,7 +756,7 @@ end
 $$;
 comment on function private.repeat_hold is 'The answer to a call that asks again for the slot it holds.';
 
-/* A right code came: the hold is confirmed, the patient becomes a contact under the name now proven. */
+/* The patient becomes a contact, under the name of this hold. */
 create function private.confirm_hold(p_org uuid, p_hold public.appointments, p_now timestamptz)
 returns boolean
 language plpgsql volatile set search_path = ''
@@ -722,13 +771,12 @@ begin
   update public.appointments as a
   set status = 'confirmed', expires_at = null, contact_id = v_contact, updated_at = p_now
   where a.org_id = p_org and a.id = p_hold.id and a.call_id = p_hold.call_id
-    and a.status = 'held' and a.expires_at > p_now;
+    and private.is_held(a, p_now);
   return found;
 end
 $$;
-comment on function private.confirm_hold is 'Confirms a hold in place; false when it is not this call''s any more.';
+comment on function private.confirm_hold is 'Confirms a hold in place; false if its call no longer holds it.';
 
-/* Whether the patient has confirmed this very slot in this call, or another one. */
 create function private.find_confirmed(
   p_org uuid, p_call_id text, p_wanted private.wanted_slot, p_name text
 ) returns public.appointments
@@ -737,17 +785,19 @@ as $$
 declare
   v_appointment public.appointments;
 begin
-  select a.* into v_appointment from public.appointments as a
-  where a.org_id = p_org and a.call_id = p_call_id and a.status = 'confirmed'
-    and private.is_same_patient(p_name, a.patient_name)
-  order by private.is_wanted(p_wanted, a) desc, a.updated_at desc limit 1;
+  select m.* into v_appointment from private.rows_of_call(p_org, p_call_id) as m
+  where m.status = 'confirmed' and private.is_same_patient(p_name, m.patient_name)
+  order by private.is_wanted(p_wanted, m) desc, m.updated_at desc limit 1;
   return v_appointment;
 end
 $$;
-comment on function private.find_confirmed is 'What this call has confirmed for a patient, the slot asked for first.';
+comment on function private.find_confirmed is 'What this call has confirmed for a patient, preferably the requested slot.';
 
 /*
- * The tenant's hold_slot. p_patient is {name, phone, country}; p_hold names the hold to move or correct.
+ * hold_slot for a known organization.
+ *
+ * p_patient  {name, phone, country}
+ * p_hold     the hold to move or correct, or null
  */
 create function private.hold_slot(
   p_org public.organizations, p_call jsonb, p_slot_id text, p_patient jsonb, p_hold uuid
@@ -775,7 +825,7 @@ begin
   v_call := private.enter_call(p_org, p_call, v_name);
   perform private.lock_phones(array[private.caller_key(p_org.id, v_call), v_phone]);
   v_now := clock_timestamp();
-  -- Most calls ask for their first hold.
+  -- Most calls ask for their first hold, and skip all of this.
   if exists (
     select from public.appointments as a
     where a.org_id = p_org.id and a.call_id = v_call.call_id) then
@@ -819,7 +869,7 @@ comment on function private.hold_slot is 'Holds a slot for one patient of a call
 /*
  * Entry function of the tool hold_slot: one call, one transaction.
  *
- * p_hold    a hold of this call that is to be moved or corrected, or null or nonsense
+ * p_hold    the id of a hold of this call to move or correct; null or nonsense for none
  * Outcomes  held (proven: its phone needs no further code in this call; released {startTime, doctor}:
  *           what the patient held before; alsoConfirmed: the start of what the patient has confirmed in
  *           this call), already_confirmed, slot_taken (with alternatives; taken is false for a time
@@ -853,7 +903,7 @@ exception when lock_not_available or deadlock_detected then
 end
 $$;
 comment on function public.claim_slot_atomic is
-  'Tool hold_slot: holds a slot for a call, exactly once however many ask.';
+  'Tool hold_slot: holds a slot for exactly one of the calls that ask for it.';
 
 revoke execute on function public.claim_slot_atomic from public, anon, authenticated;
 grant execute on function public.claim_slot_atomic to service_role;

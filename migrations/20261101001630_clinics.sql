@@ -359,7 +359,7 @@ begin
     join public.appointments as a on a.org_id = p_org.id and a.provider_id = p.id
       -- Nothing lasts longer than a day.
       and a.starts_at > p_at - interval '2 days' and a.ends_at > p_at
-      and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') > p_at
+      and private.is_live(a, p_at)
     join public.services as s on s.org_id = p_org.id and s.id = a.service_id
     cross join lateral (
       select (a.starts_at at time zone p_org.timezone)::date as day) as d

@@ -87,7 +87,7 @@ CREATE TYPE private.wanted_slot AS (
 	starts_at timestamp with time zone
 );
 
-COMMENT ON TYPE private.wanted_slot IS 'A slot as it is asked for: the provider is null when anyone will do.';
+COMMENT ON TYPE private.wanted_slot IS 'A requested slot, see private.read_wanted(); the provider is null if any will do.';
 
 CREATE FUNCTION private.accept_text(p_org uuid, p_send uuid, p_sid text) RETURNS void
     LANGUAGE plpgsql
@@ -315,15 +315,15 @@ CREATE TABLE public.appointment_changes (
     CONSTRAINT appointment_changes_said_object CHECK ((jsonb_typeof(said) = 'object'::text))
 );
 
-COMMENT ON TABLE public.appointment_changes IS 'What a call asked for last about appointments that exist. It takes effect when a passcode has proven the number.';
+COMMENT ON TABLE public.appointment_changes IS 'The latest request of a call about existing appointments. It takes effect when a passcode has proven the number.';
 
-COMMENT ON COLUMN public.appointment_changes.said IS 'What the caller said of the appointment, {id, date, time, provider}; looked at after the passcode. The time is as private.is_said_time() takes it.';
+COMMENT ON COLUMN public.appointment_changes.said IS 'What the caller said about the appointment, {id, date, time, provider}; read after the passcode. The time is as private.is_said_time() takes it.';
 
-COMMENT ON COLUMN public.appointment_changes.slot_id IS 'The new time asked for.';
+COMMENT ON COLUMN public.appointment_changes.slot_id IS 'The requested new time.';
 
-COMMENT ON COLUMN public.appointment_changes.hold_id IS 'The hold of the new time; after the change the appointment at that time.';
+COMMENT ON COLUMN public.appointment_changes.hold_id IS 'The hold of the new time; after the change, the appointment at that time.';
 
-COMMENT ON COLUMN public.appointment_changes.asked IS 'What the caller has been asked to tell appointments apart by: day, time, doctor. Nothing is asked twice.';
+COMMENT ON COLUMN public.appointment_changes.asked IS 'What the caller was asked in order to tell appointments apart: day, time, doctor. Nothing is asked twice.';
 
 COMMENT ON COLUMN public.appointment_changes.appointment_id IS 'The appointment that was changed.';
 
@@ -367,13 +367,13 @@ COMMENT ON COLUMN public.appointments.busy IS 'The appointment with its buffers,
 
 COMMENT ON COLUMN public.appointments.session_key IS 'Rows of equal key may overlap: one group session (service and start), or a time and its replacement.';
 
-COMMENT ON COLUMN public.appointments.expires_at IS 'A held row stops blocking here, swept or not.';
+COMMENT ON COLUMN public.appointments.expires_at IS 'A held row stops blocking at this time, cleaned up or not.';
 
-COMMENT ON COLUMN public.appointments.extended_at IS 'When its call asked for the held time again and it was extended, which happens once.';
+COMMENT ON COLUMN public.appointments.extended_at IS 'When the hold was extended because its call asked for the same time again; this happens once.';
 
-COMMENT ON COLUMN public.appointments.call_id IS 'The call (or chat) that made the hold, or that took it over when the line of the first one dropped.';
+COMMENT ON COLUMN public.appointments.call_id IS 'The call (or chat) that made the hold, or took it over after the line of the first call dropped.';
 
-COMMENT ON COLUMN public.appointments.asked_by IS 'Keys of the requests that made or changed the hold: one that is delivered again changes nothing.';
+COMMENT ON COLUMN public.appointments.asked_by IS 'Keys of the requests that made or changed the hold: a repeated request changes nothing.';
 
 CREATE FUNCTION private.apply_change(p_org public.organizations, p_call jsonb, p_change public.appointment_changes, p_appointment public.appointments, p_hold public.appointments, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql
@@ -579,17 +579,29 @@ $$;
 
 COMMENT ON FUNCTION private.bind_mac(p_mac text, p_org uuid, p_call_id text, p_phone bytea, p_send uuid) IS 'A code''s MAC bound to one organization, call, phone and send.';
 
+CREATE FUNCTION private.takes_time(p_row public.appointments) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    RETURN ((p_row).status = ANY (ARRAY['held'::text, 'confirmed'::text]));
+
+COMMENT ON FUNCTION private.takes_time(p_row public.appointments) IS 'Whether the constraint and the indexes count a row: held or confirmed, expired or not.';
+
 CREATE FUNCTION private.is_live(p_row public.appointments, p_at timestamp with time zone) RETURNS boolean
-    LANGUAGE sql STABLE
-    RETURN (((p_row).status = ANY (ARRAY['held'::text, 'confirmed'::text])) AND (COALESCE((p_row).expires_at, 'infinity'::timestamp with time zone) > p_at));
+    LANGUAGE sql IMMUTABLE
+    RETURN (private.takes_time(p_row) AND (COALESCE((p_row).expires_at, 'infinity'::timestamp with time zone) > p_at));
 
 COMMENT ON FUNCTION private.is_live(p_row public.appointments, p_at timestamp with time zone) IS 'Whether a row is held or confirmed, and not expired.';
 
 CREATE FUNCTION private.blocks(p_row public.appointments, p_call_id text, p_moves uuid, p_at timestamp with time zone) RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE sql IMMUTABLE
     RETURN (private.is_live(p_row, p_at) AND ((p_call_id IS NULL) OR ((p_row).status <> 'held'::text) OR ((p_row).call_id IS DISTINCT FROM p_call_id)) AND ((p_row).id IS DISTINCT FROM p_moves));
 
 COMMENT ON FUNCTION private.blocks(p_row public.appointments, p_call_id text, p_moves uuid, p_at timestamp with time zone) IS 'Whether a row is live, and neither a hold of this call nor the appointment that it moves.';
+
+CREATE FUNCTION private.busy_time(p_service public.services, p_start timestamp with time zone) RETURNS tstzrange
+    LANGUAGE sql STABLE
+    RETURN tstzrange((p_start - make_interval(mins => (p_service).buffer_before_min)), (p_start + make_interval(mins => ((p_service).duration_min + (p_service).buffer_after_min))));
+
+COMMENT ON FUNCTION private.busy_time(p_service public.services, p_start timestamp with time zone) IS 'The time that an appointment at a start takes, with its buffers.';
 
 CREATE FUNCTION private.caller_key(p_org uuid, p_call public.calls) RETURNS bytea
     LANGUAGE plpgsql IMMUTABLE
@@ -777,7 +789,7 @@ begin
       select f.provider_id, case when (p_wanted.provider).id is null then (
         select count(*) from public.appointments as a
         where a.org_id = p_org.id and a.provider_id = f.provider_id
-          and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') > p_at
+          and private.is_live(a, p_at)
           and lower(a.busy) between p_wanted.starts_at - interval '12 hours'
             and p_wanted.starts_at + interval '12 hours') end as booked
       from private.find_free(p_org, p_wanted.service, (p_wanted.provider).id, p_wanted.starts_at,
@@ -786,7 +798,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.choose_providers(p_org public.organizations, p_wanted private.wanted_slot, p_old public.appointments, p_moves public.appointments, p_at timestamp with time zone) IS 'The providers free at the slot asked for, best first, or null.';
+COMMENT ON FUNCTION private.choose_providers(p_org public.organizations, p_wanted private.wanted_slot, p_old public.appointments, p_moves public.appointments, p_at timestamp with time zone) IS 'The providers who are free at the requested slot, best first, or null.';
 
 CREATE FUNCTION private.claim_follow_up(p_org public.organizations, p_call jsonb, p_hold public.appointments, p_ended_reason text, p_send uuid) RETURNS text
     LANGUAGE plpgsql
@@ -1126,12 +1138,12 @@ begin
   update public.appointments as a
   set status = 'confirmed', expires_at = null, contact_id = v_contact, updated_at = p_now
   where a.org_id = p_org and a.id = p_hold.id and a.call_id = p_hold.call_id
-    and a.status = 'held' and a.expires_at > p_now;
+    and private.is_held(a, p_now);
   return found;
 end
 $$;
 
-COMMENT ON FUNCTION private.confirm_hold(p_org uuid, p_hold public.appointments, p_now timestamp with time zone) IS 'Confirms a hold in place; false when it is not this call''s any more.';
+COMMENT ON FUNCTION private.confirm_hold(p_org uuid, p_hold public.appointments, p_now timestamp with time zone) IS 'Confirms a hold in place; false if its call no longer holds it.';
 
 CREATE FUNCTION private.confirm_holds(p_org public.organizations, p_call jsonb, p_phone text, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql
@@ -1245,7 +1257,7 @@ begin
   into live_by, live_for, made, kept
   from (
     select h as hold, h.made_at > p_at - interval '1 hour' as is_recent,
-      coalesce(a.status = 'held' and a.expires_at > p_at, false) as is_live,
+      coalesce(private.is_held(a, p_at), false) as is_live,
       private.hash_phone(a.patient_phone) as phone
     from public.phone_counts as n
     cross join lateral unnest(n.holds) as h
@@ -1564,7 +1576,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.describe_hold(p_org public.organizations, p_hold public.appointments, p_now timestamp with time zone) IS 'What may be told to the caller who made the hold.';
+COMMENT ON FUNCTION private.describe_hold(p_org public.organizations, p_hold public.appointments, p_now timestamp with time zone) IS 'What the caller who made the hold may be told.';
 
 CREATE FUNCTION private.describe_line(p_org public.organizations) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -1688,7 +1700,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.describe_released(p_org public.organizations, p_hold public.appointments) IS 'What was given up for something else: nothing is released unsaid.';
+COMMENT ON FUNCTION private.describe_released(p_org public.organizations, p_hold public.appointments) IS 'What was released for another slot: the caller is always told.';
 
 CREATE FUNCTION private.describe_state(p_org public.organizations, p_row public.appointments, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -1890,6 +1902,29 @@ $$;
 
 COMMENT ON FUNCTION private.expire_holds(p_org uuid, p_rows tid[], p_now timestamp with time zone) IS 'Marks expired holds of one organization as expired and forgets the expired passcodes of their calls.';
 
+CREATE FUNCTION private.expire_in_way(p_org uuid, p_provider uuid, p_busy tstzrange, p_now timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_id uuid;
+begin
+  for v_id in
+    update public.appointments as a
+    set status = 'expired', updated_at = p_now
+    where a.org_id = p_org and a.provider_id = p_provider and private.overlaps(a.busy, p_busy)
+      -- In a form that appointments_taken can answer.
+      and private.takes_time(a) and not private.is_live(a, p_now)
+    returning a.id
+  loop
+    perform private.audit(p_org, null, 'hold_slot', v_id, 'expired');
+  end loop;
+  return found;
+end
+$$;
+
+COMMENT ON FUNCTION private.expire_in_way(p_org uuid, p_provider uuid, p_busy tstzrange, p_now timestamp with time zone) IS 'Marks the expired holds that overlap a time as expired.';
+
 CREATE FUNCTION private.extend_holds(p_org public.organizations, p_call_id text, p_phone text, p_now timestamp with time zone) RETURNS timestamp with time zone
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -2052,15 +2087,14 @@ CREATE FUNCTION private.find_confirmed(p_org uuid, p_call_id text, p_wanted priv
 declare
   v_appointment public.appointments;
 begin
-  select a.* into v_appointment from public.appointments as a
-  where a.org_id = p_org and a.call_id = p_call_id and a.status = 'confirmed'
-    and private.is_same_patient(p_name, a.patient_name)
-  order by private.is_wanted(p_wanted, a) desc, a.updated_at desc limit 1;
+  select m.* into v_appointment from private.rows_of_call(p_org, p_call_id) as m
+  where m.status = 'confirmed' and private.is_same_patient(p_name, m.patient_name)
+  order by private.is_wanted(p_wanted, m) desc, m.updated_at desc limit 1;
   return v_appointment;
 end
 $$;
 
-COMMENT ON FUNCTION private.find_confirmed(p_org uuid, p_call_id text, p_wanted private.wanted_slot, p_name text) IS 'What this call has confirmed for a patient, the slot asked for first.';
+COMMENT ON FUNCTION private.find_confirmed(p_org uuid, p_call_id text, p_wanted private.wanted_slot, p_name text) IS 'What this call has confirmed for a patient, preferably the requested slot.';
 
 CREATE TABLE public.clinic_facts (
     org_id uuid NOT NULL,
@@ -2204,18 +2238,12 @@ CREATE FUNCTION private.find_holds(p_org uuid, p_call_id text, p_at timestamp wi
     AS $$
 begin
   return query
-  with mine as materialized (
-    select a.* from public.appointments as a where a.org_id = p_org and a.call_id = p_call_id
-  )
-  select m.* from mine as m
-  where m.status = 'held' and m.expires_at > p_at and not exists (
-    select from public.appointment_changes as c
-    where c.org_id = p_org and c.call_id = p_call_id and c.hold_id = m.id
-      and c.applied_at is null);
+  select m.* from private.rows_of_call(p_org, p_call_id) as m
+  where private.is_held(m, p_at) and not private.is_new_time(p_org, m);
 end
 $$;
 
-COMMENT ON FUNCTION private.find_holds(p_org uuid, p_call_id text, p_at timestamp with time zone) IS 'The live holds of a call, but for the new time of a change.';
+COMMENT ON FUNCTION private.find_holds(p_org uuid, p_call_id text, p_at timestamp with time zone) IS 'The live holds of a call, except the new time of a change.';
 
 CREATE FUNCTION private.find_hours(p_org public.organizations, p_service uuid, p_provider uuid, p_day date) RETURNS TABLE(provider_id uuid, open tstzmultirange)
     LANGUAGE plpgsql STABLE
@@ -2278,11 +2306,11 @@ begin
   cross join lateral unnest(n.holds) as h
   join public.appointments as a on a.org_id = h.org_id and a.id = h.hold_id
   where n.phone_hash = p_call.caller_hash and h.org_id = p_org
-    and a.status = 'held' and a.expires_at > p_at and a.call_id <> p_call.call_id
+    and private.is_held(a, p_at) and a.call_id <> p_call.call_id
     and a.patient_phone = p_patient ->> 'phone'
     and private.is_same_patient(p_patient ->> 'name', a.patient_name)
     and private.is_left_to(p_org, a, p_call.call_id)
-    -- The new time of a move is no booking that another slot replaces.
+    -- Another slot does not replace the new time of a move.
     and (private.is_wanted(p_wanted, a) or not private.is_new_time(p_org, a))
   order by private.is_wanted(p_wanted, a) desc, a.created_at desc limit 1;
   return v_hold;
@@ -2320,7 +2348,7 @@ begin
     join public.appointments as a on a.org_id = p_org.id and a.provider_id = p.id
       -- Nothing lasts longer than a day.
       and a.starts_at > p_at - interval '2 days' and a.ends_at > p_at
-      and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') > p_at
+      and private.is_live(a, p_at)
     join public.services as s on s.org_id = p_org.id and s.id = a.service_id
     cross join lateral (
       select (a.starts_at at time zone p_org.timezone)::date as day) as d
@@ -2343,7 +2371,7 @@ begin
   from public.appointment_changes as c
   join public.appointments as a on a.org_id = c.org_id and a.id = c.hold_id
   where c.org_id = p_org and c.call_id = p_call_id and c.applied_at is null
-    and a.call_id = p_call_id and a.status = 'held' and a.expires_at > p_at
+    and a.call_id = p_call_id and private.is_held(a, p_at)
     and a.patient_phone = p_patient ->> 'phone'
     and private.is_same_patient(p_patient ->> 'name', a.patient_name)
     and private.is_wanted(p_wanted, a);
@@ -2351,7 +2379,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.find_new_time(p_org uuid, p_call_id text, p_wanted private.wanted_slot, p_patient jsonb, p_at timestamp with time zone) IS 'The slot asked for, where this call already holds it for moving an appointment of this patient.';
+COMMENT ON FUNCTION private.find_new_time(p_org uuid, p_call_id text, p_wanted private.wanted_slot, p_patient jsonb, p_at timestamp with time zone) IS 'The requested slot, if this call already holds it to move an appointment of this patient.';
 
 CREATE FUNCTION private.find_own_hold(p_org uuid, p_call_id text, p_hold uuid, p_name text, p_at timestamp with time zone) RETURNS public.appointments
     LANGUAGE plpgsql STABLE
@@ -2369,7 +2397,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.find_own_hold(p_org uuid, p_call_id text, p_hold uuid, p_name text, p_at timestamp with time zone) IS 'The hold that a request of this call is to move or correct, or nulls.';
+COMMENT ON FUNCTION private.find_own_hold(p_org uuid, p_call_id text, p_hold uuid, p_name text, p_at timestamp with time zone) IS 'The hold that a request of this call moves or corrects, or nulls.';
 
 CREATE FUNCTION private.find_providers(p_org uuid, p_asked text) RETURNS SETOF public.providers
     LANGUAGE plpgsql STABLE
@@ -2568,10 +2596,10 @@ begin
       session_key, seat, capacity, expires_at, call_id)
     select p_org, p_provider, a.service_id, 'Nobody', '+10000000', lower(a.busy), upper(a.busy),
       a.busy, v_session,
-      -- Beyond the seats that a service can have, and a seat of its own for each probe.
+      -- Beyond the seats that a service can have, and a different one for each probe.
       1000 + row_number() over (), 2147483647, 'infinity', a.id
     from public.appointments as a
-    where a.org_id = p_org and a.provider_id = p_provider and a.status in ('held', 'confirmed')
+    where a.org_id = p_org and a.provider_id = p_provider and private.takes_time(a)
       and private.overlaps(a.busy, tstzrange(p_from, 'infinity')) and a.id = coalesce(p_id, a.id)
     on conflict do nothing
     returning call_id
@@ -2586,7 +2614,7 @@ exception when sqlstate 'MO002' then
 end
 $$;
 
-COMMENT ON FUNCTION private.find_unguarded(p_org uuid, p_provider uuid, p_from timestamp with time zone, p_id uuid) IS 'Ids of a provider''s live rows from a time on that the exclusion constraint does not see.';
+COMMENT ON FUNCTION private.find_unguarded(p_org uuid, p_provider uuid, p_from timestamp with time zone, p_id uuid) IS 'Ids of a provider''s rows, from a time on, that the exclusion constraint does not see.';
 
 CREATE FUNCTION private.find_waiting(p_org public.organizations, p_call_id text, p_hold text, p_now timestamp with time zone, OUT hold public.appointments, OUT phone text, OUT country text, OUT purpose text, OUT refusal jsonb) RETURNS record
     LANGUAGE plpgsql STABLE
@@ -2765,7 +2793,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.forget_old_phone(p_org uuid, p_hold public.appointments) IS 'Kills the code of a number that a hold no longer has.';
+COMMENT ON FUNCTION private.forget_old_phone(p_org uuid, p_hold public.appointments) IS 'Forgets the code of a number that a hold no longer has.';
 
 CREATE FUNCTION private.forget_passcode(p_org uuid, p_call_id text, p_phone bytea) RETURNS void
     LANGUAGE sql
@@ -2792,6 +2820,12 @@ end
 $$;
 
 COMMENT ON FUNCTION private.hand_over_holds(p_org uuid, p_call_id text, p_phone text, p_now timestamp with time zone) IS 'Leaves the holds of a call for a phone to the front desk.';
+
+CREATE FUNCTION private.has_expired(p_row public.appointments, p_at timestamp with time zone) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    RETURN (((p_row).status = 'expired'::text) OR (((p_row).status = 'held'::text) AND (COALESCE((p_row).expires_at, 'infinity'::timestamp with time zone) <= p_at)));
+
+COMMENT ON FUNCTION private.has_expired(p_row public.appointments, p_at timestamp with time zone) IS 'Whether a row is an expired hold, cleaned up or not.';
 
 CREATE FUNCTION private.has_texts_left(p_org public.organizations, p_origin text, p_now timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql
@@ -2855,8 +2889,8 @@ declare
   v_waiting integer;
 begin
   select count(*) into v_mine from public.appointments as a
-  where a.org_id = p_org.id and a.call_id = p_call.call_id and a.status = 'held'
-    and coalesce(a.expires_at, 'infinity') > p_at and a.id is distinct from p_replaced;
+  where a.org_id = p_org.id and a.call_id = p_call.call_id and private.is_held(a, p_at)
+    and a.id is distinct from p_replaced;
   v_caller := private.count_holds(p_org.id, private.caller_key(p_org.id, p_call), p_replaced, p_at);
   v_waiting := case when p_call.caller_hash = p_phone then v_caller.live_for
     else (private.count_holds(p_org.id, p_phone, p_replaced, p_at)).live_for end;
@@ -2898,7 +2932,7 @@ begin
   v_call := private.enter_call(p_org, p_call, v_name);
   perform private.lock_phones(array[private.caller_key(p_org.id, v_call), v_phone]);
   v_now := clock_timestamp();
-  -- Most calls ask for their first hold.
+  -- Most calls ask for their first hold, and skip all of this.
   if exists (
     select from public.appointments as a
     where a.org_id = p_org.id and a.call_id = v_call.call_id) then
@@ -2945,32 +2979,70 @@ CREATE FUNCTION private.insert_hold(p_org public.organizations, p_call jsonb, p_
     SET search_path TO ''
     AS $$
 declare
+  v_busy constant tstzrange := private.busy_time(p_wanted.service, p_wanted.starts_at);
+  v_session constant uuid := private.session_key((p_wanted.service).id, p_wanted.starts_at);
+  v_preferred constant uuid[] :=
+    array[(p_wanted.provider).id, p_old.provider_id, p_moves.provider_id];
+  v_hold_for constant interval := make_interval(mins => p_org.hold_minutes);
   v_candidate uuid;
-  v_lock text;
-  v_own boolean;
-  v_waits boolean;
   v_hold public.appointments;
 begin
-  foreach v_lock in array array['try', 'look'] loop
-    foreach v_candidate in array coalesce(p_candidates, '{}') loop
-      v_own := coalesce(v_candidate = p_old.provider_id, false);
-      v_waits := v_own
-        or v_candidate in ((p_wanted.provider).id, p_moves.provider_id) is true;
-      continue when v_lock = 'look' and v_waits;
-      v_hold := private.try_provider(p_org.id, v_candidate, p_wanted.service, p_wanted.starts_at,
-        case when v_own then p_old.id end, p_moves.id,
-        case when v_waits then 'wait' else v_lock end,
-        p_patient, p_call, p_action, make_interval(mins => p_org.hold_minutes));
-      if v_hold.id is not null then
-        return v_hold;
-      end if;
-    end loop;
+  foreach v_candidate in array coalesce(p_candidates, '{}') loop
+    v_hold := private.try_provider(p_org.id, v_candidate, p_wanted.service, p_wanted.starts_at,
+      case when v_candidate = p_old.provider_id then p_old.id end, p_moves.id,
+      p_wait => coalesce(v_candidate = any (v_preferred), false),
+      p_patient => p_patient, p_call => p_call, p_action => p_action, p_hold_for => v_hold_for);
+    if v_hold.id is not null then
+      return v_hold;
+    end if;
+  end loop;
+  foreach v_candidate in array coalesce(p_candidates, '{}') loop
+    continue when v_candidate = any (v_preferred)
+      or private.would_overlap(p_org.id, v_candidate, v_busy, v_session, clock_timestamp());
+    v_hold := private.try_provider(p_org.id, v_candidate, p_wanted.service, p_wanted.starts_at,
+      null, p_moves.id, p_wait => true, p_patient => p_patient, p_call => p_call,
+      p_action => p_action, p_hold_for => v_hold_for);
+    if v_hold.id is not null then
+      return v_hold;
+    end if;
   end loop;
   return null;
 end
 $$;
 
-COMMENT ON FUNCTION private.insert_hold(p_org public.organizations, p_call jsonb, p_action text, p_wanted private.wanted_slot, p_patient jsonb, p_old public.appointments, p_moves public.appointments, p_candidates uuid[]) IS 'The new hold, at the first provider where it can be had, or nulls.';
+COMMENT ON FUNCTION private.insert_hold(p_org public.organizations, p_call jsonb, p_action text, p_wanted private.wanted_slot, p_patient jsonb, p_old public.appointments, p_moves public.appointments, p_candidates uuid[]) IS 'The new hold, at the first provider who has the time, or nulls.';
+
+CREATE FUNCTION private.insert_seat(p_org uuid, p_hold public.appointments) RETURNS public.appointments
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_hold public.appointments;
+begin
+  for v_seat in 0 .. p_hold.capacity - 1 loop
+    continue when p_hold.capacity > 1 and exists (
+      select from public.appointments as a
+      where a.org_id = p_org and a.provider_id = p_hold.provider_id
+        and a.service_id = p_hold.service_id and a.starts_at = p_hold.starts_at
+        and a.seat = v_seat and private.takes_time(a));
+    insert into public.appointments as a (
+      org_id, provider_id, service_id, patient_name, patient_phone, patient_country,
+      starts_at, ends_at, busy, session_key, seat, capacity, status, expires_at, call_id, asked_by
+    ) values (
+      p_org, p_hold.provider_id, p_hold.service_id, p_hold.patient_name, p_hold.patient_phone,
+      p_hold.patient_country, p_hold.starts_at, p_hold.ends_at, p_hold.busy,
+      p_hold.session_key, v_seat, p_hold.capacity, 'held', p_hold.expires_at, p_hold.call_id,
+      p_hold.asked_by
+    )
+    on conflict do nothing
+    returning a.* into v_hold;
+    exit when v_hold.id is not null;
+  end loop;
+  return v_hold;
+end
+$$;
+
+COMMENT ON FUNCTION private.insert_seat(p_org uuid, p_hold public.appointments) IS 'Inserts a hold at the lowest free seat, or returns nulls.';
 
 CREATE FUNCTION private.is_braked(p_org uuid, p_now timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -3014,6 +3086,12 @@ $$;
 
 COMMENT ON FUNCTION private.is_fault_of_number(p_error_code integer) IS 'Whether a text failed because of the number it went to.';
 
+CREATE FUNCTION private.is_held(p_row public.appointments, p_at timestamp with time zone) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    RETURN (((p_row).status = 'held'::text) AND (COALESCE((p_row).expires_at, 'infinity'::timestamp with time zone) > p_at));
+
+COMMENT ON FUNCTION private.is_held(p_row public.appointments, p_at timestamp with time zone) IS 'Whether a row is a live hold.';
+
 CREATE FUNCTION private.is_in_part(p_local timestamp without time zone, p_part text) RETURNS boolean
     LANGUAGE sql IMMUTABLE
     RETURN CASE p_part WHEN 'am'::text THEN (EXTRACT(hour FROM p_local) < (12)::numeric) WHEN 'pm'::text THEN (EXTRACT(hour FROM p_local) >= (12)::numeric) WHEN 'morning'::text THEN ((EXTRACT(hour FROM p_local) >= (6)::numeric) AND (EXTRACT(hour FROM p_local) <= (11)::numeric)) WHEN 'afternoon'::text THEN ((EXTRACT(hour FROM p_local) >= (12)::numeric) AND (EXTRACT(hour FROM p_local) <= (16)::numeric)) WHEN 'evening'::text THEN (EXTRACT(hour FROM p_local) >= (17)::numeric) WHEN 'night'::text THEN ((EXTRACT(hour FROM p_local) < (6)::numeric) OR (EXTRACT(hour FROM p_local) > (20)::numeric)) ELSE true END;
@@ -3034,7 +3112,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.is_left_to(p_org uuid, p_hold public.appointments, p_call_id text) IS 'Whether a hold of a dropped call may go over to a later call.';
+COMMENT ON FUNCTION private.is_left_to(p_org uuid, p_hold public.appointments, p_call_id text) IS 'Whether a later call may take over a hold of a dropped call.';
 
 CREATE FUNCTION private.is_new_time(p_org uuid, p_hold public.appointments) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -3048,7 +3126,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.is_new_time(p_org uuid, p_hold public.appointments) IS 'Whether a hold is the new time of a change that waits.';
+COMMENT ON FUNCTION private.is_new_time(p_org uuid, p_hold public.appointments) IS 'Whether a hold is the new time of a waiting change.';
 
 CREATE FUNCTION private.is_number_of(p_org uuid, p_number text) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -3115,14 +3193,14 @@ CREATE FUNCTION private.is_same_name(p_said text, p_stored text) RETURNS boolean
         array(select distinct regexp_split_to_table(n.stored, ' ')) as stored) as x) as w
 $$;
 
-COMMENT ON FUNCTION private.is_same_name(p_said text, p_stored text) IS 'Whether a name said can be a stored one: case, accents, titles, order and one middle name aside.';
+COMMENT ON FUNCTION private.is_same_name(p_said text, p_stored text) IS 'Whether a spoken name can be a stored one: case, accents, titles, order and one middle name are ignored.';
 
 CREATE FUNCTION private.is_same_patient(p_one text, p_other text) RETURNS boolean
     LANGUAGE sql IMMUTABLE STRICT
     SET search_path TO ''
     AS $$ select private.is_same_name(p_one, p_other) or private.is_same_name(p_other, p_one) $$;
 
-COMMENT ON FUNCTION private.is_same_patient(p_one text, p_other text) IS 'Whether two names said in one call are one patient''s.';
+COMMENT ON FUNCTION private.is_same_patient(p_one text, p_other text) IS 'Whether two names said in one call belong to one patient.';
 
 CREATE FUNCTION private.is_taken(p_org uuid, p_service public.services, p_provider uuid, p_start timestamp with time zone, p_call_id text, p_at timestamp with time zone, p_moves uuid) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -3169,7 +3247,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.is_wanted(p_wanted private.wanted_slot, p_hold public.appointments) IS 'Whether an appointment is at the slot that is asked for.';
+COMMENT ON FUNCTION private.is_wanted(p_wanted private.wanted_slot, p_hold public.appointments) IS 'Whether an appointment is at the requested slot.';
 
 CREATE FUNCTION private.is_with(p_org uuid, p_appointment public.appointments, p_doctor text) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -3385,7 +3463,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.lock_provider(p_org uuid, p_provider uuid, p_wait boolean) IS 'Takes the lock of a provider''s time, after the call''s and before any row''s.';
+COMMENT ON FUNCTION private.lock_provider(p_org uuid, p_provider uuid, p_wait boolean) IS 'Takes the lock on a provider''s time: after the call''s lock, before any row lock.';
 
 CREATE FUNCTION private.mask_phone(p_phone text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE STRICT
@@ -3440,7 +3518,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.note_finding(p_org uuid, p_appointment uuid, p_kind text, p_repaired boolean, p_details jsonb) IS 'Keeps what public.watch_overlaps() has found, each once.';
+COMMENT ON FUNCTION private.note_finding(p_org uuid, p_appointment uuid, p_kind text, p_repaired boolean, p_details jsonb) IS 'Stores what public.watch_overlaps() has found, each finding once.';
 
 CREATE FUNCTION private.note_opt_out(p_org uuid, p_send uuid, p_opted_out boolean) RETURNS void
     LANGUAGE plpgsql
@@ -3474,16 +3552,16 @@ begin
   using public.appointments as a
   where f.org_id = p_org and f.kind = 'overlap'
     and a.org_id = p_org and a.id = f.appointment_id and a.provider_id = p_provider
-    and (a.status not in ('held', 'confirmed') or upper(a.busy) <= p_from
+    and (not private.takes_time(a) or upper(a.busy) <= p_from
       or not private.would_overlap(p_org, p_provider, a.busy, a.session_key));
-  -- In the order of their beginning: a session that begins before an earlier one has ended. No join
-  -- of all rows with each other, which took 40 s for 3,000 rows that the planner knew nothing of.
+  -- Sorted by start: a session overlaps if it starts before an earlier one has ended. Joining all rows
+  -- with each other took 40 s for 3,000 rows without statistics.
   for v_found in
     with sessions as materialized (
       select a.session_key, min(a.id::text)::uuid as id, min(lower(a.busy)) as opens,
         max(upper(a.busy)) as closes
       from public.appointments as a
-      where a.org_id = p_org and a.provider_id = p_provider and a.status in ('held', 'confirmed')
+      where a.org_id = p_org and a.provider_id = p_provider and private.takes_time(a)
         and private.overlaps(a.busy, tstzrange(p_from, 'infinity'))
       group by a.session_key
     )
@@ -3502,13 +3580,13 @@ begin
       p_org, v_found.id, 'overlap', false, jsonb_build_object('other', v_found.other));
   end loop;
   select count(*) into v_count from public.appointments as a
-  where a.org_id = p_org and a.provider_id = p_provider and a.status in ('held', 'confirmed')
+  where a.org_id = p_org and a.provider_id = p_provider and private.takes_time(a)
     and private.overlaps(a.busy, tstzrange(p_from, 'infinity'));
   return v_count;
 end
 $$;
 
-COMMENT ON FUNCTION private.note_overlaps(p_org uuid, p_provider uuid, p_from timestamp with time zone) IS 'Compares the live rows of a provider with their neighbours, without the constraint''s index.';
+COMMENT ON FUNCTION private.note_overlaps(p_org uuid, p_provider uuid, p_from timestamp with time zone) IS 'Compares the rows of a provider with their neighbours, without the constraint''s index.';
 
 CREATE FUNCTION private.note_purge(p_org uuid, p_before timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
@@ -3931,7 +4009,7 @@ CREATE FUNCTION private.read_id(p_text text) RETURNS uuid
     then btrim(p_text)::uuid end
 $_$;
 
-COMMENT ON FUNCTION private.read_id(p_text text) IS 'The id in a text, or null when it is none: models make ids up.';
+COMMENT ON FUNCTION private.read_id(p_text text) IS 'The id in a text, or null when it is not one: models make ids up.';
 
 CREATE FUNCTION private.read_local(p_text text, p_zone text, p_ends boolean) RETURNS timestamp with time zone
     LANGUAGE plpgsql STABLE
@@ -4119,7 +4197,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.release_hold(p_org uuid, p_call jsonb, p_action text, p_hold uuid) IS 'Cancels a hold that its call no longer wants, and audits it, if it is still held by that call.';
+COMMENT ON FUNCTION private.release_hold(p_org uuid, p_call jsonb, p_action text, p_hold uuid) IS 'Cancels and audits a hold that its call no longer wants, if that call still holds it.';
 
 CREATE FUNCTION private.repeat_answer(p_org uuid, p_call jsonb, p_tool text, p_hash bytea, p_outcome text DEFAULT NULL::text) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -4149,9 +4227,8 @@ begin
   select a.* into strict v_hold from public.appointments as a
   where a.org_id = p_org.id and a.id = p_hold for update;
   v_now := clock_timestamp();
-  if v_hold.status <> 'held' or v_hold.expires_at <= v_now
-    or v_hold.call_id <> p_call ->> 'callId' then
-    -- It lapsed, or the next call of the patient has taken it over.
+  if not private.is_held(v_hold, v_now) or v_hold.call_id <> p_call ->> 'callId' then
+    -- It has expired, or the patient's next call has taken it over.
     return jsonb_build_object('outcome', 'hold_expired', 'orgId', p_org.id);
   end if;
   v_extends := v_hold.extended_at is null and v_hold.expires_at < v_now + v_ttl / 2;
@@ -4200,22 +4277,17 @@ begin
   if p_request is null then
     return null;
   end if;
-  with mine as materialized (
-    select a.* from public.appointments as a where a.org_id = p_org.id and a.call_id = p_call_id
-  )
-  select m.* into v_hold from mine as m
+  select m.* into v_hold from private.rows_of_call(p_org.id, p_call_id) as m
   where p_request = any (m.asked_by) and private.is_wanted(p_wanted, m)
   order by m.created_at desc limit 1;
-  if v_hold.id is null or v_hold.status = 'expired'
-    or v_hold.status = 'held' and v_hold.expires_at <= p_now then
+  if v_hold.id is null or private.has_expired(v_hold, p_now) then
     return null;
-  elsif v_hold.status not in ('held', 'confirmed') then
-    -- It was given up: what the patient has now.
-    select a.* into v_hold from public.appointments as a
-    where a.org_id = p_org.id and a.call_id = p_call_id and a.status in ('held', 'confirmed')
-      and coalesce(a.expires_at, 'infinity') > p_now
-      and private.is_same_patient(p_name, a.patient_name) and not private.is_new_time(p_org.id, a)
-    order by a.status = 'held' desc, a.created_at desc limit 1;
+  elsif not private.is_live(v_hold, p_now) then
+    -- It was released: what the patient has now.
+    select m.* into v_hold from private.rows_of_call(p_org.id, p_call_id) as m
+    where private.is_live(m, p_now)
+      and private.is_same_patient(p_name, m.patient_name) and not private.is_new_time(p_org.id, m)
+    order by m.status = 'held' desc, m.created_at desc limit 1;
   end if;
   return case v_hold.status
     when 'held' then private.describe_hold(p_org, v_hold, p_now) || '{"outcome": "held", "repeated": true}'
@@ -4225,7 +4297,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.repeat_request(p_org public.organizations, p_call_id text, p_request text, p_wanted private.wanted_slot, p_name text, p_now timestamp with time zone) IS 'The answer to a request that was answered before: held, already_confirmed or hold_expired, or null.';
+COMMENT ON FUNCTION private.repeat_request(p_org public.organizations, p_call_id text, p_request text, p_wanted private.wanted_slot, p_name text, p_now timestamp with time zone) IS 'The answer to a repeated request: held, already_confirmed, hold_expired, or null.';
 
 CREATE FUNCTION private.repeated_send(p_org uuid, p_code public.one_time_passcodes, p_tool_call_id text, p_purpose text, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -4267,7 +4339,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.request_key(p_call jsonb, p_patient jsonb) IS 'Tells a request for a slot that is delivered again from a new one; null without a tool call id.';
+COMMENT ON FUNCTION private.request_key(p_call jsonb, p_patient jsonb) IS 'Tells a repeated request for a slot from a new one; null without a tool call id.';
 
 CREATE FUNCTION private.require_hours(p_row text, p_start integer, p_end integer) RETURNS boolean
     LANGUAGE plpgsql STABLE STRICT
@@ -4362,8 +4434,8 @@ declare
 begin
   perform private.lock_provider(p_org, p_provider, p_wait => true);
   select a.* into v_row from public.appointments as a
-  where a.org_id = p_org and a.id = p_id and a.status in ('held', 'confirmed') for update;
-  -- It may have been cancelled while the probe was made.
+  where a.org_id = p_org and a.id = p_id and private.takes_time(a) for update;
+  -- It may have been cancelled since the probe.
   if not found or private.find_unguarded(p_org, p_provider, lower(v_row.busy), p_id) = '{}' then
     return true;
   end if;
@@ -4377,12 +4449,24 @@ begin
     p_org, p_id, 'index_row_lost', v_repaired, jsonb_build_object('repaired', v_repaired));
   return v_repaired or v_overlaps;
 exception when lock_not_available then
-  -- Callers come first: the next round comes back to this row.
+  -- Callers come first: the next round will find this row again.
   return false;
 end
 $$;
 
-COMMENT ON FUNCTION private.restore_entries(p_org uuid, p_provider uuid, p_id uuid) IS 'Writes a lost row again under its provider''s lock, so that the constraint sees it.';
+COMMENT ON FUNCTION private.restore_entries(p_org uuid, p_provider uuid, p_id uuid) IS 'Rewrites a lost row under its provider''s lock, so that the constraint sees it.';
+
+CREATE FUNCTION private.rows_of_call(p_org uuid, p_call_id text) RETURNS SETOF public.appointments
+    LANGUAGE plpgsql STABLE ROWS 3
+    SET search_path TO ''
+    AS $$
+begin
+  return query
+  select a.* from public.appointments as a where a.org_id = p_org and a.call_id = p_call_id;
+end
+$$;
+
+COMMENT ON FUNCTION private.rows_of_call(p_org uuid, p_call_id text) IS 'The holds and appointments that a call has made.';
 
 CREATE FUNCTION private.send_refusal(p_org public.organizations, p_call public.calls, p_code public.one_time_passcodes, p_target jsonb, p_sender text, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql
@@ -4470,6 +4554,29 @@ $$;
 
 COMMENT ON FUNCTION private.settle_change(p_org public.organizations, p_call jsonb, p_change public.appointment_changes, p_answer jsonb, p_hold public.appointments) IS 'Ends a request that came to nothing, and says what was released.';
 
+CREATE FUNCTION private.share_session(p_org uuid, p_moves uuid, p_provider uuid, p_busy tstzrange) RETURNS uuid
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_session uuid;
+begin
+  update public.appointments as a set session_key = a.id
+  where a.org_id = p_org and a.id = p_moves and a.provider_id = p_provider
+    and a.capacity = 1 and private.overlaps(a.busy, p_busy)
+    -- If others have joined its session, it cannot leave them.
+    and not exists (
+      select from public.appointments as o
+      where o.org_id = p_org and o.provider_id = p_provider and o.id <> a.id
+        and private.takes_time(o) and o.session_key = a.session_key
+        and private.overlaps(o.busy, a.busy))
+  returning a.session_key into v_session;
+  return v_session;
+end
+$$;
+
+COMMENT ON FUNCTION private.share_session(p_org uuid, p_moves uuid, p_provider uuid, p_busy tstzrange) IS 'Lets the new time of an appointment overlap the appointment itself.';
+
 CREATE FUNCTION private.slot_id(p_service_slug text, p_start timestamp with time zone, p_zone text, p_provider_slug text) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -4508,8 +4615,7 @@ CREATE FUNCTION private.take_over(p_org uuid, p_call jsonb, p_hold uuid) RETURNS
 begin
   update public.appointments as a
   set call_id = p_call ->> 'callId', updated_at = clock_timestamp()
-  where a.org_id = p_org and a.id = p_hold and a.status = 'held'
-    and a.expires_at > clock_timestamp()
+  where a.org_id = p_org and a.id = p_hold and private.is_held(a, clock_timestamp())
     and private.is_left_to(p_org, a, p_call ->> 'callId');
   if found then
     perform private.audit(p_org, p_call, 'hold_slot', p_hold, 'taken_over');
@@ -4531,92 +4637,58 @@ $$;
 
 COMMENT ON FUNCTION private.tally(p_name text, p_labels jsonb, p_count double precision) IS 'Counts an event in the caller''s transaction: it commits or rolls back with it, and never waits.';
 
-CREATE FUNCTION private.try_provider(p_org uuid, p_provider uuid, p_service public.services, p_start timestamp with time zone, p_replaces uuid, p_moves uuid, p_lock text, p_patient jsonb, p_call jsonb, p_action text, p_hold_for interval) RETURNS public.appointments
+CREATE FUNCTION private.try_provider(p_org uuid, p_provider uuid, p_service public.services, p_start timestamp with time zone, p_replaces uuid, p_moves uuid, p_wait boolean, p_patient jsonb, p_call jsonb, p_action text, p_hold_for interval) RETURNS public.appointments
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 declare
   v_now timestamptz;
-  v_end constant timestamptz := p_start + make_interval(mins => p_service.duration_min);
-  v_busy constant tstzrange := tstzrange(
-    p_start - make_interval(mins => p_service.buffer_before_min),
-    v_end + make_interval(mins => p_service.buffer_after_min));
-  v_session uuid := private.session_key(p_service.id, p_start);
-  v_lapsed uuid;
-  v_moved uuid;
-  v_is_last boolean := false;
+  v_wanted public.appointments;
   v_hold public.appointments;
+  v_is_last boolean := false;
 begin
-  v_now := clock_timestamp();
-  if p_lock = 'look' and private.would_overlap(p_org, p_provider, v_busy, v_session, v_now)
-    or not private.lock_provider(p_org, p_provider, p_wait => p_lock <> 'try') then
+  if not private.lock_provider(p_org, p_provider, p_wait) then
     return null;
   end if;
   v_now := clock_timestamp();
   if p_replaces is not null then
     perform private.release_hold(p_org, p_call, p_action, p_replaces);
   end if;
+  v_wanted.provider_id := p_provider;
+  v_wanted.service_id := p_service.id;
+  v_wanted.patient_name := p_patient ->> 'name';
+  v_wanted.patient_phone := p_patient ->> 'phone';
+  v_wanted.patient_country := p_patient ->> 'country';
+  v_wanted.starts_at := p_start;
+  v_wanted.ends_at := p_start + make_interval(mins => p_service.duration_min);
+  v_wanted.busy := private.busy_time(p_service, p_start);
+  v_wanted.session_key := private.session_key(p_service.id, p_start);
+  v_wanted.capacity := p_service.capacity;
+  v_wanted.expires_at := v_now + p_hold_for;
+  v_wanted.call_id := p_call ->> 'callId';
+  v_wanted.asked_by := array[private.request_key(p_call, p_patient)];
   if p_moves is not null and p_service.capacity = 1 then
-    update public.appointments as a set session_key = a.id
-    where a.org_id = p_org and a.id = p_moves and a.provider_id = p_provider
-      and a.capacity = 1 and private.overlaps(a.busy, v_busy)
-      -- Where others have joined its session, it cannot leave them.
-      and not exists (
-        select from public.appointments as o
-        where o.org_id = p_org and o.provider_id = p_provider and o.id <> a.id
-          and o.status in ('held', 'confirmed') and o.session_key = a.session_key
-          and private.overlaps(o.busy, a.busy))
-    returning a.session_key into v_moved;
-    v_session := coalesce(v_moved, v_session);
+    v_wanted.session_key := coalesce(
+      private.share_session(p_org, p_moves, p_provider, v_wanted.busy), v_wanted.session_key);
   end if;
   loop
-    if not private.would_overlap(p_org, p_provider, v_busy, v_session) then
-      for v_seat in 0 .. p_service.capacity - 1 loop
-        if p_service.capacity > 1 then
-          continue when exists (
-            select from public.appointments as a
-            where a.org_id = p_org and a.provider_id = p_provider and a.service_id = p_service.id
-              and a.starts_at = p_start and a.seat = v_seat and a.status in ('held', 'confirmed'));
-        end if;
-        insert into public.appointments as a (
-          org_id, provider_id, service_id, patient_name, patient_phone, patient_country,
-          starts_at, ends_at, busy, session_key, seat, capacity, status, expires_at, call_id,
-          asked_by
-        ) values (
-          p_org, p_provider, p_service.id, p_patient ->> 'name', p_patient ->> 'phone',
-          p_patient ->> 'country', p_start, v_end, v_busy, v_session, v_seat, p_service.capacity,
-          'held', v_now + p_hold_for, p_call ->> 'callId',
-          array[private.request_key(p_call, p_patient)]
-        )
-        on conflict do nothing
-        returning a.* into v_hold;
-        if v_hold.id is not null then
-          return v_hold;
-        end if;
-      end loop;
+    if not private.would_overlap(p_org, p_provider, v_wanted.busy, v_wanted.session_key) then
+      v_hold := private.insert_seat(p_org, v_wanted);
+      if v_hold.id is not null then
+        return v_hold;
+      end if;
     end if;
     exit when v_is_last;
-    for v_lapsed in
-      update public.appointments as a
-      set status = 'expired', updated_at = v_now
-      where a.org_id = p_org and a.provider_id = p_provider
-        and private.overlaps(a.busy, v_busy)
-        and a.status in ('held', 'confirmed') and coalesce(a.expires_at, 'infinity') <= v_now
-      returning a.id
-    loop
-      perform private.audit(p_org, null, 'hold_slot', v_lapsed, 'expired');
-    end loop;
-    -- Where none was flipped, somebody else may just have done it: one more try.
-    v_is_last := not found;
+    -- If there were none, the clean-up may just have marked them: one more try.
+    v_is_last := not private.expire_in_way(p_org, p_provider, v_wanted.busy, v_now);
   end loop;
-  -- To the savepoint: no flip, release or lock may outlive a failed attempt.
   raise exception using errcode = 'MO001', message = 'slot taken';
 exception when sqlstate 'MO001' then
   return null;
 end
 $$;
 
-COMMENT ON FUNCTION private.try_provider(p_org uuid, p_provider uuid, p_service public.services, p_start timestamp with time zone, p_replaces uuid, p_moves uuid, p_lock text, p_patient jsonb, p_call jsonb, p_action text, p_hold_for interval) IS 'Inserts a hold for one provider and returns it, or nulls and no trace when it is taken.';
+COMMENT ON FUNCTION private.try_provider(p_org uuid, p_provider uuid, p_service public.services, p_start timestamp with time zone, p_replaces uuid, p_moves uuid, p_wait boolean, p_patient jsonb, p_call jsonb, p_action text, p_hold_for interval) IS 'Inserts a hold at one provider and returns it; nulls, and no trace, when the time is taken.';
 
 CREATE FUNCTION private.uncount_send(p_phone bytea, p_caller bytea, p_at timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
@@ -4789,13 +4861,13 @@ CREATE FUNCTION private.would_overlap(p_org uuid, p_provider uuid, p_busy tstzra
 begin
   return exists (
     select from public.appointments as a
-    where a.org_id = p_org and a.provider_id = p_provider and a.status in ('held', 'confirmed')
+    where a.org_id = p_org and a.provider_id = p_provider and private.takes_time(a)
       and private.overlaps(a.busy, p_busy) and a.session_key <> p_session
-      and (p_at is null or coalesce(a.expires_at, 'infinity') > p_at));
+      and (p_at is null or private.is_live(a, p_at)));
 end
 $$;
 
-COMMENT ON FUNCTION private.would_overlap(p_org uuid, p_provider uuid, p_busy tstzrange, p_session uuid, p_at timestamp with time zone) IS 'Whether a time of a provider is taken by a row of another session; asked under the provider''s lock.';
+COMMENT ON FUNCTION private.would_overlap(p_org uuid, p_provider uuid, p_busy tstzrange, p_session uuid, p_at timestamp with time zone) IS 'Whether a row of another session takes a provider''s time; checked under the provider''s lock.';
 
 CREATE FUNCTION private.write_channels(p_org uuid, p_clinic jsonb) RETURNS void
     LANGUAGE plpgsql
@@ -5320,7 +5392,7 @@ exception when lock_not_available or deadlock_detected then
 end
 $$;
 
-COMMENT ON FUNCTION public.claim_slot_atomic(p_call jsonb, p_slot_id text, p_patient_name text, p_patient_phone text, p_patient_country text, p_hold text) IS 'Tool hold_slot: holds a slot for a call, exactly once however many ask.';
+COMMENT ON FUNCTION public.claim_slot_atomic(p_call jsonb, p_slot_id text, p_patient_name text, p_patient_phone text, p_patient_country text, p_hold text) IS 'Tool hold_slot: holds a slot for exactly one of the calls that ask for it.';
 
 CREATE FUNCTION public.cleanup_expired_holds(p_batch integer DEFAULT 1000) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
@@ -6173,7 +6245,7 @@ begin
     v_goes_on := v_count >= p_batch or v_lost <> '{}';
     exit when v_goes_on;
   end loop;
-  -- After the last provider comes the first one.
+  -- After the last provider, start again with the first one.
   update private.overlap_watch as w
   set org_id = case when v_goes_on then v_next.org_id end,
     provider_id = case when v_goes_on then v_next.id end;
@@ -6181,7 +6253,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION public.watch_overlaps(p_batch integer) IS 'Watches the guarantee against double booking, a batch of appointments a call; pg_cron calls it every minute.';
+COMMENT ON FUNCTION public.watch_overlaps(p_batch integer) IS 'Monitors the guarantee against double booking, one batch per call; pg_cron calls it every minute.';
 
 CREATE TABLE private.audit_purges (
     org_id uuid NOT NULL,
@@ -6227,7 +6299,7 @@ CREATE TABLE private.overlap_watch (
     CONSTRAINT overlap_watch_has_one_row CHECK (only_row)
 );
 
-COMMENT ON TABLE private.overlap_watch IS 'The provider that public.watch_overlaps() has looked at last; nulls before the first one.';
+COMMENT ON TABLE private.overlap_watch IS 'The provider that public.watch_overlaps() checked last; nulls before the first one.';
 
 CREATE TABLE public.alarm_counters (
     org_id uuid NOT NULL,
@@ -6266,7 +6338,7 @@ CREATE VIEW public.appointment_holds WITH (security_invoker='true') AS
    FROM public.appointments a
   WHERE (a.status = ANY (ARRAY['held'::text, 'expired'::text]));
 
-COMMENT ON VIEW public.appointment_holds IS 'Held and lapsed rows of appointments, by the name people look for.';
+COMMENT ON VIEW public.appointment_holds IS 'Held and expired rows of appointments, under the name people look for.';
 
 CREATE TABLE public.assistants (
     org_id uuid NOT NULL,
@@ -6295,7 +6367,7 @@ CREATE TABLE public.contacts (
     CONSTRAINT contacts_phone_e164 CHECK ((phone ~ '^\+[1-9][0-9]{6,14}$'::text))
 );
 
-COMMENT ON TABLE public.contacts IS 'Patients of one organization, by a phone number a passcode has proven.';
+COMMENT ON TABLE public.contacts IS 'Patients of one organization, by a phone number that a passcode has proven.';
 
 CREATE TABLE public.desk_hours (
     org_id uuid NOT NULL,
@@ -6429,7 +6501,7 @@ CREATE TABLE public.overlap_findings (
     CONSTRAINT overlap_findings_kind_known CHECK ((kind = ANY (ARRAY['overlap'::text, 'index_row_lost'::text])))
 );
 
-COMMENT ON TABLE public.overlap_findings IS 'Live appointments that overlap another one, and those that the constraint''s index had lost within a day.';
+COMMENT ON TABLE public.overlap_findings IS 'Appointments that overlap another one, and those that the constraint''s index lost within the last day.';
 
 COMMENT ON COLUMN public.overlap_findings.repaired IS 'Whether the constraint sees the row again.';
 
@@ -6683,11 +6755,11 @@ CREATE INDEX appointments_by_contact ON public.appointments USING btree (org_id,
 
 CREATE INDEX appointments_by_provider ON public.appointments USING btree (org_id, provider_id, starts_at);
 
-COMMENT ON INDEX public.appointments_by_provider IS 'For readers, the API''s among them: the rows of a provider, by their start.';
+COMMENT ON INDEX public.appointments_by_provider IS 'For readers, including the API: the rows of a provider by start.';
 
 CREATE INDEX appointments_by_service ON public.appointments USING btree (org_id, service_id);
 
-CREATE INDEX appointments_lapsing ON public.appointments USING btree (expires_at, org_id) WHERE (status = 'held'::text);
+CREATE INDEX appointments_expiring ON public.appointments USING btree (expires_at, org_id) WHERE (status = 'held'::text);
 
 CREATE INDEX appointments_old ON public.appointments USING btree (org_id, COALESCE(expires_at, updated_at)) WHERE (status = ANY (ARRAY['expired'::text, 'cancelled'::text, 'requires_manual_followup'::text]));
 
@@ -7042,9 +7114,13 @@ REVOKE ALL ON FUNCTION private.begin_send(p_org public.organizations, p_call jso
 
 REVOKE ALL ON FUNCTION private.bind_mac(p_mac text, p_org uuid, p_call_id text, p_phone bytea, p_send uuid) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.takes_time(p_row public.appointments) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.is_live(p_row public.appointments, p_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.blocks(p_row public.appointments, p_call_id text, p_moves uuid, p_at timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.busy_time(p_service public.services, p_start timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.caller_key(p_org uuid, p_call public.calls) FROM PUBLIC;
 
@@ -7148,6 +7224,8 @@ REVOKE ALL ON FUNCTION private.enter_call(p_org public.organizations, p_call jso
 
 REVOKE ALL ON FUNCTION private.expire_holds(p_org uuid, p_rows tid[], p_now timestamp with time zone) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.expire_in_way(p_org uuid, p_provider uuid, p_busy tstzrange, p_now timestamp with time zone) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.extend_holds(p_org public.organizations, p_call_id text, p_phone text, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.fact_words(p_question text, p_also_asked text[], p_tags text[]) FROM PUBLIC;
@@ -7212,6 +7290,8 @@ REVOKE ALL ON FUNCTION private.forget_passcode(p_org uuid, p_call_id text, p_pho
 
 REVOKE ALL ON FUNCTION private.hand_over_holds(p_org uuid, p_call_id text, p_phone text, p_now timestamp with time zone) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.has_expired(p_row public.appointments, p_at timestamp with time zone) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.has_texts_left(p_org public.organizations, p_origin text, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.hash_phone(p_phone text) FROM PUBLIC;
@@ -7224,11 +7304,15 @@ REVOKE ALL ON FUNCTION private.hold_slot(p_org public.organizations, p_call json
 
 REVOKE ALL ON FUNCTION private.insert_hold(p_org public.organizations, p_call jsonb, p_action text, p_wanted private.wanted_slot, p_patient jsonb, p_old public.appointments, p_moves public.appointments, p_candidates uuid[]) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.insert_seat(p_org uuid, p_hold public.appointments) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.is_braked(p_org uuid, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.is_claimed_rightly(p_org public.organizations, p_call jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.is_fault_of_number(p_error_code integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.is_held(p_row public.appointments, p_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.is_in_part(p_local timestamp without time zone, p_part text) FROM PUBLIC;
 
@@ -7356,11 +7440,15 @@ REVOKE ALL ON FUNCTION private.resolve_day(p_org public.organizations, p_said js
 
 REVOKE ALL ON FUNCTION private.restore_entries(p_org uuid, p_provider uuid, p_id uuid) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.rows_of_call(p_org uuid, p_call_id text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.send_refusal(p_org public.organizations, p_call public.calls, p_code public.one_time_passcodes, p_target jsonb, p_sender text, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.session_key(p_service uuid, p_start timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.settle_change(p_org public.organizations, p_call jsonb, p_change public.appointment_changes, p_answer jsonb, p_hold public.appointments) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.share_session(p_org uuid, p_moves uuid, p_provider uuid, p_busy tstzrange) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.slot_id(p_service_slug text, p_start timestamp with time zone, p_zone text, p_provider_slug text) FROM PUBLIC;
 
@@ -7370,7 +7458,7 @@ REVOKE ALL ON FUNCTION private.take_over(p_org uuid, p_call jsonb, p_hold uuid) 
 
 REVOKE ALL ON FUNCTION private.tally(p_name text, p_labels jsonb, p_count double precision) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.try_provider(p_org uuid, p_provider uuid, p_service public.services, p_start timestamp with time zone, p_replaces uuid, p_moves uuid, p_lock text, p_patient jsonb, p_call jsonb, p_action text, p_hold_for interval) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.try_provider(p_org uuid, p_provider uuid, p_service public.services, p_start timestamp with time zone, p_replaces uuid, p_moves uuid, p_wait boolean, p_patient jsonb, p_call jsonb, p_action text, p_hold_for interval) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.uncount_send(p_phone bytea, p_caller bytea, p_at timestamp with time zone) FROM PUBLIC;
 

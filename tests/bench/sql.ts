@@ -316,7 +316,7 @@ async function makeClaimForUpdate(sql: postgres.Sql): Promise<void> {
   const attempt = await definitionOf("private.try_provider");
   await sql.unsafe(swap(
     swap(attempt, "private.try_provider", "rival.try_provider"),
-    "private.lock_provider(p_org, p_provider, p_wait => p_lock <> 'try')",
+    "private.lock_provider(p_org, p_provider, p_wait)",
     "true",
   ));
   const insert = await definitionOf("private.insert_hold");

@@ -148,7 +148,7 @@ async function checkPlans(database: TestDatabase, lapsed: boolean): Promise<void
         if (node["Relation Name"] !== "appointments") continue;
         const what = `${node["Node Type"]} ${node["Index Name"] ?? ""}: ${text}`;
         assert.notEqual(node["Node Type"], "Seq Scan", what);
-        assert.notEqual(node["Index Name"], "appointments_lapsing", what);
+        assert.notEqual(node["Index Name"], "appointments_expiring", what);
         const read = (node["Actual Rows"] ?? 0) + (node["Rows Removed by Filter"] ?? 0) +
           (node["Rows Removed by Index Recheck"] ?? 0);
         assert.ok(read <= mostRows, `read ${read} rows by ${what}`);

@@ -188,11 +188,20 @@ select is_empty(
       and pg_get_viewdef(v.oid) ~ 'busy\s*(&&|@>|<@)'$$,
   'nothing compares busy times by the operators of the constraint''s index');
 select is_empty(
-  $$select f.signature from our_functions as f
+  $$with functions as (
+      select f.*, f.prosrc ~ '\mprivate\.lock_provider\(' and f.prosrc ~ '\mprivate\.would_overlap\('
+        as is_guarded
+      from our_functions as f
+    )
+    select f.signature from functions as f
     where f.prosrc ~ 'insert into public\.appointments\M|\mset (\w+ = [^;]*, )?(session_key|busy) ='
       -- Its rows are rolled back before anybody sees them.
       and f.proname <> 'find_unguarded'
-      and not (f.prosrc ~ '\mprivate\.lock_provider\(' and f.prosrc ~ '\mprivate\.would_overlap\(')$$,
+      and not f.is_guarded
+      -- Or everybody who calls it does both.
+      and not coalesce((
+        select bool_and(c.is_guarded) from functions as c
+        where c.prosrc ~ ('\mprivate\.' || f.proname || '\(')), false)$$,
   'a function that writes the time of a live row locks the provider and looks for what it overlaps');
 
 -- Comments
