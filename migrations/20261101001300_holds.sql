@@ -821,6 +821,11 @@ begin
     select from public.org_channels as c
     where c.org_id = p_org.id and c.kind = 'called_number' and c.value = p_patient ->> 'phone') then
     return '{"outcome": "unusable_phone"}';
+  elsif p_patient ->> 'country' <> all (p_org.sms_countries) then
+    -- No code could reach it: another number is asked for now, while there is nothing to lose.
+    perform private.audit(p_org.id, p_call, 'hold_slot', null, 'blocked_country');
+    return jsonb_strip_nulls(jsonb_build_object('outcome', 'blocked_country', 'orgId', p_org.id,
+      'alarm', private.count_for_alarm(p_org, 'refused_sends', clock_timestamp())));
   end if;
   v_call := private.enter_call(p_org, p_call, v_name);
   perform private.lock_phones(array[private.caller_key(p_org.id, v_call), v_phone]);
@@ -874,7 +879,7 @@ comment on function private.hold_slot is 'Holds a slot for one patient of a call
  *           what the patient held before; alsoConfirmed: the start of what the patient has confirmed in
  *           this call), already_confirmed, slot_taken (with alternatives; taken is false for a time
  *           that was never bookable), hold_limit (of: call, caller, clinic, phone), invalid_slot,
- *           unusable_phone, hold_expired, call_needed, busy, unknown_clinic, cross_tenant_denied
+ *           unusable_phone, blocked_country (the clinic does not text there), hold_expired, call_needed, busy, unknown_clinic, cross_tenant_denied
  * Raises    25001 under another isolation level than read committed
  */
 create function public.claim_slot_atomic(

@@ -180,6 +180,9 @@ export const phoneUnclear =
 /** A landline or a premium number, for example. */
 export const phoneTakesNoTexts =
   "That number can't receive texts. Is there a mobile number I can use?";
+/** The clinic does not text where the number is from. */
+export const countryTakesNoTexts =
+  "I can't text numbers from that country. Is there another mobile number I can use?";
 export const extensionTakesNoTexts =
   "I can't text a number with an extension. Is there a mobile number I can use?";
 

@@ -2928,6 +2928,11 @@ begin
     select from public.org_channels as c
     where c.org_id = p_org.id and c.kind = 'called_number' and c.value = p_patient ->> 'phone') then
     return '{"outcome": "unusable_phone"}';
+  elsif p_patient ->> 'country' <> all (p_org.sms_countries) then
+    -- No code could reach it: another number is asked for now, while there is nothing to lose.
+    perform private.audit(p_org.id, p_call, 'hold_slot', null, 'blocked_country');
+    return jsonb_strip_nulls(jsonb_build_object('outcome', 'blocked_country', 'orgId', p_org.id,
+      'alarm', private.count_for_alarm(p_org, 'refused_sends', clock_timestamp())));
   end if;
   v_call := private.enter_call(p_org, p_call, v_name);
   perform private.lock_phones(array[private.caller_key(p_org.id, v_call), v_phone]);

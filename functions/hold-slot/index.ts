@@ -5,7 +5,7 @@
  */
 
 import { z } from "zod";
-import { refuseCommonly, succeed } from "../../shared/answers.ts";
+import { refuse, refuseCommonly, succeed } from "../../shared/answers.ts";
 import { type ClaimOutcome, claimSlot } from "../../shared/database/holds.ts";
 import { refuseCallNeeded, sayTimeReleased } from "../../shared/appointment.ts";
 import { offerInstead, refuseHoldLimit, refuseSlot } from "../../shared/hold.ts";
@@ -40,6 +40,7 @@ export default serveTool({
     hold_expired: "the request is a repeat, and its hold has expired",
     call_needed: "outside of a call nobody can prove a number",
     ...phoneOutcomes,
+    blocked_country: "the clinic does not text the number's country; another number is asked for",
   },
   run: async ({ slotId, patientName, patientPhone, holdId }, { call, database }) => {
     const phone = await choosePhone(patientPhone, call, database);
@@ -78,6 +79,10 @@ function say(claimed: ClaimOutcome) {
       return refuseSlot(claimed.outcome);
     case "unusable_phone":
       return refusePhone("premium");
+    case "blocked_country":
+      return refuse(claimed.outcome, sentences.countryTakesNoTexts, "RETRY", {
+        fields: ["patientPhone"],
+      });
     case "unknown_clinic":
     case "cross_tenant_denied":
     case "busy":

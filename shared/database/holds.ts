@@ -64,7 +64,14 @@ export const claimSlot = entry("claim_slot_atomic", {
     p_hold: asked.holdId ?? null,
   }),
   answer: z.discriminatedUnion("outcome", [
-    bare(...refusals, "call_needed", "invalid_slot", "unusable_phone", "hold_expired"),
+    bare(
+      ...refusals,
+      "call_needed",
+      "invalid_slot",
+      "unusable_phone",
+      "blocked_country",
+      "hold_expired",
+    ),
     hold.extend({
       outcome: z.literal("held"),
       expiresInSeconds: z.number(),
