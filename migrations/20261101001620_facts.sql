@@ -226,5 +226,79 @@ $$;
 comment on function public.answer_question is
   'Tool answer_question: the clinic''s own answer to a question about it, or none.';
 
-revoke execute on function public.answer_question from public, anon, authenticated;
+/* A question by what people can type: it changes only when the question does. */
+create function private.name_question(p_words text[]) returns text
+language sql immutable strict set search_path = ''
+as $$
+  select left(md5(array_to_string(p_words, ' ')), 8)
+$$;
+comment on function private.name_question is 'The id of an open question, 8 hex digits.';
+
+/*
+ * Entry function of the task clinic: what callers asked and no fact answers, the most asked first.
+ *
+ * p_org     slug or id
+ * Outcomes  found (questions: id, question, asked, firstAskedAt, lastAskedAt), unknown_clinic
+ */
+create function public.list_questions(p_org text) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_org public.organizations;
+begin
+  select o.* into v_org from public.organizations as o
+  where o.slug = p_org or o.id = private.read_id(p_org);
+  if v_org.id is null then
+    return '{"outcome": "unknown_clinic"}';
+  end if;
+  return jsonb_build_object('outcome', 'found', 'orgId', v_org.id, 'questions', (
+    select coalesce(jsonb_agg(jsonb_build_object('id', private.name_question(q.words),
+      'question', q.question, 'asked', q.asked,
+      'firstAskedAt', private.iso_local(q.first_asked_at, v_org.timezone),
+      'lastAskedAt', private.iso_local(q.last_asked_at, v_org.timezone))
+      order by q.asked desc, q.last_asked_at desc, q.question), '[]')
+    from public.open_questions as q where q.org_id = v_org.id));
+end
+$$;
+comment on function public.list_questions is 'The questions of callers that a clinic has no answer to.';
+
+/*
+ * Entry function of the task clinic: forgets a question that needs no answer. Asked again, it is kept
+ * again.
+ *
+ * p_id      as list_questions names it
+ * Outcomes  removed (question), not_found, unknown_clinic, busy
+ */
+create function public.remove_question(p_org text, p_id text) returns jsonb
+language plpgsql volatile security definer set search_path = '' set lock_timeout = '5s'
+as $$
+declare
+  v_org public.organizations;
+  v_removed public.open_questions;
+begin
+  select o.* into v_org from public.organizations as o
+  where o.slug = p_org or o.id = private.read_id(p_org);
+  if v_org.id is null then
+    return '{"outcome": "unknown_clinic"}';
+  end if;
+  delete from public.open_questions as q
+  where q.org_id = v_org.id and private.name_question(q.words) = lower(p_id)
+  returning q.* into v_removed;
+  if v_removed.org_id is null then
+    return jsonb_build_object('outcome', 'not_found', 'orgId', v_org.id);
+  end if;
+  perform private.audit(v_org.id, null, 'remove_question', null, 'removed',
+    jsonb_build_object('question', lower(p_id), 'asked', v_removed.asked));
+  return jsonb_build_object(
+    'outcome', 'removed', 'orgId', v_org.id, 'question', v_removed.question);
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+comment on function public.remove_question is
+  'Forgets an open question of a clinic; audited, without what was asked.';
+
+revoke execute on function
+  public.answer_question, public.list_questions, public.remove_question
+  from public, anon, authenticated, service_role;
 grant execute on function public.answer_question to service_role;

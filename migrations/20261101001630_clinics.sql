@@ -111,6 +111,19 @@ end
 $$;
 comment on function private.describe_channels is 'The values of one kind of a clinic''s channels.';
 
+create function private.describe_assistant(p_org uuid) returns jsonb
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_kept constant public.assistants := private.find_settings(p_org);
+begin
+  return jsonb_build_object('language', v_kept.language, 'voice', v_kept.voice,
+    'model', v_kept.model, 'greeting', v_kept.greeting, 'recordsCalls', v_kept.records_calls,
+    'keepsTranscript', v_kept.keeps_transcript);
+end
+$$;
+comment on function private.describe_assistant is 'The assistant of a clinic''s document.';
+
 create function private.describe_clinic(p_org public.organizations) returns jsonb
 language plpgsql stable set search_path = ''
 as $$
@@ -122,6 +135,7 @@ begin
     'vapiPhoneNumbers', private.describe_channels(p_org, 'vapi_phone_number'),
     'vapiAssistants', private.describe_channels(p_org, 'vapi_assistant'),
     'sharedLines', private.describe_channels(p_org, 'shared_line'),
+    'assistant', private.describe_assistant(p_org.id),
     'transferNumber', p_org.transfer_number,
     'deskHours', (
       select coalesce(jsonb_agg(jsonb_build_object('dow', h.dow, 'startMin', h.start_min,
@@ -282,6 +296,25 @@ end
 $$;
 comment on function private.write_providers is 'Makes a clinic''s doctors those of its document.';
 
+/* How the assistant is; a document without it leaves it alone. */
+create function private.write_assistant(p_org uuid, p_assistant jsonb) returns void
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  insert into public.assistants as a (
+    org_id, language, voice, model, greeting, records_calls, keeps_transcript)
+  select p_org, d.language, d.voice, d.model, d.greeting, d."recordsCalls", d."keepsTranscript"
+  from jsonb_to_record(p_assistant) as d (language text, voice text, model text, greeting text,
+    "recordsCalls" boolean, "keepsTranscript" boolean)
+  where p_assistant is not null
+  on conflict (org_id) do update
+  set language = excluded.language, voice = excluded.voice, model = excluded.model,
+    greeting = excluded.greeting, records_calls = excluded.records_calls,
+    keeps_transcript = excluded.keeps_transcript;
+end
+$$;
+comment on function private.write_assistant is 'Makes a clinic''s assistant that of its document.';
+
 /* Everything of a clinic but its channels; returns the organization as it is then. */
 create function private.write_clinic(p_org uuid, p_clinic jsonb) returns public.organizations
 language plpgsql volatile set search_path = ''
@@ -312,6 +345,7 @@ begin
   from jsonb_to_recordset(p_clinic -> 'deskHours') as d (
     dow integer, "startMin" integer, "endMin" integer);
 
+  perform private.write_assistant(p_org, p_clinic -> 'assistant');
   perform private.write_services(p_org, p_clinic -> 'services');
   perform private.write_providers(v_org, p_clinic -> 'providers');
 

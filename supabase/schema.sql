@@ -1473,6 +1473,21 @@ $$;
 
 COMMENT ON FUNCTION private.describe_appointment(p_org public.organizations, p_appointment public.appointments, p_now timestamp with time zone) IS 'An appointment as it is told after the proof.';
 
+CREATE FUNCTION private.describe_assistant(p_org uuid) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_kept constant public.assistants := private.find_settings(p_org);
+begin
+  return jsonb_build_object('language', v_kept.language, 'voice', v_kept.voice,
+    'model', v_kept.model, 'greeting', v_kept.greeting, 'recordsCalls', v_kept.records_calls,
+    'keepsTranscript', v_kept.keeps_transcript);
+end
+$$;
+
+COMMENT ON FUNCTION private.describe_assistant(p_org uuid) IS 'The assistant of a clinic''s document.';
+
 CREATE FUNCTION private.describe_change(p_org public.organizations, p_change public.appointment_changes, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -1523,6 +1538,7 @@ begin
     'vapiPhoneNumbers', private.describe_channels(p_org, 'vapi_phone_number'),
     'vapiAssistants', private.describe_channels(p_org, 'vapi_assistant'),
     'sharedLines', private.describe_channels(p_org, 'shared_line'),
+    'assistant', private.describe_assistant(p_org.id),
     'transferNumber', p_org.transfer_number,
     'deskHours', (
       select coalesce(jsonb_agg(jsonb_build_object('dow', h.dow, 'startMin', h.start_min,
@@ -1601,13 +1617,7 @@ CREATE FUNCTION private.describe_line(p_org public.organizations) RETURNS jsonb
       select coalesce(jsonb_agg(jsonb_build_object('question', f.question, 'answer', f.answer)
         order by f.question), '[]')
       from public.clinic_facts as f where f.org_id = p_org.id and f.in_prompt))
-  from (select p_org.id as org_id) as o
-  left join public.assistants as kept on kept.org_id = o.org_id
-  cross join lateral (
-    select coalesce(kept.language, 'en') as language, coalesce(kept.voice, 'cartesia') as voice,
-      coalesce(kept.model, 'openai') as model, kept.greeting,
-      coalesce(kept.records_calls, false) as records_calls,
-      coalesce(kept.keeps_transcript, true) as keeps_transcript) as a
+  from private.find_settings(p_org.id) as a
 $$;
 
 COMMENT ON FUNCTION private.describe_line(p_org public.organizations) IS 'What the assistant of a clinic has to know; nothing of a patient is in it.';
@@ -2448,6 +2458,44 @@ end
 $$;
 
 COMMENT ON FUNCTION private.find_service(p_org uuid, p_asked text) IS 'The service of that slug or name, or null.';
+
+CREATE TABLE public.assistants (
+    org_id uuid NOT NULL,
+    language text DEFAULT 'en'::text NOT NULL,
+    voice text DEFAULT 'cartesia'::text NOT NULL,
+    model text DEFAULT 'openai'::text NOT NULL,
+    greeting text,
+    records_calls boolean DEFAULT false NOT NULL,
+    keeps_transcript boolean DEFAULT true NOT NULL,
+    CONSTRAINT assistants_greeting_short CHECK (((length(btrim(greeting)) >= 1) AND (length(btrim(greeting)) <= 300))),
+    CONSTRAINT assistants_language_tag CHECK ((language ~ '^[a-z]{2}(-[A-Za-z0-9]{2,8})?$'::text)),
+    CONSTRAINT assistants_model_plain CHECK ((model ~ '^[a-z0-9-]{1,40}$'::text)),
+    CONSTRAINT assistants_voice_plain CHECK ((voice ~ '^[a-z0-9-]{1,40}$'::text))
+);
+
+COMMENT ON TABLE public.assistants IS 'How the voice agent of a clinic speaks, hears and thinks.';
+
+COMMENT ON COLUMN public.assistants.greeting IS 'What the caller hears first; null names the clinic.';
+
+CREATE FUNCTION private.find_settings(p_org uuid) RETURNS public.assistants
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_kept public.assistants;
+begin
+  select a.* into v_kept from public.assistants as a where a.org_id = p_org;
+  v_kept.org_id := p_org;
+  v_kept.language := coalesce(v_kept.language, 'en');
+  v_kept.voice := coalesce(v_kept.voice, 'cartesia');
+  v_kept.model := coalesce(v_kept.model, 'openai');
+  v_kept.records_calls := coalesce(v_kept.records_calls, false);
+  v_kept.keeps_transcript := coalesce(v_kept.keeps_transcript, true);
+  return v_kept;
+end
+$$;
+
+COMMENT ON FUNCTION private.find_settings(p_org uuid) IS 'How a clinic''s assistant is, with the defaults of one without a row.';
 
 CREATE FUNCTION private.find_starts(p_org uuid, p_service uuid, p_provider uuid, p_first date, p_last date, p_call_id text, p_at timestamp with time zone, p_moves uuid DEFAULT NULL::uuid) RETURNS TABLE(starts_at timestamp with time zone, provider_id uuid, seats_left integer)
     LANGUAGE plpgsql STABLE
@@ -3507,6 +3555,15 @@ end
 $$;
 
 COMMENT ON FUNCTION private.message_refusal(p_org public.organizations, p_call jsonb, p_hash bytea, p_now timestamp with time zone) IS 'Why a call may leave no message: two a call, four an hour of one number, half of the clinic''s for calls without a number, the clinic''s limit.';
+
+CREATE FUNCTION private.name_question(p_words text[]) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT
+    SET search_path TO ''
+    AS $$
+  select left(md5(array_to_string(p_words, ' ')), 8)
+$$;
+
+COMMENT ON FUNCTION private.name_question(p_words text[]) IS 'The id of an open question, 8 hex digits.';
 
 CREATE FUNCTION private.note_finding(p_org uuid, p_appointment uuid, p_kind text, p_repaired boolean, p_details jsonb) RETURNS void
     LANGUAGE plpgsql
@@ -4874,6 +4931,26 @@ $$;
 
 COMMENT ON FUNCTION private.would_overlap(p_org uuid, p_provider uuid, p_busy tstzrange, p_session uuid, p_at timestamp with time zone) IS 'Whether a row of another session takes a provider''s time; checked under the provider''s lock.';
 
+CREATE FUNCTION private.write_assistant(p_org uuid, p_assistant jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  insert into public.assistants as a (
+    org_id, language, voice, model, greeting, records_calls, keeps_transcript)
+  select p_org, d.language, d.voice, d.model, d.greeting, d."recordsCalls", d."keepsTranscript"
+  from jsonb_to_record(p_assistant) as d (language text, voice text, model text, greeting text,
+    "recordsCalls" boolean, "keepsTranscript" boolean)
+  where p_assistant is not null
+  on conflict (org_id) do update
+  set language = excluded.language, voice = excluded.voice, model = excluded.model,
+    greeting = excluded.greeting, records_calls = excluded.records_calls,
+    keeps_transcript = excluded.keeps_transcript;
+end
+$$;
+
+COMMENT ON FUNCTION private.write_assistant(p_org uuid, p_assistant jsonb) IS 'Makes a clinic''s assistant that of its document.';
+
 CREATE FUNCTION private.write_channels(p_org uuid, p_clinic jsonb) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -4930,6 +5007,7 @@ begin
   from jsonb_to_recordset(p_clinic -> 'deskHours') as d (
     dow integer, "startMin" integer, "endMin" integer);
 
+  perform private.write_assistant(p_org, p_clinic -> 'assistant');
   perform private.write_services(p_org, p_clinic -> 'services');
   perform private.write_providers(v_org, p_clinic -> 'providers');
 
@@ -5770,6 +5848,30 @@ $$;
 
 COMMENT ON FUNCTION public.leave_message(p_call jsonb, p_name text, p_phone text, p_wished_time text, p_message text) IS 'Tool leave_message: keeps a message for the front desk, within its limits.';
 
+CREATE FUNCTION public.list_questions(p_org text) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_org public.organizations;
+begin
+  select o.* into v_org from public.organizations as o
+  where o.slug = p_org or o.id = private.read_id(p_org);
+  if v_org.id is null then
+    return '{"outcome": "unknown_clinic"}';
+  end if;
+  return jsonb_build_object('outcome', 'found', 'orgId', v_org.id, 'questions', (
+    select coalesce(jsonb_agg(jsonb_build_object('id', private.name_question(q.words),
+      'question', q.question, 'asked', q.asked,
+      'firstAskedAt', private.iso_local(q.first_asked_at, v_org.timezone),
+      'lastAskedAt', private.iso_local(q.last_asked_at, v_org.timezone))
+      order by q.asked desc, q.last_asked_at desc, q.question), '[]')
+    from public.open_questions as q where q.org_id = v_org.id));
+end
+$$;
+
+COMMENT ON FUNCTION public.list_questions(p_org text) IS 'The questions of callers that a clinic has no answer to.';
+
 CREATE FUNCTION public.read_clinic(p_org text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
@@ -5933,6 +6035,37 @@ end
 $$;
 
 COMMENT ON FUNCTION public.register_channel(p_org uuid, p_kind text, p_value text) IS 'Writes down an assistant or phone number of Vapi as an organization''s; audited.';
+
+CREATE FUNCTION public.remove_question(p_org text, p_id text) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '5s'
+    AS $$
+declare
+  v_org public.organizations;
+  v_removed public.open_questions;
+begin
+  select o.* into v_org from public.organizations as o
+  where o.slug = p_org or o.id = private.read_id(p_org);
+  if v_org.id is null then
+    return '{"outcome": "unknown_clinic"}';
+  end if;
+  delete from public.open_questions as q
+  where q.org_id = v_org.id and private.name_question(q.words) = lower(p_id)
+  returning q.* into v_removed;
+  if v_removed.org_id is null then
+    return jsonb_build_object('outcome', 'not_found', 'orgId', v_org.id);
+  end if;
+  perform private.audit(v_org.id, null, 'remove_question', null, 'removed',
+    jsonb_build_object('question', lower(p_id), 'asked', v_removed.asked));
+  return jsonb_build_object(
+    'outcome', 'removed', 'orgId', v_org.id, 'question', v_removed.question);
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.remove_question(p_org text, p_id text) IS 'Forgets an open question of a clinic; audited, without what was asked.';
 
 CREATE FUNCTION public.report_unreadable_credentials(p_call jsonb, p_provider text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -6344,24 +6477,6 @@ CREATE VIEW public.appointment_holds WITH (security_invoker='true') AS
   WHERE (a.status = ANY (ARRAY['held'::text, 'expired'::text]));
 
 COMMENT ON VIEW public.appointment_holds IS 'Held and expired rows of appointments, under the name people look for.';
-
-CREATE TABLE public.assistants (
-    org_id uuid NOT NULL,
-    language text DEFAULT 'en'::text NOT NULL,
-    voice text DEFAULT 'cartesia'::text NOT NULL,
-    model text DEFAULT 'openai'::text NOT NULL,
-    greeting text,
-    records_calls boolean DEFAULT false NOT NULL,
-    keeps_transcript boolean DEFAULT true NOT NULL,
-    CONSTRAINT assistants_greeting_short CHECK (((length(btrim(greeting)) >= 1) AND (length(btrim(greeting)) <= 300))),
-    CONSTRAINT assistants_language_tag CHECK ((language ~ '^[a-z]{2}(-[A-Za-z0-9]{2,8})?$'::text)),
-    CONSTRAINT assistants_model_plain CHECK ((model ~ '^[a-z0-9-]{1,40}$'::text)),
-    CONSTRAINT assistants_voice_plain CHECK ((voice ~ '^[a-z0-9-]{1,40}$'::text))
-);
-
-COMMENT ON TABLE public.assistants IS 'How the voice agent of a clinic speaks, hears and thinks.';
-
-COMMENT ON COLUMN public.assistants.greeting IS 'What the caller hears first; null names the clinic.';
 
 CREATE TABLE public.contacts (
     org_id uuid NOT NULL,
@@ -7188,6 +7303,8 @@ REVOKE ALL ON FUNCTION private.delivery_rank(p_delivery text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.describe_appointment(p_org public.organizations, p_appointment public.appointments, p_now timestamp with time zone) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.describe_assistant(p_org uuid) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.describe_change(p_org public.organizations, p_change public.appointment_changes, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.describe_changes(p_before jsonb, p_after jsonb) FROM PUBLIC;
@@ -7272,6 +7389,11 @@ REVOKE ALL ON FUNCTION private.find_own_hold(p_org uuid, p_call_id text, p_hold 
 REVOKE ALL ON FUNCTION private.find_providers(p_org uuid, p_asked text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.find_service(p_org uuid, p_asked text) FROM PUBLIC;
+
+GRANT SELECT ON TABLE public.assistants TO authenticated;
+GRANT SELECT ON TABLE public.assistants TO service_role;
+
+REVOKE ALL ON FUNCTION private.find_settings(p_org uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.find_starts(p_org uuid, p_service uuid, p_provider uuid, p_first date, p_last date, p_call_id text, p_at timestamp with time zone, p_moves uuid) FROM PUBLIC;
 
@@ -7368,6 +7490,8 @@ REVOKE ALL ON FUNCTION private.lock_provider(p_org uuid, p_provider uuid, p_wait
 REVOKE ALL ON FUNCTION private.mask_phone(p_phone text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.message_refusal(p_org public.organizations, p_call jsonb, p_hash bytea, p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.name_question(p_words text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.note_finding(p_org uuid, p_appointment uuid, p_kind text, p_repaired boolean, p_details jsonb) FROM PUBLIC;
 
@@ -7481,6 +7605,8 @@ REVOKE ALL ON FUNCTION private.was_refused_by_number(p_org uuid, p_send uuid, p_
 
 REVOKE ALL ON FUNCTION private.would_overlap(p_org uuid, p_provider uuid, p_busy tstzrange, p_session uuid, p_at timestamp with time zone) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.write_assistant(p_org uuid, p_assistant jsonb) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.write_channels(p_org uuid, p_clinic jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.write_clinic(p_org uuid, p_clinic jsonb) FROM PUBLIC;
@@ -7550,6 +7676,8 @@ GRANT ALL ON FUNCTION public.get_org_credentials(p_call jsonb, p_provider text) 
 REVOKE ALL ON FUNCTION public.leave_message(p_call jsonb, p_name text, p_phone text, p_wished_time text, p_message text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.leave_message(p_call jsonb, p_name text, p_phone text, p_wished_time text, p_message text) TO service_role;
 
+REVOKE ALL ON FUNCTION public.list_questions(p_org text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.read_clinic(p_org text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.read_line(p_org text) FROM PUBLIC;
@@ -7564,6 +7692,8 @@ REVOKE ALL ON FUNCTION public.record_metrics(p_batch uuid, p_counts jsonb) FROM 
 GRANT ALL ON FUNCTION public.record_metrics(p_batch uuid, p_counts jsonb) TO service_role;
 
 REVOKE ALL ON FUNCTION public.register_channel(p_org uuid, p_kind text, p_value text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.remove_question(p_org text, p_id text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.report_unreadable_credentials(p_call jsonb, p_provider text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.report_unreadable_credentials(p_call jsonb, p_provider text) TO service_role;
@@ -7595,9 +7725,6 @@ GRANT SELECT ON TABLE public.alarms TO service_role;
 
 GRANT SELECT ON TABLE public.appointment_holds TO authenticated;
 GRANT SELECT ON TABLE public.appointment_holds TO service_role;
-
-GRANT SELECT ON TABLE public.assistants TO authenticated;
-GRANT SELECT ON TABLE public.assistants TO service_role;
 
 GRANT SELECT ON TABLE public.contacts TO authenticated;
 GRANT SELECT ON TABLE public.contacts TO service_role;

@@ -13,6 +13,14 @@ select public.apply_clinic($clinic${
     "+12125550123"
   ],
   "sharedLines": [],
+  "assistant": {
+    "language": "en",
+    "voice": "cartesia",
+    "model": "openai",
+    "greeting": null,
+    "recordsCalls": false,
+    "keepsTranscript": true
+  },
   "transferNumber": "+12125550199",
   "deskHours": [
     {
@@ -295,6 +303,14 @@ select public.apply_clinic($clinic${
     "5f8a4a3e-0c6d-4f3b-a6b8-0b5cf5f0b1d2"
   ],
   "sharedLines": [],
+  "assistant": {
+    "language": "en",
+    "voice": "cartesia",
+    "model": "openai",
+    "greeting": null,
+    "recordsCalls": false,
+    "keepsTranscript": true
+  },
   "transferNumber": "+442079460199",
   "deskHours": [
     {

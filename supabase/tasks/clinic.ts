@@ -23,6 +23,8 @@ const usage = `deno task clinic add FILE     add the clinic of a file
 deno task clinic change FILE  make a clinic what its file says
 deno task clinic check FILE   check a file and, with a database, show what it would change
 deno task clinic show --org SLUG_OR_ID   write the file of a clinic to standard output
+deno task clinic questions --org SLUG_OR_ID   list what callers asked and no fact answers
+  --remove ID for questions: forget one that needs no answer
   --yes       apply without asking
   --dry-run   show the difference and apply nothing
   --org NAME  for change: the clinic, where the file gives it another slug
@@ -33,7 +35,7 @@ deno task clinic show --org SLUG_OR_ID   write the file of a clinic to standard 
   exit code 0: done, 1: it cannot be applied, 2: wrong arguments or a mistake in the file,
   3: the database could not be reached or refused`;
 
-const commands = ["add", "change", "check", "show"] as const;
+const commands = ["add", "change", "check", "show", "questions"] as const;
 
 const booking = z.object({
   appointmentId: z.string(),
@@ -85,6 +87,24 @@ const found = z.discriminatedUnion("outcome", [
   z.object({ outcome: z.literal("unknown_clinic"), slugs: z.array(z.string()) }),
 ]);
 
+const questions = z.discriminatedUnion("outcome", [
+  z.object({
+    outcome: z.literal("found"),
+    questions: z.array(z.object({
+      id: z.string(),
+      question: z.string(),
+      asked: z.number(),
+      lastAskedAt: z.string(),
+    })),
+  }),
+  z.object({ outcome: z.literal("unknown_clinic") }),
+]);
+
+const removal = z.discriminatedUnion("outcome", [
+  z.object({ outcome: z.literal("removed"), question: z.string() }),
+  z.object({ outcome: z.enum(["not_found", "unknown_clinic", "busy"]) }),
+]);
+
 /** The task. */
 export const clinic = defineTask({
   usage,
@@ -92,6 +112,7 @@ export const clinic = defineTask({
     yes: { type: "boolean", default: false },
     "dry-run": { type: "boolean", default: false },
     org: { type: "string" },
+    remove: { type: "string" },
     env: { type: "string" },
     db: { type: "string" },
   },
@@ -99,13 +120,22 @@ export const clinic = defineTask({
   run: async ({ values, positionals }, { env, terminal }) => {
     const [given, path, ...more] = positionals;
     const command = commands.find((name) => name === given);
-    if (!command || more.length > 0) throw new Misuse("Give one of add, change, check, show");
+    if (!command || more.length > 0) throw new Misuse(`Give one of ${commands.join(", ")}`);
+    const { org, remove } = values;
+    if (remove !== undefined && command !== "questions") {
+      throw new Misuse("--remove is for questions");
+    }
     const settings = { ...await readEnvFile(values.env), ...env };
     const dbUrl = values.db ?? settings["SUPABASE_DB_URL"];
-    if (command === "show") {
-      const { org } = values;
-      if (!org || path !== undefined) throw new Misuse("show takes --org SLUG_OR_ID and no file");
-      await withDatabase(dbUrl, (sql) => show(sql, org, terminal));
+    if (command === "show" || command === "questions") {
+      if (!org || path !== undefined) {
+        throw new Misuse(`${command} takes --org SLUG_OR_ID and no file`);
+      }
+      await withDatabase(dbUrl, async (sql) => {
+        if (command === "show") await show(sql, org, terminal);
+        else if (remove === undefined) await listQuestions(sql, org, terminal);
+        else await removeQuestion(sql, org, remove, terminal);
+      });
       return 0;
     }
     if (path === undefined) throw new Misuse(`${command} needs a file`);
@@ -117,7 +147,7 @@ export const clinic = defineTask({
     await withDatabase(dbUrl, (sql) =>
       apply(sql, file, {
         command,
-        org: values.org,
+        org,
         isDryRun: values["dry-run"] || command === "check",
         isAgreed: values.yes,
       }, terminal));
@@ -148,6 +178,39 @@ async function readTheFile(path: string): Promise<ClinicFile> {
 async function show(sql: postgres.Sql, org: string, terminal: Terminal): Promise<void> {
   const { clinic } = await findClinic(sql, org);
   terminal.print(writeClinicFile(clinic).trimEnd());
+}
+
+async function listQuestions(sql: postgres.Sql, org: string, terminal: Terminal): Promise<void> {
+  const { clinic } = await findClinic(sql, org);
+  const [row] = await sql`select public.list_questions(${org}) as answer`;
+  const answer = questions.parse(row?.["answer"]);
+  const open = answer.outcome === "found" ? answer.questions : [];
+  if (open.length === 0) terminal.print(`${clinic.name} has no questions without an answer`);
+  for (const { id, question, asked, lastAskedAt } of open) {
+    const times = asked === 1 ? "once" : `${asked} times`;
+    terminal.print(`${id}  ${question}  (${times}, last on ${lastAskedAt.slice(0, 10)})`);
+  }
+}
+
+async function removeQuestion(
+  sql: postgres.Sql,
+  org: string,
+  id: string,
+  terminal: Terminal,
+): Promise<void> {
+  await findClinic(sql, org);
+  const [row] = await sql`select public.remove_question(${org}, ${id}) as answer`;
+  const answer = removal.parse(row?.["answer"]);
+  switch (answer.outcome) {
+    case "removed":
+      terminal.print(`Removed: ${answer.question}`);
+      return;
+    case "not_found":
+    case "unknown_clinic":
+      throw new Stop(1, `There is no question ${id}; deno task clinic questions lists them`);
+    case "busy":
+      throw new Stop(1, "Somebody is asking it right now; nothing was removed. Run it again");
+  }
 }
 
 async function findClinic(sql: postgres.Sql, org: string) {

@@ -62,6 +62,14 @@ export function aRandomDocument(random: Random, slug: string): ClinicDocument {
     defaultCountry: oneOf(random, ["GB", "US", "NO"]),
     numbers: [],
     sharedLines: [...new Set(some(random, [number(), number()]))].sort(),
+    assistant: {
+      language: oneOf(random, ["en", "de-CH", "no"]),
+      voice: oneOf(random, ["cartesia", "elevenlabs"]),
+      model: oneOf(random, ["openai", "anthropic", "google"]),
+      greeting: random() < 0.5 ? aText(random) : null,
+      recordsCalls: random() < 0.5,
+      keepsTranscript: random() < 0.5,
+    },
     transferNumber: random() < 0.5 ? number() : null,
     deskHours: [
       { dow: 0, startMin: 0, endMin: 1440 },

@@ -237,6 +237,80 @@ test("clinic says what is wrong with its arguments and its file", async (run, wr
   assert.match((await run(["--help"])).output, /^deno task clinic add FILE/);
 });
 
+test(
+  "clinic change brings the assistant to the line, and a file without it the defaults",
+  async (run, write, { sql }) => {
+    await run(["add", await write(file), "--yes"]);
+    const profile = async () => {
+      const [row] = await sql`select public.read_line('harbour-clinic') -> 'profile' as profile`;
+      const { language, voice, model, greeting, recordsCalls } = row?.["profile"] ?? {};
+      return { language, voice, model, greeting, recordsCalls };
+    };
+    const defaults = await profile();
+    assert.deepEqual(defaults, {
+      ...{ language: "en", voice: "cartesia", model: "openai", recordsCalls: false },
+      greeting: undefined,
+    });
+    const settled = `${file}assistant:\n  language: de\n  voice: elevenlabs\n  model: anthropic\n` +
+      "  greeting: Guten Tag.\n  records_calls: yes\n";
+    const changed = await run(["change", await write(settled), "--yes"]);
+    assert.match(changed.output, /~ assistant.voice: cartesia -> elevenlabs/);
+    assert.match(changed.output, /\+ assistant.greeting: Guten Tag\./);
+    assert.deepEqual(await profile(), {
+      ...{ language: "de", voice: "elevenlabs", model: "anthropic", recordsCalls: true },
+      greeting: "Guten Tag.",
+    });
+    const shown = await run(["show", "--org", "harbour-clinic"]);
+    const again = await run(["change", await write(shown.output), "--yes"]);
+    assert.match(again.output, /is as the file says/);
+    await run(["change", await write(file), "--yes"]);
+    assert.deepEqual(await profile(), defaults);
+  },
+);
+
+test(
+  "clinic questions lists what nobody could answer, and removes what needs no answer",
+  async (run, write, { sql }) => {
+    await run(["add", await write(file), "--yes"]);
+    const list = ["questions", "--org", "harbour-clinic"];
+    assert.match((await run(list)).output, /^Harbour Clinic has no questions without an answer$/);
+    for (const question of ["Do you take dogs?", "Do you take any dogs?", "Is there a lift?"]) {
+      await sql`select public.answer_question(${
+        sql.json({ calledNumber: "+442079460123", callId: question })
+      }, ${question}, false)`;
+    }
+    const listed = await run(list);
+    const [dogs = "", lift = "", ...more] = listed.output.split("\n");
+    assert.match(
+      dogs,
+      /^[0-9a-f]{8} {2}Do you take dogs\? {2}\(2 times, last on 20\d\d-\d\d-\d\d\)$/,
+    );
+    assert.match(lift, /^[0-9a-f]{8} {2}Is there a lift\? {2}\(once, /);
+    assert.deepEqual(more, []);
+    const removed = await run([...list, "--remove", lift.slice(0, 8)]);
+    assert.equal(removed.output, "Removed: Is there a lift?");
+    const twice = await run([...list, "--remove", lift.slice(0, 8)]);
+    assert.deepEqual([twice.code, twice.output], [1, ""]);
+    assert.equal((await run(list)).output, dogs);
+    const audited = await sql`
+    select details from public.audit_logs where action = 'remove_question' and outcome = 'removed'`;
+    assert.equal(audited.length, 1);
+    assert.doesNotMatch(JSON.stringify(audited), /lift/);
+    // A fact answers it.
+    await run([
+      "change",
+      await write(`${file}facts:\n  - {question: "Do you take dogs?", answer: "No."}\n`),
+      "--yes",
+    ]);
+    assert.match((await run(list)).output, /no questions/);
+    assert.match(
+      (await run(["questions", "--org", "nowhere"])).errors,
+      /There is no clinic nowhere/,
+    );
+    assert.equal((await run(["show", "--org", "harbour-clinic", "--remove", "x"])).code, 2);
+  },
+);
+
 test("clinic works as a process of its own", async (_, write, database) => {
   const path = new URL("../../supabase/tasks/clinic.ts", import.meta.url).pathname;
   const start = async (...args: string[]) => {

@@ -52,6 +52,14 @@ Deno.test("a file needs name, zone, country, services and doctors, and has defau
     capacity: 1,
   });
   assert.deepEqual(read.clinic.smsCountries, ["GB"]);
+  assert.deepEqual(read.clinic.assistant, {
+    language: "en",
+    voice: "cartesia",
+    model: "openai",
+    greeting: null,
+    recordsCalls: false,
+    keepsTranscript: true,
+  });
   assert.deepEqual(problemsOf("{}").map((problem) => problem.split(":")[1]), [
     ' "clinic" is missing',
     ' "name" is missing',
@@ -100,6 +108,12 @@ doctors:
       - next week
 facts:
   - question: Where can I park?
+assistant:
+  language: English
+  voice: sarah
+  model: gpt-4.1
+  greeting: ""
+  recording: yes
 `;
   const expected = [
     /^2: clinic: "Sunrise Dental" is not an id: lower-case letters, digits and single dashes/,
@@ -125,6 +139,11 @@ facts:
     /^33: off: "2026-08-03 14:00" is not an absence; write 2026-08-03, /,
     /^34: off: "next week" is not an absence/,
     /^36: "answer" is missing: the answer, as it is said to the caller, is needed$/,
+    /^38: language: "English" is not a language; write a tag such as en, de or pt-BR$/,
+    /^39: voice: there is no voice "sarah"; choose one of cartesia, .*elevenlabs$/,
+    /^40: model: there is no model "gpt-4.1"; choose one of openai, .*google$/,
+    /^41: greeting: a sentence that the caller hears first is needed$/,
+    /^42: "recording" is not known here; remove it or correct its name$/,
   ];
   const problems = problemsOf(text);
   for (const [index, pattern] of expected.entries()) assert.match(problems[index] ?? "", pattern);

@@ -87,6 +87,18 @@ const fact = z.object({
 /** A question and the clinic's own answer. */
 export type FactDocument = z.infer<typeof fact>;
 
+const assistant = z.object({
+  /** A tag such as `en` or `de-CH`. */
+  language: z.string(),
+  /** Names of shared/line/presets.ts. */
+  voice: z.string(),
+  model: z.string(),
+  /** What the caller hears first; null names the clinic. */
+  greeting: z.string().nullable(),
+  recordsCalls: z.boolean(),
+  keepsTranscript: z.boolean(),
+});
+
 /** The shape that the database answers with. */
 export const clinicDocument = z.object({
   slug: z.string(),
@@ -99,6 +111,7 @@ export const clinicDocument = z.object({
   vapiPhoneNumbers: z.array(z.string()).optional(),
   vapiAssistants: z.array(z.string()).optional(),
   sharedLines: z.array(z.string()),
+  assistant,
   transferNumber: z.string().nullable(),
   deskHours: z.array(weekdayHours),
   holdMinutes: minute,

@@ -14,6 +14,7 @@ import {
   parsePhoneNumberFromString,
 } from "libphonenumber-js/max";
 import { z } from "zod";
+import { models, voices } from "../../../shared/line/presets.ts";
 import type { DatedHours, DayHours, WeekdayHours } from "./document.ts";
 import {
   isDay,
@@ -113,6 +114,33 @@ const vapiId = notation(
       ? { value: given }
       : { problem: `"${given}" is not an id of Vapi's; copy it from the dashboard` },
 );
+
+const language = notation(
+  "a language such as en is needed",
+  (given) =>
+    isLanguage(given)
+      ? { value: given }
+      : { problem: `"${given}" is not a language; write a tag such as en, de or pt-BR` },
+);
+
+/** A tag that the database takes, of a language that has a name. */
+function isLanguage(tag: string): boolean {
+  if (!/^[a-z]{2}(-[A-Za-z0-9]{2,8})?$/.test(tag)) return false;
+  const names = new Intl.DisplayNames("en", { type: "language", fallback: "none" });
+  return names.of(tag.slice(0, 2)) !== undefined;
+}
+
+/** One of the names of shared/line/presets.ts. */
+function preset(what: string, presets: Readonly<Record<string, unknown>>) {
+  const known = Object.keys(presets).join(", ");
+  return notation(
+    `one of ${known} is needed`,
+    (given) =>
+      Object.hasOwn(presets, given)
+        ? { value: given }
+        : { problem: `there is no ${what} "${given}"; choose one of ${known}` },
+  );
+}
 
 const week = z.record(z.string(), z.union([z.string(), z.array(z.string())]), {
   error: "hours by days of the week are needed, such as monday-friday: 09:00-17:30",
@@ -254,6 +282,16 @@ export const clinicFields = z.strictObject({
   desk: z.strictObject({ transfer_number: phone.optional(), hours: week.default([]) }, {
     error: "a transfer_number and the hours in which it is answered are needed",
   }).prefault({}),
+  assistant: z.strictObject({
+    language: language.default("en"),
+    voice: preset("voice", voices).default("cartesia"),
+    model: preset("model", models).default("openai"),
+    greeting: text("a sentence that the caller hears first is needed", 300).optional(),
+    records_calls: flag.default(false),
+    keeps_transcript: flag.default(true),
+  }, "language, voice, model, greeting, records_calls and keeps_transcript are possible").prefault(
+    {},
+  ),
   hold_minutes: whole(1, 120, "minutes").default(10),
   texts: z.strictObject({
     countries: list(country, "countries").min(1, "at least one country is needed").optional(),

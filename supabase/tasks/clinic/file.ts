@@ -126,7 +126,7 @@ function findOffset(root: unknown, path: Path): number {
 }
 
 function toDocument(fields: ClinicFields): ClinicDocument {
-  const { vapi, desk, texts, retention } = fields;
+  const { vapi, assistant, desk, texts, retention } = fields;
   const everyService = fields.services.map(({ id }) => id);
   return {
     slug: fields.clinic,
@@ -137,6 +137,14 @@ function toDocument(fields: ClinicFields): ClinicDocument {
     ...(vapi.phone_numbers ? { vapiPhoneNumbers: vapi.phone_numbers } : {}),
     ...(vapi.assistants ? { vapiAssistants: vapi.assistants } : {}),
     sharedLines: fields.shared_lines,
+    assistant: {
+      language: assistant.language,
+      voice: assistant.voice,
+      model: assistant.model,
+      greeting: assistant.greeting ?? null,
+      recordsCalls: assistant.records_calls,
+      keepsTranscript: assistant.keeps_transcript,
+    },
     transferNumber: desk.transfer_number ?? null,
     deskHours: desk.hours,
     holdMinutes: fields.hold_minutes,
@@ -195,6 +203,7 @@ export function listEntries(clinic: ClinicDocument): Readonly<Record<string, unk
     numbers: clinic.numbers,
     ...(Object.keys(vapi).length > 0 ? { vapi } : {}),
     ...(clinic.sharedLines.length > 0 ? { shared_lines: clinic.sharedLines } : {}),
+    assistant: writeAssistant(clinic.assistant),
     ...(clinic.transferNumber === null && clinic.deskHours.length === 0 ? {} : {
       desk: {
         ...(clinic.transferNumber === null ? {} : { transfer_number: clinic.transferNumber }),
@@ -243,6 +252,16 @@ function filled(
   return Object.fromEntries(
     Object.entries(lists).flatMap(([key, list]) => list && list.length > 0 ? [[key, list]] : []),
   );
+}
+
+function writeAssistant(assistant: ClinicDocument["assistant"]) {
+  const { language, voice, model, greeting } = assistant;
+  return {
+    ...{ language, voice, model },
+    ...(greeting === null ? {} : { greeting }),
+    records_calls: assistant.recordsCalls ? "yes" : "no",
+    keeps_transcript: assistant.keepsTranscript ? "yes" : "no",
+  };
 }
 
 function writeDoctor(provider: ProviderDocument, { services }: ClinicDocument) {

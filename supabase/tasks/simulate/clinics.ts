@@ -152,6 +152,10 @@ function describe(
     defaultCountry: country,
     numbers: [number],
     sharedLines: [],
+    assistant: {
+      ...{ language: "en", voice: "cartesia", model: "openai", greeting: null },
+      ...{ recordsCalls: false, keepsTranscript: true },
+    },
     transferNumber: null,
     deskHours: [],
     holdMinutes: 10,

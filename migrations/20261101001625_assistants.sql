@@ -26,6 +26,25 @@ comment on column public.assistants.greeting is 'What the caller hears first; nu
 select private.protect('public.assistants', true);
 grant select on public.assistants to service_role;
 
+/* The row of a clinic, or the one that it would have. */
+create function private.find_settings(p_org uuid) returns public.assistants
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_kept public.assistants;
+begin
+  select a.* into v_kept from public.assistants as a where a.org_id = p_org;
+  v_kept.org_id := p_org;
+  v_kept.language := coalesce(v_kept.language, 'en');
+  v_kept.voice := coalesce(v_kept.voice, 'cartesia');
+  v_kept.model := coalesce(v_kept.model, 'openai');
+  v_kept.records_calls := coalesce(v_kept.records_calls, false);
+  v_kept.keeps_transcript := coalesce(v_kept.keeps_transcript, true);
+  return v_kept;
+end
+$$;
+comment on function private.find_settings is 'How a clinic''s assistant is, with the defaults of one without a row.';
+
 /* When anybody works, by weekday, in local minutes: [{dow, startMin, endMin}]. */
 create function private.describe_opening(p_org public.organizations, p_day date) returns jsonb
 language sql stable set search_path = ''
@@ -65,13 +84,7 @@ as $$
       select coalesce(jsonb_agg(jsonb_build_object('question', f.question, 'answer', f.answer)
         order by f.question), '[]')
       from public.clinic_facts as f where f.org_id = p_org.id and f.in_prompt))
-  from (select p_org.id as org_id) as o
-  left join public.assistants as kept on kept.org_id = o.org_id
-  cross join lateral (
-    select coalesce(kept.language, 'en') as language, coalesce(kept.voice, 'cartesia') as voice,
-      coalesce(kept.model, 'openai') as model, kept.greeting,
-      coalesce(kept.records_calls, false) as records_calls,
-      coalesce(kept.keeps_transcript, true) as keeps_transcript) as a
+  from private.find_settings(p_org.id) as a
 $$;
 comment on function private.describe_line is
   'What the assistant of a clinic has to know; nothing of a patient is in it.';
