@@ -107,7 +107,8 @@ select is_empty(
 -- What jobs and tasks call, as the owner. It changes settings, accounts and history, or reads over tenants.
 create temporary table owners_functions (proname name primary key);
 insert into owners_functions values ('apply_clinic'), ('apply_retention'), ('clear_limits'), ('collect_metrics'),
-  ('find_misplaced_bookings'), ('read_clinic'), ('read_line'), ('register_channel'),
+  ('find_misplaced_bookings'), ('list_questions'), ('read_clinic'), ('read_line'), ('register_channel'),
+  ('remove_question'),
   ('seal_audit'), ('set_member'), ('set_org_credentials'), ('verify_audit'),
   ('watch_overlaps');
 select is_empty(
