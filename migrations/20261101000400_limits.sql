@@ -14,13 +14,7 @@
  * - Calls without a number cannot be told apart. They share a few holds and a tenth of the texts.
  * - Nothing is locked for good: everything fades within a day, and public.clear_limits() clears it.
  *
- * What guessing can reach. A code is one of a million, and at most
- *   5 attempts are evaluated for a code and 10 in a call: 1 in 100,000 for what a call holds;
- *   20 attempts a day for a number, and 10 more in calls from it: 1 in 50,000 a day (and an hour),
- *   1 in 33,333 by somebody who forges the number;
- *   5 attempts for each of an organization's 200 texts an hour: 1 in 1,000 over all numbers. The
- *   alarm at 100 texts to other numbers than the caller's leaves those a tenth: 1 in 2,000 an hour,
- *   unless the callers' numbers are forged too.
+ * What guessing can reach is in docs/security.md, whose figures a test compares with these limits.
  */
 
 alter table public.organizations
