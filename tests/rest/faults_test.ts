@@ -107,6 +107,46 @@ Deno.test(
 );
 
 Deno.test(
+  "callers who leave the line for a connection are not begun, and nobody waits behind them",
+  options,
+  async () => {
+    await withStage({ poolSize: 1 }, async (stage) => {
+      const { db, gateway } = stage;
+      await define(
+        stage,
+        `create function public.write(code text) returns text language plpgsql security definer set search_path = '' as $$
+      begin
+        insert into public.rooms (code) values (code);
+        return code;
+      end $$`,
+      );
+      const long = gateway.fetch(rpc("nap", { seconds: 3 }));
+      await until(async () => await naps(db)() === 1);
+      const leaving = new AbortController();
+      const waiting = Array.from(
+        { length: 20 },
+        () => gateway.fetch(rpc("write", { code: "left" }, { signal: leaving.signal })),
+      );
+      const staying = gateway.fetch(rpc("write", { code: "stayed" }));
+      let isRested = false;
+      long.then(() => isRested = true);
+      leaving.abort();
+      // They are answered while the connection is still taken: none of them gets it first.
+      for (const left of waiting) assert.equal((await inTime(left)).status, 499);
+      assert.equal(isRested, false);
+      assert.equal((await inTime(staying)).status, 200);
+      assert.deepEqual(
+        (await db`select code from public.rooms where code in ('left', 'stayed')`).map(
+          ({ code }) => code,
+        ),
+        ["stayed"],
+      );
+      assert.equal((await inTime(gateway.fetch(rpc("add_numbers", { a: 1, b: 2 })))).status, 200);
+    });
+  },
+);
+
+Deno.test(
   "a caller that leaves has its transaction rolled back and its connection given back clean",
   options,
   async () => {

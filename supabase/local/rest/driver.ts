@@ -59,6 +59,7 @@ export class Session implements pg.Submittable {
     readonly client: pg.PoolClient,
     readonly pid: number,
     readonly generation: number,
+    readonly onRelease: () => void,
   ) {
     // Wait until the connection is ready again, also after an error: the next run would be lost.
     client.connection.on("readyForQuery", () => this.#settle());
@@ -91,6 +92,7 @@ export class Session implements pg.Submittable {
   release(isBroken: boolean): void {
     // This many statements cost more memory than a new connection costs time.
     this.client.release(isBroken || this.#prepared.size > maxStatements);
+    this.onRelease();
   }
 
   submit(connection: pg.Connection): void {
@@ -140,14 +142,29 @@ export class Session implements pg.Submittable {
 
 const maxStatements = 1000;
 
-/** Connections that are made when needed and replaced when lost. */
+/** A request that waits for a connection. */
+interface Waiting {
+  readonly begin: () => void;
+}
+
+/**
+ * Connections that are made when needed and replaced when lost.
+ *
+ * Who waits for one stands in a line of our own, since the driver's cannot be left: a request whose
+ * caller has gone would still be begun, and others wait behind it.
+ */
 export class Pool {
   readonly #pool: pg.Pool;
+  readonly #acquisitionTimeoutMs: number;
   readonly #pids = new WeakMap<pg.ClientBase, number>();
   readonly #sessions = new WeakMap<pg.ClientBase, Session>();
+  readonly #waiting = new Set<Waiting>();
+  #free: number;
   #generation = 0;
 
   constructor(dbUrl: string, size: number, acquisitionTimeoutMs: number) {
+    this.#free = size;
+    this.#acquisitionTimeoutMs = acquisitionTimeoutMs;
     this.#pool = new pg.Pool({
       connectionString: dbUrl,
       application_name: "rest",
@@ -166,17 +183,62 @@ export class Pool {
     this.#pool.on("error", () => {});
   }
 
-  /** @throws {Error} without a database, and when no connection becomes free in time (`isLate`) */
-  async acquire(): Promise<Session> {
-    const client = await this.#pool.connect();
+  /**
+   * @param signal Aborted when the caller has gone, who then waits no more.
+   * @throws {Error} without a database, and when no connection becomes free in time (`isLate`)
+   * @throws the signal's reason
+   */
+  async acquire(signal: AbortSignal): Promise<Session> {
+    signal.throwIfAborted();
+    if (this.#free > 0) this.#free--;
+    else await this.#waitForFree(signal);
+    const client = await this.#pool.connect().catch((error) => {
+      this.#give();
+      throw error;
+    });
     const session = this.#sessions.get(client) ?? this.#open(client);
     if (session.generation === this.#generation) return session;
     session.release(true);
-    return await this.acquire();
+    return await this.acquire(signal);
+  }
+
+  /** Waits until a connection is handed over. */
+  #waitForFree(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const leave = () => {
+        this.#waiting.delete(waiting);
+        clearTimeout(timer);
+        signal.removeEventListener("abort", abort);
+      };
+      const waiting: Waiting = {
+        begin: () => {
+          leave();
+          resolve();
+        },
+      };
+      const abort = () => {
+        leave();
+        reject(signal.reason);
+      };
+      const timer = setTimeout(() => {
+        leave();
+        reject(new PoolExhausted("No connection became free in time"));
+      }, this.#acquisitionTimeoutMs);
+      signal.addEventListener("abort", abort);
+      this.#waiting.add(waiting);
+    });
+  }
+
+  /** Hands a connection to whoever has waited longest. */
+  #give(): void {
+    const [next] = this.#waiting;
+    if (next) next.begin();
+    else this.#free++;
   }
 
   #open(client: pg.PoolClient): Session {
-    const session = new Session(client, this.#pids.get(client) ?? 0, this.#generation);
+    const pid = this.#pids.get(client) ?? 0;
+    const session = new Session(client, pid, this.#generation, () => this.#give());
     this.#sessions.set(client, session);
     return session;
   }
@@ -191,6 +253,10 @@ export class Pool {
   }
 }
 
+/** All connections stayed busy. */
+class PoolExhausted extends Error {}
+
 /** Whether an error of `acquire` means that all connections stayed busy. */
 export const isLate = (error: unknown): boolean =>
+  error instanceof PoolExhausted ||
   error instanceof Error && error.message === "timeout exceeded when trying to connect";

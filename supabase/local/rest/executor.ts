@@ -43,7 +43,8 @@ export interface Transaction {
 /** Runs a transaction; a result that must not be kept is rolled back. @throws {RestError} */
 export async function execute(pool: Pool, transaction: Transaction): Promise<Result> {
   const { signal, cancel } = transaction;
-  const session = await pool.acquire().catch((error) => {
+  const session = await pool.acquire(signal).catch((error) => {
+    if (signal.aborted) throw error;
     if (!isLate(error)) throw unavailable("PGRST000", "Database connection error.", error);
     const late = "Timed out acquiring connection from connection pool.";
     throw new RestError(504, "PGRST003", late);

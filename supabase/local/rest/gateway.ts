@@ -20,8 +20,8 @@
  *
  * Tokens are HS256 only. Serialization failures and deadlocks (40001, 40P01) are answered at once,
  * as PostgREST 16 does; 14 repeats the transaction until the caller gives up. A caller that disconnects
- * ends its transaction. In a server, `--unstable-no-legacy-abort` keeps Deno from treating a sent
- * answer as a disconnect.
+ * ends its transaction, or leaves the line for a connection. In a server,
+ * `--unstable-no-legacy-abort` keeps Deno from treating a sent answer as a disconnect.
  *
  * @module
  */
@@ -93,6 +93,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
 
   async function answer(http: Request): Promise<Response> {
     const { method, headers, signal } = http;
+    // Whoever has left while this process was busy costs nothing more.
+    signal.throwIfAborted();
     const { pathname, search } = new URL(http.url);
     const caller = await identify(headers);
     const request = readRequest({
