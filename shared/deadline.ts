@@ -49,7 +49,10 @@ export interface Budget {
 export interface Deadlines {
   /** For everything that a request does. */
   readonly requestMs: number;
-  /** For one call of the database; the rest of the request's time may be shorter. */
+  /**
+   * For one call of the database; the rest of the request's time may be shorter. A caller waits for a
+   * turn for a fifth of it: together at most 3 seconds.
+   */
   readonly databaseCallMs: number;
 }
 

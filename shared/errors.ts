@@ -7,6 +7,7 @@
 /** Names a fault in metrics and logs. */
 export type FaultCode =
   | "config_invalid"
+  | "database_busy"
   | "database_timeout"
   | "database_unavailable"
   | "database_error"

@@ -7,12 +7,13 @@
  * @module
  */
 
-import { type Answer, handOver } from "./answers.ts";
+import type { Urgency } from "./admission.ts";
+import { type Answer, handOver, refuseCommonly } from "./answers.ts";
 import { readBody } from "./body.ts";
 import type { CallFacts } from "./database/entry.ts";
 import { type Budget, startBudget, withDeadline } from "./deadline.ts";
 import { allowOnly, deny } from "./denials.ts";
-import { toFault } from "./errors.ts";
+import { Fault, toFault } from "./errors.ts";
 import { isNotGiven } from "./given.ts";
 import { type Runtime, serve, type ServedFunction } from "./runtime.ts";
 import * as sentences from "./sentences.ts";
@@ -27,7 +28,7 @@ import {
   toResponse,
   type VapiMessage,
 } from "./vapi.ts";
-import { Work, type WorkContext } from "./work.ts";
+import { type Pass, Work, type WorkContext } from "./work.ts";
 
 /** Bodies grow with the call; after 45 seconds one had 50 KB. */
 const bodyLimits = { limitBytes: 2 * 1024 * 1024, timeoutMs: 5000 };
@@ -115,45 +116,113 @@ async function answerRequest(
   const message = body.ok
     ? readMessage(new TextDecoder().decode(body.bytes), { namedCall, boundTo: proof.boundTo })
     : { type: "unreadable", reason: body.reason } as const;
-  return await dispatch(address, runtime, message, budget);
+  return await dispatch(address, runtime, message, {
+    budget,
+    hasGone: () => request.signal.aborted,
+  });
+}
+
+/** The time and the caller of a request. */
+interface Waiter {
+  readonly budget: Budget;
+  readonly hasGone: () => boolean;
 }
 
 async function dispatch(
   address: Address,
   runtime: Runtime,
   message: VapiMessage,
-  budget: Budget,
+  waiter: Waiter,
 ): Promise<Response> {
   const { log } = runtime;
   switch (message.type) {
     case "unreadable":
       log.warn("request_unreadable", { function: address.name, reason: message.reason });
       return Response.json({ results: [], error: `Cannot read the request: ${message.reason}` });
-    case "tool-calls": {
-      const results: ToolResult[] = [];
-      // One after the other: a later call may depend on an earlier one.
-      for (const [index, call] of message.calls.entries()) {
-        results.push(
-          index < callsPerRequest
-            ? await answerCall(address, runtime, call, message.envelope, budget)
-            : errorOf(call, `At most ${callsPerRequest} tool calls fit into one request.`),
-        );
-      }
-      return toResponse(results);
-    }
+    case "tool-calls":
+      return await admit(
+        runtime,
+        waiter,
+        { envelope: message.envelope, urgency: urgencyOf(address, message.calls) },
+        (pass) => answerCalls(address, runtime, message, pass),
+        () => refuseCalls(address, runtime, message.calls),
+      );
     case "other":
       log.debug("message_ignored", { function: address.name, type: message.name });
       return Response.json({});
-    default:
-      return await answerMessage(address, runtime, message, budget);
+    default: {
+      const isHeard = message.type === "assistant-request";
+      return await admit(
+        runtime,
+        waiter,
+        { envelope: message.envelope, urgency: isHeard ? "begins" : "unheard" },
+        (pass) => answerMessage(address, runtime, message, pass),
+        () => refuseMessage(message),
+      );
+    }
   }
+}
+
+/** Answers a request when it is its turn, or refuses it, which costs as little as possible. */
+async function admit(
+  { admission }: Runtime,
+  { budget, hasGone }: Waiter,
+  { envelope, urgency }: { readonly envelope: Envelope; readonly urgency: Urgency },
+  answer: (pass: Pass) => Promise<Response>,
+  refuse: () => Response,
+): Promise<Response> {
+  const clinic = envelope.calledNumber ?? envelope.phoneNumberId ?? envelope.assistantId ?? "";
+  const turn = await admission.enter({ clinic, urgency, budget, hasGone });
+  if (!turn) return refuse();
+  try {
+    return await answer({ budget, turn });
+  } finally {
+    turn.end();
+  }
+}
+
+function urgencyOf({ tools }: Address, calls: readonly ToolCall[]): Urgency {
+  const continues = calls.some((call) => tools.find(({ name }) => name === call.name)?.continues);
+  return continues ? "continues" : "begins";
+}
+
+async function answerCalls(
+  address: Address,
+  runtime: Runtime,
+  { calls, envelope }: Extract<VapiMessage, { readonly type: "tool-calls" }>,
+  pass: Pass,
+): Promise<Response> {
+  const results: ToolResult[] = [];
+  // One after the other: a later call may depend on an earlier one.
+  for (const [index, call] of calls.entries()) {
+    results.push(
+      index < callsPerRequest
+        ? await answerCall(address, runtime, call, envelope, pass)
+        : errorOf(call, `At most ${callsPerRequest} tool calls fit into one request.`),
+    );
+  }
+  return toResponse(results);
+}
+
+/** Says busy to each tool call. They are counted; the log has a line for many of them. */
+function refuseCalls(
+  { tools }: Address,
+  { recorder }: Runtime,
+  calls: readonly ToolCall[],
+): Response {
+  const { facts, ...said } = refuseCommonly("busy");
+  return toResponse(calls.map((call) => {
+    const tool = tools.find(({ name }) => name === call.name);
+    if (tool) recorder.toolCall({ tool: tool.name, outcome: said.outcome, totalMs: 0 });
+    return resultOf(call, { ...said, ...facts });
+  }));
 }
 
 async function answerMessage(
   { name, answerMessage }: Address,
   runtime: Runtime,
   message: CallMessage,
-  budget: Budget,
+  pass: Pass,
 ): Promise<Response> {
   if (!answerMessage) {
     runtime.log.debug("message_ignored", { function: name, type: message.type });
@@ -161,10 +230,10 @@ async function answerMessage(
   }
   const { callId } = message.envelope;
   const named = { function: name, tool: message.type, callId };
-  const work = new Work(runtime, budget, "message", named);
+  const work = new Work(runtime, pass, "message", named);
   try {
     const { outcome, body, status = 200 } = await withDeadline(
-      budget.remainingMs() + graceMs,
+      pass.budget.remainingMs() + graceMs,
       () => answerMessage(message, work.context),
     );
     work.record(outcome);
@@ -172,11 +241,15 @@ async function answerMessage(
   } catch (thrown) {
     const fault = toFault(thrown);
     work.record(fault.code, fault);
-    // A caller waits for the assistant; any other message can be sent again.
-    return message.type === "assistant-request"
-      ? Response.json({ error: sentences.callNotTaken })
-      : Response.json({}, { status: 503 });
+    return refuseMessage(message);
   }
+}
+
+/** A caller waits for the assistant; any other message can be sent again. */
+function refuseMessage({ type }: CallMessage): Response {
+  return type === "assistant-request"
+    ? Response.json({ error: sentences.callNotTaken })
+    : Response.json({}, { status: 503 });
 }
 
 async function answerCall(
@@ -184,7 +257,7 @@ async function answerCall(
   runtime: Runtime,
   call: ToolCall,
   envelope: Envelope,
-  budget: Budget,
+  pass: Pass,
 ): Promise<ToolResult> {
   const tool = address.tools.find(({ name }) => name === call.name);
   if (!tool) {
@@ -194,7 +267,7 @@ async function answerCall(
     return errorOf(call, `Unknown tool "${asked}": this address answers ${names}.`);
   }
   const log = runtime.log.concealing(call.arguments.ok ? call.arguments.value : undefined);
-  const work = new Work({ ...runtime, log }, budget, "tool_call", {
+  const work = new Work({ ...runtime, log }, pass, "tool_call", {
     function: address.name,
     tool: tool.name,
     callId: envelope.callId,
@@ -202,9 +275,9 @@ async function answerCall(
   });
   try {
     const answer = await withDeadline(
-      budget.remainingMs() + graceMs,
+      pass.budget.remainingMs() + graceMs,
       () => runTool(tool, call, envelope, work.context),
-    );
+    ).catch(answerBusy);
     work.record(answer.outcome);
     const { facts, ...said } = handOver(answer, tool.name, work.desk);
     return resultOf(call, { ...said, ...facts });
@@ -213,6 +286,12 @@ async function answerCall(
     work.record(fault.code, fault);
     return errorOf(call, sentences.fault);
   }
+}
+
+/** What the database had no time for is undone, and can be asked again; other faults stay. */
+function answerBusy(thrown: unknown): Answer {
+  if (thrown instanceof Fault && thrown.code === "database_busy") return refuseCommonly("busy");
+  throw thrown;
 }
 
 async function runTool(

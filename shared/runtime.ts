@@ -5,6 +5,7 @@
  */
 
 import { type AccountCache, createAccountCache } from "./accounts.ts";
+import { type Admission, createAdmission } from "./admission.ts";
 import { type Background, createBackground } from "./background.ts";
 import { type Authenticator, createAuthenticator } from "./authentication.ts";
 import { type Config, readConfig } from "./config.ts";
@@ -21,6 +22,7 @@ const recordingBudgetMs = 2500;
 export interface Runtime {
   readonly config: Config;
   readonly authenticator: Authenticator;
+  readonly admission: Admission;
   readonly database: DatabasePool;
   readonly accounts: AccountCache;
   readonly log: Log;
@@ -40,6 +42,10 @@ export function createRuntime(
   return {
     config,
     authenticator: createAuthenticator(config),
+    admission: createAdmission({
+      patienceMs: deadlines.databaseCallMs / 5,
+      onRefused: (refused) => log.warn("overloaded", { refused }),
+    }),
     database,
     accounts: createAccountCache(config.credentialKeys),
     background: createBackground(),

@@ -26,8 +26,8 @@ export interface TextingTools {
   readonly accounts: AccountCache;
   readonly budget: Budget;
   readonly log: Log;
-  /** Told how long Twilio took, in milliseconds. */
-  readonly onText: (durationMs: number) => void;
+  /** Runs what only waits for Twilio: it is measured, and takes nobody's turn. */
+  readonly texting: <T>(send: () => Promise<T>) => Promise<T>;
   /** For what goes on after the answer. */
   readonly background: Background;
 }
@@ -43,7 +43,7 @@ export interface ReadyAccount {
  * sends once more.
  */
 export async function sendText(
-  { config, database, accounts, budget, onText }: TextingTools,
+  { config, database, accounts, budget, texting }: TextingTools,
   call: CallFacts,
   { orgId, account }: ReadyAccount,
   sms: Sms,
@@ -57,7 +57,7 @@ export async function sendText(
         budget.remainingMs() - bookkeepingMs,
       ),
     });
-  try {
+  return await texting(async () => {
     const first = await send(account);
     if (first.kind === "accepted" || first.failure !== "unauthorized") return first;
     const fresh = await accounts.refresh(database, call, account).catch(() => undefined);
@@ -65,9 +65,7 @@ export async function sendText(
     const hasChanged = fresh?.outcome === "found" && fresh.orgId === orgId &&
       JSON.stringify(fresh.account) !== JSON.stringify(account);
     return hasChanged ? await send(fresh.account) : first;
-  } finally {
-    onText(performance.now() - startedAt);
-  }
+  });
 }
 
 /**

@@ -23,8 +23,8 @@ export interface ToolContext {
   readonly accounts: AccountCache;
   readonly budget: Budget;
   readonly log: Log;
-  /** Told how long Twilio took, in milliseconds. */
-  readonly onText: (durationMs: number) => void;
+  /** Runs what only waits for Twilio: it is measured, and takes nobody's turn. */
+  readonly texting: <T>(send: () => Promise<T>) => Promise<T>;
   /** For what goes on after the answer. */
   readonly background: Background;
 }
@@ -34,7 +34,7 @@ export const commonOutcomes = {
   invalid_arguments: "an argument is missing or malformed; `fields` names it",
   unknown_clinic: "no organization answers the called number",
   cross_tenant_denied: "an argument names another organization than the call",
-  busy: "a lock was not acquired in time; the same call can be repeated",
+  busy: "too much at once, or a lock was not acquired in time; the same call can be repeated",
 } as const;
 /** One of them. */
 export type CommonOutcome = keyof typeof commonOutcomes;
@@ -47,6 +47,8 @@ export interface ToolDefinition<Input, Outcome extends string> {
   readonly description: string;
   /** Said to the caller while the tool works; short, since most answers come within half a second. */
   readonly waiting?: string;
+  /** Whether it goes on with what the call has begun: when too many call, it goes first. */
+  readonly continues?: boolean;
   /** The arguments: each says with `describe` what the model should pass. */
   readonly input: z.ZodType<Input>;
   /** Every outcome `run` can have, and what it means. The compiler compares this list with `run`. */
@@ -60,6 +62,8 @@ export interface Tool {
   readonly description: string;
   /** Said to the caller while it works. */
   readonly waiting: string;
+  /** Whether it goes on with what the call has begun. */
+  readonly continues: boolean;
   /** Schema of the arguments, from which the tool's JSON Schema for Vapi is made. */
   readonly input: z.ZodType;
   /** Every outcome it can have, and what it means. */
@@ -70,15 +74,14 @@ export interface Tool {
 
 /** Makes a tool. */
 export function defineTool<Input, Outcome extends string>(
-  { name, description, waiting = "One moment.", input, outcomes, run }: ToolDefinition<
-    Input,
-    Outcome
-  >,
+  { name, description, waiting = "One moment.", continues = false, input, outcomes, run }:
+    ToolDefinition<Input, Outcome>,
 ): Tool {
   return {
     name,
     description,
     waiting,
+    continues,
     input,
     outcomes: { ...outcomes, ...commonOutcomes },
     run: async (given, context) => {

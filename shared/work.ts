@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Turn } from "./admission.ts";
 import type { Desk } from "./database/client.ts";
 import type { Budget } from "./deadline.ts";
 import type { Fault } from "./errors.ts";
@@ -20,6 +21,12 @@ export type WorkContext = Omit<ToolContext, "call">;
 /** Fields of a log line; `tool` is also the label of the count. */
 export type WorkName = { readonly function: string; readonly tool: string } & LogFields;
 
+/** What a request was admitted with. */
+export interface Pass {
+  readonly budget: Budget;
+  readonly turn: Turn;
+}
+
 /** A tool call or another message of Vapi's that is being answered. */
 export class Work {
   readonly context: WorkContext;
@@ -34,7 +41,12 @@ export class Work {
   #desk: Desk | undefined;
 
   /** Begins to measure. */
-  constructor(runtime: Runtime, budget: Budget, event: "tool_call" | "message", name: WorkName) {
+  constructor(
+    runtime: Runtime,
+    { budget, turn }: Pass,
+    event: "tool_call" | "message",
+    name: WorkName,
+  ) {
     const { config, accounts, log, database, background } = runtime;
     this.#runtime = runtime;
     this.#event = event;
@@ -54,8 +66,17 @@ export class Work {
           log.warn("cross_tenant_denied", { ...name, orgId, reason: "secret_of_others" }),
         alarmed: (kind, orgId) => log.error("alarm_raised", { ...name, kind, orgId }),
       }),
-      onText: (durationMs) => this.#smsMs += durationMs,
+      texting: (send) => this.#measureText(() => turn.away(send)),
     };
+  }
+
+  async #measureText<T>(send: () => Promise<T>): Promise<T> {
+    const startedAt = performance.now();
+    try {
+      return await send();
+    } finally {
+      this.#smsMs += performance.now() - startedAt;
+    }
   }
 
   /** How the clinic's front desk is, once the database has said so. */

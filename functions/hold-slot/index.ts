@@ -30,6 +30,7 @@ export default serveTool({
     "caller has chosen and said a name; then call send_otp. Several patients get a hold each: one " +
     "code confirms them all. Call it again with the same name and another slotId to change the " +
     "time, or with another patientPhone to change the number; to correct the name, give the holdId.",
+  continues: true,
   input,
   outcomes: {
     held: "held for the patient until it expires; the passcode confirms it",

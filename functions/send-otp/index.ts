@@ -31,6 +31,7 @@ export default serveTool({
     "another tool answered code_needed, and again when the code did not arrive or is no longer " +
     "valid. Then ask for the code and call verify_otp. Once a code of this call was right, it " +
     "confirms a further hold without another one.",
+  continues: true,
   input,
   outcomes: {
     sent: "Twilio accepted the text; for an appointment asked about: one goes out if there is one",

@@ -39,6 +39,7 @@ export default serveTool({
   description:
     "Checks the code the caller read out. It confirms every hold of this call for that number, and " +
     "cancels, moves or finds what was asked for. Call it after send_otp, with what the caller said.",
+  continues: true,
   input,
   outcomes: {
     confirmed: "every hold that waited for the number is booked",

@@ -17,14 +17,14 @@ import {
   type Deadlines,
   withDeadline,
 } from "../deadline.ts";
-import { Fault } from "../errors.ts";
+import { Fault, type FaultCode } from "../errors.ts";
 
 /** The database of one request. */
 export interface Database {
   /**
    * Calls an entry function; `entry.ts` says how to name one and read its answer.
    *
-   * @throws {Fault} `database_timeout`, `database_unavailable` or `database_error`.
+   * @throws {Fault} `database_busy`, `database_timeout`, `database_unavailable` or `database_error`.
    */
   call(sqlName: string, args: Readonly<Record<string, unknown>>): Promise<unknown>;
 }
@@ -128,7 +128,7 @@ async function callFunction(
   });
   if (error) {
     throw new Fault(
-      isAway(error.code) ? "database_unavailable" : "database_error",
+      codeOf(error.code),
       `Cannot call ${sqlName}: the database answered ${error.code || "nothing"}`,
       { cause: { code: error.code, message: error.message } },
     );
@@ -148,6 +148,19 @@ function storable(value: unknown): unknown {
   return Object.fromEntries(
     Object.entries(value).map(([name, item]) => [storable(name), storable(item)]),
   );
+}
+
+function codeOf(code: string | undefined): FaultCode {
+  if (code && isBusy(code)) return "database_busy";
+  return isAway(code) ? "database_unavailable" : "database_error";
+}
+
+/**
+ * Nothing was done, since there was no time for it: the statement was cancelled at its timeout, a lock
+ * was not acquired, or PostgREST had no connection free.
+ */
+function isBusy(code: string): boolean {
+  return ["57014", "55P03", "PGRST003"].includes(code);
 }
 
 /** No code: the request failed before an answer. 08, 53, 57: connection, resources, shutdown. */
