@@ -61,12 +61,18 @@ async function findStack(url: string): Promise<UsedStack | undefined> {
 export async function startStack(
   args: readonly string[],
   stateDir: string,
+  { checkout, logLevel = "error" }: {
+    /** The folder of another checkout whose stack is started; this one's if left out. */
+    readonly checkout?: string;
+    readonly logLevel?: string;
+  } = {},
 ): Promise<{ url: string; pid: number; output(): string; stop(): Promise<number> }> {
   // A port of its own: another run on this machine may want the default one at the same moment.
   const port = 12_000 + Math.floor(Math.random() * 12_000);
   const child = new Deno.Command(Deno.execPath(), {
     args: ["task", "start", "--state", stateDir, "--port", String(port), ...args],
-    env: { LOG_LEVEL: "error", NO_COLOR: "1" },
+    env: { LOG_LEVEL: logLevel, NO_COLOR: "1" },
+    ...(checkout === undefined ? {} : { cwd: checkout }),
     stdin: "null",
     stdout: "piped",
     stderr: "piped",

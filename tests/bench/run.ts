@@ -1,5 +1,5 @@
 /**
- * `deno task bench rest | sql | attack`: measures one thing and prints it.
+ * `deno task bench rest | sql | attack | overload`: measures one thing and prints it.
  *
  * @module
  */
@@ -18,14 +18,25 @@ deno task bench sql [--quick] [GOAL ...]
   both need pgbench on the PATH
 deno task bench attack [--quick]
   200 callers attack a clinic for a minute (--quick: ten seconds), and what patients meet meanwhile
+deno task bench overload [--quick] [--beside FOLDER ...]
+  whole calls by 10, 50, 200 and 1,000 callers without a pause, and by 10 again after the rush
+  --beside FOLDER  another checkout, whose stack is measured in the same run
   exit code 0: measured (a goal may be missed, the table says so), 1: a promise was broken or
   something failed, 2: wrong arguments`;
 
 const bench = defineTask({
   usage,
-  options: { quick: { type: "boolean", default: false } },
+  options: {
+    quick: { type: "boolean", default: false },
+    beside: { type: "string", multiple: true, default: [] },
+  },
   allowPositionals: true,
-  run: async ({ values: { quick }, positionals: [name, ...asked] }, { running }) => {
+  run: async ({ values: { quick, beside }, positionals: [name, ...asked] }, { running }) => {
+    if (name === "overload") {
+      const { benchOverload } = await import("./overload.ts");
+      const callers = asked.length > 0 ? asked.map(Number) : [10, 50, 200, 1000];
+      return await benchOverload({ seconds: quick ? 5 : 15, checkouts: beside, callers }, running);
+    }
     if (name === "rest") {
       if (quick || asked.length > 0) throw new Misuse("bench rest takes no further arguments");
       const { benchRest } = await import("./rest.ts");

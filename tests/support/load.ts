@@ -1,0 +1,191 @@
+/**
+ * Callers who ask a running stack without pause, each on a connection of its own: what they were
+ * answered, and when.
+ *
+ * @module
+ */
+
+import { createConnection, type Socket } from "node:net";
+import postgres from "postgres";
+import { encryptAccount } from "../../shared/accounts.ts";
+import { readConfig } from "../../shared/config.ts";
+import { aClinic, type Clinic, type Said } from "./clinic.ts";
+
+/** A stack that is called, and the clinic that is called there. */
+export interface Line {
+  readonly url: string;
+  readonly secret: string;
+  readonly clinic: Clinic;
+}
+
+/** Makes a clinic for thousands of calls: enough doctors, and no limit that these callers reach. */
+export async function aLoadClinic(
+  env: Readonly<Record<string, string>>,
+  url: string,
+  doctors = 10,
+): Promise<Line> {
+  const sql = postgres(env["SUPABASE_DB_URL"] ?? "", { max: 1, onnotice: () => {} });
+  try {
+    const clinic = await aClinic(sql, { providers: doctors });
+    await sql`update public.organizations set sms_hourly_limit = 1000000 where id = ${clinic.id}`;
+    const stored = await encryptAccount(readConfig(env).credentialKeys, clinic.id, {
+      accountSid: `AC${clinic.id.replaceAll("-", "")}`,
+      authToken: "token-of-the-clinic",
+      sender: { from: clinic.number },
+    });
+    await sql`select public.set_org_credentials(
+      ${clinic.id}, 'twilio', ${stored.keyId}, ${stored.nonce}, ${stored.ciphertext})`;
+    return { url, secret: env["VAPI_SECRETS"] ?? "", clinic };
+  } finally {
+    await sql.end({ timeout: 5 });
+  }
+}
+
+/** One answer to a tool call. */
+export interface Heard {
+  readonly tool: string;
+  /** `error` for a sentence instead of a result. */
+  readonly outcome: string;
+  readonly ms: number;
+}
+
+/** What became of a rush. */
+export interface Rush {
+  readonly seconds: number;
+  readonly heard: readonly Heard[];
+  /** Calls that came to their end: a wrong code was compared. */
+  readonly completed: number;
+  /** Calls that ended before, by the outcome that ended them. */
+  readonly ended: ReadonlyMap<string, number>;
+}
+
+let phones = 0;
+/** Another British mobile number for each call. */
+const nextPhone = () => `+4477${String(Date.now() % 100).padStart(2, "0")}${padded(phones++)}`;
+const padded = (count: number) => String(count % 1_000_000).padStart(6, "0");
+
+/** Lets callers call one after another until the time is over; calls that have begun come to an end. */
+export async function rush(line: Line, callers: number, seconds: number): Promise<Rush> {
+  const heard: Heard[] = [];
+  const ended = new Map<string, number>();
+  let completed = 0;
+  const startedAt = performance.now();
+  const until = startedAt + seconds * 1000;
+  await Promise.all(Array.from({ length: callers }, async () => {
+    const socket = await Connection.open(line.url);
+    try {
+      while (performance.now() < until) {
+        const outcome = await playCall(line, socket, heard, until);
+        if (performance.now() > until) break;
+        if (outcome === "wrong_code") completed++;
+        else ended.set(outcome, (ended.get(outcome) ?? 0) + 1);
+      }
+    } finally {
+      socket.close();
+    }
+  }));
+  return { seconds, heard, completed, ended };
+}
+
+/** One call: availability, hold, text, a wrong code. Says the outcome it ended with. */
+async function playCall(
+  { clinic, secret }: Line,
+  connection: Connection,
+  heard: Heard[],
+  until: number,
+): Promise<string> {
+  const phone = nextPhone();
+  const call = crypto.randomUUID();
+  const ask = async (tool: string, args: object): Promise<Said> => {
+    for (;;) {
+      const message = {
+        type: "tool-calls",
+        toolCallList: [{
+          id: `call_${crypto.randomUUID()}`,
+          type: "function",
+          function: { name: tool, arguments: args },
+        }],
+        phoneNumber: { number: clinic.number },
+        customer: { number: phone },
+        call: { id: call },
+      };
+      const askedAt = performance.now();
+      const said = await connection.post(tool, secret, JSON.stringify({ message }));
+      heard.push({ tool, outcome: said.outcome, ms: performance.now() - askedAt });
+      // As an agent that is told to retry, and without a pause.
+      if (said.outcome !== "busy" || performance.now() > until) return said;
+    }
+  };
+  const day = new Date(Date.now() + (2 + Math.floor(Math.random() * 55)) * 86_400_000);
+  const found = await ask("check_availability", {
+    date: day.toISOString().slice(0, 10),
+    serviceType: "consultation",
+    timePreference: ["morning", "afternoon", "evening"][Math.floor(Math.random() * 3)],
+  });
+  const slots = found.slots ?? [];
+  const slot = slots[Math.floor(Math.random() * slots.length)];
+  if (!slot) return found.outcome;
+  const held = await ask("hold_slot", { slotId: slot.slotId, patientName: "Ada Brown" });
+  if (held.outcome !== "held") return held.outcome;
+  const sent = await ask("send_otp", { holdId: held.holdId });
+  if (sent.outcome !== "sent") return sent.outcome;
+  return (await ask("verify_otp", { code: "000000" })).outcome;
+}
+
+/** A connection that is kept; cheaper for the machine than `fetch`, which would be measured too. */
+class Connection {
+  readonly #socket: Socket;
+  #received = "";
+  #waiting: PromiseWithResolvers<Said> | undefined;
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.setEncoding("utf8");
+    socket.on("data", (part: string) => this.#read(part));
+    socket.on("error", () => this.#fail());
+    socket.on("close", () => this.#fail());
+  }
+
+  static open(url: string): Promise<Connection> {
+    const { hostname, port } = new URL(url);
+    return new Promise((resolve, reject) => {
+      const socket = createConnection({ port: Number(port), host: hostname, noDelay: true });
+      socket.once("connect", () => resolve(new Connection(socket)));
+      socket.once("error", reject);
+    });
+  }
+
+  post(tool: string, secret: string, body: string): Promise<Said> {
+    this.#waiting = Promise.withResolvers();
+    this.#socket.write(
+      `POST /functions/v1/${tool.replaceAll("_", "-")} HTTP/1.1\r\nHost: 127.0.0.1\r\n` +
+        `Content-Type: application/json\r\nX-Vapi-Secret: ${secret}\r\n` +
+        `Content-Length: ${body.length}\r\n\r\n${body}`,
+    );
+    return this.#waiting.promise;
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  #read(part: string): void {
+    this.#received += part;
+    const head = this.#received.indexOf("\r\n\r\n");
+    if (head < 0) return;
+    const length = Number(/content-length: (\d+)/i.exec(this.#received)?.[1]);
+    const body = this.#received.slice(head + 4);
+    if (new TextEncoder().encode(body).length < length) return;
+    this.#received = "";
+    const { result, error } = JSON.parse(body).results?.[0] ?? {};
+    this.#waiting?.resolve(
+      typeof result === "string"
+        ? JSON.parse(result)
+        : { success: false, outcome: "error", message: error },
+    );
+  }
+
+  #fail(): void {
+    this.#waiting?.resolve({ success: false, outcome: "cut", message: "The connection was lost" });
+  }
+}
