@@ -5152,6 +5152,7 @@ CREATE FUNCTION public.answer_question(p_call jsonb, p_question text, p_medical 
     SET search_path TO ''
     SET lock_timeout TO '300ms'
     SET jit TO 'off'
+    SET statement_timeout TO '2300ms'
     AS $$
 declare
   v_opened record;
@@ -5316,6 +5317,7 @@ CREATE FUNCTION public.begin_otp_send(p_call jsonb, p_hold text, p_send_id uuid,
     SET search_path TO ''
     SET lock_timeout TO '1500ms'
     SET jit TO 'off'
+    SET statement_timeout TO '2300ms'
     AS $$
 declare
   v_opened record;
@@ -5343,6 +5345,7 @@ CREATE FUNCTION public.cancel_appointment(p_call jsonb, p_patient_name text, p_p
     SET search_path TO ''
     SET lock_timeout TO '300ms'
     SET jit TO 'off'
+    SET statement_timeout TO '2300ms'
     AS $$
 declare
   v_opened record;
@@ -5372,6 +5375,7 @@ CREATE FUNCTION public.check_availability(p_call jsonb, p_service text, p_day js
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     SET jit TO 'off'
+    SET statement_timeout TO '2300ms'
     AS $$
 declare
   v_now constant timestamptz := clock_timestamp();
@@ -5455,6 +5459,7 @@ CREATE FUNCTION public.claim_slot_atomic(p_call jsonb, p_slot_id text, p_patient
     SET lock_timeout TO '300ms'
     SET jit TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
+    SET statement_timeout TO '2300ms'
     AS $$
 declare
   v_opened record;
@@ -5482,6 +5487,7 @@ CREATE FUNCTION public.cleanup_expired_holds(p_batch integer DEFAULT 1000) RETUR
     SET search_path TO ''
     SET lock_timeout TO '1s'
     SET jit TO 'off'
+    SET statement_timeout TO '2300ms'
     AS $$
 declare
   v_now constant timestamptz := clock_timestamp();
@@ -5550,6 +5556,7 @@ CREATE FUNCTION public.clear_otp_send(p_call jsonb, p_org uuid, p_send_id uuid, 
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     SET lock_timeout TO '1500ms'
+    SET statement_timeout TO '2300ms'
     AS $$
 declare
   v_text public.sms_messages;
@@ -5612,6 +5619,7 @@ CREATE FUNCTION public.complete_otp_send(p_call jsonb, p_org uuid, p_send_id uui
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     SET lock_timeout TO '1500ms'
+    SET statement_timeout TO '2300ms'
     AS $$
 declare
   v_text public.sms_messages;
@@ -5639,6 +5647,7 @@ CREATE FUNCTION public.end_call(p_call jsonb, p_ended_reason text, p_report json
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     SET lock_timeout TO '1500ms'
+    SET statement_timeout TO '2300ms'
     AS $$
 declare
   v_call_id constant text := p_call ->> 'callId';
@@ -5687,6 +5696,7 @@ CREATE FUNCTION public.find_appointments(p_call jsonb, p_patient_name text, p_pa
     SET search_path TO ''
     SET lock_timeout TO '300ms'
     SET jit TO 'off'
+    SET statement_timeout TO '2300ms'
     AS $$
 declare
   v_opened record;
@@ -5710,6 +5720,7 @@ COMMENT ON FUNCTION public.find_appointments(p_call jsonb, p_patient_name text, 
 CREATE FUNCTION public.find_assistant(p_call jsonb) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
+    SET statement_timeout TO '2300ms'
     AS $$
 declare
   v_opened record;
@@ -5735,6 +5746,7 @@ COMMENT ON FUNCTION public.find_assistant(p_call jsonb) IS 'The Vapi assistant r
 CREATE FUNCTION public.find_country(p_call jsonb) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
+    SET statement_timeout TO '2300ms'
     AS $$
 declare
   v_opened record;
@@ -5766,6 +5778,7 @@ COMMENT ON FUNCTION public.find_misplaced_bookings(p_org uuid, p_known uuid[]) I
 CREATE FUNCTION public.get_credentials_of(p_org uuid, p_provider text) RETURNS jsonb
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO ''
+    SET statement_timeout TO '2300ms'
     AS $$
 begin
   if not exists (select from public.organizations as o where o.id = p_org) then
@@ -5780,6 +5793,7 @@ COMMENT ON FUNCTION public.get_credentials_of(p_org uuid, p_provider text) IS 'T
 CREATE FUNCTION public.get_org_credentials(p_call jsonb, p_provider text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
+    SET statement_timeout TO '2300ms'
     AS $$
 declare
   v_opened record;
@@ -5803,6 +5817,7 @@ CREATE FUNCTION public.leave_message(p_call jsonb, p_name text, p_phone text, p_
     SET search_path TO ''
     SET lock_timeout TO '1500ms'
     SET jit TO 'off'
+    SET statement_timeout TO '2300ms'
     AS $$
 declare
   v_opened record;
@@ -5920,6 +5935,7 @@ CREATE FUNCTION public.read_metrics(p_minutes integer DEFAULT 60) RETURNS jsonb
     SET search_path TO ''
     SET lock_timeout TO '1s'
     SET jit TO 'off'
+    SET statement_timeout TO '2300ms'
     AS $$
 declare
   v_since constant timestamptz := date_trunc('minute', clock_timestamp())
@@ -5973,6 +5989,7 @@ CREATE FUNCTION public.record_delivery_report(p_org uuid, p_send_id uuid, p_sid 
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     SET lock_timeout TO '1500ms'
+    SET statement_timeout TO '2300ms'
     AS $$
 declare
   v_delivery constant text := private.delivery_of(p_status);
@@ -5990,6 +6007,7 @@ CREATE FUNCTION public.record_metrics(p_batch uuid, p_counts jsonb) RETURNS json
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     SET lock_timeout TO '1s'
+    SET statement_timeout TO '2300ms'
     AS $$
 begin
   insert into public.metric_batches (id) values (p_batch) on conflict do nothing;
@@ -6070,6 +6088,7 @@ COMMENT ON FUNCTION public.remove_question(p_org text, p_id text) IS 'Forgets an
 CREATE FUNCTION public.report_unreadable_credentials(p_call jsonb, p_provider text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
+    SET statement_timeout TO '2300ms'
     AS $$
 declare
   v_opened record;
@@ -6091,6 +6110,7 @@ CREATE FUNCTION public.reschedule_appointment(p_call jsonb, p_patient_name text,
     SET search_path TO ''
     SET lock_timeout TO '300ms'
     SET jit TO 'off'
+    SET statement_timeout TO '2300ms'
     AS $$
 declare
   v_opened record;
@@ -6250,6 +6270,7 @@ CREATE FUNCTION public.settle_follow_up(p_call jsonb, p_send uuid, p_sid text, p
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     SET lock_timeout TO '1500ms'
+    SET statement_timeout TO '2300ms'
     AS $$
 declare
   v_opened record;
@@ -6325,6 +6346,7 @@ CREATE FUNCTION public.verify_otp_and_confirm(p_call jsonb, p_hold text, p_macs 
     SET search_path TO ''
     SET lock_timeout TO '1500ms'
     SET jit TO 'off'
+    SET statement_timeout TO '2300ms'
     AS $$
 declare
   v_opened record;

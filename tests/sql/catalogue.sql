@@ -133,6 +133,12 @@ select is_empty(
   $$select f.signature from our_functions as f join pg_type as t on t.oid = f.prorettype
     where f.pronamespace = 'public'::regnamespace and t.typtype <> 'b' and t.typname <> 'void'$$,
   'entry functions return jsonb, a scalar or nothing: PostgREST fills an empty row with nulls');
+select is_empty(
+  $$select f.signature from our_functions as f
+    where f.pronamespace = 'public'::regnamespace and f.prosecdef
+      and has_function_privilege('service_role', f.oid, 'execute')
+      and not exists (select from unnest(f.proconfig) as c where c ~ '^statement_timeout=[1-9]')$$,
+  'an entry function of the service role ends before its caller stops waiting');
 -- What an entry function reaches of private may wait for a lock of another transaction.
 create temporary table waiting_entries as
   with recursive reach (entry, proname, prosrc) as (
