@@ -276,12 +276,23 @@ comment on function private.would_overlap is
   'Whether a row of another session takes a provider''s time; checked under the provider''s lock.';
 
 create function private.read_id(p_text text) returns uuid
-language sql immutable strict set search_path = ''
+language plpgsql immutable strict set search_path = ''
 as $$
-  select case when btrim(p_text) ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
-    then btrim(p_text)::uuid end
+begin
+  return case when btrim(p_text) ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+    then btrim(p_text)::uuid end;
+end
 $$;
 comment on function private.read_id is 'The id in a text, or null when it is not one: models make ids up.';
+
+create function private.words_of(p_text text) returns text[]
+language plpgsql immutable strict set search_path = ''
+as $$
+begin
+  return array(select distinct w from unnest(string_to_array(p_text, ' ')) as w);
+end
+$$;
+comment on function private.words_of is 'The different words of a text, which single spaces separate.';
 
 /*
  * Whether a spoken name can be the stored one. Both are treated as sets of words. They match if all
@@ -290,27 +301,33 @@ comment on function private.read_id is 'The id in a text, or null when it is not
  * do not match.
  */
 create function private.is_same_name(p_said text, p_stored text) returns boolean
-language sql immutable strict set search_path = ''
+language plpgsql immutable strict set search_path = ''
 as $$
-  select n.said <> '' and (
-    replace(n.said, ' ', '') = replace(n.stored, ' ', '')
-    or w.said <@ w.stored and w.words >= least(2, w.stored_words)
-    or w.stored <@ w.said and w.words = w.stored_words + 1 and w.stored_words > 0)
-  from (
-    select private.plain_name(p_said) as said, private.plain_name(p_stored) as stored) as n
-  cross join lateral (
-    select x.said, x.stored, cardinality(x.said) as words, cardinality(x.stored) as stored_words
-    from (
-      select array(select distinct regexp_split_to_table(n.said, ' ')) as said,
-        array(select distinct regexp_split_to_table(n.stored, ' ')) as stored) as x) as w
+declare
+  v_said constant text := private.plain_name(p_said);
+  v_stored constant text := private.plain_name(p_stored);
+  v_said_words constant text[] := private.words_of(v_said);
+  v_stored_words constant text[] := private.words_of(v_stored);
+  v_said_count constant integer := cardinality(v_said_words);
+  v_stored_count constant integer := cardinality(v_stored_words);
+begin
+  return v_said <> '' and (
+    replace(v_said, ' ', '') = replace(v_stored, ' ', '')
+    or v_said_words <@ v_stored_words and v_said_count >= least(2, v_stored_count)
+    or v_stored_words <@ v_said_words and v_said_count = v_stored_count + 1 and v_stored_count > 0);
+end
 $$;
 comment on function private.is_same_name is
   'Whether a spoken name can be a stored one: case, accents, titles, order and one middle name are ignored.';
 
 /* For two names said in one call: neither is more authoritative than the other. */
 create function private.is_same_patient(p_one text, p_other text) returns boolean
-language sql immutable strict set search_path = ''
-as $$ select private.is_same_name(p_one, p_other) or private.is_same_name(p_other, p_one) $$;
+language plpgsql immutable strict set search_path = ''
+as $$
+begin
+  return private.is_same_name(p_one, p_other) or private.is_same_name(p_other, p_one);
+end
+$$;
 comment on function private.is_same_patient is 'Whether two names said in one call belong to one patient.';
 
 create function private.describe_hold(

@@ -39,12 +39,15 @@ create function private.upcoming_appointments(
 ) returns setof public.appointments
 language plpgsql stable set search_path = '' rows 5
 as $$
+declare
+  -- First the contact: a join may read all appointments of the organization.
+  v_contact constant uuid := (
+    select c.id from public.contacts as c where c.org_id = p_org and c.phone = p_phone);
 begin
   return query
-  select a.*
-  from public.contacts as c
-  join public.appointments as a on a.org_id = c.org_id and a.contact_id = c.id
-  where c.org_id = p_org and c.phone = p_phone and a.status = 'confirmed' and a.starts_at > p_at
+  select a.* from public.appointments as a
+  where a.org_id = p_org and a.contact_id = v_contact and a.status = 'confirmed'
+    and a.starts_at > p_at
   union all
   select h.* from private.find_holds(p_org, p_call_id, p_at) as h where h.patient_phone = p_phone;
 end
@@ -92,11 +95,9 @@ language plpgsql stable set search_path = ''
 as $$
 begin
   return exists (
-    select from public.contacts as c
-    join public.appointments as a on a.org_id = c.org_id and a.contact_id = c.id
-    where c.org_id = p_org.id and c.phone = p_change.patient_phone
-      and a.status = 'confirmed' and a.starts_at > p_at
-      and private.is_same_name(p_change.patient_name, a.patient_name));
+    select from private.upcoming_appointments(
+      p_org.id, null, p_change.patient_phone, p_at) as a
+    where private.is_same_name(p_change.patient_name, a.patient_name));
 end
 $$;
 comment on function private.is_text_due is 'Whether the code of a change is texted at all; nobody is told.';

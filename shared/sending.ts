@@ -90,14 +90,19 @@ export async function sendPasscode(
   return { outcome: "sent", orgId, phoneEnding, expiresInSeconds, purpose, afterUndelivered };
 }
 
+/**
+ * How long the text of a change waits, so that the answer has gone before work on the text could delay
+ * it: how long an answer takes must not tell either whether there is a text.
+ */
+const untilAnsweredMs = 50;
+
 /** Texts when the answer has gone: nobody hears of a failure but the log and the audit trail. */
 async function afterwards(
   { log }: TextingTools,
   { orgId, sendId }: SendReference,
   text: () => Promise<SmsOutcome>,
 ): Promise<void> {
-  // After the answer, which no caller can tell from one without a text.
-  await new Promise((resolve) => setTimeout(resolve, 0));
+  await new Promise((resolve) => setTimeout(resolve, untilAnsweredMs));
   const sms = await text().catch((fault) => {
     log.error("change_text_failed", { orgId, sendId, fault });
   });

@@ -3230,28 +3230,34 @@ $$;
 COMMENT ON FUNCTION private.is_said_time(p_at timestamp with time zone, p_zone text, p_said jsonb) IS 'Whether a start fits the time of day that was said.';
 
 CREATE FUNCTION private.is_same_name(p_said text, p_stored text) RETURNS boolean
-    LANGUAGE sql IMMUTABLE STRICT
+    LANGUAGE plpgsql IMMUTABLE STRICT
     SET search_path TO ''
     AS $$
-  select n.said <> '' and (
-    replace(n.said, ' ', '') = replace(n.stored, ' ', '')
-    or w.said <@ w.stored and w.words >= least(2, w.stored_words)
-    or w.stored <@ w.said and w.words = w.stored_words + 1 and w.stored_words > 0)
-  from (
-    select private.plain_name(p_said) as said, private.plain_name(p_stored) as stored) as n
-  cross join lateral (
-    select x.said, x.stored, cardinality(x.said) as words, cardinality(x.stored) as stored_words
-    from (
-      select array(select distinct regexp_split_to_table(n.said, ' ')) as said,
-        array(select distinct regexp_split_to_table(n.stored, ' ')) as stored) as x) as w
+declare
+  v_said constant text := private.plain_name(p_said);
+  v_stored constant text := private.plain_name(p_stored);
+  v_said_words constant text[] := private.words_of(v_said);
+  v_stored_words constant text[] := private.words_of(v_stored);
+  v_said_count constant integer := cardinality(v_said_words);
+  v_stored_count constant integer := cardinality(v_stored_words);
+begin
+  return v_said <> '' and (
+    replace(v_said, ' ', '') = replace(v_stored, ' ', '')
+    or v_said_words <@ v_stored_words and v_said_count >= least(2, v_stored_count)
+    or v_stored_words <@ v_said_words and v_said_count = v_stored_count + 1 and v_stored_count > 0);
+end
 $$;
 
 COMMENT ON FUNCTION private.is_same_name(p_said text, p_stored text) IS 'Whether a spoken name can be a stored one: case, accents, titles, order and one middle name are ignored.';
 
 CREATE FUNCTION private.is_same_patient(p_one text, p_other text) RETURNS boolean
-    LANGUAGE sql IMMUTABLE STRICT
+    LANGUAGE plpgsql IMMUTABLE STRICT
     SET search_path TO ''
-    AS $$ select private.is_same_name(p_one, p_other) or private.is_same_name(p_other, p_one) $$;
+    AS $$
+begin
+  return private.is_same_name(p_one, p_other) or private.is_same_name(p_other, p_one);
+end
+$$;
 
 COMMENT ON FUNCTION private.is_same_patient(p_one text, p_other text) IS 'Whether two names said in one call belong to one patient.';
 
@@ -3280,11 +3286,9 @@ CREATE FUNCTION private.is_text_due(p_org public.organizations, p_change public.
     AS $$
 begin
   return exists (
-    select from public.contacts as c
-    join public.appointments as a on a.org_id = c.org_id and a.contact_id = c.id
-    where c.org_id = p_org.id and c.phone = p_change.patient_phone
-      and a.status = 'confirmed' and a.starts_at > p_at
-      and private.is_same_name(p_change.patient_name, a.patient_name));
+    select from private.upcoming_appointments(
+      p_org.id, null, p_change.patient_phone, p_at) as a
+    where private.is_same_name(p_change.patient_name, a.patient_name));
 end
 $$;
 
@@ -4064,11 +4068,13 @@ $$;
 COMMENT ON FUNCTION private.read_credentials(p_org uuid, p_provider text) IS 'The encrypted account of an organization, or not_configured.';
 
 CREATE FUNCTION private.read_id(p_text text) RETURNS uuid
-    LANGUAGE sql IMMUTABLE STRICT
+    LANGUAGE plpgsql IMMUTABLE STRICT
     SET search_path TO ''
     AS $_$
-  select case when btrim(p_text) ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
-    then btrim(p_text)::uuid end
+begin
+  return case when btrim(p_text) ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+    then btrim(p_text)::uuid end;
+end
 $_$;
 
 COMMENT ON FUNCTION private.read_id(p_text text) IS 'The id in a text, or null when it is not one: models make ids up.';
@@ -4770,12 +4776,15 @@ CREATE FUNCTION private.upcoming_appointments(p_org uuid, p_call_id text, p_phon
     LANGUAGE plpgsql STABLE ROWS 5
     SET search_path TO ''
     AS $$
+declare
+  -- First the contact: a join may read all appointments of the organization.
+  v_contact constant uuid := (
+    select c.id from public.contacts as c where c.org_id = p_org and c.phone = p_phone);
 begin
   return query
-  select a.*
-  from public.contacts as c
-  join public.appointments as a on a.org_id = c.org_id and a.contact_id = c.id
-  where c.org_id = p_org and c.phone = p_phone and a.status = 'confirmed' and a.starts_at > p_at
+  select a.* from public.appointments as a
+  where a.org_id = p_org and a.contact_id = v_contact and a.status = 'confirmed'
+    and a.starts_at > p_at
   union all
   select h.* from private.find_holds(p_org, p_call_id, p_at) as h where h.patient_phone = p_phone;
 end
@@ -4915,6 +4924,17 @@ end
 $$;
 
 COMMENT ON FUNCTION private.was_refused_by_number(p_org uuid, p_send uuid, p_now timestamp with time zone) IS 'Whether another text to the number of an undelivered one would not arrive either.';
+
+CREATE FUNCTION private.words_of(p_text text) RETURNS text[]
+    LANGUAGE plpgsql IMMUTABLE STRICT
+    SET search_path TO ''
+    AS $$
+begin
+  return array(select distinct w from unnest(string_to_array(p_text, ' ')) as w);
+end
+$$;
+
+COMMENT ON FUNCTION private.words_of(p_text text) IS 'The different words of a text, which single spaces separate.';
 
 CREATE FUNCTION private.would_overlap(p_org uuid, p_provider uuid, p_busy tstzrange, p_session uuid, p_at timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql
@@ -7624,6 +7644,8 @@ REVOKE ALL ON FUNCTION private.wall_at_change(p_local timestamp without time zon
 REVOKE ALL ON FUNCTION private.was_not_delivered(p_org uuid, p_send uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.was_refused_by_number(p_org uuid, p_send uuid, p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.words_of(p_text text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.would_overlap(p_org uuid, p_provider uuid, p_busy tstzrange, p_session uuid, p_at timestamp with time zone) FROM PUBLIC;
 

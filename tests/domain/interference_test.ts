@@ -244,7 +244,7 @@ test("an unproven call runs the same statements whatever is stored", async (benc
       set auto_explain.log_level = notice`);
     // A name is compared with each that the number has: in one statement, but by a function of its own.
     const comparisons = await bench.database.sql<{ body: string }[]>`
-      select prosrc as body from pg_proc where proname in ('is_same_name', 'plain_name')`;
+      select prosrc as body from pg_proc where proname in ('is_same_name', 'words_of')`;
     const told: string[][] = [];
     const [known, unknown] = twoPhones();
     await store(bench, clinic, known, {
