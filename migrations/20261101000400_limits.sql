@@ -2,20 +2,43 @@
  * Limits: how many holds, texts and attempts a call, a number and an organization get.
  *
  * Decisions
- * - A limit hangs on what an attacker cannot renew at will. A call id is new with every call, a
- *   caller's number can be forged, a texted number is somebody's: so each has limits of its own.
- *   The defaults are the columns below, and each organization can have others.
- * - What is counted for a number is counted across organizations, in a table of its own by the
- *   number's hash. The hash is not secret: numbers can be enumerated. A key would hide nothing, since
- *   a row goes after a day and the holds beside it keep the number itself for longer; the hash only
- *   keeps numbers out of a table that belongs to no organization.
- * - Others can use up a number's texts and attempts. A call that comes from the number itself has a
- *   reserve of its own, so the patient gets a code all the same.
+ * - A limit applies to something an attacker cannot renew at will. A call id is new with every call, a
+ *   caller's number can be forged, and a texted number belongs to somebody, so each has its own limits.
+ *   The columns below hold the defaults, and each organization can have others.
+ * - Counts of a number are kept across organizations, in a separate table by the number's hash. The
+ *   hash is not a secret: numbers can be enumerated. A keyed hash would hide nothing, since a row is
+ *   deleted after a day, and holds keep the number itself for longer. The hash only keeps numbers out
+ *   of a table that belongs to no organization.
+ * - Others can use up a number's texts and attempts. A call from the number itself has a reserve of
+ *   its own, so the patient still gets a code.
  * - Calls without a number cannot be told apart. They share a few holds and a tenth of the texts.
- * - Nothing is locked for good: everything fades within a day, and public.clear_limits() clears it.
+ * - Nothing is locked forever: all counts expire within a day, and public.clear_limits() clears them.
  *
- * What guessing can reach is in docs/security.md, whose figures a test compares with these limits.
+ * What guessing can achieve is in docs/security.md, whose figures a test compares with these limits.
  */
+
+-- The same for every organization.
+
+create function private.text_cooldown() returns interval
+language sql immutable
+return interval '30 seconds';
+comment on function private.text_cooldown is
+  'How long a call waits between two texts to a phone, and for the outcome of the first.';
+
+create function private.code_lifetime() returns interval
+language sql immutable
+return interval '5 minutes';
+comment on function private.code_lifetime is 'How long a passcode can be used.';
+
+create function private.code_attempts() returns integer
+language sql immutable
+return 5;
+comment on function private.code_attempts is 'How many wrong attempts lock a passcode.';
+
+create function private.proof_lifetime() returns interval
+language sql immutable
+return interval '15 minutes';
+comment on function private.proof_lifetime is 'How long a passcode proves a phone for its call.';
 
 alter table public.organizations
   add column call_holds integer not null default 4,
@@ -35,7 +58,7 @@ alter table public.organizations
   add column own_phone_hourly_sends integer not null default 2,
   add column own_phone_daily_sends integer not null default 4,
   add column own_phone_daily_attempts integer not null default 10,
-  -- A code is guessed at the chance the attempts allow: no setting makes that a serious one.
+  -- The attempts decide the chance of guessing a code: no setting can make that chance a serious one.
   add constraint organizations_limits_sane check (
     least(call_holds, call_sends, call_numbers, call_attempts, call_change_requests,
       unknown_call_holds, unknown_caller_holds, caller_holds, caller_hourly_holds,
@@ -51,7 +74,7 @@ comment on column public.organizations.call_sends is 'Texts that one call may as
 comment on column public.organizations.call_numbers is 'Numbers that one call may text.';
 comment on column public.organizations.call_attempts is 'Wrong passcodes of one call.';
 comment on column public.organizations.call_change_requests is
-  'Requests about appointments of one call before its passcode; then the front desk helps.';
+  'Requests of one call about appointments, before its passcode; then the front desk helps.';
 comment on column public.organizations.unknown_call_holds is
   'Live holds of one call or chat without a number of its own.';
 comment on column public.organizations.unknown_caller_holds is
@@ -72,7 +95,7 @@ comment on column public.organizations.own_phone_daily_attempts is
 
 create type private.counted_hold as (org_id uuid, hold_id uuid, made_at timestamptz, by_caller boolean);
 comment on type private.counted_hold is
-  'A hold that counts for a number: made by a call from it (by_caller), or made for it.';
+  'A hold that counts for a number: made by a call from it (by_caller), or for it.';
 
 create table public.phone_counts (
   phone_hash bytea primary key
@@ -85,16 +108,16 @@ create table public.phone_counts (
   changed_at timestamptz not null default clock_timestamp()
 );
 comment on table public.phone_counts is
-  'What counts for a number in the last day, across organizations, by SHA-256 of the number.';
+  'What was counted for a number within the last day, in all organizations, by SHA-256 of the number.';
 comment on column public.phone_counts.sent_at is 'Texts to it.';
 comment on column public.phone_counts.wrong_at is 'Wrong passcodes for it.';
 comment on column public.phone_counts.asked_at is 'Texts, to any number, for calls from it; within the hour.';
 comment on column public.phone_counts.followed_up_at is 'Follow-ups of dropped calls to it.';
 comment on column public.phone_counts.holds is
-  'Holds made by calls from it in the last hour, and live ones made for it.';
+  'Holds made by calls from it within the last hour, and live ones made for it.';
 select private.protect('public.phone_counts', false);
 
-/* The number whose counts a call has a share in: the caller's, or one for all callers without. */
+/* The caller's number, or one key that all calls without a number share. */
 create function private.caller_key(p_org uuid, p_call public.calls) returns bytea
 language plpgsql immutable set search_path = ''
 as $$
@@ -102,7 +125,7 @@ begin
   return coalesce(p_call.caller_hash, private.hash_phone('no number/' || p_org));
 end
 $$;
-comment on function private.caller_key is 'The key in phone_counts under which a call''s caller is counted.';
+comment on function private.caller_key is 'The key in phone_counts for the caller of a call.';
 
 create function private.lock_phones(p_hashes bytea[]) returns void
 language plpgsql volatile set search_path = ''
@@ -110,14 +133,14 @@ as $$
 declare
   v_hash bytea;
 begin
-  -- In one order for everybody, so that two calls that name each other's number do not deadlock.
+  -- Always in the same order, so that two calls that name each other's number do not deadlock.
   for v_hash in select distinct h from unnest(p_hashes) as h where h is not null order by h loop
     perform pg_advisory_xact_lock(hashtextextended(encode(v_hash, 'hex'), 3));
   end loop;
 end
 $$;
 comment on function private.lock_phones is
-  'Lets one request at a time count for each of these numbers; taken after the call''s lock, before all others.';
+  'Lets one request at a time count for each of these numbers; taken after the call''s lock and before all others.';
 
 create function private.count_since(p_times timestamptz[], p_since timestamptz) returns integer
 language plpgsql immutable set search_path = ''
@@ -136,9 +159,9 @@ begin
   return array(select t from unnest(p_times) as t where t > p_since);
 end
 $$;
-comment on function private.keep_since is 'Those of these times that are later than another.';
+comment on function private.keep_since is 'The times that are later than another.';
 
-/* Counts a text to a number for a call; both numbers are locked. */
+/* Both numbers are locked. */
 create function private.count_send(p_phone bytea, p_caller bytea, p_now timestamptz) returns void
 language plpgsql volatile set search_path = ''
 as $$
@@ -146,7 +169,7 @@ begin
   insert into public.phone_counts as c (phone_hash, sent_at, asked_at)
   select n.hash, case when n.hash = p_phone then array[p_now] else '{}' end,
     case when n.hash = p_caller then array[p_now] else '{}' end
-  -- Calls without a number share the organization's texts instead.
+  -- For calls without a number, has_texts_left() limits their share of the organization's texts.
   from (select p_phone as hash union select p_caller where p_caller is not null) as n
   on conflict (phone_hash) do update set changed_at = p_now,
     sent_at = private.keep_since(c.sent_at, p_now - interval '1 day') || excluded.sent_at,
@@ -155,7 +178,11 @@ end
 $$;
 comment on function private.count_send is 'Counts one text, for its number and for the caller.';
 
-/* Gives back a text that certainly did not go out, counted at that time; the numbers are locked. */
+/*
+ * The text certainly did not go out. The numbers are locked.
+ *
+ * p_at  when the text was counted
+ */
 create function private.uncount_send(p_phone bytea, p_caller bytea, p_at timestamptz) returns void
 language plpgsql volatile set search_path = ''
 as $$
@@ -166,9 +193,9 @@ begin
   where c.phone_hash in (p_phone, p_caller);
 end
 $$;
-comment on function private.uncount_send is 'Gives back what private.count_send() counted.';
+comment on function private.uncount_send is 'Undoes private.count_send().';
 
-/* Counts a wrong passcode for a number, which is locked. */
+/* The number is locked. */
 create function private.count_attempt(p_phone bytea, p_now timestamptz) returns void
 language plpgsql volatile set search_path = ''
 as $$
@@ -180,10 +207,7 @@ end
 $$;
 comment on function private.count_attempt is 'Counts one wrong passcode for a number.';
 
-/*
- * How many more wrong passcodes a number takes today. A call from the number itself has a reserve that
- * nobody else uses up.
- */
+/* A call from the number itself has a reserve that nobody else can use up. */
 create function private.attempts_left(
   p_org public.organizations, p_call public.calls, p_phone bytea, p_now timestamptz
 ) returns integer
@@ -197,12 +221,9 @@ begin
       from public.phone_counts as c where c.phone_hash = p_phone), 0);
 end
 $$;
-comment on function private.attempts_left is 'How many wrong passcodes may still be evaluated for a number today.';
+comment on function private.attempts_left is 'How many more passcodes may be evaluated for a number today.';
 
-/*
- * Which limit of the caller's number or of the texted one a further text would break, or null. Both
- * are locked.
- */
+/* Both numbers are locked. */
 create function private.phone_send_refusal(
   p_org public.organizations, p_call public.calls, p_phone bytea, p_now timestamptz
 ) returns jsonb
@@ -227,4 +248,4 @@ begin
 end
 $$;
 comment on function private.phone_send_refusal is
-  'phone_send_limit or call_send_limit when a number or its caller has had enough texts, else null.';
+  'The limit that another text would exceed: phone_send_limit, call_send_limit (of the caller), or null.';

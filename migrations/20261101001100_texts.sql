@@ -183,7 +183,7 @@ end
 $$;
 comment on function private.is_fault_of_number is 'Whether a text failed because of the number it went to.';
 
-/* Whether a text did not arrive because of its number: a phone that was off has 30 seconds. */
+/* A phone that was off is tried again after the cooldown. */
 create function private.was_refused_by_number(p_org uuid, p_send uuid, p_now timestamptz)
 returns boolean
 language plpgsql stable set search_path = ''
@@ -193,7 +193,7 @@ begin
     select from public.sms_messages as m
     where m.org_id = p_org and m.id = p_send and m.delivery in ('failed', 'undelivered')
       and private.is_fault_of_number(m.error_code)
-      and (m.error_code <> 30003 or m.updated_at > p_now - interval '30 seconds'));
+      and (m.error_code <> 30003 or m.updated_at > p_now - private.text_cooldown()));
 end
 $$;
 comment on function private.was_refused_by_number is

@@ -1,22 +1,22 @@
 /*
- * Passcodes: six digits by SMS that prove that a caller has a phone; how a code is kept, what limits
- * guessing and texting, and what a proof is worth.
+ * Passcodes: six digits in a text, which prove that a caller has a phone. This file decides how a code
+ * is stored, what limits guessing and texting, and what a proof is good for.
  *
  * Decisions
- * - A code belongs to a phone in a call: one row, changed under the call's lock. It proves the phone for
- *   this call and a quarter of an hour, for every hold and change of the call that waits for it. No
- *   other call can use it, replace it or count for it.
- * - Attempts are counted where they are compared, so they cannot be raced past their limits, and no
- *   resend refills them (NIST SP 800-63B-4 §3.2.2). verify returns wrong_code and never raises after
- *   counting: a rollback would un-count it.
- * - The code never reaches the database. The function sends HMAC-SHA-256(pepper, "otp:v1|" code);
- *   what is stored is SHA-256 of that with organization, call, phone and send, so it fits nowhere
- *   else. It is null from the moment the code is used, locked, cleared or replaced; null matches
- *   nothing. Both sides of the comparison are hashes of a keyed value, so its timing tells nothing.
- * - A send is a claim (state sending, a fresh send_id) that expires after 30 seconds. complete and
- *   clear compare send_id: a late failure of send A never touches code B.
- * - A code for a change is stored and counted whether or not there is an appointment to change; where
- *   there is none nothing is texted, and what is stored matches no code.
+ * - A code belongs to a phone in a call: one row, changed under the call's lock. It proves the phone
+ *   for 15 minutes of this call, for every hold and change of the call that waits for it. No other
+ *   call can use it, replace it or count for it.
+ * - Attempts are counted in the function that compares them, so concurrent requests cannot exceed the
+ *   limits, and a new text does not reset them (NIST SP 800-63B-4 §3.2.2). verify returns wrong_code
+ *   and never raises after counting: a rollback would undo the count.
+ * - The code never reaches the database. The function sends HMAC-SHA-256(pepper, "otp:v1|" code); the
+ *   row stores SHA-256 of that with organization, call, phone and send, so it is useless anywhere
+ *   else. It is null as soon as the code is used, locked, cleared or replaced; null matches nothing.
+ *   Both sides of the comparison are hashes of a keyed value, so its timing reveals nothing.
+ * - A send has a fresh send_id and is in state sending until Twilio answers, or for 30 seconds.
+ *   complete and clear compare send_id: a late failure of send A never touches code B.
+ * - A code for a change is stored and counted whether or not there is an appointment to change. If
+ *   there is none, nothing is texted, and the stored value matches no code.
  */
 
 create table public.one_time_passcodes (
@@ -46,13 +46,13 @@ create table public.one_time_passcodes (
     check (mac is null or state in ('sending', 'sent'))
 );
 comment on table public.one_time_passcodes is
-  'The passcode of a phone in a call: a MAC, never the code, what is counted for it, and the proof.';
-comment on column public.one_time_passcodes.purpose is 'What the newest send was asked for.';
-comment on column public.one_time_passcodes.code_attempts is 'Wrong codes since the newest send, 5 at most.';
+  'The passcode of a phone in a call: a MAC (never the code), its counts, and the proof.';
+comment on column public.one_time_passcodes.purpose is 'What the newest send was requested for.';
+comment on column public.one_time_passcodes.code_attempts is 'Wrong codes since the newest send, up to private.code_attempts().';
 comment on column public.one_time_passcodes.sends is
-  'Texts to this phone that this call asked for; one that was refused is given back.';
+  'Texts to this phone that this call requested, without those that were refused.';
 comment on column public.one_time_passcodes.proven_until is
-  'Until then this call has proven the phone; null before, and after the call.';
+  'Until when the phone is proven for this call; null before the proof and after the call.';
 select private.protect('public.one_time_passcodes', false);
 
 create function private.bind_mac(p_mac text, p_org uuid, p_call_id text, p_phone bytea, p_send uuid)
@@ -73,7 +73,7 @@ as $$
     and c.state in ('sending', 'sent')
 $$;
 comment on function private.forget_passcode is
-  'Kills the live code of a phone in a call and lifts its cooldown; counts stay.';
+  'Makes the code of a phone in a call unusable and lifts its cooldown; counts stay.';
 
 create function private.is_proven(p_org uuid, p_call_id text, p_phone bytea, p_at timestamptz)
 returns boolean
@@ -86,41 +86,50 @@ begin
       and c.proven_until > p_at);
 end
 $$;
-comment on function private.is_proven is 'Whether a call has proven a phone, and not too long ago.';
+comment on function private.is_proven is 'Whether a call has proven a phone, and the proof has not expired.';
 
-/* The right code came: it is used up, and the phone is proven for a quarter of an hour. */
 create function private.prove_phone(p_org uuid, p_call_id text, p_phone bytea, p_now timestamptz)
 returns void
 language plpgsql volatile set search_path = ''
 as $$
 begin
   update public.one_time_passcodes as c
-  set state = 'used', mac = null, code_attempts = 0, proven_until = p_now + interval '15 minutes'
+  set state = 'used', mac = null, code_attempts = 0, 
+    proven_until = p_now + private.proof_lifetime()
   where c.org_id = p_org and c.call_id = p_call_id and c.phone_hash = p_phone;
 end
 $$;
-comment on function private.prove_phone is 'Writes down that a call has proven a phone.';
+comment on function private.prove_phone is 'Uses up a code that was right: its call has proven the phone.';
 
-/* The call is over: it proves nothing any more, and its codes are dead. */
 create function private.end_proofs(p_org uuid, p_call_id text) returns void
 language plpgsql volatile set search_path = ''
 as $$
 begin
-  update public.one_time_passcodes as c
-  set proven_until = null, mac = null,
-    state = case when c.state in ('sending', 'sent') then 'replaced' else c.state end
+  perform private.forget_passcode(p_org, p_call_id, c.phone_hash)
+  from public.one_time_passcodes as c
+  where c.org_id = p_org and c.call_id = p_call_id;
+  update public.one_time_passcodes as c set proven_until = null
   where c.org_id = p_org and c.call_id = p_call_id;
 end
 $$;
-comment on function private.end_proofs is 'Ends what a call has proven, and its codes.';
+comment on function private.end_proofs is
+  'Ends the proofs and passcodes of a call that is over.';
+
+/* The call or the number has no attempts left. A change must not reveal whether a hold waits. */
+create function private.refuse_attempts(p_purpose text) returns jsonb
+language sql immutable set search_path = ''
+as $$
+  select case p_purpose when 'change' then '{"outcome": "code_locked", "isFinal": true}'::jsonb
+    else '{"outcome": "locked"}' end
+$$;
+comment on function private.refuse_attempts is
+  'The outcome locked; for a change code_locked with isFinal: no further code.';
 
 /*
- * Counts one wrong code for its code, call and number: 5 kill the code, and when call or number has
- * had enough, no other one follows. Returns wrong_code (attemptsLeft), code_locked, or locked when the
- * front desk has to help; for a change, which does not say what there is, locked is code_locked too,
- * with isFinal.
+ * Counts a wrong attempt for its code, call and number. Returns wrong_code (attemptsLeft), code_locked,
+ * or locked if the front desk has to help.
  *
- * p_code  the code, or nulls when a change's code was never asked for
+ * p_code  the code; nulls if no code was requested yet
  */
 create function private.count_wrong_code(
   p_org public.organizations, p_call public.calls, p_code public.one_time_passcodes,
@@ -135,8 +144,8 @@ declare
 begin
   update public.one_time_passcodes as c
   set code_attempts = c.code_attempts + 1,
-    state = case when c.code_attempts >= 4 then 'locked' else c.state end,
-    mac = case when c.code_attempts >= 4 then null else c.mac end
+    state = case when c.code_attempts + 1 < private.code_attempts() then c.state else 'locked' end,
+    mac = case when c.code_attempts + 1 < private.code_attempts() then c.mac end
   where c.org_id = p_org.id and c.call_id = p_code.call_id and c.phone_hash = p_code.phone_hash
   returning c.* into v_code;
   update public.calls as c set attempts = c.attempts + 1
@@ -146,24 +155,23 @@ begin
   v_left := least(p_org.call_attempts - v_call.attempts,
     private.attempts_left(p_org, p_call, p_phone, p_now));
   if v_left <= 0 or v_code.state = 'locked' and v_call.sends >= p_org.call_sends then
-    return case when p_purpose = 'change' then '{"outcome": "code_locked", "isFinal": true}'
-      else '{"outcome": "locked"}' end;
+    return private.refuse_attempts(p_purpose);
   elsif v_code.state = 'locked' then
     return '{"outcome": "code_locked"}';
   end if;
   return jsonb_build_object('outcome', 'wrong_code',
-    'attemptsLeft', least(5 - coalesce(v_code.code_attempts, 0), v_left));
+    'attemptsLeft', least(private.code_attempts() - coalesce(v_code.code_attempts, 0), v_left));
 end
 $$;
 comment on function private.count_wrong_code is
-  'Counts a wrong code and returns wrong_code, code_locked or locked.';
+  'Counts a wrong attempt and returns wrong_code, code_locked or locked.';
 
 /*
- * The answer to a request that was answered before, or that another one is ahead of; else null.
- * already_sent  this tool call asked before, and its text was accepted or is under way
- * cooldown      another text went less than 30 seconds ago, its code still lives, and nobody knows
- *               that it did not arrive
- * For a change neither says whether there was a text: it is as if each had been accepted.
+ * The answer to a request that needs no text of its own; else null.
+ * already_sent  the same tool call requested it before, and its text was accepted or is under way
+ * cooldown      another text went out less than text_cooldown() ago, its code is live, and it is not
+ *               known to be undelivered
+ * For a change, neither reveals whether there was a text: each counts as accepted.
  */
 create function private.repeated_send(
   p_org uuid, p_code public.one_time_passcodes, p_tool_call_id text, p_purpose text,
@@ -173,10 +181,10 @@ language plpgsql stable set search_path = ''
 as $$
 declare
   v_open constant boolean := p_purpose = 'change';
-  -- The code of a change may never have gone out: it keeps no hold waiting for its own.
+  -- The code of a change may never have gone out: a hold does not wait for it.
   v_cooling constant boolean := coalesce(p_code.state in ('sending', 'sent')
     and (v_open or p_code.purpose = 'confirm')
-    and p_code.claimed_at > p_now - interval '30 seconds' and p_code.expires_at > p_now
+    and p_code.claimed_at > p_now - private.text_cooldown() and p_code.expires_at > p_now
     and (v_open or not private.was_not_delivered(p_org, p_code.send_id)), false);
   v_repeated constant boolean := exists (
     select from public.sms_messages as m
@@ -191,14 +199,13 @@ begin
     'outcome', case when v_repeated then 'already_sent' else 'cooldown' end,
     'expiresInSeconds', floor(extract(epoch from p_code.expires_at - p_code.claimed_at))::integer,
     'retryAfterSeconds', case when v_cooling then
-      ceil(extract(epoch from p_code.claimed_at + interval '30 seconds' - p_now))::integer
+      ceil(extract(epoch from p_code.claimed_at + private.text_cooldown() - p_now))::integer
       else 0 end);
 end
 $$;
 comment on function private.repeated_send is
-  'already_sent for a request delivered again, cooldown while another text is on its way, else null.';
+  'already_sent for a repeated request, cooldown shortly after another text, else null.';
 
-/* Whether the call is one of the number it texts, of another number, or of none. */
 create function private.origin_of(p_call public.calls, p_phone bytea) returns text
 language plpgsql immutable set search_path = ''
 as $$
@@ -207,12 +214,12 @@ begin
     when p_call.caller_hash = p_phone then 'own_number' else 'other_number' end;
 end
 $$;
-comment on function private.origin_of is 'own_number, other_number or no_number, as in sms_messages.origin.';
+comment on function private.origin_of is 'Whether a call comes from the number it texts: own_number, other_number or no_number.';
 
 /*
- * Whether the organization's texts of this hour leave room for one of this origin; their lock is
- * taken. A fifth is kept for calls that text the number they come from, calls without a number share
- * a tenth, and so do all calls that text another number while an alarm is on.
+ * Whether the organization's hourly limit leaves room for a text of this origin; takes the lock of its
+ * texts. A fifth is reserved for calls that text the number they come from. Calls without a number
+ * share a tenth, and during an alarm so do all calls that text another number.
  */
 create function private.has_texts_left(
   p_org public.organizations, p_origin text, p_now timestamptz
@@ -232,7 +239,7 @@ begin
   from public.sms_messages as m
   where m.org_id = p_org.id and m.created_at > p_now - interval '1 hour'
     and m.origin <> 'follow_up'
-    -- The text of a change counts whatever became of it, and whether or not there was one.
+    -- The text of a change always counts, even if it was refused or not due.
     and (m.status <> 'refused' or m.appointment_id is null);
   return v_all < p_org.sms_hourly_limit and (p_origin = 'own_number'
     or v_all < p_org.sms_hourly_limit - p_org.sms_hourly_limit / 5
@@ -241,15 +248,15 @@ begin
 end
 $$;
 comment on function private.has_texts_left is
-  'Whether an organization may text once more this hour for a call of that origin.';
+  'Whether an organization may send one more text this hour for a call of that origin.';
 
 /*
- * Why no text may go to a phone, else null. Call and numbers are locked, and the organization's texts
- * are from here on.
+ * Why a phone may not be texted, else null. The call and the numbers are locked; this locks the texts
+ * of the organization.
  *
  * p_code    the newest code of this phone in this call, or nulls
  * p_target  {phone, country, purpose}
- * p_sender  the number that texts
+ * p_sender  the number that texts come from
  */
 create function private.send_refusal(
   p_org public.organizations, p_call public.calls, p_code public.one_time_passcodes,
@@ -277,12 +284,12 @@ begin
     when not v_for_change and p_code.state = 'sent'
       and private.was_refused_by_number(p_org.id, p_code.send_id, p_now)
       then '{"outcome": "bad_destination"}'
-    -- Not at once a third time: another number helps, or the usual pause.
+    -- Not a third time at once: the caller can give another number, or wait for the cooldown.
     when not v_for_change and p_code.state = 'sent'
-      and p_code.claimed_at > p_now - interval '30 seconds'
+      and p_code.claimed_at > p_now - private.text_cooldown()
       and private.failed_twice(p_org.id, p_call.call_id, v_hash) then '{"outcome": "undelivered"}'
     when p_call.sends >= p_org.call_sends then '{"outcome": "call_send_limit"}'
-    -- "Nothing came" twice: a third text would not help, and nobody is told whether there was one.
+    -- Nothing came twice: a third text would not help, and callers must not learn whether there was one.
     when v_for_change and p_code.sends >= 2 then '{"outcome": "call_send_limit"}'
     when coalesce(p_code.sends, 0) = 0 and (
       select count(*) from public.one_time_passcodes as c
@@ -295,4 +302,4 @@ begin
       then '{"outcome": "org_send_limit"}'::jsonb end);
 end
 $$;
-comment on function private.send_refusal is 'The limit that one more text would break, or null.';
+comment on function private.send_refusal is 'Why one more text may not be sent, or null.';

@@ -1,19 +1,18 @@
 /*
- * Proof: a passcode is texted and said back, and proves that the caller has the phone. Holds of the
- * call that wait for that phone are confirmed, and the change it asked for is carried out.
+ * Proof: a passcode is texted and read back, and proves that the caller has the phone. Then the holds
+ * of the call that wait for that phone are confirmed, and its change is carried out.
  *
  * Decisions
- * - One code is for everything of its call that waits for its phone. After it the call needs no other
- *   one: send_otp confirms a further hold by itself.
- * - A code for a change is claimed, counted and answered the same whether or not an appointment fits.
- *   The claim only says to the function whether a text is due; it goes out after the answer.
+ * - One code covers everything of its call that waits for its phone. After it the call needs no other
+ *   code: send_otp confirms a further hold directly.
+ * - A send for a change is stored, counted and answered the same whether or not an appointment fits.
+ *   Only the function learns whether a text is due; the text goes out after the answer.
  * - A text makes the holds that wait for it last as long as its code, at most hold_minutes and five
  *   minutes from when they were made or extended.
- * - A request delivered twice is answered the same and counts once: verify keeps its answers by
- *   call, tool call and arguments, send knows the tool call of each text.
+ * - A repeated request gets the same answer and counts once: verify stores its answers by call, tool
+ *   call and arguments, and each text stores the tool call that requested it.
  */
 
-/* Why something of a call takes no passcode. */
 create function private.describe_state(
   p_org public.organizations, p_row public.appointments, p_now timestamptz
 ) returns jsonb
@@ -28,16 +27,15 @@ begin
     else '{"outcome": "hold_not_found"}'::jsonb end;
 end
 $$;
-comment on function private.describe_state is 'The outcome for a hold that takes no passcode.';
+comment on function private.describe_state is 'The outcome for a row that does not wait for a passcode.';
 
 /*
- * What the passcode of a tool call is for: the hold named, else (none named, or something that is no
- * id) what this call was about last, a hold or a change. Only the call's own: another call's hold,
- * or another organization's, is found as little as one that does not exist. A confirmed hold that
- * is named stands for what waits since then.
+ * What the passcode of a tool call is for: the hold with that id, else the latest hold or change of
+ * this call. Another call's or organization's hold is treated as if it did not exist. The id of a
+ * confirmed hold stands for what has been waiting since.
  *
- * purpose  confirm when a hold waits for that phone, else change
- * refusal  why nothing takes a code
+ * purpose  confirm if a hold waits for that phone, else change
+ * refusal  why nothing waits for a code
  */
 create function private.find_waiting(
   p_org public.organizations, p_call_id text, p_hold text, p_now timestamptz,
@@ -74,10 +72,8 @@ begin
     end if;
   end if;
   if hold.id is null and phone is null then
-    with mine as materialized (
-      select a.* from public.appointments as a where a.org_id = p_org.id and a.call_id = p_call_id
-    )
-    select m.* into v_newest from mine as m order by m.updated_at desc limit 1;
+    select m.* into v_newest from private.rows_of_call(p_org.id, p_call_id) as m
+    order by m.updated_at desc limit 1;
     refusal := case when v_change.applied_at >= coalesce(v_newest.updated_at, '-infinity')
       then private.describe_change(p_org, v_change, p_now)
       else private.describe_state(p_org, v_newest, p_now) end;
@@ -95,28 +91,29 @@ end
 $$;
 comment on function private.find_waiting is 'The hold or change of a call that waits for a passcode, and its phone.';
 
-/* Holds last at least as long as the code that is on its way to their phone. */
-create function private.extend_holds(p_org public.organizations, p_call_id text, p_phone text, p_now timestamptz)
-returns timestamptz
+create function private.extend_holds(
+  p_org public.organizations, p_call_id text, p_phone text, p_now timestamptz
+) returns timestamptz
 language plpgsql volatile set search_path = ''
 as $$
 declare
-  v_until constant timestamptz := p_now + interval '5 minutes';
+  v_until constant timestamptz := p_now + private.code_lifetime();
   v_last timestamptz;
 begin
   update public.appointments as a
   set updated_at = p_now, expires_at = greatest(a.expires_at, least(v_until,
-    coalesce(a.extended_at, a.created_at) + make_interval(mins => p_org.hold_minutes + 5)))
+    coalesce(a.extended_at, a.created_at) + make_interval(mins => p_org.hold_minutes)
+      + private.code_lifetime()))
   where a.org_id = p_org.id and a.call_id = p_call_id and a.patient_phone = p_phone
-    and a.status = 'held' and coalesce(a.expires_at, 'infinity') between p_now and v_until;
+    and private.is_held(a, p_now) and not private.is_held(a, v_until);
   select max(a.expires_at) into v_last from public.appointments as a
   where a.org_id = p_org.id and a.call_id = p_call_id and a.patient_phone = p_phone
-    and a.status = 'held' and coalesce(a.expires_at, 'infinity') > p_now;
+    and private.is_held(a, p_now);
   return least(v_until, v_last);
 end
 $$;
 comment on function private.extend_holds is
-  'Extends the holds that wait for a text to a phone; returns when its code is to expire.';
+  'Makes the holds that wait for a text last as long as its code; returns when the code expires.';
 
 /*
  * Claims a send that no limit forbids: the code is stored, the text is counted. Where no appointment
@@ -136,9 +133,9 @@ declare
   v_is_due constant boolean := p_purpose = 'confirm' or private.is_text_due(
     p_org, private.find_change(p_org.id, v_call_id), p_now);
   v_held_until constant timestamptz := private.extend_holds(p_org, v_call_id, p_phone, p_now);
-  -- The time of a move can be had again after the proof: its code is not bound to it.
+  -- The new time of a move is claimed again after the proof, so its expiry does not limit the code.
   v_expires constant timestamptz := case p_purpose when 'confirm' then v_held_until
-    else p_now + interval '5 minutes' end;
+    else p_now + private.code_lifetime() end;
   v_asked integer;
 begin
   insert into public.one_time_passcodes as c (
@@ -313,10 +310,10 @@ comment on function public.begin_otp_send is
   'Tool send_otp, before the text: checks cooldown and limits, stores the code''s MAC.';
 
 /*
- * Entry function, after Twilio accepted. Harmless when it fails or comes late: the code verifies in
- * the state sending too.
+ * Entry function, after Twilio has accepted the text. It may fail or come late without harm: the code
+ * also verifies in state sending.
  *
- * Outcomes  sent, not_current (another send took over), busy
+ * Outcomes  sent, not_current (there is a newer send), busy
  */
 create function public.complete_otp_send(p_call jsonb, p_org uuid, p_send_id uuid, p_sid text)
 returns jsonb
@@ -344,12 +341,12 @@ $$;
 comment on function public.complete_otp_send is 'Tool send_otp, after the text was accepted.';
 
 /*
- * Entry function, after Twilio refused or did not answer: the code is forgotten and the cooldown
- * lifted, if this send is still the newest. Attempt counts stay. A text that certainly did not go
- * out is given back, once and however late; one that may have gone out still counts. The text of a
- * change counts in any case, and its cooldown stays: nobody may be told that there was one.
+ * Entry function, after Twilio has refused the text or did not answer. If this send is still the newest,
+ * its code is forgotten and the cooldown lifted. Attempt counts stay. A text that certainly did not go
+ * out is uncounted, once and however late; one that may have gone out still counts. The text of a
+ * change always counts, and its cooldown stays: callers must not learn whether there was one.
  *
- * Outcomes  cleared, not_current (another send took over), busy (the claim expires by itself)
+ * Outcomes  cleared, not_current (there is a newer send), busy (the send expires by itself)
  */
 create function public.clear_otp_send(
   p_call jsonb, p_org uuid, p_send_id uuid, p_reason text, p_may_have_been_sent boolean
@@ -395,11 +392,11 @@ exception when lock_not_available or deadlock_detected then
 end
 $$;
 comment on function public.clear_otp_send is
-  'Tool send_otp, after the text failed: forgets the code of that send, and only of that send.';
+  'Tool send_otp, after the text failed: forgets the code of that send only.';
 
 /*
- * The code that a caller reads out: of the phone of what is waiting (of the hold named first), where a
- * live one was texted, else the newest live one of the call.
+ * The code that a caller reads out, of the phones that something of the call waits for: usable codes
+ * before others, then the phone of the named hold, then the newest.
  */
 create function private.find_code(
   p_org uuid, p_call_id text, p_hold public.appointments, p_phone text, p_now timestamptz,
@@ -429,8 +426,8 @@ $$;
 comment on function private.find_code is 'The passcode that a caller reads out, and its phone.';
 
 /*
- * Compares digits with the code of a phone and counts them if they are wrong. Null when they are right.
- * For a change a code that was never texted, or whose text failed, is a wrong one like any other.
+ * Compares digits with the code of a phone. For a change, digits are wrong, like any others, if no code
+ * was texted or its text failed.
  */
 create function private.compare_code(
   p_org public.organizations, p_call public.calls, p_code public.one_time_passcodes,
@@ -441,8 +438,7 @@ as $$
 begin
   if p_call.attempts >= p_org.call_attempts
     or private.attempts_left(p_org, p_call, p_phone, p_now) <= 0 then
-    return case p_purpose when 'change' then '{"outcome": "code_locked", "isFinal": true}'
-      else '{"outcome": "locked"}' end;
+    return private.refuse_attempts(p_purpose);
   elsif p_code.state = 'locked' then
     return '{"outcome": "code_locked"}';
   elsif p_code.mac is null and p_purpose = 'confirm' then
@@ -451,7 +447,7 @@ begin
     return '{"outcome": "code_expired"}';
   elsif p_code.mac is not null and not jsonb_path_exists(
     p_macs, '$[*] ? (@.keyId == $key)', jsonb_build_object('key', p_code.key_id)) then
-    -- Its pepper is gone: no code can match, so none is counted, and the next text need not wait.
+    -- Its pepper is gone, so no digits can match: nothing is counted, and the next text need not wait.
     perform private.forget_passcode(p_org.id, p_call.call_id, p_phone);
     return '{"outcome": "code_unreadable"}';
   elsif exists (
@@ -464,9 +460,9 @@ begin
     || '{"compared": true}';
 end
 $$;
-comment on function private.compare_code is 'Why digits are not the code, counted; null when they are.';
+comment on function private.compare_code is 'Why the digits are not the code, counted if they were compared; null if they are.';
 
-/* The caller has had enough attempts: what waited for the phone is for the front desk. */
+/* The call has no attempts left. */
 create function private.hand_over_holds(
   p_org uuid, p_call_id text, p_phone text, p_now timestamptz
 ) returns void
@@ -479,11 +475,11 @@ begin
     and a.status = 'held';
 end
 $$;
-comment on function private.hand_over_holds is 'Leaves the holds of a call for a phone to the front desk.';
+comment on function private.hand_over_holds is 'Leaves the holds of a call that wait for a phone to the front desk.';
 
 /*
- * The tenant's verification, under the call's lock: compared and counted, or confirmed and carried
- * out; then audited and recorded.
+ * verify_otp for a known organization, under the call's lock: compares and counts, or confirms and
+ * carries out, and then audits and records the answer.
  */
 create function private.verify_code(
   p_org public.organizations, p_call jsonb, p_hold text, p_macs jsonb
@@ -503,7 +499,6 @@ declare
   v_compared boolean;
   v_alarm text;
 begin
-  -- The same request delivered twice: the first answer, and nothing is counted.
   v_answer := private.recall_answer(p_org.id, p_call, 'verify_otp', v_hash);
   if v_answer is not null then
     return v_answer;
@@ -543,7 +538,7 @@ begin
   perform private.audit(p_org.id, p_call, 'verify_otp',
     coalesce(private.read_id(v_answer ->> 'holdId'), (v_waiting.hold).id), v_answer ->> 'outcome',
     jsonb_strip_nulls(jsonb_build_object('attemptsLeft', v_answer -> 'attemptsLeft',
-      -- Only where digits were compared.
+      -- Only if digits were compared.
       'attempt', case when v_compared then v_call.attempts + 1 end)));
   perform private.record_answer(p_org.id, p_call, 'verify_otp', v_hash, v_answer);
   if v_compared and v_answer ->> 'outcome' in ('wrong_code', 'code_locked', 'locked') then

@@ -21,7 +21,7 @@ CREATE TYPE private.counted_hold AS (
 	by_caller boolean
 );
 
-COMMENT ON TYPE private.counted_hold IS 'A hold that counts for a number: made by a call from it (by_caller), or made for it.';
+COMMENT ON TYPE private.counted_hold IS 'A hold that counts for a number: made by a call from it (by_caller), or for it.';
 
 CREATE FUNCTION private.require(p_condition boolean, p_row text, p_reason text) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -208,7 +208,7 @@ COMMENT ON COLUMN public.organizations.call_numbers IS 'Numbers that one call ma
 
 COMMENT ON COLUMN public.organizations.call_attempts IS 'Wrong passcodes of one call.';
 
-COMMENT ON COLUMN public.organizations.call_change_requests IS 'Requests about appointments of one call before its passcode; then the front desk helps.';
+COMMENT ON COLUMN public.organizations.call_change_requests IS 'Requests of one call about appointments, before its passcode; then the front desk helps.';
 
 COMMENT ON COLUMN public.organizations.unknown_call_holds IS 'Live holds of one call or chat without a number of its own.';
 
@@ -482,7 +482,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.attempts_left(p_org public.organizations, p_call public.calls, p_phone bytea, p_now timestamp with time zone) IS 'How many wrong passcodes may still be evaluated for a number today.';
+COMMENT ON FUNCTION private.attempts_left(p_org public.organizations, p_call public.calls, p_phone bytea, p_now timestamp with time zone) IS 'How many more passcodes may be evaluated for a number today.';
 
 CREATE FUNCTION private.audit(p_org uuid, p_call jsonb, p_action text, p_subject uuid, p_outcome text, p_details jsonb DEFAULT '{}'::jsonb) RETURNS void
     LANGUAGE plpgsql
@@ -612,7 +612,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.caller_key(p_org uuid, p_call public.calls) IS 'The key in phone_counts under which a call''s caller is counted.';
+COMMENT ON FUNCTION private.caller_key(p_org uuid, p_call public.calls) IS 'The key in phone_counts for the caller of a call.';
 
 CREATE FUNCTION private.cancel_hold(p_org public.organizations, p_call jsonb, p_patient jsonb, p_said jsonb, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql
@@ -868,15 +868,15 @@ CREATE TABLE public.one_time_passcodes (
     CONSTRAINT one_time_passcodes_state_known CHECK ((state = ANY (ARRAY['sending'::text, 'sent'::text, 'cleared'::text, 'used'::text, 'locked'::text, 'replaced'::text])))
 );
 
-COMMENT ON TABLE public.one_time_passcodes IS 'The passcode of a phone in a call: a MAC, never the code, what is counted for it, and the proof.';
+COMMENT ON TABLE public.one_time_passcodes IS 'The passcode of a phone in a call: a MAC (never the code), its counts, and the proof.';
 
-COMMENT ON COLUMN public.one_time_passcodes.purpose IS 'What the newest send was asked for.';
+COMMENT ON COLUMN public.one_time_passcodes.purpose IS 'What the newest send was requested for.';
 
-COMMENT ON COLUMN public.one_time_passcodes.code_attempts IS 'Wrong codes since the newest send, 5 at most.';
+COMMENT ON COLUMN public.one_time_passcodes.code_attempts IS 'Wrong codes since the newest send, up to private.code_attempts().';
 
-COMMENT ON COLUMN public.one_time_passcodes.sends IS 'Texts to this phone that this call asked for; one that was refused is given back.';
+COMMENT ON COLUMN public.one_time_passcodes.sends IS 'Texts to this phone that this call requested, without those that were refused.';
 
-COMMENT ON COLUMN public.one_time_passcodes.proven_until IS 'Until then this call has proven the phone; null before, and after the call.';
+COMMENT ON COLUMN public.one_time_passcodes.proven_until IS 'Until when the phone is proven for this call; null before the proof and after the call.';
 
 CREATE FUNCTION private.claim_send(p_org public.organizations, p_call jsonb, p_entered public.calls, p_code public.one_time_passcodes, p_hold public.appointments, p_phone text, p_purpose text, p_send uuid, p_mac text, p_key_id text, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql
@@ -889,9 +889,9 @@ declare
   v_is_due constant boolean := p_purpose = 'confirm' or private.is_text_due(
     p_org, private.find_change(p_org.id, v_call_id), p_now);
   v_held_until constant timestamptz := private.extend_holds(p_org, v_call_id, p_phone, p_now);
-  -- The time of a move can be had again after the proof: its code is not bound to it.
+  -- The new time of a move is claimed again after the proof, so its expiry does not limit the code.
   v_expires constant timestamptz := case p_purpose when 'confirm' then v_held_until
-    else p_now + interval '5 minutes' end;
+    else p_now + private.code_lifetime() end;
   v_asked integer;
 begin
   insert into public.one_time_passcodes as c (
@@ -1070,6 +1070,18 @@ $$;
 
 COMMENT ON FUNCTION private.close_questions(p_org uuid) IS 'Forgets the open questions that have an answer now.';
 
+CREATE FUNCTION private.code_attempts() RETURNS integer
+    LANGUAGE sql IMMUTABLE
+    RETURN 5;
+
+COMMENT ON FUNCTION private.code_attempts() IS 'How many wrong attempts lock a passcode.';
+
+CREATE FUNCTION private.code_lifetime() RETURNS interval
+    LANGUAGE sql IMMUTABLE
+    RETURN '00:05:00'::interval;
+
+COMMENT ON FUNCTION private.code_lifetime() IS 'How long a passcode can be used.';
+
 CREATE FUNCTION private.collect_events(p_wait boolean) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1098,8 +1110,7 @@ CREATE FUNCTION private.compare_code(p_org public.organizations, p_call public.c
 begin
   if p_call.attempts >= p_org.call_attempts
     or private.attempts_left(p_org, p_call, p_phone, p_now) <= 0 then
-    return case p_purpose when 'change' then '{"outcome": "code_locked", "isFinal": true}'
-      else '{"outcome": "locked"}' end;
+    return private.refuse_attempts(p_purpose);
   elsif p_code.state = 'locked' then
     return '{"outcome": "code_locked"}';
   elsif p_code.mac is null and p_purpose = 'confirm' then
@@ -1108,7 +1119,7 @@ begin
     return '{"outcome": "code_expired"}';
   elsif p_code.mac is not null and not jsonb_path_exists(
     p_macs, '$[*] ? (@.keyId == $key)', jsonb_build_object('key', p_code.key_id)) then
-    -- Its pepper is gone: no code can match, so none is counted, and the next text need not wait.
+    -- Its pepper is gone, so no digits can match: nothing is counted, and the next text need not wait.
     perform private.forget_passcode(p_org.id, p_call.call_id, p_phone);
     return '{"outcome": "code_unreadable"}';
   elsif exists (
@@ -1122,7 +1133,7 @@ begin
 end
 $_$;
 
-COMMENT ON FUNCTION private.compare_code(p_org public.organizations, p_call public.calls, p_code public.one_time_passcodes, p_phone bytea, p_purpose text, p_macs jsonb, p_now timestamp with time zone) IS 'Why digits are not the code, counted; null when they are.';
+COMMENT ON FUNCTION private.compare_code(p_org public.organizations, p_call public.calls, p_code public.one_time_passcodes, p_phone bytea, p_purpose text, p_macs jsonb, p_now timestamp with time zone) IS 'Why the digits are not the code, counted if they were compared; null if they are.';
 
 CREATE FUNCTION private.confirm_hold(p_org uuid, p_hold public.appointments, p_now timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql
@@ -1301,7 +1312,7 @@ begin
   insert into public.phone_counts as c (phone_hash, sent_at, asked_at)
   select n.hash, case when n.hash = p_phone then array[p_now] else '{}' end,
     case when n.hash = p_caller then array[p_now] else '{}' end
-  -- Calls without a number share the organization's texts instead.
+  -- For calls without a number, has_texts_left() limits their share of the organization's texts.
   from (select p_phone as hash union select p_caller where p_caller is not null) as n
   on conflict (phone_hash) do update set changed_at = p_now,
     sent_at = private.keep_since(c.sent_at, p_now - interval '1 day') || excluded.sent_at,
@@ -1334,8 +1345,8 @@ declare
 begin
   update public.one_time_passcodes as c
   set code_attempts = c.code_attempts + 1,
-    state = case when c.code_attempts >= 4 then 'locked' else c.state end,
-    mac = case when c.code_attempts >= 4 then null else c.mac end
+    state = case when c.code_attempts + 1 < private.code_attempts() then c.state else 'locked' end,
+    mac = case when c.code_attempts + 1 < private.code_attempts() then c.mac end
   where c.org_id = p_org.id and c.call_id = p_code.call_id and c.phone_hash = p_code.phone_hash
   returning c.* into v_code;
   update public.calls as c set attempts = c.attempts + 1
@@ -1345,17 +1356,16 @@ begin
   v_left := least(p_org.call_attempts - v_call.attempts,
     private.attempts_left(p_org, p_call, p_phone, p_now));
   if v_left <= 0 or v_code.state = 'locked' and v_call.sends >= p_org.call_sends then
-    return case when p_purpose = 'change' then '{"outcome": "code_locked", "isFinal": true}'
-      else '{"outcome": "locked"}' end;
+    return private.refuse_attempts(p_purpose);
   elsif v_code.state = 'locked' then
     return '{"outcome": "code_locked"}';
   end if;
   return jsonb_build_object('outcome', 'wrong_code',
-    'attemptsLeft', least(5 - coalesce(v_code.code_attempts, 0), v_left));
+    'attemptsLeft', least(private.code_attempts() - coalesce(v_code.code_attempts, 0), v_left));
 end
 $$;
 
-COMMENT ON FUNCTION private.count_wrong_code(p_org public.organizations, p_call public.calls, p_code public.one_time_passcodes, p_phone bytea, p_purpose text, p_now timestamp with time zone) IS 'Counts a wrong code and returns wrong_code, code_locked or locked.';
+COMMENT ON FUNCTION private.count_wrong_code(p_org public.organizations, p_call public.calls, p_code public.one_time_passcodes, p_phone bytea, p_purpose text, p_now timestamp with time zone) IS 'Counts a wrong attempt and returns wrong_code, code_locked or locked.';
 
 CREATE TABLE private.retention_rules (
     name text NOT NULL,
@@ -1726,7 +1736,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.describe_state(p_org public.organizations, p_row public.appointments, p_now timestamp with time zone) IS 'The outcome for a hold that takes no passcode.';
+COMMENT ON FUNCTION private.describe_state(p_org public.organizations, p_row public.appointments, p_now timestamp with time zone) IS 'The outcome for a row that does not wait for a passcode.';
 
 CREATE FUNCTION private.desk_opens_at(p_org public.organizations, p_at timestamp with time zone) RETURNS timestamp with time zone
     LANGUAGE plpgsql STABLE
@@ -1835,14 +1845,15 @@ CREATE FUNCTION private.end_proofs(p_org uuid, p_call_id text) RETURNS void
     SET search_path TO ''
     AS $$
 begin
-  update public.one_time_passcodes as c
-  set proven_until = null, mac = null,
-    state = case when c.state in ('sending', 'sent') then 'replaced' else c.state end
+  perform private.forget_passcode(p_org, p_call_id, c.phone_hash)
+  from public.one_time_passcodes as c
+  where c.org_id = p_org and c.call_id = p_call_id;
+  update public.one_time_passcodes as c set proven_until = null
   where c.org_id = p_org and c.call_id = p_call_id;
 end
 $$;
 
-COMMENT ON FUNCTION private.end_proofs(p_org uuid, p_call_id text) IS 'Ends what a call has proven, and its codes.';
+COMMENT ON FUNCTION private.end_proofs(p_org uuid, p_call_id text) IS 'Ends the proofs and passcodes of a call that is over.';
 
 CREATE FUNCTION private.enter_call(p_org public.organizations, p_call jsonb, p_patient_name text DEFAULT NULL::text) RETURNS public.calls
     LANGUAGE plpgsql
@@ -1882,35 +1893,33 @@ CREATE FUNCTION private.expire_holds(p_org uuid, p_rows tid[], p_now timestamp w
     SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 declare
+  v_calls text[];
   v_count integer;
 begin
-  with flipped as (
+  with marked as (
     update public.appointments as a
     set status = 'expired', updated_at = p_now
     where a.org_id = p_org and a.ctid = any (p_rows)
       and a.status = 'held' and a.expires_at <= p_now
     returning a.id, a.call_id
-  ), dead as materialized (
-    -- A passcode that its call is working with is left for later: it locks in the other order.
-    select c.call_id, c.phone_hash from public.one_time_passcodes as c
-    where c.org_id = p_org and c.call_id in (select f.call_id from flipped as f)
-      and c.mac is not null and c.expires_at <= p_now
-    for update skip locked
-  ), forgotten as (
-    update public.one_time_passcodes as c
-    set state = 'replaced', mac = null
-    from dead as d
-    where c.org_id = p_org and c.call_id = d.call_id and c.phone_hash = d.phone_hash
   ), audited as (
     insert into public.audit_logs (org_id, actor, action, subject_id, outcome)
-    select p_org, 'system', 'cleanup_expired_holds', f.id, 'expired' from flipped as f
+    select p_org, 'system', 'cleanup_expired_holds', m.id, 'expired' from marked as m
   )
-  select count(*) into v_count from flipped;
+  select array_agg(m.call_id), count(*) into v_calls, v_count from marked as m;
+  perform private.forget_passcode(p_org, d.call_id, d.phone_hash)
+  from (
+    -- Skips a passcode that its call is using: the call takes these locks in the opposite order.
+    select c.call_id, c.phone_hash from public.one_time_passcodes as c
+    where c.org_id = p_org and c.call_id = any (v_calls)
+      and c.mac is not null and c.expires_at <= p_now
+    for update skip locked
+  ) as d;
   return v_count;
 end
 $$;
 
-COMMENT ON FUNCTION private.expire_holds(p_org uuid, p_rows tid[], p_now timestamp with time zone) IS 'Marks expired holds of one organization as expired and forgets the expired passcodes of their calls.';
+COMMENT ON FUNCTION private.expire_holds(p_org uuid, p_rows tid[], p_now timestamp with time zone) IS 'Marks the expired holds of one organization, and forgets the expired passcodes of their calls.';
 
 CREATE FUNCTION private.expire_in_way(p_org uuid, p_provider uuid, p_busy tstzrange, p_now timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql
@@ -1940,22 +1949,23 @@ CREATE FUNCTION private.extend_holds(p_org public.organizations, p_call_id text,
     SET search_path TO ''
     AS $$
 declare
-  v_until constant timestamptz := p_now + interval '5 minutes';
+  v_until constant timestamptz := p_now + private.code_lifetime();
   v_last timestamptz;
 begin
   update public.appointments as a
   set updated_at = p_now, expires_at = greatest(a.expires_at, least(v_until,
-    coalesce(a.extended_at, a.created_at) + make_interval(mins => p_org.hold_minutes + 5)))
+    coalesce(a.extended_at, a.created_at) + make_interval(mins => p_org.hold_minutes)
+      + private.code_lifetime()))
   where a.org_id = p_org.id and a.call_id = p_call_id and a.patient_phone = p_phone
-    and a.status = 'held' and coalesce(a.expires_at, 'infinity') between p_now and v_until;
+    and private.is_held(a, p_now) and not private.is_held(a, v_until);
   select max(a.expires_at) into v_last from public.appointments as a
   where a.org_id = p_org.id and a.call_id = p_call_id and a.patient_phone = p_phone
-    and a.status = 'held' and coalesce(a.expires_at, 'infinity') > p_now;
+    and private.is_held(a, p_now);
   return least(v_until, v_last);
 end
 $$;
 
-COMMENT ON FUNCTION private.extend_holds(p_org public.organizations, p_call_id text, p_phone text, p_now timestamp with time zone) IS 'Extends the holds that wait for a text to a phone; returns when its code is to expire.';
+COMMENT ON FUNCTION private.extend_holds(p_org public.organizations, p_call_id text, p_phone text, p_now timestamp with time zone) IS 'Makes the holds that wait for a text last as long as its code; returns when the code expires.';
 
 CREATE FUNCTION private.fact_words(p_question text, p_also_asked text[], p_tags text[]) RETURNS text[]
     LANGUAGE sql IMMUTABLE STRICT
@@ -2696,10 +2706,8 @@ begin
     end if;
   end if;
   if hold.id is null and phone is null then
-    with mine as materialized (
-      select a.* from public.appointments as a where a.org_id = p_org.id and a.call_id = p_call_id
-    )
-    select m.* into v_newest from mine as m order by m.updated_at desc limit 1;
+    select m.* into v_newest from private.rows_of_call(p_org.id, p_call_id) as m
+    order by m.updated_at desc limit 1;
     refusal := case when v_change.applied_at >= coalesce(v_newest.updated_at, '-infinity')
       then private.describe_change(p_org, v_change, p_now)
       else private.describe_state(p_org, v_newest, p_now) end;
@@ -2853,7 +2861,7 @@ CREATE FUNCTION private.forget_passcode(p_org uuid, p_call_id text, p_phone byte
     and c.state in ('sending', 'sent')
 $$;
 
-COMMENT ON FUNCTION private.forget_passcode(p_org uuid, p_call_id text, p_phone bytea) IS 'Kills the live code of a phone in a call and lifts its cooldown; counts stay.';
+COMMENT ON FUNCTION private.forget_passcode(p_org uuid, p_call_id text, p_phone bytea) IS 'Makes the code of a phone in a call unusable and lifts its cooldown; counts stay.';
 
 CREATE FUNCTION private.hand_over_holds(p_org uuid, p_call_id text, p_phone text, p_now timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
@@ -2867,7 +2875,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.hand_over_holds(p_org uuid, p_call_id text, p_phone text, p_now timestamp with time zone) IS 'Leaves the holds of a call for a phone to the front desk.';
+COMMENT ON FUNCTION private.hand_over_holds(p_org uuid, p_call_id text, p_phone text, p_now timestamp with time zone) IS 'Leaves the holds of a call that wait for a phone to the front desk.';
 
 CREATE FUNCTION private.has_expired(p_row public.appointments, p_at timestamp with time zone) RETURNS boolean
     LANGUAGE sql IMMUTABLE
@@ -2892,7 +2900,7 @@ begin
   from public.sms_messages as m
   where m.org_id = p_org.id and m.created_at > p_now - interval '1 hour'
     and m.origin <> 'follow_up'
-    -- The text of a change counts whatever became of it, and whether or not there was one.
+    -- The text of a change always counts, even if it was refused or not due.
     and (m.status <> 'refused' or m.appointment_id is null);
   return v_all < p_org.sms_hourly_limit and (p_origin = 'own_number'
     or v_all < p_org.sms_hourly_limit - p_org.sms_hourly_limit / 5
@@ -2901,7 +2909,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.has_texts_left(p_org public.organizations, p_origin text, p_now timestamp with time zone) IS 'Whether an organization may text once more this hour for a call of that origin.';
+COMMENT ON FUNCTION private.has_texts_left(p_org public.organizations, p_origin text, p_now timestamp with time zone) IS 'Whether an organization may send one more text this hour for a call of that origin.';
 
 CREATE FUNCTION private.hash_phone(p_phone text) RETURNS bytea
     LANGUAGE plpgsql IMMUTABLE STRICT
@@ -3211,7 +3219,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.is_proven(p_org uuid, p_call_id text, p_phone bytea, p_at timestamp with time zone) IS 'Whether a call has proven a phone, and not too long ago.';
+COMMENT ON FUNCTION private.is_proven(p_org uuid, p_call_id text, p_phone bytea, p_at timestamp with time zone) IS 'Whether a call has proven a phone, and the proof has not expired.';
 
 CREATE FUNCTION private.is_said_time(p_at timestamp with time zone, p_zone text, p_said jsonb) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -3402,7 +3410,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.keep_since(p_times timestamp with time zone[], p_since timestamp with time zone) IS 'Those of these times that are later than another.';
+COMMENT ON FUNCTION private.keep_since(p_times timestamp with time zone[], p_since timestamp with time zone) IS 'The times that are later than another.';
 
 CREATE FUNCTION private.known_of_call(p_org uuid, p_call_id text) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -3496,14 +3504,14 @@ CREATE FUNCTION private.lock_phones(p_hashes bytea[]) RETURNS void
 declare
   v_hash bytea;
 begin
-  -- In one order for everybody, so that two calls that name each other's number do not deadlock.
+  -- Always in the same order, so that two calls that name each other's number do not deadlock.
   for v_hash in select distinct h from unnest(p_hashes) as h where h is not null order by h loop
     perform pg_advisory_xact_lock(hashtextextended(encode(v_hash, 'hex'), 3));
   end loop;
 end
 $$;
 
-COMMENT ON FUNCTION private.lock_phones(p_hashes bytea[]) IS 'Lets one request at a time count for each of these numbers; taken after the call''s lock, before all others.';
+COMMENT ON FUNCTION private.lock_phones(p_hashes bytea[]) IS 'Lets one request at a time count for each of these numbers; taken after the call''s lock and before all others.';
 
 CREATE FUNCTION private.lock_provider(p_org uuid, p_provider uuid, p_wait boolean) RETURNS boolean
     LANGUAGE plpgsql
@@ -3835,7 +3843,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.origin_of(p_call public.calls, p_phone bytea) IS 'own_number, other_number or no_number, as in sms_messages.origin.';
+COMMENT ON FUNCTION private.origin_of(p_call public.calls, p_phone bytea) IS 'Whether a call comes from the number it texts: own_number, other_number or no_number.';
 
 CREATE FUNCTION private."overlaps"(p_busy tstzrange, p_other tstzrange) RETURNS boolean
     LANGUAGE sql STABLE
@@ -3897,7 +3905,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.phone_send_refusal(p_org public.organizations, p_call public.calls, p_phone bytea, p_now timestamp with time zone) IS 'phone_send_limit or call_send_limit when a number or its caller has had enough texts, else null.';
+COMMENT ON FUNCTION private.phone_send_refusal(p_org public.organizations, p_call public.calls, p_phone bytea, p_now timestamp with time zone) IS 'The limit that another text would exceed: phone_send_limit, call_send_limit (of the caller), or null.';
 
 CREATE FUNCTION private.plain_name(p_name text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE STRICT
@@ -3985,6 +3993,12 @@ $$;
 
 COMMENT ON FUNCTION private.prepare_change(p_org public.organizations, p_call jsonb, p_entered public.calls, p_change public.appointment_changes, p_with_holds boolean, p_now timestamp with time zone, OUT answer jsonb, OUT appointment public.appointments, OUT hold public.appointments) IS 'Decides what a proven request changes, and holds its new time.';
 
+CREATE FUNCTION private.proof_lifetime() RETURNS interval
+    LANGUAGE sql IMMUTABLE
+    RETURN '00:15:00'::interval;
+
+COMMENT ON FUNCTION private.proof_lifetime() IS 'How long a passcode proves a phone for its call.';
+
 CREATE FUNCTION private.protect(p_table regclass, p_staff_may_read boolean) RETURNS void
     LANGUAGE plpgsql STRICT
     SET search_path TO ''
@@ -4010,12 +4024,13 @@ CREATE FUNCTION private.prove_phone(p_org uuid, p_call_id text, p_phone bytea, p
     AS $$
 begin
   update public.one_time_passcodes as c
-  set state = 'used', mac = null, code_attempts = 0, proven_until = p_now + interval '15 minutes'
+  set state = 'used', mac = null, code_attempts = 0, 
+    proven_until = p_now + private.proof_lifetime()
   where c.org_id = p_org and c.call_id = p_call_id and c.phone_hash = p_phone;
 end
 $$;
 
-COMMENT ON FUNCTION private.prove_phone(p_org uuid, p_call_id text, p_phone bytea, p_now timestamp with time zone) IS 'Writes down that a call has proven a phone.';
+COMMENT ON FUNCTION private.prove_phone(p_org uuid, p_call_id text, p_phone bytea, p_now timestamp with time zone) IS 'Uses up a code that was right: its call has proven the phone.';
 
 CREATE FUNCTION private.question_words(p_text text) RETURNS text[]
     LANGUAGE sql IMMUTABLE STRICT
@@ -4210,6 +4225,16 @@ $$;
 
 COMMENT ON FUNCTION private.record_delivery(p_org uuid, p_send uuid, p_sid text, p_delivery text, p_error_code integer) IS 'Writes a state of a text that is higher than the known one.';
 
+CREATE FUNCTION private.refuse_attempts(p_purpose text) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+  select case p_purpose when 'change' then '{"outcome": "code_locked", "isFinal": true}'::jsonb
+    else '{"outcome": "locked"}' end
+$$;
+
+COMMENT ON FUNCTION private.refuse_attempts(p_purpose text) IS 'The outcome locked; for a change code_locked with isFinal: no further code.';
+
 CREATE FUNCTION private.refuse_slot(p_org public.organizations, p_call jsonb, p_action text, p_wanted private.wanted_slot, p_old public.appointments, p_moves public.appointments, p_was_free boolean, p_at timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -4373,10 +4398,10 @@ CREATE FUNCTION private.repeated_send(p_org uuid, p_code public.one_time_passcod
     AS $$
 declare
   v_open constant boolean := p_purpose = 'change';
-  -- The code of a change may never have gone out: it keeps no hold waiting for its own.
+  -- The code of a change may never have gone out: a hold does not wait for it.
   v_cooling constant boolean := coalesce(p_code.state in ('sending', 'sent')
     and (v_open or p_code.purpose = 'confirm')
-    and p_code.claimed_at > p_now - interval '30 seconds' and p_code.expires_at > p_now
+    and p_code.claimed_at > p_now - private.text_cooldown() and p_code.expires_at > p_now
     and (v_open or not private.was_not_delivered(p_org, p_code.send_id)), false);
   v_repeated constant boolean := exists (
     select from public.sms_messages as m
@@ -4391,12 +4416,12 @@ begin
     'outcome', case when v_repeated then 'already_sent' else 'cooldown' end,
     'expiresInSeconds', floor(extract(epoch from p_code.expires_at - p_code.claimed_at))::integer,
     'retryAfterSeconds', case when v_cooling then
-      ceil(extract(epoch from p_code.claimed_at + interval '30 seconds' - p_now))::integer
+      ceil(extract(epoch from p_code.claimed_at + private.text_cooldown() - p_now))::integer
       else 0 end);
 end
 $$;
 
-COMMENT ON FUNCTION private.repeated_send(p_org uuid, p_code public.one_time_passcodes, p_tool_call_id text, p_purpose text, p_now timestamp with time zone) IS 'already_sent for a request delivered again, cooldown while another text is on its way, else null.';
+COMMENT ON FUNCTION private.repeated_send(p_org uuid, p_code public.one_time_passcodes, p_tool_call_id text, p_purpose text, p_now timestamp with time zone) IS 'already_sent for a repeated request, cooldown shortly after another text, else null.';
 
 CREATE FUNCTION private.request_key(p_call jsonb, p_patient jsonb) RETURNS text
     LANGUAGE plpgsql IMMUTABLE
@@ -4560,12 +4585,12 @@ begin
     when not v_for_change and p_code.state = 'sent'
       and private.was_refused_by_number(p_org.id, p_code.send_id, p_now)
       then '{"outcome": "bad_destination"}'
-    -- Not at once a third time: another number helps, or the usual pause.
+    -- Not a third time at once: the caller can give another number, or wait for the cooldown.
     when not v_for_change and p_code.state = 'sent'
-      and p_code.claimed_at > p_now - interval '30 seconds'
+      and p_code.claimed_at > p_now - private.text_cooldown()
       and private.failed_twice(p_org.id, p_call.call_id, v_hash) then '{"outcome": "undelivered"}'
     when p_call.sends >= p_org.call_sends then '{"outcome": "call_send_limit"}'
-    -- "Nothing came" twice: a third text would not help, and nobody is told whether there was one.
+    -- Nothing came twice: a third text would not help, and callers must not learn whether there was one.
     when v_for_change and p_code.sends >= 2 then '{"outcome": "call_send_limit"}'
     when coalesce(p_code.sends, 0) = 0 and (
       select count(*) from public.one_time_passcodes as c
@@ -4579,7 +4604,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.send_refusal(p_org public.organizations, p_call public.calls, p_code public.one_time_passcodes, p_target jsonb, p_sender text, p_now timestamp with time zone) IS 'The limit that one more text would break, or null.';
+COMMENT ON FUNCTION private.send_refusal(p_org public.organizations, p_call public.calls, p_code public.one_time_passcodes, p_target jsonb, p_sender text, p_now timestamp with time zone) IS 'Why one more text may not be sent, or null.';
 
 CREATE FUNCTION private.session_key(p_service uuid, p_start timestamp with time zone) RETURNS uuid
     LANGUAGE plpgsql IMMUTABLE STRICT
@@ -4705,6 +4730,12 @@ $$;
 
 COMMENT ON FUNCTION private.tally(p_name text, p_labels jsonb, p_count double precision) IS 'Counts an event in the caller''s transaction: it commits or rolls back with it, and never waits.';
 
+CREATE FUNCTION private.text_cooldown() RETURNS interval
+    LANGUAGE sql IMMUTABLE
+    RETURN '00:00:30'::interval;
+
+COMMENT ON FUNCTION private.text_cooldown() IS 'How long a call waits between two texts to a phone, and for the outcome of the first.';
+
 CREATE FUNCTION private.try_provider(p_org uuid, p_provider uuid, p_service public.services, p_start timestamp with time zone, p_replaces uuid, p_moves uuid, p_wait boolean, p_patient jsonb, p_call jsonb, p_action text, p_hold_for interval) RETURNS public.appointments
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -4770,7 +4801,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.uncount_send(p_phone bytea, p_caller bytea, p_at timestamp with time zone) IS 'Gives back what private.count_send() counted.';
+COMMENT ON FUNCTION private.uncount_send(p_phone bytea, p_caller bytea, p_at timestamp with time zone) IS 'Undoes private.count_send().';
 
 CREATE FUNCTION private.upcoming_appointments(p_org uuid, p_call_id text, p_phone text, p_at timestamp with time zone) RETURNS SETOF public.appointments
     LANGUAGE plpgsql STABLE ROWS 5
@@ -4809,7 +4840,6 @@ declare
   v_compared boolean;
   v_alarm text;
 begin
-  -- The same request delivered twice: the first answer, and nothing is counted.
   v_answer := private.recall_answer(p_org.id, p_call, 'verify_otp', v_hash);
   if v_answer is not null then
     return v_answer;
@@ -4849,7 +4879,7 @@ begin
   perform private.audit(p_org.id, p_call, 'verify_otp',
     coalesce(private.read_id(v_answer ->> 'holdId'), (v_waiting.hold).id), v_answer ->> 'outcome',
     jsonb_strip_nulls(jsonb_build_object('attemptsLeft', v_answer -> 'attemptsLeft',
-      -- Only where digits were compared.
+      -- Only if digits were compared.
       'attempt', case when v_compared then v_call.attempts + 1 end)));
   perform private.record_answer(p_org.id, p_call, 'verify_otp', v_hash, v_answer);
   if v_compared and v_answer ->> 'outcome' in ('wrong_code', 'code_locked', 'locked') then
@@ -4919,7 +4949,7 @@ begin
     select from public.sms_messages as m
     where m.org_id = p_org and m.id = p_send and m.delivery in ('failed', 'undelivered')
       and private.is_fault_of_number(m.error_code)
-      and (m.error_code <> 30003 or m.updated_at > p_now - interval '30 seconds'));
+      and (m.error_code <> 30003 or m.updated_at > p_now - private.text_cooldown()));
 end
 $$;
 
@@ -5511,16 +5541,17 @@ CREATE FUNCTION public.cleanup_expired_holds(p_batch integer DEFAULT 1000) RETUR
     AS $$
 declare
   v_now constant timestamptz := clock_timestamp();
-  v_lapsed record;
+  v_next record;
   v_count integer := 0;
 begin
   if p_batch is null or p_batch < 1 then
     raise exception 'Cannot clean up % holds: the batch must be at least 1', p_batch
       using errcode = '22023';
   end if;
-  for v_lapsed in
+  for v_next in
     with locked as materialized (
       select a.org_id, a.ctid as place from public.appointments as a
+      -- In a form that appointments_expiring can answer.
       where a.status = 'held' and a.expires_at <= v_now
       order by a.expires_at
       limit p_batch
@@ -5528,7 +5559,7 @@ begin
     )
     select l.org_id, array_agg(l.place) as places from locked as l group by l.org_id
   loop
-    v_count := v_count + private.expire_holds(v_lapsed.org_id, v_lapsed.places, v_now);
+    v_count := v_count + private.expire_holds(v_next.org_id, v_next.places, v_now);
   end loop;
   if v_count > 0 then
     perform private.tally('audit',
@@ -5617,7 +5648,7 @@ exception when lock_not_available or deadlock_detected then
 end
 $$;
 
-COMMENT ON FUNCTION public.clear_otp_send(p_call jsonb, p_org uuid, p_send_id uuid, p_reason text, p_may_have_been_sent boolean) IS 'Tool send_otp, after the text failed: forgets the code of that send, and only of that send.';
+COMMENT ON FUNCTION public.clear_otp_send(p_call jsonb, p_org uuid, p_send_id uuid, p_reason text, p_may_have_been_sent boolean) IS 'Tool send_otp, after the text failed: forgets the code of that send only.';
 
 CREATE FUNCTION public.collect_metrics() RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
@@ -6678,7 +6709,7 @@ CREATE TABLE public.phone_counts (
     CONSTRAINT phone_counts_hash_length CHECK ((octet_length(phone_hash) = 32))
 );
 
-COMMENT ON TABLE public.phone_counts IS 'What counts for a number in the last day, across organizations, by SHA-256 of the number.';
+COMMENT ON TABLE public.phone_counts IS 'What was counted for a number within the last day, in all organizations, by SHA-256 of the number.';
 
 COMMENT ON COLUMN public.phone_counts.sent_at IS 'Texts to it.';
 
@@ -6688,7 +6719,7 @@ COMMENT ON COLUMN public.phone_counts.asked_at IS 'Texts, to any number, for cal
 
 COMMENT ON COLUMN public.phone_counts.followed_up_at IS 'Follow-ups of dropped calls to it.';
 
-COMMENT ON COLUMN public.phone_counts.holds IS 'Holds made by calls from it in the last hour, and live ones made for it.';
+COMMENT ON COLUMN public.phone_counts.holds IS 'Holds made by calls from it within the last hour, and live ones made for it.';
 
 CREATE TABLE public.provider_services (
     org_id uuid NOT NULL,
@@ -7311,6 +7342,10 @@ REVOKE ALL ON FUNCTION private.close_call(p_org public.organizations, p_call jso
 
 REVOKE ALL ON FUNCTION private.close_questions(p_org uuid) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.code_attempts() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.code_lifetime() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.collect_events(p_wait boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.compare_code(p_org public.organizations, p_call public.calls, p_code public.one_time_passcodes, p_phone bytea, p_purpose text, p_macs jsonb, p_now timestamp with time zone) FROM PUBLIC;
@@ -7563,6 +7598,8 @@ REVOKE ALL ON FUNCTION private.plain_name(p_name text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.prepare_change(p_org public.organizations, p_call jsonb, p_entered public.calls, p_change public.appointment_changes, p_with_holds boolean, p_now timestamp with time zone, OUT answer jsonb, OUT appointment public.appointments, OUT hold public.appointments) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.proof_lifetime() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.protect(p_table regclass, p_staff_may_read boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.prove_phone(p_org uuid, p_call_id text, p_phone bytea, p_now timestamp with time zone) FROM PUBLIC;
@@ -7586,6 +7623,8 @@ REVOKE ALL ON FUNCTION private.recall_answer(p_org uuid, p_call jsonb, p_tool te
 REVOKE ALL ON FUNCTION private.record_answer(p_org uuid, p_call jsonb, p_tool text, p_hash bytea, p_answer jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.record_delivery(p_org uuid, p_send uuid, p_sid text, p_delivery text, p_error_code integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.refuse_attempts(p_purpose text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.refuse_slot(p_org public.organizations, p_call jsonb, p_action text, p_wanted private.wanted_slot, p_old public.appointments, p_moves public.appointments, p_was_free boolean, p_at timestamp with time zone) FROM PUBLIC;
 
@@ -7628,6 +7667,8 @@ REVOKE ALL ON FUNCTION private.steady_offset(p_day date, p_zone text) FROM PUBLI
 REVOKE ALL ON FUNCTION private.take_over(p_org uuid, p_call jsonb, p_hold uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.tally(p_name text, p_labels jsonb, p_count double precision) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.text_cooldown() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.try_provider(p_org uuid, p_provider uuid, p_service public.services, p_start timestamp with time zone, p_replaces uuid, p_moves uuid, p_wait boolean, p_patient jsonb, p_call jsonb, p_action text, p_hold_for interval) FROM PUBLIC;
 

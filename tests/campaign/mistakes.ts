@@ -53,13 +53,13 @@ export const mistakes: readonly Mistake[] = [
   {
     name: "no cooldown",
     functionName: "private.repeated_send",
-    from: "interval '30 seconds' and",
+    from: "private.text_cooldown() and",
     to: "interval '0' and",
   },
   {
     name: "a cooldown of minutes",
     functionName: "private.repeated_send",
-    from: "interval '30 seconds' and",
+    from: "private.text_cooldown() and",
     to: "interval '5 minutes' and",
   },
   {
