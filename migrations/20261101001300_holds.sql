@@ -265,6 +265,17 @@ end
 $$;
 comment on function private.is_wanted is 'Whether an appointment is at the requested slot.';
 
+/* p_patient is {name, phone}. */
+create function private.is_for_patient(p_hold public.appointments, p_patient jsonb) returns boolean
+language plpgsql immutable set search_path = ''
+as $$
+begin
+  return p_hold.patient_phone = p_patient ->> 'phone'
+    and private.is_same_patient(p_patient ->> 'name', p_hold.patient_name);
+end
+$$;
+comment on function private.is_for_patient is 'Whether a hold is for the patient of that name and phone.';
+
 /* The new time of a move must never be confirmed as a separate booking. */
 create function private.is_new_time(p_org uuid, p_hold public.appointments) returns boolean
 language plpgsql stable set search_path = ''
@@ -346,8 +357,7 @@ begin
   join public.appointments as a on a.org_id = h.org_id and a.id = h.hold_id
   where n.phone_hash = p_call.caller_hash and h.org_id = p_org
     and private.is_held(a, p_at) and a.call_id <> p_call.call_id
-    and a.patient_phone = p_patient ->> 'phone'
-    and private.is_same_patient(p_patient ->> 'name', a.patient_name)
+    and private.is_for_patient(a, p_patient)
     and private.is_left_to(p_org, a, p_call.call_id)
     -- Another slot does not replace the new time of a move.
     and (private.is_wanted(p_wanted, a) or not private.is_new_time(p_org, a))
@@ -618,9 +628,8 @@ end
 $$;
 comment on function private.claim_start is 'Holds a slot of one organization for a call, or says why not.';
 
-create function private.find_new_time(
-  p_org uuid, p_call_id text, p_wanted private.wanted_slot, p_patient jsonb, p_at timestamptz
-) returns public.appointments
+create function private.find_new_time(p_org uuid, p_call_id text, p_at timestamptz)
+returns public.appointments
 language plpgsql stable set search_path = ''
 as $$
 declare
@@ -630,15 +639,12 @@ begin
   from public.appointment_changes as c
   join public.appointments as a on a.org_id = c.org_id and a.id = c.hold_id
   where c.org_id = p_org and c.call_id = p_call_id and c.applied_at is null
-    and a.call_id = p_call_id and private.is_held(a, p_at)
-    and a.patient_phone = p_patient ->> 'phone'
-    and private.is_same_patient(p_patient ->> 'name', a.patient_name)
-    and private.is_wanted(p_wanted, a);
+    and a.call_id = p_call_id and private.is_held(a, p_at);
   return v_hold;
 end
 $$;
 comment on function private.find_new_time is
-  'The requested slot, if this call already holds it to move an appointment of this patient.';
+  'The live hold of the new time that a call has requested for an appointment, or nulls.';
 
 /* The number of a hold was corrected: unless something else waits for the old number, its code is void. */
 create function private.forget_old_phone(p_org uuid, p_hold public.appointments) returns void
@@ -843,8 +849,9 @@ begin
         v_answer := private.describe_hold(p_org, v_confirmed, v_now)
           || '{"outcome": "already_confirmed"}';
       else
-        v_move := private.find_new_time(p_org.id, v_call.call_id, v_wanted, p_patient, v_now);
-        v_answer := case when v_move.id is not null then
+        v_move := private.find_new_time(p_org.id, v_call.call_id, v_now);
+        v_answer := case
+          when private.is_wanted(v_wanted, v_move) and private.is_for_patient(v_move, p_patient) then
           private.describe_hold(p_org, v_move, v_now) || '{"outcome": "held", "repeated": true}' end;
       end if;
     end if;

@@ -1,20 +1,20 @@
 /*
- * Changes by phone: an appointment is found, cancelled or moved by the patient it belongs to.
+ * Changes by phone: a patient finds, cancels or moves an appointment.
  *
  * Decisions
- * - Who calls is not proven by a number that can be forged, or by a name. The passcode, texted to the
- *   number the appointment was booked with, proves it.
- * - Before the proof no appointment is looked at. A request has one answer whatever is stored, counts
- *   the same for every limit, and a new time is held as for any caller. What the caller says of the
- *   appointment is kept with the call, one request at a time: a later one replaces it.
- * - At the proof the request is carried out when exactly one appointment fits. If several do, they are
- *   named and the caller is asked for what would decide: the day, the time, the doctor, each once, and
- *   then the front desk helps. If none does, the new time is released: it never becomes a booking.
- * - After the proof requests take effect at once. Only appointments of patients who were named in the
- *   call are told: a number is shared by families, and changes hands.
+ * - Neither a number, which can be forged, nor a name proves who is calling. The passcode proves it: it
+ *   is texted to the number that the appointment was booked with.
+ * - No appointment is looked up before the proof. A request gets the same answer whatever is stored, and
+ *   counts the same for every limit; a new time is held as for any caller. What the caller says about
+ *   the appointment is stored with the call. A later request replaces an earlier one.
+ * - At the proof, the request is carried out if exactly one appointment fits. If several do, they are
+ *   named and the caller is asked for the day, the time or the provider, each once; then the front desk
+ *   helps. If none does, the new time is released: it never becomes a booking.
+ * - After the proof, requests take effect at once. Only appointments of patients who were named in the
+ *   call are told: families share a number, and numbers change hands.
  */
 
-/* The caller's words for a doctor, in the name or slug of the one who has the appointment. */
+/* The words of p_doctor are compared with the provider's name and slug. */
 create function private.is_with(p_org uuid, p_appointment public.appointments, p_doctor text)
 returns boolean
 language plpgsql stable set search_path = ''
@@ -30,10 +30,7 @@ end
 $$;
 comment on function private.is_with is 'Whether an appointment is with the doctor of that name.';
 
-/*
- * The upcoming appointments of a number: confirmed ones, and where a call is given, those of its holds
- * that the passcode is about to confirm.
- */
+/* p_call_id  adds the holds of that call, which the passcode is about to confirm; null for none */
 create function private.upcoming_appointments(
   p_org uuid, p_call_id text, p_phone text, p_at timestamptz
 ) returns setof public.appointments
@@ -52,11 +49,25 @@ begin
   select h.* from private.find_holds(p_org, p_call_id, p_at) as h where h.patient_phone = p_phone;
 end
 $$;
-comment on function private.upcoming_appointments is 'The appointments ahead that a proven number has.';
+comment on function private.upcoming_appointments is 'The upcoming appointments of a proven number.';
+
+create function private.fits_when(
+  p_org public.organizations, p_appointment public.appointments, p_said jsonb
+) returns boolean
+language plpgsql stable set search_path = ''
+as $$
+begin
+  return coalesce(p_said ->> 'date'
+      = to_char(p_appointment.starts_at at time zone p_org.timezone, 'YYYY-MM-DD'), true)
+    and private.is_said_time(p_appointment.starts_at, p_org.timezone, p_said -> 'time');
+end
+$$;
+comment on function private.fits_when is
+  'Whether an appointment is on the day and at the time that were said, as far as they were.';
 
 /*
- * Those of them that fit a request: the patient's name, and what was said of id, day, time and doctor
- * (a doctor that none of them has is taken for misheard).
+ * Compares the patient's name and what was said about id, day, time and provider. If no appointment is
+ * with the provider, the name was probably misheard and is ignored.
  */
 create function private.fitting_appointments(
   p_org public.organizations, p_change public.appointment_changes, p_call_id text, p_at timestamptz
@@ -73,9 +84,7 @@ begin
       p_org.id, p_call_id, p_change.patient_phone, p_at) as a
     where private.is_same_name(p_change.patient_name, a.patient_name)
       and a.id = coalesce(private.read_id(v_said ->> 'id'), a.id)
-      and coalesce(v_said ->> 'date'
-        = to_char(a.starts_at at time zone p_org.timezone, 'YYYY-MM-DD'), true)
-      and private.is_said_time(a.starts_at, p_org.timezone, v_said -> 'time')
+      and private.fits_when(p_org, a, v_said)
     order by a.starts_at, a.id);
   v_with_doctor := array(
     select a from unnest(v_fits) as a where private.is_with(p_org.id, a, v_said ->> 'provider'));
@@ -85,9 +94,9 @@ begin
 end
 $$;
 comment on function private.fitting_appointments is
-  'The appointments of a proven number that fit what the caller said, first to last.';
+  'The upcoming appointments of a proven number that fit a request, by start.';
 
-/* Whether name and number of a request fit any appointment, so that a text is due. */
+/* It is, if the name and number of the request fit any appointment. */
 create function private.is_text_due(
   p_org public.organizations, p_change public.appointment_changes, p_at timestamptz
 ) returns boolean
@@ -100,7 +109,7 @@ begin
     where private.is_same_name(p_change.patient_name, a.patient_name));
 end
 $$;
-comment on function private.is_text_due is 'Whether the code of a change is texted at all; nobody is told.';
+comment on function private.is_text_due is 'Whether the code of a change is texted at all; callers do not learn it.';
 
 create function private.find_change(p_org uuid, p_call_id text) returns public.appointment_changes
 language plpgsql stable set search_path = ''
@@ -113,9 +122,8 @@ begin
   return v_change;
 end
 $$;
-comment on function private.find_change is 'What a call asked for last about appointments that exist.';
+comment on function private.find_change is 'The latest request of a call about existing appointments.';
 
-/* What may be told of an appointment once its number is proven. */
 create function private.describe_appointment(
   p_org public.organizations, p_appointment public.appointments, p_now timestamptz
 ) returns jsonb
@@ -125,9 +133,8 @@ as $$
     'endTime', d ->> 'endTime', 'service', d ->> 'service', 'doctor', d ->> 'doctor')
   from private.describe_hold(p_org, p_appointment, p_now) as d
 $$;
-comment on function private.describe_appointment is 'An appointment as it is told after the proof.';
+comment on function private.describe_appointment is 'What a caller may be told about an appointment after the proof.';
 
-/* What has become of a change, for the call that asked for it and has proven the phone. */
 create function private.describe_change(
   p_org public.organizations, p_change public.appointment_changes, p_now timestamptz
 ) returns jsonb
@@ -140,7 +147,7 @@ as $$
 $$;
 comment on function private.describe_change is 'The outcome cancelled or rescheduled of an applied change.';
 
-/* The appointments of the patients who were named in a call, from a number it has proven. */
+/* p_names  the patients who were named in the call */
 create function private.list_appointments(
   p_org public.organizations, p_names text[], p_call_id text, p_phone text, p_now timestamptz
 ) returns jsonb
@@ -159,11 +166,11 @@ begin
     || jsonb_strip_nulls(jsonb_build_object('appointments', v_listed));
 end
 $$;
-comment on function private.list_appointments is 'found with the appointments ahead, or appointment_not_found.';
+comment on function private.list_appointments is 'found with the upcoming appointments, or appointment_not_found.';
 
 /*
- * Several appointments fit: they are named, and the caller is asked for what would decide (ask: day,
- * time or doctor), each once; when nothing is left to ask, ask is null.
+ * Several appointments fit: they are named, and the caller is asked for what tells them apart (ask: day,
+ * time or doctor), each once. When nothing is left to ask, ask is null.
  */
 create function private.ask_which(
   p_org public.organizations, p_change public.appointment_changes, p_fits public.appointments[],
@@ -191,10 +198,10 @@ $$;
 comment on function private.ask_which is 'The outcome which_appointment, with what to ask for.';
 
 /*
- * What a request comes to once its number is proven, and before anything is written but a new hold:
- * the appointment that it changes and the hold of its new time, or the answer why nothing is changed.
- * The new time may overlap the appointment itself, and stays with its doctor where that is possible.
- * The hold is null when the appointment has the time already.
+ * Decides what a proven request changes, and writes nothing but a new hold: the appointment to change
+ * and the hold of its new time, or the answer that says why nothing changes. The new time may overlap
+ * the appointment itself, and keeps its provider if possible. The hold is null if the appointment
+ * already has that time.
  *
  * p_with_holds  whether the holds of the call that wait for the number are about to be confirmed
  */
@@ -230,19 +237,17 @@ begin
   if p_change.kind = 'cancel' or private.is_wanted(v_wanted, appointment) then
     return;
   elsif v_wanted.starts_at is null then
-    -- The clinic has taken the service or the doctor away meanwhile.
+    -- The clinic has removed the service or the provider meanwhile.
     answer := '{"outcome": "slot_taken", "taken": false, "slots": []}';
     return;
   end if;
-  select a.* into v_old from public.appointments as a
-  where a.org_id = p_org.id and a.id = p_change.hold_id and a.call_id = p_change.call_id
-    and a.status = 'held' and a.expires_at > p_now;
+  v_old := private.find_new_time(p_org.id, p_change.call_id, p_now);
   if v_old.id is not null then
     hold := v_old;
     if (v_wanted.provider).id is not null or v_old.provider_id = appointment.provider_id then
       return;
     end if;
-    -- The same time with the doctor the patient has, if that is free.
+    -- Try the same time with the provider of the appointment.
     select p.* into v_doctor from public.providers as p
     where p.org_id = p_org.id and p.id = appointment.provider_id;
     v_wanted.provider := v_doctor;
@@ -257,7 +262,7 @@ begin
   if v_claimed ->> 'outcome' = 'held' then
     select a.* into strict hold from public.appointments as a
     where a.org_id = p_org.id and a.id = (v_claimed ->> 'holdId')::uuid;
-    -- So that it is not taken for a booking of its own.
+    -- Otherwise it would count as a separate booking.
     update public.appointment_changes as c set hold_id = hold.id
     where c.org_id = p_org.id and c.call_id = p_change.call_id;
   elsif hold.id is null then
@@ -268,8 +273,8 @@ $$;
 comment on function private.prepare_change is 'Decides what a proven request changes, and holds its new time.';
 
 /*
- * Carries a prepared change out: the appointment is cancelled and the hold of its new time confirmed
- * under its name. Somebody else may have changed the appointment just now: then it is not found.
+ * Carries out a prepared change: cancels the appointment and confirms the hold of its new time under
+ * the same name. If somebody else has just changed the appointment, it is not found.
  */
 create function private.apply_change(
   p_org public.organizations, p_call jsonb, p_change public.appointment_changes,
@@ -281,7 +286,7 @@ declare
   v_old public.appointments;
   v_change public.appointment_changes;
 begin
-  -- The same doctor at the same time: there is nothing to move.
+  -- The appointment already has the requested provider and time: nothing moves.
   if p_change.kind = 'reschedule' and p_hold.id is null then
     perform from public.appointments as a
     where a.org_id = p_org.id and a.id = p_appointment.id and a.status = 'confirmed' for update;
@@ -311,7 +316,6 @@ end
 $$;
 comment on function private.apply_change is 'Cancels or moves an appointment, and says so.';
 
-/* Nothing came of a move: its new time is released, and that is said. */
 create function private.drop_new_time(
   p_org public.organizations, p_call jsonb, p_action text, p_change public.appointment_changes
 ) returns jsonb
@@ -330,11 +334,11 @@ begin
   return private.describe_released(p_org, v_hold);
 end
 $$;
-comment on function private.drop_new_time is 'Releases the hold of a change that waits no more.';
+comment on function private.drop_new_time is 'Releases the new time of a change that no longer waits, and says so.';
 
 /*
- * Confirms the holds of a call that wait for a number: {confirmed: [...], overlaps: [...]}. An overlap
- * is another appointment of the same patient at the same time, which the caller may not want.
+ * Returns {confirmed: [...], overlaps: [...]}. An overlap is another appointment of the same patient at
+ * the same time, which the caller may not want.
  */
 create function private.confirm_holds(
   p_org public.organizations, p_call jsonb, p_phone text, p_now timestamptz
@@ -365,8 +369,8 @@ end
 $$;
 comment on function private.confirm_holds is 'Confirms every hold of a call that waits for a proven number.';
 
-/* Holds of a call for a number that ran out within the quarter of an hour: their patients have no time. */
-create function private.lapsed_holds(
+/* Only of patients who have nothing else in this call, and not longer than a proof lasts. */
+create function private.expired_holds(
   p_org public.organizations, p_call_id text, p_phone text, p_now timestamptz
 ) returns jsonb
 language plpgsql stable set search_path = ''
@@ -374,24 +378,23 @@ as $$
 begin
   return (
     with mine as materialized (
-      select a.* from public.appointments as a
-      where a.org_id = p_org.id and a.call_id = p_call_id and a.patient_phone = p_phone
+      select m.* from private.rows_of_call(p_org.id, p_call_id) as m where m.patient_phone = p_phone
     )
     select coalesce(jsonb_agg(private.iso_local(m.starts_at, p_org.timezone) order by m.starts_at), '[]')
     from mine as m
-    where m.status in ('held', 'expired') and m.expires_at <= p_now
-      and m.expires_at > p_now - interval '15 minutes' and not private.is_new_time(p_org.id, m)
+    where private.has_expired(m, p_now) and m.expires_at > p_now - private.proof_lifetime()
+      and not private.is_new_time(p_org.id, m)
       and not exists (
         select from mine as o
-        where (o.status = 'confirmed' or o.status = 'held' and o.expires_at > p_now)
+        where private.is_live(o, p_now)
           and private.is_same_patient(o.patient_name, m.patient_name)));
 end
 $$;
-comment on function private.lapsed_holds is 'Starts of the holds that a passcode came too late for.';
+comment on function private.expired_holds is 'The starts of holds for which the passcode came too late.';
 
 /*
- * What a request leaves behind: a question keeps it waiting with its new time; otherwise what it held
- * in vain is released, and said. One that found nothing counts, so that names are not tried out.
+ * Cleans up after a request. A question keeps it waiting with its new time. Otherwise a new time that
+ * was not used is released. A request that found nothing counts, so that nobody tries out names.
  */
 create function private.settle_change(
   p_org public.organizations, p_call jsonb, p_change public.appointment_changes, p_answer jsonb,
@@ -422,15 +425,15 @@ begin
   return v_released;
 end
 $$;
-comment on function private.settle_change is 'Ends a request that came to nothing, and says what was released.';
+comment on function private.settle_change is 'Ends a request unless it waits for an answer, and says what was released.';
 
 /*
- * A call has proven a number, now (p_is_proof) or before: everything of it that waits for the number
- * is confirmed and carried out. What has to be claimed is claimed before any other row is changed.
+ * A call has proven a number, now (p_is_proof) or before: everything of the call that waits for it is
+ * confirmed and carried out. Claims come first, before any other row is changed.
  *
- * Returns  confirmed (others, overlaps, lapsed; change, as below), or without a hold what came of the
+ * Returns  confirmed (others, overlaps, lapsed; change, as below), or without a hold the outcome of the
  *          change: cancelled, rescheduled, found, which_appointment, appointment_not_found, slot_taken,
- *          hold_limit (released: the new time that was given up); hold_expired when all had run out
+ *          hold_limit (released: the new time that was released); hold_expired if all have expired
  */
 create function private.carry_out(
   p_org public.organizations, p_call jsonb, p_entered public.calls, p_phone text,
@@ -443,7 +446,7 @@ declare
   v_plan record;
   v_holds jsonb;
   v_confirmed jsonb;
-  v_lapsed jsonb;
+  v_expired jsonb;
   v_changed jsonb;
 begin
   if v_change.patient_phone <> p_phone or v_change.applied_at is not null then
@@ -456,8 +459,8 @@ begin
     perform private.prove_phone(p_org.id, p_entered.call_id, private.hash_phone(p_phone), p_now);
   end if;
   v_holds := private.confirm_holds(p_org, p_call, p_phone, p_now);
-  -- By the clock: a hold that was waited for can have lapsed meanwhile.
-  v_lapsed := private.lapsed_holds(p_org, p_entered.call_id, p_phone, clock_timestamp());
+  -- By the clock: a hold may have expired while this waited for its lock.
+  v_expired := private.expired_holds(p_org, p_entered.call_id, p_phone, clock_timestamp());
   if v_change.call_id is not null then
     v_changed := coalesce(v_plan.answer,
       private.apply_change(p_org, p_call, v_change, v_plan.appointment, v_plan.hold, p_now));
@@ -466,10 +469,10 @@ begin
   v_confirmed := v_holds -> 'confirmed' -> 0;
   if v_confirmed is null then
     return coalesce(v_changed, jsonb_build_object('outcome',
-      case when v_lapsed = '[]' then 'hold_not_found' else 'hold_expired' end));
+      case when v_expired = '[]' then 'hold_not_found' else 'hold_expired' end));
   end if;
   return v_confirmed || jsonb_build_object('outcome', 'confirmed',
-    'others', (v_holds -> 'confirmed') - 0, 'overlaps', v_holds -> 'overlaps', 'lapsed', v_lapsed)
+    'others', (v_holds -> 'confirmed') - 0, 'overlaps', v_holds -> 'overlaps', 'lapsed', v_expired)
     || jsonb_strip_nulls(jsonb_build_object('change', v_changed));
 end
 $$;
@@ -477,8 +480,8 @@ comment on function private.carry_out is
   'Confirms the holds of a call that wait for a proven number, and carries out its change.';
 
 /*
- * Releases the call's own hold of a patient: nobody else's time is touched, so it needs no code. Named
- * by its id, or by number, name and what is said of day, time and doctor.
+ * Releases a hold of this call. Nobody else's time is affected, so it needs no code. The hold is found
+ * by its id, or by number, name and what was said about day, time and provider.
  */
 create function private.cancel_hold(
   p_org public.organizations, p_call jsonb, p_patient jsonb, p_said jsonb, p_now timestamptz
@@ -491,11 +494,7 @@ declare
 begin
   select h.* into v_hold from private.find_holds(p_org.id, p_call ->> 'callId', p_now) as h
   where case when v_id is not null then h.id = v_id
-    else h.patient_phone = p_patient ->> 'phone'
-      and private.is_same_patient(p_patient ->> 'name', h.patient_name)
-      and coalesce(p_said ->> 'date'
-        = to_char(h.starts_at at time zone p_org.timezone, 'YYYY-MM-DD'), true)
-      and private.is_said_time(h.starts_at, p_org.timezone, p_said -> 'time')
+    else private.is_for_patient(h, p_patient) and private.fits_when(p_org, h, p_said)
       and (p_said ->> 'provider' is null
         or private.is_with(p_org.id, h, p_said ->> 'provider')) end
   order by h.created_at desc limit 1;
@@ -507,9 +506,8 @@ begin
     || private.describe_released(p_org, v_hold);
 end
 $$;
-comment on function private.cancel_hold is 'Releases a hold for the call that made it, else null.';
+comment on function private.cancel_hold is 'Releases a hold for the call that made it, or returns null.';
 
-/* Writes down what a call asks for, in place of what it asked for before. */
 create function private.keep_change(
   p_org uuid, p_call_id text, p_kind text, p_patient jsonb, p_said jsonb, p_slot_id text,
   p_hold uuid, p_now timestamptz
@@ -531,18 +529,18 @@ begin
     patient_phone = excluded.patient_phone, patient_country = excluded.patient_country,
     said = excluded.said, slot_id = excluded.slot_id, hold_id = excluded.hold_id,
     opened_at = excluded.opened_at, applied_at = null, appointment_id = null,
-    -- What was asked about the same patient's appointments is not asked again.
+    -- A question about the same patient's appointments is not asked twice.
     asked = case when c.applied_at is null and c.patient_phone = excluded.patient_phone
       and private.is_same_patient(c.patient_name, excluded.patient_name) then c.asked else '{}' end
   returning c.* into v_change;
   return v_change;
 end
 $$;
-comment on function private.keep_change is 'Keeps the newest request of a call about appointments that exist.';
+comment on function private.keep_change is 'Stores a request of a call about existing appointments in place of the earlier one.';
 
 /*
- * The hold that a move finds in its call: its new time as asked for before, or a booking of the same
- * patient at that slot, or what a dropped call left there; else nulls.
+ * Either the new time was requested before, or the same patient has a booking at that slot, or a
+ * dropped call left a hold there.
  */
 create function private.find_held_time(
   p_org uuid, p_call jsonb, p_entered public.calls, p_wanted private.wanted_slot, p_patient jsonb,
@@ -553,11 +551,10 @@ as $$
 declare
   v_hold public.appointments;
 begin
-  v_hold := private.find_new_time(p_org, p_entered.call_id, p_wanted, p_patient, p_now);
-  if v_hold.id is null then
+  v_hold := private.find_new_time(p_org, p_entered.call_id, p_now);
+  if not (private.is_wanted(p_wanted, v_hold) and private.is_for_patient(v_hold, p_patient)) is true then
     select h.* into v_hold from private.find_holds(p_org, p_entered.call_id, p_now) as h
-    where h.patient_phone = p_patient ->> 'phone' and private.is_wanted(p_wanted, h)
-      and private.is_same_patient(p_patient ->> 'name', h.patient_name)
+    where private.is_wanted(p_wanted, h) and private.is_for_patient(h, p_patient)
     limit 1;
   end if;
   if v_hold.id is null then
@@ -570,12 +567,12 @@ begin
   return v_hold;
 end
 $$;
-comment on function private.find_held_time is 'The slot of a move, where this call holds it already, or nulls.';
+comment on function private.find_held_time is 'The hold of a requested new time, if this call has it already, or nulls.';
 
 /*
- * A request before the proof: nothing is looked at but the call's own state and who is free. The new
- * time is held; if it is taken, that may be by the very appointment, so the request is kept without
- * one and the time is looked at again after the proof.
+ * A request before the proof: it reads only the call's own state and who is free. The new time is held.
+ * If it is taken, the appointment itself may be what takes it, so the request is stored without a hold
+ * and the time is checked again after the proof.
  */
 create function private.open_change(
   p_org public.organizations, p_call jsonb, p_entered public.calls, p_kind text, p_patient jsonb,
@@ -590,7 +587,7 @@ declare
   v_hold public.appointments;
   v_held jsonb := '{}';
 begin
-  -- The same request again asks for nothing new.
+  -- A repeated request does not count.
   if (v_earlier.kind, v_earlier.patient_name, v_earlier.patient_phone, v_earlier.said)
       is distinct from (p_kind, p_patient ->> 'name', p_patient ->> 'phone', p_said)
     or v_earlier.slot_id is distinct from p_slot_id then
@@ -602,12 +599,10 @@ begin
   end if;
   if p_kind = 'find' and v_earlier.kind <> 'find' and v_earlier.applied_at is null
     and v_earlier.patient_phone = p_patient ->> 'phone' then
-    -- It is answered together with what waits already.
+    -- It is answered together with the change that already waits.
     return jsonb_build_object('outcome', 'code_needed', 'phoneEnding', right(p_patient ->> 'phone', 2));
   end if;
-  select a.* into v_old from public.appointments as a
-  where a.org_id = p_org.id and a.id = v_earlier.hold_id and v_earlier.applied_at is null
-    and a.call_id = p_entered.call_id and a.status = 'held' and a.expires_at > p_now;
+  v_old := private.find_new_time(p_org.id, p_entered.call_id, p_now);
   if p_kind = 'reschedule' then
     v_wanted := private.read_wanted(p_org, p_slot_id);
     if v_wanted.starts_at is null then
@@ -643,9 +638,8 @@ begin
     'outcome', 'code_needed', 'phoneEnding', right(p_patient ->> 'phone', 2));
 end
 $$;
-comment on function private.open_change is 'Keeps a request of a call that has not proven the number, and holds its new time.';
+comment on function private.open_change is 'Stores a request of a call that has not proven the number, and holds its new time.';
 
-/* A request after the proof takes effect at once. */
 create function private.change_now(
   p_org public.organizations, p_call jsonb, p_entered public.calls, p_kind text, p_patient jsonb,
   p_said jsonb, p_slot_id text, p_now timestamptz
@@ -699,7 +693,6 @@ end
 $$;
 comment on function private.change_now is 'Carries out a request of a call that has proven the number.';
 
-/* What the entry functions share: the first answer again, else a new one, audited and recorded. */
 create function private.change_appointment(
   p_org public.organizations, p_call jsonb, p_kind text, p_patient jsonb, p_said jsonb,
   p_slot_id text
@@ -739,7 +732,7 @@ begin
 end
 $$;
 comment on function private.change_appointment is
-  'Takes a request about appointments that exist, and writes down what came of it.';
+  'Answers a request about existing appointments, and audits and records the answer; a repeated request gets its first answer.';
 
 /*
  * What was said of an appointment, as appointment_changes keeps it, with the day that was meant; or the
@@ -810,7 +803,7 @@ exception when lock_not_available or deadlock_detected then
 end
 $$;
 comment on function public.cancel_appointment is
-  'Tool cancel_appointment: takes the wish to cancel, which a proven number carries out.';
+  'Tool cancel_appointment: takes a request to cancel, which is carried out when the number is proven.';
 
 /*
  * Entry function of the tool reschedule_appointment: as cancel_appointment, and holds the new time.
@@ -856,7 +849,7 @@ exception when lock_not_available or deadlock_detected then
 end
 $$;
 comment on function public.reschedule_appointment is
-  'Tool reschedule_appointment: holds a new time, and a proven number moves the appointment there.';
+  'Tool reschedule_appointment: holds a new time; the appointment moves there when the number is proven.';
 
 /*
  * Entry function of the tool find_appointments.
@@ -889,7 +882,7 @@ exception when lock_not_available or deadlock_detected then
 end
 $$;
 comment on function public.find_appointments is
-  'Tool find_appointments: the appointments of the patients named in a call, once its number is proven.';
+  'Tool find_appointments: the appointments of the patients named in a call, after its number is proven.';
 
 revoke execute on function
   public.cancel_appointment, public.reschedule_appointment, public.find_appointments
