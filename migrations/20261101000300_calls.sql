@@ -1,24 +1,24 @@
 /*
- * Calls: the clinic a call belongs to, who is on the line, the lock of a call, and its answers.
+ * Calls: which clinic a call is for, who is calling, the lock of a call, and its recorded answers.
  *
  * Decisions
  * - The authenticated envelope decides which organization a call is for. What the language model
  *   says about the tenant is only compared with it.
- * - A secret of Vapi's can be bound to organizations. Whoever shows it for another one is answered as
- *   if there were none: a leaked secret does not even tell which numbers are a clinic's.
- * - Every booking decision requires READ COMMITTED: a check after a lock must see what was
- *   committed while the lock was waited for.
- * - A call is a row from its first hold, text or change on. It says who calls as far as Vapi knows
- *   (a number that can be forged), which patients were named, and what is counted for it. What it
- *   has proven is in its passcodes. Nothing is asked of another call's row, but for a dropped line
+ * - One of Vapi's secrets can be bound to organizations. A request that uses it for another one is
+ *   answered as if there were no such clinic: a leaked secret does not even reveal clinics' numbers.
+ * - Every booking decision requires READ COMMITTED: a check after a lock must see what was committed
+ *   during the wait for the lock.
+ * - A call gets a row with its first hold, text or change. The row stores who is calling as far as
+ *   Vapi knows (a number that can be forged), which patients were named, and the call's counts. What
+ *   it has proven is in its passcodes. Nothing reads another call's row, except after a dropped line
  *   (private.is_left_to). The row is deleted a day after the call.
  * - The lock of a call comes before every other lock. The order is: call, numbers, texts of the
  *   organization, provider, rows; an alarm's counter is last.
- * - A request that is delivered twice gets its first answer again, found by call, tool call, tool
- *   and arguments, and counts once.
+ * - A repeated request gets its first answer again, found by call, tool call, tool and arguments, and
+ *   counts once.
  */
 
-/* Whether a number, as a model or Vapi writes it, is one of an organization's; null is. */
+/* p_number is as a model or Vapi writes it; null counts as a number of the organization. */
 create function private.is_number_of(p_org uuid, p_number text) returns boolean
 language plpgsql stable set search_path = ''
 as $$
@@ -33,14 +33,13 @@ begin
         or (length(v_digits) >= 9 and right(c.value, length(ltrim(v_digits, '0'))) = ltrim(v_digits, '0'))));
 end
 $$;
-comment on function private.is_number_of is 'Whether a called number that is claimed is the organization''s.';
+comment on function private.is_number_of is 'Whether a called number, as the arguments state it, belongs to the organization.';
 
 /*
- * Whether what the arguments say about the call agrees with the envelope: tenantId and
- * inboundPhoneNumber, which a model may write, and callId, callerNumber and calledNumber, which Vapi
- * merges into the arguments where the tool is configured to.
+ * Compares tenantId and inboundPhoneNumber, which a model may write, and callId, callerNumber and
+ * calledNumber, which Vapi merges into the arguments if the tool is configured to.
  */
-create function private.is_claimed_rightly(p_org public.organizations, p_call jsonb)
+create function private.agrees_with_envelope(p_org public.organizations, p_call jsonb)
 returns boolean
 language plpgsql stable set search_path = ''
 as $$
@@ -55,8 +54,8 @@ begin
     and coalesce(v_claims ->> 'callId' = p_call ->> 'callId', true);
 end
 $$;
-comment on function private.is_claimed_rightly is
-  'Whether the organization, the numbers and the call that arguments name are those of the envelope.';
+comment on function private.agrees_with_envelope is
+  'Whether the organization, numbers and call in the arguments are those of the envelope.';
 
 /*
  * Finds the organization of a call, and refuses arguments that name another one.
@@ -87,7 +86,7 @@ begin
       '{"reason": "secret_of_others"}');
     refusal := jsonb_build_object('outcome', 'unknown_clinic', 'deniedOrgId', org.id);
   elsif coalesce(p_call -> 'claims', '{}') <> '{}'
-    and not private.is_claimed_rightly(org, p_call) then
+    and not private.agrees_with_envelope(org, p_call) then
     perform private.audit(org.id, p_call, p_action, null, 'cross_tenant_denied');
     refusal := private.answer(org, '{"outcome": "cross_tenant_denied"}');
   end if;
@@ -95,6 +94,7 @@ end
 $$;
 comment on function private.open_call is
   'The organization of a call by its authenticated envelope, or the refusal to answer with.';
+
 -- A role, a database or a function may have set another isolation level.
 create function private.require_read_committed() returns void
 language plpgsql stable set search_path = ''
@@ -107,7 +107,7 @@ begin
 end
 $$;
 comment on function private.require_read_committed is
-  'Raises 25001 under any other isolation level: a check after a lock would see old rows.';
+  'Raises 25001 under any other isolation level, where a check after a lock would see old rows.';
 
 create function private.lock_call(p_org uuid, p_call_id text) returns void
 language plpgsql volatile set search_path = ''
@@ -117,7 +117,7 @@ begin
 end
 $$;
 comment on function private.lock_call is
-  'Lets one request of a call in at a time; taken before every other lock. A null call locks nothing.';
+  'Lets one request of a call run at a time; taken before every other lock. A null call locks nothing.';
 
 create function private.hash_phone(p_phone text) returns bytea
 language plpgsql immutable strict set search_path = ''
@@ -126,7 +126,7 @@ begin
   return sha256(convert_to(p_phone, 'UTF8'));
 end
 $$;
-comment on function private.hash_phone is 'A phone number where only whether it is the same one matters.';
+comment on function private.hash_phone is 'A phone number in a form that can only be compared.';
 
 create table public.calls (
   org_id uuid not null references public.organizations (id) on delete cascade,
@@ -146,22 +146,22 @@ create table public.calls (
   primary key (org_id, call_id)
 );
 comment on table public.calls is
-  'Calls (and chats) that held, texted or changed something: who is on the line, and its counts.';
-comment on column public.calls.seen_at is 'When it was last heard of, to the hour, or its end; a day later it goes.';
+  'Calls (and chats) that held, texted or changed something: who is calling, and the counts.';
+comment on column public.calls.seen_at is 'The last request, to the hour, or the end of the call; the row is deleted a day later.';
 comment on column public.calls.caller_hash is
-  'The number it comes from, as Vapi says; null when withheld, or when it is not one caller''s own.';
+  'The number it comes from, according to Vapi; null if withheld or shared by several callers.';
 comment on column public.calls.patient_names is
-  'Patients named in this call: of no others is anything told, also after a passcode.';
+  'Patients named in this call: nothing is told about others, even after a passcode.';
 comment on column public.calls.attempts is 'Wrong passcodes.';
-comment on column public.calls.sends is 'Texts asked for, whether or not one was due; one that was refused is given back.';
+comment on column public.calls.sends is 'Texts requested, due or not, without those that were refused.';
 comment on column public.calls.change_requests is
   'Requests about appointments before a passcode, or that found none after it.';
 create index calls_by_time on public.calls (org_id, seen_at);
 select private.protect('public.calls', false);
 
 /*
- * Whose number a call comes from, as far as that tells callers apart: not when it is withheld, and not
- * for a switchboard, a call centre, or a clinic's own lines and the number it transfers to.
+ * A number that does not tell callers apart does not count: a switchboard, a call centre, the clinic's
+ * own lines, and the number it transfers to.
  */
 create function private.read_caller(p_org public.organizations, p_call jsonb) returns bytea
 language plpgsql stable set search_path = ''
@@ -177,12 +177,9 @@ begin
     then private.hash_phone(v_number) end;
 end
 $$;
-comment on function private.read_caller is 'The hash of a call''s own number, or null when it has none of its own.';
+comment on function private.read_caller is 'The hash of the caller''s number, or null if the caller has none of their own.';
 
-/*
- * Locks the call, makes its row, and notes the patient who is named. A call that names more than ten
- * goes on, but nothing is told about the eleventh.
- */
+/* A call may name more than ten patients, but nothing is told about the eleventh. */
 create function private.enter_call(
   p_org public.organizations, p_call jsonb, p_patient_name text default null
 ) returns public.calls
@@ -213,7 +210,7 @@ begin
   return v_call;
 end
 $$;
-comment on function private.enter_call is 'The row of a call, which it locks and makes.';
+comment on function private.enter_call is 'Locks a call, creates its row, and stores the patient who is named.';
 
 create table public.tool_calls (
   org_id uuid not null references public.organizations (id) on delete cascade,
@@ -227,11 +224,10 @@ create table public.tool_calls (
   primary key (org_id, call_id, tool_call_id, tool, arguments_hash)
 );
 comment on table public.tool_calls is
-  'Answers already given, so that a request delivered twice counts once and is answered the same.';
+  'Answers already given, so that a repeated request counts once and gets the same answer.';
 create index tool_calls_by_time on public.tool_calls (org_id, created_at);
 select private.protect('public.tool_calls', false);
 
-/* The answer that this very tool call was given before, if one was recorded. */
 create function private.recall_answer(p_org uuid, p_call jsonb, p_tool text, p_hash bytea)
 returns jsonb
 language plpgsql stable set search_path = ''
@@ -244,7 +240,7 @@ begin
       and t.tool = p_tool and t.arguments_hash = p_hash);
 end
 $$;
-comment on function private.recall_answer is 'The first answer to a tool call that is delivered again.';
+comment on function private.recall_answer is 'The first answer to a repeated tool call, or null.';
 
 create function private.record_answer(
   p_org uuid, p_call jsonb, p_tool text, p_hash bytea, p_answer jsonb
@@ -263,12 +259,12 @@ begin
   end if;
 end
 $$;
-comment on function private.record_answer is 'Keeps an answer for private.recall_answer.';
+comment on function private.record_answer is 'Stores an answer for private.recall_answer().';
 
 /*
- * The answer that a call was given last, if it was given to this very question: a model that lost it
- * asks again, under another id, when nothing waits any more.
- * p_outcome  only an answer with this outcome; any when null
+ * A model that has lost the answer asks again, with another tool call id, when nothing waits any more.
+ *
+ * p_outcome  only an answer with this outcome; null for any
  */
 create function private.repeat_answer(
   p_org uuid, p_call jsonb, p_tool text, p_hash bytea, p_outcome text default null
@@ -283,7 +279,7 @@ as $$
   where t.tool = p_tool and t.arguments_hash = p_hash and t.outcome = coalesce(p_outcome, t.outcome)
 $$;
 comment on function private.repeat_answer is
-  'The answer that this call has just been given to the same question, or null.';
+  'The latest answer of a call, if it was given to the same request, or null.';
 
 /*
  * Entry function: the country whose numbers a caller writes without a country code, for a call

@@ -1,19 +1,19 @@
 /*
- * Texts: what became of each, first as Twilio answered and then as it reported.
+ * Texts: the result of each, first from Twilio's answer and then from its delivery reports.
  *
  * Decisions
- * - A text that certainly did not go out gives its quota back; one that may have gone out keeps it.
- * - Reports come late, repeated and in any order, also before the answer to the text itself. A state
- *   has a rank, and only a higher one is written: whatever the order, the end is the same. delivered
- *   is the highest, since a phone that has the text has it.
- * - The organization and the send are part of the address that Twilio signs, and were checked with
- *   that organization's token before record_delivery_report is called. A report of one organization
- *   finds no text of another.
- * - A text that its number does not take, such as a landline, says nothing about the texts of the
- *   organization: it counts as refused, not as undelivered, and is not sent there once more.
- * - Nothing else changes: the passcode of a text that was not delivered still verifies, should it have
- *   arrived after all. begin_otp_send and verify_otp_and_confirm read the state where it matters
- *   (private.was_not_delivered): then the next text need not wait, and the caller is told.
+ * - A text that certainly did not go out is uncounted; one that may have gone out still counts.
+ * - Reports come late, repeated and in any order, even before the answer to the text itself. Each state
+ *   has a rank, and only a higher one is written, so the order does not matter. delivered ranks highest:
+ *   a phone that has received the text has it.
+ * - The organization and the send are part of the address that Twilio signs. They were checked with
+ *   that organization's token before record_delivery_report is called, so a report of one organization
+ *   cannot reach a text of another.
+ * - If a number cannot receive texts, such as a landline, this says nothing about the organization's
+ *   texts: it counts as refused, not as undelivered, and the number is not texted again.
+ * - Nothing else changes: the passcode of an undelivered text still verifies, in case it did arrive.
+ *   begin_otp_send and verify_otp_and_confirm read the state (private.was_not_delivered): then the next
+ *   text need not wait, and the caller is told.
  */
 
 create table public.sms_messages (
@@ -42,18 +42,18 @@ create table public.sms_messages (
     references public.appointments (org_id, id) on delete cascade
 );
 comment on table public.sms_messages is
-  'One row per text: its id is the send_id. The body is never stored.';
+  'One row per text, whose id is the send_id. The body is never stored.';
 comment on column public.sms_messages.status is
-  'What became of the request: sending, accepted, refused, unknown when no answer came, or not_due: '
+  'The result of the request: sending, accepted, refused, unknown if no answer came, or not_due: '
   'nothing was texted, since no appointment fits the name and number of a change.';
 comment on column public.sms_messages.delivery is
-  'What Twilio reported of the text, with error_code; null before the first report.';
+  'What Twilio reported about the text, with error_code; null before the first report.';
 comment on column public.sms_messages.tool_call_id is
-  'Who asked for it: the same request delivered again does not text again.';
+  'The tool call that requested it: a repeated request does not send another text.';
 comment on column public.sms_messages.appointment_id is
-  'The hold it is about; null for a change: which appointment is meant is not known before the passcode.';
+  'The hold it is about; null for a change, whose appointment is not known before the passcode.';
 comment on column public.sms_messages.origin is
-  'Whether the call came from the number that is texted, from another, or from none, or has ended.';
+  'Whether the call came from the number that is texted, from another, or from none; or that it has ended.';
 create index sms_messages_by_time on public.sms_messages (org_id, created_at);
 create index sms_messages_by_appointment on public.sms_messages (org_id, appointment_id)
   where appointment_id is not null;
@@ -69,11 +69,11 @@ create table public.sms_opt_outs (
   primary key (org_id, phone_hash)
 );
 comment on table public.sms_opt_outs is
-  'Phones that Twilio said want no texts from an organization (21610), by SHA-256 of the number. '
-  'Passcodes are tried all the same, since Twilio knows who came back; nothing else is sent.';
+  'Phones whose owners want no texts from an organization, according to Twilio (21610), by SHA-256 of the '
+  'number. Only passcodes are still sent, since Twilio knows who has opted in again.';
 select private.protect('public.sms_opt_outs', false);
 
-/* What Twilio's answer to a text says about the wish of its phone's owner. */
+/* Twilio's answer to a text says whether the owner of the phone wants texts. */
 create function private.note_opt_out(p_org uuid, p_send uuid, p_opted_out boolean) returns void
 language plpgsql volatile set search_path = ''
 as $$
@@ -91,9 +91,8 @@ begin
 end
 $$;
 comment on function private.note_opt_out is
-  'Remembers that the phone of a text wants none, or forgets it: an accepted text takes it back.';
+  'Stores that the owner of a phone wants no texts; an accepted text deletes this.';
 
-/* What becomes of a text that Twilio accepted: its SID, its owner's wish, the metrics. */
 create function private.accept_text(p_org uuid, p_send uuid, p_sid text) returns void
 language plpgsql volatile set search_path = ''
 as $$
@@ -106,12 +105,9 @@ begin
   perform private.tally('sms', '{"result": "accepted"}');
 end
 $$;
-comment on function private.accept_text is 'Writes down that Twilio accepted a text.';
+comment on function private.accept_text is 'Records that Twilio accepted a text.';
 
-/*
- * What becomes of a text that Twilio refused or did not answer for. Returns its row when it certainly
- * did not go out, once; else nulls.
- */
+/* Returns its row if it certainly did not go out, once; else nulls. */
 create function private.fail_text(
   p_org uuid, p_send uuid, p_reason text, p_may_have_been_sent boolean
 ) returns public.sms_messages
@@ -139,7 +135,7 @@ begin
 end
 $$;
 comment on function private.fail_text is
-  'Writes down that a text failed, and returns it when it certainly did not go out.';
+  'Records that Twilio refused a text or did not answer.';
 
 create function private.was_not_delivered(p_org uuid, p_send uuid) returns boolean
 language plpgsql stable set search_path = ''
@@ -150,9 +146,8 @@ begin
     where m.org_id = p_org and m.id = p_send and m.delivery in ('failed', 'undelivered'));
 end
 $$;
-comment on function private.was_not_delivered is 'Whether Twilio reported that a text did not arrive.';
+comment on function private.was_not_delivered is 'Whether a text did not arrive, according to Twilio.';
 
-/* Whether the last two texts of a call to a phone did not arrive. */
 create function private.failed_twice(p_org uuid, p_call_id text, p_phone bytea) returns boolean
 language plpgsql stable set search_path = ''
 as $$
@@ -167,12 +162,12 @@ begin
     ) as t);
 end
 $$;
-comment on function private.failed_twice is 'Whether two texts in a row did not reach a phone.';
+comment on function private.failed_twice is 'Whether the last two texts of a call to a phone did not arrive.';
 
 /*
- * Whether an error code of Twilio's says that a number does not take the text, and not that texting
- * fails: 30003 the phone is off or out of reach, 30004 it is blocked, 30005 unknown, 30006 a landline,
- * 21610 it answered STOP. https://www.twilio.com/docs/api/errors
+ * Twilio's error codes for a number that cannot receive texts: 30003 the phone is off or out of reach,
+ * 30004 blocked, 30005 unknown, 30006 a landline, 21610 it answered STOP.
+ * https://www.twilio.com/docs/api/errors
  */
 create function private.is_fault_of_number(p_error_code integer) returns boolean
 language plpgsql immutable set search_path = ''
@@ -181,7 +176,7 @@ begin
   return coalesce(p_error_code in (21610, 30003, 30004, 30005, 30006), false);
 end
 $$;
-comment on function private.is_fault_of_number is 'Whether a text failed because of the number it went to.';
+comment on function private.is_fault_of_number is 'Whether a text failed because of its number, and not because texting fails.';
 
 /* A phone that was off is tried again after the cooldown. */
 create function private.was_refused_by_number(p_org uuid, p_send uuid, p_now timestamptz)
@@ -197,7 +192,7 @@ begin
 end
 $$;
 comment on function private.was_refused_by_number is
-  'Whether another text to the number of an undelivered one would not arrive either.';
+  'Whether a text did not arrive because of its number, so that another one would not either.';
 
 create function private.delivery_rank(p_delivery text) returns integer
 language sql immutable strict set search_path = ''
@@ -205,7 +200,7 @@ as $$
   select array_position(
     array['queued', 'sending', 'sent', 'failed', 'undelivered', 'delivered'], p_delivery)
 $$;
-comment on function private.delivery_rank is 'A higher state replaces a lower one; null for no state of a text.';
+comment on function private.delivery_rank is 'A higher state replaces a lower one; null for any other word.';
 
 create function private.delivery_of(p_status text) returns text
 language sql immutable strict set search_path = ''
@@ -216,11 +211,9 @@ as $$
     when private.delivery_rank(p_status) is not null then p_status
   end
 $$;
-comment on function private.delivery_of is 'Twilio''s MessageStatus as a state of a text; null for one that says nothing.';
+comment on function private.delivery_of is 'Twilio''s MessageStatus as a state of a text; null if it says nothing about delivery.';
 
-/*
- * The tenant's report. See record_delivery_report.
- */
+/* See record_delivery_report. */
 create function private.record_delivery(
   p_org uuid, p_send uuid, p_sid text, p_delivery text, p_error_code integer
 ) returns jsonb
@@ -259,16 +252,16 @@ begin
   return '{"outcome": "recorded"}';
 end
 $$;
-comment on function private.record_delivery is 'Writes a state of a text that is higher than the known one.';
+comment on function private.record_delivery is 'Stores the state of a text, if it ranks higher than the known one.';
 
 /*
- * Entry function of sms-status: one report whose signature was checked.
+ * Entry function of sms-status: one report, whose signature was checked.
  *
  * p_org, p_send_id  from the address that Twilio signed
- * p_sid             Twilio's id of the text; kept when the answer to the text has not told it yet
+ * p_sid             Twilio's id of the text; stored if the answer to the text has not come yet
  * p_status          Twilio's MessageStatus; p_error_code its ErrorCode or null
- * Outcomes          recorded, known (repeated, late, or a state that says nothing), unknown_send,
- *                   other_text (the send became another text), busy
+ * Outcomes          recorded, known (repeated, late, or without a delivery state), unknown_send,
+ *                   other_text (the send belongs to another text), busy
  */
 create function public.record_delivery_report(
   p_org uuid, p_send_id uuid, p_sid text, p_status text, p_error_code integer

@@ -1,16 +1,16 @@
 /*
- * Call reports: what is left of a call when it has ended, and the end itself.
+ * Call reports: the end of a call, and what is stored about it.
  *
  * Decisions
- * - Vapi tells of an end twice, by a status and by a report, in any order and more than once. One
- *   row per call, locked, makes each of its parts happen once: the release of what the call held,
- *   the report, the text that follows up.
- * - The release takes the call's own lock first, as a claim does, and every message releases again:
- *   a claim that was under way when the end was told is released by the report. What must wait too
- *   long is left to the next message, and at the latest to the hold's own time.
- * - Transcript and summary arrive redacted; the raw text never reaches the database. How many of
- *   each kind were taken out is kept beside them: the redaction audit.
- * - A follow-up is claimed before it is sent and never again: at most one text a call, even if it
+ * - Vapi reports an end twice, in a status message and in a report, in any order and more than once.
+ *   One locked row per call makes sure that each part happens once: the release of the call's holds,
+ *   the report, the follow-up text.
+ * - The release takes the call's lock first, as a claim does, and every message releases again: if a
+ *   claim was running during the status message, the report releases it. If the lock takes too long,
+ *   the next message releases the hold, or it expires.
+ * - Transcript and summary arrive redacted; the raw text never reaches the database. How many items of
+ *   each kind were removed is stored with them: the redaction audit.
+ * - A follow-up is marked before it is sent, and never sent again: at most one text a call, even if it
  *   gets lost.
  */
 
@@ -30,20 +30,19 @@ create table public.call_reports (
   primary key (org_id, call_id)
 );
 comment on table public.call_reports is
-  'Calls that ended: what was said, without personal data, and what became of an open hold.';
-comment on column public.call_reports.ended_at is 'When what the call held was first released.';
+  'Calls that ended: what was said, without personal data, and whether an open hold was followed up.';
+comment on column public.call_reports.ended_at is 'When the holds of the call were first released.';
 comment on column public.call_reports.follow_up is
-  'Null when there was no open hold, else claimed, sent, failed, or why no text was sent.';
+  'Null if there was no open hold, else claimed (about to be sent), sent, failed, or why no text was sent.';
 comment on column public.call_reports.redactions is
-  'How many of each kind were taken out of transcript and summary, such as {"PHONE": 2}.';
+  'How many items of each kind were removed from transcript and summary, such as {"PHONE": 2}.';
 create index call_reports_by_time on public.call_reports (org_id, created_at);
 select private.protect('public.call_reports', true);
 grant select on public.call_reports to service_role;
 
 /*
- * Why no follow-up goes to the phone of a hold, or null: it goes to the caller's own number only, which
- * the call came from or has proven, and has limits of its own: one an hour and two a day for a number,
- * a fifth of the organization's texts. Passcodes are not touched by it.
+ * A follow-up only goes to a number that the call came from or has proven. Its limits are separate from
+ * those of passcodes: one an hour and two a day for a number, a fifth of the organization's texts.
  */
 create function private.follow_up_refusal(
   p_org public.organizations, p_hold public.appointments, p_now timestamptz
@@ -74,13 +73,10 @@ begin
   end;
 end
 $$;
-comment on function private.follow_up_refusal is 'Why a phone is sent no follow-up, or null.';
+comment on function private.follow_up_refusal is 'Why the phone of a hold gets no follow-up, or null.';
 
-/*
- * Whether a call that left this hold open is texted, once: 'claimed' with the message made and
- * counted, or why not.
- */
-create function private.claim_follow_up(
+/* Returns 'claimed' if the text was stored and counted, or why the call gets none. */
+create function private.begin_follow_up(
   p_org public.organizations, p_call jsonb, p_hold public.appointments, p_ended_reason text,
   p_send uuid
 ) returns text
@@ -98,7 +94,7 @@ begin
       select from public.appointments as a
       where a.org_id = p_org.id and a.call_id = p_hold.call_id and a.status = 'confirmed')
       then 'booked'
-    -- A new time was not confirmed: the appointment stays as it was.
+    -- The new time of a move was not confirmed, so the appointment stays as it was.
     when exists (
       select from public.appointment_changes as c
       where c.org_id = p_org.id and c.call_id = p_hold.call_id and c.hold_id = p_hold.id)
@@ -124,10 +120,10 @@ begin
   return coalesce(v_refusal, 'claimed');
 end
 $$;
-comment on function private.claim_follow_up is
-  'Makes the one text that follows up a call with an open hold, or says why there is none.';
+comment on function private.begin_follow_up is
+  'Stores the one follow-up text of a call that left this hold open, or says why there is none.';
 
-/* Releases what an ended call still held; returns the newest hold, or null when it held nothing. */
+/* Returns the newest of them, or nulls if there was none. */
 create function private.release_call(p_org public.organizations, p_call jsonb)
 returns public.appointments
 language plpgsql volatile set search_path = ''
@@ -149,7 +145,7 @@ end
 $$;
 comment on function private.release_call is 'Releases the holds of a call that has ended.';
 
-/* What an ended call leads to besides its report: see public.end_call. p_known is locked. */
+/* The part of public.end_call that both messages do. p_known is locked. */
 create function private.close_call(
   p_org public.organizations, p_call jsonb, p_known public.call_reports, p_ended_reason text,
   p_send uuid
@@ -162,7 +158,7 @@ declare
 begin
   v_hold := private.release_call(p_org, p_call);
   if v_hold.id is not null and p_known.follow_up is null then
-    v_follow_up := private.claim_follow_up(p_org, p_call, v_hold, p_ended_reason, p_send);
+    v_follow_up := private.begin_follow_up(p_org, p_call, v_hold, p_ended_reason, p_send);
   end if;
   perform private.end_proofs(p_org.id, p_known.call_id);
   update public.calls as c set seen_at = clock_timestamp()
@@ -182,12 +178,9 @@ exception when lock_not_available or deadlock_detected then
   return '{"outcome": "busy"}';
 end
 $$;
-comment on function private.close_call is 'Releases what a call held and claims its follow-up; busy when a lock took too long.';
+comment on function private.close_call is 'Releases the holds of a call and begins its follow-up; busy if a lock took too long.';
 
-/*
- * What is known of the patients that a call named, whether it held a time for them or only asked about
- * an appointment, and whether it asked for a code: no report may keep any of it.
- */
+/* No report may contain any of it, whether the call held a time or only asked about an appointment. */
 create function private.known_of_call(p_org uuid, p_call_id text) returns jsonb
 language sql stable set search_path = ''
 as $$
@@ -206,16 +199,16 @@ as $$
     where c.org_id = p_org and c.call_id = p_call_id) as k (name, phone)
 $$;
 comment on function private.known_of_call is
-  'Names and numbers of the patients that a call named, and whether it asked for a code.';
+  'Names and numbers of the patients named in a call, and whether it requested a code.';
 
 /*
- * Entry function: a call has ended, said by a status (p_report null) or by its report.
+ * Entry function: a call has ended, according to a status message (p_report null) or its report.
  *
  * p_report  {endedReason, durationSeconds, cost, transcript, summary, redactions}, redacted
- * p_send    a fresh uuid: the message's id, should a follow-up be due
+ * p_send    a fresh uuid: the id of the follow-up text, if one is due
  * Outcomes  ended, filed (with the report), repeated, busy (send it again), no_call (it has no id),
- *           unknown_clinic; with followUp {phone, clinic, callBack} when a text is to be sent now and,
- *           without a report, known {names, phones, isTexted}: what a report must not keep
+ *           unknown_clinic; with followUp {phone, clinic, callBack} if a text must be sent now, and
+ *           without a report known {names, phones, isTexted}: what a report must not contain
  */
 create function public.end_call(p_call jsonb, p_ended_reason text, p_report jsonb, p_send uuid)
 returns jsonb
@@ -261,12 +254,12 @@ exception when lock_not_available or deadlock_detected then
 end
 $$;
 comment on function public.end_call is
-  'A call has ended: releases what it held, files its report, claims its follow-up, each once.';
+  'A call has ended: releases its holds, stores its report, begins its follow-up, each once.';
 
 /*
- * Entry function: what became of a follow-up; p_sid when Twilio accepted it, else p_reason.
+ * Entry function: the result of a follow-up; p_sid if Twilio accepted it, else p_reason.
  *
- * Outcomes  sent, failed, busy (nothing is written down), unknown_clinic
+ * Outcomes  sent, failed, busy (nothing is stored), unknown_clinic
  */
 create function public.settle_follow_up(
   p_call jsonb, p_send uuid, p_sid text, p_reason text, p_may_have_been_sent boolean
@@ -295,7 +288,7 @@ exception when lock_not_available or deadlock_detected then
   return '{"outcome": "busy"}';
 end
 $$;
-comment on function public.settle_follow_up is 'Writes down what became of a follow-up text.';
+comment on function public.settle_follow_up is 'Stores the result of a follow-up text.';
 
 revoke execute on function
   public.end_call, public.settle_follow_up
