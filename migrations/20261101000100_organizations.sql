@@ -8,8 +8,8 @@
  * - All policies have the same form, made by private.protect(): staff read what belongs to the
  *   organizations they are members of. The Edge Functions use security definer entry functions.
  * - public holds tables and entry functions. private holds the rest, which the API must not see.
- * - The service role, whose key the functions have, calls the entry functions of the functions and reads
- *   what staff may read. A clinic's settings it cannot write: the owner's functions do that, and audit.
+ * - The service role, whose key the Edge Functions have, calls their entry functions and reads what staff
+ *   may read. It cannot change a clinic's settings: functions of the owner do that, and audit it.
  */
 
 create extension if not exists btree_gist with schema extensions;
@@ -18,8 +18,8 @@ create schema private;
 comment on schema private is 'Functions the API does not expose.';
 revoke all on schema private from public;
 
--- Many projects grant everything in public to the API's roles by default. Here rights are granted by
--- name. It holds for what the role that migrates makes in public later, too.
+-- Many projects grant everything in public to the API's roles by default. Here every right is granted
+-- by name, also for whatever the migrating role creates in public later.
 alter default privileges in schema public
   revoke all on tables from public, anon, authenticated, service_role;
 alter default privileges in schema public
@@ -34,8 +34,8 @@ as $$ select exists (select from pg_catalog.pg_timezone_names as z where z.name 
 comment on function private.is_time_zone is 'Whether the name is one of pg_timezone_names.';
 
 /*
- * For check constraints: true, or an error that says which row is refused and why, where the name of
- * the constraint would not be enough. It needs no trigger.
+ * For check constraints whose name would not explain enough: true, or an error that says which row is
+ * refused and why. This needs no trigger.
  */
 create function private.require(p_condition boolean, p_row text, p_reason text) returns boolean
 language plpgsql stable set search_path = ''
@@ -50,10 +50,7 @@ $$;
 comment on function private.require is
   'True if the condition holds or is null; else raises 23514: Cannot write ROW: REASON.';
 
-/*
- * Whether hours from one local minute to another are possible: true, or its own error about p_row,
- * which says what is wrong with them.
- */
+/* Checks the hours from one local minute to another: true, or an error about p_row with the reason. */
 create function private.require_hours(p_row text, p_start integer, p_end integer) returns boolean
 language plpgsql stable strict set search_path = ''
 as $$
@@ -78,8 +75,10 @@ comment on function private.require_hours is
   'True for hours that are possible or null; else raises 23514 with the row and the reason.';
 
 /*
- * The rights of a table: the API's roles have none that are not granted by name afterwards, whatever
- * the project grants by default, and members of its organization read it where they may.
+ * The API's roles get no rights unless they are granted by name afterwards, whatever the project grants
+ * by default.
+ *
+ * p_staff_may_read  whether members of the organization read the table
  */
 create function private.protect(p_table regclass, p_staff_may_read boolean) returns void
 language plpgsql volatile strict set search_path = ''
@@ -97,7 +96,7 @@ begin
 end
 $$;
 comment on function private.protect is
-  'Revokes everything and turns row level security on; with the second argument true, members of the organization read.';
+  'Revokes all rights on a table, turns row level security on, and lets staff read it if the second argument is true.';
 
 create table public.organizations (
   id uuid primary key default gen_random_uuid(),
@@ -139,11 +138,11 @@ comment on column public.organizations.sms_countries is 'ISO 3166 countries that
 comment on column public.organizations.follow_up_texts is
   'Whether a caller whose call ended before the passcode is texted once.';
 comment on column public.organizations.transfer_number is
-  'The phone at the front desk, E.164, to which a call is put through; null when there is none.';
+  'The phone at the front desk, E.164, to which calls are transferred; null if there is none.';
 comment on column public.organizations.message_hourly_limit is
   'How many messages callers may leave for the desk within an hour.';
 comment on column public.organizations.closing_days is
-  'Local days on which nobody works, whatever weekly hours and overrides say.';
+  'Local days on which nobody works, regardless of weekly hours and overrides.';
 comment on column public.organizations.hold_minutes is 'How long a held slot waits for its passcode.';
 
 create table public.org_channels (
@@ -158,7 +157,7 @@ create table public.org_channels (
 );
 comment on table public.org_channels is
   'How a call finds its clinic: called number (E.164), Vapi phone-number id, Vapi assistant id. A shared_line finds nothing: it is the number of a call centre, which callers of several clinics may call from.';
--- Two clinics never share what finds a clinic.
+-- Two clinics never share a channel that finds a clinic.
 create unique index org_channels_one_clinic on public.org_channels (kind, value)
   where kind <> 'shared_line';
 create index org_channels_org on public.org_channels (org_id);

@@ -3,8 +3,8 @@
  *
  * Decisions
  * - The audit log is append-only: nobody may update it, not even its owner, and only retention deletes
- *   from it. A test reads this from the catalog. The migration of the seals shows afterwards whether a
- *   row was removed or changed all the same.
+ *   from it. A test checks this in the catalog. The migration of the seals detects rows that were
+ *   removed or changed anyway.
  * - Every audited event is also counted in the same transaction, by a row in a queue
  *   (public.metric_events): a shared counter would make callers wait for each other. The migration
  *   of the metrics empties the queue.
@@ -37,7 +37,7 @@ comment on column public.audit_logs.transaction_id is 'The transaction that wrot
 create index audit_logs_by_subject on public.audit_logs (org_id, subject_id);
 create index audit_logs_by_transaction on public.audit_logs (transaction_id);
 select private.protect('public.audit_logs', true);
--- From the owner, because entry functions run with its rights.
+-- Also from the owner, because entry functions run with its rights.
 revoke update, truncate, references, trigger on public.audit_logs from current_user;
 grant select on public.audit_logs to service_role;
 
@@ -55,7 +55,7 @@ comment on table public.metric_events is
   'Events that the counters do not include yet; they name no person and no organization.';
 select private.protect('public.metric_events', false);
 
--- The log never has more than the last two digits of a number.
+-- The log never contains more than the last two digits of a number.
 create function private.mask_phone(p_phone text) returns text
 language plpgsql immutable strict set search_path = ''
 as $$

@@ -1,10 +1,10 @@
 /*
- * Desk: when somebody at the clinic answers the phone, so that a call is put through only then.
+ * Desk: when the front desk answers the phone, so that calls are transferred only then.
  *
  * Decisions
- * - The hours are local minutes of a weekday, as working hours are. No hours begin on a closing day.
- * - Every answer to a tool says how the desk is at that moment. Whether the caller can be put through
- *   is therefore known wherever a tool gives up, without another round trip.
+ * - The hours are local minutes of a weekday, like working hours. No hours begin on a closing day.
+ * - Every tool's answer says whether the desk is open at that moment. So a tool that gives up knows,
+ *   without another round trip, whether the caller can be transferred.
  */
 
 create table public.desk_hours (
@@ -42,14 +42,14 @@ begin
       where h.org_id = p_org.id
         and (h.dow = v_dow and v_minute >= h.start_min and v_minute < h.end_min
             and not p_org.closing_days @> v_day
-          -- The night of the day before.
+          -- Hours that began the day before.
           or h.dow = (v_dow + 6) % 7 and v_minute + 1440 < h.end_min
             and not p_org.closing_days @> v_day - 1)) then 'open'
     else 'closed' end;
 end
 $$;
 comment on function private.desk_state is
-  'How the front desk is at a moment: open, closed, or none when a call cannot be put through at all.';
+  'Whether the front desk is open or closed at a moment; none if calls cannot be transferred at all.';
 
 create function private.answer(p_org public.organizations, p_answer jsonb) returns jsonb
 language plpgsql stable set search_path = ''
@@ -60,4 +60,4 @@ begin
 end
 $$;
 comment on function private.answer is
-  'The answer to a tool with what each of them says: the organization, and how its desk is.';
+  'Adds to a tool''s answer what every answer contains: the organization, and the state of its desk.';

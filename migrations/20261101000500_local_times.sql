@@ -1,5 +1,5 @@
 /*
- * Local times: which instant a clinic's local time is, also on days when its clocks change.
+ * Local times: the instant of a clinic's local time, including on days when its clocks change.
  */
 
 /*
@@ -23,8 +23,8 @@ comment on function private.steady_offset is
 /*
  * The instant of a local time near a change of the clocks. For a repeated time PostgreSQL's "at time
  * zone" takes the later instant; Temporal, and people who name a start, take the earlier one. So both
- * offsets around the time are tried. The one that gives the local time back is right; in a gap neither
- * does, and the time moves forward by the gap.
+ * offsets around the time are tried, and the one that converts back to the local time is right. In a
+ * gap neither does, and the time moves forward by the gap.
  */
 create function private.wall_at_change(p_local timestamp, p_zone text, p_later boolean)
 returns timestamptz

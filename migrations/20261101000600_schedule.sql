@@ -1,8 +1,8 @@
 /*
- * Schedule: who works when, what can be booked, and how a caller names it.
+ * Schedule: who works when, what can be booked, and how callers name providers and services.
  *
  * Decisions
- * - Working hours are local minutes from the clinic's midnight, so nine o'clock stays nine o'clock
+ * - Working hours are minutes from the clinic's local midnight, so nine o'clock stays nine o'clock
  *   when the clocks change. end_min may exceed 1440: an overnight shift belongs to the day on which it
  *   starts.
  * - An override replaces a whole local day; null minutes mean closed. A closing day of the clinic
@@ -11,8 +11,8 @@
  *   next day: the two are merged.
  * - An impossible schedule is refused when it is written. Check constraints raise an error with the
  *   row and the reason. The message of an exclusion constraint has its name and both rows, so the
- *   constraints on hours are named by what they require. They must stay constraints, because only a
- *   constraint holds for two concurrent writers and supports "on conflict do nothing".
+ *   constraints on hours are named after what they require. They must stay constraints, because only
+ *   a constraint holds between concurrent writers and supports "on conflict do nothing".
  * - The where clauses of these constraints are true for every row but match no query. Without them the
  *   planner would look hours up in the constraints' indexes, at five times the cost of the B-trees.
  */
@@ -222,7 +222,7 @@ $$;
 comment on function private.find_hours is
   'When the providers of a service work around a local day, as instants.';
 
--- As people say names: "Dr. Amara Núñez" and "Doctor amara nunez" are the same, "O'Brien" is a word.
+-- Names as people say them: "Dr. Amara Núñez" equals "Doctor amara nunez", and "O'Brien" is one word.
 create function private.plain_name(p_name text) returns text
 language plpgsql immutable strict set search_path = ''
 as $$
@@ -264,8 +264,8 @@ $$;
 comment on function private.find_service is 'The service of that slug or name, or null.';
 
 /*
- * Providers as a caller names one: by slug, whole name or some of its words in any order, so that
- * "Patel, Amara" and "Doctor Patel" find Dr Amara Patel. One with the whole name comes alone.
+ * Callers name a provider by slug, full name, or some words of the name in any order, so "Patel, Amara"
+ * and "Doctor Patel" find Dr Amara Patel. A provider with exactly that name is the only result.
  */
 create function private.find_providers(p_org uuid, p_asked text) returns setof public.providers
 language plpgsql stable set search_path = ''
@@ -289,4 +289,4 @@ begin
 end
 $$;
 comment on function private.find_providers is
-  'The providers of that slug or (part of a) name; several when the part does not tell them apart.';
+  'The providers with that slug, name or part of a name; several if the part is ambiguous.';

@@ -141,8 +141,7 @@ create table public.appointment_changes (
 comment on table public.appointment_changes is
   'The latest request of a call about existing appointments. It takes effect when a passcode has proven the number.';
 comment on column public.appointment_changes.said is
-  'What the caller said about the appointment, {id, date, time, provider}; read after the passcode. '
-  'The time is as private.is_said_time() takes it.';
+  'What the caller said about the appointment, {id, date, time, provider}; read after the passcode.';
 comment on column public.appointment_changes.slot_id is 'The requested new time.';
 comment on column public.appointment_changes.hold_id is
   'The hold of the new time; after the change, the appointment at that time.';

@@ -3,9 +3,9 @@
  * voice agent can say.
  *
  * Decisions
- * - Starts are found with sets of times instead of a test for each candidate.
- * - private.find_starts() defines what can be booked. private.find_free() is the same for one start,
- *   so the claim accepts exactly what was offered.
+ * - Starts are computed from sets of times, instead of testing each candidate.
+ * - private.find_starts() defines what can be booked. private.find_free() does the same for one start,
+ *   so a claim accepts exactly what was offered.
  * - The hours of day D, the overnight shift of D-1 and the hours of D+1 (a visit may run past
  *   midnight) are merged; starts stay within day D. The grid begins where the merged hours begin and
  *   counts elapsed minutes.
@@ -16,8 +16,9 @@
  */
 
 /*
- * Every bookable start on the local days p_first to p_last, one day at a time, so that what all
- * providers have in common is computed once a day.
+ * Works one day at a time, so that what all providers have in common is computed once a day. Longer
+ * than other functions, because it is the hot path: one query a day does everything, and each step of
+ * it in a function of its own would be planned and run apart.
  */
 create function private.find_starts(
   p_org uuid, p_service uuid, p_provider uuid, p_first date, p_last date,
@@ -65,8 +66,8 @@ begin
     select g.starts_at, w.provider_id, l.seats
     from private.find_hours(v_org, p_service, p_provider, v_day) as w
     cross join lateral (
-      -- The starts that appointments and time off make impossible. A row of the same service does not
-      -- rule out its own start, where others may join it while there are seats.
+      -- The starts that appointments and time off make impossible. A row of the same group session does
+      -- not rule out its own start, since others may join while there are seats.
       select coalesce(range_agg(x.impossible), '{}') as impossible
       from (
         select tstzmultirange(tstzrange(
@@ -114,8 +115,8 @@ comment on function private.find_starts is
   'Every bookable start of a service on the local days first to last (or that one start), per provider, with seats left; the call''s own holds and the appointment p_moves do not block.';
 
 /*
- * Who is free for one start: what find_starts() would offer, without looking at the rest of the day.
- * A test compares both with the same oracle.
+ * What find_starts() would offer for this start, without reading the rest of the day. A test compares
+ * both with the same oracle.
  */
 create function private.find_free(
   p_org public.organizations, p_service public.services, p_provider uuid, p_start timestamptz,
@@ -127,9 +128,7 @@ declare
   v_zone constant text := p_org.timezone;
   v_day constant date := p_start at time zone v_zone;
   v_end constant timestamptz := p_start + make_interval(mins => p_service.duration_min);
-  v_busy constant tstzrange := tstzrange(
-    p_start - make_interval(mins => p_service.buffer_before_min),
-    v_end + make_interval(mins => p_service.buffer_after_min));
+  v_busy constant tstzrange := private.busy_time(p_service, p_start);
 begin
   if p_start < p_at + make_interval(mins => p_service.notice_min)
     or v_day > (p_at at time zone v_zone)::date + p_service.horizon_days then
@@ -157,7 +156,7 @@ $$;
 comment on function private.find_free is
   'The providers with whom a service can begin at one instant; find_starts() for a single start.';
 
-/* A time outside of hours, off the grid, too soon or too far away could never be booked. */
+/* A time outside the hours, off the grid, too soon or too far ahead could never be booked. */
 create function private.is_taken(
   p_org uuid, p_service public.services, p_provider uuid, p_start timestamptz, p_call_id text,
   p_at timestamptz, p_moves uuid
@@ -177,7 +176,7 @@ begin
 end
 $$;
 comment on function private.is_taken is
-  'Whether a time that is not free is taken by somebody else; otherwise it was never bookable.';
+  'Whether somebody else has a time that is not free; otherwise it was never bookable.';
 
 create function private.slot_id(
   p_service_slug text, p_start timestamptz, p_zone text, p_provider_slug text
@@ -194,8 +193,9 @@ begin
 end
 $$;
 comment on function private.slot_id is
-  'Readable id of a slot: service/local start, with the offset in a repeated hour, and /provider if asked.';
-/* Reads service/local start[offset][/provider] as check_availability wrote it; else all are null. */
+  'Readable id of a slot: service/local start, the offset in a repeated hour, and /provider if one is given.';
+
+/* Reads service/local start[offset][/provider] as check_availability wrote it; otherwise all are null. */
 create function private.parse_slot_id(
   p_slot_id text, p_zone text, out service_slug text, out starts_at timestamptz,
   out provider_slug text
@@ -213,7 +213,7 @@ begin
   elsif v_offset ~ '^(z|[+-][0-9]{2}:[0-9]{2})$' then
     starts_at := left(v_when, 16) || v_offset;
   end if;
-  -- Another spelling, a time in a gap, or an offset that the clinic does not have then, is not a slot.
+  -- A different spelling, a time in a gap, or an offset that the clinic does not use then, is not a slot.
   if replace(left(v_when, 16), ' ', 't') <> to_char(v_local, 'YYYY-MM-DD"t"HH24:MI')
     or starts_at at time zone p_zone <> v_local then
     starts_at := null;
@@ -245,12 +245,12 @@ return case p_part
 comment on function private.is_in_part is 'Whether a local time is in a part of the day; null is the whole day.';
 
 /*
- * The day that was meant, counted from the clinic's today; null when it could not be read.
+ * The day that was said, relative to the clinic's today; null if it cannot be read.
  *
  * p_said  "2026-12-01" or one of {date}, {instant} with an offset, {daysAhead}, {weekday, next} (0 is
- *         Sunday; next is the one of the next calendar week), {dayOfMonth, month?, year?} (the next
- *         such day when the year or the month is missing), {parts: [12, 1], year?} (day and month in
- *         the clinic's order: the month first in the United States)
+ *         Sunday; next means in the next calendar week), {dayOfMonth, month?, year?} (the next such day
+ *         if the year or the month is missing), {parts: [12, 1], year?} (day and month in the clinic's
+ *         order: the month first in the United States)
  */
 create function private.resolve_day(p_org public.organizations, p_said jsonb, p_today date)
 returns date
@@ -316,7 +316,7 @@ $$;
 comment on function private.is_said_time is 'Whether a start fits the time of day that was said.';
 
 /*
- * A few slots for the agent to say, spread over all there are, and the number of all.
+ * A few slots for the agent to say, spread over all bookable ones, and the number of all.
  * p_part is as in private.is_in_part().
  */
 create function private.offer(
@@ -358,7 +358,7 @@ end
 $$;
 comment on function private.offer is 'A few bookable slots as JSON, spread over the days, and their total.';
 
-/* Up to three starts nearest to the one that is gone: of the same day, else of the week after it. */
+/* The nearest ones: on the same day, else in the week after it. */
 create function private.alternatives(
   p_org public.organizations, p_service public.services, p_provider public.providers,
   p_start timestamptz, p_call_id text, p_moves uuid
@@ -394,11 +394,11 @@ begin
   return jsonb_build_object('slots', coalesce(v_slots, '[]'));
 end
 $$;
-comment on function private.alternatives is 'Up to three bookable starts near one that is gone.';
+comment on function private.alternatives is 'Up to three bookable starts near one that cannot be had.';
 
 /*
- * The nearest slots where nothing is free as asked: at another time of the same days if the caller
- * asked for a part of the day, else of the next four weeks, a week at a time.
+ * Nothing is free as requested. If the caller asked for a part of the day, other times of the same days
+ * come first; then the next four weeks, a week at a time.
  */
 create function private.offer_nearest(
   p_org public.organizations, p_service public.services, p_provider public.providers,
@@ -432,10 +432,10 @@ comment on function private.offer_nearest is
  * p_call    the authenticated envelope: calledNumber, phoneNumberId, assistantId, callId,
  *           toolCallId, callerNumber, claims {tenantId, inboundPhoneNumber}
  * p_day     the first day as it was said, see private.resolve_day()
- * Outcomes  available, fully_booked (with slots of the next days that have some), date_unclear,
+ * Outcomes  available, fully_booked (with slots of later days), date_unclear,
  *           past_date, beyond_horizon, unknown_service, unknown_provider, which_provider (several of
  *           that name), unknown_clinic, cross_tenant_denied
- * Writes only the audit row of a refused call that named another clinic; a rollback is harmless.
+ * Only writes the audit row of a refused call that named another clinic; a rollback is harmless.
  */
 create function public.check_availability(
   p_call jsonb, p_service text, p_day jsonb, p_days integer default 1,

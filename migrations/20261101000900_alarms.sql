@@ -1,14 +1,14 @@
 /*
- * Alarms: somebody is guessing one clinic's passcodes, or makes it text numbers it must not text.
+ * Alarms: somebody is guessing a clinic's passcodes, or making it text numbers that it should not.
  *
  * Decisions
  * - Too many events of a kind within any hour raise an alarm, at most once an hour: a row that staff
  *   can read, and an answer that lets the function log alarm_raised.
  * - An event is counted in the transaction that it belongs to, under one row's lock, and that row
- *   keeps the newest times: no history is read, and an attack across a full hour is not split in two.
- * - The counter's row is always the last lock taken, so whoever holds it waits for nobody.
- * - An alarm brakes for an hour: meanwhile calls that text another number than the one they come from
- *   share a tenth of the organization's texts (private.has_texts_left).
+ *   keeps the newest times: no history is read, and an attack around a full hour is not split in two.
+ * - The counter's row is always the last lock taken, so whoever holds it waits for nothing.
+ * - An alarm is a brake for an hour: calls that text another number than their own share a tenth of the
+ *   organization's texts (private.has_texts_left).
  * - The kinds are listed once, in the domain private.alarm_kind.
  */
 
@@ -58,7 +58,7 @@ as $$
 declare
   v_limit constant integer not null :=
     case p_kind when 'wrong_codes' then 50 when 'refused_sends' then 100
-      -- Half of what such calls may text, so that the brake comes before their limit does.
+      -- Half of what such calls may text, so that the brake comes before their limit.
       when 'other_numbers' then greatest(10, least(100, p_org.sms_hourly_limit / 2)) end;
   v_times timestamptz[];
 begin

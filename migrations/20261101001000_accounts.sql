@@ -37,8 +37,7 @@ comment on function private.read_credentials is
   'The encrypted account of an organization, or not_configured.';
 
 /*
- * Entry function: the encrypted account of the organization a call belongs to. That it was read is
- * written into the audit log.
+ * Entry function: the encrypted account of the organization a call belongs to. Each read is audited.
  *
  * Outcomes  found (keyId, nonce and ciphertext as base64, updatedAt), not_configured,
  *           unknown_clinic, cross_tenant_denied
@@ -65,8 +64,8 @@ comment on function public.get_org_credentials is
 
 /*
  * Entry function of sms-status: the encrypted account whose token checks a report's signature. It
- * writes nothing: anybody who knows the id of an organization can make sms-status ask, before the
- * signature is checked.
+ * writes nothing, because it runs before the signature is checked: anybody who knows the id of an
+ * organization can trigger it.
  *
  * Outcomes  found (as get_org_credentials), not_configured, unknown_clinic (no such organization)
  */
@@ -108,8 +107,8 @@ comment on function public.report_unreadable_credentials is
 /*
  * Entry function of the credentials task: stores an account that was encrypted outside.
  *
- * p_replaces  the nonce (base64) of the row that was encrypted again; if another row has been stored
- *             since then, it stays. Null always stores.
+ * p_replaces  the nonce (base64) of the row that this one replaces; if another row has been stored since
+ *             then, that one stays. Null always stores.
  * Returns     whether it was stored
  */
 create function public.set_org_credentials(

@@ -116,10 +116,10 @@ comment on function private.extend_holds is
   'Makes the holds that wait for a text last as long as its code; returns when the code expires.';
 
 /*
- * Claims a send that no limit forbids: the code is stored, the text is counted. Where no appointment
- * fits a change, what is stored matches no code and no text is due, and nothing else differs.
+ * The limits allow this send: its code is stored, and its text is counted. If no appointment fits a
+ * change, the stored value matches no code and no text is due; nothing else differs.
  */
-create function private.claim_send(
+create function private.store_send(
   p_org public.organizations, p_call jsonb, p_entered public.calls,
   p_code public.one_time_passcodes, p_hold public.appointments, p_phone text, p_purpose text,
   p_send uuid, p_mac text, p_key_id text, p_now timestamptz
@@ -180,7 +180,7 @@ begin
       private.count_for_alarm(p_org, 'other_numbers', p_now) end));
 end
 $$;
-comment on function private.claim_send is 'Stores the MAC of a code, and counts its text.';
+comment on function private.store_send is 'Stores the MAC of a code, and counts its text.';
 
 /*
  * The answer where nothing takes a code. A question that has settled what waited, and is asked again,
@@ -200,9 +200,7 @@ end
 $$;
 comment on function private.answer_idle is 'Why nothing takes a code, or the answer that settled it.';
 
-/*
- * The tenant's claim to send one text. See begin_otp_send.
- */
+/* begin_otp_send for a known organization. */
 create function private.begin_send(
   p_org public.organizations, p_call jsonb, p_hold text, p_send uuid, p_mac text, p_key_id text,
   p_sender text
@@ -250,7 +248,7 @@ begin
     v_refusal := private.send_refusal(p_org, v_call, v_code, jsonb_build_object('phone', v_waiting.phone,
       'country', v_waiting.country, 'purpose', v_waiting.purpose), p_sender, v_now);
     if v_refusal is null then
-      return private.claim_send(p_org, p_call, v_call, v_code, v_waiting.hold, v_waiting.phone,
+      return private.store_send(p_org, p_call, v_call, v_code, v_waiting.hold, v_waiting.phone,
         v_waiting.purpose, p_send, p_mac, p_key_id, v_now);
     end if;
     v_answer := v_refusal;
@@ -262,7 +260,7 @@ begin
       private.count_for_alarm(p_org, 'refused_sends', v_now) end));
 end
 $$;
-comment on function private.begin_send is 'Claims the one send to a phone of a call, or confirms what needs none.';
+comment on function private.begin_send is 'Begins the one send to a phone of a call, or confirms what needs no code.';
 
 /*
  * Entry function, first half of the tool send_otp.
@@ -272,7 +270,7 @@ comment on function private.begin_send is 'Claims the one send to a phone of a c
  * p_mac           HMAC-SHA-256(pepper, "otp:v1|" code), 64 hex digits; p_key_id names the pepper
  * p_expected_org  the organization whose Twilio account the caller has ready
  * p_sender        the number that account texts from, never a destination; null for a service
- * Outcomes        claimed (phone, clinic, purpose, isDue: whether a text is to go out,
+ * Outcomes        claimed (the send has begun: phone, clinic, purpose, isDue: whether a text is to go out,
  *                 expiresInSeconds, afterUndelivered: the text before did not arrive), already_sent,
  *                 cooldown, blocked_country, bad_destination, undelivered, call_send_limit,
  *                 phone_send_limit, org_send_limit, hold_not_found, hold_expired, already_confirmed,

@@ -1,12 +1,12 @@
 /*
- * Desk messages: what callers leave for the front desk when nobody can be put through.
+ * Desk messages: what callers leave for the front desk when they cannot be transferred.
  *
  * Decisions
- * - Name, number and wished time are columns that only the clinic's staff read. The text arrives
- *   redacted, as transcripts do; the raw text never reaches the database.
- * - Two messages a call. A clinic takes a limited number an hour, and of it one caller's number and
- *   all calls without a number get a share, so that nobody keeps the others from leaving theirs.
- * - A request that is delivered again is the message it was.
+ * - Only the clinic's staff read name, number and preferred time. The message arrives redacted, like
+ *   transcripts; the raw text never reaches the database.
+ * - A call may leave two messages. A clinic takes a limited number an hour; one number, and all calls
+ *   without a number together, get a share of it, so that nobody can block the others.
+ * - A repeated request does not leave a second message.
  */
 
 create table public.desk_messages (
@@ -14,7 +14,7 @@ create table public.desk_messages (
   id uuid not null default gen_random_uuid(),
   call_id text,
   tool_call_id text,
-  -- Whose line it was, to count; null without a number of the caller's own.
+  -- The caller's number, for counting; null if the caller has none of their own.
   caller_hash bytea,
   caller_name text not null
     constraint desk_messages_name_given check (length(btrim(caller_name)) between 1 and 120),
@@ -36,10 +36,7 @@ create index desk_messages_by_call on public.desk_messages (org_id, call_id)
   where call_id is not null;
 select private.protect('public.desk_messages', true);
 
-/*
- * The limit that a message would break, or null. The clinic's messages are counted one after the
- * other, under a lock of their own.
- */
+/* Counts the clinic's messages under a lock of their own. */
 create function private.message_refusal(
   p_org public.organizations, p_call jsonb, p_hash bytea, p_now timestamptz
 ) returns jsonb
@@ -66,7 +63,7 @@ begin
 end
 $$;
 comment on function private.message_refusal is
-  'Why a call may leave no message: two a call, four an hour of one number, half of the clinic''s for calls without a number, the clinic''s limit.';
+  'The limit that another message would exceed, or null: two of a call; in an hour four of a number, half of the clinic''s for calls without a number, and the clinic''s.';
 
 create function private.desk_opens_at(p_org public.organizations, p_at timestamptz)
 returns timestamptz
@@ -87,7 +84,7 @@ begin
 end
 $$;
 comment on function private.desk_opens_at is
-  'When the front desk opens next, within a month; null when it does not.';
+  'When the front desk opens next; null if it does not within a month.';
 
 /*
  * Entry function of the tool leave_message.
@@ -145,7 +142,7 @@ exception when lock_not_available or deadlock_detected then
 end
 $$;
 comment on function public.leave_message is
-  'Tool leave_message: keeps a message for the front desk, within its limits.';
+  'Tool leave_message: stores a message for the front desk, within limits.';
 
 revoke execute on function public.leave_message from public, anon, authenticated;
 grant execute on function public.leave_message to service_role;

@@ -1,12 +1,12 @@
 /*
- * Retention: old personal data goes.
+ * Retention: deletes old personal data.
  *
  * Decisions
- * - What is kept for how long is a row of private.retention_rules. Counting and deleting read the
- *   same row, so a dry run tells what the run would do.
- * - The organizations that have anything to delete are found by their oldest row, so every rule needs
- *   an index by age.
- * - One call takes one batch, in a transaction of its own, and is made again until nothing is left.
+ * - Each row of private.retention_rules says what is kept and for how long. Counting and deleting use
+ *   the same row, so a dry run shows what the run would do.
+ * - Organizations that have anything to delete are found by their oldest row, so every rule needs an
+ *   index by age.
+ * - One call deletes one batch in a transaction of its own, and is repeated until nothing is left.
  */
 
 -- Its history of runs is retained for a week.
@@ -24,9 +24,9 @@ create table private.retention_rules (
 );
 comment on table private.retention_rules is
   'Which rows of which table go after how long: SQL over the table''s columns, written by migrations only.';
-comment on column private.retention_rules.age is 'Since when a row is old, a timestamptz.';
-comment on column private.retention_rules.applies is 'Which rows may go at all.';
-comment on column private.retention_rules.kept is 'For how many days: a column of organizations, or their number.';
+comment on column private.retention_rules.age is 'The timestamptz from which the age of a row counts.';
+comment on column private.retention_rules.applies is 'Which rows may be deleted at all.';
+comment on column private.retention_rules.kept is 'The number of days: a column of organizations, or a constant.';
 
 -- Confirmed appointments are the clinic's to keep. Texts go with their hold too; what a call has
 -- proven and asked for goes with the call, a day after its end.

@@ -40,7 +40,7 @@ export const mistakes: readonly Mistake[] = [
   },
   {
     name: "a resend that keeps the old code",
-    functionName: "private.claim_send",
+    functionName: "private.store_send",
     from: "mac = excluded.mac,",
     to: "",
   },
