@@ -223,9 +223,10 @@ comment on function private.find_tampering is 'What in an organization''s audit 
 /*
  * Whether an organization's audit log is what was sealed, for the task audit.
  *
- * Returns {outcome: intact or broken, seals, sealed (rows that seals cover and that are there), purged
- *         (rows that retention has deleted), waiting (rows not sealed yet), waitingSince, newest: {seal,
- *         sealedAt, hash}, findings: [{seal, finding, rowId, at}], the first 100, and found, how many}
+ * Outcomes  intact, broken
+ * Returns   {outcome, seals, sealed (rows that seals cover and that are there), purged (rows that
+ *           retention has deleted), waiting (rows not sealed yet), waitingSince, newest: {seal, sealedAt,
+ *           hash}, findings: [{seal, finding, rowId, at}], the first 100, and found, how many}
  */
 create function public.verify_audit(p_org uuid) returns jsonb
 language plpgsql stable security definer set search_path = '' set jit = off
