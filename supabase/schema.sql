@@ -103,7 +103,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.accept_text(p_org uuid, p_send uuid, p_sid text) IS 'Writes down that Twilio accepted a text.';
+COMMENT ON FUNCTION private.accept_text(p_org uuid, p_send uuid, p_sid text) IS 'Records that Twilio accepted a text.';
 
 CREATE FUNCTION private.add_seal(p_org uuid, p_through xid8, p_ids uuid[], p_times timestamp with time zone[], p_digests bytea[]) RETURNS void
     LANGUAGE plpgsql
@@ -194,11 +194,11 @@ COMMENT ON COLUMN public.organizations.hold_minutes IS 'How long a held slot wai
 
 COMMENT ON COLUMN public.organizations.follow_up_texts IS 'Whether a caller whose call ended before the passcode is texted once.';
 
-COMMENT ON COLUMN public.organizations.transfer_number IS 'The phone at the front desk, E.164, to which a call is put through; null when there is none.';
+COMMENT ON COLUMN public.organizations.transfer_number IS 'The phone at the front desk, E.164, to which calls are transferred; null if there is none.';
 
 COMMENT ON COLUMN public.organizations.message_hourly_limit IS 'How many messages callers may leave for the desk within an hour.';
 
-COMMENT ON COLUMN public.organizations.closing_days IS 'Local days on which nobody works, whatever weekly hours and overrides say.';
+COMMENT ON COLUMN public.organizations.closing_days IS 'Local days on which nobody works, regardless of weekly hours and overrides.';
 
 COMMENT ON COLUMN public.organizations.call_holds IS 'Live holds of one call.';
 
@@ -234,6 +234,24 @@ COMMENT ON COLUMN public.organizations.own_phone_daily_sends IS 'Texts in a day 
 
 COMMENT ON COLUMN public.organizations.own_phone_daily_attempts IS 'Wrong passcodes in a day beyond phone_daily_attempts, in calls from the number itself.';
 
+CREATE FUNCTION private.agrees_with_envelope(p_org public.organizations, p_call jsonb) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_claims constant jsonb := p_call -> 'claims';
+  v_tenant constant text := nullif(lower(btrim(v_claims ->> 'tenantId')), '');
+begin
+  return (v_tenant is null or v_tenant in (p_org.id::text, p_org.slug))
+    and private.is_number_of(p_org.id, v_claims ->> 'inboundPhoneNumber')
+    and private.is_number_of(p_org.id, v_claims ->> 'calledNumber')
+    and coalesce(v_claims ->> 'callerNumber' = p_call ->> 'callerNumber', true)
+    and coalesce(v_claims ->> 'callId' = p_call ->> 'callId', true);
+end
+$$;
+
+COMMENT ON FUNCTION private.agrees_with_envelope(p_org public.organizations, p_call jsonb) IS 'Whether the organization, numbers and call in the arguments are those of the envelope.';
+
 CREATE FUNCTION private.alternatives(p_org public.organizations, p_service public.services, p_provider public.providers, p_start timestamp with time zone, p_call_id text, p_moves uuid) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -268,7 +286,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.alternatives(p_org public.organizations, p_service public.services, p_provider public.providers, p_start timestamp with time zone, p_call_id text, p_moves uuid) IS 'Up to three bookable starts near one that is gone.';
+COMMENT ON FUNCTION private.alternatives(p_org public.organizations, p_service public.services, p_provider public.providers, p_start timestamp with time zone, p_call_id text, p_moves uuid) IS 'Up to three bookable starts near one that cannot be had.';
 
 CREATE FUNCTION private.answer(p_org public.organizations, p_answer jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -280,7 +298,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.answer(p_org public.organizations, p_answer jsonb) IS 'The answer to a tool with what each of them says: the organization, and how its desk is.';
+COMMENT ON FUNCTION private.answer(p_org public.organizations, p_answer jsonb) IS 'Adds to a tool''s answer what every answer contains: the organization, and the state of its desk.';
 
 CREATE FUNCTION private.answer_idle(p_org uuid, p_call jsonb, p_tool text, p_hash bytea, p_refusal jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -317,7 +335,7 @@ CREATE TABLE public.appointment_changes (
 
 COMMENT ON TABLE public.appointment_changes IS 'The latest request of a call about existing appointments. It takes effect when a passcode has proven the number.';
 
-COMMENT ON COLUMN public.appointment_changes.said IS 'What the caller said about the appointment, {id, date, time, provider}; read after the passcode. The time is as private.is_said_time() takes it.';
+COMMENT ON COLUMN public.appointment_changes.said IS 'What the caller said about the appointment, {id, date, time, provider}; read after the passcode.';
 
 COMMENT ON COLUMN public.appointment_changes.slot_id IS 'The requested new time.';
 
@@ -383,7 +401,7 @@ declare
   v_old public.appointments;
   v_change public.appointment_changes;
 begin
-  -- The same doctor at the same time: there is nothing to move.
+  -- The appointment already has the requested provider and time: nothing moves.
   if p_change.kind = 'reschedule' and p_hold.id is null then
     perform from public.appointments as a
     where a.org_id = p_org.id and a.id = p_appointment.id and a.status = 'confirmed' for update;
@@ -455,17 +473,17 @@ CREATE TABLE public.calls (
     CONSTRAINT calls_sends_counted CHECK ((sends >= 0))
 );
 
-COMMENT ON TABLE public.calls IS 'Calls (and chats) that held, texted or changed something: who is on the line, and its counts.';
+COMMENT ON TABLE public.calls IS 'Calls (and chats) that held, texted or changed something: who is calling, and the counts.';
 
-COMMENT ON COLUMN public.calls.seen_at IS 'When it was last heard of, to the hour, or its end; a day later it goes.';
+COMMENT ON COLUMN public.calls.seen_at IS 'The last request, to the hour, or the end of the call; the row is deleted a day later.';
 
-COMMENT ON COLUMN public.calls.caller_hash IS 'The number it comes from, as Vapi says; null when withheld, or when it is not one caller''s own.';
+COMMENT ON COLUMN public.calls.caller_hash IS 'The number it comes from, according to Vapi; null if withheld or shared by several callers.';
 
-COMMENT ON COLUMN public.calls.patient_names IS 'Patients named in this call: of no others is anything told, also after a passcode.';
+COMMENT ON COLUMN public.calls.patient_names IS 'Patients named in this call: nothing is told about others, even after a passcode.';
 
 COMMENT ON COLUMN public.calls.attempts IS 'Wrong passcodes.';
 
-COMMENT ON COLUMN public.calls.sends IS 'Texts asked for, whether or not one was due; one that was refused is given back.';
+COMMENT ON COLUMN public.calls.sends IS 'Texts requested, due or not, without those that were refused.';
 
 COMMENT ON COLUMN public.calls.change_requests IS 'Requests about appointments before a passcode, or that found none after it.';
 
@@ -508,6 +526,51 @@ end
 $$;
 
 COMMENT ON FUNCTION private.audit(p_org uuid, p_call jsonb, p_action text, p_subject uuid, p_outcome text, p_details jsonb) IS 'Writes and counts one audit row in the caller''s transaction; a null call means the system itself.';
+
+CREATE FUNCTION private.begin_follow_up(p_org public.organizations, p_call jsonb, p_hold public.appointments, p_ended_reason text, p_send uuid) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_now constant timestamptz := clock_timestamp();
+  v_phone constant bytea := private.hash_phone(p_hold.patient_phone);
+  v_refusal text;
+begin
+  v_refusal := case
+    when not p_org.follow_up_texts then 'switched_off'
+    when p_ended_reason ~ 'forward|transfer' then 'forwarded'
+    when exists (
+      select from public.appointments as a
+      where a.org_id = p_org.id and a.call_id = p_hold.call_id and a.status = 'confirmed')
+      then 'booked'
+    -- The new time of a move was not confirmed, so the appointment stays as it was.
+    when exists (
+      select from public.appointment_changes as c
+      where c.org_id = p_org.id and c.call_id = p_hold.call_id and c.hold_id = p_hold.id)
+      then 'keeps_appointment'
+    when exists (
+      select from public.sms_opt_outs as o
+      where o.org_id = p_org.id and o.phone_hash = private.hash_phone(p_hold.patient_phone))
+      then 'opted_out'
+    else private.follow_up_refusal(p_org, p_hold, v_now)
+  end;
+  if v_refusal is null then
+    insert into public.sms_messages (
+      org_id, id, appointment_id, origin, to_masked, to_hash, call_id, created_at
+    ) values (
+      p_org.id, p_send, p_hold.id, 'follow_up', private.mask_phone(p_hold.patient_phone), v_phone,
+      p_hold.call_id, v_now
+    );
+    insert into public.phone_counts as n (phone_hash, followed_up_at) values (v_phone, array[v_now])
+    on conflict (phone_hash) do update set changed_at = v_now,
+      followed_up_at = private.keep_since(n.followed_up_at, v_now - interval '1 day') || v_now;
+  end if;
+  perform private.audit(p_org.id, p_call, 'follow_up', p_hold.id, coalesce(v_refusal, 'claimed'));
+  return coalesce(v_refusal, 'claimed');
+end
+$$;
+
+COMMENT ON FUNCTION private.begin_follow_up(p_org public.organizations, p_call jsonb, p_hold public.appointments, p_ended_reason text, p_send uuid) IS 'Stores the one follow-up text of a call that left this hold open, or says why there is none.';
 
 CREATE FUNCTION private.begin_send(p_org public.organizations, p_call jsonb, p_hold text, p_send uuid, p_mac text, p_key_id text, p_sender text) RETURNS jsonb
     LANGUAGE plpgsql
@@ -554,7 +617,7 @@ begin
     v_refusal := private.send_refusal(p_org, v_call, v_code, jsonb_build_object('phone', v_waiting.phone,
       'country', v_waiting.country, 'purpose', v_waiting.purpose), p_sender, v_now);
     if v_refusal is null then
-      return private.claim_send(p_org, p_call, v_call, v_code, v_waiting.hold, v_waiting.phone,
+      return private.store_send(p_org, p_call, v_call, v_code, v_waiting.hold, v_waiting.phone,
         v_waiting.purpose, p_send, p_mac, p_key_id, v_now);
     end if;
     v_answer := v_refusal;
@@ -567,7 +630,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.begin_send(p_org public.organizations, p_call jsonb, p_hold text, p_send uuid, p_mac text, p_key_id text, p_sender text) IS 'Claims the one send to a phone of a call, or confirms what needs none.';
+COMMENT ON FUNCTION private.begin_send(p_org public.organizations, p_call jsonb, p_hold text, p_send uuid, p_mac text, p_key_id text, p_sender text) IS 'Begins the one send to a phone of a call, or confirms what needs no code.';
 
 CREATE FUNCTION private.bind_mac(p_mac text, p_org uuid, p_call_id text, p_phone bytea, p_send uuid) RETURNS bytea
     LANGUAGE sql IMMUTABLE STRICT
@@ -624,11 +687,7 @@ declare
 begin
   select h.* into v_hold from private.find_holds(p_org.id, p_call ->> 'callId', p_now) as h
   where case when v_id is not null then h.id = v_id
-    else h.patient_phone = p_patient ->> 'phone'
-      and private.is_same_patient(p_patient ->> 'name', h.patient_name)
-      and coalesce(p_said ->> 'date'
-        = to_char(h.starts_at at time zone p_org.timezone, 'YYYY-MM-DD'), true)
-      and private.is_said_time(h.starts_at, p_org.timezone, p_said -> 'time')
+    else private.is_for_patient(h, p_patient) and private.fits_when(p_org, h, p_said)
       and (p_said ->> 'provider' is null
         or private.is_with(p_org.id, h, p_said ->> 'provider')) end
   order by h.created_at desc limit 1;
@@ -641,7 +700,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.cancel_hold(p_org public.organizations, p_call jsonb, p_patient jsonb, p_said jsonb, p_now timestamp with time zone) IS 'Releases a hold for the call that made it, else null.';
+COMMENT ON FUNCTION private.cancel_hold(p_org public.organizations, p_call jsonb, p_patient jsonb, p_said jsonb, p_now timestamp with time zone) IS 'Releases a hold for the call that made it, or returns null.';
 
 CREATE FUNCTION private.carry_out(p_org public.organizations, p_call jsonb, p_entered public.calls, p_phone text, p_is_proof boolean, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql
@@ -652,7 +711,7 @@ declare
   v_plan record;
   v_holds jsonb;
   v_confirmed jsonb;
-  v_lapsed jsonb;
+  v_expired jsonb;
   v_changed jsonb;
 begin
   if v_change.patient_phone <> p_phone or v_change.applied_at is not null then
@@ -665,8 +724,8 @@ begin
     perform private.prove_phone(p_org.id, p_entered.call_id, private.hash_phone(p_phone), p_now);
   end if;
   v_holds := private.confirm_holds(p_org, p_call, p_phone, p_now);
-  -- By the clock: a hold that was waited for can have lapsed meanwhile.
-  v_lapsed := private.lapsed_holds(p_org, p_entered.call_id, p_phone, clock_timestamp());
+  -- By the clock: a hold may have expired while this waited for its lock.
+  v_expired := private.expired_holds(p_org, p_entered.call_id, p_phone, clock_timestamp());
   if v_change.call_id is not null then
     v_changed := coalesce(v_plan.answer,
       private.apply_change(p_org, p_call, v_change, v_plan.appointment, v_plan.hold, p_now));
@@ -675,10 +734,10 @@ begin
   v_confirmed := v_holds -> 'confirmed' -> 0;
   if v_confirmed is null then
     return coalesce(v_changed, jsonb_build_object('outcome',
-      case when v_lapsed = '[]' then 'hold_not_found' else 'hold_expired' end));
+      case when v_expired = '[]' then 'hold_not_found' else 'hold_expired' end));
   end if;
   return v_confirmed || jsonb_build_object('outcome', 'confirmed',
-    'others', (v_holds -> 'confirmed') - 0, 'overlaps', v_holds -> 'overlaps', 'lapsed', v_lapsed)
+    'others', (v_holds -> 'confirmed') - 0, 'overlaps', v_holds -> 'overlaps', 'lapsed', v_expired)
     || jsonb_strip_nulls(jsonb_build_object('change', v_changed));
 end
 $$;
@@ -722,7 +781,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.change_appointment(p_org public.organizations, p_call jsonb, p_kind text, p_patient jsonb, p_said jsonb, p_slot_id text) IS 'Takes a request about appointments that exist, and writes down what came of it.';
+COMMENT ON FUNCTION private.change_appointment(p_org public.organizations, p_call jsonb, p_kind text, p_patient jsonb, p_said jsonb, p_slot_id text) IS 'Answers a request about existing appointments, and audits and records the answer; a repeated request gets its first answer.';
 
 CREATE FUNCTION private.change_now(p_org public.organizations, p_call jsonb, p_entered public.calls, p_kind text, p_patient jsonb, p_said jsonb, p_slot_id text, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql
@@ -799,145 +858,6 @@ end
 $$;
 
 COMMENT ON FUNCTION private.choose_providers(p_org public.organizations, p_wanted private.wanted_slot, p_old public.appointments, p_moves public.appointments, p_at timestamp with time zone) IS 'The providers who are free at the requested slot, best first, or null.';
-
-CREATE FUNCTION private.claim_follow_up(p_org public.organizations, p_call jsonb, p_hold public.appointments, p_ended_reason text, p_send uuid) RETURNS text
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-  v_now constant timestamptz := clock_timestamp();
-  v_phone constant bytea := private.hash_phone(p_hold.patient_phone);
-  v_refusal text;
-begin
-  v_refusal := case
-    when not p_org.follow_up_texts then 'switched_off'
-    when p_ended_reason ~ 'forward|transfer' then 'forwarded'
-    when exists (
-      select from public.appointments as a
-      where a.org_id = p_org.id and a.call_id = p_hold.call_id and a.status = 'confirmed')
-      then 'booked'
-    -- A new time was not confirmed: the appointment stays as it was.
-    when exists (
-      select from public.appointment_changes as c
-      where c.org_id = p_org.id and c.call_id = p_hold.call_id and c.hold_id = p_hold.id)
-      then 'keeps_appointment'
-    when exists (
-      select from public.sms_opt_outs as o
-      where o.org_id = p_org.id and o.phone_hash = private.hash_phone(p_hold.patient_phone))
-      then 'opted_out'
-    else private.follow_up_refusal(p_org, p_hold, v_now)
-  end;
-  if v_refusal is null then
-    insert into public.sms_messages (
-      org_id, id, appointment_id, origin, to_masked, to_hash, call_id, created_at
-    ) values (
-      p_org.id, p_send, p_hold.id, 'follow_up', private.mask_phone(p_hold.patient_phone), v_phone,
-      p_hold.call_id, v_now
-    );
-    insert into public.phone_counts as n (phone_hash, followed_up_at) values (v_phone, array[v_now])
-    on conflict (phone_hash) do update set changed_at = v_now,
-      followed_up_at = private.keep_since(n.followed_up_at, v_now - interval '1 day') || v_now;
-  end if;
-  perform private.audit(p_org.id, p_call, 'follow_up', p_hold.id, coalesce(v_refusal, 'claimed'));
-  return coalesce(v_refusal, 'claimed');
-end
-$$;
-
-COMMENT ON FUNCTION private.claim_follow_up(p_org public.organizations, p_call jsonb, p_hold public.appointments, p_ended_reason text, p_send uuid) IS 'Makes the one text that follows up a call with an open hold, or says why there is none.';
-
-CREATE TABLE public.one_time_passcodes (
-    org_id uuid NOT NULL,
-    call_id text NOT NULL,
-    phone_hash bytea NOT NULL,
-    send_id uuid NOT NULL,
-    purpose text NOT NULL,
-    state text NOT NULL,
-    mac bytea,
-    key_id text NOT NULL,
-    claimed_at timestamp with time zone NOT NULL,
-    expires_at timestamp with time zone NOT NULL,
-    code_attempts integer DEFAULT 0 NOT NULL,
-    sends integer DEFAULT 0 NOT NULL,
-    proven_until timestamp with time zone,
-    CONSTRAINT one_time_passcodes_code_attempts_capped CHECK (((code_attempts >= 0) AND (code_attempts <= 5))),
-    CONSTRAINT one_time_passcodes_dead_has_no_mac CHECK (((mac IS NULL) OR (state = ANY (ARRAY['sending'::text, 'sent'::text])))),
-    CONSTRAINT one_time_passcodes_mac_length CHECK ((octet_length(mac) = 32)),
-    CONSTRAINT one_time_passcodes_phone_hash_length CHECK ((octet_length(phone_hash) = 32)),
-    CONSTRAINT one_time_passcodes_purpose_known CHECK ((purpose = ANY (ARRAY['confirm'::text, 'change'::text]))),
-    CONSTRAINT one_time_passcodes_sends_counted CHECK ((sends >= 0)),
-    CONSTRAINT one_time_passcodes_state_known CHECK ((state = ANY (ARRAY['sending'::text, 'sent'::text, 'cleared'::text, 'used'::text, 'locked'::text, 'replaced'::text])))
-);
-
-COMMENT ON TABLE public.one_time_passcodes IS 'The passcode of a phone in a call: a MAC (never the code), its counts, and the proof.';
-
-COMMENT ON COLUMN public.one_time_passcodes.purpose IS 'What the newest send was requested for.';
-
-COMMENT ON COLUMN public.one_time_passcodes.code_attempts IS 'Wrong codes since the newest send, up to private.code_attempts().';
-
-COMMENT ON COLUMN public.one_time_passcodes.sends IS 'Texts to this phone that this call requested, without those that were refused.';
-
-COMMENT ON COLUMN public.one_time_passcodes.proven_until IS 'Until when the phone is proven for this call; null before the proof and after the call.';
-
-CREATE FUNCTION private.claim_send(p_org public.organizations, p_call jsonb, p_entered public.calls, p_code public.one_time_passcodes, p_hold public.appointments, p_phone text, p_purpose text, p_send uuid, p_mac text, p_key_id text, p_now timestamp with time zone) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-  v_call_id constant text := p_entered.call_id;
-  v_phone constant bytea := private.hash_phone(p_phone);
-  v_origin constant text := private.origin_of(p_entered, v_phone);
-  v_is_due constant boolean := p_purpose = 'confirm' or private.is_text_due(
-    p_org, private.find_change(p_org.id, v_call_id), p_now);
-  v_held_until constant timestamptz := private.extend_holds(p_org, v_call_id, p_phone, p_now);
-  -- The new time of a move is claimed again after the proof, so its expiry does not limit the code.
-  v_expires constant timestamptz := case p_purpose when 'confirm' then v_held_until
-    else p_now + private.code_lifetime() end;
-  v_asked integer;
-begin
-  insert into public.one_time_passcodes as c (
-    org_id, call_id, phone_hash, send_id, purpose, state, mac, key_id, claimed_at, expires_at, sends
-  ) values (
-    p_org.id, v_call_id, v_phone, p_send, p_purpose, 'sending',
-    private.bind_mac(case when v_is_due then p_mac else
-      encode(sha256(convert_to(gen_random_uuid()::text, 'UTF8')), 'hex') end,
-      p_org.id, v_call_id, v_phone, p_send), p_key_id, p_now, v_expires, 1
-  )
-  on conflict (org_id, call_id, phone_hash) do update
-  set send_id = excluded.send_id, purpose = excluded.purpose, state = 'sending',
-    mac = excluded.mac,
-    key_id = excluded.key_id, claimed_at = excluded.claimed_at,
-    expires_at = excluded.expires_at, code_attempts = 0, sends = c.sends + 1;
-  -- created_at is the time that count_send notes: clear_otp_send gives it back by that.
-  insert into public.sms_messages (
-    org_id, id, appointment_id, origin, to_masked, to_hash, call_id, tool_call_id, status, created_at
-  ) values (
-    p_org.id, p_send, case p_purpose when 'confirm' then p_hold.id end, v_origin,
-    private.mask_phone(p_phone), v_phone, v_call_id, nullif(p_call ->> 'toolCallId', ''),
-    case when v_is_due then 'sending' else 'not_due' end, p_now
-  );
-  perform private.count_send(v_phone, p_entered.caller_hash, p_now);
-  update public.calls as c set sends = c.sends + 1
-  where c.org_id = p_org.id and c.call_id = v_call_id;
-  perform private.audit(p_org.id, p_call, 'send_otp', p_hold.id, 'claimed',
-    jsonb_build_object('sendId', p_send));
-  select count(*) into v_asked from private.find_holds(p_org.id, v_call_id, p_now) as h
-  where h.patient_phone = p_phone and h.created_at > coalesce(p_code.claimed_at, '-infinity');
-  if v_asked > 0 then
-    perform private.tally('otp_requested', '{}', v_asked);
-  end if;
-  return jsonb_strip_nulls(jsonb_build_object(
-    'outcome', 'claimed', 'orgId', p_org.id, 'holdId', p_hold.id, 'clinic', p_org.name,
-    'purpose', p_purpose, 'isDue', v_is_due,
-    'phone', p_phone, 'phoneEnding', right(p_phone, 2),
-    'afterUndelivered', p_purpose = 'confirm' and coalesce(p_code.state = 'sent'
-      and private.was_not_delivered(p_org.id, p_code.send_id), false),
-    'expiresInSeconds', floor(extract(epoch from v_expires - p_now))::integer,
-    'alarm', case when v_origin <> 'own_number' then
-      private.count_for_alarm(p_org, 'other_numbers', p_now) end));
-end
-$$;
-
-COMMENT ON FUNCTION private.claim_send(p_org public.organizations, p_call jsonb, p_entered public.calls, p_code public.one_time_passcodes, p_hold public.appointments, p_phone text, p_purpose text, p_send uuid, p_mac text, p_key_id text, p_now timestamp with time zone) IS 'Stores the MAC of a code, and counts its text.';
 
 CREATE FUNCTION private.claim_start(p_org public.organizations, p_call jsonb, p_entered public.calls, p_action text, p_wanted private.wanted_slot, p_patient jsonb, p_old public.appointments, p_moves public.appointments) RETURNS jsonb
     LANGUAGE plpgsql
@@ -1017,13 +937,13 @@ CREATE TABLE public.call_reports (
     redactions jsonb DEFAULT '{}'::jsonb NOT NULL
 );
 
-COMMENT ON TABLE public.call_reports IS 'Calls that ended: what was said, without personal data, and what became of an open hold.';
+COMMENT ON TABLE public.call_reports IS 'Calls that ended: what was said, without personal data, and whether an open hold was followed up.';
 
-COMMENT ON COLUMN public.call_reports.ended_at IS 'When what the call held was first released.';
+COMMENT ON COLUMN public.call_reports.ended_at IS 'When the holds of the call were first released.';
 
-COMMENT ON COLUMN public.call_reports.follow_up IS 'Null when there was no open hold, else claimed, sent, failed, or why no text was sent.';
+COMMENT ON COLUMN public.call_reports.follow_up IS 'Null if there was no open hold, else claimed (about to be sent), sent, failed, or why no text was sent.';
 
-COMMENT ON COLUMN public.call_reports.redactions IS 'How many of each kind were taken out of transcript and summary, such as {"PHONE": 2}.';
+COMMENT ON COLUMN public.call_reports.redactions IS 'How many items of each kind were removed from transcript and summary, such as {"PHONE": 2}.';
 
 CREATE FUNCTION private.close_call(p_org public.organizations, p_call jsonb, p_known public.call_reports, p_ended_reason text, p_send uuid) RETURNS jsonb
     LANGUAGE plpgsql
@@ -1035,7 +955,7 @@ declare
 begin
   v_hold := private.release_call(p_org, p_call);
   if v_hold.id is not null and p_known.follow_up is null then
-    v_follow_up := private.claim_follow_up(p_org, p_call, v_hold, p_ended_reason, p_send);
+    v_follow_up := private.begin_follow_up(p_org, p_call, v_hold, p_ended_reason, p_send);
   end if;
   perform private.end_proofs(p_org.id, p_known.call_id);
   update public.calls as c set seen_at = clock_timestamp()
@@ -1056,7 +976,7 @@ exception when lock_not_available or deadlock_detected then
 end
 $$;
 
-COMMENT ON FUNCTION private.close_call(p_org public.organizations, p_call jsonb, p_known public.call_reports, p_ended_reason text, p_send uuid) IS 'Releases what a call held and claims its follow-up; busy when a lock took too long.';
+COMMENT ON FUNCTION private.close_call(p_org public.organizations, p_call jsonb, p_known public.call_reports, p_ended_reason text, p_send uuid) IS 'Releases the holds of a call and begins its follow-up; busy if a lock took too long.';
 
 CREATE FUNCTION private.close_questions(p_org uuid) RETURNS void
     LANGUAGE plpgsql
@@ -1102,6 +1022,39 @@ end
 $$;
 
 COMMENT ON FUNCTION private.collect_events(p_wait boolean) IS 'Moves events into the counters, one transaction at a time.';
+
+CREATE TABLE public.one_time_passcodes (
+    org_id uuid NOT NULL,
+    call_id text NOT NULL,
+    phone_hash bytea NOT NULL,
+    send_id uuid NOT NULL,
+    purpose text NOT NULL,
+    state text NOT NULL,
+    mac bytea,
+    key_id text NOT NULL,
+    claimed_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    code_attempts integer DEFAULT 0 NOT NULL,
+    sends integer DEFAULT 0 NOT NULL,
+    proven_until timestamp with time zone,
+    CONSTRAINT one_time_passcodes_code_attempts_capped CHECK (((code_attempts >= 0) AND (code_attempts <= 5))),
+    CONSTRAINT one_time_passcodes_dead_has_no_mac CHECK (((mac IS NULL) OR (state = ANY (ARRAY['sending'::text, 'sent'::text])))),
+    CONSTRAINT one_time_passcodes_mac_length CHECK ((octet_length(mac) = 32)),
+    CONSTRAINT one_time_passcodes_phone_hash_length CHECK ((octet_length(phone_hash) = 32)),
+    CONSTRAINT one_time_passcodes_purpose_known CHECK ((purpose = ANY (ARRAY['confirm'::text, 'change'::text]))),
+    CONSTRAINT one_time_passcodes_sends_counted CHECK ((sends >= 0)),
+    CONSTRAINT one_time_passcodes_state_known CHECK ((state = ANY (ARRAY['sending'::text, 'sent'::text, 'cleared'::text, 'used'::text, 'locked'::text, 'replaced'::text])))
+);
+
+COMMENT ON TABLE public.one_time_passcodes IS 'The passcode of a phone in a call: a MAC (never the code), its counts, and the proof.';
+
+COMMENT ON COLUMN public.one_time_passcodes.purpose IS 'What the newest send was requested for.';
+
+COMMENT ON COLUMN public.one_time_passcodes.code_attempts IS 'Wrong codes since the newest send, up to private.code_attempts().';
+
+COMMENT ON COLUMN public.one_time_passcodes.sends IS 'Texts to this phone that this call requested, without those that were refused.';
+
+COMMENT ON COLUMN public.one_time_passcodes.proven_until IS 'Until when the phone is proven for this call; null before the proof and after the call.';
 
 CREATE FUNCTION private.compare_code(p_org public.organizations, p_call public.calls, p_code public.one_time_passcodes, p_phone bytea, p_purpose text, p_macs jsonb, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql
@@ -1205,7 +1158,7 @@ CREATE FUNCTION private.count_for_alarm(p_org public.organizations, p_kind priva
 declare
   v_limit constant integer not null :=
     case p_kind when 'wrong_codes' then 50 when 'refused_sends' then 100
-      -- Half of what such calls may text, so that the brake comes before their limit does.
+      -- Half of what such calls may text, so that the brake comes before their limit.
       when 'other_numbers' then greatest(10, least(100, p_org.sms_hourly_limit / 2)) end;
   v_times timestamptz[];
 begin
@@ -1379,11 +1332,11 @@ CREATE TABLE private.retention_rules (
 
 COMMENT ON TABLE private.retention_rules IS 'Which rows of which table go after how long: SQL over the table''s columns, written by migrations only.';
 
-COMMENT ON COLUMN private.retention_rules.age IS 'Since when a row is old, a timestamptz.';
+COMMENT ON COLUMN private.retention_rules.age IS 'The timestamptz from which the age of a row counts.';
 
-COMMENT ON COLUMN private.retention_rules.applies IS 'Which rows may go at all.';
+COMMENT ON COLUMN private.retention_rules.applies IS 'Which rows may be deleted at all.';
 
-COMMENT ON COLUMN private.retention_rules.kept IS 'For how many days: a column of organizations, or their number.';
+COMMENT ON COLUMN private.retention_rules.kept IS 'The number of days: a column of organizations, or a constant.';
 
 CREATE FUNCTION private.delete_old(p_rule private.retention_rules, p_now timestamp with time zone, p_limit bigint) RETURNS jsonb
     LANGUAGE plpgsql
@@ -1460,7 +1413,7 @@ CREATE FUNCTION private.delivery_of(p_status text) RETURNS text
   end
 $$;
 
-COMMENT ON FUNCTION private.delivery_of(p_status text) IS 'Twilio''s MessageStatus as a state of a text; null for one that says nothing.';
+COMMENT ON FUNCTION private.delivery_of(p_status text) IS 'Twilio''s MessageStatus as a state of a text; null if it says nothing about delivery.';
 
 CREATE FUNCTION private.delivery_rank(p_delivery text) RETURNS integer
     LANGUAGE sql IMMUTABLE STRICT
@@ -1470,7 +1423,7 @@ CREATE FUNCTION private.delivery_rank(p_delivery text) RETURNS integer
     array['queued', 'sending', 'sent', 'failed', 'undelivered', 'delivered'], p_delivery)
 $$;
 
-COMMENT ON FUNCTION private.delivery_rank(p_delivery text) IS 'A higher state replaces a lower one; null for no state of a text.';
+COMMENT ON FUNCTION private.delivery_rank(p_delivery text) IS 'A higher state replaces a lower one; null for any other word.';
 
 CREATE FUNCTION private.describe_appointment(p_org public.organizations, p_appointment public.appointments, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -1481,7 +1434,7 @@ CREATE FUNCTION private.describe_appointment(p_org public.organizations, p_appoi
   from private.describe_hold(p_org, p_appointment, p_now) as d
 $$;
 
-COMMENT ON FUNCTION private.describe_appointment(p_org public.organizations, p_appointment public.appointments, p_now timestamp with time zone) IS 'An appointment as it is told after the proof.';
+COMMENT ON FUNCTION private.describe_appointment(p_org public.organizations, p_appointment public.appointments, p_now timestamp with time zone) IS 'What a caller may be told about an appointment after the proof.';
 
 CREATE FUNCTION private.describe_assistant(p_org uuid) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -1757,7 +1710,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.desk_opens_at(p_org public.organizations, p_at timestamp with time zone) IS 'When the front desk opens next, within a month; null when it does not.';
+COMMENT ON FUNCTION private.desk_opens_at(p_org public.organizations, p_at timestamp with time zone) IS 'When the front desk opens next; null if it does not within a month.';
 
 CREATE FUNCTION private.desk_state(p_org public.organizations, p_at timestamp with time zone) RETURNS text
     LANGUAGE plpgsql STABLE
@@ -1776,14 +1729,14 @@ begin
       where h.org_id = p_org.id
         and (h.dow = v_dow and v_minute >= h.start_min and v_minute < h.end_min
             and not p_org.closing_days @> v_day
-          -- The night of the day before.
+          -- Hours that began the day before.
           or h.dow = (v_dow + 6) % 7 and v_minute + 1440 < h.end_min
             and not p_org.closing_days @> v_day - 1)) then 'open'
     else 'closed' end;
 end
 $$;
 
-COMMENT ON FUNCTION private.desk_state(p_org public.organizations, p_at timestamp with time zone) IS 'How the front desk is at a moment: open, closed, or none when a call cannot be put through at all.';
+COMMENT ON FUNCTION private.desk_state(p_org public.organizations, p_at timestamp with time zone) IS 'Whether the front desk is open or closed at a moment; none if calls cannot be transferred at all.';
 
 CREATE TABLE public.audit_logs (
     org_id uuid NOT NULL,
@@ -1838,7 +1791,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.drop_new_time(p_org public.organizations, p_call jsonb, p_action text, p_change public.appointment_changes) IS 'Releases the hold of a change that waits no more.';
+COMMENT ON FUNCTION private.drop_new_time(p_org public.organizations, p_call jsonb, p_action text, p_change public.appointment_changes) IS 'Releases the new time of a change that no longer waits, and says so.';
 
 CREATE FUNCTION private.end_proofs(p_org uuid, p_call_id text) RETURNS void
     LANGUAGE plpgsql
@@ -1885,7 +1838,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.enter_call(p_org public.organizations, p_call jsonb, p_patient_name text) IS 'The row of a call, which it locks and makes.';
+COMMENT ON FUNCTION private.enter_call(p_org public.organizations, p_call jsonb, p_patient_name text) IS 'Locks a call, creates its row, and stores the patient who is named.';
 
 CREATE FUNCTION private.expire_holds(p_org uuid, p_rows tid[], p_now timestamp with time zone) RETURNS integer
     LANGUAGE plpgsql
@@ -1944,6 +1897,28 @@ $$;
 
 COMMENT ON FUNCTION private.expire_in_way(p_org uuid, p_provider uuid, p_busy tstzrange, p_now timestamp with time zone) IS 'Marks the expired holds that overlap a time as expired.';
 
+CREATE FUNCTION private.expired_holds(p_org public.organizations, p_call_id text, p_phone text, p_now timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    with mine as materialized (
+      select m.* from private.rows_of_call(p_org.id, p_call_id) as m where m.patient_phone = p_phone
+    )
+    select coalesce(jsonb_agg(private.iso_local(m.starts_at, p_org.timezone) order by m.starts_at), '[]')
+    from mine as m
+    where private.has_expired(m, p_now) and m.expires_at > p_now - private.proof_lifetime()
+      and not private.is_new_time(p_org.id, m)
+      and not exists (
+        select from mine as o
+        where private.is_live(o, p_now)
+          and private.is_same_patient(o.patient_name, m.patient_name)));
+end
+$$;
+
+COMMENT ON FUNCTION private.expired_holds(p_org public.organizations, p_call_id text, p_phone text, p_now timestamp with time zone) IS 'The starts of holds for which the passcode came too late.';
+
 CREATE FUNCTION private.extend_holds(p_org public.organizations, p_call_id text, p_phone text, p_now timestamp with time zone) RETURNS timestamp with time zone
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -2001,17 +1976,17 @@ CREATE TABLE public.sms_messages (
     CONSTRAINT sms_messages_to_masked CHECK ((to_masked !~ '[0-9]{5}'::text))
 );
 
-COMMENT ON TABLE public.sms_messages IS 'One row per text: its id is the send_id. The body is never stored.';
+COMMENT ON TABLE public.sms_messages IS 'One row per text, whose id is the send_id. The body is never stored.';
 
-COMMENT ON COLUMN public.sms_messages.appointment_id IS 'The hold it is about; null for a change: which appointment is meant is not known before the passcode.';
+COMMENT ON COLUMN public.sms_messages.appointment_id IS 'The hold it is about; null for a change, whose appointment is not known before the passcode.';
 
-COMMENT ON COLUMN public.sms_messages.origin IS 'Whether the call came from the number that is texted, from another, or from none, or has ended.';
+COMMENT ON COLUMN public.sms_messages.origin IS 'Whether the call came from the number that is texted, from another, or from none; or that it has ended.';
 
-COMMENT ON COLUMN public.sms_messages.tool_call_id IS 'Who asked for it: the same request delivered again does not text again.';
+COMMENT ON COLUMN public.sms_messages.tool_call_id IS 'The tool call that requested it: a repeated request does not send another text.';
 
-COMMENT ON COLUMN public.sms_messages.status IS 'What became of the request: sending, accepted, refused, unknown when no answer came, or not_due: nothing was texted, since no appointment fits the name and number of a change.';
+COMMENT ON COLUMN public.sms_messages.status IS 'The result of the request: sending, accepted, refused, unknown if no answer came, or not_due: nothing was texted, since no appointment fits the name and number of a change.';
 
-COMMENT ON COLUMN public.sms_messages.delivery IS 'What Twilio reported of the text, with error_code; null before the first report.';
+COMMENT ON COLUMN public.sms_messages.delivery IS 'What Twilio reported about the text, with error_code; null before the first report.';
 
 CREATE FUNCTION private.fail_text(p_org uuid, p_send uuid, p_reason text, p_may_have_been_sent boolean) RETURNS public.sms_messages
     LANGUAGE plpgsql
@@ -2039,7 +2014,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.fail_text(p_org uuid, p_send uuid, p_reason text, p_may_have_been_sent boolean) IS 'Writes down that a text failed, and returns it when it certainly did not go out.';
+COMMENT ON FUNCTION private.fail_text(p_org uuid, p_send uuid, p_reason text, p_may_have_been_sent boolean) IS 'Records that Twilio refused a text or did not answer.';
 
 CREATE FUNCTION private.failed_twice(p_org uuid, p_call_id text, p_phone bytea) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -2057,7 +2032,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.failed_twice(p_org uuid, p_call_id text, p_phone bytea) IS 'Whether two texts in a row did not reach a phone.';
+COMMENT ON FUNCTION private.failed_twice(p_org uuid, p_call_id text, p_phone bytea) IS 'Whether the last two texts of a call to a phone did not arrive.';
 
 CREATE FUNCTION private.find_change(p_org uuid, p_call_id text) RETURNS public.appointment_changes
     LANGUAGE plpgsql STABLE
@@ -2072,7 +2047,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.find_change(p_org uuid, p_call_id text) IS 'What a call asked for last about appointments that exist.';
+COMMENT ON FUNCTION private.find_change(p_org uuid, p_call_id text) IS 'The latest request of a call about existing appointments.';
 
 CREATE FUNCTION private.find_code(p_org uuid, p_call_id text, p_hold public.appointments, p_phone text, p_now timestamp with time zone, OUT code public.one_time_passcodes, OUT phone text) RETURNS record
     LANGUAGE plpgsql STABLE
@@ -2195,9 +2170,7 @@ declare
   v_zone constant text := p_org.timezone;
   v_day constant date := p_start at time zone v_zone;
   v_end constant timestamptz := p_start + make_interval(mins => p_service.duration_min);
-  v_busy constant tstzrange := tstzrange(
-    p_start - make_interval(mins => p_service.buffer_before_min),
-    v_end + make_interval(mins => p_service.buffer_after_min));
+  v_busy constant tstzrange := private.busy_time(p_service, p_start);
 begin
   if p_start < p_at + make_interval(mins => p_service.notice_min)
     or v_day > (p_at at time zone v_zone)::date + p_service.horizon_days then
@@ -2232,11 +2205,10 @@ CREATE FUNCTION private.find_held_time(p_org uuid, p_call jsonb, p_entered publi
 declare
   v_hold public.appointments;
 begin
-  v_hold := private.find_new_time(p_org, p_entered.call_id, p_wanted, p_patient, p_now);
-  if v_hold.id is null then
+  v_hold := private.find_new_time(p_org, p_entered.call_id, p_now);
+  if not (private.is_wanted(p_wanted, v_hold) and private.is_for_patient(v_hold, p_patient)) is true then
     select h.* into v_hold from private.find_holds(p_org, p_entered.call_id, p_now) as h
-    where h.patient_phone = p_patient ->> 'phone' and private.is_wanted(p_wanted, h)
-      and private.is_same_patient(p_patient ->> 'name', h.patient_name)
+    where private.is_wanted(p_wanted, h) and private.is_for_patient(h, p_patient)
     limit 1;
   end if;
   if v_hold.id is null then
@@ -2250,7 +2222,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.find_held_time(p_org uuid, p_call jsonb, p_entered public.calls, p_wanted private.wanted_slot, p_patient jsonb, p_now timestamp with time zone) IS 'The slot of a move, where this call holds it already, or nulls.';
+COMMENT ON FUNCTION private.find_held_time(p_org uuid, p_call jsonb, p_entered public.calls, p_wanted private.wanted_slot, p_patient jsonb, p_now timestamp with time zone) IS 'The hold of a requested new time, if this call has it already, or nulls.';
 
 CREATE FUNCTION private.find_holds(p_org uuid, p_call_id text, p_at timestamp with time zone) RETURNS SETOF public.appointments
     LANGUAGE plpgsql STABLE ROWS 3
@@ -2327,8 +2299,7 @@ begin
   join public.appointments as a on a.org_id = h.org_id and a.id = h.hold_id
   where n.phone_hash = p_call.caller_hash and h.org_id = p_org
     and private.is_held(a, p_at) and a.call_id <> p_call.call_id
-    and a.patient_phone = p_patient ->> 'phone'
-    and private.is_same_patient(p_patient ->> 'name', a.patient_name)
+    and private.is_for_patient(a, p_patient)
     and private.is_left_to(p_org, a, p_call.call_id)
     -- Another slot does not replace the new time of a move.
     and (private.is_wanted(p_wanted, a) or not private.is_new_time(p_org, a))
@@ -2380,7 +2351,7 @@ $$;
 
 COMMENT ON FUNCTION private.find_misplaced(p_org public.organizations, p_at timestamp with time zone) IS 'Live bookings to come that the schedule as it is would not allow, and why.';
 
-CREATE FUNCTION private.find_new_time(p_org uuid, p_call_id text, p_wanted private.wanted_slot, p_patient jsonb, p_at timestamp with time zone) RETURNS public.appointments
+CREATE FUNCTION private.find_new_time(p_org uuid, p_call_id text, p_at timestamp with time zone) RETURNS public.appointments
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
@@ -2391,15 +2362,12 @@ begin
   from public.appointment_changes as c
   join public.appointments as a on a.org_id = c.org_id and a.id = c.hold_id
   where c.org_id = p_org and c.call_id = p_call_id and c.applied_at is null
-    and a.call_id = p_call_id and private.is_held(a, p_at)
-    and a.patient_phone = p_patient ->> 'phone'
-    and private.is_same_patient(p_patient ->> 'name', a.patient_name)
-    and private.is_wanted(p_wanted, a);
+    and a.call_id = p_call_id and private.is_held(a, p_at);
   return v_hold;
 end
 $$;
 
-COMMENT ON FUNCTION private.find_new_time(p_org uuid, p_call_id text, p_wanted private.wanted_slot, p_patient jsonb, p_at timestamp with time zone) IS 'The requested slot, if this call already holds it to move an appointment of this patient.';
+COMMENT ON FUNCTION private.find_new_time(p_org uuid, p_call_id text, p_at timestamp with time zone) IS 'The live hold of the new time that a call has requested for an appointment, or nulls.';
 
 CREATE FUNCTION private.find_own_hold(p_org uuid, p_call_id text, p_hold uuid, p_name text, p_at timestamp with time zone) RETURNS public.appointments
     LANGUAGE plpgsql STABLE
@@ -2442,7 +2410,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.find_providers(p_org uuid, p_asked text) IS 'The providers of that slug or (part of a) name; several when the part does not tell them apart.';
+COMMENT ON FUNCTION private.find_providers(p_org uuid, p_asked text) IS 'The providers with that slug, name or part of a name; several if the part is ambiguous.';
 
 CREATE FUNCTION private.find_service(p_org uuid, p_asked text) RETURNS public.services
     LANGUAGE plpgsql STABLE
@@ -2553,8 +2521,8 @@ begin
     select g.starts_at, w.provider_id, l.seats
     from private.find_hours(v_org, p_service, p_provider, v_day) as w
     cross join lateral (
-      -- The starts that appointments and time off make impossible. A row of the same service does not
-      -- rule out its own start, where others may join it while there are seats.
+      -- The starts that appointments and time off make impossible. A row of the same group session does
+      -- not rule out its own start, since others may join while there are seats.
       select coalesce(range_agg(x.impossible), '{}') as impossible
       from (
         select tstzmultirange(tstzrange(
@@ -2740,6 +2708,19 @@ $$;
 
 COMMENT ON FUNCTION private.fit(p_words text[], p_fact text[], p_nearly boolean) IS 'The share of a question''s words that a fact has, 0 to 1; a word that is nearly one of them counts for three quarters.';
 
+CREATE FUNCTION private.fits_when(p_org public.organizations, p_appointment public.appointments, p_said jsonb) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return coalesce(p_said ->> 'date'
+      = to_char(p_appointment.starts_at at time zone p_org.timezone, 'YYYY-MM-DD'), true)
+    and private.is_said_time(p_appointment.starts_at, p_org.timezone, p_said -> 'time');
+end
+$$;
+
+COMMENT ON FUNCTION private.fits_when(p_org public.organizations, p_appointment public.appointments, p_said jsonb) IS 'Whether an appointment is on the day and at the time that were said, as far as they were.';
+
 CREATE FUNCTION private.fitting_appointments(p_org public.organizations, p_change public.appointment_changes, p_call_id text, p_at timestamp with time zone) RETURNS SETOF public.appointments
     LANGUAGE plpgsql STABLE ROWS 2
     SET search_path TO ''
@@ -2754,9 +2735,7 @@ begin
       p_org.id, p_call_id, p_change.patient_phone, p_at) as a
     where private.is_same_name(p_change.patient_name, a.patient_name)
       and a.id = coalesce(private.read_id(v_said ->> 'id'), a.id)
-      and coalesce(v_said ->> 'date'
-        = to_char(a.starts_at at time zone p_org.timezone, 'YYYY-MM-DD'), true)
-      and private.is_said_time(a.starts_at, p_org.timezone, v_said -> 'time')
+      and private.fits_when(p_org, a, v_said)
     order by a.starts_at, a.id);
   v_with_doctor := array(
     select a from unnest(v_fits) as a where private.is_with(p_org.id, a, v_said ->> 'provider'));
@@ -2766,7 +2745,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.fitting_appointments(p_org public.organizations, p_change public.appointment_changes, p_call_id text, p_at timestamp with time zone) IS 'The appointments of a proven number that fit what the caller said, first to last.';
+COMMENT ON FUNCTION private.fitting_appointments(p_org public.organizations, p_change public.appointment_changes, p_call_id text, p_at timestamp with time zone) IS 'The upcoming appointments of a proven number that fit a request, by start.';
 
 CREATE FUNCTION private.fold_events(p_limit integer) RETURNS integer
     LANGUAGE plpgsql
@@ -2828,7 +2807,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.follow_up_refusal(p_org public.organizations, p_hold public.appointments, p_now timestamp with time zone) IS 'Why a phone is sent no follow-up, or null.';
+COMMENT ON FUNCTION private.follow_up_refusal(p_org public.organizations, p_hold public.appointments, p_now timestamp with time zone) IS 'Why the phone of a hold gets no follow-up, or null.';
 
 CREATE FUNCTION private.forget_old_phone(p_org uuid, p_hold public.appointments) RETURNS void
     LANGUAGE plpgsql
@@ -2920,7 +2899,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.hash_phone(p_phone text) IS 'A phone number where only whether it is the same one matters.';
+COMMENT ON FUNCTION private.hash_phone(p_phone text) IS 'A phone number in a form that can only be compared.';
 
 CREATE FUNCTION private.hash_seal(p_org uuid, p_number integer, p_sealed_at timestamp with time zone, p_ids uuid[], p_times timestamp with time zone[], p_digests bytea[], p_previous bytea) RETURNS bytea
     LANGUAGE sql STABLE
@@ -3006,8 +2985,9 @@ begin
         v_answer := private.describe_hold(p_org, v_confirmed, v_now)
           || '{"outcome": "already_confirmed"}';
       else
-        v_move := private.find_new_time(p_org.id, v_call.call_id, v_wanted, p_patient, v_now);
-        v_answer := case when v_move.id is not null then
+        v_move := private.find_new_time(p_org.id, v_call.call_id, v_now);
+        v_answer := case
+          when private.is_wanted(v_wanted, v_move) and private.is_for_patient(v_move, p_patient) then
           private.describe_hold(p_org, v_move, v_now) || '{"outcome": "held", "repeated": true}' end;
       end if;
     end if;
@@ -3118,24 +3098,6 @@ $$;
 
 COMMENT ON FUNCTION private.is_braked(p_org uuid, p_now timestamp with time zone) IS 'Whether an alarm of an organization is on.';
 
-CREATE FUNCTION private.is_claimed_rightly(p_org public.organizations, p_call jsonb) RETURNS boolean
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $$
-declare
-  v_claims constant jsonb := p_call -> 'claims';
-  v_tenant constant text := nullif(lower(btrim(v_claims ->> 'tenantId')), '');
-begin
-  return (v_tenant is null or v_tenant in (p_org.id::text, p_org.slug))
-    and private.is_number_of(p_org.id, v_claims ->> 'inboundPhoneNumber')
-    and private.is_number_of(p_org.id, v_claims ->> 'calledNumber')
-    and coalesce(v_claims ->> 'callerNumber' = p_call ->> 'callerNumber', true)
-    and coalesce(v_claims ->> 'callId' = p_call ->> 'callId', true);
-end
-$$;
-
-COMMENT ON FUNCTION private.is_claimed_rightly(p_org public.organizations, p_call jsonb) IS 'Whether the organization, the numbers and the call that arguments name are those of the envelope.';
-
 CREATE FUNCTION private.is_fault_of_number(p_error_code integer) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO ''
@@ -3145,7 +3107,19 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.is_fault_of_number(p_error_code integer) IS 'Whether a text failed because of the number it went to.';
+COMMENT ON FUNCTION private.is_fault_of_number(p_error_code integer) IS 'Whether a text failed because of its number, and not because texting fails.';
+
+CREATE FUNCTION private.is_for_patient(p_hold public.appointments, p_patient jsonb) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return p_hold.patient_phone = p_patient ->> 'phone'
+    and private.is_same_patient(p_patient ->> 'name', p_hold.patient_name);
+end
+$$;
+
+COMMENT ON FUNCTION private.is_for_patient(p_hold public.appointments, p_patient jsonb) IS 'Whether a hold is for the patient of that name and phone.';
 
 CREATE FUNCTION private.is_held(p_row public.appointments, p_at timestamp with time zone) RETURNS boolean
     LANGUAGE sql IMMUTABLE
@@ -3205,7 +3179,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.is_number_of(p_org uuid, p_number text) IS 'Whether a called number that is claimed is the organization''s.';
+COMMENT ON FUNCTION private.is_number_of(p_org uuid, p_number text) IS 'Whether a called number, as the arguments state it, belongs to the organization.';
 
 CREATE FUNCTION private.is_proven(p_org uuid, p_call_id text, p_phone bytea, p_at timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -3286,7 +3260,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.is_taken(p_org uuid, p_service public.services, p_provider uuid, p_start timestamp with time zone, p_call_id text, p_at timestamp with time zone, p_moves uuid) IS 'Whether a time that is not free is taken by somebody else; otherwise it was never bookable.';
+COMMENT ON FUNCTION private.is_taken(p_org uuid, p_service public.services, p_provider uuid, p_start timestamp with time zone, p_call_id text, p_at timestamp with time zone, p_moves uuid) IS 'Whether somebody else has a time that is not free; otherwise it was never bookable.';
 
 CREATE FUNCTION private.is_text_due(p_org public.organizations, p_change public.appointment_changes, p_at timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -3300,7 +3274,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.is_text_due(p_org public.organizations, p_change public.appointment_changes, p_at timestamp with time zone) IS 'Whether the code of a change is texted at all; nobody is told.';
+COMMENT ON FUNCTION private.is_text_due(p_org public.organizations, p_change public.appointment_changes, p_at timestamp with time zone) IS 'Whether the code of a change is texted at all; callers do not learn it.';
 
 CREATE FUNCTION private.is_wanted(p_wanted private.wanted_slot, p_hold public.appointments) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE
@@ -3364,7 +3338,7 @@ begin
     patient_phone = excluded.patient_phone, patient_country = excluded.patient_country,
     said = excluded.said, slot_id = excluded.slot_id, hold_id = excluded.hold_id,
     opened_at = excluded.opened_at, applied_at = null, appointment_id = null,
-    -- What was asked about the same patient's appointments is not asked again.
+    -- A question about the same patient's appointments is not asked twice.
     asked = case when c.applied_at is null and c.patient_phone = excluded.patient_phone
       and private.is_same_patient(c.patient_name, excluded.patient_name) then c.asked else '{}' end
   returning c.* into v_change;
@@ -3372,7 +3346,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.keep_change(p_org uuid, p_call_id text, p_kind text, p_patient jsonb, p_said jsonb, p_slot_id text, p_hold uuid, p_now timestamp with time zone) IS 'Keeps the newest request of a call about appointments that exist.';
+COMMENT ON FUNCTION private.keep_change(p_org uuid, p_call_id text, p_kind text, p_patient jsonb, p_said jsonb, p_slot_id text, p_hold uuid, p_now timestamp with time zone) IS 'Stores a request of a call about existing appointments in place of the earlier one.';
 
 CREATE FUNCTION private.keep_question(p_org uuid, p_call_id text, p_question text, p_now timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
@@ -3431,30 +3405,7 @@ CREATE FUNCTION private.known_of_call(p_org uuid, p_call_id text) RETURNS jsonb
     where c.org_id = p_org and c.call_id = p_call_id) as k (name, phone)
 $$;
 
-COMMENT ON FUNCTION private.known_of_call(p_org uuid, p_call_id text) IS 'Names and numbers of the patients that a call named, and whether it asked for a code.';
-
-CREATE FUNCTION private.lapsed_holds(p_org public.organizations, p_call_id text, p_phone text, p_now timestamp with time zone) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $$
-begin
-  return (
-    with mine as materialized (
-      select a.* from public.appointments as a
-      where a.org_id = p_org.id and a.call_id = p_call_id and a.patient_phone = p_phone
-    )
-    select coalesce(jsonb_agg(private.iso_local(m.starts_at, p_org.timezone) order by m.starts_at), '[]')
-    from mine as m
-    where m.status in ('held', 'expired') and m.expires_at <= p_now
-      and m.expires_at > p_now - interval '15 minutes' and not private.is_new_time(p_org.id, m)
-      and not exists (
-        select from mine as o
-        where (o.status = 'confirmed' or o.status = 'held' and o.expires_at > p_now)
-          and private.is_same_patient(o.patient_name, m.patient_name)));
-end
-$$;
-
-COMMENT ON FUNCTION private.lapsed_holds(p_org public.organizations, p_call_id text, p_phone text, p_now timestamp with time zone) IS 'Starts of the holds that a passcode came too late for.';
+COMMENT ON FUNCTION private.known_of_call(p_org uuid, p_call_id text) IS 'Names and numbers of the patients named in a call, and whether it requested a code.';
 
 CREATE FUNCTION private.list_appointments(p_org public.organizations, p_names text[], p_call_id text, p_phone text, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -3474,7 +3425,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.list_appointments(p_org public.organizations, p_names text[], p_call_id text, p_phone text, p_now timestamp with time zone) IS 'found with the appointments ahead, or appointment_not_found.';
+COMMENT ON FUNCTION private.list_appointments(p_org public.organizations, p_names text[], p_call_id text, p_phone text, p_now timestamp with time zone) IS 'found with the upcoming appointments, or appointment_not_found.';
 
 CREATE FUNCTION private.list_channels(p_org uuid, p_kind text) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -3495,7 +3446,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.lock_call(p_org uuid, p_call_id text) IS 'Lets one request of a call in at a time; taken before every other lock. A null call locks nothing.';
+COMMENT ON FUNCTION private.lock_call(p_org uuid, p_call_id text) IS 'Lets one request of a call run at a time; taken before every other lock. A null call locks nothing.';
 
 CREATE FUNCTION private.lock_phones(p_hashes bytea[]) RETURNS void
     LANGUAGE plpgsql
@@ -3566,7 +3517,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.message_refusal(p_org public.organizations, p_call jsonb, p_hash bytea, p_now timestamp with time zone) IS 'Why a call may leave no message: two a call, four an hour of one number, half of the clinic''s for calls without a number, the clinic''s limit.';
+COMMENT ON FUNCTION private.message_refusal(p_org public.organizations, p_call jsonb, p_hash bytea, p_now timestamp with time zone) IS 'The limit that another message would exceed, or null: two of a call; in an hour four of a number, half of the clinic''s for calls without a number, and the clinic''s.';
 
 CREATE FUNCTION private.name_question(p_words text[]) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT
@@ -3612,7 +3563,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.note_opt_out(p_org uuid, p_send uuid, p_opted_out boolean) IS 'Remembers that the phone of a text wants none, or forgets it: an accepted text takes it back.';
+COMMENT ON FUNCTION private.note_opt_out(p_org uuid, p_send uuid, p_opted_out boolean) IS 'Stores that the owner of a phone wants no texts; an accepted text deletes this.';
 
 CREATE FUNCTION private.note_overlaps(p_org uuid, p_provider uuid, p_from timestamp with time zone) RETURNS integer
     LANGUAGE plpgsql
@@ -3757,7 +3708,7 @@ begin
       '{"reason": "secret_of_others"}');
     refusal := jsonb_build_object('outcome', 'unknown_clinic', 'deniedOrgId', org.id);
   elsif coalesce(p_call -> 'claims', '{}') <> '{}'
-    and not private.is_claimed_rightly(org, p_call) then
+    and not private.agrees_with_envelope(org, p_call) then
     perform private.audit(org.id, p_call, p_action, null, 'cross_tenant_denied');
     refusal := private.answer(org, '{"outcome": "cross_tenant_denied"}');
   end if;
@@ -3777,7 +3728,7 @@ declare
   v_hold public.appointments;
   v_held jsonb := '{}';
 begin
-  -- The same request again asks for nothing new.
+  -- A repeated request does not count.
   if (v_earlier.kind, v_earlier.patient_name, v_earlier.patient_phone, v_earlier.said)
       is distinct from (p_kind, p_patient ->> 'name', p_patient ->> 'phone', p_said)
     or v_earlier.slot_id is distinct from p_slot_id then
@@ -3789,12 +3740,10 @@ begin
   end if;
   if p_kind = 'find' and v_earlier.kind <> 'find' and v_earlier.applied_at is null
     and v_earlier.patient_phone = p_patient ->> 'phone' then
-    -- It is answered together with what waits already.
+    -- It is answered together with the change that already waits.
     return jsonb_build_object('outcome', 'code_needed', 'phoneEnding', right(p_patient ->> 'phone', 2));
   end if;
-  select a.* into v_old from public.appointments as a
-  where a.org_id = p_org.id and a.id = v_earlier.hold_id and v_earlier.applied_at is null
-    and a.call_id = p_entered.call_id and a.status = 'held' and a.expires_at > p_now;
+  v_old := private.find_new_time(p_org.id, p_entered.call_id, p_now);
   if p_kind = 'reschedule' then
     v_wanted := private.read_wanted(p_org, p_slot_id);
     if v_wanted.starts_at is null then
@@ -3831,7 +3780,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.open_change(p_org public.organizations, p_call jsonb, p_entered public.calls, p_kind text, p_patient jsonb, p_said jsonb, p_slot_id text, p_now timestamp with time zone) IS 'Keeps a request of a call that has not proven the number, and holds its new time.';
+COMMENT ON FUNCTION private.open_change(p_org public.organizations, p_call jsonb, p_entered public.calls, p_kind text, p_patient jsonb, p_said jsonb, p_slot_id text, p_now timestamp with time zone) IS 'Stores a request of a call that has not proven the number, and holds its new time.';
 
 CREATE FUNCTION private.origin_of(p_call public.calls, p_phone bytea) RETURNS text
     LANGUAGE plpgsql IMMUTABLE
@@ -3866,7 +3815,7 @@ begin
   elsif v_offset ~ '^(z|[+-][0-9]{2}:[0-9]{2})$' then
     starts_at := left(v_when, 16) || v_offset;
   end if;
-  -- Another spelling, a time in a gap, or an offset that the clinic does not have then, is not a slot.
+  -- A different spelling, a time in a gap, or an offset that the clinic does not use then, is not a slot.
   if replace(left(v_when, 16), ' ', 't') <> to_char(v_local, 'YYYY-MM-DD"t"HH24:MI')
     or starts_at at time zone p_zone <> v_local then
     starts_at := null;
@@ -3955,19 +3904,17 @@ begin
   if p_change.kind = 'cancel' or private.is_wanted(v_wanted, appointment) then
     return;
   elsif v_wanted.starts_at is null then
-    -- The clinic has taken the service or the doctor away meanwhile.
+    -- The clinic has removed the service or the provider meanwhile.
     answer := '{"outcome": "slot_taken", "taken": false, "slots": []}';
     return;
   end if;
-  select a.* into v_old from public.appointments as a
-  where a.org_id = p_org.id and a.id = p_change.hold_id and a.call_id = p_change.call_id
-    and a.status = 'held' and a.expires_at > p_now;
+  v_old := private.find_new_time(p_org.id, p_change.call_id, p_now);
   if v_old.id is not null then
     hold := v_old;
     if (v_wanted.provider).id is not null or v_old.provider_id = appointment.provider_id then
       return;
     end if;
-    -- The same time with the doctor the patient has, if that is free.
+    -- Try the same time with the provider of the appointment.
     select p.* into v_doctor from public.providers as p
     where p.org_id = p_org.id and p.id = appointment.provider_id;
     v_wanted.provider := v_doctor;
@@ -3982,7 +3929,7 @@ begin
   if v_claimed ->> 'outcome' = 'held' then
     select a.* into strict hold from public.appointments as a
     where a.org_id = p_org.id and a.id = (v_claimed ->> 'holdId')::uuid;
-    -- So that it is not taken for a booking of its own.
+    -- Otherwise it would count as a separate booking.
     update public.appointment_changes as c set hold_id = hold.id
     where c.org_id = p_org.id and c.call_id = p_change.call_id;
   elsif hold.id is null then
@@ -4016,7 +3963,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.protect(p_table regclass, p_staff_may_read boolean) IS 'Revokes everything and turns row level security on; with the second argument true, members of the organization read.';
+COMMENT ON FUNCTION private.protect(p_table regclass, p_staff_may_read boolean) IS 'Revokes all rights on a table, turns row level security on, and lets staff read it if the second argument is true.';
 
 CREATE FUNCTION private.prove_phone(p_org uuid, p_call_id text, p_phone bytea, p_now timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
@@ -4060,7 +4007,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.read_caller(p_org public.organizations, p_call jsonb) IS 'The hash of a call''s own number, or null when it has none of its own.';
+COMMENT ON FUNCTION private.read_caller(p_org public.organizations, p_call jsonb) IS 'The hash of the caller''s number, or null if the caller has none of their own.';
 
 CREATE FUNCTION private.read_credentials(p_org uuid, p_provider text) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -4164,7 +4111,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.recall_answer(p_org uuid, p_call jsonb, p_tool text, p_hash bytea) IS 'The first answer to a tool call that is delivered again.';
+COMMENT ON FUNCTION private.recall_answer(p_org uuid, p_call jsonb, p_tool text, p_hash bytea) IS 'The first answer to a repeated tool call, or null.';
 
 CREATE FUNCTION private.record_answer(p_org uuid, p_call jsonb, p_tool text, p_hash bytea, p_answer jsonb) RETURNS void
     LANGUAGE plpgsql
@@ -4183,7 +4130,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.record_answer(p_org uuid, p_call jsonb, p_tool text, p_hash bytea, p_answer jsonb) IS 'Keeps an answer for private.recall_answer.';
+COMMENT ON FUNCTION private.record_answer(p_org uuid, p_call jsonb, p_tool text, p_hash bytea, p_answer jsonb) IS 'Stores an answer for private.recall_answer().';
 
 CREATE FUNCTION private.record_delivery(p_org uuid, p_send uuid, p_sid text, p_delivery text, p_error_code integer) RETURNS jsonb
     LANGUAGE plpgsql
@@ -4223,7 +4170,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.record_delivery(p_org uuid, p_send uuid, p_sid text, p_delivery text, p_error_code integer) IS 'Writes a state of a text that is higher than the known one.';
+COMMENT ON FUNCTION private.record_delivery(p_org uuid, p_send uuid, p_sid text, p_delivery text, p_error_code integer) IS 'Stores the state of a text, if it ranks higher than the known one.';
 
 CREATE FUNCTION private.refuse_attempts(p_purpose text) RETURNS jsonb
     LANGUAGE sql IMMUTABLE
@@ -4304,7 +4251,7 @@ CREATE FUNCTION private.repeat_answer(p_org uuid, p_call jsonb, p_tool text, p_h
   where t.tool = p_tool and t.arguments_hash = p_hash and t.outcome = coalesce(p_outcome, t.outcome)
 $$;
 
-COMMENT ON FUNCTION private.repeat_answer(p_org uuid, p_call jsonb, p_tool text, p_hash bytea, p_outcome text) IS 'The answer that this call has just been given to the same question, or null.';
+COMMENT ON FUNCTION private.repeat_answer(p_org uuid, p_call jsonb, p_tool text, p_hash bytea, p_outcome text) IS 'The latest answer of a call, if it was given to the same request, or null.';
 
 CREATE FUNCTION private.repeat_hold(p_org public.organizations, p_call jsonb, p_entered public.calls, p_hold uuid, p_patient jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -4470,7 +4417,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.require_read_committed() IS 'Raises 25001 under any other isolation level: a check after a lock would see old rows.';
+COMMENT ON FUNCTION private.require_read_committed() IS 'Raises 25001 under any other isolation level, where a check after a lock would see old rows.';
 
 CREATE FUNCTION private.resolve_day(p_org public.organizations, p_said jsonb, p_today date) RETURNS date
     LANGUAGE plpgsql STABLE
@@ -4645,7 +4592,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.settle_change(p_org public.organizations, p_call jsonb, p_change public.appointment_changes, p_answer jsonb, p_hold public.appointments) IS 'Ends a request that came to nothing, and says what was released.';
+COMMENT ON FUNCTION private.settle_change(p_org public.organizations, p_call jsonb, p_change public.appointment_changes, p_answer jsonb, p_hold public.appointments) IS 'Ends a request unless it waits for an answer, and says what was released.';
 
 CREATE FUNCTION private.share_session(p_org uuid, p_moves uuid, p_provider uuid, p_busy tstzrange) RETURNS uuid
     LANGUAGE plpgsql
@@ -4684,7 +4631,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.slot_id(p_service_slug text, p_start timestamp with time zone, p_zone text, p_provider_slug text) IS 'Readable id of a slot: service/local start, with the offset in a repeated hour, and /provider if asked.';
+COMMENT ON FUNCTION private.slot_id(p_service_slug text, p_start timestamp with time zone, p_zone text, p_provider_slug text) IS 'Readable id of a slot: service/local start, the offset in a repeated hour, and /provider if one is given.';
 
 CREATE FUNCTION private.steady_offset(p_day date, p_zone text) RETURNS interval
     LANGUAGE plpgsql STABLE STRICT
@@ -4700,6 +4647,67 @@ end
 $$;
 
 COMMENT ON FUNCTION private.steady_offset(p_day date, p_zone text) IS 'The offset of a time zone from UTC around a local day; null if it changes there.';
+
+CREATE FUNCTION private.store_send(p_org public.organizations, p_call jsonb, p_entered public.calls, p_code public.one_time_passcodes, p_hold public.appointments, p_phone text, p_purpose text, p_send uuid, p_mac text, p_key_id text, p_now timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_call_id constant text := p_entered.call_id;
+  v_phone constant bytea := private.hash_phone(p_phone);
+  v_origin constant text := private.origin_of(p_entered, v_phone);
+  v_is_due constant boolean := p_purpose = 'confirm' or private.is_text_due(
+    p_org, private.find_change(p_org.id, v_call_id), p_now);
+  v_held_until constant timestamptz := private.extend_holds(p_org, v_call_id, p_phone, p_now);
+  -- The new time of a move is claimed again after the proof, so its expiry does not limit the code.
+  v_expires constant timestamptz := case p_purpose when 'confirm' then v_held_until
+    else p_now + private.code_lifetime() end;
+  v_asked integer;
+begin
+  insert into public.one_time_passcodes as c (
+    org_id, call_id, phone_hash, send_id, purpose, state, mac, key_id, claimed_at, expires_at, sends
+  ) values (
+    p_org.id, v_call_id, v_phone, p_send, p_purpose, 'sending',
+    private.bind_mac(case when v_is_due then p_mac else
+      encode(sha256(convert_to(gen_random_uuid()::text, 'UTF8')), 'hex') end,
+      p_org.id, v_call_id, v_phone, p_send), p_key_id, p_now, v_expires, 1
+  )
+  on conflict (org_id, call_id, phone_hash) do update
+  set send_id = excluded.send_id, purpose = excluded.purpose, state = 'sending',
+    mac = excluded.mac,
+    key_id = excluded.key_id, claimed_at = excluded.claimed_at,
+    expires_at = excluded.expires_at, code_attempts = 0, sends = c.sends + 1;
+  -- created_at is the time that count_send notes: clear_otp_send gives it back by that.
+  insert into public.sms_messages (
+    org_id, id, appointment_id, origin, to_masked, to_hash, call_id, tool_call_id, status, created_at
+  ) values (
+    p_org.id, p_send, case p_purpose when 'confirm' then p_hold.id end, v_origin,
+    private.mask_phone(p_phone), v_phone, v_call_id, nullif(p_call ->> 'toolCallId', ''),
+    case when v_is_due then 'sending' else 'not_due' end, p_now
+  );
+  perform private.count_send(v_phone, p_entered.caller_hash, p_now);
+  update public.calls as c set sends = c.sends + 1
+  where c.org_id = p_org.id and c.call_id = v_call_id;
+  perform private.audit(p_org.id, p_call, 'send_otp', p_hold.id, 'claimed',
+    jsonb_build_object('sendId', p_send));
+  select count(*) into v_asked from private.find_holds(p_org.id, v_call_id, p_now) as h
+  where h.patient_phone = p_phone and h.created_at > coalesce(p_code.claimed_at, '-infinity');
+  if v_asked > 0 then
+    perform private.tally('otp_requested', '{}', v_asked);
+  end if;
+  return jsonb_strip_nulls(jsonb_build_object(
+    'outcome', 'claimed', 'orgId', p_org.id, 'holdId', p_hold.id, 'clinic', p_org.name,
+    'purpose', p_purpose, 'isDue', v_is_due,
+    'phone', p_phone, 'phoneEnding', right(p_phone, 2),
+    'afterUndelivered', p_purpose = 'confirm' and coalesce(p_code.state = 'sent'
+      and private.was_not_delivered(p_org.id, p_code.send_id), false),
+    'expiresInSeconds', floor(extract(epoch from v_expires - p_now))::integer,
+    'alarm', case when v_origin <> 'own_number' then
+      private.count_for_alarm(p_org, 'other_numbers', p_now) end));
+end
+$$;
+
+COMMENT ON FUNCTION private.store_send(p_org public.organizations, p_call jsonb, p_entered public.calls, p_code public.one_time_passcodes, p_hold public.appointments, p_phone text, p_purpose text, p_send uuid, p_mac text, p_key_id text, p_now timestamp with time zone) IS 'Stores the MAC of a code, and counts its text.';
 
 CREATE FUNCTION private.take_over(p_org uuid, p_call jsonb, p_hold uuid) RETURNS boolean
     LANGUAGE plpgsql
@@ -4821,7 +4829,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.upcoming_appointments(p_org uuid, p_call_id text, p_phone text, p_at timestamp with time zone) IS 'The appointments ahead that a proven number has.';
+COMMENT ON FUNCTION private.upcoming_appointments(p_org uuid, p_call_id text, p_phone text, p_at timestamp with time zone) IS 'The upcoming appointments of a proven number.';
 
 CREATE FUNCTION private.verify_code(p_org public.organizations, p_call jsonb, p_hold text, p_macs jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -4938,7 +4946,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.was_not_delivered(p_org uuid, p_send uuid) IS 'Whether Twilio reported that a text did not arrive.';
+COMMENT ON FUNCTION private.was_not_delivered(p_org uuid, p_send uuid) IS 'Whether a text did not arrive, according to Twilio.';
 
 CREATE FUNCTION private.was_refused_by_number(p_org uuid, p_send uuid, p_now timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -4953,7 +4961,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.was_refused_by_number(p_org uuid, p_send uuid, p_now timestamp with time zone) IS 'Whether another text to the number of an undelivered one would not arrive either.';
+COMMENT ON FUNCTION private.was_refused_by_number(p_org uuid, p_send uuid, p_now timestamp with time zone) IS 'Whether a text did not arrive because of its number, so that another one would not either.';
 
 CREATE FUNCTION private.words_of(p_text text) RETURNS text[]
     LANGUAGE plpgsql IMMUTABLE STRICT
@@ -5419,7 +5427,7 @@ exception when lock_not_available or deadlock_detected then
 end
 $$;
 
-COMMENT ON FUNCTION public.cancel_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_patient_country text, p_appointment text, p_date jsonb, p_time jsonb, p_provider text) IS 'Tool cancel_appointment: takes the wish to cancel, which a proven number carries out.';
+COMMENT ON FUNCTION public.cancel_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_patient_country text, p_appointment text, p_date jsonb, p_time jsonb, p_provider text) IS 'Tool cancel_appointment: takes a request to cancel, which is carried out when the number is proven.';
 
 CREATE FUNCTION public.check_availability(p_call jsonb, p_service text, p_day jsonb, p_days integer DEFAULT 1, p_part_of_day text DEFAULT NULL::text, p_provider text DEFAULT NULL::text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -5740,7 +5748,7 @@ exception when lock_not_available or deadlock_detected then
 end
 $$;
 
-COMMENT ON FUNCTION public.end_call(p_call jsonb, p_ended_reason text, p_report jsonb, p_send uuid) IS 'A call has ended: releases what it held, files its report, claims its follow-up, each once.';
+COMMENT ON FUNCTION public.end_call(p_call jsonb, p_ended_reason text, p_report jsonb, p_send uuid) IS 'A call has ended: releases its holds, stores its report, begins its follow-up, each once.';
 
 CREATE FUNCTION public.find_appointments(p_call jsonb, p_patient_name text, p_patient_phone text, p_patient_country text DEFAULT NULL::text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -5766,7 +5774,7 @@ exception when lock_not_available or deadlock_detected then
 end
 $$;
 
-COMMENT ON FUNCTION public.find_appointments(p_call jsonb, p_patient_name text, p_patient_phone text, p_patient_country text) IS 'Tool find_appointments: the appointments of the patients named in a call, once its number is proven.';
+COMMENT ON FUNCTION public.find_appointments(p_call jsonb, p_patient_name text, p_patient_phone text, p_patient_country text) IS 'Tool find_appointments: the appointments of the patients named in a call, after its number is proven.';
 
 CREATE FUNCTION public.find_assistant(p_call jsonb) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -5912,7 +5920,7 @@ exception when lock_not_available or deadlock_detected then
 end
 $$;
 
-COMMENT ON FUNCTION public.leave_message(p_call jsonb, p_name text, p_phone text, p_wished_time text, p_message text) IS 'Tool leave_message: keeps a message for the front desk, within its limits.';
+COMMENT ON FUNCTION public.leave_message(p_call jsonb, p_name text, p_phone text, p_wished_time text, p_message text) IS 'Tool leave_message: stores a message for the front desk, within limits.';
 
 CREATE FUNCTION public.list_questions(p_org text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -6189,7 +6197,7 @@ exception when lock_not_available or deadlock_detected then
 end
 $$;
 
-COMMENT ON FUNCTION public.reschedule_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_slot_id text, p_patient_country text, p_appointment text, p_date jsonb, p_time jsonb, p_provider text) IS 'Tool reschedule_appointment: holds a new time, and a proven number moves the appointment there.';
+COMMENT ON FUNCTION public.reschedule_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_slot_id text, p_patient_country text, p_appointment text, p_date jsonb, p_time jsonb, p_provider text) IS 'Tool reschedule_appointment: holds a new time; the appointment moves there when the number is proven.';
 
 CREATE FUNCTION public.seal_audit(p_rows integer DEFAULT 10000) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
@@ -6346,7 +6354,7 @@ exception when lock_not_available or deadlock_detected then
 end
 $$;
 
-COMMENT ON FUNCTION public.settle_follow_up(p_call jsonb, p_send uuid, p_sid text, p_reason text, p_may_have_been_sent boolean) IS 'Writes down what became of a follow-up text.';
+COMMENT ON FUNCTION public.settle_follow_up(p_call jsonb, p_send uuid, p_sid text, p_reason text, p_may_have_been_sent boolean) IS 'Stores the result of a follow-up text.';
 
 CREATE FUNCTION public.verify_audit(p_org uuid) RETURNS jsonb
     LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -6736,7 +6744,7 @@ CREATE TABLE public.sms_opt_outs (
     CONSTRAINT sms_opt_outs_hash_length CHECK ((octet_length(phone_hash) = 32))
 );
 
-COMMENT ON TABLE public.sms_opt_outs IS 'Phones that Twilio said want no texts from an organization (21610), by SHA-256 of the number. Passcodes are tried all the same, since Twilio knows who came back; nothing else is sent.';
+COMMENT ON TABLE public.sms_opt_outs IS 'Phones whose owners want no texts from an organization, according to Twilio (21610), by SHA-256 of the number. Only passcodes are still sent, since Twilio knows who has opted in again.';
 
 CREATE TABLE public.time_off (
     org_id uuid NOT NULL,
@@ -6759,7 +6767,7 @@ CREATE TABLE public.tool_calls (
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
 );
 
-COMMENT ON TABLE public.tool_calls IS 'Answers already given, so that a request delivered twice counts once and is answered the same.';
+COMMENT ON TABLE public.tool_calls IS 'Answers already given, so that a repeated request counts once and gets the same answer.';
 
 CREATE TABLE public.working_hours (
     org_id uuid NOT NULL,
@@ -7283,6 +7291,8 @@ REVOKE ALL ON FUNCTION private.is_time_zone(p_name text) FROM PUBLIC;
 GRANT SELECT ON TABLE public.organizations TO authenticated;
 GRANT SELECT ON TABLE public.organizations TO service_role;
 
+REVOKE ALL ON FUNCTION private.agrees_with_envelope(p_org public.organizations, p_call jsonb) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.alternatives(p_org public.organizations, p_service public.services, p_provider public.providers, p_start timestamp with time zone, p_call_id text, p_moves uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.answer(p_org public.organizations, p_answer jsonb) FROM PUBLIC;
@@ -7302,6 +7312,8 @@ REVOKE ALL ON FUNCTION private.ask_which(p_org public.organizations, p_change pu
 REVOKE ALL ON FUNCTION private.attempts_left(p_org public.organizations, p_call public.calls, p_phone bytea, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.audit(p_org uuid, p_call jsonb, p_action text, p_subject uuid, p_outcome text, p_details jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.begin_follow_up(p_org public.organizations, p_call jsonb, p_hold public.appointments, p_ended_reason text, p_send uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.begin_send(p_org public.organizations, p_call jsonb, p_hold text, p_send uuid, p_mac text, p_key_id text, p_sender text) FROM PUBLIC;
 
@@ -7326,10 +7338,6 @@ REVOKE ALL ON FUNCTION private.change_appointment(p_org public.organizations, p_
 REVOKE ALL ON FUNCTION private.change_now(p_org public.organizations, p_call jsonb, p_entered public.calls, p_kind text, p_patient jsonb, p_said jsonb, p_slot_id text, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.choose_providers(p_org public.organizations, p_wanted private.wanted_slot, p_old public.appointments, p_moves public.appointments, p_at timestamp with time zone) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION private.claim_follow_up(p_org public.organizations, p_call jsonb, p_hold public.appointments, p_ended_reason text, p_send uuid) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION private.claim_send(p_org public.organizations, p_call jsonb, p_entered public.calls, p_code public.one_time_passcodes, p_hold public.appointments, p_phone text, p_purpose text, p_send uuid, p_mac text, p_key_id text, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.claim_start(p_org public.organizations, p_call jsonb, p_entered public.calls, p_action text, p_wanted private.wanted_slot, p_patient jsonb, p_old public.appointments, p_moves public.appointments) FROM PUBLIC;
 
@@ -7425,6 +7433,8 @@ REVOKE ALL ON FUNCTION private.expire_holds(p_org uuid, p_rows tid[], p_now time
 
 REVOKE ALL ON FUNCTION private.expire_in_way(p_org uuid, p_provider uuid, p_busy tstzrange, p_now timestamp with time zone) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.expired_holds(p_org public.organizations, p_call_id text, p_phone text, p_now timestamp with time zone) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.extend_holds(p_org public.organizations, p_call_id text, p_phone text, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.fact_words(p_question text, p_also_asked text[], p_tags text[]) FROM PUBLIC;
@@ -7459,7 +7469,7 @@ REVOKE ALL ON FUNCTION private.find_left_hold(p_org uuid, p_call public.calls, p
 
 REVOKE ALL ON FUNCTION private.find_misplaced(p_org public.organizations, p_at timestamp with time zone) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.find_new_time(p_org uuid, p_call_id text, p_wanted private.wanted_slot, p_patient jsonb, p_at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.find_new_time(p_org uuid, p_call_id text, p_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.find_own_hold(p_org uuid, p_call_id text, p_hold uuid, p_name text, p_at timestamp with time zone) FROM PUBLIC;
 
@@ -7481,6 +7491,8 @@ REVOKE ALL ON FUNCTION private.find_unguarded(p_org uuid, p_provider uuid, p_fro
 REVOKE ALL ON FUNCTION private.find_waiting(p_org public.organizations, p_call_id text, p_hold text, p_now timestamp with time zone, OUT hold public.appointments, OUT phone text, OUT country text, OUT purpose text, OUT refusal jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.fit(p_words text[], p_fact text[], p_nearly boolean) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.fits_when(p_org public.organizations, p_appointment public.appointments, p_said jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.fitting_appointments(p_org public.organizations, p_change public.appointment_changes, p_call_id text, p_at timestamp with time zone) FROM PUBLIC;
 
@@ -7512,9 +7524,9 @@ REVOKE ALL ON FUNCTION private.insert_seat(p_org uuid, p_hold public.appointment
 
 REVOKE ALL ON FUNCTION private.is_braked(p_org uuid, p_now timestamp with time zone) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.is_claimed_rightly(p_org public.organizations, p_call jsonb) FROM PUBLIC;
-
 REVOKE ALL ON FUNCTION private.is_fault_of_number(p_error_code integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.is_for_patient(p_hold public.appointments, p_patient jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.is_held(p_row public.appointments, p_at timestamp with time zone) FROM PUBLIC;
 
@@ -7551,8 +7563,6 @@ REVOKE ALL ON FUNCTION private.keep_question(p_org uuid, p_call_id text, p_quest
 REVOKE ALL ON FUNCTION private.keep_since(p_times timestamp with time zone[], p_since timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.known_of_call(p_org uuid, p_call_id text) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION private.lapsed_holds(p_org public.organizations, p_call_id text, p_phone text, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.list_appointments(p_org public.organizations, p_names text[], p_call_id text, p_phone text, p_now timestamp with time zone) FROM PUBLIC;
 
@@ -7663,6 +7673,8 @@ REVOKE ALL ON FUNCTION private.share_session(p_org uuid, p_moves uuid, p_provide
 REVOKE ALL ON FUNCTION private.slot_id(p_service_slug text, p_start timestamp with time zone, p_zone text, p_provider_slug text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.steady_offset(p_day date, p_zone text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.store_send(p_org public.organizations, p_call jsonb, p_entered public.calls, p_code public.one_time_passcodes, p_hold public.appointments, p_phone text, p_purpose text, p_send uuid, p_mac text, p_key_id text, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.take_over(p_org uuid, p_call jsonb, p_hold uuid) FROM PUBLIC;
 
