@@ -394,7 +394,8 @@ begin
   select count(*) filter (where x.is_live and (x.hold).by_caller and (x.hold).hold_id is distinct from p_replaced),
     count(*) filter (where x.is_live and x.phone = p_key and (x.hold).hold_id is distinct from p_replaced),
     count(*) filter (where x.is_recent and (x.hold).by_caller),
-    coalesce(array_agg(x.hold) filter (where x.is_live or x.is_recent and (x.hold).by_caller), '{}')
+    coalesce(array_agg(x.hold) filter (where (x.hold).hold_id is distinct from p_replaced
+      and (x.is_live or x.is_recent and (x.hold).by_caller)), '{}')
   into live_by, live_for, made, kept
   from (
     select h as hold, h.made_at > p_at - interval '1 hour' as is_recent,
@@ -446,7 +447,7 @@ end
 $$;
 comment on function private.hold_limit is 'Whose limit of holds is reached, or null.';
 
-/* Counts a hold for its caller and for its phone, which are locked. */
+/* Counts a hold for its caller and for its phone, which are locked: once, however often it is corrected. */
 create function private.count_hold(
   p_org uuid, p_call public.calls, p_hold public.appointments, p_now timestamptz
 ) returns void

@@ -1217,7 +1217,8 @@ begin
   select count(*) filter (where x.is_live and (x.hold).by_caller and (x.hold).hold_id is distinct from p_replaced),
     count(*) filter (where x.is_live and x.phone = p_key and (x.hold).hold_id is distinct from p_replaced),
     count(*) filter (where x.is_recent and (x.hold).by_caller),
-    coalesce(array_agg(x.hold) filter (where x.is_live or x.is_recent and (x.hold).by_caller), '{}')
+    coalesce(array_agg(x.hold) filter (where (x.hold).hold_id is distinct from p_replaced
+      and (x.is_live or x.is_recent and (x.hold).by_caller)), '{}')
   into live_by, live_for, made, kept
   from (
     select h as hold, h.made_at > p_at - interval '1 hour' as is_recent,

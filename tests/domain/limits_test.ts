@@ -54,6 +54,25 @@ test(
   },
 );
 
+test("a hold whose number is corrected again and again counts once", async (bench, one) => {
+  const clinic = await aClinic(bench.database.sql);
+  const caller = aCaller(clinic);
+  const slot = aSlot();
+  for (let n = 0; n < 5; n++) {
+    const corrected = {
+      ...caller,
+      from: caller.phone,
+      phone: n % 2 ? "+447700900998" : caller.phone,
+    };
+    const held = await one.ask("claim_slot_atomic", corrected, { ...slot, ...child(0) });
+    assert.equal(held.outcome, "held");
+  }
+  for (let n = 1; n < 4; n++) {
+    assert.equal((await hold(one, caller, child(n))).outcome, "held", `patient ${n + 1}`);
+  }
+  assert.equal((await hold(one, caller, child(4))).outcome, "hold_limit");
+});
+
 test(
   "a caller's number makes twelve holds in an hour, however often it lets go",
   async (bench, one) => {
