@@ -1,6 +1,6 @@
 /**
- * Every tool, in the order of a call. The Supabase CLI bundles by static imports, so a new tool is
- * added here; a test says so when it is missing.
+ * Every tool, in the order of a call. The Supabase CLI bundles by static imports, so the tools are
+ * named here; `deno task docs` adds the folders that are new.
  *
  * @module
  */

@@ -1,39 +1,68 @@
 /**
- * `deno task docs`: writes docs/tools.md from what the tools say about themselves.
+ * `deno task docs`: writes what is made from the folders in functions/: the page about the tools, and
+ * the two lists that name every function.
  *
  * @module
  */
 
-import { readFile, writeFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { z } from "zod";
-import { tools } from "../../functions/vapi-webhook/tools.ts";
 import { commonOutcomes, type Tool } from "../../shared/tool.ts";
+import { declareFunctions, listTools, orderTools } from "./function_list.ts";
 import { defineTask, main, Stop } from "./task.ts";
 
 const usage = `deno task docs [--check]
-  writes docs/tools.md from the tools' names, descriptions, arguments and outcomes
-  --check  change nothing; say whether the file is up to date
+  writes docs/tools.md from the tools' names, descriptions, arguments and outcomes, and names new
+  folders of functions/ in functions/vapi-webhook/tools.ts and supabase/config.toml
+  --check  change nothing; say whether the files are up to date
   exit code 0: done or up to date, 1: not up to date, 2: wrong arguments`;
 
-const file = new URL("../../docs/tools.md", import.meta.url);
+const root = new URL("../../", import.meta.url);
+const toolList = "functions/vapi-webhook/tools.ts";
 
 const docs = defineTask({
   usage,
   options: { check: { type: "boolean", default: false } },
   run: async ({ values: { check } }, { terminal }) => {
-    const text = describeTools(tools);
-    if (!check) {
-      await writeFile(file, text);
-      terminal.print("Wrote docs/tools.md");
-      return 0;
+    for (const { path, text, isCurrent } of await makeFiles()) {
+      if (isCurrent) terminal.print(`${path} is up to date`);
+      else if (check) throw new Stop(1, `${path} is not up to date: run deno task docs`);
+      else {
+        await writeFile(new URL(path, root), text);
+        terminal.print(`Wrote ${path}`);
+      }
     }
-    if (await readFile(file, "utf8") !== text) {
-      throw new Stop(1, "docs/tools.md is not up to date: run deno task docs");
-    }
-    terminal.print("docs/tools.md is up to date");
     return 0;
   },
 });
+
+/** Every file that is made from functions/, and whether it is as it should be. */
+async function makeFiles() {
+  const entries = await readdir(new URL("functions/", root), { withFileTypes: true });
+  const folders = entries.flatMap((entry) => entry.isDirectory() ? [entry.name] : []).sort();
+  const tools = new Map<string, Tool>();
+  for (const folder of folders) {
+    const { default: served } = await import(new URL(`functions/${folder}/index.ts`, root).href);
+    if (served.tool !== undefined) tools.set(folder, served.tool);
+  }
+  const read = (path: string) => readFile(new URL(path, root), "utf8");
+  const list = await read(toolList);
+  const ordered = orderTools(list, [...tools.keys()]);
+  const described = ordered.flatMap((folder) => tools.get(folder) ?? []);
+  const config = "supabase/config.toml";
+  const made = {
+    "docs/tools.md": describeTools(described),
+    [toolList]: listTools(list, ordered),
+    [config]: declareFunctions(await read(config), folders),
+  };
+  return await Promise.all(
+    Object.entries(made).map(async ([path, text]) => ({
+      path,
+      text,
+      isCurrent: await read(path) === text,
+    })),
+  );
+}
 
 /** The page about tools, in Markdown. */
 export function describeTools(tools: readonly Tool[]): string {
