@@ -45,7 +45,7 @@ async function play(bench: Bench, name: string, written: readonly Step[]): Promi
     select org_id as id, value as number from public.org_channels where kind = 'called_number'`;
   assert.ok(clinics.length > 1);
   for (const { id, number } of clinics) {
-    await bench.provision({ id, number, slug: "", zone: "", providers: [] });
+    await bench.provision({ id, number });
   }
   const correction = corrected.get(name);
   const steps = written.map((step, index) =>

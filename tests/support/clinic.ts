@@ -138,7 +138,7 @@ export interface Bench {
   /** Asks again while a lock was waited for in vain, as an agent that is told to retry. */
   insist(tool: ServedTool, asked: VapiRequest): Promise<Said>;
   /** Stores a Twilio account for the clinic. */
-  provision(clinic: Clinic, authToken?: string): Promise<void>;
+  provision(clinic: Pick<Clinic, "id" | "number">, authToken?: string): Promise<void>;
   stop(): Promise<void>;
 }
 

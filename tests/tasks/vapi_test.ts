@@ -1,9 +1,10 @@
 /** deno task vapi: from an empty Vapi account to a line that books. */
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse } from "yaml";
+import { clinic } from "../../supabase/tasks/clinic.ts";
 import { runTask } from "../../supabase/tasks/task.ts";
 import { vapi } from "../../supabase/tasks/vapi.ts";
 import {
@@ -216,70 +217,117 @@ test("a run that broke off is finished by the next one", async (bench, account, 
   assert.equal((await channelsOf(bench, clinic)).length, 2);
 });
 
-test("a call played with what was synced books an appointment", async (bench, account, clinic) => {
-  const { functionsUrl, stop } = await serveFunctions(bench);
+/** A clinic from a file, as an operator adds it, with a Twilio account. */
+async function addFromFile(bench: Bench): Promise<Pick<Clinic, "id" | "slug" | "number">> {
+  const folder = await mkdtemp(join(tmpdir(), "clinic-"));
   try {
-    const synced = await run(bench, account, [
-      ...["sync", "--org", clinic.slug, "--functions-url", functionsUrl],
-    ]);
-    assert.equal(synced.code, 0, synced.output);
-    const caller = aPhone();
-    const callId = crypto.randomUUID();
-    const [assistant] = account.resources.assistant;
-    const ask = async (name: string, given: object, forged: object = {}) => {
-      const tool = account.resources.tool.find((one) =>
-        (one["function"] as Resource)["name"] === name
-      );
-      assert.ok(tool, `there is no tool ${name}`);
-      const facts: Record<string, string> = {
-        "call.id": callId,
-        "customer.number": caller,
-        "phoneNumber.number": clinic.number,
-      };
-      const fixed = (tool["parameters"] as { key: string; value: string }[]).map((
-        { key, value },
-      ) => [key, value.replace(/\{\{ (\S+) \}\}/, (_, path) => facts[path] ?? "")]);
-      const call = {
-        id: crypto.randomUUID(),
-        type: "function",
-        function: { name, arguments: { ...given, ...Object.fromEntries(fixed), ...forged } },
-      };
-      return await readSaid(
-        await fetch(String((tool["server"] as Resource)["url"]), {
-          method: "POST",
-          headers: { "x-vapi-secret": vapiSecret },
-          body: JSON.stringify({
-            message: {
-              type: "tool-calls",
-              toolCallList: [call],
-              call: { id: callId, assistantId: assistant?.id },
-              phoneNumber: { number: clinic.number },
-              customer: { number: caller },
-            },
-          }),
-        }),
-      );
-    };
-    const found = await ask("check_availability", { date: aDay(), serviceType: "consultation" });
-    const slotId = found.slots?.[0]?.slotId;
-    const held = await ask("hold_slot", { slotId, patientName: "Ada Brown" });
-    assert.equal(held.outcome, "held", JSON.stringify(held));
-    assert.equal((await ask("send_otp", {})).outcome, "sent");
-    const verified = await ask("verify_otp", { code: codeTo(bench.twilio, caller) });
-    assert.equal(verified.outcome, "confirmed", JSON.stringify(verified));
-    const forgeries = [
-      { call_id: crypto.randomUUID() },
-      { caller_number: aPhone() },
-      { called_number: "+442079460000" },
-    ];
-    for (const forged of forgeries) {
-      const { outcome } = await ask("verify_otp", { code: "123456" }, forged);
-      assert.equal(outcome, "cross_tenant_denied", JSON.stringify(forged));
-    }
+    const path = join(folder, "harbour.yaml");
+    await writeFile(
+      path,
+      `clinic: harbour-clinic
+name: Harbour Clinic
+zone: Europe/London
+country: GB
+numbers: [+44 20 7946 0123]
+services: [{id: consultation, name: Consultation, minutes: 30}]
+doctors: [{id: amara-patel, name: Dr Amara Patel, hours: {monday-sunday: 09:00-17:00}}]
+`,
+    );
+    const lines: string[] = [];
+    const code = await runTask(clinic, ["add", path, "--yes"], {
+      terminal: {
+        isTerminal: false,
+        readAll: () => Promise.resolve(""),
+        ask: () => Promise.resolve("no"),
+        print: (line) => lines.push(line),
+        printError: (line) => lines.push(line),
+      },
+      env: { SUPABASE_DB_URL: bench.database.url() },
+    });
+    assert.equal(code, 0, lines.join("\n"));
   } finally {
-    await stop();
+    await rm(folder, { recursive: true });
   }
-});
+  const [row] = await bench.database.sql<{ id: string }[]>`
+    select id from public.organizations where slug = 'harbour-clinic'`;
+  const added = { id: row?.id ?? "", slug: "harbour-clinic", number: "+442079460123" };
+  await bench.provision(added);
+  return added;
+}
+
+test(
+  "a clinic from a file is synced to an empty account, and a call played with what was synced books",
+  async (
+    bench,
+    account,
+  ) => {
+    const { functionsUrl, stop } = await serveFunctions(bench);
+    try {
+      const clinic = await addFromFile(bench);
+      const sync = ["sync", "--org", clinic.slug, "--functions-url", functionsUrl];
+      const synced = await run(bench, account, sync);
+      assert.equal(synced.code, 0, synced.output);
+      const before = changing(account).length;
+      assert.match((await run(bench, account, sync)).output, /Everything is as it should be/);
+      assert.equal(changing(account).length, before);
+      const caller = aPhone();
+      const callId = crypto.randomUUID();
+      const [assistant] = account.resources.assistant;
+      const ask = async (name: string, given: object, forged: object = {}) => {
+        const tool = account.resources.tool.find((one) =>
+          (one["function"] as Resource)["name"] === name
+        );
+        assert.ok(tool, `there is no tool ${name}`);
+        const facts: Record<string, string> = {
+          "call.id": callId,
+          "customer.number": caller,
+          "phoneNumber.number": clinic.number,
+        };
+        const fixed = (tool["parameters"] as { key: string; value: string }[]).map((
+          { key, value },
+        ) => [key, value.replace(/\{\{ (\S+) \}\}/, (_, path) => facts[path] ?? "")]);
+        const call = {
+          id: crypto.randomUUID(),
+          type: "function",
+          function: { name, arguments: { ...given, ...Object.fromEntries(fixed), ...forged } },
+        };
+        return await readSaid(
+          await fetch(String((tool["server"] as Resource)["url"]), {
+            method: "POST",
+            headers: { "x-vapi-secret": vapiSecret },
+            body: JSON.stringify({
+              message: {
+                type: "tool-calls",
+                toolCallList: [call],
+                call: { id: callId, assistantId: assistant?.id },
+                phoneNumber: { number: clinic.number },
+                customer: { number: caller },
+              },
+            }),
+          }),
+        );
+      };
+      const found = await ask("check_availability", { date: aDay(), serviceType: "consultation" });
+      const slotId = found.slots?.[0]?.slotId;
+      const held = await ask("hold_slot", { slotId, patientName: "Ada Brown" });
+      assert.equal(held.outcome, "held", JSON.stringify(held));
+      assert.equal((await ask("send_otp", {})).outcome, "sent");
+      const verified = await ask("verify_otp", { code: codeTo(bench.twilio, caller) });
+      assert.equal(verified.outcome, "confirmed", JSON.stringify(verified));
+      const forgeries = [
+        { call_id: crypto.randomUUID() },
+        { caller_number: aPhone() },
+        { called_number: "+442079460000" },
+      ];
+      for (const forged of forgeries) {
+        const { outcome } = await ask("verify_otp", { code: "123456" }, forged);
+        assert.equal(outcome, "cross_tenant_denied", JSON.stringify(forged));
+      }
+    } finally {
+      await stop();
+    }
+  },
+);
 
 test(
   "tools, assistant and files are printed without an account",
