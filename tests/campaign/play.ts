@@ -155,7 +155,7 @@ class Call {
       case "correct_phone":
         return await this.#correctPhone();
       case "change":
-        return await this.#change(step.to);
+        return await this.#change(step);
       case "sibling":
         return await this.#holdForSibling();
       case "redial":
@@ -224,11 +224,14 @@ class Call {
     if (this.#broken) throw this.#broken;
   }
 
-  async #hold({ isolate, other }: { isolate: IsolateName; other: boolean }): Promise<void> {
+  async #hold(
+    { isolate, other, filler }: Omit<Extract<Step, { kind: "hold" }>, "kind">,
+  ): Promise<void> {
     const { subject } = this.#model;
     if (subject?.state === "confirmed" || subject?.state === "changing") return;
     if (other || subject?.state === "locked") this.#slot++;
-    const said = await this.#ask(holdSlot, this.#slotArguments(), { isolate });
+    const args = { ...this.#slotArguments(), holdId: filler };
+    const said = await this.#ask(holdSlot, args, { isolate });
     if (said.outcome === "busy") this.#isUnclear = true;
     promise(said.outcome === "held", `a free time could not be held: ${said.outcome}`);
     this.#model.concern({ holdId: said.holdId ?? "", state: "held" });
@@ -267,10 +270,14 @@ class Call {
     await this.#hold({ isolate: "late", other: false });
   }
 
-  async #change(to: "cancel" | "reschedule"): Promise<void> {
+  async #change({ to, filler }: Extract<Step, { kind: "change" }>): Promise<void> {
     const { subject, phone } = this.#model;
     if (subject?.state !== "confirmed" && subject?.state !== "changing") return;
-    const who = { patientName: "Ada Brown", patientPhone: phone };
+    const who = {
+      ...{ patientName: "Ada Brown", patientPhone: phone },
+      ...{ appointmentId: filler, appointmentDate: filler, appointmentTime: filler },
+      providerName: filler,
+    };
     this.#slot++;
     const from = this.#now();
     const said = to === "cancel"

@@ -23,7 +23,13 @@ export type IsolateName = "early" | "late";
 
 /** Something that happens to a call. */
 export type Step =
-  | { readonly kind: "hold"; readonly isolate: IsolateName; readonly other: boolean }
+  | {
+    readonly kind: "hold";
+    readonly isolate: IsolateName;
+    readonly other: boolean;
+    /** What the model writes for what it was not told. */
+    readonly filler?: string | undefined;
+  }
   | {
     readonly kind: "send";
     readonly isolate: IsolateName;
@@ -57,7 +63,11 @@ export type Step =
   /** The late writes come now. */
   | { readonly kind: "write_late" }
   | { readonly kind: "correct_phone" }
-  | { readonly kind: "change"; readonly to: "cancel" | "reschedule" }
+  | {
+    readonly kind: "change";
+    readonly to: "cancel" | "reschedule";
+    readonly filler?: string | undefined;
+  }
   | { readonly kind: "together"; readonly steps: readonly Step[] };
 
 /** Every way in which Twilio's answer can go wrong, each once. */
@@ -79,6 +89,11 @@ const seldom = fc.oneof({ weight: 5, arbitrary: fc.constant(false) }, {
 });
 const mostly = <T>(arbitrary: fc.Arbitrary<T>) =>
   fc.oneof({ weight: 2, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary });
+
+/** As language models write that they were told nothing. */
+const filler = mostly(
+  fc.constantFrom("null", "None", "N/A", "undefined", "not provided", "-", "{{appointment.id}}"),
+);
 
 const send: fc.Arbitrary<Step & { kind: "send" }> = fc.record({
   kind: fc.constant("send" as const),
@@ -124,10 +139,12 @@ const hold: fc.Arbitrary<Step> = fc.record({
   kind: fc.constant("hold" as const),
   isolate,
   other: fc.boolean(),
+  filler,
 });
 const change: fc.Arbitrary<Step> = fc.record({
   kind: fc.constant("change" as const),
   to: fc.constantFrom("cancel" as const, "reschedule" as const),
+  filler,
 });
 
 const step = fc.oneof(
