@@ -12,14 +12,47 @@ export type Body =
   | { readonly ok: true; readonly bytes: Bytes }
   | { readonly ok: false; readonly isTooLarge: boolean; readonly reason: string };
 
-/**
- * Reads a body.
- *
- * @param limits Largest size in bytes, and milliseconds until it must have arrived.
- */
-export async function readBody(
+/** Largest size in bytes, and milliseconds until it must have arrived. */
+export interface BodyLimits {
+  readonly limitBytes: number;
+  readonly timeoutMs: number;
+}
+
+const notArrived = {
+  ...{ ok: false, isTooLarge: false },
+  reason: "the body did not arrive",
+} as const satisfies Body;
+
+function tooLarge(limitBytes: number): Body {
+  return { ok: false, isTooLarge: true, reason: `the body is larger than ${limitBytes} bytes` };
+}
+
+/** Reads a body. */
+export async function readBody(request: Request, limits: BodyLimits): Promise<Body> {
+  const announced = Number(request.headers.get("content-length") ?? Infinity);
+  // Touching `body` would make a stream of it, which costs more than everything else here.
+  return await (announced <= limits.limitBytes
+    ? readWhole(request, limits)
+    : readParts(request, limits));
+}
+
+/** Reads a body whose length was announced; HTTP lets no more through. */
+async function readWhole(
   request: Request,
-  { limitBytes, timeoutMs }: { readonly limitBytes: number; readonly timeoutMs: number },
+  { limitBytes, timeoutMs }: BodyLimits,
+): Promise<Body> {
+  try {
+    const bytes = new Uint8Array(await withDeadline(timeoutMs, () => request.arrayBuffer()));
+    return bytes.byteLength > limitBytes ? tooLarge(limitBytes) : { ok: true, bytes };
+  } catch {
+    return notArrived;
+  }
+}
+
+/** Reads a body as it comes. */
+async function readParts(
+  request: Request,
+  { limitBytes, timeoutMs }: BodyLimits,
 ): Promise<Body> {
   const reader = request.body?.getReader();
   // One buffer that doubles: a body sent byte by byte takes no more memory than any other.
@@ -28,10 +61,7 @@ export async function readBody(
   const readAll = async (): Promise<Body> => {
     for (let part = await reader?.read(); part && !part.done; part = await reader?.read()) {
       const end = size + part.value.byteLength;
-      if (end > limitBytes) {
-        const reason = `the body is larger than ${limitBytes} bytes`;
-        return { ok: false, isTooLarge: true, reason };
-      }
+      if (end > limitBytes) return tooLarge(limitBytes);
       if (end > bytes.length) bytes = grow(bytes, Math.min(limitBytes, Math.max(end, 2 * size)));
       bytes.set(part.value, size);
       size = end;
@@ -44,7 +74,7 @@ export async function readBody(
     return body;
   } catch {
     reader?.cancel().catch(() => {});
-    return { ok: false, isTooLarge: false, reason: "the body did not arrive" };
+    return notArrived;
   }
 }
 

@@ -10,7 +10,7 @@
  */
 
 import type { Config } from "./config.ts";
-import { personalTexts, redactValue } from "./redaction.ts";
+import { concealing, personalTexts, redactValue } from "./redaction.ts";
 
 /** Fields of a log line; a `fault` is written with type, code, message, cause and stack. */
 export type LogFields = Readonly<Record<string, unknown>>;
@@ -45,7 +45,12 @@ export function openLog(
   return logTo(write, levels.indexOf(lowest === "warning" ? "warn" : lowest), []);
 }
 
-function logTo(write: (line: string) => void, lowest: number, conceal: readonly string[]): Log {
+function logTo(
+  write: (line: string) => void,
+  lowest: number,
+  concealed: readonly string[],
+  conceal: (text: string) => string = concealing(concealed),
+): Log {
   const writer = (level: Level) => (event: string, fields: LogFields = {}) => {
     if (levels.indexOf(level) < lowest) return;
     try {
@@ -60,7 +65,12 @@ function logTo(write: (line: string) => void, lowest: number, conceal: readonly 
     warn: writer("warn"),
     error: writer("error"),
     fatal: writer("fatal"),
-    concealing: (given) => logTo(write, lowest, [...conceal, ...personalTexts(given)]),
+    concealing: (given) => {
+      const texts = personalTexts(given);
+      return texts.length === 0
+        ? logTo(write, lowest, concealed, conceal)
+        : logTo(write, lowest, [...concealed, ...texts]);
+    },
   };
 }
 
@@ -71,7 +81,7 @@ const fieldsLimit = 6000;
 /** Also when every character needs six (`\u0000`) the line is short enough. */
 const emergencyLimit = 1000;
 
-function lineOf(head: object, fields: LogFields, conceal: readonly string[]): string {
+function lineOf(head: object, fields: LogFields, conceal: (text: string) => string): string {
   const within = (lengthLimit: number) => {
     const told = redactValue(fields, { lengthLimit, conceal });
     return JSON.stringify({ ...head, ...(typeof told === "object" ? told : {}) });

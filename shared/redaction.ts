@@ -20,7 +20,7 @@ import { findKnown, type KnownFacts, type KnownRange } from "./redaction/known.t
 import { findNumbers } from "./redaction/numbers.ts";
 import type { Range } from "./tokens.ts";
 import { readText } from "./redaction/text.ts";
-import { patternOf, ValueRedactor, withoutCredentials } from "./redaction/values.ts";
+import { concealing, ValueRedactor, withoutCredentials } from "./redaction/values.ts";
 
 /** What a redacted span was. */
 export type RedactionType =
@@ -174,8 +174,8 @@ const markerOf = (type: RedactionType) => `[REDACTED: ${type}]`;
 export interface ValueOptions extends RedactionOptions {
   /** Characters, roughly; what is beyond becomes `[CUT]`. No limit by default. */
   readonly lengthLimit?: number;
-  /** Texts that go wherever they are, such as the name that a call was about. */
-  readonly conceal?: readonly string[];
+  /** Leaves texts out wherever they are, such as the name that a call was about. */
+  readonly conceal?: (text: string) => string;
 }
 
 /**
@@ -186,10 +186,34 @@ export interface ValueOptions extends RedactionOptions {
  * text.
  */
 export function redactValue(value: unknown, options: ValueOptions = {}): unknown {
-  const concealed = patternOf(options.conceal ?? []);
-  const redactText = (text: string, from: number) => {
-    const redacted = withoutCredentials(replaceSpans(text, redact(text, options).spans, from));
-    return concealed === undefined ? redacted : redacted.replace(concealed, "[REDACTED]");
-  };
+  const conceal = options.conceal ?? nothingConcealed;
+  const redactText = (text: string, from: number) =>
+    conceal(withoutCredentials(redactPart(text, from, options)));
   return new ValueRedactor(redactText, options.lengthLimit).redact(value);
+}
+
+export { concealing };
+const nothingConcealed = concealing([]);
+
+/** One word, or a field's name and one word: what log lines consist of, the same ones again and again. */
+const words = /^(?:"[A-Za-z]{1,40}": ")?[A-Za-z_-]{1,64}$/;
+/** An id that somebody's computer made up, after a field's name; no number of a person's. */
+const madeUpId =
+  /^"[A-Za-z]{1,40}": "(?:call_)?[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+const knownWords = new Map<string, string>();
+const knownWordsLimit = 1000;
+
+/** The text from an offset on, redacted in the light of what stands before. */
+function redactPart(text: string, from: number, options: RedactionOptions): string {
+  if (options.types !== undefined || !words.test(text)) {
+    return madeUpId.test(text)
+      ? text.slice(from)
+      : replaceSpans(text, redact(text, options).spans, from);
+  }
+  const key = `${from} ${text}`;
+  const known = knownWords.get(key);
+  if (known !== undefined) return known;
+  const redacted = replaceSpans(text, redact(text).spans, from);
+  if (knownWords.size < knownWordsLimit) knownWords.set(key, redacted);
+  return redacted;
 }

@@ -23,7 +23,7 @@ const budgetMs = 5000;
 export default serve(async (runtime, request) => {
   const { config: { metricsToken }, log } = runtime;
   const known = metricsToken === undefined ? [] : [{ secret: metricsToken }];
-  if (!await createSecretSearch(known)(bearerOf(request.headers))) {
+  if (!createSecretSearch(known)(bearerOf(request.headers))) {
     const headers = { "www-authenticate": "Bearer" };
     return deny(runtime, name, "the token is missing or wrong", { headers });
   }

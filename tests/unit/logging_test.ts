@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { Fault } from "../../shared/errors.ts";
 import { openLog } from "../../shared/logging.ts";
-import { redactValue } from "../../shared/redaction.ts";
+import { redact, redactValue } from "../../shared/redaction.ts";
 
 function aLog(level: "debug" | "info" | "warning" | "error" = "debug") {
   const lines: string[] = [];
@@ -228,4 +228,48 @@ Deno.test("redactValue reads messages of a conversation as one, whichever way th
     const redacted = conversation(field, ["[REDACTED: PHONE]", "[REDACTED: PHONE]"]);
     assert.deepEqual(told, { messages: redacted });
   }
+});
+
+Deno.test("ids and words of log lines are read the quick way, with the result of the slow one", () => {
+  const names = [
+    "callId",
+    "toolCallId",
+    "orgId",
+    "outcome",
+    "reason",
+    "accountNumber",
+    "nhs",
+    "order",
+  ];
+  const values = [
+    ...Array.from({ length: 50 }, () => crypto.randomUUID()),
+    ...Array.from({ length: 50 }, () => `call_${crypto.randomUUID()}`),
+    ...["available", "wrong_code", "send-otp", "sevensevenzerozero", "one_two_three_four_five_six"],
+    ...["07700900123", "call_07700900123", "ada@example.org", "five five five one two three four"],
+  ];
+  for (const name of names) {
+    for (const value of values) {
+      const label = `"${name}": "`;
+      const { text } = redact(label + value);
+      for (let times = 0; times < 2; times++) {
+        assert.deepEqual(redactValue({ [name]: value }), { [name]: text.slice(label.length) });
+      }
+    }
+  }
+});
+
+Deno.test("what a call is about is left out in any case and alphabet, with and without a second look", () => {
+  const lines: string[] = [];
+  const log = openLog("info", (line) => lines.push(line));
+  const said = { patientName: "Ada Smith", customer: { name: "İrem" } };
+  const call = log.concealing(said).concealing({ date: "2026-12-01" });
+  for (const text of ["for ADA SMITH.", "for ada \u017fmith.", "Adaline Smithers", "İrem"]) {
+    call.info("tool_call", { reason: text });
+  }
+  assert.deepEqual(lines.map((line) => JSON.parse(line).reason), [
+    "for [REDACTED].",
+    "for [REDACTED].",
+    "Adaline Smithers",
+    "[REDACTED]",
+  ]);
 });
