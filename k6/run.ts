@@ -8,7 +8,7 @@
 
 import { readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { useStack } from "../supabase/tasks/stack.ts";
+import { readSettings, useStack } from "../supabase/tasks/stack.ts";
 import { defineTask, main, Misuse, readAddress, runProgram, Stop } from "../supabase/tasks/task.ts";
 import type { Running } from "../supabase/tasks/task.ts";
 import type { Terminal } from "../supabase/tasks/terminal.ts";
@@ -21,9 +21,11 @@ const scenarios = readdirSync(folder)
 
 const usage = `deno task load NAME [--url URL]
   runs a k6 scenario: ${scenarios.join(", ")}
-  --url URL  the stack, http://127.0.0.1:8000 if left out; one is started if none answers there
+  --url URL  the stack, http://127.0.0.1:8000 if left out; one is started if none answers there.
+             All but smoke make clinics of their own there, without limits that their callers reach
   needs k6 2 on the PATH, or Go 1.25, which builds it once
-  exit code 0: within the thresholds, 99: a threshold failed, other codes of k6, 2: wrong arguments,
+  exit code 0: within the thresholds, 1: the database has what it must not have, 99: a threshold
+  failed, other codes of k6, 2: wrong arguments,
   3: there is no k6`;
 
 const load = defineTask({
@@ -43,11 +45,21 @@ const load = defineTask({
           "(https://grafana.com/docs/k6/latest/set-up/install-k6/) or Go 1.25, which builds it here",
       );
     }
-    const { url } = await useStack(given, running, "load");
-    return await runProgram(running, k6, ["run", "--quiet", `${folder}${name}.ts`], {
+    const stack = await useStack(given, running, "load");
+    const { url } = stack;
+    const settings = name === "smoke" ? {} : await readSettings(stack);
+    // Loaded here: --help and a refusal need none of it.
+    const stage = name === "smoke"
+      ? undefined
+      : await (await import("./support/stage.ts")).setStage(name, url, settings);
+    const code = await runProgram(running, k6, ["run", "--quiet", `${folder}${name}.ts`], {
       K6_NO_USAGE_REPORT: "true",
       BASE_URL: url,
+      ...(stage === undefined ? {} : { VAPI_SECRET: settings["VAPI_SECRETS"] ?? "", ...stage.env }),
     });
+    const problems = await stage?.check() ?? [];
+    if (problems.length > 0) throw new Stop(1, problems.join("\n"));
+    return code;
   },
 });
 

@@ -1,0 +1,15 @@
+/** Fifty callers at once who book without a pause, at a clinic whose Twilio takes 250 ms. */
+import { book, Call, promises, requireTarget } from "./support/call.ts";
+
+export const options = {
+  scenarios: {
+    callers: { executor: "constant-vus", vus: 50, duration: __ENV.DURATION || "15s" },
+  },
+  thresholds: { ...promises, completed_calls: ["count>0"] },
+};
+
+export const setup = requireTarget;
+
+export default function () {
+  book(new Call(__ENV.CLINIC ?? ""));
+}

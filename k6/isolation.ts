@@ -1,0 +1,53 @@
+/**
+ * Two clinics: every id that one of them gave is said to the other, whose answer must be the one that
+ * an id gets which nobody has. The database is asked afterwards whether all holds still stand.
+ */
+import { Call, promises, reportLeak, requireTarget } from "./support/call.ts";
+
+export const options = {
+  scenarios: {
+    crossing: { executor: "per-vu-iterations", vus: 10, iterations: 6, maxDuration: "60s" },
+  },
+  thresholds: promises,
+};
+
+export const setup = requireTarget;
+
+const name = "Ada Brown";
+
+export default function () {
+  const [here = "", there = ""] = Math.random() < 0.5
+    ? [__ENV.CLINIC, __ENV.OTHER_CLINIC]
+    : [__ENV.OTHER_CLINIC, __ENV.CLINIC];
+  const patient = new Call(here);
+  const day = new Date(Date.now() + (2 + Math.floor(Math.random() * 55)) * 86_400_000);
+  const asked = { date: day.toISOString().slice(0, 10), serviceType: "consultation" };
+  const { slots = [] } = patient.ask("check_availability", asked, ["available"]);
+  const slot = slots[Math.floor(Math.random() * slots.length)];
+  if (!slot) return;
+  const { holdId = "" } = patient.ask("hold_slot", { slotId: slot.slotId, patientName: name }, [
+    "held",
+  ]);
+  const nobodys = "11111111-1111-4111-8111-111111111111";
+  for (const [tool, args] of [["send_otp", {}], ["verify_otp", { code: "123456" }]] as const) {
+    const answers = [holdId, nobodys].map((id) => {
+      const stranger = new Call(there);
+      return stranger.ask(tool, { ...args, holdId: id }, ["hold_not_found", "call_needed"]);
+    });
+    const [about, control] = answers.map((answer) => JSON.stringify(answer));
+    if (about !== control) reportLeak(`${tool} of another clinic's hold: ${about}, not ${control}`);
+    if (about?.includes(holdId)) reportLeak(`${tool} repeats the hold: ${about}`);
+  }
+  const clinics = {
+    [__ENV.CLINIC ?? ""]: __ENV.CLINIC_ID,
+    [__ENV.OTHER_CLINIC ?? ""]: __ENV.OTHER_ID,
+  };
+  const claimed = new Call(there).ask(
+    "check_availability",
+    { ...asked, tenantId: clinics[here] },
+    ["cross_tenant_denied"],
+  );
+  if (claimed.slots) reportLeak("another clinic's times");
+  const found = new Call(there).ask("find_appointments", { patientName: name }, ["code_needed"]);
+  if (JSON.stringify(found).includes(slot.slotId)) reportLeak("another clinic's appointment");
+}
