@@ -38,9 +38,9 @@ create table public.appointments (
   provider_id uuid not null,
   service_id uuid not null,
   contact_id uuid,
-  patient_name text not null
+  patient_name text
     constraint appointments_name_given check (length(btrim(patient_name)) between 1 and 120),
-  patient_phone text not null
+  patient_phone text
     constraint appointments_phone_e164 check (patient_phone ~ '^\+[1-9][0-9]{6,14}$'),
   patient_country text
     constraint appointments_country_iso check (patient_country ~ '^[A-Z]{2}$'),
@@ -69,8 +69,12 @@ create table public.appointments (
   constraint appointments_busy_72_hours check (upper(busy) - lower(busy) <= interval '72 hours'),
   constraint appointments_seat_in_capacity check (seat >= 0 and seat < capacity),
   constraint appointments_hold_has_expiry check (status <> 'held' or expires_at is not null),
-  constraint appointments_confirmed_has_contact
-    check (status <> 'confirmed' or (contact_id is not null and expires_at is null)),
+  -- Null in those of a patient who was erased.
+  constraint appointments_patient_known check (
+    (patient_name is null) = (patient_phone is null)
+    and (patient_name is not null or contact_id is null and status in ('confirmed', 'completed', 'no_show'))),
+  constraint appointments_confirmed_has_contact check (status <> 'confirmed'
+    or (contact_id is not null or patient_name is null) and expires_at is null),
   constraint appointments_no_overlap exclude using gist (
     org_id with =, provider_id with =, busy with &&, session_key with <>)
     -- Deliberately not written as in a query: no plan may use this index.

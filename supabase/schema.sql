@@ -23,6 +23,18 @@ CREATE TYPE private.counted_hold AS (
 
 COMMENT ON TYPE private.counted_hold IS 'A hold that counts for a number: made by a call from it (by_caller), or for it.';
 
+CREATE TYPE private.patient AS (
+	org_id uuid,
+	phone text,
+	phone_hash bytea,
+	name text,
+	is_alone boolean,
+	appointment_ids uuid[],
+	call_ids text[]
+);
+
+COMMENT ON TYPE private.patient IS 'A patient of a number: the appointments and calls, and whether nobody else has the number (is_alone).';
+
 CREATE FUNCTION private.require(p_condition boolean, p_row text, p_reason text) RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -351,8 +363,8 @@ CREATE TABLE public.appointments (
     provider_id uuid NOT NULL,
     service_id uuid NOT NULL,
     contact_id uuid,
-    patient_name text NOT NULL,
-    patient_phone text NOT NULL,
+    patient_name text,
+    patient_phone text,
     patient_country text,
     starts_at timestamp with time zone NOT NULL,
     ends_at timestamp with time zone NOT NULL,
@@ -369,11 +381,12 @@ CREATE TABLE public.appointments (
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT appointments_busy_72_hours CHECK (((upper(busy) - lower(busy)) <= '72:00:00'::interval)),
     CONSTRAINT appointments_busy_half_open CHECK (((NOT isempty(busy)) AND lower_inc(busy) AND (NOT upper_inc(busy)) AND (lower(busy) <= starts_at) AND (upper(busy) >= ends_at))),
-    CONSTRAINT appointments_confirmed_has_contact CHECK (((status <> 'confirmed'::text) OR ((contact_id IS NOT NULL) AND (expires_at IS NULL)))),
+    CONSTRAINT appointments_confirmed_has_contact CHECK (((status <> 'confirmed'::text) OR (((contact_id IS NOT NULL) OR (patient_name IS NULL)) AND (expires_at IS NULL)))),
     CONSTRAINT appointments_country_iso CHECK ((patient_country ~ '^[A-Z]{2}$'::text)),
     CONSTRAINT appointments_end_after_start CHECK ((ends_at > starts_at)),
     CONSTRAINT appointments_hold_has_expiry CHECK (((status <> 'held'::text) OR (expires_at IS NOT NULL))),
     CONSTRAINT appointments_name_given CHECK (((length(btrim(patient_name)) >= 1) AND (length(btrim(patient_name)) <= 120))),
+    CONSTRAINT appointments_patient_known CHECK ((((patient_name IS NULL) = (patient_phone IS NULL)) AND ((patient_name IS NOT NULL) OR ((contact_id IS NULL) AND (status = ANY (ARRAY['confirmed'::text, 'completed'::text, 'no_show'::text])))))),
     CONSTRAINT appointments_phone_e164 CHECK ((patient_phone ~ '^\+[1-9][0-9]{6,14}$'::text)),
     CONSTRAINT appointments_seat_in_capacity CHECK (((seat >= 0) AND (seat < capacity))),
     CONSTRAINT appointments_status_known CHECK ((status = ANY (ARRAY['held'::text, 'confirmed'::text, 'cancelled'::text, 'expired'::text, 'requires_manual_followup'::text, 'completed'::text, 'no_show'::text])))
@@ -676,6 +689,35 @@ end
 $$;
 
 COMMENT ON FUNCTION private.caller_key(p_org uuid, p_call public.calls) IS 'The key in phone_counts for the caller of a call.';
+
+CREATE FUNCTION private.calls_of(p_org uuid, p_phone text, p_name text, p_is_alone boolean, p_appointments uuid[]) RETURNS SETOF text
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select a.call_id from public.appointments as a
+  where a.org_id = p_org and a.id = any (p_appointments)
+  union
+  select l.call_id from public.audit_logs as l
+  where l.org_id = p_org and l.subject_id = any (p_appointments)
+  union
+  select c.call_id from public.appointment_changes as c
+  where c.org_id = p_org and c.patient_phone = p_phone
+    and private.is_same_name(p_name, c.patient_name)
+  union
+  select m.call_id from public.desk_messages as m
+  where m.org_id = p_org and m.phone = p_phone
+    and (p_is_alone or private.is_same_name(p_name, m.caller_name))
+  union
+  select c.call_id from public.calls as c
+  where c.org_id = p_org and c.caller_hash = private.hash_phone(p_phone)
+    and (p_is_alone
+      or exists (select from unnest(c.patient_names) as n where private.is_same_name(p_name, n)))
+  union
+  select m.call_id from public.sms_messages as m
+  where p_is_alone and m.org_id = p_org and m.to_hash = private.hash_phone(p_phone)
+$$;
+
+COMMENT ON FUNCTION private.calls_of(p_org uuid, p_phone text, p_name text, p_is_alone boolean, p_appointments uuid[]) IS 'The calls that are about a patient.';
 
 CREATE FUNCTION private.cancel_hold(p_org public.organizations, p_call jsonb, p_patient jsonb, p_said jsonb, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql
@@ -1841,6 +1883,35 @@ $$;
 
 COMMENT ON FUNCTION private.enter_call(p_org public.organizations, p_call jsonb, p_patient_name text) IS 'Locks a call, creates its row, and stores the patient who is named.';
 
+CREATE FUNCTION private.erase_rows(p_patient private.patient) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $_$
+declare
+  v_rule private.personal_data;
+  v_rows integer;
+  v_counts jsonb := '{}';
+begin
+  for v_rule in
+    select d.* from private.personal_data as d where d.erased is not null order by d.step, d.relation::text
+  loop
+    execute case v_rule.erased when 'delete'
+      then format('delete from %s as t using (select ($1).*) as p', v_rule.relation)
+      else format('update %s as t set %s from (select ($1).*) as p', v_rule.relation, v_rule.erased) end
+      || format(' where t.org_id = p.org_id and (%s)', v_rule.about)
+    using p_patient;
+    get diagnostics v_rows = row_count;
+    if v_rows > 0 then
+      v_counts := v_counts || jsonb_build_object(v_rule.relation::text,
+        coalesce((v_counts ->> v_rule.relation::text)::integer, 0) + v_rows);
+    end if;
+  end loop;
+  return v_counts;
+end
+$_$;
+
+COMMENT ON FUNCTION private.erase_rows(p_patient private.patient) IS 'Erases what is kept of a patient, and says how many rows of each table.';
+
 CREATE FUNCTION private.expire_holds(p_org uuid, p_rows tid[], p_now timestamp with time zone) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -2387,6 +2458,36 @@ end
 $$;
 
 COMMENT ON FUNCTION private.find_own_hold(p_org uuid, p_call_id text, p_hold uuid, p_name text, p_at timestamp with time zone) IS 'The hold that a request of this call moves or corrects, or nulls.';
+
+CREATE FUNCTION private.find_patient(p_org uuid, p_phone text, p_name text, OUT patient private.patient, OUT is_found boolean, OUT names integer) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_names constant text[] := array(select n from private.names_of(p_org, p_phone) as n);
+  v_others integer;
+begin
+  select count(*) filter (where not private.is_same_name(p_name, n)),
+    count(distinct private.plain_name(n))
+  into v_others, names
+  from unnest(v_names) as n;
+  is_found := v_others < cardinality(v_names);
+  patient.org_id := p_org;
+  patient.phone := p_phone;
+  patient.phone_hash := private.hash_phone(p_phone);
+  patient.name := p_name;
+  patient.is_alone := v_others = 0;
+  patient.appointment_ids := array(
+    select a.id from public.appointments as a
+    where a.org_id = p_org and a.patient_phone = p_phone
+      and private.is_same_name(p_name, a.patient_name));
+  patient.call_ids := array(
+    select c from private.calls_of(
+      p_org, p_phone, p_name, patient.is_alone, patient.appointment_ids) as c where c is not null);
+end
+$$;
+
+COMMENT ON FUNCTION private.find_patient(p_org uuid, p_phone text, p_name text, OUT patient private.patient, OUT is_found boolean, OUT names integer) IS 'What belongs to a name of a number.';
 
 CREATE FUNCTION private.find_providers(p_org uuid, p_asked text) RETURNS SETOF public.providers
     LANGUAGE plpgsql STABLE
@@ -3529,6 +3630,23 @@ $$;
 
 COMMENT ON FUNCTION private.name_question(p_words text[]) IS 'The id of an open question, 8 hex digits.';
 
+CREATE FUNCTION private.names_of(p_org uuid, p_phone text) RETURNS SETOF text
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select a.patient_name from public.appointments as a
+  where a.org_id = p_org and a.patient_phone = p_phone
+  union
+  select c.patient_name from public.appointment_changes as c
+  where c.org_id = p_org and c.patient_phone = p_phone
+  union
+  select c.name from public.contacts as c where c.org_id = p_org and c.phone = p_phone
+  union
+  select m.caller_name from public.desk_messages as m where m.org_id = p_org and m.phone = p_phone
+$$;
+
+COMMENT ON FUNCTION private.names_of(p_org uuid, p_phone text) IS 'The names that an organization keeps with a number.';
+
 CREATE FUNCTION private.note_finding(p_org uuid, p_appointment uuid, p_kind text, p_repaired boolean, p_details jsonb) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -4053,6 +4171,35 @@ end
 $_$;
 
 COMMENT ON FUNCTION private.read_local(p_text text, p_zone text, p_ends boolean) IS 'The instant of a local time as a clinic''s document writes it; null for null.';
+
+CREATE FUNCTION private.read_patient(p_patient private.patient) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $_$
+declare
+  v_rule private.personal_data;
+  v_rows jsonb;
+  v_data jsonb := '{}';
+begin
+  for v_rule in
+    select d.* from private.personal_data as d where d.about is not null order by d.step, d.relation::text
+  loop
+    execute format(
+      $sql$select jsonb_agg(to_jsonb(t)
+          - '{mac,to_hash,phone_hash,caller_hash,arguments_hash,patient_names}'::text[])
+        from %s as t, (select ($1).*) as p where t.org_id = p.org_id and (%s)$sql$,
+      v_rule.relation, v_rule.about)
+    into v_rows using p_patient;
+    if v_rows is not null then
+      v_data := v_data || jsonb_build_object(v_rule.relation::text,
+        coalesce(v_data -> v_rule.relation::text, '[]') || v_rows);
+    end if;
+  end loop;
+  return v_data;
+end
+$_$;
+
+COMMENT ON FUNCTION private.read_patient(p_patient private.patient) IS 'Everything that is kept of a patient: {table: [row]}.';
 
 CREATE FUNCTION private.read_said(p_org public.organizations, p_appointment text, p_date jsonb, p_time jsonb, p_provider text, OUT said jsonb, OUT refusal jsonb) RETURNS record
     LANGUAGE plpgsql STABLE
@@ -5751,6 +5898,65 @@ $$;
 
 COMMENT ON FUNCTION public.end_call(p_call jsonb, p_ended_reason text, p_report jsonb, p_send uuid) IS 'A call has ended: releases its holds, stores its report, begins its follow-up, each once.';
 
+CREATE FUNCTION public.erase_patient(p_org uuid, p_phone text, p_name text DEFAULT NULL::text) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '5s'
+    SET jit TO 'off'
+    AS $$
+declare
+  v_found record;
+  v_kept integer;
+  v_ahead integer;
+  v_rows jsonb;
+begin
+  -- What is counted for a number is written under this lock: nothing of the number is made meanwhile.
+  perform private.lock_phones(array[private.hash_phone(p_phone)]);
+  select * into v_found from private.find_patient(p_org, p_phone, coalesce(p_name, ''));
+  if p_name is null then
+    return jsonb_build_object('outcome', 'name_needed', 'names', v_found.names);
+  elsif not v_found.is_found then
+    return jsonb_build_object('outcome', 'not_found', 'names', v_found.names);
+  end if;
+  select count(*), count(*) filter (where a.starts_at > clock_timestamp())
+  into v_kept, v_ahead
+  from public.appointments as a
+  where a.org_id = p_org and a.id = any ((v_found.patient).appointment_ids)
+    and a.status in ('confirmed', 'completed', 'no_show');
+  v_rows := private.erase_rows(v_found.patient);
+  perform private.audit(p_org, null, 'erase_patient', null, 'erased', v_rows);
+  return jsonb_build_object(
+    'outcome', 'erased', 'rows', v_rows, 'kept', v_kept, 'ahead', v_ahead);
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.erase_patient(p_org uuid, p_phone text, p_name text) IS 'Erases a patient; confirmed appointments stay without name and number.';
+
+CREATE FUNCTION public.export_patient(p_org uuid, p_phone text, p_name text DEFAULT NULL::text) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '5s'
+    SET jit TO 'off'
+    AS $$
+declare
+  v_found record;
+begin
+  select * into v_found from private.find_patient(p_org, p_phone, coalesce(p_name, ''));
+  if p_name is null then
+    return jsonb_build_object('outcome', 'name_needed', 'names', v_found.names);
+  elsif not v_found.is_found then
+    return jsonb_build_object('outcome', 'not_found', 'names', v_found.names);
+  end if;
+  perform private.audit(p_org, null, 'export_patient', null, 'found');
+  return jsonb_build_object(
+    'outcome', 'found', 'data', private.read_patient(v_found.patient));
+end
+$$;
+
+COMMENT ON FUNCTION public.export_patient(p_org uuid, p_phone text, p_name text) IS 'Everything that an organization keeps of a patient, by table.';
+
 CREATE FUNCTION public.find_appointments(p_call jsonb, p_patient_name text, p_patient_phone text, p_patient_country text DEFAULT NULL::text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
@@ -6521,6 +6727,30 @@ CREATE TABLE private.overlap_watch (
 
 COMMENT ON TABLE private.overlap_watch IS 'The provider that public.watch_overlaps() checked last; nulls before the first one.';
 
+CREATE TABLE private.personal_data (
+    relation regclass NOT NULL,
+    step integer NOT NULL,
+    about text,
+    erased text,
+    reason text,
+    CONSTRAINT personal_data_decided CHECK (
+CASE
+    WHEN ((about IS NULL) OR (erased IS NULL)) THEN (reason IS NOT NULL)
+    ELSE (reason IS NULL)
+END),
+    CONSTRAINT personal_data_keeps_evidence CHECK (((erased IS NULL) OR ((relation)::text !~ 'audit_'::text)))
+);
+
+COMMENT ON TABLE private.personal_data IS 'What each table has of a patient: SQL over its columns and over p, the patient; written by migrations only.';
+
+COMMENT ON COLUMN private.personal_data.step IS 'The order of erasing: rows before what they refer to.';
+
+COMMENT ON COLUMN private.personal_data.about IS 'Which rows are about the patient; null when none are.';
+
+COMMENT ON COLUMN private.personal_data.erased IS 'What becomes of them: delete, or what is set; null when they stay.';
+
+COMMENT ON COLUMN private.personal_data.reason IS 'Why no row is about a patient, or why they stay.';
+
 CREATE TABLE public.alarm_counters (
     org_id uuid NOT NULL,
     kind private.alarm_kind NOT NULL,
@@ -6813,6 +7043,9 @@ ALTER TABLE ONLY private.audit_seals
 
 ALTER TABLE ONLY private.overlap_watch
     ADD CONSTRAINT overlap_watch_pkey PRIMARY KEY (only_row);
+
+ALTER TABLE ONLY private.personal_data
+    ADD CONSTRAINT personal_data_pkey PRIMARY KEY (relation, step);
 
 ALTER TABLE ONLY private.retention_rules
     ADD CONSTRAINT retention_rules_pkey PRIMARY KEY (name);
@@ -7330,6 +7563,8 @@ REVOKE ALL ON FUNCTION private.busy_time(p_service public.services, p_start time
 
 REVOKE ALL ON FUNCTION private.caller_key(p_org uuid, p_call public.calls) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.calls_of(p_org uuid, p_phone text, p_name text, p_is_alone boolean, p_appointments uuid[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.cancel_hold(p_org public.organizations, p_call jsonb, p_patient jsonb, p_said jsonb, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.carry_out(p_org public.organizations, p_call jsonb, p_entered public.calls, p_phone text, p_is_proof boolean, p_now timestamp with time zone) FROM PUBLIC;
@@ -7430,6 +7665,8 @@ REVOKE ALL ON FUNCTION private.end_proofs(p_org uuid, p_call_id text) FROM PUBLI
 
 REVOKE ALL ON FUNCTION private.enter_call(p_org public.organizations, p_call jsonb, p_patient_name text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.erase_rows(p_patient private.patient) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.expire_holds(p_org uuid, p_rows tid[], p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.expire_in_way(p_org uuid, p_provider uuid, p_busy tstzrange, p_now timestamp with time zone) FROM PUBLIC;
@@ -7473,6 +7710,8 @@ REVOKE ALL ON FUNCTION private.find_misplaced(p_org public.organizations, p_at t
 REVOKE ALL ON FUNCTION private.find_new_time(p_org uuid, p_call_id text, p_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.find_own_hold(p_org uuid, p_call_id text, p_hold uuid, p_name text, p_at timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.find_patient(p_org uuid, p_phone text, p_name text, OUT patient private.patient, OUT is_found boolean, OUT names integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.find_providers(p_org uuid, p_asked text) FROM PUBLIC;
 
@@ -7581,6 +7820,8 @@ REVOKE ALL ON FUNCTION private.message_refusal(p_org public.organizations, p_cal
 
 REVOKE ALL ON FUNCTION private.name_question(p_words text[]) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.names_of(p_org uuid, p_phone text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.note_finding(p_org uuid, p_appointment uuid, p_kind text, p_repaired boolean, p_details jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.note_opt_out(p_org uuid, p_send uuid, p_opted_out boolean) FROM PUBLIC;
@@ -7624,6 +7865,8 @@ REVOKE ALL ON FUNCTION private.read_credentials(p_org uuid, p_provider text) FRO
 REVOKE ALL ON FUNCTION private.read_id(p_text text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.read_local(p_text text, p_zone text, p_ends boolean) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.read_patient(p_patient private.patient) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.read_said(p_org public.organizations, p_appointment text, p_date jsonb, p_time jsonb, p_provider text, OUT said jsonb, OUT refusal jsonb) FROM PUBLIC;
 
@@ -7754,6 +7997,10 @@ GRANT ALL ON FUNCTION public.complete_otp_send(p_call jsonb, p_org uuid, p_send_
 REVOKE ALL ON FUNCTION public.end_call(p_call jsonb, p_ended_reason text, p_report jsonb, p_send uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.end_call(p_call jsonb, p_ended_reason text, p_report jsonb, p_send uuid) TO service_role;
 
+REVOKE ALL ON FUNCTION public.erase_patient(p_org uuid, p_phone text, p_name text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.export_patient(p_org uuid, p_phone text, p_name text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.find_appointments(p_call jsonb, p_patient_name text, p_patient_phone text, p_patient_country text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.find_appointments(p_call jsonb, p_patient_name text, p_patient_phone text, p_patient_country text) TO service_role;
 
@@ -7858,6 +8105,55 @@ GRANT SELECT ON TABLE public.working_hours_overrides TO service_role;
 INSERT INTO private.audit_sealing VALUES (true, '0');
 
 INSERT INTO private.overlap_watch VALUES (true, NULL, NULL);
+
+INSERT INTO private.personal_data VALUES ('public.appointment_changes', 1, 't.patient_phone = p.phone and private.is_same_name(p.name, t.patient_name)', 'delete', NULL);
+INSERT INTO private.personal_data VALUES ('public.tool_calls', 1, 't.call_id = any (p.call_ids)', 'delete', NULL);
+INSERT INTO private.personal_data VALUES ('public.one_time_passcodes', 1, 't.phone_hash = p.phone_hash and (p.is_alone or t.call_id = any (p.call_ids))', 'delete', NULL);
+INSERT INTO private.personal_data VALUES ('public.call_reports', 1, 't.call_id = any (p.call_ids)', 'delete', NULL);
+INSERT INTO private.personal_data VALUES ('public.desk_messages', 1, 't.phone = p.phone and (p.is_alone or private.is_same_name(p.name, t.caller_name))', 'delete', NULL);
+INSERT INTO private.personal_data VALUES ('public.open_questions', 1, 't.call_id = any (p.call_ids)', 'call_id = null', NULL);
+INSERT INTO private.personal_data VALUES ('public.sms_messages', 1, 't.appointment_id = any (p.appointment_ids)
+      or t.to_hash = p.phone_hash and (p.is_alone or t.call_id = any (p.call_ids))', 'delete', NULL);
+INSERT INTO private.personal_data VALUES ('public.sms_opt_outs', 1, 't.phone_hash = p.phone_hash and p.is_alone', 'delete', NULL);
+INSERT INTO private.personal_data VALUES ('public.calls', 1, 't.call_id = any (p.call_ids)', 'patient_names = array(select n from unnest(t.patient_names) as n
+        where not private.is_same_name(p.name, n)),
+      caller_hash = nullif(t.caller_hash, p.phone_hash)', NULL);
+INSERT INTO private.personal_data VALUES ('public.appointments', 2, 't.id = any (p.appointment_ids) and t.status not in (''confirmed'', ''completed'', ''no_show'')', 'delete', NULL);
+INSERT INTO private.personal_data VALUES ('public.appointments', 3, 't.id = any (p.appointment_ids) and t.status in (''confirmed'', ''completed'', ''no_show'')', 'patient_name = null, patient_phone = null, patient_country = null, contact_id = null,
+      call_id = null, asked_by = ''{}''', NULL);
+INSERT INTO private.personal_data VALUES ('public.contacts', 4, 't.phone = p.phone and (p.is_alone or private.is_same_name(p.name, t.name))
+      and not exists (select from public.appointments as a
+        where a.org_id = t.org_id and a.contact_id = t.id)', 'delete', NULL);
+INSERT INTO private.personal_data VALUES ('public.contacts', 5, 't.phone = p.phone and private.is_same_name(p.name, t.name)', 'name = (select a.patient_name from public.appointments as a
+        where a.org_id = t.org_id and a.contact_id = t.id order by a.created_at desc limit 1)', NULL);
+INSERT INTO private.personal_data VALUES ('public.audit_logs', 6, 't.subject_id = any (p.appointment_ids) or t.call_id = any (p.call_ids)', NULL, 'Who did what is kept as evidence; of a number it has two digits, of a name nothing.');
+INSERT INTO private.personal_data VALUES ('public.phone_counts', 0, NULL, NULL, 'Limits of a number, by its hash, of all clinics; gone within a day.');
+INSERT INTO private.personal_data VALUES ('private.audit_seals', 0, NULL, NULL, 'Hashes of audit rows.');
+INSERT INTO private.personal_data VALUES ('private.audit_sealing', 0, NULL, NULL, 'How far the audit log is sealed.');
+INSERT INTO private.personal_data VALUES ('private.audit_purges', 0, NULL, NULL, 'How far the audit log was deleted.');
+INSERT INTO private.personal_data VALUES ('private.personal_data', 0, NULL, NULL, 'This list.');
+INSERT INTO private.personal_data VALUES ('private.retention_rules', 0, NULL, NULL, 'How long what is kept.');
+INSERT INTO private.personal_data VALUES ('private.overlap_watch', 0, NULL, NULL, 'Where the search for overlaps stands.');
+INSERT INTO private.personal_data VALUES ('public.overlap_findings', 0, NULL, NULL, 'Ids of appointments.');
+INSERT INTO private.personal_data VALUES ('public.organizations', 0, NULL, NULL, 'The clinic.');
+INSERT INTO private.personal_data VALUES ('public.org_channels', 0, NULL, NULL, 'The clinic''s own numbers and ids.');
+INSERT INTO private.personal_data VALUES ('public.org_members', 0, NULL, NULL, 'The clinic''s staff.');
+INSERT INTO private.personal_data VALUES ('public.org_credentials', 0, NULL, NULL, 'The clinic''s Twilio account, encrypted.');
+INSERT INTO private.personal_data VALUES ('public.assistants', 0, NULL, NULL, 'The clinic''s assistant.');
+INSERT INTO private.personal_data VALUES ('public.clinic_facts', 0, NULL, NULL, 'What the clinic says of itself.');
+INSERT INTO private.personal_data VALUES ('public.desk_hours', 0, NULL, NULL, 'The clinic''s schedule.');
+INSERT INTO private.personal_data VALUES ('public.providers', 0, NULL, NULL, 'The clinic''s doctors.');
+INSERT INTO private.personal_data VALUES ('public.services', 0, NULL, NULL, 'What the clinic offers.');
+INSERT INTO private.personal_data VALUES ('public.provider_services', 0, NULL, NULL, 'Who offers what.');
+INSERT INTO private.personal_data VALUES ('public.working_hours', 0, NULL, NULL, 'The clinic''s schedule.');
+INSERT INTO private.personal_data VALUES ('public.working_hours_overrides', 0, NULL, NULL, 'The clinic''s schedule.');
+INSERT INTO private.personal_data VALUES ('public.time_off', 0, NULL, NULL, 'The clinic''s schedule.');
+INSERT INTO private.personal_data VALUES ('public.alarms', 0, NULL, NULL, 'What happened too often in a clinic.');
+INSERT INTO private.personal_data VALUES ('public.alarm_counters', 0, NULL, NULL, 'What happened too often in a clinic.');
+INSERT INTO private.personal_data VALUES ('public.metric_events', 0, NULL, NULL, 'Counts of nobody in particular.');
+INSERT INTO private.personal_data VALUES ('public.metric_totals', 0, NULL, NULL, 'Counts of nobody in particular.');
+INSERT INTO private.personal_data VALUES ('public.metric_minutes', 0, NULL, NULL, 'Counts of nobody in particular.');
+INSERT INTO private.personal_data VALUES ('public.metric_batches', 0, NULL, NULL, 'Counts of nobody in particular.');
 
 INSERT INTO private.retention_rules VALUES ('holds', 'public.appointments', 'coalesce(expires_at, updated_at)', 'status in (''expired'', ''cancelled'', ''requires_manual_followup'')', 'retention_days');
 INSERT INTO private.retention_rules VALUES ('calls', 'public.calls', 'seen_at', 'true', '1');

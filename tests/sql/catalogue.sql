@@ -79,6 +79,14 @@ select is_empty(
       and has_any_column_privilege(r.role, t.oid, 'select, insert, update, references')$$,
   'credentials, passcodes, recorded answers, phone quotas and metrics are only for entry functions');
 select is_empty(
+  $$select c.oid::regclass
+    from pg_class as c
+    where c.relnamespace in ('public'::regnamespace, 'private'::regnamespace)
+      and c.relkind in ('r', 'p')
+      and not exists (select from pg_depend as d where d.objid = c.oid and d.deptype = 'e')
+      and not exists (select from private.personal_data as p where p.relation = c.oid)$$,
+  'every table says what it has of a patient: private.personal_data');
+select is_empty(
   $$select s.nspname, r.role
     from pg_namespace as s, unnest('{anon,authenticated}'::name[]) as r (role)
     where s.nspname = 'private' and has_schema_privilege(r.role, s.oid, 'usage, create')$$,
@@ -107,6 +115,7 @@ select is_empty(
 -- What jobs and tasks call, as the owner. It changes settings, accounts and history, or reads over tenants.
 create temporary table owners_functions (proname name primary key);
 insert into owners_functions values ('apply_clinic'), ('apply_retention'), ('clear_limits'), ('collect_metrics'),
+  ('erase_patient'), ('export_patient'),
   ('find_misplaced_bookings'), ('list_questions'), ('read_clinic'), ('read_line'), ('register_channel'),
   ('remove_question'),
   ('seal_audit'), ('set_member'), ('set_org_credentials'), ('verify_audit'),

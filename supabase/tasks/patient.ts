@@ -1,0 +1,162 @@
+/**
+ * `deno task patient`: shows or erases what a clinic keeps of a patient.
+ *
+ * @module
+ */
+
+import type postgres from "postgres";
+import { z } from "zod";
+import { readPhone } from "../../shared/phone.ts";
+import { readEnvFile, withDatabase } from "./database.ts";
+import { defineTask, main, Misuse, Stop } from "./task.ts";
+import type { Terminal } from "./terminal.ts";
+
+const usage =
+  `deno task patient export --org SLUG_OR_ID --phone N --name "..."  write what is kept of a patient
+deno task patient erase  --org SLUG_OR_ID --phone N --name "..."  erase it
+  --phone N    the number, as +447700900123 or as the clinic's country writes it
+  --name NAME  families share a number: without a name, how many names it has is all that is said
+  --yes        erase without asking
+  --env FILE   a file with SUPABASE_DB_URL; .env if left out. The environment takes precedence
+  --db URL     the database as its owner, instead of SUPABASE_DB_URL
+  export writes JSON to standard output, the rows by table. Appointments that were confirmed stay after
+  erase, without name and number. docs/operations.md says what else stays, and where else data can be.
+  exit code 0: done, 1: there is no such patient or clinic, 2: wrong arguments,
+  3: the database could not be reached or refused`;
+
+const commands = ["export", "erase"] as const;
+
+const unnamed = z.object({ outcome: z.enum(["name_needed", "not_found"]), names: z.number() });
+const exported = z.discriminatedUnion("outcome", [
+  unnamed,
+  z.object({
+    outcome: z.literal("found"),
+    data: z.record(z.string(), z.array(z.record(z.string(), z.unknown()))),
+  }),
+]);
+const erased = z.discriminatedUnion("outcome", [
+  unnamed,
+  z.object({
+    outcome: z.literal("erased"),
+    rows: z.record(z.string(), z.number()),
+    kept: z.number(),
+    ahead: z.number(),
+  }),
+  z.object({ outcome: z.literal("busy") }),
+]);
+
+/** The task. */
+export const patient = defineTask({
+  usage,
+  options: {
+    org: { type: "string" },
+    phone: { type: "string" },
+    name: { type: "string" },
+    yes: { type: "boolean", default: false },
+    env: { type: "string" },
+    db: { type: "string" },
+  },
+  allowPositionals: true,
+  run: async ({ values, positionals: [given, surplus] }, { env, terminal }) => {
+    const command = commands.find((name) => name === given);
+    if (!command || surplus !== undefined) throw new Misuse("Give export or erase");
+    const { org, phone, name = "" } = values;
+    if (!org || !phone) throw new Misuse(`${command} needs --org and --phone`);
+    const settings = { ...await readEnvFile(values.env), ...env };
+    await withDatabase(values.db ?? settings["SUPABASE_DB_URL"], async (sql) => {
+      const clinic = await findClinic(sql, org);
+      const asked = { clinic, phone: await readNumber(phone, clinic), name: name.trim() || null };
+      if (command === "export") await show(sql, asked, terminal);
+      else await erase(sql, asked, { isAgreed: values.yes }, terminal);
+    });
+    return 0;
+  },
+});
+
+interface Clinic {
+  readonly id: string;
+  readonly name: string;
+  readonly country: string;
+}
+
+interface Asked {
+  readonly clinic: Clinic;
+  /** E.164. */
+  readonly phone: string;
+  readonly name: string | null;
+}
+
+async function findClinic(sql: postgres.Sql, org: string): Promise<Clinic> {
+  const [found] = await sql<Clinic[]>`
+    select id, name, default_country as country from public.organizations
+    where slug = ${org} or id::text = lower(${org})`;
+  if (!found) throw new Stop(1, `There is no clinic ${org}`);
+  return found;
+}
+
+async function readNumber(phone: string, { country }: Clinic): Promise<string> {
+  const e164 = /^\+[1-9]\d{6,14}$/.exec(phone.replace(/[\s().-]/g, ""))?.[0];
+  if (e164 !== undefined) return e164;
+  const read = await readPhone(phone, [], country);
+  if (read.kind === "phone") return read.e164;
+  throw new Misuse("--phone cannot be read; write it with its country, such as +447700900123");
+}
+
+async function show(
+  sql: postgres.Sql,
+  { clinic, phone, name }: Asked,
+  terminal: Terminal,
+): Promise<void> {
+  const [row] = await sql`select public.export_patient(${clinic.id}, ${phone}, ${name}) as answer`;
+  const answer = exported.parse(row?.["answer"]);
+  if (answer.outcome !== "found") throw refuse(answer);
+  terminal.print(JSON.stringify(answer.data, null, 2));
+}
+
+async function erase(
+  sql: postgres.Sql,
+  { clinic, phone, name }: Asked,
+  { isAgreed }: { readonly isAgreed: boolean },
+  terminal: Terminal,
+): Promise<void> {
+  if (name !== null && !isAgreed) await askToErase(clinic, terminal);
+  const [row] = await sql`select public.erase_patient(${clinic.id}, ${phone}, ${name}) as answer`;
+  const answer = erased.parse(row?.["answer"]);
+  if (answer.outcome === "busy") throw new Stop(1, "A call has locked rows of it. Run it again");
+  if (answer.outcome !== "erased") throw refuse(answer);
+  const { rows, kept, ahead } = answer;
+  const counted = Object.entries(rows).map(([table, count]) =>
+    `${table.replace("public.", "")} ${count}`
+  );
+  terminal.print(`Erased or made anonymous: ${counted.join(", ")}`);
+  if (kept > 0) {
+    terminal.print(
+      `${kept} confirmed ${kept === 1 ? "appointment stays" : "appointments stay"}, ` +
+        "without name and number",
+    );
+  }
+  if (ahead > 0) {
+    terminal.print(
+      `${ahead} of them ${ahead === 1 ? "is" : "are"} still to come, and keep their time`,
+    );
+  }
+}
+
+async function askToErase({ name }: Clinic, terminal: Terminal): Promise<void> {
+  if (!terminal.isTerminal) throw new Stop(2, "Nothing was erased: give --yes to erase");
+  const answer = await terminal.ask(
+    `Erase this patient of ${name}? It cannot be undone. yes or no: `,
+  );
+  if (!/^y(es)?$/i.test(answer.trim())) throw new Stop(1, "Nothing was erased");
+}
+
+function refuse({ outcome, names }: z.infer<typeof unnamed>): Stop {
+  if (names === 0) return new Stop(1, "Nothing is kept with that number");
+  const has = `The number has ${names === 1 ? "one name" : `${names} names`}`;
+  return new Stop(
+    1,
+    outcome === "name_needed" ? `${has}; give --name` : `${has}, and not this one`,
+  );
+}
+
+if (import.meta.main) await main(patient);
