@@ -351,17 +351,21 @@ as $$
 declare
   v_hold public.appointments;
 begin
-  select a.* into v_hold
-  from public.phone_counts as n
-  cross join lateral unnest(n.holds) as h
-  join public.appointments as a on a.org_id = h.org_id and a.id = h.hold_id
-  where n.phone_hash = p_call.caller_hash and h.org_id = p_org
-    and private.is_held(a, p_at) and a.call_id <> p_call.call_id
-    and private.is_for_patient(a, p_patient)
-    and private.is_left_to(p_org, a, p_call.call_id)
+  -- Fetched by their ids first, so that no index of held rows seems to be the better one.
+  with counted as materialized (
+    select a as hold
+    from public.phone_counts as n
+    cross join lateral unnest(n.holds) as h
+    join public.appointments as a on a.org_id = h.org_id and a.id = h.hold_id
+    where n.phone_hash = p_call.caller_hash and h.org_id = p_org
+  )
+  select (c.hold).* into v_hold from counted as c
+  where private.is_held(c.hold, p_at) and (c.hold).call_id <> p_call.call_id
+    and private.is_for_patient(c.hold, p_patient)
+    and private.is_left_to(p_org, c.hold, p_call.call_id)
     -- Another slot does not replace the new time of a move.
-    and (private.is_wanted(p_wanted, a) or not private.is_new_time(p_org, a))
-  order by private.is_wanted(p_wanted, a) desc, a.created_at desc limit 1;
+    and (private.is_wanted(p_wanted, c.hold) or not private.is_new_time(p_org, c.hold))
+  order by private.is_wanted(p_wanted, c.hold) desc, (c.hold).created_at desc limit 1;
   return v_hold;
 end
 $$;
