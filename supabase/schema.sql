@@ -6468,6 +6468,62 @@ $$;
 
 COMMENT ON FUNCTION public.seal_audit(p_rows integer) IS 'Seals the audit rows of transactions that have ended; pg_cron calls it every minute.';
 
+CREATE FUNCTION public.set_limits(p_org uuid, p_limits jsonb) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '5s'
+    AS $$
+declare
+  v_names constant text[] := array[
+    'call_holds', 'call_sends', 'call_numbers', 'call_attempts', 'call_change_requests',
+    'unknown_call_holds', 'unknown_caller_holds', 'caller_holds', 'caller_hourly_holds',
+    'caller_hourly_sends', 'phone_holds', 'phone_hourly_sends', 'phone_daily_sends',
+    'phone_daily_attempts', 'own_phone_hourly_sends', 'own_phone_daily_sends',
+    'own_phone_daily_attempts'];
+  v_unknown constant text[] := array(
+    select k from jsonb_object_keys(p_limits) as k where k <> all (v_names) order by k);
+  v_org public.organizations;
+  v_before jsonb;
+  v_changed jsonb;
+begin
+  select o.* into v_org from public.organizations as o where o.id = p_org for no key update;
+  if v_org.id is null then
+    return '{"outcome": "unknown_clinic"}';
+  elsif v_unknown <> '{}' then
+    return jsonb_build_object(
+      'outcome', 'unknown_limit', 'orgId', p_org, 'names', to_jsonb(v_unknown));
+  end if;
+  v_before := to_jsonb(v_org);
+  v_org := jsonb_populate_record(v_org, p_limits);
+  select jsonb_object_agg(n, jsonb_build_array(v_before -> n, to_jsonb(v_org) -> n)) into v_changed
+  from unnest(v_names) as n where v_before -> n <> to_jsonb(v_org) -> n;
+  if v_changed is null then
+    return jsonb_build_object('outcome', 'unchanged', 'orgId', p_org);
+  end if;
+  update public.organizations as o
+  set call_holds = v_org.call_holds, call_sends = v_org.call_sends,
+    call_numbers = v_org.call_numbers, call_attempts = v_org.call_attempts,
+    call_change_requests = v_org.call_change_requests,
+    unknown_call_holds = v_org.unknown_call_holds,
+    unknown_caller_holds = v_org.unknown_caller_holds, caller_holds = v_org.caller_holds,
+    caller_hourly_holds = v_org.caller_hourly_holds,
+    caller_hourly_sends = v_org.caller_hourly_sends, phone_holds = v_org.phone_holds,
+    phone_hourly_sends = v_org.phone_hourly_sends, phone_daily_sends = v_org.phone_daily_sends,
+    phone_daily_attempts = v_org.phone_daily_attempts,
+    own_phone_hourly_sends = v_org.own_phone_hourly_sends,
+    own_phone_daily_sends = v_org.own_phone_daily_sends,
+    own_phone_daily_attempts = v_org.own_phone_daily_attempts
+  where o.id = p_org;
+  perform private.audit(p_org, null, 'set_limits', null, 'changed',
+    jsonb_build_object('values', v_changed));
+  return jsonb_build_object('outcome', 'changed', 'orgId', p_org, 'limits', v_changed);
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.set_limits(p_org uuid, p_limits jsonb) IS 'Changes limits of an organization; audited.';
+
 CREATE FUNCTION public.set_member(p_org uuid, p_user uuid, p_role text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
@@ -8051,6 +8107,8 @@ REVOKE ALL ON FUNCTION public.reschedule_appointment(p_call jsonb, p_patient_nam
 GRANT ALL ON FUNCTION public.reschedule_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_slot_id text, p_patient_country text, p_appointment text, p_date jsonb, p_time jsonb, p_provider text) TO service_role;
 
 REVOKE ALL ON FUNCTION public.seal_audit(p_rows integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.set_limits(p_org uuid, p_limits jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.set_member(p_org uuid, p_user uuid, p_role text) FROM PUBLIC;
 

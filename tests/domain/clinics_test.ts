@@ -118,6 +118,39 @@ test("a change of limits and periods is audited with their values", async ({ sql
   });
 });
 
+test("limits change by a function that audits, each of them and nothing else", async ({ sql }) => {
+  const { orgId: org } = await apply(sql, aRandomDocument(randomFrom(7), "a"));
+  const set = async (limits: object, of = org ?? null) => {
+    const [row] = await sql`
+      select public.set_limits(${of}, ${JSON.stringify(limits)}::text::jsonb) as answer`;
+    return row?.["answer"];
+  };
+  const [bounds] = await sql`
+    select pg_get_constraintdef(oid) as text from pg_constraint
+    where conname = 'organizations_limits_sane'`;
+  const names = [...new Set(String(bounds?.["text"]).match(/[a-z]+(_[a-z]+)+/g))];
+  assert.ok(names.length >= 17);
+  for (const name of names) {
+    const [before] = await sql`select ${sql(name)} as value from public.organizations`;
+    const value = before?.["value"] + 1;
+    const answer = await set({ [name]: value });
+    assert.equal(answer.outcome, "changed", name);
+    assert.deepEqual(answer.limits, { [name]: [value - 1, value] });
+    const [after] = await sql`select ${sql(name)} as value from public.organizations`;
+    assert.equal(after?.["value"], value);
+    assert.equal((await set({ [name]: value })).outcome, "unchanged");
+  }
+  const rows = await sql`select details from public.audit_logs where action = 'set_limits'`;
+  assert.equal(rows.length, names.length);
+  const unknown = await set({ call_holds: 9, audit_retention_days: 30, slug: "x" });
+  assert.deepEqual([unknown.outcome, unknown.names], [
+    "unknown_limit",
+    ["audit_retention_days", "slug"],
+  ]);
+  assert.equal((await set({}, crypto.randomUUID())).outcome, "unknown_clinic");
+  await assert.rejects(set({ call_attempts: 1000 }), /organizations_limits_sane/);
+});
+
 test("a membership begins, changes and ends by a function that audits, once", async ({ sql }) => {
   const { orgId: org } = await apply(sql, aRandomDocument(randomFrom(7), "a"));
   const user = crypto.randomUUID();

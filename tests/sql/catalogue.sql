@@ -118,7 +118,7 @@ insert into owners_functions values ('apply_clinic'), ('apply_retention'), ('cle
   ('erase_patient'), ('export_patient'),
   ('find_misplaced_bookings'), ('list_questions'), ('read_clinic'), ('read_line'), ('register_channel'),
   ('remove_question'),
-  ('seal_audit'), ('set_member'), ('set_org_credentials'), ('verify_audit'),
+  ('seal_audit'), ('set_limits'), ('set_member'), ('set_org_credentials'), ('verify_audit'),
   ('watch_overlaps');
 select is_empty(
   'select proname from owners_functions except select proname from our_functions',
