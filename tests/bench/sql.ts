@@ -443,7 +443,7 @@ async function benchClaimSizes(bench: Bench): Promise<void> {
 async function sizedDatabases(bench: Bench): Promise<[string, string][]> {
   const filled = (expired: boolean) => async (sql: postgres.Sql, admin: postgres.Sql) => {
     await settle(sql, settlement);
-    await fill(admin, { rows: bench.size.rows, lapsed: expired });
+    await fill(admin, { rows: bench.size.rows, expired });
   };
   return [
     ["no rows", await bench.database("norows")],
@@ -456,7 +456,7 @@ async function benchAvailability(bench: Bench): Promise<void> {
   const rows = bench.size.rows;
   const few = await bench.database("few", async (sql, admin) => {
     await settle(sql, settlement);
-    await fill(admin, { rows: 1000, lapsed: false });
+    await fill(admin, { rows: 1000, expired: false });
   });
   const [, [, many] = ["", ""]] = await sizedDatabases(bench);
   const days = Math.floor(rows / (settlement.clinics * settlement.doctors) / 24);

@@ -1,4 +1,4 @@
-/** The jobs: lapsed holds swept in batches beside claims, and old data deleted when its time came. */
+/** The jobs: expired holds are cleaned up in batches while claims run, and old data is deleted in time. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import type postgres from "postgres";
@@ -10,12 +10,12 @@ import { aClinic, aDay, type Clinic } from "../support/clinic.ts";
 import { type TestDatabase, testWithDatabase as test } from "../support/database.ts";
 import { atLength } from "../support/length.ts";
 
-/** Holds that lapsed long ago or a moment ago, half an hour each, as many as asked for. */
-async function lapsedHolds(
+/** Holds that expired long ago or a moment ago, half an hour each, as many as asked for. */
+async function expiredHolds(
   sql: postgres.Sql,
   clinic: Clinic,
   count: number,
-  { status = "held", lapsed = "1 minute", first = aDay() } = {},
+  { status = "held", expiredFor = "1 minute", first = aDay() } = {},
 ): Promise<void> {
   await sql`
     insert into public.appointments (
@@ -23,7 +23,7 @@ async function lapsedHolds(
       session_key, status, expires_at, call_id, updated_at)
     select p.org_id, p.id, s.id, 'Ada Brown', '+99900000001', t.at, t.at + interval '30 minutes',
       tstzrange(t.at, t.at + interval '30 minutes'), private.session_key(s.id, t.at), ${status},
-      now() - ${lapsed}::interval, gen_random_uuid()::text, now() - ${lapsed}::interval
+      now() - ${expiredFor}::interval, gen_random_uuid()::text, now() - ${expiredFor}::interval
     from generate_series(0, ${count - 1}) as n
     cross join lateral (
       select ${first}::date::timestamptz + n * interval '30 minutes' as at) as t
@@ -31,7 +31,7 @@ async function lapsedHolds(
     join public.services as s on s.org_id = p.org_id`;
 }
 
-const sweep = async (sql: postgres.Sql | Line["sql"], batch = 1000) => {
+const cleanUp = async (sql: postgres.Sql | Line["sql"], batch = 1000) => {
   const [row] = await sql<{ n: number }[]>`select public.cleanup_expired_holds(${batch}) as n`;
   return row?.n ?? NaN;
 };
@@ -63,9 +63,9 @@ const countHolds = async (sql: postgres.Sql, status: string) => {
   return row?.n;
 };
 
-test("a clean-up takes a batch of lapsed holds of all clinics, audits each, forgets codes and keeps what lives", async ({ sql }) => {
+test("a clean-up takes a batch of expired holds of all clinics, audits each, forgets codes and keeps what lives", async ({ sql }) => {
   const clinics = [await aClinic(sql), await aClinic(sql)];
-  for (const clinic of clinics) await lapsedHolds(sql, clinic, 15);
+  for (const clinic of clinics) await expiredHolds(sql, clinic, 15);
   const [clinic] = clinics;
   assert.ok(clinic);
   await sql`insert into public.calls (org_id, call_id)
@@ -75,13 +75,13 @@ test("a clean-up takes a batch of lapsed holds of all clinics, audits each, forg
     select org_id, call_id, sha256(phone::bytea), id, 'confirm', 'sent', sha256('x'), 'v1', now(),
       now() + lasts
     from public.appointments,
-      (values ('lapsed', interval '0'), ('lives', interval '1 minute')) as c (phone, lasts)`;
-  await lapsedHolds(sql, clinic, 2, { lapsed: "-5 minutes", first: aDay(20) });
-  await lapsedHolds(sql, clinic, 2, { status: "cancelled", first: aDay(30) });
-  assert.equal(await sweep(sql, 12), 12);
-  assert.equal(await sweep(sql, 12), 12);
-  assert.equal(await sweep(sql, 12), 6);
-  assert.equal(await sweep(sql, 12), 0);
+      (values ('expired', interval '0'), ('lives', interval '1 minute')) as c (phone, lasts)`;
+  await expiredHolds(sql, clinic, 2, { expiredFor: "-5 minutes", first: aDay(20) });
+  await expiredHolds(sql, clinic, 2, { status: "cancelled", first: aDay(30) });
+  assert.equal(await cleanUp(sql, 12), 12);
+  assert.equal(await cleanUp(sql, 12), 12);
+  assert.equal(await cleanUp(sql, 12), 6);
+  assert.equal(await cleanUp(sql, 12), 0);
   assert.equal(await countHolds(sql, "expired"), 30);
   assert.equal(await countHolds(sql, "held"), 2);
   const [row] = await sql`
@@ -103,42 +103,42 @@ test("a clean-up takes a batch of lapsed holds of all clinics, audits each, forg
 test("clean-ups that run at once share the work and skip what a confirmation has locked", async (database) => {
   const { sql } = database;
   const clinic = await aClinic(sql);
-  await lapsedHolds(sql, clinic, 4000);
+  await expiredHolds(sql, clinic, 4000);
   const lines = await openLines(database, 5);
   try {
-    const [confirming, ...sweepers] = lines.all;
+    const [confirming, ...cleaners] = lines.all;
     assert.ok(confirming);
     await confirming.sql`begin`;
     await confirming.sql`select from public.appointments order by starts_at limit 10 for update`;
-    const counts = await Promise.all(sweepers.map(async (line) => {
-      let swept = 0;
-      for (let count = await sweep(line.sql); count > 0; count = await sweep(line.sql)) {
-        swept += count;
+    const counts = await Promise.all(cleaners.map(async (line) => {
+      let cleanedUp = 0;
+      for (let count = await cleanUp(line.sql); count > 0; count = await cleanUp(line.sql)) {
+        cleanedUp += count;
       }
-      return swept;
+      return cleanedUp;
     }));
     assert.equal(counts.reduce((sum, count) => sum + count, 0), 3990);
     await confirming.sql`rollback`;
-    assert.equal(await sweep(sql), 10);
+    assert.equal(await cleanUp(sql), 10);
   } finally {
     await lines.close();
   }
 });
 
-const clinicsSwept = atLength({ short: 10, full: 100 });
+const clinicsCleanedUp = atLength({ short: 10, full: 100 });
 test(
-  `a sweep of ${clinicsSwept},000 lapsed holds of ${clinicsSwept} clinics costs at most five times a plain update`,
+  `the clean-up of ${clinicsCleanedUp},000 expired holds of ${clinicsCleanedUp} clinics costs at most five times a plain update`,
   async ({ sql, admin }, t) => {
     const [clinic] = [await aClinic(sql)];
-    // Only what forbids overlaps is left out: swept rows leave its index, and never enter it.
+    // Only what forbids overlaps is left out: rows that are cleaned up leave its index, and never enter it.
     await sql`alter table public.appointments drop constraint appointments_no_overlap`;
-    await lapsedHolds(sql, clinic, 1000);
+    await expiredHolds(sql, clinic, 1000);
     await sql`insert into public.organizations (slug, name, timezone, default_country, sms_countries)
-    select 'swept-' || n, 'Swept', 'Europe/London', 'GB', '{GB}' from generate_series(2, ${clinicsSwept}::integer) as n`;
+    select 'tidy-' || n, 'Tidy', 'Europe/London', 'GB', '{GB}' from generate_series(2, ${clinicsCleanedUp}::integer) as n`;
     await sql`insert into public.providers (org_id, slug, name)
-    select id, 'doctor-1', 'Dr One' from public.organizations where slug like 'swept-%'`;
+    select id, 'doctor-1', 'Dr One' from public.organizations where slug like 'tidy-%'`;
     await sql`insert into public.services (org_id, slug, name, duration_min)
-    select id, 'consultation', 'Consultation', 30 from public.organizations where slug like 'swept-%'`;
+    select id, 'consultation', 'Consultation', 30 from public.organizations where slug like 'tidy-%'`;
     await sql`insert into public.appointments (
       org_id, provider_id, service_id, patient_name, patient_phone, starts_at, ends_at, busy,
       session_key, expires_at, call_id)
@@ -148,71 +148,71 @@ test(
     cross join public.appointments as a
     where p.org_id <> ${clinic.id}`;
     await admin`vacuum analyze public.appointments`;
-    const sweeper = await sql.reserve();
-    const before = await cpuMs(sweeper);
+    const cleaner = await sql.reserve();
+    const before = await cpuMs(cleaner);
     const startedAt = performance.now();
     let total = 0;
     const batchesMs: number[] = [];
     for (let count = 1; count > 0; total += count) {
-      const began = await cpuMs(sweeper);
-      count = await sweep(sweeper);
-      if (count > 0) batchesMs.push(await cpuMs(sweeper) - began);
+      const began = await cpuMs(cleaner);
+      count = await cleanUp(cleaner);
+      if (count > 0) batchesMs.push(await cpuMs(cleaner) - began);
     }
     const seconds = (performance.now() - startedAt) / 1000;
-    const sweptMs = await cpuMs(sweeper) - before;
-    assert.equal(total, clinicsSwept * 1000);
-    assert.equal(await countHolds(sql, "expired"), clinicsSwept * 1000);
+    const cleanUpMs = await cpuMs(cleaner) - before;
+    assert.equal(total, clinicsCleanedUp * 1000);
+    assert.equal(await countHolds(sql, "expired"), clinicsCleanedUp * 1000);
     await sql`update public.appointments set status = 'held'`;
     await admin`vacuum analyze public.appointments`;
-    const plainMs = await plainUpdateMs(sweeper);
-    sweeper.release();
+    const plainMs = await plainUpdateMs(cleaner);
+    cleaner.release();
     const longest = Math.max(...batchesMs);
     const median = batchesMs.toSorted((a, b) => a - b)[Math.floor(batchesMs.length / 2)] ?? NaN;
     await t.step(
-      `${total} in ${seconds.toFixed(1)} s, ${sweptMs.toFixed(0)} ms of them on a processor: ` +
-        `${Math.round(total / sweptMs * 1000)} a second, ` +
-        `${(sweptMs / plainMs).toFixed(1)} times a plain update; a thousand at once in ` +
+      `${total} in ${seconds.toFixed(1)} s, ${cleanUpMs.toFixed(0)} ms of them on a processor: ` +
+        `${Math.round(total / cleanUpMs * 1000)} a second, ` +
+        `${(cleanUpMs / plainMs).toFixed(1)} times a plain update; a thousand at once in ` +
         `${median.toFixed(0)} ms, the longest in ${longest.toFixed(0)} ms`,
       () => {},
     );
-    assert.ok(sweptMs <= 5 * plainMs, `${sweptMs} ms, a plain update ${plainMs} ms`);
+    assert.ok(cleanUpMs <= 5 * plainMs, `${cleanUpMs} ms, a plain update ${plainMs} ms`);
     assert.ok(longest <= 5 * median, `batches of ${median} ms, one of ${longest} ms`);
   },
 );
 
 test(
-  "a claim waits for one batch of the job at most, and gets its lapsed slot",
+  "a claim waits for one batch of the job at most, and gets its expired slot",
   async (database, t) => {
     const { sql, admin } = database;
     const clinic = await aClinic(sql);
-    await lapsedHolds(sql, clinic, 2000);
+    await expiredHolds(sql, clinic, 2000);
     const lines = await openLines(database, 4);
     const batchesMs: number[] = [];
-    /** By claim, the transactions of the sweep that it waited for. */
+    /** By claim, the transactions of the clean-up that it waited for. */
     const waitedFor = new Map<string, Set<string>>();
     let longestWaitMs = 0;
     const tried = new Set<number>();
-    let isSwept = false;
-    let swept = 0;
+    let isCleanedUp = false;
+    let cleanedUp = 0;
     let held = 0;
     try {
-      const [sweeper, ...claimers] = lines.all;
-      assert.ok(sweeper);
-      const [own] = await sweeper.sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
-      const sweepAll = async () => {
+      const [cleaner, ...claimers] = lines.all;
+      assert.ok(cleaner);
+      const [own] = await cleaner.sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
+      const cleanUpAll = async () => {
         for (let count = 1; count > 0;) {
           const startedAt = performance.now();
-          count = await sweep(sweeper.sql, 25);
+          count = await cleanUp(cleaner.sql, 25);
           batchesMs.push(performance.now() - startedAt);
           assert.ok(count <= 25, `a batch of ${count}`);
-          swept += count;
+          cleanedUp += count;
         }
-        isSwept = true;
+        isCleanedUp = true;
       };
       const claim = async (line: Line) => {
-        while (!isSwept) {
-          // One of the times that are swept now or next.
-          const index = swept + Math.floor(Math.random() * 50);
+        while (!isCleanedUp) {
+          // One of the times that are cleaned up now or next.
+          const index = cleanedUp + Math.floor(Math.random() * 50);
           const minutes = index % 48 * 30;
           if (tried.has(index) || minutes >= 1380) {
             await new Promise((resolve) => setTimeout(resolve, 1));
@@ -230,7 +230,7 @@ test(
         }
       };
       const watch = async () => {
-        while (!isSwept) {
+        while (!isCleanedUp) {
           const waits = await admin<{ claim: string; batch: string | null; ms: number }[]>`
             select a.pid || ' ' || a.query_start as claim, s.backend_xid::text as batch,
               extract(epoch from clock_timestamp() - l.waitstart)::float8 * 1000 as ms
@@ -246,7 +246,7 @@ test(
           }
         }
       };
-      await Promise.all([sweepAll(), ...claimers.map(claim), watch()]);
+      await Promise.all([cleanUpAll(), ...claimers.map(claim), watch()]);
     } finally {
       await lines.close();
     }
@@ -280,7 +280,7 @@ async function anArchive(
     await sendCode(line, caller, "482913");
     return caller;
   };
-  // Confirmed, with a change that came to nothing; cancelled by the next call; lapsed; locked; live.
+  // Confirmed, with a change that came to nothing; cancelled by the next call; expired; locked; live.
   const kept = await claim("09:00");
   await readCode(line, kept, "482913");
   await line.ask("cancel_appointment", aCaller(clinic, kept.phone));
@@ -289,7 +289,7 @@ async function anArchive(
   await claim("11:00");
   await sql`update public.appointments set expires_at = now() - interval '1 second'
     where status = 'held' and org_id = ${clinic.id}`;
-  await sweep(sql);
+  await cleanUp(sql);
   await claim("12:00");
   await claim("13:00");
   await sql`update public.appointments set status = 'requires_manual_followup'
@@ -414,7 +414,7 @@ test("one call of retention deletes a batch in all, however many clinics and kin
   const clinics: Clinic[] = [];
   for (let index = 0; index < 5; index++) clinics.push(await aClinic(sql));
   for (const clinic of clinics.slice(1)) {
-    await lapsedHolds(sql, clinic, 7, { status: "expired", lapsed: "91 days" });
+    await expiredHolds(sql, clinic, 7, { status: "expired", expiredFor: "91 days" });
     await sql`insert into public.tool_calls
       (org_id, call_id, tool_call_id, tool, arguments_hash, outcome, result, created_at)
       select ${clinic.id}, n::text, 'x', 'x', sha256('x'), 'x', '{}', now() - interval '91 days'
@@ -443,17 +443,17 @@ test("one call of retention deletes a batch in all, however many clinics and kin
   assert.deepEqual({ ...row }, { clinics: 4, holds: 28, calls: 28 });
 });
 
-test("the jobs sweep and retain in transactions of their own until nothing is left, and the sweep rests in between", async (database) => {
+test("the jobs clean up and delete in transactions of their own until nothing is left, and the clean-up sleeps in between", async (database) => {
   const { sql } = database;
   const clinic = await aClinic(sql);
-  await lapsedHolds(sql, clinic, 2500);
+  await expiredHolds(sql, clinic, 2500);
   const [job] = await sql`select command from cron.job where jobname = 'cleanup-expired-holds'`;
   const jobs = await sql.reserve();
   const [before, startedAt] = [await cpuMs(jobs), performance.now()];
   await jobs.unsafe(job?.["command"]);
   const share = (await cpuMs(jobs) - before) / (performance.now() - startedAt);
   jobs.release();
-  assert.ok(share < 0.5, `the sweep keeps a processor busy for ${Math.round(share * 100)} %`);
+  assert.ok(share < 0.5, `the clean-up keeps a processor busy for ${Math.round(share * 100)} %`);
   assert.equal(await countHolds(sql, "held"), 0);
   const [row] = await sql`
     select count(distinct xmin::text)::int as n from public.appointments where status = 'expired'`;
@@ -481,7 +481,7 @@ async function runRetention(args: readonly string[], env: Record<string, string>
 test("deno task retention counts with --dry-run, deletes without, and says what is wrong otherwise", async (database) => {
   const { sql } = database;
   const clinic = await aClinic(sql);
-  await lapsedHolds(sql, clinic, 25, { status: "expired", lapsed: "91 days" });
+  await expiredHolds(sql, clinic, 25, { status: "expired", expiredFor: "91 days" });
   const db = ["--db", database.url()];
   const dry = await runRetention(["--dry-run", ...db]);
   assert.equal(dry.code, 0, dry.said);

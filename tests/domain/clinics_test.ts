@@ -407,7 +407,7 @@ test("a change that meets bookings says which and why, once, and loses none", as
   }
 });
 
-test("lapsed holds and past visits are no bookings that a change could meet", async ({ sql }) => {
+test("expired holds and past visits are no bookings that a change could meet", async ({ sql }) => {
   const { clinic, one, org, ofOne, ofTwo } = await aBookedClinic(sql);
   await sql`update public.appointments set expires_at = now() where id = ${ofOne}`;
   await sql`update public.appointments set starts_at = starts_at - interval '11 days',

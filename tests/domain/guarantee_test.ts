@@ -260,7 +260,7 @@ test("appointments that overlap are found and named, until one of them is gone",
   assert.equal((await gauges(sql))[0], 0);
 });
 
-test("a constraint that is gone is noticed, and rows are not written again in vain", async ({ sql }) => {
+test("a missing constraint is noticed, and rows are not rewritten for nothing", async ({ sql }) => {
   const clinic = await anOpenClinic(sql);
   await book(sql, clinic, 8, { count: 20 });
   await watch(sql);

@@ -131,7 +131,7 @@ test(
 );
 
 test(
-  "a call that takes over a held time keeps its booking beside it, and lets go of the time for another one",
+  "a call that takes over a held time keeps its own booking, and releases the time for another one",
   async (bench, one) => {
     const clinic = await aClinic(bench.database.sql);
     const first = await anAppointment(one, clinic, "10:00");
@@ -150,7 +150,7 @@ test(
 );
 
 test(
-  "a hold that is confirmed while its call chooses another slot stays, and the caller hears of both",
+  "a hold that is confirmed while its call chooses another slot stays, and the caller hears about both",
   async (bench, one) => {
     const clinic = await aClinic(bench.database.sql);
     const caller = aCaller(clinic);
@@ -311,7 +311,7 @@ test(
 );
 
 test(
-  "a hold that becomes the new time of an appointment is not confirmed beside it by a code of its own",
+  "a hold that becomes the new time of an appointment is not confirmed as a separate booking",
   async (bench, one, two) => {
     const clinic = await aClinic(bench.database.sql);
     const caller = await anAppointment(one, clinic, "10:00");

@@ -41,7 +41,7 @@ test(
     }
     const fifth = await hold(one, caller, child(4));
     assert.deepEqual([fifth.outcome, fifth["of"]], ["hold_limit", "call"]);
-    assert.equal((await hold(one, caller, child(0))).outcome, "held", "a move is no further hold");
+    assert.equal((await hold(one, caller, child(0))).outcome, "held", "a move is not another hold");
     for (const at of [clinic, other]) {
       const next = await hold(one, aCaller(at, caller.phone), child(5));
       assert.deepEqual([next.outcome, next["of"]], ["hold_limit", "caller"]);
@@ -285,7 +285,7 @@ test(
     assert.equal(
       (await readCode(one, later, code)).outcome,
       "confirmed",
-      "nothing is locked for good",
+      "nothing is locked forever",
     );
   },
 );

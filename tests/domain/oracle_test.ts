@@ -1,4 +1,4 @@
-/** Availability beside an oracle that walks through the rules minute by minute. */
+/** Availability compared with an oracle that walks through the rules minute by minute. */
 import assert from "node:assert/strict";
 import type postgres from "postgres";
 import {

@@ -1,9 +1,9 @@
-/** The plans of the statements inside the functions, at full length among a million live and a million lapsed holds. */
+/** The plans of the statements inside the functions, at full length among a million live and a million expired holds. */
 import assert from "node:assert/strict";
 import postgres from "postgres";
 import { type TestDatabase, testWithDatabase } from "../support/database.ts";
 import { atLength } from "../support/length.ts";
-import { calledNumber, fill, lapse, settle } from "../support/many_clinics.ts";
+import { calledNumber, expire, fill, settle } from "../support/many_clinics.ts";
 
 const { rows, clinics, doctors } = atLength({
   // Some thousand for each doctor in both, so that a plan that reads all of them is seen.
@@ -15,7 +15,7 @@ const states = atLength<readonly ("before" | "after")[]>({
   short: ["after"],
   full: ["before", "after"],
 });
-/** As the functions set it; at full length also with every statement planned anew, and never. */
+/** As the functions set it; at full length also with every statement planned each time, and only once. */
 const planModes = atLength<readonly (string | null)[]>({
   short: [null],
   full: [null, "force_custom_plan", "force_generic_plan"],
@@ -43,14 +43,14 @@ interface Explained {
 }
 
 testWithDatabase(
-  `a claim and a look at the calendar read few rows of ${rows}, live or lapsed`,
+  `a claim and a look at the calendar read few rows of ${rows}, live or expired`,
   async (database, test) => {
     const { sql, admin } = database;
     await settle(sql, { clinics, doctors });
     await admin`alter table public.appointments set (autovacuum_enabled = false)`;
-    await fill(admin, { rows, lapsed: false });
-    for (const kind of ["live", "lapsed"] as const) {
-      if (kind === "lapsed") await lapse(admin);
+    await fill(admin, { rows, expired: false });
+    for (const kind of ["live", "expired"] as const) {
+      if (kind === "expired") await expire(admin);
       for (const state of states) {
         if (state === "after") await admin`analyze public.appointments`;
         for (const mode of planModes) {
@@ -58,7 +58,7 @@ testWithDatabase(
           await withPlanMode(
             mode,
             admin,
-            () => test.step(name, () => checkPlans(database, kind === "lapsed")),
+            () => test.step(name, () => checkPlans(database, kind === "expired")),
           );
         }
       }
@@ -88,7 +88,7 @@ async function withPlanMode(
   }
 }
 
-async function checkPlans(database: TestDatabase, lapsed: boolean): Promise<void> {
+async function checkPlans(database: TestDatabase, expired: boolean): Promise<void> {
   const explained: Explained[] = [];
   const sql = postgres(database.url("supabase_admin"), {
     max: 1,
@@ -127,7 +127,7 @@ async function checkPlans(database: TestDatabase, lapsed: boolean): Promise<void
     assert.equal(await claim("20:30/doctor-4", again), "held");
     assert.equal(await claim("20:30/doctor-4", again), "held");
     assert.equal(await claim("20:30/doctor-4"), "slot_taken");
-    assert.equal(await claim("21:00/doctor-4"), lapsed ? "held" : "slot_taken");
+    assert.equal(await claim("21:00/doctor-4"), expired ? "held" : "slot_taken");
     for (const days of [1, 14]) {
       const [row] = await sql<{ total: number }[]>`
         select (public.check_availability(${
@@ -157,9 +157,12 @@ async function checkPlans(database: TestDatabase, lapsed: boolean): Promise<void
 
     explained.length = 0;
     await sql`select public.cleanup_expired_holds(100)`;
-    const swept = explained.flatMap(({ Plan: plan }) => nodesOf(plan))
+    const cleanUp = explained.flatMap(({ Plan: plan }) => nodesOf(plan))
       .filter((node) => node["Relation Name"] === "appointments");
-    assert.ok(swept.every((node) => node["Node Type"] !== "Seq Scan"), "the sweep reads all rows");
+    assert.ok(
+      cleanUp.every((node) => node["Node Type"] !== "Seq Scan"),
+      "the clean-up reads all rows",
+    );
 
     explained.length = 0;
     await sql`select public.watch_overlaps(1)`;

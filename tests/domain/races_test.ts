@@ -179,7 +179,7 @@ raceOnEachLeg(
 );
 
 raceOnEachLeg(
-  "a group session of five seats and 40 callers: five seats, none twice, beside a session that overlaps it",
+  "a group session of five seats and 40 callers: five seats, none twice, next to an overlapping session",
   40,
   async (database, lines) => {
     const clinic = await aClinic(database.sql, { capacity: 5 });
@@ -462,7 +462,7 @@ race(
 );
 
 raceOnEachLeg(
-  `a hot doctor for ${hotSeconds} s: claims, changes of mind, confirmations, moves, lapses and clean-up, no error`,
+  `a hot doctor for ${hotSeconds} s: claims, changes of mind, confirmations, moves, expiry and clean-up, no error`,
   40,
   async (database, lines, t) => {
     const clinic = await aClinic(database.sql, { providers: 2 });
@@ -504,18 +504,18 @@ raceOnEachLeg(
       await sendCode(line, next, code);
       note(await readCode(line, next, code));
     };
-    const [sweeper, ...callers] = lines.all;
-    assert.ok(sweeper);
-    const sweep = async () => {
-      await sweeper.sql`update public.appointments
+    const [cleaner, ...callers] = lines.all;
+    assert.ok(cleaner);
+    const cleanUp = async () => {
+      await cleaner.sql`update public.appointments
       set expires_at = clock_timestamp() + interval '5 milliseconds'
       where id in (select id from public.appointments where status = 'held'
         order by random() limit 8 for update skip locked)`;
-      await sweeper.sql`update public.appointments set status = 'completed', updated_at = now()
+      await cleaner.sql`update public.appointments set status = 'completed', updated_at = now()
       where id in (select id from public.appointments where status = 'confirmed'
         and updated_at < clock_timestamp() - interval '1 second'
         order by random() limit 8 for update skip locked)`;
-      await sweeper.sql`select public.cleanup_expired_holds()`;
+      await cleaner.sql`select public.cleanup_expired_holds()`;
     };
     await Promise.all([
       ...callers.map(async (line) => {
@@ -523,7 +523,7 @@ raceOnEachLeg(
       }),
       (async () => {
         while (goesOn()) {
-          await sweep();
+          await cleanUp();
           assert.deepEqual(await findDoubles(database.sql), []);
         }
       })(),

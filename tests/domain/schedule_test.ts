@@ -156,7 +156,7 @@ testWithDatabase(
       });
     }
 
-    await test.step("a change of a row is no overlap with itself", async () => {
+    await test.step("a changed row does not overlap itself", async () => {
       await sql`
         update public.working_hours set end_min = end_min - 60
         where org_id = ${org} and provider_id = ${provider} and dow = 3`;

@@ -107,7 +107,7 @@ test("texts that fail, refusals and calls that name another clinic are audited t
   assert.equal(rows[1]?.["tool_call_id"], rows[0]?.["tool_call_id"]);
 });
 
-test("a hold that changes or lapses says so: name, number, extension, expiry by claim and by job", async (bench) => {
+test("changes and expiry of a hold are audited: name, number, extension, expiry by claim and by job", async (bench) => {
   const { call, ask, trail } = await aCall(bench);
   const { sql } = bench.database;
   const args = { slotId: `consultation/${aDay()}T10:00`, patientName: "Ada" };
@@ -118,13 +118,13 @@ test("a hold that changes or lapses says so: name, number, extension, expiry by 
   await ask(holdSlot, corrected);
   await sql`update public.appointments set expires_at = now() + interval '1 minute'`;
   await ask(holdSlot, corrected);
-  const lapse = () =>
+  const expire = () =>
     sql`update public.appointments set expires_at = now() - interval '1 second'
       where status = 'held'`;
-  await lapse();
+  await expire();
   const other = { ...call, callId: crypto.randomUUID(), caller: aPhone() };
   await bench.ask(holdSlot, { ...other, tool: "hold_slot", args });
-  await lapse();
+  await expire();
   await sql`select public.cleanup_expired_holds()`;
   const rows = (await trail()).slice(1);
   assert.deepEqual(

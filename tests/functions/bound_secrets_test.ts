@@ -271,7 +271,7 @@ test("no secret of Vapi's opens the metrics", async (bench) => {
   }
 });
 
-test("the binding is no part of the secret, and a bound secret must be right like any other", async (bench) => {
+test("the binding is not part of the secret, and a bound secret must be right like any other", async (bench) => {
   const clinic = await aClinic(bench.database.sql);
   const runtime = bound(bench, clinic);
   const body = JSON.stringify({

@@ -248,7 +248,7 @@ test("another organization's hold answers like an unknown one, byte for byte", a
   assert.equal(bench.twilio.postCount, 0);
 });
 
-test("a lapsed hold stops blocking at once, without any job, and its caller is told", async (bench) => {
+test("a expired hold stops blocking at once, without any job, and its caller is told", async (bench) => {
   const call = await aHold(bench);
   await call.send();
   await bench.database
@@ -270,7 +270,7 @@ test("the same tool call delivered twice counts a wrong code once", async (bench
   assert.equal(row?.["attempts"], 1);
 });
 
-test("cleanup_expired_holds turns lapsed holds to expired and returns how many", async (bench) => {
+test("cleanup_expired_holds turns expired holds to expired and returns how many", async (bench) => {
   const call = await aHold(bench);
   const clean = async () => {
     const [row] = await bench.database.sql`select public.cleanup_expired_holds() as n`;

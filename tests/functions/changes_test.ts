@@ -177,7 +177,7 @@ test("an appointment moves to a time that overlaps it, once the number is proven
   assert.equal(free.outcome, "held");
 });
 
-test("the new time of one appointment is not the new time of another that stays beside it", async (bench) => {
+test("the new time of one appointment is not taken for the new time of another one", async (bench) => {
   const { clinic, phone } = await anAppointment(bench);
   await book(bench, aCaller(bench, clinic, phone), "15:00", "Ada Brown");
   await bench.database.sql`update public.services set step_min = 15`;
@@ -201,7 +201,7 @@ test("the time held for a move stays the move's, whoever asks for it", async (be
   const other = await caller.ask("hold_slot", { ...eve, slotId: slot("12:00") });
   assert.equal(other.outcome, "slot_taken", "another patient's request does not take it");
   const again = await caller.ask("hold_slot", { ...ada, slotId: slot("12:00") });
-  assert.equal(again.outcome, "held", "it is held, and is no booking beside the move");
+  assert.equal(again.outcome, "held", "it is held, and is not a booking besides the move");
   assert.equal((await caller.prove()).outcome, "rescheduled");
   assert.deepEqual(await states(bench), ["10:00 cancelled", "12:00 confirmed"]);
 });
@@ -216,7 +216,7 @@ test("a time held as a booking becomes the new time of a move, and no second app
   assert.deepEqual(await states(bench), ["10:00 cancelled", "12:00 confirmed"]);
 });
 
-test("a move whose new time has lapsed gets it at the proof if it is still free, else others are offered", async (bench) => {
+test("a move whose new time has expired gets it at the proof if it is still free, else others are offered", async (bench) => {
   for (const isFree of [true, false]) {
     const { clinic, phone } = await anAppointment(bench);
     const caller = aCaller(bench, clinic, phone);
@@ -491,7 +491,7 @@ test("wrong codes are counted across changes and texts: ten in a call, then the 
   assert.deepEqual([heard[4]?.action, heard[9]?.action], ["RETRY", "ESCALATE"]);
   const code = newestCode(bench.twilio);
   assert.equal((await caller.ask("verify_otp", { code })).outcome, "code_locked");
-  // The next call begins from nothing: nothing is locked for good.
+  // The next call starts afresh: nothing is locked forever.
   const next = aCaller(bench, clinic, phone);
   await next.ask("cancel_appointment", ada);
   assert.equal((await next.prove()).outcome, "cancelled");
@@ -633,7 +633,7 @@ test("a hold that is asked for again late, by the same request, undoes nothing t
   assert.deepEqual([late.outcome, late.holdId], ["held", moved.holdId], "what is held now");
   assert.deepEqual(await states(bench), ["10:00 cancelled", "11:00 held"]);
   const back = await caller.ask("hold_slot", { slotId: slot("10:00"), ...ada });
-  assert.equal((await first.late()).holdId, back.holdId, "asked for anew, it is held anew");
+  assert.equal((await first.late()).holdId, back.holdId, "requested again, it is held again");
 
   assert.equal((await caller.ask("cancel_appointment", ada)).outcome, "hold_released");
   assert.equal((await first.late()).outcome, "hold_expired");
@@ -645,7 +645,7 @@ test("a hold that is asked for again late, by the same request, undoes nothing t
   ]);
 });
 
-test("a tool call of other arguments is no repeat, and a hold that lapsed is held anew", async (bench) => {
+test("a tool call with other arguments is not a repeat, and an expired hold is held again", async (bench) => {
   const clinic = await aClinic(bench.database.sql);
   const first = await aFirstHold(bench, aCaller(bench, clinic));
   const corrected = aPhone();

@@ -1,4 +1,4 @@
-/** What a claim promises to one caller: repeats, changed minds, extension, lapse, busy, isolation. */
+/** What a claim promises to one caller: repeats, changed minds, extension, expiry, busy, isolation. */
 import assert from "node:assert/strict";
 import holdSlot from "../../functions/hold-slot/index.ts";
 import {
@@ -24,7 +24,7 @@ const minutesLeft = async ({ database }: Bench) => {
 };
 
 test(
-  "a call that changes its mind keeps its hold until it has the other slot",
+  "a caller who changes their mind keeps the hold until the other slot is held",
   async (bench, one) => {
     const clinic = await aClinic(bench.database.sql);
     await one.once("claim_slot_atomic", aCaller(clinic), slot("11:00"));
@@ -47,7 +47,7 @@ test(
 );
 
 test(
-  "a caller's own hold is in nobody's way but the others': it can be moved over itself",
+  "a caller's own hold does not block the caller: it can be moved to an overlapping time",
   async (bench, one) => {
     const clinic = await aClinic(bench.database.sql);
     await bench.database.sql`update public.services set step_min = 15`;
@@ -77,7 +77,7 @@ test("a hold is extended once, when more than half of it is gone", async (bench,
 });
 
 test(
-  "a lapsed hold frees its time without any job, and send, verify and repeat say it lapsed",
+  "a expired hold frees its time without any job, and send, verify and repeat say it expired",
   async (bench, one) => {
     const clinic = await aClinic(bench.database.sql);
     const caller = aCaller(clinic);
@@ -87,16 +87,16 @@ test(
       .sql`update public.appointments set expires_at = now() - interval '1 second'`;
     assert.equal((await sendCode(one, caller, code)).outcome, "hold_expired");
     assert.equal((await readCode(one, caller, code)).outcome, "hold_expired");
-    assert.deepEqual(await statesOf(bench), ["10:00 held"], "nothing has swept it");
+    assert.deepEqual(await statesOf(bench), ["10:00 held"], "nothing has cleaned it up");
     const other = await one.once("claim_slot_atomic", aCaller(clinic), slot("10:00"));
     assert.equal(other.outcome, "held");
     assert.notEqual(other.holdId, held.holdId);
     assert.deepEqual(await statesOf(bench), ["10:00 expired", "10:00 held"]);
-    // The first caller asks again: it is somebody else's now, and the lapsed hold still says so.
+    // The first caller asks again: it is somebody else's now, and the expired hold still says so.
     const late = await one.once("claim_slot_atomic", caller, slot("10:00"));
     assert.equal(late.outcome, "slot_taken");
     assert.equal((await readCode(one, caller, code)).outcome, "hold_expired");
-    // While it is free, the same call simply gets it anew.
+    // While it is free, the same call simply gets it again.
     await bench.database.sql`update public.appointments
     set expires_at = now() - interval '1 second' where status = 'held'`;
     assert.equal((await one.once("claim_slot_atomic", caller, slot("10:00"))).outcome, "held");
@@ -139,7 +139,7 @@ async function untilItWaits(bench: Bench, claim: Promise<unknown>): Promise<void
 }
 
 test(
-  "a lock that is waited for over 300 ms is the outcome busy, and the tool says to retry",
+  "waiting over 300 ms for a lock is the outcome busy, and the tool says to retry",
   async (bench, one, two) => {
     const clinic = await aClinic(bench.database.sql);
     const goOn = await hesitate(one, clinic, "10:00");
@@ -174,7 +174,7 @@ test(
 );
 
 test(
-  "a lapsed hold does not block a claim of any doctor while another claim of the doctor is under way",
+  "a expired hold does not block a claim of any doctor while another claim of the doctor is under way",
   async (bench, one, two) => {
     const clinic = await aClinic(bench.database.sql);
     await two.once("claim_slot_atomic", aCaller(clinic), slot("10:00"));
@@ -198,64 +198,71 @@ const guarded = [
 ] as const;
 
 for (const level of ["repeatable read", "serializable"]) {
-  test(`under ${level} everything that decides refuses, whoever set it`, async (bench, one) => {
-    const clinic = await aClinic(bench.database.sql);
-    const args = {
-      claim_slot_atomic: slot("10:00"),
-      cancel_appointment: {},
-      reschedule_appointment: slot("10:00"),
-      find_appointments: {},
-      begin_otp_send: {
-        ...{ p_send_id: crypto.randomUUID(), p_mac: "0".repeat(64), p_key_id: "v1" },
-        p_expected_org: clinic.id,
-        p_sender: null,
-      },
-      verify_otp_and_confirm: { p_macs: [] },
-    };
-    const refusesAll = async () => {
-      for (const name of guarded) {
-        await assert.rejects(one.once(name, aCaller(clinic), args[name]), { code: "25001" }, name);
-      }
-    };
-    // The session's default.
-    await one.sql.unsafe(`set default_transaction_isolation = '${level}'`);
-    await refusesAll();
-    await one.sql`set default_transaction_isolation = 'read committed'`;
-    // A function cannot even be set to another level.
-    await assert.rejects(
-      bench.database.sql.unsafe(`
+  test(
+    `under ${level} every booking decision is refused, whoever set the level`,
+    async (bench, one) => {
+      const clinic = await aClinic(bench.database.sql);
+      const args = {
+        claim_slot_atomic: slot("10:00"),
+        cancel_appointment: {},
+        reschedule_appointment: slot("10:00"),
+        find_appointments: {},
+        begin_otp_send: {
+          ...{ p_send_id: crypto.randomUUID(), p_mac: "0".repeat(64), p_key_id: "v1" },
+          p_expected_org: clinic.id,
+          p_sender: null,
+        },
+        verify_otp_and_confirm: { p_macs: [] },
+      };
+      const refusesAll = async () => {
+        for (const name of guarded) {
+          await assert.rejects(
+            one.once(name, aCaller(clinic), args[name]),
+            { code: "25001" },
+            name,
+          );
+        }
+      };
+      // The session's default.
+      await one.sql.unsafe(`set default_transaction_isolation = '${level}'`);
+      await refusesAll();
+      await one.sql`set default_transaction_isolation = 'read committed'`;
+      // A function cannot even be set to another level.
+      await assert.rejects(
+        bench.database.sql.unsafe(`
         alter function public.claim_slot_atomic set transaction_isolation = '${level}'`),
-      { code: "25001" },
-    );
-    // The role's setting, through the gateway: an error of the tool, and nothing is written.
-    await bench.database.admin.unsafe(`
+        { code: "25001" },
+      );
+      // The role's setting, through the gateway: an error of the tool, and nothing is written.
+      await bench.database.admin.unsafe(`
       alter role authenticator in database ${bench.database.name}
         set default_transaction_isolation = '${level}'`);
-    await bench.database.admin`
+      await bench.database.admin`
       select pg_terminate_backend(pid) from pg_stat_activity
       where datname = current_database() and usename = 'authenticator'`;
-    const asked = {
-      tool: "hold_slot",
-      called: clinic.number,
-      caller: aPhone(),
-      args: { slotId: slot("10:00").p_slot_id, patientName: "Ada" },
-    };
-    const said = await bench.ask(holdSlot, asked);
-    assert.equal(said.outcome, "error");
-    const rows = await bench.database.sql`select from public.appointments`;
-    assert.equal(rows.length, 0);
-  });
+      const asked = {
+        tool: "hold_slot",
+        called: clinic.number,
+        caller: aPhone(),
+        args: { slotId: slot("10:00").p_slot_id, patientName: "Ada" },
+      };
+      const said = await bench.ask(holdSlot, asked);
+      assert.equal(said.outcome, "error");
+      const rows = await bench.database.sql`select from public.appointments`;
+      assert.equal(rows.length, 0);
+    },
+  );
 }
 
 test(
-  "a claim that finds its lapsed slot being swept has it when the sweep is done",
-  async (bench, one, two, sweep) => {
+  "a claim whose expired slot is just being cleaned up gets it when that is done",
+  async (bench, one, two, cleaner) => {
     const clinic = await aClinic(bench.database.sql);
     await one.once("claim_slot_atomic", aCaller(clinic), slot("10:00", "/doctor-1"));
     await bench.database
       .sql`update public.appointments set expires_at = now() - interval '1 second'`;
-    await sweep.sql`begin`;
-    await sweep.sql`select from public.appointments for update`;
+    await cleaner.sql`begin`;
+    await cleaner.sql`select from public.appointments for update`;
     const claimed = two.once("claim_slot_atomic", aCaller(clinic), slot("10:00", "/doctor-1"));
     let isWaiting = false;
     while (!isWaiting) {
@@ -264,8 +271,8 @@ test(
           where datname = current_database() and wait_event_type = 'Lock') as waits`;
       isWaiting = row?.waits ?? false;
     }
-    await sweep.sql`update public.appointments set status = 'expired' where status = 'held'`;
-    await sweep.sql`commit`;
+    await cleaner.sql`update public.appointments set status = 'expired' where status = 'held'`;
+    await cleaner.sql`commit`;
     assert.equal((await claimed).outcome, "held");
   },
 );

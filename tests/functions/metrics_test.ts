@@ -134,7 +134,7 @@ const count = async ({ sql }: TestDatabase, name: string) => {
 };
 
 testWithConnections(
-  "a batch that arrives many times at once counts once, and batches beside reads lose nothing",
+  "a batch that arrives many times at once counts once, and batches during reads lose nothing",
   () =>
     withDatabase(async (database) => {
       const record = (batch: string, value: number) =>

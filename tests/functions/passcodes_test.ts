@@ -140,7 +140,7 @@ test("a text extends its hold to its code's five minutes, at most for so long, a
   assert.equal((await caller.send()).outcome, "sent");
 });
 
-test("what is no six digits costs no attempt and no database call", async (bench) => {
+test("anything but six digits costs no attempt and no database call", async (bench) => {
   const caller = await aCaller(bench);
   await caller.send();
   const before = bench.restCalls.length;
@@ -299,7 +299,7 @@ test("codes made under the current and under earlier peppers verify", async (ben
   }
 });
 
-test("a code whose pepper is gone is no wrong code, and its successor is texted at once", async (bench) => {
+test("a code whose pepper is gone does not count as wrong, and the next one is texted at once", async (bench) => {
   const caller = await aCaller(bench);
   await caller.send({ runtime: withPeppers(bench, "v1") });
   const runtime = withPeppers(bench, "v2");
@@ -335,7 +335,7 @@ test("a verification delivered twenty times at once counts once and is answered 
   assert.equal(await repeat(wrong, "call_wrong"), "wrong_code");
   assert.deepEqual(await caller.counters(), { code_attempts: 1, attempts: 1, sends: 1 });
   assert.equal(await repeat(caller.code, "call_right"), "confirmed");
-  // One id, another guess: that is no repeat.
+  // The same id with another guess is not a repeat.
   const other = await aCaller(bench);
   await other.send();
   for (const code of wrongCodes(other.code, 3)) await other.verify(code, { toolCallId: "call_1" });
@@ -406,7 +406,7 @@ test("a code proves nothing in another call, and a guess there costs this call n
   assert.equal((await caller.verify(caller.code)).outcome, "confirmed");
 });
 
-test("a call whose first hold lapsed hears about the one it confirmed", async (bench) => {
+test("a call whose first hold expired hears about the one it confirmed", async (bench) => {
   const caller = await aCaller(bench);
   await caller.pass(601);
   await caller.hold("12:00");
@@ -470,7 +470,7 @@ test("a late failure of one text touches no other code and gives its quota back 
   assert.equal((await caller.verify(caller.code)).outcome, "confirmed");
 });
 
-test("a rollback that waits for a lock in vain is logged, and its claim lapses by itself", async (bench) => {
+test("a rollback that cannot get its lock is logged, and its send expires by itself", async (bench) => {
   const caller = await aCaller(bench);
   const lock = await bench.database.sql.reserve();
   const log = openLog("debug", (line) => bench.lines.push(line));

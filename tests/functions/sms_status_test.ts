@@ -133,7 +133,7 @@ test("a report on a text whose answer was lost is kept too, and revives no code"
 });
 
 for (const kind of ["report_doubled", "report_unordered"] as const) {
-  test(`${kind}: the text is delivered all the same`, async (bench) => {
+  test(`${kind}: the text is delivered anyway`, async (bench) => {
     const { clinic, send } = await aHold(bench);
     bench.twilio.addFault(kind);
     await send();
@@ -471,7 +471,7 @@ test("after two texts that did not arrive another number of the same hold is tex
   assert.equal((await verify(codeTo(bench.twilio, other))).outcome, "confirmed");
 });
 
-test("a text that was reported undelivered and came all the same still confirms", async (bench) => {
+test("a text that was reported undelivered but did arrive still confirms", async (bench) => {
   const call = await aHold(bench);
   const { send, verify } = call;
   bench.twilio.addFault("report_undelivered");

@@ -37,7 +37,7 @@ async function ask<Row extends postgres.Row>(url: string, query: string): Promis
   }
 }
 
-Deno.test("a cluster keeps its state over a restart, and --fresh begins anew", () =>
+Deno.test("a cluster keeps its state across a restart, and --fresh starts empty", () =>
   withFolder(async (start) => {
     const first = await start();
     await ask(first.url(), "create table kept as select 'it' as what");

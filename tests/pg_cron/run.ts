@@ -1,6 +1,6 @@
 // deno-lint-ignore-file no-console -- a command-line program
 /**
- * The same migrations under the real pg_cron: its schedule turns lapsed holds to expired by itself, a
+ * The same migrations under the real pg_cron: its schedule turns expired holds to expired by itself, a
  * transaction a batch, the nightly job prunes pg_cron's own history, and the watch repairs what the
  * constraint's index has lost.
  *
@@ -48,7 +48,7 @@ try {
   }, 'consultation', to_jsonb(current_date + 1), 14) -> 'slots' -> 0 ->> 'slotId' as slot`;
   const [held] = await sql`select public.claim_slot_atomic(
     ${sql.json(call)}, ${offer?.["slot"]}, 'Ada Brown', '+447700900456', 'GB') as answer`;
-  if (held?.["answer"]?.outcome !== "held") throw new Error("Cannot hold a slot to let it lapse");
+  if (held?.["answer"]?.outcome !== "held") throw new Error("Cannot hold a slot to let it expire");
   await sql`
     insert into public.appointments (org_id, provider_id, service_id, patient_name, patient_phone,
       starts_at, ends_at, busy, session_key, expires_at)
@@ -74,16 +74,18 @@ try {
     const runs = await sql`select status, return_message from cron.job_run_details`;
     throw new Error(`${what} not within 90 s: ${JSON.stringify(runs)}`);
   };
-  const swept = await waitUntil(
-    "The lapsed holds were swept",
+  const seconds = await waitUntil(
+    "The expired holds were cleaned up",
     () =>
       sql`select count(*) = ${holdCount} as done from public.appointments where status = 'expired'`,
   );
   const [batches] = await sql`
     select count(distinct xmin::text)::int as n from public.appointments`;
-  if (batches?.["n"] <= batchCount) throw new Error("The sweep was not a transaction a batch");
+  if (batches?.["n"] <= batchCount) throw new Error("The clean-up did not commit each batch");
   console.log(
-    `pg_cron swept ${holdCount} lapsed holds after ${swept} s, in ${batches?.["n"]} batches`,
+    `pg_cron cleaned up ${holdCount} expired holds after ${seconds} s, in ${
+      batches?.["n"]
+    } batches`,
   );
 
   const pruned = await waitUntil(

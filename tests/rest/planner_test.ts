@@ -79,7 +79,7 @@ Deno.test("a query string is read into columns, filters, order, limit", () => {
   assert.deepEqual([query.limit, query.offset], [2, 0]);
 });
 
-Deno.test("of a function called by GET, what is no condition is an argument", () => {
+Deno.test("in a GET call of a function, anything but a condition is an argument", () => {
   const query = readQuery("name=Ada&level=eq.1&word=foo.bar", true);
   assert.deepEqual([...query.args], [["name", "Ada"], ["word", "foo.bar"]]);
   assert.deepEqual(query.filters.map(({ column }) => column), ["level"]);
@@ -176,7 +176,7 @@ Deno.test("numbers its parameters in order, wherever fragments are put", () => {
   });
 });
 
-Deno.test("a request is planned anew unless it differs in its body's values only", () => {
+Deno.test("a request is planned again unless only the values in its body differ", () => {
   const plan = (body: string, url = "/rooms", headers = {}) =>
     planRequest(request("POST", url, { headers, body }), catalogue, 1000);
   const first = plan('{"code":"a"}');

@@ -172,7 +172,7 @@ select is_empty(
     where w.answers and w.prosrc !~ 'lock_not_available or deadlock_detected'
       -- Its caller takes an error for a reason to come again.
       and w.proname <> 'record_metrics'$$,
-  'an entry function that waited in vain answers busy');
+  'an entry function whose wait was too long answers busy');
 select is_empty(
   $$select signature from our_functions where provolatile <> 'v'
     and prosrc ~* '\m(insert into|update (public|private)\.|delete from|for (no key )?update)'$$,

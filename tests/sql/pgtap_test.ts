@@ -1,4 +1,4 @@
-/** Every pgTAP file beside this one, each of its lines a step. */
+/** Runs every pgTAP file in this folder, each of its tests as a step. */
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { createTestDatabase } from "../support/database.ts";

@@ -48,7 +48,7 @@ export interface OracleAppointment {
   readonly busyFrom: number;
   readonly busyTo: number;
   readonly status: string;
-  /** Milliseconds since 1970; null never lapses. */
+  /** Milliseconds since 1970; null never expires. */
   readonly expiresAtMs: number | null;
   readonly callId: string | null;
 }

@@ -50,7 +50,7 @@ export async function settle(sql: postgres.Sql, { clinics, doctors }: Settlement
 
 /**
  * Gives every doctor the same number of holds of half an hour, one an hour from tomorrow on, live
- * for ever or lapsed already, as if a second after one another. Rows are written without indexes and
+ * forever or expired already, as if a second after one another. Rows are written without indexes and
  * foreign keys; vacuum full makes the indexes then, and does not compare each row with the others
  * once more, which for the exclusion constraint takes as long as making it.
  *
@@ -58,7 +58,7 @@ export async function settle(sql: postgres.Sql, { clinics, doctors }: Settlement
  */
 export async function fill(
   admin: postgres.Sql,
-  { rows, lapsed }: { readonly rows: number; readonly lapsed: boolean },
+  { rows, expired }: { readonly rows: number; readonly expired: boolean },
 ): Promise<void> {
   await admin.begin(async (sql) => {
     await sql`set local session_replication_role = replica`;
@@ -66,7 +66,7 @@ export async function fill(
     for (const { name } of (await indexesOf(sql)).filter(({ kind }) => kind === "btree")) {
       await sql.unsafe(`alter index ${name} set (fillfactor = 70)`);
     }
-    // Room in each page for lapse() to change a row where it is.
+    // Room in each page for expire() to change a row where it is.
     await sql`alter table public.appointments set (fillfactor = 40)`;
     const keepIndexes = (isKept: boolean) =>
       sql`update pg_index set indisready = ${isKept}, indisvalid = ${isKept}
@@ -77,7 +77,7 @@ export async function fill(
         starts_at, ends_at, busy, session_key, status, expires_at, call_id)
       select p.org_id, p.id, s.id, 'Ada Brown', '+447700900123', t.at, t.at + interval '30 minutes',
         tstzrange(t.at, t.at + interval '30 minutes'), gen_random_uuid(), 'held',
-        now() + case when ${lapsed} then interval '-1 day' else interval '100 years' end
+        now() + case when ${expired} then interval '-1 day' else interval '100 years' end
           + t.n * interval '1 second',
         gen_random_uuid()
       from public.providers as p
@@ -103,12 +103,12 @@ async function indexesOf(sql: postgres.TransactionSql) {
 }
 
 /**
- * Lets every hold that `fill` made lapse, and the planner forget what it knew of them. Most indexes
+ * Lets every hold that `fill` made expire, and the planner forget what it knew of them. Most indexes
  * stay as they are: the new versions of the rows fit beside the old ones.
  *
  * @param admin As a superuser.
  */
-export async function lapse(admin: postgres.Sql): Promise<void> {
+export async function expire(admin: postgres.Sql): Promise<void> {
   await admin.begin(async (sql) => {
     await sql`set local session_replication_role = replica`;
     const indexes = (await indexesOf(sql)).filter(({ definition }) =>

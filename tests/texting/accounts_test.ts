@@ -76,7 +76,7 @@ test("an account is kept for five minutes, a failure not at all", async (bench) 
   assert.equal(readsOf(bench), 3);
 });
 
-test("an account that Twilio refuses is read anew once, however many calls it fails", async (bench) => {
+test("an account that Twilio refuses is read again once, however many calls fail", async (bench) => {
   const clinic = await provisioned(bench, { providers: 8 });
   const sends = await Promise.all(Array.from({ length: 8 }, () => aSend(bench, clinic)));
   const [first, ...others] = sends;
@@ -88,7 +88,7 @@ test("an account that Twilio refuses is read anew once, however many calls it fa
   assert.equal(readsOf(bench), 2);
 });
 
-test("an account that stays refused is read anew once a call, and nothing is sent", async (bench) => {
+test("an account that stays refused is read again once per call, and nothing is sent", async (bench) => {
   const clinic = await provisioned(bench);
   const send = await aSend(bench, clinic);
   bench.twilio.setAccount(sidOf(clinic), "another-token");
@@ -151,7 +151,7 @@ test("a number that moves while its text is refused is not texted from its new o
   assert.equal(readsOf(bench), 2);
 });
 
-/** A terminal that is none: input, and what was written. */
+/** Stands in for a terminal: input, and what was written. */
 function aPipe(input = "") {
   const out: string[] = [];
   const errors: string[] = [];
@@ -230,7 +230,7 @@ test("credentials set stores what comes on standard input, check reads it at Twi
   assert.equal(row?.["n"], 2);
 });
 
-test("credentials set refuses what is no account, names it and repeats nothing of it", async (bench) => {
+test("credentials set refuses an invalid account, says why and repeats nothing of it", async (bench) => {
   const clinic = await aClinic(bench.database.sql);
   const { ACCOUNT_SID, AUTH_TOKEN, SENDER } = secrets;
   for (
@@ -345,7 +345,7 @@ test("credentials check says what is wrong: nothing stored, unreadable, refused,
   await expect(1, /does not decrypt: the row is damaged or belongs to another/);
 });
 
-test("credentials rotate encrypts all anew, passes unreadable ones over, and may be repeated", async (bench) => {
+test("credentials rotate encrypts all accounts again, skips unreadable ones, and may be repeated", async (bench) => {
   const clinics: Clinic[] = [];
   while (clinics.length < 4) clinics.push(await aClinic(bench.database.sql));
   for (const { id } of clinics) await run(bench, ["set", "--org", id], JSON.stringify(secrets));

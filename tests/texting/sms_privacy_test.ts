@@ -35,7 +35,7 @@ const quotes: Readonly<Record<string, Quote>> = {
     Response.json({ type: quoted, title: quoted, status: 503, code: 1, detail: quoted }, {
       status: 503,
     }),
-  "201 that is no JSON": (quoted) => new Response(quoted, { status: 201 }),
+  "201 that is not JSON": (quoted) => new Response(quoted, { status: 201 }),
   "201 with a code and SID of text": (quoted) =>
     Response.json({ sid: quoted, status: quoted, error_code: quoted, body: quoted }, {
       status: 201,

@@ -211,7 +211,7 @@ Deno.test("every kind of spoiled answer has its shape", () => {
 });
 
 testWithConnections(
-  "texts go from the number or the messaging service, with token or API key, and lapse in time",
+  "texts go from the number or the messaging service, with token or API key, and expire in time",
   () =>
     withTwilios(1, async ([twilio]) => {
       if (!twilio) return;

@@ -71,7 +71,7 @@ Deno.test("words for no value are no value; names and times are", () => {
   }
 });
 
-Deno.test("a wish for nobody in particular is no doctor", () => {
+Deno.test("a wish for nobody in particular does not name a doctor", () => {
   for (
     const text of [
       ...[

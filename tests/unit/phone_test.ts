@@ -79,7 +79,7 @@ Deno.test("numbers that are no person's phone are refused, in every country and 
   for (const number of refused) assert.equal(await kindOf(number, london), "premium", number);
 });
 
-Deno.test("short codes and emergency numbers are no phones, wherever the clinic is", async () => {
+Deno.test("short codes and emergency numbers are not phones, wherever the clinic is", async () => {
   const codes = ["911", "999", "112", "000", "12345", "22000", "62262", "741741", "116123", "7726"];
   for (const country of getCountries()) {
     const clinic = getExampleNumber(country, examples)?.number;

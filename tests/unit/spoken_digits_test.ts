@@ -151,7 +151,7 @@ Deno.test("nothing that is said makes the reading of digits fail", () => {
   );
 });
 
-Deno.test("a code is found beside other figures, said twice, interrupted and corrected", () => {
+Deno.test("a code is found among other figures, said twice, interrupted and corrected", () => {
   const text =
     "is your Sunrise Dental code to confirm your appointment. Read it to our assistant on " +
     "this call. Expires in 5 min. We never call to ask for it.";

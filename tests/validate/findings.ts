@@ -355,7 +355,7 @@ export const findings: readonly Finding[] = [
         where id in (${old.holdId}, ${recent.holdId})`;
       assert.deepEqual(left.map(({ id }) => id), [recent.holdId]);
       assert.equal(await passcodeOf(bench, old.holdId), undefined);
-      return "a hold that lapsed 91 days ago went with its passcode, a recent one stayed";
+      return "a hold that expired 91 days ago went with its passcode, a recent one stayed";
     },
   },
   {
