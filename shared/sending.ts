@@ -124,7 +124,7 @@ async function writeDown(
 ): Promise<void> {
   if (sms.kind === "failed") return await clearSend(tools, send, sms);
   await completeOtpSend(tools.database, send, sms.sid).catch((fault) =>
-    // The code verifies all the same.
+    // The code verifies anyway.
     tools.log.error("otp_send_not_recorded", { sendId: send.sendId, fault })
   );
 }
@@ -183,7 +183,7 @@ async function clearSend(
   const facts = { sendId: send.sendId, orgId: send.orgId };
   log.warn("rolling back OTP storage", { ...facts, failure, providerCode: code });
   await clearOtpSend(database, send, failure, mayHaveBeenSent).catch((fault) =>
-    // After 30 seconds another send may begin all the same.
+    // After 30 seconds another send may begin anyway.
     log.error("otp_rollback_failed", { ...facts, fault })
   );
 }

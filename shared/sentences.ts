@@ -367,7 +367,7 @@ export const whichAppointment = (
 
 export const cannotTellApart = "I can't tell which of those appointments you mean.";
 
-/** @param released A new time that was held in vain. */
+/** @param released A new time that was held and not used. */
 export const appointmentNotFound = (released: Released) =>
   "I can't find an appointment like that" +
   (released === undefined ? ". " : `, so I've let go of ${sayTime(released.startTime)}. `) +

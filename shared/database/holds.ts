@@ -19,7 +19,7 @@ export const hold = z.object({
   phoneEnding: z.string(),
 });
 
-/** A time that was given up for another one, or in vain. */
+/** A time that was released, for another one or because it was not used. */
 export const released = z.object({ startTime: z.string(), doctor: z.string() }).optional();
 /** The same, as a type. */
 export type Released = z.infer<typeof released>;

@@ -222,7 +222,7 @@ test("a clinic has its slug, numbers and Vapi ids for itself, and shares call ce
   assert.equal((await apply(sql, first, { org: crypto.randomUUID() })).outcome, "unknown_clinic");
 });
 
-test("of two clinics added at once with one number only one is", async ({ sql }) => {
+test("of two clinics added at once with the same number, only one is added", async ({ sql }) => {
   const base = aRandomDocument(randomFrom(10), "a");
   for (let round = 0; round < 8; round++) {
     const numbers = [`+44207946${1000 + round}`];
@@ -407,7 +407,7 @@ test("a change that meets bookings says which and why, once, and loses none", as
   }
 });
 
-test("expired holds and past visits are no bookings that a change could meet", async ({ sql }) => {
+test("expired holds and past visits do not count as bookings that a change affects", async ({ sql }) => {
   const { clinic, one, org, ofOne, ofTwo } = await aBookedClinic(sql);
   await sql`update public.appointments set expires_at = now() where id = ${ofOne}`;
   await sql`update public.appointments set starts_at = starts_at - interval '11 days',

@@ -272,7 +272,7 @@ test("a missing constraint is noticed, and rows are not rewritten for nothing", 
   assert.ok(rows.length <= 2, `rows were written by ${rows.length} transactions`);
 });
 
-test("the watch goes through all providers in batches, and waits for nobody", async (database) => {
+test("the watch goes through all providers in batches, and never waits for a lock", async (database) => {
   const { sql } = database;
   const clinics = [await anOpenClinic(sql, 3), await anOpenClinic(sql, 3)];
   for (const clinic of clinics) {

@@ -240,7 +240,7 @@ test(
   },
 );
 
-test("only appointments of patients named in the call are spoken of", async (bench, one) => {
+test("only appointments of patients named in the call are told", async (bench, one) => {
   const clinic = await aClinic(bench.database.sql);
   const mother = aCaller(clinic);
   await anAppointment(one, mother, "Jane Example", "10:00");

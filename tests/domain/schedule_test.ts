@@ -161,7 +161,7 @@ testWithDatabase(
         update public.working_hours set end_min = end_min - 60
         where org_id = ${org} and provider_id = ${provider} and dow = 3`;
     });
-    await test.step("of two that are written at once the constraint lets in one", async () => {
+    await test.step("of two overlapping rows written at once, the constraint accepts one", async () => {
       const other = postgres(database.url(), { max: 1, onnotice: () => {} });
       try {
         const write = (connection: postgres.Sql | postgres.TransactionSql) =>

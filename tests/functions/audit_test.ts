@@ -36,7 +36,7 @@ async function aCall(bench: Bench) {
   };
 }
 
-test("a whole call leaves its trail: every hold, send, attempt and confirmation, with who and what", async (bench) => {
+test("a whole call is audited: every hold, send, attempt and confirmation, with who and what", async (bench) => {
   const { clinic, call, ask, trail } = await aCall(bench);
   const slotId = (time: string) => `consultation/${aDay()}T${time}`;
   await ask(holdSlot, { slotId: slotId("10:00"), patientName: "Ada" });

@@ -187,7 +187,7 @@ test("a bound secret opens its own clinic, and an unbound one every clinic", asy
   assert.equal(await denialsOf(bench, one) + await denialsOf(bench, other), 0);
 });
 
-test("what finds the clinic first decides, whatever else the request names", async (bench) => {
+test("the first channel that finds a clinic decides, whatever else the request names", async (bench) => {
   const { sql } = bench.database;
   const [one, other] = [await aClinic(sql), await aClinic(sql)];
   await sql`insert into public.org_channels (kind, value, org_id)

@@ -129,7 +129,7 @@ test("without the right secret the server URL is a bare 401 for every message", 
   assert.equal(bench.restCalls.length, 0);
 });
 
-test("a call that ends before the passcode gives its time back, told by status or report", async (bench) => {
+test("a call that ends before the passcode releases its time, whether a status or a report says so", async (bench) => {
   for (const order of [["ended", "report"], ["report", "ended"]] as const) {
     const call = await aCall(bench);
     assert.equal((await call[order[0]]()).status, 200);
@@ -179,7 +179,7 @@ test("a report keeps neither name, number nor code of a call that only asked abo
   assert.doesNotMatch(String(row?.["summary"]), /Okoro/);
 });
 
-test("a hold made while the end was told is released by the report that follows", async (bench) => {
+test("a hold made while the end is being reported is released by the report that follows", async (bench) => {
   for (const holds of [false, true]) {
     const call = await aCall(bench, { followUps: true, holds });
     await call.ended();
@@ -207,7 +207,7 @@ test("a call goes on through other statuses, and a confirmed appointment stays",
   assert.deepEqual(await call.audited("end_call"), []);
 });
 
-test("forty ends and reports at once are one release, one report and one text", async (bench) => {
+test("forty concurrent ends and reports cause one release, one report and one text", async (bench) => {
   const call = await aCall(bench, { followUps: true });
   const answers = await Promise.all(
     Array.from({ length: 40 }, (_, index) => index % 2 ? call.report() : call.ended()),
@@ -284,7 +284,7 @@ test("a caller who wants no texts, was put through, calls from another number, o
   }
 });
 
-test("a follow-up that fails is not tried again, and its quota is given back", async (bench) => {
+test("a follow-up that fails is not tried again, and is not counted", async (bench) => {
   const call = await aCall(bench, { followUps: true });
   bench.twilio.addFault(21610);
   assert.equal((await call.ended()).status, 200);
@@ -298,7 +298,7 @@ test("a follow-up that fails is not tried again, and its quota is given back", a
   assert.deepEqual({ ...row }, { texts: 1, wishes: 1 });
 });
 
-test("what was said is kept without personal data and counted by kind, raw text never", async (bench) => {
+test("transcripts are stored without personal data and with counts by kind, never raw", async (bench) => {
   const call = await aCall(bench, { holds: false });
   const secrets = ["07700 900789", "zoe.quell@example.org", "4539 1488 0343 6467", "918273"];
   const [phone, email, card, code] = secrets;
@@ -422,7 +422,7 @@ test("a transcript of two megabytes costs what is kept of it: it is cut, then re
   assert.ok(!/\d{5}/.test(kept?.["transcript"]));
 });
 
-test("while the database is away reports are to come again and a caller is told to", async (bench) => {
+test("while the database is down, Vapi is asked to send reports again and the caller to call again", async (bench) => {
   const away = createRuntime(
     readConfig({ ...bench.environment, SUPABASE_URL: "http://127.0.0.1:9" }),
     openLog("error", () => {}),

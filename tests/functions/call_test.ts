@@ -102,7 +102,7 @@ test("hold-slot gives one slot to one of two hundred callers, the others hear al
   assert.equal(row?.["n"], 1);
 });
 
-test("only a time that somebody has is said to have been taken, not one that never was bookable", async (bench) => {
+test("only a time that somebody else has is called taken, not one that was never bookable", async (bench) => {
   const clinic = await aClinic(bench.database.sql);
   const ask = (time: string, callId: string = crypto.randomUUID(), day = aDay()) =>
     bench.insist(holdSlot, {
@@ -142,7 +142,7 @@ test("forty repeats of one call are one hold and forty identical answers", async
   assert.equal(answers[0]?.outcome, "held");
 });
 
-test("a call that changes its mind gives its first slot back, an overlapping one too", async (bench) => {
+test("a caller who changes their mind releases the first slot, even if the new one overlaps it", async (bench) => {
   const call = await aHold(bench);
   const [first] = await bench.database.sql`select id from public.appointments`;
   await bench.database
@@ -174,7 +174,7 @@ test("fifty sends at once are one text, fifty right codes one confirmation", asy
   assert.ok(verified.every(({ success }) => success));
 });
 
-test("a hundred wrong codes at once count five, then the code is dead and a new one works", async (bench) => {
+test("a hundred wrong codes at once count five, then the code is locked and a new one works", async (bench) => {
   const call = await aHold(bench);
   await call.send();
   const code = call.code;
@@ -193,7 +193,7 @@ test("a hundred wrong codes at once count five, then the code is dead and a new 
   assert.equal(await call.status(), "confirmed");
 });
 
-test("the tenth wrong code hands the hold to the front desk, resends do not refill it", async (bench) => {
+test("the tenth wrong code leaves the hold to the front desk; new texts do not reset the count", async (bench) => {
   const call = await aHold(bench);
   let last = "";
   for (let round = 0; round < 2; round++) {
@@ -248,7 +248,7 @@ test("another organization's hold answers like an unknown one, byte for byte", a
   assert.equal(bench.twilio.postCount, 0);
 });
 
-test("a expired hold stops blocking at once, without any job, and its caller is told", async (bench) => {
+test("an expired hold stops blocking at once, without any job, and its caller is told", async (bench) => {
   const call = await aHold(bench);
   await call.send();
   await bench.database

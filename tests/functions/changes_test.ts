@@ -124,7 +124,7 @@ test("an appointment is cancelled by number, name and passcode, one database cal
   assert.equal(taken.outcome, "held", "the time is free again");
 });
 
-test("an appointment is moved: the new time is held while the code is under way, the old one stays", async (bench) => {
+test("an appointment is moved: the new time is held while the code is on its way, and the old one stays", async (bench) => {
   const { clinic, phone } = await anAppointment(bench);
   const caller = aCaller(bench, clinic, phone);
   const asked = await caller.ask("reschedule_appointment", { ...ada, slotId: slot("11:00") });
@@ -193,7 +193,7 @@ test("the new time of one appointment is not taken for the new time of another o
   assert.equal((await move("12:00", "10:15")).outcome, "slot_taken");
 });
 
-test("the time held for a move stays the move's, whoever asks for it", async (bench) => {
+test("the time held for a move stays with the move, whoever requests it", async (bench) => {
   const { clinic, phone } = await anAppointment(bench);
   const caller = aCaller(bench, clinic, phone);
   await caller.ask("reschedule_appointment", { ...ada, slotId: slot("12:00") });
@@ -206,7 +206,7 @@ test("the time held for a move stays the move's, whoever asks for it", async (be
   assert.deepEqual(await states(bench), ["10:00 cancelled", "12:00 confirmed"]);
 });
 
-test("a time held as a booking becomes the new time of a move, and no second appointment", async (bench) => {
+test("a time held as a booking becomes the new time of a move, not a second appointment", async (bench) => {
   const { clinic, phone } = await anAppointment(bench);
   const caller = aCaller(bench, clinic, phone);
   await caller.ask("hold_slot", { ...ada, slotId: slot("12:00") });
@@ -250,7 +250,7 @@ test("a move to a taken time offers others and keeps the appointment and the ear
   assert.deepEqual(await states(bench), ["10:00 cancelled", "12:00 held", "11:00 confirmed"]);
 });
 
-test("a caller may choose another new time, or to cancel instead; the last word counts", async (bench) => {
+test("a caller may choose another new time, or cancel instead; the last request counts", async (bench) => {
   const { clinic, phone } = await anAppointment(bench);
   const caller = aCaller(bench, clinic, phone);
   await caller.ask("reschedule_appointment", { ...ada, slotId: slot("11:00") });
@@ -308,7 +308,7 @@ test("the code that settled a request and is read again has the same answer, wha
   }
 });
 
-test("a wrong name, number, day, doctor or id, a past visit, another clinic's and none at all answer alike", async (bench) => {
+test("a wrong name, number, day, doctor or id, a past visit, another clinic's and none at all get the same answer", async (bench) => {
   const { clinic, appointmentId, phone } = await anAppointment(bench);
   const other = await aClinic(bench.database.sql);
   await bench.provision(other);
@@ -393,7 +393,7 @@ test("a name is known without case, accents, titles and order; family on one pho
   ) assert.deepEqual(await found(patientName), [], patientName);
 });
 
-test("of several appointments none is told before the code; after it they are named and each question is asked once", async (bench) => {
+test("before the code none of several appointments is told; after it they are named and each question is asked once", async (bench) => {
   const { clinic, phone } = await anAppointment(bench);
   await book(bench, aCaller(bench, clinic, phone), "12:00", "Ada Brown");
   const caller = aCaller(bench, clinic, phone);
@@ -411,7 +411,7 @@ test("of several appointments none is told before the code; after it they are na
   assert.deepEqual(await states(bench), ["10:00 confirmed", "12:00 cancelled"]);
 });
 
-test("day, time and doctor that were said are looked at after the proof", async (bench) => {
+test("day, time and doctor that were said are compared after the proof", async (bench) => {
   const said = [
     { appointmentDate: aDay(), appointmentTime: "12:00" },
     { appointmentTime: `${aDay()}T12:00:00+00:00` },
@@ -497,7 +497,7 @@ test("wrong codes are counted across changes and texts: ten in a call, then the 
   assert.equal((await next.prove()).outcome, "cancelled");
 });
 
-test("two texts go out for what is asked about, then the front desk helps, whether or not there were any", async (bench) => {
+test("two texts go out for a request, then the front desk helps, whether or not there were any texts", async (bench) => {
   const { clinic, phone } = await anAppointment(bench);
   for (const from of [phone, aPhone()]) {
     const caller = aCaller(bench, clinic, from);
@@ -538,7 +538,7 @@ test("an appointment moves to another doctor where its own is not free, and the 
   assert.match(other.message, row?.name === "Dr Number 1" ? /Dr Number 2/ : /Dr Number 1/);
 });
 
-test("the time an appointment has already is taken before the proof, and after it nothing is moved", async (bench) => {
+test("the time that the appointment already has is taken before the proof; after it, nothing is moved", async (bench) => {
   const { clinic, appointmentId, phone } = await anAppointment(bench);
   const caller = aCaller(bench, clinic, phone);
   const same = await caller.ask("reschedule_appointment", { ...ada, slotId: slot("10:00") });
@@ -565,7 +565,7 @@ test("a seat of a group session moves to another session and frees the old seat"
   assert.equal((await hold("10:00")).outcome, "held");
 });
 
-test("a hold of the same call is let go without a code when it is named, another call's is not", async (bench) => {
+test("a hold of the same call is released by its id without a code; another call's is not", async (bench) => {
   const clinic = await aClinic(bench.database.sql);
   const caller = aCaller(bench, clinic);
   const held = await caller.ask("hold_slot", { slotId: slot("10:00"), ...ada });
@@ -576,7 +576,7 @@ test("a hold of the same call is let go without a code when it is named, another
   assert.deepEqual(await states(bench), ["10:00 cancelled"]);
 });
 
-test("a hold of the same call is let go by number and name, and asked again", async (bench) => {
+test("a hold of the same call is released by number and name, also when asked twice", async (bench) => {
   const { clinic, phone } = await anAppointment(bench);
   const caller = aCaller(bench, clinic);
   const held = await caller.ask("hold_slot", { slotId: slot("11:00"), ...ada });
@@ -608,7 +608,7 @@ const phonesOf = async ({ database }: Bench) => {
   return rows.map(({ phone }) => phone);
 };
 
-test("a hold that is asked for again late, by the same request, undoes nothing that came after it", async (bench) => {
+test("a repeated hold request that arrives late undoes nothing that came after it", async (bench) => {
   const clinic = await aClinic(bench.database.sql);
   await bench.provision(clinic);
   const caller = aCaller(bench, clinic);
@@ -660,7 +660,7 @@ test("a tool call with other arguments is not a repeat, and an expired hold is h
   assert.deepEqual((await states(bench)).slice(-2), ["12:00 expired", "12:00 held"]);
 });
 
-test("a change that is asked for again late, by the same request, undoes nothing that came after it", async (bench) => {
+test("a repeated change request that arrives late undoes nothing that came after it", async (bench) => {
   const { clinic, phone } = await anAppointment(bench);
   const caller = aCaller(bench, clinic, phone);
   const other = aCaller(bench, clinic);
@@ -690,7 +690,7 @@ test("a change that is asked for again late, by the same request, undoes nothing
   assert.ok((await states(bench)).includes("15:00 held"));
 });
 
-test("a text of a change that fails is told to the log and the audit trail, and to nobody on the line", async (bench) => {
+test("a failed text of a change is logged and audited, and the caller is not told", async (bench) => {
   for (const fault of [21614, 21610, "http_503", "report_undelivered"] as const) {
     const { clinic, phone } = await anAppointment(bench);
     const talk = async (from: string) => {

@@ -77,7 +77,7 @@ test("a hold is extended once, when more than half of it is gone", async (bench,
 });
 
 test(
-  "a expired hold frees its time without any job, and send, verify and repeat say it expired",
+  "an expired hold frees its time without any job, and send, verify and repeat say it expired",
   async (bench, one) => {
     const clinic = await aClinic(bench.database.sql);
     const caller = aCaller(clinic);
@@ -174,7 +174,7 @@ test(
 );
 
 test(
-  "a expired hold does not block a claim of any doctor while another claim of the doctor is under way",
+  "an expired hold does not block a claim of any doctor while another claim at that doctor runs",
   async (bench, one, two) => {
     const clinic = await aClinic(bench.database.sql);
     await two.once("claim_slot_atomic", aCaller(clinic), slot("10:00"));

@@ -17,7 +17,7 @@ function slowedBy(runtime: Runtime, ms: number): Runtime {
   return { ...runtime, database: { ...runtime.database, within } };
 }
 
-test("each tool call leaves one line with who, what, what came of it and how long its parts took", async (bench) => {
+test("each tool call logs one line with who, what, the outcome and how long its parts took", async (bench) => {
   const call = new PhoneCall(bench, await aTextingClinic(bench));
   const toolCallId = `call_${crypto.randomUUID()}`;
   await call.hold("10:00", {}, { toolCallId });

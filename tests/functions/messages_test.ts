@@ -92,7 +92,7 @@ test("leave_message is one message however often a request is delivered, and two
   assert.equal((await bench.ask(leaveMessage, { ...call, toolCallId: "same" })).outcome, "left");
 });
 
-test("a clinic takes so many messages an hour, of them four from a number and half from withheld ones", async (bench) => {
+test("a clinic takes a limited number of messages an hour: four from a number, half from withheld numbers", async (bench) => {
   const { sql } = bench.database;
   const clinic = await aClinic(sql);
   await sql`update public.organizations set message_hourly_limit = 10 where id = ${clinic.id}`;
@@ -146,7 +146,7 @@ test("leave_message asks for a number, and says what is wrong with it", async (b
   assert.equal((await messages(bench)).length, 0);
 });
 
-test("a message says when the desk is back, by the clinic's clock", async (bench) => {
+test("a message's answer says when the desk opens again, in the clinic's local time", async (bench) => {
   const { sql } = bench.database;
   const clinic = await aClinic(sql, { zone: "America/New_York" });
   await setDesk(bench, clinic, false);
@@ -170,7 +170,7 @@ test("a message says when the desk is back, by the clinic's clock", async (bench
   assert.match((await leave()).message, new RegExp(` ${Number(later.slice(8))} `));
 });
 
-test("a person is promised only while the desk answers", async (bench) => {
+test("a transfer is offered only while the desk answers", async (bench) => {
   const clinic = await aClinic(bench.database.sql);
   const refused = (called = clinic.number) =>
     bench.ask(checkAvailability, {

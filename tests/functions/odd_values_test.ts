@@ -58,7 +58,7 @@ test("odd text in any id or argument of a tool call is answered, and no fault", 
   assert.deepEqual(bench.lines.filter((line) => line.includes('"level":"error"')), []);
 });
 
-test("a question is kept whole characters only", async (bench) => {
+test("a stored question is never cut inside a character", async (bench) => {
   const { number } = await aClinic(bench.database.sql);
   for (let length = 295; length <= 505; length++) {
     if (length > 305 && length < 495) continue;

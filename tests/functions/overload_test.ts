@@ -113,7 +113,7 @@ test("each of several tool calls in a refused request has its answer", async (be
   await Promise.all(begun);
 });
 
-test("a stranger is turned away as always, and a report is sent again later", async (bench) => {
+test("a stranger is refused as always, and a report is sent again later", async (bench) => {
   const clinic = await aClinic(bench.database.sql);
   const { full, fill, letGo } = aFullRuntime(bench);
   const ask = (request: Request) => vapiWebhook.using(full).fetch(request);

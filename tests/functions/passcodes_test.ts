@@ -107,7 +107,7 @@ async function aCaller(
   return caller;
 }
 
-test("a code lives five minutes, as the text and the answer say", async (bench) => {
+test("a code is valid for five minutes, as the text and the answer say", async (bench) => {
   const caller = await aCaller(bench);
   const sent = await caller.send();
   assert.equal(sent["expiresInSeconds"], 300);
@@ -163,7 +163,7 @@ test("the whole text read out confirms, what else it says about figures being no
   assert.equal((await caller.verify(`It says: ${text}`)).outcome, "confirmed");
 });
 
-test("thirty seconds lie between two texts, the new code kills the old one at once", async (bench) => {
+test("there are thirty seconds between two texts, and a new code replaces the old one at once", async (bench) => {
   const caller = await aCaller(bench);
   await caller.send();
   const first = caller.code;
@@ -200,7 +200,7 @@ test("a call gets six texts, refused ones not counted, and then the front desk",
   assert.equal((await caller.verify(caller.code)).outcome, "confirmed");
 });
 
-test("five wrong codes after the last text hand the hold to the front desk", async (bench) => {
+test("five wrong codes after the last text leave the hold to the front desk", async (bench) => {
   const caller = await aCaller(bench);
   for (let text = 0; text < 6; text++) {
     await caller.send();
@@ -311,7 +311,7 @@ test("a code whose pepper is gone does not count as wrong, and the next one is t
   assert.equal((await caller.verify(caller.code, { runtime })).outcome, "confirmed");
 });
 
-test("a number corrected after the text kills the code that went to the old one", async (bench) => {
+test("correcting a number after the text makes the code that went to the old number unusable", async (bench) => {
   const caller = await aCaller(bench);
   await caller.send();
   const corrected = aPhone();
@@ -379,7 +379,7 @@ test("a failed send that is delivered again is tried again", async (bench) => {
   assert.equal((await caller.send(asked)).outcome, "sent");
 });
 
-test("after the confirmation its call hears success, any other call nothing", async (bench) => {
+test("after the confirmation its own call gets success, any other call nothing", async (bench) => {
   const caller = await aCaller(bench);
   await caller.send();
   const { code, holdId } = caller;
@@ -449,7 +449,7 @@ test("another organization's hold answers as an unknown one, in every byte", asy
   assert.equal((await victim.verify(victim.code)).outcome, "confirmed");
 });
 
-test("a late failure of one text touches no other code and gives its quota back once", async (bench) => {
+test("a late failure of one text affects no other code, and is uncounted once", async (bench) => {
   const caller = await aCaller(bench);
   await caller.send();
   await caller.pass(31);

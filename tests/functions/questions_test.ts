@@ -65,7 +65,7 @@ test("of the test set's questions each gets its own answer or none", async (benc
   assert.deepEqual(odd, [], "taken for questions of health");
 });
 
-test("what was not found is kept for the clinic once, redacted, and goes when a fact answers it", async (bench) => {
+test("a question without an answer is stored once, redacted, and deleted when a fact answers it", async (bench) => {
   const { sql } = bench.database;
   const clinic = await aClinic(sql);
   const ask = (question: string, callId: string = crypto.randomUUID()) =>

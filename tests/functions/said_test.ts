@@ -119,7 +119,7 @@ test("doctors are found however they are named, and two of one name are told apa
   }
 });
 
-test("of many doctors and services a few are said, by name", async (bench) => {
+test("of many doctors and services, a few are said by name", async (bench) => {
   const { sql } = bench.database;
   const clinic = await aClinic(sql, { providers: 20 });
   const doctors = await ask(bench, clinic, { providerName: "Dr Who" });

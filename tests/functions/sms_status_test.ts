@@ -121,7 +121,7 @@ test("a report may come before the answer to the text: Twilio's id is kept, the 
   assert.equal((await verify(call.code)).outcome, "confirmed");
 });
 
-test("a report on a text whose answer was lost is kept too, and revives no code", async (bench) => {
+test("a report on a text whose answer was lost is stored too, and makes no code valid again", async (bench) => {
   const call = await aHold(bench);
   const { clinic, send, verify } = call;
   bench.twilio.addFault("reset_after");
@@ -143,7 +143,7 @@ for (const kind of ["report_doubled", "report_unordered"] as const) {
   });
 }
 
-test("whatever the order and number of reports, the highest state is what stays", async (bench) => {
+test("whatever the order and number of reports, the highest state is kept", async (bench) => {
   const seed = Number(Deno.env.get("SEED") ?? Math.trunc(Math.random() * 2 ** 31));
   const random = randomOf(seed);
   const { clinic, send } = await aHold(bench);
@@ -353,7 +353,7 @@ test("behind a gateway the public address is what counts, not the one the functi
   assert.equal(await report(bench, { ...asked, publicUrl }), 204);
 });
 
-test("while the database is away a report is answered 503, and counts when it comes again", async (bench) => {
+test("while the database is down a report is answered 503, and counts when it is sent again", async (bench) => {
   const { clinic, send } = await aHold(bench);
   await send();
   const [text] = await textsOf(bench, clinic);

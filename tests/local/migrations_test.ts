@@ -86,7 +86,7 @@ Deno.test("no migrations, or a file whose name would keep it from running, is an
   await assert.rejects(migrate(nowhere, odd.url), /2099_new\.sql is not named like/);
 });
 
-Deno.test("a seed is all or nothing", () =>
+Deno.test("a seed applies completely or not at all", () =>
   withDatabase(async (database) => {
     await using folder = await aFolder({ "seed.sql": "create table late ();\nselect 1/0;" });
     await assert.rejects(

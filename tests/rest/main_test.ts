@@ -74,7 +74,7 @@ Deno.test("the environment means what it means to PostgREST", testOptions, async
   });
 });
 
-Deno.test("what is wrong is said in a line, with an exit code, without a stack trace", async () => {
+Deno.test("errors are one line and an exit code, without a stack trace", async () => {
   const cases: [string[], Record<string, string>, number, RegExp][] = [
     [[], {}, 2, /^No database: give --db URL/],
     [["--nonsense"], {}, 2, /^Unknown option '--nonsense'/],

@@ -356,17 +356,20 @@ test(
   },
 );
 
-test("wrong use is told: no key, unknown clinic, no address, a number that is not at Vapi", async (
-  bench,
-  account,
-  clinic,
-) => {
-  assert.equal((await run(bench, account, ["sing"])).code, 2);
-  assert.equal((await run(bench, account, ["sync"])).code, 2);
-  const unknown = await run(bench, account, ["sync", "--org", "nowhere"]);
-  assert.match(unknown.output, /no clinic nowhere.*clinic add/);
-  await bench.database.sql`delete from public.org_credentials where org_id = ${clinic.id}`;
-  const missing = await run(bench, account, ["sync", "--org", clinic.slug, "--dry-run"]);
-  assert.equal(missing.code, 1);
-  assert.match(missing.output, /is not at Vapi. Import it there, or store/);
-});
+test(
+  "wrong use is explained: no key, unknown clinic, no address, a number that is not at Vapi",
+  async (
+    bench,
+    account,
+    clinic,
+  ) => {
+    assert.equal((await run(bench, account, ["sing"])).code, 2);
+    assert.equal((await run(bench, account, ["sync"])).code, 2);
+    const unknown = await run(bench, account, ["sync", "--org", "nowhere"]);
+    assert.match(unknown.output, /no clinic nowhere.*clinic add/);
+    await bench.database.sql`delete from public.org_credentials where org_id = ${clinic.id}`;
+    const missing = await run(bench, account, ["sync", "--org", clinic.slug, "--dry-run"]);
+    assert.equal(missing.code, 1);
+    assert.match(missing.output, /is not at Vapi. Import it there, or store/);
+  },
+);

@@ -84,7 +84,7 @@ test("the number that texts and the clinic's own numbers are never texted", asyn
   assert.equal(await passcodesIn(bench), 0);
 });
 
-test("a text that never left is counted for no limit, one that may have gone is", async (bench) => {
+test("a text that never went out counts for no limit; one that may have gone out does", async (bench) => {
   const { sql } = bench.database;
   const clinic = await aTextingClinic(bench);
   await sql`update public.organizations set sms_hourly_limit = 1 where id = ${clinic.id}`;
@@ -165,7 +165,7 @@ test("the fiftieth wrong code of an hour raises one alarm, however they fall, an
   ]);
 });
 
-test("wrong codes an hour apart raise no alarm, and an hour after one the next may come", async (bench) => {
+test("wrong codes spread over more than an hour raise no alarm, and the next alarm may come after an hour", async (bench) => {
   const clinic = await aTextingClinic(bench, { providers: 3 });
   await guess(bench, clinic, 25, 0);
   await letTimePass(bench.database.sql, clinic.id, 61 * 60);
@@ -178,7 +178,7 @@ test("wrong codes an hour apart raise no alarm, and an hour after one the next m
   assert.equal((await alarmsOf(bench, clinic)).length, 2);
 });
 
-test("the hundredth refused text of an hour raises one alarm, also when all come at once", async (bench) => {
+test("the hundredth refused text within an hour raises one alarm, even if all come at once", async (bench) => {
   const clinic = await aTextingClinic(bench);
   const calls = Array.from({ length: 10 }, () => aCallTo(bench, clinic));
   await bench.database.sql`

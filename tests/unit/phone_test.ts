@@ -58,7 +58,7 @@ Deno.test("every area code under +1 is of its own country, assigned or not", asy
   }
 });
 
-Deno.test("numbers that are no person's phone are refused, in every country and range", async () => {
+Deno.test("numbers that are not a person's phone are refused, in every country and range", async () => {
   const refused = [
     // Premium and shared cost.
     ...["+19005551234", "+19001234567", "+449098790000", "+449012345678", "+448712345678"],
