@@ -13,7 +13,7 @@
  */
 
 create table private.audit_seals (
-  org_id uuid not null references public.organizations (id),
+  org_id uuid not null,
   number integer not null
     constraint audit_seals_number_counted check (number > 0),
   sealed_at timestamptz not null,
@@ -46,7 +46,7 @@ comment on table private.audit_sealing is
 insert into private.audit_sealing default values;
 
 create table private.audit_purges (
-  org_id uuid primary key references public.organizations (id),
+  org_id uuid primary key,
   purged_before timestamptz not null
 );
 comment on table private.audit_purges is

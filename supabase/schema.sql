@@ -5854,6 +5854,40 @@ $$;
 
 COMMENT ON FUNCTION public.complete_otp_send(p_call jsonb, p_org uuid, p_send_id uuid, p_sid text) IS 'Tool send_otp, after the text was accepted.';
 
+CREATE FUNCTION public.delete_clinic(p_org uuid) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '5s'
+    SET jit TO 'off'
+    AS $$
+declare
+  v_now constant timestamptz := clock_timestamp();
+  v_slug text;
+  v_count integer;
+begin
+  -- A booking that begins now waits for this, and then finds no clinic.
+  select o.slug into v_slug from public.organizations as o where o.id = p_org for update;
+  if v_slug is null then
+    return '{"outcome": "unknown_clinic"}';
+  end if;
+  select count(*) into v_count from public.appointments as a
+  where a.org_id = p_org and private.is_live(a, v_now) and a.ends_at > v_now;
+  if v_count > 0 then
+    return jsonb_build_object('outcome', 'appointments_ahead', 'ahead', v_count);
+  end if;
+  delete from public.appointments as a where a.org_id = p_org;
+  get diagnostics v_count = row_count;
+  delete from public.organizations as o where o.id = p_org;
+  perform private.audit(p_org, null, 'delete_clinic', null, 'deleted',
+    jsonb_build_object('slug', v_slug, 'appointments', v_count));
+  return jsonb_build_object('outcome', 'deleted', 'slug', v_slug, 'appointments', v_count);
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.delete_clinic(p_org uuid) IS 'Deletes a clinic that has no appointments ahead; its audit log stays.';
+
 CREATE FUNCTION public.end_call(p_call jsonb, p_ended_reason text, p_report jsonb, p_send uuid) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
@@ -7300,12 +7334,6 @@ CREATE INDEX working_hours_by_day ON public.working_hours USING btree (org_id, p
 
 CREATE INDEX working_hours_overrides_by_day ON public.working_hours_overrides USING btree (org_id, provider_id, day);
 
-ALTER TABLE ONLY private.audit_purges
-    ADD CONSTRAINT audit_purges_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id);
-
-ALTER TABLE ONLY private.audit_seals
-    ADD CONSTRAINT audit_seals_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id);
-
 ALTER TABLE ONLY public.alarm_counters
     ADD CONSTRAINT alarm_counters_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
 
@@ -7335,9 +7363,6 @@ ALTER TABLE ONLY public.appointments
 
 ALTER TABLE ONLY public.assistants
     ADD CONSTRAINT assistants_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
-
-ALTER TABLE ONLY public.audit_logs
-    ADD CONSTRAINT audit_logs_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id);
 
 ALTER TABLE ONLY public.call_reports
     ADD CONSTRAINT call_reports_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
@@ -8053,6 +8078,8 @@ REVOKE ALL ON FUNCTION public.collect_metrics() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.complete_otp_send(p_call jsonb, p_org uuid, p_send_id uuid, p_sid text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.complete_otp_send(p_call jsonb, p_org uuid, p_send_id uuid, p_sid text) TO service_role;
+
+REVOKE ALL ON FUNCTION public.delete_clinic(p_org uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.end_call(p_call jsonb, p_ended_reason text, p_report jsonb, p_send uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.end_call(p_call jsonb, p_ended_reason text, p_report jsonb, p_send uuid) TO service_role;

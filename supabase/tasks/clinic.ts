@@ -24,6 +24,7 @@ deno task clinic change FILE  make a clinic what its file says
 deno task clinic check FILE   check a file and, with a database, show what it would change
 deno task clinic show --org SLUG_OR_ID   write the file of a clinic to standard output
 deno task clinic questions --org SLUG_OR_ID   list what callers asked and no fact answers
+deno task clinic delete --org SLUG_OR_ID   delete a clinic that has no appointments ahead
   --remove ID for questions: forget one that needs no answer
   --yes       apply without asking
   --dry-run   show the difference and apply nothing
@@ -35,7 +36,7 @@ deno task clinic questions --org SLUG_OR_ID   list what callers asked and no fac
   exit code 0: done, 1: it cannot be applied, 2: wrong arguments or a mistake in the file,
   3: the database could not be reached or refused`;
 
-const commands = ["add", "change", "check", "show", "questions"] as const;
+const commands = ["add", "change", "check", "show", "questions", "delete"] as const;
 
 const booking = z.object({
   appointmentId: z.string(),
@@ -82,6 +83,12 @@ type Application = z.infer<typeof application>;
 /** A file that can be applied. */
 type Applicable = Extract<Application, { readonly outcome: "added" | "changed" | "unchanged" }>;
 
+const deletion = z.discriminatedUnion("outcome", [
+  z.object({ outcome: z.literal("deleted"), slug: z.string(), appointments: z.number() }),
+  z.object({ outcome: z.literal("appointments_ahead"), ahead: z.number() }),
+  z.object({ outcome: z.enum(["unknown_clinic", "busy"]) }),
+]);
+
 const found = z.discriminatedUnion("outcome", [
   z.object({ outcome: z.literal("found"), orgId: z.string(), clinic: clinicDocument }),
   z.object({ outcome: z.literal("unknown_clinic"), slugs: z.array(z.string()) }),
@@ -127,6 +134,11 @@ export const clinic = defineTask({
     }
     const settings = { ...await readEnvFile(values.env), ...env };
     const dbUrl = values.db ?? settings["SUPABASE_DB_URL"];
+    if (command === "delete") {
+      if (!org || path !== undefined) throw new Misuse("delete takes --org SLUG_OR_ID and no file");
+      await withDatabase(dbUrl, (sql) => deleteClinic(sql, org, values.yes, terminal));
+      return 0;
+    }
     if (command === "show" || command === "questions") {
       if (!org || path !== undefined) {
         throw new Misuse(`${command} takes --org SLUG_OR_ID and no file`);
@@ -211,6 +223,41 @@ async function removeQuestion(
     case "busy":
       throw new Stop(1, "Somebody is asking it right now; nothing was removed. Run it again");
   }
+}
+
+async function deleteClinic(
+  sql: postgres.Sql,
+  org: string,
+  isAgreed: boolean,
+  terminal: Terminal,
+): Promise<void> {
+  const { orgId, clinic } = await findClinic(sql, org);
+  if (!isAgreed) await askToDelete(clinic.name, terminal);
+  const [row] = await sql`select public.delete_clinic(${orgId}) as answer`;
+  const answer = deletion.parse(row?.["answer"]);
+  switch (answer.outcome) {
+    case "deleted":
+      terminal.print(
+        `${clinic.name} is deleted, with ${answer.appointments} past or cancelled appointments. Its ` +
+          `audit log stays, under ${orgId}. Remove its assistant, tools and numbers at Vapi`,
+      );
+      return;
+    case "appointments_ahead":
+      throw new Stop(
+        1,
+        `${clinic.name} has ${answer.ahead} appointments or holds ahead: cancel them first`,
+      );
+    case "unknown_clinic":
+      throw new Stop(1, `The clinic ${org} was removed meanwhile`);
+    case "busy":
+      throw new Stop(1, "Somebody else is changing the clinic; nothing was deleted. Run it again");
+  }
+}
+
+async function askToDelete(name: string, terminal: Terminal): Promise<void> {
+  if (!terminal.isTerminal) throw new Stop(2, "Nothing was deleted: give --yes to delete");
+  const answer = await terminal.ask(`Delete ${name}? It cannot be undone. yes or no: `);
+  if (!/^y(es)?$/i.test(answer.trim())) throw new Stop(1, "Nothing was deleted");
 }
 
 async function findClinic(sql: postgres.Sql, org: string) {

@@ -115,6 +115,7 @@ select is_empty(
 -- What jobs and tasks call, as the owner. It changes settings, accounts and history, or reads over tenants.
 create temporary table owners_functions (proname name primary key);
 insert into owners_functions values ('apply_clinic'), ('apply_retention'), ('clear_limits'), ('collect_metrics'),
+  ('delete_clinic'),
   ('erase_patient'), ('export_patient'),
   ('find_misplaced_bookings'), ('list_questions'), ('read_clinic'), ('read_line'), ('register_channel'),
   ('remove_question'),

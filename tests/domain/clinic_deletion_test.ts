@@ -1,0 +1,59 @@
+/** A clinic that leaves: everything of it goes but the audit log, and nothing while somebody is booked. */
+import assert from "node:assert/strict";
+import sendOtp from "../../functions/send-otp/index.ts";
+import { clinic as clinicTask } from "../../supabase/tasks/clinic.ts";
+import { runTask } from "../../supabase/tasks/task.ts";
+import { type Bench, testWithBench as test } from "../support/clinic.ts";
+import { aTextingClinic, PhoneCall } from "../support/phone_call.ts";
+
+async function runDeletion(bench: Bench, slug: string, more: readonly string[] = ["--yes"]) {
+  let output = "";
+  const print = (line: string) => void (output += `${line}\n`);
+  const unasked = () => Promise.reject(new Error("Nobody is asked"));
+  const args = ["delete", "--org", slug, ...more, "--db", bench.database.url()];
+  const code = await runTask(clinicTask, args, {
+    env: {},
+    terminal: { isTerminal: false, readAll: unasked, ask: unasked, print, printError: print },
+  });
+  return { code, output };
+}
+
+test("a clinic is deleted when nothing lies ahead, and its audit log stays", async (bench) => {
+  const { sql } = bench.database;
+  const [clinic, other] = [await aTextingClinic(bench), await aTextingClinic(bench)];
+  for (const each of [clinic, other]) {
+    const call = new PhoneCall(bench, each);
+    await call.hold("10:00");
+    await call.ask(sendOtp);
+    assert.equal((await call.verify(call.code)).outcome, "confirmed");
+  }
+  const refused = await runDeletion(bench, clinic.slug);
+  assert.deepEqual([refused.code, /has 1 appointments or holds ahead/.test(refused.output)], [
+    1,
+    true,
+  ]);
+  await sql`update public.appointments set status = 'cancelled' where org_id = ${clinic.id}`;
+  assert.equal((await runDeletion(bench, clinic.slug, [])).code, 2, "not agreed");
+  await sql`select public.seal_audit()`;
+  const deleted = await runDeletion(bench, clinic.slug);
+  assert.equal(deleted.code, 0, deleted.output);
+
+  const tables = await sql<{ name: string }[]>`
+    select c.oid::regclass::text as name from pg_class as c
+    join pg_attribute as a on a.attrelid = c.oid and a.attname = 'org_id' and not a.attisdropped
+    where c.relkind = 'r' and c.relnamespace in ('public'::regnamespace, 'private'::regnamespace)`;
+  const left: string[] = [];
+  for (const { name } of tables) {
+    const [row] = await sql.unsafe(`select from ${name} where org_id = $1 limit 1`, [clinic.id]);
+    if (row) left.push(name);
+  }
+  assert.deepEqual(left.sort(), ["audit_logs", "private.audit_seals"]);
+  const audited = await sql`select outcome from public.audit_logs
+    where org_id = ${clinic.id} and action = 'delete_clinic'`;
+  assert.equal(audited.length, 1);
+  const [verified] = await sql`select public.verify_audit(${clinic.id}) as answer`;
+  assert.equal(verified?.["answer"].outcome, "intact");
+  assert.equal((await new PhoneCall(bench, clinic).hold("11:00")).outcome, "unknown_clinic");
+  assert.equal((await new PhoneCall(bench, other).hold("11:00")).outcome, "held");
+  assert.equal((await runDeletion(bench, clinic.slug)).code, 1, "it is gone");
+});
