@@ -119,7 +119,7 @@ function commands(): Command[] {
     return [...shell, ...inline].flatMap((line) => {
       const text = line.replace(/\s+#.*$/, "").replace(/ [<>|].*$/, "");
       const [, , rest] = command.exec(text) ?? [];
-      const [task = "", ...words] = rest?.split(" ") ?? [];
+      const [task = "", ...words] = rest?.match(/"[^"]*"|\S+/g) ?? [];
       return task === "" ? [] : [{ path, text, task, words }];
     });
   });
