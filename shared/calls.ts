@@ -1,5 +1,5 @@
 /**
- * The end of a call: its hold is released, what was said is kept without personal data, and a caller
+ * The end of a call: its holds are released, what was said is kept without personal data, and a caller
  * who was cut off before the passcode may get one text.
  *
  * @module

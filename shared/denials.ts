@@ -1,5 +1,5 @@
 /**
- * Answers to requests that are turned away before their body counts.
+ * Answers to requests that are turned away before their content is used.
  *
  * @module
  */
