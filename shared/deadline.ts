@@ -51,7 +51,7 @@ export interface Deadlines {
   readonly requestMs: number;
   /**
    * For one call of the database; the rest of the request's time may be shorter. A caller waits for a
-   * turn for a fifth of it: together at most 3 seconds.
+   * turn for at most four fifths of it: together 4.5 seconds, and where a turn is short, about 2.
    */
   readonly databaseCallMs: number;
 }

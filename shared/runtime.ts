@@ -43,7 +43,7 @@ export function createRuntime(
     config,
     authenticator: createAuthenticator(config),
     admission: createAdmission({
-      patienceMs: deadlines.databaseCallMs / 5,
+      patienceMs: deadlines.databaseCallMs * 4 / 5,
       onRefused: (refused) => log.warn("overloaded", { refused }),
     }),
     database,
