@@ -28,6 +28,8 @@ export default function () {
   const { holdId = "" } = patient.ask("hold_slot", { slotId: slot.slotId, patientName: name }, [
     "held",
   ]);
+  // It is counted already that there was no answer.
+  if (holdId === "") return;
   const nobodys = "11111111-1111-4111-8111-111111111111";
   for (const [tool, args] of [["send_otp", {}], ["verify_otp", { code: "123456" }]] as const) {
     const answers = [holdId, nobodys].map((id) => {
