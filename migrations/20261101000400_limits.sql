@@ -82,7 +82,8 @@ comment on column public.organizations.unknown_caller_holds is
 comment on column public.organizations.caller_holds is 'Live holds by calls from one number.';
 comment on column public.organizations.caller_hourly_holds is 'Holds in an hour by calls from one number.';
 comment on column public.organizations.caller_hourly_sends is 'Texts in an hour for calls from one number.';
-comment on column public.organizations.phone_holds is 'Live holds for one number.';
+comment on column public.organizations.phone_holds is
+  'Live holds for one number by calls from other numbers; its own calls have caller_holds.';
 comment on column public.organizations.phone_hourly_sends is 'Texts in an hour to one number.';
 comment on column public.organizations.phone_daily_sends is 'Texts in a day to one number.';
 comment on column public.organizations.phone_daily_attempts is 'Wrong passcodes in a day for one number.';

@@ -417,6 +417,23 @@ comment on function private.count_holds is
   'How many live holds count for a number, as the caller''s and as the patient''s, and how many it made this hour.';
 
 /*
+ * Whether a number has as many live holds as may wait for it. Strangers can hold for a number, but not
+ * use it up for the calls that come from it: these have the caller's limits.
+ */
+create function private.is_phone_full(
+  p_org public.organizations, p_call public.calls, p_phone bytea, p_replaced uuid, p_at timestamptz
+) returns boolean
+language plpgsql stable set search_path = ''
+as $$
+begin
+  return p_call.caller_hash is distinct from p_phone
+    and (private.count_holds(p_org.id, p_phone, p_replaced, p_at)).live_for >= p_org.phone_holds;
+end
+$$;
+comment on function private.is_phone_full is
+  'Whether no more holds may wait for a number, asked by a call from another number.';
+
+/*
  * Whose limit another hold would exceed: call, caller, clinic (calls without a number), phone, or null.
  * The numbers are locked.
  *
@@ -431,21 +448,18 @@ declare
   v_known constant boolean := p_call.caller_hash is not null;
   v_mine integer;
   v_caller record;
-  v_waiting integer;
 begin
   select count(*) into v_mine from public.appointments as a
   where a.org_id = p_org.id and a.call_id = p_call.call_id and private.is_held(a, p_at)
     and a.id is distinct from p_replaced;
   v_caller := private.count_holds(p_org.id, private.caller_key(p_org.id, p_call), p_replaced, p_at);
-  v_waiting := case when p_call.caller_hash = p_phone then v_caller.live_for
-    else (private.count_holds(p_org.id, p_phone, p_replaced, p_at)).live_for end;
   return case
     when v_mine >= case when v_known then p_org.call_holds else p_org.unknown_call_holds end
       then 'call'
     when v_known and (v_caller.live_by >= p_org.caller_holds
       or v_caller.made >= p_org.caller_hourly_holds) then 'caller'
     when not v_known and v_caller.live_by >= p_org.unknown_caller_holds then 'clinic'
-    when v_waiting >= p_org.phone_holds then 'phone'
+    when private.is_phone_full(p_org, p_call, p_phone, p_replaced, p_at) then 'phone'
   end;
 end
 $$;
@@ -735,8 +749,8 @@ begin
   v_extends := v_hold.extended_at is null and v_hold.expires_at < v_now + v_ttl / 2;
   v_moves_phone := v_hold.patient_phone <> p_patient ->> 'phone';
   if v_moves_phone then
-    if (private.count_holds(p_org.id, private.hash_phone(p_patient ->> 'phone'), v_hold.id, v_now))
-      .live_for >= p_org.phone_holds then
+    if private.is_phone_full(
+      p_org, p_entered, private.hash_phone(p_patient ->> 'phone'), v_hold.id, v_now) then
       return jsonb_build_object('outcome', 'hold_limit', 'orgId', p_org.id, 'of', 'phone');
     end if;
     perform private.forget_old_phone(p_org.id, v_hold);

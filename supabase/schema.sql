@@ -232,7 +232,7 @@ COMMENT ON COLUMN public.organizations.caller_hourly_holds IS 'Holds in an hour 
 
 COMMENT ON COLUMN public.organizations.caller_hourly_sends IS 'Texts in an hour for calls from one number.';
 
-COMMENT ON COLUMN public.organizations.phone_holds IS 'Live holds for one number.';
+COMMENT ON COLUMN public.organizations.phone_holds IS 'Live holds for one number by calls from other numbers; its own calls have caller_holds.';
 
 COMMENT ON COLUMN public.organizations.phone_hourly_sends IS 'Texts in an hour to one number.';
 
@@ -3027,21 +3027,18 @@ declare
   v_known constant boolean := p_call.caller_hash is not null;
   v_mine integer;
   v_caller record;
-  v_waiting integer;
 begin
   select count(*) into v_mine from public.appointments as a
   where a.org_id = p_org.id and a.call_id = p_call.call_id and private.is_held(a, p_at)
     and a.id is distinct from p_replaced;
   v_caller := private.count_holds(p_org.id, private.caller_key(p_org.id, p_call), p_replaced, p_at);
-  v_waiting := case when p_call.caller_hash = p_phone then v_caller.live_for
-    else (private.count_holds(p_org.id, p_phone, p_replaced, p_at)).live_for end;
   return case
     when v_mine >= case when v_known then p_org.call_holds else p_org.unknown_call_holds end
       then 'call'
     when v_known and (v_caller.live_by >= p_org.caller_holds
       or v_caller.made >= p_org.caller_hourly_holds) then 'caller'
     when not v_known and v_caller.live_by >= p_org.unknown_caller_holds then 'clinic'
-    when v_waiting >= p_org.phone_holds then 'phone'
+    when private.is_phone_full(p_org, p_call, p_phone, p_replaced, p_at) then 'phone'
   end;
 end
 $$;
@@ -3286,6 +3283,18 @@ end
 $$;
 
 COMMENT ON FUNCTION private.is_number_of(p_org uuid, p_number text) IS 'Whether a called number, as the arguments state it, belongs to the organization.';
+
+CREATE FUNCTION private.is_phone_full(p_org public.organizations, p_call public.calls, p_phone bytea, p_replaced uuid, p_at timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return p_call.caller_hash is distinct from p_phone
+    and (private.count_holds(p_org.id, p_phone, p_replaced, p_at)).live_for >= p_org.phone_holds;
+end
+$$;
+
+COMMENT ON FUNCTION private.is_phone_full(p_org public.organizations, p_call public.calls, p_phone bytea, p_replaced uuid, p_at timestamp with time zone) IS 'Whether no more holds may wait for a number, asked by a call from another number.';
 
 CREATE FUNCTION private.is_proven(p_org uuid, p_call_id text, p_phone bytea, p_at timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -4426,8 +4435,8 @@ begin
   v_extends := v_hold.extended_at is null and v_hold.expires_at < v_now + v_ttl / 2;
   v_moves_phone := v_hold.patient_phone <> p_patient ->> 'phone';
   if v_moves_phone then
-    if (private.count_holds(p_org.id, private.hash_phone(p_patient ->> 'phone'), v_hold.id, v_now))
-      .live_for >= p_org.phone_holds then
+    if private.is_phone_full(
+      p_org, p_entered, private.hash_phone(p_patient ->> 'phone'), v_hold.id, v_now) then
       return jsonb_build_object('outcome', 'hold_limit', 'orgId', p_org.id, 'of', 'phone');
     end if;
     perform private.forget_old_phone(p_org.id, v_hold);
@@ -7862,6 +7871,8 @@ REVOKE ALL ON FUNCTION private.is_left_to(p_org uuid, p_hold public.appointments
 REVOKE ALL ON FUNCTION private.is_new_time(p_org uuid, p_hold public.appointments) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.is_number_of(p_org uuid, p_number text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.is_phone_full(p_org public.organizations, p_call public.calls, p_phone bytea, p_replaced uuid, p_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.is_proven(p_org uuid, p_call_id text, p_phone bytea, p_at timestamp with time zone) FROM PUBLIC;
 

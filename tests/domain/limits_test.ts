@@ -54,6 +54,28 @@ test(
   },
 );
 
+test(
+  "holds of strangers for a number do not keep its own calls from holding",
+  async (bench, one) => {
+    const clinic = await aClinic(bench.database.sql);
+    const patient = aCaller(clinic);
+    for (let n = 0; n < 5; n++) {
+      const stranger = aCaller(clinic, patient.phone, `+44770090099${n % 2}`);
+      const outcome = n < 4 ? "held" : "hold_limit";
+      assert.equal((await hold(one, stranger, child(n))).outcome, outcome);
+    }
+    assert.equal((await hold(one, patient, child(5))).outcome, "held");
+    // The same where a hold of its own gets the number later.
+    const other = aCaller(clinic, "+447700900981", patient.phone);
+    const slot = aSlot();
+    const ask = (caller: Caller) => one.ask("claim_slot_atomic", caller, { ...slot, ...child(6) });
+    assert.equal((await ask(other)).outcome, "held");
+    assert.equal((await ask({ ...other, phone: patient.phone })).outcome, "held");
+    await sendCode(one, patient, code);
+    assert.equal((await readCode(one, patient, code)).outcome, "confirmed");
+  },
+);
+
 test("a hold whose number is corrected again and again counts once", async (bench, one) => {
   const clinic = await aClinic(bench.database.sql);
   const caller = aCaller(clinic);
