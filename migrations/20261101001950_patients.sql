@@ -9,6 +9,8 @@
  *   a text, is erased with its call, or when nobody else has the number.
  * - Appointments that were confirmed stay, without name and number: the clinic needs its calendar, and the
  *   law its records. One that lies ahead stays too; who does not want it cancels it first.
+ * - The report of a call may come after the patient was erased, when nothing is left to redact it by.
+ *   Such a call gets a report without a text, so that none is filed.
  * - Shown and erased by the database's owner only. The audit log says that it was done, how many rows it
  *   were, and nothing of the patient.
  */
@@ -241,6 +243,19 @@ end
 $$;
 comment on function private.erase_rows is 'Erases what is kept of a patient, and says how many rows of each table.';
 
+/* A report that was stored since the calls were found is emptied. */
+create function private.refuse_reports(p_org uuid, p_calls text[]) returns void
+language sql volatile set search_path = ''
+as $$
+  insert into public.call_reports as r (org_id, call_id, reported_at)
+  select p_org, c, clock_timestamp() from unnest(p_calls) as c
+  on conflict (org_id, call_id) do update
+  set reported_at = excluded.reported_at, ended_reason = null, duration_seconds = null, cost = null,
+    transcript = null, summary = null, redactions = '{}'
+$$;
+comment on function private.refuse_reports is
+  'Marks calls as reported, without a text: public.end_call files no report of them.';
+
 /*
  * Entry function of the task patient: everything that is kept of a patient.
  *
@@ -303,6 +318,7 @@ begin
   where a.org_id = p_org and a.id = any ((v_found.patient).appointment_ids)
     and a.status in ('confirmed', 'completed', 'no_show');
   v_rows := private.erase_rows(v_found.patient);
+  perform private.refuse_reports(p_org, (v_found.patient).call_ids);
   perform private.audit(p_org, null, 'erase_patient', null, 'erased', v_rows);
   return jsonb_build_object(
     'outcome', 'erased', 'rows', v_rows, 'kept', v_kept, 'ahead', v_ahead);

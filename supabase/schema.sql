@@ -4343,6 +4343,19 @@ $$;
 
 COMMENT ON FUNCTION private.refuse_attempts(p_purpose text) IS 'The outcome locked; for a change code_locked with isFinal: no further code.';
 
+CREATE FUNCTION private.refuse_reports(p_org uuid, p_calls text[]) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  insert into public.call_reports as r (org_id, call_id, reported_at)
+  select p_org, c, clock_timestamp() from unnest(p_calls) as c
+  on conflict (org_id, call_id) do update
+  set reported_at = excluded.reported_at, ended_reason = null, duration_seconds = null, cost = null,
+    transcript = null, summary = null, redactions = '{}'
+$$;
+
+COMMENT ON FUNCTION private.refuse_reports(p_org uuid, p_calls text[]) IS 'Marks calls as reported, without a text: public.end_call files no report of them.';
+
 CREATE FUNCTION private.refuse_slot(p_org public.organizations, p_call jsonb, p_action text, p_wanted private.wanted_slot, p_old public.appointments, p_moves public.appointments, p_was_free boolean, p_at timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -5971,6 +5984,7 @@ begin
   where a.org_id = p_org and a.id = any ((v_found.patient).appointment_ids)
     and a.status in ('confirmed', 'completed', 'no_show');
   v_rows := private.erase_rows(v_found.patient);
+  perform private.refuse_reports(p_org, (v_found.patient).call_ids);
   perform private.audit(p_org, null, 'erase_patient', null, 'erased', v_rows);
   return jsonb_build_object(
     'outcome', 'erased', 'rows', v_rows, 'kept', v_kept, 'ahead', v_ahead);
@@ -7975,6 +7989,8 @@ REVOKE ALL ON FUNCTION private.record_answer(p_org uuid, p_call jsonb, p_tool te
 REVOKE ALL ON FUNCTION private.record_delivery(p_org uuid, p_send uuid, p_sid text, p_delivery text, p_error_code integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.refuse_attempts(p_purpose text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.refuse_reports(p_org uuid, p_calls text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.refuse_slot(p_org public.organizations, p_call jsonb, p_action text, p_wanted private.wanted_slot, p_old public.appointments, p_moves public.appointments, p_was_free boolean, p_at timestamp with time zone) FROM PUBLIC;
 

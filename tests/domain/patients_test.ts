@@ -38,6 +38,21 @@ async function aBooking(bench: Bench, clinic: Clinic, name: string, time: string
   return call;
 }
 
+/** Vapi's report of a call's end; returns the status of the answer. */
+async function report({ bench, clinic, callId }: PhoneCall, transcript: string, summary?: string) {
+  const response = await webhook.using(bench.runtime).fetch(aPost(JSON.stringify({
+    message: {
+      type: "end-of-call-report",
+      phoneNumber: { number: clinic.number },
+      customer: { number: phone },
+      call: { id: callId },
+      artifact: { transcript },
+      analysis: { summary },
+    },
+  })));
+  return response.status;
+}
+
 /** Everything else that a call can leave of somebody. */
 async function aTrace(bench: Bench, clinic: Clinic, name: string, time: string) {
   const { sql } = bench.database;
@@ -47,15 +62,7 @@ async function aTrace(bench: Bench, clinic: Clinic, name: string, time: string) 
   await call.ask(sendOtp);
   await call.ask(cancelAppointment, { patientName: name, appointmentTime: "23:00" });
   await call.ask(leaveMessage, { callerName: name, message: `${name} wants to be called` });
-  await webhook.using(bench.runtime).fetch(aPost(JSON.stringify({
-    message: {
-      type: "end-of-call-report",
-      phoneNumber: { number: clinic.number },
-      customer: { number: phone },
-      call: { id: call.callId },
-      artifact: { transcript: "User: I have a toothache." },
-    },
-  })));
+  assert.equal(await report(call, "User: I have a toothache."), 200);
   await sql`delete from public.phone_counts`;
   await sql`insert into public.sms_opt_outs (org_id, phone_hash)
     values (${clinic.id}, private.hash_phone(${phone})) on conflict do nothing`;
@@ -126,9 +133,10 @@ test("a patient alone on a number is shown with everything, then erased from eve
   assert.deepEqual(await traces(bench, clinic, left), []);
   const callsLeft = await traces(bench, clinic, [booking.callId, trace.callId]);
   assert.deepEqual(
-    callsLeft.filter((found) => !/^(audit_logs|calls):/.test(found)),
+    callsLeft.filter((found) => !/^(audit_logs|calls|call_reports):/.test(found)),
     [],
-    "what a call left is gone, but for its place in the audit log and its counts of a day",
+    "what a call left is gone, but for its place in the audit log, its counts of a day and the mark \
+that it gets no report",
   );
   const kept = await sql`select status, patient_name, patient_phone, contact_id
     from public.appointments where org_id = ${clinic.id}`;
@@ -201,6 +209,30 @@ test("a call that is under way while its patient is erased comes to no booking",
   assert.equal(erased.code, 0, erased.output);
   assert.equal((await call.ask(verifyOtp, { code: call.code })).outcome, "hold_not_found");
   assert.equal((await call.ask(holdSlot, { slotId, patientName: ben })).outcome, "held");
+});
+
+test("a report that comes after its patient was erased leaves nothing of what was said", async (bench) => {
+  const { sql } = bench.database;
+  const clinic = await aTextingClinic(bench);
+  const unreported = await aBooking(bench, clinic, ada, "10:00");
+  const reported = await aTrace(bench, clinic, ada, "11:00");
+  const erased = await runPatient(bench, ask(clinic, "erase", "--name", ada, "--yes"));
+  assert.equal(erased.code, 0, erased.output);
+  const said = `User: It is Ada Lovelace, the code is ${unreported.code}.`;
+  // The line still holds a time, and lets it go when it ends.
+  assert.equal((await unreported.hold("12:00", { patientName: ben })).outcome, "held");
+  for (const call of [unreported, reported, unreported]) {
+    assert.equal(await report(call, said, "Ada Lovelace has booked."), 200);
+  }
+  assert.deepEqual(await traces(bench, clinic, ["Lovelace", "It is", "has booked"]), []);
+  const held = await sql`select status from public.appointments
+    where org_id = ${clinic.id} and patient_name = ${ben}`;
+  assert.deepEqual(held.map(({ status }) => status), ["cancelled"]);
+
+  // Somebody else's call is reported as ever.
+  const other = await aBooking(bench, clinic, ben, "13:00");
+  assert.equal(await report(other, "User: I have a toothache."), 200);
+  assert.deepEqual(await traces(bench, clinic, ["toothache"]), ["call_reports: toothache"]);
 });
 
 test("arguments that are missing or cannot be are told, with the exit code of the task", async (bench) => {
