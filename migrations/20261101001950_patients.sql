@@ -11,6 +11,7 @@
  *   law its records. One that lies ahead stays too; who does not want it cancels it first.
  * - The report of a call may come after the patient was erased, when nothing is left to redact it by.
  *   Such a call gets a report without a text, so that none is filed.
+ * - An answer of a tool can name others of the number: it is erased, and not shown.
  * - Shown and erased by the database's owner only. The audit log says that it was done, how many rows it
  *   were, and nothing of the patient.
  */
@@ -49,7 +50,9 @@ insert into private.personal_data (relation, step, about, erased) values
   ('public.call_reports', 1, 't.call_id = any (p.call_ids)', 'delete'),
   ('public.desk_messages', 1,
     't.phone = p.phone and (p.is_alone or private.is_same_name(p.name, t.caller_name))', 'delete'),
-  ('public.open_questions', 1, 't.call_id = any (p.call_ids)', 'call_id = null'),
+  ('public.open_questions', 1,
+    't.call_id = any (p.call_ids) and private.is_named_in(p.name, t.question)', 'delete'),
+  ('public.open_questions', 2, 't.call_id = any (p.call_ids)', 'call_id = null'),
   ('public.sms_messages', 1,
     't.appointment_id = any (p.appointment_ids)
       or t.to_hash = p.phone_hash and (p.is_alone or t.call_id = any (p.call_ids))', 'delete'),
@@ -108,6 +111,15 @@ from (values
   ('public.metric_totals', 'Counts of nobody in particular.'),
   ('public.metric_minutes', 'Counts of nobody in particular.'),
   ('public.metric_batches', 'Counts of nobody in particular.')) as t (relation, reason);
+
+/* One word of the name is enough: "Is Ada allowed to eat", "Ada's appointment". */
+create function private.is_named_in(p_name text, p_text text) returns boolean
+language sql immutable strict set search_path = ''
+as $$
+  select private.words_of(private.plain_name(p_name)) && private.words_of(
+    private.plain_name(regexp_replace(p_text, '[''`\u2018\u2019\u02bc]s\M', '', 'gi')))
+$$;
+comment on function private.is_named_in is 'Whether a text has a word of a name.';
 
 /* The names that an organization keeps with a number, each spelling once. */
 create function private.names_of(p_org uuid, p_phone text) returns setof text
@@ -187,7 +199,7 @@ end
 $$;
 comment on function private.find_patient is 'What belongs to a name of a number.';
 
-/* The rows that are about a patient by table, without hashes and without other patients' names. */
+/* The rows that are about a patient by table, without hashes and without what can name other patients. */
 create function private.read_patient(p_patient private.patient) returns jsonb
 language plpgsql stable set search_path = ''
 as $$
@@ -201,7 +213,7 @@ begin
   loop
     execute format(
       $sql$select jsonb_agg(to_jsonb(t)
-          - '{mac,to_hash,phone_hash,caller_hash,arguments_hash,patient_names}'::text[])
+          - '{mac,to_hash,phone_hash,caller_hash,arguments_hash,patient_names,result}'::text[])
         from %s as t, (select ($1).*) as p where t.org_id = p.org_id and (%s)$sql$,
       v_rule.relation, v_rule.about)
     into v_rows using p_patient;

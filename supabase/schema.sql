@@ -3252,6 +3252,16 @@ $$;
 
 COMMENT ON FUNCTION private.is_left_to(p_org uuid, p_hold public.appointments, p_call_id text) IS 'Whether a later call may take over a hold of a dropped call.';
 
+CREATE FUNCTION private.is_named_in(p_name text, p_text text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE STRICT
+    SET search_path TO ''
+    AS $$
+  select private.words_of(private.plain_name(p_name)) && private.words_of(
+    private.plain_name(regexp_replace(p_text, '[''`\u2018\u2019\u02bc]s\M', '', 'gi')))
+$$;
+
+COMMENT ON FUNCTION private.is_named_in(p_name text, p_text text) IS 'Whether a text has a word of a name.';
+
 CREATE FUNCTION private.is_new_time(p_org uuid, p_hold public.appointments) RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -4199,7 +4209,7 @@ begin
   loop
     execute format(
       $sql$select jsonb_agg(to_jsonb(t)
-          - '{mac,to_hash,phone_hash,caller_hash,arguments_hash,patient_names}'::text[])
+          - '{mac,to_hash,phone_hash,caller_hash,arguments_hash,patient_names,result}'::text[])
         from %s as t, (select ($1).*) as p where t.org_id = p.org_id and (%s)$sql$,
       v_rule.relation, v_rule.about)
     into v_rows using p_patient;
@@ -7882,6 +7892,8 @@ REVOKE ALL ON FUNCTION private.is_in_part(p_local timestamp without time zone, p
 
 REVOKE ALL ON FUNCTION private.is_left_to(p_org uuid, p_hold public.appointments, p_call_id text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.is_named_in(p_name text, p_text text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.is_new_time(p_org uuid, p_hold public.appointments) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.is_number_of(p_org uuid, p_number text) FROM PUBLIC;
@@ -8227,7 +8239,8 @@ INSERT INTO private.personal_data VALUES ('public.tool_calls', 1, 't.call_id = a
 INSERT INTO private.personal_data VALUES ('public.one_time_passcodes', 1, 't.phone_hash = p.phone_hash and (p.is_alone or t.call_id = any (p.call_ids))', 'delete', NULL);
 INSERT INTO private.personal_data VALUES ('public.call_reports', 1, 't.call_id = any (p.call_ids)', 'delete', NULL);
 INSERT INTO private.personal_data VALUES ('public.desk_messages', 1, 't.phone = p.phone and (p.is_alone or private.is_same_name(p.name, t.caller_name))', 'delete', NULL);
-INSERT INTO private.personal_data VALUES ('public.open_questions', 1, 't.call_id = any (p.call_ids)', 'call_id = null', NULL);
+INSERT INTO private.personal_data VALUES ('public.open_questions', 1, 't.call_id = any (p.call_ids) and private.is_named_in(p.name, t.question)', 'delete', NULL);
+INSERT INTO private.personal_data VALUES ('public.open_questions', 2, 't.call_id = any (p.call_ids)', 'call_id = null', NULL);
 INSERT INTO private.personal_data VALUES ('public.sms_messages', 1, 't.appointment_id = any (p.appointment_ids)
       or t.to_hash = p.phone_hash and (p.is_alone or t.call_id = any (p.call_ids))', 'delete', NULL);
 INSERT INTO private.personal_data VALUES ('public.sms_opt_outs', 1, 't.phone_hash = p.phone_hash and p.is_alone', 'delete', NULL);

@@ -1,5 +1,6 @@
 /** What is kept of a patient: shown whole, erased whole, and nobody else's with it. */
 import assert from "node:assert/strict";
+import answerQuestion from "../../functions/answer-question/index.ts";
 import cancelAppointment from "../../functions/cancel-appointment/index.ts";
 import holdSlot from "../../functions/hold-slot/index.ts";
 import leaveMessage from "../../functions/leave-message/index.ts";
@@ -120,6 +121,8 @@ test("a patient alone on a number is shown with everything, then erased from eve
       ...["sms_messages", "one_time_passcodes", "sms_opt_outs", "tool_calls", "audit_logs"],
     ]
   ) assert.ok(data[`public.${table}`]?.length > 0, table);
+  const answers = data["public.tool_calls"].filter((row: object) => "result" in row);
+  assert.deepEqual(answers, [], "an answer can name others of the number");
   assert.doesNotMatch(shown.output, /\\\\x[0-9a-f]{10}/, "no hash of a number or a code");
 
   assert.equal(
@@ -233,6 +236,24 @@ test("a report that comes after its patient was erased leaves nothing of what wa
   const other = await aBooking(bench, clinic, ben, "13:00");
   assert.equal(await report(other, "User: I have a toothache."), 200);
   assert.deepEqual(await traces(bench, clinic, ["toothache"]), ["call_reports: toothache"]);
+});
+
+test("a question that names an erased patient goes with them, and another of the call stays", async (bench) => {
+  const clinic = await aTextingClinic(bench);
+  const call = await aBooking(bench, clinic, ada, "10:00");
+  const questions = [
+    "Is Ada Lovelace allowed to park",
+    "Where is Ada's locker",
+    "Is there a piano",
+  ];
+  for (const question of questions) {
+    assert.equal((await call.ask(answerQuestion, { question })).outcome, "not_found");
+  }
+  await runPatient(bench, ask(clinic, "erase", "--name", ada, "--yes"));
+  const rows = await bench.database.sql`select question, call_id from public.open_questions`;
+  assert.deepEqual(rows.map((row) => ({ ...row })), [
+    { question: "Is there a piano", call_id: null },
+  ]);
 });
 
 test("arguments that are missing or cannot be are told, with the exit code of the task", async (bench) => {
