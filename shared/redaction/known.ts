@@ -7,6 +7,7 @@
 
 import { chainsOf, type Piece as AnyPiece, readingsAt, readingsOf } from "../spoken_digits.ts";
 import { Mark, type Range, type Token } from "../tokens.ts";
+import { fold } from "./folding.ts";
 import type { Piece } from "./pieces.ts";
 import type { ReadText, Turn } from "./text.ts";
 
@@ -31,8 +32,9 @@ export function findKnown(
   { names, phones, isTexted }: KnownFacts,
 ): KnownRange[] {
   const chains = chainsOf(pieces.filter(({ isBlocked }) => !isBlocked));
+  const folded = fold(read.text);
   return [
-    ...names.flatMap((name) => findName(read.text, name)),
+    ...names.flatMap((name) => findName(folded.text, name)).map(folded.locate),
     ...chains.filter((chain) => isKnownPhone(chain, phones)).map((chain) => typed("PHONE", chain)),
     ...isTexted ? chains.flatMap(findCodes) : [],
     ...findBirthDates(read),
@@ -56,9 +58,12 @@ const ordinary = new Set(
 const introduced =
   /(?:\bname(?:['’]s| is|:)?|\bI(?:['’]m| am)|\bthis is|\bcalled|\bfor|\b(?:Mr|Mrs|Ms|Miss|Dr)\.?)\s+$/i;
 
+/** In a text without accents: who writes a name down may leave them out, or add one. */
 function findName(text: string, name: string): KnownRange[] {
   const parts = name.normalize("NFC").split(/[^\p{L}\p{M}'’]+/u)
-    .filter((part) => part.length > 1 && !titles.has(part.toLowerCase()));
+    .filter((part) => part.length > 1 && !titles.has(part.toLowerCase()))
+    .map((part) => fold(part).text)
+    .filter((part) => /\p{L}/u.test(part));
   if (parts.length === 0) return [];
   const found = parts.flatMap((part) => occurrences(text, part, parts));
   const sorted = found.toSorted((a, b) => a.start - b.start);
@@ -74,11 +79,10 @@ function findName(text: string, name: string): KnownRange[] {
 }
 
 function occurrences(text: string, part: string, parts: readonly string[]): KnownRange[] {
-  const plain = part.normalize("NFD").replace(/\p{M}/gu, "");
-  const forms = [...new Set([part, plain])].map((form) => form.replace(/[^\p{L}\p{M}]/gu, "['’]?"));
-  const spelled = part.length > 2 ? [[...plain].join("[\\s.,-]{1,2}")] : [];
+  const form = part.replace(/[^\p{L}]/gu, "['’]?");
+  const spelled = part.length > 2 ? [[...part].join("[\\s.,-]{1,2}")] : [];
   const pattern = new RegExp(
-    `(?<![\\p{L}\\p{N}])(?:${[...forms, ...spelled].join("|")})(?![\\p{L}\\p{N}])`,
+    `(?<![\\p{L}\\p{N}])(?:${[form, ...spelled].join("|")})(?![\\p{L}\\p{N}])`,
     "giu",
   );
   const isOrdinary = ordinary.has(part.toLowerCase());
@@ -97,7 +101,7 @@ function isMeant(text: string, start: number, end: number, parts: readonly strin
   const before = text.slice(Math.max(0, start - 24), start);
   const after = text.slice(end, end + 24);
   const isNext = (words: string, at: number) => {
-    const word = words.match(/[\p{L}\p{M}'’]+/gu)?.at(at)?.toLowerCase();
+    const word = words.match(/[\p{L}'’]+/gu)?.at(at)?.toLowerCase();
     return parts.some((part) => part.toLowerCase() === word);
   };
   return introduced.test(before) || /^\s/.test(after) && isNext(after, 0) ||

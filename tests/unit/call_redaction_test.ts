@@ -3,7 +3,15 @@ import assert from "node:assert/strict";
 import { redactCall } from "../../shared/redaction.ts";
 
 const known = {
-  names: ["Jane Example", "May Brown", "Zoë O'Neill"],
+  names: [
+    "Jane Example",
+    "May Brown",
+    "Zoë O'Neill",
+    "José Brown",
+    "Zoë King",
+    "Rene Grant",
+    "'' \u0301\u0301",
+  ],
   phones: ["+447700900456"],
   isTexted: true,
 };
@@ -27,6 +35,7 @@ const cases: readonly string[] = [
   "⟦NAME:Jane Example⟧ (lives at ⟦ADDRESS:12 High Street, Leeds⟧) called about knee pain since 2019.",
   "AI: Our address is 350 Fifth Avenue, Suite 4100.\nUser: Thanks, is that near 14 Harley Street?",
   "AI: What is your address?\nUser: I'd rather not say.",
+  "⟦NAME:Jose Brown⟧ here. ⟦NAME:Zoe King⟧ or ⟦NAME:Zoe\u0308 King⟧ or ⟦NAME:JOSÉ BROWN⟧ or ⟦NAME:René Grànt⟧; King size, naïve café.",
   "User: warfarin 3 mg, HbA1c 48 mmol/mol, INR 2.5 on 01/03, £1,250.00, room 212, order 4839201745.",
 ];
 
@@ -45,7 +54,16 @@ Deno.test("without a code six digits stay, without a call's facts names do", () 
 
 Deno.test("known facts are looked for in time proportional to the text", () => {
   for (
-    const part of ["Jane ", "born 1 ", "I live at 1 ", "1 2 3 4 5 6 ", "my address is ", "J-A-"]
+    const part of [
+      "Jane ",
+      "born 1 ",
+      "I live at 1 ",
+      "1 2 3 4 5 6 ",
+      "my address is ",
+      "J-A-",
+      "4,",
+      "é ",
+    ]
   ) {
     const time = (length: number) => {
       const text = part.repeat(Math.ceil(length / part.length));
