@@ -93,10 +93,15 @@ function lengthOfDate({ tokens, joints }: Figure, at: number): number | undefine
   const joint = joints[at];
   if (joint === undefined || joint !== joints[at + 1] || !"-/.".includes(joint)) return undefined;
   if (joints[at - 1] === joint || joints[at + 2] === joint) return undefined;
+  return isDate(a, b, c) ? 3 : undefined;
+}
+
+/** Whether three runs of digits are a date, the year first or last. */
+export function isDate(a: string, b: string, c: string): boolean {
   const isYearFirst = isYear(a) && isMonth(b) && isDay(c);
   const isYearLast = (isDay(a) && isMonth(b) || isMonth(a) && isDay(b)) &&
     (isYear(c) || /^\d\d$/.test(c));
-  return isYearFirst || isYearLast ? 3 : undefined;
+  return isYearFirst || isYearLast;
 }
 
 /** Decimals, thousands, fractions, a ZIP code with its four, a range of years. */

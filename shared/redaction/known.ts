@@ -10,6 +10,7 @@ import { Mark, type Range, type Token } from "../tokens.ts";
 import { fold } from "./folding.ts";
 import type { Piece } from "./pieces.ts";
 import type { ReadText, Turn } from "./text.ts";
+import { findWrittenCodes } from "./written_codes.ts";
 
 /** What is known of a call. */
 export interface KnownFacts {
@@ -37,6 +38,7 @@ export function findKnown(
     ...names.flatMap((name) => findName(folded.text, name)).map(folded.locate),
     ...chains.filter((chain) => isKnownPhone(chain, phones)).map((chain) => typed("PHONE", chain)),
     ...isTexted ? chains.flatMap(findCodes) : [],
+    ...isTexted ? findWrittenCodes(read).map((range) => typed("OTP", [range])) : [],
     ...findBirthDates(read),
     ...findAddresses(read),
   ];

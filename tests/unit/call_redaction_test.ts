@@ -36,6 +36,9 @@ const cases: readonly string[] = [
   "AI: Our address is 350 Fifth Avenue, Suite 4100.\nUser: Thanks, is that near 14 Harley Street?",
   "AI: What is your address?\nUser: I'd rather not say.",
   "⟦NAME:Jose Brown⟧ here. ⟦NAME:Zoe King⟧ or ⟦NAME:Zoe\u0308 King⟧ or ⟦NAME:JOSÉ BROWN⟧ or ⟦NAME:René Grànt⟧; King size, naïve café.",
+  "User: it's ⟦OTP:482,913⟧. Or ⟦OTP:482.913⟧, or ⟦OTP:482/913⟧? It is ⟦OTP:4,8,2,9,1,3⟧; yes: ⟦OTP:4,8,2, 9,1,3⟧!",
+  "User: ⟦OTP:48,29,13⟧ then ⟦OTP:48:29:13⟧ then ⟦OTP:4/8/2/9/1/3⟧ then #⟦OTP:482913⟧ then ⟦OTP:4,829.13⟧ then ⟦OTP:482'913⟧.",
+  "User: BP 140/100, at 14:30:15 on 12.10.19, £482,913 or $4,829.13, dose 100,000 units, 7.2, 6.8, 7.1, 1,482,913 people.",
   "User: warfarin 3 mg, HbA1c 48 mmol/mol, INR 2.5 on 01/03, £1,250.00, room 212, order 4839201745.",
 ];
 
@@ -48,7 +51,7 @@ Deno.test("a report of a call loses what is known of it, and keeps everything el
 });
 
 Deno.test("without a code six digits stay, without a call's facts names do", () => {
-  const text = "User: the batch is 482913, says Jane Example.";
+  const text = "User: the batch is 482913, 482,913, 482.913 or 4,8,2,9,1,3, says Jane Example.";
   assert.equal(redactCall(text, { names: [], phones: [], isTexted: false }).text, text);
 });
 
