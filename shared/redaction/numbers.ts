@@ -21,7 +21,7 @@ import {
   phone,
   ssn,
 } from "./kinds.ts";
-import { findSecurityCode } from "./security_codes.ts";
+import { findSecurityCode, findSecurityCodeBefore } from "./security_codes.ts";
 import type { Range } from "../tokens.ts";
 import type { ReadText } from "./text.ts";
 import { Candidates, Window } from "./window.ts";
@@ -153,11 +153,17 @@ class Search {
     const cards = this.found.filter(({ type }) => type === "CARD");
     for (const { end } of cards) {
       const behind = this.pieces.findIndex(({ start }) => start >= end);
-      const code = behind === -1
-        ? undefined
-        : findSecurityCode(this.read, this.pieces, this.#isTaken, behind);
-      if (code !== undefined) this.#mark("CARD", this.#window(code.first, code.end));
+      if (behind !== -1) this.#takeSecurityCode(findSecurityCode, behind);
     }
+    for (const { start } of cards) {
+      const card = this.pieces.findIndex((piece) => piece.end > start);
+      this.#takeSecurityCode(findSecurityCodeBefore, card);
+    }
+  }
+
+  #takeSecurityCode(find: typeof findSecurityCode, at: number): void {
+    const code = find(this.read, this.pieces, this.#isTaken, at);
+    if (code !== undefined) this.#mark("CARD", this.#window(code.first, code.end));
   }
 
   /** Numbers dictated over several turns: each part is cut, what was said between stays. */

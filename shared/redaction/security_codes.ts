@@ -44,6 +44,46 @@ export function findSecurityCode(
   return undefined;
 }
 
+/**
+ * Finds the security code that is said before its card: `security code 999 for my Visa 4012...`.
+ *
+ * @param card The first piece of the card.
+ * @returns The first piece and the one after the last.
+ */
+export function findSecurityCodeBefore(
+  read: ReadText,
+  pieces: readonly Piece[],
+  isTaken: readonly boolean[],
+  card: number,
+): { readonly first: number; readonly end: number } | undefined {
+  const until = pieces[card]?.firstToken ?? 0;
+  for (let first = card - 1; first >= Math.max(0, card - pieceLimit); first--) {
+    const piece = pieces[first];
+    if (piece === undefined || until - piece.firstToken > reach) return undefined;
+    if (isTaken[first]) {
+      // Another card: what stands before it is that one's.
+      if (!piece.isBlocked) return undefined;
+      continue;
+    }
+    const isOpening = piece.gap !== 0 || first === 0 || isTaken[first - 1];
+    const end = isOpening ? endOfCode(pieces, isTaken, first) : undefined;
+    // Only digits directly behind the name: others may stand between a name and the card.
+    const from = pieces[first - 1]?.endToken ?? 0;
+    if (end !== undefined && end <= card && isCalledCode(read, from, piece.firstToken)) {
+      return { first, end };
+    }
+  }
+  return undefined;
+}
+
+function isCalledCode({ tokens }: ReadText, from: number, at: number): boolean {
+  const words = tokens.slice(Math.max(from, at - labelReach), at);
+  return words.some(({ value }, index) => isCodeName(value, words[index + 1]?.value ?? ""));
+}
+
+const isCodeName = (value: string, next: string) =>
+  names.test(value) || owners.has(value) && /^(?:code|number|digits?)$/.test(next);
+
 /** Where three or four digits end that begin at a piece and stand alone. */
 function endOfCode(
   pieces: readonly Piece[],
@@ -64,7 +104,7 @@ function isNamed({ tokens, turnOf, turns }: ReadText, from: number, at: number):
   const words = tokens.slice(Math.max(from, at - (isAnswer ? questionReach : labelReach)), at);
   return words.some(({ value }, index) => {
     const next = words[index + 1]?.value ?? "";
-    return names.test(value) || owners.has(value) && /^(?:code|number|digits?)$/.test(next) ||
+    return isCodeName(value, next) ||
       /^(?:three|four|3|4|last)$/.test(value) && /^(?:digits?|numbers?|figures?)$/.test(next) ||
       value === "back" && words[index - 1]?.value === "the";
   });

@@ -327,6 +327,25 @@ Deno.test("redact takes time in proportion to the text, also when the text is ma
   await t.step(`the slowest took ${slowest.toFixed(1)} times what people say takes`, () => {});
 });
 
+Deno.test("a card's security code goes also where it is said before the card", () => {
+  const visa = "⟦4012 8888 8888 1881⟧";
+  for (
+    const each of [
+      `security code ⟦999⟧ for my Visa ${visa}`,
+      "CVV: ⟦4321⟧, Amex ⟦3782 822463 10005⟧",
+      `the CVC is ⟦nine nine nine⟧, and the card is ${visa}, expires 12/27`,
+      `AI: Security code?\nUser: ⟦999⟧.\nAI: And the card?\nUser: ${visa}`,
+      `CVV ⟦999⟧ card ${visa} and cvv ⟦123⟧ card ⟦4242 4242 4242 4242⟧`,
+      `room 212, the security code is on the card ${visa}`,
+      `500 mg in room 212, card ${visa}`,
+      "CVV 884 today",
+    ]
+  ) {
+    const text = each.replace(/[⟦⟧]/g, "");
+    assert.equal(redact(text).text, each.replace(/⟦[^⟧]*⟧/g, "[REDACTED: CARD]"));
+  }
+});
+
 Deno.test("redact takes at most two hundred times what finding the words takes", async (t) => {
   const texts = Object.values(redactionCorpus).flat().map(({ text }) => text);
   const characters = texts.reduce((sum, { length }) => sum + length, 0);
