@@ -7,13 +7,38 @@
  * @module
  */
 
-const notGiven =
-  /^(?:null|nil|none|n\/?a|undefined|nan|unknown|unspecified|unset|empty|(?:not|none) (?:provided|given|specified|available|applicable|known|set|sure|mentioned|stated)|[-–—_.?]+|\{\{.*\}\}|<[a-z _-]*>|\[[a-z _-]*\])$/i;
+const filler = String
+  .raw`(?:null|nil|none|n\/?a|undefined|nan|unknown|unspecified|unset|empty|tb[ad]|(?:not|none) (?:provided|given|specified|available|applicable|known|set|sure|mentioned|stated)(?: yet)?|[-–—_.?]+|\{\{[^}]*\}\}|<[a-z _-]*>|\[[a-z _-]*\])`;
+const notGiven = wordsOf(filler);
+const noName = wordsOf(
+  String
+    .raw`(?:${filler}|(?:the |an? )?(?:anonymous|caller|patient|customer|user)(?:'?s)?|(?:(?:first|last|full|your|my|the)[ _-]?)?name|first last|not yet|i (?:don'?t|do not) know|no (?:name|idea))`,
+);
 
-/** Whether a text stands for "no value": `N/A`, `none`, `{{customer.name}}`. */
+/** A text of nothing but these words. */
+function wordsOf(word: string): RegExp {
+  return new RegExp(String.raw`^${word}(?:[\s,]+${word})*$`, "i");
+}
+
+/** Without quotes around it and the full stop at its end. */
+function bareText(text: string): string {
+  return text.replaceAll("’", "'").replace(/^["'`]|["'`]$/g, "").trim();
+}
+
+/** Whether a text stands for "no value": `N/A`, `none`, `null null`, `{{customer.name}}`. */
 export function isNotGiven(text: string): boolean {
-  const bare = text.replace(/^["'`]|["'`]$/g, "").trim();
+  const bare = bareText(text);
   return bare === "" || notGiven.test(bare);
+}
+
+/**
+ * Whether a text can be somebody's name. `Unknown Caller`, `Jane [last name]`, an address and a
+ * number cannot; `Jennifer Null` can.
+ */
+export function isName(text: string): boolean {
+  const bare = bareText(text).replace(/[.!]+$/, "");
+  return /\p{L}/u.test(bare) && !/[@{}<>\p{Nd}]|\[[^\]]*name[^\]]*\]/iu.test(bare) &&
+    !noName.test(bare);
 }
 
 const noPreference =

@@ -9,6 +9,7 @@ import { type Answer, refuse } from "./answers.ts";
 import { findCountry } from "./database/calls.ts";
 import type { Database } from "./database/client.ts";
 import type { CallFacts } from "./database/entry.ts";
+import { isName } from "./given.ts";
 import { type PhoneReading, readPhone } from "./phone.ts";
 import * as sentences from "./sentences.ts";
 
@@ -17,6 +18,7 @@ const { needed } = sentences;
 /** Arguments of every tool that books or changes. */
 export const patientFields = {
   patientName: z.string(needed.patientName).max(120, needed.patientName)
+    .refine(isName, needed.patientName)
     .describe("First and last name of the patient"),
   patientPhone: z.preprocess(
     (said) => typeof said === "number" ? String(said) : said,

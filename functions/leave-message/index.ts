@@ -7,6 +7,7 @@
 import { z } from "zod";
 import { messageTool, refuse, refuseCommonly, succeed } from "../../shared/answers.ts";
 import { leaveMessage, type MessageOutcome } from "../../shared/database/desk.ts";
+import { isName } from "../../shared/given.ts";
 import { choosePhone, type ChosenPhone } from "../../shared/patient.ts";
 import { redact } from "../../shared/redaction.ts";
 import { serveTool } from "../../shared/request.ts";
@@ -16,6 +17,7 @@ const { needed } = sentences;
 
 const input = z.object({
   callerName: z.string(needed.callerName).max(120, needed.callerName)
+    .refine(isName, needed.callerName)
     .describe("First and last name of the caller"),
   message: z.string(needed.message).max(1500, needed.message)
     .describe("What the front desk should know, in one to three sentences"),

@@ -83,7 +83,10 @@ export async function attack(bench: Bench, size: Attack): Promise<AttackReport> 
       await sleep((index + 0.5) * size.seconds * 1000 / size.patients);
       const phone = `+44772${String(index).padStart(7, "0")}`;
       const startedAt = performance.now();
-      const outcome = await book(new PhoneCall(bench, clinic, phone), `Patient ${index} Honest`);
+      const outcome = await book(
+        new PhoneCall(bench, clinic, phone),
+        `Patient ${inLetters(index)} Honest`,
+      );
       waits.push(performance.now() - startedAt);
       return outcome;
     })),
@@ -145,6 +148,10 @@ async function insist(ask: () => Promise<Said>): Promise<Said> {
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
+/** A number as a part of a name, which has no digits. */
+const inLetters = (n: number) =>
+  [...String(n)].map((digit) => "abcdefghij"[Number(digit)]).join("");
+
 class Attackers {
   readonly heard = new Map<string, number>();
   guessed = 0;
@@ -169,7 +176,7 @@ class Attackers {
       const time = `${String(9 + Math.floor(half / 2)).padStart(2, "0")}:${half % 2 ? "30" : "00"}`;
       await ask(holdSlot, {
         slotId: `consultation/${day()}T${time}`,
-        patientName: `Mallory ${round}`,
+        patientName: `Mallory ${inLetters(round)}`,
         patientPhone: `+44773${String(round).padStart(7, "0")}`,
       });
     } else {
