@@ -41,12 +41,50 @@ export function isName(text: string): boolean {
     !noName.test(bare);
 }
 
-const noPreference =
-  /^(?:(?:no|without(?: a| any)?) (?:particular |special )?(?:preference|one|body|doctor)(?: in particular)?|any(?: ?one|body)?\b.*|either\b.*|all|open|whoever\b.*|whichever\b.*|whatever\b.*|(?:the )?(?:first|next|earliest|soonest)\b.*|(?:it )?(?:does(?:n't| not|nt)|makes no) (?:matter|difference).*|(?:i )?(?:do(?:n't| not|nt)) (?:mind|care).*|(?:the|a|your) (?:doctor|dentist|provider|physician|practitioner|specialist)|doctor|dentist|provider)$/i;
+const profession =
+  "(?:doctor|dentist|provider|physician|practitioner|specialist|clinician|therapist)s?";
+/** What can follow a wish for nobody in particular without naming somebody. */
+const detail = String
+  .raw`(?:the|an?|of|them|those|your|you|me|us|have|has|got|is|are|be|can|see|take|works?|on duty|available|availability|free|one|body|person|people|time|day|slot|appointment|opening|first|next|earliest|soonest|sooner|open|at all|possible|there|to|who|which|will do|in particular|fine|okay|ok|please|thanks?|today|tomorrow|clinic|${profession}|drs?$)`;
+/** Begins a wish that leaves the choice to the clinic. */
+const anybody = String
+  .raw`(?:any(?: ?(?:one|body|thing|time))?|(?:the |your )?(?:first|next|earliest|soonest))\b`;
+const indifferent = String
+  .raw`(?:either|whoever|whichever|whatever|(?:i(?: have|'ve) )?(?:no|without(?: a| any)?) (?:particular |special )?(?:preference|one|body|doctor)|(?:it )?(?:does(?:n't| not|nt)|makes no) (?:really )?(?:matter|difference)|(?:i )?(?:do(?:n't| not|nt)) (?:really )?(?:mind|care|know))\b`;
+const noPreference = new RegExp(
+  `^(?:all|open|(?:${anybody}|${indifferent})(?:'s)?(?:[ ,]+${detail})*|all (?:the |of the )?${profession}|(?:(?:the|an?|your) )?${profession})$`,
+  "i",
+);
+const beginsOpen = new RegExp(`^${anybody}`, "i");
+const beginsIndifferent = new RegExp(`^${indifferent}`, "i");
+const title = /^(?:dr|doctor|prof|professor)\b\.?\s+/i;
+const named = new RegExp(
+  String
+    .raw`^${anybody}(?:[ ,]+${detail})*?[ ,]+(?:(?:with|for|from)[ ]+|(?=(?:dr|doctor)\b\.?[ ]))(.+)$`,
+  "i",
+);
+const exclusion =
+  /\b(?:not|never|except|excluding|besides|avoid|other than|apart from|rather than|instead of)\b|n't\b|^(?:any|all|every)[a-z ]* but\b|^no\s/i;
+const described = /\b(?:female|male|woman|lady|women|men|speaking|speaks)\b/i;
 
-/** Whether a wish for a doctor names nobody: `whoever is free`, `doesn't matter`, `the doctor`. */
-export function isNoPreference(text: string): boolean {
-  return noPreference.test(text.replaceAll("’", "'").replace(/[.!]+$/, "").trim());
+/** A wish for a doctor: `text` to look for, or `unread` where it cannot be met by a name. */
+export type DoctorWish = { readonly text: string } | "unread";
+
+/**
+ * Whom a caller wishes to see: `Dr Patel`, `first available with Dr Patel`.
+ *
+ * @returns Undefined where anybody will do (`whoever is free`, `the doctor`); `unread` where a wish
+ * is more than a name (`anyone but Dr Okafor`, `Dr Patel or Dr Hughes`, `any female doctor`).
+ */
+export function readDoctorWish(said: string): DoctorWish | undefined {
+  const text = said.replaceAll("’", "'").replace(/\s+/g, " ").replace(/[.!?]+$/, "").trim();
+  if (noPreference.test(text)) return undefined;
+  const name = text.replace(title, "");
+  if (exclusion.test(text) || /\S (?:or|and) \S|\//i.test(name)) return "unread";
+  if (beginsIndifferent.test(text) || (name === text && described.test(text))) return "unread";
+  if (!beginsOpen.test(text)) return { text };
+  const whom = named.exec(text)?.[1]?.replace(/(?:,? (?:please|thanks|today|tomorrow))+$/i, "");
+  return whom === undefined ? "unread" : readDoctorWish(whom);
 }
 
 /** A part of the day that can be asked about. */
@@ -54,28 +92,38 @@ export const partsOfDay = ["am", "pm", "morning", "afternoon", "evening", "night
 /** One of them. */
 export type PartOfDay = typeof partsOfDay[number];
 
+const anyPart = /^(?:any|all|whole|entire|full|no pref|whenever|either|flexible|open)/;
+const unconcerned =
+  /\b(?:i )?(?:dont|do not|doesnt|does not|makes no) (?:really )?(?:mind|care|matter|difference)\b|\bno (?:particular )?preference\b/g;
+const negation =
+  /\b(?:not?|never|neither|nor|except|excluding|without|avoid|other than|apart from|besides|cannot|(?:do|does|ca|wo|is|would|should|could)nt)\b|\b(?:any|all|every)[a-z ]* but\b/;
+
 /**
  * A part of the day as it is written: `AM`, `in the late afternoon`, `tonight`.
  *
- * @returns Undefined where any time will do; `unread` where nobody knows what is meant.
+ * @returns Undefined where any time will do (`morning or afternoon`); `unread` where nobody knows
+ * what is meant, or a part is ruled out (`not in the morning`).
  */
 export function readPartOfDay(text: string): PartOfDay | "unread" | undefined {
-  const said = text.toLowerCase().replaceAll(".", "").trim();
-  if (/^(?:any|all|whole|entire|full|no pref|whenever|either|doesn|don|flexible|open)/.test(said)) {
-    return undefined;
-  }
-  const word = /\b(morning|afternoon|evening|night|tonight|lunch\w*|noon|midday|am|pm)\b/.exec(
-    said,
+  const said = text.toLowerCase().replaceAll(/[.'’]/g, "").replaceAll(/\bi a?m\b/g, "").trim();
+  const wish = said.replaceAll(unconcerned, "");
+  if (negation.test(wish)) return "unread";
+  const parts = new Set(partsIn(wish));
+  // The words that name half a day add nothing to a part of that half.
+  if (parts.has("morning")) parts.delete("am");
+  if (parts.has("afternoon") || parts.has("evening")) parts.delete("pm");
+  const [part, ...others] = parts;
+  if (part === undefined) return anyPart.test(said) || wish !== said ? undefined : "unread";
+  if (others.length === 0) return part;
+  return [...parts].every((one) => one === "afternoon" || one === "evening") ? "pm" : undefined;
+}
+
+function partsIn(said: string): PartOfDay[] {
+  const words = said.matchAll(
+    /\b(?:(before|until) )?(?:(morning|afternoon|evening|night|am|pm)s?|(tonight)|lunch\w*|noon|midday)\b/g,
   );
-  switch (word?.[1]?.replace(/^lunch.*/, "noon")) {
-    case undefined:
-      return "unread";
-    case "noon":
-    case "midday":
-      return /\b(?:before|until)\b/.test(said) ? "morning" : "afternoon";
-    case "tonight":
-      return "night";
-    default:
-      return partsOfDay.find((part) => part === word?.[1]) ?? "unread";
-  }
+  return [...words].map(([, before, word, tonight]) => {
+    if (tonight !== undefined) return "night";
+    return partsOfDay.find((part) => part === word) ?? (before ? "morning" : "afternoon");
+  });
 }

@@ -148,8 +148,12 @@ export const appointmentDayUnclear = (today: string) =>
   `I didn't get the day. Today is ${sayDate(today)}. Which day is the appointment on?`;
 
 /** @param ignored Arguments that could not be read and are not needed. */
-export const leftOut = (ignored: readonly ("partOfDay" | "days")[]) => {
-  const names = { partOfDay: "the time of day", days: "how many days" };
+export const leftOut = (ignored: readonly ("partOfDay" | "days" | "providerName")[]) => {
+  const names = {
+    partOfDay: "the time of day",
+    days: "how many days",
+    providerName: "which doctor",
+  };
   return `I didn't get ${
     sayList(ignored.map((name) => names[name]), "and")
   }, so I looked without it.`;

@@ -8,7 +8,7 @@ import { z } from "zod";
 import { refuse, refuseCommonly, succeed } from "../../shared/answers.ts";
 import { type AvailabilityOutcome, checkAvailability } from "../../shared/database/availability.ts";
 import { readDay, saidDay } from "../../shared/days.ts";
-import { isNoPreference, type PartOfDay, readPartOfDay } from "../../shared/given.ts";
+import { type PartOfDay, readDoctorWish, readPartOfDay } from "../../shared/given.ts";
 import { withSpoken } from "../../shared/hold.ts";
 import { serveTool } from "../../shared/request.ts";
 import * as sentences from "../../shared/sentences.ts";
@@ -52,17 +52,19 @@ export default serveTool({
   run: async ({ date, serviceType, partOfDay, providerName, days }, { call, database }) => {
     const part = partOfDay === undefined ? undefined : readPartOfDay(partOfDay);
     const count = readDays(days);
+    const doctor = providerName === undefined ? undefined : readDoctorWish(providerName);
     const found = await checkAvailability(database, call, {
       service: serviceType,
       day: readDay(date),
       days: count === "unread" ? undefined : count,
       partOfDay: part === "unread" ? undefined : part,
-      provider: providerName && isNoPreference(providerName) ? undefined : providerName,
+      provider: doctor === "unread" ? undefined : doctor?.text,
     });
     // What could not be read and is not needed is left out, and the caller hears so.
     const ignored = [
       ...(part === "unread" ? ["partOfDay" as const] : []),
       ...(count === "unread" ? ["days" as const] : []),
+      ...(doctor === "unread" ? ["providerName" as const] : []),
     ];
     const answer = say(found, part === "unread" ? undefined : part);
     if (ignored.length === 0 || !("slots" in found)) return answer;

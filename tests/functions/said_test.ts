@@ -83,6 +83,39 @@ test("an optional value that cannot be read is left out and said", async (bench)
   assert.equal((await ask(bench, clinic, { days: "3 days" })).outcome, "available");
 });
 
+test("a wish that names no single doctor or part of the day is said, one in a sentence is met", async (bench) => {
+  const { sql } = bench.database;
+  const clinic = await aClinic(sql, { providers: 2 });
+  await sql`update public.providers set name = 'Dr Amara Patel'
+    where org_id = ${clinic.id} and slug = 'doctor-2'`;
+  const met = await ask(bench, clinic, { providerName: "first available with Dr Patel" });
+  assert.match(met.slots?.[0]?.slotId ?? "", /\/doctor-2$/);
+  for (
+    const providerName of ["anyone but Dr Patel", "any female doctor", "either Patel or Hughes"]
+  ) {
+    const said = await ask(bench, clinic, { providerName });
+    assert.match(said.message, /didn't get which doctor/, providerName);
+    assert.deepEqual(said["ignored"], ["providerName"]);
+  }
+  const ruledOut = await ask(bench, clinic, { partOfDay: "not in the morning" });
+  assert.deepEqual(ruledOut["ignored"], ["partOfDay"]);
+});
+
+test("a name of nothing but fillers is asked for", async (bench) => {
+  const clinic = await aClinic(bench.database.sql);
+  const found = await ask(bench, clinic, {});
+  for (const patientName of ["null null", "[First Name] [Last Name]", "Unknown Caller", "a@b.c"]) {
+    const held = await bench.ask(holdSlot, {
+      tool: "hold_slot",
+      called: clinic.number,
+      callId: crypto.randomUUID(),
+      args: { slotId: found.slots?.[0]?.slotId, patientName },
+    });
+    assert.equal(held.outcome, "invalid_arguments", patientName);
+    assert.deepEqual(held["fields"], ["patientName"]);
+  }
+});
+
 test("morning begins with waking hours, the night has its own", async (bench) => {
   const clinic = await aClinic(bench.database.sql);
   const hours = async (partOfDay: string) => {

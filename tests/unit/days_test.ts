@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { readDay, type SaidDay } from "../../shared/days.ts";
-import { isNoPreference, isNotGiven, readPartOfDay } from "../../shared/given.ts";
+import { isName, isNotGiven, readDoctorWish, readPartOfDay } from "../../shared/given.ts";
 
 Deno.test("days are read as they are written or said", () => {
   const read: [string, SaidDay][] = [
@@ -53,7 +53,8 @@ Deno.test("whatever text comes, a day is read in little time or not at all", () 
     assert.equal(typeof readDay(text), "object");
     readPartOfDay(text);
     isNotGiven(text);
-    isNoPreference(text);
+    readDoctorWish(text);
+    isName(text);
   }));
 });
 
@@ -71,6 +72,61 @@ Deno.test("words for no value are no value; names and times are", () => {
   }
 });
 
+Deno.test("a name of nothing but fillers is no name, a filler beside a real name is one", () => {
+  for (
+    const text of [
+      ...["null null", "undefined undefined", "None None", "N/A N/A", "Unknown Unknown", "Unknown"],
+      ...["<first name> <last name>", "[First Name] [Last Name]", "{{first}} {{last}}", "TBD"],
+      ...[
+        "not given yet",
+        "Unknown Caller",
+        "Caller",
+        "the patient",
+        "I don't know",
+        "I don’t know.",
+      ],
+      ...[
+        "First Name Last Name",
+        "Jane [last name]",
+        "jane@example.com",
+        "Jane 2",
+        "0172 555",
+        "?!",
+      ],
+    ]
+  ) assert.ok(!isName(text), text);
+  for (
+    const text of [
+      ...["Jennifer Null", "Ada", "Wallis Caller", "Jane O'Brien", "Ana-Lía Núñez", "王芳"],
+      ...["Patel, Amara", "John Smith III", "Dr. No", "Noah None", "Na Young", "St. John", "A"],
+    ]
+  ) assert.ok(isName(text), text);
+});
+
+Deno.test("a wish for a doctor is found in a sentence, or said to be unread", () => {
+  const read: [string, ReturnType<typeof readDoctorWish>][] = [
+    ["first available with Dr Patel", { text: "Dr Patel" }],
+    ["next available with Dr Patel", { text: "Dr Patel" }],
+    ["The earliest appointment with Dr. Patel, please", { text: "Dr. Patel" }],
+    ["any time with Amara Patel", { text: "Amara Patel" }],
+    ["next available Dr Free", { text: "Dr Free" }],
+    ["Dr Or Cohen", { text: "Dr Or Cohen" }],
+    ["Dr But", { text: "Dr But" }],
+    ["first available with anyone", undefined],
+    ["whoever has the first opening", undefined],
+    ["any of the doctors is fine", undefined],
+    ["either Dr Patel or Dr Hughes", "unread"],
+    ["Dr Patel or Dr Hughes", "unread"],
+    ["anyone but Dr Okafor", "unread"],
+    ["first available, not Dr Okafor", "unread"],
+    ["I don't mind, but no Dr Okafor", "unread"],
+    ["any female doctor", "unread"],
+    ["first available with a female doctor", "unread"],
+    ["whoever Dr Patel recommends", "unread"],
+  ];
+  for (const [text, expected] of read) assert.deepEqual(readDoctorWish(text), expected, text);
+});
+
 Deno.test("a wish for nobody in particular does not name a doctor", () => {
   for (
     const text of [
@@ -86,7 +142,7 @@ Deno.test("a wish for nobody in particular does not name a doctor", () => {
       ...["whoever is free", "doesn't matter", "It doesn’t matter", "I don't mind", "the doctor"],
       ...["no one in particular", "Whoever's first.", "earliest", "your dentist"],
     ]
-  ) assert.ok(isNoPreference(text), text);
+  ) assert.equal(readDoctorWish(text), undefined, text);
   for (
     const text of [
       "Dr Amara Patel",
@@ -98,7 +154,7 @@ Deno.test("a wish for nobody in particular does not name a doctor", () => {
       "Noah",
     ]
   ) {
-    assert.ok(!isNoPreference(text), text);
+    assert.deepEqual(readDoctorWish(text), { text }, text);
   }
 });
 
@@ -114,6 +170,18 @@ Deno.test("parts of the day", () => {
     ["doesn't matter", undefined],
     ["lunchtime", "afternoon"],
     ["before noon", "morning"],
+    ["not in the morning", "unread"],
+    ["anything but mornings", "unread"],
+    ["I don't want the afternoon", "unread"],
+    ["morning or afternoon", undefined],
+    ["AM or PM", undefined],
+    ["a.m./p.m.", undefined],
+    ["I don't mind, morning or afternoon", undefined],
+    ["no preference", undefined],
+    ["afternoon or evening", "pm"],
+    ["9 am, in the morning", "morning"],
+    ["I am free in the afternoon", "afternoon"],
+    ["any afternoon", "afternoon"],
     ["blue", "unread"],
     ["unread", "unread"],
   ];
