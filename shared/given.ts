@@ -32,12 +32,13 @@ export function isNotGiven(text: string): boolean {
 }
 
 /**
- * Whether a text can be somebody's name. `Unknown Caller`, `Jane [last name]`, an address and a
- * number cannot; `Jennifer Null` can.
+ * Whether a text can be somebody's name. `Unknown Caller`, `Jane [last name]`, an e-mail address and
+ * what has a phone number in it cannot; `Jennifer Null` and `Elizabeth 2` can.
  */
 export function isName(text: string): boolean {
   const bare = bareText(text).replace(/[.!]+$/, "");
-  return /\p{L}/u.test(bare) && !/[@{}<>\p{Nd}]|\[[^\]]*name[^\]]*\]/iu.test(bare) &&
+  return /\p{L}/u.test(bare) &&
+    !/[@{}<>]|(?:\p{Nd}[\s().+-]*){5}|\[[^\]]*name[^\]]*\]/iu.test(bare) &&
     !noName.test(bare);
 }
 
