@@ -311,7 +311,9 @@ export class Model {
         return this.#forget();
       case "already_confirmed":
         return promise(
-          this.subject?.state === "confirmed" || !isAlone,
+          this.subject?.state === "confirmed" || !isAlone ||
+            // The rest of the family is, and the patient's own hold has expired.
+            this.subject === undefined && this.#confirmed.size > 0,
           "already confirmed, and it is not",
         );
       case "hold_expired":
@@ -337,20 +339,27 @@ export class Model {
 
   #accepted(answer: BeginSendOutcome | VerificationOutcome, at: number): void {
     const { subject } = this;
-    promise(subject !== undefined, "something was confirmed that nobody held");
-    if (answer.outcome === "confirmed") {
-      const confirmed = [answer.holdId, ...answer.others.map(({ holdId }) => holdId)];
-      for (const holdId of confirmed) {
-        promise(!this.#confirmed.has(holdId), "a hold was confirmed twice");
-        this.#confirmed.add(holdId);
-        this.siblings.delete(holdId);
-      }
-      promise(confirmed.includes(subject.holdId), "a code left the hold it was for");
+    const confirmed = answer.outcome === "confirmed"
+      ? [answer.holdId, ...answer.others.map(({ holdId }) => holdId)]
+      : [];
+    // When the patient's own hold has expired, a code is for the rest of the family.
+    const isForSiblings = subject === undefined && confirmed.length > 0 &&
+      confirmed.every((holdId) => this.siblings.has(holdId));
+    promise(subject !== undefined || isForSiblings, "something was confirmed that nobody held");
+    for (const holdId of confirmed) {
+      promise(!this.#confirmed.has(holdId), "a hold was confirmed twice");
+      this.#confirmed.add(holdId);
+      this.siblings.delete(holdId);
     }
     // What a proof of before confirms proves nothing more.
     if (this.code !== undefined) this.#proofs.set(this.phone, at);
     this.code = undefined;
     this.#isCancelled = answer.outcome === "cancelled";
+    if (subject === undefined) return;
+    promise(
+      confirmed.length === 0 || confirmed.includes(subject.holdId),
+      "a code left the hold it was for",
+    );
     const holdId = "holdId" in answer ? answer.holdId : subject.holdId;
     this.subject = this.#isCancelled ? undefined : { holdId, state: "confirmed" };
   }

@@ -7,7 +7,8 @@ import { leaveOnly, legs } from "../support/guarantee.ts";
 import { atLength, isFull } from "../support/length.ts";
 
 const runs = atLength({ short: 25, full: 200 });
-const seed = Math.floor(Math.random() * 1e9);
+// The gate plays the same sequences each time; `deno task campaign` draws others.
+const seed = 244853297;
 
 test(`${runs} calls with faults, crashes and races keep every promise (seed ${seed})`, async (bench) => {
   const { findings, texts, unclear } = await runCampaign(bench, { seed, runs });
