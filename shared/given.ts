@@ -1,8 +1,8 @@
 /**
  * What language models write where they have no value: an argument that says so is not given.
  *
- * Seen in public bug reports: the words null, None, N/A and undefined as text, a
- * dash, and variables of a template that nothing replaced.
+ * Seen in public bug reports: the words null, None, N/A and undefined as text, a dash, and variables
+ * of a template that nothing replaced.
  *
  * @module
  */
