@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import type postgres from "postgres";
 import { retention } from "../../supabase/tasks/retention.ts";
 import { runTask } from "../../supabase/tasks/task.ts";
-import type { Terminal } from "../../supabase/tasks/terminal.ts";
+import { aTerminal } from "../support/terminal.ts";
 import { aCaller, type Line, openLines, readCode, sendCode } from "../support/callers.ts";
 import { aClinic, aDay, type Clinic } from "../support/clinic.ts";
 import { type TestDatabase, testWithDatabase as test } from "../support/database.ts";
@@ -466,14 +466,7 @@ test("the jobs clean up and delete in transactions of their own until nothing is
 
 /** Runs the task as an operator would, and keeps what it says. */
 async function runRetention(args: readonly string[], env: Record<string, string> = {}) {
-  const lines: string[] = [];
-  const terminal: Terminal = {
-    isTerminal: false,
-    readAll: () => Promise.resolve(""),
-    ask: () => Promise.resolve(""),
-    print: (line) => lines.push(line),
-    printError: (line) => lines.push(line),
-  };
+  const { terminal, lines } = aTerminal();
   const code = await runTask(retention, args, { env, terminal });
   return { code, said: lines.join("\n") };
 }

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import postgres from "postgres";
 import { audit } from "../../supabase/tasks/audit.ts";
 import { runTask } from "../../supabase/tasks/task.ts";
-import type { Terminal } from "../../supabase/tasks/terminal.ts";
+import { aTerminal } from "../support/terminal.ts";
 import { aClinic, type Clinic } from "../support/clinic.ts";
 import {
   clusterVariable,
@@ -380,14 +380,7 @@ test("the owner cannot rewrite a seal, and the job seals", async ({ sql }) => {
 
 /** Runs the task as an operator would, and keeps what it says. */
 async function runAudit(args: readonly string[], env: Record<string, string> = {}) {
-  const lines: string[] = [];
-  const terminal: Terminal = {
-    isTerminal: false,
-    readAll: () => Promise.resolve(""),
-    ask: () => Promise.resolve(""),
-    print: (line) => void lines.push(line),
-    printError: (line) => void lines.push(line),
-  };
+  const { terminal, lines } = aTerminal();
   const code = await runTask(audit, args, { env, terminal });
   return { code, said: lines.join("\n") };
 }

@@ -16,6 +16,7 @@ import {
   startFakeModel,
 } from "../support/fake_model.ts";
 import { serveFunctions } from "../support/line.ts";
+import { aTerminal } from "../support/terminal.ts";
 
 /** Plays the conversation of a name with a model, and returns what was printed and kept. */
 async function run(bench: Bench, only: string, play: Parameters<typeof startFakeModel>[0]) {
@@ -142,14 +143,7 @@ testWithBench("a caller who cancels with the code is judged by the row", async (
 });
 
 Deno.test("without a key the evals are skipped, and say so", async () => {
-  const lines: string[] = [];
-  const terminal = {
-    isTerminal: false,
-    readAll: () => Promise.resolve(""),
-    ask: () => Promise.resolve(""),
-    print: (line: string) => void lines.push(line),
-    printError: (line: string) => void lines.push(line),
-  };
+  const { terminal, lines } = aTerminal();
   assert.equal(await runTask(evals, [], { terminal, env: {} }), 3);
   assert.match(lines.join(), /^Skipped: .* Set OPENAI_API_KEY or ANTHROPIC_API_KEY$/);
 });

@@ -5,25 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { checkLicences, isPermissive } from "../../supabase/tasks/licences.ts";
-import type { Terminal } from "../../supabase/tasks/terminal.ts";
+import { aTerminal } from "../support/terminal.ts";
 import { hostedDenoVersion } from "../support/npm_package.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const read = (path: string) => readFile(join(root, path), "utf8");
 const readJson = async (path: string) => JSON.parse(await read(path));
-
-function aTerminal() {
-  const out: string[] = [];
-  const errors: string[] = [];
-  const terminal: Terminal = {
-    isTerminal: false,
-    readAll: () => Promise.resolve(""),
-    ask: () => Promise.resolve(""),
-    print: (line) => void out.push(line),
-    printError: (line) => void errors.push(line),
-  };
-  return { terminal, out, errors };
-}
 
 /** A project whose tools are under the given licences. */
 async function withProject(

@@ -13,7 +13,7 @@ import {
   runTask,
   Stop,
 } from "../../supabase/tasks/task.ts";
-import type { Terminal } from "../../supabase/tasks/terminal.ts";
+import { aTerminal } from "../support/terminal.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const { tasks }: { tasks: Record<string, { description?: string; command: string }> } = JSON.parse(
@@ -44,20 +44,6 @@ for (const [name, { description = "" }] of Object.entries(tasks)) {
     assert.equal(wrong.output, "");
     assert.equal(wrong.errors, `Unknown option '--no-such-option'\n${help.output}`);
   });
-}
-
-/** A terminal that keeps what is printed. */
-function aTerminal() {
-  const out: string[] = [];
-  const errors: string[] = [];
-  const terminal: Terminal = {
-    isTerminal: false,
-    readAll: () => Promise.resolve(""),
-    ask: () => Promise.resolve(""),
-    print: (line) => void out.push(line),
-    printError: (line) => void errors.push(line),
-  };
-  return { terminal, out, errors };
 }
 
 const usage = "deno task pour [--cups N]";

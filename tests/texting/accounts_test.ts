@@ -8,7 +8,7 @@ import type { CallFacts } from "../../shared/database/entry.ts";
 import { startBudget } from "../../shared/deadline.ts";
 import { credentials } from "../../supabase/tasks/credentials.ts";
 import { runTask } from "../../supabase/tasks/task.ts";
-import { readLine, type Terminal } from "../../supabase/tasks/terminal.ts";
+import { readLine } from "../../supabase/tasks/terminal.ts";
 import {
   aBench,
   aClinic,
@@ -22,6 +22,7 @@ import {
   withClaimFollowedBy,
 } from "../support/clinic.ts";
 import { testWithConnections } from "../support/test.ts";
+import { aTerminal } from "../support/terminal.ts";
 
 const sidOf = (clinic: Clinic) => `AC${clinic.id.replaceAll("-", "")}`;
 const factsOf = (clinic: Clinic): CallFacts => ({
@@ -151,20 +152,6 @@ test("a number that moves while its text is refused is not texted from its new o
   assert.equal(readsOf(bench), 2);
 });
 
-/** Stands in for a terminal: input, and what was written. */
-function aPipe(input = "") {
-  const out: string[] = [];
-  const errors: string[] = [];
-  const terminal: Terminal = {
-    isTerminal: false,
-    readAll: () => Promise.resolve(input),
-    ask: () => Promise.reject(new Error("nobody to ask")),
-    print: (line) => out.push(line),
-    printError: (line) => errors.push(line),
-  };
-  return { terminal, out, errors };
-}
-
 const key = (id: string) => `${id}:${btoa(id.padEnd(32, "-"))}`;
 const secrets = {
   ACCOUNT_SID: `AC${"0123456789abcdef".repeat(2)}`,
@@ -176,7 +163,7 @@ const secrets = {
 
 /** Runs the task against a bench's database. */
 async function run(bench: Bench, args: string[], input = "", env: Record<string, string> = {}) {
-  const pipe = aPipe(input);
+  const pipe = aTerminal(input);
   const code = await runTask(credentials, args, {
     env: {
       SUPABASE_DB_URL: bench.database.url(),
