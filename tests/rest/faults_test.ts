@@ -4,6 +4,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { setImmediate } from "node:timers";
 import type postgres from "postgres";
 import {
   bearer,
@@ -177,6 +178,20 @@ Deno.test(
     });
   },
 );
+
+Deno.test("callers who leave at any moment are forgotten at once", options, async () => {
+  await withStage({ poolSize: 1 }, async ({ gateway }) => {
+    for (let moment = 0; moment < 500; moment++) {
+      const leaving = new AbortController();
+      const left = gateway.fetch(rpc("nap", { seconds: 60 }, { signal: leaving.signal }));
+      // Up to three milliseconds: the time in which the statements arrive one after the other.
+      const end = performance.now() + moment % 30 / 10;
+      while (performance.now() < end) await new Promise((resolve) => setImmediate(resolve));
+      leaving.abort();
+      await inTime(left);
+    }
+  });
+});
 
 Deno.test("a caller that hangs up in the middle leaves nothing behind", options, async () => {
   await withStage({ poolSize: 1 }, async (stage) => {

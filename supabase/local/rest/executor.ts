@@ -49,9 +49,10 @@ export async function execute(pool: Pool, transaction: Transaction): Promise<Res
     const late = "Timed out acquiring connection from connection pool.";
     throw new RestError(504, "PGRST003", late);
   });
+  let isOver = false;
   let told: Promise<boolean> = Promise.resolve(true);
   const abort = () => {
-    told = cancel(session.pid).then(() => true, () => false);
+    told = cancelUntil(() => isOver, () => cancel(session.pid)).then(() => true, () => false);
   };
   let isBroken = false;
   signal.addEventListener("abort", abort, { once: true });
@@ -62,11 +63,25 @@ export async function execute(pool: Pool, transaction: Transaction): Promise<Res
     isBroken = error instanceof RestError && error.status === 503;
     throw error;
   } finally {
+    isOver = true;
     signal.removeEventListener("abort", abort);
     // Wait until the cancellation was sent: it would otherwise hit the next request.
     void told.then((isTold) => session.release(isBroken || !isTold));
   }
 }
+
+/**
+ * Cancels until the transaction is over: PostgreSQL drops a cancellation that comes while the backend
+ * reads its next message, which in a run of several statements is also between two of them.
+ */
+async function cancelUntil(isOver: () => boolean, cancel: () => Promise<void>): Promise<void> {
+  while (!isOver()) {
+    await cancel();
+    await new Promise((resolve) => setTimeout(resolve, cancelAgainMs));
+  }
+}
+
+const cancelAgainMs = 20;
 
 async function run(session: Session, transaction: Transaction): Promise<Result> {
   const { plan: { isSingle }, caller } = transaction;
