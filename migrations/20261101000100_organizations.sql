@@ -6,7 +6,11 @@
  *   foreign key. So no row can point into another organization, and the schema can be sharded by
  *   org_id one day. Exceptions: organizations itself, and org_channels, which finds the organization.
  * - All policies have the same form, made by private.protect(): staff read what belongs to the
- *   organizations they are members of. The Edge Functions use security definer entry functions.
+ *   organizations they are members of, from a role on. The Edge Functions use security definer entry
+ *   functions.
+ * - Each role may do what the one before it may: viewer, desk, manager, owner. A role is read from
+ *   org_members with each statement. A token names its account and nothing else: whoever is removed
+ *   sees nothing from then on, however long the token is still good.
  * - public holds tables and entry functions. private holds the rest, which the API must not see.
  * - The service role, whose key the Edge Functions have, calls their entry functions and reads what staff
  *   may read. It cannot change a clinic's settings: functions of the owner do that, and audit it.
@@ -74,29 +78,37 @@ $$;
 comment on function private.require_hours is
   'True for hours that are possible or null; else raises 23514 with the row and the reason.';
 
+create function private.roles_from(p_role text) returns text[]
+language sql immutable
+return (array['viewer', 'desk', 'manager', 'owner'])[
+  array_position(array['viewer', 'desk', 'manager', 'owner'], p_role):];
+comment on function private.roles_from is
+  'A role of staff and those that may do more; empty for any other word.';
+
 /*
  * The API's roles get no rights unless they are granted by name afterwards, whatever the project grants
  * by default.
  *
- * p_staff_may_read  whether members of the organization read the table
+ * p_role  members of the organization read the table from this role on; null: no member reads it
  */
-create function private.protect(p_table regclass, p_staff_may_read boolean) returns void
-language plpgsql volatile strict set search_path = ''
+create function private.protect(p_table regclass, p_role text) returns void
+language plpgsql volatile set search_path = ''
 as $$
 begin
   execute format('revoke all on %s from public, anon, authenticated, service_role', p_table);
   execute format('alter table %s enable row level security', p_table);
-  if p_staff_may_read then
+  if p_role is not null then
     execute format(
       'create policy staff_read on %s for select to authenticated using (org_id in ('
-      'select m.org_id from public.org_members as m where m.user_id = (select auth.uid())))',
-      p_table);
+      'select m.org_id from public.org_members as m where m.user_id = (select auth.uid()) '
+      'and m.role = any (%L)))',
+      p_table, private.roles_from(p_role));
     execute format('grant select on %s to authenticated', p_table);
   end if;
 end
 $$;
 comment on function private.protect is
-  'Revokes all rights on a table, turns row level security on, and lets staff read it if the second argument is true.';
+  'Revokes all rights on a table, turns row level security on, and lets staff of a role and above read it.';
 
 create table public.organizations (
   id uuid primary key default gen_random_uuid(),
@@ -166,24 +178,26 @@ create table public.org_members (
   org_id uuid not null references public.organizations (id) on delete cascade,
   user_id uuid not null references auth.users (id) on delete cascade,
   role text not null
-    constraint org_members_role_known check (role in ('owner', 'manager', 'staff')),
+    constraint org_members_role_known check (role = any (private.roles_from('viewer'))),
   primary key (org_id, user_id)
 );
 comment on table public.org_members is 'Which staff accounts belong to which organization.';
+comment on column public.org_members.role is
+  'viewer: the calendar. desk: also contacts, texts, messages and calls. manager: also audit log and settings. owner: also members.';
 create index org_members_user on public.org_members (user_id);
 
-select private.protect('public.org_members', false);
+select private.protect('public.org_members', null);
 create policy org_members_self on public.org_members for select to authenticated
   using (user_id = (select auth.uid()));
 grant select on public.org_members to authenticated;
 
-select private.protect('public.organizations', false);
+select private.protect('public.organizations', null);
 create policy organizations_staff on public.organizations for select to authenticated
   using (id in (
     select m.org_id from public.org_members as m where m.user_id = (select auth.uid())
   ));
 grant select on public.organizations to authenticated;
 
-select private.protect('public.org_channels', true);
+select private.protect('public.org_channels', 'manager');
 
 grant select on public.organizations, public.org_channels, public.org_members to service_role;

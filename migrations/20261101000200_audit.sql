@@ -37,7 +37,7 @@ comment on table public.audit_logs is
 comment on column public.audit_logs.transaction_id is 'The transaction that wrote it.';
 create index audit_logs_by_subject on public.audit_logs (org_id, subject_id);
 create index audit_logs_by_transaction on public.audit_logs (transaction_id);
-select private.protect('public.audit_logs', true);
+select private.protect('public.audit_logs', 'manager');
 -- Also from the owner, because entry functions run with its rights.
 revoke update, truncate, references, trigger on public.audit_logs from current_user;
 grant select on public.audit_logs to service_role;
@@ -54,7 +54,7 @@ create table public.metric_events (
 );
 comment on table public.metric_events is
   'Events that the counters do not include yet; they name no person and no organization.';
-select private.protect('public.metric_events', false);
+select private.protect('public.metric_events', null);
 
 -- The log never contains more than the last two digits of a number.
 create function private.mask_phone(p_phone text) returns text

@@ -23,7 +23,7 @@ create table public.desk_hours (
 comment on table public.desk_hours is
   'When the front desk answers, in local minutes from midnight; end_min above 1440 runs into the next day.';
 comment on column public.desk_hours.dow is 'Day of the week, 0 is Sunday (as extract(dow)).';
-select private.protect('public.desk_hours', true);
+select private.protect('public.desk_hours', 'viewer');
 grant select on public.desk_hours to service_role;
 
 create function private.desk_state(p_org public.organizations, p_at timestamptz) returns text

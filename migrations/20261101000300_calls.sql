@@ -157,7 +157,7 @@ comment on column public.calls.sends is 'Texts requested, due or not, without th
 comment on column public.calls.change_requests is
   'Requests about appointments before a passcode, or that found none after it.';
 create index calls_by_time on public.calls (org_id, seen_at);
-select private.protect('public.calls', false);
+select private.protect('public.calls', null);
 
 /*
  * A number that does not tell callers apart does not count: a switchboard, a call centre, the clinic's
@@ -226,7 +226,7 @@ create table public.tool_calls (
 comment on table public.tool_calls is
   'Answers already given, so that a repeated request counts once and gets the same answer.';
 create index tool_calls_by_time on public.tool_calls (org_id, created_at);
-select private.protect('public.tool_calls', false);
+select private.protect('public.tool_calls', null);
 
 create function private.recall_answer(p_org uuid, p_call jsonb, p_tool text, p_hash bytea)
 returns jsonb

@@ -116,7 +116,7 @@ comment on column public.phone_counts.asked_at is 'Texts, to any number, for cal
 comment on column public.phone_counts.followed_up_at is 'Follow-ups of dropped calls to it.';
 comment on column public.phone_counts.holds is
   'Holds made by calls from it within the last hour, and live ones made for it.';
-select private.protect('public.phone_counts', false);
+select private.protect('public.phone_counts', null);
 
 /* The caller's number, or one key that all calls without a number share. */
 create function private.caller_key(p_org uuid, p_call public.calls) returns bytea

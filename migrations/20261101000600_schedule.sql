@@ -155,12 +155,12 @@ comment on table public.time_off is 'Holidays and absences of a provider.';
 create index time_off_by_end
   on public.time_off (org_id, provider_id, coalesce(upper(span), 'infinity'));
 
-select private.protect('public.providers', true);
-select private.protect('public.services', true);
-select private.protect('public.provider_services', true);
-select private.protect('public.working_hours', true);
-select private.protect('public.working_hours_overrides', true);
-select private.protect('public.time_off', true);
+select private.protect('public.providers', 'viewer');
+select private.protect('public.services', 'viewer');
+select private.protect('public.provider_services', 'viewer');
+select private.protect('public.working_hours', 'viewer');
+select private.protect('public.working_hours_overrides', 'viewer');
+select private.protect('public.time_off', 'viewer');
 
 grant select on
   public.providers, public.services, public.provider_services, public.working_hours,

@@ -164,9 +164,9 @@ create view public.appointment_holds with (security_invoker = true) as
   where a.status in ('held', 'expired');
 comment on view public.appointment_holds is 'Held and expired rows of appointments, under the name people look for.';
 
-select private.protect('public.contacts', true);
-select private.protect('public.appointments', true);
-select private.protect('public.appointment_changes', true);
+select private.protect('public.contacts', 'desk');
+select private.protect('public.appointments', 'viewer');
+select private.protect('public.appointment_changes', 'desk');
 grant select on public.appointment_holds to authenticated, service_role;
 grant select on public.contacts, public.appointments, public.appointment_changes to service_role;
 

@@ -30,7 +30,7 @@ create table public.overlap_findings (
 comment on table public.overlap_findings is
   'Appointments that overlap another one, and those that the constraint''s index lost within the last day.';
 comment on column public.overlap_findings.repaired is 'Whether the constraint sees the row again.';
-select private.protect('public.overlap_findings', true);
+select private.protect('public.overlap_findings', 'desk');
 grant select on public.overlap_findings to service_role;
 
 create table private.overlap_watch (

@@ -26,7 +26,7 @@ create table public.alarm_counters (
 );
 comment on table public.alarm_counters is
   'Times of the last events, newest first: within the hour, and no more than raise an alarm.';
-select private.protect('public.alarm_counters', false);
+select private.protect('public.alarm_counters', null);
 
 create table public.alarms (
   org_id uuid not null references public.organizations (id) on delete cascade,
@@ -42,7 +42,7 @@ comment on table public.alarms is
   'Alarms, for staff to read: how many events of a kind there were from first_at to raised_at.';
 comment on column public.alarms.cleared_at is 'When an operator ended its brake before the hour was over.';
 create index alarms_by_time on public.alarms (org_id, raised_at);
-select private.protect('public.alarms', true);
+select private.protect('public.alarms', 'desk');
 grant select on public.alarms to service_role;
 
 /*

@@ -15,7 +15,7 @@ create table public.org_credentials (
 );
 comment on table public.org_credentials is
   'Accounts at other services, AES-256-GCM with organization and provider as additional data.';
-select private.protect('public.org_credentials', false);
+select private.protect('public.org_credentials', null);
 
 create function private.read_credentials(p_org uuid, p_provider text) returns jsonb
 language plpgsql stable set search_path = ''

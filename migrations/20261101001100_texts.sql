@@ -58,7 +58,7 @@ create index sms_messages_by_time on public.sms_messages (org_id, created_at);
 create index sms_messages_by_appointment on public.sms_messages (org_id, appointment_id)
   where appointment_id is not null;
 create index sms_messages_by_call on public.sms_messages (org_id, call_id) where call_id is not null;
-select private.protect('public.sms_messages', true);
+select private.protect('public.sms_messages', 'desk');
 grant select on public.sms_messages to service_role;
 
 create table public.sms_opt_outs (
@@ -71,7 +71,7 @@ create table public.sms_opt_outs (
 comment on table public.sms_opt_outs is
   'Phones whose owners want no texts from an organization, according to Twilio (21610), by SHA-256 of the '
   'number. Only passcodes are still sent, since Twilio knows who has opted in again.';
-select private.protect('public.sms_opt_outs', false);
+select private.protect('public.sms_opt_outs', null);
 
 /* Twilio's answer to a text says whether the owner of the phone wants texts. */
 create function private.note_opt_out(p_org uuid, p_send uuid, p_opted_out boolean) returns void

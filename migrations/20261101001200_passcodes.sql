@@ -53,7 +53,7 @@ comment on column public.one_time_passcodes.sends is
   'Texts to this phone that this call requested, without those that were refused.';
 comment on column public.one_time_passcodes.proven_until is
   'Until when the phone is proven for this call; null before the proof and after the call.';
-select private.protect('public.one_time_passcodes', false);
+select private.protect('public.one_time_passcodes', null);
 
 create function private.bind_mac(p_mac text, p_org uuid, p_call_id text, p_phone bytea, p_send uuid)
 returns bytea

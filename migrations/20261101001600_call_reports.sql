@@ -37,7 +37,7 @@ comment on column public.call_reports.follow_up is
 comment on column public.call_reports.redactions is
   'How many items of each kind were removed from transcript and summary, such as {"PHONE": 2}.';
 create index call_reports_by_time on public.call_reports (org_id, created_at);
-select private.protect('public.call_reports', true);
+select private.protect('public.call_reports', 'desk');
 grant select on public.call_reports to service_role;
 
 /*

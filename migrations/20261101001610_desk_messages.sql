@@ -34,7 +34,7 @@ comment on column public.desk_messages.message is 'What the caller said, redacte
 create index desk_messages_by_time on public.desk_messages (org_id, created_at);
 create index desk_messages_by_call on public.desk_messages (org_id, call_id)
   where call_id is not null;
-select private.protect('public.desk_messages', true);
+select private.protect('public.desk_messages', 'desk');
 
 /* Counts the clinic's messages under a lock of their own. */
 create function private.message_refusal(

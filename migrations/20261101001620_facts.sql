@@ -59,7 +59,7 @@ comment on column public.clinic_facts.answer is 'Said to the caller as it is.';
 comment on column public.clinic_facts.tags is 'Words that a caller may use and the question does not.';
 comment on column public.clinic_facts.in_prompt is
   'Whether everybody asks it, so that the assistant knows the answer without a tool.';
-select private.protect('public.clinic_facts', true);
+select private.protect('public.clinic_facts', 'desk');
 grant select on public.clinic_facts to service_role;
 
 create table public.open_questions (
@@ -78,7 +78,7 @@ comment on table public.open_questions is
 comment on column public.open_questions.words is 'What it is about: asked in other words it is the same row.';
 comment on column public.open_questions.call_id is 'The call that asked first.';
 create index open_questions_by_time on public.open_questions (org_id, last_asked_at);
-select private.protect('public.open_questions', true);
+select private.protect('public.open_questions', 'desk');
 
 create function private.fit(p_words text[], p_fact text[], p_nearly boolean) returns real
 language sql immutable strict set search_path = ''

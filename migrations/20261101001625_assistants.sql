@@ -23,7 +23,7 @@ create table public.assistants (
 );
 comment on table public.assistants is 'How the voice agent of a clinic speaks, hears and thinks.';
 comment on column public.assistants.greeting is 'What the caller hears first; null names the clinic.';
-select private.protect('public.assistants', true);
+select private.protect('public.assistants', 'manager');
 grant select on public.assistants to service_role;
 
 /* The row of a clinic, or the one that it would have. */

@@ -576,7 +576,7 @@ comment on function public.find_misplaced_bookings is
 /*
  * Who of the staff may see a clinic.
  *
- * p_role    owner, manager or staff; null ends the membership
+ * p_role    viewer, desk, manager or owner; null ends the membership
  * Outcomes  added, changed (another role), removed, unchanged, unknown_clinic, unknown_account, busy
  */
 create function public.set_member(p_org uuid, p_user uuid, p_role text) returns jsonb

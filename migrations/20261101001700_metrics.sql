@@ -21,7 +21,7 @@ create table public.metric_totals (
   primary key (name, labels)
 );
 comment on table public.metric_totals is 'Every counter since the beginning.';
-select private.protect('public.metric_totals', false);
+select private.protect('public.metric_totals', null);
 
 create table public.metric_minutes (
   minute timestamptz not null,
@@ -31,7 +31,7 @@ create table public.metric_minutes (
   primary key (minute, name, labels)
 );
 comment on table public.metric_minutes is 'The same counters by the minute, for a day.';
-select private.protect('public.metric_minutes', false);
+select private.protect('public.metric_minutes', null);
 
 create table public.metric_batches (
   id uuid primary key,
@@ -39,7 +39,7 @@ create table public.metric_batches (
 );
 comment on table public.metric_batches is 'Batches recorded in the last day, so that a batch sent twice counts once.';
 create index metric_batches_by_time on public.metric_batches (at);
-select private.protect('public.metric_batches', false);
+select private.protect('public.metric_batches', null);
 
 -- A queue, which is emptied all day long.
 alter table public.metric_events

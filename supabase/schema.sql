@@ -4088,24 +4088,25 @@ CREATE FUNCTION private.proof_lifetime() RETURNS interval
 
 COMMENT ON FUNCTION private.proof_lifetime() IS 'How long a passcode proves a phone for its call.';
 
-CREATE FUNCTION private.protect(p_table regclass, p_staff_may_read boolean) RETURNS void
-    LANGUAGE plpgsql STRICT
+CREATE FUNCTION private.protect(p_table regclass, p_role text) RETURNS void
+    LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 begin
   execute format('revoke all on %s from public, anon, authenticated, service_role', p_table);
   execute format('alter table %s enable row level security', p_table);
-  if p_staff_may_read then
+  if p_role is not null then
     execute format(
       'create policy staff_read on %s for select to authenticated using (org_id in ('
-      'select m.org_id from public.org_members as m where m.user_id = (select auth.uid())))',
-      p_table);
+      'select m.org_id from public.org_members as m where m.user_id = (select auth.uid()) '
+      'and m.role = any (%L)))',
+      p_table, private.roles_from(p_role));
     execute format('grant select on %s to authenticated', p_table);
   end if;
 end
 $$;
 
-COMMENT ON FUNCTION private.protect(p_table regclass, p_staff_may_read boolean) IS 'Revokes all rights on a table, turns row level security on, and lets staff read it if the second argument is true.';
+COMMENT ON FUNCTION private.protect(p_table regclass, p_role text) IS 'Revokes all rights on a table, turns row level security on, and lets staff of a role and above read it.';
 
 CREATE FUNCTION private.prove_phone(p_org uuid, p_call_id text, p_phone bytea, p_now timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
@@ -4679,6 +4680,12 @@ end
 $$;
 
 COMMENT ON FUNCTION private.restore_entries(p_org uuid, p_provider uuid, p_id uuid) IS 'Rewrites a lost row under its provider''s lock, so that the constraint sees it.';
+
+CREATE FUNCTION private.roles_from(p_role text) RETURNS text[]
+    LANGUAGE sql IMMUTABLE
+    RETURN (ARRAY['viewer'::text, 'desk'::text, 'manager'::text, 'owner'::text])[array_position(ARRAY['viewer'::text, 'desk'::text, 'manager'::text, 'owner'::text], p_role):];
+
+COMMENT ON FUNCTION private.roles_from(p_role text) IS 'A role of staff and those that may do more; empty for any other word.';
 
 CREATE FUNCTION private.rows_of_call(p_org uuid, p_call_id text) RETURNS SETOF public.appointments
     LANGUAGE plpgsql STABLE ROWS 3
@@ -7046,10 +7053,12 @@ CREATE TABLE public.org_members (
     org_id uuid NOT NULL,
     user_id uuid NOT NULL,
     role text NOT NULL,
-    CONSTRAINT org_members_role_known CHECK ((role = ANY (ARRAY['owner'::text, 'manager'::text, 'staff'::text])))
+    CONSTRAINT org_members_role_known CHECK ((role = ANY (private.roles_from('viewer'::text))))
 );
 
 COMMENT ON TABLE public.org_members IS 'Which staff accounts belong to which organization.';
+
+COMMENT ON COLUMN public.org_members.role IS 'viewer: the calendar. desk: also contacts, texts, messages and calls. manager: also audit log and settings. owner: also members.';
 
 CREATE TABLE public.overlap_findings (
     org_id uuid NOT NULL,
@@ -7535,83 +7544,83 @@ ALTER TABLE public.sms_opt_outs ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY staff_read ON public.alarms FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
    FROM public.org_members m
-  WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
+  WHERE ((m.user_id = ( SELECT auth.uid() AS uid)) AND (m.role = ANY ('{desk,manager,owner}'::text[]))))));
 
 CREATE POLICY staff_read ON public.appointment_changes FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
    FROM public.org_members m
-  WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
+  WHERE ((m.user_id = ( SELECT auth.uid() AS uid)) AND (m.role = ANY ('{desk,manager,owner}'::text[]))))));
 
 CREATE POLICY staff_read ON public.appointments FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
    FROM public.org_members m
-  WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
+  WHERE ((m.user_id = ( SELECT auth.uid() AS uid)) AND (m.role = ANY ('{viewer,desk,manager,owner}'::text[]))))));
 
 CREATE POLICY staff_read ON public.assistants FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
    FROM public.org_members m
-  WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
+  WHERE ((m.user_id = ( SELECT auth.uid() AS uid)) AND (m.role = ANY ('{manager,owner}'::text[]))))));
 
 CREATE POLICY staff_read ON public.audit_logs FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
    FROM public.org_members m
-  WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
+  WHERE ((m.user_id = ( SELECT auth.uid() AS uid)) AND (m.role = ANY ('{manager,owner}'::text[]))))));
 
 CREATE POLICY staff_read ON public.call_reports FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
    FROM public.org_members m
-  WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
+  WHERE ((m.user_id = ( SELECT auth.uid() AS uid)) AND (m.role = ANY ('{desk,manager,owner}'::text[]))))));
 
 CREATE POLICY staff_read ON public.clinic_facts FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
    FROM public.org_members m
-  WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
+  WHERE ((m.user_id = ( SELECT auth.uid() AS uid)) AND (m.role = ANY ('{desk,manager,owner}'::text[]))))));
 
 CREATE POLICY staff_read ON public.contacts FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
    FROM public.org_members m
-  WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
+  WHERE ((m.user_id = ( SELECT auth.uid() AS uid)) AND (m.role = ANY ('{desk,manager,owner}'::text[]))))));
 
 CREATE POLICY staff_read ON public.desk_hours FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
    FROM public.org_members m
-  WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
+  WHERE ((m.user_id = ( SELECT auth.uid() AS uid)) AND (m.role = ANY ('{viewer,desk,manager,owner}'::text[]))))));
 
 CREATE POLICY staff_read ON public.desk_messages FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
    FROM public.org_members m
-  WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
+  WHERE ((m.user_id = ( SELECT auth.uid() AS uid)) AND (m.role = ANY ('{desk,manager,owner}'::text[]))))));
 
 CREATE POLICY staff_read ON public.open_questions FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
    FROM public.org_members m
-  WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
+  WHERE ((m.user_id = ( SELECT auth.uid() AS uid)) AND (m.role = ANY ('{desk,manager,owner}'::text[]))))));
 
 CREATE POLICY staff_read ON public.org_channels FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
    FROM public.org_members m
-  WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
+  WHERE ((m.user_id = ( SELECT auth.uid() AS uid)) AND (m.role = ANY ('{manager,owner}'::text[]))))));
 
 CREATE POLICY staff_read ON public.overlap_findings FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
    FROM public.org_members m
-  WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
+  WHERE ((m.user_id = ( SELECT auth.uid() AS uid)) AND (m.role = ANY ('{desk,manager,owner}'::text[]))))));
 
 CREATE POLICY staff_read ON public.provider_services FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
    FROM public.org_members m
-  WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
+  WHERE ((m.user_id = ( SELECT auth.uid() AS uid)) AND (m.role = ANY ('{viewer,desk,manager,owner}'::text[]))))));
 
 CREATE POLICY staff_read ON public.providers FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
    FROM public.org_members m
-  WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
+  WHERE ((m.user_id = ( SELECT auth.uid() AS uid)) AND (m.role = ANY ('{viewer,desk,manager,owner}'::text[]))))));
 
 CREATE POLICY staff_read ON public.services FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
    FROM public.org_members m
-  WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
+  WHERE ((m.user_id = ( SELECT auth.uid() AS uid)) AND (m.role = ANY ('{viewer,desk,manager,owner}'::text[]))))));
 
 CREATE POLICY staff_read ON public.sms_messages FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
    FROM public.org_members m
-  WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
+  WHERE ((m.user_id = ( SELECT auth.uid() AS uid)) AND (m.role = ANY ('{desk,manager,owner}'::text[]))))));
 
 CREATE POLICY staff_read ON public.time_off FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
    FROM public.org_members m
-  WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
+  WHERE ((m.user_id = ( SELECT auth.uid() AS uid)) AND (m.role = ANY ('{viewer,desk,manager,owner}'::text[]))))));
 
 CREATE POLICY staff_read ON public.working_hours FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
    FROM public.org_members m
-  WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
+  WHERE ((m.user_id = ( SELECT auth.uid() AS uid)) AND (m.role = ANY ('{viewer,desk,manager,owner}'::text[]))))));
 
 CREATE POLICY staff_read ON public.working_hours_overrides FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
    FROM public.org_members m
-  WHERE (m.user_id = ( SELECT auth.uid() AS uid)))));
+  WHERE ((m.user_id = ( SELECT auth.uid() AS uid)) AND (m.role = ANY ('{viewer,desk,manager,owner}'::text[]))))));
 
 ALTER TABLE public.time_off ENABLE ROW LEVEL SECURITY;
 
@@ -7974,7 +7983,7 @@ REVOKE ALL ON FUNCTION private.prepare_change(p_org public.organizations, p_call
 
 REVOKE ALL ON FUNCTION private.proof_lifetime() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.protect(p_table regclass, p_staff_may_read boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.protect(p_table regclass, p_role text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.prove_phone(p_org uuid, p_call_id text, p_phone bytea, p_now timestamp with time zone) FROM PUBLIC;
 
@@ -8027,6 +8036,8 @@ REVOKE ALL ON FUNCTION private.require_read_committed() FROM PUBLIC;
 REVOKE ALL ON FUNCTION private.resolve_day(p_org public.organizations, p_said jsonb, p_today date) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.restore_entries(p_org uuid, p_provider uuid, p_id uuid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.roles_from(p_role text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.rows_of_call(p_org uuid, p_call_id text) FROM PUBLIC;
 

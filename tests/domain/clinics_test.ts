@@ -162,14 +162,14 @@ test("a membership begins, changes and ends by a function that audits, once", as
   await sql`insert into auth.users (id, email) values (${user}, 'a@example.test')`;
   assert.equal(await set("owner", { ofOrg: crypto.randomUUID() }), "unknown_clinic");
   const outcomes = [];
-  for (const role of ["staff", "staff", "manager", null, null]) outcomes.push(await set(role));
+  for (const role of ["desk", "desk", "manager", null, null]) outcomes.push(await set(role));
   assert.deepEqual(outcomes, ["added", "unchanged", "changed", "removed", "unchanged"]);
   await assert.rejects(set("king"), /org_members_role_known/);
   const rows = await sql`select outcome, subject_id, details from public.audit_logs
     where action = 'set_member' order by at`;
   assert.deepEqual(rows.map(({ outcome, details }) => [outcome, details.role]), [
-    ["added", [null, "staff"]],
-    ["changed", ["staff", "manager"]],
+    ["added", [null, "desk"]],
+    ["changed", ["desk", "manager"]],
     ["removed", ["manager", null]],
   ]);
   assert.ok(rows.every(({ subject_id }) => subject_id === user));

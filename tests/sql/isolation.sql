@@ -1,6 +1,7 @@
 /*
- * Staff of one clinic see their clinic and nothing else, and write nothing; the service role writes
- * no history. The tables are read from the catalog: a new one without rows here fails.
+ * Staff of one clinic see of their clinic what their role may see and nothing else, and write nothing;
+ * the service role writes no history. The tables are read from the catalog: a new one without rows
+ * here fails, and so does one that is not in the list of who reads it.
  */
 
 select * from no_plan();
@@ -9,7 +10,7 @@ select * from no_plan();
 
 insert into auth.users (id, email)
 select md5(u)::uuid, u || '@example.test'
-from unnest('{alice,bob,both,nobody}'::text[]) as u;
+from unnest('{alice,maya,dora,vera,bob,both,nobody}'::text[]) as u;
 
 create function pg_temp.fill_clinic(p_org uuid, p_slug text, p_phone text) returns void
 language plpgsql as $$
@@ -74,8 +75,11 @@ select pg_temp.fill_clinic(md5('clinic a')::uuid, 'clinic-a', '+442079460001');
 select pg_temp.fill_clinic(md5('clinic b')::uuid, 'clinic-b', '+442079460002');
 insert into org_members (org_id, user_id, role) values
   (md5('clinic a')::uuid, md5('alice')::uuid, 'owner'),
-  (md5('clinic b')::uuid, md5('bob')::uuid, 'staff'),
-  (md5('clinic a')::uuid, md5('both')::uuid, 'staff'),
+  (md5('clinic a')::uuid, md5('maya')::uuid, 'manager'),
+  (md5('clinic a')::uuid, md5('dora')::uuid, 'desk'),
+  (md5('clinic a')::uuid, md5('vera')::uuid, 'viewer'),
+  (md5('clinic b')::uuid, md5('bob')::uuid, 'owner'),
+  (md5('clinic a')::uuid, md5('both')::uuid, 'desk'),
   (md5('clinic b')::uuid, md5('both')::uuid, 'manager');
 insert into phone_counts (phone_hash) values (decode(repeat('00', 32), 'hex'));
 
@@ -98,10 +102,10 @@ begin
   end loop;
 end
 $$;
-create function pg_temp.act_as(p_role text, p_user text) returns void
+create function pg_temp.act_as(p_role text, p_user text, p_claims jsonb default '{}') returns void
 language sql as $$
-  select set_config('role', p_role, true), set_config('request.jwt.claims',
-    jsonb_strip_nulls(jsonb_build_object('role', p_role, 'sub', md5(p_user)::uuid))::text, true)
+  select set_config('role', p_role, true), set_config('request.jwt.claims', (jsonb_strip_nulls(
+    jsonb_build_object('role', p_role, 'sub', md5(p_user)::uuid)) || p_claims)::text, true)
 $$;
 
 select is_empty(
@@ -110,21 +114,37 @@ select is_empty(
       and c.relname <> 'phone_counts' and c.relname !~ '^metric_'
     except select relation, org from pg_temp.seen()$$,
   'both clinics have a row in every table of these tests');
-create temporary table readable (relation text);
+
+-- From which role on each is read: the whole list. All else is read by nobody.
+create temporary table readable (relation text primary key, role text);
 insert into readable
-  select c.relname from pg_class as c
-  where c.relnamespace = 'public'::regnamespace
-    and has_table_privilege('authenticated', c.oid, 'select');
+  select relation, role from (values
+    ('viewer', '{organizations,org_members,providers,services,provider_services,working_hours,'
+      'working_hours_overrides,time_off,desk_hours,appointments,appointment_holds}'),
+    ('desk', '{contacts,appointment_changes,sms_messages,desk_messages,call_reports,alarms,'
+      'overlap_findings,clinic_facts,open_questions}'),
+    ('manager', '{audit_logs,org_channels,assistants}')) as r (role, relations),
+    unnest(r.relations::text[]) as relation;
 grant select on readable to public;
+select set_eq(
+  $$select c.relname::text from pg_class as c
+    where c.relnamespace = 'public'::regnamespace
+      and has_any_column_privilege('authenticated', c.oid, 'select')$$,
+  'select relation from readable',
+  'the list says of everything that staff may read from which role on');
+create function pg_temp.readable_by(p_role text) returns setof text
+language sql as $$
+  select r.relation from readable as r
+  where array_position('{viewer,desk,manager,owner}', r.role)
+    <= array_position('{viewer,desk,manager,owner}', p_role)
+$$;
 
 -- Staff
 
 select pg_temp.act_as('authenticated', 'alice');
 select is(current_user::text, 'authenticated', 'the tests run as staff do');
-select results_eq(
-  'select * from pg_temp.seen() order by 1',
-  $$select relation, 'a' from readable order by 1$$,
-  'staff of clinic A see A''s rows in every table they may read, and no row of B');
+select set_eq('select * from pg_temp.seen()', $$select relation, 'a' from readable$$,
+  'an owner of clinic A sees A''s rows in every table that staff may read, and no row of B');
 select results_eq(
   'select user_id from public.org_members', $$values (md5('alice')::uuid)$$,
   'staff see their own membership only');
@@ -150,18 +170,49 @@ select throws_ok('select * from cron.job', '42501', null, 'staff cannot see the 
 select throws_ok('select * from auth.users', '42501', null, 'staff cannot see accounts');
 
 reset role;
+select pg_temp.act_as('authenticated', 'maya');
+select set_eq('select * from pg_temp.seen()',
+  $$select relation, 'a' from pg_temp.readable_by('manager') as relation$$,
+  'a manager sees what the list says');
+reset role;
+select pg_temp.act_as('authenticated', 'dora');
+select set_eq('select * from pg_temp.seen()',
+  $$select relation, 'a' from pg_temp.readable_by('desk') as relation$$,
+  'the desk sees what the list says');
+reset role;
+select pg_temp.act_as('authenticated', 'vera');
+select set_eq('select * from pg_temp.seen()',
+  $$select relation, 'a' from pg_temp.readable_by('viewer') as relation$$,
+  'a viewer sees what the list says');
+
+-- What a token claims beside its account counts for nothing.
+reset role;
+select pg_temp.act_as('authenticated', 'vera', jsonb_build_object(
+  'org_role', 'owner', 'org_id', md5('clinic b')::uuid,
+  'user_metadata', '{"role": "owner", "org_role": "owner"}'::jsonb,
+  'app_metadata', jsonb_build_object('role', 'owner', 'org_id', md5('clinic b')::uuid)));
+select set_eq('select * from pg_temp.seen()',
+  $$select relation, 'a' from pg_temp.readable_by('viewer') as relation$$,
+  'a viewer whose token claims to be an owner, here and at clinic B, sees what a viewer sees');
+
+reset role;
+update org_members set role = 'desk' where user_id = md5('maya')::uuid;
+select pg_temp.act_as('authenticated', 'maya');
+select set_eq('select * from pg_temp.seen()',
+  $$select relation, 'a' from pg_temp.readable_by('desk') as relation$$,
+  'a manager who becomes desk sees what the desk sees, with the same token');
+
+reset role;
 select pg_temp.act_as('authenticated', 'bob');
-select results_eq(
-  'select * from pg_temp.seen() order by 1',
-  $$select relation, 'b' from readable order by 1$$,
-  'staff of clinic B see B''s rows and no row of A');
+select set_eq('select * from pg_temp.seen()', $$select relation, 'b' from readable$$,
+  'an owner of clinic B sees B''s rows and no row of A');
 
 reset role;
 select pg_temp.act_as('authenticated', 'both');
-select results_eq(
-  'select * from pg_temp.seen() order by 1, 2',
-  $$select relation, org from readable, unnest('{a,b}'::text[]) as o (org) order by 1, 2$$,
-  'who works for both sees both');
+select set_eq('select * from pg_temp.seen()',
+  $$select relation, 'a' from pg_temp.readable_by('desk') as relation
+    union select relation, 'b' from pg_temp.readable_by('manager') as relation$$,
+  'who works for both sees of each what the role there allows');
 
 reset role;
 select pg_temp.act_as('authenticated', 'nobody');
