@@ -125,42 +125,54 @@ $$;
 comment on function private.refuse_attempts is
   'The outcome locked; for a change code_locked with isFinal: no further code.';
 
+create type private.awaited_code as (phone text, code public.one_time_passcodes);
+comment on type private.awaited_code is
+  'A passcode that a caller may read out; phone is null if nothing of the call waits for it any more.';
+
 /*
- * Counts a wrong attempt for its code, call and number. Returns wrong_code (attemptsLeft), code_locked,
- * or locked if the front desk has to help.
+ * Counts a wrong attempt: once for the call, and for each code that it was compared with and its number.
+ * Returns wrong_code (attemptsLeft: until the last of them is locked), code_locked if all are, or locked
+ * if the front desk has to help.
  *
- * p_code  the code; nulls if no code was requested yet
+ * p_codes  what was compared; the code is null if none was requested yet
  */
 create function private.count_wrong_code(
-  p_org public.organizations, p_call public.calls, p_code public.one_time_passcodes,
-  p_phone bytea, p_purpose text, p_now timestamptz
+  p_org public.organizations, p_call public.calls, p_codes private.awaited_code[], p_purpose text,
+  p_now timestamptz
 ) returns jsonb
 language plpgsql volatile set search_path = ''
 as $$
 declare
+  v_awaited private.awaited_code;
+  v_phone bytea;
   v_code public.one_time_passcodes;
   v_call public.calls;
-  v_left integer;
+  v_left integer := 0;
+  v_left_today integer := 0;
 begin
-  update public.one_time_passcodes as c
-  set code_attempts = c.code_attempts + 1,
-    state = case when c.code_attempts + 1 < private.code_attempts() then c.state else 'locked' end,
-    mac = case when c.code_attempts + 1 < private.code_attempts() then c.mac end
-  where c.org_id = p_org.id and c.call_id = p_code.call_id and c.phone_hash = p_code.phone_hash
-  returning c.* into v_code;
   update public.calls as c set attempts = c.attempts + 1
   where c.org_id = p_org.id and c.call_id = p_call.call_id
   returning c.* into v_call;
-  perform private.count_attempt(p_phone, p_now);
-  v_left := least(p_org.call_attempts - v_call.attempts,
-    private.attempts_left(p_org, p_call, p_phone, p_now));
-  if v_left <= 0 or v_code.state = 'locked' and v_call.sends >= p_org.call_sends then
-    return private.refuse_attempts(p_purpose);
-  elsif v_code.state = 'locked' then
+  foreach v_awaited in array p_codes loop
+    v_phone := coalesce((v_awaited.code).phone_hash, private.hash_phone(v_awaited.phone));
+    update public.one_time_passcodes as c
+    set code_attempts = c.code_attempts + 1,
+      state = case when c.code_attempts + 1 < private.code_attempts() then c.state else 'locked' end,
+      mac = case when c.code_attempts + 1 < private.code_attempts() then c.mac end
+    where c.org_id = p_org.id and c.call_id = p_call.call_id and c.phone_hash = v_phone
+    returning c.* into v_code;
+    perform private.count_attempt(v_phone, p_now);
+    v_left_today := greatest(v_left_today, private.attempts_left(p_org, p_call, v_phone, p_now));
+    v_left := greatest(v_left, least(private.attempts_left(p_org, p_call, v_phone, p_now),
+      private.code_attempts() - coalesce(v_code.code_attempts, 0)));
+  end loop;
+  v_left_today := least(v_left_today, p_org.call_attempts - v_call.attempts);
+  if v_left_today <= 0 or v_left <= 0 and v_call.sends >= p_org.call_sends then
+    return private.refuse_attempts(coalesce((p_codes[1].code).purpose, p_purpose));
+  elsif v_left <= 0 then
     return '{"outcome": "code_locked"}';
   end if;
-  return jsonb_build_object('outcome', 'wrong_code',
-    'attemptsLeft', least(private.code_attempts() - coalesce(v_code.code_attempts, 0), v_left));
+  return jsonb_build_object('outcome', 'wrong_code', 'attemptsLeft', least(v_left, v_left_today));
 end
 $$;
 comment on function private.count_wrong_code is

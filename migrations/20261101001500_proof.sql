@@ -3,6 +3,9 @@
  * of the call that wait for that phone are confirmed, and its change is carried out.
  *
  * Decisions
+ * - Digits are compared with every live code of the call, so the one that a caller reads out proves its
+ *   own phone, whichever text came last. A wrong one counts once for the call, and at every code that it
+ *   was compared with: none gets more attempts than its own.
  * - One code covers everything of its call that waits for its phone. After it the call needs no other
  *   code: send_otp confirms a further hold directly.
  * - A send for a change is stored, counted and answered the same whether or not an appointment fits.
@@ -393,72 +396,116 @@ comment on function public.clear_otp_send is
   'Tool send_otp, after the text failed: forgets the code of that send only.';
 
 /*
- * The code that a caller reads out, of the phones that something of the call waits for: usable codes
- * before others, then the phone of the named hold, then the newest.
+ * The passcodes that a caller may read out: all that are live, and those of the phones that something of
+ * the call waits for. Live ones come first, then the phone of the named hold, then the newest. The first
+ * one explains why no code can be compared; it is the code of p_phone, or nulls, if there is no other.
  */
-create function private.find_code(
-  p_org uuid, p_call_id text, p_hold public.appointments, p_phone text, p_now timestamptz,
-  out code public.one_time_passcodes, out phone text
-)
+create function private.find_codes(
+  p_org uuid, p_call_id text, p_hold public.appointments, p_phone text, p_now timestamptz
+) returns private.awaited_code[]
 language plpgsql stable set search_path = ''
 as $$
 begin
-  select w.phone into phone
-  from (
-    select p_phone as phone
-    union select h.patient_phone from private.find_holds(p_org, p_call_id, p_now) as h
-    union select x.patient_phone from public.appointment_changes as x
-    where x.org_id = p_org and x.call_id = p_call_id and x.applied_at is null
-  ) as w
-  join public.one_time_passcodes as c on c.org_id = p_org and c.call_id = p_call_id
-    and c.phone_hash = private.hash_phone(w.phone)
-  order by c.mac is not null desc, (p_hold.id is not null and w.phone = p_phone) desc,
-    c.claimed_at desc
-  limit 1;
-  phone := coalesce(phone, p_phone);
-  select c.* into code from public.one_time_passcodes as c
-  where c.org_id = p_org and c.call_id = p_call_id
-    and c.phone_hash = private.hash_phone(find_code.phone);
+  return coalesce((
+    select array_agg(row(w.phone, c)::private.awaited_code order by c.mac is not null desc,
+      (p_hold.id is not null and w.phone = p_phone) is true desc, c.claimed_at desc)
+    from public.one_time_passcodes as c
+    left join (
+      select p_phone as phone
+      union select h.patient_phone from private.find_holds(p_org, p_call_id, p_now) as h
+      union select x.patient_phone from public.appointment_changes as x
+      where x.org_id = p_org and x.call_id = p_call_id and x.applied_at is null
+    ) as w on private.hash_phone(w.phone) = c.phone_hash
+    where c.org_id = p_org and c.call_id = p_call_id and (c.mac is not null or w.phone is not null)
+  ), array[row(p_phone, null)::private.awaited_code]);
 end
 $$;
-comment on function private.find_code is 'The passcode that a caller reads out, and its phone.';
+comment on function private.find_codes is 'The passcodes that a caller may read out, with their phones.';
 
-/*
- * Compares digits with the code of a phone. For a change, digits are wrong, like any others, if no code
- * was texted or its text failed.
- */
-create function private.compare_code(
-  p_org public.organizations, p_call public.calls, p_code public.one_time_passcodes,
-  p_phone bytea, p_purpose text, p_macs jsonb, p_now timestamptz
+/* For a change, digits are compared even if no code was texted or its text failed: they are wrong. */
+create function private.refuse_code(
+  p_org public.organizations, p_call public.calls, p_awaited private.awaited_code, p_purpose text,
+  p_macs jsonb, p_now timestamptz
 ) returns jsonb
 language plpgsql volatile set search_path = ''
 as $$
+declare
+  v_code constant public.one_time_passcodes := p_awaited.code;
+  v_phone constant bytea := coalesce(v_code.phone_hash, private.hash_phone(p_awaited.phone));
+  v_purpose constant text := coalesce(v_code.purpose, p_purpose);
 begin
   if p_call.attempts >= p_org.call_attempts
-    or private.attempts_left(p_org, p_call, p_phone, p_now) <= 0 then
-    return private.refuse_attempts(p_purpose);
-  elsif p_code.state = 'locked' then
+    or private.attempts_left(p_org, p_call, v_phone, p_now) <= 0 then
+    return private.refuse_attempts(v_purpose);
+  elsif v_code.state = 'locked' then
     return '{"outcome": "code_locked"}';
-  elsif p_code.mac is null and p_purpose = 'confirm' then
+  elsif v_code.mac is null and v_purpose = 'confirm' then
     return '{"outcome": "no_code"}';
-  elsif p_code.expires_at <= p_now or p_code.state in ('cleared', 'used', 'replaced') then
+  elsif v_code.expires_at <= p_now or v_code.state in ('cleared', 'used', 'replaced') then
     return '{"outcome": "code_expired"}';
-  elsif p_code.mac is not null and not jsonb_path_exists(
-    p_macs, '$[*] ? (@.keyId == $key)', jsonb_build_object('key', p_code.key_id)) then
+  elsif v_code.mac is not null and not jsonb_path_exists(
+    p_macs, '$[*] ? (@.keyId == $key)', jsonb_build_object('key', v_code.key_id)) then
     -- Its pepper is gone, so no digits can match: nothing is counted, and the next text need not wait.
-    perform private.forget_passcode(p_org.id, p_call.call_id, p_phone);
+    perform private.forget_passcode(p_org.id, p_call.call_id, v_phone);
     return '{"outcome": "code_unreadable"}';
-  elsif exists (
-    select from jsonb_to_recordset(p_macs) as m ("keyId" text, mac text)
-    where m."keyId" = p_code.key_id and private.bind_mac(
-      m.mac, p_org.id, p_call.call_id, p_phone, p_code.send_id) = p_code.mac) then
-    return null;
   end if;
-  return private.count_wrong_code(p_org, p_call, p_code, p_phone, p_purpose, p_now)
-    || '{"compared": true}';
+  return null;
 end
 $$;
-comment on function private.compare_code is 'Why the digits are not the code, counted if they were compared; null if they are.';
+comment on function private.refuse_code is 'Why no digits are compared with a passcode, or null.';
+
+create function private.is_code(p_code public.one_time_passcodes, p_macs jsonb) returns boolean
+language plpgsql stable set search_path = ''
+as $$
+begin
+  return exists (
+    select from jsonb_to_recordset(p_macs) as m ("keyId" text, mac text)
+    where m."keyId" = p_code.key_id and private.bind_mac(
+      m.mac, p_code.org_id, p_code.call_id, p_code.phone_hash, p_code.send_id) = p_code.mac);
+end
+$$;
+comment on function private.is_code is 'Whether digits are a passcode, by their MACs.';
+
+/*
+ * Compares digits with every passcode that can be compared: they are right if they are one of them.
+ * A code of a phone that nothing waits for any more proves nothing, and costs no attempt.
+ *
+ * p_purpose  of the code that would be texted now
+ * matched    the passcode that the digits are
+ * answer     why nothing is proven, or null
+ * compared   whether there was anything to compare with
+ */
+create function private.compare_digits(
+  p_org public.organizations, p_call public.calls, p_codes private.awaited_code[], p_purpose text,
+  p_macs jsonb, p_now timestamptz,
+  out matched private.awaited_code, out answer jsonb, out compared boolean
+)
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_awaited private.awaited_code;
+  v_open private.awaited_code[] := '{}';
+  v_refusal jsonb;
+begin
+  foreach v_awaited in array p_codes loop
+    v_refusal := private.refuse_code(p_org, p_call, v_awaited, p_purpose, p_macs, p_now);
+    if v_refusal is null then
+      v_open := array_append(v_open, v_awaited);
+    end if;
+    answer := coalesce(answer, v_refusal);
+  end loop;
+  compared := v_open <> '{}';
+  if not compared then
+    return;
+  end if;
+  select o.phone, o.code into matched from unnest(v_open) as o
+  where private.is_code(o.code, p_macs) order by o.phone is null limit 1;
+  answer := case
+    when not found then private.count_wrong_code(p_org, p_call, v_open, p_purpose, p_now)
+    when matched.phone is null then '{"outcome": "code_expired"}'::jsonb end;
+end
+$$;
+comment on function private.compare_digits is 'The passcode that digits are, or why they are none; a wrong one is counted.';
 
 /* The call has no attempts left. */
 create function private.hand_over_holds(
@@ -488,13 +535,13 @@ declare
   v_hash constant bytea := sha256(convert_to(coalesce(p_hold, '') || p_macs::text, 'UTF8'));
   v_call constant public.calls := private.enter_call(p_org, p_call);
   v_waiting record;
-  v_read record;
-  v_code public.one_time_passcodes;
-  v_phone bytea;
+  v_codes private.awaited_code[];
+  v_read private.awaited_code;
+  v_compared record;
+  v_was_compared boolean := false;
   v_purpose text;
   v_now timestamptz;
   v_answer jsonb;
-  v_compared boolean;
   v_alarm text;
 begin
   v_answer := private.recall_answer(p_org.id, p_call, 'verify_otp', v_hash);
@@ -508,38 +555,41 @@ begin
       v_answer ->> 'outcome');
     return v_answer;
   end if;
-  v_read := private.find_code(
+  v_codes := private.find_codes(
     p_org.id, v_call.call_id, v_waiting.hold, v_waiting.phone, clock_timestamp());
-  v_code := v_read.code;
-  v_phone := private.hash_phone(v_read.phone);
-  v_purpose := coalesce(v_code.purpose, v_waiting.purpose);
-  perform private.lock_phones(array[private.caller_key(p_org.id, v_call), v_phone]);
+  perform private.lock_phones(array[private.caller_key(p_org.id, v_call)] || array(
+    select coalesce((c.code).phone_hash, private.hash_phone(c.phone)) from unnest(v_codes) as c));
   v_now := clock_timestamp();
-  if not private.is_proven(p_org.id, v_call.call_id, v_phone, v_now) then
-    v_answer := private.compare_code(p_org, v_call, v_code, v_phone, v_purpose, p_macs, v_now);
-    v_compared := v_answer is null or v_answer ? 'compared';
-    v_answer := v_answer - 'compared';
+  v_read := v_codes[1];
+  if not private.is_proven(p_org.id, v_call.call_id, private.hash_phone(v_read.phone), v_now) then
+    v_compared := private.compare_digits(
+      p_org, v_call, v_codes, v_waiting.purpose, p_macs, v_now);
+    v_was_compared := v_compared.compared;
+    v_answer := v_compared.answer;
+    v_read := coalesce(v_compared.matched, v_read);
   end if;
+  v_purpose := coalesce((v_read.code).purpose, v_waiting.purpose);
   v_answer := coalesce(v_answer, private.carry_out(
-    p_org, p_call, v_call, v_read.phone, v_compared is true, v_now));
+    p_org, p_call, v_call, v_read.phone, v_was_compared, v_now));
   if v_answer ->> 'outcome' = 'locked' then
-    perform private.hand_over_holds(p_org.id, v_call.call_id, v_read.phone, v_now);
+    perform private.hand_over_holds(p_org.id, v_call.call_id, c.phone, v_now)
+    from unnest(v_codes) as c;
   end if;
 
   v_answer := jsonb_strip_nulls(jsonb_build_object('holdId',
     case v_purpose when 'confirm' then (v_waiting.hold).id end)) || v_answer
     || jsonb_build_object('orgId', p_org.id);
   if v_purpose = 'confirm' and v_answer ->> 'outcome' in ('wrong_code', 'no_code', 'code_expired')
-    and private.was_not_delivered(p_org.id, v_code.send_id) then
+    and private.was_not_delivered(p_org.id, (v_read.code).send_id) then
     v_answer := v_answer || '{"undelivered": true}';
   end if;
   perform private.audit(p_org.id, p_call, 'verify_otp',
     coalesce(private.read_id(v_answer ->> 'holdId'), (v_waiting.hold).id), v_answer ->> 'outcome',
     jsonb_strip_nulls(jsonb_build_object('attemptsLeft', v_answer -> 'attemptsLeft',
       -- Only if digits were compared.
-      'attempt', case when v_compared then v_call.attempts + 1 end)));
+      'attempt', case when v_was_compared then v_call.attempts + 1 end)));
   perform private.record_answer(p_org.id, p_call, 'verify_otp', v_hash, v_answer);
-  if v_compared and v_answer ->> 'outcome' in ('wrong_code', 'code_locked', 'locked') then
+  if v_was_compared and v_answer ->> 'outcome' in ('wrong_code', 'code_locked', 'locked') then
     v_alarm := private.count_for_alarm(p_org, 'wrong_codes', v_now);
   end if;
   return v_answer || jsonb_strip_nulls(jsonb_build_object('alarm', v_alarm));

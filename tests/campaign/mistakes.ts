@@ -46,8 +46,8 @@ export const mistakes: readonly Mistake[] = [
   },
   {
     name: "codes that never expire",
-    functionName: "private.compare_code",
-    from: "p_code.expires_at <= p_now",
+    functionName: "private.refuse_code",
+    from: "v_code.expires_at <= p_now",
     to: "false",
   },
   {

@@ -63,6 +63,82 @@ test("one code confirms every hold of its call, each for its own patient", async
   assert.equal(texts?.["n"], 1);
 });
 
+/** Texts a code to each of two numbers that the call holds times for, in this order. */
+async function twoNumbers(line: Line, bench: Bench, codes: readonly [string, string]) {
+  const clinic = await aClinic(bench.database.sql, { providers: 2 });
+  const caller = aCaller(clinic);
+  const other = { ...aCaller(clinic), callId: caller.callId, from: caller.phone };
+  const first = await hold(line, caller, "Jane Example", "11:00");
+  assert.equal((await sendCode(line, caller, codes[0], first.holdId)).outcome, "claimed");
+  const second = await hold(line, other, "Tim Example", "12:00");
+  assert.equal((await sendCode(line, other, codes[1], second.holdId)).outcome, "claimed");
+  return { caller, other, first, second };
+}
+
+const attemptsOf = async ({ database }: Bench) => {
+  const [row] = await database.sql`
+    select (select attempts from public.calls) as call,
+      (select array_agg(code_attempts) from public.one_time_passcodes) as codes,
+      (select array_agg(cardinality(wrong_at)) from public.phone_counts) as numbers`;
+  return { ...row };
+};
+
+test(
+  "two numbers in one call: each code is right for its own number, whichever was texted last",
+  async (bench, one) => {
+    const { caller, first, second } = await twoNumbers(one, bench, ["111111", "222222"]);
+    const said = await readCode(one, caller, "111111", second.holdId);
+    assert.deepEqual([said.outcome, said.holdId], ["confirmed", first.holdId]);
+    assert.deepEqual(await rowsOf(bench), [
+      "Jane Example 11:00 confirmed",
+      "Tim Example 12:00 held",
+    ]);
+    assert.deepEqual(await attemptsOf(bench), { call: 0, codes: [0, 0], numbers: [0, 0] });
+    const later = await readCode(one, caller, "222222");
+    assert.deepEqual([later.outcome, later.holdId], ["confirmed", second.holdId]);
+  },
+);
+
+test(
+  "two numbers in one call: a wrong code counts once for the call, and locks no code early",
+  async (bench, one) => {
+    const { caller } = await twoNumbers(one, bench, ["111111", "222222"]);
+    const left = [];
+    for (let guess = 0; guess < 4; guess++) {
+      left.push((await readCode(one, caller, "333333"))["attemptsLeft"]);
+    }
+    assert.deepEqual(left, [4, 3, 2, 1]);
+    assert.deepEqual(await attemptsOf(bench), { call: 4, codes: [4, 4], numbers: [4, 4] });
+    assert.equal((await readCode(one, caller, "333333")).outcome, "code_locked");
+    assert.equal((await readCode(one, caller, "111111")).outcome, "code_locked");
+  },
+);
+
+test(
+  "a number without attempts left is not guessed at through another number of the call",
+  async (bench, one) => {
+    const { caller, other } = await twoNumbers(one, bench, ["111111", "222222"]);
+    await bench.database.sql`update public.phone_counts
+      set wrong_at = array_fill(now(), array[30]) where phone_hash = private.hash_phone(${caller.phone})`;
+    assert.equal((await readCode(one, caller, "111111")).outcome, "wrong_code");
+    assert.equal((await readCode(one, other, "222222")).outcome, "confirmed");
+  },
+);
+
+test(
+  "the code of a number that nothing waits for any more proves nothing and costs nothing",
+  async (bench, one) => {
+    const { caller, other, first } = await twoNumbers(one, bench, ["111111", "222222"]);
+    const released = await one.ask("cancel_appointment", caller, {
+      ...{ p_patient_name: "Jane Example", p_appointment: first.holdId ?? null },
+    });
+    assert.equal(released.outcome, "hold_released");
+    assert.equal((await readCode(one, caller, "111111")).outcome, "code_expired");
+    assert.deepEqual((await attemptsOf(bench))["call"], 0);
+    assert.equal((await readCode(one, other, "222222")).outcome, "confirmed");
+  },
+);
+
 test(
   "the same name is the same patient: another slot moves the hold and says so",
   async (bench, one) => {

@@ -170,8 +170,14 @@ export function testWithLines(
 }
 
 /** Texts the code to nobody: what stands in the database is as if it had been sent. */
-export async function sendCode(line: Line, caller: Caller, code: string): Promise<Answer> {
+export async function sendCode(
+  line: Line,
+  caller: Caller,
+  code: string,
+  holdId: string | null = null,
+): Promise<Answer> {
   return await line.ask("begin_otp_send", caller, {
+    p_hold: holdId,
     ...key,
     p_send_id: crypto.randomUUID(),
     p_mac: macOf(code),
@@ -181,8 +187,14 @@ export async function sendCode(line: Line, caller: Caller, code: string): Promis
 }
 
 /** Reads a code out. */
-export async function readCode(line: Line, caller: Caller, code: string): Promise<Answer> {
+export async function readCode(
+  line: Line,
+  caller: Caller,
+  code: string,
+  holdId: string | null = null,
+): Promise<Answer> {
   return await line.ask("verify_otp_and_confirm", caller, {
+    p_hold: holdId,
     p_macs: [{ keyId: key.p_key_id, mac: macOf(code) }],
   });
 }
