@@ -840,6 +840,8 @@ declare
   v_move public.appointments;
   v_answer jsonb;
 begin
+  -- Also if it is refused: the name must not be in the report of the call.
+  v_call := private.enter_call(p_org, p_call, v_name);
   if v_wanted.starts_at is null then
     return '{"outcome": "invalid_slot"}';
   elsif exists (
@@ -852,7 +854,6 @@ begin
     return jsonb_strip_nulls(jsonb_build_object('outcome', 'blocked_country', 'orgId', p_org.id,
       'alarm', private.count_for_alarm(p_org, 'refused_sends', clock_timestamp())));
   end if;
-  v_call := private.enter_call(p_org, p_call, v_name);
   perform private.lock_phones(array[private.caller_key(p_org.id, v_call), v_phone]);
   v_now := clock_timestamp();
   -- Most calls ask for their first hold, and skip all of this.

@@ -5,9 +5,9 @@
  * - Vapi reports an end twice, in a status message and in a report, in any order and more than once.
  *   One locked row per call makes sure that each part happens once: the release of the call's holds,
  *   the report, the follow-up text.
- * - The release takes the call's lock first, as a claim does, and every message releases again: if a
- *   claim was running during the status message, the report releases it. If the lock takes too long,
- *   the next message releases the hold, or it expires.
+ * - The release takes the locks of a claim, in their order, before any row, and every message releases
+ *   again: if a claim was running during the status message, the report releases it. If a lock takes
+ *   too long, the next message releases the hold, or it expires.
  * - Transcript and summary arrive redacted; the raw text never reaches the database. How many items of
  *   each kind were removed is stored with them: the redaction audit.
  * - A follow-up is marked before it is sent, and never sent again: at most one text a call, even if it
@@ -43,6 +43,7 @@ grant select on public.call_reports to service_role;
 /*
  * A follow-up only goes to a number that the call came from or has proven. Its limits are separate from
  * those of passcodes: one an hour and two a day for a number, a fifth of the organization's texts.
+ * private.lock_end() has locked what is counted.
  */
 create function private.follow_up_refusal(
   p_org public.organizations, p_hold public.appointments, p_now timestamptz
@@ -53,8 +54,6 @@ declare
   v_phone constant bytea := private.hash_phone(p_hold.patient_phone);
   v_sent timestamptz[];
 begin
-  perform private.lock_phones(array[v_phone]);
-  perform pg_advisory_xact_lock(hashtextextended(p_org.id || '/sms', 0));
   select n.followed_up_at into v_sent from public.phone_counts as n where n.phone_hash = v_phone;
   return case
     when not exists (
@@ -123,7 +122,32 @@ $$;
 comment on function private.begin_follow_up is
   'Stores the one follow-up text of a call that left this hold open, or says why there is none.';
 
-/* Returns the newest of them, or nulls if there was none. */
+/*
+ * Takes the locks of the end of a call, in their order: the call, the numbers of its holds, the texts of
+ * the organization. No row of it is locked yet. Returns false if a lock took too long.
+ */
+create function private.lock_end(p_org public.organizations, p_call_id text) returns boolean
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_phones bytea[];
+begin
+  perform private.lock_call(p_org.id, p_call_id);
+  v_phones := array(
+    select private.hash_phone(m.patient_phone) from private.rows_of_call(p_org.id, p_call_id) as m
+    where m.status = 'held' and m.patient_phone is not null);
+  if p_org.follow_up_texts and v_phones <> '{}' then
+    perform private.lock_phones(v_phones);
+    perform pg_advisory_xact_lock(hashtextextended(p_org.id || '/sms', 0));
+  end if;
+  return true;
+exception when lock_not_available or deadlock_detected then
+  return false;
+end
+$$;
+comment on function private.lock_end is 'Locks a call that ends and what its follow-up counts; false if that took too long.';
+
+/* The call is locked. Returns the newest hold, or nulls if there was none. */
 create function private.release_call(p_org public.organizations, p_call jsonb)
 returns public.appointments
 language plpgsql volatile set search_path = ''
@@ -132,7 +156,6 @@ declare
   v_call_id constant text := p_call ->> 'callId';
   v_hold public.appointments;
 begin
-  perform private.lock_call(p_org.id, v_call_id);
   for v_hold in
     select a.* from public.appointments as a
     where a.org_id = p_org.id and a.call_id = v_call_id and a.status = 'held'
@@ -145,7 +168,7 @@ end
 $$;
 comment on function private.release_call is 'Releases the holds of a call that has ended.';
 
-/* The part of public.end_call that both messages do. p_known is locked. */
+/* The part of public.end_call that both messages do, under private.lock_end(). p_known is locked. */
 create function private.close_call(
   p_org public.organizations, p_call jsonb, p_known public.call_reports, p_ended_reason text,
   p_send uuid
@@ -180,7 +203,10 @@ end
 $$;
 comment on function private.close_call is 'Releases the holds of a call and begins its follow-up; busy if a lock took too long.';
 
-/* No report may contain any of it, whether the call held a time or only asked about an appointment. */
+/*
+ * No report may contain any of it, whether the call held a time, asked about an appointment, left a
+ * message, or was refused.
+ */
 create function private.known_of_call(p_org uuid, p_call_id text) returns jsonb
 language sql stable set search_path = ''
 as $$
@@ -196,10 +222,12 @@ as $$
     union all select x.patient_name, x.patient_phone from public.appointment_changes as x
     where x.org_id = p_org and x.call_id = p_call_id
     union all select unnest(c.patient_names), null from public.calls as c
-    where c.org_id = p_org and c.call_id = p_call_id) as k (name, phone)
+    where c.org_id = p_org and c.call_id = p_call_id
+    union all select m.caller_name, m.phone from public.desk_messages as m
+    where m.org_id = p_org and m.call_id = p_call_id) as k (name, phone)
 $$;
 comment on function private.known_of_call is
-  'Names and numbers of the patients named in a call, and whether it requested a code.';
+  'Names and numbers that were given in a call, and whether it requested a code.';
 
 /*
  * Entry function: a call has ended, according to a status message (p_report null) or its report.
@@ -217,6 +245,7 @@ as $$
 declare
   v_call_id constant text := p_call ->> 'callId';
   v_opened record;
+  v_is_locked boolean;
   v_known public.call_reports;
   v_answer jsonb;
 begin
@@ -227,12 +256,15 @@ begin
   elsif v_call_id is null then
     return jsonb_build_object('outcome', 'no_call', 'orgId', (v_opened.org).id);
   end if;
+  v_is_locked := private.lock_end(v_opened.org, v_call_id);
   insert into public.call_reports (org_id, call_id) values ((v_opened.org).id, v_call_id)
   on conflict do nothing;
   select r.* into strict v_known from public.call_reports as r
   where r.org_id = (v_opened.org).id and r.call_id = v_call_id for update;
 
-  v_answer := private.close_call(v_opened.org, p_call, v_known, p_ended_reason, p_send);
+  v_answer := case when v_is_locked
+    then private.close_call(v_opened.org, p_call, v_known, p_ended_reason, p_send)
+    else '{"outcome": "busy"}' end;
   if p_report is null then
     v_answer := v_answer ||
       jsonb_build_object('known', private.known_of_call((v_opened.org).id, v_call_id));

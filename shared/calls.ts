@@ -8,6 +8,7 @@
 import { endCall, type EndedCallOutcome, type KeptReport } from "./database/calls.ts";
 import { type FollowUpResult, settleFollowUp } from "./database/texts.ts";
 import { callbackOf } from "./delivery_reports.ts";
+import { isName } from "./given.ts";
 import { type KnownFacts, redact, redactCall } from "./redaction.ts";
 import { composeFollowUp, sendText, type TextingTools } from "./texting.ts";
 import type { Envelope, SpokenReport } from "./vapi.ts";
@@ -50,15 +51,21 @@ export async function closeCall(
 
 /** The report as it may be kept. */
 function redactReport(
-  { transcript, summary, durationSeconds, cost }: SpokenReport,
+  { transcript, summary, durationSeconds, cost, given }: SpokenReport,
   { callerNumber }: Envelope,
   known: KnownFacts,
 ): KeptReport {
-  const phones = [...known.phones, ...callerNumber === undefined ? [] : [callerNumber]];
+  const told = given.map(readGiven);
+  const names = [...known.names, ...told.flatMap(({ names }) => names)];
+  const phones = [
+    ...known.phones,
+    ...told.flatMap(({ phones }) => phones),
+    ...callerNumber === undefined ? [] : [callerNumber],
+  ];
   const redactions: Record<string, number> = {};
   const keep = (text: string | undefined, limit: number) => {
     if (text === undefined) return undefined;
-    const kept = redactAtMost(text, limit, { ...known, phones });
+    const kept = redactAtMost(text, limit, { ...known, names, phones });
     for (const type of kept.types) redactions[type] = (redactions[type] ?? 0) + 1;
     return kept.text;
   };
@@ -68,6 +75,18 @@ function redactReport(
     transcript: keep(transcript, transcriptLimit),
     summary: keep(summary, summaryLimit),
     redactions,
+  };
+}
+
+/** Names and numbers among the arguments of a tool: also those that it refused. */
+function readGiven(args: SpokenReport["given"][number]): Pick<KnownFacts, "names" | "phones"> {
+  const texts = (fields: readonly string[]) =>
+    fields.map((field) => args[field]).filter((value) =>
+      typeof value === "string" || typeof value === "number"
+    ).map((value) => String(value).slice(0, 200));
+  return {
+    names: texts(["patientName", "callerName"]).filter(isName),
+    phones: texts(["patientPhone", "callbackNumber"]).map((text) => text.replace(/\D/g, "")),
   };
 }
 

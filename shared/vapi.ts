@@ -74,6 +74,8 @@ export interface SpokenReport {
   /** One turn a line: `User: ...`. */
   readonly transcript: string | undefined;
   readonly summary: string | undefined;
+  /** What the model passed to tools in this call, whether or not they took it. */
+  readonly given: readonly Readonly<Record<string, unknown>>[];
 }
 
 /** One entry of `results`; `result` and `error` are single lines. */
@@ -95,7 +97,8 @@ const toolWithCall = z.object({ name: text, function: toolFunction, toolCall: to
   .catch({});
 const numbered = z.object({ id: text, number: text }).partial().optional().catch(undefined);
 const amount = z.number().min(0).max(1e9).optional().catch(undefined);
-const turn = z.object({ role: text, message: text }).catch({});
+const toolCalls = z.array(toolCall).optional().catch(undefined);
+const turn = z.object({ role: text, message: text, toolCalls, tool_calls: toolCalls }).catch({});
 const artifact = z.object({
   transcript: text,
   messages: z.array(turn).optional().catch(undefined),
@@ -110,8 +113,8 @@ const message = z.object({
   summary: text,
   artifact,
   analysis: z.object({ summary: text }).partial().optional().catch(undefined),
-  toolCallList: z.array(toolCall).optional().catch(undefined),
-  toolCalls: z.array(toolCall).optional().catch(undefined),
+  toolCallList: toolCalls,
+  toolCalls,
   toolWithToolCallList: z.array(toolWithCall).optional().catch(undefined),
   phoneNumber: numbered,
   customer: numbered,
@@ -182,7 +185,14 @@ function readReport(received: z.infer<typeof message>): SpokenReport {
     cost: cost || undefined,
     transcript: transcript || undefined,
     summary: analysis?.summary || received.summary || undefined,
+    given: listGiven(artifact?.messages),
   };
+}
+
+function listGiven(turns: readonly z.infer<typeof turn>[] = []): SpokenReport["given"] {
+  return turns.flatMap((turn) => [...turn.toolCalls ?? [], ...turn.tool_calls ?? []])
+    .map(readArgumentsOf)
+    .flatMap((read) => read.ok ? [read.value] : []);
 }
 
 /** The transcript when Vapi sent none: what caller and assistant said, not prompts or tool results. */
@@ -202,10 +212,14 @@ function listCalls(received: z.infer<typeof message>): ToolCall[] {
   return raw.map((call) => ({
     id: call.id ?? "",
     name: call.function?.name ?? call.name ?? "",
-    arguments: readArguments(
-      call.function?.arguments ?? call.function?.parameters ?? call.arguments ?? call.parameters,
-    ),
+    arguments: readArgumentsOf(call),
   }));
+}
+
+function readArgumentsOf(call: RawToolCall): ToolCall["arguments"] {
+  return readArguments(
+    call.function?.arguments ?? call.function?.parameters ?? call.arguments ?? call.parameters,
+  );
 }
 
 const record = z.record(z.string(), z.unknown());

@@ -5,6 +5,7 @@ import { existsSync, readFileSync } from "node:fs";
 import cancelAppointment from "../../functions/cancel-appointment/index.ts";
 import checkAvailability from "../../functions/check-availability/index.ts";
 import holdSlot from "../../functions/hold-slot/index.ts";
+import leaveMessage from "../../functions/leave-message/index.ts";
 import metricsFunction from "../../functions/metrics/index.ts";
 import sendOtp from "../../functions/send-otp/index.ts";
 import verifyOtp from "../../functions/verify-otp/index.ts";
@@ -177,6 +178,79 @@ test("a report keeps neither name, number nor code of a call that only asked abo
     "User: [REDACTED: NAME], on [REDACTED: PHONE].\nUser: [REDACTED: OTP].",
   );
   assert.doesNotMatch(String(row?.["summary"]), /Okoro/);
+});
+
+test("a report keeps no name of a caller who left a message or whose requests were refused", async (bench) => {
+  const { sql } = bench.database;
+  const { clinic, call, report, kept } = await aCall(bench, { holds: false });
+  await sql`update public.organizations set sms_countries = '{FR}' where id = ${clinic.id}`;
+  const ask = (served: Parameters<Bench["ask"]>[0], tool: string, args: object) =>
+    bench.insist(served, { ...call, tool, args });
+  const slotId = `consultation/${aDay()}T10:00`;
+  const outcomes = [
+    await ask(holdSlot, "hold_slot", { slotId, patientName: "Zuleika Okoro" }),
+    await ask(holdSlot, "hold_slot", { slotId: "nonsense", patientName: "Quentin Oyelaran" }),
+    await ask(cancelAppointment, "cancel_appointment", {
+      ...{ patientName: "Ottoline Achterberg", appointmentDate: "the day of the moon" },
+    }),
+    await ask(leaveMessage, "leave_message", {
+      ...{ callerName: "Barnaby Threlfall", callbackNumber: "020 7946 0999" },
+      message: "call back",
+    }),
+  ];
+  assert.deepEqual(outcomes.map(({ outcome }) => outcome), [
+    ...["blocked_country", "invalid_slot", "date_unclear", "left"],
+  ]);
+  const refused = { patientName: "Wilhelmina Featherstone", patientPhone: "twelve" };
+  const transcript = "User: I am zuleika, Quentin and Ottoline call too.\n" +
+    "User: Threlfall here, and Wilhelmina.";
+  await report({
+    artifact: {
+      transcript,
+      messages: [
+        { role: "user", message: "hi" },
+        {
+          role: "tool_calls",
+          toolCalls: [{
+            type: "function",
+            function: { name: "hold_slot", arguments: JSON.stringify(refused) },
+          }],
+        },
+      ],
+    },
+    analysis: { summary: "Okoro, Oyelaran, Achterberg, Barnaby and Ms Featherstone called." },
+  });
+  const row = await kept();
+  assert.doesNotMatch(
+    `${row?.["transcript"]} ${row?.["summary"]}`,
+    /zuleika|quentin|ottoline|threlfall|wilhelmina|okoro|oyelaran|achterberg|barnaby|featherstone/i,
+  );
+  const [message] = await sql`select private.known_of_call(${clinic.id}, ${call.callId}) as known`;
+  assert.ok(message?.["known"].phones.includes("+442079460999"));
+});
+
+test("an end that waits for the number of its hold has locked no row", async (bench) => {
+  const call = await aCall(bench, { followUps: true });
+  const { admin } = bench.database;
+  const [reported] = await admin.begin(async (other) => {
+    await other`select private.lock_phones(array[private.hash_phone(${call.call.caller})])`;
+    const ending = call.ended();
+    for (let waits = false; !waits;) {
+      const [row] = await admin`select count(*)::int as n from pg_locks
+        where locktype = 'advisory' and not granted
+          and database = (select oid from pg_database where datname = current_database())`;
+      waits = row?.["n"] > 0;
+    }
+    // Who has the number's lock goes on to its rows: an erased patient's, for one.
+    await other`select from public.appointments where call_id = ${call.call.callId}
+      for update nowait`;
+    await other`select from public.call_reports where call_id = ${call.call.callId}
+      for update nowait`;
+    return [ending];
+  });
+  assert.ok(((await reported)?.status ?? 0) > 0);
+  await call.report();
+  assert.equal(await call.status(), "cancelled");
 });
 
 test("a hold made while the end is being reported is released by the report that follows", async (bench) => {
