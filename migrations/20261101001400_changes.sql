@@ -65,9 +65,18 @@ $$;
 comment on function private.fits_when is
   'Whether an appointment is on the day and at the time that were said, as far as they were.';
 
+create function private.names_hold(p_said jsonb) returns boolean
+language sql immutable set search_path = ''
+as $$
+  select p_said ? 'date' or private.read_id(p_said ->> 'id') is not null
+$$;
+comment on function private.names_hold is
+  'Whether what was said can mean a hold of the call itself: only by its id or its day.';
+
 /*
  * Compares the patient's name and what was said about id, day, time and provider. If no appointment is
- * with the provider, the name was probably misheard and is ignored.
+ * with the provider, the name was probably misheard and is ignored. Who cancels without naming a day
+ * does not mean what the call itself is about to book.
  */
 create function private.fitting_appointments(
   p_org public.organizations, p_change public.appointment_changes, p_call_id text, p_at timestamptz
@@ -80,8 +89,9 @@ declare
   v_with_doctor public.appointments[];
 begin
   v_fits := array(
-    select a from private.upcoming_appointments(
-      p_org.id, p_call_id, p_change.patient_phone, p_at) as a
+    select a from private.upcoming_appointments(p_org.id,
+      case when p_change.kind is distinct from 'cancel' or private.names_hold(v_said) then p_call_id end,
+      p_change.patient_phone, p_at) as a
     where private.is_same_name(p_change.patient_name, a.patient_name)
       and a.id = coalesce(private.read_id(v_said ->> 'id'), a.id)
       and private.fits_when(p_org, a, v_said)
@@ -481,7 +491,8 @@ comment on function private.carry_out is
 
 /*
  * Releases a hold of this call. Nobody else's time is affected, so it needs no code. The hold is found
- * by its id, or by number, name and what was said about day, time and provider.
+ * by its id, or by number, name, day and what was said about time and provider. Without a day, the
+ * caller means an appointment: the hold stays.
  */
 create function private.cancel_hold(
   p_org public.organizations, p_call jsonb, p_patient jsonb, p_said jsonb, p_now timestamptz
@@ -494,7 +505,8 @@ declare
 begin
   select h.* into v_hold from private.find_holds(p_org.id, p_call ->> 'callId', p_now) as h
   where case when v_id is not null then h.id = v_id
-    else private.is_for_patient(h, p_patient) and private.fits_when(p_org, h, p_said)
+    else private.names_hold(p_said)
+      and private.is_for_patient(h, p_patient) and private.fits_when(p_org, h, p_said)
       and (p_said ->> 'provider' is null
         or private.is_with(p_org.id, h, p_said ->> 'provider')) end
   order by h.created_at desc limit 1;
@@ -507,6 +519,30 @@ begin
 end
 $$;
 comment on function private.cancel_hold is 'Releases a hold for the call that made it, or returns null.';
+
+/* Returns {kept: {holdId, startTime, doctor}}, or {} where the request named a day or there is no hold. */
+create function private.describe_kept(
+  p_org public.organizations, p_call_id text, p_patient jsonb, p_said jsonb, p_now timestamptz
+) returns jsonb
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_hold public.appointments;
+begin
+  if private.names_hold(p_said) then
+    return '{}';
+  end if;
+  select h.* into v_hold from private.find_holds(p_org.id, p_call_id, p_now) as h
+  where private.is_for_patient(h, p_patient)
+  order by h.created_at desc limit 1;
+  return case when v_hold.id is null then '{}'::jsonb else jsonb_build_object('kept', (
+    select jsonb_build_object('holdId', d -> 'holdId', 'startTime', d -> 'startTime',
+      'doctor', d -> 'doctor')
+    from private.describe_hold(p_org, v_hold, p_now) as d)) end;
+end
+$$;
+comment on function private.describe_kept is
+  'The hold that stays while its call cancels without naming a day: the caller is told.';
 
 create function private.keep_change(
   p_org uuid, p_call_id text, p_kind text, p_patient jsonb, p_said jsonb, p_slot_id text,
@@ -725,6 +761,10 @@ begin
       then private.change_now(p_org, p_call, v_call, p_kind, p_patient, p_said, p_slot_id, v_now)
       else private.open_change(p_org, p_call, v_call, p_kind, p_patient, p_said, p_slot_id, v_now) end;
   end if;
+  if p_kind = 'cancel' and v_answer ->> 'outcome' in ('code_needed', 'appointment_not_found') then
+    v_answer := v_answer
+      || private.describe_kept(p_org, v_call.call_id, p_patient, p_said, v_now);
+  end if;
   perform private.audit(
     p_org.id, p_call, v_action, (v_answer ->> 'holdId')::uuid, v_answer ->> 'outcome');
   perform private.record_answer(p_org.id, p_call, v_action, v_hash, v_answer);
@@ -736,19 +776,21 @@ comment on function private.change_appointment is
 
 /*
  * What was said of an appointment, as appointment_changes keeps it, with the day that was meant; or the
- * refusal of a day that nobody can read or that has passed. Nothing stored is looked at.
+ * refusal of a day that nobody can read or that has passed. No appointment is looked at.
  */
 create function private.read_said(
-  p_org public.organizations, p_appointment text, p_date jsonb, p_time jsonb, p_provider text,
-  out said jsonb, out refusal jsonb
+  p_org public.organizations, p_call jsonb, p_patient_name text, p_appointment text, p_date jsonb,
+  p_time jsonb, p_provider text, out said jsonb, out refusal jsonb
 )
-language plpgsql stable set search_path = ''
+language plpgsql volatile set search_path = ''
 as $$
 declare
   v_today constant date := (clock_timestamp() at time zone p_org.timezone)::date;
   v_day constant date := private.resolve_day(p_org, p_date, v_today);
 begin
   if p_date is not null and coalesce(v_day < v_today, true) then
+    -- The name must not be in the report of the call.
+    perform private.enter_call(p_org, p_call, p_patient_name);
     refusal := private.answer(p_org, jsonb_build_object('today', v_today,
       'outcome', case when v_day is null then 'date_unclear' else 'past_date' end));
   end if;
@@ -767,8 +809,9 @@ comment on function private.read_said is 'What a caller said of an appointment, 
  *                  private.is_said_time(); null when not said
  * p_provider       its doctor as the caller says, null when not said
  * Outcomes  code_needed (phoneEnding: of the number said; released {startTime, doctor}: a new time that
- *           was held for a move), change_limit, hold_released (the call's own hold), cancelled (after
- *           the proof, as the next two), appointment_not_found, which_appointment (appointments, and
+ *           was held for a move; kept {holdId, startTime, doctor}: the call's own hold, which stays),
+ *           change_limit, hold_released (the call's own hold, named by its day or id), cancelled (after
+ *           the proof, as the next two), appointment_not_found (kept), which_appointment (appointments, and
  *           ask: day, time, doctor, or null for the front desk), date_unclear (today), past_date (today),
  *           call_needed, busy, unknown_clinic, cross_tenant_denied
  * Raises    25001 under another isolation level than read committed
@@ -792,8 +835,8 @@ begin
   elsif p_call ->> 'callId' is null then
     return private.answer(v_opened.org, '{"outcome": "call_needed"}');
   end if;
-  select * into v_read
-  from private.read_said(v_opened.org, p_appointment, p_date, p_time, p_provider);
+  select * into v_read from private.read_said(
+    v_opened.org, p_call, p_patient_name, p_appointment, p_date, p_time, p_provider);
   return coalesce(v_read.refusal, private.answer(v_opened.org, private.change_appointment(
     v_opened.org, p_call, 'cancel', jsonb_build_object(
       'name', p_patient_name, 'phone', p_patient_phone, 'country', p_patient_country),
@@ -838,8 +881,8 @@ begin
     where c.org_id = (v_opened.org).id and c.kind = 'called_number' and c.value = p_patient_phone) then
     return private.answer(v_opened.org, '{"outcome": "unusable_phone"}');
   end if;
-  select * into v_read
-  from private.read_said(v_opened.org, p_appointment, p_date, p_time, p_provider);
+  select * into v_read from private.read_said(
+    v_opened.org, p_call, p_patient_name, p_appointment, p_date, p_time, p_provider);
   return coalesce(v_read.refusal, private.answer(v_opened.org, private.change_appointment(
     v_opened.org, p_call, 'reschedule', jsonb_build_object(
       'name', p_patient_name, 'phone', p_patient_phone, 'country', p_patient_country),

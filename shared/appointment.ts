@@ -6,7 +6,7 @@
 
 import { z } from "zod";
 import { type Answer, refuse, succeed } from "./answers.ts";
-import type { Appointment, AppointmentReference, Settled } from "./database/changes.ts";
+import type { Appointment, AppointmentReference, Kept, Settled } from "./database/changes.ts";
 import type { Released } from "./database/holds.ts";
 import type { Confirmed } from "./database/passcodes.ts";
 import { readDay, saidDay } from "./days.ts";
@@ -78,6 +78,11 @@ export function sayTimeReleased(released: Released) {
     : { released: { ...released, spoken: sayTime(released.startTime) } };
 }
 
+/** The call's own hold, which stays: how to let go of it is a question of its holdId. */
+export function sayKept(kept: Kept) {
+  return kept === undefined ? {} : { kept: { ...kept, spoken: sayTime(kept.startTime) } };
+}
+
 function withSpoken(told: Appointment) {
   return { ...told, spoken: sayTime(told.startTime) };
 }
@@ -119,10 +124,11 @@ export function saySettled(settled: Settled): Answer<Settled["outcome"]> {
         });
     }
     case "appointment_not_found": {
-      const { outcome, released } = settled;
-      return refuse(outcome, sentences.appointmentNotFound(released), "RETRY", {
+      const { outcome, released, kept } = settled;
+      return refuse(outcome, sentences.appointmentNotFound(released, kept), "RETRY", {
         fields: ["patientName"],
         ...sayTimeReleased(released),
+        ...sayKept(kept),
       });
     }
     case "slot_taken":
@@ -137,10 +143,19 @@ export function sayConfirmed(confirmed: Confirmed): Answer<"confirmed"> {
   const { outcome, holdId, startTime, endTime, service, doctor } = confirmed;
   const { others, overlaps, lapsed, change } = confirmed;
   const changed = change === undefined ? undefined : saySettled(change);
+  const visits = [confirmed, ...others];
+  const heard = [...visits, ...overlaps].map(({ startTime, doctor }) => `${startTime} ${doctor}`);
+  // What the caller has just heard is not listed once more.
+  const saidOfChange = change?.outcome === "found"
+    ? sentences.alsoFound(
+      change.appointments.filter(({ startTime, doctor }) =>
+        !heard.includes(`${startTime} ${doctor}`)
+      ),
+    )
+    : changed?.message;
   return succeed(
     outcome,
-    sentences.confirmed([confirmed, ...others], { overlaps, lapsed }) +
-      (changed === undefined ? "" : ` ${changed.message}`),
+    [sentences.confirmed(visits, { overlaps, lapsed }), saidOfChange].filter(Boolean).join(" "),
     {
       ...{ holdId, startTime, endTime, spoken: sayTime(startTime), service, doctor },
       ...(others.length === 0 ? {} : {

@@ -8,7 +8,7 @@
  */
 
 import type { Slot } from "./database/availability.ts";
-import type { Appointment } from "./database/changes.ts";
+import type { Appointment, Kept } from "./database/changes.ts";
 import type { Desk } from "./database/client.ts";
 import type { Released } from "./database/holds.ts";
 import type { PartOfDay } from "./given.ts";
@@ -336,8 +336,16 @@ const codeIfBooked = (what: string) =>
   `If there's a booking under that name and number, I'll text a code${what} to it. ` +
   "If nothing arrives in half a minute, tell me.";
 
-/** @param released A new time that was held for a move. */
-export const codeNeeded = (released?: Released) => letGo(released) + codeIfBooked("");
+const stillHeld = (kept: Kept) =>
+  kept === undefined ? "" : `I'm still holding ${sayTime(kept.startTime)}. `;
+
+/**
+ * @param released A new time that was held for a move.
+ * @param kept A time that the call holds, and that was not named.
+ */
+export const codeNeeded = (
+  { released, kept }: { readonly released?: Released; readonly kept?: Kept } = {},
+) => letGo(released) + stillHeld(kept) + codeIfBooked("");
 
 /** @param startTime The new time, which is held. */
 export const codeToMove = (startTime: string, released: Released) =>
@@ -357,6 +365,10 @@ export const rescheduled = (startTime: string, doctor: string, released?: Releas
 export const found = (appointments: readonly Appointment[]) =>
   `You have ${sayVisits(appointments)}.`;
 
+/** @param appointments Those that were not just confirmed; empty if there are none. */
+export const alsoFound = (appointments: readonly Appointment[]) =>
+  appointments.length > 0 ? `You also have ${sayVisits(appointments)}.` : "";
+
 const questions = {
   day: "Which day do you mean?",
   time: "Which time do you mean?",
@@ -371,9 +383,12 @@ export const whichAppointment = (
 
 export const cannotTellApart = "I can't tell which of those appointments you mean.";
 
-/** @param released A new time that was held and not used. */
-export const appointmentNotFound = (released: Released) =>
-  "I can't find an appointment like that" +
+/**
+ * @param released A new time that was held and not used.
+ * @param kept A time that the call holds, and that was not named.
+ */
+export const appointmentNotFound = (released: Released, kept?: Kept) =>
+  stillHeld(kept) + "I can't find an appointment like that" +
   (released === undefined ? ". " : `, so I've let go of ${sayTime(released.startTime)}. `) +
   "Which name is it booked under?";
 

@@ -14,6 +14,46 @@ CREATE DOMAIN private.alarm_kind AS text
 
 COMMENT ON DOMAIN private.alarm_kind IS 'wrong_codes: wrong passcodes. refused_sends: texts refused by a limit or for their number. other_numbers: texts to another number than the caller''s.';
 
+CREATE TABLE public.one_time_passcodes (
+    org_id uuid NOT NULL,
+    call_id text NOT NULL,
+    phone_hash bytea NOT NULL,
+    send_id uuid NOT NULL,
+    purpose text NOT NULL,
+    state text NOT NULL,
+    mac bytea,
+    key_id text NOT NULL,
+    claimed_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    code_attempts integer DEFAULT 0 NOT NULL,
+    sends integer DEFAULT 0 NOT NULL,
+    proven_until timestamp with time zone,
+    CONSTRAINT one_time_passcodes_code_attempts_capped CHECK (((code_attempts >= 0) AND (code_attempts <= 5))),
+    CONSTRAINT one_time_passcodes_dead_has_no_mac CHECK (((mac IS NULL) OR (state = ANY (ARRAY['sending'::text, 'sent'::text])))),
+    CONSTRAINT one_time_passcodes_mac_length CHECK ((octet_length(mac) = 32)),
+    CONSTRAINT one_time_passcodes_phone_hash_length CHECK ((octet_length(phone_hash) = 32)),
+    CONSTRAINT one_time_passcodes_purpose_known CHECK ((purpose = ANY (ARRAY['confirm'::text, 'change'::text]))),
+    CONSTRAINT one_time_passcodes_sends_counted CHECK ((sends >= 0)),
+    CONSTRAINT one_time_passcodes_state_known CHECK ((state = ANY (ARRAY['sending'::text, 'sent'::text, 'cleared'::text, 'used'::text, 'locked'::text, 'replaced'::text])))
+);
+
+COMMENT ON TABLE public.one_time_passcodes IS 'The passcode of a phone in a call: a MAC (never the code), its counts, and the proof.';
+
+COMMENT ON COLUMN public.one_time_passcodes.purpose IS 'What the newest send was requested for.';
+
+COMMENT ON COLUMN public.one_time_passcodes.code_attempts IS 'Wrong codes since the newest send, up to private.code_attempts().';
+
+COMMENT ON COLUMN public.one_time_passcodes.sends IS 'Texts to this phone that this call requested, without those that were refused.';
+
+COMMENT ON COLUMN public.one_time_passcodes.proven_until IS 'Until when the phone is proven for this call; null before the proof and after the call.';
+
+CREATE TYPE private.awaited_code AS (
+	phone text,
+	code public.one_time_passcodes
+);
+
+COMMENT ON TYPE private.awaited_code IS 'A passcode that a caller may read out; phone is null if nothing of the call waits for it any more.';
+
 CREATE TYPE private.counted_hold AS (
 	org_id uuid,
 	hold_id uuid,
@@ -729,7 +769,8 @@ declare
 begin
   select h.* into v_hold from private.find_holds(p_org.id, p_call ->> 'callId', p_now) as h
   where case when v_id is not null then h.id = v_id
-    else private.is_for_patient(h, p_patient) and private.fits_when(p_org, h, p_said)
+    else private.names_hold(p_said)
+      and private.is_for_patient(h, p_patient) and private.fits_when(p_org, h, p_said)
       and (p_said ->> 'provider' is null
         or private.is_with(p_org.id, h, p_said ->> 'provider')) end
   order by h.created_at desc limit 1;
@@ -815,6 +856,10 @@ begin
     v_answer := case when private.is_proven(p_org.id, v_call.call_id, v_phone, v_now)
       then private.change_now(p_org, p_call, v_call, p_kind, p_patient, p_said, p_slot_id, v_now)
       else private.open_change(p_org, p_call, v_call, p_kind, p_patient, p_said, p_slot_id, v_now) end;
+  end if;
+  if p_kind = 'cancel' and v_answer ->> 'outcome' in ('code_needed', 'appointment_not_found') then
+    v_answer := v_answer
+      || private.describe_kept(p_org, v_call.call_id, p_patient, p_said, v_now);
   end if;
   perform private.audit(
     p_org.id, p_call, v_action, (v_answer ->> 'holdId')::uuid, v_answer ->> 'outcome');
@@ -1065,70 +1110,35 @@ $$;
 
 COMMENT ON FUNCTION private.collect_events(p_wait boolean) IS 'Moves events into the counters, one transaction at a time.';
 
-CREATE TABLE public.one_time_passcodes (
-    org_id uuid NOT NULL,
-    call_id text NOT NULL,
-    phone_hash bytea NOT NULL,
-    send_id uuid NOT NULL,
-    purpose text NOT NULL,
-    state text NOT NULL,
-    mac bytea,
-    key_id text NOT NULL,
-    claimed_at timestamp with time zone NOT NULL,
-    expires_at timestamp with time zone NOT NULL,
-    code_attempts integer DEFAULT 0 NOT NULL,
-    sends integer DEFAULT 0 NOT NULL,
-    proven_until timestamp with time zone,
-    CONSTRAINT one_time_passcodes_code_attempts_capped CHECK (((code_attempts >= 0) AND (code_attempts <= 5))),
-    CONSTRAINT one_time_passcodes_dead_has_no_mac CHECK (((mac IS NULL) OR (state = ANY (ARRAY['sending'::text, 'sent'::text])))),
-    CONSTRAINT one_time_passcodes_mac_length CHECK ((octet_length(mac) = 32)),
-    CONSTRAINT one_time_passcodes_phone_hash_length CHECK ((octet_length(phone_hash) = 32)),
-    CONSTRAINT one_time_passcodes_purpose_known CHECK ((purpose = ANY (ARRAY['confirm'::text, 'change'::text]))),
-    CONSTRAINT one_time_passcodes_sends_counted CHECK ((sends >= 0)),
-    CONSTRAINT one_time_passcodes_state_known CHECK ((state = ANY (ARRAY['sending'::text, 'sent'::text, 'cleared'::text, 'used'::text, 'locked'::text, 'replaced'::text])))
-);
-
-COMMENT ON TABLE public.one_time_passcodes IS 'The passcode of a phone in a call: a MAC (never the code), its counts, and the proof.';
-
-COMMENT ON COLUMN public.one_time_passcodes.purpose IS 'What the newest send was requested for.';
-
-COMMENT ON COLUMN public.one_time_passcodes.code_attempts IS 'Wrong codes since the newest send, up to private.code_attempts().';
-
-COMMENT ON COLUMN public.one_time_passcodes.sends IS 'Texts to this phone that this call requested, without those that were refused.';
-
-COMMENT ON COLUMN public.one_time_passcodes.proven_until IS 'Until when the phone is proven for this call; null before the proof and after the call.';
-
-CREATE FUNCTION private.compare_code(p_org public.organizations, p_call public.calls, p_code public.one_time_passcodes, p_phone bytea, p_purpose text, p_macs jsonb, p_now timestamp with time zone) RETURNS jsonb
+CREATE FUNCTION private.compare_digits(p_org public.organizations, p_call public.calls, p_codes private.awaited_code[], p_purpose text, p_macs jsonb, p_now timestamp with time zone, OUT matched private.awaited_code, OUT answer jsonb, OUT compared boolean) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO ''
-    AS $_$
+    AS $$
+declare
+  v_awaited private.awaited_code;
+  v_open private.awaited_code[] := '{}';
+  v_refusal jsonb;
 begin
-  if p_call.attempts >= p_org.call_attempts
-    or private.attempts_left(p_org, p_call, p_phone, p_now) <= 0 then
-    return private.refuse_attempts(p_purpose);
-  elsif p_code.state = 'locked' then
-    return '{"outcome": "code_locked"}';
-  elsif p_code.mac is null and p_purpose = 'confirm' then
-    return '{"outcome": "no_code"}';
-  elsif p_code.expires_at <= p_now or p_code.state in ('cleared', 'used', 'replaced') then
-    return '{"outcome": "code_expired"}';
-  elsif p_code.mac is not null and not jsonb_path_exists(
-    p_macs, '$[*] ? (@.keyId == $key)', jsonb_build_object('key', p_code.key_id)) then
-    -- Its pepper is gone, so no digits can match: nothing is counted, and the next text need not wait.
-    perform private.forget_passcode(p_org.id, p_call.call_id, p_phone);
-    return '{"outcome": "code_unreadable"}';
-  elsif exists (
-    select from jsonb_to_recordset(p_macs) as m ("keyId" text, mac text)
-    where m."keyId" = p_code.key_id and private.bind_mac(
-      m.mac, p_org.id, p_call.call_id, p_phone, p_code.send_id) = p_code.mac) then
-    return null;
+  foreach v_awaited in array p_codes loop
+    v_refusal := private.refuse_code(p_org, p_call, v_awaited, p_purpose, p_macs, p_now);
+    if v_refusal is null then
+      v_open := array_append(v_open, v_awaited);
+    end if;
+    answer := coalesce(answer, v_refusal);
+  end loop;
+  compared := v_open <> '{}';
+  if not compared then
+    return;
   end if;
-  return private.count_wrong_code(p_org, p_call, p_code, p_phone, p_purpose, p_now)
-    || '{"compared": true}';
+  select o.phone, o.code into matched from unnest(v_open) as o
+  where private.is_code(o.code, p_macs) order by o.phone is null limit 1;
+  answer := case
+    when not found then private.count_wrong_code(p_org, p_call, v_open, p_purpose, p_now)
+    when matched.phone is null then '{"outcome": "code_expired"}'::jsonb end;
 end
-$_$;
+$$;
 
-COMMENT ON FUNCTION private.compare_code(p_org public.organizations, p_call public.calls, p_code public.one_time_passcodes, p_phone bytea, p_purpose text, p_macs jsonb, p_now timestamp with time zone) IS 'Why the digits are not the code, counted if they were compared; null if they are.';
+COMMENT ON FUNCTION private.compare_digits(p_org public.organizations, p_call public.calls, p_codes private.awaited_code[], p_purpose text, p_macs jsonb, p_now timestamp with time zone, OUT matched private.awaited_code, OUT answer jsonb, OUT compared boolean) IS 'The passcode that digits are, or why they are none; a wrong one is counted.';
 
 CREATE FUNCTION private.confirm_hold(p_org uuid, p_hold public.appointments, p_now timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql
@@ -1330,38 +1340,45 @@ $$;
 
 COMMENT ON FUNCTION private.count_since(p_times timestamp with time zone[], p_since timestamp with time zone) IS 'How many of these times are later than another.';
 
-CREATE FUNCTION private.count_wrong_code(p_org public.organizations, p_call public.calls, p_code public.one_time_passcodes, p_phone bytea, p_purpose text, p_now timestamp with time zone) RETURNS jsonb
+CREATE FUNCTION private.count_wrong_code(p_org public.organizations, p_call public.calls, p_codes private.awaited_code[], p_purpose text, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 declare
+  v_awaited private.awaited_code;
+  v_phone bytea;
   v_code public.one_time_passcodes;
   v_call public.calls;
-  v_left integer;
+  v_left integer := 0;
+  v_left_today integer := 0;
 begin
-  update public.one_time_passcodes as c
-  set code_attempts = c.code_attempts + 1,
-    state = case when c.code_attempts + 1 < private.code_attempts() then c.state else 'locked' end,
-    mac = case when c.code_attempts + 1 < private.code_attempts() then c.mac end
-  where c.org_id = p_org.id and c.call_id = p_code.call_id and c.phone_hash = p_code.phone_hash
-  returning c.* into v_code;
   update public.calls as c set attempts = c.attempts + 1
   where c.org_id = p_org.id and c.call_id = p_call.call_id
   returning c.* into v_call;
-  perform private.count_attempt(p_phone, p_now);
-  v_left := least(p_org.call_attempts - v_call.attempts,
-    private.attempts_left(p_org, p_call, p_phone, p_now));
-  if v_left <= 0 or v_code.state = 'locked' and v_call.sends >= p_org.call_sends then
-    return private.refuse_attempts(p_purpose);
-  elsif v_code.state = 'locked' then
+  foreach v_awaited in array p_codes loop
+    v_phone := coalesce((v_awaited.code).phone_hash, private.hash_phone(v_awaited.phone));
+    update public.one_time_passcodes as c
+    set code_attempts = c.code_attempts + 1,
+      state = case when c.code_attempts + 1 < private.code_attempts() then c.state else 'locked' end,
+      mac = case when c.code_attempts + 1 < private.code_attempts() then c.mac end
+    where c.org_id = p_org.id and c.call_id = p_call.call_id and c.phone_hash = v_phone
+    returning c.* into v_code;
+    perform private.count_attempt(v_phone, p_now);
+    v_left_today := greatest(v_left_today, private.attempts_left(p_org, p_call, v_phone, p_now));
+    v_left := greatest(v_left, least(private.attempts_left(p_org, p_call, v_phone, p_now),
+      private.code_attempts() - coalesce(v_code.code_attempts, 0)));
+  end loop;
+  v_left_today := least(v_left_today, p_org.call_attempts - v_call.attempts);
+  if v_left_today <= 0 or v_left <= 0 and v_call.sends >= p_org.call_sends then
+    return private.refuse_attempts(coalesce((p_codes[1].code).purpose, p_purpose));
+  elsif v_left <= 0 then
     return '{"outcome": "code_locked"}';
   end if;
-  return jsonb_build_object('outcome', 'wrong_code',
-    'attemptsLeft', least(private.code_attempts() - coalesce(v_code.code_attempts, 0), v_left));
+  return jsonb_build_object('outcome', 'wrong_code', 'attemptsLeft', least(v_left, v_left_today));
 end
 $$;
 
-COMMENT ON FUNCTION private.count_wrong_code(p_org public.organizations, p_call public.calls, p_code public.one_time_passcodes, p_phone bytea, p_purpose text, p_now timestamp with time zone) IS 'Counts a wrong attempt and returns wrong_code, code_locked or locked.';
+COMMENT ON FUNCTION private.count_wrong_code(p_org public.organizations, p_call public.calls, p_codes private.awaited_code[], p_purpose text, p_now timestamp with time zone) IS 'Counts a wrong attempt and returns wrong_code, code_locked or locked.';
 
 CREATE TABLE private.retention_rules (
     name text NOT NULL,
@@ -1599,6 +1616,28 @@ end
 $$;
 
 COMMENT ON FUNCTION private.describe_hold(p_org public.organizations, p_hold public.appointments, p_now timestamp with time zone) IS 'What the caller who made the hold may be told.';
+
+CREATE FUNCTION private.describe_kept(p_org public.organizations, p_call_id text, p_patient jsonb, p_said jsonb, p_now timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_hold public.appointments;
+begin
+  if private.names_hold(p_said) then
+    return '{}';
+  end if;
+  select h.* into v_hold from private.find_holds(p_org.id, p_call_id, p_now) as h
+  where private.is_for_patient(h, p_patient)
+  order by h.created_at desc limit 1;
+  return case when v_hold.id is null then '{}'::jsonb else jsonb_build_object('kept', (
+    select jsonb_build_object('holdId', d -> 'holdId', 'startTime', d -> 'startTime',
+      'doctor', d -> 'doctor')
+    from private.describe_hold(p_org, v_hold, p_now) as d)) end;
+end
+$$;
+
+COMMENT ON FUNCTION private.describe_kept(p_org public.organizations, p_call_id text, p_patient jsonb, p_said jsonb, p_now timestamp with time zone) IS 'The hold that stays while its call cancels without naming a day: the caller is told.';
 
 CREATE FUNCTION private.describe_line(p_org public.organizations) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -2121,31 +2160,27 @@ $$;
 
 COMMENT ON FUNCTION private.find_change(p_org uuid, p_call_id text) IS 'The latest request of a call about existing appointments.';
 
-CREATE FUNCTION private.find_code(p_org uuid, p_call_id text, p_hold public.appointments, p_phone text, p_now timestamp with time zone, OUT code public.one_time_passcodes, OUT phone text) RETURNS record
+CREATE FUNCTION private.find_codes(p_org uuid, p_call_id text, p_hold public.appointments, p_phone text, p_now timestamp with time zone) RETURNS private.awaited_code[]
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
 begin
-  select w.phone into phone
-  from (
-    select p_phone as phone
-    union select h.patient_phone from private.find_holds(p_org, p_call_id, p_now) as h
-    union select x.patient_phone from public.appointment_changes as x
-    where x.org_id = p_org and x.call_id = p_call_id and x.applied_at is null
-  ) as w
-  join public.one_time_passcodes as c on c.org_id = p_org and c.call_id = p_call_id
-    and c.phone_hash = private.hash_phone(w.phone)
-  order by c.mac is not null desc, (p_hold.id is not null and w.phone = p_phone) desc,
-    c.claimed_at desc
-  limit 1;
-  phone := coalesce(phone, p_phone);
-  select c.* into code from public.one_time_passcodes as c
-  where c.org_id = p_org and c.call_id = p_call_id
-    and c.phone_hash = private.hash_phone(find_code.phone);
+  return coalesce((
+    select array_agg(row(w.phone, c)::private.awaited_code order by c.mac is not null desc,
+      (p_hold.id is not null and w.phone = p_phone) is true desc, c.claimed_at desc)
+    from public.one_time_passcodes as c
+    left join (
+      select p_phone as phone
+      union select h.patient_phone from private.find_holds(p_org, p_call_id, p_now) as h
+      union select x.patient_phone from public.appointment_changes as x
+      where x.org_id = p_org and x.call_id = p_call_id and x.applied_at is null
+    ) as w on private.hash_phone(w.phone) = c.phone_hash
+    where c.org_id = p_org and c.call_id = p_call_id and (c.mac is not null or w.phone is not null)
+  ), array[row(p_phone, null)::private.awaited_code]);
 end
 $$;
 
-COMMENT ON FUNCTION private.find_code(p_org uuid, p_call_id text, p_hold public.appointments, p_phone text, p_now timestamp with time zone, OUT code public.one_time_passcodes, OUT phone text) IS 'The passcode that a caller reads out, and its phone.';
+COMMENT ON FUNCTION private.find_codes(p_org uuid, p_call_id text, p_hold public.appointments, p_phone text, p_now timestamp with time zone) IS 'The passcodes that a caller may read out, with their phones.';
 
 CREATE FUNCTION private.find_confirmed(p_org uuid, p_call_id text, p_wanted private.wanted_slot, p_name text) RETURNS public.appointments
     LANGUAGE plpgsql STABLE
@@ -2837,8 +2872,9 @@ declare
   v_with_doctor public.appointments[];
 begin
   v_fits := array(
-    select a from private.upcoming_appointments(
-      p_org.id, p_call_id, p_change.patient_phone, p_at) as a
+    select a from private.upcoming_appointments(p_org.id,
+      case when p_change.kind is distinct from 'cancel' or private.names_hold(v_said) then p_call_id end,
+      p_change.patient_phone, p_at) as a
     where private.is_same_name(p_change.patient_name, a.patient_name)
       and a.id = coalesce(private.read_id(v_said ->> 'id'), a.id)
       and private.fits_when(p_org, a, v_said)
@@ -2892,8 +2928,6 @@ declare
   v_phone constant bytea := private.hash_phone(p_hold.patient_phone);
   v_sent timestamptz[];
 begin
-  perform private.lock_phones(array[v_phone]);
-  perform pg_advisory_xact_lock(hashtextextended(p_org.id || '/sms', 0));
   select n.followed_up_at into v_sent from public.phone_counts as n where n.phone_hash = v_phone;
   return case
     when not exists (
@@ -3060,6 +3094,8 @@ declare
   v_move public.appointments;
   v_answer jsonb;
 begin
+  -- Also if it is refused: the name must not be in the report of the call.
+  v_call := private.enter_call(p_org, p_call, v_name);
   if v_wanted.starts_at is null then
     return '{"outcome": "invalid_slot"}';
   elsif exists (
@@ -3072,7 +3108,6 @@ begin
     return jsonb_strip_nulls(jsonb_build_object('outcome', 'blocked_country', 'orgId', p_org.id,
       'alarm', private.count_for_alarm(p_org, 'refused_sends', clock_timestamp())));
   end if;
-  v_call := private.enter_call(p_org, p_call, v_name);
   perform private.lock_phones(array[private.caller_key(p_org.id, v_call), v_phone]);
   v_now := clock_timestamp();
   -- Most calls ask for their first hold, and skip all of this.
@@ -3200,6 +3235,20 @@ end
 $$;
 
 COMMENT ON FUNCTION private.is_braked(p_org uuid, p_now timestamp with time zone) IS 'Whether an alarm of an organization is on.';
+
+CREATE FUNCTION private.is_code(p_code public.one_time_passcodes, p_macs jsonb) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return exists (
+    select from jsonb_to_recordset(p_macs) as m ("keyId" text, mac text)
+    where m."keyId" = p_code.key_id and private.bind_mac(
+      m.mac, p_code.org_id, p_code.call_id, p_code.phone_hash, p_code.send_id) = p_code.mac);
+end
+$$;
+
+COMMENT ON FUNCTION private.is_code(p_code public.one_time_passcodes, p_macs jsonb) IS 'Whether digits are a passcode, by their MACs.';
 
 CREATE FUNCTION private.is_fault_of_number(p_error_code integer) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE
@@ -3527,10 +3576,12 @@ CREATE FUNCTION private.known_of_call(p_org uuid, p_call_id text) RETURNS jsonb
     union all select x.patient_name, x.patient_phone from public.appointment_changes as x
     where x.org_id = p_org and x.call_id = p_call_id
     union all select unnest(c.patient_names), null from public.calls as c
-    where c.org_id = p_org and c.call_id = p_call_id) as k (name, phone)
+    where c.org_id = p_org and c.call_id = p_call_id
+    union all select m.caller_name, m.phone from public.desk_messages as m
+    where m.org_id = p_org and m.call_id = p_call_id) as k (name, phone)
 $$;
 
-COMMENT ON FUNCTION private.known_of_call(p_org uuid, p_call_id text) IS 'Names and numbers of the patients named in a call, and whether it requested a code.';
+COMMENT ON FUNCTION private.known_of_call(p_org uuid, p_call_id text) IS 'Names and numbers that were given in a call, and whether it requested a code.';
 
 CREATE FUNCTION private.list_appointments(p_org public.organizations, p_names text[], p_call_id text, p_phone text, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -3572,6 +3623,29 @@ end
 $$;
 
 COMMENT ON FUNCTION private.lock_call(p_org uuid, p_call_id text) IS 'Lets one request of a call run at a time; taken before every other lock. A null call locks nothing.';
+
+CREATE FUNCTION private.lock_end(p_org public.organizations, p_call_id text) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_phones bytea[];
+begin
+  perform private.lock_call(p_org.id, p_call_id);
+  v_phones := array(
+    select private.hash_phone(m.patient_phone) from private.rows_of_call(p_org.id, p_call_id) as m
+    where m.status = 'held' and m.patient_phone is not null);
+  if p_org.follow_up_texts and v_phones <> '{}' then
+    perform private.lock_phones(v_phones);
+    perform pg_advisory_xact_lock(hashtextextended(p_org.id || '/sms', 0));
+  end if;
+  return true;
+exception when lock_not_available or deadlock_detected then
+  return false;
+end
+$$;
+
+COMMENT ON FUNCTION private.lock_end(p_org public.organizations, p_call_id text) IS 'Locks a call that ends and what its follow-up counts; false if that took too long.';
 
 CREATE FUNCTION private.lock_phones(p_hashes bytea[]) RETURNS void
     LANGUAGE plpgsql
@@ -3652,6 +3726,15 @@ CREATE FUNCTION private.name_question(p_words text[]) RETURNS text
 $$;
 
 COMMENT ON FUNCTION private.name_question(p_words text[]) IS 'The id of an open question, 8 hex digits.';
+
+CREATE FUNCTION private.names_hold(p_said jsonb) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+  select p_said ? 'date' or private.read_id(p_said ->> 'id') is not null
+$$;
+
+COMMENT ON FUNCTION private.names_hold(p_said jsonb) IS 'Whether what was said can mean a hold of the call itself: only by its id or its day.';
 
 CREATE FUNCTION private.names_of(p_org uuid, p_phone text) RETURNS SETOF text
     LANGUAGE sql STABLE
@@ -4225,8 +4308,8 @@ $_$;
 
 COMMENT ON FUNCTION private.read_patient(p_patient private.patient) IS 'Everything that is kept of a patient: {table: [row]}.';
 
-CREATE FUNCTION private.read_said(p_org public.organizations, p_appointment text, p_date jsonb, p_time jsonb, p_provider text, OUT said jsonb, OUT refusal jsonb) RETURNS record
-    LANGUAGE plpgsql STABLE
+CREATE FUNCTION private.read_said(p_org public.organizations, p_call jsonb, p_patient_name text, p_appointment text, p_date jsonb, p_time jsonb, p_provider text, OUT said jsonb, OUT refusal jsonb) RETURNS record
+    LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 declare
@@ -4234,6 +4317,8 @@ declare
   v_day constant date := private.resolve_day(p_org, p_date, v_today);
 begin
   if p_date is not null and coalesce(v_day < v_today, true) then
+    -- The name must not be in the report of the call.
+    perform private.enter_call(p_org, p_call, p_patient_name);
     refusal := private.answer(p_org, jsonb_build_object('today', v_today,
       'outcome', case when v_day is null then 'date_unclear' else 'past_date' end));
   end if;
@@ -4242,7 +4327,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.read_said(p_org public.organizations, p_appointment text, p_date jsonb, p_time jsonb, p_provider text, OUT said jsonb, OUT refusal jsonb) IS 'What a caller said of an appointment, or why the day cannot be.';
+COMMENT ON FUNCTION private.read_said(p_org public.organizations, p_call jsonb, p_patient_name text, p_appointment text, p_date jsonb, p_time jsonb, p_provider text, OUT said jsonb, OUT refusal jsonb) IS 'What a caller said of an appointment, or why the day cannot be.';
 
 CREATE FUNCTION private.read_wanted(p_org public.organizations, p_slot_id text) RETURNS private.wanted_slot
     LANGUAGE plpgsql STABLE
@@ -4354,6 +4439,36 @@ $$;
 
 COMMENT ON FUNCTION private.refuse_attempts(p_purpose text) IS 'The outcome locked; for a change code_locked with isFinal: no further code.';
 
+CREATE FUNCTION private.refuse_code(p_org public.organizations, p_call public.calls, p_awaited private.awaited_code, p_purpose text, p_macs jsonb, p_now timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $_$
+declare
+  v_code constant public.one_time_passcodes := p_awaited.code;
+  v_phone constant bytea := coalesce(v_code.phone_hash, private.hash_phone(p_awaited.phone));
+  v_purpose constant text := coalesce(v_code.purpose, p_purpose);
+begin
+  if p_call.attempts >= p_org.call_attempts
+    or private.attempts_left(p_org, p_call, v_phone, p_now) <= 0 then
+    return private.refuse_attempts(v_purpose);
+  elsif v_code.state = 'locked' then
+    return '{"outcome": "code_locked"}';
+  elsif v_code.mac is null and v_purpose = 'confirm' then
+    return '{"outcome": "no_code"}';
+  elsif v_code.expires_at <= p_now or v_code.state in ('cleared', 'used', 'replaced') then
+    return '{"outcome": "code_expired"}';
+  elsif v_code.mac is not null and not jsonb_path_exists(
+    p_macs, '$[*] ? (@.keyId == $key)', jsonb_build_object('key', v_code.key_id)) then
+    -- Its pepper is gone, so no digits can match: nothing is counted, and the next text need not wait.
+    perform private.forget_passcode(p_org.id, p_call.call_id, v_phone);
+    return '{"outcome": "code_unreadable"}';
+  end if;
+  return null;
+end
+$_$;
+
+COMMENT ON FUNCTION private.refuse_code(p_org public.organizations, p_call public.calls, p_awaited private.awaited_code, p_purpose text, p_macs jsonb, p_now timestamp with time zone) IS 'Why no digits are compared with a passcode, or null.';
+
 CREATE FUNCTION private.refuse_reports(p_org uuid, p_calls text[]) RETURNS void
     LANGUAGE sql
     SET search_path TO ''
@@ -4393,7 +4508,6 @@ declare
   v_call_id constant text := p_call ->> 'callId';
   v_hold public.appointments;
 begin
-  perform private.lock_call(p_org.id, v_call_id);
   for v_hold in
     select a.* from public.appointments as a
     where a.org_id = p_org.id and a.call_id = v_call_id and a.status = 'held'
@@ -5030,13 +5144,13 @@ declare
   v_hash constant bytea := sha256(convert_to(coalesce(p_hold, '') || p_macs::text, 'UTF8'));
   v_call constant public.calls := private.enter_call(p_org, p_call);
   v_waiting record;
-  v_read record;
-  v_code public.one_time_passcodes;
-  v_phone bytea;
+  v_codes private.awaited_code[];
+  v_read private.awaited_code;
+  v_compared record;
+  v_was_compared boolean := false;
   v_purpose text;
   v_now timestamptz;
   v_answer jsonb;
-  v_compared boolean;
   v_alarm text;
 begin
   v_answer := private.recall_answer(p_org.id, p_call, 'verify_otp', v_hash);
@@ -5050,38 +5164,41 @@ begin
       v_answer ->> 'outcome');
     return v_answer;
   end if;
-  v_read := private.find_code(
+  v_codes := private.find_codes(
     p_org.id, v_call.call_id, v_waiting.hold, v_waiting.phone, clock_timestamp());
-  v_code := v_read.code;
-  v_phone := private.hash_phone(v_read.phone);
-  v_purpose := coalesce(v_code.purpose, v_waiting.purpose);
-  perform private.lock_phones(array[private.caller_key(p_org.id, v_call), v_phone]);
+  perform private.lock_phones(array[private.caller_key(p_org.id, v_call)] || array(
+    select coalesce((c.code).phone_hash, private.hash_phone(c.phone)) from unnest(v_codes) as c));
   v_now := clock_timestamp();
-  if not private.is_proven(p_org.id, v_call.call_id, v_phone, v_now) then
-    v_answer := private.compare_code(p_org, v_call, v_code, v_phone, v_purpose, p_macs, v_now);
-    v_compared := v_answer is null or v_answer ? 'compared';
-    v_answer := v_answer - 'compared';
+  v_read := v_codes[1];
+  if not private.is_proven(p_org.id, v_call.call_id, private.hash_phone(v_read.phone), v_now) then
+    v_compared := private.compare_digits(
+      p_org, v_call, v_codes, v_waiting.purpose, p_macs, v_now);
+    v_was_compared := v_compared.compared;
+    v_answer := v_compared.answer;
+    v_read := coalesce(v_compared.matched, v_read);
   end if;
+  v_purpose := coalesce((v_read.code).purpose, v_waiting.purpose);
   v_answer := coalesce(v_answer, private.carry_out(
-    p_org, p_call, v_call, v_read.phone, v_compared is true, v_now));
+    p_org, p_call, v_call, v_read.phone, v_was_compared, v_now));
   if v_answer ->> 'outcome' = 'locked' then
-    perform private.hand_over_holds(p_org.id, v_call.call_id, v_read.phone, v_now);
+    perform private.hand_over_holds(p_org.id, v_call.call_id, c.phone, v_now)
+    from unnest(v_codes) as c;
   end if;
 
   v_answer := jsonb_strip_nulls(jsonb_build_object('holdId',
     case v_purpose when 'confirm' then (v_waiting.hold).id end)) || v_answer
     || jsonb_build_object('orgId', p_org.id);
   if v_purpose = 'confirm' and v_answer ->> 'outcome' in ('wrong_code', 'no_code', 'code_expired')
-    and private.was_not_delivered(p_org.id, v_code.send_id) then
+    and private.was_not_delivered(p_org.id, (v_read.code).send_id) then
     v_answer := v_answer || '{"undelivered": true}';
   end if;
   perform private.audit(p_org.id, p_call, 'verify_otp',
     coalesce(private.read_id(v_answer ->> 'holdId'), (v_waiting.hold).id), v_answer ->> 'outcome',
     jsonb_strip_nulls(jsonb_build_object('attemptsLeft', v_answer -> 'attemptsLeft',
       -- Only if digits were compared.
-      'attempt', case when v_compared then v_call.attempts + 1 end)));
+      'attempt', case when v_was_compared then v_call.attempts + 1 end)));
   perform private.record_answer(p_org.id, p_call, 'verify_otp', v_hash, v_answer);
-  if v_compared and v_answer ->> 'outcome' in ('wrong_code', 'code_locked', 'locked') then
+  if v_was_compared and v_answer ->> 'outcome' in ('wrong_code', 'code_locked', 'locked') then
     v_alarm := private.count_for_alarm(p_org, 'wrong_codes', v_now);
   end if;
   return v_answer || jsonb_strip_nulls(jsonb_build_object('alarm', v_alarm));
@@ -5607,8 +5724,8 @@ begin
   elsif p_call ->> 'callId' is null then
     return private.answer(v_opened.org, '{"outcome": "call_needed"}');
   end if;
-  select * into v_read
-  from private.read_said(v_opened.org, p_appointment, p_date, p_time, p_provider);
+  select * into v_read from private.read_said(
+    v_opened.org, p_call, p_patient_name, p_appointment, p_date, p_time, p_provider);
   return coalesce(v_read.refusal, private.answer(v_opened.org, private.change_appointment(
     v_opened.org, p_call, 'cancel', jsonb_build_object(
       'name', p_patient_name, 'phone', p_patient_phone, 'country', p_patient_country),
@@ -5936,6 +6053,7 @@ CREATE FUNCTION public.end_call(p_call jsonb, p_ended_reason text, p_report json
 declare
   v_call_id constant text := p_call ->> 'callId';
   v_opened record;
+  v_is_locked boolean;
   v_known public.call_reports;
   v_answer jsonb;
 begin
@@ -5946,12 +6064,15 @@ begin
   elsif v_call_id is null then
     return jsonb_build_object('outcome', 'no_call', 'orgId', (v_opened.org).id);
   end if;
+  v_is_locked := private.lock_end(v_opened.org, v_call_id);
   insert into public.call_reports (org_id, call_id) values ((v_opened.org).id, v_call_id)
   on conflict do nothing;
   select r.* into strict v_known from public.call_reports as r
   where r.org_id = (v_opened.org).id and r.call_id = v_call_id for update;
 
-  v_answer := private.close_call(v_opened.org, p_call, v_known, p_ended_reason, p_send);
+  v_answer := case when v_is_locked
+    then private.close_call(v_opened.org, p_call, v_known, p_ended_reason, p_send)
+    else '{"outcome": "busy"}' end;
   if p_report is null then
     v_answer := v_answer ||
       jsonb_build_object('known', private.known_of_call((v_opened.org).id, v_call_id));
@@ -6471,8 +6592,8 @@ begin
     where c.org_id = (v_opened.org).id and c.kind = 'called_number' and c.value = p_patient_phone) then
     return private.answer(v_opened.org, '{"outcome": "unusable_phone"}');
   end if;
-  select * into v_read
-  from private.read_said(v_opened.org, p_appointment, p_date, p_time, p_provider);
+  select * into v_read from private.read_said(
+    v_opened.org, p_call, p_patient_name, p_appointment, p_date, p_time, p_provider);
   return coalesce(v_read.refusal, private.answer(v_opened.org, private.change_appointment(
     v_opened.org, p_call, 'reschedule', jsonb_build_object(
       'name', p_patient_name, 'phone', p_patient_phone, 'country', p_patient_country),
@@ -7719,7 +7840,7 @@ REVOKE ALL ON FUNCTION private.code_lifetime() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.collect_events(p_wait boolean) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.compare_code(p_org public.organizations, p_call public.calls, p_code public.one_time_passcodes, p_phone bytea, p_purpose text, p_macs jsonb, p_now timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.compare_digits(p_org public.organizations, p_call public.calls, p_codes private.awaited_code[], p_purpose text, p_macs jsonb, p_now timestamp with time zone, OUT matched private.awaited_code, OUT answer jsonb, OUT compared boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.confirm_hold(p_org uuid, p_hold public.appointments, p_now timestamp with time zone) FROM PUBLIC;
 
@@ -7739,7 +7860,7 @@ REVOKE ALL ON FUNCTION private.count_send(p_phone bytea, p_caller bytea, p_now t
 
 REVOKE ALL ON FUNCTION private.count_since(p_times timestamp with time zone[], p_since timestamp with time zone) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.count_wrong_code(p_org public.organizations, p_call public.calls, p_code public.one_time_passcodes, p_phone bytea, p_purpose text, p_now timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.count_wrong_code(p_org public.organizations, p_call public.calls, p_codes private.awaited_code[], p_purpose text, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.delete_old(p_rule private.retention_rules, p_now timestamp with time zone, p_limit bigint) FROM PUBLIC;
 
@@ -7762,6 +7883,8 @@ REVOKE ALL ON FUNCTION private.describe_channels(p_org public.organizations, p_k
 REVOKE ALL ON FUNCTION private.describe_clinic(p_org public.organizations) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.describe_hold(p_org public.organizations, p_hold public.appointments, p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.describe_kept(p_org public.organizations, p_call_id text, p_patient jsonb, p_said jsonb, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.describe_line(p_org public.organizations) FROM PUBLIC;
 
@@ -7813,7 +7936,7 @@ REVOKE ALL ON FUNCTION private.failed_twice(p_org uuid, p_call_id text, p_phone 
 
 REVOKE ALL ON FUNCTION private.find_change(p_org uuid, p_call_id text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.find_code(p_org uuid, p_call_id text, p_hold public.appointments, p_phone text, p_now timestamp with time zone, OUT code public.one_time_passcodes, OUT phone text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.find_codes(p_org uuid, p_call_id text, p_hold public.appointments, p_phone text, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.find_confirmed(p_org uuid, p_call_id text, p_wanted private.wanted_slot, p_name text) FROM PUBLIC;
 
@@ -7891,6 +8014,8 @@ REVOKE ALL ON FUNCTION private.insert_seat(p_org uuid, p_hold public.appointment
 
 REVOKE ALL ON FUNCTION private.is_braked(p_org uuid, p_now timestamp with time zone) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.is_code(p_code public.one_time_passcodes, p_macs jsonb) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.is_fault_of_number(p_error_code integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.is_for_patient(p_hold public.appointments, p_patient jsonb) FROM PUBLIC;
@@ -7941,6 +8066,8 @@ REVOKE ALL ON FUNCTION private.list_channels(p_org uuid, p_kind text) FROM PUBLI
 
 REVOKE ALL ON FUNCTION private.lock_call(p_org uuid, p_call_id text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.lock_end(p_org public.organizations, p_call_id text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.lock_phones(p_hashes bytea[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.lock_provider(p_org uuid, p_provider uuid, p_wait boolean) FROM PUBLIC;
@@ -7950,6 +8077,8 @@ REVOKE ALL ON FUNCTION private.mask_phone(p_phone text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION private.message_refusal(p_org public.organizations, p_call jsonb, p_hash bytea, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.name_question(p_words text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.names_hold(p_said jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.names_of(p_org uuid, p_phone text) FROM PUBLIC;
 
@@ -7999,7 +8128,7 @@ REVOKE ALL ON FUNCTION private.read_local(p_text text, p_zone text, p_ends boole
 
 REVOKE ALL ON FUNCTION private.read_patient(p_patient private.patient) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.read_said(p_org public.organizations, p_appointment text, p_date jsonb, p_time jsonb, p_provider text, OUT said jsonb, OUT refusal jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.read_said(p_org public.organizations, p_call jsonb, p_patient_name text, p_appointment text, p_date jsonb, p_time jsonb, p_provider text, OUT said jsonb, OUT refusal jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.read_wanted(p_org public.organizations, p_slot_id text) FROM PUBLIC;
 
@@ -8010,6 +8139,8 @@ REVOKE ALL ON FUNCTION private.record_answer(p_org uuid, p_call jsonb, p_tool te
 REVOKE ALL ON FUNCTION private.record_delivery(p_org uuid, p_send uuid, p_sid text, p_delivery text, p_error_code integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.refuse_attempts(p_purpose text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.refuse_code(p_org public.organizations, p_call public.calls, p_awaited private.awaited_code, p_purpose text, p_macs jsonb, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.refuse_reports(p_org uuid, p_calls text[]) FROM PUBLIC;
 

@@ -13,6 +13,7 @@ import {
   referTo,
   refuseChange,
   refuseDay,
+  sayKept,
   saySettled,
   sayTimeReleased,
 } from "../../shared/appointment.ts";
@@ -31,7 +32,7 @@ export default serveTool({
   input: z.object(appointmentFields),
   outcomes: {
     code_needed: proofOutcomes.code_needed,
-    hold_released: "what the caller meant was this call's own hold; it is released",
+    hold_released: "the day or id named this call's own hold; it is released",
     cancelled: "the appointment is cancelled",
     appointment_not_found: proofOutcomes.appointment_not_found,
     which_appointment: proofOutcomes.which_appointment,
@@ -51,10 +52,11 @@ export default serveTool({
 function say(cancellation: CancellationOutcome) {
   switch (cancellation.outcome) {
     case "code_needed": {
-      const { outcome, phoneEnding, released } = cancellation;
-      return succeed(outcome, sentences.codeNeeded(released), {
+      const { outcome, phoneEnding, released, kept } = cancellation;
+      return succeed(outcome, sentences.codeNeeded({ released, kept }), {
         ...{ phoneEnding, nextTool: "send_otp" },
         ...sayTimeReleased(released),
+        ...sayKept(kept),
       });
     }
     case "hold_released": {

@@ -43,6 +43,11 @@ const changed = hold.extend({ outcome: z.enum(["cancelled", "rescheduled"]), rel
 /** The same, as a type. */
 export type Changed = z.infer<typeof changed>;
 
+/** The call's own hold, which stays because no day was named. */
+const kept = z.object({ holdId: z.string(), startTime: z.string(), doctor: z.string() }).optional();
+/** The same, as a type. */
+export type Kept = z.infer<typeof kept>;
+
 /** What a request about appointments comes to once its number is proven. */
 export const settled = [
   changed,
@@ -54,7 +59,7 @@ export const settled = [
     /** What would decide, and has not been asked yet; null when the front desk has to help. */
     ask: z.enum(["day", "time", "doctor"]).nullable(),
   }),
-  z.object({ outcome: z.literal("appointment_not_found"), orgId, released }),
+  z.object({ outcome: z.literal("appointment_not_found"), orgId, released, kept }),
   slotTaken,
   holdLimit,
 ] as const;
@@ -83,7 +88,7 @@ export const cancelAppointment = entry("cancel_appointment", {
     bare(...changeRefusals),
     dayRefused,
     z.object({ outcome: z.literal("hold_released"), orgId, released }),
-    codeNeeded,
+    codeNeeded.extend({ kept }),
     changed.extend({ outcome: z.literal("cancelled") }),
     ...[settled[2], settled[3]],
   ]),

@@ -576,12 +576,13 @@ test("a hold of the same call is released by its id without a code; another call
   assert.deepEqual(await states(bench), ["10:00 cancelled"]);
 });
 
-test("a hold of the same call is released by number and name, also when asked twice", async (bench) => {
+test("a hold of the same call is released by number, name and day, also when asked twice", async (bench) => {
   const { clinic, phone } = await anAppointment(bench);
   const caller = aCaller(bench, clinic);
   const held = await caller.ask("hold_slot", { slotId: slot("11:00"), ...ada });
   assert.equal(held.outcome, "held");
-  const cancel = (more: object) => caller.ask("cancel_appointment", { ...ada, ...more });
+  const cancel = (more: object) =>
+    caller.ask("cancel_appointment", { ...ada, appointmentDate: aDay(), ...more });
   for (const other of [{ patientName: "Ben Stone" }, { patientPhone: aPhone() }]) {
     assert.equal((await cancel(other)).outcome, "code_needed");
   }
@@ -592,6 +593,50 @@ test("a hold of the same call is released by number and name, also when asked tw
   assert.match(released.message, /let go of .*11 AM/);
   assert.equal((await cancel({})).outcome, "hold_released");
   assert.deepEqual(await states(bench), ["10:00 confirmed", "11:00 cancelled"]);
+});
+
+test("cancelling without a day leaves the call's own hold, and says so", async (bench) => {
+  const { clinic, phone } = await anAppointment(bench);
+  const caller = aCaller(bench, clinic, phone);
+  const held = await caller.ask("hold_slot", { slotId: slot("11:00"), ...ada });
+  for (const said of [{}, { appointmentTime: "11:00" }, { appointmentId: "my appointment" }]) {
+    const asked = await caller.ask("cancel_appointment", { ...ada, ...said });
+    assert.equal(asked.outcome, "code_needed");
+    assert.match(asked.message, /still holding .*11 AM/);
+    assert.ok(JSON.stringify(asked["kept"]).includes(held.holdId ?? "none"));
+  }
+  assert.equal((await caller.ask("cancel_appointment", ada)).outcome, "code_needed");
+  const said = await caller.prove();
+  assert.equal(said.outcome, "confirmed");
+  assert.match(said.message, /10 AM .* is cancelled/);
+  assert.deepEqual(await states(bench), ["10:00 cancelled", "11:00 confirmed"]);
+  // The number is proven now: a hold stays as well.
+  await caller.ask("hold_slot", { slotId: slot("12:00"), patientName: "Ben Stone" });
+  const ben = await caller.ask("cancel_appointment", { patientName: "Ben Stone" });
+  assert.deepEqual([ben.outcome, (await states(bench)).at(-1)], [
+    "appointment_not_found",
+    "12:00 held",
+  ]);
+  assert.match(ben.message, /still holding .* at noon/);
+});
+
+test("a code that confirms and answers what is booked says each time once", async (bench) => {
+  const { clinic, phone } = await anAppointment(bench);
+  for (const isFirst of [true, false]) {
+    const caller = aCaller(bench, clinic, isFirst ? aPhone() : phone);
+    const time = isFirst ? "13:00" : "14:00";
+    assert.equal((await caller.ask("hold_slot", { slotId: slot(time), ...ada })).outcome, "held");
+    assert.equal((await caller.ask("find_appointments", ada)).outcome, "code_needed");
+    const said = await caller.prove();
+    assert.equal(said.outcome, "confirmed");
+    assert.equal(said.message.match(/ at [12] PM/g)?.length, 1, said.message);
+    assert.equal(/You also have .* at 10 AM/.test(said.message), !isFirst, said.message);
+    assert.match(
+      JSON.stringify(said["change"]),
+      isFirst ? /T13:00/ : /T10:00.*T14:00/,
+      "the facts",
+    );
+  }
 });
 
 /** The first hold of a call, as it was asked for, and asked again. */
@@ -635,7 +680,8 @@ test("a repeated hold request that arrives late undoes nothing that came after i
   const back = await caller.ask("hold_slot", { slotId: slot("10:00"), ...ada });
   assert.equal((await first.late()).holdId, back.holdId, "requested again, it is held again");
 
-  assert.equal((await caller.ask("cancel_appointment", ada)).outcome, "hold_released");
+  const cancel = { ...ada, appointmentDate: aDay() };
+  assert.equal((await caller.ask("cancel_appointment", cancel)).outcome, "hold_released");
   assert.equal((await first.late()).outcome, "hold_expired");
   await caller.ask("hold_slot", { slotId: slot("12:00"), ...ada });
   assert.equal((await caller.prove()).outcome, "confirmed");
