@@ -23,6 +23,8 @@ create table public.audit_logs (
   caller_masked text
     constraint audit_logs_caller_masked check (caller_masked !~ '[0-9]{5}'),
   staff_user uuid,
+  -- The functions' key could say that staff asked, but not who: that is the token's account.
+  constraint audit_logs_staff_named check (actor <> 'staff' or staff_user is not null),
   action text not null,
   subject_id uuid,
   outcome text not null,
@@ -34,6 +36,7 @@ create table public.audit_logs (
 );
 comment on table public.audit_logs is
   'Append-only: who did what to which subject, with which outcome. Only retention deletes.';
+comment on column public.audit_logs.staff_user is 'The account of the member of staff who asked.';
 comment on column public.audit_logs.transaction_id is 'The transaction that wrote it.';
 create index audit_logs_by_subject on public.audit_logs (org_id, subject_id);
 create index audit_logs_by_transaction on public.audit_logs (transaction_id);
@@ -92,15 +95,15 @@ begin
           then jsonb_build_object('reason', p_details -> 'reason') else '{}' end)
   )
   insert into public.audit_logs (
-    org_id, actor, call_id, tool_call_id, assistant_id, caller_masked,
+    org_id, actor, call_id, tool_call_id, assistant_id, caller_masked, staff_user,
     action, subject_id, outcome, details
   ) values (
-    p_org, case when p_call is null then 'system' else 'call' end,
+    p_org, case when p_call is null then 'system' when p_call ? 'staff' then 'staff' else 'call' end,
     p_call ->> 'callId', nullif(p_call ->> 'toolCallId', ''), p_call ->> 'assistantId',
-    private.mask_phone(p_call ->> 'callerNumber'),
+    private.mask_phone(p_call ->> 'callerNumber'), case when p_call ? 'staff' then auth.uid() end,
     p_action, p_subject, p_outcome, p_details
   );
 end
 $$;
 comment on function private.audit is
-  'Writes and counts one audit row in the caller''s transaction; a null call means the system itself.';
+  'Writes and counts one audit row in the caller''s transaction; a null call means the system itself, one with staff the account of the token.';

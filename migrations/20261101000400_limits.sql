@@ -13,6 +13,8 @@
  *   its own, so the patient still gets a code.
  * - Calls without a number cannot be told apart. They share a few holds and a tenth of the texts.
  * - Nothing is locked forever: all counts expire within a day, and public.clear_limits() clears them.
+ * - A number that staff have blocked has nothing left of any limit: its calls hear what every call hears
+ *   that is beyond its limits, and its owner cannot tell the difference.
  *
  * What guessing can achieve is in docs/security.md, whose figures a test compares with these limits.
  */
@@ -106,6 +108,7 @@ create table public.phone_counts (
   asked_at timestamptz[] not null default '{}',
   followed_up_at timestamptz[] not null default '{}',
   holds private.counted_hold[] not null default '{}',
+  cleared_at timestamptz[] not null default '{}',
   changed_at timestamptz not null default clock_timestamp()
 );
 comment on table public.phone_counts is
@@ -114,9 +117,35 @@ comment on column public.phone_counts.sent_at is 'Texts to it.';
 comment on column public.phone_counts.wrong_at is 'Wrong passcodes for it.';
 comment on column public.phone_counts.asked_at is 'Texts, to any number, for calls from it; within the hour.';
 comment on column public.phone_counts.followed_up_at is 'Follow-ups of dropped calls to it.';
+comment on column public.phone_counts.cleared_at is 'When staff cleared its counts of texts and attempts.';
 comment on column public.phone_counts.holds is
   'Holds made by calls from it within the last hour, and live ones made for it.';
 select private.protect('public.phone_counts', null);
+
+create table public.blocked_numbers (
+  org_id uuid not null references public.organizations (id) on delete cascade,
+  phone_hash bytea not null
+    constraint blocked_numbers_hash_length check (octet_length(phone_hash) = 32),
+  phone_masked text not null
+    constraint blocked_numbers_phone_masked check (phone_masked !~ '[0-9]{5}'),
+  blocked_at timestamptz not null default clock_timestamp(),
+  blocked_by uuid not null,
+  primary key (org_id, phone_hash)
+);
+comment on table public.blocked_numbers is
+  'Numbers whose limits at one organization are all used up, until staff unblock them.';
+comment on column public.blocked_numbers.blocked_by is 'The account of the member of staff.';
+select private.protect('public.blocked_numbers', 'desk');
+
+create function private.is_blocked(p_org uuid, p_phone bytea) returns boolean
+language plpgsql stable strict set search_path = ''
+as $$
+begin
+  return exists (
+    select from public.blocked_numbers as b where b.org_id = p_org and b.phone_hash = p_phone);
+end
+$$;
+comment on function private.is_blocked is 'Whether an organization has blocked a number.';
 
 /* The caller's number, or one key that all calls without a number share. */
 create function private.caller_key(p_org uuid, p_call public.calls) returns bytea
@@ -238,11 +267,13 @@ begin
   select c.* into v_texted from public.phone_counts as c where c.phone_hash = p_phone;
   select c.* into v_caller from public.phone_counts as c where c.phone_hash = p_call.caller_hash;
   return case
+    when private.is_blocked(p_org.id, p_phone) then '{"outcome": "phone_send_limit"}'::jsonb
+    when private.is_blocked(p_org.id, p_call.caller_hash) then '{"outcome": "call_send_limit"}'
     when private.count_since(v_texted.sent_at, p_now - interval '1 day')
       >= p_org.phone_daily_sends + case when v_own then p_org.own_phone_daily_sends else 0 end
       or private.count_since(v_texted.sent_at, p_now - interval '1 hour')
       >= p_org.phone_hourly_sends + case when v_own then p_org.own_phone_hourly_sends else 0 end
-      then '{"outcome": "phone_send_limit"}'::jsonb
+      then '{"outcome": "phone_send_limit"}'
     when private.count_since(v_caller.asked_at, p_now - interval '1 hour')
       >= p_org.caller_hourly_sends then '{"outcome": "call_send_limit"}'::jsonb
   end;

@@ -17,20 +17,24 @@
  *   confirms it and cancels the old row. If the two overlap at one provider, they share a session_key
  *   that nobody else can have: the old appointment's id.
  * - A hold keeps the name and number it was requested for. A contact is created when a passcode has
- *   proven the number, so contacts only hold verified numbers.
+ *   proven the number, or when staff book for the patient; contacts.proven_at tells which.
+ * - Who books at the desk need not have a phone. Then nothing can be changed in a call.
  */
 
 create table public.contacts (
   org_id uuid not null references public.organizations (id) on delete cascade,
   id uuid not null default gen_random_uuid(),
-  phone text not null
+  phone text
     constraint contacts_phone_e164 check (phone ~ '^\+[1-9][0-9]{6,14}$'),
   name text not null,
+  proven_at timestamptz,
   created_at timestamptz not null default now(),
   primary key (org_id, id),
   constraint contacts_phone_unique unique (org_id, phone)
 );
-comment on table public.contacts is 'Patients of one organization, by a phone number that a passcode has proven.';
+comment on table public.contacts is 'Patients of one organization, by their phone number if they have one.';
+comment on column public.contacts.proven_at is
+  'When a passcode last proved the number at a booking; null: only staff have entered it.';
 
 create table public.appointments (
   org_id uuid not null,
@@ -56,6 +60,7 @@ create table public.appointments (
   expires_at timestamptz,
   extended_at timestamptz,
   call_id text,
+  arrived_at timestamptz,
   asked_by text[] not null default '{}',
   created_at timestamptz not null default clock_timestamp(),
   updated_at timestamptz not null default clock_timestamp(),
@@ -69,10 +74,10 @@ create table public.appointments (
   constraint appointments_busy_72_hours check (upper(busy) - lower(busy) <= interval '72 hours'),
   constraint appointments_seat_in_capacity check (seat >= 0 and seat < capacity),
   constraint appointments_hold_has_expiry check (status <> 'held' or expires_at is not null),
-  -- Null in those of a patient who was erased.
+  -- The name is null in those of a patient who was erased.
   constraint appointments_patient_known check (
-    (patient_name is null) = (patient_phone is null)
-    and (patient_name is not null or contact_id is null and status in ('confirmed', 'completed', 'no_show'))),
+    patient_name is not null or patient_phone is null and contact_id is null
+      and status in ('confirmed', 'completed', 'no_show')),
   constraint appointments_confirmed_has_contact check (status <> 'confirmed'
     or (contact_id is not null or patient_name is null) and expires_at is null),
   constraint appointments_no_overlap exclude using gist (
@@ -90,6 +95,7 @@ comment on column public.appointments.extended_at is
   'When the hold was extended because its call asked for the same time again; this happens once.';
 comment on column public.appointments.call_id is
   'The call (or chat) that made the hold, or took it over after the line of the first call dropped.';
+comment on column public.appointments.arrived_at is 'When staff marked that the patient is there.';
 comment on column public.appointments.asked_by is
   'Keys of the requests that made or changed the hold: a repeated request changes nothing.';
 

@@ -454,6 +454,8 @@ begin
     and a.id is distinct from p_replaced;
   v_caller := private.count_holds(p_org.id, private.caller_key(p_org.id, p_call), p_replaced, p_at);
   return case
+    when private.is_blocked(p_org.id, p_call.caller_hash) or private.is_blocked(p_org.id, p_phone)
+      then 'caller'
     when v_mine >= case when v_known then p_org.call_holds else p_org.unknown_call_holds end
       then 'call'
     when v_known and (v_caller.live_by >= p_org.caller_holds
@@ -781,21 +783,43 @@ end
 $$;
 comment on function private.repeat_hold is 'The answer to a call that asks again for the slot it holds.';
 
-/* The patient becomes a contact, under the name of this hold. */
-create function private.confirm_hold(p_org uuid, p_hold public.appointments, p_now timestamptz)
-returns boolean
+/* p_proven_at  when a passcode proved the number; null if none did: what was proven before stays so */
+create function private.save_contact(
+  p_org uuid, p_phone text, p_name text, p_proven_at timestamptz
+) returns uuid
 language plpgsql volatile set search_path = ''
 as $$
 declare
   v_contact uuid;
 begin
-  insert into public.contacts (org_id, phone, name)
-  values (p_org, p_hold.patient_phone, p_hold.patient_name)
-  on conflict (org_id, phone) do update set name = excluded.name
-  returning id into v_contact;
+  insert into public.contacts as c (org_id, phone, name, proven_at)
+  values (p_org, p_phone, p_name, p_proven_at)
+  on conflict (org_id, phone) do update
+  set name = excluded.name, proven_at = coalesce(excluded.proven_at, c.proven_at)
+  returning c.id into v_contact;
+  return v_contact;
+end
+$$;
+comment on function private.save_contact is
+  'Makes a patient a contact, or renames the contact with that number; without one it is always a new contact.';
+
+/*
+ * The patient becomes a contact, under the name of this hold.
+ *
+ * p_proven_at  as in private.save_contact()
+ */
+create function private.confirm_hold(
+  p_org uuid, p_hold public.appointments, p_proven_at timestamptz, p_now timestamptz
+) returns boolean
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_contact constant uuid := private.save_contact(
+    p_org, p_hold.patient_phone, p_hold.patient_name, p_proven_at);
+begin
   update public.appointments as a
   set status = 'confirmed', expires_at = null, contact_id = v_contact, updated_at = p_now
-  where a.org_id = p_org and a.id = p_hold.id and a.call_id = p_hold.call_id
+  where a.org_id = p_org and a.id = p_hold.id and a.call_id is not distinct from p_hold.call_id
     and private.is_held(a, p_now);
   return found;
 end

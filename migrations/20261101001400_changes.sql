@@ -364,7 +364,7 @@ begin
     select h.* from private.find_holds(p_org.id, p_call ->> 'callId', p_now) as h
     where h.patient_phone = p_phone order by h.created_at
   loop
-    continue when not private.confirm_hold(p_org.id, v_hold, p_now);
+    continue when not private.confirm_hold(p_org.id, v_hold, p_now, p_now);
     perform private.audit(p_org.id, p_call, 'confirm_appointment', v_hold.id, 'confirmed');
     v_confirmed := v_confirmed || (private.describe_hold(p_org, v_hold, p_now));
     v_overlaps := v_overlaps || coalesce((

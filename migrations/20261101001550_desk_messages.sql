@@ -45,7 +45,9 @@ as $$
 declare
   v_limit constant integer := p_org.message_hourly_limit;
 begin
-  if (
+  if private.is_blocked(p_org.id, p_hash) then
+    return '{"outcome": "message_limit"}';
+  elsif (
     select count(*) >= 2 from public.desk_messages as m
     where m.org_id = p_org.id and m.call_id = p_call ->> 'callId') then
     return '{"outcome": "call_message_limit"}';

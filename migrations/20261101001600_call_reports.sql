@@ -62,7 +62,8 @@ begin
       and not private.is_proven(p_org.id, p_hold.call_id, v_phone, p_now) then 'other_number'
     when not coalesce(p_hold.patient_country = any (p_org.sms_countries), false)
       then 'blocked_country'
-    when private.count_since(v_sent, p_now - interval '1 hour') >= 1
+    when private.is_blocked(p_org.id, v_phone)
+      or private.count_since(v_sent, p_now - interval '1 hour') >= 1
       or private.count_since(v_sent, p_now - interval '1 day') >= 2 then 'phone_send_limit'
     when (
       select count(*) from public.sms_messages as m

@@ -96,6 +96,7 @@ from (values
   ('public.org_channels', 'The clinic''s own numbers and ids.'),
   ('public.org_members', 'The clinic''s staff.'),
   ('public.org_credentials', 'The clinic''s Twilio account, encrypted.'),
+  ('public.blocked_numbers', 'Blocked numbers, by their hash: they stay blocked.'),
   ('public.assistants', 'The clinic''s assistant.'),
   ('public.clinic_facts', 'What the clinic says of itself.'),
   ('public.desk_hours', 'The clinic''s schedule.'),

@@ -18,7 +18,8 @@ begin
     select p.oid from pg_catalog.pg_proc as p
     where p.pronamespace = 'public'::regnamespace and p.prosecdef
       and p.proowner = current_user::regrole
-      and pg_catalog.has_function_privilege('service_role', p.oid, 'execute')
+      and (pg_catalog.has_function_privilege('service_role', p.oid, 'execute')
+        or pg_catalog.has_function_privilege('authenticated', p.oid, 'execute'))
   loop
     execute format('alter function %s set statement_timeout = %L', v_function, '2300ms');
   end loop;

@@ -416,6 +416,7 @@ CREATE TABLE public.appointments (
     expires_at timestamp with time zone,
     extended_at timestamp with time zone,
     call_id text,
+    arrived_at timestamp with time zone,
     asked_by text[] DEFAULT '{}'::text[] NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
@@ -426,7 +427,7 @@ CREATE TABLE public.appointments (
     CONSTRAINT appointments_end_after_start CHECK ((ends_at > starts_at)),
     CONSTRAINT appointments_hold_has_expiry CHECK (((status <> 'held'::text) OR (expires_at IS NOT NULL))),
     CONSTRAINT appointments_name_given CHECK (((length(btrim(patient_name)) >= 1) AND (length(btrim(patient_name)) <= 120))),
-    CONSTRAINT appointments_patient_known CHECK ((((patient_name IS NULL) = (patient_phone IS NULL)) AND ((patient_name IS NOT NULL) OR ((contact_id IS NULL) AND (status = ANY (ARRAY['confirmed'::text, 'completed'::text, 'no_show'::text])))))),
+    CONSTRAINT appointments_patient_known CHECK (((patient_name IS NOT NULL) OR ((patient_phone IS NULL) AND (contact_id IS NULL) AND (status = ANY (ARRAY['confirmed'::text, 'completed'::text, 'no_show'::text]))))),
     CONSTRAINT appointments_phone_e164 CHECK ((patient_phone ~ '^\+[1-9][0-9]{6,14}$'::text)),
     CONSTRAINT appointments_seat_in_capacity CHECK (((seat >= 0) AND (seat < capacity))),
     CONSTRAINT appointments_status_known CHECK ((status = ANY (ARRAY['held'::text, 'confirmed'::text, 'cancelled'::text, 'expired'::text, 'requires_manual_followup'::text, 'completed'::text, 'no_show'::text])))
@@ -443,6 +444,8 @@ COMMENT ON COLUMN public.appointments.expires_at IS 'A held row stops blocking a
 COMMENT ON COLUMN public.appointments.extended_at IS 'When the hold was extended because its call asked for the same time again; this happens once.';
 
 COMMENT ON COLUMN public.appointments.call_id IS 'The call (or chat) that made the hold, or took it over after the line of the first call dropped.';
+
+COMMENT ON COLUMN public.appointments.arrived_at IS 'When staff marked that the patient is there.';
 
 COMMENT ON COLUMN public.appointments.asked_by IS 'Keys of the requests that made or changed the hold: a repeated request changes nothing.';
 
@@ -567,18 +570,18 @@ begin
           then jsonb_build_object('reason', p_details -> 'reason') else '{}' end)
   )
   insert into public.audit_logs (
-    org_id, actor, call_id, tool_call_id, assistant_id, caller_masked,
+    org_id, actor, call_id, tool_call_id, assistant_id, caller_masked, staff_user,
     action, subject_id, outcome, details
   ) values (
-    p_org, case when p_call is null then 'system' else 'call' end,
+    p_org, case when p_call is null then 'system' when p_call ? 'staff' then 'staff' else 'call' end,
     p_call ->> 'callId', nullif(p_call ->> 'toolCallId', ''), p_call ->> 'assistantId',
-    private.mask_phone(p_call ->> 'callerNumber'),
+    private.mask_phone(p_call ->> 'callerNumber'), case when p_call ? 'staff' then auth.uid() end,
     p_action, p_subject, p_outcome, p_details
   );
 end
 $$;
 
-COMMENT ON FUNCTION private.audit(p_org uuid, p_call jsonb, p_action text, p_subject uuid, p_outcome text, p_details jsonb) IS 'Writes and counts one audit row in the caller''s transaction; a null call means the system itself.';
+COMMENT ON FUNCTION private.audit(p_org uuid, p_call jsonb, p_action text, p_subject uuid, p_outcome text, p_details jsonb) IS 'Writes and counts one audit row in the caller''s transaction; a null call means the system itself, one with staff the account of the token.';
 
 CREATE FUNCTION private.begin_follow_up(p_org public.organizations, p_call jsonb, p_hold public.appointments, p_ended_reason text, p_send uuid) RETURNS text
     LANGUAGE plpgsql
@@ -713,6 +716,33 @@ CREATE FUNCTION private.blocks(p_row public.appointments, p_call_id text, p_move
 
 COMMENT ON FUNCTION private.blocks(p_row public.appointments, p_call_id text, p_moves uuid, p_at timestamp with time zone) IS 'Whether a row is live, and neither a hold of this call nor the appointment that it moves.';
 
+CREATE FUNCTION private.book_at_desk(p_org public.organizations, p_request jsonb, p_slot_id text, p_patient jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_wanted constant private.wanted_slot := private.read_wanted(p_org, p_slot_id);
+  v_refusal constant jsonb := private.patient_refusal(p_org.id, p_patient);
+  v_claimed record;
+begin
+  if v_refusal is not null then
+    return v_refusal;
+  elsif v_wanted.starts_at is null then
+    return '{"outcome": "invalid_slot"}';
+  end if;
+  perform private.lock_phones(array[private.hash_phone(p_patient ->> 'phone')]);
+  v_claimed := private.claim_at_desk(p_org, p_request, v_wanted, p_patient, null);
+  if v_claimed.refusal is not null then
+    return v_claimed.refusal;
+  end if;
+  perform private.confirm_hold(p_org.id, v_claimed.hold, null, clock_timestamp());
+  return private.describe_appointment(p_org, v_claimed.hold, clock_timestamp())
+    || '{"outcome": "booked"}';
+end
+$$;
+
+COMMENT ON FUNCTION private.book_at_desk(p_org public.organizations, p_request jsonb, p_slot_id text, p_patient jsonb) IS 'Books a slot for a patient, or says why not.';
+
 CREATE FUNCTION private.busy_time(p_service public.services, p_start timestamp with time zone) RETURNS tstzrange
     LANGUAGE sql STABLE
     RETURN tstzrange((p_start - make_interval(mins => (p_service).buffer_before_min)), (p_start + make_interval(mins => ((p_service).duration_min + (p_service).buffer_after_min))));
@@ -758,6 +788,25 @@ CREATE FUNCTION private.calls_of(p_org uuid, p_phone text, p_name text, p_is_alo
 $$;
 
 COMMENT ON FUNCTION private.calls_of(p_org uuid, p_phone text, p_name text, p_is_alone boolean, p_appointments uuid[]) IS 'The calls that are about a patient.';
+
+CREATE FUNCTION private.cancel_at_desk(p_org uuid, p_row public.appointments) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_now constant timestamptz := clock_timestamp();
+begin
+  if p_row.ends_at <= v_now then
+    return '{"outcome": "past"}';
+  end if;
+  update public.appointments as a set status = 'cancelled', updated_at = v_now
+  where a.org_id = p_org and a.id = p_row.id and a.status = p_row.status;
+  perform private.require_unchanged(found);
+  return jsonb_build_object('outcome', 'cancelled', 'appointmentId', p_row.id);
+end
+$$;
+
+COMMENT ON FUNCTION private.cancel_at_desk(p_org uuid, p_row public.appointments) IS 'Cancels an appointment or a hold.';
 
 CREATE FUNCTION private.cancel_hold(p_org public.organizations, p_call jsonb, p_patient jsonb, p_said jsonb, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql
@@ -922,6 +971,39 @@ $$;
 
 COMMENT ON FUNCTION private.change_now(p_org public.organizations, p_call jsonb, p_entered public.calls, p_kind text, p_patient jsonb, p_said jsonb, p_slot_id text, p_now timestamp with time zone) IS 'Carries out a request of a call that has proven the number.';
 
+CREATE FUNCTION private.change_schedule(p_org uuid, p_request uuid, p_action text, p_provider uuid, p_kind text, p_value jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_desk record;
+  v_known uuid[];
+  v_reason text;
+begin
+  v_desk := private.enter_desk(
+    p_org, p_request, p_action, 'manager', jsonb_build_array(p_provider, p_value));
+  if v_desk.answer is not null then
+    return v_desk.answer;
+  elsif not exists (
+    select from public.providers as p where p.org_id = p_org and p.id = p_provider) then
+    return private.leave_desk(p_org, v_desk.request, null, '{"outcome": "unknown_provider"}');
+  end if;
+  v_known := private.misplaced_ids(v_desk.org);
+  begin
+    perform private.write_schedule(v_desk.org, p_provider, p_kind, p_value);
+  exception when integrity_constraint_violation or data_exception then
+    get stacked diagnostics v_reason = message_text;
+    return private.leave_desk(p_org, v_desk.request, p_provider,
+      jsonb_build_object('outcome', 'invalid_schedule', 'reason', v_reason));
+  end;
+  return private.leave_schedule(p_org, v_desk.request, p_provider, v_known,
+    jsonb_strip_nulls(jsonb_build_object('outcome', 'changed', 'timeOffId', p_value -> 'id')),
+    jsonb_build_object(p_kind, p_value));
+end
+$$;
+
+COMMENT ON FUNCTION private.change_schedule(p_org uuid, p_request uuid, p_action text, p_provider uuid, p_kind text, p_value jsonb) IS 'Changes the schedule of a provider for a manager.';
+
 CREATE FUNCTION private.choose_providers(p_org public.organizations, p_wanted private.wanted_slot, p_old public.appointments, p_moves public.appointments, p_at timestamp with time zone) RETURNS uuid[]
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -945,6 +1027,24 @@ end
 $$;
 
 COMMENT ON FUNCTION private.choose_providers(p_org public.organizations, p_wanted private.wanted_slot, p_old public.appointments, p_moves public.appointments, p_at timestamp with time zone) IS 'The providers who are free at the requested slot, best first, or null.';
+
+CREATE FUNCTION private.claim_at_desk(p_org public.organizations, p_request jsonb, p_wanted private.wanted_slot, p_patient jsonb, p_moves public.appointments, OUT hold public.appointments, OUT refusal jsonb) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_candidates constant uuid[] :=
+    private.choose_providers(p_org, p_wanted, null, p_moves, clock_timestamp());
+begin
+  hold := private.insert_hold(p_org, p_request, p_request ->> 'action', p_wanted, p_patient, null,
+    p_moves, v_candidates);
+  if hold.id is null then
+    refusal := private.refuse_start(p_org, p_wanted, p_moves.id, v_candidates is not null);
+  end if;
+end
+$$;
+
+COMMENT ON FUNCTION private.claim_at_desk(p_org public.organizations, p_request jsonb, p_wanted private.wanted_slot, p_patient jsonb, p_moves public.appointments, OUT hold public.appointments, OUT refusal jsonb) IS 'Holds a slot for staff by the rules of the calls.';
 
 CREATE FUNCTION private.claim_start(p_org public.organizations, p_call jsonb, p_entered public.calls, p_action text, p_wanted private.wanted_slot, p_patient jsonb, p_old public.appointments, p_moves public.appointments) RETURNS jsonb
     LANGUAGE plpgsql
@@ -1140,26 +1240,49 @@ $$;
 
 COMMENT ON FUNCTION private.compare_digits(p_org public.organizations, p_call public.calls, p_codes private.awaited_code[], p_purpose text, p_macs jsonb, p_now timestamp with time zone, OUT matched private.awaited_code, OUT answer jsonb, OUT compared boolean) IS 'The passcode that digits are, or why they are none; a wrong one is counted.';
 
-CREATE FUNCTION private.confirm_hold(p_org uuid, p_hold public.appointments, p_now timestamp with time zone) RETURNS boolean
+CREATE FUNCTION private.confirm_at_desk(p_org public.organizations, p_row public.appointments) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 declare
-  v_contact uuid;
+  v_now constant timestamptz := clock_timestamp();
+  v_is_done boolean;
 begin
-  insert into public.contacts (org_id, phone, name)
-  values (p_org, p_hold.patient_phone, p_hold.patient_name)
-  on conflict (org_id, phone) do update set name = excluded.name
-  returning id into v_contact;
+  if p_row.starts_at <= v_now then
+    return '{"outcome": "past"}';
+  elsif private.is_held(p_row, v_now) then
+    v_is_done := private.confirm_hold(p_org.id, p_row, null, v_now);
+  end if;
+  if v_is_done is not true then
+    v_is_done := private.is_still_bookable(p_org, p_row, v_now)
+      and private.retake_time(p_org.id, p_row, private.save_contact(
+        p_org.id, p_row.patient_phone, p_row.patient_name, null));
+  end if;
+  return case when v_is_done
+    then private.describe_appointment(p_org, p_row, v_now) || '{"outcome": "confirmed"}'
+    else private.refuse_start(p_org, private.wanted_of(p_org.id, p_row), null, false) end;
+end
+$$;
+
+COMMENT ON FUNCTION private.confirm_at_desk(p_org public.organizations, p_row public.appointments) IS 'Confirms a hold without a passcode, also one that has expired or waits for the desk, or says why not.';
+
+CREATE FUNCTION private.confirm_hold(p_org uuid, p_hold public.appointments, p_proven_at timestamp with time zone, p_now timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_contact constant uuid := private.save_contact(
+    p_org, p_hold.patient_phone, p_hold.patient_name, p_proven_at);
+begin
   update public.appointments as a
   set status = 'confirmed', expires_at = null, contact_id = v_contact, updated_at = p_now
-  where a.org_id = p_org and a.id = p_hold.id and a.call_id = p_hold.call_id
+  where a.org_id = p_org and a.id = p_hold.id and a.call_id is not distinct from p_hold.call_id
     and private.is_held(a, p_now);
   return found;
 end
 $$;
 
-COMMENT ON FUNCTION private.confirm_hold(p_org uuid, p_hold public.appointments, p_now timestamp with time zone) IS 'Confirms a hold in place; false if its call no longer holds it.';
+COMMENT ON FUNCTION private.confirm_hold(p_org uuid, p_hold public.appointments, p_proven_at timestamp with time zone, p_now timestamp with time zone) IS 'Confirms a hold in place; false if its call no longer holds it.';
 
 CREATE FUNCTION private.confirm_holds(p_org public.organizations, p_call jsonb, p_phone text, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql
@@ -1174,7 +1297,7 @@ begin
     select h.* from private.find_holds(p_org.id, p_call ->> 'callId', p_now) as h
     where h.patient_phone = p_phone order by h.created_at
   loop
-    continue when not private.confirm_hold(p_org.id, v_hold, p_now);
+    continue when not private.confirm_hold(p_org.id, v_hold, p_now, p_now);
     perform private.audit(p_org.id, p_call, 'confirm_appointment', v_hold.id, 'confirmed');
     v_confirmed := v_confirmed || (private.describe_hold(p_org, v_hold, p_now));
     v_overlaps := v_overlaps || coalesce((
@@ -1836,10 +1959,13 @@ CREATE TABLE public.audit_logs (
     details jsonb DEFAULT '{}'::jsonb NOT NULL,
     transaction_id xid8 DEFAULT pg_current_xact_id() NOT NULL,
     CONSTRAINT audit_logs_actor_known CHECK ((actor = ANY (ARRAY['call'::text, 'staff'::text, 'system'::text]))),
-    CONSTRAINT audit_logs_caller_masked CHECK ((caller_masked !~ '[0-9]{5}'::text))
+    CONSTRAINT audit_logs_caller_masked CHECK ((caller_masked !~ '[0-9]{5}'::text)),
+    CONSTRAINT audit_logs_staff_named CHECK (((actor <> 'staff'::text) OR (staff_user IS NOT NULL)))
 );
 
 COMMENT ON TABLE public.audit_logs IS 'Append-only: who did what to which subject, with which outcome. Only retention deletes.';
+
+COMMENT ON COLUMN public.audit_logs.staff_user IS 'The account of the member of staff who asked.';
 
 COMMENT ON COLUMN public.audit_logs.transaction_id IS 'The transaction that wrote it.';
 
@@ -1921,6 +2047,43 @@ end
 $$;
 
 COMMENT ON FUNCTION private.enter_call(p_org public.organizations, p_call jsonb, p_patient_name text) IS 'Locks a call, creates its row, and stores the patient who is named.';
+
+CREATE FUNCTION private.enter_desk(p_org uuid, p_request uuid, p_action text, p_role text, p_arguments jsonb, OUT org public.organizations, OUT request jsonb, OUT answer jsonb) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_user constant uuid := auth.uid();
+  v_call_id constant text := 'staff/' || v_user;
+  v_role text := private.find_role(p_org, v_user);
+begin
+  perform private.require_read_committed();
+  request := jsonb_build_object('staff', v_call_id, 'toolCallId', p_request, 'action', p_action,
+    'arguments', encode(sha256(convert_to(p_arguments::text, 'UTF8')), 'hex'));
+  answer := private.role_refusal(v_role, p_role);
+  if answer is null then
+    if p_role in ('manager', 'owner') then
+      perform from public.organizations as o where o.id = p_org for no key update;
+    end if;
+    select m.role into v_role from public.org_members as m
+    where m.org_id = p_org and m.user_id = v_user for share;
+    answer := private.role_refusal(v_role, p_role);
+  end if;
+  if answer ->> 'outcome' = 'not_allowed' then
+    perform private.audit(p_org, request, p_action, null, 'not_allowed');
+  elsif answer is null and p_request is null then
+    answer := '{"outcome": "request_needed"}';
+  end if;
+  if answer is not null then
+    return;
+  end if;
+  perform private.lock_call(p_org, v_call_id || '/' || p_request);
+  answer := private.recall_request(p_org, v_call_id, request);
+  select o.* into strict org from public.organizations as o where o.id = p_org;
+end
+$$;
+
+COMMENT ON FUNCTION private.enter_desk(p_org uuid, p_request uuid, p_action text, p_role text, p_arguments jsonb, OUT org public.organizations, OUT request jsonb, OUT answer jsonb) IS 'Begins a request of staff, or says why not; a repeated request has its answer.';
 
 CREATE FUNCTION private.erase_rows(p_patient private.patient) RETURNS jsonb
     LANGUAGE plpgsql
@@ -2553,6 +2716,15 @@ $$;
 
 COMMENT ON FUNCTION private.find_providers(p_org uuid, p_asked text) IS 'The providers with that slug, name or part of a name; several if the part is ambiguous.';
 
+CREATE FUNCTION private.find_role(p_org uuid, p_user uuid) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select m.role from public.org_members as m where m.org_id = p_org and m.user_id = p_user
+$$;
+
+COMMENT ON FUNCTION private.find_role(p_org uuid, p_user uuid) IS 'The role of an account in an organization, or null.';
+
 CREATE FUNCTION private.find_service(p_org uuid, p_asked text) RETURNS public.services
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -2936,7 +3108,8 @@ begin
       and not private.is_proven(p_org.id, p_hold.call_id, v_phone, p_now) then 'other_number'
     when not coalesce(p_hold.patient_country = any (p_org.sms_countries), false)
       then 'blocked_country'
-    when private.count_since(v_sent, p_now - interval '1 hour') >= 1
+    when private.is_blocked(p_org.id, v_phone)
+      or private.count_since(v_sent, p_now - interval '1 hour') >= 1
       or private.count_since(v_sent, p_now - interval '1 day') >= 2 then 'phone_send_limit'
     when (
       select count(*) from public.sms_messages as m
@@ -3067,6 +3240,8 @@ begin
     and a.id is distinct from p_replaced;
   v_caller := private.count_holds(p_org.id, private.caller_key(p_org.id, p_call), p_replaced, p_at);
   return case
+    when private.is_blocked(p_org.id, p_call.caller_hash) or private.is_blocked(p_org.id, p_phone)
+      then 'caller'
     when v_mine >= case when v_known then p_org.call_holds else p_org.unknown_call_holds end
       then 'call'
     when v_known and (v_caller.live_by >= p_org.caller_holds
@@ -3223,6 +3398,18 @@ $$;
 
 COMMENT ON FUNCTION private.insert_seat(p_org uuid, p_hold public.appointments) IS 'Inserts a hold at the lowest free seat, or returns nulls.';
 
+CREATE FUNCTION private.is_blocked(p_org uuid, p_phone bytea) RETURNS boolean
+    LANGUAGE plpgsql STABLE STRICT
+    SET search_path TO ''
+    AS $$
+begin
+  return exists (
+    select from public.blocked_numbers as b where b.org_id = p_org and b.phone_hash = p_phone);
+end
+$$;
+
+COMMENT ON FUNCTION private.is_blocked(p_org uuid, p_phone bytea) IS 'Whether an organization has blocked a number.';
+
 CREATE FUNCTION private.is_braked(p_org uuid, p_now timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -3284,6 +3471,22 @@ CREATE FUNCTION private.is_in_part(p_local timestamp without time zone, p_part t
     RETURN CASE p_part WHEN 'am'::text THEN (EXTRACT(hour FROM p_local) < (12)::numeric) WHEN 'pm'::text THEN (EXTRACT(hour FROM p_local) >= (12)::numeric) WHEN 'morning'::text THEN ((EXTRACT(hour FROM p_local) >= (6)::numeric) AND (EXTRACT(hour FROM p_local) <= (11)::numeric)) WHEN 'afternoon'::text THEN ((EXTRACT(hour FROM p_local) >= (12)::numeric) AND (EXTRACT(hour FROM p_local) <= (16)::numeric)) WHEN 'evening'::text THEN (EXTRACT(hour FROM p_local) >= (17)::numeric) WHEN 'night'::text THEN ((EXTRACT(hour FROM p_local) < (6)::numeric) OR (EXTRACT(hour FROM p_local) > (20)::numeric)) ELSE true END;
 
 COMMENT ON FUNCTION private.is_in_part(p_local timestamp without time zone, p_part text) IS 'Whether a local time is in a part of the day; null is the whole day.';
+
+CREATE FUNCTION private.is_known_number(p_org uuid, p_phone text) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return exists (
+      select from public.contacts as c where c.org_id = p_org and c.phone = p_phone)
+    or exists (
+      select from public.appointments as a
+      where a.org_id = p_org and a.patient_phone = p_phone
+        and a.status in ('held', 'expired', 'requires_manual_followup'));
+end
+$$;
+
+COMMENT ON FUNCTION private.is_known_number(p_org uuid, p_phone text) IS 'Whether a number is a patient''s of an organization, or of a hold there.';
 
 CREATE FUNCTION private.is_left_to(p_org uuid, p_hold public.appointments, p_call_id text) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -3416,6 +3619,24 @@ end
 $$;
 
 COMMENT ON FUNCTION private.is_same_patient(p_one text, p_other text) IS 'Whether two names said in one call belong to one patient.';
+
+CREATE FUNCTION private.is_still_bookable(p_org public.organizations, p_row public.appointments, p_at timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_service public.services;
+begin
+  select s.* into v_service from public.services as s
+  where s.org_id = p_org.id and s.id = p_row.service_id;
+  v_service.notice_min := 0;
+  return exists (
+    select from private.find_free(
+      p_org, v_service, p_row.provider_id, p_row.starts_at, null, p_at));
+end
+$$;
+
+COMMENT ON FUNCTION private.is_still_bookable(p_org public.organizations, p_row public.appointments, p_at timestamp with time zone) IS 'Whether what a row was made for could be booked now, but for the service''s notice.';
 
 CREATE FUNCTION private.is_taken(p_org uuid, p_service public.services, p_provider uuid, p_start timestamp with time zone, p_call_id text, p_at timestamp with time zone, p_moves uuid) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -3583,6 +3804,41 @@ $$;
 
 COMMENT ON FUNCTION private.known_of_call(p_org uuid, p_call_id text) IS 'Names and numbers that were given in a call, and whether it requested a code.';
 
+CREATE FUNCTION private.leave_desk(p_org uuid, p_request jsonb, p_subject uuid, p_answer jsonb, p_details jsonb DEFAULT '{}'::jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_answer constant jsonb := p_answer || jsonb_build_object('orgId', p_org);
+begin
+  perform private.audit(
+    p_org, p_request, p_request ->> 'action', p_subject, p_answer ->> 'outcome', p_details);
+  perform private.record_answer(p_org, p_request || jsonb_build_object('callId', p_request -> 'staff'),
+    p_request ->> 'action', decode(p_request ->> 'arguments', 'hex'), v_answer);
+  return v_answer;
+end
+$$;
+
+COMMENT ON FUNCTION private.leave_desk(p_org uuid, p_request jsonb, p_subject uuid, p_answer jsonb, p_details jsonb) IS 'Audits and keeps the answer to a request of staff, and returns it.';
+
+CREATE FUNCTION private.leave_schedule(p_org uuid, p_request jsonb, p_subject uuid, p_known uuid[], p_answer jsonb, p_details jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_org public.organizations;
+  v_bookings jsonb;
+begin
+  select o.* into strict v_org from public.organizations as o where o.id = p_org;
+  v_bookings := private.describe_misplaced(v_org, p_known, clock_timestamp());
+  return private.leave_desk(p_org, p_request, p_subject,
+    p_answer || jsonb_build_object('bookings', v_bookings),
+    p_details || jsonb_build_object('bookings', jsonb_array_length(v_bookings)));
+end
+$$;
+
+COMMENT ON FUNCTION private.leave_schedule(p_org uuid, p_request jsonb, p_subject uuid, p_known uuid[], p_answer jsonb, p_details jsonb) IS 'Answers and audits a change of hours or days off, with the bookings that no longer fit.';
+
 CREATE FUNCTION private.list_appointments(p_org public.organizations, p_names text[], p_call_id text, p_phone text, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -3612,6 +3868,25 @@ CREATE FUNCTION private.list_channels(p_org uuid, p_kind text) RETURNS jsonb
 $$;
 
 COMMENT ON FUNCTION private.list_channels(p_org uuid, p_kind text) IS 'The values of one kind of channel of an organization.';
+
+CREATE FUNCTION private.lock_booking(p_org uuid, p_appointment uuid) RETURNS public.appointments
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_row public.appointments;
+begin
+  select a.* into v_row from public.appointments as a
+  where a.org_id = p_org and a.id = p_appointment;
+  perform private.lock_call(p_org, v_row.call_id);
+  perform private.lock_phones(array[private.hash_phone(v_row.patient_phone)]);
+  select a.* into v_row from public.appointments as a
+  where a.org_id = p_org and a.id = p_appointment;
+  return v_row;
+end
+$$;
+
+COMMENT ON FUNCTION private.lock_booking(p_org uuid, p_appointment uuid) IS 'An appointment as it is once its call and its patient''s number are locked.';
 
 CREATE FUNCTION private.lock_call(p_org uuid, p_call_id text) RETURNS void
     LANGUAGE plpgsql
@@ -3680,6 +3955,35 @@ $$;
 
 COMMENT ON FUNCTION private.lock_provider(p_org uuid, p_provider uuid, p_wait boolean) IS 'Takes the lock on a provider''s time: after the call''s lock, before any row lock.';
 
+CREATE FUNCTION private.mark_at_desk(p_org public.organizations, p_row public.appointments, p_as text) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_now constant timestamptz := clock_timestamp();
+  v_today constant date := (v_now at time zone p_org.timezone)::date;
+  v_day constant date := (p_row.starts_at at time zone p_org.timezone)::date;
+begin
+  if v_day > v_today or p_as = 'no_show' and p_row.starts_at > v_now then
+    return '{"outcome": "too_early"}';
+  elsif p_as = 'expected' and p_row.status <> 'confirmed'
+    and not private.retake_time(p_org.id, p_row, null) then
+    return '{"outcome": "slot_taken"}';
+  end if;
+  update public.appointments as a
+  set status = case when p_as in ('completed', 'no_show') then p_as else 'confirmed' end,
+    arrived_at = case p_as when 'arrived' then coalesce(a.arrived_at, v_now)
+      when 'completed' then a.arrived_at end,
+    updated_at = v_now
+  where a.org_id = p_org.id and a.id = p_row.id
+    and a.status = case p_as when 'expected' then 'confirmed' else p_row.status end;
+  perform private.require_unchanged(found);
+  return jsonb_build_object('outcome', 'marked', 'appointmentId', p_row.id);
+end
+$$;
+
+COMMENT ON FUNCTION private.mark_at_desk(p_org public.organizations, p_row public.appointments, p_as text) IS 'Marks what became of an appointment.';
+
 CREATE FUNCTION private.mask_phone(p_phone text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE STRICT
     SET search_path TO ''
@@ -3698,7 +4002,9 @@ CREATE FUNCTION private.message_refusal(p_org public.organizations, p_call jsonb
 declare
   v_limit constant integer := p_org.message_hourly_limit;
 begin
-  if (
+  if private.is_blocked(p_org.id, p_hash) then
+    return '{"outcome": "message_limit"}';
+  elsif (
     select count(*) >= 2 from public.desk_messages as m
     where m.org_id = p_org.id and m.call_id = p_call ->> 'callId') then
     return '{"outcome": "call_message_limit"}';
@@ -3717,6 +4023,57 @@ end
 $$;
 
 COMMENT ON FUNCTION private.message_refusal(p_org public.organizations, p_call jsonb, p_hash bytea, p_now timestamp with time zone) IS 'The limit that another message would exceed, or null: two of a call; in an hour four of a number, half of the clinic''s for calls without a number, and the clinic''s.';
+
+CREATE FUNCTION private.misplaced_ids(p_org public.organizations) RETURNS uuid[]
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  select array(
+    select m.appointment_id from private.find_misplaced(p_org, clock_timestamp()) as m)
+$$;
+
+COMMENT ON FUNCTION private.misplaced_ids(p_org public.organizations) IS 'Bookings that do not fit the schedule already.';
+
+CREATE FUNCTION private.move_at_desk(p_org public.organizations, p_request jsonb, p_row public.appointments, p_slot_id text) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_wanted constant private.wanted_slot := private.read_wanted(p_org, p_slot_id);
+  v_claimed record;
+  v_old public.appointments;
+begin
+  if v_wanted.starts_at is null then
+    return '{"outcome": "invalid_slot"}';
+  elsif p_row.patient_name is null then
+    return '{"outcome": "patient_erased"}';
+  elsif p_row.ends_at <= clock_timestamp() then
+    return '{"outcome": "past"}';
+  elsif p_row.status = 'confirmed' and private.is_wanted(v_wanted, p_row) then
+    return private.describe_appointment(p_org, p_row, clock_timestamp())
+      || '{"outcome": "unchanged"}';
+  end if;
+  v_claimed := private.claim_at_desk(p_org, p_request, v_wanted, jsonb_build_object(
+    'name', p_row.patient_name, 'phone', p_row.patient_phone, 'country', p_row.patient_country),
+    p_row);
+  if v_claimed.refusal is not null then
+    return v_claimed.refusal;
+  end if;
+  update public.appointments as a set status = 'cancelled', updated_at = clock_timestamp()
+  where a.org_id = p_org.id and a.id = p_row.id and a.status = p_row.status
+  returning a.* into v_old;
+  perform private.require_unchanged(found);
+  update public.appointments as n
+  set status = 'confirmed', expires_at = null, updated_at = clock_timestamp(),
+    contact_id = coalesce(v_old.contact_id, private.save_contact(
+      p_org.id, v_old.patient_phone, v_old.patient_name, null))
+  where n.org_id = p_org.id and n.id = (v_claimed.hold).id;
+  return private.describe_appointment(p_org, v_claimed.hold, clock_timestamp())
+    || '{"outcome": "moved"}';
+end
+$$;
+
+COMMENT ON FUNCTION private.move_at_desk(p_org public.organizations, p_request jsonb, p_row public.appointments, p_slot_id text) IS 'Books the new time of an appointment and cancels the old one.';
 
 CREATE FUNCTION private.name_question(p_words text[]) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT
@@ -4056,6 +4413,25 @@ $_$;
 
 COMMENT ON FUNCTION private.parse_slot_id(p_slot_id text, p_zone text, OUT service_slug text, OUT starts_at timestamp with time zone, OUT provider_slug text) IS 'The parts of a slotId, or nulls if it is not one.';
 
+CREATE FUNCTION private.patient_refusal(p_org uuid, p_patient jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $_$
+begin
+  return case
+    when coalesce(length(btrim(p_patient ->> 'name')), 0) not between 1 and 120
+      then '{"outcome": "invalid_name"}'::jsonb
+    when p_patient ->> 'phone' !~ '^\+[1-9][0-9]{6,14}$' then '{"outcome": "invalid_phone"}'
+    when p_patient ->> 'country' !~ '^[A-Z]{2}$' then '{"outcome": "invalid_country"}'
+    when exists (
+      select from public.org_channels as c
+      where c.org_id = p_org and c.kind = 'called_number' and c.value = p_patient ->> 'phone')
+      then '{"outcome": "unusable_phone"}' end;
+end
+$_$;
+
+COMMENT ON FUNCTION private.patient_refusal(p_org uuid, p_patient jsonb) IS 'Why a patient cannot be booked for as entered, or null.';
+
 CREATE FUNCTION private.phone_send_refusal(p_org public.organizations, p_call public.calls, p_phone bytea, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -4068,11 +4444,13 @@ begin
   select c.* into v_texted from public.phone_counts as c where c.phone_hash = p_phone;
   select c.* into v_caller from public.phone_counts as c where c.phone_hash = p_call.caller_hash;
   return case
+    when private.is_blocked(p_org.id, p_phone) then '{"outcome": "phone_send_limit"}'::jsonb
+    when private.is_blocked(p_org.id, p_call.caller_hash) then '{"outcome": "call_send_limit"}'
     when private.count_since(v_texted.sent_at, p_now - interval '1 day')
       >= p_org.phone_daily_sends + case when v_own then p_org.own_phone_daily_sends else 0 end
       or private.count_since(v_texted.sent_at, p_now - interval '1 hour')
       >= p_org.phone_hourly_sends + case when v_own then p_org.own_phone_hourly_sends else 0 end
-      then '{"outcome": "phone_send_limit"}'::jsonb
+      then '{"outcome": "phone_send_limit"}'
     when private.count_since(v_caller.asked_at, p_now - interval '1 hour')
       >= p_org.caller_hourly_sends then '{"outcome": "call_send_limit"}'::jsonb
   end;
@@ -4370,6 +4748,20 @@ $$;
 
 COMMENT ON FUNCTION private.recall_answer(p_org uuid, p_call jsonb, p_tool text, p_hash bytea) IS 'The first answer to a repeated tool call, or null.';
 
+CREATE FUNCTION private.recall_request(p_org uuid, p_call_id text, p_request jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select case when t.tool = p_request ->> 'action'
+      and t.arguments_hash = decode(p_request ->> 'arguments', 'hex')
+    then t.result else '{"outcome": "request_reused"}' end
+  from public.tool_calls as t
+  where t.org_id = p_org and t.call_id = p_call_id and t.tool_call_id = p_request ->> 'toolCallId'
+  limit 1
+$$;
+
+COMMENT ON FUNCTION private.recall_request(p_org uuid, p_call_id text, p_request jsonb) IS 'The answer that a request of staff has had, request_reused if it was another request, or null.';
+
 CREATE FUNCTION private.record_answer(p_org uuid, p_call jsonb, p_tool text, p_hash bytea, p_answer jsonb) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -4499,6 +4891,21 @@ end
 $$;
 
 COMMENT ON FUNCTION private.refuse_slot(p_org public.organizations, p_call jsonb, p_action text, p_wanted private.wanted_slot, p_old public.appointments, p_moves public.appointments, p_was_free boolean, p_at timestamp with time zone) IS 'The outcome slot_taken with up to three other slots.';
+
+CREATE FUNCTION private.refuse_start(p_org public.organizations, p_wanted private.wanted_slot, p_moves uuid, p_was_free boolean) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  return jsonb_build_object('outcome', 'slot_taken', 'timezone', p_org.timezone,
+    'taken', p_was_free or private.is_taken(p_org.id, p_wanted.service, (p_wanted.provider).id,
+      p_wanted.starts_at, null, clock_timestamp(), p_moves))
+    || private.alternatives(
+      p_org, p_wanted.service, p_wanted.provider, p_wanted.starts_at, null, p_moves);
+end
+$$;
+
+COMMENT ON FUNCTION private.refuse_start(p_org public.organizations, p_wanted private.wanted_slot, p_moves uuid, p_was_free boolean) IS 'The outcome slot_taken for staff, with up to three other slots.';
 
 CREATE FUNCTION private.release_call(p_org public.organizations, p_call jsonb) RETURNS public.appointments
     LANGUAGE plpgsql
@@ -4718,6 +5125,19 @@ $$;
 
 COMMENT ON FUNCTION private.require_read_committed() IS 'Raises 25001 under any other isolation level, where a check after a lock would see old rows.';
 
+CREATE FUNCTION private.require_unchanged(p_is_unchanged boolean) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  if not p_is_unchanged then
+    raise exception using errcode = 'lock_not_available', message = 'changed meanwhile';
+  end if;
+end
+$$;
+
+COMMENT ON FUNCTION private.require_unchanged(p_is_unchanged boolean) IS 'Undoes the request of an entry function, whose answer is busy, unless the condition holds.';
+
 CREATE FUNCTION private.resolve_day(p_org public.organizations, p_said jsonb, p_today date) RETURNS date
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -4795,6 +5215,52 @@ $$;
 
 COMMENT ON FUNCTION private.restore_entries(p_org uuid, p_provider uuid, p_id uuid) IS 'Rewrites a lost row under its provider''s lock, so that the constraint sees it.';
 
+CREATE FUNCTION private.retake_time(p_org uuid, p_row public.appointments, p_contact uuid) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_now timestamptz;
+  v_seat integer;
+begin
+  perform private.lock_provider(p_org, p_row.provider_id, p_wait => true);
+  v_now := clock_timestamp();
+  perform private.expire_in_way(p_org, p_row.provider_id, p_row.busy, v_now);
+  if private.would_overlap(p_org, p_row.provider_id, p_row.busy, p_row.session_key) then
+    return false;
+  end if;
+  select min(s) into v_seat from generate_series(0, p_row.capacity - 1) as s
+  where not exists (
+    select from public.appointments as a
+    where a.org_id = p_org and a.provider_id = p_row.provider_id
+      and a.service_id = p_row.service_id and a.starts_at = p_row.starts_at and a.seat = s
+      and private.takes_time(a));
+  update public.appointments as a
+  set status = 'confirmed', expires_at = null, seat = v_seat,
+    contact_id = coalesce(p_contact, a.contact_id), updated_at = v_now
+  -- An expired hold may have been in its own way.
+  where a.org_id = p_org and a.id = p_row.id and a.status in (p_row.status, 'expired')
+    and v_seat is not null;
+  return found;
+exception when exclusion_violation or unique_violation then
+  return false;
+end
+$$;
+
+COMMENT ON FUNCTION private.retake_time(p_org uuid, p_row public.appointments, p_contact uuid) IS 'Confirms a row that does not take its time any more, if nobody else has the time.';
+
+CREATE FUNCTION private.role_refusal(p_role text, p_needed text) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+  select case
+    when p_role is null then '{"outcome": "unknown_clinic"}'::jsonb
+    when p_role <> all (private.roles_from(p_needed))
+      then jsonb_build_object('outcome', 'not_allowed', 'role', p_role, 'needed', p_needed) end
+$$;
+
+COMMENT ON FUNCTION private.role_refusal(p_role text, p_needed text) IS 'Why somebody may not do what is asked: unknown_clinic, not_allowed (role, needed), or null.';
+
 CREATE FUNCTION private.roles_from(p_role text) RETURNS text[]
     LANGUAGE sql IMMUTABLE
     RETURN (ARRAY['viewer'::text, 'desk'::text, 'manager'::text, 'owner'::text])[array_position(ARRAY['viewer'::text, 'desk'::text, 'manager'::text, 'owner'::text], p_role):];
@@ -4812,6 +5278,24 @@ end
 $$;
 
 COMMENT ON FUNCTION private.rows_of_call(p_org uuid, p_call_id text) IS 'The holds and appointments that a call has made.';
+
+CREATE FUNCTION private.save_contact(p_org uuid, p_phone text, p_name text, p_proven_at timestamp with time zone) RETURNS uuid
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_contact uuid;
+begin
+  insert into public.contacts as c (org_id, phone, name, proven_at)
+  values (p_org, p_phone, p_name, p_proven_at)
+  on conflict (org_id, phone) do update
+  set name = excluded.name, proven_at = coalesce(excluded.proven_at, c.proven_at)
+  returning c.id into v_contact;
+  return v_contact;
+end
+$$;
+
+COMMENT ON FUNCTION private.save_contact(p_org uuid, p_phone text, p_name text, p_proven_at timestamp with time zone) IS 'Makes a patient a contact, or renames the contact with that number; without one it is always a new contact.';
 
 CREATE FUNCTION private.send_refusal(p_org public.organizations, p_call public.calls, p_code public.one_time_passcodes, p_target jsonb, p_sender text, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql
@@ -4937,6 +5421,17 @@ end
 $$;
 
 COMMENT ON FUNCTION private.slot_id(p_service_slug text, p_start timestamp with time zone, p_zone text, p_provider_slug text) IS 'Readable id of a slot: service/local start, the offset in a repeated hour, and /provider if one is given.';
+
+CREATE FUNCTION private.status_refusal(p_row public.appointments, p_wanted text[]) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+  select case when p_row.id is null then '{"outcome": "appointment_not_found"}'::jsonb
+    when p_row.status <> all (p_wanted)
+      then jsonb_build_object('outcome', 'wrong_status', 'status', p_row.status) end
+$$;
+
+COMMENT ON FUNCTION private.status_refusal(p_row public.appointments, p_wanted text[]) IS 'appointment_not_found, or wrong_status (status) if an appointment is in none of these states, or null.';
 
 CREATE FUNCTION private.steady_offset(p_day date, p_zone text) RETURNS interval
     LANGUAGE plpgsql STABLE STRICT
@@ -5243,6 +5738,18 @@ $$;
 
 COMMENT ON FUNCTION private.wall_at_change(p_local timestamp without time zone, p_zone text, p_later boolean) IS 'private.wall() for days around a change of the clocks.';
 
+CREATE FUNCTION private.wanted_of(p_org uuid, p_row public.appointments) RETURNS private.wanted_slot
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select row(s, p, p_row.starts_at)::private.wanted_slot
+  from public.services as s, public.providers as p
+  where s.org_id = p_org and s.id = p_row.service_id
+    and p.org_id = p_org and p.id = p_row.provider_id
+$$;
+
+COMMENT ON FUNCTION private.wanted_of(p_org uuid, p_row public.appointments) IS 'The slot of an appointment.';
+
 CREATE FUNCTION private.was_not_delivered(p_org uuid, p_send uuid) RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -5470,6 +5977,42 @@ end
 $$;
 
 COMMENT ON FUNCTION private.write_providers(p_org public.organizations, p_providers jsonb) IS 'Makes a clinic''s doctors those of its document.';
+
+CREATE FUNCTION private.write_schedule(p_org public.organizations, p_provider uuid, p_kind text, p_value jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  if p_kind = 'hours' then
+    perform private.require(coalesce(jsonb_typeof(p_value) = 'array', false),
+      'hours of provider ' || p_provider, 'give a list');
+    delete from public.working_hours as w
+    where w.org_id = p_org.id and w.provider_id = p_provider;
+    insert into public.working_hours (org_id, provider_id, dow, start_min, end_min, valid)
+    select p_org.id, p_provider, d.dow, d."startMin", d."endMin",
+      daterange(d."from", d."until", '[]')
+    from jsonb_to_recordset(p_value) as d (
+      dow integer, "startMin" integer, "endMin" integer, "from" date, "until" date);
+  elsif p_kind = 'day' then
+    delete from public.working_hours_overrides as v
+    where v.org_id = p_org.id and v.provider_id = p_provider
+      and v.day = (p_value ->> 'day')::date;
+    insert into public.working_hours_overrides (org_id, provider_id, day, start_min, end_min)
+    select p_org.id, p_provider, (p_value ->> 'day')::date, d."startMin", d."endMin"
+    from jsonb_to_recordset(case when p_value -> 'hours' = '[]' then '[{}]'
+      else coalesce(nullif(p_value -> 'hours', 'null'), '[]') end) as d (
+      "startMin" integer, "endMin" integer);
+  else
+    perform private.require(p_value ->> 'from' is not null and p_value ->> 'to' is not null,
+      'time off of provider ' || p_provider, 'give its beginning and its end');
+    insert into public.time_off (org_id, id, provider_id, span)
+    values (p_org.id, (p_value ->> 'id')::uuid, p_provider,
+      tstzrange((p_value ->> 'from')::timestamptz, (p_value ->> 'to')::timestamptz));
+  end if;
+end
+$$;
+
+COMMENT ON FUNCTION private.write_schedule(p_org public.organizations, p_provider uuid, p_kind text, p_value jsonb) IS 'Changes weekly hours, the hours of one day or an absence of a provider.';
 
 CREATE FUNCTION private.write_services(p_org uuid, p_services jsonb) RETURNS void
     LANGUAGE plpgsql
@@ -6818,6 +7361,479 @@ $$;
 
 COMMENT ON FUNCTION public.settle_follow_up(p_call jsonb, p_send uuid, p_sid text, p_reason text, p_may_have_been_sent boolean) IS 'Stores the result of a follow-up text.';
 
+CREATE FUNCTION public.staff_add_time_off(p_org uuid, p_request uuid, p_provider uuid, p_from timestamp with time zone, p_to timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '1500ms'
+    SET jit TO 'off'
+    SET statement_timeout TO '2300ms'
+    AS $$
+begin
+  -- The request's id becomes the row's: a repeated request is the same request to the letter.
+  return private.change_schedule(p_org, p_request, 'staff_add_time_off', p_provider, 'timeOff',
+    jsonb_build_object('id', p_request, 'from', p_from, 'to', p_to));
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.staff_add_time_off(p_org uuid, p_request uuid, p_provider uuid, p_from timestamp with time zone, p_to timestamp with time zone) IS 'Adds an absence of a provider; audited.';
+
+CREATE FUNCTION public.staff_block_number(p_org uuid, p_request uuid, p_phone text, p_is_blocked boolean) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '1500ms'
+    SET statement_timeout TO '2300ms'
+    AS $_$
+declare
+  v_hash constant bytea := private.hash_phone(p_phone);
+  v_desk record;
+  v_outcome text := 'unchanged';
+begin
+  v_desk := private.enter_desk(p_org, p_request, 'staff_block_number', 'desk',
+    jsonb_build_array(encode(v_hash, 'hex'), p_is_blocked));
+  if v_desk.answer is not null then
+    return v_desk.answer;
+  end if;
+  if coalesce(p_phone, '') !~ '^\+[1-9][0-9]{6,14}$' then
+    v_outcome := 'invalid_phone';
+  elsif p_is_blocked is false then
+    delete from public.blocked_numbers as b where b.org_id = p_org and b.phone_hash = v_hash;
+    v_outcome := case when found then 'unblocked' else 'unchanged' end;
+  else
+    insert into public.blocked_numbers (org_id, phone_hash, phone_masked, blocked_by)
+    values (p_org, v_hash, private.mask_phone(p_phone), auth.uid())
+    on conflict do nothing;
+    v_outcome := case when found then 'blocked' else 'unchanged' end;
+  end if;
+  return private.leave_desk(p_org, v_desk.request, null, jsonb_build_object('outcome', v_outcome),
+    jsonb_build_object('number', private.mask_phone(p_phone)));
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$_$;
+
+COMMENT ON FUNCTION public.staff_block_number(p_org uuid, p_request uuid, p_phone text, p_is_blocked boolean) IS 'Lets a number hold, be texted and leave messages no more at a clinic, or again; audited.';
+
+CREATE FUNCTION public.staff_book(p_org uuid, p_request uuid, p_slot_id text, p_patient_name text, p_patient_phone text DEFAULT NULL::text, p_patient_country text DEFAULT NULL::text) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '1500ms'
+    SET jit TO 'off'
+    SET statement_timeout TO '2300ms'
+    AS $$
+declare
+  v_patient constant jsonb := jsonb_build_object('name', btrim(p_patient_name),
+    'phone', p_patient_phone, 'country', p_patient_country);
+  v_desk record;
+  v_answer jsonb;
+begin
+  v_desk := private.enter_desk(
+    p_org, p_request, 'staff_book', 'desk', jsonb_build_array(p_slot_id, v_patient));
+  if v_desk.answer is not null then
+    return v_desk.answer;
+  end if;
+  v_answer := private.book_at_desk(v_desk.org, v_desk.request, p_slot_id, v_patient);
+  return private.leave_desk(
+    p_org, v_desk.request, private.read_id(v_answer ->> 'appointmentId'), v_answer);
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.staff_book(p_org uuid, p_request uuid, p_slot_id text, p_patient_name text, p_patient_phone text, p_patient_country text) IS 'Books for a patient at the desk, who may have no phone; audited.';
+
+CREATE FUNCTION public.staff_cancel(p_org uuid, p_request uuid, p_appointment uuid) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '1500ms'
+    SET statement_timeout TO '2300ms'
+    AS $$
+declare
+  v_desk record;
+  v_row public.appointments;
+begin
+  v_desk := private.enter_desk(
+    p_org, p_request, 'staff_cancel', 'desk', jsonb_build_array(p_appointment));
+  if v_desk.answer is not null then
+    return v_desk.answer;
+  end if;
+  v_row := private.lock_booking(p_org, p_appointment);
+  return private.leave_desk(p_org, v_desk.request, v_row.id, coalesce(
+    private.status_refusal(v_row, array['held', 'confirmed']),
+    private.cancel_at_desk(p_org, v_row)));
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.staff_cancel(p_org uuid, p_request uuid, p_appointment uuid) IS 'Cancels an appointment at the desk; audited.';
+
+CREATE FUNCTION public.staff_change_member(p_org uuid, p_request uuid, p_user uuid, p_role text) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '1500ms'
+    SET statement_timeout TO '2300ms'
+    AS $$
+declare
+  v_desk record;
+  v_before text;
+  v_outcome text;
+begin
+  v_desk := private.enter_desk(p_org, p_request, 'staff_change_member', 'owner',
+    jsonb_build_array(p_user, p_role));
+  if v_desk.answer is not null then
+    return v_desk.answer;
+  end if;
+  v_before := private.find_role(p_org, p_user);
+  v_outcome := case
+    when p_role <> all (private.roles_from('viewer')) then 'unknown_role'
+    when v_before is null then 'unknown_member'
+    when v_before = p_role then 'unchanged'
+    when v_before = 'owner' and not exists (
+      select from public.org_members as m
+      where m.org_id = p_org and m.role = 'owner' and m.user_id <> p_user) then 'last_owner'
+    when p_role is null then 'removed' else 'changed' end;
+  if v_outcome = 'removed' then
+    delete from public.org_members as m where m.org_id = p_org and m.user_id = p_user;
+  elsif v_outcome = 'changed' then
+    update public.org_members as m set role = p_role
+    where m.org_id = p_org and m.user_id = p_user;
+  end if;
+  return private.leave_desk(p_org, v_desk.request, p_user, jsonb_build_object('outcome', v_outcome),
+    jsonb_build_object('role', jsonb_build_array(v_before, p_role)));
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.staff_change_member(p_org uuid, p_request uuid, p_user uuid, p_role text) IS 'Changes the role of a member of a clinic or ends the membership, for its owners; audited.';
+
+CREATE FUNCTION public.staff_clear_lock(p_org uuid, p_request uuid, p_phone text) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '1500ms'
+    SET statement_timeout TO '2300ms'
+    AS $_$
+declare
+  v_hash constant bytea := private.hash_phone(p_phone);
+  v_desk record;
+  v_counts public.phone_counts;
+  v_now timestamptz;
+  v_outcome text;
+begin
+  v_desk := private.enter_desk(
+    p_org, p_request, 'staff_clear_lock', 'desk', jsonb_build_array(encode(v_hash, 'hex')));
+  if v_desk.answer is not null then
+    return v_desk.answer;
+  end if;
+  perform private.lock_phones(array[v_hash]);
+  v_now := clock_timestamp();
+  select c.* into v_counts from public.phone_counts as c where c.phone_hash = v_hash;
+  v_outcome := case
+    when coalesce(p_phone, '') !~ '^\+[1-9][0-9]{6,14}$' then 'invalid_phone'
+    when not private.is_known_number(p_org, p_phone) then 'unknown_number'
+    when coalesce(cardinality(v_counts.sent_at || v_counts.wrong_at || v_counts.asked_at), 0) = 0
+      then 'nothing_counted'
+    when private.count_since(v_counts.cleared_at, v_now - interval '1 day') >= 2
+      then 'clear_limit'
+    else 'cleared' end;
+  if v_outcome = 'cleared' then
+    update public.phone_counts as c
+    set sent_at = '{}', wrong_at = '{}', asked_at = '{}', changed_at = v_now,
+      cleared_at = private.keep_since(c.cleared_at, v_now - interval '1 day') || v_now
+    where c.phone_hash = v_hash;
+  end if;
+  return private.leave_desk(
+    p_org, v_desk.request, null, jsonb_build_object('outcome', v_outcome));
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$_$;
+
+COMMENT ON FUNCTION public.staff_clear_lock(p_org uuid, p_request uuid, p_phone text) IS 'Forgets the texts and attempts counted for a patient''s number; audited without the number.';
+
+CREATE FUNCTION public.staff_confirm(p_org uuid, p_request uuid, p_appointment uuid) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '1500ms'
+    SET jit TO 'off'
+    SET statement_timeout TO '2300ms'
+    AS $$
+declare
+  v_desk record;
+  v_row public.appointments;
+begin
+  v_desk := private.enter_desk(
+    p_org, p_request, 'staff_confirm', 'desk', jsonb_build_array(p_appointment));
+  if v_desk.answer is not null then
+    return v_desk.answer;
+  end if;
+  v_row := private.lock_booking(p_org, p_appointment);
+  return private.leave_desk(p_org, v_desk.request, v_row.id, coalesce(
+    private.status_refusal(v_row, array['held', 'expired']),
+    case when private.is_new_time(p_org, v_row) then '{"outcome": "new_time"}'::jsonb end,
+    private.confirm_at_desk(v_desk.org, v_row)));
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.staff_confirm(p_org uuid, p_request uuid, p_appointment uuid) IS 'Confirms a hold at the desk, without a passcode; audited.';
+
+CREATE FUNCTION public.staff_find_times(p_org uuid, p_service text, p_first date, p_days integer DEFAULT 1, p_provider text DEFAULT NULL::text) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET jit TO 'off'
+    SET statement_timeout TO '2300ms'
+    AS $$
+declare
+  v_now constant timestamptz := clock_timestamp();
+  v_refusal constant jsonb :=
+    private.role_refusal(private.find_role(p_org, auth.uid()), 'viewer');
+  v_days constant integer := least(greatest(coalesce(p_days, 1), 1), 14);
+  v_org public.organizations;
+  v_service public.services;
+  v_provider public.providers;
+  v_today date;
+  v_first date;
+begin
+  if v_refusal is not null then
+    return v_refusal;
+  end if;
+  select o.* into strict v_org from public.organizations as o where o.id = p_org;
+  v_service := private.find_service(p_org, p_service);
+  select p.* into v_provider from private.find_providers(p_org, p_provider) as p limit 1;
+  if v_service.id is null then
+    return '{"outcome": "unknown_service"}';
+  elsif p_provider is not null and v_provider.id is null then
+    return '{"outcome": "unknown_provider"}';
+  end if;
+  v_today := v_now at time zone v_org.timezone;
+  v_first := case when isfinite(p_first) then p_first else v_today end;
+  return jsonb_build_object('outcome', 'found', 'orgId', p_org, 'timezone', v_org.timezone)
+    || private.offer(v_org, v_service, v_provider, greatest(v_first, v_today),
+      v_first + v_days - 1, null, null, v_now, 10000);
+end
+$$;
+
+COMMENT ON FUNCTION public.staff_find_times(p_org uuid, p_service text, p_first date, p_days integer, p_provider text) IS 'The bookable slots of a service, for staff.';
+
+CREATE FUNCTION public.staff_list_members(p_org uuid) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET statement_timeout TO '2300ms'
+    AS $$
+declare
+  v_refusal constant jsonb :=
+    private.role_refusal(private.find_role(p_org, auth.uid()), 'owner');
+begin
+  return coalesce(v_refusal, jsonb_build_object('outcome', 'found', 'orgId', p_org, 'members', (
+    select jsonb_agg(jsonb_build_object('userId', m.user_id, 'email', u.email, 'role', m.role)
+      order by u.email, m.user_id)
+    from public.org_members as m join auth.users as u on u.id = m.user_id
+    where m.org_id = p_org)));
+end
+$$;
+
+COMMENT ON FUNCTION public.staff_list_members(p_org uuid) IS 'The members of a clinic, for its owners.';
+
+CREATE FUNCTION public.staff_mark(p_org uuid, p_request uuid, p_appointment uuid, p_as text) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '1500ms'
+    SET statement_timeout TO '2300ms'
+    AS $$
+declare
+  v_desk record;
+  v_row public.appointments;
+begin
+  v_desk := private.enter_desk(
+    p_org, p_request, 'staff_mark', 'desk', jsonb_build_array(p_appointment, p_as));
+  if v_desk.answer is not null then
+    return v_desk.answer;
+  end if;
+  v_row := private.lock_booking(p_org, p_appointment);
+  return private.leave_desk(p_org, v_desk.request, v_row.id, coalesce(
+    case when coalesce(p_as, '') not in ('arrived', 'completed', 'no_show', 'expected')
+      then '{"outcome": "unknown_mark"}'::jsonb end,
+    private.status_refusal(v_row, case p_as
+      when 'expected' then array['confirmed', 'completed', 'no_show'] else array['confirmed'] end),
+    private.mark_at_desk(v_desk.org, v_row, p_as)), jsonb_build_object('as', p_as));
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.staff_mark(p_org uuid, p_request uuid, p_appointment uuid, p_as text) IS 'Marks an appointment as arrived, completed, missed, or expected again; audited.';
+
+CREATE FUNCTION public.staff_move(p_org uuid, p_request uuid, p_appointment uuid, p_slot_id text) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '1500ms'
+    SET jit TO 'off'
+    SET statement_timeout TO '2300ms'
+    AS $$
+declare
+  v_desk record;
+  v_row public.appointments;
+  v_answer jsonb;
+begin
+  v_desk := private.enter_desk(
+    p_org, p_request, 'staff_move', 'desk', jsonb_build_array(p_appointment, p_slot_id));
+  if v_desk.answer is not null then
+    return v_desk.answer;
+  end if;
+  v_row := private.lock_booking(p_org, p_appointment);
+  v_answer := coalesce(
+    private.status_refusal(v_row, array['confirmed', 'requires_manual_followup']),
+    private.move_at_desk(v_desk.org, v_desk.request, v_row, p_slot_id));
+  return private.leave_desk(p_org, v_desk.request, v_row.id, v_answer,
+    jsonb_strip_nulls(jsonb_build_object('newTime', v_answer -> 'appointmentId')));
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.staff_move(p_org uuid, p_request uuid, p_appointment uuid, p_slot_id text) IS 'Moves an appointment to another slot at the desk; audited.';
+
+CREATE FUNCTION public.staff_remove_time_off(p_org uuid, p_request uuid, p_time_off uuid) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '1500ms'
+    SET statement_timeout TO '2300ms'
+    AS $$
+declare
+  v_desk record;
+  v_removed public.time_off;
+begin
+  v_desk := private.enter_desk(
+    p_org, p_request, 'staff_remove_time_off', 'manager', jsonb_build_array(p_time_off));
+  if v_desk.answer is not null then
+    return v_desk.answer;
+  end if;
+  delete from public.time_off as t where t.org_id = p_org and t.id = p_time_off
+  returning t.* into v_removed;
+  return private.leave_desk(p_org, v_desk.request, v_removed.provider_id, jsonb_build_object(
+    'outcome', case when found then 'removed' else 'unknown_time_off' end),
+    jsonb_strip_nulls(jsonb_build_object('timeOff', v_removed.span)));
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.staff_remove_time_off(p_org uuid, p_request uuid, p_time_off uuid) IS 'Removes an absence of a provider; audited.';
+
+CREATE FUNCTION public.staff_resolve(p_org uuid, p_request uuid, p_appointment uuid, p_as text) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '1500ms'
+    SET jit TO 'off'
+    SET statement_timeout TO '2300ms'
+    AS $$
+declare
+  v_desk record;
+  v_row public.appointments;
+  v_answer jsonb;
+begin
+  v_desk := private.enter_desk(
+    p_org, p_request, 'staff_resolve', 'desk', jsonb_build_array(p_appointment, p_as));
+  if v_desk.answer is not null then
+    return v_desk.answer;
+  end if;
+  v_row := private.lock_booking(p_org, p_appointment);
+  v_answer := private.status_refusal(v_row, array['requires_manual_followup']);
+  if v_answer is null and p_as = 'cancelled' then
+    update public.appointments as a set status = 'cancelled', updated_at = clock_timestamp()
+    where a.org_id = p_org and a.id = v_row.id and a.status = v_row.status;
+    perform private.require_unchanged(found);
+    v_answer := jsonb_build_object('outcome', 'cancelled', 'appointmentId', v_row.id);
+  elsif v_answer is null then
+    v_answer := case when p_as = 'confirmed' then private.confirm_at_desk(v_desk.org, v_row)
+      else '{"outcome": "unknown_resolution"}' end;
+  end if;
+  return private.leave_desk(p_org, v_desk.request, v_row.id, v_answer);
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.staff_resolve(p_org uuid, p_request uuid, p_appointment uuid, p_as text) IS 'Confirms or cancels a hold that waits for the front desk; audited.';
+
+CREATE FUNCTION public.staff_set_closing_days(p_org uuid, p_request uuid, p_days jsonb) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '1500ms'
+    SET jit TO 'off'
+    SET statement_timeout TO '2300ms'
+    AS $$
+declare
+  v_desk record;
+  v_known uuid[];
+  v_reason text;
+begin
+  v_desk := private.enter_desk(
+    p_org, p_request, 'staff_set_closing_days', 'manager', jsonb_build_array(p_days));
+  if v_desk.answer is not null then
+    return v_desk.answer;
+  end if;
+  v_known := private.misplaced_ids(v_desk.org);
+  begin
+    perform private.require(coalesce(jsonb_typeof(p_days) = 'array', false),
+      'organization ' || (v_desk.org).slug, 'give its closing days as a list');
+    update public.organizations as o
+    set closing_days = (
+      select coalesce(range_agg(daterange(d.first, d.last, '[]')), '{}')
+      from jsonb_to_recordset(p_days) as d (first date, last date))
+    where o.id = p_org;
+  exception when integrity_constraint_violation or data_exception then
+    get stacked diagnostics v_reason = message_text;
+    return private.leave_desk(p_org, v_desk.request, null,
+      jsonb_build_object('outcome', 'invalid_schedule', 'reason', v_reason));
+  end;
+  return private.leave_schedule(p_org, v_desk.request, null, v_known, '{"outcome": "changed"}',
+    jsonb_build_object('closingDays', p_days));
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.staff_set_closing_days(p_org uuid, p_request uuid, p_days jsonb) IS 'Sets the closing days of a clinic; audited.';
+
+CREATE FUNCTION public.staff_set_day(p_org uuid, p_request uuid, p_provider uuid, p_day date, p_hours jsonb) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '1500ms'
+    SET jit TO 'off'
+    SET statement_timeout TO '2300ms'
+    AS $$
+begin
+  return private.change_schedule(p_org, p_request, 'staff_set_day', p_provider, 'day',
+    jsonb_build_object('day', p_day, 'hours', p_hours));
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.staff_set_day(p_org uuid, p_request uuid, p_provider uuid, p_day date, p_hours jsonb) IS 'Sets the hours of a provider on one day, none for a day off; audited.';
+
+CREATE FUNCTION public.staff_set_hours(p_org uuid, p_request uuid, p_provider uuid, p_hours jsonb) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '1500ms'
+    SET jit TO 'off'
+    SET statement_timeout TO '2300ms'
+    AS $$
+begin
+  return private.change_schedule(
+    p_org, p_request, 'staff_set_hours', p_provider, 'hours', p_hours);
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.staff_set_hours(p_org uuid, p_request uuid, p_provider uuid, p_hours jsonb) IS 'Sets the weekly hours of a provider; audited.';
+
 CREATE FUNCTION public.verify_audit(p_org uuid) RETURNS jsonb
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO ''
@@ -7045,16 +8061,33 @@ CREATE VIEW public.appointment_holds WITH (security_invoker='true') AS
 
 COMMENT ON VIEW public.appointment_holds IS 'Held and expired rows of appointments, under the name people look for.';
 
+CREATE TABLE public.blocked_numbers (
+    org_id uuid NOT NULL,
+    phone_hash bytea NOT NULL,
+    phone_masked text NOT NULL,
+    blocked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    blocked_by uuid NOT NULL,
+    CONSTRAINT blocked_numbers_hash_length CHECK ((octet_length(phone_hash) = 32)),
+    CONSTRAINT blocked_numbers_phone_masked CHECK ((phone_masked !~ '[0-9]{5}'::text))
+);
+
+COMMENT ON TABLE public.blocked_numbers IS 'Numbers whose limits at one organization are all used up, until staff unblock them.';
+
+COMMENT ON COLUMN public.blocked_numbers.blocked_by IS 'The account of the member of staff.';
+
 CREATE TABLE public.contacts (
     org_id uuid NOT NULL,
     id uuid DEFAULT gen_random_uuid() NOT NULL,
-    phone text NOT NULL,
+    phone text,
     name text NOT NULL,
+    proven_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT contacts_phone_e164 CHECK ((phone ~ '^\+[1-9][0-9]{6,14}$'::text))
 );
 
-COMMENT ON TABLE public.contacts IS 'Patients of one organization, by a phone number that a passcode has proven.';
+COMMENT ON TABLE public.contacts IS 'Patients of one organization, by their phone number if they have one.';
+
+COMMENT ON COLUMN public.contacts.proven_at IS 'When a passcode last proved the number at a booking; null: only staff have entered it.';
 
 CREATE TABLE public.desk_hours (
     org_id uuid NOT NULL,
@@ -7201,6 +8234,7 @@ CREATE TABLE public.phone_counts (
     asked_at timestamp with time zone[] DEFAULT '{}'::timestamp with time zone[] NOT NULL,
     followed_up_at timestamp with time zone[] DEFAULT '{}'::timestamp with time zone[] NOT NULL,
     holds private.counted_hold[] DEFAULT '{}'::private.counted_hold[] NOT NULL,
+    cleared_at timestamp with time zone[] DEFAULT '{}'::timestamp with time zone[] NOT NULL,
     changed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT phone_counts_hash_length CHECK ((octet_length(phone_hash) = 32))
 );
@@ -7216,6 +8250,8 @@ COMMENT ON COLUMN public.phone_counts.asked_at IS 'Texts, to any number, for cal
 COMMENT ON COLUMN public.phone_counts.followed_up_at IS 'Follow-ups of dropped calls to it.';
 
 COMMENT ON COLUMN public.phone_counts.holds IS 'Holds made by calls from it within the last hour, and live ones made for it.';
+
+COMMENT ON COLUMN public.phone_counts.cleared_at IS 'When staff cleared its counts of texts and attempts.';
 
 CREATE TABLE public.provider_services (
     org_id uuid NOT NULL,
@@ -7327,6 +8363,9 @@ ALTER TABLE ONLY public.assistants
 
 ALTER TABLE ONLY public.audit_logs
     ADD CONSTRAINT audit_logs_pkey PRIMARY KEY (org_id, at, id);
+
+ALTER TABLE ONLY public.blocked_numbers
+    ADD CONSTRAINT blocked_numbers_pkey PRIMARY KEY (org_id, phone_hash);
 
 ALTER TABLE ONLY public.call_reports
     ADD CONSTRAINT call_reports_pkey PRIMARY KEY (org_id, call_id);
@@ -7527,6 +8566,9 @@ ALTER TABLE ONLY public.appointments
 ALTER TABLE ONLY public.assistants
     ADD CONSTRAINT assistants_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.blocked_numbers
+    ADD CONSTRAINT blocked_numbers_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.call_reports
     ADD CONSTRAINT call_reports_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
 
@@ -7611,6 +8653,8 @@ ALTER TABLE public.assistants ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.audit_logs ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.blocked_numbers ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.call_reports ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.calls ENABLE ROW LEVEL SECURITY;
@@ -7682,6 +8726,10 @@ CREATE POLICY staff_read ON public.assistants FOR SELECT TO authenticated USING 
 CREATE POLICY staff_read ON public.audit_logs FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
    FROM public.org_members m
   WHERE ((m.user_id = ( SELECT auth.uid() AS uid)) AND (m.role = ANY ('{manager,owner}'::text[]))))));
+
+CREATE POLICY staff_read ON public.blocked_numbers FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
+   FROM public.org_members m
+  WHERE ((m.user_id = ( SELECT auth.uid() AS uid)) AND (m.role = ANY ('{desk,manager,owner}'::text[]))))));
 
 CREATE POLICY staff_read ON public.call_reports FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
    FROM public.org_members m
@@ -7807,11 +8855,15 @@ REVOKE ALL ON FUNCTION private.is_live(p_row public.appointments, p_at timestamp
 
 REVOKE ALL ON FUNCTION private.blocks(p_row public.appointments, p_call_id text, p_moves uuid, p_at timestamp with time zone) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.book_at_desk(p_org public.organizations, p_request jsonb, p_slot_id text, p_patient jsonb) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.busy_time(p_service public.services, p_start timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.caller_key(p_org uuid, p_call public.calls) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.calls_of(p_org uuid, p_phone text, p_name text, p_is_alone boolean, p_appointments uuid[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.cancel_at_desk(p_org uuid, p_row public.appointments) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.cancel_hold(p_org public.organizations, p_call jsonb, p_patient jsonb, p_said jsonb, p_now timestamp with time zone) FROM PUBLIC;
 
@@ -7821,7 +8873,11 @@ REVOKE ALL ON FUNCTION private.change_appointment(p_org public.organizations, p_
 
 REVOKE ALL ON FUNCTION private.change_now(p_org public.organizations, p_call jsonb, p_entered public.calls, p_kind text, p_patient jsonb, p_said jsonb, p_slot_id text, p_now timestamp with time zone) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.change_schedule(p_org uuid, p_request uuid, p_action text, p_provider uuid, p_kind text, p_value jsonb) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.choose_providers(p_org public.organizations, p_wanted private.wanted_slot, p_old public.appointments, p_moves public.appointments, p_at timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.claim_at_desk(p_org public.organizations, p_request jsonb, p_wanted private.wanted_slot, p_patient jsonb, p_moves public.appointments, OUT hold public.appointments, OUT refusal jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.claim_start(p_org public.organizations, p_call jsonb, p_entered public.calls, p_action text, p_wanted private.wanted_slot, p_patient jsonb, p_old public.appointments, p_moves public.appointments) FROM PUBLIC;
 
@@ -7842,7 +8898,9 @@ REVOKE ALL ON FUNCTION private.collect_events(p_wait boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.compare_digits(p_org public.organizations, p_call public.calls, p_codes private.awaited_code[], p_purpose text, p_macs jsonb, p_now timestamp with time zone, OUT matched private.awaited_code, OUT answer jsonb, OUT compared boolean) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.confirm_hold(p_org uuid, p_hold public.appointments, p_now timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.confirm_at_desk(p_org public.organizations, p_row public.appointments) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.confirm_hold(p_org uuid, p_hold public.appointments, p_proven_at timestamp with time zone, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.confirm_holds(p_org public.organizations, p_call jsonb, p_phone text, p_now timestamp with time zone) FROM PUBLIC;
 
@@ -7915,6 +8973,8 @@ REVOKE ALL ON FUNCTION private.end_proofs(p_org uuid, p_call_id text) FROM PUBLI
 
 REVOKE ALL ON FUNCTION private.enter_call(p_org public.organizations, p_call jsonb, p_patient_name text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.enter_desk(p_org uuid, p_request uuid, p_action text, p_role text, p_arguments jsonb, OUT org public.organizations, OUT request jsonb, OUT answer jsonb) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.erase_rows(p_patient private.patient) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.expire_holds(p_org uuid, p_rows tid[], p_now timestamp with time zone) FROM PUBLIC;
@@ -7965,6 +9025,8 @@ REVOKE ALL ON FUNCTION private.find_patient(p_org uuid, p_phone text, p_name tex
 
 REVOKE ALL ON FUNCTION private.find_providers(p_org uuid, p_asked text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.find_role(p_org uuid, p_user uuid) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.find_service(p_org uuid, p_asked text) FROM PUBLIC;
 
 GRANT SELECT ON TABLE public.assistants TO authenticated;
@@ -8012,6 +9074,8 @@ REVOKE ALL ON FUNCTION private.insert_hold(p_org public.organizations, p_call js
 
 REVOKE ALL ON FUNCTION private.insert_seat(p_org uuid, p_hold public.appointments) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.is_blocked(p_org uuid, p_phone bytea) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.is_braked(p_org uuid, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.is_code(p_code public.one_time_passcodes, p_macs jsonb) FROM PUBLIC;
@@ -8023,6 +9087,8 @@ REVOKE ALL ON FUNCTION private.is_for_patient(p_hold public.appointments, p_pati
 REVOKE ALL ON FUNCTION private.is_held(p_row public.appointments, p_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.is_in_part(p_local timestamp without time zone, p_part text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.is_known_number(p_org uuid, p_phone text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.is_left_to(p_org uuid, p_hold public.appointments, p_call_id text) FROM PUBLIC;
 
@@ -8042,6 +9108,8 @@ REVOKE ALL ON FUNCTION private.is_same_name(p_said text, p_stored text) FROM PUB
 
 REVOKE ALL ON FUNCTION private.is_same_patient(p_one text, p_other text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.is_still_bookable(p_org public.organizations, p_row public.appointments, p_at timestamp with time zone) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.is_taken(p_org uuid, p_service public.services, p_provider uuid, p_start timestamp with time zone, p_call_id text, p_at timestamp with time zone, p_moves uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.is_text_due(p_org public.organizations, p_change public.appointment_changes, p_at timestamp with time zone) FROM PUBLIC;
@@ -8060,9 +9128,15 @@ REVOKE ALL ON FUNCTION private.keep_since(p_times timestamp with time zone[], p_
 
 REVOKE ALL ON FUNCTION private.known_of_call(p_org uuid, p_call_id text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.leave_desk(p_org uuid, p_request jsonb, p_subject uuid, p_answer jsonb, p_details jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.leave_schedule(p_org uuid, p_request jsonb, p_subject uuid, p_known uuid[], p_answer jsonb, p_details jsonb) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.list_appointments(p_org public.organizations, p_names text[], p_call_id text, p_phone text, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.list_channels(p_org uuid, p_kind text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.lock_booking(p_org uuid, p_appointment uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.lock_call(p_org uuid, p_call_id text) FROM PUBLIC;
 
@@ -8072,9 +9146,15 @@ REVOKE ALL ON FUNCTION private.lock_phones(p_hashes bytea[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.lock_provider(p_org uuid, p_provider uuid, p_wait boolean) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.mark_at_desk(p_org public.organizations, p_row public.appointments, p_as text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.mask_phone(p_phone text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.message_refusal(p_org public.organizations, p_call jsonb, p_hash bytea, p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.misplaced_ids(p_org public.organizations) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.move_at_desk(p_org public.organizations, p_request jsonb, p_row public.appointments, p_slot_id text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.name_question(p_words text[]) FROM PUBLIC;
 
@@ -8103,6 +9183,8 @@ REVOKE ALL ON FUNCTION private.origin_of(p_call public.calls, p_phone bytea) FRO
 REVOKE ALL ON FUNCTION private."overlaps"(p_busy tstzrange, p_other tstzrange) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.parse_slot_id(p_slot_id text, p_zone text, OUT service_slug text, OUT starts_at timestamp with time zone, OUT provider_slug text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.patient_refusal(p_org uuid, p_patient jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.phone_send_refusal(p_org public.organizations, p_call public.calls, p_phone bytea, p_now timestamp with time zone) FROM PUBLIC;
 
@@ -8134,6 +9216,8 @@ REVOKE ALL ON FUNCTION private.read_wanted(p_org public.organizations, p_slot_id
 
 REVOKE ALL ON FUNCTION private.recall_answer(p_org uuid, p_call jsonb, p_tool text, p_hash bytea) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.recall_request(p_org uuid, p_call_id text, p_request jsonb) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.record_answer(p_org uuid, p_call jsonb, p_tool text, p_hash bytea, p_answer jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.record_delivery(p_org uuid, p_send uuid, p_sid text, p_delivery text, p_error_code integer) FROM PUBLIC;
@@ -8145,6 +9229,8 @@ REVOKE ALL ON FUNCTION private.refuse_code(p_org public.organizations, p_call pu
 REVOKE ALL ON FUNCTION private.refuse_reports(p_org uuid, p_calls text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.refuse_slot(p_org public.organizations, p_call jsonb, p_action text, p_wanted private.wanted_slot, p_old public.appointments, p_moves public.appointments, p_was_free boolean, p_at timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.refuse_start(p_org public.organizations, p_wanted private.wanted_slot, p_moves uuid, p_was_free boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.release_call(p_org public.organizations, p_call jsonb) FROM PUBLIC;
 
@@ -8164,13 +9250,21 @@ REVOKE ALL ON FUNCTION private.require_hours(p_row text, p_start integer, p_end 
 
 REVOKE ALL ON FUNCTION private.require_read_committed() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.require_unchanged(p_is_unchanged boolean) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.resolve_day(p_org public.organizations, p_said jsonb, p_today date) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.restore_entries(p_org uuid, p_provider uuid, p_id uuid) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.retake_time(p_org uuid, p_row public.appointments, p_contact uuid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.role_refusal(p_role text, p_needed text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.roles_from(p_role text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.rows_of_call(p_org uuid, p_call_id text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.save_contact(p_org uuid, p_phone text, p_name text, p_proven_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.send_refusal(p_org public.organizations, p_call public.calls, p_code public.one_time_passcodes, p_target jsonb, p_sender text, p_now timestamp with time zone) FROM PUBLIC;
 
@@ -8181,6 +9275,8 @@ REVOKE ALL ON FUNCTION private.settle_change(p_org public.organizations, p_call 
 REVOKE ALL ON FUNCTION private.share_session(p_org uuid, p_moves uuid, p_provider uuid, p_busy tstzrange) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.slot_id(p_service_slug text, p_start timestamp with time zone, p_zone text, p_provider_slug text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.status_refusal(p_row public.appointments, p_wanted text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.steady_offset(p_day date, p_zone text) FROM PUBLIC;
 
@@ -8204,6 +9300,8 @@ REVOKE ALL ON FUNCTION private.wall(p_local timestamp without time zone, p_zone 
 
 REVOKE ALL ON FUNCTION private.wall_at_change(p_local timestamp without time zone, p_zone text, p_later boolean) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.wanted_of(p_org uuid, p_row public.appointments) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.was_not_delivered(p_org uuid, p_send uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.was_refused_by_number(p_org uuid, p_send uuid, p_now timestamp with time zone) FROM PUBLIC;
@@ -8223,6 +9321,8 @@ REVOKE ALL ON FUNCTION private.write_local(p_at timestamp with time zone, p_zone
 REVOKE ALL ON FUNCTION private.write_provider(p_org public.organizations, p_provider uuid, p_document jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.write_providers(p_org public.organizations, p_providers jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.write_schedule(p_org public.organizations, p_provider uuid, p_kind text, p_value jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.write_services(p_org uuid, p_services jsonb) FROM PUBLIC;
 
@@ -8325,6 +9425,54 @@ REVOKE ALL ON FUNCTION public.set_org_credentials(p_org uuid, p_provider text, p
 REVOKE ALL ON FUNCTION public.settle_follow_up(p_call jsonb, p_send uuid, p_sid text, p_reason text, p_may_have_been_sent boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.settle_follow_up(p_call jsonb, p_send uuid, p_sid text, p_reason text, p_may_have_been_sent boolean) TO service_role;
 
+REVOKE ALL ON FUNCTION public.staff_add_time_off(p_org uuid, p_request uuid, p_provider uuid, p_from timestamp with time zone, p_to timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.staff_add_time_off(p_org uuid, p_request uuid, p_provider uuid, p_from timestamp with time zone, p_to timestamp with time zone) TO authenticated;
+
+REVOKE ALL ON FUNCTION public.staff_block_number(p_org uuid, p_request uuid, p_phone text, p_is_blocked boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.staff_block_number(p_org uuid, p_request uuid, p_phone text, p_is_blocked boolean) TO authenticated;
+
+REVOKE ALL ON FUNCTION public.staff_book(p_org uuid, p_request uuid, p_slot_id text, p_patient_name text, p_patient_phone text, p_patient_country text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.staff_book(p_org uuid, p_request uuid, p_slot_id text, p_patient_name text, p_patient_phone text, p_patient_country text) TO authenticated;
+
+REVOKE ALL ON FUNCTION public.staff_cancel(p_org uuid, p_request uuid, p_appointment uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.staff_cancel(p_org uuid, p_request uuid, p_appointment uuid) TO authenticated;
+
+REVOKE ALL ON FUNCTION public.staff_change_member(p_org uuid, p_request uuid, p_user uuid, p_role text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.staff_change_member(p_org uuid, p_request uuid, p_user uuid, p_role text) TO authenticated;
+
+REVOKE ALL ON FUNCTION public.staff_clear_lock(p_org uuid, p_request uuid, p_phone text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.staff_clear_lock(p_org uuid, p_request uuid, p_phone text) TO authenticated;
+
+REVOKE ALL ON FUNCTION public.staff_confirm(p_org uuid, p_request uuid, p_appointment uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.staff_confirm(p_org uuid, p_request uuid, p_appointment uuid) TO authenticated;
+
+REVOKE ALL ON FUNCTION public.staff_find_times(p_org uuid, p_service text, p_first date, p_days integer, p_provider text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.staff_find_times(p_org uuid, p_service text, p_first date, p_days integer, p_provider text) TO authenticated;
+
+REVOKE ALL ON FUNCTION public.staff_list_members(p_org uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.staff_list_members(p_org uuid) TO authenticated;
+
+REVOKE ALL ON FUNCTION public.staff_mark(p_org uuid, p_request uuid, p_appointment uuid, p_as text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.staff_mark(p_org uuid, p_request uuid, p_appointment uuid, p_as text) TO authenticated;
+
+REVOKE ALL ON FUNCTION public.staff_move(p_org uuid, p_request uuid, p_appointment uuid, p_slot_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.staff_move(p_org uuid, p_request uuid, p_appointment uuid, p_slot_id text) TO authenticated;
+
+REVOKE ALL ON FUNCTION public.staff_remove_time_off(p_org uuid, p_request uuid, p_time_off uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.staff_remove_time_off(p_org uuid, p_request uuid, p_time_off uuid) TO authenticated;
+
+REVOKE ALL ON FUNCTION public.staff_resolve(p_org uuid, p_request uuid, p_appointment uuid, p_as text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.staff_resolve(p_org uuid, p_request uuid, p_appointment uuid, p_as text) TO authenticated;
+
+REVOKE ALL ON FUNCTION public.staff_set_closing_days(p_org uuid, p_request uuid, p_days jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.staff_set_closing_days(p_org uuid, p_request uuid, p_days jsonb) TO authenticated;
+
+REVOKE ALL ON FUNCTION public.staff_set_day(p_org uuid, p_request uuid, p_provider uuid, p_day date, p_hours jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.staff_set_day(p_org uuid, p_request uuid, p_provider uuid, p_day date, p_hours jsonb) TO authenticated;
+
+REVOKE ALL ON FUNCTION public.staff_set_hours(p_org uuid, p_request uuid, p_provider uuid, p_hours jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.staff_set_hours(p_org uuid, p_request uuid, p_provider uuid, p_hours jsonb) TO authenticated;
+
 REVOKE ALL ON FUNCTION public.verify_audit(p_org uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.verify_otp_and_confirm(p_call jsonb, p_hold text, p_macs jsonb) FROM PUBLIC;
@@ -8340,6 +9488,8 @@ GRANT SELECT ON TABLE public.alarms TO service_role;
 
 GRANT SELECT ON TABLE public.appointment_holds TO authenticated;
 GRANT SELECT ON TABLE public.appointment_holds TO service_role;
+
+GRANT SELECT ON TABLE public.blocked_numbers TO authenticated;
 
 GRANT SELECT ON TABLE public.contacts TO authenticated;
 GRANT SELECT ON TABLE public.contacts TO service_role;
@@ -8410,6 +9560,7 @@ INSERT INTO private.personal_data VALUES ('public.organizations', 0, NULL, NULL,
 INSERT INTO private.personal_data VALUES ('public.org_channels', 0, NULL, NULL, 'The clinic''s own numbers and ids.');
 INSERT INTO private.personal_data VALUES ('public.org_members', 0, NULL, NULL, 'The clinic''s staff.');
 INSERT INTO private.personal_data VALUES ('public.org_credentials', 0, NULL, NULL, 'The clinic''s Twilio account, encrypted.');
+INSERT INTO private.personal_data VALUES ('public.blocked_numbers', 0, NULL, NULL, 'Blocked numbers, by their hash: they stay blocked.');
 INSERT INTO private.personal_data VALUES ('public.assistants', 0, NULL, NULL, 'The clinic''s assistant.');
 INSERT INTO private.personal_data VALUES ('public.clinic_facts', 0, NULL, NULL, 'What the clinic says of itself.');
 INSERT INTO private.personal_data VALUES ('public.desk_hours', 0, NULL, NULL, 'The clinic''s schedule.');

@@ -163,7 +163,7 @@ test("a row that is changed in any of its columns, removed or slipped in is foun
   await tampered(
     database,
     `insert into public.audit_logs (org_id, actor, action, outcome, transaction_id)
-     select org_id, 'staff', 'x', 'x', transaction_id from public.audit_logs where id = '${id}'`,
+     select org_id, 'system', 'x', 'x', transaction_id from public.audit_logs where id = '${id}'`,
     async (admin) => assert.deepEqual(await found(admin, clinic), [[null, "row_added"]]),
   );
   assert.equal((await verify(sql, clinic)).outcome, "intact");

@@ -107,11 +107,29 @@ select is_empty(
   $$select signature from our_functions
     where prosecdef and pronamespace <> 'public'::regnamespace$$,
   'only entry functions run with their owner''s rights');
+-- What members of a clinic call with their own token: it asks for their role first.
+create temporary table staff_functions (proname name primary key);
+insert into staff_functions values ('staff_add_time_off'), ('staff_block_number'), ('staff_book'),
+  ('staff_cancel'), ('staff_change_member'), ('staff_clear_lock'), ('staff_confirm'),
+  ('staff_find_times'), ('staff_list_members'), ('staff_mark'), ('staff_move'),
+  ('staff_remove_time_off'), ('staff_resolve'), ('staff_set_closing_days'), ('staff_set_day'),
+  ('staff_set_hours');
+select is_empty(
+  'select proname from staff_functions except select proname from our_functions',
+  'the list of functions that are for staff names existing ones');
 select is_empty(
   $$select f.signature, r.role
     from our_functions as f, unnest('{anon,authenticated}'::name[]) as r (role)
-    where has_function_privilege(r.role, f.oid, 'execute')$$,
-  'no function is for anon, staff or everybody');
+    where has_function_privilege(r.role, f.oid, 'execute')
+      and not (r.role = 'authenticated' and f.pronamespace = 'public'::regnamespace
+        and f.proname in (select s.proname from staff_functions as s))$$,
+  'no function is for anon or everybody, and staff call none but theirs');
+select is_empty(
+  $$select f.signature from our_functions as f join staff_functions as s using (proname)
+    where f.prosrc !~ 'private\.(enter_desk|change_schedule)\('
+      and f.prosrc !~ 'private\.role_refusal\(private\.find_role\(p_org, auth\.uid\(\)\)'
+      or f.proargnames[1] <> 'p_org'$$,
+  'a function for staff asks org_members what they may do at the organization it is given');
 -- What jobs and tasks call, as the owner. It changes settings, accounts and history, or reads over tenants.
 create temporary table owners_functions (proname name primary key);
 insert into owners_functions values ('apply_clinic'), ('apply_retention'), ('clear_limits'), ('collect_metrics'),
@@ -127,8 +145,9 @@ select is_empty(
 select is_empty(
   $$select signature from our_functions where pronamespace = 'public'::regnamespace
     and (not prosecdef or has_function_privilege('service_role', oid, 'execute')
-      = (proname in (select o.proname from owners_functions as o)))$$,
-  'a function of public is an entry function the service role may call, or the owner''s alone');
+      = (proname in (select o.proname from owners_functions as o
+        union all select s.proname from staff_functions as s)))$$,
+  'a function of public is an entry function the service role may call, staff''s or the owner''s alone');
 select is_empty(
   $$select c.relname, a.privilege_type
     from pg_class as c, aclexplode(c.relacl) as a
@@ -146,9 +165,10 @@ select is_empty(
 select is_empty(
   $$select f.signature from our_functions as f
     where f.pronamespace = 'public'::regnamespace and f.prosecdef
-      and has_function_privilege('service_role', f.oid, 'execute')
+      and (has_function_privilege('service_role', f.oid, 'execute')
+        or has_function_privilege('authenticated', f.oid, 'execute'))
       and not exists (select from unnest(f.proconfig) as c where c ~ '^statement_timeout=[1-9]')$$,
-  'an entry function of the service role ends before its caller stops waiting');
+  'an entry function ends before its caller stops waiting');
 -- What an entry function reaches of private may wait for a lock of another transaction.
 create temporary table waiting_entries as
   with recursive reach (entry, proname, prosrc) as (

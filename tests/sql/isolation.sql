@@ -27,6 +27,8 @@ begin
   insert into org_channels (kind, value, org_id) values ('called_number', p_phone, p_org);
   insert into clinic_facts (org_id, question, answer) values (p_org, 'Parking?', 'Behind the house.');
   insert into open_questions (org_id, words, question) values (p_org, '{dog}', 'Can I bring my dog?');
+  insert into blocked_numbers (org_id, phone_hash, phone_masked, blocked_by)
+  values (p_org, decode(repeat('00', 32), 'hex'), '***23', gen_random_uuid());
   insert into desk_messages (org_id, caller_name, phone, message)
   values (p_org, 'Caller', p_phone, 'Please call me back.');
   insert into desk_hours (org_id, dow, start_min, end_min) values (p_org, 1, 540, 1020);
@@ -122,7 +124,7 @@ insert into readable
     ('viewer', '{organizations,org_members,providers,services,provider_services,working_hours,'
       'working_hours_overrides,time_off,desk_hours,appointments,appointment_holds}'),
     ('desk', '{contacts,appointment_changes,sms_messages,desk_messages,call_reports,alarms,'
-      'overlap_findings,clinic_facts,open_questions}'),
+      'overlap_findings,clinic_facts,open_questions,blocked_numbers}'),
     ('manager', '{audit_logs,org_channels,assistants}')) as r (role, relations),
     unnest(r.relations::text[]) as relation;
 grant select on readable to public;

@@ -7,6 +7,9 @@ grant usage on schema private to authenticated;
 grant create on schema public to service_role;
 grant update on public.organizations to service_role;
 drop function public.find_misplaced_bookings;
+drop function public.staff_mark;
+create or replace function public.staff_list_members(p_org uuid) returns jsonb language sql
+as 'select jsonb_agg(m) from public.org_members as m where m.org_id = p_org';
 grant select (ciphertext) on public.org_credentials to service_role;
 
 -- No row level security, comment, primary key or org_id first; keys that follow and set.
