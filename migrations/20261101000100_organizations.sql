@@ -130,6 +130,7 @@ create table public.organizations (
   hold_minutes integer not null default 10
     constraint organizations_hold_minutes_sane check (hold_minutes between 1 and 120),
   follow_up_texts boolean not null default false,
+  texts_at_hold boolean not null default false,
   transfer_number text
     constraint organizations_transfer_number_e164 check (transfer_number ~ '^\+[1-9][0-9]{6,14}$'),
   message_hourly_limit integer not null default 30
@@ -149,6 +150,8 @@ comment on column public.organizations.timezone is 'IANA name; all local times o
 comment on column public.organizations.sms_countries is 'ISO 3166 countries that may be texted.';
 comment on column public.organizations.follow_up_texts is
   'Whether a caller whose call ended before the passcode is texted once.';
+comment on column public.organizations.texts_at_hold is
+  'Whether hold_slot also texts the passcode, which saves callers a turn.';
 comment on column public.organizations.transfer_number is
   'The phone at the front desk, E.164, to which calls are transferred; null if there is none.';
 comment on column public.organizations.message_hourly_limit is

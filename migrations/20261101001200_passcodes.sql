@@ -218,6 +218,45 @@ $$;
 comment on function private.repeated_send is
   'already_sent for a repeated request, cooldown shortly after another text, else null.';
 
+/*
+ * The answer to hold_slot where it texts nothing; else null. One code confirms all holds of a call that
+ * wait for its phone, and only send_otp texts for the same hold again. A text that certainly did not go
+ * out does not count.
+ * already_sent     this request, or an earlier one for the hold, has texted the code that waits
+ * under_way        the code that waits was texted for another hold
+ * send_otp_needed  no code waits, and it is for send_otp to go on: the hold had its text, its phone is
+ *                  proven, or its code is that of a change
+ */
+create function private.sent_at_hold(
+  p_org uuid, p_hold public.appointments, p_code public.one_time_passcodes, p_tool_call_id text,
+  p_is_settled boolean, p_now timestamptz
+) returns jsonb
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_sent constant uuid[] := array(
+    select m.id from public.sms_messages as m
+    where m.org_id = p_org and m.call_id = p_hold.call_id
+      and m.to_hash = private.hash_phone(p_hold.patient_phone) and m.status <> 'refused'
+      and (m.appointment_id = p_hold.id or m.tool_call_id = p_tool_call_id));
+  -- A code about to expire could not be read out in time.
+  v_waits constant boolean := coalesce(p_code.mac is not null and p_code.purpose = 'confirm'
+    and (p_code.state = 'sent' or p_code.claimed_at > p_now - private.text_cooldown())
+    and p_code.expires_at > p_now + private.text_cooldown()
+    and not private.was_not_delivered(p_org, p_code.send_id), false);
+begin
+  return case
+    when p_is_settled or v_sent <> '{}' and not v_waits then '{"outcome": "send_otp_needed"}'::jsonb
+    when v_waits then jsonb_build_object(
+      'outcome', case when p_code.send_id = any (v_sent) then 'already_sent' else 'under_way' end,
+      'expiresInSeconds', floor(extract(epoch from p_code.expires_at - case
+        when p_code.send_id = any (v_sent) then p_code.claimed_at else p_now end))::integer)
+  end;
+end
+$$;
+comment on function private.sent_at_hold is
+  'Why hold_slot texts no code: it was texted before, or it is for send_otp; else null.';
+
 create function private.origin_of(p_call public.calls, p_phone bytea) returns text
 language plpgsql immutable set search_path = ''
 as $$

@@ -900,7 +900,7 @@ begin
       end if;
     end if;
     if v_answer is not null then
-      return v_answer;
+      return jsonb_build_object('textsCode', p_org.texts_at_hold) || v_answer;
     end if;
   end if;
   if v_old.id is null and v_call.caller_hash = v_phone then
@@ -917,6 +917,7 @@ begin
   end if;
   return v_answer || jsonb_strip_nulls(jsonb_build_object(
     'proven', private.is_proven(p_org.id, v_call.call_id, v_phone, v_now),
+    'textsCode', p_org.texts_at_hold,
     'alsoConfirmed', private.iso_local(v_confirmed.starts_at, p_org.timezone)));
 end
 $$;
@@ -926,7 +927,8 @@ comment on function private.hold_slot is 'Holds a slot for one patient of a call
  * Entry function of the tool hold_slot: one call, one transaction.
  *
  * p_hold    the id of a hold of this call to move or correct; null or nonsense for none
- * Outcomes  held (proven: its phone needs no further code in this call; released {startTime, doctor}:
+ * Outcomes  held (proven: its phone needs no further code in this call; textsCode: the clinic wants the
+ *           code texted at once, by begin_send_at_hold; released {startTime, doctor}:
  *           what the patient held before; alsoConfirmed: the start of what the patient has confirmed in
  *           this call), already_confirmed, slot_taken (with alternatives; taken is false for a time
  *           that was never bookable), hold_limit (of: call, caller, clinic, phone), invalid_slot,

@@ -95,24 +95,23 @@ $$;
 comment on function private.find_waiting is 'The hold or change of a call that waits for a passcode, and its phone.';
 
 create function private.extend_holds(
-  p_org public.organizations, p_call_id text, p_phone text, p_now timestamptz
+  p_org public.organizations, p_call_id text, p_phone text, p_until timestamptz, p_now timestamptz
 ) returns timestamptz
 language plpgsql volatile set search_path = ''
 as $$
 declare
-  v_until constant timestamptz := p_now + private.code_lifetime();
   v_last timestamptz;
 begin
   update public.appointments as a
-  set updated_at = p_now, expires_at = greatest(a.expires_at, least(v_until,
+  set updated_at = p_now, expires_at = greatest(a.expires_at, least(p_until,
     coalesce(a.extended_at, a.created_at) + make_interval(mins => p_org.hold_minutes)
       + private.code_lifetime()))
   where a.org_id = p_org.id and a.call_id = p_call_id and a.patient_phone = p_phone
-    and private.is_held(a, p_now) and not private.is_held(a, v_until);
+    and private.is_held(a, p_now) and not private.is_held(a, p_until);
   select max(a.expires_at) into v_last from public.appointments as a
   where a.org_id = p_org.id and a.call_id = p_call_id and a.patient_phone = p_phone
     and private.is_held(a, p_now);
-  return least(v_until, v_last);
+  return least(p_until, v_last);
 end
 $$;
 comment on function private.extend_holds is
@@ -135,7 +134,8 @@ declare
   v_origin constant text := private.origin_of(p_entered, v_phone);
   v_is_due constant boolean := p_purpose = 'confirm' or private.is_text_due(
     p_org, private.find_change(p_org.id, v_call_id), p_now);
-  v_held_until constant timestamptz := private.extend_holds(p_org, v_call_id, p_phone, p_now);
+  v_held_until constant timestamptz := private.extend_holds(
+    p_org, v_call_id, p_phone, p_now + private.code_lifetime(), p_now);
   -- The new time of a move is claimed again after the proof, so its expiry does not limit the code.
   v_expires constant timestamptz := case p_purpose when 'confirm' then v_held_until
     else p_now + private.code_lifetime() end;
@@ -186,6 +186,31 @@ $$;
 comment on function private.store_send is 'Stores the MAC of a code, and counts its text.';
 
 /*
+ * p_target  {phone, country, purpose}
+ * Returns   claimed, as private.store_send(), or why the phone may not be texted
+ */
+create function private.send_or_refuse(
+  p_org public.organizations, p_call jsonb, p_entered public.calls,
+  p_code public.one_time_passcodes, p_hold public.appointments, p_target jsonb,
+  p_send uuid, p_mac text, p_key_id text, p_sender text, p_now timestamptz
+) returns jsonb
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_refusal constant jsonb := private.send_refusal(
+    p_org, p_entered, p_code, p_target, p_sender, p_now);
+begin
+  return case when v_refusal is null
+    then private.store_send(p_org, p_call, p_entered, p_code, p_hold, p_target ->> 'phone',
+      p_target ->> 'purpose', p_send, p_mac, p_key_id, p_now)
+    else v_refusal || jsonb_strip_nulls(jsonb_build_object(
+      'alarm', private.count_for_alarm(p_org, 'refused_sends', p_now))) end;
+end
+$$;
+comment on function private.send_or_refuse is
+  'Begins a send if the limits allow it, or says why they do not.';
+
+/*
  * The answer where nothing takes a code. A question that has settled what waited, and is asked again,
  * has its answer again.
  */
@@ -218,7 +243,6 @@ declare
   v_phone bytea;
   v_code public.one_time_passcodes;
   v_now timestamptz;
-  v_refusal jsonb;
   v_answer jsonb;
 begin
   v_answer := private.recall_answer(p_org.id, p_call, 'send_otp', v_hash);
@@ -246,21 +270,17 @@ begin
 
   select c.* into v_code from public.one_time_passcodes as c
   where c.org_id = p_org.id and c.call_id = v_call.call_id and c.phone_hash = v_phone;
-  v_answer := private.repeated_send(p_org.id, v_code, v_tool_call_id, v_waiting.purpose, v_now);
-  if v_answer is null then
-    v_refusal := private.send_refusal(p_org, v_call, v_code, jsonb_build_object('phone', v_waiting.phone,
-      'country', v_waiting.country, 'purpose', v_waiting.purpose), p_sender, v_now);
-    if v_refusal is null then
-      return private.store_send(p_org, p_call, v_call, v_code, v_waiting.hold, v_waiting.phone,
-        v_waiting.purpose, p_send, p_mac, p_key_id, v_now);
-    end if;
-    v_answer := v_refusal;
+  v_answer := coalesce(
+    private.repeated_send(p_org.id, v_code, v_tool_call_id, v_waiting.purpose, v_now),
+    private.send_or_refuse(p_org, p_call, v_call, v_code, v_waiting.hold, jsonb_build_object(
+      'phone', v_waiting.phone, 'country', v_waiting.country, 'purpose', v_waiting.purpose),
+      p_send, p_mac, p_key_id, p_sender, v_now));
+  if v_answer ->> 'outcome' <> 'claimed' then
+    perform private.audit(
+      p_org.id, p_call, 'send_otp', (v_waiting.hold).id, v_answer ->> 'outcome');
   end if;
-  perform private.audit(p_org.id, p_call, 'send_otp', (v_waiting.hold).id, v_answer ->> 'outcome');
-  return v_answer || jsonb_strip_nulls(jsonb_build_object('orgId', p_org.id,
-    'purpose', v_waiting.purpose, 'phoneEnding', right(v_waiting.phone, 2), 'alarm',
-    case when v_refusal is not null then
-      private.count_for_alarm(p_org, 'refused_sends', v_now) end));
+  return jsonb_build_object('orgId', p_org.id, 'purpose', v_waiting.purpose,
+    'phoneEnding', right(v_waiting.phone, 2)) || v_answer;
 end
 $$;
 comment on function private.begin_send is 'Begins the one send to a phone of a call, or confirms what needs no code.';
@@ -309,6 +329,96 @@ end
 $$;
 comment on function public.begin_otp_send is
   'Tool send_otp, before the text: checks cooldown and limits, stores the code''s MAC.';
+
+/*
+ * begin_send_at_hold for a known organization. It carries nothing out: what a proven phone confirms is
+ * for send_otp.
+ */
+create function private.begin_at_hold(
+  p_org public.organizations, p_call jsonb, p_hold uuid, p_send uuid, p_mac text, p_key_id text,
+  p_sender text
+) returns jsonb
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_call constant public.calls := private.enter_call(p_org, p_call);
+  v_hold public.appointments;
+  v_phone bytea;
+  v_code public.one_time_passcodes;
+  v_now timestamptz;
+  v_answer jsonb;
+begin
+  select m.* into v_hold from private.rows_of_call(p_org.id, v_call.call_id) as m
+  where m.id = p_hold;
+  v_phone := private.hash_phone(v_hold.patient_phone);
+  perform private.lock_phones(array[private.caller_key(p_org.id, v_call), v_phone]);
+  v_now := clock_timestamp();
+  if private.is_held(v_hold, v_now) is not true then
+    v_answer := private.describe_state(p_org, v_hold, v_now);
+  else
+    select c.* into v_code from public.one_time_passcodes as c
+    where c.org_id = p_org.id and c.call_id = v_call.call_id and c.phone_hash = v_phone;
+    v_answer := coalesce(
+      private.sent_at_hold(p_org.id, v_hold, v_code, nullif(p_call ->> 'toolCallId', ''),
+        private.is_proven(p_org.id, v_call.call_id, v_phone, v_now)
+          or private.is_new_time(p_org.id, v_hold), v_now),
+      private.send_or_refuse(p_org, p_call, v_call, v_code, v_hold, jsonb_build_object(
+        'phone', v_hold.patient_phone, 'country', v_hold.patient_country, 'purpose', 'confirm'),
+        p_send, p_mac, p_key_id, p_sender, v_now));
+  end if;
+  if v_answer ->> 'outcome' = 'under_way' then
+    perform private.extend_holds(
+      p_org, v_call.call_id, v_hold.patient_phone, v_code.expires_at, v_now);
+  end if;
+  if v_answer ->> 'outcome' <> 'claimed' then
+    perform private.audit(p_org.id, p_call, 'send_otp', v_hold.id, v_answer ->> 'outcome');
+  end if;
+  return jsonb_strip_nulls(jsonb_build_object('orgId', p_org.id, 'purpose', 'confirm',
+    'phoneEnding', right(v_hold.patient_phone, 2))) || v_answer;
+end
+$$;
+comment on function private.begin_at_hold is
+  'Begins the send of a hold that was made just now, unless its phone has a code already.';
+
+/*
+ * Entry function of the tool hold_slot, where the clinic wants the code texted at once: begins a send
+ * for a hold, if no code of its call can confirm it. complete_otp_send and clear_otp_send end it.
+ *
+ * p_hold     the hold; p_send_id to p_sender as begin_otp_send
+ * Outcomes   claimed (the send has begun, as begin_otp_send), already_sent (a repeated request),
+ *            under_way (a code for another hold confirms this one too), send_otp_needed (no code
+ *            waits, and only send_otp goes on), blocked_country, bad_destination, undelivered,
+ *            call_send_limit, phone_send_limit, org_send_limit, hold_not_found, hold_expired,
+ *            already_confirmed, locked, wrong_account, call_needed, busy, unknown_clinic,
+ *            cross_tenant_denied
+ */
+create function public.begin_send_at_hold(
+  p_call jsonb, p_hold text, p_send_id uuid, p_mac text, p_key_id text, p_expected_org uuid,
+  p_sender text
+) returns jsonb
+language plpgsql volatile security definer set search_path = '' set lock_timeout = '1500ms'
+  set jit = off
+as $$
+declare
+  v_opened record;
+begin
+  perform private.require_read_committed();
+  select * into v_opened from private.open_call(p_call, 'send_otp');
+  if v_opened.refusal is not null then
+    return v_opened.refusal;
+  elsif (v_opened.org).id <> p_expected_org then
+    return '{"outcome": "wrong_account"}';
+  elsif p_call ->> 'callId' is null then
+    return private.answer(v_opened.org, '{"outcome": "call_needed"}');
+  end if;
+  return private.answer(v_opened.org, private.begin_at_hold(
+    v_opened.org, p_call, private.read_id(p_hold), p_send_id, p_mac, p_key_id, p_sender));
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+comment on function public.begin_send_at_hold is
+  'Tool hold_slot, before the text: begins a send unless a code can confirm the hold already.';
 
 /*
  * Entry function, after Twilio has accepted the text. It may fail or come late without harm: the code
@@ -637,10 +747,10 @@ comment on function public.verify_otp_and_confirm is
   'Tool verify_otp: checks a passcode, confirms what waits for its phone, and carries out the change.';
 
 revoke execute on function
-  public.begin_otp_send, public.complete_otp_send, public.clear_otp_send,
+  public.begin_otp_send, public.begin_send_at_hold, public.complete_otp_send, public.clear_otp_send,
   public.verify_otp_and_confirm
   from public, anon, authenticated;
 grant execute on function
-  public.begin_otp_send, public.complete_otp_send, public.clear_otp_send,
+  public.begin_otp_send, public.begin_send_at_hold, public.complete_otp_send, public.clear_otp_send,
   public.verify_otp_and_confirm
   to service_role;

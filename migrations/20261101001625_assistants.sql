@@ -69,7 +69,7 @@ as $$
     'orgId', p_org.id, 'slug', p_org.slug, 'name', p_org.name, 'timezone', p_org.timezone,
     'language', a.language, 'voice', a.voice, 'model', a.model, 'greeting', a.greeting,
     'recordsCalls', a.records_calls, 'keepsTranscript', a.keeps_transcript,
-    'transferNumber', p_org.transfer_number))
+    'textsAtHold', p_org.texts_at_hold, 'transferNumber', p_org.transfer_number))
     || jsonb_build_object(
     'services', (
       select coalesce(jsonb_agg(jsonb_build_object('name', s.name, 'minutes', s.duration_min)

@@ -143,7 +143,8 @@ begin
       from public.desk_hours as h where h.org_id = p_org.id),
     'holdMinutes', p_org.hold_minutes, 'smsCountries', to_jsonb(p_org.sms_countries),
     'smsHourlyLimit', p_org.sms_hourly_limit, 'messageHourlyLimit', p_org.message_hourly_limit,
-    'followUpTexts', p_org.follow_up_texts, 'retentionDays', p_org.retention_days,
+    'followUpTexts', p_org.follow_up_texts, 'textsAtHold', p_org.texts_at_hold,
+    'retentionDays', p_org.retention_days,
     'auditRetentionDays', p_org.audit_retention_days,
     'closingDays', (
       select coalesce(jsonb_agg(jsonb_build_object('first', lower(d), 'last', upper(d) - 1)
@@ -331,6 +332,7 @@ begin
     sms_hourly_limit = (p_clinic ->> 'smsHourlyLimit')::integer,
     message_hourly_limit = (p_clinic ->> 'messageHourlyLimit')::integer,
     follow_up_texts = (p_clinic ->> 'followUpTexts')::boolean,
+    texts_at_hold = coalesce((p_clinic ->> 'textsAtHold')::boolean, false),
     retention_days = (p_clinic ->> 'retentionDays')::integer,
     audit_retention_days = (p_clinic ->> 'auditRetentionDays')::integer,
     closing_days = (

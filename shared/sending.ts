@@ -6,12 +6,17 @@
 
 import type { AccountOutcome, TwilioAccount } from "./accounts.ts";
 import { reportUnreadableCredentials } from "./database/accounts.ts";
+import type { Database } from "./database/client.ts";
 import type { CallFacts } from "./database/entry.ts";
 import {
+  type BeginAtHoldOutcome,
   beginOtpSend,
+  beginSendAtHold,
   type BeginSendOutcome,
+  type BegunSend,
   clearOtpSend,
   completeOtpSend,
+  type NewSend,
   type Purpose,
   type SendReference,
 } from "./database/passcodes.ts";
@@ -20,16 +25,15 @@ import { macOf, makePasscode } from "./passcodes.ts";
 import { composeText, type ReadyAccount, sendText, type TextingTools } from "./texting.ts";
 import { loadTwilio, type SmsFailure, type SmsOutcome } from "./twilio.ts";
 
-type NotBegun = Exclude<
-  BeginSendOutcome,
-  { readonly outcome: "claimed" } | { readonly outcome: "wrong_account" }
->;
+type NotBegun<Outcome> = Exclude<Outcome, { readonly outcome: "claimed" | "wrong_account" }>;
 
-/** What became of a send. */
-export type SendOutcome =
-  | NotBegun
+/** There is no account to text with. */
+type NoAccount =
   | Exclude<AccountOutcome, { readonly outcome: "found" | "credentials_unreadable" }>
-  | { readonly outcome: "credentials_unreadable"; readonly orgId: string }
+  | { readonly outcome: "credentials_unreadable"; readonly orgId: string };
+
+/** What became of a text that was due. */
+type Sent =
   | {
     readonly outcome: "sent";
     readonly orgId: string;
@@ -44,6 +48,16 @@ export type SendOutcome =
     readonly orgId: string;
     readonly failure: SmsFailure;
   };
+
+/** What became of a send. */
+export type SendOutcome = NotBegun<BeginSendOutcome> | NoAccount | Sent;
+
+/** What became of the send of a hold; `text_failed` stands for any fault. */
+export type SendAtHoldOutcome =
+  | NotBegun<BeginAtHoldOutcome>
+  | NoAccount
+  | Sent
+  | { readonly outcome: "text_failed" };
 
 /**
  * Texts a fresh passcode to the phone of a hold or a change.
@@ -60,15 +74,61 @@ export async function sendPasscode(
   call: CallFacts,
   holdId: string | undefined,
 ): Promise<SendOutcome> {
+  const opened = await openSend(tools, call, holdId, beginOtpSend);
+  return opened.outcome === "opened" ? await textCode(tools, call, opened) : opened;
+}
+
+/** With less time left, in milliseconds, the code is left to send_otp: a text needs three round trips. */
+const shortestSendMs = 2000;
+
+/**
+ * Texts a fresh passcode to the phone of a hold that was made just now, unless a code of this call can
+ * confirm it already. Never throws: the hold stands whatever becomes of its text.
+ */
+export async function sendAtHold(
+  tools: TextingTools,
+  call: CallFacts,
+  holdId: string,
+): Promise<SendAtHoldOutcome> {
+  if (tools.budget.remainingMs() < shortestSendMs) return { outcome: "send_otp_needed" };
+  try {
+    const opened = await openSend(tools, call, holdId, beginSendAtHold);
+    return opened.outcome === "opened" ? await textCode(tools, call, opened) : opened;
+  } catch (fault) {
+    tools.log.error("hold_text_failed", { callId: call.callId, holdId, fault });
+    return { outcome: "text_failed" };
+  }
+}
+
+/** A send that has begun, and what it needs to be texted. */
+interface OpenedSend {
+  readonly outcome: "opened";
+  readonly begun: BegunSend;
+  readonly code: string;
+  readonly sendId: string;
+  readonly account: TwilioAccount;
+}
+
+async function openSend<Other extends { readonly outcome: string }>(
+  tools: TextingTools,
+  call: CallFacts,
+  holdId: string | undefined,
+  begin: Begin<Other>,
+): Promise<OpenedSend | Other | NoAccount | { readonly outcome: "busy" }> {
   // Loads during the first round trips; a failure shows where it is awaited.
   loadTwilio().catch(() => {});
   const ready = await tools.accounts.get(tools.database, call);
   if (ready.outcome === "credentials_unreadable") return await reportUnreadable(tools, call, ready);
   if (ready.outcome !== "found") return ready;
+  return await beginSend(tools, call, holdId, ready, begin);
+}
 
-  const code = makePasscode();
-  const { begun, sendId, account } = await beginSend(tools, call, holdId, code, ready);
-  if (begun.outcome !== "claimed") return begun;
+/** Texts a code and writes down what became of it: before the answer, or after it for a change. */
+async function textCode(
+  tools: TextingTools,
+  call: CallFacts,
+  { begun, code, sendId, account }: OpenedSend,
+): Promise<Sent> {
   const { orgId, purpose, phoneEnding, expiresInSeconds, afterUndelivered, isDue } = begun;
   const send: SendReference = { call, orgId, sendId };
   const text = async () => {
@@ -134,7 +194,7 @@ async function reportUnreadable(
   { database, log }: TextingTools,
   call: CallFacts,
   { orgId, fault }: Extract<AccountOutcome, { readonly outcome: "credentials_unreadable" }>,
-): Promise<SendOutcome> {
+): Promise<NoAccount> {
   log.error("credentials_unreadable", { orgId, fault });
   await reportUnreadableCredentials(database, call).catch((fault) =>
     log.error("audit_failed", { orgId, fault })
@@ -142,36 +202,43 @@ async function reportUnreadable(
   return { outcome: "credentials_unreadable", orgId };
 }
 
-interface BegunSend {
-  readonly begun: Exclude<BeginSendOutcome, { readonly outcome: "wrong_account" }>;
-  readonly sendId: string;
-  readonly account: TwilioAccount;
-}
+/** The account that is ready is another organization's. */
+type WrongAccount = Extract<BeginSendOutcome, { readonly outcome: "wrong_account" }>;
+
+/** Begins a send in the database, or says why not. */
+type Begin<Other> = (
+  database: Database,
+  call: CallFacts,
+  asked: NewSend,
+) => Promise<BegunSend | WrongAccount | Other>;
+
+type Named = { readonly outcome: string };
+const isBegun = (answer: Named): answer is BegunSend => answer.outcome === "claimed";
+const isWrong = (answer: Named): answer is WrongAccount => answer.outcome === "wrong_account";
 
 /** Begins the send; when the clinic's number has moved to another organization, reads again, once. */
-async function beginSend(
+async function beginSend<Other extends Named>(
   { config, database, accounts }: TextingTools,
   call: CallFacts,
   holdId: string | undefined,
-  code: string,
   ready: ReadyAccount,
-): Promise<BegunSend> {
-  const [pepper] = config.otpPeppers;
-  const mac = await macOf(pepper, code);
-  const begin = async ({ orgId, account }: ReadyAccount) => {
+  begin: Begin<Other>,
+): Promise<OpenedSend | Other | { readonly outcome: "busy" }> {
+  const code = makePasscode();
+  const mac = await macOf(config.otpPeppers[0], code);
+  const attempt = async ({ orgId, account }: ReadyAccount) => {
     const sendId = crypto.randomUUID();
     const sender = "from" in account.sender ? account.sender.from : undefined;
     const asked = { holdId, sendId, mac, expectedOrgId: orgId, sender };
-    return { begun: await beginOtpSend(database, call, asked), sendId, account };
+    const begun = await begin(database, call, asked);
+    return isBegun(begun) ? { outcome: "opened", begun, code, sendId, account } as const : begun;
   };
-  let { begun, sendId, account } = await begin(ready);
-  if (begun.outcome === "wrong_account") {
+  let opened = await attempt(ready);
+  if (isWrong(opened)) {
     const fresh = await accounts.refresh(database, call, ready.account);
-    if (fresh.outcome === "found") ({ begun, sendId, account } = await begin(fresh));
+    if (fresh.outcome === "found") opened = await attempt(fresh);
   }
-  return begun.outcome === "wrong_account"
-    ? { begun: { outcome: "busy" }, sendId, account }
-    : { begun, sendId, account };
+  return isWrong(opened) ? { outcome: "busy" } : opened;
 }
 
 /** Forgets the code of a text that failed. */

@@ -192,27 +192,35 @@ export const extensionTakesNoTexts =
 
 // A hold
 
-export const held = (
-  { startTime, doctor, phoneEnding, alsoConfirmed, released, proven }: {
-    readonly startTime: string;
-    readonly doctor: string;
-    readonly phoneEnding: string;
-    /** Start of what the patient has confirmed in this call. */
-    readonly alsoConfirmed?: string | undefined;
-    /** What the patient held before. */
-    readonly released?: Released;
-    /** Whether the number needs no further code. */
-    readonly proven?: boolean;
-  },
-) =>
+/** A time that is held for a patient. */
+interface HeldTime {
+  readonly startTime: string;
+  readonly doctor: string;
+  readonly phoneEnding: string;
+  /** Start of what the patient has confirmed in this call. */
+  readonly alsoConfirmed?: string | undefined;
+  /** What the patient held before. */
+  readonly released?: Released;
+  /** Whether the number needs no further code. */
+  readonly proven?: boolean;
+}
+
+/** What is held; what comes next follows it. */
+const holding = ({ startTime, doctor, alsoConfirmed, released }: HeldTime) =>
   (alsoConfirmed === undefined
     ? ""
     : `Your appointment on ${sayTime(alsoConfirmed)} is confirmed and stays. `) +
   `I'm holding ${sayTime(startTime)} with ${doctor} for you` +
-  (released === undefined ? ". " : `, and I've let go of ${sayTime(released.startTime)}. `) +
-  (proven
+  (released === undefined ? ". " : `, and I've let go of ${sayTime(released.startTime)}. `);
+
+export const held = (time: HeldTime) =>
+  holding(time) +
+  (time.proven
     ? "You won't need another code. Shall I confirm it?"
-    : `To confirm it I'll text a code to the number ending ${phoneEnding}.`);
+    : `To confirm it I'll text a code to the number ending ${time.phoneEnding}.`);
+
+/** @param text What became of the text with the code. */
+export const heldAndTexted = (time: HeldTime, text: string) => holding(time) + text;
 
 /** The call itself holds as many as it may. */
 export const callHoldsEnough =
@@ -256,8 +264,16 @@ export const textSent = (
   (afterUndelivered
     ? "The last text didn't arrive, so I've texted a new six-digit code to the number ending "
     : "I've texted a six-digit code to the number ending ") +
-  `${phoneEnding}. Read it to me when it arrives` +
+  `${phoneEnding}. ${readIt(expiresInSeconds)}`;
+
+const readIt = (expiresInSeconds: number) =>
+  "Read it to me when it arrives" +
   (expiresInSeconds < 120 ? `; it's only good for ${expiresInSeconds} seconds.` : ".");
+
+/** The code was texted for another hold of the call. */
+export const textCoversBoth = (phoneEnding: string, expiresInSeconds: number) =>
+  `The code I've texted to the number ending ${phoneEnding} is good for this one too. ` +
+  readIt(expiresInSeconds);
 
 /** Whether anything was texted is not said: that would tell who has a booking here. */
 export const textIfBooked = (phoneEnding: string) =>

@@ -198,6 +198,7 @@ CREATE TABLE public.organizations (
     sms_hourly_limit integer DEFAULT 200 NOT NULL,
     hold_minutes integer DEFAULT 10 NOT NULL,
     follow_up_texts boolean DEFAULT false NOT NULL,
+    texts_at_hold boolean DEFAULT false NOT NULL,
     transfer_number text,
     message_hourly_limit integer DEFAULT 30 NOT NULL,
     closing_days datemultirange DEFAULT '{}'::datemultirange NOT NULL,
@@ -245,6 +246,8 @@ COMMENT ON COLUMN public.organizations.sms_countries IS 'ISO 3166 countries that
 COMMENT ON COLUMN public.organizations.hold_minutes IS 'How long a held slot waits for its passcode.';
 
 COMMENT ON COLUMN public.organizations.follow_up_texts IS 'Whether a caller whose call ended before the passcode is texted once.';
+
+COMMENT ON COLUMN public.organizations.texts_at_hold IS 'Whether hold_slot also texts the passcode, which saves callers a turn.';
 
 COMMENT ON COLUMN public.organizations.transfer_number IS 'The phone at the front desk, E.164, to which calls are transferred; null if there is none.';
 
@@ -583,6 +586,50 @@ $$;
 
 COMMENT ON FUNCTION private.audit(p_org uuid, p_call jsonb, p_action text, p_subject uuid, p_outcome text, p_details jsonb) IS 'Writes and counts one audit row in the caller''s transaction; a null call means the system itself, one with staff the account of the token.';
 
+CREATE FUNCTION private.begin_at_hold(p_org public.organizations, p_call jsonb, p_hold uuid, p_send uuid, p_mac text, p_key_id text, p_sender text) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_call constant public.calls := private.enter_call(p_org, p_call);
+  v_hold public.appointments;
+  v_phone bytea;
+  v_code public.one_time_passcodes;
+  v_now timestamptz;
+  v_answer jsonb;
+begin
+  select m.* into v_hold from private.rows_of_call(p_org.id, v_call.call_id) as m
+  where m.id = p_hold;
+  v_phone := private.hash_phone(v_hold.patient_phone);
+  perform private.lock_phones(array[private.caller_key(p_org.id, v_call), v_phone]);
+  v_now := clock_timestamp();
+  if private.is_held(v_hold, v_now) is not true then
+    v_answer := private.describe_state(p_org, v_hold, v_now);
+  else
+    select c.* into v_code from public.one_time_passcodes as c
+    where c.org_id = p_org.id and c.call_id = v_call.call_id and c.phone_hash = v_phone;
+    v_answer := coalesce(
+      private.sent_at_hold(p_org.id, v_hold, v_code, nullif(p_call ->> 'toolCallId', ''),
+        private.is_proven(p_org.id, v_call.call_id, v_phone, v_now)
+          or private.is_new_time(p_org.id, v_hold), v_now),
+      private.send_or_refuse(p_org, p_call, v_call, v_code, v_hold, jsonb_build_object(
+        'phone', v_hold.patient_phone, 'country', v_hold.patient_country, 'purpose', 'confirm'),
+        p_send, p_mac, p_key_id, p_sender, v_now));
+  end if;
+  if v_answer ->> 'outcome' = 'under_way' then
+    perform private.extend_holds(
+      p_org, v_call.call_id, v_hold.patient_phone, v_code.expires_at, v_now);
+  end if;
+  if v_answer ->> 'outcome' <> 'claimed' then
+    perform private.audit(p_org.id, p_call, 'send_otp', v_hold.id, v_answer ->> 'outcome');
+  end if;
+  return jsonb_strip_nulls(jsonb_build_object('orgId', p_org.id, 'purpose', 'confirm',
+    'phoneEnding', right(v_hold.patient_phone, 2))) || v_answer;
+end
+$$;
+
+COMMENT ON FUNCTION private.begin_at_hold(p_org public.organizations, p_call jsonb, p_hold uuid, p_send uuid, p_mac text, p_key_id text, p_sender text) IS 'Begins the send of a hold that was made just now, unless its phone has a code already.';
+
 CREATE FUNCTION private.begin_follow_up(p_org public.organizations, p_call jsonb, p_hold public.appointments, p_ended_reason text, p_send uuid) RETURNS text
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -640,7 +687,6 @@ declare
   v_phone bytea;
   v_code public.one_time_passcodes;
   v_now timestamptz;
-  v_refusal jsonb;
   v_answer jsonb;
 begin
   v_answer := private.recall_answer(p_org.id, p_call, 'send_otp', v_hash);
@@ -668,21 +714,17 @@ begin
 
   select c.* into v_code from public.one_time_passcodes as c
   where c.org_id = p_org.id and c.call_id = v_call.call_id and c.phone_hash = v_phone;
-  v_answer := private.repeated_send(p_org.id, v_code, v_tool_call_id, v_waiting.purpose, v_now);
-  if v_answer is null then
-    v_refusal := private.send_refusal(p_org, v_call, v_code, jsonb_build_object('phone', v_waiting.phone,
-      'country', v_waiting.country, 'purpose', v_waiting.purpose), p_sender, v_now);
-    if v_refusal is null then
-      return private.store_send(p_org, p_call, v_call, v_code, v_waiting.hold, v_waiting.phone,
-        v_waiting.purpose, p_send, p_mac, p_key_id, v_now);
-    end if;
-    v_answer := v_refusal;
+  v_answer := coalesce(
+    private.repeated_send(p_org.id, v_code, v_tool_call_id, v_waiting.purpose, v_now),
+    private.send_or_refuse(p_org, p_call, v_call, v_code, v_waiting.hold, jsonb_build_object(
+      'phone', v_waiting.phone, 'country', v_waiting.country, 'purpose', v_waiting.purpose),
+      p_send, p_mac, p_key_id, p_sender, v_now));
+  if v_answer ->> 'outcome' <> 'claimed' then
+    perform private.audit(
+      p_org.id, p_call, 'send_otp', (v_waiting.hold).id, v_answer ->> 'outcome');
   end if;
-  perform private.audit(p_org.id, p_call, 'send_otp', (v_waiting.hold).id, v_answer ->> 'outcome');
-  return v_answer || jsonb_strip_nulls(jsonb_build_object('orgId', p_org.id,
-    'purpose', v_waiting.purpose, 'phoneEnding', right(v_waiting.phone, 2), 'alarm',
-    case when v_refusal is not null then
-      private.count_for_alarm(p_org, 'refused_sends', v_now) end));
+  return jsonb_build_object('orgId', p_org.id, 'purpose', v_waiting.purpose,
+    'phoneEnding', right(v_waiting.phone, 2)) || v_answer;
 end
 $$;
 
@@ -1692,7 +1734,8 @@ begin
       from public.desk_hours as h where h.org_id = p_org.id),
     'holdMinutes', p_org.hold_minutes, 'smsCountries', to_jsonb(p_org.sms_countries),
     'smsHourlyLimit', p_org.sms_hourly_limit, 'messageHourlyLimit', p_org.message_hourly_limit,
-    'followUpTexts', p_org.follow_up_texts, 'retentionDays', p_org.retention_days,
+    'followUpTexts', p_org.follow_up_texts, 'textsAtHold', p_org.texts_at_hold,
+    'retentionDays', p_org.retention_days,
     'auditRetentionDays', p_org.audit_retention_days,
     'closingDays', (
       select coalesce(jsonb_agg(jsonb_build_object('first', lower(d), 'last', upper(d) - 1)
@@ -1770,7 +1813,7 @@ CREATE FUNCTION private.describe_line(p_org public.organizations) RETURNS jsonb
     'orgId', p_org.id, 'slug', p_org.slug, 'name', p_org.name, 'timezone', p_org.timezone,
     'language', a.language, 'voice', a.voice, 'model', a.model, 'greeting', a.greeting,
     'recordsCalls', a.records_calls, 'keepsTranscript', a.keeps_transcript,
-    'transferNumber', p_org.transfer_number))
+    'textsAtHold', p_org.texts_at_hold, 'transferNumber', p_org.transfer_number))
     || jsonb_build_object(
     'services', (
       select coalesce(jsonb_agg(jsonb_build_object('name', s.name, 'minutes', s.duration_min)
@@ -2193,28 +2236,27 @@ $$;
 
 COMMENT ON FUNCTION private.expired_holds(p_org public.organizations, p_call_id text, p_phone text, p_now timestamp with time zone) IS 'The starts of holds for which the passcode came too late.';
 
-CREATE FUNCTION private.extend_holds(p_org public.organizations, p_call_id text, p_phone text, p_now timestamp with time zone) RETURNS timestamp with time zone
+CREATE FUNCTION private.extend_holds(p_org public.organizations, p_call_id text, p_phone text, p_until timestamp with time zone, p_now timestamp with time zone) RETURNS timestamp with time zone
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 declare
-  v_until constant timestamptz := p_now + private.code_lifetime();
   v_last timestamptz;
 begin
   update public.appointments as a
-  set updated_at = p_now, expires_at = greatest(a.expires_at, least(v_until,
+  set updated_at = p_now, expires_at = greatest(a.expires_at, least(p_until,
     coalesce(a.extended_at, a.created_at) + make_interval(mins => p_org.hold_minutes)
       + private.code_lifetime()))
   where a.org_id = p_org.id and a.call_id = p_call_id and a.patient_phone = p_phone
-    and private.is_held(a, p_now) and not private.is_held(a, v_until);
+    and private.is_held(a, p_now) and not private.is_held(a, p_until);
   select max(a.expires_at) into v_last from public.appointments as a
   where a.org_id = p_org.id and a.call_id = p_call_id and a.patient_phone = p_phone
     and private.is_held(a, p_now);
-  return least(v_until, v_last);
+  return least(p_until, v_last);
 end
 $$;
 
-COMMENT ON FUNCTION private.extend_holds(p_org public.organizations, p_call_id text, p_phone text, p_now timestamp with time zone) IS 'Makes the holds that wait for a text last as long as its code; returns when the code expires.';
+COMMENT ON FUNCTION private.extend_holds(p_org public.organizations, p_call_id text, p_phone text, p_until timestamp with time zone, p_now timestamp with time zone) IS 'Makes the holds that wait for a text last as long as its code; returns when the code expires.';
 
 CREATE FUNCTION private.fact_words(p_question text, p_also_asked text[], p_tags text[]) RETURNS text[]
     LANGUAGE sql IMMUTABLE STRICT
@@ -3305,7 +3347,7 @@ begin
       end if;
     end if;
     if v_answer is not null then
-      return v_answer;
+      return jsonb_build_object('textsCode', p_org.texts_at_hold) || v_answer;
     end if;
   end if;
   if v_old.id is null and v_call.caller_hash = v_phone then
@@ -3322,6 +3364,7 @@ begin
   end if;
   return v_answer || jsonb_strip_nulls(jsonb_build_object(
     'proven', private.is_proven(p_org.id, v_call.call_id, v_phone, v_now),
+    'textsCode', p_org.texts_at_hold,
     'alsoConfirmed', private.iso_local(v_confirmed.starts_at, p_org.timezone)));
 end
 $$;
@@ -5297,6 +5340,24 @@ $$;
 
 COMMENT ON FUNCTION private.save_contact(p_org uuid, p_phone text, p_name text, p_proven_at timestamp with time zone) IS 'Makes a patient a contact, or renames the contact with that number; without one it is always a new contact.';
 
+CREATE FUNCTION private.send_or_refuse(p_org public.organizations, p_call jsonb, p_entered public.calls, p_code public.one_time_passcodes, p_hold public.appointments, p_target jsonb, p_send uuid, p_mac text, p_key_id text, p_sender text, p_now timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_refusal constant jsonb := private.send_refusal(
+    p_org, p_entered, p_code, p_target, p_sender, p_now);
+begin
+  return case when v_refusal is null
+    then private.store_send(p_org, p_call, p_entered, p_code, p_hold, p_target ->> 'phone',
+      p_target ->> 'purpose', p_send, p_mac, p_key_id, p_now)
+    else v_refusal || jsonb_strip_nulls(jsonb_build_object(
+      'alarm', private.count_for_alarm(p_org, 'refused_sends', p_now))) end;
+end
+$$;
+
+COMMENT ON FUNCTION private.send_or_refuse(p_org public.organizations, p_call jsonb, p_entered public.calls, p_code public.one_time_passcodes, p_hold public.appointments, p_target jsonb, p_send uuid, p_mac text, p_key_id text, p_sender text, p_now timestamp with time zone) IS 'Begins a send if the limits allow it, or says why they do not.';
+
 CREATE FUNCTION private.send_refusal(p_org public.organizations, p_call public.calls, p_code public.one_time_passcodes, p_target jsonb, p_sender text, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -5341,6 +5402,34 @@ end
 $$;
 
 COMMENT ON FUNCTION private.send_refusal(p_org public.organizations, p_call public.calls, p_code public.one_time_passcodes, p_target jsonb, p_sender text, p_now timestamp with time zone) IS 'Why one more text may not be sent, or null.';
+
+CREATE FUNCTION private.sent_at_hold(p_org uuid, p_hold public.appointments, p_code public.one_time_passcodes, p_tool_call_id text, p_is_settled boolean, p_now timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_sent constant uuid[] := array(
+    select m.id from public.sms_messages as m
+    where m.org_id = p_org and m.call_id = p_hold.call_id
+      and m.to_hash = private.hash_phone(p_hold.patient_phone) and m.status <> 'refused'
+      and (m.appointment_id = p_hold.id or m.tool_call_id = p_tool_call_id));
+  -- A code about to expire could not be read out in time.
+  v_waits constant boolean := coalesce(p_code.mac is not null and p_code.purpose = 'confirm'
+    and (p_code.state = 'sent' or p_code.claimed_at > p_now - private.text_cooldown())
+    and p_code.expires_at > p_now + private.text_cooldown()
+    and not private.was_not_delivered(p_org, p_code.send_id), false);
+begin
+  return case
+    when p_is_settled or v_sent <> '{}' and not v_waits then '{"outcome": "send_otp_needed"}'::jsonb
+    when v_waits then jsonb_build_object(
+      'outcome', case when p_code.send_id = any (v_sent) then 'already_sent' else 'under_way' end,
+      'expiresInSeconds', floor(extract(epoch from p_code.expires_at - case
+        when p_code.send_id = any (v_sent) then p_code.claimed_at else p_now end))::integer)
+  end;
+end
+$$;
+
+COMMENT ON FUNCTION private.sent_at_hold(p_org uuid, p_hold public.appointments, p_code public.one_time_passcodes, p_tool_call_id text, p_is_settled boolean, p_now timestamp with time zone) IS 'Why hold_slot texts no code: it was texted before, or it is for send_otp; else null.';
 
 CREATE FUNCTION private.session_key(p_service uuid, p_start timestamp with time zone) RETURNS uuid
     LANGUAGE plpgsql IMMUTABLE STRICT
@@ -5458,7 +5547,8 @@ declare
   v_origin constant text := private.origin_of(p_entered, v_phone);
   v_is_due constant boolean := p_purpose = 'confirm' or private.is_text_due(
     p_org, private.find_change(p_org.id, v_call_id), p_now);
-  v_held_until constant timestamptz := private.extend_holds(p_org, v_call_id, p_phone, p_now);
+  v_held_until constant timestamptz := private.extend_holds(
+    p_org, v_call_id, p_phone, p_now + private.code_lifetime(), p_now);
   -- The new time of a move is claimed again after the proof, so its expiry does not limit the code.
   v_expires constant timestamptz := case p_purpose when 'confirm' then v_held_until
     else p_now + private.code_lifetime() end;
@@ -5866,6 +5956,7 @@ begin
     sms_hourly_limit = (p_clinic ->> 'smsHourlyLimit')::integer,
     message_hourly_limit = (p_clinic ->> 'messageHourlyLimit')::integer,
     follow_up_texts = (p_clinic ->> 'followUpTexts')::boolean,
+    texts_at_hold = coalesce((p_clinic ->> 'textsAtHold')::boolean, false),
     retention_days = (p_clinic ->> 'retentionDays')::integer,
     audit_retention_days = (p_clinic ->> 'auditRetentionDays')::integer,
     closing_days = (
@@ -6248,6 +6339,34 @@ end
 $$;
 
 COMMENT ON FUNCTION public.begin_otp_send(p_call jsonb, p_hold text, p_send_id uuid, p_mac text, p_key_id text, p_expected_org uuid, p_sender text) IS 'Tool send_otp, before the text: checks cooldown and limits, stores the code''s MAC.';
+
+CREATE FUNCTION public.begin_send_at_hold(p_call jsonb, p_hold text, p_send_id uuid, p_mac text, p_key_id text, p_expected_org uuid, p_sender text) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '1500ms'
+    SET jit TO 'off'
+    SET statement_timeout TO '2300ms'
+    AS $$
+declare
+  v_opened record;
+begin
+  perform private.require_read_committed();
+  select * into v_opened from private.open_call(p_call, 'send_otp');
+  if v_opened.refusal is not null then
+    return v_opened.refusal;
+  elsif (v_opened.org).id <> p_expected_org then
+    return '{"outcome": "wrong_account"}';
+  elsif p_call ->> 'callId' is null then
+    return private.answer(v_opened.org, '{"outcome": "call_needed"}');
+  end if;
+  return private.answer(v_opened.org, private.begin_at_hold(
+    v_opened.org, p_call, private.read_id(p_hold), p_send_id, p_mac, p_key_id, p_sender));
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.begin_send_at_hold(p_call jsonb, p_hold text, p_send_id uuid, p_mac text, p_key_id text, p_expected_org uuid, p_sender text) IS 'Tool hold_slot, before the text: begins a send unless a code can confirm the hold already.';
 
 CREATE FUNCTION public.cancel_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_patient_country text DEFAULT NULL::text, p_appointment text DEFAULT NULL::text, p_date jsonb DEFAULT NULL::jsonb, p_time jsonb DEFAULT NULL::jsonb, p_provider text DEFAULT NULL::text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -8843,6 +8962,8 @@ REVOKE ALL ON FUNCTION private.attempts_left(p_org public.organizations, p_call 
 
 REVOKE ALL ON FUNCTION private.audit(p_org uuid, p_call jsonb, p_action text, p_subject uuid, p_outcome text, p_details jsonb) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.begin_at_hold(p_org public.organizations, p_call jsonb, p_hold uuid, p_send uuid, p_mac text, p_key_id text, p_sender text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.begin_follow_up(p_org public.organizations, p_call jsonb, p_hold public.appointments, p_ended_reason text, p_send uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.begin_send(p_org public.organizations, p_call jsonb, p_hold text, p_send uuid, p_mac text, p_key_id text, p_sender text) FROM PUBLIC;
@@ -8983,7 +9104,7 @@ REVOKE ALL ON FUNCTION private.expire_in_way(p_org uuid, p_provider uuid, p_busy
 
 REVOKE ALL ON FUNCTION private.expired_holds(p_org public.organizations, p_call_id text, p_phone text, p_now timestamp with time zone) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.extend_holds(p_org public.organizations, p_call_id text, p_phone text, p_now timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.extend_holds(p_org public.organizations, p_call_id text, p_phone text, p_until timestamp with time zone, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.fact_words(p_question text, p_also_asked text[], p_tags text[]) FROM PUBLIC;
 
@@ -9266,7 +9387,11 @@ REVOKE ALL ON FUNCTION private.rows_of_call(p_org uuid, p_call_id text) FROM PUB
 
 REVOKE ALL ON FUNCTION private.save_contact(p_org uuid, p_phone text, p_name text, p_proven_at timestamp with time zone) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.send_or_refuse(p_org public.organizations, p_call jsonb, p_entered public.calls, p_code public.one_time_passcodes, p_hold public.appointments, p_target jsonb, p_send uuid, p_mac text, p_key_id text, p_sender text, p_now timestamp with time zone) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.send_refusal(p_org public.organizations, p_call public.calls, p_code public.one_time_passcodes, p_target jsonb, p_sender text, p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.sent_at_hold(p_org uuid, p_hold public.appointments, p_code public.one_time_passcodes, p_tool_call_id text, p_is_settled boolean, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.session_key(p_service uuid, p_start timestamp with time zone) FROM PUBLIC;
 
@@ -9337,6 +9462,9 @@ REVOKE ALL ON FUNCTION public.apply_retention(p_dry_run boolean, p_batch integer
 
 REVOKE ALL ON FUNCTION public.begin_otp_send(p_call jsonb, p_hold text, p_send_id uuid, p_mac text, p_key_id text, p_expected_org uuid, p_sender text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.begin_otp_send(p_call jsonb, p_hold text, p_send_id uuid, p_mac text, p_key_id text, p_expected_org uuid, p_sender text) TO service_role;
+
+REVOKE ALL ON FUNCTION public.begin_send_at_hold(p_call jsonb, p_hold text, p_send_id uuid, p_mac text, p_key_id text, p_expected_org uuid, p_sender text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.begin_send_at_hold(p_call jsonb, p_hold text, p_send_id uuid, p_mac text, p_key_id text, p_expected_org uuid, p_sender text) TO service_role;
 
 REVOKE ALL ON FUNCTION public.cancel_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_patient_country text, p_appointment text, p_date jsonb, p_time jsonb, p_provider text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.cancel_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_patient_country text, p_appointment text, p_date jsonb, p_time jsonb, p_provider text) TO service_role;

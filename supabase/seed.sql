@@ -57,6 +57,7 @@ select public.apply_clinic($clinic${
   "smsHourlyLimit": 200,
   "messageHourlyLimit": 30,
   "followUpTexts": false,
+  "textsAtHold": false,
   "retentionDays": 90,
   "auditRetentionDays": 2555,
   "closingDays": [
@@ -350,6 +351,7 @@ select public.apply_clinic($clinic${
   "smsHourlyLimit": 200,
   "messageHourlyLimit": 30,
   "followUpTexts": false,
+  "textsAtHold": false,
   "retentionDays": 90,
   "auditRetentionDays": 2555,
   "closingDays": [

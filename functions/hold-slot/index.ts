@@ -1,16 +1,19 @@
 /**
- * Tool `hold_slot`: reserves a time for the caller until the passcode has confirmed it.
+ * Tool `hold_slot`: reserves a time for the caller until the passcode has confirmed it, and texts the
+ * passcode where the clinic wants that at once.
  *
  * @module
  */
 
 import { z } from "zod";
-import { refuse, refuseCommonly, succeed } from "../../shared/answers.ts";
+import { type Answer, refuse, refuseCommonly, succeed } from "../../shared/answers.ts";
 import { type ClaimOutcome, claimSlot } from "../../shared/database/holds.ts";
 import { refuseCallNeeded, sayTimeReleased } from "../../shared/appointment.ts";
-import { offerInstead, refuseHoldLimit, refuseSlot } from "../../shared/hold.ts";
+import { sayText } from "../../shared/code_text.ts";
+import { offerInstead, refuseHold, refuseHoldLimit, refuseSlot } from "../../shared/hold.ts";
 import { choosePhone, patientFields, phoneOutcomes, refusePhone } from "../../shared/patient.ts";
 import { serveTool } from "../../shared/request.ts";
+import { sendAtHold, type SendAtHoldOutcome } from "../../shared/sending.ts";
 import * as sentences from "../../shared/sentences.ts";
 import { sayTime } from "../../shared/speech.ts";
 
@@ -27,48 +30,52 @@ const input = z.object({
 export default serveTool({
   name: "hold_slot",
   description: "Holds a time that check_availability offered for one patient. Call it when the " +
-    "caller has chosen and said a name; then call send_otp. Several patients get a hold each: one " +
-    "code confirms them all. Call it again with the same name and another slotId to change the " +
-    "time, or with another patientPhone to change the number; to correct the name, give the holdId.",
+    "caller has chosen and said a name; then call the nextTool of its answer: send_otp, or " +
+    "verify_otp if the code is texted already. Several patients get a hold each: one code confirms " +
+    "them all. Call it again with the same name and another slotId to change the time, or with " +
+    "another patientPhone to change the number; to correct the name, give the holdId.",
   continues: true,
   input,
   outcomes: {
-    held: "held for the patient until it expires; the passcode confirms it",
+    held:
+      "held for the patient until it expires; the passcode confirms it. Where the clinic texts " +
+      "at the hold, `text` is what became of the text, by the outcomes of `send_otp`, or `under_way`: " +
+      "a code texted before confirms this hold too. The hold stays even if no text could be sent",
     already_confirmed: "this call has confirmed it for this patient already",
     slot_taken: "somebody else has it, or it never was bookable; times near it",
     hold_limit: "too many times are held already",
     invalid_slot: "the slotId is not one of ours",
     hold_expired: "the request is a repeat, and its hold has expired",
+    hold_not_found: "the hold was released before its code could be texted: the call has ended",
     call_needed: "outside of a call nobody can prove a number",
     ...phoneOutcomes,
     blocked_country: "the clinic does not text the number's country; another number is asked for",
   },
-  run: async ({ slotId, patientName, patientPhone, holdId }, { call, database }) => {
+  run: async ({ slotId, patientName, patientPhone, holdId }, context) => {
+    const { call, database } = context;
     const phone = await choosePhone(patientPhone, call, database);
     if (phone.kind !== "phone") return refusePhone(phone.kind);
     const { e164, country } = phone;
     const asked = { slotId, patientName, patientPhone: e164, patientCountry: country, holdId };
-    return say(await claimSlot(database, call, asked));
+    const claimed = await claimSlot(database, call, asked);
+    return claimed.outcome === "held" && claimed.textsCode && !claimed.proven
+      ? sayTexted(claimed, await sendAtHold(context, call, claimed.holdId))
+      : say(claimed);
   },
 });
 
+type Held = Extract<ClaimOutcome, { readonly outcome: "held" }>;
+type Confirmed = Extract<
+  ClaimOutcome | SendAtHoldOutcome,
+  { readonly outcome: "already_confirmed" }
+>;
+
 function say(claimed: ClaimOutcome) {
   switch (claimed.outcome) {
-    case "held": {
-      const { outcome, expiresInSeconds, alsoConfirmed, released, proven } = claimed;
-      return succeed(outcome, sentences.held(claimed), {
-        ...describe(claimed),
-        expiresInMinutes: Math.ceil(expiresInSeconds / 60),
-        alsoConfirmed,
-        ...sayTimeReleased(released),
-        codeNeeded: !proven,
-        nextTool: "send_otp",
-      });
-    }
-    case "already_confirmed": {
-      const { outcome, startTime, doctor } = claimed;
-      return succeed(outcome, sentences.confirmedBefore(startTime, doctor), describe(claimed));
-    }
+    case "held":
+      return sayHeld(claimed);
+    case "already_confirmed":
+      return sayConfirmedBefore(claimed);
     case "slot_taken":
       return offerInstead(claimed);
     case "hold_limit":
@@ -91,9 +98,86 @@ function say(claimed: ClaimOutcome) {
   }
 }
 
-function describe(
-  claimed: Extract<ClaimOutcome, { readonly outcome: "held" | "already_confirmed" }>,
-) {
+/** The hold, and what became of its text. */
+function sayTexted(held: Held, text: SendAtHoldOutcome) {
+  switch (text.outcome) {
+    case "send_otp_needed":
+      return sayHeld(held);
+    // Something else of the call came between the two.
+    case "already_confirmed":
+      return sayConfirmedBefore(text);
+    case "hold_expired":
+    case "hold_not_found":
+      return refuseHold(text.outcome);
+    case "call_needed":
+      return refuseCallNeeded();
+    case "under_way": {
+      const { outcome, phoneEnding, expiresInSeconds } = text;
+      const sentence = sentences.textCoversBoth(phoneEnding, expiresInSeconds);
+      const facts = { expiresInSeconds, nextTool: "verify_otp" };
+      return sayHeldWith(held, succeed(outcome, sentence, facts));
+    }
+    case "text_failed":
+      return sayHeldWith(held, refuse(text.outcome, sentences.textFailed, "RETRY"));
+    case "sent":
+    case "already_sent":
+    case "bad_destination":
+    case "undelivered":
+    case "sms_failed":
+    case "blocked_country":
+    case "call_send_limit":
+    case "phone_send_limit":
+    case "org_send_limit":
+    case "sms_not_configured":
+    case "credentials_unreadable":
+    case "locked":
+    case "unknown_clinic":
+    case "cross_tenant_denied":
+    case "busy":
+      return sayHeldWith(held, sayText(text));
+  }
+}
+
+function sayHeld(held: Held) {
+  return succeed(held.outcome, sentences.held(held), {
+    ...describeHeld(held),
+    nextTool: "send_otp",
+  });
+}
+
+/** The slot is kept even if the text failed; then send_otp tries again, unless another tool is named. */
+function sayHeldWith(held: Held, text: Answer): Answer<"held"> {
+  return {
+    success: true,
+    outcome: held.outcome,
+    message: sentences.heldAndTexted(held, text.message),
+    ...(text.action === undefined ? {} : { action: text.action }),
+    facts: {
+      ...describeHeld(held),
+      ...(text.action === "RETRY" ? { nextTool: "send_otp" } : {}),
+      ...text.facts,
+      text: text.outcome,
+    },
+  };
+}
+
+function describeHeld(held: Held) {
+  const { expiresInSeconds, alsoConfirmed, released, proven } = held;
+  return {
+    ...describe(held),
+    expiresInMinutes: Math.ceil(expiresInSeconds / 60),
+    alsoConfirmed,
+    ...sayTimeReleased(released),
+    codeNeeded: !proven,
+  };
+}
+
+function sayConfirmedBefore(confirmed: Confirmed) {
+  const { outcome, startTime, doctor } = confirmed;
+  return succeed(outcome, sentences.confirmedBefore(startTime, doctor), describe(confirmed));
+}
+
+function describe(claimed: Held | Confirmed) {
   const { holdId, startTime, endTime, service, doctor, phoneEnding } = claimed;
   return { holdId, startTime, endTime, spoken: sayTime(startTime), service, doctor, phoneEnding };
 }

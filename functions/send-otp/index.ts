@@ -6,19 +6,18 @@
  */
 
 import { z } from "zod";
-import { refuse, refuseCommonly, succeed } from "../../shared/answers.ts";
+import { succeed } from "../../shared/answers.ts";
 import {
   proofOutcomes,
   refuseCallNeeded,
   sayConfirmed,
   saySettled,
 } from "../../shared/appointment.ts";
-import { refuseHold, refuseLocked } from "../../shared/hold.ts";
-import { askForAnotherPhone } from "../../shared/patient.ts";
+import { sayText } from "../../shared/code_text.ts";
+import { refuseHold } from "../../shared/hold.ts";
 import { serveTool } from "../../shared/request.ts";
 import { type SendOutcome, sendPasscode } from "../../shared/sending.ts";
 import * as sentences from "../../shared/sentences.ts";
-import type { SmsFailure } from "../../shared/twilio.ts";
 
 const input = z.object({
   holdId: z.string().max(200).optional().catch(undefined)
@@ -27,10 +26,11 @@ const input = z.object({
 
 export default serveTool({
   name: "send_otp",
-  description: "Texts a six-digit code to the patient's phone. Call it after hold_slot, or after " +
-    "another tool answered code_needed, and again when the code did not arrive or is no longer " +
-    "valid. Then ask for the code and call verify_otp. Once a code of this call was right, it " +
-    "confirms a further hold without another one.",
+  description:
+    "Texts a six-digit code to the patient's phone. Call it after hold_slot, unless that has " +
+    "texted the code, or after another tool answered code_needed, and again when the code did not " +
+    "arrive or is no longer valid. Then ask for the code and call verify_otp. Once a code of this " +
+    "call was right, it confirms a further hold without another one.",
   continues: true,
   input,
   outcomes: {
@@ -73,23 +73,6 @@ export default serveTool({
 
 function say(sent: SendOutcome) {
   switch (sent.outcome) {
-    case "sent":
-    case "already_sent": {
-      const { phoneEnding, expiresInSeconds, purpose } = sent;
-      const afterUndelivered = sent.outcome === "sent" && sent.afterUndelivered;
-      const sentence = purpose === "change"
-        ? sentences.textIfBooked(phoneEnding)
-        : sentences.textSent(phoneEnding, afterUndelivered, expiresInSeconds);
-      return succeed("sent", sentence, { phoneEnding, expiresInSeconds, nextTool: "verify_otp" });
-    }
-    case "cooldown": {
-      const { outcome, phoneEnding, retryAfterSeconds, purpose } = sent;
-      const facts = { phoneEnding, retryAfterSeconds, nextTool: "verify_otp" };
-      const sentence = purpose === "change"
-        ? sentences.textOnItsWayIfBooked(retryAfterSeconds)
-        : sentences.textOnItsWay(retryAfterSeconds);
-      return succeed(outcome, sentence, facts);
-    }
     case "confirmed":
       return sayConfirmed(sent);
     case "already_confirmed": {
@@ -104,59 +87,27 @@ function say(sent: SendOutcome) {
     case "slot_taken":
     case "hold_limit":
       return saySettled(sent);
+    case "hold_not_found":
+    case "hold_expired":
+      return refuseHold(sent.outcome);
+    case "call_needed":
+      return refuseCallNeeded();
+    case "sent":
+    case "already_sent":
+    case "cooldown":
     case "bad_destination":
-      return refuseNumber(sent.outcome, sentences.phoneTakesNoTexts, sent.purpose);
     case "undelivered":
-      return refuseNumber(sent.outcome, sentences.textUndelivered, sent.purpose);
     case "sms_failed":
-      return sayFailure(sent.failure);
     case "blocked_country":
     case "call_send_limit":
     case "phone_send_limit":
     case "org_send_limit":
     case "sms_not_configured":
     case "credentials_unreadable":
-      return refuse(sent.outcome, sentences.textImpossible, "ESCALATE");
-    case "hold_not_found":
-    case "hold_expired":
-      return refuseHold(sent.outcome);
     case "locked":
-      return refuseLocked();
-    case "call_needed":
-      return refuseCallNeeded();
     case "unknown_clinic":
     case "cross_tenant_denied":
     case "busy":
-      return refuseCommonly(sent.outcome);
-  }
-}
-
-/** Another number helps a hold; the code of a change goes to the number of the booking and no other. */
-function refuseNumber<Outcome extends string>(
-  outcome: Outcome,
-  sentence: string,
-  purpose: "confirm" | "change",
-) {
-  return purpose === "change"
-    ? refuse(outcome, sentences.textImpossible, "ESCALATE")
-    : askForAnotherPhone(outcome, sentence);
-}
-
-function sayFailure(failure: SmsFailure) {
-  switch (failure) {
-    case "bad_destination":
-      return askForAnotherPhone(failure, sentences.phoneTakesNoTexts);
-    case "opted_out":
-      return askForAnotherPhone(failure, sentences.textsSwitchedOff);
-    case "rate_limited":
-    case "provider_error":
-    case "timeout":
-    case "unreachable":
-      return refuse(`sms_${failure}`, sentences.textFailed, "RETRY");
-    case "blocked_country":
-    case "misconfigured":
-    case "unauthorized":
-    case "rejected":
-      return refuse(`sms_${failure}`, sentences.textImpossible, "ESCALATE");
+      return sayText(sent);
   }
 }

@@ -38,7 +38,7 @@ export default serveTool({
   name: "verify_otp",
   description:
     "Checks the code the caller read out. It confirms every hold of this call for that number, and " +
-    "cancels, moves or finds what was asked for. Call it after send_otp, with what the caller said.",
+    "cancels, moves or finds what was asked for. Call it when a code was texted, with what the caller said.",
   continues: true,
   input,
   outcomes: {

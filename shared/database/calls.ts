@@ -23,6 +23,8 @@ export const lineProfile = z.object({
   greeting: z.string().optional(),
   recordsCalls: z.boolean(),
   keepsTranscript: z.boolean(),
+  /** Whether hold_slot also texts the code. */
+  textsAtHold: z.boolean(),
   /** E.164 of the front desk. */
   transferNumber: z.string().optional(),
   services: z.array(z.object({ name: z.string(), minutes: z.number() })),

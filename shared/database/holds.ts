@@ -77,6 +77,8 @@ export const claimSlot = entry("claim_slot_atomic", {
       expiresInSeconds: z.number(),
       /** Whether the call has proven the number, so that no further code is needed. */
       proven: z.boolean().default(false),
+      /** Whether the clinic wants the code texted at once. */
+      textsCode: z.boolean().default(false),
       released,
       /** Start of what the patient has confirmed in this call. */
       alsoConfirmed: z.string().optional(),

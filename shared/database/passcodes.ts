@@ -44,69 +44,113 @@ const purpose = z.enum(["confirm", "change"]);
 /** The same, as a type. */
 export type Purpose = z.infer<typeof purpose>;
 
+/** A send that is to begin. */
+export interface NewSend {
+  /** What this call is about, when left out. */
+  readonly holdId?: string | undefined;
+  readonly sendId: string;
+  readonly mac: PasscodeMac;
+  readonly expectedOrgId: string;
+  /** The number that texts; it is never texted itself. */
+  readonly sender: string | undefined;
+}
+
+const nameNewSend = (call: CallFacts, asked: NewSend) => ({
+  p_call: call,
+  p_hold: asked.holdId ?? null,
+  p_send_id: asked.sendId,
+  p_mac: asked.mac.mac,
+  p_key_id: asked.mac.keyId,
+  p_expected_org: asked.expectedOrgId,
+  p_sender: asked.sender ?? null,
+});
+
+/** The send has begun: whom to text. */
+const claimed = z.object({
+  outcome: z.literal("claimed"),
+  orgId: z.string(),
+  clinic: z.string(),
+  purpose,
+  /** Whether a text is to go out: not for a change that no appointment fits. */
+  isDue: z.boolean(),
+  phone: z.string(),
+  phoneEnding: z.string(),
+  /** The text before this one did not arrive. */
+  afterUndelivered: z.boolean(),
+  expiresInSeconds: z.number(),
+});
+/** The same, as a type. */
+export type BegunSend = z.infer<typeof claimed>;
+
+/** No text may go out. */
+const refused = z.object({
+  outcome: z.enum([
+    "bad_destination",
+    "undelivered",
+    "blocked_country",
+    "call_send_limit",
+    "phone_send_limit",
+    "org_send_limit",
+  ]),
+  orgId,
+  purpose,
+});
+
+/** The same request has texted a code before. */
+const alreadySent = z.object({
+  outcome: z.literal("already_sent"),
+  orgId,
+  purpose,
+  phoneEnding: z.string(),
+  /** The code's whole lifetime, as it was told when it was texted. */
+  expiresInSeconds: z.number(),
+});
+
+/** Nothing waits for a code. */
+const unfit = ["call_needed", "hold_not_found", "hold_expired"] as const;
+
 /** Begins a send: stores the MAC, and answers whom to text. */
 export const beginOtpSend = entry("begin_otp_send", {
-  args: (call: CallFacts, asked: {
-    /** What this call is about, when left out. */
-    readonly holdId?: string | undefined;
-    readonly sendId: string;
-    readonly mac: PasscodeMac;
-    readonly expectedOrgId: string;
-    /** The number that texts; it is never texted itself. */
-    readonly sender: string | undefined;
-  }) => ({
-    p_call: call,
-    p_hold: asked.holdId ?? null,
-    p_send_id: asked.sendId,
-    p_mac: asked.mac.mac,
-    p_key_id: asked.mac.keyId,
-    p_expected_org: asked.expectedOrgId,
-    p_sender: asked.sender ?? null,
-  }),
+  args: nameNewSend,
   answer: z.discriminatedUnion("outcome", [
     bare("wrong_account"),
-    bare(...refusals, "call_needed", "hold_not_found", "hold_expired", "locked"),
+    bare(...refusals, "locked"),
+    bare(...unfit),
     hold.extend({ outcome: z.literal("already_confirmed") }),
     confirmed,
     ...settled,
+    refused,
+    claimed,
+    alreadySent.extend({ retryAfterSeconds: z.number() }),
+    alreadySent.extend({ outcome: z.literal("cooldown"), retryAfterSeconds: z.number() }),
+  ]),
+});
+/** What it answers. */
+export type BeginSendOutcome = AnswerOf<typeof beginOtpSend>;
+
+/** Begins the send of a hold that was made just now, unless a code of the call can confirm it. */
+export const beginSendAtHold = entry("begin_send_at_hold", {
+  args: nameNewSend,
+  answer: z.discriminatedUnion("outcome", [
+    bare("wrong_account"),
+    bare("send_otp_needed"),
+    bare(...refusals, "locked"),
+    bare(...unfit),
+    hold.extend({ outcome: z.literal("already_confirmed") }),
+    refused,
+    claimed,
+    alreadySent,
     z.object({
-      outcome: z.enum([
-        "bad_destination",
-        "undelivered",
-        "blocked_country",
-        "call_send_limit",
-        "phone_send_limit",
-        "org_send_limit",
-      ]),
+      outcome: z.literal("under_way"),
       orgId,
-      purpose,
-    }),
-    z.object({
-      outcome: z.enum(["already_sent", "cooldown"]),
-      orgId,
-      purpose,
       phoneEnding: z.string(),
-      /** The code's whole lifetime, as it was told when it was texted. */
-      expiresInSeconds: z.number(),
-      retryAfterSeconds: z.number(),
-    }),
-    z.object({
-      outcome: z.literal("claimed"),
-      orgId: z.string(),
-      clinic: z.string(),
-      purpose,
-      /** Whether a text is to go out: not for a change that no appointment fits. */
-      isDue: z.boolean(),
-      phone: z.string(),
-      phoneEnding: z.string(),
-      /** The text before this one did not arrive. */
-      afterUndelivered: z.boolean(),
+      /** From now. */
       expiresInSeconds: z.number(),
     }),
   ]),
 });
 /** What it answers. */
-export type BeginSendOutcome = AnswerOf<typeof beginOtpSend>;
+export type BeginAtHoldOutcome = AnswerOf<typeof beginSendAtHold>;
 
 /** Writes down that Twilio accepted the text. */
 export const completeOtpSend = entry("complete_otp_send", {

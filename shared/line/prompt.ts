@@ -33,10 +33,12 @@ export function composePrompt(profile: LineProfile, toolNames: readonly string[]
       "To book",
       "1. Ask what it is for and which day. Call check_availability.",
       "2. When the caller has chosen, ask for the patient's first and last name. Call hold_slot with " +
-      "the slotId exactly as given.",
-      "3. Call send_otp at once.",
-      "4. Ask for the six digits. Wait, they may be spoken slowly or typed. Pass what was said to " +
-      "verify_otp. It is booked only when the answer says so.",
+      "the slotId exactly as given." + (profile.textsAtHold ? " It texts the code." : ""),
+      ...(profile.textsAtHold ? [] : ["3. Call send_otp at once."]),
+      `${
+        profile.textsAtHold ? 3 : 4
+      }. Ask for the six digits. Wait, they may be spoken slowly or ` +
+      "typed. Pass what was said to verify_otp. It is booked only when the answer says so.",
       "For another person on the same call, repeat from step 1 with that person's name.",
     ],
     [

@@ -219,8 +219,15 @@ export async function aBench(): Promise<Bench> {
   };
 }
 
-/** A runtime where something happens after a text is claimed and before it goes to Twilio. */
-export function withClaimFollowedBy(runtime: Runtime, happen: () => Promise<unknown>): Runtime {
+/**
+ * A runtime where something happens after the database has answered a call: if nothing else is named,
+ * after a text is claimed and before it goes to Twilio.
+ */
+export function withClaimFollowedBy(
+  runtime: Runtime,
+  happen: () => Promise<unknown>,
+  name = beginOtpSend.sqlName,
+): Runtime {
   return {
     ...runtime,
     database: {
@@ -229,7 +236,7 @@ export function withClaimFollowedBy(runtime: Runtime, happen: () => Promise<unkn
         return {
           call: async (sqlName, args) => {
             const answer = await database.call(sqlName, args);
-            if (sqlName === beginOtpSend.sqlName) await happen();
+            if (sqlName === name) await happen();
             return answer;
           },
         };

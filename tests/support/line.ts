@@ -20,6 +20,7 @@ export function aProfile(changes: Partial<LineProfile> = {}): LineProfile {
     model: "openai",
     recordsCalls: false,
     keepsTranscript: true,
+    textsAtHold: false,
     transferNumber: "+442079460199",
     services: [{ name: "Consultation", minutes: 30 }, { name: "Facelift", minutes: 180 }],
     doctors: ["Dr Amara Patel", "Dr Ben Okafor"],

@@ -105,10 +105,15 @@ export class PhoneCall {
 /** A clinic that can text. */
 export async function aTextingClinic(
   bench: Bench,
-  options?: Parameters<typeof aClinic>[1],
+  { textsAtHold = false, ...options }:
+    & Parameters<typeof aClinic>[1]
+    & { readonly textsAtHold?: boolean } = {},
 ): Promise<Clinic> {
-  const clinic = await aClinic(bench.database.sql, options);
+  const { sql } = bench.database;
+  const clinic = await aClinic(sql, options);
   await bench.provision(clinic);
+  await sql`
+    update public.organizations set texts_at_hold = ${textsAtHold} where id = ${clinic.id}`;
   return clinic;
 }
 

@@ -86,6 +86,7 @@ export function aRandomDocument(random: Random, slug: string): ClinicDocument {
     smsHourlyLimit: anInteger(random, 1, 5000),
     messageHourlyLimit: anInteger(random, 0, 100),
     followUpTexts: random() < 0.5,
+    textsAtHold: random() < 0.5,
     retentionDays: anInteger(random, 1, 3650),
     auditRetentionDays: anInteger(random, 30, 3650),
     closingDays: closed,

@@ -52,6 +52,7 @@ Deno.test("a file needs name, zone, country, services and doctors, and has defau
     capacity: 1,
   });
   assert.deepEqual(read.clinic.smsCountries, ["GB"]);
+  assert.equal(read.clinic.textsAtHold, false);
   assert.deepEqual(read.clinic.assistant, {
     language: "en",
     voice: "cartesia",
@@ -69,6 +70,18 @@ Deno.test("a file needs name, zone, country, services and doctors, and has defau
     ' "doctors" is missing',
   ]);
   assert.match(problemsOf("").join(), /^1: a clinic with name, zone, .* is needed$/);
+});
+
+Deno.test("a clinic chooses in its file to text the code with the hold", () => {
+  for (const [said, textsAtHold] of [["true", true], ["yes", true], ["no", false]] as const) {
+    const read = readClinicFile(`${smallest}texts: { at_hold: ${said} }\n`);
+    assert.ok(read.ok);
+    assert.equal(read.clinic.textsAtHold, textsAtHold);
+    assert.match(
+      writeClinicFile(read.clinic),
+      new RegExp(`at_hold: ${textsAtHold ? "yes" : "no"}`),
+    );
+  }
 });
 
 Deno.test("every problem has its line and says what to write", () => {

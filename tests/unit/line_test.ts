@@ -114,6 +114,20 @@ Deno.test("the prompt is short, speaks of the tools it has only, and ends with t
   assert.doesNotMatch(none, /transferCall|leave_message|answer_question|park/);
 });
 
+Deno.test("where the hold texts the code, the prompt has no step for it and counts on", () => {
+  const steps = (textsAtHold: boolean) => {
+    const prompt = composePrompt(aProfile({ textsAtHold }), names);
+    const [, booking = ""] = /To book\n([^]*?)\n\n/.exec(prompt) ?? [];
+    return booking.split("\n").filter((line) => /^\d/.test(line));
+  };
+  const [before, at] = [steps(false), steps(true)];
+  assert.deepEqual(before.map((step) => step[0]), ["1", "2", "3", "4"]);
+  assert.deepEqual(at.map((step) => step[0]), ["1", "2", "3"]);
+  assert.match(before.join(), /send_otp/);
+  assert.doesNotMatch(at.join(), /send_otp/);
+  assert.match(at.join(), /hold_slot .* It texts the code\.,3\. .* verify_otp/);
+});
+
 Deno.test("a large clinic's prompt stays bounded", () => {
   const profile = aProfile({
     services: Array.from({ length: 60 }, (_, n) => ({ name: `Treatment ${n}`, minutes: 30 })),

@@ -119,6 +119,7 @@ export const clinicDocument = z.object({
   smsHourlyLimit: z.number().int(),
   messageHourlyLimit: z.number().int(),
   followUpTexts: z.boolean(),
+  textsAtHold: z.boolean(),
   retentionDays: z.number().int(),
   auditRetentionDays: z.number().int(),
   closingDays: z.array(dayRange),

@@ -297,7 +297,8 @@ export const clinicFields = z.strictObject({
     countries: list(country, "countries").min(1, "at least one country is needed").optional(),
     an_hour: whole(1, 1_000_000).default(200),
     follow_up: flag.default(false),
-  }, "countries, an_hour and follow_up are possible").prefault({}),
+    at_hold: flag.default(false),
+  }, "countries, an_hour, follow_up and at_hold are possible").prefault({}),
   messages_an_hour: whole(0, 1_000_000).default(30),
   retention: z.strictObject({
     days: whole(1, 3650, "days").default(90),
