@@ -11,10 +11,14 @@ import { serveFunctions } from "../support/line.ts";
 import { aTextingClinic } from "../support/phone_call.ts";
 
 /** A call to a new clinic, whose tools are served over HTTP. */
-async function withCall(bench: Bench, work: (call: LineCall) => Promise<void>, caller = aPhone()) {
+async function withCall(
+  bench: Bench,
+  work: (call: LineCall) => Promise<void>,
+  { caller = aPhone(), textsAtHold = false } = {},
+) {
   const { functionsUrl, stop } = await serveFunctions(bench);
   try {
-    const clinic = await aTextingClinic(bench, { providers: 3 });
+    const clinic = await aTextingClinic(bench, { providers: 3, textsAtHold });
     const line = await openLine(
       bench.database.sql,
       clinic.slug,
@@ -148,9 +152,46 @@ testWithBench(
   },
 );
 
-for (const dialect of ["OPENAI", "ANTHROPIC"]) {
+testWithBench(
+  "the scripted agent reads the code where the hold has texted it, and sends another one when asked",
+  async (bench) => {
+    await withCall(bench, async (call) => {
+      const code = () => codeTo(bench.twilio, call.caller ?? "");
+      const turn = await say(new ScriptedAgent(call), [
+        `a consultation on ${aDay()}`,
+        "the first",
+        "Ada Brown",
+        "nothing has come",
+        "I also need one for my son",
+        "the last",
+        "Ben Brown",
+        code,
+      ]);
+      assert.match(turn.says, /confirmed: .* and .*anything else/);
+      assert.deepEqual(outcomesOf(call), [
+        "check_availability available",
+        "hold_slot held",
+        "send_otp cooldown",
+        "check_availability available",
+        "hold_slot held",
+        "verify_otp confirmed",
+      ]);
+      assert.equal(bench.twilio.messages.length, 1);
+    }, { textsAtHold: true });
+  },
+);
+
+for (
+  const [dialect, textsAtHold] of [
+    ["OPENAI", false],
+    ["OPENAI", true],
+    ["ANTHROPIC", false],
+    ["ANTHROPIC", true],
+  ] as const
+) {
   testWithBench(
-    `a model in the dialect of ${dialect} books with the synced prompt and tools`,
+    `a model in the dialect of ${dialect} books with the synced prompt and tools` +
+      (textsAtHold ? ", where the hold texts the code" : ""),
     async (bench) => {
       const model = startFakeModel(playAgent);
       try {
@@ -172,6 +213,7 @@ for (const dialect of ["OPENAI", "ANTHROPIC"]) {
           ]);
           assert.equal(turn.asks, undefined);
           assert.equal(call.uses.at(-1)?.answer.outcome, "confirmed", turn.says);
+          assert.equal(call.uses.some(({ tool }) => tool === "send_otp"), !textsAtHold);
           assert.deepEqual(model.refusals, []);
           const [request] = model.requests;
           assert.equal(request?.["model"], "a-model");
@@ -184,7 +226,7 @@ for (const dialect of ["OPENAI", "ANTHROPIC"]) {
           }
           // The model neither sees nor sets what Vapi merges last.
           assert.ok(!text.includes("caller_number"));
-        });
+        }, { textsAtHold });
       } finally {
         await model.stop();
       }

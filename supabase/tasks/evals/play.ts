@@ -124,8 +124,8 @@ async function bookBefore(world: World, { line }: SimulatedClinic, phone: string
     serviceType: "consultation",
   });
   const slotId = found.answer.slots?.[0]?.slotId;
-  await call.use("hold_slot", { slotId, patientName: bookedName });
-  await call.use("send_otp", {});
+  const held = await call.use("hold_slot", { slotId, patientName: bookedName });
+  if (held.answer.nextTool === "send_otp") await call.use("send_otp", {});
   const [code] = /\d{6}/.exec((await world.textsTo(phone)).at(-1)?.body ?? "") ?? [];
   const { answer } = await call.use("verify_otp", { code });
   await call.hangUp();

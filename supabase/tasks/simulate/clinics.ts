@@ -19,10 +19,10 @@ export interface SimulatedClinic {
 }
 
 const places = [
-  { country: "GB", zone: "Europe/London", seats: 1 },
-  { country: "US", zone: "America/New_York", seats: 1 },
-  { country: "GB", zone: "Asia/Kolkata", seats: 6 },
-  { country: "US", zone: "Pacific/Honolulu", seats: 1 },
+  { country: "GB", zone: "Europe/London", seats: 1, textsAtHold: false },
+  { country: "US", zone: "America/New_York", seats: 1, textsAtHold: true },
+  { country: "GB", zone: "Asia/Kolkata", seats: 6, textsAtHold: false },
+  { country: "US", zone: "Pacific/Honolulu", seats: 1, textsAtHold: false },
 ] as const;
 
 /** Above what a run can reach: the limits have tests of their own. */
@@ -49,13 +49,14 @@ export async function makeClinics(
   const run = crypto.randomUUID().slice(0, 8);
   const doctors = 3 + Math.ceil(callers / places.length / callersOfDoctor);
   const clinics: SimulatedClinic[] = [];
-  for (const [index, { country, zone, seats }] of places.entries()) {
+  for (const [index, { country, zone, seats, textsAtHold }] of places.entries()) {
     const number = await findFreeNumber(sql, country);
     const document = describe(`simulation-${run}-${index + 1}`, {
       number,
       country,
       zone,
       seats,
+      textsAtHold,
       doctors,
     });
     const [row] = await sql<{ outcome: string; id: string }[]>`
@@ -106,11 +107,12 @@ export async function findNumbers(sql: postgres.Sql, count: number): Promise<str
 
 function describe(
   slug: string,
-  { number, country, zone, seats, doctors }: {
+  { number, country, zone, seats, textsAtHold, doctors }: {
     readonly number: string;
     readonly country: string;
     readonly zone: string;
     readonly seats: number;
+    readonly textsAtHold: boolean;
     readonly doctors: number;
   },
 ): ClinicDocument {
@@ -163,6 +165,7 @@ function describe(
     smsHourlyLimit: raised,
     messageHourlyLimit: raised,
     followUpTexts: false,
+    textsAtHold,
     retentionDays: 30,
     auditRetentionDays: 30,
     closingDays: [],
