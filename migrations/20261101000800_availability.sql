@@ -245,15 +245,19 @@ return case p_part
 comment on function private.is_in_part is 'Whether a local time is in a part of the day; null is the whole day.';
 
 /*
- * The day that was said, relative to the clinic's today; null if it cannot be read.
+ * The day that was said, relative to the clinic's today; null if it cannot be read, or if it is not the
+ * weekday that was said with it.
  *
- * p_said  "2026-12-01" or one of {date}, {instant} with an offset, {daysAhead}, {weekday, next} (0 is
- *         Sunday; next means in the next calendar week), {dayOfMonth, month?, year?} (the next such day
- *         if the year or the month is missing), {parts: [12, 1], year?} (day and month in the clinic's
- *         order: the month first in the United States)
+ * p_said  "2026-12-01" or one of {date}, {instant} with an offset, {daysAhead}, {dayOfMonth, month?,
+ *         year?} (the next such day if the year or the month is missing), {dayOfMonth, monthsAhead},
+ *         {parts: [12, 1], year?} (day and month in the clinic's order: the month first in the United
+ *         States), each also with weekday (0 is Sunday); or {weekday, next, weeks?}: the coming one, or
+ *         the one of the next calendar week, and so many weeks later
+ * p_last  the last day on which a weekday and a day of any month are looked for
  */
-create function private.resolve_day(p_org public.organizations, p_said jsonb, p_today date)
-returns date
+create function private.resolve_day(
+  p_org public.organizations, p_said jsonb, p_today date, p_last date default 'infinity'
+) returns date
 language plpgsql stable set search_path = ''
 as $$
 declare
@@ -264,36 +268,58 @@ declare
   v_month constant integer := coalesce((p_said ->> 'month')::integer,
     (p_said -> 'parts' ->> case when v_month_first then 0 else 1 end)::integer);
   v_year constant integer := (p_said ->> 'year')::integer;
+  v_ahead constant date := date_trunc('month', p_today)
+    + make_interval(months => (p_said ->> 'monthsAhead')::integer);
+  v_date date;
 begin
-  if jsonb_typeof(p_said) = 'string' then
-    return (p_said #>> '{}')::date;
-  elsif p_said ? 'date' then
-    return (p_said ->> 'date')::date;
-  elsif p_said ? 'instant' then
-    return ((p_said ->> 'instant')::timestamptz at time zone p_org.timezone)::date;
-  elsif p_said ? 'daysAhead' then
-    return p_today + (p_said ->> 'daysAhead')::integer;
-  elsif v_weekday is not null then
+  if p_said ? 'next' then
     -- Weeks begin on Monday, so that Sunday's "next Tuesday" is in two days.
     return case when (p_said ->> 'next')::boolean
       then date_trunc('week', p_today)::date + 7 + (v_weekday + 6) % 7
-      else p_today + (v_weekday - extract(dow from p_today)::integer + 7) % 7 end;
-  elsif v_year is not null then
-    return make_date(v_year, v_month, v_day);
-  elsif v_day is not null then
+      else p_today + (v_weekday - extract(dow from p_today)::integer + 7) % 7 end
+      + 7 * coalesce((p_said ->> 'weeks')::integer, 0);
+  end if;
+  v_date := case
+    when jsonb_typeof(p_said) = 'string' then (p_said #>> '{}')::date
+    when p_said ? 'date' then (p_said ->> 'date')::date
+    when p_said ? 'instant'
+      then ((p_said ->> 'instant')::timestamptz at time zone p_org.timezone)::date
+    when p_said ? 'daysAhead' then p_today + (p_said ->> 'daysAhead')::integer
+    when v_ahead is not null then make_date(extract(year from v_ahead)::integer,
+      extract(month from v_ahead)::integer, v_day)
+    when v_year is not null then make_date(v_year, v_month, v_day)
     -- 29 February may be years ahead.
-    return (
+    when v_day is not null then (
       select min(d.day)::date
       from generate_series(p_today, p_today + 3000, interval '1 day') as d (day)
       where extract(day from d.day) = v_day
-        and (v_month is null or extract(month from d.day) = v_month));
-  end if;
-  return null;
+        and (v_month is null or extract(month from d.day) = v_month)
+        and (v_weekday is null or d.day <= p_last and extract(dow from d.day) = v_weekday))
+    end;
+  return case when extract(dow from v_date) = coalesce(v_weekday, extract(dow from v_date))
+    then v_date end;
 exception when data_exception then
   return null;
 end
 $$;
 comment on function private.resolve_day is 'The clinic-local day that was said, or null.';
+
+/* {contradiction: {date, weekday}} if it only cannot be read because that date is another weekday. */
+create function private.describe_unclear_day(
+  p_org public.organizations, p_said jsonb, p_today date
+) returns jsonb
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_date constant date := private.resolve_day(p_org, p_said - 'weekday', p_today);
+begin
+  return '{"outcome": "date_unclear"}'::jsonb || case when p_said ? 'weekday' and v_date is not null
+    then jsonb_build_object('contradiction',
+      jsonb_build_object('date', v_date, 'weekday', p_said -> 'weekday'))
+    else '{}' end;
+end
+$$;
+comment on function private.describe_unclear_day is 'Why a day that was said is not one.';
 
 /*
  * Whether something starts at the time of day that was said.
@@ -432,8 +458,9 @@ comment on function private.offer_nearest is
  * p_call    the authenticated envelope: calledNumber, phoneNumberId, assistantId, callId,
  *           toolCallId, callerNumber, claims {tenantId, inboundPhoneNumber}
  * p_day     the first day as it was said, see private.resolve_day()
- * Outcomes  available, fully_booked (with slots of later days), date_unclear,
- *           past_date, beyond_horizon, unknown_service, unknown_provider, which_provider (several of
+ * p_provider  a doctor's name or slug; several, any of which will do, are separated by |
+ * Outcomes  available, fully_booked (with slots of later days), date_unclear (contradiction: the date
+ *           that was said, if it is not the weekday that was said), past_date, beyond_horizon, unknown_service, unknown_provider, which_provider (several of
  *           that name), unknown_clinic, cross_tenant_denied
  * Only writes the audit row of a refused call that named another clinic; a rollback is harmless.
  */
@@ -476,7 +503,8 @@ begin
 
   if p_provider is not null then
     v_found := array(
-      select p from private.find_providers(v_org.id, p_provider) as p
+      select distinct p from string_to_table(p_provider, '|') as n
+      cross join lateral private.find_providers(v_org.id, n) as p
       where exists (
         select from public.provider_services as ps
         where ps.org_id = v_org.id and ps.provider_id = p.id and ps.service_id = v_service.id));
@@ -495,9 +523,9 @@ begin
 
   v_last := v_today + v_service.horizon_days;
   v_facts := v_facts || jsonb_build_object('service', v_service.name);
-  v_first := private.resolve_day(v_org, p_day, v_today);
+  v_first := private.resolve_day(v_org, p_day, v_today, v_last);
   if v_first is null then
-    return v_facts || '{"outcome": "date_unclear"}';
+    return v_facts || private.describe_unclear_day(v_org, p_day, v_today);
   elsif v_first > v_last then
     return v_facts || jsonb_build_object('outcome', 'beyond_horizon', 'lastDay', v_last);
   end if;

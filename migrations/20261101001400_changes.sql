@@ -786,13 +786,16 @@ language plpgsql volatile set search_path = ''
 as $$
 declare
   v_today constant date := (clock_timestamp() at time zone p_org.timezone)::date;
-  v_day constant date := private.resolve_day(p_org, p_date, v_today);
+  v_last constant date := v_today + coalesce((
+    select max(s.horizon_days) from public.services as s where s.org_id = p_org.id), 0);
+  v_day constant date := private.resolve_day(p_org, p_date, v_today, v_last);
 begin
   if p_date is not null and coalesce(v_day < v_today, true) then
     -- The name must not be in the report of the call.
     perform private.enter_call(p_org, p_call, p_patient_name);
-    refusal := private.answer(p_org, jsonb_build_object('today', v_today,
-      'outcome', case when v_day is null then 'date_unclear' else 'past_date' end));
+    refusal := private.answer(p_org, jsonb_build_object('today', v_today) || case
+      when v_day is null then private.describe_unclear_day(p_org, p_date, v_today)
+      else '{"outcome": "past_date"}' end);
   end if;
   said := jsonb_strip_nulls(jsonb_build_object(
     'id', p_appointment, 'date', v_day, 'time', p_time, 'provider', p_provider));
@@ -812,7 +815,7 @@ comment on function private.read_said is 'What a caller said of an appointment, 
  *           was held for a move; kept {holdId, startTime, doctor}: the call's own hold, which stays),
  *           change_limit, hold_released (the call's own hold, named by its day or id), cancelled (after
  *           the proof, as the next two), appointment_not_found (kept), which_appointment (appointments, and
- *           ask: day, time, doctor, or null for the front desk), date_unclear (today), past_date (today),
+ *           ask: day, time, doctor, or null for the front desk), date_unclear (today, contradiction), past_date (today),
  *           call_needed, busy, unknown_clinic, cross_tenant_denied
  * Raises    25001 under another isolation level than read committed
  */

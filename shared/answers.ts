@@ -42,6 +42,19 @@ export function refuse<Outcome extends string>(
   return { success: false, outcome, message, action, facts };
 }
 
+/** @param ignored Optional arguments that could not be read: left out, and the caller hears so. */
+export function sayLeftOut<Outcome extends string>(
+  answer: Answer<Outcome>,
+  ignored: readonly sentences.Optional[],
+): Answer<Outcome> {
+  if (ignored.length === 0) return answer;
+  return {
+    ...answer,
+    message: `${sentences.leftOut(ignored)} ${answer.message}`,
+    facts: { ...answer.facts, ignored },
+  };
+}
+
 /** The tool that takes messages for the front desk. */
 export const messageTool = "leave_message";
 

@@ -5,11 +5,13 @@
  */
 
 import { z } from "zod";
-import { type Answer, refuse, succeed } from "./answers.ts";
+import { type Answer, refuse, sayLeftOut, succeed } from "./answers.ts";
+import type { Contradiction } from "./database/availability.ts";
 import type { Appointment, AppointmentReference, Kept, Settled } from "./database/changes.ts";
 import type { Released } from "./database/holds.ts";
 import type { Confirmed } from "./database/passcodes.ts";
 import { readDay, saidDay } from "./days.ts";
+import { readDoctorWish } from "./given.ts";
 import { offerInstead, refuseHoldLimit } from "./hold.ts";
 import { patientFields } from "./patient.ts";
 import type { PhoneReading } from "./phone.ts";
@@ -17,27 +19,25 @@ import * as sentences from "./sentences.ts";
 import { sayDate, sayTime } from "./speech.ts";
 import { readTime } from "./times.ts";
 
-const { needed } = sentences;
-
 /** Which appointment is to be changed: arguments of the tools that do. */
 export const appointmentFields = {
   ...patientFields,
   appointmentId: z.string().max(200).optional().catch(undefined)
     .describe("The id of the appointment, if this call was told one; else leave it out"),
-  appointmentDate: saidDay(needed.date).optional()
+  appointmentDate: saidDay().optional()
     .describe(
       "Day of the appointment as it is now, if the caller said it: YYYY-MM-DD in the clinic's time " +
         "zone, or as the caller said it",
     ),
   appointmentTime: z.preprocess(
     (said) => typeof said === "number" ? String(said) : said,
-    z.string(needed.time).refine((said) => readTime(said) !== undefined, needed.time),
-  ).optional()
+    z.string(),
+  ).optional().catch("unread")
     .describe(
       "Start of the appointment as it is now, if the caller said it: HH:MM in 24 hours, or as the " +
         "caller said it",
     ),
-  providerName: z.string(needed.doctor).max(120).optional()
+  providerName: z.string().max(120).optional().catch("unread")
     .describe("Doctor of the appointment as it is now, if the caller said one"),
 };
 
@@ -60,6 +60,7 @@ export function referTo(
   asked: AppointmentArguments,
   { e164, country }: Extract<PhoneReading, { readonly kind: "phone" }>,
 ): AppointmentReference {
+  const doctor = readDoctor(asked);
   return {
     patientName: asked.patientName,
     patientPhone: e164,
@@ -67,8 +68,33 @@ export function referTo(
     appointmentId: asked.appointmentId,
     date: asked.appointmentDate === undefined ? undefined : readDay(asked.appointmentDate),
     time: asked.appointmentTime === undefined ? undefined : readTime(asked.appointmentTime),
-    provider: asked.providerName,
+    provider: doctor === "unread" ? undefined : doctor,
   };
+}
+
+/** One doctor's name; that of several, or a description, does not tell appointments apart. */
+function readDoctor({ providerName }: AppointmentArguments): string | "unread" | undefined {
+  const wish = providerName === undefined ? undefined : readDoctorWish(providerName);
+  if (wish === undefined || wish === "unread") return wish;
+  return wish.anyOf.length === 1 ? wish.anyOf[0] : "unread";
+}
+
+/** What was said of the appointment and could not be read is left out, and the caller hears so. */
+export function sayUnread<Outcome extends string>(
+  answer: Answer<Outcome>,
+  asked: AppointmentArguments,
+): Answer<Outcome> {
+  const { appointmentTime } = asked;
+  const isTimeUnread = appointmentTime !== undefined && readTime(appointmentTime) === undefined;
+  const isLookedFor = answer.success || /^(?:which_appointment|appointment_not_found)$/.test(
+    answer.outcome,
+  );
+  return isLookedFor
+    ? sayLeftOut(answer, [
+      ...isTimeUnread ? ["appointmentTime" as const] : [],
+      ...readDoctor(asked) === "unread" ? ["providerName" as const] : [],
+    ])
+    : answer;
 }
 
 /** A time that was given up, as a fact for the model; nothing is released unsaid. */
@@ -174,12 +200,16 @@ export function sayConfirmed(confirmed: Confirmed): Answer<"confirmed"> {
 
 /** The day of an appointment cannot be, and the model may have today's date wrong. */
 export function refuseDay<Outcome extends "date_unclear" | "past_date">(
-  { outcome, today }: { readonly outcome: Outcome; readonly today: string },
+  { outcome, today, contradiction }: {
+    readonly outcome: Outcome;
+    readonly today: string;
+    readonly contradiction?: Contradiction;
+  },
 ): Answer<Outcome> {
   const sentence = outcome === "past_date"
-    ? sentences.appointmentDayHasPassed
-    : sentences.appointmentDayUnclear;
-  return refuse(outcome, sentence(today), "RETRY", {
+    ? sentences.appointmentDayHasPassed(today)
+    : sentences.appointmentDayUnclear(today, contradiction);
+  return refuse(outcome, sentence, "RETRY", {
     ...{ today, todayIs: sayDate(today), fields: ["appointmentDate"] },
   });
 }

@@ -7,71 +7,87 @@
 
 import { z } from "zod";
 
-/** A day as it was said, for `private.resolve_day`; an empty one could not be read. */
-export type SaidDay =
+/** A date: the clinic's today decides which. */
+type SaidDate =
   | { readonly date: string }
   /** ISO 8601 with an offset: the clinic-local day of that instant. */
   | { readonly instant: string }
   | { readonly daysAhead: number }
-  /** 0 is Sunday; `next` is the one of the next calendar week. */
-  | { readonly weekday: number; readonly next: boolean }
-  | { readonly dayOfMonth: number; readonly month?: number; readonly year?: number }
+  /** The day of this month (0), the next one (1) and so on, or the next such day of any month. */
+  | {
+    readonly dayOfMonth: number;
+    readonly month?: number;
+    readonly year?: number;
+    readonly monthsAhead?: number;
+  }
   /** `12/01/2026`: day and month in the clinic's order. */
-  | { readonly parts: readonly [number, number]; readonly year?: number }
+  | { readonly parts: readonly [number, number]; readonly year?: number };
+
+/** A day as it was said, for `private.resolve_day`; an empty one could not be read. */
+export type SaidDay =
+  /** 0 is Sunday; it has to be the weekday of the date. */
+  | SaidDate & { readonly weekday?: number }
+  /** The coming one, or with `next` that of the next calendar week; so many weeks later. */
+  | { readonly weekday: number; readonly next: boolean; readonly weeks?: number }
   | Readonly<Record<string, never>>;
 
 const weekdays = ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"];
 const months = [
-  "january",
-  "february",
-  "march",
-  "april",
-  "may",
-  "june",
-  "july",
-  "august",
-  "september",
-  "october",
-  "november",
-  "december",
+  ...["january", "february", "march", "april", "may", "june", "july", "august", "september"],
+  ...["october", "november", "december"],
 ];
-const counts = [
-  "zero",
-  "one",
-  "two",
-  "three",
-  "four",
-  "five",
-  "six",
-  "seven",
-  "eight",
-  "nine",
-  "ten",
+const cardinals = [
+  ...["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"],
+  ...["eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen"],
+  "nineteen",
 ];
+const ordinals = [
+  ...["zeroth", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth"],
+  ...["ninth", "tenth", "eleventh", "twelfth", "thirteenth", "fourteenth", "fifteenth"],
+  ...["sixteenth", "seventeenth", "eighteenth", "nineteenth"],
+];
+const tens = ["", "", "twenty", "thirty"];
+const tenths = ["", "", "twentieth", "thirtieth"];
 
-/** An argument that is a day; whether it can be read is decided where the clinic's today is known. */
-export const saidDay = (message: string) =>
+/**
+ * An argument that is a day. Whether it can be read is decided where the clinic's today is known: what
+ * is missing, or is not a text, is a day that cannot be read.
+ */
+export const saidDay = () =>
   z.preprocess((given) => {
     if (typeof given === "number") return String(given);
-    return typeof given === "string" ? given.slice(0, 80) : given;
-  }, z.string(message));
+    return typeof given === "string" ? given.slice(0, 80) : "";
+  }, z.string());
 
-/** Reads a day: `2026-12-1`, `20261201`, `12/01/2026`, `tomorrow`, `next Tuesday`, `the 14th`, `1 December`. */
+/**
+ * Reads a day: `2026-12-1`, `20261201`, `12/01/2026`, `tomorrow`, `Friday week`, `Tuesday the 19th`,
+ * `the fourteenth of next month`, `1 December`. A time of day next to it is left out.
+ */
 export function readDay(text: string): SaidDay {
-  const said = text.trim();
-  return readIso(said) ?? readNumeric(said) ?? readWords(said) ?? {};
+  const said = text.toLowerCase().replaceAll("’", "'").replace(/[\s,;()]+/g, " ")
+    .replace(/^(?: |from |starting |beginning )+|(?: |\bon|\bonwards?)+$/g, "");
+  return readDate(said) ?? readWithWeekday(withoutTime(said)) ?? {};
+}
+
+/** What has no weekday in it. */
+function readDate(said: string): SaidDay | undefined {
+  const date = said.replace(/[.!]$/, "");
+  return readIso(date) ?? readNumeric(said) ?? readWords(toWords(withoutTime(said)));
 }
 
 function readIso(said: string): SaidDay | undefined {
   const compact = /^(\d{4})(\d{2})(\d{2})$/.exec(said);
   const match = compact ??
-    /^(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ]+(\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)\s*(Z|[+-]\d{2}:?\d{2})?)?$/i
+    /^(\d{4})([-/.])(\d{1,2})\2(\d{1,2})(?:[t ]+(\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?) ?(z|[+-]\d{2}:?\d{2}|[ap]\.?m)?)?$/
       .exec(said);
   if (!match) return undefined;
-  const [, year = "", month = "", day = "", time, offset] = match;
+  const [year = "", month = "", day = ""] = compact
+    ? match.slice(1)
+    : [match[1], match[3], match[4]];
+  const [time, offset] = compact ? [] : [match[5], match[6]];
   const date = `${year}-${month.padStart(2, "0")}-${day.padStart(2, "0")}`;
   if (!isDate(Number(year), Number(month), Number(day))) return {};
-  return time !== undefined && offset !== undefined
+  return time !== undefined && offset !== undefined && !/^[ap]/.test(offset)
     ? { instant: `${date}T${time.padStart(5, "0")}${offset.toUpperCase()}` }
     : { date };
 }
@@ -83,10 +99,11 @@ function isDate(year: number, month: number, day: number): boolean {
 }
 
 function readNumeric(said: string): SaidDay | undefined {
-  const match = /^(\d{1,2})[/.](\d{1,2})(?:[/.](\d{4}|\d{2}))?\.?$/.exec(said);
-  if (!match) return undefined;
-  const [first, second] = [Number(match[1]), Number(match[2])];
-  const year = match[3] === undefined ? {} : { year: Number(match[3].padStart(4, "20")) };
+  const match = /^(\d{1,2})([/.-])(\d{1,2})(?:\2(\d{4}|\d{2}))?\.?$/.exec(said);
+  // "1-2" is as likely a range.
+  if (!match || match[2] === "-" && match[4] === undefined) return undefined;
+  const [first, second] = [Number(match[1]), Number(match[3])];
+  const year = match[4] === undefined ? {} : { year: Number(match[4].padStart(4, "20")) };
   const isOutside = (part: number) => part < 1 || part > 31;
   if (first > 12 && second > 12 || isOutside(first) || isOutside(second)) return {};
   if (first > 12) return { dayOfMonth: first, month: second, ...year };
@@ -96,18 +113,98 @@ function readNumeric(said: string): SaidDay | undefined {
     : { parts: [first, second], ...year };
 }
 
-function readWords(said: string): SaidDay | undefined {
-  const words = said.toLowerCase().replace(/[,.!]/g, " ").split(/\s+/)
-    .filter((word) => !fillers.has(word));
-  const text = words.join(" ");
-  return readAhead(text) ?? readDayOfMonth(words) ?? readWeekday(words);
+const clock = String
+  .raw`(?:\d{1,2}(?:[:.]\d{2})?|noon|midday|midnight|(?:${cardinals.slice(1, 13).join("|")}))`;
+const timeOfDay = new RegExp(
+  String
+    .raw`\b(?:at|around|about|@) (?:half past |half |(?:a )?quarter (?:past|to) )?${clock}(?: (?:thirty|fifteen|forty[ -]five))?(?: ?(?:[ap]\.?m\b\.?|o'?clock))?(?= |$)|\b\d{1,2}(?:[:.]\d{2})? ?(?:[ap]\.?m\b\.?|o'?clock)|\b\d{1,2}:\d{2}\b|\b(?:noon|midday|midnight)\b`,
+  "g",
+);
+const partOfDay =
+  /\b(?:first thing|(?:in the )?(?:(?:early|late) )?(?:mornings?|afternoons?|evenings?))\b/g;
+
+/** Without a time or part of the day, which other arguments are for. */
+function withoutTime(said: string): string {
+  return said.replace(timeOfDay, " ").replace(
+    /\btonight\b|\bthis (?=\w*(?:noon|ning)\b)/g,
+    "today ",
+  )
+    .replace(partOfDay, " ").replace(/ +/g, " ").trim();
 }
 
+/** A number that was said: `14`, `the fourteenth`, `twenty-first`. */
+interface Count {
+  readonly value: number;
+  readonly isOrdinal: boolean;
+}
+type Word = string | Count;
+
 const fillers = new Set(
-  ["", "on", "the", "of", "please", "morning", "afternoon", "evening", "at", "for", "maybe"],
+  ["", "on", "the", "of", "please", "at", "for", "maybe", "day", "date", "it's", "is"],
 );
 
-function readAhead(text: string): SaidDay | undefined {
+/** Words without fillers; numbers are counted together. */
+function toWords(said: string): Word[] {
+  const words = said.replace(/[-/.!?]/g, " ").split(/\s+/);
+  return joinYears(joinTens(words)).filter((word) =>
+    typeof word !== "string" || !fillers.has(word)
+  );
+}
+
+function joinTens(words: readonly string[]): Word[] {
+  const joined: Word[] = [];
+  for (let at = 0; at < words.length; at++) {
+    const word = words[at] ?? "";
+    const ten = tens.indexOf(word, 2);
+    const next = ten < 0 ? undefined : readNumber(words[at + 1] ?? "");
+    if (
+      next !== undefined && next.value > 0 && next.value < 10 && /[a-z]/.test(words[at + 1] ?? "")
+    ) {
+      joined.push({ value: 10 * ten + next.value, isOrdinal: next.isOrdinal });
+      at++;
+    } else if (ten >= 0) joined.push({ value: 10 * ten, isOrdinal: false });
+    else joined.push(readNumber(word) ?? word);
+  }
+  return joined;
+}
+
+function readNumber(word: string): Count | undefined {
+  const [, digits, suffix] = /^(\d{1,4})(st|nd|rd|th)?$/.exec(word) ?? [];
+  if (digits !== undefined) return { value: Number(digits), isOrdinal: suffix !== undefined };
+  const lists = [{ list: cardinals, by: 1 }, { list: ordinals, by: 1 }, { list: tenths, by: 10 }];
+  const found = lists.map(({ list, by }, index) => ({
+    value: word === "" ? -1 : list.indexOf(word) * by,
+    isOrdinal: index > 0,
+  }));
+  return found.find(({ value }) => value >= 0);
+}
+
+/** `twenty twenty-seven` and `two thousand (and) twenty-seven` are 2027. */
+function joinYears(words: readonly Word[]): Word[] {
+  const joined: Word[] = [];
+  for (const word of words) {
+    const before = joined.at(-1);
+    const value = typeof word === "string" || word.isOrdinal ? undefined : word.value;
+    if (word === "thousand" && typeof before === "object" && before.value === 2) {
+      joined.splice(-1, 1, { value: 2000, isOrdinal: false });
+    } else if (word === "and" && typeof before === "object" && before.value === 2000) continue;
+    else if (
+      value !== undefined && typeof before === "object" && !before.isOrdinal &&
+      (before.value === 2000 && value < 100 || before.value === 20 && value > 19 && value < 100)
+    ) {
+      joined.splice(-1, 1, { value: 2000 + value, isOrdinal: false });
+    } else joined.push(word);
+  }
+  return joined;
+}
+
+function readWords(words: readonly Word[]): SaidDay | undefined {
+  return readAhead(words) ?? readDayOfMonth(words);
+}
+
+/** `tomorrow`, `in three days`, `a week from tomorrow`, `in a fortnight's time`. */
+function readAhead(words: readonly Word[]): SaidDay | undefined {
+  const text = write(words);
   switch (text) {
     case "today":
     case "now":
@@ -116,63 +213,140 @@ function readAhead(text: string): SaidDay | undefined {
       return { daysAhead: 0 };
     case "tomorrow":
       return { daysAhead: 1 };
-    case "day after tomorrow":
+    case "after tomorrow":
       return { daysAhead: 2 };
     case "yesterday":
       return { daysAhead: -1 };
     case "next week":
       return { weekday: 1, next: true };
+    case "week after next":
+      return { weekday: 1, next: true, weeks: 1 };
   }
-  const match = /^(?:in )?(an?|\d{1,2}|[a-z]+) (day|week)s?(?: from (?:now|today)| ahead)?$/.exec(
-    text,
-  );
-  const count = /^an?$/.test(match?.[1] ?? "") ? 1 : readCount(match?.[1] ?? "");
-  return match && count !== undefined
-    ? { daysAhead: count * (match[2] === "week" ? 7 : 1) }
+  const [, from, later] = /^(today|tomorrow) (week|fortnight)$/.exec(text) ?? [];
+  if (from !== undefined && later !== undefined) {
+    return { daysAhead: (from === "tomorrow" ? 1 : 0) + daysIn(later) };
+  }
+  const [, count, unit, start] = ahead.exec(text) ?? [];
+  // "week" alone is no day.
+  const isCounted = count !== undefined || start !== undefined || unit === "fortnight";
+  return unit !== undefined && isCounted
+    ? { daysAhead: toCount(count) * daysIn(unit) + (start === "tomorrow" ? 1 : 0) }
     : undefined;
 }
 
-function readCount(word: string): number | undefined {
-  if (/^\d{1,2}$/.test(word)) return Number(word);
-  const count = counts.indexOf(word);
-  return count < 0 ? undefined : count;
+const span = String.raw`(an?|\d+|couple)? ?(days?|weeks?|fortnights?)`;
+const ahead = new RegExp(
+  `^(?:in )?${span}(?:'?s?'? time)?(?: ahead)?(?: (?:(?:from|after) )?(now|today|tomorrow))?$`,
+);
+const aheadOfWeekday = new RegExp(
+  `^${span}(?: (?:from|after|this|coming|from this|after this|from next|after next))?$`,
+);
+
+function toCount(count: string | undefined): number {
+  return count === "couple" ? 2 : Number(count) || 1;
 }
 
-/** `14th`, `1 december`, `december 1st 2026`; a weekday beside it is not looked at. */
-function readDayOfMonth(words: readonly string[]): SaidDay | undefined {
-  const rest = words.filter((word) => nameOf(word, weekdays) === undefined);
-  const month = rest.map((word) => nameOf(word, months)).find((found) => found !== undefined);
-  const numbers = rest.filter((word) => nameOf(word, months) === undefined);
-  const [day, year, ...more] = numbers.map((word) => /^(\d{1,4})(?:st|nd|rd|th)?$/.exec(word)?.[1]);
-  const isOrdinal = /\D/.test(numbers[0] ?? "");
-  if (day === undefined || day.length > 2 || more.length > 0) return undefined;
-  if (year !== undefined && year.length !== 4 || numbers.length > 1 && year === undefined) {
+function daysIn(unit: string): number {
+  if (unit.startsWith("fortnight")) return 14;
+  return unit.startsWith("week") ? 7 : 1;
+}
+
+function write(words: readonly Word[]): string {
+  return words.map((word) => typeof word === "string" ? word : String(word.value)).join(" ")
+    .replace(/\ba couple\b/, "couple");
+}
+
+/** `14th`, `1 december`, `december 1st 2026`, `14th of next month`. */
+function readDayOfMonth(words: readonly Word[]): SaidDay | undefined {
+  const month = words.map((word) => nameOf(word, months)).find((found) => found !== undefined);
+  const [, which] = /\b(this|next) month$/.exec(write(words)) ?? [];
+  const rest = words.filter((word) =>
+    nameOf(word, months) === undefined && !(which && (word === which || word === "month"))
+  );
+  const numbers = rest.filter((word) => typeof word === "object");
+  const [day, year, ...more] = numbers;
+  if (numbers.length < rest.length || day === undefined || more.length > 0) return undefined;
+  if (day.value > 99 || year !== undefined && (year.value < 1000 || year.isOrdinal)) {
     return undefined;
   }
-  // A bare "14" is no day unless a month is named.
-  if (month === undefined && (!isOrdinal || year !== undefined)) return undefined;
-  const dayOfMonth = Number(day);
-  if (dayOfMonth < 1 || dayOfMonth > 31) return {};
+  // A bare "14" is not a day unless a month is named.
+  if (month === undefined && !which && (!day.isOrdinal || year !== undefined)) return undefined;
+  if (day.value < 1 || day.value > 31 || month !== undefined && which) return {};
   return {
-    dayOfMonth,
+    dayOfMonth: day.value,
     ...(month === undefined ? {} : { month: month + 1 }),
-    ...(year === undefined ? {} : { year: Number(year) }),
+    ...(year === undefined ? {} : { year: year.value }),
+    ...(which ? { monthsAhead: which === "next" ? 1 : 0 } : {}),
   };
 }
 
-function readWeekday(words: readonly string[]): SaidDay | undefined {
-  const [first = "", second, ...more] = words;
-  const isPrefixed = ["next", "this", "coming"].includes(first);
-  const weekday = nameOf(isPrefixed ? second ?? "" : first, weekdays);
-  const surplus = isPrefixed ? more : words.slice(1);
-  return weekday === undefined || surplus.length > 0
-    ? undefined
-    : { weekday, next: first === "next" };
+/** `next Tuesday`, `a week from Monday`, `Friday week`, `Tuesday the 19th`, `Mon 2027-01-18`. */
+function readWithWeekday(said: string): SaidDay | undefined {
+  const words = said.split(" ").map((word) => word.replace(/^[-/]|[-/.!?]$/g, ""));
+  const named = words.map((word) => nameOf(word, weekdays));
+  const found = new Set(named.filter((weekday) => weekday !== undefined));
+  const [weekday, ...others] = found;
+  if (weekday === undefined || others.length > 0) return undefined;
+  const before = words.slice(0, named.indexOf(weekday));
+  // "the second Tuesday" is not the second.
+  if (/^(?:[1-5](?:st|nd|rd|th)|first|second|third|fourth|fifth|last)$/.test(before.at(-1) ?? "")) {
+    return undefined;
+  }
+  const rest = words.filter((_, index) => named[index] === undefined);
+  const plain = rest.filter((word) => !/^(?:next|this|coming)$/.test(word)).join(" ");
+  return readCounted(weekday, write(toWords(rest.join(" "))), before) ??
+    readBeside(weekday, plain);
+}
+
+/** Only a weekday, and how far ahead. */
+function readCounted(
+  weekday: number,
+  text: string,
+  before: readonly string[],
+): SaidDay | undefined {
+  switch (text) {
+    case "":
+    case "this":
+    case "coming":
+    case "this coming":
+    case "this week":
+      return { weekday, next: false };
+    case "next":
+      return before.includes("next") ? { weekday, next: true } : undefined;
+    case "next week":
+      // "next Friday week" may be either of two.
+      return before.at(-1) === "next" ? undefined : { weekday, next: true };
+    case "week after next":
+      return { weekday, next: true, weeks: 1 };
+    case "week":
+      return { weekday, next: false, weeks: 1 };
+    case "fortnight":
+      return { weekday, next: false, weeks: 2 };
+  }
+  const [, count, unit = ""] = aheadOfWeekday.exec(text) ?? [];
+  const isAhead = /^(?:week|fortnight)/.test(unit) && before.some((word) => unit === word);
+  return isAhead
+    ? { weekday, next: before.includes("next"), weeks: toCount(count) * daysIn(unit) / 7 }
+    : undefined;
+}
+
+/** A date that the weekday stands next to. */
+function readBeside(weekday: number, rest: string): SaidDay | undefined {
+  const date = readDate(rest.replace(/ an?$/, ""));
+  if (date !== undefined && isDated(date)) return { ...date, weekday };
+  // "Tuesday 19", while "Tuesday 10" may be a time of day.
+  const [, day] = /^(?:the )?(\d{2})$/.exec(rest) ?? [];
+  const dayOfMonth = Number(day);
+  return dayOfMonth > 12 && dayOfMonth < 32 ? { dayOfMonth, weekday } : undefined;
+}
+
+function isDated(day: SaidDay): day is SaidDate {
+  return Object.keys(day).length > 0 && !("next" in day);
 }
 
 /** The place of a name, whole or by its first three letters or more. */
-function nameOf(word: string, names: readonly string[]): number | undefined {
-  if (!/^[a-z]{3,}$/.test(word)) return undefined;
+function nameOf(word: Word, names: readonly string[]): number | undefined {
+  if (typeof word !== "string" || !/^[a-z]{3,}$/.test(word)) return undefined;
   const at = names.findIndex((name) => name.startsWith(word));
   return at < 0 ? undefined : at;
 }

@@ -68,23 +68,49 @@ const exclusion =
   /\b(?:not|never|except|excluding|besides|avoid|other than|apart from|rather than|instead of)\b|n't\b|^(?:any|all|every)[a-z ]* but\b|^no\s/i;
 const described = /\b(?:female|male|woman|lady|women|men|speaking|speaks)\b/i;
 
-/** A wish for a doctor: `text` to look for, or `unread` where it cannot be met by a name. */
-export type DoctorWish = { readonly text: string } | "unread";
+const lead =
+  /^(?:(?:either|preferably|ideally|maybe|perhaps|only|just|with|to see|see|i (?:want|prefer|need)|i(?:'d| would) (?:like|prefer|rather have)|(?:can|could|may) i (?:have|see))\b[ ,]*)+(?:to see |with )?/i;
+const tail =
+  /(?:[ ,]+(?:whoever\b.*|whichever\b.*|either|please|thanks?|thank you|preferably|ideally|again|today|tomorrow|is (?:fine|ok|okay)|(?:would|will) do|if (?:possible|(?:s?he|they)(?:'s| is|'re| are) (?:free|available|in|there))))+$/i;
+
+/** Between names: not behind a title, since somebody may be called Or. */
+const between =
+  /(?<=\S\S)(?<!\b(?:dr|doctor|prof|professor)\.?),? (?:or|and|&)(?: else)? (?=\S\S)|(?<=\S{2}) ?[/;] ?(?=\S{2})|, (?=[^,]* (?:or|and|&) [^,]*$)/i;
+
+/** A wish for a doctor: `anyOf` these names, or `unread` where it cannot be met by a name. */
+export type DoctorWish = { readonly anyOf: readonly string[] } | "unread";
 
 /**
- * Whom a caller wishes to see: `Dr Patel`, `first available with Dr Patel`.
+ * Whom a caller wishes to see: `Dr Patel`, `first available with Dr Patel`, `Patel or Hughes`.
  *
  * @returns Undefined where anybody will do (`whoever is free`, `the doctor`); `unread` where a wish
- * is more than a name (`anyone but Dr Okafor`, `Dr Patel or Dr Hughes`, `any female doctor`).
+ * is more than names (`anyone but Dr Okafor`, `any female doctor`).
  */
 export function readDoctorWish(said: string): DoctorWish | undefined {
   const text = said.replaceAll("’", "'").replace(/\s+/g, " ").replace(/[.!?]+$/, "").trim();
   if (noPreference.test(text)) return undefined;
+  if (exclusion.test(text)) return "unread";
+  const names = text.split(between);
+  return names.length > 1 ? joinWishes(names.map(readDoctorWish)) : readOneWish(text);
+}
+
+/** Any of several; somebody who would also see anybody has no wish. */
+function joinWishes(wishes: readonly (DoctorWish | undefined)[]): DoctorWish | undefined {
+  const names: string[] = [];
+  for (const wish of wishes) {
+    if (wish === undefined || wish === "unread") return wish;
+    names.push(...wish.anyOf);
+  }
+  return { anyOf: names };
+}
+
+function readOneWish(said: string): DoctorWish | undefined {
+  const text = said.replace(tail, "").replace(lead, "");
+  if (text !== said && text !== "") return readDoctorWish(text);
   const name = text.replace(title, "");
-  if (exclusion.test(text) || /\S (?:or|and) \S|\//i.test(name)) return "unread";
-  if (beginsIndifferent.test(text) || (name === text && described.test(text))) return "unread";
-  if (!beginsOpen.test(text)) return { text };
-  const whom = named.exec(text)?.[1]?.replace(/(?:,? (?:please|thanks|today|tomorrow))+$/i, "");
+  if (beginsIndifferent.test(text) || name === text && described.test(text)) return "unread";
+  if (!beginsOpen.test(text)) return { anyOf: [text || said] };
+  const whom = named.exec(text)?.[1];
   return whom === undefined ? "unread" : readDoctorWish(whom);
 }
 

@@ -7,12 +7,12 @@
  * @module
  */
 
-import type { Slot } from "./database/availability.ts";
+import type { Contradiction, Slot } from "./database/availability.ts";
 import type { Appointment, Kept } from "./database/changes.ts";
 import type { Desk } from "./database/client.ts";
 import type { Released } from "./database/holds.ts";
 import type { PartOfDay } from "./given.ts";
-import { sayClock, sayDate, sayDay, sayList, sayTime } from "./speech.ts";
+import { sayClock, sayDate, sayDay, sayList, sayTime, sayWeekday, sayWeekdayOf } from "./speech.ts";
 
 // For every tool
 
@@ -138,26 +138,35 @@ export const dayTooFar = (today: string, lastDay: string) =>
   `Today is ${sayDate(today)}, and I can book until ${sayDate(lastDay)}. ` +
   "Which day would you like?";
 
-export const dayUnclear = (today: string) =>
-  `I didn't get the date. Today is ${sayDate(today)}. Which day would you like?`;
+/** @param contradiction The date and the weekday that were said, if they do not fit. */
+const unclear = (what: string, contradiction: Contradiction) =>
+  contradiction === undefined
+    ? `I didn't get the ${what}.`
+    : `${sayWeekdayOf(contradiction.date)}, not a ${sayWeekday(contradiction.weekday)}.`;
+
+export const dayUnclear = (today: string, contradiction?: Contradiction) =>
+  `${unclear("date", contradiction)} Today is ${sayDate(today)}. Which day would you like?`;
 
 export const appointmentDayHasPassed = (today: string) =>
   `That day has passed: today is ${sayDate(today)}. Which day is the appointment on?`;
 
-export const appointmentDayUnclear = (today: string) =>
-  `I didn't get the day. Today is ${sayDate(today)}. Which day is the appointment on?`;
+export const appointmentDayUnclear = (today: string, contradiction?: Contradiction) =>
+  `${unclear("day", contradiction)} Today is ${sayDate(today)}. Which day is the appointment on?`;
+
+const optional = {
+  partOfDay: "the time of day",
+  days: "how many days",
+  appointmentTime: "the time of the appointment",
+  providerName: "which doctor",
+};
+/** An argument that is left out where it cannot be read. */
+export type Optional = keyof typeof optional;
 
 /** @param ignored Arguments that could not be read and are not needed. */
-export const leftOut = (ignored: readonly ("partOfDay" | "days" | "providerName")[]) => {
-  const names = {
-    partOfDay: "the time of day",
-    days: "how many days",
-    providerName: "which doctor",
-  };
-  return `I didn't get ${
-    sayList(ignored.map((name) => names[name]), "and")
-  }, so I looked without it.`;
-};
+export const leftOut = (ignored: readonly Optional[]) =>
+  `I didn't get ${sayList(ignored.map((name) => optional[name]), "and")}, so I ${
+    ignored.includes("appointmentTime") ? "go on" : "looked"
+  } without it.`;
 
 /** @param services Names of what can be booked. */
 export const unknownService = (services: readonly string[]) =>
@@ -171,9 +180,9 @@ export const unknownDoctor = (doctors: readonly string[]) =>
     ? `I can't find that doctor for it. There is ${sayFew(doctors, "and")}.`
     : "Nobody here offers that just now.";
 
-/** @param doctors Those whose name fits what was said. */
+/** @param doctors Those who fit what was said. */
 export const whichDoctor = (doctors: readonly string[]) =>
-  `There is more than one of that name: ${sayFew(doctors)}. Which one would you like?`;
+  `There is ${sayFew(doctors, "and")}. Which one would you like?`;
 
 // The patient's number
 

@@ -38,6 +38,22 @@ export function sayDay(isoDay: string): string {
   return formatDay(new Date(`${isoDay.slice(0, 10)}T00:00:00Z`));
 }
 
+/**
+ * A date and the weekday that it is: `19 January is a Tuesday`.
+ *
+ * @param isoDay A date.
+ */
+export function sayWeekdayOf(isoDay: string): string {
+  const [weekday, ...date] = sayDay(isoDay).split(" ");
+  return `${date.join(" ")} is a ${weekday}`;
+}
+
+/** @param weekday 0 is Sunday. */
+export function sayWeekday(weekday: number): string {
+  // 1970 began on a Thursday.
+  return formatDay(new Date((weekday + 3) * 86_400_000)).split(" ")[0] ?? "";
+}
+
 /** A day with its year, for a model that has the date wrong: `Tuesday 3 March 2026`. */
 export function sayDate(isoDay: string): string {
   return `${sayDay(isoDay)} ${isoDay.slice(0, 4)}`;

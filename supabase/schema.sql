@@ -1939,6 +1939,22 @@ $$;
 
 COMMENT ON FUNCTION private.describe_state(p_org public.organizations, p_row public.appointments, p_now timestamp with time zone) IS 'The outcome for a row that does not wait for a passcode.';
 
+CREATE FUNCTION private.describe_unclear_day(p_org public.organizations, p_said jsonb, p_today date) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_date constant date := private.resolve_day(p_org, p_said - 'weekday', p_today);
+begin
+  return '{"outcome": "date_unclear"}'::jsonb || case when p_said ? 'weekday' and v_date is not null
+    then jsonb_build_object('contradiction',
+      jsonb_build_object('date', v_date, 'weekday', p_said -> 'weekday'))
+    else '{}' end;
+end
+$$;
+
+COMMENT ON FUNCTION private.describe_unclear_day(p_org public.organizations, p_said jsonb, p_today date) IS 'Why a day that was said is not one.';
+
 CREATE FUNCTION private.desk_opens_at(p_org public.organizations, p_at timestamp with time zone) RETURNS timestamp with time zone
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -4735,13 +4751,16 @@ CREATE FUNCTION private.read_said(p_org public.organizations, p_call jsonb, p_pa
     AS $$
 declare
   v_today constant date := (clock_timestamp() at time zone p_org.timezone)::date;
-  v_day constant date := private.resolve_day(p_org, p_date, v_today);
+  v_last constant date := v_today + coalesce((
+    select max(s.horizon_days) from public.services as s where s.org_id = p_org.id), 0);
+  v_day constant date := private.resolve_day(p_org, p_date, v_today, v_last);
 begin
   if p_date is not null and coalesce(v_day < v_today, true) then
     -- The name must not be in the report of the call.
     perform private.enter_call(p_org, p_call, p_patient_name);
-    refusal := private.answer(p_org, jsonb_build_object('today', v_today,
-      'outcome', case when v_day is null then 'date_unclear' else 'past_date' end));
+    refusal := private.answer(p_org, jsonb_build_object('today', v_today) || case
+      when v_day is null then private.describe_unclear_day(p_org, p_date, v_today)
+      else '{"outcome": "past_date"}' end);
   end if;
   said := jsonb_strip_nulls(jsonb_build_object(
     'id', p_appointment, 'date', v_day, 'time', p_time, 'provider', p_provider));
@@ -5181,7 +5200,7 @@ $$;
 
 COMMENT ON FUNCTION private.require_unchanged(p_is_unchanged boolean) IS 'Undoes the request of an entry function, whose answer is busy, unless the condition holds.';
 
-CREATE FUNCTION private.resolve_day(p_org public.organizations, p_said jsonb, p_today date) RETURNS date
+CREATE FUNCTION private.resolve_day(p_org public.organizations, p_said jsonb, p_today date, p_last date DEFAULT 'infinity'::date) RETURNS date
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
@@ -5193,37 +5212,42 @@ declare
   v_month constant integer := coalesce((p_said ->> 'month')::integer,
     (p_said -> 'parts' ->> case when v_month_first then 0 else 1 end)::integer);
   v_year constant integer := (p_said ->> 'year')::integer;
+  v_ahead constant date := date_trunc('month', p_today)
+    + make_interval(months => (p_said ->> 'monthsAhead')::integer);
+  v_date date;
 begin
-  if jsonb_typeof(p_said) = 'string' then
-    return (p_said #>> '{}')::date;
-  elsif p_said ? 'date' then
-    return (p_said ->> 'date')::date;
-  elsif p_said ? 'instant' then
-    return ((p_said ->> 'instant')::timestamptz at time zone p_org.timezone)::date;
-  elsif p_said ? 'daysAhead' then
-    return p_today + (p_said ->> 'daysAhead')::integer;
-  elsif v_weekday is not null then
+  if p_said ? 'next' then
     -- Weeks begin on Monday, so that Sunday's "next Tuesday" is in two days.
     return case when (p_said ->> 'next')::boolean
       then date_trunc('week', p_today)::date + 7 + (v_weekday + 6) % 7
-      else p_today + (v_weekday - extract(dow from p_today)::integer + 7) % 7 end;
-  elsif v_year is not null then
-    return make_date(v_year, v_month, v_day);
-  elsif v_day is not null then
+      else p_today + (v_weekday - extract(dow from p_today)::integer + 7) % 7 end
+      + 7 * coalesce((p_said ->> 'weeks')::integer, 0);
+  end if;
+  v_date := case
+    when jsonb_typeof(p_said) = 'string' then (p_said #>> '{}')::date
+    when p_said ? 'date' then (p_said ->> 'date')::date
+    when p_said ? 'instant'
+      then ((p_said ->> 'instant')::timestamptz at time zone p_org.timezone)::date
+    when p_said ? 'daysAhead' then p_today + (p_said ->> 'daysAhead')::integer
+    when v_ahead is not null then make_date(extract(year from v_ahead)::integer,
+      extract(month from v_ahead)::integer, v_day)
+    when v_year is not null then make_date(v_year, v_month, v_day)
     -- 29 February may be years ahead.
-    return (
+    when v_day is not null then (
       select min(d.day)::date
       from generate_series(p_today, p_today + 3000, interval '1 day') as d (day)
       where extract(day from d.day) = v_day
-        and (v_month is null or extract(month from d.day) = v_month));
-  end if;
-  return null;
+        and (v_month is null or extract(month from d.day) = v_month)
+        and (v_weekday is null or d.day <= p_last and extract(dow from d.day) = v_weekday))
+    end;
+  return case when extract(dow from v_date) = coalesce(v_weekday, extract(dow from v_date))
+    then v_date end;
 exception when data_exception then
   return null;
 end
 $$;
 
-COMMENT ON FUNCTION private.resolve_day(p_org public.organizations, p_said jsonb, p_today date) IS 'The clinic-local day that was said, or null.';
+COMMENT ON FUNCTION private.resolve_day(p_org public.organizations, p_said jsonb, p_today date, p_last date) IS 'The clinic-local day that was said, or null.';
 
 CREATE FUNCTION private.restore_entries(p_org uuid, p_provider uuid, p_id uuid) RETURNS boolean
     LANGUAGE plpgsql
@@ -6438,7 +6462,8 @@ begin
 
   if p_provider is not null then
     v_found := array(
-      select p from private.find_providers(v_org.id, p_provider) as p
+      select distinct p from string_to_table(p_provider, '|') as n
+      cross join lateral private.find_providers(v_org.id, n) as p
       where exists (
         select from public.provider_services as ps
         where ps.org_id = v_org.id and ps.provider_id = p.id and ps.service_id = v_service.id));
@@ -6457,9 +6482,9 @@ begin
 
   v_last := v_today + v_service.horizon_days;
   v_facts := v_facts || jsonb_build_object('service', v_service.name);
-  v_first := private.resolve_day(v_org, p_day, v_today);
+  v_first := private.resolve_day(v_org, p_day, v_today, v_last);
   if v_first is null then
-    return v_facts || '{"outcome": "date_unclear"}';
+    return v_facts || private.describe_unclear_day(v_org, p_day, v_today);
   elsif v_first > v_last then
     return v_facts || jsonb_build_object('outcome', 'beyond_horizon', 'lastDay', v_last);
   end if;
@@ -9077,6 +9102,8 @@ REVOKE ALL ON FUNCTION private.describe_released(p_org public.organizations, p_h
 
 REVOKE ALL ON FUNCTION private.describe_state(p_org public.organizations, p_row public.appointments, p_now timestamp with time zone) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.describe_unclear_day(p_org public.organizations, p_said jsonb, p_today date) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.desk_opens_at(p_org public.organizations, p_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.desk_state(p_org public.organizations, p_at timestamp with time zone) FROM PUBLIC;
@@ -9373,7 +9400,7 @@ REVOKE ALL ON FUNCTION private.require_read_committed() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.require_unchanged(p_is_unchanged boolean) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.resolve_day(p_org public.organizations, p_said jsonb, p_today date) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.resolve_day(p_org public.organizations, p_said jsonb, p_today date, p_last date) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.restore_entries(p_org uuid, p_provider uuid, p_id uuid) FROM PUBLIC;
 

@@ -16,6 +16,7 @@ import {
   sayKept,
   saySettled,
   sayTimeReleased,
+  sayUnread,
 } from "../../shared/appointment.ts";
 import { cancelAppointment, type CancellationOutcome } from "../../shared/database/changes.ts";
 import { choosePhone, phoneOutcomes, refusePhone } from "../../shared/patient.ts";
@@ -45,7 +46,7 @@ export default serveTool({
   run: async (asked, { call, database }) => {
     const phone = await choosePhone(asked.patientPhone, call, database);
     if (phone.kind !== "phone") return refusePhone(phone.kind);
-    return say(await cancelAppointment(database, call, referTo(asked, phone)));
+    return sayUnread(say(await cancelAppointment(database, call, referTo(asked, phone))), asked);
   },
 });
 

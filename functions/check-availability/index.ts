@@ -5,7 +5,7 @@
  */
 
 import { z } from "zod";
-import { refuse, refuseCommonly, succeed } from "../../shared/answers.ts";
+import { refuse, refuseCommonly, sayLeftOut, succeed } from "../../shared/answers.ts";
 import { type AvailabilityOutcome, checkAvailability } from "../../shared/database/availability.ts";
 import { readDay, saidDay } from "../../shared/days.ts";
 import { type PartOfDay, readDoctorWish, readPartOfDay } from "../../shared/given.ts";
@@ -17,7 +17,7 @@ import { sayDate } from "../../shared/speech.ts";
 const { needed } = sentences;
 
 const input = z.object({
-  date: saidDay(needed.date)
+  date: saidDay()
     .describe(
       "First day asked about: YYYY-MM-DD in the clinic's time zone, or as the caller said it",
     ),
@@ -25,7 +25,7 @@ const input = z.object({
     .describe("What is to be booked, for example consultation"),
   partOfDay: z.string().max(80).optional().catch("unread")
     .describe("morning, afternoon, evening or night, only if the caller said so"),
-  providerName: z.string(needed.doctor).max(80, needed.doctor).optional()
+  providerName: z.string().max(80).optional().catch("unread")
     .describe("A doctor the caller asked for by name"),
   days: z.preprocess(
     (days) => typeof days === "number" ? String(days) : days,
@@ -58,7 +58,7 @@ export default serveTool({
       day: readDay(date),
       days: count === "unread" ? undefined : count,
       partOfDay: part === "unread" ? undefined : part,
-      provider: doctor === "unread" ? undefined : doctor?.text,
+      providers: doctor === "unread" ? undefined : doctor?.anyOf,
     });
     // What could not be read and is not needed is left out, and the caller hears so.
     const ignored = [
@@ -67,12 +67,7 @@ export default serveTool({
       ...(doctor === "unread" ? ["providerName" as const] : []),
     ];
     const answer = say(found, part === "unread" ? undefined : part);
-    if (ignored.length === 0 || !("slots" in found)) return answer;
-    return {
-      ...answer,
-      message: `${sentences.leftOut(ignored)} ${answer.message}`,
-      facts: { ...answer.facts, ignored },
-    };
+    return "slots" in found ? sayLeftOut(answer, ignored) : answer;
   },
 });
 
@@ -105,10 +100,13 @@ function say(found: AvailabilityOutcome, partOfDay: PartOfDay | undefined) {
     }
     case "date_unclear":
     case "past_date": {
-      const { outcome, today } = found;
-      const sentence = outcome === "past_date" ? sentences.dayHasPassed : sentences.dayUnclear;
-      const facts = { today, todayIs: sayDate(today) };
-      return refuse(outcome, sentence(today), "RETRY", facts);
+      const { outcome, today, contradiction } = found;
+      const sentence = outcome === "past_date"
+        ? sentences.dayHasPassed(today)
+        : sentences.dayUnclear(today, contradiction);
+      return refuse(outcome, sentence, "RETRY", {
+        ...{ today, todayIs: sayDate(today), fields: ["date"] },
+      });
     }
     case "beyond_horizon": {
       const { outcome, today, lastDay } = found;

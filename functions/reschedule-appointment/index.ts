@@ -15,6 +15,7 @@ import {
   refuseDay,
   saySettled,
   sayTimeReleased,
+  sayUnread,
 } from "../../shared/appointment.ts";
 import { rescheduleAppointment, type ReschedulingOutcome } from "../../shared/database/changes.ts";
 import { offerInstead, refuseHoldLimit, refuseSlot } from "../../shared/hold.ts";
@@ -57,7 +58,7 @@ export default serveTool({
     const phone = await choosePhone(asked.patientPhone, call, database);
     if (phone.kind !== "phone") return refusePhone(phone.kind);
     const move = { ...referTo(asked, phone), slotId: asked.slotId };
-    return say(await rescheduleAppointment(database, call, move));
+    return sayUnread(say(await rescheduleAppointment(database, call, move)), asked);
   },
 });
 

@@ -20,6 +20,15 @@ export const slot = z.object({
 /** The same, as a type. */
 export type Slot = z.infer<typeof slot>;
 
+/** A date that was said together with a weekday that it is not. */
+export const contradiction = z.object({
+  date: z.string(),
+  /** The one that was said; 0 is Sunday. */
+  weekday: z.number(),
+}).optional();
+/** The same, as a type. */
+export type Contradiction = z.infer<typeof contradiction>;
+
 /** What is asked of the free times. */
 export interface AvailabilityQuestion {
   readonly service: string;
@@ -28,21 +37,22 @@ export interface AvailabilityQuestion {
   /** How many days from there on; 1 when left out. */
   readonly days?: number | undefined;
   readonly partOfDay?: PartOfDay | undefined;
-  readonly provider?: string | undefined;
+  /** Doctors, any of whom will do; anybody when left out. */
+  readonly providers?: readonly string[] | undefined;
 }
 
 /** Free times on some days, or the nearest after them. */
 export const checkAvailability = entry("check_availability", {
   args: (
     call: CallFacts,
-    { service, day, days = 1, partOfDay, provider }: AvailabilityQuestion,
+    { service, day, days = 1, partOfDay, providers }: AvailabilityQuestion,
   ) => ({
     p_call: call,
     p_service: service,
     p_day: day,
     p_days: days,
     p_part_of_day: partOfDay ?? null,
-    p_provider: provider ?? null,
+    p_provider: providers?.map((name) => name.replaceAll("|", " ")).join("|") ?? null,
   }),
   answer: z.discriminatedUnion("outcome", [
     bare("unknown_clinic", "cross_tenant_denied"),
@@ -62,6 +72,7 @@ export const checkAvailability = entry("check_availability", {
       orgId,
       today: z.string(),
       timezone: z.string(),
+      contradiction,
     }),
     z.object({
       outcome: z.literal("beyond_horizon"),

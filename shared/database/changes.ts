@@ -7,6 +7,7 @@
 import { z } from "zod";
 import type { SaidDay } from "../days.ts";
 import type { SaidTime } from "../times.ts";
+import { contradiction } from "./availability.ts";
 import { type AnswerOf, bare, type CallFacts, entry, orgId, refusals } from "./entry.ts";
 import { hold, holdLimit, released, slotTaken } from "./holds.ts";
 
@@ -78,6 +79,7 @@ const dayRefused = z.object({
   orgId,
   /** At the clinic. */
   today: z.string(),
+  contradiction,
 });
 const changeRefusals = [...refusals, "call_needed", "change_limit"] as const;
 

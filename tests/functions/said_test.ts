@@ -60,17 +60,40 @@ test("a day is counted from the clinic's today, in the clinic's order, and an of
   assert.equal(await dayOf(`${day}/${month}/${year}`), aDay(20, zone));
 });
 
-test("a date that cannot be read is asked for with today and its weekday", async (bench) => {
+test("a date that cannot be read, or is none, is asked for with today and its weekday", async (bench) => {
   const clinic = await aClinic(bench.database.sql);
-  for (const date of ["2026-12-011", "soon", "2027-02-30", "31/31/2027", "29 February 2027"]) {
+  const unread = ["2026-12-011", "soon", "2027-02-30", "31/31/2027", "29 February 2027"];
+  const none = ["TBD", "null", "", "N/A", null, undefined, {}, true];
+  for (const date of [...unread, ...none, "end of next week"]) {
     const said = await ask(bench, clinic, { date });
     assert.equal(said.outcome, "date_unclear", JSON.stringify(said));
     assert.equal(said["today"], aDay(0));
     assert.match(said.message, /Today is \w+day \d+ \w+ \d{4}/);
+    assert.match(String(said["todayIs"]), /^\w+day \d/);
+    assert.deepEqual(said["fields"], ["date"]);
     assert.equal(said.action, "RETRY");
   }
   const past = await ask(bench, clinic, { date: "2020-01-01" });
   assert.match(past.message, /today is \w+day/);
+});
+
+test("a weekday next to a date has to fit, and a day without a month is the next that fits", async (bench) => {
+  const clinic = await aClinic(bench.database.sql);
+  const names = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+  const day = aDay(20);
+  const weekday = new Date(`${day}T00:00:00Z`).getUTCDay();
+  const [right, wrong] = [names[weekday] ?? "", names[(weekday + 3) % 7] ?? ""];
+  for (const date of [`${right} ${day}`, `${day} (${right})`, `${right.slice(0, 3)} ${day}`]) {
+    const said = await ask(bench, clinic, { date });
+    assert.equal(said.outcome, "available", date);
+    assert.equal(said.slots?.[0]?.startTime.slice(0, 10), day);
+  }
+  for (const date of [`${wrong} ${day}`, `${day}, ${wrong}`]) {
+    const said = await ask(bench, clinic, { date });
+    assert.equal(said.outcome, "date_unclear", date);
+    assert.match(said.message, new RegExp(`^\\d+ \\w+ is a ${right}, not a ${wrong}\\. Today is`));
+    assert.equal(said["today"], aDay(0));
+  }
 });
 
 test("an optional value that cannot be read is left out and said", async (bench) => {
@@ -91,7 +114,7 @@ test("a wish that names no single doctor or part of the day is said, one in a se
   const met = await ask(bench, clinic, { providerName: "first available with Dr Patel" });
   assert.match(met.slots?.[0]?.slotId ?? "", /\/doctor-2$/);
   for (
-    const providerName of ["anyone but Dr Patel", "any female doctor", "either Patel or Hughes"]
+    const providerName of ["anyone but Dr Patel", "any female doctor"]
   ) {
     const said = await ask(bench, clinic, { providerName });
     assert.match(said.message, /didn't get which doctor/, providerName);
@@ -136,6 +159,19 @@ test("doctors are found however they are named, and two of one name are told apa
   await rename("doctor-1", "Dr Amara Patel");
   await rename("doctor-2", "Dr Ravi Patel");
   await rename("doctor-3", "Dr Chloe Hughes");
+  for (
+    const providerName of ["Hughes or Amara", "either Dr Hughes or Dr Amara Patel", "Hughes/Amara"]
+  ) {
+    const which = await ask(bench, clinic, { providerName });
+    assert.equal(which.outcome, "which_provider", providerName);
+    assert.match(which.message, /Dr Amara Patel and Dr Chloe Hughes\. Which one/);
+  }
+  for (
+    const providerName of ["either Dr Hughes", "Hughes or Dr Who", "I'd like Dr Hughes, please"]
+  ) {
+    const said = await ask(bench, clinic, { providerName });
+    assert.match(said.slots?.[0]?.slotId ?? "", /\/doctor-3$/, providerName);
+  }
   for (const providerName of ["Patel, Amara", "Dr Amara Patel, MD", "amara", "DR. PATEL AMARA"]) {
     const said = await ask(bench, clinic, { providerName });
     assert.equal(said.outcome, "available", providerName);
@@ -143,7 +179,7 @@ test("doctors are found however they are named, and two of one name are told apa
   }
   const several = await ask(bench, clinic, { providerName: "Doctor Patel" });
   assert.equal(several.outcome, "which_provider");
-  assert.match(several.message, /Dr Amara Patel or Dr Ravi Patel/);
+  assert.match(several.message, /Dr Amara Patel and Dr Ravi Patel/);
   assert.deepEqual(several["fields"], ["providerName"]);
   assert.equal((await ask(bench, clinic, { providerName: "Dr Who" })).outcome, "unknown_provider");
   for (const providerName of ["whoever is free", "either", "first available", "the doctor"]) {

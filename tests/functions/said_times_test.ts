@@ -38,6 +38,27 @@ test("a day is counted from the clinic's, and read in the order of its country",
     ["2026-12-01T02:30:00Z", "2026-12-01", "2026-11-30"],
     ["2026-12-01T23:30:00-05:00", "2026-12-02", "2026-12-01"],
     ["2026-12-01T23:30:00", "2026-12-01", "2026-12-01"],
+    ["next Friday week", null, null],
+    ["next week Friday", "2026-12-04", "2026-12-04"],
+    ["Friday week", "2026-12-11", "2026-12-11"],
+    ["a week from Monday", "2026-12-07", "2026-12-07"],
+    ["in a fortnight", "2026-12-12", "2026-12-12"],
+    ["the fourteenth of next month", "2026-12-14", "2026-12-14"],
+    ["the 2nd of this month", "2026-11-02", "2026-11-02"],
+    ["the 31st of this month", null, null],
+    ["2027/01/15", "2027-01-15", "2027-01-15"],
+    ["Friday 2027/01/15", "2027-01-15", "2027-01-15"],
+    ["Thursday 2027/01/15", null, null],
+    ["Tuesday 12/01/2027", "2027-01-12", null],
+    ["Tuesday 1 December", "2026-12-01", "2026-12-01"],
+    ["Monday 1 December", null, null],
+    // The 19th of December is a Saturday.
+    ["Saturday the 19th", "2026-12-19", "2026-12-19"],
+    ["Tuesday the 19th", "2027-01-19", "2027-01-19"],
+    ["Friday the 19th", "2027-02-19", "2027-02-19"],
+    ["Monday the 19th", null, null],
+    ["tomorrow, Sunday", "2026-11-29", "2026-11-29"],
+    ["tomorrow, Monday", null, null],
     ["2026-12-011", null, null],
     ["2026-02-30", null, null],
     ["30/02/2026", null, null],
@@ -45,8 +66,8 @@ test("a day is counted from the clinic's, and read in the order of its country",
   ];
   for (const [text, british, american] of expected) {
     const [row] = await sql`
-      select private.resolve_day(b, d.said, ${today})::text as british,
-        private.resolve_day(a, d.said, ${today})::text as american
+      select private.resolve_day(b, d.said, ${today}, '2027-03-01')::text as british,
+        private.resolve_day(a, d.said, ${today}, '2027-03-01')::text as american
       from (select ${sql.json(readDay(text))} as said) as d,
         jsonb_populate_record(null::public.organizations,
           '{"timezone": "Europe/London", "default_country": "GB"}') as b,
@@ -134,6 +155,37 @@ test("2:30 is half past two in the afternoon where that is when the appointment 
   });
   assert.equal(move.outcome, "rescheduled", move.message);
   assert.deepEqual(await startsOf(bench, clinic, "confirmed"), ["16:00"]);
+});
+
+test("a time or doctor of the appointment that cannot be read is left out and said", async (bench) => {
+  const clinic = await aTextingClinic(bench);
+  const call = await aBookedCall(bench, clinic, ["10:00"]);
+  const tomorrow = `consultation/${aDay()}T11:00`;
+  for (
+    const [tool, more] of [
+      [cancelAppointment, {}],
+      [rescheduleAppointment, { slotId: tomorrow }],
+    ] as const
+  ) {
+    for (const appointmentTime of ["after lunch or so", "25:99", true, {}]) {
+      const asked = { patientName: "Ada Brown", appointmentTime, ...more };
+      const said = await new PhoneCall(bench, clinic).ask(tool, asked);
+      assert.equal(said.outcome, "code_needed", said.message);
+      assert.match(
+        said.message,
+        /^I didn't get the time of the appointment, so I go on without it\./,
+      );
+      assert.deepEqual(said["ignored"], ["appointmentTime"]);
+      await bench.database.sql`delete from public.appointments where status = 'held'`;
+    }
+  }
+  const wish = { patientName: "Ada Brown", providerName: "Patel or Hughes", appointmentTime: "10" };
+  const said = await call.ask(cancelAppointment, wish);
+  assert.deepEqual([said.outcome, said["ignored"]], ["code_needed", ["providerName"]]);
+  const wrongDay = { appointmentDate: "Tuesday 2027-01-18", ...wish };
+  const unclear = await call.ask(cancelAppointment, wrongDay);
+  assert.equal(unclear.outcome, "date_unclear");
+  assert.match(unclear.message, /^18 January is a Monday, not a Tuesday\. Today is/);
 });
 
 test("an instant is that instant at the clinic, near midnight too", async (bench) => {
