@@ -1,5 +1,5 @@
 /**
- * The whole stack in one process: Postgres, `/rest/v1`, functions, jobs, and a fake Twilio.
+ * The whole stack in one process: Postgres, `/rest/v1`, `/auth/v1`, functions, jobs, and a fake Twilio.
  *
  * @module
  */
@@ -12,6 +12,7 @@ import { z } from "zod";
 import { readConfig } from "../../shared/config.ts";
 import { encryptAccount } from "../../shared/accounts.ts";
 import { addClinics, readClinics } from "./clinics.ts";
+import { type Auth, createAuth } from "./auth/server.ts";
 import { type LoadedFunctions, loadFunctions } from "./functions.ts";
 import { runJobs } from "./jobs.ts";
 import { migrate } from "./migrations.ts";
@@ -85,9 +86,11 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     await provisionClinics(database.url(), environment);
     const gateway = await openGateway(database, environment);
     stops.push(() => gateway.close());
+    const auth = await openAuth(database, environment);
+    stops.push(() => auth.close());
     const functions = await loadFunctions(environment);
     stops.push(runJobs(database.url(), (message) => onProgress(`A job failed: ${message}`)));
-    const answer = route({ url, publicHost, envFile, database, twilio, gateway, functions });
+    const answer = route({ url, publicHost, envFile, database, twilio, gateway, auth, functions });
     const server = Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, answer);
     stops.push(() => server.shutdown());
     const vapiSecret = environment["VAPI_SECRETS"] ?? localVapiSecret;
@@ -105,15 +108,17 @@ interface Parts {
   readonly database: PostgresServer;
   readonly twilio: FakeTwilio;
   readonly gateway: Gateway;
+  readonly auth: Auth;
   readonly functions: LoadedFunctions;
 }
 
-function route({ url, publicHost, envFile, database, twilio, gateway, functions }: Parts) {
+function route({ url, publicHost, envFile, database, twilio, gateway, auth, functions }: Parts) {
   return async (request: Request): Promise<Response> => {
     const refusal = refuseVisit(visitOf(request), publicHost);
     if (refusal !== undefined) return Response.json({ message: refusal }, { status: 403 });
     const { pathname, searchParams } = new URL(request.url);
     if (pathname.startsWith("/rest/v1/")) return await gateway.fetch(request);
+    if (pathname.startsWith("/auth/v1/")) return await auth.fetch(request);
     if (pathname.startsWith("/functions/v1/")) return await functions.fetch(request);
     switch (`${request.method} ${pathname}`) {
       case "GET /health":
@@ -123,6 +128,7 @@ function route({ url, publicHost, envFile, database, twilio, gateway, functions 
           pid: Deno.pid,
           database: `PostgreSQL ${database.version}`,
           rest: `${url}/rest/v1`,
+          auth: `${url}/auth/v1`,
           functions: functions.names,
           jobs: "cron.job, every minute",
           twilio: twilio.url,
@@ -177,6 +183,20 @@ function openGateway(
     secretKey: "sb_secret_local",
     basePath: "/rest/v1",
     maxRows: 1000,
+  });
+}
+
+function openAuth(
+  database: PostgresServer,
+  environment: Readonly<Record<string, string>>,
+): Promise<Auth> {
+  return createAuth({
+    dbUrl: database.url({ role: "supabase_admin" }),
+    secret: environment["JWT_SECRET"] ?? "",
+    issuer: `${environment["SUPABASE_URL"]}/auth/v1`,
+    publishableKey: "sb_publishable_local",
+    secretKey: "sb_secret_local",
+    basePath: "/auth/v1",
   });
 }
 

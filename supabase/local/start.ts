@@ -16,7 +16,7 @@ import { isPublicHost } from "./visitors.ts";
 const defaultPort = 8000;
 
 const usage = `deno task start [--port N] [--fresh] [--state NAME] [--public-host NAME]
-  starts Postgres, /rest/v1, the functions, the jobs and a fake Twilio; Ctrl-C stops them
+  starts Postgres, /rest/v1, /auth/v1, the functions, the jobs and a fake Twilio; Ctrl-C stops them
   --port N      listen on this port; ${defaultPort}, or the next free one, if left out
   --fresh       begin with an empty database and new secrets
   --state NAME  keep the state under this name, apart from others; start if left out
