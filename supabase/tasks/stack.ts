@@ -5,6 +5,7 @@
  * @module
  */
 
+import { fileURLToPath } from "node:url";
 import { readEnvFile } from "./database.ts";
 import { type Running, Stop } from "./task.ts";
 
@@ -57,20 +58,27 @@ async function findStack(url: string): Promise<UsedStack | undefined> {
   return { url, envFile: typeof envFile === "string" ? envFile : undefined };
 }
 
+const startFile = fileURLToPath(new URL("../local/start.ts", import.meta.url));
+
 /** Starts a stack in a state of its own, as a process, and waits until it says where it is. */
 export async function startStack(
   args: readonly string[],
   stateDir: string,
-  { checkout, logLevel = "error" }: {
+  { checkout, logLevel = "error", inspect }: {
     /** The folder of another checkout whose stack is started; this one's if left out. */
     readonly checkout?: string;
     readonly logLevel?: string;
+    /** Where its inspector listens, host and port; nowhere if left out. */
+    readonly inspect?: string;
   } = {},
 ): Promise<{ url: string; pid: number; output(): string; stop(): Promise<number> }> {
   // A port of its own: another run on this machine may want the default one at the same moment.
   const port = 12_000 + Math.floor(Math.random() * 12_000);
+  const command = inspect === undefined
+    ? ["task", "start"]
+    : ["run", "-A", "--unstable-no-legacy-abort", `--inspect=${inspect}`, startFile];
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["task", "start", "--state", stateDir, "--port", String(port), ...args],
+    args: [...command, "--state", stateDir, "--port", String(port), ...args],
     env: { LOG_LEVEL: logLevel, NO_COLOR: "1" },
     ...(checkout === undefined ? {} : { cwd: checkout }),
     stdin: "null",

@@ -6,18 +6,12 @@
  * @module
  */
 
-import { readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
 import postgres from "postgres";
-import { readSettings } from "../../supabase/tasks/stack.ts";
-import { startStack } from "../../supabase/tasks/stack.ts";
 import type { Running } from "../../supabase/tasks/task.ts";
 import { findDoubles } from "../support/callers.ts";
-import { aLoadClinic, type Heard, type Line, type Rush, rush } from "../support/load.ts";
-import { processorMs, treeProcessorMs } from "../support/processor.ts";
+import type { Heard } from "../support/load.ts";
+import { isAnswered, type Measured, p95OfTools, startMeasured } from "../support/measured_stack.ts";
 
-/** How long Twilio takes, in ms. */
-const twilioMs = 250;
 const restSeconds = 5;
 
 /** How a bench of calls is run. */
@@ -29,64 +23,30 @@ export interface OverloadOptions {
   readonly callers: readonly number[];
 }
 
-interface Measured {
-  readonly callers: number;
-  readonly rush: Rush;
-  /** Processor time in ms of the stack's process, and of Postgres. */
-  readonly stackMs: number;
-  readonly databaseMs: number;
-}
-
 /** Rushes and prints. @returns 1 when a time was booked twice */
 export async function benchOverload(options: OverloadOptions, running: Running): Promise<number> {
   let doubles = 0;
-  for (const [index, checkout] of [...options.checkouts, undefined].entries()) {
+  for (const checkout of [...options.checkouts, undefined]) {
     console.log(checkout ?? "This checkout");
-    doubles += await measureStack(checkout, index, options, running);
+    doubles += await measureStack(checkout, options, running);
   }
   return doubles === 0 ? 0 : 1;
 }
 
 async function measureStack(
   checkout: string | undefined,
-  index: number,
   { seconds, callers }: OverloadOptions,
   running: Running,
 ): Promise<number> {
-  const started = startStack(["--fresh"], `bench-${index}`, {
-    logLevel: "info",
-    ...(checkout === undefined ? {} : { checkout }),
-  });
-  const stack = await running.start(started, async ({ stop }) => {
-    await stop();
-  });
-  const health = await (await fetch(`${stack.url}/health`)).json();
-  const env = await readSettings({ url: stack.url, envFile: health.envFile });
-  const databasePid = Number(
-    readFileSync(join(dirname(health.envFile), "data", "postmaster.pid"), "utf8").split("\n")[0],
-  );
-  const line = await aLoadClinic(env, stack.url);
-  const measure = async (count: number, length: number): Promise<Measured> => {
-    await slowTwilio(line);
-    const before = [processorMs(stack.pid), treeProcessorMs(databasePid)] as const;
-    const played = await rush(line, count, length);
-    const stackMs = processorMs(stack.pid) - before[0];
-    return {
-      callers: count,
-      rush: played,
-      stackMs,
-      databaseMs: treeProcessorMs(databasePid) - before[1],
-    };
-  };
-  await measure(10, 2);
+  const stack = await startMeasured({ checkout }, running);
   const measured: Measured[] = [];
   for (const count of callers) {
-    measured.push(await measure(count, seconds));
+    measured.push(await stack.measure(count, seconds));
     printMeasured(measured.at(-1));
   }
   await new Promise((resolve) => setTimeout(resolve, restSeconds * 1000));
   console.log(`after ${restSeconds} s:`);
-  printMeasured(await measure(callers[0] ?? 10, seconds));
+  printMeasured(await stack.measure(callers[0] ?? 10, seconds));
   const best = Math.max(...measured.map(({ rush: { completed } }) => completed));
   console.log(
     `of the best: ${
@@ -95,7 +55,7 @@ async function measureStack(
       ).join(", ")
     }`,
   );
-  const sql = postgres(env["SUPABASE_DB_URL"] ?? "", { max: 1, onnotice: () => {} });
+  const sql = postgres(stack.dbUrl, { max: 1, onnotice: () => {} });
   const doubles = await findDoubles(sql);
   await sql.end({ timeout: 5 });
   console.log(`double bookings: ${doubles.length}`);
@@ -103,26 +63,15 @@ async function measureStack(
   return doubles.length;
 }
 
-async function slowTwilio({ url }: Line): Promise<void> {
-  await fetch(`${url}/local/faults`, { method: "DELETE" });
-  const order = { kind: "slow", ms: twilioMs, times: 10_000 };
-  await fetch(`${url}/local/faults`, { method: "POST", body: JSON.stringify(order) });
-}
-
-const tools = ["check_availability", "hold_slot", "send_otp", "verify_otp"];
-
 function printMeasured(measured: Measured | undefined): void {
   if (!measured) return;
   const { callers, rush: { heard, completed, ended, seconds }, stackMs, databaseMs } = measured;
   const of = (part: (heard: Heard) => boolean) => heard.filter(part);
   const refused = of(({ outcome }) => outcome === "busy");
   const errors = of(({ outcome }) => outcome === "error" || outcome === "cut");
-  const answered = of(({ outcome }) => !["busy", "error", "cut"].includes(outcome));
+  const answered = of(isAnswered);
   const timesOf = (list: readonly Heard[]) => list.map(({ ms }) => ms).sort((a, b) => a - b);
-  const p95 = tools.map((tool) => {
-    const times = timesOf(answered.filter((one) => one.tool === tool));
-    return (times[Math.floor(0.95 * (times.length - 1))] ?? NaN).toFixed(0);
-  });
+  const p95 = p95OfTools(heard).map((ms) => ms.toFixed(0));
   const latest = (list: readonly Heard[]) => (timesOf(list).at(-1) ?? 0).toFixed(0);
   const others = [...ended].map(([outcome, count]) => `${outcome} ${count}`).join(", ");
   console.log(

@@ -1,5 +1,5 @@
 /**
- * `deno task bench rest | sql | attack | overload`: measures one thing and prints it.
+ * `deno task bench rest | sql | call | attack | overload`: measures one thing and prints it.
  *
  * @module
  */
@@ -16,6 +16,10 @@ deno task bench sql [--quick] [GOAL ...]
   --quick  a twentieth of the rows and short rounds, for the gate: two to four minutes, not twenty
   GOAL     some of ${goals.join(" ")}; all if left out
   both need pgbench on the PATH
+deno task bench call [--quick] [--beside FOLDER ...] [CALLERS]
+  the processor time of a whole call by 50 callers without a pause, and where it goes
+  --beside FOLDER  another checkout, whose stack is measured in turn with this one
+  --quick          short rounds, and only the totals
 deno task bench attack [--quick]
   200 callers attack a clinic for a minute (--quick: ten seconds), and what patients meet meanwhile
 deno task bench overload [--quick] [--beside FOLDER ...]
@@ -37,6 +41,16 @@ const bench = defineTask({
       const callers = asked.length > 0 ? asked.map(Number) : [10, 50, 200, 1000];
       return await benchOverload({ seconds: quick ? 5 : 15, checkouts: beside, callers }, running);
     }
+    if (name === "call") {
+      const { benchCall } = await import("./call.ts");
+      return await benchCall({
+        callers: Number(asked[0] ?? 50),
+        seconds: quick ? 4 : 10,
+        rounds: quick ? 3 : 5,
+        checkouts: beside,
+        tells: !quick,
+      }, running);
+    }
     if (name === "rest") {
       if (quick || asked.length > 0) throw new Misuse("bench rest takes no further arguments");
       const { benchRest } = await import("./rest.ts");
@@ -49,7 +63,7 @@ const bench = defineTask({
       await benchAttack(quick);
       return 0;
     }
-    if (name !== "sql") throw new Misuse("Give rest, sql or attack");
+    if (name !== "sql") throw new Misuse("Give rest, sql, call, attack or overload");
     const names = asked.map((goal) => goal.toUpperCase());
     const unknown = names.find((goal) => !goals.includes(goal));
     if (unknown !== undefined) throw new Misuse(`There is no goal ${unknown}`);

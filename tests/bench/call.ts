@@ -1,0 +1,204 @@
+// deno-lint-ignore-file no-console -- a bench prints
+/**
+ * `deno task bench call`: what a whole call costs the processor, and where that goes.
+ *
+ * The totals are the operating system's, of the stack's process and of Postgres, in turn with other
+ * checkouts: a machine that others use is at another speed every minute, so only what was measured
+ * side by side can be compared. Where it goes is measured afterwards, in this checkout alone, because
+ * measuring it costs time too: the stack's own by V8's profiler, each SQL function's by
+ * `track_functions`.
+ *
+ * @module
+ */
+
+import postgres from "postgres";
+import type { Running } from "../../supabase/tasks/task.ts";
+import {
+  type Measured,
+  type MeasuredStack,
+  p95OfTools,
+  startMeasured,
+  tools,
+} from "../support/measured_stack.ts";
+import { type OwnTime, profile } from "../support/profile.ts";
+
+/** How a call is measured. */
+export interface CallOptions {
+  readonly callers: number;
+  /** Seconds of each round. */
+  readonly seconds: number;
+  readonly rounds: number;
+  /** Folders of other checkouts, whose stacks are measured in turn with this one's. */
+  readonly checkouts: readonly string[];
+  /** Whether to tell where the time goes. */
+  readonly tells: boolean;
+}
+
+/** Measures and prints. @returns the exit code, 1 if callers were answered with faults */
+export async function benchCall(options: CallOptions, running: Running): Promise<0 | 1> {
+  const { callers, seconds, rounds, checkouts } = options;
+  const stacks: (readonly [name: string, stack: MeasuredStack])[] = [];
+  for (const checkout of [...checkouts, undefined]) {
+    stacks.push([checkout ?? "this checkout", await startMeasured({ checkout }, running)]);
+  }
+  const measured = new Map<string, Figures[]>();
+  for (let round = 0; round < rounds; round++) {
+    for (const [name, stack] of stacks) {
+      const figures = figuresOf(await stack.measure(callers, seconds));
+      measured.set(name, [...measured.get(name) ?? [], figures]);
+    }
+  }
+  for (const [, stack] of stacks) await stack.stop();
+  printTable(callers, measured);
+  if (options.tells) await tell(options, running);
+  return [...measured.values()].flat().some(({ faults }) => faults > 0) ? 1 : 0;
+}
+
+interface Figures {
+  readonly faults: number;
+  /** By what it is; a call is one that came to its end. */
+  readonly of: ReadonlyMap<string, number>;
+}
+
+function figuresOf(
+  { rush: { heard, completed, seconds }, stackMs, databaseMs }: Measured,
+): Figures {
+  const p95 = p95OfTools(heard);
+  return {
+    faults: heard.filter(({ outcome }) => outcome === "error" || outcome === "cut").length,
+    of: new Map([
+      ["calls a second", completed / seconds],
+      ["processor a call, ms", (stackMs + databaseMs) / completed],
+      ["  of the stack", stackMs / completed],
+      ["  of Postgres", databaseMs / completed],
+      ...tools.map((tool, index) => [`p95 of ${tool}, ms`, p95[index] ?? NaN] as const),
+    ]),
+  };
+}
+
+/** The median of each figure, and how many times that of the first checkout, round by round. */
+function printTable(callers: number, measured: ReadonlyMap<string, readonly Figures[]>): void {
+  const all = [...measured];
+  const [first] = all;
+  console.log(`${callers} callers, medians of ${first?.[1].length ?? 0} rounds in turn`);
+  console.log(["".padEnd(30), ...all.map(([name]) => name.slice(-24).padStart(26))].join(""));
+  for (const what of first?.[1][0]?.of.keys() ?? []) {
+    const cells = all.map(([, rounds]) => {
+      const ratios = rounds.map(({ of }, round) =>
+        (of.get(what) ?? NaN) / (first?.[1][round]?.of.get(what) ?? NaN)
+      );
+      const times = rounds === first?.[1] ? "" : ` (${median(ratios).toFixed(2)} times)`;
+      return `${median(rounds.map(({ of }) => of.get(what) ?? NaN)).toFixed(1)}${times}`;
+    });
+    console.log([what.padEnd(30), ...cells.map((cell) => cell.padStart(26))].join(""));
+  }
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
+}
+
+async function tell({ callers, seconds }: CallOptions, running: Running): Promise<void> {
+  const inspect = `127.0.0.1:${9300 + Math.floor(Math.random() * 600)}`;
+  const stack = await startMeasured({ inspect }, running);
+  let calls = 0;
+  const times = await profile(inspect, async () => {
+    calls = (await stack.measure(callers, seconds)).rush.completed;
+  });
+  printProfile(times, calls);
+  await printFunctions(stack, callers, seconds);
+  await stack.stop();
+}
+
+/** What a file or a package belongs to, the first that fits. */
+const parts: readonly (readonly [part: string, where: RegExp])[] = [
+  ["our functions", /\/functions\/|\/shared\/(?!redaction|logging|database|tokens|admission)/],
+  ["log and redaction", /\/shared\/(redaction|logging|tokens)/],
+  ["admission", /\/shared\/admission/],
+  ["calls of the database", /\/shared\/database/],
+  ["validation (zod)", /\/zod/],
+  ["supabase-js", /@supabase/],
+  [
+    "Twilio's library and what it uses",
+    /\/(twilio|axios|follow-redirects|form-data|qs|jsonwebtoken)/,
+  ],
+  ["REST stand-in", /\/local\/rest\//],
+  ["driver (pg)", /\/(pg|pg-[a-z]+|postgres[a-z-]*)[@/]/],
+  ["fake Twilio", /\/local\/twilio\//],
+  ["phone numbers", /libphonenumber/],
+  ["local server", /\/supabase\/local\//],
+  ["HTTP: server and fetch", /^ext:.*(http|fetch|26_|23_|22_|20_|21_)/],
+  ["streams, events, timers", /^ext:.*(streams|event|abort|timers|web\/)/],
+  ["node:net, node:http, node:stream", /^(ext:.*node|node:)/],
+  ["Deno: other", /^ext:/],
+];
+
+function printProfile(times: readonly OwnTime[], calls: number): void {
+  const sums = new Map<string, number>();
+  const functions = new Map<string, number>();
+  for (const { name, url, line, ms } of times) {
+    const part = url === ""
+      ? name === "(garbage collector)" ? "garbage collection" : "native code (sockets, JSON, ...)"
+      : parts.find(([, where]) => where.test(url))?.[0] ?? "other packages";
+    sums.set(part, (sums.get(part) ?? 0) + ms);
+    const place = `${name} ${url.split("/").slice(-2).join("/")}:${line}`;
+    functions.set(place, (functions.get(place) ?? 0) + ms);
+  }
+  console.log(`\nThe stack's JavaScript thread by V8's profiler, ms a call (${calls} calls)`);
+  printSorted(sums, calls, Infinity);
+  console.log("\nThe functions with the most own time, ms a call");
+  printSorted(functions, calls, 30);
+}
+
+function printSorted(sums: ReadonlyMap<string, number>, calls: number, limit: number): void {
+  for (const [name, ms] of [...sums].sort(([, a], [, b]) => b - a).slice(0, limit)) {
+    console.log(`${(ms / calls).toFixed(3).padStart(8)}  ${name}`);
+  }
+}
+
+/** Calls and own time of each SQL function; those that PostgreSQL inlines count for their caller. */
+async function printFunctions(
+  stack: MeasuredStack,
+  callers: number,
+  seconds: number,
+): Promise<void> {
+  const admin = new URL(stack.dbUrl);
+  admin.username = "supabase_admin";
+  const sql = postgres(admin.href, { max: 1, onnotice: () => {} });
+  try {
+    await sql`alter system set track_functions = 'all'`;
+    await sql`select pg_reload_conf()`;
+    await stack.measure(10, 1);
+    await sql`select pg_stat_reset()`;
+    const [before] = await sql<Written[]>`${written(sql)}`;
+    const { rush: { completed } } = await stack.measure(callers, seconds);
+    // A backend reports at most once a second, and when it has been idle.
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    const [after] = await sql<Written[]>`${written(sql)}`;
+    const rows = await sql<{ name: string; calls: number; own: number; total: number }[]>`
+      select schemaname || '.' || funcname as name, calls::float8, self_time as own, total_time as total
+      from pg_stat_user_functions order by self_time desc limit 40`;
+    const each = (value: number) => (value / completed).toFixed(3).padStart(8);
+    console.log(`\nThe SQL functions, a call (${completed} calls): own ms, all ms, times`);
+    for (const { name, calls, own, total } of rows) {
+      console.log(`${each(own)}${each(total)}${each(calls)}  ${name}`);
+    }
+    if (before && after) {
+      console.log(
+        `commits ${each(after.commits - before.commits).trim()}, ` +
+          `bytes of the write-ahead log ${each(after.bytes - before.bytes).trim()}, a call`,
+      );
+    }
+  } finally {
+    await sql.end({ timeout: 5 });
+  }
+}
+
+interface Written {
+  readonly commits: number;
+  readonly bytes: number;
+}
+
+const written = (sql: postgres.Sql) =>
+  sql`select d.xact_commit::float8 as commits, pg_current_wal_lsn() - '0/0'::pg_lsn as bytes
+    from pg_stat_database as d where d.datname = current_database()`;
