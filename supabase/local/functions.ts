@@ -9,8 +9,8 @@ import { readdir } from "node:fs/promises";
 /** The functions of this repository, loaded. */
 export interface LoadedFunctions {
   readonly names: readonly string[];
-  /** Answers `/functions/v1/NAME`; an unknown name is 404. */
-  fetch(request: Request): Promise<Response>;
+  /** Answers a request for the path `/functions/v1/NAME`; an unknown name is 404. */
+  fetch(pathname: string, request: Request): Promise<Response>;
 }
 
 interface EdgeFunction {
@@ -38,8 +38,8 @@ export async function loadFunctions(
   for (const name of names) loaded.set(name, await load(name));
   return {
     names,
-    fetch: async (request) => {
-      const name = /^\/functions\/v1\/([^/?]+)/.exec(new URL(request.url).pathname)?.[1] ?? "";
+    fetch: async (pathname, request) => {
+      const name = /^\/functions\/v1\/([^/]+)/.exec(pathname)?.[1] ?? "";
       const found = loaded.get(name);
       return found
         ? await found.fetch(request)

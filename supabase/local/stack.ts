@@ -20,6 +20,7 @@ import { defaultStateDir, type PostgresServer, startPostgres } from "./postgres.
 import { createGateway, type Gateway } from "./rest/gateway.ts";
 import { parseJson } from "./rest/json.ts";
 import { consolePage } from "./console.ts";
+import { answerLocally } from "./shortcut.ts";
 import { localMetricsToken, localVapiSecret } from "./secrets.ts";
 import { refuseVisit, visitOf } from "./visitors.ts";
 import { type FakeTwilio, faultKinds, readFaultOrder, startFakeTwilio } from "./twilio/server.ts";
@@ -88,6 +89,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     stops.push(() => gateway.close());
     const auth = await openAuth(database, environment);
     stops.push(() => auth.close());
+    const endShortcut = answerLocally(`${url}/rest/v1/`, gateway.fetch);
+    stops.push(() => Promise.resolve(endShortcut()));
     const functions = await loadFunctions(environment);
     stops.push(runJobs(database.url(), (message) => onProgress(`A job failed: ${message}`)));
     const answer = route({ url, publicHost, envFile, database, twilio, gateway, auth, functions });
@@ -114,12 +117,12 @@ interface Parts {
 
 function route({ url, publicHost, envFile, database, twilio, gateway, auth, functions }: Parts) {
   return async (request: Request): Promise<Response> => {
-    const refusal = refuseVisit(visitOf(request), publicHost);
-    if (refusal !== undefined) return Response.json({ message: refusal }, { status: 403 });
     const { pathname, searchParams } = new URL(request.url);
+    const refusal = refuseVisit(visitOf(request, pathname), publicHost);
+    if (refusal !== undefined) return Response.json({ message: refusal }, { status: 403 });
     if (pathname.startsWith("/rest/v1/")) return await gateway.fetch(request);
     if (pathname.startsWith("/auth/v1/")) return await auth.fetch(request);
-    if (pathname.startsWith("/functions/v1/")) return await functions.fetch(request);
+    if (pathname.startsWith("/functions/v1/")) return await functions.fetch(pathname, request);
     switch (`${request.method} ${pathname}`) {
       case "GET /health":
         return Response.json({

@@ -17,10 +17,10 @@ export interface Visit {
   readonly header: (name: string) => string | null | undefined;
 }
 
-/** The {@link Visit} of a request. */
-export function visitOf(request: Request): Visit {
+/** The {@link Visit} of a request for a path. */
+export function visitOf(request: Request, pathname: string): Visit {
   return {
-    pathname: new URL(request.url).pathname,
+    pathname,
     header: (name) => request.headers.get(name),
   };
 }
@@ -61,6 +61,11 @@ export function isPublicHost(text: string): boolean {
     !loopbackNames.includes(text);
 }
 
+/** The usual names, with a port; parsing a URL for each request would cost more than answering some. */
+const loopback = /^http:\/\/(127\.0\.0\.1|localhost|\[::1\])(?::\d{1,5})?$/;
+
 function nameOf(url: string): string | undefined {
+  const usual = loopback.exec(url)?.[1];
+  if (usual !== undefined) return usual;
   return URL.canParse(url) ? new URL(url).hostname : undefined;
 }
