@@ -6,9 +6,10 @@
  *   from it. A test checks this in the catalog. The migration of the seals detects rows that were
  *   removed or changed anyway.
  * - It outlives its organization, so org_id refers to no row.
- * - Every audited event is also counted in the same transaction, by a row in a queue
- *   (public.metric_events): a shared counter would make callers wait for each other. The migration
- *   of the metrics empties the queue.
+ * - Every audited event is also counted, once its transaction has ended: the migration of the metrics
+ *   counts the rows themselves, by the transaction that wrote them. Other events are counted in their
+ *   transaction, by a row in a queue (public.metric_events). A shared counter would make callers wait
+ *   for each other.
  */
 
 create table public.audit_logs (
@@ -29,7 +30,7 @@ create table public.audit_logs (
   subject_id uuid,
   outcome text not null,
   details jsonb not null default '{}',
-  -- Rows are sealed when all transactions up to theirs have ended.
+  -- Rows are counted when theirs has ended, and sealed when all transactions up to theirs have.
   transaction_id xid8 not null default pg_current_xact_id(),
   -- Rows are read by time and written at the end; an index on random ids would cost every writer.
   primary key (org_id, at, id)
@@ -61,12 +62,8 @@ select private.protect('public.metric_events', null);
 
 -- The log never contains more than the last two digits of a number.
 create function private.mask_phone(p_phone text) returns text
-language plpgsql immutable strict set search_path = ''
-as $$
-begin
-  return '***' || right(p_phone, 2);
-end
-$$;
+language sql immutable strict
+return '***' || right(p_phone, 2);
 comment on function private.mask_phone is 'A phone number reduced to its last two digits.';
 
 create function private.tally(
@@ -88,12 +85,6 @@ create function private.audit(
 language plpgsql volatile set search_path = ''
 as $$
 begin
-  with counted as (
-    insert into public.metric_events (name, labels) values ('audit',
-      jsonb_build_object('action', p_action, 'outcome', p_outcome)
-        || case when p_details ? 'reason'
-          then jsonb_build_object('reason', p_details -> 'reason') else '{}' end)
-  )
   insert into public.audit_logs (
     org_id, actor, call_id, tool_call_id, assistant_id, caller_masked, staff_user,
     action, subject_id, outcome, details
@@ -106,4 +97,4 @@ begin
 end
 $$;
 comment on function private.audit is
-  'Writes and counts one audit row in the caller''s transaction; a null call means the system itself, one with staff the account of the token.';
+  'Writes one audit row in the caller''s transaction; a null call means the system itself, one with staff the account of the token.';

@@ -30,13 +30,19 @@ create function private.desk_state(p_org public.organizations, p_at timestamptz)
 language plpgsql stable set search_path = ''
 as $$
 declare
-  v_local constant timestamp := p_at at time zone p_org.timezone;
-  v_day constant date := v_local::date;
-  v_dow constant integer := extract(dow from v_day);
-  v_minute constant integer := extract(epoch from v_local - v_day)::integer / 60;
+  v_local timestamp;
+  v_day date;
+  v_dow integer;
+  v_minute integer;
 begin
+  if p_org.transfer_number is null then
+    return 'none';
+  end if;
+  v_local := p_at at time zone p_org.timezone;
+  v_day := v_local::date;
+  v_dow := extract(dow from v_day);
+  v_minute := extract(epoch from v_local - v_day)::integer / 60;
   return case
-    when p_org.transfer_number is null then 'none'
     when exists (
       select from public.desk_hours as h
       where h.org_id = p_org.id
@@ -52,12 +58,8 @@ comment on function private.desk_state is
   'Whether the front desk is open or closed at a moment; none if calls cannot be transferred at all.';
 
 create function private.answer(p_org public.organizations, p_answer jsonb) returns jsonb
-language plpgsql stable set search_path = ''
-as $$
-begin
-  return p_answer || jsonb_build_object(
-    'orgId', p_org.id, 'desk', private.desk_state(p_org, clock_timestamp()));
-end
-$$;
+language sql volatile
+return p_answer || jsonb_build_object(
+  'orgId', (p_org).id, 'desk', private.desk_state(p_org, clock_timestamp()));
 comment on function private.answer is
   'Adds to a tool''s answer what every answer contains: the organization, and the state of its desk.';

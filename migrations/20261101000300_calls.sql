@@ -120,12 +120,8 @@ comment on function private.lock_call is
   'Lets one request of a call run at a time; taken before every other lock. A null call locks nothing.';
 
 create function private.hash_phone(p_phone text) returns bytea
-language plpgsql immutable strict set search_path = ''
-as $$
-begin
-  return sha256(convert_to(p_phone, 'UTF8'));
-end
-$$;
+language sql stable strict
+return sha256(convert_to(p_phone, 'UTF8'));
 comment on function private.hash_phone is 'A phone number in a form that can only be compared.';
 
 create table public.calls (

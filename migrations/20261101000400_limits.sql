@@ -149,12 +149,8 @@ comment on function private.is_blocked is 'Whether an organization has blocked a
 
 /* The caller's number, or one key that all calls without a number share. */
 create function private.caller_key(p_org uuid, p_call public.calls) returns bytea
-language plpgsql immutable set search_path = ''
-as $$
-begin
-  return coalesce(p_call.caller_hash, private.hash_phone('no number/' || p_org));
-end
-$$;
+language sql stable
+return coalesce((p_call).caller_hash, private.hash_phone('no number/' || p_org));
 comment on function private.caller_key is 'The key in phone_counts for the caller of a call.';
 
 create function private.lock_phones(p_hashes bytea[]) returns void

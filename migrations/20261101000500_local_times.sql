@@ -61,14 +61,9 @@ comment on function private.wall is
   'The instant of a local time: the earlier or the later one if it is repeated, moved forward in a gap.';
 
 create function private.iso_local(p_at timestamptz, p_zone text) returns text
-language plpgsql stable strict set search_path = ''
-as $$
-declare
-  v_local constant timestamp := p_at at time zone p_zone;
-  v_utc constant timestamp := p_at at time zone 'UTC';
-begin
-  return to_char(v_local, 'YYYY-MM-DD"T"HH24:MI:SS') || case when v_local < v_utc
-    then to_char(v_utc - v_local, '"-"HH24:MI') else to_char(v_local - v_utc, '"+"HH24:MI') end;
-end
-$$;
+language sql stable
+return to_char(p_at at time zone p_zone, 'YYYY-MM-DD"T"HH24:MI:SS')
+  || case when p_at at time zone p_zone < p_at at time zone 'UTC'
+    then to_char((p_at at time zone 'UTC') - (p_at at time zone p_zone), '"-"HH24:MI')
+    else to_char((p_at at time zone p_zone) - (p_at at time zone 'UTC'), '"+"HH24:MI') end;
 comment on function private.iso_local is 'ISO 8601 local time with its offset.';

@@ -99,8 +99,8 @@ comment on column public.appointments.arrived_at is 'When staff marked that the 
 comment on column public.appointments.asked_by is
   'Keys of the requests that made or changed the hold: a repeated request changes nothing.';
 
+-- The organization exists because the provider does: a key of its own would cost each claim a lock.
 alter table public.appointments
-  add foreign key (org_id) references public.organizations (id),
   add foreign key (org_id, provider_id) references public.providers (org_id, id),
   add foreign key (org_id, service_id) references public.services (org_id, id),
   add foreign key (org_id, contact_id) references public.contacts (org_id, id);
@@ -214,12 +214,8 @@ comment on function private.blocks is
   'Whether a row is live, and neither a hold of this call nor the appointment that it moves.';
 
 create function private.session_key(p_service uuid, p_start timestamptz) returns uuid
-language plpgsql immutable strict set search_path = ''
-as $$
-begin
-  return md5(p_service::text || '@' || extract(epoch from p_start)::bigint)::uuid;
-end
-$$;
+language sql stable strict
+return md5(p_service::text || '@' || extract(epoch from p_start)::bigint::text)::uuid;
 comment on function private.session_key is 'Identity of a group session: a service and its start.';
 
 create function private.busy_time(p_service public.services, p_start timestamptz) returns tstzrange
@@ -285,13 +281,9 @@ comment on function private.would_overlap is
   'Whether a row of another session takes a provider''s time; checked under the provider''s lock.';
 
 create function private.read_id(p_text text) returns uuid
-language plpgsql immutable strict set search_path = ''
-as $$
-begin
-  return case when btrim(p_text) ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
-    then btrim(p_text)::uuid end;
-end
-$$;
+language sql immutable
+return case when btrim(p_text) ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+  then btrim(p_text)::uuid end;
 comment on function private.read_id is 'The id in a text, or null when it is not one: models make ids up.';
 
 create function private.words_of(p_text text) returns text[]

@@ -187,7 +187,8 @@ declare
   v_local constant timestamp := p_start at time zone p_zone;
 begin
   return p_service_slug || '/' || to_char(v_local, 'YYYY-MM-DD"T"HH24:MI')
-    || case when private.wall(v_local, p_zone, false) <> private.wall(v_local, p_zone, true)
+    || case when private.steady_offset(v_local::date, p_zone) is null
+        and private.wall(v_local, p_zone, false) <> private.wall(v_local, p_zone, true)
          then right(private.iso_local(p_start, p_zone), 6) else '' end
     || coalesce('/' || p_provider_slug, '');
 end
@@ -360,31 +361,41 @@ begin
       where private.is_in_part(f.starts_at at time zone p_org.timezone, p_part)
       group by f.starts_at
     ),
-    numbered as (
-      select s.*, row_number() over (order by s.starts_at) - 1 as n, count(*) over () as total
+    listed as (
+      select count(*) as total, array_agg(s.starts_at order by s.starts_at) as starts_at,
+        array_agg(s.doctors order by s.starts_at) as doctors,
+        array_agg(s.seats order by s.starts_at) as seats
       from starts as s
     ),
-    few as (
-      select n.* from numbered as n
-      where n.total <= p_few or n.n in (
-        select round(k * (n.total - 1) / (p_few - 1)::numeric) from generate_series(0, p_few - 1) as k)
+    few as materialized (
+      select k.n, l.starts_at[k.n], l.doctors[k.n], l.seats[k.n]
+      from listed as l
+      cross join lateral (
+        select (1 + case when l.total <= p_few then g.k
+          else round(g.k * (l.total - 1) / (p_few - 1)::numeric) end)::integer as n
+        from generate_series(0, least(l.total, p_few) - 1) as g (k)
+      ) as k
     )
     select jsonb_build_object(
-      'total', coalesce(max(f.total), 0),
-      'slots', coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+      'total', l.total,
+      'slots', coalesce((select jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
         'slotId', private.slot_id(p_service.slug, f.starts_at, p_org.timezone, p_provider.slug),
         'startTime', private.iso_local(f.starts_at, p_org.timezone),
         'endTime', private.iso_local(
           f.starts_at + make_interval(mins => p_service.duration_min), p_org.timezone),
         'availableDoctors', f.doctors,
-        'seatsLeft', case when p_service.capacity > 1 then f.seats end)) order by f.starts_at), '[]'))
-    from few as f
+        'seatsLeft', case when p_service.capacity > 1 then f.seats end)) order by f.n)
+        from few as f), '[]'))
+    from listed as l
   );
 end
 $$;
 comment on function private.offer is 'A few bookable slots as JSON, spread over the days, and their total.';
 
-/* The nearest ones: on the same day, else in the week after it. */
+/*
+ * The nearest ones: on the same day, else in the week after it, whose days are read one by one until
+ * there are enough.
+ */
 create function private.alternatives(
   p_org public.organizations, p_service public.services, p_provider public.providers,
   p_start timestamptz, p_call_id text, p_moves uuid
@@ -394,30 +405,29 @@ as $$
 declare
   v_now constant timestamptz := clock_timestamp();
   v_day constant date := (p_start at time zone p_org.timezone)::date;
-  v_today constant date := (v_now at time zone p_org.timezone)::date;
-  v_slots jsonb;
+  v_slots jsonb := '[]';
+  v_few constant integer := 3;
 begin
-  -- The day itself, then the week after it.
-  for v_pass in 0 .. 1 loop
-    select jsonb_agg(jsonb_build_object(
+  for v_ahead in 0 .. 7 loop
+    exit when jsonb_array_length(v_slots) >= case v_ahead when 1 then 1 else v_few end;
+    select v_slots || coalesce(jsonb_agg(jsonb_build_object(
       'slotId', private.slot_id(p_service.slug, n.starts_at, p_org.timezone, p_provider.slug),
       'startTime', private.iso_local(n.starts_at, p_org.timezone),
       'endTime', private.iso_local(
         n.starts_at + make_interval(mins => p_service.duration_min), p_org.timezone),
-      'availableDoctors', n.doctors) order by n.starts_at)
+      'availableDoctors', n.doctors) order by n.starts_at), '[]')
     into v_slots
     from (
       select f.starts_at, count(*) as doctors
       from private.find_starts(p_org.id, p_service.id, p_provider.id,
-        greatest(v_day + v_pass, v_today), v_day + 7 * v_pass, p_call_id, v_now, p_moves) as f
+        v_day + v_ahead, v_day + v_ahead, p_call_id, v_now, p_moves) as f
       where f.starts_at <> p_start
       group by f.starts_at
       order by abs(extract(epoch from f.starts_at - p_start)), f.starts_at
-      limit 3
+      limit v_few - jsonb_array_length(v_slots)
     ) as n;
-    exit when v_slots is not null;
   end loop;
-  return jsonb_build_object('slots', coalesce(v_slots, '[]'));
+  return jsonb_build_object('slots', v_slots);
 end
 $$;
 comment on function private.alternatives is 'Up to three bookable starts near one that cannot be had.';

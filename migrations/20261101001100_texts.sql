@@ -170,12 +170,8 @@ comment on function private.failed_twice is 'Whether the last two texts of a cal
  * https://www.twilio.com/docs/api/errors
  */
 create function private.is_fault_of_number(p_error_code integer) returns boolean
-language plpgsql immutable set search_path = ''
-as $$
-begin
-  return coalesce(p_error_code in (21610, 30003, 30004, 30005, 30006), false);
-end
-$$;
+language sql immutable
+return coalesce(p_error_code in (21610, 30003, 30004, 30005, 30006), false);
 comment on function private.is_fault_of_number is 'Whether a text failed because of its number, and not because texting fails.';
 
 /* A phone that was off is tried again after the cooldown. */
@@ -195,22 +191,17 @@ comment on function private.was_refused_by_number is
   'Whether a text did not arrive because of its number, so that another one would not either.';
 
 create function private.delivery_rank(p_delivery text) returns integer
-language sql immutable strict set search_path = ''
-as $$
-  select array_position(
-    array['queued', 'sending', 'sent', 'failed', 'undelivered', 'delivered'], p_delivery)
-$$;
+language sql immutable
+return array_position(
+  array['queued', 'sending', 'sent', 'failed', 'undelivered', 'delivered'], p_delivery);
 comment on function private.delivery_rank is 'A higher state replaces a lower one; null for any other word.';
 
 create function private.delivery_of(p_status text) returns text
-language sql immutable strict set search_path = ''
-as $$
-  select case
-    when p_status in ('accepted', 'scheduled') then 'queued'
-    when p_status = 'canceled' then 'failed'
-    when private.delivery_rank(p_status) is not null then p_status
-  end
-$$;
+language sql immutable
+return case
+  when p_status in ('accepted', 'scheduled') then 'queued'
+  when p_status = 'canceled' then 'failed'
+  when private.delivery_rank(p_status) is not null then p_status end;
 comment on function private.delivery_of is 'Twilio''s MessageStatus as a state of a text; null if it says nothing about delivery.';
 
 /* See record_delivery_report. */

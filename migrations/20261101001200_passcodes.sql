@@ -57,11 +57,9 @@ select private.protect('public.one_time_passcodes', null);
 
 create function private.bind_mac(p_mac text, p_org uuid, p_call_id text, p_phone bytea, p_send uuid)
 returns bytea
-language sql immutable strict set search_path = ''
-as $$
-  select sha256(decode(p_mac, 'hex') || convert_to(
-    'otp:v2|' || p_org || '|' || p_call_id || '|' || encode(p_phone, 'hex') || '|' || p_send, 'UTF8'))
-$$;
+language sql stable
+return sha256(decode(p_mac, 'hex') || convert_to(
+  'otp:v2|' || p_org || '|' || p_call_id || '|' || encode(p_phone, 'hex') || '|' || p_send, 'UTF8'));
 comment on function private.bind_mac is 'A code''s MAC bound to one organization, call, phone and send.';
 
 create function private.forget_passcode(p_org uuid, p_call_id text, p_phone bytea) returns void
@@ -117,11 +115,9 @@ comment on function private.end_proofs is
 
 /* The call or the number has no attempts left. A change must not reveal whether a hold waits. */
 create function private.refuse_attempts(p_purpose text) returns jsonb
-language sql immutable set search_path = ''
-as $$
-  select case p_purpose when 'change' then '{"outcome": "code_locked", "isFinal": true}'::jsonb
-    else '{"outcome": "locked"}' end
-$$;
+language sql immutable
+return case p_purpose when 'change' then '{"outcome": "code_locked", "isFinal": true}'::jsonb
+  else '{"outcome": "locked"}' end;
 comment on function private.refuse_attempts is
   'The outcome locked; for a change code_locked with isFinal: no further code.';
 
@@ -258,13 +254,9 @@ comment on function private.sent_at_hold is
   'Why hold_slot texts no code: it was texted before, or it is for send_otp; else null.';
 
 create function private.origin_of(p_call public.calls, p_phone bytea) returns text
-language plpgsql immutable set search_path = ''
-as $$
-begin
-  return case when p_call.caller_hash is null then 'no_number'
-    when p_call.caller_hash = p_phone then 'own_number' else 'other_number' end;
-end
-$$;
+language sql immutable
+return case when (p_call).caller_hash is null then 'no_number'
+  when (p_call).caller_hash = p_phone then 'own_number' else 'other_number' end;
 comment on function private.origin_of is 'Whether a call comes from the number it texts: own_number, other_number or no_number.';
 
 /*

@@ -65,12 +65,8 @@ comment on function private.release_hold is
   'Cancels and audits a hold that its call no longer wants, if that call still holds it.';
 
 create function private.request_key(p_call jsonb, p_patient jsonb) returns text
-language plpgsql immutable set search_path = ''
-as $$
-begin
-  return md5(nullif(p_call ->> 'toolCallId', '') || p_patient::text);
-end
-$$;
+language sql immutable
+return md5(nullif(p_call ->> 'toolCallId', '') || p_patient::text);
 comment on function private.request_key is
   'Tells a repeated request for a slot from a new one; null without a tool call id.';
 
@@ -256,13 +252,9 @@ comment on function private.read_wanted is 'The slot that a slotId names, or nul
 
 create function private.is_wanted(p_wanted private.wanted_slot, p_hold public.appointments)
 returns boolean
-language plpgsql immutable set search_path = ''
-as $$
-begin
-  return p_hold.service_id = (p_wanted.service).id and p_hold.starts_at = p_wanted.starts_at
-    and ((p_wanted.provider).id is null or p_hold.provider_id = (p_wanted.provider).id);
-end
-$$;
+language sql immutable
+return (p_hold).service_id = ((p_wanted).service).id and (p_hold).starts_at = (p_wanted).starts_at
+  and (((p_wanted).provider).id is null or (p_hold).provider_id = ((p_wanted).provider).id);
 comment on function private.is_wanted is 'Whether an appointment is at the requested slot.';
 
 /* p_patient is {name, phone}. */

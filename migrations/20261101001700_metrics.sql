@@ -5,10 +5,13 @@
  * Decisions
  * - Counters are rows of two tables, one since the beginning and one by the minute. Nothing is counted
  *   by reading history, so a million calls cost no more than a thousand.
- * - Writers only append to public.metric_events, so a booking (private.audit, private.tally) never
+ * - Writers only append to public.metric_events, so a booking (private.tally) never
  *   waits for a counter. Reading the metrics, recording a batch and pg_cron all move events into the
  *   counters, one at a time under an advisory lock. Deleting an event is what counts it, so it counts
  *   once.
+ * - An audit row is counted where it stands, by the transaction that wrote it: rows are new when their
+ *   transaction had not ended at the last count (private.metric_progress) and has now. So each counts
+ *   once, whichever order transactions end in, and a booking writes one row less.
  * - The functions record tool calls after they have answered. They send totals in batches with an id,
  *   and a batch that arrives twice counts once.
  * - Current rows (holds, lag) are counted through an index, up to a cap.
@@ -78,6 +81,49 @@ end
 $$;
 comment on function private.fold_events is 'Moves events from the queue into the counters.';
 
+create table private.metric_progress (
+  only_row boolean primary key default true
+    constraint metric_progress_has_one_row check (only_row),
+  seen pg_snapshot not null default pg_current_snapshot()
+);
+comment on table private.metric_progress is
+  'The transactions that had ended when audit rows were last counted.';
+insert into private.metric_progress default values;
+
+/* Counts the audit rows that are new. Called only under the lock of private.collect_events. */
+create function private.count_audit() returns void
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  with progress as (
+    -- A restored server counts its transactions from the beginning again.
+    select pg_current_snapshot() as now, case
+      when pg_snapshot_xmax(m.seen) <= pg_snapshot_xmax(pg_current_snapshot()) then m.seen
+      else pg_current_snapshot() end as seen
+    from private.metric_progress as m
+  ), by_minute as (
+    select date_trunc('minute', l.at) as minute, jsonb_strip_nulls(jsonb_build_object(
+      'action', l.action, 'outcome', l.outcome, 'reason', l.details -> 'reason')) as labels,
+      count(*)::double precision as value
+    from progress as p
+    join public.audit_logs as l on l.transaction_id >= pg_snapshot_xmin(p.seen)
+    where not pg_visible_in_snapshot(l.transaction_id, p.seen)
+      and pg_visible_in_snapshot(l.transaction_id, p.now)
+    group by 1, 2
+  ), minutes as (
+    insert into public.metric_minutes as m (minute, name, labels, value)
+    select b.minute, 'audit', b.labels, b.value from by_minute as b
+    on conflict (minute, name, labels) do update set value = m.value + excluded.value
+  ), totals as (
+    insert into public.metric_totals as t (name, labels, value)
+    select 'audit', b.labels, sum(b.value) from by_minute as b group by b.labels
+    on conflict (name, labels) do update set value = t.value + excluded.value
+  )
+  update private.metric_progress as m set seen = p.now from progress as p;
+end
+$$;
+comment on function private.count_audit is 'Counts the audit rows whose transaction ended since the last time.';
+
 /* Moves waiting events into the counters. If another transaction is doing that, p_wait waits for it. */
 create function private.collect_events(p_wait boolean) returns integer
 language plpgsql volatile set search_path = ''
@@ -90,6 +136,7 @@ begin
   elsif not pg_try_advisory_xact_lock(v_lock) then
     return 0;
   end if;
+  perform private.count_audit();
   return private.fold_events(20000);
 exception when lock_not_available then
   -- The next run counts them.

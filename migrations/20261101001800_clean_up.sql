@@ -75,10 +75,6 @@ begin
   loop
     v_count := v_count + private.expire_holds(v_next.org_id, v_next.places, v_now);
   end loop;
-  if v_count > 0 then
-    perform private.tally('audit',
-      '{"action": "cleanup_expired_holds", "outcome": "expired"}', v_count);
-  end if;
   return v_count;
 end
 $$;

@@ -109,6 +109,7 @@ from (values
   ('public.alarms', 'What happened too often in a clinic.'),
   ('public.alarm_counters', 'What happened too often in a clinic.'),
   ('public.metric_events', 'Counts of nobody in particular.'),
+  ('private.metric_progress', 'How far the audit log is counted.'),
   ('public.metric_totals', 'Counts of nobody in particular.'),
   ('public.metric_minutes', 'Counts of nobody in particular.'),
   ('public.metric_batches', 'Counts of nobody in particular.')) as t (relation, reason);

@@ -314,44 +314,69 @@ CREATE FUNCTION private.alternatives(p_org public.organizations, p_service publi
 declare
   v_now constant timestamptz := clock_timestamp();
   v_day constant date := (p_start at time zone p_org.timezone)::date;
-  v_today constant date := (v_now at time zone p_org.timezone)::date;
-  v_slots jsonb;
+  v_slots jsonb := '[]';
+  v_few constant integer := 3;
 begin
-  -- The day itself, then the week after it.
-  for v_pass in 0 .. 1 loop
-    select jsonb_agg(jsonb_build_object(
+  for v_ahead in 0 .. 7 loop
+    exit when jsonb_array_length(v_slots) >= case v_ahead when 1 then 1 else v_few end;
+    select v_slots || coalesce(jsonb_agg(jsonb_build_object(
       'slotId', private.slot_id(p_service.slug, n.starts_at, p_org.timezone, p_provider.slug),
       'startTime', private.iso_local(n.starts_at, p_org.timezone),
       'endTime', private.iso_local(
         n.starts_at + make_interval(mins => p_service.duration_min), p_org.timezone),
-      'availableDoctors', n.doctors) order by n.starts_at)
+      'availableDoctors', n.doctors) order by n.starts_at), '[]')
     into v_slots
     from (
       select f.starts_at, count(*) as doctors
       from private.find_starts(p_org.id, p_service.id, p_provider.id,
-        greatest(v_day + v_pass, v_today), v_day + 7 * v_pass, p_call_id, v_now, p_moves) as f
+        v_day + v_ahead, v_day + v_ahead, p_call_id, v_now, p_moves) as f
       where f.starts_at <> p_start
       group by f.starts_at
       order by abs(extract(epoch from f.starts_at - p_start)), f.starts_at
-      limit 3
+      limit v_few - jsonb_array_length(v_slots)
     ) as n;
-    exit when v_slots is not null;
   end loop;
-  return jsonb_build_object('slots', coalesce(v_slots, '[]'));
+  return jsonb_build_object('slots', v_slots);
 end
 $$;
 
 COMMENT ON FUNCTION private.alternatives(p_org public.organizations, p_service public.services, p_provider public.providers, p_start timestamp with time zone, p_call_id text, p_moves uuid) IS 'Up to three bookable starts near one that cannot be had.';
 
-CREATE FUNCTION private.answer(p_org public.organizations, p_answer jsonb) RETURNS jsonb
+CREATE FUNCTION private.desk_state(p_org public.organizations, p_at timestamp with time zone) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
+declare
+  v_local timestamp;
+  v_day date;
+  v_dow integer;
+  v_minute integer;
 begin
-  return p_answer || jsonb_build_object(
-    'orgId', p_org.id, 'desk', private.desk_state(p_org, clock_timestamp()));
+  if p_org.transfer_number is null then
+    return 'none';
+  end if;
+  v_local := p_at at time zone p_org.timezone;
+  v_day := v_local::date;
+  v_dow := extract(dow from v_day);
+  v_minute := extract(epoch from v_local - v_day)::integer / 60;
+  return case
+    when exists (
+      select from public.desk_hours as h
+      where h.org_id = p_org.id
+        and (h.dow = v_dow and v_minute >= h.start_min and v_minute < h.end_min
+            and not p_org.closing_days @> v_day
+          -- Hours that began the day before.
+          or h.dow = (v_dow + 6) % 7 and v_minute + 1440 < h.end_min
+            and not p_org.closing_days @> v_day - 1)) then 'open'
+    else 'closed' end;
 end
 $$;
+
+COMMENT ON FUNCTION private.desk_state(p_org public.organizations, p_at timestamp with time zone) IS 'Whether the front desk is open or closed at a moment; none if calls cannot be transferred at all.';
+
+CREATE FUNCTION private.answer(p_org public.organizations, p_answer jsonb) RETURNS jsonb
+    LANGUAGE sql
+    RETURN (p_answer || jsonb_build_object('orgId', (p_org).id, 'desk', private.desk_state(p_org, clock_timestamp())));
 
 COMMENT ON FUNCTION private.answer(p_org public.organizations, p_answer jsonb) IS 'Adds to a tool''s answer what every answer contains: the organization, and the state of its desk.';
 
@@ -566,12 +591,6 @@ CREATE FUNCTION private.audit(p_org uuid, p_call jsonb, p_action text, p_subject
     SET search_path TO ''
     AS $$
 begin
-  with counted as (
-    insert into public.metric_events (name, labels) values ('audit',
-      jsonb_build_object('action', p_action, 'outcome', p_outcome)
-        || case when p_details ? 'reason'
-          then jsonb_build_object('reason', p_details -> 'reason') else '{}' end)
-  )
   insert into public.audit_logs (
     org_id, actor, call_id, tool_call_id, assistant_id, caller_masked, staff_user,
     action, subject_id, outcome, details
@@ -584,7 +603,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.audit(p_org uuid, p_call jsonb, p_action text, p_subject uuid, p_outcome text, p_details jsonb) IS 'Writes and counts one audit row in the caller''s transaction; a null call means the system itself, one with staff the account of the token.';
+COMMENT ON FUNCTION private.audit(p_org uuid, p_call jsonb, p_action text, p_subject uuid, p_outcome text, p_details jsonb) IS 'Writes one audit row in the caller''s transaction; a null call means the system itself, one with staff the account of the token.';
 
 CREATE FUNCTION private.begin_at_hold(p_org public.organizations, p_call jsonb, p_hold uuid, p_send uuid, p_mac text, p_key_id text, p_sender text) RETURNS jsonb
     LANGUAGE plpgsql
@@ -731,12 +750,8 @@ $$;
 COMMENT ON FUNCTION private.begin_send(p_org public.organizations, p_call jsonb, p_hold text, p_send uuid, p_mac text, p_key_id text, p_sender text) IS 'Begins the one send to a phone of a call, or confirms what needs no code.';
 
 CREATE FUNCTION private.bind_mac(p_mac text, p_org uuid, p_call_id text, p_phone bytea, p_send uuid) RETURNS bytea
-    LANGUAGE sql IMMUTABLE STRICT
-    SET search_path TO ''
-    AS $$
-  select sha256(decode(p_mac, 'hex') || convert_to(
-    'otp:v2|' || p_org || '|' || p_call_id || '|' || encode(p_phone, 'hex') || '|' || p_send, 'UTF8'))
-$$;
+    LANGUAGE sql STABLE
+    RETURN sha256((decode(p_mac, 'hex'::text) || convert_to(((((((('otp:v2|'::text || p_org) || '|'::text) || p_call_id) || '|'::text) || encode(p_phone, 'hex'::text)) || '|'::text) || p_send), 'UTF8'::name)));
 
 COMMENT ON FUNCTION private.bind_mac(p_mac text, p_org uuid, p_call_id text, p_phone bytea, p_send uuid) IS 'A code''s MAC bound to one organization, call, phone and send.';
 
@@ -791,14 +806,15 @@ CREATE FUNCTION private.busy_time(p_service public.services, p_start timestamp w
 
 COMMENT ON FUNCTION private.busy_time(p_service public.services, p_start timestamp with time zone) IS 'The time that an appointment at a start takes, with its buffers.';
 
+CREATE FUNCTION private.hash_phone(p_phone text) RETURNS bytea
+    LANGUAGE sql STABLE STRICT
+    RETURN sha256(convert_to(p_phone, 'UTF8'::name));
+
+COMMENT ON FUNCTION private.hash_phone(p_phone text) IS 'A phone number in a form that can only be compared.';
+
 CREATE FUNCTION private.caller_key(p_org uuid, p_call public.calls) RETURNS bytea
-    LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO ''
-    AS $$
-begin
-  return coalesce(p_call.caller_hash, private.hash_phone('no number/' || p_org));
-end
-$$;
+    LANGUAGE sql STABLE
+    RETURN COALESCE((p_call).caller_hash, private.hash_phone(('no number/'::text || p_org)));
 
 COMMENT ON FUNCTION private.caller_key(p_org uuid, p_call public.calls) IS 'The key in phone_counts for the caller of a call.';
 
@@ -1243,6 +1259,7 @@ begin
   elsif not pg_try_advisory_xact_lock(v_lock) then
     return 0;
   end if;
+  perform private.count_audit();
   return private.fold_events(20000);
 exception when lock_not_available then
   -- The next run counts them.
@@ -1367,6 +1384,41 @@ end
 $$;
 
 COMMENT ON FUNCTION private.count_attempt(p_phone bytea, p_now timestamp with time zone) IS 'Counts one wrong passcode for a number.';
+
+CREATE FUNCTION private.count_audit() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  with progress as (
+    -- A restored server counts its transactions from the beginning again.
+    select pg_current_snapshot() as now, case
+      when pg_snapshot_xmax(m.seen) <= pg_snapshot_xmax(pg_current_snapshot()) then m.seen
+      else pg_current_snapshot() end as seen
+    from private.metric_progress as m
+  ), by_minute as (
+    select date_trunc('minute', l.at) as minute, jsonb_strip_nulls(jsonb_build_object(
+      'action', l.action, 'outcome', l.outcome, 'reason', l.details -> 'reason')) as labels,
+      count(*)::double precision as value
+    from progress as p
+    join public.audit_logs as l on l.transaction_id >= pg_snapshot_xmin(p.seen)
+    where not pg_visible_in_snapshot(l.transaction_id, p.seen)
+      and pg_visible_in_snapshot(l.transaction_id, p.now)
+    group by 1, 2
+  ), minutes as (
+    insert into public.metric_minutes as m (minute, name, labels, value)
+    select b.minute, 'audit', b.labels, b.value from by_minute as b
+    on conflict (minute, name, labels) do update set value = m.value + excluded.value
+  ), totals as (
+    insert into public.metric_totals as t (name, labels, value)
+    select 'audit', b.labels, sum(b.value) from by_minute as b group by b.labels
+    on conflict (name, labels) do update set value = t.value + excluded.value
+  )
+  update private.metric_progress as m set seen = p.now from progress as p;
+end
+$$;
+
+COMMENT ON FUNCTION private.count_audit() IS 'Counts the audit rows whose transaction ended since the last time.';
 
 CREATE FUNCTION private.count_for_alarm(p_org public.organizations, p_kind private.alarm_kind, p_now timestamp with time zone) RETURNS text
     LANGUAGE plpgsql
@@ -1627,28 +1679,17 @@ $$;
 
 COMMENT ON FUNCTION private.delete_shared(p_now timestamp with time zone, p_limit bigint) IS 'Deletes a batch of old counts of numbers and job runs, or counts them.';
 
-CREATE FUNCTION private.delivery_of(p_status text) RETURNS text
-    LANGUAGE sql IMMUTABLE STRICT
-    SET search_path TO ''
-    AS $$
-  select case
-    when p_status in ('accepted', 'scheduled') then 'queued'
-    when p_status = 'canceled' then 'failed'
-    when private.delivery_rank(p_status) is not null then p_status
-  end
-$$;
-
-COMMENT ON FUNCTION private.delivery_of(p_status text) IS 'Twilio''s MessageStatus as a state of a text; null if it says nothing about delivery.';
-
 CREATE FUNCTION private.delivery_rank(p_delivery text) RETURNS integer
-    LANGUAGE sql IMMUTABLE STRICT
-    SET search_path TO ''
-    AS $$
-  select array_position(
-    array['queued', 'sending', 'sent', 'failed', 'undelivered', 'delivered'], p_delivery)
-$$;
+    LANGUAGE sql IMMUTABLE
+    RETURN array_position(ARRAY['queued'::text, 'sending'::text, 'sent'::text, 'failed'::text, 'undelivered'::text, 'delivered'::text], p_delivery);
 
 COMMENT ON FUNCTION private.delivery_rank(p_delivery text) IS 'A higher state replaces a lower one; null for any other word.';
+
+CREATE FUNCTION private.delivery_of(p_status text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    RETURN CASE WHEN (p_status = ANY (ARRAY['accepted'::text, 'scheduled'::text])) THEN 'queued'::text WHEN (p_status = 'canceled'::text) THEN 'failed'::text WHEN (private.delivery_rank(p_status) IS NOT NULL) THEN p_status ELSE NULL::text END;
+
+COMMENT ON FUNCTION private.delivery_of(p_status text) IS 'Twilio''s MessageStatus as a state of a text; null if it says nothing about delivery.';
 
 CREATE FUNCTION private.describe_appointment(p_org public.organizations, p_appointment public.appointments, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -1975,32 +2016,6 @@ end
 $$;
 
 COMMENT ON FUNCTION private.desk_opens_at(p_org public.organizations, p_at timestamp with time zone) IS 'When the front desk opens next; null if it does not within a month.';
-
-CREATE FUNCTION private.desk_state(p_org public.organizations, p_at timestamp with time zone) RETURNS text
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $$
-declare
-  v_local constant timestamp := p_at at time zone p_org.timezone;
-  v_day constant date := v_local::date;
-  v_dow constant integer := extract(dow from v_day);
-  v_minute constant integer := extract(epoch from v_local - v_day)::integer / 60;
-begin
-  return case
-    when p_org.transfer_number is null then 'none'
-    when exists (
-      select from public.desk_hours as h
-      where h.org_id = p_org.id
-        and (h.dow = v_dow and v_minute >= h.start_min and v_minute < h.end_min
-            and not p_org.closing_days @> v_day
-          -- Hours that began the day before.
-          or h.dow = (v_dow + 6) % 7 and v_minute + 1440 < h.end_min
-            and not p_org.closing_days @> v_day - 1)) then 'open'
-    else 'closed' end;
-end
-$$;
-
-COMMENT ON FUNCTION private.desk_state(p_org public.organizations, p_at timestamp with time zone) IS 'Whether the front desk is open or closed at a moment; none if calls cannot be transferred at all.';
 
 CREATE TABLE public.audit_logs (
     org_id uuid NOT NULL,
@@ -3261,17 +3276,6 @@ $$;
 
 COMMENT ON FUNCTION private.has_texts_left(p_org public.organizations, p_origin text, p_now timestamp with time zone) IS 'Whether an organization may send one more text this hour for a call of that origin.';
 
-CREATE FUNCTION private.hash_phone(p_phone text) RETURNS bytea
-    LANGUAGE plpgsql IMMUTABLE STRICT
-    SET search_path TO ''
-    AS $$
-begin
-  return sha256(convert_to(p_phone, 'UTF8'));
-end
-$$;
-
-COMMENT ON FUNCTION private.hash_phone(p_phone text) IS 'A phone number in a form that can only be compared.';
-
 CREATE FUNCTION private.hash_seal(p_org uuid, p_number integer, p_sealed_at timestamp with time zone, p_ids uuid[], p_times timestamp with time zone[], p_digests bytea[], p_previous bytea) RETURNS bytea
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -3497,13 +3501,8 @@ $$;
 COMMENT ON FUNCTION private.is_code(p_code public.one_time_passcodes, p_macs jsonb) IS 'Whether digits are a passcode, by their MACs.';
 
 CREATE FUNCTION private.is_fault_of_number(p_error_code integer) RETURNS boolean
-    LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO ''
-    AS $$
-begin
-  return coalesce(p_error_code in (21610, 30003, 30004, 30005, 30006), false);
-end
-$$;
+    LANGUAGE sql IMMUTABLE
+    RETURN COALESCE((p_error_code = ANY (ARRAY[21610, 30003, 30004, 30005, 30006])), false);
 
 COMMENT ON FUNCTION private.is_fault_of_number(p_error_code integer) IS 'Whether a text failed because of its number, and not because texting fails.';
 
@@ -3731,14 +3730,8 @@ $$;
 COMMENT ON FUNCTION private.is_text_due(p_org public.organizations, p_change public.appointment_changes, p_at timestamp with time zone) IS 'Whether the code of a change is texted at all; callers do not learn it.';
 
 CREATE FUNCTION private.is_wanted(p_wanted private.wanted_slot, p_hold public.appointments) RETURNS boolean
-    LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO ''
-    AS $$
-begin
-  return p_hold.service_id = (p_wanted.service).id and p_hold.starts_at = p_wanted.starts_at
-    and ((p_wanted.provider).id is null or p_hold.provider_id = (p_wanted.provider).id);
-end
-$$;
+    LANGUAGE sql IMMUTABLE
+    RETURN (((p_hold).service_id = (p_wanted).service.id) AND ((p_hold).starts_at = (p_wanted).starts_at) AND (((p_wanted).provider.id IS NULL) OR ((p_hold).provider_id = (p_wanted).provider.id)));
 
 COMMENT ON FUNCTION private.is_wanted(p_wanted private.wanted_slot, p_hold public.appointments) IS 'Whether an appointment is at the requested slot.';
 
@@ -3759,17 +3752,8 @@ $$;
 COMMENT ON FUNCTION private.is_with(p_org uuid, p_appointment public.appointments, p_doctor text) IS 'Whether an appointment is with the doctor of that name.';
 
 CREATE FUNCTION private.iso_local(p_at timestamp with time zone, p_zone text) RETURNS text
-    LANGUAGE plpgsql STABLE STRICT
-    SET search_path TO ''
-    AS $$
-declare
-  v_local constant timestamp := p_at at time zone p_zone;
-  v_utc constant timestamp := p_at at time zone 'UTC';
-begin
-  return to_char(v_local, 'YYYY-MM-DD"T"HH24:MI:SS') || case when v_local < v_utc
-    then to_char(v_utc - v_local, '"-"HH24:MI') else to_char(v_local - v_utc, '"+"HH24:MI') end;
-end
-$$;
+    LANGUAGE sql STABLE
+    RETURN (to_char((p_at AT TIME ZONE p_zone), 'YYYY-MM-DD"T"HH24:MI:SS'::text) || CASE WHEN ((p_at AT TIME ZONE p_zone) < (p_at AT TIME ZONE 'UTC'::text)) THEN to_char(((p_at AT TIME ZONE 'UTC'::text) - (p_at AT TIME ZONE p_zone)), '"-"HH24:MI'::text) ELSE to_char(((p_at AT TIME ZONE p_zone) - (p_at AT TIME ZONE 'UTC'::text)), '"+"HH24:MI'::text) END);
 
 COMMENT ON FUNCTION private.iso_local(p_at timestamp with time zone, p_zone text) IS 'ISO 8601 local time with its offset.';
 
@@ -4044,13 +4028,8 @@ $$;
 COMMENT ON FUNCTION private.mark_at_desk(p_org public.organizations, p_row public.appointments, p_as text) IS 'Marks what became of an appointment.';
 
 CREATE FUNCTION private.mask_phone(p_phone text) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE STRICT
-    SET search_path TO ''
-    AS $$
-begin
-  return '***' || right(p_phone, 2);
-end
-$$;
+    LANGUAGE sql IMMUTABLE STRICT
+    RETURN ('***'::text || "right"(p_phone, 2));
 
 COMMENT ON FUNCTION private.mask_phone(p_phone text) IS 'A phone number reduced to its last two digits.';
 
@@ -4280,25 +4259,32 @@ begin
       where private.is_in_part(f.starts_at at time zone p_org.timezone, p_part)
       group by f.starts_at
     ),
-    numbered as (
-      select s.*, row_number() over (order by s.starts_at) - 1 as n, count(*) over () as total
+    listed as (
+      select count(*) as total, array_agg(s.starts_at order by s.starts_at) as starts_at,
+        array_agg(s.doctors order by s.starts_at) as doctors,
+        array_agg(s.seats order by s.starts_at) as seats
       from starts as s
     ),
-    few as (
-      select n.* from numbered as n
-      where n.total <= p_few or n.n in (
-        select round(k * (n.total - 1) / (p_few - 1)::numeric) from generate_series(0, p_few - 1) as k)
+    few as materialized (
+      select k.n, l.starts_at[k.n], l.doctors[k.n], l.seats[k.n]
+      from listed as l
+      cross join lateral (
+        select (1 + case when l.total <= p_few then g.k
+          else round(g.k * (l.total - 1) / (p_few - 1)::numeric) end)::integer as n
+        from generate_series(0, least(l.total, p_few) - 1) as g (k)
+      ) as k
     )
     select jsonb_build_object(
-      'total', coalesce(max(f.total), 0),
-      'slots', coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+      'total', l.total,
+      'slots', coalesce((select jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
         'slotId', private.slot_id(p_service.slug, f.starts_at, p_org.timezone, p_provider.slug),
         'startTime', private.iso_local(f.starts_at, p_org.timezone),
         'endTime', private.iso_local(
           f.starts_at + make_interval(mins => p_service.duration_min), p_org.timezone),
         'availableDoctors', f.doctors,
-        'seatsLeft', case when p_service.capacity > 1 then f.seats end)) order by f.starts_at), '[]'))
-    from few as f
+        'seatsLeft', case when p_service.capacity > 1 then f.seats end)) order by f.n)
+        from few as f), '[]'))
+    from listed as l
   );
 end
 $$;
@@ -4424,14 +4410,8 @@ $$;
 COMMENT ON FUNCTION private.open_change(p_org public.organizations, p_call jsonb, p_entered public.calls, p_kind text, p_patient jsonb, p_said jsonb, p_slot_id text, p_now timestamp with time zone) IS 'Stores a request of a call that has not proven the number, and holds its new time.';
 
 CREATE FUNCTION private.origin_of(p_call public.calls, p_phone bytea) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO ''
-    AS $$
-begin
-  return case when p_call.caller_hash is null then 'no_number'
-    when p_call.caller_hash = p_phone then 'own_number' else 'other_number' end;
-end
-$$;
+    LANGUAGE sql IMMUTABLE
+    RETURN CASE WHEN ((p_call).caller_hash IS NULL) THEN 'no_number'::text WHEN ((p_call).caller_hash = p_phone) THEN 'own_number'::text ELSE 'other_number'::text END;
 
 COMMENT ON FUNCTION private.origin_of(p_call public.calls, p_phone bytea) IS 'Whether a call comes from the number it texts: own_number, other_number or no_number.';
 
@@ -4693,14 +4673,8 @@ $$;
 COMMENT ON FUNCTION private.read_credentials(p_org uuid, p_provider text) IS 'The encrypted account of an organization, or not_configured.';
 
 CREATE FUNCTION private.read_id(p_text text) RETURNS uuid
-    LANGUAGE plpgsql IMMUTABLE STRICT
-    SET search_path TO ''
-    AS $_$
-begin
-  return case when btrim(p_text) ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
-    then btrim(p_text)::uuid end;
-end
-$_$;
+    LANGUAGE sql IMMUTABLE
+    RETURN CASE WHEN (btrim(p_text) ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'::text) THEN (btrim(p_text))::uuid ELSE NULL::uuid END;
 
 COMMENT ON FUNCTION private.read_id(p_text text) IS 'The id in a text, or null when it is not one: models make ids up.';
 
@@ -4885,11 +4859,7 @@ COMMENT ON FUNCTION private.record_delivery(p_org uuid, p_send uuid, p_sid text,
 
 CREATE FUNCTION private.refuse_attempts(p_purpose text) RETURNS jsonb
     LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
-    AS $$
-  select case p_purpose when 'change' then '{"outcome": "code_locked", "isFinal": true}'::jsonb
-    else '{"outcome": "locked"}' end
-$$;
+    RETURN CASE p_purpose WHEN 'change'::text THEN '{"isFinal": true, "outcome": "code_locked"}'::jsonb ELSE '{"outcome": "locked"}'::jsonb END;
 
 COMMENT ON FUNCTION private.refuse_attempts(p_purpose text) IS 'The outcome locked; for a change code_locked with isFinal: no further code.';
 
@@ -5139,13 +5109,8 @@ $$;
 COMMENT ON FUNCTION private.repeated_send(p_org uuid, p_code public.one_time_passcodes, p_tool_call_id text, p_purpose text, p_now timestamp with time zone) IS 'already_sent for a repeated request, cooldown shortly after another text, else null.';
 
 CREATE FUNCTION private.request_key(p_call jsonb, p_patient jsonb) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO ''
-    AS $$
-begin
-  return md5(nullif(p_call ->> 'toolCallId', '') || p_patient::text);
-end
-$$;
+    LANGUAGE sql IMMUTABLE
+    RETURN md5((NULLIF((p_call ->> 'toolCallId'::text), ''::text) || (p_patient)::text));
 
 COMMENT ON FUNCTION private.request_key(p_call jsonb, p_patient jsonb) IS 'Tells a repeated request for a slot from a new one; null without a tool call id.';
 
@@ -5456,13 +5421,8 @@ $$;
 COMMENT ON FUNCTION private.sent_at_hold(p_org uuid, p_hold public.appointments, p_code public.one_time_passcodes, p_tool_call_id text, p_is_settled boolean, p_now timestamp with time zone) IS 'Why hold_slot texts no code: it was texted before, or it is for send_otp; else null.';
 
 CREATE FUNCTION private.session_key(p_service uuid, p_start timestamp with time zone) RETURNS uuid
-    LANGUAGE plpgsql IMMUTABLE STRICT
-    SET search_path TO ''
-    AS $$
-begin
-  return md5(p_service::text || '@' || extract(epoch from p_start)::bigint)::uuid;
-end
-$$;
+    LANGUAGE sql STABLE STRICT
+    RETURN (md5((((p_service)::text || '@'::text) || ((EXTRACT(epoch FROM p_start))::bigint)::text)))::uuid;
 
 COMMENT ON FUNCTION private.session_key(p_service uuid, p_start timestamp with time zone) IS 'Identity of a group session: a service and its start.';
 
@@ -5527,7 +5487,8 @@ declare
   v_local constant timestamp := p_start at time zone p_zone;
 begin
   return p_service_slug || '/' || to_char(v_local, 'YYYY-MM-DD"T"HH24:MI')
-    || case when private.wall(v_local, p_zone, false) <> private.wall(v_local, p_zone, true)
+    || case when private.steady_offset(v_local::date, p_zone) is null
+        and private.wall(v_local, p_zone, false) <> private.wall(v_local, p_zone, true)
          then right(private.iso_local(p_start, p_zone), 6) else '' end
     || coalesce('/' || p_provider_slug, '');
 end
@@ -6177,6 +6138,7 @@ CREATE FUNCTION public.answer_question(p_call jsonb, p_question text, p_medical 
     SET lock_timeout TO '300ms'
     SET jit TO 'off'
     SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 declare
   v_opened record;
@@ -6342,6 +6304,7 @@ CREATE FUNCTION public.begin_otp_send(p_call jsonb, p_hold text, p_send_id uuid,
     SET lock_timeout TO '1500ms'
     SET jit TO 'off'
     SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 declare
   v_opened record;
@@ -6370,6 +6333,7 @@ CREATE FUNCTION public.begin_send_at_hold(p_call jsonb, p_hold text, p_send_id u
     SET lock_timeout TO '1500ms'
     SET jit TO 'off'
     SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 declare
   v_opened record;
@@ -6398,6 +6362,7 @@ CREATE FUNCTION public.cancel_appointment(p_call jsonb, p_patient_name text, p_p
     SET lock_timeout TO '300ms'
     SET jit TO 'off'
     SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 declare
   v_opened record;
@@ -6428,6 +6393,7 @@ CREATE FUNCTION public.check_availability(p_call jsonb, p_service text, p_day js
     SET search_path TO ''
     SET jit TO 'off'
     SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 declare
   v_now constant timestamptz := clock_timestamp();
@@ -6541,6 +6507,7 @@ CREATE FUNCTION public.cleanup_expired_holds(p_batch integer DEFAULT 1000) RETUR
     SET lock_timeout TO '1s'
     SET jit TO 'off'
     SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 declare
   v_now constant timestamptz := clock_timestamp();
@@ -6564,10 +6531,6 @@ begin
   loop
     v_count := v_count + private.expire_holds(v_next.org_id, v_next.places, v_now);
   end loop;
-  if v_count > 0 then
-    perform private.tally('audit',
-      '{"action": "cleanup_expired_holds", "outcome": "expired"}', v_count);
-  end if;
   return v_count;
 end
 $$;
@@ -6611,6 +6574,7 @@ CREATE FUNCTION public.clear_otp_send(p_call jsonb, p_org uuid, p_send_id uuid, 
     SET search_path TO ''
     SET lock_timeout TO '1500ms'
     SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 declare
   v_text public.sms_messages;
@@ -6674,6 +6638,7 @@ CREATE FUNCTION public.complete_otp_send(p_call jsonb, p_org uuid, p_send_id uui
     SET search_path TO ''
     SET lock_timeout TO '1500ms'
     SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 declare
   v_text public.sms_messages;
@@ -6736,6 +6701,7 @@ CREATE FUNCTION public.end_call(p_call jsonb, p_ended_reason text, p_report json
     SET search_path TO ''
     SET lock_timeout TO '1500ms'
     SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 declare
   v_call_id constant text := p_call ->> 'callId';
@@ -6849,6 +6815,7 @@ CREATE FUNCTION public.find_appointments(p_call jsonb, p_patient_name text, p_pa
     SET lock_timeout TO '300ms'
     SET jit TO 'off'
     SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 declare
   v_opened record;
@@ -6873,6 +6840,7 @@ CREATE FUNCTION public.find_assistant(p_call jsonb) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 declare
   v_opened record;
@@ -6899,6 +6867,7 @@ CREATE FUNCTION public.find_country(p_call jsonb) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 declare
   v_opened record;
@@ -6931,6 +6900,7 @@ CREATE FUNCTION public.get_credentials_of(p_org uuid, p_provider text) RETURNS j
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO ''
     SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 begin
   if not exists (select from public.organizations as o where o.id = p_org) then
@@ -6946,6 +6916,7 @@ CREATE FUNCTION public.get_org_credentials(p_call jsonb, p_provider text) RETURN
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 declare
   v_opened record;
@@ -6970,6 +6941,7 @@ CREATE FUNCTION public.leave_message(p_call jsonb, p_name text, p_phone text, p_
     SET lock_timeout TO '1500ms'
     SET jit TO 'off'
     SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 declare
   v_opened record;
@@ -7088,6 +7060,7 @@ CREATE FUNCTION public.read_metrics(p_minutes integer DEFAULT 60) RETURNS jsonb
     SET lock_timeout TO '1s'
     SET jit TO 'off'
     SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 declare
   v_since constant timestamptz := date_trunc('minute', clock_timestamp())
@@ -7142,6 +7115,7 @@ CREATE FUNCTION public.record_delivery_report(p_org uuid, p_send_id uuid, p_sid 
     SET search_path TO ''
     SET lock_timeout TO '1500ms'
     SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 declare
   v_delivery constant text := private.delivery_of(p_status);
@@ -7160,6 +7134,7 @@ CREATE FUNCTION public.record_metrics(p_batch uuid, p_counts jsonb) RETURNS json
     SET search_path TO ''
     SET lock_timeout TO '1s'
     SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 begin
   insert into public.metric_batches (id) values (p_batch) on conflict do nothing;
@@ -7241,6 +7216,7 @@ CREATE FUNCTION public.report_unreadable_credentials(p_call jsonb, p_provider te
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 declare
   v_opened record;
@@ -7263,6 +7239,7 @@ CREATE FUNCTION public.reschedule_appointment(p_call jsonb, p_patient_name text,
     SET lock_timeout TO '300ms'
     SET jit TO 'off'
     SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 declare
   v_opened record;
@@ -7479,6 +7456,7 @@ CREATE FUNCTION public.settle_follow_up(p_call jsonb, p_send uuid, p_sid text, p
     SET search_path TO ''
     SET lock_timeout TO '1500ms'
     SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 declare
   v_opened record;
@@ -7511,6 +7489,7 @@ CREATE FUNCTION public.staff_add_time_off(p_org uuid, p_request uuid, p_provider
     SET lock_timeout TO '1500ms'
     SET jit TO 'off'
     SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 begin
   -- The request's id becomes the row's: a repeated request is the same request to the letter.
@@ -7528,6 +7507,7 @@ CREATE FUNCTION public.staff_block_number(p_org uuid, p_request uuid, p_phone te
     SET search_path TO ''
     SET lock_timeout TO '1500ms'
     SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $_$
 declare
   v_hash constant bytea := private.hash_phone(p_phone);
@@ -7565,6 +7545,7 @@ CREATE FUNCTION public.staff_book(p_org uuid, p_request uuid, p_slot_id text, p_
     SET lock_timeout TO '1500ms'
     SET jit TO 'off'
     SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 declare
   v_patient constant jsonb := jsonb_build_object('name', btrim(p_patient_name),
@@ -7592,6 +7573,7 @@ CREATE FUNCTION public.staff_cancel(p_org uuid, p_request uuid, p_appointment uu
     SET search_path TO ''
     SET lock_timeout TO '1500ms'
     SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 declare
   v_desk record;
@@ -7618,6 +7600,7 @@ CREATE FUNCTION public.staff_change_member(p_org uuid, p_request uuid, p_user uu
     SET search_path TO ''
     SET lock_timeout TO '1500ms'
     SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 declare
   v_desk record;
@@ -7658,6 +7641,7 @@ CREATE FUNCTION public.staff_clear_lock(p_org uuid, p_request uuid, p_phone text
     SET search_path TO ''
     SET lock_timeout TO '1500ms'
     SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $_$
 declare
   v_hash constant bytea := private.hash_phone(p_phone);
@@ -7703,6 +7687,7 @@ CREATE FUNCTION public.staff_confirm(p_org uuid, p_request uuid, p_appointment u
     SET lock_timeout TO '1500ms'
     SET jit TO 'off'
     SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 declare
   v_desk record;
@@ -7730,6 +7715,7 @@ CREATE FUNCTION public.staff_find_times(p_org uuid, p_service text, p_first date
     SET search_path TO ''
     SET jit TO 'off'
     SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 declare
   v_now constant timestamptz := clock_timestamp();
@@ -7767,6 +7753,7 @@ CREATE FUNCTION public.staff_list_members(p_org uuid) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 declare
   v_refusal constant jsonb :=
@@ -7787,6 +7774,7 @@ CREATE FUNCTION public.staff_mark(p_org uuid, p_request uuid, p_appointment uuid
     SET search_path TO ''
     SET lock_timeout TO '1500ms'
     SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 declare
   v_desk record;
@@ -7817,6 +7805,7 @@ CREATE FUNCTION public.staff_move(p_org uuid, p_request uuid, p_appointment uuid
     SET lock_timeout TO '1500ms'
     SET jit TO 'off'
     SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 declare
   v_desk record;
@@ -7846,6 +7835,7 @@ CREATE FUNCTION public.staff_remove_time_off(p_org uuid, p_request uuid, p_time_
     SET search_path TO ''
     SET lock_timeout TO '1500ms'
     SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 declare
   v_desk record;
@@ -7874,6 +7864,7 @@ CREATE FUNCTION public.staff_resolve(p_org uuid, p_request uuid, p_appointment u
     SET lock_timeout TO '1500ms'
     SET jit TO 'off'
     SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 declare
   v_desk record;
@@ -7910,6 +7901,7 @@ CREATE FUNCTION public.staff_set_closing_days(p_org uuid, p_request uuid, p_days
     SET lock_timeout TO '1500ms'
     SET jit TO 'off'
     SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 declare
   v_desk record;
@@ -7950,6 +7942,7 @@ CREATE FUNCTION public.staff_set_day(p_org uuid, p_request uuid, p_provider uuid
     SET lock_timeout TO '1500ms'
     SET jit TO 'off'
     SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 begin
   return private.change_schedule(p_org, p_request, 'staff_set_day', p_provider, 'day',
@@ -7967,6 +7960,7 @@ CREATE FUNCTION public.staff_set_hours(p_org uuid, p_request uuid, p_provider uu
     SET lock_timeout TO '1500ms'
     SET jit TO 'off'
     SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 begin
   return private.change_schedule(
@@ -8028,6 +8022,7 @@ CREATE FUNCTION public.verify_otp_and_confirm(p_call jsonb, p_hold text, p_macs 
     SET lock_timeout TO '1500ms'
     SET jit TO 'off'
     SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 declare
   v_opened record;
@@ -8132,6 +8127,14 @@ COMMENT ON COLUMN private.audit_seals.through IS 'The newest transaction of whic
 COMMENT ON COLUMN private.audit_seals.ids IS 'The rows, in the order of times and digests.';
 
 COMMENT ON COLUMN private.audit_seals.hash IS 'See private.hash_seal().';
+
+CREATE TABLE private.metric_progress (
+    only_row boolean DEFAULT true NOT NULL,
+    seen pg_snapshot DEFAULT pg_current_snapshot() NOT NULL,
+    CONSTRAINT metric_progress_has_one_row CHECK (only_row)
+);
+
+COMMENT ON TABLE private.metric_progress IS 'The transactions that had ended when audit rows were last counted.';
 
 CREATE TABLE private.overlap_watch (
     only_row boolean DEFAULT true NOT NULL,
@@ -8478,6 +8481,9 @@ ALTER TABLE ONLY private.audit_sealing
 ALTER TABLE ONLY private.audit_seals
     ADD CONSTRAINT audit_seals_pkey PRIMARY KEY (org_id, number);
 
+ALTER TABLE ONLY private.metric_progress
+    ADD CONSTRAINT metric_progress_pkey PRIMARY KEY (only_row);
+
 ALTER TABLE ONLY private.overlap_watch
     ADD CONSTRAINT overlap_watch_pkey PRIMARY KEY (only_row);
 
@@ -8697,9 +8703,6 @@ ALTER TABLE ONLY public.appointment_changes
 
 ALTER TABLE ONLY public.appointments
     ADD CONSTRAINT appointments_org_id_contact_id_fkey FOREIGN KEY (org_id, contact_id) REFERENCES public.contacts(org_id, id);
-
-ALTER TABLE ONLY public.appointments
-    ADD CONSTRAINT appointments_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id);
 
 ALTER TABLE ONLY public.appointments
     ADD CONSTRAINT appointments_org_id_provider_id_fkey FOREIGN KEY (org_id, provider_id) REFERENCES public.providers(org_id, id);
@@ -8969,6 +8972,8 @@ REVOKE ALL ON FUNCTION private.agrees_with_envelope(p_org public.organizations, 
 
 REVOKE ALL ON FUNCTION private.alternatives(p_org public.organizations, p_service public.services, p_provider public.providers, p_start timestamp with time zone, p_call_id text, p_moves uuid) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.desk_state(p_org public.organizations, p_at timestamp with time zone) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.answer(p_org public.organizations, p_answer jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.answer_idle(p_org uuid, p_call jsonb, p_tool text, p_hash bytea, p_refusal jsonb) FROM PUBLIC;
@@ -9004,6 +9009,8 @@ REVOKE ALL ON FUNCTION private.blocks(p_row public.appointments, p_call_id text,
 REVOKE ALL ON FUNCTION private.book_at_desk(p_org public.organizations, p_request jsonb, p_slot_id text, p_patient jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.busy_time(p_service public.services, p_start timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.hash_phone(p_phone text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.caller_key(p_org uuid, p_call public.calls) FROM PUBLIC;
 
@@ -9052,6 +9059,8 @@ REVOKE ALL ON FUNCTION private.confirm_holds(p_org public.organizations, p_call 
 
 REVOKE ALL ON FUNCTION private.count_attempt(p_phone bytea, p_now timestamp with time zone) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.count_audit() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.count_for_alarm(p_org public.organizations, p_kind private.alarm_kind, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.count_hold(p_org uuid, p_call public.calls, p_hold public.appointments, p_now timestamp with time zone) FROM PUBLIC;
@@ -9070,9 +9079,9 @@ REVOKE ALL ON FUNCTION private.delete_old(p_rule private.retention_rules, p_now 
 
 REVOKE ALL ON FUNCTION private.delete_shared(p_now timestamp with time zone, p_limit bigint) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.delivery_of(p_status text) FROM PUBLIC;
-
 REVOKE ALL ON FUNCTION private.delivery_rank(p_delivery text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.delivery_of(p_status text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.describe_appointment(p_org public.organizations, p_appointment public.appointments, p_now timestamp with time zone) FROM PUBLIC;
 
@@ -9105,8 +9114,6 @@ REVOKE ALL ON FUNCTION private.describe_state(p_org public.organizations, p_row 
 REVOKE ALL ON FUNCTION private.describe_unclear_day(p_org public.organizations, p_said jsonb, p_today date) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.desk_opens_at(p_org public.organizations, p_at timestamp with time zone) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION private.desk_state(p_org public.organizations, p_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON TABLE public.audit_logs FROM postgres;
 GRANT SELECT,INSERT,DELETE ON TABLE public.audit_logs TO postgres;
@@ -9209,8 +9216,6 @@ REVOKE ALL ON FUNCTION private.hand_over_holds(p_org uuid, p_call_id text, p_pho
 REVOKE ALL ON FUNCTION private.has_expired(p_row public.appointments, p_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.has_texts_left(p_org public.organizations, p_origin text, p_now timestamp with time zone) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION private.hash_phone(p_phone text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.hash_seal(p_org uuid, p_number integer, p_sealed_at timestamp with time zone, p_ids uuid[], p_times timestamp with time zone[], p_digests bytea[], p_previous bytea) FROM PUBLIC;
 
@@ -9679,6 +9684,8 @@ GRANT SELECT ON TABLE public.working_hours_overrides TO service_role;
 
 INSERT INTO private.audit_sealing VALUES (true, '0');
 
+INSERT INTO private.metric_progress VALUES (true, '750:750:');
+
 INSERT INTO private.overlap_watch VALUES (true, NULL, NULL);
 
 INSERT INTO private.personal_data VALUES ('public.appointment_changes', 1, 't.patient_phone = p.phone and private.is_same_name(p.name, t.patient_name)', 'delete', NULL);
@@ -9728,6 +9735,7 @@ INSERT INTO private.personal_data VALUES ('public.time_off', 0, NULL, NULL, 'The
 INSERT INTO private.personal_data VALUES ('public.alarms', 0, NULL, NULL, 'What happened too often in a clinic.');
 INSERT INTO private.personal_data VALUES ('public.alarm_counters', 0, NULL, NULL, 'What happened too often in a clinic.');
 INSERT INTO private.personal_data VALUES ('public.metric_events', 0, NULL, NULL, 'Counts of nobody in particular.');
+INSERT INTO private.personal_data VALUES ('private.metric_progress', 0, NULL, NULL, 'How far the audit log is counted.');
 INSERT INTO private.personal_data VALUES ('public.metric_totals', 0, NULL, NULL, 'Counts of nobody in particular.');
 INSERT INTO private.personal_data VALUES ('public.metric_minutes', 0, NULL, NULL, 'Counts of nobody in particular.');
 INSERT INTO private.personal_data VALUES ('public.metric_batches', 0, NULL, NULL, 'Counts of nobody in particular.');

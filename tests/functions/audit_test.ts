@@ -139,7 +139,8 @@ test("changes and expiry of a hold are audited: name, number, extension, expiry 
       ["cleanup_expired_holds", "expired", "system"],
     ],
   );
-  const [counted] = await sql`select sum(value)::int as n from public.metric_events
+  await sql`select public.collect_metrics()`;
+  const [counted] = await sql`select sum(value)::int as n from public.metric_totals
     where labels ->> 'outcome' = 'expired'`;
   assert.equal(counted?.["n"], 2);
 });
@@ -149,9 +150,10 @@ test("a change that is rolled back leaves no audit row, and a row that cannot be
   const { sql } = bench.database;
   const slotId = `consultation/${aDay()}T10:00`;
   const count = async () => {
+    await sql`select public.collect_metrics()`;
     const [row] = await sql`select (select count(*)::int from public.appointments) as holds,
       (select count(*)::int from public.audit_logs where action = 'hold_slot') as rows,
-      (select count(*)::int from public.metric_events
+      (select coalesce(sum(value), 0)::int from public.metric_totals
         where labels ->> 'action' = 'hold_slot') as counted`;
     return { ...row };
   };
