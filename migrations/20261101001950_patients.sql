@@ -5,7 +5,8 @@
  * - Every table has a row in private.personal_data: which of its rows are about a patient, and what
  *   becomes of them, or why they stay. Showing and erasing read the same row. A test finds a table that
  *   has none.
- * - A patient is a number and a name: families share a number. What cannot be told apart by name, such as
+ * - A patient is a number and a name: families share a number. Who was booked at the desk without a
+ *   phone is a name alone, and all of that name without a phone are one patient. What cannot be told apart by name, such as
  *   a text, is erased with its call, or when nobody else has the number.
  * - Appointments that were confirmed stay, without name and number: the clinic needs its calendar, and the
  *   law its records. One that lies ahead stays too; who does not want it cancels it first.
@@ -69,11 +70,12 @@ insert into private.personal_data (relation, step, about, erased) values
     $$patient_name = null, patient_phone = null, patient_country = null, contact_id = null,
       call_id = null, asked_by = '{}'$$),
   ('public.contacts', 4,
-    't.phone = p.phone and (p.is_alone or private.is_same_name(p.name, t.name))
+    't.phone is not distinct from p.phone and (p.is_alone or private.is_same_name(p.name, t.name))
       and not exists (select from public.appointments as a
         where a.org_id = t.org_id and a.contact_id = t.id)', 'delete'),
   -- Somebody else of that number has appointments: the contact is theirs from now on.
-  ('public.contacts', 5, 't.phone = p.phone and private.is_same_name(p.name, t.name)',
+  ('public.contacts', 5,
+    't.phone is not distinct from p.phone and private.is_same_name(p.name, t.name)',
     'name = (select a.patient_name from public.appointments as a
         where a.org_id = t.org_id and a.contact_id = t.id order by a.created_at desc limit 1)');
 
@@ -128,16 +130,28 @@ create function private.names_of(p_org uuid, p_phone text) returns setof text
 language sql stable set search_path = ''
 as $$
   select a.patient_name from public.appointments as a
-  where a.org_id = p_org and a.patient_phone = p_phone
+  where a.org_id = p_org and a.patient_phone is not distinct from p_phone
+    and a.patient_name is not null
   union
   select c.patient_name from public.appointment_changes as c
   where c.org_id = p_org and c.patient_phone = p_phone
   union
-  select c.name from public.contacts as c where c.org_id = p_org and c.phone = p_phone
+  select c.name from public.contacts as c
+  where c.org_id = p_org and c.phone is not distinct from p_phone
   union
   select m.caller_name from public.desk_messages as m where m.org_id = p_org and m.phone = p_phone
 $$;
-comment on function private.names_of is 'The names that an organization keeps with a number.';
+comment on function private.names_of is
+  'The names that an organization keeps with a number, or without one.';
+
+/* The lock of a patient who has no phone is shared by all of the organization. */
+create function private.patient_key(p_org uuid, p_phone text) returns bytea
+language sql immutable set search_path = ''
+as $$
+  select coalesce(private.hash_phone(p_phone), private.hash_phone('no phone/' || p_org))
+$$;
+comment on function private.patient_key is
+  'What private.lock_phones() locks while a patient''s rows are changed or erased.';
 
 /* The calls that a patient was named in, and, where nobody else has the number, all with that number. */
 create function private.calls_of(
@@ -189,10 +203,10 @@ begin
   patient.phone := p_phone;
   patient.phone_hash := private.hash_phone(p_phone);
   patient.name := p_name;
-  patient.is_alone := v_others = 0;
+  patient.is_alone := v_others = 0 and p_phone is not null;
   patient.appointment_ids := array(
     select a.id from public.appointments as a
-    where a.org_id = p_org and a.patient_phone = p_phone
+    where a.org_id = p_org and a.patient_phone is not distinct from p_phone
       and private.is_same_name(p_name, a.patient_name));
   patient.call_ids := array(
     select c from private.calls_of(
@@ -273,7 +287,7 @@ comment on function private.refuse_reports is
 /*
  * Entry function of the task patient: everything that is kept of a patient.
  *
- * p_phone   E.164
+ * p_phone   E.164; null for a patient without a phone
  * p_name    the patient's; null asks how many names the number has
  * Outcomes  found (data: {table: [row]}), name_needed (names: how many), not_found (names)
  */
@@ -319,7 +333,7 @@ declare
   v_rows jsonb;
 begin
   -- What is counted for a number is written under this lock: nothing of the number is made meanwhile.
-  perform private.lock_phones(array[private.hash_phone(p_phone)]);
+  perform private.lock_phones(array[private.patient_key(p_org, p_phone)]);
   select * into v_found from private.find_patient(p_org, p_phone, coalesce(p_name, ''));
   if p_name is null then
     return jsonb_build_object('outcome', 'name_needed', 'names', v_found.names);

@@ -23,7 +23,7 @@ begin
   select a.* into v_row from public.appointments as a
   where a.org_id = p_org and a.id = p_appointment;
   perform private.lock_call(p_org, v_row.call_id);
-  perform private.lock_phones(array[private.hash_phone(v_row.patient_phone)]);
+  perform private.lock_phones(array[private.patient_key(p_org, v_row.patient_phone)]);
   select a.* into v_row from public.appointments as a
   where a.org_id = p_org and a.id = p_appointment;
   return v_row;
@@ -102,7 +102,7 @@ begin
   elsif v_wanted.starts_at is null then
     return '{"outcome": "invalid_slot"}';
   end if;
-  perform private.lock_phones(array[private.hash_phone(p_patient ->> 'phone')]);
+  perform private.lock_phones(array[private.patient_key(p_org.id, p_patient ->> 'phone')]);
   v_claimed := private.claim_at_desk(p_org, p_request, v_wanted, p_patient, null);
   if v_claimed.refusal is not null then
     return v_claimed.refusal;

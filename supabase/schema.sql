@@ -787,7 +787,7 @@ begin
   elsif v_wanted.starts_at is null then
     return '{"outcome": "invalid_slot"}';
   end if;
-  perform private.lock_phones(array[private.hash_phone(p_patient ->> 'phone')]);
+  perform private.lock_phones(array[private.patient_key(p_org.id, p_patient ->> 'phone')]);
   v_claimed := private.claim_at_desk(p_org, p_request, v_wanted, p_patient, null);
   if v_claimed.refusal is not null then
     return v_claimed.refusal;
@@ -2751,10 +2751,10 @@ begin
   patient.phone := p_phone;
   patient.phone_hash := private.hash_phone(p_phone);
   patient.name := p_name;
-  patient.is_alone := v_others = 0;
+  patient.is_alone := v_others = 0 and p_phone is not null;
   patient.appointment_ids := array(
     select a.id from public.appointments as a
-    where a.org_id = p_org and a.patient_phone = p_phone
+    where a.org_id = p_org and a.patient_phone is not distinct from p_phone
       and private.is_same_name(p_name, a.patient_name));
   patient.call_ids := array(
     select c from private.calls_of(
@@ -3922,7 +3922,7 @@ begin
   select a.* into v_row from public.appointments as a
   where a.org_id = p_org and a.id = p_appointment;
   perform private.lock_call(p_org, v_row.call_id);
-  perform private.lock_phones(array[private.hash_phone(v_row.patient_phone)]);
+  perform private.lock_phones(array[private.patient_key(p_org, v_row.patient_phone)]);
   select a.* into v_row from public.appointments as a
   where a.org_id = p_org and a.id = p_appointment;
   return v_row;
@@ -4136,17 +4136,19 @@ CREATE FUNCTION private.names_of(p_org uuid, p_phone text) RETURNS SETOF text
     SET search_path TO ''
     AS $$
   select a.patient_name from public.appointments as a
-  where a.org_id = p_org and a.patient_phone = p_phone
+  where a.org_id = p_org and a.patient_phone is not distinct from p_phone
+    and a.patient_name is not null
   union
   select c.patient_name from public.appointment_changes as c
   where c.org_id = p_org and c.patient_phone = p_phone
   union
-  select c.name from public.contacts as c where c.org_id = p_org and c.phone = p_phone
+  select c.name from public.contacts as c
+  where c.org_id = p_org and c.phone is not distinct from p_phone
   union
   select m.caller_name from public.desk_messages as m where m.org_id = p_org and m.phone = p_phone
 $$;
 
-COMMENT ON FUNCTION private.names_of(p_org uuid, p_phone text) IS 'The names that an organization keeps with a number.';
+COMMENT ON FUNCTION private.names_of(p_org uuid, p_phone text) IS 'The names that an organization keeps with a number, or without one.';
 
 CREATE FUNCTION private.note_finding(p_org uuid, p_appointment uuid, p_kind text, p_repaired boolean, p_details jsonb) RETURNS void
     LANGUAGE plpgsql
@@ -4451,6 +4453,15 @@ end
 $_$;
 
 COMMENT ON FUNCTION private.parse_slot_id(p_slot_id text, p_zone text, OUT service_slug text, OUT starts_at timestamp with time zone, OUT provider_slug text) IS 'The parts of a slotId, or nulls if it is not one.';
+
+CREATE FUNCTION private.patient_key(p_org uuid, p_phone text) RETURNS bytea
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+  select coalesce(private.hash_phone(p_phone), private.hash_phone('no phone/' || p_org))
+$$;
+
+COMMENT ON FUNCTION private.patient_key(p_org uuid, p_phone text) IS 'What private.lock_phones() locks while a patient''s rows are changed or erased.';
 
 CREATE FUNCTION private.patient_refusal(p_org uuid, p_patient jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -6762,7 +6773,7 @@ declare
   v_rows jsonb;
 begin
   -- What is counted for a number is written under this lock: nothing of the number is made meanwhile.
-  perform private.lock_phones(array[private.hash_phone(p_phone)]);
+  perform private.lock_phones(array[private.patient_key(p_org, p_phone)]);
   select * into v_found from private.find_patient(p_org, p_phone, coalesce(p_name, ''));
   if p_name is null then
     return jsonb_build_object('outcome', 'name_needed', 'names', v_found.names);
@@ -9337,6 +9348,8 @@ REVOKE ALL ON FUNCTION private."overlaps"(p_busy tstzrange, p_other tstzrange) F
 
 REVOKE ALL ON FUNCTION private.parse_slot_id(p_slot_id text, p_zone text, OUT service_slug text, OUT starts_at timestamp with time zone, OUT provider_slug text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.patient_key(p_org uuid, p_phone text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.patient_refusal(p_org uuid, p_patient jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.phone_send_refusal(p_org public.organizations, p_call public.calls, p_phone bytea, p_now timestamp with time zone) FROM PUBLIC;
@@ -9704,10 +9717,10 @@ INSERT INTO private.personal_data VALUES ('public.calls', 1, 't.call_id = any (p
 INSERT INTO private.personal_data VALUES ('public.appointments', 2, 't.id = any (p.appointment_ids) and t.status not in (''confirmed'', ''completed'', ''no_show'')', 'delete', NULL);
 INSERT INTO private.personal_data VALUES ('public.appointments', 3, 't.id = any (p.appointment_ids) and t.status in (''confirmed'', ''completed'', ''no_show'')', 'patient_name = null, patient_phone = null, patient_country = null, contact_id = null,
       call_id = null, asked_by = ''{}''', NULL);
-INSERT INTO private.personal_data VALUES ('public.contacts', 4, 't.phone = p.phone and (p.is_alone or private.is_same_name(p.name, t.name))
+INSERT INTO private.personal_data VALUES ('public.contacts', 4, 't.phone is not distinct from p.phone and (p.is_alone or private.is_same_name(p.name, t.name))
       and not exists (select from public.appointments as a
         where a.org_id = t.org_id and a.contact_id = t.id)', 'delete', NULL);
-INSERT INTO private.personal_data VALUES ('public.contacts', 5, 't.phone = p.phone and private.is_same_name(p.name, t.name)', 'name = (select a.patient_name from public.appointments as a
+INSERT INTO private.personal_data VALUES ('public.contacts', 5, 't.phone is not distinct from p.phone and private.is_same_name(p.name, t.name)', 'name = (select a.patient_name from public.appointments as a
         where a.org_id = t.org_id and a.contact_id = t.id order by a.created_at desc limit 1)', NULL);
 INSERT INTO private.personal_data VALUES ('public.audit_logs', 6, 't.subject_id = any (p.appointment_ids) or t.call_id = any (p.call_ids)', NULL, 'Who did what is kept as evidence; of a number it has two digits, of a name nothing.');
 INSERT INTO private.personal_data VALUES ('public.phone_counts', 0, NULL, NULL, 'Limits of a number, by its hash, of all clinics; gone within a day.');

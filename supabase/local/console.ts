@@ -16,7 +16,7 @@ export async function consolePage(
   try {
     const rows = await sql<Record<string, string>[]>`
       select o.name as clinic, to_char(a.starts_at at time zone o.timezone, 'Dy DD Mon HH24:MI')
-        as start, p.name as doctor, a.status, '***' || right(a.patient_phone, 2) as phone
+        as start, p.name as doctor, a.status, coalesce('***' || right(a.patient_phone, 2), '') as phone
       from public.appointments as a
       join public.organizations as o on o.id = a.org_id
       join public.providers as p on p.org_id = a.org_id and p.id = a.provider_id

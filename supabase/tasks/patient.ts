@@ -15,6 +15,7 @@ const usage =
   `deno task patient export --org SLUG_OR_ID --phone N --name "..."  write what is kept of a patient
 deno task patient erase  --org SLUG_OR_ID --phone N --name "..."  erase it
   --phone N    the number, as +447700900123 or as the clinic's country writes it
+  --without-phone  instead of --phone, for a patient who was booked at the desk without one
   --name NAME  families share a number: without a name, how many names it has is all that is said
   --yes        erase without asking
   --env FILE   a file with SUPABASE_DB_URL; .env if left out. The environment takes precedence
@@ -51,6 +52,7 @@ export const patient = defineTask({
   options: {
     org: { type: "string" },
     phone: { type: "string" },
+    "without-phone": { type: "boolean", default: false },
     name: { type: "string" },
     yes: { type: "boolean", default: false },
     env: { type: "string" },
@@ -60,12 +62,19 @@ export const patient = defineTask({
   run: async ({ values, positionals: [given, surplus] }, { env, terminal }) => {
     const command = commands.find((name) => name === given);
     if (!command || surplus !== undefined) throw new Misuse("Give export or erase");
-    const { org, phone, name = "" } = values;
-    if (!org || !phone) throw new Misuse(`${command} needs --org and --phone`);
+    const { org, phone, name = "", "without-phone": hasNone } = values;
+    if (!org || hasNone === (phone !== undefined)) {
+      throw new Misuse(`${command} needs --org, and --phone or --without-phone`);
+    }
+    if (hasNone && name.trim() === "") throw new Misuse("--without-phone needs --name");
     const settings = { ...await readEnvFile(values.env), ...env };
     await withDatabase(values.db ?? settings["SUPABASE_DB_URL"], async (sql) => {
       const clinic = await findClinic(sql, org);
-      const asked = { clinic, phone: await readNumber(phone, clinic), name: name.trim() || null };
+      const asked = {
+        clinic,
+        phone: phone ? await readNumber(phone, clinic) : null,
+        name: name.trim() || null,
+      };
       if (command === "export") await show(sql, asked, terminal);
       else await erase(sql, asked, { isAgreed: values.yes }, terminal);
     });
@@ -81,8 +90,8 @@ interface Clinic {
 
 interface Asked {
   readonly clinic: Clinic;
-  /** E.164. */
-  readonly phone: string;
+  /** E.164; null for a patient without one. */
+  readonly phone: string | null;
   readonly name: string | null;
 }
 

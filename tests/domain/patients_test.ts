@@ -260,7 +260,7 @@ test("arguments that are missing or cannot be are told, with the exit code of th
   const clinic = await aTextingClinic(bench);
   const cases: readonly (readonly [readonly string[], number, RegExp])[] = [
     [[], 2, /Give export or erase/],
-    [["export"], 2, /needs --org and --phone/],
+    [["export"], 2, /needs --org, and --phone or --without-phone/],
     [["erase", "--org", "nowhere", "--phone", phone], 1, /There is no clinic nowhere/],
     [["erase", "--org", clinic.slug, "--phone", "12"], 2, /cannot be read/],
     [

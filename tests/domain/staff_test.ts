@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import type postgres from "postgres";
 import { aCaller, type Answer, openLines, readCode, sendCode } from "../support/callers.ts";
+import { patient } from "../../supabase/tasks/patient.ts";
+import { runTask } from "../../supabase/tasks/task.ts";
 import { aClinic, aDay, aPhone, type Clinic } from "../support/clinic.ts";
 import { type TestDatabase, testWithDatabase } from "../support/database.ts";
 import {
@@ -13,6 +15,7 @@ import {
   staffRoles,
   withClaims,
 } from "../support/staff.ts";
+import { aTerminal } from "../support/terminal.ts";
 
 const slot = (time: string, day = aDay()) => `consultation/${day}T${time}`;
 
@@ -592,5 +595,65 @@ testWithDatabase(
       ),
       /audit_logs_staff_named/,
     );
+  },
+);
+
+testWithDatabase("a patient without a phone is shown and erased by the name", async (database) => {
+  const { sql } = database;
+  const { clinic, book } = await aDesk(database);
+  const ids = [];
+  for (const [time, name] of [["09:00", "Ada Brown"], ["10:00", "Ben Green"]] as const) {
+    ids.push((await book(time, { p_patient_name: name }))["appointmentId"]);
+  }
+  await book("11:00", { p_patient_phone: aPhone() });
+  const run = async (...args: string[]) => {
+    const { terminal, lines } = aTerminal();
+    const given = [...args, "--org", clinic.slug, "--db", database.url()];
+    return { code: await runTask(patient, given, { env: {}, terminal }), said: lines.join("\n") };
+  };
+  const ada = ["--without-phone", "--name", "Ada Brown"];
+  const shown = await run("export", ...ada);
+  assert.equal(shown.code, 0, shown.said);
+  assert.equal(JSON.parse(shown.said)["public.appointments"].length, 1);
+  assert.equal(JSON.parse(shown.said)["public.contacts"].length, 1);
+  assert.equal((await run("erase", ...ada, "--yes")).code, 0);
+  const names = await sql`select patient_name from public.appointments order by starts_at`;
+  assert.deepEqual(names.map(({ patient_name }) => patient_name), [null, "Ben Green", "Ada Brown"]);
+  const contacts = await sql`select name, phone is null as bare from public.contacts order by name`;
+  assert.deepEqual(contacts.map(({ name, bare }) => [name, bare]), [
+    ["Ada Brown", false],
+    ["Ben Green", true],
+  ]);
+  assert.equal((await run("erase", ...ada, "--yes")).code, 1, "nothing is left of that name");
+  for (
+    const wrong of [["--without-phone"], ["--name", "Ada Brown"], [
+      ...ada,
+      "--phone",
+      "+447700900123",
+    ]]
+  ) {
+    assert.equal((await run("export", ...wrong)).code, 2, wrong.join(" "));
+  }
+});
+
+testWithDatabase(
+  "a caller moves by phone what the desk booked for the number",
+  async (database) => {
+    const { clinic, book } = await aDesk(database);
+    const lines = await openLines(database, 1);
+    try {
+      const [line] = lines.all;
+      assert.ok(line);
+      const caller = aCaller(clinic);
+      const booked = await book("09:00", { p_patient_phone: caller.phone });
+      assert.equal(booked.outcome, "booked");
+      const asked = await line.ask("reschedule_appointment", caller, { p_slot_id: slot("10:00") });
+      assert.equal(asked.outcome, "code_needed");
+      assert.equal((await sendCode(line, caller, "482913"))["isDue"], true);
+      assert.equal((await readCode(line, caller, "482913")).outcome, "rescheduled");
+      assert.equal((await rowOf(database.sql, booked["appointmentId"]))["status"], "cancelled");
+    } finally {
+      await lines.close();
+    }
   },
 );
