@@ -126,11 +126,16 @@ function readRows(sql: postgres.Sql, orgId: string | null): Promise<StoredRow[]>
     order by c.org_id`;
 }
 
-async function checkAccount(
+/**
+ * Decrypts an organization's stored account and reads it and its sender at Twilio.
+ *
+ * @throws {Stop} When something about it is not as it should be.
+ */
+export async function checkAccount(
   org: Organization,
   sql: postgres.Sql,
   { credentialKeys, twilioApiBase }: Pick<Config, "credentialKeys" | "twilioApiBase">,
-  terminal: Terminal,
+  terminal: Pick<Terminal, "print">,
 ): Promise<ExitCode> {
   const [row] = await readRows(sql, org.id);
   if (!row) {

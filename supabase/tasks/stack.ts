@@ -48,7 +48,7 @@ export async function readSettings(
 }
 
 /** The stack at an address, if one answers there. */
-async function findStack(url: string): Promise<UsedStack | undefined> {
+export async function findStack(url: string): Promise<UsedStack | undefined> {
   const options = { signal: AbortSignal.timeout(2000) };
   const response = await fetch(`${url}/health`, options).catch(() => undefined);
   const health: Readonly<Record<string, unknown>> | undefined = await response?.json()

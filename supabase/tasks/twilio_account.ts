@@ -129,7 +129,7 @@ export type AccountCheck =
  * @param timeoutMs For each read.
  */
 export async function checkAtTwilio(
-  { accountSid, authToken, apiKey }: TwilioAccount,
+  { accountSid, authToken, apiKey, sender }: TwilioAccount,
   { apiBase, timeoutMs = 10_000 }: { readonly apiBase: string; readonly timeoutMs?: number },
 ): Promise<AccountCheck> {
   const path = `${apiBase}/2010-04-01/Accounts/${accountSid}`;
@@ -143,6 +143,10 @@ export async function checkAtTwilio(
   if (status.data.status !== "active") {
     return { kind: "refused", problem: `the account is ${status.data.status} at Twilio` };
   }
+  const lacking = "from" in sender
+    ? await findSender(path, sender.from, { accountSid, authToken, timeoutMs })
+    : undefined;
+  if (lacking) return lacking;
   if (!apiKey) return { kind: "works" };
   const byKey = await read(
     `${path}/Messages.json?PageSize=1`,
@@ -151,6 +155,43 @@ export async function checkAtTwilio(
     timeoutMs,
   );
   return describe(byKey, "the API key") ?? { kind: "works" };
+}
+
+const numbers = z.object({
+  incoming_phone_numbers: z.array(z.object({
+    phone_number: z.string(),
+    capabilities: z.object({ sms: z.boolean().optional(), SMS: z.boolean().optional() }).optional(),
+  })),
+});
+
+/**
+ * Why a number cannot text; undefined when it can, as far as Twilio says. A messaging service has numbers of its own.
+ *
+ * Source: Twilio's IncomingPhoneNumbers resource.
+ */
+async function findSender(
+  path: string,
+  from: string,
+  { accountSid, authToken, timeoutMs }: {
+    readonly accountSid: string;
+    readonly authToken: string;
+    readonly timeoutMs: number;
+  },
+): Promise<AccountCheck | undefined> {
+  const query = new URLSearchParams({ PhoneNumber: from });
+  const url = `${path}/IncomingPhoneNumbers.json?${query}`;
+  const answer = await read(url, accountSid, authToken, timeoutMs);
+  const listed = numbers.safeParse(answer.kind === "read" && answer.body);
+  // The account was read just now: where its numbers are not told, nothing is known of them.
+  if (!listed.success) return undefined;
+  const found = listed.data.incoming_phone_numbers.find(({ phone_number }) =>
+    phone_number === from
+  );
+  if (!found) return { kind: "refused", problem: `the account has no number ${from} to text from` };
+  const { sms, SMS } = found.capabilities ?? {};
+  return (sms ?? SMS ?? true)
+    ? undefined
+    : { kind: "refused", problem: `the number ${from} cannot send texts` };
 }
 
 type Read =

@@ -59,6 +59,8 @@ export interface FakeTwilio {
    * one. An unregistered account is accepted with any token.
    */
   setAccount(accountSid: string, authToken: string): void;
+  /** Takes a number from its account; without it, an account has every number that is asked for. */
+  loseNumber(number: string): void;
   /** Posts all waiting reports in order; resolves when all were answered. */
   sendReports(): Promise<readonly PostedReport[]>;
   /** Forgets messages, faults and reports. */
@@ -81,7 +83,7 @@ interface WaitingReport extends PlannedReport {
 }
 
 const accountPath =
-  /^\/2010-04-01\/Accounts\/(AC[0-9a-f]{32})(?:\.json|\/Messages(?:\/(\w+))?\.json)$/i;
+  /^\/2010-04-01\/Accounts\/(AC[0-9a-f]{32})(?:\.json|\/IncomingPhoneNumbers\.json|\/Messages(?:\/(\w+))?\.json)$/i;
 
 /** Starts a fake on the loopback. */
 export async function startFakeTwilio(
@@ -94,6 +96,7 @@ export async function startFakeTwilio(
   const posted: PostedReport[] = [];
   const knownTokens = new Map<string, string>();
   const seenTokens = new Map<string, string>();
+  const lostNumbers = new Set<string>();
   let postCount = 0;
 
   async function answer(exchange: Exchange): Promise<void> {
@@ -114,6 +117,15 @@ export async function startFakeTwilio(
     if (isList) {
       const body = describeList(accountSid, messages, searchParams);
       return reply(exchange, { status: 200, body });
+    }
+    if (pathname.endsWith("/IncomingPhoneNumbers.json")) {
+      const number = searchParams.get("PhoneNumber") ?? "";
+      const owned = lostNumbers.has(number) ? [] : [{
+        account_sid: accountSid,
+        phone_number: number,
+        capabilities: { voice: true, sms: true, mms: false },
+      }];
+      return reply(exchange, { status: 200, body: { incoming_phone_numbers: owned } });
     }
     if (sid === undefined) {
       const body = { sid: accountSid, status: "active", type: "Full", friendly_name: "Local" };
@@ -224,6 +236,7 @@ export async function startFakeTwilio(
         else if (isAnswerFault(fault)) answerFaults.push(fault);
       }
     },
+    loseNumber: (number) => void lostNumbers.add(number),
     setAccount: (accountSid, authToken) => void knownTokens.set(accountSid, authToken),
     sendReports: async () => {
       const sent = [];

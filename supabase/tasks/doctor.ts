@@ -1,0 +1,119 @@
+/**
+ * `deno task doctor`: whether a stack or project is as it should be, and what to do where it is not.
+ *
+ * @module
+ */
+
+import type postgres from "postgres";
+import { type Config, readConfig } from "../../shared/config.ts";
+import { toFault } from "../../shared/errors.ts";
+import { checkAccount } from "./credentials.ts";
+import { readEnvFile, withDatabase } from "./database.ts";
+import { type Check, check, skip } from "./doctor/check.ts";
+import { checkData } from "./doctor/data.ts";
+import { checkOutside } from "./doctor/outside.ts";
+import { checkSchema } from "./doctor/schema.ts";
+import { findStack } from "./stack.ts";
+import { defineTask, main, readAddress, Stop } from "./task.ts";
+import type { Terminal } from "./terminal.ts";
+
+const usage = `deno task doctor [--url URL] [--env FILE] [--db URL]
+  looks from outside whether everything is as it should be, and says what to do where it is not:
+  functions, secrets, migrations, jobs, extensions, rights, the guarantee against double booking, time
+  zones, clocks, Twilio accounts, and the address that Vapi and Twilio call. Changes nothing
+  --url URL   a stack or project, http://127.0.0.1:8000 if left out
+  --env FILE  the settings of the functions; .env, or those of the local stack, if left out. The
+              environment takes precedence
+  --db URL    the database as its owner, instead of SUPABASE_DB_URL; without it the database is not
+              looked at
+  exit code 0: all is well, 1: something is not, 2: wrong arguments`;
+
+/** The task. */
+export const doctor = defineTask({
+  usage,
+  options: {
+    url: { type: "string", default: "http://127.0.0.1:8000" },
+    env: { type: "string" },
+    db: { type: "string" },
+  },
+  run: async ({ values }, { env, terminal }) => {
+    const url = readAddress("--url", values.url);
+    const stack = await findStack(url);
+    const file = await readEnvFile(values.env ?? stack?.envFile);
+    const settings = { ...file, ...env };
+    const { config, checks } = readSettings(settings, url);
+    const found = [
+      ...checks,
+      ...await checkOutside(url, config),
+      ...await checkDatabase(values.db ?? settings["SUPABASE_DB_URL"], config),
+    ];
+    for (const one of found) show(one, terminal);
+    const wrong = found.filter(({ problems }) => problems.length > 0).length;
+    terminal.print(wrong === 0 ? "All is well" : `${wrong} of ${found.length} checks failed`);
+    return wrong === 0 ? 0 : 1;
+  },
+});
+
+/** What a project sets for its functions itself. */
+function readSettings(
+  settings: Readonly<Record<string, string>>,
+  url: string,
+): { config: Config | undefined; checks: Check[] } {
+  const name = "settings are complete";
+  const given = { SUPABASE_URL: url, SUPABASE_SECRET_KEYS: '{"default":"unknown"}', ...settings };
+  try {
+    return { config: readConfig(given), checks: [check(name)] };
+  } catch (thrown) {
+    const fix = ".env.example says what each is; give the functions' settings with --env FILE";
+    return { config: undefined, checks: [check(name, { what: toFault(thrown).message, fix })] };
+  }
+}
+
+async function checkDatabase(db: string | undefined, config: Config | undefined): Promise<Check[]> {
+  if (!db) return [skip("the database", "give --db URL or set SUPABASE_DB_URL")];
+  try {
+    return await withDatabase(db, async (sql) => {
+      await sql`set default_transaction_read_only = on`;
+      return [
+        ...await checkSchema(sql),
+        ...await checkData(sql),
+        ...config ? [await checkTexting(sql, config)] : [],
+      ];
+    });
+  } catch (thrown) {
+    if (!(thrown instanceof Stop)) throw thrown;
+    return [check("the database", {
+      what: thrown.message,
+      fix: "give its owner's address with --db or SUPABASE_DB_URL, and apply the migrations",
+    })];
+  }
+}
+
+/** The stored account of each clinic, read at Twilio. */
+async function checkTexting(sql: postgres.Sql, config: Config): Promise<Check> {
+  const clinics = await sql<{ id: string; slug: string; name: string }[]>`
+    select o.id, o.slug, o.name from public.organizations as o order by o.slug`;
+  const problems = [];
+  for (const clinic of clinics) {
+    try {
+      await checkAccount(clinic, sql, config, { print: () => {} });
+    } catch (thrown) {
+      if (!(thrown instanceof Stop)) throw thrown;
+      const { slug } = clinic;
+      const fix = `deno task credentials set --org ${slug}, then credentials check --org ${slug}`;
+      problems.push({ what: thrown.message, fix });
+    }
+  }
+  return check("every clinic can text", ...problems);
+}
+
+function show({ name, problems, skipped }: Check, terminal: Terminal): void {
+  if (skipped !== undefined) return terminal.print(`skipped  ${name}: ${skipped}`);
+  terminal.print(`${problems.length === 0 ? "ok      " : "FAILED  "} ${name}`);
+  for (const { what, fix } of problems) {
+    terminal.print(`           ${what}`);
+    terminal.print(`           fix: ${fix}`);
+  }
+}
+
+if (import.meta.main) await main(doctor);

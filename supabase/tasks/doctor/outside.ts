@@ -1,0 +1,184 @@
+/**
+ * Whether the functions answer those who call them: Vapi, Twilio and Prometheus.
+ *
+ * Nothing is changed: a message of a kind that nobody knows is read and ignored.
+ *
+ * @module
+ */
+
+import { readdir } from "node:fs/promises";
+import { z } from "zod";
+import type { Config } from "../../../shared/config.ts";
+import { type Check, check, type Problem, skip } from "./check.ts";
+import { compareClocks } from "./data.ts";
+
+const timeoutMs = 10_000;
+const root = new URL("../../../", import.meta.url);
+
+/**
+ * Every check of the functions.
+ *
+ * @param url The address of a stack or project, without a slash at its end.
+ * @param config Undefined when the settings cannot be read.
+ */
+export async function checkOutside(url: string, config: Config | undefined): Promise<Check[]> {
+  const base = `${url}/functions/v1`;
+  const names = await readdir(new URL("functions/", root));
+  const answers = await Promise.all(names.map((name) => ask(`${base}/${name}`, {})));
+  if (answers.every((answer) => answer === undefined)) {
+    return [check("functions answer", { what: `nothing answers at ${url}`, fix: reachable })];
+  }
+  const deployed = check(
+    "functions answer",
+    ...names.flatMap((name, index) => describeDoor(name, answers[index])),
+  );
+  const clock = answers.find((answer) => answer?.shown !== undefined);
+  const checks = [
+    deployed,
+    check(
+      "the functions' clock is right",
+      ...clock?.shown === undefined
+        ? []
+        : compareClocks("the functions' clock", clock.shown, clock.between),
+    ),
+  ];
+  if (!config) {
+    return [...checks, skip("secrets are accepted", "the settings cannot be read")];
+  }
+  return [
+    ...checks,
+    await checkSecret(names, base, config),
+    await checkMetrics(base, config),
+    check("Vapi and Twilio reach the functions", ...await findPublic(url, config)),
+  ];
+}
+
+interface Answer {
+  readonly status: number;
+  readonly body: unknown;
+  /** What its clock showed. */
+  readonly shown: Date | undefined;
+  /** Milliseconds of this machine before and after. */
+  readonly between: readonly [number, number];
+}
+
+async function ask(
+  url: string,
+  headers: Readonly<Record<string, string>>,
+  method = "POST",
+): Promise<Answer | undefined> {
+  const from = Date.now();
+  try {
+    const response = await fetch(url, {
+      method,
+      headers: { "content-type": "application/json", ...headers },
+      ...(method === "POST" ? { body: '{"message":{"type":"doctor"}}' } : {}),
+      redirect: "manual",
+      signal: AbortSignal.timeout(timeoutMs),
+    });
+    const body = await response.json().catch(() => undefined);
+    const date = Date.parse(response.headers.get("date") ?? "");
+    const shown = Number.isNaN(date) ? undefined : new Date(date);
+    // The header has whole seconds.
+    return { status: response.status, body, shown, between: [from - 1000, Date.now()] };
+  } catch {
+    return undefined;
+  }
+}
+
+const reachable =
+  "is the address right, and is the project or the local stack (deno task start) running?";
+
+/** Without a secret every function refuses, which shows that it is there. */
+function describeDoor(name: string, answer: Answer | undefined): Problem[] {
+  if (answer && [401, 403].includes(answer.status)) return [];
+  const what = answer ? `${name} answered ${answer.status}` : `${name} does not answer`;
+  return [{
+    what,
+    fix: answer?.status === 404
+      ? `supabase functions deploy ${name} --use-api --remote PROJECT`
+      : reachable,
+  }];
+}
+
+async function checkSecret(
+  names: readonly string[],
+  base: string,
+  { vapiSecrets: [first] }: Config,
+): Promise<Check> {
+  const name = "secrets are accepted";
+  if (!first) return skip(name, "only VAPI_HMAC_SECRETS are set, and Vapi signs with those");
+  const asked = names.filter((name) => !["metrics", "sms-status"].includes(name));
+  const answers = await Promise.all(
+    asked.map((name) => ask(`${base}/${name}`, { "x-vapi-secret": first.secret })),
+  );
+  return check(
+    name,
+    ...asked.flatMap((name, index): Problem[] => {
+      const status = answers[index]?.status;
+      return status === 200 || status === undefined || status === 404 ? [] : [{
+        what: `${name} answered ${status} to the secret in VAPI_SECRETS`,
+        fix: "look for environment_invalid in the function's log, which names settings that are " +
+          "missing or malformed; set them with supabase secrets set --env-file .env --remote " +
+          "PROJECT",
+      }];
+    }),
+  );
+}
+
+const gauges = z.object({
+  gauges: z.object({ overlaps: z.number(), indexRowsLost: z.number() }),
+});
+
+async function checkMetrics(base: string, { metricsToken }: Config): Promise<Check> {
+  const name = "the functions reach the database";
+  if (metricsToken === undefined) return skip(name, "METRICS_TOKEN is not set");
+  const authorization = `Bearer ${metricsToken}`;
+  const answer = await ask(`${base}/metrics?format=json`, { authorization }, "GET");
+  const read = gauges.safeParse(answer?.body);
+  if (answer?.status === 200 && read.success) {
+    const { overlaps, indexRowsLost } = read.data.gauges;
+    return check(
+      name,
+      ...overlaps + indexRowsLost === 0 ? [] : [{
+        what: `the metrics count overlaps ${overlaps} and lost index rows ${indexRowsLost}`,
+        fix: "docs/runbook.md, DoubleBooking and IndexRowsLost",
+      }],
+    );
+  }
+  const status = answer === undefined ? "nothing" : String(answer.status);
+  return check(name, {
+    what: `metrics answered ${status}`,
+    fix: answer?.status === 401
+      ? "give the functions and this task the same METRICS_TOKEN"
+      : "look for metrics_failed in the function's log: SUPABASE_URL or the service key is wrong, or " +
+        "the database is down",
+  });
+}
+
+/** The address in the texts' delivery reports and in the assistants, which others have to reach. */
+async function findPublic(
+  url: string,
+  { functionsPublicUrl, vapiSecrets: [first] }: Config,
+): Promise<Problem[]> {
+  const isLocal = (address: string) =>
+    ["127.0.0.1", "localhost", "[::1]"].includes(new URL(address).hostname);
+  const fix = "set FUNCTIONS_PUBLIC_URL to the address at which the functions are reached from " +
+    "outside, then deno task vapi sync";
+  if (isLocal(functionsPublicUrl) && !isLocal(url)) {
+    return [{ what: `they are told to call ${functionsPublicUrl}, which is this machine`, fix }];
+  }
+  const secret = first === undefined ? {} : { "x-vapi-secret": first.secret };
+  const webhook = await ask(`${functionsPublicUrl}/vapi-webhook`, secret);
+  const reports = await ask(`${functionsPublicUrl}/sms-status`, {});
+  const expected = first === undefined ? 401 : 200;
+  const describe = (name: string, answer: Answer | undefined, status: number): Problem[] =>
+    answer?.status === status ? [] : [{
+      what: `${functionsPublicUrl}/${name} answered ${answer?.status ?? "nothing"}`,
+      fix,
+    }];
+  return [
+    ...describe("vapi-webhook", webhook, expected),
+    ...describe("sms-status", reports, 403),
+  ];
+}
