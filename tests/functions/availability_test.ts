@@ -5,6 +5,7 @@ import checkAvailability from "../../functions/check-availability/index.ts";
 import holdSlot from "../../functions/hold-slot/index.ts";
 import { aBench, aClinic, aDay, aPhone, type Bench, type Clinic } from "../support/clinic.ts";
 import { createTestDatabase, testWithDatabase } from "../support/database.ts";
+import { atLength } from "../support/length.ts";
 import { aRandomClinic, days, randomFrom, writeClinics } from "../support/random_clinic.ts";
 import { testWithConnections } from "../support/test.ts";
 
@@ -290,7 +291,8 @@ testWithConnections(
     let held = 0;
     let refused = 0;
     try {
-      const zones = days.filter((_, index) => index % 4 === 0);
+      const every = atLength({ short: 10, full: 4 });
+      const zones = days.filter((_, index) => index % every === 0);
       const made = Array.from({ length: 10 }, () => zones).flat()
         .map(([zone]) => aRandomClinic(random, [zone, aDay(1, zone)], Date.now()));
       // Some clinics are closed on the two days: more of them until enough is free.

@@ -1,8 +1,9 @@
 /** Runs every pgTAP file in this folder, each of its tests as a step. */
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
-import { createTestDatabase } from "../support/database.ts";
+import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { installPgtap, readTap, runPgtap } from "../support/pgtap.ts";
+import { testWithConnections as test } from "../support/test.ts";
 
 const folder = new URL("./", import.meta.url);
 const files = readdirSync(folder).filter((name) => name.endsWith(".sql"));
@@ -18,34 +19,28 @@ Deno.test("a plan that does not fit what ran fails", () => {
   ]);
 });
 
+let installed: Promise<TestDatabase> | undefined;
+/** One database for all files, which leave nothing: pgTAP's thousand functions take longer than a file. */
+const withPgtap = () =>
+  installed ??= createTestDatabase().then(async (database) => {
+    await installPgtap(database);
+    return database;
+  });
+Deno.test.afterAll(async () => await (await installed)?.drop());
+
+const text = (path: string) => readFileSync(new URL(path, folder), "utf8");
+
 for (const file of files) {
-  Deno.test(`${file} holds`, async (t) => {
-    const database = await createTestDatabase();
-    try {
-      await installPgtap(database);
-      const results = await runPgtap(database, readFileSync(new URL(file, folder), "utf8"));
-      for (const { name, passed, comment } of results) {
-        await t.step(name, () => assert.ok(passed, `${name}\n${comment}`));
-      }
-    } finally {
-      await database.drop();
+  test(`${file} holds`, async (t) => {
+    for (const { name, passed, comment } of await runPgtap(await withPgtap(), text(file))) {
+      await t.step(name, () => assert.ok(passed, `${name}\n${comment}`));
     }
   });
 }
 
-Deno.test("every rule of catalogue.sql fails for a schema that breaks it", async (t) => {
-  const database = await createTestDatabase();
-  try {
-    await installPgtap(database);
-    const text = (path: string) => readFileSync(new URL(path, folder), "utf8");
-    const results = await runPgtap(
-      database,
-      text("broken/catalogue.sql") + text("catalogue.sql"),
-    );
-    for (const { name, passed } of results) {
-      await t.step(`broken: ${name}`, () => assert.ok(!passed, "It passes for a broken schema"));
-    }
-  } finally {
-    await database.drop();
+test("every rule of catalogue.sql fails for a schema that breaks it", async (t) => {
+  const broken = text("broken/catalogue.sql") + text("catalogue.sql");
+  for (const { name, passed } of await runPgtap(await withPgtap(), broken)) {
+    await t.step(`broken: ${name}`, () => assert.ok(!passed, "It passes for a broken schema"));
   }
 });

@@ -63,40 +63,65 @@ type EntryFunction =
 /** By parameter, as PostgREST passes them; objects become jsonb. */
 type Arguments = Readonly<Record<string, string | null | object>>;
 
+/** Connections to a test's database that the tests before have left, and that know its functions. */
+const spare = new WeakMap<object, postgres.ReservedSql[]>();
+
 /**
  * Opens the connections of so many callers before anybody asks.
  *
- * @param notice Hears what the server tells.
+ * @param hear Hears what the server notices; to be used with an address of one's own.
  */
 export async function openLines(
-  database: Pick<TestDatabase, "url">,
+  database: Pick<TestDatabase, "url"> & Partial<Pick<TestDatabase, "beforeDrop">>,
   count: number,
-  notice: (message: string) => void = () => {},
+  hear: (notice: string) => void = () => {},
 ): Promise<Lines> {
-  const onnotice = ({ message = "" }) => notice(message);
-  const sql = postgres(database.url(), { max: count, onnotice });
-  const reserved = await Promise.all(Array.from({ length: count }, () => sql.reserve()));
+  const left = spare.get(database)?.splice(0, count) ?? [];
+  const opened = await openConnections(database, count - left.length, hear);
+  const connections = [...left, ...opened.all];
+  database.beforeDrop?.(opened.close);
   let busy = 0;
   return {
     busy: () => busy,
-    all: reserved.map((connection) => {
-      const once: Line["once"] = (name, caller, args) => call(connection, name, caller, args);
-      return {
-        sql: connection,
-        once,
-        ask: async (name, caller, args) => {
-          let answer = await once(name, caller, args);
-          while (answer.outcome === "busy") {
-            busy++;
-            answer = await once(name, caller, args);
-          }
-          return answer;
-        },
-      };
-    }),
+    all: connections.map((connection) => lineOn(connection, () => busy++)),
     close: async () => {
-      for (const connection of reserved) connection.release();
+      if (!database.beforeDrop) return await opened.close();
+      spare.set(database, [...spare.get(database) ?? [], ...connections]);
+    },
+  };
+}
+
+async function openConnections(
+  database: Pick<TestDatabase, "url">,
+  count: number,
+  hear: (notice: string) => void,
+) {
+  const sql = postgres(database.url(), {
+    max: Math.max(count, 1),
+    onnotice: ({ message = "" }) => hear(message),
+  });
+  const all = await Promise.all(Array.from({ length: count }, () => sql.reserve()));
+  return {
+    all,
+    close: async () => {
+      for (const connection of all) connection.release();
       await sql.end({ timeout: 1 });
+    },
+  };
+}
+
+function lineOn(sql: postgres.ReservedSql, noteBusy: () => void): Line {
+  const once: Line["once"] = (name, caller, args) => call(sql, name, caller, args);
+  return {
+    sql,
+    once,
+    ask: async (name, caller, args) => {
+      let answer = await once(name, caller, args);
+      while (answer.outcome === "busy") {
+        noteBusy();
+        answer = await once(name, caller, args);
+      }
+      return answer;
     },
   };
 }

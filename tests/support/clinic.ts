@@ -12,9 +12,8 @@ import { beginOtpSend } from "../../shared/database/passcodes.ts";
 import { openLog } from "../../shared/logging.ts";
 import { createRuntime, type Runtime } from "../../shared/runtime.ts";
 import type { ServedTool } from "../../shared/request.ts";
-import { createGateway } from "../../supabase/local/rest/gateway.ts";
 import { type FakeTwilio, startFakeTwilio } from "../../supabase/local/twilio/server.ts";
-import { createTestDatabase, type TestDatabase } from "./database.ts";
+import { createTestDatabase, secretKey, type TestDatabase } from "./database.ts";
 import { type TestOptions, testWithConnections } from "./test.ts";
 
 /** The Vapi secret of the tests. */
@@ -146,13 +145,7 @@ export interface Bench {
 export async function aBench(): Promise<Bench> {
   const database = await createTestDatabase();
   const twilio = await startFakeTwilio();
-  const gateway = await createGateway({
-    dbUrl: database.url("authenticator"),
-    secretKey: "sb_secret_test",
-    jwtSecret: "test-jwt-secret-of-more-than-32-characters",
-    basePath: "/rest/v1",
-    acquisitionTimeoutMs: 40_000,
-  });
+  const gateway = await database.gateway();
   const restCalls: string[] = [];
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
     const { pathname } = new URL(request.url);
@@ -165,7 +158,7 @@ export async function aBench(): Promise<Bench> {
   const restUrl = `http://127.0.0.1:${server.addr.port}`;
   const environment = {
     SUPABASE_URL: restUrl,
-    SUPABASE_SECRET_KEYS: '{"default":"sb_secret_test"}',
+    SUPABASE_SECRET_KEYS: JSON.stringify({ default: secretKey }),
     VAPI_SECRETS: vapiSecret,
     OTP_PEPPERS: `v1:${btoa("p".repeat(32))}`,
     CREDENTIAL_KEYS: `v1:${btoa("k".repeat(32))}`,
@@ -212,7 +205,6 @@ export async function aBench(): Promise<Bench> {
     },
     stop: async () => {
       await server.shutdown();
-      await gateway.close();
       await twilio.stop();
       await database.drop();
     },
