@@ -34,7 +34,7 @@ const findsMistake = (mistake: Mistake) =>
     assert.notDeepEqual(findings, []);
   });
 
-// All of them: deno task campaign --mistakes. Of the first three one by chance, or each, and the last.
-const [first, last] = atLength({ short: [seed % 3, seed % 3 + 1], full: [0, 3] });
+// All of them: deno task campaign --mistakes. Here the one that is found soonest, or the first three and the last.
+const [first, last] = atLength({ short: [1, 2], full: [0, 3] });
 for (const mistake of mistakes.slice(first, last)) findsMistake(mistake);
 for (const mistake of isFull ? mistakes.slice(-1) : []) findsMistake(mistake);

@@ -5,14 +5,14 @@ import { aClinic } from "../support/clinic.ts";
 import { atLength } from "../support/length.ts";
 
 const { guesses, guessesPerHold, phoneCount, hourlyTexts } = atLength({
-  short: { guesses: 12_000, guessesPerHold: 75, phoneCount: 8, hourlyTexts: 3 },
+  short: { guesses: 2400, guessesPerHold: 30, phoneCount: 4, hourlyTexts: 3 },
   full: { guesses: 100_000, guessesPerHold: 250, phoneCount: 12, hourlyTexts: 7 },
 });
 const workers = 4;
 
 /**
  * One attacker, as the database sees them: takes a fresh hold by a fresh call every so many guesses and
- * a fresh text every 25, waits out no cooldown (its clock is turned), and guesses. A guess a transaction.
+ * a fresh text every 15, waits out no cooldown (its clock is turned), and guesses. A guess a transaction.
  */
 const attack = (worker: number, count: number) => `
   do $attack$
@@ -43,7 +43,7 @@ const attack = (worker: number, count: number) => `
         v_hold := v_answer ->> 'holdId';
         commit;
       end if;
-      if v_guess % 25 = 0 then
+      if v_guess % 15 = 0 then
         update public.one_time_passcodes set claimed_at = claimed_at - interval '31 seconds'
         where call_id = v_call ->> 'callId';
         v_answer := public.begin_otp_send(v_call || jsonb_build_object(

@@ -20,9 +20,9 @@ import {
 import { testWithConnections } from "../support/test.ts";
 
 /** A clinic for each of the days of random_clinic.ts, so many times. */
-const rounds = atLength({ short: 2, full: 6 });
+const rounds = atLength({ short: 1, full: 6 });
 /** So many starts must be offered, or the comparison says little. */
-const leastOffered = atLength({ short: 1500, full: 5000 });
+const leastOffered = atLength({ short: 700, full: 5000 });
 /** Of the starts that are refused, one in so many is also asked about alone. */
 const aloneEvery = 120;
 
