@@ -230,15 +230,53 @@ begin
   return btrim(regexp_replace(
     regexp_replace(
       -- Removes the marks of letters that can be decomposed, and replaces those that cannot.
-      replace(translate(
+      replace(replace(replace(translate(
         regexp_replace(normalize(lower(p_name), nfkd), '[\u0300-\u036f''`\u2018\u2019\u02bc]', '', 'g'),
-        'øłđðı', 'olddi'), 'ß', 'ss'),
+        'øłđðı', 'olddi'), 'ß', 'ss'), 'æ', 'ae'), 'œ', 'oe'),
       '[^[:alnum:]]+', ' ', 'g'),
     '^\s*((dr|doctor|mr|mrs|ms|mx|miss|sir|prof|professor|nurse)\s+)+'
       || '|(\s+(md|phd|dds|dmd|mbbs|mbchb|bds|frcs|facs))+\s*$', '', 'g'));
 end
 $$;
 comment on function private.plain_name is 'Lower case, no accents, no title, no punctuation.';
+
+create function private.write_umlauts(p_name text) returns text
+language sql immutable strict set search_path = ''
+as $$
+  select replace(replace(replace(replace(replace(
+    normalize(lower(p_name), nfc), 'ä', 'ae'), 'ö', 'oe'), 'ü', 'ue'), 'ø', 'oe'), 'å', 'aa')
+$$;
+comment on function private.write_umlauts is 'A name with its umlauts in two letters: Müller is mueller.';
+
+/*
+ * The plain form of a name that was said, for comparison with the plain form of a stored one. Müller can
+ * be written Muller or Mueller, so such a word is spelled as in the stored name. Joe and Jo stay two names.
+ */
+create function private.spelled_like(p_said text, p_stored text) returns text
+language plpgsql immutable strict set search_path = ''
+as $$
+declare
+  v_said constant text := private.plain_name(p_said);
+begin
+  if octet_length(p_said || p_stored) = length(p_said || p_stored) then
+    return v_said;
+  end if;
+  return (
+    select coalesce(string_agg(coalesce(t.plain, s.plain), ' ' order by s.place), '')
+    from unnest(string_to_array(v_said, ' '),
+        string_to_array(private.plain_name(private.write_umlauts(p_said)), ' '))
+      with ordinality as s (plain, written, place)
+    left join lateral (
+      select w.plain
+      from unnest(string_to_array(private.plain_name(p_stored), ' '),
+          string_to_array(private.plain_name(private.write_umlauts(p_stored)), ' '))
+        as w (plain, written)
+      where w.plain in (s.plain, s.written) or w.written in (s.plain, s.written)
+      limit 1) as t on true);
+end
+$$;
+comment on function private.spelled_like is
+  'The plain form of a name, with umlauts spelled as in another name.';
 
 create function private.find_service(p_org uuid, p_asked text) returns public.services
 language plpgsql stable set search_path = ''
@@ -277,13 +315,15 @@ begin
   select p.* from public.providers as p
   where p.org_id = p_org and p.active
     and (p.slug = lower(btrim(p_asked))
-      or v_asked in (replace(p.slug, '-', ' '), private.plain_name(p.name)))
+      or v_asked = replace(p.slug, '-', ' ')
+      or private.spelled_like(p_asked, p.name) = private.plain_name(p.name))
   order by p.slug limit 1;
   if not found and v_asked <> '' then
     return query
     select p.* from public.providers as p
     where p.org_id = p_org and p.active
-      and string_to_array(v_asked, ' ') <@ string_to_array(private.plain_name(p.name), ' ')
+      and string_to_array(private.spelled_like(p_asked, p.name), ' ')
+        <@ string_to_array(private.plain_name(p.name), ' ')
     order by p.name;
   end if;
 end

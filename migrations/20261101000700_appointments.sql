@@ -305,7 +305,7 @@ create function private.is_same_name(p_said text, p_stored text) returns boolean
 language plpgsql immutable strict set search_path = ''
 as $$
 declare
-  v_said constant text := private.plain_name(p_said);
+  v_said constant text := private.spelled_like(p_said, p_stored);
   v_stored constant text := private.plain_name(p_stored);
   v_said_words constant text[] := private.words_of(v_said);
   v_stored_words constant text[] := private.words_of(v_stored);
@@ -319,7 +319,7 @@ begin
 end
 $$;
 comment on function private.is_same_name is
-  'Whether a spoken name can be a stored one: case, accents, titles, order and one middle name are ignored.';
+  'Whether a spoken name can be a stored one: case, accents, umlauts written in two letters, titles, order and one middle name are ignored.';
 
 /* For two names said in one call: neither is more authoritative than the other. */
 create function private.is_same_patient(p_one text, p_other text) returns boolean

@@ -24,7 +24,8 @@ begin
     select from public.providers as p
     where p.org_id = p_org and p.id = p_appointment.provider_id
       and (p.slug = lower(btrim(p_doctor))
-        or private.plain_name(p_doctor) <> '' and string_to_array(private.plain_name(p_doctor), ' ')
+        or private.plain_name(p_doctor) <> ''
+          and string_to_array(private.spelled_like(p_doctor, p.name), ' ')
           <@ string_to_array(private.plain_name(p.name), ' ')));
 end
 $$;

@@ -120,8 +120,11 @@ from (values
 create function private.is_named_in(p_name text, p_text text) returns boolean
 language sql immutable strict set search_path = ''
 as $$
-  select private.words_of(private.plain_name(p_name)) && private.words_of(
-    private.plain_name(regexp_replace(p_text, '[''`\u2018\u2019\u02bc]s\M', '', 'gi')))
+  select (private.words_of(private.plain_name(p_name))
+      || private.words_of(private.plain_name(private.write_umlauts(p_name))))
+    && (private.words_of(private.plain_name(t.text))
+      || private.words_of(private.plain_name(private.write_umlauts(t.text))))
+  from (select regexp_replace(p_text, '[''`\u2018\u2019\u02bc]s\M', '', 'gi') as text) as t
 $$;
 comment on function private.is_named_in is 'Whether a text has a word of a name.';
 

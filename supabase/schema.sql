@@ -2775,13 +2775,15 @@ begin
   select p.* from public.providers as p
   where p.org_id = p_org and p.active
     and (p.slug = lower(btrim(p_asked))
-      or v_asked in (replace(p.slug, '-', ' '), private.plain_name(p.name)))
+      or v_asked = replace(p.slug, '-', ' ')
+      or private.spelled_like(p_asked, p.name) = private.plain_name(p.name))
   order by p.slug limit 1;
   if not found and v_asked <> '' then
     return query
     select p.* from public.providers as p
     where p.org_id = p_org and p.active
-      and string_to_array(v_asked, ' ') <@ string_to_array(private.plain_name(p.name), ' ')
+      and string_to_array(private.spelled_like(p_asked, p.name), ' ')
+        <@ string_to_array(private.plain_name(p.name), ' ')
     order by p.name;
   end if;
 end
@@ -3566,8 +3568,11 @@ CREATE FUNCTION private.is_named_in(p_name text, p_text text) RETURNS boolean
     LANGUAGE sql IMMUTABLE STRICT
     SET search_path TO ''
     AS $$
-  select private.words_of(private.plain_name(p_name)) && private.words_of(
-    private.plain_name(regexp_replace(p_text, '[''`\u2018\u2019\u02bc]s\M', '', 'gi')))
+  select (private.words_of(private.plain_name(p_name))
+      || private.words_of(private.plain_name(private.write_umlauts(p_name))))
+    && (private.words_of(private.plain_name(t.text))
+      || private.words_of(private.plain_name(private.write_umlauts(t.text))))
+  from (select regexp_replace(p_text, '[''`\u2018\u2019\u02bc]s\M', '', 'gi') as text) as t
 $$;
 
 COMMENT ON FUNCTION private.is_named_in(p_name text, p_text text) IS 'Whether a text has a word of a name.';
@@ -3651,7 +3656,7 @@ CREATE FUNCTION private.is_same_name(p_said text, p_stored text) RETURNS boolean
     SET search_path TO ''
     AS $$
 declare
-  v_said constant text := private.plain_name(p_said);
+  v_said constant text := private.spelled_like(p_said, p_stored);
   v_stored constant text := private.plain_name(p_stored);
   v_said_words constant text[] := private.words_of(v_said);
   v_stored_words constant text[] := private.words_of(v_stored);
@@ -3665,7 +3670,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.is_same_name(p_said text, p_stored text) IS 'Whether a spoken name can be a stored one: case, accents, titles, order and one middle name are ignored.';
+COMMENT ON FUNCTION private.is_same_name(p_said text, p_stored text) IS 'Whether a spoken name can be a stored one: case, accents, umlauts written in two letters, titles, order and one middle name are ignored.';
 
 CREATE FUNCTION private.is_same_patient(p_one text, p_other text) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE STRICT
@@ -3744,7 +3749,8 @@ begin
     select from public.providers as p
     where p.org_id = p_org and p.id = p_appointment.provider_id
       and (p.slug = lower(btrim(p_doctor))
-        or private.plain_name(p_doctor) <> '' and string_to_array(private.plain_name(p_doctor), ' ')
+        or private.plain_name(p_doctor) <> ''
+          and string_to_array(private.spelled_like(p_doctor, p.name), ' ')
           <@ string_to_array(private.plain_name(p.name), ' ')));
 end
 $$;
@@ -4517,9 +4523,9 @@ begin
   return btrim(regexp_replace(
     regexp_replace(
       -- Removes the marks of letters that can be decomposed, and replaces those that cannot.
-      replace(translate(
+      replace(replace(replace(translate(
         regexp_replace(normalize(lower(p_name), nfkd), '[\u0300-\u036f''`\u2018\u2019\u02bc]', '', 'g'),
-        'øłđðı', 'olddi'), 'ß', 'ss'),
+        'øłđðı', 'olddi'), 'ß', 'ss'), 'æ', 'ae'), 'œ', 'oe'),
       '[^[:alnum:]]+', ' ', 'g'),
     '^\s*((dr|doctor|mr|mrs|ms|mx|miss|sir|prof|professor|nurse)\s+)+'
       || '|(\s+(md|phd|dds|dmd|mbbs|mbchb|bds|frcs|facs))+\s*$', '', 'g'));
@@ -5507,6 +5513,33 @@ $$;
 
 COMMENT ON FUNCTION private.slot_id(p_service_slug text, p_start timestamp with time zone, p_zone text, p_provider_slug text) IS 'Readable id of a slot: service/local start, the offset in a repeated hour, and /provider if one is given.';
 
+CREATE FUNCTION private.spelled_like(p_said text, p_stored text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE STRICT
+    SET search_path TO ''
+    AS $$
+declare
+  v_said constant text := private.plain_name(p_said);
+begin
+  if octet_length(p_said || p_stored) = length(p_said || p_stored) then
+    return v_said;
+  end if;
+  return (
+    select coalesce(string_agg(coalesce(t.plain, s.plain), ' ' order by s.place), '')
+    from unnest(string_to_array(v_said, ' '),
+        string_to_array(private.plain_name(private.write_umlauts(p_said)), ' '))
+      with ordinality as s (plain, written, place)
+    left join lateral (
+      select w.plain
+      from unnest(string_to_array(private.plain_name(p_stored), ' '),
+          string_to_array(private.plain_name(private.write_umlauts(p_stored)), ' '))
+        as w (plain, written)
+      where w.plain in (s.plain, s.written) or w.written in (s.plain, s.written)
+      limit 1) as t on true);
+end
+$$;
+
+COMMENT ON FUNCTION private.spelled_like(p_said text, p_stored text) IS 'The plain form of a name, with umlauts spelled as in another name.';
+
 CREATE FUNCTION private.status_refusal(p_row public.appointments, p_wanted text[]) RETURNS jsonb
     LANGUAGE sql IMMUTABLE
     SET search_path TO ''
@@ -6142,6 +6175,16 @@ end
 $$;
 
 COMMENT ON FUNCTION private.write_span(p_span tstzrange, p_zone text) IS 'An absence of a clinic''s document, {from, to} in local times.';
+
+CREATE FUNCTION private.write_umlauts(p_name text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT
+    SET search_path TO ''
+    AS $$
+  select replace(replace(replace(replace(replace(
+    normalize(lower(p_name), nfc), 'ä', 'ae'), 'ö', 'oe'), 'ü', 'ue'), 'ø', 'oe'), 'å', 'aa')
+$$;
+
+COMMENT ON FUNCTION private.write_umlauts(p_name text) IS 'A name with its umlauts in two letters: Müller is mueller.';
 
 CREATE FUNCTION public.answer_question(p_call jsonb, p_question text, p_medical boolean) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -9446,6 +9489,8 @@ REVOKE ALL ON FUNCTION private.share_session(p_org uuid, p_moves uuid, p_provide
 
 REVOKE ALL ON FUNCTION private.slot_id(p_service_slug text, p_start timestamp with time zone, p_zone text, p_provider_slug text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.spelled_like(p_said text, p_stored text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.status_refusal(p_row public.appointments, p_wanted text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.steady_offset(p_day date, p_zone text) FROM PUBLIC;
@@ -9497,6 +9542,8 @@ REVOKE ALL ON FUNCTION private.write_schedule(p_org public.organizations, p_prov
 REVOKE ALL ON FUNCTION private.write_services(p_org uuid, p_services jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.write_span(p_span tstzrange, p_zone text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.write_umlauts(p_name text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.answer_question(p_call jsonb, p_question text, p_medical boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.answer_question(p_call jsonb, p_question text, p_medical boolean) TO service_role;

@@ -34,13 +34,14 @@ export function findKnown(
 ): KnownRange[] {
   const chains = chainsOf(pieces.filter(({ isBlocked }) => !isBlocked));
   const folded = fold(read.text);
+  const found = names.flatMap((name) => findName(folded.text, name)).map(folded.locate);
   return [
-    ...names.flatMap((name) => findName(folded.text, name)).map(folded.locate),
+    ...found,
     ...chains.filter((chain) => isKnownPhone(chain, phones)).map((chain) => typed("PHONE", chain)),
     ...isTexted ? chains.flatMap(findCodes) : [],
     ...isTexted ? findWrittenCodes(read).map((range) => typed("OTP", [range])) : [],
     ...findBirthDates(read),
-    ...findAddresses(read),
+    ...findAddresses(read, found),
   ];
 }
 
@@ -64,7 +65,7 @@ const introduced =
 function findName(text: string, name: string): KnownRange[] {
   const parts = name.normalize("NFC").split(/[^\p{L}\p{M}'’]+/u)
     .filter((part) => part.length > 1 && !titles.has(part.toLowerCase()))
-    .map((part) => fold(part).text)
+    .flatMap(spellings)
     .filter((part) => /\p{L}/u.test(part));
   if (parts.length === 0) return [];
   const found = parts.flatMap((part) => occurrences(text, part, parts));
@@ -78,6 +79,20 @@ function findName(text: string, name: string): KnownRange[] {
     else merged.push(range);
   }
   return merged;
+}
+
+const umlauts = new Map(Object.entries({ ä: "ae", ö: "oe", ü: "ue", ø: "oe", å: "aa" }));
+
+/** A name without accents: `Müller` may be written Muller or Mueller, and `Mueller` be a Müller. */
+function spellings(part: string): string[] {
+  const plain = fold(part).text;
+  const written = part.toLowerCase().replace(/[äöüøå]/g, (letter) => umlauts.get(letter) ?? letter);
+  const short = plain.toLowerCase().replace(/([aou])e/g, "$1");
+  return [
+    plain,
+    ...written === part.toLowerCase() ? [] : [fold(written).text],
+    ...short.length > 2 && short !== plain.toLowerCase() ? [short] : [],
+  ];
 }
 
 function occurrences(text: string, part: string, parts: readonly string[]): KnownRange[] {
@@ -197,20 +212,89 @@ function isOfDate(tokens: readonly Token[], at: number): boolean {
 
 const assistants =
   /^(?:ai|assistant|bot|agent|voice ?bot|receptionist|reception|clinic|staff|nurse|operator)$/;
-const ownAddress =
-  /\b(?:(?:my|his|her|their|patient['’]?s|home|postal|billing|mailing)(?: (?:home|new|current|postal|mailing))? (?:address|postcode|post code|zip code|zip)(?:['’]s| is| was|:)?|(?:I|we|he|she|patient)(?:['’]m| am|['’]re)? ?(?:now )?(?:live|lives|living|staying) (?:at|on|in)|lives at|(?:I['’]ve |just )?moved to)\s+/giu;
+/** Behind these an address is the patient's: a number is enough to tell it. */
+const residence = [
+  String
+    .raw`(?:live[sd]?|living|resid(?:es?|ed|ing)|domiciled|dwell(?:s|ing)?)(?:,? \p{L}+){0,3}? (?:at|on|in|near):?`,
+  "(?:lives|residing|resides):",
+  "resident (?:at|of)",
+  String.raw`(?:postcode|post code|zip code|zip)(?= [a-z]{0,2}\d)`,
+];
+const noun = "(?:address|residence|postcode|post code|zip code|zip)";
+const joint =
+  "(?:is|was|as|has|been|on|file|record|given|provided|stated|recorded|listed|registered|confirmed|changed|updated|now|currently|to|at|and|for)";
+/** Behind these there may be any place or amount: only what looks like an address is one. */
+const place = [
+  "(?:moved|moving|moves|relocat(?:ed|es|ing)) (?:in)?to",
+  "(?:based|located|staying|stays?|stayed|found|home|is|['’]s|am|['’]m|are|['’]re|was|were) (?:now |currently )?(?:at|on|in)",
+  "(?:home|house|flat|apartment|place|addr\\.?)(?:['’]s| is| was|:)?(?: at)?",
+  String.raw`(?:patient|caller|customer|s?he|they)(?:,| of| from| at| \()`,
+  String
+    .raw`(?:send|sent|post|posted|mail|mailed|deliver|delivered|ship|shipped)(?: \p{L}+){0,2} to`,
+  String.raw`pick(?:ed)?(?: \p{L}+){0,2} up (?:at|from)`,
+];
+const stated = [
+  { pattern: new RegExp(String.raw`\b(?:${residence.join("|")})\s+`, "giu"), isSure: true },
+  {
+    pattern: new RegExp(
+      String.raw`\b${noun}(?:(?: ${joint}){0,4}(?:['’]s|:| is| was| as)(?: ${joint}){0,3})\s+`,
+      "giu",
+    ),
+    isSure: true,
+  },
+  { pattern: new RegExp(String.raw`\b${noun},?(?: ${joint}){0,4}\s+`, "giu"), isSure: false },
+  {
+    pattern: new RegExp(String.raw`(?:\b|(?=['’]))(?:${place.join("|")})\s*`, "giu"),
+    isSure: false,
+  },
+];
+const streets =
+  "street|st|road|rd|avenue|ave|lane|ln|drive|dr|court|ct|close|way|place|pl|square|sq|terrace|boulevard|" +
+  "blvd|crescent|cres|grove|gardens|hill|row|mews|parkway|pkwy|highway|hwy|circle|walk|park|rise|view|quay";
+const numberWord =
+  "(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|" +
+  "seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|and|oh)";
+const houseNumber = String.raw`(?:\d+ ?[a-z]?|${numberWord}(?:[ -]${numberWord})*)`;
+const addressShape = new RegExp(
+  String
+    .raw`^(?:(?:flat|apt|apartment|unit|suite|number|no\.?|house)? ?\d*[a-z]?,? )?${houseNumber}(?:[-/]\d+)?,? (?:[\p{L}\d'’.-]+ ){0,4}?(?:${streets})\b|^p\.? ?o\.? box \d`,
+  "iu",
+);
+/** Before an address these make it somebody else's. */
+const others =
+  /\b(?:clinic|practice|surgery|office|hospital|pharmacy|branch|laboratory|lab|parking|car park|bus|station|building|school|dentist|doctor|e-?mail|ip|web(?:site)?)\b[^.;!?\n]*$/iu;
 const askedAddress =
   /(?<!\b(?:e-?mail|ip|web|our|clinic['’]s) )\b(?:address|postcode|post code|zip code|zip)\b|where do you live/iu;
 const addressLimit = 160;
+const contextLimit = 80;
+const joinLimit = 10;
 const leadIn =
-  /^(?:\s|[,.]|\b(?:yes|yeah|yep|sure|ok|okay|um|uh|er|so|well|it['’]?s|it is|that['’]?s|i live|we live|at|on|in|is)\b)*/iu;
+  /^(?:\s|[,.]|\b(?:yes|yeah|yep|sure|ok|okay|um|uh|er|so|well|it['’]?s|it is|that['’]?s|i live|we live|at|on|in|is|has|changed|to|given|as|was)\b)*/iu;
 
-/** The address that is said to be the patient's, or said in answer to who asked for it. */
-function findAddresses(read: ReadText): KnownRange[] {
+/** Between a name and an address. */
+const joined = /^(?:,|,? (?:of|from|at)| \()\s*/;
+
+/** The address that is said to be the patient's, or said in answer to who asked for it, and its echoes. */
+function findAddresses(read: ReadText, names: readonly KnownRange[]): KnownRange[] {
   const { text, turns } = read;
-  const stated = [...text.matchAll(ownAddress)].flatMap((match) => {
-    const at = match.index + match[0].length;
-    return isOfAssistant(read, at) ? [] : addressAt(read, at);
+  const said = stated.flatMap(({ pattern, isSure }) =>
+    [...text.matchAll(pattern)].flatMap((match) => {
+      const at = match.index + match[0].length;
+      const before = text.slice(Math.max(0, match.index - contextLimit), at);
+      const isPatients = isOfAssistant(read, match.index)
+        ? /\byou(?:r|['’]re|['’]ve)?\b[^.;!?\n]*$/iu.test(before)
+        : !others.test(before) && !/\byour\b[^.;!?\n]*$/iu.test(before);
+      return isPatients && (isSure || addressShape.test(text.slice(at, at + addressLimit)))
+        ? addressAt(read, at)
+        : [];
+    })
+  );
+  const introduced = names.flatMap(({ end }) => {
+    const [joint] = joined.exec(text.slice(end, end + joinLimit)) ?? [];
+    const at = end + (joint?.length ?? 0);
+    return joint !== undefined && addressShape.test(text.slice(at, at + addressLimit))
+      ? addressAt(read, at)
+      : [];
   });
   const answered = turns.flatMap((turn, index) => {
     const question = turns[index - 1];
@@ -218,12 +302,44 @@ function findAddresses(read: ReadText): KnownRange[] {
     if (assistants.test(turn.speaker) || !askedAddress.test(saidIn(read, question))) return [];
     return addressAt(read, read.tokens[turn.firstToken]?.start ?? text.length);
   });
-  return [...stated, ...answered];
+  const found = [...said, ...introduced, ...answered];
+  return [...found, ...findEchoes(text, found)];
 }
 
-function isOfAssistant({ turns, tokens, turnOf }: ReadText, offset: number): boolean {
-  const at = tokens.findIndex(({ start }) => start >= offset);
-  return assistants.test(turns[turnOf[at] ?? -1]?.speaker ?? "");
+/** More than these are not looked for again. */
+const echoLimit = 5;
+
+/** `So that's 12 Oak Street?` */
+function findEchoes(text: string, found: readonly KnownRange[]): KnownRange[] {
+  const lines = found.map(({ start, end }) => text.slice(start, end).split(",")[0]?.trim() ?? "")
+    .filter((line) => line.length > 7 && /\d/.test(line) && /\p{L}{3}/u.test(line));
+  const lowered = text.toLowerCase();
+  return [...new Set(lines.map((line) => line.toLowerCase()))].slice(0, echoLimit).flatMap(
+    (line) => {
+      const echoes: KnownRange[] = [];
+      // Lower case may have another length in a few scripts, where offsets would not fit.
+      if (lowered.length !== text.length) return echoes;
+      for (
+        let at = lowered.indexOf(line);
+        at !== -1;
+        at = lowered.indexOf(line, at + line.length)
+      ) {
+        echoes.push({ type: "ADDRESS", start: at, end: at + line.length });
+      }
+      return echoes;
+    },
+  );
+}
+
+function isOfAssistant({ turns, tokens }: ReadText, offset: number): boolean {
+  let [low, high] = [0, turns.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    const start = tokens[turns[middle]?.firstToken ?? 0]?.start ?? 0;
+    if (start <= offset) low = middle + 1;
+    else high = middle;
+  }
+  return assistants.test(turns[low - 1]?.speaker ?? "");
 }
 
 function saidIn({ text, tokens }: ReadText, { firstToken, endToken }: Turn): string {
@@ -232,11 +348,16 @@ function saidIn({ text, tokens }: ReadText, { firstToken, endToken }: Turn): str
 
 /** An address goes on to the end of its sentence, or to a word that none has. */
 const addressEnd =
-  /^[^\n;?!)]*?(?=[\n;?!)]|\.(?:\s|$)|[,\s]+(?:and|but|called|calls|who|which|since|because|for|with|last|about|when|after|before|so|said|has|had|now)\b|$)/iu;
+  /^[^\n;?!)]*?(?=[\n;?!)]|\.(?:\s|$)|[,\s]+(?:and|but|call(?:s|ed|ing)?|ask(?:s|ed)|want(?:s|ed)|need(?:s|ed)|would|request(?:s|ed)|book(?:s|ed)|report(?:s|ed)|confirmed|please|who|which|since|because|for|with|last|about|when|after|before|so|said|has|had|now)\b|$)/iu;
+
+/** Dates, times and amounts are not addresses. */
+const otherNumber =
+  /^(?:\d{1,2}[:.]\d{2}\b|\d+(?:st|nd|rd|th)? (?:of )?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)|\d+ ?(?:[ap]m|mg|ml|mcg|%|percent|minutes?|hours?|days?|weeks?|months?|years?)\b)/iu;
 
 /** The address from an offset on, if it has a number. */
 function addressAt(read: ReadText, from: number): KnownRange[] {
-  const rest = read.text.slice(from, from + addressLimit);
+  const { text } = read;
+  const rest = text.slice(from, from + addressLimit);
   const [sentence = ""] = addressEnd.exec(rest) ?? [];
   const start = from + (leadIn.exec(sentence)?.[0].length ?? 0);
   const end = from + sentence.trimEnd().length;
@@ -245,5 +366,7 @@ function addressAt(read: ReadText, from: number): KnownRange[] {
     read.tokens.slice(first).some((token, index) =>
       token.start < end && readingsAt(read.tokens, first + index).length > 0
     );
-  return start < end && hasNumber ? [{ type: "ADDRESS", start, end }] : [];
+  return start < end && hasNumber && !otherNumber.test(text.slice(start, end))
+    ? [{ type: "ADDRESS", start, end }]
+    : [];
 }

@@ -7,7 +7,7 @@
 import { Gap, type Parts, type Piece } from "./pieces.ts";
 
 /** Ways to read one number that are looked at, and with what a correction makes of each. */
-const wayLimit = 12;
+const wayLimit = 36;
 const correctedLimit = 48;
 
 /** What a reader of numbers looks for. */

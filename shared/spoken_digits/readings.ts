@@ -39,6 +39,8 @@ const openings = new Set(
 export function readingsAt(tokens: readonly Token[], at: number): readonly Reading[] {
   const token = tokens[at];
   if (token === undefined || !mayBegin(token)) return [];
+  const counted = writtenThousandsAt(tokens, at);
+  if (counted.length > 0) return counted;
   const written = writtenAt(tokens, at);
   if (written !== undefined) return [written];
   if (isPronoun(tokens, at)) return [];
@@ -71,6 +73,13 @@ function writtenAt(tokens: readonly Token[], at: number): Reading | undefined {
   return hasDigits && (end - at > 1 || digits.length > 1)
     ? { digits, length: end - at }
     : undefined;
+}
+
+/** `482 thousand 913`; without the rest it is a quantity. */
+function writtenThousandsAt(tokens: readonly Token[], at: number): readonly Reading[] {
+  if (tokens[at]?.kind !== "digits" || nextWord(tokens, at) !== "thousand") return [];
+  return thousandsAt(tokens, at).filter(({ length }) => length > 2)
+    .map(({ value, length }) => ({ digits: String(value), length }));
 }
 
 /** `the usual one`, `one moment` */
@@ -142,11 +151,20 @@ function homophoneAt(tokens: readonly Token[], at: number): readonly Reading[] {
   const isLast = before >= 2 && endsSentence(tokens, at);
   const isRare = /^(?:won|ate)$/.test(tokens[at]?.value ?? "");
   const isAmong = before > 0 && after > 0 && (isRare || before + after > 2);
-  const isFirst = isRare && after >= 4 &&
+  const isFirst = (isRare ? after >= 4 : beginsCode(tokens, at)) &&
     (at === 0 || ((tokens[at]?.marks ?? 0) & utterance) !== 0);
   return digit !== undefined && (isAmong || isFirst || isLast)
     ? [{ digits: digit, length: 1 }, { digits: "", length: 1 }]
     : [];
+}
+
+/** Five single digits follow and no more: with this one they are a passcode. */
+function beginsCode(tokens: readonly Token[], at: number): boolean {
+  const rest = tokens.slice(at + 1, at + 6);
+  const next = tokens[at + 6];
+  return rest.length === 5 &&
+    rest.every((token) => isJoined(token) && digitOf(token.value) !== undefined) &&
+    (next === undefined || !mayBegin(next));
 }
 
 const nearby = 6;
@@ -164,8 +182,11 @@ function countSingles(tokens: readonly Token[], at: number, step: 1 | -1): numbe
   return count;
 }
 
+/** Nothing follows in the sentence, or only other homophones. */
 function endsSentence(tokens: readonly Token[], at: number): boolean {
-  const next = tokens[at + 1];
+  let end = at + 1;
+  while (homophones.has(tokens[end]?.value ?? "") && end < at + nearby) end++;
+  const next = tokens[end];
   return next === undefined || (next.marks & (Mark.stop | Mark.newline)) !== 0;
 }
 
@@ -210,13 +231,19 @@ function hundredsAt(tokens: readonly Token[], at: number): Cardinal[] {
   });
 }
 
-/** `four hundred eighty two thousand (and) thirteen`: the rest has three places. */
+/** `four hundred eighty two thousand (and) thirteen`, `482 thousand, 913`: the rest has three places. */
 function thousandsAt(tokens: readonly Token[], at: number): Cardinal[] {
-  const belowThousand = (tokens: readonly Token[], at: number) =>
-    [...hundredsAt(tokens, at), ...belowHundred(tokens, at)].filter(({ value }) => value < 1000);
+  const belowThousand = (tokens: readonly Token[], at: number) => {
+    const { kind, value = "" } = tokens[at] ?? {};
+    return kind === "digits" && /^\d{2,3}$/.test(value)
+      ? [{ value: Number(value), length: 1 }]
+      : [...hundredsAt(tokens, at), ...belowHundred(tokens, at)].filter(({ value }) =>
+        value < 1000
+      );
+  };
   return countsAt(belowThousand(tokens, at), "thousand", tokens, at).flatMap((thousands) => {
     const { value, length, hasAnd } = thousands;
-    const joined = restAt(belowThousand, thousands, tokens, at)
+    const joined = restAt(belowThousand, thousands, tokens, at, Mark.comma)
       .map((rest) => ({ ...rest, value: value * 1000 + rest.value }));
     return hasAnd && joined.length > 0 ? joined : [...joined, { value: value * 1000, length }];
   });
@@ -243,15 +270,20 @@ function countsAt(
     }));
 }
 
-/** What a "hundred" or "thousand" goes on with, and the length of both; nothing after a pause. */
+/**
+ * What a "hundred" or "thousand" goes on with, and the length of both; nothing after a pause.
+ *
+ * @param pause Marks that are no pause.
+ */
 function restAt(
   read: (tokens: readonly Token[], at: number) => Cardinal[],
   { length, hasAnd }: Count,
   tokens: readonly Token[],
   at: number,
+  pause = 0,
 ): Cardinal[] {
   const start = hasAnd ? length + 1 : length;
-  if (nextWord(tokens, at + start - 1) === "") return [];
+  if (nextWord(tokens, at + start - 1, pause) === "") return [];
   return read(tokens, at + start)
     .filter(({ value }) => value > 0)
     .map((rest) => ({ value: rest.value, length: start + rest.length }));
@@ -262,12 +294,13 @@ function digitOf(word: string): string | undefined {
 }
 
 /** Nothing but spaces or a hyphen before a token. */
-const isJoined = ({ marks }: Token) => (marks & ~(Mark.space | Mark.other)) === 0;
+const isJoined = ({ marks }: Token, pause = 0) =>
+  (marks & ~(Mark.space | Mark.other | pause)) === 0;
 
 /** The next token's value if nothing but spaces or a hyphen is between. */
-function nextWord(tokens: readonly Token[], at: number): string {
+function nextWord(tokens: readonly Token[], at: number, pause = 0): string {
   const token = tokens[at];
   const next = tokens[at + 1];
   if (token === undefined || next === undefined || next.start - token.end > 3) return "";
-  return isJoined(next) ? next.value : "";
+  return isJoined(next, pause) ? next.value : "";
 }

@@ -385,3 +385,30 @@ test(
     assert.equal((await readCode(one, caller, code)).outcome, "confirmed");
   },
 );
+
+test("a name is the same however its umlauts are written, and no two names become one", async (bench) => {
+  const { sql } = bench.database;
+  const isSame = async (one: string, other: string) => {
+    const [row] = await sql`select private.is_same_patient(${one}, ${other}) as same`;
+    return row?.["same"];
+  };
+  for (
+    const [one, other] of [
+      ...[["Jörg Müller", "Joerg Mueller"], ["Jorg Mueller", "Jörg Müller"], ["Zoë", "Zoe"]],
+      ...[["Bjørn Gråberg", "Bjoern Graaberg"], ["Mueller, Jörg", "Jorg Müller"]],
+      ...[["J\u006f\u0308rg Müller", "Joerg Muller"], ["Dr. Müller", "Mueller"]],
+    ] as [string, string][]
+  ) assert.equal(await isSame(one, other), true, `${one}, ${other}`);
+  for (
+    const [one, other] of [
+      ...[["Joe Müller", "Jo Müller"], ["Joe Brown", "Jo Brown"], ["Sue Müller", "Su Mueller"]],
+      ...[["Jörg Müller", "Jörg Miller"], ["Rae Lee", "Ra Lee"]],
+    ] as [string, string][]
+  ) assert.equal(await isSame(one, other), false, `${one}, ${other}`);
+  const clinic = await aClinic(sql);
+  await sql`update public.providers set name = 'Dr Anna Müller' where org_id = ${clinic.id}`;
+  for (const name of ["Dr Mueller", "Muller", "anna müller"]) {
+    const found = await sql`select from private.find_providers(${clinic.id}, ${name})`;
+    assert.equal(found.length, 1, name);
+  }
+});
