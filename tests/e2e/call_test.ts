@@ -40,6 +40,8 @@ testWithConnections(
       const monitored = await run(...printed(stack, "monitor"), "--metric", "otp_success_rate");
       assert.equal(monitored.code, 0, monitored.output);
       assert.match(monitored.output, /100\.0 % .* of 2 /);
+      const examined = await run("doctor", "--url", stack.url);
+      assert.equal(examined.code, 0, examined.output);
       const curl = /curl -s [^]*?'\n(?=\n)/.exec(stack.output())?.[0] ?? "";
       const shell = new Deno.Command("sh", { args: ["-c", curl], stdin: "null" });
       const { stdout } = await shell.output();

@@ -1,6 +1,9 @@
 /** deno task doctor: all is well with a bench, and whatever is taken away is named, with what to do. */
 import assert from "node:assert/strict";
 import type postgres from "postgres";
+import { readConfig } from "../../shared/config.ts";
+import { openLog } from "../../shared/logging.ts";
+import { createRuntime } from "../../shared/runtime.ts";
 import { doctor } from "../../supabase/tasks/doctor.ts";
 import { compareClocks, findDifference } from "../../supabase/tasks/doctor/data.ts";
 import { runTask } from "../../supabase/tasks/task.ts";
@@ -66,6 +69,10 @@ testWithBench("a project as it should be is well, and nothing of it is changed",
     assert.match(said, /All is well$/);
     assert.match(said, /^skipped {2}jobs have run lately: this database has no pg_cron/m);
     assert.equal(await count(), before);
+    // Signed as Vapi signs with a credential of the other kind; the functions do not know it.
+    const signing = { VAPI_HMAC_SECRETS: "a-secret-to-sign-with-of-32-chars" };
+    const unknown = await examine(signing);
+    assert.match(unknown.said, /hold-slot answered 401 to a signature with VAPI_HMAC_SECRETS/);
     const without = await examine({ SUPABASE_DB_URL: "" });
     assert.equal(without.code, 0);
     assert.match(without.said, /^skipped {2}the database: give --db URL or set SUPABASE_DB_URL$/m);
@@ -293,6 +300,22 @@ testWithBench("functions, secrets and addresses that are wrong are named", async
       SUPABASE_DB_URL: "postgres://postgres@127.0.0.1:9/postgres",
     });
   });
+});
+
+testWithBench("a project whose requests Vapi signs is asked with a signature", async (bench) => {
+  const signing = { VAPI_SECRETS: "", VAPI_HMAC_SECRETS: "a-secret-to-sign-with-of-32-chars" };
+  const kinds = [{}, {
+    ...{ VAPI_HMAC_PAYLOAD: "{body}", VAPI_HMAC_ENCODING: "base64", VAPI_HMAC_PREFIX: "sha256=" },
+    VAPI_HMAC_SIGNATURE_HEADER: "x-signed",
+  }];
+  for (const kind of kinds) {
+    const environment = { ...bench.environment, ...signing, ...kind };
+    const runtime = createRuntime(readConfig(environment), openLog("error", () => {}));
+    await withProject({ ...bench, environment, runtime }, async (examine) => {
+      const { code, said } = await examine({ SUPABASE_DB_URL: "" });
+      assert.equal(code, 0, said);
+    });
+  }
 });
 
 Deno.test("where nothing answers, the doctor says so once", async () => {

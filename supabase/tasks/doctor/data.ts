@@ -91,16 +91,14 @@ async function checkRuns(sql: postgres.Sql): Promise<Check> {
 
 const repair = "docs/runbook.md, DoubleBooking: call the patients, then move one of the two";
 
-/** From now on, by the columns that forbid it and without the constraint's index. */
+/** From now on, by the times themselves: no index of the constraint is asked. */
 async function findOverlaps(sql: postgres.Sql): Promise<Problem[]> {
   const pairs = await sql<{ one: string; other: string; doctor: string }[]>`
     with sessions as (
       select a.org_id, a.provider_id, a.session_key, min(a.id::text) as id,
         min(lower(a.busy)) as opens, max(upper(a.busy)) as closes
       from public.appointments as a
-      where a.status in ('held', 'confirmed')
-        and coalesce(a.expires_at, 'infinity') > clock_timestamp()
-        and upper(a.busy) > clock_timestamp()
+      where private.is_live(a, clock_timestamp()) and upper(a.busy) > clock_timestamp()
       group by a.org_id, a.provider_id, a.session_key
     ), ordered as (
       select s.*, lag(s.id) over w as before, max(s.closes) over (

@@ -8,12 +8,15 @@
 
 import { readdir } from "node:fs/promises";
 import { z } from "zod";
+import { hmacKey, sign, toBase64, toHex, utf8 } from "../../../shared/bytes.ts";
 import type { Config } from "../../../shared/config.ts";
 import { type Check, check, type Problem, skip } from "./check.ts";
 import { compareClocks } from "./data.ts";
 
 const timeoutMs = 10_000;
 const root = new URL("../../../", import.meta.url);
+/** Of a kind that no function knows; where a signature covers the body alone, it needs a time. */
+const writeMessage = () => JSON.stringify({ message: { type: "doctor", timestamp: Date.now() } });
 
 /**
  * Every check of the functions.
@@ -24,7 +27,7 @@ const root = new URL("../../../", import.meta.url);
 export async function checkOutside(url: string, config: Config | undefined): Promise<Check[]> {
   const base = `${url}/functions/v1`;
   const names = await readdir(new URL("functions/", root));
-  const answers = await Promise.all(names.map((name) => ask(`${base}/${name}`, {})));
+  const answers = await Promise.all(names.map((name) => post(`${base}/${name}`)));
   if (answers.every((answer) => answer === undefined)) {
     return [check("functions answer", { what: `nothing answers at ${url}`, fix: reachable })];
   }
@@ -47,7 +50,7 @@ export async function checkOutside(url: string, config: Config | undefined): Pro
   }
   return [
     ...checks,
-    await checkSecret(names, base, config),
+    await checkSecrets(names, base, config),
     await checkMetrics(base, config),
     check("Vapi and Twilio reach the functions", ...await findPublic(url, config)),
   ];
@@ -62,20 +65,20 @@ interface Answer {
   readonly between: readonly [number, number];
 }
 
-async function ask(
+function post(
   url: string,
-  headers: Readonly<Record<string, string>>,
-  method = "POST",
+  headers: Readonly<Record<string, string>> = {},
+  body = writeMessage(),
 ): Promise<Answer | undefined> {
+  const given = { "content-type": "application/json", ...headers };
+  return ask(url, { method: "POST", headers: given, body });
+}
+
+async function ask(url: string, init: RequestInit): Promise<Answer | undefined> {
   const from = Date.now();
   try {
-    const response = await fetch(url, {
-      method,
-      headers: { "content-type": "application/json", ...headers },
-      ...(method === "POST" ? { body: '{"message":{"type":"doctor"}}' } : {}),
-      redirect: "manual",
-      signal: AbortSignal.timeout(timeoutMs),
-    });
+    const signal = AbortSignal.timeout(timeoutMs);
+    const response = await fetch(url, { ...init, redirect: "manual", signal });
     const body = await response.json().catch(() => undefined);
     const date = Date.parse(response.headers.get("date") ?? "");
     const shown = Number.isNaN(date) ? undefined : new Date(date);
@@ -101,29 +104,64 @@ function describeDoor(name: string, answer: Answer | undefined): Problem[] {
   }];
 }
 
-async function checkSecret(
+async function checkSecrets(
   names: readonly string[],
   base: string,
-  { vapiSecrets: [first] }: Config,
+  config: Config,
 ): Promise<Check> {
-  const name = "secrets are accepted";
-  if (!first) return skip(name, "only VAPI_HMAC_SECRETS are set, and Vapi signs with those");
-  const asked = names.filter((name) => !["metrics", "sms-status"].includes(name));
+  const doors = names.filter((name) => !["metrics", "sms-status"].includes(name));
+  const asked = (await proveVapi(config)).flatMap((proof) =>
+    doors.map((door) => ({ door, proof }))
+  );
   const answers = await Promise.all(
-    asked.map((name) => ask(`${base}/${name}`, { "x-vapi-secret": first.secret })),
+    asked.map(({ door, proof }) => post(`${base}/${door}`, proof.headers, proof.body)),
   );
   return check(
-    name,
-    ...asked.flatMap((name, index): Problem[] => {
+    "secrets are accepted",
+    ...asked.flatMap(({ door, proof }, index): Problem[] => {
       const status = answers[index]?.status;
       return status === 200 || status === undefined || status === 404 ? [] : [{
-        what: `${name} answered ${status} to the secret in VAPI_SECRETS`,
+        what: `${door} answered ${status} to ${proof.by}`,
         fix: "look for environment_invalid in the function's log, which names settings that are " +
           "missing or malformed; set them with supabase secrets set --env-file .env --remote " +
           "PROJECT",
       }];
     }),
   );
+}
+
+/** How a request shows that it is Vapi's. */
+interface VapiProof {
+  /** For people. */
+  readonly by: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** With the first secret of either kind, as Vapi does. */
+async function proveVapi({ vapiSecrets: [shown], hmac }: Config): Promise<VapiProof[]> {
+  const body = writeMessage();
+  const proofs: VapiProof[] = [];
+  if (shown) {
+    const headers = { "x-vapi-secret": shown.secret };
+    proofs.push({ by: "the secret in VAPI_SECRETS", headers, body });
+  }
+  const [signing] = hmac.secrets;
+  if (signing) {
+    const timestamp = String(Date.now());
+    const signed = hmac.payload === "{body}" ? body : `${timestamp}.${body}`;
+    const mac = await sign(await hmacKey(utf8(signing.secret)), utf8(signed));
+    const signature = hmac.encoding === "hex" ? toHex(mac) : toBase64(mac);
+    proofs.push({
+      by: "a signature with VAPI_HMAC_SECRETS",
+      headers: {
+        [hmac.signatureHeader]: `${hmac.prefix}${signature}`,
+        [hmac.timestampHeader]: timestamp,
+      },
+      body,
+    });
+  }
+  return proofs;
 }
 
 const gauges = z.object({
@@ -134,7 +172,7 @@ async function checkMetrics(base: string, { metricsToken }: Config): Promise<Che
   const name = "the functions reach the database";
   if (metricsToken === undefined) return skip(name, "METRICS_TOKEN is not set");
   const authorization = `Bearer ${metricsToken}`;
-  const answer = await ask(`${base}/metrics?format=json`, { authorization }, "GET");
+  const answer = await ask(`${base}/metrics?format=json`, { headers: { authorization } });
   const read = gauges.safeParse(answer?.body);
   if (answer?.status === 200 && read.success) {
     const { overlaps, indexRowsLost } = read.data.gauges;
@@ -159,8 +197,9 @@ async function checkMetrics(base: string, { metricsToken }: Config): Promise<Che
 /** The address in the texts' delivery reports and in the assistants, which others have to reach. */
 async function findPublic(
   url: string,
-  { functionsPublicUrl, vapiSecrets: [first] }: Config,
+  config: Config,
 ): Promise<Problem[]> {
+  const { functionsPublicUrl } = config;
   const isLocal = (address: string) =>
     ["127.0.0.1", "localhost", "[::1]"].includes(new URL(address).hostname);
   const fix = "set FUNCTIONS_PUBLIC_URL to the address at which the functions are reached from " +
@@ -168,17 +207,16 @@ async function findPublic(
   if (isLocal(functionsPublicUrl) && !isLocal(url)) {
     return [{ what: `they are told to call ${functionsPublicUrl}, which is this machine`, fix }];
   }
-  const secret = first === undefined ? {} : { "x-vapi-secret": first.secret };
-  const webhook = await ask(`${functionsPublicUrl}/vapi-webhook`, secret);
-  const reports = await ask(`${functionsPublicUrl}/sms-status`, {});
-  const expected = first === undefined ? 401 : 200;
+  const [proof] = await proveVapi(config);
+  const webhook = await post(`${functionsPublicUrl}/vapi-webhook`, proof?.headers, proof?.body);
+  const reports = await post(`${functionsPublicUrl}/sms-status`);
   const describe = (name: string, answer: Answer | undefined, status: number): Problem[] =>
     answer?.status === status ? [] : [{
       what: `${functionsPublicUrl}/${name} answered ${answer?.status ?? "nothing"}`,
       fix,
     }];
   return [
-    ...describe("vapi-webhook", webhook, expected),
+    ...describe("vapi-webhook", webhook, 200),
     ...describe("sms-status", reports, 403),
   ];
 }
