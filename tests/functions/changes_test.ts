@@ -761,13 +761,14 @@ test("a failed text of a change is logged and audited, and the caller is not tol
 test("bad arguments, a wrong secret and a database that is down are answered as in every tool", async (bench) => {
   const { clinic } = await anAppointment(bench);
   const caller = aCaller(bench, clinic);
-  for (const args of [{}, { patientName: 7 }, { ...ada, appointmentTime: "soon" }]) {
+  for (const args of [{}, { patientName: 7 }]) {
     const said = await caller.ask("cancel_appointment", args);
     assert.equal(said.outcome, "invalid_arguments", JSON.stringify(args));
     assert.doesNotMatch(said.message, /[a-z][A-Z]/, "a name to be read out has no capitals in it");
   }
   const unread = await caller.ask("cancel_appointment", { ...ada, appointmentTime: "later" });
-  assert.match(unread.message, /a time such as 14:30/);
+  assert.equal(unread.outcome, "code_needed");
+  assert.match(unread.message, /^I didn't get the time of the appointment/);
   assert.equal((await caller.ask("reschedule_appointment", ada)).outcome, "invalid_arguments");
   for (const tool of ["cancel_appointment", "reschedule_appointment"] as const) {
     const denied = await tools[tool].using(bench.runtime).fetch(aRequest({ tool, secret: "no" }));
