@@ -5789,7 +5789,9 @@ begin
       p_org, v_call, v_codes, v_waiting.purpose, p_macs, v_now);
     v_was_compared := v_compared.compared;
     v_answer := v_compared.answer;
-    v_read := coalesce(v_compared.matched, v_read);
+    if v_answer is null then
+      v_read := v_compared.matched;
+    end if;
   end if;
   v_purpose := coalesce((v_read.code).purpose, v_waiting.purpose);
   v_answer := coalesce(v_answer, private.carry_out(
