@@ -23,7 +23,9 @@ import { readTime } from "./times.ts";
 export const appointmentFields = {
   ...patientFields,
   appointmentId: z.string().max(200).optional().catch(undefined)
-    .describe("The id of the appointment, if this call was told one; else leave it out"),
+    .describe(
+      "The id of the appointment, or the holdId of a held time, if this call was told one; else leave it out",
+    ),
   appointmentDate: saidDay().optional()
     .describe(
       "Day of the appointment as it is now, if the caller said it: YYYY-MM-DD in the clinic's time " +

@@ -7,8 +7,10 @@
  * @module
  */
 
+const missing =
+  "(?:yet |been )?(?:provided|given|specified|available|applicable|known|set|sure|mentioned|stated|said|disclosed|shared|supplied|recorded|collected|determined|decided|found|asked)";
 const filler = String
-  .raw`(?:null|nil|none|n\/?a|undefined|nan|unknown|unspecified|unset|empty|tb[ad]|(?:not|none) (?:provided|given|specified|available|applicable|known|set|sure|mentioned|stated)(?: yet)?|[-–—_.?]+|\{\{[^}]*\}\}|<[a-z _-]*>|\[[a-z _-]*\])`;
+  .raw`(?:null|nil|none|n ?[/.]? ?a|undefined|nan|unknown|unspecified|unset|unavailable|empty|tb[acd]|to be (?:announced|confirmed|determined|decided|provided)|no (?:value|data|info|information|answer|response)|(?:(?:information|value|caller|patient|customer) )?(?:not|none|(?:did|has|does)(?:n't| not)) (?:${missing}|say|provide|give|specify|mention|answer)(?: yet)?(?: by (?:the )?(?:caller|patient|customer|user))?|[-–—_.?]+|\$?\{{1,2}[^}]*\}{1,2}|<[a-z _-]*>|\[[a-z _-]*\])`;
 const notGiven = wordsOf(filler);
 const noName = wordsOf(
   String
@@ -20,9 +22,10 @@ function wordsOf(word: string): RegExp {
   return new RegExp(String.raw`^${word}(?:[\s,]+${word})*$`, "i");
 }
 
-/** Without quotes around it and the full stop at its end. */
+/** Without quotes or parentheses around it and the full stop at its end. */
 function bareText(text: string): string {
-  return text.replaceAll("’", "'").replace(/^["'`]|["'`]$/g, "").trim();
+  return text.replaceAll("’", "'").replace(/^["'`(]+|[)"'`]+$/g, "").replace(/(?<=\w)\.+$/, "")
+    .trim();
 }
 
 /** Whether a text stands for "no value": `N/A`, `none`, `null null`, `{{customer.name}}`. */
@@ -121,7 +124,7 @@ export type PartOfDay = typeof partsOfDay[number];
 
 const anyPart = /^(?:any|all|whole|entire|full|no pref|whenever|either|flexible|open)/;
 const unconcerned =
-  /\b(?:i )?(?:dont|do not|doesnt|does not|makes no) (?:really )?(?:mind|care|matter|difference)\b|\bno (?:particular )?preference\b/g;
+  /\b(?:i )?(?:dont|do not|doesnt|does not|makes no) (?:really )?(?:mind|care|matter|difference)\b|\bno (?:particular )?pref(?:erence)?s?\b/g;
 const negation =
   /\b(?:not?|never|neither|nor|except|excluding|without|avoid|other than|apart from|besides|cannot|(?:do|does|ca|wo|is|would|should|could)nt)\b|\b(?:any|all|every)[a-z ]* but\b/;
 
@@ -129,7 +132,7 @@ const negation =
  * A part of the day as it is written: `AM`, `in the late afternoon`, `tonight`.
  *
  * @returns Undefined where any time will do (`morning or afternoon`); `unread` where nobody knows
- * what is meant, or a part is ruled out (`not in the morning`).
+ * what is meant, or it is not one stretch (`not in the morning`, `morning or evening`).
  */
 export function readPartOfDay(text: string): PartOfDay | "unread" | undefined {
   const said = text.toLowerCase().replaceAll(/[.'’]/g, "").replaceAll(/\bi a?m\b/g, "").trim();
@@ -142,7 +145,13 @@ export function readPartOfDay(text: string): PartOfDay | "unread" | undefined {
   const [part, ...others] = parts;
   if (part === undefined) return anyPart.test(said) || wish !== said ? undefined : "unread";
   if (others.length === 0) return part;
-  return [...parts].every((one) => one === "afternoon" || one === "evening") ? "pm" : undefined;
+  if (parts.has("morning") && parts.has("afternoon") || parts.has("am") && parts.has("pm")) {
+    return undefined;
+  }
+  const areAll = (...some: readonly PartOfDay[]) => [...parts].every((one) => some.includes(one));
+  // The evening has no end.
+  if (areAll("evening", "night")) return "evening";
+  return areAll("afternoon", "evening") ? "pm" : "unread";
 }
 
 function partsIn(said: string): PartOfDay[] {

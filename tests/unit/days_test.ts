@@ -105,11 +105,28 @@ Deno.test("words for no value are no value; names and times are", () => {
   for (
     const text of [
       ...["null", "None", "N/A", "n/a", "undefined", "unknown", "not provided", "Not given", "-"],
+      ...["n.a.", "N / A", "null.", "None.", "(none)", "{}", "${name}", "{customer}", "TBC"],
+      ...["not yet provided", "to be confirmed", "no value", "unavailable", "not disclosed"],
+      ...["information not provided", "caller did not say", "not specified by caller"],
       ...["--", "{{customer.name}}", "{{ customer.number }}", "<name>", "''", '"null"', "?", "NaN"],
     ]
   ) assert.ok(isNotGiven(text), text);
   for (
-    const text of ["Nancy", "Noneman", "Una Known", "0", "A-1", "no", "Nona", "any", "Null Smith"]
+    const text of [
+      "Nancy",
+      "Noneman",
+      "Una Known",
+      "Noah",
+      "N. Adams",
+      "Not Sure Ltd",
+      "No Data Smith",
+      "0",
+      "A-1",
+      "no",
+      "Nona",
+      "any",
+      "Null Smith",
+    ]
   ) {
     assert.ok(!isNotGiven(text), text);
   }
@@ -240,6 +257,9 @@ Deno.test("parts of the day", () => {
     ["I don't mind, morning or afternoon", undefined],
     ["no preference", undefined],
     ["afternoon or evening", "pm"],
+    ["evening or night", "evening"],
+    ["morning or evening", "unread"],
+    ["no pref", undefined],
     ["9 am, in the morning", "morning"],
     ["I am free in the afternoon", "afternoon"],
     ["any afternoon", "afternoon"],
