@@ -8,7 +8,7 @@
  */
 
 import { createHash, timingSafeEqual } from "node:crypto";
-import { type Bytes, concat, fromBase64, fromHex, hmacKey, isSignedBy, utf8 } from "./bytes.ts";
+import { type Bytes, concat, fromBase64, fromHex, isSignedBy, utf8 } from "./bytes.ts";
 import type { Config, HmacSettings, VapiSecret } from "./config.ts";
 
 const replayWindowMs = 5 * 60_000;
@@ -26,7 +26,7 @@ export interface Authenticator {
   /** Whether the headers carry a secret or a signature at all; without, the body is not read. */
   hasCredentials(headers: Headers): boolean;
   /** What vouches for the request, if its secret or signature is right. */
-  authenticate(headers: Headers, body: Bytes): Promise<Proof | undefined>;
+  authenticate(headers: Headers, body: Bytes): Proof | undefined;
 }
 
 /**
@@ -42,10 +42,10 @@ export function createAuthenticator(
   return {
     hasCredentials: (headers) =>
       secretsOf(headers).length > 0 || headers.has(config.hmac.signatureHeader),
-    authenticate: async (headers, body) => {
+    authenticate: (headers, body) => {
       const shown = secretsOf(headers).map(findSecret).filter((secret) => secret !== undefined);
       if (shown.length > 0) return { by: "secret", boundTo: joinBindings(shown) };
-      const signing = await findSigner(headers, body, config.hmac, now());
+      const signing = findSigner(headers, body, config.hmac, now());
       return signing && { by: "signature", boundTo: signing.boundTo };
     },
   };
@@ -94,12 +94,12 @@ function digestOf(secret: string): Uint8Array {
 }
 
 /** The secret that a request is signed with, if it is and the signature is not too old. */
-async function findSigner(
+function findSigner(
   headers: Headers,
   body: Bytes,
   settings: HmacSettings,
   nowMs: number,
-): Promise<VapiSecret | undefined> {
+): VapiSecret | undefined {
   const signature = readSignature(headers.get(settings.signatureHeader), settings);
   if (signature === undefined) return undefined;
   const timestamp = headers.get(settings.timestampHeader) ?? "";
@@ -108,7 +108,7 @@ async function findSigner(
   const payload = isTimed ? concat([utf8(`${timestamp}.`), body]) : body;
   for (const known of settings.secrets) {
     if (known.secret === "") continue;
-    if (await isSignedBy(await hmacKey(utf8(known.secret)), signature, payload)) {
+    if (isSignedBy(utf8(known.secret), signature, payload)) {
       return isTimed || isFresh(timestampOf(body), nowMs) ? known : undefined;
     }
   }

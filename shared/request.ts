@@ -107,7 +107,7 @@ async function answerRequest(
   if (request.method !== "POST") return allowOnly("POST");
   const body = await readBody(request, bodyLimits);
   const bytes = body.ok ? body.bytes : new Uint8Array();
-  const proof = await authenticator.authenticate(request.headers, bytes);
+  const proof = authenticator.authenticate(request.headers, bytes);
   if (!proof) return deny(runtime, address.name, "the secret or the signature is wrong");
   // No signature covers the header: whoever replays a body could give it another call.
   const namedCall = proof.by === "secret"

@@ -225,7 +225,7 @@ async function beginSend<Other extends Named>(
   begin: Begin<Other>,
 ): Promise<OpenedSend | Other | { readonly outcome: "busy" }> {
   const code = makePasscode();
-  const mac = await macOf(config.otpPeppers[0], code);
+  const mac = macOf(config.otpPeppers[0], code);
   const attempt = async ({ orgId, account }: ReadyAccount) => {
     const sendId = crypto.randomUUID();
     const sender = "from" in account.sender ? account.sender.from : undefined;

@@ -6,6 +6,8 @@
  * @module
  */
 
+import { Buffer } from "node:buffer";
+
 /** Answers a request. */
 type Answer = (request: Request) => Promise<Response>;
 
@@ -35,7 +37,7 @@ async function fetchLocally(
   const headers = new Headers(init.headers);
   // The gateway then reads the body at once, and not as a stream.
   if (typeof init.body === "string") {
-    headers.set("content-length", String(new TextEncoder().encode(init.body).length));
+    headers.set("content-length", String(Buffer.byteLength(init.body)));
   }
   const request = new Request(address, { ...init, headers });
   const { signal } = init;

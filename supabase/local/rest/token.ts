@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 import { timingSafeEqual } from "node:crypto";
 import { compactVerify, decodeProtectedHeader, errors } from "jose";
 import { notImplemented, RestError, tokenError } from "./errors.ts";
@@ -25,6 +26,11 @@ export interface TokenOptions {
   readonly secretKey?: string | undefined;
 }
 
+interface KnownKey {
+  readonly bytes: Uint8Array;
+  readonly caller: Caller;
+}
+
 interface Claims {
   readonly text: string;
   readonly values: Readonly<Record<string, unknown>>;
@@ -43,9 +49,9 @@ export function authenticator(options: TokenOptions): (headers: Headers) => Prom
     claims: JSON.stringify({ role }),
   });
   const anonymous = plain(anonRole);
-  const keys = new Map<string, Caller>();
-  if (publishableKey) keys.set(publishableKey, anonymous);
-  if (secretKey) keys.set(secretKey, plain("service_role"));
+  const keys: KnownKey[] = [];
+  if (publishableKey) keys.push({ bytes: Buffer.from(publishableKey), caller: anonymous });
+  if (secretKey) keys.push({ bytes: Buffer.from(secretKey), caller: plain("service_role") });
   // Signatures are checked once for each token, times on every request, as in PostgREST.
   const remembered = new Map<string, Claims>();
 
@@ -76,18 +82,17 @@ export function authenticator(options: TokenOptions): (headers: Headers) => Prom
 
   return async (headers) => {
     const token = bearer(headers.get("authorization"));
-    if (keys.size === 0) return token === null ? anonymous : await callerOfToken(token);
+    if (keys.length === 0) return token === null ? anonymous : await callerOfToken(token);
     const byKey = await callerOfKey(headers.get("apikey"));
     return token === null ? byKey : matching(keys, token) ?? await callerOfToken(token);
   };
 }
 
 /** Compares every key in constant time, so that the time taken reveals nothing about it. */
-function matching(keys: ReadonlyMap<string, Caller>, given: string): Caller | null {
-  const wanted = new TextEncoder().encode(given);
-  return [...keys].reduce<Caller | null>((found, [key, caller]) => {
-    const candidate = new TextEncoder().encode(key);
-    const isEqual = candidate.length === wanted.length && timingSafeEqual(candidate, wanted);
+function matching(keys: readonly KnownKey[], given: string): Caller | null {
+  const wanted = Buffer.from(given);
+  return keys.reduce<Caller | null>((found, { bytes, caller }) => {
+    const isEqual = bytes.length === wanted.length && timingSafeEqual(bytes, wanted);
     return isEqual ? caller : found;
   }, null);
 }
