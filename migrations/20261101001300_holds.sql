@@ -584,12 +584,15 @@ returns jsonb
 language plpgsql stable set search_path = ''
 as $$
 begin
-  return case when p_hold.id is null then '{}'::jsonb else jsonb_strip_nulls(jsonb_build_object('released', (
+  if p_hold.id is null then
+    return '{}';
+  end if;
+  return jsonb_strip_nulls(jsonb_build_object('released', (
     select jsonb_build_object('startTime', private.iso_local(p_hold.starts_at, p_org.timezone),
       'doctor', p.name)
     from public.appointments as a
     join public.providers as p on p.org_id = a.org_id and p.id = a.provider_id
-    where a.org_id = p_org.id and a.id = p_hold.id and a.status = 'cancelled'))) end;
+    where a.org_id = p_org.id and a.id = p_hold.id and a.status = 'cancelled')));
 end
 $$;
 comment on function private.describe_released is 'What was released for another slot: the caller is always told.';
