@@ -8,7 +8,6 @@ create schema rival;
 -- As public.appointments, for a bare insert: the same columns, checks, indexes and foreign keys.
 create table rival.bare (like public.appointments including all);
 alter table rival.bare
-  add foreign key (org_id) references public.organizations (id),
   add foreign key (org_id, provider_id) references public.providers (org_id, id),
   add foreign key (org_id, service_id) references public.services (org_id, id);
 
