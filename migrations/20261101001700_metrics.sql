@@ -84,11 +84,10 @@ comment on function private.fold_events is 'Moves events from the queue into the
 create table private.metric_progress (
   only_row boolean primary key default true
     constraint metric_progress_has_one_row check (only_row),
-  seen pg_snapshot not null default pg_current_snapshot()
+  seen pg_snapshot not null
 );
 comment on table private.metric_progress is
-  'The transactions that had ended when audit rows were last counted.';
-insert into private.metric_progress default values;
+  'The transactions that had ended when audit rows were last counted; no row before the first time.';
 
 /* Counts the audit rows that are new. Called only under the lock of private.collect_events. */
 create function private.count_audit() returns void
@@ -97,17 +96,18 @@ as $$
 begin
   with progress as (
     -- A restored server counts its transactions from the beginning again.
-    select pg_current_snapshot() as now, case
-      when pg_snapshot_xmax(m.seen) <= pg_snapshot_xmax(pg_current_snapshot()) then m.seen
-      else pg_current_snapshot() end as seen
-    from private.metric_progress as m
+    select pg_current_snapshot() as now, (
+      select case
+        when pg_snapshot_xmax(m.seen) <= pg_snapshot_xmax(pg_current_snapshot()) then m.seen
+        else pg_current_snapshot() end
+      from private.metric_progress as m) as seen
   ), by_minute as (
     select date_trunc('minute', l.at) as minute, jsonb_strip_nulls(jsonb_build_object(
       'action', l.action, 'outcome', l.outcome, 'reason', l.details -> 'reason')) as labels,
       count(*)::double precision as value
     from progress as p
-    join public.audit_logs as l on l.transaction_id >= pg_snapshot_xmin(p.seen)
-    where not pg_visible_in_snapshot(l.transaction_id, p.seen)
+    join public.audit_logs as l on l.transaction_id >= coalesce(pg_snapshot_xmin(p.seen), '0')
+    where (p.seen is null or not pg_visible_in_snapshot(l.transaction_id, p.seen))
       and pg_visible_in_snapshot(l.transaction_id, p.now)
     group by 1, 2
   ), minutes as (
@@ -119,7 +119,8 @@ begin
     select 'audit', b.labels, sum(b.value) from by_minute as b group by b.labels
     on conflict (name, labels) do update set value = t.value + excluded.value
   )
-  update private.metric_progress as m set seen = p.now from progress as p;
+  insert into private.metric_progress (seen) select p.now from progress as p
+  on conflict (only_row) do update set seen = excluded.seen;
 end
 $$;
 comment on function private.count_audit is 'Counts the audit rows whose transaction ended since the last time.';

@@ -1392,17 +1392,18 @@ CREATE FUNCTION private.count_audit() RETURNS void
 begin
   with progress as (
     -- A restored server counts its transactions from the beginning again.
-    select pg_current_snapshot() as now, case
-      when pg_snapshot_xmax(m.seen) <= pg_snapshot_xmax(pg_current_snapshot()) then m.seen
-      else pg_current_snapshot() end as seen
-    from private.metric_progress as m
+    select pg_current_snapshot() as now, (
+      select case
+        when pg_snapshot_xmax(m.seen) <= pg_snapshot_xmax(pg_current_snapshot()) then m.seen
+        else pg_current_snapshot() end
+      from private.metric_progress as m) as seen
   ), by_minute as (
     select date_trunc('minute', l.at) as minute, jsonb_strip_nulls(jsonb_build_object(
       'action', l.action, 'outcome', l.outcome, 'reason', l.details -> 'reason')) as labels,
       count(*)::double precision as value
     from progress as p
-    join public.audit_logs as l on l.transaction_id >= pg_snapshot_xmin(p.seen)
-    where not pg_visible_in_snapshot(l.transaction_id, p.seen)
+    join public.audit_logs as l on l.transaction_id >= coalesce(pg_snapshot_xmin(p.seen), '0')
+    where (p.seen is null or not pg_visible_in_snapshot(l.transaction_id, p.seen))
       and pg_visible_in_snapshot(l.transaction_id, p.now)
     group by 1, 2
   ), minutes as (
@@ -1414,7 +1415,8 @@ begin
     select 'audit', b.labels, sum(b.value) from by_minute as b group by b.labels
     on conflict (name, labels) do update set value = t.value + excluded.value
   )
-  update private.metric_progress as m set seen = p.now from progress as p;
+  insert into private.metric_progress (seen) select p.now from progress as p
+  on conflict (only_row) do update set seen = excluded.seen;
 end
 $$;
 
@@ -8189,11 +8191,11 @@ COMMENT ON COLUMN private.audit_seals.hash IS 'See private.hash_seal().';
 
 CREATE TABLE private.metric_progress (
     only_row boolean DEFAULT true NOT NULL,
-    seen pg_snapshot DEFAULT pg_current_snapshot() NOT NULL,
+    seen pg_snapshot NOT NULL,
     CONSTRAINT metric_progress_has_one_row CHECK (only_row)
 );
 
-COMMENT ON TABLE private.metric_progress IS 'The transactions that had ended when audit rows were last counted.';
+COMMENT ON TABLE private.metric_progress IS 'The transactions that had ended when audit rows were last counted; no row before the first time.';
 
 CREATE TABLE private.overlap_watch (
     only_row boolean DEFAULT true NOT NULL,
@@ -9748,8 +9750,6 @@ GRANT SELECT ON TABLE public.working_hours_overrides TO authenticated;
 GRANT SELECT ON TABLE public.working_hours_overrides TO service_role;
 
 INSERT INTO private.audit_sealing VALUES (true, '0');
-
-INSERT INTO private.metric_progress VALUES (true, '750:750:');
 
 INSERT INTO private.overlap_watch VALUES (true, NULL, NULL);
 

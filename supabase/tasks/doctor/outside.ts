@@ -8,7 +8,7 @@
 
 import { readdir } from "node:fs/promises";
 import { z } from "zod";
-import { hmacKey, sign, toBase64, toHex, utf8 } from "../../../shared/bytes.ts";
+import { sign, toBase64, toHex, utf8 } from "../../../shared/bytes.ts";
 import type { Config } from "../../../shared/config.ts";
 import { type Check, check, type Problem, skip } from "./check.ts";
 import { compareClocks } from "./data.ts";
@@ -110,9 +110,7 @@ async function checkSecrets(
   config: Config,
 ): Promise<Check> {
   const doors = names.filter((name) => !["metrics", "sms-status"].includes(name));
-  const asked = (await proveVapi(config)).flatMap((proof) =>
-    doors.map((door) => ({ door, proof }))
-  );
+  const asked = proveVapi(config).flatMap((proof) => doors.map((door) => ({ door, proof })));
   const answers = await Promise.all(
     asked.map(({ door, proof }) => post(`${base}/${door}`, proof.headers, proof.body)),
   );
@@ -139,7 +137,7 @@ interface VapiProof {
 }
 
 /** With the first secret of either kind, as Vapi does. */
-async function proveVapi({ vapiSecrets: [shown], hmac }: Config): Promise<VapiProof[]> {
+function proveVapi({ vapiSecrets: [shown], hmac }: Config): VapiProof[] {
   const body = writeMessage();
   const proofs: VapiProof[] = [];
   if (shown) {
@@ -150,7 +148,7 @@ async function proveVapi({ vapiSecrets: [shown], hmac }: Config): Promise<VapiPr
   if (signing) {
     const timestamp = String(Date.now());
     const signed = hmac.payload === "{body}" ? body : `${timestamp}.${body}`;
-    const mac = await sign(await hmacKey(utf8(signing.secret)), utf8(signed));
+    const mac = sign(utf8(signing.secret), utf8(signed));
     const signature = hmac.encoding === "hex" ? toHex(mac) : toBase64(mac);
     proofs.push({
       by: "a signature with VAPI_HMAC_SECRETS",
@@ -207,7 +205,7 @@ async function findPublic(
   if (isLocal(functionsPublicUrl) && !isLocal(url)) {
     return [{ what: `they are told to call ${functionsPublicUrl}, which is this machine`, fix }];
   }
-  const [proof] = await proveVapi(config);
+  const [proof] = proveVapi(config);
   const webhook = await post(`${functionsPublicUrl}/vapi-webhook`, proof?.headers, proof?.body);
   const reports = await post(`${functionsPublicUrl}/sms-status`);
   const describe = (name: string, answer: Answer | undefined, status: number): Problem[] =>
