@@ -54,10 +54,16 @@ export interface Deadlines {
    * turn for at most four fifths of it: together 4.5 seconds, and where a turn is short, about 2.
    */
   readonly databaseCallMs: number;
+  /** For sending one text; the rest of the request's time may be shorter. */
+  readonly textMs: number;
 }
 
 /** Limits, not targets: a caller notices silence much sooner. */
-export const callerDeadlines: Deadlines = { requestMs: 7000, databaseCallMs: 2500 };
+export const callerDeadlines: Deadlines = {
+  requestMs: 7000,
+  databaseCallMs: 2500,
+  textMs: 3000,
+};
 
 /** A budget that starts now. */
 export function startBudget(totalMs: number): Budget {

@@ -10,12 +10,11 @@ import type { Config } from "./config.ts";
 import type { Database } from "./database/client.ts";
 import type { CallFacts } from "./database/entry.ts";
 import type { Purpose } from "./database/passcodes.ts";
-import type { Budget } from "./deadline.ts";
+import type { Budget, Deadlines } from "./deadline.ts";
 import { toGsmText } from "./gsm.ts";
 import type { Log } from "./logging.ts";
 import { sendSms, type Sms, type SmsOutcome } from "./twilio.ts";
 
-const textTimeoutMs = 3000;
 /** Kept back from the text's deadline to write down what became of it. */
 const bookkeepingMs = 900;
 
@@ -25,6 +24,7 @@ export interface TextingTools {
   readonly database: Database;
   readonly accounts: AccountCache;
   readonly budget: Budget;
+  readonly deadlines: Deadlines;
   readonly log: Log;
   /** Runs what only waits for Twilio: it is measured, and takes nobody's turn. */
   readonly texting: <T>(send: () => Promise<T>) => Promise<T>;
@@ -43,7 +43,7 @@ export interface ReadyAccount {
  * sends once more.
  */
 export async function sendText(
-  { config, database, accounts, budget, texting }: TextingTools,
+  { config, database, accounts, budget, deadlines, texting }: TextingTools,
   call: CallFacts,
   { orgId, account }: ReadyAccount,
   sms: Sms,
@@ -53,7 +53,7 @@ export async function sendText(
     sendSms(sender, sms, {
       apiBase: config.twilioApiBase,
       timeoutMs: Math.min(
-        textTimeoutMs - (performance.now() - startedAt),
+        deadlines.textMs - (performance.now() - startedAt),
         budget.remainingMs() - bookkeepingMs,
       ),
     });

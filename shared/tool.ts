@@ -11,7 +11,7 @@ import type { Background } from "./background.ts";
 import type { Config } from "./config.ts";
 import type { Database } from "./database/client.ts";
 import type { CallFacts } from "./database/entry.ts";
-import type { Budget } from "./deadline.ts";
+import type { Budget, Deadlines } from "./deadline.ts";
 import type { Log } from "./logging.ts";
 import * as sentences from "./sentences.ts";
 
@@ -22,6 +22,7 @@ export interface ToolContext {
   readonly database: Database;
   readonly accounts: AccountCache;
   readonly budget: Budget;
+  readonly deadlines: Deadlines;
   readonly log: Log;
   /** Runs what only waits for Twilio: it is measured, and takes nobody's turn. */
   readonly texting: <T>(send: () => Promise<T>) => Promise<T>;

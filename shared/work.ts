@@ -47,12 +47,12 @@ export class Work {
     event: "tool_call" | "message",
     name: WorkName,
   ) {
-    const { config, accounts, log, database, background } = runtime;
+    const { config, accounts, log, database, background, deadlines } = runtime;
     this.#runtime = runtime;
     this.#event = event;
     this.#name = name;
     this.context = {
-      ...{ config, accounts, log, budget, background },
+      ...{ config, accounts, log, budget, deadlines, background },
       database: database.within(budget, {
         called: (durationMs) => {
           this.#databaseMs += durationMs;

@@ -6,6 +6,7 @@
  */
 
 import { fileURLToPath } from "node:url";
+import { findFreePort } from "../local/port.ts";
 import { readEnvFile } from "./database.ts";
 import { type Running, Stop } from "./task.ts";
 
@@ -73,7 +74,7 @@ export async function startStack(
   } = {},
 ): Promise<{ url: string; pid: number; output(): string; stop(): Promise<number> }> {
   // A port of its own: another run on this machine may want the default one at the same moment.
-  const port = 12_000 + Math.floor(Math.random() * 12_000);
+  const port = findFreePort(12_000 + Math.floor(Math.random() * 12_000));
   const command = inspect === undefined
     ? ["task", "start"]
     : ["run", "-A", "--unstable-no-legacy-abort", `--inspect=${inspect}`, startFile];

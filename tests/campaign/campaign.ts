@@ -4,6 +4,7 @@
  * @module
  */
 
+import { callerDeadlines } from "../../shared/deadline.ts";
 import { findDoubles } from "../support/callers.ts";
 import { type Bench, vapiSecret } from "../support/clinic.ts";
 import { Broken, Unclear } from "./model.ts";
@@ -42,6 +43,8 @@ export async function runCampaign(
   { seed, runs, width = 16, isBrief = false }: CampaignOptions,
 ): Promise<Report> {
   const { otpPeppers, credentialKeys } = bench.runtime.config;
+  // As long as callers wait: much here is a Twilio that says nothing.
+  bench.deadlines.textMs = callerDeadlines.textMs;
   let phones = 0;
   const surroundings: Surroundings = {
     bench,

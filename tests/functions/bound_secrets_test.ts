@@ -243,6 +243,7 @@ test("two secrets of one request open what each of them opens", async (bench) =>
       VAPI_SECRETS: `@${one.slug}:${leaked},@${other.slug}:${second},${open}`,
     }),
     openLog("error", () => {}),
+    bench.deadlines,
   );
   const isServed = async ({ number }: Clinic, shown: string, bearer: string) => {
     const headers = { "x-vapi-secret": shown, authorization: `Bearer ${bearer}` };

@@ -263,14 +263,8 @@ test(
       .sql`update public.appointments set expires_at = now() - interval '1 second'`;
     await cleaner.sql`begin`;
     await cleaner.sql`select from public.appointments for update`;
-    const claimed = two.once("claim_slot_atomic", aCaller(clinic), slot("10:00", "/doctor-1"));
-    let isWaiting = false;
-    while (!isWaiting) {
-      const [row] = await bench.database.admin<{ waits: boolean }[]>`
-        select exists (select from pg_stat_activity
-          where datname = current_database() and wait_event_type = 'Lock') as waits`;
-      isWaiting = row?.waits ?? false;
-    }
+    const claimed = two.ask("claim_slot_atomic", aCaller(clinic), slot("10:00", "/doctor-1"));
+    await untilItWaits(bench, claimed);
     await cleaner.sql`update public.appointments set status = 'expired' where status = 'held'`;
     await cleaner.sql`commit`;
     assert.equal((await claimed).outcome, "held");

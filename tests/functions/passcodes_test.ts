@@ -287,7 +287,8 @@ test("an organization's texts an hour are capped where it is set, refused ones n
 const withPeppers = (bench: Bench, ...ids: string[]) => {
   const peppers = ids.map((id) => `${id}:${btoa(id.padEnd(32, "-"))}`).join(",");
   const config = readConfig({ ...bench.environment, OTP_PEPPERS: peppers });
-  return createRuntime(config, openLog("debug", (line) => bench.lines.push(line)));
+  const log = openLog("debug", (line) => bench.lines.push(line));
+  return createRuntime(config, log, bench.deadlines);
 };
 
 test("codes made under the current and under earlier peppers verify", async (bench) => {

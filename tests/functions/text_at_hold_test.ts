@@ -254,6 +254,7 @@ test("another number after a landline is texted with the same hold", async (benc
 
 test("while Twilio says nothing the caller gets an answer, the hold stays, and no repeat texts again", async (bench) => {
   const call = await aCall(bench);
+  bench.deadlines.textMs = 1000;
   bench.twilio.addFault("lost_answer");
   const asked = { toolCallId: "call_silent" };
   const said = await Promise.all([1, 2, 3].map(() => insist(call, "10:00", {}, asked)));

@@ -144,6 +144,7 @@ test("HMAC over timestamp and raw body is accepted within five minutes, in secon
       VAPI_HMAC_SECRETS: `${"old-".repeat(4)},${signing}`,
     }),
     openLog("error", () => {}),
+    bench.deadlines,
   );
   const body = JSON.stringify({ message: { type: "status-update" } });
   const ask = async (timestamp: number, signed = body) => {
@@ -168,6 +169,7 @@ test("the header names the call of a request with a secret, never of one that is
   const runtime = createRuntime(
     readConfig({ ...bench.environment, VAPI_HMAC_SECRETS: signing }),
     openLog("error", () => {}),
+    bench.deadlines,
   );
   const ask = async (callId: string, isSigned: boolean, hour: string) => {
     const body = JSON.stringify({
@@ -209,6 +211,7 @@ test("a signature over the body alone counts for five minutes from the message's
       VAPI_HMAC_PAYLOAD: "{body}",
     }),
     openLog("error", () => {}),
+    bench.deadlines,
   );
   const ask = async (timestamp: unknown) => {
     const body = JSON.stringify({ message: { type: "status-update", timestamp } });

@@ -8,6 +8,7 @@ import type postgres from "postgres";
 import smsStatus from "../../functions/sms-status/index.ts";
 import { readConfig } from "../../shared/config.ts";
 import { encryptAccount } from "../../shared/accounts.ts";
+import type { Deadlines } from "../../shared/deadline.ts";
 import { beginOtpSend } from "../../shared/database/passcodes.ts";
 import { openLog } from "../../shared/logging.ts";
 import { createRuntime, type Runtime } from "../../shared/runtime.ts";
@@ -126,6 +127,8 @@ export interface Bench {
   readonly database: TestDatabase;
   readonly twilio: FakeTwilio;
   readonly runtime: Runtime;
+  /** Of the runtime; a test whose Twilio stays silent shortens the wait. */
+  readonly deadlines: { -readonly [Name in keyof Deadlines]: number };
   /** Log lines written so far. */
   readonly lines: string[];
   /** Paths asked at `/rest/v1` so far. */
@@ -169,7 +172,8 @@ export async function aBench(): Promise<Bench> {
   const config = readConfig(environment);
   const log = openLog("debug", (line) => lines.push(line));
   // On a busy machine a hundred calls at once take longer than a caller would wait.
-  const runtime = createRuntime(config, log, { requestMs: 60_000, databaseCallMs: 50_000 });
+  const deadlines = { requestMs: 60_000, databaseCallMs: 50_000, textMs: 40_000 };
+  const runtime = createRuntime(config, log, deadlines);
   const ask: Bench["ask"] = async (tool, asked) => {
     const said = await readSaid(await tool.using(runtime).fetch(aRequest(asked)));
     await runtime.background.settled();
@@ -179,6 +183,7 @@ export async function aBench(): Promise<Bench> {
     database,
     twilio,
     runtime,
+    deadlines,
     lines,
     restCalls,
     restUrl,
