@@ -159,13 +159,16 @@ export const findings: readonly Finding[] = [
       const before = bench.restCalls.length;
       const missing = await caller.ask(verifyOtp);
       const malformed = await caller.ask(verifyOtp, { code: "four eight" });
-      const date = await caller.ask(checkAvailability, { serviceType: "consultation" });
+      const service = await caller.ask(checkAvailability, { date: aDay() });
       assert.deepEqual(
-        [missing.outcome, missing["fields"], malformed.outcome, date.outcome],
-        ["invalid_arguments", ["code"], "malformed_code", "invalid_arguments"],
+        [missing.outcome, missing["fields"], malformed.outcome, service.outcome, service["fields"]],
+        ["invalid_arguments", ["code"], "malformed_code", "invalid_arguments", ["serviceType"]],
       );
       assert.equal(bench.restCalls.length, before);
-      return "missing code, no six digits, no date: each named, the database not asked";
+      const date = await caller.ask(checkAvailability, { serviceType: "consultation" });
+      assert.deepEqual([date.outcome, typeof date["today"]], ["date_unclear", "string"]);
+      return "missing code, no six digits, no service: each named, the database not asked; " +
+        "no date: asked for, with the clinic's today";
     },
   },
   {
