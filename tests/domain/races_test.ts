@@ -484,9 +484,14 @@ raceOnEachLeg(
       if (sent.outcome !== "claimed") return;
       note(await readCode(line, caller, code));
       const next = aCaller(clinic, caller.phone);
-      const opened = Math.random() < 0.5
-        ? await line.ask("reschedule_appointment", next, pick())
-        : await line.ask("cancel_appointment", next);
+      const moves = Math.random() < 0.5;
+      let opened = await line.ask(moves ? "reschedule_appointment" : "cancel_appointment", next, {
+        ...(moves ? pick() : {}),
+      });
+      // Most times of two hot doctors are taken: who wants another one asks for several.
+      for (let wish = 0; moves && wish < 8 && opened.outcome === "slot_taken"; wish++) {
+        opened = await line.ask("reschedule_appointment", next, pick());
+      }
       note(opened);
       if (opened.outcome !== "code_needed") return;
       await sendCode(line, next, code);
