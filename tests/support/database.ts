@@ -265,12 +265,11 @@ async function empty(admin: postgres.Sql, { asking, emptying, state }: Tables): 
       and backend_type = 'client backend' and state <> 'idle' and pid <> pg_backend_pid()`;
   if (row?.others !== 0 || await readState(admin, asking) !== state) return false;
   // Without triggers: neither the order of the tables matters nor what may not be deleted.
-  await admin.begin((transaction) =>
+  return await admin.begin((transaction) =>
     transaction.unsafe(
       `set local session_replication_role = replica; set local lock_timeout = '1s'; ${emptying}`,
     ).simple()
-  );
-  return true;
+  ).then(() => true, () => false);
 }
 
 /** Does something on a database of its own. */
