@@ -137,7 +137,7 @@ function labelInSentence(read: ReadText, at: number, turn: Turn | undefined): La
     }
     const isSaidOf = copulas.has(read.tokens[at - steps + 1]?.value ?? "");
     if (topicWords.has(token.value) && !isSaidOf) break;
-    const isNumbered = steps === 1 && /^ ?#/.test(read.text.slice(token.end, token.end + 2));
+    const isNumbered = steps === 1 && isBeforeSign(read, token);
     const isObject = isSameSentence && !isStated;
     // `the order I phoned about is`
     const isSubject = isStated && pronouns.has(read.tokens[at - steps + 1]?.value ?? "");
@@ -232,16 +232,14 @@ interface Place {
 function labelAt(read: ReadText, at: number, place: Place): Label | undefined {
   const word = read.tokens[at]?.value ?? "";
   const owner = ownerOf(read, at);
-  if (place.isNumbered) return labelOfNumber(read, at + 1, word);
+  if (place.isNumbered) return labelOfSign(read, at + 1, word);
   if (numberWords.has(word)) return labelOfNumber(read, at, owner);
   if (codeWords.has(word)) return labelOfCode(read, at, owner, place);
   if (word === "fa" && read.tokens[at - 1]?.value === "2") return "passcode";
   const label = identityOf(word, owner, place) ?? phoneOf(word, owner, place);
   if (label !== undefined || !place.isNear) return label;
   if (/^n(?:o|r|os)$/.test(word)) {
-    return owner.length > 1 && !functionWords.has(owner)
-      ? labelOfNumber(read, at, owner)
-      : undefined;
+    return owner.length > 1 && !functionWords.has(owner) ? labelOfSign(read, at, owner) : undefined;
   }
   if (word === "n") return owner === "s" ? "other" : undefined;
   const isIdiom = owner === "in" && /^(?:case|order|time|total)$/.test(word);
@@ -296,6 +294,26 @@ function labelOfNumber(read: ReadText, at: number, owner: string): Label | undef
   // `my Vodafone number` is a name's, `Policy Number` is a field's.
   const isName = !otherNouns.has(owner) && isCapital(read, at - 1) && !isCapital(read, at);
   return isName ? "unknown" : "other";
+}
+
+/** `group #`, `group no.`; of `mobile number #` and `mobile number no.` the mobile is the owner. */
+function labelOfSign(read: ReadText, at: number, owner: string): Label | undefined {
+  return isNumberWord(read, at - 1)
+    ? labelOfNumber(read, at - 1, ownerOf(read, at - 1))
+    : labelOfNumber(read, at, owner);
+}
+
+/** `number`, or a `no` that is none of an answer: `order no.`. */
+function isNumberWord(read: ReadText, at: number): boolean {
+  const word = read.tokens[at]?.value ?? "";
+  const isShort = /^n(?:o|r|os)$/.test(word) && !functionWords.has(ownerOf(read, at));
+  return numberWords.has(word) || isShort && ownerOf(read, at) !== "";
+}
+
+/** Whether a number sign follows; behind a word for a number also one that is set off: `number: #`. */
+function isBeforeSign({ text }: ReadText, { value, end }: Token): boolean {
+  const sign = /^([.:]?) ?#/.exec(text.slice(end, end + 3));
+  return sign !== null && (sign[1] === "" || numberWords.has(value) || /^n(?:o|r|os)$/.test(value));
 }
 
 function isCapital({ text, tokens }: ReadText, at: number): boolean {

@@ -7,7 +7,7 @@
 import { Gap, type Piece as AnyPiece, readPieces as readAnyPieces } from "../spoken_digits.ts";
 import { Mark, type Range } from "../tokens.ts";
 import type { ReadText } from "./text.ts";
-import { phoneNouns, phoneOwners, phoneVerbs } from "./vocabulary.ts";
+import { numberWords, phoneNouns, phoneOwners, phoneVerbs } from "./vocabulary.ts";
 
 export { Gap } from "../spoken_digits.ts";
 
@@ -39,12 +39,17 @@ export function readPieces(read: ReadText, blocked: readonly Range[]): Piece[] {
   });
 }
 
-/** `cell # 212-555-0199`: the number sign of a phone, and not of `order #2125550199`. */
+/**
+ * `cell # 212-555-0199`: the number sign of a phone, and not of `order #2125550199`. Behind `number #`
+ * the label says whose it is.
+ */
 function isPhones({ text, tokens }: ReadText, firstToken: number): boolean {
   const [before, token] = [tokens[firstToken - 1], tokens[firstToken]];
   if (before?.kind !== "word" || token === undefined) return false;
-  return /^ ?# ?:? ?$/.test(text.slice(before.end, token.start)) &&
-    [phoneNouns, phoneVerbs, phoneOwners].some((words) => words.has(before.value));
+  const isNumber = numberWords.has(before.value) || /^n(?:o|r|os)$/.test(before.value);
+  const sign = isNumber ? /^[.:]? ?# ?:? ?$/ : /^ ?# ?:? ?$/;
+  return sign.test(text.slice(before.end, token.start)) &&
+    (isNumber || [phoneNouns, phoneVerbs, phoneOwners].some((words) => words.has(before.value)));
 }
 
 /** `2. Call the patient` at the start of a line. */

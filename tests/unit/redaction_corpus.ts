@@ -2022,6 +2022,18 @@ card ⟦CARD|4111 1111 1111 1111⟧, amount 120, order 123
 card ⟦CARD|4111 1111 1111 1111⟧ at 3 30, room 415
 ⟦CARD|4242 4242 4242 4242⟧ on 03/04/2026, 250 mg, 120 over 80
 the three digits on the chart are 415
+mobile number # ⟦PHONE|07700900142⟧
+phone number # ⟦PHONE|6465550142⟧
+contact number # ⟦PHONE|07700 900142⟧
+my number # ⟦PHONE|6465550142⟧
+phone number #⟦PHONE|6465550142⟧, thanks
+mobile number no. ⟦PHONE|07700900142⟧
+mobile number: # ⟦PHONE|07700900142⟧
+cell number # ⟦PHONE|646 555 0142⟧
+order number # 6465550142
+order number: # 07700900142
+order number no. 07700900142
+claim no. # 6465550142
 `;
 
 /** A text and what of it must go. */
