@@ -14,5 +14,5 @@ export {
   type Piece,
   readPieces,
 } from "./spoken_digits/pieces.ts";
-export { readPasscode } from "./spoken_digits/passcode.ts";
+export { codesIn, readPasscode } from "./spoken_digits/passcode.ts";
 export { type Reading, readingsAt } from "./spoken_digits/readings.ts";

@@ -53,7 +53,8 @@ export function readDictations(
   return found;
 }
 
-function readParts(
+/** Every turn that consists of little but digits. */
+export function readParts(
   read: ReadText,
   pieces: readonly Piece[],
   isTaken: readonly boolean[],
@@ -116,11 +117,15 @@ const otherQuestions = new Set(
   order reference`.split(/\s+/),
 );
 
-/** Whether what was said between two parts only asks for more. */
-function isHolding(read: ReadText, turns: readonly Turn[]): boolean {
+/** Whether what was said between two parts only asks for more, in so many words. */
+export function isHolding(
+  read: ReadText,
+  turns: readonly Turn[],
+  longest = wordLimit,
+): boolean {
   return turns.length <= turnLimit &&
     turns.every(({ firstToken, endToken }) =>
-      endToken - firstToken <= wordLimit &&
+      endToken - firstToken <= longest &&
       !read.tokens.slice(firstToken, endToken).some(({ value }) => otherQuestions.has(value))
     );
 }

@@ -10,6 +10,7 @@ import { Mark, type Range, type Token } from "../tokens.ts";
 import { fold } from "./folding.ts";
 import type { Piece } from "./pieces.ts";
 import type { ReadText, Turn } from "./text.ts";
+import { findTextedCodes } from "./texted_codes.ts";
 import { findWrittenCodes } from "./written_codes.ts";
 
 /** What is known of a call. */
@@ -38,7 +39,7 @@ export function findKnown(
   return [
     ...found,
     ...chains.filter((chain) => isKnownPhone(chain, phones)).map((chain) => typed("PHONE", chain)),
-    ...isTexted ? chains.flatMap(findCodes) : [],
+    ...isTexted ? findTextedCodes(read, pieces, chains).map((range) => typed("OTP", [range])) : [],
     ...isTexted ? findWrittenCodes(read).map((range) => typed("OTP", [range])) : [],
     ...findBirthDates(read),
     ...findAddresses(read, found),
@@ -133,20 +134,6 @@ function isKnownPhone(chain: readonly AnyPiece[], phones: readonly string[]): bo
   return readings.some((digits) =>
     phones.some((phone) => phone.includes(digits.replace(/^0+/, "")))
   );
-}
-
-const codeLengths = { shortest: 6, longest: 6 };
-
-/** Six digits as a whole, or between two pauses. */
-function findCodes(chain: readonly AnyPiece[]): KnownRange[] {
-  if (readingsOf(chain, codeLengths).length > 0) return [typed("OTP", chain)];
-  const groups: AnyPiece[][] = [];
-  for (const piece of chain) {
-    if (piece.gap === 0 && groups.length > 0) groups.at(-1)?.push(piece);
-    else groups.push([piece]);
-  }
-  return groups.filter((group) => readingsOf(group, codeLengths).length > 0)
-    .map((group) => typed("OTP", group));
 }
 
 const months = new Set(

@@ -38,7 +38,7 @@ export function readPasscode(given: string | number): string | undefined {
 }
 
 /** The codes that pieces which hang together can be; the last one said, if something is corrected. */
-function codesIn(chain: readonly Piece[]): readonly string[] {
+export function codesIn(chain: readonly Piece[]): readonly string[] {
   const segments = segmentsOf(chain);
   const last = segments.at(-1) ?? [];
   const whole = codesOf(last);

@@ -56,6 +56,15 @@ const cases: readonly string[] = [
   "User: ⟦OTP:48,29,13⟧ then ⟦OTP:48:29:13⟧ then ⟦OTP:4/8/2/9/1/3⟧ then #⟦OTP:482913⟧ then ⟦OTP:4,829.13⟧ then ⟦OTP:482'913⟧.",
   "User: BP 140/100, at 14:30:15 on 12.10.19, £482,913 or $4,829.13, dose 100,000 units, 7.2, 6.8, 7.1, 1,482,913 people.",
   "User: warfarin 3 mg, HbA1c 48 mmol/mol, INR 2.5 on 01/03, £1,250.00, room 212, order 4839201745.",
+  "User: it's ⟦OTP:twenty-three, sorry, one one, 06, three one⟧.",
+  "User: ⟦OTP:2370, sorry, six seven seven one, one oh⟧",
+  "User: ⟦OTP:nine double seven, I mean five six seven, 914⟧",
+  "User: okay, ⟦OTP:576 1 5 8, wait, no, four two, oh eight three two⟧ that's it",
+  "User: ⟦OTP:675⟧\nAI: Got ⟦OTP:675⟧.\nUser: ⟦OTP:999⟧",
+  "User: ⟦OTP:six seven five nine⟧\nUser: ⟦OTP:nine nine⟧",
+  "User: ⟦OTP:48⟧\nAI: Go on.\nUser: ⟦OTP:29⟧\nAI: Okay.\nUser: ⟦OTP:13⟧",
+  "AI: What dose do you take?\nUser: 250\nAI: And how many?\nUser: 120",
+  "AI: What is the order number?\nUser: 250\nAI: Go on.\nUser: 120",
 ];
 
 Deno.test("a report of a call loses what is known of it, and keeps everything else to the letter", () => {
@@ -87,6 +96,8 @@ Deno.test("known facts are looked for in time proportional to the text", () => {
       "is at twenty twenty ",
       "address is as ",
       "Jane, ",
+      "User: 48\n",
+      "48 29, sorry, ",
     ]
   ) {
     const time = (length: number) => {
