@@ -13,6 +13,7 @@ import {
   pronounEndings,
   pronounOpenings,
   repeats,
+  sentenceOpenings,
   teens,
   tens,
   units,
@@ -43,7 +44,7 @@ export function readingsAt(tokens: readonly Token[], at: number): readonly Readi
   if (counted.length > 0) return counted;
   const written = writtenAt(tokens, at);
   if (written !== undefined) return [written];
-  if (isPronoun(tokens, at)) return [];
+  if (isPronoun(tokens, at)) return pronounAt(tokens, at);
   if (isExclamation(tokens, at)) return exclamationAt(tokens, at);
   if (isPlain(tokens, at)) return [{ digits: digitOf(token.value) ?? "", length: 1 }];
   const repeated = repeatedAt(tokens, at);
@@ -90,22 +91,60 @@ function isPronoun(tokens: readonly Token[], at: number): boolean {
   return isOpened || pronounEndings.has(nextWord(tokens, at));
 }
 
+/**
+ * Directly behind digits `one` may be the next, `... three one that's it`, or none, `... three one
+ * sec`. Behind single digits a sentence does not begin with it.
+ */
+function pronounAt(tokens: readonly Token[], at: number): readonly Reading[] {
+  const [before, token] = [tokens[at - 1], tokens[at]];
+  if (before === undefined || token === undefined || !isBehindDigit(tokens, at)) return [];
+  const isAmongSingles = isJoined(token) && (before.kind === "word" || before.value.length === 1);
+  return isAmongSingles && sentenceOpenings.has(nextWord(tokens, at))
+    ? [{ digits: "1", length: 1 }]
+    : [{ digits: "1", length: 1 }, { digits: "", length: 1 }];
+}
+
+/** Without the end of a sentence between; `Oh one sec` is behind none. */
+function isBehindDigit(tokens: readonly Token[], at: number): boolean {
+  const [before, token] = [tokens[at - 1], tokens[at]];
+  if (before === undefined || token === undefined || !isJoined(token, Mark.comma)) return false;
+  if (before.value === "oh" && opensUtterance(tokens, at - 1)) return false;
+  return before.kind === "digits" || ends.has(before.value) ||
+    [units, teens, tens].some((words) => words.has(before.value));
+}
+
 const utterance = Mark.stop | Mark.newline | Mark.colon;
 
-/** Behind digits `oh` may be one more, or `... nine one three. Oh, that's it.` */
+function opensUtterance(tokens: readonly Token[], at: number): boolean {
+  return at === 0 || ((tokens[at]?.marks ?? 0) & utterance) !== 0;
+}
+
+/**
+ * Behind digits `oh` may be one more, or `... nine one three. Oh, that's it.` Before a zero it may
+ * be one too.
+ */
 function exclamationAt(tokens: readonly Token[], at: number): readonly Reading[] {
   const before = tokens[at - 1];
   const isBehindDigits = before !== undefined && (mayBegin(before) || ends.has(before.value));
-  return isBehindDigits ? [{ digits: "0", length: 1 }, { digits: "", length: 1 }] : [];
+  return isBehindDigits || isBeforeZero(tokens, at)
+    ? [{ digits: "0", length: 1 }, { digits: "", length: 1 }]
+    : [];
 }
 
-/** `Oh, it's four eight ...`, but `oh, um, seven seven ...` */
+/** `Oh, it's four eight ...` and perhaps `Oh, oh seven ...`, but `oh, um, seven seven ...` */
 function isExclamation(tokens: readonly Token[], at: number): boolean {
-  const token = tokens[at];
   const next = tokens[at + 1];
-  if (token?.value !== "oh" || next?.kind !== "word") return false;
-  const isOpening = at === 0 || (token.marks & utterance) !== 0;
-  return isOpening && !hesitations.has(next.value) && readingsAt(tokens, at + 1).length === 0;
+  if (tokens[at]?.value !== "oh" || next === undefined || !opensUtterance(tokens, at)) return false;
+  if (isBeforeZero(tokens, at)) return true;
+  return next.kind === "word" && !hesitations.has(next.value) &&
+    readingsAt(tokens, at + 1).length === 0;
+}
+
+/** `oh`, `zero`, `double oh`, `07700` */
+function isBeforeZero(tokens: readonly Token[], at: number): boolean {
+  const next = tokens[at + 1];
+  const zero = repeats.has(next?.value ?? "") ? tokens[at + 2] : next;
+  return zero?.kind === "digits" ? zero.value.startsWith("0") : digitOf(zero?.value ?? "") === "0";
 }
 
 /** A digit that no word behind it makes more of: nearly all of them. */

@@ -44,6 +44,8 @@ export const pronounOpenings = setOf(
 );
 /** Behind `one` these make it a word: `one moment`, `one I am calling from`. */
 export const pronounEndings = setOf("moment second sec minute min more of i that who whose");
+/** Of these, what begins a sentence of its own behind the last digit: `one that's it`. */
+export const sentenceOpenings = setOf("i that who whose");
 
 /** What fills a pause for thought. */
 export const hesitations = setOf("um uh er erm uhm umm ah hmm mm mhm");

@@ -73,6 +73,52 @@ Deno.test("a passcode is read however it was said, typed or passed on", () => {
   for (const [given, expected] of said) assert.equal(readPasscode(given), expected, String(given));
 });
 
+Deno.test("a last digit one is none of its words' beginning, nor is what begins so a digit", async () => {
+  const said: [string, string | undefined][] = [
+    ["four eight two nine three one that's it", "482931"],
+    ["four eight two nine three one I think", "482931"],
+    ["four eight two nine three one of course", "482931"],
+    ["four eight two nine three one sec", "482931"],
+    ["4 8 2 9 3 one sec", "482931"],
+    ["four eight two nine one three one sec", "482913"],
+    ["four eight two nine one three one moment please", "482913"],
+    ["4 8 2, one moment, 9 1 3", "482913"],
+    ["482913 one of the two I got", "482913"],
+    ["Oh one sec, it's 482913", "482913"],
+    ["eighty five eight two four one that's it", "858241"],
+    // 85 8 2 4 1, or 80 5 8 2 4 and a second to wait.
+    ["eighty five eight two four one sec", undefined],
+  ];
+  for (const [given, expected] of said) assert.equal(readPasscode(given), expected, given);
+  const number = "oh seven seven double oh nine double oh one two";
+  for (const ending of ["that's it", "I think", "sec", "one sec", "one moment please"]) {
+    const given = `${number} one ${ending}`;
+    assert.deepEqual(await readPhone(given, [london]), texted("+447700900121"), given);
+  }
+  const tooLong = "oh seven eighty double oh nine double oh one two one I think";
+  assert.equal((await readPhone(tooLong, [london])).kind, "unclear");
+});
+
+const texted = (e164: string) => ({ kind: "phone", e164, country: "GB" });
+
+Deno.test("an Oh before a zero can be one more or an exclamation", async () => {
+  const british = texted("+447795123456");
+  for (
+    const given of [
+      "Oh, oh seven seven nine five one two three four five six",
+      "oh zero seven seven nine five one two three four five six",
+      "Oh, 07795 123456",
+    ]
+  ) assert.deepEqual(await readPhone(given, [london]), british, given);
+  // 07 95 1234567 near London, or 00 7 905 1234567 in Russia.
+  const twoCountries = "oh zero seven ninety five one two three four five six seven";
+  assert.equal((await readPhone(twoCountries, [london])).kind, "unclear");
+  assert.equal(readPasscode("Oh, oh four eight two nine one"), "048291");
+  assert.equal(readPasscode("oh oh four eight two nine"), "004829");
+  assert.equal(readPasscode("Oh, 048291"), "048291");
+  assert.equal(readPasscode("Oh double oh four eight two nine"), "004829");
+});
+
 const digitWords: readonly (readonly string[])[] = [
   ["zero", "oh", "o", "nought", "0", "\uFF10"],
   ...["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
