@@ -10,21 +10,27 @@
 const missing =
   "(?:yet |been )?(?:provided|given|specified|available|applicable|known|set|sure|mentioned|stated|said|disclosed|shared|supplied|recorded|collected|determined|decided|found|asked)";
 const filler = String
-  .raw`(?:null|nil|none|n ?[/.]? ?a|undefined|nan|unknown|unspecified|unset|unavailable|empty|tb[acd]|to be (?:announced|confirmed|determined|decided|provided)|no (?:value|data|info|information|answer|response)|(?:(?:information|value|caller|patient|customer) )?(?:not|none|(?:did|has|does)(?:n't| not)) (?:${missing}|say|provide|give|specify|mention|answer)(?: yet)?(?: by (?:the )?(?:caller|patient|customer|user))?|[-–—_.?]+|\$?\{{1,2}[^}]*\}{1,2}|<[a-z _-]*>|\[[a-z _-]*\])`;
+  .raw`(?:null|nil|none|nothing|pending|blank|n ?[/.]? ?a|undefined|nan|unknown|unspecified|unset|unavailable|empty|tb[acd]|to be (?:announced|confirmed|determined|decided|provided)|no (?:value|data|info|information|answer|response)|(?:(?:information|value|caller|patient|customer) )?(?:not|none|(?:did|has|does)(?:n't| not)) (?:${missing}|say|provide|give|specify|mention|answer)(?: yet)?(?: by (?:the )?(?:caller|patient|customer|user))?|[-–—_.?]+|%[a-z _.-]+%|\$?\{{1,2}[^}]*\}{1,2}|<[a-z _-]*>|\[[a-z _-]*\])`;
 const notGiven = wordsOf(filler);
+const relation =
+  "(?:wife|husband|partner|spouse|mother|mum|mom|father|daughter|sister|brother|child|friend)";
+const callers = "(?:the )?(?:caller|patient|customer)'?s";
+/** Who somebody is, without a name; `My Son` is a name. */
+const somebody =
+  `(?:(?:my|${callers}) ${relation}|${callers} son|myself|yes|guest|same(?: as (?:the )?(?:caller|patient|customer|above|before))?)`;
 const noName = wordsOf(
   String
-    .raw`(?:${filler}|(?:the |an? )?(?:anonymous|caller|patient|customer|user)(?:'?s)?|(?:(?:first|last|full|your|my|the)[ _-]?)?name|first last|not yet|i (?:don'?t|do not) know|no (?:name|idea))`,
+    .raw`(?:${filler}|${somebody}|(?:the |an? )?(?:anonymous|caller|patient|customer|user)(?:'?s)?|(?:(?:first|last|full|your|my|the)[ _-]?)?name|first last|not yet|i (?:don'?t|do not) know|no (?:name|idea))`,
 );
 
 /** A text of nothing but these words. */
 function wordsOf(word: string): RegExp {
-  return new RegExp(String.raw`^${word}(?:[\s,]+${word})*$`, "i");
+  return new RegExp(String.raw`^${word}(?:[\s,/]+${word})*$`, "i");
 }
 
-/** Without quotes or parentheses around it and the full stop at its end. */
+/** Without quotes or parentheses around it and the full stop or comma at its end. */
 function bareText(text: string): string {
-  return text.replaceAll("’", "'").replace(/^["'`(]+|[)"'`]+$/g, "").replace(/(?<=\w)\.+$/, "")
+  return text.replaceAll("’", "'").replace(/^["'`(]+|[)"'`]+$/g, "").replace(/(?<=\w)[.,]+$/, "")
     .trim();
 }
 
@@ -53,8 +59,9 @@ const detail = String
 /** Begins a wish that leaves the choice to the clinic. */
 const anybody = String
   .raw`(?:any(?: ?(?:one|body|thing|time))?|(?:the |your )?(?:first|next|earliest|soonest))\b`;
+const theCaller = "(?:(?:the )?(?:caller|patient|customer|user)|s?he|they)";
 const indifferent = String
-  .raw`(?:either|whoever|whichever|whatever|(?:i(?: have|'ve) )?(?:no|without(?: a| any)?) (?:particular |special )?(?:preference|one|body|doctor)|(?:it )?(?:does(?:n't| not|nt)|makes no) (?:really )?(?:matter|difference)|(?:i )?(?:do(?:n't| not|nt)) (?:really )?(?:mind|care|know))\b`;
+  .raw`(?:either|whoever|whichever|whatever|(?:(?:i|we)(?: have|'ve) |${theCaller} (?:has|have) )?(?:no|without(?: a| any)?) (?:particular |special )?(?:preference|one|body|doctor)|(?:it )?(?:does(?:n't| not|nt)|makes no) (?:really )?(?:matter|difference)|(?:(?:i|we|${theCaller}) )?(?:do(?:es)?(?:n't| not|nt)) (?:really )?(?:mind|care|know)|nobody|(?:(?:i'm|i am|${theCaller} is) )?flexible|you (?:can )?(?:choose|decide|pick)|your choice)\b`;
 const noPreference = new RegExp(
   `^(?:all|open|(?:${anybody}|${indifferent})(?:'s)?(?:[ ,]+${detail})*|all (?:the |of the )?${profession}|(?:(?:the|an?|your) )?${profession})$`,
   "i",
@@ -74,7 +81,7 @@ const described = /\b(?:female|male|woman|lady|women|men|speaking|speaks)\b/i;
 const lead =
   /^(?:(?:either|preferably|ideally|maybe|perhaps|only|just|with|to see|see|i (?:want|prefer|need)|i(?:'d| would) (?:like|prefer|rather have)|(?:can|could|may) i (?:have|see))\b[ ,]*)+(?:to see |with )?/i;
 const tail =
-  /(?:[ ,]+(?:whoever\b.*|whichever\b.*|either|please|thanks?|thank you|preferably|ideally|again|today|tomorrow|is (?:fine|ok|okay)|(?:would|will) do|if (?:possible|(?:s?he|they)(?:'s| is|'re| are) (?:free|available|in|there))))+$/i;
+  /(?:[ ,]+(?:but any ?(?:one|body)(?: else)?|whoever\b.*|whichever\b.*|either|please|thanks?|thank you|preferably|ideally|again|today|tomorrow|is (?:fine|ok|okay)|(?:would|will) do|if (?:possible|(?:s?he|they)(?:'s| is|'re| are) (?:free|available|in|there))))+$/i;
 
 /** Between names: not behind a title, since somebody may be called Or. */
 const between =
@@ -90,7 +97,7 @@ export type DoctorWish = { readonly anyOf: readonly string[] } | "unread";
  * is more than names (`anyone but Dr Okafor`, `any female doctor`).
  */
 export function readDoctorWish(said: string): DoctorWish | undefined {
-  const text = said.replaceAll("’", "'").replace(/\s+/g, " ").replace(/[.!?]+$/, "").trim();
+  const text = said.replaceAll("’", "'").replace(/[\s_]+/g, " ").replace(/[.!?]+$/, "").trim();
   if (noPreference.test(text)) return undefined;
   if (exclusion.test(text)) return "unread";
   const names = text.split(between);

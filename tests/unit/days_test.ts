@@ -107,6 +107,7 @@ Deno.test("words for no value are no value; names and times are", () => {
       ...["null", "None", "N/A", "n/a", "undefined", "unknown", "not provided", "Not given", "-"],
       ...["n.a.", "N / A", "null.", "None.", "(none)", "{}", "${name}", "{customer}", "TBC"],
       ...["not yet provided", "to be confirmed", "no value", "unavailable", "not disclosed"],
+      ...["nothing", "pending", "Blank", "null,", "null/undefined", "%name%", "%first_name%"],
       ...["information not provided", "caller did not say", "not specified by caller"],
       ...["--", "{{customer.name}}", "{{ customer.number }}", "<name>", "''", '"null"', "?", "NaN"],
     ]
@@ -146,6 +147,15 @@ Deno.test("a name of nothing but fillers is no name, a filler beside a real name
         "I don’t know.",
       ],
       ...[
+        ...[
+          "my wife",
+          "myself",
+          "Yes",
+          "same as caller",
+          "Guest",
+          "Caller's wife",
+          "the caller’s son",
+        ],
         "First Name Last Name",
         "Jane [last name]",
         "jane@example.com",
@@ -157,6 +167,7 @@ Deno.test("a name of nothing but fillers is no name, a filler beside a real name
   ) assert.ok(!isName(text), text);
   for (
     const text of [
+      ...["Jane Guest", "Guest, Ada", "Yesim", "Jane Blank", "My Son", "Will Pending"],
       ...["Jennifer Null", "Ada", "Wallis Caller", "Jane O'Brien", "Ana-Lía Núñez", "王芳"],
       ...[
         "Patel, Amara",
@@ -188,6 +199,10 @@ Deno.test("a wish for a doctor is found in a sentence, or said to be unread", ()
     ["Dr Patel or Dr Hughes", { anyOf: ["Dr Patel", "Dr Hughes"] }],
     ["Patel/Hughes, please", { anyOf: ["Patel", "Hughes"] }],
     ["Patel and Hughes", { anyOf: ["Patel", "Hughes"] }],
+    ["Dr Patel but anyone is fine", { anyOf: ["Dr Patel"] }],
+    ["Dr Patel, but anybody else will do", { anyOf: ["Dr Patel"] }],
+    ["Dr Patel but anyone except Hughes", "unread"],
+    ["Amara_Patel", { anyOf: ["Amara Patel"] }],
     ["Either Dr Patel", { anyOf: ["Dr Patel"] }],
     ["I'd like Dr Patel if she's available", { anyOf: ["Dr Patel"] }],
     ["preferably Patel", { anyOf: ["Patel"] }],
@@ -218,6 +233,9 @@ Deno.test("a wish for nobody in particular does not name a doctor", () => {
         "first available",
       ],
       ...["whoever is free", "doesn't matter", "It doesn’t matter", "I don't mind", "the doctor"],
+      ...["no_preference", "any_available", "first_available", "ANY_PROVIDER", "flexible"],
+      ...["Caller has no preference", "The patient doesn't mind", "nobody in particular"],
+      ...["you choose", "You can choose", "your choice", "I'm flexible"],
       ...["no one in particular", "Whoever's first.", "earliest", "your dentist"],
     ]
   ) assert.equal(readDoctorWish(text), undefined, text);
