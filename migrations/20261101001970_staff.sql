@@ -76,8 +76,10 @@ begin
     if p_role in ('manager', 'owner') then
       perform from public.organizations as o where o.id = p_org for no key update;
     end if;
+    -- One request of an account at a time: sharing the row, requests that go on coming could keep the
+    -- membership from being ended for as long as they like.
     select m.role into v_role from public.org_members as m
-    where m.org_id = p_org and m.user_id = v_user for share;
+    where m.org_id = p_org and m.user_id = v_user for no key update;
     answer := private.role_refusal(v_role, p_role);
   end if;
   if answer ->> 'outcome' = 'not_allowed' then
@@ -173,7 +175,8 @@ begin
     where m.org_id = p_org and m.user_id = p_user;
   end if;
   return private.leave_desk(p_org, v_desk.request, p_user, jsonb_build_object('outcome', v_outcome),
-    jsonb_build_object('role', jsonb_build_array(v_before, p_role)));
+    jsonb_build_object('role', jsonb_build_array(v_before,
+      case when p_role = any (private.roles_from('viewer')) then p_role end)));
 exception when lock_not_available or deadlock_detected then
   return '{"outcome": "busy"}';
 end

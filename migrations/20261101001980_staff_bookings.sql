@@ -19,14 +19,17 @@ language plpgsql volatile set search_path = ''
 as $$
 declare
   v_row public.appointments;
+  v_locked public.appointments;
 begin
   select a.* into v_row from public.appointments as a
   where a.org_id = p_org and a.id = p_appointment;
   perform private.lock_call(p_org, v_row.call_id);
   perform private.lock_phones(array[private.patient_key(p_org, v_row.patient_phone)]);
-  select a.* into v_row from public.appointments as a
+  select a.* into v_locked from public.appointments as a
   where a.org_id = p_org and a.id = p_appointment;
-  return v_row;
+  perform private.require_unchanged((v_locked.call_id, v_locked.patient_phone)
+    is not distinct from (v_row.call_id, v_row.patient_phone));
+  return v_locked;
 end
 $$;
 comment on function private.lock_booking is
@@ -183,7 +186,15 @@ begin
     contact_id = coalesce(p_contact, a.contact_id), updated_at = v_now
   -- An expired hold may have been in its own way.
   where a.org_id = p_org and a.id = p_row.id and a.status in (p_row.status, 'expired')
-    and v_seat is not null;
+    and v_seat is not null
+    -- The service may have fewer seats by now.
+    and (
+      select count(*) from public.appointments as o
+      where o.org_id = p_org and o.provider_id = p_row.provider_id
+        and o.service_id = p_row.service_id and o.starts_at = p_row.starts_at
+        and private.takes_time(o)) < (
+      select s.capacity from public.services as s
+      where s.org_id = p_org and s.id = p_row.service_id);
   return found;
 exception when exclusion_violation or unique_violation then
   return false;
@@ -492,7 +503,7 @@ declare
   v_today constant date := (v_now at time zone p_org.timezone)::date;
   v_day constant date := (p_row.starts_at at time zone p_org.timezone)::date;
 begin
-  if v_day > v_today or p_as = 'no_show' and p_row.starts_at > v_now then
+  if v_day > v_today or p_as in ('completed', 'no_show') and p_row.starts_at > v_now then
     return '{"outcome": "too_early"}';
   elsif p_as = 'expected' and p_row.status <> 'confirmed'
     and not private.retake_time(p_org.id, p_row, null) then
@@ -515,7 +526,7 @@ comment on function private.mark_at_desk is 'Marks what became of an appointment
  * Staff, from desk on: marks what became of an appointment on its day.
  *
  * p_as      arrived, completed, no_show; or expected, which takes any of them back
- * Outcomes  marked (appointmentId), too_early (before its day; no_show before its start), slot_taken
+ * Outcomes  marked (appointmentId), too_early (before its day; completed and no_show before its start), slot_taken
  *           (expected, but the time was booked again), unknown_mark, wrong_status (status),
  *           appointment_not_found, request_needed, request_reused, not_allowed, unknown_clinic, busy
  * Raises    25001 under another isolation level than read committed
@@ -539,7 +550,9 @@ begin
       then '{"outcome": "unknown_mark"}'::jsonb end,
     private.status_refusal(v_row, case p_as
       when 'expected' then array['confirmed', 'completed', 'no_show'] else array['confirmed'] end),
-    private.mark_at_desk(v_desk.org, v_row, p_as)), jsonb_build_object('as', p_as));
+    private.mark_at_desk(v_desk.org, v_row, p_as)),
+    case when p_as in ('arrived', 'completed', 'no_show', 'expected')
+      then jsonb_build_object('as', p_as) else '{}' end);
 exception when lock_not_available or deadlock_detected then
   return '{"outcome": "busy"}';
 end
@@ -583,7 +596,8 @@ begin
     return '{"outcome": "unknown_provider"}';
   end if;
   v_today := v_now at time zone v_org.timezone;
-  v_first := case when isfinite(p_first) then p_first else v_today end;
+  -- Nothing is bookable later than a service's horizon; the end of the calendar has no next day.
+  v_first := case when isfinite(p_first) then least(p_first, v_today + 10000) else v_today end;
   return jsonb_build_object('outcome', 'found', 'orgId', p_org, 'timezone', v_org.timezone)
     || private.offer(v_org, v_service, v_provider, greatest(v_first, v_today),
       v_first + v_days - 1, null, null, v_now, 10000);

@@ -2,7 +2,8 @@
  * Staff settings: what the front desk does about numbers, and managers about hours and days off.
  *
  * Decisions
- * - The desk clears what was counted for a number only if the clinic knows the number, and twice a day at
+ * - The desk clears what was counted for a number only if the clinic knows it from a call (not from what the
+ *   desk itself wrote), and twice a day at
  *   most: the counts are those of all clinics, and they bound how often a passcode can be guessed.
  * - A blocked number has used up its limits at this clinic (private.is_blocked). Only its hash is stored.
  * - Hours and days off change one at a time, under the clinic's row, as a clinic's document is applied.
@@ -15,23 +16,24 @@ language plpgsql stable set search_path = ''
 as $$
 begin
   return exists (
-      select from public.contacts as c where c.org_id = p_org and c.phone = p_phone)
+      select from public.contacts as c
+      where c.org_id = p_org and c.phone = p_phone and c.proven_at is not null)
     or exists (
       select from public.appointments as a
-      where a.org_id = p_org and a.patient_phone = p_phone
+      where a.org_id = p_org and a.patient_phone = p_phone and a.call_id is not null
         and a.status in ('held', 'expired', 'requires_manual_followup'));
 end
 $$;
 comment on function private.is_known_number is
-  'Whether a number is a patient''s of an organization, or of a hold there.';
+  'Whether a number was proven to an organization, or a call holds or held a time for it there.';
 
 /*
  * Staff, from desk on: forgets the texts and attempts that were counted for a number, so that its owner can get
  * and say a passcode again.
  *
  * p_phone   E.164
- * Outcomes  cleared, nothing_counted, unknown_number (no patient of the clinic has it), clear_limit (twice
- *           a day for a number, over all clinics), invalid_phone, request_needed, request_reused,
+ * Outcomes  cleared, unknown_number (no call has proven it to the clinic or holds a time for it),
+ *           clear_limit (twice a day for a number, over all clinics), invalid_phone, request_needed, request_reused,
  *           not_allowed, unknown_clinic, busy
  */
 create function public.staff_clear_lock(p_org uuid, p_request uuid, p_phone text) returns jsonb
@@ -41,6 +43,7 @@ declare
   v_hash constant bytea := private.hash_phone(p_phone);
   v_desk record;
   v_counts public.phone_counts;
+  v_has_counts boolean;
   v_now timestamptz;
   v_outcome text;
 begin
@@ -52,15 +55,16 @@ begin
   perform private.lock_phones(array[v_hash]);
   v_now := clock_timestamp();
   select c.* into v_counts from public.phone_counts as c where c.phone_hash = v_hash;
+  v_has_counts :=
+    coalesce(cardinality(v_counts.sent_at || v_counts.wrong_at || v_counts.asked_at), 0) > 0;
   v_outcome := case
     when coalesce(p_phone, '') !~ '^\+[1-9][0-9]{6,14}$' then 'invalid_phone'
     when not private.is_known_number(p_org, p_phone) then 'unknown_number'
-    when coalesce(cardinality(v_counts.sent_at || v_counts.wrong_at || v_counts.asked_at), 0) = 0
-      then 'nothing_counted'
-    when private.count_since(v_counts.cleared_at, v_now - interval '1 day') >= 2
+    -- What was counted may have been counted at other clinics: whether anything was is not told.
+    when v_has_counts and private.count_since(v_counts.cleared_at, v_now - interval '1 day') >= 2
       then 'clear_limit'
     else 'cleared' end;
-  if v_outcome = 'cleared' then
+  if v_outcome = 'cleared' and v_has_counts then
     update public.phone_counts as c
     set sent_at = '{}', wrong_at = '{}', asked_at = '{}', changed_at = v_now,
       cleared_at = private.keep_since(c.cleared_at, v_now - interval '1 day') || v_now
@@ -148,6 +152,26 @@ as $$
 $$;
 comment on function private.misplaced_ids is 'Bookings that do not fit the schedule already.';
 
+/* What a change of a schedule says, without what else the request may have in it: it goes into the log. */
+create function private.read_schedule(p_kind text, p_value jsonb) returns jsonb
+language plpgsql immutable set search_path = ''
+as $$
+declare
+  v_hours constant jsonb := case p_kind when 'hours' then p_value when 'day' then p_value -> 'hours' end;
+  v_read jsonb;
+begin
+  if jsonb_typeof(v_hours) is distinct from 'array' then
+    return p_value;
+  end if;
+  select coalesce(jsonb_agg(jsonb_strip_nulls(to_jsonb(d))), '[]') into v_read
+  from jsonb_to_recordset(v_hours) as d (
+    dow integer, "startMin" integer, "endMin" integer, "from" date, "until" date);
+  return case p_kind when 'hours' then v_read
+    else jsonb_build_object('day', (p_value ->> 'day')::date, 'hours', v_read) end;
+end
+$$;
+comment on function private.read_schedule is 'The known parts of a change of weekly hours or of a day''s hours.';
+
 /* A change of one provider's schedule; p_kind says which. Raises what the tables' constraints raise. */
 create function private.write_schedule(
   p_org public.organizations, p_provider uuid, p_kind text, p_value jsonb
@@ -195,6 +219,7 @@ as $$
 declare
   v_desk record;
   v_known uuid[];
+  v_value jsonb;
   v_reason text;
 begin
   v_desk := private.enter_desk(
@@ -207,7 +232,8 @@ begin
   end if;
   v_known := private.misplaced_ids(v_desk.org);
   begin
-    perform private.write_schedule(v_desk.org, p_provider, p_kind, p_value);
+    v_value := private.read_schedule(p_kind, p_value);
+    perform private.write_schedule(v_desk.org, p_provider, p_kind, v_value);
   exception when integrity_constraint_violation or data_exception then
     get stacked diagnostics v_reason = message_text;
     return private.leave_desk(p_org, v_desk.request, p_provider,
@@ -215,7 +241,7 @@ begin
   end;
   return private.leave_schedule(p_org, v_desk.request, p_provider, v_known,
     jsonb_strip_nulls(jsonb_build_object('outcome', 'changed', 'timeOffId', p_value -> 'id')),
-    jsonb_build_object(p_kind, p_value));
+    jsonb_build_object(p_kind, v_value));
 end
 $$;
 comment on function private.change_schedule is 'Changes the schedule of a provider for a manager.';
@@ -355,7 +381,8 @@ begin
       jsonb_build_object('outcome', 'invalid_schedule', 'reason', v_reason));
   end;
   return private.leave_schedule(p_org, v_desk.request, null, v_known, '{"outcome": "changed"}',
-    jsonb_build_object('closingDays', p_days));
+    jsonb_build_object('closingDays', (
+      select o.closing_days from public.organizations as o where o.id = p_org)));
 exception when lock_not_available or deadlock_detected then
   return '{"outcome": "busy"}';
 end

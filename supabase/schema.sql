@@ -1036,6 +1036,7 @@ CREATE FUNCTION private.change_schedule(p_org uuid, p_request uuid, p_action tex
 declare
   v_desk record;
   v_known uuid[];
+  v_value jsonb;
   v_reason text;
 begin
   v_desk := private.enter_desk(
@@ -1048,7 +1049,8 @@ begin
   end if;
   v_known := private.misplaced_ids(v_desk.org);
   begin
-    perform private.write_schedule(v_desk.org, p_provider, p_kind, p_value);
+    v_value := private.read_schedule(p_kind, p_value);
+    perform private.write_schedule(v_desk.org, p_provider, p_kind, v_value);
   exception when integrity_constraint_violation or data_exception then
     get stacked diagnostics v_reason = message_text;
     return private.leave_desk(p_org, v_desk.request, p_provider,
@@ -1056,7 +1058,7 @@ begin
   end;
   return private.leave_schedule(p_org, v_desk.request, p_provider, v_known,
     jsonb_strip_nulls(jsonb_build_object('outcome', 'changed', 'timeOffId', p_value -> 'id')),
-    jsonb_build_object(p_kind, p_value));
+    jsonb_build_object(p_kind, v_value));
 end
 $$;
 
@@ -2144,8 +2146,10 @@ begin
     if p_role in ('manager', 'owner') then
       perform from public.organizations as o where o.id = p_org for no key update;
     end if;
+    -- One request of an account at a time: sharing the row, requests that go on coming could keep the
+    -- membership from being ended for as long as they like.
     select m.role into v_role from public.org_members as m
-    where m.org_id = p_org and m.user_id = v_user for share;
+    where m.org_id = p_org and m.user_id = v_user for no key update;
     answer := private.role_refusal(v_role, p_role);
   end if;
   if answer ->> 'outcome' = 'not_allowed' then
@@ -3543,15 +3547,16 @@ CREATE FUNCTION private.is_known_number(p_org uuid, p_phone text) RETURNS boolea
     AS $$
 begin
   return exists (
-      select from public.contacts as c where c.org_id = p_org and c.phone = p_phone)
+      select from public.contacts as c
+      where c.org_id = p_org and c.phone = p_phone and c.proven_at is not null)
     or exists (
       select from public.appointments as a
-      where a.org_id = p_org and a.patient_phone = p_phone
+      where a.org_id = p_org and a.patient_phone = p_phone and a.call_id is not null
         and a.status in ('held', 'expired', 'requires_manual_followup'));
 end
 $$;
 
-COMMENT ON FUNCTION private.is_known_number(p_org uuid, p_phone text) IS 'Whether a number is a patient''s of an organization, or of a hold there.';
+COMMENT ON FUNCTION private.is_known_number(p_org uuid, p_phone text) IS 'Whether a number was proven to an organization, or a call holds or held a time for it there.';
 
 CREATE FUNCTION private.is_left_to(p_org uuid, p_hold public.appointments, p_call_id text) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -3929,14 +3934,17 @@ CREATE FUNCTION private.lock_booking(p_org uuid, p_appointment uuid) RETURNS pub
     AS $$
 declare
   v_row public.appointments;
+  v_locked public.appointments;
 begin
   select a.* into v_row from public.appointments as a
   where a.org_id = p_org and a.id = p_appointment;
   perform private.lock_call(p_org, v_row.call_id);
   perform private.lock_phones(array[private.patient_key(p_org, v_row.patient_phone)]);
-  select a.* into v_row from public.appointments as a
+  select a.* into v_locked from public.appointments as a
   where a.org_id = p_org and a.id = p_appointment;
-  return v_row;
+  perform private.require_unchanged((v_locked.call_id, v_locked.patient_phone)
+    is not distinct from (v_row.call_id, v_row.patient_phone));
+  return v_locked;
 end
 $$;
 
@@ -4018,7 +4026,7 @@ declare
   v_today constant date := (v_now at time zone p_org.timezone)::date;
   v_day constant date := (p_row.starts_at at time zone p_org.timezone)::date;
 begin
-  if v_day > v_today or p_as = 'no_show' and p_row.starts_at > v_now then
+  if v_day > v_today or p_as in ('completed', 'no_show') and p_row.starts_at > v_now then
     return '{"outcome": "too_early"}';
   elsif p_as = 'expected' and p_row.status <> 'confirmed'
     and not private.retake_time(p_org.id, p_row, null) then
@@ -4765,6 +4773,27 @@ $$;
 
 COMMENT ON FUNCTION private.read_said(p_org public.organizations, p_call jsonb, p_patient_name text, p_appointment text, p_date jsonb, p_time jsonb, p_provider text, OUT said jsonb, OUT refusal jsonb) IS 'What a caller said of an appointment, or why the day cannot be.';
 
+CREATE FUNCTION private.read_schedule(p_kind text, p_value jsonb) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_hours constant jsonb := case p_kind when 'hours' then p_value when 'day' then p_value -> 'hours' end;
+  v_read jsonb;
+begin
+  if jsonb_typeof(v_hours) is distinct from 'array' then
+    return p_value;
+  end if;
+  select coalesce(jsonb_agg(jsonb_strip_nulls(to_jsonb(d))), '[]') into v_read
+  from jsonb_to_recordset(v_hours) as d (
+    dow integer, "startMin" integer, "endMin" integer, "from" date, "until" date);
+  return case p_kind when 'hours' then v_read
+    else jsonb_build_object('day', (p_value ->> 'day')::date, 'hours', v_read) end;
+end
+$$;
+
+COMMENT ON FUNCTION private.read_schedule(p_kind text, p_value jsonb) IS 'The known parts of a change of weekly hours or of a day''s hours.';
+
 CREATE FUNCTION private.read_wanted(p_org public.organizations, p_slot_id text) RETURNS private.wanted_slot
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -5294,7 +5323,15 @@ begin
     contact_id = coalesce(p_contact, a.contact_id), updated_at = v_now
   -- An expired hold may have been in its own way.
   where a.org_id = p_org and a.id = p_row.id and a.status in (p_row.status, 'expired')
-    and v_seat is not null;
+    and v_seat is not null
+    -- The service may have fewer seats by now.
+    and (
+      select count(*) from public.appointments as o
+      where o.org_id = p_org and o.provider_id = p_row.provider_id
+        and o.service_id = p_row.service_id and o.starts_at = p_row.starts_at
+        and private.takes_time(o)) < (
+      select s.capacity from public.services as s
+      where s.org_id = p_org and s.id = p_row.service_id);
   return found;
 exception when exclusion_violation or unique_violation then
   return false;
@@ -7689,7 +7726,8 @@ begin
     where m.org_id = p_org and m.user_id = p_user;
   end if;
   return private.leave_desk(p_org, v_desk.request, p_user, jsonb_build_object('outcome', v_outcome),
-    jsonb_build_object('role', jsonb_build_array(v_before, p_role)));
+    jsonb_build_object('role', jsonb_build_array(v_before,
+      case when p_role = any (private.roles_from('viewer')) then p_role end)));
 exception when lock_not_available or deadlock_detected then
   return '{"outcome": "busy"}';
 end
@@ -7708,6 +7746,7 @@ declare
   v_hash constant bytea := private.hash_phone(p_phone);
   v_desk record;
   v_counts public.phone_counts;
+  v_has_counts boolean;
   v_now timestamptz;
   v_outcome text;
 begin
@@ -7719,15 +7758,16 @@ begin
   perform private.lock_phones(array[v_hash]);
   v_now := clock_timestamp();
   select c.* into v_counts from public.phone_counts as c where c.phone_hash = v_hash;
+  v_has_counts :=
+    coalesce(cardinality(v_counts.sent_at || v_counts.wrong_at || v_counts.asked_at), 0) > 0;
   v_outcome := case
     when coalesce(p_phone, '') !~ '^\+[1-9][0-9]{6,14}$' then 'invalid_phone'
     when not private.is_known_number(p_org, p_phone) then 'unknown_number'
-    when coalesce(cardinality(v_counts.sent_at || v_counts.wrong_at || v_counts.asked_at), 0) = 0
-      then 'nothing_counted'
-    when private.count_since(v_counts.cleared_at, v_now - interval '1 day') >= 2
+    -- What was counted may have been counted at other clinics: whether anything was is not told.
+    when v_has_counts and private.count_since(v_counts.cleared_at, v_now - interval '1 day') >= 2
       then 'clear_limit'
     else 'cleared' end;
-  if v_outcome = 'cleared' then
+  if v_outcome = 'cleared' and v_has_counts then
     update public.phone_counts as c
     set sent_at = '{}', wrong_at = '{}', asked_at = '{}', changed_at = v_now,
       cleared_at = private.keep_since(c.cleared_at, v_now - interval '1 day') || v_now
@@ -7801,7 +7841,8 @@ begin
     return '{"outcome": "unknown_provider"}';
   end if;
   v_today := v_now at time zone v_org.timezone;
-  v_first := case when isfinite(p_first) then p_first else v_today end;
+  -- Nothing is bookable later than a service's horizon; the end of the calendar has no next day.
+  v_first := case when isfinite(p_first) then least(p_first, v_today + 10000) else v_today end;
   return jsonb_build_object('outcome', 'found', 'orgId', p_org, 'timezone', v_org.timezone)
     || private.offer(v_org, v_service, v_provider, greatest(v_first, v_today),
       v_first + v_days - 1, null, null, v_now, 10000);
@@ -7852,7 +7893,9 @@ begin
       then '{"outcome": "unknown_mark"}'::jsonb end,
     private.status_refusal(v_row, case p_as
       when 'expected' then array['confirmed', 'completed', 'no_show'] else array['confirmed'] end),
-    private.mark_at_desk(v_desk.org, v_row, p_as)), jsonb_build_object('as', p_as));
+    private.mark_at_desk(v_desk.org, v_row, p_as)),
+    case when p_as in ('arrived', 'completed', 'no_show', 'expected')
+      then jsonb_build_object('as', p_as) else '{}' end);
 exception when lock_not_available or deadlock_detected then
   return '{"outcome": "busy"}';
 end
@@ -7989,7 +8032,8 @@ begin
       jsonb_build_object('outcome', 'invalid_schedule', 'reason', v_reason));
   end;
   return private.leave_schedule(p_org, v_desk.request, null, v_known, '{"outcome": "changed"}',
-    jsonb_build_object('closingDays', p_days));
+    jsonb_build_object('closingDays', (
+      select o.closing_days from public.organizations as o where o.id = p_org)));
 exception when lock_not_available or deadlock_detected then
   return '{"outcome": "busy"}';
 end
@@ -9427,6 +9471,8 @@ REVOKE ALL ON FUNCTION private.read_local(p_text text, p_zone text, p_ends boole
 REVOKE ALL ON FUNCTION private.read_patient(p_patient private.patient) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.read_said(p_org public.organizations, p_call jsonb, p_patient_name text, p_appointment text, p_date jsonb, p_time jsonb, p_provider text, OUT said jsonb, OUT refusal jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.read_schedule(p_kind text, p_value jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.read_wanted(p_org public.organizations, p_slot_id text) FROM PUBLIC;
 
