@@ -5,6 +5,8 @@
  * @module
  */
 
+import { readDay } from "./days.ts";
+
 /** A time as it was said, for `private.is_said_time`. */
 export type SaidTime =
   /** `HH:MM`, any of which may be meant: at the clinic, or where clocks have the offset `+HH:MM`. */
@@ -27,12 +29,21 @@ const half =
  * @returns Undefined when it is not one time.
  */
 export function readTime(text: string): SaidTime | undefined {
-  const said = toDigits(
-    text.slice(0, 120).toLowerCase().replace(/[–—−]/g, "-").replace(/’/g, "'")
-      .replace(/(^|[\d ])([ap])\.? ?m\b\.?/g, "$1 $2m")
-      .replace(/[\s,]+/g, " ").replace(/[.!? ]+$/, "").trim(),
+  const written = toDigits(
+    text.slice(0, 120).normalize("NFKC").toLowerCase().replace(/[–—−]/g, "-").replace(/’/g, "'")
+      .replace(/(^|[\d ])([ap])\.? ?m\b\.?/g, "$1 $2m").replace(/(\d)([ap])\b/g, "$1 $2m")
+      .replace(hyphen, " ").replace(/[\s,]+/g, " ").replace(/[.!? ]+$/, "").trim(),
   );
-  return readIso(said) ?? readOffset(said) ?? toTimes(readStart(said) ?? readRange(said));
+  const said = written.replace(/^t(?=\d)/, "");
+  return readIso(said) ?? readOffset(written) ?? toTimes(readStartOrRange(said));
+}
+
+/** "10 to 11" may be ten minutes to eleven or an hour from ten: both are times that may be meant. */
+function readStartOrRange(said: string): Minutes | undefined {
+  const start = readStart(said);
+  if (start !== undefined && !/(?:^| )(?:5|10) (?:to|till) \d/.test(said)) return start;
+  const range = readRange(said);
+  return start && range ? [...new Set([...start, ...range])] : start ?? range;
 }
 
 function toTimes(minutes: Minutes | undefined, zone?: string): SaidTime | undefined {
@@ -61,29 +72,39 @@ function readIso(said: string): SaidTime | undefined {
 
 /** A time with an offset and no date: that time where clocks have the offset, in 24 hours. */
 function readOffset(said: string): SaidTime | undefined {
-  const [, time = "", zone = ""] = new RegExp(`^(${clock}) ?(${offset})$`).exec(said) ?? [];
-  // "10:30-11:00" is half an hour, "14:30-05:00" a time in New York.
-  const isRange = zone.startsWith("-") && time.length <= 5 && zone.slice(1) > time.padStart(5, "0");
+  const [, iso, time = "", zone = ""] = new RegExp(`^(t)?(${clock}) ?(${offset})$`).exec(said) ??
+    [];
+  const from = time.padStart(5, "0");
+  // "10:30-11:00" is half an hour and "11:30-01:00" ends after noon; "14:30-05:00" is in New York.
+  const isRange = iso === undefined && zone.startsWith("-") && time.length <= 5 &&
+    (zone.slice(1) > from || from < "13");
   const minutes = isRange ? undefined : readClock(time)?.slice(0, 1);
   return toTimes(minutes, zone);
 }
 
 /** The start of `14:30 - 15:00`, `from 2 to 3 PM`, `between 2 and 3`. The end tells which half it is. */
 function readRange(said: string): Minutes | undefined {
-  const [, start = "", end = ""] =
-    /^(?:from |between )?(.+?) ?(?:-|\bto\b|\band\b|\b(?:un)?till?\b) ?(.+)$/.exec(said) ?? [];
+  // Without "between", "9 and 2:30" are two times.
+  const [, start = "", end = ""] = /^between (.+?) and (.+)$/.exec(said) ??
+    /^(?:from |between )?(.+?) ?(?:-|\bto\b|\b(?:un)?till?\b) ?(.+)$/.exec(said) ?? [];
   const [starts, ends] = [readStart(start), readStart(end)];
   if (starts === undefined || ends === undefined) return undefined;
   const before = starts.filter((at) => at < Math.min(...ends));
   return ends.length === 1 && before.length > 0 ? before.slice(-1) : starts;
 }
 
+const loose = /\b(?:around|about|exactly|sharp|o'?clock|hours|hrs|or so|please)\b/g;
+
+function tidy(text: string): string {
+  return text.replace(/ +/g, " ").trim();
+}
+
 /** One time, after a day where one is named: `tuesday at 2:30 in the afternoon`. */
 function readStart(said: string): Minutes | undefined {
   const part = half.exec(said)?.[1];
-  const text = said.replace(half, " ").replace(/^.*(?:\bat\b|@)/, "")
-    .replace(/\b(?:around|about|exactly|sharp|o'?clock|hours|hrs)\b/g, "").replace(/ +/g, " ")
-    .trim();
+  const whole = tidy(said.replace(half, " ").replace(loose, ""));
+  const [, before = "", text = ""] = /^(?:(.*)(?:\bat\b|@))? ?(.*)$/.exec(whole) ?? [];
+  if (!isOnlyDay(before)) return undefined;
   const minutes = readNoon(text) ?? readClock(text) ?? readPast(text) ?? readOnly(text);
   if (minutes === undefined || part === undefined) return minutes;
   const meant = minutes.filter((at) => isInHalf(at, part));
@@ -118,19 +139,39 @@ function inHalves(hour: number, minute: number): Minutes | undefined {
 
 /** `half past 2`, `half 2`, `quarter to 3`, `10 after 2`. */
 function readPast(text: string): Minutes | undefined {
-  const [, part = "", direction = "", hour = ""] =
-    /^(?:a )?(quarter|half|\d{1,2})(?: minutes?)? (past|after|to|of|before|till) (\d{1,2})$/
+  const [, part = "", unit, direction = "", hour = ""] =
+    /^(?:a )?(quarter|half|\d{1,2})( minutes?)? (past|after|to|of|before|till) (\d{1,2})$/
       .exec(text.replace(/^half (?=\d)/, "half past ")) ?? [];
   const minute = part === "half" ? 30 : part === "quarter" ? 15 : Number(part);
   if (hour === "" || minute > 59) return undefined;
   if (direction === "past" || direction === "after") return inHalves(Number(hour), minute);
+  // "2 to 3" and "14 to 15" are ranges: minutes that nobody counts, or no hour that people say.
+  const isCounted = unit !== undefined || minute > 12 || minute % 5 === 0;
+  if (/^to|^till/.test(direction) && !(isCounted && Number(hour) <= 12)) return undefined;
   return inHalves((Number(hour) + 11) % 12 || 12, 60 - minute);
 }
 
-/** The only clock in a text that has more in it, such as a date before it. */
+/** The only clock in a text that has no more than a day and the appointment in it. */
 function readOnly(text: string): Minutes | undefined {
   const [found, ...more] = text.matchAll(/(?<=^|\s)\d{1,2}[:.]\d{2}(?=$|\s)/g);
-  return found && more.length === 0 ? readClock(found[0]) : undefined;
+  if (found === undefined || more.length > 0) return undefined;
+  return isOnlyDay(text.replace(found[0], " ")) ? readClock(found[0]) : undefined;
+}
+
+/** Another time next to a day, which readDay() would leave out. */
+const otherTime = /\d:\d|\b(?:at|[ap]m|noon|midday|midnight)\b|@/;
+// The number is that of "the one at 2:30".
+const ofAppointment =
+  /\b(?:(?:the|that) 1|the|that|my|an?|appointment|booking|visit|slot|it'?s|is|starts|i have|for|on|with (?:dr\b\.?|doctor) [a-z'-]+)(?= |$)/g;
+
+/**
+ * Whether words next to a time only name its day and the appointment. Any other word may turn the time
+ * into one that is not meant, as "not", "or", "before" and "instead of" do: better asked than guessed.
+ */
+function isOnlyDay(text: string): boolean {
+  if (otherTime.test(text)) return false;
+  const rest = tidy(tidy(text).replace(ofAppointment, " "));
+  return rest === "" || Object.keys(readDay(rest)).length > 0;
 }
 
 const numbers = [
@@ -144,6 +185,10 @@ const inTens = new RegExp(
   "g",
 );
 const single = new RegExp(`\\b(?:${numbers.join("|")})\\b`, "g");
+
+/** The hyphens of `two-thirty` and `half-past-two`; that of `ten-eleven` is a range's. */
+const hyphen =
+  /(?<=[a-z])-(?=(?:oh|past|to|fifteen|twenty|thirty|forty|fifty)\b)|(?<=\b(?:oh|past|to))-/g;
 
 /** Writes numbers up to 59 in digits: `two forty-five` is `2 45`, `two oh five` is `2 05`. */
 function toDigits(text: string): string {

@@ -157,6 +157,23 @@ test("2:30 is half past two in the afternoon where that is when the appointment 
   assert.deepEqual(await startsOf(bench, clinic, "confirmed"), ["16:00"]);
 });
 
+test("a clock that is not the one that is meant, or not the only one, is asked about", async (bench) => {
+  const clinic = await aTextingClinic(bench);
+  const call = await aBookedCall(bench, clinic, ["09:00", "10:00", "14:30"]);
+  const cancel = (appointmentTime: string) =>
+    call.ask(cancelAppointment, { patientName: "Ada Brown", appointmentTime });
+  assert.equal((await cancel("9 or 2:30")).outcome, "code_needed");
+  await call.ask(sendOtp);
+  assert.equal((await call.ask(verifyOtp, { code: call.code })).outcome, "which_appointment");
+  for (const said of ["not 2:30", "either 9 or 2:30", "before 2:30", "not at 2:30"]) {
+    const which = await cancel(said);
+    assert.equal(which.outcome, "which_appointment", `${said}: ${which.message}`);
+  }
+  assert.deepEqual(await startsOf(bench, clinic, "cancelled"), []);
+  assert.equal((await cancel("10 to 11")).outcome, "cancelled");
+  assert.deepEqual(await startsOf(bench, clinic, "cancelled"), ["10:00"]);
+});
+
 test("a time or doctor of the appointment that cannot be read is left out and said", async (bench) => {
   const clinic = await aTextingClinic(bench);
   const call = await aBookedCall(bench, clinic, ["10:00"]);
