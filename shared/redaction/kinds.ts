@@ -162,7 +162,14 @@ function isAbroad(window: Window, digits: string): boolean {
 /** Commas and words between written digits are a list, unless the number was asked for. */
 function isLoose(window: Window): boolean {
   return window.gap > Gap.tight && window.label !== "phone" && !window.isSpoken &&
-    !window.isSingles && !/^0\d{2,4}$/.test(window.pieces[0]?.digits ?? "");
+    !window.isSingles && !isCorrectedAmerican(window) &&
+    !/^0\d{2,4}$/.test(window.pieces[0]?.digits ?? "");
+}
+
+/** `646 555 01, no wait, 0142`: the last group is said again. */
+function isCorrectedAmerican({ shape, pieces }: Window): boolean {
+  return /^3-3-[1-4]-4$/.test(shape) &&
+    pieces.slice(1).every(({ gap }, at) => gap === (at < 2 ? Gap.tight : Gap.correction));
 }
 
 function rankStructure(window: Window, digits: string): number {
@@ -202,7 +209,8 @@ const isAmerican = (digits: string) => /^1?(?:[2-9][0-8]\d[2-9]|555\d)\d{6}$/.te
 
 function isGroupedLikeAmerican(window: Window): boolean {
   if (window.isSpoken) return (isDictated(window) || isInGroups(window)) && !isSchedule(window);
-  return window.isSingles || /^(?:10|3-3-4|3-7|6-4|3-3-2-2)$/.test(window.shape);
+  return window.isSingles || isCorrectedAmerican(window) ||
+    /^(?:10|3-3-4|3-7|6-4|3-3-2-2)$/.test(window.shape);
 }
 
 /** Most of it digit by digit: `thirty two, forty one, fifty six` are ages. */

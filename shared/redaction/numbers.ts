@@ -40,6 +40,8 @@ const echoLimit = 20;
 /** Shorter ones are not looked for elsewhere: four digits are a year somewhere. */
 const repeatedDigits = 6;
 const echoedDigits = 3;
+/** What is said again of a phone number; fewer digits may count something. */
+const corrected = { shortest: 3, longest: 15 };
 
 /** Finds all personal numbers; `pieces` in order, as `readPieces` gives them. */
 export function findNumbers(read: ReadText, pieces: readonly Piece[]): FoundNumber[] {
@@ -53,6 +55,7 @@ export function findNumbers(read: ReadText, pieces: readonly Piece[]): FoundNumb
   search.take(passcode);
   search.take(phone);
   search.take(askedPhone);
+  search.takeCorrections();
   search.takeRepeated();
   return search.found;
 }
@@ -190,6 +193,45 @@ class Search {
   #isEnding(first: number): boolean {
     const at = this.pieces[first]?.firstToken ?? 0;
     return this.read.tokens.slice(Math.max(0, at - 2), at).some(({ value }) => /^end/.test(value));
+  }
+
+  /** What is said again of a phone number: `646 555 0123, I mean 0142`. */
+  takeCorrections(): void {
+    for (const { end, type } of [...this.found]) {
+      const first = type === "PHONE" ? this.#pieceBehind(end) : this.pieces.length;
+      if (!this.#isCorrection(first)) continue;
+      const window = this.#window(first, this.#segmentEnd(first));
+      const { length } = window.digits;
+      const isSaidAgain = length >= corrected.shortest && length <= corrected.longest;
+      if (isSaidAgain && window.label !== "other") this.#mark("PHONE", window);
+    }
+  }
+
+  /** Whether a piece takes something of the one before back, or goes on with what did. */
+  #isCorrection(index: number): boolean {
+    const gap = this.#gapBefore(index);
+    if (gap === Gap.none || gap === Gap.correction) return gap === Gap.correction;
+    // `..., sorry, 07892, 985090`: the number found took the first of it only.
+    return this.pieces[index - 1]?.gap === Gap.correction;
+  }
+
+  /** The first piece that begins behind an offset; `pieces` are in order. */
+  #pieceBehind(offset: number): number {
+    let [low, high] = [0, this.pieces.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.pieces[middle]?.start ?? Infinity) >= offset) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+
+  /** The end of the pieces that hang together without another correction. */
+  #segmentEnd(first: number): number {
+    const chainEnd = this.#chainEnd(first);
+    let end = first + 1;
+    while (end < chainEnd && this.pieces[end]?.gap !== Gap.correction) end++;
+    return end;
   }
 
   /** A number that was found once is taken wherever its digits come again by themselves. */

@@ -2022,6 +2022,13 @@ card ⟦CARD|4111 1111 1111 1111⟧, amount 120, order 123
 card ⟦CARD|4111 1111 1111 1111⟧ at 3 30, room 415
 ⟦CARD|4242 4242 4242 4242⟧ on 03/04/2026, 250 mg, 120 over 80
 the three digits on the chart are 415
+⟦PHONE|07892, nine eight five oh nine one, sorry, 07892⟧, ⟦PHONE|985090⟧
+⟦PHONE|646 555 0123, I mean 0142⟧
+⟦PHONE|646 555 01 no wait 0142⟧
+⟦PHONE|(646) 555-0123⟧, sorry, at 1030, room 212
+⟦PHONE|07700 900123, sorry, 0142⟧ at the end
+⟦PHONE|07700 900123⟧, sorry, 2 tablets
+⟦PHONE|07700 900123⟧, no, room 212
 mobile number # ⟦PHONE|07700900142⟧
 phone number # ⟦PHONE|6465550142⟧
 contact number # ⟦PHONE|07700 900142⟧
