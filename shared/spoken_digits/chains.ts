@@ -82,12 +82,17 @@ function replacements(before: Parts, after: Parts): Parts[] {
   return [...kept, ...within].map((parts) => [...parts, ...after]);
 }
 
-/** Pieces that nothing but pauses, fillers and corrections separates. */
+/**
+ * Pieces that nothing but pauses, fillers and corrections separates. A measured one ends them: said
+ * without a pause, as in `... two three minutes ago`, it may be the last of them.
+ */
 export function chainsOf(pieces: readonly Piece[]): Piece[][] {
   const chains: Piece[][] = [];
   let isOpen = false;
   for (const piece of pieces) {
-    if (isOpen && piece.gap !== Gap.none && !piece.isMeasured) chains.at(-1)?.push(piece);
+    const isLast = piece.isMeasured && piece.isSpoken && piece.gap === Gap.tight;
+    if (isOpen && isLast) chains.at(-1)?.push({ ...piece, readings: [...piece.readings, []] });
+    else if (isOpen && piece.gap !== Gap.none && !piece.isMeasured) chains.at(-1)?.push(piece);
     else if (!piece.isMeasured) chains.push([piece]);
     isOpen = !piece.isMeasured;
   }

@@ -119,6 +119,18 @@ Deno.test("an Oh before a zero can be one more or an exclamation", async () => {
   assert.equal(readPasscode("Oh double oh four eight two nine"), "004829");
 });
 
+Deno.test("a last digit that seems to count something makes no number shorter unasked", async () => {
+  const german = "plus four nine one five one two three four five six seven eight";
+  for (const ending of ["two three minutes ago", "three hundred percent"]) {
+    const given = `${german} ${ending}`;
+    assert.equal((await readPhone(given, [london])).kind, "unclear", given);
+  }
+  const whole = "oh seven seven double oh nine double oh one two one minutes ago";
+  assert.deepEqual(await readPhone(whole, [london]), texted("+447700900121"));
+  assert.equal(readPasscode("four eight two nine one three five minutes ago"), "482913");
+  assert.equal(readPasscode("482913, five minutes ago"), "482913");
+});
+
 const digitWords: readonly (readonly string[])[] = [
   ["zero", "oh", "o", "nought", "0", "\uFF10"],
   ...["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
