@@ -61,7 +61,7 @@ const anybody = String
   .raw`(?:any(?: ?(?:one|body|thing|time))?|(?:the |your )?(?:first|next|earliest|soonest))\b`;
 const theCaller = "(?:(?:the )?(?:caller|patient|customer|user)|s?he|they)";
 const indifferent = String
-  .raw`(?:either|whoever|whichever|whatever|(?:(?:i|we)(?: have|'ve) |${theCaller} (?:has|have) )?(?:no|without(?: a| any)?) (?:particular |special )?(?:preference|one|body|doctor)|(?:it )?(?:does(?:n't| not|nt)|makes no) (?:really )?(?:matter|difference)|(?:(?:i|we|${theCaller}) )?(?:do(?:es)?(?:n't| not|nt)) (?:really )?(?:mind|care|know)|nobody|(?:(?:i'm|i am|${theCaller} is) )?flexible|you (?:can )?(?:choose|decide|pick)|your choice)\b`;
+  .raw`(?:either|whoever|whichever|whatever|(?:(?:i|we)(?: have|'ve) |${theCaller} (?:has|have) )?(?:no|without(?: a| any)?) (?:particular |special )?(?:preference|one|body|doctor)|(?:it )?(?:does(?:n't| not|nt)|makes no) (?:really )?(?:matter|difference)|(?:(?:i|we|${theCaller}) )?(?:do(?:es)?(?:n't| not|nt)) (?:really )?(?:mind|care|know)|nobody (?:in particular|special)|(?:(?:i'm|i am|${theCaller} is) )?flexible|you (?:can )?(?:choose|decide|pick)|your choice)\b`;
 const noPreference = new RegExp(
   `^(?:all|open|(?:${anybody}|${indifferent})(?:'s)?(?:[ ,]+${detail})*|all (?:the |of the )?${profession}|(?:(?:the|an?|your) )?${profession})$`,
   "i",

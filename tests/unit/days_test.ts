@@ -244,6 +244,7 @@ Deno.test("a wish for nobody in particular does not name a doctor", () => {
       "Dr Amara Patel",
       "Patel",
       "Anya Smith",
+      "Nobody",
       "my doctor",
       "Dr Allen",
       "Dr. No",
