@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Piece } from "./pieces.ts";
+import { Gap, type Piece } from "./pieces.ts";
 import type { ReadText } from "./text.ts";
 
 /** Pieces and words behind a card among which its security code is looked for. */
@@ -19,7 +19,7 @@ const owners = new Set(["security", "verification"]);
 
 /**
  * Finds the security code behind a card that ends before a piece: said to be one, or alone behind the
- * expiry date (`12/27 123`).
+ * card or its expiry date (`12/27 123`).
  *
  * @returns The first piece and the one after the last.
  */
@@ -37,9 +37,10 @@ export function findSecurityCode(
     if (isTaken[first] && !piece.isBlocked) return undefined;
     const end = endOfCode(pieces, isTaken, first);
     if (end === undefined) continue;
-    if (isNamed(read, from, piece.firstToken) || isBehindExpiry(read, pieces, first, behind)) {
-      return { first, end };
-    }
+    const isNamedOrNext = isNamed(read, from, piece.firstToken) ||
+      isNamedBehind(read, pieces, end) ||
+      isNextToCard(pieces, first, end, behind);
+    if (isNamedOrNext || isBehindExpiry(read, pieces, first, behind)) return { first, end };
   }
   return undefined;
 }
@@ -106,10 +107,32 @@ function isNamed({ tokens, turnOf, turns }: ReadText, from: number, at: number):
     const next = words[index + 1]?.value ?? "";
     return isCodeName(value, next) ||
       /^(?:three|four|3|4|last)$/.test(value) && /^(?:digits?|numbers?|figures?)$/.test(next) ||
-      value === "back" && words[index - 1]?.value === "the";
+      // `..., back 123`
+      value === "back" && (words[index - 1]?.value === "the" || words.length === 1);
   });
 }
 
+/** `123 on the back` */
+function isNamedBehind({ tokens }: ReadText, pieces: readonly Piece[], end: number): boolean {
+  const at = pieces[end - 1]?.endToken ?? tokens.length;
+  const words = tokens.slice(at, at + 3).map(({ value }) => value).join(" ");
+  return /^(?:on|at|from) (?:the|its) back$/.test(words);
+}
+
+/** `4111111111111111 123`: three digits that only a space parts from the card, and nothing behind. */
+function isNextToCard(
+  pieces: readonly Piece[],
+  first: number,
+  end: number,
+  behind: number,
+): boolean {
+  const digits = pieces.slice(first, end).reduce((sum, piece) => sum + piece.digits.length, 0);
+  const isAlone = (pieces[end]?.gap ?? Gap.none) === Gap.none;
+  return first === behind && digits === 3 && pieces[first]?.gap === Gap.tight && isAlone;
+}
+
+/** `12 27`, directly behind the card. */
+const spacedExpiry = /^[\s,]{1,2}(?:0?[1-9]|1[0-2])[\s-]{0,2}(?:20)?[2-4]\d[\s,]{1,2}$/;
 const expiry = /(?:^|[^\d])(?:0?[1-9]|1[0-2])\s{0,2}[/|]\s{0,2}(?:20)?[2-4]\d\s{0,2}[|,]?\s{0,2}$/;
 
 function isBehindExpiry(
@@ -120,5 +143,6 @@ function isBehindExpiry(
 ): boolean {
   const from = pieces[behind - 1]?.end ?? 0;
   const until = pieces[first]?.start ?? 0;
-  return until - from <= 40 && expiry.test(text.slice(from, until));
+  const between = text.slice(from, Math.min(until, from + 41));
+  return until - from <= 40 && (expiry.test(between) || spacedExpiry.test(between));
 }
