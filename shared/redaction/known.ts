@@ -64,7 +64,9 @@ const introduced =
 
 /** In a text without accents: who writes a name down may leave them out, or add one. */
 function findName(text: string, name: string): KnownRange[] {
-  const parts = name.normalize("NFC").split(/[^\p{L}\p{M}'’]+/u)
+  const words = name.normalize("NFC").split(/[^\p{L}\p{M}'’]+/u)
+    .map((word) => word.replace(/^['’]+|['’]+$/g, ""));
+  const parts = [...words, ...joinedWords(words)]
     .filter((part) => part.length > 1 && !titles.has(part.toLowerCase()))
     .flatMap(spellings)
     .filter((part) => /\p{L}/u.test(part));
@@ -82,6 +84,17 @@ function findName(text: string, name: string): KnownRange[] {
   return merged;
 }
 
+/** A shorter one may be a word: `Le An`. */
+const shortestJoined = 5;
+
+/** `Mary-Kate` as Marykate, `Mc Donald` as Mcdonald, `D Arcy` as DArcy. */
+function joinedWords(words: readonly string[]): string[] {
+  return words.slice(1).map((word, index) => {
+    const before = words[index] ?? "";
+    return before + (before.length === 1 ? word : word.toLowerCase());
+  }).filter(({ length }) => length >= shortestJoined);
+}
+
 const umlauts = new Map(Object.entries({ ä: "ae", ö: "oe", ü: "ue", ø: "oe", å: "aa" }));
 
 /** A name without accents: `Müller` may be written Muller or Mueller, and `Mueller` be a Müller. */
@@ -96,14 +109,23 @@ function spellings(part: string): string[] {
   ];
 }
 
+/** Names of a few letters have no plural: it may be a word. */
+const shortestPlural = 3;
+/** Where a name may be parted: at its apostrophe, before a capital, behind `Mc`, `O` and `D`. */
+const seam =
+  /[^\p{L}]|(?<=\p{Ll})(?=\p{Lu})|(?<=^[OD])(?=\p{Lu}\p{Ll})|(?<=^[Mm]a?c)(?=\p{L}{3})/gu;
+
+/** A pattern for a name: `O'Brien` may be written OBrien, O Brien or O-Brien. */
+const formOf = (part: string) => part.replace(seam, "['’ -]?");
+
 function occurrences(text: string, part: string, parts: readonly string[]): KnownRange[] {
-  const form = part.replace(/[^\p{L}]/gu, "['’]?");
+  const isOrdinary = ordinary.has(part.toLowerCase());
+  const form = formOf(part) + (part.length > shortestPlural && !isOrdinary ? "(?:e?s)?" : "");
   const spelled = part.length > 2 ? [[...part].join("[\\s.,-]{1,2}")] : [];
   const pattern = new RegExp(
     `(?<![\\p{L}\\p{N}])(?:${[form, ...spelled].join("|")})(?![\\p{L}\\p{N}])`,
     "giu",
   );
-  const isOrdinary = ordinary.has(part.toLowerCase());
   return [...text.matchAll(pattern)]
     .map((match) => ({
       type: "NAME" as const,
