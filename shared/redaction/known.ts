@@ -177,13 +177,77 @@ function findBirthDates(read: ReadText): KnownRange[] {
   const found: KnownRange[] = [];
   read.tokens.forEach((_, at) => {
     if (!isBirth(read.tokens, at)) return;
-    const turn = read.turnOf[at] ?? -1;
-    const own = dateAfter(read, at + 1, birthReach);
-    const range = own ?? dateAfter(read, read.turns[turn + 1]?.firstToken ?? Infinity, birthReach);
+    const range = dateBefore(read, at) ?? dateAfter(read, at + 1, birthReach) ??
+      answerTo(read, read.turnOf[at] ?? -1);
     if (range !== undefined) found.push(range);
   });
   return found;
 }
+
+/** The date in the answer to a turn: the next one, or one behind turns that only hold the line. */
+function answerTo(read: ReadText, question: number): KnownRange | undefined {
+  for (let index = question + 1; index <= question + answerReach; index++) {
+    const turn = read.turns[index];
+    if (turn === undefined) return undefined;
+    const date = dateAfter(read, turn.firstToken, birthReach);
+    if (date !== undefined) return isAnswer(read, question, index) ? date : undefined;
+    if (!isHolding(read, turn)) return undefined;
+  }
+  return undefined;
+}
+
+/** Turns from a question to its answer, and tokens of one in between: `Sure.`, `Take your time.` */
+const answerReach = 3;
+const holdingLimit = 8;
+
+/** Whether a turn only holds the line: short, no digits in it, and nothing else asked. */
+function isHolding(read: ReadText, turn: Turn): boolean {
+  const { firstToken, endToken } = turn;
+  return endToken - firstToken <= holdingLimit && !saidIn(read, turn, 1).includes("?") &&
+    read.tokens.slice(firstToken, endToken).every(({ kind }) => kind === "word");
+}
+
+/** What comes later than the next turn answers only what was asked, and only if the caller says it. */
+function isAnswer(read: ReadText, asked: number, answer: number): boolean {
+  const [question, said] = [read.turns[asked], read.turns[answer]];
+  if (question === undefined || said === undefined) return false;
+  if (answer === asked + 1) return true;
+  return assistants.test(question.speaker) && !assistants.test(said.speaker) &&
+    /\?|please/i.test(saidIn(read, question, 1));
+}
+
+/** Between a date and what it is: `12 May 1980, that's my date of birth`. */
+const birthLinks = new Set(
+  "is was s that it my his her the our your date of when i he she".split(" "),
+);
+
+/** The date before: `12 May 1980 is my birthday`. */
+function dateBefore(read: ReadText, birth: number): KnownRange | undefined {
+  const { tokens } = read;
+  const value = (at: number) => tokens[at]?.value ?? "";
+  let end = birth;
+  let isStated = false;
+  while (birth - end < birthReach && birthLinks.has(value(end - 1))) {
+    end--;
+    isStated ||= /^(?:is|was|s)$/.test(value(end));
+  }
+  const isNext = value(end) === "that" || !isEnded(tokens, end);
+  if (!isStated || !isNext || read.turnOf[end - 1] !== read.turnOf[birth]) return undefined;
+  let first = end;
+  for (let at = end - 1; at >= 0 && end - at <= dateLimit; at--) {
+    if (at < end - 1 && isEnded(tokens, at + 1) || read.turnOf[at] !== read.turnOf[birth]) break;
+    if (isOfDate(tokens, at)) first = at;
+    else if (!dateJoints.has(value(at))) break;
+  }
+  const date = tokens.slice(first, end);
+  // `the third is my birthday` tells no date.
+  return date.filter((_, index) => isOfDate(tokens, first + index)).length >= 2
+    ? typed("BIRTH", date)
+    : undefined;
+}
+
+const isEnded = (tokens: readonly Token[], at: number) =>
+  ((tokens[at]?.marks ?? 0) & (Mark.stop | Mark.newline)) !== 0;
 
 function isBirth(tokens: readonly Token[], at: number): boolean {
   const value = (index: number) => tokens[index]?.value ?? "";
@@ -306,13 +370,24 @@ function findAddresses(read: ReadText, names: readonly KnownRange[]): KnownRange
       : [];
   });
   const answered = turns.flatMap((turn, index) => {
-    const question = turns[index - 1];
-    if (question === undefined || !assistants.test(question.speaker)) return [];
-    if (assistants.test(turn.speaker) || !askedAddress.test(saidIn(read, question))) return [];
+    if (assistants.test(turn.speaker) || !isAskedAddress(read, index)) return [];
     return addressAt(read, read.tokens[turn.firstToken]?.start ?? text.length);
   });
   const found = [...said, ...introduced, ...answered];
   return [...found, ...findEchoes(text, found)];
+}
+
+/** Whether a turn answers who asked for an address, perhaps behind turns that only hold the line. */
+function isAskedAddress(read: ReadText, answer: number): boolean {
+  for (let index = answer - 1; index >= answer - answerReach; index--) {
+    const turn = read.turns[index];
+    if (turn === undefined) return false;
+    if (assistants.test(turn.speaker) && askedAddress.test(saidIn(read, turn))) {
+      return isAnswer(read, index, answer);
+    }
+    if (!isHolding(read, turn)) return false;
+  }
+  return false;
 }
 
 /** More than these are not looked for again. */
@@ -351,8 +426,9 @@ function isOfAssistant({ turns, tokens }: ReadText, offset: number): boolean {
   return assistants.test(turns[low - 1]?.speaker ?? "");
 }
 
-function saidIn({ text, tokens }: ReadText, { firstToken, endToken }: Turn): string {
-  return text.slice(tokens[firstToken]?.start ?? 0, tokens[endToken - 1]?.end ?? 0);
+/** @param behind Characters behind the last word: its question mark. */
+function saidIn({ text, tokens }: ReadText, { firstToken, endToken }: Turn, behind = 0): string {
+  return text.slice(tokens[firstToken]?.start ?? 0, (tokens[endToken - 1]?.end ?? 0) + behind);
 }
 
 /** An address goes on to the end of its sentence, or to a word that none has. */
