@@ -185,6 +185,8 @@ class Caller {
   #isUndecided: boolean;
   #numbersSaid = 0;
   #booked: readonly Belief[] = [];
+  /** Texts that came before this call. */
+  #textsBefore = 0;
 
   constructor(
     private readonly world: World,
@@ -206,6 +208,7 @@ class Caller {
     const { hangsUp, patients } = this.persona;
     this.#patients = errand === "book" ? [...patients] : [patients[0]];
     this.#told.length = 0;
+    this.#textsBefore = (await this.world.textsTo(this.phone)).length;
     let turn = agent.greet();
     for (let turns = 0; turn.asks !== undefined; turns++) {
       if (hangsUp?.afterTurns === turns) {
@@ -345,8 +348,7 @@ class Caller {
     if (mistake === "other_time" && errand === "book") {
       return "actually, could I have another time?";
     }
-    const texts = await this.world.textsTo(this.phone);
-    const text = texts.at(-1)?.body ?? "";
+    const text = await this.#waitForText();
     const code = /\b\d{6}\b/.exec(text)?.[0] ?? "000000";
     if (mistake === "wrong") {
       return sayDigits(
@@ -360,7 +362,21 @@ class Caller {
     }
     return sayDigits(code, this.persona.digitStyle, text);
   }
+
+  /** The newest text of this call; an older one if none comes. */
+  async #waitForText(): Promise<string> {
+    const end = performance.now() + patienceMs;
+    let texts = await this.world.textsTo(this.phone);
+    while (texts.length <= this.#textsBefore && performance.now() < end) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      texts = await this.world.textsTo(this.phone);
+    }
+    return texts.at(-1)?.body ?? "";
+  }
 }
+
+/** How long a caller waits for a text: one for a change may follow its answer, or never come. */
+const patienceMs = 5000;
 
 const words = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
 
