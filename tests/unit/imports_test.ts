@@ -155,7 +155,7 @@ function loadedAtOnce(modules: readonly Module[]): Module[] {
 
 /** What importing a function may load of our own; vapi-webhook is all tools at once. */
 const budgetOf = (name: string) =>
-  name === "vapi-webhook" ? { modules: 110, bytes: 500_000 } : { modules: 72, bytes: 460_000 };
+  name === "vapi-webhook" ? { modules: 110, bytes: 530_000 } : { modules: 72, bytes: 460_000 };
 
 Deno.test("importing a function loads zod and no more of our own than its budget", async (t) => {
   for (const name of functions) {
