@@ -322,22 +322,29 @@ comment on function private.require_unchanged is
   'Undoes the request of an entry function, whose answer is busy, unless the condition holds.';
 
 /* Cancels a row in the state it was read in. */
-create function private.cancel_at_desk(p_org uuid, p_row public.appointments) returns jsonb
+create function private.cancel_row(p_org uuid, p_row public.appointments) returns jsonb
 language plpgsql volatile set search_path = ''
 as $$
-declare
-  v_now constant timestamptz := clock_timestamp();
 begin
-  if p_row.ends_at <= v_now then
-    return '{"outcome": "past"}';
-  end if;
-  update public.appointments as a set status = 'cancelled', updated_at = v_now
+  update public.appointments as a set status = 'cancelled', updated_at = clock_timestamp()
   where a.org_id = p_org and a.id = p_row.id and a.status = p_row.status;
   perform private.require_unchanged(found);
   return jsonb_build_object('outcome', 'cancelled', 'appointmentId', p_row.id);
 end
 $$;
-comment on function private.cancel_at_desk is 'Cancels an appointment or a hold.';
+comment on function private.cancel_row is 'Cancels an appointment or a hold, unless it has changed.';
+
+create function private.cancel_at_desk(p_org uuid, p_row public.appointments) returns jsonb
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  if p_row.ends_at <= clock_timestamp() then
+    return '{"outcome": "past"}';
+  end if;
+  return private.cancel_row(p_org, p_row);
+end
+$$;
+comment on function private.cancel_at_desk is 'Cancels an appointment or a hold that is not over yet.';
 
 /*
  * Staff, from desk on: cancels an appointment, or releases a hold.
@@ -397,10 +404,7 @@ begin
   v_row := private.lock_booking(p_org, p_appointment);
   v_answer := private.status_refusal(v_row, array['requires_manual_followup']);
   if v_answer is null and p_as = 'cancelled' then
-    update public.appointments as a set status = 'cancelled', updated_at = clock_timestamp()
-    where a.org_id = p_org and a.id = v_row.id and a.status = v_row.status;
-    perform private.require_unchanged(found);
-    v_answer := jsonb_build_object('outcome', 'cancelled', 'appointmentId', v_row.id);
+    v_answer := private.cancel_row(p_org, v_row);
   elsif v_answer is null then
     v_answer := case when p_as = 'confirmed' then private.confirm_at_desk(v_desk.org, v_row)
       else '{"outcome": "unknown_resolution"}' end;

@@ -2,9 +2,9 @@
  * Staff settings: what the front desk does about numbers, and managers about hours and days off.
  *
  * Decisions
- * - The desk clears what was counted for a number only if the clinic knows it from a call (not from what the
- *   desk itself wrote), and twice a day at
- *   most: the counts are those of all clinics, and they bound how often a passcode can be guessed.
+ * - The desk clears what was counted for a number only if the clinic knows it from a call, not from what the
+ *   desk itself wrote, and twice a day at most: the counts are those of all clinics, and they bound how
+ *   often a passcode can be guessed.
  * - A blocked number has used up its limits at this clinic (private.is_blocked). Only its hash is stored.
  * - Hours and days off change one at a time, under the clinic's row, as a clinic's document is applied.
  *   What is booked stays booked; the answer names the bookings that no longer fit.

@@ -851,20 +851,15 @@ CREATE FUNCTION private.cancel_at_desk(p_org uuid, p_row public.appointments) RE
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
-declare
-  v_now constant timestamptz := clock_timestamp();
 begin
-  if p_row.ends_at <= v_now then
+  if p_row.ends_at <= clock_timestamp() then
     return '{"outcome": "past"}';
   end if;
-  update public.appointments as a set status = 'cancelled', updated_at = v_now
-  where a.org_id = p_org and a.id = p_row.id and a.status = p_row.status;
-  perform private.require_unchanged(found);
-  return jsonb_build_object('outcome', 'cancelled', 'appointmentId', p_row.id);
+  return private.cancel_row(p_org, p_row);
 end
 $$;
 
-COMMENT ON FUNCTION private.cancel_at_desk(p_org uuid, p_row public.appointments) IS 'Cancels an appointment or a hold.';
+COMMENT ON FUNCTION private.cancel_at_desk(p_org uuid, p_row public.appointments) IS 'Cancels an appointment or a hold that is not over yet.';
 
 CREATE FUNCTION private.cancel_hold(p_org public.organizations, p_call jsonb, p_patient jsonb, p_said jsonb, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql
@@ -891,6 +886,20 @@ end
 $$;
 
 COMMENT ON FUNCTION private.cancel_hold(p_org public.organizations, p_call jsonb, p_patient jsonb, p_said jsonb, p_now timestamp with time zone) IS 'Releases a hold for the call that made it, or returns null.';
+
+CREATE FUNCTION private.cancel_row(p_org uuid, p_row public.appointments) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  update public.appointments as a set status = 'cancelled', updated_at = clock_timestamp()
+  where a.org_id = p_org and a.id = p_row.id and a.status = p_row.status;
+  perform private.require_unchanged(found);
+  return jsonb_build_object('outcome', 'cancelled', 'appointmentId', p_row.id);
+end
+$$;
+
+COMMENT ON FUNCTION private.cancel_row(p_org uuid, p_row public.appointments) IS 'Cancels an appointment or a hold, unless it has changed.';
 
 CREATE FUNCTION private.carry_out(p_org public.organizations, p_call jsonb, p_entered public.calls, p_phone text, p_is_proof boolean, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql
@@ -7983,10 +7992,7 @@ begin
   v_row := private.lock_booking(p_org, p_appointment);
   v_answer := private.status_refusal(v_row, array['requires_manual_followup']);
   if v_answer is null and p_as = 'cancelled' then
-    update public.appointments as a set status = 'cancelled', updated_at = clock_timestamp()
-    where a.org_id = p_org and a.id = v_row.id and a.status = v_row.status;
-    perform private.require_unchanged(found);
-    v_answer := jsonb_build_object('outcome', 'cancelled', 'appointmentId', v_row.id);
+    v_answer := private.cancel_row(p_org, v_row);
   elsif v_answer is null then
     v_answer := case when p_as = 'confirmed' then private.confirm_at_desk(v_desk.org, v_row)
       else '{"outcome": "unknown_resolution"}' end;
@@ -9124,6 +9130,8 @@ REVOKE ALL ON FUNCTION private.calls_of(p_org uuid, p_phone text, p_name text, p
 REVOKE ALL ON FUNCTION private.cancel_at_desk(p_org uuid, p_row public.appointments) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.cancel_hold(p_org public.organizations, p_call jsonb, p_patient jsonb, p_said jsonb, p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.cancel_row(p_org uuid, p_row public.appointments) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.carry_out(p_org public.organizations, p_call jsonb, p_entered public.calls, p_phone text, p_is_proof boolean, p_now timestamp with time zone) FROM PUBLIC;
 
