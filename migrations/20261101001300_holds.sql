@@ -662,6 +662,26 @@ $$;
 comment on function private.find_new_time is
   'The live hold of the new time that a call has requested for an appointment, or nulls.';
 
+/*
+ * Locks a hold until its transaction confirms it, and returns it as it is now. Nulls if its call no
+ * longer holds it: once it has expired, a claim may have given its time away while this waited.
+ */
+create function private.lock_hold(p_org uuid, p_hold public.appointments, p_at timestamptz)
+returns public.appointments
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_hold public.appointments;
+begin
+  select a.* into v_hold from public.appointments as a
+  where a.org_id = p_org and a.id = p_hold.id and a.call_id is not distinct from p_hold.call_id
+    and private.is_held(a, p_at)
+  for update;
+  return v_hold;
+end
+$$;
+comment on function private.lock_hold is 'Keeps a live hold of a call from expiring until it is confirmed.';
+
 /* The number of a hold was corrected: unless something else waits for the old number, its code is void. */
 create function private.forget_old_phone(p_org uuid, p_hold public.appointments) returns void
 language plpgsql volatile set search_path = ''

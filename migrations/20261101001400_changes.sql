@@ -211,8 +211,8 @@ comment on function private.ask_which is 'The outcome which_appointment, with wh
 /*
  * Decides what a proven request changes, and writes nothing but a new hold: the appointment to change
  * and the hold of its new time, or the answer that says why nothing changes. The new time may overlap
- * the appointment itself, and keeps its provider if possible. The hold is null if the appointment
- * already has that time.
+ * the appointment itself, and keeps its provider if possible. The hold is locked, so that nobody else
+ * can get its time before it is confirmed; it is null if the appointment already has that time.
  *
  * p_with_holds  whether the holds of the call that wait for the number are about to be confirmed
  */
@@ -254,17 +254,20 @@ begin
   end if;
   v_old := private.find_new_time(p_org.id, p_change.call_id, p_now);
   if v_old.id is not null then
-    hold := v_old;
     if (v_wanted.provider).id is not null or v_old.provider_id = appointment.provider_id then
-      return;
-    end if;
-    -- Try the same time with the provider of the appointment.
-    select p.* into v_doctor from public.providers as p
-    where p.org_id = p_org.id and p.id = appointment.provider_id;
-    v_wanted.provider := v_doctor;
-    if private.is_wanted(v_wanted, appointment) then
-      hold := null;
-      return;
+      hold := private.lock_hold(p_org.id, v_old, p_now);
+      if hold.id is not null then
+        return;
+      end if;
+      v_old := null;
+    else
+      -- Try the same time with the provider of the appointment.
+      select p.* into v_doctor from public.providers as p
+      where p.org_id = p_org.id and p.id = appointment.provider_id;
+      v_wanted.provider := v_doctor;
+      if private.is_wanted(v_wanted, appointment) then
+        return;
+      end if;
     end if;
   end if;
   v_claimed := private.claim_start(p_org, p_call, p_entered, 'reschedule_appointment', v_wanted,
@@ -276,7 +279,10 @@ begin
     -- Otherwise it would count as a separate booking.
     update public.appointment_changes as c set hold_id = hold.id
     where c.org_id = p_org.id and c.call_id = p_change.call_id;
-  elsif hold.id is null then
+    return;
+  end if;
+  hold := private.lock_hold(p_org.id, v_old, p_now);
+  if hold.id is null then
     answer := v_claimed;
   end if;
 end

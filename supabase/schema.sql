@@ -3993,6 +3993,23 @@ $$;
 
 COMMENT ON FUNCTION private.lock_end(p_org public.organizations, p_call_id text) IS 'Locks a call that ends and what its follow-up counts; false if that took too long.';
 
+CREATE FUNCTION private.lock_hold(p_org uuid, p_hold public.appointments, p_at timestamp with time zone) RETURNS public.appointments
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_hold public.appointments;
+begin
+  select a.* into v_hold from public.appointments as a
+  where a.org_id = p_org and a.id = p_hold.id and a.call_id is not distinct from p_hold.call_id
+    and private.is_held(a, p_at)
+  for update;
+  return v_hold;
+end
+$$;
+
+COMMENT ON FUNCTION private.lock_hold(p_org uuid, p_hold public.appointments, p_at timestamp with time zone) IS 'Keeps a live hold of a call from expiring until it is confirmed.';
+
 CREATE FUNCTION private.lock_phones(p_hashes bytea[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -4591,17 +4608,20 @@ begin
   end if;
   v_old := private.find_new_time(p_org.id, p_change.call_id, p_now);
   if v_old.id is not null then
-    hold := v_old;
     if (v_wanted.provider).id is not null or v_old.provider_id = appointment.provider_id then
-      return;
-    end if;
-    -- Try the same time with the provider of the appointment.
-    select p.* into v_doctor from public.providers as p
-    where p.org_id = p_org.id and p.id = appointment.provider_id;
-    v_wanted.provider := v_doctor;
-    if private.is_wanted(v_wanted, appointment) then
-      hold := null;
-      return;
+      hold := private.lock_hold(p_org.id, v_old, p_now);
+      if hold.id is not null then
+        return;
+      end if;
+      v_old := null;
+    else
+      -- Try the same time with the provider of the appointment.
+      select p.* into v_doctor from public.providers as p
+      where p.org_id = p_org.id and p.id = appointment.provider_id;
+      v_wanted.provider := v_doctor;
+      if private.is_wanted(v_wanted, appointment) then
+        return;
+      end if;
     end if;
   end if;
   v_claimed := private.claim_start(p_org, p_call, p_entered, 'reschedule_appointment', v_wanted,
@@ -4613,7 +4633,10 @@ begin
     -- Otherwise it would count as a separate booking.
     update public.appointment_changes as c set hold_id = hold.id
     where c.org_id = p_org.id and c.call_id = p_change.call_id;
-  elsif hold.id is null then
+    return;
+  end if;
+  hold := private.lock_hold(p_org.id, v_old, p_now);
+  if hold.id is null then
     answer := v_claimed;
   end if;
 end
@@ -9407,6 +9430,8 @@ REVOKE ALL ON FUNCTION private.lock_booking(p_org uuid, p_appointment uuid) FROM
 REVOKE ALL ON FUNCTION private.lock_call(p_org uuid, p_call_id text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.lock_end(p_org public.organizations, p_call_id text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.lock_hold(p_org uuid, p_hold public.appointments, p_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.lock_phones(p_hashes bytea[]) FROM PUBLIC;
 

@@ -12,6 +12,7 @@ import {
   testWithLines as test,
 } from "../support/callers.ts";
 import { aClinic, aDay, type Bench, type Clinic } from "../support/clinic.ts";
+import { leaveOnly, legs } from "../support/guarantee.ts";
 
 const code = "482913";
 const slot = (time: string) => ({ p_slot_id: `consultation/${aDay()}T${time}` });
@@ -32,15 +33,20 @@ async function meanwhile<First, Second>(
   const done = await first();
   let isAnswered = false;
   const waiting = second().finally(() => isAnswered = true);
-  while (!isAnswered) {
-    const [row] = await bench.database.admin`select from pg_stat_activity
-      where datname = current_database() and wait_event_type = 'Lock'`;
-    if (row) break;
-  }
+  await someWait(bench, 1, () => isAnswered);
   assert.ok(!isAnswered, "the second did not wait");
   await last();
   await line.sql`commit`;
   return [done, await waiting];
+}
+
+/** Until so many connections wait for a lock, or what could have waited is over. */
+async function someWait({ database }: Bench, count: number, isOver: () => boolean): Promise<void> {
+  while (!isOver()) {
+    const rows = await database.admin`select from pg_stat_activity
+      where datname = current_database() and wait_event_type = 'Lock'`;
+    if (rows.length >= count) return;
+  }
 }
 
 /** What the audit log says of an appointment, in order. */
@@ -384,5 +390,76 @@ test(
       await bench.database.sql`update public.appointments set status = 'cancelled'
         where status = 'held'`;
     }
+  },
+);
+
+for (const leg of legs) {
+  test(
+    `with ${leg} alone: a new time that expires while its move waits is the move's, not the next claim's`,
+    async (bench, one, two, three) => {
+      await leaveOnly(leg, bench.database.sql);
+      const clinic = await aClinic(bench.database.sql);
+      await bench.database.sql`update public.services set step_min = 15`;
+      const caller = await anAppointment(one, clinic, "10:00");
+      await move(one, caller, "11:00");
+      await sendCode(one, caller, code);
+      await three.sql`begin`;
+      await three.sql`select from public.appointments where status = 'confirmed' for update`;
+      let isOver = false;
+      const read = readCode(two, caller, code).finally(() => isOver = true);
+      await someWait(bench, 1, () => isOver);
+      const expired = bench.database.sql`update public.appointments
+        set expires_at = clock_timestamp() where status = 'held'`.then(() => isOver = true);
+      await someWait(bench, 2, () => isOver);
+      const claimed = await one.ask("claim_slot_atomic", aCaller(clinic), slot("11:15"));
+      await three.sql`commit`;
+      assert.deepEqual([(await read).outcome, claimed.outcome], ["rescheduled", "slot_taken"]);
+      await expired;
+      assert.deepEqual(await statesOf(bench), ["10:00 cancelled", "11:00 confirmed"]);
+    },
+  );
+}
+
+test(
+  "a new time that is given to another caller while its code is read is told as taken, and nothing moves",
+  async (bench, one, two) => {
+    const clinic = await aClinic(bench.database.sql);
+    await bench.database.sql`update public.services set step_min = 15`;
+    const caller = await anAppointment(one, clinic, "10:00");
+    await move(one, caller, "11:00");
+    await sendCode(one, caller, code);
+    const [claimed, read] = await meanwhile(
+      bench,
+      one,
+      async () => {
+        await one.sql`update public.appointments set status = 'expired' where status = 'held'`;
+        return await one.ask("claim_slot_atomic", aCaller(clinic), slot("11:15"));
+      },
+      () => readCode(two, caller, code),
+    );
+    assert.deepEqual([claimed.outcome, read.outcome], ["held", "slot_taken"]);
+    assert.deepEqual(await statesOf(bench), ["10:00 confirmed", "11:00 expired", "11:15 held"]);
+  },
+);
+
+test(
+  "a new time that the clean-up has just expired is held again for the move whose code is read",
+  async (bench, one, two) => {
+    const clinic = await aClinic(bench.database.sql);
+    const caller = await anAppointment(one, clinic, "10:00");
+    await move(one, caller, "11:00");
+    await sendCode(one, caller, code);
+    const [, read] = await meanwhile(
+      bench,
+      one,
+      () => one.sql`update public.appointments set status = 'expired' where status = 'held'`,
+      () => readCode(two, caller, code),
+    );
+    assert.equal(read.outcome, "rescheduled");
+    assert.deepEqual(await statesOf(bench), [
+      "10:00 cancelled",
+      "11:00 expired",
+      "11:00 confirmed",
+    ]);
   },
 );
