@@ -233,7 +233,8 @@ export function countOutcomes(answers: readonly Answer[]): Record<string, number
 
 /**
  * Pairs of live appointments that one provider cannot both keep, found without the columns that
- * forbid them: times with the buffers of the services, seats of one session aside.
+ * forbid them: times with the buffers of the services. Seats of one session may overlap, and so may
+ * an appointment and the hold of the new time that its patient wants for it.
  */
 export async function findDoubles(sql: postgres.Sql): Promise<string[]> {
   const rows = await sql<{
@@ -242,10 +243,14 @@ export async function findDoubles(sql: postgres.Sql): Promise<string[]> {
     session: string;
     seat: number;
     capacity: number;
+    patient: string | null;
+    is_new_time: boolean;
     opens: number;
     closes: number;
   }[]>`
-    select a.id, a.provider_id as provider, a.seat, s.capacity,
+    select a.id, a.provider_id as provider, a.seat, s.capacity, a.patient_phone as patient,
+      a.status = 'held' and exists (select from public.appointment_changes as c
+        where c.org_id = a.org_id and c.hold_id = a.id) as is_new_time,
       a.service_id || '@' || a.starts_at as session,
       extract(epoch from a.starts_at)::float8 / 60 - s.buffer_before_min as opens,
       extract(epoch from a.ends_at)::float8 / 60 + s.buffer_after_min as closes
@@ -259,7 +264,8 @@ export async function findDoubles(sql: postgres.Sql): Promise<string[]> {
       if (!other || other.provider !== one.provider || other.opens >= one.closes) break;
       const isSeat = one.session === other.session && one.seat !== other.seat &&
         Math.max(one.seat, other.seat) < one.capacity;
-      if (!isSeat) doubles.push(`${one.session} seat ${one.seat} and ${other.session}`);
+      const isMove = one.patient === other.patient && one.is_new_time !== other.is_new_time;
+      if (!isSeat && !isMove) doubles.push(`${one.session} seat ${one.seat} and ${other.session}`);
     }
   }
   return doubles;
