@@ -1,9 +1,9 @@
 /**
- * An organization's Twilio account: decrypted, checked, and kept for five minutes.
+ * An organization's Twilio account: decrypted, checked, and cached for five minutes.
  *
- * AES-256-GCM by WebCrypto with organization and provider as additional data, so a row that was
- * moved to another organization does not decrypt. The keys are secrets of the functions; the
- * database only has ciphertext.
+ * Accounts are encrypted with AES-256-GCM. Organization and provider are additional data, so a row
+ * that is moved to another organization does not decrypt. The keys are secrets of the functions; the
+ * database has only ciphertext.
  *
  * @module
  */
@@ -37,7 +37,7 @@ export type TwilioAccount = z.infer<typeof account>;
 export type AccountOutcome =
   | { readonly outcome: "found"; readonly orgId: string; readonly account: TwilioAccount }
   | { readonly outcome: "sms_not_configured"; readonly orgId: string }
-  /** Unknown key, another organization's row, damaged, or a field is missing: an operator has to act. */
+  /** Unknown key, another organization's row, damaged data or a missing field: needs an operator. */
   | { readonly outcome: "credentials_unreadable"; readonly orgId: string; readonly fault: Fault }
   | { readonly outcome: "unknown_clinic" | "cross_tenant_denied"; readonly orgId?: string };
 
@@ -76,8 +76,8 @@ export async function encryptAccount(
 /**
  * Decrypts an account.
  *
- * @throws {Fault} `credentials_unreadable`: unknown key, another organization's row, damaged, or a
- * field is missing.
+ * @throws {Fault} `credentials_unreadable`: the key is unknown, the row belongs to another
+ * organization or is damaged, or a field is missing.
  */
 export async function decryptAccount(
   keys: readonly NamedKey[],
@@ -96,7 +96,7 @@ export async function decryptAccount(
     );
     return account.parse(JSON.parse(new TextDecoder().decode(plain)));
   } catch {
-    // No cause: it could contain a part of what was decrypted.
+    // Without the cause, which could quote what was decrypted.
     throw new Fault(
       "credentials_unreadable",
       `Cannot read the Twilio account of organization ${orgId}: store it again`,
@@ -104,16 +104,16 @@ export async function decryptAccount(
   }
 }
 
-/** Accounts by the call they are needed for. One read at a time for a clinic; failures are not kept. */
+/** Accounts by the call that needs them. Concurrent requests share one read; failures are not kept. */
 export interface AccountCache {
   get(database: Database, call: CallFacts): Promise<AccountOutcome>;
-  /** The account of an organization, when there is no call. */
+  /** The account of an organization, for work that belongs to no call. */
   getOf(database: Database, orgId: string): Promise<AccountOutcome>;
   /**
-   * Reads the account again, since Twilio refused it. If many calls were refused with it, one reads
-   * and the others share what it finds.
+   * Reads the account again after Twilio refused it. When many calls were refused, one of them reads
+   * and the others share the result.
    *
-   * @param refused What `get` gave.
+   * @param refused The account that `get` returned.
    */
   refresh(database: Database, call: CallFacts, refused: TwilioAccount): Promise<AccountOutcome>;
 }
@@ -121,12 +121,12 @@ export interface AccountCache {
 interface CachedRead {
   readonly readAt: number;
   readonly read: Promise<AccountOutcome>;
-  /** Once it was found. */
+  /** Set when the read has found one. */
   account?: TwilioAccount;
 }
 
 /**
- * Makes a cache for one isolate.
+ * Creates the cache of an isolate.
  *
  * @param now The clock in milliseconds.
  */
@@ -156,7 +156,7 @@ export function createAccountCache(
     const cached = entries.get(key);
     return cached && now() - cached.readAt < cacheMs ? cached.read : read(key, ask);
   };
-  // begin_otp_send compares what the model says about the tenant; here it would spoil a shared read.
+  // Calls share this read, so the model's claims are left out; begin_otp_send checks them.
   const askOf = (database: Database, call: CallFacts) => () =>
     getCredentials(database, { ...call, claims: {} });
   return {
@@ -194,7 +194,7 @@ async function readAccount(
   }
 }
 
-/** With the secret's binding, on which the answer depends too: one call's must not be another's. */
+/** Includes what the secret is bound to, because the answer depends on it. */
 function clinicKey({ phoneNumberId, calledNumber, assistantId, boundTo }: CallFacts): string {
   return JSON.stringify([phoneNumberId, calledNumber, assistantId, boundTo]);
 }

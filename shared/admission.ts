@@ -1,21 +1,22 @@
 /**
  * Admission: how many requests an isolate works on at once, what waits, and what is refused.
  *
- * Without it, too many callers at once means that nobody is answered: each gets a share of the
- * processor and the database that is too small to finish before its deadline, and all of that work is
- * thrown away. So a fixed number of requests has a turn, and the others wait at the door, where they
- * cost nothing, for a short time. What waits longer is told `busy` and asked to try again.
+ * Without a limit, too many callers at once would mean that nobody is answered: each request would get
+ * too small a share of the processor and the database to finish before its deadline, and all that
+ * work would be wasted. So a fixed number of requests run at a time. The others wait for a short time,
+ * which costs almost nothing. A request that waits too long is told `busy` and asked to try again.
  *
- * - A fixed limit, not one that is learned from response times: those also rise when one clinic's
- *   callers wait for one doctor's lock, and that is no reason to serve other clinics less.
- * - The clinic with the fewest turns goes first, so a rush at one clinic does not keep others waiting.
- * - What continues a call goes before what begins one. A booking takes four tool calls: if each were
- *   refused by chance, hardly any would come to its end.
- * - The oldest goes first, as one expects. When the oldest has waited for half of its patience, more
- *   comes than can be answered: then the newest goes first (adaptive LIFO), because it has most of
- *   its time left, and those who are about to be refused anyway do not slow down everybody else.
- * - What cannot be finished in the time it has left, going by how long a turn takes lately, or whose
- *   caller has gone, is not begun.
+ * - The limit is fixed, not learned from response times. Response times also rise when one clinic's
+ *   callers wait for one doctor's lock, and that should not slow down other clinics.
+ * - The clinic with the fewest running requests goes first, so a rush at one clinic does not keep
+ *   others waiting.
+ * - A request that continues a call goes before one that begins a call. A booking takes four tool
+ *   calls; if each could be refused at random, hardly any booking would be completed.
+ * - The oldest request goes first, until it has waited for half of its patience. From then on there is
+ *   more work than can be done, and the newest goes first (adaptive LIFO): it has most of its time
+ *   left, and requests that are about to be refused do not delay all others.
+ * - A request does not start when its caller has gone, or when its remaining time is shorter than
+ *   recent requests have taken.
  *
  * @module
  */
@@ -24,32 +25,32 @@ import type { Budget } from "./deadline.ts";
 
 const urgencies = ["continues", "begins", "unheard"] as const;
 /**
- * Whether a request continues a call, begins one, or nobody on the line hears the answer: then it
- * waits for as long as its time allows.
+ * Whether a request continues a call or begins one. `unheard` means that no caller waits for the
+ * answer: it may wait in the queue as long as its time allows.
  */
 export type Urgency = typeof urgencies[number];
 
-/** What asks for a turn. */
+/** A request that asks for a turn. */
 export interface Applicant {
-  /** Whom it calls; requests that call the same share its turns. */
+  /** The clinic that is called. Turns are shared fairly between clinics. */
   readonly clinic: string;
   readonly urgency: Urgency;
   readonly budget: Budget;
-  /** Whether nobody waits for the answer any more. */
+  /** Whether the caller has stopped waiting for the answer. */
   readonly hasGone: () => boolean;
 }
 
 /** The right to work on a request. */
 export interface Turn {
-  /** Does something that only waits for others; meanwhile somebody else has the turn. */
+  /** Runs work that only waits for another service; meanwhile another request uses the turn. */
   away<T>(work: () => Promise<T>): Promise<T>;
-  /** Gives the turn to the next; a second time it does nothing. */
+  /** Passes the turn to the next request. A second call does nothing. */
   end(): void;
 }
 
-/** The door of an isolate. */
+/** Decides which requests an isolate works on. */
 export interface Admission {
-  /** A turn, as soon as there is one; undefined when the request must be refused. */
+  /** Resolves with a turn when it is available, or with undefined when the request is refused. */
   enter(applicant: Applicant): Promise<Turn | undefined>;
 }
 
@@ -57,20 +58,20 @@ export interface Admission {
 export interface AdmissionOptions {
   /** How many requests have a turn at once. */
   readonly turns?: number;
-  /** How many wait at most; one more, and the last in order is refused at once. */
+  /** How many may wait at most. Beyond that, the last in order is refused at once. */
   readonly waitingLimit?: number;
-  /** Milliseconds that a caller waits for a turn. */
+  /** How long a caller waits for a turn, in milliseconds. */
   readonly patienceMs: number;
-  /** Told when requests were refused, at most once a second: how many since the last time. */
+  /** Receives the number of requests refused since its last call, at most once a second. */
   readonly onRefused?: (refused: number) => void;
 }
 
-/** Keeps two processors and a pool of ten connections busy, with as many again on their way. */
+/** Keeps two processors and a pool of ten connections busy, with as many requests ready to follow. */
 const defaultTurns = 20;
 const defaultWaitingLimit = 1000;
-/** How often those who wait are looked through, in milliseconds. */
+/** How often waiting requests are checked, in milliseconds. */
 const sweepMs = 25;
-/** The share of the newest turn in how long one takes lately. */
+/** Weight of the newest turn in the average time that a turn takes. */
 const newestShare = 0.1;
 
 interface Waiting extends Applicant {
@@ -78,7 +79,7 @@ interface Waiting extends Applicant {
   readonly decide: (turn: Turn | undefined) => void;
 }
 
-/** Makes the door of an isolate. */
+/** Creates the admission of an isolate. */
 export function createAdmission(options: AdmissionOptions): Admission {
   return new Door(options);
 }
@@ -129,7 +130,7 @@ class Door implements Admission {
         try {
           return await work();
         } finally {
-          // It is not asked to wait again: what it has done so far would be lost.
+          // Take the turn back without waiting: a refusal now would waste what is done.
           this.#take(clinic);
           awayMs += performance.now() - leftAt;
         }
@@ -177,7 +178,7 @@ class Door implements Admission {
     return this.#waiting.toSorted(this.#comparison());
   }
 
-  /** Who has a turn first; of two that arrived at once, the one that stands before. */
+  /** Compares two requests: negative when the first goes before the second, 0 to keep their order. */
   #comparison(): (one: Waiting, other: Waiting) => number {
     const oldest = this.#waiting.find(({ urgency }) => urgency !== "unheard");
     const oldestMs = oldest === undefined ? 0 : performance.now() - oldest.since;
@@ -208,7 +209,7 @@ class Door implements Admission {
     this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
   }
 
-  /** Refuses those whose time or patience has ended. */
+  /** Refuses requests whose time or patience has run out. */
   #sweep(): void {
     const lateSince = performance.now() - this.#patienceMs;
     const late = this.#waiting.filter((waiting) =>

@@ -1,5 +1,5 @@
 /**
- * What a tool answers: one flat line of JSON that the model acts on and the caller hears.
+ * What a tool answers: one line of flat JSON that the model acts on and that the caller hears.
  *
  * @module
  */
@@ -16,14 +16,14 @@ export interface Answer<Outcome extends string = string> {
   readonly success: boolean;
   /** Names what happened, for the model, logs and metrics. */
   readonly outcome: Outcome;
-  /** Sayable: short, and what comes next. */
+  /** What the caller hears: short, and says what comes next. */
   readonly message: string;
   readonly action?: Action;
   /** What the model needs next, such as `holdId` or `slots`. */
   readonly facts?: Readonly<Record<string, unknown>>;
 }
 
-/** It worked. */
+/** The tool did what it was asked to. */
 export function succeed<Outcome extends string>(
   outcome: Outcome,
   message: string,
@@ -32,7 +32,7 @@ export function succeed<Outcome extends string>(
   return { success: true, outcome, message, facts };
 }
 
-/** It did not, for a reason the caller can be told. */
+/** The tool did not, for a reason that the caller can be told. */
 export function refuse<Outcome extends string>(
   outcome: Outcome,
   message: string,
@@ -42,7 +42,7 @@ export function refuse<Outcome extends string>(
   return { success: false, outcome, message, action, facts };
 }
 
-/** @param ignored Optional arguments that could not be read: left out, and the caller hears so. */
+/** @param ignored Optional arguments that could not be read; the caller hears that they are left out. */
 export function sayLeftOut<Outcome extends string>(
   answer: Answer<Outcome>,
   ignored: readonly sentences.Optional[],
@@ -59,11 +59,11 @@ export function sayLeftOut<Outcome extends string>(
 export const messageTool = "leave_message";
 
 /**
- * Says how it goes on after `ESCALATE`: the call is put through while the front desk answers; else a
- * message can be taken, but not by the tool that has just taken none.
+ * Adds what comes next to an `ESCALATE` answer. While the front desk answers, the call is transferred.
+ * Otherwise a message can be taken, unless the tool that takes messages has just refused one.
  *
- * @param tool Which one answers.
- * @param desk How the desk is; unknown where the clinic is.
+ * @param tool The tool that answers.
+ * @param desk Whether the front desk answers; undefined where the clinic is unknown.
  */
 export function handOver(answer: Answer, tool: string, desk: Desk | undefined): Answer {
   if (answer.action !== "ESCALATE") return answer;
@@ -76,7 +76,7 @@ export function handOver(answer: Answer, tool: string, desk: Desk | undefined): 
   };
 }
 
-/** What every tool answers when the clinic is unknown, another clinic was named, or a lock was busy. */
+/** The answer of every tool when the clinic is unknown, another one was named, or a lock was busy. */
 export function refuseCommonly(outcome: Refusal["outcome"]): Answer<Refusal["outcome"]> {
   switch (outcome) {
     case "unknown_clinic":

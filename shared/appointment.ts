@@ -1,5 +1,5 @@
 /**
- * An appointment that exists: how a caller names it, and what is answered once its number is proven.
+ * Existing appointments: how a caller names one, and what is answered once the number is proven.
  *
  * @module
  */
@@ -19,7 +19,7 @@ import * as sentences from "./sentences.ts";
 import { sayDate, sayTime } from "./speech.ts";
 import { readTime } from "./times.ts";
 
-/** Which appointment is to be changed: arguments of the tools that do. */
+/** Arguments that say which appointment is to be changed. */
 export const appointmentFields = {
   ...patientFields,
   appointmentId: z.string().max(200).optional().catch(undefined)
@@ -48,16 +48,16 @@ export type AppointmentArguments = z.infer<z.ZodObject<typeof appointmentFields>
 
 /** Outcomes of the tools for appointments that exist, and what they mean. */
 export const proofOutcomes = {
-  code_needed: "whether there is such an appointment is told by the passcode only",
-  appointment_not_found: "name, number and what was said fit no appointment",
-  which_appointment: "several fit; they are named, and what would decide is asked",
+  code_needed: "a passcode is needed before anything is said about an appointment",
+  appointment_not_found: "no appointment matches the name, the number and what was said",
+  which_appointment: "several match; the message names them and asks what tells them apart",
   change_limit: "too many requests without a passcode; the front desk takes over",
-  call_needed: "outside of a call nobody can prove a number",
+  call_needed: "there is no call, so nobody can prove a number",
   date_unclear: "the day of the appointment could not be read; today's date",
   past_date: "that day has passed; today's date",
 } as const;
 
-/** What the database is asked about an appointment, with the number that was chosen. */
+/** What the database is asked about an appointment, with the chosen number. */
 export function referTo(
   asked: AppointmentArguments,
   { e164, country }: Extract<PhoneReading, { readonly kind: "phone" }>,
@@ -74,14 +74,14 @@ export function referTo(
   };
 }
 
-/** One doctor's name; that of several, or a description, does not tell appointments apart. */
+/** One doctor's name. Several names or a description do not tell appointments apart. */
 function readDoctor({ providerName }: AppointmentArguments): string | "unread" | undefined {
   const wish = providerName === undefined ? undefined : readDoctorWish(providerName);
   if (wish === undefined || wish === "unread") return wish;
   return wish.anyOf.length === 1 ? wish.anyOf[0] : "unread";
 }
 
-/** What was said of the appointment and could not be read is left out, and the caller hears so. */
+/** Tells the caller which details of the appointment could not be read and were left out. */
 export function sayUnread<Outcome extends string>(
   answer: Answer<Outcome>,
   asked: AppointmentArguments,
@@ -99,14 +99,14 @@ export function sayUnread<Outcome extends string>(
     : answer;
 }
 
-/** A time that was given up, as a fact for the model; nothing is released unsaid. */
+/** A released time, as a fact for the model. Releasing a time is always reported. */
 export function sayTimeReleased(released: Released) {
   return released === undefined
     ? {}
     : { released: { ...released, spoken: sayTime(released.startTime) } };
 }
 
-/** The call's own hold, which stays: how to let go of it is a question of its holdId. */
+/** The call's own hold, which is kept. The model needs its holdId to release it. */
 export function sayKept(kept: Kept) {
   return kept === undefined ? {} : { kept: { ...kept, spoken: sayTime(kept.startTime) } };
 }
@@ -121,7 +121,7 @@ const fieldOf = {
   doctor: "providerName",
 } as const;
 
-/** What a request about appointments came to, once its number was proven. */
+/** The result of a request about appointments, once its number is proven. */
 export function saySettled<Outcome extends Settled["outcome"]>(
   settled: Settled & { readonly outcome: Outcome },
 ): Answer<Outcome>;
@@ -166,14 +166,14 @@ export function saySettled(settled: Settled): Answer<Settled["outcome"]> {
   }
 }
 
-/** Everything that waited for a number, after the right code or because the number is proven. */
+/** The result of everything that waited for a number, once the code was right or the number proven. */
 export function sayConfirmed(confirmed: Confirmed): Answer<"confirmed"> {
   const { outcome, holdId, startTime, endTime, service, doctor } = confirmed;
   const { others, overlaps, lapsed, change } = confirmed;
   const changed = change === undefined ? undefined : saySettled(change);
   const visits = [confirmed, ...others];
   const heard = [...visits, ...overlaps].map(({ startTime, doctor }) => `${startTime} ${doctor}`);
-  // What the caller has just heard is not listed once more.
+  // Do not list again what the caller has just heard.
   const saidOfChange = change?.outcome === "found"
     ? sentences.alsoFound(
       change.appointments.filter(({ startTime, doctor }) =>
@@ -200,7 +200,7 @@ export function sayConfirmed(confirmed: Confirmed): Answer<"confirmed"> {
   );
 }
 
-/** The day of an appointment cannot be, and the model may have today's date wrong. */
+/** The day of an appointment is impossible, perhaps because the model has today's date wrong. */
 export function refuseDay<Outcome extends "date_unclear" | "past_date">(
   { outcome, today, contradiction }: {
     readonly outcome: Outcome;
@@ -216,7 +216,7 @@ export function refuseDay<Outcome extends "date_unclear" | "past_date">(
   });
 }
 
-/** No request about appointments can be taken. */
+/** No more requests about appointments are taken. */
 export function refuseChange(outcome: "change_limit" | "call_needed") {
   return outcome === "change_limit"
     ? refuse(outcome, sentences.noMoreWithoutCode, "ESCALATE")

@@ -1,8 +1,8 @@
 /**
- * Is this request from Vapi? A shared secret or an HMAC over the raw body says so.
+ * Authentication of Vapi's requests, by a shared secret or by an HMAC over the raw body.
  *
  * The functions are deployed with `verify_jwt = false` and authenticate themselves. Vapi sends an
- * empty `x-vapi-secret` when none is configured, so an empty secret fails closed.
+ * empty `x-vapi-secret` when none is configured, so an empty secret is always wrong.
  *
  * @module
  */
@@ -13,9 +13,9 @@ import type { Config, HmacSettings, VapiSecret } from "./config.ts";
 
 const replayWindowMs = 5 * 60_000;
 
-/** What vouches for a request. */
+/** What authenticated a request. */
 export interface Proof {
-  /** A secret vouches for the headers too, a signature for nothing but the body. */
+  /** A secret vouches for the headers too. A signature covers only the body. */
   readonly by: "secret" | "signature";
   /** The organizations whose calls it vouches for, by slug or id; undefined for all. */
   readonly boundTo: readonly string[] | undefined;
@@ -23,14 +23,14 @@ export interface Proof {
 
 /** Decides whether a request may be answered. */
 export interface Authenticator {
-  /** Whether the headers carry a secret or a signature at all; without, the body is not read. */
+  /** Whether the headers have a secret or a signature at all. If not, the body is not read. */
   hasCredentials(headers: Headers): boolean;
-  /** What vouches for the request, if its secret or signature is right. */
+  /** What vouches for the request, if its secret or signature is correct. */
   authenticate(headers: Headers, body: Bytes): Proof | undefined;
 }
 
 /**
- * Makes an authenticator; several secrets are accepted at once, for rotation.
+ * Creates an authenticator. Several secrets are accepted at once, for rotation.
  *
  * @param now The clock in epoch milliseconds.
  */
@@ -52,14 +52,14 @@ export function createAuthenticator(
 }
 
 /**
- * `X-Vapi-Secret: <secret>` and `Authorization: Bearer <secret>`. Vapi sends both where the phone
- * number still has an old secret and the assistant a credential: either may be the right one.
+ * `X-Vapi-Secret: <secret>` and `Authorization: Bearer <secret>`. Vapi sends both when the phone
+ * number still has an old secret and the assistant has a credential. Either may be the valid one.
  */
 function secretsOf(headers: Headers): string[] {
   return [headers.get("x-vapi-secret") ?? "", bearerOf(headers)].filter((given) => given !== "");
 }
 
-/** What several secrets open together. */
+/** The organizations that several secrets open together. */
 function joinBindings(secrets: readonly VapiSecret[]): Proof["boundTo"] {
   const each = secrets.map(({ boundTo }) => boundTo);
   return each.some((boundTo) => boundTo === undefined)
@@ -73,8 +73,8 @@ export function bearerOf(headers: Headers): string {
 }
 
 /**
- * Finds a secret among the known ones in constant time: digests are compared, which have one length
- * whatever the secrets have. A blank secret is never found.
+ * Creates a search for a secret among known ones, in constant time. It compares digests, because they
+ * have the same length for every secret. A blank secret is never found.
  */
 export function createSecretSearch<Known extends { readonly secret: string }>(
   known: readonly Known[],
@@ -83,7 +83,7 @@ export function createSecretSearch<Known extends { readonly secret: string }>(
   return (given) => {
     if (given === "") return undefined;
     const shown = digestOf(given);
-    // All are compared, also after one that fits.
+    // Compare with all of them, even after a match.
     const matches = digests.map((digest) => timingSafeEqual(digest, shown));
     return known[matches.indexOf(true)];
   };
@@ -93,7 +93,7 @@ function digestOf(secret: string): Uint8Array {
   return createHash("sha256").update(secret).digest();
 }
 
-/** The secret that a request is signed with, if it is and the signature is not too old. */
+/** The key that a request is signed with, if the signature is correct and recent enough. */
 function findSigner(
   headers: Headers,
   body: Bytes,
@@ -115,7 +115,7 @@ function findSigner(
   return undefined;
 }
 
-/** When Vapi made a message: a signature over the body alone covers no other time. Else blank. */
+/** When Vapi made the message; a signature over the body alone covers no other time. Else blank. */
 function timestampOf(body: Bytes): string {
   try {
     const { timestamp } = JSON.parse(new TextDecoder().decode(body)).message;
@@ -125,7 +125,7 @@ function timestampOf(body: Bytes): string {
   }
 }
 
-/** Seconds or milliseconds: Vapi does not say which, so the magnitude decides. */
+/** Vapi does not say whether it sends seconds or milliseconds, so the magnitude decides. */
 function isFresh(timestamp: string, nowMs: number): boolean {
   if (!/^\d{9,14}(\.\d{1,9})?$/.test(timestamp)) return false;
   const value = Number(timestamp);

@@ -1,18 +1,18 @@
 /**
- * Work that goes on after an answer has gone.
+ * Work that continues after an answer has been sent.
  *
  * @module
  */
 
 /** Runs work that no answer waits for. */
 export interface Background {
-  /** @param work Never rejects: whatever goes wrong is its own affair to write down. */
+  /** @param work Must not reject: it logs its own errors. */
   run(work: Promise<void>): void;
-  /** Resolves when all work that was begun is done. */
+  /** Resolves when all started work is done. */
   settled(): Promise<void>;
 }
 
-/** Makes the background of an isolate. */
+/** Creates the background of an isolate. */
 export function createBackground(): Background {
   const open = new Set<Promise<void>>();
   return {
@@ -27,8 +27,8 @@ export function createBackground(): Background {
 }
 
 /**
- * Lets hosted Supabase keep the isolate until the work is done; elsewhere, or when it refuses, the
- * promise is enough.
+ * Asks hosted Supabase to keep the isolate alive until the work is done. Elsewhere, or if it refuses,
+ * the promise runs by itself.
  */
 export function keepAlive(work: Promise<void>): void {
   const edge: unknown = Reflect.get(globalThis, "EdgeRuntime");
@@ -39,7 +39,7 @@ export function keepAlive(work: Promise<void>): void {
     try {
       edge.waitUntil(work);
     } catch {
-      // An answer must not fail because of what comes after it.
+      // An answer must not fail because of work that follows it.
     }
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Reads the body of a request within a time and up to a size.
+ * Reads the body of a request within limits of time and size.
  *
  * @module
  */
@@ -7,12 +7,12 @@
 import type { Bytes } from "./bytes.ts";
 import { withDeadline } from "./deadline.ts";
 
-/** A whole body, or why it could not be read. */
+/** A complete body, or why it could not be read. */
 export type Body =
   | { readonly ok: true; readonly bytes: Bytes }
   | { readonly ok: false; readonly isTooLarge: boolean; readonly reason: string };
 
-/** Largest size in bytes, and milliseconds until it must have arrived. */
+/** The largest size in bytes, and the time in milliseconds within which it must arrive. */
 export interface BodyLimits {
   readonly limitBytes: number;
   readonly timeoutMs: number;
@@ -30,13 +30,13 @@ function tooLarge(limitBytes: number): Body {
 /** Reads a body. */
 export async function readBody(request: Request, limits: BodyLimits): Promise<Body> {
   const announced = Number(request.headers.get("content-length") ?? Infinity);
-  // Touching `body` would make a stream of it, which costs more than everything else here.
+  // Accessing `body` would turn it into a stream, which costs more than everything else here.
   return await (announced <= limits.limitBytes
     ? readWhole(request, limits)
     : readParts(request, limits));
 }
 
-/** Reads a body whose length was announced; HTTP lets no more through. */
+/** Reads a body whose length was announced. HTTP lets no more than that through. */
 async function readWhole(
   request: Request,
   { limitBytes, timeoutMs }: BodyLimits,
@@ -49,13 +49,13 @@ async function readWhole(
   }
 }
 
-/** Reads a body as it comes. */
+/** Reads a body whose length is not known in advance. */
 async function readParts(
   request: Request,
   { limitBytes, timeoutMs }: BodyLimits,
 ): Promise<Body> {
   const reader = request.body?.getReader();
-  // One buffer that doubles: a body sent byte by byte takes no more memory than any other.
+  // One buffer that doubles, so a body sent byte by byte takes no more memory than any other.
   let bytes = new Uint8Array(Math.min(4096, limitBytes));
   let size = 0;
   const readAll = async (): Promise<Body> => {

@@ -1,5 +1,5 @@
 /**
- * Bytes: as WebCrypto takes them, as hex and base64, and under an HMAC key.
+ * Bytes for WebCrypto, as hex and base64, and HMAC.
  *
  * @module
  */
@@ -7,8 +7,8 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
 
 /**
- * `Uint8Array<ArrayBuffer>`, which WebCrypto's types ask for since TypeScript 5.7; `Uint8Array`
- * before, as on hosted Supabase, where it has no type parameter.
+ * `Uint8Array<ArrayBuffer>`, which WebCrypto's types require since TypeScript 5.7. Hosted Supabase has
+ * an older version, in which it is `Uint8Array` without a type parameter.
  */
 export type Bytes = ReturnType<TextEncoder["encode"]>;
 
@@ -42,7 +42,7 @@ export function fromBase64(base64: string): Bytes {
   return Uint8Array.from(atob(base64.replace(/\s/g, "")), (char) => char.charCodeAt(0));
 }
 
-/** One after the other. */
+/** Joins parts into one array. */
 export function concat(parts: readonly Uint8Array[]): Bytes {
   const joined = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
   let at = 0;
@@ -53,12 +53,12 @@ export function concat(parts: readonly Uint8Array[]): Bytes {
   return joined;
 }
 
-/** The HMAC-SHA-256 of a message. WebCrypto would go to another thread for it, which costs far more. */
+/** The HMAC-SHA-256 of a message. WebCrypto would use another thread, which costs far more. */
 export function sign(secret: Uint8Array, message: Uint8Array): Uint8Array {
   return createHmac("sha256", secret).update(message).digest();
 }
 
-/** Whether an HMAC is right, compared in constant time. */
+/** Whether an HMAC is correct, compared in constant time. */
 export function isSignedBy(secret: Uint8Array, mac: Uint8Array, message: Uint8Array): boolean {
   const right = sign(secret, message);
   return mac.length === right.length && timingSafeEqual(mac, right);

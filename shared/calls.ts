@@ -1,5 +1,5 @@
 /**
- * The end of a call: its holds are released, what was said is kept without personal data, and a caller
+ * The end of a call: its holds are released, its report is stored without personal data, and a caller
  * who was cut off before the passcode may get one text.
  *
  * @module
@@ -13,18 +13,18 @@ import { type KnownFacts, redact, redactCall } from "./redaction.ts";
 import { composeFollowUp, sendText, type TextingTools } from "./texting.ts";
 import type { Envelope, SpokenReport } from "./vapi.ts";
 
-/** How much of a transcript is read, in characters; an hour of talk has about 60,000. */
+/** How much of a transcript is read, in characters. An hour of talk has about 60,000. */
 const transcriptLimit = 120_000;
 const summaryLimit = 10_000;
-/** Cut off as well: a number that the cut went through cannot be recognised. */
+/** Dropped at the end of a cut text, because a number that is cut in two cannot be recognized. */
 const seam = 1000;
-/** A follow-up is useless tomorrow. */
+/** A follow-up is useless the next day. */
 const followUpValiditySeconds = 4 * 3600;
 
 /**
- * Closes a call, once, however often and in whatever order Vapi says that it ended.
+ * Closes a call, once, however often and in whatever order Vapi reports its end.
  *
- * @param report What was said; it is redacted before it leaves this function.
+ * @param report What was said. It is redacted before it leaves this function.
  */
 export async function closeCall(
   tools: TextingTools,
@@ -39,7 +39,7 @@ export async function closeCall(
       report: kept,
       sendId,
     });
-  // Nobody waits for a report: what is known of the call is read first, so that none of it is kept.
+  // Read what is known of the call first, so that the redaction can find it in the report.
   const { outcome, followUp, known } = await end();
   const filed = report && known ? await end(redactReport(report, envelope, known)) : undefined;
   if (followUp) {
@@ -49,7 +49,7 @@ export async function closeCall(
   return filed?.outcome ?? outcome;
 }
 
-/** The report as it may be kept. */
+/** The report in the form in which it may be stored. */
 function redactReport(
   { transcript, summary, durationSeconds, cost, given }: SpokenReport,
   { callerNumber }: Envelope,
@@ -78,7 +78,7 @@ function redactReport(
   };
 }
 
-/** Names and numbers among the arguments of a tool: also those that it refused. */
+/** Names and numbers among a tool's arguments, including those that the tool refused. */
 function readGiven(args: SpokenReport["given"][number]): Pick<KnownFacts, "names" | "phones"> {
   const texts = (fields: readonly string[]) =>
     fields.map((field) => args[field]).filter((value) =>
@@ -95,7 +95,7 @@ function redactAtMost(
   limit: number,
   known: KnownFacts,
 ): { text: string; types: string[] } {
-  // Neither a NUL nor half a surrogate pair can be stored in PostgreSQL.
+  // PostgreSQL can store neither a NUL nor half a surrogate pair.
   const clean = text.slice(0, limit).toWellFormed().replace(/(?![\n\t])\p{Cc}/gu, " ");
   const redacted = redactCall(clean, known);
   return text.length > limit
@@ -103,7 +103,7 @@ function redactAtMost(
     : redacted;
 }
 
-/** Sends a follow-up, once: if it fails, it is not tried again. */
+/** Sends a follow-up. If that fails, it is not tried again. */
 async function sendFollowUp(
   tools: TextingTools,
   envelope: Envelope,

@@ -1,5 +1,5 @@
 /**
- * What is answered about the text of a passcode: by `send_otp`, and by `hold_slot` where it texts.
+ * What the caller is told about the text with a passcode, by `send_otp` and by a `hold_slot` that texts.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import type { SendAtHoldOutcome, SendOutcome } from "./sending.ts";
 import * as sentences from "./sentences.ts";
 import type { SmsFailure } from "./twilio.ts";
 
-/** What can become of a text while the hold or the change that it is for stays. */
+/** What can become of a text without ending the hold or the change that it is for. */
 export type TextOutcome = Extract<SendOutcome | SendAtHoldOutcome, {
   readonly outcome:
     | ("sent" | "already_sent" | "cooldown" | "sms_failed")
@@ -21,7 +21,7 @@ export type TextOutcome = Extract<SendOutcome | SendAtHoldOutcome, {
     | ("unknown_clinic" | "cross_tenant_denied" | "busy");
 }>;
 
-/** Says what became of a text, and what to do next. */
+/** Says what became of a text and what to do next. */
 export function sayText(text: TextOutcome) {
   switch (text.outcome) {
     case "sent":
@@ -63,7 +63,7 @@ export function sayText(text: TextOutcome) {
   }
 }
 
-/** Another number helps a hold; the code of a change goes to the number of the booking and no other. */
+/** A hold can use another number. The code of a change goes only to the number of its booking. */
 function refuseNumber<Outcome extends string>(
   outcome: Outcome,
   sentence: string,

@@ -14,10 +14,10 @@ export interface NamedKey {
   readonly bytes: Bytes;
 }
 
-/** A secret that Vapi shows or signs with, and whose calls it vouches for. */
+/** A secret that Vapi sends or signs with, and the organizations whose calls it vouches for. */
 export interface VapiSecret {
   readonly secret: string;
-  /** Slugs or ids of organizations; undefined when it vouches for the calls of all. */
+  /** Slugs or ids of organizations; undefined when it vouches for every call. */
   readonly boundTo: readonly string[] | undefined;
 }
 
@@ -50,7 +50,7 @@ export interface Config {
   readonly logLevel: "debug" | "info" | "warning" | "error";
 }
 
-/** As long as a metrics token: what is shorter can be guessed. */
+/** The shortest secret of Vapi and the shortest metrics token; anything shorter can be guessed. */
 const shortestSecret = 16;
 
 const secrets = z.string().transform((text, context): VapiSecret[] => {
@@ -76,7 +76,7 @@ const secrets = z.string().transform((text, context): VapiSecret[] => {
   });
 });
 
-/** `secret`, or `@slug:secret`; undefined for what begins like the second and is not. */
+/** `secret`, or `@slug:secret`; undefined for an entry that starts with @ and is malformed. */
 function readSecret(
   entry: string,
 ): { readonly slug: string | undefined; readonly secret: string } | undefined {
@@ -114,7 +114,7 @@ function readNamedKey(text: string): NamedKey | undefined {
   return { id: match[1], bytes: fromBase64(match[2]) };
 }
 
-/** Whether nobody on the way can read what is sent there: https, or this machine. */
+/** Whether nobody on the way can read what is sent there: it is https, or this machine. */
 function isConfidential(address: string): boolean {
   const { protocol, hostname } = new URL(address);
   return protocol === "https:" || /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
@@ -225,10 +225,10 @@ function readVariables<Shape extends z.ZodRawShape>(wanted: z.ZodObject<Shape>, 
   return { values, problems: error?.issues.map(describeIssue) ?? [] };
 }
 
-// What follows compares variables. It reads the environment again, because zod compares them only when
-// each is valid, and a start must name everything at once.
+// The checks below compare variables. They read the environment again, because zod compares variables
+// only when each is valid, and a failed start must name every problem at once.
 
-/** Texts and the account's token would be sent for everybody to read. */
+/** Over http, texts and the account's token could be read on the way. */
 function findOpenSandbox({ TWILIO_API_BASE: base, TWILIO_SANDBOX: sandbox }: Variables): string[] {
   const isOpen = base && url.safeParse(base).success && !isConfidential(base) && sandbox !== "yes";
   return isOpen
@@ -238,7 +238,7 @@ function findOpenSandbox({ TWILIO_API_BASE: base, TWILIO_SANDBOX: sandbox }: Var
     : [];
 }
 
-/** One leak must not open both the passcodes and the accounts. */
+/** One leaked key must not open both the passcodes and the accounts. */
 function findSharedKeys({ OTP_PEPPERS: peppers, CREDENTIAL_KEYS: keys }: Variables): string[] {
   const bytesOf = (text = "") =>
     text.split(",").map((part) => part.trim().replace(/^[^:]*:/, "")).filter(Boolean);
@@ -248,7 +248,7 @@ function findSharedKeys({ OTP_PEPPERS: peppers, CREDENTIAL_KEYS: keys }: Variabl
     : [];
 }
 
-/** A secret in two variables must not open more by one of them than by the other. */
+/** A secret in two variables must not open more through one than through the other. */
 function findSharedSecrets(
   { VAPI_SECRETS: shown, VAPI_HMAC_SECRETS: signing, METRICS_TOKEN: token }: Variables,
 ): string[] {

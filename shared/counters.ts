@@ -1,5 +1,5 @@
 /**
- * Counters, chosen by name and labels and added up.
+ * Counters, selected by name and labels and added up.
  *
  * @module
  */
@@ -9,21 +9,21 @@ import type { Counter } from "./database/metrics.ts";
 /** How often something was counted, under its labels. */
 export type Count = Pick<Counter, "labels" | "value">;
 
-/** Some counters. */
+/** A selection of counters. */
 export class Counters {
   readonly #counters: readonly Counter[];
 
-  /** @param counters As the database has them. */
+  /** @param counters As the database returns them. */
   constructor(counters: readonly Counter[]) {
     this.#counters = counters;
   }
 
-  /** Those of a name that carry these labels. */
+  /** Those with a name and these labels. */
   named(name: string, labels: Counter["labels"] = {}): Counters {
     return new Counters(this.#counters.filter((counter) => counter.name === name)).where(labels);
   }
 
-  /** Those that carry these labels. */
+  /** Those with these labels. */
   where(labels: Counter["labels"]): Counters {
     const wanted = Object.entries(labels);
     return new Counters(
@@ -33,22 +33,22 @@ export class Counters {
     );
   }
 
-  /** All of them together. */
+  /** The sum of all of them. */
   sum(): number {
     return this.#counters.reduce((total, { value }) => total + value, 0);
   }
 
-  /** Each by itself, with all its labels. */
+  /** Each of them, with all its labels. */
   each(): Count[] {
     return this.#counters.map(({ labels, value }) => ({ labels, value }));
   }
 
-  /** Sums of those that agree in these labels; the others are dropped. */
+  /** Sums grouped by these labels; other labels are dropped. */
   by(...kept: string[]): Count[] {
     return this.#groups(kept).map(([labels, group]) => ({ labels, value: group.sum() }));
   }
 
-  /** The same as {@link by}, not yet added up. */
+  /** Grouped by one label, not yet added up. */
   split(label: string): [value: string, counters: Counters][] {
     return this.#groups([label]).map(([labels, group]) => [labels[label] ?? "", group]);
   }

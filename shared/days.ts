@@ -1,13 +1,13 @@
 /**
- * Days the way callers and models write them. What depends on the clinic (its today, the order of day
- * and month) is left to the database, which knows it in the same round trip.
+ * Days as callers and models write them. What depends on the clinic (its date today, the order of day
+ * and month) is decided by the database, which knows it and is asked anyway.
  *
  * @module
  */
 
 import { z } from "zod";
 
-/** A date: the clinic's today decides which. */
+/** A date. Which one may depend on the clinic's today. */
 type SaidDate =
   | { readonly date: string }
   /** ISO 8601 with an offset: the clinic-local day of that instant. */
@@ -23,11 +23,11 @@ type SaidDate =
   /** `12/01/2026`: day and month in the clinic's order. */
   | { readonly parts: readonly [number, number]; readonly year?: number };
 
-/** A day as it was said, for `private.resolve_day`; an empty one could not be read. */
+/** A day as it was said, for `private.resolve_day`. An empty object could not be read. */
 export type SaidDay =
-  /** 0 is Sunday; it has to be the weekday of the date. */
+  /** With a weekday (0 is Sunday), which must be that of the date. */
   | SaidDate & { readonly weekday?: number }
-  /** The coming one, or with `next` that of the next calendar week; so many weeks later. */
+  /** The coming weekday, or with `next` that of the next calendar week, plus a number of weeks. */
   | { readonly weekday: number; readonly next: boolean; readonly weeks?: number }
   | Readonly<Record<string, never>>;
 
@@ -50,8 +50,8 @@ const tens = ["", "", "twenty", "thirty"];
 const tenths = ["", "", "twentieth", "thirtieth"];
 
 /**
- * An argument that is a day. Whether it can be read is decided where the clinic's today is known: what
- * is missing, or is not a text, is a day that cannot be read.
+ * An argument that is a day. The database decides whether it can be read, because only there the
+ * clinic's today is known. A missing argument or one that is not a text cannot be read.
  */
 export const saidDay = () =>
   z.preprocess((given) => {
@@ -61,7 +61,7 @@ export const saidDay = () =>
 
 /**
  * Reads a day: `2026-12-1`, `20261201`, `12/01/2026`, `tomorrow`, `Friday week`, `Tuesday the 19th`,
- * `the fourteenth of next month`, `1 December`. A time of day next to it is left out.
+ * `the fourteenth of next month`, `1 December`. A time of day next to it is ignored.
  */
 export function readDay(text: string): SaidDay {
   const said = text.toLowerCase().replaceAll("’", "'").replace(/[\s,;()]+/g, " ")
@@ -69,7 +69,7 @@ export function readDay(text: string): SaidDay {
   return readDate(said) ?? readWithWeekday(withoutTime(said)) ?? {};
 }
 
-/** What has no weekday in it. */
+/** Reads a date without a weekday. */
 function readDate(said: string): SaidDay | undefined {
   const date = said.replace(/[.!]$/, "");
   return readIso(date) ?? readNumeric(said) ?? readWords(toWords(withoutTime(said)));
@@ -100,7 +100,7 @@ function isDate(year: number, month: number, day: number): boolean {
 
 function readNumeric(said: string): SaidDay | undefined {
   const match = /^(\d{1,2})([/.-])(\d{1,2})(?:\2(\d{4}|\d{2}))?\.?$/.exec(said);
-  // "1-2" is as likely a range.
+  // "1-2" could as well be a range.
   if (!match || match[2] === "-" && match[4] === undefined) return undefined;
   const [first, second] = [Number(match[1]), Number(match[3])];
   const year = match[4] === undefined ? {} : { year: Number(match[4].padStart(4, "20")) };
@@ -123,7 +123,7 @@ const timeOfDay = new RegExp(
 const partOfDay =
   /\b(?:first thing|(?:in the )?(?:(?:early|late) )?(?:mornings?|afternoons?|evenings?))\b/g;
 
-/** Without a time or part of the day, which other arguments are for. */
+/** Removes times and parts of the day, which have arguments of their own. */
 function withoutTime(said: string): string {
   return said.replace(timeOfDay, " ").replace(
     /\btonight\b|\bthis (?=\w*(?:noon|ning)\b)/g,
@@ -132,7 +132,7 @@ function withoutTime(said: string): string {
     .replace(partOfDay, " ").replace(/ +/g, " ").trim();
 }
 
-/** A number that was said: `14`, `the fourteenth`, `twenty-first`. */
+/** A number in a text: `14`, `the fourteenth`, `twenty-first`. */
 interface Count {
   readonly value: number;
   readonly isOrdinal: boolean;
@@ -143,7 +143,7 @@ const fillers = new Set(
   ["", "on", "the", "of", "please", "at", "for", "maybe", "day", "date", "it's", "is"],
 );
 
-/** Words without fillers; numbers are counted together. */
+/** Splits a text into words without fillers, and joins words that form a number. */
 function toWords(said: string): Word[] {
   const words = said.replace(/[-/.!?]/g, " ").split(/\s+/);
   return joinYears(joinTens(words)).filter((word) =>
@@ -227,7 +227,7 @@ function readAhead(words: readonly Word[]): SaidDay | undefined {
     return { daysAhead: (from === "tomorrow" ? 1 : 0) + daysIn(later) };
   }
   const [, count, unit, start] = ahead.exec(text) ?? [];
-  // "week" alone is no day.
+  // "week" alone is not a day.
   const isCounted = count !== undefined || start !== undefined || unit === "fortnight";
   return unit !== undefined && isCounted
     ? { daysAhead: toCount(count) * daysIn(unit) + (start === "tomorrow" ? 1 : 0) }
@@ -288,7 +288,7 @@ function readWithWeekday(said: string): SaidDay | undefined {
   const [weekday, ...others] = found;
   if (weekday === undefined || others.length > 0) return undefined;
   const before = words.slice(0, named.indexOf(weekday));
-  // "the second Tuesday" is not the second.
+  // "the second Tuesday" is not the 2nd of a month.
   if (/^(?:[1-5](?:st|nd|rd|th)|first|second|third|fourth|fifth|last)$/.test(before.at(-1) ?? "")) {
     return undefined;
   }
@@ -298,7 +298,7 @@ function readWithWeekday(said: string): SaidDay | undefined {
     readBeside(weekday, plain);
 }
 
-/** Only a weekday, and how far ahead. */
+/** Reads a weekday that says how far ahead it is. */
 function readCounted(
   weekday: number,
   text: string,
@@ -314,7 +314,7 @@ function readCounted(
     case "next":
       return before.includes("next") ? { weekday, next: true } : undefined;
     case "next week":
-      // "next Friday week" may be either of two.
+      // "next Friday week" can mean two days.
       return before.at(-1) === "next" ? undefined : { weekday, next: true };
     case "week after next":
       return { weekday, next: true, weeks: 1 };
@@ -330,11 +330,11 @@ function readCounted(
     : undefined;
 }
 
-/** A date that the weekday stands next to. */
+/** Reads a date next to a weekday. */
 function readBeside(weekday: number, rest: string): SaidDay | undefined {
   const date = readDate(rest.replace(/ an?$/, ""));
   if (date !== undefined && isDated(date)) return { ...date, weekday };
-  // "Tuesday 19", while "Tuesday 10" may be a time of day.
+  // "Tuesday 19" is a date, while "Tuesday 10" could be a time of day.
   const [, day] = /^(?:the )?(\d{2})$/.exec(rest) ?? [];
   const dayOfMonth = Number(day);
   return dayOfMonth > 12 && dayOfMonth < 32 ? { dayOfMonth, weekday } : undefined;
@@ -344,7 +344,7 @@ function isDated(day: SaidDay): day is SaidDate {
   return Object.keys(day).length > 0 && !("next" in day);
 }
 
-/** The place of a name, whole or by its first three letters or more. */
+/** The index of a name that is written in full or by its first letters, at least three. */
 function nameOf(word: Word, names: readonly string[]): number | undefined {
   if (typeof word !== "string" || !/^[a-z]{3,}$/.test(word)) return undefined;
   const at = names.findIndex((name) => name.startsWith(word));

@@ -1,8 +1,8 @@
 /**
  * Deadlines: no await on something outside lasts longer than allowed.
  *
- * `AbortSignal.timeout` only asks: a client that ignores the signal would keep the caller waiting.
- * Here the promise itself ends, and its timer is cleared.
+ * `AbortSignal.timeout` only asks for an end, and a client that ignores the signal would keep the
+ * caller waiting. Here the promise itself ends, and its timer is cleared.
  *
  * @module
  */
@@ -13,7 +13,7 @@ export class DeadlineExceeded extends Error {
 }
 
 /**
- * Runs work with an abort signal, and gives up after a time whether or not the work listens.
+ * Runs work with an abort signal and gives up after a time, whether or not the work reacts.
  *
  * @param timeoutMs Milliseconds until it gives up.
  * @param work Receives the signal, which is aborted at the deadline.
@@ -50,15 +50,15 @@ export interface Deadlines {
   /** For everything that a request does. */
   readonly requestMs: number;
   /**
-   * For one call of the database; the rest of the request's time may be shorter. A caller waits for a
-   * turn for at most four fifths of it: together 4.5 seconds, and where a turn is short, about 2.
+   * For one database call; less if the request has less time left. A caller waits for a turn for at
+   * most four fifths of it. Together that is 4.5 seconds, or about 2 when turns are short.
    */
   readonly databaseCallMs: number;
-  /** For sending one text; the rest of the request's time may be shorter. */
+  /** For sending one text; less if the request has less time left. */
   readonly textMs: number;
 }
 
-/** Limits, not targets: a caller notices silence much sooner. */
+/** Limits, not targets: a caller notices much shorter silences. */
 export const callerDeadlines: Deadlines = {
   requestMs: 7000,
   databaseCallMs: 2500,

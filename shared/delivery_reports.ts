@@ -1,5 +1,5 @@
 /**
- * Twilio's delivery reports: the address that Twilio calls, the signature, the fields.
+ * Twilio's delivery reports: the callback address, the signature and the fields.
  *
  * @module
  */
@@ -7,18 +7,18 @@
 import { z } from "zod";
 import type { Bytes } from "./bytes.ts";
 
-/** The text of an organization that an address is about. */
+/** The organization and the send that a callback address refers to. */
 export interface SmsReference {
   readonly orgId: string;
   readonly sendId: string;
 }
 
-/** The last part of the address of the function that takes delivery reports. */
+/** The last part of the callback address. */
 const callbackPath = "/sms-status";
 
 /**
  * Where Twilio reports on a text. Twilio signs the whole address, so the organization in it can be
- * trusted, and it names the send even before Twilio's own id is stored.
+ * trusted. The address also identifies the send before Twilio's own id is stored.
  *
  * @param functionsUrl Where the outside reaches the functions, without a trailing slash.
  */
@@ -28,7 +28,7 @@ export function callbackOf(functionsUrl: string, { orgId, sendId }: SmsReference
 
 const reference = z.object({ org: z.guid(), send_id: z.guid() });
 
-/** Reads what {@link callbackOf} wrote, else undefined. */
+/** Reads an address made by {@link callbackOf}; undefined for any other. */
 export function readCallback(query: URLSearchParams): SmsReference | undefined {
   const read = reference.safeParse(Object.fromEntries(query));
   return read.success ? { orgId: read.data.org, sendId: read.data.send_id } : undefined;
@@ -51,8 +51,8 @@ export function readForm(body: Bytes): URLSearchParams | undefined {
  * Whether Twilio signed a delivery report with an account's token, by the SDK's validator.
  *
  * @param functionsUrl As in {@link callbackOf}; behind a gateway the request's own URL differs.
- * @param query As it came, with its question mark.
- * @param form All fields, known or not: Twilio signs all of them.
+ * @param query As received, with its question mark.
+ * @param form All fields, including unknown ones: Twilio signs all of them.
  */
 export async function isSignedReport(
   authToken: string,
@@ -69,7 +69,7 @@ export async function isSignedReport(
   return validateRequest(authToken, signature, address, groupFields(form));
 }
 
-/** What the validator takes: a value, or a list where a name is repeated. */
+/** The form that the validator takes: a value, or a list where a name is repeated. */
 function groupFields(form: URLSearchParams): Record<string, string | string[]> {
   const fields = new Map<string, string[]>();
   for (const [name, value] of form) {
@@ -89,7 +89,7 @@ function groupFields(form: URLSearchParams): Record<string, string | string[]> {
 const report = z.object({
   MessageSid: z.string().regex(/^(SM|MM)[0-9a-f]{32}$/i),
   MessageStatus: z.string().min(1).max(40),
-  // Blank when nothing went wrong.
+  // Blank if there was no error.
   ErrorCode: z.string().regex(/^[0-9]{0,6}$/).transform((code) => Number(code) || undefined)
     .optional(),
 });

@@ -1,5 +1,5 @@
 /**
- * Answers to requests that are turned away before their content is used.
+ * Answers to requests that are rejected before their content is used.
  *
  * @module
  */
@@ -8,9 +8,9 @@ import type { Log } from "./logging.ts";
 import type { Recorder } from "./recording.ts";
 
 /**
- * Turns away a request that is not authentic: it is logged, counted, and told nothing.
+ * Rejects a request that is not authentic. It is logged and counted; the answer gives no reason.
  *
- * @param name The function it came to.
+ * @param name The function that received it.
  * @param reason For the log.
  */
 export function deny(
@@ -27,7 +27,7 @@ export function deny(
   return new Response(null, { status, headers });
 }
 
-/** Turns away every other method. */
+/** Rejects every other method. */
 export function allowOnly(method: "GET" | "POST"): Response {
   return new Response(null, { status: 405, headers: { allow: method } });
 }

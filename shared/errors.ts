@@ -1,5 +1,5 @@
 /**
- * Faults: what should not happen. They are thrown, and answered in one place.
+ * Faults: errors that should not happen. They are thrown and answered in one place.
  *
  * @module
  */
@@ -16,13 +16,13 @@ export type FaultCode =
   | "request_deadline"
   | "internal";
 
-/** Something that should not happen, with its cause for the log. */
+/** An error that should not happen, with its cause for the log. */
 export class Fault extends Error {
   override readonly name = "Fault";
 
   /**
    * @param code Names the fault in metrics and logs.
-   * @param message For engineers: action and state, no full stop, nothing personal.
+   * @param message For engineers: what failed and why, no full stop, nothing personal.
    * @param options `cause` for the log.
    */
   constructor(readonly code: FaultCode, message: string, options?: { cause?: unknown }) {
@@ -30,7 +30,7 @@ export class Fault extends Error {
   }
 }
 
-/** Any thrown value as a fault, with the value as its cause. */
+/** Turns anything thrown into a fault that has it as its cause. */
 export function toFault(thrown: unknown): Fault {
   if (thrown instanceof Fault) return thrown;
   return new Fault("internal", "Cannot answer: an unexpected error was thrown", { cause: thrown });

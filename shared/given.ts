@@ -1,8 +1,8 @@
 /**
- * What language models write where they have no value: an argument that says so is not given.
+ * Recognizes what language models write when they have no value. Such an argument counts as missing.
  *
- * Seen in public bug reports: the words null, None, N/A and undefined as text, a dash, and variables
- * of a template that nothing replaced.
+ * Seen in public bug reports: the words null, None, N/A and undefined as text, a dash, and template
+ * variables that nothing replaced.
  *
  * @module
  */
@@ -15,7 +15,7 @@ const notGiven = wordsOf(filler);
 const relation =
   "(?:wife|husband|partner|spouse|mother|mum|mom|father|daughter|sister|brother|child|friend)";
 const callers = "(?:the )?(?:caller|patient|customer)'?s";
-/** Who somebody is, without a name; `My Son` is a name. */
+/** Words for a person that are not a name. `My Son` is a name. */
 const somebody =
   `(?:(?:my|${callers}) ${relation}|${callers} son|myself|yes|guest|same(?: as (?:the )?(?:caller|patient|customer|above|before))?)`;
 const noName = wordsOf(
@@ -23,26 +23,26 @@ const noName = wordsOf(
     .raw`(?:${filler}|${somebody}|(?:the |an? )?(?:anonymous|caller|patient|customer|user)(?:'?s)?|(?:(?:first|last|full|your|my|the)[ _-]?)?name|first last|not yet|i (?:don'?t|do not) know|no (?:name|idea))`,
 );
 
-/** A text of nothing but these words. */
+/** Matches a text that has only these words. */
 function wordsOf(word: string): RegExp {
   return new RegExp(String.raw`^${word}(?:[\s,/]+${word})*$`, "i");
 }
 
-/** Without quotes or parentheses around it and the full stop or comma at its end. */
+/** Removes surrounding quotes or parentheses and a full stop or comma at the end. */
 function bareText(text: string): string {
   return text.replaceAll("’", "'").replace(/^["'`(]+|[)"'`]+$/g, "").replace(/(?<=\w)[.,]+$/, "")
     .trim();
 }
 
-/** Whether a text stands for "no value": `N/A`, `none`, `null null`, `{{customer.name}}`. */
+/** Whether a text means "no value": `N/A`, `none`, `null null`, `{{customer.name}}`. */
 export function isNotGiven(text: string): boolean {
   const bare = bareText(text);
   return bare === "" || notGiven.test(bare);
 }
 
 /**
- * Whether a text can be somebody's name. `Unknown Caller`, `Jane [last name]`, an e-mail address and
- * what has a phone number in it cannot; `Jennifer Null` and `Elizabeth 2` can.
+ * Whether a text can be somebody's name. `Unknown Caller`, `Jane [last name]`, an e-mail address or a
+ * text with a phone number cannot be one; `Jennifer Null` and `Elizabeth 2` can.
  */
 export function isName(text: string): boolean {
   const bare = bareText(text).replace(/[.!]+$/, "");
@@ -53,10 +53,10 @@ export function isName(text: string): boolean {
 
 const profession =
   "(?:doctor|dentist|provider|physician|practitioner|specialist|clinician|therapist)s?";
-/** What can follow a wish for nobody in particular without naming somebody. */
+/** Words that can follow "anybody" without naming somebody. */
 const detail = String
   .raw`(?:the|an?|of|them|those|your|you|me|us|have|has|got|is|are|be|can|see|take|works?|on duty|available|availability|free|one|body|person|people|time|day|slot|appointment|opening|first|next|earliest|soonest|sooner|open|at all|possible|there|to|who|which|will do|in particular|fine|okay|ok|please|thanks?|today|tomorrow|clinic|${profession}|drs?$)`;
-/** Begins a wish that leaves the choice to the clinic. */
+/** The start of a wish that leaves the choice to the clinic. */
 const anybody = String
   .raw`(?:any(?: ?(?:one|body|thing|time))?|(?:the |your )?(?:first|next|earliest|soonest))\b`;
 const theCaller = "(?:(?:the )?(?:caller|patient|customer|user)|s?he|they)";
@@ -83,18 +83,18 @@ const lead =
 const tail =
   /(?:[ ,]+(?:but any ?(?:one|body)(?: else)?|whoever\b.*|whichever\b.*|either|please|thanks?|thank you|preferably|ideally|again|today|tomorrow|is (?:fine|ok|okay)|(?:would|will) do|if (?:possible|(?:s?he|they)(?:'s| is|'re| are) (?:free|available|in|there))))+$/i;
 
-/** Between names: not behind a title, since somebody may be called Or. */
+/** Separates names. Not after a title, because somebody may be called Or. */
 const between =
   /(?<=\S\S)(?<!\b(?:dr|doctor|prof|professor)\.?),? (?:or|and|&)(?: else)? (?=\S\S)|(?<=\S{2}) ?[/;] ?(?=\S{2})|, (?=[^,]* (?:or|and|&) [^,]*$)/i;
 
-/** A wish for a doctor: `anyOf` these names, or `unread` where it cannot be met by a name. */
+/** A wish for a doctor: `anyOf` these names, or `unread` when names cannot express it. */
 export type DoctorWish = { readonly anyOf: readonly string[] } | "unread";
 
 /**
- * Whom a caller wishes to see: `Dr Patel`, `first available with Dr Patel`, `Patel or Hughes`.
+ * Reads whom a caller wants to see: `Dr Patel`, `first available with Dr Patel`, `Patel or Hughes`.
  *
- * @returns Undefined where anybody will do (`whoever is free`, `the doctor`); `unread` where a wish
- * is more than names (`anyone but Dr Okafor`, `any female doctor`).
+ * @returns Undefined when anybody will do (`whoever is free`, `the doctor`); `unread` when the wish is
+ * more than names (`anyone but Dr Okafor`, `any female doctor`).
  */
 export function readDoctorWish(said: string): DoctorWish | undefined {
   const text = said.replaceAll("’", "'").replace(/[\s_]+/g, " ").replace(/[.!?]+$/, "").trim();
@@ -104,7 +104,7 @@ export function readDoctorWish(said: string): DoctorWish | undefined {
   return names.length > 1 ? joinWishes(names.map(readDoctorWish)) : readOneWish(text);
 }
 
-/** Any of several; somebody who would also see anybody has no wish. */
+/** Joins wishes for several doctors. If one of them is for anybody, there is no wish. */
 function joinWishes(wishes: readonly (DoctorWish | undefined)[]): DoctorWish | undefined {
   const names: string[] = [];
   for (const wish of wishes) {
@@ -124,9 +124,9 @@ function readOneWish(said: string): DoctorWish | undefined {
   return whom === undefined ? "unread" : readDoctorWish(whom);
 }
 
-/** A part of the day that can be asked about. */
+/** The parts of the day that can be asked about. */
 export const partsOfDay = ["am", "pm", "morning", "afternoon", "evening", "night"] as const;
-/** One of them. */
+/** One of {@link partsOfDay}. */
 export type PartOfDay = typeof partsOfDay[number];
 
 const anyPart = /^(?:any|all|whole|entire|full|no pref|whenever|either|flexible|open)/;
@@ -136,17 +136,17 @@ const negation =
   /\b(?:not?|never|neither|nor|except|excluding|without|avoid|other than|apart from|besides|cannot|(?:do|does|ca|wo|is|would|should|could)nt)\b|\b(?:any|all|every)[a-z ]* but\b/;
 
 /**
- * A part of the day as it is written: `AM`, `in the late afternoon`, `tonight`.
+ * Reads a part of the day: `AM`, `in the late afternoon`, `tonight`.
  *
- * @returns Undefined where any time will do (`morning or afternoon`); `unread` where nobody knows
- * what is meant, or it is not one stretch (`not in the morning`, `morning or evening`).
+ * @returns Undefined when any time will do (`morning or afternoon`); `unread` when the text cannot be
+ * understood or does not mean one continuous part (`not in the morning`, `morning or evening`).
  */
 export function readPartOfDay(text: string): PartOfDay | "unread" | undefined {
   const said = text.toLowerCase().replaceAll(/[.'’]/g, "").replaceAll(/\bi a?m\b/g, "").trim();
   const wish = said.replaceAll(unconcerned, "");
   if (negation.test(wish)) return "unread";
   const parts = new Set(partsIn(wish));
-  // The words that name half a day add nothing to a part of that half.
+  // "am" adds nothing to "morning", and "pm" nothing to "afternoon" or "evening".
   if (parts.has("morning")) parts.delete("am");
   if (parts.has("afternoon") || parts.has("evening")) parts.delete("pm");
   const [part, ...others] = parts;
@@ -156,7 +156,7 @@ export function readPartOfDay(text: string): PartOfDay | "unread" | undefined {
     return undefined;
   }
   const areAll = (...some: readonly PartOfDay[]) => [...parts].every((one) => some.includes(one));
-  // The evening has no end.
+  // The evening includes the night.
   if (areAll("evening", "night")) return "evening";
   return areAll("afternoon", "evening") ? "pm" : "unread";
 }

@@ -1,6 +1,6 @@
 /**
- * GSM-7, the alphabet in which 160 characters fit into one segment. A single other character turns
- * the text into UCS-2, with 70 characters a segment, and each segment is paid for.
+ * GSM-7, the alphabet in which 160 characters fit into one segment. A single character outside of it
+ * turns the text into UCS-2 with 70 characters a segment, and every segment costs money.
  *
  * @module
  */
@@ -11,18 +11,18 @@ const gsmBasic = new Set(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà",
 );
 
-/** Letters that Unicode does not decompose. */
+/** Letters that Unicode does not decompose, and what replaces them. */
 const plainLetters: Readonly<Record<string, string>> = {
   ...{ Ł: "L", ł: "l", Đ: "D", đ: "d", Ð: "D", ð: "d", Þ: "Th", þ: "th", Œ: "OE", œ: "oe" },
   ...{ ı: "i", Ħ: "H", ħ: "h", Ŧ: "T", ŧ: "t", Ŋ: "N", ŋ: "n", ĸ: "k", ẞ: "SS" },
 };
 
 /**
- * A name in the basic alphabet of GSM-7: accents it lacks are folded, quotes and dashes straightened,
- * other characters left out. Empty when most letters would be left out, since nobody would recognize
- * the name.
+ * Converts a name to the basic alphabet of GSM-7: removes accents that the alphabet lacks, straightens
+ * quotes and dashes, and drops other characters. Empty when most letters would be dropped, because
+ * nobody would recognize the name.
  *
- * @param maxLength Longest result, in characters, each one septet.
+ * @param maxLength The longest result, in characters of one septet each.
  */
 export function toGsmText(text: string, maxLength: number): string {
   const straight = text

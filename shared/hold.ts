@@ -1,5 +1,5 @@
 /**
- * What is answered about a slot or a hold that cannot be had.
+ * What is answered when a slot or a hold is not available.
  *
  * @module
  */
@@ -10,17 +10,17 @@ import type { ClaimOutcome, Released } from "./database/holds.ts";
 import * as sentences from "./sentences.ts";
 import { sayTime } from "./speech.ts";
 
-/** A slot with its start as it is said, for the agent to come back to. */
+/** A slot with its spoken start, so that the agent can refer to it. */
 export function withSpoken(slot: Slot): Slot & { readonly spoken: string } {
   return { ...slot, spoken: sayTime(slot.startTime) };
 }
 
-/** The slot cannot be had; what is near it can. */
+/** The slot is not available; offers slots near it. */
 export function offerInstead(
   { slots, taken, isKept, released }: {
     readonly slots: readonly Slot[];
     readonly taken: boolean;
-    /** The caller's own appointment may be in the way. */
+    /** Whether the caller's own appointment may be the reason. */
     readonly isKept?: boolean;
     readonly released?: Released;
   },
@@ -33,7 +33,7 @@ export function offerInstead(
   );
 }
 
-/** One more hold would be too many. */
+/** The call or the number already has as many holds as it may. */
 export function refuseHoldLimit(
   { outcome, of }: Extract<ClaimOutcome, { readonly outcome: "hold_limit" }>,
 ): Answer<"hold_limit"> {
@@ -44,7 +44,7 @@ export function refuseHoldLimit(
 
 const facts = { nextTool: "check_availability" };
 
-/** The slot is not one of ours, or the hold of it expired just now. */
+/** The slot is unknown, or its hold has just expired. */
 export function refuseSlot<Outcome extends "invalid_slot" | "hold_expired">(
   outcome: Outcome,
 ): Answer<Outcome> {
@@ -53,7 +53,7 @@ export function refuseSlot<Outcome extends "invalid_slot" | "hold_expired">(
     : refuse(outcome, sentences.holdJustExpired, "OFFER_ALTERNATIVES", facts);
 }
 
-/** There is no hold that a passcode could confirm. */
+/** No hold can be confirmed by a passcode. */
 export function refuseHold(outcome: "hold_not_found" | "hold_expired") {
   return outcome === "hold_not_found"
     ? refuse(outcome, sentences.holdNotFound, "RETRY", facts)

@@ -1,10 +1,10 @@
 // deno-lint-ignore-file no-console -- the one module that writes to the console
 /**
- * The one door to the log: a JSON line per event, redacted before it is written.
+ * The only way to the log: one JSON line for each event, redacted before it is written.
  *
- * What is personal is taken out by pattern and by field name here, so that no caller can forget it.
- * There is no logging library underneath: levels are a comparison and the console is the only sink,
- * so it would have carried lines from one function of this file to another.
+ * Personal data is removed here, by pattern and by field name, so that no caller can forget it. There
+ * is no logging library underneath: it would add nothing to a comparison of levels and a call of the
+ * console.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import { concealing, personalTexts, redactValue } from "./redaction.ts";
 /** Fields of a log line; a `fault` is written with type, code, message, cause and stack. */
 export type LogFields = Readonly<Record<string, unknown>>;
 
-/** Writes log lines. `event` is a constant: what varies goes into the fields. */
+/** Writes log lines. `event` is a constant; everything that varies goes into the fields. */
 export interface Log {
   debug(event: string, fields?: LogFields): void;
   info(event: string, fields?: LogFields): void;
@@ -23,8 +23,8 @@ export interface Log {
   error(event: string, fields?: LogFields): void;
   fatal(event: string, fields?: LogFields): void;
   /**
-   * The same log for the lines of one call: what the call's arguments say in personal fields is left
-   * out wherever it turns up. A database that quotes a patient's name in an error gives nothing away.
+   * The same log for one call. It also removes the values of the call's personal arguments, wherever
+   * they occur: if the database quotes a patient's name in an error, the name is not logged.
    */
   concealing(given: unknown): Log;
 }
@@ -33,10 +33,10 @@ const levels = ["debug", "info", "warn", "error", "fatal"] as const;
 type Level = typeof levels[number];
 
 /**
- * Opens the log.
+ * Creates a log.
  *
  * @param lowest The lowest level written.
- * @param write Receives each line; the console by default.
+ * @param write Receives each line; writes to the console by default.
  */
 export function openLog(
   lowest: Config["logLevel"],
@@ -56,7 +56,7 @@ function logTo(
     try {
       write(lineOf({ level, time: new Date().toISOString(), event }, fields, conceal));
     } catch {
-      // The console is gone: an answer is worth more than its line.
+      // The console cannot be written to. Losing a line is better than losing an answer.
     }
   };
   return {
@@ -74,11 +74,11 @@ function logTo(
   };
 }
 
-/** Supabase cuts a line at 10,000 characters, which would leave half a JSON object. */
+/** Supabase cuts lines at 10,000 characters, which would leave invalid JSON. */
 const lineLimit = 10_000;
-/** Characters of the fields, before quotes and escapes are added. */
+/** For the fields' values, before quotes and escapes are added. */
 const fieldsLimit = 6000;
-/** Also when every character needs six (`\u0000`) the line is short enough. */
+/** Short enough even if every character is escaped by six (`\u0000`). */
 const emergencyLimit = 1000;
 
 function lineOf(head: object, fields: LogFields, conceal: (text: string) => string): string {

@@ -1,7 +1,7 @@
 /**
  * The metrics in Prometheus' text format 0.0.4.
  *
- * The database counts by short names; here they get the names, units and help that operators read.
+ * The database uses short names. This module adds the names, units and help that operators read.
  *
  * @module
  */
@@ -19,7 +19,7 @@ const textResults = ["accepted", "delivered", "undelivered", "refused", "failed"
 const alarmKinds = ["wrong_codes", "refused_sends", "other_numbers"];
 
 interface Sample extends Partial<Count> {
-  /** After the family's name: blank, `_bucket`, `_sum` or `_count`. */
+  /** Added to the family's name: blank, `_bucket`, `_sum` or `_count`. */
   readonly suffix?: string;
   readonly value: number;
 }
@@ -31,7 +31,7 @@ interface Family {
   readonly samples: readonly Sample[];
 }
 
-/** Writes all metrics, each family with its help and type, samples in a stable order. */
+/** Writes all metrics. Each family has help and type, and samples are in a stable order. */
 export function toPrometheus({ totals, gauges }: Metrics): string {
   const counters = new Counters(totals);
   return [
@@ -75,27 +75,27 @@ function describePasscodes(counters: Counters, gauges: Metrics["gauges"]): Famil
   return [
     counter(
       "otp_requested",
-      "Holds a passcode was asked for, each counted once, however many texts it took.",
+      "Holds for which a passcode was requested, each counted once, however many texts were sent.",
       total(counters.named("otp_requested")),
     ),
     counter(
       "otp_confirmed",
-      "Holds confirmed by their passcode.",
+      "Holds confirmed by a passcode.",
       total(counters.named("audit", confirmed)),
     ),
     gauge(
       "otp_waiting",
-      "Live holds a passcode was asked for and not yet given; stops at 10000.",
+      "Live holds for which a passcode was requested and not yet given; stops at 10000.",
       gauges.passcodesWaiting,
     ),
     counter(
       "otp_verifications",
-      "Codes compared by outcome.",
+      "Passcodes compared, by outcome.",
       counters.named("audit", { action: "verify_otp" }).by("outcome"),
     ),
     counter(
       "otp_rollbacks",
-      "Stored codes forgotten because their text failed, by reason.",
+      "Stored passcodes deleted because their text failed, by reason.",
       withZeros(counters.named("audit", cleared).by("reason"), "reason", smsFailures),
     ),
   ];
@@ -105,8 +105,8 @@ function describeTexts(counters: Counters): Family[] {
   return [
     counter(
       "sms",
-      "Texts by what became of them: accepted, then delivered or undelivered; refused by its " +
-        "destination, before or after it was accepted; failed at the provider; unknown.",
+      "Texts by result: accepted, then delivered or undelivered; refused by the destination, before " +
+        "or after acceptance; failed at the provider; unknown.",
       withZeros(counters.named("sms").by("result"), "result", textResults),
     ),
   ];
@@ -116,7 +116,7 @@ function describeSafety(counters: Counters): Family[] {
   return [
     counter(
       "alarms",
-      "Alarms raised by kind: too many wrong codes or refused texts in one organization.",
+      "Alarms by kind: too many wrong codes or refused texts in one organization.",
       withZeros(counters.named("alarms").each(), "kind", alarmKinds),
     ),
     counter(
@@ -147,7 +147,7 @@ function describeHolds(gauges: Metrics["gauges"]): Family[] {
     ),
     gauge(
       "cleanup_lag_seconds",
-      "How long ago the oldest hold expired that is not cleaned up yet.",
+      "Seconds since the expiry of the oldest hold that is not cleaned up yet.",
       gauges.cleanupLagSeconds,
     ),
     gauge(
@@ -157,8 +157,8 @@ function describeHolds(gauges: Metrics["gauges"]): Family[] {
     ),
     gauge(
       "index_rows_lost",
-      "Appointments that the index of the constraint against overlaps had lost within a day, " +
-        "repaired or not; stops at 10000.",
+      "Appointments found missing from the index of the overlap constraint in the last day, " +
+        "including repaired ones; stops at 10000.",
       gauges.indexRowsLost,
     ),
   ];
@@ -176,7 +176,7 @@ function total(counters: Counters): Sample[] {
   return [{ value: counters.sum() }];
 }
 
-/** Adds the values that a label can have: `increase()` sees the first event of a counter at 0. */
+/** Adds values of a label with 0, so that `increase()` sees the first event of a counter. */
 function withZeros(
   samples: readonly Sample[],
   label: string,

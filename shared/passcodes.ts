@@ -1,6 +1,6 @@
 /**
- * Passcodes: made, hashed and verified. The SQL counts and decides; here they get their digits and
- * their MAC.
+ * Passcodes: generating, hashing and verifying. The SQL counts and decides; this module makes the
+ * digits and the MAC.
  *
  * Sources: NIST SP 800-63B-4 §3.1.3.2 and §3.2.2, OWASP ASVS 5 §6.5 and §6.6.
  *
@@ -17,7 +17,7 @@ import {
   verifyOtpAndConfirm,
 } from "./database/passcodes.ts";
 
-/** Compares a passcode, and confirms and carries out what waits for it, in one round trip. */
+/** Compares a passcode and, if it is right, confirms what waits for it, in one round trip. */
 export async function verifyPasscode(
   { config, database }: { readonly config: Config; readonly database: Database },
   call: CallFacts,
@@ -28,7 +28,7 @@ export async function verifyPasscode(
   return await verifyOtpAndConfirm(database, call, { holdId, macs });
 }
 
-/** Six digits, every one of the million codes equally likely. */
+/** Six digits. All million codes are equally likely. */
 export function makePasscode(): string {
   const limit = Math.floor(2 ** 32 / 1_000_000) * 1_000_000;
   const draw = new Uint32Array(1);
@@ -39,8 +39,8 @@ export function makePasscode(): string {
 }
 
 /**
- * HMAC-SHA-256 under a pepper that is in the functions' secrets and not in the database. The
- * database binds it to organization, call, phone and send.
+ * HMAC-SHA-256 with a pepper that the functions have and the database does not. The database then
+ * binds the MAC to organization, call, phone and send.
  */
 export function macOf(pepper: NamedKey, code: string): PasscodeMac {
   const mac = sign(pepper.bytes, utf8(`otp:v1|${code}`));

@@ -1,5 +1,5 @@
 /**
- * Who the patient is: name and number, as arguments of a tool.
+ * The patient's name and number, as arguments of a tool.
  *
  * @module
  */
@@ -27,22 +27,22 @@ export const patientFields = {
     .describe("Mobile number for the passcode, if it is not the number the caller calls from"),
 };
 
-/** Outcomes of a tool that takes a number, and what they mean. */
+/** Outcomes of every tool that takes a number, and what they mean. */
 export const phoneOutcomes = {
-  phone_needed: "no number was given and the caller withholds theirs",
+  phone_needed: "no number was given, and the caller's number is withheld",
   phone_unclear: "the number cannot be read",
   unusable_phone: "the number cannot be texted",
 } as const;
 
-/** A number to text, or why there is none. */
+/** The number to text, or why there is none. */
 export type ChosenPhone =
   | Exclude<PhoneReading, { readonly kind: "own" | "withheld" }>
   | { readonly kind: "missing" };
 
 /**
- * The number that was given; the one the caller calls from where none was given, or where what was
- * said means that one. A number that cannot be read is asked for again, never replaced. Where no
- * called number tells the country (a web call), the clinic's own country does.
+ * Chooses the number that was given. If none was given, or the caller means the number they call from,
+ * it is that one. A number that cannot be read is asked for again, never replaced. For a number without
+ * a country the called number decides; in a web call, which has none, the clinic's country does.
  */
 export async function choosePhone(
   given: string | undefined,
@@ -63,7 +63,7 @@ export async function choosePhone(
   return reading.kind === "own" || reading.kind === "withheld" ? { kind: "missing" } : reading;
 }
 
-/** There is no number that can be texted. */
+/** Answers that there is no number that can be texted. */
 export function refusePhone(kind: Exclude<ChosenPhone["kind"], "phone">) {
   const fields = ["patientPhone"];
   switch (kind) {
@@ -78,7 +78,7 @@ export function refusePhone(kind: Exclude<ChosenPhone["kind"], "phone">) {
   }
 }
 
-/** The number takes no texts: another one is needed, which `hold_slot` takes. */
+/** The number takes no texts. Asks for another one, which `hold_slot` takes. */
 export function askForAnotherPhone<Outcome extends string>(
   outcome: Outcome,
   sentence: string,

@@ -1,13 +1,13 @@
 /**
- * Phone numbers as people give them, read by libphonenumber, and which of them may be texted.
+ * Phone numbers as people say them, read by libphonenumber, and which of them may be texted.
  *
- * Every text costs the clinic money and some ranges pay whoever owns them, so a number that is no
+ * Every text costs the clinic money, and some ranges pay their owner. So everything that is not a
  * person's phone is refused before anything is stored: premium and shared cost, personal and
  * universal numbers, toll-free lines, pagers, voice mail, satellite and other networks without a
- * country, short codes. Which countries may be texted is the clinic's choice and decided in the
- * database; here a number gets its country, under +1 by area code.
+ * country, and short codes. The clinic decides which countries may be texted, in the database. This
+ * module finds a number's country, for +1 by area code.
  *
- * The library's 20 ms are paid by the first call that needs them, not by the import.
+ * Loading the library takes 20 ms, so the first call that needs it loads it.
  *
  * @module
  */
@@ -21,13 +21,13 @@ export { isWithheldNumber } from "./phone/withheld.ts";
 /** A number that may be texted, or why not. */
 export type PhoneReading =
   | { readonly kind: "phone"; readonly e164: string; readonly country: CountryCode }
-  /** A number that costs or earns somebody money, or is no person's phone. */
+  /** A number that costs or earns somebody money, or is not a person's phone. */
   | { readonly kind: "premium" }
-  /** A line of a switchboard, which takes no texts. */
+  /** An extension, which cannot receive texts. */
   | { readonly kind: "extension" }
-  /** `the one I'm calling from`: whichever that is. */
+  /** `the one I'm calling from`. */
   | { readonly kind: "own" }
-  /** What a network sends in place of a number that is withheld: nobody gave one. */
+  /** What a network sends instead of a withheld number. It counts as no number. */
   | { readonly kind: "withheld" }
   | { readonly kind: "unclear" };
 
@@ -41,7 +41,7 @@ const unusableTypes: readonly NumberType[] = [
   "VOICEMAIL",
 ];
 
-/** By calling code: ranges that cost somebody money whether libphonenumber knows the number or not. */
+/** Ranges by calling code that are never texted, even where libphonenumber does not know them. */
 const unusableRanges: readonly (readonly [code: string, national: RegExp])[] = [
   // Ofcom, National Telephone Numbering Plan: personal numbers, premium and shared cost.
   ["44", /^(?=\d{9})(?:70|9|8[4-7])/],
@@ -55,14 +55,14 @@ const unusableRanges: readonly (readonly [code: string, national: RegExp])[] = [
 /**
  * Reads a number written or spoken.
  *
- * A number of its own country is read when it exists or shares its first digits and its length with
- * numbers that do: libphonenumber does not know the ranges for drama that demonstrations use, nor a
- * number that was assigned yesterday. With its calling code the possible length is enough. What can
- * be two numbers is none.
+ * A number with a country code needs only a possible length. A national number must exist, or share
+ * its first digits and its length with numbers that exist: libphonenumber knows neither the fictional
+ * ranges that demonstrations use nor numbers assigned recently. If the digits can mean two numbers,
+ * the reading is unclear.
  *
  * @param given What the model or the network says: `07700 900456`, `oh seven seven ...`, `+1 212 ...`.
- * @param nearby E.164 numbers whose country counts when none is given, best first.
- * @param clinicCountry ISO 3166, which counts before them.
+ * @param nearby E.164 numbers whose countries are tried when none is given, best first.
+ * @param clinicCountry ISO 3166; tried before them.
  */
 export async function readPhone(
   given: string,
@@ -85,7 +85,7 @@ export async function readPhone(
   const read = (written: string) => classify(written, (number) => parse(number, options));
   const found = said.numbers.map((number) => readNumber(number, read));
   const [only, other] = new Map(found.flat().map((each) => [each.e164, each])).values();
-  // A second number that cannot be read may be the one that was meant.
+  // Another number that cannot be read may be the one that was meant.
   const isAlone = said.numbers.every(({ isShort }, index) => isShort || found[index]?.length);
   if (only === undefined || other !== undefined || !isAlone) return { kind: "unclear" };
   if (isWithheldNumber(only.e164)) return { kind: "withheld" };
@@ -94,13 +94,13 @@ export async function readPhone(
   return country === undefined ? { kind: "premium" } : { kind: "phone", e164, country };
 }
 
-/** A number that can be dialled; without a country when it is not texted. */
+/** A number that can be dialled. It has no country when it must not be texted. */
 interface DialledNumber {
   readonly e164: string;
   readonly country?: CountryCode;
 }
 
-/** What the digits of one number can mean: what was said last, else what a correction made of it. */
+/** The numbers of the first reading that gives any. The likeliest reading comes first. */
 function readNumber(
   { ways }: SaidNumber,
   read: (written: string) => DialledNumber | undefined,
@@ -138,7 +138,7 @@ function isUnusable({ countryCallingCode, nationalNumber }: PhoneNumber): boolea
   );
 }
 
-/** Numbers that exist and share the first four digits of one that does not, else the first three. */
+/** Existing numbers that share the first four, else three, digits of one that does not exist. */
 function neighboursOf(
   { countryCallingCode, nationalNumber }: PhoneNumber,
   parse: Parse,
@@ -155,7 +155,7 @@ function neighboursOf(
   return [];
 }
 
-/** The country; of a number nothing is known of, the first of its calling code. */
+/** The number's country; for an unknown number, the main country of its calling code. */
 function countryOf(parsed: PhoneNumber): CountryCode | undefined {
   return parsed.country ?? parsed.getPossibleCountries()[0];
 }

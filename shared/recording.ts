@@ -1,10 +1,10 @@
 /**
  * Counts what the functions answered, after the answer has been sent.
  *
- * The isolate adds counts up and sends them in batches, a second after the first count, kept alive by
- * `EdgeRuntime.waitUntil`. Nothing here delays an answer or makes one fail. An isolate that ends
- * loses what it had not sent. A batch has an id and does not change after its first attempt, so it
- * counts once even if its acknowledgement was lost.
+ * The isolate adds up counts and sends them in a batch, one second after the first count.
+ * `EdgeRuntime.waitUntil` keeps it alive for that. Counting never delays an answer or makes it fail.
+ * An isolate that is killed loses the counts it has not sent. A batch has an id and does not change
+ * after its first attempt, so it counts once even if the acknowledgement was lost.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { keepAlive } from "./background.ts";
 import type { Counter } from "./database/metrics.ts";
 import type { Log } from "./logging.ts";
 
-/** Upper bounds of the histograms in seconds; 0.8 is the target of a tool's p95. */
+/** Upper bounds of the histograms in seconds. 0.8 is the target for a tool's p95. */
 export const durationBounds = [0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4] as const;
 
 /** One answered tool call. */
@@ -21,37 +21,37 @@ export interface RecordedCall {
   readonly tool: string;
   readonly outcome: string;
   readonly totalMs: number;
-  /** Missing when the part did not happen. */
+  /** Undefined when this part did not happen. */
   readonly databaseMs?: number | undefined;
   readonly smsMs?: number | undefined;
 }
 
-/** Sends one batch; rejects when it may not have arrived. */
+/** Sends one batch. Rejects when the batch may not have arrived. */
 export type SendCounts = (batchId: string, counts: readonly Counter[]) => Promise<void>;
 
-/** How long a recorder waits and how much it keeps. */
+/** How long a recorder waits and how much it holds. */
 export interface RecorderOptions {
-  /** Milliseconds from a count to its batch; doubled after each failed attempt. */
+  /** Milliseconds from a count to its batch, doubled after each failed attempt. */
   readonly delayMs?: number;
-  /** After this many failed attempts a batch is dropped. */
+  /** A batch is dropped after so many failed attempts. */
   readonly attempts?: number;
-  /** How many different counters are kept; further ones are dropped. */
+  /** How many different counters are held; further ones are dropped. */
   readonly counterLimit?: number;
 }
 
-/** A batch that is being sent: its counts no longer change. */
+/** A batch that is being sent. Its counts no longer change. */
 interface Batch {
   readonly id: string;
   readonly counts: readonly Counter[];
   failures: number;
 }
 
-/** Takes the counts of an isolate. No method throws, and only `flush` waits. */
+/** Collects the counts of an isolate. No method throws, and only `flush` waits. */
 export class Recorder {
   readonly #send: SendCounts;
   readonly #log: Log;
   readonly #options: Required<RecorderOptions>;
-  /** What was counted since the last batch, by name and labels. */
+  /** Counts since the last batch, by name and labels. */
   #open = new Map<string, Counter>();
   #dropped = 0;
   #batch: Batch | undefined;
@@ -76,7 +76,7 @@ export class Recorder {
     if (smsMs !== undefined) this.#observe(tool, "sms", smsMs);
   }
 
-  /** A message that is not a tool call; nobody waits for its answer. */
+  /** A message that is not a tool call. Nobody waits for its answer. */
   message(type: string, outcome: string): void {
     this.#add("messages", { type, outcome }, 1);
   }
@@ -86,7 +86,7 @@ export class Recorder {
     this.#add("authentication_failures", { function: functionName }, 1);
   }
 
-  /** Sends what was counted so far. Never rejects; what cannot be sent is kept for the next attempt. */
+  /** Sends the counts so far. Never rejects; what fails is kept for the next attempt. */
   flush(): Promise<void> {
     return this.#sending ??= this.#sendBatch().finally(() => this.#sending = undefined);
   }

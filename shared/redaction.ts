@@ -1,7 +1,7 @@
 /**
- * Takes what is personal out of text and of JSON values; what is medical stays letter for letter.
+ * Removes personal data from texts and JSON values, and keeps what is medical unchanged.
  *
- * Pure and linear in the length of the text, also for text somebody made to be slow.
+ * Pure, and linear in the length of the text, even for text made to be slow.
  *
  * @module
  */
@@ -22,7 +22,7 @@ import type { Range } from "./tokens.ts";
 import { readText } from "./redaction/text.ts";
 import { concealing, ValueRedactor, withoutCredentials } from "./redaction/values.ts";
 
-/** What a redacted span was. */
+/** What kind of data a redacted span was. */
 export type RedactionType =
   | "EMAIL"
   | "IBAN"
@@ -35,7 +35,7 @@ export type RedactionType =
   | "PHONE"
   | KnownRange["type"];
 
-/** A redacted part of a text, in UTF-16 offsets into the input. */
+/** A redacted part of a text, as UTF-16 offsets into the input. */
 export interface RedactionSpan {
   readonly start: number;
   readonly end: number;
@@ -47,11 +47,11 @@ export interface RedactionOptions {
   readonly types?: readonly RedactionType[];
 }
 
-/** A redaction can uncover the label of what follows; after this many passes nothing changes. */
+/** A redaction can reveal the label of what follows it. After this many passes nothing changes. */
 const passLimit = 4;
 
 /**
- * Replaces personal data by markers such as `[REDACTED: PHONE]`.
+ * Replaces personal data with markers such as `[REDACTED: PHONE]`.
  *
  * ```ts
  * import { redact } from "./redaction.ts";
@@ -60,7 +60,7 @@ const passLimit = 4;
  * ```
  *
  * @param text A sentence, a transcript with several turns, or JSON.
- * @returns The text with markers, and what they replaced, in order and not overlapping.
+ * @returns The text with markers, and the spans they replaced, in order and without overlaps.
  */
 export function redact(
   text: string,
@@ -80,8 +80,8 @@ export function redact(
 }
 
 /**
- * Replaces in what was said in a call also what is known of it: names and numbers of its patients, six
- * digits where it was texted a code, and the birth dates and addresses that callers say are theirs.
+ * Redacts what was said in a call, including what is known about the call: names and numbers of its
+ * patients, six digits after it was texted a code, and birth dates and addresses that callers give.
  *
  * @param text A transcript with several turns, or a summary.
  */
@@ -104,7 +104,7 @@ function findSpans(text: string): RedactionSpan[] {
   return withoutOverlaps([...identifiers, ...findNumbers(read, pieces)]);
 }
 
-/** A text, the identifiers in it, and the pieces of numbers that are no part of one. */
+/** A text, the identifiers in it, and the parts of numbers outside of identifiers. */
 function readNumbers(text: string) {
   const read = readText(text);
   const figures = readFigures(read);
@@ -135,7 +135,7 @@ function mergeRanges(ranges: readonly Range[]): Range[] {
   return merged;
 }
 
-/** What begins first wins, then what was looked for first: the sort is stable. */
+/** The span that begins first wins, else the one listed first: the sort is stable. */
 function withoutOverlaps(spans: readonly RedactionSpan[]): RedactionSpan[] {
   const kept: RedactionSpan[] = [];
   for (const span of spans.toSorted((a, b) => a.start - b.start)) {
@@ -144,7 +144,7 @@ function withoutOverlaps(spans: readonly RedactionSpan[]): RedactionSpan[] {
   return kept;
 }
 
-/** From offsets into the text with the markers of `spans` back to offsets into the input. */
+/** Converts offsets into the text with the markers of `spans` back to offsets into the input. */
 function locate(span: RedactionSpan, spans: readonly RedactionSpan[]): RedactionSpan {
   let shift = 0;
   for (const before of spans) {
@@ -172,14 +172,14 @@ const markerOf = (type: RedactionType) => `[REDACTED: ${type}]`;
 
 /** What to redact of a value, and how much of it to keep. */
 export interface ValueOptions extends RedactionOptions {
-  /** Characters, roughly; what is beyond becomes `[CUT]`. No limit by default. */
+  /** Approximate limit in characters; the rest becomes `[CUT]`. Unlimited by default. */
   readonly lengthLimit?: number;
-  /** Leaves texts out wherever they are, such as the name that a call was about. */
+  /** Replaces given texts wherever they occur, such as the name that a call was about. */
   readonly conceal?: (text: string) => string;
 }
 
 /**
- * Redacts a JSON value: strings by pattern in the light of their field's name, and whole values by
+ * Redacts a JSON value: strings by pattern, taking their field's name into account, and whole values by
  * the name alone (`phone`, `patientName`, `authorization`, a `code` of six digits).
  *
  * Never throws: cycles, errors, big integers, fields that cannot be read and depths beyond 8 become
@@ -195,15 +195,15 @@ export function redactValue(value: unknown, options: ValueOptions = {}): unknown
 export { concealing };
 const nothingConcealed = concealing([]);
 
-/** One word, or a field's name and one word: what log lines consist of, the same ones again and again. */
+/** One word, or a field's name and one word. Most of a log line is this, so it is not searched. */
 const words = /^(?:"[A-Za-z]{1,40}": ")?[A-Za-z_-]{1,64}$/;
-/** An id that somebody's computer made up, after a field's name; no number of a person's. */
+/** A generated id, with its field's name. It cannot be a person's number. */
 const madeUpId =
   /^"[A-Za-z]{1,40}": "(?:call_)?[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 const knownWords = new Map<string, string>();
 const knownWordsLimit = 1000;
 
-/** The text from an offset on, redacted in the light of what stands before. */
+/** The text from an offset, redacted with regard to what precedes it. */
 function redactPart(text: string, from: number, options: RedactionOptions): string {
   if (options.types !== undefined || !words.test(text)) {
     return madeUpId.test(text)

@@ -1,8 +1,8 @@
 /**
- * The path of every request of Vapi's: authenticate, read, dispatch, answer.
+ * The path of every request from Vapi: authenticate, read, dispatch, answer.
  *
- * A bad secret gets a bare 401. Everything else gets 200, since Vapi ignores answers with any other
- * status: outcomes as `result`, faults as `error`, one for each tool call id, in order.
+ * A wrong secret gets a bare 401. Everything else gets 200, because Vapi ignores answers with any other
+ * status. Outcomes are sent as `result`, faults as `error`, one for each tool call id, in order.
  *
  * @module
  */
@@ -30,18 +30,18 @@ import {
 } from "./vapi.ts";
 import { type Pass, Work, type WorkContext } from "./work.ts";
 
-/** Bodies grow with the call; after 45 seconds one had 50 KB. */
+/** Bodies grow during a call; after 45 seconds one had 50 KB. */
 const bodyLimits = { limitBytes: 2 * 1024 * 1024, timeoutMs: 5000 };
-/** When the budget ends, so do all deadlines inside; this long we wait for what they lead to. */
+/** All deadlines inside end with the budget. We wait this long for the results of their ending. */
 const graceMs = 300;
 const callsPerRequest = 10;
 
-/** The Edge Function of one tool, which `vapi-webhook` serves too. */
+/** The Edge Function of one tool, which `vapi-webhook` serves as well. */
 export interface ServedTool extends ServedFunction {
   readonly tool: Tool;
 }
 
-/** Makes the Edge Function of a tool. */
+/** Creates the Edge Function of a tool. */
 export function serveTool<Input, Outcome extends string>(
   definition: ToolDefinition<Input, Outcome>,
 ): ServedTool {
@@ -49,28 +49,28 @@ export function serveTool<Input, Outcome extends string>(
   return { tool, ...serveTools(tool.name, [tool]) };
 }
 
-/** A message of Vapi's that is not a tool call but is answered too. */
+/** A message from Vapi that is not a tool call but needs an answer. */
 export type CallMessage = Extract<
   VapiMessage,
   { readonly type: "assistant-request" | "status-update" | "end-of-call-report" }
 >;
 
-/** What a message led to. */
+/** The result of a message. */
 export interface MessageAnswer {
   /** For logs and metrics. */
   readonly outcome: string;
   readonly body: Readonly<Record<string, unknown>>;
-  /** 200 unless Vapi should send the message again. */
+  /** 200, unless Vapi should send the message again. */
   readonly status?: 503;
 }
 
-/** Answers a message, with what a tool may use. */
+/** Answers a message. */
 export type AnswerMessage = (
   message: CallMessage,
   context: WorkContext,
 ) => Promise<MessageAnswer>;
 
-/** What one address answers. */
+/** What one function answers. */
 interface Address {
   /** Its name in logs. */
   readonly name: string;
@@ -79,10 +79,10 @@ interface Address {
 }
 
 /**
- * Makes an Edge Function that answers calls of several tools.
+ * Creates an Edge Function that answers calls of several tools.
  *
  * @param name Its name in logs.
- * @param answerMessage Answers Vapi's other messages; left out, they are ignored.
+ * @param answerMessage Answers Vapi's other messages. Without it they are ignored.
  */
 export function serveTools(
   name: string,
@@ -109,7 +109,7 @@ async function answerRequest(
   const bytes = body.ok ? body.bytes : new Uint8Array();
   const proof = authenticator.authenticate(request.headers, bytes);
   if (!proof) return deny(runtime, address.name, "the secret or the signature is wrong");
-  // No signature covers the header: whoever replays a body could give it another call.
+  // No signature covers the header, so whoever replays a body could name another call in it.
   const namedCall = proof.by === "secret"
     ? request.headers.get("x-call-id") ?? undefined
     : undefined;
@@ -122,7 +122,7 @@ async function answerRequest(
   });
 }
 
-/** The time and the caller of a request. */
+/** The time that a request has, and whether its caller still waits. */
 interface Waiter {
   readonly budget: Budget;
   readonly hasGone: () => boolean;
@@ -163,7 +163,7 @@ async function dispatch(
   }
 }
 
-/** Answers a request when it is its turn, or refuses it, which costs as little as possible. */
+/** Answers a request when it has a turn, or refuses it, which costs as little as possible. */
 async function admit(
   { admission }: Runtime,
   { budget, hasGone }: Waiter,
@@ -193,7 +193,7 @@ async function answerCalls(
   pass: Pass,
 ): Promise<Response> {
   const results: ToolResult[] = [];
-  // One after the other: a later call may depend on an earlier one.
+  // In order, because a later call may depend on an earlier one.
   for (const [index, call] of calls.entries()) {
     results.push(
       index < callsPerRequest
@@ -204,7 +204,7 @@ async function answerCalls(
   return toResponse(results);
 }
 
-/** Says busy to each tool call. They are counted; the log has a line for many of them. */
+/** Answers busy to each tool call. Every one is counted, but they share a log line. */
 function refuseCalls(
   { tools }: Address,
   { recorder }: Runtime,
@@ -245,7 +245,7 @@ async function answerMessage(
   }
 }
 
-/** A caller waits for the assistant; any other message can be sent again. */
+/** A caller waits for the assistant. Any other message can be sent again. */
 function refuseMessage({ type }: CallMessage): Response {
   return type === "assistant-request"
     ? Response.json({ error: sentences.callNotTaken })
@@ -288,7 +288,7 @@ async function answerCall(
   }
 }
 
-/** What the database had no time for is undone, and can be asked again; other faults stay. */
+/** A call that the database had no time for was rolled back and can be repeated. Other faults remain. */
 function answerBusy(thrown: unknown): Answer {
   if (thrown instanceof Fault && thrown.code === "database_busy") return refuseCommonly("busy");
   throw thrown;
@@ -307,7 +307,7 @@ async function runTool(
   return await tool.run(given, { ...context, call: facts });
 }
 
-/** Models send null, blank text or words such as N/A for what they do not know: all count as left out. */
+/** Drops arguments without a value: models send null, blank text or words such as N/A. */
 function cleanArguments(given: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const cleaned = Object.entries(given).map(([name, value]) =>
     [name, typeof value === "string" ? cleanText(value).trim() : value] as const
@@ -324,13 +324,13 @@ function cleanText(text: string): string {
   return text.toWellFormed().replace(/\p{Cc}+/gu, " ");
 }
 
-/** What the arguments claim about the call; the database compares it with the envelope. */
+/** What the arguments say about the call. The database compares it with the envelope. */
 function readClaims(given: Readonly<Record<string, unknown>>): CallFacts["claims"] {
   const text = (value: unknown) => typeof value === "string" ? value : JSON.stringify(value);
   return {
     tenantId: text(given["tenantId"]),
     inboundPhoneNumber: text(given["inboundPhoneNumber"]),
-    // Static parameters of the tool, which Vapi merges into the arguments.
+    // Static parameters of the tool, which Vapi adds to the arguments.
     callId: text(given["call_id"]),
     callerNumber: text(given["caller_number"]),
     calledNumber: text(given["called_number"]),

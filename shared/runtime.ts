@@ -1,5 +1,5 @@
 /**
- * What the functions of an isolate work with: settings, connections, caches, log.
+ * What the functions of an isolate share: settings, connections, caches, log.
  *
  * @module
  */
@@ -18,7 +18,7 @@ import { Recorder } from "./recording.ts";
 
 const recordingBudgetMs = 2500;
 
-/** What functions work with, once per isolate. */
+/** What functions work with. An isolate has one. */
 export interface Runtime {
   readonly config: Config;
   readonly authenticator: Authenticator;
@@ -31,7 +31,7 @@ export interface Runtime {
   readonly background: Background;
 }
 
-/** Makes everything a function needs from its settings; nothing is connected yet. */
+/** Creates everything that a function needs from its settings. Nothing is connected yet. */
 export function createRuntime(
   config: Config,
   opened: Log = openLog(config.logLevel),
@@ -62,7 +62,7 @@ export function createRuntime(
 
 let shared: Runtime | undefined;
 
-/** The isolate's runtime; undefined, with a log line, while the environment is not complete. */
+/** The isolate's runtime. Undefined, with a log line, while the environment is invalid. */
 function sharedRuntime(): Runtime | undefined {
   if (shared) return shared;
   try {
@@ -73,17 +73,17 @@ function sharedRuntime(): Runtime | undefined {
   }
 }
 
-/** An Edge Function's default export. */
+/** The default export of an Edge Function. */
 export interface ServedFunction {
   fetch(request: Request): Promise<Response>;
-  /** The same function with another runtime. */
+  /** The same function with another runtime, for tests. */
   using(runtime: Runtime): { fetch(request: Request): Promise<Response> };
 }
 
 /**
- * Makes an Edge Function. Importing it starts nothing: the first request reads the environment, and
- * the isolate shares everything that lasts. While the environment is not complete, nobody can be
- * authentic: 401.
+ * Creates an Edge Function. Importing it starts nothing: the first request reads the environment, and
+ * the isolate shares everything that lasts. While the environment is invalid, no request can be
+ * authenticated, and every answer is 401.
  */
 export function serve(
   answer: (runtime: Runtime, request: Request) => Promise<Response>,

@@ -1,5 +1,5 @@
 /**
- * A send: one attempt to text a passcode. It begins, then completes or is cleared.
+ * A send: one attempt to text a passcode. It begins, then is completed or cleared.
  *
  * @module
  */
@@ -27,12 +27,12 @@ import { loadTwilio, type SmsFailure, type SmsOutcome } from "./twilio.ts";
 
 type NotBegun<Outcome> = Exclude<Outcome, { readonly outcome: "claimed" | "wrong_account" }>;
 
-/** There is no account to text with. */
+/** There is no usable account to text with. */
 type NoAccount =
   | Exclude<AccountOutcome, { readonly outcome: "found" | "credentials_unreadable" }>
   | { readonly outcome: "credentials_unreadable"; readonly orgId: string };
 
-/** What became of a text that was due. */
+/** The result of a text that had to be sent. */
 type Sent =
   | {
     readonly outcome: "sent";
@@ -40,7 +40,7 @@ type Sent =
     readonly phoneEnding: string;
     readonly expiresInSeconds: number;
     readonly purpose: Purpose;
-    /** The text before this one did not arrive. */
+    /** Whether the previous text did not arrive. */
     readonly afterUndelivered: boolean;
   }
   | {
@@ -49,10 +49,10 @@ type Sent =
     readonly failure: SmsFailure;
   };
 
-/** What became of a send. */
+/** The result of a send. */
 export type SendOutcome = NotBegun<BeginSendOutcome> | NoAccount | Sent;
 
-/** What became of the send of a hold; `text_failed` stands for any fault. */
+/** The result of the send for a new hold; `text_failed` means any fault. */
 export type SendAtHoldOutcome =
   | NotBegun<BeginAtHoldOutcome>
   | NoAccount
@@ -60,14 +60,14 @@ export type SendAtHoldOutcome =
   | { readonly outcome: "text_failed" };
 
 /**
- * Texts a fresh passcode to the phone of a hold or a change.
+ * Texts a new passcode to the phone of a hold or a change.
  *
- * Order: a working Twilio account first, then the send begins in the database, then the text, then
- * what became of it. A text that failed clears the stored code, so a caller is never stuck with a
- * code that nobody has. The text of a change goes out after the answer, and only where an appointment
- * fits: nobody may tell from answer or time whether one does.
+ * First it needs a working Twilio account; then the send begins in the database; then the text is
+ * sent; then its result is stored. If the text fails, the stored code is deleted, so that a caller is
+ * never stuck with a code that nobody has. The text for a change is sent after the answer, and only if
+ * an appointment matches: neither the answer nor its time may tell whether one does.
  *
- * @param holdId The hold; missing or unreadable means what this call is about.
+ * @param holdId The hold. If it is missing or unreadable, what this call is about.
  */
 export async function sendPasscode(
   tools: TextingTools,
@@ -78,12 +78,12 @@ export async function sendPasscode(
   return opened.outcome === "opened" ? await textCode(tools, call, opened) : opened;
 }
 
-/** With less time left, in milliseconds, the code is left to send_otp: a text needs three round trips. */
+/** With fewer milliseconds left, send_otp has to text the code: a text takes three round trips. */
 const shortestSendMs = 2000;
 
 /**
- * Texts a fresh passcode to the phone of a hold that was made just now, unless a code of this call can
- * confirm it already. Never throws: the hold stands whatever becomes of its text.
+ * Texts a new passcode to the phone of a hold that was just made, unless a code of this call can
+ * already confirm it. Never throws: the hold stays even if its text fails.
  */
 export async function sendAtHold(
   tools: TextingTools,
@@ -100,7 +100,7 @@ export async function sendAtHold(
   }
 }
 
-/** A send that has begun, and what it needs to be texted. */
+/** A send that has begun, with what is needed to text it. */
 interface OpenedSend {
   readonly outcome: "opened";
   readonly begun: BegunSend;
@@ -115,7 +115,7 @@ async function openSend<Other extends { readonly outcome: string }>(
   holdId: string | undefined,
   begin: Begin<Other>,
 ): Promise<OpenedSend | Other | NoAccount | { readonly outcome: "busy" }> {
-  // Loads during the first round trips; a failure shows where it is awaited.
+  // Starts loading during the first round trips. Where it is awaited, a failure is reported.
   loadTwilio().catch(() => {});
   const ready = await tools.accounts.get(tools.database, call);
   if (ready.outcome === "credentials_unreadable") return await reportUnreadable(tools, call, ready);
@@ -123,7 +123,7 @@ async function openSend<Other extends { readonly outcome: string }>(
   return await beginSend(tools, call, holdId, ready, begin);
 }
 
-/** Texts a code and writes down what became of it: before the answer, or after it for a change. */
+/** Texts a code and stores the result: before the answer, or after it for a change. */
 async function textCode(
   tools: TextingTools,
   call: CallFacts,
@@ -151,12 +151,12 @@ async function textCode(
 }
 
 /**
- * How long the text of a change waits, so that the answer has gone before work on the text could delay
- * it: how long an answer takes must not tell either whether there is a text.
+ * How long the text of a change waits, in milliseconds, until the answer has been sent. Otherwise its
+ * work could delay the answer, and the delay would tell whether an appointment matched.
  */
 const untilAnsweredMs = 50;
 
-/** Texts when the answer has gone: nobody hears of a failure but the log and the audit trail. */
+/** Texts after the answer. Only the log and the audit trail hear of a failure. */
 async function afterwards(
   { log }: TextingTools,
   { orgId, sendId }: SendReference,
@@ -176,7 +176,7 @@ async function afterwards(
   }
 }
 
-/** Writes down what became of a text. */
+/** Stores the result of a text. */
 async function writeDown(
   tools: TextingTools,
   send: SendReference,
@@ -184,12 +184,12 @@ async function writeDown(
 ): Promise<void> {
   if (sms.kind === "failed") return await clearSend(tools, send, sms);
   await completeOtpSend(tools.database, send, sms.sid).catch((fault) =>
-    // The code verifies anyway.
+    // The code is valid anyway.
     tools.log.error("otp_send_not_recorded", { sendId: send.sendId, fault })
   );
 }
 
-/** A stored account that does not decrypt: nothing is texted, and an operator has to hear of it. */
+/** A stored account that cannot be decrypted: nothing is texted, and an operator must act. */
 async function reportUnreadable(
   { database, log }: TextingTools,
   call: CallFacts,
@@ -202,10 +202,10 @@ async function reportUnreadable(
   return { outcome: "credentials_unreadable", orgId };
 }
 
-/** The account that is ready is another organization's. */
+/** The account that was read belongs to another organization than the call. */
 type WrongAccount = Extract<BeginSendOutcome, { readonly outcome: "wrong_account" }>;
 
-/** Begins a send in the database, or says why not. */
+/** Begins a send in the database, or says why it cannot begin. */
 type Begin<Other> = (
   database: Database,
   call: CallFacts,
@@ -216,7 +216,7 @@ type Named = { readonly outcome: string };
 const isBegun = (answer: Named): answer is BegunSend => answer.outcome === "claimed";
 const isWrong = (answer: Named): answer is WrongAccount => answer.outcome === "wrong_account";
 
-/** Begins the send; when the clinic's number has moved to another organization, reads again, once. */
+/** Begins the send. If the clinic's number has moved to another organization, reads again, once. */
 async function beginSend<Other extends Named>(
   { config, database, accounts }: TextingTools,
   call: CallFacts,
@@ -241,7 +241,7 @@ async function beginSend<Other extends Named>(
   return isWrong(opened) ? { outcome: "busy" } : opened;
 }
 
-/** Forgets the code of a text that failed. */
+/** Deletes the stored code of a text that failed. */
 async function clearSend(
   { database, log }: TextingTools,
   send: SendReference,

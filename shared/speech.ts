@@ -1,12 +1,12 @@
 /**
- * Times the way people say them.
+ * Times as people say them.
  *
  * @module
  */
 
 let dayFormat: Intl.DateTimeFormat | undefined;
 
-/** Made when the first day is said: it takes 14 ms, too long for an import. */
+/** The formatter is created when it is first needed: that takes 14 ms, too long for an import. */
 function formatDay(day: Date): string {
   dayFormat ??= new Intl.DateTimeFormat("en-GB", {
     weekday: "long",
@@ -23,7 +23,7 @@ function formatDay(day: Date): string {
  * @param isoLocal ISO 8601 local time; an offset is ignored.
  */
 export function sayTime(isoLocal: string): string {
-  // "Tuesday at midnight" could be either end of Tuesday.
+  // "Tuesday at midnight" could mean either end of Tuesday.
   return isoLocal.slice(11, 16) === "00:00"
     ? `midnight at the start of ${sayDay(isoLocal)}`
     : `${sayDay(isoLocal)} at ${sayClock(isoLocal)}`;
@@ -39,7 +39,7 @@ export function sayDay(isoDay: string): string {
 }
 
 /**
- * A date and the weekday that it is: `19 January is a Tuesday`.
+ * A date and its weekday: `19 January is a Tuesday`.
  *
  * @param isoDay A date.
  */

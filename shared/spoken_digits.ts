@@ -1,6 +1,6 @@
 /**
- * The one grammar of digits the way people say, type and transcribe them, for whoever asks what
- * number somebody said and for whoever asks where in a text numbers are.
+ * The one grammar of digits as people say, type and transcribe them. It answers two questions: which
+ * number was said, and where in a text numbers are.
  *
  * @module
  */

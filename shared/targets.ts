@@ -1,5 +1,5 @@
 /**
- * How the metrics stand against their targets.
+ * The service's targets, and whether the metrics meet them.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { Counters } from "./counters.ts";
 import type { Metrics } from "./database/metrics.ts";
 import { durationBounds } from "./recording.ts";
 
-/** Figures that have a target. */
+/** The figures that have a target. */
 export const targetNames = [
   "otp_success_rate",
   "sms_delivery_rate",
@@ -16,25 +16,25 @@ export const targetNames = [
   "tool_p95_ms",
 ] as const;
 
-/** How one of them stands. */
+/** One figure and its target. */
 export interface TargetStanding {
   readonly metric: typeof targetNames[number];
-  /** Null when nothing happened that it could be computed from. */
+  /** Null when no event has happened from which it could be computed. */
   readonly value: number | null;
   readonly target: number;
-  /** The target is a floor, a ceiling, or the exact value. */
+  /** Whether the target is met; null when the value is. */
   readonly isMet: boolean | null;
   /** How many events it was computed from. */
   readonly events: number;
 }
 
 /**
- * How the last minutes stand against the targets.
+ * Compares the last minutes with the targets.
  *
- * - More than 95 % of the holds a passcode was asked for are confirmed. A hold that still waits for
- *   its passcode does not count.
- * - More than 99.5 % of the texts are delivered. A text that its number refuses, or whose delivery
- *   is not known, does not count.
+ * - More than 95 % of the holds for which a passcode was requested are confirmed. Holds that still wait
+ *   for their passcode do not count.
+ * - More than 99.5 % of the texts are delivered. Texts that the number refuses, or whose delivery is
+ *   not known, do not count.
  * - No call names another organization.
  * - The slowest tool answers 95 of 100 calls within 800 ms.
  */
@@ -43,7 +43,7 @@ export function readTargets({ recent, gauges }: Metrics): TargetStanding[] {
   const asked = counters.named("otp_requested").sum();
   const confirmed = counters
     .named("audit", { action: "confirm_appointment", outcome: "confirmed" }).sum();
-  // Some that wait may have been asked for before these minutes: never count more than were asked.
+  // A waiting hold may have been asked for before these minutes: never count fewer than were confirmed.
   const settled = Math.max(confirmed, asked - gauges.passcodesWaiting);
   const texts = (result: string) => counters.named("sms", { result }).sum();
   const delivered = texts("delivered");
@@ -70,13 +70,13 @@ function standing(
   return { metric, value, target, isMet: value === null ? null : isMet(value), events };
 }
 
-/** The quantile of the slowest tool in milliseconds; null when no tool was called. */
+/** The quantile of the slowest tool in milliseconds, or null when no tool was called. */
 function slowestQuantile(buckets: Counters, fraction: number): number | null {
   const quantiles = buckets.split("tool").map(([, tool]) => quantile(tool, fraction));
   return quantiles.length > 0 ? Math.max(...quantiles) : null;
 }
 
-/** A quantile, interpolated within its bucket; at most the last bound. Prometheus does the same. */
+/** A quantile, interpolated within its bucket like in Prometheus; at most the last bound. */
 function quantile(buckets: Counters, fraction: number): number {
   const rank = fraction * buckets.sum();
   let below = 0;

@@ -1,5 +1,5 @@
 /**
- * Texts to patients: what they say, and how one is sent with an account that works.
+ * Texts to patients: what they say, and how to send one with a working account.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import { toGsmText } from "./gsm.ts";
 import type { Log } from "./logging.ts";
 import { sendSms, type Sms, type SmsOutcome } from "./twilio.ts";
 
-/** Kept back from the text's deadline to write down what became of it. */
+/** Part of the text's deadline that is reserved for storing the result. */
 const bookkeepingMs = 900;
 
 /** What sending a text needs. */
@@ -26,9 +26,9 @@ export interface TextingTools {
   readonly budget: Budget;
   readonly deadlines: Deadlines;
   readonly log: Log;
-  /** Runs what only waits for Twilio: it is measured, and takes nobody's turn. */
+  /** Runs and measures work that only waits for Twilio; another request has the turn meanwhile. */
   readonly texting: <T>(send: () => Promise<T>) => Promise<T>;
-  /** For what goes on after the answer. */
+  /** For work that continues after the answer. */
   readonly background: Background;
 }
 
@@ -39,7 +39,7 @@ export interface ReadyAccount {
 }
 
 /**
- * Sends a text. When Twilio refuses the credentials, reads the account again and, if it has changed,
+ * Sends a text. If Twilio refuses the credentials, reads the account again and, if it has changed,
  * sends once more.
  */
 export async function sendText(
@@ -61,7 +61,7 @@ export async function sendText(
     const first = await send(account);
     if (first.kind === "accepted" || first.failure !== "unauthorized") return first;
     const fresh = await accounts.refresh(database, call, account).catch(() => undefined);
-    // The clinic's number may have moved on: another organization's account must not text for it.
+    // The clinic's number may have moved. Another organization's account must not text for it.
     const hasChanged = fresh?.outcome === "found" && fresh.orgId === orgId &&
       JSON.stringify(fresh.account) !== JSON.stringify(account);
     return hasChanged ? await send(fresh.account) : first;
@@ -69,8 +69,8 @@ export async function sendText(
 }
 
 /**
- * The text of a passcode: code first, then clinic, purpose and expiry, and nothing medical. At most
- * 160 characters of GSM-7, one segment, whatever the clinic is called.
+ * The text with a passcode: code first, then clinic, purpose and expiry, and nothing medical. At most
+ * 160 characters of GSM-7, which is one segment, however long the clinic's name is.
  */
 export function composeText(
   code: string,
@@ -87,10 +87,10 @@ export function composeText(
 }
 
 /**
- * The text after a call that ended before its passcode: at most 160 characters of GSM-7, and nothing
- * medical.
+ * The text after a call that ended before its passcode was given: at most 160 characters of GSM-7, and
+ * nothing medical.
  *
- * @param callBack The number to call, if not the one that texts.
+ * @param callBack The number to call, unless it is the one that texts.
  */
 export function composeFollowUp(clinic: string, callBack: string | undefined): string {
   const back = callBack === undefined ? "" : ` on ${callBack}`;
@@ -98,7 +98,7 @@ export function composeFollowUp(clinic: string, callBack: string | undefined): s
     `Please call us again${back}. Reply STOP for no more texts.`;
 }
 
-/** A clinic's name as texts have it: 25 characters of GSM-7 at most, never blank. */
+/** A clinic's name as it is texted: at most 25 characters of GSM-7, never blank. */
 function composeClinicName(clinic: string): string {
   return toGsmText(clinic, 25) || "clinic";
 }

@@ -1,6 +1,6 @@
 /**
- * Times of day the way callers and models write them. Which half of the day "2:30" means is left to the
- * database: the one in which there is an appointment.
+ * Times of day as callers and models write them. The database decides which half of the day "2:30"
+ * means: the one in which there is an appointment.
  *
  * @module
  */
@@ -9,12 +9,12 @@ import { readDay } from "./days.ts";
 
 /** A time as it was said, for `private.is_said_time`. */
 export type SaidTime =
-  /** `HH:MM`, any of which may be meant: at the clinic, or where clocks have the offset `+HH:MM`. */
+  /** `HH:MM`. Each may be meant, at the clinic or where clocks have the offset `+HH:MM`. */
   | { readonly times: readonly string[]; readonly offset?: string }
   /** ISO 8601 with a date and an offset. */
   | { readonly instant: string };
 
-/** Minutes from midnight, any of which may be meant. */
+/** Minutes from midnight, each of which may be meant. */
 type Minutes = readonly number[];
 
 const clock = String.raw`\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?`;
@@ -38,7 +38,7 @@ export function readTime(text: string): SaidTime | undefined {
   return readIso(said) ?? readOffset(written) ?? toTimes(readStartOrRange(said));
 }
 
-/** "10 to 11" may be ten minutes to eleven or an hour from ten: both are times that may be meant. */
+/** "10 to 11" can mean 10:50 or 10:00 to 11:00. Both starts may be meant. */
 function readStartOrRange(said: string): Minutes | undefined {
   const start = readStart(said);
   if (start !== undefined && !/(?:^| )(?:5|10) (?:to|till) \d/.test(said)) return start;
@@ -70,19 +70,19 @@ function readIso(said: string): SaidTime | undefined {
   return Number.isNaN(Date.parse(instant)) ? undefined : { instant };
 }
 
-/** A time with an offset and no date: that time where clocks have the offset, in 24 hours. */
+/** A time with an offset and no date, in 24 hours, where clocks have that offset. */
 function readOffset(said: string): SaidTime | undefined {
   const [, iso, time = "", zone = ""] = new RegExp(`^(t)?(${clock}) ?(${offset})$`).exec(said) ??
     [];
   const from = time.padStart(5, "0");
-  // "10:30-11:00" is half an hour and "11:30-01:00" ends after noon; "14:30-05:00" is in New York.
+  // "10:30-11:00" is a range, and so is "11:30-01:00". "14:30-05:00" is a time in New York.
   const isRange = iso === undefined && zone.startsWith("-") && time.length <= 5 &&
     (zone.slice(1) > from || from < "13");
   const minutes = isRange ? undefined : readClock(time)?.slice(0, 1);
   return toTimes(minutes, zone);
 }
 
-/** The start of `14:30 - 15:00`, `from 2 to 3 PM`, `between 2 and 3`. The end tells which half it is. */
+/** The start of `14:30 - 15:00`, `from 2 to 3 PM`, `between 2 and 3`. The end tells AM from PM. */
 function readRange(said: string): Minutes | undefined {
   // Without "between", "9 and 2:30" are two times.
   const [, start = "", end = ""] = /^between (.+?) and (.+)$/.exec(said) ??
@@ -99,7 +99,7 @@ function tidy(text: string): string {
   return text.replace(/ +/g, " ").trim();
 }
 
-/** One time, after a day where one is named: `tuesday at 2:30 in the afternoon`. */
+/** One time, possibly after a day: `tuesday at 2:30 in the afternoon`. */
 function readStart(said: string): Minutes | undefined {
   const part = half.exec(said)?.[1];
   const whole = tidy(said.replace(half, " ").replace(loose, ""));
@@ -129,7 +129,7 @@ function readClock(text: string): Minutes | undefined {
   return hour === undefined ? undefined : inHalves(Number(hour), Number(minute));
 }
 
-/** Up to 12 a clock's hour may be in either half of the day. */
+/** An hour up to 12 can be in either half of the day. */
 function inHalves(hour: number, minute: number): Minutes | undefined {
   if (hour > 24 || minute > 59 || hour === 24 && minute > 0) return undefined;
   const at = 60 * (hour % 24) + minute;
@@ -145,28 +145,28 @@ function readPast(text: string): Minutes | undefined {
   const minute = part === "half" ? 30 : part === "quarter" ? 15 : Number(part);
   if (hour === "" || minute > 59) return undefined;
   if (direction === "past" || direction === "after") return inHalves(Number(hour), minute);
-  // "2 to 3" and "14 to 15" are ranges: minutes that nobody counts, or no hour that people say.
+  // "2 to 3" and "14 to 15" are ranges: nobody says these numbers of minutes or these hours.
   const isCounted = unit !== undefined || minute > 12 || minute % 5 === 0;
   if (/^to|^till/.test(direction) && !(isCounted && Number(hour) <= 12)) return undefined;
   return inHalves((Number(hour) + 11) % 12 || 12, 60 - minute);
 }
 
-/** The only clock in a text that has no more than a day and the appointment in it. */
+/** The only time in a text that says nothing else but a day and "the appointment". */
 function readOnly(text: string): Minutes | undefined {
   const [found, ...more] = text.matchAll(/(?<=^|\s)\d{1,2}[:.]\d{2}(?=$|\s)/g);
   if (found === undefined || more.length > 0) return undefined;
   return isOnlyDay(text.replace(found[0], " ")) ? readClock(found[0]) : undefined;
 }
 
-/** Another time next to a day, which readDay() would leave out. */
+/** A second time next to a day. readDay() would ignore it. */
 const otherTime = /\d:\d|\b(?:at|[ap]m|noon|midday|midnight)\b|@/;
-// The number is that of "the one at 2:30".
+// The number belongs to "the one at 2:30".
 const ofAppointment =
   /\b(?:(?:the|that) 1|the|that|my|an?|appointment|booking|visit|slot|it'?s|is|starts|i have|for|on|with (?:dr\b\.?|doctor) [a-z'-]+)(?= |$)/g;
 
 /**
- * Whether words next to a time only name its day and the appointment. Any other word may turn the time
- * into one that is not meant, as "not", "or", "before" and "instead of" do: better asked than guessed.
+ * Whether the words next to a time only name its day and the appointment. Any other word could change
+ * the meaning, as "not", "or", "before" and "instead of" do. In that case it is better to ask.
  */
 function isOnlyDay(text: string): boolean {
   if (otherTime.test(text)) return false;
@@ -186,11 +186,11 @@ const inTens = new RegExp(
 );
 const single = new RegExp(`\\b(?:${numbers.join("|")})\\b`, "g");
 
-/** The hyphens of `two-thirty` and `half-past-two`; that of `ten-eleven` is a range's. */
+/** The hyphens of `two-thirty` and `half-past-two`. The hyphen of `ten-eleven` means a range. */
 const hyphen =
   /(?<=[a-z])-(?=(?:oh|past|to|fifteen|twenty|thirty|forty|fifty)\b)|(?<=\b(?:oh|past|to))-/g;
 
-/** Writes numbers up to 59 in digits: `two forty-five` is `2 45`, `two oh five` is `2 05`. */
+/** Writes numbers up to 59 as digits: `two forty-five` becomes `2 45`, `two oh five` becomes `2 05`. */
 function toDigits(text: string): string {
   const valueOf = (ten: string, one: string | undefined) =>
     10 * (tens.indexOf(ten) + 2) + Math.max(0, numbers.indexOf(one ?? ""));

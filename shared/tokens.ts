@@ -1,6 +1,6 @@
 /**
- * A text cut once, by offsets, into words, runs of digits and what stands between; nothing is
- * rewritten.
+ * Cuts a text into words, runs of digits and what separates them, by offsets. The text is not
+ * changed.
  *
  * @module
  */
@@ -11,28 +11,28 @@ export interface Range {
   readonly end: number;
 }
 
-/** A word (lower case, camelCase split), a run of digits (as ASCII), or an earlier marker. */
+/** A word (lowercase, camelCase split), a run of digits (as ASCII), or an earlier marker. */
 export interface Token extends Range {
   readonly kind: "word" | "digits" | "marker";
   readonly value: string;
-  /** What stands between the token before and this one, as bits of `Mark`. */
+  /** What separates the token from the one before it, as bits of `Mark`. */
   readonly marks: number;
 }
 
-/** What can stand between two tokens. */
+/** What can separate two tokens. */
 export const Mark = {
   space: 1,
-  /** A full stop, question or exclamation mark with a space behind it. */
+  /** A full stop, question mark or exclamation mark, followed by a space. */
   stop: 2,
   newline: 4,
   colon: 8,
   comma: 16,
   quote: 32,
-  /** What separates the fields of records: `{ } ; | &`. */
+  /** Separators of records' fields: `{ } ; | &`. */
   record: 64,
-  /** A parenthesis or a dash with spaces. */
+  /** A parenthesis, or a dash between spaces. */
   aside: 128,
-  /** A dot or a hyphen inside a word, and all other characters. */
+  /** A dot or hyphen inside a word, or any other character. */
   other: 256,
 } as const;
 
@@ -106,7 +106,7 @@ const isLower = (code: number) => code >= 0x61 && code <= 0x7a;
 const isAsciiLetter = (code: number) => isUpper(code) || isLower(code);
 const codePointAt = (text: string, at: number) => String.fromCodePoint(text.codePointAt(at) ?? 0);
 
-/** `nhsNumber` is two words, `NHSNumber` too, `NHS` is one. */
+/** `nhsNumber` and `NHSNumber` are two words, `NHS` is one. */
 function endOfWord(text: string, start: number): number {
   let end = start + codePointAt(text, start).length;
   if (isUpper(text.charCodeAt(start)) && isUpper(text.charCodeAt(end))) {
@@ -125,8 +125,8 @@ function endOfWord(text: string, start: number): number {
 const mathematicalZero = 0x1d7ce;
 
 /**
- * A decimal digit of any script as ASCII. Unicode gives them in consecutive tens (core
- * specification, 4.6), so the value is the distance to the zero of the script.
+ * Converts a decimal digit of any script to ASCII. In Unicode the ten digits of a script are
+ * consecutive (core specification, 4.6), so the value is the distance to that script's zero.
  */
 function digitValue(character: string): string {
   const code = character.codePointAt(0) ?? 0x30;

@@ -1,5 +1,5 @@
 /**
- * What a tool is: its name, what it takes, what it does, and every outcome it can have.
+ * What a tool is: its name, its arguments, what it does, and every outcome it can have.
  *
  * @module
  */
@@ -24,56 +24,56 @@ export interface ToolContext {
   readonly budget: Budget;
   readonly deadlines: Deadlines;
   readonly log: Log;
-  /** Runs what only waits for Twilio: it is measured, and takes nobody's turn. */
+  /** Runs and measures work that only waits for Twilio; another request has the turn meanwhile. */
   readonly texting: <T>(send: () => Promise<T>) => Promise<T>;
-  /** For what goes on after the answer. */
+  /** For work that continues after the answer. */
   readonly background: Background;
 }
 
 /** Outcomes of every tool, and what they mean. */
 export const commonOutcomes = {
   invalid_arguments: "an argument is missing or malformed; `fields` names it",
-  unknown_clinic: "no organization answers the called number",
+  unknown_clinic: "no organization has the called number",
   cross_tenant_denied: "an argument names another organization than the call",
-  busy: "too much at once, or a lock was not acquired in time; the same call can be repeated",
+  busy: "too many requests, or a lock was not acquired in time; the call can be repeated",
 } as const;
-/** One of them. */
+/** One of {@link commonOutcomes}. */
 export type CommonOutcome = keyof typeof commonOutcomes;
 
-/** One Vapi tool, as its file defines it. */
+/** A Vapi tool, as its file defines it. */
 export interface ToolDefinition<Input, Outcome extends string> {
   /** The function name in Vapi. */
   readonly name: string;
-  /** Tells the model when to call it; under 1000 characters. */
+  /** Tells the model when to call the tool; under 1000 characters. */
   readonly description: string;
-  /** Said to the caller while the tool works; short, since most answers come within half a second. */
+  /** Said to the caller while the tool works. Short, because most answers take under half a second. */
   readonly waiting?: string;
-  /** Whether it goes on with what the call has begun: when too many call, it goes first. */
+  /** Whether it continues what the call has begun. Under load such tools go first. */
   readonly continues?: boolean;
-  /** The arguments: each says with `describe` what the model should pass. */
+  /** The arguments. Each uses `describe` to say what the model should pass. */
   readonly input: z.ZodType<Input>;
   /** Every outcome `run` can have, and what it means. The compiler compares this list with `run`. */
   readonly outcomes: Readonly<Record<Exclude<NoInfer<Outcome>, CommonOutcome>, string>>;
   run(input: Input, context: ToolContext): Promise<Answer<Outcome>>;
 }
 
-/** A tool: what the model is told of it, and the work. */
+/** A tool: its description for the model, and its work. */
 export interface Tool {
   readonly name: string;
   readonly description: string;
   /** Said to the caller while it works. */
   readonly waiting: string;
-  /** Whether it goes on with what the call has begun. */
+  /** Whether it continues what the call has begun. */
   readonly continues: boolean;
-  /** Schema of the arguments, from which the tool's JSON Schema for Vapi is made. */
+  /** The schema of the arguments, from which the tool's JSON Schema for Vapi is generated. */
   readonly input: z.ZodType;
   /** Every outcome it can have, and what it means. */
   readonly outcomes: Readonly<Record<string, string>>;
-  /** Answers one call; arguments that do not fit are refused. */
+  /** Answers one call. Arguments that do not match the schema are refused. */
   run(given: Readonly<Record<string, unknown>>, context: ToolContext): Promise<Answer>;
 }
 
-/** Makes a tool. */
+/** Creates a tool. */
 export function defineTool<Input, Outcome extends string>(
   { name, description, waiting = "One moment.", continues = false, input, outcomes, run }:
     ToolDefinition<Input, Outcome>,
@@ -93,7 +93,7 @@ export function defineTool<Input, Outcome extends string>(
 }
 
 function refuseInput(issues: readonly z.core.$ZodIssue[]): Answer<"invalid_arguments"> {
-  // For the ear: the patient name, not patientName.
+  // For speech: "the patient name", not "patientName".
   const spoken = (path: string) =>
     path.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
   const named = issues.map(({ path, message }) => `${spoken(path.join(" "))}: ${message}`);
@@ -101,10 +101,10 @@ function refuseInput(issues: readonly z.core.$ZodIssue[]): Answer<"invalid_argum
 }
 
 /**
- * The arguments cannot be used.
+ * Refuses arguments that cannot be used.
  *
- * @param reason What to check, sayable.
- * @param fields The arguments it is about.
+ * @param reason What to check, in words that can be said.
+ * @param fields The names of the arguments.
  */
 export function refuseArguments(
   reason: string,

@@ -1,16 +1,17 @@
 /**
- * Texts through Twilio: the official SDK on a transport of our own.
+ * Texts through Twilio: the official SDK with our own transport.
  *
- * Why a transport: on Deno the SDK's default (axios over node:https) was measured to send a second
- * text after a reset of a reused connection (denoland/deno#36786), to let a dripping answer run past
- * its timeout, to kill the process when an answer breaks off (Deno 2.1.4), and to put credentials and
- * text into its errors. Here each POST has its own connection, one deadline covers headers and body,
- * the size of an answer is limited, and of an error only its kind is read. HTTP/2 connections are
- * shared: there Deno repeats only what the server refused unread (REFUSED_STREAM), and 2.1.4 not even
- * that, measured with GOAWAY and with resets of the stream and of the connection.
+ * The SDK's default transport (axios over node:https) has faults on Deno. Measurements showed that it
+ * sends a second text after a reused connection was reset (denoland/deno#36786), lets a slow answer
+ * run past its timeout, crashes the process when an answer breaks off (Deno 2.1.4), and puts
+ * credentials and text into its errors. Our transport opens a connection for each POST, has one
+ * deadline for headers and body, limits the size of an answer, and keeps only the kind of an error.
+ * HTTP/2 connections are shared. There Deno repeats only requests that the server refused unread
+ * (REFUSED_STREAM), and 2.1.4 does not repeat any; this was measured with GOAWAY and with resets of
+ * the stream and of the connection.
  *
- * The SDK takes what it is not given from `TWILIO_...` variables of the process. So everything is
- * given, and the transport always uses the configured host.
+ * Where the SDK is not given a value, it reads `TWILIO_...` variables of the process. So it is given
+ * every value, and the transport always uses the configured host.
  *
  * The SDK takes 140 ms to load, so the first send loads it.
  *
@@ -23,7 +24,7 @@ import type { TwilioAccount } from "./accounts.ts";
 import { toBase64, utf8 } from "./bytes.ts";
 import { DeadlineExceeded, withDeadline } from "./deadline.ts";
 
-/** Why a text did not go out, or may not have. */
+/** Why a text was not sent, or may not have been sent. */
 export const smsFailures = [
   "bad_destination",
   "opted_out",
@@ -36,10 +37,10 @@ export const smsFailures = [
   "timeout",
   "unreachable",
 ] as const;
-/** One of them. */
+/** One of {@link smsFailures}. */
 export type SmsFailure = typeof smsFailures[number];
 
-/** What became of one text. */
+/** The result of one text. */
 export type SmsOutcome =
   | { readonly kind: "accepted"; readonly sid: string }
   | {
@@ -47,7 +48,7 @@ export type SmsOutcome =
     readonly failure: SmsFailure;
     /** Twilio's error code, else the HTTP status. */
     readonly code: number | undefined;
-    /** True when Twilio may have sent it after all; there is no idempotency key. */
+    /** Whether Twilio may have sent it after all: there is no idempotency key. */
     readonly mayHaveBeenSent: boolean;
   };
 
@@ -56,15 +57,15 @@ export interface Sms {
   /** E.164. */
   readonly to: string;
   readonly body: string;
-  /** Seconds after which Twilio should no longer deliver it; Twilio's default is 10 hours. */
+  /** Seconds after which Twilio should stop trying to deliver it; Twilio's default is 10 hours. */
   readonly validitySeconds: number;
-  /** Where Twilio reports what became of it. */
+  /** Where Twilio reports whether it was delivered. */
   readonly statusCallback: string;
 }
 
 let loaded: Promise<typeof twilioSdk> | undefined;
 
-/** Loads the SDK; called early, it is ready when the database has answered. */
+/** Loads the SDK. If it is called early, the SDK is ready when the database has answered. */
 export function loadTwilio(): Promise<typeof twilioSdk> {
   return loaded ??= import("twilio").then(({ default: sdk }) => sdk, (thrown) => {
     loaded = undefined;
@@ -74,14 +75,14 @@ export function loadTwilio(): Promise<typeof twilioSdk> {
 
 /** A message resource has about 1,000 characters. */
 const answerLimit = 64 * 1024;
-/** Pause before a second attempt when Twilio names none, in milliseconds. */
+/** Pause before a second attempt when Twilio does not name one, in milliseconds. */
 const pauseMs = 300;
-/** With less time left, a second attempt would only be cut off. */
+/** With less time left, a second attempt would only be aborted. */
 const shortestAttemptMs = 500;
 
 /**
- * Sends one text. A 429 is retried once if the deadline allows; nothing else is, since the text may
- * have been sent.
+ * Sends one text. A 429 is retried once if the deadline allows it. Nothing else is retried, because the
+ * text may have been sent.
  *
  * @param apiBase Twilio's API, or a sandbox.
  * @param timeoutMs For everything, including the retry.
@@ -101,7 +102,7 @@ export async function sendSms(
   return await sendOnce(account, sms, startExchange(apiBase), endsAt - performance.now());
 }
 
-/** One POST, and what is known about its answer. */
+/** One POST and what is known about its answer. */
 interface Exchange {
   readonly apiBase: string;
   isPosted: boolean;
@@ -140,7 +141,7 @@ async function createClient(account: TwilioAccount, exchange: Exchange, signal: 
   const twilio = await loadTwilio();
   const { accountSid, authToken, apiKey } = account;
   const [user, password] = apiKey ? [apiKey.sid, apiKey.secret] : [accountSid, authToken];
-  // The SDK would take credentials from the environment, of another account.
+  // Otherwise the SDK would take credentials of another account from the environment.
   if (!user || !password) throw new Error("Cannot send: the account has no credentials");
   const transport = Object.assign(new twilio.RequestClient(), {
     request: (request: TwilioRequest) => post(request, exchange, signal),
@@ -149,7 +150,7 @@ async function createClient(account: TwilioAccount, exchange: Exchange, signal: 
   return twilio(user, password, options);
 }
 
-/** What the SDK asks its transport for. */
+/** A request that the SDK passes to its transport. */
 interface TwilioRequest {
   readonly method: string;
   readonly uri: string;
@@ -159,11 +160,11 @@ interface TwilioRequest {
   readonly data?: object;
 }
 
-/** There was no connection, or it failed; nothing else of the error is kept. */
+/** There was no connection, or it failed. Nothing else of the error is kept. */
 class TransportFailed extends Error {
   override readonly name = "TransportFailed";
 
-  /** @param isConnected False when the request certainly never left. */
+  /** @param isConnected False when the request was certainly not sent. */
   constructor(readonly isConnected: boolean) {
     super("Cannot reach Twilio: the connection failed");
   }
@@ -177,8 +178,8 @@ async function post(request: TwilioRequest, exchange: Exchange, signal: AbortSig
     `Basic ${toBase64(utf8(`${request.username}:${request.password}`))}`,
   );
   headers.set("connection", "close");
-  // On a reused connection that breaks, the runtime would send the request again: two texts. A peer
-  // may ignore the header, so no connection is kept here.
+  // When a reused connection breaks, the runtime would send the request again: two texts. A server may
+  // ignore a `Connection: close` header, so no connection is kept on our side.
   const client = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
   exchange.isPosted = true;
   try {
@@ -202,8 +203,8 @@ async function post(request: TwilioRequest, exchange: Exchange, signal: AbortSig
 }
 
 /**
- * Whether a request that failed may have left: not when the name was not found, the connection was
- * refused, or TLS was not agreed on. Deno says so in the words of hyper, in the error or its cause.
+ * Whether a failed request may have been sent. It was not if the name was not found, the connection was
+ * refused, or TLS failed. Deno reports this with hyper's words, in the error or its cause.
  */
 function wasConnected(thrown: unknown): boolean {
   if (!(thrown instanceof TypeError)) return true;
@@ -219,7 +220,7 @@ function toForm(data: object): URLSearchParams {
   );
 }
 
-/** Reads an answer, up to a size that no answer of Twilio's has. */
+/** Reads an answer up to a size that Twilio's answers do not reach. */
 async function readText({ body }: Response): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
@@ -230,7 +231,7 @@ async function readText({ body }: Response): Promise<string> {
   return text;
 }
 
-/** Seconds or a date, as milliseconds from now; undefined when it is neither. */
+/** Reads seconds or a date as milliseconds from now; undefined when it is neither. */
 function readRetryAfter(header: string | null): number | undefined {
   if (header === null) return undefined;
   const ms = /^\d{1,6}$/.test(header) ? Number(header) * 1000 : Date.parse(header) - Date.now();
@@ -242,7 +243,7 @@ const acceptedMessage = z.object({
   status: z.string().min(1),
 });
 
-/** A 201 counts as accepted only with a SID and without a status of failure. */
+/** A 201 counts as accepted only if it has a SID and no status of failure. */
 function readMessage(
   message: { readonly sid?: string; readonly status?: string; readonly errorCode?: number | null },
 ): SmsOutcome {
@@ -257,7 +258,7 @@ function readMessage(
 
 const coded = z.object({ code: z.coerce.number().int() });
 
-/** The class of anything thrown; its message is never read, since it may quote the text. */
+/** Classifies anything thrown. Its message is not used, because it may quote the text. */
 function classify(thrown: unknown, { isPosted, status }: Exchange): SmsOutcome {
   if (thrown instanceof DeadlineExceeded) return failed("timeout", isPosted);
   if (!isPosted) return failed("misconfigured", false);
@@ -266,7 +267,7 @@ function classify(thrown: unknown, { isPosted, status }: Exchange): SmsOutcome {
   const read = coded.safeParse(thrown);
   const code = read.success ? read.data.code : undefined;
   const isRefusal = status >= 400 && status < 500 && status !== 408 && code !== 20500;
-  // A 2xx without a message, a redirect, a 5xx: Twilio or something in between is broken.
+  // A 2xx without a message, a redirect or a 5xx: Twilio or something on the way is broken.
   if (!isRefusal) return failed("provider_error", true, code || status);
   return failed(classOf(code, status), false, code || status);
 }

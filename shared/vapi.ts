@@ -1,9 +1,9 @@
 /**
- * Vapi's wire format: what a server URL receives and what it answers.
+ * Vapi's wire format: what it sends to a server URL and what it expects as answer.
  *
- * A tool call comes in five shapes (docs, OpenAPI, SDK and real captures disagree); all are read
- * here. Everything but the list of calls may be missing: a web call has no numbers, the dashboard's
- * test button may have no call, a text chat has `chat` instead of `call`.
+ * A tool call comes in five shapes (docs, OpenAPI, SDK and real requests disagree); all of them are
+ * read. Everything but the list of calls may be missing: a web call has no numbers, the dashboard's
+ * test button may send no call, a text chat has `chat` instead of `call`.
  *
  * @module
  */
@@ -11,13 +11,13 @@
 import { z } from "zod";
 import { isWithheldNumber } from "./phone.ts";
 
-/** Who called whom, in the authenticated envelope: Vapi's word, not the language model's. */
+/** Who called whom, from the authenticated envelope: stated by Vapi, not by the language model. */
 export interface Envelope {
   /** The clinic's number, E.164. */
   readonly calledNumber?: string | undefined;
   readonly phoneNumberId?: string | undefined;
   readonly assistantId?: string | undefined;
-  /** The caller's number, E.164; missing when withheld. Spoofable: where a passcode goes, not proof. */
+  /** The caller's number, E.164; missing when withheld. It can be spoofed, so it proves nothing. */
   readonly callerNumber?: string | undefined;
   /** Id of the call or chat. */
   readonly callId?: string | undefined;
@@ -25,15 +25,15 @@ export interface Envelope {
   readonly boundTo?: readonly string[] | undefined;
 }
 
-/** What a request says outside of its body, once it is authenticated. */
+/** What is known of an authenticated request from outside of its body. */
 export interface Vouched extends Pick<Envelope, "boundTo"> {
-  /** The call's id where the body has none, from `x-call-id`. */
+  /** The call's id from `x-call-id`, for a body that has none. */
   readonly namedCall?: string | undefined;
 }
 
 /** One call of one tool. */
 export interface ToolCall {
-  /** Opaque; the answer must repeat it exactly. */
+  /** Opaque. The answer must repeat it exactly. */
   readonly id: string;
   readonly name: string;
   /** The model's arguments, or why they cannot be read. */
@@ -42,7 +42,7 @@ export interface ToolCall {
     | { readonly ok: false; readonly reason: string };
 }
 
-/** What a request to a server URL turned out to be. */
+/** What a request to a server URL contains. */
 export type VapiMessage =
   | {
     readonly type: "tool-calls";
@@ -65,7 +65,7 @@ export type VapiMessage =
   | { readonly type: "other"; readonly name: string }
   | { readonly type: "unreadable"; readonly reason: string };
 
-/** What Vapi says about a call that has ended; anything may be missing, and nothing is redacted. */
+/** Vapi's report of a call that has ended. Anything may be missing, and nothing is redacted. */
 export interface SpokenReport {
   readonly endedReason: string | undefined;
   readonly durationSeconds: number | undefined;
@@ -74,7 +74,7 @@ export interface SpokenReport {
   /** One turn a line: `User: ...`. */
   readonly transcript: string | undefined;
   readonly summary: string | undefined;
-  /** What the model passed to tools in this call, whether or not they took it. */
+  /** What the model passed to tools in this call, whether or not they accepted it. */
   readonly given: readonly Readonly<Record<string, unknown>>[];
 }
 
@@ -136,7 +136,7 @@ type RawToolCall = z.infer<typeof toolCall>;
  * Reads the body of a request to a server URL.
  *
  * @param bodyText The raw body, at most 2 MB.
- * @param vouched What is known of the request besides.
+ * @param vouched What is known from outside of the body.
  */
 export function readMessage(bodyText: string, vouched: Vouched = {}): VapiMessage {
   let json: unknown;
@@ -195,7 +195,7 @@ function listGiven(turns: readonly z.infer<typeof turn>[] = []): SpokenReport["g
     .flatMap((read) => read.ok ? [read.value] : []);
 }
 
-/** The transcript when Vapi sent none: what caller and assistant said, not prompts or tool results. */
+/** The transcript when Vapi sent none: caller and assistant, without prompts and tool results. */
 function joinTurns(turns: readonly z.infer<typeof turn>[] | undefined): string | undefined {
   const speakers: Readonly<Record<string, string>> = { user: "User", bot: "AI", assistant: "AI" };
   const said = turns?.filter(({ role, message }) => role && role in speakers && message);
@@ -256,7 +256,7 @@ function readEnvelope(
   };
 }
 
-// A NUL or half a surrogate pair cannot be stored in PostgreSQL, and no id of Vapi's has either.
+// PostgreSQL cannot store a NUL or half a surrogate pair, and no id of Vapi's has one.
 function filled(given: string | undefined): string | undefined {
   const clean = given?.replace(/\p{Cc}/gu, "").trim().slice(0, 200).toWellFormed();
   return clean ? clean : undefined;
@@ -268,14 +268,14 @@ function e164(given: string | undefined): string | undefined {
   return isNumber ? compact : undefined;
 }
 
-/** `{"results": [...]}` with status 200, the only answer to tool calls that Vapi reads. */
+/** `{"results": [...]}` with status 200. Vapi reads no other answer to tool calls. */
 export function toResponse(results: readonly ToolResult[]): Response {
   return Response.json({ results });
 }
 
 /** An outcome as one line of flat JSON. */
 export function resultOf(call: ToolCall, answer: Readonly<Record<string, unknown>>): ToolResult {
-  // JSON does not escape U+2028 and U+2029, which are line breaks.
+  // U+2028 and U+2029 are line breaks too, but JSON does not escape them.
   const line = JSON.stringify(answer).replace(/[\u2028\u2029]/g, " ");
   return { name: call.name, toolCallId: call.id, result: line };
 }

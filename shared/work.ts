@@ -1,5 +1,5 @@
 /**
- * One piece of work: what it may use, and the one log line and the one count that it leaves.
+ * One piece of work: what it may use, and the log line and the count that it leaves.
  *
  * @module
  */
@@ -15,19 +15,19 @@ import type { ToolContext } from "./tool.ts";
 const slowDatabaseMs = 500;
 const slowTextMs = 2000;
 
-/** What every piece of work may use; a tool call also has its call. */
+/** What every piece of work may use. A tool call also has its call. */
 export type WorkContext = Omit<ToolContext, "call">;
 
-/** Fields of a log line; `tool` is also the label of the count. */
+/** Fields of a log line. `tool` is also the label of the count. */
 export type WorkName = { readonly function: string; readonly tool: string } & LogFields;
 
-/** What a request was admitted with. */
+/** The rights of an admitted request. */
 export interface Pass {
   readonly budget: Budget;
   readonly turn: Turn;
 }
 
-/** A tool call or another message of Vapi's that is being answered. */
+/** A tool call or another message from Vapi that is being answered. */
 export class Work {
   readonly context: WorkContext;
   readonly #runtime: Runtime;
@@ -40,7 +40,7 @@ export class Work {
   #orgId: string | undefined;
   #desk: Desk | undefined;
 
-  /** Begins to measure. */
+  /** Starts the measurement. */
   constructor(
     runtime: Runtime,
     { budget, turn }: Pass,
@@ -79,12 +79,12 @@ export class Work {
     }
   }
 
-  /** How the clinic's front desk is, once the database has said so. */
+  /** Whether the clinic's front desk answers, once the database has said so. */
   get desk(): Desk | undefined {
     return this.#desk;
   }
 
-  /** Writes what came of it; a fault is an outcome that should not happen. */
+  /** Logs and counts the outcome. A fault is an outcome that should not happen. */
   record(outcome: string, fault?: Fault): void {
     const totalMs = performance.now() - this.#startedAt;
     this.#count(outcome, totalMs);
