@@ -46,6 +46,16 @@ select private.protect('public.audit_logs', 'manager');
 revoke update, truncate, references, trigger on public.audit_logs from current_user;
 grant select on public.audit_logs to service_role;
 
+/*
+ * Transactions are numbered by the cluster. Whoever compares the numbers of rows keeps the cluster's
+ * identifier with what it has seen, and finds out by it that a backup was restored into another one.
+ */
+create function private.cluster_id() returns bigint
+language sql stable
+return (select c.system_identifier from pg_control_system() as c);
+comment on function private.cluster_id is
+  'Which cluster this database is in; another one numbers its transactions differently.';
+
 create table public.metric_events (
   id uuid primary key default gen_random_uuid(),
   at timestamptz not null default clock_timestamp(),

@@ -12,6 +12,9 @@
  * - An audit row is counted where it stands, by the transaction that wrote it: rows are new when their
  *   transaction had not ended at the last count (private.metric_progress) and has now. So each counts
  *   once, whichever order transactions end in, and a booking writes one row less.
+ * - A backup keeps rows, counters and progress of one moment. In another cluster the numbers of the
+ *   transactions mean nothing, so the first count there goes by time, and the rows that name a
+ *   transaction still to come are never looked at again.
  * - The functions record tool calls after they have answered. They send totals in batches with an id,
  *   and a batch that arrives twice counts once.
  * - Current rows (holds, lag) are counted through an index, up to a cap.
@@ -84,10 +87,17 @@ comment on function private.fold_events is 'Moves events from the queue into the
 create table private.metric_progress (
   only_row boolean primary key default true
     constraint metric_progress_has_one_row check (only_row),
-  seen pg_snapshot not null
+  seen pg_snapshot not null,
+  counted_at timestamptz not null,
+  cluster bigint not null,
+  restored_until timestamptz not null default '-infinity'
 );
 comment on table private.metric_progress is
   'The transactions that had ended when audit rows were last counted; no row before the first time.';
+comment on column private.metric_progress.counted_at is 'When that was: every row that was counted is older.';
+comment on column private.metric_progress.cluster is 'See private.cluster_id().';
+comment on column private.metric_progress.restored_until is
+  'Rows up to this time came from another cluster and are counted.';
 
 /* Counts the audit rows that are new. Called only under the lock of private.collect_events. */
 create function private.count_audit() returns void
@@ -95,20 +105,21 @@ language plpgsql volatile set search_path = ''
 as $$
 begin
   with progress as (
-    -- A restored server counts its transactions from the beginning again.
-    select pg_current_snapshot() as now, (
-      select case
-        when pg_snapshot_xmax(m.seen) <= pg_snapshot_xmax(pg_current_snapshot()) then m.seen
-        else pg_current_snapshot() end
-      from private.metric_progress as m) as seen
+    select pg_current_snapshot() as now, m.seen, m.counted_at,
+      coalesce(m.restored_until, '-infinity') as restored_until,
+      coalesce(m.cluster <> private.cluster_id()
+        or pg_snapshot_xmax(m.seen) > pg_snapshot_xmax(pg_current_snapshot()), false) as is_restored
+    from (select) as always left join private.metric_progress as m on true
   ), by_minute as (
     select date_trunc('minute', l.at) as minute, jsonb_strip_nulls(jsonb_build_object(
       'action', l.action, 'outcome', l.outcome, 'reason', l.details -> 'reason')) as labels,
       count(*)::double precision as value
     from progress as p
-    join public.audit_logs as l on l.transaction_id >= coalesce(pg_snapshot_xmin(p.seen), '0')
-    where (p.seen is null or not pg_visible_in_snapshot(l.transaction_id, p.seen))
-      and pg_visible_in_snapshot(l.transaction_id, p.now)
+    join public.audit_logs as l on l.at > p.restored_until and l.transaction_id
+      >= case when p.is_restored then '0' else coalesce(pg_snapshot_xmin(p.seen), '0') end
+    where (p.seen is null or not pg_visible_in_snapshot(l.transaction_id, p.seen)
+        or p.is_restored and l.at > p.counted_at)
+      and (p.is_restored or pg_visible_in_snapshot(l.transaction_id, p.now))
     group by 1, 2
   ), minutes as (
     insert into public.metric_minutes as m (minute, name, labels, value)
@@ -119,8 +130,15 @@ begin
     select 'audit', b.labels, sum(b.value) from by_minute as b group by b.labels
     on conflict (name, labels) do update set value = t.value + excluded.value
   )
-  insert into private.metric_progress (seen) select p.now from progress as p
-  on conflict (only_row) do update set seen = excluded.seen;
+  insert into private.metric_progress as m (seen, counted_at, cluster, restored_until)
+  select p.now, clock_timestamp(), private.cluster_id(), greatest(p.restored_until, (
+    -- Written here, a row that can be read is of a transaction that has ended.
+    select max(l.at) from public.audit_logs as l
+    where p.is_restored and l.transaction_id >= pg_snapshot_xmin(p.now)
+      and not pg_visible_in_snapshot(l.transaction_id, p.now)))
+  from progress as p
+  on conflict (only_row) do update set seen = excluded.seen, counted_at = excluded.counted_at,
+    cluster = excluded.cluster, restored_until = excluded.restored_until;
 end
 $$;
 comment on function private.count_audit is 'Counts the audit rows whose transaction ended since the last time.';

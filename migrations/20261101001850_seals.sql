@@ -6,6 +6,9 @@
  *   the seal before. A row that is changed, removed or slipped in later does not fit any more.
  * - Only rows older than the oldest running transaction are sealed. So none that commits late is
  *   missed, and a call does nothing for its seal but write its row.
+ * - In another cluster, where a backup was restored, the numbers of the transactions mean nothing: the
+ *   first run there seals every row that no seal has, and the rows that came with the backup are
+ *   looked up in the seals from then on.
  * - A seal keeps the id, the time and a hash of each of its rows: the rows that retention deletes leave
  *   it whole, and how far retention has deleted is written down.
  * - The newest seal goes to the server's log, too. Who owns the database can write all rows and seals
@@ -39,10 +42,16 @@ revoke update, delete, truncate, references, trigger on private.audit_seals from
 create table private.audit_sealing (
   only_row boolean primary key default true
     constraint audit_sealing_has_one_row check (only_row),
-  through xid8 not null default '0'
+  through xid8 not null default '0',
+  cluster bigint,
+  restored_until timestamptz not null default '-infinity'
 );
 comment on table private.audit_sealing is
   'The newest transaction of which public.seal_audit() has sealed the rows; its lock lets one run in.';
+comment on column private.audit_sealing.cluster is
+  'See private.cluster_id(); null before the first run.';
+comment on column private.audit_sealing.restored_until is
+  'Rows up to this time may have come from another cluster: their transaction does not tell whether they are sealed.';
 insert into private.audit_sealing default values;
 
 create table private.audit_purges (
@@ -114,15 +123,26 @@ end
 $$;
 comment on function private.add_seal is 'Seals rows of an organization, and writes the seal to the log.';
 
+/* Whether the transactions that were sealed are those of this cluster. */
+create function private.is_sealed_here(p_sealing private.audit_sealing) returns boolean
+language sql stable
+return coalesce((p_sealing).cluster = private.cluster_id(), true)
+  and (p_sealing).through < pg_snapshot_xmin(pg_current_snapshot());
+comment on function private.is_sealed_here is
+  'Whether audit_sealing.through is a transaction of this cluster, and not of the one that a backup is of.';
+
 /*
  * Seals about p_rows rows that have no seal yet, one seal for each organization; all rows of the last
- * transaction are among them. Returns how many. pg_cron calls it every minute, as the owner.
+ * transaction are among them. The first run after a restore seals all there are. Returns how many.
+ * pg_cron calls it every minute, as the owner.
  */
 create function public.seal_audit(p_rows integer default 10000) returns integer
 language plpgsql volatile security definer set search_path = '' set lock_timeout = '1s'
   set jit = off
 as $$
 declare
+  v_sealing private.audit_sealing;
+  v_is_restored boolean;
   v_from xid8;
   v_limit xid8;
   v_last xid8;
@@ -133,41 +153,46 @@ begin
     raise exception 'Cannot seal % rows: the batch must be at least 1', p_rows
       using errcode = '22023';
   end if;
-  select s.through into v_from from private.audit_sealing as s for update skip locked;
+  select s.* into v_sealing from private.audit_sealing as s for update skip locked;
   if not found then
     return 0;
   end if;
   -- Every transaction before it has ended, and those that are sealed are among them.
   v_limit := pg_snapshot_xmin(pg_current_snapshot());
-  if v_from >= v_limit then
-    -- The tables were restored into a server that counts its transactions from the beginning again.
-    v_from := '0';
-  end if;
-  select l.transaction_id into v_last from public.audit_logs as l
-  where l.transaction_id > v_from and l.transaction_id < v_limit
-  order by l.transaction_id offset p_rows - 1 limit 1;
-  if v_last is null then
+  v_is_restored := not private.is_sealed_here(v_sealing);
+  v_from := case when v_is_restored then '0' else v_sealing.through end;
+  if v_is_restored then
+    v_last := (v_limit::text::bigint - 1)::text::xid8;
+  else
     select l.transaction_id into v_last from public.audit_logs as l
     where l.transaction_id > v_from and l.transaction_id < v_limit
-    order by l.transaction_id desc limit 1;
+    order by l.transaction_id offset p_rows - 1 limit 1;
+    if v_last is null then
+      select l.transaction_id into v_last from public.audit_logs as l
+      where l.transaction_id > v_from and l.transaction_id < v_limit
+      order by l.transaction_id desc limit 1;
+    end if;
   end if;
   for v_batch in
     select l.org_id, array_agg(l.id order by l.at, l.id) as ids,
       array_agg(l.at order by l.at, l.id) as times,
-      array_agg(private.digest_row(l) order by l.at, l.id) as digests
+      array_agg(private.digest_row(l) order by l.at, l.id) as digests,
+      (array_agg(l.transaction_id order by l.transaction_id desc))[1] as newest
     from public.audit_logs as l
-    where l.transaction_id > v_from and l.transaction_id <= v_last
-      -- Sealed before the tables were restored.
-      and not exists (
-        select from private.audit_seals as s
-        where s.through > v_from and s.org_id = l.org_id and l.id = any (s.ids))
+    where l.transaction_id > v_from and (v_is_restored or l.transaction_id <= v_last)
+      and (not v_is_restored and l.at > v_sealing.restored_until or not exists (
+        select from private.audit_seals as s cross join lateral unnest(s.ids) as r (id)
+        where s.through > v_from and s.org_id = l.org_id and r.id = l.id))
     group by l.org_id
   loop
-    perform private.add_seal(
-      v_batch.org_id, v_last, v_batch.ids, v_batch.times, v_batch.digests);
+    perform private.add_seal(v_batch.org_id, greatest(v_last, v_batch.newest),
+      v_batch.ids, v_batch.times, v_batch.digests);
     v_count := v_count + cardinality(v_batch.ids);
   end loop;
-  update private.audit_sealing as s set through = v_last where v_last is not null;
+  update private.audit_sealing as s
+  set through = coalesce(v_last, s.through), cluster = private.cluster_id(),
+    restored_until = case when v_is_restored then greatest(
+      s.restored_until, (select max(l.at) from public.audit_logs as l)) else s.restored_until end;
   return v_count;
 end
 $$;
@@ -211,8 +236,7 @@ as $$
   union all
   select null, 'row_added', w.id, w.at
   from written as w join private.audit_sealing as s on w.transaction_id <= s.through
-  where not exists (select from covered as c where c.id = w.id)
-    and s.through < pg_snapshot_xmin(pg_current_snapshot())
+  where not exists (select from covered as c where c.id = w.id) and private.is_sealed_here(s)
   union all
   select null, 'purge_early', null, p.purged_before
   from private.audit_purges as p

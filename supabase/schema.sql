@@ -1246,6 +1246,12 @@ $$;
 
 COMMENT ON FUNCTION private.close_questions(p_org uuid) IS 'Forgets the open questions that have an answer now.';
 
+CREATE FUNCTION private.cluster_id() RETURNS bigint
+    LANGUAGE sql STABLE
+    RETURN (SELECT c.system_identifier FROM pg_control_system() c(pg_control_version, catalog_version_no, system_identifier, pg_control_last_modified));
+
+COMMENT ON FUNCTION private.cluster_id() IS 'Which cluster this database is in; another one numbers its transactions differently.';
+
 CREATE FUNCTION private.code_attempts() RETURNS integer
     LANGUAGE sql IMMUTABLE
     RETURN 5;
@@ -1402,20 +1408,21 @@ CREATE FUNCTION private.count_audit() RETURNS void
     AS $$
 begin
   with progress as (
-    -- A restored server counts its transactions from the beginning again.
-    select pg_current_snapshot() as now, (
-      select case
-        when pg_snapshot_xmax(m.seen) <= pg_snapshot_xmax(pg_current_snapshot()) then m.seen
-        else pg_current_snapshot() end
-      from private.metric_progress as m) as seen
+    select pg_current_snapshot() as now, m.seen, m.counted_at,
+      coalesce(m.restored_until, '-infinity') as restored_until,
+      coalesce(m.cluster <> private.cluster_id()
+        or pg_snapshot_xmax(m.seen) > pg_snapshot_xmax(pg_current_snapshot()), false) as is_restored
+    from (select) as always left join private.metric_progress as m on true
   ), by_minute as (
     select date_trunc('minute', l.at) as minute, jsonb_strip_nulls(jsonb_build_object(
       'action', l.action, 'outcome', l.outcome, 'reason', l.details -> 'reason')) as labels,
       count(*)::double precision as value
     from progress as p
-    join public.audit_logs as l on l.transaction_id >= coalesce(pg_snapshot_xmin(p.seen), '0')
-    where (p.seen is null or not pg_visible_in_snapshot(l.transaction_id, p.seen))
-      and pg_visible_in_snapshot(l.transaction_id, p.now)
+    join public.audit_logs as l on l.at > p.restored_until and l.transaction_id
+      >= case when p.is_restored then '0' else coalesce(pg_snapshot_xmin(p.seen), '0') end
+    where (p.seen is null or not pg_visible_in_snapshot(l.transaction_id, p.seen)
+        or p.is_restored and l.at > p.counted_at)
+      and (p.is_restored or pg_visible_in_snapshot(l.transaction_id, p.now))
     group by 1, 2
   ), minutes as (
     insert into public.metric_minutes as m (minute, name, labels, value)
@@ -1426,8 +1433,15 @@ begin
     select 'audit', b.labels, sum(b.value) from by_minute as b group by b.labels
     on conflict (name, labels) do update set value = t.value + excluded.value
   )
-  insert into private.metric_progress (seen) select p.now from progress as p
-  on conflict (only_row) do update set seen = excluded.seen;
+  insert into private.metric_progress as m (seen, counted_at, cluster, restored_until)
+  select p.now, clock_timestamp(), private.cluster_id(), greatest(p.restored_until, (
+    -- Written here, a row that can be read is of a transaction that has ended.
+    select max(l.at) from public.audit_logs as l
+    where p.is_restored and l.transaction_id >= pg_snapshot_xmin(p.now)
+      and not pg_visible_in_snapshot(l.transaction_id, p.now)))
+  from progress as p
+  on conflict (only_row) do update set seen = excluded.seen, counted_at = excluded.counted_at,
+    cluster = excluded.cluster, restored_until = excluded.restored_until;
 end
 $$;
 
@@ -3004,8 +3018,7 @@ CREATE FUNCTION private.find_tampering(p_org uuid) RETURNS TABLE(seal integer, f
   union all
   select null, 'row_added', w.id, w.at
   from written as w join private.audit_sealing as s on w.transaction_id <= s.through
-  where not exists (select from covered as c where c.id = w.id)
-    and s.through < pg_snapshot_xmin(pg_current_snapshot())
+  where not exists (select from covered as c where c.id = w.id) and private.is_sealed_here(s)
   union all
   select null, 'purge_early', null, p.purged_before
   from private.audit_purges as p
@@ -3701,6 +3714,26 @@ end
 $$;
 
 COMMENT ON FUNCTION private.is_same_patient(p_one text, p_other text) IS 'Whether two names said in one call belong to one patient.';
+
+CREATE TABLE private.audit_sealing (
+    only_row boolean DEFAULT true NOT NULL,
+    through xid8 DEFAULT '0'::xid8 NOT NULL,
+    cluster bigint,
+    restored_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    CONSTRAINT audit_sealing_has_one_row CHECK (only_row)
+);
+
+COMMENT ON TABLE private.audit_sealing IS 'The newest transaction of which public.seal_audit() has sealed the rows; its lock lets one run in.';
+
+COMMENT ON COLUMN private.audit_sealing.cluster IS 'See private.cluster_id(); null before the first run.';
+
+COMMENT ON COLUMN private.audit_sealing.restored_until IS 'Rows up to this time may have come from another cluster: their transaction does not tell whether they are sealed.';
+
+CREATE FUNCTION private.is_sealed_here(p_sealing private.audit_sealing) RETURNS boolean
+    LANGUAGE sql STABLE
+    RETURN (COALESCE(((p_sealing).cluster = private.cluster_id()), true) AND ((p_sealing).through < pg_snapshot_xmin(pg_current_snapshot())));
+
+COMMENT ON FUNCTION private.is_sealed_here(p_sealing private.audit_sealing) IS 'Whether audit_sealing.through is a transaction of this cluster, and not of the one that a backup is of.';
 
 CREATE FUNCTION private.is_still_bookable(p_org public.organizations, p_row public.appointments, p_at timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -7406,6 +7439,8 @@ CREATE FUNCTION public.seal_audit(p_rows integer DEFAULT 10000) RETURNS integer
     SET jit TO 'off'
     AS $$
 declare
+  v_sealing private.audit_sealing;
+  v_is_restored boolean;
   v_from xid8;
   v_limit xid8;
   v_last xid8;
@@ -7416,41 +7451,46 @@ begin
     raise exception 'Cannot seal % rows: the batch must be at least 1', p_rows
       using errcode = '22023';
   end if;
-  select s.through into v_from from private.audit_sealing as s for update skip locked;
+  select s.* into v_sealing from private.audit_sealing as s for update skip locked;
   if not found then
     return 0;
   end if;
   -- Every transaction before it has ended, and those that are sealed are among them.
   v_limit := pg_snapshot_xmin(pg_current_snapshot());
-  if v_from >= v_limit then
-    -- The tables were restored into a server that counts its transactions from the beginning again.
-    v_from := '0';
-  end if;
-  select l.transaction_id into v_last from public.audit_logs as l
-  where l.transaction_id > v_from and l.transaction_id < v_limit
-  order by l.transaction_id offset p_rows - 1 limit 1;
-  if v_last is null then
+  v_is_restored := not private.is_sealed_here(v_sealing);
+  v_from := case when v_is_restored then '0' else v_sealing.through end;
+  if v_is_restored then
+    v_last := (v_limit::text::bigint - 1)::text::xid8;
+  else
     select l.transaction_id into v_last from public.audit_logs as l
     where l.transaction_id > v_from and l.transaction_id < v_limit
-    order by l.transaction_id desc limit 1;
+    order by l.transaction_id offset p_rows - 1 limit 1;
+    if v_last is null then
+      select l.transaction_id into v_last from public.audit_logs as l
+      where l.transaction_id > v_from and l.transaction_id < v_limit
+      order by l.transaction_id desc limit 1;
+    end if;
   end if;
   for v_batch in
     select l.org_id, array_agg(l.id order by l.at, l.id) as ids,
       array_agg(l.at order by l.at, l.id) as times,
-      array_agg(private.digest_row(l) order by l.at, l.id) as digests
+      array_agg(private.digest_row(l) order by l.at, l.id) as digests,
+      (array_agg(l.transaction_id order by l.transaction_id desc))[1] as newest
     from public.audit_logs as l
-    where l.transaction_id > v_from and l.transaction_id <= v_last
-      -- Sealed before the tables were restored.
-      and not exists (
-        select from private.audit_seals as s
-        where s.through > v_from and s.org_id = l.org_id and l.id = any (s.ids))
+    where l.transaction_id > v_from and (v_is_restored or l.transaction_id <= v_last)
+      and (not v_is_restored and l.at > v_sealing.restored_until or not exists (
+        select from private.audit_seals as s cross join lateral unnest(s.ids) as r (id)
+        where s.through > v_from and s.org_id = l.org_id and r.id = l.id))
     group by l.org_id
   loop
-    perform private.add_seal(
-      v_batch.org_id, v_last, v_batch.ids, v_batch.times, v_batch.digests);
+    perform private.add_seal(v_batch.org_id, greatest(v_last, v_batch.newest),
+      v_batch.ids, v_batch.times, v_batch.digests);
     v_count := v_count + cardinality(v_batch.ids);
   end loop;
-  update private.audit_sealing as s set through = v_last where v_last is not null;
+  update private.audit_sealing as s
+  set through = coalesce(v_last, s.through), cluster = private.cluster_id(),
+    restored_until = case when v_is_restored then greatest(
+      s.restored_until, (select max(l.at) from public.audit_logs as l)) else s.restored_until end;
   return v_count;
 end
 $$;
@@ -8232,14 +8272,6 @@ CREATE TABLE private.audit_purges (
 
 COMMENT ON TABLE private.audit_purges IS 'Before which time retention has deleted rows of an organization''s audit log.';
 
-CREATE TABLE private.audit_sealing (
-    only_row boolean DEFAULT true NOT NULL,
-    through xid8 DEFAULT '0'::xid8 NOT NULL,
-    CONSTRAINT audit_sealing_has_one_row CHECK (only_row)
-);
-
-COMMENT ON TABLE private.audit_sealing IS 'The newest transaction of which public.seal_audit() has sealed the rows; its lock lets one run in.';
-
 CREATE TABLE private.audit_seals (
     org_id uuid NOT NULL,
     number integer NOT NULL,
@@ -8265,10 +8297,19 @@ COMMENT ON COLUMN private.audit_seals.hash IS 'See private.hash_seal().';
 CREATE TABLE private.metric_progress (
     only_row boolean DEFAULT true NOT NULL,
     seen pg_snapshot NOT NULL,
+    counted_at timestamp with time zone NOT NULL,
+    cluster bigint NOT NULL,
+    restored_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
     CONSTRAINT metric_progress_has_one_row CHECK (only_row)
 );
 
 COMMENT ON TABLE private.metric_progress IS 'The transactions that had ended when audit rows were last counted; no row before the first time.';
+
+COMMENT ON COLUMN private.metric_progress.counted_at IS 'When that was: every row that was counted is older.';
+
+COMMENT ON COLUMN private.metric_progress.cluster IS 'See private.cluster_id().';
+
+COMMENT ON COLUMN private.metric_progress.restored_until IS 'Rows up to this time came from another cluster and are counted.';
 
 CREATE TABLE private.overlap_watch (
     only_row boolean DEFAULT true NOT NULL,
@@ -9179,6 +9220,8 @@ REVOKE ALL ON FUNCTION private.close_call(p_org public.organizations, p_call jso
 
 REVOKE ALL ON FUNCTION private.close_questions(p_org uuid) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.cluster_id() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.code_attempts() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.code_lifetime() FROM PUBLIC;
@@ -9396,6 +9439,8 @@ REVOKE ALL ON FUNCTION private.is_said_time(p_at timestamp with time zone, p_zon
 REVOKE ALL ON FUNCTION private.is_same_name(p_said text, p_stored text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.is_same_patient(p_one text, p_other text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.is_sealed_here(p_sealing private.audit_sealing) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.is_still_bookable(p_org public.organizations, p_row public.appointments, p_at timestamp with time zone) FROM PUBLIC;
 
@@ -9828,7 +9873,7 @@ GRANT SELECT ON TABLE public.working_hours TO service_role;
 GRANT SELECT ON TABLE public.working_hours_overrides TO authenticated;
 GRANT SELECT ON TABLE public.working_hours_overrides TO service_role;
 
-INSERT INTO private.audit_sealing VALUES (true, '0');
+INSERT INTO private.audit_sealing VALUES (true, '0', NULL, '-infinity');
 
 INSERT INTO private.overlap_watch VALUES (true, NULL, NULL);
 

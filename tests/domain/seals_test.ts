@@ -69,6 +69,9 @@ async function sealed(sql: postgres.Sql, ...sizes: readonly number[]): Promise<C
   return clinic;
 }
 
+/** A transaction that the server has still to begin. */
+const ahead = (count: number) => `(pg_current_xact_id()::text::bigint + ${count})::text::xid8`;
+
 /** What the superuser can do, and no function of ours: undone at the end. */
 async function tampered(
   { admin }: TestDatabase,
@@ -345,10 +348,11 @@ test("a log that was restored into a younger server is sealed on, each row once"
   const { sql, admin } = database;
   const clinic = await sealed(sql, 3, 2);
   // As if the old server had counted its transactions further: to where this one gets next, and beyond.
-  const ahead = `(pg_current_xact_id()::text::bigint + 4)::text::xid8`;
   await admin.unsafe(`update private.audit_sealing set through = '9000000000'`);
   await admin.unsafe(
-    `update private.audit_seals set through = case number when 1 then ${ahead} else '9000000000' end`,
+    `update private.audit_seals set through = case number when 1 then ${
+      ahead(4)
+    } else '9000000000' end`,
   );
   assert.equal((await verify(sql, clinic)).outcome, "intact");
   for (const size of [4, 3]) {
@@ -358,6 +362,35 @@ test("a log that was restored into a younger server is sealed on, each row once"
   }
   const after = await verify(sql, clinic);
   assert.deepEqual([after.outcome, after.sealed, after.waiting], ["intact", 12, 0]);
+});
+
+test("a log that came with a backup of another cluster is sealed, whichever transactions its rows name", async (database) => {
+  const { sql, admin } = database;
+  const clinic = await sealed(sql, 2, 1);
+  await write(sql, clinic, 2);
+  // The other cluster was a little ahead, so that this one soon counts through the same numbers.
+  await admin.unsafe(`
+    update public.audit_logs set transaction_id = ${ahead(20)}
+    where id <> all (select unnest(ids) from private.audit_seals);
+    update private.audit_seals set through = ${ahead(10)};
+    update private.audit_sealing set through = ${ahead(10)}, cluster = cluster + 1`);
+  assert.deepEqual([(await verify(sql, clinic)).outcome, (await verify(sql, clinic)).waiting], [
+    "intact",
+    2,
+  ]);
+  let rows = 5;
+  for (const size of [15, 3, 20]) {
+    await writeEach(sql, clinic, size);
+    rows += size;
+    assert.equal((await verify(sql, clinic)).outcome, "intact");
+    await seal(sql, clinic);
+    const { outcome, sealed: count, waiting } = await verify(sql, clinic);
+    assert.deepEqual([outcome, count, waiting], ["intact", rows, 0]);
+  }
+  // From then on a row of a transaction that was sealed is a forgery again.
+  await admin`insert into public.audit_logs (org_id, actor, action, outcome, transaction_id)
+    select ${clinic.id}, 'system', 'test', 'ok', through from private.audit_sealing`;
+  assert.deepEqual((await found(sql, clinic)).map(([, kind]) => kind), ["row_added"]);
 });
 
 test("the owner cannot rewrite a seal, and the job seals", async ({ sql }) => {
