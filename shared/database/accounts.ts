@@ -30,15 +30,15 @@ export const getCredentials = entry("get_org_credentials", {
   ]),
 });
 
-/** The account of an organization, when there is no call. */
+/** The account of an organization, for work that belongs to no call. */
 export const getCredentialsOf = entry("get_credentials_of", {
   args: (orgId: string) => ({ p_org: orgId, p_provider: "twilio" }),
   answer: z.discriminatedUnion("outcome", [bare("unknown_clinic"), ...stored]),
 });
-/** What they answer. */
+/** The answer of both. */
 export type CredentialsOutcome = AnswerOf<typeof getCredentials | typeof getCredentialsOf>;
 
-/** Writes into the audit log that the stored account of a call's organization does not decrypt. */
+/** Records in the audit log that the account of a call's organization cannot be decrypted. */
 export const reportUnreadableCredentials = entry("report_unreadable_credentials", {
   args: (call: CallFacts) => ({ p_call: call, p_provider: "twilio" }),
   answer: bare("reported", "unknown_clinic", "cross_tenant_denied"),

@@ -1,5 +1,5 @@
 /**
- * Free times, see migrations/..._availability.sql.
+ * Free times; see migrations/..._availability.sql.
  *
  * @module
  */
@@ -17,31 +17,31 @@ export const slot = z.object({
   availableDoctors: z.number(),
   seatsLeft: z.number().optional(),
 });
-/** The same, as a type. */
+/** A {@link slot}. */
 export type Slot = z.infer<typeof slot>;
 
-/** A date that was said together with a weekday that it is not. */
+/** A date and a weekday that were said together and do not match. */
 export const contradiction = z.object({
   date: z.string(),
   /** The one that was said; 0 is Sunday. */
   weekday: z.number(),
 }).optional();
-/** The same, as a type. */
+/** A {@link contradiction}. */
 export type Contradiction = z.infer<typeof contradiction>;
 
-/** What is asked of the free times. */
+/** A question for free times. */
 export interface AvailabilityQuestion {
   readonly service: string;
   /** First day, as it was said. */
   readonly day: SaidDay;
-  /** How many days from there on; 1 when left out. */
+  /** How many days from that day on; 1 by default. */
   readonly days?: number | undefined;
   readonly partOfDay?: PartOfDay | undefined;
-  /** Doctors, any of whom will do; anybody when left out. */
+  /** Doctors, any of whom will do; any doctor by default. */
   readonly providers?: readonly string[] | undefined;
 }
 
-/** Free times on some days, or the nearest after them. */
+/** Finds free times on some days, or else the nearest ones after them. */
 export const checkAvailability = entry("check_availability", {
   args: (
     call: CallFacts,
@@ -95,5 +95,5 @@ export const checkAvailability = entry("check_availability", {
     }),
   ]),
 });
-/** What it answers. */
+/** The answer of {@link checkAvailability}. */
 export type AvailabilityOutcome = AnswerOf<typeof checkAvailability>;

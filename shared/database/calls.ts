@@ -1,5 +1,5 @@
 /**
- * Calls: how one begins and ends.
+ * The beginning and the end of a call.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { z } from "zod";
 import type { Envelope } from "../vapi.ts";
 import { type AnswerOf, type CallFacts, entry, orgId } from "./entry.ts";
 
-/** What an assistant has to know about its clinic; nothing of a patient. */
+/** What an assistant must know about its clinic. It contains no patient data. */
 export const lineProfile = z.object({
   orgId: z.string(),
   slug: z.string(),
@@ -29,16 +29,16 @@ export const lineProfile = z.object({
   transferNumber: z.string().optional(),
   services: z.array(z.object({ name: z.string(), minutes: z.number() })),
   doctors: z.array(z.string()),
-  /** When anybody works, by weekday (0 is Sunday), in local minutes from midnight. */
+  /** When any doctor works, by weekday (0 is Sunday), in local minutes from midnight. */
   opening: z.array(z.object({ dow: z.number(), startMin: z.number(), endMin: z.number() })),
-  /** What everybody asks. */
+  /** Questions that many callers ask. */
   facts: z.array(z.object({ question: z.string(), answer: z.string() })),
 });
-/** What an assistant has to know about its clinic; nothing of a patient. */
+/** A {@link lineProfile}. */
 export type LineProfile = z.output<typeof lineProfile>;
 
 /**
- * The assistant that takes the calls of the called number: registered at Vapi, or what is needed to
+ * Finds the assistant for the called number: one that is registered at Vapi, or what is needed to
  * compose one.
  */
 export const findAssistant = entry("find_assistant", {
@@ -49,10 +49,10 @@ export const findAssistant = entry("find_assistant", {
     z.object({ outcome: z.literal("unknown_clinic"), orgId }),
   ]),
 });
-/** What it answers. */
+/** The answer of {@link findAssistant}. */
 export type AssistantOutcome = AnswerOf<typeof findAssistant>;
 
-/** ISO 3166 country of the call's clinic; missing when the call is refused. */
+/** The ISO 3166 country of the call's clinic; missing when the call is refused. */
 export const findCountry = entry("find_country", {
   args: (call: CallFacts) => ({ p_call: call }),
   answer: z.object({
@@ -61,26 +61,26 @@ export const findCountry = entry("find_country", {
   }),
 });
 
-/** A call's report as it is kept: transcript and summary are redacted. */
+/** A call's report as it is stored. Transcript and summary are redacted. */
 export interface KeptReport {
   readonly durationSeconds: number | undefined;
   /** US dollars. */
   readonly cost: number | undefined;
   readonly transcript: string | undefined;
   readonly summary: string | undefined;
-  /** How many of each kind were taken out. */
+  /** How many of each kind were removed. */
   readonly redactions: Readonly<Record<string, number>>;
 }
 
 /**
- * Releases what a call holds and files its report. `followUp` is a text to send now. Without a report
- * `known` says what must not be kept of what was said.
+ * Releases the holds of a call and stores its report. `followUp` is a text to send now. When called
+ * without a report, `known` has the personal data to remove from it.
  */
 export const endCall = entry("end_call", {
   args: (call: Envelope, ended: {
     readonly endedReason?: string | undefined;
     readonly report?: KeptReport | undefined;
-    /** The id of the follow-up, should one be due. */
+    /** The id of the follow-up, if one is to be sent. */
     readonly sendId: string;
   }) => ({
     p_call: call,
@@ -104,5 +104,5 @@ export const endCall = entry("end_call", {
     }).optional(),
   }),
 });
-/** What it answers. */
+/** The answer of {@link endCall}. */
 export type EndedCallOutcome = AnswerOf<typeof endCall>;

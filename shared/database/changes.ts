@@ -1,5 +1,5 @@
 /**
- * Appointments that exist: found, cancelled or moved, once their number is proven.
+ * Existing appointments: finding, cancelling or moving them, once their number is proven.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { contradiction } from "./availability.ts";
 import { type AnswerOf, bare, type CallFacts, entry, orgId, refusals } from "./entry.ts";
 import { hold, holdLimit, released, slotTaken } from "./holds.ts";
 
-/** Who a request about appointments is for. */
+/** The patient that a request about appointments is for. */
 export interface PatientReference {
   readonly patientName: string;
   /** E.164. */
@@ -20,7 +20,7 @@ export interface PatientReference {
   readonly patientCountry: string;
 }
 
-/** How a caller names an appointment: who it is for, and what is said of it. */
+/** How a caller names an appointment: the patient, and what the caller said about it. */
 export interface AppointmentReference extends PatientReference {
   readonly appointmentId?: string | undefined;
   readonly date?: SaidDay | undefined;
@@ -28,7 +28,7 @@ export interface AppointmentReference extends PatientReference {
   readonly provider?: string | undefined;
 }
 
-/** An appointment as it is told after the proof. */
+/** An appointment as it is told after the number is proven. */
 export const appointment = z.object({
   appointmentId: z.string(),
   startTime: z.string(),
@@ -36,20 +36,20 @@ export const appointment = z.object({
   service: z.string(),
   doctor: z.string(),
 });
-/** The same, as a type. */
+/** An {@link appointment}. */
 export type Appointment = z.infer<typeof appointment>;
 
 /** A change that took effect, and the appointment it was made to. */
 const changed = hold.extend({ outcome: z.enum(["cancelled", "rescheduled"]), released });
-/** The same, as a type. */
+/** A {@link changed} appointment. */
 export type Changed = z.infer<typeof changed>;
 
-/** The call's own hold, which stays because no day was named. */
+/** The call's own hold, which is kept because no day was named. */
 const kept = z.object({ holdId: z.string(), startTime: z.string(), doctor: z.string() }).optional();
-/** The same, as a type. */
+/** A {@link kept} hold. */
 export type Kept = z.infer<typeof kept>;
 
-/** What a request about appointments comes to once its number is proven. */
+/** The result of a request about appointments, once its number is proven. */
 export const settled = [
   changed,
   z.object({ outcome: z.literal("found"), orgId, appointments: z.array(appointment) }),
@@ -57,7 +57,7 @@ export const settled = [
     outcome: z.literal("which_appointment"),
     orgId,
     appointments: z.array(appointment),
-    /** What would decide, and has not been asked yet; null when the front desk has to help. */
+    /** What would decide and was not asked yet; null when the front desk has to help. */
     ask: z.enum(["day", "time", "doctor"]).nullable(),
   }),
   z.object({ outcome: z.literal("appointment_not_found"), orgId, released, kept }),
@@ -65,7 +65,7 @@ export const settled = [
   holdLimit,
 ] as const;
 const settledUnion = z.discriminatedUnion("outcome", [...settled]);
-/** The same, as a type. */
+/** One of {@link settled}. */
 export type Settled = z.infer<typeof settledUnion>;
 
 const codeNeeded = z.object({
@@ -77,13 +77,13 @@ const codeNeeded = z.object({
 const dayRefused = z.object({
   outcome: z.enum(["date_unclear", "past_date"]),
   orgId,
-  /** At the clinic. */
+  /** The date at the clinic. */
   today: z.string(),
   contradiction,
 });
 const changeRefusals = [...refusals, "call_needed", "change_limit"] as const;
 
-/** Takes the wish to cancel. */
+/** Stores the wish to cancel. */
 export const cancelAppointment = entry("cancel_appointment", {
   args: (call: CallFacts, asked: AppointmentReference) => ({ p_call: call, ...referTo(asked) }),
   answer: z.discriminatedUnion("outcome", [
@@ -95,10 +95,10 @@ export const cancelAppointment = entry("cancel_appointment", {
     ...[settled[2], settled[3]],
   ]),
 });
-/** What it answers. */
+/** The answer of {@link cancelAppointment}. */
 export type CancellationOutcome = AnswerOf<typeof cancelAppointment>;
 
-/** Takes the wish to move an appointment to another slot, and holds that. */
+/** Stores the wish to move an appointment to another slot, and holds that slot. */
 export const rescheduleAppointment = entry("reschedule_appointment", {
   args: (call: CallFacts, asked: AppointmentReference & { readonly slotId: string }) => ({
     p_call: call,
@@ -113,7 +113,7 @@ export const rescheduleAppointment = entry("reschedule_appointment", {
     ...[settled[2], settled[3], slotTaken, holdLimit],
   ]),
 });
-/** What it answers. */
+/** The answer of {@link rescheduleAppointment}. */
 export type ReschedulingOutcome = AnswerOf<typeof rescheduleAppointment>;
 
 /** Asks which appointments a patient has. */
@@ -126,7 +126,7 @@ export const findAppointments = entry("find_appointments", {
     settled[3],
   ]),
 });
-/** What it answers. */
+/** The answer of {@link findAppointments}. */
 export type FindingOutcome = AnswerOf<typeof findAppointments>;
 
 function nameThe({ patientName, patientPhone, patientCountry }: PatientReference) {

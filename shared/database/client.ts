@@ -1,8 +1,8 @@
 /**
  * The connection to the database, through supabase-js: one round trip with a deadline.
  *
- * The first call loads supabase-js, so its 40 ms are not part of an import; one client serves the
- * isolate. What can be called is in the files next to this one, one for each capability.
+ * The first call loads supabase-js, so that importing this module does not cost its 40 ms. An isolate
+ * has one client. The files next to this one have the functions that can be called, by capability.
  *
  * @module
  */
@@ -22,34 +22,34 @@ import { Fault, type FaultCode } from "../errors.ts";
 /** The database of one request. */
 export interface Database {
   /**
-   * Calls an entry function; `entry.ts` says how to name one and read its answer.
+   * Calls an entry function. `entry.ts` names it and reads its answer.
    *
    * @throws {Fault} `database_busy`, `database_timeout`, `database_unavailable` or `database_error`.
    */
   call(sqlName: string, args: Readonly<Record<string, unknown>>): Promise<unknown>;
 }
 
-/** Told of every call: for log lines and metrics. */
+/** Is told of every call, for log lines and metrics. */
 export interface DatabaseObserver {
-  /** @param durationMs How long the call took, answered or not. */
+  /** @param durationMs How long the call took, with or without an answer. */
   called(durationMs: number): void;
   /**
-   * @param orgId The organization the database found.
-   * @param desk How its front desk is; left out by what answers no tool.
+   * @param orgId The organization that the database found.
+   * @param desk Whether its front desk answers; undefined for functions that answer no tool.
    */
   resolved(orgId: string, desk?: Desk): void;
-  /** @param kind What happened too often in that organization, just now. */
+  /** @param kind What happened too often in that organization. */
   alarmed(kind: string, orgId: string): void;
-  /** @param orgId Whose call it was, though the secret is bound to others. */
+  /** @param orgId The call's organization, which the secret is not bound to. */
   denied(orgId: string): void;
 }
 
-/** Makes the database of one request: the client is shared, the time is the request's. */
+/** Creates the database of a request. Requests share the client, and each has its own time. */
 export interface DatabasePool {
   within(budget: Budget, observer?: DatabaseObserver): Database;
 }
 
-/** Opens the database; nothing is connected before the first call. */
+/** Opens the database. The first call connects. */
 export function openDatabase(
   config: Pick<Config, "restUrl" | "databaseKey">,
   { databaseCallMs }: Pick<Deadlines, "databaseCallMs"> = callerDeadlines,
@@ -75,7 +75,7 @@ export function openDatabase(
 
 async function createClient({ restUrl, databaseKey }: Pick<Config, "restUrl" | "databaseKey">) {
   const { createClient } = await import("@supabase/supabase-js");
-  // supabase-js appends /rest/v1 to the URL it is given; a bare PostgREST has no such path.
+  // supabase-js appends /rest/v1 to its URL, but a bare PostgREST does not have this path.
   const base = restUrl.replace(/\/rest\/v1$/, "");
   const isBare = base === restUrl;
   return createClient(base, databaseKey, {
@@ -88,7 +88,7 @@ async function createClient({ restUrl, databaseKey }: Pick<Config, "restUrl" | "
 }
 
 const desks = ["open", "closed", "none"] as const;
-/** How a front desk is: a call can be put through, not now, or not at all. */
+/** Whether a front desk answers: a call can be put through now, later, or never. */
 export type Desk = typeof desks[number];
 
 const withOrganization = z.object({
@@ -137,8 +137,8 @@ async function callFunction(
 }
 
 /**
- * The same with texts that PostgreSQL can store: it refuses a request with a NUL or half a surrogate
- * pair in it, which a text has that was cut in the middle of a character.
+ * The value with texts that PostgreSQL can store. It refuses a request that has a NUL or half a
+ * surrogate pair, which is left when a text is cut in the middle of a character.
  */
 function storable<T>(value: T): T;
 function storable(value: unknown): unknown {
@@ -156,14 +156,14 @@ function codeOf(code: string | undefined): FaultCode {
 }
 
 /**
- * Nothing was done, since there was no time for it: the statement was cancelled at its timeout, a lock
- * was not acquired, or PostgREST had no connection free.
+ * Whether the call did nothing because there was no time: the statement was cancelled at its timeout,
+ * a lock was not acquired, or PostgREST had no free connection.
  */
 function isBusy(code: string): boolean {
   return ["57014", "55P03", "PGRST003"].includes(code);
 }
 
-/** No code: the request failed before an answer. 08, 53, 57: connection, resources, shutdown. */
+/** Without a code the request failed before an answer. 08, 53, 57: connection, resources, shutdown. */
 function isAway(code: string | undefined): boolean {
   return !code || /^(08|53|57|PGRST00)/.test(code);
 }

@@ -1,5 +1,5 @@
 /**
- * The front desk: messages that callers leave for it.
+ * Messages that callers leave for the front desk.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import { z } from "zod";
 import { type AnswerOf, bare, type CallFacts, entry, orgId, refusals } from "./entry.ts";
 
-/** Keeps a message for the front desk; `opensAt` says when somebody is there again. */
+/** Stores a message for the front desk. `opensAt` says when the desk answers again. */
 export const leaveMessage = entry("leave_message", {
   args: (call: CallFacts, left: {
     readonly callerName: string;
@@ -29,5 +29,5 @@ export const leaveMessage = entry("leave_message", {
     z.object({ outcome: z.literal("left"), orgId, opensAt: z.string().optional() }),
   ]),
 });
-/** What it answers. */
+/** The answer of {@link leaveMessage}. */
 export type MessageOutcome = AnswerOf<typeof leaveMessage>;

@@ -1,5 +1,5 @@
 /**
- * What an entry function of the database is: its SQL name, its arguments and its answer, said once.
+ * An entry function of the database: its SQL name, its arguments and its answer, in one place.
  *
  * ```ts ignore
  * const findCountry = entry("find_country", {
@@ -34,20 +34,20 @@ export interface Entry<Asked extends unknown[], Answer extends z.ZodType> {
   (database: Database, ...asked: Asked): Promise<z.output<Answer>>;
   /** The function's name in SQL. */
   readonly sqlName: string;
-  /** Every answer it can give; what does not fit is a fault. */
+  /** Every possible answer. Any other is a fault. */
   readonly answer: Answer;
 }
 
-/** What an entry function answers. */
+/** The answer of an entry function. */
 export type AnswerOf<E extends { readonly answer: z.ZodType }> = z.output<E["answer"]>;
 
 /**
  * Declares an entry function.
  *
  * @param sqlName Its name in SQL.
- * @param args What the function is given, by the names of its parameters.
- * @param answer What it answers.
- * @param busyIsFault Set where nobody is told to try again, so a lock not acquired in time is a fault.
+ * @param args Its arguments, by the names of its parameters.
+ * @param answer Its answer.
+ * @param busyIsFault Whether a lock that was not acquired is a fault, because nobody can try again.
  */
 export function entry<Asked extends unknown[], Answer extends z.ZodType>(
   sqlName: string,
@@ -88,14 +88,14 @@ function isBusy(data: unknown): boolean {
   return typeof data === "object" && data !== null && "outcome" in data && data.outcome === "busy";
 }
 
-/** The organization, where the function got as far as finding it. */
+/** The organization, if the function found it. */
 export const orgId = z.string().optional();
 
-/** Answers that are an outcome and nothing else. */
+/** Answers that are only an outcome. */
 export const bare = <const Outcome extends string>(...outcomes: Outcome[]) =>
   z.object({ outcome: z.enum(outcomes), orgId });
 
-/** Outcomes every tool can have: no clinic, another clinic's name, a lock that took too long. */
+/** Outcomes of every tool: no clinic, another clinic's name, a lock that took too long. */
 export const refusals = ["unknown_clinic", "cross_tenant_denied", "busy"] as const;
-/** One of them, as an answer. */
+/** One of {@link refusals}, as an answer. */
 export type Refusal = { readonly outcome: typeof refusals[number]; readonly orgId?: string };

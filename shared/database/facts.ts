@@ -1,5 +1,5 @@
 /**
- * Facts: what a clinic answers to questions about itself.
+ * What a clinic answers to questions about itself.
  *
  * @module
  */
@@ -7,12 +7,12 @@
 import { z } from "zod";
 import { type AnswerOf, bare, type CallFacts, entry, orgId, refusals } from "./entry.ts";
 
-/** The clinic's own answer to a question, or none; then the question is kept for the clinic. */
+/** Finds the clinic's own answer to a question. If there is none, the question is stored for it. */
 export const answerQuestion = entry("answer_question", {
   args: (call: CallFacts, asked: {
     /** Redacted. */
     readonly question: string;
-    /** Whether it is about somebody's health: then only a fact with every word of it answers. */
+    /** Whether it is about health. Then a fact answers it only if it has every word of it. */
     readonly isMedical: boolean;
   }) => ({ p_call: call, p_question: asked.question, p_medical: asked.isMedical }),
   answer: z.discriminatedUnion("outcome", [
@@ -20,5 +20,5 @@ export const answerQuestion = entry("answer_question", {
     z.object({ outcome: z.literal("answered"), orgId, answer: z.string() }),
   ]),
 });
-/** What it answers. */
+/** The answer of {@link answerQuestion}. */
 export type QuestionOutcome = AnswerOf<typeof answerQuestion>;

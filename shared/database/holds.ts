@@ -1,5 +1,5 @@
 /**
- * Holds: a slot is claimed for a call until its passcode confirms it.
+ * Holds: a slot is claimed for a call until a passcode confirms it.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { z } from "zod";
 import { slot } from "./availability.ts";
 import { type AnswerOf, bare, type CallFacts, entry, orgId, refusals } from "./entry.ts";
 
-/** A held or confirmed appointment, as the caller may hear of it. */
+/** A held or confirmed appointment, with what the caller may be told. */
 export const hold = z.object({
   orgId: z.string(),
   holdId: z.string(),
@@ -21,10 +21,10 @@ export const hold = z.object({
 
 /** A time that was released, for another one or because it was not used. */
 export const released = z.object({ startTime: z.string(), doctor: z.string() }).optional();
-/** The same, as a type. */
+/** A {@link released} time. */
 export type Released = z.infer<typeof released>;
 
-/** The slot cannot be had; `slots` are near it. */
+/** The slot is not available. `slots` are near it. */
 export const slotTaken = z.object({
   outcome: z.literal("slot_taken"),
   orgId,
@@ -32,12 +32,14 @@ export const slotTaken = z.object({
   /** False for a time that was never bookable, such as one outside of hours. */
   taken: z.boolean(),
   released,
-  /** Set where the caller's own appointment may be in the way, which only the proof tells. */
+  /** Whether the caller's own appointment may be the reason. Only the passcode can tell. */
   isKept: z.boolean().default(false),
 });
 
-/** A further hold would be too many: of this call, of its caller, of the patient's number, or of all
- * callers of the clinic whose number is not known. */
+/**
+ * There are too many holds: of this call, of its caller, of the patient's number, or of all callers of
+ * the clinic whose number is not known.
+ */
 export const holdLimit = z.object({
   outcome: z.literal("hold_limit"),
   orgId,
@@ -53,7 +55,7 @@ export const claimSlot = entry("claim_slot_atomic", {
     /** E.164. */
     readonly patientPhone: string;
     readonly patientCountry: string | null;
-    /** The hold of this call that is to be moved or corrected. */
+    /** A hold of this call that is to be moved or corrected. */
     readonly holdId?: string | undefined;
   }) => ({
     p_call: call,
@@ -75,12 +77,12 @@ export const claimSlot = entry("claim_slot_atomic", {
     hold.extend({
       outcome: z.literal("held"),
       expiresInSeconds: z.number(),
-      /** Whether the call has proven the number, so that no further code is needed. */
+      /** Whether the call has proven the number, so that it needs no further code. */
       proven: z.boolean().default(false),
-      /** Whether the clinic wants the code texted at once. */
+      /** Whether the clinic wants the code to be texted at once. */
       textsCode: z.boolean().default(false),
       released,
-      /** Start of what the patient has confirmed in this call. */
+      /** The start of what the patient has already confirmed in this call. */
       alsoConfirmed: z.string().optional(),
     }),
     hold.extend({ outcome: z.literal("already_confirmed") }),
@@ -88,5 +90,5 @@ export const claimSlot = entry("claim_slot_atomic", {
     holdLimit,
   ]),
 });
-/** What it answers. */
+/** The answer of {@link claimSlot}. */
 export type ClaimOutcome = AnswerOf<typeof claimSlot>;

@@ -1,5 +1,5 @@
 /**
- * Metrics: counts in batches, and all of them read.
+ * Recording and reading metrics.
  *
  * @module
  */
@@ -12,7 +12,7 @@ const counter = z.object({
   labels: z.record(z.string(), z.string()),
   value: z.number(),
 });
-/** How often something was counted. */
+/** A counter, with its labels and its value. */
 export type Counter = z.infer<typeof counter>;
 
 const metrics = z.object({
@@ -20,7 +20,7 @@ const metrics = z.object({
   totals: z.array(counter),
   /** In the last minutes. */
   recent: z.array(counter),
-  /** Rows as they are. */
+  /** Current rows. */
   gauges: z.object({
     holdsLive: z.number(),
     holdsLapsed: z.number(),
@@ -33,13 +33,13 @@ const metrics = z.object({
 /** All metrics. */
 export type Metrics = z.infer<typeof metrics>;
 
-/** Adds counts; the same batch again changes nothing. */
+/** Adds counts. Sending the same batch again changes nothing. */
 export const recordMetrics = entry("record_metrics", {
   args: (batchId: string, counts: readonly Counter[]) => ({ p_batch: batchId, p_counts: counts }),
   answer: z.object({ outcome: z.enum(["recorded", "repeated"]) }),
 });
 
-/** All metrics; `recent` reaches 1 to 1440 minutes back. */
+/** Reads all metrics. `recent` covers the last 1 to 1440 minutes. */
 export const readMetrics = entry("read_metrics", {
   args: (minutes: number) => ({ p_minutes: minutes }),
   answer: metrics,

@@ -1,5 +1,5 @@
 /**
- * Passcodes: a send begins, completes or is cleared, and what the caller read out is compared.
+ * Passcodes: a send begins and is completed or cleared, and the code that the caller reads is compared.
  *
  * @module
  */
@@ -18,40 +18,40 @@ export interface PasscodeMac {
 
 /** One send of a call. */
 export interface SendReference {
-  /** Who asked for it. */
+  /** The call that asked for it. */
   readonly call: CallFacts;
   readonly orgId: string;
   readonly sendId: string;
 }
 
-/** Everything of a call that waited for a number is confirmed and carried out. */
+/** Everything in a call that waited for a number is confirmed and carried out. */
 const confirmed = hold.extend({
   outcome: z.literal("confirmed"),
   /** Further holds that were confirmed. */
   others: z.array(hold),
   /** Appointments that the same patients have at the same time. */
   overlaps: z.array(appointment),
-  /** Starts of holds that had run out. */
+  /** Starts of holds that had expired. */
   lapsed: z.array(z.string()),
-  /** What came of the request about appointments. */
+  /** The result of the request about appointments. */
   change: z.discriminatedUnion("outcome", [...settled]).optional(),
 });
-/** The same, as a type. */
+/** A {@link confirmed} answer. */
 export type Confirmed = z.infer<typeof confirmed>;
 
-/** What a passcode is for: before it is right, nothing is told of what a change is about. */
+/** What a passcode is for. Before it is given, nothing is said about the appointment of a change. */
 const purpose = z.enum(["confirm", "change"]);
-/** The same, as a type. */
+/** A {@link purpose}. */
 export type Purpose = z.infer<typeof purpose>;
 
 /** A send that is to begin. */
 export interface NewSend {
-  /** What this call is about, when left out. */
+  /** By default, what this call is about. */
   readonly holdId?: string | undefined;
   readonly sendId: string;
   readonly mac: PasscodeMac;
   readonly expectedOrgId: string;
-  /** The number that texts; it is never texted itself. */
+  /** The number that texts. It is never texted itself. */
   readonly sender: string | undefined;
 }
 
@@ -71,18 +71,18 @@ const claimed = z.object({
   orgId: z.string(),
   clinic: z.string(),
   purpose,
-  /** Whether a text is to go out: not for a change that no appointment fits. */
+  /** Whether to send a text. False for a change without a matching appointment. */
   isDue: z.boolean(),
   phone: z.string(),
   phoneEnding: z.string(),
-  /** The text before this one did not arrive. */
+  /** Whether the previous text did not arrive. */
   afterUndelivered: z.boolean(),
   expiresInSeconds: z.number(),
 });
-/** The same, as a type. */
+/** A send that has begun. */
 export type BegunSend = z.infer<typeof claimed>;
 
-/** No text may go out. */
+/** No text may be sent. */
 const refused = z.object({
   outcome: z.enum([
     "bad_destination",
@@ -96,13 +96,13 @@ const refused = z.object({
   purpose,
 });
 
-/** The same request has texted a code before. */
+/** The same request has already texted a code. */
 const alreadySent = z.object({
   outcome: z.literal("already_sent"),
   orgId,
   purpose,
   phoneEnding: z.string(),
-  /** The code's whole lifetime, as it was told when it was texted. */
+  /** The code's whole lifetime, as the caller was told. */
   expiresInSeconds: z.number(),
 });
 
@@ -125,10 +125,10 @@ export const beginOtpSend = entry("begin_otp_send", {
     alreadySent.extend({ outcome: z.literal("cooldown"), retryAfterSeconds: z.number() }),
   ]),
 });
-/** What it answers. */
+/** The answer of {@link beginOtpSend}. */
 export type BeginSendOutcome = AnswerOf<typeof beginOtpSend>;
 
-/** Begins the send of a hold that was made just now, unless a code of the call can confirm it. */
+/** Begins the send for a new hold, unless a code of the call can already confirm it. */
 export const beginSendAtHold = entry("begin_send_at_hold", {
   args: nameNewSend,
   answer: z.discriminatedUnion("outcome", [
@@ -149,17 +149,17 @@ export const beginSendAtHold = entry("begin_send_at_hold", {
     }),
   ]),
 });
-/** What it answers. */
+/** The answer of {@link beginSendAtHold}. */
 export type BeginAtHoldOutcome = AnswerOf<typeof beginSendAtHold>;
 
-/** Writes down that Twilio accepted the text. */
+/** Records that Twilio accepted the text. */
 export const completeOtpSend = entry("complete_otp_send", {
   args: (send: SendReference, sid: string) => ({ ...nameSend(send), p_sid: sid }),
   answer: bare("sent", "not_current", "busy"),
   busyIsFault: true,
 });
 
-/** Forgets the passcode of a text that failed. */
+/** Deletes the passcode of a text that failed. */
 export const clearOtpSend = entry("clear_otp_send", {
   args: (send: SendReference, reason: string, mayHaveBeenSent: boolean) => ({
     ...nameSend(send),
@@ -174,15 +174,15 @@ function nameSend({ call, orgId, sendId }: SendReference) {
   return { p_call: call, p_org: orgId, p_send_id: sendId };
 }
 
-/** True when Twilio reported that the newest text did not arrive. */
+/** Whether Twilio reported that the newest text did not arrive. */
 const undelivered = z.boolean().default(false);
 
-/** Compares a passcode, confirms the holds of its phone and carries out the change. */
+/** Compares a passcode. If it is right, confirms the holds of its phone and carries out the change. */
 export const verifyOtpAndConfirm = entry("verify_otp_and_confirm", {
   args: (call: CallFacts, { holdId, macs }: {
-    /** What this call is about, when left out. */
+    /** By default, what this call is about. */
     readonly holdId?: string | undefined;
-    /** Under each pepper. */
+    /** One for each pepper. */
     readonly macs: readonly PasscodeMac[];
   }) => ({ p_call: call, p_hold: holdId ?? null, p_macs: macs }),
   answer: z.discriminatedUnion("outcome", [
@@ -196,12 +196,12 @@ export const verifyOtpAndConfirm = entry("verify_otp_and_confirm", {
     z.object({
       outcome: z.literal("code_locked"),
       orgId,
-      /** No further code helps. */
+      /** Whether no further code can help. */
       isFinal: z.boolean().default(false),
     }),
     z.object({ outcome: z.enum(["code_expired", "no_code"]), orgId, undelivered }),
     z.object({ outcome: z.literal("wrong_code"), orgId, undelivered, attemptsLeft: z.number() }),
   ]),
 });
-/** What it answers. */
+/** The answer of {@link verifyOtpAndConfirm}. */
 export type VerificationOutcome = AnswerOf<typeof verifyOtpAndConfirm>;

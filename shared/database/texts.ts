@@ -1,5 +1,5 @@
 /**
- * What became of texts.
+ * The results of texts.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import type { Envelope } from "../vapi.ts";
 import { bare, entry } from "./entry.ts";
 
-/** Writes down what Twilio reports of a text. */
+/** Records what Twilio reports about a text. */
 export const recordDelivery = entry("record_delivery_report", {
   args: (report: {
     readonly orgId: string;
@@ -27,13 +27,13 @@ export const recordDelivery = entry("record_delivery_report", {
   answer: bare("recorded", "known", "unknown_send", "other_text", "busy"),
 });
 
-/** What became of a follow-up: Twilio's id of the text, or why there is none. */
+/** The result of a follow-up: Twilio's id of the text, or why there is none. */
 export type FollowUpResult = { readonly sid: string } | {
   readonly reason: string;
   readonly mayHaveBeenSent: boolean;
 };
 
-/** Writes down what became of a follow-up. */
+/** Records the result of a follow-up. */
 export const settleFollowUp = entry("settle_follow_up", {
   args: (call: Envelope, sendId: string, became: FollowUpResult) => {
     const isSent = "sid" in became;

@@ -1,7 +1,7 @@
 /**
  * The assistant that answers a clinic's phone, in Vapi's format, made from the clinic's rows.
  *
- * Source: Vapi's CreateAssistantDTO. Nothing of a patient is in it.
+ * Source: Vapi's CreateAssistantDTO. It contains no patient data.
  *
  * @module
  */
@@ -11,21 +11,21 @@ import { composePrompt } from "./prompt.ts";
 import { hear, models, voices } from "./presets.ts";
 import type { FunctionsAddress, VapiTool } from "./tool_definition.ts";
 
-/** How the assistant gets its function tools: whole, or by their ids in the Vapi account. */
+/** The assistant's function tools: their definitions, or their ids in the Vapi account. */
 export type AssistantTools = { readonly tools: readonly VapiTool[] } | {
   readonly toolIds: readonly string[];
 };
 
-/** Names keep two clinics apart within Vapi's 40 characters: `sunrise-dental-5a11d0`. */
+/** A name that is unique for each clinic within Vapi's 40 characters: `sunrise-dental-5a11d0`. */
 export function nameAssistant({ slug, orgId }: Pick<LineProfile, "slug" | "orgId">): string {
   return `${slug.slice(0, 33)}-${orgId.replaceAll("-", "").slice(0, 6)}`;
 }
 
 /**
- * The assistant of a clinic.
+ * Composes the assistant of a clinic.
  *
- * @param toolNames Which tools it has: the prompt speaks of these and of no others.
- * @throws {Error} Naming a voice or model that is not among the presets.
+ * @param toolNames The tools it has. The prompt mentions only these.
+ * @throws {Error} When a voice or model is not among the presets; names it.
  */
 export function composeAssistant(
   profile: LineProfile,
@@ -53,7 +53,7 @@ export function composeAssistant(
       ],
     },
     startSpeakingPlan,
-    // A cough does not interrupt, two words do.
+    // Two words interrupt the assistant, a cough does not.
     stopSpeakingPlan: { numWords: 2, voiceSeconds: 0.2, backoffSeconds: 1 },
     keypadInputPlan: { enabled: true, delimiters: "#", timeoutSeconds: 3 },
     hooks: silenceHooks,
@@ -63,7 +63,7 @@ export function composeAssistant(
     server: {
       url: `${functionsUrl}/vapi-webhook`,
       timeoutSeconds: 20,
-      // Without it a 503 would lose the report of a call.
+      // Without retries, a 503 would lose the report of a call.
       backoffPlan: {
         type: "exponential",
         maxRetries: 3,
@@ -77,13 +77,13 @@ export function composeAssistant(
       videoRecordingEnabled: false,
       transcriptPlan: { enabled: profile.keepsTranscript },
     },
-    // Nobody listens in.
+    // Nobody may listen in.
     monitorPlan: { listenEnabled: false, controlEnabled: false },
     metadata: { organization: profile.orgId, managedBy: "master-orchestrator" },
   };
 }
 
-/** A text takes half a minute to arrive; the line stays open and says so. */
+/** A text can take half a minute to arrive, so the assistant says that it is still there. */
 const silenceHooks = [
   {
     name: "still-here",
@@ -124,7 +124,7 @@ function transferTool({ transferNumber }: LineProfile) {
   }];
 }
 
-/** Names a transcriber has to know; single words of services are in every vocabulary. */
+/** Names that a transcriber may not know. Services of one word are ordinary words. */
 function keytermsOf({ name, doctors, services }: LineProfile): string[] {
   return [...new Set([name, ...doctors, ...services.map((service) => service.name)])].slice(0, 50);
 }

@@ -1,6 +1,6 @@
 /**
- * Voices, models and transcribers that a clinic can choose by name. All stream: the caller hears the
- * first words while the rest is still being made.
+ * Voices, models and transcribers that a clinic can choose by name. All of them stream, so the caller
+ * hears the first words before the rest is ready.
  *
  * Sources: Vapi's CartesiaVoice, ElevenLabsVoice, OpenAIModel, AnthropicModel, GoogleModel and
  * DeepgramTranscriber.
@@ -23,7 +23,7 @@ export const voices: Readonly<Record<string, Readonly<Record<string, unknown>>>>
   elevenlabs: { provider: "11labs", voiceId: "sarah", model: "eleven_flash_v2_5" },
 };
 
-/** The language model that runs the conversation, by `model` of the clinic. None of them reasons. */
+/** The language model of the conversation, by the clinic's `model`. None is a reasoning model. */
 export const models: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   openai: { provider: "openai", model: "gpt-4.1" },
   "openai-mini": { provider: "openai", model: "gpt-4.1-mini" },
@@ -31,19 +31,19 @@ export const models: Readonly<Record<string, Readonly<Record<string, unknown>>>>
   google: { provider: "google", model: "gemini-2.5-flash" },
 };
 
-/** A transcriber, and the turn taking that goes with it. */
+/** A transcriber with its settings for taking turns. */
 export interface Hearing {
   readonly transcriber: Readonly<Record<string, unknown>>;
   readonly startSpeakingPlan: Readonly<Record<string, unknown>>;
 }
 
 /**
- * How callers of a language are heard. Flux, for English, decides itself when a turn has ended; a
- * smart endpointing plan would switch that off without a word. Other languages get Nova, which waits
- * for a pause: a longer one while digits are read.
+ * How callers of a language are transcribed. Flux, for English, detects the end of a turn itself; a
+ * smart endpointing plan would silently disable that. Other languages use Nova, which waits for a
+ * pause, a longer one while digits are read.
  *
  * @param language A tag such as `en` or `de-CH`.
- * @param keyterms Names that a general vocabulary does not have.
+ * @param keyterms Names that are not in a general vocabulary.
  */
 export function hear(language: string, keyterms: readonly string[]): Hearing {
   const heard = { provider: "deepgram", numerals: true, keyterm: [...keyterms] };
@@ -53,8 +53,8 @@ export function hear(language: string, keyterms: readonly string[]): Hearing {
         ...heard,
         model: "flux-general-en",
         language: "en",
-        // The model may begin at 0.5 and is stopped when the caller goes on; a pause between digits
-        // ends a turn only after five seconds.
+        // At 0.5 the model may start answering, and is stopped if the caller continues. A pause
+        // between digits ends a turn only after five seconds.
         eagerEotThreshold: 0.5,
         eotThreshold: 0.8,
         eotTimeoutMs: 5000,

@@ -1,6 +1,6 @@
 /**
- * The prompt of the assistant. A model reads it again on every turn, so it is short; a test counts its
- * tokens. Commas and full stops only: other marks garble the voice.
+ * The assistant's prompt. A model reads it again on every turn, so it is short; a test counts its
+ * tokens. It has only commas and full stops, because other marks garble the voice.
  *
  * @module
  */
@@ -9,9 +9,9 @@ import type { LineProfile } from "../database/calls.ts";
 import { sayClock } from "../speech.ts";
 
 /**
- * What the language model is told.
+ * Composes what the language model is told.
  *
- * @param toolNames Tools it has; nothing is said of others.
+ * @param toolNames The tools it has. The prompt mentions no others.
  */
 export function composePrompt(profile: LineProfile, toolNames: readonly string[]): string {
   const has = (name: string) => toolNames.includes(name);
@@ -114,7 +114,7 @@ function sayMinute(minute: number): string {
   return minute % 1440 === 0 ? "midnight" : sayClock(`0000-00-00T${two(hour)}:${two(rest)}`);
 }
 
-/** At the very end, since models promise a transfer and forget to make it. */
+/** At the very end, because models promise a transfer and then forget to make it. */
 function transferSection(
   { transferNumber }: LineProfile,
   has: (name: string) => boolean,

@@ -1,8 +1,8 @@
 /**
- * Tools as Vapi defines them, made from what each tool says about itself.
+ * Tool definitions for Vapi, made from each tool's own description and schema.
  *
- * Source: Vapi's CreateFunctionToolDTO. Vapi takes a subset of JSON Schema, so what a zod schema says
- * beyond it (bounds, alternatives, defaults) is left to the tool, which checks its arguments anyway.
+ * Source: Vapi's CreateFunctionToolDTO. Vapi takes a subset of JSON Schema. What a zod schema says
+ * beyond it (bounds, alternatives, defaults) is left out, because the tool checks its arguments anyway.
  *
  * @module
  */
@@ -10,7 +10,7 @@
 import { z } from "zod";
 import type { Tool } from "../tool.ts";
 
-/** Arguments as a language model is told of them: the subset of JSON Schema that Vapi takes. */
+/** The arguments of a tool for the language model, in the subset of JSON Schema that Vapi takes. */
 export interface ParameterSchema {
   readonly type: string;
   readonly description?: string;
@@ -37,24 +37,24 @@ export interface VapiTool {
   readonly server: VapiServer;
 }
 
-/** Where Vapi sends requests, and how it proves who it is. */
+/** Where Vapi sends requests, and the credential it uses. */
 export interface VapiServer {
   readonly url: string;
   readonly timeoutSeconds: number;
   readonly credentialId?: string;
 }
 
-/** Where the functions are and which credential of the Vapi account signs the requests. */
+/** The address of the functions, and the credential of the Vapi account that signs the requests. */
 export interface FunctionsAddress {
-  /** `https://PROJECT.supabase.co/functions/v1`, without a slash at its end. */
+  /** `https://PROJECT.supabase.co/functions/v1`, without a trailing slash. */
   readonly functionsUrl: string;
-  /** Left out, Vapi picks one of the account's credentials. */
+  /** If undefined, Vapi picks one of the account's credentials. */
   readonly credentialId?: string | undefined;
 }
 
 /**
- * Vapi merges these last, so a model can neither see nor set them. They are compared with the
- * envelope and never used.
+ * Vapi adds these after the model has written its arguments, so a model can neither see nor set them.
+ * They are compared with the envelope and used for nothing else.
  */
 const staticParameters = [
   { key: "call_id", value: "{{ call.id }}" },
@@ -62,10 +62,10 @@ const staticParameters = [
   { key: "called_number", value: "{{ phoneNumber.number }}" },
 ];
 
-/** The caller's patience: our own budget is 7 seconds. */
+/** Vapi's timeout; our own budget is 7 seconds. */
 const timeoutSeconds = 9;
 
-/** The definition of a tool. The name of its function is its own with dashes. */
+/** Defines a tool. Its function has the same name with hyphens. */
 export function defineForVapi(
   { name, description, input, waiting }: Tool,
   { functionsUrl, credentialId }: FunctionsAddress,
@@ -76,7 +76,7 @@ export function defineForVapi(
     function: { name, description, strict: false, parameters: describeArguments(input) },
     parameters: staticParameters,
     messages: [
-      // Left out, Vapi says a random filler.
+      // Without this, Vapi says a random filler.
       { type: "request-start", content: waiting, blocking: false },
       {
         type: "request-response-delayed",
@@ -98,10 +98,10 @@ export function defineForVapi(
   };
 }
 
-/** The arguments of a zod schema in Vapi's subset of JSON Schema. */
+/** Describes the arguments of a zod schema in Vapi's subset of JSON Schema. */
 export function describeArguments(input: z.ZodType): ParameterSchema {
   const taken = z.toJSONSchema(input, { io: "input", unrepresentable: "any" });
-  // Where anything is taken and read as a number, for example, the type is what it is read as.
+  // Where the input accepts anything, as for numbers given as text, the output has the type.
   const made = z.toJSONSchema(input, { io: "output", unrepresentable: "any" });
   return reduce(taken, made);
 }
@@ -127,7 +127,7 @@ function reduce(taken: JsonSchema, made: JsonSchema = {}): ParameterSchema {
   };
 }
 
-/** Of a text or a number, the text: a model writes either, and zeros in front stay. */
+/** Of text or number, chooses text: a model writes either, and text keeps leading zeros. */
 function firstOf(schema: JsonSchema): JsonSchema {
   const alternatives = (schema.anyOf ?? schema.oneOf ?? []).filter(isSchema);
   const chosen = alternatives.find(({ type }) => type === "string") ?? alternatives[0];

@@ -1,5 +1,5 @@
 /**
- * What somebody said who was asked for a phone number: digits, or a phrase for a number.
+ * Reads the answer to a question for a phone number: digits, or a phrase such as `this one`.
  *
  * @module
  */
@@ -8,16 +8,16 @@ import { chainsOf, type Piece, readingsOf, readPieces, segmentsOf } from "../spo
 import { readTokens, type Token } from "../tokens.ts";
 import { isKeyedWord, isWithheldWord } from "./withheld.ts";
 
-/** National digits of a number that libphonenumber does not know: fewer are a short code. */
+/** Fewest national digits of a number that libphonenumber does not know; fewer are a short code. */
 export const fewestDigits = 7;
-/** Digits of a number with prefixes and calling code (ITU-T E.164, 6.1), said twice at most. */
+/** Digits of a number with prefixes and calling code (ITU-T E.164, 6.1), said at most twice. */
 const dialled = { shortest: 3, longest: 30 };
 
 /** Digits that may be a phone number. */
 export interface SaidNumber {
-  /** What they may be, dialled as it is written; later ways only where none before is a number. */
+  /** What they may mean, as dialled. A later way counts only where no earlier one is a number. */
   readonly ways: readonly (readonly string[])[];
-  /** Fewer digits than any number has. */
+  /** Whether it has fewer digits than any number. */
   readonly isShort: boolean;
 }
 
@@ -27,7 +27,7 @@ export interface Said {
   readonly hasExtension: boolean;
 }
 
-/** What was said, or what it means when it has no digits. */
+/** Reads what was said; without digits, returns what the phrase means. */
 export function readSaid(given: string): Said | "own" | "withheld" {
   const tokens = readTokens(given);
   if (isWithheldWord(tokens)) return "withheld";
@@ -54,7 +54,7 @@ function splitAtPlus(given: string, chain: readonly Piece[]): Piece[][] {
 
 const extensionWords = new Set(["x", "ext", "extn", "extension", "xtn", "option"]);
 
-/** `ext 12`, `extension is twelve`, `#12` behind a number */
+/** `ext 12`, `extension is twelve`, `#12` after a number */
 function isExtension(
   given: string,
   tokens: readonly Token[],
@@ -84,7 +84,7 @@ function numberOf(given: string, tokens: readonly Token[], chain: readonly Piece
   return { ways, isShort };
 }
 
-/** A number said twice is one. */
+/** Reads a number that was said twice as one. */
 function onceOf(digits: string): string {
   const half = digits.slice(0, digits.length / 2);
   return half.length >= fewestDigits && half + half === digits ? half : digits;
@@ -105,7 +105,7 @@ const calling = any(
   "calling, called, ringing, phoning, speaking, talking, using, on, dialing, dialling",
 );
 
-/** Phrases for the number that the caller calls from; one more word may mean another number. */
+/** Phrases for the number that the caller calls from. With any other word they may mean another one. */
 const own = [
   `(?:the )?(?:this|same|current|calling|incoming) ?(?:${line})?`,
   `(?:this|same)(?: ${line})? (?:as )?(?:the |my )?(?:caller|calling)(?: number| id)?`,

@@ -1,5 +1,5 @@
 /**
- * What stands in place of the number of a caller who withholds it.
+ * What networks send instead of the number of a caller who withholds it.
  *
  * @module
  */
@@ -7,12 +7,12 @@
 import { hasPossibleLength } from "../calling_codes.ts";
 import type { Token } from "../tokens.ts";
 
-/** What networks and SIP say of a caller who withholds the number. */
+/** The words that networks and SIP use. */
 const withheldWords = "anonymous restricted blocked unknown unavailable private withheld".split(
   " ",
 );
 
-/** Whether words stand for a withheld number. */
+/** Whether words mean a withheld number. */
 export function isWithheldWord(tokens: readonly Token[]): boolean {
   const [first, second] = tokens.map(({ value }) => value);
   if (first === "sip" || first === "sips") return true;
@@ -21,7 +21,7 @@ export function isWithheldWord(tokens: readonly Token[]): boolean {
 }
 
 /**
- * Twilio sends such a word as the keys of a telephone: +266696687 is ANONYMOUS
+ * Twilio sends such a word as keys of a phone keypad: +266696687 is ANONYMOUS
  * (https://www.twilio.com/docs/voice/twiml#request-parameters).
  */
 const keyedWords = new Set(withheldWords.map((word) => word.replace(/./g, keyOf)));
@@ -37,8 +37,8 @@ function keyOf(letter: string): string {
 }
 
 /**
- * Whether a number stands for none: a word as its keys, or one that its plan does not have, such as
- * +10000000000. In North America no area code begins with 0 or 1 or has a 9 in the middle.
+ * Whether a number means that there is none: a word as keys, or a number that its plan cannot have,
+ * such as +10000000000. In North America area codes do not begin with 0 or 1 or have a 9 in the middle.
  *
  * @param e164 With its plus.
  */

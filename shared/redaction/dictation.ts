@@ -11,14 +11,14 @@ import { isWhole, kindOfDictated, type NumberType } from "./kinds.ts";
 import { labelBefore } from "./labels.ts";
 import type { ReadText, Turn } from "./text.ts";
 
-/** A number in parts. */
+/** A dictated number, in parts. */
 export interface Dictation {
   readonly type: NumberType;
   readonly digits: string;
   readonly parts: readonly DictatedPart[];
 }
 
-/** The digits of one turn that consists of little else: pieces from `first` up to before `end`. */
+/** The digits of a turn that has little else: the pieces from `first` up to, not including, `end`. */
 export interface DictatedPart {
   readonly first: number;
   readonly end: number;
@@ -29,13 +29,13 @@ export interface DictatedPart {
 
 const pieceLimit = 20;
 const partLimit = 12;
-/** Words beside the digits: `yes it is ... I think`. */
+/** How many other words such a turn may have: `yes it is ... I think`. */
 const otherWordLimit = 6;
-/** Turns between two parts, and words in each of them. */
+/** How many turns may separate two parts, and how many words each of them may have. */
 const turnLimit = 4;
 const wordLimit = 14;
 
-/** Finds the numbers that one speaker dictated in at least two turns. */
+/** Finds numbers that one speaker dictated in two turns or more. */
 export function readDictations(
   read: ReadText,
   pieces: readonly Piece[],
@@ -53,7 +53,7 @@ export function readDictations(
   return found;
 }
 
-/** Every turn that consists of little but digits. */
+/** Finds the turns that have little but digits. */
 export function readParts(
   read: ReadText,
   pieces: readonly Piece[],
@@ -87,7 +87,7 @@ function countOtherWords(
   return words - said.reduce((sum, each) => sum + each.endToken - each.firstToken, 0);
 }
 
-/** The longest number that begins with the first of the parts. */
+/** The longest number that begins with the first of these parts. */
 function dictationFrom(
   read: ReadText,
   pieces: readonly Piece[],
@@ -99,7 +99,7 @@ function dictationFrom(
   let parts = [opening];
   let { digits, turn } = opening;
   for (const part of others) {
-    // What the other side says between may hold digits: `one moment`, or what it heard.
+    // What the other side says in between can have digits too: `one moment`, or what it heard.
     if (part.speaker !== opening.speaker) continue;
     const between = read.turns.slice(turn + 1, part.turn);
     if (!isHolding(read, between) || isWhole(part.digits)) break;
@@ -117,7 +117,7 @@ const otherQuestions = new Set(
   order reference`.split(/\s+/),
 );
 
-/** Whether what was said between two parts only asks for more, in so many words. */
+/** Whether everything said between two parts only asks for more. */
 export function isHolding(
   read: ReadText,
   turns: readonly Turn[],

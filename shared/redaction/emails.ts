@@ -1,5 +1,5 @@
 /**
- * E-mail addresses, written and spoken.
+ * E-mail addresses, written or spoken.
  *
  * @module
  */
@@ -51,12 +51,12 @@ const mailHosts = new Set(
   sky virginmedia talktalk comcast verizon gmx zoho fastmail`.split(/\s+/),
 );
 const joiners = new Set(["dot", "underscore", "dash", "hyphen", "plus", "period", "point"]);
-/** `look at example dot com`, `book online at riverside dot com`: a website, nobody's address. */
+/** `look at example dot com`, `book online at riverside dot com`: a website, not an address. */
 const notNames = new Set(
   `me us at look book visit find see online website site available located is are it you him her
   them or and page app clinic more out up here there`.split(/\s+/),
 );
-/** Nobody's names that are addresses all the same: `it's info at clinic dot org`. */
+/** Not names of people, but addresses nevertheless: `it's info at clinic dot org`. */
 const roles = new Set(
   "info office contact reception hello admin support enquiries bookings appointments sales team"
     .split(" "),
@@ -69,7 +69,7 @@ function findSpokenEmails(read: ReadText): Range[] {
   read.tokens.forEach((token, at) => {
     if (token.value !== "at" || at === 0) return;
     const domain = readDomain(read.tokens, at + 1);
-    // `ada [at] example [dot] org` can only be meant as an address.
+    // `ada [at] example [dot] org` can only mean an address.
     const isMeant = domain?.isMailHost || /[[({<]/.test(read.text[token.start - 1] ?? "") ||
       isCalledAddress(read.tokens, domain?.end ?? 0);
     const first = domain && readName(read, at, isMeant);
@@ -99,7 +99,7 @@ function readDomain(tokens: readonly Token[], first: number) {
   return isEnded ? { end: at, isMailHost } : undefined;
 }
 
-/** A dot before the token at `at`, written, or the word itself. */
+/** Whether a dot precedes the token at `at`, or the token is the word. */
 function isDot(tokens: readonly Token[], at: number): boolean {
   const token = tokens[at];
   if (token === undefined) return false;
@@ -111,7 +111,7 @@ function isWrittenTogether(tokens: readonly Token[], at: number, length: number)
   return (tokens[at]?.start ?? Infinity) - (tokens[at - 1]?.end ?? 0) <= length;
 }
 
-/** Between the words of an address stand spaces, brackets, hyphens or nothing. */
+/** Whether only spaces, brackets, hyphens or nothing separates two words of an address. */
 function isNear(tokens: readonly Token[], at: number): boolean {
   const token = tokens[at];
   if (token === undefined || token.kind === "marker") return false;
@@ -119,7 +119,7 @@ function isNear(tokens: readonly Token[], at: number): boolean {
   return (token.marks & ~allowed) === 0 && isWrittenTogether(tokens, at, 4);
 }
 
-/** The first token of the name that ends before `at`. */
+/** The first token of the name whose last token precedes `at`. */
 function readName(read: ReadText, at: number, isMeant: boolean): number | undefined {
   const { tokens } = read;
   if (!isNear(tokens, at) || tokens[at - 1]?.kind === "marker") return undefined;
@@ -139,7 +139,7 @@ function readName(read: ReadText, at: number, isMeant: boolean): number | undefi
   return roles.has(last?.value ?? "") && isStated ? first : undefined;
 }
 
-/** How many tokens belong to the name before this one: a dot and a word, a letter, what is written together. */
+/** How many tokens before this one belong to the name: a dot and a word, a letter, or attached text. */
 function lengthOfJoint(tokens: readonly Token[], first: number, isMeant: boolean): number {
   const token = tokens[first];
   const before = tokens[first - 1];
@@ -164,7 +164,7 @@ function isCalledAddress(tokens: readonly Token[], end: number): boolean {
 const links = new Set(["is", "its", "it", "s", "address", "to", "at"]);
 const mailWords = new Set(["email", "mail", "emails"]);
 
-/** After `my email is` all words up to `at` are the name: `email is john smith at gmail dot com`. */
+/** After `my email is`, all words up to `at` are the name: `email is john smith at gmail dot com`. */
 function firstAnnounced(tokens: readonly Token[], first: number): number | undefined {
   for (let at = first; at > Math.max(0, first - 5); at--) {
     const before = tokens[at - 1];
@@ -182,7 +182,7 @@ function firstAnnounced(tokens: readonly Token[], first: number): number | undef
 
 const answerLimit = 5;
 
-/** In the answer to `What's your email?` all words are the name, but for what leads up to it. */
+/** In the answer to `What's your email?`, all words but the introduction are the name. */
 function firstAnswered({ tokens, turns, turnOf }: ReadText, first: number): number | undefined {
   const turn = turns[turnOf[first] ?? -1];
   const question = turns[(turnOf[first] ?? 0) - 1];

@@ -1,6 +1,6 @@
 /**
- * Dates, times, decimals, prices and versions: digits joined by punctuation that are no number of
- * anybody's; and the dotted ones that are an IP address.
+ * Dates, times, decimals, prices and versions: digits joined by punctuation that are not a personal
+ * number. Also finds dotted numbers that are IP addresses.
  *
  * @module
  */
@@ -8,23 +8,23 @@
 import { Mark, type Range, type Token } from "../tokens.ts";
 import type { ReadText } from "./text.ts";
 
-/** What was read of the digits that punctuation joins. */
+/** What is known of the digits that punctuation joins. */
 export interface Figures {
   /** Sorted, not overlapping. */
   readonly harmless: readonly Range[];
   readonly ips: readonly Range[];
 }
 
-/** Runs of digits with exactly one of `- / . : ,` between them, like `2026-03-03` and `10.0.0.1`. */
+/** Runs of digits separated by exactly one of `- / . : ,`, such as `2026-03-03` and `10.0.0.1`. */
 interface Figure {
   readonly tokens: readonly Token[];
   /** Index of the first token in the text. */
   readonly first: number;
-  /** What stands between them, one character each. */
+  /** The separators, one character each. */
   readonly joints: string;
 }
 
-/** Longer runs are read in parts, so that the time is linear. */
+/** Longer runs are read in parts, so that the time stays linear. */
 const figureLimit = 24;
 
 /** Reads all figures of a text, in order. */
@@ -40,7 +40,7 @@ export function readFigures(read: ReadText): Figures {
     const isIp = isIpv4(read, figure);
     if (isIp) ips.push(rangeOf(figure.tokens.slice(0, 4)));
     else harmless.push(...harmlessParts(read, figure));
-    // Behind an address a port or the next address may hang on.
+    // A port or the next address may follow an address.
     first += isIp ? 4 : figure.tokens.length;
   }
   return { harmless, ips };
@@ -60,7 +60,7 @@ function figureAt(read: ReadText, first: number): Figure | undefined {
   return { tokens: tokens.slice(first, end), first, joints };
 }
 
-/** Takes what it knows from the left; what is left over may be part of a number. */
+/** Reads known forms from the left. What is left over may be part of a number. */
 function harmlessParts(read: ReadText, figure: Figure): Range[] {
   const parts: Range[] = [];
   const { tokens, joints } = figure;
@@ -87,7 +87,7 @@ const isYear = (digits: string) => /^(?:19|20)\d\d$/.test(digits);
 const isMonth = (digits: string) => /^(?:0?[1-9]|1[0-2])$/.test(digits);
 const isDay = (digits: string) => /^(?:0?[1-9]|[12]\d|3[01])$/.test(digits);
 
-/** `2026-03-14`, `14/03/1984`, `3.14.84`: joined the same way, and not part of something longer. */
+/** `2026-03-14`, `14/03/1984`, `3.14.84`: one separator throughout, and not part of something longer. */
 function lengthOfDate({ tokens, joints }: Figure, at: number): number | undefined {
   const [a = "", b = "", c = ""] = tokens.slice(at, at + 3).map(({ value }) => value);
   const joint = joints[at];
@@ -96,7 +96,7 @@ function lengthOfDate({ tokens, joints }: Figure, at: number): number | undefine
   return isDate(a, b, c) ? 3 : undefined;
 }
 
-/** Whether three runs of digits are a date, the year first or last. */
+/** Whether three runs of digits are a date, with the year first or last. */
 export function isDate(a: string, b: string, c: string): boolean {
   const isYearFirst = isYear(a) && isMonth(b) && isDay(c);
   const isYearLast = (isDay(a) && isMonth(b) || isMonth(a) && isDay(b)) &&
@@ -104,7 +104,7 @@ export function isDate(a: string, b: string, c: string): boolean {
   return isYearFirst || isYearLast;
 }
 
-/** Decimals, thousands, fractions, a ZIP code with its four, a range of years. */
+/** Decimals, thousands, fractions, a ZIP+4 code, a range of years. */
 function lengthOfAmount({ tokens, joints }: Figure, at: number): number | undefined {
   const [a = "", b = ""] = tokens.slice(at, at + 2).map(({ value }) => value);
   const joint = joints[at];
@@ -113,7 +113,7 @@ function lengthOfAmount({ tokens, joints }: Figure, at: number): number | undefi
   if (joint === ",") return lengthOfThousands({ tokens, joints, first: 0 }, at);
   if (next === joint) return undefined;
   if (joint === ".") {
-    // `555.0130` is how some write a local number.
+    // Some people write a local number as `555.0130`.
     const isLocal = a.length === 3 && b.length === 4;
     return a === "0" || !a.startsWith("0") && !isLocal ? 2 : undefined;
   }
@@ -125,7 +125,7 @@ function lengthOfAmount({ tokens, joints }: Figure, at: number): number | undefi
 const isInParentheses = ({ text }: ReadText, { start, end }: Range) =>
   text[start - 1] === "(" && text[end] === ")";
 
-/** `94110-1234`, unless more digits stand before it, as in `+55 11 91234-5678`. */
+/** `94110-1234`, unless more digits precede it, as in `+55 11 91234-5678`. */
 function isZip({ tokens: all }: ReadText, { tokens, joints, first }: Figure): boolean {
   const [zip, four] = tokens;
   const isBehindDigits = all[first - 1]?.kind === "digits" && isNear(all, first);
@@ -145,7 +145,7 @@ function lengthOfThousands({ tokens, joints }: Figure, at: number): number | und
 
 const isClock = (digits: string) => /^(?:[01]\d|2[0-4])[0-5][05]$/.test(digits);
 
-/** How many tokens hours on the clock have: `0800 - 1700`, `0930 to 1645`. */
+/** The number of tokens of hours on a clock: `0800 - 1700`, `0930 to 1645`. */
 function lengthOfHours({ text, tokens }: ReadText, first: number): number {
   const last = first + (tokens[first + 1]?.value === "to" ? 2 : 1);
   const [from, until] = [tokens[first], tokens[last]];
@@ -163,7 +163,7 @@ const months = new Set(
     "jan feb mar apr jun jul aug sep sept oct nov dec").split(" "),
 );
 
-/** How many tokens a date in words has: `3rd of March 2026`, `March 14, 1984`, `04 03 2026`. */
+/** The number of tokens of a date in words: `3rd of March 2026`, `March 14, 1984`, `04 03 2026`. */
 function lengthOfWordyDate({ tokens }: ReadText, first: number): number {
   const word = (at: number) => isNear(tokens, first + at) ? tokens[first + at]?.value ?? "" : "";
   const day = tokens[first]?.value ?? "";
@@ -198,8 +198,8 @@ const hostWords = new Set(
 );
 
 /**
- * RFC 791 in dotted form. Four single digits are as likely the number of a section: they need a word
- * that speaks of hosts before them.
+ * An address in the dotted form of RFC 791. Four single digits could also be a section number, so they
+ * need a preceding word about hosts.
  */
 function isIpv4(read: ReadText, { tokens, first, joints }: Figure): boolean {
   const [, , , last] = tokens;

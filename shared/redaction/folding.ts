@@ -1,5 +1,5 @@
 /**
- * Text without accents, so that `José` and `Jose` are one name, and where its letters came from.
+ * Removes accents, so that `José` and `Jose` are one name, and keeps track of the letters' offsets.
  *
  * @module
  */
@@ -9,17 +9,17 @@ import type { Range } from "../tokens.ts";
 /** A text without accents. */
 export interface Folded {
   readonly text: string;
-  /** From offsets into `text` back to offsets into the original. */
+  /** Converts offsets into `text` to offsets into the original. */
   locate<R extends Range>(range: R): R;
 }
 
-/** Letters with a stroke or joined ones, which Unicode does not decompose. */
+/** Letters with a stroke and ligatures, which Unicode does not decompose. */
 const whole = new Map(Object.entries({
   ...{ ø: "o", Ø: "O", ł: "l", Ł: "L", đ: "d", Đ: "D", ı: "i", ß: "ss", ẞ: "SS" },
   ...{ æ: "ae", Æ: "AE", œ: "oe", Œ: "OE" },
 }));
 
-/** Removes the accents of a text, in time proportional to its length; the case stays. */
+/** Removes the accents of a text and keeps the case, in time proportional to its length. */
 export function fold(original: string): Folded {
   let text = "";
   const starts: number[] = [];
@@ -31,7 +31,7 @@ export function fold(original: string): Folded {
     at += character.length;
   }
   starts.push(at);
-  // The accent that stands alone behind a letter ends where the next letter starts.
+  // A combining accent after a letter ends where the next letter starts.
   const offset = (index: number) => starts[index] ?? at;
   return {
     text,

@@ -1,5 +1,5 @@
 /**
- * Personal data with a form of its own: IBAN, NI number, IPv6 address, number spelled as a word.
+ * Personal data with a fixed form: IBANs, NI numbers, IPv6 addresses, phone numbers spelled as words.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { readingsAt } from "../spoken_digits.ts";
 import type { Range, Token } from "../tokens.ts";
 import type { ReadText } from "./text.ts";
 
-/** Length by country, from the registry of ISO 13616 (SWIFT, IBAN Registry). */
+/** Length by country, from the IBAN Registry (ISO 13616, SWIFT). */
 const ibanLengths = new Map(
   ("AD24AE23AL28AT20AZ28BA20BE16BG22BH22BI27BR29BY28CH21CR22CY28CZ24DE22DJ27DK18DO28EE20EG29ES24" +
     "FI18FK18FO18FR27GB22GE22GI23GL18GR27GT28HN28HR21HU28IE22IL23IQ23IS26IT27JO30KW30KZ20LB28LC32" +
@@ -18,7 +18,7 @@ const ibanLengths = new Map(
     )?.map((entry) => [entry.slice(0, 2).toLowerCase(), Number(entry.slice(2))]) ?? [],
 );
 
-/** International bank account numbers (ISO 13616): length by country and the remainder of 97. */
+/** International bank account numbers (ISO 13616): length by country, and remainder 1 modulo 97. */
 export function findIbans({ text, tokens }: ReadText): Range[] {
   const found: Range[] = [];
   tokens.forEach((token, index) => {
@@ -33,7 +33,7 @@ export function findIbans({ text, tokens }: ReadText): Range[] {
   return found;
 }
 
-/** Past a number of letters and digits with at most one space or hyphen between them. */
+/** Skips a number of letters and digits that have at most one space or hyphen between them. */
 function skipCharacters(text: string, start: number, count: number): number | undefined {
   let at = start;
   for (let seen = 0; seen < count; at++) {
@@ -54,8 +54,8 @@ function isIban(written: string): boolean {
 }
 
 /**
- * The prefix of a National Insurance number (HMRC, NIM39110): `BG GB KN NK NT TN ZZ` are never
- * issued; `QQ` is the specimen's.
+ * The prefix of a National Insurance number (HMRC, NIM39110). `BG GB KN NK NT TN ZZ` are never issued;
+ * `QQ` is used in examples.
  */
 const ninoPrefix = /^(?!bg|gb|kn|nk|nt|tn|zz)(?:[abceghj-prstw-z][abceghj-nprstw-z]|qq)$/;
 const ninoDigits = 6;
@@ -93,7 +93,7 @@ function ninoAt({ text, tokens }: ReadText, first: number): Range | undefined {
   if (isWordCharacter(text[suffix.end]) || /[^\p{L}\p{N} .,\u00a0-]/u.test(written)) {
     return undefined;
   }
-  // `at 12 30 45 a` is no number: in small letters with spaces something must say so.
+  // `at 12 30 45 a` is not one: in lower case with spaces, a label must precede it.
   const isSmall = !/[A-Z]/.test(text.slice(token.start, token.end));
   if (isSmall && /\s/.test(written) && !isAnnounced(tokens, first)) return undefined;
   return { start: token.start, end: suffix.end };
@@ -116,8 +116,8 @@ export function findIpv6s({ text }: ReadText): Range[] {
 }
 
 /**
- * Whether this is an IPv6 address, as `isIP` of node:net says; own code because importing node:net
- * costs 23 ms on Deno 2.9, which each start of each function would pay.
+ * Whether a text is an IPv6 address. It decides as `isIP` of node:net, whose import would cost every
+ * function 23 ms at its start on Deno 2.9.
  */
 export function isIpv6(written: string): boolean {
   const mapped = /(?:^|:)((?:\d{1,3}\.){3}\d{1,3})$/.exec(written)?.[1];
@@ -148,10 +148,10 @@ export function findVanityNumbers({ text }: ReadText): Range[] {
 
 const uuid =
   /(?<![\p{L}\p{N}])[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}(?![\p{L}\p{N}])/giu;
-/** GS1 element strings on packages: the item's number has 14 digits. */
+/** GS1 element strings on packages; the item number has 14 digits. */
 const gs1 = /\(01\)\d{14}(?:\(\d\d\)[A-Z\d]{1,20}){0,4}/g;
 
-/** What has a form of its own and is nobody's: UUIDs, the marks on packages. */
+/** Identifiers with a fixed form that are not personal: UUIDs, codes on packages. */
 export function findHarmlessIdentifiers({ text }: ReadText): Range[] {
   return [...text.length >= 36 ? text.matchAll(uuid) : [], ...text.matchAll(gs1)].map(rangeOf);
 }

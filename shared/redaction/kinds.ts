@@ -1,6 +1,6 @@
 /**
  * What makes a window of digits a card, an NHS number, a social security number, a passcode or a
- * phone number: check digits, grouping, numbering plan, and what the words around say.
+ * phone number: check digits, grouping, numbering plan, and the words around it.
  *
  * @module
  */
@@ -14,21 +14,21 @@ import type { Window } from "./window.ts";
 /** The kinds of personal data that are numbers. */
 export type NumberType = "CARD" | "NHS" | "SSN" | "OTP" | "PHONE";
 
-/** One rule: which windows it looks at, and how sure it is of one, 0 being not at all. */
+/** One rule: the windows it looks at, and how sure it is of one. 0 means that it does not match. */
 export interface Kind {
   readonly type: NumberType;
-  /** Digits, at least and at most. */
+  /** The lowest and the highest number of digits. */
   readonly shortest: number;
   readonly longest: number;
-  /** What it must be said to be; left out, the form can be enough. */
+  /** Labels of which the number must have one; undefined when the form alone can be enough. */
   readonly labels?: readonly Label[];
-  /** Whether `nine hundred twelve` may be 90012 too. */
+  /** Whether `nine hundred twelve` may also be 90012. */
   readonly isReadFreely?: true;
-  /** @param digits One way to understand the window, of a length that fits. */
+  /** @param digits One reading of the window, with an allowed length. */
   rank(window: Window, digits: string): number;
 }
 
-/** ISO/IEC 7812-1: 13 to 19 digits, issuers' first digits, Luhn; or said to be a card. */
+/** ISO/IEC 7812-1: 13 to 19 digits, issuer's first digits and Luhn; or a label that says card. */
 export const card: Kind = {
   type: "CARD",
   shortest: 13,
@@ -38,7 +38,7 @@ export const card: Kind = {
     const { label } = window;
     if (label === "other" || window.plus !== undefined) return 0;
     const isGrouped = /^(?:\d\d|4-4-4-[1-4]|4-6-[45]|4-4-4-4-[1-3]|6-[78]|8-8)$/.test(window.shape);
-    // Of a long row of digits some thirteen always fit the check digit: it must begin with them.
+    // Some 13 digits of a long row always satisfy the check digit, so the row must begin with them.
     const isRow = window.isSpoken || window.isSingles;
     if (!isGrouped && !isRow || isRow && window.opening?.gap !== Gap.none && label !== "card") {
       return 0;
@@ -60,7 +60,7 @@ function isLuhn(digits: string): boolean {
   return sum % 10 === 0;
 }
 
-/** NHS Data Dictionary, "NHS NUMBER": ten digits, the last a check digit modulo 11; or said to be. */
+/** NHS Data Dictionary, "NHS NUMBER": ten digits with a check digit modulo 11; or a label. */
 export const nhs: Kind = {
   type: "NHS",
   shortest: 10,
@@ -70,7 +70,7 @@ export const nhs: Kind = {
     if (label !== undefined && label !== "nhs" || window.plus !== undefined) return 0;
     if (label === "nhs") return 2;
     if (!/^[4679]/.test(digits) || !isNhs(digits)) return 0;
-    // The exchange 555 is America's example; hyphens are how Americans write a phone number.
+    // The exchange 555 is used in American examples, and Americans write phone numbers with hyphens.
     const isPhone = digits.slice(3, 6) === "555" || /[^\s]/.test(window.separators);
     return !isPhone && (shape === "3-3-4" || shape === "10") ? 1 : 0;
   },
@@ -82,7 +82,7 @@ function isNhs(digits: string): boolean {
   return (11 - sum % 11) % 11 === Number(digits[9]);
 }
 
-/** Social Security Administration, POMS RM 10201.030: no area 000, 666 or 9xx, no zero part. */
+/** Social Security Administration, POMS RM 10201.030: no area 000, 666 or 9xx, no part all zeros. */
 export const ssn: Kind = {
   type: "SSN",
   shortest: 9,
@@ -98,7 +98,7 @@ export const ssn: Kind = {
   },
 };
 
-/** A passcode is only one because somebody says so. */
+/** A passcode is recognized only by its label. */
 export const passcode: Kind = {
   type: "OTP",
   shortest: 4,
@@ -110,23 +110,23 @@ export const passcode: Kind = {
     if (window.plus !== undefined) return 0;
     if (window.nextGap === Gap.tight || isCounting(window)) return 0;
     if (digits.length === 6) return 3;
-    // In a record a `code` of another length is what went wrong.
+    // In a record, a `code` of another length is an error code.
     if (label === "code" && isField(window)) return 0;
     if (
       window.nextGap !== Gap.none || isMeasured(window.read.tokens, window.ending?.endToken ?? 0)
     ) {
       return 0;
     }
-    // Five digits behind a plain `code` are a procedure's (CPT).
+    // Five digits after a plain `code` are a code of a procedure (CPT).
     return label === "passcode" || digits.length !== 5 ? 2 : 0;
   },
 };
 
-/** Whether a field's name stands before it: `"code": "4213"`. */
+/** Whether a field's name precedes it: `"code": "4213"`. */
 const isField = ({ read: { text }, start }: Window) =>
   /["'] ?: ?["']?$/.test(text.slice(Math.max(0, start - 4), start));
 
-/** Phone numbers by their form: a plus, a prefix, the plans of the United Kingdom and North America. */
+/** Phone numbers by form: a plus, a prefix, or the plans of the United Kingdom and North America. */
 export const phone: Kind = {
   type: "PHONE",
   shortest: 7,
@@ -142,13 +142,13 @@ export const phone: Kind = {
   },
 };
 
-/** `-2208960000` is seconds before 1970, unless it was asked for as a phone number. */
+/** `-2208960000` is a time before 1970 in seconds, unless a phone number was asked for. */
 function isNegative({ read: { text }, start, isBare, digits, label }: Window): boolean {
   return isBare && !digits.startsWith("0") && label !== "phone" &&
     /(?:^|[\s([{=:,"'])[-\u2212]$/.test(text.slice(Math.max(0, start - 2), start));
 }
 
-/** After a plus: a calling code that exists and a possible length. `(0)` is not dialled. */
+/** After a plus: an existing calling code and a possible length. `(0)` is not dialled. */
 function isAbroad(window: Window, digits: string): boolean {
   const trunk = window.pieces.findIndex(({ start, end }) =>
     window.read.text.slice(start - 1, end + 1) === "(0)"
@@ -159,14 +159,14 @@ function isAbroad(window: Window, digits: string): boolean {
   return isPossibleE164(dialled.replace(/^440/, "44"));
 }
 
-/** Commas and words between written digits are a list, unless the number was asked for. */
+/** Commas and words between written digits make a list, unless a number was asked for. */
 function isLoose(window: Window): boolean {
   return window.gap > Gap.tight && window.label !== "phone" && !window.isSpoken &&
     !window.isSingles && !isCorrectedAmerican(window) &&
     !/^0\d{2,4}$/.test(window.pieces[0]?.digits ?? "");
 }
 
-/** `646 555 01, no wait, 0142`: the last group is said again. */
+/** `646 555 01, no wait, 0142`: the last group is repeated. */
 function isCorrectedAmerican({ shape, pieces }: Window): boolean {
   return /^3-3-[1-4]-4$/.test(shape) &&
     pieces.slice(1).every(({ gap }, at) => gap === (at < 2 ? Gap.tight : Gap.correction));
@@ -176,7 +176,7 @@ function rankStructure(window: Window, digits: string): number {
   const abroad = /^(?:00|011)([1-9]\d+)$/.exec(digits)?.[1];
   if (abroad !== undefined && isPossibleE164(abroad.replace(/^440/, "44"))) return 95;
   if (/^0[1-9]\d{9}$/.test(digits)) return 90;
-  // Somebody who was asked and says a digit too many still says one number.
+  // A caller who was asked for a number and says one digit too many still says one number.
   const isAllSaid = window.isSpoken && window.nextGap === Gap.none && window.label === "phone";
   if (/^0[1-9]\d{10,11}$/.test(digits) && isAllSaid) return 91;
   if (digits.length < 10 || digits.length > 12) return 0;
@@ -192,7 +192,7 @@ function rankStructure(window: Window, digits: string): number {
   return isWrittenLikeAmerican(window) ? 70 : 0;
 }
 
-/** How ten digits with a leading zero are grouped: `06 12 34 56 78`, `087 123 4567`, `03 9555 0123`. */
+/** The grouping of ten digits with a leading zero: `06 12 34 56 78`, `087 123 4567`, `03 9555 0123`. */
 function isGroupedNationally(window: Window): boolean {
   if (window.isBare || isListed(window)) return false;
   return window.isSpoken || window.isSingles ||
@@ -202,8 +202,8 @@ function isGroupedNationally(window: Window): boolean {
 }
 
 /**
- * NANP: area code and exchange start with 2 to 9; an area code has no 9 in the middle. 555 is no
- * area's, and everybody's example.
+ * NANP: area code and exchange start with 2 to 9, and an area code has no 9 in the middle. 555 is not
+ * an area code, but is used in examples.
  */
 const isAmerican = (digits: string) => /^1?(?:[2-9][0-8]\d[2-9]|555\d)\d{6}$/.test(digits);
 
@@ -213,7 +213,7 @@ function isGroupedLikeAmerican(window: Window): boolean {
     /^(?:10|3-3-4|3-7|6-4|3-3-2-2)$/.test(window.shape);
 }
 
-/** Most of it digit by digit: `thirty two, forty one, fifty six` are ages. */
+/** Whether most of it is said digit by digit. `thirty two, forty one, fifty six` are ages. */
 function isDictated({ pieces }: Window): boolean {
   const spoken = pieces.filter(({ isSpoken }) => isSpoken);
   const single = spoken.filter(({ digits, readings }) =>
@@ -222,7 +222,7 @@ function isDictated({ pieces }: Window): boolean {
   return single.length * 2 > spoken.length;
 }
 
-/** Whether pieces end after the area code and after the exchange, however they are understood. */
+/** Whether pieces end after the area code and after the exchange, in any reading. */
 function isInGroups({ pieces }: Window): boolean {
   let ends = new Set([0]);
   const all = new Set<number>();
@@ -240,7 +240,7 @@ function isInGroups({ pieces }: Window): boolean {
   return all.has(3) && all.has(6) || all.has(4) && all.has(7);
 }
 
-/** `two fifteen, two forty five`: times of the day. */
+/** `two fifteen, two forty five`: times of day. */
 function isSchedule({ pieces }: Window): boolean {
   const times = pieces.slice(1).filter(({ digits, isSpoken }, index) =>
     isSpoken && /^[1-5][05]$/.test(digits) && /^(?:[1-9]|1[0-2])$/.test(pieces[index]?.digits ?? "")
@@ -248,20 +248,20 @@ function isSchedule({ pieces }: Window): boolean {
   return times.length >= 2;
 }
 
-/** Written with spaces among more of the same, as in `250 500 1000 2000 4000`. */
+/** Written with spaces among similar numbers, as in `250 500 1000 2000 4000`. */
 function isListed(window: Window): boolean {
   const isAmong = window.opening?.gap === Gap.tight || window.nextGap === Gap.tight;
   return isAmong && window.separators === "" && !window.isSpoken && !window.isSingles;
 }
 
-/** `123-456-7890`: the form alone, for numbers that nobody can have. */
+/** `123-456-7890`: the form alone, for numbers that cannot exist. */
 function isWrittenLikeAmerican(window: Window): boolean {
   return window.last - window.first <= 3 && /^(?:1-)?3-3-4$/.test(window.shape) &&
     window.gap === Gap.tight &&
     /^[-.()/\p{Pd}\u2212]{2,5}$/u.test(window.separators);
 }
 
-/** Phone numbers that were asked for: anything of 7 to 15 digits (ITU-T E.164, 6.1). */
+/** Phone numbers that were asked for: any 7 to 15 digits (ITU-T E.164, 6.1). */
 export const askedPhone: Kind = {
   type: "PHONE",
   shortest: 7,
@@ -272,13 +272,13 @@ export const askedPhone: Kind = {
     if (isMeasured(window.read.tokens, window.ending?.endToken ?? 0)) return 0;
     if (window.isSpoken) return isSchedule(window) ? 0 : 1;
     if (window.gap === Gap.tight || window.isSingles) return 1;
-    // `555-0143, 2 tablets` and `2019, 2020` go on with something else.
+    // `555-0143, 2 tablets` and `2019, 2020` continue with something else.
     const isOther = ({ digits }: Piece) => /^(?:\d{1,2}|(?:19|20)\d\d)$/.test(digits);
     return window.pieces.some(isOther) ? 0 : 1;
   },
 };
 
-/** In a path, a hyphenated word or a longer row (`orders/4155550101`, `INV-4155550101`) digits are an id. */
+/** Digits in a path, a hyphenated word or a longer row are an id: `INV-4155550101`. */
 function isPartOfId(window: Window): boolean {
   const { read: { text }, start, end, isBare, digits } = window;
   if (/^[-.]\d/.test(text.slice(end, end + 2))) return true;
@@ -290,7 +290,7 @@ function isPartOfId(window: Window): boolean {
   return /\p{L}-$/u.test(before) && !/\b(?:tel|phone|mobile|mob|cell|fax|ph)-$/i.test(before);
 }
 
-/** `one two three four ...`, `ten, twenty, thirty`: equal steps from the first piece to the last. */
+/** `one two three four ...`, `ten, twenty, thirty`: equal steps between all pieces. */
 function isCounting({ pieces }: Window): boolean {
   const numbers = pieces.map(({ digits }) => Number(digits));
   if (numbers.length < 4) return false;
@@ -299,7 +299,7 @@ function isCounting({ pieces }: Window): boolean {
   return numbers.every((value, at) => at === 0 || value - (numbers[at - 1] ?? 0) === step);
 }
 
-/** What the digits of several turns together are, when one speaker dictated them. */
+/** The kind of the digits that one speaker dictated over several turns. */
 export function kindOfDictated(digits: string, label: Label | undefined): NumberType | undefined {
   switch (label) {
     case "other":
@@ -323,7 +323,7 @@ export function kindOfDictated(digits: string, label: Label | undefined): Number
   }
 }
 
-/** A whole number of the British or the American plan: nothing more is to come. */
+/** A complete British or American number, to which nothing can be added. */
 export function isWhole(digits: string): boolean {
   return /^0[1-9]\d{9}$/.test(digits) || isAmerican(digits);
 }

@@ -1,6 +1,6 @@
 /**
- * What a call is known to have been about: the patients' names and numbers, the code it was texted, and
- * what callers say of themselves that has no pattern, their birth date and their address.
+ * Finds what is known of a call: its patients' names and numbers, the code it was texted, and what
+ * callers say about themselves that has no pattern, such as their birth date and address.
  *
  * @module
  */
@@ -18,16 +18,16 @@ export interface KnownFacts {
   readonly names: readonly string[];
   /** E.164. */
   readonly phones: readonly string[];
-  /** Whether it was texted a code: any six digits may be that one. */
+  /** Whether the call was texted a code. Any six digits may then be that code. */
   readonly isTexted: boolean;
 }
 
-/** A range, and what it is. */
+/** A range, and the kind of data in it. */
 export interface KnownRange extends Range {
   readonly type: "NAME" | "PHONE" | "OTP" | "BIRTH" | "ADDRESS";
 }
 
-/** Finds all of it; ranges may overlap. `pieces` as `readPieces` gives them. */
+/** Finds all of it. Ranges may overlap. `pieces` are those of `readPieces`. */
 export function findKnown(
   read: ReadText,
   pieces: readonly Piece[],
@@ -51,7 +51,7 @@ function typed(type: KnownRange["type"], parts: readonly Range[]): KnownRange {
 }
 
 const titles = new Set("mr mrs ms miss mx dr prof sir lady the van von de da di la".split(" "));
-/** Names that are words as well: only next to another name, or where somebody is introduced. */
+/** Names that are also words. They count only next to another name or in an introduction. */
 const ordinary = new Set(
   ("may will mark april june august rose hope grace faith joy art bill sue pat rich frank young long " +
     "short brown black white green gray grey day king price best case page hall wood dean drew chase " +
@@ -62,7 +62,7 @@ const ordinary = new Set(
 const introduced =
   /(?:\bname(?:['’]s| is|:)?|\bI(?:['’]m| am)|\bthis is|\bcalled|\bfor|\b(?:Mr|Mrs|Ms|Miss|Dr)\.?)\s+$/i;
 
-/** In a text without accents: who writes a name down may leave them out, or add one. */
+/** Finds a name in a text without accents, because accents are often left out or added. */
 function findName(text: string, name: string): KnownRange[] {
   const words = name.normalize("NFC").split(/[^\p{L}\p{M}'’]+/u)
     .map((word) => word.replace(/^['’]+|['’]+$/g, ""));
@@ -73,7 +73,7 @@ function findName(text: string, name: string): KnownRange[] {
   if (parts.length === 0) return [];
   const found = parts.flatMap((part) => occurrences(text, part, parts));
   const sorted = found.toSorted((a, b) => a.start - b.start);
-  // `Jane Example` is one name.
+  // Neighbouring names such as `Jane Example` are one range.
   const merged: KnownRange[] = [];
   for (const range of sorted) {
     const last = merged.at(-1);
@@ -84,7 +84,7 @@ function findName(text: string, name: string): KnownRange[] {
   return merged;
 }
 
-/** A shorter one may be a word: `Le An`. */
+/** Shorter names joined could be a word: `Le An`. */
 const shortestJoined = 5;
 
 /** `Mary-Kate` as Marykate, `Mc Donald` as Mcdonald, `D Arcy` as DArcy. */
@@ -97,7 +97,7 @@ function joinedWords(words: readonly string[]): string[] {
 
 const umlauts = new Map(Object.entries({ ä: "ae", ö: "oe", ü: "ue", ø: "oe", å: "aa" }));
 
-/** A name without accents: `Müller` may be written Muller or Mueller, and `Mueller` be a Müller. */
+/** Spellings without accents: `Müller` can be written Muller or Mueller, and `Mueller` can be Müller. */
 function spellings(part: string): string[] {
   const plain = fold(part).text;
   const written = part.toLowerCase().replace(/[äöüøå]/g, (letter) => umlauts.get(letter) ?? letter);
@@ -109,9 +109,9 @@ function spellings(part: string): string[] {
   ];
 }
 
-/** Names of a few letters have no plural: it may be a word. */
+/** Shorter names have no plural, because it may be a word. */
 const shortestPlural = 3;
-/** Where a name may be parted: at its apostrophe, before a capital, behind `Mc`, `O` and `D`. */
+/** Where a name can be split: at its apostrophe, before a capital, after `Mc`, `O` and `D`. */
 const seam =
   /[^\p{L}]|(?<=\p{Ll})(?=\p{Lu})|(?<=^[OD])(?=\p{Lu}\p{Ll})|(?<=^[Mm]a?c)(?=\p{L}{3})/gu;
 
@@ -135,7 +135,7 @@ function occurrences(text: string, part: string, parts: readonly string[]): Know
     .filter(({ start, end }) => !isOrdinary || isMeant(text, start, end, parts));
 }
 
-/** Whether an ordinary word is a name where it stands. */
+/** Whether an ordinary word is a name at this place. */
 function isMeant(text: string, start: number, end: number, parts: readonly string[]): boolean {
   if (!/\p{Lu}/u.test(text[start] ?? "") && /\p{Lu}/u.test(text)) return false;
   const before = text.slice(Math.max(0, start - 24), start);
@@ -148,7 +148,7 @@ function isMeant(text: string, start: number, end: number, parts: readonly strin
     /\s$/.test(before) && isNext(before, -1);
 }
 
-/** Fewer digits of a number tell no more than they should: `ending 456`. */
+/** Fewer digits of a number may stay: `ending 456`. */
 const shortestEcho = 6;
 
 function isKnownPhone(chain: readonly AnyPiece[], phones: readonly string[]): boolean {
@@ -172,7 +172,7 @@ const dateJoints = new Set("of the and st nd rd th in on".split(" "));
 const birthReach = 6;
 const dateLimit = 14;
 
-/** The date behind `born` or `date of birth`, or in the answer to who asked for it. */
+/** Finds the date after `born` or `date of birth`, or in the answer to a question for it. */
 function findBirthDates(read: ReadText): KnownRange[] {
   const found: KnownRange[] = [];
   read.tokens.forEach((_, at) => {
@@ -184,7 +184,7 @@ function findBirthDates(read: ReadText): KnownRange[] {
   return found;
 }
 
-/** The date in the answer to a turn: the next one, or one behind turns that only hold the line. */
+/** The date in the answer to a turn: in the next turn, or after turns that only hold the line. */
 function answerTo(read: ReadText, question: number): KnownRange | undefined {
   for (let index = question + 1; index <= question + answerReach; index++) {
     const turn = read.turns[index];
@@ -196,18 +196,18 @@ function answerTo(read: ReadText, question: number): KnownRange | undefined {
   return undefined;
 }
 
-/** Turns from a question to its answer, and tokens of one in between: `Sure.`, `Take your time.` */
+/** How many turns an answer may be away, and how many tokens a turn in between may have: `Sure.` */
 const answerReach = 3;
 const holdingLimit = 8;
 
-/** Whether a turn only holds the line: short, no digits in it, and nothing else asked. */
+/** Whether a turn only holds the line: it is short, has no digits and asks for nothing else. */
 function isHolding(read: ReadText, turn: Turn): boolean {
   const { firstToken, endToken } = turn;
   return endToken - firstToken <= holdingLimit && !saidIn(read, turn, 1).includes("?") &&
     read.tokens.slice(firstToken, endToken).every(({ kind }) => kind === "word");
 }
 
-/** What comes later than the next turn answers only what was asked, and only if the caller says it. */
+/** A later turn than the next is an answer only to a question, and only if the caller says it. */
 function isAnswer(read: ReadText, asked: number, answer: number): boolean {
   const [question, said] = [read.turns[asked], read.turns[answer]];
   if (question === undefined || said === undefined) return false;
@@ -216,12 +216,12 @@ function isAnswer(read: ReadText, asked: number, answer: number): boolean {
     /\?|please/i.test(saidIn(read, question, 1));
 }
 
-/** Between a date and what it is: `12 May 1980, that's my date of birth`. */
+/** Words between a date and its label: `12 May 1980, that's my date of birth`. */
 const birthLinks = new Set(
   "is was s that it my his her the our your date of when i he she".split(" "),
 );
 
-/** The date before: `12 May 1980 is my birthday`. */
+/** The date that precedes its label: `12 May 1980 is my birthday`. */
 function dateBefore(read: ReadText, birth: number): KnownRange | undefined {
   const { tokens } = read;
   const value = (at: number) => tokens[at]?.value ?? "";
@@ -240,7 +240,7 @@ function dateBefore(read: ReadText, birth: number): KnownRange | undefined {
     else if (!dateJoints.has(value(at))) break;
   }
   const date = tokens.slice(first, end);
-  // `the third is my birthday` tells no date.
+  // `the third is my birthday` does not tell a date.
   return date.filter((_, index) => isOfDate(tokens, first + index)).length >= 2
     ? typed("BIRTH", date)
     : undefined;
@@ -285,7 +285,7 @@ function isOfDate(tokens: readonly Token[], at: number): boolean {
 
 const assistants =
   /^(?:ai|assistant|bot|agent|voice ?bot|receptionist|reception|clinic|staff|nurse|operator)$/;
-/** Behind these an address is the patient's: a number is enough to tell it. */
+/** After these, an address is the patient's, and a number is enough to recognize it. */
 const residence = [
   String
     .raw`(?:live[sd]?|living|resid(?:es?|ed|ing)|domiciled|dwell(?:s|ing)?)(?:,? \p{L}+){0,3}? (?:at|on|in|near):?`,
@@ -296,7 +296,7 @@ const residence = [
 const noun = "(?:address|residence|postcode|post code|zip code|zip)";
 const joint =
   "(?:is|was|as|has|been|on|file|record|given|provided|stated|recorded|listed|registered|confirmed|changed|updated|now|currently|to|at|and|for)";
-/** Behind these there may be any place or amount: only what looks like an address is one. */
+/** After these, any place or amount may follow, so the text must look like an address. */
 const place = [
   "(?:moved|moving|moves|relocat(?:ed|es|ing)) (?:in)?to",
   "(?:based|located|staying|stays?|stayed|found|home|is|['’]s|am|['’]m|are|['’]re|was|were) (?:now |currently )?(?:at|on|in)",
@@ -333,7 +333,7 @@ const addressShape = new RegExp(
     .raw`^(?:(?:flat|apt|apartment|unit|suite|number|no\.?|house)? ?\d*[a-z]?,? )?${houseNumber}(?:[-/]\d+)?,? (?:[\p{L}\d'’.-]+ ){0,4}?(?:${streets})\b|^p\.? ?o\.? box \d`,
   "iu",
 );
-/** Before an address these make it somebody else's. */
+/** Before an address, these make it somebody else's. */
 const others =
   /\b(?:clinic|practice|surgery|office|hospital|pharmacy|branch|laboratory|lab|parking|car park|bus|station|building|school|dentist|doctor|e-?mail|ip|web(?:site)?)\b[^.;!?\n]*$/iu;
 const askedAddress =
@@ -344,10 +344,10 @@ const joinLimit = 10;
 const leadIn =
   /^(?:\s|[,.]|\b(?:yes|yeah|yep|sure|ok|okay|um|uh|er|so|well|it['’]?s|it is|that['’]?s|i live|we live|at|on|in|is|has|changed|to|given|as|was)\b)*/iu;
 
-/** Between a name and an address. */
+/** What joins a name and an address. */
 const joined = /^(?:,|,? (?:of|from|at)| \()\s*/;
 
-/** The address that is said to be the patient's, or said in answer to who asked for it, and its echoes. */
+/** Finds the patient's address, by label or as the answer to a question for it, and its repetitions. */
 function findAddresses(read: ReadText, names: readonly KnownRange[]): KnownRange[] {
   const { text, turns } = read;
   const said = stated.flatMap(({ pattern, isSure }) =>
@@ -377,7 +377,7 @@ function findAddresses(read: ReadText, names: readonly KnownRange[]): KnownRange
   return [...found, ...findEchoes(text, found)];
 }
 
-/** Whether a turn answers who asked for an address, perhaps behind turns that only hold the line. */
+/** Whether a turn answers a question for an address, perhaps after turns that only hold the line. */
 function isAskedAddress(read: ReadText, answer: number): boolean {
   for (let index = answer - 1; index >= answer - answerReach; index--) {
     const turn = read.turns[index];
@@ -390,7 +390,7 @@ function isAskedAddress(read: ReadText, answer: number): boolean {
   return false;
 }
 
-/** More than these are not looked for again. */
+/** How many repetitions are redacted. */
 const echoLimit = 5;
 
 /** `So that's 12 Oak Street?` */
@@ -401,7 +401,7 @@ function findEchoes(text: string, found: readonly KnownRange[]): KnownRange[] {
   return [...new Set(lines.map((line) => line.toLowerCase()))].slice(0, echoLimit).flatMap(
     (line) => {
       const echoes: KnownRange[] = [];
-      // Lower case may have another length in a few scripts, where offsets would not fit.
+      // In a few scripts lower case has another length, and offsets would be wrong.
       if (lowered.length !== text.length) return echoes;
       for (
         let at = lowered.indexOf(line);
@@ -426,12 +426,12 @@ function isOfAssistant({ turns, tokens }: ReadText, offset: number): boolean {
   return assistants.test(turns[low - 1]?.speaker ?? "");
 }
 
-/** @param behind Characters behind the last word: its question mark. */
+/** @param behind How many characters after the last word to include, for a question mark. */
 function saidIn({ text, tokens }: ReadText, { firstToken, endToken }: Turn, behind = 0): string {
   return text.slice(tokens[firstToken]?.start ?? 0, (tokens[endToken - 1]?.end ?? 0) + behind);
 }
 
-/** An address goes on to the end of its sentence, or to a word that none has. */
+/** An address continues to the end of its sentence or to a word that no address has. */
 const addressEnd =
   /^[^\n;?!)]*?(?=[\n;?!)]|\.(?:\s|$)|[,\s]+(?:and|but|call(?:s|ed|ing)?|ask(?:s|ed)|want(?:s|ed)|need(?:s|ed)|would|request(?:s|ed)|book(?:s|ed)|report(?:s|ed)|confirmed|please|who|which|since|because|for|with|last|about|when|after|before|so|said|has|had|now)\b|$)/iu;
 
@@ -439,7 +439,7 @@ const addressEnd =
 const otherNumber =
   /^(?:\d{1,2}[:.]\d{2}\b|\d+(?:st|nd|rd|th)? (?:of )?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)|\d+ ?(?:[ap]m|mg|ml|mcg|%|percent|minutes?|hours?|days?|weeks?|months?|years?)\b)/iu;
 
-/** The address from an offset on, if it has a number. */
+/** The address that starts at an offset, if it has a number. */
 function addressAt(read: ReadText, from: number): KnownRange[] {
   const { text } = read;
   const rest = text.slice(from, from + addressLimit);

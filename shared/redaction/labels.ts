@@ -1,6 +1,6 @@
 /**
- * What the words around a number say it is: the nearest label counts, in the same sentence, in the
- * one before, or in the question that the number answers.
+ * What the words around a number say it is. The nearest label counts: in the same sentence, in the one
+ * before, or in the question that the number answers.
  *
  * @module
  */
@@ -38,16 +38,16 @@ import {
 } from "./vocabulary.ts";
 
 /**
- * What a number is said to be. `other` is an order, a dose, an id, and never personal; `unknown` is
- * some noun's number, which only its form can tell from a phone's.
+ * What a number is said to be. `other` is an order, a dose or an id, and never personal. `unknown` is
+ * the number of any other noun; only its form can tell whether it is a phone's.
  */
 export type Label = "phone" | "passcode" | "code" | "nhs" | "ssn" | "card" | "other" | "unknown";
 
-/** How many words a label reaches in its own sentence, over a full stop, and in a question. */
+/** How many words a label reaches: in its sentence, across a full stop, and in a question. */
 const reach = { sentence: 14, verb: 5, code: 7, afterDigits: 5, stop: 8, question: 30 };
 const answerLimit = 12;
 const turnLimit = 4;
-/** A turn between question and answer that only holds the line: `One moment.` */
+/** Length of a turn between question and answer that only holds the line: `One moment.` */
 const shortTurnLimit = 8;
 const boundary = Mark.record | Mark.newline;
 const pause = Mark.stop | Mark.newline;
@@ -62,12 +62,12 @@ export function labelBefore(read: ReadText, at: number): Label | undefined {
   return (isAnswer ? labelOfQuestion(read, index) : undefined) ?? own;
 }
 
-/** What the turns before asked for; the nearest that says more than `One moment`. */
+/** What the preceding turns asked for. The nearest one counts that says more than `One moment`. */
 function labelOfQuestion(read: ReadText, answer: number): Label | undefined {
   for (let index = answer - 1; index >= Math.max(0, answer - turnLimit); index--) {
     const turn = read.turns[index];
     if (turn === undefined) return undefined;
-    // Nobody answers what he asked himself a while ago.
+    // Nobody answers their own question of a while ago.
     const isOwn = turn.speaker === read.turns[answer]?.speaker && index < answer - 1;
     const label = isOwn ? undefined : labelOfTurn(read, turn);
     if (label !== undefined) return label;
@@ -76,17 +76,17 @@ function labelOfQuestion(read: ReadText, answer: number): Label | undefined {
   return undefined;
 }
 
-/** The last label of a turn; what could be the way and not the thing that is asked for counts less. */
+/** The last label of a turn. A label that may be the channel, not what is asked for, counts less. */
 function labelOfTurn(read: ReadText, { firstToken, endToken }: Turn): Label | undefined {
   const asked = { steps: 1, isNear: true, isObject: true, isNumbered: false };
   let weaker: Label | undefined;
   for (let at = endToken - 1; at >= Math.max(firstToken, endToken - reach.question); at--) {
     const found = labelAt(read, at, asked);
     if (found === undefined || isUnasked(read, at)) continue;
-    // `the number to reach you` is no noun's.
+    // In `the number to reach you` the number belongs to the verb.
     const isVerb = phoneVerbs.has(read.tokens[at]?.value ?? "");
     const head = isVerb ? undefined : labelOfHead(read, at);
-    // `the number on the account` may be the account's.
+    // In `the number on the account` it may be the account's.
     if (head !== undefined) return head === "phone" && !isPhone(read, at) ? "unknown" : head;
     if (found !== "unknown" && !isWay(read, at)) return found;
     weaker ??= found;
@@ -94,13 +94,13 @@ function labelOfTurn(read: ReadText, { firstToken, endToken }: Turn): Label | un
   return weaker;
 }
 
-/** `Thanks for calling` asks for nothing, `How can we reach you?` does. */
+/** `Thanks for calling` asks for nothing; `How can we reach you?` does. */
 function isUnasked({ tokens }: ReadText, at: number): boolean {
   return phoneVerbs.has(tokens[at]?.value ?? "") &&
     !/^(?:you|back|them|him|her)$/.test(tokens[at + 1]?.value ?? "");
 }
 
-/** `a code to your phone`, `the code we texted you` */
+/** Whether a phone is only the channel: `a code to your phone`, `the code we texted you` */
 function isWay({ tokens }: ReadText, at: number): boolean {
   const value = (index: number) => tokens[index]?.value ?? "";
   if (phoneVerbs.has(value(at))) return true;
@@ -111,7 +111,7 @@ function isWay({ tokens }: ReadText, at: number): boolean {
 /**
  * The nearest label before a token, in its sentence or the one before.
  *
- * @param turn Where the token is, if somebody says it: the speaker's name may be a label (`Phone:`).
+ * @param turn The turn of the token, if any. The speaker's name may be a label (`Phone:`).
  */
 function labelInSentence(read: ReadText, at: number, turn: Turn | undefined): Label | undefined {
   const { nameToken = 0, firstToken = 0 } = turn ?? {};
@@ -129,7 +129,7 @@ function labelInSentence(read: ReadText, at: number, turn: Turn | undefined): La
       limit = Math.min(limit, steps + reach.stop);
     }
     if (token.kind !== "word") {
-      // Another number stands between: the noun was that one's.
+      // Another number is in between, and the noun belongs to that one.
       isNear = false;
       const isNumber = token.kind === "marker" || token.value.length >= 3;
       if (isNumber) limit = Math.min(limit, steps + reach.afterDigits);
@@ -139,7 +139,7 @@ function labelInSentence(read: ReadText, at: number, turn: Turn | undefined): La
     if (topicWords.has(token.value) && !isSaidOf) break;
     const isNumbered = steps === 1 && isBeforeSign(read, token);
     const isObject = isSameSentence && !isStated;
-    // `the order I phoned about is`
+    // Such as `the order I phoned about is`
     const isSubject = isStated && pronouns.has(read.tokens[at - steps + 1]?.value ?? "");
     const place = { steps, isNear: isNear || isSubject, isObject, isNumbered };
     const found = labelAt(read, at - steps, place);
@@ -155,17 +155,17 @@ function labelInSentence(read: ReadText, at: number, turn: Turn | undefined): La
   return weaker;
 }
 
-/** Words of a noun behind its preposition, words of a relative clause, nouns in a row. */
+/** How many words a noun may follow its preposition, a relative clause may have, nouns may be nested. */
 const phraseLimits = { noun: 4, clause: 3, nested: 2 };
 
 /**
- * The label of the noun that a noun with a preposition belongs to: `the number on the order is ...` is
- * the number's, `the serial number on the phone is ...` the serial's.
+ * The label of the noun that a noun with a preposition belongs to. In `the number on the order is ...`
+ * it is the number; in `the serial number on the phone is ...` it is the serial number.
  */
 function labelOfHead(read: ReadText, at: number, depth = 1): Label | undefined {
   const value = (index: number) => isPhrase(read, index + 1) ? read.tokens[index]?.value ?? "" : "";
   let before = at - 1;
-  // `on my son's account`, `on the claim form`: one word at most that says nothing.
+  // `on my son's account`, `on the claim form`: at most one word without a meaning for the label.
   let others = 0;
   while (at - before <= phraseLimits.noun && !attaching.has(value(before))) {
     const isModifier = modifiers.has(value(before)) || otherNouns.has(value(before));
@@ -189,17 +189,17 @@ function labelOfHead(read: ReadText, at: number, depth = 1): Label | undefined {
 const isHead = (word: string) =>
   [numberWords, phoneNouns, codeWords, otherNouns].some((words) => words.has(word));
 
-/** Whether a phone is named in the words that lead to a noun. */
+/** Whether the words before a noun name a phone. */
 function isPhone({ tokens }: ReadText, at: number): boolean {
   return tokens.slice(Math.max(0, at - reach.verb), at).some(({ value }) => phoneNouns.has(value));
 }
 
-/** Whether nothing but a space is before a token. */
+/** Whether only a space precedes a token. */
 function isPhrase({ tokens }: ReadText, at: number): boolean {
   return ((tokens[at]?.marks ?? Mark.stop) & ~(Mark.space | Mark.other)) === 0;
 }
 
-/** In records the next field's name is the next field's: `{"order":"...","phone":`. */
+/** In records, a field's name belongs to the next field: `{"order":"...","phone":`. */
 function isNextField(marks: number): boolean {
   if ((marks & Mark.colon) !== 0) return false;
   return (marks & Mark.record) !== 0 ||
@@ -209,7 +209,7 @@ function isNextField(marks: number): boolean {
 const isAbbreviation = (token: Token, marks: number) =>
   (marks & Mark.newline) === 0 && abbreviations.has(token.value);
 
-/** `parcel 4155550123`, `"asset": 4155550123`: the digits are the noun's. */
+/** Whether the digits belong to the noun: `parcel 4155550123`, `"asset": 4155550123`. */
 function isNounOf(token: Token, marks: number): boolean {
   const { value } = token;
   if (functionWords.has(value) || freeTexts.has(value) || phoneOwners.has(value)) return false;
@@ -218,17 +218,17 @@ function isNounOf(token: Token, marks: number): boolean {
 }
 
 interface Place {
-  /** Words from the number, 1 for the one beside it. */
+  /** Distance to the number in words; 1 for the word next to it. */
   readonly steps: number;
-  /** Whether only link words are between. */
+  /** Whether only linking words are in between. */
   readonly isNear: boolean;
-  /** Whether the number can be a verb's: in its sentence, with no `is` between. */
+  /** Whether the number can belong to a verb: in the same sentence, without `is` in between. */
   readonly isObject: boolean;
-  /** `Group #`: the word owns a number. */
+  /** Whether a number sign follows: `Group #`. */
   readonly isNumbered: boolean;
 }
 
-/** What the word at a place says; its owner, the word before it, can change that. */
+/** What the word at a place says. The word before it can change that. */
 function labelAt(read: ReadText, at: number, place: Place): Label | undefined {
   const word = read.tokens[at]?.value ?? "";
   const owner = ownerOf(read, at);
@@ -291,26 +291,26 @@ function labelOfNumber(read: ReadText, at: number, owner: string): Label | undef
   if (passcodes.has(owner)) return "passcode";
   if (phoneNouns.has(owner) || owner === "" || phoneOwners.has(owner)) return "phone";
   if (/(?:ish|ian|ese)$/.test(owner)) return "phone";
-  // `my Vodafone number` is a name's, `Policy Number` is a field's.
+  // In `my Vodafone number` it is a name, in `Policy Number` a field.
   const isName = !otherNouns.has(owner) && isCapital(read, at - 1) && !isCapital(read, at);
   return isName ? "unknown" : "other";
 }
 
-/** `group #`, `group no.`; of `mobile number #` and `mobile number no.` the mobile is the owner. */
+/** `group #`, `group no.`; in `mobile number #` and `mobile number no.` it is the mobile's. */
 function labelOfSign(read: ReadText, at: number, owner: string): Label | undefined {
   return isNumberWord(read, at - 1)
     ? labelOfNumber(read, at - 1, ownerOf(read, at - 1))
     : labelOfNumber(read, at, owner);
 }
 
-/** `number`, or a `no` that is none of an answer: `order no.`. */
+/** `number`, or a `no` that is not an answer: `order no.`. */
 function isNumberWord(read: ReadText, at: number): boolean {
   const word = read.tokens[at]?.value ?? "";
   const isShort = /^n(?:o|r|os)$/.test(word) && !functionWords.has(ownerOf(read, at));
   return numberWords.has(word) || isShort && ownerOf(read, at) !== "";
 }
 
-/** Whether a number sign follows; behind a word for a number also one that is set off: `number: #`. */
+/** Whether a number sign follows. After a word for a number it may be separated: `number: #`. */
 function isBeforeSign({ text }: ReadText, { value, end }: Token): boolean {
   const sign = /^([.:]?) ?#/.exec(text.slice(end, end + 3));
   return sign !== null && (sign[1] === "" || numberWords.has(value) || /^n(?:o|r|os)$/.test(value));
@@ -334,7 +334,7 @@ function isSomebodys({ tokens }: ReadText, at: number): boolean {
   return tokens.slice(Math.max(0, at - 5), at).some(({ value }) => /^(?:your|my)$/.test(value));
 }
 
-/** The word before, in the same phrase; `patient's number` is owned by `s`. */
+/** The word before, in the same phrase. `patient's number` is owned by `s`. */
 function ownerOf(read: ReadText, at: number): string {
   const token = read.tokens[at];
   const before = read.tokens[at - 1];
@@ -379,7 +379,7 @@ export function labelAfter(read: ReadText, behind: number): Label | undefined {
   return undefined;
 }
 
-/** `(order 4155)`, `, my order number is 4155`: the word labels the number behind it. */
+/** `(order 4155)`, `, my order number is 4155`: the word labels the number after it. */
 function isOfNext({ tokens }: ReadText, at: number): boolean {
   const next = tokens[at];
   return next !== undefined && (next.kind !== "word" || copulas.has(next.value));

@@ -1,9 +1,9 @@
 /**
- * Personal numbers among the pieces of a text.
+ * Finds personal numbers among the pieces of a text.
  *
- * A window of pieces is a candidate; the kinds are tried one after the other, each over the whole
- * text, and what one took the next does not see. A kind says how many digits a window has at most,
- * so the time is linear.
+ * Consecutive pieces are a window, which may be a number. The kinds are tried in turn, each over the
+ * whole text, and pieces that one has taken are not offered to the next. Every kind limits the digits
+ * of a window, so the time is linear.
  *
  * @module
  */
@@ -31,19 +31,19 @@ export interface FoundNumber extends Range {
   readonly type: NumberType;
 }
 
-/** What a reading loses that is not the likeliest: a shorter window read as usual goes first. */
+/** Penalty of an unlikely reading: a shorter window in its usual reading goes first. */
 const unlikely = 0.5;
-/** Corrections in one number, so that the time is linear. */
+/** How many corrections a number may have, so that the time is linear. */
 const correctionLimit = 1;
-/** Pieces behind a dictated number in which it may be repeated. */
+/** How many pieces after a dictated number may repeat it. */
 const echoLimit = 20;
-/** Shorter ones are not looked for elsewhere: four digits are a year somewhere. */
+/** The shortest number that is searched for elsewhere; four digits are often a year. */
 const repeatedDigits = 6;
 const echoedDigits = 3;
-/** What is said again of a phone number; fewer digits may count something. */
+/** How many digits of a phone number can be repeated as a correction; fewer may count something. */
 const corrected = { shortest: 3, longest: 15 };
 
-/** Finds all personal numbers; `pieces` in order, as `readPieces` gives them. */
+/** Finds all personal numbers. `pieces` are in order, as `readPieces` returns them. */
 export function findNumbers(read: ReadText, pieces: readonly Piece[]): FoundNumber[] {
   if (pieces.length === 0) return [];
   const search = new Search(read, pieces);
@@ -72,7 +72,7 @@ class Search {
     this.#isTaken = pieces.map(({ isBlocked }) => isBlocked);
   }
 
-  /** Marks what is of a kind, from the left; of the windows that begin at a piece the surest, then the longest. */
+  /** Takes everything of a kind, from the left. At each piece the surest, then longest window wins. */
   take(kind: Kind): void {
     let chainEnd = 0;
     for (let first = 0; first < this.pieces.length;) {
@@ -90,7 +90,7 @@ class Search {
     let best: { window: Window; rank: number } | undefined;
     let said: readonly string[] = [""];
     let [shortest, longest, corrections] = [0, 0, 0];
-    // What is corrected is said from the beginning: digits in a row are looked at once.
+    // A correction refers to the beginning of a number, so digits in a row are read only once.
     const isOpening = this.pieces[first]?.gap !== Gap.tight;
     const mostCorrections = isOpening ? correctionLimit : 0;
     for (let end = first + 1; end <= chainEnd; end++) {
@@ -103,7 +103,7 @@ class Search {
       if (corrections > mostCorrections) break;
       const most = kind.longest * (corrections + 1);
       if (shortest > most || end - first > most) break;
-      // ... and up to a pause.
+      // ... and extends to a pause.
       if (corrections > 0 && this.#gapBefore(end) === Gap.tight) continue;
       if (longest < kind.shortest || !this.#isLabelled(kind, first, end - 1)) continue;
       const window = this.#window(first, end, said[0]);
@@ -116,7 +116,7 @@ class Search {
     return best?.window;
   }
 
-  /** How the piece hangs on the one before; a taken one does not. */
+  /** How the piece is connected to the one before; not at all to one that is taken. */
   #gapBefore(index: number): number {
     return this.#isTaken[index] ?? true ? Gap.none : this.pieces[index]?.gap ?? Gap.none;
   }
@@ -127,7 +127,7 @@ class Search {
     return label !== undefined && labels.includes(label);
   }
 
-  /** The end of the pieces that hang together. */
+  /** The index after the last connected piece. */
   #chainEnd(first: number): number {
     let end = first;
     while (
@@ -151,7 +151,7 @@ class Search {
     this.found.push({ ...window.rangeFor(type), type });
   }
 
-  /** The three digits that are read out with each card. */
+  /** Takes the three digits that are read out with each card. */
   takeSecurityCodes(): void {
     const cards = this.found.filter(({ type }) => type === "CARD");
     for (const { end } of cards) {
@@ -169,7 +169,7 @@ class Search {
     if (code !== undefined) this.#mark("CARD", this.#window(code.first, code.end));
   }
 
-  /** Numbers dictated over several turns: each part is cut, what was said between stays. */
+  /** Takes numbers dictated over several turns. Each part is cut, and what is between them stays. */
   takeDictated(): void {
     for (const { type, digits, parts } of readDictations(this.read, this.pieces, this.#isTaken)) {
       for (const { first, end } of parts) this.#mark(type, this.#window(first, end));
@@ -178,7 +178,7 @@ class Search {
     }
   }
 
-  /** What the other side repeated of it: `AI: oh seven seven double oh, go on`. */
+  /** Takes what the other side repeats of it: `AI: oh seven seven double oh, go on`. */
   #takeEchoes(type: NumberType, digits: string, from: number, until: number): void {
     for (let first = from; first < Math.min(until, this.pieces.length);) {
       const end = Math.max(this.#chainEnd(first), first + 1);
@@ -189,13 +189,13 @@ class Search {
     }
   }
 
-  /** `the number ending one two three` tells no more than it should. */
+  /** `the number ending one two three` may stay. */
   #isEnding(first: number): boolean {
     const at = this.pieces[first]?.firstToken ?? 0;
     return this.read.tokens.slice(Math.max(0, at - 2), at).some(({ value }) => /^end/.test(value));
   }
 
-  /** What is said again of a phone number: `646 555 0123, I mean 0142`. */
+  /** Takes corrections of a phone number: `646 555 0123, I mean 0142`. */
   takeCorrections(): void {
     for (const { end, type } of [...this.found]) {
       const first = type === "PHONE" ? this.#pieceBehind(end) : this.pieces.length;
@@ -207,15 +207,15 @@ class Search {
     }
   }
 
-  /** Whether a piece takes something of the one before back, or goes on with what did. */
+  /** Whether a piece corrects the one before, or continues such a correction. */
   #isCorrection(index: number): boolean {
     const gap = this.#gapBefore(index);
     if (gap === Gap.none || gap === Gap.correction) return gap === Gap.correction;
-    // `..., sorry, 07892, 985090`: the number found took the first of it only.
+    // `..., sorry, 07892, 985090`: only the first part belonged to the number that was found.
     return this.pieces[index - 1]?.gap === Gap.correction;
   }
 
-  /** The first piece that begins behind an offset; `pieces` are in order. */
+  /** The first piece that begins after an offset. `pieces` are in order. */
   #pieceBehind(offset: number): number {
     let [low, high] = [0, this.pieces.length];
     while (low < high) {
@@ -226,7 +226,7 @@ class Search {
     return low;
   }
 
-  /** The end of the pieces that hang together without another correction. */
+  /** The index after the last piece that is connected without another correction. */
   #segmentEnd(first: number): number {
     const chainEnd = this.#chainEnd(first);
     let end = first + 1;
@@ -234,7 +234,7 @@ class Search {
     return end;
   }
 
-  /** A number that was found once is taken wherever its digits come again by themselves. */
+  /** Takes every later occurrence of the digits of a number that was found. */
   takeRepeated(): void {
     if (this.#known.size === 0) return;
     for (let first = 0; first < this.pieces.length;) {

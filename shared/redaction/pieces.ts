@@ -13,14 +13,14 @@ export { Gap } from "../spoken_digits.ts";
 
 /** One piece of a number. */
 export interface Piece extends AnyPiece {
-  /** A date, a price, part of a word: never part of a personal number. */
+  /** Whether it is a date, a price or part of a word, and so never part of a personal number. */
   readonly isBlocked: boolean;
-  /** Digits, as few and as many as it can be understood to have. */
+  /** The lowest and the highest number of digits among its readings. */
   readonly shortest: number;
   readonly longest: number;
 }
 
-/** Finds all pieces of numbers, in order; `blocked` sorted and not overlapping. */
+/** Finds all pieces of numbers, in order. `blocked` is sorted and has no overlaps. */
 export function readPieces(read: ReadText, blocked: readonly Range[]): Piece[] {
   let nextBlock = 0;
   let isAfterBlocked = false;
@@ -30,7 +30,7 @@ export function readPieces(read: ReadText, blocked: readonly Range[]): Piece[] {
     const isBlocked = (blocked[nextBlock]?.start ?? Infinity) < end || piece.isMeasured ||
       /^[1-9]\d?$/.test(piece.digits) && isListMark(read, firstToken) ||
       !piece.isSpoken && isGlued(read.text, start, end) && !isPhones(read, firstToken);
-    // The items of a list are not one number, nor what comes after an interruption.
+    // Neither the items of a list nor what follows an interruption form one number.
     const gap = isAfterBlocked || piece.gap >= Gap.list ? Gap.none : piece.gap;
     isAfterBlocked = isBlocked;
     const lengths = piece.readings.map((parts) => parts.join("").length);
@@ -40,8 +40,8 @@ export function readPieces(read: ReadText, blocked: readonly Range[]): Piece[] {
 }
 
 /**
- * `cell # 212-555-0199`: the number sign of a phone, and not of `order #2125550199`. Behind `number #`
- * the label says whose it is.
+ * Whether a number sign belongs to a phone: in `cell # 212-555-0199`, but not in `order #2125550199`.
+ * After `number #` the label decides.
  */
 function isPhones({ text, tokens }: ReadText, firstToken: number): boolean {
   const [before, token] = [tokens[firstToken - 1], tokens[firstToken]];
@@ -61,16 +61,16 @@ function isListMark({ text, tokens }: ReadText, at: number): boolean {
   return at === 0 ? token.marks === 0 : (token.marks & Mark.newline) !== 0;
 }
 
-/** Scripts without spaces between words are never glued to digits. */
+/** Scripts without spaces between words, whose words are never attached to digits. */
 const isSpaced = /^(?![\p{scx=Han}\p{scx=Hiragana}\p{scx=Katakana}\p{scx=Hangul}\p{scx=Thai}])/u;
 const letterBefore = /[\p{L}\u0300-\u036f_\\#№£$€¥₹&]/u;
 const letterAfter = /[\p{L}_%]/u;
-/** Abbreviations written straight against a number, as in `Tel07700 900123`. */
+/** Abbreviations that are written directly before a number, as in `Tel07700 900123`. */
 const attached = /(?:^|[^\p{L}])(?:tel|phone|mobile|mob|cell|fax|ph)#?$/iu;
 /** `\n07700 900123` in JSON, and `%2B447700900123` in a form. */
 const escaped = /\\[nrt]$|%2B$/i;
 
-/** Whether the digits are part of a word, of a price or behind a number sign. */
+/** Whether the digits are part of a word or a price, or follow a number sign. */
 function isGlued(text: string, start: number, end: number): boolean {
   if (isGluedBefore(text, start)) return true;
   const after = text[end] ?? "";

@@ -7,10 +7,10 @@
 import { Gap, type Piece } from "./pieces.ts";
 import type { ReadText } from "./text.ts";
 
-/** Pieces and words behind a card among which its security code is looked for. */
+/** How many pieces and words after a card are searched for its security code. */
 const pieceLimit = 12;
 const reach = 80;
-/** Words before the digits that say what they are; in a conversation those of the question too. */
+/** How many words before the digits may name them; in a conversation also those of the question. */
 const labelReach = 8;
 const questionReach = 24;
 
@@ -18,8 +18,8 @@ const names = /^(?:cvv2?|cvc2?|cv|csc|cid)$/;
 const owners = new Set(["security", "verification"]);
 
 /**
- * Finds the security code behind a card that ends before a piece: said to be one, or alone behind the
- * card or its expiry date (`12/27 123`).
+ * Finds the security code after a card: named as one, or alone after the card or its expiry date
+ * (`12/27 123`).
  *
  * @returns The first piece and the one after the last.
  */
@@ -33,7 +33,7 @@ export function findSecurityCode(
   for (let first = behind; first < Math.min(pieces.length, behind + pieceLimit); first++) {
     const piece = pieces[first];
     if (piece === undefined || piece.firstToken - from > reach) return undefined;
-    // Another card: the code is that one's.
+    // The code belongs to this other card.
     if (isTaken[first] && !piece.isBlocked) return undefined;
     const end = endOfCode(pieces, isTaken, first);
     if (end === undefined) continue;
@@ -62,13 +62,13 @@ export function findSecurityCodeBefore(
     const piece = pieces[first];
     if (piece === undefined || until - piece.firstToken > reach) return undefined;
     if (isTaken[first]) {
-      // Another card: what stands before it is that one's.
+      // What precedes another card belongs to that one.
       if (!piece.isBlocked) return undefined;
       continue;
     }
     const isOpening = piece.gap !== 0 || first === 0 || isTaken[first - 1];
     const end = isOpening ? endOfCode(pieces, isTaken, first) : undefined;
-    // Only digits directly behind the name: others may stand between a name and the card.
+    // Only directly after the name: other digits may be between a name and the card.
     const from = pieces[first - 1]?.endToken ?? 0;
     if (end !== undefined && end <= card && isCalledCode(read, from, piece.firstToken)) {
       return { first, end };
@@ -85,7 +85,7 @@ function isCalledCode({ tokens }: ReadText, from: number, at: number): boolean {
 const isCodeName = (value: string, next: string) =>
   names.test(value) || owners.has(value) && /^(?:code|number|digits?)$/.test(next);
 
-/** Where three or four digits end that begin at a piece and stand alone. */
+/** The end of three or four digits that begin at a piece and are not part of a longer number. */
 function endOfCode(
   pieces: readonly Piece[],
   isTaken: readonly boolean[],
@@ -119,7 +119,7 @@ function isNamedBehind({ tokens }: ReadText, pieces: readonly Piece[], end: numb
   return /^(?:on|at|from) (?:the|its) back$/.test(words);
 }
 
-/** `4111111111111111 123`: three digits that only a space parts from the card, and nothing behind. */
+/** `4111111111111111 123`: three digits separated from the card by a space, with nothing after them. */
 function isNextToCard(
   pieces: readonly Piece[],
   first: number,
@@ -131,7 +131,7 @@ function isNextToCard(
   return first === behind && digits === 3 && pieces[first]?.gap === Gap.tight && isAlone;
 }
 
-/** `12 27`, directly behind the card. */
+/** `12 27`, directly after the card. */
 const spacedExpiry = /^[\s,]{1,2}(?:0?[1-9]|1[0-2])[\s-]{0,2}(?:20)?[2-4]\d[\s,]{1,2}$/;
 const expiry = /(?:^|[^\d])(?:0?[1-9]|1[0-2])\s{0,2}[/|]\s{0,2}(?:20)?[2-4]\d\s{0,2}[|,]?\s{0,2}$/;
 

@@ -9,19 +9,19 @@ import { readTokens, type Token } from "../tokens.ts";
 /** What one speaker said: `User: ...` up to the next speaker's name. */
 export interface Turn {
   readonly speaker: string;
-  /** First token of a name that is no role's: it may say what follows (`Phone:`). */
+  /** First token of a name that is not a role: it may be a label (`Phone:`). */
   readonly nameToken: number;
-  /** First token after the speaker's name, and the one after the last. */
+  /** First token after the speaker's name, and the one after the last token. */
   readonly firstToken: number;
   readonly endToken: number;
 }
 
-/** The text with what was read from it once for all kinds of personal data. */
+/** The text and everything that is read from it once. */
 export interface ReadText {
   readonly text: string;
   readonly tokens: readonly Token[];
   readonly turns: readonly Turn[];
-  /** Index into `turns` for each token; -1 outside of what somebody said. */
+  /** The index into `turns` for each token; -1 outside of a turn. */
   readonly turnOf: Int32Array;
 }
 
@@ -40,8 +40,8 @@ const roles =
   /^(?:ai|assistant|bot|agent|voice ?bot|voice agent|user|customer|caller|patient|human|client|receptionist|reception|operator|clinic|staff|nurse|doctor|dr|system|me|you|them|person|speaker[ _]?\w{0,2}|clerk|rep|advisor|adviser|desk|front desk|member|parent|mum|mom|dad|[apqcu])$/i;
 
 /**
- * Turns begin with a role (`AI:`, `User:`), also in the middle of a line, or at a line's start with
- * a name that comes twice.
+ * A turn begins with a role (`AI:`, `User:`), even in the middle of a line, or at the start of a line
+ * with a name that occurs twice.
  */
 function readTurns(text: string, tokens: readonly Token[]): Turn[] {
   const starts = [...text.matchAll(turnStart)].map((match) => ({

@@ -14,12 +14,12 @@ import type { ReadText } from "./text.ts";
 
 const codeLength = 6;
 const lengths = { shortest: codeLength, longest: codeLength };
-/** Parts of both sides among which a code is put together. */
+/** How many parts, of both sides, are searched for a code. */
 const partLimit = 6;
-/** What is repeated of a code in between; a shorter one may count something. */
+/** The shortest repetition of a part of a code; shorter ones may count something. */
 const shortestEcho = 2;
 
-/** Finds all of them; ranges may overlap. `chains` are the pieces that hang together. */
+/** Finds all of them. Ranges may overlap. `chains` are connected pieces. */
 export function findTextedCodes(
   read: ReadText,
   pieces: readonly Piece[],
@@ -33,7 +33,7 @@ const rangeOf = (parts: readonly Range[]): Range => ({
   end: parts.at(-1)?.end ?? 0,
 });
 
-/** A chain with a code in it that was corrected, as a whole; or the codes between two pauses. */
+/** A chain that has a corrected code, as a whole; otherwise the codes between pauses. */
 function codesOfChain(chain: readonly AnyPiece[]): (readonly AnyPiece[])[] {
   const hasCode = codesIn(chain).length > 0;
   const isCorrected = segmentsOf(chain).length > 1;
@@ -52,7 +52,7 @@ function groupsOf(chain: readonly AnyPiece[]): AnyPiece[][] {
   return groups;
 }
 
-/** The parts of codes that one speaker read out in several turns, and what was repeated of them. */
+/** Parts of codes that one speaker read out in several turns, and repetitions of them. */
 function findDictatedCodes(read: ReadText, pieces: readonly Piece[]): (readonly Piece[])[] {
   if (read.turns.length < 2) return [];
   const parts = readParts(read, pieces, pieces.map(({ isBlocked }) => isBlocked));
@@ -62,7 +62,7 @@ function findDictatedCodes(read: ReadText, pieces: readonly Piece[]): (readonly 
     .map(({ first, end }) => pieces.slice(first, end));
 }
 
-/** The parts of a code that begins with the first of them. */
+/** The parts of a code, from its first part. */
 function dictatedFrom(
   read: ReadText,
   pieces: readonly Piece[],
@@ -74,7 +74,7 @@ function dictatedFrom(
   let { turn } = opening;
   for (const part of others) {
     parts.push(part);
-    // What the other side says between is what it heard.
+    // What the other side says in between is a repetition.
     if (part.speaker !== opening.speaker) continue;
     if (!isHolding(read, read.turns.slice(turn + 1, part.turn))) return [];
     turn = part.turn;
@@ -85,7 +85,7 @@ function dictatedFrom(
   return [];
 }
 
-/** The parts of a speaker, and what others repeated of them. */
+/** A speaker's parts, and what others repeated of them. */
 function withoutOthers(parts: readonly DictatedPart[], speaker: string): DictatedPart[] {
   const own = parts.filter((part) => part.speaker === speaker);
   const code = own.map(({ digits }) => digits).join("");
@@ -94,7 +94,7 @@ function withoutOthers(parts: readonly DictatedPart[], speaker: string): Dictate
   return parts.filter((part) => part.speaker === speaker || isEcho(part));
 }
 
-/** Whether digits are no answer to a question for something else. */
+/** Whether digits are not the answer to a question for something else. */
 function mayBeCode(
   read: ReadText,
   pieces: readonly Piece[],

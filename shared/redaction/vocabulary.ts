@@ -1,5 +1,5 @@
 /**
- * The words by which a number is known: lists, and no rules.
+ * The words that label numbers. Only lists; the rules are in `labels.ts`.
  *
  * @module
  */
@@ -13,14 +13,14 @@ export const phoneNouns = setOf(
   téléphone handynummer telefonnummer mobilnummer rufnummer portable móvil movil cellulare nummer
   numéro número numero wa switchboard`,
 );
-/** What one does with a phone number: a label for what follows at once (`call me on ...`). */
+/** What people do with a phone number; labels what follows directly (`call me on ...`). */
 export const phoneVerbs = setOf(
   `call calls called calling ring rings ringing rang dial dials dialled dialed reach reached
   reachable contact contacted text texts texted texting sms message messaged try tried caller`,
 );
-/** `number`: whose, the word before says. */
+/** `number`: the word before says whose. */
 export const numberWords = setOf("number numbers num nummer");
-/** Whose number is a phone's, when no other noun stands before the word. */
+/** Words before `number` that leave it a phone's, if no other noun precedes them. */
 export const phoneOwners = setOf(
   `my your her his their our its the a an s best better new old contact callback back same another
   other which what whose this that these those home house work daytime day night evening personal
@@ -35,7 +35,7 @@ export const phoneOwners = setOf(
   to from with for via by and or but call dial ring text use take have give get got leave confirm
   need lost changed only spare temporary burner google skype line voice any long short`,
 );
-/** Nouns that say what the number right behind them is. */
+/** Nouns that say what the number directly after them is. */
 export const otherNouns = setOf(
   `bp hr rr sats pulse temp temperature glucose pressure aba accession account acct age aged
   agreement amount application asset aud authorisation authorization badge balance barcode batch
@@ -54,32 +54,32 @@ export const otherNouns = setOf(
   tracking train transaction transfer ubrn udi unix upc usd uuid value vat version vin volume
   voucher warrant warranty weight wire year years zip`,
 );
-/** May stand between a noun and its number: `order number is now ...`. */
+/** Words between a noun and its number: `order number is now ...`. */
 export const links = setOf(
   `is was are were number numbers num no nr id code it its s the a reads of as says be now called`,
 );
-/** Cards that pay nothing. */
+/** Cards that are not payment cards. */
 export const otherCards = setOf(
   `sim gift library loyalty membership id key business appointment green store`,
 );
-/** `code`: what for, the word before says. */
+/** `code`: the word before says of what kind. */
 export const codeWords = setOf("code codes");
 /** Words for a passcode. */
 export const passcodes = setOf(
   `passcode passcodes otp totp 2fa mfa password pin pincode passkey`,
 );
-/** A code of these is a passcode. */
+/** Words before `code` that make it a passcode. */
 export const passcodeOwners = setOf(
   `verification verify security pass login signin authentication auth activation validation sms otp
   pin confirmation access time factor recovery reset texted`,
 );
-/** Before `code` these leave open what it is for. */
+/** Words before `code` that do not tell its kind. */
 export const openOwners = setOf(
   `my your the a an this that our their his her digit new same wrong correct last latest right s
   number first second is was enter use with got get have send sent and or read says me you invalid
   expired following entered received which what whose typed tried`,
 );
-/** Whose code is no passcode, also when it is somebody's: `your zip code`. */
+/** Words before `code` that make it something else, even after `your`: `your zip code`. */
 export const otherCodes = setOf(
   `cpt icd zip post postal error status country sort procedure diagnosis billing hcpcs snomed read
   drug bar qr product promo promotion promotional discount coupon voucher dress response exit
@@ -88,11 +88,11 @@ export const otherCodes = setOf(
   cm pcs condition service specialty referral booking appointment site room place key hex trip
   result return twilio http sql postcode morse gift building`,
 );
-/** A code of these is dialled: it begins a phone number. */
+/** Words before `code` that make it dialled: it begins a phone number. */
 export const dialledCodes = setOf(
   `area country region dialling dialing dial calling international std`,
 );
-/** Function words; any other word right before a bare run of digits is the noun it belongs to. */
+/** Function words. Any other word directly before digits is the noun that they belong to. */
 export const functionWords = setOf(
   `is was are were be been at on to from with for via by and or but my your her his their our the a
   an it its s this that me him us them you i we he she they just only also either then still please
@@ -102,39 +102,39 @@ export const functionWords = setOf(
   since because left gave gives give take took says said hi hello hey ask asked asking who which
   what`,
 );
-/** Fields that hold what somebody wrote or said. */
+/** Fields with text that somebody wrote or said. */
 export const freeTexts = setOf(
   `note notes comment comments content reason description query answer reply said utterance memo`,
 );
-/** What follows these is a subject, not a number to call. */
+/** Words followed by a subject, not by a number to call. */
 export const topicWords = setOf("about regarding concerning re");
 
-/** A full stop behind these ends no sentence. */
+/** Abbreviations: a full stop after them does not end a sentence. */
 export const abbreviations = setOf(
   `tel ph mob no nr ref inv acct ext num dr mr mrs approx dept st reg med hosp pat`,
 );
-/** Join a number and what it is. */
+/** Words between a number and what it is. */
 export const copulas = setOf("is was are were s as being");
-/** Attach a noun to the one whose number it is: `the number on the order`. */
+/** Prepositions that attach a noun to the one whose number it is: `the number on the order`. */
 export const attaching = setOf("on for in under with from to at against");
-/** Between such a word and its noun. */
+/** Words between such a preposition and its noun. */
 export const modifiers = setOf(
   "the a an my your our his her their this that its same new old original first last s",
 );
-/** Between the noun and such a word: `the number listed on`. */
+/** Words between the noun and such a preposition: `the number listed on`. */
 export const participles = setOf(
   `listed attached registered given stored saved linked written printed shown recorded noted provided
   held kept used associated connected`,
 );
-/** Begin what is said about a noun: `the number we have on`, `the order I called about`. */
+/** Begin a relative clause about a noun: `the number we have on`, `the order I called about`. */
 export const pronouns = setOf("i we you he she they that which");
-/** Begin another phrase. */
+/** Words that begin another phrase. */
 export const prepositions = setOf("in on at to from with by of until till since during");
-/** What one does with a passcode. */
+/** What people do with a passcode. */
 export const verifying = setOf("verify confirm log sign authenticate");
-/** A line of these is dialled: `direct line`. */
+/** Words for a line that can be dialled: `direct line`. */
 export const lineWords = setOf("line lines handset");
-/** Whose line it is. */
+/** Words before `line` that make it a phone's. */
 export const lineOwners = setOf("direct main office work home private");
-/** Their cells are no phones. */
+/** Words before `cell` that do not mean a phone. */
 export const bodily = setOf("white red blood t b stem per each single");

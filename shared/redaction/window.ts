@@ -1,5 +1,5 @@
 /**
- * A window over consecutive pieces that may be one number, and what is known about it.
+ * A window of consecutive pieces that may be one number, and what is known about it.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { type Label, labelAfter, labelBefore } from "./labels.ts";
 import type { Range } from "../tokens.ts";
 import type { ReadText } from "./text.ts";
 
-/** The pieces of a text and what the words around them say, each looked up once. */
+/** The pieces of a text and their labels, each looked up once. */
 export class Candidates {
   readonly #before: (Label | "none")[] = [];
   readonly #after: (Label | "none")[] = [];
@@ -18,7 +18,7 @@ export class Candidates {
 
   constructor(readonly read: ReadText, readonly pieces: readonly Piece[]) {}
 
-  /** Where a plus before the piece begins. */
+  /** The offset of a plus before the piece. */
   plus(index: number): number | undefined {
     const piece = this.pieces[index];
     if (piece === undefined) return undefined;
@@ -26,7 +26,7 @@ export class Candidates {
     return at === -1 ? undefined : at;
   }
 
-  /** The label of a number from the first to the last piece: the nearest before, else what follows. */
+  /** The label of the pieces from the first to the last: the nearest before, else one after. */
   label(first: number, last: number): Label | undefined {
     const after = this.#after[last] ??= labelAfter(this.read, this.pieces[last]?.endToken ?? 0) ??
       "none";
@@ -38,7 +38,7 @@ export class Candidates {
   }
 }
 
-/** Where a plus begins that stands before a piece, written or spoken. */
+/** The offset of a plus before a piece, written or spoken. */
 function plusBefore({ text, tokens }: ReadText, piece: Piece): number | undefined {
   const token = tokens[piece.firstToken - 1];
   if (token?.value === "plus" && piece.start - token.end <= 2) return token.start;
@@ -48,13 +48,13 @@ function plusBefore({ text, tokens }: ReadText, piece: Piece): number | undefine
   return written === null ? undefined : piece.start - written[0].length;
 }
 
-/** Consecutive pieces that may be one number. What costs time is read when it is asked for. */
+/** Consecutive pieces that may be one number. What is costly is computed when it is needed. */
 export class Window {
   #pieces: readonly Piece[] | undefined;
 
   /**
    * @param digits The digits of the pieces from `first` up to `last`.
-   * @param isAlone Whether the piece behind the last belongs to another number.
+   * @param isAlone Whether the next piece belongs to another number.
    */
   constructor(
     readonly candidates: Candidates,
@@ -72,7 +72,7 @@ export class Window {
     return this.#pieces ??= this.candidates.pieces.slice(this.first, this.last + 1);
   }
 
-  /** The digits in every way that they can be understood: `nine hundred twelve` is 912 or 90012. */
+  /** The digits in every reading: `nine hundred twelve` is 912 or 90012. */
   readings(lengths: { readonly shortest: number; readonly longest: number }): readonly string[] {
     return readingsOf(this.pieces, lengths);
   }
@@ -95,12 +95,12 @@ export class Window {
     return this.first === this.last;
   }
 
-  /** The loosest gap inside. */
+  /** The loosest gap between its pieces. */
   get gap(): number {
     return Math.max(Gap.tight, ...this.pieces.slice(1).map(({ gap }) => gap));
   }
 
-  /** How the next piece hangs on. */
+  /** The gap before the next piece. */
   get nextGap(): number {
     return this.isAlone ? Gap.none : this.candidates.pieces[this.last + 1]?.gap ?? Gap.none;
   }
@@ -114,12 +114,12 @@ export class Window {
     return !this.isBare && this.pieces.every(({ digits }) => digits.length === 1);
   }
 
-  /** Digits of each piece, as in `3-3-4`. */
+  /** The number of digits of each piece, such as `3-3-4`. */
   get shape(): string {
     return this.pieces.map(({ digits }) => digits.length).join("-");
   }
 
-  /** What stands between the pieces, without spaces. */
+  /** The characters between the pieces, without spaces. */
   get separators(): string {
     return this.pieces.slice(1).map((piece, index) =>
       this.read.text.slice(this.pieces[index]?.end, piece.start).replace(/\s/g, "")
@@ -130,17 +130,17 @@ export class Window {
     return this.read.text.slice(this.start, this.end);
   }
 
-  /** Where a plus before it begins, written or spoken; undefined when there is none. */
+  /** The offset of a plus before it, written or spoken; undefined when there is none. */
   get plus(): number | undefined {
     return this.candidates.plus(this.first);
   }
 
-  /** What the words around say that this is. */
+  /** What the words around it say that it is. */
   get label(): Label | undefined {
     return this.candidates.label(this.first, this.last);
   }
 
-  /** What to cut: the pieces, for a phone with its plus, its parentheses and its extension. */
+  /** The range to cut: the pieces, and for a phone also its plus, parentheses and extension. */
   rangeFor(type: string): Range {
     if (type !== "PHONE") return { start: this.start, end: this.end };
     const { text } = this.read;

@@ -1,6 +1,6 @@
 /**
- * Six digits with punctuation between them, such as `482,913` and `4/8/2/9/1/3`: amounts and lists
- * anywhere else, and the code where one was texted.
+ * Six digits with punctuation, such as `482,913` and `4/8/2/9/1/3`. Elsewhere they are amounts or lists;
+ * in a call that was texted a code they may be that code.
  *
  * @module
  */
@@ -13,8 +13,8 @@ import type { ReadText } from "./text.ts";
 const codeLength = 6;
 
 /**
- * Finds all of them. Dates, times, blood pressures, prices and what a unit follows are none, and
- * neither are digits that are part of a word.
+ * Finds all of them. Dates, times, blood pressures, prices, amounts with a unit and digits inside words
+ * do not count.
  */
 export function findWrittenCodes(read: ReadText): Range[] {
   return [isJoint, isListJoint].flatMap((joins) =>
@@ -27,19 +27,19 @@ export function findWrittenCodes(read: ReadText): Range[] {
   );
 }
 
-/** Indexes of tokens: the first, and the one after the last. */
+/** Indexes of tokens: the first one, and the one after the last. */
 interface Run {
   readonly first: number;
   readonly end: number;
 }
 
-/** Whether a run of digits goes on: what stands between two tokens, and what stood there first. */
+/** Whether a run of digits continues, judged by its first separator and the one that comes next. */
 type Joins = (between: string, opening: string, before: Token, after: Token) => boolean;
 
 /** One character: `482,913`, `4,829.13`. */
 const isJoint: Joins = (between) => /^[^\p{L}\p{M}\p{N}\s]$/u.test(between);
 
-/** Groups of one length behind the same sign, perhaps with spaces: `4,8,2, 9,1,3`. */
+/** Groups of equal length after the same separator, possibly with spaces: `4,8,2, 9,1,3`. */
 const isListJoint: Joins = (between, opening, before, after) =>
   /^[ \t]{0,2}[^\p{L}\p{M}\p{N}\s][ \t]{0,2}$/u.test(between) &&
   between.trim() === opening.trim() && before.value.length === after.value.length;
@@ -69,7 +69,7 @@ function isCode(read: ReadText, { first, end }: Run): boolean {
   const isPart = /[\p{L}\p{M}]$/u.test(before) || /^[\p{L}\p{M}]/u.test(read.text[last] ?? "");
   const isPrice = /\p{Sc} ?$/u.test(before) ||
     /^ ?[\p{Sc}%]/u.test(read.text.slice(last, last + 2));
-  // A single run is a number like any other, unless a sign stands before it.
+  // A single run is an ordinary number, unless a number sign precedes it.
   if (tokens.length === 1 && !before.endsWith("#")) return false;
   return !isPart && !isPrice && !isMeasured(read.tokens, end) && !isDateOrTime(read, tokens) &&
     !isPressure(read, first, tokens);
@@ -83,7 +83,7 @@ function isDateOrTime({ text }: ReadText, tokens: readonly Token[]): boolean {
   return /^(?:--|\/\/|\.\.)$/.test(joints) && isDate(a.value, b.value, c.value);
 }
 
-/** Words before a blood pressure among which it is called one. */
+/** How many words before a blood pressure may name it. */
 const pressureReach = 4;
 
 /** `BP 140/100` */

@@ -1,26 +1,26 @@
 /**
- * Pieces that hang together, and the numbers they can be.
+ * Connected pieces, and the numbers they can mean.
  *
  * @module
  */
 
 import { Gap, type Parts, type Piece } from "./pieces.ts";
 
-/** Ways to read one number that are looked at, and with what a correction makes of each. */
+/** How many readings of a number are considered, and how many with corrections applied. */
 const wayLimit = 36;
 const correctedLimit = 48;
 
-/** What a reader of numbers looks for. */
+/** The lengths that a reader of numbers looks for. */
 export interface Lengths {
-  /** Digits, at least and at most. */
+  /** The lowest and the highest number of digits. */
   readonly shortest: number;
   readonly longest: number;
 }
 
 /**
- * The numbers that consecutive pieces can be, likeliest first. Behind a correction the last digits
- * may be said again: `four eight two, nine one, sorry, nine three one` is 48291931 or 482931. What
- * would be left of the part after the correction alone is not among them.
+ * The numbers that consecutive pieces can mean, likeliest first. After a correction the last digits
+ * may be repeated: `four eight two, nine one, sorry, nine three one` is 48291931 or 482931. It never
+ * means only what follows the correction.
  */
 export function readingsOf(pieces: readonly Piece[], lengths: Lengths): string[] {
   const fits = ({ length }: string) => length >= lengths.shortest && length <= lengths.longest;
@@ -38,16 +38,16 @@ export function readingsOf(pieces: readonly Piece[], lengths: Lengths): string[]
   return [...new Set(ways.map((way) => way.join("")))].filter(fits);
 }
 
-/** All ways to go on from what was said before with a piece; the likeliest stays first. */
+/** All ways to continue what was said before with a piece, the likeliest first. */
 export function continued(said: readonly string[], piece: Piece): readonly string[] {
   const { readings } = piece;
   if (readings.length === 1) return said.map((digits) => digits + piece.digits);
-  // Of too many ways only the likeliest is followed.
+  // If there are too many ways, only the likeliest reading is followed.
   const open = said.length * readings.length > wayLimit ? readings.slice(0, 1) : readings;
   return said.flatMap((digits) => open.map((parts) => digits + parts.join("")));
 }
 
-/** The pieces between corrections. */
+/** Splits pieces at corrections. */
 export function segmentsOf(pieces: readonly Piece[]): Piece[][] {
   const segments: Piece[][] = [];
   pieces.forEach((piece, index) => {
@@ -57,11 +57,11 @@ export function segmentsOf(pieces: readonly Piece[]): Piece[][] {
   return segments;
 }
 
-/** Every way to read pieces one after the other; all of them likeliest comes first. */
+/** Every way to read consecutive pieces. The likeliest reading of all comes first. */
 function waysOf(pieces: readonly Piece[]): Parts[] {
   let ways: Parts[] = [[]];
   for (const { readings } of pieces) {
-    // Of too many ways only the likeliest is followed.
+    // If there are too many ways, only the likeliest reading is followed.
     const open = ways.length * readings.length > wayLimit ? readings.slice(0, 1) : readings;
     ways = ways.flatMap((way) => open.map((parts) => [...way, ...parts]));
   }
@@ -69,8 +69,8 @@ function waysOf(pieces: readonly Piece[]): Parts[] {
 }
 
 /**
- * What a correction can make of the parts before it: none taken back, or some from the end, or of a
- * written part the digits from where it is said again. Never all: that is a number of its own.
+ * What a correction can do to the parts before it: replace none, some from the end, or the digits of a
+ * written part from the place where it is repeated. Never all of them: that would be a new number.
  */
 function replacements(before: Parts, after: Parts): Parts[] {
   const kept = before.map((_, index) => before.slice(0, before.length - index));
@@ -83,8 +83,8 @@ function replacements(before: Parts, after: Parts): Parts[] {
 }
 
 /**
- * Pieces that nothing but pauses, fillers and corrections separates. A measured one ends them: said
- * without a pause, as in `... two three minutes ago`, it may be the last of them.
+ * Groups pieces that only pauses, fillers and corrections separate. A measured piece ends a group,
+ * because its number can be the last digit: `... two three minutes ago`.
  */
 export function chainsOf(pieces: readonly Piece[]): Piece[][] {
   const chains: Piece[][] = [];

@@ -1,5 +1,5 @@
 /**
- * The passcode in what a caller says who reads it from a text.
+ * The passcode in what a caller says when reading it from a text.
  *
  * @module
  */
@@ -9,19 +9,19 @@ import { chainsOf, readingsOf, segmentsOf } from "./chains.ts";
 import { Gap, lengthOfCorrection, type Piece, readPieces } from "./pieces.ts";
 
 const codeLength = 6;
-/** A code said twice or three times. */
+/** How often a code may be repeated. */
 const mostRepeats = 3;
 const lengths = { shortest: codeLength, longest: codeLength };
 
 /**
- * A six-digit passcode out of what the model passes on: a JSON number (leading zeros lost, so
- * padded), `User's Keypad Entry: 482913`, the whole text read out, or words with pauses, fillers and
- * corrections, of which the last counts.
+ * Reads a six-digit passcode from what the model passes on: a JSON number (padded, because it lost
+ * leading zeros), `User's Keypad Entry: 482913`, the whole text read out, or words with pauses,
+ * fillers and corrections, of which the last counts.
  *
- * It is a passcode when exactly one code of six digits can be meant, beside whatever other figures,
- * and never put together from two of them.
+ * It returns a passcode only when exactly one code of six digits can be meant, whatever other figures
+ * are there. It never joins two figures into one.
  *
- * @returns Six digits, or undefined: that costs no attempt.
+ * @returns Six digits, or undefined, which does not count as an attempt.
  */
 export function readPasscode(given: string | number): string | undefined {
   if (typeof given === "number") {
@@ -37,7 +37,7 @@ export function readPasscode(given: string | number): string | undefined {
   return codes.size === 1 && !isTakenBack(tokens, chains, last) ? code : undefined;
 }
 
-/** The codes that pieces which hang together can be; the last one said, if something is corrected. */
+/** The codes that connected pieces can mean; if something is corrected, only the last one said. */
 export function codesIn(chain: readonly Piece[]): readonly string[] {
   const segments = segmentsOf(chain);
   const last = segments.at(-1) ?? [];
@@ -46,7 +46,7 @@ export function codesIn(chain: readonly Piece[]): readonly string[] {
   return readingsOf(chain, lengths);
 }
 
-/** Six digits, or the same six again and again. */
+/** Six digits, or the same six digits repeated. */
 function codesOf(pieces: readonly Piece[]): readonly string[] {
   for (let times = 1; times <= mostRepeats; times++) {
     const length = codeLength * times;
@@ -59,8 +59,8 @@ function codesOf(pieces: readonly Piece[]): readonly string[] {
 }
 
 /**
- * One group of six digits between pauses, which can be no other; nor can what else is said, which has
- * fewer digits.
+ * One group of six digits between pauses that has no other reading, while everything else that is said
+ * has fewer digits.
  */
 function loneCodes(pieces: readonly Piece[]): readonly string[] {
   const groups: Piece[][] = [];
@@ -77,7 +77,7 @@ function loneCodes(pieces: readonly Piece[]): readonly string[] {
   return count < codeLength ? codes.flat() : [];
 }
 
-/** `482913 ... no, the three is a four`: something was wrong with the code, and it is not said what. */
+/** `482913 ... no, the three is a four`: the code is wrong, but not in a way that can be corrected. */
 function isTakenBack(
   tokens: readonly Token[],
   chains: readonly (readonly Piece[])[],

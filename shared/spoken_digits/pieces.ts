@@ -1,5 +1,5 @@
 /**
- * The pieces of numbers in a text, with their offsets and what stands between them.
+ * The pieces of numbers in a text, with their offsets and the gaps between them.
  *
  * @module
  */
@@ -9,40 +9,40 @@ import { readingsAt } from "./readings.ts";
 import { corrections, fillers, interruptions, measures } from "./vocabulary.ts";
 
 /**
- * What stands between two pieces, from what is typed inside a number (space, hyphen, dot, slash,
- * parentheses) over what dictation leaves to what takes digits back and what ends a number.
+ * What separates two pieces, from tight to loose: what is typed inside a number (space, hyphen, dot,
+ * slash, parentheses), what dictation leaves, what takes digits back, and what ends a number.
  */
 export const Gap = {
   tight: 0,
   comma: 1,
   filler: 2,
   stop: 3,
-  /** `sorry`, `no, I mean`: what comes next may replace what was said before. */
+  /** `sorry`, `no, I mean`: what follows may replace what was said before. */
   correction: 4,
   /** A comma without a space, a semicolon, a new line: a pause, or the next item of a list. */
   list: 5,
-  /** `hang on, let me just look`: the same speaker goes on, or something else comes. */
+  /** `hang on, let me just look`: the same speaker continues, or says something else. */
   interruption: 6,
   none: 9,
 } as const;
 
-/** One way to understand a piece: its digits as they are joined, `["900", "1"]` or `["901"]`. */
+/** One reading of a piece: its digits as they are grouped, `["900", "1"]` or `["901"]`. */
 export type Parts = readonly string[];
 
-/** Consecutive tokens that are digits: a run as it is written, or words such as `double oh`. */
+/** Consecutive tokens that are digits: a written run, or words such as `double oh`. */
 export interface Piece extends Range {
-  /** ASCII digits as they are understood most likely. */
+  /** ASCII digits in the likeliest reading. */
   readonly digits: string;
-  /** Every way to understand it, likeliest first: `twenty two` is 22, or 20 and 2. */
+  /** Every reading, the likeliest first: `twenty two` is 22, or 20 and 2. */
   readonly readings: readonly Parts[];
-  /** Whether it was words. */
+  /** Whether it was written in words. */
   readonly isSpoken: boolean;
-  /** First token and the one after the last. */
+  /** First token, and the one after the last. */
   readonly firstToken: number;
   readonly endToken: number;
-  /** How it hangs on the piece before it, one of `Gap`. */
+  /** How it is connected to the piece before, one of `Gap`. */
   readonly gap: number;
-  /** Whether it counts what comes next, as in `5 minutes`, or tells the time, as in `14:30`. */
+  /** Whether it counts what follows, as in `5 minutes`, or tells the time, as in `14:30`. */
   readonly isMeasured: boolean;
 }
 
@@ -72,8 +72,8 @@ const clusterLimit = 10;
 const readingLimit = 12;
 
 /**
- * The tokens from a place on that no reading crosses the end of, so that what follows is read the
- * same whichever way they are understood: all of `nine hundred twenty one`.
+ * Consecutive tokens whose end no reading crosses, so that what follows is read the same in every
+ * case: all of `nine hundred twenty one`.
  */
 function clusterAt(tokens: readonly Token[], first: number): Cluster | undefined {
   const [likeliest, other] = readingsAt(tokens, first);
@@ -101,7 +101,7 @@ function endOfCluster(tokens: readonly Token[], first: number): number | undefin
   return end;
 }
 
-/** The parts of every way from a token to the end; a word without digits is passed over. */
+/** The parts of every way from a token to the end. A word without digits is skipped. */
 function* waysThrough(tokens: readonly Token[], at: number, end: number): Generator<Parts> {
   if (at === end) yield [];
   else {
@@ -141,13 +141,13 @@ function isJoinedByColon(tokens: readonly Token[], at: number): boolean {
     token.start - before.end === 1;
 }
 
-/** Digits, and perhaps the letter O for zero. */
+/** Digits, possibly with the letter O for zero. */
 function isWritten(tokens: readonly Token[]): boolean {
   return tokens.some(({ kind }) => kind === "digits") &&
     tokens.every(({ kind, value }) => kind === "digits" || /^o+$/.test(value));
 }
 
-/** Whether a measure follows: `1234567 rows`, `500 mg`. */
+/** Whether a unit follows: `1234567 rows`, `500 mg`. */
 export function isMeasured(tokens: readonly Token[], end: number): boolean {
   const token = tokens[end];
   if (token === undefined || !measures.has(token.value)) return false;
@@ -156,10 +156,10 @@ export function isMeasured(tokens: readonly Token[], end: number): boolean {
     token.start - (tokens[end - 1]?.end ?? 0) <= 1;
 }
 
-/** Words between two pieces, and characters. */
+/** How many words and characters may be between two pieces. */
 const fillerLimit = 3;
 const gapLimit = 40;
-/** `No, sorry, hang on, let me start again`: taking back takes longer. */
+/** `No, sorry, hang on, let me start again`: a correction may be longer. */
 const correctionLimit = 12;
 const correctionGapLimit = 80;
 
@@ -185,7 +185,7 @@ function gapBetween(
   if ((marks & Mark.comma) === 0) {
     return between === " " || tight.test(between) ? Gap.tight : Gap.list;
   }
-  // `07,700,900,123` is how some speech recognition writes a number.
+  // Some speech recognition writes a number as `07,700,900,123`.
   const isList = (marks & Mark.space) === 0 && !before.isSpoken && !piece.isSpoken &&
     piece.digits.length !== 3;
   return isList ? Gap.list : Gap.comma;
@@ -214,7 +214,7 @@ function gapOfWords(
   return isShort ? Gap.filler : Gap.interruption;
 }
 
-/** How many tokens from a place on take back what was said before; 0 when they do not. */
+/** How many tokens from a place on are a correction; 0 when they are none. */
 export function lengthOfCorrection(tokens: readonly Token[], at: number): number {
   const value = tokens[at]?.value ?? "";
   const phrase = corrections.find((words) =>
@@ -223,7 +223,7 @@ export function lengthOfCorrection(tokens: readonly Token[], at: number): number
   return phrase?.length ?? 0;
 }
 
-/** Whether a word may stand inside a dictated number. */
+/** Whether a word may occur inside a dictated number. */
 export function isFiller(token: Token | undefined): boolean {
   return token?.kind === "word" && fillers.has(token.value);
 }

@@ -1,5 +1,5 @@
 /**
- * The digits that begin at a token, in every way they can be understood.
+ * The digits that begin at a token, in every way they can be read.
  *
  * @module
  */
@@ -19,11 +19,11 @@ import {
   units,
 } from "./vocabulary.ts";
 
-/** One way to understand the tokens from a place on. */
+/** One way to read the tokens from a place on. */
 export interface Reading {
-  /** ASCII; empty where the words may be no digits at all. */
+  /** ASCII; empty where the words may not be digits. */
   readonly digits: string;
-  /** Tokens that it takes. */
+  /** How many tokens it takes. */
   readonly length: number;
 }
 
@@ -34,8 +34,8 @@ const openings = new Set(
 );
 
 /**
- * Every way to understand the digits at a token, likeliest first: `twenty one` is 21, or 20 and then
- * something else. None where no digits begin.
+ * Every way to read the digits at a token, likeliest first: `twenty one` is 21, or 20 and then
+ * something else. Empty where no digits begin.
  */
 export function readingsAt(tokens: readonly Token[], at: number): readonly Reading[] {
   const token = tokens[at];
@@ -53,14 +53,14 @@ export function readingsAt(tokens: readonly Token[], at: number): readonly Readi
   return withEchoes(tokens, at, cardinalsAt(tokens, at));
 }
 
-/** Most words of a text are told apart by one look into a set. */
+/** One lookup in a set rules out most words of a text. */
 function mayBegin({ kind, value }: Token): boolean {
   return kind === "digits" || kind === "word" && (openings.has(value) || value.startsWith("oo"));
 }
 
 const isZeros = ({ kind, value }: Token) => kind === "word" && /^o+$/.test(value);
 
-/** Digits written without a gap, the letter O among them for zero: `O77OO`. */
+/** Digits written without a gap, possibly with the letter O for zero: `O77OO`. */
 function writtenAt(tokens: readonly Token[], at: number): Reading | undefined {
   let digits = "";
   let end = at;
@@ -76,7 +76,7 @@ function writtenAt(tokens: readonly Token[], at: number): Reading | undefined {
     : undefined;
 }
 
-/** `482 thousand 913`; without the rest it is a quantity. */
+/** `482 thousand 913`. Without the rest it is a quantity. */
 function writtenThousandsAt(tokens: readonly Token[], at: number): readonly Reading[] {
   if (tokens[at]?.kind !== "digits" || nextWord(tokens, at) !== "thousand") return [];
   return thousandsAt(tokens, at).filter(({ length }) => length > 2)
@@ -92,8 +92,8 @@ function isPronoun(tokens: readonly Token[], at: number): boolean {
 }
 
 /**
- * Directly behind digits `one` may be the next, `... three one that's it`, or none, `... three one
- * sec`. Behind single digits a sentence does not begin with it.
+ * Directly after digits, `one` may be a digit (`... three one that's it`) or not (`... three one sec`).
+ * After single digits it does not begin a sentence.
  */
 function pronounAt(tokens: readonly Token[], at: number): readonly Reading[] {
   const [before, token] = [tokens[at - 1], tokens[at]];
@@ -104,7 +104,7 @@ function pronounAt(tokens: readonly Token[], at: number): readonly Reading[] {
     : [{ digits: "1", length: 1 }, { digits: "", length: 1 }];
 }
 
-/** Without the end of a sentence between; `Oh one sec` is behind none. */
+/** Whether a digit precedes, in the same sentence. The `oh` of `Oh one sec` is not one. */
 function isBehindDigit(tokens: readonly Token[], at: number): boolean {
   const [before, token] = [tokens[at - 1], tokens[at]];
   if (before === undefined || token === undefined || !isJoined(token, Mark.comma)) return false;
@@ -120,8 +120,8 @@ function opensUtterance(tokens: readonly Token[], at: number): boolean {
 }
 
 /**
- * Behind digits `oh` may be one more, or `... nine one three. Oh, that's it.` Before a zero it may
- * be one too.
+ * After digits, `oh` may be another digit, or an exclamation: `... nine one three. Oh, that's it.`
+ * Before a zero it may also be a digit.
  */
 function exclamationAt(tokens: readonly Token[], at: number): readonly Reading[] {
   const before = tokens[at - 1];
@@ -147,7 +147,7 @@ function isBeforeZero(tokens: readonly Token[], at: number): boolean {
   return zero?.kind === "digits" ? zero.value.startsWith("0") : digitOf(zero?.value ?? "") === "0";
 }
 
-/** A digit that no word behind it makes more of: nearly all of them. */
+/** A digit that the words after it cannot change. Nearly all are like this. */
 function isPlain(tokens: readonly Token[], at: number): boolean {
   const next = nextWord(tokens, at);
   return digitOf(tokens[at]?.value ?? "") !== undefined && !magnitudes.has(next) &&
@@ -182,7 +182,7 @@ function withEchoes(
   return [{ digits: digit.repeat(Number(times)), length: 2 }];
 }
 
-/** Among digits one by one `for` is 4, or nothing. */
+/** Among single digits, `for` is 4 or nothing. */
 function homophoneAt(tokens: readonly Token[], at: number): readonly Reading[] {
   const digit = homophones.get(tokens[at]?.value ?? "");
   const before = countSingles(tokens, at, -1);
@@ -197,7 +197,7 @@ function homophoneAt(tokens: readonly Token[], at: number): readonly Reading[] {
     : [];
 }
 
-/** Five single digits follow and no more: with this one they are a passcode. */
+/** Whether exactly five single digits follow: with this one they are a passcode. */
 function beginsCode(tokens: readonly Token[], at: number): boolean {
   const rest = tokens.slice(at + 1, at + 6);
   const next = tokens[at + 6];
@@ -208,7 +208,7 @@ function beginsCode(tokens: readonly Token[], at: number): boolean {
 
 const nearby = 6;
 
-/** Single digits next to a token, in one direction, said without a pause. */
+/** Counts single digits next to a token, in one direction, said without a pause. */
 function countSingles(tokens: readonly Token[], at: number, step: 1 | -1): number {
   let count = 0;
   for (let next = at + step; Math.abs(next - at) <= nearby; next += step) {
@@ -221,7 +221,7 @@ function countSingles(tokens: readonly Token[], at: number, step: 1 | -1): numbe
   return count;
 }
 
-/** Nothing follows in the sentence, or only other homophones. */
+/** Whether nothing follows in the sentence but other homophones. */
 function endsSentence(tokens: readonly Token[], at: number): boolean {
   let end = at + 1;
   while (homophones.has(tokens[end]?.value ?? "") && end < at + nearby) end++;
@@ -240,7 +240,7 @@ function cardinalsAt(tokens: readonly Token[], at: number): readonly Reading[] {
     .map(({ value, length }) => ({ digits: String(value), length }));
 }
 
-/** `forty-eight`, `forty`, `thirteen`, `five`. A hyphen joins for certain, a pause never does. */
+/** `forty-eight`, `forty`, `thirteen`, `five`. A hyphen always joins, a pause never does. */
 function belowHundred(tokens: readonly Token[], at: number): Cardinal[] {
   const { value = "" } = tokens[at] ?? {};
   const ten = tens.get(value);
@@ -255,7 +255,7 @@ function belowHundred(tokens: readonly Token[], at: number): Cardinal[] {
   return tokens[at + 1]?.marks === Mark.other ? [joined] : [joined, alone];
 }
 
-/** `four hundred (and) eighty two`, `twelve hundred`; an "and" joins for certain. */
+/** `four hundred (and) eighty two`, `twelve hundred`. An "and" always joins. */
 function hundredsAt(tokens: readonly Token[], at: number): Cardinal[] {
   return countsAt(belowHundred(tokens, at), "hundred", tokens, at).flatMap((hundreds) => {
     const { value, length, hasAnd } = hundreds;
@@ -263,14 +263,14 @@ function hundredsAt(tokens: readonly Token[], at: number): Cardinal[] {
     const rest = restAt(belowHundred, hundreds, tokens, at);
     const joined = rest.map((each) => ({ ...each, value: value * 100 + each.value }));
     const isBareUnit = rest.length === 1 && (rest[0]?.value ?? 0) < 10;
-    // `nine hundred and one two three`: more digits follow, so the one may be a digit of its own.
+    // `nine hundred and one two three`: more digits follow, so the one may be a separate digit.
     const isOpen = isBareUnit && digitOf(nextWord(tokens, at + (rest[0]?.length ?? 0) - 1));
     if (hasAnd && joined.length > 0) return isOpen ? [...joined, alone] : joined;
     return isBareUnit ? [alone, ...joined] : [...joined, alone];
   });
 }
 
-/** `four hundred eighty two thousand (and) thirteen`, `482 thousand, 913`: the rest has three places. */
+/** `four hundred eighty two thousand (and) thirteen`, `482 thousand, 913`: the rest has three digits. */
 function thousandsAt(tokens: readonly Token[], at: number): Cardinal[] {
   const belowThousand = (tokens: readonly Token[], at: number) => {
     const { kind, value = "" } = tokens[at] ?? {};
@@ -289,11 +289,11 @@ function thousandsAt(tokens: readonly Token[], at: number): Cardinal[] {
 }
 
 interface Count extends Cardinal {
-  /** Whether an "and" leads on to the rest. */
+  /** Whether an "and" precedes the rest. */
   readonly hasAnd: boolean;
 }
 
-/** The cardinals that a "hundred" or "thousand" follows: how many of them there are. */
+/** The cardinals that say how many hundreds or thousands there are. */
 function countsAt(
   counts: readonly Cardinal[],
   magnitude: "hundred" | "thousand",
@@ -310,9 +310,9 @@ function countsAt(
 }
 
 /**
- * What a "hundred" or "thousand" goes on with, and the length of both; nothing after a pause.
+ * What can follow a "hundred" or "thousand", with the length of both; nothing after a pause.
  *
- * @param pause Marks that are no pause.
+ * @param pause Marks that do not count as a pause.
  */
 function restAt(
   read: (tokens: readonly Token[], at: number) => Cardinal[],
@@ -332,11 +332,11 @@ function digitOf(word: string): string | undefined {
   return /^\d$/.test(word) ? word : units.get(word);
 }
 
-/** Nothing but spaces or a hyphen before a token. */
+/** Whether only spaces or a hyphen precede a token. */
 const isJoined = ({ marks }: Token, pause = 0) =>
   (marks & ~(Mark.space | Mark.other | pause)) === 0;
 
-/** The next token's value if nothing but spaces or a hyphen is between. */
+/** The next token's value, if only spaces or a hyphen are in between. */
 function nextWord(tokens: readonly Token[], at: number, pause = 0): string {
   const token = tokens[at];
   const next = tokens[at + 1];

@@ -1,5 +1,5 @@
 /**
- * The words that digits are said with, and those that stand between them: lists, and no rules.
+ * The words for digits, and the words between them. Only lists; the rules are in the other files.
  *
  * @module
  */
@@ -25,29 +25,29 @@ export const teens = mapOf(
 export const tens = mapOf(
   "twenty=20 thirty=30 forty=40 fourty=40 fifty=50 sixty=60 seventy=70 eighty=80 ninety=90",
 );
-/** How often the digit behind is meant: `double five`. */
+/** How often the next digit is repeated: `double five`. */
 export const repeats = mapOf("double=2 triple=3 treble=3 quadruple=4 quintuple=5");
-/** How often the digit before is meant: `five twice`. */
+/** How often the previous digit is repeated: `five twice`. */
 export const echoes = mapOf("twice=2 thrice=3");
-/** Behind a count: `two fives`. */
+/** Plurals after a count: `two fives`. */
 export const plurals = mapOf(
   `zeros=0 zeroes=0 ohs=0 os=0 noughts=0 naughts=0 ones=1 twos=2 threes=3 fours=4 fives=5 sixes=6
   sevens=7 eights=8 nines=9`,
 );
-/** What speech recognition writes for a digit; a digit only among others. */
+/** Words that speech recognition writes for a digit. They count only among other digits. */
 export const homophones = mapOf("for=4 fore=4 to=2 too=2 won=1 ate=8");
 
-/** Before `one` these make it a pronoun: `the usual one`. */
+/** Words before `one` that make it a pronoun: `the usual one`. */
 export const pronounOpenings = setOf(
   `the this that which usual same other another old new first last right wrong only no any every
   each`,
 );
-/** Behind `one` these make it a word: `one moment`, `one I am calling from`. */
+/** Words after `one` that make it a word: `one moment`, `one I am calling from`. */
 export const pronounEndings = setOf("moment second sec minute min more of i that who whose");
-/** Of these, what begins a sentence of its own behind the last digit: `one that's it`. */
+/** Those of them that can begin a new sentence after the last digit: `one that's it`. */
 export const sentenceOpenings = setOf("i that who whose");
 
-/** What fills a pause for thought. */
+/** Words that fill a pause. */
 export const hesitations = setOf("um uh er erm uhm umm ah hmm mm mhm");
 /** What people say between the digits of a number. */
 export const fillers = setOf(
@@ -56,21 +56,21 @@ export const fillers = setOf(
   i repeat`,
 );
 
-/** What else people say who look for the rest of a number. */
+/** What else people say while they look for the rest of a number. */
 export const interruptions = setOf(
   `just give moment second sec minute while bear with you look check find open scroll get got there
   here we go think believe says reads one the my phone glasses text message was did oh where need
   to up down again please thanks thank`,
 );
 
-/** What takes back the digits just said; several words as one entry. */
+/** Words that take back the digits just said. */
 export const corrections: readonly (readonly string[])[] = [
   ...["no", "nope", "sorry", "correction", "rather", "oops", "actually", "instead"],
   ...["i mean", "i meant", "scratch that", "strike that", "make that", "make it", "my mistake"],
   ...["my bad", "start again", "start over", "try again", "wait", "apologies"],
 ].map((phrase) => phrase.split(" "));
 
-/** Units, and what is counted. */
+/** Units, and things that are counted. */
 export const measures = setOf(
   `mg mcg ug g kg ml l dl iu units unit mmol mol nmol pmol mmhg bpm cm mm km pounds pound dollars
   euros euro pence cents percent hours hour days weeks months years minutes mins min seconds secs ms
