@@ -1,6 +1,6 @@
 /**
- * Two hundred callers, each of whom wants one of five times of one doctor: five holds, and everybody
- * else hears of other times. The database is asked afterwards.
+ * Two hundred callers want one of five times of one doctor. Five get a hold, and all others hear of
+ * other times. Afterwards the database is checked.
  */
 import { Counter } from "k6/metrics";
 import exec from "k6/execution";

@@ -1,4 +1,4 @@
-/** Fifty callers at once who book without a pause, at a clinic whose Twilio takes 250 ms. */
+/** Fifty concurrent callers book without a pause, at a clinic whose Twilio takes 250 ms. */
 import { book, Call, promises, requireTarget } from "./support/call.ts";
 
 export const options = {

@@ -1,6 +1,6 @@
 /**
- * Two clinics: every id that one of them gave is said to the other, whose answer must be the one that
- * an id gets which nobody has. The database is asked afterwards whether all holds still stand.
+ * Two clinics. Every id from one of them is sent to the other, which must answer as to an id that does
+ * not exist. Afterwards the database is checked for all holds.
  */
 import { Call, promises, reportLeak, requireTarget } from "./support/call.ts";
 
@@ -28,7 +28,7 @@ export default function () {
   const { holdId = "" } = patient.ask("hold_slot", { slotId: slot.slotId, patientName: name }, [
     "held",
   ]);
-  // It is counted already that there was no answer.
+  // The missing answer is already counted.
   if (holdId === "") return;
   const nobodys = "11111111-1111-4111-8111-111111111111";
   for (const [tool, args] of [["send_otp", {}], ["verify_otp", { code: "123456" }]] as const) {

@@ -1,4 +1,4 @@
-/** A thousand callers at once: what cannot be answered in time is refused, and bookings go on. */
+/** A thousand concurrent callers: late requests are refused, and bookings continue. */
 import { book, Call, promises, requireTarget } from "./support/call.ts";
 
 export const options = {

@@ -1,7 +1,7 @@
 /**
- * `deno task load NAME`: runs a k6 scenario against the local stack, which it starts if none runs.
+ * `deno task load NAME`: runs a k6 scenario against the local stack, and starts the stack if needed.
  *
- * k6 is the one on the PATH when it is version 2, else it is built once from the pinned module.
+ * Uses the k6 on the PATH if it is version 2. Otherwise builds it once from the pinned module.
  *
  * @module
  */
@@ -21,8 +21,8 @@ const scenarios = readdirSync(folder)
 
 const usage = `deno task load NAME [--url URL]
   runs a k6 scenario: ${scenarios.join(", ")}
-  --url URL  the stack, http://127.0.0.1:8000 if left out; one is started if none answers there.
-             All but smoke make clinics of their own there, without limits that their callers reach
+  --url URL  the stack, http://127.0.0.1:8000 by default; one is started if none answers there.
+             All scenarios but smoke create their own clinics, with limits that are not reached
   needs k6 2 on the PATH, or Go 1.25, which builds it once
   exit code 0: within the thresholds, 1: the database has what it must not have, 99: a threshold
   failed, other codes of k6, 2: wrong arguments,
@@ -48,7 +48,7 @@ const load = defineTask({
     const stack = await useStack(given, running, "load");
     const { url } = stack;
     const settings = name === "smoke" ? {} : await readSettings(stack);
-    // Loaded here: --help and a refusal need none of it.
+    // Imported here, because --help and wrong arguments do not need it.
     const stage = name === "smoke"
       ? undefined
       : await (await import("./support/stage.ts")).setStage(name, url, settings);

@@ -1,7 +1,7 @@
 /**
  * Smoke run: whole calls at both clinics, every tool, bodies checked (every answer is 200).
  *
- * `http_req_waiting` is the time to first byte: how long the caller hears nothing of us.
+ * `http_req_waiting` is the time to first byte: how long the caller waits for our answer.
  */
 import { check, group } from "k6";
 import exec from "k6/execution";
@@ -10,21 +10,21 @@ import http from "k6/http";
 const base = __ENV.BASE_URL || "http://127.0.0.1:8000";
 const secret = __ENV.VAPI_SECRET || "local-vapi-secret";
 
-/** A call that is played. */
+/** A simulated call. */
 interface Call {
   readonly id: string;
   readonly called: string;
   readonly caller: string;
 }
 
-/** What is read of a tool's answer. */
+/** The parts of a tool's answer that are read. */
 interface Said {
   readonly outcome?: string;
   readonly slots?: readonly { readonly slotId: string }[];
   readonly holdId?: string;
 }
 
-/** A text that the stand-in for Twilio kept. */
+/** A text stored by the stand-in for Twilio. */
 interface Text {
   readonly to: string;
   readonly body: string;
@@ -115,7 +115,7 @@ function ask(call: Call, tool: string, args: Readonly<Record<string, unknown>>):
   return typeof result === "string" ? JSON.parse(result) : {};
 }
 
-/** A whole number between two, both included, with leading zeros. */
+/** A random whole number from a range, with leading zeros. */
 function random(from: number, to: number, length: number): string {
   return String(from + Math.floor(Math.random() * (to - from + 1))).padStart(length, "0");
 }

@@ -1,6 +1,6 @@
 /**
- * Tool `answer_question`: the clinic's own answer to a question about it, and nothing that it has not
- * written down.
+ * Tool `answer_question`: answers a question about the clinic with the clinic's own sentence, and only
+ * with that.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { redact } from "../../shared/redaction.ts";
 import { serveTool } from "../../shared/request.ts";
 import * as sentences from "../../shared/sentences.ts";
 
-/** No question is longer; what a model adds says nothing about it. */
+/** No question is longer. What a model adds to it says nothing about it. */
 const questionLimit = 300;
 
 const input = z.object({
@@ -28,9 +28,9 @@ export default serveTool({
     "Not for free times and appointments; medical advice is refused.",
   input,
   outcomes: {
-    answered: "the clinic has answered this question",
+    answered: "the clinic has an answer to this question",
     medical_question: "it asks for medical advice, which is not given",
-    not_found: "the clinic has not answered it; the question is kept for the clinic",
+    not_found: "the clinic has no answer; the question is stored for it",
   },
   run: async ({ question }, { call, database }) =>
     say(
@@ -41,14 +41,14 @@ export default serveTool({
     ),
 });
 
-/** What somebody takes, and what becomes of it. */
+/** What people take, and what it can do to them. */
 const remedies =
   /\b(ibuprofen|paracetamol|acetaminophen|aspirin|antibiotics?|medications?|medicines?|tablets?|pills?|dos(?:e|es|age)|drugs?|pain ?killers?|insulin|blood thinners?|steroids?|side effects?|alcohol)\b/i;
-/** What ails somebody. */
+/** Symptoms and illnesses. */
 const complaints =
   /\b(pains?|painful|hurts?|hurting|aches?|aching|swollen|swelling|bleeds?|bleeding|infect(?:ed|ion)|fever|rash|numb|dizzy|vomit(?:ing)?|nausea|lump|bruis(?:es?|ing)|pus|wound|allergic|symptoms?|breathe|pregnan(?:t|cy)|breast ?feeding|diagnos\w*|serious|wrong with (?:me|my|him|her))\b/i;
 
-/** Whether a question is about somebody's health; where this misses one, no fact answers it. */
+/** Whether a question is about somebody's health. If this overlooks one, still no fact answers it. */
 export function isMedical(question: string): boolean {
   return remedies.test(question) || complaints.test(question);
 }

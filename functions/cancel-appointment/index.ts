@@ -1,6 +1,6 @@
 /**
- * Tool `cancel_appointment`: takes the wish to cancel; the passcode then carries it out, or it takes
- * effect at once where this call has proven the number.
+ * Tool `cancel_appointment`: stores the wish to cancel. The passcode then carries it out; if this call
+ * has already proven the number, it takes effect at once.
  *
  * @module
  */
@@ -33,7 +33,7 @@ export default serveTool({
   input: z.object(appointmentFields),
   outcomes: {
     code_needed: proofOutcomes.code_needed,
-    hold_released: "the day or id named this call's own hold; it is released",
+    hold_released: "the day or id is that of this call's own hold, which is released",
     cancelled: "the appointment is cancelled",
     appointment_not_found: proofOutcomes.appointment_not_found,
     which_appointment: proofOutcomes.which_appointment,

@@ -1,5 +1,5 @@
 /**
- * Tool `check_availability`: free times for a service on a day, a few that an agent can say.
+ * Tool `check_availability`: finds free times for a service on a day, as many as an agent can say.
  *
  * @module
  */
@@ -41,13 +41,13 @@ export default serveTool({
   input,
   outcomes: {
     available: "free times",
-    fully_booked: "none on that day; the nearest after it",
+    fully_booked: "nothing is free on that day; the nearest times after it",
     date_unclear: "the date could not be read; today's date",
     past_date: "the day has passed; today's date",
-    beyond_horizon: "further ahead than the clinic books; the last day",
+    beyond_horizon: "the day is further ahead than the clinic books; the last day it books",
     unknown_service: "not offered; what is",
-    unknown_provider: "nobody of that name offers it; who does",
-    which_provider: "several of that name offer it; their names",
+    unknown_provider: "no doctor of that name offers it; those who do",
+    which_provider: "several doctors of that name offer it; their names",
   },
   run: async ({ date, serviceType, partOfDay, providerName, days }, { call, database }) => {
     const part = partOfDay === undefined ? undefined : readPartOfDay(partOfDay);
@@ -60,7 +60,7 @@ export default serveTool({
       partOfDay: part === "unread" ? undefined : part,
       providers: doctor === "unread" ? undefined : doctor?.anyOf,
     });
-    // What could not be read and is not needed is left out, and the caller hears so.
+    // Optional arguments that could not be read are left out, and the caller hears so.
     const ignored = [
       ...(part === "unread" ? ["partOfDay" as const] : []),
       ...(count === "unread" ? ["days" as const] : []),
@@ -71,7 +71,7 @@ export default serveTool({
   },
 });
 
-/** A number of days, in digits or as a text that has one, at most 14. */
+/** Reads a number of days, in digits or in a text, at most 14. */
 function readDays(given: string | undefined): number | "unread" | undefined {
   if (given === undefined) return undefined;
   const count = Number(/^\D*(\d{1,3})(?:\.0+)?(?![\d.])/.exec(given)?.[1]);

@@ -1,6 +1,6 @@
 /**
- * Tool `hold_slot`: reserves a time for the caller until the passcode has confirmed it, and texts the
- * passcode where the clinic wants that at once.
+ * Tool `hold_slot`: reserves a time until the passcode confirms it, and also texts the passcode where
+ * the clinic wants that.
  *
  * @module
  */
@@ -39,15 +39,15 @@ export default serveTool({
   outcomes: {
     held:
       "held for the patient until it expires; the passcode confirms it. Where the clinic texts " +
-      "at the hold, `text` is what became of the text, by the outcomes of `send_otp`, or `under_way`: " +
+      "with the hold, `text` is the result of the text, an outcome of `send_otp`, or `under_way`: " +
       "a code texted before confirms this hold too. The hold stays even if no text could be sent",
-    already_confirmed: "this call has confirmed it for this patient already",
+    already_confirmed: "this call has already confirmed it for this patient",
     slot_taken: "somebody else has it, or it never was bookable; times near it",
-    hold_limit: "too many times are held already",
-    invalid_slot: "the slotId is not one of ours",
+    hold_limit: "too many times are already held",
+    invalid_slot: "the slotId is unknown",
     hold_expired: "the request is a repeat, and its hold has expired",
-    hold_not_found: "the hold was released before its code could be texted: the call has ended",
-    call_needed: "outside of a call nobody can prove a number",
+    hold_not_found: "the call ended and released the hold before its code could be texted",
+    call_needed: "there is no call, so nobody can prove a number",
     ...phoneOutcomes,
     blocked_country: "the clinic does not text the number's country; another number is asked for",
   },
@@ -98,12 +98,12 @@ function say(claimed: ClaimOutcome) {
   }
 }
 
-/** The hold, and what became of its text. */
+/** Says what is held and what became of its text. */
 function sayTexted(held: Held, text: SendAtHoldOutcome) {
   switch (text.outcome) {
     case "send_otp_needed":
       return sayHeld(held);
-    // Something else of the call came between the two.
+    // Another request of this call came in between.
     case "already_confirmed":
       return sayConfirmedBefore(text);
     case "hold_expired":
@@ -145,7 +145,7 @@ function sayHeld(held: Held) {
   });
 }
 
-/** The slot is kept even if the text failed; then send_otp tries again, unless another tool is named. */
+/** The slot stays held if the text failed. Then send_otp tries again, unless another tool is named. */
 function sayHeldWith(held: Held, text: Answer): Answer<"held"> {
   return {
     success: true,

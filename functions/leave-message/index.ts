@@ -1,5 +1,5 @@
 /**
- * Tool `leave_message`: keeps a message for the front desk when nobody can be put through.
+ * Tool `leave_message`: stores a message for the front desk when nobody can take the call.
  *
  * @module
  */
@@ -38,10 +38,10 @@ export default serveTool({
     "is closed. Ask for the name, the message and when to call back. It promises no call back.",
   input,
   outcomes: {
-    left: "the message is kept for the front desk",
-    call_message_limit: "this call has left two messages",
-    message_limit: "the clinic, or the caller's number, has left as many as an hour allows",
-    phone_needed: "no number was given and the caller withholds theirs",
+    left: "the message is stored for the front desk",
+    call_message_limit: "this call has already left two messages",
+    message_limit: "the clinic or the caller's number has reached its hourly limit of messages",
+    phone_needed: "no number was given, and the caller's number is withheld",
     phone_unclear: "the number cannot be read",
     unusable_phone: "the number cannot be called back",
   },

@@ -1,8 +1,8 @@
 /**
- * `GET metrics`, for operators: everything that is counted, or how it stands against the targets.
+ * `GET metrics`, for operators: all counters, or the figures that have a target.
  *
- * Needs `Authorization: Bearer METRICS_TOKEN`, else 401. Answers in Prometheus' text format, or with
- * `?format=json&minutes=60` with the figures that have targets. 503 while the database does not
+ * Needs `Authorization: Bearer METRICS_TOKEN`, else it answers 401. Answers in Prometheus' text format,
+ * or with `?format=json&minutes=60` the figures that have targets. 503 while the database does not
  * answer.
  *
  * @module
@@ -44,7 +44,7 @@ async function answer(
   if (!Number.isInteger(minutes) || minutes < 1 || minutes > 1440) {
     return new Response("minutes must be a whole number from 1 to 1440.\n", { status: 400 });
   }
-  // Locally one isolate serves all functions: then nothing answered so far is missing.
+  // Locally one isolate serves all functions, so this includes everything answered so far.
   await recorder.flush();
   const metrics = await readMetrics(database.within(startBudget(budgetMs)), minutes);
   return asked.get("format") === "json"

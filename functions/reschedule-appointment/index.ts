@@ -1,6 +1,6 @@
 /**
- * Tool `reschedule_appointment`: holds a new time for an appointment; the passcode then moves it
- * there, or it is moved at once where this call has proven the number.
+ * Tool `reschedule_appointment`: holds a new time for an appointment. The passcode then moves it; if
+ * this call has already proven the number, it is moved at once.
  *
  * @module
  */
@@ -44,8 +44,8 @@ export default serveTool({
     code_needed: "the new time is held; the passcode moves the appointment, if there is one",
     rescheduled: "the appointment is moved",
     slot_taken: "the new time is taken, or it never was bookable; times near it",
-    hold_limit: "too many times are held already",
-    invalid_slot: "the slotId is not one of ours",
+    hold_limit: "too many times are already held",
+    invalid_slot: "the slotId is unknown",
     appointment_not_found: proofOutcomes.appointment_not_found,
     which_appointment: proofOutcomes.which_appointment,
     change_limit: proofOutcomes.change_limit,

@@ -1,6 +1,6 @@
 /**
- * Tool `send_otp`: texts a six-digit passcode to the phone of a hold, or of an appointment that is
- * asked about. Where this call has proven the phone, it confirms without one.
+ * Tool `send_otp`: texts a six-digit passcode to the phone of a hold, or of an appointment that the
+ * caller asks about. If this call has already proven the phone, it confirms without a code.
  *
  * @module
  */
@@ -34,31 +34,31 @@ export default serveTool({
   continues: true,
   input,
   outcomes: {
-    sent: "Twilio accepted the text; for an appointment asked about: one goes out if there is one",
-    cooldown: "the text before is less than 30 seconds old",
+    sent: "Twilio accepted the text; for an existing appointment: it is sent if there is one",
+    cooldown: "the previous text is less than 30 seconds old",
     confirmed: "the number is proven: what waited for it is confirmed",
     already_confirmed: "the hold is confirmed; no code is needed",
     cancelled: "the appointment is cancelled; no code is needed",
     rescheduled: "the appointment is moved; no code is needed",
-    found: "the number is proven: the appointments of the patients who were named",
+    found: "the number is proven: the appointments of the patients named in this call",
     which_appointment: proofOutcomes.which_appointment,
     appointment_not_found: proofOutcomes.appointment_not_found,
-    slot_taken: "the number is proven, but the new time cannot be had; times near it",
-    hold_limit: "too many times are held already",
-    bad_destination: "the number takes no texts, such as a landline",
+    slot_taken: "the number is proven, but the new time is not available; times near it",
+    hold_limit: "too many times are already held",
+    bad_destination: "the number takes no texts, for example a landline",
     opted_out: "the number has answered STOP",
     undelivered: "two texts in a row did not arrive",
     blocked_country: "the clinic does not text the number's country",
-    call_send_limit: "too many texts of this call or its caller",
-    phone_send_limit: "too many texts to this number",
-    org_send_limit: "too many texts of this clinic",
+    call_send_limit: "this call or its caller has asked for too many texts",
+    phone_send_limit: "this number was sent too many texts",
+    org_send_limit: "this clinic has sent too many texts",
     sms_not_configured: "no Twilio account is stored for the clinic",
     credentials_unreadable:
-      "the stored account does not decrypt; an operator has to store it again",
+      "the stored account cannot be decrypted; an operator has to store it again",
     sms_blocked_country: "Twilio's geographic permissions exclude the country",
     sms_misconfigured: "the clinic's sender or account cannot text",
     sms_unauthorized: "Twilio refused the clinic's credentials",
-    sms_rate_limited: "Twilio took too many requests from the clinic",
+    sms_rate_limited: "Twilio received too many requests from the clinic",
     sms_rejected: "Twilio refused for another reason",
     sms_provider_error: "Twilio failed",
     sms_timeout: "Twilio did not answer in time; the text may arrive",

@@ -2,8 +2,8 @@
  * Takes Twilio's delivery reports: `POST sms-status?org=...&send_id=...`, a signed form.
  *
  * The signature is checked with the token of the organization in the address, so one organization's
- * token cannot report on another's texts, and nothing is written before it is right. Answers 204, 403
- * to what Twilio did not sign, 413 to what is too large for a report, 503 while the database does not
+ * token cannot report on another's texts. Nothing is written before that. Answers 204; 403 when Twilio
+ * did not sign the request; 413 when it is too large for a report; 503 while the database does not
  * answer.
  *
  * @module
@@ -34,7 +34,7 @@ export default serve(async (runtime, request) => {
   const { search, searchParams } = new URL(request.url);
   const signature = request.headers.get("x-twilio-signature") ?? "";
   const about = readCallback(searchParams);
-  // Base64 of a SHA-1: anything else is refused without asking the database.
+  // Base64 of a SHA-1. Anything else is refused without asking the database.
   if (!about || !/^[A-Za-z0-9+/]{27}=$/.test(signature)) {
     return forbid(runtime, "no signature, or an address that was never given to Twilio");
   }

@@ -1,15 +1,15 @@
 /**
  * `POST vapi-webhook`: the one server URL for everything Vapi sends.
  *
- * - `tool-calls`: every tool, by its name, exactly as at the tool's own address.
- * - `assistant-request`: the assistant registered for the called number's clinic. If none is, the
- *   whole assistant, made from the clinic's rows in one round trip (Vapi waits 7.5 seconds). For an
- *   unknown number, a sentence for the caller.
- * - `status-update` (ended) and `end-of-call-report`: the call is closed, see shared/calls.ts. 503
- *   asks Vapi to send the message again, which it does when a `backoffPlan` is set.
+ * - `tool-calls`: every tool by its name, exactly as at the tool's own address.
+ * - `assistant-request`: the assistant registered for the called number's clinic. If there is none, a
+ *   whole assistant, composed from the clinic's rows in one round trip (Vapi waits 7.5 seconds). For
+ *   an unknown number, a sentence for the caller.
+ * - `status-update` (ended) and `end-of-call-report`: closes the call, see shared/calls.ts. 503 asks
+ *   Vapi to send the message again, which it does if a `backoffPlan` is set.
  * - Anything else: `{}`.
  *
- * This is the only function that imports others, since it serves all tools at one address.
+ * This is the only function that imports others, because it serves all tools at one address.
  *
  * @module
  */
@@ -43,7 +43,7 @@ function acknowledge(outcome: string): MessageAnswer {
   return { outcome, body: {}, ...(outcome === "busy" ? { status: 503 } : {}) };
 }
 
-/** What Vapi does with the call: https://docs.vapi.ai/server-url/events#retrieving-assistants */
+/** What Vapi should do with the call: https://docs.vapi.ai/server-url/events#retrieving-assistants */
 function introduce(found: AssistantOutcome, { functionsPublicUrl }: Config): MessageAnswer {
   const { outcome } = found;
   switch (outcome) {

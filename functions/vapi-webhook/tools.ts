@@ -1,6 +1,6 @@
 /**
  * Every tool, in the order of a call. The Supabase CLI bundles by static imports, so the tools are
- * named here; `deno task docs` adds the folders that are new.
+ * named here. `deno task docs` adds new folders.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import rescheduleAppointment from "../reschedule-appointment/index.ts";
 import sendOtp from "../send-otp/index.ts";
 import verifyOtp from "../verify-otp/index.ts";
 
-/** What the model can call. */
+/** The tools that the model can call. */
 export const tools = [
   checkAvailability,
   holdSlot,

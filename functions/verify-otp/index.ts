@@ -1,6 +1,6 @@
 /**
- * Tool `verify_otp`: checks the passcode the caller read out, confirms every hold of the call that
- * waits for its phone, and carries out what was asked for about appointments that exist.
+ * Tool `verify_otp`: checks the passcode that the caller read out, confirms every hold of the call for
+ * its phone, and carries out what was asked for about existing appointments.
  *
  * @module
  */
@@ -43,21 +43,21 @@ export default serveTool({
   input,
   outcomes: {
     confirmed: "every hold that waited for the number is booked",
-    already_confirmed: "it was booked before",
+    already_confirmed: "it was already booked",
     cancelled: "the appointment is cancelled",
     rescheduled: "the appointment is moved",
-    found: "the appointments of the patients who were named in this call",
+    found: "the appointments of the patients named in this call",
     which_appointment: proofOutcomes.which_appointment,
     appointment_not_found: proofOutcomes.appointment_not_found,
-    slot_taken: "the new time cannot be had; times near it",
-    hold_limit: "too many times are held already",
+    slot_taken: "the new time is not available; times near it",
+    hold_limit: "too many times are already held",
     malformed_code: "not six digits; no attempt was counted",
     wrong_code: "another code was texted; attempts are left",
     code_expired: "the code is too old",
-    no_code: "no code waits for an answer",
+    no_code: "no code is waiting for an answer",
     code_locked:
       "too many wrong codes for this one; a new one can be texted unless ESCALATE says so",
-    code_unreadable: "its pepper is no longer known; no attempt was counted",
+    code_unreadable: "the pepper of its MAC is unknown; no attempt was counted",
     locked: "too many wrong codes; the front desk takes over",
     hold_not_found: "this call has no such hold",
     hold_expired: "the hold has expired",

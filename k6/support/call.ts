@@ -1,9 +1,9 @@
-// deno-lint-ignore-file no-console -- a scenario says what went wrong
+// deno-lint-ignore-file no-console -- a scenario reports errors
 /**
- * One phone call as a k6 scenario plays it, and what is counted of its answers.
+ * One phone call as a k6 scenario plays it, and metrics of its answers.
  *
  * Every answer is 200, so bodies are read. `http_req_waiting` is the time to first byte: how long the
- * caller hears nothing of us.
+ * caller waits for our answer.
  */
 import { sleep } from "k6";
 import exec from "k6/execution";
@@ -13,24 +13,24 @@ import { Counter } from "k6/metrics";
 const base = __ENV.BASE_URL || "http://127.0.0.1:8000";
 const secret = __ENV.VAPI_SECRET || "local-vapi-secret";
 
-/** Answers that are not what the scenario allows at that point. */
+/** Answers that the scenario does not expect at that point. */
 const wrong = new Counter("wrong_answers");
 /** Sentences about a fault instead of a result, and requests without an answer. */
 const faults = new Counter("faults");
-/** Answers with something of another clinic in them. */
+/** Answers that contain data of another clinic. */
 const leaks = new Counter("leaks");
-/** Requests that were refused because too many came at once. */
+/** Requests that were refused because of overload. */
 const refused = new Counter("refused");
-/** Calls that came to their end. */
+/** Calls that were completed. */
 const completed = new Counter("completed_calls");
 
-/** Whatever takes longer hangs. */
+/** A request that takes longer counts as hanging. */
 const hangMs = 30_000;
 
 /** The tools of a booking, in its order. */
 export const tools = ["check_availability", "hold_slot", "send_otp", "verify_otp"];
 
-/** What no scenario may show; its times are printed. */
+/** Thresholds that no scenario may break. Times are printed. */
 export const promises: Record<string, string[]> = {
   wrong_answers: ["count==0"],
   faults: ["count==0"],
@@ -39,20 +39,20 @@ export const promises: Record<string, string[]> = {
   ...Object.fromEntries(tools.map((tool) => [`http_req_waiting{tool:${tool}}`, ["p(95)>=0"]])),
 };
 
-/** What is read of a tool's answer. */
+/** The parts of a tool's answer that are read. */
 export interface Said {
   readonly outcome: string;
   readonly slots?: readonly { readonly slotId: string }[];
   readonly holdId?: string;
 }
 
-/** Refuses a target that does not answer. */
+/** Aborts if no stack answers. */
 export function requireTarget(): void {
   const { status } = http.get(`${base}/health`, { tags: { tool: "local" } });
   if (status !== 200) exec.test.abort(`No stack answers at ${base}: it said ${status}`);
 }
 
-/** A caller with a number of its own who calls a clinic. */
+/** A caller with a unique number who calls a clinic. */
 export class Call {
   readonly caller: string;
   readonly id: string;
@@ -63,7 +63,7 @@ export class Call {
     this.id = `k6-${exec.scenario.name}-${count}-${Date.now()}`;
   }
 
-  /** Asks a tool until it is not refused, as an agent that is told to retry. */
+  /** Asks a tool until it is not refused, like an agent that is told to retry. */
   ask(tool: string, args: object, expected: readonly string[]): Said {
     let said = this.once(tool, args);
     for (let tries = 0; said.outcome === "busy" && tries < 100; tries++) {
@@ -101,7 +101,7 @@ export class Call {
       customer: { number: this.caller },
       call: { id: this.id },
     };
-    // The id of a repeat is the same; each of ours is another request.
+    // A repeat keeps its id, but these are different requests.
     message.toolCallList[0]!.id = `call_${this.id}_${tool}_${Math.random()}`;
     const url = `${base}/functions/v1/${tool.replaceAll("_", "-")}`;
     const response = http.post(url, JSON.stringify({ message }), {
@@ -112,7 +112,7 @@ export class Call {
     return String(response.body ?? "");
   }
 
-  /** The code of the newest text to the caller; blank when there is none. */
+  /** The code in the newest text to the caller; blank when there is none. */
   code(): string {
     const to = encodeURIComponent(this.caller);
     const { body } = http.get(`${base}/local/sms?to=${to}`, { tags: { tool: "local" } });
@@ -136,7 +136,7 @@ export function book(call: Call): void {
   if (said.outcome === "confirmed") completed.add(1);
 }
 
-/** Reports what must not have been said. */
+/** Reports something that must not be said. */
 export function reportLeak(what: string): void {
   leaks.add(1);
   console.error(`Leaked: ${what}`);

@@ -1,6 +1,6 @@
 // deno-lint-ignore-file no-console -- a task prints
 /**
- * Where the scenarios play that need clinics of their own, and what the database says afterwards.
+ * Creates the clinics for scenarios that need their own, and checks the database afterwards.
  *
  * @module
  */
@@ -9,21 +9,21 @@ import postgres from "postgres";
 import { findDoubles } from "../../tests/support/callers.ts";
 import { aLoadClinic } from "../../tests/support/load.ts";
 
-/** How long Twilio takes there, in milliseconds. */
+/** The delay of the clinics' Twilio, in milliseconds. */
 const twilioMs = 250;
 
-/** A stage that is set. */
+/** The clinics of a run. */
 export interface Stage {
-  /** For the scenario. */
+  /** Environment of the scenario. */
   readonly env: Readonly<Record<string, string>>;
-  /** What the database has against the run; nothing when every promise was kept. */
+  /** What is wrong in the database after the run; empty when every promise was kept. */
   check(): Promise<string[]>;
 }
 
-/** How many appointments the clinics must have, where a scenario says so. */
+/** How many appointments the clinics must have, for scenarios that can tell. */
 const holdsOf: Readonly<Record<string, number>> = { booking_rush: 5, isolation: 60 };
 
-/** Makes two clinics whose limits no caller of these scenarios reaches. */
+/** Creates two clinics with limits that the scenarios do not reach. */
 export async function setStage(
   scenario: string,
   url: string,
