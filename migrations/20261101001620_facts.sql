@@ -2,15 +2,16 @@
  * Facts: what a clinic answers to questions about itself, and the questions it has no answer to yet.
  *
  * Decisions
- * - The answer is the clinic's own sentence or none. A wrong sentence is worse than none; the
- *   thresholds below were measured on the questions of tests/support/questions.ts.
- * - A question is its words: the lexemes of PostgreSQL's English text search without those that say
- *   nothing about what is asked. A fact fits as far as it has them, in its wordings and tags.
- * - Words that a transcriber misheard are compared by trigrams, where no fact fits as they are.
+ * - The answer is the clinic's own sentence, or there is none: a wrong sentence is worse. The
+ *   thresholds below were measured with the questions in tests/support/questions.ts.
+ * - Questions are compared by their words: the lexemes of PostgreSQL's English text search, without
+ *   words such as "know" or "want". A fact fits by the share of them in its wordings and tags.
+ * - If no fact has these words exactly, similar words count too (by trigrams), because a transcriber
+ *   may have misheard them.
  * - A clinic has few facts, so all of them are compared.
- * - A question about health is answered only by a fact that has every word of it. It is never kept:
- *   what ails a caller does not belong in a list of questions.
- * - A question without an answer is kept once, however it is asked, until a fact answers it.
+ * - A question about health is answered only by a fact that has every word of it. It is never stored,
+ *   because a list of questions must not tell what a caller suffers from.
+ * - A question without an answer is stored once, however it is worded, until a fact answers it.
  */
 
 create extension if not exists pg_trgm with schema extensions;
@@ -36,7 +37,7 @@ as $$
     cross join lateral unnest(private.question_words(t.wording)) as w
     order by w)
 $$;
-comment on function private.fact_words is 'The words of every wording and tag of a fact.';
+comment on function private.fact_words is 'The words of all wordings and tags of a fact.';
 
 create table public.clinic_facts (
   org_id uuid not null references public.organizations (id) on delete cascade,
@@ -55,10 +56,10 @@ create table public.clinic_facts (
 );
 comment on table public.clinic_facts is 'Questions about a clinic and its own answers.';
 comment on column public.clinic_facts.also_asked is 'Other ways to ask the question.';
-comment on column public.clinic_facts.answer is 'Said to the caller as it is.';
-comment on column public.clinic_facts.tags is 'Words that a caller may use and the question does not.';
+comment on column public.clinic_facts.answer is 'Said to the caller unchanged.';
+comment on column public.clinic_facts.tags is 'Words that callers may use but the question does not have.';
 comment on column public.clinic_facts.in_prompt is
-  'Whether everybody asks it, so that the assistant knows the answer without a tool.';
+  'Whether so many callers ask it that the assistant''s prompt has the answer.';
 select private.protect('public.clinic_facts', 'desk');
 grant select on public.clinic_facts to service_role;
 
@@ -74,8 +75,9 @@ create table public.open_questions (
   primary key (org_id, words)
 );
 comment on table public.open_questions is
-  'Questions of callers that no fact answers, redacted, so that the clinic can answer them next time.';
-comment on column public.open_questions.words is 'What it is about: asked in other words it is the same row.';
+  'Questions of callers that no fact answers, redacted. The clinic can add an answer for the next caller.';
+comment on column public.open_questions.words is
+  'See private.question_words(); a question with the same words is the same row.';
 comment on column public.open_questions.call_id is 'The call that asked first.';
 create index open_questions_by_time on public.open_questions (org_id, last_asked_at);
 select private.protect('public.open_questions', 'desk');
@@ -91,12 +93,12 @@ as $$
   from unnest(p_words) as w
 $$;
 comment on function private.fit is
-  'The share of a question''s words that a fact has, 0 to 1; a word that is nearly one of them counts for three quarters.';
+  'The share of a question''s words that a fact has, 0 to 1. A similar word counts for three quarters.';
 
 /*
- * The fact that answers a question, or nulls. Its fit has to reach the threshold, and where several
- * do, one has to be ahead: the one with a wording that says the least besides the question.
- * p_strictly: every word, as it is, and more than one.
+ * The fact that answers a question, or nulls. A fact must reach the threshold. If several do, the best
+ * one must be clearly ahead; a wording counts for more the less it says besides the question.
+ * p_strictly: the fact must have every word exactly, and the question more than one word.
  */
 create function private.find_fact(p_org uuid, p_question text, p_strictly boolean)
 returns public.clinic_facts
@@ -119,7 +121,7 @@ begin
       select f.id, w.fit + b.fit / 4 as score
       from public.clinic_facts as f
       cross join lateral (
-        -- "Where are you?" has no words: it is compared as a whole.
+        -- "Where are you?" has no words, so the whole text is compared.
         select case when cardinality(v_words) > 0 then private.fit(v_words, f.words, v_nearly)
           when v_nearly then (
             select max(case when extensions.similarity(p_question, t) >= 0.45 then 1 else 0 end)
@@ -146,8 +148,8 @@ $$;
 comment on function private.find_fact is 'The one fact that answers a question well enough, or nulls.';
 
 /*
- * Keeps a question that no fact answers: once, at most three of a call, fifty new ones an hour and
- * five hundred of a clinic.
+ * Stores a question that no fact answers: once, at most three from a call, fifty new ones an hour and
+ * five hundred for a clinic.
  */
 create function private.keep_question(
   p_org uuid, p_call_id text, p_question text, p_now timestamptz
@@ -175,9 +177,9 @@ begin
 end
 $$;
 comment on function private.keep_question is
-  'Keeps a question for the clinic to answer, once however it is asked, within limits.';
+  'Stores a question for the clinic to answer: once, however it is worded, and within limits.';
 
-/* Forgets the questions that a clinic's facts answer by now. */
+/* Deletes the open questions that the clinic's facts answer now. */
 create function private.close_questions(p_org uuid) returns void
 language plpgsql volatile set search_path = ''
 as $$
@@ -186,14 +188,14 @@ begin
   where q.org_id = p_org and (private.find_fact(p_org, q.question, false)).id is not null;
 end
 $$;
-comment on function private.close_questions is 'Forgets the open questions that have an answer now.';
+comment on function private.close_questions is 'Deletes the open questions that have an answer now.';
 
 /*
  * Entry function of the tool answer_question.
  *
  * p_question  redacted
  * p_medical   whether it is about somebody's health
- * Outcomes    answered (answer), medical_question, not_found (kept for the clinic), busy,
+ * Outcomes    answered (answer), medical_question, not_found (stored for the clinic), busy,
  *             unknown_clinic, cross_tenant_denied
  */
 create function public.answer_question(p_call jsonb, p_question text, p_medical boolean)
@@ -226,7 +228,7 @@ $$;
 comment on function public.answer_question is
   'Tool answer_question: the clinic''s own answer to a question about it, or none.';
 
-/* A question by what people can type: it changes only when the question does. */
+/* A short id that people can type. It changes only when the question's words do. */
 create function private.name_question(p_words text[]) returns text
 language sql immutable strict set search_path = ''
 as $$
@@ -235,7 +237,7 @@ $$;
 comment on function private.name_question is 'The id of an open question, 8 hex digits.';
 
 /*
- * Entry function of the task clinic: what callers asked and no fact answers, the most asked first.
+ * Entry function of the task clinic: the questions that no fact answers, the most frequent first.
  *
  * p_org     slug or id
  * Outcomes  found (questions: id, question, asked, firstAskedAt, lastAskedAt), unknown_clinic
@@ -263,10 +265,10 @@ $$;
 comment on function public.list_questions is 'The questions of callers that a clinic has no answer to.';
 
 /*
- * Entry function of the task clinic: forgets a question that needs no answer. Asked again, it is kept
- * again.
+ * Entry function of the task clinic: deletes a question that needs no answer. If it is asked again, it
+ * is stored again.
  *
- * p_id      as list_questions names it
+ * p_id      the id from list_questions
  * Outcomes  removed (question), not_found, unknown_clinic, busy
  */
 create function public.remove_question(p_org text, p_id text) returns jsonb
@@ -296,7 +298,7 @@ exception when lock_not_available or deadlock_detected then
 end
 $$;
 comment on function public.remove_question is
-  'Forgets an open question of a clinic; audited, without what was asked.';
+  'Deletes an open question of a clinic. The audit log does not get its text.';
 
 revoke execute on function
   public.answer_question, public.list_questions, public.remove_question

@@ -1,11 +1,11 @@
 /*
- * Assistants: what the voice agent of a clinic is like, and how a call finds it.
+ * Assistants: the settings of a clinic's voice agent, and how a call finds it.
  *
  * Decisions
- * - A clinic without a row here has an assistant all the same: the defaults are good ones.
- * - Names of voices and models are those of shared/line/presets.ts, which says what they mean at Vapi.
- * - Ids that Vapi gave are channels, as called numbers are. They are registered by a function that
- *   audits.
+ * - A clinic without a row here has an assistant with the default settings.
+ * - The names of voices and models are explained in shared/line/presets.ts.
+ * - Ids from Vapi are channels, like called numbers. They are registered by a function that writes to
+ *   the audit log.
  */
 
 create table public.assistants (
@@ -21,12 +21,13 @@ create table public.assistants (
   records_calls boolean not null default false,
   keeps_transcript boolean not null default true
 );
-comment on table public.assistants is 'How the voice agent of a clinic speaks, hears and thinks.';
-comment on column public.assistants.greeting is 'What the caller hears first; null names the clinic.';
+comment on table public.assistants is 'The voice, model and behavior of a clinic''s voice agent.';
+comment on column public.assistants.greeting is
+  'What the caller hears first; if null, a sentence that names the clinic.';
 select private.protect('public.assistants', 'manager');
 grant select on public.assistants to service_role;
 
-/* The row of a clinic, or the one that it would have. */
+/* The settings of a clinic, with defaults if it has no row. */
 create function private.find_settings(p_org uuid) returns public.assistants
 language plpgsql stable set search_path = ''
 as $$
@@ -43,9 +44,9 @@ begin
   return v_kept;
 end
 $$;
-comment on function private.find_settings is 'How a clinic''s assistant is, with the defaults of one without a row.';
+comment on function private.find_settings is 'The settings of a clinic''s assistant; defaults if it has no row.';
 
-/* When anybody works, by weekday, in local minutes: [{dow, startMin, endMin}]. */
+/* When any doctor works, by weekday, in local minutes: [{dow, startMin, endMin}]. */
 create function private.describe_opening(p_org public.organizations, p_day date) returns jsonb
 language sql stable set search_path = ''
 as $$
@@ -87,12 +88,12 @@ as $$
   from private.find_settings(p_org.id) as a
 $$;
 comment on function private.describe_line is
-  'What the assistant of a clinic has to know; nothing of a patient is in it.';
+  'What a clinic''s assistant must know. It contains no patient data.';
 
 /*
  * Entry function: which assistant answers a call to this number.
  *
- * Outcomes  found (assistantId), not_registered (profile: what an assistant has to know),
+ * Outcomes  found (assistantId), not_registered (profile: what an assistant must know),
  *           unknown_clinic
  */
 create function public.find_assistant(p_call jsonb) returns jsonb
@@ -117,10 +118,10 @@ begin
 end
 $$;
 comment on function public.find_assistant is
-  'The Vapi assistant registered for a called number''s clinic, or what one has to know.';
+  'The Vapi assistant of the called number''s clinic, or what is needed to compose one.';
 
 /*
- * Entry function of the task vapi: a clinic as its assistant sees it, with the ids that Vapi gave and
+ * Entry function of the task vapi: a clinic as its assistant sees it, the ids that Vapi gave it, and
  * the numbers that callers dial.
  *
  * p_org     slug or id
@@ -144,21 +145,21 @@ begin
     'assistantIds', private.list_channels(v_org.id, 'vapi_assistant'));
 end
 $$;
-comment on function public.read_line is 'What the task vapi needs of a clinic.';
+comment on function public.read_line is 'What the task vapi needs to know about a clinic.';
 
 create function private.list_channels(p_org uuid, p_kind text) returns jsonb
 language sql stable set search_path = ''
 as $$
-  select coalesce(jsonb_agg(c.value order by c.value), '[]')
+  select coalesce(jsonb_agg(c.value order by c.value collate "C"), '[]')
   from public.org_channels as c where c.org_id = p_org and c.kind = p_kind
 $$;
-comment on function private.list_channels is 'The values of one kind of channel of an organization.';
+comment on function private.list_channels is 'The values of an organization''s channels of one kind.';
 
 /*
- * Entry function of the task vapi: writes down an id that Vapi gave, so that calls find the clinic.
+ * Entry function of the task vapi: registers an id from Vapi, so that its calls find the clinic.
  *
  * p_kind    vapi_assistant or vapi_phone_number
- * Outcomes  registered, known (it was there), taken (another organization has it), busy
+ * Outcomes  registered, known (already registered), taken (another organization has it), busy
  */
 create function public.register_channel(p_org uuid, p_kind text, p_value text) returns jsonb
 language plpgsql volatile security definer set search_path = '' set lock_timeout = '5s'
@@ -186,7 +187,7 @@ exception when lock_not_available or deadlock_detected then
 end
 $$;
 comment on function public.register_channel is
-  'Writes down an assistant or phone number of Vapi as an organization''s; audited.';
+  'Registers an assistant or phone number of Vapi for an organization; audited.';
 
 revoke execute on function
   public.find_assistant, public.read_line, public.register_channel

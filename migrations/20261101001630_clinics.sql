@@ -2,17 +2,18 @@
  * Clinics: a clinic as one document, read from the tables and applied to them.
  *
  * Decisions
- * - The document says what a clinic is, not what to change: applying it twice changes nothing the
- *   second time. What changed is the difference between the document before and after, both read
- *   from the tables.
- * - One transaction applies all of it or nothing. A dry run is the same, undone at its end.
- * - Doctors and services that the document does not name are kept for their appointments and can no
- *   longer be booked. What is booked stays booked: bookings that no longer fit are named.
- * - Vapi's ids are written by other tools too; a document without them leaves them alone.
- * - Local times are texts. They have an offset only where a change of the clocks leaves them open.
+ * - The document says what a clinic is, not what to change, so applying it a second time changes
+ *   nothing. A change is the difference between the documents before and after, both read from the
+ *   tables.
+ * - A document is applied in one transaction, as a whole or not at all. A dry run does the same and
+ *   rolls back.
+ * - Doctors and services that the document does not name are kept for their appointments, but can no
+ *   longer be booked. Existing bookings stay; those that no longer fit are reported.
+ * - Vapi's ids are also written by other tools. A document without them does not change them.
+ * - Local times are text. They have an offset only when a change of the clocks makes them ambiguous.
  */
 
-/* A text of write_local() as the instant it names. A day ends with its last midnight's beginning. */
+/* The instant of a text from write_local(). p_ends: it ends a span, so midnight means its first instant. */
 create function private.read_local(p_text text, p_zone text, p_ends boolean) returns timestamptz
 language plpgsql stable set search_path = ''
 as $$
@@ -22,7 +23,7 @@ begin
 end
 $$;
 comment on function private.read_local is
-  'The instant of a local time as a clinic''s document writes it; null for null.';
+  'The instant of a local time in a clinic''s document; null for null.';
 
 create function private.write_local(p_at timestamptz, p_zone text, p_ends boolean) returns text
 language plpgsql stable set search_path = ''
@@ -34,7 +35,7 @@ begin
   if p_at is null or not isfinite(p_at) then
     return null;
   end if;
-  -- A day that begins at one o'clock begins at midnight all the same.
+  -- Where clocks skip midnight, the day that begins at one o'clock is still written as midnight.
   foreach v_text in array array[
     to_char(v_local, 'YYYY-MM-DD"T00:00"'),
     to_char(v_local, 'YYYY-MM-DD"T"HH24:MI'),
@@ -48,9 +49,9 @@ begin
 end
 $$;
 comment on function private.write_local is
-  'A local time without its offset where that leaves one instant; null for null and infinity.';
+  'A local time, with its offset only where it would be ambiguous; null for null and infinity.';
 
-/* Within a repeated hour an absence can end earlier on the clock than it began: with offsets then. */
+/* In a repeated hour an absence can end at an earlier clock time than it begins. Then both have offsets. */
 create function private.write_span(p_span tstzrange, p_zone text) returns jsonb
 language plpgsql stable set search_path = ''
 as $$
@@ -100,17 +101,6 @@ end
 $$;
 comment on function private.describe_providers is 'The doctors of a clinic''s document.';
 
-create function private.describe_channels(p_org public.organizations, p_kind text) returns jsonb
-language plpgsql stable set search_path = ''
-as $$
-begin
-  return (
-    select coalesce(jsonb_agg(c.value order by c.value collate "C"), '[]')
-    from public.org_channels as c where c.org_id = p_org.id and c.kind = p_kind);
-end
-$$;
-comment on function private.describe_channels is 'The values of one kind of a clinic''s channels.';
-
 create function private.describe_assistant(p_org uuid) returns jsonb
 language plpgsql stable set search_path = ''
 as $$
@@ -131,10 +121,10 @@ begin
   return jsonb_build_object(
     'slug', p_org.slug, 'name', p_org.name, 'timezone', p_org.timezone,
     'defaultCountry', p_org.default_country,
-    'numbers', private.describe_channels(p_org, 'called_number'),
-    'vapiPhoneNumbers', private.describe_channels(p_org, 'vapi_phone_number'),
-    'vapiAssistants', private.describe_channels(p_org, 'vapi_assistant'),
-    'sharedLines', private.describe_channels(p_org, 'shared_line'),
+    'numbers', private.list_channels(p_org.id, 'called_number'),
+    'vapiPhoneNumbers', private.list_channels(p_org.id, 'vapi_phone_number'),
+    'vapiAssistants', private.list_channels(p_org.id, 'vapi_assistant'),
+    'sharedLines', private.list_channels(p_org.id, 'shared_line'),
     'assistant', private.describe_assistant(p_org.id),
     'transferNumber', p_org.transfer_number,
     'deskHours', (
@@ -166,12 +156,12 @@ begin
 end
 $$;
 comment on function private.describe_clinic is
-  'A clinic as its document: what its file says, in the order in which it is compared.';
+  'A clinic as its document: the content of its file, in the order in which it is compared.';
 
 /*
  * Entry function: a clinic as its document.
- * p_org     its slug or its id
- * Outcomes  found (orgId, clinic), unknown_clinic (with up to ten slugs that exist)
+ * p_org     slug or id
+ * Outcomes  found (orgId, clinic), unknown_clinic (with up to ten existing slugs)
  */
 create function public.read_clinic(p_org text) returns jsonb
 language plpgsql volatile security definer set search_path = ''
@@ -192,7 +182,7 @@ end
 $$;
 comment on function public.read_clinic is 'A clinic''s document, by its slug or id.';
 
-/* The channels of the kinds that the document names. */
+/* Writes the channels of the kinds that the document names. */
 create function private.write_channels(p_org uuid, p_clinic jsonb) returns void
 language plpgsql volatile set search_path = ''
 as $$
@@ -216,9 +206,9 @@ begin
 end
 $$;
 comment on function private.write_channels is
-  'Makes a clinic''s channels those of its document; one that another clinic has is left out.';
+  'Makes a clinic''s channels those of its document. Leaves out a channel that another clinic has.';
 
-/* Services that the document does not name are kept and can no longer be booked. */
+/* Services that the document does not name are kept, but can no longer be booked. */
 create function private.write_services(p_org uuid, p_services jsonb) returns void
 language plpgsql volatile set search_path = ''
 as $$
@@ -279,7 +269,7 @@ $$;
 comment on function private.write_provider is
   'Makes a doctor''s services, hours and absences those of the document.';
 
-/* Doctors that the document does not name are kept and can no longer be booked. */
+/* Doctors that the document does not name are kept, but can no longer be booked. */
 create function private.write_providers(p_org public.organizations, p_providers jsonb) returns void
 language plpgsql volatile set search_path = ''
 as $$
@@ -297,7 +287,7 @@ end
 $$;
 comment on function private.write_providers is 'Makes a clinic''s doctors those of its document.';
 
-/* How the assistant is; a document without it leaves it alone. */
+/* Writes the assistant's settings. A document without them does not change them. */
 create function private.write_assistant(p_org uuid, p_assistant jsonb) returns void
 language plpgsql volatile set search_path = ''
 as $$
@@ -314,9 +304,10 @@ begin
     keeps_transcript = excluded.keeps_transcript;
 end
 $$;
-comment on function private.write_assistant is 'Makes a clinic''s assistant that of its document.';
+comment on function private.write_assistant is
+  'Makes the settings of a clinic''s assistant those of its document.';
 
-/* Everything of a clinic but its channels; returns the organization as it is then. */
+/* Writes everything of a clinic but its channels, and returns the changed organization. */
 create function private.write_clinic(p_org uuid, p_clinic jsonb) returns public.organizations
 language plpgsql volatile set search_path = ''
 as $$
@@ -363,8 +354,8 @@ $$;
 comment on function private.write_clinic is 'Makes a clinic''s rows those of its document.';
 
 /*
- * Live bookings that begin or run after a moment and that the schedule as it is now would not allow,
- * with what speaks against the doctor at that time.
+ * Live bookings that end after p_at and that the current schedule would not allow, each with the
+ * reason.
  */
 create function private.find_misplaced(p_org public.organizations, p_at timestamptz)
 returns table (appointment_id uuid, reason text)
@@ -393,7 +384,7 @@ begin
         where h.open @> tstzrange(a.starts_at, a.ends_at)) as is_open
     from public.providers as p
     join public.appointments as a on a.org_id = p_org.id and a.provider_id = p.id
-      -- Nothing lasts longer than a day.
+      -- No appointment is longer than a day.
       and a.starts_at > p_at - interval '2 days' and a.ends_at > p_at
       and private.is_live(a, p_at)
     join public.services as s on s.org_id = p_org.id and s.id = a.service_id
@@ -405,9 +396,9 @@ begin
 end
 $$;
 comment on function private.find_misplaced is
-  'Live bookings to come that the schedule as it is would not allow, and why.';
+  'Future live bookings that the current schedule would not allow, and why.';
 
-/* The misplaced bookings but the given ones, without personal data. */
+/* The misplaced bookings other than p_known, without personal data. */
 create function private.describe_misplaced(
   p_org public.organizations, p_known uuid[], p_at timestamptz
 ) returns jsonb
@@ -427,9 +418,9 @@ begin
 end
 $$;
 comment on function private.describe_misplaced is
-  'Bookings that no longer fit the schedule: when, with whom, and what speaks against it.';
+  'Bookings that no longer fit the schedule: when, with whom, and why.';
 
-/* What keeps a document from being applied, once its channels are written; else null. */
+/* Why a document cannot be applied, or null. Called when its channels are already written. */
 create function private.clinic_refusal(p_org public.organizations, p_clinic jsonb) returns jsonb
 language plpgsql stable set search_path = ''
 as $$
@@ -455,9 +446,9 @@ begin
 end
 $$;
 comment on function private.clinic_refusal is
-  'Why a document cannot be applied: another clinic has a channel, or the transfer number leads back to an assistant.';
+  'Why a document cannot be applied: another clinic has a channel, or calls to the transfer number come back to an assistant.';
 
-/* For the audit log: what of a document changed, and limits and periods with their values. */
+/* For the audit log: the fields of a document that changed, and the values of limits and periods. */
 create function private.describe_changes(p_before jsonb, p_after jsonb) returns jsonb
 language sql stable set search_path = ''
 as $$
@@ -468,20 +459,20 @@ as $$
   where p_before -> a.key is distinct from a.value
 $$;
 comment on function private.describe_changes is
-  'Which fields of a clinic''s document differ; numbers and switches as [before, after].';
+  'The fields of a clinic''s document that differ; numbers and switches as [before, after].';
 
 /*
- * Entry function: adds the clinic of a document (p_org null) or makes a clinic what it says.
+ * Entry function: adds the clinic of a document (p_org null), or changes a clinic to match it.
  *
- * p_org      the clinic to change; its slug may become another one
- * p_seen     what `seen` was when the difference was looked at; null applies in any case
- * p_dry_run  does and answers the same, and undoes it
- * Outcomes   added, changed, unchanged (before, null for a new one, and after are documents; bookings
- *            are those that no longer fit, already those that did not before; seen stands for
- *            before), slug_taken, unknown_clinic, changed_meanwhile, channel_taken (channels: kind,
- *            value and slug of the clinic that has it), transfer_loops, busy
- * Raises     23514, 23P01 for a schedule that cannot be; 25001 under another isolation level than
- *            read committed
+ * p_org      the clinic to change; the document may give it a new slug
+ * p_seen     the value of `seen` when the difference was shown; null applies the document anyway
+ * p_dry_run  does and answers the same, then rolls back
+ * Outcomes   added, changed, unchanged (before and after are documents, before is null for a new
+ *            clinic; bookings are those that no longer fit, already those that did not fit before;
+ *            seen identifies before), slug_taken, unknown_clinic, changed_meanwhile, channel_taken
+ *            (channels: kind, value and slug of the clinic that has it), transfer_loops, busy
+ * Raises     23514, 23P01 for an impossible schedule; 25001 under an isolation level other than read
+ *            committed
  */
 create function public.apply_clinic(
   p_clinic jsonb, p_org uuid default null, p_seen text default null, p_dry_run boolean default false
@@ -508,7 +499,7 @@ begin
       return '{"outcome": "slug_taken"}';
     end if;
   else
-    -- One change of a clinic at a time; bookings do not wait for it.
+    -- Changes of a clinic wait for each other. Bookings do not wait for them.
     select o.* into v_org from public.organizations as o where o.id = p_org for no key update;
     if v_org.id is null then
       return '{"outcome": "unknown_clinic"}';
@@ -552,11 +543,11 @@ exception
 end
 $$;
 comment on function public.apply_clinic is
-  'Adds a clinic or makes it what its document says, in one transaction; a dry run undoes it.';
+  'Adds a clinic or changes it to match its document, in one transaction; a dry run rolls back.';
 
 /*
- * Entry function: the live bookings to come that a clinic's schedule as it is would not allow.
- * p_known   those that are known already
+ * Entry function: the future live bookings that a clinic's current schedule would not allow.
+ * p_known   bookings to leave out
  * Outcomes  found (bookings as in apply_clinic), unknown_clinic
  */
 create function public.find_misplaced_bookings(p_org uuid, p_known uuid[] default '{}')
@@ -576,7 +567,7 @@ comment on function public.find_misplaced_bookings is
   'Bookings that no longer fit their clinic''s schedule.';
 
 /*
- * Who of the staff may see a clinic.
+ * Adds, changes or ends an account's membership of a clinic.
  *
  * p_role    viewer, desk, manager or owner; null ends the membership
  * Outcomes  added, changed (another role), removed, unchanged, unknown_clinic, unknown_account, busy
@@ -588,7 +579,7 @@ declare
   v_before text;
   v_outcome text;
 begin
-  -- Two changes of one membership must not both be the first.
+  -- Locks the clinic, so that of two changes of a membership the second sees the first.
   perform from public.organizations as o where o.id = p_org for no key update;
   if not found then
     return '{"outcome": "unknown_clinic"}';
@@ -615,9 +606,9 @@ exception when lock_not_available or deadlock_detected then
 end
 $$;
 comment on function public.set_member is
-  'Makes an account a member of a clinic, with a role, or ends its membership; audited.';
+  'Makes an account a member of a clinic with a role, or ends its membership; audited.';
 
--- Only the owner changes what a clinic is.
+-- Only the owner changes clinics.
 revoke execute on function
   public.read_clinic, public.apply_clinic, public.find_misplaced_bookings, public.set_member
   from public, anon, authenticated, service_role;

@@ -3,21 +3,20 @@
  * and no person.
  *
  * Decisions
- * - Counters are rows of two tables, one since the beginning and one by the minute. Nothing is counted
- *   by reading history, so a million calls cost no more than a thousand.
- * - Writers only append to public.metric_events, so a booking (private.tally) never
- *   waits for a counter. Reading the metrics, recording a batch and pg_cron all move events into the
- *   counters, one at a time under an advisory lock. Deleting an event is what counts it, so it counts
- *   once.
- * - An audit row is counted where it stands, by the transaction that wrote it: rows are new when their
- *   transaction had not ended at the last count (private.metric_progress) and has now. So each counts
- *   once, whichever order transactions end in, and a booking writes one row less.
- * - A backup keeps rows, counters and progress of one moment. In another cluster the numbers of the
- *   transactions mean nothing, so the first count there goes by time, and the rows that name a
- *   transaction still to come are never looked at again.
+ * - Counters are rows of two tables, one with totals since the beginning and one by minute. Nothing is
+ *   counted by reading history, so a million calls cost no more than a thousand.
+ * - Writers only append to public.metric_events (private.tally), so a booking never waits for a
+ *   counter. Reading the metrics, recording a batch and pg_cron move events into the counters, one at
+ *   a time under an advisory lock. An event is counted by deleting it, so it counts once.
+ * - Audit rows are counted in place, by the transaction that wrote them. A row is new if its
+ *   transaction had not ended at the last count (private.metric_progress) and has ended now. So each
+ *   row counts once, in whatever order transactions end, and a booking writes one row less.
+ * - A backup has the rows, counters and progress of one moment. In another cluster its transaction
+ *   numbers mean nothing. So the first count there goes by time, and rows that name a transaction
+ *   which does not exist there yet are never counted again.
  * - The functions record tool calls after they have answered. They send totals in batches with an id,
  *   and a batch that arrives twice counts once.
- * - Current rows (holds, lag) are counted through an index, up to a cap.
+ * - Current rows (holds, lag) are counted through an index, up to a limit.
  */
 
 create table public.metric_totals (
@@ -47,7 +46,7 @@ comment on table public.metric_batches is 'Batches recorded in the last day, so 
 create index metric_batches_by_time on public.metric_batches (at);
 select private.protect('public.metric_batches', null);
 
--- A queue, which is emptied all day long.
+-- A queue whose rows are deleted all the time.
 alter table public.metric_events
   set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
 
@@ -93,13 +92,14 @@ create table private.metric_progress (
   restored_until timestamptz not null default '-infinity'
 );
 comment on table private.metric_progress is
-  'The transactions that had ended when audit rows were last counted; no row before the first time.';
-comment on column private.metric_progress.counted_at is 'When that was: every row that was counted is older.';
+  'The transactions that had ended when audit rows were last counted; no row before the first count.';
+comment on column private.metric_progress.counted_at is
+  'When audit rows were last counted; every counted row is older.';
 comment on column private.metric_progress.cluster is 'See private.cluster_id().';
 comment on column private.metric_progress.restored_until is
   'Rows up to this time came from another cluster and are counted.';
 
-/* Counts the audit rows that are new. Called only under the lock of private.collect_events. */
+/* Counts new audit rows. Called only under the lock of private.collect_events. */
 create function private.count_audit() returns void
 language plpgsql volatile set search_path = ''
 as $$
@@ -141,9 +141,9 @@ begin
     cluster = excluded.cluster, restored_until = excluded.restored_until;
 end
 $$;
-comment on function private.count_audit is 'Counts the audit rows whose transaction ended since the last time.';
+comment on function private.count_audit is 'Counts the audit rows of transactions that ended since the last count.';
 
-/* Moves waiting events into the counters. If another transaction is doing that, p_wait waits for it. */
+/* Moves waiting events into the counters. If another transaction is doing so, waits only if p_wait. */
 create function private.collect_events(p_wait boolean) returns integer
 language plpgsql volatile set search_path = ''
 as $$
@@ -165,9 +165,9 @@ $$;
 comment on function private.collect_events is 'Moves events into the counters, one transaction at a time.';
 
 /*
- * Entry function: a batch of counts of one isolate.
+ * Entry function: a batch of counts from one isolate.
  *
- * p_batch   a fresh uuid; the same batch again changes nothing
+ * p_batch   a new uuid; the same batch a second time changes nothing
  * p_counts  [{name, labels, value}]
  * Outcomes  recorded, repeated
  */
@@ -187,9 +187,9 @@ begin
 end
 $$;
 comment on function public.record_metrics is
-  'Adds a batch of counts, once even if it arrives twice; called after the answers were sent.';
+  'Adds a batch of counts, once even if it arrives twice. Called after the answers were sent.';
 
-/* Entry function of pg_cron's job: counts waiting events, deletes minutes and batches after a day. */
+/* Entry function of pg_cron's job: counts waiting events, and deletes minutes and batches after a day. */
 create function public.collect_metrics() returns integer
 language plpgsql volatile security definer set search_path = '' set lock_timeout = '1s'
 as $$
@@ -205,9 +205,9 @@ comment on function public.collect_metrics is
   'Moves events into the counters and deletes what is older than a day; pg_cron calls it every minute.';
 
 /*
- * Entry function: every counter since the beginning, over the last p_minutes (1 to 1440), and the
+ * Entry function: every counter since the beginning and over the last p_minutes (1 to 1440), and
  * current rows: {totals: [{name, labels, value}], recent: [...], gauges: {...}}. Rows are counted up to
- * 10,000, which then means 10,000 or more.
+ * 10,000; that value means 10,000 or more.
  */
 create function public.read_metrics(p_minutes integer default 60) returns jsonb
 language plpgsql volatile security definer set search_path = '' set lock_timeout = '1s'

@@ -1,18 +1,18 @@
 /*
- * Seals: whether the audit log is still what was written.
+ * Seals: they show whether the audit log is still what was written.
  *
  * Decisions
- * - Every minute the rows written since then are sealed, for each organization: a hash over them and over
- *   the seal before. A row that is changed, removed or slipped in later does not fit any more.
- * - Only rows older than the oldest running transaction are sealed. So none that commits late is
- *   missed, and a call does nothing for its seal but write its row.
- * - In another cluster, where a backup was restored, the numbers of the transactions mean nothing: the
- *   first run there seals every row that no seal has, and the rows that came with the backup are
- *   looked up in the seals from then on.
- * - A seal keeps the id, the time and a hash of each of its rows: the rows that retention deletes leave
- *   it whole, and how far retention has deleted is written down.
- * - The newest seal goes to the server's log, too. Who owns the database can write all rows and seals
- *   again: what the log says about that is out of reach only for an owner who does not hold the log.
+ * - Every minute the new rows of each organization are sealed: a hash of them and of the previous seal.
+ *   A row that is changed, removed or inserted later no longer matches.
+ * - Only rows of transactions older than the oldest running one are sealed. So no row that commits late
+ *   is missed, and a call only has to write its row.
+ * - In another cluster, where a backup was restored, the numbers of the transactions mean nothing. The
+ *   first run there seals every row without a seal, and rows that came with the backup are looked up in
+ *   the seals from then on.
+ * - A seal has the id, time and hash of each of its rows. So it stays valid when retention deletes rows;
+ *   the time up to which retention has deleted is recorded.
+ * - The newest seal is also written to the server's log. The owner of the database could rewrite all rows
+ *   and seals, but not the log, unless the owner controls that too.
  */
 
 create table private.audit_seals (
@@ -31,12 +31,12 @@ create table private.audit_seals (
     and cardinality(times) = cardinality(ids) and cardinality(digests) = cardinality(ids))
 );
 comment on table private.audit_seals is
-  'Batches of the audit log, numbered by organization, each with a hash over its rows and the seal before.';
-comment on column private.audit_seals.through is 'The newest transaction of which rows are sealed.';
+  'Batches of the audit log, numbered by organization, each with a hash of its rows and the previous seal.';
+comment on column private.audit_seals.through is 'The newest transaction whose rows are sealed.';
 comment on column private.audit_seals.ids is 'The rows, in the order of times and digests.';
-comment on column private.audit_seals.hash is 'See private.hash_seal().';
+comment on column private.audit_seals.hash is 'Computed by private.hash_seal().';
 create index audit_seals_by_transaction on private.audit_seals (through);
--- From the owner, because entry functions run with its rights.
+-- Also from the owner, because entry functions run with its rights.
 revoke update, delete, truncate, references, trigger on private.audit_seals from current_user;
 
 create table private.audit_sealing (
@@ -47,11 +47,11 @@ create table private.audit_sealing (
   restored_until timestamptz not null default '-infinity'
 );
 comment on table private.audit_sealing is
-  'The newest transaction of which public.seal_audit() has sealed the rows; its lock lets one run in.';
+  'The newest transaction whose rows public.seal_audit() has sealed. Locking the row keeps out a second run.';
 comment on column private.audit_sealing.cluster is
   'See private.cluster_id(); null before the first run.';
 comment on column private.audit_sealing.restored_until is
-  'Rows up to this time may have come from another cluster: their transaction does not tell whether they are sealed.';
+  'Rows up to this time may come from another cluster, so their transaction does not tell whether they are sealed.';
 insert into private.audit_sealing default values;
 
 create table private.audit_purges (
@@ -59,7 +59,7 @@ create table private.audit_purges (
   purged_before timestamptz not null
 );
 comment on table private.audit_purges is
-  'Before which time retention has deleted rows of an organization''s audit log.';
+  'The time before which retention has deleted rows of an organization''s audit log.';
 
 create function private.note_purge(p_org uuid, p_before timestamptz) returns void
 language plpgsql volatile set search_path = ''
@@ -71,9 +71,9 @@ begin
 end
 $$;
 comment on function private.note_purge is
-  'Writes down that retention deletes audit rows older than that: their seals keep them by hash.';
+  'Records that retention deletes audit rows before that time. Their seals still have their hashes.';
 
-/* Everything of a row, in a form that no setting of a session changes. */
+/* All columns of a row, in a form that no setting of a session changes. */
 create function private.digest_row(p_row public.audit_logs) returns bytea
 language sql stable set search_path = ''
 as $$
@@ -84,7 +84,7 @@ as $$
 $$;
 comment on function private.digest_row is 'SHA-256 of an audit row.';
 
-/* The hash of a seal: SHA-256 of the one before, whose seal it is, and each row's id, time and hash. */
+/* SHA-256 of the previous seal's hash, the seal's organization and number, and each row's id, time and hash. */
 create function private.hash_seal(
   p_org uuid, p_number integer, p_sealed_at timestamptz, p_ids uuid[], p_times timestamptz[],
   p_digests bytea[], p_previous bytea
@@ -96,9 +96,9 @@ as $$
     || string_agg(uuid_send(r.id) || timestamptz_send(r.at) || r.digest, '' order by r.n))
   from unnest(p_ids, p_times, p_digests) with ordinality as r (id, at, digest, n)
 $$;
-comment on function private.hash_seal is 'What the hash of a seal must be; the first has no previous one.';
+comment on function private.hash_seal is 'The hash that a seal must have; the first seal has no previous one.';
 
-/* The next seal of an organization, and what the log is told of it. */
+/* Adds the next seal of an organization and writes it to the server's log. */
 create function private.add_seal(
   p_org uuid, p_through xid8, p_ids uuid[], p_times timestamptz[], p_digests bytea[]
 ) returns void
@@ -121,19 +121,19 @@ begin
     'rows', cardinality(p_ids), 'hash', encode(v_hash, 'hex'));
 end
 $$;
-comment on function private.add_seal is 'Seals rows of an organization, and writes the seal to the log.';
+comment on function private.add_seal is 'Seals rows of an organization and writes the seal to the server''s log.';
 
-/* Whether the transactions that were sealed are those of this cluster. */
+/* Whether the sealed transactions are those of this cluster. */
 create function private.is_sealed_here(p_sealing private.audit_sealing) returns boolean
 language sql stable
 return coalesce((p_sealing).cluster = private.cluster_id(), true)
   and (p_sealing).through < pg_snapshot_xmin(pg_current_snapshot());
 comment on function private.is_sealed_here is
-  'Whether audit_sealing.through is a transaction of this cluster, and not of the one that a backup is of.';
+  'Whether audit_sealing.through is a transaction of this cluster, not of the one that a backup came from.';
 
 /*
- * Seals about p_rows rows that have no seal yet, one seal for each organization; all rows of the last
- * transaction are among them. The first run after a restore seals all there are. Returns how many.
+ * Seals about p_rows rows without a seal, one seal for each organization, and never a part of a
+ * transaction. The first run after a restore seals all of them. Returns how many rows it sealed.
  * pg_cron calls it every minute, as the owner.
  */
 create function public.seal_audit(p_rows integer default 10000) returns integer
@@ -157,7 +157,7 @@ begin
   if not found then
     return 0;
   end if;
-  -- Every transaction before it has ended, and those that are sealed are among them.
+  -- All transactions before this one have ended, including those that are sealed.
   v_limit := pg_snapshot_xmin(pg_current_snapshot());
   v_is_restored := not private.is_sealed_here(v_sealing);
   v_from := case when v_is_restored then '0' else v_sealing.through end;
@@ -200,13 +200,13 @@ comment on function public.seal_audit is
   'Seals the audit rows of transactions that have ended; pg_cron calls it every minute.';
 
 /*
- * What does not fit in an organization's audit log:
- *   seals_removed  the seal's number does not follow that of the one before
- *   seal_changed   its hash is not that of its rows and the seal before
- *   row_removed    a row of it is gone, and retention has not deleted it
- *   row_changed    a row of it is not what was sealed
- *   row_added      a row that is older than the newest seal and in none of them
- *   purge_early    retention says that it deleted rows of the last 30 days, which no clinic can set
+ * What does not match in an organization's audit log:
+ *   seals_removed  the seal's number does not follow the one before
+ *   seal_changed   the seal's hash does not match its rows and the previous seal
+ *   row_removed    a row of the seal is missing, and retention has not deleted it
+ *   row_changed    a row of the seal is not what was sealed
+ *   row_added      a row is older than the newest seal, but no seal has it
+ *   purge_early    retention claims to have deleted rows of the last 30 days, which no clinic allows
  */
 create function private.find_tampering(p_org uuid)
 returns table (seal integer, finding text, row_id uuid, at timestamptz)
@@ -242,15 +242,15 @@ as $$
   from private.audit_purges as p
   where p.org_id = p_org and p.purged_before > clock_timestamp() - interval '30 days'
 $$;
-comment on function private.find_tampering is 'What in an organization''s audit log does not fit its seals.';
+comment on function private.find_tampering is 'What in an organization''s audit log does not match its seals.';
 
 /*
  * Whether an organization's audit log is what was sealed, for the task audit.
  *
  * Outcomes  intact, broken
- * Returns   {outcome, seals, sealed (rows that seals cover and that are there), purged (rows that
- *           retention has deleted), waiting (rows not sealed yet), waitingSince, newest: {seal, sealedAt,
- *           hash}, findings: [{seal, finding, rowId, at}], the first 100, and found, how many}
+ * Returns   {outcome, seals, sealed (existing rows that a seal has), purged (rows that retention
+ *           deleted), waiting (rows not sealed yet), waitingSince, newest: {seal, sealedAt, hash},
+ *           findings: [{seal, finding, rowId, at}] with the first 100, found with their number}
  */
 create function public.verify_audit(p_org uuid) returns jsonb
 language plpgsql stable security definer set search_path = '' set jit = off
@@ -292,8 +292,8 @@ begin
 end
 $$;
 comment on function public.verify_audit is
-  'Compares an organization''s audit log with its seals, and names what does not fit.';
+  'Compares an organization''s audit log with its seals, and lists what does not match.';
 
--- Only the owner's job and task.
+-- Only for the owner's job and task.
 revoke execute on function public.seal_audit, public.verify_audit
   from public, anon, authenticated, service_role;

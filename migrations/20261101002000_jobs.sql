@@ -2,13 +2,13 @@
  * Jobs: what pg_cron calls, and how often.
  *
  * Decisions
- * - Nothing depends on these jobs.
- * - A run repeats batches, each in a transaction of its own, until nothing is left or the next run is
- *   due. So a backlog does not have to wait for a run a minute.
- * - Callers come first. A batch of the clean-up takes about as long as a claim, and the job then sleeps
- *   three times as long as the batch took, so it slows down on a busy server. It commits
- *   asynchronously: after a power cut the last batches are held again, and are cleaned up again.
- * - cron.schedule() with a name is an upsert, so running this again changes nothing.
+ * - No promise to callers depends on these jobs.
+ * - A run processes batches, each in its own transaction, until nothing is left or the next run is due.
+ *   So a backlog takes one run, not one run for each batch.
+ * - Callers come first. A batch of the clean-up takes about as long as a claim. The job then sleeps
+ *   three times as long, so it slows down on a busy server. It commits asynchronously: after a power
+ *   failure the last batches are held again, and are cleaned up again.
+ * - cron.schedule() with a name is an upsert, so running this migration again changes nothing.
  */
 
 select cron.schedule('cleanup-expired-holds', '* * * * *', $job$
@@ -54,5 +54,5 @@ $job$);
 
 select cron.schedule('watch-overlaps', '* * * * *', 'select public.watch_overlaps()');
 
--- Only the owner of the entry functions may call a function in private.
+-- Only the owner of the entry functions may call functions in private.
 revoke execute on all functions in schema private from public;

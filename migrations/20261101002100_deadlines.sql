@@ -2,16 +2,17 @@
  * Deadlines: how long a statement of the functions may take, and how its plans are made.
  *
  * Decisions
- * - The functions wait 2.5 seconds for an answer. A statement that takes longer is work for nobody, and
- *   under load it keeps others from being answered in time. So it ends a little earlier, undone, and
- *   the caller hears that it is busy.
- * - The timeout belongs to the entry functions and not to service_role, which a project may use for
- *   other work. PostgREST applies a function's statement_timeout to the whole request
- *   (db-hoisted-tx-settings); to a direct call from SQL it means nothing.
- * - Plans are made once for all arguments. What the functions ask goes by ids and short spans of time,
- *   for which one plan fits all, and PostgreSQL would make some of them anew for each call: that took
- *   a fifth of the time of checking a code.
- * - What the owner calls (clean-up, retention, settings) has no such timeout: nobody waits for it.
+ * - The functions wait 2.5 seconds for an answer. Nobody needs a statement that takes longer, and under
+ *   load it delays others. So it is cancelled and rolled back a little earlier, and the caller hears
+ *   that the system is busy.
+ * - The timeout belongs to the entry functions, not to service_role, which a project may use for other
+ *   work. PostgREST applies a function's statement_timeout to the whole request
+ *   (db-hoisted-tx-settings). In a direct call from SQL it has no effect.
+ * - Plans are made once for all arguments. Queries use ids and short time ranges, for which one plan
+ *   fits. PostgreSQL would plan some of them again for each call, which took a fifth of the time of
+ *   checking a code.
+ * - What the owner calls (clean-up, retention, settings) has no such timeout, because nobody waits for
+ *   it.
  */
 do $$
 declare

@@ -179,7 +179,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.add_seal(p_org uuid, p_through xid8, p_ids uuid[], p_times timestamp with time zone[], p_digests bytea[]) IS 'Seals rows of an organization, and writes the seal to the log.';
+COMMENT ON FUNCTION private.add_seal(p_org uuid, p_through xid8, p_ids uuid[], p_times timestamp with time zone[], p_digests bytea[]) IS 'Seals rows of an organization and writes the seal to the server''s log.';
 
 CREATE FUNCTION private.is_time_zone(p_name text) RETURNS boolean
     LANGUAGE sql STABLE STRICT
@@ -1176,7 +1176,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.clinic_refusal(p_org public.organizations, p_clinic jsonb) IS 'Why a document cannot be applied: another clinic has a channel, or the transfer number leads back to an assistant.';
+COMMENT ON FUNCTION private.clinic_refusal(p_org public.organizations, p_clinic jsonb) IS 'Why a document cannot be applied: another clinic has a channel, or calls to the transfer number come back to an assistant.';
 
 CREATE TABLE public.call_reports (
     org_id uuid NOT NULL,
@@ -1244,7 +1244,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.close_questions(p_org uuid) IS 'Forgets the open questions that have an answer now.';
+COMMENT ON FUNCTION private.close_questions(p_org uuid) IS 'Deletes the open questions that have an answer now.';
 
 CREATE FUNCTION private.cluster_id() RETURNS bigint
     LANGUAGE sql STABLE
@@ -1445,7 +1445,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.count_audit() IS 'Counts the audit rows whose transaction ended since the last time.';
+COMMENT ON FUNCTION private.count_audit() IS 'Counts the audit rows of transactions that ended since the last count.';
 
 CREATE FUNCTION private.count_for_alarm(p_org public.organizations, p_kind private.alarm_kind, p_now timestamp with time zone) RETURNS text
     LANGUAGE plpgsql
@@ -1767,20 +1767,7 @@ CREATE FUNCTION private.describe_changes(p_before jsonb, p_after jsonb) RETURNS 
   where p_before -> a.key is distinct from a.value
 $$;
 
-COMMENT ON FUNCTION private.describe_changes(p_before jsonb, p_after jsonb) IS 'Which fields of a clinic''s document differ; numbers and switches as [before, after].';
-
-CREATE FUNCTION private.describe_channels(p_org public.organizations, p_kind text) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $$
-begin
-  return (
-    select coalesce(jsonb_agg(c.value order by c.value collate "C"), '[]')
-    from public.org_channels as c where c.org_id = p_org.id and c.kind = p_kind);
-end
-$$;
-
-COMMENT ON FUNCTION private.describe_channels(p_org public.organizations, p_kind text) IS 'The values of one kind of a clinic''s channels.';
+COMMENT ON FUNCTION private.describe_changes(p_before jsonb, p_after jsonb) IS 'The fields of a clinic''s document that differ; numbers and switches as [before, after].';
 
 CREATE FUNCTION private.describe_clinic(p_org public.organizations) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -1790,10 +1777,10 @@ begin
   return jsonb_build_object(
     'slug', p_org.slug, 'name', p_org.name, 'timezone', p_org.timezone,
     'defaultCountry', p_org.default_country,
-    'numbers', private.describe_channels(p_org, 'called_number'),
-    'vapiPhoneNumbers', private.describe_channels(p_org, 'vapi_phone_number'),
-    'vapiAssistants', private.describe_channels(p_org, 'vapi_assistant'),
-    'sharedLines', private.describe_channels(p_org, 'shared_line'),
+    'numbers', private.list_channels(p_org.id, 'called_number'),
+    'vapiPhoneNumbers', private.list_channels(p_org.id, 'vapi_phone_number'),
+    'vapiAssistants', private.list_channels(p_org.id, 'vapi_assistant'),
+    'sharedLines', private.list_channels(p_org.id, 'shared_line'),
     'assistant', private.describe_assistant(p_org.id),
     'transferNumber', p_org.transfer_number,
     'deskHours', (
@@ -1825,7 +1812,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.describe_clinic(p_org public.organizations) IS 'A clinic as its document: what its file says, in the order in which it is compared.';
+COMMENT ON FUNCTION private.describe_clinic(p_org public.organizations) IS 'A clinic as its document: the content of its file, in the order in which it is compared.';
 
 CREATE FUNCTION private.describe_hold(p_org public.organizations, p_hold public.appointments, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -1899,7 +1886,7 @@ CREATE FUNCTION private.describe_line(p_org public.organizations) RETURNS jsonb
   from private.find_settings(p_org.id) as a
 $$;
 
-COMMENT ON FUNCTION private.describe_line(p_org public.organizations) IS 'What the assistant of a clinic has to know; nothing of a patient is in it.';
+COMMENT ON FUNCTION private.describe_line(p_org public.organizations) IS 'What a clinic''s assistant must know. It contains no patient data.';
 
 CREATE FUNCTION private.describe_misplaced(p_org public.organizations, p_known uuid[], p_at timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -1919,7 +1906,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.describe_misplaced(p_org public.organizations, p_known uuid[], p_at timestamp with time zone) IS 'Bookings that no longer fit the schedule: when, with whom, and what speaks against it.';
+COMMENT ON FUNCTION private.describe_misplaced(p_org public.organizations, p_known uuid[], p_at timestamp with time zone) IS 'Bookings that no longer fit the schedule: when, with whom, and why.';
 
 CREATE FUNCTION private.describe_opening(p_org public.organizations, p_day date) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -2332,7 +2319,7 @@ CREATE FUNCTION private.fact_words(p_question text, p_also_asked text[], p_tags 
     order by w)
 $$;
 
-COMMENT ON FUNCTION private.fact_words(p_question text, p_also_asked text[], p_tags text[]) IS 'The words of every wording and tag of a fact.';
+COMMENT ON FUNCTION private.fact_words(p_question text, p_also_asked text[], p_tags text[]) IS 'The words of all wordings and tags of a fact.';
 
 CREATE TABLE public.sms_messages (
     org_id uuid NOT NULL,
@@ -2483,11 +2470,11 @@ COMMENT ON TABLE public.clinic_facts IS 'Questions about a clinic and its own an
 
 COMMENT ON COLUMN public.clinic_facts.also_asked IS 'Other ways to ask the question.';
 
-COMMENT ON COLUMN public.clinic_facts.answer IS 'Said to the caller as it is.';
+COMMENT ON COLUMN public.clinic_facts.answer IS 'Said to the caller unchanged.';
 
-COMMENT ON COLUMN public.clinic_facts.tags IS 'Words that a caller may use and the question does not.';
+COMMENT ON COLUMN public.clinic_facts.tags IS 'Words that callers may use but the question does not have.';
 
-COMMENT ON COLUMN public.clinic_facts.in_prompt IS 'Whether everybody asks it, so that the assistant knows the answer without a tool.';
+COMMENT ON COLUMN public.clinic_facts.in_prompt IS 'Whether so many callers ask it that the assistant''s prompt has the answer.';
 
 CREATE FUNCTION private.find_fact(p_org uuid, p_question text, p_strictly boolean) RETURNS public.clinic_facts
     LANGUAGE plpgsql STABLE
@@ -2510,7 +2497,7 @@ begin
       select f.id, w.fit + b.fit / 4 as score
       from public.clinic_facts as f
       cross join lateral (
-        -- "Where are you?" has no words: it is compared as a whole.
+        -- "Where are you?" has no words, so the whole text is compared.
         select case when cardinality(v_words) > 0 then private.fit(v_words, f.words, v_nearly)
           when v_nearly then (
             select max(case when extensions.similarity(p_question, t) >= 0.45 then 1 else 0 end)
@@ -2716,7 +2703,7 @@ begin
         where h.open @> tstzrange(a.starts_at, a.ends_at)) as is_open
     from public.providers as p
     join public.appointments as a on a.org_id = p_org.id and a.provider_id = p.id
-      -- Nothing lasts longer than a day.
+      -- No appointment is longer than a day.
       and a.starts_at > p_at - interval '2 days' and a.ends_at > p_at
       and private.is_live(a, p_at)
     join public.services as s on s.org_id = p_org.id and s.id = a.service_id
@@ -2728,7 +2715,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.find_misplaced(p_org public.organizations, p_at timestamp with time zone) IS 'Live bookings to come that the schedule as it is would not allow, and why.';
+COMMENT ON FUNCTION private.find_misplaced(p_org public.organizations, p_at timestamp with time zone) IS 'Future live bookings that the current schedule would not allow, and why.';
 
 CREATE FUNCTION private.find_new_time(p_org uuid, p_call_id text, p_at timestamp with time zone) RETURNS public.appointments
     LANGUAGE plpgsql STABLE
@@ -2871,9 +2858,9 @@ CREATE TABLE public.assistants (
     CONSTRAINT assistants_voice_plain CHECK ((voice ~ '^[a-z0-9-]{1,40}$'::text))
 );
 
-COMMENT ON TABLE public.assistants IS 'How the voice agent of a clinic speaks, hears and thinks.';
+COMMENT ON TABLE public.assistants IS 'The voice, model and behavior of a clinic''s voice agent.';
 
-COMMENT ON COLUMN public.assistants.greeting IS 'What the caller hears first; null names the clinic.';
+COMMENT ON COLUMN public.assistants.greeting IS 'What the caller hears first; if null, a sentence that names the clinic.';
 
 CREATE FUNCTION private.find_settings(p_org uuid) RETURNS public.assistants
     LANGUAGE plpgsql STABLE
@@ -2893,7 +2880,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.find_settings(p_org uuid) IS 'How a clinic''s assistant is, with the defaults of one without a row.';
+COMMENT ON FUNCTION private.find_settings(p_org uuid) IS 'The settings of a clinic''s assistant; defaults if it has no row.';
 
 CREATE FUNCTION private.find_starts(p_org uuid, p_service uuid, p_provider uuid, p_first date, p_last date, p_call_id text, p_at timestamp with time zone, p_moves uuid DEFAULT NULL::uuid) RETURNS TABLE(starts_at timestamp with time zone, provider_id uuid, seats_left integer)
     LANGUAGE plpgsql STABLE
@@ -3025,7 +3012,7 @@ CREATE FUNCTION private.find_tampering(p_org uuid) RETURNS TABLE(seal integer, f
   where p.org_id = p_org and p.purged_before > clock_timestamp() - interval '30 days'
 $$;
 
-COMMENT ON FUNCTION private.find_tampering(p_org uuid) IS 'What in an organization''s audit log does not fit its seals.';
+COMMENT ON FUNCTION private.find_tampering(p_org uuid) IS 'What in an organization''s audit log does not match its seals.';
 
 CREATE FUNCTION private.find_unguarded(p_org uuid, p_provider uuid, p_from timestamp with time zone, p_id uuid DEFAULT NULL::uuid) RETURNS uuid[]
     LANGUAGE plpgsql
@@ -3125,7 +3112,7 @@ CREATE FUNCTION private.fit(p_words text[], p_fact text[], p_nearly boolean) RET
   from unnest(p_words) as w
 $$;
 
-COMMENT ON FUNCTION private.fit(p_words text[], p_fact text[], p_nearly boolean) IS 'The share of a question''s words that a fact has, 0 to 1; a word that is nearly one of them counts for three quarters.';
+COMMENT ON FUNCTION private.fit(p_words text[], p_fact text[], p_nearly boolean) IS 'The share of a question''s words that a fact has, 0 to 1. A similar word counts for three quarters.';
 
 CREATE FUNCTION private.fits_when(p_org public.organizations, p_appointment public.appointments, p_said jsonb) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -3319,7 +3306,7 @@ CREATE FUNCTION private.hash_seal(p_org uuid, p_number integer, p_sealed_at time
   from unnest(p_ids, p_times, p_digests) with ordinality as r (id, at, digest, n)
 $$;
 
-COMMENT ON FUNCTION private.hash_seal(p_org uuid, p_number integer, p_sealed_at timestamp with time zone, p_ids uuid[], p_times timestamp with time zone[], p_digests bytea[], p_previous bytea) IS 'What the hash of a seal must be; the first has no previous one.';
+COMMENT ON FUNCTION private.hash_seal(p_org uuid, p_number integer, p_sealed_at timestamp with time zone, p_ids uuid[], p_times timestamp with time zone[], p_digests bytea[], p_previous bytea) IS 'The hash that a seal must have; the first seal has no previous one.';
 
 CREATE FUNCTION private.hold_limit(p_org public.organizations, p_call public.calls, p_phone bytea, p_replaced uuid, p_at timestamp with time zone) RETURNS text
     LANGUAGE plpgsql STABLE
@@ -3723,17 +3710,17 @@ CREATE TABLE private.audit_sealing (
     CONSTRAINT audit_sealing_has_one_row CHECK (only_row)
 );
 
-COMMENT ON TABLE private.audit_sealing IS 'The newest transaction of which public.seal_audit() has sealed the rows; its lock lets one run in.';
+COMMENT ON TABLE private.audit_sealing IS 'The newest transaction whose rows public.seal_audit() has sealed. Locking the row keeps out a second run.';
 
 COMMENT ON COLUMN private.audit_sealing.cluster IS 'See private.cluster_id(); null before the first run.';
 
-COMMENT ON COLUMN private.audit_sealing.restored_until IS 'Rows up to this time may have come from another cluster: their transaction does not tell whether they are sealed.';
+COMMENT ON COLUMN private.audit_sealing.restored_until IS 'Rows up to this time may come from another cluster, so their transaction does not tell whether they are sealed.';
 
 CREATE FUNCTION private.is_sealed_here(p_sealing private.audit_sealing) RETURNS boolean
     LANGUAGE sql STABLE
     RETURN (COALESCE(((p_sealing).cluster = private.cluster_id()), true) AND ((p_sealing).through < pg_snapshot_xmin(pg_current_snapshot())));
 
-COMMENT ON FUNCTION private.is_sealed_here(p_sealing private.audit_sealing) IS 'Whether audit_sealing.through is a transaction of this cluster, and not of the one that a backup is of.';
+COMMENT ON FUNCTION private.is_sealed_here(p_sealing private.audit_sealing) IS 'Whether audit_sealing.through is a transaction of this cluster, not of the one that a backup came from.';
 
 CREATE FUNCTION private.is_still_bookable(p_org public.organizations, p_row public.appointments, p_at timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -3869,7 +3856,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.keep_question(p_org uuid, p_call_id text, p_question text, p_now timestamp with time zone) IS 'Keeps a question for the clinic to answer, once however it is asked, within limits.';
+COMMENT ON FUNCTION private.keep_question(p_org uuid, p_call_id text, p_question text, p_now timestamp with time zone) IS 'Stores a question for the clinic to answer: once, however it is worded, and within limits.';
 
 CREATE FUNCTION private.keep_since(p_times timestamp with time zone[], p_since timestamp with time zone) RETURNS timestamp with time zone[]
     LANGUAGE plpgsql IMMUTABLE
@@ -3964,11 +3951,11 @@ CREATE FUNCTION private.list_channels(p_org uuid, p_kind text) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
-  select coalesce(jsonb_agg(c.value order by c.value), '[]')
+  select coalesce(jsonb_agg(c.value order by c.value collate "C"), '[]')
   from public.org_channels as c where c.org_id = p_org and c.kind = p_kind
 $$;
 
-COMMENT ON FUNCTION private.list_channels(p_org uuid, p_kind text) IS 'The values of one kind of channel of an organization.';
+COMMENT ON FUNCTION private.list_channels(p_org uuid, p_kind text) IS 'The values of an organization''s channels of one kind.';
 
 CREATE FUNCTION private.lock_booking(p_org uuid, p_appointment uuid) RETURNS public.appointments
     LANGUAGE plpgsql
@@ -4324,7 +4311,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.note_purge(p_org uuid, p_before timestamp with time zone) IS 'Writes down that retention deletes audit rows older than that: their seals keep them by hash.';
+COMMENT ON FUNCTION private.note_purge(p_org uuid, p_before timestamp with time zone) IS 'Records that retention deletes audit rows before that time. Their seals still have their hashes.';
 
 CREATE FUNCTION private.offer(p_org public.organizations, p_service public.services, p_provider public.providers, p_first date, p_last date, p_part text, p_call_id text, p_at timestamp with time zone, p_few integer) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -4783,7 +4770,7 @@ begin
 end
 $_$;
 
-COMMENT ON FUNCTION private.read_local(p_text text, p_zone text, p_ends boolean) IS 'The instant of a local time as a clinic''s document writes it; null for null.';
+COMMENT ON FUNCTION private.read_local(p_text text, p_zone text, p_ends boolean) IS 'The instant of a local time in a clinic''s document; null for null.';
 
 CREATE FUNCTION private.read_patient(p_patient private.patient) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -6050,7 +6037,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.write_assistant(p_org uuid, p_assistant jsonb) IS 'Makes a clinic''s assistant that of its document.';
+COMMENT ON FUNCTION private.write_assistant(p_org uuid, p_assistant jsonb) IS 'Makes the settings of a clinic''s assistant those of its document.';
 
 CREATE FUNCTION private.write_channels(p_org uuid, p_clinic jsonb) RETURNS void
     LANGUAGE plpgsql
@@ -6076,7 +6063,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.write_channels(p_org uuid, p_clinic jsonb) IS 'Makes a clinic''s channels those of its document; one that another clinic has is left out.';
+COMMENT ON FUNCTION private.write_channels(p_org uuid, p_clinic jsonb) IS 'Makes a clinic''s channels those of its document. Leaves out a channel that another clinic has.';
 
 CREATE FUNCTION private.write_clinic(p_org uuid, p_clinic jsonb) RETURNS public.organizations
     LANGUAGE plpgsql
@@ -6136,7 +6123,7 @@ begin
   if p_at is null or not isfinite(p_at) then
     return null;
   end if;
-  -- A day that begins at one o'clock begins at midnight all the same.
+  -- Where clocks skip midnight, the day that begins at one o'clock is still written as midnight.
   foreach v_text in array array[
     to_char(v_local, 'YYYY-MM-DD"T00:00"'),
     to_char(v_local, 'YYYY-MM-DD"T"HH24:MI'),
@@ -6150,7 +6137,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.write_local(p_at timestamp with time zone, p_zone text, p_ends boolean) IS 'A local time without its offset where that leaves one instant; null for null and infinity.';
+COMMENT ON FUNCTION private.write_local(p_at timestamp with time zone, p_zone text, p_ends boolean) IS 'A local time, with its offset only where it would be ambiguous; null for null and infinity.';
 
 CREATE FUNCTION private.write_provider(p_org public.organizations, p_provider uuid, p_document jsonb) RETURNS void
     LANGUAGE plpgsql
@@ -6353,7 +6340,7 @@ begin
       return '{"outcome": "slug_taken"}';
     end if;
   else
-    -- One change of a clinic at a time; bookings do not wait for it.
+    -- Changes of a clinic wait for each other. Bookings do not wait for them.
     select o.* into v_org from public.organizations as o where o.id = p_org for no key update;
     if v_org.id is null then
       return '{"outcome": "unknown_clinic"}';
@@ -6397,7 +6384,7 @@ exception
 end
 $$;
 
-COMMENT ON FUNCTION public.apply_clinic(p_clinic jsonb, p_org uuid, p_seen text, p_dry_run boolean) IS 'Adds a clinic or makes it what its document says, in one transaction; a dry run undoes it.';
+COMMENT ON FUNCTION public.apply_clinic(p_clinic jsonb, p_org uuid, p_seen text, p_dry_run boolean) IS 'Adds a clinic or changes it to match its document, in one transaction; a dry run rolls back.';
 
 CREATE FUNCTION public.apply_retention(p_dry_run boolean DEFAULT false, p_batch integer DEFAULT 1000) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -7024,7 +7011,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION public.find_assistant(p_call jsonb) IS 'The Vapi assistant registered for a called number''s clinic, or what one has to know.';
+COMMENT ON FUNCTION public.find_assistant(p_call jsonb) IS 'The Vapi assistant of the called number''s clinic, or what is needed to compose one.';
 
 CREATE FUNCTION public.find_country(p_call jsonb) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -7215,7 +7202,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION public.read_line(p_org text) IS 'What the task vapi needs of a clinic.';
+COMMENT ON FUNCTION public.read_line(p_org text) IS 'What the task vapi needs to know about a clinic.';
 
 CREATE FUNCTION public.read_metrics(p_minutes integer DEFAULT 60) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -7312,7 +7299,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION public.record_metrics(p_batch uuid, p_counts jsonb) IS 'Adds a batch of counts, once even if it arrives twice; called after the answers were sent.';
+COMMENT ON FUNCTION public.record_metrics(p_batch uuid, p_counts jsonb) IS 'Adds a batch of counts, once even if it arrives twice. Called after the answers were sent.';
 
 CREATE FUNCTION public.register_channel(p_org uuid, p_kind text, p_value text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -7342,7 +7329,7 @@ exception when lock_not_available or deadlock_detected then
 end
 $$;
 
-COMMENT ON FUNCTION public.register_channel(p_org uuid, p_kind text, p_value text) IS 'Writes down an assistant or phone number of Vapi as an organization''s; audited.';
+COMMENT ON FUNCTION public.register_channel(p_org uuid, p_kind text, p_value text) IS 'Registers an assistant or phone number of Vapi for an organization; audited.';
 
 CREATE FUNCTION public.remove_question(p_org text, p_id text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -7373,7 +7360,7 @@ exception when lock_not_available or deadlock_detected then
 end
 $$;
 
-COMMENT ON FUNCTION public.remove_question(p_org text, p_id text) IS 'Forgets an open question of a clinic; audited, without what was asked.';
+COMMENT ON FUNCTION public.remove_question(p_org text, p_id text) IS 'Deletes an open question of a clinic. The audit log does not get its text.';
 
 CREATE FUNCTION public.report_unreadable_credentials(p_call jsonb, p_provider text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -7455,7 +7442,7 @@ begin
   if not found then
     return 0;
   end if;
-  -- Every transaction before it has ended, and those that are sealed are among them.
+  -- All transactions before this one have ended, including those that are sealed.
   v_limit := pg_snapshot_xmin(pg_current_snapshot());
   v_is_restored := not private.is_sealed_here(v_sealing);
   v_from := case when v_is_restored then '0' else v_sealing.through end;
@@ -7562,7 +7549,7 @@ declare
   v_before text;
   v_outcome text;
 begin
-  -- Two changes of one membership must not both be the first.
+  -- Locks the clinic, so that of two changes of a membership the second sees the first.
   perform from public.organizations as o where o.id = p_org for no key update;
   if not found then
     return '{"outcome": "unknown_clinic"}';
@@ -7589,7 +7576,7 @@ exception when lock_not_available or deadlock_detected then
 end
 $$;
 
-COMMENT ON FUNCTION public.set_member(p_org uuid, p_user uuid, p_role text) IS 'Makes an account a member of a clinic, with a role, or ends its membership; audited.';
+COMMENT ON FUNCTION public.set_member(p_org uuid, p_user uuid, p_role text) IS 'Makes an account a member of a clinic with a role, or ends its membership; audited.';
 
 CREATE FUNCTION public.set_org_credentials(p_org uuid, p_provider text, p_key_id text, p_nonce text, p_ciphertext text, p_replaces text DEFAULT NULL::text) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
@@ -8188,7 +8175,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION public.verify_audit(p_org uuid) IS 'Compares an organization''s audit log with its seals, and names what does not fit.';
+COMMENT ON FUNCTION public.verify_audit(p_org uuid) IS 'Compares an organization''s audit log with its seals, and lists what does not match.';
 
 CREATE FUNCTION public.verify_otp_and_confirm(p_call jsonb, p_hold text, p_macs jsonb) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -8270,7 +8257,7 @@ CREATE TABLE private.audit_purges (
     purged_before timestamp with time zone NOT NULL
 );
 
-COMMENT ON TABLE private.audit_purges IS 'Before which time retention has deleted rows of an organization''s audit log.';
+COMMENT ON TABLE private.audit_purges IS 'The time before which retention has deleted rows of an organization''s audit log.';
 
 CREATE TABLE private.audit_seals (
     org_id uuid NOT NULL,
@@ -8286,13 +8273,13 @@ CREATE TABLE private.audit_seals (
     CONSTRAINT audit_seals_rows_complete CHECK (((cardinality(ids) > 0) AND (cardinality(times) = cardinality(ids)) AND (cardinality(digests) = cardinality(ids))))
 );
 
-COMMENT ON TABLE private.audit_seals IS 'Batches of the audit log, numbered by organization, each with a hash over its rows and the seal before.';
+COMMENT ON TABLE private.audit_seals IS 'Batches of the audit log, numbered by organization, each with a hash of its rows and the previous seal.';
 
-COMMENT ON COLUMN private.audit_seals.through IS 'The newest transaction of which rows are sealed.';
+COMMENT ON COLUMN private.audit_seals.through IS 'The newest transaction whose rows are sealed.';
 
 COMMENT ON COLUMN private.audit_seals.ids IS 'The rows, in the order of times and digests.';
 
-COMMENT ON COLUMN private.audit_seals.hash IS 'See private.hash_seal().';
+COMMENT ON COLUMN private.audit_seals.hash IS 'Computed by private.hash_seal().';
 
 CREATE TABLE private.metric_progress (
     only_row boolean DEFAULT true NOT NULL,
@@ -8303,9 +8290,9 @@ CREATE TABLE private.metric_progress (
     CONSTRAINT metric_progress_has_one_row CHECK (only_row)
 );
 
-COMMENT ON TABLE private.metric_progress IS 'The transactions that had ended when audit rows were last counted; no row before the first time.';
+COMMENT ON TABLE private.metric_progress IS 'The transactions that had ended when audit rows were last counted; no row before the first count.';
 
-COMMENT ON COLUMN private.metric_progress.counted_at IS 'When that was: every row that was counted is older.';
+COMMENT ON COLUMN private.metric_progress.counted_at IS 'When audit rows were last counted; every counted row is older.';
 
 COMMENT ON COLUMN private.metric_progress.cluster IS 'See private.cluster_id().';
 
@@ -8496,9 +8483,9 @@ CREATE TABLE public.open_questions (
     CONSTRAINT open_questions_question_short CHECK (((length(question) >= 1) AND (length(question) <= 500)))
 );
 
-COMMENT ON TABLE public.open_questions IS 'Questions of callers that no fact answers, redacted, so that the clinic can answer them next time.';
+COMMENT ON TABLE public.open_questions IS 'Questions of callers that no fact answers, redacted. The clinic can add an answer for the next caller.';
 
-COMMENT ON COLUMN public.open_questions.words IS 'What it is about: asked in other words it is the same row.';
+COMMENT ON COLUMN public.open_questions.words IS 'See private.question_words(); a question with the same words is the same row.';
 
 COMMENT ON COLUMN public.open_questions.call_id IS 'The call that asked first.';
 
@@ -9269,8 +9256,6 @@ REVOKE ALL ON FUNCTION private.describe_assistant(p_org uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION private.describe_change(p_org public.organizations, p_change public.appointment_changes, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.describe_changes(p_before jsonb, p_after jsonb) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION private.describe_channels(p_org public.organizations, p_kind text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.describe_clinic(p_org public.organizations) FROM PUBLIC;
 
