@@ -182,9 +182,21 @@ $$;
 COMMENT ON FUNCTION private.add_seal(p_org uuid, p_through xid8, p_ids uuid[], p_times timestamp with time zone[], p_digests bytea[]) IS 'Seals rows of an organization and writes the seal to the server''s log.';
 
 CREATE FUNCTION private.is_time_zone(p_name text) RETURNS boolean
-    LANGUAGE sql STABLE STRICT
+    LANGUAGE plpgsql STABLE STRICT
     SET search_path TO ''
-    AS $$ select exists (select from pg_catalog.pg_timezone_names as z where z.name = p_name) $$;
+    SET "TimeZone" TO 'UTC'
+    AS $_$
+begin
+  if p_name !~ '^[A-Za-z_/]+$' then
+    return exists (select from pg_catalog.pg_timezone_names as z where z.name = p_name);
+  end if;
+  -- For the rest of this function.
+  perform set_config('timezone', p_name, true);
+  return current_setting('timezone') = p_name collate "C";
+exception when invalid_parameter_value then
+  return false;
+end
+$_$;
 
 COMMENT ON FUNCTION private.is_time_zone(p_name text) IS 'Whether the name is one of pg_timezone_names.';
 
