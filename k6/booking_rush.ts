@@ -4,19 +4,18 @@
  */
 import { Counter } from "k6/metrics";
 import exec from "k6/execution";
-import { Call, promises, requireTarget } from "./support/call.ts";
+import { Call, playing, requireTarget } from "./support/call.ts";
 
 const times = ["09:00", "10:00", "11:00", "12:00", "13:00"];
 const held = new Counter("holds");
 
-export const options = {
-  scenarios: {
-    rush: { executor: "per-vu-iterations", vus: 200, iterations: 1, maxDuration: "60s" },
-  },
-  thresholds: { ...promises, holds: [`count==${times.length}`] },
-};
+export const options = playing(
+  { rush: { executor: "per-vu-iterations", vus: 200, iterations: 1, maxDuration: "60s" } },
+  { holds: [`count==${times.length}`] },
+);
 
 export const setup = requireTarget;
+export { handleSummary } from "./support/summary.ts";
 
 export default function () {
   const time = times[exec.scenario.iterationInTest % times.length];

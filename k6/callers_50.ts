@@ -1,14 +1,13 @@
 /** Fifty concurrent callers book without a pause, at a clinic whose Twilio takes 250 ms. */
-import { book, Call, promises, requireTarget } from "./support/call.ts";
+import { book, Call, playing, requireTarget } from "./support/call.ts";
 
-export const options = {
-  scenarios: {
-    callers: { executor: "constant-vus", vus: 50, duration: __ENV.DURATION || "15s" },
-  },
-  thresholds: { ...promises, completed_calls: ["count>0"] },
-};
+export const options = playing(
+  { callers: { executor: "constant-vus", vus: 50, duration: __ENV.DURATION || "15s" } },
+  { completed_calls: ["count>0"] },
+);
 
 export const setup = requireTarget;
+export { handleSummary } from "./support/summary.ts";
 
 export default function () {
   book(new Call(__ENV.CLINIC ?? ""));

@@ -19,10 +19,15 @@ const built = `${folder}bin/k6`;
 const scenarios = readdirSync(folder)
   .flatMap((file) => file.endsWith(".ts") && file !== "run.ts" ? [file.replace(".ts", "")] : []);
 
-const usage = `deno task load NAME [--url URL]
+const usage =
+  `deno task load NAME [--url URL] [--duration TIME] [--p95 MS] [--report FILE] [--json FILE]
   runs a k6 scenario: ${scenarios.join(", ")}
-  --url URL  the stack, http://127.0.0.1:8000 by default; one is started if none answers there.
-             All scenarios but smoke create their own clinics, with limits that are not reached
+  --url URL        the stack, http://127.0.0.1:8000 by default; one is started if none answers there.
+                   All scenarios but smoke create their own clinics. Only otp_storm reaches limits
+  --duration TIME  for example 30s or 2m, for scenarios without a fixed length
+  --p95 MS         fails if a tool's 95th percentile is higher; by default times are only printed
+  --report FILE    also writes k6's report with charts, as one HTML page
+  --json FILE      also writes every figure as JSON
   needs k6 2 on the PATH, or Go 1.25, which builds it once
   exit code 0: within the thresholds, 1: the database has what it must not have, 99: a threshold
   failed, other codes of k6, 2: wrong arguments,
@@ -30,12 +35,19 @@ const usage = `deno task load NAME [--url URL]
 
 const load = defineTask({
   usage,
-  options: { url: { type: "string" } },
+  options: {
+    url: { type: "string" },
+    duration: { type: "string" },
+    p95: { type: "string" },
+    report: { type: "string" },
+    json: { type: "string" },
+  },
   allowPositionals: true,
   run: async ({ values, positionals: [name, surplus] }, { env, running, terminal }) => {
     if (name === undefined || !scenarios.includes(name) || surplus !== undefined) {
       throw new Misuse(`Give the name of one scenario: ${scenarios.join(", ")}`);
     }
+    const shape = readShape(values);
     const given = readAddress("--url", values.url ?? env["BASE_URL"] ?? "http://127.0.0.1:8000");
     const k6 = await findK6(running, terminal);
     if (!k6) {
@@ -55,6 +67,7 @@ const load = defineTask({
     const code = await runProgram(running, k6, ["run", "--quiet", `${folder}${name}.ts`], {
       K6_NO_USAGE_REPORT: "true",
       BASE_URL: url,
+      ...shape,
       ...(stage === undefined ? {} : { VAPI_SECRET: settings["VAPI_SECRETS"] ?? "", ...stage.env }),
     });
     const problems = await stage?.check() ?? [];
@@ -62,6 +75,28 @@ const load = defineTask({
     return code;
   },
 });
+
+/** The environment of k6 and the scenario for these options. */
+function readShape(
+  { duration, p95, report, json }: Partial<Record<"duration" | "p95" | "report" | "json", string>>,
+): Record<string, string> {
+  if (duration !== undefined && !/^[1-9]\d*[smh]$/.test(duration)) {
+    throw new Misuse(`--duration is a number of s, m or h, such as 30s, not ${duration}`);
+  }
+  if (p95 !== undefined && !/^[1-9]\d*$/.test(p95)) {
+    throw new Misuse(`--p95 is a number of milliseconds, such as 800, not ${p95}`);
+  }
+  return {
+    ...(duration === undefined ? {} : { DURATION: duration }),
+    ...(p95 === undefined ? {} : { P95_MS: p95 }),
+    ...(json === undefined ? {} : { SUMMARY: json }),
+    ...(report === undefined ? {} : {
+      K6_WEB_DASHBOARD: "true",
+      K6_WEB_DASHBOARD_PORT: "-1",
+      K6_WEB_DASHBOARD_EXPORT: report,
+    }),
+  };
+}
 
 async function findK6(running: Running, terminal: Terminal): Promise<string | undefined> {
   if (await isVersion2("k6")) return "k6";

@@ -23,7 +23,13 @@ export interface Stage {
 /** How many appointments the clinics must have, for scenarios that can tell. */
 const holdsOf: Readonly<Record<string, number>> = { booking_rush: 5, isolation: 60 };
 
-/** Creates two clinics with limits that the scenarios do not reach. */
+/** The numbers that otp_storm attacks. */
+const victims = Array.from(
+  { length: 5 },
+  () => `+4474${String(Math.floor(Math.random() * 50_000_000)).padStart(8, "0")}`,
+);
+
+/** Creates two clinics. Only the callers of otp_storm reach their limits. */
 export async function setStage(
   scenario: string,
   url: string,
@@ -42,6 +48,7 @@ export async function setStage(
       CLINIC_ID: clinic.id,
       OTHER_CLINIC: other.number,
       OTHER_ID: other.id,
+      VICTIMS: victims.join(","),
     },
     check: async () => {
       await fetch(`${url}/local/faults`, { method: "DELETE" });
@@ -55,6 +62,7 @@ export async function setStage(
         const expected = holdsOf[scenario] ?? live;
         console.log(`The database has ${live} live appointments and ${doubles.length} doubles`);
         return [
+          ...await checkTexts(sql, url, clinic.id),
           ...doubles.map((double) => `booked twice: ${double}`),
           ...live === expected ? [] : [`${live} live appointments instead of ${expected}`],
         ];
@@ -63,4 +71,24 @@ export async function setStage(
       }
     },
   };
+}
+
+/** Checks that no victim got more texts than an hour allows, and that nothing was confirmed for them. */
+async function checkTexts(sql: postgres.Sql, url: string, clinic: string): Promise<string[]> {
+  const [limits] = await sql<{ texts: number }[]>`
+    select phone_hourly_sends + own_phone_hourly_sends as texts
+    from public.organizations where id = ${clinic}`;
+  const most = limits?.texts ?? NaN;
+  const confirmed = await sql<{ phone: string }[]>`
+    select distinct patient_phone as phone from public.appointments
+    where patient_phone in ${sql(victims)} and status = 'confirmed'`;
+  const counts = await Promise.all(victims.map(async (victim) => {
+    const texts = await fetch(`${url}/local/sms?to=${encodeURIComponent(victim)}`);
+    return { victim, count: (await texts.json()).length };
+  }));
+  return [
+    ...confirmed.map(({ phone }) => `confirmed without the code of ${phone}`),
+    ...counts.filter(({ count }) => !(count <= most))
+      .map(({ victim, count }) => `${victim} got ${count} texts; an hour allows ${most}`),
+  ];
 }
