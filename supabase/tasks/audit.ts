@@ -12,15 +12,15 @@ import type { Terminal } from "./terminal.ts";
 
 const usage = `deno task audit verify --org SLUG_OR_ID   compare a clinic's audit log with its seals
 deno task audit verify --all              those of all clinics
-  --seal N:HASH  also look for a seal as the database server's log has it (audit_sealed), which shows
+  --seal N:HASH  also look for a seal that the database server's log has (audit_sealed); that shows
                  whether the newest rows were removed together with their seals
   --env FILE     a file with SUPABASE_DB_URL; .env if left out. The environment takes precedence
   --db URL       the database as its owner, instead of SUPABASE_DB_URL
-  Who owns the database and its log can write all of them again: nothing here shows that.
+  Whoever controls the database and its log can rewrite both; that cannot be detected.
   exit code 0: intact, 1: rows or seals were changed, removed or added, or are not sealed,
   2: wrong arguments, 3: the database could not be reached or refused`;
 
-/** Rows are sealed within two minutes; a transaction that lasts, or a job that rests, delays it. */
+/** Rows are sealed within two minutes, unless a long transaction or a stopped job delays it. */
 const sealedWithinMs = 3_600_000;
 
 const findings = {
@@ -65,7 +65,7 @@ export const audit = defineTask({
     if (positionals.length !== 1 || positionals[0] !== "verify") throw new Misuse("Give verify");
     if ((org === undefined) !== all) throw new Misuse("verify takes --org SLUG_OR_ID or --all");
     const logged = seal === undefined ? undefined : readSeal(seal);
-    if (logged && all) throw new Misuse("--seal is of one clinic: give --org SLUG_OR_ID");
+    if (logged && all) throw new Misuse("--seal is for one clinic: give --org SLUG_OR_ID");
     const settings = { ...await readEnvFile(file), ...env };
     return await withDatabase(db ?? settings["SUPABASE_DB_URL"], async (sql) => {
       let code: ExitCode = 0;
@@ -80,7 +80,7 @@ export const audit = defineTask({
 
 interface Seal {
   readonly number: number;
-  /** Lower-case hex. */
+  /** Lowercase hex. */
   readonly hash: string;
 }
 

@@ -2,8 +2,8 @@
  * `deno task clinic`: adds and changes clinics from files that people can read, and writes such a
  * file from the database.
  *
- * The database decides what a file changes, in one transaction. It does all of it once and undoes it,
- * the difference is shown, and then exactly that is applied.
+ * The database decides what a file changes. It first applies the file in a transaction and rolls back,
+ * and the difference is shown. Then exactly that difference is applied.
  *
  * @module
  */
@@ -25,7 +25,7 @@ deno task clinic check FILE   check a file and, with a database, show what it wo
 deno task clinic show --org SLUG_OR_ID   write the file of a clinic to standard output
 deno task clinic questions --org SLUG_OR_ID   list what callers asked and no fact answers
 deno task clinic delete --org SLUG_OR_ID   delete a clinic that has no appointments ahead
-  --remove ID for questions: forget one that needs no answer
+  --remove ID for questions: delete one that needs no answer
   --yes       apply without asking
   --dry-run   show the difference and apply nothing
   --org NAME  for change: the clinic, where the file gives it another slug
@@ -153,7 +153,7 @@ export const clinic = defineTask({
     if (path === undefined) throw new Misuse(`${command} needs a file`);
     const file = await readTheFile(path);
     if (command === "check" && !dbUrl) {
-      terminal.print(`${path} is in order; with a database it would be compared: --db URL`);
+      terminal.print(`${path} has no mistakes; --db URL compares it with a database`);
       return 0;
     }
     await withDatabase(dbUrl, (sql) =>
@@ -171,7 +171,7 @@ export const clinic = defineTask({
 interface ClinicFile {
   readonly path: string;
   readonly clinic: ClinicDocument;
-  /** `FILE:LINE` of something in it. */
+  /** `FILE:LINE` of a part of it. */
   placeOf(path: Path): string;
 }
 
@@ -221,7 +221,7 @@ async function removeQuestion(
     case "unknown_clinic":
       throw new Stop(1, `There is no question ${id}; deno task clinic questions lists them`);
     case "busy":
-      throw new Stop(1, "Somebody is asking it right now; nothing was removed. Run it again");
+      throw new Stop(1, "A caller is asking it right now; nothing was removed. Run it again");
   }
 }
 
@@ -245,10 +245,10 @@ async function deleteClinic(
     case "appointments_ahead":
       throw new Stop(
         1,
-        `${clinic.name} has ${answer.ahead} appointments or holds ahead: cancel them first`,
+        `${clinic.name} has ${answer.ahead} future appointments or holds: cancel them first`,
       );
     case "unknown_clinic":
-      throw new Stop(1, `The clinic ${org} was removed meanwhile`);
+      throw new Stop(1, `The clinic ${org} was removed in the meantime`);
     case "busy":
       throw new Stop(1, "Somebody else is changing the clinic; nothing was deleted. Run it again");
   }
@@ -264,7 +264,7 @@ async function findClinic(sql: postgres.Sql, org: string) {
   const [row] = await sql`select public.read_clinic(${org}) as answer`;
   const answer = found.parse(row?.["answer"]);
   if (answer.outcome === "found") return answer;
-  const known = answer.slugs.length > 0 ? `Known: ${answer.slugs.join(", ")}` : "There is none yet";
+  const known = answer.slugs.length > 0 ? `Known: ${answer.slugs.join(", ")}` : "None exists yet";
   throw new Stop(1, `There is no clinic ${org}. ${known}`);
 }
 
@@ -345,9 +345,9 @@ async function applyOnce(
           `change it with deno task clinic change ${file.path}, or take another slug`,
       );
     case "unknown_clinic":
-      throw new Stop(1, `The clinic ${file.clinic.slug} was removed meanwhile`);
+      throw new Stop(1, `The clinic ${file.clinic.slug} was removed in the meantime`);
     case "changed_meanwhile":
-      throw new Stop(1, "The clinic was changed meanwhile and nothing was applied. Run it again");
+      throw new Stop(1, "Somebody else changed the clinic; nothing was applied. Run it again");
     case "busy":
       throw new Stop(1, "Somebody else is changing the clinic; nothing was applied. Run it again");
   }
@@ -363,8 +363,8 @@ function describeTaken(
     vapi_assistant: [["vapi", "assistants"], clinic.vapiAssistants ?? []],
   };
   const [path, values] = places[kind] ?? [[], []];
-  return `${placeOf([...path, values.indexOf(value)])}: ${value} leads to the clinic ${slug}; ` +
-    "a number or id leads to one clinic, so remove it there first or correct it here";
+  return `${placeOf([...path, values.indexOf(value)])}: ${value} belongs to the clinic ${slug}; ` +
+    "a number or id can belong to only one clinic, so remove it there first or correct it here";
 }
 
 function describe(
@@ -389,7 +389,7 @@ function describe(
 const reasons: Readonly<Record<Booking["reason"], string>> = {
   doctor_removed: "the doctor is removed",
   service_removed: "the service is removed",
-  service_not_offered: "the doctor does not offer it any more",
+  service_not_offered: "the doctor no longer offers it",
   time_off: "the doctor is off",
   clinic_closed: "the clinic is closed",
   outside_hours: "it is outside of the doctor's hours",
@@ -415,11 +415,11 @@ async function askToApply(terminal: Terminal): Promise<void> {
   if (!/^y(es)?$/i.test(answer.trim())) throw new Stop(1, "Nothing was applied");
 }
 
-/** A booking that began before the change may not know it; locks end it within seconds. */
+/** Bookings that began before the change may not see it. Locks end them within seconds. */
 const settlingMs = 5000;
 const pollMs = 20;
 
-/** Names bookings that were made while the change was being applied. */
+/** Lists bookings that were made while the change was being applied. */
 async function listLateBookings(
   sql: postgres.Sql,
   { orgId, already }: Applicable,
@@ -431,12 +431,12 @@ async function listLateBookings(
   const known = [...already, ...shown.map(({ appointmentId }) => appointmentId)];
   const [row] = await sql`select public.find_misplaced_bookings(${orgId}, ${known}) as answer`;
   const { bookings } = z.object({ bookings: z.array(booking) }).parse(row?.["answer"]);
-  listBookings(bookings, `made meanwhile ${bookings.length === 1 ? "is" : "are"}`, terminal);
+  listBookings(bookings, `made in the meantime ${bookings.length === 1 ? "is" : "are"}`, terminal);
 }
 
-/** Waits until every transaction that is under way now has ended, but for those that last. */
+/** Waits until every transaction that is running now has ended, except for long ones. */
 async function waitForOthers(sql: postgres.Sql): Promise<void> {
-  // Each holds a lock on its own virtual id, which everybody may see.
+  // Each holds a lock on its virtual transaction id, which every role can see.
   const others = await sql<{ id: string }[]>`
     select virtualxid as id from pg_locks where locktype = 'virtualxid' and pid <> pg_backend_pid()`;
   const ids = others.map(({ id }) => id);

@@ -1,8 +1,8 @@
 /**
  * `deno task credentials set|rotate|check`: the organizations' Twilio accounts.
  *
- * Secrets come from a terminal that does not show them, or from standard input. Never from
- * arguments: those are in the process list and in the shell's history.
+ * Secrets are typed at a terminal that does not show them, or read from standard input. They are never
+ * arguments, because those are in the process list and in the shell's history.
  *
  * @module
  */
@@ -29,7 +29,7 @@ deno task credentials rotate [--org SLUG_OR_ID] encrypt one or all under the fir
 
 const commands = ["set", "check", "rotate"] as const;
 
-/** An argument that may be a secret: what Twilio's tokens, keys and SIDs look like. */
+/** An argument that may be a secret: it has the form of Twilio's tokens, keys or SIDs. */
 const secretLike = /^(?:--?[\w-]+=)?(?:[0-9a-f]{32}|(?:AC|SK|MG)[0-9a-z]{32}|[A-Za-z0-9]{32})$/i;
 const secretOption = /^--?(?:auth|token|secret|password|api|account|sid|key)/i;
 
@@ -40,9 +40,9 @@ export const credentials = defineTask({
   allowPositionals: true,
   refuse: (args) =>
     args.some((arg) => secretLike.test(arg) || secretOption.test(arg))
-      ? "Nothing was done: secrets are not taken from arguments, where the process list and the " +
-        "shell's history keep them. Type them when asked or send them to standard input. If one " +
-        "was just given, change it at Twilio"
+      ? "Nothing was done: secrets are not taken from arguments, because the process list and the " +
+        "shell's history keep them. Type them when asked or send them to standard input. If you " +
+        "have just given one, change it at Twilio"
       : undefined,
   run: async ({ values: { org, env: envFile, db }, positionals: [given, surplus] }, context) => {
     const command = commands.find((name) => name === given);
@@ -103,13 +103,13 @@ async function setAccount(
   );
   await sql`select public.set_org_credentials(${org.id}, 'twilio', ${keyId}, ${nonce}, ${ciphertext})`;
   terminal.print(
-    `Stored the Twilio account of ${org.name} under key ${keyId}. Functions that run use it ` +
-      `within 5 minutes. See whether it works: deno task credentials check --org ${org.slug}`,
+    `Stored the Twilio account of ${org.name} under key ${keyId}. Running functions use it within ` +
+      `5 minutes. Check that it works: deno task credentials check --org ${org.slug}`,
   );
   return 0;
 }
 
-/** A stored row, as `decryptAccount` takes it. */
+/** A stored row, in the form that `decryptAccount` takes. */
 interface StoredRow extends Organization {
   readonly keyId: string;
   readonly nonce: string;
@@ -129,7 +129,7 @@ function readRows(sql: postgres.Sql, orgId: string | null): Promise<StoredRow[]>
 /**
  * Decrypts an organization's stored account and reads it and its sender at Twilio.
  *
- * @throws {Stop} When something about it is not as it should be.
+ * @throws {Stop} When something is wrong with it.
  */
 export async function checkAccount(
   org: Organization,
@@ -167,9 +167,8 @@ function whyUnreadable({ keyId, slug }: StoredRow, keys: Config["credentialKeys"
 }
 
 /**
- * Re-encrypts one row after the other, each in one statement: if it is interrupted, every row is
- * under its old key or the new one, and the next run continues. A row that is stored meanwhile is
- * left as it is.
+ * Re-encrypts rows one by one, each in one statement. If it is interrupted, every row is under its old
+ * or its new key, and the next run continues. A row that is stored in the meantime is not touched.
  */
 async function rotate(
   orgId: string | null,
@@ -182,7 +181,7 @@ async function rotate(
   let rotated = 0;
   let readable = 0;
   for (const row of rows) {
-    // Also a row that is under the current key already: a key can be named right and be wrong.
+    // Rows under the current key too: a key can have the right name and be the wrong one.
     const account = await decryptAccount(credentialKeys, row.id, row).catch(() => undefined);
     if (!account) {
       terminal.printError(`${row.slug}: ${whyUnreadable(row, credentialKeys)}`);

@@ -1,5 +1,5 @@
 /**
- * Where an operator's task finds its settings and its database.
+ * Settings and database connection of an operator's task.
  *
  * @module
  */
@@ -11,9 +11,9 @@ import { Fault } from "../../shared/errors.ts";
 import { Stop } from "./task.ts";
 
 /**
- * Variables of a file, without the blank ones.
+ * Reads the variables of a file, without blank ones.
  *
- * @param file `.env` when left out, and then it need not exist.
+ * @param file `.env` by default, which need not exist.
  * @throws {Stop} When a named file cannot be read.
  */
 export async function readEnvFile(file: string | undefined): Promise<Record<string, string>> {
@@ -29,7 +29,7 @@ export async function readEnvFile(file: string | undefined): Promise<Record<stri
 }
 
 /**
- * Works on the database as its owner.
+ * Runs work on the database as its owner.
  *
  * @param url Refused when it is missing or not the address of a PostgreSQL.
  * @throws {Stop} Also when the database cannot be reached or refuses a statement.
@@ -56,7 +56,7 @@ function describe(thrown: unknown): unknown {
   if (thrown instanceof postgres.PostgresError) {
     return new Stop(3, `The database answered ${thrown.code}: ${thrown.message}`);
   }
-  // The driver and the system name a broken connection by a code.
+  // The driver and the system identify a broken connection by a code.
   if (thrown instanceof Stop || thrown instanceof Fault) return thrown;
   return thrown instanceof Error && "code" in thrown
     ? new Stop(3, `The database could not be reached (${thrown.code})`)

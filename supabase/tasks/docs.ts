@@ -1,6 +1,6 @@
 /**
- * `deno task docs`: writes what is made from the folders in functions/: the page about the tools, and
- * the two lists that name every function.
+ * `deno task docs`: writes what is generated from the folders in functions/: the page about the tools,
+ * and the two lists that name every function.
  *
  * @module
  */
@@ -36,7 +36,7 @@ const docs = defineTask({
   },
 });
 
-/** Every file that is made from functions/, and whether it is as it should be. */
+/** Every generated file, and whether it is up to date. */
 async function makeFiles() {
   const entries = await readdir(new URL("functions/", root), { withFileTypes: true });
   const folders = entries.flatMap((entry) => entry.isDirectory() ? [entry.name] : []).sort();

@@ -1,5 +1,5 @@
 /**
- * `deno task doctor`: whether a stack or project is as it should be, and what to do where it is not.
+ * `deno task doctor`: checks a stack or project, and says how to fix what is wrong.
  *
  * @module
  */
@@ -25,7 +25,7 @@ const usage = `deno task doctor [--url URL] [--env FILE] [--db URL]
   --env FILE  the settings of the functions; .env, or those of the local stack, if left out. The
               environment takes precedence
   --db URL    the database as its owner, instead of SUPABASE_DB_URL; without it the database is not
-              looked at
+              checked
   exit code 0: all is well, 1: something is not, 2: wrong arguments`;
 
 /** The task. */
@@ -54,7 +54,7 @@ export const doctor = defineTask({
   },
 });
 
-/** What a project sets for its functions itself. */
+/** The variables that a project sets for its functions itself. */
 function readSettings(
   settings: Readonly<Record<string, string>>,
   url: string,
@@ -64,7 +64,7 @@ function readSettings(
   try {
     return { config: readConfig(given), checks: [check(name)] };
   } catch (thrown) {
-    const fix = ".env.example says what each is; give the functions' settings with --env FILE";
+    const fix = ".env.example explains each; give the functions' settings with --env FILE";
     return { config: undefined, checks: [check(name, { what: toFault(thrown).message, fix })] };
   }
 }
@@ -89,7 +89,7 @@ async function checkDatabase(db: string | undefined, config: Config | undefined)
   }
 }
 
-/** The stored account of each clinic, read at Twilio. */
+/** Reads the stored account of each clinic at Twilio. */
 async function checkTexting(sql: postgres.Sql, config: Config): Promise<Check> {
   const clinics = await sql<{ id: string; slug: string; name: string }[]>`
     select o.id, o.slug, o.name from public.organizations as o order by o.slug`;

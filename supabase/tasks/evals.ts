@@ -1,6 +1,6 @@
 /**
  * `deno task evals`: a language model takes calls at the local stack, another one plays the callers,
- * and the database says whether it went well.
+ * and the database shows whether the calls succeeded.
  *
  * @module
  */
@@ -78,16 +78,16 @@ export interface EvalRun {
   readonly sql: postgres.Sql;
   readonly world: World;
   readonly model: Model;
-  /** The name of one conversation; all when undefined. */
+  /** The name of the only conversation to play; undefined for all. */
   readonly only?: string | undefined;
   /** The folder of the transcripts. */
   readonly keep: string;
 }
 
 /**
- * Plays the conversations one after the other and keeps their transcripts.
+ * Plays the conversations one by one and keeps their transcripts.
  *
- * @returns How many went wrong.
+ * @returns How many failed.
  */
 export async function playAll(
   { sql, world, model, only, keep }: EvalRun,

@@ -1,6 +1,6 @@
 /**
- * The lists that have to name every function, since what bundles and deploys them does not read
- * folders: the tools of `vapi-webhook`, and `supabase/config.toml`.
+ * Lists that have to name every function, because bundling and deploying do not read folders: the
+ * tools of `vapi-webhook`, and `supabase/config.toml`.
  *
  * @module
  */
@@ -17,7 +17,7 @@ const listPattern = /(?<=\nexport const tools = \[\n)[^\]]*(?=\])/;
 const importsPattern = /(?:^import \w+ from "\.\.\/[^"]+";\n)+/m;
 
 /**
- * The folders of the tools in the order of a call, which somebody chose: new ones come last.
+ * The folders of the tools in the order of a call. That order is kept, and new tools come last.
  *
  * @param list The text of functions/vapi-webhook/tools.ts.
  */
@@ -29,7 +29,7 @@ export function orderTools(list: string, folders: readonly string[]): string[] {
   ];
 }
 
-/** The same text with these tools. */
+/** The same file with these tools. */
 export function listTools(list: string, ordered: readonly string[]): string {
   const imports = [...ordered].sort().map((folder) =>
     `import ${variableOf(folder)} from "../${folder}/index.ts";\n`
@@ -39,8 +39,8 @@ export function listTools(list: string, ordered: readonly string[]): string {
 }
 
 /**
- * The text of supabase/config.toml with a section for each function: missing ones are added, those of
- * functions that are gone are removed.
+ * The text of supabase/config.toml with one section for each function. Adds missing sections and
+ * removes those of deleted functions.
  */
 export function declareFunctions(config: string, folders: readonly string[]): string {
   const kept = config.replaceAll(

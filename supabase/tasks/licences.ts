@@ -1,9 +1,9 @@
 /**
- * `deno task licences`: under which licence every package of the lock files is.
+ * `deno task licences`: lists the licence of every package of the lock files.
  *
- * What deno.lock names is linked out of Deno's cache into a folder and read there; npm's lock files
- * say it themselves. Only licences that are known to ask for no more than a notice pass, so a new one
- * is looked at by somebody.
+ * Packages of deno.lock are linked from Deno's cache into a folder and read there; npm's lock files
+ * have the licences themselves. Only licences known to require no more than a notice are accepted, so
+ * that somebody looks at each new one.
  *
  * @module
  */
@@ -24,7 +24,7 @@ const usage = `deno task licences
   exit code 0: all are permissive, 1: one is copyleft or unknown, 2: wrong arguments,
   3: the packages cannot be read`;
 
-/** They ask for a notice at most: https://blueoakcouncil.org/list */
+/** They require at most a notice: https://blueoakcouncil.org/list */
 const permissive = new Set([
   "0BSD",
   "Apache-2.0",
@@ -46,9 +46,9 @@ const npmLocks = [".ci/deno/package-lock.json", ".ci/hosted/package-lock.json"] 
 interface Package {
   readonly name: string;
   readonly version: string;
-  /** As the package says; undefined when it says nothing. */
+  /** As the package states it; undefined if it does not. */
   readonly licence: string | undefined;
-  /** Where it runs, if that is not here. */
+  /** The system that it is for, if it is not this one. */
   readonly elsewhere?: string;
 }
 
@@ -64,7 +64,7 @@ export const licences = defineTask({
  * Lists the packages of a project's lock files and names those that may not be used.
  *
  * @param root The folder of deno.json and deno.lock.
- * @returns 0, or 1 when there are such.
+ * @returns 0, or 1 if there are any.
  */
 export async function checkLicences(root: string, terminal: Terminal): Promise<0 | 1> {
   const packages = await readPackages(root);
@@ -77,9 +77,9 @@ export async function checkLicences(root: string, terminal: Terminal): Promise<0
   for (const { name, version, licence } of refused) {
     terminal.printError(
       licence === undefined
-        ? `${name} ${version} names no licence: ask for one, or use something else`
-        : `${name} ${version} is under ${licence}, which is copyleft or unknown here: use ` +
-          "something else, or add it to supabase/tasks/licences.ts if it asks for a notice at most",
+        ? `${name} ${version} states no licence: ask for one, or use another package`
+        : `${name} ${version} is under ${licence}, which is copyleft or unknown here: use another ` +
+          "package, or add it to supabase/tasks/licences.ts if it requires at most a notice",
     );
   }
   const seen = packages.filter(({ elsewhere }) => elsewhere === undefined).length;
@@ -90,8 +90,8 @@ export async function checkLicences(root: string, terminal: Terminal): Promise<0
 }
 
 /**
- * Whether a licence asks for a notice at most. Of `(A OR B)` one is enough; whatever else is not one
- * plain name is not known.
+ * Whether a licence requires at most a notice. In `(A OR B)` one is enough. Any other expression that is
+ * not a single name counts as unknown.
  *
  * @param licence An SPDX expression.
  */
@@ -128,7 +128,7 @@ const denoLock = z.object({ npm: z.record(z.string(), z.object(system)).default(
 const named = z.object({ type: z.string() }).transform(({ type }) => type);
 const manifest = z.object({
   license: z.union([z.string(), named]).optional(),
-  // As npm had it before 2013.
+  // The format of npm before 2013.
   licenses: z.array(named).optional(),
 });
 
@@ -153,7 +153,7 @@ async function readDenoLock(root: string): Promise<Package[]> {
   }
 }
 
-/** The system that a package is for, where that is not this one. */
+/** The system that a package is for, if it is not this one. */
 function elsewhere(
   { os = [process.platform], cpu = [process.arch] }: {
     readonly os?: readonly string[] | undefined;
@@ -164,7 +164,7 @@ function elsewhere(
   return isHere ? {} : { elsewhere: `${os.join("/")} on ${cpu.join("/")}` };
 }
 
-/** Links what deno.lock names into a folder; what is not in Deno's cache is fetched. */
+/** Links the packages of deno.lock into a folder, and downloads those that are not in Deno's cache. */
 async function install(root: string, folder: string): Promise<void> {
   const { imports } = z.object({ imports: z.record(z.string(), z.string()) })
     .parse(JSON.parse(await readFile(join(root, "deno.json"), "utf8")));

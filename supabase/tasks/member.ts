@@ -1,5 +1,5 @@
 /**
- * `deno task member`: who of the staff belongs to a clinic, and in which role.
+ * `deno task member`: the staff of a clinic and their roles.
  *
  * @module
  */
@@ -15,7 +15,7 @@ const usage = `deno task member list   --org SLUG_OR_ID
 deno task member add    --org SLUG_OR_ID --email E --role ROLE  make an account a member of a clinic
 deno task member role   --org SLUG_OR_ID --email E --role ROLE  give a member another role
 deno task member remove --org SLUG_OR_ID --email E              end a membership, at once
-  --email E    of an account that exists at Supabase Auth
+  --email E    of an existing account at Supabase Auth
   --role ROLE  ${roles.join(", ")}; docs/security.md says what each may do
   --env FILE   a file with SUPABASE_DB_URL; .env if left out. The environment takes precedence
   --db URL     the database as its owner, instead of SUPABASE_DB_URL

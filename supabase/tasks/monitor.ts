@@ -1,5 +1,5 @@
 /**
- * `deno task monitor`: how the figures that have a target stand, for people and for scripts.
+ * `deno task monitor`: shows the figures that have a target, for people and for scripts.
  *
  * @module
  */
@@ -19,8 +19,8 @@ const usage =
     tool_p95_ms           95 of 100 calls of the slowest tool were answered within  target < 800 ms
   --once         print once and end
   --metric NAME  print one of them, once
-  --url URL      the stack or project, http://127.0.0.1:8000 if left out; for another than the local
-                 stack, METRICS_TOKEN is its token
+  --url URL      the stack or project, http://127.0.0.1:8000 if left out; for any other than the local
+                 stack, set METRICS_TOKEN to its token
   exit code 0: all targets are met, 1: one is not, 2: wrong arguments,
   3: the metrics cannot be read, or there is no data for --metric`;
 
@@ -114,7 +114,7 @@ async function showAgain(everyMs: number, asked: Asked, terminal: Terminal): Pro
       (answer) => show(asked, answer),
       (thrown) => thrown instanceof Stop ? thrown.message : Promise.reject(thrown),
     );
-    // A terminal shows the newest only; a file keeps them all.
+    // A terminal shows only the newest; a file keeps all of them.
     terminal.print(Deno.stdout.isTerminal() ? `\x1b[2J\x1b[H${shown}` : `${shown}\n`);
     await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
@@ -132,7 +132,7 @@ async function read({ url, minutes, token }: Asked): Promise<Answer> {
   });
   const body = await response.json().catch(() => undefined);
   if (response.status === 401) {
-    throw new Stop(3, `${url} refuses the token: METRICS_TOKEN must be what the functions have`);
+    throw new Stop(3, `${url} refuses the token: METRICS_TOKEN must be that of the functions`);
   }
   const parsed = answer.safeParse(body);
   if (parsed.success) return parsed.data;

@@ -1,5 +1,5 @@
 /**
- * `deno task patient`: shows or erases what a clinic keeps of a patient.
+ * `deno task patient`: exports or erases what a clinic stores about a patient.
  *
  * @module
  */
@@ -16,7 +16,7 @@ const usage =
 deno task patient erase  --org SLUG_OR_ID --phone N --name "..."  erase it
   --phone N    the number, as +447700900123 or as the clinic's country writes it
   --without-phone  instead of --phone, for a patient who was booked at the desk without one
-  --name NAME  families share a number: without a name, how many names it has is all that is said
+  --name NAME  families share a number: without a name, it only says how many names the number has
   --yes        erase without asking
   --env FILE   a file with SUPABASE_DB_URL; .env if left out. The environment takes precedence
   --db URL     the database as its owner, instead of SUPABASE_DB_URL
@@ -131,7 +131,7 @@ async function erase(
   if (name !== null && !isAgreed) await askToErase(clinic, terminal);
   const [row] = await sql`select public.erase_patient(${clinic.id}, ${phone}, ${name}) as answer`;
   const answer = erased.parse(row?.["answer"]);
-  if (answer.outcome === "busy") throw new Stop(1, "A call has locked rows of it. Run it again");
+  if (answer.outcome === "busy") throw new Stop(1, "A call has locked some rows. Run it again");
   if (answer.outcome !== "erased") throw refuse(answer);
   const { rows, kept, ahead } = answer;
   const counted = Object.entries(rows).map(([table, count]) =>
@@ -160,7 +160,7 @@ async function askToErase({ name }: Clinic, terminal: Terminal): Promise<void> {
 }
 
 function refuse({ outcome, names }: z.infer<typeof unnamed>): Stop {
-  if (names === 0) return new Stop(1, "Nothing is kept with that number");
+  if (names === 0) return new Stop(1, "Nothing is stored with that number");
   const has = `The number has ${names === 1 ? "one name" : `${names} names`}`;
   return new Stop(
     1,

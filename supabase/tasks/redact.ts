@@ -1,7 +1,7 @@
 /**
- * `deno task redact`: JSON lines in, redacted JSON lines out, in order, as they come.
+ * `deno task redact`: reads JSON lines and writes them redacted, in order and as they arrive.
  *
- * Needs no permission. The content of a broken line is never repeated, since it may be personal.
+ * Needs no permission. The content of a broken line is never repeated, because it may be personal.
  *
  * @module
  */
@@ -23,7 +23,7 @@ const redactTask = defineTask({
     try {
       return await redactLines(Deno.stdin.readable, Deno.stdout.writable, terminal);
     } catch (thrown) {
-      // The reader of our output is gone, as with `head`.
+      // Nobody reads our output any more, as with `head`.
       if (thrown instanceof Deno.errors.BrokenPipe) return 0;
       throw thrown;
     }
@@ -57,11 +57,11 @@ async function redactLines(
   return code;
 }
 
-/** The lines of a stream, in groups as they arrive; the last needs no line break. */
+/** The lines of a stream, in groups as they arrive. The last line needs no line break. */
 async function* readLines(
   input: ReadableStream<Uint8Array<ArrayBuffer>>,
 ): AsyncGenerator<string[]> {
-  // The part of a line that has arrived: joining at each chunk would be quadratic in a long line.
+  // Parts of an incomplete line. Joining them at each chunk would be quadratic for a long line.
   let parts: string[] = [];
   for await (const chunk of input.pipeThrough(new TextDecoderStream())) {
     const [first = "", ...others] = chunk.split("\n");

@@ -1,8 +1,8 @@
 /**
- * `deno task retention`: deletes what is older than each organization keeps, or counts it.
+ * `deno task retention`: deletes what is older than each organization wants to keep, or counts it.
  *
- * The same as pg_cron does every night, in the same batches; for a database without pg_cron, and to
- * see what the night will do.
+ * It does the same as pg_cron every night, in the same batches. It is for a database without pg_cron,
+ * and for showing what the next night will delete.
  *
  * @module
  */
@@ -21,11 +21,11 @@ const usage = `deno task retention [--dry-run] [--batch N] [--env FILE] [--db UR
   How long each organization keeps its data: organizations.retention_days and audit_retention_days.
   exit code 0: done, 2: wrong arguments, 3: the database could not be reached or refused`;
 
-/** What `apply_retention` answers: how many rows of which kind, by organization. */
+/** The answer of `apply_retention`: how many rows of which kind, by organization. */
 interface Retained {
   readonly rows: number;
   readonly organizations: readonly Kept[];
-  /** Of no organization: how many texts a phone was sent, and when the jobs ran. */
+  /** Rows of no organization: how many texts a phone was sent, and when the jobs ran. */
   readonly phoneCounts: number;
   readonly jobRuns: number;
 }
@@ -68,18 +68,18 @@ export const retention = defineTask({
 async function applyOnce(sql: postgres.Sql, isDryRun: boolean, batch: number): Promise<Retained> {
   const [row] = await sql<{ retained: Retained }[]>`
     select public.apply_retention(${isDryRun}, ${batch}) as retained`;
-  if (!row) throw new Stop(3, "The database answered nothing");
+  if (!row) throw new Stop(3, "The database gave no answer");
   return row.retained;
 }
 
-/** One transaction a batch, until there is nothing left. */
+/** Runs one transaction for each batch until nothing is left. */
 async function applyAll(sql: postgres.Sql, batch: number): Promise<Retained[]> {
   const totals: Retained[] = [];
   do totals.push(await applyOnce(sql, false, batch)); while (totals.at(-1)?.rows !== 0);
   return totals;
 }
 
-/** One line an organization, its kinds added up over the batches. */
+/** Prints a line for each organization, with its kinds added up over the batches. */
 function report(totals: readonly Retained[], terminal: Terminal): void {
   const lines = Map.groupBy(
     totals.flatMap(({ organizations }) => organizations),
@@ -102,7 +102,7 @@ function report(totals: readonly Retained[], terminal: Terminal): void {
   }
   const sum = (of: "phoneCounts" | "jobRuns") => totals.reduce((all, total) => all + total[of], 0);
   terminal.print(
-    `no organization's: counts of numbers ${sum("phoneCounts")}, job runs ${sum("jobRuns")}`,
+    `no organization: counts of numbers ${sum("phoneCounts")}, job runs ${sum("jobRuns")}`,
   );
 }
 

@@ -1,6 +1,6 @@
 /**
- * `deno task schema`: writes down what the migrations add up to, so that a review of a migration sees
- * what it changes, and a reader sees one function as it is now.
+ * `deno task schema`: writes the schema that the migrations add up to. A review of a migration then
+ * shows what it changes, and readers find each function as it is now.
  *
  * @module
  */
@@ -43,7 +43,7 @@ export const schema = defineTask({
       (started) => started.stop(),
     );
     if (!server.version.startsWith(`${major}.`)) {
-      throw new Stop(3, `Cannot use PostgreSQL ${server.version}: another one prints otherwise`);
+      throw new Stop(3, `Cannot use PostgreSQL ${server.version}: its dump has another format`);
     }
     await migrate(server.url(), new URL("migrations/", root));
     const made = await describeSchema(server, binDir);
@@ -89,7 +89,7 @@ async function describeSchema(server: PostgresServer, binDir: string): Promise<s
   }
 }
 
-/** A dump without what differs from one version of pg_dump to the next, or names things twice. */
+/** Removes what differs between versions of pg_dump, and repetitions. */
 export function tidyDump(dump: string): string {
   return dump
     .replace(/^--\n-- [^\n]*\n(?:-- [^\n]*\n)*--\n/gm, "")

@@ -1,6 +1,6 @@
 /**
- * `deno task simulate`: random callers at clinics of the local stack, over HTTP, and what must be true
- * afterwards.
+ * `deno task simulate`: random callers at clinics of the local stack, over HTTP. Afterwards it checks
+ * what must be true.
  *
  * @module
  */
@@ -68,15 +68,15 @@ export const simulate = defineTask({
   },
 });
 
-/** What a run plays. */
+/** The callers of a run. */
 export interface Run {
   readonly seed: number;
-  /** Of the callers, those that call. */
+  /** The indexes of the callers that call. */
   readonly places: readonly number[];
   readonly atOnce: number;
 }
 
-/** Plays the callers of a run, some at once, and checks what they left. */
+/** Plays the callers of a run, some at once, and checks the result. */
 export async function play(
   sql: postgres.Sql,
   world: World,

@@ -1,6 +1,6 @@
 /**
- * The local stack as the tasks that play calls find it: running at an address, or started for them as
- * a process of its own.
+ * The local stack for tasks that play calls: one that runs at an address, or one that is started for
+ * the task as a process.
  *
  * @module
  */
@@ -18,11 +18,10 @@ export interface UsedStack {
 }
 
 /**
- * Finds the stack at an address; where none answers, starts one that ends with the run. Nothing of an
- * earlier run is needed, and its migrations may be older ones, so that one begins with an empty
- * database.
+ * Finds the stack at an address. If none answers, starts one that ends with the run. It begins with an
+ * empty database, because the migrations of an earlier run may be older.
  *
- * @param stateDir Where a started one keeps its state.
+ * @param stateDir The folder for the state of a stack that is started.
  * @throws {Stop} When none can be started.
  */
 export async function useStack(
@@ -37,9 +36,9 @@ export async function useStack(
 }
 
 /**
- * What the functions of a stack find in their environment.
+ * The environment of a stack's functions.
  *
- * @throws {Stop} When it does not say where that is.
+ * @throws {Stop} When the stack does not say where it is.
  */
 export async function readSettings(
   { url, envFile }: UsedStack,
@@ -48,7 +47,7 @@ export async function readSettings(
   throw new Stop(1, `${url} is not a local stack of this version: start it again`);
 }
 
-/** The stack at an address, if one answers there. */
+/** The stack at an address, if one answers. */
 export async function findStack(url: string): Promise<UsedStack | undefined> {
   const options = { signal: AbortSignal.timeout(2000) };
   const response = await fetch(`${url}/health`, options).catch(() => undefined);
@@ -61,19 +60,19 @@ export async function findStack(url: string): Promise<UsedStack | undefined> {
 
 const startFile = fileURLToPath(new URL("../local/start.ts", import.meta.url));
 
-/** Starts a stack in a state of its own, as a process, and waits until it says where it is. */
+/** Starts a stack as a process with its own state, and waits until it prints its address. */
 export async function startStack(
   args: readonly string[],
   stateDir: string,
   { checkout, logLevel = "error", inspect }: {
-    /** The folder of another checkout whose stack is started; this one's if left out. */
+    /** The folder of another checkout whose stack is started; this one by default. */
     readonly checkout?: string;
     readonly logLevel?: string;
-    /** Where its inspector listens, host and port; nowhere if left out. */
+    /** Host and port of its inspector; undefined for none. */
     readonly inspect?: string;
   } = {},
 ): Promise<{ url: string; pid: number; output(): string; stop(): Promise<number> }> {
-  // A port of its own: another run on this machine may want the default one at the same moment.
+  // A random port, because another run on this machine may want the default one at the same time.
   const port = findFreePort(12_000 + Math.floor(Math.random() * 12_000));
   const command = inspect === undefined
     ? ["task", "start"]

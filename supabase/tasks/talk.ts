@@ -95,7 +95,7 @@ async function converse(
   terminal.print("The call is over");
 }
 
-/** Hears a line of the caller's; undefined when the caller hangs up. */
+/** Reads lines of the caller; undefined when the caller hangs up. */
 function openEar(terminal: Terminal): () => Promise<string | undefined> {
   let lines: string[] | undefined;
   return async () => {

@@ -1,8 +1,8 @@
 /**
- * The frame of every task in `deno.json`: options, `--help`, refusals, exit codes, and what has to be
- * stopped when the process is told to end.
+ * The frame of every task in `deno.json`: options, `--help`, wrong arguments, exit codes, and stopping
+ * what a task started when the process is told to end.
  *
- * Imports nothing that needs a permission, since `deno task redact` runs without any.
+ * It imports nothing that needs a permission, because `deno task redact` runs without any.
  *
  * @module
  */
@@ -11,30 +11,30 @@ import { parseArgs, type ParseArgsOptionsConfig } from "node:util";
 import { Fault } from "../../shared/errors.ts";
 import { Interrupted, processTerminal, type Terminal } from "./terminal.ts";
 
-/** What a run ends with: done, not as it should be, wrong arguments or input, unreachable. */
+/** How a run ends: done, something is wrong, wrong arguments or input, something is unreachable. */
 export type ExitCode = 0 | 1 | 2 | 3;
 
-/** Ends the run with one sentence. */
+/** Ends the run with a sentence. */
 export class Stop extends Error {
   constructor(readonly code: ExitCode, message: string) {
     super(message);
   }
 }
 
-/** Ends the run with exit code 2: one sentence on what is wrong, then the usage. */
+/** Ends the run with exit code 2: a sentence about what is wrong, then the usage. */
 export class Misuse extends Error {}
 
-/** What a task does and which arguments it takes. */
+/** What a task does, and its arguments. */
 export interface Task<Options extends ParseArgsOptionsConfig> {
   /** What `--help` prints. Its first line begins with `deno task NAME`. */
   readonly usage: string;
   /** As for `parseArgs`; `--help` is added. */
   readonly options: Options;
-  /** Whether words beside the options are allowed. */
+  /** Whether words besides the options are allowed. */
   readonly allowPositionals?: boolean;
-  /** Why the arguments must not even be parsed, since a refusal would repeat them. */
+  /** A reason not to parse the arguments, if they must not be repeated in an error. */
   readonly refuse?: (args: readonly string[]) => string | undefined;
-  /** The exit code after SIGINT, SIGTERM or SIGHUP: 130 if left out. */
+  /** The exit code after SIGINT, SIGTERM or SIGHUP; 130 by default. */
   readonly codeAfterSignal?: number;
   /**
    * Does the work.
@@ -51,15 +51,15 @@ export type Given<Options extends ParseArgsOptionsConfig> = Pick<
   "values" | "positionals"
 >;
 
-/** What surrounds a run: the process, or what a test puts in its place. */
+/** The context of a run: the process, or what a test provides instead. */
 export interface TaskContext {
   readonly terminal: Terminal;
-  /** The environment of the process, read only when it is used. */
+  /** The environment of the process. It is read only when it is used. */
   readonly env: Readonly<Record<string, string>>;
   readonly running: Running;
 }
 
-/** The same; what a run starts can be left to the run itself. */
+/** A {@link TaskContext} whose `running` is optional. */
 export type GivenContext = Omit<TaskContext, "running"> & Partial<Pick<TaskContext, "running">>;
 
 /** What a run has started and must stop, however it ends. */
@@ -67,14 +67,14 @@ export class Running {
   readonly #stops: (() => Promise<void> | void)[] = [];
   #stopping: Promise<void> | undefined;
 
-  /** Whether the end has begun: what fails from now on fails because of it. */
+  /** Whether the run is ending. Errors from now on are a result of that. */
   get isStopping(): boolean {
     return this.#stopping !== undefined;
   }
 
   /**
-   * Waits for something to start and keeps in mind how to stop it. A signal that arrives meanwhile
-   * waits for the start too, so nothing is left behind half started, and the run ends here.
+   * Waits for something to start, and remembers how to stop it. A signal in the meantime also waits for
+   * the start, so that nothing is left half started. Then the run ends here.
    *
    * @throws {Error} What `starting` throws, or that the run is ending.
    */
@@ -88,7 +88,7 @@ export class Running {
     return started;
   }
 
-  /** Stops everything once, the newest first; a second call waits for the first. */
+  /** Stops everything once, the newest first. A second call waits for the first. */
   stop(): Promise<void> {
     return this.#stopping ??= this.#stopAll();
   }
@@ -98,12 +98,12 @@ export class Running {
   }
 }
 
-/** Never settles: for a task that serves until the process is told to end. */
+/** Never settles. For a task that serves until the process is told to end. */
 export function untilSignal(): Promise<never> {
   return new Promise(() => {});
 }
 
-/** Declares a task; the type of its options is inferred. */
+/** Declares a task and infers the type of its options. */
 export function defineTask<const Options extends ParseArgsOptionsConfig>(
   task: Task<Options>,
 ): Task<Options> {
@@ -111,7 +111,7 @@ export function defineTask<const Options extends ParseArgsOptionsConfig>(
 }
 
 /**
- * Runs a task once. What it started is stopped at its end.
+ * Runs a task once, and stops what it started at the end.
  *
  * @param args The words after `deno task NAME`.
  * @returns The exit code.
@@ -186,14 +186,14 @@ function readArguments<Options extends ParseArgsOptionsConfig>(
     return given;
   } catch (thrown) {
     if (thrown instanceof Misuse) throw thrown;
-    // The first sentence says what is wrong; the second explains positional arguments.
+    // The first sentence says what is wrong. The second explains positional arguments.
     const message = thrown instanceof Error ? thrown.message : String(thrown);
     throw new Misuse(message.split(". ")[0] ?? message);
   }
 }
 
 /**
- * Runs another program with our standard output, to its end or to ours.
+ * Runs another program with our standard output, until it ends or the run does.
  *
  * @returns Its exit code.
  */
@@ -219,7 +219,7 @@ export async function runProgram(
   return (await status).code;
 }
 
-/** What an operator is told of anything thrown, and the exit code. */
+/** The message and exit code for anything thrown. */
 export function describeFailure(thrown: unknown): { code: ExitCode; message: string } {
   if (thrown instanceof Stop) return thrown;
   if (thrown instanceof Interrupted) return { code: 2, message: "Nothing was changed" };
@@ -230,9 +230,9 @@ export function describeFailure(thrown: unknown): { code: ExitCode; message: str
 }
 
 /**
- * A whole number of an option.
+ * Reads a whole number from an option.
  *
- * @throws {Misuse} When it is not one, or outside of the bounds.
+ * @throws {Misuse} When it is not one, or out of range.
  */
 export function readNumber(
   option: string,
@@ -245,10 +245,10 @@ export function readNumber(
 }
 
 /**
- * The address of a stack or project, without a slash at its end: `http://127.0.0.1:8000`,
+ * Reads the address of a stack or project, without a trailing slash: `http://127.0.0.1:8000`,
  * `https://PROJECT.supabase.co`.
  *
- * @throws {Misuse} When it is something else, such as the URL of one function.
+ * @throws {Misuse} When it is something else, such as the URL of a function.
  */
 export function readAddress(option: string, text: string): string {
   const url = URL.parse(text);

@@ -1,11 +1,11 @@
 // deno-lint-ignore-file no-console -- what the operator sees
 /**
- * Where an operator's task reads from and writes to.
+ * Input and output of an operator's task.
  *
  * @module
  */
 
-/** A terminal, or what stands in for one. */
+/** A terminal, or a substitute for one. */
 export interface Terminal {
   /** Whether a person types; otherwise standard input is a file or a pipe. */
   readonly isTerminal: boolean;
@@ -31,7 +31,7 @@ export interface Keyboard {
   setRaw(isRaw: boolean): void;
 }
 
-/** The process's own terminal. */
+/** The process's terminal. */
 export function processTerminal(): Terminal {
   return {
     isTerminal: Deno.stdin.isTerminal(),
@@ -50,15 +50,15 @@ function processKeyboard(): Keyboard {
       const count = await Deno.stdin.read(buffer);
       return count === null ? undefined : buffer.slice(0, count);
     },
-    // Prompts go to standard error: standard output is for results.
+    // Prompts go to standard error, because standard output is for results.
     write: (text) => void Deno.stderr.writeSync(encoder.encode(text)),
     setRaw: (isRaw) => Deno.stdin.setRaw(isRaw),
   };
 }
 
 /**
- * Reads a line key by key in raw mode, in which the terminal shows nothing by itself; visible input is
- * echoed here.
+ * Reads a line key by key in raw mode. In that mode the terminal shows nothing itself, so visible input
+ * is echoed here.
  *
  * @throws {Interrupted} On Ctrl-C, Ctrl-D or the end of the input. The terminal is restored.
  */
@@ -67,7 +67,7 @@ export async function readLine(
   question: string,
   isHidden: boolean,
 ): Promise<string> {
-  // Before the question, so that early input is not shown either.
+  // Before the question is shown, so that early input is hidden too.
   keyboard.setRaw(true);
   keyboard.write(question);
   const decoder = new TextDecoder();
@@ -77,7 +77,7 @@ export async function readLine(
       const keys = await keyboard.read();
       if (keys === undefined) throw new Interrupted("The input ended");
       const typed = decoder.decode(keys, { stream: true });
-      // An arrow or a function key.
+      // Arrow and function keys.
       if (typed.startsWith("\u001b")) continue;
       for (const key of typed) {
         if (key === "\r" || key === "\n") return line;

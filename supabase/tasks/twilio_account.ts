@@ -1,5 +1,5 @@
 /**
- * A Twilio account as an operator enters it, and whether Twilio accepts it.
+ * A Twilio account as an operator enters it, and a check whether Twilio accepts it.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { z } from "zod";
 import type { TwilioAccount } from "../../shared/accounts.ts";
 import type { Terminal } from "./terminal.ts";
 
-/** The fields of an account: the name an operator writes, and the question that asks for it. */
+/** The fields of an account: the name that an operator writes, and the question that asks for it. */
 const fields = [
   { name: "ACCOUNT_SID", question: "Account SID (AC...): ", hidden: false },
   { name: "AUTH_TOKEN", question: "Auth token (not shown): ", hidden: true },
@@ -17,7 +17,7 @@ const fields = [
   { name: "SENDER", question: "Sender (+44... or messaging service MG...): ", hidden: false },
 ] as const;
 
-/** The names, for people. */
+/** The names of the fields, for people. */
 export const fieldNames: readonly string[] = fields.map(({ name }) => name);
 
 type FieldName = typeof fields[number]["name"];
@@ -41,7 +41,7 @@ const account = z.object({
   { path: ["API_KEY_SID"], error: "and API_KEY_SECRET go together" },
 );
 
-/** An account, or what is wrong with the input; none of the input is repeated. */
+/** An account, or what is wrong with the input. The input is not repeated. */
 export type AccountReading =
   | { readonly ok: true; readonly account: TwilioAccount }
   | { readonly ok: false; readonly problem: string };
@@ -57,7 +57,7 @@ export async function readAccount(terminal: Terminal): Promise<AccountReading> {
   return checkAccount(given);
 }
 
-/** Reads the text from standard input. */
+/** Reads an account from the text of standard input. */
 export function parseAccount(text: string): AccountReading {
   const given = text.trim().startsWith("{") ? parseJson(text) : parseLines(text);
   return typeof given === "string" ? { ok: false, problem: given } : checkAccount(given);
@@ -87,7 +87,7 @@ function parseLines(text: string): Record<string, string> | string {
 
 function checkAccount(given: Readonly<Record<string, string | null>>): AccountReading {
   const named = Object.entries(given).flatMap(([name, value]) =>
-    // TWILIO_AUTH_TOKEN, authToken and auth_token are AUTH_TOKEN.
+    // TWILIO_AUTH_TOKEN, authToken and auth_token all mean AUTH_TOKEN.
     value
       ? [[name.replace(/([a-z])([A-Z])/g, "$1_$2").toUpperCase().replace(/^TWILIO_/, ""), value]]
       : []
@@ -123,8 +123,8 @@ export type AccountCheck =
   | { readonly kind: "unreachable"; readonly problem: string };
 
 /**
- * Reads the account with its token, and its texts with its API key if there is one: both are used,
- * the key to send and the token for the signatures of reports.
+ * Reads the account with its token and, if there is an API key, its texts with that key. Both are
+ * needed: the key to send, and the token for the signatures of reports.
  *
  * @param timeoutMs For each read.
  */
@@ -139,7 +139,7 @@ export async function checkAtTwilio(
   const status = z.object({ status: z.string() }).safeParse(
     byToken.kind === "read" && byToken.body,
   );
-  if (!status.success) return { kind: "unreachable", problem: "what answers there is not Twilio" };
+  if (!status.success) return { kind: "unreachable", problem: "the server there is not Twilio" };
   if (status.data.status !== "active") {
     return { kind: "refused", problem: `the account is ${status.data.status} at Twilio` };
   }
@@ -165,7 +165,8 @@ const numbers = z.object({
 });
 
 /**
- * Why a number cannot text; undefined when it can, as far as Twilio says. A messaging service has numbers of its own.
+ * Why a number cannot text; undefined when it can, as far as Twilio says, and for a messaging service,
+ * which has its own numbers.
  *
  * Source: Twilio's IncomingPhoneNumbers resource.
  */
@@ -182,7 +183,7 @@ async function findSender(
   const url = `${path}/IncomingPhoneNumbers.json?${query}`;
   const answer = await read(url, accountSid, authToken, timeoutMs);
   const listed = numbers.safeParse(answer.kind === "read" && answer.body);
-  // The account was read just now: where its numbers are not told, nothing is known of them.
+  // The account itself was just read. If its numbers are not shown, nothing is known about them.
   if (!listed.success) return undefined;
   const found = listed.data.incoming_phone_numbers.find(({ phone_number }) =>
     phone_number === from
@@ -209,7 +210,7 @@ async function read(url: string, user: string, password: string, timeoutMs: numb
     return { kind: "read", status: response.status, body };
   } catch (thrown) {
     const isLate = thrown instanceof DOMException && thrown.name === "TimeoutError";
-    // The error of fetch names the address and perhaps more: it is not repeated.
+    // The error of fetch contains the address and possibly more, so it is not repeated.
     return {
       kind: "failed",
       problem: isLate ? `no answer within ${timeoutMs / 1000} s` : "no connection",

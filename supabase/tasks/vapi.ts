@@ -1,5 +1,5 @@
 /**
- * `deno task vapi`: gives a clinic its assistant, tools and numbers at Vapi, or prints them.
+ * `deno task vapi`: creates a clinic's assistant, tools and numbers at Vapi, or prints them.
  *
  * @module
  */
@@ -29,7 +29,7 @@ deno task vapi sync --org NAME        create or update tools, assistant and numb
   --org NAME     a clinic's slug or id
   --dry-run      show what sync would change and change nothing
   --yes          update without asking
-  --adopt        also take over tools, assistants and numbers that somebody else made
+  --adopt        also take over tools, assistants and numbers that were made elsewhere
   --functions-url URL
                  where Vapi reaches the functions; else FUNCTIONS_PUBLIC_URL, else SUPABASE_URL with
                  /functions/v1
@@ -156,7 +156,7 @@ const kept = z.object({
   ciphertext: z.string(),
 });
 
-/** What Vapi needs to import a number: the clinic's Twilio account, where it can be decrypted here. */
+/** What Vapi needs to import a number: the clinic's Twilio account, if it can be decrypted here. */
 async function readTwilioImport(
   sql: postgres.Sql,
   orgId: string,
@@ -175,7 +175,7 @@ async function readTwilioImport(
     ...(apiKey
       ? { twilioApiKey: apiKey.sid, twilioApiSecret: apiKey.secret }
       : { twilioAuthToken: authToken }),
-    // Texts go through our own functions.
+    // Our own functions send and receive texts.
     smsEnabled: false,
   };
 }

@@ -153,7 +153,7 @@ that it gets no report",
   assert.ok((await traces(bench, other, [phone, ada])).length > 0, "another clinic's is its own");
 
   const again = await runPatient(bench, ask(clinic, "erase", "--name", ada, "--yes"));
-  assert.deepEqual([again.code, again.output], [1, "Nothing is kept with that number\n"]);
+  assert.deepEqual([again.code, again.output], [1, "Nothing is stored with that number\n"]);
   // The time stays taken, and the number can be used again.
   const next = new PhoneCall(bench, clinic, phone);
   const slotId = `consultation/${aDay()}T10:00`;
@@ -266,7 +266,7 @@ test("arguments that are missing or cannot be are told, with the exit code of th
     [
       ["export", "--org", clinic.slug, "--phone", "07400 987654", "--name", ada],
       1,
-      /Nothing is kept/,
+      /Nothing is stored/,
     ],
   ];
   for (const [args, code, output] of cases) {

@@ -153,8 +153,8 @@ test(
     assert.equal(taken.code, 1);
     assert.equal(
       taken.errors,
-      `${other}:6: +442079460123 leads to the clinic harbour-clinic; a number or id leads to one ` +
-        "clinic, so remove it there first or correct it here",
+      `${other}:6: +442079460123 belongs to the clinic harbour-clinic; a number or id can ` +
+        "belong to only one clinic, so remove it there first or correct it here",
     );
     const looping = await write(
       file.replace("harbour-clinic", "other").replace("0123", "0124").replace("0199", "0123"),
@@ -165,7 +165,7 @@ test(
 );
 
 test(
-  "clinic lists bookings that a day off meets, those made meanwhile as well",
+  "clinic lists bookings that a day off meets, including those made in the meantime",
   async (run, write, { sql }) => {
     await run(["add", await write(file), "--yes"]);
     const day = aDay(10);
@@ -204,7 +204,7 @@ test(
     await claim;
     const changed = await change;
     assert.match(changed.output, line("10:00"));
-    assert.match(changed.output, /is changed\n1 booking made meanwhile is outside/);
+    assert.match(changed.output, /is changed\n1 booking made in the meantime is outside/);
     assert.match(changed.output.split("is changed")[1] ?? "", line("11:00"));
     assert.equal((await sql`select from public.appointments where status = 'held'`).length, 2);
   },

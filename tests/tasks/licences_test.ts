@@ -70,7 +70,7 @@ Deno.test("a licence that is copyleft, unknown or missing is refused by name", a
       "odd",
       "silent",
     ]);
-    assert.match(errors.at(-1) ?? "", /^silent 1\.0\.0 names no licence/);
+    assert.match(errors.at(-1) ?? "", /^silent 1\.0\.0 states no licence/);
     assert.equal(out.at(-1), "7 packages, 5 refused; 0 for other systems");
   });
   await withProject({ free: "MIT" }, async (folder) => {

@@ -319,7 +319,7 @@ test("credentials check says what is wrong: nothing stored, unreadable, refused,
   answers.set("account", () => Response.json({ status: "suspended" }));
   await expect(1, /the account is suspended at Twilio/, elsewhere);
   answers.set("account", () => new Response("<html>", { status: 200 }));
-  await expect(3, /what answers there is not Twilio/, elsewhere);
+  await expect(3, /the server there is not Twilio/, elsewhere);
   answers.set("account", () => new Response(null, { status: 503 }));
   await expect(3, /Twilio answered 503/, elsewhere);
   answers.delete("account");
