@@ -264,7 +264,9 @@ async function findClinic(sql: postgres.Sql, org: string) {
   const [row] = await sql`select public.read_clinic(${org}) as answer`;
   const answer = found.parse(row?.["answer"]);
   if (answer.outcome === "found") return answer;
-  const known = answer.slugs.length > 0 ? `Known: ${answer.slugs.join(", ")}` : "None exists yet";
+  const known = answer.slugs.length > 0
+    ? `Known: ${answer.slugs.join(", ")}`
+    : "There are no clinics";
   throw new Stop(1, `There is no clinic ${org}. ${known}`);
 }
 

@@ -117,7 +117,7 @@ const losses: readonly Loss[] = [
     "the constraint against overlaps",
     (sql) => sql`alter table public.appointments drop constraint appointments_no_overlap`,
     "constraints and indexes are valid",
-    /appointments_no_overlap, which keeps appointments apart, does not exist/,
+    /appointments_no_overlap, which prevents double booking, does not exist/,
   ],
   [
     "a valid index",

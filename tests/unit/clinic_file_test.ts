@@ -165,14 +165,14 @@ assistant:
 
 Deno.test("what contradicts another line is named by its own", () => {
   const contradictions: Readonly<Record<string, RegExp>> = {
-    "closed: [2026-12-25, 2026-12-24 to 2026-12-26]": /^7: these days are closed already/,
-    "numbers: [+44 20 7946 0123, +442079460123]": /^7: "\+442079460123" stands twice/,
-    "desk: {transfer_number: +44 20 7946 0123}": /^7: nobody would be put through without hours/,
+    "closed: [2026-12-25, 2026-12-24 to 2026-12-26]": /^7: these days are already closed/,
+    "numbers: [+44 20 7946 0123, +442079460123]": /^7: "\+442079460123" occurs twice/,
+    "desk: {transfer_number: +44 20 7946 0123}": /^7: no call is transferred without hours/,
     "numbers: [+44 20 7946 0123]\ndesk: {transfer_number: +44 20 7946 0123, hours: {monday: 09:00-17:00}}":
-      /^8: \+442079460123 is one of the clinic's numbers, so a call put through would come back/,
+      /^8: \+442079460123 is one of the clinic's numbers, so a transferred call would come back/,
     "desk: {hours: {monday-friday: 09:00-17:00, tuesday: 16:00-18:00}}": /^7: these hours overlap/,
     "facts:\n- {question: Parking?, answer: Yes.}\n- {question: parking?, answer: No.}":
-      /^9: "parking\?" stands twice/,
+      /^9: "parking\?" occurs twice/,
   };
   for (const [line, pattern] of Object.entries(contradictions)) {
     const problems = problemsOf(`${smallest}${line}\n`);
@@ -185,7 +185,7 @@ Deno.test("what contradicts another line is named by its own", () => {
     "hours: [{monday: 09:00-12:00}, {until: 2026-01-01, monday: 11:00-13:00}]": /^9: these hours/,
     "days: {2026-12-24: [09:00-12:00, 11:00-13:00]}": /^9: these hours overlap/,
     "days: {2026-12-25: 09:00-12:00}": /^9: the clinic is closed on 2026-12-25/,
-    "off: [2026-08-03, 2026-08-03]": /^9: .* stands twice/,
+    "off: [2026-08-03, 2026-08-03]": /^9: .* occurs twice/,
   };
   for (const [line, pattern] of Object.entries(doctors)) {
     const text = `${smallest.replace(/doctors:.*\n/, "")}closed: [2026-12-25]
@@ -204,7 +204,7 @@ doctors:
 
 Deno.test("what is not YAML, or says a key twice, is named by its line", () => {
   assert.deepEqual(problemsOf(`${smallest}name: B\n`), [
-    "7: this key stands twice; join the two",
+    "7: this key occurs twice; merge the two",
   ]);
   const [unclosed] = problemsOf(`${smallest}closed: [2026-12-25\nnumbers: []\n`);
   assert.match(unclosed ?? "", /^[78]: this is not YAML: /);

@@ -1,5 +1,5 @@
 /**
- * What each line of a clinic's file allows and all of them together do not.
+ * Contradictions in a clinic's file: lines that are valid alone, but not together.
  *
  * @module
  */
@@ -7,16 +7,16 @@
 import type { ClinicFields } from "./fields.ts";
 import type { Window } from "./notation.ts";
 
-/** Where something stands in the file, by keys and indexes. */
+/** The place of a value in the file, by keys and indexes. */
 export type Path = readonly PropertyKey[];
 
-/** A problem by its place. */
+/** A problem and its place. */
 export interface PlacedProblem {
   readonly path: Path;
   readonly message: string;
 }
 
-/** Every contradiction in a file, by its place. */
+/** Finds every contradiction in a file. */
 export function findContradictions(fields: ClinicFields): PlacedProblem[] {
   return [
     ...findTwins(fields),
@@ -27,7 +27,7 @@ export function findContradictions(fields: ClinicFields): PlacedProblem[] {
   ];
 }
 
-/** What must not stand twice. */
+/** Finds what must not occur twice. */
 function findTwins({ services, doctors, facts, numbers, vapi, shared_lines }: ClinicFields) {
   const { phone_numbers = [], assistants = [] } = vapi;
   const question = facts.map((fact) => fact.question.toLowerCase());
@@ -48,29 +48,29 @@ function twins(
 ): PlacedProblem[] {
   return names.flatMap((name, index) =>
     names.indexOf(name) < index
-      ? [{ path: pathOf(index), message: `"${name}" stands twice; remove or rename one` }]
+      ? [{ path: pathOf(index), message: `"${name}" occurs twice; remove or rename one` }]
       : []
   );
 }
 
-/** A call that is handed over must be answered, and not by the assistant again. */
+/** A transferred call must be answered, and not by the assistant again. */
 function findLoops({ desk, numbers }: ClinicFields): PlacedProblem[] {
   const { transfer_number: number, hours } = desk;
   if (number === undefined) return [];
   const path = ["desk", "transfer_number"];
   if (numbers.includes(number)) {
-    const message = `${number} is one of the clinic's numbers, so a call put through would come ` +
+    const message = `${number} is one of the clinic's numbers, so a transferred call would come ` +
       "back to the assistant; give the number of a phone at the desk";
     return [{ path, message }];
   }
   return hours.length > 0 ? [] : [{
     path,
-    message: "nobody would be put through without hours; write hours: monday-friday: 09:00-17:00",
+    message: "no call is transferred without hours; write hours: monday-friday: 09:00-17:00",
   }];
 }
 
 function findOverlaps({ desk, doctors, closed }: ClinicFields): PlacedProblem[] {
-  const hoursOverlap = "these hours overlap; write times that people work once";
+  const hoursOverlap = "these hours overlap; write each time only once";
   return [
     ...(overlaps(desk.hours, ({ dow }) => dow)
       ? [{ path: ["desk", "hours"], message: hoursOverlap }]
@@ -97,7 +97,7 @@ function findOverlaps({ desk, doctors, closed }: ClinicFields): PlacedProblem[] 
     }),
     ...closed.flatMap((days, index) =>
       closed.slice(0, index).some(({ first, last }) => first <= days.last && days.first <= last)
-        ? [{ path: ["closed", index], message: "these days are closed already; remove them" }]
+        ? [{ path: ["closed", index], message: "these days are already closed; remove them" }]
         : []
     ),
   ];
@@ -124,14 +124,14 @@ function findUnknownServices({ doctors, services }: ClinicFields): PlacedProblem
         known.includes(id) && offered.indexOf(id) === index ? [] : [{
           path: ["doctors", doctor, "services", index],
           message: known.includes(id)
-            ? `"${id}" stands twice; remove one`
+            ? `"${id}" occurs twice; remove one`
             : `"${id}" is not a service of this file; there are ${known.join(", ")}`,
         }]
       )
   );
 }
 
-/** The clinic is closed, whatever a doctor's single days say. */
+/** A closing day also closes the clinic for a doctor's single days. */
 function findWorkOnClosedDays({ doctors, closed }: ClinicFields): PlacedProblem[] {
   return doctors.flatMap(({ days }, doctor) =>
     days.flatMap(({ day, startMin }) =>

@@ -1,5 +1,5 @@
 /**
- * What changes from one clinic to another, in the words of its file.
+ * The difference between two versions of a clinic, in the words of its file.
  *
  * @module
  */
@@ -7,11 +7,11 @@
 import type { ClinicDocument } from "./document.ts";
 import { listEntries } from "./file.ts";
 
-/** Keys by which an item of a list is known. */
+/** Keys that identify an item of a list. */
 const names = ["id", "question", "from", "until"];
 
 /**
- * Lists the differences, one line each:
+ * Lists the differences, one a line:
  *
  * ```txt
  * ~ name: Sunrise Dental -> Sunrise
@@ -34,7 +34,7 @@ export function listDifferences(before: ClinicDocument, after: ClinicDocument): 
   return lines;
 }
 
-/** Every scalar of a clinic's file by its place; a list of scalars has several. */
+/** Every scalar of a clinic's file by its place. A list of scalars has several. */
 function flatten(clinic: ClinicDocument): Map<string, string[]> {
   const found = new Map<string, string[]>();
   const visit = (place: string, value: unknown): void => {

@@ -1,7 +1,7 @@
 /**
- * A clinic as one document: what its file says and what the database keeps, in one form.
+ * A clinic as one document: the content of its file and of the database, in one form.
  *
- * The database reads it with `apply_clinic` and writes it with `read_clinic`; `file.ts` reads and
+ * The database reads it with `apply_clinic` and writes it with `read_clinic`. `file.ts` reads and
  * writes the YAML that people edit.
  *
  * @module
@@ -12,7 +12,7 @@ import { z } from "zod";
 const minute = z.number().int();
 const day = z.iso.date();
 
-/** Opening hours of a weekday, in local minutes from midnight; above 1440 is the next day. */
+/** Opening hours of a weekday, in local minutes from midnight. Above 1440 is the next day. */
 const weekdayHours = z.object({
   /** 0 is Sunday. */
   dow: z.number().int().min(0).max(6),
@@ -22,27 +22,27 @@ const weekdayHours = z.object({
 /** Opening hours of a weekday. */
 export type WeekdayHours = z.infer<typeof weekdayHours>;
 
-/** Local days, the last one included. */
+/** Local days, including the last one. */
 const dayRange = z.object({ first: day, last: day });
-/** Local days, the last one included. */
+/** Local days, including the last one. */
 export type DayRange = z.infer<typeof dayRange>;
 
 const datedHours = weekdayHours.extend({
-  /** First and last local day on which the hours hold; null is without end. */
+  /** First and last local day for which the hours are valid; null for no limit. */
   from: day.nullable(),
   until: day.nullable(),
 });
-/** Opening hours of a weekday within a season. */
+/** Opening hours of a weekday during a season. */
 export type DatedHours = z.infer<typeof datedHours>;
 
-/** What replaces the hours of one local day; null minutes mean closed. */
+/** Replaces the hours of one local day. Null minutes mean closed. */
 const dayHours = z.object({ day, startMin: minute.nullable(), endMin: minute.nullable() });
-/** What replaces the hours of one local day. */
+/** Replaces the hours of one local day. */
 export type DayHours = z.infer<typeof dayHours>;
 
 /**
- * Local times, `2026-08-03T14:00`, with the offset from UTC only where a clock change leaves it open;
- * null is without end.
+ * Local times, `2026-08-03T14:00`, with the offset from UTC only where a clock change makes them
+ * ambiguous; null for no limit.
  */
 const absence = z.object({ from: z.string().nullable(), to: z.string().nullable() });
 /** An absence, in local times. */
@@ -59,7 +59,7 @@ const service = z.object({
   horizonDays: z.number().int(),
   capacity: z.number().int(),
 });
-/** What can be booked. */
+/** A service that can be booked. */
 export type ServiceDocument = z.infer<typeof service>;
 
 const provider = z.object({
@@ -71,17 +71,17 @@ const provider = z.object({
   overrides: z.array(dayHours),
   timeOff: z.array(absence),
 });
-/** Somebody whose time is booked. */
+/** A doctor, or anybody else whose time is booked. */
 export type ProviderDocument = z.infer<typeof provider>;
 
 const fact = z.object({
   question: z.string(),
   /** Other ways to ask it. */
   alsoAsked: z.array(z.string()),
-  /** Said to the caller as it is. */
+  /** Said to the caller unchanged. */
   answer: z.string(),
   tags: z.array(z.string()),
-  /** Whether everybody asks it, so that the assistant knows it without looking it up. */
+  /** Whether so many callers ask it that the assistant's prompt has the answer. */
   inPrompt: z.boolean(),
 });
 /** A question and the clinic's own answer. */
@@ -90,16 +90,16 @@ export type FactDocument = z.infer<typeof fact>;
 const assistant = z.object({
   /** A tag such as `en` or `de-CH`. */
   language: z.string(),
-  /** Names of shared/line/presets.ts. */
+  /** A name in shared/line/presets.ts. */
   voice: z.string(),
   model: z.string(),
-  /** What the caller hears first; null names the clinic. */
+  /** What the caller hears first; if null, a sentence that names the clinic. */
   greeting: z.string().nullable(),
   recordsCalls: z.boolean(),
   keepsTranscript: z.boolean(),
 });
 
-/** The shape that the database answers with. */
+/** The form of the database's answer. */
 export const clinicDocument = z.object({
   slug: z.string(),
   name: z.string(),
@@ -107,7 +107,7 @@ export const clinicDocument = z.object({
   defaultCountry: z.string(),
   /** E.164. */
   numbers: z.array(z.string()),
-  /** Ids at Vapi; left out, those in the database stay. */
+  /** Ids at Vapi. If undefined, those in the database stay. */
   vapiPhoneNumbers: z.array(z.string()).optional(),
   vapiAssistants: z.array(z.string()).optional(),
   sharedLines: z.array(z.string()),

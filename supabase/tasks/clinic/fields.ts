@@ -1,9 +1,9 @@
 /**
- * What a clinic's file may say: its keys, their limits and their defaults, and how each becomes part
- * of the clinic's document.
+ * The keys of a clinic's file, with their limits and defaults, and how each becomes part of the
+ * clinic's document.
  *
- * Every scalar arrives as the text that stands in the file, so that `+442079460123`, `no` and
- * `2026-12-25` are what they look like and not a number, a boolean and an instant.
+ * Every scalar is read as its text. So `+442079460123`, `no` and `2026-12-25` stay what they look like,
+ * and do not become a number, a boolean and an instant.
  *
  * @module
  */
@@ -25,7 +25,7 @@ import {
   readWindows,
 } from "./notation.ts";
 
-/** A text field that a notation reads. */
+/** A text field in a notation of its own. */
 function notation<Value>(needed: string, read: (text: string) => Reading<Value>) {
   return z.string(needed).transform((text, context): Value => {
     const reading = read(text.trim());
@@ -87,7 +87,7 @@ const zone = notation("a time zone such as Europe/London is needed", (given) => 
   return { problem: `"${given}" is not a time zone; ${advice}` };
 });
 
-/** An older or newer name of a zone, such as Asia/Kolkata, and no offset. */
+/** Whether it is an older or newer name of a zone, such as Asia/Kolkata, and not an offset. */
 function isOtherZone(name: string): boolean {
   try {
     new Intl.DateTimeFormat("en", { timeZone: name });
@@ -123,14 +123,14 @@ const language = notation(
       : { problem: `"${given}" is not a language; write a tag such as en, de or pt-BR` },
 );
 
-/** A tag that the database takes, of a language that has a name. */
+/** Whether the database accepts the tag and its language has a name. */
 function isLanguage(tag: string): boolean {
   if (!/^[a-z]{2}(-[A-Za-z0-9]{2,8})?$/.test(tag)) return false;
   const names = new Intl.DisplayNames("en", { type: "language", fallback: "none" });
   return names.of(tag.slice(0, 2)) !== undefined;
 }
 
-/** One of the names of shared/line/presets.ts. */
+/** A name in shared/line/presets.ts. */
 function preset(what: string, presets: Readonly<Record<string, unknown>>) {
   const known = Object.keys(presets).join(", ");
   return notation(
@@ -169,7 +169,7 @@ const optionalDay = notation(
 
 const hoursNeeded = "hours by days of the week are needed, such as monday-friday: 09:00-17:30";
 
-/** Hours of a season: a week with `from` and `until` beside its days. */
+/** Hours of a season: a week with `from` and `until` next to its days. */
 const season = z.looseObject({ from: optionalDay, until: optionalDay }, hoursNeeded)
   .transform(({ from = null, until = null, ...days }, context): DatedHours[] => {
     if (from !== null && until !== null && until < from) {
@@ -190,7 +190,7 @@ const seasons = z.unknown().transform((given, context) =>
     : parseInside(season, given, context)
 );
 
-/** Parses a list by a schema that depends on the value; its problems are the value's. */
+/** Parses a list by a schema that depends on the value. Problems in it are problems of the value. */
 function parseInside<Item>(
   schema: z.ZodType<Item[]>,
   given: unknown,
@@ -267,7 +267,7 @@ const fact = z.strictObject({
 const list = <Item extends z.ZodType>(item: Item, needed: string) =>
   z.array(item, `a list of ${needed} is needed`);
 
-/** The file. */
+/** The whole file. */
 export const clinicFields = z.strictObject({
   clinic: id,
   name: text("a name such as Sunrise Dental is needed", 120),
@@ -310,5 +310,5 @@ export const clinicFields = z.strictObject({
   facts: list(fact, "questions and answers").max(500, "at most 500 facts are possible").default([]),
 }, "a clinic with name, zone, country, services and doctors is needed");
 
-/** What the file says, read and with its defaults. */
+/** The content of the file, with its defaults. */
 export type ClinicFields = z.output<typeof clinicFields>;

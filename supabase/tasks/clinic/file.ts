@@ -1,6 +1,6 @@
 /**
- * A clinic's file: YAML that people edit, read with the line of every mistake, and written from what
- * the database keeps.
+ * A clinic's file: YAML that people edit. It is read with the line of every mistake, and written from
+ * the database.
  *
  * @module
  */
@@ -22,14 +22,14 @@ import type { ClinicDocument, DatedHours, ProviderDocument } from "./document.ts
 import { type ClinicFields, clinicFields } from "./fields.ts";
 import { type Reading, writeAbsence, writeDays, writeWeek, writeWindows } from "./notation.ts";
 
-/** Where a mistake is and what to do about it. */
+/** The place of a mistake, and how to correct it. */
 export interface Problem {
   /** Counted from 1. */
   readonly line: number;
   readonly message: string;
 }
 
-/** A file that was read. */
+/** The clinic of a file, or its problems. */
 export type FileReading =
   | { readonly ok: true; readonly clinic: ClinicDocument; lineOf(path: Path): number }
   | { readonly ok: false; readonly problems: readonly Problem[] };
@@ -41,7 +41,7 @@ export type FileReading =
  */
 export function readClinicFile(text: string): FileReading {
   const lines = new LineCounter();
-  // Every scalar stays the text it is: no sexagesimal 9:30, no boolean "no", no number "+44...".
+  // Every scalar stays text: 9:30 is not sexagesimal, "no" not a boolean, "+44..." not a number.
   const document = parseDocument(text, { schema: "failsafe", lineCounter: lines });
   const lineAt = (offset: number) => lines.linePos(offset).line;
   const faults = [...document.errors, ...document.warnings];
@@ -49,7 +49,7 @@ export function readClinicFile(text: string): FileReading {
     const problems = faults.map(({ pos: [offset], code, message }) => ({
       line: lineAt(offset),
       message: code === "DUPLICATE_KEY"
-        ? "this key stands twice; join the two"
+        ? "this key occurs twice; merge the two"
         : `this is not YAML: ${message.split(/ at line |:\n/)[0]}`,
     }));
     return { ok: false, problems };
@@ -70,7 +70,7 @@ export function readClinicFile(text: string): FileReading {
   return { ok: true, clinic: toDocument(parsed.data), lineOf };
 }
 
-/** The file's values; an alias that names nothing, or aliases that multiply, are no values. */
+/** The file's values. Unknown aliases and aliases that multiply are refused. */
 function resolveAliases(document: Document.Parsed): Reading<unknown> {
   try {
     return { value: document.toJS({ maxAliasCount: 100 }) };
@@ -105,7 +105,7 @@ function findNode(root: unknown, path: Path): Node | undefined {
   return isNode(node) ? node : undefined;
 }
 
-/** Where the key of a path begins, or the item, or what is nearest to it. */
+/** The offset of a path's key or item, or of what is nearest to it. */
 function findOffset(root: unknown, path: Path): number {
   let node: unknown = root;
   let offset = isNode(root) ? root.range?.[0] ?? 0 : 0;
@@ -185,14 +185,14 @@ function toDocument(fields: ClinicFields): ClinicDocument {
   };
 }
 
-/** Writes the file of a clinic; {@link readClinicFile} reads the same clinic from it. */
+/** Writes the file of a clinic. {@link readClinicFile} reads the same clinic from it. */
 export function writeClinicFile(clinic: ClinicDocument): string {
   const document = new Document(listEntries(clinic));
   spaceOut(document);
   return document.toString({ lineWidth: 100, flowCollectionPadding: false });
 }
 
-/** What a clinic's file says, key by key. */
+/** The content of a clinic's file, key by key. */
 export function listEntries(clinic: ClinicDocument): Readonly<Record<string, unknown>> {
   const { vapiPhoneNumbers, vapiAssistants } = clinic;
   const vapi = filled({ phone_numbers: vapiPhoneNumbers, assistants: vapiAssistants });
@@ -247,7 +247,7 @@ export function listEntries(clinic: ClinicDocument): Readonly<Record<string, unk
   };
 }
 
-/** Without what is missing or empty. */
+/** Drops what is missing or empty. */
 function filled(
   lists: Readonly<Record<string, readonly string[] | undefined>>,
 ): Record<string, readonly string[]> {
@@ -289,7 +289,7 @@ function writeDoctor(provider: ProviderDocument, { services }: ClinicDocument) {
   };
 }
 
-/** One week, or a list of weeks with the days on which they begin and end. */
+/** One week, or a list of weeks with their first and last days. */
 function writeSeasons(hours: readonly DatedHours[]) {
   const seasons = [
     ...Map.groupBy(hours, ({ from, until }) => JSON.stringify({ from, until })).values(),
@@ -304,7 +304,7 @@ function writeSeasons(hours: readonly DatedHours[]) {
   return seasons.length > 1 ? seasons : seasons[0] ?? {};
 }
 
-/** Sections, services, doctors and facts apart; short lists on one line. */
+/** Separates sections, services, doctors and facts by blank lines. Short lists stay on one line. */
 function spaceOut(document: Document): void {
   if (!isMap(document.contents)) return;
   for (const { key, value } of document.contents.items) {

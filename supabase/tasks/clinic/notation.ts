@@ -1,19 +1,19 @@
 /**
- * How a clinic's file writes hours, days and absences: `09:00-17:30`, `monday-friday`,
+ * The notations for hours, days and absences in a clinic's file: `09:00-17:30`, `monday-friday`,
  * `2026-08-03 to 2026-08-14`.
  *
  * Each notation has a reader, which says what is wrong and what to write instead, and a writer whose
- * text the reader understands.
+ * text the reader can read.
  *
  * @module
  */
 
 import type { Absence, DayRange } from "./document.ts";
 
-/** What a text means, or what is wrong with it. */
+/** The meaning of a text, or what is wrong with it. */
 export type Reading<Value> = { readonly value: Value } | { readonly problem: string };
 
-/** A window of a day in local minutes; above 1440 is the next day. */
+/** A part of a day in local minutes. Above 1440 is the next day. */
 export interface Window {
   readonly startMin: number;
   readonly endMin: number;
@@ -51,14 +51,14 @@ function readWindow(text: string): Reading<Window> {
   };
 }
 
-/** Minutes of `9:05` to `24:00`. */
+/** The minutes from midnight of `9:05`; at most those of `24:00`. */
 function readClock(text: string | undefined): number | undefined {
   const [hours = NaN, minutes = NaN] = text?.split(":").map(Number) ?? [];
   const total = hours * 60 + minutes;
   return minutes < 60 && total <= dayMinutes ? total : undefined;
 }
 
-/** The text of windows: `09:00-12:30, 14:00-18:00`. */
+/** Writes windows: `09:00-12:30, 14:00-18:00`. */
 export function writeWindows(windows: readonly Window[]): string {
   return windows.map(({ startMin, endMin }) =>
     endMin > dayMinutes
@@ -72,7 +72,7 @@ function writeClock(minutes: number): string {
   return `${padded(Math.floor(minutes / 60))}:${padded(minutes % 60)}`;
 }
 
-/** In the order of a working week; the database counts from Sunday. */
+/** In the order of a working week. The database counts from Sunday. */
 const weekdays = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
 const dowOf = (index: number) => (index + 1) % 7;
 
@@ -89,7 +89,7 @@ export function readWeekdays(text: string): Reading<readonly number[]> {
           "or monday, wednesday",
       };
     }
-    // "saturday-monday" goes over the end of the week.
+    // "saturday-monday" continues into the next week.
     const count = (to - from + 7) % 7 + 1;
     days.push(...Array.from({ length: count }, (_, index) => dowOf((from + index) % 7)));
   }
@@ -97,7 +97,7 @@ export function readWeekdays(text: string): Reading<readonly number[]> {
 }
 
 /**
- * The hours of a week as keys and texts, days with equal hours together.
+ * Writes the hours of a week as keys and texts. Days with equal hours share a key.
  *
  * @param hours In any order.
  */
@@ -121,14 +121,14 @@ export function writeWeek(
   return week;
 }
 
-/** Whether a day of this text exists. */
+/** Whether a text is an existing day. */
 export function isDay(text: string): boolean {
   if (!/^\d{4}-\d{2}-\d{2}$/.test(text)) return false;
   const at = new Date(`${text}T00:00:00Z`);
   return !Number.isNaN(at.getTime()) && at.toISOString().startsWith(text) && text >= "0001";
 }
 
-/** The day some days later. */
+/** The day a number of days later. */
 export function addDays(day: string, count: number): string {
   return new Date(Date.parse(`${day}T00:00:00Z`) + count * 86_400_000).toISOString().slice(0, 10);
 }
@@ -147,7 +147,7 @@ export function readDays(text: string): Reading<DayRange> {
     : { problem: `"${text}" ends before it begins` };
 }
 
-/** The text of days. */
+/** Writes days. */
 export function writeDays({ first, last }: DayRange): string {
   return first === last ? first : `${first} to ${last}`;
 }
@@ -158,8 +158,8 @@ const absenceHelp = "write 2026-08-03, 2026-08-03 to 2026-08-14, 2026-08-03 14:0
 const always = "always";
 
 /**
- * Reads an absence: whole days, hours of a day, from one moment to another, or without an end.
- * Where the clocks go back, a moment may carry its offset: `2026-10-25 01:30+00:00`.
+ * Reads an absence: whole days, hours of a day, from one moment to another, or without an end. When
+ * clocks go back, a moment can have an offset: `2026-10-25 01:30+00:00`.
  */
 export function readAbsence(text: string): Reading<Absence> {
   if (text === always) return { value: { from: null, to: null } };
@@ -181,7 +181,7 @@ export function readAbsence(text: string): Reading<Absence> {
   if (from === undefined || to === undefined || more.length > 0 || onlyFrom && onlyTo || isMoment) {
     return { problem: `"${text}" is not an absence; ${absenceHelp}` };
   }
-  // With an offset what looks reversed may not be; the database has the last word.
+  // With offsets, what looks reversed may not be. Then the database decides.
   const isReversed = from?.length === 16 && to?.length === 16 && to <= from;
   return isReversed ? { problem: `"${text}" ends before it begins` } : { value: { from, to } };
 }
@@ -190,7 +190,7 @@ function localTime(day: string, minutes: number): string {
   return minutes === dayMinutes ? `${addDays(day, 1)}T00:00` : `${day}T${writeClock(minutes)}`;
 }
 
-/** `2026-08-03` or `2026-08-03 14:00` as a local time; a bare day ends with the next midnight. */
+/** `2026-08-03` or `2026-08-03 14:00` as a local time. A day without a time ends with that day. */
 function readMoment(text: string, isEnd: boolean): string | undefined {
   const [, day = "", clock, seconds = "", offset = ""] =
     /^(\S{10})(?:[ T](\d{1,2}:\d{2})(:\d{2})?([+-]\d{2}:\d{2})?)?$/.exec(text.trim()) ?? [];
@@ -201,7 +201,7 @@ function readMoment(text: string, isEnd: boolean): string | undefined {
   return localTime(day, minutes) + seconds + offset;
 }
 
-/** The text of an absence. */
+/** Writes an absence. */
 export function writeAbsence({ from, to }: Absence): string {
   if (from === null && to === null) return always;
   if (to === null) return `from ${from === null ? "" : writeStart(from)}`;

@@ -1,26 +1,26 @@
 /**
- * A check of the doctor: what was looked at, and what to do about what is wrong.
+ * A check of the doctor: what was checked, what is wrong, and how to fix it.
  *
  * @module
  */
 
-/** Something that is not as it should be. */
+/** Something that is wrong. */
 export interface Problem {
   readonly what: string;
-  /** What to do about it: a command, or where to look. */
+  /** How to fix it: a command, or where to look. */
   readonly fix: string;
 }
 
-/** What was looked at. */
+/** A check that was made, or skipped. */
 export interface Check {
   readonly name: string;
   /** Empty when all is well. */
   readonly problems: readonly Problem[];
-  /** Why nothing was looked at. */
+  /** Why the check was not made. */
   readonly skipped?: string;
 }
 
-/** One check, with what it found. */
+/** A check, with what it found. */
 export function check(name: string, ...problems: readonly Problem[]): Check {
   return { name, problems };
 }

@@ -1,6 +1,6 @@
 /**
- * Whether what runs in the database does its work: jobs, the guarantee against double booking, time
- * zones, the clock.
+ * Checks that the database does its work: jobs, the guarantee against double booking, time zones, the
+ * clock.
  *
  * @module
  */
@@ -42,7 +42,7 @@ async function findJobs(sql: postgres.Sql): Promise<Problem[]> {
 }
 
 const runs = "jobs have run lately";
-/** A run of its own database may take a while; two are missed without harm. */
+/** A run may take a while, and missing two does no harm. */
 const minuteJobMinutes = 10;
 const otherJobMinutes = 26 * 60;
 
@@ -75,7 +75,7 @@ async function checkRuns(sql: postgres.Sql): Promise<Check> {
     runs,
     ...rows.flatMap(({ name, schedule, status, said, minutesAgo }): Problem[] => {
       const allowed = schedule.startsWith("*") ? minuteJobMinutes : otherJobMinutes;
-      // A nightly job of a new project has not had its night.
+      // In a new project, a nightly job may not have run yet.
       if (minutesAgo === null) {
         return allowed === otherJobMinutes ? [] : [{ what: `${name} has never run`, fix: see }];
       }
@@ -91,7 +91,7 @@ async function checkRuns(sql: postgres.Sql): Promise<Check> {
 
 const repair = "docs/runbook.md, DoubleBooking: call the patients, then move one of the two";
 
-/** From now on, by the times themselves: no index of the constraint is asked. */
+/** Compares future appointments by their times, without the constraint's index. */
 async function findOverlaps(sql: postgres.Sql): Promise<Problem[]> {
   const pairs = await sql<{ one: string; other: string; doctor: string }[]>`
     with sessions as (
@@ -119,7 +119,7 @@ async function findOverlaps(sql: postgres.Sql): Promise<Problem[]> {
 
 class Undone extends Error {}
 
-/** Asks the constraint itself, by probes that are rolled back, as the job watch-overlaps does. */
+/** Tests the constraint itself with inserts that are rolled back, as the job watch-overlaps does. */
 async function findLost(sql: postgres.Sql): Promise<Problem[]> {
   let lost: { id: string }[] = [];
   try {
@@ -139,7 +139,7 @@ async function findLost(sql: postgres.Sql): Promise<Problem[]> {
   }));
 }
 
-/** How far a zone is from UTC at an instant. */
+/** The offset of a zone from UTC at an instant. */
 export interface Offset {
   readonly at: Date;
   readonly minutes: number;
@@ -184,13 +184,13 @@ async function findZones(sql: postgres.Sql): Promise<Problem[]> {
   });
 }
 
-/** Vapi's signatures and passcodes are timed. */
+/** Vapi's signatures and passcodes depend on the time. */
 const toleratedMs = 5000;
 
 /**
- * @param whose For people.
- * @param shown What the other clock showed.
- * @param between Milliseconds of this machine between which it was read.
+ * @param whose Whose clock it is, for people.
+ * @param shown What that clock showed.
+ * @param between This machine's time in milliseconds before and after it was read.
  */
 export function compareClocks(
   whose: string,

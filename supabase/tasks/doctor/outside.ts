@@ -1,7 +1,7 @@
 /**
- * Whether the functions answer those who call them: Vapi, Twilio and Prometheus.
+ * Checks that the functions answer Vapi, Twilio and Prometheus.
  *
- * Nothing is changed: a message of a kind that nobody knows is read and ignored.
+ * It changes nothing: it sends messages of an unknown type, which are read and ignored.
  *
  * @module
  */
@@ -15,13 +15,13 @@ import { compareClocks } from "./data.ts";
 
 const timeoutMs = 10_000;
 const root = new URL("../../../", import.meta.url);
-/** Of a kind that no function knows; where a signature covers the body alone, it needs a time. */
+/** A message of an unknown type. Signatures that cover only the body need its timestamp. */
 const writeMessage = () => JSON.stringify({ message: { type: "doctor", timestamp: Date.now() } });
 
 /**
  * Every check of the functions.
  *
- * @param url The address of a stack or project, without a slash at its end.
+ * @param url The address of a stack or project, without a trailing slash.
  * @param config Undefined when the settings cannot be read.
  */
 export async function checkOutside(url: string, config: Config | undefined): Promise<Check[]> {
@@ -59,9 +59,9 @@ export async function checkOutside(url: string, config: Config | undefined): Pro
 interface Answer {
   readonly status: number;
   readonly body: unknown;
-  /** What its clock showed. */
+  /** What the server's clock showed. */
   readonly shown: Date | undefined;
-  /** Milliseconds of this machine before and after. */
+  /** This machine's time in milliseconds before and after. */
   readonly between: readonly [number, number];
 }
 
@@ -82,7 +82,7 @@ async function ask(url: string, init: RequestInit): Promise<Answer | undefined> 
     const body = await response.json().catch(() => undefined);
     const date = Date.parse(response.headers.get("date") ?? "");
     const shown = Number.isNaN(date) ? undefined : new Date(date);
-    // The header has whole seconds.
+    // The header has whole seconds only.
     return { status: response.status, body, shown, between: [from - 1000, Date.now()] };
   } catch {
     return undefined;
@@ -92,7 +92,7 @@ async function ask(url: string, init: RequestInit): Promise<Answer | undefined> 
 const reachable =
   "is the address right, and is the project or the local stack (deno task start) running?";
 
-/** Without a secret every function refuses, which shows that it is there. */
+/** Every function refuses a request without a secret. That shows that it is deployed. */
 function describeDoor(name: string, answer: Answer | undefined): Problem[] {
   if (answer && [401, 403].includes(answer.status)) return [];
   const what = answer ? `${name} answered ${answer.status}` : `${name} does not answer`;
@@ -128,15 +128,15 @@ async function checkSecrets(
   );
 }
 
-/** How a request shows that it is Vapi's. */
+/** Headers that authenticate a request as Vapi's. */
 interface VapiProof {
-  /** For people. */
+  /** What they use, for people. */
   readonly by: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
 }
 
-/** With the first secret of either kind, as Vapi does. */
+/** Uses the first secret of each kind, as Vapi does. */
 function proveVapi({ vapiSecrets: [shown], hmac }: Config): VapiProof[] {
   const body = writeMessage();
   const proofs: VapiProof[] = [];
@@ -192,7 +192,7 @@ async function checkMetrics(base: string, { metricsToken }: Config): Promise<Che
   });
 }
 
-/** The address in the texts' delivery reports and in the assistants, which others have to reach. */
+/** The address in delivery reports and assistants, which Twilio and Vapi have to reach. */
 async function findPublic(
   url: string,
   config: Config,

@@ -1,5 +1,5 @@
 /**
- * Whether the database is what the migrations make of it.
+ * Checks that the database has the schema of the migrations.
  *
  * @module
  */
@@ -32,7 +32,7 @@ async function readMigrations(): Promise<{ version: string; text: string }[]> {
   })));
 }
 
-/** The jobs of the migrations, by name with their schedules. */
+/** The jobs of the migrations: schedules by name. */
 export async function readJobs(): Promise<Map<string, string>> {
   const texts = (await readMigrations()).map(({ text }) => text);
   const found = texts.join("\n").matchAll(/cron\.schedule\('([^']+)',\s*'([^']+)'/g);
@@ -53,7 +53,7 @@ async function findMigrations(sql: postgres.Sql): Promise<Problem[]> {
   return [
     ...missing.length === 0 ? [] : [{ what: `not applied: ${missing.join(", ")}`, fix: push }],
     ...later.length === 0 ? [] : [{
-      what: `applied, and not in this checkout: ${later.join(", ")}`,
+      what: `applied, but not in this checkout: ${later.join(", ")}`,
       fix: "check out the version that is deployed, or deploy this one's functions",
     }],
   ];
@@ -99,7 +99,7 @@ async function findExtensions(sql: postgres.Sql): Promise<Problem[]> {
   );
 }
 
-/** What keeps appointments apart, each enough without the others. */
+/** Constraints and indexes against double booking. Each of them is enough. */
 const guards = ["appointments_no_overlap", "appointments_seat_unique", "appointments_taken"];
 
 async function findIndexes(sql: postgres.Sql): Promise<Problem[]> {
@@ -120,7 +120,7 @@ async function findIndexes(sql: postgres.Sql): Promise<Problem[]> {
       and not c.convalidated`;
   return [
     ...missing.map(({ name }) => ({
-      what: `${name}, which keeps appointments apart, does not exist`,
+      what: `${name}, which prevents double booking, does not exist`,
       fix: "create it as the migration of the appointments does, before the next call",
     })),
     ...invalid.map(({ name }) => ({

@@ -1,11 +1,11 @@
 /**
- * Conversations that a model has to get right, each with a caller who is told how to behave and a
- * judge that looks at the database and the texts, never at words.
+ * Conversations that a model must handle correctly. Each has instructions for a caller, and a judge
+ * that looks at the database and the texts, but never at words.
  *
  * @module
  */
 
-/** An appointment that the conversation's clinic has afterwards. */
+/** An appointment that the clinic has after the conversation. */
 export interface Kept {
   readonly id: string;
   readonly name: string;
@@ -18,11 +18,11 @@ export interface Kept {
   readonly isLive: boolean;
 }
 
-/** What is left of a conversation. */
+/** What a conversation has left behind. */
 export interface Evidence {
-  /** Of its clinic, but those of other conversations; the oldest first. */
+  /** Appointments of its clinic, without those of other conversations, oldest first. */
   readonly kept: readonly Kept[];
-  /** Made before the conversation, as it was then. */
+  /** The appointment that was made before the conversation, as it was then. */
   readonly before: Kept | undefined;
   /** Numbers that were texted during the conversation. */
   readonly texted: readonly string[];
@@ -37,19 +37,19 @@ export interface Evidence {
 
 /** One conversation. */
 export interface Conversation {
-  /** What it is called in files and on the command line. */
+  /** Its name in files and on the command line. */
   readonly name: string;
-  /** Whether somebody has an appointment already: the caller, or a stranger. */
+  /** Whether somebody already has an appointment: the caller, or a stranger. */
   readonly booked?: "caller" | "stranger";
   /** Whether the caller's number is withheld. */
   readonly isWithheld?: boolean;
-  /** How the caller behaves; OWN and OWNER stand for the numbers. */
+  /** How the caller behaves. OWN and OWNER stand for the numbers. */
   readonly caller: string;
-  /** What is not as it should be; empty when all is well. */
+  /** What is wrong afterwards; empty when all is well. */
   judge(evidence: Evidence): string[];
 }
 
-/** Who has the appointment that is made before a conversation. */
+/** The patient of the appointment that is made before a conversation. */
 export const bookedName = "Nadia Osei";
 
 /** Every conversation. */
@@ -191,7 +191,7 @@ function expect(what: string, isSo: boolean): string[] {
 
 const live = ({ kept }: Evidence) => kept.filter(({ isLive }) => isLive);
 
-/** One confirmed appointment for each of these, for the caller's number, and nothing else. */
+/** Expects one confirmed appointment for each name, for the caller's number, and nothing else. */
 function booked(evidence: Evidence, names: readonly string[]): string[] {
   const found = live(evidence).map(({ name, phone, status }) => `${name} ${phone} ${status}`)
     .sort();
@@ -199,7 +199,7 @@ function booked(evidence: Evidence, names: readonly string[]): string[] {
   return [
     ...(found.join() === due.join()
       ? []
-      : [`booked is [${found.join(", ")}], due was [${due.join(", ")}]`]),
+      : [`booked is [${found.join(", ")}], expected was [${due.join(", ")}]`]),
     ...textedOnly(evidence, evidence.caller),
   ];
 }
@@ -211,7 +211,7 @@ function textedOnly({ texted }: Evidence, phone: string): string[] {
   ];
 }
 
-/** What was booked before is as it was, and nothing came to it. */
+/** Expects that what was booked before is unchanged, and that nothing else is booked. */
 function untouched(evidence: Evidence): string[] {
   const found = live(evidence);
   return [

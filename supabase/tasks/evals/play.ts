@@ -1,6 +1,6 @@
 /**
- * Plays a conversation between two models, the agent with the real tools and the caller with a part
- * to play, and gathers what is left of it.
+ * Plays a conversation between two models: the agent, which has the real tools, and the caller. Then
+ * collects what it has left behind.
  *
  * @module
  */
@@ -22,12 +22,12 @@ export interface Played {
   readonly evidence: Evidence;
 }
 
-/** Who plays, and where. */
+/** The models and the stack of a conversation. */
 export interface Stage {
   readonly sql: postgres.Sql;
   readonly world: World;
   readonly clinic: SimulatedClinic;
-  /** Two numbers that no other conversation has. */
+  /** Two numbers that no other conversation uses. */
   readonly numbers: readonly [string, string];
   readonly caller: Model;
   openAgent(call: LineCall): Agent;
@@ -57,7 +57,7 @@ export async function playConversation(
   const part = new Part(model, conversation.caller.replace("OWNER", owner).replace("OWN", caller));
   await converse(openAgent(call), call, part, transcript, () => world.textsTo(caller));
   await call.hangUp();
-  // The text of a request about an appointment goes out after its answer.
+  // The text for an existing appointment is sent after the answer.
   const texts = (await world.allTexts()).slice(textsBefore.length);
   const evidence: Evidence = {
     kept: await readKept(sql, orgId, phones),
@@ -116,7 +116,7 @@ class Part {
   }
 }
 
-/** Books an appointment as somebody did the day before. */
+/** Books an appointment before the conversation. */
 async function bookBefore(world: World, { line }: SimulatedClinic, phone: string): Promise<void> {
   const call = new LineCall(line, { secret: world.secret, caller: phone });
   const found = await call.use("check_availability", {

@@ -1,6 +1,6 @@
 /**
- * A caller of the simulation: answers what the agent asks for in its own words, and keeps in mind
- * what it was promised.
+ * A caller of the simulation: answers the agent's questions in its own words, and remembers what it
+ * was promised.
  *
  * @module
  */
@@ -20,7 +20,7 @@ import type { SimulatedClinic } from "./clinics.ts";
 import { type CodeMistake, type Errand, type Persona } from "./persona.ts";
 import { drawFrom, type Random } from "./random.ts";
 
-/** An appointment as its caller believes it to be. */
+/** An appointment as the caller believes it to be. */
 export interface Belief {
   readonly appointmentId: string;
   readonly status: "confirmed" | "cancelled";
@@ -28,26 +28,26 @@ export interface Belief {
   readonly startTime: string;
 }
 
-/** What became of a caller. */
+/** The result of a caller. */
 export interface Experience {
   readonly persona: Persona;
   readonly orgId: string;
   readonly clinicName: string;
   readonly phone: string;
   readonly callIds: readonly string[];
-  /** By appointment, the newest word. */
+  /** The caller's appointments, each as last told. */
   readonly beliefs: readonly Belief[];
-  /** Whether every errand was finished, as far as the caller heard. */
+  /** Whether every errand was finished, as far as the caller was told. */
   readonly isServed: boolean;
   readonly uses: number;
-  /** What an agent or a repeat answered that it must not. */
+  /** Answers that the agent or a repeated request must not give. */
   readonly surprises: readonly string[];
 }
 
-/** What a simulated caller reaches. */
+/** Everything that a simulated caller uses. */
 export interface World {
   readonly clinics: readonly SimulatedClinic[];
-  /** By the callers' places. */
+  /** Phone numbers, by the index of the caller. */
   readonly numbers: readonly string[];
   readonly secret: string;
   /** The texts to a number so far, the newest last. */
@@ -57,10 +57,10 @@ export interface World {
   readonly onUse?: (use: ToolUse) => void;
 }
 
-/** More than any caller needs; one that talks longer is stuck. */
+/** More turns than any caller needs. A caller that talks longer is stuck. */
 const mostTurns = 40;
 
-/** Plays all calls of a caller, one after the other. */
+/** Plays all calls of a caller, one by one. */
 export async function playCaller(world: World, persona: Persona): Promise<Experience> {
   const clinic = world.clinics[persona.clinic];
   if (!clinic) throw new Error(`Cannot play a caller of the clinic ${persona.clinic}`);
@@ -102,7 +102,7 @@ function describeEnd({ uses }: LineCall): string {
   return uses.slice(-4).map(({ tool, answer }) => `${tool} ${answer.outcome}`).join(", ");
 }
 
-/** What an answer changes in what its caller believes: a move ends the appointment before it. */
+/** Updates what the caller believes after an answer. A move ends the previous appointment. */
 function learn(answer: ToolAnswer, beliefs: Map<string, Belief>): void {
   const told = readBeliefs(answer);
   if (answer.outcome === "rescheduled") {
@@ -111,7 +111,7 @@ function learn(answer: ToolAnswer, beliefs: Map<string, Belief>): void {
   for (const belief of told) beliefs.set(belief.appointmentId, belief);
 }
 
-/** What an answer makes its caller believe. */
+/** What the caller believes after an answer. */
 export function readBeliefs(answer: ToolAnswer): Belief[] {
   const change = answer["change"];
   const also = typeof change === "object" && change !== null
@@ -138,7 +138,7 @@ export function readBeliefs(answer: ToolAnswer): Belief[] {
 
 const empty: ToolAnswer = { success: true, outcome: "", message: "" };
 
-/** A call whose requests are repeated now and then, as Vapi and language models do. */
+/** A call that sometimes repeats a request, as Vapi and language models do. */
 class ShakyCall extends LineCall {
   readonly surprises: string[] = [];
   readonly #random: Random;
@@ -152,14 +152,14 @@ class ShakyCall extends LineCall {
     const first = await super.use(name, args, toolCallId);
     const { repeatsOneIn } = this.persona;
     if (repeatsOneIn === 0 || !this.#random.oneIn(repeatsOneIn)) return first;
-    // A transport sends the very request again; a model asks the same with a new id.
+    // A transport sends the same request again. A model asks the same with a new id.
     const isTransport = this.#random.oneIn(2);
     const second = await super.use(name, args, isTransport ? first.toolCallId : undefined);
     this.#compare(first, second, isTransport);
     return isTransport ? first : second;
   }
 
-  /** Successes are repeated; failures need not be. */
+  /** Compares repeated answers. A success must be repeated, a failure need not be. */
   #compare(first: ToolUse, second: ToolUse, isTransport: boolean): void {
     if (!first.answer.success || second.answer.success) return;
     if (["busy", "error"].includes(second.answer.outcome)) return;
@@ -169,7 +169,7 @@ class ShakyCall extends LineCall {
     );
   }
 
-  /** The first hold's request arrives once more, long after everything. */
+  /** Repeats the request of the first hold, long after everything else. */
   async arriveLate(): Promise<void> {
     const hold = this.uses.find(({ tool, answer }) => tool === "hold_slot" && answer.success);
     if (hold) await super.use(hold.tool, hold.args, hold.toolCallId);
@@ -185,7 +185,7 @@ class Caller {
   #isUndecided: boolean;
   #numbersSaid = 0;
   #booked: readonly Belief[] = [];
-  /** Texts that came before this call. */
+  /** How many texts there were before this call. */
   #textsBefore = 0;
 
   constructor(
@@ -198,12 +198,12 @@ class Caller {
     this.#isUndecided = persona.isUndecided;
   }
 
-  /** What was booked by earlier calls. */
+  /** Remembers what earlier calls booked. */
   remember(booked: readonly Belief[]): void {
     this.#booked = booked.filter(({ status }) => status === "confirmed");
   }
 
-  /** Plays one call; true when the errand came to its end. */
+  /** Plays one call. True when the errand was finished. */
   async play(errand: Errand, call: ShakyCall, agent: Agent): Promise<boolean> {
     const { hangsUp, patients } = this.persona;
     this.#patients = errand === "book" ? [...patients] : [patients[0]];
@@ -281,7 +281,7 @@ class Caller {
     }
   }
 
-  /** Whether a patient is left without an appointment, which becomes the one to speak of. */
+  /** Whether another patient still needs an appointment. That patient is spoken of next. */
   #isForNextPatient(call: ShakyCall): boolean {
     const booked = new Set(
       call.uses.flatMap(({ answer }) => readBeliefs(answer)).map(({ appointmentId }) =>
@@ -329,7 +329,7 @@ class Caller {
     }
   }
 
-  /** In words first; plainly, when it was not understood. */
+  /** Says the number in words first, and plainly if that was not understood. */
   #sayNumber(): string {
     return this.#numbersSaid++ === 0
       ? `plus ${[...this.phone.slice(1)].map((digit) => words[Number(digit)]).join(" ")}`
@@ -363,7 +363,7 @@ class Caller {
     return sayDigits(code, this.persona.digitStyle, text);
   }
 
-  /** The newest text of this call; an older one if none comes. */
+  /** The newest text of this call, or an older one if none arrives. */
   async #waitForText(): Promise<string> {
     const end = performance.now() + patienceMs;
     let texts = await this.world.textsTo(this.phone);
@@ -375,12 +375,12 @@ class Caller {
   }
 }
 
-/** How long a caller waits for a text: one for a change may follow its answer, or never come. */
+/** How long a caller waits for a text. The text for a change may follow its answer, or never come. */
 const patienceMs = 5000;
 
 const words = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
 
-/** Six digits as somebody reads or types them. */
+/** Six digits as people read or type them. */
 function sayDigits(code: string, style: Persona["digitStyle"], text: string): string {
   switch (style) {
     case "digits":
@@ -401,7 +401,7 @@ function sayDigits(code: string, style: Persona["digitStyle"], text: string): st
   }
 }
 
-/** Whether what the tools answered is the end of the errand. */
+/** Whether the errand is finished, judged by the tools' answers. */
 function isFinished(errand: Errand, patients: number, uses: readonly ToolUse[]): boolean {
   const outcomes = uses.map(({ answer }) => answer.outcome);
   const beliefs = new Set(

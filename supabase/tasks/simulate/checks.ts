@@ -1,5 +1,5 @@
 /**
- * What has to be true after a simulation, read from the database and from the texts.
+ * What must be true after a simulation, read from the database and from the texts.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import type postgres from "postgres";
 import type { SentText } from "../talk/line.ts";
 import type { Experience } from "./caller.ts";
 
-/** What is broken, by the promise that it breaks; a promise without entries is kept. */
+/** What is broken, by promise. A promise without entries is kept. */
 export type Findings = Readonly<Record<string, readonly string[]>>;
 
 interface Row {
@@ -25,8 +25,8 @@ interface Row {
 /**
  * Checks every promise.
  *
- * @param sql As the database's owner.
- * @param texts Those that were sent since the run began.
+ * @param sql A connection as the database's owner.
+ * @param texts The texts sent since the run began.
  */
 export async function findBroken(
   sql: postgres.Sql,
@@ -54,7 +54,7 @@ export async function findBroken(
   };
 }
 
-/** Pairs that one doctor cannot both keep, found without the columns that forbid them. */
+/** Pairs that one doctor cannot keep, found without the columns of the constraints. */
 async function findDoubles(sql: postgres.Sql, orgIds: readonly string[]): Promise<string[]> {
   const pairs = await sql<{ one: string; other: string }[]>`
     with live as (

@@ -1,6 +1,6 @@
 /**
- * The clinics of a simulation: new ones for every run, in zones and countries of their own, so that a
- * run neither meets what an earlier one booked nor touches anybody else's clinic.
+ * The clinics of a simulation. Every run creates new ones with different zones and countries, so it
+ * neither meets what an earlier run booked nor touches other clinics.
  *
  * @module
  */
@@ -25,19 +25,19 @@ const places = [
   { country: "US", zone: "Pacific/Honolulu", seats: 1, textsAtHold: false },
 ] as const;
 
-/** Above what a run can reach: the limits have tests of their own. */
+/** More than a run can reach. The limits have their own tests. */
 const raised = 1_000_000;
 
-/** What a run says of it. */
+/** What a run prints about it. */
 export const raisedLimits = "their hourly limits of texts and messages are raised";
 
-/** How many callers a doctor has, so that everybody finds a time within three weeks. */
+/** How many callers share a doctor, so that everybody finds a time within three weeks. */
 const callersOfDoctor = 100;
 
 /**
- * Makes the clinics of a run.
+ * Creates the clinics of a run.
  *
- * @param settings What the stack's functions find in their environment.
+ * @param settings The environment of the stack's functions.
  * @param url The address of the stack.
  */
 export async function makeClinics(
@@ -71,7 +71,7 @@ export async function makeClinics(
   return clinics;
 }
 
-/** A number of the ranges for drama that no clinic has. */
+/** A number from the fictional ranges that no clinic has. */
 async function findFreeNumber(sql: postgres.Sql, country: "GB" | "US"): Promise<string> {
   const [range, from, digits] = country === "GB" ? ["+442079460", 0, 3] : ["+12125550", 100, 3];
   const [row] = await sql<{ number: string }[]>`
@@ -87,8 +87,8 @@ async function findFreeNumber(sql: postgres.Sql, country: "GB" | "US"): Promise<
 }
 
 /**
- * Numbers for so many callers that no caller had in the last day: what an earlier run used up of a
- * number's limits does not count for this one.
+ * Finds numbers that no caller had in the last day. So this run does not meet the limits of a number
+ * that an earlier run has used up.
  *
  * @throws {Stop} When too few are left.
  */
@@ -190,7 +190,7 @@ function describe(
 
 const surnames = ["Patel", "Okafor", "Hughes", "Lindqvist", "Moreau", "Tanaka"];
 
-/** An account at the stack's fake Twilio. */
+/** Stores an account at the stack's fake Twilio. */
 async function storeAccount(
   sql: postgres.Sql,
   settings: Readonly<Record<string, string>>,

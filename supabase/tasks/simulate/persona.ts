@@ -1,5 +1,5 @@
 /**
- * Who calls: what somebody wants, how they speak, and what they do that nobody planned for.
+ * Callers: what they want, how they speak, and what they do that nobody expects.
  *
  * Everything is drawn from the seed before the call begins.
  *
@@ -8,7 +8,7 @@
 
 import { drawFrom, type Random } from "./random.ts";
 
-/** What a call is for. Moves, cancellations and questions about a booking follow one. */
+/** What a call is for. Moves, cancellations and questions about a booking follow a booking. */
 export type Errand = "book" | "move" | "cancel" | "ask" | "question" | "message";
 
 /** What a caller says before the right code. */
@@ -19,31 +19,31 @@ export type DigitStyle = "digits" | "spaced" | "words" | "doubled" | "keypad" | 
 
 /** One caller. */
 export interface Persona {
-  /** Counted from 0. */
+  /** Index of the caller, from 0. */
   readonly place: number;
-  /** Of the clinics, which one. */
+  /** Index of the clinic. */
   readonly clinic: number;
-  /** Of the patients, the caller first; each gets an appointment. */
+  /** Names of the patients, the caller first. Each gets an appointment. */
   readonly patients: readonly [string, ...string[]];
-  /** Calls, one after the other; the first books. */
+  /** What each call is for. The first one books. */
   readonly errands: readonly [Errand, ...Errand[]];
   readonly isWithheld: boolean;
   readonly service: string;
-  /** Days from today on which to look first. */
+  /** Days from today to the first wanted day. */
   readonly daysAhead: number;
   readonly dayStyle: "iso" | "ahead" | "named" | "weekday";
   readonly choiceStyle: "ordinal" | "spoken" | "clock";
   readonly digitStyle: DigitStyle;
-  /** Whether another day is wanted once the first times are heard. */
+  /** Whether the caller wants another day after hearing the first times. */
   readonly isUndecided: boolean;
   readonly mistakes: readonly CodeMistake[];
-  /** After so many turns the line is cut: by hanging up, or without a word to anybody. */
+  /** The call ends after so many turns: by hanging up, or without Vapi being told. */
   readonly hangsUp: { readonly afterTurns: number; readonly isTold: boolean } | undefined;
-  /** Whether a family says so before the code or after it. */
+  /** When a caller mentions further patients. */
   readonly familyAt: "before_code" | "after_code";
-  /** One in so many uses of a tool is made twice; 0 is never. */
+  /** One in so many uses of a tool is repeated; 0 for never. */
   readonly repeatsOneIn: number;
-  /** Whether the first hold is asked for once more, when all is done. */
+  /** Whether the request of the first hold is repeated at the very end. */
   readonly isLate: boolean;
   /** For what is drawn during the call. */
   readonly seed: number;
@@ -106,7 +106,7 @@ const lastNames = [
   "Zimmer",
 ] as const;
 
-/** The caller of a place; the same for the same seed. */
+/** Draws the caller with an index. The same seed draws the same caller. */
 export function drawPersona(seed: number, place: number, clinics: number): Persona {
   const random = drawFrom(Math.imul(seed, 0x9e3779b1) ^ Math.imul(place + 1, 0x85ebca6b));
   const isFamily = random.oneIn(6);
@@ -164,8 +164,8 @@ function drawMistakes(random: Random): CodeMistake[] {
 }
 
 /**
- * Numbers for callers: of Ofcom's range for drama, then of the 555 numbers that no American
- * subscriber has. British ones first, for clinics that know one country only.
+ * Numbers for callers: Ofcom's fictional range, then American 555 numbers, which no subscriber has.
+ * British ones come first, for clinics that text only one country.
  */
 export function listNumbers(): string[] {
   const two = (value: number, length: number) => String(value).padStart(length, "0");
@@ -177,7 +177,7 @@ export function listNumbers(): string[] {
   ];
 }
 
-/** The most callers of a run: each has a number of its own. */
+/** The most callers of a run. Each has its own number. */
 export const mostCallers = 10_000;
 
 /** A hundred area codes of the United States. */

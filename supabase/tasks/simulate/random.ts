@@ -1,12 +1,12 @@
 /**
- * Chance that can be played again: the same seed draws the same numbers.
+ * Reproducible randomness: the same seed draws the same numbers.
  *
  * @module
  */
 
 /** Draws from one seed. */
 export interface Random {
-  /** A whole number from 0 to below `count`. */
+  /** A whole number from 0 to `count` - 1. */
   below(count: number): number;
   /** True in one of `count` draws. */
   oneIn(count: number): boolean;
@@ -14,7 +14,7 @@ export interface Random {
   pick<Item>(items: readonly [Item, ...Item[]]): Item;
 }
 
-/** Mulberry32, by Tommy Ettinger: 32 bits of state, good enough to draw callers with. */
+/** Mulberry32, by Tommy Ettinger: 32 bits of state, good enough for this. */
 export function drawFrom(seed: number): Random {
   let state = seed >>> 0;
   const next = (): number => {

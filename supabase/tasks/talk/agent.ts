@@ -1,5 +1,5 @@
 /**
- * Who answers a clinic's phone: the scripted agent or a language model.
+ * The agent that answers a clinic's phone: a script or a language model.
  *
  * @module
  */
@@ -8,12 +8,12 @@
 export interface Turn {
   /** What the caller hears. */
   readonly says: string;
-  /** What the agent waits for, which a scripted caller goes by; undefined when the call is over. */
+  /** What the agent waits for, as scripted callers need it; undefined when the call is over. */
   readonly asks: Ask | undefined;
 }
 
 /**
- * What is asked for: an argument of a tool, what the call is about, whether the agent may do what it
+ * What the agent asks for: an argument of a tool, the purpose of the call, agreement to what it
  * offered, or anything.
  */
 export type Ask = "purpose" | "agreement" | "anything" | (string & Record<never, never>);

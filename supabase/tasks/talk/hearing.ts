@@ -1,6 +1,6 @@
 /**
- * What the scripted agent understands of what callers say: enough to try the tools, no more. Days,
- * times and digits it passes on as they were said, since the tools read them.
+ * What the scripted agent understands: enough to try the tools. It passes on days, times and digits as
+ * they were said, because the tools read them.
  *
  * @module
  */
@@ -8,7 +8,7 @@
 import { readDay } from "../../../shared/days.ts";
 import { readTime } from "../../../shared/times.ts";
 
-/** What a call is about, by the tool that does it. */
+/** Purposes of a call, by the tool for them. */
 const purposes: readonly (readonly [RegExp, string])[] = [
   [/\b(?:cancel|call off)\b/i, "cancel_appointment"],
   [/\b(?:move|reschedule|postpone|change)\b/i, "reschedule_appointment"],
@@ -21,7 +21,7 @@ const purposes: readonly (readonly [RegExp, string])[] = [
   [/\?\s*$|^(?:where|how|what|which|do you|can i|is there|are you)\b/i, "answer_question"],
 ];
 
-/** The tool of what somebody wants; booking when it is not said. */
+/** The tool for what the caller wants; booking by default. */
 export function readPurpose(said: string): string {
   return purposes.find(([pattern]) => pattern.test(said))?.[1] ?? "hold_slot";
 }
@@ -38,7 +38,7 @@ export function isFarewell(said: string): boolean {
   return /\b(?:good ?bye|bye|hang up)\b/i.test(said);
 }
 
-/** Whether a caller who is asked for anything else has nothing. */
+/** Whether a caller who is asked for anything else wants nothing. */
 export function isRefusal(said: string): boolean {
   return /\b(?:that'?s (?:all|it)|nothing|no(?:,? thanks?| thank you))\b|^\s*(?:no|nope)[.!]?\s*$/i
     .test(said);
@@ -50,7 +50,7 @@ export function isAgreement(said: string): boolean {
     !/\b(?:no|don'?t)\b/i.test(said);
 }
 
-/** What a caller who is asked for the code says instead of it. */
+/** What a caller may say instead of the code. */
 export type InsteadOfCode = "nothing_came" | "other_number" | "other_time" | "other_patient";
 
 const insteads: readonly (readonly [RegExp, InsteadOfCode])[] = [
@@ -66,19 +66,19 @@ const insteads: readonly (readonly [RegExp, InsteadOfCode])[] = [
   [/\b(?:another|different|other|earlier|later|instead|rather)\b/i, "other_time"],
 ];
 
-/** Undefined when it may be the code. */
+/** Reads what is said instead of the code; undefined when it may be the code. */
 export function readInstead(said: string): InsteadOfCode | undefined {
   return insteads.find(([pattern]) => pattern.test(said))?.[1];
 }
 
-/** The longest run of words that is a day, as it was said. */
+/** The longest sequence of words that is a day, as it was said. */
 export function findDay(said: string): string | undefined {
   const words = said.replace(/[?!;]/g, " ").split(/\s+/).filter((word) => word !== "");
   for (let length = Math.min(6, words.length); length > 0; length--) {
     for (let start = 0; start + length <= words.length; start++) {
       const phrase = words.slice(start, start + length).join(" ").replace(/[.,]+$/, "");
       if (/^(?:at|on|the|for)\b|\b(?:at|on|the|for)$/i.test(phrase)) continue;
-      // "Now" and "sat" are more often words than days.
+      // "Now" and "sat" are usually not days.
       if (length === 1 && !/^(?:\d|to(?:day|morrow)|\w+day)/i.test(phrase)) continue;
       if (Object.keys(readDay(phrase)).length > 0) return phrase;
     }
@@ -86,12 +86,12 @@ export function findDay(said: string): string | undefined {
   return undefined;
 }
 
-/** The part of the day that somebody named, as it was said. */
+/** The part of the day in what was said, as it was said. */
 export function findPartOfDay(said: string): string | undefined {
   return /\b(?:morning|afternoon|evening|tonight)\b/i.exec(said)?.[0];
 }
 
-/** The first of some names that is said, whole or by its longest word. */
+/** The first of some names that occurs, in full or by its longest word. */
 export function findName(said: string, names: readonly string[]): string | undefined {
   const heard = said.toLowerCase();
   const isSaid = (text: string) =>
@@ -100,13 +100,13 @@ export function findName(said: string, names: readonly string[]): string | undef
   return names.find(isSaid) ?? names.find((name) => last(name).length > 2 && isSaid(last(name)));
 }
 
-/** A name without what people say around it. */
+/** A name without the words that people say around it. */
 export function readName(said: string): string {
   return said.trim().replace(/[.!]+$/, "")
     .replace(/^(?:(?:my|the|her|his) name is|(?:it'?s|it is|this is|i'?m|i am|for))\s+/i, "");
 }
 
-/** Something with a start that is offered, and how it is said. */
+/** An offer with a start, and how it is said. */
 interface Offered {
   readonly startTime: string;
   readonly spoken: string;
@@ -114,7 +114,7 @@ interface Offered {
 
 const ordinals = ["first", "second", "third", "fourth", "fifth"];
 
-/** Which of several was chosen: by its place, its time, or as it was said. */
+/** Which offer was chosen: by its position, its time, or as it was said. */
 export function choose<Item extends Offered>(
   said: string,
   offered: readonly Item[],
@@ -138,7 +138,7 @@ function sameDay(spoken: string, day: string): boolean {
   return spoken.toLowerCase().includes(day.toLowerCase().replace(/^(?:on|next|this)\s+/, ""));
 }
 
-/** Where a time of day may stand in what was said; a bare number only where it cannot be a day. */
+/** Where a time of day may occur. A bare number counts only where it cannot be a day. */
 const clocks = [
   /\b(?:noon|midday)\b/,
   /\b\d{1,2}[:.]\d{2}(?:\s*[ap]\.?m\b\.?)?/,
@@ -147,7 +147,7 @@ const clocks = [
   /^\d{1,2}\b/,
 ];
 
-/** Times of day in what was said; `11` and `2:30` may be in either half of the day. */
+/** Times of day in what was said. `11` and `2:30` may be in either half of the day. */
 function findClocks(heard: string): string[] {
   const clock = clocks.map((pattern) => pattern.exec(heard)?.[0]).find((text) =>
     text !== undefined

@@ -1,6 +1,6 @@
 /**
- * A clinic's line as Vapi would have it: the assistant and the tools that `deno task vapi sync`
- * registers, and calls that use them over HTTP.
+ * A clinic's line as Vapi sees it: the assistant and the tools that `deno task vapi sync` registers,
+ * and calls that use them over HTTP.
  *
  * @module
  */
@@ -15,9 +15,9 @@ import { Stop } from "../task.ts";
 
 /** What an agent needs to take a clinic's calls. */
 export interface Line {
-  /** Its rows, as the assistant's builder reads them. */
+  /** The clinic's rows, as they are read to compose the assistant. */
   readonly profile: z.output<typeof lineProfile>;
-  /** E.164; what callers dial. */
+  /** The number that callers dial, E.164. */
   readonly number: string;
   readonly assistant: ReturnType<typeof composeAssistant>;
   readonly tools: readonly VapiTool[];
@@ -30,10 +30,10 @@ const found = z.object({
 });
 
 /**
- * The line of a clinic.
+ * Opens the line of a clinic.
  *
  * @param org Slug or id.
- * @param url The address of a stack, without a slash at its end.
+ * @param url The address of a stack, without a trailing slash.
  * @throws {Stop} When there is no such clinic, or nobody can call it.
  */
 export async function openLine(sql: postgres.Sql, org: string, url: string): Promise<Line> {
@@ -54,7 +54,7 @@ export async function openLine(sql: postgres.Sql, org: string, url: string): Pro
 }
 
 const slot = z.looseObject({ slotId: z.string(), startTime: z.string(), spoken: z.string() });
-/** A free time of an answer. */
+/** A free time in an answer. */
 export type OfferedSlot = z.output<typeof slot>;
 
 const appointment = z.looseObject({
@@ -62,7 +62,7 @@ const appointment = z.looseObject({
   spoken: z.string(),
   doctor: z.string(),
 });
-/** An appointment of an answer. */
+/** An appointment in an answer. */
 export type NamedAppointment = z.output<typeof appointment>;
 
 const toolAnswer = z.looseObject({
@@ -75,10 +75,10 @@ const toolAnswer = z.looseObject({
   slots: z.array(slot).optional(),
   appointments: z.array(appointment).optional(),
 });
-/** What a tool answered, as its model reads it. */
+/** The answer of a tool, as the model reads it. */
 export type ToolAnswer = z.output<typeof toolAnswer>;
 
-/** What a tool is given. */
+/** The arguments of a tool. */
 export type Arguments = Readonly<Record<string, unknown>>;
 
 /** One use of a tool. */
@@ -87,19 +87,19 @@ export interface ToolUse {
   readonly toolCallId: string;
   readonly args: Arguments;
   readonly answer: ToolAnswer;
-  /** The answer as it came. */
+  /** The answer as received. */
   readonly text: string;
   readonly ms: number;
 }
 
-/** Who calls, and with which secret the line's tools are reached. */
+/** The caller, and the secret of the line's tools. */
 export interface CallOptions {
   /** `X-Vapi-Secret`. */
   readonly secret: string;
-  /** E.164; undefined for a caller who withholds it. */
+  /** E.164; undefined when the caller withholds it. */
   readonly caller: string | undefined;
   readonly callId?: string;
-  /** Told of every answer. */
+  /** Receives every answer. */
   readonly onUse?: (use: ToolUse) => void;
 }
 
@@ -127,15 +127,15 @@ export class LineCall {
     return this.line.tools.some((tool) => tool.function.name === name);
   }
 
-  /** What a tool takes. */
+  /** The parameters of a tool. */
   parametersOf(name: string): VapiTool["function"]["parameters"] {
     return this.#find(name).function.parameters;
   }
 
   /**
-   * Uses a tool as Vapi does when the model calls it: the static parameters are merged last.
+   * Uses a tool as Vapi does when the model calls it. Static parameters are added last.
    *
-   * @param toolCallId Vapi's id of this use; the same one again is a repeated request.
+   * @param toolCallId Vapi's id of this use. With the same id, it is a repeated request.
    * @throws {Error} When the answer does not have the form that Vapi reads.
    */
   async use(name: string, args: Arguments, toolCallId = `call_${crypto.randomUUID()}`) {
@@ -162,7 +162,7 @@ export class LineCall {
     return use;
   }
 
-  /** Says that the caller has hung up, as Vapi does. */
+  /** Reports that the caller has hung up, as Vapi does. */
   async hangUp(endedReason = "customer-ended-call"): Promise<void> {
     await this.#post(this.line.assistant.server.url, {
       type: "status-update",
@@ -177,7 +177,7 @@ export class LineCall {
     throw new Error(`Cannot use the tool ${name}: the line does not have it`);
   }
 
-  /** What the templates of static parameters name. */
+  /** Values for the templates of static parameters. */
   #facts(): Readonly<Record<string, string>> {
     return {
       "call.id": this.callId,
@@ -205,19 +205,19 @@ export class LineCall {
   }
 }
 
-/** Fills `{{ call.id }}` and its like in; what is not known becomes empty. */
+/** Fills in templates such as `{{ call.id }}`. Unknown names become empty. */
 function fillIn(template: string, facts: Readonly<Record<string, string>>): string {
   return template.replaceAll(/\{\{\s*(\S+?)\s*\}\}/g, (_, name) => facts[name] ?? "");
 }
 
 const texts = z.array(z.object({ to: z.string(), body: z.string() }));
-/** A text that the stack's fake Twilio was given. */
+/** A text that was sent through the stack's fake Twilio. */
 export type SentText = z.output<typeof texts>[number];
 
 /**
- * The texts of a local stack so far, the newest last.
+ * The texts of a local stack so far, newest last.
  *
- * @param to Only those to this number.
+ * @param to The only number whose texts are returned.
  */
 export async function readTexts(url: string, to?: string): Promise<SentText[]> {
   const asked = to === undefined ? "" : `?${new URLSearchParams({ to })}`;
@@ -228,8 +228,8 @@ const textWaitMs = 1000;
 const textPollMs = 50;
 
 /**
- * The texts that came to a phone after the first ones. After a request that may have sent one it is
- * waited for a moment: the text of a change goes out after the tool's answer.
+ * The texts that a phone received after a number of texts. Waits for a moment, because the text for a
+ * change is sent after the tool's answer.
  *
  * @param read The texts to the phone so far.
  */

@@ -1,5 +1,5 @@
 /**
- * A language model over HTTP, in the dialect of OpenAI's chat completions or of Anthropic's messages.
+ * A language model over HTTP, in the format of OpenAI's chat completions or of Anthropic's messages.
  *
  * Sources: https://platform.openai.com/docs/api-reference/chat and
  * https://docs.anthropic.com/en/api/messages
@@ -25,7 +25,7 @@ export interface ModelToolCall {
   readonly args: Readonly<Record<string, unknown>>;
 }
 
-/** What has been said, in the order in which it was. */
+/** What has been said, in order. */
 export type Said =
   | { readonly role: "user"; readonly text: string }
   | { readonly role: "assistant"; readonly text: string; readonly calls: readonly ModelToolCall[] }
@@ -34,7 +34,7 @@ export type Said =
     readonly results: readonly { readonly id: string; readonly text: string }[];
   };
 
-/** What the model is asked. */
+/** The input of the model. */
 export interface Prompt {
   readonly system: string;
   readonly said: readonly Said[];
@@ -43,7 +43,7 @@ export interface Prompt {
 
 /** A model that answers. */
 export interface Model {
-  /** What people call it: `anthropic claude-haiku-4-5`. */
+  /** The name for people: `anthropic claude-haiku-4-5`. */
   readonly name: string;
   /** @throws {Stop} When it cannot be reached or refuses. */
   answer(prompt: Prompt): Promise<Extract<Said, { readonly role: "assistant" }>>;
@@ -51,11 +51,11 @@ export interface Model {
 
 type Dialect = "openai" | "anthropic";
 
-/** Where a model is. */
+/** The address of a model. */
 interface ModelAddress {
   readonly dialect: Dialect;
   readonly key: string;
-  /** Without a slash at its end. */
+  /** Without a trailing slash. */
   readonly baseUrl: string;
   readonly model: string;
 }
@@ -65,14 +65,14 @@ const defaults: Readonly<Record<Dialect, { readonly baseUrl: string; readonly mo
   anthropic: { baseUrl: "https://api.anthropic.com", model: "claude-haiku-4-5-20251001" },
 };
 
-/** For the usage of a task that takes a model. */
+/** For the usage of a task that uses a model. */
 export const modelVariables = `OPENAI_API_KEY with OPENAI_BASE_URL, or ANTHROPIC_API_KEY with
   ANTHROPIC_BASE_URL: a model's key, and its address if it is not the provider's own`;
 
 /**
- * The model that the environment has a key for.
+ * Finds the model for which the environment has a key.
  *
- * @param preferred The clinic's own: taken where the key is its provider's.
+ * @param preferred The clinic's own model, used if the key is for its provider.
  * @param chosen The name of a model, which takes precedence.
  */
 export function findModel(
@@ -98,7 +98,7 @@ export function findModel(
   return undefined;
 }
 
-/** As the assistant has it at Vapi. */
+/** The assistant's setting at Vapi. */
 const settings = { temperature: 0 };
 const maxTokens = 250;
 
@@ -185,7 +185,7 @@ async function askAnthropic(address: ModelAddress, { system, said, tools }: Prom
     ...settings,
     max_tokens: maxTokens,
     system,
-    // The first turn has to be the user's.
+    // The first turn must be the user's.
     messages: [
       ...(said[0]?.role === "assistant" ? [{ role: "user", content: "(The phone rings.)" }] : []),
       ...said.map(asAnthropic),
@@ -232,7 +232,7 @@ function asAnthropic(said: Said): object {
   }
 }
 
-/** Arguments that are not JSON reach the tool as none: it says what it needs. */
+/** Arguments that are not JSON become none, and the tool then says what it needs. */
 function readArguments(text: string): Readonly<Record<string, unknown>> {
   try {
     const value: unknown = JSON.parse(text || "{}");
@@ -251,7 +251,7 @@ function read<Value>(schema: z.ZodType<Value>, answer: unknown): Value {
 const tries = 4;
 const timeoutMs = 60_000;
 
-/** Posts, again after a while where the service is busy. */
+/** Posts a request, and repeats it after a while if the service is busy. */
 async function post(
   { baseUrl }: ModelAddress,
   path: string,

@@ -1,6 +1,5 @@
 /**
- * A language model as the agent, with the prompt and the tools that the clinic's assistant has at
- * Vapi.
+ * A language model as the agent, with the prompt and the tools of the clinic's assistant at Vapi.
  *
  * @module
  */
@@ -9,7 +8,7 @@ import type { Agent, Turn } from "./agent.ts";
 import type { Line, LineCall } from "./line.ts";
 import type { Model, ModelTool, ModelToolCall, Said } from "./model.ts";
 
-/** As many answers as a model gives without hearing the caller. */
+/** How many answers a model may give without hearing the caller. */
 const patience = 8;
 
 /** Answers a call with a model. */
@@ -65,14 +64,14 @@ export class ModelAgent implements Agent {
   }
 }
 
-/** What the caller hears when a call of the model's ends the conversation. */
+/** What the caller hears when the model ends the call. */
 function endOf(calls: readonly ModelToolCall[]): string | undefined {
   const names = calls.map(({ name }) => name);
   if (names.includes("transferCall")) return "(The call is put through to the front desk.)";
   return names.includes("endCall") ? "(The call ends.)" : undefined;
 }
 
-/** The assistant's tools as the model sees them; Vapi gives its own two these forms. */
+/** The assistant's tools for the model. Vapi gives its own two tools these forms. */
 function describeTools({ assistant }: Line): ModelTool[] {
   return assistant.model.tools.flatMap((tool): ModelTool[] => {
     if ("function" in tool) {

@@ -1,8 +1,8 @@
 /**
- * An agent without a language model: it does what the tools' answers say (`nextTool`, `action`,
- * `fields`) and asks the caller for whatever argument is missing.
+ * An agent without a language model. It does what the tools' answers say (`nextTool`, `action`,
+ * `fields`) and asks the caller for missing arguments.
  *
- * Which tool needs what is read from the tools' own definitions, so there is no order of steps here.
+ * It reads from the tools' definitions which tool needs what, so no order of steps is written here.
  *
  * @module
  */
@@ -24,7 +24,7 @@ import {
 } from "./hearing.ts";
 import type { LineCall, NamedAppointment, OfferedSlot, ToolAnswer } from "./line.ts";
 
-/** What is asked for where no answer has said how. */
+/** How to ask for an argument, where no answer has said it. */
 const questions: Readonly<Record<string, string>> = {
   serviceType: "What is it for?",
   date: "Which day would you like?",
@@ -39,21 +39,21 @@ const questions: Readonly<Record<string, string>> = {
   purpose: "Is there anything else?",
 };
 
-/** Tools for which a time has to be chosen first. */
+/** The tool that must be used before a time can be chosen. */
 const availability = "check_availability";
-/** As many tools as an agent uses without hearing the caller, and as many repeats of a question. */
+/** How many tools the agent uses without hearing the caller, and how often it repeats a question. */
 const patience = 8;
 const strikesLeft = 7;
 
-/** What comes after an answer: another tool at once, or the caller's turn. */
+/** What follows an answer: another tool, or the caller's turn. */
 type Next = { readonly tool: string } | { readonly asks: Ask | undefined };
 
-/** Answers a call by the tools' answers alone. */
+/** Answers a call, guided only by the tools' answers. */
 export class ScriptedAgent implements Agent {
   /** Arguments by name, as the caller said them. */
   readonly #known = new Map<string, string>();
   #asks: Ask | undefined = "purpose";
-  /** The tool that is being used, and the one that a chosen time is for. */
+  /** The tool in use, and the tool that a chosen time is for. */
   #tool = "hold_slot";
   #goal = "hold_slot";
   #offered: readonly OfferedSlot[] = [];
@@ -207,7 +207,7 @@ export class ScriptedAgent implements Agent {
     return transferNumber === undefined ? { tool: "leave_message" } : { asks: undefined };
   }
 
-  /** Uses tools until the caller has to say something. */
+  /** Uses tools until the caller must say something. */
   async #pursue(first: string): Promise<Turn> {
     let next: Next = { tool: first };
     for (let used = 0; "tool" in next; used++) {
@@ -245,7 +245,7 @@ export class ScriptedAgent implements Agent {
     return given;
   }
 
-  /** What an answer says is next. */
+  /** What follows an answer. */
   #follow(tool: string, answer: ToolAnswer): Next {
     const { success, action, nextTool, slots = [], appointments = [] } = answer;
     const [field] = answer.fields ?? [];
@@ -273,7 +273,7 @@ export class ScriptedAgent implements Agent {
     return { asks: "agreement" };
   }
 
-  /** Looking for times again means that what was offered is gone. */
+  /** Searching for times again means that earlier offers are no longer valid. */
   #goOn(tool: string): Next {
     if (tool === availability) {
       this.#offered = [];
@@ -290,7 +290,7 @@ export class ScriptedAgent implements Agent {
     return { asks: "date" };
   }
 
-  /** What the caller wanted is done. */
+  /** Starts over after what the caller wanted is done. */
   #finish(): Next {
     const phone = this.#known.get("patientPhone");
     this.#known.clear();
@@ -300,7 +300,7 @@ export class ScriptedAgent implements Agent {
     return { asks: "purpose" };
   }
 
-  /** A refusal that names no argument: what its sentence asks for. */
+  /** A refusal that names no argument: asks for what its sentence asks for. */
   #again(tool: string, outcome: string): Next {
     switch (outcome) {
       case "busy":

@@ -1,10 +1,10 @@
 /**
- * A Vapi account: its tools, assistants and phone numbers, by plain fetch.
+ * A Vapi account: its tools, assistants and phone numbers, with plain fetch.
  *
- * Vapi's SDK is 47 MB, and three resources with four requests each need none of it. What is asked is
- * in Vapi's API reference. A busy service (429) and a failing one (5xx, a broken connection) are waited
- * for. A creation that failed may have been made all the same, so before it is repeated the caller
- * looks for it.
+ * Vapi's SDK has 47 MB, and three resources with four requests each do not need it. The requests are
+ * described in Vapi's API reference. When the service is busy (429) or fails (5xx, a broken
+ * connection), requests are repeated. A creation that failed may have happened after all, so the caller
+ * looks for the resource before it is repeated.
  *
  * @module
  */
@@ -12,28 +12,28 @@
 import { z } from "zod";
 import { Stop } from "../task.ts";
 
-/** The kinds of resources, as their paths have them. */
+/** The kinds of resources, as they occur in paths. */
 export type Kind = "tool" | "assistant" | "phone-number";
 
 const resource = z.looseObject({ id: z.string(), createdAt: z.string() });
-/** A resource as Vapi keeps it. */
+/** A resource as Vapi stores it. */
 export type Resource = z.output<typeof resource>;
-/** A body: nested objects are sent whole, since Vapi replaces each top-level field. */
+/** A body. Nested objects are sent whole, because Vapi replaces each top-level field. */
 export type Body = Readonly<Record<string, unknown>>;
 
-/** How an account is reached. */
+/** How to reach an account. */
 export interface AccountOptions {
   readonly apiKey: string;
   /** `https://api.vapi.ai`, or a stand-in. */
   readonly apiBase: string;
-  /** Waits; a test does not. */
+  /** Waits. Tests do not. */
   readonly sleep?: (ms: number) => Promise<void>;
 }
 
 /** An account that can be read and changed. Every method throws {@link Stop} when Vapi refuses. */
 export interface VapiAccount {
   list(kind: Kind): Promise<Resource[]>;
-  /** @param find Finds the resource among those listed, when an earlier attempt made it after all. */
+  /** @param find Finds the resource in a list, if an earlier attempt created it after all. */
   create(kind: Kind, body: Body, find: (made: Resource) => boolean): Promise<Resource>;
   update(kind: Kind, id: string, body: Body): Promise<Resource>;
 }
@@ -43,11 +43,11 @@ const timeoutMs = 20_000;
 const pageSize = 100;
 const longestWaitMs = 30_000;
 
-/** Opens an account; nothing is asked yet. */
+/** Opens an account. It sends no request yet. */
 export function openAccount(
   { apiKey, apiBase, sleep = (ms) => new Promise((done) => setTimeout(done, ms)) }: AccountOptions,
 ): VapiAccount {
-  /** One request, without a second try. */
+  /** Sends one request, without a second attempt. */
   const ask = async (method: string, path: string, body?: Body): Promise<Attempt> => {
     try {
       const response = await fetch(apiBase + path, {
@@ -64,7 +64,7 @@ export function openAccount(
     }
   };
 
-  /** Asks until Vapi answers; `recover` looks whether a failed request was carried out. */
+  /** Repeats a request until Vapi answers. `recover` checks whether a failed one was carried out. */
   const insist = async (
     method: string,
     path: string,

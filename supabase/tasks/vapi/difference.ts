@@ -1,8 +1,8 @@
 /**
- * What is different at Vapi from what we want there.
+ * Compares what is at Vapi with what we want there.
  *
- * Vapi fills in defaults, so an object that has more than was asked for is the same; a list has to be
- * equal item by item.
+ * Vapi fills in defaults, so an object may have more than we ask for. A list must be equal item by
+ * item.
  *
  * @module
  */
@@ -10,7 +10,7 @@
 import type { Body, Resource } from "./account.ts";
 
 /**
- * One line a difference: `voice.voiceId: "a" -> "b"`.
+ * Lists the differences, one a line: `voice.voiceId: "a" -> "b"`.
  *
  * @param wanted Top-level fields as they would be sent.
  */
@@ -18,7 +18,7 @@ export function listDifferences(present: Resource, wanted: Body): string[] {
   return Object.entries(wanted).flatMap(([name, value]) => compare(name, present[name], value));
 }
 
-/** The top-level fields that have to be sent, whole. */
+/** The top-level fields that must be sent, each as a whole. */
 export function changedFields(present: Resource, wanted: Body): Body {
   return Object.fromEntries(
     Object.entries(wanted).filter(([name, value]) =>

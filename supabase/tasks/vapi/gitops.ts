@@ -1,6 +1,6 @@
 /**
- * The files of VapiAI/gitops: a clinic's assistant as Markdown with its settings in front, and each
- * tool as YAML. References are file names.
+ * The files of VapiAI/gitops: a clinic's assistant as Markdown with its settings as front matter, and
+ * each tool as YAML. References are file names.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { composeAssistant, nameAssistant } from "../../../shared/line/assistant.
 import { defineForVapi, type FunctionsAddress } from "../../../shared/line/tool_definition.ts";
 import type { Tool } from "../../../shared/tool.ts";
 
-/** A file to write, its path from the folder given. */
+/** A file to write, with its path in the given folder. */
 export interface ExportedFile {
   readonly path: string;
   readonly text: string;
@@ -39,7 +39,7 @@ export function exportFiles(
   ];
 }
 
-/** YAML of version 1.1 reads off, no and null as something else: texts are quoted. */
+/** Quotes texts, because YAML 1.1 reads words such as off, no and null as other values. */
 function write(value: unknown): string {
   return stringify(value, {
     defaultStringType: "QUOTE_SINGLE",

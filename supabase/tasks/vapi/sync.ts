@@ -1,10 +1,10 @@
 /**
  * Brings a Vapi account to what a clinic needs: tools, assistant and phone numbers.
  *
- * Everything is looked for before it is made, so a run that broke off is finished by the next one and
- * a further run changes nothing. Tools belong to the functions they call and are shared by the clinics
- * of a project; assistants carry the organization in their metadata. What belongs to somebody else is
- * left alone unless it is adopted.
+ * Everything is looked for before it is created. So a run that was interrupted is finished by the next
+ * one, and a further run changes nothing. Tools belong to the functions they call, and the clinics of
+ * a project share them. Assistants have the organization in their metadata. Resources of others are
+ * not touched unless they are adopted.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import { Stop } from "../task.ts";
 import type { Body, Kind, Resource, VapiAccount } from "./account.ts";
 import { changedFields, listDifferences } from "./difference.ts";
 
-/** A clinic and what is known of it at Vapi. */
+/** A clinic, and what is known of it at Vapi. */
 export interface Line {
   readonly orgId: string;
   readonly profile: LineProfile;
@@ -27,24 +27,24 @@ export interface Line {
   readonly assistantIds: readonly string[];
 }
 
-/** What to bring the account to. */
+/** What the account should have. */
 export interface Wish {
   readonly line: Line;
   readonly tools: readonly Tool[];
   readonly address: FunctionsAddress;
-  /** Takes over resources of the same name or number that somebody else made. */
+  /** Whether to take over resources of the same name or number that were made elsewhere. */
   readonly adopts: boolean;
-  /** How a number that is not at Vapi yet is imported; undefined when the Twilio account is not known. */
+  /** How to import a number that is not at Vapi yet; undefined when the Twilio account is unknown. */
   readonly twilioImport?: Body | undefined;
 }
 
-/** One resource, and what has to happen to it. */
+/** One resource, and what to do with it. */
 export interface Step {
   readonly kind: Kind;
-  /** For people. */
+  /** The name for people. */
   readonly name: string;
   readonly present: Resource | undefined;
-  /** Empty when nothing is to be changed. */
+  /** Empty when nothing changes. */
   readonly differences: readonly string[];
   /** Why nothing can be done, for the operator. */
   readonly obstacle?: string;
@@ -67,7 +67,7 @@ export async function takeInventory(account: VapiAccount): Promise<Inventory> {
   return { tools, assistants, numbers };
 }
 
-/** What `sync` would do, in its order: tools, assistant, numbers. */
+/** What `sync` would do, in order: tools, assistant, numbers. */
 export function planSync(wish: Wish, inventory: Inventory): Step[] {
   const toolSteps = wish.tools.map((tool) => planTool(wish, tool, inventory.tools));
   const ids = toolSteps.map(({ present }) => present?.id ?? "(new)");
@@ -81,14 +81,14 @@ export function planSync(wish: Wish, inventory: Inventory): Step[] {
   ];
 }
 
-/** Told of each resource as it is made or changed, and of the ids to write down. */
+/** Is told of each resource that is created or changed, and of the ids to register. */
 export interface SyncObserver {
   changed(step: Step): void;
-  /** An assistant's or number's id, to be written down before anything else is done. */
+  /** Registers the id of an assistant or number, before anything else is done. */
   register(kind: "vapi_assistant" | "vapi_phone_number", id: string): Promise<void>;
 }
 
-/** Carries a plan out. The account is as wished when it returns. */
+/** Carries out a plan. When it returns, the account is as planned. */
 export async function carryOut(
   wish: Wish,
   inventory: Inventory,
@@ -109,7 +109,7 @@ export async function carryOut(
     const fields = changedFields(step.present, wanted);
     if (Object.keys(fields).length === 0) return step.present;
     const { provider } = step.present;
-    // A number is told apart by its provider, also in an update.
+    // Vapi needs a number's provider, even in an update.
     const body = step.kind === "phone-number" ? { provider, ...fields } : fields;
     const updated = await account.update(step.kind, step.present.id, body);
     observer.changed(step);
