@@ -10,7 +10,7 @@ import postgres from "postgres";
 import { defineTask, main } from "../supabase/tasks/task.ts";
 import { clusterVariable, createTestDatabase, startTestCluster } from "./support/database.ts";
 import { listMutants, tryMutants } from "./support/mutants.ts";
-import { rightsFile } from "./support/rights.ts";
+import { rightsFile } from "../supabase/tasks/doctor/rights.ts";
 
 const usage = `deno task mutants
   tries every grant too many, weaker policy and missing constraint in a database of its own and

@@ -7,7 +7,7 @@
 import { writeFile } from "node:fs/promises";
 import { defineTask, main } from "../supabase/tasks/task.ts";
 import { clusterVariable, createTestDatabase, startTestCluster } from "./support/database.ts";
-import { describeRights, rightsFile } from "./support/rights.ts";
+import { describeRights, rightsFile } from "../supabase/tasks/doctor/rights.ts";
 
 const usage = `deno task rights
   writes tests/sql/rights.txt: grants, policies, function rights, roles and constraints, one a line.

@@ -9,13 +9,12 @@ import { type Config, readConfig } from "../../shared/config.ts";
 import { toFault } from "../../shared/errors.ts";
 import { checkAccount } from "./credentials.ts";
 import { readEnvFile, withDatabase } from "./database.ts";
-import { type Check, check, skip } from "./doctor/check.ts";
+import { type Check, check, show, skip } from "./doctor/check.ts";
 import { checkData } from "./doctor/data.ts";
 import { checkOutside } from "./doctor/outside.ts";
 import { checkSchema } from "./doctor/schema.ts";
 import { findStack } from "./stack.ts";
 import { defineTask, main, readAddress, Stop } from "./task.ts";
-import type { Terminal } from "./terminal.ts";
 
 const usage = `deno task doctor [--url URL] [--env FILE] [--db URL]
   looks from outside whether everything is as it should be, and says what to do where it is not:
@@ -105,15 +104,6 @@ async function checkTexting(sql: postgres.Sql, config: Config): Promise<Check> {
     }
   }
   return check("every clinic can text", ...problems);
-}
-
-function show({ name, problems, skipped }: Check, terminal: Terminal): void {
-  if (skipped !== undefined) return terminal.print(`skipped  ${name}: ${skipped}`);
-  terminal.print(`${problems.length === 0 ? "ok      " : "FAILED  "} ${name}`);
-  for (const { what, fix } of problems) {
-    terminal.print(`           ${what}`);
-    terminal.print(`           fix: ${fix}`);
-  }
 }
 
 if (import.meta.main) await main(doctor);

@@ -6,7 +6,7 @@ import { migrate } from "../../supabase/local/migrations.ts";
 import { grantingDefaults, migrations, withDatabase } from "../support/database.ts";
 import { atLength } from "../support/length.ts";
 import { listMutants, tryMutants } from "../support/mutants.ts";
-import { compareRights, describeRights, rightsFile } from "../support/rights.ts";
+import { compareRights, describeRights, rightsFile } from "../../supabase/tasks/doctor/rights.ts";
 import { testWithConnections } from "../support/test.ts";
 
 const entries = new URL("../../shared/database/", import.meta.url);

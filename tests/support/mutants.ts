@@ -6,7 +6,7 @@
  */
 
 import type postgres from "postgres";
-import { compareRights, describeRights } from "./rights.ts";
+import { compareRights, describeRights } from "../../supabase/tasks/doctor/rights.ts";
 
 const query = `
 with roles (role) as (values ('anon'), ('authenticated'), ('service_role'), ('public')),

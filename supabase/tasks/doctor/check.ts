@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { Terminal } from "../terminal.ts";
+
 /** Something that is wrong. */
 export interface Problem {
   readonly what: string;
@@ -28,4 +30,14 @@ export function check(name: string, ...problems: readonly Problem[]): Check {
 /** A check that could not be made. */
 export function skip(name: string, reason: string): Check {
   return { name, problems: [], skipped: reason };
+}
+
+/** Prints a check: what is wrong, and what to do about it. */
+export function show({ name, problems, skipped }: Check, terminal: Terminal): void {
+  if (skipped !== undefined) return terminal.print(`skipped  ${name}: ${skipped}`);
+  terminal.print(`${problems.length === 0 ? "ok      " : "FAILED  "} ${name}`);
+  for (const { what, fix } of problems) {
+    terminal.print(`           ${what}`);
+    terminal.print(`           fix: ${fix}`);
+  }
 }

@@ -7,6 +7,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import type postgres from "postgres";
 import { type Check, check, type Problem } from "./check.ts";
+import { findForeignRights } from "./rights.ts";
 
 const root = new URL("../../../", import.meta.url);
 const push = "supabase db push --remote DATABASE_URL; locally start the stack again with --fresh";
@@ -19,6 +20,10 @@ export async function checkSchema(sql: postgres.Sql): Promise<Check[]> {
     check("extensions are installed", ...await findExtensions(sql)),
     check("constraints and indexes are valid", ...await findIndexes(sql)),
     check("the API's roles have no rights by default", ...await findRights(sql)),
+    check(
+      "the API's roles have the rights that the migrations give",
+      ...await findForeignRights(sql),
+    ),
   ];
 }
 
@@ -89,12 +94,17 @@ async function findEntryFunctions(sql: postgres.Sql): Promise<Problem[]> {
   });
 }
 
-async function findExtensions(sql: postgres.Sql): Promise<Problem[]> {
+/** The extensions of the migrations, by name with the statements that install them. */
+export async function readExtensions(): Promise<Map<string, string>> {
   const texts = (await readMigrations()).map(({ text }) => text).join("\n");
-  const needed = [...texts.matchAll(/^create extension if not exists (\w+) with schema (\w+);/gm)];
+  const needed = texts.matchAll(/^create extension if not exists (\w+) with schema (\w+);/gm);
+  return new Map([...needed].map(([statement, name = ""]) => [name, statement]));
+}
+
+async function findExtensions(sql: postgres.Sql): Promise<Problem[]> {
   const rows = await sql<{ name: string }[]>`select extname as name from pg_extension`;
   const installed = new Set(rows.map(({ name }) => name));
-  return needed.flatMap(([statement, name = ""]) =>
+  return [...await readExtensions()].flatMap(([name, statement]) =>
     installed.has(name) ? [] : [{ what: `${name} is not installed`, fix: statement }]
   );
 }

@@ -5,10 +5,12 @@
  * @module
  */
 
+import { readFile } from "node:fs/promises";
 import type postgres from "postgres";
+import type { Problem } from "./check.ts";
 
 /** The committed list. */
-export const rightsFile = new URL("../sql/rights.txt", import.meta.url);
+export const rightsFile = new URL("../../../tests/sql/rights.txt", import.meta.url);
 
 const query = `
 with schemas as (
@@ -138,4 +140,51 @@ export function compareRights(
     missing: expected.filter((line) => !given.has(line)),
     surplus: found.filter((line) => !wanted.has(line)),
   };
+}
+
+/** What a role may do with something that a migration made. */
+const grant = /^((?:table|view|function) \S+) to (\S+): (.*)$/;
+const apiRoles = ["anon", "authenticated", "service_role", "everybody"];
+
+/**
+ * Where the rights of the API's roles on what the migrations made differ from the committed list: as
+ * after a restore into a project that grants everything by default.
+ */
+export async function findForeignRights(sql: postgres.ISql): Promise<Problem[]> {
+  const committed = (await readFile(rightsFile, "utf8")).trimEnd().split("\n");
+  const ours = new Set(
+    committed.flatMap((line) =>
+      /^((?:table|view|function) \S+) is owned by /.exec(line)?.[1] ?? []
+    ),
+  );
+  const [wanted, found] = [readGrants(committed), readGrants(await describeRights(sql))];
+  const foreign = [...new Set([...wanted.keys(), ...found.keys()])].sort().flatMap((key) => {
+    const [object = "", role = ""] = key.split(" to ");
+    const [should, is] = [wanted.get(key), found.get(key)];
+    const [kind = "", name = ""] = object.replace("view ", "table ").split(" ");
+    return should === is || !ours.has(object) ? [] : [{ role, should, is, kind, name }];
+  });
+  // One statement for all that need the same one.
+  const groups = Map.groupBy(foreign, ({ role, should, kind }) => `${kind} ${role} ${should}`);
+  return [...groups.values()].flatMap((group) => {
+    const [first] = group;
+    if (!first) return [];
+    const { role, should, is, kind, name } = first;
+    const on = `on ${kind} ${group.map(({ name }) => name).join(", ")}`;
+    const grantee = role === "everybody" ? "public" : role;
+    const more = group.length > 1 ? ` and ${group.length - 1} more` : "";
+    return {
+      what: `${role} has ${is ?? "no right"} on ${kind} ${name}${more}, and should have ` +
+        (should ?? "none"),
+      fix: `revoke all ${on} from ${grantee}` +
+        (should === undefined ? "" : `; grant ${should} ${on} to ${grantee}`),
+    };
+  });
+}
+
+function readGrants(lines: readonly string[]): Map<string, string> {
+  return new Map(lines.flatMap((line) => {
+    const [, object, role = "", rights = ""] = grant.exec(line) ?? [];
+    return apiRoles.includes(role) ? [[`${object} to ${role}`, rights] as const] : [];
+  }));
 }
