@@ -1,0 +1,243 @@
+/**
+ * `deno task restore`: brings a backup back, and checks everything after it.
+ *
+ * The database's part is one transaction, so a restore that fails leaves what was there. What no
+ * archive of pg_dump has comes back here: extensions, jobs, statistics; and the project's default
+ * privileges, which would open every restored table to the API's roles, are revoked first.
+ *
+ * @module
+ */
+
+import { rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type postgres from "postgres";
+import { describeContent, findTables, schemas } from "./backup/content.ts";
+import {
+  accountsFile,
+  databaseFile,
+  describeFolder,
+  type Description,
+  readFolder,
+} from "./backup/folder.ts";
+import { findProgram, type Program, requireOlderProgram, runProgram } from "./backup/programs.ts";
+import { readEnvFile, withDatabase } from "./database.ts";
+import { checkData } from "./doctor/data.ts";
+import { compareRights } from "./doctor/rights.ts";
+import { checkSchema, readExtensions } from "./doctor/schema.ts";
+import { show } from "./doctor/check.ts";
+import { defineTask, main, Misuse, type Running, Stop } from "./task.ts";
+import type { Terminal } from "./terminal.ts";
+
+const usage = `deno task restore FOLDER [--check] [--replace] [--env FILE] [--db URL]
+  brings a backup of deno task backup back into an empty project, and checks everything after it
+  --check     only read the backup and the database, and say whether it could be restored
+  --replace   the database has our tables: put the backup in their place. All of it or, if that fails,
+              nothing; what was booked since the backup is lost
+  --env FILE  a file with SUPABASE_DB_URL; .env if left out. The environment takes precedence
+  --db URL    the database as its owner, instead of SUPABASE_DB_URL
+  PG_BIN      the folder of pg_restore, which must not be older than the pg_dump that wrote the backup;
+              the PATH's if not set
+  exit code 0: restored and well, 1: not restored, or something is not as it should be, 2: wrong
+  arguments or no backup, 3: no database or no pg_restore`;
+
+/** The task. */
+export const restore = defineTask({
+  usage,
+  options: {
+    check: { type: "boolean", default: false },
+    replace: { type: "boolean", default: false },
+    env: { type: "string" },
+    db: { type: "string" },
+  },
+  allowPositionals: true,
+  run: async ({ values, positionals: [folder, surplus] }, { env, terminal, running }) => {
+    if (folder === undefined || surplus !== undefined) {
+      throw new Misuse("Give the folder of one backup");
+    }
+    const settings = { ...await readEnvFile(values.env), ...env };
+    const url = values.db ?? settings["SUPABASE_DB_URL"];
+    const description = await readFolder(folder);
+    terminal.print(describeFolder(folder, description));
+    const program = await findProgram("pg_restore", env["PG_BIN"], description.program);
+    await withDatabase(url, (sql) => examine(sql, description, program, values.replace));
+    if (values.check) {
+      terminal.print("It could be restored. Nothing was changed");
+      return 0;
+    }
+    await withDatabase(url, prepare);
+    await load({ folder, url: url ?? "", program, running, replaces: values.replace });
+    terminal.print("Restored. What follows is checked:");
+    const problems = await withDatabase(url, async (sql) => {
+      await settle(sql, description);
+      return await compare(sql, description, terminal);
+    });
+    terminal.print(
+      problems === 0
+        ? "All is well. deno task doctor --url URL looks at the functions too"
+        : `${problems} checks failed`,
+    );
+    return problems === 0 ? 0 : 1;
+  },
+});
+
+/** @throws {Stop} When the backup cannot go into this database. */
+async function examine(
+  sql: postgres.Sql,
+  { server }: Description,
+  program: Program,
+  replaces: boolean,
+): Promise<void> {
+  const [row] = await sql<{ major: number; lacks: string[] }[]>`
+    select current_setting('server_version_num')::int / 10000 as major, array(
+      select r.name from unnest('{anon,authenticated,service_role}'::text[]) as r (name)
+      where to_regrole(r.name) is null) as lacks`;
+  const { major = 0, lacks = [] } = row ?? {};
+  if (lacks.length > 0) {
+    throw new Stop(1, `The database is not a Supabase project: it has no role ${lacks.join(", ")}`);
+  }
+  if (major < server) {
+    throw new Stop(
+      1,
+      `The backup is of PostgreSQL ${server}, and the database is ${major}: upgrade it`,
+    );
+  }
+  requireOlderProgram(program, major);
+  const available = await sql<{ name: string }[]>`
+    select name from pg_available_extensions union select extname from pg_extension`;
+  const missing = [...(await readExtensions()).keys()]
+    .filter((name) => !available.some((one) => one.name === name));
+  if (missing.length > 0) {
+    throw new Stop(1, `The database's server does not have the extension ${missing.join(", ")}`);
+  }
+  const there = await findObjects(sql);
+  if (there.length > 0 && !replaces) {
+    throw new Stop(
+      1,
+      `The database is not empty: it has ${there.slice(0, 3).join(", ")}` +
+        `${
+          there.length > 3 ? ` and ${there.length - 3} more` : ""
+        }. Restore into a new project, or put ` +
+        "the backup in their place with --replace. Nothing was changed",
+    );
+  }
+}
+
+/** What stands where the backup goes: our schemas, and anything in public that no extension made. */
+async function findObjects(sql: postgres.Sql): Promise<string[]> {
+  const rows = await sql<{ name: string }[]>`
+    select 'schema ' || n.nspname as name from pg_namespace as n
+    where n.nspname = any (${schemas.filter((name) => name !== "public")}::text[])
+    union all
+    select 'table ' || c.oid::regclass from pg_class as c
+    where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v', 'm', 'f')
+      and not exists (select from pg_depend as d where d.objid = c.oid and d.deptype = 'e')
+    union all
+    select 'function ' || p.oid::regproc from pg_proc as p
+    where p.pronamespace = 'public'::regnamespace
+      and not exists (select from pg_depend as d where d.objid = p.oid and d.deptype = 'e')`;
+  return rows.map(({ name }) => name);
+}
+
+/**
+ * What must be there before the first table: extensions, and no default privileges. pg_dump writes
+ * rights as what differs from PostgreSQL's own defaults, and revokes nothing that a project grants.
+ */
+async function prepare(sql: postgres.Sql): Promise<void> {
+  for (const statement of (await readExtensions()).values()) await sql.unsafe(statement);
+  for (const kind of ["tables", "sequences", "functions"]) {
+    await sql.unsafe(`alter default privileges in schema public
+      revoke all on ${kind} from public, anon, authenticated, service_role`);
+  }
+}
+
+interface Load {
+  readonly folder: string;
+  readonly url: string;
+  readonly program: Program;
+  readonly running: Running;
+  readonly replaces: boolean;
+}
+
+/** The project's own: it has them already, and may not let its owner change them. */
+const notOurs =
+  /^\d+; \d+ \d+ (?:SCHEMA|ACL|COMMENT) - (?:SCHEMA )?public |^\d+; \d+ \d+ DEFAULT ACL /;
+
+async function load({ folder, url, program, running, replaces }: Load): Promise<void> {
+  const file = join(folder, databaseFile);
+  const all = await runProgram(program, { args: ["--list", file], running });
+  const list = await Deno.makeTempFile();
+  await running.start(Promise.resolve(), () => rm(list, { force: true }));
+  await writeFile(list, all.split("\n").filter((line) => !notOurs.test(line)).join("\n"));
+  const common = ["--no-owner", "--exit-on-error", "--single-transaction"];
+  // Members refer to them.
+  await runProgram(program, { url, running, args: [...common, join(folder, accountsFile)] });
+  const clean = replaces ? ["--clean", "--if-exists"] : [];
+  const args = [...common, ...clean, `--use-list=${list}`, file];
+  await runProgram(program, { url, running, args });
+}
+
+/** What no archive has: jobs, statistics, and what the jobs would do in their first minute. */
+async function settle(sql: postgres.Sql, { jobs }: Description): Promise<void> {
+  await sql.unsafe(`analyze ${(await findTables(sql)).join(", ")}`);
+  for (const { name, schedule, command, active } of jobs) {
+    await sql`select cron.unschedule(jobname) from cron.job where jobname = ${name}`;
+    // One that was switched off, such as retention, must not run because of a restore.
+    if (active) await sql`select cron.schedule(${name}, ${schedule}, ${command})`;
+  }
+  // The first run in another cluster is the one that notices it.
+  await sql`select public.seal_audit()`;
+  await sql`select public.collect_metrics()`;
+  await watchAll(sql);
+  await sql`select pg_notify('pgrst', 'reload schema')`;
+}
+
+/** Has the watch go through all providers, from the first one on. */
+async function watchAll(sql: postgres.Sql): Promise<void> {
+  await sql`update private.overlap_watch set org_id = null, provider_id = null`;
+  for (let goesOn = true; goesOn;) {
+    await sql`select public.watch_overlaps()`;
+    const [row] = await sql`select org_id is not null as goes_on from private.overlap_watch`;
+    goesOn = row?.["goes_on"] === true;
+  }
+}
+
+/** Compares the database with the backup and with this checkout. Returns how much is wrong. */
+async function compare(
+  sql: postgres.Sql,
+  before: Description,
+  terminal: Terminal,
+): Promise<number> {
+  const after = await describeContent(sql);
+  const checks = [
+    {
+      name: "every row of the backup is there",
+      problems: findMissingRows(before.rows, after.rows),
+    },
+    { name: "rights and constraints are those of the backup", problems: findRights(before, after) },
+    ...await checkSchema(sql),
+    ...await checkData(sql, { isNew: true }),
+  ];
+  for (const one of checks) show(one, terminal);
+  return checks.filter(({ problems }) => problems.length > 0).length;
+}
+
+/** Callers may have added some, and counters are added up; nothing else has run yet. */
+function findMissingRows(before: Description["rows"], after: Description["rows"]) {
+  return Object.entries(before).flatMap(([table, count]) =>
+    table.includes(".metric_") || (after[table] ?? 0) >= count ? [] : [{
+      what: `${table} has ${after[table] ?? 0} rows, and ${count} are in the backup`,
+      fix: "restore again; if it stays, the backup was not complete",
+    }]
+  );
+}
+
+function findRights(before: Pick<Description, "rights">, after: Pick<Description, "rights">) {
+  const { missing, surplus } = compareRights(before.rights, after.rights);
+  const fix = "compare with supabase/schema.sql";
+  return [
+    ...missing.map((line) => ({ what: `not there: ${line}`, fix })),
+    ...surplus.map((line) => ({ what: `not in the backup: ${line}`, fix })),
+  ];
+}
+
+if (import.meta.main) await main(restore);
