@@ -13,7 +13,7 @@ import { readClinicFile } from "../tasks/clinic/file.ts";
 /**
  * Reads every clinic of a folder, in the order of their names.
  *
- * @throws {Error} Naming file and line of every mistake.
+ * @throws {Error} With file and line of every mistake.
  */
 export async function readClinics(folder: URL): Promise<ClinicDocument[]> {
   const names = (await readdir(folder)).filter((name) => name.endsWith(".yaml")).sort();
@@ -28,7 +28,7 @@ export async function readClinics(folder: URL): Promise<ClinicDocument[]> {
 }
 
 /**
- * Adds the clinics that do not exist yet; existing ones keep their changes.
+ * Adds the clinics that do not exist yet. Existing ones keep their changes.
  *
  * @param url As the role postgres.
  */
@@ -49,7 +49,7 @@ export async function addClinics(url: string, clinics: readonly ClinicDocument[]
   }
 }
 
-/** The same as SQL, for `supabase db reset`, which cannot read these files. */
+/** The clinics as SQL, for `supabase db reset`, which cannot read the files. */
 export function writeSeed(clinics: readonly ClinicDocument[]): string {
   const statements = clinics.map((clinic) =>
     `select public.apply_clinic($clinic$${JSON.stringify(clinic, null, 2)}$clinic$);\n`

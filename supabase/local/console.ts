@@ -7,7 +7,7 @@
 import postgres from "postgres";
 import type { FakeMessage } from "./twilio/server.ts";
 
-/** Makes the page; everything is escaped. */
+/** Creates the page. Everything is escaped. */
 export async function consolePage(
   dbUrl: string,
   messages: readonly FakeMessage[],

@@ -9,7 +9,7 @@ import { readdir } from "node:fs/promises";
 /** The functions of this repository, loaded. */
 export interface LoadedFunctions {
   readonly names: readonly string[];
-  /** Answers a request for the path `/functions/v1/NAME`; an unknown name is 404. */
+  /** Answers a request for the path `/functions/v1/NAME`. An unknown name gets 404. */
   fetch(pathname: string, request: Request): Promise<Response>;
 }
 
@@ -23,7 +23,7 @@ const directory = new URL("../../functions/", import.meta.url);
  * Imports every function and checks that it can answer.
  *
  * @param environment Set for the process, as the hosted runtime does, before the first request.
- * @throws {Error} Naming the function that cannot be loaded.
+ * @throws {Error} With the name of the function that cannot be loaded.
  */
 export async function loadFunctions(
   environment: Readonly<Record<string, string>>,

@@ -13,11 +13,11 @@ interface Job {
 }
 
 /**
- * Starts to run jobs at every full minute.
+ * Starts running jobs at every full minute.
  *
  * @param url As the role postgres.
- * @param onFailure Told when a job failed or the jobs cannot be read.
- * @returns Stops it.
+ * @param onFailure Called when a job failed or the jobs cannot be read.
+ * @returns A function that stops it.
  */
 export function runJobs(url: string, onFailure: (message: string) => void): () => Promise<void> {
   const sql = postgres(url, { max: 1, onnotice: () => {} });
@@ -43,7 +43,7 @@ export function runJobs(url: string, onFailure: (message: string) => void): () =
 }
 
 /**
- * Whether a five-field schedule names this minute (UTC): lists, ranges and steps as in cron(5).
+ * Whether a five-field schedule includes this minute (UTC): lists, ranges and steps as in cron(5).
  */
 export function isDue(schedule: string, at: Date): boolean {
   const [minute = "", hour = "", day = "", month = "", weekday = ""] = schedule.split(/ +/);

@@ -1,5 +1,6 @@
 /**
- * Applies migrations and seeds as the Supabase CLI does: in order, once, one transaction a file.
+ * Applies migrations and seeds as the Supabase CLI does: in order, once, and each file in one
+ * transaction.
  *
  * @module
  */
@@ -12,7 +13,7 @@ import postgres from "postgres";
 export interface MigrationReport {
   /** File names applied now, in order. */
   readonly applied: readonly string[];
-  /** How many had been applied before. */
+  /** How many were already applied. */
   readonly skipped: number;
 }
 
@@ -21,8 +22,8 @@ export interface MigrationReport {
  *
  * @param url As the role postgres.
  * @param directory Folder of `14 digits_name.sql` files.
- * @throws {Error} Naming file, line and message of the first that fails; nothing of it is kept. A file
- *   that has changed since it was applied fails too, since the schema would differ from the files.
+ * @throws {Error} With file, line and message of the first migration that fails; it is rolled back. A
+ *   file that has changed since it was applied also fails, because the schema would differ from it.
  */
 export async function migrate(url: string, directory: URL): Promise<MigrationReport> {
   const files = (await readdir(directory)).filter((name) => name.endsWith(".sql")).sort();
@@ -49,7 +50,7 @@ export async function migrate(url: string, directory: URL): Promise<MigrationRep
         applied.push(name);
       } else if (before !== text) {
         throw new Error(
-          `Cannot migrate: ${name} has changed since it was applied; begin again with --fresh`,
+          `Cannot migrate: ${name} has changed since it was applied; start again with --fresh`,
         );
       }
     }
@@ -93,7 +94,7 @@ function describeFailure(name: string, text: string, thrown: unknown): Error {
   });
 }
 
-/** A syntax error comes with a character position, an error at run time with its context. */
+/** A syntax error has a character position, a runtime error has a context. */
 function placeOf(text: string, error: postgres.PostgresError): string {
   if (error.position) {
     const before = [...text].slice(0, Number(error.position) - 1);

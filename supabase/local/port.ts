@@ -4,12 +4,12 @@
  * @module
  */
 
-/** What happens to a program that wants to listen on a port. */
+/** Whether a program can listen on a port, and if not, why. */
 export type PortState =
   | { readonly kind: "free" | "taken" | "forbidden" }
   | { readonly kind: "failed"; readonly reason: string };
 
-/** Whether a program could listen on this port of the loopback now, and if not, why. */
+/** Tries to listen on a port of the loopback. */
 export function tryPort(port: number): PortState {
   try {
     Deno.listen({ hostname: "127.0.0.1", port }).close();
@@ -22,8 +22,8 @@ export function tryPort(port: number): PortState {
 }
 
 /**
- * The first free port from one on; after twenty tries a random one below 32768, where outgoing
- * connections do not take ports.
+ * The first free port from a number on. After twenty attempts, a random one below 32768, a range that
+ * outgoing connections do not use.
  *
  * @throws {Error} When none is free.
  */

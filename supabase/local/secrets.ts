@@ -1,5 +1,5 @@
 /**
- * Secrets of the local stack that everybody may know.
+ * Secrets of the local stack that are no secret.
  *
  * @module
  */

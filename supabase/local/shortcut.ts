@@ -1,7 +1,7 @@
 /**
- * Hands the requests of the functions to the gateway of the same process, without the network between
- * them: there, both ends of a connection would be paid by one processor, and cost more than what the
- * gateway does. Everybody else reaches it by HTTP.
+ * Passes the functions' requests to the gateway in the same process, without the network. Otherwise one
+ * processor would work for both ends of a connection, which costs more than the gateway's own work.
+ * Everybody else uses HTTP.
  *
  * @module
  */
@@ -12,10 +12,10 @@ import { Buffer } from "node:buffer";
 type Answer = (request: Request) => Promise<Response>;
 
 /**
- * Lets this process's `fetch` answer addresses that begin with a prefix by itself.
+ * Lets this process's `fetch` answer addresses with a prefix by itself.
  *
  * @param prefix Of an address, with its scheme.
- * @returns What ends that.
+ * @returns A function that ends that.
  */
 export function answerLocally(prefix: string, answer: Answer): () => void {
   const fetchOutside = globalThis.fetch;
@@ -28,14 +28,14 @@ export function answerLocally(prefix: string, answer: Answer): () => void {
   };
 }
 
-/** As `fetch` does, it ends when the signal says so, whether or not the answer listens. */
+/** Like `fetch`, it ends when the signal says so, whether or not the answer reacts. */
 async function fetchLocally(
   answer: Answer,
   address: string,
   init: RequestInit = {},
 ): Promise<Response> {
   const headers = new Headers(init.headers);
-  // The gateway then reads the body at once, and not as a stream.
+  // So that the gateway reads the body at once, and not as a stream.
   if (typeof init.body === "string") {
     headers.set("content-length", String(Buffer.byteLength(init.body)));
   }

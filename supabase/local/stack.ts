@@ -32,7 +32,7 @@ export interface StackOptions {
   readonly fresh?: boolean;
   /**
    * The name under which a tunnel serves the functions. Their callers then need secrets of this
-   * machine, since the local ones are in the repository.
+   * machine, because the local ones are in the repository.
    */
   readonly publicHost?: string | undefined;
   readonly onProgress?: (line: string) => void;
@@ -45,7 +45,7 @@ export interface Stack {
   readonly dbUrl: string;
   /** The functions' variables as a file, for the operators' tasks. */
   readonly envFile: string;
-  /** What the functions expect as `X-Vapi-Secret`. */
+  /** The secret that the functions expect as `X-Vapi-Secret`. */
   readonly vapiSecret: string;
   readonly twilio: FakeTwilio;
   stop(): Promise<void>;
@@ -55,7 +55,7 @@ const migrations = new URL("../../migrations/", import.meta.url);
 const secretsFile = "secrets.json";
 const clinicFiles = new URL("../clinics/", import.meta.url);
 
-/** Starts everything; if one part does not start, the others are stopped again. */
+/** Starts everything. If one part does not start, stops the others again. */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const { port, fresh = false, publicHost, onProgress = () => {} } = options;
   const stateDir = options.stateDir ?? defaultStateDir("start");
@@ -67,7 +67,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const database = await startPostgres({ stateDir, fresh, onProgress });
     stops.push(() => database.stop());
     const { applied, skipped } = await migrate(database.url(), migrations);
-    onProgress(`${applied.length} migrations applied, ${skipped} were there`);
+    onProgress(`${applied.length} migrations applied, ${skipped} were already applied`);
     await addClinics(database.url(), await readClinics(clinicFiles));
 
     const twilio = await startFakeTwilio({ reports: "automatic" });
@@ -203,7 +203,7 @@ function openAuth(
   });
 }
 
-/** What hosted functions find in their environment; our secrets are made once and kept. */
+/** The environment of hosted functions. Our secrets are generated once and kept. */
 async function makeEnvironment(
   stateDir: string,
   url: string,
@@ -263,17 +263,17 @@ async function keptSecrets(file: string): Promise<KeptSecrets> {
   return made;
 }
 
-/** @throws {Error} When the file is there and damaged. */
+/** @throws {Error} When the file exists and is damaged. */
 async function readKept(file: string): Promise<Record<string, string>> {
   const text = await readFile(file, "utf8").catch(() => "{}");
   const read = z.record(z.string(), z.string()).safeParse(parseJson(text));
   if (read.success) return read.data;
   throw new Error(
-    `Cannot read ${file}: it is damaged. Restore it, or begin with an empty database: --fresh`,
+    `Cannot read ${file}: it is damaged. Restore it, or start with an empty database: --fresh`,
   );
 }
 
-/** Stores a Twilio account for every clinic that has a number and no account yet. */
+/** Stores a Twilio account for every clinic that has a number but no account. */
 async function provisionClinics(
   dbUrl: string,
   environment: Readonly<Record<string, string>>,

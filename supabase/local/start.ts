@@ -18,7 +18,7 @@ const defaultPort = 8000;
 const usage = `deno task start [--port N] [--fresh] [--state NAME] [--public-host NAME]
   starts Postgres, /rest/v1, /auth/v1, the functions, the jobs and a fake Twilio; Ctrl-C stops them
   --port N      listen on this port; ${defaultPort}, or the next free one, if left out
-  --fresh       begin with an empty database and new secrets
+  --fresh       start with an empty database and new secrets
   --state NAME  keep the state under this name, apart from others; start if left out
   --public-host NAME
                 serve /functions/v1/ to this host name too, for a tunnel, with secrets of this machine
@@ -45,7 +45,7 @@ const start = defineTask({
     const port = choosePort(values.port, terminal);
     terminal.print(`Starting (process ${Deno.pid})`);
     const startedAt = performance.now();
-    // Loaded here: --help and a refusal need none of it.
+    // Imported here, because --help and wrong arguments do not need it.
     const { startStack } = await import("./stack.ts");
     const starting = startStack({
       port,
@@ -79,7 +79,7 @@ Try:
 ${tryThis(url, vapiSecret)}
 
 ${
-    // Under a public name the secrets are not the ones that these two know.
+    // With a public name, these tasks do not know the secrets.
     publicHost === undefined
       ? `A whole call, one that you play yourself, and the figures with a target:
 ${task} call${address}
@@ -98,9 +98,9 @@ function sayPublic(publicHost: string, secret: string): string {
 `;
 }
 
-/** How a task is called in the shell that started this: through npx when it does not know deno. */
+/** How to call a task in the shell that started this: through npx if the shell has no deno. */
 function taskCommand(path: string): string {
-  // npx puts the folder of what it runs on the PATH, but only for that one command.
+  // npx puts the folder of the program that it runs on the PATH, but only for that command.
   const folders = path.split(delimiter).filter((folder) => !/[\\/]_npx[\\/]/.test(folder));
   const hasDeno = folders.some((folder) => existsSync(join(folder, "deno")));
   return hasDeno ? "deno task" : `npx --yes deno@${Deno.version.deno} task`;
@@ -132,7 +132,7 @@ function choosePort(given: string | undefined, terminal: Terminal): number {
   }
 }
 
-/** A curl for the next weekday at the clinic that is at least a day away. */
+/** A curl for the clinic's next weekday that is at least a day away. */
 function tryThis(url: string, secret: string): string {
   const day = new Date(Date.now() + 86_400_000);
   while ([0, 6].includes(day.getUTCDay())) day.setUTCDate(day.getUTCDate() + 1);

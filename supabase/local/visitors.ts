@@ -1,17 +1,17 @@
 /**
- * Who may use the local stack: programs on this machine and pages that the stack itself served.
+ * Who may use the local stack: programs on this machine, and pages that the stack itself served.
  *
- * Its keys are in the repository and it shows every text, so a web page must not reach it. A page of
- * another site sends its own `Origin`; a page whose host name was rebound to the loopback address
- * sends that name as `Host`. Neither is answered. A name given with `--public-host`, for a tunnel,
- * reaches the functions, which authenticate their callers, and nothing else.
+ * Its keys are in the repository and it shows every text, so other web pages must not reach it. A page
+ * of another site sends its own `Origin`. A page whose host name was rebound to the loopback address
+ * sends that name as `Host`. Both are refused. A name given with `--public-host`, for a tunnel, reaches
+ * only the functions, which authenticate their callers.
  *
  * @module
  */
 
 const loopbackNames: readonly string[] = ["127.0.0.1", "localhost", "[::1]"];
 
-/** What a request says about where it comes from. */
+/** What a request tells about its origin. */
 export interface Visit {
   readonly pathname: string;
   readonly header: (name: string) => string | null | undefined;
@@ -29,11 +29,11 @@ export function visitOf(request: Request, pathname: string): Visit {
  * Why a request is refused.
  *
  * @param publicHost The name, without a port, under which a tunnel serves the functions.
- * @returns A sentence for the developer; undefined when the request may go on.
+ * @returns A sentence for the developer; undefined when the request is allowed.
  */
 export function refuseVisit({ pathname, header }: Visit, publicHost?: string): string | undefined {
   const host = header("host") ?? "";
-  // A tunnel may replace Host and keep the name that was asked for in a header of its own.
+  // A tunnel may replace Host and send the original name in another header.
   const hosts = [host, header("x-forwarded-host") || host];
   const names = hosts.map((text) => nameOf(`http://${text}`) ?? "");
   if (publicHost !== undefined && names.includes(publicHost)) {
@@ -55,13 +55,13 @@ export function refuseVisit({ pathname, header }: Visit, publicHost?: string): s
     : undefined;
 }
 
-/** Whether a text is a host name as `--public-host` takes it: no scheme, port or path. */
+/** Whether a text is a host name for `--public-host`: no scheme, port or path. */
 export function isPublicHost(text: string): boolean {
   return /^[a-z0-9-]+(\.[a-z0-9-]+)+$/.test(text) && nameOf(`http://${text}`) === text &&
     !loopbackNames.includes(text);
 }
 
-/** The usual names, with a port; parsing a URL for each request would cost more than answering some. */
+/** The usual names, with a port. Parsing a URL for each request would cost more than some answers. */
 const loopback = /^http:\/\/(127\.0\.0\.1|localhost|\[::1\])(?::\d{1,5})?$/;
 
 function nameOf(url: string): string | undefined {

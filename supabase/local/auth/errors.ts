@@ -1,10 +1,10 @@
 /**
- * What GoTrue answers when it refuses, in its two shapes.
+ * GoTrue's refusals, in their two formats.
  *
  * @module
  */
 
-/** A refusal: status, GoTrue's error code, and its words. */
+/** A refusal: status, GoTrue's error code, and its message. */
 export class AuthError extends Error {
   constructor(
     readonly status: number,
@@ -16,17 +16,17 @@ export class AuthError extends Error {
   }
 }
 
-/** A bearer token that is no good, with the words of GoTrue's JWT library. */
+/** A bearer token that is not valid, with the message of GoTrue's JWT library. */
 export const badJwt = (why: string, status = 403) => new AuthError(status, "bad_jwt", why);
 
-/** Arguments that cannot be. */
+/** Arguments that are not valid. */
 export const invalid = (why: string, status = 400) =>
   new AuthError(status, "validation_failed", why);
 
-/** The first version of the API whose refusals have the key `code` for the code. */
+/** The first version of the API whose refusals have the error code in the key `code`. */
 const apiVersion = "2024-01-01";
 
-/** The answer to a request that is refused; its header `x-supabase-api-version` chooses the shape. */
+/** The answer to a refused request. Its header `x-supabase-api-version` chooses the format. */
 export function describeRefusal(request: Request, refusal: AuthError): Response {
   const { status, code, message, more } = refusal;
   const version = request.headers.get("x-supabase-api-version") ?? "";

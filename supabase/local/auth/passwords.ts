@@ -1,5 +1,5 @@
 /**
- * Passwords: how they are kept, and which are refused.
+ * Passwords: how they are stored, and which are refused.
  *
  * @module
  */
@@ -17,10 +17,10 @@ export interface Kept {
 const derive = promisify<string, Uint8Array, number, Uint8Array>(scrypt);
 const hashLength = 32;
 const shortest = 6;
-/** In bytes: what bcrypt, which GoTrue uses, takes. */
+/** In bytes: the limit of bcrypt, which GoTrue uses. */
 const longest = 72;
 
-/** What GoTrue says of a password that is too short; nothing of a good one. */
+/** GoTrue's message for a password that is too short; null for a good one. */
 export function weaknessOf(password: string): { message: string; reasons: string[] } | null {
   return password.length >= shortest
     ? null
@@ -41,13 +41,13 @@ export function checkNew(password: string): void {
   }
 }
 
-/** Hashes a password with scrypt and a salt of its own. */
+/** Hashes a password with scrypt and a random salt. */
 export async function keep(password: string): Promise<Kept> {
   const salt = randomBytes(16);
   return { salt, hash: await derive(password, salt, hashLength) };
 }
 
-/** Compares in constant time; takes as long when there is no password. */
+/** Compares in constant time. Takes equally long when there is no password. */
 export async function matches(password: string, kept: Kept | undefined): Promise<boolean> {
   const hash = await derive(password, kept?.salt ?? new Uint8Array(16), hashLength);
   return kept !== undefined && timingSafeEqual(hash, kept.hash);

@@ -1,19 +1,19 @@
 /**
- * `/auth/v1` of the local stack: a small stand-in for GoTrue (Supabase Auth), so that staff sign in
- * with supabase-js's own client. It answers as a real GoTrue was recorded to answer, with the settings
- * of Supabase's CLI and sign-up switched off. Accounts are in the schema `auth` of the local database.
+ * `/auth/v1` of the local stack: a small stand-in for GoTrue (Supabase Auth), so that staff can sign in
+ * with supabase-js's own client. It answers like a recorded GoTrue, with the settings of Supabase's CLI
+ * and with sign-up disabled. Accounts are in the schema `auth` of the local database.
  *
  * What it does not do:
  *
  * | request | answer |
  * | --- | --- |
- * | sign-up, anonymous sign-in, sign-in by phone | refused, as GoTrue does where they are switched off |
+ * | sign-up, anonymous sign-in, sign-in by phone | refused, as by a GoTrue that has them disabled |
  * | recovery, magic links, one-time codes, invitations, OAuth, SSO, MFA, passkeys, generated links | 501 |
- * | another e-mail for oneself, which GoTrue confirms by e-mail | 501 |
- * | `POST /token` with another grant than `password` and `refresh_token` | 400 |
+ * | changing one's own e-mail, which GoTrue confirms by e-mail | 501 |
+ * | `POST /token` with a grant other than `password` and `refresh_token` | 400 |
  * | audit log, hooks, captcha, rate limits, CORS | nothing: the stack answers on 127.0.0.1 only |
  * | limit of a body | none but the server's |
- * | bcrypt | scrypt; passwords above 72 bytes are refused all the same |
+ * | bcrypt | scrypt; passwords above 72 bytes are refused too |
  *
  * @module
  */
@@ -47,9 +47,9 @@ import {
 
 /** What the stand-in needs. */
 export interface AuthOptions extends TokenSettings {
-  /** The local database as its superuser, which makes what is missing in the schema `auth`. */
+  /** The local database as its superuser, to create what is missing in the schema `auth`. */
   readonly dbUrl: string;
-  /** The path before every request; taken off. */
+  /** The path before every request; removed. */
   readonly basePath: string;
 }
 
@@ -59,7 +59,7 @@ export interface Auth {
   close(): Promise<void>;
 }
 
-/** Makes what is missing in the database, and answers from then on. */
+/** Creates what is missing in the database, then answers. */
 export async function createAuth({ dbUrl, basePath, ...settings }: AuthOptions): Promise<Auth> {
   const sql = postgres(dbUrl, { max: 4, onnotice: () => {} });
   await sql.unsafe(await readFile(new URL("schema.sql", import.meta.url), "utf8"));
@@ -127,7 +127,7 @@ async function answer(auth: Context, request: Request, path: string): Promise<Re
 const notServed = (what: string) =>
   new AuthError(501, "not_implemented", `The local stack does not serve ${what}`);
 
-/** Reads a JSON object; GoTrue names the mistake in Go's words. */
+/** Reads a JSON object. Mistakes are described as Go does. */
 async function readBody<T>(request: Request, shape: z.ZodType<T>, absent = ""): Promise<T> {
   const isForm = request.headers.get("content-type")?.startsWith("application/x-www-form");
   const text = (isForm ? "" : await request.text()) || absent;
@@ -186,7 +186,7 @@ async function signInByPassword(
   return Response.json({ ...await grant(auth, session), weak_password: weaknessOf(password) });
 }
 
-/** The answer that holds the tokens of a session. */
+/** The answer with the tokens of a session. */
 async function grant({ settings }: Context, { user, sessionId, since, refreshToken }: Session) {
   const { token, expiresAt } = await makeToken(settings, {
     sub: user.id,
@@ -221,7 +221,7 @@ async function refuseSignUp(_auth: Context, request: Request): Promise<never> {
 
 const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
-/** The account and the session of a token, which both must be there still. */
+/** The account and the session of a token. Both must still exist. */
 async function findCaller({ sql }: Context, { sub, session_id }: Claims): Promise<User> {
   if (sub === undefined || sub === "") throw badJwt("invalid claim: missing sub claim");
   if (!uuid.test(sub)) throw badJwt("invalid claim: sub claim must be a UUID", 400);
@@ -378,7 +378,7 @@ const external = (
   "email phone zoom"
 ).split(" ");
 
-/** Only e-mail and password, for those who have an account. */
+/** Only e-mail and password, for existing accounts. */
 const publicSettings = {
   external: Object.fromEntries(external.map((name) => [name, name === "email"])),
   disable_signup: true,

@@ -1,6 +1,6 @@
 /**
- * Sessions and their refresh tokens. A token is used once: its use makes the next one, and whoever
- * uses an old one later ends the whole session's tokens, since one of two has stolen it.
+ * Sessions and their refresh tokens. A token is used once, and its use creates the next one. If an old
+ * token is used later, somebody has stolen one, and all tokens of the session are revoked.
  *
  * @module
  */
@@ -10,14 +10,14 @@ import type postgres from "postgres";
 import { AuthError, invalid } from "./errors.ts";
 import { findUser, isBanned, type User } from "./users.ts";
 
-/** How long a used token may be used again, as by two tabs at once. */
+/** How long a used token may be used again, for example by two tabs at once. */
 const reuseMs = 10_000;
 
-/** A session and the refresh token that goes with an answer. */
+/** A session and its newest refresh token. */
 export interface Session {
   readonly user: User;
   readonly sessionId: string;
-  /** When the password was given, in epoch seconds. */
+  /** When the password was entered, in epoch seconds. */
   readonly since: number;
   readonly refreshToken: string;
 }
@@ -50,12 +50,12 @@ export async function beginSession(sql: postgres.Sql, userId: string): Promise<S
 /**
  * Uses a refresh token.
  *
- * @throws {AuthError} When it is unknown or was used too long ago, or its account is banned.
+ * @throws {AuthError} When it is unknown, was used too long ago, or its account is banned.
  */
 export async function refreshSession(sql: postgres.Sql, given: string): Promise<Session> {
   if (!/^[a-z0-9]{12}$/.test(given)) throw invalid("Refresh token is not valid");
   const result = await sql.begin(async (tx) => {
-    // One use of a session's tokens at a time.
+    // A session's tokens are used one at a time.
     const [session] = await tx<{ id: string; user_id: string; created_at: Date }[]>`
       select s.* from auth.sessions as s join auth.refresh_tokens as t on t.session_id = s.id
       where t.token = ${given} for update of s`;
@@ -63,7 +63,7 @@ export async function refreshSession(sql: postgres.Sql, given: string): Promise<
     if (!session || !user) return refuse("refresh_token_not_found", "Refresh Token Not Found");
     if (isBanned(user)) return refuse("user_banned", "User Banned");
     const refreshToken = await useToken(tx, given, session.id);
-    // The revocation of the family must stay, so nothing is thrown inside the transaction.
+    // Nothing is thrown inside the transaction, because the revocation must be committed.
     if (refreshToken === null) return refuse("refresh_token_already_used", "Already Used");
     const since = Math.floor(session.created_at.getTime() / 1000);
     return { user, sessionId: session.id, since, refreshToken };

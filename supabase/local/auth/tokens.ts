@@ -1,5 +1,5 @@
 /**
- * Access tokens: HS256 with the secret of the local stack, so that `/rest/v1` takes them.
+ * Access tokens: HS256 with the secret of the local stack, so that `/rest/v1` accepts them.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { z } from "zod";
 import { parseJson } from "../rest/json.ts";
 import { AuthError, badJwt } from "./errors.ts";
 
-/** How long an access token is good. */
+/** How long an access token is valid. */
 export const tokenSeconds = 3600;
 
 const claims = z.looseObject({
@@ -19,10 +19,10 @@ const claims = z.looseObject({
   exp: z.number().optional(),
 });
 
-/** What a token says, as far as it is looked at. */
+/** The claims of a token that are used. */
 export type Claims = z.infer<typeof claims>;
 
-/** What tokens are made with, and the keys that stand for one. */
+/** Settings for tokens, and the API keys that stand for one. */
 export interface TokenSettings {
   readonly secret: string;
   /** The claim `iss`: the address of the stand-in. */
@@ -32,7 +32,7 @@ export interface TokenSettings {
   readonly secretKey?: string | undefined;
 }
 
-/** Signs a token that is good for {@linkcode tokenSeconds}. */
+/** Signs a token that is valid for {@linkcode tokenSeconds}. */
 export async function makeToken(
   { secret, issuer }: TokenSettings,
   content: Readonly<Record<string, unknown>>,
@@ -47,7 +47,7 @@ export async function makeToken(
 /**
  * The claims of a request's bearer token.
  *
- * @throws {AuthError} 401 without a token, 403 with one that is no good.
+ * @throws {AuthError} 401 without a token, 403 with an invalid one.
  */
 export async function readBearer(settings: TokenSettings, request: Request): Promise<Claims> {
   const token = /^[Bb]earer (\S+)$/.exec(request.headers.get("authorization") ?? "")?.[1];

@@ -8,7 +8,7 @@ import postgres from "postgres";
 import { AuthError, invalid } from "./errors.ts";
 import { keep, type Kept } from "./passwords.ts";
 
-/** Keys of metadata; null removes one. */
+/** Keys of metadata; null removes a key. */
 export type Metadata = Readonly<Record<string, unknown>>;
 
 /** An account. */
@@ -28,7 +28,7 @@ export interface User {
   readonly deleted_at: Date | null;
 }
 
-/** What an administrator may write. */
+/** Attributes that an administrator may write. */
 export interface Attributes {
   readonly id?: string | undefined;
   readonly email?: string | undefined;
@@ -44,7 +44,7 @@ export interface Attributes {
 export const isBanned = ({ banned_until }: User): boolean =>
   banned_until !== null && banned_until.getTime() > Date.now();
 
-/** The account of an id, also one that was softly deleted. */
+/** The account with an id, even if it was softly deleted. */
 export async function findUser(sql: postgres.Sql, id: string): Promise<User | undefined> {
   const [user] = await sql<User[]>`select * from auth.users where id = ${id}`;
   return user;
@@ -69,7 +69,7 @@ export async function findPassword(sql: postgres.Sql, id: string): Promise<Kept 
 }
 
 /**
- * Stores a new account; without a password it gets one that nobody knows.
+ * Stores a new account. Without a password it gets one that nobody knows.
  *
  * @throws {AuthError} When the e-mail or the id is taken.
  */
@@ -97,7 +97,7 @@ export async function createUser(sql: postgres.Sql, given: Attributes): Promise<
 }
 
 /**
- * Changes an account. A new password ends all sessions but one, if one is named.
+ * Changes an account. A new password ends all sessions, except for one that may be named.
  *
  * @throws {AuthError} When the e-mail is taken.
  */
@@ -154,7 +154,7 @@ async function write(tx: postgres.TransactionSql, id: string, given: Attributes)
   return user;
 }
 
-/** Deletes an account; softly: nobody signs in with it any more, and its e-mail is free again. */
+/** Deletes an account. A soft deletion ends sign-in with it and frees its e-mail. */
 export async function deleteUser(sql: postgres.Sql, id: string, isSoft: boolean): Promise<void> {
   if (!isSoft) {
     await sql`delete from auth.users where id = ${id}`;
@@ -168,7 +168,7 @@ export async function deleteUser(sql: postgres.Sql, id: string, isSoft: boolean)
   });
 }
 
-/** A page of accounts, newest first, and how many there are. */
+/** A page of accounts, newest first, and the number of all. */
 export async function listUsers(
   sql: postgres.Sql,
   { page, perPage }: { readonly page: number; readonly perPage: number },
@@ -229,7 +229,7 @@ function readEmail(given: string): string {
 
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
-/** Until when, for a duration as Go writes it (24h, 1h30m); null for none. */
+/** The end of a ban, from a duration in Go's format (24h, 1h30m); null for none. */
 function readBan(given: string): Date | null {
   if (given === "none") return null;
   const fail = (why: string) => invalid(`invalid format for ban duration: time: ${why}`);

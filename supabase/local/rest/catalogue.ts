@@ -1,6 +1,6 @@
 /**
- * What the database offers: functions, tables, columns and role settings, read at the start and again
- * after each `notify pgrst`.
+ * What the database offers: functions, tables, columns and role settings. They are read at the start and
+ * again after each `notify pgrst`.
  *
  * @module
  */
@@ -119,7 +119,7 @@ async function readCatalogue(client: Client, schemas: readonly string[]): Promis
 export interface WatchedCatalogue {
   /** The last one read. */
   readonly current: () => Catalogue;
-  /** Cancels what a backend is doing; resolves when the request was sent. */
+  /** Cancels what a backend is doing. Resolves when the request was sent. */
   readonly cancel: (pid: number) => Promise<void>;
   readonly close: () => Promise<void>;
 }
@@ -127,8 +127,8 @@ export interface WatchedCatalogue {
 const retryMs = 200;
 
 /**
- * Reads the catalogue, then listens: it is read again on `notify pgrst` and after a lost connection.
- * `onChange` is called after each reading.
+ * Reads the catalogue, then reads it again on `notify pgrst` and after a lost connection. Calls
+ * `onChange` after each reading.
  *
  * @throws when the first reading fails
  */
@@ -148,7 +148,7 @@ export async function watchCatalogue(
     client = own;
     let reading = Promise.resolve();
     const reload = () => {
-      // One after another; if a reading fails, the last one stays.
+      // One after another. If a reading fails, the last catalogue stays.
       reading = reading.catch(() => {}).then(async () => {
         current = await readCatalogue(own, schemas);
         onChange();

@@ -1,5 +1,5 @@
 /**
- * PostgREST's errors: which SQLSTATE gives which status, and how an error is written.
+ * PostgREST's errors: the status for each SQLSTATE, and how an error is written.
  *
  * @module
  */
@@ -13,7 +13,7 @@ export interface ErrorBody {
   readonly hint: string | null;
 }
 
-/** An error that is an answer: thrown anywhere, written in one place (`errorResponse`). */
+/** An error that is an answer. It is thrown anywhere and written in one place (`errorResponse`). */
 export class RestError extends Error {
   override readonly name = "RestError";
   readonly body: ErrorBody;
@@ -29,7 +29,7 @@ export class RestError extends Error {
   }
 }
 
-/** What this stand-in does not do; `what` names it for the caller. */
+/** A request that this stand-in does not serve; `what` names it for the caller. */
 export const notImplemented = (what: string, hint: string | null = null): RestError =>
   new RestError(400, "PGRST127", "Feature not implemented", { details: what, hint });
 
@@ -47,7 +47,7 @@ export interface DatabaseReport {
   readonly hint: string | null;
 }
 
-/** Statuses of SQLSTATEs and their classes; a full SQLSTATE takes precedence, any other is 400. */
+/** Statuses of SQLSTATEs and their classes. A full SQLSTATE takes precedence; any other is 400. */
 const statuses = new Map(
   Object.entries({
     400: "P0001",
@@ -69,7 +69,7 @@ function statusOf({ code, message }: DatabaseReport, isAnonymous: boolean): numb
   return statuses.get(code) ?? statuses.get(code.slice(0, 2)) ?? 400;
 }
 
-/** The answer to an error of PostgreSQL; missing rights of the anonymous role are 401. */
+/** The answer to a PostgreSQL error. Missing rights of the anonymous role are 401. */
 export function databaseError(report: DatabaseReport, isAnonymous: boolean): RestError {
   const { code, message, detail, hint } = report;
   if (code === "PGRST") return raisedAnswer(message, detail);
@@ -119,7 +119,7 @@ function raisedAnswer(raised: string, detail: string | null): RestError {
   });
 }
 
-/** Writes an error as PostgREST does; a 503 asks for an immediate retry. */
+/** Writes an error as PostgREST does. A 503 asks for an immediate retry. */
 export function errorResponse(error: RestError): Response {
   const headers = new Headers({
     "Content-Type": "application/json; charset=utf-8",
@@ -130,7 +130,7 @@ export function errorResponse(error: RestError): Response {
     for (const [name, text] of Object.entries(error.headers)) headers.set(name, text);
     return new Response(JSON.stringify(error.body), { status: error.status, headers });
   } catch {
-    // A status or header that HTTP cannot carry was raised by the database (PT999, a line break).
+    // The database raised a status or header that HTTP cannot carry (PT999, a line break).
     return errorResponse(notImplemented(`An answer with status ${error.status} or such headers`));
   }
 }

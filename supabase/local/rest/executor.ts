@@ -1,8 +1,8 @@
 /**
  * Runs a plan in one transaction: the settings of the request, then its statement.
  *
- * Both go in one write and commit with it. If one object was requested, the number of rows decides
- * whether they are kept, and a second round trip says `commit` or `rollback`.
+ * Both are sent in one write and commit together. If one object was requested, the number of rows
+ * decides whether they are kept, and a second round trip sends `commit` or `rollback`.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import type { RestRequest } from "./request.ts";
 import { bodySlot, quoted } from "./sql.ts";
 import type { Caller } from "./token.ts";
 
-/** What a transaction answered. */
+/** The answer of a transaction. */
 export interface Result {
   /** Matching rows, if a count was requested. */
   readonly total: number | null;
@@ -25,7 +25,7 @@ export interface Result {
   readonly status: string | null;
 }
 
-/** A plan and what it runs with. */
+/** A plan and its parameters. */
 export interface Transaction {
   readonly plan: Plan;
   readonly request: RestRequest;
@@ -36,7 +36,7 @@ export interface Transaction {
   readonly settings: Settings;
   readonly extraSearchPath: readonly string[];
   readonly signal: AbortSignal;
-  /** Cancels what a backend is doing; resolves when the request was sent. */
+  /** Cancels what a backend is doing. Resolves when the request was sent. */
   readonly cancel: (pid: number) => Promise<void>;
 }
 
@@ -65,14 +65,14 @@ export async function execute(pool: Pool, transaction: Transaction): Promise<Res
   } finally {
     isOver = true;
     signal.removeEventListener("abort", abort);
-    // Wait until the cancellation was sent: it would otherwise hit the next request.
+    // Wait until the cancellation was sent. Otherwise it would hit the next request.
     void told.then((isTold) => session.release(isBroken || !isTold));
   }
 }
 
 /**
- * Cancels until the transaction is over: PostgreSQL drops a cancellation that comes while the backend
- * reads its next message, which in a run of several statements is also between two of them.
+ * Repeats the cancellation until the transaction is over. PostgreSQL drops one that arrives while the
+ * backend reads its next message, which in a run of several statements also happens between two.
  */
 async function cancelUntil(isOver: () => boolean, cancel: () => Promise<void>): Promise<void> {
   while (!isOver()) {
@@ -87,7 +87,7 @@ async function run(session: Session, transaction: Transaction): Promise<Result> 
   const { plan: { isSingle }, caller } = transaction;
   const statements = [settingsStatement(transaction), mainStatement(transaction)];
   try {
-    // HEAD of a function with filters may return no row at all; that counts as zero of zero.
+    // HEAD of a function with filters may return no row at all, which counts as zero of zero.
     const [total = "0", page = "0", body, headers, status] = await session.run(
       isSingle ? [begin, ...statements] : statements,
       caller.role,
@@ -125,7 +125,7 @@ const rollback: BoundStatement = { text: "rollback", values: [] };
 function settingsStatement(transaction: Transaction): BoundStatement {
   const { plan, request, headers, caller, settings, extraSearchPath } = transaction;
   const { cookie, ...others } = Object.fromEntries(headers);
-  // The role's settings come before the role: the login may set what the role may not.
+  // The role's settings come before the role, because the login may set what the role may not.
   const pairs: Settings = [
     ["search_path", [request.schema, ...extraSearchPath].map(quoted).join(", ")],
     ...settings,

@@ -1,13 +1,13 @@
 /**
- * `/rest/v1` of the local stack: a stand-in for PostgREST 14 that answers as it does or refuses with
- * PGRST127, never differently. A request goes through `request.ts` (parser), `planner.ts` and
- * `statement.ts` (SQL), `executor.ts` (transaction), `response.ts`. Refused are
+ * `/rest/v1` of the local stack: a stand-in for PostgREST 14 that gives the same answer or refuses with
+ * PGRST127. A request goes through `request.ts` (parser), `planner.ts` and `statement.ts` (SQL),
+ * `executor.ts` (transaction) and `response.ts`. It refuses:
  *
  * | what | where |
  * | --- | --- |
  * | embedding, aggregates, casts, JSON paths, `or`, `and`, `any`/`all`, full text | query.ts |
  * | names beyond letters, digits and `_`, unless in quotes; what PostgREST's parser refuses in its own words | query.ts |
- * | `limit` and `offset` that are no numbers; parameters given twice, without `=`, or after a `;` | query.ts |
+ * | `limit` and `offset` that are not numbers; parameters given twice, without `=`, or after a `;` | query.ts |
  * | upsert: `on_conflict`, `resolution=`, PUT | query.ts, request.ts |
  * | Prefer: `missing=`, `handling=`, `max-affected=`, `timezone=`, `count=planned`, `return=headers-only` | request.ts |
  * | bodies other than JSON; escaped surrogates and control characters in them | request.ts |
@@ -18,9 +18,9 @@
  * | isolation levels of roles and functions | executor.ts |
  * | `count=estimated` above max-rows; statuses and headers that HTTP cannot send | response.ts, errors.ts |
  *
- * Tokens are HS256 only. Serialization failures and deadlocks (40001, 40P01) are answered at once,
- * as PostgREST 16 does; 14 repeats the transaction until the caller gives up. A caller that disconnects
- * ends its transaction, or leaves the line for a connection. In a server,
+ * Tokens are HS256 only. Serialization failures and deadlocks (40001, 40P01) are answered at once, as
+ * by PostgREST 16; version 14 repeats the transaction until the caller gives up. When a caller
+ * disconnects, its transaction ends, or it leaves the queue for a connection. In a server,
  * `--unstable-no-legacy-abort` keeps Deno from treating a sent answer as a disconnect.
  *
  * @module
@@ -47,9 +47,9 @@ export interface GatewayOptions {
   readonly anonRole?: string;
   /** For HS256 (jwt-secret). */
   readonly jwtSecret?: string;
-  /** `sb_publishable_...`: stands for anon. With a key given, every request needs one. */
+  /** `sb_publishable_...`, which stands for anon. If set, every request needs a key. */
   readonly publishableKey?: string;
-  /** `sb_secret_...`: stands for service_role. */
+  /** `sb_secret_...`, which stands for service_role. */
   readonly secretKey?: string;
   /** Most rows in an answer (db-max-rows). Default 1000. */
   readonly maxRows?: number | null;
@@ -57,7 +57,7 @@ export interface GatewayOptions {
   readonly poolSize?: number;
   /** Wait for a connection (db-pool-acquisition-timeout). Default 10,000 ms. */
   readonly acquisitionTimeoutMs?: number;
-  /** Stripped from paths, never seen by the database. */
+  /** Removed from paths; the database never sees it. */
   readonly basePath?: string;
   /** Bodies above this are 413. Default 10 MiB. */
   readonly maxBodyBytes?: number;
@@ -67,7 +67,7 @@ export interface GatewayOptions {
 
 /** A running gateway. */
 export interface Gateway {
-  /** Answers a request; when its signal aborts, its transaction is rolled back. */
+  /** Answers a request. If its signal aborts, the transaction is rolled back. */
   fetch(request: Request): Promise<Response>;
   /** Ends the connections. */
   close(): Promise<void>;
@@ -93,7 +93,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
 
   async function answer(http: Request): Promise<Response> {
     const { method, headers, signal } = http;
-    // Whoever has left while this process was busy costs nothing more.
+    // A caller that left while this process was busy costs nothing more.
     signal.throwIfAborted();
     const { pathname, search } = new URL(http.url);
     const caller = await identify(headers);
@@ -169,7 +169,7 @@ async function readBody(
 async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
   const tooLarge = () => new RestError(413, "413", `The body is larger than ${maxBytes} bytes`);
   const length = Number(request.headers.get("content-length") ?? Infinity);
-  // Without touching `body`, which would turn it into a stream.
+  // Without accessing `body`, which would turn it into a stream.
   if (length <= maxBytes) return await request.bytes();
   if (length < Infinity) throw tooLarge();
   const chunks: Uint8Array[] = [];

@@ -44,7 +44,7 @@ const rest = defineTask({
 
 const messageOf = (error: unknown): string => error instanceof Error ? error.message : "unknown";
 
-/** A setting; empty counts as absent. */
+/** A setting. An empty one counts as missing. */
 const setting = (name: string): string | undefined => Deno.env.get(name) || undefined;
 
 function number(name: string, text: string | undefined): number | undefined {

@@ -131,7 +131,7 @@ function planCall(request: RestRequest, catalogue: Catalogue, maxRows: number | 
 
 const rowsTypes = ["*/*", "application/json"];
 const objectTypes = ["application/vnd.pgrst.object+json", "application/vnd.pgrst.object"];
-/** Types that PostgREST might give, or write in another way. */
+/** Types that PostgREST might serve, or write differently. */
 const unclearType = /^$|csv|geo\+json|openapi|vnd\.pgrst|[^a-z\d/.*+-]/;
 
 /** Whether one object is requested, or rows. */
@@ -145,7 +145,7 @@ function asksForObject({ accept }: RestRequest): boolean {
   throw new RestError(406, "PGRST107", message);
 }
 
-/** What the rows become: nothing if nobody sees them. */
+/** The form of the rows; none if nobody sees them. */
 const bodyOf = (isShown: boolean, isObject: boolean): Body =>
   !isShown ? "none" : isObject ? "object" : "rows";
 

@@ -1,6 +1,6 @@
 /**
- * PostgREST's query string: columns, filters, order, limit. Whatever this grammar does not know is
- * refused, including what PostgREST itself would refuse in its parser's words.
+ * PostgREST's query string: columns, filters, order, limit. Everything outside this grammar is refused,
+ * including what PostgREST itself would refuse with a parser message.
  *
  * @module
  */
@@ -36,7 +36,7 @@ export interface Query {
   readonly args: ReadonlyMap<string, string>;
 }
 
-// For PostgREST a column named "*" means all columns, also in quotes; so it is not a name here.
+// For PostgREST a column named "*" means all columns, even in quotes. So it is not a name here.
 const name = String.raw`"(?!\*")[^"\\]+"|[A-Za-z0-9_]+`;
 const namePattern = new RegExp(`^(?<name>${name})$`);
 const selectPattern = new RegExp(`^(?:(?<alias>${name}):)?(?<name>${name})$|^(?<all>\\*)$`);
@@ -46,7 +46,7 @@ const orderPattern = new RegExp(
 
 const unquoted = (text: string): string => text.startsWith('"') ? text.slice(1, -1) : text;
 
-/** Reads a list; a comma within quotes splits into halves that no pattern accepts. */
+/** Reads a list. A comma within quotes splits an item into halves that no pattern accepts. */
 const readColumns = (list: string, pattern: RegExp): ColumnTerm[] =>
   list.split(",").map((item) => {
     const groups = pattern.exec(item)?.groups;
@@ -94,7 +94,7 @@ function readFilter(column: string, text: string): Filter {
   return { ...filter, operator, operand: isPattern ? operand.replaceAll("*", "%") : operand };
 }
 
-/** Whether PostgREST may read a value as a condition, since it begins like one. */
+/** Whether PostgREST might read a value as a condition, because it begins like one. */
 const looksLikeFilter = (text: string): boolean => {
   const [, not, word = ""] = /^(not\.)?([a-z]+)[.(]/.exec(text) ?? [];
   return not !== undefined || text.startsWith("not.") || operators.has(word) ||
@@ -126,7 +126,7 @@ export function decode(text: string): string {
 }
 
 function readPairs(search: string): (readonly [string, string])[] {
-  // PostgREST separates at ";" too, and drops what has no "=".
+  // PostgREST also separates at ";", and drops what has no "=".
   return search.split("&").filter((part) => part !== "").map((part) => {
     const [key = "", ...content] = part.replaceAll("+", " ").split("=");
     if (content.length === 0 || part.includes(";")) throw notImplemented(`The parameter ${part}`);

@@ -18,7 +18,7 @@ export interface Payload {
   readonly text: string;
 }
 
-/** What a caller asks for, before anything is looked up. */
+/** What a caller asks for, before anything is looked up in the catalogue. */
 export interface RestRequest {
   readonly action: Action;
   readonly method: string;
@@ -46,7 +46,7 @@ export interface HttpParts {
   readonly body: string | null;
 }
 
-/** For who looks at the root to see what there is; the whole list is in `gateway.ts`. */
+/** For callers who open the root to see what there is. The full list is in `gateway.ts`. */
 const alsoRefused = "Tables are at /NAME, functions at /rpc/NAME. Not implemented are also " +
   "embedding, aggregates, casts, JSON paths, or and and, full text search, upsert, PUT, the header " +
   "Range, bodies and answers other than JSON, and variadic functions";
@@ -125,7 +125,7 @@ function readPreferences(header: string | null): Pick<RestRequest, "returns" | "
   };
 }
 
-/** As wai's parseHttpAccept: without qualities, the more specific type comes first. */
+/** Like wai's parseHttpAccept: without qualities, the more specific type comes first. */
 function readAccept(header: string | null): string[] {
   const types = (header ?? "*/*").split(",").map((type) => type.trim());
   if (types.length > 1 && header?.includes(";")) throw notImplemented(`Accept: ${header}`);
@@ -134,7 +134,7 @@ function readAccept(header: string | null): string[] {
 }
 
 const jsonType = /^application\/json(?: *; *[A-Za-z0-9-]+=[A-Za-z0-9|-]+)*$/;
-/** Types that PostgREST knows, or might write in another way. */
+/** Types that PostgREST knows, or might write differently. */
 const unclearType = /csv|urlencoded|octet-stream|plain|xml|json|[^a-z\d/.+-]/;
 
 function readPayload({ headers, body }: HttpParts, isCall: boolean, { columns }: Query): Payload {

@@ -1,6 +1,6 @@
 /**
- * Who calls: the bearer token (HS256) or the Supabase key of a request, turned into a role and
- * claims with PostgREST's words for everything that can be wrong.
+ * The caller: turns the bearer token (HS256) or the Supabase key of a request into a role and claims,
+ * with PostgREST's messages for everything that can be wrong.
  *
  * @module
  */
@@ -18,7 +18,7 @@ export interface Caller {
   readonly claims: string;
 }
 
-/** What tokens and keys are checked against. */
+/** The secrets that tokens and keys are checked against. */
 export interface TokenOptions {
   readonly anonRole: string;
   readonly jwtSecret?: string | undefined;
@@ -40,7 +40,7 @@ interface Claims {
 const skewSeconds = 30;
 const maxRemembered = 1000;
 
-/** Makes the function that names the caller of a request; it throws `RestError`. */
+/** Creates the function that finds the caller of a request. It throws `RestError`. */
 export function authenticator(options: TokenOptions): (headers: Headers) => Promise<Caller> {
   const { anonRole, jwtSecret, publishableKey, secretKey } = options;
   const plain = (role: string): Caller => ({
@@ -52,7 +52,7 @@ export function authenticator(options: TokenOptions): (headers: Headers) => Prom
   const keys: KnownKey[] = [];
   if (publishableKey) keys.push({ bytes: Buffer.from(publishableKey), caller: anonymous });
   if (secretKey) keys.push({ bytes: Buffer.from(secretKey), caller: plain("service_role") });
-  // Signatures are checked once for each token, times on every request, as in PostgREST.
+  // A signature is checked once for each token, the times on every request, as in PostgREST.
   const remembered = new Map<string, Claims>();
 
   async function callerOfToken(token: string): Promise<Caller> {
@@ -129,7 +129,7 @@ async function verify(token: string, secret: string): Promise<Claims> {
   }
 }
 
-/** Those that PostgREST knows. */
+/** The algorithms that PostgREST knows. */
 const algorithms = /^(?:none|HS(?:256|384|512)|RS(?:256|384|512)|ES(?:256|384|512)|EdDSA)$/;
 
 /** The algorithm that the header of a token names, or nothing. */

@@ -1,5 +1,5 @@
 /**
- * One request at the fake Twilio and what can be done with its connection.
+ * One request at the fake Twilio, and what can be done with its connection.
  *
  * It uses node:http, which gives access to the socket: resets and incomplete bodies are made there.
  *

@@ -1,5 +1,5 @@
 /**
- * The faults that the fake Twilio can be told to make: in the answer to a text, or in the reports on
+ * The faults that the fake Twilio can be told to produce: in the answer to a text, or in the reports on
  * its delivery.
  *
  * @module
@@ -52,12 +52,12 @@ export const faultKinds: Readonly<Record<string, string>> = {
 export type AnswerFaultKind = keyof typeof answerFaults | `http_${number}` | number;
 /** Names unusual reports. */
 export type ReportFaultKind = keyof typeof reportFaults;
-/** Everything that can be ordered. */
+/** Every kind that can be ordered. */
 export type FaultKind = AnswerFaultKind | ReportFaultKind;
 
-/** Details of an order; each kind says how it uses them. */
+/** Details of an order. Each kind says how it uses them. */
 export interface FaultDetails {
-  /** How many times; once when left out. */
+  /** How many times; once by default. */
   readonly times?: number | undefined;
   /** Milliseconds. */
   readonly ms?: number | undefined;

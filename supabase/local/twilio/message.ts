@@ -5,7 +5,7 @@
  * @module
  */
 
-/** Where a text stands, as Twilio names it. */
+/** The status of a text, as Twilio names it. */
 export type MessageStatus = "queued" | "sent" | "delivered" | "undelivered" | "failed";
 
 /** One text as Twilio accepted it. */
@@ -44,7 +44,7 @@ const statusOfCode: Readonly<Record<number, number>> = {
 const e164 = /^\+[1-9]\d{6,14}$/;
 
 /**
- * An error in Twilio's words. As at the real Twilio, the message may quote the request.
+ * An error with Twilio's message, which may quote the request, as at the real Twilio.
  *
  * @param status HTTP status; that of the code if left out.
  */

@@ -51,7 +51,7 @@ export function planReports(fault?: Fault<ReportFaultKind>): readonly PlannedRep
 /**
  * Posts one report.
  *
- * @param authToken Signs it: the account's primary token, also where an API key sent the text.
+ * @param authToken Signs it: the account's primary token, even if an API key sent the text.
  * @returns The status of the answer; 0 when there was none within 5 seconds.
  */
 export async function postReport(

@@ -2,7 +2,7 @@
  * A fake Twilio that keeps its texts: the Messages resource over HTTP, for the local stack and tests.
  *
  * Answers have the fields of Twilio's API of 2010-04-01, and reports are signed as Twilio signs them.
- * Both can be told to fail in the ways that are known from the real Twilio.
+ * Both can be told to fail in ways that are known from the real Twilio.
  *
  * @module
  */
@@ -50,9 +50,9 @@ export interface FakeTwilio {
   readonly postCount: number;
   /** Reports posted, oldest first. */
   readonly reports: readonly PostedReport[];
-  /** Makes the next texts' answers or reports faulty. */
+  /** Makes the answers or reports of the next texts faulty. */
   addFault(kind: FaultKind, details?: FaultDetails): void;
-  /** Faults that have not met a text yet. */
+  /** Faults that no text has met yet. */
   readonly faults: readonly Fault[];
   /**
    * Registers an account: other tokens are refused from now on, and its reports are signed with this
