@@ -5,29 +5,14 @@
  */
 
 import { z } from "zod";
-import type { AccountCache } from "./accounts.ts";
 import { type Answer, refuse } from "./answers.ts";
-import type { Background } from "./background.ts";
-import type { Config } from "./config.ts";
-import type { Database } from "./database/client.ts";
 import type { CallFacts } from "./database/entry.ts";
-import type { Budget, Deadlines } from "./deadline.ts";
-import type { Log } from "./logging.ts";
 import * as sentences from "./sentences.ts";
+import type { TextingTools } from "./texting.ts";
 
 /** What one tool call may use. */
-export interface ToolContext {
+export interface ToolContext extends TextingTools {
   readonly call: CallFacts;
-  readonly config: Config;
-  readonly database: Database;
-  readonly accounts: AccountCache;
-  readonly budget: Budget;
-  readonly deadlines: Deadlines;
-  readonly log: Log;
-  /** Runs and measures work that only waits for Twilio; another request has the turn meanwhile. */
-  readonly texting: <T>(send: () => Promise<T>) => Promise<T>;
-  /** For work that continues after the answer. */
-  readonly background: Background;
 }
 
 /** Outcomes of every tool, and what they mean. */
