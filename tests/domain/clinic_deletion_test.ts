@@ -5,17 +5,13 @@ import { clinic as clinicTask } from "../../supabase/tasks/clinic.ts";
 import { runTask } from "../../supabase/tasks/task.ts";
 import { type Bench, testWithBench as test } from "../support/clinic.ts";
 import { aTextingClinic, PhoneCall } from "../support/phone_call.ts";
+import { aTerminal } from "../support/terminal.ts";
 
 async function runDeletion(bench: Bench, slug: string, more: readonly string[] = ["--yes"]) {
-  let output = "";
-  const print = (line: string) => void (output += `${line}\n`);
-  const unasked = () => Promise.reject(new Error("Nobody is asked"));
+  const { terminal, lines } = aTerminal();
   const args = ["delete", "--org", slug, ...more, "--db", bench.database.url()];
-  const code = await runTask(clinicTask, args, {
-    env: {},
-    terminal: { isTerminal: false, readAll: unasked, ask: unasked, print, printError: print },
-  });
-  return { code, output };
+  const code = await runTask(clinicTask, args, { env: {}, terminal });
+  return { code, output: lines.join("\n") };
 }
 
 test("a clinic is deleted when nothing lies ahead, and its audit log stays", async (bench) => {

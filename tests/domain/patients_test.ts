@@ -11,6 +11,7 @@ import { patient } from "../../supabase/tasks/patient.ts";
 import { runTask } from "../../supabase/tasks/task.ts";
 import { aDay, aPost, type Bench, type Clinic, testWithBench as test } from "../support/clinic.ts";
 import { aTextingClinic, PhoneCall } from "../support/phone_call.ts";
+import { aTerminal } from "../support/terminal.ts";
 
 const phone = "+447400987654";
 const ada = "Ada Lovelace";
@@ -18,14 +19,10 @@ const ben = "Benjamin Button";
 
 /** Runs the task as the database's owner. */
 async function runPatient(bench: Bench, args: readonly string[]) {
-  let output = "";
-  const print = (line: string) => void (output += `${line}\n`);
-  const unasked = () => Promise.reject(new Error("Nobody is asked"));
-  const code = await runTask(patient, [...args, "--db", bench.database.url()], {
-    env: {},
-    terminal: { isTerminal: false, readAll: unasked, ask: unasked, print, printError: print },
-  });
-  return { code, output };
+  const { terminal, lines } = aTerminal();
+  const all = [...args, "--db", bench.database.url()];
+  const code = await runTask(patient, all, { env: {}, terminal });
+  return { code, output: lines.map((line) => `${line}\n`).join("") };
 }
 
 /** A call that books a time for somebody, proves the phone, asks for a change and is reported on. */

@@ -6,15 +6,29 @@
 
 import type { Terminal } from "../../supabase/tasks/terminal.ts";
 
-/** A terminal that keeps what is printed: by stream, and all of it in order. Nobody can be asked. */
-export function aTerminal(input = "") {
+/**
+ * A terminal that keeps what is printed: by stream, and all of it in order.
+ *
+ * @param input What standard input has.
+ * @param typed What somebody types when asked, one answer a question; left out, nobody can be asked.
+ */
+export function aTerminal(
+  { input = "", typed }: { readonly input?: string; readonly typed?: readonly string[] } = {},
+) {
+  const answers = [...typed ?? []];
   const out: string[] = [];
   const errors: string[] = [];
   const lines: string[] = [];
   const terminal: Terminal = {
-    isTerminal: false,
+    isTerminal: typed !== undefined,
     readAll: () => Promise.resolve(input),
-    ask: () => Promise.reject(new Error("nobody to ask")),
+    ask: (question) => {
+      terminal.print(question);
+      const answer = answers.shift();
+      return answer === undefined
+        ? Promise.reject(new Error(`Nobody answers: ${question}`))
+        : Promise.resolve(answer);
+    },
     print: (line) => void (out.push(line), lines.push(line)),
     printError: (line) => void (errors.push(line), lines.push(line)),
   };

@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import type postgres from "postgres";
 import { clinic } from "../../supabase/tasks/clinic.ts";
 import { runTask } from "../../supabase/tasks/task.ts";
-import type { Terminal } from "../../supabase/tasks/terminal.ts";
 import { aDay } from "../support/clinic.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { aTerminal } from "../support/terminal.ts";
 import { testWithConnections } from "../support/test.ts";
 
 const file = `clinic: harbour-clinic
@@ -47,23 +47,12 @@ async function withClinics(
   try {
     await work(
       async (args, typed) => {
-        const output: string[] = [];
-        const errors: string[] = [];
-        const terminal: Terminal = {
-          isTerminal: typed !== undefined,
-          readAll: () => Promise.resolve(""),
-          ask: (question) => {
-            output.push(question);
-            return Promise.resolve(typed ?? "");
-          },
-          print: (line) => output.push(line),
-          printError: (line) => errors.push(line),
-        };
-        const code = await runTask(clinic, args, {
-          terminal,
-          env: { SUPABASE_DB_URL: database.url() },
-        });
-        return { code, output: output.join("\n"), errors: errors.join("\n") };
+        const { terminal, out, errors } = aTerminal(
+          typed === undefined ? undefined : { typed: [typed] },
+        );
+        const env = { SUPABASE_DB_URL: database.url() };
+        const code = await runTask(clinic, args, { terminal, env });
+        return { code, output: out.join("\n"), errors: errors.join("\n") };
       },
       async (text) => {
         const path = `${folder}/clinic-${files++}.yaml`;

@@ -19,22 +19,14 @@ import {
 import { testWithBench, vapiSecret } from "../support/clinic.ts";
 import { type FakeVapi, type Resource, startFakeVapi } from "../support/fake_vapi.ts";
 import { serveFunctions } from "../support/line.ts";
+import { aTerminal } from "../support/terminal.ts";
 import { hasVapiSchema } from "../support/vapi_schema.ts";
 
 /** Runs the task in this process, against a database and a Vapi account. */
-async function run(bench: Bench, account: FakeVapi, args: string[], answers: string[] = []) {
-  const lines: string[] = [];
+async function run(bench: Bench, account: FakeVapi, args: string[], typed?: string[]) {
+  const { terminal, lines } = aTerminal(typed && { typed });
   const code = await runTask(vapi, args, {
-    terminal: {
-      isTerminal: answers.length > 0,
-      readAll: () => Promise.resolve(""),
-      ask: (question) => {
-        lines.push(question);
-        return Promise.resolve(answers.shift() ?? "no");
-      },
-      print: (line) => lines.push(line),
-      printError: (line) => lines.push(line),
-    },
+    terminal,
     env: {
       ...bench.environment,
       SUPABASE_DB_URL: bench.database.url(),
@@ -233,17 +225,9 @@ services: [{id: consultation, name: Consultation, minutes: 30}]
 doctors: [{id: amara-patel, name: Dr Amara Patel, hours: {monday-sunday: 09:00-17:00}}]
 `,
     );
-    const lines: string[] = [];
-    const code = await runTask(clinic, ["add", path, "--yes"], {
-      terminal: {
-        isTerminal: false,
-        readAll: () => Promise.resolve(""),
-        ask: () => Promise.resolve("no"),
-        print: (line) => lines.push(line),
-        printError: (line) => lines.push(line),
-      },
-      env: { SUPABASE_DB_URL: bench.database.url() },
-    });
+    const { terminal, lines } = aTerminal();
+    const env = { SUPABASE_DB_URL: bench.database.url() };
+    const code = await runTask(clinic, ["add", path, "--yes"], { terminal, env });
     assert.equal(code, 0, lines.join("\n"));
   } finally {
     await rm(folder, { recursive: true });

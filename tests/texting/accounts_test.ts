@@ -163,7 +163,7 @@ const secrets = {
 
 /** Runs the task against a bench's database. */
 async function run(bench: Bench, args: string[], input = "", env: Record<string, string> = {}) {
-  const pipe = aTerminal(input);
+  const pipe = aTerminal({ input });
   const code = await runTask(credentials, args, {
     env: {
       SUPABASE_DB_URL: bench.database.url(),
