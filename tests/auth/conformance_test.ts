@@ -59,7 +59,7 @@ async function check(...args: readonly string[]): Promise<string> {
 }
 
 testWithConnections(
-  `what staff need is answered as by a real GoTrue${reason ? ` (left out: ${reason})` : ""}`,
+  `staff's requests are answered as by a real GoTrue${reason ? ` (left out: ${reason})` : ""}`,
   async () => {
     const output = await check("--core");
     assert.match(output, /\nall +\d+ +1\d\d +1\d\d +0\n/, "more than a hundred steps, none failed");

@@ -138,7 +138,7 @@ const count = (value: number) => value.toLocaleString("en");
 /** At most: guesses at different codes add up. */
 const chance = (guesses: number) => `1 in ${count(Math.floor(codes / guesses))}`;
 
-test("the chances in docs/security.md follow from what is compared", async (database) => {
+test("the chances in docs/security.md follow from how codes are compared", async (database) => {
   const rows = new Map<string, string[]>();
   const note = (name: string, hour: number, day = hour) =>
     rows.set(name, [count(hour), chance(hour), count(day), chance(day)]);

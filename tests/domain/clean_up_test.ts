@@ -63,7 +63,7 @@ const countHolds = async (sql: postgres.Sql, status: string) => {
   return row?.n;
 };
 
-test("a clean-up takes a batch of expired holds of all clinics, audits each, forgets codes and keeps what lives", async ({ sql }) => {
+test("a clean-up takes a batch of expired holds of all clinics, audits each, deletes their codes and keeps live holds", async ({ sql }) => {
   const clinics = [await aClinic(sql), await aClinic(sql)];
   for (const clinic of clinics) await expiredHolds(sql, clinic, 15);
   const [clinic] = clinics;
@@ -100,7 +100,7 @@ test("a clean-up takes a batch of expired holds of all clinics, audits each, for
   }
 });
 
-test("clean-ups that run at once share the work and skip what a confirmation has locked", async (database) => {
+test("concurrent clean-ups share the work and skip holds that a confirmation has locked", async (database) => {
   const { sql } = database;
   const clinic = await aClinic(sql);
   await expiredHolds(sql, clinic, 4000);
@@ -471,7 +471,7 @@ async function runRetention(args: readonly string[], env: Record<string, string>
   return { code, said: lines.join("\n") };
 }
 
-test("deno task retention counts with --dry-run, deletes without, and says what is wrong otherwise", async (database) => {
+test("deno task retention counts with --dry-run, deletes without it, and explains errors", async (database) => {
   const { sql } = database;
   const clinic = await aClinic(sql);
   await expiredHolds(sql, clinic, 25, { status: "expired", expiredFor: "91 days" });

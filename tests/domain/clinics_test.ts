@@ -82,7 +82,7 @@ test("random clinics are kept as they were given, and given twice they change no
   }
 });
 
-test("a dry run answers what the run would, and leaves everything as it was", async ({ sql }) => {
+test("a dry run answers like a real run and changes nothing", async ({ sql }) => {
   const random = randomFrom(7);
   const [first, second] = [aRandomDocument(random, "a"), aRandomDocument(random, "a")];
   const dryAdd = await apply(sql, first, { isDry: true });
@@ -178,7 +178,7 @@ test("a membership begins, changes and ends by a function that audits, once", as
   assert.deepEqual(at.sort(), ["added", "unchanged", "unchanged"]);
 });
 
-test("what changed since it was looked at is not overwritten", async ({ sql }) => {
+test("a clinic that changed since it was shown is not overwritten", async ({ sql }) => {
   const clinic = aRandomDocument(randomFrom(8), "a");
   const { orgId: org } = await apply(sql, clinic);
   const { seen } = await apply(sql, { ...clinic, name: "One" }, { org, isDry: true });

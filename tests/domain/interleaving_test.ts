@@ -75,7 +75,7 @@ const end = (line: Line, { clinic, callId }: Caller) =>
     gen_random_uuid())`;
 
 test(
-  "a call that lets its hold go does not let go what the next call has just taken over",
+  "a call that releases its hold does not release a time that the next call has just taken over",
   async (bench, one, two) => {
     const clinic = await aClinic(bench.database.sql);
     const first = await anAppointment(one, clinic, "10:00");
@@ -95,7 +95,7 @@ test(
 );
 
 test(
-  "a call that asks again for its held time, which the next call has just taken over, changes nothing of it",
+  "a repeated request for a held time that the next call has just taken over changes nothing",
   async (bench, one, two) => {
     const clinic = await aClinic(bench.database.sql);
     const first = await anAppointment(one, clinic, "10:00");
@@ -242,7 +242,7 @@ test(
 );
 
 test(
-  "what a model makes of a slotId is not kept: the audit log has the slot it stood for",
+  "the audit log has the slot itself, not the slotId as the model wrote it",
   async (bench, one) => {
     const clinic = await aClinic(bench.database.sql);
     const taken = slot("10:00").p_slot_id;
@@ -280,7 +280,7 @@ test(
 );
 
 test(
-  "what became of a follow-up is answered busy while the call's report is locked, not with an error",
+  "the result of a follow-up is answered busy, not with an error, while the call's report is locked",
   async (bench, one, two) => {
     const clinic = await aClinic(bench.database.sql);
     const caller = aCaller(clinic);

@@ -55,7 +55,7 @@ test(
 );
 
 test(
-  "holds of strangers for a number do not keep its own calls from holding",
+  "holds of strangers for a number do not prevent holds by calls from that number",
   async (bench, one) => {
     const clinic = await aClinic(bench.database.sql);
     const patient = aCaller(clinic);
@@ -202,7 +202,7 @@ test("a call asks for six texts, to three numbers", async (bench, one) => {
 });
 
 test(
-  "a number's texts are used up for strangers before they are for its own calls",
+  "strangers run out of texts to a number before calls from that number do",
   async (bench, one) => {
     const clinic = await aClinic(bench.database.sql);
     const phone = "+447700900995";
@@ -270,7 +270,7 @@ test(
 );
 
 test(
-  "ten wrong codes in a call, and twenty a day for a number, ten more in its own calls",
+  "ten wrong codes in a call, twenty a day for a number, and ten more in calls from that number",
   async (bench, one) => {
     const clinic = await aClinic(bench.database.sql);
     await bench.database.sql`update public.organizations

@@ -199,7 +199,7 @@ test("of a family's number one is erased and the other keeps everything", async 
   assert.equal((await call.ask(verifyOtp, { code: call.code })).outcome, "cancelled");
 });
 
-test("a call that is under way while its patient is erased comes to no booking", async (bench) => {
+test("a call cannot book when its patient is erased during the call", async (bench) => {
   const clinic = await aTextingClinic(bench);
   const call = new PhoneCall(bench, clinic, phone);
   const slotId = `consultation/${aDay()}T10:00`;
@@ -211,7 +211,7 @@ test("a call that is under way while its patient is erased comes to no booking",
   assert.equal((await call.ask(holdSlot, { slotId, patientName: ben })).outcome, "held");
 });
 
-test("a report that comes after its patient was erased leaves nothing of what was said", async (bench) => {
+test("a report that arrives after its patient was erased stores nothing that was said", async (bench) => {
   const { sql } = bench.database;
   const clinic = await aTextingClinic(bench);
   const unreported = await aBooking(bench, clinic, ada, "10:00");

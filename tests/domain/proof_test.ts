@@ -84,7 +84,7 @@ const attemptsOf = async ({ database }: Bench) => {
 };
 
 test(
-  "two numbers in one call: each code is right for its own number, whichever was texted last",
+  "two numbers in one call: each code is right for its number, whichever was texted last",
   async (bench, one) => {
     const { caller, first, second } = await twoNumbers(one, bench, ["111111", "222222"]);
     const said = await readCode(one, caller, "111111", second.holdId);
@@ -177,7 +177,7 @@ test(
 );
 
 test(
-  "a second appointment of one patient at the same time is said when it is confirmed",
+  "a patient's second appointment at the same time is mentioned when it is confirmed",
   async (bench, one) => {
     const clinic = await aClinic(bench.database.sql, { providers: 2 });
     const first = aCaller(clinic);

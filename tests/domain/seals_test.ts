@@ -89,7 +89,7 @@ async function tampered(
   });
 }
 
-test("each clinic's rows are sealed in a chain of its own, and an untouched log is intact", async ({ sql }) => {
+test("each clinic's rows are sealed in a separate chain, and an unchanged log is intact", async ({ sql }) => {
   const [one, two] = [await aClinic(sql), await aClinic(sql)];
   assert.deepEqual((await verify(sql, one)).newest, null);
   for (const size of [3, 1, 2]) {
@@ -248,7 +248,7 @@ test("the server's log has every new seal, and nothing personal", async (databas
   assert.equal(told.reduce((sum, { rows }) => sum + rows, 0), 2);
 });
 
-test("a row whose transaction is still running is not sealed, nor what came after it, and nothing is missed", async (database) => {
+test("neither a row whose transaction is running nor later rows are sealed, and no row is missed", async (database) => {
   const { sql } = database;
   const clinic = await aClinic(sql);
   const slow = postgres(database.url(), { max: 1, onnotice: () => {} });
@@ -312,7 +312,7 @@ test("a batch is bounded, and has all rows of its last transaction", async ({ sq
   }
 });
 
-test("what retention deletes is not missed, and its seal stays; what else is gone is", async (database) => {
+test("rows that retention deletes are not reported and their seals stay; other missing rows are reported", async (database) => {
   const { sql, admin } = database;
   const clinic = await aClinic(sql);
   await write(sql, clinic, 4);

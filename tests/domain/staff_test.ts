@@ -313,7 +313,7 @@ testWithDatabase(
 );
 
 testWithDatabase(
-  "what waits for the desk is resolved, or moved to another time",
+  "appointments that wait for the desk are resolved or moved to another time",
   async (database) => {
     const { sql } = database;
     const { clinic, ask, book } = await aDesk(database);
@@ -355,7 +355,7 @@ testWithDatabase(
 );
 
 testWithDatabase(
-  "an appointment moves, also onto its own time, and keeps its patient",
+  "an appointment moves, even to a time that overlaps its own, and keeps its patient",
   async (database) => {
     const { sql } = database;
     const { ask, book, clinic } = await aDesk(database);
@@ -584,7 +584,7 @@ testWithDatabase(
 );
 
 testWithDatabase(
-  "hours and days off change, and what is booked is named, not moved",
+  "hours and days off change, and affected bookings are listed, not moved",
   async (database) => {
     const { sql } = database;
     const { clinic, book } = await aDesk(database);
@@ -725,7 +725,7 @@ testWithDatabase("a patient without a phone is shown and erased by the name", as
 });
 
 testWithDatabase(
-  "a caller moves by phone what the desk booked for the number",
+  "a caller moves an appointment by phone that the desk booked for the number",
   async (database) => {
     const { clinic, book } = await aDesk(database);
     const lines = await openLines(database, 1);

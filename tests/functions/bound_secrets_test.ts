@@ -233,7 +233,7 @@ test("a denied read of an account is not shared with the clinic's own calls", as
   assert.deepEqual(read, { outcome: "unknown_clinic" });
 });
 
-test("two secrets of one request open what each of them opens", async (bench) => {
+test("a request with two secrets opens what either of them opens", async (bench) => {
   const { sql } = bench.database;
   const [one, other, third] = [await aClinic(sql), await aClinic(sql), await aClinic(sql)];
   const second = "secret-of-the-other-clinic";

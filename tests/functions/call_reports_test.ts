@@ -268,7 +268,7 @@ test("a hold made while the end is being reported is released by the report that
   }
 });
 
-test("a call goes on through other statuses, and a confirmed appointment stays", async (bench) => {
+test("other statuses do not end a call, and a confirmed appointment stays", async (bench) => {
   const call = await aCall(bench);
   for (const status of ["queued", "ringing", "in-progress", "forwarding", "", "ENDED?"]) {
     assert.equal((await call.ended({ status })).status, 200);
@@ -476,7 +476,7 @@ test("reports of any shape are taken: without artifact, with wrong types, withou
   );
 });
 
-test("a transcript of two megabytes costs what is kept of it: it is cut, then redacted", async (bench) => {
+test("a transcript of two megabytes is cut before it is redacted, so it costs no more than its stored part", async (bench) => {
   const turn = "User: my number is 07700 900789, I take 10mg of lisinopril twice a day.\n";
   const report = async (turns: number) => {
     const call = await aCall(bench, { holds: false });

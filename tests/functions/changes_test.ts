@@ -193,7 +193,7 @@ test("the new time of one appointment is not taken for the new time of another o
   assert.equal((await move("12:00", "10:15")).outcome, "slot_taken");
 });
 
-test("the time held for a move stays with the move, whoever requests it", async (bench) => {
+test("the time held for a move stays with the move, even if another patient requests it", async (bench) => {
   const { clinic, phone } = await anAppointment(bench);
   const caller = aCaller(bench, clinic, phone);
   await caller.ask("reschedule_appointment", { ...ada, slotId: slot("12:00") });
@@ -393,7 +393,7 @@ test("a name is known without case, accents, titles and order; family on one pho
   ) assert.deepEqual(await found(patientName), [], patientName);
 });
 
-test("before the code none of several appointments is told; after it they are named and each question is asked once", async (bench) => {
+test("several appointments are named only after the code, and each question about them is asked once", async (bench) => {
   const { clinic, phone } = await anAppointment(bench);
   await book(bench, aCaller(bench, clinic, phone), "12:00", "Ada Brown");
   const caller = aCaller(bench, clinic, phone);
@@ -620,7 +620,7 @@ test("cancelling without a day leaves the call's own hold, and says so", async (
   assert.match(ben.message, /still holding .* at noon/);
 });
 
-test("a code that confirms and answers what is booked says each time once", async (bench) => {
+test("a code that confirms a hold and lists appointments says each time once", async (bench) => {
   const { clinic, phone } = await anAppointment(bench);
   for (const isFirst of [true, false]) {
     const caller = aCaller(bench, clinic, isFirst ? aPhone() : phone);

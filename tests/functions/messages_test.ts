@@ -118,7 +118,7 @@ test("a clinic takes a limited number of messages an hour: four from a number, h
   assert.equal((await leave(oneNumber)).outcome, "left");
 });
 
-test("leave_message asks for a number, and says what is wrong with it", async (bench) => {
+test("leave_message asks for a number and says what is wrong with an unusable one", async (bench) => {
   const clinic = await aClinic(bench.database.sql);
   const ask = (caller: string | null, args: object) =>
     bench.ask(leaveMessage, {
@@ -206,7 +206,7 @@ test("a transfer is offered only while the desk answers", async (bench) => {
   assert.match((await bench.ask(leaveMessage, call)).message, /I'll connect you to the front desk/);
 });
 
-test("what cannot reach the database promises nobody", async (bench) => {
+test("without the database nothing is promised to callers", async (bench) => {
   const clinic = await aClinic(bench.database.sql);
   await bench.database.admin.unsafe("drop function public.leave_message");
   const asked = aRequest({ tool, called: clinic.number, callId: "down", args: good });

@@ -33,7 +33,7 @@ const scrape = (bench: Bench, token: string | null = metricsToken, query = "") =
 
 const readMetrics = async (bench: Bench) => readExposition(await (await scrape(bench)).text());
 
-test("what the tools answered is in the metrics at once: calls by outcome, latency by part", async (bench) => {
+test("the tools' answers are in the metrics at once: calls by outcome, latency by part", async (bench) => {
   const clinic = await aClinic(bench.database.sql);
   const call = { called: clinic.number, caller: aPhone(), callId: crypto.randomUUID() };
   const before = await readMetrics(bench);
@@ -157,7 +157,7 @@ testWithConnections(
 );
 
 testWithConnections(
-  "what a transaction that is rolled back did is not counted",
+  "a transaction that is rolled back is not counted",
   () =>
     withDatabase(async (database) => {
       const clinic = await aClinic(database.sql);

@@ -49,7 +49,7 @@ function aFullRuntime({ runtime }: Bench) {
   return { full, fill, letGo: held.resolve, asked: () => asked };
 }
 
-test("who cannot be answered hears at once that it is busy, and what was begun is finished", async (bench) => {
+test("callers who cannot be answered hear at once that it is busy, and requests that have started are finished", async (bench) => {
   const clinic = await aClinic(bench.database.sql);
   const { full, fill, letGo, asked } = aFullRuntime(bench);
   const ask = () =>

@@ -122,7 +122,7 @@ test("a code is valid for five minutes, as the text and the answer say", async (
   assert.equal((await caller.verify(caller.code)).outcome, "confirmed");
 });
 
-test("a text extends its hold to its code's five minutes, at most for so long, and a short life is said", async (bench) => {
+test("a text extends its hold to its code's five minutes, within a limit, and a shorter life is mentioned", async (bench) => {
   const caller = await aCaller(bench);
   await caller.pass(586);
   const sent = await caller.send();
@@ -155,7 +155,7 @@ test("anything but six digits costs no attempt and no database call", async (ben
   assert.equal((await caller.verify(caller.code.split("").join(" "))).outcome, "confirmed");
 });
 
-test("the whole text read out confirms, what else it says about figures being no code", async (bench) => {
+test("the whole text read out confirms, because its other figures are not a code", async (bench) => {
   const caller = await aCaller(bench);
   await caller.send();
   const text = bench.twilio.messages.at(-1)?.body ?? "";
@@ -380,7 +380,7 @@ test("a failed send that is delivered again is tried again", async (bench) => {
   assert.equal((await caller.send(asked)).outcome, "sent");
 });
 
-test("after the confirmation its own call gets success, any other call nothing", async (bench) => {
+test("after the confirmation only its own call gets success again", async (bench) => {
   const caller = await aCaller(bench);
   await caller.send();
   const { code, holdId } = caller;
@@ -522,7 +522,7 @@ test("a hundred guesses at once evaluate five, the right one is accepted once or
   }
 });
 
-test("every reason is sayable, and in the log and the audit trail under its own name", async (bench) => {
+test("every reason has a sentence for the caller and a name in the log and the audit trail", async (bench) => {
   const { sql } = bench.database;
   const heard = new Map<string, Said>();
   const note = (said: Said) => heard.set(said.outcome, said);

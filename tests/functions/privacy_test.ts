@@ -225,7 +225,7 @@ testWithConnections(
 );
 
 testWithConnections(
-  "errors that carry secrets in message, cause, stack and fields leave nothing of them",
+  "secrets in an error's message, cause, stack and fields are all removed",
   () =>
     watched(async (watch) => {
       const { bench } = watch;

@@ -33,7 +33,7 @@ const kept = (bench: Bench) =>
   bench.database.sql<{ org_id: string; question: string; asked: number; call_id: string }[]>`
     select * from public.open_questions order by first_asked_at`;
 
-test("of the test set's questions each gets its own answer or none", async (bench) => {
+test("each question of the test set gets the right answer or none", async (bench) => {
   const clinic = await aClinic(bench.database.sql);
   await know(bench, clinic, knownFacts);
   const ask = async (question: string) => {

@@ -106,7 +106,7 @@ test("an optional value that cannot be read is left out and said", async (bench)
   assert.equal((await ask(bench, clinic, { days: "3 days" })).outcome, "available");
 });
 
-test("a wish that names no single doctor or part of the day is said, one in a sentence is met", async (bench) => {
+test("a wish that names no single doctor or part of the day is mentioned, one within a sentence is met", async (bench) => {
   const { sql } = bench.database;
   const clinic = await aClinic(sql, { providers: 2 });
   await sql`update public.providers set name = 'Dr Amara Patel'

@@ -339,7 +339,7 @@ test("every field is signed, known, repeated or strange; without the two that ma
   }
 });
 
-test("behind a gateway the public address is what counts, not the one the function sees", async (bench) => {
+test("behind a gateway the public address counts, not the one that the function sees", async (bench) => {
   const { clinic, send } = await aHold(bench);
   await send();
   const publicUrl = "https://clinic.example.com:8443/functions/v1";

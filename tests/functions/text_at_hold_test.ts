@@ -130,7 +130,7 @@ test("another time for the same patient is covered by the code, until it is abou
   assert.equal((await call.verify(call.code)).outcome, "confirmed");
 });
 
-test("what is asked again texts nothing, however late; send_otp does", async (bench) => {
+test("a repeated hold texts nothing, however late; send_otp does", async (bench) => {
   const call = await aCall(bench);
   const first = { toolCallId: "call_first" };
   const held = await call.hold("10:00", {}, first);
@@ -171,7 +171,7 @@ test("a corrected number is texted, and the code of the first one no longer coun
   assert.equal((await call.verify(codeTo(bench.twilio, corrected))).outcome, "confirmed");
 });
 
-test("a text that did not arrive is no cover: the next patient's hold texts again, the same one's does not", async (bench) => {
+test("after a text that did not arrive, the next patient's hold texts again and a repeated hold does not", async (bench) => {
   const call = await aCall(bench);
   bench.twilio.addFault("report_undelivered", { code: 30008 });
   await call.hold();
@@ -222,7 +222,7 @@ async function obstructed(
   return textsAtHold ? held : await call.send();
 }
 
-test("whatever keeps a text from going out, the hold is kept, and the rest is what send_otp says", async (bench) => {
+test("if a text cannot be sent, the hold is kept, and the rest of the answer is that of send_otp", async (bench) => {
   for (const [what, obstruct] of Object.entries(obstacles)) {
     const held = await obstructed(bench, obstruct, true);
     const sent = await obstructed(bench, obstruct, false);

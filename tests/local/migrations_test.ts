@@ -52,7 +52,7 @@ Deno.test("a migration that changed after it was applied is refused by name", ()
     await assert.rejects(migrate(database.url(), folder.url), new RegExp(`${good} .*has changed`));
   }));
 
-Deno.test("a failing migration says file, line and why; the ones before it stay, nothing of it does", () =>
+Deno.test("a failing migration names file, line and reason; it is rolled back, earlier ones stay", () =>
   withDatabase(async (database) => {
     const fail = async (text: string, why: RegExp) => {
       await using folder = await aFolder({ [good]: "create table good ();", [late]: text });

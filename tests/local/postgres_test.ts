@@ -70,7 +70,7 @@ Deno.test("clusters started at once get a port each", async () => {
   await Promise.all(folders);
 });
 
-Deno.test("a port that is taken is said, not waited for", () =>
+Deno.test("a port that is taken is reported at once", () =>
   withFolder(async (start) => {
     using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     const { port } = listener.addr;
@@ -78,7 +78,7 @@ Deno.test("a port that is taken is said, not waited for", () =>
     await start();
   }));
 
-Deno.test("the server listens on the loopback only, and postgres is what it is when hosted", () =>
+Deno.test("the server listens on the loopback only, and postgres has the rights it has when hosted", () =>
   withFolder(async (start) => {
     const server = await start();
     const [row] = await ask(

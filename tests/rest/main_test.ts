@@ -33,7 +33,7 @@ async function addressOf(child: Deno.ChildProcess): Promise<string> {
 const post = (url: string, body: string, headers: Record<string, string> = {}) =>
   fetch(url, { method: "POST", body, headers: { "content-type": "application/json", ...headers } });
 
-Deno.test("the environment means what it means to PostgREST", testOptions, async () => {
+Deno.test("environment variables have the same meaning as in PostgREST", testOptions, async () => {
   await withStage({}, async ({ db, dbUrl }) => {
     await db`create role visitor nologin`;
     await db`grant visitor to authenticator`;

@@ -85,7 +85,7 @@ Deno.test("in a GET call of a function, anything but a condition is an argument"
   assert.deepEqual(query.filters.map(({ column }) => column), ["level"]);
 });
 
-Deno.test("what is not implemented is refused and not guessed", () => {
+Deno.test("requests that are not implemented are refused", () => {
   const urls = [
     "select=room_labels(label)",
     "select=...visits(id)",
@@ -158,7 +158,7 @@ Deno.test("what is not implemented is refused and not guessed", () => {
   assert.equal(refusal(() => request("GET", "/")), "PGRST127");
 });
 
-Deno.test("who asks for the root is told what there is, and what there is not", () => {
+Deno.test("the root tells what is served and what is not", () => {
   assert.throws(() => request("GET", "/"), (thrown: RestError) => {
     assert.match(thrown.body.hint ?? "", /\/rpc\/NAME.*embedding.*upsert/);
     return true;

@@ -37,7 +37,7 @@ Deno.test(
   },
 );
 
-Deno.test("what must not write cannot, and says so with 405", options, async () => {
+Deno.test("requests that must not write get 405 if they try", options, async () => {
   await withStage({ poolSize: 1 }, async ({ gateway }) => {
     const mode = { isolation: "read committed", read_only: "on" };
     assert.deepEqual((await ask(gateway, "transaction_mode_stable")).body, mode);
@@ -87,17 +87,21 @@ Deno.test("a deadlock and a failed serialization are answered at once", options,
   });
 });
 
-Deno.test("no plan that one role made lets another call what it may not", options, async () => {
-  await withStage({ poolSize: 1 }, async ({ gateway }) => {
-    // PostgreSQL makes a plan for good at the sixth execution.
-    for (let time = 0; time < 8; time++) {
-      const staff = await ask(gateway, "staff_only", {}, { headers: bearer("authenticated") });
-      assert.equal(staff.body, "staff authenticated");
-    }
-    const { status, body } = await ask(gateway, "staff_only");
-    assert.deepEqual([status, body.code], [401, "42501"]);
-  });
-});
+Deno.test(
+  "a plan made for one role never lets another role call a forbidden function",
+  options,
+  async () => {
+    await withStage({ poolSize: 1 }, async ({ gateway }) => {
+      // PostgreSQL makes a plan for good at the sixth execution.
+      for (let time = 0; time < 8; time++) {
+        const staff = await ask(gateway, "staff_only", {}, { headers: bearer("authenticated") });
+        assert.equal(staff.body, "staff authenticated");
+      }
+      const { status, body } = await ask(gateway, "staff_only");
+      assert.deepEqual([status, body.code], [401, "42501"]);
+    });
+  },
+);
 
 Deno.test("a statement that failed is prepared again, and answers rightly", options, async () => {
   await withStage({ poolSize: 1 }, async ({ gateway }) => {

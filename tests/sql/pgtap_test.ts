@@ -10,7 +10,7 @@ const files = readdirSync(folder).filter((name) => name.endsWith(".sql"));
 
 Deno.test("there are pgTAP files", () => assert.ok(files.length > 0));
 
-Deno.test("a plan that does not fit what ran fails", () => {
+Deno.test("a plan that does not match the tests that ran fails", () => {
   assert.deepEqual(readTap("1..1\nok 1 - a").map(({ passed }) => passed), [true]);
   assert.deepEqual(readTap("1..2\nok 1 - a").map(({ passed }) => passed), [true, false]);
   assert.deepEqual(readTap("ok 1 - a").map(({ passed }) => passed), [true, false]);

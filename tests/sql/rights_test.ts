@@ -81,7 +81,7 @@ testWithConnections(
 );
 
 testWithConnections(
-  "what weakens nothing is not taken for a mutant that was noticed",
+  "a change that weakens nothing does not count as a detected mutant",
   () =>
     withDatabase(async ({ url }) => {
       const admin = postgres(url("supabase_admin"), { max: 1, onnotice: () => {} });

@@ -134,7 +134,7 @@ facts:
 });
 
 test(
-  "clinic names the line of what another clinic has, and of what would loop",
+  "clinic names the line of a number that another clinic has, and of a transfer that would loop",
   async (run, write) => {
     await run(["add", await write(file), "--yes"]);
     const other = await write(file.replace("harbour-clinic", "other"));
@@ -154,7 +154,7 @@ test(
 );
 
 test(
-  "clinic lists bookings that a day off meets, including those made in the meantime",
+  "clinic lists bookings on a new day off, including those made in the meantime",
   async (run, write, { sql }) => {
     await run(["add", await write(file), "--yes"]);
     const day = aDay(10);
@@ -199,7 +199,7 @@ test(
   },
 );
 
-test("clinic says what is wrong with its arguments and its file", async (run, write) => {
+test("clinic explains wrong arguments and mistakes in its file", async (run, write) => {
   for (
     const [args, pattern] of [
       [[], /Give one of add, change, check, show/],
@@ -259,7 +259,7 @@ test(
 );
 
 test(
-  "clinic questions lists what nobody could answer, and removes what needs no answer",
+  "clinic questions lists questions without an answer and removes one that needs none",
   async (run, write, { sql }) => {
     await run(["add", await write(file), "--yes"]);
     const list = ["questions", "--org", "harbour-clinic"];
@@ -301,7 +301,7 @@ test(
   },
 );
 
-test("clinic works as a process of its own", async (_, write, database) => {
+test("clinic works as a separate process", async (_, write, database) => {
   const path = new URL("../../supabase/tasks/clinic.ts", import.meta.url).pathname;
   const start = async (...args: string[]) => {
     const { code, stdout } = await new Deno.Command(Deno.execPath(), {

@@ -53,7 +53,7 @@ type Examine = (
 /** The checks that failed, by name. */
 const failed = (said: string) => [...said.matchAll(/^FAILED {3}(.*)$/gm)].map(([, name]) => name);
 
-testWithBench("a project as it should be is well, and nothing of it is changed", async (bench) => {
+testWithBench("a correct project passes every check and is not changed", async (bench) => {
   const { sql } = bench.database;
   await bench.provision(await aClinic(sql));
   const count = async () => {

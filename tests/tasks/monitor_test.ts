@@ -101,7 +101,7 @@ testWithConnections(
 );
 
 testWithConnections(
-  "monitor says what is wrong with its arguments, its token or its address",
+  "monitor explains wrong arguments, a wrong token and a wrong address",
   () =>
     withMonitor(async (_, monitor) => {
       const help = await monitor("--help");

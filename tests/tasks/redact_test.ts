@@ -39,7 +39,7 @@ Deno.test("redact answers every line in order, without any permission", async ()
   ]);
 });
 
-Deno.test("redact names broken lines by number, repeats nothing of them and goes on", async () => {
+Deno.test("redact names broken lines by number, does not repeat their content, and continues", async () => {
   const { code, output, errors } = await run(
     [
       '{"id":"1","text":"a"}',

@@ -61,7 +61,7 @@ $$;
   assert.equal(tidyDump(dumpOf("15.2")), tidy);
 });
 
-Deno.test("what is not up to date is told by its first line", () => {
+Deno.test("an outdated schema is reported with its first different line", () => {
   assert.equal(compare("a\nb\n", "a\nc\n"), "from line 2 on:\n- b\n+ c");
   assert.equal(compare("a\nb", "a"), "from line 2 on:\n- b\n+ ");
   assert.equal(compare("", "a"), "from line 1 on:\n- \n+ a");

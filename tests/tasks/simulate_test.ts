@@ -130,7 +130,7 @@ Deno.test("a seed draws the same callers again, another seed others, and every o
   for (const [kind, some] of Object.entries(kinds)) assert.ok((some?.length ?? 0) > 3, kind);
 });
 
-Deno.test("every caller of the largest run has a number of its own", () => {
+Deno.test("every caller of the largest run has a different number", () => {
   const numbers = listNumbers();
   assert.equal(new Set(numbers).size, numbers.length);
   assert.ok(numbers.length >= mostCallers);

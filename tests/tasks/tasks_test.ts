@@ -48,7 +48,7 @@ for (const [name, { description = "" }] of Object.entries(tasks)) {
 
 const usage = "deno task pour [--cups N]";
 
-Deno.test("a task gets parsed arguments; what it throws becomes a sentence and an exit code", async () => {
+Deno.test("a task gets parsed arguments, and its errors become a sentence and an exit code", async () => {
   const pour = (run: (cups: string) => number) =>
     defineTask({
       usage,
@@ -82,7 +82,7 @@ Deno.test("a task gets parsed arguments; what it throws becomes a sentence and a
   assert.equal(describeFailure("spilled").message, "spilled");
 });
 
-Deno.test("what a task started is stopped once, the newest first, even while it is starting", async () => {
+Deno.test("everything that a task started is stopped once, newest first, even while it is starting", async () => {
   const events: string[] = [];
   const running = new Running();
   const starting = Promise.withResolvers<string>();

@@ -128,35 +128,38 @@ test(
   },
 );
 
-test("what somebody else made is taken over with --adopt only", async (bench, account, clinic) => {
-  const sync = ["sync", "--org", clinic.slug];
-  const foreignTool = account.put("tool", {
-    type: "function",
-    function: { name: "hold_slot" },
-    server: { url: "https://somebody.example/hold" },
-  });
-  const refused = await run(bench, account, sync);
-  assert.equal(refused.code, 1);
-  assert.match(refused.output, /hold_slot that calls https:\/\/somebody.example\/hold.*--adopt/);
-  assert.deepEqual(account.resources.assistant, []);
+test(
+  "resources that were made elsewhere are taken over only with --adopt",
+  async (bench, account, clinic) => {
+    const sync = ["sync", "--org", clinic.slug];
+    const foreignTool = account.put("tool", {
+      type: "function",
+      function: { name: "hold_slot" },
+      server: { url: "https://somebody.example/hold" },
+    });
+    const refused = await run(bench, account, sync);
+    assert.equal(refused.code, 1);
+    assert.match(refused.output, /hold_slot that calls https:\/\/somebody.example\/hold.*--adopt/);
+    assert.deepEqual(account.resources.assistant, []);
 
-  const other = account.put("assistant", { name: "somebody's", metadata: {} });
-  account.put("phone-number", {
-    provider: "vapi",
-    number: clinic.number,
-    assistantId: other.id,
-  });
-  const taken = await run(bench, account, [...sync, "--dry-run"]);
-  assert.match(taken.output, new RegExp(`go to the assistant ${other.id}`));
-  const adopted = await run(bench, account, [...sync, "--adopt", "--yes"]);
-  assert.equal(adopted.code, 0, adopted.output);
-  const holds = account.resources.tool.filter((tool) =>
-    (tool["function"] as Resource)["name"] === "hold_slot"
-  );
-  assert.deepEqual(holds.map(({ id }) => id), [foreignTool.id]);
-  assert.equal(account.resources["phone-number"].length, 1);
-  assert.notEqual(account.resources["phone-number"][0]?.["assistantId"], other.id);
-});
+    const other = account.put("assistant", { name: "somebody's", metadata: {} });
+    account.put("phone-number", {
+      provider: "vapi",
+      number: clinic.number,
+      assistantId: other.id,
+    });
+    const taken = await run(bench, account, [...sync, "--dry-run"]);
+    assert.match(taken.output, new RegExp(`go to the assistant ${other.id}`));
+    const adopted = await run(bench, account, [...sync, "--adopt", "--yes"]);
+    assert.equal(adopted.code, 0, adopted.output);
+    const holds = account.resources.tool.filter((tool) =>
+      (tool["function"] as Resource)["name"] === "hold_slot"
+    );
+    assert.deepEqual(holds.map(({ id }) => id), [foreignTool.id]);
+    assert.equal(account.resources["phone-number"].length, 1);
+    assert.notEqual(account.resources["phone-number"][0]?.["assistantId"], other.id);
+  },
+);
 
 test("another clinic's assistant is left alone, and both clinics share the tools", async (
   bench,
@@ -240,7 +243,7 @@ doctors: [{id: amara-patel, name: Dr Amara Patel, hours: {monday-sunday: 09:00-1
 }
 
 test(
-  "a clinic from a file is synced to an empty account, and a call played with what was synced books",
+  "a clinic from a file is synced to an empty account, and a call with the synced tools books",
   async (
     bench,
     account,

@@ -206,7 +206,7 @@ test("the hundredth refused text within an hour raises one alarm, even if all co
   assert.equal(bench.twilio.postCount, 0);
 });
 
-test("what Twilio refuses as a destination counts too, what is our account's fault does not", async (bench) => {
+test("destinations that Twilio refuses count too, faults of our account do not", async (bench) => {
   const clinic = await aTextingClinic(bench);
   const call = aCallTo(bench, clinic);
   await hold(call, "10:00");

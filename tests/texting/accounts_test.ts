@@ -192,7 +192,7 @@ const stored = async (bench: Bench, clinic: Clinic) => {
 const keysOf = (bench: Bench, ...ids: string[]) =>
   readConfig({ ...bench.environment, CREDENTIAL_KEYS: ids.map(key).join(",") }).credentialKeys;
 
-test("credentials set stores what comes on standard input, check reads it at Twilio", async (bench) => {
+test("credentials set stores an account from standard input, and check reads it at Twilio", async (bench) => {
   const clinic = await aClinic(bench.database.sql);
   bench.twilio.setAccount(secrets.ACCOUNT_SID, secrets.AUTH_TOKEN);
   const lines = Object.entries(secrets).map(([name, value]) => `TWILIO_${name}="${value}"`);
@@ -217,7 +217,7 @@ test("credentials set stores what comes on standard input, check reads it at Twi
   assert.equal(row?.["n"], 2);
 });
 
-test("credentials set refuses an invalid account, says why and repeats nothing of it", async (bench) => {
+test("credentials set refuses an invalid account and says why without repeating it", async (bench) => {
   const clinic = await aClinic(bench.database.sql);
   const { ACCOUNT_SID, AUTH_TOKEN, SENDER } = secrets;
   for (
@@ -257,7 +257,7 @@ test("credentials takes no secret from its arguments, whatever they are called",
   }
 });
 
-test("credentials says what is wrong: arguments, organization, settings, database", async (bench) => {
+test("credentials explains errors: arguments, organization, settings, database", async (bench) => {
   for (
     const [args, env, code, problem] of [
       [[], {}, 2, /Give one of set, check, rotate/],
@@ -290,7 +290,7 @@ test("credentials says what is wrong: arguments, organization, settings, databas
   }
 });
 
-test("credentials check says what is wrong: nothing stored, unreadable, refused, away", async (bench) => {
+test("credentials check explains errors: nothing stored, unreadable, refused, unreachable", async (bench) => {
   const [clinic, other] = [await aClinic(bench.database.sql), await aClinic(bench.database.sql)];
   const check = (env = {}) => run(bench, ["check", "--org", clinic.id], "", env);
   const expect = async (code: number, problem: RegExp, env = {}) => {
@@ -367,7 +367,7 @@ test("credentials rotate encrypts all accounts again, skips unreadable ones, and
   ]);
 });
 
-test("credentials rotate leaves a row alone that was stored meanwhile", async (bench) => {
+test("credentials rotate does not touch a row that was stored in the meantime", async (bench) => {
   const clinic = await aClinic(bench.database.sql);
   await run(bench, ["set", "--org", clinic.id], JSON.stringify(secrets));
   const before = await stored(bench, clinic);
@@ -384,7 +384,7 @@ test("credentials rotate leaves a row alone that was stored meanwhile", async (b
 });
 
 testWithConnections(
-  "credentials rotate that is killed on its way loses nothing, and goes on the next time",
+  "credentials rotate loses nothing when it is killed, and continues the next time",
   async () => {
     const bench = await aBench();
     try {

@@ -189,7 +189,7 @@ testWithConnections(
 );
 
 testWithConnections(
-  "each text is one POST on a connection of its own, also where the server keeps it open",
+  "each text is one POST on a separate connection, even if the server keeps connections open",
   () => tryStubbornServers(Deno.execPath()),
 );
 

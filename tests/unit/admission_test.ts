@@ -56,7 +56,7 @@ Deno.test("no more requests have a turn than the limit, and each that ends lets 
   assert.equal((await statesOf(all))[3], "has a turn");
 });
 
-Deno.test("whoever has waited as long as callers do is refused, while the turn is still taken", async () => {
+Deno.test("a request that has waited as long as callers do is refused while the turn is taken", async () => {
   const door = createAdmission({ turns: 1, patienceMs: 30 });
   const first = new Applied(door);
   const second = new Applied(door);
@@ -83,7 +83,7 @@ Deno.test("the oldest goes first until it has waited half its patience, then the
   }
 });
 
-Deno.test("what continues a call goes before what begins one, and both before what nobody hears", async () => {
+Deno.test("requests that continue a call go before those that begin one, and unheard ones go last", async () => {
   const door = createAdmission({ turns: 1, patienceMs: longMs });
   const first = new Applied(door);
   const [unheard, begins, continues] = (["unheard", "begins", "continues"] as const)
@@ -106,7 +106,7 @@ Deno.test("a rush at one clinic does not keep another clinic's caller waiting be
   assert.deepEqual(await statesOf([quiet]), ["has a turn"]);
 });
 
-Deno.test("whoever does not hear the answer waits beyond a caller's patience, to the end of its time", async () => {
+Deno.test("an unheard request waits beyond a caller's patience, until its time ends", async () => {
   const door = createAdmission({ turns: 1, patienceMs: 1 });
   const first = new Applied(door);
   const unheard = new Applied(door, { urgency: "unheard" });
@@ -117,7 +117,7 @@ Deno.test("whoever does not hear the answer waits beyond a caller's patience, to
   assert.deepEqual(await statesOf([unheard]), ["has a turn"]);
 });
 
-Deno.test("what cannot be finished in its time, and what nobody waits for any more, is not begun", async () => {
+Deno.test("requests that cannot finish in time or whose caller has gone are not started", async () => {
   const door = createAdmission({ turns: 1, patienceMs: longMs });
   const slow = new Applied(door);
   await new Promise((resolve) => setTimeout(resolve, 300));
@@ -142,7 +142,7 @@ Deno.test("beyond the limit of those who wait, the last in order is refused at o
   assert.deepEqual(states, ["has a turn", "waits", "refused", "waits"]);
 });
 
-Deno.test("a turn that only waits for Twilio is somebody else's meanwhile, and comes back at once", async () => {
+Deno.test("while a turn waits for Twilio another request uses it, and it comes back at once", async () => {
   const door = createAdmission({ turns: 1, patienceMs: longMs });
   const [one, two, three] = [new Applied(door), new Applied(door), new Applied(door)];
   await settle();

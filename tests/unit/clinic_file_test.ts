@@ -163,7 +163,7 @@ assistant:
   assert.equal(problems.length, expected.length, problems.slice(expected.length).join("\n"));
 });
 
-Deno.test("what contradicts another line is named by its own", () => {
+Deno.test("a contradiction is reported at the line that contradicts another", () => {
   const contradictions: Readonly<Record<string, RegExp>> = {
     "closed: [2026-12-25, 2026-12-24 to 2026-12-26]": /^7: these days are already closed/,
     "numbers: [+44 20 7946 0123, +442079460123]": /^7: "\+442079460123" occurs twice/,
@@ -202,7 +202,7 @@ doctors:
   assert.deepEqual(problemsOf(smallest.replace(/doctors:.*\n/, `doctors: [${seasons}]\n`)), []);
 });
 
-Deno.test("what is not YAML, or says a key twice, is named by its line", () => {
+Deno.test("invalid YAML and repeated keys are reported with their line", () => {
   assert.deepEqual(problemsOf(`${smallest}name: B\n`), [
     "7: this key occurs twice; merge the two",
   ]);

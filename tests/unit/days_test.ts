@@ -133,7 +133,7 @@ Deno.test("words for no value are no value; names and times are", () => {
   }
 });
 
-Deno.test("a name of nothing but fillers is no name, a filler beside a real name is one", () => {
+Deno.test("fillers alone are not a name, a filler next to a real name is part of it", () => {
   for (
     const text of [
       ...["null null", "undefined undefined", "None None", "N/A N/A", "Unknown Unknown", "Unknown"],

@@ -172,7 +172,7 @@ Deno.test("the documents and the gate name one version of Deno", () => {
   assert.deepEqual([...new Set(named)], [version]);
 });
 
-Deno.test("docs/tools.md is what the tools say about themselves", () => {
+Deno.test("docs/tools.md matches the tools' own descriptions", () => {
   assert.equal(read("docs/tools.md"), describeTools(tools), "run deno task docs");
 });
 

@@ -38,7 +38,7 @@ Deno.test("every tool tells a model when to call it and what each argument is", 
   }
 });
 
-Deno.test("a schema is reduced to what Vapi takes: texts for what may be a number, no bounds", () => {
+Deno.test("a schema is reduced to what Vapi takes: text for text or number, no bounds", () => {
   const described = describeArguments(z.object({
     code: z.union([z.string(), z.number()]).describe("The code"),
     days: z.coerce.number().int().min(1).max(14).optional().describe("How many"),

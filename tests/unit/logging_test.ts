@@ -63,7 +63,7 @@ Deno.test("a fault is told with type, code, message, stack and causes, redacted"
   assert.equal(parsed(lines)[1].fault, "call [REDACTED: PHONE]");
 });
 
-Deno.test("what personal fields hold never reaches the line, in whatever type and spelling", () => {
+Deno.test("values of personal fields never reach a log line, whatever their type and spelling", () => {
   const { log, lines } = aLog();
   const secret = "Zebediah Quixley";
   const names = [
@@ -101,7 +101,7 @@ Deno.test("what personal fields hold never reaches the line, in whatever type an
   assert.ok(!lines.join("").includes("482913"));
 });
 
-Deno.test("what a call's arguments hold is left out of all lines of the call", () => {
+Deno.test("values of a call's arguments are left out of all its log lines", () => {
   const { log, lines } = aLog();
   const about = log.concealing({ patientName: " Zebediah Quixley ", code: "four eight two", n: 1 });
   const fault = new Fault("database_error", "Cannot call", {
@@ -258,7 +258,7 @@ Deno.test("ids and words of log lines are read the quick way, with the result of
   }
 });
 
-Deno.test("what a call is about is left out in any case and alphabet, with and without a second look", () => {
+Deno.test("a call's personal values are left out in any case and alphabet, with and without the pattern", () => {
   const lines: string[] = [];
   const log = openLog("info", (line) => lines.push(line));
   const said = { patientName: "Ada Smith", customer: { name: "İrem" } };

@@ -38,7 +38,7 @@ Deno.test("any label is written so that a scraper reads it back", () => {
   assert.equal(sample?.value, 1e21);
 });
 
-Deno.test("an empty database has all families, and starts what alerts count at 0", () => {
+Deno.test("an empty database has all families, and those that alerts count start at 0", () => {
   const empty = readExposition(toPrometheus({ totals: [], recent: [], gauges }));
   assert.deepEqual([...empty.keys()], [...families.keys()]);
   for (const name of ["cross_tenant_denials", "otp_requested", "sms", "otp_rollbacks"]) {

@@ -18,7 +18,7 @@ async function kindOf(given: string, ...nearby: string[]): Promise<string> {
   return read.kind === "phone" ? `${read.country} ${read.e164}` : read.kind;
 }
 
-Deno.test("every area code under +1 is of its own country, assigned or not", async () => {
+Deno.test("every area code under +1 belongs to its country, assigned or not", async () => {
   const codes: Readonly<Record<string, readonly number[]>> = {
     US: [212, 415, 646, 907, 808, 202],
     CA: [416, 604, 514, 867],
@@ -95,7 +95,7 @@ Deno.test("short codes and emergency numbers are not phones, wherever the clinic
   }
 });
 
-Deno.test("everybody's mobile phone is read as what it is, in every country", async () => {
+Deno.test("mobile numbers of every country are read correctly", async () => {
   for (const country of getCountries()) {
     const number = getExampleNumber(country, examples)?.number;
     assert.ok(number);
@@ -230,7 +230,7 @@ Deno.test("an extension takes no texts", async () => {
   }
 });
 
-Deno.test("what stands for a withheld number is none, given or in the envelope", async () => {
+Deno.test("what networks send for a withheld number counts as none, as an argument and in the envelope", async () => {
   const withheld = [
     ...["+266696687", "+7378742833", "+2562533", "+8656696", "+86282452253", "+10000000000"],
     ...["+19999999999", "anonymous", "Anonymous caller", "Restricted", "Unavailable", "unknown"],

@@ -212,7 +212,7 @@ Deno.test("redact leaves text outside of its markers alone, and its spans say wh
   });
 });
 
-Deno.test("redact gives offsets into the input also for what an earlier find uncovers", () => {
+Deno.test("redact gives offsets into the input even for what an earlier redaction reveals", () => {
   const { text, spans } = redact("ada@example.co 943 476 5919 8");
   assert.equal(text, "[REDACTED: EMAIL] [REDACTED: NHS] 8");
   assert.deepEqual(spans, [
@@ -327,7 +327,7 @@ Deno.test("redact takes time in proportion to the text, also when the text is ma
   await t.step(`the slowest took ${slowest.toFixed(1)} times what people say takes`, () => {});
 });
 
-Deno.test("a card's security code goes also where it is said before the card", () => {
+Deno.test("a card's security code is redacted even when it is said before the card", () => {
   const visa = "⟦4012 8888 8888 1881⟧";
   for (
     const each of [

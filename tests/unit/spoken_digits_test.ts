@@ -73,7 +73,7 @@ Deno.test("a passcode is read however it was said, typed or passed on", () => {
   for (const [given, expected] of said) assert.equal(readPasscode(given), expected, String(given));
 });
 
-Deno.test("a last digit one is none of its words' beginning, nor is what begins so a digit", async () => {
+Deno.test('a last digit "one" and a sentence that begins with "one" are told apart', async () => {
   const said: [string, string | undefined][] = [
     ["four eight two nine three one that's it", "482931"],
     ["four eight two nine three one I think", "482931"],
@@ -207,7 +207,7 @@ Deno.test("without pauses a code is read back or asked for again, never taken fo
   assert.ok(understood > 4000, `${understood} of 5000 were understood`);
 });
 
-Deno.test("nothing that is said makes the reading of digits fail", () => {
+Deno.test("reading digits never fails, whatever is said", () => {
   const word = fc.constantFrom(
     ...digitWords.flat(),
     ...teenWords,
@@ -339,7 +339,7 @@ Deno.test("a number that can be read as two is asked for again", async () => {
   assert.equal((await readPhone(twofold, [newYork])).kind, "unclear");
 });
 
-Deno.test("what redaction cuts as a number is what a caller is understood to have said", async () => {
+Deno.test("redaction cuts the same digits as a number that a tool reads", async () => {
   const seed = 20_261_101;
   const spoken = fc.sample(spokenNumbers, { numRuns: 400, seed });
   let [both, found] = [0, 0];
