@@ -145,7 +145,8 @@ test(
     const goOn = await hesitate(one, clinic, "10:00");
     const waits: number[] = [];
     const plainWaits: number[] = [];
-    for (let ask = 0; ask < 5; ask++) {
+    const isSlow = () => Math.min(...waits) >= 2 * Math.min(...plainWaits);
+    for (let ask = 0; ask < 10 && (ask < 2 || isSlow()); ask++) {
       plainWaits.push(await waitInVain(bench, two));
       const startedAt = performance.now();
       const answer = await two.once(
@@ -156,9 +157,9 @@ test(
       waits.push(performance.now() - startedAt);
       assert.equal(answer.outcome, "busy");
     }
-    // Never shorter; the best of five tells the limit, the others the machine.
+    // Never shorter; the best one tells the limit, the others the machine.
     assert.ok(Math.min(...waits) >= 299, `${waits}`);
-    assert.ok(Math.min(...waits) < 2 * Math.min(...plainWaits), `${waits}; ${plainWaits}`);
+    assert.ok(!isSlow(), `${waits}; ${plainWaits}`);
     const said = await bench.ask(holdSlot, {
       tool: "hold_slot",
       called: clinic.number,

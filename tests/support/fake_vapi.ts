@@ -27,7 +27,7 @@ export interface Fault {
   readonly kind: 429 | 500 | 503 | "reset";
   /** True when the change is made all the same, and only its answer is lost. */
   readonly isApplied?: boolean;
-  /** For 429. */
+  /** For what has a status; without it the client chooses how long it waits. */
   readonly retryAfterSeconds?: number;
   /** Only requests of this method, such as `POST`; any that changes something when left out. */
   readonly method?: string;

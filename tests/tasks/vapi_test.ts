@@ -198,7 +198,9 @@ test("a busy service and a broken connection are waited for, and nothing is made
 });
 
 test("a run that broke off is finished by the next one", async (bench, account, clinic) => {
-  for (let time = 0; time < 5; time++) account.addFault({ kind: 500, method: "PATCH" });
+  for (let time = 0; time < 5; time++) {
+    account.addFault({ kind: 500, retryAfterSeconds: 0, method: "PATCH" });
+  }
   const sync = ["sync", "--org", clinic.slug, "--yes"];
   account.put("phone-number", { provider: "vapi", number: clinic.number });
   const broken = await run(bench, account, sync);

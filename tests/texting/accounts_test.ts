@@ -412,9 +412,14 @@ testWithConnections(
         stdout: "null",
         stderr: "null",
       }).spawn();
-      while (await rotated() !== 5);
+      let hasEnded = false;
+      const ended = child.status.finally(() => hasEnded = true);
+      while (await rotated() !== 5) {
+        assert.ok(!hasEnded, "the task ended before it was killed");
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
       child.kill("SIGKILL");
-      await child.status;
+      await ended;
       await lock`rollback`;
       lock.release();
       const keys = readConfig({ ...bench.environment, ...env }).credentialKeys;

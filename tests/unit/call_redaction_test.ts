@@ -123,8 +123,9 @@ Deno.test("known facts are looked for in time proportional to the text", () => {
       return performance.now() - startedAt;
     };
     const measure = () => Math.max(20, time(20_000)) / Math.max(20, time(2000));
-    // In proportion is 10, quadratic is 100; the best of some rounds on a busy machine.
-    const ratio = Math.min(...Array.from({ length: 3 }, measure));
+    // In proportion is 10, quadratic is 100; on a busy machine the best of some rounds.
+    let ratio = measure();
+    for (let round = 1; round < 5 && ratio >= 50; round++) ratio = Math.min(ratio, measure());
     assert.ok(ratio < 50, `${JSON.stringify(part)}: ${ratio}`);
   }
 });
