@@ -72,16 +72,19 @@ const test = defineTask({
       : await everyTest(full);
     const tests = files.map((file) => testJob(file, [file]));
     const queue = positionals.length > 0 || full ? tests : [...checks, ...tests];
-    const cluster = await running.start(startTestCluster(), (started) => started.stop());
-    const env = {
+    const cluster = running.start(startTestCluster(), (started) => started.stop());
+    // The first test awaits it; until then nobody does.
+    cluster.catch(() => {});
+    const environmentOf = async ({ isTest }: Job) => ({
       NO_COLOR: "1",
-      [clusterVariable]: String(cluster.port),
       ...(full ? { [fullVariable]: "1" } : {}),
-    };
+      ...(isTest ? { [clusterVariable]: String((await cluster).port) } : {}),
+    });
     let [passed, failed] = [0, 0];
     const broken: string[] = [];
     await Promise.all(Array.from({ length: lanes }, async () => {
       for (let job = queue.shift(); job && !running.isStopping; job = queue.shift()) {
+        const env = await environmentOf(job);
         const startedAt = performance.now();
         const { output, ...result } = await runJob(job, env, running);
         const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);

@@ -331,17 +331,21 @@ async function holdEveryStart(sql: postgres.Sql, org: string, service: string) {
         return sqlerrm;
       end $$`);
     const rows = await transaction<{ slotId: string; offered: boolean; outcome: string }[]>`
-      with asked as materialized (
-        select o, s, t.at, exists (
-          select from private.find_starts(o.id, s.id, null,
-            (t.at at time zone o.timezone)::date, (t.at at time zone o.timezone)::date, 'nobody',
-            clock_timestamp()) as f
-          where f.starts_at = t.at) as offered
+      with instants as (
+        select o, s, t.at, (t.at at time zone o.timezone)::date as day
         from public.organizations as o
         join public.services as s on s.org_id = o.id and s.id = ${service}
         cross join generate_series(date_trunc('hour', now()), now() + interval '2 days',
           interval '15 minutes') as t (at)
         where o.id = ${org}
+      ), offered as materialized (
+        select f.starts_at
+        from (select distinct day from instants) as d
+        cross join lateral private.find_starts(${org}, ${service}, null, d.day, d.day, 'nobody',
+          clock_timestamp()) as f
+      ), asked as materialized (
+        select i.o, i.s, i.at, i.at in (select starts_at from offered) as offered
+        from instants as i
       )
       select i.id as "slotId", a.offered, pg_temp.try_claim(a.o, i.id) as outcome
       from asked as a, private.slot_id((a.s).slug, a.at, (a.o).timezone, null) as i (id)`;
