@@ -173,7 +173,7 @@ begin
     then private.hash_phone(v_number) end;
 end
 $$;
-comment on function private.read_caller is 'The hash of the caller''s number, or null if the caller has none of their own.';
+comment on function private.read_caller is 'The hash of the caller''s number, or null if it is withheld or one of the clinic''s.';
 
 /* A call may name more than ten patients, but nothing is told about the eleventh. */
 create function private.enter_call(

@@ -78,9 +78,9 @@ comment on column public.organizations.call_attempts is 'Wrong passcodes of one 
 comment on column public.organizations.call_change_requests is
   'Requests of one call about appointments, before its passcode; then the front desk helps.';
 comment on column public.organizations.unknown_call_holds is
-  'Live holds of one call or chat without a number of its own.';
+  'Live holds of one call or chat whose number is withheld or shared.';
 comment on column public.organizations.unknown_caller_holds is
-  'Live holds of all calls and chats without a number of their own.';
+  'Live holds of all calls and chats whose numbers are withheld or shared.';
 comment on column public.organizations.caller_holds is 'Live holds by calls from one number.';
 comment on column public.organizations.caller_hourly_holds is 'Holds in an hour by calls from one number.';
 comment on column public.organizations.caller_hourly_sends is 'Texts in an hour for calls from one number.';

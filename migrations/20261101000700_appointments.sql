@@ -1,7 +1,7 @@
 /*
  * Appointments: one row is a hold first and the confirmed appointment later, so there is no moment
- * between the two when somebody else can book the time. A change waits in a row of its own for its
- * passcode.
+ * between the two when somebody else can book the time. A change waits for its passcode in
+ * another table.
  *
  * Decisions
  * - Rows of one provider overlap only inside the same group session (same service, same start:
@@ -12,8 +12,8 @@
  * - Only the constraint itself may read its GiST index, because PostgreSQL (15 to 17) can lose live
  *   rows of a GiST index that queries read. The constraint's where clause is written so that the
  *   planner does not match it to any query.
- * - busy is the appointment with its own buffers: the buffers of neighbours add up.
- * - The new time of a move is a hold of its own until the passcode is verified; then one transaction
+ * - busy is the appointment with its buffers; the buffers of neighbours add up.
+ * - The new time of a move is a separate hold until the passcode is verified; then one transaction
  *   confirms it and cancels the old row. If the two overlap at one provider, they share a session_key
  *   that nobody else can have: the old appointment's id.
  * - A hold keeps the name and number it was requested for. A contact is created when a passcode has
@@ -99,7 +99,7 @@ comment on column public.appointments.arrived_at is 'When staff marked that the 
 comment on column public.appointments.asked_by is
   'Keys of the requests that made or changed the hold: a repeated request changes nothing.';
 
--- The organization exists because the provider does: a key of its own would cost each claim a lock.
+-- These keys also ensure that the organization exists; a key for that would cost each claim a lock.
 alter table public.appointments
   add foreign key (org_id, provider_id) references public.providers (org_id, id),
   add foreign key (org_id, service_id) references public.services (org_id, id),

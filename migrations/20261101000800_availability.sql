@@ -17,8 +17,8 @@
 
 /*
  * Works one day at a time, so that what all providers have in common is computed once a day. Longer
- * than other functions, because it is the hot path: one query a day does everything, and each step of
- * it in a function of its own would be planned and run apart.
+ * than other functions, because it is the hot path: one query a day does everything, while
+ * separate functions for its steps would be planned and run separately.
  */
 create function private.find_starts(
   p_org uuid, p_service uuid, p_provider uuid, p_first date, p_last date,

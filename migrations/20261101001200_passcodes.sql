@@ -175,7 +175,7 @@ comment on function private.count_wrong_code is
   'Counts a wrong attempt and returns wrong_code, code_locked or locked.';
 
 /*
- * The answer to a request that needs no text of its own; else null.
+ * The answer to a request that needs no further text; else null.
  * already_sent  the same tool call requested it before, and its text was accepted or is under way
  * cooldown      another text went out less than text_cooldown() ago, its code is live, and it is not
  *               known to be undelivered

@@ -44,8 +44,8 @@ $$;
 comment on function private.is_left_to is 'Whether a later call may take over a hold of a dropped call.';
 
 /*
- * Waits for any transaction that is changing the hold. A hold that was confirmed meanwhile, or taken
- * over by another call, is left alone.
+ * Waits for any transaction that is changing the hold. A hold that was then confirmed or taken
+ * over by another call is not released.
  */
 create function private.release_hold(p_org uuid, p_call jsonb, p_action text, p_hold uuid)
 returns void
@@ -224,7 +224,7 @@ create type private.wanted_slot as (
   service public.services, provider public.providers, starts_at timestamptz);
 comment on type private.wanted_slot is 'A requested slot, see private.read_wanted(); the provider is null if any will do.';
 
-/* The slot that a slotId stands for; without a start if the organization has no such slot. */
+/* The slot that a slotId means; without a start if the organization has no such slot. */
 create function private.read_wanted(p_org public.organizations, p_slot_id text)
 returns private.wanted_slot
 language plpgsql stable set search_path = ''
@@ -663,8 +663,8 @@ comment on function private.find_new_time is
   'The live hold of the new time that a call has requested for an appointment, or nulls.';
 
 /*
- * Locks a hold until its transaction confirms it, and returns it as it is now. Nulls if its call no
- * longer holds it: once it has expired, a claim may have given its time away while this waited.
+ * Locks a hold until its transaction confirms it, and returns its current row. Nulls if its call no
+ * longer has it: after it expired, a claim may have taken its time while this function waited.
  */
 create function private.lock_hold(p_org uuid, p_hold public.appointments, p_at timestamptz)
 returns public.appointments

@@ -248,7 +248,7 @@ begin
   if p_change.kind = 'cancel' or private.is_wanted(v_wanted, appointment) then
     return;
   elsif v_wanted.starts_at is null then
-    -- The clinic has removed the service or the provider meanwhile.
+    -- The clinic has since removed the service or the provider.
     answer := '{"outcome": "slot_taken", "taken": false, "slots": []}';
     return;
   end if;

@@ -35,7 +35,7 @@ comment on function private.describe_state is 'The outcome for a row that does n
 /*
  * What the passcode of a tool call is for: the hold with that id, else the latest hold or change of
  * this call. Another call's or organization's hold is treated as if it did not exist. The id of a
- * confirmed hold stands for what has been waiting since.
+ * confirmed hold means whatever has been waiting since.
  *
  * purpose  confirm if a hold waits for that phone, else change
  * refusal  why nothing waits for a code

@@ -14,7 +14,7 @@ create table public.desk_messages (
   id uuid not null default gen_random_uuid(),
   call_id text,
   tool_call_id text,
-  -- The caller's number, for counting; null if the caller has none of their own.
+  -- The caller's number, for counting; null if it is withheld or shared.
   caller_hash bytea,
   caller_name text not null
     constraint desk_messages_name_given check (length(btrim(caller_name)) between 1 and 120),
@@ -36,7 +36,7 @@ create index desk_messages_by_call on public.desk_messages (org_id, call_id)
   where call_id is not null;
 select private.protect('public.desk_messages', 'desk');
 
-/* Counts the clinic's messages under a lock of their own. */
+/* Counts the clinic's messages under a lock. */
 create function private.message_refusal(
   p_org public.organizations, p_call jsonb, p_hash bytea, p_now timestamptz
 ) returns jsonb

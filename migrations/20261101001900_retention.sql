@@ -6,7 +6,7 @@
  *   the same row, so a dry run shows what the run would do.
  * - Organizations that have anything to delete are found by their oldest row, so every rule needs an
  *   index by age.
- * - One call deletes one batch in a transaction of its own, and is repeated until nothing is left.
+ * - One call deletes one batch in its own transaction, and is repeated until nothing is left.
  */
 
 -- Its history of runs is retained for a week.
@@ -124,7 +124,7 @@ declare
     limit p_limit - cardinality(v_counted));
 begin
   if p_limit is not null then
-    -- Something may have been counted meanwhile.
+    -- Something may have been counted since they were selected.
     delete from public.phone_counts as n
     where n.phone_hash = any (v_counted) and n.changed_at < p_now - interval '1 day';
     delete from cron.job_run_details as d where d.runid = any (v_runs);

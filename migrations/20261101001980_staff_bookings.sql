@@ -2,11 +2,11 @@
  * Staff bookings: what the front desk does with appointments.
  *
  * Decisions
- * - A booking at the desk is claimed as a call's is: what is bookable, the provider's lock and both
- *   mechanisms against double booking are the same, so of a caller and the desk one gets the time. The
- *   hold is confirmed in the same transaction. Limits of calls do not count for the desk.
- * - Nothing that staff enter is proven: the contact's proven_at stays as it is, or null.
- * - Whatever changes an appointment first locks the call that made it, if any, and the patient's number,
+ * - A booking at the desk is claimed like one in a call, with the same bookable times, the provider's
+ *   lock and both mechanisms against double booking. So if a caller and the desk want one time, one of
+ *   them gets it. The hold is confirmed in the same transaction. Limits of calls do not apply.
+ * - Nothing that staff enter is proven: the contact's proven_at stays unchanged, or null.
+ * - A function that changes an appointment first locks the call that made it, if any, and the patient's number,
  *   and then reads it again. So neither a call nor the erasure of the patient runs at the same time.
  * - A row that no longer takes time, such as a hold that waits for the desk (requires_manual_followup), is
  *   confirmed only if its time is still free, checked under the provider's lock.
@@ -33,9 +33,9 @@ begin
 end
 $$;
 comment on function private.lock_booking is
-  'An appointment as it is once its call and its patient''s number are locked.';
+  'An appointment, read after its call and its patient''s number were locked.';
 
-/* The start cannot be had: other times, and whether somebody else has it. */
+/* The start is not available: other times, and whether somebody else has it. */
 create function private.refuse_start(
   p_org public.organizations, p_wanted private.wanted_slot, p_moves uuid, p_was_free boolean
 ) returns jsonb

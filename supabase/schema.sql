@@ -277,9 +277,9 @@ COMMENT ON COLUMN public.organizations.call_attempts IS 'Wrong passcodes of one 
 
 COMMENT ON COLUMN public.organizations.call_change_requests IS 'Requests of one call about appointments, before its passcode; then the front desk helps.';
 
-COMMENT ON COLUMN public.organizations.unknown_call_holds IS 'Live holds of one call or chat without a number of its own.';
+COMMENT ON COLUMN public.organizations.unknown_call_holds IS 'Live holds of one call or chat whose number is withheld or shared.';
 
-COMMENT ON COLUMN public.organizations.unknown_caller_holds IS 'Live holds of all calls and chats without a number of their own.';
+COMMENT ON COLUMN public.organizations.unknown_caller_holds IS 'Live holds of all calls and chats whose numbers are withheld or shared.';
 
 COMMENT ON COLUMN public.organizations.caller_holds IS 'Live holds by calls from one number.';
 
@@ -1706,7 +1706,7 @@ declare
     limit p_limit - cardinality(v_counted));
 begin
   if p_limit is not null then
-    -- Something may have been counted meanwhile.
+    -- Something may have been counted since they were selected.
     delete from public.phone_counts as n
     where n.phone_hash = any (v_counted) and n.changed_at < p_now - interval '1 day';
     delete from cron.job_run_details as d where d.runid = any (v_runs);
@@ -3989,7 +3989,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.lock_booking(p_org uuid, p_appointment uuid) IS 'An appointment as it is once its call and its patient''s number are locked.';
+COMMENT ON FUNCTION private.lock_booking(p_org uuid, p_appointment uuid) IS 'An appointment, read after its call and its patient''s number were locked.';
 
 CREATE FUNCTION private.lock_call(p_org uuid, p_call_id text) RETURNS void
     LANGUAGE plpgsql
@@ -4634,7 +4634,7 @@ begin
   if p_change.kind = 'cancel' or private.is_wanted(v_wanted, appointment) then
     return;
   elsif v_wanted.starts_at is null then
-    -- The clinic has removed the service or the provider meanwhile.
+    -- The clinic has since removed the service or the provider.
     answer := '{"outcome": "slot_taken", "taken": false, "slots": []}';
     return;
   end if;
@@ -4744,7 +4744,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.read_caller(p_org public.organizations, p_call jsonb) IS 'The hash of the caller''s number, or null if the caller has none of their own.';
+COMMENT ON FUNCTION private.read_caller(p_org public.organizations, p_call jsonb) IS 'The hash of the caller''s number, or null if it is withheld or one of the clinic''s.';
 
 CREATE FUNCTION private.read_credentials(p_org uuid, p_provider text) RETURNS jsonb
     LANGUAGE plpgsql STABLE
