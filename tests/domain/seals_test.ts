@@ -463,7 +463,7 @@ test("deno task audit verify says which batch does not fit, of one clinic or all
       [["verify"], 2, /--org SLUG_OR_ID or --all/],
       [["verify", "--org", "x", "--all"], 2, /--org SLUG_OR_ID or --all/],
       [["verify", "--org", one.slug, "--seal", "1:2"], 2, /--seal takes a number and a hash/],
-      [["verify", "--all", "--seal", newest], 2, /--seal is of one clinic/],
+      [["verify", "--all", "--seal", newest], 2, /--seal is for one clinic/],
       [["verify", "--org", "nobody"], 2, /There is no clinic nobody/],
       [["--help"], 0, /deno task audit verify/],
     ] as const
