@@ -115,8 +115,11 @@ begin
       'action', l.action, 'outcome', l.outcome, 'reason', l.details -> 'reason')) as labels,
       count(*)::double precision as value
     from progress as p
-    join public.audit_logs as l on l.at > p.restored_until and l.transaction_id
-      >= case when p.is_restored then '0' else coalesce(pg_snapshot_xmin(p.seen), '0') end
+    join public.audit_logs as l on l.at > p.restored_until
+      and l.transaction_id
+        >= case when p.is_restored then '0' else coalesce(pg_snapshot_xmin(p.seen), '0') end
+      and l.transaction_id < case when p.is_restored then '18446744073709551615'
+        else pg_snapshot_xmax(p.now) end
     where (p.seen is null or not pg_visible_in_snapshot(l.transaction_id, p.seen)
         or p.is_restored and l.at > p.counted_at)
       and (p.is_restored or pg_visible_in_snapshot(l.transaction_id, p.now))

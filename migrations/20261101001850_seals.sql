@@ -143,6 +143,7 @@ as $$
 declare
   v_sealing private.audit_sealing;
   v_is_restored boolean;
+  v_looks_up boolean;
   v_from xid8;
   v_limit xid8;
   v_last xid8;
@@ -173,16 +174,23 @@ begin
       order by l.transaction_id desc limit 1;
     end if;
   end if;
+  v_looks_up := v_is_restored or exists (
+    select from public.audit_logs as l
+    where l.transaction_id > v_from and l.transaction_id <= v_last
+      and l.at <= v_sealing.restored_until);
   for v_batch in
+    with sealed as materialized (
+      select s.org_id, r.id
+      from private.audit_seals as s cross join lateral unnest(s.ids) as r (id)
+      where v_looks_up and s.through > v_from
+    )
     select l.org_id, array_agg(l.id order by l.at, l.id) as ids,
       array_agg(l.at order by l.at, l.id) as times,
       array_agg(private.digest_row(l) order by l.at, l.id) as digests,
       (array_agg(l.transaction_id order by l.transaction_id desc))[1] as newest
     from public.audit_logs as l
     where l.transaction_id > v_from and (v_is_restored or l.transaction_id <= v_last)
-      and (not v_is_restored and l.at > v_sealing.restored_until or not exists (
-        select from private.audit_seals as s cross join lateral unnest(s.ids) as r (id)
-        where s.through > v_from and s.org_id = l.org_id and r.id = l.id))
+      and not exists (select from sealed as s where s.org_id = l.org_id and s.id = l.id)
     group by l.org_id
   loop
     perform private.add_seal(v_batch.org_id, greatest(v_last, v_batch.newest),
