@@ -1,4 +1,4 @@
--- What the accounts of the local stack need beyond bootstrap.sql; Supabase has tables of its own for it.
+-- What the accounts of the local stack need beyond bootstrap.sql. Supabase has its own tables for it.
 -- Run at each start, as supabase_admin.
 
 alter table auth.users

@@ -1,5 +1,5 @@
--- Stand-in for pg_cron where its library cannot be had: the same schema and functions, so that the
--- migrations run unchanged. Somebody else runs the jobs: the local stack reads cron.job.
+-- Stand-in for pg_cron where its library is not available, with the same schema and functions, so that
+-- the migrations run unchanged. It does not run the jobs: the local stack reads cron.job and does.
 
 create schema cron;
 
