@@ -18,10 +18,48 @@ const monitoring = new URL("../../supabase/monitoring/", import.meta.url).pathna
 
 await promtool(["check", "rules", `${monitoring}alerts.yml`]);
 await promtool(["test", "rules", `${monitoring}alerts_test.yml`]);
+await testDashboard();
 const text = await playedMetrics();
 await promtool(["check", "metrics"], text);
 console.log(`promtool reads ${text.split("\n").length} lines of metrics`);
 Deno.exit(0);
+
+/**
+ * The share of confirmed holds is at most all of them, also in an hour in which only those were confirmed
+ * whose passcode was requested before it.
+ */
+async function testDashboard(): Promise<void> {
+  const dashboard = JSON.parse(await Deno.readTextFile(`${monitoring}dashboard.json`));
+  const panel = dashboard.panels.find(({ title }: { title: string }) => title === "OTP success");
+  const expr = String(panel.targets[0].expr).replaceAll("$__range", "1h");
+  const cases = [
+    { name: "requested before, confirmed now", confirmed: "0x60 0+1x9 10x60", share: 1 },
+    { name: "requested before, half confirmed", confirmed: "0x60 0+1x4 5x60", share: 0.5 },
+  ];
+  const folder = await Deno.makeTempDir();
+  const file = `${folder}/dashboard_test.yml`;
+  const tests = cases.map(({ name, confirmed, share }) => ({
+    name,
+    interval: "1m",
+    input_series: [
+      { series: "master_orchestrator_otp_requested_total", values: "0+1x9 10x120" },
+      { series: "master_orchestrator_otp_confirmed_total", values: confirmed },
+      { series: "master_orchestrator_otp_waiting", values: "0+1x9 10x50 10-1x9 0x60" },
+    ],
+    promql_expr_test: [
+      // To one digit: the window's edges are extrapolated.
+      {
+        expr: `round(${expr}, 0.1)`,
+        eval_time: "2h",
+        exp_samples: [{ labels: "{}", value: share }],
+      },
+    ],
+  }));
+  // JSON is YAML.
+  await Deno.writeTextFile(file, JSON.stringify({ rule_files: [], tests }));
+  await promtool(["test", "rules", file]);
+  await Deno.remove(folder, { recursive: true });
+}
 
 /** The metrics after a call that was booked. */
 async function playedMetrics(): Promise<string> {

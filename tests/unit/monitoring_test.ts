@@ -1,6 +1,8 @@
 /** The dashboard, the alerts and the runbook speak of what there is, and of all of it. */
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
+import { parse } from "yaml";
+import { z } from "zod";
 import { toPrometheus } from "../../shared/metrics.ts";
 import { readExposition } from "../support/exposition.ts";
 
@@ -71,15 +73,12 @@ Deno.test("the dashboard shows every metric, and its panels do not overlap", () 
   }
 });
 
-Deno.test("the documents explain every metric, alert and log event", () => {
+Deno.test("the documents explain every metric and log event", () => {
   const operations = read("docs/operations.md");
   const runbook = read("docs/runbook.md");
   for (const name of families.keys()) {
     const short = name.replace("master_orchestrator_", "");
     assert.ok(operations.includes(`\`${short}\``), `docs/operations.md does not explain ${short}`);
-  }
-  for (const [, alert] of read("supabase/monitoring/alerts.yml").matchAll(/- alert: (\w+)/g)) {
-    assert.ok(runbook.includes(`\`${alert}\``), `docs/runbook.md does not explain ${alert}`);
   }
   const files = ["shared", "functions"].flatMap((folder) =>
     readdirSync(new URL(`${folder}/`, root), { recursive: true, encoding: "utf8" })
@@ -106,4 +105,27 @@ Deno.test("the documents explain every metric, alert and log event", () => {
       `docs/runbook.md does not explain the event ${event}`,
     );
   }
+});
+
+const rules = z.object({
+  groups: z.array(z.object({
+    rules: z.array(z.object({
+      alert: z.string(),
+      annotations: z.object({ summary: z.string(), runbook_url: z.string() }),
+    })),
+  })),
+});
+
+Deno.test("every alert leads to its heading in the runbook, and every heading there is an alert", () => {
+  const alerts = rules.parse(parse(read("supabase/monitoring/alerts.yml")))
+    .groups.flatMap((group) => group.rules);
+  const page = "https://github.com/OWNER/REPOSITORY/blob/main/docs/runbook.md";
+  for (const { alert, annotations } of alerts) {
+    assert.equal(annotations.runbook_url, `${page}#${alert.toLowerCase()}`);
+  }
+  const runbook = read("docs/runbook.md");
+  const section = /^## Alerts$(.*?)^## /ms.exec(runbook)?.[1] ?? "";
+  const headings = [...section.matchAll(/^### (\w+)$/gm)].map(([, heading]) => heading);
+  assert.deepEqual(headings.sort(), alerts.map(({ alert }) => alert).sort());
+  assert.match(runbook, /sed 's\|OWNER\/REPOSITORY\|/);
 });
