@@ -126,6 +126,18 @@ function readRows(sql: postgres.Sql, orgId: string | null): Promise<StoredRow[]>
     order by c.org_id`;
 }
 
+/** The clinics whose stored account these keys do not decrypt, by slug. */
+export async function findUnreadable(
+  sql: postgres.Sql,
+  keys: Config["credentialKeys"],
+): Promise<string[]> {
+  const unreadable: string[] = [];
+  for (const row of await readRows(sql, null)) {
+    await decryptAccount(keys, row.id, row).catch(() => unreadable.push(row.slug));
+  }
+  return unreadable;
+}
+
 /**
  * Decrypts an organization's stored account and reads it and its sender at Twilio.
  *

@@ -44,17 +44,26 @@ export async function readJobs(): Promise<Map<string, string>> {
   return new Map([...found].map(([, name = "", schedule = ""]) => [name, schedule]));
 }
 
-async function findMigrations(sql: postgres.Sql): Promise<Problem[]> {
+/** The migrations of this checkout compared with those that a database has had. */
+export async function compareMigrations(
+  sql: postgres.Sql,
+): Promise<{ readonly missing: readonly string[]; readonly later: readonly string[] }> {
   const [kept] = await sql`
     select to_regclass('supabase_migrations.schema_migrations') is not null as is_there`;
   const applied = kept?.["is_there"]
     ? await sql<{ version: string }[]>`
-      select version from supabase_migrations.schema_migrations`
+      select version from supabase_migrations.schema_migrations order by version`
     : [];
   const known = new Set((await readMigrations()).map(({ version }) => version));
   const there = new Set(applied.map(({ version }) => version));
-  const missing = [...known].filter((version) => !there.has(version));
-  const later = [...there].filter((version) => !known.has(version));
+  return {
+    missing: [...known].filter((version) => !there.has(version)),
+    later: [...there].filter((version) => !known.has(version)),
+  };
+}
+
+async function findMigrations(sql: postgres.Sql): Promise<Problem[]> {
+  const { missing, later } = await compareMigrations(sql);
   return [
     ...missing.length === 0 ? [] : [{ what: `not applied: ${missing.join(", ")}`, fix: push }],
     ...later.length === 0 ? [] : [{
