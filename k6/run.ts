@@ -23,7 +23,9 @@ const usage =
   `deno task load NAME [--url URL] [--duration TIME] [--p95 MS] [--report FILE] [--json FILE]
   runs a k6 scenario: ${scenarios.join(", ")}
   --url URL        the stack, http://127.0.0.1:8000 by default; one is started if none answers there.
-                   All scenarios but smoke create their own clinics. Only otp_storm reaches limits
+                   All scenarios but smoke and lookups create their own clinics. Only otp_storm
+                   reaches limits. lookups only asks for free times, of a project too: it takes
+                   VAPI_SECRET and CLINIC, a clinic's number, from the environment
   --duration TIME  for example 30s or 2m, for scenarios without a fixed length
   --p95 MS         fails if a tool's 95th percentile is higher; by default times are only printed
   --report FILE    also writes k6's report with charts, as one HTML page
@@ -57,6 +59,7 @@ const load = defineTask({
           "(https://grafana.com/docs/k6/latest/set-up/install-k6/) or Go 1.25, which builds it here",
       );
     }
+    if (name === "lookups") return await lookUp(k6, { ...env, ...shape, BASE_URL: given }, running);
     const stack = await useStack(given, running, "load");
     const { url } = stack;
     const settings = name === "smoke" ? {} : await readSettings(stack);
@@ -75,6 +78,21 @@ const load = defineTask({
     return code;
   },
 });
+
+/** At that address only: no stack is started in its place. */
+function lookUp(
+  k6: string,
+  env: Readonly<Record<string, string>>,
+  running: Running,
+): Promise<number> {
+  if (!env["VAPI_SECRET"] || !env["CLINIC"]) {
+    throw new Stop(2, "Set VAPI_SECRET, and CLINIC to the number of a clinic of that project");
+  }
+  return runProgram(running, k6, ["run", "--quiet", `${folder}lookups.ts`], {
+    K6_NO_USAGE_REPORT: "true",
+    ...env,
+  });
+}
 
 /** The environment of k6 and the scenario for these options. */
 function readShape(
