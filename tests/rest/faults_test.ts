@@ -5,12 +5,13 @@
  */
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers";
-import type postgres from "postgres";
+import postgres from "postgres";
 import {
   bearer,
   define,
   hangMs,
   rpc,
+  type Stage,
   testOptions as options,
   until,
   withStage,
@@ -35,6 +36,28 @@ const naps = (db: postgres.Sql) => async () => {
       and pid <> pg_backend_pid() and datname = current_database()`;
   return row?.n ?? 0;
 };
+
+/** Keeps a connection of the gateway busy: a request that waits for a lock until it is let go. */
+async function occupy(stage: Stage) {
+  const { db, dbUrl, gateway } = stage;
+  await define(
+    stage,
+    `create function public.take_turn() returns text language plpgsql as $$
+    begin
+      perform pg_catalog.pg_advisory_xact_lock(1);
+      return 'rested';
+    end $$`,
+  );
+  const holder = postgres(dbUrl, { max: 1, onnotice: () => {} });
+  await holder`select pg_advisory_lock(1)`;
+  const answer = gateway.fetch(rpc("take_turn", {}));
+  await until(async () =>
+    (await db`select from pg_locks as l join pg_database as d on d.oid = l.database
+      where l.locktype = 'advisory' and not l.granted and d.datname = current_database()`)
+      .length === 1
+  );
+  return { answer, letGo: () => holder.end() };
+}
 
 Deno.test(
   "a database that restarts under load gives 503 and right answers again",
@@ -93,15 +116,16 @@ Deno.test(
   "an exhausted pool answers 504 PGRST003 after the acquisition timeout",
   options,
   async () => {
-    await withStage({ poolSize: 1, acquisitionTimeoutMs: 150 }, async ({ db, gateway }) => {
-      const long = gateway.fetch(rpc("nap", { seconds: 0.6 }));
-      await until(async () => await naps(db)() === 1);
+    await withStage({ poolSize: 1, acquisitionTimeoutMs: 150 }, async (stage) => {
+      const { gateway } = stage;
+      const long = await occupy(stage);
       const startedAt = performance.now();
       const answer = await gateway.fetch(rpc("add_numbers", { a: 1, b: 2 }));
       assert.equal(answer.status, 504);
       assert.equal((await answer.json()).code, "PGRST003");
       assert.ok(performance.now() - startedAt >= 140);
-      assert.equal((await long).status, 200);
+      await long.letGo();
+      assert.equal((await long.answer).status, 200);
       assert.equal((await gateway.fetch(rpc("add_numbers", { a: 1, b: 2 }))).status, 200);
     });
   },
@@ -121,20 +145,18 @@ Deno.test(
         return code;
       end $$`,
       );
-      const long = gateway.fetch(rpc("nap", { seconds: 3 }));
-      await until(async () => await naps(db)() === 1);
+      const long = await occupy(stage);
       const leaving = new AbortController();
       const waiting = Array.from(
         { length: 20 },
         () => gateway.fetch(rpc("write", { code: "left" }, { signal: leaving.signal })),
       );
       const staying = gateway.fetch(rpc("write", { code: "stayed" }));
-      let isRested = false;
-      long.then(() => isRested = true);
       leaving.abort();
       // They are answered while the connection is still taken: none of them gets it first.
       for (const left of waiting) assert.equal((await inTime(left)).status, 499);
-      assert.equal(isRested, false);
+      await long.letGo();
+      assert.equal((await long.answer).status, 200);
       assert.equal((await inTime(staying)).status, 200);
       assert.deepEqual(
         (await db`select code from public.rooms where code in ('left', 'stayed')`).map(
