@@ -1,5 +1,5 @@
 /**
- * `deno task bench rest | sql | call | attack | overload`: measures one thing and prints it.
+ * `deno task bench rest | sql | call | cold | attack | overload`: measures one thing and prints it.
  *
  * @module
  */
@@ -20,6 +20,9 @@ deno task bench call [--quick] [--beside FOLDER ...] [CALLERS]
   the processor time of a whole call by 50 callers without a pause, and where it goes
   --beside FOLDER  another checkout, whose stack is measured in turn with this one
   --quick          short rounds, and only the totals
+deno task bench cold [--deno PROGRAM]
+  from the start of a process to a function's first answer
+  --deno PROGRAM   another Deno, for example the version of hosted Supabase
 deno task bench attack [--quick]
   200 callers attack a clinic for a minute (--quick: ten seconds), and what patients meet meanwhile
 deno task bench overload [--quick] [--beside FOLDER ...]
@@ -33,9 +36,10 @@ const bench = defineTask({
   options: {
     quick: { type: "boolean", default: false },
     beside: { type: "string", multiple: true, default: [] },
+    deno: { type: "string" },
   },
   allowPositionals: true,
-  run: async ({ values: { quick, beside }, positionals: [name, ...asked] }, { running }) => {
+  run: async ({ values: { quick, beside, deno }, positionals: [name, ...asked] }, { running }) => {
     if (name === "overload") {
       const { benchOverload } = await import("./overload.ts");
       const callers = asked.length > 0 ? asked.map(Number) : [10, 50, 200, 1000];
@@ -51,6 +55,11 @@ const bench = defineTask({
         tells: !quick,
       }, running);
     }
+    if (name === "cold") {
+      if (asked.length > 0) throw new Misuse("bench cold takes no further arguments");
+      const { benchCold } = await import("./cold.ts");
+      return await benchCold({ deno: deno ?? Deno.execPath(), rounds: 5 }, running);
+    }
     if (name === "rest") {
       if (quick || asked.length > 0) throw new Misuse("bench rest takes no further arguments");
       const { benchRest } = await import("./rest.ts");
@@ -63,7 +72,7 @@ const bench = defineTask({
       await benchAttack(quick);
       return 0;
     }
-    if (name !== "sql") throw new Misuse("Give rest, sql, call, attack or overload");
+    if (name !== "sql") throw new Misuse("Give rest, sql, call, cold, attack or overload");
     const names = asked.map((goal) => goal.toUpperCase());
     const unknown = names.find((goal) => !goals.includes(goal));
     if (unknown !== undefined) throw new Misuse(`There is no goal ${unknown}`);
