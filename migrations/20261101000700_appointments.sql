@@ -77,7 +77,7 @@ create table public.appointments (
   -- The name is null in those of a patient who was erased.
   constraint appointments_patient_known check (
     patient_name is not null or patient_phone is null and contact_id is null
-      and status in ('confirmed', 'completed', 'no_show')),
+      and status in ('confirmed', 'cancelled', 'completed', 'no_show')),
   constraint appointments_confirmed_has_contact check (status <> 'confirmed'
     or (contact_id is not null or patient_name is null) and expires_at is null),
   constraint appointments_no_overlap exclude using gist (
