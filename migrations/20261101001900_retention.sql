@@ -90,7 +90,8 @@ begin
   loop
     execute format(
       'delete from %1$s as t where t.org_id = $1 and t.ctid = any (array(
-        select ctid from %1$s where org_id = $1 and %2$s < $2 and (%3$s) order by %2$s limit $3))',
+        select ctid from %1$s where org_id = $1 and %2$s < $2 and (%3$s) order by %2$s limit $3))
+        and %2$s < $2 and (%3$s)',
       p_rule.relation, p_rule.age, p_rule.applies)
     using v_org, v_before, v_left;
     get diagnostics v_rows = row_count;
