@@ -63,7 +63,8 @@ insert into private.personal_data (relation, step, about, erased) values
         where not private.is_same_name(p.name, n)),
       caller_hash = nullif(t.caller_hash, p.phone_hash)'),
   ('public.appointments', 2,
-    $$t.id = any (p.appointment_ids) and t.status not in ('confirmed', 'completed', 'no_show')$$,
+    $$t.id = any (p.appointment_ids) and t.patient_phone is not distinct from p.phone
+      and t.status not in ('confirmed', 'completed', 'no_show')$$,
     'delete'),
   ('public.appointments', 3,
     $$t.id = any (p.appointment_ids) and t.status in ('confirmed', 'completed', 'no_show')$$,

@@ -31,13 +31,14 @@ begin
   if v_count > 0 then
     return jsonb_build_object('outcome', 'appointments_ahead', 'ahead', v_count);
   end if;
-  delete from public.appointments as a where a.org_id = p_org;
+  delete from public.appointments as a where a.org_id = p_org
+    and not (private.is_live(a, v_now) and a.ends_at > v_now);
   get diagnostics v_count = row_count;
   delete from public.organizations as o where o.id = p_org;
   perform private.audit(p_org, null, 'delete_clinic', null, 'deleted',
     jsonb_build_object('slug', v_slug, 'appointments', v_count));
   return jsonb_build_object('outcome', 'deleted', 'slug', v_slug, 'appointments', v_count);
-exception when lock_not_available or deadlock_detected then
+exception when lock_not_available or deadlock_detected or foreign_key_violation then
   return '{"outcome": "busy"}';
 end
 $$;
