@@ -279,7 +279,8 @@ begin
     where r.org_id = (v_opened.org).id and r.call_id = v_call_id;
     perform private.audit((v_opened.org).id, p_call, 'file_report', null, 'filed',
       jsonb_build_object('redactions', coalesce(p_report -> 'redactions', '{}')));
-    v_answer := v_answer || '{"outcome": "filed"}';
+    v_answer := case when v_answer ->> 'outcome' = 'busy' then v_answer
+      else v_answer || '{"outcome": "filed"}' end;
   end if;
   return v_answer || jsonb_build_object('orgId', (v_opened.org).id);
 exception when lock_not_available or deadlock_detected then

@@ -42,8 +42,9 @@ export async function closeCall(
   // Read what is known of the call first, so that the redaction can find it in the report.
   const { outcome, followUp, known } = await end();
   const filed = report && known ? await end(redactReport(report, envelope, known)) : undefined;
-  if (followUp) {
-    const became = await sendFollowUp(tools, envelope, sendId, followUp);
+  const due = followUp ?? filed?.followUp;
+  if (due) {
+    const became = await sendFollowUp(tools, envelope, sendId, due);
     await settleFollowUp(tools.database, envelope, sendId, became);
   }
   return filed?.outcome ?? outcome;
