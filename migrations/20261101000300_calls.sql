@@ -270,7 +270,7 @@ as $$
   select t.result
   from (
     select c.* from public.tool_calls as c
-    where c.org_id = p_org and c.call_id = p_call ->> 'callId'
+    where c.org_id = p_org and c.call_id = p_call ->> 'callId' and c.tool <> 'hold_slot'
     order by c.created_at desc limit 1) as t
   where t.tool = p_tool and t.arguments_hash = p_hash and t.outcome = coalesce(p_outcome, t.outcome)
 $$;

@@ -86,7 +86,11 @@ begin
     insert into public.sms_opt_outs (org_id, phone_hash) select p_org, v_hash where v_hash is not null
     on conflict do nothing;
   else
-    delete from public.sms_opt_outs as o where o.org_id = p_org and o.phone_hash = v_hash;
+    -- A report of this very text may have come first.
+    delete from public.sms_opt_outs as o
+    where o.org_id = p_org and o.phone_hash = v_hash and not exists (
+      select from public.sms_messages as m
+      where m.org_id = p_org and m.id = p_send and m.error_code = 21610);
   end if;
 end
 $$;

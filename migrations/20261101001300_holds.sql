@@ -714,6 +714,7 @@ language plpgsql stable set search_path = ''
 as $$
 declare
   v_hold public.appointments;
+  v_has_expired boolean;
 begin
   if p_request is null then
     return null;
@@ -721,14 +722,18 @@ begin
   select m.* into v_hold from private.rows_of_call(p_org.id, p_call_id) as m
   where p_request = any (m.asked_by) and private.is_wanted(p_wanted, m)
   order by m.created_at desc limit 1;
-  if v_hold.id is null or private.has_expired(v_hold, p_now) then
+  if v_hold.id is null then
     return null;
   elsif not private.is_live(v_hold, p_now) then
-    -- It was released: what the patient has now.
+    -- It was released or has expired: what the patient has now.
+    v_has_expired := private.has_expired(v_hold, p_now);
     select m.* into v_hold from private.rows_of_call(p_org.id, p_call_id) as m
     where private.is_live(m, p_now)
       and private.is_same_patient(p_name, m.patient_name) and not private.is_new_time(p_org.id, m)
     order by m.status = 'held' desc, m.created_at desc limit 1;
+    if v_hold.id is null and v_has_expired then
+      return null;
+    end if;
   end if;
   return case v_hold.status
     when 'held' then private.describe_hold(p_org, v_hold, p_now) || '{"outcome": "held", "repeated": true}'
@@ -756,10 +761,10 @@ declare
   v_extends boolean;
   v_moves_phone boolean;
 begin
-  select a.* into strict v_hold from public.appointments as a
+  select a.* into v_hold from public.appointments as a
   where a.org_id = p_org.id and a.id = p_hold for update;
   v_now := clock_timestamp();
-  if not private.is_held(v_hold, v_now) or v_hold.call_id <> p_call ->> 'callId' then
+  if private.is_held(v_hold, v_now) is not true or v_hold.call_id <> p_call ->> 'callId' then
     -- It has expired, or the patient's next call has taken it over.
     return jsonb_build_object('outcome', 'hold_expired', 'orgId', p_org.id);
   end if;
@@ -792,6 +797,12 @@ begin
     if v_moves_phone then
       perform private.count_hold(p_org.id, p_entered, v_hold, v_now);
     end if;
+  else
+    -- So that this request, if it is delivered again later, changes nothing.
+    update public.appointments as a
+    set asked_by = a.asked_by || private.request_key(p_call, p_patient)
+    where a.org_id = p_org.id and a.id = p_hold
+      and private.request_key(p_call, p_patient) <> all (a.asked_by);
   end if;
   return private.describe_hold(p_org, v_hold, v_now) || '{"outcome": "held", "repeated": true}';
 end
@@ -871,7 +882,9 @@ as $$
 declare
   v_name constant text := p_patient ->> 'name';
   v_phone constant bytea := private.hash_phone(p_patient ->> 'phone');
-  v_wanted constant private.wanted_slot := private.read_wanted(p_org, p_slot_id);
+  v_hash constant bytea :=
+    sha256(convert_to(jsonb_build_array(p_patient, p_hold, p_slot_id)::text, 'UTF8'));
+  v_wanted private.wanted_slot;
   v_call public.calls;
   v_now timestamptz;
   v_old public.appointments;
@@ -881,9 +894,7 @@ declare
 begin
   -- Also if it is refused: the name must not be in the report of the call.
   v_call := private.enter_call(p_org, p_call, v_name);
-  if v_wanted.starts_at is null then
-    return '{"outcome": "invalid_slot"}';
-  elsif exists (
+  if exists (
     select from public.org_channels as c
     where c.org_id = p_org.id and c.kind = 'called_number' and c.value = p_patient ->> 'phone') then
     return '{"outcome": "unusable_phone"}';
@@ -894,6 +905,12 @@ begin
       'alarm', private.count_for_alarm(p_org, 'refused_sends', clock_timestamp())));
   end if;
   perform private.lock_phones(array[private.caller_key(p_org.id, v_call), v_phone]);
+  -- Staff may have changed the clinic while this waited.
+  select o.* into p_org from public.organizations as o where o.id = p_org.id;
+  v_wanted := private.read_wanted(p_org, p_slot_id);
+  if v_wanted.starts_at is null then
+    return '{"outcome": "invalid_slot"}';
+  end if;
   v_now := clock_timestamp();
   -- Most calls ask for their first hold, and skip all of this.
   if exists (
@@ -903,6 +920,10 @@ begin
       p_org, v_call.call_id, private.request_key(p_call, p_patient), v_wanted, v_name, v_now);
     v_old := private.find_own_hold(p_org.id, v_call.call_id, p_hold, v_name, v_now);
     v_confirmed := private.find_confirmed(p_org.id, v_call.call_id, v_wanted, v_name);
+    if v_answer is null and (v_old.id is not null or v_confirmed.id is not null) then
+      -- A refused request that arrives again after the patient has got another time.
+      v_answer := private.recall_answer(p_org.id, p_call, 'hold_slot', v_hash);
+    end if;
     if v_answer is null and v_old.id is null then
       if private.is_wanted(v_wanted, v_confirmed) then
         v_answer := private.describe_hold(p_org, v_confirmed, v_now)
@@ -928,6 +949,7 @@ begin
     then private.repeat_hold(p_org, p_call, v_call, v_old.id, p_patient)
     else private.claim_start(p_org, p_call, v_call, 'hold_slot', v_wanted, p_patient, v_old, null) end;
   if v_answer ->> 'outcome' <> 'held' then
+    perform private.record_answer(p_org.id, p_call, 'hold_slot', v_hash, v_answer);
     return v_answer;
   end if;
   return v_answer || jsonb_strip_nulls(jsonb_build_object(

@@ -211,19 +211,24 @@ comment on function private.send_or_refuse is
   'Begins a send if the limits allow it, or says why they do not.';
 
 /*
- * The answer where nothing takes a code. A question that has settled what waited, and is asked again,
- * has its answer again.
+ * Answers a request where nothing takes a code; audited and recorded. A request that has settled what
+ * waited, and is made again, gets its answer again.
  */
 create function private.answer_idle(
   p_org uuid, p_call jsonb, p_tool text, p_hash bytea, p_refusal jsonb
 ) returns jsonb
-language plpgsql stable set search_path = ''
+language plpgsql volatile set search_path = ''
 as $$
-begin
-  return coalesce(
+declare
+  v_answer constant jsonb := coalesce(
     case p_refusal ->> 'outcome' when 'hold_not_found'
       then private.repeat_answer(p_org, p_call, p_tool, p_hash) end,
     p_refusal || jsonb_build_object('orgId', p_org));
+begin
+  perform private.audit(
+    p_org, p_call, p_tool, private.read_id(v_answer ->> 'holdId'), v_answer ->> 'outcome');
+  perform private.record_answer(p_org, p_call, p_tool, p_hash, v_answer);
+  return v_answer;
 end
 $$;
 comment on function private.answer_idle is 'Why nothing takes a code, or the answer that settled it.';
@@ -243,23 +248,38 @@ declare
   v_phone bytea;
   v_code public.one_time_passcodes;
   v_now timestamptz;
+  v_first_answer constant jsonb := private.recall_answer(p_org.id, p_call, 'send_otp', v_hash);
   v_answer jsonb;
 begin
-  v_answer := private.recall_answer(p_org.id, p_call, 'send_otp', v_hash);
-  if v_answer is not null then
-    return v_answer;
+  -- A limit or a cooldown may have ended: that is decided again, while it would send a text.
+  if v_first_answer is not null and v_first_answer -> 'isRefusal' is null then
+    return v_first_answer;
   end if;
   v_waiting := private.find_waiting(p_org, v_call.call_id, p_hold, clock_timestamp());
   if v_waiting.refusal is not null then
-    v_answer := private.answer_idle(p_org.id, p_call, 'send_otp', v_hash, v_waiting.refusal);
-    perform private.audit(p_org.id, p_call, 'send_otp', private.read_id(v_answer ->> 'holdId'),
-      v_answer ->> 'outcome');
-    return v_answer;
+    return private.answer_idle(p_org.id, p_call, 'send_otp', v_hash, v_waiting.refusal);
   end if;
   v_phone := private.hash_phone(v_waiting.phone);
   perform private.lock_phones(array[private.caller_key(p_org.id, v_call), v_phone]);
   v_now := clock_timestamp();
-  if private.is_proven(p_org.id, v_call.call_id, v_phone, v_now) then
+  -- While this waited for the phone, the hold may have expired or gone to the patient's next call.
+  v_waiting := private.find_waiting(p_org, v_call.call_id, p_hold, v_now);
+  if v_waiting.refusal is not null then
+    return private.answer_idle(p_org.id, p_call, 'send_otp', v_hash, v_waiting.refusal);
+  elsif private.hash_phone(v_waiting.phone) <> v_phone then
+    return '{"outcome": "busy"}';
+  elsif private.is_proven(p_org.id, v_call.call_id, v_phone, v_now) then
+    -- This request is delivered again, and does not ask for what was held since its first answer.
+    if v_first_answer is not null then
+      return v_first_answer - 'isRefusal';
+    elsif exists (
+      select from public.sms_messages as m
+      where m.org_id = p_org.id and m.call_id = v_call.call_id
+        and m.tool_call_id = v_tool_call_id) then
+      return jsonb_build_object('outcome', 'already_sent', 'orgId', p_org.id,
+        'purpose', v_waiting.purpose, 'phoneEnding', right(v_waiting.phone, 2),
+        'expiresInSeconds', 0, 'retryAfterSeconds', 0);
+    end if;
     v_answer := jsonb_build_object('orgId', p_org.id)
       || private.carry_out(p_org, p_call, v_call, v_waiting.phone, false, v_now);
     perform private.audit(
@@ -279,8 +299,13 @@ begin
     perform private.audit(
       p_org.id, p_call, 'send_otp', (v_waiting.hold).id, v_answer ->> 'outcome');
   end if;
-  return jsonb_build_object('orgId', p_org.id, 'purpose', v_waiting.purpose,
+  v_answer := jsonb_build_object('orgId', p_org.id, 'purpose', v_waiting.purpose,
     'phoneEnding', right(v_waiting.phone, 2)) || v_answer;
+  if v_answer ->> 'outcome' <> 'claimed' then
+    perform private.record_answer(
+      p_org.id, p_call, 'send_otp', v_hash, v_answer || '{"isRefusal": true}');
+  end if;
+  return v_answer;
 end
 $$;
 comment on function private.begin_send is 'Begins the one send to a phone of a call, or confirms what needs no code.';
@@ -353,7 +378,12 @@ begin
   v_phone := private.hash_phone(v_hold.patient_phone);
   perform private.lock_phones(array[private.caller_key(p_org.id, v_call), v_phone]);
   v_now := clock_timestamp();
-  if private.is_held(v_hold, v_now) is not true then
+  -- As above.
+  select m.* into v_hold from private.rows_of_call(p_org.id, v_call.call_id) as m
+  where m.id = p_hold;
+  if private.hash_phone(v_hold.patient_phone) <> v_phone then
+    return '{"outcome": "busy"}';
+  elsif private.is_held(v_hold, v_now) is not true then
     v_answer := private.describe_state(p_org, v_hold, v_now);
   else
     select c.* into v_code from public.one_time_passcodes as c
@@ -420,6 +450,28 @@ $$;
 comment on function public.begin_send_at_hold is
   'Tool hold_slot, before the text: begins a send unless a code can confirm the hold already.';
 
+/* Records that Twilio has a text. Its code can be read out already. */
+create function private.complete_send(
+  p_org uuid, p_call jsonb, p_text public.sms_messages, p_sid text
+) returns jsonb
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_current boolean;
+begin
+  update public.one_time_passcodes as c
+  set state = 'sent'
+  where c.org_id = p_org and c.call_id = p_text.call_id and c.phone_hash = p_text.to_hash
+    and c.send_id = p_text.id and c.state = 'sending';
+  v_current := found;
+  perform private.accept_text(p_org, p_text.id, p_sid);
+  perform private.audit(p_org, p_call, 'send_otp', p_text.appointment_id, 'sent',
+    jsonb_build_object('sendId', p_text.id));
+  return jsonb_build_object('outcome', case when v_current then 'sent' else 'not_current' end);
+end
+$$;
+comment on function private.complete_send is 'Records that Twilio has a text.';
+
 /*
  * Entry function, after Twilio has accepted the text. It may fail or come late without harm: the code
  * also verifies in state sending.
@@ -432,19 +484,10 @@ language plpgsql volatile security definer set search_path = '' set lock_timeout
 as $$
 declare
   v_text public.sms_messages;
-  v_current boolean;
 begin
   select m.* into v_text from public.sms_messages as m where m.org_id = p_org and m.id = p_send_id;
   perform private.lock_call(p_org, v_text.call_id);
-  update public.one_time_passcodes as c
-  set state = 'sent'
-  where c.org_id = p_org and c.call_id = v_text.call_id and c.phone_hash = v_text.to_hash
-    and c.send_id = p_send_id and c.state = 'sending';
-  v_current := found;
-  perform private.accept_text(p_org, p_send_id, p_sid);
-  perform private.audit(p_org, p_call, 'send_otp', v_text.appointment_id, 'sent',
-    jsonb_build_object('sendId', p_send_id));
-  return jsonb_build_object('outcome', case when v_current then 'sent' else 'not_current' end);
+  return private.complete_send(p_org, p_call, v_text, p_sid);
 exception when lock_not_available or deadlock_detected then
   return '{"outcome": "busy"}';
 end
@@ -457,7 +500,8 @@ comment on function public.complete_otp_send is 'Tool send_otp, after the text w
  * out is uncounted, once and however late; one that may have gone out still counts. The text of a
  * change always counts, and its cooldown stays: callers must not learn whether there was one.
  *
- * Outcomes  cleared, not_current (there is a newer send), busy (the send expires by itself)
+ * Outcomes  cleared, sent (a delivery report has shown that Twilio has the text), not_current (there is a
+ *           newer send), busy (the send expires by itself)
  */
 create function public.clear_otp_send(
   p_call jsonb, p_org uuid, p_send_id uuid, p_reason text, p_may_have_been_sent boolean
@@ -476,6 +520,11 @@ begin
   select c.caller_hash into v_caller from public.calls as c
   where c.org_id = p_org and c.call_id = v_text.call_id;
   perform private.lock_phones(array[v_text.to_hash, v_caller]);
+  select m.* into v_text from public.sms_messages as m where m.org_id = p_org and m.id = p_send_id;
+  if v_text.sid is not null then
+    -- A delivery report came first: Twilio has the text.
+    return private.complete_send(p_org, p_call, v_text, v_text.sid);
+  end if;
   update public.one_time_passcodes as c
   set mac = null, state = case c.purpose when 'confirm' then 'cleared' else c.state end
   where c.org_id = p_org and c.call_id = v_text.call_id and c.phone_hash = v_text.to_hash
@@ -627,7 +676,7 @@ begin
   update public.appointments as a
   set status = 'requires_manual_followup', updated_at = p_now
   where a.org_id = p_org and a.call_id = p_call_id and a.patient_phone = p_phone
-    and a.status = 'held';
+    and a.status = 'held' and not private.is_new_time(p_org, a);
 end
 $$;
 comment on function private.hand_over_holds is 'Leaves the holds of a call that wait for a phone to the front desk.';
@@ -660,10 +709,7 @@ begin
   end if;
   v_waiting := private.find_waiting(p_org, v_call.call_id, p_hold, clock_timestamp());
   if v_waiting.refusal is not null then
-    v_answer := private.answer_idle(p_org.id, p_call, 'verify_otp', v_hash, v_waiting.refusal);
-    perform private.audit(p_org.id, p_call, 'verify_otp', private.read_id(v_answer ->> 'holdId'),
-      v_answer ->> 'outcome');
-    return v_answer;
+    return private.answer_idle(p_org.id, p_call, 'verify_otp', v_hash, v_waiting.refusal);
   end if;
   v_codes := private.find_codes(
     p_org.id, v_call.call_id, v_waiting.hold, v_waiting.phone, clock_timestamp());
@@ -702,7 +748,12 @@ begin
       'attempt', case when v_was_compared then v_call.attempts + 1 end)));
   perform private.record_answer(p_org.id, p_call, 'verify_otp', v_hash, v_answer);
   if v_was_compared and v_answer ->> 'outcome' in ('wrong_code', 'code_locked', 'locked') then
-    v_alarm := private.count_for_alarm(p_org, 'wrong_codes', v_now);
+    begin
+      v_alarm := private.count_for_alarm(p_org, 'wrong_codes', v_now);
+    exception when lock_not_available or deadlock_detected then
+      -- The attempt counts all the same.
+      null;
+    end;
   end if;
   return v_answer || jsonb_strip_nulls(jsonb_build_object('alarm', v_alarm));
 end

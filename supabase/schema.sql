@@ -393,14 +393,19 @@ CREATE FUNCTION private.answer(p_org public.organizations, p_answer jsonb) RETUR
 COMMENT ON FUNCTION private.answer(p_org public.organizations, p_answer jsonb) IS 'Adds to a tool''s answer what every answer contains: the organization, and the state of its desk.';
 
 CREATE FUNCTION private.answer_idle(p_org uuid, p_call jsonb, p_tool text, p_hash bytea, p_refusal jsonb) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
+    LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
-begin
-  return coalesce(
+declare
+  v_answer constant jsonb := coalesce(
     case p_refusal ->> 'outcome' when 'hold_not_found'
       then private.repeat_answer(p_org, p_call, p_tool, p_hash) end,
     p_refusal || jsonb_build_object('orgId', p_org));
+begin
+  perform private.audit(
+    p_org, p_call, p_tool, private.read_id(v_answer ->> 'holdId'), v_answer ->> 'outcome');
+  perform private.record_answer(p_org, p_call, p_tool, p_hash, v_answer);
+  return v_answer;
 end
 $$;
 
@@ -467,7 +472,7 @@ CREATE TABLE public.appointments (
     CONSTRAINT appointments_end_after_start CHECK ((ends_at > starts_at)),
     CONSTRAINT appointments_hold_has_expiry CHECK (((status <> 'held'::text) OR (expires_at IS NOT NULL))),
     CONSTRAINT appointments_name_given CHECK (((length(btrim(patient_name)) >= 1) AND (length(btrim(patient_name)) <= 120))),
-    CONSTRAINT appointments_patient_known CHECK (((patient_name IS NOT NULL) OR ((patient_phone IS NULL) AND (contact_id IS NULL) AND (status = ANY (ARRAY['confirmed'::text, 'completed'::text, 'no_show'::text]))))),
+    CONSTRAINT appointments_patient_known CHECK (((patient_name IS NOT NULL) OR ((patient_phone IS NULL) AND (contact_id IS NULL) AND (status = ANY (ARRAY['confirmed'::text, 'cancelled'::text, 'completed'::text, 'no_show'::text]))))),
     CONSTRAINT appointments_phone_e164 CHECK ((patient_phone ~ '^\+[1-9][0-9]{6,14}$'::text)),
     CONSTRAINT appointments_seat_in_capacity CHECK (((seat >= 0) AND (seat < capacity))),
     CONSTRAINT appointments_status_known CHECK ((status = ANY (ARRAY['held'::text, 'confirmed'::text, 'cancelled'::text, 'expired'::text, 'requires_manual_followup'::text, 'completed'::text, 'no_show'::text])))
@@ -634,7 +639,12 @@ begin
   v_phone := private.hash_phone(v_hold.patient_phone);
   perform private.lock_phones(array[private.caller_key(p_org.id, v_call), v_phone]);
   v_now := clock_timestamp();
-  if private.is_held(v_hold, v_now) is not true then
+  -- As above.
+  select m.* into v_hold from private.rows_of_call(p_org.id, v_call.call_id) as m
+  where m.id = p_hold;
+  if private.hash_phone(v_hold.patient_phone) <> v_phone then
+    return '{"outcome": "busy"}';
+  elsif private.is_held(v_hold, v_now) is not true then
     v_answer := private.describe_state(p_org, v_hold, v_now);
   else
     select c.* into v_code from public.one_time_passcodes as c
@@ -718,23 +728,38 @@ declare
   v_phone bytea;
   v_code public.one_time_passcodes;
   v_now timestamptz;
+  v_first_answer constant jsonb := private.recall_answer(p_org.id, p_call, 'send_otp', v_hash);
   v_answer jsonb;
 begin
-  v_answer := private.recall_answer(p_org.id, p_call, 'send_otp', v_hash);
-  if v_answer is not null then
-    return v_answer;
+  -- A limit or a cooldown may have ended: that is decided again, while it would send a text.
+  if v_first_answer is not null and v_first_answer -> 'isRefusal' is null then
+    return v_first_answer;
   end if;
   v_waiting := private.find_waiting(p_org, v_call.call_id, p_hold, clock_timestamp());
   if v_waiting.refusal is not null then
-    v_answer := private.answer_idle(p_org.id, p_call, 'send_otp', v_hash, v_waiting.refusal);
-    perform private.audit(p_org.id, p_call, 'send_otp', private.read_id(v_answer ->> 'holdId'),
-      v_answer ->> 'outcome');
-    return v_answer;
+    return private.answer_idle(p_org.id, p_call, 'send_otp', v_hash, v_waiting.refusal);
   end if;
   v_phone := private.hash_phone(v_waiting.phone);
   perform private.lock_phones(array[private.caller_key(p_org.id, v_call), v_phone]);
   v_now := clock_timestamp();
-  if private.is_proven(p_org.id, v_call.call_id, v_phone, v_now) then
+  -- While this waited for the phone, the hold may have expired or gone to the patient's next call.
+  v_waiting := private.find_waiting(p_org, v_call.call_id, p_hold, v_now);
+  if v_waiting.refusal is not null then
+    return private.answer_idle(p_org.id, p_call, 'send_otp', v_hash, v_waiting.refusal);
+  elsif private.hash_phone(v_waiting.phone) <> v_phone then
+    return '{"outcome": "busy"}';
+  elsif private.is_proven(p_org.id, v_call.call_id, v_phone, v_now) then
+    -- This request is delivered again, and does not ask for what was held since its first answer.
+    if v_first_answer is not null then
+      return v_first_answer - 'isRefusal';
+    elsif exists (
+      select from public.sms_messages as m
+      where m.org_id = p_org.id and m.call_id = v_call.call_id
+        and m.tool_call_id = v_tool_call_id) then
+      return jsonb_build_object('outcome', 'already_sent', 'orgId', p_org.id,
+        'purpose', v_waiting.purpose, 'phoneEnding', right(v_waiting.phone, 2),
+        'expiresInSeconds', 0, 'retryAfterSeconds', 0);
+    end if;
     v_answer := jsonb_build_object('orgId', p_org.id)
       || private.carry_out(p_org, p_call, v_call, v_waiting.phone, false, v_now);
     perform private.audit(
@@ -754,8 +779,13 @@ begin
     perform private.audit(
       p_org.id, p_call, 'send_otp', (v_waiting.hold).id, v_answer ->> 'outcome');
   end if;
-  return jsonb_build_object('orgId', p_org.id, 'purpose', v_waiting.purpose,
+  v_answer := jsonb_build_object('orgId', p_org.id, 'purpose', v_waiting.purpose,
     'phoneEnding', right(v_waiting.phone, 2)) || v_answer;
+  if v_answer ->> 'outcome' <> 'claimed' then
+    perform private.record_answer(
+      p_org.id, p_call, 'send_otp', v_hash, v_answer || '{"isRefusal": true}');
+  end if;
+  return v_answer;
 end
 $$;
 
@@ -1328,6 +1358,60 @@ $$;
 
 COMMENT ON FUNCTION private.compare_digits(p_org public.organizations, p_call public.calls, p_codes private.awaited_code[], p_purpose text, p_macs jsonb, p_now timestamp with time zone, OUT matched private.awaited_code, OUT answer jsonb, OUT compared boolean) IS 'The passcode that digits are, or why they are none; a wrong one is counted.';
 
+CREATE TABLE public.sms_messages (
+    org_id uuid NOT NULL,
+    id uuid NOT NULL,
+    appointment_id uuid,
+    origin text NOT NULL,
+    to_masked text NOT NULL,
+    to_hash bytea,
+    call_id text,
+    tool_call_id text,
+    sid text,
+    status text DEFAULT 'sending'::text NOT NULL,
+    delivery text,
+    error_code integer,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT sms_messages_delivery_known CHECK ((delivery = ANY (ARRAY['queued'::text, 'sending'::text, 'sent'::text, 'failed'::text, 'undelivered'::text, 'delivered'::text]))),
+    CONSTRAINT sms_messages_origin_known CHECK ((origin = ANY (ARRAY['own_number'::text, 'other_number'::text, 'no_number'::text, 'follow_up'::text]))),
+    CONSTRAINT sms_messages_to_hash_length CHECK ((octet_length(to_hash) = 32)),
+    CONSTRAINT sms_messages_to_masked CHECK ((to_masked !~ '[0-9]{5}'::text))
+);
+
+COMMENT ON TABLE public.sms_messages IS 'One row per text, whose id is the send_id. The body is never stored.';
+
+COMMENT ON COLUMN public.sms_messages.appointment_id IS 'The hold it is about; null for a change, whose appointment is not known before the passcode.';
+
+COMMENT ON COLUMN public.sms_messages.origin IS 'Whether the call came from the number that is texted, from another, or from none; or that it has ended.';
+
+COMMENT ON COLUMN public.sms_messages.tool_call_id IS 'The tool call that requested it: a repeated request does not send another text.';
+
+COMMENT ON COLUMN public.sms_messages.status IS 'The result of the request: sending, accepted, refused, unknown if no answer came, or not_due: nothing was texted, since no appointment fits the name and number of a change.';
+
+COMMENT ON COLUMN public.sms_messages.delivery IS 'What Twilio reported about the text, with error_code; null before the first report.';
+
+CREATE FUNCTION private.complete_send(p_org uuid, p_call jsonb, p_text public.sms_messages, p_sid text) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_current boolean;
+begin
+  update public.one_time_passcodes as c
+  set state = 'sent'
+  where c.org_id = p_org and c.call_id = p_text.call_id and c.phone_hash = p_text.to_hash
+    and c.send_id = p_text.id and c.state = 'sending';
+  v_current := found;
+  perform private.accept_text(p_org, p_text.id, p_sid);
+  perform private.audit(p_org, p_call, 'send_otp', p_text.appointment_id, 'sent',
+    jsonb_build_object('sendId', p_text.id));
+  return jsonb_build_object('outcome', case when v_current then 'sent' else 'not_current' end);
+end
+$$;
+
+COMMENT ON FUNCTION private.complete_send(p_org uuid, p_call jsonb, p_text public.sms_messages, p_sid text) IS 'Records that Twilio has a text.';
+
 CREATE FUNCTION private.confirm_at_desk(p_org public.organizations, p_row public.appointments) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1677,7 +1761,8 @@ begin
   loop
     execute format(
       'delete from %1$s as t where t.org_id = $1 and t.ctid = any (array(
-        select ctid from %1$s where org_id = $1 and %2$s < $2 and (%3$s) order by %2$s limit $3))',
+        select ctid from %1$s where org_id = $1 and %2$s < $2 and (%3$s) order by %2$s limit $3))
+        and %2$s < $2 and (%3$s)',
       p_rule.relation, p_rule.age, p_rule.applies)
     using v_org, v_before, v_left;
     get diagnostics v_rows = row_count;
@@ -2335,39 +2420,6 @@ CREATE FUNCTION private.fact_words(p_question text, p_also_asked text[], p_tags 
 $$;
 
 COMMENT ON FUNCTION private.fact_words(p_question text, p_also_asked text[], p_tags text[]) IS 'The words of all wordings and tags of a fact.';
-
-CREATE TABLE public.sms_messages (
-    org_id uuid NOT NULL,
-    id uuid NOT NULL,
-    appointment_id uuid,
-    origin text NOT NULL,
-    to_masked text NOT NULL,
-    to_hash bytea,
-    call_id text,
-    tool_call_id text,
-    sid text,
-    status text DEFAULT 'sending'::text NOT NULL,
-    delivery text,
-    error_code integer,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT sms_messages_delivery_known CHECK ((delivery = ANY (ARRAY['queued'::text, 'sending'::text, 'sent'::text, 'failed'::text, 'undelivered'::text, 'delivered'::text]))),
-    CONSTRAINT sms_messages_origin_known CHECK ((origin = ANY (ARRAY['own_number'::text, 'other_number'::text, 'no_number'::text, 'follow_up'::text]))),
-    CONSTRAINT sms_messages_to_hash_length CHECK ((octet_length(to_hash) = 32)),
-    CONSTRAINT sms_messages_to_masked CHECK ((to_masked !~ '[0-9]{5}'::text))
-);
-
-COMMENT ON TABLE public.sms_messages IS 'One row per text, whose id is the send_id. The body is never stored.';
-
-COMMENT ON COLUMN public.sms_messages.appointment_id IS 'The hold it is about; null for a change, whose appointment is not known before the passcode.';
-
-COMMENT ON COLUMN public.sms_messages.origin IS 'Whether the call came from the number that is texted, from another, or from none; or that it has ended.';
-
-COMMENT ON COLUMN public.sms_messages.tool_call_id IS 'The tool call that requested it: a repeated request does not send another text.';
-
-COMMENT ON COLUMN public.sms_messages.status IS 'The result of the request: sending, accepted, refused, unknown if no answer came, or not_due: nothing was texted, since no appointment fits the name and number of a change.';
-
-COMMENT ON COLUMN public.sms_messages.delivery IS 'What Twilio reported about the text, with error_code; null before the first report.';
 
 CREATE FUNCTION private.fail_text(p_org uuid, p_send uuid, p_reason text, p_may_have_been_sent boolean) RETURNS public.sms_messages
     LANGUAGE plpgsql
@@ -3271,7 +3323,7 @@ begin
   update public.appointments as a
   set status = 'requires_manual_followup', updated_at = p_now
   where a.org_id = p_org and a.call_id = p_call_id and a.patient_phone = p_phone
-    and a.status = 'held';
+    and a.status = 'held' and not private.is_new_time(p_org, a);
 end
 $$;
 
@@ -3358,7 +3410,9 @@ CREATE FUNCTION private.hold_slot(p_org public.organizations, p_call jsonb, p_sl
 declare
   v_name constant text := p_patient ->> 'name';
   v_phone constant bytea := private.hash_phone(p_patient ->> 'phone');
-  v_wanted constant private.wanted_slot := private.read_wanted(p_org, p_slot_id);
+  v_hash constant bytea :=
+    sha256(convert_to(jsonb_build_array(p_patient, p_hold, p_slot_id)::text, 'UTF8'));
+  v_wanted private.wanted_slot;
   v_call public.calls;
   v_now timestamptz;
   v_old public.appointments;
@@ -3368,9 +3422,7 @@ declare
 begin
   -- Also if it is refused: the name must not be in the report of the call.
   v_call := private.enter_call(p_org, p_call, v_name);
-  if v_wanted.starts_at is null then
-    return '{"outcome": "invalid_slot"}';
-  elsif exists (
+  if exists (
     select from public.org_channels as c
     where c.org_id = p_org.id and c.kind = 'called_number' and c.value = p_patient ->> 'phone') then
     return '{"outcome": "unusable_phone"}';
@@ -3381,6 +3433,12 @@ begin
       'alarm', private.count_for_alarm(p_org, 'refused_sends', clock_timestamp())));
   end if;
   perform private.lock_phones(array[private.caller_key(p_org.id, v_call), v_phone]);
+  -- Staff may have changed the clinic while this waited.
+  select o.* into p_org from public.organizations as o where o.id = p_org.id;
+  v_wanted := private.read_wanted(p_org, p_slot_id);
+  if v_wanted.starts_at is null then
+    return '{"outcome": "invalid_slot"}';
+  end if;
   v_now := clock_timestamp();
   -- Most calls ask for their first hold, and skip all of this.
   if exists (
@@ -3390,6 +3448,10 @@ begin
       p_org, v_call.call_id, private.request_key(p_call, p_patient), v_wanted, v_name, v_now);
     v_old := private.find_own_hold(p_org.id, v_call.call_id, p_hold, v_name, v_now);
     v_confirmed := private.find_confirmed(p_org.id, v_call.call_id, v_wanted, v_name);
+    if v_answer is null and (v_old.id is not null or v_confirmed.id is not null) then
+      -- A refused request that arrives again after the patient has got another time.
+      v_answer := private.recall_answer(p_org.id, p_call, 'hold_slot', v_hash);
+    end if;
     if v_answer is null and v_old.id is null then
       if private.is_wanted(v_wanted, v_confirmed) then
         v_answer := private.describe_hold(p_org, v_confirmed, v_now)
@@ -3415,6 +3477,7 @@ begin
     then private.repeat_hold(p_org, p_call, v_call, v_old.id, p_patient)
     else private.claim_start(p_org, p_call, v_call, 'hold_slot', v_wanted, p_patient, v_old, null) end;
   if v_answer ->> 'outcome' <> 'held' then
+    perform private.record_answer(p_org.id, p_call, 'hold_slot', v_hash, v_answer);
     return v_answer;
   end if;
   return v_answer || jsonb_strip_nulls(jsonb_build_object(
@@ -4260,7 +4323,11 @@ begin
     insert into public.sms_opt_outs (org_id, phone_hash) select p_org, v_hash where v_hash is not null
     on conflict do nothing;
   else
-    delete from public.sms_opt_outs as o where o.org_id = p_org and o.phone_hash = v_hash;
+    -- A report of this very text may have come first.
+    delete from public.sms_opt_outs as o
+    where o.org_id = p_org and o.phone_hash = v_hash and not exists (
+      select from public.sms_messages as m
+      where m.org_id = p_org and m.id = p_send and m.error_code = 21610);
   end if;
 end
 $$;
@@ -5102,7 +5169,7 @@ CREATE FUNCTION private.repeat_answer(p_org uuid, p_call jsonb, p_tool text, p_h
   select t.result
   from (
     select c.* from public.tool_calls as c
-    where c.org_id = p_org and c.call_id = p_call ->> 'callId'
+    where c.org_id = p_org and c.call_id = p_call ->> 'callId' and c.tool <> 'hold_slot'
     order by c.created_at desc limit 1) as t
   where t.tool = p_tool and t.arguments_hash = p_hash and t.outcome = coalesce(p_outcome, t.outcome)
 $$;
@@ -5120,10 +5187,10 @@ declare
   v_extends boolean;
   v_moves_phone boolean;
 begin
-  select a.* into strict v_hold from public.appointments as a
+  select a.* into v_hold from public.appointments as a
   where a.org_id = p_org.id and a.id = p_hold for update;
   v_now := clock_timestamp();
-  if not private.is_held(v_hold, v_now) or v_hold.call_id <> p_call ->> 'callId' then
+  if private.is_held(v_hold, v_now) is not true or v_hold.call_id <> p_call ->> 'callId' then
     -- It has expired, or the patient's next call has taken it over.
     return jsonb_build_object('outcome', 'hold_expired', 'orgId', p_org.id);
   end if;
@@ -5156,6 +5223,12 @@ begin
     if v_moves_phone then
       perform private.count_hold(p_org.id, p_entered, v_hold, v_now);
     end if;
+  else
+    -- So that this request, if it is delivered again later, changes nothing.
+    update public.appointments as a
+    set asked_by = a.asked_by || private.request_key(p_call, p_patient)
+    where a.org_id = p_org.id and a.id = p_hold
+      and private.request_key(p_call, p_patient) <> all (a.asked_by);
   end if;
   return private.describe_hold(p_org, v_hold, v_now) || '{"outcome": "held", "repeated": true}';
 end
@@ -5169,6 +5242,7 @@ CREATE FUNCTION private.repeat_request(p_org public.organizations, p_call_id tex
     AS $$
 declare
   v_hold public.appointments;
+  v_has_expired boolean;
 begin
   if p_request is null then
     return null;
@@ -5176,14 +5250,18 @@ begin
   select m.* into v_hold from private.rows_of_call(p_org.id, p_call_id) as m
   where p_request = any (m.asked_by) and private.is_wanted(p_wanted, m)
   order by m.created_at desc limit 1;
-  if v_hold.id is null or private.has_expired(v_hold, p_now) then
+  if v_hold.id is null then
     return null;
   elsif not private.is_live(v_hold, p_now) then
-    -- It was released: what the patient has now.
+    -- It was released or has expired: what the patient has now.
+    v_has_expired := private.has_expired(v_hold, p_now);
     select m.* into v_hold from private.rows_of_call(p_org.id, p_call_id) as m
     where private.is_live(m, p_now)
       and private.is_same_patient(p_name, m.patient_name) and not private.is_new_time(p_org.id, m)
     order by m.status = 'held' desc, m.created_at desc limit 1;
+    if v_hold.id is null and v_has_expired then
+      return null;
+    end if;
   end if;
   return case v_hold.status
     when 'held' then private.describe_hold(p_org, v_hold, p_now) || '{"outcome": "held", "repeated": true}'
@@ -5882,10 +5960,7 @@ begin
   end if;
   v_waiting := private.find_waiting(p_org, v_call.call_id, p_hold, clock_timestamp());
   if v_waiting.refusal is not null then
-    v_answer := private.answer_idle(p_org.id, p_call, 'verify_otp', v_hash, v_waiting.refusal);
-    perform private.audit(p_org.id, p_call, 'verify_otp', private.read_id(v_answer ->> 'holdId'),
-      v_answer ->> 'outcome');
-    return v_answer;
+    return private.answer_idle(p_org.id, p_call, 'verify_otp', v_hash, v_waiting.refusal);
   end if;
   v_codes := private.find_codes(
     p_org.id, v_call.call_id, v_waiting.hold, v_waiting.phone, clock_timestamp());
@@ -5924,7 +5999,12 @@ begin
       'attempt', case when v_was_compared then v_call.attempts + 1 end)));
   perform private.record_answer(p_org.id, p_call, 'verify_otp', v_hash, v_answer);
   if v_was_compared and v_answer ->> 'outcome' in ('wrong_code', 'code_locked', 'locked') then
-    v_alarm := private.count_for_alarm(p_org, 'wrong_codes', v_now);
+    begin
+      v_alarm := private.count_for_alarm(p_org, 'wrong_codes', v_now);
+    exception when lock_not_available or deadlock_detected then
+      -- The attempt counts all the same.
+      null;
+    end;
   end if;
   return v_answer || jsonb_strip_nulls(jsonb_build_object('alarm', v_alarm));
 end
@@ -6753,6 +6833,11 @@ begin
   select c.caller_hash into v_caller from public.calls as c
   where c.org_id = p_org and c.call_id = v_text.call_id;
   perform private.lock_phones(array[v_text.to_hash, v_caller]);
+  select m.* into v_text from public.sms_messages as m where m.org_id = p_org and m.id = p_send_id;
+  if v_text.sid is not null then
+    -- A delivery report came first: Twilio has the text.
+    return private.complete_send(p_org, p_call, v_text, v_text.sid);
+  end if;
   update public.one_time_passcodes as c
   set mac = null, state = case c.purpose when 'confirm' then 'cleared' else c.state end
   where c.org_id = p_org and c.call_id = v_text.call_id and c.phone_hash = v_text.to_hash
@@ -6807,19 +6892,10 @@ CREATE FUNCTION public.complete_otp_send(p_call jsonb, p_org uuid, p_send_id uui
     AS $$
 declare
   v_text public.sms_messages;
-  v_current boolean;
 begin
   select m.* into v_text from public.sms_messages as m where m.org_id = p_org and m.id = p_send_id;
   perform private.lock_call(p_org, v_text.call_id);
-  update public.one_time_passcodes as c
-  set state = 'sent'
-  where c.org_id = p_org and c.call_id = v_text.call_id and c.phone_hash = v_text.to_hash
-    and c.send_id = p_send_id and c.state = 'sending';
-  v_current := found;
-  perform private.accept_text(p_org, p_send_id, p_sid);
-  perform private.audit(p_org, p_call, 'send_otp', v_text.appointment_id, 'sent',
-    jsonb_build_object('sendId', p_send_id));
-  return jsonb_build_object('outcome', case when v_current then 'sent' else 'not_current' end);
+  return private.complete_send(p_org, p_call, v_text, p_sid);
 exception when lock_not_available or deadlock_detected then
   return '{"outcome": "busy"}';
 end
@@ -6848,13 +6924,14 @@ begin
   if v_count > 0 then
     return jsonb_build_object('outcome', 'appointments_ahead', 'ahead', v_count);
   end if;
-  delete from public.appointments as a where a.org_id = p_org;
+  delete from public.appointments as a where a.org_id = p_org
+    and not (private.is_live(a, v_now) and a.ends_at > v_now);
   get diagnostics v_count = row_count;
   delete from public.organizations as o where o.id = p_org;
   perform private.audit(p_org, null, 'delete_clinic', null, 'deleted',
     jsonb_build_object('slug', v_slug, 'appointments', v_count));
   return jsonb_build_object('outcome', 'deleted', 'slug', v_slug, 'appointments', v_count);
-exception when lock_not_available or deadlock_detected then
+exception when lock_not_available or deadlock_detected or foreign_key_violation then
   return '{"outcome": "busy"}';
 end
 $$;
@@ -6904,7 +6981,8 @@ begin
     where r.org_id = (v_opened.org).id and r.call_id = v_call_id;
     perform private.audit((v_opened.org).id, p_call, 'file_report', null, 'filed',
       jsonb_build_object('redactions', coalesce(p_report -> 'redactions', '{}')));
-    v_answer := v_answer || '{"outcome": "filed"}';
+    v_answer := case when v_answer ->> 'outcome' = 'busy' then v_answer
+      else v_answer || '{"outcome": "filed"}' end;
   end if;
   return v_answer || jsonb_build_object('orgId', (v_opened.org).id);
 exception when lock_not_available or deadlock_detected then
@@ -9240,6 +9318,11 @@ REVOKE ALL ON FUNCTION private.collect_events(p_wait boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.compare_digits(p_org public.organizations, p_call public.calls, p_codes private.awaited_code[], p_purpose text, p_macs jsonb, p_now timestamp with time zone, OUT matched private.awaited_code, OUT answer jsonb, OUT compared boolean) FROM PUBLIC;
 
+GRANT SELECT ON TABLE public.sms_messages TO authenticated;
+GRANT SELECT ON TABLE public.sms_messages TO service_role;
+
+REVOKE ALL ON FUNCTION private.complete_send(p_org uuid, p_call jsonb, p_text public.sms_messages, p_sid text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.confirm_at_desk(p_org public.organizations, p_row public.appointments) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.confirm_hold(p_org uuid, p_hold public.appointments, p_proven_at timestamp with time zone, p_now timestamp with time zone) FROM PUBLIC;
@@ -9328,9 +9411,6 @@ REVOKE ALL ON FUNCTION private.expired_holds(p_org public.organizations, p_call_
 REVOKE ALL ON FUNCTION private.extend_holds(p_org public.organizations, p_call_id text, p_phone text, p_until timestamp with time zone, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.fact_words(p_question text, p_also_asked text[], p_tags text[]) FROM PUBLIC;
-
-GRANT SELECT ON TABLE public.sms_messages TO authenticated;
-GRANT SELECT ON TABLE public.sms_messages TO service_role;
 
 REVOKE ALL ON FUNCTION private.fail_text(p_org uuid, p_send uuid, p_reason text, p_may_have_been_sent boolean) FROM PUBLIC;
 
@@ -9898,7 +9978,8 @@ INSERT INTO private.personal_data VALUES ('public.sms_opt_outs', 1, 't.phone_has
 INSERT INTO private.personal_data VALUES ('public.calls', 1, 't.call_id = any (p.call_ids)', 'patient_names = array(select n from unnest(t.patient_names) as n
         where not private.is_same_name(p.name, n)),
       caller_hash = nullif(t.caller_hash, p.phone_hash)', NULL);
-INSERT INTO private.personal_data VALUES ('public.appointments', 2, 't.id = any (p.appointment_ids) and t.status not in (''confirmed'', ''completed'', ''no_show'')', 'delete', NULL);
+INSERT INTO private.personal_data VALUES ('public.appointments', 2, 't.id = any (p.appointment_ids) and t.patient_phone is not distinct from p.phone
+      and t.status not in (''confirmed'', ''completed'', ''no_show'')', 'delete', NULL);
 INSERT INTO private.personal_data VALUES ('public.appointments', 3, 't.id = any (p.appointment_ids) and t.status in (''confirmed'', ''completed'', ''no_show'')', 'patient_name = null, patient_phone = null, patient_country = null, contact_id = null,
       call_id = null, asked_by = ''{}''', NULL);
 INSERT INTO private.personal_data VALUES ('public.contacts', 4, 't.phone is not distinct from p.phone and (p.is_alone or private.is_same_name(p.name, t.name))

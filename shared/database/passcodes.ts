@@ -166,7 +166,7 @@ export const clearOtpSend = entry("clear_otp_send", {
     p_reason: reason,
     p_may_have_been_sent: mayHaveBeenSent,
   }),
-  answer: bare("cleared", "not_current", "busy"),
+  answer: bare("cleared", "sent", "not_current", "busy"),
   busyIsFault: true,
 });
 

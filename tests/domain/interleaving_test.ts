@@ -13,9 +13,7 @@ import {
 } from "../support/callers.ts";
 import { aClinic, aDay, type Bench, type Clinic } from "../support/clinic.ts";
 import { leaveOnly, legs } from "../support/guarantee.ts";
-
-const code = "482913";
-const slot = (time: string) => ({ p_slot_id: `consultation/${aDay()}T${time}` });
+import { code, slot, someWait } from "../support/requests.ts";
 
 /**
  * Does the first, lets the second wait for what it has locked, and commits it.
@@ -38,15 +36,6 @@ async function meanwhile<First, Second>(
   await last();
   await line.sql`commit`;
   return [done, await waiting];
-}
-
-/** Until so many connections wait for a lock, or what could have waited is over. */
-async function someWait({ database }: Bench, count: number, isOver: () => boolean): Promise<void> {
-  while (!isOver()) {
-    const rows = await database.admin`select from pg_stat_activity
-      where datname = current_database() and wait_event_type = 'Lock'`;
-    if (rows.length >= count) return;
-  }
 }
 
 /** What the audit log says of an appointment, in order. */

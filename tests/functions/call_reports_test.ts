@@ -189,7 +189,9 @@ test("a report keeps no name of a caller who left a message or whose requests we
   const slotId = `consultation/${aDay()}T10:00`;
   const outcomes = [
     await ask(holdSlot, "hold_slot", { slotId, patientName: "Zuleika Okoro" }),
-    await ask(holdSlot, "hold_slot", { slotId: "nonsense", patientName: "Quentin Oyelaran" }),
+    await ask(holdSlot, "hold_slot", {
+      ...{ slotId: "nonsense", patientName: "Quentin Oyelaran", patientPhone: "+33 6 12 34 56 78" },
+    }),
     await ask(cancelAppointment, "cancel_appointment", {
       ...{ patientName: "Ottoline Achterberg", appointmentDate: "the day of the moon" },
     }),

@@ -1,0 +1,170 @@
+/** A tool call that is delivered again, late: the caller's newer wishes stay. */
+import assert from "node:assert/strict";
+import {
+  aCaller,
+  readCode,
+  sendCode,
+  statesOf,
+  testWithLines as test,
+} from "../support/callers.ts";
+import { aClinic, aDay } from "../support/clinic.ts";
+import { code, complete, envelope, hold, send } from "../support/requests.ts";
+
+test(
+  "a late hold_slot for the time that was held already does not undo the next choice",
+  async (bench, one) => {
+    const clinic = await aClinic(bench.database.sql);
+    const caller = aCaller(clinic);
+    await hold(one, caller, "10:00", "t1");
+    assert.equal((await hold(one, caller, "10:00", "t2")).outcome, "held");
+    await hold(one, caller, "12:00", "t3");
+    assert.deepEqual(await statesOf(bench), ["10:00 cancelled", "12:00 held"]);
+    await hold(one, caller, "10:00", "t2");
+    assert.deepEqual(await statesOf(bench), ["10:00 cancelled", "12:00 held"]);
+  },
+);
+
+test("the newer choice is what the code confirms", async (bench, one) => {
+  const clinic = await aClinic(bench.database.sql);
+  const caller = aCaller(clinic);
+  await hold(one, caller, "10:00", "t1");
+  await hold(one, caller, "10:00", "t2");
+  assert.equal((await hold(one, caller, "12:00", "t3")).outcome, "held");
+  await sendCode(one, caller, code);
+  await hold(one, caller, "10:00", "t2");
+  assert.equal((await readCode(one, caller, code)).outcome, "confirmed");
+  assert.equal((await statesOf(bench)).find((state) => /confirmed/.test(state)), "12:00 confirmed");
+});
+
+test("a late hold_slot does not hold again what the caller has given up", async (bench, one) => {
+  const clinic = await aClinic(bench.database.sql);
+  const caller = aCaller(clinic);
+  await hold(one, caller, "10:00", "t1");
+  await hold(one, caller, "10:00", "t2");
+  const given = await one.ask("cancel_appointment", caller, { p_date: { date: aDay() } });
+  assert.equal(given.outcome, "hold_released");
+  await hold(one, caller, "10:00", "t2");
+  assert.deepEqual(await statesOf(bench), ["10:00 cancelled"]);
+});
+
+test(
+  "a late hold_slot that was refused does not undo the next choice",
+  async (bench, one) => {
+    const clinic = await aClinic(bench.database.sql);
+    const caller = aCaller(clinic);
+    const other = aCaller(clinic);
+    await hold(one, other, "10:00");
+    assert.equal((await hold(one, caller, "10:00", "t1")).outcome, "slot_taken");
+    await hold(one, caller, "12:00", "t2");
+    await hold(one, other, "14:00");
+    await hold(one, caller, "10:00", "t1");
+    assert.deepEqual(await statesOf(bench), ["10:00 cancelled", "12:00 held", "14:00 held"]);
+  },
+);
+
+test(
+  "a hold_slot that was refused is decided again while its patient has no time",
+  async (bench, one) => {
+    const clinic = await aClinic(bench.database.sql);
+    const caller = aCaller(clinic);
+    const other = aCaller(clinic);
+    await hold(one, other, "10:00");
+    assert.equal((await hold(one, caller, "10:00", "t1")).outcome, "slot_taken");
+    await hold(one, other, "12:00");
+    assert.equal((await hold(one, caller, "10:00", "t1")).outcome, "held");
+  },
+);
+
+test(
+  "a late hold_slot whose hold has expired does not undo the next choice",
+  async (bench, one) => {
+    const clinic = await aClinic(bench.database.sql);
+    const caller = aCaller(clinic);
+    await hold(one, caller, "10:00", "t1");
+    await bench.database.sql`update public.appointments set expires_at = now() - interval '1 s'`;
+    await hold(one, caller, "12:00", "t2");
+    await hold(one, caller, "10:00", "t1");
+    assert.equal((await statesOf(bench)).at(-1), "12:00 held");
+  },
+);
+
+test(
+  "a late send_otp that has texted does not confirm a later hold",
+  async (bench, one) => {
+    const clinic = await aClinic(bench.database.sql);
+    const caller = aCaller(clinic);
+    const id = crypto.randomUUID();
+    await hold(one, caller, "10:00");
+    assert.equal((await send(one, caller, "s1", id)).outcome, "claimed");
+    await complete(one, caller, id);
+    assert.equal((await readCode(one, caller, code)).outcome, "confirmed");
+    await hold(one, caller, "12:00");
+    const late = await send(one, caller, "s1", crypto.randomUUID());
+    assert.deepEqual([late.outcome, await statesOf(bench)], ["already_sent", [
+      "10:00 confirmed",
+      "12:00 held",
+    ]]);
+  },
+);
+
+test(
+  "a late send_otp that was told to wait does not confirm a later hold",
+  async (bench, one) => {
+    const clinic = await aClinic(bench.database.sql);
+    const caller = aCaller(clinic);
+    const id = crypto.randomUUID();
+    await hold(one, caller, "10:00");
+    await send(one, caller, "s1", id);
+    await complete(one, caller, id);
+    assert.equal((await send(one, caller, "s2", crypto.randomUUID())).outcome, "cooldown");
+    assert.equal((await readCode(one, caller, code)).outcome, "confirmed");
+    await hold(one, caller, "12:00");
+    await send(one, caller, "s2", crypto.randomUUID());
+    assert.deepEqual(await statesOf(bench), ["10:00 confirmed", "12:00 held"]);
+  },
+);
+
+test(
+  "a late verify_otp that found nothing to do does not confirm a later hold",
+  async (bench, one) => {
+    const clinic = await aClinic(bench.database.sql);
+    const caller = aCaller(clinic);
+    const verify = (toolCallId: string) =>
+      one.ask("verify_otp_and_confirm", caller, {
+        ...envelope(caller, toolCallId),
+        p_macs: [{ keyId: "v1", mac: code.padStart(64, "0") }],
+      });
+    await hold(one, caller, "10:00");
+    await sendCode(one, caller, code);
+    assert.equal((await verify("v1")).outcome, "confirmed");
+    assert.equal((await verify("v2")).outcome, "already_confirmed");
+    await hold(one, caller, "12:00");
+    await verify("v1");
+    assert.deepEqual(await statesOf(bench), ["10:00 confirmed", "12:00 held"], "v1");
+    await verify("v2");
+    assert.deepEqual(await statesOf(bench), ["10:00 confirmed", "12:00 held"], "v2");
+  },
+);
+
+test(
+  "a late verify_otp that came after its hold costs the next code no attempt",
+  async (bench, one) => {
+    const clinic = await aClinic(bench.database.sql);
+    const caller = aCaller(clinic);
+    const verify = () =>
+      one.ask("verify_otp_and_confirm", caller, {
+        ...envelope(caller, "v1"),
+        p_macs: [{ keyId: "v1", mac: code.padStart(64, "0") }],
+      });
+    await hold(one, caller, "10:00");
+    await sendCode(one, caller, code);
+    await bench.database.sql`update public.appointments set expires_at = clock_timestamp()`;
+    const first = await verify();
+    assert.equal(first.outcome, "hold_expired");
+    await hold(one, caller, "12:00");
+    await bench.database
+      .sql`update public.one_time_passcodes set claimed_at = now() - interval '1 minute'`;
+    await sendCode(one, caller, "777777");
+    assert.equal((await verify()).outcome, "hold_expired");
+  },
+);

@@ -1,0 +1,76 @@
+/**
+ * Single requests of a call, which can be delivered again, and requests that wait for a lock.
+ *
+ * @module
+ */
+
+import { type Answer, type Caller, type Line } from "./callers.ts";
+import { aDay, type Bench } from "./clinic.ts";
+
+/** The passcode of every text. */
+export const code = "482913";
+
+/** What a tool call says about its call. */
+export const envelope = ({ clinic, callId, phone, from = phone }: Caller, toolCallId: string) => ({
+  p_call: {
+    calledNumber: clinic.number,
+    ...(from === null ? {} : { callerNumber: from }),
+    ...{ callId, toolCallId },
+  },
+});
+
+/** A consultation at a time of the day that all tests book. */
+export const slot = (time: string) => ({ p_slot_id: `consultation/${aDay()}T${time}` });
+
+/** Asks for a hold. */
+export const hold = (
+  line: Line,
+  caller: Caller,
+  time: string,
+  toolCallId: string = crypto.randomUUID(),
+): Promise<Answer> =>
+  line.ask("claim_slot_atomic", caller, { ...slot(time), ...envelope(caller, toolCallId) });
+
+/** Begins a send. */
+export const send = (
+  line: Line,
+  caller: Caller,
+  toolCallId: string,
+  sendId: string = crypto.randomUUID(),
+): Promise<Answer> =>
+  line.ask("begin_otp_send", caller, {
+    ...envelope(caller, toolCallId),
+    p_hold: null,
+    p_key_id: "v1",
+    p_send_id: sendId,
+    p_mac: code.padStart(64, "0"),
+    p_expected_org: caller.clinic.id,
+    p_sender: null,
+  });
+
+/** Completes a send, as after Twilio's answer. */
+export const complete = async (line: Line, { clinic }: Caller, sendId: string): Promise<void> => {
+  await line.sql`select public.complete_otp_send('{}', ${clinic.id}, ${sendId}, 'SM1')`;
+};
+
+/** Waits until so many connections wait for a lock, or until what could have waited is over. */
+export async function someWait(
+  { database }: Bench,
+  count: number,
+  isOver: () => boolean,
+): Promise<void> {
+  while (!isOver()) {
+    const rows = await database.admin`select from pg_stat_activity
+      where datname = current_database() and wait_event_type = 'Lock'`;
+    if (rows.length >= count) return;
+  }
+}
+
+/** Starts some work, and tells whether it is over. */
+export function start<T>(work: () => Promise<T>): { done: Promise<T>; isOver: () => boolean } {
+  let isOver = false;
+  const done = work().finally(() => isOver = true);
+  // The test awaits it later.
+  done.catch(() => {});
+  return { done, isOver: () => isOver };
+}
