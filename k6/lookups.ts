@@ -14,6 +14,8 @@ export const options = playing({
   },
 }, { dropped_iterations: ["count==0"] });
 
+export { handleSummary } from "./support/summary.ts";
+
 export default function () {
   const day = new Date(Date.now() + (1 + Math.floor(Math.random() * 20)) * 86_400_000);
   const asked = {
