@@ -21,6 +21,7 @@ import {
   tools,
 } from "../support/measured_stack.ts";
 import { type OwnTime, profile } from "../support/profile.ts";
+import { median } from "./median.ts";
 
 /** How a call is measured. */
 export interface CallOptions {
@@ -92,10 +93,6 @@ function printTable(callers: number, measured: ReadonlyMap<string, readonly Figu
     });
     console.log([what.padEnd(30), ...cells.map((cell) => cell.padStart(26))].join(""));
   }
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
 }
 
 async function tell({ callers, seconds }: CallOptions, running: Running): Promise<void> {

@@ -11,6 +11,7 @@
 import { fileURLToPath } from "node:url";
 import { readSettings, useStack } from "../../supabase/tasks/stack.ts";
 import type { Running } from "../../supabase/tasks/task.ts";
+import { median } from "./median.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const program = fileURLToPath(new URL("../support/cold_start.ts", import.meta.url));
@@ -58,9 +59,9 @@ export async function benchCold(
   console.log(`${"".padEnd(26)}imported  first answer  second, by itself`);
   for (const [name, all] of starts) {
     const cells = [
-      median(all.map(({ imported }) => imported)).padStart(8),
-      median(all.map(({ first }) => first)).padStart(14),
-      median(all.map(({ second }) => second)).padStart(19),
+      format(all.map(({ imported }) => imported)).padStart(8),
+      format(all.flatMap(({ first }) => first ?? [])).padStart(14),
+      format(all.flatMap(({ second }) => second ?? [])).padStart(19),
     ];
     console.log(name.padEnd(26) + cells.join(""));
   }
@@ -109,7 +110,5 @@ async function startOnce(
   };
 }
 
-function median(values: readonly (number | undefined)[]): string {
-  const sorted = values.flatMap((value) => value ?? []).toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)]?.toFixed(0) ?? "";
-}
+const format = (figures: readonly number[]): string =>
+  figures.length === 0 ? "" : median(figures).toFixed(0);

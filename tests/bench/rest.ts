@@ -13,6 +13,7 @@ import { tmpdir } from "node:os";
 import postgres from "postgres";
 import type { Running } from "../../supabase/tasks/task.ts";
 import { type Cluster, startCluster } from "../rest/support/cluster.ts";
+import { median } from "./median.ts";
 
 const callers = 10;
 // Many short rounds: a machine that others use too is the same for both halves of most of them.
@@ -98,9 +99,6 @@ function cpuMs(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
   return (Number(fields[11]) + Number(fields[12])) * 10;
 }
-
-const median = (list: readonly number[]): number =>
-  list.toSorted((a, b) => a - b)[Math.floor(list.length / 2)] ?? Number.NaN;
 
 interface Gateway {
   readonly port: number;

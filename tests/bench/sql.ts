@@ -20,6 +20,7 @@ import {
 import type { Running } from "../../supabase/tasks/task.ts";
 import { calledNumber, fill, settle, type Settlement } from "../support/many_clinics.ts";
 import { findPgbench, type Load, type Measured, runPgbench, warmUpTurns } from "./pgbench.ts";
+import { median } from "./median.ts";
 
 /** How much of everything. */
 interface Size {
@@ -595,9 +596,6 @@ interface Comparison {
   readonly what: string;
   readonly goals: Readonly<Record<string, readonly [">=" | "<=", number]>>;
 }
-
-const median = (list: readonly number[]): number =>
-  list.toSorted((a, b) => a - b)[Math.floor(list.length / 2)] ?? Number.NaN;
 
 /** Runs all in turn, round by round, and prints the table. The first round only warms up. */
 async function compare(

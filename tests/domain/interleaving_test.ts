@@ -11,9 +11,9 @@ import {
   statesOf,
   testWithLines as test,
 } from "../support/callers.ts";
-import { aClinic, aDay, type Bench, type Clinic } from "../support/clinic.ts";
+import { aClinic, aDay, type Bench } from "../support/clinic.ts";
 import { leaveOnly, legs } from "../support/guarantee.ts";
-import { code, slot, someWait } from "../support/requests.ts";
+import { anAppointment, code, slot, someWait, start } from "../support/requests.ts";
 
 /**
  * Does the first, lets the second wait for what it has locked, and commits it.
@@ -29,13 +29,12 @@ async function meanwhile<First, Second>(
 ): Promise<[First, Second]> {
   await line.sql`begin`;
   const done = await first();
-  let isAnswered = false;
-  const waiting = second().finally(() => isAnswered = true);
-  await someWait(bench, 1, () => isAnswered);
-  assert.ok(!isAnswered, "the second did not wait");
+  const waiting = start(second);
+  await someWait(bench, 1, waiting.isOver);
+  assert.ok(!waiting.isOver(), "the second did not wait");
   await last();
   await line.sql`commit`;
-  return [done, await waiting];
+  return [done, await waiting.done];
 }
 
 /** What the audit log says of an appointment, in order. */
@@ -44,15 +43,6 @@ async function audited({ database }: Bench, id: string | undefined): Promise<str
     select action || ' ' || outcome as step from public.audit_logs
     where subject_id = ${id ?? null} order by at`;
   return rows.map(({ step }) => step);
-}
-
-/** A confirmed appointment, and another call of its patient. */
-async function anAppointment(line: Line, clinic: Clinic, time: string): Promise<Caller> {
-  const first = aCaller(clinic);
-  assert.equal((await line.ask("claim_slot_atomic", first, slot(time))).outcome, "held");
-  await sendCode(line, first, code);
-  assert.equal((await readCode(line, first, code)).outcome, "confirmed");
-  return aCaller(clinic, first.phone);
 }
 
 const move = (line: Line, caller: Caller, time: string): Promise<Answer> =>
@@ -394,16 +384,17 @@ for (const leg of legs) {
       await sendCode(one, caller, code);
       await three.sql`begin`;
       await three.sql`select from public.appointments where status = 'confirmed' for update`;
-      let isOver = false;
-      const read = readCode(two, caller, code).finally(() => isOver = true);
-      await someWait(bench, 1, () => isOver);
-      const expired = bench.database.sql`update public.appointments
-        set expires_at = clock_timestamp() where status = 'held'`.then(() => isOver = true);
-      await someWait(bench, 2, () => isOver);
+      const read = start(() => readCode(two, caller, code));
+      await someWait(bench, 1, read.isOver);
+      const expired = start(async () =>
+        await bench.database.sql`update public.appointments
+          set expires_at = clock_timestamp() where status = 'held'`
+      );
+      await someWait(bench, 2, () => read.isOver() || expired.isOver());
       const claimed = await one.ask("claim_slot_atomic", aCaller(clinic), slot("11:15"));
       await three.sql`commit`;
-      assert.deepEqual([(await read).outcome, claimed.outcome], ["rescheduled", "slot_taken"]);
-      await expired;
+      assert.deepEqual([(await read.done).outcome, claimed.outcome], ["rescheduled", "slot_taken"]);
+      await expired.done;
       assert.deepEqual(await statesOf(bench), ["10:00 cancelled", "11:00 confirmed"]);
     },
   );

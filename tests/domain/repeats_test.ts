@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import {
   aCaller,
+  type Caller,
+  type Line,
   readCode,
   sendCode,
   statesOf,
@@ -9,6 +11,12 @@ import {
 } from "../support/callers.ts";
 import { aClinic, aDay } from "../support/clinic.ts";
 import { code, complete, envelope, hold, send } from "../support/requests.ts";
+
+const verify = (line: Line, caller: Caller, toolCallId: string) =>
+  line.ask("verify_otp_and_confirm", caller, {
+    ...envelope(caller, toolCallId),
+    p_macs: [{ keyId: "v1", mac: code.padStart(64, "0") }],
+  });
 
 test(
   "a late hold_slot for the time that was held already does not undo the next choice",
@@ -129,19 +137,14 @@ test(
   async (bench, one) => {
     const clinic = await aClinic(bench.database.sql);
     const caller = aCaller(clinic);
-    const verify = (toolCallId: string) =>
-      one.ask("verify_otp_and_confirm", caller, {
-        ...envelope(caller, toolCallId),
-        p_macs: [{ keyId: "v1", mac: code.padStart(64, "0") }],
-      });
     await hold(one, caller, "10:00");
     await sendCode(one, caller, code);
-    assert.equal((await verify("v1")).outcome, "confirmed");
-    assert.equal((await verify("v2")).outcome, "already_confirmed");
+    assert.equal((await verify(one, caller, "v1")).outcome, "confirmed");
+    assert.equal((await verify(one, caller, "v2")).outcome, "already_confirmed");
     await hold(one, caller, "12:00");
-    await verify("v1");
+    await verify(one, caller, "v1");
     assert.deepEqual(await statesOf(bench), ["10:00 confirmed", "12:00 held"], "v1");
-    await verify("v2");
+    await verify(one, caller, "v2");
     assert.deepEqual(await statesOf(bench), ["10:00 confirmed", "12:00 held"], "v2");
   },
 );
@@ -151,20 +154,15 @@ test(
   async (bench, one) => {
     const clinic = await aClinic(bench.database.sql);
     const caller = aCaller(clinic);
-    const verify = () =>
-      one.ask("verify_otp_and_confirm", caller, {
-        ...envelope(caller, "v1"),
-        p_macs: [{ keyId: "v1", mac: code.padStart(64, "0") }],
-      });
     await hold(one, caller, "10:00");
     await sendCode(one, caller, code);
     await bench.database.sql`update public.appointments set expires_at = clock_timestamp()`;
-    const first = await verify();
+    const first = await verify(one, caller, "v1");
     assert.equal(first.outcome, "hold_expired");
     await hold(one, caller, "12:00");
     await bench.database
       .sql`update public.one_time_passcodes set claimed_at = now() - interval '1 minute'`;
     await sendCode(one, caller, "777777");
-    assert.equal((await verify()).outcome, "hold_expired");
+    assert.equal((await verify(one, caller, "v1")).outcome, "hold_expired");
   },
 );

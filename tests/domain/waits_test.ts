@@ -10,8 +10,9 @@ import {
   statesOf,
   testWithLines as test,
 } from "../support/callers.ts";
-import { aClinic, aDay, type Bench, type Clinic } from "../support/clinic.ts";
+import { aClinic, aDay, type Bench } from "../support/clinic.ts";
 import {
+  anAppointment,
   code,
   complete,
   envelope,
@@ -30,15 +31,6 @@ const atHold = async (line: Line, caller: Caller, holdId = "") =>
   (await line.sql<{ answer: Answer }[]>`select public.begin_send_at_hold(
     ${line.sql.json(envelope(caller, "t1").p_call)}, ${holdId}, gen_random_uuid(),
     ${"0".repeat(64)}, 'v1', ${caller.clinic.id}, null) as answer`)[0]?.answer;
-
-/** A confirmed appointment, and another call of its patient. */
-const anAppointment = async (line: Line, clinic: Clinic, time: string): Promise<Caller> => {
-  const first = aCaller(clinic);
-  await hold(line, first, time);
-  await sendCode(line, first, code);
-  assert.equal((await readCode(line, first, code)).outcome, "confirmed");
-  return aCaller(clinic, first.phone);
-};
 
 /** Erases the caller as a patient, and lets the work wait for it before the erasure is committed. */
 async function whileErased(

@@ -4,8 +4,9 @@
  * @module
  */
 
-import { type Answer, type Caller, type Line } from "./callers.ts";
-import { aDay, type Bench } from "./clinic.ts";
+import assert from "node:assert/strict";
+import { aCaller, type Answer, type Caller, type Line, readCode, sendCode } from "./callers.ts";
+import { aDay, type Bench, type Clinic } from "./clinic.ts";
 
 /** The passcode of every text. */
 export const code = "482913";
@@ -30,6 +31,15 @@ export const hold = (
   toolCallId: string = crypto.randomUUID(),
 ): Promise<Answer> =>
   line.ask("claim_slot_atomic", caller, { ...slot(time), ...envelope(caller, toolCallId) });
+
+/** Books an appointment. Returns another call of its patient. */
+export async function anAppointment(line: Line, clinic: Clinic, time: string): Promise<Caller> {
+  const first = aCaller(clinic);
+  assert.equal((await hold(line, first, time)).outcome, "held");
+  await sendCode(line, first, code);
+  assert.equal((await readCode(line, first, code)).outcome, "confirmed");
+  return aCaller(clinic, first.phone);
+}
 
 /** Begins a send. */
 export const send = (
