@@ -47,6 +47,15 @@ export interface Config {
   readonly functionsPublicUrl: string;
   /** The token with which Prometheus reads the metrics; without one, nobody can. */
   readonly metricsToken: string | undefined;
+  /** Where traces are sent; undefined when they are not. */
+  readonly tracing: {
+    /** Of the collector's OTLP endpoint for traces. */
+    readonly url: string;
+    /** Such as `authorization`. */
+    readonly headers: Readonly<Record<string, string>>;
+    /** Tells staging from production in the collector. */
+    readonly serviceName: string;
+  } | undefined;
   readonly logLevel: "debug" | "info" | "warning" | "error";
 }
 
@@ -92,6 +101,24 @@ const headerName = z.string().regex(
 
 const url = z.url({ protocol: /^https?$/, error: "must be an http(s) URL" })
   .transform((text) => text.replace(/\/+$/, ""));
+
+/** The format of https://opentelemetry.io/docs/specs/otel/protocol/exporter/: `name=value,name=value`. */
+const headers = z.string().transform((text, context): Record<string, string> => {
+  const entries = text.split(",").map((part) => readHeader(part.trim()));
+  const read = entries.filter((entry) => entry !== undefined);
+  if (read.length < entries.length) context.addIssue("must be name=value, comma separated");
+  return Object.fromEntries(read);
+});
+
+function readHeader(entry: string): readonly [string, string] | undefined {
+  const [, name, value] = /^([^=]+)=(.+)$/.exec(entry) ?? [];
+  try {
+    const [header] = new Headers([[name?.trim() ?? "", decodeURIComponent(value ?? "").trim()]]);
+    return header;
+  } catch {
+    return undefined;
+  }
+}
 
 const namedKeys = z.string().transform((text, context): [NamedKey, ...NamedKey[]] => {
   const keys = text.split(",").map((part) => readNamedKey(part.trim()));
@@ -152,6 +179,9 @@ const environment = z.object({
     .optional(),
   METRICS_TOKEN: z.string()
     .min(shortestSecret, `must have at least ${shortestSecret} characters`).optional(),
+  OTEL_EXPORTER_OTLP_ENDPOINT: url.optional(),
+  OTEL_EXPORTER_OTLP_HEADERS: headers.default({}),
+  OTEL_SERVICE_NAME: z.string().default("master-orchestrator"),
   LOG_LEVEL: z.enum(["debug", "info", "warning", "error"]).default("info"),
 });
 
@@ -214,6 +244,11 @@ export function readConfig(env: Variables): Config {
     twilioApiBase: values.TWILIO_API_BASE,
     functionsPublicUrl: values.FUNCTIONS_PUBLIC_URL ?? `${values.SUPABASE_URL}/functions/v1`,
     metricsToken: values.METRICS_TOKEN,
+    tracing: values.OTEL_EXPORTER_OTLP_ENDPOINT === undefined ? undefined : {
+      url: `${values.OTEL_EXPORTER_OTLP_ENDPOINT}/v1/traces`,
+      headers: values.OTEL_EXPORTER_OTLP_HEADERS,
+      serviceName: values.OTEL_SERVICE_NAME,
+    },
     logLevel: values.LOG_LEVEL,
   };
 }

@@ -15,6 +15,7 @@ import { callerDeadlines, type Deadlines, startBudget } from "./deadline.ts";
 import { toFault } from "./errors.ts";
 import { type Log, openLog } from "./logging.ts";
 import { Recorder } from "./recording.ts";
+import { Tracer } from "./tracing.ts";
 
 const recordingBudgetMs = 2500;
 
@@ -27,6 +28,8 @@ export interface Runtime {
   readonly accounts: AccountCache;
   readonly log: Log;
   readonly recorder: Recorder;
+  /** Undefined when no collector is configured. */
+  readonly tracer: Tracer | undefined;
   readonly deadlines: Deadlines;
   readonly background: Background;
 }
@@ -56,6 +59,7 @@ export function createRuntime(
       },
       log,
     ),
+    tracer: config.tracing && new Tracer(config.tracing, log),
     deadlines,
   };
 }

@@ -27,7 +27,7 @@ export interface TextingTools {
   readonly deadlines: Deadlines;
   readonly log: Log;
   /** Runs and measures work that only waits for Twilio; another request has the turn meanwhile. */
-  readonly texting: <T>(send: () => Promise<T>) => Promise<T>;
+  readonly texting: (send: () => Promise<SmsOutcome>) => Promise<SmsOutcome>;
   /** For work that continues after the answer. */
   readonly background: Background;
 }

@@ -1,5 +1,5 @@
 /**
- * One piece of work: what it may use, and the log line and the count that it leaves.
+ * One piece of work: what it may use, and the log line, the count and the trace that it leaves.
  *
  * @module
  */
@@ -11,6 +11,8 @@ import type { Fault } from "./errors.ts";
 import type { LogFields } from "./logging.ts";
 import type { Runtime } from "./runtime.ts";
 import type { ToolContext } from "./tool.ts";
+import type { SmsOutcome } from "./twilio.ts";
+import { endSpan, newTraceId, type Span } from "./tracing.ts";
 
 const slowDatabaseMs = 500;
 const slowTextMs = 2000;
@@ -34,6 +36,8 @@ export class Work {
   readonly #event: "tool_call" | "message";
   readonly #name: WorkName;
   readonly #startedAt = performance.now();
+  /** The calls of the database and the texts, for the trace. */
+  readonly #parts: Span[] = [];
   #databaseMs = 0;
   #databaseCalls = 0;
   #smsMs = 0;
@@ -54,9 +58,13 @@ export class Work {
     this.context = {
       ...{ config, accounts, log, budget, deadlines, background },
       database: database.within(budget, {
-        called: (durationMs) => {
+        called: ({ sqlName, durationMs, failure }) => {
           this.#databaseMs += durationMs;
           this.#databaseCalls++;
+          const attributes = { "db.system.name": "postgresql", "db.operation.name": sqlName };
+          this.#parts.push(
+            endSpan({ name: `database ${sqlName}`, durationMs, attributes, failure }),
+          );
         },
         resolved: (orgId, desk) => {
           this.#orgId = orgId;
@@ -70,12 +78,17 @@ export class Work {
     };
   }
 
-  async #measureText<T>(send: () => Promise<T>): Promise<T> {
+  async #measureText(send: () => Promise<SmsOutcome>): Promise<SmsOutcome> {
     const startedAt = performance.now();
+    let failure: string | undefined = "internal";
     try {
-      return await send();
+      const sms = await send();
+      failure = sms.kind === "failed" ? sms.failure : undefined;
+      return sms;
     } finally {
-      this.#smsMs += performance.now() - startedAt;
+      const durationMs = performance.now() - startedAt;
+      this.#smsMs += durationMs;
+      this.#parts.push(endSpan({ name: "text", durationMs, attributes: {}, failure }));
     }
   }
 
@@ -90,6 +103,7 @@ export class Work {
     this.#count(outcome, totalMs);
     const fields = {
       ...this.#name,
+      traceId: this.#endTrace(outcome, totalMs, fault),
       orgId: this.#orgId,
       outcome,
       totalMs: Math.round(totalMs),
@@ -103,6 +117,22 @@ export class Work {
     else if (outcome === "cross_tenant_denied") log.warn(outcome, fields);
     else if (isSlow) log.warn(`${this.#event}_slow`, fields);
     else log.info(this.#event, fields);
+  }
+
+  /** @returns The id of the trace; undefined where none is written. */
+  #endTrace(outcome: string, durationMs: number, fault?: Fault): string | undefined {
+    const { tracer } = this.#runtime;
+    if (!tracer) return undefined;
+    const { tool, ...ids } = this.#name;
+    const root = endSpan({
+      name: `${this.#event} ${tool}`,
+      durationMs,
+      attributes: { ...ids, tool, outcome, orgId: this.#orgId },
+      failure: fault?.code,
+    });
+    const id = newTraceId();
+    tracer.add({ id, root, parts: this.#parts });
+    return id;
   }
 
   #count(outcome: string, totalMs: number): void {

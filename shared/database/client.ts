@@ -17,7 +17,7 @@ import {
   type Deadlines,
   withDeadline,
 } from "../deadline.ts";
-import { Fault, type FaultCode } from "../errors.ts";
+import { Fault, type FaultCode, toFault } from "../errors.ts";
 
 /** The database of one request. */
 export interface Database {
@@ -29,10 +29,18 @@ export interface Database {
   call(sqlName: string, args: Readonly<Record<string, unknown>>): Promise<unknown>;
 }
 
+/** A call of an entry function that has ended. */
+export interface DatabaseCall {
+  readonly sqlName: string;
+  readonly durationMs: number;
+  /** Why there was no answer. */
+  readonly failure: FaultCode | undefined;
+}
+
 /** Is told of every call, for log lines and metrics. */
 export interface DatabaseObserver {
-  /** @param durationMs How long the call took, with or without an answer. */
-  called(durationMs: number): void;
+  /** @param call How long the call took, with or without an answer. */
+  called(call: DatabaseCall): void;
   /**
    * @param orgId The organization that the database found.
    * @param desk Whether its front desk answers; undefined for functions that answer no tool.
@@ -60,13 +68,17 @@ export function openDatabase(
     within: (budget, observer) => ({
       call: async (sqlName, args) => {
         const startedAt = performance.now();
+        let failure: FaultCode | undefined;
         try {
           const timeoutMs = Math.min(databaseCallMs, budget.remainingMs());
           const data = await callFunction(connect, timeoutMs, sqlName, args);
           if (observer) tellOrganization(observer, data);
           return data;
+        } catch (thrown) {
+          failure = toFault(thrown).code;
+          throw thrown;
         } finally {
-          observer?.called(performance.now() - startedAt);
+          observer?.called({ sqlName, durationMs: performance.now() - startedAt, failure });
         }
       },
     }),

@@ -12,7 +12,10 @@ function slowedBy(runtime: Runtime, ms: number): Runtime {
   const within: Runtime["database"]["within"] = (budget, observer) =>
     runtime.database.within(
       budget,
-      observer && { ...observer, called: (durationMs) => observer.called?.(durationMs + ms) },
+      observer && {
+        ...observer,
+        called: (call) => observer.called({ ...call, durationMs: call.durationMs + ms }),
+      },
     );
   return { ...runtime, database: { ...runtime.database, within } };
 }

@@ -48,6 +48,15 @@ const wrong: readonly (readonly [Record<string, string>, RegExp])[] = [
   [{ OTP_PEPPERS: "," }, /OTP_PEPPERS must be id:base64/],
   [{ FUNCTIONS_PUBLIC_URL: "http://clinic.example.com" }, /FUNCTIONS_PUBLIC_URL must be https/],
   [{ TWILIO_API_BASE: "http://twilio.example.com" }, /TWILIO_API_BASE must be https/],
+  [
+    { OTEL_EXPORTER_OTLP_ENDPOINT: "collector:4318" },
+    /OTEL_EXPORTER_OTLP_ENDPOINT must be an http/,
+  ],
+  [
+    { OTEL_EXPORTER_OTLP_HEADERS: "authorization" },
+    /OTEL_EXPORTER_OTLP_HEADERS must be name=value/,
+  ],
+  [{ OTEL_EXPORTER_OTLP_HEADERS: "a=%zz" }, /OTEL_EXPORTER_OTLP_HEADERS must be name=value/],
   [{ VAPI_HMAC_SIGNATURE_HEADER: "x signature" }, /VAPI_HMAC_SIGNATURE_HEADER must be the name/],
   [{ VAPI_HMAC_TIMESTAMP_HEADER: "x-täglich" }, /VAPI_HMAC_TIMESTAMP_HEADER must be the name/],
 ];
@@ -108,4 +117,17 @@ Deno.test("a secret opens every organization, or those it is bound to", () => {
   assert.deepEqual(config.hmac.secrets, [
     { secret: "third:secret-of-vapi", boundTo: ["0b8e4f9a-0000-4000-8000-000000000001"] },
   ]);
+});
+
+Deno.test("traces are sent where OpenTelemetry's variables say, and otherwise nowhere", () => {
+  assert.equal(readConfig(sound).tracing, undefined);
+  const told = {
+    OTEL_EXPORTER_OTLP_ENDPOINT: "https://otlp.example.com/otlp/",
+    OTEL_EXPORTER_OTLP_HEADERS: "Authorization=Basic%20a2V5PT0=, x-team = clinics",
+  };
+  assert.deepEqual(readConfig({ ...sound, ...told }).tracing, {
+    url: "https://otlp.example.com/otlp/v1/traces",
+    headers: { authorization: "Basic a2V5PT0=", "x-team": "clinics" },
+    serviceName: "master-orchestrator",
+  });
 });
