@@ -36,11 +36,17 @@ create table public.alarms (
   first_at timestamptz not null,
   events integer not null
     constraint alarms_events_positive check (events > 0),
-  primary key (org_id, kind, raised_at)
+  id uuid not null default gen_random_uuid(),
+  handled_at timestamptz,
+  handled_by uuid,
+  primary key (org_id, kind, raised_at),
+  constraint alarms_id_unique unique (org_id, id)
 );
 comment on table public.alarms is
   'Alarms, for staff to read: how many events of a kind there were from first_at to raised_at.';
 comment on column public.alarms.cleared_at is 'When an operator ended its brake before the hour was over.';
+comment on column public.alarms.handled_at is 'When the desk had dealt with it.';
+comment on column public.alarms.handled_by is 'The account of the member of staff who said so.';
 create index alarms_by_time on public.alarms (org_id, raised_at);
 select private.protect('public.alarms', 'desk');
 grant select on public.alarms to service_role;

@@ -37,6 +37,8 @@ create table public.sms_messages (
   error_code integer,
   created_at timestamptz not null default clock_timestamp(),
   updated_at timestamptz not null default clock_timestamp(),
+  handled_at timestamptz,
+  handled_by uuid,
   primary key (org_id, id),
   foreign key (org_id, appointment_id)
     references public.appointments (org_id, id) on delete cascade
@@ -52,6 +54,9 @@ comment on column public.sms_messages.tool_call_id is
   'The tool call that requested it: a repeated request does not send another text.';
 comment on column public.sms_messages.appointment_id is
   'The hold it is about; null for a change, whose appointment is not known before the passcode.';
+comment on column public.sms_messages.handled_at is
+  'When the desk had dealt with a text that did not arrive.';
+comment on column public.sms_messages.handled_by is 'The account of the member of staff who said so.';
 comment on column public.sms_messages.origin is
   'Whether the call came from the number that is texted, from another, or from none; or that it has ended.';
 create index sms_messages_by_time on public.sms_messages (org_id, created_at);

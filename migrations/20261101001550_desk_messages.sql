@@ -25,12 +25,16 @@ create table public.desk_messages (
   message text not null
     constraint desk_messages_message_short check (length(message) between 1 and 2000),
   created_at timestamptz not null default clock_timestamp(),
+  handled_at timestamptz,
+  handled_by uuid,
   primary key (org_id, id)
 );
 comment on table public.desk_messages is
   'Messages of callers for the front desk: whom to call back, when, and why, without personal data in the text.';
 comment on column public.desk_messages.wished_time is 'When the caller would like to be called, as said.';
 comment on column public.desk_messages.message is 'What the caller said, redacted.';
+comment on column public.desk_messages.handled_at is 'When the desk had dealt with it.';
+comment on column public.desk_messages.handled_by is 'The account of the member of staff who said so.';
 create index desk_messages_by_time on public.desk_messages (org_id, created_at);
 create index desk_messages_by_call on public.desk_messages (org_id, call_id)
   where call_id is not null;

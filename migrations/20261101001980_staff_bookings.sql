@@ -564,6 +564,72 @@ $$;
 comment on function public.staff_mark is
   'Marks an appointment as arrived, completed, missed, or expected again; audited.';
 
+/* Only the row is locked: whether it was dealt with concerns no call. */
+create function private.handle_notice(p_org uuid, p_kind text, p_id uuid) returns jsonb
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_now constant timestamptz := clock_timestamp();
+  v_handled_at timestamptz;
+  v_id uuid;
+begin
+  if p_kind = 'message' then
+    select m.id, m.handled_at into v_id, v_handled_at from public.desk_messages as m
+    where m.org_id = p_org and m.id = p_id for no key update;
+    update public.desk_messages as m set handled_at = v_now, handled_by = auth.uid()
+    where m.org_id = p_org and m.id = v_id and v_handled_at is null;
+  elsif p_kind = 'text' then
+    select s.id, s.handled_at into v_id, v_handled_at from public.sms_messages as s
+    where s.org_id = p_org and s.id = p_id for no key update;
+    update public.sms_messages as s set handled_at = v_now, handled_by = auth.uid()
+    where s.org_id = p_org and s.id = v_id and v_handled_at is null;
+  elsif p_kind = 'alarm' then
+    select a.id, a.handled_at into v_id, v_handled_at from public.alarms as a
+    where a.org_id = p_org and a.id = p_id for no key update;
+    update public.alarms as a set handled_at = v_now, handled_by = auth.uid()
+    where a.org_id = p_org and a.id = v_id and v_handled_at is null;
+  else
+    return '{"outcome": "unknown_kind"}';
+  end if;
+  return case when v_id is null then '{"outcome": "unknown_notice"}'::jsonb
+    when v_handled_at is null then '{"outcome": "handled"}' else '{"outcome": "unchanged"}' end;
+end
+$$;
+comment on function private.handle_notice is
+  'Notes that the desk has dealt with a message, a text that did not arrive, or an alarm.';
+
+/*
+ * Staff, from desk on: somebody has dealt with what waited for a person.
+ *
+ * p_kind    message (a caller's), text (one that did not arrive) or alarm
+ * Outcomes  handled, unchanged (somebody had already), unknown_kind, unknown_notice (there is none with
+ *           this id), request_needed, request_reused, not_allowed, unknown_clinic, busy
+ */
+create function public.staff_handle(p_org uuid, p_request uuid, p_kind text, p_id uuid)
+returns jsonb
+language plpgsql volatile security definer set search_path = '' set lock_timeout = '1500ms'
+as $$
+declare
+  v_desk record;
+  v_answer jsonb;
+  v_is_known boolean;
+begin
+  v_desk := private.enter_desk(
+    p_org, p_request, 'staff_handle', 'desk', jsonb_build_array(p_kind, p_id));
+  if v_desk.answer is not null then
+    return v_desk.answer;
+  end if;
+  v_answer := private.handle_notice(p_org, p_kind, p_id);
+  v_is_known := v_answer ->> 'outcome' in ('handled', 'unchanged');
+  return private.leave_desk(p_org, v_desk.request, case when v_is_known then p_id end, v_answer,
+    case when v_is_known then jsonb_build_object('kind', p_kind) else '{}' end);
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+comment on function public.staff_handle is
+  'Notes that a message, a text that did not arrive or an alarm was dealt with; audited.';
+
 /*
  * Staff, from viewer on: what the desk can book, by the rules of check_availability.
  *
@@ -611,9 +677,9 @@ comment on function public.staff_find_times is 'The bookable slots of a service,
 
 revoke execute on function
   public.staff_book, public.staff_confirm, public.staff_cancel, public.staff_resolve,
-  public.staff_move, public.staff_mark, public.staff_find_times
+  public.staff_move, public.staff_mark, public.staff_handle, public.staff_find_times
   from public, anon, authenticated, service_role;
 grant execute on function
   public.staff_book, public.staff_confirm, public.staff_cancel, public.staff_resolve,
-  public.staff_move, public.staff_mark, public.staff_find_times
+  public.staff_move, public.staff_mark, public.staff_handle, public.staff_find_times
   to authenticated;

@@ -1373,6 +1373,8 @@ CREATE TABLE public.sms_messages (
     error_code integer,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    handled_at timestamp with time zone,
+    handled_by uuid,
     CONSTRAINT sms_messages_delivery_known CHECK ((delivery = ANY (ARRAY['queued'::text, 'sending'::text, 'sent'::text, 'failed'::text, 'undelivered'::text, 'delivered'::text]))),
     CONSTRAINT sms_messages_origin_known CHECK ((origin = ANY (ARRAY['own_number'::text, 'other_number'::text, 'no_number'::text, 'follow_up'::text]))),
     CONSTRAINT sms_messages_to_hash_length CHECK ((octet_length(to_hash) = 32)),
@@ -1390,6 +1392,10 @@ COMMENT ON COLUMN public.sms_messages.tool_call_id IS 'The tool call that reques
 COMMENT ON COLUMN public.sms_messages.status IS 'The result of the request: sending, accepted, refused, unknown if no answer came, or not_due: nothing was texted, since no appointment fits the name and number of a change.';
 
 COMMENT ON COLUMN public.sms_messages.delivery IS 'What Twilio reported about the text, with error_code; null before the first report.';
+
+COMMENT ON COLUMN public.sms_messages.handled_at IS 'When the desk had dealt with a text that did not arrive.';
+
+COMMENT ON COLUMN public.sms_messages.handled_by IS 'The account of the member of staff who said so.';
 
 CREATE FUNCTION private.complete_send(p_org uuid, p_call jsonb, p_text public.sms_messages, p_sid text) RETURNS jsonb
     LANGUAGE plpgsql
@@ -3328,6 +3334,40 @@ end
 $$;
 
 COMMENT ON FUNCTION private.hand_over_holds(p_org uuid, p_call_id text, p_phone text, p_now timestamp with time zone) IS 'Leaves the holds of a call that wait for a phone to the front desk.';
+
+CREATE FUNCTION private.handle_notice(p_org uuid, p_kind text, p_id uuid) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_now constant timestamptz := clock_timestamp();
+  v_handled_at timestamptz;
+  v_id uuid;
+begin
+  if p_kind = 'message' then
+    select m.id, m.handled_at into v_id, v_handled_at from public.desk_messages as m
+    where m.org_id = p_org and m.id = p_id for no key update;
+    update public.desk_messages as m set handled_at = v_now, handled_by = auth.uid()
+    where m.org_id = p_org and m.id = v_id and v_handled_at is null;
+  elsif p_kind = 'text' then
+    select s.id, s.handled_at into v_id, v_handled_at from public.sms_messages as s
+    where s.org_id = p_org and s.id = p_id for no key update;
+    update public.sms_messages as s set handled_at = v_now, handled_by = auth.uid()
+    where s.org_id = p_org and s.id = v_id and v_handled_at is null;
+  elsif p_kind = 'alarm' then
+    select a.id, a.handled_at into v_id, v_handled_at from public.alarms as a
+    where a.org_id = p_org and a.id = p_id for no key update;
+    update public.alarms as a set handled_at = v_now, handled_by = auth.uid()
+    where a.org_id = p_org and a.id = v_id and v_handled_at is null;
+  else
+    return '{"outcome": "unknown_kind"}';
+  end if;
+  return case when v_id is null then '{"outcome": "unknown_notice"}'::jsonb
+    when v_handled_at is null then '{"outcome": "handled"}' else '{"outcome": "unchanged"}' end;
+end
+$$;
+
+COMMENT ON FUNCTION private.handle_notice(p_org uuid, p_kind text, p_id uuid) IS 'Notes that the desk has dealt with a message, a text that did not arrive, or an alarm.';
 
 CREATE FUNCTION private.has_expired(p_row public.appointments, p_at timestamp with time zone) RETURNS boolean
     LANGUAGE sql IMMUTABLE
@@ -8011,6 +8051,34 @@ $$;
 
 COMMENT ON FUNCTION public.staff_find_times(p_org uuid, p_service text, p_first date, p_days integer, p_provider text) IS 'The bookable slots of a service, for staff.';
 
+CREATE FUNCTION public.staff_handle(p_org uuid, p_request uuid, p_kind text, p_id uuid) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '1500ms'
+    SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+declare
+  v_desk record;
+  v_answer jsonb;
+  v_is_known boolean;
+begin
+  v_desk := private.enter_desk(
+    p_org, p_request, 'staff_handle', 'desk', jsonb_build_array(p_kind, p_id));
+  if v_desk.answer is not null then
+    return v_desk.answer;
+  end if;
+  v_answer := private.handle_notice(p_org, p_kind, p_id);
+  v_is_known := v_answer ->> 'outcome' in ('handled', 'unchanged');
+  return private.leave_desk(p_org, v_desk.request, case when v_is_known then p_id end, v_answer,
+    case when v_is_known then jsonb_build_object('kind', p_kind) else '{}' end);
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.staff_handle(p_org uuid, p_request uuid, p_kind text, p_id uuid) IS 'Notes that a message, a text that did not arrive or an alarm was dealt with; audited.';
+
 CREATE FUNCTION public.staff_list_members(p_org uuid) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
@@ -8447,12 +8515,19 @@ CREATE TABLE public.alarms (
     cleared_at timestamp with time zone,
     first_at timestamp with time zone NOT NULL,
     events integer NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    handled_at timestamp with time zone,
+    handled_by uuid,
     CONSTRAINT alarms_events_positive CHECK ((events > 0))
 );
 
 COMMENT ON TABLE public.alarms IS 'Alarms, for staff to read: how many events of a kind there were from first_at to raised_at.';
 
 COMMENT ON COLUMN public.alarms.cleared_at IS 'When an operator ended its brake before the hour was over.';
+
+COMMENT ON COLUMN public.alarms.handled_at IS 'When the desk had dealt with it.';
+
+COMMENT ON COLUMN public.alarms.handled_by IS 'The account of the member of staff who said so.';
 
 CREATE VIEW public.appointment_holds WITH (security_invoker='true') AS
  SELECT a.org_id,
@@ -8523,6 +8598,8 @@ CREATE TABLE public.desk_messages (
     wished_time text,
     message text NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    handled_at timestamp with time zone,
+    handled_by uuid,
     CONSTRAINT desk_messages_message_short CHECK (((length(message) >= 1) AND (length(message) <= 2000))),
     CONSTRAINT desk_messages_name_given CHECK (((length(btrim(caller_name)) >= 1) AND (length(btrim(caller_name)) <= 120))),
     CONSTRAINT desk_messages_phone_e164 CHECK ((phone ~ '^\+[1-9][0-9]{6,14}$'::text)),
@@ -8534,6 +8611,10 @@ COMMENT ON TABLE public.desk_messages IS 'Messages of callers for the front desk
 COMMENT ON COLUMN public.desk_messages.wished_time IS 'When the caller would like to be called, as said.';
 
 COMMENT ON COLUMN public.desk_messages.message IS 'What the caller said, redacted.';
+
+COMMENT ON COLUMN public.desk_messages.handled_at IS 'When the desk had dealt with it.';
+
+COMMENT ON COLUMN public.desk_messages.handled_by IS 'The account of the member of staff who said so.';
 
 CREATE TABLE public.metric_batches (
     id uuid NOT NULL,
@@ -8758,6 +8839,9 @@ ALTER TABLE ONLY private.retention_rules
 
 ALTER TABLE ONLY public.alarm_counters
     ADD CONSTRAINT alarm_counters_pkey PRIMARY KEY (org_id, kind);
+
+ALTER TABLE ONLY public.alarms
+    ADD CONSTRAINT alarms_id_unique UNIQUE (org_id, id);
 
 ALTER TABLE ONLY public.alarms
     ADD CONSTRAINT alarms_pkey PRIMARY KEY (org_id, kind, raised_at);
@@ -9480,6 +9564,8 @@ REVOKE ALL ON FUNCTION private.forget_passcode(p_org uuid, p_call_id text, p_pho
 
 REVOKE ALL ON FUNCTION private.hand_over_holds(p_org uuid, p_call_id text, p_phone text, p_now timestamp with time zone) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.handle_notice(p_org uuid, p_kind text, p_id uuid) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.has_expired(p_row public.appointments, p_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.has_texts_left(p_org public.organizations, p_origin text, p_now timestamp with time zone) FROM PUBLIC;
@@ -9887,6 +9973,9 @@ GRANT ALL ON FUNCTION public.staff_confirm(p_org uuid, p_request uuid, p_appoint
 
 REVOKE ALL ON FUNCTION public.staff_find_times(p_org uuid, p_service text, p_first date, p_days integer, p_provider text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.staff_find_times(p_org uuid, p_service text, p_first date, p_days integer, p_provider text) TO authenticated;
+
+REVOKE ALL ON FUNCTION public.staff_handle(p_org uuid, p_request uuid, p_kind text, p_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.staff_handle(p_org uuid, p_request uuid, p_kind text, p_id uuid) TO authenticated;
 
 REVOKE ALL ON FUNCTION public.staff_list_members(p_org uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.staff_list_members(p_org uuid) TO authenticated;

@@ -32,6 +32,7 @@ function everyFunction(clinic: Clinic): readonly [string, string, StaffArguments
     ["desk", "staff_resolve", { ...asked, p_appointment: id, p_as: "confirmed" }],
     ["desk", "staff_move", { ...asked, p_appointment: id, p_slot_id: "nothing" }],
     ["desk", "staff_mark", { ...asked, p_appointment: id, p_as: "arrived" }],
+    ["desk", "staff_handle", { ...asked, p_kind: "message", p_id: id }],
     ["desk", "staff_clear_lock", { ...asked, p_phone: "+447700900001" }],
     ["desk", "staff_block_number", { ...asked, p_phone: "nobody", p_is_blocked: true }],
     ["manager", "staff_set_hours", { ...asked, p_provider: id, p_hours: [] }],
@@ -169,6 +170,46 @@ testWithDatabase(
     } finally {
       await lines.close();
     }
+  },
+);
+
+testWithDatabase(
+  "a message, a failed text and an alarm are dealt with once, each at its clinic",
+  async (database) => {
+    const { sql } = database;
+    const { clinic, member, ask } = await aDesk(database);
+    const other = await aClinic(sql);
+    const notices = async (orgId: string) => {
+      const [row] = await sql<{ message: string; text: string; alarm: string }[]>`
+      with m as (insert into public.desk_messages (org_id, caller_name, phone, message)
+          values (${orgId}, 'Ada', '+447700900001', 'Call me') returning id),
+        t as (insert into public.sms_messages (org_id, id, origin, to_masked)
+          values (${orgId}, gen_random_uuid(), 'own_number', '***01') returning id),
+        a as (insert into public.alarms (org_id, kind, raised_at, first_at, events)
+          values (${orgId}, 'wrong_codes', now(), now(), 50) returning id)
+      select m.id as message, t.id as text, a.id as alarm from m, t, a`;
+      assert.ok(row);
+      return Object.entries(row);
+    };
+    const strangers = await notices(other.id);
+    for (const [p_kind, p_id] of await notices(clinic.id)) {
+      const outcomes = [];
+      for (const kind of [p_kind, p_kind, "letter"]) {
+        outcomes.push((await ask("staff_handle", { p_kind: kind, p_id })).outcome);
+      }
+      assert.deepEqual(outcomes, ["handled", "unchanged", "unknown_kind"], p_kind);
+    }
+    for (const [p_kind, p_id] of strangers) {
+      assert.equal((await ask("staff_handle", { p_kind, p_id })).outcome, "unknown_notice");
+    }
+    const handled = await sql`
+    select org_id, handled_by from public.desk_messages where handled_at is not null
+    union all select org_id, handled_by from public.sms_messages where handled_at is not null
+    union all select org_id, handled_by from public.alarms where handled_at is not null`;
+    assert.deepEqual(
+      handled.map((row) => [row["org_id"], row["handled_by"]]),
+      Array.from({ length: 3 }, () => [clinic.id, member.userId]),
+    );
   },
 );
 

@@ -113,7 +113,7 @@ select is_empty(
 create temporary table staff_functions (proname name primary key);
 insert into staff_functions values ('staff_add_time_off'), ('staff_block_number'), ('staff_book'),
   ('staff_cancel'), ('staff_change_member'), ('staff_clear_lock'), ('staff_confirm'),
-  ('staff_find_times'), ('staff_list_members'), ('staff_mark'), ('staff_move'),
+  ('staff_find_times'), ('staff_handle'), ('staff_list_members'), ('staff_mark'), ('staff_move'),
   ('staff_remove_time_off'), ('staff_resolve'), ('staff_set_closing_days'), ('staff_set_day'),
   ('staff_set_hours');
 select is_empty(

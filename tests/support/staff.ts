@@ -102,7 +102,7 @@ export async function askAs(
 function castOf(parameter: string, value: unknown): string {
   if (/_(hours|days)$/.test(parameter) && typeof value !== "number") return "::text::jsonb";
   if (/_(from|to)$/.test(parameter)) return "::text::timestamptz";
-  if (/_(org|request|user|appointment|provider|time_off)$/.test(parameter)) {
+  if (/^p_id$|_(org|request|user|appointment|provider|time_off)$/.test(parameter)) {
     return parameter === "p_provider" && typeof value === "string" && !/^[0-9a-f-]{36}$/.test(value)
       ? ""
       : "::uuid";
