@@ -1,10 +1,11 @@
 /**
- * An attack on one clinic's line by many callers at once, and what honest patients meet meanwhile.
+ * An attack on one clinic's line by many callers at once, and what honest patients experience during
+ * it.
  *
- * The attackers make a new call for every round, which renews whatever hangs on the call. They hold
- * times, text strangers, guess codes, and ask about the appointment of a patient whose name and number
- * they know. A third of them withhold their number, a third share one number, and each of the others
- * has one of its own.
+ * The attackers start a new call in every round, which resets every limit that is tied to the call.
+ * They hold times, text strangers, guess codes, and ask about the appointment of a patient whose name
+ * and number they know. A third of them withhold their number, a third share one number, and each of
+ * the others has a number of their own.
  *
  * @module
  */
@@ -19,35 +20,35 @@ import verifyOtp from "../../functions/verify-otp/index.ts";
 import { aDay, type Bench, type Clinic, type Said } from "./clinic.ts";
 import { aTextingClinic, PhoneCall } from "./phone_call.ts";
 
-/** How much of an attack. */
+/** The size of an attack. */
 export interface Attack {
   readonly attackers: number;
   readonly seconds: number;
-  /** Honest patients who call meanwhile, evenly spread. */
+  /** Honest patients who call during the attack, evenly spread. */
   readonly patients: number;
   readonly doctors: number;
 }
 
-/** What came of an attack. */
+/** The result of an attack. */
 export interface AttackReport {
-  /** Tool calls of the attackers. */
+  /** Tool calls made by the attackers. */
   readonly requests: number;
-  /** What the attackers heard, by `tool outcome`. */
+  /** What the attackers heard: counts by `tool outcome`. */
   readonly heard: ReadonlyMap<string, number>;
-  /** Numbers of their own that the attackers called from. */
+  /** Different numbers that the attackers called from. */
   readonly numbers: number;
-  /** Starts of the attacked day, those the attackers held at the end, and those of patients. */
+  /** Possible starts on the attacked day. `held`: those that attackers held at the end. */
   readonly starts: number;
   readonly held: number;
-  /** Texts of the clinic to strangers and to the patient whom the attackers know. */
+  /** Texts that the clinic sent to strangers and to the patient whom the attackers know. */
   readonly texts: number;
-  /** Codes of others that the attackers guessed. */
+  /** Other people's codes that the attackers guessed. */
   readonly guessed: number;
-  /** What the last honest step of each patient heard. */
+  /** The last outcome that each honest patient heard. */
   readonly patients: readonly string[];
-  /** Milliseconds that each patient waited for answers. */
+  /** How long each patient waited for answers in total, in milliseconds. */
   readonly waits: readonly number[];
-  /** Whether the patient whom the attackers know could move the appointment at the end. */
+  /** The outcome when the patient whom the attackers know moves the appointment at the end. */
   readonly moved: string;
 }
 
@@ -55,7 +56,7 @@ const day = () => aDay(3);
 const victim = { name: "Ada Brown", phone: "+447700900001" };
 const shared = "+447700900002";
 
-/** The number an attacker calls from; null when it is withheld. */
+/** The number an attacker calls from; null if it is withheld. */
 function numberOf(attacker: number): string | null {
   switch (attacker % 3) {
     case 0:
@@ -67,7 +68,7 @@ function numberOf(attacker: number): string | null {
   }
 }
 
-/** Plays an attack on a new clinic that is open from nine to half past five. */
+/** Runs an attack on a new clinic that is open from 9:00 to 17:30. */
 export async function attack(bench: Bench, size: Attack): Promise<AttackReport> {
   const clinic = await aTextingClinic(bench, {
     ...{ providers: size.doctors, startMin: 540, endMin: 1050 },
@@ -114,7 +115,7 @@ export async function attack(bench: Bench, size: Attack): Promise<AttackReport> 
   };
 }
 
-/** Books as a patient does, with the first time that can still be had; says how it ended. */
+/** Books as a patient would, at the first time still available; returns the last outcome. */
 async function book(call: PhoneCall, patientName: string, date = day()): Promise<string> {
   let said: Said | undefined;
   for (let tries = 0; tries < 5 && said?.outcome !== "held"; tries++) {
@@ -131,7 +132,7 @@ async function book(call: PhoneCall, patientName: string, date = day()): Promise
   return (await insist(() => call.verify(call.code))).outcome;
 }
 
-/** Moves the patient's appointment, with a code of its own. */
+/** Moves the patient's appointment with a new code. */
 async function move(call: PhoneCall): Promise<string> {
   const args = { patientName: victim.name, slotId: `consultation/${aDay(5)}T10:00` };
   await insist(() => call.ask(rescheduleAppointment, args));
@@ -139,7 +140,7 @@ async function move(call: PhoneCall): Promise<string> {
   return sent.outcome === "sent" ? (await call.verify(call.code)).outcome : sent.outcome;
 }
 
-/** As an agent that is told to retry. */
+/** Asks again while the answer is `busy`, as an agent that is told to retry. */
 async function insist(ask: () => Promise<Said>): Promise<Said> {
   let said = await ask();
   for (let tries = 0; said.outcome === "busy" && tries < 20; tries++) said = await ask();
@@ -148,7 +149,7 @@ async function insist(ask: () => Promise<Said>): Promise<Said> {
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** A number as a part of a name, which has no digits. */
+/** Spells a number in letters, since names have no digits. */
 const inLetters = (n: number) =>
   [...String(n)].map((digit) => "abcdefghij"[Number(digit)]).join("");
 
@@ -159,7 +160,7 @@ class Attackers {
 
   constructor(readonly bench: Bench, readonly clinic: Clinic) {}
 
-  /** One call of an attacker. */
+  /** One call by an attacker. */
   async strike(attacker: number): Promise<void> {
     const round = this.#rounds++;
     const caller = numberOf(attacker);

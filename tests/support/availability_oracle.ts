@@ -1,26 +1,27 @@
 /**
- * A second opinion on availability: the rules walked through minute by minute, with `Intl` for the
- * clocks. Knows neither the SQL nor any arithmetic of intervals; slow, and simple enough to believe.
+ * A second implementation of availability: it walks through the rules minute by minute and uses `Intl`
+ * for clocks. It shares neither SQL nor interval arithmetic with the real one. It is slow, and simple
+ * enough to trust.
  *
- * Instants are whole minutes since 1970 UTC; local times are minutes as well, counted as if the
- * local clock were UTC's.
+ * Instants are whole minutes since 1970 in UTC. Local times are minutes too, counted as if the local
+ * clock showed UTC.
  *
  * @module
  */
 
-/** Hours of a weekday, in local minutes from midnight; an end above 1440 is on the next day. */
+/** Opening hours of a weekday, in local minutes from midnight; an end above 1440 is on the next day. */
 export interface OracleHours {
   readonly id: string;
   /** 0 is Sunday. */
   readonly dow: number;
   readonly startMin: number;
   readonly endMin: number;
-  /** Local days on which the rule holds, `YYYY-MM-DD`, the last one included. */
+  /** Local days on which the rule applies, `YYYY-MM-DD`, the last one included. */
   readonly firstDay?: string;
   readonly lastDay?: string;
 }
 
-/** What replaces the hours of one local day; null minutes mean closed. */
+/** Replaces the hours of one local day; null minutes mean closed. */
 export interface OracleOverride {
   readonly id: string;
   readonly day: string;
@@ -28,18 +29,18 @@ export interface OracleOverride {
   readonly endMin: number | null;
 }
 
-/** Somebody whose time is booked. */
+/** A provider whose time can be booked. */
 export interface OracleProvider {
   readonly id: string;
-  /** Whether it works here and offers the service. */
+  /** Whether the provider works here and offers the service. */
   readonly isOffered: boolean;
   readonly hours: readonly OracleHours[];
   readonly overrides: readonly OracleOverride[];
-  /** From, to. */
+  /** Pairs of from and to. */
   readonly timeOff: readonly (readonly [number, number])[];
 }
 
-/** A row that may stand in the way. */
+/** A row that may block a start. */
 export interface OracleAppointment {
   readonly id: string;
   readonly providerId: string;
@@ -48,12 +49,12 @@ export interface OracleAppointment {
   readonly busyFrom: number;
   readonly busyTo: number;
   readonly status: string;
-  /** Milliseconds since 1970; null never expires. */
+  /** Milliseconds since 1970; null means that it never expires. */
   readonly expiresAtMs: number | null;
   readonly callId: string | null;
 }
 
-/** What is booked. */
+/** The service to book. */
 export interface OracleService {
   readonly id: string;
   readonly durationMin: number;
@@ -65,10 +66,10 @@ export interface OracleService {
   readonly capacity: number;
 }
 
-/** Everything a judgement depends on. */
+/** Everything that an answer depends on. */
 export interface OracleClinic {
   readonly zone: string;
-  /** Local days on which nobody's hours begin. */
+  /** Local days on which no hours begin. */
   readonly closingDays: readonly string[];
   readonly service: OracleService;
   readonly providers: readonly OracleProvider[];
@@ -92,7 +93,7 @@ export const dayName = (day: number): string =>
 
 const clocks = new Map<string, Clock>();
 
-/** The clock on the wall of a zone. */
+/** The local clock of a time zone. */
 export function clockOf(zone: string): Clock {
   const known = clocks.get(zone);
   if (known) return known;
@@ -101,7 +102,7 @@ export function clockOf(zone: string): Clock {
   return made;
 }
 
-/** Reads a zone's clock at any minute, and finds the minute of a reading by looking at all. */
+/** Reads a zone's clock at any minute, and finds the instant of a local time by trying all. */
 export class Clock {
   readonly #format: Intl.DateTimeFormat;
   readonly #readings = new Map<number, number>();
@@ -123,7 +124,7 @@ export class Clock {
   read(instant: number): number {
     const known = this.#readings.get(instant);
     if (known !== undefined) return known;
-    // An hour that is sixty minutes long on the wall too is read at its ends only.
+    // If the hour has sixty minutes on the local clock too, only its ends are read.
     const hour = instant - instant % 60;
     const first = this.#ask(hour);
     const isPlain = this.#ask(hour + 60) - first === 60;
@@ -141,8 +142,8 @@ export class Clock {
   }
 
   /**
-   * The instant of a local time: of a repeated one the first or the last; of one that is skipped,
-   * what a clock would say that had not been put forward.
+   * The instant of a local time. A repeated local time has two: `which` picks one. A skipped one is
+   * read as if the clock had not been put forward.
    */
   find(local: number, which: "first" | "last"): number {
     const key = `${which}${local}`;
@@ -169,9 +170,9 @@ export class Clock {
 }
 
 /**
- * A judge of one provider's local day.
+ * Builds a function that judges the starts of one provider's local day.
  *
- * @returns Tells the seats left at a start, 0 when it cannot be booked then.
+ * @returns The seats left at a start; 0 if it cannot be booked.
  */
 export function judgeOf(
   clinic: OracleClinic,
@@ -209,7 +210,7 @@ export function judgeOf(
   };
 }
 
-/** Minutes open around a day: its own hours, the night of the day before, and the day after. */
+/** Open minutes around a day: its own hours, the night before, and the day after. */
 function openMinutes(
   clock: Clock,
   { closingDays }: OracleClinic,
@@ -264,7 +265,7 @@ function isOwnHold(row: OracleAppointment, { callId }: OracleQuestion): boolean 
   return callId !== null && row.status === "held" && row.callId === callId;
 }
 
-/** Whether a minute of the new one, buffers included, is a minute of the row. */
+/** Whether any minute of the new appointment, buffers included, falls into the row. */
 function meets(row: OracleAppointment, start: number, service: OracleService): boolean {
   const to = start + service.durationMin + service.bufferAfterMin;
   for (let minute = start - service.bufferBeforeMin; minute < to; minute++) {

@@ -1,6 +1,6 @@
 /**
- * PostgreSQL with its client programs, which the npm package of the local stack does not have, and the
- * commands of docs/backup.md.
+ * PostgreSQL with its client programs, which the local stack's npm package lacks, and the commands of
+ * docs/backup.md.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** A folder with postgres, pg_dump and pg_restore of one version; undefined where there is none. */
+/** A folder with postgres, pg_dump and pg_restore of one version; undefined if none is found. */
 export const clientBinDir = [
   Deno.env.get("PG_BIN"),
   ...[17, 16, 15].map((major) => `/usr/lib/postgresql/${major}/bin`),
@@ -18,7 +18,7 @@ export const clientBinDir = [
   ["postgres", "pg_dump", "pg_restore"].every((name) => existsSync(join(dir, name)))
 );
 
-/** The words of the commands under a heading of docs/backup.md, after `deno task`. */
+/** The arguments of the commands under a heading of docs/backup.md, after `deno task`. */
 export function readCommands(
   heading: string,
   values: Readonly<Record<string, string>>,

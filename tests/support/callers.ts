@@ -1,5 +1,5 @@
 /**
- * Many callers at once, each on a connection of its own, and an independent look at what they hold.
+ * Many concurrent callers, each on its own connection, and an independent check of what they hold.
  *
  * @module
  */
@@ -9,37 +9,37 @@ import postgres from "postgres";
 import { type Bench, type Clinic, testWithBench } from "./clinic.ts";
 import type { TestDatabase } from "./database.ts";
 
-/** What an entry function answered. */
+/** The answer of an entry function. */
 export interface Answer {
   readonly outcome: string;
   readonly holdId?: string;
   readonly [name: string]: unknown;
 }
 
-/** One caller of one clinic: who calls, in which call. */
+/** One caller of one clinic in one call. */
 export interface Caller {
   readonly clinic: Clinic;
   readonly callId: string;
   /** The patient's number. */
   readonly phone: string;
-  /** The number the call comes from, null when it is withheld; the patient's when left out. */
+  /** The number the call comes from; null if withheld, the patient's if left out. */
   readonly from?: string | null;
 }
 
-/** A number of a country that does not exist, so that thousands of callers have one each. */
+/** A number with an unassigned country code, so that thousands of callers have one each. */
 const aPhone = () =>
   `+999${crypto.getRandomValues(new Uint32Array(1))[0]?.toString().padStart(10, "0")}`;
 
-/** A caller nobody has heard of. */
+/** A new caller. */
 export function aCaller(clinic: Clinic, phone = aPhone(), from?: string | null): Caller {
   const caller = { clinic, callId: crypto.randomUUID(), phone };
   return from === undefined ? caller : { ...caller, from };
 }
 
-/** Connections that are open and idle, as many as there are callers. */
+/** Open, idle connections, one for each caller. */
 export interface Lines {
   readonly all: readonly Line[];
-  /** Answers that said busy so far. */
+  /** How many answers were `busy` so far. */
   busy(): number;
   close(): Promise<void>;
 }
@@ -47,9 +47,9 @@ export interface Lines {
 /** One connection. */
 export interface Line {
   readonly sql: postgres.ReservedSql;
-  /** Calls an entry function, once. */
+  /** Calls an entry function once. */
   once(name: EntryFunction, caller: Caller, args?: Arguments): Promise<Answer>;
-  /** The same, again while a lock was waited for in vain, as an agent that is told to retry. */
+  /** Calls it again while the answer is `busy`, as an agent that is told to retry. */
   ask(name: EntryFunction, caller: Caller, args?: Arguments): Promise<Answer>;
 }
 
@@ -60,16 +60,16 @@ type EntryFunction =
   | "find_appointments"
   | "begin_otp_send"
   | "verify_otp_and_confirm";
-/** By parameter, as PostgREST passes them; objects become jsonb. */
+/** Arguments by parameter, as PostgREST passes them; objects become jsonb. */
 type Arguments = Readonly<Record<string, string | null | object>>;
 
-/** Connections to a test's database that the tests before have left, and that know its functions. */
+/** Connections to a test's database that earlier tests left, with the functions already planned. */
 const spare = new WeakMap<object, postgres.ReservedSql[]>();
 
 /**
- * Opens the connections of so many callers before anybody asks.
+ * Opens one connection for each caller before any of them asks.
  *
- * @param hear Hears what the server notices; to be used with an address of one's own.
+ * @param hear Gets the server's notices; use it together with a caller's own address.
  */
 export async function openLines(
   database: Pick<TestDatabase, "url"> & Partial<Pick<TestDatabase, "beforeDrop">>,
@@ -168,7 +168,7 @@ async function call(
 const key = { p_key_id: "v1" };
 const macOf = (code: string) => code.padStart(64, "0");
 
-/** Every appointment by its start and state, in the order they were made. */
+/** Every appointment as start and status, in the order of creation. */
 export async function statesOf({ database }: Bench): Promise<string[]> {
   const rows = await database.sql<{ state: string }[]>`
     select to_char(a.starts_at at time zone o.timezone, 'HH24:MI ') || a.status as state
@@ -177,7 +177,7 @@ export async function statesOf({ database }: Bench): Promise<string[]> {
   return rows.map(({ state }) => state);
 }
 
-/** Registers a test with a bench and three connections of its own. */
+/** Registers a test with a bench and three connections. */
 export function testWithLines(
   name: string,
   work: (bench: Bench, one: Line, two: Line, three: Line) => Promise<void>,
@@ -194,7 +194,7 @@ export function testWithLines(
   });
 }
 
-/** Texts the code to nobody: what stands in the database is as if it had been sent. */
+/** Records a code as texted, without sending a text. */
 export async function sendCode(
   line: Line,
   caller: Caller,
@@ -211,7 +211,7 @@ export async function sendCode(
   });
 }
 
-/** Reads a code out. */
+/** Verifies a code. */
 export async function readCode(
   line: Line,
   caller: Caller,
@@ -224,7 +224,7 @@ export async function readCode(
   });
 }
 
-/** How often each outcome was heard. */
+/** Counts the answers by outcome. */
 export function countOutcomes(answers: readonly Answer[]): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const { outcome } of answers) counts[outcome] = (counts[outcome] ?? 0) + 1;
@@ -232,9 +232,9 @@ export function countOutcomes(answers: readonly Answer[]): Record<string, number
 }
 
 /**
- * Pairs of live appointments that one provider cannot both keep, found without the columns that
- * forbid them: times with the buffers of the services. Seats of one session may overlap, and so may
- * an appointment and the hold of the new time that its patient wants for it.
+ * Pairs of live appointments that one provider cannot keep both. Compares times with the services'
+ * buffers and does not read the columns that the constraint uses. Seats of one session may overlap, and
+ * so may an appointment and the hold for its new time.
  */
 export async function findDoubles(sql: postgres.Sql): Promise<string[]> {
   const rows = await sql<{
@@ -271,7 +271,7 @@ export async function findDoubles(sql: postgres.Sql): Promise<string[]> {
   return doubles;
 }
 
-/** Deadlocks that PostgreSQL has counted in this database. */
+/** The number of deadlocks that PostgreSQL has counted in this database. */
 export async function countDeadlocks(sql: postgres.Sql): Promise<number> {
   await sql`select pg_stat_force_next_flush()`;
   const [row] = await sql<{ n: number }[]>`

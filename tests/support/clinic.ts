@@ -1,5 +1,5 @@
 /**
- * Builders: a clinic in the database, a request of Vapi's, and the functions over a real gateway.
+ * Builders: a clinic in the database, a request from Vapi, and the functions over a real gateway.
  *
  * @module
  */
@@ -17,13 +17,13 @@ import { type FakeTwilio, startFakeTwilio } from "../../supabase/local/twilio/se
 import { createTestDatabase, secretKey, type TestDatabase } from "./database.ts";
 import { type TestOptions, testWithConnections } from "./test.ts";
 
-/** The Vapi secret of the tests. */
+/** The Vapi secret used in tests. */
 export const vapiSecret = "test-vapi-secret";
 
-/** The token that shows the metrics in the tests. */
+/** The token for the metrics used in tests. */
 export const metricsToken = "test-metrics-token";
 
-/** A clinic with one service, open every day around the clock but for the last hour. */
+/** A clinic with one service, open every day except for the last hour. */
 export interface Clinic {
   readonly id: string;
   readonly slug: string;
@@ -36,10 +36,10 @@ const digits = (count: number) =>
   Array.from(crypto.getRandomValues(new Uint8Array(count)), (byte) => byte % 10).join("");
 
 let phones = Math.floor(Math.random() * 1000);
-/** A caller's number that nobody has: Ofcom's range for drama; the first thousand differ. */
+/** An unassigned mobile number from Ofcom's range for drama; the first thousand differ. */
 export const aPhone = () => `+447700900${String(phones++ % 1000).padStart(3, "0")}`;
 
-/** Makes a clinic with as many providers as asked for. */
+/** Creates a clinic with the given number of providers. */
 export async function aClinic(
   sql: postgres.Sql,
   { zone = "Europe/London", providers = 1, capacity = 1, startMin = 0, endMin = 1380 } = {},
@@ -68,13 +68,13 @@ export async function aClinic(
   return { id, slug, number, zone, providers: slugs };
 }
 
-/** A clinic-local date some days from now. */
+/** A date some days from now, on the clinic's clock. */
 export function aDay(daysFromNow = 2, zone = "Europe/London"): string {
   const at = new Date(Date.now() + daysFromNow * 86_400_000);
   return new Intl.DateTimeFormat("en-CA", { timeZone: zone }).format(at);
 }
 
-/** A request that Vapi would send. */
+/** A request as Vapi sends it. */
 export interface VapiRequest {
   readonly tool: string;
   readonly args?: unknown;
@@ -99,14 +99,14 @@ export function aRequest(asked: VapiRequest): Request {
   return aPost(JSON.stringify({ message }), secret);
 }
 
-/** A POST with a body of one's own. */
+/** A POST with the given body. */
 export function aPost(body: string, secret: string | null = vapiSecret): Request {
   const headers = new Headers({ "content-type": "application/json" });
   if (secret !== null) headers.set("x-vapi-secret", secret);
   return new Request("http://functions.test/", { method: "POST", headers, body });
 }
 
-/** What a tool answered, parsed. */
+/** A tool's answer, parsed. */
 export interface Said {
   readonly success: boolean;
   readonly outcome: string;
@@ -127,24 +127,24 @@ export interface Bench {
   readonly database: TestDatabase;
   readonly twilio: FakeTwilio;
   readonly runtime: Runtime;
-  /** Of the runtime; a test whose Twilio stays silent shortens the wait. */
+  /** Deadlines of the runtime; a test with a silent Twilio shortens them. */
   readonly deadlines: { -readonly [Name in keyof Deadlines]: number };
-  /** Log lines written so far. */
+  /** Log lines so far. */
   readonly lines: string[];
-  /** Paths asked at `/rest/v1` so far. */
+  /** Paths requested below `/rest/v1` so far. */
   readonly restCalls: string[];
   readonly restUrl: string;
-  /** Settings of the functions, to make another runtime from. */
+  /** Settings of the functions, for creating another runtime. */
   readonly environment: Readonly<Record<string, string>>;
   ask(tool: ServedTool, asked: VapiRequest): Promise<Said>;
-  /** Asks again while a lock was waited for in vain, as an agent that is told to retry. */
+  /** Asks again while the answer is `busy`, as an agent that is told to retry. */
   insist(tool: ServedTool, asked: VapiRequest): Promise<Said>;
   /** Stores a Twilio account for the clinic. */
   provision(clinic: Pick<Clinic, "id" | "number">, authToken?: string): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** Starts database, gateway over HTTP and fake Twilio for one test. */
+/** Starts a database, a gateway over HTTP and a fake Twilio for one test. */
 export async function aBench(): Promise<Bench> {
   const database = await createTestDatabase();
   const twilio = await startFakeTwilio();
@@ -152,9 +152,9 @@ export async function aBench(): Promise<Bench> {
   const restCalls: string[] = [];
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
     const { pathname } = new URL(request.url);
-    // Twilio's reports come here too.
+    // Twilio's delivery reports arrive here too.
     if (pathname === "/functions/v1/sms-status") return smsStatus.using(runtime).fetch(request);
-    // Metrics follow the answers, some time.
+    // Metrics are sent some time after the answer.
     if (!pathname.endsWith("/record_metrics")) restCalls.push(pathname);
     return gateway.fetch(request);
   });
@@ -171,7 +171,7 @@ export async function aBench(): Promise<Bench> {
   const lines: string[] = [];
   const config = readConfig(environment);
   const log = openLog("debug", (line) => lines.push(line));
-  // On a busy machine a hundred calls at once take longer than a caller would wait.
+  // On a busy machine a hundred concurrent calls take longer than a caller would wait.
   const deadlines = { requestMs: 60_000, databaseCallMs: 50_000, textMs: 40_000 };
   const runtime = createRuntime(config, log, deadlines);
   const ask: Bench["ask"] = async (tool, asked) => {
@@ -192,7 +192,7 @@ export async function aBench(): Promise<Bench> {
     insist: async (tool, asked) => {
       let said = await ask(tool, asked);
       for (let tries = 1; said.outcome === "busy" && tries < 50; tries++) {
-        // Apart from the others who were told the same, and later each time.
+        // Spread the retries, with longer waits each time.
         await new Promise((resolve) => setTimeout(resolve, Math.random() * 100 * tries));
         said = await ask(tool, asked);
       }
@@ -217,8 +217,8 @@ export async function aBench(): Promise<Bench> {
 }
 
 /**
- * A runtime where something happens after the database has answered a call: if nothing else is named,
- * after a text is claimed and before it goes to Twilio.
+ * A runtime that does something after the database has answered a call; by default after a text is
+ * claimed and before it goes to Twilio.
  */
 export function withClaimFollowedBy(
   runtime: Runtime,
@@ -242,7 +242,7 @@ export function withClaimFollowedBy(
   };
 }
 
-/** The first result of an answer; an `error` becomes an outcome of that name. */
+/** The first result of an answer; an `error` becomes an outcome with that name. */
 export async function readSaid(response: Response): Promise<Said> {
   const { results } = await response.json();
   const { result, error } = results[0];
@@ -256,7 +256,7 @@ export function newestCode(twilio: FakeTwilio): string {
   return /^\d{6}/.exec(twilio.messages.at(-1)?.body ?? "")?.[0] ?? "";
 }
 
-/** Runs a test with a bench of its own. */
+/** Runs a test with its own bench. */
 export async function withBench(work: (bench: Bench) => Promise<void>): Promise<void> {
   const bench = await aBench();
   try {
@@ -266,7 +266,7 @@ export async function withBench(work: (bench: Bench) => Promise<void>): Promise<
   }
 }
 
-/** Registers a test with a bench of its own. */
+/** Registers a test with its own bench. */
 export function testWithBench(
   name: string,
   work: (bench: Bench, test: Deno.TestContext) => Promise<void>,
@@ -281,7 +281,7 @@ export function codeTo(twilio: FakeTwilio, phone: string): string {
   return /^\d{6}/.exec(body)?.[0] ?? "";
 }
 
-/** Other codes than the given one, all different. */
+/** Different codes, all unlike the given one. */
 export function wrongCodes(code: string, count: number): string[] {
   return Array.from(
     { length: count },
@@ -290,9 +290,9 @@ export function wrongCodes(code: string, count: number): string[] {
 }
 
 /**
- * Lets time pass for everything of an organization that knows a time: each is set back.
+ * Simulates the passing of time: moves every timestamp of an organization into the past.
  *
- * @param seconds How far.
+ * @param seconds By how much.
  */
 export async function letTimePass(sql: postgres.Sql, orgId: string, seconds: number) {
   await sql.begin(async (tx) => {

@@ -1,6 +1,6 @@
 // deno-lint-ignore-file no-console -- the bench reads what this program prints
 /**
- * One cold start of a function, as a program of its own: imports it, sends it one request twice and
+ * One cold start of a function, as a separate program: imports it, sends it one request twice and
  * prints the times as JSON. Arguments: the function, the URL of the stack, the request's body.
  *
  * @module

@@ -1,12 +1,12 @@
 /**
- * Conversations as data: the tool calls of one or more phone calls, what is right to answer, and what
- * the database has afterwards.
+ * Conversations as data: the tool calls of one or more phone calls, the right answers, and the state of
+ * the database afterwards.
  *
  * A file has `steps` in order. `call` names the phone call; clinic and caller are those of the call's
- * first step unless a step says otherwise. In arguments and SQL `$CODE` is the code of the newest text
- * to the caller and `$CALL` the call's id. `good` lists right outcomes, `bad` a wrong one, `says` is a
- * pattern for the message and `unsaid` one that must not be there; `sql` is asked after the step, and
- * its rows, `; ` between them, are `sql_is`.
+ * first step unless a step gives others. In arguments and SQL, `$CODE` is the code of the newest text
+ * to the caller and `$CALL` the call's id. `good` lists right outcomes, `bad` one wrong outcome. The
+ * message must match `says` and must not match `unsaid`. `sql` runs after the step, and its rows,
+ * joined with `; `, must equal `sql_is`.
  *
  * @module
  */
@@ -23,7 +23,7 @@ export interface Step {
   readonly args?: Readonly<Record<string, unknown>>;
   /** The called number. */
   readonly clinic?: string;
-  /** Null when it is withheld. */
+  /** Null if it is withheld. */
   readonly caller?: string | null;
   readonly good?: readonly string[];
   readonly bad?: string;
@@ -35,7 +35,7 @@ export interface Step {
 
 const functions = new URL("../../functions/", import.meta.url);
 
-/** Every tool of the repository by its name. */
+/** Every tool of the repository, by name. */
 export async function loadTools(): Promise<ReadonlyMap<string, ServedTool>> {
   const tools = new Map<string, ServedTool>();
   for (const { name } of await readdir(functions, { withFileTypes: true })) {
@@ -54,7 +54,7 @@ interface PhoneCall {
 /**
  * Plays a conversation and checks every step.
  *
- * @param move Applied to every text of a step: moves the dates of the file to days to come.
+ * @param move Applied to every string of a step: moves the file's dates into the future.
  */
 export async function playConversation(
   bench: Bench,

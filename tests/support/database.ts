@@ -1,10 +1,9 @@
 /**
- * A database of one's own for a test: a copy of one migrated template, on one cluster for the run.
+ * A private database for each test: a copy of one migrated template, on one cluster per run.
  *
- * The copy is cheap; a new connection is not. It costs ten milliseconds of processor time, and the first
- * call of an entry function fifty more, until its statements are parsed and planned. So the next test
- * of a file gets the database of the last one, with its connections: emptied, and only if nothing but
- * rows has changed.
+ * The copy is cheap, but a new connection is not: it costs ten milliseconds of processor time, and the
+ * first call of each entry function fifty more for parsing and planning. So a test gets the previous
+ * test's database with its connections, emptied, as long as that test changed nothing but rows.
  *
  * @module
  */
@@ -20,38 +19,38 @@ import { commandOf, takeFolder } from "../../supabase/local/postgres_cluster.ts"
 import { testBinDir, testStateDir } from "./state_dir.ts";
 import { testWithConnections } from "./test.ts";
 
-/** Names the cluster of a run: the port of a server whose template is ready. */
+/** Names the port of the run's cluster, whose template is ready. */
 export const clusterVariable = "TEST_POSTGRES_PORT";
 
 /** A running cluster with its template. */
 export interface TestCluster {
   readonly port: number;
-  /** Ends the server and removes its files. */
+  /** Stops the server and removes its files. */
   stop(): Promise<void>;
   /** The same without waiting for anything but the disk. */
   stopNow(): void;
 }
 
-/** One database of one test. */
+/** The database of one test. */
 export interface TestDatabase {
   readonly name: string;
   readonly port: number;
-  /** As the role postgres, which is no superuser. */
+  /** As the role postgres, which is not a superuser. */
   readonly sql: postgres.Sql;
   /** As the superuser supabase_admin. */
   readonly admin: postgres.Sql;
   url(role?: PostgresRole): string;
   /** `/rest/v1` of this database, as the functions reach it. */
   gateway(): Promise<Gateway>;
-  /** Has something ended with the database's last test, which may not be this one. */
+  /** Registers work for before the database is dropped, which may be after a later test. */
   beforeDrop(end: () => Promise<unknown>): void;
-  /** Gives it back: it is kept for the next test if this one can be undone, and dropped otherwise. */
+  /** Returns it: it is kept for the next test if it can be emptied, and dropped otherwise. */
   drop(): Promise<void>;
 }
 
 const template = "migrated";
 
-/** What many hosted projects grant on all that is made later; the migrations must take it back. */
+/** What many hosted projects grant on every new object; the migrations must revoke it. */
 export const grantingDefaults = ["tables", "sequences", "functions"].map((kind) =>
   `alter default privileges for role postgres in schema public
      grant all on ${kind} to anon, authenticated, service_role;`
@@ -61,7 +60,7 @@ export const grantingDefaults = ["tables", "sequences", "functions"].map((kind) 
 export const migrations = new URL("../../migrations/", import.meta.url);
 let cluster: Promise<number> | undefined;
 
-/** Starts a cluster of this run without durability and migrates its template. */
+/** Starts the run's cluster without durability and migrates its template. */
 export async function startTestCluster(): Promise<TestCluster> {
   const stateDir = testStateDir(`test-${Deno.pid}`);
   await removeAbandoned(dirname(stateDir));
@@ -73,7 +72,8 @@ export async function startTestCluster(): Promise<TestCluster> {
     settings: {
       max_connections: "600",
       ...{ wal_level: "minimal", max_wal_senders: "0" },
-      // It would change plans in the middle of a test, and spend a processor's time on rows of seconds.
+      // It would change plans in the middle of a test, and use processor time for rows that live for
+      // seconds.
       autovacuum: "off",
     },
   });
@@ -98,7 +98,7 @@ export async function startTestCluster(): Promise<TestCluster> {
     },
     stopNow: () => {
       Deno.kill(server.pid, "SIGQUIT");
-      // It ends within milliseconds, and may write until then.
+      // The server ends within milliseconds and may write until then.
       rmSync(stateDir, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
     },
   };
@@ -113,7 +113,7 @@ async function runOnce(url: string, text: string): Promise<void> {
   }
 }
 
-/** Removes what runs left behind that were killed; the folder's name says whose it is. */
+/** Removes what killed runs left behind; a folder's name says which process it belongs to. */
 async function removeAbandoned(home: string): Promise<void> {
   const names = await readdir(home).catch(() => []);
   for (const name of names) {
@@ -127,20 +127,23 @@ async function removeAbandoned(home: string): Promise<void> {
   }
 }
 
-/** The port of the run's cluster; a test file run by hand starts one and ends it with itself. */
+/**
+ * The port of the run's cluster. A test file that is run directly starts its own and stops it at its
+ * end.
+ */
 async function findCluster(): Promise<number> {
   const given = Deno.env.get(clusterVariable);
   if (given) return Number(given);
   const started = await startTestCluster();
-  // Nothing asynchronous happens any more when this is told.
+  // Asynchronous work no longer runs in this event.
   globalThis.addEventListener("unload", () => started.stopNow());
   return started.port;
 }
 
-/** Databases of this process that wait for their next test, and how they end without one. */
+/** Databases of this process that wait for their next test, and how to dispose of them. */
 const idle: { readonly database: TestDatabase; readonly end: () => Promise<void> }[] = [];
 
-/** A migrated, empty database. */
+/** Creates a migrated, empty database. */
 export async function createTestDatabase(): Promise<TestDatabase> {
   return idle.pop()?.database ?? await copyTemplate();
 }
@@ -186,7 +189,7 @@ async function copyTemplate(): Promise<TestDatabase> {
   return database;
 }
 
-/** The key of the gateways before the tests' databases. */
+/** The API key of the gateways of the tests' databases. */
 export const secretKey = "sb_secret_test";
 
 async function openGateway(database: TestDatabase): Promise<Gateway> {
@@ -203,9 +206,9 @@ async function openGateway(database: TestDatabase): Promise<Gateway> {
 
 /** The tables of a new database. */
 interface Tables {
-  /** Statements that delete the rows of those that are empty at first. */
+  /** Statements that empty the tables that are empty after the migrations. */
   readonly emptying: string;
-  /** A query of one value that changes with all other rows, and with the schema, its statistics and settings. */
+  /** A query with one value, which changes with any other row, the schema, its statistics or settings. */
   readonly asking: string;
   readonly state: string;
 }
@@ -252,19 +255,19 @@ async function readTables(admin: postgres.Sql): Promise<Tables> {
   };
 }
 
-/** The state; blank where a table is gone. */
+/** The state; empty if a table is gone. */
 async function readState(admin: postgres.Sql, asking: string): Promise<string> {
   const [row] = await admin.unsafe<{ state: string }[]>(asking).catch(() => []);
   return row?.state ?? "";
 }
 
-/** Deletes what a test has written. @returns Whether that makes it a new database. */
+/** Deletes what a test has written. @returns Whether the database is then like new. */
 async function empty(admin: postgres.Sql, { asking, emptying, state }: Tables): Promise<boolean> {
   const [row] = await admin<{ others: number }[]>`
     select count(*)::int as others from pg_stat_activity where datname = current_database()
       and backend_type = 'client backend' and state <> 'idle' and pid <> pg_backend_pid()`;
   if (row?.others !== 0 || await readState(admin, asking) !== state) return false;
-  // Without triggers: neither the order of the tables matters nor what may not be deleted.
+  // Without triggers: neither the order of the tables nor the protection of rows matters.
   return await admin.begin((transaction) =>
     transaction.unsafe(
       `set local session_replication_role = replica; set local lock_timeout = '1s'; ${emptying}`,
@@ -272,7 +275,7 @@ async function empty(admin: postgres.Sql, { asking, emptying, state }: Tables): 
   ).then(() => true, () => false);
 }
 
-/** Does something on a database of its own. */
+/** Runs work with its own database. */
 export async function withDatabase(work: (database: TestDatabase) => Promise<void>): Promise<void> {
   const database = await createTestDatabase();
   try {
@@ -282,7 +285,7 @@ export async function withDatabase(work: (database: TestDatabase) => Promise<voi
   }
 }
 
-/** Registers a test on a database of its own. */
+/** Registers a test with its own database. */
 export function testWithDatabase(
   name: string,
   work: (database: TestDatabase, t: Deno.TestContext) => Promise<void>,

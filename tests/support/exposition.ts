@@ -23,7 +23,7 @@ export interface Sample {
 const sampleLine =
   /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{((?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\[\\"n])*",?)*)\})? (\S+)$/;
 
-/** Reads and checks a whole exposition; anything a scraper or promtool would refuse is an error. */
+/** Reads and checks a whole exposition; throws on anything that a scraper or promtool would refuse. */
 export function readExposition(text: string): Map<string, Family> {
   assert.ok(text.endsWith("\n"), "the last line has no end");
   const families = new Map<string, { type: string; help: string; samples: Sample[] }>();
@@ -87,7 +87,7 @@ function checkBuckets(name: string, samples: readonly Sample[]): void {
   }
 }
 
-/** The value of one sample, 0 when it is not there. */
+/** The value of one sample, 0 if it is missing. */
 export function valueOf(
   families: ReadonlyMap<string, Family>,
   name: string,

@@ -1,5 +1,5 @@
 /**
- * A language model over HTTP in two dialects, OpenAI's and Anthropic's, that a test plays.
+ * A language model over HTTP that a test plays, in two dialects: OpenAI's and Anthropic's.
  *
  * It refuses what the real ones refuse: a wrong key, a conversation whose turns do not alternate, a
  * tool call without its result, a result without its call.
@@ -7,20 +7,20 @@
  * @module
  */
 
-/** What the model is to answer to. */
+/** What the model has to answer. */
 export interface ModelTurn {
   readonly system: string;
-  /** Names of the tools it may call. */
+  /** Names of the tools that it may call. */
   readonly tools: readonly string[];
-  /** What the other side said last; undefined when tools have answered since. */
+  /** The other side's last message; undefined if tools have answered since. */
   readonly heard: string | undefined;
-  /** What the tools answered just now. */
+  /** What the tools just answered. */
   readonly results: readonly string[];
   /** Every result so far, the newest last. */
   readonly allResults: readonly string[];
 }
 
-/** What it answers. */
+/** The model's answer. */
 export interface ModelReply {
   readonly text?: string;
   readonly calls?: readonly { readonly name: string; readonly args: object }[];
@@ -35,12 +35,12 @@ export interface FakeModel {
   readonly requests: readonly Record<string, unknown>[];
   /** Why requests were refused. */
   readonly refusals: readonly string[];
-  /** Answers the next request with a status instead. */
+  /** Answers the next request with this status instead. */
   failNext(status: number): void;
   stop(): Promise<void>;
 }
 
-/** Starts a model on the loopback that answers with `play`. */
+/** Starts a model on the loopback interface that answers with `play`. */
 export function startFakeModel(
   play: (turn: ModelTurn) => ModelReply | Promise<ModelReply>,
 ): FakeModel {
@@ -79,7 +79,7 @@ export function startFakeModel(
   };
 }
 
-/** One message of either dialect. */
+/** One message in either dialect. */
 interface Message {
   readonly role: "user" | "assistant" | "results";
   readonly text: string;
@@ -89,7 +89,7 @@ interface Message {
 
 const plain = { calls: [], results: [] };
 
-/** What a real model would refuse. */
+/** The reason for which a real model would refuse the messages. */
 function findProblem(messages: readonly Message[]): string | undefined {
   for (const [at, { role, calls, results }] of messages.entries()) {
     const before = messages[at - 1];
@@ -121,7 +121,7 @@ interface Dialect {
   write(reply: ModelReply): object;
 }
 
-// deno-lint-ignore no-explicit-any -- JSON of the outside, read by hand
+// deno-lint-ignore no-explicit-any -- JSON from outside, read by hand
 type Body = any;
 
 const newId = () => crypto.randomUUID();
@@ -194,8 +194,8 @@ const dialects: Readonly<Record<string, Dialect>> = {
 };
 
 /**
- * Plays an agent that knows a few phrases: `check DAY`, `hold PLACE as NAME`, `code DIGITS`,
- * `cancel NAME`, `appointments of NAME`, `bye`. Tools that an answer names it calls next.
+ * Plays an agent that knows a few phrases: `check DAY`, `hold PLACE as NAME`, `code DIGITS`, `cancel
+ * NAME`, `appointments of NAME`, `bye`. If an answer names a tool, it calls that tool next.
  */
 export function playAgent({ heard, results, allResults }: ModelTurn): ModelReply {
   if (heard === undefined) {

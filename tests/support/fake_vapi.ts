@@ -1,35 +1,35 @@
 /**
- * A Vapi account over HTTP: tools, assistants and phone numbers that are kept, every body checked.
+ * A Vapi account over HTTP: stores tools, assistants and phone numbers, and checks every body.
  *
- * Bodies are held to Vapi's own description (see vapi_schema.ts). PATCH replaces each top-level field
- * as a whole, lists have at most 100 entries unless asked otherwise, newest first, and the account
- * can be told to fail, as a busy service or a broken connection does.
+ * Bodies are checked against Vapi's own description (see vapi_schema.ts). PATCH replaces each top-level
+ * field as a whole. Lists are sorted newest first and have at most 100 entries unless the request says
+ * otherwise. The account can be told to fail like a busy service or a broken connection.
  *
  * @module
  */
 
 import { readVapiSchema, type VapiSchema } from "./vapi_schema.ts";
 
-/** What an account keeps; Vapi adds the ids and times. */
+/** A stored resource; Vapi adds the ids and times. */
 export type Resource = Readonly<Record<string, unknown>> & {
   readonly id: string;
   readonly createdAt: string;
   readonly updatedAt: string;
 };
-/** The kinds of resources, as their paths have them. */
+/** The kinds of resources, as in their paths. */
 export const kinds = ["tool", "assistant", "phone-number"] as const;
-/** One of them. */
+/** One of these kinds. */
 export type Kind = typeof kinds[number];
 
-/** How the next request that changes something goes wrong. */
+/** How the next request that changes something fails. */
 export interface Fault {
-  /** A status to answer with instead, or a connection that breaks. */
+  /** A status to answer with, or a connection that breaks. */
   readonly kind: 429 | 500 | 503 | "reset";
-  /** True when the change is made all the same, and only its answer is lost. */
+  /** True if the change is made anyway and only its answer is lost. */
   readonly isApplied?: boolean;
-  /** For what has a status; without it the client chooses how long it waits. */
+  /** Only with a status; if left out, the client chooses how long it waits. */
   readonly retryAfterSeconds?: number;
-  /** Only requests of this method, such as `POST`; any that changes something when left out. */
+  /** Only requests with this method, such as `POST`; any that changes something if left out. */
   readonly method?: string;
 }
 
@@ -41,15 +41,15 @@ export interface FakeVapi {
   readonly resources: Readonly<Record<Kind, readonly Resource[]>>;
   /** Requests so far, such as `POST /tool`. */
   readonly requests: readonly string[];
-  /** Bodies that were refused, with what was wrong. */
+  /** Errors in the bodies that were refused. */
   readonly refusals: readonly string[];
-  /** Adds a resource as somebody else would, unchecked. */
+  /** Adds a resource without checks, as another user of the account would. */
   put(kind: Kind, resource: Readonly<Record<string, unknown>>): Resource;
   addFault(fault: Fault): void;
   stop(): Promise<void>;
 }
 
-/** Starts an account on the loopback; only where the description of the API is there. */
+/** Starts an account on the loopback interface; needs the description of the API. */
 export function startFakeVapi(schema: VapiSchema = readVapiSchema()): FakeVapi {
   const kept: Record<Kind, Resource[]> = { tool: [], assistant: [], "phone-number": [] };
   const apiKey = crypto.randomUUID();
@@ -59,7 +59,7 @@ export function startFakeVapi(schema: VapiSchema = readVapiSchema()): FakeVapi {
   let clock = Date.now();
 
   const put = (kind: Kind, given: Readonly<Record<string, unknown>>): Resource => {
-    // Each a millisecond apart, so that "newest first" has one meaning.
+    // One millisecond apart, so that "newest first" is unambiguous.
     const at = new Date(++clock).toISOString();
     const resource = { ...given, id: crypto.randomUUID(), createdAt: at, updatedAt: at };
     kept[kind].unshift(resource);

@@ -1,7 +1,7 @@
 // deno-lint-ignore-file no-console -- a program whose output is read
 /**
- * Prints how many milliseconds of processor time importing the given module took, in a process of
- * its own; what else the machine does counts little in them.
+ * Prints how much processor time, in milliseconds, it takes to import the given module in a new
+ * process. Other load on the machine hardly affects it.
  *
  * @module
  */

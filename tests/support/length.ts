@@ -1,6 +1,6 @@
 /**
- * How often the tests that repeat something do so: briefly in `deno task test`, and at full length
- * with `--full`, as a leg of the gate does. `deno task test --full` finds its files by this import.
+ * How many repetitions the repeating tests run: few in `deno task test`, all with `--full`, as one leg
+ * of the gate does. `deno task test --full` finds its files by this import.
  *
  * @module
  */
@@ -8,10 +8,10 @@
 /** Set to 1 for the full length. */
 export const fullVariable = "TEST_FULL";
 
-/** Whether this run is at full length. */
+/** Whether this is a run at full length. */
 export const isFull = Deno.env.get(fullVariable) === "1";
 
-/** The one of two lengths that this run has. Also the short one must be able to fail. */
+/** Picks the length for this run. The short one must be able to fail too. */
 export function atLength<Length>({ short, full }: { short: Length; full: Length }): Length {
   return isFull ? full : short;
 }

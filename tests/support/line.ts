@@ -1,5 +1,5 @@
 /**
- * A clinic's line for tests of its assistant: a profile, and the functions behind a real address.
+ * A clinic's phone line for tests of its assistant: a profile, and the functions at a real address.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { readdir } from "node:fs/promises";
 import type { LineProfile } from "../../shared/database/calls.ts";
 import type { Bench } from "./clinic.ts";
 
-/** A profile with everything a clinic can have. */
+/** A profile with every setting that a clinic can have. */
 export function aProfile(changes: Partial<LineProfile> = {}): LineProfile {
   return {
     orgId: "5a11d0e5-0000-4000-8000-000000000001",

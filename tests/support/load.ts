@@ -1,6 +1,5 @@
 /**
- * Callers who ask a running stack without pause, each on a connection of its own: what they were
- * answered, and when.
+ * Callers who ask a running stack without pause, each on its own connection: their answers, with times.
  *
  * @module
  */
@@ -11,14 +10,14 @@ import { encryptAccount } from "../../shared/accounts.ts";
 import { readConfig } from "../../shared/config.ts";
 import { aClinic, type Clinic, type Said } from "./clinic.ts";
 
-/** A stack that is called, and the clinic that is called there. */
+/** A running stack, and the clinic to call there. */
 export interface Line {
   readonly url: string;
   readonly secret: string;
   readonly clinic: Clinic;
 }
 
-/** Makes a clinic for thousands of calls: enough doctors, and no limit that these callers reach. */
+/** Creates a clinic for thousands of calls: enough doctors, and limits that these callers never reach. */
 export async function aLoadClinic(
   env: Readonly<Record<string, string>>,
   url: string,
@@ -44,27 +43,27 @@ export async function aLoadClinic(
 /** One answer to a tool call. */
 export interface Heard {
   readonly tool: string;
-  /** `error` for a sentence instead of a result. */
+  /** `error` if the answer is a sentence instead of a result. */
   readonly outcome: string;
   readonly ms: number;
 }
 
-/** What became of a rush. */
+/** The result of a rush. */
 export interface Rush {
   readonly seconds: number;
   readonly heard: readonly Heard[];
-  /** Calls that came to their end: a wrong code was compared. */
+  /** Calls that reached their last step, in which a wrong code was compared. */
   readonly completed: number;
-  /** Calls that ended before, by the outcome that ended them. */
+  /** Calls that ended earlier, by the outcome that ended them. */
   readonly ended: ReadonlyMap<string, number>;
 }
 
 let phones = 0;
-/** Another British mobile number for each call, of a range that no island shares. */
+/** A new British mobile number for each call, from a range that no island shares. */
 const nextPhone = () => `+447900${padded(phones++)}`;
 const padded = (count: number) => String(count % 1_000_000).padStart(6, "0");
 
-/** Lets callers call one after another until the time is over; calls that have begun come to an end. */
+/** Lets callers make one call after another until the time is up; calls under way are finished. */
 export async function rush(line: Line, callers: number, seconds: number): Promise<Rush> {
   const heard: Heard[] = [];
   const ended = new Map<string, number>();
@@ -87,7 +86,7 @@ export async function rush(line: Line, callers: number, seconds: number): Promis
   return { seconds, heard, completed, ended };
 }
 
-/** One call: availability, hold, text, a wrong code. Says the outcome it ended with. */
+/** One call: availability, hold, text, a wrong code. Returns the outcome that it ended with. */
 async function playCall(
   { clinic, secret }: Line,
   connection: Connection,
@@ -112,7 +111,7 @@ async function playCall(
       const askedAt = performance.now();
       const said = await connection.post(tool, secret, JSON.stringify({ message }));
       heard.push({ tool, outcome: said.outcome, ms: performance.now() - askedAt });
-      // As an agent that is told to retry, and without a pause.
+      // As an agent that is told to retry, without a pause.
       if (said.outcome !== "busy" || performance.now() > until) return said;
     }
   };
@@ -132,7 +131,7 @@ async function playCall(
   return (await ask("verify_otp", { code: "000000" })).outcome;
 }
 
-/** A connection that is kept; cheaper for the machine than `fetch`, which would be measured too. */
+/** A kept-alive connection. It uses less processor time than `fetch`, which would be measured too. */
 class Connection {
   readonly #socket: Socket;
   #received = "";

@@ -1,20 +1,19 @@
 /**
- * Makes PostgreSQL lose live rows of the constraint's index, as docs/decisions describes it, by the
- * only kind of query that can: one that repeats the index's own condition word for word.
- *
+ * Makes PostgreSQL lose live rows of the constraint's index, as docs/decisions describes, by the only
+ * kind of query that can: one that repeats the index's own condition word for word.
  * @module
  */
 
 import type postgres from "postgres";
 import { type Clinic } from "./clinic.ts";
 
-/** The condition of the index of `appointments_no_overlap`, which no query of ours uses. */
+/** The condition of the index of `appointments_no_overlap`; no query of ours uses it. */
 const indexed = "coalesce(a.status in ('held', 'confirmed'), false)";
 
-/** Midnight of a day to come. */
+/** Midnight of a future day. */
 const day = new Date(Math.ceil(Date.now() / 86_400_000 + 3) * 86_400_000).toISOString();
 
-/** Books the first doctor of a clinic: one after another, from so many lengths after midnight on. */
+/** Books the first doctor of a clinic: appointments of one length, numbered from midnight on. */
 const book = ({ id }: Clinic, numbers: string, length = "30 minutes") => `
   insert into public.appointments (org_id, provider_id, service_id, contact_id, patient_name,
     patient_phone, starts_at, ends_at, busy, session_key, status)
@@ -30,7 +29,10 @@ const book = ({ id }: Clinic, numbers: string, length = "30 minutes") => `
   ) as t
   where s.org_id = '${id}'`;
 
-/** How the index is read: as an index scan remembers dead entries, or as a bitmap, which does not. */
+/**
+ * How to read the index: by an index scan, which remembers dead entries, or by a bitmap scan, which
+ * does not.
+ */
 const scans = {
   plain: "set local enable_seqscan = off; set local enable_bitmapscan = off; " +
     "set local enable_indexonlyscan = off; set local enable_material = off",
@@ -38,7 +40,7 @@ const scans = {
     "set local enable_indexonlyscan = off",
 };
 
-/** Ids of the live appointments of a clinic, as the constraint's index has them. */
+/** Ids of a clinic's live appointments, as read from the constraint's index. */
 export async function readIndex(sql: postgres.Sql, { id }: Clinic): Promise<Set<string>> {
   const rows = await sql.begin(async (transaction) => {
     await transaction.unsafe(scans.bitmap);
@@ -49,19 +51,22 @@ export async function readIndex(sql: postgres.Sql, { id }: Clinic): Promise<Set<
   return new Set(rows.map((row) => row.id));
 }
 
-/** How PostgreSQL is made to lose rows. */
+/** The ways in which PostgreSQL is made to lose rows. */
 export const losses = ["the only page is split", "a scan stops early"] as const;
 
-/** One of them. */
+/** One of these ways. */
 export type Loss = (typeof losses)[number];
 
-/** An appointment that the constraint's index no longer has. */
+/** An appointment that is missing from the constraint's index. */
 export interface LostRow {
   readonly id: string;
   readonly startsAt: Date;
 }
 
-/** Books the first doctor of a clinic, in an index without other rows, and loses some of the rows. */
+/**
+ * Books the first doctor of a clinic, in an index without other rows, and makes the index lose some
+ * rows.
+ */
 export async function loseIndexRows(
   sql: postgres.Sql,
   clinic: Clinic,
@@ -73,7 +78,7 @@ export async function loseIndexRows(
   await sql`insert into public.contacts (org_id, phone, name)
     values (${clinic.id}, '+447700900123', 'Ada Brown')`;
   const stopsEarly = loss === "a scan stops early";
-  // Dead entries stand in a page where live ones will stand after the split.
+  // Dead entries take up places of the page that live ones will take after the split.
   const half = stopsEarly ? 40 : 20;
   await series(half + 1, 2 * half);
   await series(1, half);
@@ -83,7 +88,7 @@ export async function loseIndexRows(
       and starts_at > ${day}::timestamptz + ${half}::integer * interval '30 minutes'
       and starts_at <= ${day}::timestamptz + ${half + 10}::integer * interval '30 minutes'
     returning pg_current_xact_id()::text as xid`;
-  // An entry is only dead to a scan when every older transaction of the server has ended.
+  // A scan sees an entry as dead only after every older transaction of the server has ended.
   let isDead = false;
   while (!isDead) {
     const [row] = await sql<{ isDead: boolean }[]>`
@@ -120,7 +125,7 @@ export async function loseIndexRows(
   return rows.filter(({ id }) => !seen.has(id));
 }
 
-/** Other callers ask for the times of lost rows; how often they heard what. The clinic is in UTC. */
+/** Other callers ask for the times of lost rows; counts their outcomes. The clinic is in UTC. */
 export async function bookAgain(
   sql: postgres.Sql,
   { number }: Clinic,

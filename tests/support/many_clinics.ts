@@ -1,24 +1,24 @@
 /**
- * Clinics and appointments by the thousand and the million, for plans and benches. Ids come from
- * numbers, so that a script can compute them: clinic `o1`, its service `s1`, its doctor `p1/2`.
+ * Clinics by the thousand and appointments by the million, for plans and benches. Ids are derived from
+ * numbers, so a script can compute them: clinic `o1`, its service `s1`, its doctor `p1/2`.
  *
  * @module
  */
 
 import type postgres from "postgres";
 
-/** How many there are of what. */
+/** How many clinics and doctors. */
 export interface Settlement {
   readonly clinics: number;
-  /** Doctors of each clinic. */
+  /** Doctors in each clinic. */
   readonly doctors: number;
 }
 
-/** The called number of a clinic, as the settled clinics have them. */
+/** The phone number of a clinic. */
 export const calledNumber = (clinic: number): string =>
   `+4420790${String(clinic).padStart(5, "0")}`;
 
-/** Makes clinics that are open 23 hours every day, and can be booked for two years. */
+/** Creates clinics that are open 23 hours every day and can be booked two years ahead. */
 export async function settle(sql: postgres.Sql, { clinics, doctors }: Settlement): Promise<void> {
   const last = clinics - 1;
   await sql`
@@ -49,10 +49,10 @@ export async function settle(sql: postgres.Sql, { clinics, doctors }: Settlement
 }
 
 /**
- * Gives every doctor the same number of holds of half an hour, one an hour from tomorrow on, live
- * forever or expired already, as if a second after one another. Rows are written without indexes and
- * foreign keys; vacuum full makes the indexes then, and does not compare each row with the others
- * once more, which for the exclusion constraint takes as long as making it.
+ * Gives every doctor the same number of half-hour holds, one an hour from tomorrow on. They either
+ * never expire or have already expired, one second apart. Rows are written without indexes and foreign
+ * keys; `vacuum full` then builds the indexes. It does not compare each row with the others a second
+ * time, which for the exclusion constraint would take as long as building it.
  *
  * @param admin As a superuser.
  */
@@ -62,11 +62,11 @@ export async function fill(
 ): Promise<void> {
   await admin.begin(async (sql) => {
     await sql`set local session_replication_role = replica`;
-    // Pages as full as those of an index that grew row by row, where most writes find room.
+    // Fill pages as in an index that grew row by row, where most writes find room.
     for (const { name } of (await indexesOf(sql)).filter(({ kind }) => kind === "btree")) {
       await sql.unsafe(`alter index ${name} set (fillfactor = 70)`);
     }
-    // Room in each page for expire() to change a row where it is.
+    // Leave room in each page, so that expire() can update rows in place.
     await sql`alter table public.appointments set (fillfactor = 40)`;
     const keepIndexes = (isKept: boolean) =>
       sql`update pg_index set indisready = ${isKept}, indisvalid = ${isKept}
@@ -93,7 +93,7 @@ export async function fill(
   await admin`reset maintenance_work_mem`;
 }
 
-/** The indexes of appointments. */
+/** The indexes of `appointments`. */
 async function indexesOf(sql: postgres.TransactionSql) {
   return await sql<{ name: string; kind: string; definition: string }[]>`
     select i.indexrelid::regclass::text as name, m.amname as kind,
@@ -103,8 +103,8 @@ async function indexesOf(sql: postgres.TransactionSql) {
 }
 
 /**
- * Lets every hold that `fill` made expire, and the planner forget what it knew of them. Most indexes
- * stay as they are: the new versions of the rows fit beside the old ones.
+ * Lets every hold that `fill` created expire, and clears the planner's statistics. Most indexes stay as
+ * they are: the new row versions fit into the same pages.
  *
  * @param admin As a superuser.
  */

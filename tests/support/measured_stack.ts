@@ -1,6 +1,6 @@
 /**
- * A stack in a process of its own that is called without a pause: what its callers were answered, and
- * how much processor time that took.
+ * A stack in its own process that is called without pause: what its callers were answered, and how much
+ * processor time that took.
  *
  * @module
  */
@@ -13,10 +13,10 @@ import type { Running } from "../../supabase/tasks/task.ts";
 import { aLoadClinic, type Heard, type Line, type Rush, rush } from "./load.ts";
 import { processorMs, treeProcessorMs } from "./processor.ts";
 
-/** How long Twilio takes, in ms. */
+/** Simulated latency of Twilio, in ms. */
 const twilioMs = 250;
 
-/** What callers were answered, and what it cost. */
+/** The answers to the callers, and their cost. */
 export interface Measured {
   readonly callers: number;
   readonly rush: Rush;
@@ -25,11 +25,11 @@ export interface Measured {
   readonly databaseMs: number;
 }
 
-/** A stack that is measured. */
+/** A running stack that can be measured. */
 export interface MeasuredStack {
-  /** The owner of the database. */
+  /** Connects as the owner of the database. */
   readonly dbUrl: string;
-  /** Lets so many callers call for so many seconds. */
+  /** Runs this many callers for this many seconds. */
   measure(callers: number, seconds: number): Promise<Measured>;
   stop(): Promise<void>;
 }
@@ -38,7 +38,7 @@ export interface MeasuredStack {
  * Starts the stack of a checkout with an empty database, and lets ten callers warm it up.
  *
  * @param checkout Its folder; this one's if left out.
- * @param inspect The address of its inspector; none if left out.
+ * @param inspect The address for its inspector; no inspector if left out.
  */
 export async function startMeasured(
   { checkout, inspect }: { readonly checkout?: string | undefined; readonly inspect?: string },
@@ -52,7 +52,7 @@ export async function startMeasured(
   const stack = await running.start(started, async ({ stop }) => {
     await stop();
   });
-  // Older stacks only print where it is.
+  // Older stacks only print the file's path.
   const envFile = await match(stack.output, /\S+functions\.env/);
   const env = await readEnvFile(envFile);
   const pidFile = join(dirname(envFile), "data", "postmaster.pid");
@@ -79,7 +79,7 @@ export async function startMeasured(
   };
 }
 
-/** Waits until the output has something. */
+/** Waits until the output matches. */
 async function match(output: () => string, pattern: RegExp): Promise<string> {
   for (const endsAt = performance.now() + 10_000; performance.now() < endsAt;) {
     const found = pattern.exec(output())?.[0];
@@ -95,14 +95,14 @@ async function slowTwilio({ url }: Line): Promise<void> {
   await fetch(`${url}/local/faults`, { method: "POST", body: JSON.stringify(order) });
 }
 
-/** The tools of a call, in its order. */
+/** The tools of a call, in order. */
 export const tools = ["check_availability", "hold_slot", "send_otp", "verify_otp"] as const;
 
-/** Whether it was a result, and neither a fault nor a refusal to begin. */
+/** Whether the answer was a result, neither a fault nor `busy`. */
 export const isAnswered = ({ outcome }: Heard): boolean =>
   !["busy", "error", "cut"].includes(outcome);
 
-/** Milliseconds within which 95 of 100 calls of each tool were answered; those that were refused aside. */
+/** The 95th percentile of each tool's time in milliseconds, without refused calls. */
 export function p95OfTools(heard: readonly Heard[]): number[] {
   return tools.map((tool) => {
     const times = heard.filter((one) => one.tool === tool && isAnswered(one))

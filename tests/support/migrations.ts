@@ -15,7 +15,7 @@ export interface Migration {
 
 const folder = new URL("../../migrations/", import.meta.url);
 
-/** All migrations, in the order in which they are applied. */
+/** All migrations, in the order of application. */
 export function readMigrations(): Migration[] {
   return readdirSync(folder).sort().map((file) => ({
     file,
@@ -28,7 +28,7 @@ export function withoutComments(sql: string): string {
   return sql.replace(/\/\*[\s\S]*?\*\//g, "").replace(/--.*/g, "");
 }
 
-/** Tables, views, types, functions and indexes of `public` and `private` that a migration creates. */
+/** Tables, views, types, functions and indexes that a migration creates in `public` and `private`. */
 export function namesCreated(sql: string): string[] {
   const created =
     /^create (?:or replace )?(?:table|view|type|domain|function) ((?:public|private)\.\w+)/gm;
@@ -39,16 +39,16 @@ export function namesCreated(sql: string): string[] {
   ];
 }
 
-/** Every name of `public` and `private` that stands in a migration, function bodies included. */
+/** Every name in `public` and `private` that a migration mentions, function bodies included. */
 export function namesUsed(sql: string): Set<string> {
   return new Set(withoutComments(sql).match(/\b(?:public|private)\.\w+/g));
 }
 
-/** A function as a migration writes it. */
+/** A function as written in a migration. */
 export interface SqlFunction {
   /** With its schema, such as `private.audit`. */
   readonly name: string;
-  /** The block comment in front of it, or nothing. */
+  /** The block comment in front of it, or an empty string. */
   readonly header: string;
   /** Without comments. */
   readonly body: string;
@@ -59,7 +59,7 @@ export function readFunctions(sql: string): SqlFunction[] {
   const pieces = sql.split(/^create (?:or replace )?function (?=(?:public|private)\.)/m);
   return pieces.slice(1).map((piece, index) => {
     const quoted = piece.match(/\bas \$\$([\s\S]*?)\$\$;/)?.[1];
-    // A body of standard SQL has no quotes; the comment on the function follows it.
+    // A SQL-standard body has no quotes; the function's `comment on` follows it.
     const body = quoted ?? piece.slice(0, piece.search(/^comment on function /m));
     return {
       name: piece.slice(0, piece.indexOf("(")),

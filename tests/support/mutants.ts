@@ -1,6 +1,6 @@
 /**
- * Ways to weaken the schema, one statement each: a grant too many, a policy that trusts more, a
- * constraint that is gone. They are made from the catalog, so a new table has its own.
+ * Ways to weaken the schema, one statement each: an extra grant, a policy that trusts more, a missing
+ * constraint. They are generated from the catalog, so a new table gets its own.
  *
  * @module
  */
@@ -112,16 +112,16 @@ union all
 select format('alter role %s bypassrls', role) from (values ('anon'), ('authenticated')) as r (role)
 order by 1`;
 
-/** Every weakening that a database's schema can have. */
+/** Every weakening that applies to a database's schema. */
 export async function listMutants(sql: postgres.ISql): Promise<string[]> {
   const rows = await sql.unsafe<{ statement: string }[]>(query);
   return rows.map(({ statement }) => statement);
 }
 
-/** Why a mutant counts as noticed or not. */
+/** Whether a mutant was noticed. */
 export interface Trial {
   readonly statement: string;
-  /** A line that the list of rights has too much or too little; undefined when nothing differs. */
+  /** A line that the list of rights has gained or lost; undefined if nothing differs. */
   readonly noticedBy: string | undefined;
 }
 
@@ -129,7 +129,7 @@ export interface Trial {
 class Undo extends Error {}
 
 /**
- * Applies one mutant after the other, each in a transaction that is rolled back.
+ * Applies one mutant after another, each in a transaction that is rolled back.
  *
  * @param admin As the superuser, on one connection.
  * @param expected The committed list.
@@ -139,7 +139,7 @@ export async function* tryMutants(
   expected: readonly string[],
   mutants: Iterable<string>,
 ): AsyncGenerator<Trial> {
-  // Compiling the query of the rights would take longer than running it.
+  // Compiling the query for the rights would take longer than running it.
   await admin.unsafe("set jit = off");
   for (const statement of mutants) {
     let noticedBy: string | undefined;

@@ -1,5 +1,5 @@
 /**
- * Packages from npm that only a test runs, in a folder of their own: the project has no node_modules.
+ * npm packages that only one test runs, each in its own folder: the project has no node_modules.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** The level of hosted Supabase: nothing newer may be used in functions/ and shared/. */
+/** Hosted Supabase's version of Deno: functions/ and shared/ may use nothing newer. */
 export const hostedDenoVersion = "2.1.4";
 
 const hostedDenoPackages: Readonly<Record<string, string>> = {
@@ -18,16 +18,16 @@ const hostedDenoPackages: Readonly<Record<string, string>> = {
   "x86_64-unknown-linux-gnu": "@deno/linux-x64-glibc",
 };
 
-/** A package and what it needs, linked out of Deno's cache; fetched the first time on a machine. */
+/** A package with its dependencies, linked from Deno's cache; downloaded once per machine. */
 export interface InstalledPackage {
-  /** With a deno.json and node_modules of its own. */
+  /** Has its own deno.json and node_modules. */
   readonly home: string;
-  /** The package inside. */
+  /** The folder of the package itself. */
   readonly folder: string;
   remove(): Promise<void>;
 }
 
-/** Installs one package. */
+/** Installs a package. */
 export async function installPackage(name: string, version: string): Promise<InstalledPackage> {
   const home = await mkdtemp(join(tmpdir(), "test-npm-"));
   const remove = () => rm(home, { recursive: true, force: true });
@@ -43,7 +43,7 @@ export async function installPackage(name: string, version: string): Promise<Ins
   throw new Error(`Cannot install ${name}@${version}: ${new TextDecoder().decode(stderr)}`);
 }
 
-/** The hosted version of Deno: `deno` in the folder. */
+/** Installs the hosted version of Deno: `deno` in the folder. */
 export function installHostedDeno(): Promise<InstalledPackage> {
   const name = hostedDenoPackages[Deno.build.target];
   if (name) return installPackage(name, hostedDenoVersion);

@@ -1,5 +1,5 @@
 /**
- * The outcomes of an entry function, as its SQL gives them and as its comment lists them.
+ * The outcomes of an entry function, as its SQL returns them and as its comment lists them.
  *
  * @module
  */
@@ -9,9 +9,9 @@ import { findCalls, literalsUnder } from "./sql_text.ts";
 
 /**
  * Outcomes written in an entry function and in every function of `private` that it calls, directly or
- * not. A call whose answer is taken apart at once (`private.f(...) ->> 'outcome'`) adds nothing.
+ * indirectly. A call of which only the outcome is read (`private.f(...) ->> 'outcome'`) adds nothing.
  *
- * @throws {Error} When a function computes an outcome in a way that the source does not tell.
+ * @throws {Error} If a function computes an outcome in a way that cannot be read from the source.
  */
 export function outcomesReached(
   entry: string,
@@ -33,7 +33,7 @@ export function outcomesReached(
 }
 
 function outcomesWritten({ name, body }: SqlFunction): string[] {
-  // Outcomes in the audit log and in labels of metrics are not answers.
+  // Outcomes in the audit log and in metric labels are not answers.
   if (name === "private.audit" || name === "private.count_audit") return [];
   const notes = findCalls(body, /private\.(?:audit|tally)/);
   const answers = notes.reduceRight(
@@ -48,10 +48,10 @@ function outcomesWritten({ name, body }: SqlFunction): string[] {
 }
 
 /**
- * Outcomes that the header of an entry function lists behind `Outcomes`; remarks stand in parentheses
- * or behind a semicolon.
+ * Outcomes that the header of an entry function lists after `Outcomes`. Remarks are in parentheses or
+ * after a semicolon.
  *
- * @throws {Error} When something else than a name is in the list.
+ * @throws {Error} If the list contains anything but names.
  */
 export function outcomesListed({ name, header }: SqlFunction): string[] {
   const lines = header.split("\n").map((line) => line.replace(/^ \* ?/, ""));

@@ -1,5 +1,5 @@
 /**
- * Runs a pgTAP file in a transaction that is rolled back, and reads what it says.
+ * Runs a pgTAP file in a transaction that is rolled back, and reads its output.
  *
  * @module
  */
@@ -8,15 +8,15 @@ import postgres from "postgres";
 import { readPgtap } from "../../supabase/local/postgres_binaries.ts";
 import type { TestDatabase } from "./database.ts";
 
-/** One line of TAP with what pgTAP says about its failure. */
+/** One line of TAP, with pgTAP's comment on its failure. */
 export interface TapResult {
   readonly name: string;
   readonly passed: boolean;
-  /** The comment lines that follow, joined; blank when there are none. */
+  /** The comment lines that follow, joined; empty if there are none. */
   readonly comment: string;
 }
 
-/** Makes pgTAP callable: the extension, or its script where PostgreSQL's own folder lacks it. */
+/** Makes pgTAP callable: as an extension, or from its script if PostgreSQL's own folder lacks it. */
 export async function installPgtap(database: TestDatabase): Promise<void> {
   const [available] = await database.admin`
     select from pg_available_extensions where name = 'pgtap'`;
@@ -30,8 +30,8 @@ export async function installPgtap(database: TestDatabase): Promise<void> {
 /**
  * Runs a file as the role postgres, with public and extensions in the search path.
  *
- * @returns One result a test; a wrong or missing plan is a failed one.
- * @throws {Error} When a statement fails: the line and the message.
+ * @returns One result per test; a wrong or missing plan counts as a failed test.
+ * @throws {Error} If a statement fails; the message has the line.
  */
 export async function runPgtap(database: TestDatabase, text: string): Promise<TapResult[]> {
   const connection = await database.sql.reserve();
@@ -50,14 +50,14 @@ export async function runPgtap(database: TestDatabase, text: string): Promise<Ta
   }
 }
 
-/** Every text of a result of several statements, in order. */
+/** Every value of the results of several statements, in order. */
 function cellsOf(value: unknown): string[] {
   if (typeof value === "string") return [value];
   if (Array.isArray(value)) return value.flatMap(cellsOf);
   return typeof value === "object" && value !== null ? Object.values(value).flatMap(cellsOf) : [];
 }
 
-/** Reads TAP version 13 as pgTAP writes it. */
+/** Parses TAP version 13 as pgTAP writes it. */
 export function readTap(tap: string): TapResult[] {
   const results: { name: string; passed: boolean; comment: string }[] = [];
   let planned: number | undefined;

@@ -1,5 +1,5 @@
 /**
- * One phone call to a clinic, as the functions meet it: ask, hold a time, get a code, read it out.
+ * One phone call to a clinic, as the functions see it: ask, hold a time, get a code, read it out.
  *
  * @module
  */
@@ -23,7 +23,7 @@ import {
   type Said,
 } from "./clinic.ts";
 
-/** What a test may say about a tool call; the rest is the phone call's own. */
+/** What a test can set in a tool call; the phone call fills in the rest. */
 export interface Asked {
   readonly holdId?: string | undefined;
   readonly toolCallId?: string;
@@ -31,9 +31,9 @@ export interface Asked {
   readonly runtime?: Runtime;
 }
 
-/** One phone call. Its functions can be taken apart from it. */
+/** One phone call. Its functions are bound, so they can be destructured. */
 export class PhoneCall {
-  /** Of the newest hold. */
+  /** The id of the newest hold. */
   holdId = "";
 
   constructor(
@@ -43,12 +43,12 @@ export class PhoneCall {
     readonly callId: string = crypto.randomUUID(),
   ) {}
 
-  /** Who calls whom, as `bench.ask` takes it. */
+  /** Who calls whom, as `bench.ask` expects it. */
   get facts() {
     return { called: this.clinic.number, caller: this.phone, callId: this.callId };
   }
 
-  /** The code of the newest text to the caller. */
+  /** The code in the newest text to the caller. */
   get code(): string {
     return codeTo(this.bench.twilio, this.phone);
   }
@@ -82,7 +82,7 @@ export class PhoneCall {
   verify = (code: string | number, asked: Asked = {}): Promise<Said> =>
     this.ask(verifyOtp, { code, holdId: asked.holdId }, asked);
 
-  /** Lets time pass for everything at the clinic. */
+  /** Simulates the passing of time for everything at the clinic. */
   pass = (seconds: number): Promise<void> =>
     letTimePass(this.bench.database.sql, this.clinic.id, seconds);
 
@@ -94,7 +94,7 @@ export class PhoneCall {
     return { ...row };
   }
 
-  /** The state of the hold. */
+  /** The status of the hold. */
   async status(): Promise<string | undefined> {
     const [row] = await this.bench.database.sql`
       select status from public.appointments where id = ${this.holdId}`;
@@ -102,7 +102,7 @@ export class PhoneCall {
   }
 }
 
-/** A clinic that can text. */
+/** Creates a clinic that can text. */
 export async function aTextingClinic(
   bench: Bench,
   { textsAtHold = false, ...options }:
@@ -117,7 +117,7 @@ export async function aTextingClinic(
   return clinic;
 }
 
-/** A call that holds a time: at the given clinic, or at a new one that can text. */
+/** A call that has held a time, at the given clinic or at a new one that can text. */
 export async function aHold(
   bench: Bench,
   { phone, clinic, time }: { phone?: string; clinic?: Clinic; time?: string } = {},

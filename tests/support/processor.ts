@@ -1,22 +1,22 @@
 /**
- * Processor time of processes, as Linux accounts for it.
+ * Processor time of processes, as reported by Linux.
  *
  * @module
  */
 
 import { readdirSync, readFileSync } from "node:fs";
 
-/** Milliseconds of one clock tick, which is the same on every Linux. */
+/** Milliseconds in a clock tick, the same on every Linux. */
 const tickMs = 10;
 
-/** Processor time of a process so far, in ms; with what its ended children took. */
+/** A process's processor time so far in ms, including its children that have ended. */
 export function processorMs(pid: number): number {
   const fields = statOf(pid);
   const ticks = [11, 12, 13, 14].map((index) => Number(fields[index] ?? 0));
   return ticks.reduce((sum, count) => sum + count, 0) * tickMs;
 }
 
-/** The same of a process and all that it started and that still runs. */
+/** The same for a process and all its running descendants. */
 export function treeProcessorMs(pid: number): number {
   return childrenOf(pid).reduce((sum, child) => sum + treeProcessorMs(child), processorMs(pid));
 }
@@ -27,7 +27,7 @@ function childrenOf(pid: number): number[] {
   );
 }
 
-/** The fields after the name, from the state on; none for a process that has gone. */
+/** The fields after the name, from the state on; none if the process has ended. */
 function statOf(pid: number): string[] {
   try {
     return readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ") ?? [];

@@ -1,5 +1,5 @@
 /**
- * Where a process of ours spends its time, by its inspector.
+ * Where one of our processes spends its time, as measured through its inspector.
  *
  * @module
  */
@@ -17,20 +17,20 @@ const profileAnswer = z.object({
   }),
 });
 
-/** A function's own time. */
+/** A function's self time. */
 export interface OwnTime {
   readonly name: string;
-  /** Address of its file; blank for what is not JavaScript. */
+  /** URL of its file; empty for anything but JavaScript. */
   readonly url: string;
   readonly line: number;
   readonly ms: number;
 }
 
 /**
- * Profiles a process while something happens.
+ * Profiles a process while some work runs.
  *
  * @param inspect Host and port of its inspector.
- * @returns Each function's own time, without the time in which the process was idle.
+ * @returns Each function's self time, without the time in which the process was idle.
  */
 export async function profile(inspect: string, work: () => Promise<void>): Promise<OwnTime[]> {
   const targets = z.array(z.object({ webSocketDebuggerUrl: z.string() }))

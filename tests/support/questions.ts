@@ -1,11 +1,11 @@
 /**
  * What a clinic knows about itself, and how callers ask: questions that one of its facts answers, in
- * other words than the clinic's, and questions that none does.
+ * other words than the clinic's, and questions that no fact answers.
  *
  * @module
  */
 
-/** A fact as the file of a clinic has it, by a short name. */
+/** A fact as in a clinic's file, with a short name. */
 export interface KnownFact {
   readonly name: string;
   readonly question: string;
@@ -13,7 +13,7 @@ export interface KnownFact {
   readonly tags: readonly string[];
 }
 
-/** What the clinic of the test set has written down. */
+/** The facts of the test clinic. */
 export const knownFacts: readonly KnownFact[] = [
   {
     name: "parking",
@@ -101,7 +101,7 @@ export const knownFacts: readonly KnownFact[] = [
   },
 ];
 
-/** Questions that a fact answers: by the fact's name. */
+/** Questions that a fact answers, by the fact's name. */
 export const answerable: Readonly<Record<string, readonly string[]>> = {
   parking: [
     "do you have somewhere to park",
@@ -189,7 +189,7 @@ export const answerable: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-/** Questions that no fact answers, many in the words of one. */
+/** Questions that no fact answers, although many share words with one. */
 export const unanswerable: readonly string[] = [
   "what does a rhinoplasty cost",
   "how much is botox",
@@ -232,10 +232,10 @@ export const unanswerable: readonly string[] = [
   "do you take photos before surgery",
 ];
 
-/** Questions without an answer that get one: the words that tell them apart are no words for text search. */
+/** Questions that wrongly get an answer: text search drops the words that would tell them apart. */
 export const mistaken: readonly string[] = ["when was the clinic opened"];
 
-/** Questions of health that the clinic has not answered. */
+/** Medical questions that the clinic has not answered. */
 export const medical: readonly string[] = [
   "can I take ibuprofen after a facelift",
   "my wound is bleeding, what should I do",

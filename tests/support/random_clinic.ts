@@ -1,6 +1,5 @@
 /**
- * Clinics made at random from a seed, as rows and as what the availability oracle knows, around
- * days on which clocks do something.
+ * Random clinics from a seed, as rows and in the oracle's form, around days on which clocks change.
  *
  * @module
  */
@@ -19,7 +18,7 @@ import {
   type OracleService,
 } from "./availability_oracle.ts";
 
-/** Zones and the local days worth asking about; a day before and after are asked about as well. */
+/** Zones and interesting local days; the days before and after are asked about too. */
 export const days: readonly (readonly [zone: string, day: string])[] = [
   ["Europe/London", "2026-03-29"],
   ["Europe/London", "2026-10-25"],
@@ -51,10 +50,10 @@ export const days: readonly (readonly [zone: string, day: string])[] = [
   ["America/Los_Angeles", "2026-11-01"],
 ];
 
-/** A number from 0 up to 1; the same ones for the same seed (mulberry32). */
+/** A number from 0 up to but not including 1; the same sequence for the same seed (mulberry32). */
 export type Random = () => number;
 
-/** Makes a generator. */
+/** Creates a generator. */
 export function randomFrom(seed: number): Random {
   let state = seed >>> 0;
   return () => {
@@ -70,7 +69,7 @@ interface SeatedAppointment extends OracleAppointment {
   readonly seat: number;
 }
 
-/** A clinic, the days to ask about and who asks. */
+/** A clinic, the days to ask about, and who asks. */
 export interface RandomClinic extends OracleClinic {
   readonly appointments: readonly SeatedAppointment[];
   readonly orgId: string;
@@ -89,9 +88,9 @@ const uuid = (random: Random) => {
 };
 
 /**
- * Makes a clinic around a day of a zone.
+ * Creates a clinic around a day in a zone.
  *
- * @param atMs When its calendar is asked about; some moment before or among the days if left out.
+ * @param atMs When its calendar is asked about; a moment before or during the days if left out.
  */
 export function aRandomClinic(
   random: Random,
@@ -134,7 +133,7 @@ function aService(random: Random): OracleService {
   };
 }
 
-/** Mostly a while before the days asked about, sometimes among them. */
+/** Mostly some time before the days asked about, sometimes during them. */
 function aMoment(random: Random, service: OracleService, midnight: number): number {
   const earliest = Math.min(service.horizonDays * 1440, 9000);
   const minute = midnight +
@@ -142,7 +141,7 @@ function aMoment(random: Random, service: OracleService, midnight: number): numb
   return minute * 60_000 + oneOf(random, [0, 0, 1, 30_000, 59_999]);
 }
 
-/** Ends of windows around the hours at which clocks change, or anywhere. */
+/** A minute near the hours at which clocks change, or anywhere. */
 const aMinute = (random: Random) =>
   random() < 0.6 ? integer(random, 0, 18) * 15 : integer(random, 0, 287) * 5;
 
@@ -192,7 +191,7 @@ function someAppointments(
   if (!first) return [];
   const rows = Array.from({ length: integer(random, 0, 14) }, (): SeatedAppointment => {
     const isSame = random() < 0.6;
-    // Some were booked when the service was another one.
+    // Some were booked when the service had other settings.
     const asNow = isSame && random() < 0.9;
     const start = midnight + integer(random, -60, 600) * 5;
     const duration = asNow ? service.durationMin : oneOf(random, [10, 30, 60]);
@@ -213,7 +212,7 @@ function someAppointments(
       seat: 0,
     };
   });
-  // Others join the sessions there are.
+  // Others join existing sessions.
   const guests = rows.flatMap((row) =>
     Array.from({ length: integer(random, 0, service.capacity - 1) }, (_, seat) => ({
       ...row,
@@ -229,13 +228,13 @@ const statuses = [
   ...["completed", "no_show", "requires_manual_followup"] as const,
 ] as const;
 
-/** The id of a second service that takes time from the same people. */
+/** The id of a second service that takes time from the same providers. */
 const otherServiceOf = ({ id }: OracleService) => `${id.startsWith("0") ? "f" : "0"}${id.slice(1)}`;
 
 /**
- * Writes the clinics. What the constraints refuse (overlapping hours or appointments) is left out.
+ * Inserts the clinics, without the rows that constraints refuse (overlapping hours or appointments).
  *
- * @returns The clinics as they were written.
+ * @returns The clinics as inserted.
  */
 export async function writeClinics(
   sql: postgres.Sql,
@@ -274,7 +273,7 @@ export async function writeClinics(
   const providers = all(({ providers, service }) =>
     providers.map(({ id, isOffered }, place) => ({
       id,
-      // Who is not offered has left, or is here for something else.
+      // A provider that is not offered is inactive, or offers another service.
       active: isOffered || place > 0,
       service: isOffered || place === 0 ? service.id : otherServiceOf(service),
     }))

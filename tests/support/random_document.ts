@@ -1,5 +1,5 @@
 /**
- * Clinics made at random as documents, for what reads, writes and applies them.
+ * Random clinics as documents, for the code that reads, writes and applies them.
  *
  * @module
  */
@@ -34,7 +34,7 @@ const oneOf = <Item>(random: Random, items: readonly [Item, ...Item[]]): Item =>
   items[anInteger(random, 0, items.length - 1)] ?? items[0];
 const some = <Item>(random: Random, items: readonly Item[]) => items.filter(() => random() < 0.4);
 
-/** A clinic around a day on which clocks do something, in the order in which the database keeps it. */
+/** A clinic around a day on which clocks change, in the order in which the database returns it. */
 export function aRandomDocument(random: Random, slug: string): ClinicDocument {
   const day = days[anInteger(random, 0, days.length - 1)] ?? ["Europe/London", "2026-03-29"];
   const drawn = aRandomClinic(random, day);
@@ -119,7 +119,7 @@ function aService(drawn: ReturnType<typeof aRandomClinic>["service"]) {
 
 type Drawn = ReturnType<typeof aRandomClinic>["providers"][number];
 
-/** Hours and single days as they may be written: what overlaps an earlier one is left out. */
+/** Hours and single days as a file may list them: those that overlap an earlier one are left out. */
 function withoutOverlaps(
   hours: Drawn["hours"],
   overrides: Drawn["overrides"],
@@ -155,7 +155,7 @@ function withoutOverlaps(
   };
 }
 
-/** Instants as a clinic's document writes them, by a clock of its own. */
+/** Instants as a clinic's document writes them, computed with the test's own clock. */
 function absencesOf(zone: string, timeOff: Drawn["timeOff"]): Absence[] {
   return [...new Map(timeOff.map((span) => [span.join(), span])).values()]
     .sort(([a, c], [b, d]) => a - b || c - d)

@@ -1,5 +1,5 @@
 /**
- * Single requests of a call, which can be delivered again, and requests that wait for a lock.
+ * Single requests of a call, which can be delivered twice, and requests that wait for a lock.
  *
  * @module
  */
@@ -8,10 +8,10 @@ import assert from "node:assert/strict";
 import { aCaller, type Answer, type Caller, type Line, readCode, sendCode } from "./callers.ts";
 import { aDay, type Bench, type Clinic } from "./clinic.ts";
 
-/** The passcode of every text. */
+/** The passcode in every text. */
 export const code = "482913";
 
-/** What a tool call says about its call. */
+/** The part of a tool call that describes its call. */
 export const envelope = ({ clinic, callId, phone, from = phone }: Caller, toolCallId: string) => ({
   p_call: {
     calledNumber: clinic.number,
@@ -20,7 +20,7 @@ export const envelope = ({ clinic, callId, phone, from = phone }: Caller, toolCa
   },
 });
 
-/** A consultation at a time of the day that all tests book. */
+/** A consultation on the day that all tests book. */
 export const slot = (time: string) => ({ p_slot_id: `consultation/${aDay()}T${time}` });
 
 /** Asks for a hold. */
@@ -32,7 +32,7 @@ export const hold = (
 ): Promise<Answer> =>
   line.ask("claim_slot_atomic", caller, { ...slot(time), ...envelope(caller, toolCallId) });
 
-/** Books an appointment. Returns another call of its patient. */
+/** Books an appointment. Returns a caller for its patient's next call. */
 export async function anAppointment(line: Line, clinic: Clinic, time: string): Promise<Caller> {
   const first = aCaller(clinic);
   assert.equal((await hold(line, first, time)).outcome, "held");
@@ -41,7 +41,7 @@ export async function anAppointment(line: Line, clinic: Clinic, time: string): P
   return aCaller(clinic, first.phone);
 }
 
-/** Begins a send. */
+/** Starts a send. */
 export const send = (
   line: Line,
   caller: Caller,
@@ -63,7 +63,7 @@ export const complete = async (line: Line, { clinic }: Caller, sendId: string): 
   await line.sql`select public.complete_otp_send('{}', ${clinic.id}, ${sendId}, 'SM1')`;
 };
 
-/** Waits until so many connections wait for a lock, or until what could have waited is over. */
+/** Waits until `count` connections wait for a lock, or the work that could have waited has ended. */
 export async function someWait(
   { database }: Bench,
   count: number,
@@ -76,11 +76,11 @@ export async function someWait(
   }
 }
 
-/** Starts some work, and tells whether it is over. */
+/** Starts some work; `isOver` tells whether it has ended. */
 export function start<T>(work: () => Promise<T>): { done: Promise<T>; isOver: () => boolean } {
   let isOver = false;
   const done = work().finally(() => isOver = true);
-  // The test awaits it later.
+  // The test awaits the promise later.
   done.catch(() => {});
   return { done, isOver: () => isOver };
 }

@@ -1,11 +1,11 @@
 // deno-lint-ignore-file no-console -- a program of its own
 /**
- * Sends texts as the functions do and prints what became of them: run by the transport's tests as a
- * process of its own, on the hosted version of Deno too.
+ * Sends texts as the functions do and prints the results. The tests of the transport run it as a
+ * separate process, also on the hosted version of Deno.
  *
- * Standard input: `[{"url", "timeoutsMs": [10, 20]}]`: each URL gets a text for each timeout, one after
- * the other, all URLs at once. Standard output: `{"done": [[{outcome, elapsedMs}, ...], ...]}` in that
- * order, and with `checks` whether a signed report was believed, and a forged one.
+ * Standard input: `[{"url", "timeoutsMs": [10, 20]}]`. Each URL gets one text per timeout, one after
+ * another; the URLs run concurrently. Standard output: `{"done": [[{outcome, elapsedMs}, ...], ...]}`
+ * in the same order, and in `checks` whether a signed report was accepted and a forged one.
  *
  * @module
  */

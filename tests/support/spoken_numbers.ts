@@ -1,16 +1,16 @@
 /**
- * Phone numbers the way people say them, and the way speech recognition writes that down.
+ * Phone numbers as people say them, in the form in which speech recognition writes them.
  *
  * @module
  */
 
 import fc from "fast-check";
 
-/** A text with a spoken number, and the parts of the text that are the number. */
+/** A text with a spoken number, and the parts of the text that form the number. */
 export interface SpokenNumber {
   readonly text: string;
   readonly parts: readonly string[];
-  /** What it was before it was spoken; with its plus, if it has one. */
+  /** The number before it was spoken, with its plus if it has one. */
   readonly digits: string;
 }
 
@@ -34,7 +34,7 @@ type Pick = (choices: number) => number;
 
 function sayDigit(digit: string, pick: Pick): string {
   const words = units[Number(digit)] ?? [];
-  // The first word is the usual one.
+  // The first word is the most common one.
   return words[Math.max(0, pick(words.length + 2) - 2)] ?? "";
 }
 
@@ -45,7 +45,7 @@ function sayTwo(digits: string): string {
   return `${tens[Math.floor(value / 10)]}${unit}`;
 }
 
-/** Says digits one by one, doubled, as teens and tens, as hundreds. */
+/** Says digits one by one, doubled, as teens and tens, or as hundreds. */
 export function sayDigits(digits: string, pick: Pick): string {
   const words: string[] = [];
   for (let at = 0; at < digits.length;) {
@@ -109,7 +109,7 @@ const someDigits = (length: number) =>
   fc.array(fc.integer({ min: 0, max: 9 }), { minLength: length, maxLength: length })
     .map((digits) => digits.join(""));
 
-/** Numbers in the groups that people pause between; the plus is a word of its own. */
+/** Numbers in the groups between which people pause; the plus is a separate word. */
 const groups = fc.oneof(
   someDigits(6).map((rest) => ["07700", `${rest.slice(0, 3)}`, rest.slice(3)]),
   someDigits(8).map((rest) => [`07${rest.slice(0, 3)}`, rest.slice(3, 6), `${rest.slice(6)}0`]),
@@ -124,7 +124,7 @@ const groups = fc.oneof(
   someDigits(7).map((rest) => ["plus", "1", "202", `5${rest.slice(0, 2)}`, rest.slice(2, 6)]),
 );
 
-/** Spoken numbers of the United Kingdom, North America and the world. */
+/** Spoken numbers from the United Kingdom, North America and the rest of the world. */
 export const spokenNumbers: fc.Arbitrary<SpokenNumber> = fc
   .tuple(groups, fc.infiniteStream(fc.nat(1_000_000)), fc.boolean())
   .map(([spoken, stream, isSplit]) => {
@@ -145,7 +145,7 @@ export const spokenNumbers: fc.Arbitrary<SpokenNumber> = fc
     return { text: `${opening}${number}${closing}`, parts: [number], digits };
   });
 
-/** Now and then speech recognition writes digits. */
+/** Speech recognition sometimes writes digits. */
 function sayGroup(group: string, pick: Pick): string {
   return pick(6) === 0 ? group : sayDigits(group, pick);
 }

@@ -1,22 +1,22 @@
 /**
- * What can be read from the text of an SQL function without running it: calls and literals.
+ * What can be read from the text of a SQL function without running it: calls and literals.
  *
  * @module
  */
 
-/** A call of a function in a body. */
+/** A function call in a body. */
 export interface SqlCall {
   readonly name: string;
-  /** Each as it is written. */
+  /** Each argument as written. */
   readonly args: readonly string[];
-  /** The text behind the closing parenthesis. */
+  /** The text after the closing parenthesis. */
   readonly rest: string;
-  /** Where the call stands in the body. */
+  /** The offset of the call in the body. */
   readonly start: number;
   readonly end: number;
 }
 
-/** Calls of the functions whose names match, also those inside of others' arguments. */
+/** Calls of functions whose names match, including calls inside arguments. */
 export function findCalls(body: string, names: RegExp): SqlCall[] {
   return [...body.matchAll(new RegExp(`\\b(${names.source})\\(`, "g"))].map((match) => {
     const args: string[] = [];
@@ -46,13 +46,13 @@ export function readArgument(text: string): string {
 
 /**
  * The values that a body writes under a key of a JSON object: as JSON (`{"outcome": "held"}`), as a
- * pair (`'outcome', 'held'`) that may be a `case`, or in a variable that stands in a pair.
+ * pair (`'outcome', 'held'`) that may hold a `case`, or through a variable in such a pair.
  *
- * @throws {Error} When a value is not written as a literal.
+ * @throws {Error} If a value is not written as a literal.
  */
 export function literalsUnder(key: string, body: string): string[] {
   const json = [...body.matchAll(new RegExp(`"${key}":\\s*"(\\w+)"`, "g"))];
-  // Behind an arrow the key is read, not written.
+  // After an arrow the key is read, not written.
   const pairs = [...body.matchAll(new RegExp(`(?<!->>? ?)'${key}',`, "g"))];
   return [
     ...json.map(([, value = ""]) => value),
@@ -67,7 +67,7 @@ export function literalsUnder(key: string, body: string): string[] {
   ];
 }
 
-/** What an expression can be: a literal, or the results of a `case`. */
+/** The possible values of an expression: a literal, or the results of a `case`. */
 export function resultsOf(expression: string): string[] {
   const results = expression.matchAll(/(?:^|\b(?:then|else))\s*'(\w+)'/g);
   return [...results].map(([, literal = ""]) => literal);

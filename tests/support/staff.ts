@@ -1,5 +1,5 @@
 /**
- * Members of a clinic, who ask with a token as PostgREST passes it on: the role authenticated, and
+ * Members of a clinic, who ask with a token as PostgREST passes it on: the role `authenticated`, and
  * the claims.
  *
  * @module
@@ -8,22 +8,22 @@
 import type postgres from "postgres";
 import type { Answer } from "./callers.ts";
 
-/** The roles, the least first. */
+/** The roles, from the fewest rights to the most. */
 export const staffRoles = ["viewer", "desk", "manager", "owner"] as const;
 
-/** One of them. */
+/** One of these roles. */
 export type StaffRole = (typeof staffRoles)[number];
 
-/** An account; the role is null when it belongs to no clinic. */
+/** An account; the role is null if it is not a member of any clinic. */
 export interface Member {
   readonly userId: string;
   readonly email: string;
 }
 
-/** What a member asks a function for; objects become jsonb. */
+/** A function's arguments; objects become jsonb. */
 export type StaffArguments = Readonly<Record<string, unknown>>;
 
-/** Makes an account, and a member of a clinic if one is given. */
+/** Creates an account, and makes it a member of the clinic if one is given. */
 export async function aMember(
   sql: postgres.Sql,
   orgId?: string,
@@ -46,9 +46,9 @@ export const claimsOf = ({ userId }: Member): Readonly<Record<string, unknown>> 
 });
 
 /**
- * Does something in one transaction with the rights of a token.
+ * Runs work in one transaction with the rights of a token.
  *
- * @param claims Its claims; the role of the database is the claim `role`.
+ * @param claims The token's claims; the claim `role` is the database role.
  */
 export async function withClaims<T>(
   sql: postgres.Sql,
@@ -62,7 +62,7 @@ export async function withClaims<T>(
   }) as T;
 }
 
-/** Calls one of the functions for staff, once; a request id is made up if none is given. */
+/** Calls one of the functions for staff once; a request id is generated if none is given. */
 export async function askOnce(
   sql: postgres.Sql,
   claims: Readonly<Record<string, unknown>>,
@@ -85,7 +85,7 @@ export async function askOnce(
   });
 }
 
-/** The same for a member, again while a lock was waited for in vain. */
+/** The same for a member; asks again while the answer is `busy`. */
 export async function askAs(
   sql: postgres.Sql,
   member: Member,

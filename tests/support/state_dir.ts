@@ -10,12 +10,12 @@ import { defaultStateDir } from "../../supabase/local/postgres.ts";
 import { findPostgres } from "../../supabase/local/postgres_binaries.ts";
 
 const memory = "/dev/shm";
-/** A full run needs a part of it; a machine with less keeps the files on its disk. */
+/** More than a full run needs; a machine with less memory keeps the files on its disk. */
 const enoughBytes = 4 * 2 ** 30;
 
 /**
- * The folder of a cluster that need not last: in memory where there is plenty. A database of one's
- * own for each test is 300 files, and on a disk making these takes longer than most tests.
+ * A folder for a temporary cluster: in memory if there is enough of it. A database for each test means
+ * 300 files each, and on a disk creating these takes longer than most tests.
  */
 export function testStateDir(purpose: string): string {
   return hasMemory()
@@ -29,7 +29,7 @@ function hasMemory(): boolean {
   return Math.min(bavail * bsize, Deno.systemMemoryInfo().available) >= enoughBytes;
 }
 
-/** PostgreSQL's programs, which stay on the disk. */
+/** PostgreSQL's programs, which stay on disk. */
 export async function testBinDir(): Promise<string> {
   return (await findPostgres(join(defaultStateDir("test"), ".."))).binDir;
 }

@@ -1,24 +1,25 @@
 /**
- * A server that keeps its connections open although the client asked to close them, and drops them
- * when they are used again.
+ * A server that keeps connections open although the client asked to close them, and drops them when
+ * they are reused.
  *
  * @module
  */
 
-/** When a connection that is used again is dropped. */
+/** When a reused connection is dropped. */
 export type Drop = "after_request" | "in_request" | "before_request";
 
 /** A running server. */
 export interface StubbornServer {
   readonly url: string;
-  /** How many requests began to arrive. */
+  /** How many requests started to arrive. */
   readonly requestCount: number;
   stop(): void;
 }
 
 /**
- * Starts one on the loopback: the first request of each connection gets `answer`, the next one is
- * dropped once it was read, in its middle, or as soon as the first was answered and a moment passed.
+ * Starts a server on the loopback interface. The first request of each connection gets `answer`. The
+ * connection is dropped after the second request was read, in the middle of it, or shortly after the
+ * first answer.
  */
 export function startStubbornServer(drop: Drop, answer: object): StubbornServer {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -56,10 +57,10 @@ export function startStubbornServer(drop: Drop, answer: object): StubbornServer 
 }
 
 /**
- * Reads whole requests, one after the other.
+ * Reads whole requests, one after another.
  *
- * @param onBegin Called when the head of a request is there.
- * @param halves Whether any but the first counts as read with its head alone.
+ * @param onBegin Called when the head of a request has arrived.
+ * @param halves Whether every request but the first counts as read after its head.
  */
 async function* readRequests(
   connection: Deno.Conn,

@@ -7,10 +7,10 @@
 import type { Terminal } from "../../supabase/tasks/terminal.ts";
 
 /**
- * A terminal that keeps what is printed: by stream, and all of it in order.
+ * A terminal that records what is printed: by stream, and all of it in order.
  *
- * @param input What standard input has.
- * @param typed What somebody types when asked, one answer a question; left out, nobody can be asked.
+ * @param input The content of standard input.
+ * @param typed Answers to the task's questions, one each; if left out, it cannot ask.
  */
 export function aTerminal(
   { input = "", typed }: { readonly input?: string; readonly typed?: readonly string[] } = {},

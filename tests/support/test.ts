@@ -1,13 +1,13 @@
 /**
- * How tests are registered that hold connections.
+ * Registers tests that hold connections.
  *
  * @module
  */
 
-/** Whether a test is left out on this machine. */
+/** Whether a test is skipped on this machine. */
 export type TestOptions = Pick<Deno.TestDefinition, "ignore">;
 
-/** Registers a test whose connections may close a moment after it, which the sanitizers would report. */
+/** Registers a test whose connections may close shortly after it, which the sanitizers would report. */
 export function testWithConnections(
   name: string,
   work: (t: Deno.TestContext) => Promise<void>,

@@ -1,10 +1,10 @@
 /**
- * Vapi's own description of its API as a strict check.
+ * Vapi's own description of its API, as a strict check.
  *
- * Vapi refuses unknown properties, which OpenAPI does not say, so every object that lists properties
- * is closed here. Known faults of the description are corrected: an enum that belongs to the items
- * stands on some arrays, some enums are empty or typed as objects, status codes are typed as objects,
- * patterns carry slashes, and a `oneOf` of a string and an enum fits both.
+ * Vapi refuses unknown properties, which OpenAPI does not say, so every object that lists properties is
+ * closed here. Known errors of the description are corrected: some arrays carry an enum that belongs to
+ * their items, some enums are empty or typed as objects, status codes are typed as objects, patterns
+ * include slashes, and a value can match both branches of a `oneOf` of a string and an enum.
  *
  * @module
  */
@@ -16,23 +16,23 @@ type Json = Readonly<Record<string, unknown>>;
 
 const file = new URL("../../../shared/vapi/openapi.json", import.meta.url);
 
-/** Whether the description is there; it is not part of the repository. */
+/** Whether the description is available; it is not part of the repository. */
 export const hasVapiSchema: boolean = existsSync(file);
 
-/** Checks bodies of Vapi's API. */
+/** Checks the bodies of requests to Vapi's API. */
 export interface VapiSchema {
   /**
-   * What is wrong with the body of a request.
+   * The errors in a request's body.
    *
-   * @param path As the description has it, such as `/tool/{id}`.
-   * @returns One line a fault, such as `/function/name must be string`; empty when it is right.
+   * @param path As in the description, such as `/tool/{id}`.
+   * @returns One line per error, such as `/function/name must be string`; empty if the body is valid.
    */
   problemsOf(method: "post" | "patch", path: string, body: unknown): readonly string[];
-  /** The same for a schema by its name, such as `ServerMessageResponseAssistantRequest`. */
+  /** The same for a named schema, such as `ServerMessageResponseAssistantRequest`. */
   problemsIn(schema: string, value: unknown): readonly string[];
 }
 
-/** Reads the description; only where {@link hasVapiSchema}. */
+/** Reads the description; only if {@link hasVapiSchema}. */
 export function readVapiSchema(): VapiSchema {
   const { paths, components } = JSON.parse(readFileSync(file, "utf8"));
   const ajv = new Ajv({ strict: false, allErrors: true, validateFormats: false });
@@ -56,7 +56,7 @@ export function readVapiSchema(): VapiSchema {
   };
 }
 
-/** The one schema of several that a body is for, told by its type or provider, for exact messages. */
+/** The one of several schemas that fits a body's type or provider, for precise messages. */
 function pick(schema: Json, body: unknown, schemas: Readonly<Record<string, Json>>): Json {
   const { oneOf } = schema as { oneOf?: { $ref: string }[] };
   const given = body as Json | null;
@@ -78,7 +78,7 @@ function close(node: unknown): unknown {
   if (typeof node !== "object" || node === null) return node;
   const closed: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(node)) {
-    // The properties may be named like keywords.
+    // Property names may equal schema keywords.
     closed[key] = key === "properties" && !Array.isArray(value)
       ? Object.fromEntries(Object.entries(value as Json).map(([name, one]) => [name, close(one)]))
       : close(value);
@@ -109,7 +109,7 @@ function correct(schema: Record<string, unknown>): Record<string, unknown> {
   }
   const isClosed = typeof schema["properties"] === "object" && type === "object" &&
     schema["additionalProperties"] === undefined;
-  // Taken by the service and missing in the description.
+  // The service accepts this, but the description lacks it.
   const { eotThreshold } = (schema["properties"] ?? {}) as Record<string, Json>;
   if (eotThreshold) {
     Object.assign(schema["properties"] as object, { eagerEotThreshold: eotThreshold });
