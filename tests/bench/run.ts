@@ -1,5 +1,5 @@
 /**
- * `deno task bench rest | sql | call | cold | attack | overload`: measures one thing and prints it.
+ * `deno task bench rest | sql | call | textbook | cold | attack | overload`: measures one thing and prints it.
  *
  * @module
  */
@@ -20,6 +20,9 @@ deno task bench call [--quick] [--beside FOLDER ...] [CALLERS]
   the processor time of a whole call by 50 callers without a pause, and where it goes
   --beside FOLDER  another checkout, whose stack is measured in turn with this one
   --quick          short rounds, and only the totals
+deno task bench textbook [--quick]
+  each tool beside its SQL by the driver, a bare server, and the usual way to write it
+  --quick          one round of few calls, for the gate
 deno task bench cold [--deno PROGRAM]
   from the start of a process to a function's first answer
   --deno PROGRAM   another Deno, for example the version of hosted Supabase
@@ -55,6 +58,11 @@ const bench = defineTask({
         tells: !quick,
       }, running);
     }
+    if (name === "textbook") {
+      if (asked.length > 0) throw new Misuse("bench textbook takes no further arguments");
+      const { benchTextbook } = await import("./textbook.ts");
+      return await benchTextbook(quick, running);
+    }
     if (name === "cold") {
       if (asked.length > 0) throw new Misuse("bench cold takes no further arguments");
       const { benchCold } = await import("./cold.ts");
@@ -72,7 +80,9 @@ const bench = defineTask({
       await benchAttack(quick);
       return 0;
     }
-    if (name !== "sql") throw new Misuse("Give rest, sql, call, cold, attack or overload");
+    if (name !== "sql") {
+      throw new Misuse("Give rest, sql, call, textbook, cold, attack or overload");
+    }
     const names = asked.map((goal) => goal.toUpperCase());
     const unknown = names.find((goal) => !goals.includes(goal));
     if (unknown !== undefined) throw new Misuse(`There is no goal ${unknown}`);
