@@ -1,4 +1,4 @@
-/** Staff sign in with supabase-js's own client, and their tokens open what their role may open. */
+/** Staff sign in with supabase-js's own client, and their tokens allow what their role allows. */
 import assert from "node:assert/strict";
 import { createClient } from "@supabase/supabase-js";
 import { createAuth } from "../../supabase/local/auth/server.ts";
@@ -10,7 +10,7 @@ const secret = "test-jwt-secret-of-more-than-32-characters";
 const keys = { publishableKey: "sb_publishable_test", secretKey: "sb_secret_test" };
 const password = "correct-horse-1";
 
-/** A stack of `/auth/v1` and `/rest/v1` on one database, and clients of it. */
+/** A stack of `/auth/v1` and `/rest/v1` on one database, with clients for it. */
 async function withClients(
   database: TestDatabase,
   work: (open: (key?: string) => ReturnType<typeof openClient>) => Promise<void>,
@@ -102,7 +102,7 @@ testWithDatabase(
 );
 
 testWithDatabase(
-  "a refresh token that comes back late ends its session's tokens",
+  "a refresh token that is reused late revokes its session's tokens",
   async (database) => {
     await withClients(database, async (open) => {
       const email = "ada@clinic.test";

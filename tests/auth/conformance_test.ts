@@ -1,6 +1,7 @@
 /**
- * The stand-in for GoTrue against what a real one answered. The recording and its checker are not part
- * of this repository: where they are missing, or Python, the test says so and checks nothing.
+ * Compares the stand-in for GoTrue with the recorded answers of a real one. The recording and its
+ * checker are not part of this repository: where they or Python are missing, the test says so and
+ * checks nothing.
  *
  * @module
  */
@@ -20,7 +21,7 @@ const reason = !existsSync(`${recording}recorded.jsonl`)
   ? "there is no python3"
   : undefined;
 
-/** Cases beyond the core; the others are of what the stand-in does not do, see the table in server.ts. */
+/** Cases beyond the core. The others need what the stand-in does not do: see the table in server.ts. */
 const furtherCases = [
   "user/odd tokens",
   "sign-out/bad requests",
@@ -35,7 +36,7 @@ async function check(...args: readonly string[]): Promise<string> {
     const auth = await createAuth({
       dbUrl: database.url("supabase_admin"),
       basePath: "/auth/v1",
-      // As the recorded server.
+      // The secret of the recorded server.
       secret: "corpus-secret-of-exactly-forty-character",
       issuer: "http://127.0.0.1:8000/auth/v1",
     });

@@ -1,7 +1,7 @@
 // deno-lint-ignore-file no-console -- a bench prints
 /**
- * `deno task bench attack`: 200 callers attack one clinic for a minute; what they reach, and what a
- * patient meets meanwhile.
+ * `deno task bench attack`: 200 callers attack one clinic for a minute. Prints what they achieve and
+ * what a patient experiences meanwhile.
  *
  * @module
  */
@@ -9,7 +9,7 @@
 import { attack } from "../support/attack.ts";
 import { withBench } from "../support/clinic.ts";
 
-/** Attacks and prints. */
+/** Runs the attack and prints its result. */
 export async function benchAttack(isQuick: boolean): Promise<void> {
   const size = {
     ...{ attackers: 200, seconds: isQuick ? 10 : 60, patients: isQuick ? 5 : 30, doctors: 3 },

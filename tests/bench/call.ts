@@ -1,12 +1,11 @@
 // deno-lint-ignore-file no-console -- a bench prints
 /**
- * `deno task bench call`: what a whole call costs the processor, and where that goes.
+ * `deno task bench call`: how much processor time a whole call takes, and where it goes.
  *
- * The totals are the operating system's, of the stack's process and of Postgres, in turn with other
- * checkouts: a machine that others use is at another speed every minute, so only what was measured
- * side by side can be compared. Where it goes is measured afterwards, in this checkout alone, because
- * measuring it costs time too: the stack's own by V8's profiler, each SQL function's by
- * `track_functions`.
+ * The totals are the operating system's, for the stack's process and for Postgres. Checkouts are
+ * measured in turn: on a shared machine the speed changes every minute, so only figures measured side
+ * by side can be compared. Where the time goes is measured afterwards, in this checkout alone, because
+ * that measuring costs time too: the stack by V8's profiler, each SQL function by `track_functions`.
  *
  * @module
  */
@@ -23,7 +22,7 @@ import {
 import { type OwnTime, profile } from "../support/profile.ts";
 import { median } from "./median.ts";
 
-/** How a call is measured. */
+/** How to measure a call. */
 export interface CallOptions {
   readonly callers: number;
   /** Seconds of each round. */
@@ -31,11 +30,11 @@ export interface CallOptions {
   readonly rounds: number;
   /** Folders of other checkouts, whose stacks are measured in turn with this one's. */
   readonly checkouts: readonly string[];
-  /** Whether to tell where the time goes. */
+  /** Whether to show where the time goes. */
   readonly tells: boolean;
 }
 
-/** Measures and prints. @returns the exit code, 1 if callers were answered with faults */
+/** Measures and prints. @returns the exit code: 1 if callers were answered with faults */
 export async function benchCall(options: CallOptions, running: Running): Promise<0 | 1> {
   const { callers, seconds, rounds, checkouts } = options;
   const stacks: (readonly [name: string, stack: MeasuredStack])[] = [];
@@ -57,7 +56,7 @@ export async function benchCall(options: CallOptions, running: Running): Promise
 
 interface Figures {
   readonly faults: number;
-  /** By what it is; a call is one that came to its end. */
+  /** The figures by name; a call counts if it was completed. */
   readonly of: ReadonlyMap<string, number>;
 }
 
@@ -77,7 +76,7 @@ function figuresOf(
   };
 }
 
-/** The median of each figure, and how many times that of the first checkout, round by round. */
+/** The median of each figure, and its ratio to the first checkout's, round by round. */
 function printTable(callers: number, measured: ReadonlyMap<string, readonly Figures[]>): void {
   const all = [...measured];
   const [first] = all;
@@ -107,7 +106,7 @@ async function tell({ callers, seconds }: CallOptions, running: Running): Promis
   await stack.stop();
 }
 
-/** What a file or a package belongs to, the first that fits. */
+/** The part that a file or package belongs to; the first match counts. */
 const parts: readonly (readonly [part: string, where: RegExp])[] = [
   ["our functions", /\/functions\/|\/shared\/(?!redaction|logging|database|tokens|admission)/],
   ["log and redaction", /\/shared\/(redaction|logging|tokens)/],
@@ -153,7 +152,7 @@ function printSorted(sums: ReadonlyMap<string, number>, calls: number, limit: nu
   }
 }
 
-/** Calls and own time of each SQL function; those that PostgreSQL inlines count for their caller. */
+/** Calls and self time of each SQL function; inlined functions count for their caller. */
 async function printFunctions(
   stack: MeasuredStack,
   callers: number,
@@ -169,7 +168,7 @@ async function printFunctions(
     await sql`select pg_stat_reset()`;
     const [before] = await sql<Written[]>`${written(sql)}`;
     const { rush: { completed } } = await stack.measure(callers, seconds);
-    // A backend reports at most once a second, and when it has been idle.
+    // A backend reports at most once a second, and only when it is idle.
     await new Promise((resolve) => setTimeout(resolve, 1500));
     const [after] = await sql<Written[]>`${written(sql)}`;
     const rows = await sql<{ name: string; calls: number; own: number; total: number }[]>`

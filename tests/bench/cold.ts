@@ -1,9 +1,9 @@
 // deno-lint-ignore-file no-console -- a bench prints
 /**
- * `deno task bench cold`: how long a function takes from the start of its process to its first answer.
+ * `deno task bench cold`: the time from the start of a function's process to its first answer.
  *
- * Hosted Supabase starts an isolate, which reads one bundle. Here a process starts and reads every module,
- * so hosted functions should start faster.
+ * Hosted Supabase starts an isolate, which reads one bundle. Here a process starts and reads every
+ * module, so hosted functions should start faster.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import { median } from "./median.ts";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const program = fileURLToPath(new URL("../support/cold_start.ts", import.meta.url));
 
-/** The tools, with arguments that each answers from the database. */
+/** The tools, with arguments that make each of them ask the database. */
 const tools: Readonly<Record<string, object>> = {
   check_availability: { date: "tomorrow", serviceType: "consultation" },
   hold_slot: { slotId: "consultation/2030-01-01T09:00", patientName: "Ada Brown" },
@@ -33,11 +33,11 @@ const tools: Readonly<Record<string, object>> = {
 interface Start {
   readonly imported: number;
   readonly first?: number | undefined;
-  /** What the second request takes by itself. */
+  /** How long the second request takes by itself. */
   readonly second?: number | undefined;
 }
 
-/** Measures and prints. @returns the exit code, 1 if a function gave no result */
+/** Measures and prints. @returns the exit code: 1 if a function gave no result */
 export async function benchCold(
   { deno, rounds }: { readonly deno: string; readonly rounds: number },
   running: Running,
@@ -47,7 +47,7 @@ export async function benchCold(
   const names = ["twilio", ...Object.keys(tools)];
   const starts = new Map<string, Start[]>();
   let faults = 0;
-  // In turn, because the speed of the machine changes.
+  // In turn, because the machine's speed changes.
   for (let round = 0; round < rounds; round++) {
     for (const name of names) {
       const { start, hasResult } = await startOnce(deno, name, stack.url, env);

@@ -1,8 +1,7 @@
 // deno-lint-ignore-file no-console -- a bench prints
 /**
  * `deno task bench overload`: whole calls by 10, 50, 200 and 1,000 callers who do not pause, and by 10
- * again when the rush is over. How many come to their end, and how late the latest answer is.
- *
+ * again after the rush. Prints how many calls are completed and how late the latest answer is.
  * @module
  */
 
@@ -14,16 +13,16 @@ import { isAnswered, type Measured, p95OfTools, startMeasured } from "../support
 
 const restSeconds = 5;
 
-/** How a bench of calls is run. */
+/** How to run a bench of calls. */
 export interface OverloadOptions {
-  /** Seconds of each rush. */
+  /** Seconds per rush. */
   readonly seconds: number;
   /** Folders of other checkouts, whose stacks are measured in turn with this one's. */
   readonly checkouts: readonly string[];
   readonly callers: readonly number[];
 }
 
-/** Rushes and prints. @returns 1 when a time was booked twice */
+/** Runs the rushes and prints. @returns 1 if a time was booked twice */
 export async function benchOverload(options: OverloadOptions, running: Running): Promise<number> {
   let doubles = 0;
   for (const checkout of [...options.checkouts, undefined]) {

@@ -1,6 +1,6 @@
 /**
- * Runs scripts with pgbench and measures warm connections only: a pool keeps its connections, while a
- * new one of pgbench first compiles every function and plans every statement.
+ * Runs scripts with pgbench and measures warm connections only. A pool keeps its connections, while
+ * each new connection of pgbench first compiles every function and plans every statement.
  *
  * @module
  */
@@ -11,32 +11,32 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import postgres from "postgres";
 
-/** What one run measured. */
+/** The result of one run. */
 export interface Measured {
   /** Transactions a second. */
   readonly rate: number;
   readonly p50Ms: number;
   readonly p95Ms: number;
-  /** Transactions that PostgreSQL ended with a deadlock or a serialization failure. */
+  /** Transactions that PostgreSQL aborted because of a deadlock or serialization failure. */
   readonly failed: number;
 }
 
-/** How long and with how many. */
+/** The size of a run. */
 export interface Load {
   readonly clients: number;
-  /** For each client, once it is warm. */
+  /** Measured transactions per client, after warming up. */
   readonly transactions: number;
-  /** For each client before those; {@linkcode warmUpTurns} if left out. */
+  /** Warm-up transactions per client; {@linkcode warmUpTurns} if left out. */
   readonly warmUp?: number;
 }
 
 /**
- * Transactions of each client before those that are measured: PostgreSQL keeps a statement's plan from the
- * sixth time on. A script reads which one it is in `:turn`, from 1.
+ * Warm-up transactions per client: PostgreSQL can keep a statement's plan from the sixth execution on.
+ * In a script, `:turn` is the number of the transaction, from 1.
  */
 export const warmUpTurns = 7;
 
-/** @throws {Error} When it is missing: the message says what to install. */
+/** @throws {Error} If it is missing; the message says what to install. */
 export function findPgbench(): string {
   const folders = (Deno.env.get("PATH") ?? "").split(delimiter);
   const found = folders.map((folder) => join(folder, "pgbench")).find((path) => existsSync(path));
@@ -51,8 +51,8 @@ export function findPgbench(): string {
 const gate = 20261101;
 
 /**
- * Runs a script against a database. Every client warms up and waits until all are warm. The time
- * from then until the first client is done is measured.
+ * Runs a script against a database. Every client warms up and waits until all are warm. The measured
+ * time runs from then until the first client is done.
  *
  * @param script Statements and backslash commands of pgbench.
  * @throws {Error} With pgbench's message, if a statement failed for another reason.
@@ -114,24 +114,24 @@ export async function runPgbench(
   }
 }
 
-/** One transaction of the log. */
+/** One transaction in the log. */
 interface Turn {
   readonly client: string;
-  /** Of this client, from 1. */
+  /** The number of the client's transaction, from 1. */
   readonly turn: number;
   readonly ms: number;
   /** Milliseconds since 1970. */
   readonly endedAt: number;
 }
 
-/** Reads the logs, one for each thread: client, turn, microseconds, script, seconds, microseconds. */
+/** Reads the logs, one per thread: client, turn, microseconds, script, seconds, microseconds. */
 async function readTurns(folder: string): Promise<Turn[]> {
   const logs = (await readdir(folder)).filter((name) => name.startsWith("log"));
   const texts = await Promise.all(logs.map((name) => readFile(join(folder, name), "utf8")));
   return texts.join("").split("\n").flatMap((line) => {
     const [client = "", turn, us, , seconds, rest] = line.split(" ");
     const ms = Number(us) / 1000;
-    // A failed transaction has a word instead of a time.
+    // A failed transaction has a word in place of the time.
     return rest === undefined || Number.isNaN(ms)
       ? []
       : [{ client, turn: Number(turn), ms, endedAt: Number(seconds) * 1000 + Number(rest) / 1000 }];

@@ -1,7 +1,7 @@
 // deno-lint-ignore-file no-console -- a bench prints
 /**
- * The REST gateway compared with pgbench: the same two functions, ten callers, rounds in turn, so
- * that whatever else the machine does affects both.
+ * Compares the REST gateway with pgbench: the same two functions, ten callers, rounds in turn, so that
+ * other load on the machine affects both.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import { type Cluster, startCluster } from "../rest/support/cluster.ts";
 import { median } from "./median.ts";
 
 const callers = 10;
-// Many short rounds: a machine that others use too is the same for both halves of most of them.
+// Many short rounds: on a shared machine, the speed is the same for both halves of most rounds.
 const rounds = 15;
 const seconds = 1;
 
@@ -41,7 +41,7 @@ interface Case {
   readonly name: string;
   readonly sql: string;
   readonly body: () => string;
-  /** Share of pgbench's rate. */
+  /** The goal as a share of pgbench's rate. */
   readonly goal: number;
 }
 
@@ -65,7 +65,7 @@ function requestOf(port: number, name: string, body: string): string {
     `Accept: */*\r\nContent-Profile: public\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
 }
 
-/** One caller on one connection; resolves with the times of its requests in ms. */
+/** One caller on one connection; resolves to the times of its requests in ms. */
 function call(port: number, next: () => string, untilMs: number): Promise<number[]> {
   return new Promise((resolve, reject) => {
     const socket = createConnection({ port, host: "127.0.0.1", noDelay: true });
@@ -94,7 +94,7 @@ function call(port: number, next: () => string, untilMs: number): Promise<number
   });
 }
 
-/** CPU of a process in ms, from Linux's clock ticks of 10 ms. */
+/** Processor time of a process in ms, from Linux's clock ticks of 10 ms. */
 function cpuMs(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
   return (Number(fields[11]) + Number(fields[12])) * 10;
@@ -120,7 +120,7 @@ async function startGateway(dbUrl: string): Promise<Gateway> {
   return { port, pid: child.pid ?? 0, stop: () => child.kill() };
 }
 
-/** @throws with what to do where PostgreSQL's pgbench is not on the PATH */
+/** @throws With instructions if PostgreSQL's pgbench is not on the PATH. */
 function requirePgbench(): void {
   try {
     execFileSync("pgbench", ["--version"], { stdio: "ignore" });
@@ -129,7 +129,7 @@ function requirePgbench(): void {
   }
 }
 
-/** Prints requests a second of both, their ratio, latency and CPU. */
+/** Prints requests per second of both, their ratio, latency and processor time. */
 export async function benchRest(running: Running): Promise<void> {
   requirePgbench();
   const cluster = await running.start(startCluster({ durable: true }), ({ stop }) => stop());
@@ -160,7 +160,7 @@ async function prepareDatabase(cluster: Cluster): Promise<void> {
   await db.end();
 }
 
-/** One round: requests a second of both, their ratio, CPU and median latency in ms. */
+/** One round: requests per second of both, their ratio, processor time and median latency in ms. */
 interface Row {
   readonly direct: number;
   readonly rest: number;

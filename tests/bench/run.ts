@@ -6,7 +6,7 @@
 
 import { defineTask, main, Misuse } from "../../supabase/tasks/task.ts";
 
-/** What `sql` measures: its goals, as `tests/bench/sql.ts` names them. */
+/** The goals that `sql` can measure, as named in `tests/bench/sql.ts`. */
 const goals = ["G2", "G3", "G5", "G6", "G7", "G13"];
 
 const usage = `deno task bench rest

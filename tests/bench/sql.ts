@@ -1,10 +1,10 @@
 // deno-lint-ignore-file no-console -- a bench prints
 /**
- * `deno task bench sql`: compares the claim and availability with other designs, and with themselves
- * at other sizes; one table for each goal.
+ * `deno task bench sql`: compares the claim and availability with other designs, and with themselves at
+ * other sizes; one table per goal.
  *
  * Machines differ and are shared, so only ratios count: everything in a table runs in turn on one
- * server, at least five times, and a round is compared with itself. Commits wait for the disk.
+ * server, at least five times, and ratios are taken within a round. Commits wait for the disk.
  *
  * @module
  */
@@ -22,13 +22,13 @@ import { calledNumber, fill, settle, type Settlement } from "../support/many_cli
 import { findPgbench, type Load, type Measured, runPgbench, warmUpTurns } from "./pgbench.ts";
 import { median } from "./median.ts";
 
-/** How much of everything. */
+/** The size of a measurement. */
 interface Size {
   readonly rounds: number;
-  /** Rows of the big databases. */
+  /** Rows in the big databases. */
   readonly rows: number;
   readonly clinics: number;
-  /** Transactions of a run, all clients together, once they are warm. */
+  /** Transactions per run, of all clients together, once they are warm. */
   readonly transactions: number;
 }
 
@@ -45,11 +45,11 @@ interface Contender {
   readonly run: () => Promise<Measured>;
 }
 
-/** Everything a goal needs. */
+/** What every goal needs. */
 interface Bench {
   readonly server: PostgresServer;
   readonly size: Size;
-  /** Makes a database of the migrations and the rivals, once for each name. */
+  /** Creates a database with the migrations and the rivals, once per name. */
   database(
     name: string,
     prepare?: (sql: postgres.Sql, admin: postgres.Sql) => Promise<void>,
@@ -71,14 +71,14 @@ let broken = 0;
 /**
  * Measures goals and prints a table for each.
  *
- * @returns The exit code: 0, or 1 when a promise was broken (a double booking or a deadlock of ours).
+ * @returns The exit code: 1 if a promise was broken (a double booking, or a deadlock of ours).
  */
 export async function benchSql(
   asked: { readonly isQuick: boolean; readonly goals: readonly string[] },
   running: Running,
 ): Promise<0 | 1> {
   findPgbench();
-  // A test run removes folders of this name, should this run be killed.
+  // If this run is killed, a test run removes folders with this name.
   const stateDir = defaultStateDir(`test-${Deno.pid}-bench`);
   const starting = startPostgres({
     stateDir,
@@ -152,7 +152,7 @@ async function withSql(
   work: (sql: postgres.Sql) => Promise<void>,
   max = 1,
 ): Promise<void> {
-  // Each connection runs one statement at a time, the others wait.
+  // Each connection runs one statement at a time; others wait.
   const options = { max, max_pipeline: 1, onnotice: () => {} };
   const sql = postgres(url, options);
   try {
@@ -168,8 +168,8 @@ function dayFromNow(days: number): string {
 }
 
 /**
- * A start between the rows that `fill` made, far apart from others': `:doctor`, `:clinic`, `:call`,
- * and the hour `:hour` of a day.
+ * A start between the rows that `fill` made, far from the starts of other clients: `:doctor`,
+ * `:clinic`, `:call`, and `:hour` of a day.
  */
 const aSpreadStart = `
 \\set clinic random(0, ${settlement.clinics - 1})
@@ -223,7 +223,7 @@ async function benchSpread(bench: Bench): Promise<void> {
 
 /**
  * Five-minute steps of a week: a start overlaps eleven others. `:doctor` is the second one until the
- * caller is warm, so that the first one's week is empty then.
+ * client is warm, so that the first one's week is empty then.
  */
 const aHotStart = `
 \\set step random(0, 1900)
@@ -277,7 +277,7 @@ async function benchHot(bench: Bench): Promise<void> {
     });
     const script = `${aHotStart}select rival.${call}(md5('p0/' || :doctor::text)::uuid,
       tstzrange(t, t + interval '30 minutes')) from (select ${hotTime} at time zone 'UTC' as t) as t;\n`;
-    // They are many times faster.
+    // These are many times faster.
     const { clients, transactions } = bench.load(callers);
     const measured = await runPgbench(url, script, { clients, transactions: 3 * transactions });
     return { ...measured, doubles: await countDoubles(url, `rival.${table}`) };
@@ -303,7 +303,7 @@ async function countDoubles(url: string, table: string): Promise<number> {
   return doubles;
 }
 
-/** The claim with one change: it locks the provider's row first, and then looks. */
+/** The claim with one change: it locks the provider's row first, and then looks at the appointments. */
 async function makeClaimForUpdate(sql: postgres.Sql): Promise<void> {
   const definitionOf = async (name: string) => {
     const [row] = await sql<{ text: string }[]>`
@@ -350,7 +350,7 @@ async function makeClaimForUpdate(sql: postgres.Sql): Promise<void> {
   await sql.unsafe(swap(entry, "SET lock_timeout TO '300ms'", "SET lock_timeout TO '0'"));
 }
 
-/** What a quiet clinic notices of 40 callers for one provider's day: a pool of 10, commits of 3 ms. */
+/** How 40 callers for one provider's day affect a quiet clinic: a pool of 10, commits of 3 ms. */
 async function benchNeighbour(bench: Bench): Promise<void> {
   const url = await bench.database("neighbour");
   await withSql(url, makeClaimForUpdate);
@@ -440,7 +440,7 @@ async function benchClaimSizes(bench: Bench): Promise<void> {
   );
 }
 
-/** Names and addresses of databases: without rows, with live holds, with expired holds. */
+/** Names and addresses of databases: without rows, with live holds, and with expired holds. */
 async function sizedDatabases(bench: Bench): Promise<[string, string][]> {
   const filled = (expired: boolean) => async (sql: postgres.Sql, admin: postgres.Sql) => {
     await settle(sql, settlement);
@@ -540,7 +540,10 @@ async function benchCleanUp(bench: Bench): Promise<void> {
   );
 }
 
-/** Cleans up in batches of 1,000 until enough are done, several times; the milliseconds of each. */
+/**
+ * Cleans up in batches of 1,000 until `enough` holds are done, several times; returns the time of each
+ * in ms.
+ */
 async function cleanUpTimes(url: string, enough: number, times: number): Promise<number[]> {
   const list: number[] = [];
   await withSql(url, async (sql) => {
@@ -560,7 +563,7 @@ async function cleanUpTimes(url: string, enough: number, times: number): Promise
   return list;
 }
 
-/** Runs something while the clean-up job runs as under pg_cron, and then ends the job. */
+/** Runs work while the clean-up job runs as under pg_cron, then stops the job. */
 async function runDuringJob<Result>(
   url: string,
   work: () => Promise<Result>,
@@ -597,7 +600,7 @@ interface Comparison {
   readonly goals: Readonly<Record<string, readonly [">=" | "<=", number]>>;
 }
 
-/** Runs all in turn, round by round, and prints the table. The first round only warms up. */
+/** Runs all contenders in turn, round by round, and prints the table. The first round is a warm-up. */
 async function compare(
   bench: Bench,
   title: string,

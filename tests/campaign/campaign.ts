@@ -1,5 +1,6 @@
 /**
- * A fault campaign: many random sequences of what can go wrong in a call, compared with a small model.
+ * A fault campaign: many random sequences of what can go wrong in a call, checked against a small
+ * model.
  *
  * @module
  */
@@ -11,18 +12,18 @@ import { Broken, Unclear } from "./model.ts";
 import { play, type Surroundings } from "./play.ts";
 import { drawSequences, type Step } from "./steps.ts";
 
-/** A sequence that broke a promise, as short as it could be made. */
+/** A sequence that broke a promise, shortened as far as possible. */
 export interface Finding {
   readonly problem: string;
   readonly steps: readonly Step[];
 }
 
-/** What a campaign found. */
+/** The result of a campaign. */
 export interface Report {
   readonly runs: number;
   readonly steps: number;
   readonly texts: number;
-  /** Sequences given up because the machine was too slow to tell what happened. */
+  /** Sequences abandoned because the machine was too slow to tell what happened. */
   readonly unclear: number;
   readonly findings: readonly Finding[];
 }
@@ -31,19 +32,19 @@ export interface Report {
 export interface CampaignOptions {
   readonly seed: number;
   readonly runs: number;
-  /** Sequences at once. */
+  /** Concurrent sequences. */
   readonly width?: number;
   /** Stops at the first finding. */
   readonly isBrief?: boolean;
 }
 
-/** Runs a campaign on its own bench; at the end everything that was written is searched. */
+/** Runs a campaign on its own bench; at the end, searches everything that was written. */
 export async function runCampaign(
   bench: Bench,
   { seed, runs, width = 16, isBrief = false }: CampaignOptions,
 ): Promise<Report> {
   const { otpPeppers, credentialKeys } = bench.runtime.config;
-  // As long as callers wait: much here is a Twilio that says nothing.
+  // As long as callers wait, since Twilio is often silent here.
   bench.deadlines.textMs = callerDeadlines.textMs;
   let phones = 0;
   const surroundings: Surroundings = {
@@ -115,7 +116,7 @@ async function shrink(finding: Finding, surroundings: Surroundings): Promise<Fin
   return finding;
 }
 
-/** No code and no credential in anything that was stored, logged or answered. */
+/** Looks for codes and credentials in everything that was stored, logged or answered. */
 async function findLeak({ bench, answers, secrets }: Surroundings): Promise<string | undefined> {
   const written: [string, string][] = [
     ["the log", bench.lines.join("\n")],
@@ -134,7 +135,7 @@ async function findLeak({ bench, answers, secrets }: Surroundings): Promise<stri
   return undefined;
 }
 
-/** Every row of every table of ours, as text. */
+/** Every row of each of our tables, as text. */
 async function dump({ database: { admin } }: Bench): Promise<[string, string][]> {
   const tables = await admin<{ name: string }[]>`
     select c.oid::regclass::text as name from pg_class as c
@@ -149,7 +150,7 @@ async function dump({ database: { admin } }: Bench): Promise<[string, string][]>
   return dumps;
 }
 
-/** The audit trail has its own count of confirmations. */
+/** Counts confirmations independently, in the audit log. */
 async function findDouble({ database: { sql } }: Bench): Promise<string | undefined> {
   const doubles = await sql`
     select subject_id from public.audit_logs

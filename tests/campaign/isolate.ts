@@ -1,5 +1,5 @@
 /**
- * A function process that can die between any two steps of its work, and records what it did.
+ * A function's process that can die between any two steps of its work, and records what it did.
  *
  * @module
  */
@@ -28,7 +28,7 @@ export type Deed =
   | {
     readonly kind: "begun";
     readonly sendId: string;
-    /** What is stored of the code, in the end. */
+    /** The MAC of the code as it was finally stored. */
     readonly mac: string;
     readonly answer: BeginSendOutcome;
     readonly from: number;
@@ -37,7 +37,7 @@ export type Deed =
   | { readonly kind: "completed"; readonly sendId: string }
   | { readonly kind: "cleared"; readonly sendId: string; readonly mayHaveBeenSent: boolean }
   | { readonly kind: "verified"; readonly answer: VerificationOutcome }
-  /** The database did not answer, so it is unknown what it did. */
+  /** The database did not answer, so its action is unknown. */
   | { readonly kind: "unclear" };
 
 class Died extends Error {
@@ -47,15 +47,15 @@ class Died extends Error {
 /** How a process behaves for one request. */
 export interface Conduct {
   readonly mishap?: Mishap | undefined;
-  /** The clock of the campaign, in seconds. */
+  /** The campaign's clock, in seconds. */
   readonly now: () => number;
-  /** Told of every deed. */
+  /** Receives every deed. */
   readonly note: (deed: Deed) => void;
-  /** Receives the writes that come late. */
+  /** Receives writes that are to happen later. */
   readonly postpone: (write: () => Promise<void>) => void;
 }
 
-/** The runtime of an isolate whose clock is off. */
+/** The runtime of an isolate whose clock is wrong. */
 export function anIsolate(runtime: Runtime, apiBase: string, skewMs: number): Runtime {
   const { credentialKeys, otpPeppers } = runtime.config;
   const [first, ...others] = skewMs < 0 ? otpPeppers : otpPeppers.toReversed();
@@ -70,7 +70,7 @@ export function anIsolate(runtime: Runtime, apiBase: string, skewMs: number): Ru
   };
 }
 
-/** The same isolate for one request, with the behaviour of that request. */
+/** The same isolate for one request, with that request's behaviour. */
 export function behaving(isolate: Runtime, conduct: Conduct): Runtime {
   const pool: DatabasePool = {
     within: (budget, observer) => observed(isolate.database, budget, observer, conduct),

@@ -12,7 +12,7 @@ export interface Mistake {
   readonly functionName: string;
   readonly from: string;
   readonly to: string;
-  /** What else has to go, or the mistake would break nothing. */
+  /** What must also go, because otherwise the mistake would break nothing. */
   readonly also?: string;
 }
 
@@ -92,7 +92,7 @@ export const mistakes: readonly Mistake[] = [
 /**
  * Makes a mistake in a bench's database.
  *
- * @throws {Error} When the function does not have that text any more.
+ * @throws {Error} If the function no longer contains that text.
  */
 export async function make({ database: { sql } }: Bench, mistake: Mistake): Promise<void> {
   const { functionName, from, to, name, also } = mistake;

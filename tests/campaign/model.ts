@@ -1,10 +1,10 @@
 /**
- * What must be true of a passcode, whatever happens: a small model that is told what was done and says
- * which promise was broken.
+ * What must be true of a passcode whatever happens: a small model that is told what was done and
+ * reports broken promises.
  *
- * It knows the rules of the design, not the code: one confirmation a hold, only by the newest code of
- * the call or because the call has proven the phone, caps on texts and guesses, and for every refusal
- * a reason.
+ * It knows the rules of the design, not the code: a hold is confirmed at most once, and only by the
+ * call's newest code or because the call has proven the phone; texts and guesses have caps; every
+ * refusal has a reason.
  *
  * @module
  */
@@ -12,17 +12,17 @@
 import type { BeginSendOutcome, VerificationOutcome } from "../../shared/database/passcodes.ts";
 import type { Deed } from "./isolate.ts";
 
-/** A promise that was broken; ends the sequence. */
+/** A promise was broken; ends the sequence. */
 export class Broken extends Error {
   override readonly name = "Broken";
 }
 
-/** Something was done without the model being told, since the machine was too slow: no verdict. */
+/** The machine was so slow that something was done without telling the model: no verdict. */
 export class Unclear extends Error {
   override readonly name = "Unclear";
 }
 
-/** Throws {@link Broken} unless it holds. */
+/** Throws {@link Broken} unless the condition holds. */
 export function promise(holds: boolean, broken: string): asserts holds {
   if (!holds) throw new Broken(broken);
 }
@@ -32,7 +32,7 @@ const cooldownSeconds = 30;
 const codeAttempts = 5;
 const callAttempts = 10;
 const callTexts = 6;
-/** After so many texts the front desk helps with a change. */
+/** After this many texts the front desk handles a change. */
 const changeTexts = 2;
 const phoneTextsAnHour = 5;
 const ownPhoneTextsAnHour = 7;
@@ -40,16 +40,16 @@ const proofSeconds = 900;
 
 interface LiveCode {
   readonly sendId: string;
-  /** What the text said; undefined when no text went out. */
+  /** The code in the text; undefined if no text was sent. */
   readonly digits: string | undefined;
-  /** When the send began, at the earliest and at the latest. */
+  /** The earliest and the latest time at which the send can have started. */
   readonly from: number;
   readonly to: number;
   readonly seconds: number;
   readonly completed: boolean;
-  /** False when other things happened at the same time, so that it may be dead. */
+  /** False if other things happened at the same time, so that the code may be dead. */
   readonly isCertain: boolean;
-  /** Begun concurrently with what is reported now, which may concern the code before it. */
+  /** Started concurrently with what is being reported, which may concern the code before it. */
   readonly isNew: boolean;
   readonly wrong: number;
 }
@@ -60,26 +60,26 @@ interface Charge {
   readonly at: number;
 }
 
-/** The caller's call, and what is asked in it: another one begins from nothing. */
+/** Counts of the caller's call; another call starts from zero. */
 interface CallCounts {
   texts: number;
   wrong: number;
-  /** Those of them that may have been refused without a look, since their code was dead. */
+  /** Those that may have been refused without a comparison, since their code was dead. */
   unsure: number;
 }
 
-/** What the caller is about: a hold to confirm, or a change to a confirmed appointment. */
+/** The subject of the call: a hold to confirm, or a change to a confirmed appointment. */
 export interface Subject {
   readonly holdId: string;
   readonly state: "held" | "confirmed" | "changing" | "locked";
 }
 
-/** The right code was taken. */
+/** Outcomes that mean that the right code was accepted. */
 const accepting: readonly string[] = ["confirmed", "cancelled", "rescheduled"];
 
 /**
- * The model of one call. What processes did at the same time is told in any order, so what counts
- * is compared when all of it was told: {@link Model.settle}.
+ * The model of one call. Concurrent actions are reported in any order, so counts are compared only
+ * after all of them have been reported: {@link Model.settle}.
  */
 export class Model {
   subject: Subject | undefined;
@@ -91,7 +91,7 @@ export class Model {
   #call: CallCounts = { texts: 0, wrong: 0, unsure: 0 };
   /** When the call proved each phone. */
   #proofs = new Map<string, number>();
-  /** The appointment was cancelled by this call, which is told so again whatever it says. */
+  /** This call cancelled the appointment, and hears so again whatever it says. */
   #isCancelled = false;
   readonly #confirmed = new Set<string>();
 
@@ -100,43 +100,46 @@ export class Model {
     this.phone = own;
   }
 
-  /** A hold, or the appointment that is to change. The code is the call's, whatever it is for. */
+  /** Sets the hold, or the appointment to change. The code belongs to the call, whatever it is for. */
   concern(subject: Subject): void {
     this.subject = subject;
     this.#isCancelled = false;
   }
 
-  /** The line dropped and the same patient calls again: no code and no proof goes over. */
+  /** The line dropped and the same patient calls again: codes and proofs do not carry over. */
   redialled(): void {
     this.code = undefined;
     this.#call = { texts: 0, wrong: 0, unsure: 0 };
     this.#proofs.clear();
   }
 
-  /** Whether the call needs no code for the phone; undefined near the end of the proof. */
+  /** Whether the call needs no code for the phone; undefined close to the end of the proof. */
   isProven(from: number, to = from): boolean | undefined {
     const at = this.#proofs.get(this.phone);
     if (at === undefined || from > at + proofSeconds + 1.2) return false;
     return to < at + proofSeconds - 0.2 ? true : undefined;
   }
 
-  /** The phone of the hold was corrected: what went to the old one is worth nothing. */
+  /** The phone of the hold was corrected: the code sent to the old one is worthless. */
   correct(phone: string): void {
     if (phone !== this.phone) this.code = undefined;
     this.phone = phone;
   }
 
-  /** What happened concurrently may have killed the code. */
+  /** Something concurrent may have killed the code. */
   doubt(): void {
     if (this.code) this.code = { ...this.code, isCertain: false };
   }
 
-  /** All copies of a send were reported: the one that began last has the code. */
+  /** All copies of a send were reported: the one that started last has the code. */
   trust(sendId: string): void {
     if (this.code?.sendId === sendId) this.code = { ...this.code, isCertain: true };
   }
 
-  /** Whether these digits must be taken if they come until then; undefined when either may be. */
+  /**
+   * Whether these digits must be accepted if they arrive in this period; undefined if both outcomes are
+   * right.
+   */
   accepts(digits: string, from: number, to: number): boolean | undefined {
     const { code } = this;
     if (code === undefined || code.digits !== digits || from > code.to + code.seconds + 1.2) {
@@ -227,7 +230,7 @@ export class Model {
     this.#charges.push({ sendId, phone: this.phone, at: to });
   }
 
-  /** All that happened until now was told. */
+  /** Everything that has happened so far was reported. */
   settle(now: number): void {
     const { texts, wrong, unsure } = this.#call;
     promise(texts <= callTexts, "more than 6 texts for one call");
@@ -249,17 +252,17 @@ export class Model {
       .length;
   }
 
-  /** What the text of a send said; undefined when none arrived at Twilio. */
+  /** The code in the text of a send; undefined if no text arrived at Twilio. */
   texted(sendId: string, digits: string | undefined): void {
     if (this.code?.sendId === sendId) this.code = { ...this.code, digits };
   }
 
-  /** It was recorded that the text was accepted. */
+  /** The text was recorded as accepted. */
   completed(sendId: string): void {
     if (this.code?.sendId === sendId) this.code = { ...this.code, completed: true };
   }
 
-  /** It was written down that the text failed; a certain failure is no text, but for a change. */
+  /** The text was recorded as failed. A certain failure does not count as a text, except for a change. */
   cleared(sendId: string, mayHaveBeenSent: boolean, isForChange: boolean): void {
     if (this.code?.sendId === sendId && !this.code.completed) {
       // Nobody is told that the text of a change failed: its code is wrong, and its cooldown stays.
@@ -274,7 +277,7 @@ export class Model {
   /**
    * A process asked to verify.
    *
-   * @param expected What {@link Model.accepts} said before.
+   * @param expected What {@link Model.accepts} returned before.
    * @param isAlone Whether nothing else happened at the same time.
    * @param at When it was answered.
    */
@@ -312,7 +315,7 @@ export class Model {
       case "already_confirmed":
         return promise(
           this.subject?.state === "confirmed" || !isAlone ||
-            // The rest of the family is, and the patient's own hold has expired.
+            // The rest of the family is confirmed, and the patient's own hold has expired.
             this.subject === undefined && this.#confirmed.size > 0,
           "already confirmed, and it is not",
         );
@@ -322,7 +325,7 @@ export class Model {
     }
   }
 
-  /** A change took effect at once: the call has proven the phone, or the change was told again. */
+  /** A change took effect at once: the call has proven the phone, or the change was repeated. */
   changed(outcome: "cancelled" | "rescheduled", holdId: string, from: number, to: number): void {
     promise(
       this.isProven(from, to) !== false || this.#isCancelled,
@@ -332,7 +335,7 @@ export class Model {
     this.subject = this.#isCancelled ? undefined : { holdId, state: "confirmed" };
   }
 
-  /** A process asked to verify for a hold that is not the subject any more. */
+  /** A process asked to verify for a hold that is no longer the subject. */
   verifiedElsewhere(answer: VerificationOutcome): void {
     promise(!accepting.includes(answer.outcome), "a hold that is gone was confirmed");
   }
@@ -342,7 +345,7 @@ export class Model {
     const confirmed = answer.outcome === "confirmed"
       ? [answer.holdId, ...answer.others.map(({ holdId }) => holdId)]
       : [];
-    // When the patient's own hold has expired, a code is for the rest of the family.
+    // If the patient's own hold has expired, a code is for the rest of the family.
     const isForSiblings = subject === undefined && confirmed.length > 0 &&
       confirmed.every((holdId) => this.siblings.has(holdId));
     promise(subject !== undefined || isForSiblings, "something was confirmed that nobody held");
@@ -351,7 +354,7 @@ export class Model {
       this.#confirmed.add(holdId);
       this.siblings.delete(holdId);
     }
-    // What a proof of before confirms proves nothing more.
+    // Confirmations by an earlier proof prove nothing further.
     if (this.code !== undefined) this.#proofs.set(this.phone, at);
     this.code = undefined;
     this.#isCancelled = answer.outcome === "cancelled";
@@ -364,7 +367,7 @@ export class Model {
     this.subject = this.#isCancelled ? undefined : { holdId, state: "confirmed" };
   }
 
-  /** The code is dead, unless it was the one before it that was. */
+  /** The code is dead, unless that happened to the code before it. */
   #forget(): void {
     if (!this.code?.isNew) this.code = undefined;
   }
@@ -386,7 +389,7 @@ export class Model {
     if (subject) this.subject = { ...subject, state: "locked" };
   }
 
-  /** Nothing waits any more; the code is the call's, and stays. */
+  /** Nothing waits any longer; the code belongs to the call, and stays. */
   #gone(): void {
     this.subject = undefined;
   }

@@ -1,5 +1,5 @@
 /**
- * Plays one sequence of steps against the functions, and compares with the model at each.
+ * Plays one sequence of steps against the functions, and checks each answer against the model.
  *
  * @module
  */
@@ -38,22 +38,22 @@ export interface Secrets {
 export interface Surroundings {
   readonly bench: Bench;
   readonly secrets: Secrets;
-  /** Every answer that was given. */
+  /** Every answer so far. */
   readonly answers: string[];
-  /** A number that no other sequence has. */
+  /** A number that no other sequence uses. */
   takePhone(): string;
 }
 
 /**
  * Plays a sequence, then a caller who does nothing wrong and must succeed within 30 seconds.
  *
- * @throws {Broken} When a promise does not hold.
- * @throws {Unclear} When the database did not answer in time.
+ * @throws {Broken} If a promise does not hold.
+ * @throws {Unclear} If the database did not answer in time.
  */
 export async function play(steps: readonly Step[], surroundings: Surroundings): Promise<void> {
   const { bench, secrets } = surroundings;
   const clinic = await aClinic(bench.database.sql);
-  // Starts can overlap.
+  // Makes overlapping starts possible.
   await bench.database.sql`update public.services set step_min = 15 where org_id = ${clinic.id}`;
   const token = `token${crypto.randomUUID()}`;
   secrets.credentials.add(token);
@@ -67,27 +67,27 @@ export async function play(steps: readonly Step[], surroundings: Surroundings): 
   }
 }
 
-/** A request as it was made, to be delivered again. */
+/** A request as it was made, for a second delivery. */
 interface Delivered {
   readonly toolCallId: string;
   readonly holdId: string | undefined;
   readonly digits?: string;
-  /** What the database answered, if it did. */
+  /** The database's answer, if there was one. */
   answer?: string;
 }
 
 class Call {
   #callId: string = crypto.randomUUID();
   readonly #isolates: Readonly<Record<IsolateName, Runtime>>;
-  // A phone that nothing else uses, since limits are counted across organizations.
+  // Phones that nothing else uses, since limits are counted across organizations.
   readonly #phones: readonly [string, string];
   readonly #model: Model;
   readonly #late: (() => Promise<void>)[] = [];
-  /** Sends for a change, whose failures nobody is told of. */
+  /** Sends for a change, whose failures nobody hears about. */
   readonly #forChange = new Set<string>();
-  /** Codes by the MAC that was stored of them. */
+  /** Codes by the MAC that was stored for them. */
   readonly #digitsOf = new Map<string, string>();
-  /** Found while a function was working, which must not treat this as its own fault. */
+  /** Found while a function was working, which must not take it for its own fault. */
   #broken: Broken | undefined;
   #isUnclear = false;
   #passed = 0;
@@ -113,7 +113,7 @@ class Call {
   }
 
   async play(steps: readonly Step[]): Promise<void> {
-    // How many holds a caller gets is no matter of this model.
+    // This model does not check how many holds a caller gets.
     await this.#sql`update public.organizations set caller_hourly_holds = 1000
       where id = ${this.clinic.id}`;
     try {
@@ -237,7 +237,7 @@ class Call {
     this.#model.concern({ holdId: said.holdId ?? "", state: "held" });
   }
 
-  /** Others want a time on a day of their own: one of them gets it. */
+  /** Other callers want overlapping times on a day of their own: one of them gets one. */
   async #rush(callers: number): Promise<void> {
     const hour = String(8 + this.#rushes++ % 12).padStart(2, "0");
     const said = await Promise.all(
@@ -249,7 +249,7 @@ class Call {
     );
     const held = said.filter(({ outcome }) => outcome === "held").length;
     promise(held <= 1, `${held} callers hold times that overlap`);
-    // Who was not answered in time may hold it.
+    // A caller that was not answered in time may hold it.
     const isClear = said.every(({ outcome }) => ["held", "slot_taken"].includes(outcome));
     if (isClear) promise(held === 1, "nobody got a free time");
   }
@@ -262,7 +262,7 @@ class Call {
   }
 
   async #correctPhone(): Promise<void> {
-    // While another patient of the call waits for the first number, its code lives.
+    // While another patient of the call waits at the first number, its code stays valid.
     if (this.#model.subject?.state !== "held" || this.#model.siblings.size > 0) return;
     const [first, second] = this.#phones;
     const other = this.#model.phone === first ? second : first;
@@ -292,12 +292,12 @@ class Call {
     );
     if (said.outcome !== "code_needed") return;
     promise(this.#model.isProven(from, this.#now()) !== true, "a second code is asked for");
-    // A code of the change before this one may have been forgotten.
+    // The code of an earlier change may have been deleted.
     this.#model.doubt();
     this.#model.subject = { holdId: subject.holdId, state: "changing" };
   }
 
-  /** Another patient of the family: a hold of its own, and the same code. */
+  /** Another patient of the family: a separate hold, and the same code. */
   async #holdForSibling(): Promise<void> {
     if (this.#model.subject?.state !== "held" || this.#model.siblings.size > 1) return;
     const slot = this.#slot;
@@ -310,7 +310,7 @@ class Call {
     this.#model.siblings.add(said.holdId ?? "");
   }
 
-  /** The line drops before anybody tells of its end, and the patient calls again. */
+  /** The line drops before Vapi reports the end of the call, and the patient calls again. */
   async #redial(): Promise<void> {
     const { subject } = this.#model;
     if (subject?.state !== "held" || this.#model.phone !== this.#phones[0]) return;
@@ -356,7 +356,7 @@ class Call {
           toolCallId: sent.toolCallId,
           note: (deed) => {
             deeds.push(deed);
-            // What is written late is noted then.
+            // Late writes are noted when they happen.
             if (deed.kind === "completed") this.#model.completed(deed.sendId);
             if (deed.kind === "cleared") {
               const isForChange = this.#forChange.has(deed.sendId);
@@ -397,7 +397,7 @@ class Call {
     return said;
   }
 
-  /** Reads the codes of the texts that arrived since the last time. */
+  /** Reads the codes in the texts that arrived since the last time. */
   #readTexts(): void {
     const { otpPeppers } = this.surroundings.bench.runtime.config;
     for (const { body } of this.twilio.messages.slice(this.#seen)) {
@@ -495,7 +495,7 @@ class Call {
     );
   }
 
-  /** Other calls that know the hold and guess: they find nothing, and nothing of this call changes. */
+  /** Other calls that know the hold's id guess: they find nothing, and nothing in this call changes. */
   async #meddle(count: number): Promise<void> {
     const { subject } = this.#model;
     if (!subject) return;
@@ -514,8 +514,8 @@ class Call {
   }
 
   /**
-   * A caller who does nothing wrong, at a time when nothing fails: confirmed within 30 seconds, or
-   * told for a reason that the front desk takes over.
+   * A caller who does nothing wrong, while nothing fails, is confirmed within 30 seconds, or is told
+   * for a reason that the front desk takes over.
    */
   async #getOn(): Promise<void> {
     this.twilio.clearFaults();
@@ -566,7 +566,7 @@ class Call {
   }
 }
 
-/** Outcomes that a request delivered again must be answered with again. */
+/** Outcomes that a repeated request must get again. */
 function isRecorded(outcome: string): boolean {
   return [
     ...["confirmed", "cancelled", "rescheduled", "wrong_code", "code_locked", "code_expired"],

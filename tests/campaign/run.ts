@@ -1,5 +1,5 @@
 /**
- * `deno task campaign [--seed N] [--runs N] [--mistakes]`: a fault campaign on a database of its own.
+ * `deno task campaign [--seed N] [--runs N] [--mistakes]`: a fault campaign on its own database.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * What a fault campaign may do to a call: the steps, and how they are drawn.
+ * The steps of a fault campaign, and how they are drawn.
  *
  * @module
  */
@@ -7,18 +7,18 @@
 import fc from "fast-check";
 import type { FaultKind } from "../../supabase/local/twilio/server.ts";
 
-/** Where a function's process dies, or what of it comes late. */
+/** Where a function's process dies, or which part of its work comes late. */
 export type Mishap =
-  /** The code is stored, no text is sent. */
+  /** The code is stored; no text is sent. */
   | "dies_after_begin"
-  /** The text was sent to Twilio, its answer is not recorded. */
+  /** The text was sent to Twilio; its answer is not recorded. */
   | "dies_after_text"
-  /** What has to be recorded after the text comes with a later step. */
+  /** What has to be recorded after the text is written in a later step. */
   | "writes_late"
-  /** The work is done, the answer never arrives. */
+  /** The work is done; the answer never arrives. */
   | "loses_answer";
 
-/** One of two function processes: their clocks and the order of their peppers differ. */
+/** One of two processes of a function, with different clocks and orders of peppers. */
 export type IsolateName = "early" | "late";
 
 /** Something that happens to a call. */
@@ -27,15 +27,15 @@ export type Step =
     readonly kind: "hold";
     readonly isolate: IsolateName;
     readonly other: boolean;
-    /** What the model writes for what it was not told. */
+    /** What the model fills in for values that it was not told. */
     readonly filler?: string | undefined;
   }
   | {
     readonly kind: "send";
     readonly isolate: IsolateName;
-    /** Requests at once, with one tool call id. */
+    /** Concurrent requests with one tool call id. */
     readonly copies: number;
-    /** Whether it is the earlier request, delivered again. */
+    /** Whether to deliver the earlier request again. */
     readonly again: boolean;
     readonly mishap?: Mishap | undefined;
     readonly fault?: FaultKind | undefined;
@@ -48,7 +48,7 @@ export type Step =
     readonly code: "newest" | "older" | "wrong" | "malformed";
     readonly mishap?: "loses_answer" | undefined;
   }
-  /** That many different wrong codes at once. */
+  /** Several different wrong codes at once. */
   | { readonly kind: "guess"; readonly count: number }
   /** The same by other calls, which have nothing to do with the hold. */
   | { readonly kind: "meddle"; readonly count: number }
@@ -58,9 +58,9 @@ export type Step =
   | { readonly kind: "redial" }
   | { readonly kind: "pass"; readonly seconds: number }
   | { readonly kind: "clean_up" }
-  /** So many other callers at once, for starts of the doctor that overlap. */
+  /** Other callers at once, for overlapping starts of the doctor. */
   | { readonly kind: "rush"; readonly callers: number }
-  /** The late writes come now. */
+  /** Late writes are made now. */
   | { readonly kind: "write_late" }
   | { readonly kind: "correct_phone" }
   | {
@@ -70,7 +70,7 @@ export type Step =
   }
   | { readonly kind: "together"; readonly steps: readonly Step[] };
 
-/** Every way in which Twilio's answer can go wrong, each once. */
+/** Every way in which Twilio's answer can fail, once each. */
 const faults: readonly FaultKind[] = [
   ...[21211, 21610, 21408, 30450, 20003, 63038, 21606, 20500, 20429, 54321],
   ...["http_400", "http_403", "http_500", "http_503", "rate_limited", "timeout"] as const,
@@ -90,7 +90,7 @@ const seldom = fc.oneof({ weight: 5, arbitrary: fc.constant(false) }, {
 const mostly = <T>(arbitrary: fc.Arbitrary<T>) =>
   fc.oneof({ weight: 2, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary });
 
-/** As language models write that they were told nothing. */
+/** How language models fill in values that they were not told. */
 const filler = mostly(
   fc.constantFrom("null", "None", "N/A", "undefined", "not provided", "-", "{{appointment.id}}"),
 );
@@ -183,7 +183,7 @@ const stories: fc.Arbitrary<readonly Step[]> = fc.oneof(
   fc.tuple(send, verify).map((
     [first, check],
   ) => [first, { kind: "correct_phone" as const }, check]),
-  // A mother and her children, one code; then a change without another one.
+  // A mother and her children, one code; then a change without a new one.
   fc.tuple(send, verify, change).map(([first, check, next]) => [
     { kind: "sibling" as const },
     { ...first, fault: undefined, mishap: undefined },
@@ -199,7 +199,7 @@ const stories: fc.Arbitrary<readonly Step[]> = fc.oneof(
   ]),
 );
 
-/** Draws sequences; the same seed draws the same. */
+/** Draws sequences; the same seed draws the same ones. */
 export function drawSequences(seed: number, runs: number): Step[][] {
   const part = fc.oneof(
     { weight: 5, arbitrary: step.map((single) => [single]) },

@@ -1,7 +1,7 @@
 /**
  * The part of Supabase's Management API that a deployment uses: `supabase login`, `link`, `projects
- * list`, `secrets` and `functions deploy --use-api`. It keeps what is uploaded, each function in a
- * folder with nothing else in it.
+ * list`, `secrets` and `functions deploy --use-api`. It stores uploads, each function in a folder with
+ * nothing else in it.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { dirname, join, normalize } from "node:path";
 /** One deployed function. */
 export interface Bundle {
   readonly name: string;
-  /** Holds the uploaded files, and only them. */
+  /** Holds the uploaded files and nothing else. */
   readonly directory: string;
   /** Relative to the folder. */
   readonly entrypoint: string;
@@ -25,7 +25,7 @@ export interface Bundle {
 export interface ManagementApi {
   readonly url: string;
   readonly bundles: readonly Bundle[];
-  /** What was set for the functions, by name. */
+  /** The functions' secrets, by name. */
   readonly secrets: Readonly<Record<string, string>>;
   stop(): Promise<void>;
 }
@@ -33,7 +33,7 @@ export interface ManagementApi {
 /** The reference of the only project. */
 export const project = "abcdefghijklmnopqrst";
 
-/** Starts the API on the loopback; uploads go to `directory`. */
+/** Starts the API on the loopback interface; uploads go to `directory`. */
 export function startManagementApi(directory: string): ManagementApi {
   const bundles = new Map<string, Bundle>();
   const secrets: Record<string, string> = {};
@@ -88,7 +88,7 @@ const describedProject = {
   },
 };
 
-/** As Supabase shows one: a digest in place of the value. */
+/** A secret as Supabase shows it: a digest in place of the value. */
 function describeSecret([name, value]: readonly [string, string]) {
   return { name, value: createHash("sha256").update(value).digest("hex") };
 }

@@ -1,6 +1,6 @@
 /**
- * What a project shows the outside after a deployment: its functions, from what was uploaded and with
- * the secrets that were set, and its REST interface.
+ * What a project exposes after a deployment: its REST interface, and its functions, run from the
+ * uploads with the secrets that were set.
  *
  * @module
  */
@@ -10,22 +10,22 @@ import { fileURLToPath } from "node:url";
 import { createGateway } from "../../supabase/local/rest/gateway.ts";
 import type { Bundle, ManagementApi } from "./management_api.ts";
 
-/** The Deno that hosted Supabase runs. */
+/** The version of Deno that hosted Supabase runs. */
 export interface HostedDeno {
   readonly program: string;
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** A deployed function that runs. */
+/** A deployed function that is running. */
 export interface Served {
   readonly url: string;
   stop(): Promise<void>;
 }
 
 /**
- * Starts a deployed function in a process of its own.
+ * Starts a deployed function in a separate process.
  *
- * @param env Its variables, besides those of this process.
+ * @param env Its variables, in addition to those of this process.
  */
 export async function serveBundle(
   { name, directory, entrypoint, importMap }: Bundle,

@@ -1,12 +1,12 @@
 // deno-lint-ignore-file no-console -- a command-line program
 /**
- * What a deployment does, without an account: the commands of docs/operations.md, as they stand there,
- * with Supabase's own CLI against a stand-in for its Management API and a real PostgreSQL; then the
- * CLI's advisors and linter. What arrives is type-checked by the Deno that hosted Supabase runs, and
- * answers a whole call there.
+ * What a deployment does, without an account: runs the commands of docs/operations.md as written, with
+ * Supabase's own CLI against a stand-in for its Management API and a real PostgreSQL, then the CLI's
+ * advisors and linter. The Deno version of hosted Supabase type-checks what arrives, and answers a
+ * whole call with it.
  *
- * Environment: SUPABASE_CLI names the one program, HOSTED_DENO the other (itself, not npm's wrapper,
- * which a signal ends alone), HOSTED_DENO_DIR a cache to keep; PG_BIN a PostgreSQL with pg_cron and
+ * Environment: SUPABASE_CLI and HOSTED_DENO name the programs (Deno itself, not npm's wrapper, which
+ * does not pass signals on), HOSTED_DENO_DIR a cache to keep, PG_BIN a PostgreSQL with pg_cron and
  * plpgsql_check (Debian: postgresql-15-cron, postgresql-15-plpgsql-check).
  *
  * @module
@@ -28,7 +28,7 @@ const cli = programOf("SUPABASE_CLI");
 const folder = await mkdtemp(join(tmpdir(), "deploy-"));
 const hosted: HostedDeno = {
   program: programOf("HOSTED_DENO"),
-  // A separate cache, since Deno's versions read what others resolved differently.
+  // A separate cache, since versions of Deno resolve packages differently.
   env: {
     DENO_DIR: Deno.env.get("HOSTED_DENO_DIR") ?? join(folder, "deno"),
     DENO_NO_UPDATE_CHECK: "1",
@@ -43,7 +43,7 @@ try {
 } finally {
   await rm(folder, { recursive: true, force: true });
 }
-// The stack's functions keep connections and counts for requests that no longer come.
+// The stack's functions keep connections and counts for requests that will not come.
 Deno.exit(0);
 
 function programOf(variable: string): string {
@@ -117,7 +117,7 @@ async function makeNewcomer(api: ManagementApi, { url }: Project, db: string): P
     url,
     env: {
       ...{ HOME: home, PATH: path.join(delimiter), DO_NOT_TRACK: "1", DENO_NO_UPDATE_CHECK: "1" },
-      // Deno's packages are where they were, whatever the home.
+      // Deno's packages stay where they are, whatever HOME is.
       DENO_DIR: await denoDir(),
       SUPABASE_ACCESS_TOKEN: `sbp_${"0".repeat(40)}`,
       SUPABASE_DB_URL: db,
@@ -130,7 +130,7 @@ async function denoDir(): Promise<string> {
   return JSON.parse(new TextDecoder().decode(stdout)).denoDir;
 }
 
-/** Runs the commands that deploy, and looks after each at what it has done. */
+/** Runs the commands of a deployment, and checks after each what it has done. */
 async function playCommands(
   newcomer: Newcomer,
   commands: readonly string[],
@@ -163,7 +163,7 @@ async function readCommands(): Promise<string[]> {
   return commands;
 }
 
-/** Types a command as it stands in the docs, but for where the project is. */
+/** Runs a command as written in the docs, except for the project's address. */
 async function type(
   { checkout, env, url }: Newcomer,
   command: string,
@@ -186,7 +186,7 @@ async function type(
   return said;
 }
 
-/** Every minute job runs within two minutes of its migration. */
+/** Waits until every minute job has run, within two minutes of its migration. */
 async function untilJobsHaveRun(sql: postgres.Sql): Promise<void> {
   for (let tries = 0; tries < 180; tries++) {
     const [row] = await sql`
@@ -198,7 +198,7 @@ async function untilJobsHaveRun(sql: postgres.Sql): Promise<void> {
   throw new Error("The jobs did not run");
 }
 
-/** What stands in the way of a deployment is said, and nothing is changed. */
+/** Problems that prevent a deployment are reported, and nothing is changed. */
 async function refuseWrongSettings(newcomer: Newcomer, api: ManagementApi): Promise<void> {
   const before = JSON.stringify(api.secrets);
   const again = await type(newcomer, "deno task deploy");
@@ -228,10 +228,10 @@ interface Advice {
 }
 
 /**
- * Asks the CLI's advisors, and ends the run on a warning.
+ * Runs the CLI's advisors, and fails on a warning.
  *
- * @param bound Functions with a standard SQL body. Its names were resolved when the function was
- * made, so a search path cannot change them, and setting one would keep it from being inlined.
+ * @param bound Functions with a SQL-standard body. Their names were resolved when the function was
+ * created, so a search path cannot change them, and setting one would prevent inlining.
  */
 async function checkAdvice(remote: string, bound: readonly string[]): Promise<void> {
   const args = ["db", "advisors", remote, "--type", "all", "--fail-on", "none", "--yes"];

@@ -1,6 +1,6 @@
 // deno-lint-ignore-file no-console -- tells its parent where it listens
 /**
- * Serves one deployed function as the hosted runtime does; runs on the hosted runtime's Deno.
+ * Serves one deployed function as the hosted runtime does, under that runtime's version of Deno.
  *
  * @module
  */

@@ -29,10 +29,13 @@ function toComingWeek(text: string): string {
   });
 }
 
-/** Conversations that are still answered wrongly, and why. One that passes has to leave this list. */
+/**
+ * Conversations that are still answered wrongly, and why. One that passes must be removed from this
+ * list.
+ */
 const knownWrong: ReadonlyMap<string, string> = new Map();
 
-/** Steps (from 1) whose answer in the file cannot be right, and what is. */
+/** Steps (from 1) whose answer in the file cannot be right, and the right answers. */
 const corrected: ReadonlyMap<string, { readonly step: number; readonly good: readonly string[] }> =
   new Map([
     // The step before was read as malformed_code. Now it confirms, as the file says it should.
@@ -59,7 +62,7 @@ for (const file of files) {
   const reason = knownWrong.get(name);
   const { steps } = JSON.parse(await readFile(new URL(file, folder), "utf8"));
   if (reason === undefined) {
-    test(`the conversation ${name} is answered rightly`, (bench) => play(bench, name, steps));
+    test(`the conversation ${name} is answered correctly`, (bench) => play(bench, name, steps));
     continue;
   }
   test(`the conversation ${name} is still answered wrongly: ${reason}`, async (bench) => {

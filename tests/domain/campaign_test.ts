@@ -34,7 +34,8 @@ const findsMistake = (mistake: Mistake) =>
     assert.notDeepEqual(findings, []);
   });
 
-// All of them: deno task campaign --mistakes. Here the one that is found soonest, or the first three and the last.
+// Briefly: the mistake that is found soonest; at full length: the first three, and the last. All of
+// them: deno task campaign --mistakes
 const [first, last] = atLength({ short: [1, 2], full: [0, 3] });
 for (const mistake of mistakes.slice(first, last)) findsMistake(mistake);
 for (const mistake of isFull ? mistakes.slice(-1) : []) findsMistake(mistake);

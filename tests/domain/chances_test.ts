@@ -1,4 +1,4 @@
-/** The chances of a guess in docs/security.md are those of the caps that the SQL enforces. */
+/** The chances of a guess in docs/security.md follow from the caps that the SQL enforces. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import postgres from "postgres";
@@ -12,7 +12,7 @@ const hourSeconds = 3601;
 
 /**
  * An attacker in SQL. `ring` calls a clinic, holds a slot for a phone and asks for texts to it; `guess`
- * says wrong codes until none is compared any more.
+ * tries wrong codes until none is compared any longer.
  */
 const attacker = `
   create temporary table rung (call jsonb, hold text, texts integer);
@@ -64,7 +64,7 @@ const attacker = `
     'select coalesce(sum(cardinality(wrong_at)), 0)::integer from public.phone_counts'`;
 
 interface Attack {
-  /** One connection, which has the attacker's functions. */
+  /** A connection that has the attacker's functions. */
   readonly sql: postgres.Sql;
   readonly clinic: Clinic;
 }
@@ -77,13 +77,13 @@ const compared = async ({ sql }: Attack) => {
   return Number(row?.["n"]);
 };
 
-/** One call that asks for as many texts as it gets, and guesses after each. */
+/** A call that asks for as many texts as it can get, and guesses after each. */
 async function ring({ sql, clinic }: Attack, from: string, phone: string, texts: number) {
   const [row] = await sql`select pg_temp.ring(${clinic.number}, ${from}, ${phone}, ${texts}) as n`;
   return Number(row?.["n"]);
 }
 
-/** Calls of a kind, one after the other, until three in a row have no guess compared. */
+/** Makes calls of one kind, one after another, until three in a row have no guess compared. */
 async function exhaust(attack: Attack, call: () => Promise<unknown>): Promise<number> {
   const before = await compared(attack);
   for (let [idle, last] = [0, before]; idle < 3;) {
@@ -95,8 +95,9 @@ async function exhaust(attack: Attack, call: () => Promise<unknown>): Promise<nu
 }
 
 /**
- * Texts to strangers first, as many as go, since guesses raise an alarm; then guesses at their codes.
- * Briefly at a dozen of them, more than raise the alarm of wrong codes, which stand for all.
+ * First as many texts to strangers as possible, since guesses raise an alarm; then guesses at their
+ * codes. The short run guesses at a dozen of them, enough to raise the alarm for wrong codes, which
+ * stand for all.
  */
 async function attackClinic(attack: Attack, isForged: boolean): Promise<number> {
   const { sql } = attack;
@@ -135,7 +136,7 @@ function readTable(): Map<string, string[]> {
 }
 
 const count = (value: number) => value.toLocaleString("en");
-/** At most: guesses at different codes add up. */
+/** An upper bound: guesses at different codes add up. */
 const chance = (guesses: number) => `1 in ${count(Math.floor(codes / guesses))}`;
 
 test("the chances in docs/security.md follow from how codes are compared", async (database) => {

@@ -10,7 +10,7 @@ import { aClinic, aDay, type Clinic } from "../support/clinic.ts";
 import { type TestDatabase, testWithDatabase as test } from "../support/database.ts";
 import { atLength } from "../support/length.ts";
 
-/** Holds that expired long ago or a moment ago, half an hour each, as many as asked for. */
+/** Creates half-hour holds that expired long ago or a moment ago. */
 async function expiredHolds(
   sql: postgres.Sql,
   clinic: Clinic,
@@ -37,8 +37,8 @@ const cleanUp = async (sql: postgres.Sql | Line["sql"], batch = 1000) => {
 };
 
 /**
- * Milliseconds that the server's process of a connection has been on a processor, which a busy
- * machine changes little; where the system does not tell, the time itself.
+ * Milliseconds that the connection's server process has spent on a processor, which other load hardly
+ * changes; the elapsed time if the system does not report that.
  */
 async function cpuMs(sql: postgres.Sql): Promise<number> {
   const [row] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
@@ -46,7 +46,7 @@ async function cpuMs(sql: postgres.Sql): Promise<number> {
   return spent ? Number(spent.split(" ")[0]) / 1e6 : performance.now();
 }
 
-/** What a statement without rules costs for as many holds: the same column in batches of a thousand. */
+/** The cost of a plain update for the same number of holds: the same column in batches of a thousand. */
 async function plainUpdateMs(sql: postgres.Sql): Promise<number> {
   const before = await cpuMs(sql);
   for (let count = 1; count > 0;) {
@@ -130,7 +130,8 @@ test(
   `the clean-up of ${clinicsCleanedUp},000 expired holds of ${clinicsCleanedUp} clinics costs at most five times a plain update`,
   async ({ sql, admin }, t) => {
     const [clinic] = [await aClinic(sql)];
-    // Only what forbids overlaps is left out: rows that are cleaned up leave its index, and never enter it.
+    // Only the constraint against overlaps is removed: rows that are cleaned up leave its index, and
+    // never enter it.
     await sql`alter table public.appointments drop constraint appointments_no_overlap`;
     await expiredHolds(sql, clinic, 1000);
     await sql`insert into public.organizations (slug, name, timezone, default_country, sms_countries)
@@ -188,7 +189,7 @@ test(
     await expiredHolds(sql, clinic, 2000);
     const lines = await openLines(database, 4);
     const batchesMs: number[] = [];
-    /** By claim, the transactions of the clean-up that it waited for. */
+    /** The clean-up transactions that each claim waited for. */
     const waitedFor = new Map<string, Set<string>>();
     let longestWaitMs = 0;
     const tried = new Set<number>();
@@ -258,13 +259,13 @@ test(
       () => {},
     );
     assert.ok(held > 0, "nothing was claimed meanwhile");
-    // A batch is a transaction: whoever waits for one has waited when it ends.
+    // Each batch is a transaction: waiting for two of them means waiting again.
     const again = [...waitedFor.values()].filter((batches) => batches.size > 1);
     assert.equal(again.length, 0, "a claim waited for more than one batch");
   },
 );
 
-/** Everything retention knows, old and young, in a clinic that keeps so many days. */
+/** Everything that retention covers, old and young, in a clinic with this retention period. */
 async function anArchive(
   { sql, admin }: TestDatabase,
   line: Line,
@@ -295,7 +296,7 @@ async function anArchive(
   await sql`update public.appointments set status = 'requires_manual_followup'
     where org_id = ${clinic.id} and status = 'held'
       and to_char(starts_at at time zone ${clinic.zone}, 'HH24') = '13'`;
-  // As if all of it had happened so long ago; audit rows nobody but a superuser can age.
+  // Everything is aged; only a superuser can age audit rows.
   const age = "60 days";
   await sql`update public.appointments set created_at = created_at - ${age}::interval,
     updated_at = updated_at - ${age}::interval, expires_at = expires_at - ${age}::interval
@@ -369,7 +370,7 @@ test("retention counts the same as it deletes, per clinic, in batches, and keeps
       }
     }
     assert.ok(calls > 3, `${calls} batches`);
-    // Texts that went with their hold are not counted once more.
+    // Texts that were deleted with their hold are not counted again.
     assert.ok(rows <= counted.rows && rows > 0, `${rows} of ${counted.rows}`);
     assert.equal((await retain(sql, true)).rows, 0);
 
@@ -464,7 +465,7 @@ test("the jobs clean up and delete in transactions of their own until nothing is
   assert.equal(await countHolds(sql, "expired"), 0);
 });
 
-/** Runs the task as an operator would, and keeps what it says. */
+/** Runs the task as an operator would, and returns its output. */
 async function runRetention(args: readonly string[], env: Record<string, string> = {}) {
   const { terminal, lines } = aTerminal();
   const code = await runTask(retention, args, { env, terminal });

@@ -1,4 +1,4 @@
-/** A clinic that leaves: everything of it goes but the audit log, and nothing while somebody is booked. */
+/** A clinic leaves: everything is deleted except its audit log, and nothing while somebody is booked. */
 import assert from "node:assert/strict";
 import sendOtp from "../../functions/send-otp/index.ts";
 import { clinic as clinicTask } from "../../supabase/tasks/clinic.ts";

@@ -1,4 +1,7 @@
-/** A clinic's document: applied whole or not at all, read back as it was, and careful with bookings. */
+/**
+ * A clinic's document: applied completely or not at all, read back unchanged, and careful with
+ * bookings.
+ */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import type postgres from "postgres";
@@ -52,14 +55,14 @@ async function read(sql: postgres.Sql, slug: string): Promise<ClinicDocument> {
   return clinicDocument.parse(row?.answer.clinic);
 }
 
-/** What the database says of a document that leaves Vapi's ids alone. */
+/** The document that the database returns for one that does not mention Vapi's ids. */
 const asKept = (clinic: ClinicDocument): ClinicDocument => ({
   vapiPhoneNumbers: [],
   vapiAssistants: [],
   ...clinic,
 });
 
-test("random clinics are kept as they were given, and given twice they change nothing", async ({ sql }) => {
+test("random clinics are stored as given, and applying them again changes nothing", async ({ sql }) => {
   const seed = Math.floor(Math.random() * 2 ** 31);
   const random = randomFrom(seed);
   for (let count = 0; count < atLength({ short: 4, full: 12 }); count++) {
@@ -74,7 +77,7 @@ test("random clinics are kept as they were given, and given twice they change no
     const file = readClinicFile(writeClinicFile(await read(sql, slug)));
     assert.ok(file.ok);
     assert.equal((await apply(sql, file.clinic, { org })).outcome, "unchanged", `seed ${seed}`);
-    // To another clinic altogether, and back.
+    // To a completely different clinic, and back.
     const changed = await apply(sql, second, { org });
     assert.deepEqual(changed.before, added.after);
     assert.deepEqual(changed.after, asKept(second), `seed ${seed}`);
@@ -294,7 +297,7 @@ test("seed.sql has the clinics of the files, adds them once and leaves them alon
   assert.equal((await read(sql, "sunrise-dental")).name, "Other");
 });
 
-/** A clinic with two doctors who work every day from nine to five, and a booking of each. */
+/** A clinic with two doctors who work every day from nine to five, with one booking each. */
 async function aBookedClinic(sql: postgres.Sql) {
   const day = aDay(10);
   const service = {
@@ -388,7 +391,7 @@ test("a change that meets bookings says which and why, once, and loses none", as
       { closingDays: [{ first: day, last: day }] },
       [`clinic_closed ${ofOne}`, `clinic_closed ${ofTwo}`],
     ],
-    // Ten o'clock in London is not in the hours of New York any more.
+    // Ten o'clock in London is outside the hours in New York.
     [{ timezone: "America/New_York" }, [`outside_hours ${ofOne}`]],
   ];
   for (const [change, expected] of changes) {
@@ -416,7 +419,7 @@ test("expired holds and past visits do not count as bookings that a change affec
     busy = tstzrange(lower(busy) - interval '11 days', upper(busy) - interval '11 days')
     where id = ${ofTwo}`;
   assert.deepEqual((await apply(sql, { ...clinic, providers: [] }, { org })).bookings, []);
-  // The doctor comes back with what was booked.
+  // The doctor comes back with the earlier booking.
   await apply(sql, { ...clinic, providers: [one] }, { org });
   assert.equal((await read(sql, "booked")).providers.length, 1);
 });

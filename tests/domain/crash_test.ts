@@ -1,7 +1,7 @@
 /**
  * An immediate stop of a durable server under load loses nothing that was acknowledged.
  *
- * CRASHES is how many: 1, and 10 at full length. SEED repeats the moments.
+ * CRASHES is the number of stops: 1, and 10 at full length. SEED repeats the same moments.
  */
 import assert from "node:assert/strict";
 import { rm } from "node:fs/promises";
@@ -30,7 +30,7 @@ const seed = Number(Deno.env.get("SEED") ?? Math.floor(Math.random() * 2 ** 31))
 const lineCount = 20;
 const code = "482913";
 
-/** Numbers from 0 to 1 that the seed repeats (mulberry32). */
+/** Numbers from 0 to 1 that depend on the seed only (mulberry32). */
 function randomFrom(start: number): () => number {
   let state = start;
   return () => {
@@ -41,16 +41,16 @@ function randomFrom(start: number): () => number {
   };
 }
 
-/** One caller's wish, and what came of it before the crash. */
+/** What one caller wants, and the answer before the crash. */
 interface Wish {
   readonly caller: Caller;
   readonly slotId: string;
-  /** Told to the caller; missing when the crash came first. */
+  /** The caller's answer; missing if the crash came first. */
   holdId?: string;
   confirmed?: boolean;
 }
 
-/** Every wish has a slot of its own: whoever repeats it can only be told of its own hold. */
+/** Every wish has its own slot: a repeat can only get the same caller's hold. */
 function slotOf(clinic: Clinic, wish: number): string {
   const doctor = clinic.providers[wish % clinic.providers.length];
   const turn = Math.floor(wish / clinic.providers.length);
@@ -61,7 +61,7 @@ function slotOf(clinic: Clinic, wish: number): string {
   return `consultation/${aDay(2 + Math.floor(turn / 46))}T${clock.join(":")}/${doctor}`;
 }
 
-/** Books without a pause until the server is gone; the last wish of each line stays open. */
+/** Books without pause until the server is gone; the last wish of each line stays open. */
 async function bookUntilCrash(line: Line, clinic: Clinic, next: () => number): Promise<Wish[]> {
   const wishes: Wish[] = [];
   for (;;) {
@@ -82,7 +82,7 @@ async function bookUntilCrash(line: Line, clinic: Clinic, next: () => number): P
   }
 }
 
-/** What was acknowledged is there, and every wish that is repeated is told its own hold. */
+/** Checks that everything acknowledged is there, and that a repeated wish gets its own hold. */
 async function checkAfterCrash(server: PostgresServer, wishes: readonly Wish[]) {
   const lines = await openLines({ url: (role = "postgres") => server.url({ role }) }, lineCount);
   const sql = postgres(server.url(), { max: 1, onnotice: () => {} });
@@ -146,7 +146,7 @@ testWithConnections(
         );
         const before = next;
         const booking = lines.all.map((line) => bookUntilCrash(line, clinic, () => next++));
-        // Every line is in full swing, then any moment will do.
+        // Wait until every line is busy; then any moment will do.
         while (next < before + 3 * lineCount) {
           await new Promise((resolve) => setTimeout(resolve, 5));
         }

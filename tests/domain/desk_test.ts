@@ -1,4 +1,4 @@
-/** When the front desk answers, and what every answer says about it. */
+/** When the front desk is open, and what each answer says about it. */
 import assert from "node:assert/strict";
 import { testWithDatabase } from "../support/database.ts";
 import { aClinic } from "../support/clinic.ts";
@@ -26,16 +26,16 @@ testWithDatabase(
       "2026-11-02T12:00-05:00": "closed",
       "2026-11-02T13:00-05:00": "open",
       "2026-11-03T10:00-05:00": "closed",
-      // The same instant as 10:00 in New York, and one that is Monday in London only.
+      // The same instant as 10:00 in New York, and one that is a Monday only in London.
       "2026-11-02T15:00Z": "open",
       "2026-11-09T02:00Z": "closed",
       "2026-11-09T10:00-05:00": "closed",
-      // A Friday's night belongs to Friday, whatever Saturday is.
+      // A night that begins on Friday belongs to Friday, whatever the hours on Saturday.
       "2026-11-13T21:59-05:00": "closed",
       "2026-11-13T22:00-05:00": "open",
       "2026-11-14T05:59-05:00": "open",
       "2026-11-14T06:00-05:00": "closed",
-      // The clocks went back in the night: half past one is there twice.
+      // The clocks go back that night: 1:30 occurs twice.
       "2026-10-31T01:30-04:00": "open",
     };
     for (const [at, state] of Object.entries(expected)) {
@@ -45,7 +45,7 @@ testWithDatabase(
 );
 
 testWithDatabase(
-  "desk hours that cannot be are refused with a sentence, overlapping ones by a constraint",
+  "invalid desk hours are refused with a sentence, overlapping ones by a constraint",
   async ({ sql }) => {
     const { id } = await aClinic(sql);
     const open = (dow: number, start: number, end: number) =>

@@ -1,6 +1,7 @@
 /**
- * The guarantee against double booking has two legs, the constraint and the look under the
- * provider's lock: each is enough alone, and what PostgreSQL loses of the first is found and repaired.
+ * Two mechanisms prevent double booking: the constraint, and the check under the provider's lock. Each
+ * is sufficient alone, and rows that PostgreSQL loses from the constraint's index are found and
+ * repaired.
  */
 import assert from "node:assert/strict";
 import type postgres from "postgres";
@@ -30,7 +31,7 @@ function test(name: string, work: (database: TestDatabase) => Promise<void>): vo
 const anOpenClinic = (sql: postgres.Sql, providers = 1) =>
   aClinic(sql, { zone: "UTC", endMin: 1440, providers });
 
-/** What the metrics say of the guarantee. */
+/** The metrics about the guarantee. */
 async function gauges(sql: postgres.Sql): Promise<[overlaps: number, indexRowsLost: number]> {
   const [row] = await sql<{ overlaps: number; lost: number }[]>`
     select (g ->> 'overlaps')::int as overlaps, (g ->> 'indexRowsLost')::int as lost
@@ -43,7 +44,7 @@ const watch = async (sql: postgres.Sql, batch = 1000) => {
   return row?.n ?? NaN;
 };
 
-/** Tries to book a time of an appointment for somebody else, past all functions; nothing stays. */
+/** Tries to book an appointment's time for somebody else with plain SQL; rolled back. */
 async function isRefused(sql: postgres.Sql, id: string): Promise<boolean> {
   let inserted = 0;
   await sql.begin(async (transaction) => {
@@ -80,7 +81,7 @@ for (const loss of losses) {
       caller.release();
       assert.deepEqual(await gauges(sql), [0, 0]);
 
-      // The first call ends the round that the caller interrupted.
+      // The first call finishes the round that the caller interrupted.
       await watch(sql);
       await watch(sql);
       assert.deepEqual(await gauges(sql), [0, lost.length]);
@@ -102,7 +103,7 @@ for (const loss of losses) {
   );
 }
 
-/** One caller books; the other has looked before that, waits, and asks for a time that overlaps. */
+/** One caller books. The other one looked before that, waits, and asks for a time that overlaps. */
 async function bookBothAtOnce(database: TestDatabase): Promise<Record<string, number>> {
   const { sql, admin } = database;
   const clinic = await aClinic(sql);
@@ -158,7 +159,7 @@ test(
       const slot = (time: string) => ({ p_slot_id: `consultation/${dayAfterTomorrow()}T${time}` });
       await sql`update public.services set buffer_after_min = 30`;
       const { holdId = "" } = await line.ask("claim_slot_atomic", aCaller(clinic), slot("10:00"));
-      // A second patient joins while there are two seats, and no buffer.
+      // A second patient joins while there are two seats and no buffer.
       await sql`update public.services set buffer_after_min = 0, capacity = 2`;
       assert.equal(
         (await line.ask("claim_slot_atomic", aCaller(clinic), slot("10:00"))).outcome,
@@ -199,7 +200,7 @@ test("no query can read the constraint's index, whatever the planner is told", a
     for (const condition of reads) {
       assert.doesNotMatch(await explain(condition), /appointments_no_overlap/, condition);
     }
-    // The same read in the index's own words would use it, so this can fail.
+    // The same query in the index's own words would use it, so this test can fail.
     assert.match(
       await explain(
         "a.busy && tstzrange(now(), now()) and coalesce(a.status in ('held', 'confirmed'), false)",
@@ -209,7 +210,7 @@ test("no query can read the constraint's index, whatever the planner is told", a
   });
 });
 
-/** Books some half hours of a clinic's doctor, from an hour of tomorrow on, without asking anybody. */
+/** Books half hours of a clinic's doctor tomorrow, from a given hour on, with plain SQL. */
 async function book(
   sql: postgres.Sql,
   { id }: Clinic,
@@ -285,7 +286,7 @@ test("the watch goes through all providers in batches, and never waits for a loc
   try {
     const [one, two] = lines.all;
     assert.ok(one && two);
-    // Every doctor's lock is taken, and so are all rows.
+    // Every doctor's lock is taken, and every row is locked.
     await one.sql`begin`;
     await one.sql`select private.lock_provider(org_id, id, true) from public.providers`;
     await one.sql`select from public.appointments for update`;

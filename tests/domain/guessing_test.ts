@@ -1,4 +1,7 @@
-/** Guessing at scale: what a patient attacker with many phones, calls and clinics gets evaluated. */
+/**
+ * Guessing at scale: how many guesses of a patient attacker with many phones, calls and clinics are
+ * compared.
+ */
 import assert from "node:assert/strict";
 import { testWithDatabase } from "../support/database.ts";
 import { aClinic } from "../support/clinic.ts";
@@ -11,8 +14,8 @@ const { guesses, guessesPerHold, phoneCount, hourlyTexts } = atLength({
 const workers = 4;
 
 /**
- * One attacker, as the database sees them: takes a fresh hold by a fresh call every so many guesses and
- * a fresh text every 15, waits out no cooldown (its clock is turned), and guesses. A guess a transaction.
+ * One attacker in SQL: makes a new hold in a new call every few guesses, asks for a new text every 15,
+ * skips cooldowns (the clock is moved), and guesses, once per transaction.
  */
 const attack = (worker: number, count: number) => `
   do $attack$
@@ -70,7 +73,7 @@ testWithDatabase(
     );
     const capped = clinics[0]?.id ?? "";
     await sql`update public.organizations set sms_hourly_limit = ${hourlyTexts} where id = ${capped}`;
-    // All different: each has a quota of its own.
+    // All different: each has its own quota.
     const phones = Array.from({ length: phoneCount }, (_, index) => `+447700900${100 + index}`);
     await sql`create table attackers as select unnest(${phones}::text[]) as phone`;
     await Promise.all(
@@ -96,7 +99,7 @@ testWithDatabase(
     );
     assert.deepEqual({ ...row, texts: 0, capped: 0 }, {
       ...{ guesses, texts: 0, capped: 0 },
-      // Twenty a day, and ten more since the attacker calls from the number itself.
+      // Twenty a day, and ten more because the attacker calls from the number itself.
       ...{ evaluated: phoneCount * 30, of_a_phone: 30, of_a_call: 10 },
       ...{ texts_of_a_phone: true, texts_of_a_call: true },
     });

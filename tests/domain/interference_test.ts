@@ -1,6 +1,6 @@
 /**
- * Before a proof nothing tells what is stored: unproven calls to pairs of clinics, of which one has
- * appointments and the other none, hear the same, cost the same and leave the same behind.
+ * Before a proof, nothing reveals what is stored. Unproven calls to pairs of clinics, one with
+ * appointments and one without, hear the same, cost the same and leave the same rows.
  *
  * INTERFERENCE_SEED repeats a run.
  */
@@ -37,13 +37,13 @@ const tools = {
   verify_otp: verifyOtp,
 };
 
-/** What a caller asks; `slot` counts half hours of a day that no appointment is on. */
+/** A caller's question; `slot` counts half hours of a day without appointments. */
 type Question =
   | { readonly tool: "cancel_appointment" | "find_appointments"; readonly args: object }
   | { readonly tool: "reschedule_appointment"; readonly args: object; readonly slot: number }
   | { readonly tool: "send_otp" | "verify_otp"; readonly args: object };
 
-/** An appointment that one of two clinics has. */
+/** An appointment that one of the two clinics has. */
 interface Stored {
   readonly name: string;
   readonly time: string;
@@ -85,13 +85,13 @@ const stored: fc.Arbitrary<Stored> = fc.record({
 });
 
 let phones = 0;
-/** Two numbers that end alike, since the caller's word comes back in the answer. */
+/** Two numbers with the same last digits, since the answer repeats them. */
 const twoPhones = () => {
   const digits = String(phones++).padStart(7, "0");
   return [`+44771${digits}`, `+44772${digits}`] as const;
 };
 
-/** Writes an appointment as if it had been booked long ago, and its contact. */
+/** Inserts an appointment, with its contact, as if it had been booked long ago. */
 async function store({ database: { sql } }: Bench, clinic: Clinic, phone: string, one: Stored) {
   await sql`
     with contact as (
@@ -117,8 +117,8 @@ async function store({ database: { sql } }: Bench, clinic: Clinic, phone: string
 }
 
 /**
- * What a call hears and leaves, without what is its own (ids, and the seconds that have gone), and how
- * many milliseconds it waited for answers. The text itself goes out after them.
+ * What a call hears and leaves, without its own ids and the seconds that have passed, and how many
+ * milliseconds it waited for answers. The text itself is sent after the answers.
  */
 async function talk(
   bench: Bench,
@@ -156,7 +156,7 @@ async function talk(
 const clockOf = (half: number) =>
   `${String(8 + Math.floor(half / 2)).padStart(2, "0")}:${half % 2 ? "30" : "00"}`;
 
-/** What the call leaves in the database, but for the text itself. */
+/** What the call leaves in the database, except for the text itself. */
 async function leftBy({ database: { sql } }: Bench, clinic: Clinic, callId: string) {
   const [row] = await sql`
     select
@@ -204,7 +204,7 @@ test(`unproven calls hear, cost and leave the same whatever is stored (seed ${se
     for (const phone of [known, unknown]) {
       const clinic = await aClinic(bench.database.sql, { providers: 2 });
       await bench.provision(clinic);
-      // Who is chosen of two who are free goes by their ids.
+      // Which of two free providers is chosen depends on their ids.
       await bench.database.sql`
         update public.providers as p set name = 'Dr Number ' || r.rank
         from (select id, row_number() over (order by id) as rank from public.providers
@@ -242,7 +242,7 @@ test("an unproven call runs the same statements whatever is stored", async (benc
       set auto_explain.log_nested_statements = on;
       set auto_explain.log_format = json;
       set auto_explain.log_level = notice`);
-    // A name is compared with each that the number has: in one statement, but by a function of its own.
+    // A name is compared with each name at the number: in one statement, but by a separate function.
     const comparisons = await bench.database.sql<{ body: string }[]>`
       select prosrc as body from pg_proc where proname in ('is_same_name', 'words_of')`;
     const told: string[][] = [];
@@ -253,7 +253,7 @@ test("an unproven call runs the same statements whatever is stored", async (benc
       day: 5,
       state: "confirmed",
     });
-    // The first call makes the clinic's counters.
+    // The first call creates the clinic's counters.
     const [first] = twoPhones();
     for (const [half, phone] of [first, unknown, known].entries()) {
       ran.length = 0;
@@ -294,7 +294,7 @@ test("the times of unproven calls differ by little, whatever is stored", async (
     await store(bench, clinic, known, {
       ...{ name: "Ada Brown", time: "09:00", day: 5 + pair, state: "confirmed" },
     });
-    // One after the other, in turn, so that both meet the same machine.
+    // One after another, in alternating order, so that both see the same load on the machine.
     const order = pair % 2 ? ["known", "unknown"] as const : ["unknown", "known"] as const;
     for (const which of order) {
       const phone = which === "known" ? known : unknown;
@@ -303,7 +303,7 @@ test("the times of unproven calls differ by little, whatever is stored", async (
   }
   const median = (times: number[]) => times.toSorted((a, b) => a - b)[times.length >> 1] ?? 0;
   const [known, unknown] = [median(waits.known), median(waits.unknown)];
-  // The name of a step, since a test's own output is not shown.
+  // Shown as a step's name, since a test's own output is not shown.
   const measured = `${timedPairs} pairs: ${known.toFixed(1)} ms with an appointment, ` +
     `${unknown.toFixed(1)} ms without`;
   await context.step(measured, () => {

@@ -1,4 +1,4 @@
-/** Two requests at one instant, step by step: what the later one finds when the earlier one commits. */
+/** Two requests at the same time, step by step: what the later one sees once the earlier one commits. */
 import assert from "node:assert/strict";
 import holdSlot from "../../functions/hold-slot/index.ts";
 import {
@@ -16,9 +16,9 @@ import { leaveOnly, legs } from "../support/guarantee.ts";
 import { anAppointment, code, slot, someWait, start } from "../support/requests.ts";
 
 /**
- * Does the first, lets the second wait for what it has locked, and commits it.
+ * Runs the first, lets the second wait for its locks, then commits the first.
  *
- * @param last What else the first does while the second waits.
+ * @param last What the first does while the second waits.
  */
 async function meanwhile<First, Second>(
   bench: Bench,
@@ -37,7 +37,7 @@ async function meanwhile<First, Second>(
   return [done, await waiting.done];
 }
 
-/** What the audit log says of an appointment, in order. */
+/** The audit log of an appointment, in order. */
 async function audited({ database }: Bench, id: string | undefined): Promise<string[]> {
   const rows = await database.sql<{ step: string }[]>`
     select action || ' ' || outcome as step from public.audit_logs
@@ -243,7 +243,7 @@ test(
     await one.ask("claim_slot_atomic", caller, slot("10:00"));
     await bench.database.sql`update public.phone_counts
       set changed_at = now() - interval '2 days', sent_at = array[now() - interval '2 days']`;
-    // The row is there when it is asked for, and gone when it is locked.
+    // The row exists when it is asked for, and is gone when it is to be locked.
     const [, sent] = await meanwhile(
       bench,
       one,

@@ -1,4 +1,7 @@
-/** Limits that an attacker cannot renew: per call, caller, number and clinic; and what is kept for patients. */
+/**
+ * Limits that an attacker cannot reset: per call, caller, number and clinic; and the share reserved for
+ * patients.
+ */
 import assert from "node:assert/strict";
 import {
   aCaller,
@@ -14,7 +17,7 @@ import { aClinic, aDay, type Bench, type Clinic, letTimePass } from "../support/
 const code = "482913";
 let starts = 0;
 
-/** A start that nobody has asked for yet. */
+/** A start that nobody has asked for. */
 function aSlot(): { p_slot_id: string } {
   const half = starts++;
   const clock = `${String(Math.floor(half / 2) % 22).padStart(2, "0")}:${half % 2 ? "30" : "00"}`;
@@ -25,7 +28,7 @@ const hold = (line: Line, caller: Caller, more: Record<string, string> = {}) =>
   line.ask("claim_slot_atomic", caller, { ...aSlot(), ...more });
 const child = (n: number) => ({ p_patient_name: `${"ABCDEFGHIJKLMNOPQRST"[n]}nna Example` });
 
-/** Lets the cooldown pass and nothing else. */
+/** Skips the cooldown and nothing else. */
 const coolDown = ({ database }: Bench) =>
   database
     .sql`update public.one_time_passcodes set claimed_at = claimed_at - interval '31 seconds'`;
@@ -65,7 +68,7 @@ test(
       assert.equal((await hold(one, stranger, child(n))).outcome, outcome);
     }
     assert.equal((await hold(one, patient, child(5))).outcome, "held");
-    // The same where a hold of its own gets the number later.
+    // The same if the caller's own hold gets the number later.
     const other = aCaller(clinic, "+447700900981", patient.phone);
     const slot = aSlot();
     const ask = (caller: Caller) => one.ask("claim_slot_atomic", caller, { ...slot, ...child(6) });
@@ -165,7 +168,7 @@ test(
   },
 );
 
-/** A hold and a text, by a call from another number than the patient's unless said. */
+/** A hold and a text, by default in a call from another number than the patient's. */
 async function text(line: Line, clinic: Clinic, phone?: string, from?: string | null) {
   const caller = aCaller(clinic, phone, from);
   const held = await hold(line, caller);

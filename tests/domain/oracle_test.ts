@@ -1,4 +1,4 @@
-/** Availability compared with an oracle that walks through the rules minute by minute. */
+/** Availability compared with an oracle that applies the rules minute by minute. */
 import assert from "node:assert/strict";
 import type postgres from "postgres";
 import {
@@ -19,11 +19,11 @@ import {
 } from "../support/random_clinic.ts";
 import { testWithConnections } from "../support/test.ts";
 
-/** A clinic for each of the days of random_clinic.ts, so many times. */
+/** How often a clinic is made for each of the days in random_clinic.ts. */
 const rounds = atLength({ short: 1, full: 6 });
-/** So many starts must be offered, or the comparison says little. */
+/** At least this many starts must be offered; with fewer, the comparison would mean little. */
 const leastOffered = atLength({ short: 700, full: 5000 });
-/** Of the starts that are refused, one in so many is also asked about alone. */
+/** One in this many refused starts is also asked about individually. */
 const aloneEvery = 120;
 
 testWithConnections(
@@ -42,7 +42,7 @@ testWithConnections(
       const made = Array.from({ length: rounds * 2 }, () => days).flat().map((day) =>
         aRandomClinic(random, day)
       );
-      // Some draws have little to offer: more of them until enough was compared.
+      // Some draws have little to offer: draw more until enough starts were compared.
       for (const [index, clinic] of (await writeClinics(database.sql, made)).entries()) {
         if (index >= least && counts.offered >= leastOffered) break;
         const compare = (what: string, judgement: Judgement, seats: number) => {
@@ -105,7 +105,7 @@ async function findStarts(sql: postgres.Sql, clinic: RandomClinic): Promise<Map<
   return found;
 }
 
-/** Which of the starts have which providers, each asked about alone. */
+/** The free providers of some starts, each asked about individually. */
 async function findFree(
   sql: postgres.Sql,
   { orgId, service, question }: RandomClinic,
@@ -121,7 +121,7 @@ async function findFree(
   return new Set(rows.map(keyOf));
 }
 
-/** What the oracle says of every minute of the days asked about. */
+/** The oracle's answer for every minute of the days asked about. */
 function* judgements(clinic: RandomClinic): Generator<Judgement> {
   for (let day = dayNumber(clinic.firstDay); day <= dayNumber(clinic.lastDay); day++) {
     const minutes = minutesOf(clockOf(clinic.zone), day);
@@ -132,7 +132,7 @@ function* judgements(clinic: RandomClinic): Generator<Judgement> {
   }
 }
 
-/** Every minute whose local date is the day: 1380 to 1500, or none at all. */
+/** Every minute whose local date is the day: 1380 to 1500 minutes, or none at all. */
 function minutesOf(clock: Clock, day: number): number[] {
   const around = Array.from({ length: 4 * 1440 }, (_, minute) => (day - 1) * 1440 + minute - 720);
   return around.filter((minute) => Math.floor(clock.read(minute) / 1440) === day);

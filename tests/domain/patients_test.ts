@@ -1,4 +1,4 @@
-/** What is kept of a patient: shown whole, erased whole, and nobody else's with it. */
+/** What is kept about a patient: all of it is shown, all of it is erased, and nothing of anybody else. */
 import assert from "node:assert/strict";
 import answerQuestion from "../../functions/answer-question/index.ts";
 import cancelAppointment from "../../functions/cancel-appointment/index.ts";
@@ -17,7 +17,7 @@ const phone = "+447400987654";
 const ada = "Ada Lovelace";
 const ben = "Benjamin Button";
 
-/** Runs the task as the database's owner. */
+/** Runs the task as the owner of the database. */
 async function runPatient(bench: Bench, args: readonly string[]) {
   const { terminal, lines } = aTerminal();
   const all = [...args, "--db", bench.database.url()];
@@ -25,7 +25,7 @@ async function runPatient(bench: Bench, args: readonly string[]) {
   return { code, output: lines.map((line) => `${line}\n`).join("") };
 }
 
-/** A call that books a time for somebody, proves the phone, asks for a change and is reported on. */
+/** A call that books a time for somebody, proves the phone, asks for a change and is reported. */
 async function aBooking(bench: Bench, clinic: Clinic, name: string, time: string) {
   const call = new PhoneCall(bench, clinic, phone);
   const slotId = `consultation/${aDay()}T${time}`;
@@ -36,7 +36,7 @@ async function aBooking(bench: Bench, clinic: Clinic, name: string, time: string
   return call;
 }
 
-/** Vapi's report of a call's end; returns the status of the answer. */
+/** Vapi's report at the end of a call; returns the status of the answer. */
 async function report({ bench, clinic, callId }: PhoneCall, transcript: string, summary?: string) {
   const response = await webhook.using(bench.runtime).fetch(aPost(JSON.stringify({
     message: {
@@ -51,7 +51,7 @@ async function report({ bench, clinic, callId }: PhoneCall, transcript: string, 
   return response.status;
 }
 
-/** Everything else that a call can leave of somebody. */
+/** Everything else that a call can store about somebody. */
 async function aTrace(bench: Bench, clinic: Clinic, name: string, time: string) {
   const { sql } = bench.database;
   const call = new PhoneCall(bench, clinic, phone);
@@ -67,7 +67,7 @@ async function aTrace(bench: Bench, clinic: Clinic, name: string, time: string) 
   return call;
 }
 
-/** Where a text, a number's hash or a call is still found: the tables. */
+/** The tables in which a text, a number's hash or a call can still be found. */
 async function traces({ database: { sql } }: Bench, clinic: Clinic, wanted: readonly string[]) {
   const [row] = await sql`select encode(private.hash_phone(${phone}), 'hex') as hash`;
   const tables = await sql<{ name: string }[]>`
@@ -192,7 +192,7 @@ test("of a family's number one is erased and the other keeps everything", async 
   assert.deepEqual(await rowsOf(), before);
   const contacts = await sql`select name, phone from public.contacts where org_id = ${clinic.id}`;
   assert.deepEqual(contacts.map((row) => ({ ...row })), [{ name: ben, phone }]);
-  // The other one still cancels by phone.
+  // The other one can still cancel by phone.
   const call = new PhoneCall(bench, clinic, phone);
   await call.ask(cancelAppointment, { patientName: ben, appointmentTime: "9 am" });
   await call.ask(sendOtp);
@@ -219,7 +219,7 @@ test("a report that arrives after its patient was erased stores nothing that was
   const erased = await runPatient(bench, ask(clinic, "erase", "--name", ada, "--yes"));
   assert.equal(erased.code, 0, erased.output);
   const said = `User: It is Ada Lovelace, the code is ${unreported.code}.`;
-  // The line still holds a time, and lets it go when it ends.
+  // The call still holds a time, and releases it when it ends.
   assert.equal((await unreported.hold("12:00", { patientName: ben })).outcome, "held");
   for (const call of [unreported, reported, unreported]) {
     assert.equal(await report(call, said, "Ada Lovelace has booked."), 200);
@@ -229,7 +229,7 @@ test("a report that arrives after its patient was erased stores nothing that was
     where org_id = ${clinic.id} and patient_name = ${ben}`;
   assert.deepEqual(held.map(({ status }) => status), ["cancelled"]);
 
-  // Somebody else's call is reported as ever.
+  // Somebody else's call is reported as usual.
   const other = await aBooking(bench, clinic, ben, "13:00");
   assert.equal(await report(other, "User: I have a toothache."), 200);
   assert.deepEqual(await traces(bench, clinic, ["toothache"]), ["call_reports: toothache"]);
@@ -253,7 +253,7 @@ test("a question that names an erased patient goes with them, and another of the
   ]);
 });
 
-test("arguments that are missing or cannot be are told, with the exit code of the task", async (bench) => {
+test("missing and invalid arguments are reported, with the task's exit code", async (bench) => {
   const clinic = await aTextingClinic(bench);
   const cases: readonly (readonly [readonly string[], number, RegExp])[] = [
     [[], 2, /Give export or erase/],

@@ -1,4 +1,7 @@
-/** The plans of the statements inside the functions, at full length among a million live and a million expired holds. */
+/**
+ * The plans of the statements inside the functions, at full length with a million live and a million
+ * expired holds.
+ */
 import assert from "node:assert/strict";
 import postgres from "postgres";
 import { type TestDatabase, testWithDatabase } from "../support/database.ts";
@@ -6,24 +9,27 @@ import { atLength } from "../support/length.ts";
 import { calledNumber, expire, fill, settle } from "../support/many_clinics.ts";
 
 const { rows, clinics, doctors } = atLength({
-  // Thousands for each doctor in both, so that a plan that reads all of them is seen.
+  // Thousands for each doctor in both lengths, so that a plan that reads all of them is noticed.
   short: { rows: 40_000, clinics: 4, doctors: 5 },
   full: { rows: 1_000_000, clinics: 20, doctors: 20 },
 });
-/** With few rows and no statistics any index looks good to the planner, and is. */
+/** With few rows and no statistics, any index looks good to the planner, and is. */
 const states = atLength<readonly ("before" | "after")[]>({
   short: ["after"],
   full: ["before", "after"],
 });
-/** As the functions set it; at full length also with every statement planned each time, and only once. */
+/**
+ * As the functions set it. At full length also with every statement planned each time, and planned only
+ * once.
+ */
 const planModes = atLength<readonly (string | null)[]>({
   short: [null],
   full: [null, "force_custom_plan", "force_generic_plan"],
 });
-/** What one node may read of appointments: some days of one doctor. */
+/** How many rows of `appointments` one node may read: some days of one doctor. */
 const mostRows = 400;
 
-/** A node of a plan, as far as it is looked at. */
+/** The fields of a plan node that are checked. */
 interface PlanNode {
   readonly "Node Type": string;
   readonly "Relation Name"?: string;
@@ -35,7 +41,7 @@ interface PlanNode {
   readonly Plans?: readonly PlanNode[];
 }
 
-/** A statement that ran, and how. */
+/** A statement that ran, with its plan. */
 interface Explained {
   readonly "Query Text": string;
   readonly Plan: PlanNode;
@@ -66,7 +72,7 @@ testWithDatabase(
   },
 );
 
-/** Sets for a while how entry functions, and those that decide it for themselves, are planned. */
+/** Sets how entry functions, and those with their own setting, are planned while work runs. */
 async function withPlanMode(
   mode: string | null,
   admin: postgres.Sql,
@@ -118,7 +124,7 @@ async function checkPlans(database: TestDatabase, expired: boolean): Promise<voi
           ${`consultation/${day}T${slot}`}, 'Ada Brown', ${phone}, 'GB') ->> 'outcome' as outcome`;
       return row?.outcome;
     };
-    // Often enough for plans that are kept.
+    // Often enough for cached plans.
     for (let time = 0; time < 8; time++) {
       assert.equal(await claim(`1${time}:30/doctor-4`), "held");
       assert.equal(await claim(`0${time}:30`), "held");
@@ -136,7 +142,7 @@ async function checkPlans(database: TestDatabase, expired: boolean): Promise<voi
           ${days}) ->> 'total')::integer as total`;
       assert.ok((row?.total ?? 0) > 0);
     }
-    // Eleven of this day are still held; they go again, so that every round finds the same.
+    // Eleven on this day are still held; they are deleted, so that every round finds the same.
     await sql`delete from public.appointments where call_id is not null and patient_country = 'GB'`;
     assert.ok(explained.length > 300, "auto_explain said nothing");
 

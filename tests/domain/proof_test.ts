@@ -1,4 +1,4 @@
-/** A call proves a phone: what one passcode does in its call, and what it does to no other one. */
+/** A call proves a phone: what a passcode does in its own call, and what it does to other calls. */
 import assert from "node:assert/strict";
 import {
   aCaller,
@@ -19,14 +19,14 @@ const slot = (time: string, doctor = "") => ({
 const hold = (line: Line, caller: Caller, name: string, time: string, more = {}) =>
   line.ask("claim_slot_atomic", caller, { ...slot(time), p_patient_name: name, ...more });
 
-/** Texts a code and reads it out. */
+/** Texts a code and verifies it. */
 async function prove(line: Line, caller: Caller): Promise<Answer> {
   const sent = await sendCode(line, caller, code);
   assert.equal(sent.outcome, "claimed", JSON.stringify(sent));
   return await readCode(line, caller, code);
 }
 
-/** Appointments by patient, start and state, in the order they were made. */
+/** Appointments as patient, start and status, in the order of creation. */
 async function rowsOf({ database }: Bench): Promise<string[]> {
   const rows = await database.sql<{ row: string }[]>`
     select a.patient_name || to_char(a.starts_at at time zone o.timezone, ' HH24:MI ') || a.status
@@ -53,7 +53,7 @@ test("one code confirms every hold of its call, each for its own patient", async
     "Jane Example 11:00 confirmed",
     "Tim Example 11:00 confirmed",
   ]);
-  // A third child: no further code.
+  // A third child needs no further code.
   const third = await hold(one, mother, "Eve Example", "12:00");
   assert.equal(third["proven"], true);
   const sent = await sendCode(one, mother, "000000");
@@ -190,7 +190,7 @@ test(
   },
 );
 
-/** A confirmed appointment of an earlier call, and another call of its patient. */
+/** A confirmed appointment of an earlier call, and its patient's next call. */
 async function anAppointment(line: Line, caller: Caller, name: string, time: string) {
   await hold(line, caller, name, time);
   assert.equal((await prove(line, caller)).outcome, "confirmed");
@@ -363,7 +363,7 @@ test(
     assert.equal((await readCode(two, next, code)).outcome, "no_code", "the code does not go over");
     assert.equal((await sendCode(two, next, "111111")).outcome, "claimed", "at once");
     assert.equal((await readCode(one, dropped, code)).outcome, "hold_not_found");
-    // The first call comes back, late: it takes nothing back.
+    // The first call sends a late request: it takes nothing back.
     const late = await hold(one, dropped, "Jane Example", "16:00", slot("16:00", "/doctor-1"));
     assert.equal(late.outcome, "slot_taken");
     assert.equal((await readCode(two, next, "111111")).outcome, "confirmed");

@@ -1,5 +1,6 @@
 /**
- * Races for time, on connections of their own: two callers never get the same minute of a doctor.
+ * Races for a time, each caller on its own connection: two callers never get the same minute of a
+ * doctor.
  *
  * RACE_SECONDS is the length of the hot run: 2 seconds, and 20 at full length.
  */
@@ -26,7 +27,7 @@ const hotSeconds = Number(Deno.env.get("RACE_SECONDS") ?? atLength({ short: 2, f
 const rounds = atLength({ short: 4, full: 10 });
 const code = "482913";
 
-/** A start no other round has asked for: half an hour each, from the day after tomorrow on. */
+/** A start that no other round has asked for: half an hour each, from the day after tomorrow on. */
 function slotOf(round: number): string {
   const minutes = (round % 40) * 30;
   const clock = [Math.floor(minutes / 60), minutes % 60].map((part) =>
@@ -57,7 +58,7 @@ function race(name: string, lineCount: number, fn: Race): void {
   });
 }
 
-/** The same race with both legs of the guarantee, and at full length with each of them alone. */
+/** Runs a race with both mechanisms of the guarantee, and at full length with each of them alone. */
 function raceOnEachLeg(name: string, lineCount: number, fn: Race): void {
   race(name, lineCount, fn);
   for (const leg of isFull ? legs : []) {
@@ -68,7 +69,7 @@ function raceOnEachLeg(name: string, lineCount: number, fn: Race): void {
   }
 }
 
-/** Everybody asks for one slot at once; the answers, round by round. */
+/** All callers ask for one slot at once; returns the answers of each round. */
 async function askForOneSlot(
   lines: readonly Line[],
   clinic: Clinic,
@@ -85,7 +86,7 @@ async function askForOneSlot(
   return outcomes;
 }
 
-/** More than there are processors, or connections in a pool; each needs a moment to get warm. */
+/** More than there are processors or connections in a pool; each needs a moment to warm up. */
 const crowd = atLength({ short: 60, full: 200 });
 
 for (const callers of [2, 40, crowd]) {
@@ -104,7 +105,7 @@ for (const callers of [2, 40, crowd]) {
   );
 }
 
-/** Everybody asks at once for a start within half an hour, five minutes apart. */
+/** All callers ask at once for starts within half an hour, five minutes apart. */
 async function askForStartsThatOverlap(
   { sql }: TestDatabase,
   lines: readonly Line[],
@@ -228,7 +229,7 @@ race(
   },
 );
 
-/** A hold with a code, by a caller who has heard it. */
+/** A hold with a code, by a caller who knows it. */
 async function aHold(line: Line, clinic: Clinic, slotId: string): Promise<Caller & { id: string }> {
   const caller = aCaller(clinic);
   const held = await line.ask("claim_slot_atomic", caller, { p_slot_id: slotId });
@@ -238,7 +239,7 @@ async function aHold(line: Line, clinic: Clinic, slotId: string): Promise<Caller
   return { ...caller, id: held.holdId ?? "" };
 }
 
-/** A confirmed appointment, and the next call of its patient. */
+/** A confirmed appointment, and its patient's next call. */
 async function anAppointment(line: Line, clinic: Clinic, slotId: string) {
   const first = await aHold(line, clinic, slotId);
   assert.equal((await readCode(line, first, code)).outcome, "confirmed");
@@ -249,7 +250,7 @@ async function withoutLimits({ sql }: TestDatabase): Promise<void> {
   await sql`update public.organizations set sms_hourly_limit = 1000000`;
 }
 
-/** So many rounds, spread over lanes that run at once, each with lines of its own. */
+/** Runs rounds in concurrent lanes, each with its own lines. */
 async function inLanes(
   lines: Lines,
   linesPerLane: number,
@@ -274,14 +275,14 @@ race(
     const clinic = await aClinic(database.sql, { providers: 6, startMin: 0, endMin: 1440 });
     await withoutLimits(database);
     const seen: Record<string, number> = {};
-    // Long enough for about half of the confirmations, on any machine.
+    // Adjusted so that about half of the confirmations succeed on any machine.
     let withinMs = 8;
     await inLanes(lines, 3, expiries, async (lane, round) => {
       const [one, two, three] = lane;
       assert.ok(one && two && three);
       const slotId = `${slotOf(Math.floor(round / 6))}/doctor-${round % 6 + 1}`;
       const first = await aHold(one, clinic, slotId);
-      // The three meet it just before, at and just after its end.
+      // The three arrive just before, at and just after its end.
       await one.sql`update public.appointments
       set expires_at = clock_timestamp() + interval '1 millisecond' * ${Math.random() * withinMs}
       where id = ${first.id}`;
@@ -334,7 +335,7 @@ race(
       ]);
       const outcome = `${confirmed.outcome} ${cancelled.outcome}`;
       seen.add(outcome);
-      // Once it is confirmed the call has proven the number: it is cancelled as the caller says.
+      // Once it is confirmed, the call has proven the number and can cancel it.
       assert.ok(
         ["confirmed cancelled", "hold_not_found hold_released"].includes(outcome),
         outcome,
@@ -357,7 +358,7 @@ for (const [name, shift] of [["apart", 60], ["overlapping", 15]] as const) {
       await withoutLimits(database);
       await database.sql`update public.services set step_min = 15`;
       const seen: Record<string, number> = {};
-      // Long enough for about half of the moves to be first, on any machine.
+      // Adjusted so that about half of the moves come first on any machine.
       let claimAfterMs = 1;
       await inLanes(lines, 6, moves, async (lane, round) => {
         const [one, ...others] = lane;
@@ -377,7 +378,7 @@ for (const [name, shift] of [["apart", 60], ["overlapping", 15]] as const) {
           one.ask("reschedule_appointment", patient, { p_slot_id: fresh }),
           rival.sql`select pg_sleep(${claimAfterMs / 1000})`.then(() => claim(rival, fresh)),
         ]);
-        // A new time that the appointment itself is in the way of is had at the proof.
+        // If the appointment's own time blocks the new one, the move gets it at the proof.
         const isOpen = opened.outcome === "code_needed" || name === "overlapping";
         claimAfterMs = Math.min(claimAfterMs * (isOpen ? 0.6 : 1.5), 2000);
         assert.equal(isOpen, taken?.outcome !== "held", `${opened.outcome} ${taken?.outcome}`);
@@ -399,7 +400,7 @@ for (const [name, shift] of [["apart", 60], ["overlapping", 15]] as const) {
         const outcome = `${opened.outcome} ${won.some(Boolean) ? "and the old time went" : ""}`;
         seen[outcome] = (seen[outcome] ?? 0) + 1;
       });
-      // Apart, either side wins at times. Where old and new overlap nobody else ever gets in.
+      // If the times are apart, either side wins sometimes. If they overlap, nobody else ever gets in.
       const ways = Object.keys(seen).length;
       assert.ok(name === "apart" ? ways > 1 : ways === 1, JSON.stringify(seen));
       assert.deepEqual(await findDoubles(database.sql), []);
@@ -437,7 +438,7 @@ race(
       select status, (select count(*)::int from public.appointments as o
         where o.patient_phone = a.patient_phone and o.status = 'confirmed') as live
       from public.appointments as a where id = ${id}`;
-      // What one call has moved, the other may cancel afterwards: there it is.
+      // What one call has moved, the other may cancel afterwards at its new time.
       assert.equal(row?.status, done.length > 0 ? "cancelled" : "confirmed");
       assert.equal(row?.live, done.includes("cancelled") ? 0 : 1, JSON.stringify(answers));
     });
@@ -455,7 +456,7 @@ raceOnEachLeg(
     const seen: Record<string, number> = {};
     const everything = ["held", "slot_taken", "confirmed", "rescheduled", "cancelled"];
     const startedAt = performance.now();
-    // A busy machine gets longer until everything has happened.
+    // A busy machine gets more time until everything has happened.
     const goesOn = () => {
       const seconds = (performance.now() - startedAt) / 1000;
       return seconds < hotSeconds ||
@@ -488,7 +489,7 @@ raceOnEachLeg(
       let opened = await line.ask(moves ? "reschedule_appointment" : "cancel_appointment", next, {
         ...(moves ? pick() : {}),
       });
-      // Most times of two hot doctors are taken: who wants another one asks for several.
+      // Most times of two hot doctors are taken: a caller who wants another one tries several.
       for (let wish = 0; moves && wish < 8 && opened.outcome === "slot_taken"; wish++) {
         opened = await line.ask("reschedule_appointment", next, pick());
       }
@@ -518,8 +519,8 @@ raceOnEachLeg(
         while (goesOn()) await call(line);
       }),
       (async () => {
-        // By what the callers are told, not by the clock: on a slow machine no hold would live to be
-        // proven, and no appointment to be moved.
+        // Counted by what callers hear, not by the clock: on a slow machine no hold would live long
+        // enough to be proven, and no appointment to be moved.
         for (let next = 0; goesOn(); next = told + 40) {
           while (told < next && goesOn()) await cleaner.sql`select pg_sleep(0.001)`;
           await cleanUp();
@@ -535,7 +536,7 @@ raceOnEachLeg(
   },
 );
 
-// At the end: nobody else can use their databases, and new connections cost more than the races.
+// At the end, since nobody else can use these databases, and new connections cost more than the races.
 race(
   "CONTROL: without the guarantee the same race gives doubles, so it can fail",
   40,

@@ -1,4 +1,4 @@
-/** What the runbook says to paste runs, and finds what it says. */
+/** The runbook's statements run as pasted, and return what it says. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { aCaller, openLines } from "../support/callers.ts";

@@ -1,4 +1,6 @@
-/** What cannot be is refused when it is written, with the row and the reason; the rest is taken. */
+/**
+ * Impossible rows are refused when they are written, with the row and the reason; others are accepted.
+ */
 import assert from "node:assert/strict";
 import postgres from "postgres";
 import { aClinic } from "../support/clinic.ts";
@@ -7,7 +9,7 @@ import { testWithDatabase } from "../support/database.ts";
 const ordinary = { duration: 30, step: 30, notice: 60, horizon: 90, seats: 1 };
 
 testWithDatabase(
-  "a schedule that cannot be is refused with a sentence, by SQL and as the service role",
+  "an impossible schedule is refused with a sentence, by SQL and as the service role",
   async (database, test) => {
     const { sql } = database;
     const { id: org } = await aClinic(sql, { startMin: 540, endMin: 1020 });
@@ -40,7 +42,7 @@ testWithDatabase(
         insert into public.time_off (org_id, provider_id, span)
         values (${org}, ${provider}, ${span}::tstzrange)`;
 
-    // Each of these is taken, and stands in the way of some below.
+    // Each of these is accepted, and conflicts with some rows below.
     await clinicIn("Europe/London");
     await hours(1, 540, 720);
     await hours(1, 720, 1020);

@@ -1,4 +1,4 @@
-/** The audit log's seals: whatever is changed, removed or slipped in is found, and retention is not. */
+/** The audit log's seals: changed, removed and inserted rows are found; retention is not reported. */
 import assert from "node:assert/strict";
 import postgres from "postgres";
 import { audit } from "../../supabase/tasks/audit.ts";
@@ -11,7 +11,7 @@ import {
   testWithDatabase as test,
 } from "../support/database.ts";
 
-// A server of its own: what is sealed waits for every transaction of a server, also of other tests.
+// Needs a separate server: sealing waits for every transaction on the server, including other tests'.
 Deno.env.delete(clusterVariable);
 
 interface Verified {
@@ -37,19 +37,19 @@ async function verify(sql: postgres.Sql, { id }: Clinic): Promise<Verified> {
 const found = async (sql: postgres.Sql, clinic: Clinic) =>
   (await verify(sql, clinic)).findings.map(({ seal, finding }) => [seal, finding]);
 
-/** Writes audit rows of a clinic in one transaction, so that one seal has them. */
+/** Writes audit rows of a clinic in one transaction, so that one seal covers them. */
 async function write(sql: postgres.Sql, { id }: Clinic, count: number): Promise<void> {
   await sql`select private.audit(${id}, '{"callId": "a", "callerNumber": "+447700900123"}',
     'test', gen_random_uuid(), 'ok', jsonb_build_object('index', n))
     from generate_series(1, ${count}) as n`;
 }
 
-/** Writes so many rows, each in a transaction of its own. */
+/** Writes rows, each in its own transaction. */
 async function writeEach(sql: postgres.Sql, clinic: Clinic, count: number): Promise<void> {
   for (let index = 0; index < count; index++) await write(sql, clinic, 1);
 }
 
-/** Seals all there is; what the server does itself may delay that. */
+/** Seals everything; the server's own transactions may delay that. */
 async function seal(sql: postgres.Sql, ...clinics: readonly Clinic[]): Promise<void> {
   for (let waitMs = 10;; waitMs = Math.min(2 * waitMs, 500)) {
     await sql`select public.seal_audit()`;
@@ -59,7 +59,7 @@ async function seal(sql: postgres.Sql, ...clinics: readonly Clinic[]): Promise<v
   }
 }
 
-/** Batches of a clinic, of so many rows each. */
+/** A clinic with batches of these sizes. */
 async function sealed(sql: postgres.Sql, ...sizes: readonly number[]): Promise<Clinic> {
   const clinic = await aClinic(sql);
   for (const size of sizes) {
@@ -69,10 +69,10 @@ async function sealed(sql: postgres.Sql, ...sizes: readonly number[]): Promise<C
   return clinic;
 }
 
-/** A transaction that the server has still to begin. */
+/** The id of a transaction that the server has yet to start. */
 const ahead = (count: number) => `(pg_current_xact_id()::text::bigint + ${count})::text::xid8`;
 
-/** What the superuser can do, and no function of ours: undone at the end. */
+/** Does what only the superuser can do, then rolls it back. */
 async function tampered(
   { admin }: TestDatabase,
   statement: string,
@@ -193,7 +193,7 @@ test("seals that are changed, removed or written again are found, and the log sh
         ${of} = ${last.seal}`,
       [[last.seal, "seal_changed"], [last.seal, "row_changed"]],
     ],
-    // The whole seal again, with the right hash: the next one still knows the old one.
+    // The whole seal again, with the right hash: the next one still has the old one.
     [
       `with gone as (delete from public.audit_logs where id = (
          select ids[1] from private.audit_seals ${of} = 2))
@@ -211,7 +211,7 @@ test("seals that are changed, removed or written again are found, and the log sh
       }
     });
   }
-  // The newest seal and its rows: what is left fits, and only the log knows of it.
+  // The newest seal and its rows: what is left is consistent, and only the log shows what is missing.
   await tampered(
     database,
     `with gone as (delete from private.audit_seals ${of} = ${last.seal} returning ids)
@@ -316,7 +316,7 @@ test("rows that retention deletes are not reported and their seals stay; other m
   const { sql, admin } = database;
   const clinic = await aClinic(sql);
   await write(sql, clinic, 4);
-  // Old before they are sealed: who ages them later changes them.
+  // They are aged before they are sealed, since ageing them later would change sealed rows.
   await admin`update public.audit_logs set at = at - interval '40 days' where org_id = ${clinic.id}`;
   await seal(sql, clinic);
   await write(sql, clinic, 2);
@@ -337,7 +337,7 @@ test("rows that retention deletes are not reported and their seals stay; other m
     `delete from public.audit_logs where id = '${row?.["id"]}'`,
     async (changed) => {
       assert.deepEqual((await found(changed, clinic)).map(([, kind]) => kind), ["row_removed"]);
-      // Whoever says that retention did it says when, and no clinic keeps its log for less than 30 days.
+      // A false record of retention needs a date, and no clinic keeps its log for less than 30 days.
       await changed`update private.audit_purges set purged_before = now()`;
       assert.deepEqual((await found(changed, clinic)).map(([, kind]) => kind), ["purge_early"]);
     },
@@ -347,7 +347,7 @@ test("rows that retention deletes are not reported and their seals stay; other m
 test("a log that was restored into a younger server is sealed on, each row once", async (database) => {
   const { sql, admin } = database;
   const clinic = await sealed(sql, 3, 2);
-  // As if the old server had counted its transactions further: to where this one gets next, and beyond.
+  // As if the old server had counted more transactions: up to this one's next ids, and beyond.
   await admin.unsafe(`update private.audit_sealing set through = '9000000000'`);
   await admin.unsafe(
     `update private.audit_seals set through = case number when 1 then ${
@@ -368,7 +368,7 @@ test("a log that came with a backup of another cluster is sealed, whichever tran
   const { sql, admin } = database;
   const clinic = await sealed(sql, 2, 1);
   await write(sql, clinic, 2);
-  // The other cluster was a little ahead, so that this one soon counts through the same numbers.
+  // The other cluster was slightly ahead, so this one will soon use the same ids.
   await admin.unsafe(`
     update public.audit_logs set transaction_id = ${ahead(20)}
     where id <> all (select unnest(ids) from private.audit_seals);
@@ -387,7 +387,7 @@ test("a log that came with a backup of another cluster is sealed, whichever tran
     const { outcome, sealed: count, waiting } = await verify(sql, clinic);
     assert.deepEqual([outcome, count, waiting], ["intact", rows, 0]);
   }
-  // From then on a row of a transaction that was sealed is a forgery again.
+  // From then on, a row of a transaction that was sealed is a forgery again.
   await admin`insert into public.audit_logs (org_id, actor, action, outcome, transaction_id)
     select ${clinic.id}, 'system', 'test', 'ok', through from private.audit_sealing`;
   assert.deepEqual((await found(sql, clinic)).map(([, kind]) => kind), ["row_added"]);
@@ -411,7 +411,7 @@ test("the owner cannot rewrite a seal, and the job seals", async ({ sql }) => {
   }
 });
 
-/** Runs the task as an operator would, and keeps what it says. */
+/** Runs the task as an operator would, and returns its output. */
 async function runAudit(args: readonly string[], env: Record<string, string> = {}) {
   const { terminal, lines } = aTerminal();
   const code = await runTask(audit, args, { env, terminal });

@@ -1,4 +1,4 @@
-/** The front desk and callers at once, on connections of their own: one of them gets the time. */
+/** The front desk and callers at once, each on its own connection: one of them gets the time. */
 import assert from "node:assert/strict";
 import {
   aCaller,
@@ -20,7 +20,7 @@ import { aMember, askAs, type Member, type StaffArguments } from "../support/sta
 const code = "482913";
 const rounds = atLength({ short: 6, full: 40 });
 
-/** A start no other round has asked for: an hour each, from three o'clock on, when no clock changes. */
+/** A start that no other round has asked for: an hour each, from 3:00 on, when no clock changes. */
 const slotOf = (round: number) =>
   `consultation/${aDay(2 + Math.floor(round / 20))}T${String(3 + round % 20).padStart(2, "0")}:00`;
 
@@ -29,7 +29,7 @@ interface Race {
   readonly clinic: Clinic;
   /** Ten callers. */
   readonly lines: Lines;
-  /** A request of one of the members, each on a connection of its own. */
+  /** A member's request, each on its own connection. */
   readonly ask: (desk: number, name: string, args: StaffArguments) => Promise<Answer>;
 }
 
@@ -60,7 +60,7 @@ function race(name: string, work: (race: Race) => Promise<void>): void {
   });
 }
 
-/** Desks and callers ask for the same start, which no call has; how often each outcome was heard. */
+/** Desks and callers ask for the same start, which no call has; counts the outcomes. */
 async function askForOneStart(
   { clinic, lines, ask }: Race,
   round: number,
@@ -138,7 +138,7 @@ race(
       const { appointmentId } = await ask(0, "staff_book", {
         p_slot_id: from,
         p_patient_name: "Ada Brown",
-        // Every other one has no lock in common but the provider's and the row's.
+        // In every other round they share no locks except the provider's and the row's.
         p_patient_phone: round % 2 ? aCaller(clinic).phone : null,
       });
       const [first, second, ...others] = await Promise.all([

@@ -1,4 +1,4 @@
-/** Members of a clinic: who may do what, and what becomes of appointments, numbers and hours. */
+/** Members of a clinic: who may do what, and what happens to appointments, numbers and hours. */
 import assert from "node:assert/strict";
 import type postgres from "postgres";
 import { aCaller, type Answer, openLines, readCode, sendCode } from "../support/callers.ts";
@@ -19,7 +19,7 @@ import { aTerminal } from "../support/terminal.ts";
 
 const slot = (time: string, day = aDay()) => `consultation/${day}T${time}`;
 
-/** Every function for staff, from which role on it is theirs, and arguments that are well formed. */
+/** Every function for staff: the lowest role that may call it, and well-formed arguments. */
 function everyFunction(clinic: Clinic): readonly [string, string, StaffArguments][] {
   const p_org = clinic.id;
   const id = crypto.randomUUID();
@@ -53,7 +53,7 @@ async function rowOf(sql: postgres.Sql, id: unknown): Promise<Record<string, unk
   return row ?? {};
 }
 
-/** Waits until a query finds something, or something else has happened. */
+/** Waits until a query finds something, or until something else has happened. */
 async function until(sql: postgres.Sql, query: string, orElse = () => false): Promise<void> {
   while (!orElse() && (await sql.unsafe(`select ${query}`)).length === 0) {
     await new Promise((resolve) => setTimeout(resolve, 5));
@@ -227,7 +227,7 @@ testWithDatabase("a request counts once, and its id is for no other", async (dat
   assert.equal((await ask("staff_cancel", again)).outcome, "request_reused");
   const [rows] = await sql`select count(*)::int as n from public.appointments`;
   assert.equal(rows?.["n"], 1);
-  // Another member's id is another one.
+  // The same id from another member is a different request.
   const colleague = await aMember(sql, clinic.id);
   assert.equal(
     (await askAs(sql, colleague, "staff_cancel", { p_org: clinic.id, ...again })).outcome,
@@ -247,7 +247,7 @@ testWithDatabase("a membership that ends shuts the door at once", async (databas
   const see = () =>
     withClaims(sql, claimsOf(member), (tx) => tx`select id from public.appointments`);
   assert.equal((await see()).length, 1);
-  // Asked for before the end and still waiting for the provider: done, and the end waits for it.
+  // A request that waits for the provider when the membership ends is carried out; the end waits for it.
   const holder = await sql.reserve();
   try {
     await holder`begin`;
@@ -275,7 +275,7 @@ testWithDatabase("a membership that ends shuts the door at once", async (databas
       where action in ('staff_book', 'set_member') and subject_id is not null order by at`;
     assert.deepEqual(audited.map(({ action }) => action), [
       "staff_book",
-      // It may have waited for too long, and asked again after the end.
+      // The request may have waited for too long and been repeated after the end.
       ...outcome === "booked" ? ["staff_book"] : [],
       "set_member",
     ], outcome);
@@ -338,7 +338,7 @@ testWithDatabase(
       assert.deepEqual([closed.outcome, closed["taken"]], ["slot_taken", false]);
       await sql`update public.organizations set closing_days = '{}' where id = ${clinic.id}`;
 
-      // The new time of a move is not a booking of its own.
+      // The new time of a move is not a separate booking.
       const moving = { ...aCaller(clinic), phone: live.caller.phone };
       await line.ask("reschedule_appointment", moving, { p_slot_id: slot("13:00") });
       const [newTime] = await sql`select id from public.appointments where status = 'held'
@@ -524,7 +524,7 @@ testWithDatabase(
     const { clinic, member, ask } = await aDesk(database);
     let asked = 0;
     const atOnce = async () => {
-      // Several times what is asked until a waiting request has its turn.
+      // Many more requests than it takes until a waiting one gets its turn.
       for (let outcome = ""; outcome !== "unknown_clinic" && asked < 3000; asked++) {
         outcome = (await ask("staff_cancel", { p_appointment: crypto.randomUUID() })).outcome;
       }

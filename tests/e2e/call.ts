@@ -1,7 +1,7 @@
 /**
  * `deno task call`: plays a whole call over HTTP, step by step.
  *
- * It knows the wire contract and nothing of the functions' code. When no stack answers at the URL it
+ * It knows the wire contract and nothing of the functions' code. If no stack answers at the URL, it
  * starts one for the duration.
  *
  * @module
@@ -57,7 +57,7 @@ const call = defineTask({
   },
 });
 
-/** Ends the call: what was expected, and what was heard instead. */
+/** Ends the call with what was expected and what was heard instead. */
 function fail(message: string): never {
   throw new Stop(1, `FAILED: ${message}`);
 }
@@ -65,7 +65,7 @@ function fail(message: string): never {
 /**
  * Plays one call and prints it.
  *
- * @throws {Stop} When a step goes wrong.
+ * @throws {Stop} If a step goes wrong.
  */
 async function playCall(url: string, clinicName: string, terminal: Terminal): Promise<void> {
   const clinic = clinics[clinicName];
@@ -103,7 +103,7 @@ async function playCall(url: string, clinicName: string, terminal: Terminal): Pr
     terminal.print(`    "${said.message}"`);
     return said;
   };
-  /** Asks again when the booking system was not reached in time, as the caller is told. */
+  /** Asks again if the booking system could not be reached in time, as the caller is told to. */
   const insist = async (tool: string, args: object): Promise<Said> => {
     for (let tries = 1;; tries++) {
       const said = await ask(tool, args);

@@ -1,10 +1,10 @@
-/** The stack as a person meets it: start it, call it, stop it. HTTP and processes only. */
+/** The stack as a user sees it: start it, call it, stop it. HTTP and processes only. */
 import assert from "node:assert/strict";
 import { dirname } from "node:path";
 import { startStack } from "../../supabase/tasks/stack.ts";
 import { testWithConnections } from "../support/test.ts";
 
-/** States of these tests. The first test makes the first one, and the next tests go on with it: that costs less. */
+/** States of these tests. The next tests continue with the first one, which saves time. */
 const states = { book: "e2e-book", other: "e2e-other" };
 
 async function run(...args: string[]): Promise<{ code: number; output: string }> {
@@ -17,7 +17,7 @@ async function run(...args: string[]): Promise<{ code: number; output: string }>
   return { code, output: decoder.decode(stdout) + decoder.decode(stderr) };
 }
 
-/** The arguments of a task as the stack printed it for pasting. */
+/** The arguments of a task, as the stack printed its command. */
 function printed(stack: { output(): string }, task: string): string[] {
   const found = new RegExp(`^(?:deno|npx --yes deno@\\S+) task (${task}\\b.*)$`, "m");
   const [, words = ""] = found.exec(stack.output()) ?? [];
@@ -75,7 +75,7 @@ testWithConnections(
     const before = await count(`${first.url}/`);
     Deno.kill(first.pid, "SIGKILL");
     const second = await startStack([], state);
-    // The texts are gone with the process, the appointment is not.
+    // The texts are gone with the process, the appointments are not.
     assert.ok(before > appointments + 1 && await count(`${second.url}/`) > appointments);
     const envFile = printed(second, "credentials").at(-1) ?? "";
     await second.stop();
@@ -121,7 +121,7 @@ interface Report {
   readonly answered: number;
 }
 
-/** Twilio's reports on the texts, once there are so many: sent and delivered for each. */
+/** Waits until Twilio has reported on this many texts: sent and delivered for each. */
 async function untilReported(url: string, count: number): Promise<readonly Report[]> {
   const endsAt = performance.now() + 20_000;
   while (performance.now() < endsAt) {

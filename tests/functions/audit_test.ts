@@ -1,4 +1,4 @@
-/** The audit trail: who did what in a call, in the transaction that did it, whatever came of it. */
+/** The audit log: who did what in a call, in the transaction that did it, whatever the outcome. */
 import assert from "node:assert/strict";
 import holdSlot from "../../functions/hold-slot/index.ts";
 import sendOtp from "../../functions/send-otp/index.ts";
@@ -13,7 +13,7 @@ import {
   testWithBench as test,
 } from "../support/clinic.ts";
 
-/** One call at a fresh clinic, and the trail it leaves. */
+/** One call at a new clinic, and its audit rows. */
 async function aCall(bench: Bench) {
   const clinic = await aClinic(bench.database.sql);
   await bench.provision(clinic);

@@ -1,4 +1,4 @@
-/** Availability on the days people get wrong, in literal times, and as the tool says it. */
+/** Availability on days that are easy to get wrong, in literal times, and as the tool says it. */
 import assert from "node:assert/strict";
 import type postgres from "postgres";
 import checkAvailability from "../../functions/check-availability/index.ts";
@@ -9,7 +9,7 @@ import { atLength } from "../support/length.ts";
 import { aRandomClinic, days, randomFrom, writeClinics } from "../support/random_clinic.ts";
 import { testWithConnections } from "../support/test.ts";
 
-/** Hours of a local day, its asked starts, and what else is not as usual. */
+/** Hours of a local day, its expected starts, and what is unusual about it. */
 interface Case {
   readonly what: string;
   readonly zone: string;
@@ -21,7 +21,7 @@ interface Case {
   readonly lengthMin?: number;
   readonly noticeMin?: number;
   readonly horizonDays?: number;
-  /** When it is asked; ten days before if left out. */
+  /** When the question is asked; ten days before if left out. */
   readonly at?: string;
   /** Local times with offset, in order. */
   readonly starts: readonly string[];
@@ -237,7 +237,7 @@ const cases: readonly Case[] = [
 ];
 
 testWithDatabase(
-  "on days when clocks change, starts are those one would write down",
+  "on days when clocks change, starts are those a person would write down",
   async (database, test) => {
     for (const asked of cases) {
       await test.step(`${asked.zone} ${asked.day}: ${asked.what}`, async () => {
@@ -254,7 +254,7 @@ testWithDatabase(
   },
 );
 
-/** Local times with offset, and whether the slotId of each names it again. */
+/** Local times with offset; fails if a slotId does not name its own time. */
 async function startsOf(sql: postgres.Sql, asked: Case) {
   const { zone, day, hours, lengthMin = 60, noticeMin = 0, horizonDays = 400 } = asked;
   const at = asked.at ?? new Date(Date.parse(day) - 10 * 86_400_000).toISOString();
@@ -295,7 +295,7 @@ testWithConnections(
       const zones = days.filter((_, index) => index % every === 0);
       const made = Array.from({ length: 10 }, () => zones).flat()
         .map(([zone]) => aRandomClinic(random, [zone, aDay(1, zone)], Date.now()));
-      // Some clinics are closed on the two days: more of them until enough is free.
+      // Some clinics are closed on the two days: draw more until enough is free.
       for (const [index, clinic] of (await writeClinics(database.sql, made)).entries()) {
         if (index >= zones.length && held > 20 && refused > 1000) break;
         const counts = await holdEveryStart(database.sql, clinic.orgId, clinic.service.id);
@@ -312,13 +312,13 @@ testWithConnections(
 );
 
 /**
- * Claims every fifth minute of two days, each in a transaction that is rolled back, and compares
- * with what is offered at that moment.
+ * Claims every fifth minute of two days, each in a transaction that is rolled back, and compares with
+ * what is offered at that moment.
  */
 async function holdEveryStart(sql: postgres.Sql, org: string, service: string) {
   const counts = { held: 0, refused: 0 };
   await sql.begin(async (transaction) => {
-    // A rolled back claim leaves nothing; the loop is the database's, for speed.
+    // A claim that is rolled back leaves nothing; the loop runs in the database for speed.
     await transaction.unsafe(`
       create or replace function pg_temp.try_claim(p_org public.organizations, p_slot text) returns text
       language plpgsql as $$
@@ -414,7 +414,7 @@ testWithConnections(
       const fortnight = await ask(bench, clinic, { days: 14 });
       assert.equal(fortnight["total"], 14 * 20);
       assert.ok(new Set(fortnight.slots?.map(({ startTime }) => startTime.slice(0, 10))).size > 4);
-      // It stays in the model's history: about 300 tokens.
+      // It stays in the model's context: about 300 tokens.
       assert.ok(JSON.stringify(fortnight).length < 1300);
       assert.equal((await ask(bench, clinic, { days: 15 }))["total"], 14 * 20);
       const hours = async (partOfDay: string) => {

@@ -1,4 +1,4 @@
-/** A secret that is bound to a clinic opens no other one, at no address and in no form. */
+/** A secret that is bound to one clinic opens no other, at any address and in any form. */
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import metrics from "../../functions/metrics/index.ts";
@@ -26,7 +26,7 @@ const signing = "signing-of-one-clinic-alone";
 const open = "secret-that-opens-every-clinic";
 const nobody = "+442079460000";
 
-/** Arguments with which each tool goes as far as it can. */
+/** Arguments that take each tool as far as possible. */
 const good: Readonly<Record<string, object>> = {
   check_availability: { date: aDay(), serviceType: "consultation" },
   hold_slot: {
@@ -47,7 +47,7 @@ const good: Readonly<Record<string, object>> = {
   answer_question: { question: "Where can I park?" },
 };
 
-/** What Vapi can send about a number, by the address it comes to. */
+/** What Vapi can send about a number, with the function that receives it. */
 async function everyMessage(called: string): Promise<[string, ServedFunction, object][]> {
   const about = {
     phoneNumber: { number: called },
@@ -100,7 +100,7 @@ const proofs: Readonly<Record<string, (body: string) => Record<string, string>>>
 const post = (headers: Record<string, string>, body: string) =>
   new Request("http://functions.test/", { method: "POST", headers, body });
 
-/** How many rows each table has of an organization, but for its audit log. */
+/** The number of an organization's rows in each table except the audit log. */
 async function countRows({ database: { sql } }: Bench, { id }: Clinic) {
   const tables = await sql<{ name: string }[]>`
     select c.oid::regclass::text as name from pg_class as c
@@ -198,7 +198,7 @@ test("the first channel that finds a clinic decides, whatever else the request n
   const ask = async (about: object) => {
     const call = { id: "call_1", function: { name: tool.name, arguments: { tenantId: one.id } } };
     const body = JSON.stringify({
-      // What a request says about its own secret counts for nothing.
+      // What a request says about its own secret is ignored.
       message: { type: "tool-calls", toolCallList: [call], boundTo: [other.id], ...about },
       boundTo: [other.id],
     });
@@ -226,7 +226,7 @@ test("a denied read of an account is not shared with the clinic's own calls", as
   const unbound = accounts.get(database, call);
   assert.equal((await denied).outcome, "unknown_clinic");
   assert.deepEqual([(await own).outcome, (await unbound).outcome], ["found", "found"]);
-  // Nor the other way: what is kept for the clinic is not given away.
+  // The reverse holds too: what is cached for the clinic is not given away.
   const later = await accounts.get(database, { ...call, boundTo: ["another-clinic"] });
   assert.equal(later.outcome, "unknown_clinic");
   const read = await getCredentials(database, { ...call, boundTo: ["another-clinic"] });

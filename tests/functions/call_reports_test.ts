@@ -32,7 +32,7 @@ import { readExposition, valueOf } from "../support/exposition.ts";
 const post = (bench: Bench, message: object, secret?: string | null) =>
   webhook.using(bench.runtime).fetch(aPost(JSON.stringify({ message }), secret));
 
-/** A call at a fresh clinic, with a hold and, if asked for, a passcode under way. */
+/** A call at a new clinic, by default with a hold and a passcode under way. */
 async function aCall(bench: Bench, { followUps = false, sends = true, holds = true } = {}) {
   const { sql } = bench.database;
   const clinic = await aClinic(sql);
@@ -243,7 +243,7 @@ test("an end that waits for the number of its hold has locked no row", async (be
           and database = (select oid from pg_database where datname = current_database())`;
       waits = row?.["n"] > 0;
     }
-    // Who has the number's lock goes on to its rows: an erased patient's, for one.
+    // The owner of the number's lock goes on to its rows, for example to erase a patient.
     await other`select from public.appointments where call_id = ${call.call.callId}
       for update nowait`;
     await other`select from public.call_reports where call_id = ${call.call.callId}
@@ -289,7 +289,7 @@ test("forty concurrent ends and reports cause one release, one report and one te
     Array.from({ length: 40 }, (_, index) => index % 2 ? call.report() : call.ended()),
   );
   assert.ok(answers.some(({ status }) => status === 200));
-  // Who had to wait too long was asked to come again.
+  // A report that waited too long was asked to be sent again.
   await call.report();
   assert.deepEqual(await call.audited("end_call"), ["released"]);
   assert.deepEqual(await call.audited("file_report"), ["filed"]);
@@ -320,7 +320,7 @@ test("a caller who wants no texts, was put through, calls from another number, o
     [
       "org_send_limit",
       {},
-      // A fifth of what it may text is for follow-ups.
+      // Follow-ups may use a fifth of the limit.
       (org) =>
         sql`with few as (update public.organizations set sms_hourly_limit = 5 where id = ${org})
           insert into public.sms_messages (org_id, id, origin, to_masked, status)
@@ -488,7 +488,7 @@ test("a transcript of two megabytes is cut before it is redacted, so it costs no
     assert.equal(response.status, 200);
     return { call, ms: (user + system) / 1000 };
   };
-  // What fits, first: it warms up too.
+  // The one that fits comes first, which also warms up.
   const short = await report(4000);
   const { call, ms } = await report(27_000);
   assert.ok(ms < 3 * short.ms, `${ms} ms, a seventh of it ${short.ms} ms`);

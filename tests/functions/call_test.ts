@@ -50,7 +50,7 @@ test("a call books an appointment, one database call a tool (send-otp: three col
 test("a booking is four tool calls, a second child two more, a change after the proof one, and all one code", async (bench) => {
   const call = new PhoneCall(bench, await aTextingClinic(bench));
   const tools = { send_otp: sendOtp, verify_otp: verifyOtp };
-  /** Follows the answers until none names a next tool; says which tools that took, and what came. */
+  /** Follows the answers until none names a next tool; returns the tools and the last answer. */
   const follow = async (tool: ServedTool, args: object) => {
     const used: string[] = [tool.tool.name];
     let said = await call.ask(tool, args);

@@ -32,7 +32,7 @@ interface Caller {
   readonly phone: string;
   readonly callId: string;
   ask(tool: keyof typeof tools, args?: object, toolCallId?: string): Promise<Said>;
-  /** Texts a code and reads it out. */
+  /** Texts a code and verifies it. */
   prove(): Promise<Said>;
 }
 
@@ -93,7 +93,7 @@ async function rowsOf(bench: Bench) {
   return rows.map(({ id, status, time }) => ({ id, status, time }));
 }
 
-/** An answer without the number that the caller named, and without the seconds that have gone. */
+/** An answer without the number that the caller named and the seconds that have passed. */
 const withoutNumber = (
   { message, phoneEnding: _, retryAfterSeconds: _seconds, ...said }: Said,
 ) => ({
@@ -291,7 +291,7 @@ test("the code that settled a request and is read again has the same answer, wha
   const { clinic, phone } = await anAppointment(bench, { providers: 2 });
   const requests = [
     ["find_appointments", {}, "found"],
-    // With the doctor the patient has: the time that was held first is let go.
+    // With the patient's own doctor: the time held first is released.
     ["reschedule_appointment", { slotId: slot("11:00") }, "rescheduled"],
     ["cancel_appointment", {}, "cancelled"],
   ] as const;
@@ -335,7 +335,7 @@ test("a wrong name, number, day, doctor or id, a past visit, another clinic's an
     [other, phone, { ...ada, appointmentId }],
   ];
   const texts = bench.twilio.messages.length;
-  // Some ask for one number at the same time.
+  // Some ask about one number at the same time.
   await bench.database.sql`update public.organizations
     set phone_hourly_sends = 50, phone_daily_sends = 50`;
   for (const tool of ["cancel_appointment", "find_appointments"] as const) {
@@ -449,7 +449,7 @@ test("a forged number alone changes nothing: the code goes to the patient and pr
   await forger.ask("cancel_appointment", ada);
   await forger.ask("send_otp");
   const forgersCode = newestCode(bench.twilio);
-  // The patient calls meanwhile, and nothing of it is the forger's.
+  // The patient calls meanwhile; the forger gets nothing of that call.
   const patient = aCaller(bench, clinic, phone);
   await patient.ask("reschedule_appointment", { ...ada, slotId: slot("11:00") });
   await patient.ask("send_otp");
@@ -491,7 +491,7 @@ test("wrong codes are counted across changes and texts: ten in a call, then the 
   assert.deepEqual([heard[4]?.action, heard[9]?.action], ["RETRY", "ESCALATE"]);
   const code = newestCode(bench.twilio);
   assert.equal((await caller.ask("verify_otp", { code })).outcome, "code_locked");
-  // The next call starts afresh: nothing is locked forever.
+  // The next call starts from zero: nothing is locked forever.
   const next = aCaller(bench, clinic, phone);
   await next.ask("cancel_appointment", ada);
   assert.equal((await next.prove()).outcome, "cancelled");
@@ -610,7 +610,7 @@ test("cancelling without a day leaves the call's own hold, and says so", async (
   assert.equal(said.outcome, "confirmed");
   assert.match(said.message, /10 AM .* is cancelled/);
   assert.deepEqual(await states(bench), ["10:00 cancelled", "11:00 confirmed"]);
-  // The number is proven now: a hold stays as well.
+  // The number is proven now: a hold stays too.
   await caller.ask("hold_slot", { slotId: slot("12:00"), patientName: "Ben Stone" });
   const ben = await caller.ask("cancel_appointment", { patientName: "Ben Stone" });
   assert.deepEqual([ben.outcome, (await states(bench)).at(-1)], [
@@ -639,7 +639,7 @@ test("a code that confirms a hold and lists appointments says each time once", a
   }
 });
 
-/** The first hold of a call, as it was asked for, and asked again. */
+/** The first hold of a call, as it was requested and repeated. */
 async function aFirstHold(bench: Bench, caller: Caller) {
   const ask = (more = {}) =>
     caller.ask("hold_slot", { slotId: slot("10:00"), ...ada, ...more }, "call_first");

@@ -40,7 +40,7 @@ test(
     assert.equal(moved.outcome, "held");
     assert.deepEqual(await statesOf(bench), ["11:00 held", "10:00 cancelled", "12:00 held"]);
     assert.notEqual(moved.holdId, held.holdId);
-    // The code is the call's: it confirms what the patient holds now.
+    // The code belongs to the call: it confirms whatever the patient holds now.
     assert.equal((await readCode(one, caller, code)).outcome, "confirmed");
     assert.deepEqual(await statesOf(bench), ["11:00 held", "10:00 cancelled", "12:00 confirmed"]);
   },
@@ -92,18 +92,19 @@ test(
     assert.equal(other.outcome, "held");
     assert.notEqual(other.holdId, held.holdId);
     assert.deepEqual(await statesOf(bench), ["10:00 expired", "10:00 held"]);
-    // The first caller asks again: it is somebody else's now, and the expired hold still says so.
+    // The first caller asks again: the time now belongs to somebody else, and the expired hold still
+    // says so.
     const late = await one.once("claim_slot_atomic", caller, slot("10:00"));
     assert.equal(late.outcome, "slot_taken");
     assert.equal((await readCode(one, caller, code)).outcome, "hold_expired");
-    // While it is free, the same call simply gets it again.
+    // While the time is free, the same call simply gets it again.
     await bench.database.sql`update public.appointments
     set expires_at = now() - interval '1 second' where status = 'held'`;
     assert.equal((await one.once("claim_slot_atomic", caller, slot("10:00"))).outcome, "held");
   },
 );
 
-/** Keeps a claim of that doctor open until it is told to go on. */
+/** Keeps a claim of that doctor open until it is told to continue. */
 async function hesitate(line: Line, clinic: Clinic, time: string): Promise<() => Promise<void>> {
   await line.sql`begin`;
   const held = await line.once("claim_slot_atomic", aCaller(clinic), slot(time));
@@ -113,7 +114,7 @@ async function hesitate(line: Line, clinic: Clinic, time: string): Promise<() =>
   };
 }
 
-/** Milliseconds that a plain statement waits under a limit of 300 ms for a lock that it does not get. */
+/** How many milliseconds a plain statement waits in vain for a lock, under a limit of 300 ms. */
 async function waitInVain({ database }: Bench, { sql }: Line): Promise<number> {
   const holder = await database.sql.reserve();
   await holder`select pg_advisory_lock(300)`;
@@ -127,7 +128,7 @@ async function waitInVain({ database }: Bench, { sql }: Line): Promise<number> {
   return waitMs;
 }
 
-/** Until the claim waits for a lock, or has its answer without. */
+/** Waits until the claim waits for a lock, or has its answer. */
 async function untilItWaits(bench: Bench, claim: Promise<unknown>): Promise<void> {
   let isAnswered = false;
   claim.finally(() => isAnswered = true);
@@ -157,7 +158,7 @@ test(
       waits.push(performance.now() - startedAt);
       assert.equal(answer.outcome, "busy");
     }
-    // Never shorter; the best one tells the limit, the others the machine.
+    // Never shorter. The shortest one shows the limit; the others depend on the machine.
     assert.ok(Math.min(...waits) >= 299, `${waits}`);
     assert.ok(!isSlow(), `${waits}; ${plainWaits}`);
     const said = await bench.ask(holdSlot, {
@@ -234,7 +235,8 @@ for (const level of ["repeatable read", "serializable"]) {
         alter function public.claim_slot_atomic set transaction_isolation = '${level}'`),
         { code: "25001" },
       );
-      // The role's setting, through the gateway: an error of the tool, and nothing is written.
+      // The role's setting, through the gateway: the tool answers with an error, and nothing is
+      // written.
       await bench.database.admin.unsafe(`
       alter role authenticator in database ${bench.database.name}
         set default_transaction_isolation = '${level}'`);

@@ -1,4 +1,4 @@
-/** What the log says of a request: one line, its parts timed, a warning when one of them is slow. */
+/** The log of a request: one line with the time of each part, and a warning if a part is slow. */
 import assert from "node:assert/strict";
 import type { Runtime } from "../../shared/runtime.ts";
 import { type Bench, testWithBench as test } from "../support/clinic.ts";
@@ -7,7 +7,7 @@ import { aTextingClinic, PhoneCall } from "../support/phone_call.ts";
 const linesOf = ({ lines }: Bench, callId: string) =>
   lines.map((line) => JSON.parse(line)).filter((line) => line.callId === callId);
 
-/** The runtime, on a database that takes so much longer. */
+/** The runtime on a database that takes this much longer. */
 function slowedBy(runtime: Runtime, ms: number): Runtime {
   const within: Runtime["database"]["within"] = (budget, observer) =>
     runtime.database.within(

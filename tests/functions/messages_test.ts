@@ -1,4 +1,4 @@
-/** leave_message, and who is promised what when a tool gives up. */
+/** leave_message, and what callers are promised when a tool gives up. */
 import assert from "node:assert/strict";
 import checkAvailability from "../../functions/check-availability/index.ts";
 import leaveMessage from "../../functions/leave-message/index.ts";
@@ -156,7 +156,7 @@ test("a message's answer says when the desk opens again, in the clinic's local t
       callId: crypto.randomUUID(),
     });
   assert.equal((await leave()).message, "I've left your message for the front desk.");
-  // In three days at half past eight, but that day the clinic is closed, so a week later.
+  // At 8:30 in three days, but the clinic is closed on that day, so a week later.
   const day = aDay(3, clinic.zone);
   const dow = new Date(`${day}T00:00:00Z`).getUTCDay();
   await sql`insert into public.desk_hours (org_id, dow, start_min, end_min)
@@ -196,7 +196,7 @@ test("a transfer is offered only while the desk answers", async (bench) => {
   assert.match(unknown.message, /clinic this call is for\. Please call us again later\.$/);
   assert.deepEqual([unknown.action, unknown["desk"]], ["ESCALATE", undefined]);
 
-  // Who has left enough is not offered to leave another.
+  // A caller who has left enough messages is not offered another one.
   const call = { tool, called: clinic.number, caller: aPhone(), callId: "full", args: good };
   for (let count = 0; count < 2; count++) await bench.ask(leaveMessage, call);
   const full = await bench.ask(leaveMessage, call);

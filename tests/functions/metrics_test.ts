@@ -1,4 +1,4 @@
-/** Metrics: what was answered is counted once, cheaply, after the answer, and for operators only. */
+/** Metrics: every answer is counted once, cheaply, after the answer, and for operators only. */
 import assert from "node:assert/strict";
 import checkAvailability from "../../functions/check-availability/index.ts";
 import holdSlot from "../../functions/hold-slot/index.ts";
@@ -178,7 +178,7 @@ testWithConnections(
   () =>
     withDatabase((few) =>
       withDatabase(async (many) => {
-        // As isolates do: a batch sums up what was answered since the last one.
+        // As isolates do: a batch sums up the answers since the last one.
         const fill = ({ sql }: TestDatabase, batches: number, calls: number) =>
           Promise.all(Array.from({ length: batches }, (_, index) => {
             const tool = `t${index % 4}`;
@@ -225,7 +225,7 @@ testWithConnections(
         assert.equal(await scanned(), before, "history is scanned");
         const ratio = Math.min(...times.many) / Math.min(...times.few);
         assert.ok(ratio < 4, `${ratio.toFixed(1)} times as long`);
-        // Counters and what waits, however many calls there were.
+        // Counters and pending batches, however many calls there were.
         const [rows] = await many.sql`select (select count(*) from public.metric_totals)
           + (select count(*) from public.metric_minutes)
           + (select count(*) from public.metric_events) as n`;
@@ -235,7 +235,7 @@ testWithConnections(
     ),
 );
 
-/** A recorder whose database is played, and what arrived there. */
+/** A recorder with a simulated database, and what arrived there. */
 function aRecorder(send: SendCounts, more: RecorderOptions = {}) {
   const lines: string[] = [];
   const recorder = new Recorder(send, openLog("debug", (line) => lines.push(line)), {
@@ -311,7 +311,7 @@ test("audit rows that came with a backup of another cluster are counted once", a
   await write(3);
   assert.equal(await count(), 3);
   const ahead = (by: number) => `(pg_current_xact_id()::text::bigint + ${by})::text`;
-  // The other cluster was a little ahead, so that this one soon counts through the same numbers.
+  // The other cluster was slightly ahead, so this one will soon use the same ids.
   await admin.unsafe(`
     update public.audit_logs set transaction_id = ${ahead(20)}::xid8;
     update private.metric_progress set cluster = cluster + 1,

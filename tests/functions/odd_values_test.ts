@@ -1,4 +1,4 @@
-/** Half a character, a NUL, an odd number: whatever field it comes in, there is an answer. */
+/** Half a character, a NUL, an odd number: in any field, there is still an answer. */
 import assert from "node:assert/strict";
 import { z } from "zod";
 import answerQuestion from "../../functions/answer-question/index.ts";
@@ -7,7 +7,7 @@ import { tools } from "../../functions/vapi-webhook/tools.ts";
 import { aClinic, aPost, type Bench, testWithBench as test } from "../support/clinic.ts";
 
 const emoji = "\u{1f600}";
-/** The lengths that something is cut to, less one: the emoji is cut in half. */
+/** Maximum lengths less one: an emoji there is cut in half. */
 const cuts = [10, 64, 80, 100, 200, 400, 500, 1000];
 const oddTexts = [
   ...["\ud83d", "\udc00x", `a${"\ud83d"}b`, "a\u0000b", "\u0000", "\u0085", "\ufffe"],
@@ -104,7 +104,7 @@ test("a report with odd text or numbers is kept, and Vapi is not asked to send i
       ...{ call: { id: crypto.randomUUID() }, phoneNumber: { number } },
     });
   }
-  // Longer than what is kept, so both the cut and the seam go through characters.
+  // Longer than what is kept, so that both cuts go through characters.
   for (const before of ["", "x"]) {
     const row = await keep("", { artifact: { transcript: before + emoji.repeat(70_000) } });
     assert.match(row["transcript"], /\[CUT\]$/);

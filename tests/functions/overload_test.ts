@@ -1,4 +1,4 @@
-/** More callers than can be answered: who is refused, what they hear, and what it leaves behind. */
+/** More callers than can be answered: who is refused, what they hear, and what stays afterwards. */
 import assert from "node:assert/strict";
 import checkAvailability from "../../functions/check-availability/index.ts";
 import vapiWebhook from "../../functions/vapi-webhook/index.ts";
@@ -17,7 +17,7 @@ import {
 
 const turns = 3;
 
-/** A runtime with few turns, whose database answers nobody before it is let go. */
+/** A runtime with few turns, whose database answers nobody until it is released. */
 function aFullRuntime({ runtime }: Bench) {
   const held = Promise.withResolvers<void>();
   let asked = 0;
@@ -131,7 +131,7 @@ test("a stranger is refused as always, and a report is sent again later", async 
     aPost(JSON.stringify({ message: { type: "assistant-request", ...message } })),
   );
   assert.deepEqual(await assistant.json(), { error: sentences.callNotTaken });
-  // Nobody waits for a report: it has its turn when there is one.
+  // A report does not hold up anybody: it gets a turn when one is free.
   const report = ask(
     aPost(JSON.stringify({ message: { type: "end-of-call-report", ...message } })),
   );
@@ -142,7 +142,7 @@ test("a stranger is refused as always, and a report is sent again later", async 
 
 test("a statement that the database cancels at its timeout is busy too, and undone", async (bench) => {
   const clinic = await aClinic(bench.database.sql);
-  // So that nothing but the statement's timeout can end the wait.
+  // Only the statement's timeout can end this wait.
   await bench.database.admin.unsafe(
     `alter role authenticator in database ${bench.database.name} set lock_timeout = 0`,
   );

@@ -24,7 +24,7 @@ import {
   wrongCodes,
 } from "../support/clinic.ts";
 
-/** What a test may say about a call; the rest is the call's own. */
+/** What a test can set in a call; the call fills in the rest. */
 interface Asked {
   readonly code?: string | number;
   readonly holdId?: string | undefined;
@@ -133,7 +133,7 @@ test("a text extends its hold to its code's five minutes, within a limit, and a 
   const seconds = Number(short["expiresInSeconds"]);
   assert.ok(seconds > 55 && seconds <= 65, `${seconds} s`);
   assert.match(short.message, new RegExp(`only good for ${seconds} seconds`));
-  // Asked for again, the hold is extended, the code is not: its next text need not wait.
+  // Asking again extends the hold but not the code: the next text need not wait.
   assert.equal((await caller.hold()).outcome, "held");
   await bench.database.sql`update public.one_time_passcodes set expires_at = clock_timestamp()`;
   assert.equal((await caller.verify(caller.code)).outcome, "code_expired");
@@ -283,7 +283,7 @@ test("an organization's texts an hour are capped where it is set, refused ones n
   assert.equal((await refused?.send())?.outcome, "sent");
 });
 
-/** A runtime with these peppers, current first. */
+/** A runtime with these peppers, the current one first. */
 const withPeppers = (bench: Bench, ...ids: string[]) => {
   const peppers = ids.map((id) => `${id}:${btoa(id.padEnd(32, "-"))}`).join(",");
   const config = readConfig({ ...bench.environment, OTP_PEPPERS: peppers });
@@ -474,7 +474,8 @@ test("a late failure of one text affects no other code, and is uncounted once", 
 test("a rollback that cannot get its lock is logged, and its send expires by itself", async (bench) => {
   const caller = await aCaller(bench);
   const lock = await bench.database.sql.reserve();
-  // The lock is waited for as long as the SQL says: a caller's deadlines would be a busy machine's too.
+  // The lock is waited for as long as the SQL says; a caller's deadlines could end first on a busy
+  // machine.
   const runtime = withClaimFollowedBy(bench.runtime, async () => {
     await lock`begin`;
     await lock`select from public.one_time_passcodes for update`;

@@ -38,7 +38,7 @@ const email = "zebediah@quixley.example";
 const authToken = "5f3d0c2b9a8e7f6d5c4b3a2918070605";
 const consoleMethods = ["debug", "log", "info", "warn", "error", "trace"] as const;
 
-/** What came out so far, and what must not be in it. */
+/** The output so far, and what must not be in it. */
 interface Watch {
   readonly bench: Bench;
   readonly phones: Set<string>;
@@ -79,7 +79,7 @@ function check({ bench, phones, codes, answers, printed }: Watch): void {
   for (const code of codes) assert.doesNotMatch(out, new RegExp(`(?<!\\d)${code}(?!\\d)`), code);
 }
 
-/** Asks and remembers the answer. */
+/** Asks and records the answer. */
 async function ask(
   { bench, answers }: Watch,
   tool: ServedTool,
@@ -193,7 +193,7 @@ testWithConnections(
         ) {
           await say(name, args);
         }
-        // The answer names the asked tool and its id again, the log must not.
+        // The answer repeats the requested tool and its id; the log must not.
         const strange = {
           ...call,
           tool: `call_${phone}`,
@@ -269,7 +269,7 @@ testWithConnections(
     }),
 );
 
-/** The database, with every call ending in this. */
+/** A database whose every call ends like this. */
 function failing(thrown: unknown): DatabasePool {
   return { within: () => ({ call: () => Promise.reject(thrown) }) };
 }

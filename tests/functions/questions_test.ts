@@ -1,4 +1,4 @@
-/** answer_question: the clinic's own sentence or none, no advice, and nothing lost for the clinic. */
+/** answer_question: the clinic's own sentence or none, no advice, and no question is lost. */
 import assert from "node:assert/strict";
 import answerQuestion, { isMedical } from "../../functions/answer-question/index.ts";
 import { addClinics, readClinics } from "../../supabase/local/clinics.ts";
@@ -83,7 +83,7 @@ test("a question without an answer is stored once, redacted, and deleted when a 
   assert.deepEqual([second?.asked, more.length], [2, 0]);
   assert.doesNotMatch(JSON.stringify(await kept(bench)) + bench.lines.join(""), /900321/);
 
-  // Three of a call; nothing of anybody's health.
+  // Three per call; nothing about anybody's health.
   for (const thing of ["parrot", "piano", "bicycle", "surfboard"]) {
     assert.equal((await ask(`where do I leave my ${thing}`, "one")).outcome, "not_found");
   }
