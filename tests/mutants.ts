@@ -1,6 +1,6 @@
 /**
- * `deno task mutants`: weakens the schema in every way, one after the other, and says which of them
- * the list of rights does not show.
+ * `deno task mutants`: weakens the schema in every known way, one at a time, and prints the weakenings
+ * that the list of rights does not show.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * `deno task rights`: writes tests/sql/rights.txt, the rights that the migrations make.
+ * `deno task rights`: writes tests/sql/rights.txt, the rights that the migrations grant.
  *
  * @module
  */

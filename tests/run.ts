@@ -1,8 +1,8 @@
 /**
  * `deno task test`: format, lint, types, then every test file, a few at a time on one database cluster.
  *
- * Every file is a process of its own, so that what one does to its environment or processor time
- * does not reach the others.
+ * Every file runs in a separate process, so that its changes to the environment and its processor time
+ * do not affect the others.
  *
  * @module
  */
@@ -22,20 +22,23 @@ const usage = `deno task test [--full] [--jobs N] [FOLDER | FILE ...]
                 and without --full one more
   exit code 0: everything passed, 1: something failed, 2: wrong arguments`;
 
-/** The folders whose files take longest come first, so that no processor waits at the end. */
+/** The folders with the slowest files come first, so that no processor idles at the end. */
 const longestFirst = ["e2e", "domain", "functions", "rest", "texting", "tasks", "local", "auth"];
 
 /**
- * How many files run at once if nobody says so. One more than there are processors, since a file often
- * waits for a lock, a disk or another process; but not at full length, where none waits for long.
+ * How many files run at once by default: one more than there are processors, since a file often waits
+ * for a lock, a disk or another process. At full length none waits for long: as many as processors.
  */
 const defaultJobs = (full: boolean) =>
   String(Math.min(navigator.hardwareConcurrency + (full ? 0 : 1), 8));
 
-/** After which a file that hangs is ended: several times what the longest needs at full length. */
+/**
+ * A file that runs longer than this hangs and is killed; several times what the slowest needs at full
+ * length.
+ */
 const limitMs = 20 * 60_000;
 
-/** One thing to run: what it is called, and the arguments of deno. */
+/** One job: its name, and the arguments for deno. */
 interface Job {
   readonly name: string;
   readonly args: readonly string[];
@@ -73,7 +76,7 @@ const test = defineTask({
     const tests = files.map((file) => testJob(file, [file]));
     const queue = positionals.length > 0 || full ? tests : [...checks, ...tests];
     const cluster = running.start(startTestCluster(), (started) => started.stop());
-    // The first test awaits it; until then nobody does.
+    // Only the first test awaits it; until then, a rejection must not end the process.
     cluster.catch(() => {});
     const environmentOf = async ({ isTest }: Job) => ({
       NO_COLOR: "1",
@@ -106,7 +109,7 @@ function testJob(name: string, args: readonly string[]): Job {
   return { name, args: ["test", ...flags, ...args], isTest: true };
 }
 
-/** Every test file, or every one that has a full length. */
+/** Every test file, or every one with a full length. */
 async function everyTest(full: boolean): Promise<string[]> {
   const files = await testsBelow("tests");
   const rank = (file: string) => {
@@ -119,7 +122,7 @@ async function everyTest(full: boolean): Promise<string[]> {
   return files.filter((_, index) => texts[index]?.includes("support/length.ts"));
 }
 
-/** The test files that somebody asks for. @throws {Misuse} When there are none */
+/** The test files that match. @throws {Misuse} if there are none */
 async function findTests(asked: string): Promise<string[]> {
   const path = [`tests/${asked}`, asked].find((path) => existsSync(path));
   const found = path === undefined
@@ -143,7 +146,7 @@ async function testsBelow(folder: string): Promise<string[]> {
     .sort();
 }
 
-/** Runs one job to its end, or to ours. */
+/** Runs one job until it or this process ends. */
 async function runJob(
   { args, isTest }: Job,
   env: Readonly<Record<string, string>>,
@@ -161,7 +164,7 @@ async function runJob(
   let hasEnded = false;
   const ended = child.output().finally(() => hasEnded = true);
   await running.start(Promise.resolve(child), async () => {
-    // The whole group: a test may have started a stack.
+    // The whole group, since a test may have started a stack.
     if (!hasEnded) Deno.kill(-child.pid, "SIGINT");
     await ended;
   });
@@ -186,7 +189,7 @@ async function runJob(
     : { ...counted, output };
 }
 
-/** What a JUnit report says. */
+/** The counts in a JUnit report. */
 function countTests(xml: string): Result {
   const suites = [
     ...xml.matchAll(/<testsuite [^>]*tests="(\d+)"[^>]*errors="(\d+)"[^>]*failures="(\d+)"/g),

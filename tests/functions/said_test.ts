@@ -17,7 +17,7 @@ const ask = (bench: Bench, clinic: Clinic, args: object) =>
     args: { date: aDay(2, clinic.zone), serviceType: "consultation", ...args },
   });
 
-test("values that say there is none are left out, required ones are asked for", async (bench) => {
+test("values that mean nothing are left out, required ones are asked for", async (bench) => {
   const clinic = await aClinic(bench.database.sql);
   for (const nothing of ["null", "None", "N/A", "undefined", "not provided", "-", "{{ x }}"]) {
     const said = await ask(bench, clinic, {
@@ -51,7 +51,7 @@ test("a day is counted from the clinic's today, in the clinic's order, and an of
   assert.equal(await dayOf("in three days"), aDay(3, zone));
   assert.equal(await dayOf(`${year}-${month}-${day}`), aDay(20, zone));
   assert.equal(await dayOf(`${month}/${day}/${year}`), aDay(20, zone));
-  // Two in the morning of the next day in London is the evening before in New York.
+  // Two in the morning in London is the evening before in New York.
   assert.equal(await dayOf(`${aDay(21, zone)}T02:00:00Z`), aDay(20, zone));
   const weekday = (await dayOf("next Tuesday")) ?? "";
   assert.equal(new Date(`${weekday}T00:00:00Z`).getUTCDay(), 2);
@@ -60,7 +60,7 @@ test("a day is counted from the clinic's today, in the clinic's order, and an of
   assert.equal(await dayOf(`${day}/${month}/${year}`), aDay(20, zone));
 });
 
-test("a date that cannot be read, or is none, is asked for with today and its weekday", async (bench) => {
+test("an unreadable or invalid date is asked for again, with today and its weekday", async (bench) => {
   const clinic = await aClinic(bench.database.sql);
   const unread = ["2026-12-011", "soon", "2027-02-30", "31/31/2027", "29 February 2027"];
   const none = ["TBD", "null", "", "N/A", null, undefined, {}, true];

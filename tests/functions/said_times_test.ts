@@ -1,4 +1,7 @@
-/** Days and times as they are said: each is the one that is meant at the clinic, or asked for again. */
+/**
+ * Days and times as callers say them: each is read as the caller means it at the clinic, or asked for
+ * again.
+ */
 import assert from "node:assert/strict";
 import cancelAppointment from "../../functions/cancel-appointment/index.ts";
 import checkAvailability from "../../functions/check-availability/index.ts";
@@ -106,7 +109,7 @@ test("a time of day fits what starts then at the clinic, or at that instant", as
   ) assert.equal(await fits(text), false, text);
 });
 
-/** A call that has confirmed Ada Brown's appointments at these times of a day, and proven the phone. */
+/** A call that has confirmed Ada Brown's appointments at these times on one day, and proven the phone. */
 async function aBookedCall(bench: Bench, clinic: Clinic, times: readonly string[], day = aDay()) {
   const call = new PhoneCall(bench, clinic);
   for (const [index, time] of times.entries()) {
@@ -148,7 +151,7 @@ test("2:30 is half past two in the afternoon where that is when the appointment 
   assert.deepEqual(await startsOf(bench, clinic, "cancelled"), ["14:30"]);
   assert.equal((await cancel({ appointmentTime: "2:30" })).outcome, "cancelled");
   assert.deepEqual(await startsOf(bench, clinic, "confirmed"), ["10:00"]);
-  // The day as it is said, and a range.
+  // The day in words, and a range.
   const move = await call.ask(rescheduleAppointment, {
     ...{ patientName: "Ada Brown", slotId: `consultation/${aDay()}T16:00` },
     ...{ appointmentDate: "the day after tomorrow", appointmentTime: "10-10:30" },
@@ -157,7 +160,7 @@ test("2:30 is half past two in the afternoon where that is when the appointment 
   assert.deepEqual(await startsOf(bench, clinic, "confirmed"), ["16:00"]);
 });
 
-test("a clock that is not the one that is meant, or not the only one, is asked about", async (bench) => {
+test("a time that is negated or one of several is asked about", async (bench) => {
   const clinic = await aTextingClinic(bench);
   const call = await aBookedCall(bench, clinic, ["09:00", "10:00", "14:30"]);
   const cancel = (appointmentTime: string) =>

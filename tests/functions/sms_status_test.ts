@@ -1,4 +1,4 @@
-/** Twilio's delivery reports: signed, in any order, of one organization only, and what they change. */
+/** Twilio's delivery reports: signed, in any order, for one organization only, and what they change. */
 import assert from "node:assert/strict";
 import smsStatus from "../../functions/sms-status/index.ts";
 import { readConfig } from "../../shared/config.ts";
@@ -36,7 +36,7 @@ const textsOf = async ({ database }: Bench, clinic: Clinic): Promise<StoredText[
     where org_id = ${clinic.id} order by created_at`,
 ];
 
-/** What was counted under a name, folded or not, in the order of its labels. */
+/** The counts under a name, aggregated or not, in the order of their labels. */
 async function countsOf({ runtime }: Bench, name: string) {
   await runtime.recorder.flush();
   const { totals } = await readMetrics(runtime.database.within(startBudget(5000)), 60);
@@ -52,7 +52,7 @@ interface AskedReport {
   readonly signature?: string;
   readonly method?: string;
   readonly runtime?: Runtime;
-  /** Where Twilio called, when it is not what the function sees. */
+  /** The address that Twilio called, if it differs from the one that the function sees. */
   readonly publicUrl?: string;
 }
 
@@ -90,7 +90,7 @@ test("reports are asked for with every text, and the text is delivered after the
   const before = bench.restCalls.length;
   const answered = (await bench.twilio.sendReports()).map(({ answered }) => answered);
   assert.deepEqual(answered, [204, 204]);
-  // The account once, then one call for each report.
+  // The account once, then one call per report.
   assert.deepEqual(
     bench.restCalls.slice(before).map((path) => path.split("/").at(-1)),
     ["get_credentials_of", "record_delivery_report", "record_delivery_report"],
@@ -157,7 +157,7 @@ test("whatever the order and number of reports, the highest state is kept", asyn
       { length: 1 + Math.floor(random() * 7) },
       () => statuses[Math.floor(random() * statuses.length)] ?? "",
     );
-    // Two at a time: some meet at the same row.
+    // Two at a time, so that some meet at the same row.
     for (let at = 0; at < reports.length; at += 2) {
       const pair = reports.slice(at, at + 2);
       const answered = await Promise.all(
@@ -176,7 +176,7 @@ test("whatever the order and number of reports, the highest state is kept", asyn
   }
 });
 
-/** A seeded generator, mulberry32. */
+/** A seeded generator (mulberry32). */
 function randomOf(seed: number): () => number {
   let state = seed;
   return () => {
@@ -270,7 +270,7 @@ test("more fields than a report can have are refused unread, in time that grows 
     return Math.min(...costs);
   };
   assert.equal(await ask(51), 413);
-  // Under a body of 64 KB. The slack is for a busy machine: what was quadratic took seconds.
+  // Below a body of 64 KB. The factor allows for a busy machine: quadratic work took seconds.
   const [one, two] = [await costOf(5_000), await costOf(10_000)];
   assert.ok(two < 3 * one + 50, `5,000 fields took ${one} ms, 10,000 took ${two} ms`);
   assert.equal(bench.restCalls.length, before, "the database was not asked");
@@ -283,7 +283,8 @@ test("one organization's token says nothing about another's texts", async (bench
   await mine.send();
   const [text] = await textsOf(bench, mine.clinic);
   const form = formOf(text, "undelivered");
-  // The other's token for my address; its own address with my text; my text without a clinic.
+  // The other's token for this clinic's address; its own address with this clinic's text; this clinic's
+  // text without a clinic.
   const asked: [AskedReport, number][] = [
     [{ query: queryOf(text), form, signedWith: "token-of-the-other" }, 403],
     [
@@ -298,13 +299,13 @@ test("one organization's token says nothing about another's texts", async (bench
   const audited = await bench.database.sql`
     select from public.audit_logs where action = 'deliver_text'`;
   assert.equal(audited.length, 0);
-  // Another text's id under my send: not this text.
+  // Another text's id under this send: not this text.
   const strange = { ...form, MessageSid: `SM${"0".repeat(32)}` };
   assert.equal(await report(bench, { query: queryOf(text), form: strange }), 204);
   assert.equal((await textsOf(bench, mine.clinic))[0]?.delivery, null);
 });
 
-test("every field is signed, known, repeated or strange; without the two that matter it is 400", async (bench) => {
+test("every field is signed, whether known, repeated or unknown; without the two required ones the answer is 400", async (bench) => {
   const { clinic, send } = await aHold(bench);
   await send();
   const [text] = await textsOf(bench, clinic);
@@ -379,7 +380,7 @@ for (const kind of ["report_undelivered", "report_failed"] as const) {
     async (bench) => {
       const call = await aHold(bench);
       const { clinic, send, verify } = call;
-      // 30008: Twilio does not know why.
+      // 30008: Twilio does not know the reason.
       bench.twilio.addFault(kind, { times: 2, code: 30008 });
       assert.equal((await send()).outcome, "sent");
       assert.equal((await send()).outcome, "cooldown");
@@ -432,7 +433,7 @@ for (const code of [30003, 30004, 30005, 30006]) {
       .find(({ metric }) => metric === "sms_delivery_rate");
     assert.equal(rate?.events, 0);
 
-    // A phone that was off may be on by now; a landline stays one.
+    // A phone that was off may be on by now; a landline stays a landline.
     await sql`update public.sms_messages set updated_at = updated_at - interval '31 seconds'`;
     assert.equal((await call.send()).outcome, code === 30003 ? "sent" : "bad_destination");
     const other = `${call.phone.slice(0, -2)}${(Number(call.phone.slice(-2)) + 1) % 90 + 10}`;
@@ -448,7 +449,7 @@ test("the error codes that are a number's fault are those that Twilio refuses a 
     return row?.["is"];
   };
   for (const [code, failure] of Object.entries(errorClasses)) {
-    // Codes from 30000 on are reported of texts that were accepted.
+    // Codes from 30000 on are reported for texts that had been accepted.
     const isReported = Number(code) >= 30_000 || Number(code) === 21610;
     const isFault = isReported && ["bad_destination", "opted_out"].includes(failure);
     assert.equal(await ofNumbers(Number(code)), isFault, code);

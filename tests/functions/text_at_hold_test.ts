@@ -31,7 +31,7 @@ async function aCall(bench: Bench, clinic?: Clinic): Promise<PhoneCall> {
   );
 }
 
-/** Holds the same again, as often as somebody else was in the way. */
+/** Requests the hold again while the answer is busy. */
 async function insist(call: PhoneCall, time: string, more: object = {}, asked: Asked = {}) {
   let said = await call.hold(time, more, asked);
   for (let tries = 1; said.outcome === "busy" && tries < 50; tries++) {
@@ -44,7 +44,7 @@ async function insist(call: PhoneCall, time: string, more: object = {}, asked: A
 const nextOf = ({ outcome, text, nextTool }: Said) => [outcome, text, nextTool];
 const texted = ["held", "sent", "verify_otp"];
 const covered = ["held", "under_way", "verify_otp"];
-/** The hold is kept, and the code is for send_otp. */
+/** The hold is kept, and send_otp has to text the code. */
 const left = ["held", undefined, "send_otp"];
 
 test("a time is held and its code texted by one request, and verify_otp is next", async (bench) => {
@@ -68,7 +68,7 @@ test("a time is held and its code texted by one request, and verify_otp is next"
   ]);
   assert.equal((await call.verify(call.code)).outcome, "confirmed");
   assert.equal(call.texts, 1);
-  // The proof is the call's: a further hold needs no code, so none is texted.
+  // The proof belongs to the call: a further hold needs no code, so none is texted.
   const further = await call.hold("11:00", { patientName: "Ben Brown" });
   assert.deepEqual(nextOf(further), left);
   assert.match(further.message, /won't need another code/);
@@ -146,7 +146,7 @@ test("a repeated hold texts nothing, however late; send_otp does", async (bench)
   }
   assert.equal(call.texts, 1);
   assert.equal((await call.send()).outcome, "sent");
-  // Five wrong codes: the hold is asked for again, and it is for send_otp to go on.
+  // After five wrong codes a repeated hold texts nothing; send_otp is next.
   for (const code of wrongCodes(call.code, 5)) await call.verify(code);
   for (const asked of [first, {}]) {
     assert.deepEqual(nextOf(await call.hold("10:00", {}, asked)), left);
@@ -183,7 +183,7 @@ test("after a text that did not arrive, the next patient's hold texts again and 
   assert.equal(call.texts, 2);
 });
 
-/** What keeps a text from going out, each at a clinic of its own. */
+/** What prevents a text, each at its own clinic. */
 const obstacles: Readonly<Record<string, (bench: Bench, clinic: Clinic) => unknown>> = {
   "a landline": ({ twilio }) => twilio.addFault(21614),
   "a number that answered STOP": ({ twilio }) => twilio.addFault(21610),
@@ -203,7 +203,7 @@ const obstacles: Readonly<Record<string, (bench: Bench, clinic: Clinic) => unkno
     sql`update public.org_credentials set key_id = 'gone' where org_id = ${id}`,
 };
 
-/** A text that cannot go out, with the hold or by send_otp. */
+/** A text that cannot be sent, with the hold or by send_otp. */
 async function obstructed(
   bench: Bench,
   obstruct: (bench: Bench, clinic: Clinic) => unknown,
@@ -313,7 +313,7 @@ test("a database that fails at the text costs no hold: send_otp tries again", as
 
 Deno.test("with too little time left for a text, nothing is begun and the code is left to send_otp", async () => {
   const budget = { remainingMs: () => 1999 };
-  // Whatever else it touched would throw.
+  // Touching anything else would throw.
   const tools: Parameters<typeof sendAtHold>[0] = Object.create({ budget });
   const call = { callId: "call", toolCallId: "", claims: {} };
   assert.deepEqual(await sendAtHold(tools, call, "hold"), { outcome: "send_otp_needed" });
@@ -366,7 +366,7 @@ test("the new time of a move is not texted for: its code is that of the change",
   assert.equal((await call.ask(rescheduleAppointment, moving)).outcome, "code_needed");
   assert.deepEqual(nextOf(await call.hold("15:00")), left);
   assert.equal((await call.send()).outcome, "sent");
-  // The code of a change may be nobody's: a hold has its own.
+  // The code of a change may be for an appointment that does not exist, so a hold has its own.
   assert.deepEqual(nextOf(await call.hold("16:00")), texted);
   assert.equal(call.texts, 1);
 });

@@ -10,7 +10,7 @@ import { aTextingClinic, PhoneCall } from "../support/phone_call.ts";
 const attribute = z.object({ key: z.string(), value: z.object({ stringValue: z.string() }) })
   .transform(({ key, value }) => [key, value.stringValue] as const);
 const attributes = z.array(attribute).transform((read) => Object.fromEntries(read));
-/** OTLP in JSON, with the numbers of opentelemetry/proto/trace/v1/trace.proto. */
+/** OTLP in JSON, with the enum numbers of opentelemetry/proto/trace/v1/trace.proto. */
 const received = z.object({
   resourceSpans: z.array(z.object({
     resource: z.object({ attributes }),
@@ -38,7 +38,7 @@ type ReceivedSpan = z.infer<typeof received>[number];
 const [server, client] = [2, 3];
 const failed = 2;
 
-/** A collector that keeps what it gets and answers with a status. */
+/** A collector that stores what it gets and answers with a status. */
 class Collector implements AsyncDisposable {
   readonly requests: { readonly path: string; readonly authorization: string | null }[] = [];
   readonly bodies: string[] = [];
@@ -112,7 +112,7 @@ test("a tool call is a span, its database calls and its text are spans below it"
   assert.deepEqual(roots.map(({ attributes }) => attributes["outcome"]), ["held", "sent"]);
   const [, sent] = roots;
   const parts = spans.filter(({ parentSpanId }) => parentSpanId === sent?.spanId);
-  // Those of one moment may end in any order.
+  // Parts that run at the same time may end in any order.
   assert.deepEqual(parts.map(({ name }) => name).sort(), [
     "database begin_otp_send",
     "database complete_otp_send",
@@ -159,7 +159,7 @@ test("a trace names what failed, and nothing personal", async (bench) => {
   }
 });
 
-test("a collector that is away or refuses costs no answer, and says so in the log", async (bench) => {
+test("a collector that is unreachable or refuses affects no answer, and is logged", async (bench) => {
   await using refusing = new Collector(() => new Response("no", { status: 503 }));
   for (const url of [refusing.url, "http://127.0.0.1:1"]) {
     const lines: string[] = [];

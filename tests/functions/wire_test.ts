@@ -111,7 +111,7 @@ test("without the right secret the answer is a bare 401, whatever the body", asy
   for (const secret of [null, "", "wrong", `${vapiSecret} `, vapiSecret.slice(1)]) {
     for (const tool of Object.values(tools)) {
       const request = aRequest({ tool: "hold_slot", called: clinic.number, secret });
-      // A header's value is trimmed on its way, so the blank at the end is no other secret.
+      // A header's value is trimmed in transit, so a trailing blank does not make another secret.
       const response = await tool.using(bench.runtime).fetch(request);
       assert.equal(response.status, secret?.trim() === vapiSecret ? 200 : 401);
       if (response.status === 401) assert.equal(await response.text(), "");
@@ -406,7 +406,7 @@ test("unknown numbers, a withheld caller and premium numbers are told what to do
   const extension = await ask({}, { patientPhone: "020 7946 0123 ext 12" });
   assert.equal(extension.outcome, "unusable_phone");
   assert.match(extension.message ?? "", /extension/);
-  // Never replaced by the caller's own number, which only a phrase for it means.
+  // Never replaced by the caller's own number, unless a phrase means it.
   for (const patientPhone of ["nine four six, zero one two three", "٠٧٧٠٠", "my son's number"]) {
     assert.equal((await ask({}, { patientPhone })).outcome, "phone_unclear", patientPhone);
   }

@@ -1,4 +1,4 @@
-/** The fake Twilio does on the wire what its faults are called, and signs as Twilio does. */
+/** Each fault of the fake Twilio does on the wire what its name says, and signatures are Twilio's. */
 import assert from "node:assert/strict";
 import twilioSdk from "twilio";
 import {
@@ -13,9 +13,9 @@ import { testWithConnections } from "../support/test.ts";
 
 const accountSid = `AC${"a1".repeat(16)}`;
 const authToken = "token-of-the-account";
-/** For what is answered, also on a machine that is busy. */
+/** For requests that are answered, even on a busy machine. */
 const patientMs = 20_000;
-/** For what has no end. */
+/** For answers that never end. */
 const shortMs = 1500;
 
 async function withTwilio(work: (twilio: FakeTwilio) => Promise<void>): Promise<void> {
@@ -179,7 +179,7 @@ Deno.test("fake Twilio signs as in the example of Twilio's documentation", () =>
   assert.equal(signature, "RSOYDt4T1cUTdK1PDd93/VVr8B8=");
 });
 
-/** A receiver of reports that checks each with Twilio's own validator. */
+/** A receiver of reports that checks each of them with Twilio's own validator. */
 async function withReceiver(
   work: (url: string, got: string[]) => Promise<void>,
 ): Promise<void> {

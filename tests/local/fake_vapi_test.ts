@@ -1,4 +1,4 @@
-/** The fake Vapi account refuses what Vapi refuses, and keeps what it takes. */
+/** The fake Vapi account refuses what Vapi refuses, and stores what it accepts. */
 import assert from "node:assert/strict";
 import { startFakeVapi } from "../support/fake_vapi.ts";
 import { hasVapiSchema, readVapiSchema } from "../support/vapi_schema.ts";
@@ -84,7 +84,7 @@ Deno.test(
       const path = `/tool/${made.body.id}`;
       const server = { url: "https://example.org/other" };
       const patched = await read(ask("PATCH", path, { server }));
-      // Replaced as a whole, the other fields stay.
+      // Replaced as a whole; the other fields stay.
       assert.deepEqual(patched.body.server, server);
       assert.deepEqual(patched.body.function, tool.function);
       assert.equal((await read(ask("PATCH", path, { nonsense: 1 }))).status, 400);

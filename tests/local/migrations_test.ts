@@ -1,4 +1,4 @@
-/** Migrations and seeds: once, in order, all or nothing, and a failure that can be found. */
+/** Migrations and seeds run once, in order, all or nothing, and a failure names its place. */
 import assert from "node:assert/strict";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";

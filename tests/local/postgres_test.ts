@@ -1,4 +1,4 @@
-/** The launcher: state that lasts, servers that outlived their runner, ports and folders in use. */
+/** The launcher: persistent state, servers that outlived their runner, ports and folders in use. */
 import assert from "node:assert/strict";
 import { rmSync } from "node:fs";
 import postgres from "postgres";
@@ -9,7 +9,9 @@ import {
 } from "../../supabase/local/postgres.ts";
 import { testBinDir, testStateDir } from "../support/state_dir.ts";
 
-/** Makes a cluster once: each test starts with a copy of its files, so that none waits for another's. */
+/**
+ * Creates one cluster. Each test starts with a copy of its files, so that no test waits for another's.
+ */
 const made = (async () => {
   const stateDir = folderOf("made");
   const server = await startPostgres({ stateDir, binDir: await testBinDir(), durable: false });
@@ -23,7 +25,7 @@ function folderOf(purpose: string): string {
 
 Deno.test.afterAll(async () => rmSync(await made, { recursive: true, force: true }));
 
-/** Runs a test with a folder of its own and ends what it started. */
+/** Runs a test with its own folder and stops what it started. */
 async function withFolder(
   test: (start: (more?: Partial<PostgresOptions>) => Promise<PostgresServer>) => Promise<void>,
 ): Promise<void> {

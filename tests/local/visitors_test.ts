@@ -1,4 +1,4 @@
-/** The local stack answers this machine and its own pages. */
+/** The local stack answers programs on this machine and its own pages, and no other pages. */
 import assert from "node:assert/strict";
 import { isPublicHost, refuseVisit } from "../../supabase/local/visitors.ts";
 

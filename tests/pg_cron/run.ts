@@ -1,10 +1,10 @@
 // deno-lint-ignore-file no-console -- a command-line program
 /**
- * The same migrations under the real pg_cron: its schedule turns expired holds to expired by itself, a
- * transaction a batch, the nightly job prunes pg_cron's own history, and the watch repairs what the
- * constraint's index has lost.
+ * The same migrations under the real pg_cron: the schedule expires holds, one transaction per batch;
+ * the nightly job prunes pg_cron's own history; and the watch repairs what the constraint's index has
+ * lost.
  *
- * Needs PG_BIN of a PostgreSQL whose pg_cron is installed (Debian: postgresql-15-cron).
+ * Needs PG_BIN of a PostgreSQL with pg_cron (Debian: postgresql-15-cron).
  *
  * @module
  */
@@ -16,7 +16,7 @@ import { findDoubles } from "../support/callers.ts";
 import { aClinic } from "../support/clinic.ts";
 import { bookAgain, loseIndexRows, losses } from "../support/lost_rows.ts";
 
-/** So many batches of a clean-up, and one hold. */
+/** This many full batches of a clean-up, and one hold more. */
 const batchCount = 25;
 const holdCount = 25 * batchCount + 1;
 const root = new URL("../../", import.meta.url);
@@ -58,7 +58,7 @@ try {
     from public.appointments as a, generate_series(1, ${holdCount - 1}) as n
     cross join lateral (select a.ends_at + n * interval '30 minutes' as at) as t`;
   await sql`update public.appointments set expires_at = now() - interval '1 second'`;
-  // The nightly job comes with the next minute too, and finds a run to forget.
+  // The nightly job is scheduled for the next minute too, and finds an old run to delete.
   await sql`select cron.schedule('apply-retention', '* * * * *', command) from cron.job
     where jobname = 'apply-retention'`;
   await sql`insert into cron.job_run_details (jobid, runid, command, status, end_time)
@@ -103,7 +103,7 @@ try {
   );
   console.log(`pg_cron says that the jobs succeeded (${runs} s)`);
 
-  // From here on nobody but us repairs.
+  // From here on, only this test repairs.
   await sql`select cron.unschedule('watch-overlaps')`;
   for (const loss of losses) {
     await sql`truncate public.appointments cascade`;

@@ -1,7 +1,7 @@
 // deno-lint-ignore-file no-console -- a command-line program
 /**
- * Prometheus' own promtool reads what we say: the metrics of a played call, the alert rules, and
- * the alerts' tests.
+ * Prometheus' own promtool checks the metrics of a whole call, the alert rules and the tests of the
+ * alerts.
  *
  * Needs promtool on the PATH (Debian: prometheus).
  *
@@ -25,8 +25,8 @@ console.log(`promtool reads ${text.split("\n").length} lines of metrics`);
 Deno.exit(0);
 
 /**
- * The share of confirmed holds is at most all of them, also in an hour in which only those were confirmed
- * whose passcode was requested before it.
+ * The share of confirmed holds is at most 1, also in an hour in which all confirmed holds had their
+ * passcode requested earlier.
  */
 async function testDashboard(): Promise<void> {
   const dashboard = JSON.parse(await Deno.readTextFile(`${monitoring}dashboard.json`));
@@ -47,7 +47,7 @@ async function testDashboard(): Promise<void> {
       { series: "master_orchestrator_otp_waiting", values: "0+1x9 10x50 10-1x9 0x60" },
     ],
     promql_expr_test: [
-      // To one digit: the window's edges are extrapolated.
+      // To one digit, since Prometheus extrapolates at the window's edges.
       {
         expr: `round(${expr}, 0.1)`,
         eval_time: "2h",
@@ -55,13 +55,13 @@ async function testDashboard(): Promise<void> {
       },
     ],
   }));
-  // JSON is YAML.
+  // JSON is valid YAML.
   await Deno.writeTextFile(file, JSON.stringify({ rule_files: [], tests }));
   await promtool(["test", "rules", file]);
   await Deno.remove(folder, { recursive: true });
 }
 
-/** The metrics after a call that was booked. */
+/** The metrics after a call that booked. */
 async function playedMetrics(): Promise<string> {
   const bench = await aBench();
   try {

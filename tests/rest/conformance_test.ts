@@ -1,6 +1,6 @@
 /**
- * The gateway against the recording of a real PostgREST; with POSTGREST_URL (and POSTGREST_DB_URL, a
- * superuser's address of its database) a real PostgREST against the recording.
+ * Compares the gateway with the recording of a real PostgREST; with POSTGREST_URL (and
+ * POSTGREST_DB_URL, its database as a superuser), compares a real PostgREST with the recording.
  *
  * @module
  */
@@ -60,7 +60,7 @@ async function startServer(): Promise<Server> {
   };
 }
 
-/** Puts the database back, unless no transaction wrote and no sequence was drawn from since. */
+/** Resets the database, unless nothing was written and no sequence was used since. */
 function resetBy(db: postgres.Sql): () => Promise<void> {
   let clean = "";
   const state = async () => {
@@ -83,14 +83,14 @@ async function play(server: Server, item: Case): Promise<Answer> {
   return { ...answer, then: await answerOf(await send(server.url, item.then)) };
 }
 
-/** What supabase-js makes of the answers that `answer` gives. */
+/** The result of supabase-js for the answers that `answer` gives. */
 async function runClient({ js, headers }: Case, answer: typeof fetch): Promise<unknown> {
   const db = createClient("http://127.0.0.1", "key", {
     db: { schema: headers["accept-profile"] ?? headers["content-profile"] ?? "public" },
     auth: { persistSession: false, autoRefreshToken: false },
     global: { fetch: answer },
   });
-  // The expressions are those of our own corpus.
+  // The expressions are from our own corpus.
   const { data, error, count, status } = await new Function("db", `return ${js}`)(db);
   return stable({ data, error: error && { ...error, message: error.message }, count, status });
 }
@@ -142,7 +142,7 @@ interface Tally {
 
 const emptyTally = (): Tally => ({ equal: 0, refused: 0, different: [] });
 
-/** Plays every case, and its expression through supabase-js, which is counted as a group. */
+/** Plays every case, and its expression through supabase-js, which counts as a separate group. */
 async function compareAll(server: Server): Promise<Map<string, Tally>> {
   const tallies = new Map<string, Tally>();
   const clients = emptyTally();
@@ -177,7 +177,7 @@ Deno.test("every recorded request is answered equally or refused", testOptions, 
     await server.stop();
   }
   let [equal, refused] = [0, 0];
-  // The counts are what this test is read for: a step's name is printed, whatever else is not.
+  // The counts are the point of this test: a step's name is always printed.
   for (const [group, tally] of tallies) {
     const different = tally.different.length;
     const counts = `${tally.equal} equal, ${tally.refused} refused, ${different} different`;

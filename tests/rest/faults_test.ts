@@ -1,5 +1,5 @@
 /**
- * The gateway when the database or a caller goes away, and what one request may leave to the next.
+ * The gateway when the database or a caller goes away, and what one request can leave for the next.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import {
   withStage,
 } from "./support/stage.ts";
 
-/** An answer, unless the request hangs. */
+/** The answer, unless the request hangs. */
 async function inTime(answer: Promise<Response>): Promise<Response> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
@@ -37,7 +37,7 @@ const naps = (db: postgres.Sql) => async () => {
   return row?.n ?? 0;
 };
 
-/** Keeps a connection of the gateway busy: a request that waits for a lock until it is let go. */
+/** Occupies a connection of the gateway with a request that waits for a lock until it is released. */
 async function occupy(stage: Stage) {
   const { db, dbUrl, gateway } = stage;
   await define(
@@ -132,7 +132,7 @@ Deno.test(
 );
 
 Deno.test(
-  "callers who leave the line for a connection are not begun, and nobody waits behind them",
+  "requests whose callers stop waiting for a connection never start, and nobody waits behind them",
   options,
   async () => {
     await withStage({ poolSize: 1 }, async (stage) => {
@@ -153,7 +153,7 @@ Deno.test(
       );
       const staying = gateway.fetch(rpc("write", { code: "stayed" }));
       leaving.abort();
-      // They are answered while the connection is still taken: none of them gets it first.
+      // They are answered while the connection is still taken: none of them has to get it first.
       for (const left of waiting) assert.equal((await inTime(left)).status, 499);
       await long.letGo();
       assert.equal((await long.answer).status, 200);
@@ -201,12 +201,12 @@ Deno.test(
   },
 );
 
-Deno.test("callers who leave at any moment are forgotten at once", options, async () => {
+Deno.test("a request is dropped at once whenever its caller leaves", options, async () => {
   await withStage({ poolSize: 1 }, async ({ gateway }) => {
     for (let moment = 0; moment < 500; moment++) {
       const leaving = new AbortController();
       const left = gateway.fetch(rpc("nap", { seconds: 60 }, { signal: leaving.signal }));
-      // Up to three milliseconds: the time in which the statements arrive one after the other.
+      // Up to three milliseconds: the time in which the statements arrive one after another.
       const end = performance.now() + moment % 30 / 10;
       while (performance.now() < end) await new Promise((resolve) => setImmediate(resolve));
       leaving.abort();
@@ -250,29 +250,33 @@ Deno.test("a caller that hangs up in the middle leaves nothing behind", options,
   });
 });
 
-Deno.test("a backend that is ended is 503, and the next request has another", options, async () => {
-  await withStage({ poolSize: 1 }, async (stage) => {
-    const { db, gateway } = stage;
-    await define(
-      stage,
-      `create function public.naps() returns setof text language sql volatile as $$ select public.nap(300) $$`,
-    );
-    const headers = { accept: "application/vnd.pgrst.object+json" };
-    for (const cut of [rpc("nap", { seconds: 300 }), rpc("naps", {}, { headers })]) {
-      const answering = gateway.fetch(cut);
-      await until(async () => await naps(db)() === 1);
-      await db`select pg_terminate_backend(pid) from pg_stat_activity
+Deno.test(
+  "a terminated backend gives 503, and the next request gets another one",
+  options,
+  async () => {
+    await withStage({ poolSize: 1 }, async (stage) => {
+      const { db, gateway } = stage;
+      await define(
+        stage,
+        `create function public.naps() returns setof text language sql volatile as $$ select public.nap(300) $$`,
+      );
+      const headers = { accept: "application/vnd.pgrst.object+json" };
+      for (const cut of [rpc("nap", { seconds: 300 }), rpc("naps", {}, { headers })]) {
+        const answering = gateway.fetch(cut);
+        await until(async () => await naps(db)() === 1);
+        await db`select pg_terminate_backend(pid) from pg_stat_activity
         where application_name = 'rest' and datname = current_database()`;
-      const answer = await inTime(answering);
-      assert.deepEqual([answer.status, (await answer.json()).code], [503, "57P01"]);
-      const next = await inTime(gateway.fetch(rpc("add_numbers", { a: 1, b: 2 })));
-      assert.equal(next.status, 200);
-    }
-  });
-});
+        const answer = await inTime(answering);
+        assert.deepEqual([answer.status, (await answer.json()).code], [503, "57P01"]);
+        const next = await inTime(gateway.fetch(rpc("add_numbers", { a: 1, b: 2 })));
+        assert.equal(next.status, 200);
+      }
+    });
+  },
+);
 
 Deno.test(
-  "a body over the limit is 413 and one that drips is 408, and neither holds a connection",
+  "a body over the limit gets 413 and one that drips gets 408, and neither holds a connection",
   options,
   async () => {
     await withStage(

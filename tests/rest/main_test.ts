@@ -1,5 +1,5 @@
 /**
- * `deno task rest` as a person starts it: options, environment, what it says when it cannot.
+ * `deno task rest` as a user starts it: options, environment, and what it says if it cannot start.
  *
  * @module
  */

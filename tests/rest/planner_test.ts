@@ -192,13 +192,13 @@ Deno.test("a request is planned again unless only the values in its body differ"
   assert.equal(new Set([first, ...others]).size, 7);
 });
 
-/** Characters that would end a name, a literal or a comment. */
+/** Characters that could end a name, a literal or a comment. */
 const hostile = fc.array(
   fc.constantFrom(..."'\"\\;-/*$()[]{},.: \n\tx1é😀", "--", "/*", "$1", "';drop table rooms;--"),
   { minLength: 1, maxLength: 8 },
 ).map((parts) => parts.join(""));
 
-Deno.test("no value of a caller reaches a statement but as a parameter", () => {
+Deno.test("a caller's values reach a statement only as parameters", () => {
   fc.assert(fc.property(hostile, hostile, (first, second) => {
     const textOf = (operand: string, argument: string) => {
       const query = `code=eq.${encodeURIComponent(operand)}&limit=3`;
@@ -230,7 +230,7 @@ Deno.test("no value of a caller reaches a statement but as a parameter", () => {
   }));
 });
 
-Deno.test("no name of a caller reaches a statement unquoted", () => {
+Deno.test("a caller's names reach a statement only quoted", () => {
   const textOf = (name: string) => {
     const quoted = `%22${encodeURIComponent(name)}%22`;
     const url = `/rooms?select=a:${quoted}&${quoted}=eq.1&order=${quoted}`;
@@ -238,7 +238,7 @@ Deno.test("no name of a caller reaches a statement unquoted", () => {
     return text.replaceAll(/"(?:[^"]|"")*"/g, "NAME");
   };
   fc.assert(fc.property(hostile, (name) => {
-    // A name that holds a quote, a backslash or a comma is refused before.
+    // A name with a quote, a backslash or a comma is refused earlier.
     const code = refusal(() => assert.equal(textOf(name), textOf("plain")));
     if (code !== null) assert.equal(code, "PGRST127");
   }));

@@ -1,5 +1,5 @@
 /**
- * What nobody may get past: keys, tokens, the parser. The fuzz test sends what no client would.
+ * What nobody may get past: keys, tokens, the parser. The fuzz test sends what no client would send.
  *
  * @module
  */
@@ -240,14 +240,14 @@ Deno.test(
           );
           const text = await answer.text();
           if (!answer.headers.get("proxy-status")?.endsWith("PGRST127")) answered++;
-          // 54xxx are PostgreSQL's own limits, which PostgREST answers with 500 as well.
+          // 54xxx are PostgreSQL's own limits, which PostgREST answers with 500 too.
           if (answer.status >= 500) assert.match(text, /"code":"54/, text);
           assert.doesNotMatch(text, /"code":"42601"/, text);
           assert.doesNotMatch(text, /sb_secret|corpus-secret/);
         }),
         { numRuns: 3000 },
       );
-      // Else it would have tested the refusals only.
+      // Otherwise only refusals would have been tested.
       assert.ok(answered > 600, `only ${answered} were not refused`);
     });
   },

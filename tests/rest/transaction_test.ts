@@ -1,6 +1,6 @@
 /**
- * What a request's one batch promises: it is one transaction, committed or rolled back whole, with
- * the settings of its own request and no other's.
+ * What a request's single batch promises: it is one transaction, committed or rolled back as a whole,
+ * with the settings of its own request and no other's.
  *
  * @module
  */
@@ -45,7 +45,7 @@ Deno.test("requests that must not write get 405 if they try", options, async () 
     assert.deepEqual((await ask(gateway, "sneaky_write", {}, single)).status, 405);
     const byGet = await gateway.fetch(new Request("http://gateway/rpc/add_room?code=G1"));
     assert.deepEqual([byGet.status, (await byGet.json()).code], [405, "25006"]);
-    // The next request of the same connection may write again.
+    // The next request on the same connection may write again.
     assert.equal((await ask(gateway, "add_room", { code: "G2" })).status, 200);
   });
 });
@@ -92,7 +92,7 @@ Deno.test(
   options,
   async () => {
     await withStage({ poolSize: 1 }, async ({ gateway }) => {
-      // PostgreSQL makes a plan for good at the sixth execution.
+      // PostgreSQL may keep a generic plan from the sixth execution on.
       for (let time = 0; time < 8; time++) {
         const staff = await ask(gateway, "staff_only", {}, { headers: bearer("authenticated") });
         assert.equal(staff.body, "staff authenticated");
@@ -103,7 +103,7 @@ Deno.test(
   },
 );
 
-Deno.test("a statement that failed is prepared again, and answers rightly", options, async () => {
+Deno.test("a statement that failed is prepared again, and answers correctly", options, async () => {
   await withStage({ poolSize: 1 }, async ({ gateway }) => {
     for (const word of ["ten", "10", "ten", "11"]) {
       const { status, body } = await ask(gateway, "to_number", { word });
@@ -113,7 +113,7 @@ Deno.test("a statement that failed is prepared again, and answers rightly", opti
   });
 });
 
-Deno.test("a column of another type is read rightly after notify pgrst", options, async () => {
+Deno.test("a column whose type changed is read correctly after notify pgrst", options, async () => {
   await withStage({ poolSize: 2 }, async (stage) => {
     const { gateway } = stage;
     const read = async () => {

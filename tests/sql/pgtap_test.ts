@@ -20,7 +20,10 @@ Deno.test("a plan that does not match the tests that ran fails", () => {
 });
 
 let installed: Promise<TestDatabase> | undefined;
-/** One database for all files, which leave nothing: pgTAP's thousand functions take longer than a file. */
+/**
+ * One database for all files, since they change nothing: creating pgTAP's thousand functions takes
+ * longer than a file.
+ */
 const withPgtap = () =>
   installed ??= createTestDatabase().then(async (database) => {
     await installPgtap(database);

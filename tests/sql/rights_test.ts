@@ -1,4 +1,4 @@
-/** Who may do what is what the committed list says, whatever a project grants by default. */
+/** The committed list says who may do what, whatever a project grants by default. */
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import postgres from "postgres";

@@ -1,4 +1,7 @@
-/** deno task backup and restore: everything of ours comes back with its rights, and what is no backup is refused. */
+/**
+ * deno task backup and restore: everything of ours comes back with its rights, and anything but a
+ * backup is refused.
+ */
 import assert from "node:assert/strict";
 import { cpSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { chmod, mkdtemp, rm } from "node:fs/promises";
@@ -25,15 +28,15 @@ import { testWithConnections } from "../support/test.ts";
 
 const phone = "+447700900123";
 
-/** A server with the database of a project, and what a test does with both. */
+/** A server with a project's database, and what a test does with them. */
 interface Bench {
   readonly server: PostgresServer;
   readonly source: postgres.Sql;
   readonly clinic: Clinic;
   readonly folder: string;
-  /** Makes an empty project, which grants everything by default, and returns its database. */
+  /** Creates an empty project, which grants everything by default, and returns its database. */
   emptyProject(): Promise<string>;
-  /** The database of that name. */
+  /** The database with this name. */
   as(database: string, role?: "postgres" | "supabase_admin"): postgres.Sql;
   run(task: typeof backup | typeof restore, args: readonly string[], env?: object): Promise<Ran>;
 }
@@ -77,7 +80,10 @@ async function makeBench(
   };
 }
 
-/** A day of the clinic: one appointment, one code under way, one hold; a member; a job switched off. */
+/**
+ * A day at the clinic: one appointment, one code under way, one hold; a member; a job that is switched
+ * off.
+ */
 async function playDay({ server, source, clinic, as }: Bench) {
   const lines = await openLines({ url: (role = "postgres") => server.url({ role }) }, 1);
   const [line] = lines.all;
@@ -106,7 +112,7 @@ const bookings = (sql: postgres.Sql) =>
   sql`select id, status, starts_at, session_key from public.appointments order by starts_at`;
 
 testWithConnections(
-  "a backup of a day comes back in another project and in its own, and what is no backup is refused",
+  "a day's backup is restored into another project and its own, and anything but a backup is refused",
   async (t) => {
     assert.ok(clientBinDir);
     const stateDir = defaultStateDir(`test-${Deno.pid}-backup`);
@@ -148,7 +154,7 @@ async function anotherProject(
   const checked = await run(restore, [folder, "--check", "--db", db]);
   assert.match(checked.said, /It could be restored\. Nothing was changed$/);
   const { code, said } = await run(restore, [folder, "--db", db]);
-  // The job that was switched off is not switched on, and the doctor says that it is missing.
+  // The job that was switched off stays off, and the doctor says that it is missing.
   assert.equal(code, 1, said);
   assert.deepEqual(said.match(/^FAILED.*/gm), ["FAILED   jobs are scheduled"], said);
   assert.match(said, /apply-retention is not scheduled/);
@@ -221,7 +227,7 @@ async function byHand({ emptyProject, server, as, folder }: Bench) {
       /anon gets rights on tables that are created later/,
     ]
   ) assert.match(said, problem);
-  // What the doctor says is what helps.
+  // The doctor's advice fixes it.
   for (const [, fix = ""] of said.matchAll(/^ +fix: ((?:revoke|alter default|create ext).*)$/gm)) {
     await target.unsafe(fix);
   }
@@ -301,7 +307,7 @@ async function refusals({ run, emptyProject, server, folder }: Bench) {
   );
 }
 
-Deno.test("what a program says about rows is not told", () => {
+Deno.test("what a program says about rows is not passed on", () => {
   const said = `pg_restore: warning: something
 pg_restore: error: COPY failed for table "contacts": ERROR:  duplicate key for ${phone}
 DETAIL:  Key (phone)=(${phone}) already exists.

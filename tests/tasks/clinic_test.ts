@@ -33,7 +33,7 @@ interface Run {
   readonly errors: string;
 }
 
-/** Runs the task against a database, with files by their names and what somebody types. */
+/** Runs the task against a database, with files by name and the answers that somebody types. */
 async function withClinics(
   work: (
     run: (args: readonly string[], typed?: string) => Promise<Run>,
@@ -122,11 +122,11 @@ facts:
   const again = await run(["change", path, "--yes"]);
   assert.deepEqual([again.code, again.output], [0, "Harbour Health is as the file says"]);
 
-  // What is shown is a file that changes nothing.
+  // The file that `show` prints changes nothing.
   const written = await run(["show", "--org", "harbour-clinic"]);
   const back = await run(["check", await write(`${written.output}\n`)]);
   assert.equal(back.output, "Harbour Health is as the file says\nNothing was applied");
-  // Another slug needs to be told whose it was.
+  // For another slug, the task must be told the old one.
   const renamed = await write(changed.replace("clinic: harbour-clinic", "clinic: harbour"));
   assert.match((await run(["change", renamed, "--yes"])).errors, /There is no clinic harbour\. Kn/);
   const moved = await run(["change", renamed, "--org", "harbour-clinic", "--yes"]);
@@ -181,7 +181,7 @@ test(
     });
     await claimed.promise;
     const change = run(["change", path, "--yes"]);
-    // The change is committed, and what was under way is waited for.
+    // The change is committed only after it has waited for what was under way.
     const waits = () =>
       sql`select from pg_stat_activity where query ~ 'virtualxid = any' and pid <> pg_backend_pid()`;
     let hasEnded = false;

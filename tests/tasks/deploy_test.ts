@@ -1,6 +1,6 @@
 /**
- * deno task deploy, before it changes anything: new settings, what differs, and what it refuses. What it
- * changes is shown with Supabase's own CLI in tests/deploy.
+ * deno task deploy, before it changes anything: new settings, differences, and what it refuses. What it
+ * changes is tested with Supabase's own CLI in tests/deploy.
  */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
@@ -41,7 +41,7 @@ async function run(args: readonly string[], env: Readonly<Record<string, string>
   return { code, said: lines.join("\n") };
 }
 
-Deno.test("new settings are complete, for nobody else to read, and never replace others", async () => {
+Deno.test("new settings are complete, readable by their owner only, and never replace existing ones", async () => {
   await inFolder(async (folder) => {
     const file = join(folder, "settings");
     assert.equal((await run(["settings", "--env", file])).code, 0);

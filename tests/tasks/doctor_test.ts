@@ -1,4 +1,6 @@
-/** deno task doctor: all is well with a bench, and whatever is taken away is named, with what to do. */
+/**
+ * deno task doctor: a healthy bench passes, and everything that is taken away is reported, with a fix.
+ */
 import assert from "node:assert/strict";
 import type postgres from "postgres";
 import { readConfig } from "../../shared/config.ts";
@@ -12,7 +14,7 @@ import { serveFunctions } from "../support/line.ts";
 import { loseIndexRows } from "../support/lost_rows.ts";
 import { aTerminal } from "../support/terminal.ts";
 
-/** A project at an address of its own, whose answers can be spoiled. */
+/** A project at its own address, whose answers can be replaced. */
 async function withProject(
   bench: Bench,
   work: (examine: Examine, spoil: (answer: Spoil | undefined) => void) => Promise<void>,
@@ -50,7 +52,7 @@ type Examine = (
   args?: readonly string[],
 ) => Promise<{ readonly code: number; readonly said: string }>;
 
-/** The checks that failed, by name. */
+/** The names of the checks that failed. */
 const failed = (said: string) => [...said.matchAll(/^FAILED {3}(.*)$/gm)].map(([, name]) => name);
 
 testWithBench("a correct project passes every check and is not changed", async (bench) => {
@@ -69,7 +71,7 @@ testWithBench("a correct project passes every check and is not changed", async (
     assert.match(said, /All is well$/);
     assert.match(said, /^skipped {2}jobs have run lately: this database has no pg_cron/m);
     assert.equal(await count(), before);
-    // Signed as Vapi signs with a credential of the other kind; the functions do not know it.
+    // Signed as Vapi signs with a credential of the other kind, which the functions do not know.
     const signing = { VAPI_HMAC_SECRETS: "a-secret-to-sign-with-of-32-chars" };
     const unknown = await examine(signing);
     assert.match(unknown.said, /hold-slot answered 401 to a signature with VAPI_HMAC_SECRETS/);
@@ -79,7 +81,7 @@ testWithBench("a correct project passes every check and is not changed", async (
   });
 });
 
-/** What is taken away from the database, which check notices, and what it says is to be done. */
+/** What is taken away from the database, which check notices, and what it says. */
 type Loss = readonly [
   string,
   (sql: postgres.Sql, clinic: Clinic, bench: Bench) => unknown,
@@ -253,7 +255,7 @@ const losses: readonly Loss[] = [
   ],
 ];
 
-/** Those that need a constraint that others take away, or take it away themselves. */
+/** Losses that need a constraint that others remove, or that remove it themselves. */
 const alone = losses.filter(([what]) => /constraint|space between/.test(what));
 const together = losses.filter((loss) => !alone.includes(loss));
 
@@ -300,7 +302,7 @@ testWithBench("functions, secrets and addresses that are wrong are named", async
     );
     spoil((name) => name === "hold-slot" ? new Response(null, { status: 500 }) : undefined);
     await expect("functions answer", /hold-slot answered 500/);
-    // As where one of the settings is malformed.
+    // The answer while a setting is malformed.
     spoil(() => new Response(null, { status: 401 }));
     await expect(
       "secrets are accepted",

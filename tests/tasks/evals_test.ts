@@ -1,4 +1,4 @@
-/** The harness of the evals, with a model that a script plays: good conversations pass, bad ones do not. */
+/** The harness of the evals, with a scripted model: good conversations pass, bad ones fail. */
 import assert from "node:assert/strict";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -18,7 +18,7 @@ import {
 import { serveFunctions } from "../support/line.ts";
 import { aTerminal } from "../support/terminal.ts";
 
-/** Plays the conversation of a name with a model, and returns what was printed and kept. */
+/** Plays one conversation with a model, and returns what was printed and saved. */
 async function run(bench: Bench, only: string, play: Parameters<typeof startFakeModel>[0]) {
   const { functionsUrl, stop } = await serveFunctions(bench);
   const fake = startFakeModel(play);
@@ -54,7 +54,7 @@ async function run(bench: Bench, only: string, play: Parameters<typeof startFake
   }
 }
 
-/** A caller who answers to what is heard; the agent is the one that knows a few phrases. */
+/** A caller who answers what it hears; the agent is the one that knows a few phrases. */
 function withCaller(answers: readonly (readonly [RegExp, string])[]) {
   return (turn: ModelTurn): ModelReply => {
     if (turn.tools.length > 0) return playAgent(turn);
@@ -65,7 +65,7 @@ function withCaller(answers: readonly (readonly [RegExp, string])[]) {
   };
 }
 
-/** A day of the coming week on which the clinic is open. */
+/** A day in the coming week on which the clinic is open. */
 function aWeekday(): string {
   const days = [3, 4, 5].map((ahead) => aDay(ahead));
   return days.find((day) => ![0, 6].includes(new Date(day).getUTCDay())) ?? "";
@@ -95,7 +95,7 @@ testWithBench(
 );
 
 testWithBench(
-  "an agent that says that it has booked, and has not, is wrong whatever it says",
+  "an agent that claims to have booked but has not is judged wrong",
   async (bench) => {
     const { failed, said } = await run(
       bench,
@@ -120,7 +120,7 @@ testWithBench(
     ]);
     const fended = await run(bench, "attacker", attack);
     assert.equal(fended.failed, 0, fended.said + fended.kept);
-    // Somebody at the clinic falls for it.
+    // The clinic's agent falls for it.
     const fooled = await run(bench, "attacker", async (turn) => {
       if (turn.tools.length > 0) return playAgent(turn);
       await bench.database.sql`update public.appointments set status = 'cancelled'`;

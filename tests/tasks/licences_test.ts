@@ -1,4 +1,6 @@
-/** What is installed is what the lock files say, without install scripts, and under licences that are known. */
+/**
+ * The installed packages are those of the lock files, without install scripts and under known licences.
+ */
 import assert from "node:assert/strict";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -12,7 +14,7 @@ const root = fileURLToPath(new URL("../../", import.meta.url));
 const read = (path: string) => readFile(join(root, path), "utf8");
 const readJson = async (path: string) => JSON.parse(await read(path));
 
-/** A project whose tools are under the given licences. */
+/** A project whose tools have the given licences. */
 async function withProject(
   packages: Readonly<Record<string, string | undefined>>,
   work: (root: string) => Promise<void>,
@@ -78,7 +80,7 @@ Deno.test("a licence that is copyleft, unknown or missing is refused by name", a
   });
 });
 
-Deno.test("of two licences to choose from one is enough, of two that both hold none", () => {
+Deno.test("of alternative licences one is enough, of combined ones all are needed", () => {
   for (const good of ["MIT", "(MIT OR GPL-3.0)", "GPL-3.0 OR ISC", " 0BSD "]) {
     assert.ok(isPermissive(good), good);
   }
@@ -109,7 +111,7 @@ for (const folder of ["deno", "hosted"]) {
     for (const [name, one] of Object.entries<Record<string, unknown>>(packages)) {
       if (name === "") continue;
       assert.match(String(one["integrity"]), /^sha512-[A-Za-z0-9+/]{86}==$/, name);
-      // Deno's puts the program in place, which the wrapper does too: see .ci/run.
+      // Deno's script puts the program in place, which the wrapper does too: see .ci/run.
       assert.equal(one["hasInstallScript"] ?? false, name === "node_modules/deno", name);
     }
   });

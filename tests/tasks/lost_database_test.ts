@@ -22,7 +22,7 @@ interface Said {
   readonly holdId?: string;
 }
 
-/** A call to the stack, over HTTP alone. */
+/** A call to the stack over HTTP. */
 class Call {
   readonly callId = crypto.randomUUID();
   slotId = "";
@@ -52,7 +52,7 @@ class Call {
       const said: Said = answer.error
         ? { outcome: "error", message: answer.error }
         : JSON.parse(answer.result);
-      // As an agent that is told to ask again, on a machine that is busy.
+      // As an agent that is told to ask again, on a busy machine.
       if (said.outcome !== "busy" && said.outcome !== "error") return said;
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
@@ -64,7 +64,7 @@ class Call {
     return said;
   }
 
-  /** Has a code texted, unless that came with the hold, and returns it. */
+  /** Gets a code texted, unless that came with the hold, and returns it. */
   async receiveCode(url: string): Promise<string> {
     const read = async () => {
       const texts = await fetch(`${url}/local/sms?to=${encodeURIComponent(this.caller)}`);
@@ -104,7 +104,7 @@ async function succeed(words: readonly string[]): Promise<void> {
 const calls = Array.from({ length: 6 }, (_, index) => new Call(`+44770090060${index}`));
 const [confirmed, underWay, holding, late, lost, other] = calls;
 
-/** What was counted of the audit log, and what there is. */
+/** The counts of audit rows in the metrics, and in the log itself. */
 async function readCounts(sql: postgres.Sql) {
   await sql`select public.collect_metrics()`;
   const [row] = await sql<{ rows: number; counted: number }[]>`
@@ -123,7 +123,7 @@ testWithConnections(
     try {
       const { envFile } = await (await fetch(`${stack.url}/health`)).json();
       const first = { URL: stack.url, FILE: envFile, FOLDER: folder };
-      // A busy server's transactions have higher numbers than those of a new one.
+      // A busy server's transaction ids are higher than a new server's.
       await withOwner(envFile, (sql) =>
         sql.unsafe(`do $$ begin
           for i in 1..3000 loop perform pg_current_xact_id(); commit; end loop; end $$`));
@@ -170,7 +170,7 @@ testWithConnections(
         const [row] =
           await sql`select status from public.appointments where id = ${confirmed.holdId}`;
         assert.equal(row?.["status"], "confirmed");
-        // The rows of the backup are counted once; these are those that came after it.
+        // The backup's rows are counted once; these counts include the rows that came after it.
         for (const counts of [await readCounts(sql), await readCounts(sql)]) {
           assert.equal(counts.counted, counts.rows);
           assert.ok((counts.rows ?? 0) >= (before.rows ?? 0));
@@ -200,7 +200,7 @@ testWithConnections(
       await rm(folder, { recursive: true, force: true });
     }
   },
-  // Two starts of the stack: a leg of the gate names the folder.
+  // Starts the stack twice, so only the leg of the gate that names the folder runs it.
   { ignore: Deno.env.get("PG_BIN") === undefined || clientBinDir === undefined },
 );
 

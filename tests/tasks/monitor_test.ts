@@ -1,4 +1,4 @@
-/** deno task monitor, as an operator and a script meet it. */
+/** deno task monitor, as operators and scripts use it. */
 import assert from "node:assert/strict";
 import checkAvailability from "../../functions/check-availability/index.ts";
 import holdSlot from "../../functions/hold-slot/index.ts";

@@ -1,4 +1,4 @@
-/** A new tool is a new folder: docs, webhook, definitions and deployment find it by themselves. */
+/** A new tool is a new folder: docs, webhook, definitions and deployment find it automatically. */
 import assert from "node:assert/strict";
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -60,7 +60,7 @@ Deno.test("a new folder in functions/ is in the page, the webhook, the definitio
     );
     assert.equal(defined.server.url, `${url}/tell-weather`);
     assert.deepEqual(defined.function.parameters.required, ["day"]);
-    // The webhook serves this very list.
+    // The webhook serves exactly this list.
     const script = 'const { tools } = await import("./functions/vapi-webhook/tools.ts");' +
       "console.log(tools.at(-1).name)";
     await writeFile(join(copy, "last.ts"), script);
@@ -70,7 +70,7 @@ Deno.test("a new folder in functions/ is in the page, the webhook, the definitio
   }
 });
 
-Deno.test("the lists keep their order, and forget folders that are gone", async () => {
+Deno.test("the lists keep their order, and drop folders that are gone", async () => {
   const list = await readFile(join(root, "functions/vapi-webhook/tools.ts"), "utf8");
   const now = orderTools(list, ["send-otp", "hold-slot", "aaa-first"]);
   assert.deepEqual(now, ["hold-slot", "send-otp", "aaa-first"]);

@@ -1,4 +1,4 @@
-/** `deno task redact`, as a process of its own, with no permission at all. */
+/** `deno task redact` as a separate process without any permission. */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 

@@ -1,4 +1,4 @@
-/** What deno task schema makes of a dump; the gate runs the task itself, with PostgreSQL 15. */
+/** How deno task schema normalizes a dump; the gate runs the task itself, with PostgreSQL 15. */
 import assert from "node:assert/strict";
 import { compare, tidyDump } from "../../supabase/tasks/schema.ts";
 

@@ -1,4 +1,4 @@
-/** The scripted agent and a model as the agent: both book at the real tools. */
+/** The scripted agent, and a model as the agent: both book with the real tools. */
 import assert from "node:assert/strict";
 import type { Agent, Turn } from "../../supabase/tasks/talk/agent.ts";
 import { LineCall, openLine } from "../../supabase/tasks/talk/line.ts";
@@ -30,7 +30,7 @@ async function withCall(
   }
 }
 
-/** Says one thing after the other; a function is asked for it when it is due. */
+/** Says one thing after another; a function is called for its words when it is due. */
 async function say(
   agent: Agent,
   lines: readonly (string | (() => string | Promise<string>))[],
@@ -112,7 +112,7 @@ testWithBench(
   async (bench) => {
     await withCall(bench, async (call) => {
       const code = async () => {
-        // The text of a change goes out after the answer.
+        // The text of a change is sent after the answer.
         await bench.runtime.background.settled();
         return codeTo(bench.twilio, call.caller ?? "");
       };

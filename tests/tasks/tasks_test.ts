@@ -1,4 +1,4 @@
-/** Every task of deno.json says how it is used, refuses what it does not know, and stops what it started. */
+/** Every task of deno.json explains its use, refuses unknown options, and stops what it started. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -105,7 +105,7 @@ Deno.test("everything that a task started is stopped once, newest first, even wh
   starting.resolve("second");
   await Promise.all([stopped, ended, running.stop()]);
   assert.deepEqual(events, ["starting", "stop second", "stop first"]);
-  // What fails because of the end is not reported as a failure.
+  // A failure that is caused by stopping is not reported.
   assert.deepEqual(errors, []);
 });
 

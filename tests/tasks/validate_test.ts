@@ -1,4 +1,4 @@
-/** The validation task: every finding is answered, and one that is not fails it. */
+/** The validation task: every finding is answered, and one that is not fails the task. */
 import assert from "node:assert/strict";
 import { findings } from "../validate/findings.ts";
 import { look } from "../validate/run.ts";
@@ -31,9 +31,9 @@ Deno.test("deno task validate takes no arguments", async () => {
   assert.match(output, /Unknown option '--fast'/);
 });
 
-test("a finding whose behaviour is gone is not answered", async (bench) => {
+test("a finding counts as unanswered once its behaviour is gone", async (bench) => {
   const { sql } = bench.database;
-  // Nothing is rolled back, nothing is kept, nothing is cleaned up.
+  // Nothing is rolled back, kept or cleaned up.
   await sql.unsafe(`
     create or replace function public.cleanup_expired_holds(p_batch integer default 1000)
     returns integer language sql set search_path = '' as 'select 0';

@@ -100,7 +100,7 @@ test(
 );
 
 test(
-  "a foreign edit is shown and asked about, and a no leaves it",
+  "an edit by somebody else is shown before it is overwritten, and a no keeps it",
   async (bench, account, clinic) => {
     const sync = ["sync", "--org", clinic.slug];
     await run(bench, account, sync);
@@ -121,7 +121,7 @@ test(
       account.resources.assistant[0]?.["firstMessage"],
       "Sunrise Dental, how can I help?",
     );
-    // Nested objects go whole.
+    // Nested objects are sent whole.
     edit({ voice: { provider: "cartesia", voiceId: "other", model: "sonic-2" } });
     assert.equal((await run(bench, account, [...sync, "--yes"])).code, 0);
     assert.notEqual((account.resources.assistant[0]?.["voice"] as Resource)["voiceId"], "other");

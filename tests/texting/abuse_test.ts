@@ -1,4 +1,4 @@
-/** Texts that cost money, codes that are guessed: refused before Twilio, and somebody hears of it. */
+/** Texts that cost money and guessed codes are refused before Twilio, and alarms are raised. */
 import assert from "node:assert/strict";
 import { readConfig } from "../../shared/config.ts";
 import { openLog } from "../../shared/logging.ts";
@@ -36,7 +36,7 @@ test("a number of a country the clinic does not text gets none, under +1 by its 
   const abroad = ["+18765551234", "+18095551234", "+12425551234", "+16845551234"];
   const others = ["+16135550123", "+353851234567", "+447797123456"];
   for (const patientPhone of [...abroad, ...others]) {
-    // Also where the caller says no other number.
+    // The same if the caller gives no other number.
     for (const said of [{ patientPhone }, {}]) {
       const call = new PhoneCall(bench, clinic, said.patientPhone ? undefined : patientPhone);
       const refused = await call.hold("10:00", said);
@@ -57,7 +57,7 @@ test("a number of a country the clinic does not text gets none, under +1 by its 
   assert.equal((await jamaica.send()).outcome, "sent");
   const britain = aCallTo(bench, clinic);
   assert.equal((await britain.hold("20:30")).outcome, "blocked_country");
-  // The clinic changes its mind between a hold and its text.
+  // The clinic changes its countries between a hold and its text.
   await bench.database.sql`
     update public.organizations set sms_countries = '{GB}' where id = ${clinic.id}`;
   await hold(britain, "20:30");
@@ -69,7 +69,7 @@ test("a number of a country the clinic does not text gets none, under +1 by its 
 test("the number that texts and the clinic's own numbers are never texted", async (bench) => {
   const clinic = await aTextingClinic(bench);
   const [sender, second] = [aCallTo(bench, clinic), aCallTo(bench, clinic)];
-  // Both became the clinic's after the hold: bench.provision texts from the number called.
+  // Both became the clinic's after the hold: bench.provision texts from the called number.
   await hold(sender, "10:00", { patientPhone: "+447400123456" });
   await hold(second, "11:00", { patientPhone: "+447400123457" });
   await bench.provision({ ...clinic, number: "+447400123456" });
@@ -84,7 +84,7 @@ test("the number that texts and the clinic's own numbers are never texted", asyn
   assert.equal(await passcodesIn(bench), 0);
 });
 
-test("a text that never went out counts for no limit; one that may have gone out does", async (bench) => {
+test("a text that was never sent counts towards no limit; one that may have been sent does", async (bench) => {
   const { sql } = bench.database;
   const clinic = await aTextingClinic(bench);
   await sql`update public.organizations set sms_hourly_limit = 1 where id = ${clinic.id}`;
@@ -108,14 +108,14 @@ test("a text that never went out counts for no limit; one that may have gone out
   assert.equal((await call.verify(call.code)).outcome, "confirmed");
 });
 
-/** Asks again while a lock was waited for in vain, on a machine that is busy. */
+/** Asks again while the answer is busy, on a busy machine. */
 async function insist(ask: () => Promise<Said>): Promise<Said> {
   let said = await ask();
   while (said.outcome === "busy") said = await ask();
   return said;
 }
 
-/** Reads wrong codes to holds of new calls, five to each code, all at once. */
+/** Reads wrong codes to holds of new calls, five per code, all at once. */
 async function guess(bench: Bench, clinic: Clinic, count: number, firstTime: number) {
   const calls = Array.from({ length: Math.ceil(count / 5) }, () => aCallTo(bench, clinic));
   await Promise.all(calls.map((call, index) => hold(call, times[firstTime + index] ?? "")));
@@ -138,7 +138,7 @@ const alarmsOf = async (bench: Bench, clinic: Clinic) => [
 const alarmLines = (bench: Bench) =>
   bench.lines.filter((line) => line.includes('"event":"alarm_raised"'));
 
-test("the fiftieth wrong code of an hour raises one alarm, however they fall, and no other clinic's", async (bench) => {
+test("the fiftieth wrong code of an hour raises one alarm, however they are spread, and no other clinic's", async (bench) => {
   const clinic = await aTextingClinic(bench, { providers: 2 });
   const other = await aTextingClinic(bench);
   await guess(bench, other, 10, 0);
@@ -153,7 +153,7 @@ test("the fiftieth wrong code of an hour raises one alarm, however they fall, an
   for (const part of ['"level":"error"', '"kind":"wrong_codes"', clinic.id]) {
     assert.ok(line.includes(part), part);
   }
-  // More of them within the hour are the same alarm.
+  // More of them within the hour belong to the same alarm.
   await guess(bench, clinic, 10, 21);
   assert.equal((await alarmsOf(bench, clinic)).length, 1);
   assert.equal(alarmLines(bench).length, 1);
@@ -188,7 +188,7 @@ test("the hundredth refused text within an hour raises one alarm, even if all co
   }
   await bench.database.sql`
     update public.organizations set sms_countries = '{GB}' where id = ${clinic.id}`;
-  // A number that is refused when it is held counts like one that was to be texted.
+  // A number that is refused at the hold counts like one that is refused at the text.
   const atHold = await calls[0]?.hold("23:00", { patientPhone: "+18765551299" });
   assert.equal(atHold?.outcome, "blocked_country");
   const refuse = (count: number) =>
@@ -206,7 +206,7 @@ test("the hundredth refused text within an hour raises one alarm, even if all co
   assert.equal(bench.twilio.postCount, 0);
 });
 
-test("destinations that Twilio refuses count too, faults of our account do not", async (bench) => {
+test("destinations that Twilio refuses count too, errors of our account do not", async (bench) => {
   const clinic = await aTextingClinic(bench);
   const call = aCallTo(bench, clinic);
   await hold(call, "10:00");

@@ -40,7 +40,7 @@ async function provisioned(bench: Bench, more: object = {}): Promise<Clinic> {
   return clinic;
 }
 
-/** A call that holds a slot, and sends. */
+/** A call that holds a slot and asks for a text. */
 async function aSend(bench: Bench, clinic: Clinic) {
   const call = { called: clinic.number, caller: aPhone(), callId: crypto.randomUUID() };
   const args = { slotId: `consultation/${aDay()}T10:00`, patientName: "Ada" };
@@ -120,7 +120,7 @@ test("a row copied from another organization sends nothing, and is logged and au
   const [audited] = await sql`select org_id from public.audit_logs
     where action = 'read_credentials' and outcome = 'unreadable'`;
   assert.equal(audited?.["org_id"], thief.id);
-  // Stored again, it works at once: a failure is not kept.
+  // Stored again, it works at once: failures are not cached.
   await bench.provision(thief);
   assert.equal((await send()).outcome, "sent");
 });
@@ -309,7 +309,7 @@ test("credentials check explains errors: nothing stored, unreadable, refused, un
   await expect(3, /could not be asked at http:\/\/127.0.0.1:9: no connection/, {
     TWILIO_API_BASE: "http://127.0.0.1:9",
   });
-  // An account that was suspended, a key that was revoked, a server that is no Twilio.
+  // A suspended account, a revoked key, a server that is not Twilio.
   const answers = new Map<string, () => Response>();
   const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, (request) => {
     const isList = new URL(request.url).pathname.endsWith("/Messages.json");
@@ -401,7 +401,7 @@ testWithConnections(
           select count(*)::int as n from public.org_credentials where key_id = 'v2'`;
         return row?.["n"];
       };
-      // The sixth row is locked: there the task waits, and is killed.
+      // The sixth row is locked: the task waits there, and is killed.
       const lock = await sql.reserve();
       await lock`begin`;
       await lock`select from public.org_credentials

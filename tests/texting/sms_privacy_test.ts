@@ -1,4 +1,4 @@
-/** What a provider answers may quote the text, the number and the credentials: it goes nowhere. */
+/** A provider's answer may quote the text, the number and the credentials: nothing of it is kept. */
 import assert from "node:assert/strict";
 import holdSlot from "../../functions/hold-slot/index.ts";
 import sendOtp from "../../functions/send-otp/index.ts";
@@ -18,7 +18,7 @@ import { testWithConnections } from "../support/test.ts";
 
 const token = "secret-token-0123456789";
 
-/** How an answer quotes what it was asked. */
+/** How an answer quotes the request. */
 type Quote = (quoted: string) => Response;
 
 const quotes: Readonly<Record<string, Quote>> = {
@@ -46,7 +46,7 @@ const quotes: Readonly<Record<string, Quote>> = {
     }),
 };
 
-/** A provider that quotes; it keeps what it was asked. */
+/** A provider that quotes requests in its answers, and records them. */
 function startQuoting(quote: Quote) {
   const asked: { code: string; to: string }[] = [];
   const server = Deno.serve(
@@ -62,7 +62,7 @@ function startQuoting(quote: Quote) {
   return { asked, url: `http://127.0.0.1:${server.addr.port}`, stop: () => server.shutdown() };
 }
 
-/** Everything the database holds, as text, but the hold itself: it has to know whom to text. */
+/** Everything in the database as text, except the hold itself, which has the number. */
 async function everythingStored({ database }: Bench): Promise<string> {
   const tables = await database.admin<{ name: string }[]>`
     select table_name as name from information_schema.tables
@@ -114,7 +114,7 @@ async function quoteOnce(bench: Bench, quote: Quote): Promise<void> {
     assert.ok(written.includes("rolling back OTP storage"));
     for (const { code, to } of provider.asked) {
       const account = `AC${clinic.id.replaceAll("-", "")}`;
-      // Standing alone: identifiers and times have six digits in a row too.
+      // As a separate number: identifiers and times contain six digits in a row too.
       assert.doesNotMatch(written, new RegExp(`(?<![0-9a-f.])${code}(?![0-9a-f])`));
       for (const secret of [to, to.slice(1), token, btoa(`${account}:${token}`)]) {
         assert.ok(!written.includes(secret), `${secret} in ${written}`);

@@ -13,16 +13,16 @@ import { type Drop, startStubbornServer } from "../support/stubborn_server.ts";
 import { anAccount, aText, secrets } from "../support/texts.ts";
 import { testWithConnections } from "../support/test.ts";
 
-/** For what is answered: no limit, but on a machine that is very busy. */
+/** For requests that are answered: reached only on a very busy machine. */
 const patientMs = 20_000;
-/** For what never ends. */
+/** For answers that never end. */
 const shortMs = 2500;
 
 interface Shape {
   readonly kind: FaultKind;
   readonly ms?: number;
   readonly times?: number;
-  /** What becomes of the spoiled text: `accepted`, or failure, code and whether it may have gone. */
+  /** The result of the spoiled text: `accepted`, or failure, code and whether it may have been sent. */
   readonly becomes: string;
   /** POSTs of the spoiled text. */
   readonly posts: number;
@@ -81,11 +81,11 @@ interface Done {
 
 interface Sent {
   readonly done: readonly (readonly Done[])[];
-  /** Whether a signed report was believed, and a forged one. */
+  /** Whether a signed report was accepted, and a forged one. */
   readonly checks: readonly boolean[];
 }
 
-/** Sends texts in a process of its own, the way send_texts.ts says. */
+/** Sends texts in a separate process, see send_texts.ts. */
 async function sendTexts(
   deno: string,
   texts: readonly { readonly url: string; readonly timeoutsMs: readonly number[] }[],
@@ -97,7 +97,7 @@ async function sendTexts(
     cwd: root,
     env: {
       NO_COLOR: "1",
-      // The SDK would send from here, and to there.
+      // The SDK's own client would use these.
       TWILIO_ACCOUNT_SID: `AC${"f".repeat(32)}`,
       TWILIO_AUTH_TOKEN: "token-of-the-platform",
       TWILIO_EDGE: "sydney",
@@ -107,7 +107,7 @@ async function sendTexts(
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",
-    // One that hangs is killed, and fails.
+    // A process that hangs is killed, and fails the test.
     signal: AbortSignal.timeout(60_000),
   }).spawn();
   const writer = child.stdin.getWriter();
@@ -137,7 +137,7 @@ async function tryShapes(deno: string): Promise<void> {
   await withTwilios(shapes.length, async (twilios) => {
     for (const [index, { kind, ms, times }] of shapes.entries()) {
       twilios[index]?.setAccount(anAccount.accountSid, anAccount.authToken);
-      // The first text goes through, so that there is a connection that might be used again.
+      // The first text succeeds, so that there is a connection that might be reused.
       twilios[index]?.addFault("slow", { ms: 1 });
       twilios[index]?.addFault(kind, { ms, times });
     }
@@ -165,7 +165,7 @@ async function tryShapes(deno: string): Promise<void> {
   });
 }
 
-/** Sends texts to servers that keep every connection open, whatever they were asked. */
+/** Sends texts to servers that keep every connection open, whatever the request says. */
 async function tryStubbornServers(deno: string): Promise<void> {
   const drops: readonly Drop[] = ["after_request", "in_request", "before_request"];
   const message = { sid: `SM${"ab".repeat(16)}`, status: "queued" };
@@ -246,7 +246,7 @@ testWithConnections(
         const apiKey = { sid: `SK${"b0".repeat(16)}` };
         const damaged = [{ authToken: "" }, {}, { apiKey }, { apiKey: { ...apiKey, secret: "" } }];
         for (const part of damaged) {
-          // JSON has no types: as if a stored account had lost a field.
+          // JSON has no types, so this is like a stored account that lost a field.
           const account = JSON.parse(JSON.stringify({ accountSid, sender, ...part }));
           const outcome = await sendSms(account, aText, {
             apiBase: twilio.url,
@@ -264,14 +264,14 @@ testWithConnections(
     }),
 );
 
-/** Where nobody listens. */
+/** An address where nothing listens. */
 function aClosedAddress(): string {
   const closed = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   closed.close();
   return `127.0.0.1:${closed.addr.port}`;
 }
 
-/** Where connections are accepted and closed, whatever arrives. */
+/** A server that accepts connections and closes them, whatever arrives. */
 function aClosingServer(): { readonly address: string; close(): void } {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   (async () => {
@@ -287,7 +287,7 @@ async function tryUnreachable(deno: string): Promise<void> {
       [`http://${aClosedAddress()}`, "unreachable not sent"],
       [`https://${aClosedAddress()}`, "unreachable not sent"],
       ["https://api.twilio.invalid", "unreachable not sent"],
-      // TLS was not agreed on.
+      // The TLS handshake failed.
       [`https://${closing.address}`, "unreachable not sent"],
       [`http://${closing.address}`, "unreachable may be sent"],
     ];

@@ -1,4 +1,7 @@
-/** Twilio's own description of its Messages resource, put between our texts and the fake Twilio. */
+/**
+ * Validates our texts and the fake Twilio's answers against Twilio's own description of its Messages
+ * resource.
+ */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
@@ -15,7 +18,7 @@ const description = new URL("../../../shared/twilio/messages-openapi.json", impo
 const isThere = existsSync(description);
 const timeoutMs = 20_000;
 
-/** A proxy that answers 422 to a request and 500 to an answer that is not as described. */
+/** A proxy that answers 422 to an invalid request, and 500 if the answer is not as described. */
 interface Prism {
   readonly url: string;
 }
@@ -48,7 +51,7 @@ async function withPrism(work: (prism: Prism, twilio: FakeTwilio) => Promise<voi
   }
 }
 
-/** Reads until a text comes, and goes on reading, so that the writer never waits. */
+/** Reads until some text appears, and keeps reading, so that the writer never blocks. */
 async function waitFor(stream: ReadableStream<Uint8Array>, wanted: string): Promise<void> {
   const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
   let seen = "";
@@ -64,8 +67,8 @@ async function waitFor(stream: ReadableStream<Uint8Array>, wanted: string): Prom
 }
 
 /**
- * The description with what Twilio does and does not write down: each answer has every field, no
- * field has another name, and the addresses of pages are paths, as its own examples show.
+ * The description, with additions that Twilio does not write down: each answer has every field and no
+ * other, and the addresses of pages are paths, as in its own examples.
  */
 // deno-lint-ignore no-explicit-any -- an OpenAPI document is navigated, not typed
 function sharpen(openapi: any) {
@@ -111,7 +114,7 @@ testWithConnections(
       await read("/Messages.json");
       await read("/Messages.json?PageSize=1&Page=1");
 
-      // The same check sees a field that is missing, and one that is sent with a wrong type.
+      // The same check notices a missing field, and one with a wrong type.
       twilio.addFault("no_sid");
       assert.equal(saidOf(await sendSms(anAccount, aText, options)), "provider_error 500");
       const wrong = { ...aText, validitySeconds: Number.NaN };

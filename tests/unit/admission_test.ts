@@ -1,4 +1,4 @@
-/** Who has a turn, who waits, and who is refused when more is asked than can be done. */
+/** Which requests get a turn, wait, or are refused when there are more than can be handled. */
 import assert from "node:assert/strict";
 import {
   type Admission,
@@ -11,7 +11,7 @@ import { startBudget } from "../../shared/deadline.ts";
 /** Longer than any of these tests. */
 const longMs = 60_000;
 
-/** Applies for a turn, and keeps what became of it. */
+/** A request for a turn, with its result. */
 class Applied {
   turn: Turn | undefined;
   state: "waits" | "has a turn" | "refused" = "waits";
@@ -28,7 +28,7 @@ class Applied {
   }
 }
 
-/** Until all that can be decided is. */
+/** Waits until everything that can be decided is decided. */
 const settle = () => new Promise((resolve) => setTimeout(resolve, 0));
 
 async function statesOf(applied: readonly Applied[]): Promise<string[]> {
@@ -49,7 +49,7 @@ Deno.test("no more requests have a turn than the limit, and each that ends lets 
   const all = Array.from({ length: 4 }, () => new Applied(door));
   assert.deepEqual(await statesOf(all), ["has a turn", "has a turn", "waits", "waits"]);
   all[0]?.turn?.end();
-  // A second end gives nothing away.
+  // A second end() frees nothing.
   all[0]?.turn?.end();
   assert.deepEqual(await statesOf(all), ["has a turn", "has a turn", "has a turn", "waits"]);
   for (const { turn } of all) turn?.end();
@@ -122,7 +122,7 @@ Deno.test("requests that cannot finish in time or whose caller has gone are not 
   const slow = new Applied(door);
   await new Promise((resolve) => setTimeout(resolve, 300));
   slow.turn?.end();
-  // A turn takes about 30 ms lately: a tenth of 300.
+  // Turns have taken about 30 ms lately: a tenth of 300.
   const holder = new Applied(door);
   let hasGone = false;
   const gone = new Applied(door, { hasGone: () => hasGone });
@@ -156,13 +156,13 @@ Deno.test("while a turn waits for Twilio another request uses it, and it comes b
   assert.deepEqual(await statesOf([three]), ["waits"]);
   one.turn?.end();
   assert.deepEqual(await statesOf([three]), ["has a turn"]);
-  // After its end a turn is nobody's: what goes on in the background gives nothing away.
+  // A turn that has ended belongs to nobody: background work frees nothing.
   await one.turn?.away(() => Promise.resolve());
   assert.deepEqual(await statesOf([new Applied(door)]), ["waits"]);
   three.turn?.end();
 });
 
-Deno.test("refusals are told once a second, with how many there were", async () => {
+Deno.test("refusals are reported once a second, with their number", async () => {
   const told: number[] = [];
   const door = createAdmission({
     ...{ turns: 1, waitingLimit: 1, patienceMs: longMs },

@@ -1,4 +1,4 @@
-/** What a stored report of a call loses because it is known, and what it keeps. */
+/** What is removed from a stored report because it is known from the call, and what stays. */
 import assert from "node:assert/strict";
 import { redactCall } from "../../shared/redaction.ts";
 
@@ -22,7 +22,7 @@ const known = {
   isTexted: true,
 };
 
-/** `⟦...⟧` marks what must go. */
+/** `⟦...⟧` marks what must be removed. */
 const cases: readonly string[] = [
   "AI: May I have your name?\nUser: ⟦NAME:Jane Example⟧, that's ⟦NAME:J-A-N-E⟧.\nAI: Thanks, ⟦NAME:Jane⟧.",
   "User: for ⟦NAME:May Brown⟧, my daughter, on 3 May; may we come at ten? Brown discharge since May.",
@@ -91,7 +91,7 @@ Deno.test("a call's report loses the data known of the call and keeps everything
   }
 });
 
-Deno.test("without a code six digits stay, without a call's facts names do", () => {
+Deno.test("without a code, six digits stay; without a call's facts, names stay", () => {
   const text = "User: the batch is 482913, 482,913, 482.913 or 4,8,2,9,1,3, says Jane Example.";
   assert.equal(redactCall(text, { names: [], phones: [], isTexted: false }).text, text);
 });
@@ -123,7 +123,7 @@ Deno.test("known facts are looked for in time proportional to the text", () => {
       return performance.now() - startedAt;
     };
     const measure = () => Math.max(20, time(20_000)) / Math.max(20, time(2000));
-    // In proportion is 10, quadratic is 100; on a busy machine the best of some rounds.
+    // Linear is 10, quadratic is 100; on a busy machine the best of some rounds counts.
     let ratio = measure();
     for (let round = 1; round < 5 && ratio >= 50; round++) ratio = Math.min(ratio, measure());
     assert.ok(ratio < 50, `${JSON.stringify(part)}: ${ratio}`);

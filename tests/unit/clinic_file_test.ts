@@ -1,4 +1,4 @@
-/** A clinic's file: what it may say, which line is wrong, and that it comes back as it was. */
+/** A clinic's file: what it may contain, which line is wrong, and that it survives a round trip. */
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { readClinicFile, writeClinicFile } from "../../supabase/tasks/clinic/file.ts";
@@ -246,7 +246,7 @@ Deno.test("hours, weekdays and absences mean what they say", () => {
   }
 });
 
-Deno.test("two hundred random clinics come back from their files as they were", () => {
+Deno.test("two hundred random clinics survive a round trip through their files", () => {
   const seed = Math.floor(Math.random() * 2 ** 31);
   const random = randomFrom(seed);
   for (let count = 0; count < 200; count++) {
@@ -258,7 +258,7 @@ Deno.test("two hundred random clinics come back from their files as they were", 
   }
 });
 
-/** A week's file goes by days; the database's order is by season and day. */
+/** A file lists hours by day; the database orders them by season and day. */
 function sorted(clinic: ReturnType<typeof aRandomDocument>) {
   const byText = <Item>(items: readonly Item[]) =>
     items.toSorted((a, b) => JSON.stringify(a) < JSON.stringify(b) ? -1 : 1);

@@ -1,4 +1,4 @@
-/** Settings that are too weak or contradict each other stop the start, and all are named at once. */
+/** Settings that are too weak or contradict each other prevent the start, and all are named at once. */
 import assert from "node:assert/strict";
 import { readConfig, readCredentialConfig } from "../../shared/config.ts";
 

@@ -1,4 +1,4 @@
-/** Days, parts of the day and empty values the way callers and models write them. */
+/** Days, parts of the day and empty values, as callers and models write them. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { readDay, type SaidDay } from "../../shared/days.ts";

@@ -1,4 +1,7 @@
-/** What the documents point to exists: files, headings, SQL, commands and their options; states are those of the SQL. */
+/**
+ * What the documents refer to exists: files, headings, SQL, commands and their options; states are
+ * those in the SQL.
+ */
 import assert from "node:assert/strict";
 import { existsSync, globSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
@@ -17,14 +20,14 @@ const documents = [
     .filter((name) => name.endsWith(".md")).map((name) => `docs/${name}`),
 ];
 
-/** A document in its parts. */
+/** A document in parts. */
 interface Parts {
   /** Text outside of fenced blocks and inline code. */
   readonly text: string;
   /** Inline code. */
   readonly inline: readonly string[];
   readonly blocks: readonly { readonly language: string; readonly lines: readonly string[] }[];
-  /** As GitHub makes them of the headings. */
+  /** As GitHub derives them from the headings. */
   readonly anchors: ReadonlySet<string>;
 }
 
@@ -88,7 +91,7 @@ Deno.test("every path and every SQL function in the documents exists", () => {
     for (const code of inline) {
       if (new RegExp(`^(?:${folders})(?:/[\\w.*/-]*)?$`).test(code) && code.includes("/")) {
         count++;
-        // NAME stands for a name of the reader's.
+        // NAME is a placeholder.
         const pattern = code.replace("NAME", "*");
         assert.ok(globSync(pattern, { cwd: root }).length > 0, `${path}: ${code} does not exist`);
       }
@@ -103,7 +106,7 @@ Deno.test("every path and every SQL function in the documents exists", () => {
   assert.ok(count > 20);
 });
 
-/** A command of the documents: `deno task NAME WORD --option ...`. */
+/** A command in the documents: `deno task NAME WORD --option ...`. */
 interface Command {
   readonly path: string;
   readonly text: string;
@@ -154,7 +157,7 @@ Deno.test("every command in the documents is a task and takes the words and opti
       const isValue = words[at - 1]?.startsWith("--") ?? false;
       const isTest = task === "test" &&
         (existsSync(join(root, word)) || existsSync(join(root, "tests", word)));
-      // Every task takes it, whether its usage says so or not.
+      // Every task takes --help, whether its usage mentions it or not.
       if (isValue || isTest || word === "--help") continue;
       const isKnown = new RegExp(`(?<![\\w-])${RegExp.escape(word)}(?![\\w-])`).test(usage);
       assert.ok(isKnown, `${path}: "${text}": deno task ${task} does not know ${word}`);

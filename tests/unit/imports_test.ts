@@ -5,7 +5,7 @@ import { variableNames } from "../../shared/config.ts";
 
 const root = new URL("../../", import.meta.url);
 
-/** From the door inwards: a module imports only what stands further down. */
+/** From the outside in: a module imports only modules further down the list. */
 const order = [
   "line/assistant",
   "line/prompt",
@@ -79,7 +79,7 @@ interface Module {
 
 const known = new Map<string, Promise<Module[]>>();
 
-/** The modules of a file, which two tests ask for. */
+/** The modules that a file loads; cached because two tests need them. */
 function modulesOf(path: string): Promise<Module[]> {
   const modules = known.get(path) ?? readModules(path);
   known.set(path, modules);
@@ -97,8 +97,8 @@ async function readModules(path: string): Promise<Module[]> {
 }
 
 /**
- * Whether `shared/FROM.ts` may import `shared/TO.ts`. Files of a folder that are not listed belong
- * to the module of the folder's name: only that module and the folder's files import them.
+ * Whether `shared/FROM.ts` may import `shared/TO.ts`. Files in a folder that are not listed belong to
+ * the module with the folder's name: only that module and the folder's files import them.
  */
 function pointsDown(from: string, to: string): boolean {
   const [outer, inner] = [ownerOf(from), ownerOf(to)];
@@ -122,7 +122,7 @@ Deno.test("imports of shared point down the list, functions import only shared",
       for (const { code } of module.dependencies ?? []) {
         const target = code?.specifier ?? "";
         if (!target.startsWith(root.href)) continue;
-        // All tools at one address: the one function that imports others.
+        // All tools at one address: the only function that imports others.
         if (module.specifier.endsWith(toolList) || target.endsWith(toolList)) continue;
         assert.ok(target.includes("/shared/"), `${module.specifier} imports ${target}`);
         if (!module.specifier.includes("/shared/")) continue;
@@ -144,7 +144,7 @@ Deno.test("every function is declared for deployment, every variable is in .env.
   assert.deepEqual([...example.matchAll(/^([A-Z_]+)=/gm)].map(([, name]) => name), variableNames);
 });
 
-/** The modules that importing the first one loads; what it imports later, when needed, is not among them. */
+/** The modules that importing the first one loads, without those it imports later, on demand. */
 function loadedAtOnce(modules: readonly Module[]): Module[] {
   const bySpecifier = new Map(modules.map((module) => [module.specifier, module]));
   const loaded = new Set<Module>();
@@ -154,7 +154,7 @@ function loadedAtOnce(modules: readonly Module[]): Module[] {
     loaded.add(module);
     for (const { code, isDynamic } of module.dependencies ?? []) {
       if (isDynamic || !code?.specifier) continue;
-      // The list of modules writes "npm:/zod@4.6.7", imports write "npm:zod@4.6.7".
+      // The list of modules has "npm:/zod@4.6.7", imports have "npm:zod@4.6.7".
       const specifier = code.specifier.replace(/^npm:(?!\/)/, "npm:/");
       const next = bySpecifier.get(specifier) ?? { specifier };
       pending.push(next);
@@ -163,7 +163,7 @@ function loadedAtOnce(modules: readonly Module[]): Module[] {
   return [...loaded];
 }
 
-/** What importing a function may load of our own; vapi-webhook is all tools at once. */
+/** How much of our own code importing a function may load; vapi-webhook has all tools at once. */
 const budgetOf = (name: string) =>
   name === "vapi-webhook" ? { modules: 112, bytes: 540_000 } : { modules: 74, bytes: 470_000 };
 
@@ -194,14 +194,14 @@ Deno.test("importing a function loads zod and no more of our own than its budget
   }
 });
 
-/** Milliseconds of the processor that an import takes in a process of its own. */
+/** Milliseconds of processor time that an import takes in a new process. */
 async function importTimeMs(specifier: string): Promise<number> {
   const script = new URL("tests/support/import_time.ts", root).pathname;
   const { stdout, success } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-check", "--quiet", script, specifier],
     stdout: "piped",
   }).output();
-  // No timer, socket or client keeps the process: it ends by itself.
+  // No timer, socket or client keeps the process alive: it ends by itself.
   assert.ok(success, specifier);
   return Number(new TextDecoder().decode(stdout));
 }

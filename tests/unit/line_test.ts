@@ -1,5 +1,5 @@
 // deno-lint-ignore-file no-console -- prints what it counts
-/** Tools and assistants in Vapi's format: what Vapi takes, and no more. */
+/** Tools and assistants in Vapi's format: what Vapi accepts, and nothing else. */
 import assert from "node:assert/strict";
 import { Tiktoken } from "js-tiktoken/lite";
 import ranks from "js-tiktoken/ranks/o200k_base";
@@ -106,7 +106,7 @@ Deno.test("the prompt is short, speaks of the tools it has only, and ends with t
   const spoken = [...prompt.matchAll(/\b[a-z]+(?:_[a-z]+)+\b/g)].map(([name]) => name);
   assert.deepEqual(spoken.filter((name) => !names.includes(name)), []);
   assert.match(prompt.trim().split("\n").at(-1) ?? "", /transferCall/);
-  // Dashes and the like garble the voice.
+  // Dashes and other typographic signs garble the voice.
   assert.doesNotMatch(prompt, /[\u2010-\u2015;]/);
   assert.match(prompt, /"Europe\/London"\}\}/);
 
@@ -114,7 +114,7 @@ Deno.test("the prompt is short, speaks of the tools it has only, and ends with t
   assert.doesNotMatch(none, /transferCall|leave_message|answer_question|park/);
 });
 
-Deno.test("where the hold texts the code, the prompt has no step for it and counts on", () => {
+Deno.test("where the hold texts the code, the prompt has no step for it and stays numbered", () => {
   const steps = (textsAtHold: boolean) => {
     const prompt = composePrompt(aProfile({ textsAtHold }), names);
     const [, booking = ""] = /To book\n([^]*?)\n\n/.exec(prompt) ?? [];
@@ -128,7 +128,7 @@ Deno.test("where the hold texts the code, the prompt has no step for it and coun
   assert.match(at.join(), /hold_slot .* It texts the code\.,3\. .* verify_otp/);
 });
 
-Deno.test("a large clinic's prompt stays bounded", () => {
+Deno.test("a large clinic's prompt has a bounded length", () => {
   const profile = aProfile({
     services: Array.from({ length: 60 }, (_, n) => ({ name: `Treatment ${n}`, minutes: 30 })),
     doctors: Array.from({ length: 80 }, (_, n) => `Dr Anneliese Featherstone ${n}`),
@@ -151,7 +151,7 @@ Deno.test("hours are said day by day, alike days together", () => {
   );
 });
 
-Deno.test("English is heard by Flux, which no endpointing plan may switch off; others by Nova", () => {
+Deno.test("English is transcribed by Flux, which no endpointing plan may switch off; others by Nova", () => {
   const english = hear("en-GB", ["Dr Amara Patel"]);
   assert.equal(english.transcriber["model"], "flux-general-en");
   assert.deepEqual(Object.keys(english.startSpeakingPlan), ["waitSeconds"]);

@@ -1,4 +1,4 @@
-/** What a log line holds, what it never holds, and that writing one can do no harm. */
+/** What a log line contains, what it never contains, and that writing one does no harm. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { Fault } from "../../shared/errors.ts";
@@ -42,7 +42,7 @@ Deno.test("a log writes its five levels by name, and none below the lowest", () 
   assert.deepEqual(parsed(lines).map(({ level }) => level), ["warn", "error", "fatal"]);
 });
 
-Deno.test("a fault is told with type, code, message, stack and causes, redacted", () => {
+Deno.test("a fault is logged with type, code, message, stack and causes, redacted", () => {
   const { log, lines } = aLog();
   const cause = new TypeError("refused for +447700900123", {
     cause: { code: "23505", message: "ada@example.com", details: "(Ada Brown)" },
@@ -112,7 +112,7 @@ Deno.test("values of a call's arguments are left out of all its log lines", () =
   assert.match(lines.join(""), /we cannot/);
   log.info("another call", { note: "Zebediah Quixley" });
   assert.match(lines[1] ?? "", /Zebediah/);
-  // Characters that mean something in a pattern mean themselves.
+  // Special characters of a pattern are matched literally.
   for (
     const name of ["(Ann+", "a-b[c", "\\", "**", "\ud83d", "x".repeat(300), "$&", "O'Neil/Smith"]
   ) {
@@ -176,7 +176,7 @@ Deno.test("a log throws nothing, also when the console does", () => {
   }));
 });
 
-Deno.test("a cut text never ends inside of a number", () => {
+Deno.test("truncated text never ends inside a number", () => {
   const number = "+44 7700 900 123";
   for (let lengthLimit = 30; lengthLimit < 60; lengthLimit++) {
     const told = JSON.stringify(

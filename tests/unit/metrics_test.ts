@@ -1,4 +1,4 @@
-/** What the SQL and the functions count is what `shared/metrics.ts` shows, by the same names. */
+/** `shared/metrics.ts` shows what the SQL and the functions count, under the same names. */
 import assert from "node:assert/strict";
 import { openLog } from "../../shared/logging.ts";
 import { toPrometheus } from "../../shared/metrics.ts";
@@ -34,13 +34,13 @@ function show(totals: readonly Counter[]) {
   return readExposition(toPrometheus({ totals: [...totals], recent: [], gauges }));
 }
 
-/** Values of a label that a metric shows before anything was counted. */
+/** Values of a label that a metric shows before anything is counted. */
 function zerosOf(metric: string, label: string): (string | undefined)[] {
   const samples = show([]).get(`master_orchestrator_${metric}_total`)?.samples ?? [];
   return samples.map(({ labels }) => labels[label]).sort();
 }
 
-/** What the functions count, by the recorder itself. */
+/** What the functions count, as reported by the recorder itself. */
 async function recordedCounters(): Promise<Counter[]> {
   const counters: Counter[] = [];
   const send = (_batch: string, counts: readonly Counter[]) => {
@@ -55,7 +55,7 @@ async function recordedCounters(): Promise<Counter[]> {
   return counters;
 }
 
-/** What the SQL counts: every action with every outcome, and what it tallies. */
+/** What the SQL counts: every action with every outcome, and its tallies. */
 function sqlCounters(): Counter[] {
   const audits = callsOf(/private\.audit/);
   const actions = audits.flatMap(([, , action = ""]) => resultsOf(action));

@@ -1,10 +1,10 @@
-/** Each migration is one capability that stands on the ones before it. */
+/** Each migration is one capability that builds on earlier ones. */
 import assert from "node:assert/strict";
 import { type Migration, namesCreated, namesUsed, readMigrations } from "../support/migrations.ts";
 
 /**
- * Where a migration uses a table or function that only a later one creates, or that none does.
- * PostgreSQL does not say so: the body of a PL/pgSQL function is looked up when it runs.
+ * Where a migration uses a table or function that only a later one creates, or that none creates.
+ * PostgreSQL does not report this: the names in a PL/pgSQL body are resolved when it runs.
  */
 function findLateUses(migrations: readonly Migration[]): string[] {
   const known = new Set<string>();
@@ -22,7 +22,7 @@ Deno.test("a migration uses only itself and earlier ones", () => {
   assert.deepEqual(findLateUses(migrations), []);
 });
 
-Deno.test("a use of a later migration is found, in a body and outside of one", () => {
+Deno.test("a use of a later migration is found, inside a body and outside", () => {
   const table = { file: "1.sql", text: "create table public.late (id uuid);" };
   const body = {
     file: "2.sql",

@@ -1,4 +1,4 @@
-/** The dashboard, the alerts and the runbook speak of what there is, and of all of it. */
+/** The dashboard, the alerts and the runbook cover everything that exists, and nothing else. */
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { parse } from "yaml";
@@ -26,7 +26,7 @@ const totals = [
 ];
 const families = readExposition(toPrometheus({ totals, recent: [], gauges }));
 
-/** Names of metrics in a text, without what a histogram puts behind them. */
+/** Names of metrics in a text, without the suffixes of histograms. */
 const namesIn = (text: string) =>
   new Set(
     [...text.matchAll(/master_orchestrator_[a-z0-9_]+/g)].map(([name]) =>
@@ -50,7 +50,7 @@ Deno.test("an empty database has all families, and those that alerts count start
 });
 
 for (const file of ["dashboard.json", "alerts.yml", "alerts_test.yml"]) {
-  Deno.test(`${file} asks for metrics that there are`, () => {
+  Deno.test(`${file} uses metrics that exist`, () => {
     const names = namesIn(read(`supabase/monitoring/${file}`));
     assert.ok(names.size > 5);
     for (const name of names) assert.ok(families.has(name), name);
@@ -95,7 +95,7 @@ Deno.test("the documents explain every metric and log event", () => {
     ),
   );
   assert.ok(events.size > 10);
-  // Made of two parts in shared/work.ts.
+  // shared/work.ts builds these names from two parts.
   for (const event of ["tool_call", "message"]) {
     for (const end of ["", "_slow", "_failed"]) events.add(event + end);
   }

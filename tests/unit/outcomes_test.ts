@@ -1,4 +1,4 @@
-/** The outcomes of an entry function stand in its SQL, in its comment and in `shared/database`. */
+/** The outcomes of an entry function are the same in its SQL, in its comment and in `shared/database`. */
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { z } from "zod";
@@ -9,24 +9,24 @@ const byName = (list: readonly SqlFunction[]) => new Map(list.map((one) => [one.
 const functions = byName(readMigrations().flatMap(({ text }) => readFunctions(text)));
 const entries = [...functions.values()].filter(({ name }) => name.startsWith("public."));
 
-/** Vapi's messages that are no tool call have no arguments, so nothing in them names a clinic. */
+/** Vapi's messages other than tool calls have no arguments, so nothing in them names a clinic. */
 const messages = ["public.find_assistant", "public.end_call", "public.settle_follow_up"];
 
-/** Outcomes of functions that an entry function calls, but does not answer with, and why. */
+/** Outcomes of functions that an entry function calls, but never answers with, and why. */
 const notPassedOn: Readonly<Record<string, readonly string[]>> = {
   ...Object.fromEntries(messages.map((name) => [name, ["cross_tenant_denied"]])),
-  // Has no slot, so it never holds a new time, and does not list.
+  // Has no slot, so it never holds a new time and never lists.
   "public.cancel_appointment": [
     ...["held", "slot_taken", "hold_limit", "invalid_slot", "rescheduled", "found"],
   ],
-  // A new time that is held is answered as code_needed; what has a slot does not cancel or list.
+  // A held new time is answered as code_needed; with a slot it neither cancels nor lists.
   "public.reschedule_appointment": ["held", "hold_released", "cancelled", "found"],
-  // Lists, and changes nothing.
+  // Only lists.
   "public.find_appointments": [
     ...["held", "slot_taken", "hold_limit", "invalid_slot", "rescheduled", "cancelled"],
     ...["hold_released", "which_appointment"],
   ],
-  // The hold of a new time is told by what comes of the change.
+  // The hold of a new time is reported by the outcome of the change.
   "public.begin_otp_send": ["held"],
   "public.verify_otp_and_confirm": ["held"],
 };
@@ -61,7 +61,7 @@ function outcomesRead(schema: z.ZodType): string[] {
   return [...found];
 }
 
-/** The outcomes that an entry function can give. */
+/** The outcomes that an entry function can return. */
 function outcomesOf(name: string): string[] {
   const reached = outcomesReached(name, functions);
   for (const outcome of notPassedOn[name] ?? []) {

@@ -1,4 +1,4 @@
-/** Which numbers are texted: people's phones, in the country they are in. */
+/** Which numbers are texted: people's phones, in the country that they belong to. */
 import assert from "node:assert/strict";
 import {
   getCountries,
@@ -52,7 +52,7 @@ Deno.test("every area code under +1 belongs to its country, assigned or not", as
       for (const rest of ["6262345", "5550123"]) {
         assert.equal(await kindOf(`+1${area}${rest}`), `${country} +1${area}${rest}`);
       }
-      // One that cannot exist: of its country too, or of a range that is not texted.
+      // One that cannot exist: it has the country's code, or is in a range that is not texted.
       assert.match(await kindOf(`+1${area}1234567`), new RegExp(`^(${country} .*|premium)$`));
     }
   }
@@ -60,7 +60,7 @@ Deno.test("every area code under +1 belongs to its country, assigned or not", as
 
 Deno.test("numbers that are not a person's phone are refused, in every country and range", async () => {
   const refused = [
-    // Premium and shared cost.
+    // Premium rate and shared cost.
     ...["+19005551234", "+19001234567", "+449098790000", "+449012345678", "+448712345678"],
     ...["+448451234567", "+33899123456", "+39899123456", "+499001234567", "+611900123456"],
     ...["0909 879 0000", "0871 234 5678", "09061 234 567"],
@@ -72,7 +72,7 @@ Deno.test("numbers that are not a person's phone are refused, in every country a
     // Without a country: satellites, machines, international services.
     ...["+870773123456", "+881612345678", "+882161234567", "+883510012345", "+80012345678"],
     ...["+80812345678", "+979123456789"],
-    // Ranges that cost money, whether the library knows a number of them or not.
+    // Ranges that cost money, even for numbers that the library does not know.
     ...["+44701234567", "+44871234567", "+44901234567", "+44841234567", "070 123 45678"],
     ...["+17002345678", "+17102345678", "+19762345678", "+18222345678"],
   ];
@@ -86,7 +86,7 @@ Deno.test("short codes and emergency numbers are not phones, wherever the clinic
     for (const code of codes) {
       const read = await readPhone(code, [clinic]);
       if (read.kind !== "phone") continue;
-      // A few small countries have phones with numbers that short, and these are such.
+      // A few small countries have phone numbers that short, and these are among them.
       assert.ok(parsePhoneNumberFromString(read.e164)?.isValid(), `${code} near ${clinic}`);
     }
   }
@@ -102,7 +102,7 @@ Deno.test("mobile numbers of every country are read correctly", async () => {
     const read = await readPhone(number, [london]);
     assert.ok(read.kind === "phone", number);
     assert.equal(read.e164, number);
-    // Some share their ranges: a phone of Åland cannot be told from one of Finland.
+    // Some share their ranges: a phone in Åland cannot be told from one in Finland.
     assert.equal(getCountryCallingCode(read.country), getCountryCallingCode(country));
   }
 });

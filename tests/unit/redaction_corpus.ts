@@ -1,8 +1,9 @@
 /**
- * What redaction must take out and what it must leave, written by hand.
+ * What redaction must remove and what it must leave, written by hand.
  *
- * One case a line. `⟦PHONE|07700 900123⟧` marks what must go and as what; everything outside the
- * brackets must survive letter for letter. `\n` stands for a line break.
+ * One case per line. `⟦PHONE|07700 900123⟧` marks what must be removed and its type; everything outside
+ * the brackets must stay unchanged. `
+ * ` stands for a line break.
  *
  * @module
  */
@@ -256,7 +257,7 @@ my social is ⟦SSN|two one nine, oh nine, nine nine nine eight⟧
 social: ⟦SSN|457 55 5462⟧
 `;
 
-// Nothing of these may change.
+// Nothing in these may change.
 const negatives = String.raw`
 2023-01-15
 2023-01-15 10:30:00
@@ -594,8 +595,8 @@ what3words, gate 5, stand 21
 M 07:00-12:00, T 13:00-19:00
 `;
 
-// Written before they were tried, as other authors would: each was run once, then the rules, not
-// the cases, were changed.
+// Written in the style of other authors before any of them was tried. Each ran once; then the rules
+// were changed, not the cases.
 const callCentre = String.raw`
 Agent: Thanks for calling Brightsmile, can I get a number in case we're cut off? Caller: Sure, it's ⟦PHONE|0191 496 0234⟧.
 Agent: And the best contact number?\nCaller: ⟦PHONE|oh one nine one, four nine six, oh two three four⟧.\nAgent: Lovely.
@@ -1736,7 +1737,7 @@ a::b
 12:34:56:78
 `;
 
-// Number signs, labels inside of a phone phrase, the letter O, negative numbers, hours, scores, page
+// Number signs, labels inside a phone phrase, the letter O, negative numbers, hours, scores, page
 // ranges, corrections and homophones, the digits on the back of a card; half of them harmless.
 const lines = String.raw`
 cell # ⟦PHONE|212-555-0199⟧
@@ -1921,7 +1922,7 @@ card ending 4242, cvv on the back
 CVV 884
 `;
 
-// The same kinds once more, written before they were tried.
+// The same kinds again, also written before they were tried.
 const moreLines = String.raw`
 AI: What's the number on the prescription?\nUser: 4155550199
 AI: And the phone number on the referral?\nUser: ⟦PHONE|4155550199⟧
@@ -2050,7 +2051,7 @@ order number no. 07700900142
 claim no. # 6465550142
 `;
 
-/** A text and what of it must go. */
+/** A text, and the parts that must be removed. */
 export interface RedactionCase {
   readonly text: string;
   readonly secrets: readonly {
@@ -2060,7 +2061,7 @@ export interface RedactionCase {
   }[];
 }
 
-/** All cases, by where they come from. */
+/** All cases, by origin. */
 export const redactionCorpus: Readonly<Record<string, readonly RedactionCase[]>> = {
   written: readCases(written),
   spoken: readCases(spoken),
@@ -2084,7 +2085,7 @@ export const redactionCorpus: Readonly<Record<string, readonly RedactionCase[]>>
   "more lines": readCases(moreLines),
 };
 
-/** Reads cases, one a line, from their notation. */
+/** Parses cases, one per line. */
 export function readCases(lines: string): RedactionCase[] {
   return lines.split("\n").filter((line) => line !== "").map(readCase);
 }

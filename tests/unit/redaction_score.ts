@@ -1,5 +1,5 @@
 /**
- * Precision, recall and destroyed cases of a redaction over a corpus.
+ * Precision, recall and destroyed cases of redaction over a corpus.
  *
  * @module
  */
@@ -7,21 +7,21 @@
 import { redact } from "../../shared/redaction.ts";
 import type { RedactionCase } from "./redaction_corpus.ts";
 
-/** What came out of a corpus. Letters and digits count, punctuation at the edges does not. */
+/** The result for a corpus. Letters and digits count; punctuation at the edges does not. */
 export interface Score {
   readonly precision: number;
   readonly recall: number;
   readonly f1: number;
-  /** How many were found and how many should have been. */
+  /** How many were found, and how many should have been found. */
   readonly found: number;
   readonly wanted: number;
-  /** Cases in which something that had to stay is gone. */
+  /** Cases in which something that had to stay was removed. */
   readonly destroyed: number;
-  /** The cases that went wrong, readable. */
+  /** The failed cases, in readable form. */
   readonly wrong: readonly string[];
 }
 
-/** Scores cases; with `type` only what is of that type. */
+/** Scores cases; with `type`, only matches of that type. */
 export function score(cases: readonly RedactionCase[], type?: string): Score {
   let [hits, found, wanted, destroyed] = [0, 0, 0, 0];
   const wrong: string[] = [];

@@ -19,7 +19,7 @@ const types: readonly RedactionType[] = [
 const percent = (share: number) => `${(share * 100).toFixed(1)} %`;
 
 for (const [name, cases] of Object.entries(redactionCorpus)) {
-  Deno.test(`redact finds what must go in the ${name} cases and destroys nothing`, () => {
+  Deno.test(`redact finds what must be removed in the ${name} cases and destroys nothing`, () => {
     console.log(`\n${name}: ${cases.length} cases`);
     for (const type of [undefined, ...types]) {
       const { precision, recall, f1, found, wanted } = score(cases, type);
@@ -65,7 +65,7 @@ const written = [
   ...["zero seven seven zero zero, nine zero zero, one two three"],
   ...["two one two, five five five, oh one four three"],
 ];
-/** Numbers only because somebody says so. */
+/** Recognized as numbers only because somebody asked for one. */
 const asked = [
   ...["2125550143", "5550143", "555-0143", "555 0143", "12125550143", "447700900123"],
   ...["four oh one oh two three two"],
@@ -236,7 +236,7 @@ Deno.test("redact finds only the types that are asked for", () => {
   });
 });
 
-/** Any Unicode, and what numbers are made of thrown together. */
+/** Random Unicode, mixed with the parts of numbers. */
 function checkAnyText(check: (text: string) => void): void {
   const parts = [
     ..."0123456789 -.()/+,:;@\n\"'{}[]#%&=\u200b\u00a0\ufeff\u20e3",
@@ -271,7 +271,7 @@ Deno.test("redact reads a number whatever stands between its digits and whatever
   assert.match(redact(keycaps).text, /^\[REDACTED: PHONE\]/);
 });
 
-/** Characters of a text; a fourth of them still takes long enough to be measured. */
+/** Length of a text; a quarter of it still takes long enough to be measured. */
 const worstLength = atLength({ short: 20_000, full: 50_000 });
 
 const worstTexts = [
@@ -296,7 +296,7 @@ const worstTexts = [
   ...["A B 1 2 3 4 5 6 ", "Ada: 1\n", "a ".repeat(9) + "at ", "\n", "01/02/", "Bearer "],
 ];
 
-/** Milliseconds of the processor, which other work on the machine does not lengthen much. */
+/** Milliseconds of processor time, which other load on the machine hardly changes. */
 function measure(work: () => void): number {
   const before = process.cpuUsage();
   work();
@@ -313,7 +313,7 @@ Deno.test("redact takes time in proportion to the text, also when the text is ma
     const whole = part.repeat(Math.ceil(worstLength / part.length));
     const fourth = whole.slice(0, whole.length / 4);
     let [wholeMs, fourthMs] = [Infinity, Infinity];
-    // In proportion is 4, quadratic is 16; what is quick shows neither. The best of some rounds.
+    // Linear is 4, quadratic is 16; fast ones show neither. The best of some rounds counts.
     const isSlow = () =>
       wholeMs > 40 * ordinaryMs || wholeMs > 2 * ordinaryMs && wholeMs > 10 * fourthMs;
     for (let round = 0; round < 8 && (round === 0 || isSlow()); round++) {
@@ -379,7 +379,7 @@ Deno.test("the calling codes and lengths are libphonenumber's", () => {
     const expected = { shortest: Math.min(...known), longest: Math.max(...known) };
     assert.deepEqual(callingCodes.get(code), expected, `+${code}`);
   }
-  // What no country has: freephone, satellites and the like (ITU-T E.164.1).
+  // Codes without a country: freephone, satellites and other global services (ITU-T E.164.1).
   const shared = [...callingCodes.keys()].filter((code) => !lengths.has(code));
   assert.deepEqual(shared.filter((code) => !/^(?:8\d\d|979)$/.test(code)), []);
 });

@@ -1,8 +1,8 @@
-/** What callers hear: who may promise a person. */
+/** Sentences for callers: only one of them may promise a person. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 
-/** Names of the sentences that speak of a person who goes on. */
+/** Names of the sentences that promise that a person takes over. */
 function promises(source: string): string[] {
   const withoutComments = source.replaceAll(/\/\*[\s\S]*?\*\//g, "").replaceAll(/\/\/.*/g, "");
   return withoutComments.split(/^export const /m).slice(1).flatMap((sentence) =>

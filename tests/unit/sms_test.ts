@@ -1,10 +1,10 @@
-/** What a text says fits into one segment. */
+/** The text of a passcode fits into one segment. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { toGsmText } from "../../shared/gsm.ts";
 import { composeText } from "../../shared/texting.ts";
 
-/** GSM 03.38, code point by code point: the basic table takes one septet, the extension two. */
+/** GSM 03.38 by code point: a character of the basic table takes one septet, one of the extension two. */
 const basicTable = [
   "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ",
   " !\"#¤%&'()*+,-./0123456789:;<=>?",
@@ -13,7 +13,10 @@ const basicTable = [
 ].join("");
 const extension = "\f^{}\\[~]|€";
 
-/** How many septets a text takes; undefined when it would go out as UCS-2, 70 to a segment. */
+/**
+ * How many septets a text takes; undefined if it would be sent as UCS-2, with 70 characters per
+ * segment.
+ */
 function countSeptets(text: string): number | undefined {
   let septets = 0;
   for (const char of text) {

@@ -1,4 +1,4 @@
-/** Times as people hear them, and the text. */
+/** Spoken times, and the text of a passcode. */
 import assert from "node:assert/strict";
 import { makePasscode } from "../../shared/passcodes.ts";
 import { composeText } from "../../shared/texting.ts";

@@ -1,4 +1,4 @@
-/** Digits as people say them: passcodes and numbers, by the grammar that redaction has too. */
+/** Digits as people say them: passcodes and numbers, by the same grammar as redaction's. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { readPhone } from "../../shared/phone.ts";
@@ -6,7 +6,7 @@ import { redact } from "../../shared/redaction.ts";
 import { readPasscode } from "../../shared/spoken_digits.ts";
 import { spokenNumbers } from "../support/spoken_numbers.ts";
 
-// 22 5 00 22 763 or 22 522 700 63: nobody can tell, so it is asked for again.
+// 22 5 00 22 763 or 22 522 700 63: it is ambiguous, so the caller is asked again.
 const twofold = "plus one... twenty two, five hundred twenty-two seven hundred sixty three";
 const london = "+442079460123";
 const newYork = "+12125550123";
@@ -57,7 +57,7 @@ Deno.test("a passcode is read however it was said, typed or passed on", () => {
     ["User's Keypad Entry: 4829", undefined],
     ["482913, no, 482931", "482931"],
     ["482913 or 482931", undefined],
-    // 21 40 85, or 20 1 48 5: two codes can be meant.
+    // 21 40 85, or 20 1 48 5: two codes are possible.
     ["twenty one forty eight five", undefined],
     ["constructor toString", undefined],
     ["four eight two", undefined],
@@ -119,7 +119,7 @@ Deno.test("an Oh before a zero can be one more or an exclamation", async () => {
   assert.equal(readPasscode("Oh double oh four eight two nine"), "004829");
 });
 
-Deno.test("a last digit that seems to count something makes no number shorter unasked", async () => {
+Deno.test("a last digit that seems to count something never shortens a number without asking", async () => {
   const german = "plus four nine one five one two three four five six seven eight";
   for (const ending of ["two three minutes ago", "three hundred percent"]) {
     const given = `${german} ${ending}`;
@@ -141,7 +141,7 @@ const teenWords = "ten eleven twelve thirteen fourteen fifteen sixteen seventeen
 const tenWords = "twenty thirty forty fifty sixty seventy eighty ninety".split(" ");
 const wordOf = (digit: string | undefined) => digitWords[Number(digit)]?.[0] ?? "";
 
-/** Every way to say the next digits of a code: what is said, and how many digits that was. */
+/** Every way to say the next digits of a code, with the number of digits that each says. */
 function waysToSay(digits: string, joint: string): { said: string; count: number }[] {
   const [first = "", second = "", third = ""] = digits;
   const ways = (digitWords[Number(first)] ?? []).map((said) => ({ said, count: 1 }));
@@ -164,7 +164,7 @@ function waysToSay(digits: string, joint: string): { said: string; count: number
   return ways;
 }
 
-/** A code and the same said aloud, at every place in a way drawn from all. */
+/** A code, and the same code in words drawn from all ways to say it. */
 function spoken({ joint, pause }: { joint: string; pause: fc.Arbitrary<string> }) {
   return fc.tuple(
     fc.integer({ min: 0, max: 999_999 }).map((value) => String(value).padStart(6, "0")),
@@ -252,12 +252,12 @@ Deno.test("a code is found among other figures, said twice, interrupted and corr
     ["four eight two, nine one four, no wait, nine one three", "482913"],
     ["4 8 2 9 1 4, sorry, 3", "482913"],
     ["no. 482913", "482913"],
-    // Which digit is wrong cannot be told; nor which of two codes is meant.
+    // It is unclear which digit is wrong, or which of two codes is meant.
     ["482913, no, the 3 is a 4", undefined],
     ["482913, sorry, the last one is a 4", undefined],
     ["I got two codes, 482913 and 482931", undefined],
     ["not 482913 but 482931", undefined],
-    // Parts of two numbers are no code.
+    // Parts of two numbers do not make a code.
     ["my code is 4829 and it expires in 13", undefined],
     ["482 and my house number is 913", undefined],
     ["482913 5", undefined],
@@ -283,7 +283,7 @@ Deno.test("digits are read in any script, with the letter O, and by the words th
   assert.equal(readPasscode("five twice, quadruple one"), "551111");
 });
 
-/** A code and other things said beside it, that hold no six digits. */
+/** A code, and remarks around it that contain no six digits. */
 const remarks = fc.constantFrom(
   ...[
     "",
@@ -318,7 +318,7 @@ Deno.test("a code among other figures is read back or asked for again, never tak
   assert.ok(understood > numRuns * 0.8, `${understood} of ${numRuns} were understood`);
 });
 
-Deno.test("of a code that is corrected the last one said counts, or it is asked for again", () => {
+Deno.test("of a corrected code the last version counts, or it is asked for again", () => {
   const codes = fc.integer({ min: 0, max: 999_999 }).map((value) => String(value).padStart(6, "0"));
   const words = fc.constantFrom(", no, ", ". Sorry, ", ", I mean ", " no wait, ", ", correction, ");
   fc.assert(

@@ -1,9 +1,9 @@
-/** Times of day the way callers and models write them. */
+/** Times of day as callers and models write them. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { readTime } from "../../shared/times.ts";
 
-/** What was read: `02:30|14:30`, an offset after it, an instant, or a dash. */
+/** The time that was read: `02:30|14:30`, an offset after it, an instant, or a dash. */
 function read(text: string): string {
   const said = readTime(text);
   if (said === undefined) return "-";
@@ -44,7 +44,7 @@ const readings: Readonly<Record<string, readonly string[]>> = {
   "02:05|14:05": ["two oh five", "five past two", "2:05"],
   "02:40|14:40": ["20 to 3", "twenty to three"],
   "14:40": ["20 to 3 pm"],
-  // A range, or minutes to the hour.
+  // A range, or minutes before the hour.
   "10:50|22:50|10:00|22:00": ["10 to 11", "ten to eleven", "Tuesday at 10 to 11", "10 till 11"],
   "10:50|10:00": ["10 to 11 AM", "ten to eleven in the morning"],
   "00:50|12:50|10:00|22:00": ["ten to one"],
@@ -85,7 +85,7 @@ const readings: Readonly<Record<string, readonly string[]>> = {
       "first thing",
       "the 14th of January",
     ],
-    // The clock is not the time that is meant, or not the only one.
+    // The time is not the one that is meant, or not the only one.
     ...["not 2:30", "not at 2:30", "9 or 2:30", "either 9 or 2:30", "either at 9 or at 2:30"],
     ...[
       "anything but 2:30",
@@ -109,7 +109,7 @@ Deno.test("times are read as they are written or said; a half of the day nobody 
   }
 });
 
-Deno.test("whatever text comes, a time is read that a clock can show, or none", () => {
+Deno.test("any text is read as a time that a clock can show, or as none", () => {
   const piece = fc.oneof(
     fc.string({ maxLength: 5, unit: "grapheme" }),
     fc.constantFrom(..."- to at pm half quarter past two thirty T Z : 14 1:30 / +05:00".split(" ")),

@@ -1,4 +1,4 @@
-/** What the model is told of the tools, and that no tool is forgotten. */
+/** What the model is told about the tools, and that no tool is missing. */
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { z } from "zod";

@@ -1,4 +1,4 @@
-/** The workflows can run: what they name exists, is pinned, and is explained. */
+/** The workflows can run: everything that they refer to exists, is pinned, and is explained. */
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { parse } from "yaml";
@@ -39,14 +39,14 @@ const jobs = [...workflows].flatMap(([file, { jobs }]) =>
   Object.entries(jobs).map(([name, job]) => ({ file, name, ...job }))
 );
 
-Deno.test("an action is one commit, and a job ends", () => {
+Deno.test("every action is pinned to a commit, and every job has a time limit", () => {
   for (const { file, name, steps, uses, "timeout-minutes": minutes } of jobs) {
     for (const step of steps) {
       if (step.uses !== undefined) assert.match(step.uses, /^[\w-]+\/[\w-]+@[0-9a-f]{40}$/, file);
     }
     if (uses === undefined) assert.ok(minutes !== undefined && minutes <= 60, `${file}: ${name}`);
   }
-  // The version stands behind each, for people.
+  // The version is in a comment after each, for people.
   for (const [file, text] of texts) {
     for (const [line] of text.matchAll(/^.*@[0-9a-f]{40}.*$/gm)) {
       assert.match(line, /# v\d+\.\d+\.\d+$/, file);
@@ -87,7 +87,7 @@ Deno.test("production follows staging and the gate, and a roll-back leaves the d
     assert.equal(of(name).with["environment"], "production");
   }
   assert.equal(of("roll-back").with["functions_only"], true);
-  // A job without a condition of its own would be skipped, or run, with the wrong ones.
+  // A job without its own condition would be skipped, or run, under the wrong ones.
   for (const name of ["gate", "staging", "production"]) {
     assert.equal(of(name).if, "${{ !inputs.roll_back }}");
   }

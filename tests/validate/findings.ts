@@ -1,7 +1,6 @@
 /**
  * The code review's findings, each with the behaviour that answers it: every check runs the functions
- * against a real database, gateway and a Twilio over HTTP, and says what it saw.
- *
+ * against a real database, a gateway and a fake Twilio over HTTP, and says what it saw.
  * @module
  */
 
@@ -33,11 +32,11 @@ import {
 /** One finding of the review. */
 export interface Finding {
   readonly name: string;
-  /** Says what it saw; throws when it is not as it should be. */
+  /** Returns what it saw; throws if that is not as it should be. */
   check(bench: Bench): Promise<string>;
 }
 
-/** A caller of a clinic of its own. */
+/** A caller at a clinic of its own. */
 interface Caller {
   readonly clinic: Clinic;
   readonly phone: string;

@@ -1,7 +1,8 @@
 /**
- * `deno task validate`: exercises what answers each finding of the code review, and prints it.
+ * `deno task validate`: exercises the behaviour that answers each finding of the code review, and
+ * prints the results.
  *
- * Starts a database, a gateway and a fake Twilio of its own and removes them again.
+ * Starts its own database, gateway and fake Twilio, and removes them again.
  *
  * @module
  */

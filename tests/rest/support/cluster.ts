@@ -1,6 +1,6 @@
 /**
- * A PostgreSQL cluster of one's own, thrown away afterwards: these tests make roles, stop the server
- * and count its connections.
+ * A temporary PostgreSQL cluster of its own: these tests create roles, stop the server and count its
+ * connections.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import { testBinDir, testStateDir } from "../../support/state_dir.ts";
 /** A running cluster whose superuser is `postgres`, without passwords. */
 export interface Cluster {
   readonly url: (database: string, user?: string) => string;
-  /** Ends the server at once, as `pg_ctl stop -m fast`, and waits for it. */
+  /** Stops the server at once, as `pg_ctl stop -m fast` does, and waits for it. */
   readonly stopServer: () => Promise<void>;
   readonly startServer: () => Promise<void>;
   /** Stops it for good and removes its files. */
@@ -34,7 +34,7 @@ function freePort(): Promise<number> {
   });
 }
 
-/** Makes and starts a cluster; about a second. `durable`: commits wait for the disk. */
+/** Creates and starts a cluster, in about a second. `durable`: commits wait for the disk. */
 export async function startCluster({ durable = false } = {}): Promise<Cluster> {
   const bin = await testBinDir();
   const stateDir = durable ? join(tmpdir(), "rest-") : testStateDir("rest-");

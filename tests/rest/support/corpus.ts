@@ -1,6 +1,6 @@
 /**
- * The recorded corpus: requests, what a real PostgREST 14.14 answered, and how two answers are
- * compared. Numbers are compared by their digits, times and uuids of today as placeholders.
+ * The recorded corpus: requests, the answers of a real PostgREST 14.14, and how to compare two answers.
+ * Numbers are compared by their digits; today's times and new uuids are replaced by placeholders.
  *
  * @module
  */
@@ -18,7 +18,7 @@ export interface CorpusRequest {
   readonly body: string | null;
 }
 
-/** A request, its name, and perhaps a second one that shows what was committed. */
+/** A request, its name, and for some a second request that shows what was committed. */
 export interface Case extends CorpusRequest {
   readonly name: string;
   readonly group: string;
@@ -27,7 +27,7 @@ export interface Case extends CorpusRequest {
   readonly record?: "status";
 }
 
-/** What is compared of an answer. */
+/** The parts of an answer that are compared. */
 export interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, unknown>>;
@@ -67,8 +67,8 @@ function isNamed(line: unknown): line is Answer & { name: string; group: string 
 }
 
 /**
- * The status as a number again; bodies keep their digits. A header that was sent several times is one
- * list with commas, which means the same (RFC 9110, 5.2) and is how fetch reads it.
+ * Turns the status into a number again; bodies keep their digits. A header that was sent several times
+ * becomes one list with commas, which means the same (RFC 9110, 5.2) and is how fetch reads it.
  */
 function withStatus({ then, ...answer }: Answer): Answer {
   const status: unknown = answer.status;
@@ -84,7 +84,7 @@ function withStatus({ then, ...answer }: Answer): Answer {
   return { ...answer, headers, status: Number(text), ...(then ? { then: withStatus(then) } : {}) };
 }
 
-/** JSON whose numbers are kept as text: integers to the last digit, fractions by value. */
+/** Parses JSON but keeps numbers as text: integers to the last digit, fractions by value. */
 export function parseExact(text: string): unknown {
   return JSON.parse(text, (_, item: unknown, context?: { source?: string }) => {
     if (typeof item !== "number") return item;
@@ -112,7 +112,7 @@ const plain = new Map<string, string | null>([
   ["basic", "Basic " + btoa("user:password")],
 ]);
 
-/** The header Authorization for the name that a case gives its caller. */
+/** The Authorization header for the name that a case gives its caller. */
 export function authorizationOf(auth: string): string | null {
   const known = plain.get(auth);
   if (known !== undefined) return known;
@@ -143,7 +143,7 @@ export function authorizationOf(auth: string): string | null {
   return `${scheme} ${signToken(payload, secret, algorithm)}`;
 }
 
-/** A token, signed as its header says; `none` has no signature. */
+/** A token, signed as its header says; with `none` it has no signature. */
 export function signToken(claims: unknown, secret: string, algorithm = "HS256"): string {
   const encode = (part: unknown) => Buffer.from(JSON.stringify(part)).toString("base64url");
   const signed = `${encode({ alg: algorithm, typ: "JWT" })}.${encode(claims)}`;
@@ -182,7 +182,7 @@ const stableText = (text: string): string =>
     (whole, moment: string) => isNear(Date.parse(`${moment.replace(" ", "T")}Z`)) ? "<now>" : whole,
   );
 
-/** A value whose times, uuids and token times of today are placeholders. */
+/** A value with placeholders for today's times, new uuids and token times. */
 export function stable(item: unknown): unknown {
   if (typeof item === "string") return stableText(item);
   if (Array.isArray(item)) return item.map(stable);
@@ -196,7 +196,7 @@ export function stable(item: unknown): unknown {
   );
 }
 
-/** What a case compares of a response. */
+/** The parts of a response that a case compares. */
 export async function answerOf(response: Response, record?: "status"): Promise<Answer> {
   const kept = [...response.headers].filter(([name]) =>
     recordedHeaders.has(name) || name.startsWith("x-corpus-")
@@ -212,7 +212,7 @@ export async function answerOf(response: Response, record?: "status"): Promise<A
   try {
     if (type?.includes("json")) return { ...answer, body: stable(parseExact(text)) };
   } catch {
-    // Not JSON after all: compared as text.
+    // Not JSON after all; compared as text.
   }
   return { ...answer, text: stableText(text) };
 }
@@ -226,7 +226,7 @@ export async function send(base: string, request: CorpusRequest): Promise<Respon
   return await fetch(base + path, { method, headers, body, redirect: "manual" });
 }
 
-/** Whether an answer says that the stand-in does not do this. */
+/** Whether an answer says that the stand-in does not support the request. */
 export const isRefusal = ({ body, status, then }: Answer): boolean =>
   (typeof body === "object" && body !== null && "code" in body && body.code === "PGRST127" &&
     status >= 400) || (then !== undefined && isRefusal(then));

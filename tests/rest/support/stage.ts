@@ -1,5 +1,5 @@
 /**
- * The corpus's database on a cluster of its own, and a gateway on it.
+ * The corpus's database on a separate cluster, with a gateway.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import {
 import { type Cluster, startCluster } from "./cluster.ts";
 import { corpusSecret, schemaSql, signToken } from "./corpus.ts";
 
-/** What a test plays on; `db` is a superuser's connection. */
+/** What a test runs on; `db` is a superuser's connection. */
 export interface Stage {
   readonly cluster: Cluster;
   readonly db: postgres.Sql;
@@ -22,13 +22,13 @@ export interface Stage {
   readonly dbUrl: string;
 }
 
-/** One cluster for a file's tests, each on a database of its own. */
+/** One cluster for a file's tests, each with its own database. */
 let shared: Promise<Cluster> | undefined;
 Deno.test.afterAll(async () => await (await shared)?.stop());
 
 /**
- * Sets a stage up, runs the test, and takes it down. `alone`: on a cluster of its own, which the
- * test may stop.
+ * Sets up a stage, runs the test, and tears the stage down. `alone`: on its own cluster, which the test
+ * may stop.
  */
 export async function withStage(
   options: Partial<GatewayOptions>,
@@ -58,7 +58,7 @@ export async function withStage(
   }
 }
 
-/** The header of a token of ours for a role. */
+/** The header of a valid token for a role. */
 export const bearer = (role: string): Record<string, string> => ({
   authorization: `Bearer ${signToken({ role }, corpusSecret)}`,
 });
@@ -75,10 +75,10 @@ export const rpc = (name: string, args: unknown, init: RequestInit = {}): Reques
     },
   });
 
-/** Whatever has not come after so many milliseconds hangs, also on a busy machine. */
+/** Anything slower than this hangs, even on a busy machine. */
 export const hangMs = 30_000;
 
-/** Waits until a condition is true. @throws when it does not come true */
+/** Waits until a condition is true. @throws if it stays false */
 export async function until(condition: () => Promise<boolean>): Promise<void> {
   const end = Date.now() + hangMs;
   while (!await condition()) {
@@ -87,7 +87,7 @@ export async function until(condition: () => Promise<boolean>): Promise<void> {
   }
 }
 
-/** Makes objects and waits until the gateway knows them. */
+/** Creates objects and waits until the gateway knows them. */
 export async function define({ db, gateway }: Stage, sql: string): Promise<void> {
   const name = `known_${crypto.randomUUID().replaceAll("-", "")}`;
   await db.unsafe(`${sql};
@@ -97,5 +97,5 @@ export async function define({ db, gateway }: Stage, sql: string): Promise<void>
   await until(async () => (await gateway.fetch(rpc(name, {}))).status === 200);
 }
 
-/** Tests hold connections over their own end. */
+/** Tests hold connections beyond their own end. */
 export const testOptions = { sanitizeResources: false, sanitizeOps: false };
