@@ -147,6 +147,7 @@ create table public.organizations (
     constraint organizations_hold_minutes_sane check (hold_minutes between 1 and 120),
   follow_up_texts boolean not null default false,
   texts_at_hold boolean not null default false,
+  calendar_patient_names boolean not null default false,
   transfer_number text
     constraint organizations_transfer_number_e164 check (transfer_number ~ '^\+[1-9][0-9]{6,14}$'),
   message_hourly_limit integer not null default 30
@@ -168,6 +169,8 @@ comment on column public.organizations.follow_up_texts is
   'Whether a caller whose call ended before the passcode is texted once.';
 comment on column public.organizations.texts_at_hold is
   'Whether hold_slot also texts the passcode, which saves callers a turn.';
+comment on column public.organizations.calendar_patient_names is
+  'Whether the calendars that the clinic gives out have patients'' names.';
 comment on column public.organizations.transfer_number is
   'The phone at the front desk, E.164, to which calls are transferred; null if there is none.';
 comment on column public.organizations.message_hourly_limit is

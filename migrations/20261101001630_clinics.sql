@@ -134,6 +134,7 @@ begin
     'holdMinutes', p_org.hold_minutes, 'smsCountries', to_jsonb(p_org.sms_countries),
     'smsHourlyLimit', p_org.sms_hourly_limit, 'messageHourlyLimit', p_org.message_hourly_limit,
     'followUpTexts', p_org.follow_up_texts, 'textsAtHold', p_org.texts_at_hold,
+    'calendarPatientNames', p_org.calendar_patient_names,
     'retentionDays', p_org.retention_days,
     'auditRetentionDays', p_org.audit_retention_days,
     'closingDays', (
@@ -324,6 +325,7 @@ begin
     message_hourly_limit = (p_clinic ->> 'messageHourlyLimit')::integer,
     follow_up_texts = (p_clinic ->> 'followUpTexts')::boolean,
     texts_at_hold = coalesce((p_clinic ->> 'textsAtHold')::boolean, false),
+    calendar_patient_names = coalesce((p_clinic ->> 'calendarPatientNames')::boolean, false),
     retention_days = (p_clinic ->> 'retentionDays')::integer,
     audit_retention_days = (p_clinic ->> 'auditRetentionDays')::integer,
     closing_days = (

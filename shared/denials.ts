@@ -18,7 +18,8 @@ export function deny(
   name: string,
   reason: string,
   { status = 401, headers = {} }: {
-    readonly status?: 401 | 403;
+    /** 404 where even the existence of what was asked for is not told. */
+    readonly status?: 401 | 403 | 404;
     readonly headers?: Readonly<Record<string, string>>;
   } = {},
 ): Response {

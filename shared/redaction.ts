@@ -188,7 +188,7 @@ export interface ValueOptions extends RedactionOptions {
 export function redactValue(value: unknown, options: ValueOptions = {}): unknown {
   const conceal = options.conceal ?? nothingConcealed;
   const redactText = (text: string, from: number) =>
-    conceal(withoutCredentials(redactPart(text, from, options)));
+    conceal(redactPart(withoutCredentials(text), from, options));
   return new ValueRedactor(redactText, options.lengthLimit).redact(value);
 }
 

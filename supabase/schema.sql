@@ -157,6 +157,34 @@ $$;
 
 COMMENT ON FUNCTION private.accept_text(p_org uuid, p_send uuid, p_sid text) IS 'Records that Twilio accepted a text.';
 
+CREATE FUNCTION private.add_feed(p_org uuid, p_id uuid, p_provider uuid, p_label text, p_token_hash text) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_reason text;
+begin
+  if p_provider is not null and not exists (
+    select from public.providers as p where p.org_id = p_org and p.id = p_provider) then
+    return '{"outcome": "unknown_provider"}';
+  elsif (
+    select count(*) from public.calendar_feeds as f
+    where f.org_id = p_org and f.revoked_at is null) >= 200 then
+    return '{"outcome": "too_many_feeds"}';
+  end if;
+  begin
+    insert into public.calendar_feeds (org_id, id, provider_id, label, token_hash)
+    values (p_org, p_id, p_provider, btrim(p_label), decode(p_token_hash, 'hex'));
+  exception when integrity_constraint_violation or data_exception then
+    get stacked diagnostics v_reason = message_text;
+    return jsonb_build_object('outcome', 'invalid_feed', 'reason', v_reason);
+  end;
+  return jsonb_build_object('outcome', 'added', 'feedId', p_id);
+end
+$$;
+
+COMMENT ON FUNCTION private.add_feed(p_org uuid, p_id uuid, p_provider uuid, p_label text, p_token_hash text) IS 'Adds a calendar feed; an organization has 200 at most.';
+
 CREATE FUNCTION private.add_seal(p_org uuid, p_through xid8, p_ids uuid[], p_times timestamp with time zone[], p_digests bytea[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -211,6 +239,7 @@ CREATE TABLE public.organizations (
     hold_minutes integer DEFAULT 10 NOT NULL,
     follow_up_texts boolean DEFAULT false NOT NULL,
     texts_at_hold boolean DEFAULT false NOT NULL,
+    calendar_patient_names boolean DEFAULT false NOT NULL,
     transfer_number text,
     message_hourly_limit integer DEFAULT 30 NOT NULL,
     closing_days datemultirange DEFAULT '{}'::datemultirange NOT NULL,
@@ -260,6 +289,8 @@ COMMENT ON COLUMN public.organizations.hold_minutes IS 'How long a held slot wai
 COMMENT ON COLUMN public.organizations.follow_up_texts IS 'Whether a caller whose call ended before the passcode is texted once.';
 
 COMMENT ON COLUMN public.organizations.texts_at_hold IS 'Whether hold_slot also texts the passcode, which saves callers a turn.';
+
+COMMENT ON COLUMN public.organizations.calendar_patient_names IS 'Whether the calendars that the clinic gives out have patients'' names.';
 
 COMMENT ON COLUMN public.organizations.transfer_number IS 'The phone at the front desk, E.164, to which calls are transferred; null if there is none.';
 
@@ -1896,6 +1927,7 @@ begin
     'holdMinutes', p_org.hold_minutes, 'smsCountries', to_jsonb(p_org.sms_countries),
     'smsHourlyLimit', p_org.sms_hourly_limit, 'messageHourlyLimit', p_org.message_hourly_limit,
     'followUpTexts', p_org.follow_up_texts, 'textsAtHold', p_org.texts_at_hold,
+    'calendarPatientNames', p_org.calendar_patient_names,
     'retentionDays', p_org.retention_days,
     'auditRetentionDays', p_org.audit_retention_days,
     'closingDays', (
@@ -1919,6 +1951,66 @@ end
 $$;
 
 COMMENT ON FUNCTION private.describe_clinic(p_org public.organizations) IS 'A clinic as its document: the content of its file, in the order in which it is compared.';
+
+CREATE TABLE public.calendar_feeds (
+    org_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    provider_id uuid,
+    label text NOT NULL,
+    token_hash bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    read_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    CONSTRAINT calendar_feeds_label_given CHECK (private.require(((length(btrim(label)) >= 1) AND (length(btrim(label)) <= 80)), 'a calendar feed'::text, 'its label has 1 to 80 characters'::text)),
+    CONSTRAINT calendar_feeds_token_hashed CHECK (private.require((octet_length(token_hash) = 32), 'a calendar feed'::text, 'its token''s hash has 32 bytes'::text))
+);
+
+COMMENT ON TABLE public.calendar_feeds IS 'Calendars that are given out, one for each token: of one provider, or of the whole clinic.';
+
+COMMENT ON COLUMN public.calendar_feeds.label IS 'Who has the token, in the words of who gave it out.';
+
+COMMENT ON COLUMN public.calendar_feeds.token_hash IS 'SHA-256 of the token, which is not stored.';
+
+COMMENT ON COLUMN public.calendar_feeds.read_at IS 'When it was last read, to within five minutes.';
+
+CREATE FUNCTION private.describe_feed(p_org public.organizations, p_feed public.calendar_feeds, p_now timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_from constant timestamptz := date_trunc('day', p_now, 'UTC') - interval '30 days';
+  v_until constant timestamptz := date_trunc('day', p_now, 'UTC') + interval '181 days';
+  v_limit constant integer := 5000;
+  v_events jsonb;
+begin
+  select coalesce(jsonb_agg(e.event order by e.starts_at, e.id), '[]') into v_events
+  from (
+    select a.id, a.starts_at, jsonb_build_object(
+      'id', a.id, 'isHeld', a.status = 'held', 'startTime', a.starts_at, 'endTime', a.ends_at,
+      'service', s.name, 'doctor', p.name, 'changedAt', a.updated_at,
+      'revision', floor(extract(epoch from a.updated_at))::bigint
+        - floor(extract(epoch from a.created_at))::bigint,
+      'patient', case when p_org.calendar_patient_names and a.status <> 'held'
+        then a.patient_name end) as event
+    from public.providers as p
+    join public.appointments as a on a.org_id = p_org.id and a.provider_id = p.id
+      and a.starts_at >= v_from and a.starts_at < v_until
+      and (private.is_live(a, p_now) or a.status in ('completed', 'no_show'))
+    join public.services as s on s.org_id = p_org.id and s.id = a.service_id
+    where p.org_id = p_org.id and (p_feed.provider_id is null or p.id = p_feed.provider_id)
+    order by a.ends_at <= p_now, abs(extract(epoch from a.starts_at - p_now)), a.id
+    limit v_limit
+  ) as e;
+  return jsonb_build_object(
+    'clinic', p_org.name, 'timezone', p_org.timezone,
+    'doctor', (
+      select p.name from public.providers as p
+      where p.org_id = p_org.id and p.id = p_feed.provider_id),
+    'isWhole', jsonb_array_length(v_events) < v_limit, 'events', v_events);
+end
+$$;
+
+COMMENT ON FUNCTION private.describe_feed(p_org public.organizations, p_feed public.calendar_feeds, p_now timestamp with time zone) IS 'What a calendar feed shows.';
 
 CREATE FUNCTION private.describe_hold(p_org public.organizations, p_hold public.appointments, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -4075,6 +4167,24 @@ $$;
 
 COMMENT ON FUNCTION private.list_channels(p_org uuid, p_kind text) IS 'The values of an organization''s channels of one kind.';
 
+CREATE FUNCTION private.list_feeds(p_org uuid) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object(
+      'feedId', f.id, 'label', f.label, 'doctor', p.name, 'createdAt', f.created_at,
+      'readAt', f.read_at, 'revokedAt', f.revoked_at)
+      order by f.revoked_at is not null, f.created_at, f.id), '[]')
+    from public.calendar_feeds as f
+    left join public.providers as p on p.org_id = p_org and p.id = f.provider_id
+    where f.org_id = p_org);
+end
+$$;
+
+COMMENT ON FUNCTION private.list_feeds(p_org uuid) IS 'The calendar feeds of an organization, without their tokens.';
+
 CREATE FUNCTION private.lock_booking(p_org uuid, p_appointment uuid) RETURNS public.appointments
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -5525,6 +5635,19 @@ $$;
 
 COMMENT ON FUNCTION private.retake_time(p_org uuid, p_row public.appointments, p_contact uuid) IS 'Confirms a row that does not take its time any more, if nobody else has the time.';
 
+CREATE FUNCTION private.revoke_feed(p_org uuid, p_feed uuid) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  update public.calendar_feeds as f set revoked_at = coalesce(f.revoked_at, clock_timestamp())
+  where f.org_id = p_org and f.id = p_feed;
+  return jsonb_build_object('outcome', case when found then 'revoked' else 'unknown_feed' end);
+end
+$$;
+
+COMMENT ON FUNCTION private.revoke_feed(p_org uuid, p_feed uuid) IS 'Revokes a calendar feed. From then on its token opens nothing.';
+
 CREATE FUNCTION private.role_refusal(p_role text, p_needed text) RETURNS jsonb
     LANGUAGE sql IMMUTABLE
     SET search_path TO ''
@@ -6217,6 +6340,7 @@ begin
     message_hourly_limit = (p_clinic ->> 'messageHourlyLimit')::integer,
     follow_up_texts = (p_clinic ->> 'followUpTexts')::boolean,
     texts_at_hold = coalesce((p_clinic ->> 'textsAtHold')::boolean, false),
+    calendar_patient_names = coalesce((p_clinic ->> 'calendarPatientNames')::boolean, false),
     retention_days = (p_clinic ->> 'retentionDays')::integer,
     audit_retention_days = (p_clinic ->> 'auditRetentionDays')::integer,
     closing_days = (
@@ -6416,6 +6540,35 @@ CREATE FUNCTION private.write_umlauts(p_name text) RETURNS text
 $$;
 
 COMMENT ON FUNCTION private.write_umlauts(p_name text) IS 'A name with its umlauts in two letters: Müller is mueller.';
+
+CREATE FUNCTION public.add_calendar_feed(p_org uuid, p_provider text, p_label text, p_token_hash text) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '5s'
+    AS $$
+declare
+  v_provider uuid;
+  v_answer jsonb;
+begin
+  perform from public.organizations as o where o.id = p_org for no key update;
+  if not found then
+    return '{"outcome": "unknown_clinic"}';
+  end if;
+  select p.id into v_provider from public.providers as p
+  where p.org_id = p_org and p.slug = p_provider;
+  if p_provider is not null and v_provider is null then
+    return '{"outcome": "unknown_provider"}';
+  end if;
+  v_answer := private.add_feed(p_org, gen_random_uuid(), v_provider, p_label, p_token_hash);
+  perform private.audit(p_org, null, 'add_calendar_feed', (v_answer ->> 'feedId')::uuid,
+    v_answer ->> 'outcome');
+  return v_answer || jsonb_build_object('orgId', p_org);
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.add_calendar_feed(p_org uuid, p_provider text, p_label text, p_token_hash text) IS 'Gives out a calendar feed of a clinic; audited.';
 
 CREATE FUNCTION public.answer_question(p_call jsonb, p_question text, p_medical boolean) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -7270,6 +7423,19 @@ $$;
 
 COMMENT ON FUNCTION public.leave_message(p_call jsonb, p_name text, p_phone text, p_wished_time text, p_message text) IS 'Tool leave_message: stores a message for the front desk, within limits.';
 
+CREATE FUNCTION public.list_calendars(p_org uuid) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+  return case when exists (select from public.organizations as o where o.id = p_org)
+    then jsonb_build_object('outcome', 'found', 'orgId', p_org, 'feeds', private.list_feeds(p_org))
+    else '{"outcome": "unknown_clinic"}' end;
+end
+$$;
+
+COMMENT ON FUNCTION public.list_calendars(p_org uuid) IS 'The calendar feeds of an organization, for its operator.';
+
 CREATE FUNCTION public.list_questions(p_org text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
@@ -7293,6 +7459,47 @@ end
 $$;
 
 COMMENT ON FUNCTION public.list_questions(p_org text) IS 'The questions of callers that a clinic has no answer to.';
+
+CREATE FUNCTION public.read_calendar(p_org uuid, p_token_hash text, p_seen text[]) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET jit TO 'off'
+    SET lock_timeout TO '1s'
+    SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+declare
+  v_now constant timestamptz := clock_timestamp();
+  v_feed public.calendar_feeds;
+  v_org public.organizations;
+  v_calendar jsonb;
+  v_answer jsonb;
+begin
+  select f.* into v_feed from public.calendar_feeds as f
+  where f.org_id = p_org and f.token_hash = decode(p_token_hash, 'hex') and f.revoked_at is null;
+  if v_feed.id is null then
+    return '{"outcome": "not_found"}';
+  end if;
+  if coalesce(v_feed.read_at, '-infinity') < v_now - interval '5 minutes' then
+    -- Readers do not wait for each other.
+    update public.calendar_feeds as f set read_at = v_now
+    where f.org_id = p_org and f.id in (
+      select g.id from public.calendar_feeds as g
+      where g.org_id = p_org and g.id = v_feed.id for no key update skip locked);
+  end if;
+  select o.* into strict v_org from public.organizations as o where o.id = p_org;
+  v_calendar := private.describe_feed(v_org, v_feed, v_now);
+  v_answer := jsonb_build_object(
+    'orgId', p_org, 'feedId', v_feed.id, 'version', md5(v_calendar::text));
+  return case when p_seen && array[v_answer ->> 'version', '*']
+    then v_answer || '{"outcome": "unchanged"}'
+    else v_answer || jsonb_build_object('outcome', 'found', 'calendar', v_calendar) end;
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.read_calendar(p_org uuid, p_token_hash text, p_seen text[]) IS 'What the calendar feed of a token shows, or that the reader has it already.';
 
 CREATE FUNCTION public.read_clinic(p_org text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -7552,6 +7759,28 @@ $$;
 
 COMMENT ON FUNCTION public.reschedule_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_slot_id text, p_patient_country text, p_appointment text, p_date jsonb, p_time jsonb, p_provider text) IS 'Tool reschedule_appointment: holds a new time; the appointment moves there when the number is proven.';
 
+CREATE FUNCTION public.revoke_calendar_feed(p_org uuid, p_feed uuid) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '5s'
+    AS $$
+declare
+  v_answer jsonb;
+begin
+  perform from public.organizations as o where o.id = p_org for no key update;
+  if not found then
+    return '{"outcome": "unknown_clinic"}';
+  end if;
+  v_answer := private.revoke_feed(p_org, p_feed);
+  perform private.audit(p_org, null, 'revoke_calendar_feed', p_feed, v_answer ->> 'outcome');
+  return v_answer || jsonb_build_object('orgId', p_org);
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.revoke_calendar_feed(p_org uuid, p_feed uuid) IS 'Revokes a calendar feed of a clinic; audited.';
+
 CREATE FUNCTION public.seal_audit(p_rows integer DEFAULT 10000) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
@@ -7780,6 +8009,32 @@ end
 $$;
 
 COMMENT ON FUNCTION public.settle_follow_up(p_call jsonb, p_send uuid, p_sid text, p_reason text, p_may_have_been_sent boolean) IS 'Stores the result of a follow-up text.';
+
+CREATE FUNCTION public.staff_add_calendar_feed(p_org uuid, p_request uuid, p_provider uuid, p_label text, p_token_hash text) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '1500ms'
+    SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+declare
+  v_desk record;
+  v_answer jsonb;
+begin
+  v_desk := private.enter_desk(p_org, p_request, 'staff_add_calendar_feed', 'manager',
+    jsonb_build_array(p_provider, p_label, p_token_hash));
+  if v_desk.answer is not null then
+    return v_desk.answer;
+  end if;
+  v_answer := private.add_feed(p_org, gen_random_uuid(), p_provider, p_label, p_token_hash);
+  return private.leave_desk(
+    p_org, v_desk.request, (v_answer ->> 'feedId')::uuid, v_answer);
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.staff_add_calendar_feed(p_org uuid, p_request uuid, p_provider uuid, p_label text, p_token_hash text) IS 'Gives out the calendar of a provider or of the clinic, by the hash of its token; audited.';
 
 CREATE FUNCTION public.staff_add_time_off(p_org uuid, p_request uuid, p_provider uuid, p_from timestamp with time zone, p_to timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -8079,6 +8334,23 @@ $$;
 
 COMMENT ON FUNCTION public.staff_handle(p_org uuid, p_request uuid, p_kind text, p_id uuid) IS 'Notes that a message, a text that did not arrive or an alarm was dealt with; audited.';
 
+CREATE FUNCTION public.staff_list_calendars(p_org uuid) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+declare
+  v_refusal constant jsonb :=
+    private.role_refusal(private.find_role(p_org, auth.uid()), 'manager');
+begin
+  return coalesce(v_refusal, jsonb_build_object(
+    'outcome', 'found', 'orgId', p_org, 'feeds', private.list_feeds(p_org)));
+end
+$$;
+
+COMMENT ON FUNCTION public.staff_list_calendars(p_org uuid) IS 'The calendar feeds of a clinic, for its managers; without their tokens.';
+
 CREATE FUNCTION public.staff_list_members(p_org uuid) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
@@ -8223,6 +8495,29 @@ end
 $$;
 
 COMMENT ON FUNCTION public.staff_resolve(p_org uuid, p_request uuid, p_appointment uuid, p_as text) IS 'Confirms or cancels a hold that waits for the front desk; audited.';
+
+CREATE FUNCTION public.staff_revoke_calendar_feed(p_org uuid, p_request uuid, p_feed uuid) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '1500ms'
+    SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+declare
+  v_desk record;
+begin
+  v_desk := private.enter_desk(
+    p_org, p_request, 'staff_revoke_calendar_feed', 'manager', jsonb_build_array(p_feed));
+  if v_desk.answer is not null then
+    return v_desk.answer;
+  end if;
+  return private.leave_desk(p_org, v_desk.request, p_feed, private.revoke_feed(p_org, p_feed));
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.staff_revoke_calendar_feed(p_org uuid, p_request uuid, p_feed uuid) IS 'Revokes a calendar feed of a clinic; audited.';
 
 CREATE FUNCTION public.staff_set_closing_days(p_org uuid, p_request uuid, p_days jsonb) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -8864,6 +9159,12 @@ ALTER TABLE ONLY public.audit_logs
 ALTER TABLE ONLY public.blocked_numbers
     ADD CONSTRAINT blocked_numbers_pkey PRIMARY KEY (org_id, phone_hash);
 
+ALTER TABLE ONLY public.calendar_feeds
+    ADD CONSTRAINT calendar_feeds_pkey PRIMARY KEY (org_id, id);
+
+ALTER TABLE ONLY public.calendar_feeds
+    ADD CONSTRAINT calendar_feeds_token_unique UNIQUE (org_id, token_hash);
+
 ALTER TABLE ONLY public.call_reports
     ADD CONSTRAINT call_reports_pkey PRIMARY KEY (org_id, call_id);
 
@@ -8999,6 +9300,10 @@ CREATE INDEX audit_logs_by_subject ON public.audit_logs USING btree (org_id, sub
 
 CREATE INDEX audit_logs_by_transaction ON public.audit_logs USING btree (transaction_id);
 
+CREATE INDEX calendar_feeds_by_end ON public.calendar_feeds USING btree (org_id, revoked_at);
+
+CREATE INDEX calendar_feeds_by_provider ON public.calendar_feeds USING btree (org_id, provider_id) WHERE (provider_id IS NOT NULL);
+
 CREATE INDEX call_reports_by_time ON public.call_reports USING btree (org_id, created_at);
 
 CREATE INDEX calls_by_time ON public.calls USING btree (org_id, seen_at);
@@ -9062,6 +9367,12 @@ ALTER TABLE ONLY public.assistants
 
 ALTER TABLE ONLY public.blocked_numbers
     ADD CONSTRAINT blocked_numbers_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.calendar_feeds
+    ADD CONSTRAINT calendar_feeds_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.calendar_feeds
+    ADD CONSTRAINT calendar_feeds_org_id_provider_id_fkey FOREIGN KEY (org_id, provider_id) REFERENCES public.providers(org_id, id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.call_reports
     ADD CONSTRAINT call_reports_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
@@ -9148,6 +9459,8 @@ ALTER TABLE public.assistants ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.audit_logs ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.blocked_numbers ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.calendar_feeds ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.call_reports ENABLE ROW LEVEL SECURITY;
 
@@ -9308,6 +9621,8 @@ GRANT SELECT ON TABLE public.services TO service_role;
 
 REVOKE ALL ON FUNCTION private.accept_text(p_org uuid, p_send uuid, p_sid text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.add_feed(p_org uuid, p_id uuid, p_provider uuid, p_label text, p_token_hash text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.add_seal(p_org uuid, p_through xid8, p_ids uuid[], p_times timestamp with time zone[], p_digests bytea[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.is_time_zone(p_name text) FROM PUBLIC;
@@ -9448,6 +9763,8 @@ REVOKE ALL ON FUNCTION private.describe_change(p_org public.organizations, p_cha
 REVOKE ALL ON FUNCTION private.describe_changes(p_before jsonb, p_after jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.describe_clinic(p_org public.organizations) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.describe_feed(p_org public.organizations, p_feed public.calendar_feeds, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.describe_hold(p_org public.organizations, p_hold public.appointments, p_now timestamp with time zone) FROM PUBLIC;
 
@@ -9644,6 +9961,8 @@ REVOKE ALL ON FUNCTION private.list_appointments(p_org public.organizations, p_n
 
 REVOKE ALL ON FUNCTION private.list_channels(p_org uuid, p_kind text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.list_feeds(p_org uuid) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.lock_booking(p_org uuid, p_appointment uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.lock_call(p_org uuid, p_call_id text) FROM PUBLIC;
@@ -9772,6 +10091,8 @@ REVOKE ALL ON FUNCTION private.restore_entries(p_org uuid, p_provider uuid, p_id
 
 REVOKE ALL ON FUNCTION private.retake_time(p_org uuid, p_row public.appointments, p_contact uuid) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.revoke_feed(p_org uuid, p_feed uuid) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.role_refusal(p_role text, p_needed text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.roles_from(p_role text) FROM PUBLIC;
@@ -9850,6 +10171,8 @@ REVOKE ALL ON FUNCTION private.write_span(p_span tstzrange, p_zone text) FROM PU
 
 REVOKE ALL ON FUNCTION private.write_umlauts(p_name text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.add_calendar_feed(p_org uuid, p_provider text, p_label text, p_token_hash text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.answer_question(p_call jsonb, p_question text, p_medical boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.answer_question(p_call jsonb, p_question text, p_medical boolean) TO service_role;
 
@@ -9914,7 +10237,12 @@ GRANT ALL ON FUNCTION public.get_org_credentials(p_call jsonb, p_provider text) 
 REVOKE ALL ON FUNCTION public.leave_message(p_call jsonb, p_name text, p_phone text, p_wished_time text, p_message text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.leave_message(p_call jsonb, p_name text, p_phone text, p_wished_time text, p_message text) TO service_role;
 
+REVOKE ALL ON FUNCTION public.list_calendars(p_org uuid) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.list_questions(p_org text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.read_calendar(p_org uuid, p_token_hash text, p_seen text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.read_calendar(p_org uuid, p_token_hash text, p_seen text[]) TO service_role;
 
 REVOKE ALL ON FUNCTION public.read_clinic(p_org text) FROM PUBLIC;
 
@@ -9939,6 +10267,8 @@ GRANT ALL ON FUNCTION public.report_unreadable_credentials(p_call jsonb, p_provi
 REVOKE ALL ON FUNCTION public.reschedule_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_slot_id text, p_patient_country text, p_appointment text, p_date jsonb, p_time jsonb, p_provider text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.reschedule_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_slot_id text, p_patient_country text, p_appointment text, p_date jsonb, p_time jsonb, p_provider text) TO service_role;
 
+REVOKE ALL ON FUNCTION public.revoke_calendar_feed(p_org uuid, p_feed uuid) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.seal_audit(p_rows integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.set_limits(p_org uuid, p_limits jsonb) FROM PUBLIC;
@@ -9949,6 +10279,9 @@ REVOKE ALL ON FUNCTION public.set_org_credentials(p_org uuid, p_provider text, p
 
 REVOKE ALL ON FUNCTION public.settle_follow_up(p_call jsonb, p_send uuid, p_sid text, p_reason text, p_may_have_been_sent boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.settle_follow_up(p_call jsonb, p_send uuid, p_sid text, p_reason text, p_may_have_been_sent boolean) TO service_role;
+
+REVOKE ALL ON FUNCTION public.staff_add_calendar_feed(p_org uuid, p_request uuid, p_provider uuid, p_label text, p_token_hash text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.staff_add_calendar_feed(p_org uuid, p_request uuid, p_provider uuid, p_label text, p_token_hash text) TO authenticated;
 
 REVOKE ALL ON FUNCTION public.staff_add_time_off(p_org uuid, p_request uuid, p_provider uuid, p_from timestamp with time zone, p_to timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.staff_add_time_off(p_org uuid, p_request uuid, p_provider uuid, p_from timestamp with time zone, p_to timestamp with time zone) TO authenticated;
@@ -9977,6 +10310,9 @@ GRANT ALL ON FUNCTION public.staff_find_times(p_org uuid, p_service text, p_firs
 REVOKE ALL ON FUNCTION public.staff_handle(p_org uuid, p_request uuid, p_kind text, p_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.staff_handle(p_org uuid, p_request uuid, p_kind text, p_id uuid) TO authenticated;
 
+REVOKE ALL ON FUNCTION public.staff_list_calendars(p_org uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.staff_list_calendars(p_org uuid) TO authenticated;
+
 REVOKE ALL ON FUNCTION public.staff_list_members(p_org uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.staff_list_members(p_org uuid) TO authenticated;
 
@@ -9991,6 +10327,9 @@ GRANT ALL ON FUNCTION public.staff_remove_time_off(p_org uuid, p_request uuid, p
 
 REVOKE ALL ON FUNCTION public.staff_resolve(p_org uuid, p_request uuid, p_appointment uuid, p_as text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.staff_resolve(p_org uuid, p_request uuid, p_appointment uuid, p_as text) TO authenticated;
+
+REVOKE ALL ON FUNCTION public.staff_revoke_calendar_feed(p_org uuid, p_request uuid, p_feed uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.staff_revoke_calendar_feed(p_org uuid, p_request uuid, p_feed uuid) TO authenticated;
 
 REVOKE ALL ON FUNCTION public.staff_set_closing_days(p_org uuid, p_request uuid, p_days jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.staff_set_closing_days(p_org uuid, p_request uuid, p_days jsonb) TO authenticated;
@@ -10099,6 +10438,7 @@ INSERT INTO private.personal_data VALUES ('public.provider_services', 0, NULL, N
 INSERT INTO private.personal_data VALUES ('public.working_hours', 0, NULL, NULL, 'The clinic''s schedule.');
 INSERT INTO private.personal_data VALUES ('public.working_hours_overrides', 0, NULL, NULL, 'The clinic''s schedule.');
 INSERT INTO private.personal_data VALUES ('public.time_off', 0, NULL, NULL, 'The clinic''s schedule.');
+INSERT INTO private.personal_data VALUES ('public.calendar_feeds', 0, NULL, NULL, 'Who may read the clinic''s calendar, by the hash of a token.');
 INSERT INTO private.personal_data VALUES ('public.alarms', 0, NULL, NULL, 'What happened too often in a clinic.');
 INSERT INTO private.personal_data VALUES ('public.alarm_counters', 0, NULL, NULL, 'What happened too often in a clinic.');
 INSERT INTO private.personal_data VALUES ('public.metric_events', 0, NULL, NULL, 'Counts of nobody in particular.');
@@ -10114,6 +10454,7 @@ INSERT INTO private.retention_rules VALUES ('toolCalls', 'public.tool_calls', 'c
 INSERT INTO private.retention_rules VALUES ('callReports', 'public.call_reports', 'created_at', 'true', 'retention_days');
 INSERT INTO private.retention_rules VALUES ('openQuestions', 'public.open_questions', 'last_asked_at', 'true', 'retention_days');
 INSERT INTO private.retention_rules VALUES ('deskMessages', 'public.desk_messages', 'created_at', 'true', 'retention_days');
+INSERT INTO private.retention_rules VALUES ('calendarFeeds', 'public.calendar_feeds', 'revoked_at', 'revoked_at is not null', 'retention_days');
 INSERT INTO private.retention_rules VALUES ('alarms', 'public.alarms', 'raised_at', 'true', 'audit_retention_days');
 INSERT INTO private.retention_rules VALUES ('auditLogs', 'public.audit_logs', 'at', 'true', 'audit_retention_days');
 

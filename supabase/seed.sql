@@ -58,6 +58,7 @@ select public.apply_clinic($clinic${
   "messageHourlyLimit": 30,
   "followUpTexts": false,
   "textsAtHold": false,
+  "calendarPatientNames": false,
   "retentionDays": 90,
   "auditRetentionDays": 2555,
   "closingDays": [
@@ -352,6 +353,7 @@ select public.apply_clinic($clinic${
   "messageHourlyLimit": 30,
   "followUpTexts": false,
   "textsAtHold": false,
+  "calendarPatientNames": false,
   "retentionDays": 90,
   "auditRetentionDays": 2555,
   "closingDays": [

@@ -201,9 +201,12 @@ function textsOf(value: unknown, field: string, depth: number): string[] {
   );
 }
 
-/** Secrets with a fixed form: HTTP credentials, JSON web tokens, Supabase's secret keys. */
+/**
+ * Secrets with a fixed form: HTTP credentials, JSON web tokens, Supabase's secret keys, tokens of
+ * calendars, and the query of any address.
+ */
 const credential =
-  /\b(?:Bearer|Basic)\s+[\w.~+/=-]{8,}|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*|\bsb_secret_\w+/gi;
+  /\b(?:Bearer|Basic)\s+[\w.~+/=-]{8,}|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*|\bsb_secret_\w+|\bcal_[\w-]{64}|(?<=https?:\/\/[^\s\"'<>?]{1,500}\?)[^\s\"'<>]+/gi;
 
 /** Removes credentials from a text. */
 export function withoutCredentials(text: string): string {

@@ -24,6 +24,7 @@ function everyFunction(clinic: Clinic): readonly [string, string, StaffArguments
   const p_org = clinic.id;
   const id = crypto.randomUUID();
   const asked = { p_org, p_request: crypto.randomUUID() };
+  const aFeed = { p_label: "Dr Patel's phone", p_token_hash: "00".repeat(32) };
   return [
     ["viewer", "staff_find_times", { p_org, p_service: "consultation", p_first: aDay() }],
     ["desk", "staff_book", { ...asked, p_slot_id: "nothing", p_patient_name: "Ada Brown" }],
@@ -40,6 +41,9 @@ function everyFunction(clinic: Clinic): readonly [string, string, StaffArguments
     ["manager", "staff_add_time_off", { ...asked, p_provider: id, p_from: aDay(), p_to: aDay(3) }],
     ["manager", "staff_remove_time_off", { ...asked, p_time_off: id }],
     ["manager", "staff_set_closing_days", { ...asked, p_days: [] }],
+    ["manager", "staff_list_calendars", { p_org }],
+    ["manager", "staff_add_calendar_feed", { ...asked, p_provider: id, ...aFeed }],
+    ["manager", "staff_revoke_calendar_feed", { ...asked, p_feed: id }],
     ["owner", "staff_list_members", { p_org }],
     ["owner", "staff_change_member", { ...asked, p_user: id, p_role: "viewer" }],
   ];

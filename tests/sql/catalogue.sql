@@ -76,10 +76,11 @@ select is_empty(
 select is_empty(
   $$select t.name, r.role
     from our_tables as t, unnest('{anon,authenticated,service_role}'::name[]) as r (role)
-    where (t.relname in ('org_credentials', 'one_time_passcodes', 'calls', 'tool_calls', 'phone_counts')
+    where (t.relname in ('org_credentials', 'one_time_passcodes', 'calls', 'tool_calls', 'phone_counts',
+        'calendar_feeds')
         or t.relname ~ '^metric_')
       and has_any_column_privilege(r.role, t.oid, 'select, insert, update, references')$$,
-  'credentials, passcodes, recorded answers, phone quotas and metrics are only for entry functions');
+  'credentials, passcodes, recorded answers, phone quotas, calendars and metrics are only for entry functions');
 select is_empty(
   $$select c.oid::regclass
     from pg_class as c
@@ -111,10 +112,11 @@ select is_empty(
   'only entry functions run with their owner''s rights');
 -- What members of a clinic call with their own token: it asks for their role first.
 create temporary table staff_functions (proname name primary key);
-insert into staff_functions values ('staff_add_time_off'), ('staff_block_number'), ('staff_book'),
+insert into staff_functions values ('staff_add_calendar_feed'), ('staff_add_time_off'), ('staff_block_number'), ('staff_book'),
   ('staff_cancel'), ('staff_change_member'), ('staff_clear_lock'), ('staff_confirm'),
-  ('staff_find_times'), ('staff_handle'), ('staff_list_members'), ('staff_mark'), ('staff_move'),
-  ('staff_remove_time_off'), ('staff_resolve'), ('staff_set_closing_days'), ('staff_set_day'),
+  ('staff_find_times'), ('staff_handle'), ('staff_list_calendars'), ('staff_list_members'),
+  ('staff_mark'), ('staff_move'), ('staff_remove_time_off'), ('staff_resolve'),
+  ('staff_revoke_calendar_feed'), ('staff_set_closing_days'), ('staff_set_day'),
   ('staff_set_hours');
 select is_empty(
   'select proname from staff_functions except select proname from our_functions',
@@ -134,11 +136,11 @@ select is_empty(
   'a function for staff asks org_members what they may do at the organization it is given');
 -- What jobs and tasks call, as the owner. It changes settings, accounts and history, or reads over tenants.
 create temporary table owners_functions (proname name primary key);
-insert into owners_functions values ('apply_clinic'), ('apply_retention'), ('clear_limits'), ('collect_metrics'),
+insert into owners_functions values ('add_calendar_feed'), ('apply_clinic'), ('apply_retention'), ('clear_limits'), ('collect_metrics'),
   ('delete_clinic'),
   ('erase_patient'), ('export_patient'),
-  ('find_misplaced_bookings'), ('list_questions'), ('read_clinic'), ('read_line'), ('register_channel'),
-  ('remove_question'),
+  ('find_misplaced_bookings'), ('list_calendars'), ('list_questions'), ('read_clinic'), ('read_line'), ('register_channel'),
+  ('remove_question'), ('revoke_calendar_feed'),
   ('seal_audit'), ('set_limits'), ('set_member'), ('set_org_credentials'), ('verify_audit'),
   ('watch_overlaps');
 select is_empty(

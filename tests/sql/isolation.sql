@@ -43,6 +43,8 @@ begin
   values (p_org, v_provider, current_date);
   insert into time_off (org_id, provider_id, span)
   values (p_org, v_provider, tstzrange(now(), now() + interval '1 hour'));
+  insert into calendar_feeds (org_id, provider_id, label, token_hash)
+  values (p_org, v_provider, 'Doctor', decode(repeat('00', 32), 'hex'));
   insert into contacts (org_id, id, phone, name) values (p_org, v_contact, p_phone, 'Patient');
   insert into appointments (
     org_id, id, provider_id, service_id, patient_name, patient_phone, starts_at, ends_at, busy,
@@ -151,7 +153,7 @@ select results_eq(
   'select user_id from public.org_members', $$values (md5('alice')::uuid)$$,
   'staff see their own membership only');
 select throws_ok('select * from public.' || t, '42501', null, 'staff cannot read ' || t)
-from unnest('{org_credentials,one_time_passcodes,calls,tool_calls,phone_counts,alarm_counters}'::text[]) as t;
+from unnest('{org_credentials,one_time_passcodes,calls,tool_calls,phone_counts,alarm_counters,calendar_feeds}'::text[]) as t;
 select throws_ok(format('update public.%I set %2$I = %2$I where true', c.relname, a.attname),
   '42501', null, 'staff cannot update ' || c.relname)
 from pg_class as c join pg_attribute as a on a.attrelid = c.oid and a.attnum = 1
@@ -261,7 +263,7 @@ from unnest(array['apply_retention(false)', 'apply_clinic(''{}'')', 'collect_met
   'set_member(null, null, ''owner'')', 'register_channel(null, ''vapi_assistant'', ''x'')',
   'set_org_credentials(null, null, null, null, null)']) as f;
 select throws_ok('select * from public.' || t, '42501', null, 'the service role cannot read ' || t)
-from unnest('{org_credentials,one_time_passcodes,calls,tool_calls,phone_counts,alarm_counters}'::text[]) as t;
+from unnest('{org_credentials,one_time_passcodes,calls,tool_calls,phone_counts,alarm_counters,calendar_feeds}'::text[]) as t;
 
 -- The audit log: nobody rewrites it, its owner neither; deleting is retention's, which the owner runs.
 

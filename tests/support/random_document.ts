@@ -87,6 +87,7 @@ export function aRandomDocument(random: Random, slug: string): ClinicDocument {
     messageHourlyLimit: anInteger(random, 0, 100),
     followUpTexts: random() < 0.5,
     textsAtHold: random() < 0.5,
+    calendarPatientNames: random() < 0.5,
     retentionDays: anInteger(random, 1, 3650),
     auditRetentionDays: anInteger(random, 30, 3650),
     closingDays: closed,

@@ -84,6 +84,20 @@ Deno.test("a clinic chooses in its file to text the code with the hold", () => {
   }
 });
 
+Deno.test("a clinic chooses in its file to give out patients' names in its calendars", () => {
+  for (
+    const [said, names] of [["", false], ["calendar: { patient_names: yes }\n", true]] as const
+  ) {
+    const read = readClinicFile(`${smallest}${said}`);
+    assert.ok(read.ok);
+    assert.equal(read.clinic.calendarPatientNames, names);
+    assert.match(
+      writeClinicFile(read.clinic),
+      new RegExp(`patient_names: ${names ? "yes" : "no"}`),
+    );
+  }
+});
+
 Deno.test("every problem has its line and says what to write", () => {
   const text = `# A file of mistakes
 clinic: Sunrise Dental

@@ -120,6 +120,7 @@ export const clinicDocument = z.object({
   messageHourlyLimit: z.number().int(),
   followUpTexts: z.boolean(),
   textsAtHold: z.boolean(),
+  calendarPatientNames: z.boolean(),
   retentionDays: z.number().int(),
   auditRetentionDays: z.number().int(),
   closingDays: z.array(dayRange),

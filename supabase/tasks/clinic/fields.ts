@@ -299,6 +299,9 @@ export const clinicFields = z.strictObject({
     follow_up: flag.default(false),
     at_hold: flag.default(false),
   }, "countries, an_hour, follow_up and at_hold are possible").prefault({}),
+  calendar: z.strictObject({
+    patient_names: flag.default(false),
+  }, "patient_names is possible").prefault({}),
   messages_an_hour: whole(0, 1_000_000).default(30),
   retention: z.strictObject({
     days: whole(1, 3650, "days").default(90),

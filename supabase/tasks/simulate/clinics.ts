@@ -166,6 +166,7 @@ function describe(
     messageHourlyLimit: raised,
     followUpTexts: false,
     textsAtHold,
+    calendarPatientNames: false,
     retentionDays: 30,
     auditRetentionDays: 30,
     closingDays: [],

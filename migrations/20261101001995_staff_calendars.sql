@@ -1,0 +1,92 @@
+/*
+ * Staff calendars: what managers do about the calendars that their clinic gives out.
+ *
+ * Decisions
+ * - The browser makes the token and sends its hash. The answer to a request is kept for its repeats, so
+ *   no answer may have a token.
+ */
+
+/*
+ * Staff, from manager on: the calendars that the clinic gives out.
+ *
+ * Outcomes  found (feeds, as list_calendars), not_allowed, unknown_clinic
+ */
+create function public.staff_list_calendars(p_org uuid) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_refusal constant jsonb :=
+    private.role_refusal(private.find_role(p_org, auth.uid()), 'manager');
+begin
+  return coalesce(v_refusal, jsonb_build_object(
+    'outcome', 'found', 'orgId', p_org, 'feeds', private.list_feeds(p_org)));
+end
+$$;
+comment on function public.staff_list_calendars is
+  'The calendar feeds of a clinic, for its managers; without their tokens.';
+
+/*
+ * Staff, from manager on: gives out a calendar.
+ *
+ * p_provider    null for the whole clinic
+ * p_label       who gets it
+ * p_token_hash  SHA-256, hex, of the token: cal_ and, as base64url, the 16 bytes of p_org and 32 random
+ *               bytes
+ * Outcomes      added (feedId), unknown_provider, too_many_feeds, invalid_feed (reason), request_needed,
+ *               request_reused, not_allowed, unknown_clinic, busy
+ */
+create function public.staff_add_calendar_feed(
+  p_org uuid, p_request uuid, p_provider uuid, p_label text, p_token_hash text
+) returns jsonb
+language plpgsql volatile security definer set search_path = '' set lock_timeout = '1500ms'
+as $$
+declare
+  v_desk record;
+  v_answer jsonb;
+begin
+  v_desk := private.enter_desk(p_org, p_request, 'staff_add_calendar_feed', 'manager',
+    jsonb_build_array(p_provider, p_label, p_token_hash));
+  if v_desk.answer is not null then
+    return v_desk.answer;
+  end if;
+  v_answer := private.add_feed(p_org, gen_random_uuid(), p_provider, p_label, p_token_hash);
+  return private.leave_desk(
+    p_org, v_desk.request, (v_answer ->> 'feedId')::uuid, v_answer);
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+comment on function public.staff_add_calendar_feed is
+  'Gives out the calendar of a provider or of the clinic, by the hash of its token; audited.';
+
+/*
+ * Staff, from manager on: a calendar is no longer given out.
+ *
+ * Outcomes  revoked, unknown_feed, request_needed, request_reused, not_allowed, unknown_clinic, busy
+ */
+create function public.staff_revoke_calendar_feed(p_org uuid, p_request uuid, p_feed uuid)
+returns jsonb
+language plpgsql volatile security definer set search_path = '' set lock_timeout = '1500ms'
+as $$
+declare
+  v_desk record;
+begin
+  v_desk := private.enter_desk(
+    p_org, p_request, 'staff_revoke_calendar_feed', 'manager', jsonb_build_array(p_feed));
+  if v_desk.answer is not null then
+    return v_desk.answer;
+  end if;
+  return private.leave_desk(p_org, v_desk.request, p_feed, private.revoke_feed(p_org, p_feed));
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+comment on function public.staff_revoke_calendar_feed is
+  'Revokes a calendar feed of a clinic; audited.';
+
+revoke execute on function
+  public.staff_list_calendars, public.staff_add_calendar_feed, public.staff_revoke_calendar_feed
+  from public, anon, authenticated, service_role;
+grant execute on function
+  public.staff_list_calendars, public.staff_add_calendar_feed, public.staff_revoke_calendar_feed
+  to authenticated;
