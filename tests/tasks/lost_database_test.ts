@@ -159,7 +159,7 @@ testWithConnections(
       assert.ok(existsSync(data));
       await rm(data, { recursive: true });
       stack = await startStack([], state);
-      const [isEmpty, ...rest] = readCommands("Get it back", { ...first, URL: stack.url });
+      const [isEmpty, ...rest] = readCommands("Restore", { ...first, URL: stack.url });
       assert.ok(isEmpty);
       const refused = await run(isEmpty);
       assert.equal(refused.code, 1, refused.output);
