@@ -256,6 +256,21 @@ $$;
 comment on function private.lock_provider is
   'Takes the lock on a provider''s time: after the call''s lock, before any row lock.';
 
+/* In one order: of two that change the schedule of a clinic, one waits for the other. */
+create function private.lock_providers(p_org uuid) returns void
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_provider uuid;
+begin
+  for v_provider in select p.id from public.providers as p where p.org_id = p_org order by p.id loop
+    perform private.lock_provider(p_org, v_provider, p_wait => true);
+  end loop;
+end
+$$;
+comment on function private.lock_providers is
+  'Takes the locks of all providers of an organization: nothing is booked until the transaction ends.';
+
 /*
  * Whether a row of this time and session would overlap another row of its provider. This is the
  * guarantee that does not need the constraint: every function that makes a row live, or changes the

@@ -114,13 +114,10 @@ $$;
 comment on function private.find_starts is
   'Every bookable start of a service on the local days first to last (or that one start), per provider, with seats left; the call''s own holds and the appointment p_moves do not block.';
 
-/*
- * What find_starts() would offer for this start, without reading the rest of the day. A test compares
- * both with the same oracle.
- */
-create function private.find_free(
+/* What find_free() says without looking at appointments. */
+create function private.find_open(
   p_org public.organizations, p_service public.services, p_provider uuid, p_start timestamptz,
-  p_call_id text, p_at timestamptz, p_moves uuid default null
+  p_at timestamptz
 ) returns setof uuid
 language plpgsql stable set search_path = ''
 as $$
@@ -128,7 +125,6 @@ declare
   v_zone constant text := p_org.timezone;
   v_day constant date := p_start at time zone v_zone;
   v_end constant timestamptz := p_start + make_interval(mins => p_service.duration_min);
-  v_busy constant tstzrange := private.busy_time(p_service, p_start);
 begin
   if p_start < p_at + make_interval(mins => p_service.notice_min)
     or v_day > (p_at at time zone v_zone)::date + p_service.horizon_days then
@@ -144,13 +140,34 @@ begin
     and not exists (
       select from public.time_off as t
       where t.org_id = p_org.id and t.provider_id = w.provider_id
-        and coalesce(upper(t.span), 'infinity') >= p_start and t.span && tstzrange(p_start, v_end))
-    and (
-      select count(*) = 0 or count(*) < p_service.capacity
-        and bool_and(a.service_id = p_service.id and a.starts_at = p_start)
-      from public.appointments as a
-      where a.org_id = p_org.id and a.provider_id = w.provider_id
-        and private.overlaps(a.busy, v_busy) and private.blocks(a, p_call_id, p_moves, p_at));
+        and coalesce(upper(t.span), 'infinity') >= p_start and t.span && tstzrange(p_start, v_end));
+end
+$$;
+comment on function private.find_open is
+  'The providers who work when a service is to begin, whether or not somebody else has the time.';
+
+/*
+ * What find_starts() would offer for this start, without reading the rest of the day. A test compares
+ * both with the same oracle.
+ */
+create function private.find_free(
+  p_org public.organizations, p_service public.services, p_provider uuid, p_start timestamptz,
+  p_call_id text, p_at timestamptz, p_moves uuid default null
+) returns setof uuid
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_busy constant tstzrange := private.busy_time(p_service, p_start);
+begin
+  return query
+  select w.provider_id
+  from private.find_open(p_org, p_service, p_provider, p_start, p_at) as w (provider_id)
+  where (
+    select count(*) = 0 or count(*) < p_service.capacity
+      and bool_and(a.service_id = p_service.id and a.starts_at = p_start)
+    from public.appointments as a
+    where a.org_id = p_org.id and a.provider_id = w.provider_id
+      and private.overlaps(a.busy, v_busy) and private.blocks(a, p_call_id, p_moves, p_at));
 end
 $$;
 comment on function private.find_free is

@@ -6,6 +6,9 @@
  *   free, and then the exclusion constraint decides again. Lock and check are separate statements, so
  *   the check sees what was committed during the wait for the lock. This requires READ COMMITTED,
  *   which is checked.
+ * - Under the lock a claim looks at the clinic, the service, the hours and the absences again: whoever
+ *   changes them takes the lock of each provider first. So no time is held that is not worked any more,
+ *   and a change of hours names every booking that no longer fits.
  * - A claim waits for the lock of a named provider. If any provider will do, locked ones are skipped
  *   first, and a second pass waits for those whose time is not taken yet. No claim waits for one
  *   provider while it holds another.
@@ -155,6 +158,30 @@ $$;
 comment on function private.expire_in_way is 'Marks the expired holds that overlap a time as expired.';
 
 /*
+ * The service as it is now, if the provider, who is locked, works when it is to begin; else nulls. What
+ * was read before the lock may have changed since: whoever changes hours or absences takes the same lock.
+ */
+create function private.read_offered(
+  p_org uuid, p_provider uuid, p_service uuid, p_start timestamptz, p_at timestamptz
+) returns public.services
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_read record;
+begin
+  select o as org, s as service into v_read
+  from public.organizations as o
+  join public.services as s on s.org_id = o.id and s.id = p_service and s.active
+  where o.id = p_org;
+  return case when exists (
+    select from private.find_open(v_read.org, v_read.service, p_provider, p_start, p_at))
+    then v_read.service end;
+end
+$$;
+comment on function private.read_offered is
+  'A service, read under its provider''s lock, or nulls if the provider does not work then.';
+
+/*
  * One attempt at one provider. Expired holds are marked only if they are in the way, so that a claim
  * that meets none does not look for them. A failed attempt is rolled back to its savepoint: it leaves
  * no mark, no release and no lock.
@@ -162,10 +189,11 @@ comment on function private.expire_in_way is 'Marks the expired holds that overl
  * p_replaces  the call's earlier hold at this provider, released first: it may be what is in the way
  * p_moves     the appointment that the new hold is to move: it stays, and may be in the way too
  * p_wait      whether to wait for another claim at this provider
- * Returns     the new hold, or nulls when the time is taken or, without p_wait, the provider is locked
+ * Returns     the new hold, or nulls when the time is taken or not worked any more, or, without p_wait,
+ *             the provider is locked
  */
 create function private.try_provider(
-  p_org uuid, p_provider uuid, p_service public.services, p_start timestamptz,
+  p_org uuid, p_provider uuid, p_service uuid, p_start timestamptz,
   p_replaces uuid, p_moves uuid, p_wait boolean, p_patient jsonb, p_call jsonb, p_action text,
   p_hold_for interval
 ) returns public.appointments
@@ -173,6 +201,7 @@ language plpgsql volatile set search_path = ''
 as $$
 declare
   v_now timestamptz;
+  v_service public.services;
   v_wanted public.appointments;
   v_hold public.appointments;
   v_is_last boolean := false;
@@ -181,23 +210,27 @@ begin
     return null;
   end if;
   v_now := clock_timestamp();
+  v_service := private.read_offered(p_org, p_provider, p_service, p_start, v_now);
+  if v_service.id is null then
+    raise exception using errcode = 'MO001', message = 'not worked any more';
+  end if;
   if p_replaces is not null then
     perform private.release_hold(p_org, p_call, p_action, p_replaces);
   end if;
   v_wanted.provider_id := p_provider;
-  v_wanted.service_id := p_service.id;
+  v_wanted.service_id := v_service.id;
   v_wanted.patient_name := p_patient ->> 'name';
   v_wanted.patient_phone := p_patient ->> 'phone';
   v_wanted.patient_country := p_patient ->> 'country';
   v_wanted.starts_at := p_start;
-  v_wanted.ends_at := p_start + make_interval(mins => p_service.duration_min);
-  v_wanted.busy := private.busy_time(p_service, p_start);
-  v_wanted.session_key := private.session_key(p_service.id, p_start);
-  v_wanted.capacity := p_service.capacity;
+  v_wanted.ends_at := p_start + make_interval(mins => v_service.duration_min);
+  v_wanted.busy := private.busy_time(v_service, p_start);
+  v_wanted.session_key := private.session_key(v_service.id, p_start);
+  v_wanted.capacity := v_service.capacity;
   v_wanted.expires_at := v_now + p_hold_for;
   v_wanted.call_id := p_call ->> 'callId';
   v_wanted.asked_by := array[private.request_key(p_call, p_patient)];
-  if p_moves is not null and p_service.capacity = 1 then
+  if p_moves is not null and v_service.capacity = 1 then
     v_wanted.session_key := coalesce(
       private.share_session(p_org, p_moves, p_provider, v_wanted.busy), v_wanted.session_key);
   end if;
@@ -218,7 +251,7 @@ exception when sqlstate 'MO001' then
 end
 $$;
 comment on function private.try_provider is
-  'Inserts a hold at one provider and returns it; nulls, and no trace, when the time is taken.';
+  'Inserts a hold at one provider and returns it; nulls, and no trace, when the time is not to be had.';
 
 create type private.wanted_slot as (
   service public.services, provider public.providers, starts_at timestamptz);
@@ -514,51 +547,66 @@ $$;
 comment on function private.choose_providers is 'The providers who are free at the requested slot, best first, or null.';
 
 /*
- * Lock, check and insert, each in a new statement, provider by provider, in two passes. The first one
- * waits only for the providers that matter to this patient, and skips any other one that is locked.
- * The second one waits for those, unless their time is taken already.
+ * Lock, check and insert, each in a new statement, provider by provider. A named provider whom nobody
+ * has locked is looked at only once, under the lock. Otherwise those who seem to be free are tried in
+ * two passes. The first one waits only for the providers that matter to this patient, and skips any
+ * other one that is locked. The second one waits for those, unless their time is taken already.
  *
- * p_old    the hold that the new one replaces, or nulls
- * p_moves  the appointment that the new hold is to move, or nulls
+ * p_old     the hold that the new one replaces, or nulls
+ * p_moves   the appointment that the new hold is to move, or nulls
+ * hold      the new hold, at the first provider who has the time, or nulls
+ * was_free  whether anybody seemed to be free
  */
 create function private.insert_hold(
   p_org public.organizations, p_call jsonb, p_action text, p_wanted private.wanted_slot,
-  p_patient jsonb, p_old public.appointments, p_moves public.appointments, p_candidates uuid[]
-) returns public.appointments
+  p_patient jsonb, p_old public.appointments, p_moves public.appointments,
+  out hold public.appointments, out was_free boolean
+)
 language plpgsql volatile set search_path = ''
 as $$
 declare
+  v_named constant uuid := (p_wanted.provider).id;
+  v_service constant uuid := (p_wanted.service).id;
   v_busy constant tstzrange := private.busy_time(p_wanted.service, p_wanted.starts_at);
-  v_session constant uuid := private.session_key((p_wanted.service).id, p_wanted.starts_at);
-  v_preferred constant uuid[] :=
-    array[(p_wanted.provider).id, p_old.provider_id, p_moves.provider_id];
+  v_session constant uuid := private.session_key(v_service, p_wanted.starts_at);
+  v_preferred constant uuid[] := array[v_named, p_old.provider_id, p_moves.provider_id];
   v_hold_for constant interval := make_interval(mins => p_org.hold_minutes);
+  v_candidates uuid[];
   v_candidate uuid;
-  v_hold public.appointments;
 begin
-  foreach v_candidate in array coalesce(p_candidates, '{}') loop
-    v_hold := private.try_provider(p_org.id, v_candidate, p_wanted.service, p_wanted.starts_at,
+  if v_named is not null then
+    hold := private.try_provider(p_org.id, v_named, v_service, p_wanted.starts_at,
+      case when v_named = p_old.provider_id then p_old.id end, p_moves.id, p_wait => false,
+      p_patient => p_patient, p_call => p_call, p_action => p_action, p_hold_for => v_hold_for);
+    if hold.id is not null then
+      return;
+    end if;
+  end if;
+  v_candidates := private.choose_providers(p_org, p_wanted, p_old, p_moves, clock_timestamp());
+  was_free := v_candidates is not null;
+  foreach v_candidate in array coalesce(v_candidates, '{}') loop
+    hold := private.try_provider(p_org.id, v_candidate, v_service, p_wanted.starts_at,
       case when v_candidate = p_old.provider_id then p_old.id end, p_moves.id,
       p_wait => coalesce(v_candidate = any (v_preferred), false),
       p_patient => p_patient, p_call => p_call, p_action => p_action, p_hold_for => v_hold_for);
-    if v_hold.id is not null then
-      return v_hold;
+    if hold.id is not null then
+      return;
     end if;
   end loop;
-  foreach v_candidate in array coalesce(p_candidates, '{}') loop
+  foreach v_candidate in array coalesce(v_candidates, '{}') loop
     continue when v_candidate = any (v_preferred)
       or private.would_overlap(p_org.id, v_candidate, v_busy, v_session, clock_timestamp());
-    v_hold := private.try_provider(p_org.id, v_candidate, p_wanted.service, p_wanted.starts_at,
+    hold := private.try_provider(p_org.id, v_candidate, v_service, p_wanted.starts_at,
       null, p_moves.id, p_wait => true, p_patient => p_patient, p_call => p_call,
       p_action => p_action, p_hold_for => v_hold_for);
-    if v_hold.id is not null then
-      return v_hold;
+    if hold.id is not null then
+      return;
     end if;
   end loop;
-  return null;
 end
 $$;
-comment on function private.insert_hold is 'The new hold, at the first provider who has the time, or nulls.';
+comment on function private.insert_hold is
+  'The new hold, at the first provider who has the time, or nulls and whether anybody seemed free.';
 
 create function private.refuse_slot(
   p_org public.organizations, p_call jsonb, p_action text, p_wanted private.wanted_slot,
@@ -618,7 +666,7 @@ declare
   v_now constant timestamptz := clock_timestamp();
   v_limit constant text := private.hold_limit(
     p_org, p_entered, private.hash_phone(p_patient ->> 'phone'), p_old.id, v_now);
-  v_candidates uuid[];
+  v_inserted record;
   v_hold public.appointments;
 begin
   if v_limit is not null then
@@ -626,12 +674,11 @@ begin
       jsonb_build_object('of', v_limit));
     return jsonb_build_object('outcome', 'hold_limit', 'orgId', p_org.id, 'of', v_limit);
   end if;
-  v_candidates := private.choose_providers(p_org, p_wanted, p_old, p_moves, v_now);
-  v_hold := private.insert_hold(
-    p_org, p_call, p_action, p_wanted, p_patient, p_old, p_moves, v_candidates);
+  v_inserted := private.insert_hold(p_org, p_call, p_action, p_wanted, p_patient, p_old, p_moves);
+  v_hold := v_inserted.hold;
   if v_hold.id is null then
-    return private.refuse_slot(p_org, p_call, p_action, p_wanted, p_old, p_moves,
-      v_candidates is not null, v_now);
+    return private.refuse_slot(
+      p_org, p_call, p_action, p_wanted, p_old, p_moves, v_inserted.was_free, v_now);
   end if;
   if p_old.id is not null then
     perform private.release_hold(p_org.id, p_call, p_action, p_old.id);

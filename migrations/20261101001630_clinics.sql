@@ -333,6 +333,7 @@ begin
       from jsonb_to_recordset(p_clinic -> 'closingDays') as d (first date, last date))
   where o.id = p_org
   returning o.* into strict v_org;
+  perform private.lock_providers(p_org);
 
   delete from public.desk_hours as h where h.org_id = p_org;
   insert into public.desk_hours (org_id, dow, start_min, end_min)
@@ -358,9 +359,12 @@ comment on function private.write_clinic is 'Makes a clinic''s rows those of its
 /*
  * Live bookings that end after p_at and that the current schedule would not allow, each with the
  * reason.
+ *
+ * p_provider  only of this provider; null for all
  */
-create function private.find_misplaced(p_org public.organizations, p_at timestamptz)
-returns table (appointment_id uuid, reason text)
+create function private.find_misplaced(
+  p_org public.organizations, p_at timestamptz, p_provider uuid default null
+) returns table (appointment_id uuid, reason text)
 language plpgsql stable set search_path = ''
 as $$
 begin
@@ -392,7 +396,7 @@ begin
     join public.services as s on s.org_id = p_org.id and s.id = a.service_id
     cross join lateral (
       select (a.starts_at at time zone p_org.timezone)::date as day) as d
-    where p.org_id = p_org.id
+    where p.org_id = p_org.id and p.id = coalesce(p_provider, p.id)
   ) as b
   where not b.service_active or b.is_absent or not b.is_open;
 end
@@ -402,7 +406,7 @@ comment on function private.find_misplaced is
 
 /* The misplaced bookings other than p_known, without personal data. */
 create function private.describe_misplaced(
-  p_org public.organizations, p_known uuid[], p_at timestamptz
+  p_org public.organizations, p_known uuid[], p_at timestamptz, p_provider uuid default null
 ) returns jsonb
 language plpgsql stable set search_path = ''
 as $$
@@ -412,7 +416,7 @@ begin
       'appointmentId', a.id, 'status', a.status, 'reason', m.reason,
       'startTime', private.iso_local(a.starts_at, p_org.timezone), 'service', s.name,
       'doctor', p.name) order by a.starts_at, a.id), '[]')
-    from private.find_misplaced(p_org, p_at) as m
+    from private.find_misplaced(p_org, p_at, p_provider) as m
     join public.appointments as a on a.org_id = p_org.id and a.id = m.appointment_id
     join public.services as s on s.org_id = p_org.id and s.id = a.service_id
     join public.providers as p on p.org_id = p_org.id and p.id = a.provider_id
@@ -501,7 +505,7 @@ begin
       return '{"outcome": "slug_taken"}';
     end if;
   else
-    -- Changes of a clinic wait for each other. Bookings do not wait for them.
+    -- Changes of a clinic wait for each other. Bookings only wait while it is written.
     select o.* into v_org from public.organizations as o where o.id = p_org for no key update;
     if v_org.id is null then
       return '{"outcome": "unknown_clinic"}';

@@ -59,13 +59,12 @@ create function private.claim_at_desk(
 language plpgsql volatile set search_path = ''
 as $$
 declare
-  v_candidates constant uuid[] :=
-    private.choose_providers(p_org, p_wanted, null, p_moves, clock_timestamp());
+  v_inserted constant record := private.insert_hold(
+    p_org, p_request, p_request ->> 'action', p_wanted, p_patient, null, p_moves);
 begin
-  hold := private.insert_hold(p_org, p_request, p_request ->> 'action', p_wanted, p_patient, null,
-    p_moves, v_candidates);
+  hold := v_inserted.hold;
   if hold.id is null then
-    refusal := private.refuse_start(p_org, p_wanted, p_moves.id, v_candidates is not null);
+    refusal := private.refuse_start(p_org, p_wanted, p_moves.id, v_inserted.was_free);
   end if;
 end
 $$;
@@ -249,6 +248,7 @@ begin
     v_is_done := private.confirm_hold(p_org.id, p_row, null, v_now);
   end if;
   if v_is_done is not true then
+    perform private.lock_provider(p_org.id, p_row.provider_id, p_wait => true);
     v_is_done := private.is_still_bookable(p_org, p_row, v_now)
       and private.retake_time(p_org.id, p_row, private.save_contact(
         p_org.id, p_row.patient_phone, p_row.patient_name, null));

@@ -7,7 +7,9 @@
  *   often a passcode can be guessed.
  * - A blocked number has used up its limits at this clinic (private.is_blocked). Only its hash is stored.
  * - Hours and days off change one at a time, under the clinic's row, as a clinic's document is applied.
- *   What is booked stays booked; the answer names the bookings that no longer fit.
+ *   What is booked stays booked; the answer names the bookings that no longer fit. It is complete,
+ *   because the providers are locked before anything changes: a claim is either in it or comes after it,
+ *   and looks at the hours again once it has the lock.
  * - An impossible schedule is refused by the tables' constraints. Their reason is part of the answer.
  */
 
@@ -124,9 +126,11 @@ comment on function public.staff_block_number is
 /*
  * The answer to a change of the schedule, once it is made, with the bookings that fitted before and no
  * longer do.
+ *
+ * p_provider  whose schedule it is; null for the whole clinic's
  */
 create function private.leave_schedule(
-  p_org uuid, p_request jsonb, p_subject uuid, p_known uuid[], p_answer jsonb, p_details jsonb
+  p_org uuid, p_request jsonb, p_provider uuid, p_known uuid[], p_answer jsonb, p_details jsonb
 ) returns jsonb
 language plpgsql volatile set search_path = ''
 as $$
@@ -135,8 +139,8 @@ declare
   v_bookings jsonb;
 begin
   select o.* into strict v_org from public.organizations as o where o.id = p_org;
-  v_bookings := private.describe_misplaced(v_org, p_known, clock_timestamp());
-  return private.leave_desk(p_org, p_request, p_subject,
+  v_bookings := private.describe_misplaced(v_org, p_known, clock_timestamp(), p_provider);
+  return private.leave_desk(p_org, p_request, p_provider,
     p_answer || jsonb_build_object('bookings', v_bookings),
     p_details || jsonb_build_object('bookings', jsonb_array_length(v_bookings)));
 end
@@ -144,11 +148,13 @@ $$;
 comment on function private.leave_schedule is
   'Answers and audits a change of hours or days off, with the bookings that no longer fit.';
 
-create function private.misplaced_ids(p_org public.organizations) returns uuid[]
+create function private.misplaced_ids(p_org public.organizations, p_provider uuid default null)
+returns uuid[]
 language sql volatile set search_path = ''
 as $$
   select array(
-    select m.appointment_id from private.find_misplaced(p_org, clock_timestamp()) as m)
+    select m.appointment_id
+    from private.find_misplaced(p_org, clock_timestamp(), p_provider) as m)
 $$;
 comment on function private.misplaced_ids is 'Bookings that do not fit the schedule already.';
 
@@ -230,7 +236,8 @@ begin
     select from public.providers as p where p.org_id = p_org and p.id = p_provider) then
     return private.leave_desk(p_org, v_desk.request, null, '{"outcome": "unknown_provider"}');
   end if;
-  v_known := private.misplaced_ids(v_desk.org);
+  v_known := private.misplaced_ids(v_desk.org, p_provider);
+  perform private.lock_provider(p_org, p_provider, p_wait => true);
   begin
     v_value := private.read_schedule(p_kind, p_value);
     perform private.write_schedule(v_desk.org, p_provider, p_kind, v_value);
@@ -367,6 +374,7 @@ begin
     return v_desk.answer;
   end if;
   v_known := private.misplaced_ids(v_desk.org);
+  perform private.lock_providers(p_org);
   begin
     perform private.require(coalesce(jsonb_typeof(p_days) = 'array', false),
       'organization ' || (v_desk.org).slug, 'give its closing days as a list');

@@ -1129,7 +1129,8 @@ begin
     select from public.providers as p where p.org_id = p_org and p.id = p_provider) then
     return private.leave_desk(p_org, v_desk.request, null, '{"outcome": "unknown_provider"}');
   end if;
-  v_known := private.misplaced_ids(v_desk.org);
+  v_known := private.misplaced_ids(v_desk.org, p_provider);
+  perform private.lock_provider(p_org, p_provider, p_wait => true);
   begin
     v_value := private.read_schedule(p_kind, p_value);
     perform private.write_schedule(v_desk.org, p_provider, p_kind, v_value);
@@ -1175,13 +1176,12 @@ CREATE FUNCTION private.claim_at_desk(p_org public.organizations, p_request json
     SET search_path TO ''
     AS $$
 declare
-  v_candidates constant uuid[] :=
-    private.choose_providers(p_org, p_wanted, null, p_moves, clock_timestamp());
+  v_inserted constant record := private.insert_hold(
+    p_org, p_request, p_request ->> 'action', p_wanted, p_patient, null, p_moves);
 begin
-  hold := private.insert_hold(p_org, p_request, p_request ->> 'action', p_wanted, p_patient, null,
-    p_moves, v_candidates);
+  hold := v_inserted.hold;
   if hold.id is null then
-    refusal := private.refuse_start(p_org, p_wanted, p_moves.id, v_candidates is not null);
+    refusal := private.refuse_start(p_org, p_wanted, p_moves.id, v_inserted.was_free);
   end if;
 end
 $$;
@@ -1196,7 +1196,7 @@ declare
   v_now constant timestamptz := clock_timestamp();
   v_limit constant text := private.hold_limit(
     p_org, p_entered, private.hash_phone(p_patient ->> 'phone'), p_old.id, v_now);
-  v_candidates uuid[];
+  v_inserted record;
   v_hold public.appointments;
 begin
   if v_limit is not null then
@@ -1204,12 +1204,11 @@ begin
       jsonb_build_object('of', v_limit));
     return jsonb_build_object('outcome', 'hold_limit', 'orgId', p_org.id, 'of', v_limit);
   end if;
-  v_candidates := private.choose_providers(p_org, p_wanted, p_old, p_moves, v_now);
-  v_hold := private.insert_hold(
-    p_org, p_call, p_action, p_wanted, p_patient, p_old, p_moves, v_candidates);
+  v_inserted := private.insert_hold(p_org, p_call, p_action, p_wanted, p_patient, p_old, p_moves);
+  v_hold := v_inserted.hold;
   if v_hold.id is null then
-    return private.refuse_slot(p_org, p_call, p_action, p_wanted, p_old, p_moves,
-      v_candidates is not null, v_now);
+    return private.refuse_slot(
+      p_org, p_call, p_action, p_wanted, p_old, p_moves, v_inserted.was_free, v_now);
   end if;
   if p_old.id is not null then
     perform private.release_hold(p_org.id, p_call, p_action, p_old.id);
@@ -1463,6 +1462,7 @@ begin
     v_is_done := private.confirm_hold(p_org.id, p_row, null, v_now);
   end if;
   if v_is_done is not true then
+    perform private.lock_provider(p_org.id, p_row.provider_id, p_wait => true);
     v_is_done := private.is_still_bookable(p_org, p_row, v_now)
       and private.retake_time(p_org.id, p_row, private.save_contact(
         p_org.id, p_row.patient_phone, p_row.patient_name, null));
@@ -2086,7 +2086,7 @@ $$;
 
 COMMENT ON FUNCTION private.describe_line(p_org public.organizations) IS 'What a clinic''s assistant must know. It contains no patient data.';
 
-CREATE FUNCTION private.describe_misplaced(p_org public.organizations, p_known uuid[], p_at timestamp with time zone) RETURNS jsonb
+CREATE FUNCTION private.describe_misplaced(p_org public.organizations, p_known uuid[], p_at timestamp with time zone, p_provider uuid DEFAULT NULL::uuid) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
@@ -2096,7 +2096,7 @@ begin
       'appointmentId', a.id, 'status', a.status, 'reason', m.reason,
       'startTime', private.iso_local(a.starts_at, p_org.timezone), 'service', s.name,
       'doctor', p.name) order by a.starts_at, a.id), '[]')
-    from private.find_misplaced(p_org, p_at) as m
+    from private.find_misplaced(p_org, p_at, p_provider) as m
     join public.appointments as a on a.org_id = p_org.id and a.id = m.appointment_id
     join public.services as s on s.org_id = p_org.id and s.id = a.service_id
     join public.providers as p on p.org_id = p_org.id and p.id = a.provider_id
@@ -2104,7 +2104,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.describe_misplaced(p_org public.organizations, p_known uuid[], p_at timestamp with time zone) IS 'Bookings that no longer fit the schedule: when, with whom, and why.';
+COMMENT ON FUNCTION private.describe_misplaced(p_org public.organizations, p_known uuid[], p_at timestamp with time zone, p_provider uuid) IS 'Bookings that no longer fit the schedule: when, with whom, and why.';
 
 CREATE FUNCTION private.describe_opening(p_org public.organizations, p_day date) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -2694,32 +2694,17 @@ CREATE FUNCTION private.find_free(p_org public.organizations, p_service public.s
     SET search_path TO ''
     AS $$
 declare
-  v_zone constant text := p_org.timezone;
-  v_day constant date := p_start at time zone v_zone;
-  v_end constant timestamptz := p_start + make_interval(mins => p_service.duration_min);
   v_busy constant tstzrange := private.busy_time(p_service, p_start);
 begin
-  if p_start < p_at + make_interval(mins => p_service.notice_min)
-    or v_day > (p_at at time zone v_zone)::date + p_service.horizon_days then
-    return;
-  end if;
   return query
   select w.provider_id
-  from private.find_hours(p_org, p_service.id, p_provider, v_day) as w
-  where w.open @> tstzrange(p_start, v_end)
-    -- The grid begins where the closed time before the start ends.
-    and p_start = date_bin(make_interval(mins => p_service.step_min), p_start,
-      upper(('{(,)}'::tstzmultirange - w.open) * tstzmultirange(tstzrange(null, p_start))))
-    and not exists (
-      select from public.time_off as t
-      where t.org_id = p_org.id and t.provider_id = w.provider_id
-        and coalesce(upper(t.span), 'infinity') >= p_start and t.span && tstzrange(p_start, v_end))
-    and (
-      select count(*) = 0 or count(*) < p_service.capacity
-        and bool_and(a.service_id = p_service.id and a.starts_at = p_start)
-      from public.appointments as a
-      where a.org_id = p_org.id and a.provider_id = w.provider_id
-        and private.overlaps(a.busy, v_busy) and private.blocks(a, p_call_id, p_moves, p_at));
+  from private.find_open(p_org, p_service, p_provider, p_start, p_at) as w (provider_id)
+  where (
+    select count(*) = 0 or count(*) < p_service.capacity
+      and bool_and(a.service_id = p_service.id and a.starts_at = p_start)
+    from public.appointments as a
+    where a.org_id = p_org.id and a.provider_id = w.provider_id
+      and private.overlaps(a.busy, v_busy) and private.blocks(a, p_call_id, p_moves, p_at));
 end
 $$;
 
@@ -2841,7 +2826,7 @@ $$;
 
 COMMENT ON FUNCTION private.find_left_hold(p_org uuid, p_call public.calls, p_wanted private.wanted_slot, p_patient jsonb, p_at timestamp with time zone) IS 'The hold of a patient that a dropped call left behind, or nulls.';
 
-CREATE FUNCTION private.find_misplaced(p_org public.organizations, p_at timestamp with time zone) RETURNS TABLE(appointment_id uuid, reason text)
+CREATE FUNCTION private.find_misplaced(p_org public.organizations, p_at timestamp with time zone, p_provider uuid DEFAULT NULL::uuid) RETURNS TABLE(appointment_id uuid, reason text)
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
@@ -2874,13 +2859,13 @@ begin
     join public.services as s on s.org_id = p_org.id and s.id = a.service_id
     cross join lateral (
       select (a.starts_at at time zone p_org.timezone)::date as day) as d
-    where p.org_id = p_org.id
+    where p.org_id = p_org.id and p.id = coalesce(p_provider, p.id)
   ) as b
   where not b.service_active or b.is_absent or not b.is_open;
 end
 $$;
 
-COMMENT ON FUNCTION private.find_misplaced(p_org public.organizations, p_at timestamp with time zone) IS 'Future live bookings that the current schedule would not allow, and why.';
+COMMENT ON FUNCTION private.find_misplaced(p_org public.organizations, p_at timestamp with time zone, p_provider uuid) IS 'Future live bookings that the current schedule would not allow, and why.';
 
 CREATE FUNCTION private.find_new_time(p_org uuid, p_call_id text, p_at timestamp with time zone) RETURNS public.appointments
     LANGUAGE plpgsql STABLE
@@ -2899,6 +2884,35 @@ end
 $$;
 
 COMMENT ON FUNCTION private.find_new_time(p_org uuid, p_call_id text, p_at timestamp with time zone) IS 'The live hold of the new time that a call has requested for an appointment, or nulls.';
+
+CREATE FUNCTION private.find_open(p_org public.organizations, p_service public.services, p_provider uuid, p_start timestamp with time zone, p_at timestamp with time zone) RETURNS SETOF uuid
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_zone constant text := p_org.timezone;
+  v_day constant date := p_start at time zone v_zone;
+  v_end constant timestamptz := p_start + make_interval(mins => p_service.duration_min);
+begin
+  if p_start < p_at + make_interval(mins => p_service.notice_min)
+    or v_day > (p_at at time zone v_zone)::date + p_service.horizon_days then
+    return;
+  end if;
+  return query
+  select w.provider_id
+  from private.find_hours(p_org, p_service.id, p_provider, v_day) as w
+  where w.open @> tstzrange(p_start, v_end)
+    -- The grid begins where the closed time before the start ends.
+    and p_start = date_bin(make_interval(mins => p_service.step_min), p_start,
+      upper(('{(,)}'::tstzmultirange - w.open) * tstzmultirange(tstzrange(null, p_start))))
+    and not exists (
+      select from public.time_off as t
+      where t.org_id = p_org.id and t.provider_id = w.provider_id
+        and coalesce(upper(t.span), 'infinity') >= p_start and t.span && tstzrange(p_start, v_end));
+end
+$$;
+
+COMMENT ON FUNCTION private.find_open(p_org public.organizations, p_service public.services, p_provider uuid, p_start timestamp with time zone, p_at timestamp with time zone) IS 'The providers who work when a service is to begin, whether or not somebody else has the time.';
 
 CREATE FUNCTION private.find_own_hold(p_org uuid, p_call_id text, p_hold uuid, p_name text, p_at timestamp with time zone) RETURNS public.appointments
     LANGUAGE plpgsql STABLE
@@ -3621,43 +3635,53 @@ $$;
 
 COMMENT ON FUNCTION private.hold_slot(p_org public.organizations, p_call jsonb, p_slot_id text, p_patient jsonb, p_hold uuid) IS 'Holds a slot for one patient of a call, or says why not.';
 
-CREATE FUNCTION private.insert_hold(p_org public.organizations, p_call jsonb, p_action text, p_wanted private.wanted_slot, p_patient jsonb, p_old public.appointments, p_moves public.appointments, p_candidates uuid[]) RETURNS public.appointments
+CREATE FUNCTION private.insert_hold(p_org public.organizations, p_call jsonb, p_action text, p_wanted private.wanted_slot, p_patient jsonb, p_old public.appointments, p_moves public.appointments, OUT hold public.appointments, OUT was_free boolean) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 declare
+  v_named constant uuid := (p_wanted.provider).id;
+  v_service constant uuid := (p_wanted.service).id;
   v_busy constant tstzrange := private.busy_time(p_wanted.service, p_wanted.starts_at);
-  v_session constant uuid := private.session_key((p_wanted.service).id, p_wanted.starts_at);
-  v_preferred constant uuid[] :=
-    array[(p_wanted.provider).id, p_old.provider_id, p_moves.provider_id];
+  v_session constant uuid := private.session_key(v_service, p_wanted.starts_at);
+  v_preferred constant uuid[] := array[v_named, p_old.provider_id, p_moves.provider_id];
   v_hold_for constant interval := make_interval(mins => p_org.hold_minutes);
+  v_candidates uuid[];
   v_candidate uuid;
-  v_hold public.appointments;
 begin
-  foreach v_candidate in array coalesce(p_candidates, '{}') loop
-    v_hold := private.try_provider(p_org.id, v_candidate, p_wanted.service, p_wanted.starts_at,
+  if v_named is not null then
+    hold := private.try_provider(p_org.id, v_named, v_service, p_wanted.starts_at,
+      case when v_named = p_old.provider_id then p_old.id end, p_moves.id, p_wait => false,
+      p_patient => p_patient, p_call => p_call, p_action => p_action, p_hold_for => v_hold_for);
+    if hold.id is not null then
+      return;
+    end if;
+  end if;
+  v_candidates := private.choose_providers(p_org, p_wanted, p_old, p_moves, clock_timestamp());
+  was_free := v_candidates is not null;
+  foreach v_candidate in array coalesce(v_candidates, '{}') loop
+    hold := private.try_provider(p_org.id, v_candidate, v_service, p_wanted.starts_at,
       case when v_candidate = p_old.provider_id then p_old.id end, p_moves.id,
       p_wait => coalesce(v_candidate = any (v_preferred), false),
       p_patient => p_patient, p_call => p_call, p_action => p_action, p_hold_for => v_hold_for);
-    if v_hold.id is not null then
-      return v_hold;
+    if hold.id is not null then
+      return;
     end if;
   end loop;
-  foreach v_candidate in array coalesce(p_candidates, '{}') loop
+  foreach v_candidate in array coalesce(v_candidates, '{}') loop
     continue when v_candidate = any (v_preferred)
       or private.would_overlap(p_org.id, v_candidate, v_busy, v_session, clock_timestamp());
-    v_hold := private.try_provider(p_org.id, v_candidate, p_wanted.service, p_wanted.starts_at,
+    hold := private.try_provider(p_org.id, v_candidate, v_service, p_wanted.starts_at,
       null, p_moves.id, p_wait => true, p_patient => p_patient, p_call => p_call,
       p_action => p_action, p_hold_for => v_hold_for);
-    if v_hold.id is not null then
-      return v_hold;
+    if hold.id is not null then
+      return;
     end if;
   end loop;
-  return null;
 end
 $$;
 
-COMMENT ON FUNCTION private.insert_hold(p_org public.organizations, p_call jsonb, p_action text, p_wanted private.wanted_slot, p_patient jsonb, p_old public.appointments, p_moves public.appointments, p_candidates uuid[]) IS 'The new hold, at the first provider who has the time, or nulls.';
+COMMENT ON FUNCTION private.insert_hold(p_org public.organizations, p_call jsonb, p_action text, p_wanted private.wanted_slot, p_patient jsonb, p_old public.appointments, p_moves public.appointments, OUT hold public.appointments, OUT was_free boolean) IS 'The new hold, at the first provider who has the time, or nulls and whether anybody seemed free.';
 
 CREATE FUNCTION private.insert_seat(p_org uuid, p_hold public.appointments) RETURNS public.appointments
     LANGUAGE plpgsql
@@ -4119,7 +4143,7 @@ $$;
 
 COMMENT ON FUNCTION private.leave_desk(p_org uuid, p_request jsonb, p_subject uuid, p_answer jsonb, p_details jsonb) IS 'Audits and keeps the answer to a request of staff, and returns it.';
 
-CREATE FUNCTION private.leave_schedule(p_org uuid, p_request jsonb, p_subject uuid, p_known uuid[], p_answer jsonb, p_details jsonb) RETURNS jsonb
+CREATE FUNCTION private.leave_schedule(p_org uuid, p_request jsonb, p_provider uuid, p_known uuid[], p_answer jsonb, p_details jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
@@ -4128,14 +4152,14 @@ declare
   v_bookings jsonb;
 begin
   select o.* into strict v_org from public.organizations as o where o.id = p_org;
-  v_bookings := private.describe_misplaced(v_org, p_known, clock_timestamp());
-  return private.leave_desk(p_org, p_request, p_subject,
+  v_bookings := private.describe_misplaced(v_org, p_known, clock_timestamp(), p_provider);
+  return private.leave_desk(p_org, p_request, p_provider,
     p_answer || jsonb_build_object('bookings', v_bookings),
     p_details || jsonb_build_object('bookings', jsonb_array_length(v_bookings)));
 end
 $$;
 
-COMMENT ON FUNCTION private.leave_schedule(p_org uuid, p_request jsonb, p_subject uuid, p_known uuid[], p_answer jsonb, p_details jsonb) IS 'Answers and audits a change of hours or days off, with the bookings that no longer fit.';
+COMMENT ON FUNCTION private.leave_schedule(p_org uuid, p_request jsonb, p_provider uuid, p_known uuid[], p_answer jsonb, p_details jsonb) IS 'Answers and audits a change of hours or days off, with the bookings that no longer fit.';
 
 CREATE FUNCTION private.list_appointments(p_org public.organizations, p_names text[], p_call_id text, p_phone text, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -4291,6 +4315,21 @@ $$;
 
 COMMENT ON FUNCTION private.lock_provider(p_org uuid, p_provider uuid, p_wait boolean) IS 'Takes the lock on a provider''s time: after the call''s lock, before any row lock.';
 
+CREATE FUNCTION private.lock_providers(p_org uuid) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_provider uuid;
+begin
+  for v_provider in select p.id from public.providers as p where p.org_id = p_org order by p.id loop
+    perform private.lock_provider(p_org, v_provider, p_wait => true);
+  end loop;
+end
+$$;
+
+COMMENT ON FUNCTION private.lock_providers(p_org uuid) IS 'Takes the locks of all providers of an organization: nothing is booked until the transaction ends.';
+
 CREATE FUNCTION private.mark_at_desk(p_org public.organizations, p_row public.appointments, p_as text) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -4355,15 +4394,16 @@ $$;
 
 COMMENT ON FUNCTION private.message_refusal(p_org public.organizations, p_call jsonb, p_hash bytea, p_now timestamp with time zone) IS 'The limit that another message would exceed, or null: two of a call; in an hour four of a number, half of the clinic''s for calls without a number, and the clinic''s.';
 
-CREATE FUNCTION private.misplaced_ids(p_org public.organizations) RETURNS uuid[]
+CREATE FUNCTION private.misplaced_ids(p_org public.organizations, p_provider uuid DEFAULT NULL::uuid) RETURNS uuid[]
     LANGUAGE sql
     SET search_path TO ''
     AS $$
   select array(
-    select m.appointment_id from private.find_misplaced(p_org, clock_timestamp()) as m)
+    select m.appointment_id
+    from private.find_misplaced(p_org, clock_timestamp(), p_provider) as m)
 $$;
 
-COMMENT ON FUNCTION private.misplaced_ids(p_org public.organizations) IS 'Bookings that do not fit the schedule already.';
+COMMENT ON FUNCTION private.misplaced_ids(p_org public.organizations, p_provider uuid) IS 'Bookings that do not fit the schedule already.';
 
 CREATE FUNCTION private.move_at_desk(p_org public.organizations, p_request jsonb, p_row public.appointments, p_slot_id text) RETURNS jsonb
     LANGUAGE plpgsql
@@ -5003,6 +5043,25 @@ end
 $_$;
 
 COMMENT ON FUNCTION private.read_local(p_text text, p_zone text, p_ends boolean) IS 'The instant of a local time in a clinic''s document; null for null.';
+
+CREATE FUNCTION private.read_offered(p_org uuid, p_provider uuid, p_service uuid, p_start timestamp with time zone, p_at timestamp with time zone) RETURNS public.services
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_read record;
+begin
+  select o as org, s as service into v_read
+  from public.organizations as o
+  join public.services as s on s.org_id = o.id and s.id = p_service and s.active
+  where o.id = p_org;
+  return case when exists (
+    select from private.find_open(v_read.org, v_read.service, p_provider, p_start, p_at))
+    then v_read.service end;
+end
+$$;
+
+COMMENT ON FUNCTION private.read_offered(p_org uuid, p_provider uuid, p_service uuid, p_start timestamp with time zone, p_at timestamp with time zone) IS 'A service, read under its provider''s lock, or nulls if the provider does not work then.';
 
 CREATE FUNCTION private.read_patient(p_patient private.patient) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -6013,12 +6072,13 @@ CREATE FUNCTION private.text_cooldown() RETURNS interval
 
 COMMENT ON FUNCTION private.text_cooldown() IS 'How long a call waits between two texts to a phone, and for the outcome of the first.';
 
-CREATE FUNCTION private.try_provider(p_org uuid, p_provider uuid, p_service public.services, p_start timestamp with time zone, p_replaces uuid, p_moves uuid, p_wait boolean, p_patient jsonb, p_call jsonb, p_action text, p_hold_for interval) RETURNS public.appointments
+CREATE FUNCTION private.try_provider(p_org uuid, p_provider uuid, p_service uuid, p_start timestamp with time zone, p_replaces uuid, p_moves uuid, p_wait boolean, p_patient jsonb, p_call jsonb, p_action text, p_hold_for interval) RETURNS public.appointments
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 declare
   v_now timestamptz;
+  v_service public.services;
   v_wanted public.appointments;
   v_hold public.appointments;
   v_is_last boolean := false;
@@ -6027,23 +6087,27 @@ begin
     return null;
   end if;
   v_now := clock_timestamp();
+  v_service := private.read_offered(p_org, p_provider, p_service, p_start, v_now);
+  if v_service.id is null then
+    raise exception using errcode = 'MO001', message = 'not worked any more';
+  end if;
   if p_replaces is not null then
     perform private.release_hold(p_org, p_call, p_action, p_replaces);
   end if;
   v_wanted.provider_id := p_provider;
-  v_wanted.service_id := p_service.id;
+  v_wanted.service_id := v_service.id;
   v_wanted.patient_name := p_patient ->> 'name';
   v_wanted.patient_phone := p_patient ->> 'phone';
   v_wanted.patient_country := p_patient ->> 'country';
   v_wanted.starts_at := p_start;
-  v_wanted.ends_at := p_start + make_interval(mins => p_service.duration_min);
-  v_wanted.busy := private.busy_time(p_service, p_start);
-  v_wanted.session_key := private.session_key(p_service.id, p_start);
-  v_wanted.capacity := p_service.capacity;
+  v_wanted.ends_at := p_start + make_interval(mins => v_service.duration_min);
+  v_wanted.busy := private.busy_time(v_service, p_start);
+  v_wanted.session_key := private.session_key(v_service.id, p_start);
+  v_wanted.capacity := v_service.capacity;
   v_wanted.expires_at := v_now + p_hold_for;
   v_wanted.call_id := p_call ->> 'callId';
   v_wanted.asked_by := array[private.request_key(p_call, p_patient)];
-  if p_moves is not null and p_service.capacity = 1 then
+  if p_moves is not null and v_service.capacity = 1 then
     v_wanted.session_key := coalesce(
       private.share_session(p_org, p_moves, p_provider, v_wanted.busy), v_wanted.session_key);
   end if;
@@ -6064,7 +6128,7 @@ exception when sqlstate 'MO001' then
 end
 $$;
 
-COMMENT ON FUNCTION private.try_provider(p_org uuid, p_provider uuid, p_service public.services, p_start timestamp with time zone, p_replaces uuid, p_moves uuid, p_wait boolean, p_patient jsonb, p_call jsonb, p_action text, p_hold_for interval) IS 'Inserts a hold at one provider and returns it; nulls, and no trace, when the time is taken.';
+COMMENT ON FUNCTION private.try_provider(p_org uuid, p_provider uuid, p_service uuid, p_start timestamp with time zone, p_replaces uuid, p_moves uuid, p_wait boolean, p_patient jsonb, p_call jsonb, p_action text, p_hold_for interval) IS 'Inserts a hold at one provider and returns it; nulls, and no trace, when the time is not to be had.';
 
 CREATE FUNCTION private.uncount_send(p_phone bytea, p_caller bytea, p_at timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
@@ -6348,6 +6412,7 @@ begin
       from jsonb_to_recordset(p_clinic -> 'closingDays') as d (first date, last date))
   where o.id = p_org
   returning o.* into strict v_org;
+  perform private.lock_providers(p_org);
 
   delete from public.desk_hours as h where h.org_id = p_org;
   insert into public.desk_hours (org_id, dow, start_min, end_min)
@@ -6628,7 +6693,7 @@ begin
       return '{"outcome": "slug_taken"}';
     end if;
   else
-    -- Changes of a clinic wait for each other. Bookings do not wait for them.
+    -- Changes of a clinic wait for each other. Bookings only wait while it is written.
     select o.* into v_org from public.organizations as o where o.id = p_org for no key update;
     if v_org.id is null then
       return '{"outcome": "unknown_clinic"}';
@@ -8538,6 +8603,7 @@ begin
     return v_desk.answer;
   end if;
   v_known := private.misplaced_ids(v_desk.org);
+  perform private.lock_providers(p_org);
   begin
     perform private.require(coalesce(jsonb_typeof(p_days) = 'array', false),
       'organization ' || (v_desk.org).slug, 'give its closing days as a list');
@@ -9772,7 +9838,7 @@ REVOKE ALL ON FUNCTION private.describe_kept(p_org public.organizations, p_call_
 
 REVOKE ALL ON FUNCTION private.describe_line(p_org public.organizations) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.describe_misplaced(p_org public.organizations, p_known uuid[], p_at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.describe_misplaced(p_org public.organizations, p_known uuid[], p_at timestamp with time zone, p_provider uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.describe_opening(p_org public.organizations, p_day date) FROM PUBLIC;
 
@@ -9838,9 +9904,11 @@ REVOKE ALL ON FUNCTION private.find_hours(p_org public.organizations, p_service 
 
 REVOKE ALL ON FUNCTION private.find_left_hold(p_org uuid, p_call public.calls, p_wanted private.wanted_slot, p_patient jsonb, p_at timestamp with time zone) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.find_misplaced(p_org public.organizations, p_at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.find_misplaced(p_org public.organizations, p_at timestamp with time zone, p_provider uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.find_new_time(p_org uuid, p_call_id text, p_at timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.find_open(p_org public.organizations, p_service public.services, p_provider uuid, p_start timestamp with time zone, p_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.find_own_hold(p_org uuid, p_call_id text, p_hold uuid, p_name text, p_at timestamp with time zone) FROM PUBLIC;
 
@@ -9893,7 +9961,7 @@ REVOKE ALL ON FUNCTION private.hold_limit(p_org public.organizations, p_call pub
 
 REVOKE ALL ON FUNCTION private.hold_slot(p_org public.organizations, p_call jsonb, p_slot_id text, p_patient jsonb, p_hold uuid) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.insert_hold(p_org public.organizations, p_call jsonb, p_action text, p_wanted private.wanted_slot, p_patient jsonb, p_old public.appointments, p_moves public.appointments, p_candidates uuid[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.insert_hold(p_org public.organizations, p_call jsonb, p_action text, p_wanted private.wanted_slot, p_patient jsonb, p_old public.appointments, p_moves public.appointments, OUT hold public.appointments, OUT was_free boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.insert_seat(p_org uuid, p_hold public.appointments) FROM PUBLIC;
 
@@ -9955,7 +10023,7 @@ REVOKE ALL ON FUNCTION private.known_of_call(p_org uuid, p_call_id text) FROM PU
 
 REVOKE ALL ON FUNCTION private.leave_desk(p_org uuid, p_request jsonb, p_subject uuid, p_answer jsonb, p_details jsonb) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.leave_schedule(p_org uuid, p_request jsonb, p_subject uuid, p_known uuid[], p_answer jsonb, p_details jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.leave_schedule(p_org uuid, p_request jsonb, p_provider uuid, p_known uuid[], p_answer jsonb, p_details jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.list_appointments(p_org public.organizations, p_names text[], p_call_id text, p_phone text, p_now timestamp with time zone) FROM PUBLIC;
 
@@ -9975,13 +10043,15 @@ REVOKE ALL ON FUNCTION private.lock_phones(p_hashes bytea[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.lock_provider(p_org uuid, p_provider uuid, p_wait boolean) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.lock_providers(p_org uuid) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.mark_at_desk(p_org public.organizations, p_row public.appointments, p_as text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.mask_phone(p_phone text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.message_refusal(p_org public.organizations, p_call jsonb, p_hash bytea, p_now timestamp with time zone) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.misplaced_ids(p_org public.organizations) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.misplaced_ids(p_org public.organizations, p_provider uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.move_at_desk(p_org public.organizations, p_request jsonb, p_row public.appointments, p_slot_id text) FROM PUBLIC;
 
@@ -10038,6 +10108,8 @@ REVOKE ALL ON FUNCTION private.read_credentials(p_org uuid, p_provider text) FRO
 REVOKE ALL ON FUNCTION private.read_id(p_text text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.read_local(p_text text, p_zone text, p_ends boolean) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.read_offered(p_org uuid, p_provider uuid, p_service uuid, p_start timestamp with time zone, p_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.read_patient(p_patient private.patient) FROM PUBLIC;
 
@@ -10129,7 +10201,7 @@ REVOKE ALL ON FUNCTION private.tally(p_name text, p_labels jsonb, p_count double
 
 REVOKE ALL ON FUNCTION private.text_cooldown() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.try_provider(p_org uuid, p_provider uuid, p_service public.services, p_start timestamp with time zone, p_replaces uuid, p_moves uuid, p_wait boolean, p_patient jsonb, p_call jsonb, p_action text, p_hold_for interval) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.try_provider(p_org uuid, p_provider uuid, p_service uuid, p_start timestamp with time zone, p_replaces uuid, p_moves uuid, p_wait boolean, p_patient jsonb, p_call jsonb, p_action text, p_hold_for interval) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.uncount_send(p_phone bytea, p_caller bytea, p_at timestamp with time zone) FROM PUBLIC;
 

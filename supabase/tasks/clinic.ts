@@ -295,7 +295,9 @@ async function apply(
   if (!isAgreed) await askToApply(terminal);
   const applied = await applyOnce(sql, file, { orgId, seen: trial.seen, isDryRun: false });
   terminal.print(`${file.clinic.name} is ${applied.outcome}`);
-  await listLateBookings(sql, applied, trial.bookings, terminal);
+  const shown = new Set(trial.bookings.map(({ appointmentId }) => appointmentId));
+  const late = applied.bookings.filter(({ appointmentId }) => !shown.has(appointmentId));
+  listBookings(late, `made in the meantime ${late.length === 1 ? "is" : "are"}`, terminal);
 }
 
 /** The id of the clinic to change; null when one is to be added. */
@@ -415,42 +417,6 @@ async function askToApply(terminal: Terminal): Promise<void> {
   if (!terminal.isTerminal) throw new Stop(2, "Nothing was applied: give --yes to apply it");
   const answer = await terminal.ask("Apply this? yes or no: ");
   if (!/^y(es)?$/i.test(answer.trim())) throw new Stop(1, "Nothing was applied");
-}
-
-/** Bookings that began before the change may not see it. Locks end them within seconds. */
-const settlingMs = 5000;
-const pollMs = 20;
-
-/** Lists bookings that were made while the change was being applied. */
-async function listLateBookings(
-  sql: postgres.Sql,
-  { orgId, already }: Applicable,
-  shown: readonly Booking[],
-  terminal: Terminal,
-): Promise<void> {
-  if (orgId === undefined) return;
-  await waitForOthers(sql);
-  const known = [...already, ...shown.map(({ appointmentId }) => appointmentId)];
-  const [row] = await sql`select public.find_misplaced_bookings(${orgId}, ${known}) as answer`;
-  const { bookings } = z.object({ bookings: z.array(booking) }).parse(row?.["answer"]);
-  listBookings(bookings, `made in the meantime ${bookings.length === 1 ? "is" : "are"}`, terminal);
-}
-
-/** Waits until every transaction that is running now has ended, except for long ones. */
-async function waitForOthers(sql: postgres.Sql): Promise<void> {
-  // Each holds a lock on its virtual transaction id, which every role can see.
-  const others = await sql<{ id: string }[]>`
-    select virtualxid as id from pg_locks where locktype = 'virtualxid' and pid <> pg_backend_pid()`;
-  const ids = others.map(({ id }) => id);
-  const isSettled = async () => {
-    const left = await sql`
-      select from pg_locks where locktype = 'virtualxid' and virtualxid = any (${ids}) limit 1`;
-    return left.length === 0;
-  };
-  const until = performance.now() + settlingMs;
-  while (!await isSettled() && performance.now() < until) {
-    await new Promise((resolve) => setTimeout(resolve, pollMs));
-  }
 }
 
 if (import.meta.main) await main(clinic);

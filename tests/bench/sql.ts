@@ -320,22 +320,20 @@ async function makeClaimForUpdate(sql: postgres.Sql): Promise<void> {
     "private.lock_provider(p_org, p_provider, p_wait)",
     "true",
   ));
-  const insert = await definitionOf("private.insert_hold");
-  await sql.unsafe(swap(
-    swap(insert, "FUNCTION private.insert_hold", "FUNCTION rival.insert_hold"),
-    "private.try_provider",
-    "rival.try_provider",
-  ));
+  let insert = await definitionOf("private.insert_hold");
+  insert = swap(insert, "FUNCTION private.insert_hold", "FUNCTION rival.insert_hold");
+  insert = swap(insert, "private.try_provider", "rival.try_provider");
+  const attemptOfNamed = "  if v_named is not null then";
+  insert = swap(
+    insert,
+    attemptOfNamed,
+    "  perform from public.providers as p\n" +
+      `  where p.org_id = p_org.id and p.id = v_named for update;\n${attemptOfNamed}`,
+  );
+  await sql.unsafe(insert);
   let claim = await definitionOf("private.claim_start");
   claim = swap(claim, "FUNCTION private.claim_start", "FUNCTION rival.claim_start");
   claim = swap(claim, "private.insert_hold", "rival.insert_hold");
-  const choice = "  v_candidates := private.choose_providers";
-  claim = swap(
-    claim,
-    choice,
-    "  perform from public.providers as p\n" +
-      `  where p.org_id = p_org.id and p.id = (p_wanted.provider).id for update;\n${choice}`,
-  );
   await sql.unsafe(claim);
   const hold = await definitionOf("private.hold_slot");
   await sql.unsafe(swap(

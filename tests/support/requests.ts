@@ -5,8 +5,9 @@
  */
 
 import assert from "node:assert/strict";
+import type postgres from "postgres";
 import { aCaller, type Answer, type Caller, type Line, readCode, sendCode } from "./callers.ts";
-import { aDay, type Bench, type Clinic } from "./clinic.ts";
+import { aDay, type Clinic } from "./clinic.ts";
 
 /** The passcode in every text. */
 export const code = "482913";
@@ -65,7 +66,7 @@ export const complete = async (line: Line, { clinic }: Caller, sendId: string): 
 
 /** Waits until `count` connections wait for a lock, or the work that could have waited has ended. */
 export async function someWait(
-  { database }: Bench,
+  { database }: { readonly database: { readonly admin: postgres.Sql } },
   count: number,
   isOver: () => boolean,
 ): Promise<void> {
