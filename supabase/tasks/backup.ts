@@ -1,8 +1,8 @@
 /**
- * `deno task backup`: writes what is ours in a database to a folder.
+ * `deno task backup`: writes our part of a database to a folder.
  *
- * One snapshot of the database, so that archives, counts and jobs belong to the same moment. Callers
- * are not disturbed: nothing is locked but against changes of the schema.
+ * Everything is read in one snapshot, so archives, counts and jobs belong to the same moment. Callers
+ * are not disturbed: only changes of the schema have to wait.
  *
  * @module
  */
@@ -24,13 +24,13 @@ import { readEnvFile, withDatabase } from "./database.ts";
 import { defineTask, main, Stop, type TaskContext } from "./task.ts";
 
 const usage = `deno task backup [--to FOLDER] [--env FILE] [--db URL]
-  writes what is ours in a database to a folder: schema, rights, rows, jobs of pg_cron, and the accounts
-  of Supabase Auth. It has patients' names and numbers: only its owner may read it, keep it encrypted.
-  It does not have the settings of the functions, such as CREDENTIAL_KEYS: keep those apart
+  writes our part of a database to a folder: schema, rights, rows, pg_cron's jobs, and the accounts of
+  Supabase Auth. The backup contains patients' names and numbers: only its owner can read it; keep it
+  encrypted. It does not contain the functions' settings, such as CREDENTIAL_KEYS: keep those separately
   --to FOLDER  a folder that does not exist yet; backup-TIME if left out
   --env FILE   a file with SUPABASE_DB_URL; .env if left out. The environment takes precedence
   --db URL     the database as its owner, instead of SUPABASE_DB_URL
-  PG_BIN       the folder of pg_dump, which must not be older than the server; the PATH's if not set
+  PG_BIN       the folder of pg_dump, which must not be older than the server; if not set, pg_dump on the PATH
   exit code 0: done, 1: it could not be written, 2: wrong arguments, 3: no database or no pg_dump`;
 
 /** The task. */
@@ -52,8 +52,8 @@ export const backup = defineTask({
     );
     context.terminal.print(describeFolder(folder, description));
     context.terminal.print(
-      `Written to ${folder}, readable by its owner only. It has patients' names and numbers: keep it ` +
-        "encrypted, and where only those may read it who may read the database",
+      `Written to ${folder}, readable by its owner only. It contains patients' names and numbers: keep it ` +
+        "encrypted, and give access only to people who may read the database",
     );
     return 0;
   },
@@ -87,7 +87,7 @@ async function dump(
     };
     await write(databaseFile, ...schemas.map((name) => `--schema=${name}`));
     const tables = await findAccountTables(transaction);
-    // The project that they are restored into may have some of them.
+    // The project to restore into may already have some of these accounts.
     const inserts = ["--data-only", "--column-inserts", "--on-conflict-do-nothing"];
     await write(accountsFile, ...inserts, ...tables.map((name) => `--table=${name}`));
     return {

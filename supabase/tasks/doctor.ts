@@ -17,15 +17,15 @@ import { findStack } from "./stack.ts";
 import { defineTask, main, readAddress, Stop } from "./task.ts";
 
 const usage = `deno task doctor [--url URL] [--env FILE] [--db URL]
-  looks from outside whether everything is as it should be, and says what to do where it is not:
-  functions, secrets, migrations, jobs, extensions, rights, the guarantee against double booking, time
-  zones, clocks, Twilio accounts, and the address that Vapi and Twilio call. Changes nothing
+  checks from outside whether everything works, and says what to do where it does not: functions,
+  secrets, migrations, jobs, extensions, rights, the guarantee against double booking, time zones,
+  clocks, Twilio accounts, and the address that Vapi and Twilio call. Changes nothing
   --url URL   a stack or project, http://127.0.0.1:8000 if left out
   --env FILE  the settings of the functions; .env, or those of the local stack, if left out. The
               environment takes precedence
   --db URL    the database as its owner, instead of SUPABASE_DB_URL; without it the database is not
               checked
-  exit code 0: all is well, 1: something is not, 2: wrong arguments`;
+  exit code 0: every check passed, 1: a check failed, 2: wrong arguments`;
 
 /** The task. */
 export const doctor = defineTask({
@@ -53,7 +53,7 @@ export const doctor = defineTask({
   },
 });
 
-/** The variables that a project sets for its functions itself. */
+/** Reads the settings, with placeholders for the variables that the project itself sets. */
 function readSettings(
   settings: Readonly<Record<string, string>>,
   url: string,
@@ -88,7 +88,7 @@ async function checkDatabase(db: string | undefined, config: Config | undefined)
   }
 }
 
-/** Reads the stored account of each clinic at Twilio. */
+/** Looks up each clinic's stored account at Twilio. */
 async function checkTexting(sql: postgres.Sql, config: Config): Promise<Check> {
   const clinics = await sql<{ id: string; slug: string; name: string }[]>`
     select o.id, o.slug, o.name from public.organizations as o order by o.slug`;

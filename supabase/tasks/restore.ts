@@ -1,9 +1,9 @@
 /**
- * `deno task restore`: brings a backup back, and checks everything after it.
+ * `deno task restore`: restores a backup and then checks everything.
  *
- * The database's part is one transaction, so a restore that fails leaves what was there. What no
- * archive of pg_dump has comes back here: extensions, jobs, statistics; and the project's default
- * privileges, which would open every restored table to the API's roles, are revoked first.
+ * Loading our part of the database is one transaction, so a restore that fails changes nothing there. A
+ * pg_dump archive lacks extensions, jobs and statistics: this task restores them too. First it revokes
+ * the project's default privileges, which would open every restored table to the API's roles.
  *
  * @module
  */
@@ -29,16 +29,16 @@ import { defineTask, main, Misuse, type Running, Stop } from "./task.ts";
 import type { Terminal } from "./terminal.ts";
 
 const usage = `deno task restore FOLDER [--check] [--replace] [--env FILE] [--db URL]
-  brings a backup of deno task backup back into an empty project, and checks everything after it
+  restores a backup of deno task backup into an empty project, and then checks everything
   --check     only read the backup and the database, and say whether it could be restored
-  --replace   the database has our tables: put the backup in their place. All of it or, if that fails,
-              nothing; what was booked since the backup is lost
+  --replace   the database has our tables: replace them with the backup. If that fails, nothing has
+              changed. Everything booked since the backup is lost
   --env FILE  a file with SUPABASE_DB_URL; .env if left out. The environment takes precedence
   --db URL    the database as its owner, instead of SUPABASE_DB_URL
   PG_BIN      the folder of pg_restore, which must not be older than the pg_dump that wrote the backup;
-              the PATH's if not set
-  exit code 0: restored and well, 1: not restored, or something is not as it should be, 2: wrong
-  arguments or no backup, 3: no database or no pg_restore`;
+              if not set, pg_restore on the PATH
+  exit code 0: restored, and all checks passed, 1: not restored, or a check failed, 2: wrong arguments
+  or no backup, 3: no database or no pg_restore`;
 
 /** The task. */
 export const restore = defineTask({
@@ -80,7 +80,7 @@ export const restore = defineTask({
   },
 });
 
-/** @throws {Stop} When the backup cannot go into this database. */
+/** @throws {Stop} If the backup cannot be restored into this database. */
 async function examine(
   sql: postgres.Sql,
   { server }: Description,
@@ -98,7 +98,7 @@ async function examine(
   if (major < server) {
     throw new Stop(
       1,
-      `The backup is of PostgreSQL ${server}, and the database is ${major}: upgrade it`,
+      `The backup is from PostgreSQL ${server}, but the database has version ${major}: upgrade it`,
     );
   }
   requireOlderProgram(program, major);
@@ -122,7 +122,7 @@ async function examine(
   }
 }
 
-/** What stands where the backup goes: our schemas, and anything in public that no extension made. */
+/** Objects that conflict with the backup: our schemas, and anything in public that no extension owns. */
 async function findObjects(sql: postgres.Sql): Promise<string[]> {
   const rows = await sql<{ name: string }[]>`
     select 'schema ' || n.nspname as name from pg_namespace as n
@@ -139,8 +139,9 @@ async function findObjects(sql: postgres.Sql): Promise<string[]> {
 }
 
 /**
- * What must be there before the first table: extensions, and no default privileges. pg_dump writes
- * rights as what differs from PostgreSQL's own defaults, and revokes nothing that a project grants.
+ * Creates the extensions and revokes default privileges, before the first table is restored. pg_dump
+ * writes rights as differences from PostgreSQL's own defaults, so it revokes nothing that a project
+ * grants by default.
  */
 async function prepare(sql: postgres.Sql): Promise<void> {
   for (const statement of (await readExtensions()).values()) await sql.unsafe(statement);
@@ -158,7 +159,7 @@ interface Load {
   readonly replaces: boolean;
 }
 
-/** The project's own: it has them already, and may not let its owner change them. */
+/** Entries that belong to the project: it has them already, and its owner may not be allowed to change them. */
 const notOurs =
   /^\d+; \d+ \d+ (?:SCHEMA|ACL|COMMENT) - (?:SCHEMA )?public |^\d+; \d+ \d+ DEFAULT ACL /;
 
@@ -169,29 +170,29 @@ async function load({ folder, url, program, running, replaces }: Load): Promise<
   await running.start(Promise.resolve(), () => rm(list, { force: true }));
   await writeFile(list, all.split("\n").filter((line) => !notOurs.test(line)).join("\n"));
   const common = ["--no-owner", "--exit-on-error", "--single-transaction"];
-  // Members refer to them.
+  // Accounts first, since members refer to them.
   await runProgram(program, { url, running, args: [...common, join(folder, accountsFile)] });
   const clean = replaces ? ["--clean", "--if-exists"] : [];
   const args = [...common, ...clean, `--use-list=${list}`, file];
   await runProgram(program, { url, running, args });
 }
 
-/** What no archive has: jobs, statistics, and what the jobs would do in their first minute. */
+/** Restores what the archives lack: jobs, statistics, and the work of the jobs' first minute. */
 async function settle(sql: postgres.Sql, { jobs }: Description): Promise<void> {
   await sql.unsafe(`analyze ${(await findTables(sql)).join(", ")}`);
   for (const { name, schedule, command, active } of jobs) {
     await sql`select cron.unschedule(jobname) from cron.job where jobname = ${name}`;
-    // One that was switched off, such as retention, must not run because of a restore.
+    // A job that was switched off, such as retention, must not start because of a restore.
     if (active) await sql`select cron.schedule(${name}, ${schedule}, ${command})`;
   }
-  // The first run in another cluster is the one that notices it.
+  // Both notice in their first run that they are in another cluster.
   await sql`select public.seal_audit()`;
   await sql`select public.collect_metrics()`;
   await watchAll(sql);
   await sql`select pg_notify('pgrst', 'reload schema')`;
 }
 
-/** Has the watch go through all providers, from the first one on. */
+/** Runs the watch over all providers, from the first one on. */
 async function watchAll(sql: postgres.Sql): Promise<void> {
   await sql`update private.overlap_watch set org_id = null, provider_id = null`;
   for (let goesOn = true; goesOn;) {
@@ -201,7 +202,7 @@ async function watchAll(sql: postgres.Sql): Promise<void> {
   }
 }
 
-/** Compares the database with the backup and with this checkout. Returns how much is wrong. */
+/** Compares the database with the backup and with this checkout. Returns how many checks failed. */
 async function compare(
   sql: postgres.Sql,
   before: Description,
@@ -221,12 +222,12 @@ async function compare(
   return checks.filter(({ problems }) => problems.length > 0).length;
 }
 
-/** Callers may have added some, and counters are added up; nothing else has run yet. */
+/** More rows are fine: callers may have added some, and counters are merged. Nothing else has run yet. */
 function findMissingRows(before: Description["rows"], after: Description["rows"]) {
   return Object.entries(before).flatMap(([table, count]) =>
     table.includes(".metric_") || (after[table] ?? 0) >= count ? [] : [{
       what: `${table} has ${after[table] ?? 0} rows, and ${count} are in the backup`,
-      fix: "restore again; if it stays, the backup was not complete",
+      fix: "restore again; if that does not help, the backup was not complete",
     }]
   );
 }

@@ -1,5 +1,5 @@
 /**
- * What is ours in a database, and how much of it there is.
+ * Which part of a database is ours, and how much of it there is.
  *
  * @module
  */
@@ -12,10 +12,10 @@ import type { Description } from "./folder.ts";
 /** The schemas that the migrations fill, and the CLI's list of migrations. */
 export const schemas = ["public", "private", "supabase_migrations"] as const;
 
-/** The tables of Supabase Auth whose rows go with a backup: accounts, without sessions. */
+/** The tables of Supabase Auth whose rows are part of a backup: accounts, without sessions. */
 const accountTables = ["auth.users", "auth.identities"] as const;
 
-/** Those of them that this project has; the local stack has the first one only. */
+/** The account tables that exist in this project; the local stack has only the first one. */
 export async function findAccountTables(sql: postgres.ISql): Promise<string[]> {
   const rows = await sql<{ name: string }[]>`
     select t.name from unnest(${[...accountTables]}::text[]) as t (name)
@@ -23,7 +23,7 @@ export async function findAccountTables(sql: postgres.ISql): Promise<string[]> {
   return rows.map(({ name }) => name);
 }
 
-/** Everything of a description that the database knows. */
+/** The parts of a description that come from the database. */
 export async function describeContent(
   sql: postgres.ISql,
 ): Promise<Pick<Description, "migrations" | "rows" | "jobs" | "rights">> {
@@ -40,12 +40,12 @@ export async function describeContent(
   };
 }
 
-/** Roles, default privileges and the schema public are the project's. */
+/** Roles, default privileges and the schema public belong to the project. */
 function isOurs(line: string): boolean {
   return !/^(?:role|default for|schema public) /.test(line);
 }
 
-/** The tables of our schemas that no extension made. */
+/** The tables in our schemas that do not belong to an extension. */
 export async function findTables(sql: postgres.ISql): Promise<string[]> {
   const rows = await sql<{ name: string }[]>`
     select format('%I.%I', n.nspname, c.relname) as name
@@ -56,7 +56,7 @@ export async function findTables(sql: postgres.ISql): Promise<string[]> {
   return rows.map(({ name }) => name);
 }
 
-/** Rows by table. */
+/** The number of rows in each table. */
 export async function countRows(sql: postgres.ISql): Promise<Record<string, number>> {
   const tables = await findTables(sql);
   const counts = await sql.unsafe<{ name: string; n: number }[]>(

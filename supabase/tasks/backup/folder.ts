@@ -1,8 +1,8 @@
 /**
- * The folder of a backup: two archives of pg_dump, and a description to compare them with.
+ * The folder of a backup: two pg_dump archives, and a description to compare them with.
  *
- * It is complete or not there: it gets its name when everything in it is written. Only its owner may
- * read it, since it has patients' names and numbers.
+ * The folder is complete or absent: it gets its name only after everything in it is written. Only its
+ * owner can read it, since it contains patients' names and numbers.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { basename, join } from "node:path";
 import { z } from "zod";
 import { type Running, Stop } from "../task.ts";
 
-/** What is ours but the accounts. */
+/** Our part of the database, without the accounts. */
 export const databaseFile = "database.dump";
 /** The accounts of Supabase Auth, which the members of clinics refer to. */
 export const accountsFile = "accounts.dump";
@@ -28,7 +28,7 @@ const described = z.object({
   server: z.number(),
   program: z.number(),
   migrations: z.array(z.string()),
-  /** Rows by table. */
+  /** The number of rows in each table. */
   rows: z.record(z.string(), z.number()),
   jobs: z.array(z.object({
     name: z.string(),
@@ -40,14 +40,14 @@ const described = z.object({
   files: z.record(z.enum(archives), z.object({ bytes: z.number(), sha256: z.string() })),
 });
 
-/** What a backup has. */
+/** The description of a backup. */
 export type Description = z.output<typeof described>;
 
 /**
  * Writes a backup's folder.
  *
- * @param write Writes the archives into the folder it is given; they exist and are empty.
- * @throws {Stop} When there is something of that name.
+ * @param write Writes the archives into the given folder, where they exist as empty files.
+ * @throws {Stop} If the folder already exists.
  */
 export async function writeFolder(
   folder: string,
@@ -75,9 +75,9 @@ export async function writeFolder(
 }
 
 /**
- * Reads a backup's description, and the archives to their last byte.
+ * Reads a backup's description and verifies the size and hash of its archives.
  *
- * @throws {Stop} When it is not a backup, or not what was written.
+ * @throws {Stop} If it is not a backup, or was changed.
  */
 export async function readFolder(folder: string): Promise<Description> {
   const text = await readFile(join(folder, descriptionFile), "utf8").catch(() => {
@@ -116,12 +116,12 @@ async function measure(file: string): Promise<{ bytes: number; sha256: string }>
   return { bytes: (await stat(file)).size, sha256: hash.digest("hex") };
 }
 
-/** A name for a backup that is taken now, which sorts by time. */
+/** A default name for a backup, which sorts by time. */
 export function nameFolder(at: Date): string {
   return `backup-${at.toISOString().slice(0, 19).replaceAll(":", "")}Z`;
 }
 
-/** A backup's name for people. */
+/** A backup's name and size, for people. */
 export function describeFolder(folder: string, { takenAt, rows }: Description): string {
   const count = (table: string) => rows[`public.${table}`] ?? 0;
   return `${basename(folder)} of ${takenAt}: ${count("organizations")} clinics, ` +

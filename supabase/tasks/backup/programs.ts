@@ -1,6 +1,6 @@
 /**
- * PostgreSQL's own programs: found, old enough or new enough, and run without telling what is in the
- * database.
+ * Finds PostgreSQL's own programs in a suitable version, and runs them without revealing what is in
+ * the database.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { redact } from "../../../shared/redaction.ts";
 import { type Running, Stop } from "../task.ts";
 
-/** Since this version pg_restore sends a setting that older servers do not know. */
+/** From this version on, pg_restore sends a setting that older servers do not know. */
 const settingSince = 17;
 
 /** One of PostgreSQL's programs. */
@@ -20,10 +20,10 @@ export interface Program {
 }
 
 /**
- * Finds a program in PG_BIN, or in the PATH where that is not set.
+ * Finds a program in PG_BIN, or on the PATH if that is not set.
  *
- * @param needed The major version that it must have at least.
- * @throws {Stop} When it is missing or older.
+ * @param needed The lowest major version that will do.
+ * @throws {Stop} If the program is missing or older.
  */
 export async function findProgram(
   name: "pg_dump" | "pg_restore",
@@ -49,9 +49,9 @@ export async function findProgram(
 }
 
 /**
- * Whether this pg_restore can talk to a server.
+ * Checks that this pg_restore can talk to a server.
  *
- * @throws {Stop} When it is too new for it.
+ * @throws {Stop} If the program is too new for the server.
  */
 export function requireOlderProgram({ path, major }: Program, server: number): void {
   if (major < settingSince || server >= settingSince) return;
@@ -62,19 +62,19 @@ export function requireOlderProgram({ path, major }: Program, server: number): v
   );
 }
 
-/** How a program is run. */
+/** How to run a program. */
 export interface ProgramRun {
-  /** The database's URL, whose password goes into the environment and not into the process list. */
+  /** The database's URL. Its password is passed in the environment, to keep it out of the process list. */
   readonly url?: string;
   readonly args: readonly string[];
   readonly running: Running;
 }
 
 /**
- * Runs a program to its end, or to ours.
+ * Runs a program until it or this process ends.
  *
- * @returns What it printed.
- * @throws {Stop} When it failed: its first message, without what was in the database.
+ * @returns Its output.
+ * @throws {Stop} If it failed, with its first message, without contents of the database.
  */
 export async function runProgram(
   { path }: Program,
@@ -107,8 +107,8 @@ function hidePassword(given: string): { url: string; password: string } {
 }
 
 /**
- * The first message of a program that failed. The lines after it (DETAIL, CONTEXT) quote rows, and are
- * left out.
+ * The first message of a program that failed. The lines after it (DETAIL, CONTEXT) quote rows, so they
+ * are left out.
  */
 export function describeFailure(said: string): string {
   if (said.includes("org_members_user_id_fkey")) {

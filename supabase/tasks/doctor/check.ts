@@ -13,12 +13,12 @@ export interface Problem {
   readonly fix: string;
 }
 
-/** A check that was made, or skipped. */
+/** A check that ran or was skipped. */
 export interface Check {
   readonly name: string;
-  /** Empty when all is well. */
+  /** Empty if the check passed. */
   readonly problems: readonly Problem[];
-  /** Why the check was not made. */
+  /** Why the check was skipped. */
   readonly skipped?: string;
 }
 
@@ -27,7 +27,7 @@ export function check(name: string, ...problems: readonly Problem[]): Check {
   return { name, problems };
 }
 
-/** A check that could not be made. */
+/** A check that could not run. */
 export function skip(name: string, reason: string): Check {
   return { name, problems: [], skipped: reason };
 }

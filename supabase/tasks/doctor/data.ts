@@ -1,6 +1,6 @@
 /**
- * Checks that the database does its work: jobs, the guarantee against double booking, time zones, the
- * clock.
+ * Checks that the database does its work: the jobs, the guarantee against double booking, time zones,
+ * the clock.
  *
  * @module
  */
@@ -52,7 +52,7 @@ const minuteJobMinutes = 10;
 const otherJobMinutes = 26 * 60;
 
 async function checkRuns(sql: postgres.Sql): Promise<Check> {
-  // The stack's stand-in has no library; who may read its settings differs between databases.
+  // The local stand-in is not written in C. pg_cron's settings are not readable in every database.
   const [cron] = await sql`
     select exists (
       select from pg_proc as p join pg_language as l on l.oid = p.prolang
@@ -99,7 +99,7 @@ async function checkRuns(sql: postgres.Sql): Promise<Check> {
   );
 }
 
-/** Without statistics, as after a restore, plans are bad; a small table does not need any. */
+/** Without statistics, for example after a restore, plans are bad. Small tables do not need any. */
 async function findUnanalyzed(sql: postgres.Sql): Promise<Problem[]> {
   const rows = await sql<{ name: string }[]>`
     select c.oid::regclass::text as name from pg_class as c

@@ -1,6 +1,6 @@
 /**
- * Who may do what: all rights in the schemas public and private as lines of text, one for each table,
- * entry function, policy and constraint, so that any change of them is a changed line.
+ * Lists all rights in the schemas public and private as text, one line for each table, entry function,
+ * policy and constraint, so that every change of a right changes a line.
  *
  * @module
  */
@@ -26,7 +26,7 @@ with schemas as (
   where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
     and not exists (select from pg_depend as d where d.objid = c.oid and d.deptype = 'e')
 ), functions as (
-  -- Entry functions are not overloaded; of the others only the exceptions are listed.
+  -- Entry functions are not overloaded. Functions of private are listed only if they are not plain.
   select p.*, s.nspname || '.' || p.proname || case s.nspname when 'public' then ''
     else '(' || pg_get_function_identity_arguments(p.oid) || ')' end as name,
     s.nspname = 'private' and p.proowner = to_regrole('postgres') and not p.prosecdef
@@ -57,7 +57,7 @@ with schemas as (
     g.privilege_type || case when g.is_grantable then ' (grantable)' else '' end as privilege,
     a.what ~ '^(default|function) ' and g.grantee = a.owner as is_plain
   from acls as a, aclexplode(a.acl) as g
-  -- Only PostgreSQL 17 has it, and an owner has it anyway.
+  -- Only PostgreSQL 17 has this privilege, and an owner always has it.
   where not (g.privilege_type = 'MAINTAIN' and g.grantee is not distinct from a.owner)
 )
 select what || ' to ' || grantee || ': ' || string_agg(privilege, ', ' order by privilege) as line
@@ -130,7 +130,7 @@ export async function describeRights(sql: postgres.ISql): Promise<string[]> {
   return rows.map(({ line }) => line.replace(/\s+/g, " ")).sort();
 }
 
-/** The lines that only one of two lists has. */
+/** The lines that are in only one of the two lists. */
 export function compareRights(
   expected: readonly string[],
   found: readonly string[],
@@ -142,12 +142,12 @@ export function compareRights(
   };
 }
 
-/** What a role may do with something that a migration made. */
+/** A line with the rights of a role on something that a migration created. */
 const grant = /^((?:table|view|function) \S+) to (\S+): (.*)$/;
 const apiRoles = ["anon", "authenticated", "service_role", "everybody"];
 
 /**
- * Where the rights of the API's roles on what the migrations made differ from the committed list: as
+ * Finds where the rights of the API's roles on our objects differ from the committed list, for example
  * after a restore into a project that grants everything by default.
  */
 export async function findForeignRights(sql: postgres.ISql): Promise<Problem[]> {
@@ -164,7 +164,7 @@ export async function findForeignRights(sql: postgres.ISql): Promise<Problem[]> 
     const [kind = "", name = ""] = object.replace("view ", "table ").split(" ");
     return should === is || !ours.has(object) ? [] : [{ role, should, is, kind, name }];
   });
-  // One statement for all that need the same one.
+  // One statement for all objects that need the same rights.
   const groups = Map.groupBy(foreign, ({ role, should, kind }) => `${kind} ${role} ${should}`);
   return [...groups.values()].flatMap((group) => {
     const [first] = group;
