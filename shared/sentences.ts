@@ -1,8 +1,8 @@
 /**
  * Every sentence that a caller hears, by topic. What a text message says is in texting.ts.
  *
- * Sentences are short and sayable, say what comes next, and tell nothing about other clinics. Times
- * are clinic-local ISO 8601.
+ * Sentences are short, easy to say aloud, mention the next step, and reveal nothing about other clinics.
+ * Times in arguments are ISO 8601 in the clinic's time zone.
  *
  * @module
  */
@@ -16,17 +16,17 @@ import { sayClock, sayDate, sayDay, sayList, sayTime, sayWeekday, sayWeekdayOf }
 
 // For every tool
 
-/** The database, or something else of ours, does not answer. */
+/** The database, or another part of ours, does not answer. */
 export const fault = "I'm having trouble reaching the booking system. Shall I try once more?";
 export const unknownClinic = "I can't tell which clinic this call is for.";
 export const anotherClinic = "I can only help with bookings at this clinic.";
 export const busy = "The booking system is busy for a moment. Let me try that again.";
 
-/** @param problems What is needed instead, argument by argument. */
+/** @param problems What is needed, for each argument. */
 export const checkArguments = (problems: string) =>
   `I didn't get that right. Please check ${problems}.`;
 
-/** What is needed where an argument is missing or wrong. */
+/** What is needed if an argument is missing or wrong. */
 export const needed = {
   date: "a date such as 2026-03-03 is needed",
   time: "a time such as 14:30 is needed",
@@ -47,22 +47,22 @@ export const needed = {
 // Handing over
 
 /**
- * Follows every sentence after which a person has to go on. The only place where one is promised: a
- * call is put through only while somebody answers.
+ * Follows every sentence after which a person has to take over. Only this promises a person, because a
+ * call can be transferred only while somebody answers.
  */
 export const handOver: Readonly<Record<Desk, string>> = {
   open: "I'll connect you to the front desk.",
   closed: "The front desk is closed at the moment. Shall I take a message for them?",
   none: "Shall I take a message for the front desk?",
 };
-/** Nobody can be put through, and no message taken. */
+/** Neither a transfer nor a message is possible. */
 export const callAgain = "Please call us again later.";
 
-/** @param opensAt When somebody reads it; undefined when somebody is there, or it is not known. */
+/** @param opensAt When the desk opens; undefined if it is open now or its hours are unknown. */
 export const messageLeft = (opensAt: string | undefined) =>
   "I've left your message for the front desk" +
   (opensAt === undefined ? "." : `. They are back on ${sayTime(opensAt)}.`);
-/** This call, this number or this clinic has left as many as it may. */
+/** The call, the number or the clinic has reached its limit. */
 export const messagesEnough = "I can't take another message.";
 export const callbackNeeded = "What number can they call you back on?";
 export const callbackUnclear =
@@ -72,16 +72,16 @@ export const callbackUnusable = "I can't note that number. Is there another one 
 
 // Questions about the clinic
 
-/** The clinic has written nothing about it. */
+/** None of the clinic's facts answers the question. */
 export const questionUnknown = "I don't have an answer to that.";
 export const adviceRefused =
   "I can't give medical advice. If it's urgent, please call the emergency services.";
 
-// A call that begins
+// The start of a call
 
-/** A fault, before anybody took the call. */
+/** A fault before the assistant took the call. */
 export const callNotTaken = "Sorry, we can't take your call right now. Please try again.";
-/** No assistant takes calls to this number. */
+/** No assistant answers this number. */
 export const numberNotServed =
   "Sorry, this number can't take calls right now. Please try again later.";
 
@@ -108,7 +108,7 @@ const partsOfDay: Readonly<Record<PartOfDay, string>> = {
 const sayPart = (day: string, partOfDay: PartOfDay | undefined) =>
   `${sayDay(day)}${partOfDay ? partsOfDay[partOfDay] : ""}`;
 
-/** As many names as a caller can keep in mind. */
+/** How many names a caller can remember. */
 const mostNames = 5;
 
 /** `A, B or C`, or the first five of many. */
@@ -138,7 +138,7 @@ export const dayTooFar = (today: string, lastDay: string) =>
   `Today is ${sayDate(today)}, and I can book until ${sayDate(lastDay)}. ` +
   "Which day would you like?";
 
-/** @param contradiction The date and the weekday that were said, if they do not fit. */
+/** @param contradiction The date and weekday that were said, if they do not match. */
 const unclear = (what: string, contradiction: Contradiction) =>
   contradiction === undefined
     ? `I didn't get the ${what}.`
@@ -159,7 +159,7 @@ const optional = {
   appointmentTime: "the time of the appointment",
   providerName: "which doctor",
 };
-/** An argument that is left out where it cannot be read. */
+/** An argument that is ignored if it cannot be read. */
 export type Optional = keyof typeof optional;
 
 /** @param ignored Arguments that could not be read and are not needed. */
@@ -168,19 +168,19 @@ export const leftOut = (ignored: readonly Optional[]) =>
     ignored.includes("appointmentTime") ? "go on" : "looked"
   } without it.`;
 
-/** @param services Names of what can be booked. */
+/** @param services Names of the services that can be booked. */
 export const unknownService = (services: readonly string[]) =>
   services.length > 0
     ? `We don't have that here. I can book ${sayFew(services)}.`
     : "I can't book that by phone.";
 
-/** @param doctors Who offers the service. */
+/** @param doctors Those who offer the service. */
 export const unknownDoctor = (doctors: readonly string[]) =>
   doctors.length > 0
     ? `I can't find that doctor for it. There is ${sayFew(doctors, "and")}.`
     : "Nobody here offers that just now.";
 
-/** @param doctors Those who fit what was said. */
+/** @param doctors Those whose names match. */
 export const whichDoctor = (doctors: readonly string[]) =>
   `There is ${sayFew(doctors, "and")}. Which one would you like?`;
 
@@ -193,7 +193,7 @@ export const phoneUnclear =
 /** A landline or a premium number, for example. */
 export const phoneTakesNoTexts =
   "That number can't receive texts. Is there a mobile number I can use?";
-/** The clinic does not text where the number is from. */
+/** The clinic does not text the number's country. */
 export const countryTakesNoTexts =
   "I can't text numbers from that country. Is there another mobile number I can use?";
 export const extensionTakesNoTexts =
@@ -206,15 +206,15 @@ interface HeldTime {
   readonly startTime: string;
   readonly doctor: string;
   readonly phoneEnding: string;
-  /** Start of what the patient has confirmed in this call. */
+  /** Start of the appointment that the patient has already confirmed in this call. */
   readonly alsoConfirmed?: string | undefined;
-  /** What the patient held before. */
+  /** The time that the patient held before. */
   readonly released?: Released;
   /** Whether the number needs no further code. */
   readonly proven?: boolean;
 }
 
-/** What is held; what comes next follows it. */
+/** Says what is held; the next step follows it. */
 const holding = ({ startTime, doctor, alsoConfirmed, released }: HeldTime) =>
   (alsoConfirmed === undefined
     ? ""
@@ -228,10 +228,10 @@ export const held = (time: HeldTime) =>
     ? "You won't need another code. Shall I confirm it?"
     : `To confirm it I'll text a code to the number ending ${time.phoneEnding}.`);
 
-/** @param text What became of the text with the code. */
+/** @param text A sentence about the text with the code. */
 export const heldAndTexted = (time: HeldTime, text: string) => holding(time) + text;
 
-/** The call itself holds as many as it may. */
+/** The call has reached its limit of holds. */
 export const callHoldsEnough =
   "I can't hold any more times on this call. Shall we confirm the ones I'm holding first?";
 export const numberHoldsEnough = "I can't hold another time just now.";
@@ -241,7 +241,7 @@ export const confirmedBefore = (startTime: string, doctor: string) =>
   `${sayTime(startTime)} with ${doctor} is already confirmed for you.`;
 
 /**
- * @param wasBookable False for a time outside of hours, for example.
+ * @param wasBookable Whether it was taken; false if it never was bookable, for example outside of hours.
  * @param nearest Free times near it.
  */
 export const slotTaken = (wasBookable: boolean, nearest: readonly Slot[]) =>
@@ -263,7 +263,7 @@ export const holdNotFound = "I can't find that booking.";
 
 /**
  * @param afterUndelivered The text before this one did not arrive.
- * @param expiresInSeconds How long the code is good for.
+ * @param expiresInSeconds How long the code is valid.
  */
 export const textSent = (
   phoneEnding: string,
@@ -284,7 +284,7 @@ export const textCoversBoth = (phoneEnding: string, expiresInSeconds: number) =>
   `The code I've texted to the number ending ${phoneEnding} is good for this one too. ` +
   readIt(expiresInSeconds);
 
-/** Whether anything was texted is not said: that would tell who has a booking here. */
+/** Does not say whether anything was texted, since that would reveal who has a booking here. */
 export const textIfBooked = (phoneEnding: string) =>
   "If there's a booking under that name and number, a code is on its way to the number ending " +
   `${phoneEnding}. Read it to me when it arrives. If nothing comes in half a minute, tell me.`;
@@ -328,7 +328,7 @@ function sayVisits(visits: readonly Visit[]): string {
 
 /**
  * @param overlaps Appointments that the patients have at the same time.
- * @param lapsed Starts of what the code came too late for.
+ * @param lapsed Starts of holds that expired before the code.
  */
 export const confirmed = (
   visits: readonly Visit[],
@@ -352,7 +352,7 @@ export const codeOld = "That code isn't valid any more. I'll send a new one.";
 /** Too many wrong codes: no further code is compared. */
 export const codesLocked = "I can't take more codes on this call.";
 
-// Appointments that exist
+// Existing appointments
 
 const letGo = (released: Released) =>
   released === undefined ? "" : `I've let go of ${sayTime(released.startTime)}. `;
@@ -366,17 +366,17 @@ const stillHeld = (kept: Kept) =>
 
 /**
  * @param released A new time that was held for a move.
- * @param kept A time that the call holds, and that was not named.
+ * @param kept A time that the call holds but the caller did not name.
  */
 export const codeNeeded = (
   { released, kept }: { readonly released?: Released; readonly kept?: Kept } = {},
 ) => letGo(released) + stillHeld(kept) + codeIfBooked("");
 
-/** @param startTime The new time, which is held. */
+/** @param startTime The new time, which is now held. */
 export const codeToMove = (startTime: string, released: Released) =>
   `I'm holding ${sayTime(startTime)}. ${letGo(released)}${codeIfBooked(" that moves it")}`;
 
-/** A new time is taken, before the proof. */
+/** The new time is taken; the caller has not proven the phone yet. */
 export const mayBeYours =
   "Or if it's your own appointment that's in the way, I can text you a code and look again.";
 
@@ -390,7 +390,7 @@ export const rescheduled = (startTime: string, doctor: string, released?: Releas
 export const found = (appointments: readonly Appointment[]) =>
   `You have ${sayVisits(appointments)}.`;
 
-/** @param appointments Those that were not just confirmed; empty if there are none. */
+/** @param appointments Those that the code did not just confirm; may be empty. */
 export const alsoFound = (appointments: readonly Appointment[]) =>
   appointments.length > 0 ? `You also have ${sayVisits(appointments)}.` : "";
 
@@ -400,7 +400,7 @@ const questions = {
   doctor: "Which doctor do you mean?",
 };
 
-/** @param ask What would decide. */
+/** @param ask A detail that would identify the appointment. */
 export const whichAppointment = (
   appointments: readonly Appointment[],
   ask: keyof typeof questions,
@@ -409,8 +409,8 @@ export const whichAppointment = (
 export const cannotTellApart = "I can't tell which of those appointments you mean.";
 
 /**
- * @param released A new time that was held and not used.
- * @param kept A time that the call holds, and that was not named.
+ * @param released A new time that was held but not used.
+ * @param kept A time that the call holds but the caller did not name.
  */
 export const appointmentNotFound = (released: Released, kept?: Kept) =>
   stillHeld(kept) + "I can't find an appointment like that" +

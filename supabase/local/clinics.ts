@@ -55,9 +55,9 @@ export function writeSeed(clinics: readonly ClinicDocument[]): string {
     `select public.apply_clinic($clinic$${JSON.stringify(clinic, null, 2)}$clinic$);\n`
   );
   return `/*
- * Two clinics to try things on, with fictional numbers (Ofcom's and NANPA's ranges for drama).
- * Made from supabase/clinics by \`deno run -A supabase/local/clinics.ts\`; a test compares the two.
- * Safe to run again: a clinic that exists stays as it is.
+ * Two clinics to try things out, with fictional numbers (Ofcom's and NANPA's ranges for drama).
+ * Generated from supabase/clinics by \`deno run -A supabase/local/clinics.ts\`; a test compares the two.
+ * Safe to run again: existing clinics stay unchanged.
  */
 
 ${statements.join("\n")}`;

@@ -1,6 +1,6 @@
 /*
- * Rules that every table, view and function has to keep, read from the catalog, so that a new one
- * cannot forget them. A failing test lists what breaks the rule.
+ * Rules for every table, view and function, checked through the catalog, so that new ones are covered
+ * automatically. A failing test lists the objects that break the rule.
  */
 
 create temporary view our_tables as
@@ -9,7 +9,7 @@ create temporary view our_tables as
   where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')
     and not exists (select from pg_depend as d where d.objid = c.oid and d.deptype = 'e');
 
--- A table, since the planner knows too little of the catalog to join it often.
+-- A table, because the planner's estimates for the catalog are too poor for many joins.
 create temporary table our_functions as
   select p.*, p.oid::regprocedure as signature
   from pg_proc as p
@@ -17,7 +17,7 @@ create temporary table our_functions as
     and p.oid not in (select d.objid from pg_depend as d where d.deptype = 'e');
 analyze our_functions;
 
--- What belongs to no single organization. Everything else in public is a tenant's.
+-- Tables that belong to no single organization. Everything else in public belongs to a tenant.
 create temporary table shared_tables (relname name primary key);
 insert into shared_tables values ('organizations'), ('org_channels'), ('phone_counts'),
   ('metric_events'), ('metric_totals'), ('metric_minutes'), ('metric_batches');
@@ -103,14 +103,14 @@ select is_empty(
 
 select is_empty(
   $$select signature from our_functions where not coalesce(proconfig @> array['search_path=""'], false)
-      -- A body of standard SQL has no names to look up, and becomes a part of its caller's query.
+      -- The names in a SQL-standard body are already resolved, and it is inlined into its caller's query.
       and prosqlbody is null$$,
   'every function pins an empty search_path');
 select is_empty(
   $$select signature from our_functions
     where prosecdef and pronamespace <> 'public'::regnamespace$$,
   'only entry functions run with their owner''s rights');
--- What members of a clinic call with their own token: it asks for their role first.
+-- Functions that members of a clinic call with their own token: each checks the role first.
 create temporary table staff_functions (proname name primary key);
 insert into staff_functions values ('staff_add_calendar_feed'), ('staff_add_time_off'), ('staff_block_number'), ('staff_book'),
   ('staff_cancel'), ('staff_change_member'), ('staff_clear_lock'), ('staff_confirm'),
@@ -134,7 +134,8 @@ select is_empty(
       and f.prosrc !~ 'private\.role_refusal\(private\.find_role\(p_org, auth\.uid\(\)\)'
       or f.proargnames[1] <> 'p_org'$$,
   'a function for staff asks org_members what they may do at the organization it is given');
--- What jobs and tasks call, as the owner. It changes settings, accounts and history, or reads over tenants.
+-- Functions that jobs and tasks call as the owner. They change settings, accounts and history, or read
+-- the data of several tenants.
 create temporary table owners_functions (proname name primary key);
 insert into owners_functions values ('add_calendar_feed'), ('apply_clinic'), ('apply_retention'), ('clear_limits'), ('collect_metrics'),
   ('delete_clinic'),
@@ -173,7 +174,7 @@ select is_empty(
         or has_function_privilege('authenticated', f.oid, 'execute'))
       and not exists (select from unnest(f.proconfig) as c where c ~ '^statement_timeout=[1-9]')$$,
   'an entry function ends before its caller stops waiting');
--- What an entry function reaches of private may wait for a lock of another transaction.
+-- Entry functions that may wait for another transaction's lock, directly or through functions of private.
 create temporary table waiting_entries as
   with recursive named (oid, callee) as (
     select distinct f.oid, m.found[1]
@@ -200,7 +201,7 @@ select is_empty(
 select is_empty(
   $$select w.proname from waiting_entries as w
     where w.answers and w.prosrc !~ 'lock_not_available or deadlock_detected'
-      -- Its caller takes an error for a reason to come again.
+      -- Its caller retries after an error.
       and w.proname <> 'record_metrics'$$,
   'an entry function whose wait was too long answers busy');
 select is_empty(
@@ -218,7 +219,7 @@ select is_empty(
       and exists (
         select from tenant_tables as t
         where f.prosrc ~ ('\mpublic\.' || t.relname || '\M'))
-      -- What makes the policies reads no rows; what is counted for operators names no organization.
+      -- protect() creates policies and reads no rows; counts for operators name no organization.
       and f.proname not in ('protect', 'count_audit')$$,
   'a function that reads a tenant''s tables takes the organization first');
 
@@ -243,10 +244,10 @@ select is_empty(
     )
     select f.signature from functions as f
     where f.prosrc ~ 'insert into public\.appointments\M|\mset (\w+ = [^;]*, )?(session_key|busy) ='
-      -- Its rows are rolled back before anybody sees them.
+      -- Its rows are rolled back before anybody can see them.
       and f.proname <> 'find_unguarded'
       and not f.is_guarded
-      -- Or everybody who calls it does both.
+      -- Or all of its callers do both.
       and not coalesce((
         select bool_and(c.is_guarded) from functions as c
         where c.prosrc ~ ('\mprivate\.' || f.proname || '\(')), false)$$,

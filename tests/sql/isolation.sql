@@ -1,7 +1,7 @@
 /*
- * Staff of one clinic see of their clinic what their role may see and nothing else, and write nothing;
- * the service role writes no history. The tables are read from the catalog: a new one without rows
- * here fails, and so does one that is not in the list of who reads it.
+ * Staff see only what their role may see in their own clinic, and write nothing. The service role
+ * writes no history. Tables come from the catalog: a new one fails here if it has no rows below, or if
+ * it is missing from the list of who may read it.
  */
 
 select * from no_plan();
@@ -87,7 +87,7 @@ insert into org_members (org_id, user_id, role) values
   (md5('clinic b')::uuid, md5('both')::uuid, 'manager');
 insert into phone_counts (phone_hash) values (decode(repeat('00', 32), 'hex'));
 
--- Whose rows somebody sees in what they may read: one row a table and clinic.
+-- Whose rows the current user sees in the readable tables: one row per table and clinic.
 create function pg_temp.seen() returns table (relation text, org text)
 language plpgsql as $$
 declare
@@ -119,7 +119,7 @@ select is_empty(
     except select relation, org from pg_temp.seen()$$,
   'both clinics have a row in every table of these tests');
 
--- From which role on each is read: the whole list. All else is read by nobody.
+-- The lowest role that may read each table. Nobody reads any other table.
 create temporary table readable (relation text primary key, role text);
 insert into readable
   select relation, role from (values
@@ -189,7 +189,7 @@ select set_eq('select * from pg_temp.seen()',
   $$select relation, 'a' from pg_temp.readable_by('viewer') as relation$$,
   'a viewer sees what the list says');
 
--- What a token claims beside its account counts for nothing.
+-- Only the account in a token counts; its other claims are ignored.
 reset role;
 select pg_temp.act_as('authenticated', 'vera', jsonb_build_object(
   'org_role', 'owner', 'org_id', md5('clinic b')::uuid,
@@ -226,7 +226,7 @@ reset role;
 select pg_temp.act_as('authenticated', null);
 select is_empty('select * from pg_temp.seen()', 'a token without a subject sees nothing');
 
--- A membership ends: what it showed is gone.
+-- A membership ends, and with it all access.
 reset role;
 delete from org_members where user_id = md5('alice')::uuid;
 select pg_temp.act_as('authenticated', 'alice');
@@ -265,7 +265,7 @@ from unnest(array['apply_retention(false)', 'apply_clinic(''{}'')', 'collect_met
 select throws_ok('select * from public.' || t, '42501', null, 'the service role cannot read ' || t)
 from unnest('{org_credentials,one_time_passcodes,calls,tool_calls,phone_counts,alarm_counters,calendar_feeds}'::text[]) as t;
 
--- The audit log: nobody rewrites it, its owner neither; deleting is retention's, which the owner runs.
+-- The audit log: nobody can change it, not even its owner. Only retention, run by the owner, deletes rows.
 
 reset role;
 select is(
@@ -302,7 +302,7 @@ select is_empty(
 select is_empty(
   $$select p.oid::regprocedure from pg_proc as p
     where p.pronamespace in ('public'::regnamespace, 'private'::regnamespace)
-      -- Whose rules a constraint keeps from the audit log.
+      -- A constraint excludes the audit log from the rules that it applies.
       and p.proname <> 'erase_rows'
       and (p.prosrc ~* '(update|truncate|merge into)\s+(table\s+|only\s+)?(public\.audit_logs|%)'
         or p.prosrc ~* 'delete from\s+(only\s+)?(public\.audit_logs|%)'

@@ -1,6 +1,6 @@
 /*
- * What the migrations and hosted Supabase's rights need of pg_cron, be it the stand-in or the real
- * one. The tests run as postgres, who is no superuser.
+ * What the migrations and hosted Supabase's rights need from pg_cron, whether real or stand-in. The
+ * tests run as postgres, which is not a superuser.
  */
 
 select plan(17);

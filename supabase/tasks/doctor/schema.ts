@@ -27,7 +27,7 @@ export async function checkSchema(sql: postgres.Sql): Promise<Check[]> {
   ];
 }
 
-/** The names and texts of the migrations of this checkout. */
+/** The names and texts of this checkout's migrations. */
 async function readMigrations(): Promise<{ version: string; text: string }[]> {
   const folder = new URL("migrations/", root);
   const names = (await readdir(folder)).filter((name) => name.endsWith(".sql")).sort();
@@ -37,14 +37,14 @@ async function readMigrations(): Promise<{ version: string; text: string }[]> {
   })));
 }
 
-/** The jobs of the migrations: schedules by name. */
+/** The jobs in the migrations: schedules by name. */
 export async function readJobs(): Promise<Map<string, string>> {
   const texts = (await readMigrations()).map(({ text }) => text);
   const found = texts.join("\n").matchAll(/cron\.schedule\('([^']+)',\s*'([^']+)'/g);
   return new Map([...found].map(([, name = "", schedule = ""]) => [name, schedule]));
 }
 
-/** The migrations of this checkout compared with those that a database has had. */
+/** Compares this checkout's migrations with those that were applied to the database. */
 export async function compareMigrations(
   sql: postgres.Sql,
 ): Promise<{ readonly missing: readonly string[]; readonly later: readonly string[] }> {
@@ -103,7 +103,7 @@ async function findEntryFunctions(sql: postgres.Sql): Promise<Problem[]> {
   });
 }
 
-/** The extensions of the migrations, by name with the statements that install them. */
+/** The extensions in the migrations: the statements that install them, by name. */
 export async function readExtensions(): Promise<Map<string, string>> {
   const texts = (await readMigrations()).map(({ text }) => text).join("\n");
   const needed = texts.matchAll(/^create extension if not exists (\w+) with schema (\w+);/gm);
@@ -118,7 +118,7 @@ async function findExtensions(sql: postgres.Sql): Promise<Problem[]> {
   );
 }
 
-/** Constraints and indexes against double booking. Each of them is enough. */
+/** Constraints and indexes that the guarantee against double booking needs. */
 const guards = ["appointments_no_overlap", "appointments_seat_unique", "appointments_taken"];
 
 async function findIndexes(sql: postgres.Sql): Promise<Problem[]> {
