@@ -35,7 +35,8 @@ const usage =
   failed, other codes of k6, 2: wrong arguments,
   3: there is no k6`;
 
-const load = defineTask({
+/** The task. */
+export const load = defineTask({
   usage,
   options: {
     url: { type: "string" },

@@ -17,7 +17,8 @@ const usage = `deno task mutants
   compares tests/sql/rights.txt with what it makes
   exit code 0: every one was noticed, 1: one was not, 2: wrong arguments`;
 
-const mutants = defineTask({
+/** The task. */
+export const mutants = defineTask({
   usage,
   options: {},
   run: async (_, { terminal, running }) => {

@@ -12,7 +12,8 @@ const usage = `deno task races
   deno task test --full tests/domain/races_test.ts tests/domain/crash_test.ts
   exit code 0: every promise held, 1: one did not, 2: wrong arguments`;
 
-const races = defineTask({
+/** The task. */
+export const races = defineTask({
   usage,
   options: {},
   run: (_, { running }) => {

@@ -14,7 +14,8 @@ const usage = `deno task rights
   deno task test compares it; a review of a migration reads what it changes
   exit code 0: written, 2: wrong arguments`;
 
-const rights = defineTask({
+/** The task. */
+export const rights = defineTask({
   usage,
   options: {},
   run: async (_, { terminal, running }) => {

@@ -58,7 +58,8 @@ const checks: readonly Job[] = [
   testJob("examples in comments", ["--doc", "shared", "functions", "supabase"]),
 ];
 
-const test = defineTask({
+/** The task. */
+export const test = defineTask({
   usage,
   options: {
     full: { type: "boolean", default: false },

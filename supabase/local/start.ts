@@ -24,7 +24,8 @@ const usage = `deno task start [--port N] [--fresh] [--state NAME] [--public-hos
                 serve /functions/v1/ to this host name too, for a tunnel, with secrets of this machine
   exit code 0: stopped by Ctrl-C, 1: it could not start, 2: wrong arguments`;
 
-const start = defineTask({
+/** The task. */
+export const start = defineTask({
   usage,
   options: {
     port: { type: "string" },

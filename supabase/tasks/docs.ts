@@ -20,7 +20,8 @@ const usage = `deno task docs [--check]
 const root = new URL("../../", import.meta.url);
 const toolList = "functions/vapi-webhook/tools.ts";
 
-const docs = defineTask({
+/** The task. */
+export const docs = defineTask({
   usage,
   options: { check: { type: "boolean", default: false } },
   run: async ({ values: { check } }, { terminal }) => {

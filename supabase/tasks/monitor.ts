@@ -61,7 +61,8 @@ interface Asked {
   readonly token: string;
 }
 
-const monitor = defineTask({
+/** The task. */
+export const monitor = defineTask({
   usage,
   options: {
     metric: { type: "string" },

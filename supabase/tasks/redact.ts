@@ -16,7 +16,8 @@ const usage = `deno task redact < lines.jsonl
   A line that is not such JSON is reported on standard error with its number; the others go on.
   exit code 0: every line was redacted, 1: some were not, 2: wrong arguments`;
 
-const redactTask = defineTask({
+/** The task. */
+export const redactTask = defineTask({
   usage,
   options: {},
   run: async (_, { terminal }) => {

@@ -37,7 +37,8 @@ deno task bench overload [--quick] [--beside FOLDER ...]
   exit code 0: measured (a goal may be missed, the table says so), 1: a promise was broken or
   something failed, 2: wrong arguments`;
 
-const bench = defineTask({
+/** The task. */
+export const bench = defineTask({
   usage,
   options: {
     quick: { type: "boolean", default: false },

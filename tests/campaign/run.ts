@@ -18,7 +18,8 @@ const usage = `deno task campaign [--seed N] [--runs N] [--mistakes]
   exit code 0: every promise held, 1: one did not (its shortest sequence is printed), or a
   mistake was not found, 2: wrong arguments`;
 
-const campaign = defineTask({
+/** The task. */
+export const campaign = defineTask({
   usage,
   options: {
     seed: { type: "string" },

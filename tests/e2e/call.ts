@@ -39,7 +39,8 @@ interface Said {
   readonly nextTool?: string;
 }
 
-const call = defineTask({
+/** The task. */
+export const call = defineTask({
   usage,
   options: {
     clinic: { type: "string" },

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import type { ParseArgsOptionsConfig } from "node:util";
 import { findFreePort, tryPort } from "../../supabase/local/port.ts";
 import {
   defineTask,
@@ -12,7 +13,9 @@ import {
   Running,
   runTask,
   Stop,
+  type Task,
 } from "../../supabase/tasks/task.ts";
+import { atLength } from "../support/length.ts";
 import { aTerminal } from "../support/terminal.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -20,29 +23,76 @@ const { tasks }: { tasks: Record<string, { description?: string; command: string
   readFileSync(`${root}deno.json`, "utf8"),
 );
 
-async function run(...args: string[]) {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["task", "--quiet", ...args],
-    cwd: root,
-    env: { NO_COLOR: "1" },
-    stdin: "null",
-  }).output();
-  const decoder = new TextDecoder();
-  return { code, output: decoder.decode(stdout), errors: decoder.decode(stderr) };
+/** The arguments that make a task say how it is used, and those that it refuses. */
+const questions = { help: "--help", unknown: "--no-such-option" };
+
+interface Answer {
+  readonly code: number;
+  readonly output: string;
+  readonly errors: string;
 }
 
-for (const [name, { description = "" }] of Object.entries(tasks)) {
+function checkAnswers(name: string, help: Answer, wrong: Answer): void {
+  assert.equal(help.code, 0, help.errors);
+  // bench:sql is another name for bench sql.
+  assert.ok(help.output.startsWith(`deno task ${name.split(":")[0]}`), help.output);
+  assert.match(help.output, /exit code 0/);
+  assert.equal(wrong.code, 2, wrong.output + wrong.errors);
+  assert.equal(wrong.output, "");
+  assert.equal(wrong.errors, `Unknown option '${questions.unknown}'\n${help.output}`);
+}
+
+/** What the command of a task runs: a module, which exports its task and nothing like it, and arguments. */
+async function load(command: string) {
+  const [, path = "", args = ""] = /^deno run .*?(\S+\.ts)(.*)$/.exec(command) ?? [];
+  const exported: Record<string, unknown> = await import(
+    new URL(`../../${path}`, import.meta.url).href
+  );
+  const found = Object.entries(exported).filter((
+    entry,
+  ): entry is [string, Task<ParseArgsOptionsConfig>] =>
+    typeof entry[1] === "object" && entry[1] !== null && "usage" in entry[1] && "run" in entry[1]
+  );
+  assert.equal(found.length, 1, `${path} exports its task, and no other`);
+  const [[name, task]] = found;
+  return { path, name, task, args: args.split(" ").filter(Boolean) };
+}
+
+// Before the first test, since a module may register what ends with the tests.
+const loaded = await Promise.all(
+  Object.entries(tasks).map(async ([name, { command }]) => [name, await load(command)] as const),
+);
+
+for (const [name, { path, name: constant, task, args }] of loaded) {
   Deno.test(`deno task ${name} --help says how it is used, and a wrong option is refused`, async () => {
-    assert.match(description, /^[A-Z].*[^.]$/);
-    const help = await run(name, "--help");
-    assert.equal(help.code, 0, help.errors);
-    // bench:sql is another name for bench sql.
-    assert.ok(help.output.startsWith(`deno task ${name.split(":")[0]}`), help.output);
-    assert.match(help.output, /exit code 0/);
-    const wrong = await run(name, "--no-such-option");
-    assert.equal(wrong.code, 2, wrong.output + wrong.errors);
-    assert.equal(wrong.output, "");
-    assert.equal(wrong.errors, `Unknown option '--no-such-option'\n${help.output}`);
+    assert.match(tasks[name]?.description ?? "", /^[A-Z].*[^.]$/);
+    const ask = async (question: string) => {
+      const { terminal, out, errors } = aTerminal();
+      const code = await runTask(task, [...args, question], { env: {}, terminal });
+      return { code, output: out.join("\n"), errors: errors.join("\n") };
+    };
+    checkAnswers(name, await ask(questions.help), await ask(questions.unknown));
+    const source = readFileSync(`${root}${path}`, "utf8");
+    assert.ok(source.endsWith(`\nif (import.meta.main) await main(${constant});\n`), path);
+  });
+}
+
+// In a process as an operator starts it: one with many modules, one with arguments, one without permissions.
+for (
+  const name of atLength({ short: ["start", "bench:sql", "redact"], full: Object.keys(tasks) })
+) {
+  Deno.test(`deno task ${name} in a process answers --help and refuses a wrong option`, async () => {
+    const ask = async (question: string) => {
+      const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+        args: ["task", "--quiet", name, question],
+        cwd: root,
+        env: { NO_COLOR: "1" },
+        stdin: "null",
+      }).output();
+      const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trimEnd();
+      return { code, output: decode(stdout), errors: decode(stderr) };
+    };
+    checkAnswers(name, await ask(questions.help), await ask(questions.unknown));
   });
 }
 

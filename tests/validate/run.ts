@@ -15,7 +15,8 @@ const usage = `deno task validate
   exercises every finding of the code review and prints what was seen
   exit code 0: all are answered, 1: one is not, 2: wrong arguments`;
 
-const validate = defineTask({
+/** The task. */
+export const validate = defineTask({
   usage,
   options: {},
   run: async (_, { terminal }) => {

@@ -16,7 +16,8 @@ const usage = `deno task rest --db URL [--host 127.0.0.1] [--port 3000]
   SUPABASE_PUBLISHABLE_KEY and SUPABASE_SECRET_KEY, when set, are the keys that every request needs.
   exit code 0: stopped by Ctrl-C, 1: it could not start, 2: a wrong argument or setting`;
 
-const rest = defineTask({
+/** The task. */
+export const rest = defineTask({
   usage,
   options: { db: { type: "string" }, host: { type: "string" }, port: { type: "string" } },
   codeAfterSignal: 0,
