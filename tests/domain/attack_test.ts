@@ -5,7 +5,7 @@ import { testWithBench as test } from "../support/clinic.ts";
 import { atLength } from "../support/length.ts";
 
 const size = atLength({
-  short: { attackers: 4, seconds: 4, patients: 6, doctors: 3 },
+  short: { attackers: 4, seconds: 2, patients: 4, doctors: 3 },
   full: { attackers: 4, seconds: 20, patients: 15, doctors: 3 },
 });
 

@@ -25,7 +25,7 @@ import {
 
 const seed = Number(Deno.env.get("INTERFERENCE_SEED") ?? Math.floor(Math.random() * 1e9));
 const { pairs, timedPairs } = atLength({
-  short: { pairs: 12, timedPairs: 40 },
+  short: { pairs: 8, timedPairs: 24 },
   full: { pairs: 100, timedPairs: 1000 },
 });
 

@@ -2,7 +2,7 @@
  * Races for a time, each caller on its own connection: two callers never get the same minute of a
  * doctor.
  *
- * RACE_SECONDS is the length of the hot run: 2 seconds, and 20 at full length.
+ * RACE_SECONDS is the length of the hot run: 1 second, and 20 at full length.
  */
 import assert from "node:assert/strict";
 import {
@@ -23,7 +23,7 @@ import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { drop, dropGuarantee, leaveOnly, legs } from "../support/guarantee.ts";
 import { atLength, isFull } from "../support/length.ts";
 
-const hotSeconds = Number(Deno.env.get("RACE_SECONDS") ?? atLength({ short: 2, full: 20 }));
+const hotSeconds = Number(Deno.env.get("RACE_SECONDS") ?? atLength({ short: 1, full: 20 }));
 const rounds = atLength({ short: 4, full: 10 });
 const code = "482913";
 
@@ -90,7 +90,7 @@ async function askForOneSlot(
 const crowd = atLength({ short: 60, full: 200 });
 
 for (const callers of [2, 40, crowd]) {
-  const times = atLength({ short: callers > 40 ? 2 : 10, full: 50 });
+  const times = atLength({ short: callers < 40 ? 10 : callers > 40 ? 1 : 4, full: 50 });
   race(
     `${callers} callers for one slot, ${times} rounds: one hold each, everybody else hears slot_taken`,
     callers,
@@ -213,7 +213,7 @@ race(
   async (database, lines) => {
     const clinic = await aClinic(database.sql);
     const callers = lines.all.map(() => aCaller(clinic));
-    for (let round = 0; round < 2 * rounds; round++) {
+    for (let round = 0; round < atLength({ short: 4, full: 20 }); round++) {
       await Promise.all(lines.all.map((line, index) => {
         const caller = callers[index] ?? aCaller(clinic);
         return line.ask("claim_slot_atomic", caller, {
@@ -317,7 +317,7 @@ race(
   },
 );
 
-const cancellations = atLength({ short: 30, full: 100 });
+const cancellations = atLength({ short: 20, full: 100 });
 race(
   `cancelling against confirming one hold, ${cancellations} rounds: one of the two, and both callers hear it`,
   8,
@@ -348,7 +348,7 @@ race(
   },
 );
 
-const moves = atLength({ short: 24, full: 60 });
+const moves = atLength({ short: 16, full: 60 });
 for (const [name, shift] of [["apart", 60], ["overlapping", 15]] as const) {
   raceOnEachLeg(
     `moving an appointment (old and new time ${name}) against claims of both, ${moves} rounds`,
@@ -536,10 +536,13 @@ raceOnEachLeg(
   },
 );
 
+/** Callers of the controls, where every connection plans all statements again without the guarantee. */
+const unguarded = atLength({ short: 16, full: 40 });
+
 // At the end, since nobody else can use these databases, and new connections cost more than the races.
 race(
   "CONTROL: without the guarantee the same race gives doubles, so it can fail",
-  40,
+  unguarded,
   async (database, lines) => {
     await dropGuarantee(database.sql);
     const clinic = await aClinic(database.sql);
@@ -555,7 +558,7 @@ race(
 
 race(
   "CONTROL: without both legs starts that overlap are held, although the index of seats is there",
-  40,
+  unguarded,
   async (database, lines) => {
     for (const leg of legs) await drop(leg, database.sql);
     const clinic = await aClinic(database.sql);

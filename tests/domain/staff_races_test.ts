@@ -18,7 +18,7 @@ import { atLength } from "../support/length.ts";
 import { aMember, askAs, type Member, type StaffArguments } from "../support/staff.ts";
 
 const code = "482913";
-const rounds = atLength({ short: 6, full: 40 });
+const rounds = atLength({ short: 4, full: 40 });
 
 /** A start that no other round has asked for: an hour each, from 3:00 on, when no clock changes. */
 const slotOf = (round: number) =>

@@ -2,10 +2,12 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { createHmac } from "node:crypto";
+import { z } from "zod";
 import cancelAppointment from "../../functions/cancel-appointment/index.ts";
 import checkAvailability from "../../functions/check-availability/index.ts";
 import holdSlot from "../../functions/hold-slot/index.ts";
 import sendOtp from "../../functions/send-otp/index.ts";
+import { tools as definitions } from "../../functions/vapi-webhook/tools.ts";
 import verifyOtp from "../../functions/verify-otp/index.ts";
 import { readConfig } from "../../shared/config.ts";
 import { openLog } from "../../shared/logging.ts";
@@ -22,6 +24,7 @@ import {
   testWithBench as test,
   vapiSecret,
 } from "../support/clinic.ts";
+import { atLength } from "../support/length.ts";
 
 const tools = {
   check_availability: checkAvailability,
@@ -260,9 +263,17 @@ test("bad bodies and arguments are answers the model can act on, never a 500 or 
   ];
   const fields = ["date", "serviceType", "partOfDay", "providerName", "days", "slotId"];
   const more = ["patientName", "patientPhone", "holdId", "code", "tenantId"];
+  const all = [...fields, ...more];
   for (const [name, tool] of Object.entries(tools)) {
-    for (const field of [...fields, ...more]) {
-      for (const value of wrong) {
+    const input = definitions.find((definition) => definition.name === name)?.input;
+    assert.ok(input);
+    const own = Object.keys(z.toJSONSchema(input, { io: "input" }).properties ?? {});
+    for (const [index, field] of all.entries()) {
+      // The arguments of other tools are dropped unread: briefly each has one of the values.
+      const values = own.includes(field) || field === "tenantId"
+        ? wrong
+        : atLength({ short: [wrong[index % wrong.length]], full: wrong });
+      for (const value of values) {
         const good = {
           date: aDay(),
           serviceType: "consultation",

@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import type { ParseArgsOptionsConfig } from "node:util";
 import { findFreePort, tryPort } from "../../supabase/local/port.ts";
 import {
   defineTask,
@@ -13,15 +12,12 @@ import {
   Running,
   runTask,
   Stop,
-  type Task,
 } from "../../supabase/tasks/task.ts";
 import { atLength } from "../support/length.ts";
+import { loadTasks, taskNames } from "../support/tasks.ts";
 import { aTerminal } from "../support/terminal.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
-const { tasks }: { tasks: Record<string, { description?: string; command: string }> } = JSON.parse(
-  readFileSync(`${root}deno.json`, "utf8"),
-);
 
 /** The arguments that make a task say how it is used, and those that it refuses. */
 const questions = { help: "--help", unknown: "--no-such-option" };
@@ -42,30 +38,9 @@ function checkAnswers(name: string, help: Answer, wrong: Answer): void {
   assert.equal(wrong.errors, `Unknown option '${questions.unknown}'\n${help.output}`);
 }
 
-/** What the command of a task runs: a module, which exports its task and nothing like it, and arguments. */
-async function load(command: string) {
-  const [, path = "", args = ""] = /^deno run .*?(\S+\.ts)(.*)$/.exec(command) ?? [];
-  const exported: Record<string, unknown> = await import(
-    new URL(`../../${path}`, import.meta.url).href
-  );
-  const found = Object.entries(exported).filter((
-    entry,
-  ): entry is [string, Task<ParseArgsOptionsConfig>] =>
-    typeof entry[1] === "object" && entry[1] !== null && "usage" in entry[1] && "run" in entry[1]
-  );
-  assert.equal(found.length, 1, `${path} exports its task, and no other`);
-  const [[name, task]] = found;
-  return { path, name, task, args: args.split(" ").filter(Boolean) };
-}
-
-// Before the first test, since a module may register what ends with the tests.
-const loaded = await Promise.all(
-  Object.entries(tasks).map(async ([name, { command }]) => [name, await load(command)] as const),
-);
-
-for (const [name, { path, name: constant, task, args }] of loaded) {
+for (const { name, description, path, constant, task, args } of await loadTasks()) {
   Deno.test(`deno task ${name} --help says how it is used, and a wrong option is refused`, async () => {
-    assert.match(tasks[name]?.description ?? "", /^[A-Z].*[^.]$/);
+    assert.match(description, /^[A-Z].*[^.]$/);
     const ask = async (question: string) => {
       const { terminal, out, errors } = aTerminal();
       const code = await runTask(task, [...args, question], { env: {}, terminal });
@@ -79,7 +54,7 @@ for (const [name, { path, name: constant, task, args }] of loaded) {
 
 // In a process as an operator starts it: one with many modules, one with arguments, one without permissions.
 for (
-  const name of atLength({ short: ["start", "bench:sql", "redact"], full: Object.keys(tasks) })
+  const name of atLength({ short: ["start", "bench:sql", "redact"], full: taskNames })
 ) {
   Deno.test(`deno task ${name} in a process answers --help and refuses a wrong option`, async () => {
     const ask = async (question: string) => {

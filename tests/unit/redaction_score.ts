@@ -4,7 +4,7 @@
  * @module
  */
 
-import { redact } from "../../shared/redaction.ts";
+import { redact, type RedactionSpan } from "../../shared/redaction.ts";
 import type { RedactionCase } from "./redaction_corpus.ts";
 
 /** The result for a corpus. Letters and digits count; punctuation at the edges does not. */
@@ -21,12 +21,25 @@ export interface Score {
   readonly wrong: readonly string[];
 }
 
+/** A case, and what redaction made of it. */
+export interface RedactedCase extends RedactionCase {
+  readonly redacted: string;
+  readonly spans: readonly RedactionSpan[];
+}
+
+/** Redacts every case, once for all scores. */
+export function redactAll(cases: readonly RedactionCase[]): RedactedCase[] {
+  return cases.map((each) => {
+    const { text: redacted, spans } = redact(each.text);
+    return { ...each, redacted, spans };
+  });
+}
+
 /** Scores cases; with `type`, only matches of that type. */
-export function score(cases: readonly RedactionCase[], type?: string): Score {
+export function score(cases: readonly RedactedCase[], type?: string): Score {
   let [hits, found, wanted, destroyed] = [0, 0, 0, 0];
   const wrong: string[] = [];
-  for (const { text, secrets } of cases) {
-    const { text: redacted, spans } = redact(text);
+  for (const { text, secrets, redacted, spans } of cases) {
     const inType = (span: { type: string }) => type === undefined || span.type === type;
     const name = (span: { type: string; start: number; end: number }) =>
       `${span.type}:${content(text, span.start, span.end).join(",")}`;
