@@ -95,6 +95,18 @@ $$;
 comment on function private.open_call is
   'The organization of a call by its authenticated envelope, or the refusal to answer with.';
 
+/*
+ * The answer where a row that a request refers to is gone: its clinic was deleted while it waited, or
+ * something else that the next request finds out about.
+ */
+create function private.refuse_gone(p_call jsonb, p_action text) returns jsonb
+language sql volatile set search_path = ''
+as $$
+  select coalesce((private.open_call(p_call, p_action)).refusal, '{"outcome": "busy"}')
+$$;
+comment on function private.refuse_gone is
+  'unknown_clinic if the clinic of a call was deleted while the call waited, else busy.';
+
 -- A role, a database or a function may have set another isolation level.
 create function private.require_read_committed() returns void
 language plpgsql stable set search_path = ''
@@ -118,6 +130,20 @@ end
 $$;
 comment on function private.lock_call is
   'Lets one request of a call run at a time; taken before every other lock. A null call locks nothing.';
+
+/* In one order, and never after the lock of another call. */
+create function private.lock_calls(p_org uuid, p_call_ids text[]) returns void
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_call_id text;
+begin
+  for v_call_id in select distinct c from unnest(p_call_ids) as c order by c loop
+    perform private.lock_call(p_org, v_call_id);
+  end loop;
+end
+$$;
+comment on function private.lock_calls is 'Takes the locks of several calls.';
 
 create function private.hash_phone(p_phone text) returns bytea
 language sql stable strict

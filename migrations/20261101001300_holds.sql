@@ -133,6 +133,22 @@ end
 $$;
 comment on function private.insert_seat is 'Inserts a hold at the lowest free seat, or returns nulls.';
 
+/*
+ * Locks the holds of a call before more than one of them is changed, in the order in which
+ * private.expire_in_way() locks rows: an expired hold can be in the way of a claim while its call ends.
+ */
+create function private.lock_holds(p_org uuid, p_call_id text) returns void
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  perform from public.appointments as a
+  where a.org_id = p_org and a.call_id = p_call_id and a.status = 'held'
+  order by a.id for update;
+end
+$$;
+comment on function private.lock_holds is
+  'Locks the holds of a call by id, the order of everybody who locks several appointments.';
+
 /* Returns whether there were any. Their provider is locked. */
 create function private.expire_in_way(
   p_org uuid, p_provider uuid, p_busy tstzrange, p_now timestamptz
@@ -140,19 +156,17 @@ create function private.expire_in_way(
 language plpgsql volatile set search_path = ''
 as $$
 declare
-  v_id uuid;
-begin
-  for v_id in
-    update public.appointments as a
-    set status = 'expired', updated_at = p_now
+  v_ids constant uuid[] := array(
+    select a.id from public.appointments as a
     where a.org_id = p_org and a.provider_id = p_provider and private.overlaps(a.busy, p_busy)
       -- In a form that appointments_taken can answer.
       and private.takes_time(a) and not private.is_live(a, p_now)
-    returning a.id
-  loop
-    perform private.audit(p_org, null, 'hold_slot', v_id, 'expired');
-  end loop;
-  return found;
+    order by a.id for update);
+begin
+  update public.appointments as a set status = 'expired', updated_at = p_now
+  where a.org_id = p_org and a.id = any (v_ids);
+  perform private.audit(p_org, null, 'hold_slot', v, 'expired') from unnest(v_ids) as v;
+  return v_ids <> '{}';
 end
 $$;
 comment on function private.expire_in_way is 'Marks the expired holds that overlap a time as expired.';
@@ -720,6 +734,7 @@ as $$
 declare
   v_hold public.appointments;
 begin
+  perform private.lock_holds(p_org, p_hold.call_id);
   select a.* into v_hold from public.appointments as a
   where a.org_id = p_org and a.id = p_hold.id and a.call_id is not distinct from p_hold.call_id
     and private.is_held(a, p_at)
@@ -954,6 +969,9 @@ begin
   perform private.lock_phones(array[private.caller_key(p_org.id, v_call), v_phone]);
   -- Staff may have changed the clinic while this waited.
   select o.* into p_org from public.organizations as o where o.id = p_org.id;
+  if not found then
+    return '{"outcome": "unknown_clinic"}';
+  end if;
   v_wanted := private.read_wanted(p_org, p_slot_id);
   if v_wanted.starts_at is null then
     return '{"outcome": "invalid_slot"}';
@@ -1040,8 +1058,11 @@ begin
     jsonb_build_object(
       'name', p_patient_name, 'phone', p_patient_phone, 'country', p_patient_country),
     private.read_id(p_hold)));
-exception when lock_not_available or deadlock_detected then
-  return '{"outcome": "busy"}';
+exception
+  when lock_not_available or deadlock_detected then
+    return '{"outcome": "busy"}';
+  when foreign_key_violation then
+    return private.refuse_gone(p_call, 'hold_slot');
 end
 $$;
 comment on function public.claim_slot_atomic is

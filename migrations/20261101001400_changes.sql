@@ -367,6 +367,7 @@ declare
   v_confirmed jsonb := '[]';
   v_overlaps jsonb := '[]';
 begin
+  perform private.lock_holds(p_org.id, p_call ->> 'callId');
   for v_hold in
     select h.* from private.find_holds(p_org.id, p_call ->> 'callId', p_now) as h
     where h.patient_phone = p_phone order by h.created_at
@@ -851,8 +852,11 @@ begin
     v_opened.org, p_call, 'cancel', jsonb_build_object(
       'name', p_patient_name, 'phone', p_patient_phone, 'country', p_patient_country),
     v_read.said, null)));
-exception when lock_not_available or deadlock_detected then
-  return '{"outcome": "busy"}';
+exception
+  when lock_not_available or deadlock_detected then
+    return '{"outcome": "busy"}';
+  when foreign_key_violation then
+    return private.refuse_gone(p_call, 'cancel_appointment');
 end
 $$;
 comment on function public.cancel_appointment is
@@ -897,8 +901,11 @@ begin
     v_opened.org, p_call, 'reschedule', jsonb_build_object(
       'name', p_patient_name, 'phone', p_patient_phone, 'country', p_patient_country),
     v_read.said, coalesce(p_slot_id, ''))));
-exception when lock_not_available or deadlock_detected then
-  return '{"outcome": "busy"}';
+exception
+  when lock_not_available or deadlock_detected then
+    return '{"outcome": "busy"}';
+  when foreign_key_violation then
+    return private.refuse_gone(p_call, 'reschedule_appointment');
 end
 $$;
 comment on function public.reschedule_appointment is
@@ -930,8 +937,11 @@ begin
   end if;
   return private.answer(v_opened.org, private.change_appointment(v_opened.org, p_call, 'find', jsonb_build_object(
     'name', p_patient_name, 'phone', p_patient_phone, 'country', p_patient_country), '{}', null));
-exception when lock_not_available or deadlock_detected then
-  return '{"outcome": "busy"}';
+exception
+  when lock_not_available or deadlock_detected then
+    return '{"outcome": "busy"}';
+  when foreign_key_violation then
+    return private.refuse_gone(p_call, 'find_appointments');
 end
 $$;
 comment on function public.find_appointments is

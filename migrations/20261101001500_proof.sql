@@ -102,6 +102,7 @@ as $$
 declare
   v_last timestamptz;
 begin
+  perform private.lock_holds(p_org.id, p_call_id);
   update public.appointments as a
   set updated_at = p_now, expires_at = greatest(a.expires_at, least(p_until,
     coalesce(a.extended_at, a.created_at) + make_interval(mins => p_org.hold_minutes)
@@ -348,8 +349,11 @@ begin
   end if;
   return private.answer(v_opened.org, private.begin_send(
     v_opened.org, p_call, p_hold, p_send_id, p_mac, p_key_id, p_sender));
-exception when lock_not_available or deadlock_detected then
-  return '{"outcome": "busy"}';
+exception
+  when lock_not_available or deadlock_detected then
+    return '{"outcome": "busy"}';
+  when foreign_key_violation then
+    return private.refuse_gone(p_call, 'send_otp');
 end
 $$;
 comment on function public.begin_otp_send is
@@ -443,8 +447,11 @@ begin
   end if;
   return private.answer(v_opened.org, private.begin_at_hold(
     v_opened.org, p_call, private.read_id(p_hold), p_send_id, p_mac, p_key_id, p_sender));
-exception when lock_not_available or deadlock_detected then
-  return '{"outcome": "busy"}';
+exception
+  when lock_not_available or deadlock_detected then
+    return '{"outcome": "busy"}';
+  when foreign_key_violation then
+    return private.refuse_gone(p_call, 'send_otp');
 end
 $$;
 comment on function public.begin_send_at_hold is
@@ -673,6 +680,7 @@ create function private.hand_over_holds(
 language plpgsql volatile set search_path = ''
 as $$
 begin
+  perform private.lock_holds(p_org, p_call_id);
   update public.appointments as a
   set status = 'requires_manual_followup', updated_at = p_now
   where a.org_id = p_org and a.call_id = p_call_id and a.patient_phone = p_phone
@@ -792,8 +800,11 @@ begin
     return private.answer(v_opened.org, '{"outcome": "call_needed"}');
   end if;
   return private.answer(v_opened.org, private.verify_code(v_opened.org, p_call, p_hold, p_macs));
-exception when lock_not_available or deadlock_detected then
-  return '{"outcome": "busy"}';
+exception
+  when lock_not_available or deadlock_detected then
+    return '{"outcome": "busy"}';
+  when foreign_key_violation then
+    return private.refuse_gone(p_call, 'verify_otp');
 end
 $$;
 comment on function public.verify_otp_and_confirm is

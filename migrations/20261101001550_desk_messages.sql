@@ -143,8 +143,11 @@ begin
   return private.answer(v_org, coalesce(v_answer, jsonb_strip_nulls(jsonb_build_object(
     'outcome', 'left', 'opensAt', case when private.desk_state(v_org, v_now) <> 'open' then
       private.iso_local(private.desk_opens_at(v_org, v_now), v_org.timezone) end))));
-exception when lock_not_available or deadlock_detected then
-  return '{"outcome": "busy"}';
+exception
+  when lock_not_available or deadlock_detected then
+    return '{"outcome": "busy"}';
+  when foreign_key_violation then
+    return private.refuse_gone(p_call, 'leave_message');
 end
 $$;
 comment on function public.leave_message is

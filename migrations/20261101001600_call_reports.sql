@@ -157,10 +157,11 @@ declare
   v_call_id constant text := p_call ->> 'callId';
   v_hold public.appointments;
 begin
+  perform private.lock_holds(p_org.id, v_call_id);
   for v_hold in
     select a.* from public.appointments as a
     where a.org_id = p_org.id and a.call_id = v_call_id and a.status = 'held'
-    order by a.created_at for update
+    order by a.created_at
   loop
     perform private.release_hold(p_org.id, p_call, 'end_call', v_hold.id);
   end loop;
@@ -283,8 +284,11 @@ begin
       else v_answer || '{"outcome": "filed"}' end;
   end if;
   return v_answer || jsonb_build_object('orgId', (v_opened.org).id);
-exception when lock_not_available or deadlock_detected then
-  return '{"outcome": "busy"}';
+exception
+  when lock_not_available or deadlock_detected then
+    return '{"outcome": "busy"}';
+  when foreign_key_violation then
+    return private.refuse_gone(p_call, 'end_call');
 end
 $$;
 comment on function public.end_call is
@@ -308,6 +312,7 @@ begin
   if v_opened.refusal is not null then
     return v_opened.refusal;
   end if;
+  perform private.lock_call((v_opened.org).id, p_call ->> 'callId');
   if p_sid is null then
     perform private.fail_text((v_opened.org).id, p_send, p_reason, p_may_have_been_sent);
   else

@@ -221,8 +221,11 @@ begin
   perform private.keep_question(
     (v_opened.org).id, p_call ->> 'callId', p_question, clock_timestamp());
   return private.answer(v_opened.org, '{"outcome": "not_found"}');
-exception when lock_not_available or deadlock_detected then
-  return '{"outcome": "busy"}';
+exception
+  when lock_not_available or deadlock_detected then
+    return '{"outcome": "busy"}';
+  when foreign_key_violation then
+    return private.refuse_gone(p_call, 'answer_question');
 end
 $$;
 comment on function public.answer_question is

@@ -13,6 +13,8 @@
  * - The report of a call may come after the patient was erased, when nothing is left to redact it by.
  *   Such a call gets a report without a text, so that none is filed.
  * - An answer of a tool can name others of the number: it is erased, and not shown.
+ * - Erasing takes its locks in the order of the calls, the patient's calls first. So a call either comes
+ *   before and is erased, or waits and goes on without what was erased.
  * - Shown and erased by the database's owner only. The audit log says that it was done, how many rows it
  *   were, and nothing of the patient.
  */
@@ -333,10 +335,16 @@ language plpgsql volatile security definer set search_path = '' set lock_timeout
 as $$
 declare
   v_found record;
+  v_calls text[];
   v_kept integer;
   v_ahead integer;
   v_rows jsonb;
 begin
+  -- Before all other locks, as when a clinic is deleted.
+  perform from public.organizations as o where o.id = p_org for key share;
+  select * into v_found from private.find_patient(p_org, p_phone, coalesce(p_name, ''));
+  v_calls := (v_found.patient).call_ids;
+  perform private.lock_calls(p_org, v_calls);
   -- What is counted for a number is written under this lock: nothing of the number is made meanwhile.
   perform private.lock_phones(array[private.patient_key(p_org, p_phone)]);
   select * into v_found from private.find_patient(p_org, p_phone, coalesce(p_name, ''));
@@ -344,7 +352,12 @@ begin
     return jsonb_build_object('outcome', 'name_needed', 'names', v_found.names);
   elsif not v_found.is_found then
     return jsonb_build_object('outcome', 'not_found', 'names', v_found.names);
+  elsif not (v_found.patient).call_ids <@ v_calls then
+    -- The patient has called since.
+    return '{"outcome": "busy"}';
   end if;
+  perform from public.appointments as a
+  where a.org_id = p_org and a.id = any ((v_found.patient).appointment_ids) order by a.id for update;
   select count(*), count(*) filter (where a.starts_at > clock_timestamp())
   into v_kept, v_ahead
   from public.appointments as a

@@ -1502,6 +1502,7 @@ declare
   v_confirmed jsonb := '[]';
   v_overlaps jsonb := '[]';
 begin
+  perform private.lock_holds(p_org.id, p_call ->> 'callId');
   for v_hold in
     select h.* from private.find_holds(p_org.id, p_call ->> 'callId', p_now) as h
     where h.patient_phone = p_phone order by h.created_at
@@ -2444,19 +2445,17 @@ CREATE FUNCTION private.expire_in_way(p_org uuid, p_provider uuid, p_busy tstzra
     SET search_path TO ''
     AS $$
 declare
-  v_id uuid;
-begin
-  for v_id in
-    update public.appointments as a
-    set status = 'expired', updated_at = p_now
+  v_ids constant uuid[] := array(
+    select a.id from public.appointments as a
     where a.org_id = p_org and a.provider_id = p_provider and private.overlaps(a.busy, p_busy)
       -- In a form that appointments_taken can answer.
       and private.takes_time(a) and not private.is_live(a, p_now)
-    returning a.id
-  loop
-    perform private.audit(p_org, null, 'hold_slot', v_id, 'expired');
-  end loop;
-  return found;
+    order by a.id for update);
+begin
+  update public.appointments as a set status = 'expired', updated_at = p_now
+  where a.org_id = p_org and a.id = any (v_ids);
+  perform private.audit(p_org, null, 'hold_slot', v, 'expired') from unnest(v_ids) as v;
+  return v_ids <> '{}';
 end
 $$;
 
@@ -2491,6 +2490,7 @@ CREATE FUNCTION private.extend_holds(p_org public.organizations, p_call_id text,
 declare
   v_last timestamptz;
 begin
+  perform private.lock_holds(p_org.id, p_call_id);
   update public.appointments as a
   set updated_at = p_now, expires_at = greatest(a.expires_at, least(p_until,
     coalesce(a.extended_at, a.created_at) + make_interval(mins => p_org.hold_minutes)
@@ -3432,6 +3432,7 @@ CREATE FUNCTION private.hand_over_holds(p_org uuid, p_call_id text, p_phone text
     SET search_path TO ''
     AS $$
 begin
+  perform private.lock_holds(p_org, p_call_id);
   update public.appointments as a
   set status = 'requires_manual_followup', updated_at = p_now
   where a.org_id = p_org and a.call_id = p_call_id and a.patient_phone = p_phone
@@ -3581,6 +3582,9 @@ begin
   perform private.lock_phones(array[private.caller_key(p_org.id, v_call), v_phone]);
   -- Staff may have changed the clinic while this waited.
   select o.* into p_org from public.organizations as o where o.id = p_org.id;
+  if not found then
+    return '{"outcome": "unknown_clinic"}';
+  end if;
   v_wanted := private.read_wanted(p_org, p_slot_id);
   if v_wanted.starts_at is null then
     return '{"outcome": "invalid_slot"}';
@@ -4242,6 +4246,21 @@ $$;
 
 COMMENT ON FUNCTION private.lock_call(p_org uuid, p_call_id text) IS 'Lets one request of a call run at a time; taken before every other lock. A null call locks nothing.';
 
+CREATE FUNCTION private.lock_calls(p_org uuid, p_call_ids text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_call_id text;
+begin
+  for v_call_id in select distinct c from unnest(p_call_ids) as c order by c loop
+    perform private.lock_call(p_org, v_call_id);
+  end loop;
+end
+$$;
+
+COMMENT ON FUNCTION private.lock_calls(p_org uuid, p_call_ids text[]) IS 'Takes the locks of several calls.';
+
 CREATE FUNCTION private.lock_end(p_org public.organizations, p_call_id text) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -4272,6 +4291,7 @@ CREATE FUNCTION private.lock_hold(p_org uuid, p_hold public.appointments, p_at t
 declare
   v_hold public.appointments;
 begin
+  perform private.lock_holds(p_org, p_hold.call_id);
   select a.* into v_hold from public.appointments as a
   where a.org_id = p_org and a.id = p_hold.id and a.call_id is not distinct from p_hold.call_id
     and private.is_held(a, p_at)
@@ -4281,6 +4301,19 @@ end
 $$;
 
 COMMENT ON FUNCTION private.lock_hold(p_org uuid, p_hold public.appointments, p_at timestamp with time zone) IS 'Keeps a live hold of a call from expiring until it is confirmed.';
+
+CREATE FUNCTION private.lock_holds(p_org uuid, p_call_id text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  perform from public.appointments as a
+  where a.org_id = p_org and a.call_id = p_call_id and a.status = 'held'
+  order by a.id for update;
+end
+$$;
+
+COMMENT ON FUNCTION private.lock_holds(p_org uuid, p_call_id text) IS 'Locks the holds of a call by id, the order of everybody who locks several appointments.';
 
 CREATE FUNCTION private.lock_phones(p_hashes bytea[]) RETURNS void
     LANGUAGE plpgsql
@@ -5287,6 +5320,15 @@ $_$;
 
 COMMENT ON FUNCTION private.refuse_code(p_org public.organizations, p_call public.calls, p_awaited private.awaited_code, p_purpose text, p_macs jsonb, p_now timestamp with time zone) IS 'Why no digits are compared with a passcode, or null.';
 
+CREATE FUNCTION private.refuse_gone(p_call jsonb, p_action text) RETURNS jsonb
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  select coalesce((private.open_call(p_call, p_action)).refusal, '{"outcome": "busy"}')
+$$;
+
+COMMENT ON FUNCTION private.refuse_gone(p_call jsonb, p_action text) IS 'unknown_clinic if the clinic of a call was deleted while the call waited, else busy.';
+
 CREATE FUNCTION private.refuse_reports(p_org uuid, p_calls text[]) RETURNS void
     LANGUAGE sql
     SET search_path TO ''
@@ -5341,10 +5383,11 @@ declare
   v_call_id constant text := p_call ->> 'callId';
   v_hold public.appointments;
 begin
+  perform private.lock_holds(p_org.id, v_call_id);
   for v_hold in
     select a.* from public.appointments as a
     where a.org_id = p_org.id and a.call_id = v_call_id and a.status = 'held'
-    order by a.created_at for update
+    order by a.created_at
   loop
     perform private.release_hold(p_org.id, p_call, 'end_call', v_hold.id);
   end loop;
@@ -6661,8 +6704,11 @@ begin
   perform private.keep_question(
     (v_opened.org).id, p_call ->> 'callId', p_question, clock_timestamp());
   return private.answer(v_opened.org, '{"outcome": "not_found"}');
-exception when lock_not_available or deadlock_detected then
-  return '{"outcome": "busy"}';
+exception
+  when lock_not_available or deadlock_detected then
+    return '{"outcome": "busy"}';
+  when foreign_key_violation then
+    return private.refuse_gone(p_call, 'answer_question');
 end
 $$;
 
@@ -6823,8 +6869,11 @@ begin
   end if;
   return private.answer(v_opened.org, private.begin_send(
     v_opened.org, p_call, p_hold, p_send_id, p_mac, p_key_id, p_sender));
-exception when lock_not_available or deadlock_detected then
-  return '{"outcome": "busy"}';
+exception
+  when lock_not_available or deadlock_detected then
+    return '{"outcome": "busy"}';
+  when foreign_key_violation then
+    return private.refuse_gone(p_call, 'send_otp');
 end
 $$;
 
@@ -6852,8 +6901,11 @@ begin
   end if;
   return private.answer(v_opened.org, private.begin_at_hold(
     v_opened.org, p_call, private.read_id(p_hold), p_send_id, p_mac, p_key_id, p_sender));
-exception when lock_not_available or deadlock_detected then
-  return '{"outcome": "busy"}';
+exception
+  when lock_not_available or deadlock_detected then
+    return '{"outcome": "busy"}';
+  when foreign_key_violation then
+    return private.refuse_gone(p_call, 'send_otp');
 end
 $$;
 
@@ -6884,8 +6936,11 @@ begin
     v_opened.org, p_call, 'cancel', jsonb_build_object(
       'name', p_patient_name, 'phone', p_patient_phone, 'country', p_patient_country),
     v_read.said, null)));
-exception when lock_not_available or deadlock_detected then
-  return '{"outcome": "busy"}';
+exception
+  when lock_not_available or deadlock_detected then
+    return '{"outcome": "busy"}';
+  when foreign_key_violation then
+    return private.refuse_gone(p_call, 'cancel_appointment');
 end
 $$;
 
@@ -6997,8 +7052,11 @@ begin
     jsonb_build_object(
       'name', p_patient_name, 'phone', p_patient_phone, 'country', p_patient_country),
     private.read_id(p_hold)));
-exception when lock_not_available or deadlock_detected then
-  return '{"outcome": "busy"}';
+exception
+  when lock_not_available or deadlock_detected then
+    return '{"outcome": "busy"}';
+  when foreign_key_violation then
+    return private.refuse_gone(p_call, 'hold_slot');
 end
 $$;
 
@@ -7243,8 +7301,11 @@ begin
       else v_answer || '{"outcome": "filed"}' end;
   end if;
   return v_answer || jsonb_build_object('orgId', (v_opened.org).id);
-exception when lock_not_available or deadlock_detected then
-  return '{"outcome": "busy"}';
+exception
+  when lock_not_available or deadlock_detected then
+    return '{"outcome": "busy"}';
+  when foreign_key_violation then
+    return private.refuse_gone(p_call, 'end_call');
 end
 $$;
 
@@ -7258,10 +7319,16 @@ CREATE FUNCTION public.erase_patient(p_org uuid, p_phone text, p_name text DEFAU
     AS $$
 declare
   v_found record;
+  v_calls text[];
   v_kept integer;
   v_ahead integer;
   v_rows jsonb;
 begin
+  -- Before all other locks, as when a clinic is deleted.
+  perform from public.organizations as o where o.id = p_org for key share;
+  select * into v_found from private.find_patient(p_org, p_phone, coalesce(p_name, ''));
+  v_calls := (v_found.patient).call_ids;
+  perform private.lock_calls(p_org, v_calls);
   -- What is counted for a number is written under this lock: nothing of the number is made meanwhile.
   perform private.lock_phones(array[private.patient_key(p_org, p_phone)]);
   select * into v_found from private.find_patient(p_org, p_phone, coalesce(p_name, ''));
@@ -7269,7 +7336,12 @@ begin
     return jsonb_build_object('outcome', 'name_needed', 'names', v_found.names);
   elsif not v_found.is_found then
     return jsonb_build_object('outcome', 'not_found', 'names', v_found.names);
+  elsif not (v_found.patient).call_ids <@ v_calls then
+    -- The patient has called since.
+    return '{"outcome": "busy"}';
   end if;
+  perform from public.appointments as a
+  where a.org_id = p_org and a.id = any ((v_found.patient).appointment_ids) order by a.id for update;
   select count(*), count(*) filter (where a.starts_at > clock_timestamp())
   into v_kept, v_ahead
   from public.appointments as a
@@ -7330,8 +7402,11 @@ begin
   end if;
   return private.answer(v_opened.org, private.change_appointment(v_opened.org, p_call, 'find', jsonb_build_object(
     'name', p_patient_name, 'phone', p_patient_phone, 'country', p_patient_country), '{}', null));
-exception when lock_not_available or deadlock_detected then
-  return '{"outcome": "busy"}';
+exception
+  when lock_not_available or deadlock_detected then
+    return '{"outcome": "busy"}';
+  when foreign_key_violation then
+    return private.refuse_gone(p_call, 'find_appointments');
 end
 $$;
 
@@ -7481,8 +7556,11 @@ begin
   return private.answer(v_org, coalesce(v_answer, jsonb_strip_nulls(jsonb_build_object(
     'outcome', 'left', 'opensAt', case when private.desk_state(v_org, v_now) <> 'open' then
       private.iso_local(private.desk_opens_at(v_org, v_now), v_org.timezone) end))));
-exception when lock_not_available or deadlock_detected then
-  return '{"outcome": "busy"}';
+exception
+  when lock_not_available or deadlock_detected then
+    return '{"outcome": "busy"}';
+  when foreign_key_violation then
+    return private.refuse_gone(p_call, 'leave_message');
 end
 $$;
 
@@ -7817,8 +7895,11 @@ begin
     v_opened.org, p_call, 'reschedule', jsonb_build_object(
       'name', p_patient_name, 'phone', p_patient_phone, 'country', p_patient_country),
     v_read.said, coalesce(p_slot_id, ''))));
-exception when lock_not_available or deadlock_detected then
-  return '{"outcome": "busy"}';
+exception
+  when lock_not_available or deadlock_detected then
+    return '{"outcome": "busy"}';
+  when foreign_key_violation then
+    return private.refuse_gone(p_call, 'reschedule_appointment');
 end
 $$;
 
@@ -8058,6 +8139,7 @@ begin
   if v_opened.refusal is not null then
     return v_opened.refusal;
   end if;
+  perform private.lock_call((v_opened.org).id, p_call ->> 'callId');
   if p_sid is null then
     perform private.fail_text((v_opened.org).id, p_send, p_reason, p_may_have_been_sent);
   else
@@ -8726,8 +8808,11 @@ begin
     return private.answer(v_opened.org, '{"outcome": "call_needed"}');
   end if;
   return private.answer(v_opened.org, private.verify_code(v_opened.org, p_call, p_hold, p_macs));
-exception when lock_not_available or deadlock_detected then
-  return '{"outcome": "busy"}';
+exception
+  when lock_not_available or deadlock_detected then
+    return '{"outcome": "busy"}';
+  when foreign_key_violation then
+    return private.refuse_gone(p_call, 'verify_otp');
 end
 $$;
 
@@ -10035,9 +10120,13 @@ REVOKE ALL ON FUNCTION private.lock_booking(p_org uuid, p_appointment uuid) FROM
 
 REVOKE ALL ON FUNCTION private.lock_call(p_org uuid, p_call_id text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.lock_calls(p_org uuid, p_call_ids text[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.lock_end(p_org public.organizations, p_call_id text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.lock_hold(p_org uuid, p_hold public.appointments, p_at timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.lock_holds(p_org uuid, p_call_id text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.lock_phones(p_hashes bytea[]) FROM PUBLIC;
 
@@ -10130,6 +10219,8 @@ REVOKE ALL ON FUNCTION private.record_delivery(p_org uuid, p_send uuid, p_sid te
 REVOKE ALL ON FUNCTION private.refuse_attempts(p_purpose text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.refuse_code(p_org public.organizations, p_call public.calls, p_awaited private.awaited_code, p_purpose text, p_macs jsonb, p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.refuse_gone(p_call jsonb, p_action text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.refuse_reports(p_org uuid, p_calls text[]) FROM PUBLIC;
 
