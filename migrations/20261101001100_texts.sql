@@ -16,13 +16,20 @@
  *   text need not wait, and the caller is told.
  */
 
+create function private.is_appointment_text(p_kind text) returns boolean
+language sql immutable
+return p_kind in ('confirmation', 'change', 'cancellation', 'reminder');
+comment on function private.is_appointment_text is
+  'Whether a text tells a patient about an appointment, and has no passcode in it.';
+
 create table public.sms_messages (
   org_id uuid not null,
   id uuid not null,
   appointment_id uuid,
   origin text not null
     constraint sms_messages_origin_known
-    check (origin in ('own_number', 'other_number', 'no_number', 'follow_up')),
+    check (origin in ('own_number', 'other_number', 'no_number', 'follow_up')
+      or private.is_appointment_text(origin)),
   to_masked text not null
     constraint sms_messages_to_masked check (to_masked !~ '[0-9]{5}'),
   to_hash bytea
@@ -58,7 +65,7 @@ comment on column public.sms_messages.handled_at is
   'When the desk had dealt with a text that did not arrive.';
 comment on column public.sms_messages.handled_by is 'The account of the member of staff who said so.';
 comment on column public.sms_messages.origin is
-  'Whether the call came from the number that is texted, from another, or from none; or that it has ended.';
+  'Whether the call came from the number that is texted, from another, or from none; or that it has ended; or what the text says about an appointment.';
 create index sms_messages_by_time on public.sms_messages (org_id, created_at);
 create index sms_messages_by_appointment on public.sms_messages (org_id, appointment_id)
   where appointment_id is not null;
@@ -77,6 +84,21 @@ comment on table public.sms_opt_outs is
   'Phones whose owners want no texts from an organization, according to Twilio (21610), by SHA-256 of the '
   'number. Only passcodes are still sent, since Twilio knows who has opted in again.';
 select private.protect('public.sms_opt_outs', null);
+
+create function private.tally_text(p_origin text, p_result text) returns void
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  if private.is_appointment_text(p_origin) then
+    perform private.tally('appointment_texts',
+      jsonb_build_object('kind', p_origin, 'result', p_result));
+  else
+    perform private.tally('sms', jsonb_build_object('result', p_result));
+  end if;
+end
+$$;
+comment on function private.tally_text is
+  'Counts what became of a text; texts about appointments apart from those of calls.';
 
 /* Twilio's answer to a text says whether the owner of the phone wants texts. */
 create function private.note_opt_out(p_org uuid, p_send uuid, p_opted_out boolean) returns void
@@ -105,13 +127,16 @@ comment on function private.note_opt_out is
 create function private.accept_text(p_org uuid, p_send uuid, p_sid text) returns void
 language plpgsql volatile set search_path = ''
 as $$
+declare
+  v_origin text;
 begin
   update public.sms_messages as m
   set sid = p_sid, status = case when m.status = 'sending' then 'accepted' else m.status end,
     updated_at = clock_timestamp()
-  where m.org_id = p_org and m.id = p_send;
+  where m.org_id = p_org and m.id = p_send
+  returning m.origin into v_origin;
   perform private.note_opt_out(p_org, p_send, false);
-  perform private.tally('sms', '{"result": "accepted"}');
+  perform private.tally_text(v_origin, 'accepted');
 end
 $$;
 comment on function private.accept_text is 'Records that Twilio accepted a text.';
@@ -136,10 +161,10 @@ begin
   if v_message.id is null then
     return null;
   end if;
-  perform private.tally('sms', jsonb_build_object('result', case
+  perform private.tally_text(v_message.origin, case
     when p_may_have_been_sent then 'unknown'
     when p_reason in ('bad_destination', 'opted_out', 'blocked_country') then 'refused'
-    else 'failed' end));
+    else 'failed' end);
   return case when not p_may_have_been_sent then v_message end;
 end
 $$;
@@ -244,9 +269,9 @@ begin
     perform private.audit(p_org, null, 'deliver_text', v_text.appointment_id, p_delivery,
       jsonb_strip_nulls(jsonb_build_object('sendId', p_send, 'errorCode', p_error_code)));
     if v_before < private.delivery_rank('failed') then
-      perform private.tally('sms', jsonb_build_object('result', case
+      perform private.tally_text(v_text.origin, case
         when p_delivery = 'delivered' then 'delivered'
-        when private.is_fault_of_number(p_error_code) then 'refused' else 'undelivered' end));
+        when private.is_fault_of_number(p_error_code) then 'refused' else 'undelivered' end);
     end if;
   end if;
   return '{"outcome": "recorded"}';

@@ -281,7 +281,7 @@ begin
   into v_all, v_others, v_unknown
   from public.sms_messages as m
   where m.org_id = p_org.id and m.created_at > p_now - interval '1 hour'
-    and m.origin <> 'follow_up'
+    and m.origin <> 'follow_up' and not private.is_appointment_text(m.origin)
     -- The text of a change always counts, even if it was refused or not due.
     and (m.status <> 'refused' or m.appointment_id is null);
   return v_all < p_org.sms_hourly_limit and (p_origin = 'own_number'

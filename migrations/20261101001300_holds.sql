@@ -909,7 +909,11 @@ begin
   set status = 'confirmed', expires_at = null, contact_id = v_contact, updated_at = p_now
   where a.org_id = p_org and a.id = p_hold.id and a.call_id is not distinct from p_hold.call_id
     and private.is_held(a, p_now);
-  return found;
+  if not found then
+    return false;
+  end if;
+  perform private.queue_text(p_org, p_hold.id, 'confirmation');
+  return true;
 end
 $$;
 comment on function private.confirm_hold is 'Confirms a hold in place; false if its call no longer holds it.';

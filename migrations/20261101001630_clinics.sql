@@ -135,6 +135,8 @@ begin
     'smsHourlyLimit', p_org.sms_hourly_limit, 'messageHourlyLimit', p_org.message_hourly_limit,
     'followUpTexts', p_org.follow_up_texts, 'textsAtHold', p_org.texts_at_hold,
     'calendarPatientNames', p_org.calendar_patient_names,
+    'address', p_org.address, 'confirmationTexts', p_org.confirmation_texts,
+    'changeTexts', p_org.change_texts, 'cancellationTexts', p_org.cancellation_texts,
     'retentionDays', p_org.retention_days,
     'auditRetentionDays', p_org.audit_retention_days,
     'closingDays', (
@@ -326,6 +328,10 @@ begin
     follow_up_texts = (p_clinic ->> 'followUpTexts')::boolean,
     texts_at_hold = coalesce((p_clinic ->> 'textsAtHold')::boolean, false),
     calendar_patient_names = coalesce((p_clinic ->> 'calendarPatientNames')::boolean, false),
+    address = p_clinic ->> 'address',
+    confirmation_texts = coalesce((p_clinic ->> 'confirmationTexts')::boolean, true),
+    change_texts = coalesce((p_clinic ->> 'changeTexts')::boolean, false),
+    cancellation_texts = coalesce((p_clinic ->> 'cancellationTexts')::boolean, false),
     retention_days = (p_clinic ->> 'retentionDays')::integer,
     audit_retention_days = (p_clinic ->> 'auditRetentionDays')::integer,
     closing_days = (

@@ -35,6 +35,8 @@ insert into private.retention_rules (name, relation, age, applies, kept) values
     $$status in ('expired', 'cancelled', 'requires_manual_followup')$$, 'retention_days'),
   ('calls', 'public.calls', 'seen_at', 'true', '1'),
   ('texts', 'public.sms_messages', 'created_at', 'true', 'retention_days'),
+  ('appointmentTexts', 'public.appointment_texts', 'created_at',
+    $$state not in ('waiting', 'sending')$$, 'retention_days'),
   ('toolCalls', 'public.tool_calls', 'created_at', 'true', 'retention_days'),
   ('callReports', 'public.call_reports', 'created_at', 'true', 'retention_days'),
   ('openQuestions', 'public.open_questions', 'last_asked_at', 'true', 'retention_days'),

@@ -59,6 +59,7 @@ insert into private.personal_data (relation, step, about, erased) values
   ('public.sms_messages', 1,
     't.appointment_id = any (p.appointment_ids)
       or t.to_hash = p.phone_hash and (p.is_alone or t.call_id = any (p.call_ids))', 'delete'),
+  ('public.appointment_texts', 1, 't.appointment_id = any (p.appointment_ids)', 'delete'),
   ('public.sms_opt_outs', 1, 't.phone_hash = p.phone_hash and p.is_alone', 'delete'),
   ('public.calls', 1, 't.call_id = any (p.call_ids)',
     'patient_names = array(select n from unnest(t.patient_names) as n
@@ -95,6 +96,7 @@ from (values
   ('private.audit_purges', 'How far the audit log was deleted.'),
   ('private.personal_data', 'This list.'),
   ('private.retention_rules', 'How long what is kept.'),
+  ('private.functions_target', 'Where the functions are.'),
   ('private.overlap_watch', 'Where the search for overlaps stands.'),
   ('public.overlap_findings', 'Ids of appointments.'),
   ('public.organizations', 'The clinic.'),

@@ -90,7 +90,7 @@ comment on function private.patient_refusal is 'Why a patient cannot be booked f
 
 /* public.staff_book for a request that is to be carried out. */
 create function private.book_at_desk(
-  p_org public.organizations, p_request jsonb, p_slot_id text, p_patient jsonb
+  p_org public.organizations, p_request jsonb, p_slot_id text, p_patient jsonb, p_texts boolean
 ) returns jsonb
 language plpgsql volatile set search_path = ''
 as $$
@@ -110,6 +110,11 @@ begin
     return v_claimed.refusal;
   end if;
   perform private.confirm_hold(p_org.id, v_claimed.hold, null, clock_timestamp());
+  if p_texts then
+    update public.contacts as c set texts_asked_at = clock_timestamp()
+    where c.org_id = p_org.id and c.phone = p_patient ->> 'phone';
+    perform private.queue_text(p_org.id, (v_claimed.hold).id, 'confirmation');
+  end if;
   return private.describe_appointment(p_org, v_claimed.hold, clock_timestamp())
     || '{"outcome": "booked"}';
 end
@@ -122,6 +127,8 @@ comment on function private.book_at_desk is 'Books a slot for a patient, or says
  * p_request        an id of the client's: a repeated request gets the same answer
  * p_slot_id        as staff_find_times and check_availability give it
  * p_patient_phone  E.164; null for a patient without a phone
+ * p_texts          whether the patient wants texts about appointments at this number, which then need not
+ *                  be proven
  * Outcomes         booked (appointmentId, startTime, endTime, service, doctor), slot_taken (taken, slots),
  *                  invalid_slot, invalid_name, invalid_phone, invalid_country, unusable_phone (a line of
  *                  the clinic's own), request_needed, request_reused, not_allowed, unknown_clinic, busy
@@ -129,7 +136,8 @@ comment on function private.book_at_desk is 'Books a slot for a patient, or says
  */
 create function public.staff_book(
   p_org uuid, p_request uuid, p_slot_id text, p_patient_name text,
-  p_patient_phone text default null, p_patient_country text default null
+  p_patient_phone text default null, p_patient_country text default null,
+  p_texts boolean default false
 ) returns jsonb
 language plpgsql volatile security definer set search_path = '' set lock_timeout = '1500ms'
   set jit = off
@@ -141,11 +149,11 @@ declare
   v_answer jsonb;
 begin
   v_desk := private.enter_desk(
-    p_org, p_request, 'staff_book', 'desk', jsonb_build_array(p_slot_id, v_patient));
+    p_org, p_request, 'staff_book', 'desk', jsonb_build_array(p_slot_id, v_patient, p_texts));
   if v_desk.answer is not null then
     return v_desk.answer;
   end if;
-  v_answer := private.book_at_desk(v_desk.org, v_desk.request, p_slot_id, v_patient);
+  v_answer := private.book_at_desk(v_desk.org, v_desk.request, p_slot_id, v_patient, p_texts);
   return private.leave_desk(
     p_org, v_desk.request, private.read_id(v_answer ->> 'appointmentId'), v_answer);
 exception when lock_not_available or deadlock_detected then
@@ -252,6 +260,9 @@ begin
     v_is_done := private.is_still_bookable(p_org, p_row, v_now)
       and private.retake_time(p_org.id, p_row, private.save_contact(
         p_org.id, p_row.patient_phone, p_row.patient_name, null));
+    if v_is_done then
+      perform private.queue_text(p_org.id, p_row.id, 'confirmation');
+    end if;
   end if;
   return case when v_is_done
     then private.describe_appointment(p_org, p_row, v_now) || '{"outcome": "confirmed"}'
@@ -329,6 +340,9 @@ begin
   update public.appointments as a set status = 'cancelled', updated_at = clock_timestamp()
   where a.org_id = p_org and a.id = p_row.id and a.status = p_row.status;
   perform private.require_unchanged(found);
+  if p_row.status = 'confirmed' then
+    perform private.queue_text(p_org, p_row.id, 'cancellation');
+  end if;
   return jsonb_build_object('outcome', 'cancelled', 'appointmentId', p_row.id);
 end
 $$;
@@ -453,6 +467,8 @@ begin
     contact_id = coalesce(v_old.contact_id, private.save_contact(
       p_org.id, v_old.patient_phone, v_old.patient_name, null))
   where n.org_id = p_org.id and n.id = (v_claimed.hold).id;
+  perform private.queue_text(p_org.id, (v_claimed.hold).id,
+    case p_row.status when 'confirmed' then 'change' else 'confirmation' end, p_row.id);
   return private.describe_appointment(p_org, v_claimed.hold, clock_timestamp())
     || '{"outcome": "moved"}';
 end

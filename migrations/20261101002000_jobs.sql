@@ -52,6 +52,9 @@ select cron.schedule('seal-audit', '* * * * *', $job$
   $$
 $job$);
 
+select cron.schedule(
+  'send-appointment-texts', '* * * * *', 'select public.send_appointment_texts()');
+
 select cron.schedule('watch-overlaps', '* * * * *', 'select public.watch_overlaps()');
 
 -- Only the owner of the entry functions may call functions in private.

@@ -47,6 +47,8 @@ export interface Config {
   readonly functionsPublicUrl: string;
   /** The token with which Prometheus reads the metrics; without one, nobody can. */
   readonly metricsToken: string | undefined;
+  /** What the database's jobs show; without it, they cannot ask the functions for anything. */
+  readonly jobsSecret: string | undefined;
   /** Where traces are sent; undefined when they are not. */
   readonly tracing: {
     /** Of the collector's OTLP endpoint for traces. */
@@ -179,6 +181,8 @@ const environment = z.object({
     .optional(),
   METRICS_TOKEN: z.string()
     .min(shortestSecret, `must have at least ${shortestSecret} characters`).optional(),
+  JOBS_SECRET: z.string()
+    .min(shortestSecret, `must have at least ${shortestSecret} characters`).optional(),
   OTEL_EXPORTER_OTLP_ENDPOINT: url.optional(),
   OTEL_EXPORTER_OTLP_HEADERS: headers.default({}),
   OTEL_SERVICE_NAME: z.string().default("master-orchestrator"),
@@ -244,6 +248,7 @@ export function readConfig(env: Variables): Config {
     twilioApiBase: values.TWILIO_API_BASE,
     functionsPublicUrl: values.FUNCTIONS_PUBLIC_URL ?? `${values.SUPABASE_URL}/functions/v1`,
     metricsToken: values.METRICS_TOKEN,
+    jobsSecret: values.JOBS_SECRET,
     tracing: values.OTEL_EXPORTER_OTLP_ENDPOINT === undefined ? undefined : {
       url: `${values.OTEL_EXPORTER_OTLP_ENDPOINT}/v1/traces`,
       headers: values.OTEL_EXPORTER_OTLP_HEADERS,

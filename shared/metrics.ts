@@ -109,6 +109,11 @@ function describeTexts(counters: Counters): Family[] {
         "or after acceptance; failed at the provider; unknown.",
       withZeros(counters.named("sms").by("result"), "result", textResults),
     ),
+    counter(
+      "appointment_texts",
+      "Texts about appointments by kind and result, which is as for the other texts.",
+      counters.named("appointment_texts").by("kind", "result"),
+    ),
   ];
 }
 

@@ -99,6 +99,6 @@ export function composeFollowUp(clinic: string, callBack: string | undefined): s
 }
 
 /** A clinic's name as it is texted: at most 25 characters of GSM-7, never blank. */
-function composeClinicName(clinic: string): string {
+export function composeClinicName(clinic: string): string {
   return toGsmText(clinic, 25) || "clinic";
 }

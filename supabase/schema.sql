@@ -145,13 +145,16 @@ CREATE FUNCTION private.accept_text(p_org uuid, p_send uuid, p_sid text) RETURNS
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
+declare
+  v_origin text;
 begin
   update public.sms_messages as m
   set sid = p_sid, status = case when m.status = 'sending' then 'accepted' else m.status end,
     updated_at = clock_timestamp()
-  where m.org_id = p_org and m.id = p_send;
+  where m.org_id = p_org and m.id = p_send
+  returning m.origin into v_origin;
   perform private.note_opt_out(p_org, p_send, false);
-  perform private.tally('sms', '{"result": "accepted"}');
+  perform private.tally_text(v_origin, 'accepted');
 end
 $$;
 
@@ -263,6 +266,11 @@ CREATE TABLE public.organizations (
     own_phone_hourly_sends integer DEFAULT 2 NOT NULL,
     own_phone_daily_sends integer DEFAULT 4 NOT NULL,
     own_phone_daily_attempts integer DEFAULT 10 NOT NULL,
+    address text,
+    confirmation_texts boolean DEFAULT true NOT NULL,
+    change_texts boolean DEFAULT false NOT NULL,
+    cancellation_texts boolean DEFAULT false NOT NULL,
+    CONSTRAINT organizations_address_short CHECK (((length(btrim(address)) >= 1) AND (length(btrim(address)) <= 80))),
     CONSTRAINT organizations_audit_retention_sane CHECK (((audit_retention_days >= 30) AND (audit_retention_days <= 36500))),
     CONSTRAINT organizations_closing_days_finite CHECK (private.require((closing_days <@ datemultirange(daterange('0001-01-01'::date, '9999-12-31'::date, '[]'::text))), ('organization '::text || slug), 'its closing days have no first or no last day'::text)),
     CONSTRAINT organizations_country_iso CHECK ((default_country ~ '^[A-Z]{2}$'::text)),
@@ -331,6 +339,14 @@ COMMENT ON COLUMN public.organizations.own_phone_hourly_sends IS 'Texts in an ho
 COMMENT ON COLUMN public.organizations.own_phone_daily_sends IS 'Texts in a day beyond phone_daily_sends, for calls from the number itself.';
 
 COMMENT ON COLUMN public.organizations.own_phone_daily_attempts IS 'Wrong passcodes in a day beyond phone_daily_attempts, in calls from the number itself.';
+
+COMMENT ON COLUMN public.organizations.address IS 'Where patients go, as a text says it; null says only the clinic''s name.';
+
+COMMENT ON COLUMN public.organizations.confirmation_texts IS 'Whether a booking is confirmed by text.';
+
+COMMENT ON COLUMN public.organizations.change_texts IS 'Whether the new time of an appointment that was moved is texted.';
+
+COMMENT ON COLUMN public.organizations.cancellation_texts IS 'Whether a cancellation is texted.';
 
 CREATE FUNCTION private.agrees_with_envelope(p_org public.organizations, p_call jsonb) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -550,6 +566,11 @@ begin
     patient_name = v_old.patient_name, patient_phone = v_old.patient_phone,
     patient_country = v_old.patient_country
   where n.org_id = p_org.id and n.id = p_hold.id;
+  if p_change.kind = 'cancel' then
+    perform private.queue_text(p_org.id, p_appointment.id, 'cancellation');
+  elsif p_hold.id is not null then
+    perform private.queue_text(p_org.id, p_hold.id, 'change', p_appointment.id);
+  end if;
   update public.appointment_changes as c
   set applied_at = p_now, appointment_id = p_appointment.id,
     hold_id = case when c.kind = 'reschedule' then coalesce(p_hold.id, p_appointment.id) end
@@ -563,6 +584,26 @@ end
 $$;
 
 COMMENT ON FUNCTION private.apply_change(p_org public.organizations, p_call jsonb, p_change public.appointment_changes, p_appointment public.appointments, p_hold public.appointments, p_now timestamp with time zone) IS 'Cancels or moves an appointment, and says so.';
+
+CREATE FUNCTION private.ask_function(p_name text) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $_$
+declare
+  v_target constant jsonb := private.read_functions_target();
+begin
+  if v_target is null or to_regproc('net.http_post') is null then
+    return false;
+  end if;
+  execute 'select net.http_post(url => $1, body => $2, headers => $3, timeout_milliseconds => $4)'
+  using (v_target ->> 'url') || '/' || p_name, '{}'::jsonb,
+    jsonb_build_object('Content-Type', 'application/json',
+      'Authorization', 'Bearer ' || (v_target ->> 'secret')), 60000;
+  return true;
+end
+$_$;
+
+COMMENT ON FUNCTION private.ask_function(p_name text) IS 'Posts to an Edge Function after the transaction has committed.';
 
 CREATE FUNCTION private.ask_which(p_org public.organizations, p_change public.appointment_changes, p_fits public.appointments[], p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql
@@ -846,7 +887,7 @@ CREATE FUNCTION private.blocks(p_row public.appointments, p_call_id text, p_move
 
 COMMENT ON FUNCTION private.blocks(p_row public.appointments, p_call_id text, p_moves uuid, p_at timestamp with time zone) IS 'Whether a row is live, and neither a hold of this call nor the appointment that it moves.';
 
-CREATE FUNCTION private.book_at_desk(p_org public.organizations, p_request jsonb, p_slot_id text, p_patient jsonb) RETURNS jsonb
+CREATE FUNCTION private.book_at_desk(p_org public.organizations, p_request jsonb, p_slot_id text, p_patient jsonb, p_texts boolean) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
@@ -866,12 +907,17 @@ begin
     return v_claimed.refusal;
   end if;
   perform private.confirm_hold(p_org.id, v_claimed.hold, null, clock_timestamp());
+  if p_texts then
+    update public.contacts as c set texts_asked_at = clock_timestamp()
+    where c.org_id = p_org.id and c.phone = p_patient ->> 'phone';
+    perform private.queue_text(p_org.id, (v_claimed.hold).id, 'confirmation');
+  end if;
   return private.describe_appointment(p_org, v_claimed.hold, clock_timestamp())
     || '{"outcome": "booked"}';
 end
 $$;
 
-COMMENT ON FUNCTION private.book_at_desk(p_org public.organizations, p_request jsonb, p_slot_id text, p_patient jsonb) IS 'Books a slot for a patient, or says why not.';
+COMMENT ON FUNCTION private.book_at_desk(p_org public.organizations, p_request jsonb, p_slot_id text, p_patient jsonb, p_texts boolean) IS 'Books a slot for a patient, or says why not.';
 
 CREATE FUNCTION private.busy_time(p_service public.services, p_start timestamp with time zone) RETURNS tstzrange
     LANGUAGE sql STABLE
@@ -968,6 +1014,9 @@ begin
   update public.appointments as a set status = 'cancelled', updated_at = clock_timestamp()
   where a.org_id = p_org and a.id = p_row.id and a.status = p_row.status;
   perform private.require_unchanged(found);
+  if p_row.status = 'confirmed' then
+    perform private.queue_text(p_org, p_row.id, 'cancellation');
+  end if;
   return jsonb_build_object('outcome', 'cancelled', 'appointmentId', p_row.id);
 end
 $$;
@@ -1222,6 +1271,78 @@ $$;
 
 COMMENT ON FUNCTION private.claim_start(p_org public.organizations, p_call jsonb, p_entered public.calls, p_action text, p_wanted private.wanted_slot, p_patient jsonb, p_old public.appointments, p_moves public.appointments) IS 'Holds a slot of one organization for a call, or says why not.';
 
+CREATE FUNCTION private.is_appointment_text(p_kind text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    RETURN (p_kind = ANY (ARRAY['confirmation'::text, 'change'::text, 'cancellation'::text, 'reminder'::text]));
+
+COMMENT ON FUNCTION private.is_appointment_text(p_kind text) IS 'Whether a text tells a patient about an appointment, and has no passcode in it.';
+
+CREATE TABLE public.appointment_texts (
+    org_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    appointment_id uuid NOT NULL,
+    kind text NOT NULL,
+    starts_at timestamp with time zone NOT NULL,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    reason text,
+    due_at timestamp with time zone NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    send_id uuid,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT appointment_texts_kind_known CHECK (private.is_appointment_text(kind)),
+    CONSTRAINT appointment_texts_sending_has_send CHECK (((state <> 'sending'::text) OR (send_id IS NOT NULL))),
+    CONSTRAINT appointment_texts_state_known CHECK ((state = ANY (ARRAY['waiting'::text, 'sending'::text, 'sent'::text, 'failed'::text, 'unknown'::text, 'dropped'::text])))
+);
+
+COMMENT ON TABLE public.appointment_texts IS 'Texts about appointments, to be sent or sent. They contain neither the number nor the words.';
+
+COMMENT ON COLUMN public.appointment_texts.starts_at IS 'The time that the text is about: a text about another time is another text.';
+
+COMMENT ON COLUMN public.appointment_texts.state IS 'waiting for due_at; sending until due_at, then unknown; sent: Twilio accepted it; failed; dropped: no longer true or not wanted.';
+
+COMMENT ON COLUMN public.appointment_texts.reason IS 'Why it failed, was dropped, or waits again.';
+
+COMMENT ON COLUMN public.appointment_texts.send_id IS 'The newest attempt, the id of its row in sms_messages.';
+
+CREATE FUNCTION private.claim_text(p_org public.organizations, p_text public.appointment_texts, p_row public.appointments, p_now timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_contact public.contacts;
+  v_refusal text;
+begin
+  select c.* into v_contact from public.contacts as c
+  where c.org_id = p_org.id and c.id = p_row.contact_id;
+  v_refusal := case when private.is_true_text(p_text, p_row, p_now)
+    then private.text_refusal(p_org, p_text.kind, p_row, v_contact) else 'outdated' end;
+  if v_refusal is not null then
+    perform private.settle_text(p_org.id, p_text, 'dropped', v_refusal, p_now);
+    return null;
+  elsif not private.may_text_more(p_org, p_now) then
+    update public.appointment_texts as t
+    set due_at = p_now + interval '5 minutes', reason = 'org_send_limit'
+    where t.org_id = p_org.id and t.id = p_text.id;
+    return null;
+  end if;
+  p_text.send_id := gen_random_uuid();
+  update public.appointment_texts as t
+  set state = 'sending', send_id = p_text.send_id, attempts = t.attempts + 1, reason = null,
+    due_at = p_now + private.text_patience(), updated_at = p_now
+  where t.org_id = p_org.id and t.id = p_text.id;
+  insert into public.sms_messages (
+    org_id, id, appointment_id, origin, to_masked, to_hash, created_at
+  ) values (
+    p_org.id, p_text.send_id, p_row.id, p_text.kind, private.mask_phone(p_row.patient_phone),
+    private.hash_phone(p_row.patient_phone), p_now
+  );
+  return private.describe_text(p_org, p_text, p_row);
+end
+$$;
+
+COMMENT ON FUNCTION private.claim_text(p_org public.organizations, p_text public.appointment_texts, p_row public.appointments, p_now timestamp with time zone) IS 'Marks a text as about to be sent, or drops or postpones it.';
+
 CREATE FUNCTION private.clinic_refusal(p_org public.organizations, p_clinic jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -1406,7 +1527,7 @@ CREATE TABLE public.sms_messages (
     handled_at timestamp with time zone,
     handled_by uuid,
     CONSTRAINT sms_messages_delivery_known CHECK ((delivery = ANY (ARRAY['queued'::text, 'sending'::text, 'sent'::text, 'failed'::text, 'undelivered'::text, 'delivered'::text]))),
-    CONSTRAINT sms_messages_origin_known CHECK ((origin = ANY (ARRAY['own_number'::text, 'other_number'::text, 'no_number'::text, 'follow_up'::text]))),
+    CONSTRAINT sms_messages_origin_known CHECK (((origin = ANY (ARRAY['own_number'::text, 'other_number'::text, 'no_number'::text, 'follow_up'::text])) OR private.is_appointment_text(origin))),
     CONSTRAINT sms_messages_to_hash_length CHECK ((octet_length(to_hash) = 32)),
     CONSTRAINT sms_messages_to_masked CHECK ((to_masked !~ '[0-9]{5}'::text))
 );
@@ -1415,7 +1536,7 @@ COMMENT ON TABLE public.sms_messages IS 'One row per text, whose id is the send_
 
 COMMENT ON COLUMN public.sms_messages.appointment_id IS 'The hold it is about; null for a change, whose appointment is not known before the passcode.';
 
-COMMENT ON COLUMN public.sms_messages.origin IS 'Whether the call came from the number that is texted, from another, or from none; or that it has ended.';
+COMMENT ON COLUMN public.sms_messages.origin IS 'Whether the call came from the number that is texted, from another, or from none; or that it has ended; or what the text says about an appointment.';
 
 COMMENT ON COLUMN public.sms_messages.tool_call_id IS 'The tool call that requested it: a repeated request does not send another text.';
 
@@ -1466,6 +1587,9 @@ begin
     v_is_done := private.is_still_bookable(p_org, p_row, v_now)
       and private.retake_time(p_org.id, p_row, private.save_contact(
         p_org.id, p_row.patient_phone, p_row.patient_name, null));
+    if v_is_done then
+      perform private.queue_text(p_org.id, p_row.id, 'confirmation');
+    end if;
   end if;
   return case when v_is_done
     then private.describe_appointment(p_org, p_row, v_now) || '{"outcome": "confirmed"}'
@@ -1487,7 +1611,11 @@ begin
   set status = 'confirmed', expires_at = null, contact_id = v_contact, updated_at = p_now
   where a.org_id = p_org and a.id = p_hold.id and a.call_id is not distinct from p_hold.call_id
     and private.is_held(a, p_now);
-  return found;
+  if not found then
+    return false;
+  end if;
+  perform private.queue_text(p_org, p_hold.id, 'confirmation');
+  return true;
 end
 $$;
 
@@ -1929,6 +2057,8 @@ begin
     'smsHourlyLimit', p_org.sms_hourly_limit, 'messageHourlyLimit', p_org.message_hourly_limit,
     'followUpTexts', p_org.follow_up_texts, 'textsAtHold', p_org.texts_at_hold,
     'calendarPatientNames', p_org.calendar_patient_names,
+    'address', p_org.address, 'confirmationTexts', p_org.confirmation_texts,
+    'changeTexts', p_org.change_texts, 'cancellationTexts', p_org.cancellation_texts,
     'retentionDays', p_org.retention_days,
     'auditRetentionDays', p_org.audit_retention_days,
     'closingDays', (
@@ -2195,6 +2325,28 @@ end
 $$;
 
 COMMENT ON FUNCTION private.describe_state(p_org public.organizations, p_row public.appointments, p_now timestamp with time zone) IS 'The outcome for a row that does not wait for a passcode.';
+
+CREATE FUNCTION private.describe_text(p_org public.organizations, p_text public.appointment_texts, p_row public.appointments) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return jsonb_build_object(
+    'orgId', p_org.id, 'sendId', p_text.send_id, 'kind', p_text.kind,
+    'phone', p_row.patient_phone, 'countries', to_jsonb(p_org.sms_countries),
+    'clinic', p_org.name, 'address', p_org.address,
+    'startTime', private.iso_local(p_row.starts_at, p_org.timezone),
+    'secondsLeft', floor(extract(epoch from p_row.starts_at - clock_timestamp()))::integer,
+    'doctor', (
+      select p.name from public.providers as p
+      where p.org_id = p_org.id and p.id = p_row.provider_id),
+    'callBack', (
+      select min(c.value) from public.org_channels as c
+      where c.org_id = p_org.id and c.kind = 'called_number'));
+end
+$$;
+
+COMMENT ON FUNCTION private.describe_text(p_org public.organizations, p_text public.appointment_texts, p_row public.appointments) IS 'What a text about an appointment is composed of.';
 
 CREATE FUNCTION private.describe_unclear_day(p_org public.organizations, p_said jsonb, p_today date) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -2537,10 +2689,10 @@ begin
   if v_message.id is null then
     return null;
   end if;
-  perform private.tally('sms', jsonb_build_object('result', case
+  perform private.tally_text(v_message.origin, case
     when p_may_have_been_sent then 'unknown'
     when p_reason in ('bad_destination', 'opted_out', 'blocked_country') then 'refused'
-    else 'failed' end));
+    else 'failed' end);
   return case when not p_may_have_been_sent then v_message end;
 end
 $$;
@@ -3498,7 +3650,7 @@ begin
   into v_all, v_others, v_unknown
   from public.sms_messages as m
   where m.org_id = p_org.id and m.created_at > p_now - interval '1 hour'
-    and m.origin <> 'follow_up'
+    and m.origin <> 'follow_up' and not private.is_appointment_text(m.origin)
     -- The text of a change always counts, even if it was refused or not due.
     and (m.status <> 'refused' or m.appointment_id is null);
   return v_all < p_org.sms_hourly_limit and (p_origin = 'own_number'
@@ -3509,6 +3661,16 @@ end
 $$;
 
 COMMENT ON FUNCTION private.has_texts_left(p_org public.organizations, p_origin text, p_now timestamp with time zone) IS 'Whether an organization may send one more text this hour for a call of that origin.';
+
+CREATE FUNCTION private.has_vault() RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select to_regclass('vault.decrypted_secrets') is not null
+    and to_regproc('vault.create_secret') is not null
+$$;
+
+COMMENT ON FUNCTION private.has_vault() IS 'Whether this database has Supabase Vault.';
 
 CREATE FUNCTION private.hash_seal(p_org uuid, p_number integer, p_sealed_at timestamp with time zone, p_ids uuid[], p_times timestamp with time zone[], p_digests bytea[], p_previous bytea) RETURNS bytea
     LANGUAGE sql STABLE
@@ -4011,6 +4173,12 @@ $$;
 
 COMMENT ON FUNCTION private.is_text_due(p_org public.organizations, p_change public.appointment_changes, p_at timestamp with time zone) IS 'Whether the code of a change is texted at all; callers do not learn it.';
 
+CREATE FUNCTION private.is_true_text(p_text public.appointment_texts, p_row public.appointments, p_now timestamp with time zone) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    RETURN (((p_row).starts_at = (p_text).starts_at) AND ((p_row).starts_at > p_now) AND ((p_row).status = CASE (p_text).kind WHEN 'cancellation'::text THEN 'cancelled'::text ELSE 'confirmed'::text END));
+
+COMMENT ON FUNCTION private.is_true_text(p_text public.appointment_texts, p_row public.appointments, p_now timestamp with time zone) IS 'Whether an appointment is still as a text says, and still to come.';
+
 CREATE FUNCTION private.is_wanted(p_wanted private.wanted_slot, p_hold public.appointments) RETURNS boolean
     LANGUAGE sql IMMUTABLE
     RETURN (((p_hold).service_id = (p_wanted).service.id) AND ((p_hold).starts_at = (p_wanted).starts_at) AND (((p_wanted).provider.id IS NULL) OR ((p_hold).provider_id = (p_wanted).provider.id)));
@@ -4398,6 +4566,20 @@ CREATE FUNCTION private.mask_phone(p_phone text) RETURNS text
 
 COMMENT ON FUNCTION private.mask_phone(p_phone text) IS 'A phone number reduced to its last two digits.';
 
+CREATE FUNCTION private.may_text_more(p_org public.organizations, p_now timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    select count(*) < p_org.sms_hourly_limit from public.sms_messages as m
+    where m.org_id = p_org.id and m.created_at > p_now - interval '1 hour'
+      and m.status <> 'refused');
+end
+$$;
+
+COMMENT ON FUNCTION private.may_text_more(p_org public.organizations, p_now timestamp with time zone) IS 'Whether an organization has sent fewer texts within an hour than it allows.';
+
 CREATE FUNCTION private.message_refusal(p_org public.organizations, p_call jsonb, p_hash bytea, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -4472,6 +4654,8 @@ begin
     contact_id = coalesce(v_old.contact_id, private.save_contact(
       p_org.id, v_old.patient_phone, v_old.patient_name, null))
   where n.org_id = p_org.id and n.id = (v_claimed.hold).id;
+  perform private.queue_text(p_org.id, (v_claimed.hold).id,
+    case p_row.status when 'confirmed' then 'change' else 'confirmation' end, p_row.id);
   return private.describe_appointment(p_org, v_claimed.hold, clock_timestamp())
     || '{"outcome": "moved"}';
 end
@@ -5021,6 +5205,38 @@ $$;
 
 COMMENT ON FUNCTION private.question_words(p_text text) IS 'The lexemes of a question that tell what it is about, sorted; empty for "Where are you?".';
 
+CREATE FUNCTION private.queue_text(p_org uuid, p_appointment uuid, p_kind text, p_moved_from uuid DEFAULT NULL::uuid) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_org public.organizations;
+  v_row public.appointments;
+  v_contact public.contacts;
+  v_kind text := p_kind;
+begin
+  select o.* into strict v_org from public.organizations as o where o.id = p_org;
+  if not private.texts_about(v_org, p_kind) and exists (
+    select from public.appointment_texts as t
+    where t.org_id = p_org and t.appointment_id = p_moved_from and t.kind = 'confirmation'
+      and t.state = 'waiting') then
+    v_kind := 'confirmation';
+  end if;
+  select a.* into v_row from public.appointments as a
+  where a.org_id = p_org and a.id = p_appointment;
+  select c.* into v_contact from public.contacts as c
+  where c.org_id = p_org and c.id = v_row.contact_id;
+  if v_row.starts_at > clock_timestamp()
+    and private.text_refusal(v_org, v_kind, v_row, v_contact) is null then
+    insert into public.appointment_texts (org_id, appointment_id, kind, starts_at, due_at)
+    values (p_org, p_appointment, v_kind, v_row.starts_at, clock_timestamp())
+    on conflict do nothing;
+  end if;
+end
+$$;
+
+COMMENT ON FUNCTION private.queue_text(p_org uuid, p_appointment uuid, p_kind text, p_moved_from uuid) IS 'Writes a text about an appointment, to be sent once this transaction has committed.';
+
 CREATE FUNCTION private.read_caller(p_org public.organizations, p_call jsonb) RETURNS bytea
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -5058,6 +5274,25 @@ end
 $$;
 
 COMMENT ON FUNCTION private.read_credentials(p_org uuid, p_provider text) IS 'The encrypted account of an organization, or not_configured.';
+
+CREATE FUNCTION private.read_functions_target() RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $_$
+declare
+  v_target private.functions_target;
+begin
+  select t.* into v_target from private.functions_target as t;
+  if v_target.url is not null and v_target.secret is null and private.has_vault() then
+    execute 'select s.decrypted_secret from vault.decrypted_secrets as s where s.name = $1'
+    into v_target.secret using 'functions_secret';
+  end if;
+  return case when v_target.secret is not null
+    then jsonb_build_object('url', v_target.url, 'secret', v_target.secret) end;
+end
+$_$;
+
+COMMENT ON FUNCTION private.read_functions_target() IS 'Where the functions are and the secret that they expect of the database, or null.';
 
 CREATE FUNCTION private.read_id(p_text text) RETURNS uuid
     LANGUAGE sql IMMUTABLE
@@ -5273,9 +5508,9 @@ begin
     perform private.audit(p_org, null, 'deliver_text', v_text.appointment_id, p_delivery,
       jsonb_strip_nulls(jsonb_build_object('sendId', p_send, 'errorCode', p_error_code)));
     if v_before < private.delivery_rank('failed') then
-      perform private.tally('sms', jsonb_build_object('result', case
+      perform private.tally_text(v_text.origin, case
         when p_delivery = 'delivered' then 'delivered'
-        when private.is_fault_of_number(p_error_code) then 'refused' else 'undelivered' end));
+        when private.is_fault_of_number(p_error_code) then 'refused' else 'undelivered' end);
     end if;
   end if;
   return '{"outcome": "recorded"}';
@@ -5737,6 +5972,12 @@ $$;
 
 COMMENT ON FUNCTION private.retake_time(p_org uuid, p_row public.appointments, p_contact uuid) IS 'Confirms a row that does not take its time any more, if nobody else has the time.';
 
+CREATE FUNCTION private.retry_delay(p_attempts integer) RETURNS interval
+    LANGUAGE sql IMMUTABLE
+    RETURN CASE WHEN (p_attempts < 10) THEN ('00:01:00'::interval * LEAST((60)::double precision, ((2)::double precision ^ ((p_attempts - 1))::double precision))) ELSE NULL::interval END;
+
+COMMENT ON FUNCTION private.retry_delay(p_attempts integer) IS 'How long a text that certainly did not go out waits after so many attempts; null: it is given up.';
+
 CREATE FUNCTION private.revoke_feed(p_org uuid, p_feed uuid) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -5925,6 +6166,21 @@ $$;
 
 COMMENT ON FUNCTION private.settle_change(p_org public.organizations, p_call jsonb, p_change public.appointment_changes, p_answer jsonb, p_hold public.appointments) IS 'Ends a request unless it waits for an answer, and says what was released.';
 
+CREATE FUNCTION private.settle_text(p_org uuid, p_text public.appointment_texts, p_state text, p_reason text, p_due_at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  update public.appointment_texts as t
+  set state = p_state, reason = p_reason, due_at = p_due_at, updated_at = clock_timestamp()
+  where t.org_id = p_org and t.id = p_text.id;
+  perform private.audit(p_org, null, 'text_appointment', p_text.appointment_id, p_state,
+    jsonb_strip_nulls(jsonb_build_object('kind', p_text.kind, 'reason', p_reason)));
+end
+$$;
+
+COMMENT ON FUNCTION private.settle_text(p_org uuid, p_text public.appointment_texts, p_state text, p_reason text, p_due_at timestamp with time zone) IS 'Writes down and audits what became of a text.';
+
 CREATE FUNCTION private.share_session(p_org uuid, p_moves uuid, p_provider uuid, p_busy tstzrange) RETURNS uuid
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -6109,11 +6365,79 @@ $$;
 
 COMMENT ON FUNCTION private.tally(p_name text, p_labels jsonb, p_count double precision) IS 'Counts an event in the caller''s transaction: it commits or rolls back with it, and never waits.';
 
+CREATE FUNCTION private.tally_text(p_origin text, p_result text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  if private.is_appointment_text(p_origin) then
+    perform private.tally('appointment_texts',
+      jsonb_build_object('kind', p_origin, 'result', p_result));
+  else
+    perform private.tally('sms', jsonb_build_object('result', p_result));
+  end if;
+end
+$$;
+
+COMMENT ON FUNCTION private.tally_text(p_origin text, p_result text) IS 'Counts what became of a text; texts about appointments apart from those of calls.';
+
 CREATE FUNCTION private.text_cooldown() RETURNS interval
     LANGUAGE sql IMMUTABLE
     RETURN '00:00:30'::interval;
 
 COMMENT ON FUNCTION private.text_cooldown() IS 'How long a call waits between two texts to a phone, and for the outcome of the first.';
+
+CREATE FUNCTION private.text_patience() RETURNS interval
+    LANGUAGE sql IMMUTABLE
+    RETURN '00:10:00'::interval;
+
+COMMENT ON FUNCTION private.text_patience() IS 'How long whoever claims a text may take to say what became of it.';
+
+CREATE TABLE public.contacts (
+    org_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    phone text,
+    name text NOT NULL,
+    proven_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    texts_asked_at timestamp with time zone,
+    CONSTRAINT contacts_phone_e164 CHECK ((phone ~ '^\+[1-9][0-9]{6,14}$'::text))
+);
+
+COMMENT ON TABLE public.contacts IS 'Patients of one organization, by their phone number if they have one.';
+
+COMMENT ON COLUMN public.contacts.proven_at IS 'When a passcode last proved the number at a booking; null: only staff have entered it.';
+
+COMMENT ON COLUMN public.contacts.texts_asked_at IS 'When the desk asked for texts to a number that no passcode has proven; null: it did not.';
+
+CREATE FUNCTION private.text_refusal(p_org public.organizations, p_kind text, p_row public.appointments, p_contact public.contacts) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_hash constant bytea := private.hash_phone(p_row.patient_phone);
+begin
+  return case
+    when not private.texts_about(p_org, p_kind) then 'switched_off'
+    when p_row.patient_phone is null then 'no_number'
+    when coalesce(p_contact.proven_at, p_contact.texts_asked_at) is null then 'not_proven'
+    when not coalesce(p_row.patient_country = any (p_org.sms_countries), true)
+      then 'blocked_country'
+    when exists (
+      select from public.sms_opt_outs as o
+      where o.org_id = p_org.id and o.phone_hash = v_hash) then 'opted_out'
+    when private.is_blocked(p_org.id, v_hash) then 'blocked'
+  end;
+end
+$$;
+
+COMMENT ON FUNCTION private.text_refusal(p_org public.organizations, p_kind text, p_row public.appointments, p_contact public.contacts) IS 'Why the patient of an appointment is not texted, or null.';
+
+CREATE FUNCTION private.texts_about(p_org public.organizations, p_kind text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    RETURN CASE p_kind WHEN 'confirmation'::text THEN (p_org).confirmation_texts WHEN 'change'::text THEN (p_org).change_texts WHEN 'cancellation'::text THEN (p_org).cancellation_texts ELSE false END;
+
+COMMENT ON FUNCTION private.texts_about(p_org public.organizations, p_kind text) IS 'Whether a clinic texts about a kind of event.';
 
 CREATE FUNCTION private.try_provider(p_org uuid, p_provider uuid, p_service uuid, p_start timestamp with time zone, p_replaces uuid, p_moves uuid, p_wait boolean, p_patient jsonb, p_call jsonb, p_action text, p_hold_for interval) RETURNS public.appointments
     LANGUAGE plpgsql
@@ -6448,6 +6772,10 @@ begin
     follow_up_texts = (p_clinic ->> 'followUpTexts')::boolean,
     texts_at_hold = coalesce((p_clinic ->> 'textsAtHold')::boolean, false),
     calendar_patient_names = coalesce((p_clinic ->> 'calendarPatientNames')::boolean, false),
+    address = p_clinic ->> 'address',
+    confirmation_texts = coalesce((p_clinic ->> 'confirmationTexts')::boolean, true),
+    change_texts = coalesce((p_clinic ->> 'changeTexts')::boolean, false),
+    cancellation_texts = coalesce((p_clinic ->> 'cancellationTexts')::boolean, false),
     retention_days = (p_clinic ->> 'retentionDays')::integer,
     audit_retention_days = (p_clinic ->> 'auditRetentionDays')::integer,
     closing_days = (
@@ -7029,6 +7357,45 @@ end
 $$;
 
 COMMENT ON FUNCTION public.check_availability(p_call jsonb, p_service text, p_day jsonb, p_days integer, p_part_of_day text, p_provider text) IS 'Tool check_availability: bookable slots of a service on one to fourteen local days.';
+
+CREATE FUNCTION public.claim_appointment_texts(p_limit integer) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '1500ms'
+    SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+declare
+  v_now timestamptz;
+  v_due record;
+  v_seen integer := 0;
+  v_texts jsonb := '[]';
+begin
+  perform private.require_read_committed();
+  -- What each organization has sent is counted: two claims would count the same.
+  perform pg_advisory_xact_lock(hashtextextended('appointment texts', 3));
+  v_now := clock_timestamp();
+  for v_due in
+    select o as org, t as text, a as appointment
+    from public.appointment_texts as t
+    join public.organizations as o on o.id = t.org_id
+    join public.appointments as a on a.org_id = t.org_id and a.id = t.appointment_id
+    where t.state = 'waiting' and t.due_at <= v_now
+    order by t.due_at, t.created_at limit p_limit
+    -- Whoever deletes an appointment locks it before its texts: nothing is waited for here.
+    for no key update of t skip locked for key share of a skip locked
+  loop
+    v_seen := v_seen + 1;
+    v_texts := v_texts || coalesce(
+      private.claim_text(v_due.org, v_due.text, v_due.appointment, v_now), '[]');
+  end loop;
+  return jsonb_build_object('outcome', 'claimed', 'texts', v_texts, 'more', v_seen >= p_limit);
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.claim_appointment_texts(p_limit integer) IS 'Marks texts that are due as about to be sent, and gives what they say.';
 
 CREATE FUNCTION public.claim_slot_atomic(p_call jsonb, p_slot_id text, p_patient_name text, p_patient_phone text, p_patient_country text DEFAULT NULL::text, p_hold text DEFAULT NULL::text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -8000,6 +8367,61 @@ $$;
 
 COMMENT ON FUNCTION public.seal_audit(p_rows integer) IS 'Seals the audit rows of transactions that have ended; pg_cron calls it every minute.';
 
+CREATE FUNCTION public.send_appointment_texts() RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '1s'
+    AS $$
+declare
+  v_text public.appointment_texts;
+begin
+  for v_text in
+    select t.* from public.appointment_texts as t
+    where t.state = 'sending' and t.due_at <= clock_timestamp()
+    order by t.due_at limit 100 for no key update skip locked
+  loop
+    perform private.fail_text(v_text.org_id, v_text.send_id, 'no_answer', true);
+    perform private.settle_text(
+      v_text.org_id, v_text, 'unknown', 'no_answer', clock_timestamp());
+  end loop;
+  return exists (
+    select from public.appointment_texts as t
+    where t.state = 'waiting' and t.due_at <= clock_timestamp())
+    and private.ask_function('appointment-texts');
+end
+$$;
+
+COMMENT ON FUNCTION public.send_appointment_texts() IS 'Asks the function appointment-texts to send what is due; pg_cron calls it every minute.';
+
+CREATE FUNCTION public.set_functions_target(p_url text, p_secret text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '5s'
+    AS $_$
+declare
+  v_id uuid;
+begin
+  if coalesce(length(p_secret), 0) < 16 then
+    raise exception 'Cannot set the functions'' secret: it must have at least 16 characters'
+      using errcode = '22023';
+  end if;
+  if private.has_vault() then
+    execute 'select s.id from vault.decrypted_secrets as s where s.name = $1'
+    into v_id using 'functions_secret';
+    if v_id is null then
+      execute 'select vault.create_secret($1, $2)' using p_secret, 'functions_secret';
+    else
+      execute 'select vault.update_secret($1, $2)' using v_id, p_secret;
+    end if;
+    p_secret := null;
+  end if;
+  insert into private.functions_target as t (url, secret) values (p_url, p_secret)
+  on conflict (only_row) do update set url = excluded.url, secret = excluded.secret;
+end
+$_$;
+
+COMMENT ON FUNCTION public.set_functions_target(p_url text, p_secret text) IS 'Tells the database where the functions are, and the secret that they expect of it.';
+
 CREATE FUNCTION public.set_limits(p_org uuid, p_limits jsonb) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
@@ -8124,6 +8546,46 @@ $$;
 
 COMMENT ON FUNCTION public.set_org_credentials(p_org uuid, p_provider text, p_key_id text, p_nonce text, p_ciphertext text, p_replaces text) IS 'Stores an organization''s encrypted account, or replaces the one it was made from; audited.';
 
+CREATE FUNCTION public.settle_appointment_text(p_org uuid, p_send uuid, p_sid text, p_reason text, p_may_have_been_sent boolean) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '1500ms'
+    SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+declare
+  v_text public.appointment_texts;
+  v_delay interval;
+  v_outcome text;
+begin
+  select t.* into v_text from public.appointment_texts as t
+  where t.org_id = p_org and t.send_id = p_send and t.state in ('sending', 'unknown')
+  for no key update;
+  if v_text.id is null then
+    return '{"outcome": "known"}';
+  end if;
+  v_delay := case when p_reason in (
+      'rate_limited', 'unreachable', 'timeout', 'provider_error', 'unauthorized', 'misconfigured',
+      'sms_not_configured', 'credentials_unreadable', 'database')
+    then private.retry_delay(v_text.attempts) end;
+  v_outcome := case when p_sid is not null then 'sent'
+    when p_may_have_been_sent then 'unknown'
+    when v_delay is not null then 'waiting' else 'failed' end;
+  if p_sid is not null then
+    perform private.accept_text(p_org, p_send, p_sid);
+  else
+    perform private.fail_text(p_org, p_send, p_reason, p_may_have_been_sent);
+  end if;
+  perform private.settle_text(p_org, v_text, v_outcome, p_reason,
+    clock_timestamp() + coalesce(v_delay, interval '0'));
+  return jsonb_build_object('outcome', v_outcome);
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.settle_appointment_text(p_org uuid, p_send uuid, p_sid text, p_reason text, p_may_have_been_sent boolean) IS 'Stores what became of a text about an appointment.';
+
 CREATE FUNCTION public.settle_follow_up(p_call jsonb, p_send uuid, p_sid text, p_reason text, p_may_have_been_sent boolean) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
@@ -8239,7 +8701,7 @@ $_$;
 
 COMMENT ON FUNCTION public.staff_block_number(p_org uuid, p_request uuid, p_phone text, p_is_blocked boolean) IS 'Lets a number hold, be texted and leave messages no more at a clinic, or again; audited.';
 
-CREATE FUNCTION public.staff_book(p_org uuid, p_request uuid, p_slot_id text, p_patient_name text, p_patient_phone text DEFAULT NULL::text, p_patient_country text DEFAULT NULL::text) RETURNS jsonb
+CREATE FUNCTION public.staff_book(p_org uuid, p_request uuid, p_slot_id text, p_patient_name text, p_patient_phone text DEFAULT NULL::text, p_patient_country text DEFAULT NULL::text, p_texts boolean DEFAULT false) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     SET lock_timeout TO '1500ms'
@@ -8254,11 +8716,11 @@ declare
   v_answer jsonb;
 begin
   v_desk := private.enter_desk(
-    p_org, p_request, 'staff_book', 'desk', jsonb_build_array(p_slot_id, v_patient));
+    p_org, p_request, 'staff_book', 'desk', jsonb_build_array(p_slot_id, v_patient, p_texts));
   if v_desk.answer is not null then
     return v_desk.answer;
   end if;
-  v_answer := private.book_at_desk(v_desk.org, v_desk.request, p_slot_id, v_patient);
+  v_answer := private.book_at_desk(v_desk.org, v_desk.request, p_slot_id, v_patient, p_texts);
   return private.leave_desk(
     p_org, v_desk.request, private.read_id(v_answer ->> 'appointmentId'), v_answer);
 exception when lock_not_available or deadlock_detected then
@@ -8266,7 +8728,7 @@ exception when lock_not_available or deadlock_detected then
 end
 $$;
 
-COMMENT ON FUNCTION public.staff_book(p_org uuid, p_request uuid, p_slot_id text, p_patient_name text, p_patient_phone text, p_patient_country text) IS 'Books for a patient at the desk, who may have no phone; audited.';
+COMMENT ON FUNCTION public.staff_book(p_org uuid, p_request uuid, p_slot_id text, p_patient_name text, p_patient_phone text, p_patient_country text, p_texts boolean) IS 'Books for a patient at the desk, who may have no phone; audited.';
 
 CREATE FUNCTION public.staff_cancel(p_org uuid, p_request uuid, p_appointment uuid) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -8896,6 +9358,18 @@ COMMENT ON COLUMN private.audit_seals.ids IS 'The rows, in the order of times an
 
 COMMENT ON COLUMN private.audit_seals.hash IS 'Computed by private.hash_seal().';
 
+CREATE TABLE private.functions_target (
+    only_row boolean DEFAULT true NOT NULL,
+    url text NOT NULL,
+    secret text,
+    CONSTRAINT functions_target_has_one_row CHECK (only_row),
+    CONSTRAINT functions_target_url_plain CHECK ((url ~ '^https?://[^[:space:]]+[^/[:space:]]$'::text))
+);
+
+COMMENT ON TABLE private.functions_target IS 'Where the functions are, and the secret that they expect of the database.';
+
+COMMENT ON COLUMN private.functions_target.secret IS 'Null if it is in Vault.';
+
 CREATE TABLE private.metric_progress (
     only_row boolean DEFAULT true NOT NULL,
     seen pg_snapshot NOT NULL,
@@ -9005,20 +9479,6 @@ CREATE TABLE public.blocked_numbers (
 COMMENT ON TABLE public.blocked_numbers IS 'Numbers whose limits at one organization are all used up, until staff unblock them.';
 
 COMMENT ON COLUMN public.blocked_numbers.blocked_by IS 'The account of the member of staff.';
-
-CREATE TABLE public.contacts (
-    org_id uuid NOT NULL,
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
-    phone text,
-    name text NOT NULL,
-    proven_at timestamp with time zone,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT contacts_phone_e164 CHECK ((phone ~ '^\+[1-9][0-9]{6,14}$'::text))
-);
-
-COMMENT ON TABLE public.contacts IS 'Patients of one organization, by their phone number if they have one.';
-
-COMMENT ON COLUMN public.contacts.proven_at IS 'When a passcode last proved the number at a booking; null: only staff have entered it.';
 
 CREATE TABLE public.desk_hours (
     org_id uuid NOT NULL,
@@ -9271,6 +9731,9 @@ ALTER TABLE ONLY private.audit_sealing
 ALTER TABLE ONLY private.audit_seals
     ADD CONSTRAINT audit_seals_pkey PRIMARY KEY (org_id, number);
 
+ALTER TABLE ONLY private.functions_target
+    ADD CONSTRAINT functions_target_pkey PRIMARY KEY (only_row);
+
 ALTER TABLE ONLY private.metric_progress
     ADD CONSTRAINT metric_progress_pkey PRIMARY KEY (only_row);
 
@@ -9294,6 +9757,12 @@ ALTER TABLE ONLY public.alarms
 
 ALTER TABLE ONLY public.appointment_changes
     ADD CONSTRAINT appointment_changes_pkey PRIMARY KEY (org_id, call_id);
+
+ALTER TABLE ONLY public.appointment_texts
+    ADD CONSTRAINT appointment_texts_once UNIQUE (org_id, appointment_id, kind, starts_at);
+
+ALTER TABLE ONLY public.appointment_texts
+    ADD CONSTRAINT appointment_texts_pkey PRIMARY KEY (org_id, id);
 
 ALTER TABLE ONLY public.appointments
     ADD CONSTRAINT appointments_no_overlap EXCLUDE USING gist (org_id WITH =, provider_id WITH =, busy WITH &&, session_key WITH <>) WHERE (COALESCE((status = ANY (ARRAY['held'::text, 'confirmed'::text])), false));
@@ -9429,6 +9898,10 @@ CREATE INDEX appointment_changes_by_appointment ON public.appointment_changes US
 
 CREATE INDEX appointment_changes_by_hold ON public.appointment_changes USING btree (org_id, hold_id) WHERE (hold_id IS NOT NULL);
 
+CREATE INDEX appointment_texts_by_time ON public.appointment_texts USING btree (org_id, created_at);
+
+CREATE INDEX appointment_texts_due ON public.appointment_texts USING btree (due_at, org_id) WHERE (state = ANY (ARRAY['waiting'::text, 'sending'::text]));
+
 CREATE INDEX appointments_by_call ON public.appointments USING btree (org_id, call_id) WHERE (call_id IS NOT NULL);
 
 CREATE INDEX appointments_by_contact ON public.appointments USING btree (org_id, contact_id) WHERE (contact_id IS NOT NULL);
@@ -9503,6 +9976,9 @@ ALTER TABLE ONLY public.appointment_changes
 
 ALTER TABLE ONLY public.appointment_changes
     ADD CONSTRAINT appointment_changes_org_id_hold_id_fkey FOREIGN KEY (org_id, hold_id) REFERENCES public.appointments(org_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.appointment_texts
+    ADD CONSTRAINT appointment_texts_org_id_appointment_id_fkey FOREIGN KEY (org_id, appointment_id) REFERENCES public.appointments(org_id, id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.appointments
     ADD CONSTRAINT appointments_org_id_contact_id_fkey FOREIGN KEY (org_id, contact_id) REFERENCES public.contacts(org_id, id);
@@ -9603,6 +10079,8 @@ ALTER TABLE public.alarms ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.appointment_changes ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.appointment_texts ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.appointments ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.assistants ENABLE ROW LEVEL SECURITY;
@@ -9670,6 +10148,10 @@ CREATE POLICY staff_read ON public.alarms FOR SELECT TO authenticated USING ((or
   WHERE ((m.user_id = ( SELECT auth.uid() AS uid)) AND (m.role = ANY ('{desk,manager,owner}'::text[]))))));
 
 CREATE POLICY staff_read ON public.appointment_changes FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
+   FROM public.org_members m
+  WHERE ((m.user_id = ( SELECT auth.uid() AS uid)) AND (m.role = ANY ('{desk,manager,owner}'::text[]))))));
+
+CREATE POLICY staff_read ON public.appointment_texts FOR SELECT TO authenticated USING ((org_id IN ( SELECT m.org_id
    FROM public.org_members m
   WHERE ((m.user_id = ( SELECT auth.uid() AS uid)) AND (m.role = ANY ('{desk,manager,owner}'::text[]))))));
 
@@ -9799,6 +10281,8 @@ GRANT SELECT ON TABLE public.appointments TO service_role;
 
 REVOKE ALL ON FUNCTION private.apply_change(p_org public.organizations, p_call jsonb, p_change public.appointment_changes, p_appointment public.appointments, p_hold public.appointments, p_now timestamp with time zone) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.ask_function(p_name text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.ask_which(p_org public.organizations, p_change public.appointment_changes, p_fits public.appointments[], p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.attempts_left(p_org public.organizations, p_call public.calls, p_phone bytea, p_now timestamp with time zone) FROM PUBLIC;
@@ -9819,7 +10303,7 @@ REVOKE ALL ON FUNCTION private.is_live(p_row public.appointments, p_at timestamp
 
 REVOKE ALL ON FUNCTION private.blocks(p_row public.appointments, p_call_id text, p_moves uuid, p_at timestamp with time zone) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.book_at_desk(p_org public.organizations, p_request jsonb, p_slot_id text, p_patient jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.book_at_desk(p_org public.organizations, p_request jsonb, p_slot_id text, p_patient jsonb, p_texts boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.busy_time(p_service public.services, p_start timestamp with time zone) FROM PUBLIC;
 
@@ -9848,6 +10332,13 @@ REVOKE ALL ON FUNCTION private.choose_providers(p_org public.organizations, p_wa
 REVOKE ALL ON FUNCTION private.claim_at_desk(p_org public.organizations, p_request jsonb, p_wanted private.wanted_slot, p_patient jsonb, p_moves public.appointments, OUT hold public.appointments, OUT refusal jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.claim_start(p_org public.organizations, p_call jsonb, p_entered public.calls, p_action text, p_wanted private.wanted_slot, p_patient jsonb, p_old public.appointments, p_moves public.appointments) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.is_appointment_text(p_kind text) FROM PUBLIC;
+
+GRANT SELECT ON TABLE public.appointment_texts TO authenticated;
+GRANT SELECT ON TABLE public.appointment_texts TO service_role;
+
+REVOKE ALL ON FUNCTION private.claim_text(p_org public.organizations, p_text public.appointment_texts, p_row public.appointments, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.clinic_refusal(p_org public.organizations, p_clinic jsonb) FROM PUBLIC;
 
@@ -9932,6 +10423,8 @@ REVOKE ALL ON FUNCTION private.describe_providers(p_org public.organizations) FR
 REVOKE ALL ON FUNCTION private.describe_released(p_org public.organizations, p_hold public.appointments) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.describe_state(p_org public.organizations, p_row public.appointments, p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.describe_text(p_org public.organizations, p_text public.appointment_texts, p_row public.appointments) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.describe_unclear_day(p_org public.organizations, p_said jsonb, p_today date) FROM PUBLIC;
 
@@ -10040,6 +10533,8 @@ REVOKE ALL ON FUNCTION private.has_expired(p_row public.appointments, p_at times
 
 REVOKE ALL ON FUNCTION private.has_texts_left(p_org public.organizations, p_origin text, p_now timestamp with time zone) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.has_vault() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.hash_seal(p_org uuid, p_number integer, p_sealed_at timestamp with time zone, p_ids uuid[], p_times timestamp with time zone[], p_digests bytea[], p_previous bytea) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.hold_limit(p_org public.organizations, p_call public.calls, p_phone bytea, p_replaced uuid, p_at timestamp with time zone) FROM PUBLIC;
@@ -10092,6 +10587,8 @@ REVOKE ALL ON FUNCTION private.is_taken(p_org uuid, p_service public.services, p
 
 REVOKE ALL ON FUNCTION private.is_text_due(p_org public.organizations, p_change public.appointment_changes, p_at timestamp with time zone) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.is_true_text(p_text public.appointment_texts, p_row public.appointments, p_now timestamp with time zone) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.is_wanted(p_wanted private.wanted_slot, p_hold public.appointments) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.is_with(p_org uuid, p_appointment public.appointments, p_doctor text) FROM PUBLIC;
@@ -10137,6 +10634,8 @@ REVOKE ALL ON FUNCTION private.lock_providers(p_org uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION private.mark_at_desk(p_org public.organizations, p_row public.appointments, p_as text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.mask_phone(p_phone text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.may_text_more(p_org public.organizations, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.message_refusal(p_org public.organizations, p_call jsonb, p_hash bytea, p_now timestamp with time zone) FROM PUBLIC;
 
@@ -10190,9 +10689,13 @@ REVOKE ALL ON FUNCTION private.prove_phone(p_org uuid, p_call_id text, p_phone b
 
 REVOKE ALL ON FUNCTION private.question_words(p_text text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.queue_text(p_org uuid, p_appointment uuid, p_kind text, p_moved_from uuid) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.read_caller(p_org public.organizations, p_call jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.read_credentials(p_org uuid, p_provider text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.read_functions_target() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.read_id(p_text text) FROM PUBLIC;
 
@@ -10254,6 +10757,8 @@ REVOKE ALL ON FUNCTION private.restore_entries(p_org uuid, p_provider uuid, p_id
 
 REVOKE ALL ON FUNCTION private.retake_time(p_org uuid, p_row public.appointments, p_contact uuid) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.retry_delay(p_attempts integer) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.revoke_feed(p_org uuid, p_feed uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.role_refusal(p_role text, p_needed text) FROM PUBLIC;
@@ -10274,6 +10779,8 @@ REVOKE ALL ON FUNCTION private.session_key(p_service uuid, p_start timestamp wit
 
 REVOKE ALL ON FUNCTION private.settle_change(p_org public.organizations, p_call jsonb, p_change public.appointment_changes, p_answer jsonb, p_hold public.appointments) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.settle_text(p_org uuid, p_text public.appointment_texts, p_state text, p_reason text, p_due_at timestamp with time zone) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.share_session(p_org uuid, p_moves uuid, p_provider uuid, p_busy tstzrange) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.slot_id(p_service_slug text, p_start timestamp with time zone, p_zone text, p_provider_slug text) FROM PUBLIC;
@@ -10290,7 +10797,18 @@ REVOKE ALL ON FUNCTION private.take_over(p_org uuid, p_call jsonb, p_hold uuid) 
 
 REVOKE ALL ON FUNCTION private.tally(p_name text, p_labels jsonb, p_count double precision) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.tally_text(p_origin text, p_result text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.text_cooldown() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.text_patience() FROM PUBLIC;
+
+GRANT SELECT ON TABLE public.contacts TO authenticated;
+GRANT SELECT ON TABLE public.contacts TO service_role;
+
+REVOKE ALL ON FUNCTION private.text_refusal(p_org public.organizations, p_kind text, p_row public.appointments, p_contact public.contacts) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.texts_about(p_org public.organizations, p_kind text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.try_provider(p_org uuid, p_provider uuid, p_service uuid, p_start timestamp with time zone, p_replaces uuid, p_moves uuid, p_wait boolean, p_patient jsonb, p_call jsonb, p_action text, p_hold_for interval) FROM PUBLIC;
 
@@ -10354,6 +10872,9 @@ GRANT ALL ON FUNCTION public.cancel_appointment(p_call jsonb, p_patient_name tex
 
 REVOKE ALL ON FUNCTION public.check_availability(p_call jsonb, p_service text, p_day jsonb, p_days integer, p_part_of_day text, p_provider text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.check_availability(p_call jsonb, p_service text, p_day jsonb, p_days integer, p_part_of_day text, p_provider text) TO service_role;
+
+REVOKE ALL ON FUNCTION public.claim_appointment_texts(p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.claim_appointment_texts(p_limit integer) TO service_role;
 
 REVOKE ALL ON FUNCTION public.claim_slot_atomic(p_call jsonb, p_slot_id text, p_patient_name text, p_patient_phone text, p_patient_country text, p_hold text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.claim_slot_atomic(p_call jsonb, p_slot_id text, p_patient_name text, p_patient_phone text, p_patient_country text, p_hold text) TO service_role;
@@ -10434,11 +10955,18 @@ REVOKE ALL ON FUNCTION public.revoke_calendar_feed(p_org uuid, p_feed uuid) FROM
 
 REVOKE ALL ON FUNCTION public.seal_audit(p_rows integer) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.send_appointment_texts() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.set_functions_target(p_url text, p_secret text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.set_limits(p_org uuid, p_limits jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.set_member(p_org uuid, p_user uuid, p_role text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.set_org_credentials(p_org uuid, p_provider text, p_key_id text, p_nonce text, p_ciphertext text, p_replaces text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.settle_appointment_text(p_org uuid, p_send uuid, p_sid text, p_reason text, p_may_have_been_sent boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.settle_appointment_text(p_org uuid, p_send uuid, p_sid text, p_reason text, p_may_have_been_sent boolean) TO service_role;
 
 REVOKE ALL ON FUNCTION public.settle_follow_up(p_call jsonb, p_send uuid, p_sid text, p_reason text, p_may_have_been_sent boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.settle_follow_up(p_call jsonb, p_send uuid, p_sid text, p_reason text, p_may_have_been_sent boolean) TO service_role;
@@ -10452,8 +10980,8 @@ GRANT ALL ON FUNCTION public.staff_add_time_off(p_org uuid, p_request uuid, p_pr
 REVOKE ALL ON FUNCTION public.staff_block_number(p_org uuid, p_request uuid, p_phone text, p_is_blocked boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.staff_block_number(p_org uuid, p_request uuid, p_phone text, p_is_blocked boolean) TO authenticated;
 
-REVOKE ALL ON FUNCTION public.staff_book(p_org uuid, p_request uuid, p_slot_id text, p_patient_name text, p_patient_phone text, p_patient_country text) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.staff_book(p_org uuid, p_request uuid, p_slot_id text, p_patient_name text, p_patient_phone text, p_patient_country text) TO authenticated;
+REVOKE ALL ON FUNCTION public.staff_book(p_org uuid, p_request uuid, p_slot_id text, p_patient_name text, p_patient_phone text, p_patient_country text, p_texts boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.staff_book(p_org uuid, p_request uuid, p_slot_id text, p_patient_name text, p_patient_phone text, p_patient_country text, p_texts boolean) TO authenticated;
 
 REVOKE ALL ON FUNCTION public.staff_cancel(p_org uuid, p_request uuid, p_appointment uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.staff_cancel(p_org uuid, p_request uuid, p_appointment uuid) TO authenticated;
@@ -10521,9 +11049,6 @@ GRANT SELECT ON TABLE public.appointment_holds TO service_role;
 
 GRANT SELECT ON TABLE public.blocked_numbers TO authenticated;
 
-GRANT SELECT ON TABLE public.contacts TO authenticated;
-GRANT SELECT ON TABLE public.contacts TO service_role;
-
 GRANT SELECT ON TABLE public.desk_hours TO authenticated;
 GRANT SELECT ON TABLE public.desk_hours TO service_role;
 
@@ -10565,6 +11090,7 @@ INSERT INTO private.personal_data VALUES ('public.open_questions', 1, 't.call_id
 INSERT INTO private.personal_data VALUES ('public.open_questions', 2, 't.call_id = any (p.call_ids)', 'call_id = null', NULL);
 INSERT INTO private.personal_data VALUES ('public.sms_messages', 1, 't.appointment_id = any (p.appointment_ids)
       or t.to_hash = p.phone_hash and (p.is_alone or t.call_id = any (p.call_ids))', 'delete', NULL);
+INSERT INTO private.personal_data VALUES ('public.appointment_texts', 1, 't.appointment_id = any (p.appointment_ids)', 'delete', NULL);
 INSERT INTO private.personal_data VALUES ('public.sms_opt_outs', 1, 't.phone_hash = p.phone_hash and p.is_alone', 'delete', NULL);
 INSERT INTO private.personal_data VALUES ('public.calls', 1, 't.call_id = any (p.call_ids)', 'patient_names = array(select n from unnest(t.patient_names) as n
         where not private.is_same_name(p.name, n)),
@@ -10585,6 +11111,7 @@ INSERT INTO private.personal_data VALUES ('private.audit_sealing', 0, NULL, NULL
 INSERT INTO private.personal_data VALUES ('private.audit_purges', 0, NULL, NULL, 'How far the audit log was deleted.');
 INSERT INTO private.personal_data VALUES ('private.personal_data', 0, NULL, NULL, 'This list.');
 INSERT INTO private.personal_data VALUES ('private.retention_rules', 0, NULL, NULL, 'How long what is kept.');
+INSERT INTO private.personal_data VALUES ('private.functions_target', 0, NULL, NULL, 'Where the functions are.');
 INSERT INTO private.personal_data VALUES ('private.overlap_watch', 0, NULL, NULL, 'Where the search for overlaps stands.');
 INSERT INTO private.personal_data VALUES ('public.overlap_findings', 0, NULL, NULL, 'Ids of appointments.');
 INSERT INTO private.personal_data VALUES ('public.organizations', 0, NULL, NULL, 'The clinic.');
@@ -10613,6 +11140,7 @@ INSERT INTO private.personal_data VALUES ('public.metric_batches', 0, NULL, NULL
 INSERT INTO private.retention_rules VALUES ('holds', 'public.appointments', 'coalesce(expires_at, updated_at)', 'status in (''expired'', ''cancelled'', ''requires_manual_followup'')', 'retention_days');
 INSERT INTO private.retention_rules VALUES ('calls', 'public.calls', 'seen_at', 'true', '1');
 INSERT INTO private.retention_rules VALUES ('texts', 'public.sms_messages', 'created_at', 'true', 'retention_days');
+INSERT INTO private.retention_rules VALUES ('appointmentTexts', 'public.appointment_texts', 'created_at', 'state not in (''waiting'', ''sending'')', 'retention_days');
 INSERT INTO private.retention_rules VALUES ('toolCalls', 'public.tool_calls', 'created_at', 'true', 'retention_days');
 INSERT INTO private.retention_rules VALUES ('callReports', 'public.call_reports', 'created_at', 'true', 'retention_days');
 INSERT INTO private.retention_rules VALUES ('openQuestions', 'public.open_questions', 'last_asked_at', 'true', 'retention_days');
@@ -10661,5 +11189,7 @@ SELECT cron.schedule('seal-audit', '* * * * *', $job$
   end
   $$
 $job$);
+
+SELECT cron.schedule('send-appointment-texts', '* * * * *', $job$select public.send_appointment_texts()$job$);
 
 SELECT cron.schedule('watch-overlaps', '* * * * *', $job$select public.watch_overlaps()$job$);

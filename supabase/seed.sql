@@ -59,6 +59,10 @@ select public.apply_clinic($clinic${
   "followUpTexts": false,
   "textsAtHold": false,
   "calendarPatientNames": false,
+  "address": null,
+  "confirmationTexts": true,
+  "changeTexts": false,
+  "cancellationTexts": false,
   "retentionDays": 90,
   "auditRetentionDays": 2555,
   "closingDays": [
@@ -354,6 +358,10 @@ select public.apply_clinic($clinic${
   "followUpTexts": false,
   "textsAtHold": false,
   "calendarPatientNames": false,
+  "address": "12 High Street, London",
+  "confirmationTexts": true,
+  "changeTexts": false,
+  "cancellationTexts": false,
   "retentionDays": 90,
   "auditRetentionDays": 2555,
   "closingDays": [

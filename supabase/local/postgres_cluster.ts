@@ -178,6 +178,7 @@ export async function bootstrap(
         await transaction.unsafe(await readFile(new URL("bootstrap.sql", import.meta.url), "utf8"));
         await transaction.unsafe(`alter database ${database} owner to postgres`);
         await provideCron(transaction, database);
+        await provideNet(transaction);
       });
     } finally {
       await sql.end({ timeout: 5 });
@@ -215,4 +216,12 @@ async function provideCron(sql: postgres.TransactionSql, database: string): Prom
     insert into pg_extension (oid, extname, extowner, extnamespace, extrelocatable, extversion)
     values ('cron'::regnamespace::oid, 'pg_cron', 'postgres'::regrole,
       'pg_catalog'::regnamespace, false, 'stand-in')`;
+}
+
+/** Makes `net.http_post` callable. The extension itself would be created by a migration. */
+async function provideNet(sql: postgres.TransactionSql): Promise<void> {
+  const [available] = await sql`select from pg_available_extensions where name = 'pg_net'`;
+  if (available) return;
+  const script = new URL("extensions/pg_net.sql", import.meta.url);
+  await sql.unsafe(await readFile(script, "utf8"));
 }

@@ -17,6 +17,7 @@ import { type LoadedFunctions, loadFunctions } from "./functions.ts";
 import { runJobs } from "./jobs.ts";
 import { migrate } from "./migrations.ts";
 import { defaultStateDir, type PostgresServer, startPostgres } from "./postgres.ts";
+import { runRequests } from "./requests.ts";
 import { createGateway, type Gateway } from "./rest/gateway.ts";
 import { parseJson } from "./rest/json.ts";
 import { consolePage } from "./console.ts";
@@ -85,6 +86,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const envFile = join(stateDir, "functions.env");
     await writeEnvFile(envFile, environment);
     await provisionClinics(database.url(), environment);
+    await setTarget(database.url(), environment);
     const gateway = await openGateway(database, environment);
     stops.push(() => gateway.close());
     const auth = await openAuth(database, environment);
@@ -96,6 +98,9 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const answer = route({ url, publicHost, envFile, database, twilio, gateway, auth, functions });
     const server = Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, answer);
     stops.push(() => server.shutdown());
+    stops.push(
+      runRequests(database.url(), (message) => onProgress(`A request failed: ${message}`)),
+    );
     const vapiSecret = environment["VAPI_SECRETS"] ?? localVapiSecret;
     return { url, dbUrl: database.url(), envFile, vapiSecret, twilio, stop };
   } catch (thrown) {
@@ -244,6 +249,7 @@ interface KeptSecrets {
   readonly OTP_PEPPERS: string;
   readonly CREDENTIAL_KEYS: string;
   readonly JWT_SECRET: string;
+  readonly JOBS_SECRET: string;
   readonly PUBLIC_VAPI_SECRET: string;
   readonly PUBLIC_METRICS_TOKEN: string;
 }
@@ -255,6 +261,7 @@ async function keptSecrets(file: string): Promise<KeptSecrets> {
     OTP_PEPPERS: `v1:${draw()}`,
     CREDENTIAL_KEYS: `v1:${draw()}`,
     JWT_SECRET: draw(),
+    JOBS_SECRET: draw(),
     PUBLIC_VAPI_SECRET: draw(),
     PUBLIC_METRICS_TOKEN: draw(),
     ...kept,
@@ -295,6 +302,19 @@ async function provisionClinics(
       });
       await sql`select public.set_org_credentials(${id}, 'twilio', ${keyId}, ${nonce}, ${ciphertext})`;
     }
+  } finally {
+    await sql.end({ timeout: 5 });
+  }
+}
+
+/** Tells the database where the functions are, as `deno task deploy` does. */
+async function setTarget(
+  dbUrl: string,
+  { SUPABASE_URL, JOBS_SECRET = "" }: Readonly<Record<string, string>>,
+): Promise<void> {
+  const sql = postgres(dbUrl, { max: 1, onnotice: () => {} });
+  try {
+    await sql`select public.set_functions_target(${`${SUPABASE_URL}/functions/v1`}, ${JOBS_SECRET})`;
   } finally {
     await sql.end({ timeout: 5 });
   }

@@ -90,6 +90,7 @@ export const deploy = defineTask({
       return 0;
     }
     await applyPlan(cli, target, plan, settings);
+    await setFunctionsTarget(target, settings);
     return await smoke(target, pickSettings(file), plan, terminal);
   },
 });
@@ -138,6 +139,15 @@ async function applyPlan(
   const active = (await readFunctions(cli, target)).filter(({ status }) => status === "ACTIVE");
   const missing = functions.filter((name) => !active.some(({ slug }) => slug === name));
   if (missing.length > 0) throw new Stop(1, `Not deployed: ${missing.join(", ")}`);
+}
+
+/** Tells the database where the functions are, and the secret that they expect of its jobs. */
+async function setFunctionsTarget({ url, db }: Target, { JOBS_SECRET }: Settings): Promise<void> {
+  if (JOBS_SECRET === undefined) return;
+  await withDatabase(
+    db,
+    (sql) => sql`select public.set_functions_target(${`${url}/functions/v1`}, ${JOBS_SECRET})`,
+  );
 }
 
 /** The password goes through the environment: other users of the machine can read arguments. */

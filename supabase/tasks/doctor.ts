@@ -10,7 +10,7 @@ import { toFault } from "../../shared/errors.ts";
 import { checkAccount } from "./credentials.ts";
 import { readEnvFile, withDatabase } from "./database.ts";
 import { type Check, check, show, skip } from "./doctor/check.ts";
-import { checkData } from "./doctor/data.ts";
+import { checkData, checkRequests } from "./doctor/data.ts";
 import { checkOutside } from "./doctor/outside.ts";
 import { checkSchema } from "./doctor/schema.ts";
 import { findStack } from "./stack.ts";
@@ -76,7 +76,7 @@ async function checkDatabase(db: string | undefined, config: Config | undefined)
       return [
         ...await checkSchema(sql),
         ...await checkData(sql),
-        ...config ? [await checkTexting(sql, config)] : [],
+        ...config ? [await checkTexting(sql, config), await checkRequests(sql, config)] : [],
       ];
     });
   } catch (thrown) {

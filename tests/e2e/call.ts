@@ -12,7 +12,8 @@ import { defineTask, main, Misuse, readAddress, Stop } from "../../supabase/task
 import type { Terminal } from "../../supabase/tasks/terminal.ts";
 
 const usage = `deno task call [--clinic sunrise|hudson] [--url URL]
-  plays a call at a clinic of the local stack: finds a time, holds it, texts and checks the passcode
+  plays a call at a clinic of the local stack: finds a time, holds it, texts and checks the passcode,
+  and waits for the confirmation by text
   --clinic NAME  one of the two; both if left out
   --url URL      the stack, http://127.0.0.1:8000 if left out; one is started if none answers there
   exit code 0: the appointments are confirmed, 1: a step failed, 2: wrong arguments`;
@@ -29,6 +30,9 @@ const clinics: Readonly<Record<string, { name: string; number: string; caller: (
     caller: () => `+1212555010${digits(1)}`,
   },
 };
+
+/** Far longer than it takes, in milliseconds. */
+const confirmationMs = 30_000;
 
 interface Said {
   readonly success: boolean;
@@ -137,12 +141,33 @@ async function playCall(url: string, clinicName: string, terminal: Terminal): Pr
   if (held.nextTool === "send_otp") {
     expect(await insist("send_otp", { holdId: held.holdId }), "sent");
   }
-  const texts: { to: string; body: string }[] = await (await fetch(`${url}/local/sms`)).json();
-  const text = texts.findLast(({ to }) => to === caller);
-  if (!text) return fail("no text arrived at /local/sms");
-  terminal.print(`  text to ***${caller.slice(-2)}: "${text.body}"`);
-  const code = text.body.slice(0, 6).split("").join(" ");
+  const readTexts = async (): Promise<string[]> => {
+    const texts: { body: string }[] = await (
+      await fetch(`${url}/local/sms?to=${encodeURIComponent(caller)}`)
+    ).json();
+    return texts.map(({ body }) => body);
+  };
+  const printText = (body: string) => {
+    terminal.print(`  text to ***${caller.slice(-2)}: "${body}"`);
+  };
+  const texts = await readTexts();
+  const text = texts.at(-1);
+  if (text === undefined) return fail("no text arrived at /local/sms");
+  printText(text);
+  const code = text.slice(0, 6).split("").join(" ");
   expect(await insist("verify_otp", { code, holdId: held.holdId }), "confirmed");
+  printText(await untilLonger(readTexts, texts.length));
+}
+
+/** The first text after so many. The database asks for it within a second or two. */
+async function untilLonger(read: () => Promise<string[]>, seen: number): Promise<string> {
+  const endsAt = performance.now() + confirmationMs;
+  while (performance.now() < endsAt) {
+    const text = (await read())[seen];
+    if (text !== undefined) return text;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  return fail("the booking was not confirmed by text");
 }
 
 function digits(count: number): string {

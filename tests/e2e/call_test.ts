@@ -50,8 +50,10 @@ testWithConnections(
       assert.match(health.database, /^PostgreSQL 1[5-9]/);
       const page = await (await fetch(`${stack.url}/`)).text();
       assert.match(page, /confirmed/);
-      const reports = await untilReported(stack.url, 4);
-      assert.deepEqual(reports.map(({ answered }) => answered), [204, 204, 204, 204]);
+      assert.equal(called.output.match(/text to \*\*\*\d\d: ".*: you are booked for /g)?.length, 2);
+      // A code and a confirmation at each clinic, each sent and delivered.
+      const reports = await untilReported(stack.url, 8);
+      assert.deepEqual(reports.map(({ answered }) => answered), Array(8).fill(204));
       const port = new URL(stack.url).port;
       const second = await run("start", "--state", states.other, "--port", port);
       assert.equal(second.code, 1);

@@ -1,8 +1,8 @@
 // deno-lint-ignore-file no-console -- a command-line program
 /**
  * The same migrations under the real pg_cron: the schedule expires holds, one transaction per batch;
- * the nightly job prunes pg_cron's own history; and the watch repairs what the constraint's index has
- * lost.
+ * the nightly job prunes pg_cron's own history; a function is asked for a text; and the watch repairs
+ * what the constraint's index has lost.
  *
  * Needs PG_BIN of a PostgreSQL with pg_cron (Debian: postgresql-15-cron).
  *
@@ -58,6 +58,11 @@ try {
     from public.appointments as a, generate_series(1, ${holdCount - 1}) as n
     cross join lateral (select a.ends_at + n * interval '30 minutes' as at) as t`;
   await sql`update public.appointments set expires_at = now() - interval '1 second'`;
+  await sql`
+    select public.set_functions_target('http://127.0.0.1:9/functions/v1', 'a-secret-of-the-jobs')`;
+  await sql`
+    insert into public.appointment_texts (org_id, appointment_id, kind, starts_at, due_at)
+    select a.org_id, a.id, 'confirmation', a.starts_at, now() from public.appointments as a limit 1`;
   // The nightly job is scheduled for the next minute too, and finds an old run to delete.
   await sql`select cron.schedule('apply-retention', '* * * * *', command) from cron.job
     where jobname = 'apply-retention'`;
@@ -93,6 +98,13 @@ try {
     () => sql`select count(*) = 0 as done from cron.job_run_details where runid = -1`,
   );
   console.log(`pg_cron pruned its history after ${pruned} s`);
+  const asked = await waitUntil(
+    "A function was asked to send a text",
+    () =>
+      sql`select count(*) > 0 as done from net.http_request_queue
+      where url = 'http://127.0.0.1:9/functions/v1/appointment-texts'`,
+  );
+  console.log(`pg_cron asked for the text that was due (${asked} s)`);
   const runs = await waitUntil(
     "Every run ended well",
     () =>

@@ -142,7 +142,8 @@ insert into owners_functions values ('add_calendar_feed'), ('apply_clinic'), ('a
   ('erase_patient'), ('export_patient'),
   ('find_misplaced_bookings'), ('list_calendars'), ('list_questions'), ('read_clinic'), ('read_line'), ('register_channel'),
   ('remove_question'), ('revoke_calendar_feed'),
-  ('seal_audit'), ('set_limits'), ('set_member'), ('set_org_credentials'), ('verify_audit'),
+  ('seal_audit'), ('send_appointment_texts'), ('set_functions_target'), ('set_limits'),
+  ('set_member'), ('set_org_credentials'), ('verify_audit'),
   ('watch_overlaps');
 select is_empty(
   'select proname from owners_functions except select proname from our_functions',

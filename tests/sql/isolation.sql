@@ -59,6 +59,8 @@ begin
     now() + interval '5 minutes');
   insert into sms_messages (org_id, id, appointment_id, origin, to_masked)
   values (p_org, v_send, v_hold, 'own_number', '***23');
+  insert into appointment_texts (org_id, appointment_id, kind, starts_at, due_at)
+  values (p_org, v_hold, 'confirmation', v_start, now());
   insert into sms_opt_outs (org_id, phone_hash) values (p_org, decode(repeat('00', 32), 'hex'));
   insert into appointment_changes (org_id, call_id, kind, patient_name, patient_phone)
   values (p_org, 'call', 'cancel', 'Patient', p_phone);
@@ -125,7 +127,7 @@ insert into readable
   select relation, role from (values
     ('viewer', '{organizations,org_members,providers,services,provider_services,working_hours,'
       'working_hours_overrides,time_off,desk_hours,appointments,appointment_holds}'),
-    ('desk', '{contacts,appointment_changes,sms_messages,desk_messages,call_reports,alarms,'
+    ('desk', '{contacts,appointment_changes,appointment_texts,sms_messages,desk_messages,call_reports,alarms,'
       'overlap_findings,clinic_facts,open_questions,blocked_numbers}'),
     ('manager', '{audit_logs,org_channels,assistants}')) as r (role, relations),
     unnest(r.relations::text[]) as relation;

@@ -23,6 +23,9 @@ export const vapiSecret = "test-vapi-secret";
 /** The token for the metrics used in tests. */
 export const metricsToken = "test-metrics-token";
 
+/** The secret of the database's jobs in tests. */
+export const jobsSecret = "test-jobs-secret-of-the-database";
+
 /** A clinic with one service, open every day except for the last hour. */
 export interface Clinic {
   readonly id: string;
@@ -167,6 +170,7 @@ export async function aBench(): Promise<Bench> {
     CREDENTIAL_KEYS: `v1:${btoa("k".repeat(32))}`,
     TWILIO_API_BASE: twilio.url,
     METRICS_TOKEN: metricsToken,
+    JOBS_SECRET: jobsSecret,
   };
   const lines: string[] = [];
   const config = readConfig(environment);

@@ -9,7 +9,7 @@ import { createRuntime } from "../../shared/runtime.ts";
 import { doctor } from "../../supabase/tasks/doctor.ts";
 import { compareClocks, findDifference } from "../../supabase/tasks/doctor/data.ts";
 import { runTask } from "../../supabase/tasks/task.ts";
-import { aClinic, type Bench, type Clinic, testWithBench } from "../support/clinic.ts";
+import { aClinic, type Bench, type Clinic, jobsSecret, testWithBench } from "../support/clinic.ts";
 import { serveFunctions } from "../support/line.ts";
 import { loseIndexRows } from "../support/lost_rows.ts";
 import { aTerminal } from "../support/terminal.ts";
@@ -27,6 +27,8 @@ async function withProject(
     return spoilt?.(name) ?? fetch(`${functionsUrl}/${name}${search}`, request);
   });
   const url = `http://127.0.0.1:${door.addr.port}`;
+  await bench.database.sql`
+    select public.set_functions_target(${`${url}/functions/v1`}, ${jobsSecret})`;
   const settings = {
     ...bench.environment,
     SUPABASE_DB_URL: bench.database.url(),
@@ -159,6 +161,14 @@ const losses: readonly Loss[] = [
     (sql) => sql`alter table public.contacts disable row level security`,
     "the API's roles have no rights by default",
     /fix: alter table (public\.)?contacts enable row level security/,
+  ],
+  [
+    "pg_net",
+    (_, __, { database }) =>
+      database.admin`alter function net.http_post(text, jsonb, jsonb, jsonb, integer)
+        rename to gone`,
+    "the database reaches the functions",
+    /pg_net is not installed\n +fix: create extension pg_net/,
   ],
   [
     "a job",
@@ -323,6 +333,17 @@ testWithBench("functions, secrets and addresses that are wrong are named", async
     await expect("the functions reach the database", /same METRICS_TOKEN/, {
       METRICS_TOKEN: "another-token-of-24-chars",
     });
+    await expect("the functions know the secret of the jobs", /same JOBS_SECRET/, {
+      JOBS_SECRET: "another-secret-of-24-chars",
+    });
+    const { sql } = bench.database;
+    await sql`update private.functions_target set secret = 'the-secret-of-before'`;
+    await expect("the database reaches the functions", /another JOBS_SECRET than the functions/);
+    await sql`delete from private.functions_target`;
+    await expect(
+      "the database reaches the functions",
+      /does not know where the functions are\n +fix: deno task deploy --apply, or select public\.set/,
+    );
     await expect("settings are complete", /OTP_PEPPERS/, { OTP_PEPPERS: "nonsense" });
     await expect("Vapi and Twilio reach the functions", /fix: set FUNCTIONS_PUBLIC_URL/, {
       FUNCTIONS_PUBLIC_URL: "http://127.0.0.1:9/functions/v1",

@@ -121,6 +121,11 @@ export const clinicDocument = z.object({
   followUpTexts: z.boolean(),
   textsAtHold: z.boolean(),
   calendarPatientNames: z.boolean(),
+  /** Where patients go, as a text says it. */
+  address: z.string().nullable(),
+  confirmationTexts: z.boolean(),
+  changeTexts: z.boolean(),
+  cancellationTexts: z.boolean(),
   retentionDays: z.number().int(),
   auditRetentionDays: z.number().int(),
   closingDays: z.array(dayRange),

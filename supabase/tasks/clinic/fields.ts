@@ -273,6 +273,7 @@ export const clinicFields = z.strictObject({
   name: text("a name such as Sunrise Dental is needed", 120),
   zone,
   country,
+  address: text("an address such as 12 High Street, London is needed", 80).optional(),
   numbers: list(phone, "phone numbers").default([]),
   vapi: z.strictObject({
     phone_numbers: list(vapiId, "ids").optional(),
@@ -298,7 +299,13 @@ export const clinicFields = z.strictObject({
     an_hour: whole(1, 1_000_000).default(200),
     follow_up: flag.default(false),
     at_hold: flag.default(false),
-  }, "countries, an_hour, follow_up and at_hold are possible").prefault({}),
+    confirmation: flag.default(true),
+    change: flag.default(false),
+    cancellation: flag.default(false),
+  }, {
+    error:
+      "countries, an_hour, follow_up, at_hold, confirmation, change and cancellation are possible",
+  }).prefault({}),
   calendar: z.strictObject({
     patient_names: flag.default(false),
   }, "patient_names is possible").prefault({}),

@@ -27,6 +27,7 @@ export function makeSecrets(): Settings {
     OTP_PEPPERS: key(),
     CREDENTIAL_KEYS: key(),
     METRICS_TOKEN: token(),
+    JOBS_SECRET: token(),
   };
 }
 

@@ -6,6 +6,7 @@
  */
 
 import type postgres from "postgres";
+import type { Config } from "../../../shared/config.ts";
 import { type Check, check, type Problem, skip } from "./check.ts";
 import { readJobs } from "./schema.ts";
 
@@ -205,6 +206,32 @@ async function findZones(sql: postgres.Sql): Promise<Problem[]> {
       fix: update,
     }];
   });
+}
+
+/** Whether the database can ask the functions for texts about appointments. */
+export async function checkRequests(sql: postgres.Sql, { jobsSecret }: Config): Promise<Check> {
+  const name = "the database reaches the functions";
+  if (jobsSecret === undefined) {
+    return skip(name, "JOBS_SECRET is not set, so no text about an appointment is sent");
+  }
+  const [row] = await sql<{ secret: string | null; canPost: boolean }[]>`
+    select private.read_functions_target() ->> 'secret' as secret,
+      to_regproc('net.http_post') is not null as "canPost"`;
+  const tell = "deno task deploy --apply, or select public.set_functions_target(" +
+    "'https://PROJECT.supabase.co/functions/v1', 'JOBS_SECRET')";
+  return check(
+    name,
+    ...row?.canPost ? [] : [{
+      what: "pg_net is not installed",
+      fix: "create extension pg_net with schema extensions",
+    }],
+    ...row?.secret === jobsSecret ? [] : [{
+      what: row?.secret
+        ? "the database has another JOBS_SECRET than the functions"
+        : "the database does not know where the functions are",
+      fix: tell,
+    }],
+  );
 }
 
 /** Vapi's signatures and passcodes depend on the time. */

@@ -52,6 +52,7 @@ export async function checkOutside(url: string, config: Config | undefined): Pro
     ...checks,
     await checkSecrets(names, base, config),
     await checkMetrics(base, config),
+    await checkJobsSecret(base, config),
     check("Vapi and Twilio reach the functions", ...await findPublic(url, config)),
   ];
 }
@@ -111,7 +112,9 @@ async function checkSecrets(
   base: string,
   config: Config,
 ): Promise<Check> {
-  const doors = names.filter((name) => !["metrics", "sms-status", "calendar"].includes(name));
+  const doors = names.filter((name) =>
+    !["metrics", "sms-status", "calendar", "appointment-texts"].includes(name)
+  );
   const asked = proveVapi(config).flatMap((proof) => doors.map((door) => ({ door, proof })));
   const answers = await Promise.all(
     asked.map(({ door, proof }) => post(`${base}/${door}`, proof.headers, proof.body)),
@@ -192,6 +195,21 @@ async function checkMetrics(base: string, { metricsToken }: Config): Promise<Che
       : "look for metrics_failed in the function's log: SUPABASE_URL or the service key is wrong, or " +
         "the database is down",
   });
+}
+
+/** Without posting anything: who has the secret hears that another method is needed. */
+async function checkJobsSecret(base: string, { jobsSecret }: Config): Promise<Check> {
+  const name = "the functions know the secret of the jobs";
+  if (jobsSecret === undefined) return skip(name, "JOBS_SECRET is not set");
+  const headers = { authorization: `Bearer ${jobsSecret}` };
+  const answer = await ask(`${base}/appointment-texts`, { headers });
+  return check(
+    name,
+    ...answer?.status === 405 ? [] : [{
+      what: `appointment-texts answered ${answer?.status ?? "nothing"}`,
+      fix: "give the functions, the database and this task the same JOBS_SECRET: deno task deploy",
+    }],
+  );
 }
 
 /** The address in delivery reports and assistants, which Twilio and Vapi have to reach. */

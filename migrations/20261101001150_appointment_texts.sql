@@ -1,0 +1,354 @@
+/*
+ * Appointment texts: what a patient is told about an appointment after the call, by text.
+ *
+ * Decisions
+ * - A text is written in the transaction that books, moves or cancels, and sent later by a function. So
+ *   there is a text if and only if the change was committed, and a booking never waits for Twilio.
+ * - At most one text goes out for an appointment, a kind and a time. A text is sending, and committed so,
+ *   before Twilio is asked; Twilio has no idempotency key. If the function dies then, nobody can tell
+ *   whether the text went out, and it is not sent again: unknown. Only a text that certainly did not go
+ *   out waits again, longer each time, and not forever.
+ * - Whether a text is still true is decided when it is claimed: the appointment must still be as the text
+ *   says. What is outdated is not sent.
+ * - Only numbers that a passcode has proven are texted, or those for which the desk has asked for texts, and
+ *   never one whose owner has opted out or that staff have blocked.
+ * - Passcodes come first. These texts use none of their limits or cooldowns, and wait while the
+ *   organization has sent as many texts within an hour as it allows, of whatever kind.
+ * - A text never says what the appointment is for.
+ */
+
+alter table public.organizations
+  add column address text
+    constraint organizations_address_short check (length(btrim(address)) between 1 and 80),
+  add column confirmation_texts boolean not null default true,
+  add column change_texts boolean not null default false,
+  add column cancellation_texts boolean not null default false;
+comment on column public.organizations.address is
+  'Where patients go, as a text says it; null says only the clinic''s name.';
+comment on column public.organizations.confirmation_texts is
+  'Whether a booking is confirmed by text.';
+comment on column public.organizations.change_texts is
+  'Whether the new time of an appointment that was moved is texted.';
+comment on column public.organizations.cancellation_texts is
+  'Whether a cancellation is texted.';
+
+alter table public.contacts add column texts_asked_at timestamptz;
+comment on column public.contacts.texts_asked_at is
+  'When the desk asked for texts to a number that no passcode has proven; null: it did not.';
+
+create table public.appointment_texts (
+  org_id uuid not null,
+  id uuid not null default gen_random_uuid(),
+  appointment_id uuid not null,
+  kind text not null
+    constraint appointment_texts_kind_known check (private.is_appointment_text(kind)),
+  starts_at timestamptz not null,
+  state text not null default 'waiting'
+    constraint appointment_texts_state_known
+    check (state in ('waiting', 'sending', 'sent', 'failed', 'unknown', 'dropped')),
+  reason text,
+  due_at timestamptz not null,
+  attempts integer not null default 0,
+  send_id uuid,
+  created_at timestamptz not null default clock_timestamp(),
+  updated_at timestamptz not null default clock_timestamp(),
+  primary key (org_id, id),
+  constraint appointment_texts_once unique (org_id, appointment_id, kind, starts_at),
+  foreign key (org_id, appointment_id)
+    references public.appointments (org_id, id) on delete cascade,
+  constraint appointment_texts_sending_has_send check (state <> 'sending' or send_id is not null)
+);
+comment on table public.appointment_texts is
+  'Texts about appointments, to be sent or sent. They contain neither the number nor the words.';
+comment on column public.appointment_texts.starts_at is
+  'The time that the text is about: a text about another time is another text.';
+comment on column public.appointment_texts.state is
+  'waiting for due_at; sending until due_at, then unknown; sent: Twilio accepted it; failed; dropped: no longer true or not wanted.';
+comment on column public.appointment_texts.reason is 'Why it failed, was dropped, or waits again.';
+comment on column public.appointment_texts.send_id is 'The newest attempt, the id of its row in sms_messages.';
+create index appointment_texts_due on public.appointment_texts (due_at, org_id)
+  where state in ('waiting', 'sending');
+create index appointment_texts_by_time on public.appointment_texts (org_id, created_at);
+select private.protect('public.appointment_texts', 'desk');
+grant select on public.appointment_texts to service_role;
+
+create function private.texts_about(p_org public.organizations, p_kind text) returns boolean
+language sql immutable
+return case p_kind
+  when 'confirmation' then (p_org).confirmation_texts
+  when 'change' then (p_org).change_texts
+  when 'cancellation' then (p_org).cancellation_texts
+  else false end;
+comment on function private.texts_about is 'Whether a clinic texts about a kind of event.';
+
+create function private.text_patience() returns interval
+language sql immutable
+return interval '10 minutes';
+comment on function private.text_patience is
+  'How long whoever claims a text may take to say what became of it.';
+
+/* p_row, p_contact  an appointment and its contact, or nulls */
+create function private.text_refusal(
+  p_org public.organizations, p_kind text, p_row public.appointments, p_contact public.contacts
+) returns text
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_hash constant bytea := private.hash_phone(p_row.patient_phone);
+begin
+  return case
+    when not private.texts_about(p_org, p_kind) then 'switched_off'
+    when p_row.patient_phone is null then 'no_number'
+    when coalesce(p_contact.proven_at, p_contact.texts_asked_at) is null then 'not_proven'
+    when not coalesce(p_row.patient_country = any (p_org.sms_countries), true)
+      then 'blocked_country'
+    when exists (
+      select from public.sms_opt_outs as o
+      where o.org_id = p_org.id and o.phone_hash = v_hash) then 'opted_out'
+    when private.is_blocked(p_org.id, v_hash) then 'blocked'
+  end;
+end
+$$;
+comment on function private.text_refusal is 'Why the patient of an appointment is not texted, or null.';
+
+/*
+ * Writes the text about what the caller's transaction has just done to an appointment, if the patient is
+ * to be told. A second time it changes nothing.
+ *
+ * p_moved_from  the appointment that this one replaces. Where its confirmation has not gone out yet,
+ *               this one is confirmed instead, even if the clinic does not text about changes
+ */
+create function private.queue_text(
+  p_org uuid, p_appointment uuid, p_kind text, p_moved_from uuid default null
+) returns void
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_org public.organizations;
+  v_row public.appointments;
+  v_contact public.contacts;
+  v_kind text := p_kind;
+begin
+  select o.* into strict v_org from public.organizations as o where o.id = p_org;
+  if not private.texts_about(v_org, p_kind) and exists (
+    select from public.appointment_texts as t
+    where t.org_id = p_org and t.appointment_id = p_moved_from and t.kind = 'confirmation'
+      and t.state = 'waiting') then
+    v_kind := 'confirmation';
+  end if;
+  select a.* into v_row from public.appointments as a
+  where a.org_id = p_org and a.id = p_appointment;
+  select c.* into v_contact from public.contacts as c
+  where c.org_id = p_org and c.id = v_row.contact_id;
+  if v_row.starts_at > clock_timestamp()
+    and private.text_refusal(v_org, v_kind, v_row, v_contact) is null then
+    insert into public.appointment_texts (org_id, appointment_id, kind, starts_at, due_at)
+    values (p_org, p_appointment, v_kind, v_row.starts_at, clock_timestamp())
+    on conflict do nothing;
+  end if;
+end
+$$;
+comment on function private.queue_text is
+  'Writes a text about an appointment, to be sent once this transaction has committed.';
+
+/* Whether what a text says is still so. */
+create function private.is_true_text(
+  p_text public.appointment_texts, p_row public.appointments, p_now timestamptz
+) returns boolean
+language sql immutable
+return (p_row).starts_at = (p_text).starts_at and (p_row).starts_at > p_now
+  and (p_row).status = case (p_text).kind when 'cancellation' then 'cancelled' else 'confirmed' end;
+comment on function private.is_true_text is
+  'Whether an appointment is still as a text says, and still to come.';
+
+/* Of whatever kind: the clinic pays for all of them. */
+create function private.may_text_more(p_org public.organizations, p_now timestamptz) returns boolean
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  return (
+    select count(*) < p_org.sms_hourly_limit from public.sms_messages as m
+    where m.org_id = p_org.id and m.created_at > p_now - interval '1 hour'
+      and m.status <> 'refused');
+end
+$$;
+comment on function private.may_text_more is
+  'Whether an organization has sent fewer texts within an hour than it allows.';
+
+/* After the first failure a minute, then twice as long each time, an hour at most; ten attempts. */
+create function private.retry_delay(p_attempts integer) returns interval
+language sql immutable
+return case when p_attempts < 10 then interval '1 minute' * least(60, 2 ^ (p_attempts - 1)) end;
+comment on function private.retry_delay is
+  'How long a text that certainly did not go out waits after so many attempts; null: it is given up.';
+
+create function private.settle_text(
+  p_org uuid, p_text public.appointment_texts, p_state text, p_reason text, p_due_at timestamptz
+) returns void
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  update public.appointment_texts as t
+  set state = p_state, reason = p_reason, due_at = p_due_at, updated_at = clock_timestamp()
+  where t.org_id = p_org and t.id = p_text.id;
+  perform private.audit(p_org, null, 'text_appointment', p_text.appointment_id, p_state,
+    jsonb_strip_nulls(jsonb_build_object('kind', p_text.kind, 'reason', p_reason)));
+end
+$$;
+comment on function private.settle_text is 'Writes down and audits what became of a text.';
+
+/* Everything that the words need, and nothing of the reason for the visit. */
+create function private.describe_text(
+  p_org public.organizations, p_text public.appointment_texts, p_row public.appointments
+) returns jsonb
+language plpgsql stable set search_path = ''
+as $$
+begin
+  return jsonb_build_object(
+    'orgId', p_org.id, 'sendId', p_text.send_id, 'kind', p_text.kind,
+    'phone', p_row.patient_phone, 'countries', to_jsonb(p_org.sms_countries),
+    'clinic', p_org.name, 'address', p_org.address,
+    'startTime', private.iso_local(p_row.starts_at, p_org.timezone),
+    'secondsLeft', floor(extract(epoch from p_row.starts_at - clock_timestamp()))::integer,
+    'doctor', (
+      select p.name from public.providers as p
+      where p.org_id = p_org.id and p.id = p_row.provider_id),
+    'callBack', (
+      select min(c.value) from public.org_channels as c
+      where c.org_id = p_org.id and c.kind = 'called_number'));
+end
+$$;
+comment on function private.describe_text is 'What a text about an appointment is composed of.';
+
+/* Claims one text that is due: null if it is not sent now. Its row is locked. */
+create function private.claim_text(
+  p_org public.organizations, p_text public.appointment_texts, p_row public.appointments,
+  p_now timestamptz
+) returns jsonb
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_contact public.contacts;
+  v_refusal text;
+begin
+  select c.* into v_contact from public.contacts as c
+  where c.org_id = p_org.id and c.id = p_row.contact_id;
+  v_refusal := case when private.is_true_text(p_text, p_row, p_now)
+    then private.text_refusal(p_org, p_text.kind, p_row, v_contact) else 'outdated' end;
+  if v_refusal is not null then
+    perform private.settle_text(p_org.id, p_text, 'dropped', v_refusal, p_now);
+    return null;
+  elsif not private.may_text_more(p_org, p_now) then
+    update public.appointment_texts as t
+    set due_at = p_now + interval '5 minutes', reason = 'org_send_limit'
+    where t.org_id = p_org.id and t.id = p_text.id;
+    return null;
+  end if;
+  p_text.send_id := gen_random_uuid();
+  update public.appointment_texts as t
+  set state = 'sending', send_id = p_text.send_id, attempts = t.attempts + 1, reason = null,
+    due_at = p_now + private.text_patience(), updated_at = p_now
+  where t.org_id = p_org.id and t.id = p_text.id;
+  insert into public.sms_messages (
+    org_id, id, appointment_id, origin, to_masked, to_hash, created_at
+  ) values (
+    p_org.id, p_text.send_id, p_row.id, p_text.kind, private.mask_phone(p_row.patient_phone),
+    private.hash_phone(p_row.patient_phone), p_now
+  );
+  return private.describe_text(p_org, p_text, p_row);
+end
+$$;
+comment on function private.claim_text is
+  'Marks a text as about to be sent, or drops or postpones it.';
+
+/*
+ * Entry function of appointment-texts: claims texts that are due, the oldest first. Whoever claims them
+ * sends them after this has committed, once each, and says what became of each.
+ *
+ * p_limit   how many rows are looked at
+ * Outcomes  claimed (texts: what private.describe_text() says of each; more: whether others may be due),
+ *           busy
+ */
+create function public.claim_appointment_texts(p_limit integer) returns jsonb
+language plpgsql volatile security definer set search_path = '' set lock_timeout = '1500ms'
+as $$
+declare
+  v_now timestamptz;
+  v_due record;
+  v_seen integer := 0;
+  v_texts jsonb := '[]';
+begin
+  perform private.require_read_committed();
+  -- What each organization has sent is counted: two claims would count the same.
+  perform pg_advisory_xact_lock(hashtextextended('appointment texts', 3));
+  v_now := clock_timestamp();
+  for v_due in
+    select o as org, t as text, a as appointment
+    from public.appointment_texts as t
+    join public.organizations as o on o.id = t.org_id
+    join public.appointments as a on a.org_id = t.org_id and a.id = t.appointment_id
+    where t.state = 'waiting' and t.due_at <= v_now
+    order by t.due_at, t.created_at limit p_limit
+    -- Whoever deletes an appointment locks it before its texts: nothing is waited for here.
+    for no key update of t skip locked for key share of a skip locked
+  loop
+    v_seen := v_seen + 1;
+    v_texts := v_texts || coalesce(
+      private.claim_text(v_due.org, v_due.text, v_due.appointment, v_now), '[]');
+  end loop;
+  return jsonb_build_object('outcome', 'claimed', 'texts', v_texts, 'more', v_seen >= p_limit);
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+comment on function public.claim_appointment_texts is
+  'Marks texts that are due as about to be sent, and gives what they say.';
+
+/*
+ * Entry function of appointment-texts: what became of a text; p_sid if Twilio accepted it, else p_reason.
+ *
+ * Outcomes  sent, failed, waiting (it certainly did not go out, and is tried again), unknown (it may have
+ *           gone out, and is not), known (this was told before), busy (nothing is stored)
+ */
+create function public.settle_appointment_text(
+  p_org uuid, p_send uuid, p_sid text, p_reason text, p_may_have_been_sent boolean
+) returns jsonb
+language plpgsql volatile security definer set search_path = '' set lock_timeout = '1500ms'
+as $$
+declare
+  v_text public.appointment_texts;
+  v_delay interval;
+  v_outcome text;
+begin
+  select t.* into v_text from public.appointment_texts as t
+  where t.org_id = p_org and t.send_id = p_send and t.state in ('sending', 'unknown')
+  for no key update;
+  if v_text.id is null then
+    return '{"outcome": "known"}';
+  end if;
+  v_delay := case when p_reason in (
+      'rate_limited', 'unreachable', 'timeout', 'provider_error', 'unauthorized', 'misconfigured',
+      'sms_not_configured', 'credentials_unreadable', 'database')
+    then private.retry_delay(v_text.attempts) end;
+  v_outcome := case when p_sid is not null then 'sent'
+    when p_may_have_been_sent then 'unknown'
+    when v_delay is not null then 'waiting' else 'failed' end;
+  if p_sid is not null then
+    perform private.accept_text(p_org, p_send, p_sid);
+  else
+    perform private.fail_text(p_org, p_send, p_reason, p_may_have_been_sent);
+  end if;
+  perform private.settle_text(p_org, v_text, v_outcome, p_reason,
+    clock_timestamp() + coalesce(v_delay, interval '0'));
+  return jsonb_build_object('outcome', v_outcome);
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+comment on function public.settle_appointment_text is
+  'Stores what became of a text about an appointment.';
+
+revoke execute on function public.claim_appointment_texts, public.settle_appointment_text
+  from public, anon, authenticated;
+grant execute on function public.claim_appointment_texts, public.settle_appointment_text
+  to service_role;

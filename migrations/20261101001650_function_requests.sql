@@ -1,0 +1,140 @@
+/*
+ * Function requests: how the database asks an Edge Function to do something.
+ *
+ * Decisions
+ * - pg_net posts once the transaction has committed, and nobody waits for the answer: what the function
+ *   has done is in its tables.
+ * - The address and the secret are in Vault if the project has it, else in a private table. No migration
+ *   knows them: deno task deploy writes them. Until then nothing is posted.
+ * - Both are looked for when they are needed, so a database without pg_net or Vault takes the same
+ *   migrations and sends no texts about appointments by itself.
+ */
+
+do $$
+begin
+  if exists (select from pg_catalog.pg_available_extensions as e where e.name = 'pg_net') then
+    create extension if not exists pg_net with schema extensions;
+  end if;
+end
+$$;
+
+create table private.functions_target (
+  only_row boolean primary key default true
+    constraint functions_target_has_one_row check (only_row),
+  url text not null
+    constraint functions_target_url_plain check (url ~ '^https?://[^[:space:]]+[^/[:space:]]$'),
+  secret text
+);
+comment on table private.functions_target is
+  'Where the functions are, and the secret that they expect of the database.';
+comment on column private.functions_target.secret is 'Null if it is in Vault.';
+
+create function private.has_vault() returns boolean
+language sql stable set search_path = ''
+as $$
+  select to_regclass('vault.decrypted_secrets') is not null
+    and to_regproc('vault.create_secret') is not null
+$$;
+comment on function private.has_vault is 'Whether this database has Supabase Vault.';
+
+/* {url, secret}; null before public.set_functions_target(). */
+create function private.read_functions_target() returns jsonb
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_target private.functions_target;
+begin
+  select t.* into v_target from private.functions_target as t;
+  if v_target.url is not null and v_target.secret is null and private.has_vault() then
+    execute 'select s.decrypted_secret from vault.decrypted_secrets as s where s.name = $1'
+    into v_target.secret using 'functions_secret';
+  end if;
+  return case when v_target.secret is not null
+    then jsonb_build_object('url', v_target.url, 'secret', v_target.secret) end;
+end
+$$;
+comment on function private.read_functions_target is
+  'Where the functions are and the secret that they expect of the database, or null.';
+
+/*
+ * For the owner: where the functions are, and the secret that they expect of the database (JOBS_SECRET).
+ *
+ * p_url  without a slash at its end, such as https://PROJECT.supabase.co/functions/v1
+ */
+create function public.set_functions_target(p_url text, p_secret text) returns void
+language plpgsql volatile security definer set search_path = '' set lock_timeout = '5s'
+as $$
+declare
+  v_id uuid;
+begin
+  if coalesce(length(p_secret), 0) < 16 then
+    raise exception 'Cannot set the functions'' secret: it must have at least 16 characters'
+      using errcode = '22023';
+  end if;
+  if private.has_vault() then
+    execute 'select s.id from vault.decrypted_secrets as s where s.name = $1'
+    into v_id using 'functions_secret';
+    if v_id is null then
+      execute 'select vault.create_secret($1, $2)' using p_secret, 'functions_secret';
+    else
+      execute 'select vault.update_secret($1, $2)' using v_id, p_secret;
+    end if;
+    p_secret := null;
+  end if;
+  insert into private.functions_target as t (url, secret) values (p_url, p_secret)
+  on conflict (only_row) do update set url = excluded.url, secret = excluded.secret;
+end
+$$;
+comment on function public.set_functions_target is
+  'Tells the database where the functions are, and the secret that they expect of it.';
+
+/* Returns false where there is nobody to ask: no address yet, or no pg_net. */
+create function private.ask_function(p_name text) returns boolean
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_target constant jsonb := private.read_functions_target();
+begin
+  if v_target is null or to_regproc('net.http_post') is null then
+    return false;
+  end if;
+  execute 'select net.http_post(url => $1, body => $2, headers => $3, timeout_milliseconds => $4)'
+  using (v_target ->> 'url') || '/' || p_name, '{}'::jsonb,
+    jsonb_build_object('Content-Type', 'application/json',
+      'Authorization', 'Bearer ' || (v_target ->> 'secret')), 60000;
+  return true;
+end
+$$;
+comment on function private.ask_function is 'Posts to an Edge Function after the transaction has committed.';
+
+/*
+ * Entry function of pg_cron's job: asks for the texts that are due, and gives those up whose sender died.
+ * Returns whether a function was asked.
+ */
+create function public.send_appointment_texts() returns boolean
+language plpgsql volatile security definer set search_path = '' set lock_timeout = '1s'
+as $$
+declare
+  v_text public.appointment_texts;
+begin
+  for v_text in
+    select t.* from public.appointment_texts as t
+    where t.state = 'sending' and t.due_at <= clock_timestamp()
+    order by t.due_at limit 100 for no key update skip locked
+  loop
+    perform private.fail_text(v_text.org_id, v_text.send_id, 'no_answer', true);
+    perform private.settle_text(
+      v_text.org_id, v_text, 'unknown', 'no_answer', clock_timestamp());
+  end loop;
+  return exists (
+    select from public.appointment_texts as t
+    where t.state = 'waiting' and t.due_at <= clock_timestamp())
+    and private.ask_function('appointment-texts');
+end
+$$;
+comment on function public.send_appointment_texts is
+  'Asks the function appointment-texts to send what is due; pg_cron calls it every minute.';
+
+-- Only the owner's task and the owner's job.
+revoke execute on function public.set_functions_target, public.send_appointment_texts
+  from public, anon, authenticated, service_role;

@@ -1,0 +1,69 @@
+/**
+ * Texts about appointments that wait to be sent.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import { type AnswerOf, bare, entry } from "./entry.ts";
+
+const text = z.object({
+  orgId: z.string(),
+  /** Of this attempt; Twilio's reports name it. */
+  sendId: z.string(),
+  kind: z.enum(["confirmation", "change", "cancellation"]),
+  /** E.164. */
+  phone: z.string(),
+  /** ISO 3166; the number must be of one of them. */
+  countries: z.array(z.string()),
+  clinic: z.string(),
+  address: z.string().nullable(),
+  /** Clinic-local ISO 8601. */
+  startTime: z.string(),
+  /** Until the appointment. */
+  secondsLeft: z.number(),
+  doctor: z.string(),
+  /** The number that patients call, E.164. */
+  callBack: z.string().nullable(),
+});
+
+/** Claims texts that are due. Each must then be sent once, and its result be told. */
+export const claimTexts = entry("claim_appointment_texts", {
+  args: (limit: number) => ({ p_limit: limit }),
+  answer: z.discriminatedUnion("outcome", [
+    bare("busy"),
+    z.object({
+      outcome: z.literal("claimed"),
+      texts: z.array(text),
+      /** Whether others may be due. */
+      more: z.boolean(),
+    }),
+  ]),
+});
+/** A text that was claimed. */
+export type ClaimedText = Extract<
+  AnswerOf<typeof claimTexts>,
+  { readonly outcome: "claimed" }
+>["texts"][number];
+
+/** Records the result of a text: Twilio's id, or why there is none. */
+export const settleText = entry("settle_appointment_text", {
+  args: (
+    { orgId, sendId }: Pick<ClaimedText, "orgId" | "sendId">,
+    became: { readonly sid: string } | {
+      readonly reason: string;
+      readonly mayHaveBeenSent: boolean;
+    },
+  ) => {
+    const isSent = "sid" in became;
+    return {
+      p_org: orgId,
+      p_send: sendId,
+      p_sid: isSent ? became.sid : null,
+      p_reason: isSent ? null : became.reason,
+      p_may_have_been_sent: isSent || became.mayHaveBeenSent,
+    };
+  },
+  answer: bare("sent", "failed", "waiting", "unknown", "known", "busy"),
+  busyIsFault: true,
+});

@@ -1,0 +1,485 @@
+/** Texts about appointments: written with the booking, sent at most once, and only while they are true. */
+import assert from "node:assert/strict";
+import appointmentTexts from "../../functions/appointment-texts/index.ts";
+import cancelAppointment from "../../functions/cancel-appointment/index.ts";
+import rescheduleAppointment from "../../functions/reschedule-appointment/index.ts";
+import { composeAppointmentText } from "../../shared/appointment_text.ts";
+import { type ClaimedText, claimTexts } from "../../shared/database/appointment_texts.ts";
+import { readMetrics } from "../../shared/database/metrics.ts";
+import { startBudget } from "../../shared/deadline.ts";
+import { toGsmText } from "../../shared/gsm.ts";
+import type { Runtime } from "../../shared/runtime.ts";
+import { postQueue } from "../../supabase/local/requests.ts";
+import {
+  aDay,
+  aPhone,
+  type Bench,
+  type Clinic,
+  jobsSecret,
+  testWithBench as test,
+  withClaimFollowedBy,
+} from "../support/clinic.ts";
+import { aHold, aTextingClinic, type PhoneCall } from "../support/phone_call.ts";
+import { aMember, askAs } from "../support/staff.ts";
+
+/** One run of the job's function. */
+async function run(bench: Bench, runtime: Runtime = bench.runtime) {
+  const request = new Request("http://functions.test/", {
+    method: "POST",
+    headers: { authorization: `Bearer ${jobsSecret}` },
+  });
+  const response = await appointmentTexts.using(runtime).fetch(request);
+  return response.status === 200 ? await response.json() : response.status;
+}
+
+/** A call that has booked, and what its phone was texted since. */
+async function aBooking(bench: Bench, clinic?: Clinic, time?: string) {
+  const call = await aHold(bench, {
+    ...(clinic ? { clinic } : {}),
+    ...(time ? { time } : {}),
+  });
+  await call.send();
+  assert.equal((await call.verify(call.code)).outcome, "confirmed");
+  const seen = bench.twilio.messages.length;
+  return Object.assign(call, {
+    told: () =>
+      bench.twilio.messages.slice(seen).filter(({ to }) => to === call.phone)
+        .map(({ body }) => body),
+  });
+}
+
+const statesOf = async (bench: Bench) =>
+  (await bench.database.sql<{ kind: string; state: string; reason: string | null }[]>`
+    select kind, state, reason from public.appointment_texts order by created_at`)
+    .map(({ kind, state, reason }) => [kind, state, ...reason === null ? [] : [reason]].join(" "));
+
+/** Lets what waits be due, and what is being sent be overdue. */
+const passDue = ({ database }: Bench) =>
+  database.sql`update public.appointment_texts set due_at = due_at - interval '1 hour'`;
+
+/** By phone, in the call that has proven its number. */
+const cancel = (call: PhoneCall) => call.ask(cancelAppointment, { patientName: "Ada Brown" });
+const moveTo = (call: PhoneCall, time: string) =>
+  call.ask(rescheduleAppointment, {
+    patientName: "Ada Brown",
+    slotId: `consultation/${aDay()}T${time}`,
+  });
+
+const tellOf = (bench: Bench, clinic: Clinic, kinds: readonly string[]) =>
+  bench.database.sql`
+    update public.organizations set change_texts = ${kinds.includes("change")},
+      cancellation_texts = ${kinds.includes("cancellation")} where id = ${clinic.id}`;
+
+test("a booking is confirmed by one text, which says when, with whom and where, and not why", async (bench) => {
+  const clinic = await aTextingClinic(bench);
+  await bench.database.sql`update public.organizations set address = '12 High Street, London'`;
+  const booking = await aBooking(bench, clinic);
+  assert.deepEqual(booking.told(), []);
+  assert.deepEqual(await run(bench), { sent: 1 });
+  assert.deepEqual(await run(bench), {});
+  const [body = ""] = booking.told();
+  assert.equal(booking.told().length, 1);
+  assert.match(
+    body,
+    /^Sunrise Dental: you are booked for \w+ \d+ \w+ at 10 AM with Dr Number 1\. /,
+  );
+  assert.match(body, / 12 High Street, London\. Call us to change it\. STOP to end texts\.$/);
+  assert.doesNotMatch(body, /consultation|Ada/i);
+  assert.deepEqual(await statesOf(bench), ["confirmation sent"]);
+});
+
+test("delivery reports are recorded, and no figure of the passcodes changes", async (bench) => {
+  const clinic = await aTextingClinic(bench);
+  await aBooking(bench, clinic);
+  await bench.twilio.sendReports();
+  const counted = async (name: string) => {
+    await bench.runtime.recorder.flush();
+    const { totals } = await readMetrics(bench.runtime.database.within(startBudget(5000)), 60);
+    return totals.filter((counter) => counter.name === name).map(({ labels, value }) => ({
+      ...labels,
+      value,
+    }));
+  };
+  const before = await counted("sms");
+  await run(bench);
+  const reports = await bench.twilio.sendReports();
+  assert.ok(reports.length > 0 && reports.every(({ answered }) => answered === 204));
+  assert.deepEqual(await counted("sms"), before);
+  assert.deepEqual(await counted("appointment_texts"), [
+    { kind: "confirmation", result: "accepted", value: 1 },
+    { kind: "confirmation", result: "delivered", value: 1 },
+  ]);
+  const [text] = await bench.database.sql`
+    select delivery from public.sms_messages where origin = 'confirmation'`;
+  assert.equal(text?.["delivery"], "delivered");
+});
+
+test("only the job's secret opens the function, and only for a POST", async (bench) => {
+  await aBooking(bench);
+  const ask = (method: string, given: string | undefined) =>
+    appointmentTexts.using(bench.runtime).fetch(
+      new Request("http://functions.test/", {
+        method,
+        headers: given === undefined ? {} : { authorization: `Bearer ${given}` },
+      }),
+    );
+  for (const wrong of [undefined, "", "wrong", `${jobsSecret}x`, "test-vapi-secret"]) {
+    assert.equal((await ask("POST", wrong)).status, 401, String(wrong));
+  }
+  assert.equal((await ask("GET", jobsSecret)).status, 405);
+  assert.deepEqual(await statesOf(bench), ["confirmation waiting"]);
+});
+
+test("a booking that is rolled back leaves no text", async (bench) => {
+  const call = await aHold(bench);
+  const { sql } = bench.database;
+  await sql.begin(async (tx) => {
+    await tx`select private.confirm_hold(a.org_id, a, now(), now())
+      from public.appointments as a where a.id = ${call.holdId}`;
+    const texts = await tx`select from public.appointment_texts`;
+    assert.equal(texts.length, 1);
+    throw new Error("undone");
+  }).catch(({ message }) => assert.equal(message, "undone"));
+  assert.deepEqual(await statesOf(bench), []);
+});
+
+test("who cancels before the text went out is not told of a booking", async (bench) => {
+  const booking = await aBooking(bench);
+  assert.equal((await cancel(booking)).outcome, "cancelled");
+  assert.deepEqual(await run(bench), {});
+  assert.deepEqual(booking.told(), []);
+  assert.deepEqual(await statesOf(bench), ["confirmation dropped outdated"]);
+});
+
+test("who moves before the text went out is told the new time alone", async (bench) => {
+  const booking = await aBooking(bench);
+  assert.equal((await moveTo(booking, "15:00")).outcome, "rescheduled");
+  assert.equal((await moveTo(booking, "16:30")).outcome, "rescheduled");
+  await run(bench);
+  assert.equal(booking.told().length, 1);
+  assert.match(booking.told()[0] ?? "", /you are booked for .* at 4:30 PM/);
+});
+
+test("a move and a cancellation are told where the clinic wants it, else not", async (bench) => {
+  const clinic = await aTextingClinic(bench, { providers: 2 });
+  const quiet = await aBooking(bench, clinic);
+  await run(bench);
+  await moveTo(quiet, "12:00");
+  await cancel(quiet);
+  assert.deepEqual(await run(bench), {});
+
+  await tellOf(bench, clinic, ["change", "cancellation"]);
+  const told = await aBooking(bench, clinic);
+  await run(bench);
+  assert.equal((await moveTo(told, "15:00")).outcome, "rescheduled");
+  assert.deepEqual(await run(bench), { sent: 1 });
+  assert.match(told.told()[1] ?? "", /: your appointment is now on .* at 3 PM with /);
+  assert.equal((await cancel(told)).outcome, "cancelled");
+  assert.deepEqual(await run(bench), { sent: 1 });
+  assert.match(told.told()[2] ?? "", /: your appointment on .* at 3 PM with .* is cancelled\. /);
+  assert.equal(told.told().length, 3);
+});
+
+test("the desk's bookings are told to proven numbers, and to others if the desk asks for it", async (bench) => {
+  const clinic = await aTextingClinic(bench, { providers: 2 });
+  await tellOf(bench, clinic, ["change", "cancellation"]);
+  const { sql } = bench.database;
+  const member = await aMember(sql, clinic.id, "desk");
+  const ask = (name: string, args: object) =>
+    askAs(sql, member, name, { p_org: clinic.id, ...args });
+  const book = (time: string, phone: string | null, more: object = {}) =>
+    ask("staff_book", {
+      p_slot_id: `consultation/${aDay()}T${time}`,
+      ...{ p_patient_name: "Ben Gray", p_patient_phone: phone },
+      ...more,
+    });
+  const stranger = aPhone();
+  assert.equal((await book("09:00", null)).outcome, "booked");
+  assert.equal((await book("09:30", stranger)).outcome, "booked");
+  assert.deepEqual(await statesOf(bench), []);
+  const booked = await book("11:00", stranger, { p_texts: true });
+  assert.deepEqual(await run(bench), { sent: 1 });
+  const moved = await ask("staff_move", {
+    p_appointment: booked["appointmentId"],
+    p_slot_id: `consultation/${aDay()}T14:00`,
+  });
+  assert.equal(moved.outcome, "moved");
+  assert.deepEqual(await run(bench), { sent: 1 });
+  await ask("staff_cancel", { p_appointment: moved["appointmentId"] });
+  assert.deepEqual(await run(bench), { sent: 1 });
+  assert.deepEqual(
+    bench.twilio.messages.map(({ to, body }) => [to, / (booked|now|cancelled)/.exec(body)?.[1]]),
+    [[stranger, "booked"], [stranger, "now"], [stranger, "cancelled"]],
+  );
+  // A passcode has proven this one.
+  const patient = await aBooking(bench, clinic, "17:00");
+  await run(bench);
+  assert.equal((await book("18:00", patient.phone)).outcome, "booked");
+  assert.deepEqual(await run(bench), { sent: 1 });
+});
+
+test("what staff entered is texted only if it is a phone in one of the clinic's countries", async (bench) => {
+  const clinic = await aTextingClinic(bench, { providers: 4 });
+  const { sql } = bench.database;
+  const member = await aMember(sql, clinic.id, "desk");
+  for (const phone of ["+447012345678", "+4930123456", "+18005550123"]) {
+    await askAs(sql, member, "staff_book", {
+      ...{ p_org: clinic.id, p_slot_id: `consultation/${aDay()}T09:00`, p_texts: true },
+      ...{ p_patient_name: "Ben Gray", p_patient_phone: phone },
+    });
+  }
+  assert.deepEqual(await run(bench), { failed: 3 });
+  assert.equal(bench.twilio.postCount, 0);
+  assert.deepEqual((await statesOf(bench)).sort(), [
+    "confirmation failed bad_destination",
+    "confirmation failed bad_destination",
+    "confirmation failed blocked_country",
+  ]);
+});
+
+test("a number that has opted out, or that the desk has blocked, is not texted", async (bench) => {
+  const clinic = await aTextingClinic(bench, { providers: 3 });
+  const { sql } = bench.database;
+  const bookings = [];
+  for (let n = 0; n < 3; n++) bookings.push(await aBooking(bench, clinic));
+  const [stopped, blocked] = bookings;
+  await sql`insert into public.sms_opt_outs (org_id, phone_hash)
+    values (${clinic.id}, sha256(convert_to(${stopped?.phone ?? ""}, 'UTF8')))`;
+  await sql`insert into public.blocked_numbers (org_id, phone_hash, phone_masked, blocked_by)
+    values (${clinic.id}, sha256(convert_to(${blocked?.phone ?? ""}, 'UTF8')), '***00',
+      gen_random_uuid())`;
+  assert.deepEqual(await run(bench), { sent: 1 });
+  assert.deepEqual(bookings.map((booking) => booking.told().length), [0, 0, 1]);
+  assert.deepEqual(await statesOf(bench), [
+    "confirmation dropped opted_out",
+    "confirmation dropped blocked",
+    "confirmation sent",
+  ]);
+});
+
+test("a sender that dies between claim and answer has sent once or never: it is not sent again", async (bench) => {
+  const booking = await aBooking(bench);
+  const dies = withClaimFollowedBy(
+    bench.runtime,
+    () => Promise.reject(new Error("killed")),
+    claimTexts.sqlName,
+  );
+  assert.equal(await run(bench, dies), 503);
+  assert.deepEqual(await statesOf(bench), ["confirmation sending"]);
+  await bench.database.sql`select public.send_appointment_texts()`;
+  assert.deepEqual(await run(bench), {});
+  await passDue(bench);
+  await bench.database.sql`select public.send_appointment_texts()`;
+  await passDue(bench);
+  assert.deepEqual(await run(bench), {});
+  assert.deepEqual(await statesOf(bench), ["confirmation unknown no_answer"]);
+  assert.deepEqual(booking.told(), []);
+});
+
+test("senders at once: each text goes out once", async (bench) => {
+  const { sql } = bench.database;
+  const clinic = await aTextingClinic(bench, { providers: 1 });
+  const { holdId } = await aBooking(bench, clinic);
+  // The same patient's, at other times.
+  await sql`
+    insert into public.appointments (org_id, provider_id, service_id, contact_id, patient_name,
+      patient_phone, patient_country, status, starts_at, ends_at, busy, session_key)
+    select a.org_id, a.provider_id, a.service_id, a.contact_id, a.patient_name, a.patient_phone,
+      a.patient_country, a.status, t.at, t.at + interval '30 minutes',
+      tstzrange(t.at, t.at + interval '30 minutes'), gen_random_uuid()
+    from public.appointments as a, generate_series(1, 44) as n
+    cross join lateral (select a.starts_at + n * interval '1 day' as at) as t
+    where a.id = ${holdId}`;
+  await sql`select private.queue_text(a.org_id, a.id, 'confirmation') from public.appointments as a`;
+  const before = bench.twilio.messages.length;
+  await Promise.all([run(bench), run(bench), run(bench)]);
+  const bodies = bench.twilio.messages.slice(before).map(({ body }) => body);
+  assert.equal(bodies.length, 45);
+  assert.equal(new Set(bodies).size, 45);
+  assert.deepEqual(new Set(await statesOf(bench)), new Set(["confirmation sent"]));
+});
+
+for (
+  const [fault, details, state, again] of [
+    ["rate_limited", { ms: 90_000 }, "waiting rate_limited", true],
+    ["http_500", {}, "unknown provider_error", false],
+    ["reset_after", {}, "unknown unreachable", false],
+    [20003, {}, "waiting unauthorized", true],
+    [21211, {}, "failed bad_destination", false],
+    [21610, {}, "failed opted_out", false],
+  ] as const
+) {
+  test(`Twilio answers ${fault}: the text is ${state}${again ? ", and sent later" : ", for good"}`, async (bench) => {
+    const booking = await aBooking(bench);
+    const taken = booking.told().length;
+    bench.twilio.addFault(fault, details);
+    await run(bench);
+    assert.deepEqual(await statesOf(bench), [`confirmation ${state}`]);
+    // Not at once.
+    await run(bench);
+    assert.deepEqual(await statesOf(bench), [`confirmation ${state}`]);
+    const posted = bench.twilio.postCount;
+    await passDue(bench);
+    await run(bench);
+    assert.equal(bench.twilio.postCount, posted + (again ? 1 : 0));
+    assert.equal(booking.told().length, taken + (again || fault === "reset_after" ? 1 : 0));
+  });
+}
+
+test("Twilio does not answer: the text may have gone out, and is not sent again", async (bench) => {
+  const booking = await aBooking(bench);
+  bench.deadlines.textMs = 300;
+  bench.twilio.addFault("lost_answer");
+  assert.deepEqual(await run(bench), { unknown: 1 });
+  await passDue(bench);
+  assert.deepEqual(await run(bench), {});
+  assert.equal(booking.told().length, 1);
+});
+
+test("what never goes out is given up after ten attempts", async (bench) => {
+  await aBooking(bench);
+  bench.twilio.addFault(20003, { times: 20 });
+  const posted = bench.twilio.postCount;
+  for (let attempt = 0; attempt < 12; attempt++) {
+    await run(bench);
+    await passDue(bench);
+  }
+  assert.equal(bench.twilio.postCount, posted + 10);
+  assert.deepEqual(await statesOf(bench), ["confirmation failed unauthorized"]);
+});
+
+test("a clinic at its hourly limit goes on with passcodes, and texts of appointments wait", async (bench) => {
+  const clinic = await aTextingClinic(bench, { providers: 2 });
+  const booking = await aBooking(bench, clinic);
+  await bench.database.sql`update public.organizations set sms_hourly_limit = 1`;
+  assert.deepEqual(await run(bench), {});
+  assert.deepEqual(await statesOf(bench), ["confirmation waiting org_send_limit"]);
+  await booking.pass(3700);
+  await passDue(bench);
+  assert.deepEqual(await run(bench), { sent: 1 });
+  // That text is none of the passcodes'.
+  const next = await aHold(bench, { clinic, time: "12:00" });
+  assert.equal((await next.send()).outcome, "sent");
+});
+
+test("each clinic's texts come from its own number and account, and its staff see its own", async (bench) => {
+  const clinics = [await aTextingClinic(bench), await aTextingClinic(bench)];
+  for (const clinic of clinics) await aBooking(bench, clinic);
+  const before = bench.twilio.messages.length;
+  assert.deepEqual(await run(bench), { sent: 2 });
+  assert.deepEqual(
+    bench.twilio.messages.slice(before).map(({ from }) => from).sort(),
+    clinics.map(({ number }) => number).sort(),
+  );
+});
+
+test("an erased patient's text is not sent", async (bench) => {
+  const booking = await aBooking(bench);
+  const [row] = await bench.database.sql`
+    select public.erase_patient(${booking.clinic.id}, ${booking.phone}, 'Ada Brown') as answer`;
+  assert.equal(row?.["answer"].outcome, "erased");
+  assert.deepEqual(await statesOf(bench), []);
+  assert.deepEqual(await run(bench), {});
+});
+
+test("logs and audit trail have neither the number nor the words of a text", async (bench) => {
+  const booking = await aBooking(bench);
+  const before = bench.lines.length;
+  await run(bench);
+  const [{ said } = { said: "" }] = await bench.database.sql<{ said: string }[]>`
+    select string_agg(to_jsonb(l)::text, ' ') as said from public.audit_logs as l
+    where l.action = 'text_appointment'`;
+  assert.match(said, /"outcome": ?"sent"/);
+  for (const text of [said, bench.lines.slice(before).join("\n")]) {
+    assert.ok(!text.includes(booking.phone.slice(-9)) && !/booked for/.test(text));
+  }
+});
+
+test("the job asks the function only when a text is due, and knows where it is", async (bench) => {
+  const { sql } = bench.database;
+  const asks = async () => {
+    const [row] = await sql`select public.send_appointment_texts() as asked`;
+    return row?.["asked"];
+  };
+  await aBooking(bench);
+  // Nobody has said where the functions are.
+  assert.equal(await asks(), false);
+  const paths: string[] = [];
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
+    paths.push(new URL(request.url).pathname);
+    return appointmentTexts.using(bench.runtime).fetch(request);
+  });
+  try {
+    const url = `http://127.0.0.1:${server.addr.port}/functions/v1`;
+    await sql`select public.set_functions_target(${url}, ${jobsSecret})`;
+    await assert.rejects(sql`select public.set_functions_target(${url}, 'short')`, /16 characters/);
+    assert.equal(await asks(), true);
+    await postQueue(sql);
+    assert.deepEqual(paths, ["/functions/v1/appointment-texts"]);
+    assert.deepEqual(await statesOf(bench), ["confirmation sent"]);
+    assert.equal(await asks(), false);
+  } finally {
+    await server.shutdown();
+  }
+});
+
+test("where the project has Vault, the secret is there and not in the table", async (bench) => {
+  const { sql, admin } = bench.database;
+  await admin.unsafe(`
+    create schema vault;
+    create table vault.decrypted_secrets (id uuid default gen_random_uuid(), name text,
+      decrypted_secret text);
+    create function vault.create_secret(new_secret text, new_name text) returns void language sql
+      as 'insert into vault.decrypted_secrets (name, decrypted_secret) values ($2, $1)';
+    create function vault.update_secret(secret_id uuid, new_secret text) returns void language sql
+      as 'update vault.decrypted_secrets set decrypted_secret = $2 where id = $1';
+    grant usage on schema vault to postgres;
+    grant all on vault.decrypted_secrets to postgres`);
+  for (const secret of ["the-first-secret-of-jobs", "the-second-secret-of-jobs"]) {
+    await sql`select public.set_functions_target('https://a.test/functions/v1', ${secret})`;
+    const [row] = await sql`select private.read_functions_target() as target,
+      (select count(*)::int from vault.decrypted_secrets) as kept,
+      (select secret from private.functions_target) as open`;
+    assert.deepEqual({ ...row }, {
+      target: { url: "https://a.test/functions/v1", secret },
+      kept: 1,
+      open: null,
+    });
+  }
+});
+
+const claimed: ClaimedText = {
+  orgId: "",
+  sendId: "",
+  kind: "confirmation",
+  phone: "+447700900123",
+  countries: ["GB"],
+  clinic: "Sunrise Dental",
+  address: null,
+  startTime: "2027-03-02T14:30:00+00:00",
+  secondsLeft: 3600,
+  doctor: "Dr Amara Patel",
+  callBack: "+442079460123",
+};
+
+Deno.test("a text is one segment of GSM-7, however long the names are, and keeps the time", () => {
+  const long = "Zahnärztezentrum Überlingen-Süd „am Ümläutplatz“ ".repeat(3);
+  for (const kind of ["confirmation", "change", "cancellation"] as const) {
+    for (const address of [null, "12 High Street, London", long.slice(0, 80)]) {
+      for (const name of ["Dr Ng", long, "日本太郎"]) {
+        for (const startTime of [claimed.startTime, "2027-09-29T00:00:00+01:00"]) {
+          const text = { ...claimed, kind, address, clinic: name, doctor: name, startTime };
+          const body = composeAppointmentText(text, undefined);
+          assert.ok(body.length <= 160, body);
+          assert.equal(toGsmText(body, 160), body);
+          assert.match(body, /Tuesday 2 March at 2:30 PM|start of Wednesday 29 September/);
+        }
+      }
+    }
+  }
+  assert.equal(
+    composeAppointmentText(claimed, undefined),
+    "Sunrise Dental: you are booked for Tuesday 2 March at 2:30 PM with Dr Amara Patel. " +
+      "Call +442079460123 to change it. STOP to end texts.",
+  );
+});
