@@ -1,5 +1,5 @@
 /**
- * `deno task bench rest | sql | call | textbook | cold | attack | overload`: measures one thing and prints it.
+ * `deno task bench rest | sql | call | textbook | growth | cold | attack | overload`: measures one thing and prints it.
  *
  * @module
  */
@@ -23,6 +23,9 @@ deno task bench call [--quick] [--beside FOLDER ...] [CALLERS]
 deno task bench textbook [--quick]
   each tool beside its SQL by the driver, a bare server, and the usual way to write it
   --quick          one round of few calls, for the gate
+deno task bench growth [--quick]
+  each entry function in a small database and in one with a thousand times the rows
+  --quick          25 times the rows, and one round of few calls, for the gate
 deno task bench cold [--deno PROGRAM]
   from the start of a process to a function's first answer
   --deno PROGRAM   another Deno, for example the version of hosted Supabase
@@ -64,6 +67,11 @@ export const bench = defineTask({
       const { benchTextbook } = await import("./textbook.ts");
       return await benchTextbook(quick, running);
     }
+    if (name === "growth") {
+      if (asked.length > 0) throw new Misuse("bench growth takes no further arguments");
+      const { benchGrowth } = await import("./growth.ts");
+      return await benchGrowth(quick, running);
+    }
     if (name === "cold") {
       if (asked.length > 0) throw new Misuse("bench cold takes no further arguments");
       const { benchCold } = await import("./cold.ts");
@@ -82,7 +90,7 @@ export const bench = defineTask({
       return 0;
     }
     if (name !== "sql") {
-      throw new Misuse("Give rest, sql, call, textbook, cold, attack or overload");
+      throw new Misuse("Give rest, sql, call, textbook, growth, cold, attack or overload");
     }
     const names = asked.map((goal) => goal.toUpperCase());
     const unknown = names.find((goal) => !goals.includes(goal));

@@ -16,7 +16,6 @@ import verifyOtp from "../../functions/verify-otp/index.ts";
 import { encryptAccount } from "../../shared/accounts.ts";
 import { readConfig } from "../../shared/config.ts";
 import { checkAvailability as askAvailability } from "../../shared/database/availability.ts";
-import type { Database } from "../../shared/database/client.ts";
 import type { CallFacts } from "../../shared/database/entry.ts";
 import { claimSlot } from "../../shared/database/holds.ts";
 import {
@@ -32,6 +31,7 @@ import type { Running } from "../../supabase/tasks/task.ts";
 import { aClinic, aRequest, codeTo, readSaid, vapiSecret } from "../support/clinic.ts";
 import { createTestDatabase, secretKey, type TestDatabase } from "../support/database.ts";
 import type { tools } from "../support/measured_stack.ts";
+import { askDatabase } from "./driver.ts";
 import { settleUsually, type UsualTables, usualWay } from "./usual_way.ts";
 
 /** A tool of a booking. */
@@ -299,7 +299,10 @@ async function askDirectly(
   const sql = postgres(testDatabase.url(), options);
   await running.start(Promise.resolve(sql), () => sql.end({ timeout: 5 }));
   const clinic = await aBusyClinic(testDatabase);
-  const database = databaseOf(sql, await readParameters(testDatabase), distance);
+  const direct = await askDatabase(sql);
+  const database: typeof direct = {
+    call: (name, args) => distance.cross(() => direct.call(name, args)),
+  };
   const mac = { keyId: "v1", mac: "0".repeat(64) };
   const factsOf = ({ callId, phone }: Caller): CallFacts => ({
     ...{ calledNumber: clinic.number, callerNumber: phone, callId },
@@ -331,36 +334,6 @@ async function askDirectly(
       },
       verify_otp: (caller) =>
         verifyOtpAndConfirm(database, factsOf(caller), { holdId: undefined, macs: [mac] }),
-    },
-  };
-}
-
-/** The types of the entry functions' parameters, by their names. */
-async function readParameters({ sql }: TestDatabase): Promise<ReadonlyMap<string, string>> {
-  const rows = await sql<{ name: string; parameter: string; type: string }[]>`
-    select p.proname as name, a.parameter, a.type::regtype::text as type
-    from pg_proc as p, unnest(p.proargnames, p.proargtypes::oid[]) as a (parameter, type)
-    where p.pronamespace = 'public'::regnamespace and a.type is not null`;
-  return new Map(rows.map(({ name, parameter, type }) => [`${name}.${parameter}`, type]));
-}
-
-function databaseOf(
-  sql: postgres.Sql,
-  types: ReadonlyMap<string, string>,
-  distance: Distance,
-): Database {
-  return {
-    call: async (name, args) => {
-      const given = Object.entries(args);
-      const parameters = given.map(([parameter], index) =>
-        `${parameter} => $${index + 1}::text::${types.get(`${name}.${parameter}`)}`
-      );
-      const values = given.map(([, value]) =>
-        value === null || typeof value === "string" ? value : JSON.stringify(value)
-      );
-      const text = `select public.${name}(${parameters.join(", ")}) as answer`;
-      const [row] = await distance.cross(() => sql.unsafe(text, values, { prepare: true }));
-      return row?.["answer"];
     },
   };
 }
