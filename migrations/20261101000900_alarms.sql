@@ -104,8 +104,8 @@ $$;
 comment on function private.is_braked is 'Whether an alarm of an organization is on.';
 
 /*
- * Function of the owner's, for operators: forgets what has been counted for a number (in every organization),
- * or, without one, ends the brake of an organization's alarms. Audited without the number.
+ * Function of the owner's, for operators: clears the counts of a number (in every organization) or, without
+ * a number, ends the brake of an organization's alarms. Audited without the number.
  *
  * Outcomes  cleared, nothing_counted, unknown_clinic, busy
  */

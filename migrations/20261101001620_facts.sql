@@ -59,7 +59,7 @@ comment on column public.clinic_facts.also_asked is 'Other ways to ask the quest
 comment on column public.clinic_facts.answer is 'Said to the caller unchanged.';
 comment on column public.clinic_facts.tags is 'Words that callers may use but the question does not have.';
 comment on column public.clinic_facts.in_prompt is
-  'Whether so many callers ask it that the assistant''s prompt has the answer.';
+  'Whether the assistant''s prompt contains the answer, because many callers ask.';
 select private.protect('public.clinic_facts', 'desk');
 grant select on public.clinic_facts to service_role;
 

@@ -43,7 +43,7 @@ begin
   return v_count;
 end
 $$;
-comment on function private.expire_holds is 'Marks the expired holds of one organization, and forgets the expired passcodes of their calls.';
+comment on function private.expire_holds is 'Marks the expired holds of one organization, and clears the expired passcodes of their calls.';
 
 /*
  * Marks at most p_batch expired holds as expired and returns how many. pg_cron calls it every minute;

@@ -208,7 +208,7 @@ exception when exclusion_violation or unique_violation then
 end
 $$;
 comment on function private.retake_time is
-  'Confirms a row that does not take its time any more, if nobody else has the time.';
+  'Confirms a row that no longer takes its time, if the time is still free.';
 
 /* Its time is free: the provider works then, and nobody else has it. Notice no longer matters. */
 create function private.is_still_bookable(
@@ -228,7 +228,7 @@ begin
 end
 $$;
 comment on function private.is_still_bookable is
-  'Whether what a row was made for could be booked now, but for the service''s notice.';
+  'Whether the booking of a row could be made now, ignoring the service''s notice.';
 
 create function private.wanted_of(p_org uuid, p_row public.appointments)
 returns private.wanted_slot
@@ -540,10 +540,10 @@ begin
   return jsonb_build_object('outcome', 'marked', 'appointmentId', p_row.id);
 end
 $$;
-comment on function private.mark_at_desk is 'Marks what became of an appointment.';
+comment on function private.mark_at_desk is 'Marks what happened to an appointment.';
 
 /*
- * Staff, from desk on: marks what became of an appointment on its day.
+ * Staff, from desk on: marks what happened to an appointment on its day.
  *
  * p_as      arrived, completed, no_show; or expected, which takes any of them back
  * Outcomes  marked (appointmentId), too_early (before its day; completed and no_show before its start), slot_taken

@@ -30,8 +30,8 @@ comment on function private.is_known_number is
   'Whether a number was proven to an organization, or a call holds or held a time for it there.';
 
 /*
- * Staff, from desk on: forgets the texts and attempts that were counted for a number, so that its owner can get
- * and say a passcode again.
+ * Staff, from desk on: clears the counted texts and attempts of a number, so that its owner can get and
+ * use a passcode again.
  *
  * p_phone   E.164
  * Outcomes  cleared, unknown_number (no call has proven it to the clinic or holds a time for it),
@@ -121,7 +121,7 @@ exception when lock_not_available or deadlock_detected then
 end
 $$;
 comment on function public.staff_block_number is
-  'Lets a number hold, be texted and leave messages no more at a clinic, or again; audited.';
+  'Blocks a number from holds, texts and messages at a clinic, or unblocks it; audited.';
 
 /*
  * The answer to a change of the schedule, once it is made, with the bookings that fitted before and no

@@ -1,5 +1,6 @@
 /**
- * What the caller is told about the text with a passcode, by `send_otp` and by a `hold_slot` that texts.
+ * What the caller hears about the text with a passcode, sent or failed: from `send_otp`, and from a
+ * `hold_slot` that texts.
  *
  * @module
  */
@@ -11,7 +12,7 @@ import type { SendAtHoldOutcome, SendOutcome } from "./sending.ts";
 import * as sentences from "./sentences.ts";
 import type { SmsFailure } from "./twilio.ts";
 
-/** What can become of a text without ending the hold or the change that it is for. */
+/** The results of a text that do not end the hold or change that it is for. */
 export type TextOutcome = Extract<SendOutcome | SendAtHoldOutcome, {
   readonly outcome:
     | ("sent" | "already_sent" | "cooldown" | "sms_failed")
@@ -21,7 +22,7 @@ export type TextOutcome = Extract<SendOutcome | SendAtHoldOutcome, {
     | ("unknown_clinic" | "cross_tenant_denied" | "busy");
 }>;
 
-/** Says what became of a text and what to do next. */
+/** Says the result of a text, and what to do next. */
 export function sayText(text: TextOutcome) {
   switch (text.outcome) {
     case "sent":

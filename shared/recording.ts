@@ -33,7 +33,7 @@ export type SendCounts = (batchId: string, counts: readonly Counter[]) => Promis
 export interface RecorderOptions {
   /** Milliseconds from a count to its batch, doubled after each failed attempt. */
   readonly delayMs?: number;
-  /** A batch is dropped after so many failed attempts. */
+  /** A batch is dropped after this many failed attempts. */
   readonly attempts?: number;
   /** How many different counters are held; further ones are dropped. */
   readonly counterLimit?: number;

@@ -1,5 +1,6 @@
 /**
- * Every sentence that a caller hears, by topic. What a text message says is in texting.ts.
+ * Every sentence that a caller hears, by topic. The words of a text message are in texting.ts. Which
+ * sentence follows a text with a code is decided in code_text.ts.
  *
  * Sentences are short, easy to say aloud, mention the next step, and reveal nothing about other clinics.
  * Times in arguments are ISO 8601 in the clinic's time zone.
@@ -296,7 +297,7 @@ export const textOnItsWay = (retryAfterSeconds: number) =>
   "A code is on its way. If nothing arrives in " +
   `${retryAfterSeconds} seconds I can send another.`;
 
-/** The text failed, but another attempt may succeed. */
+/** The text with the code failed, but another attempt may succeed. */
 export const textFailed = "I couldn't send the text just now. Shall I try once more?";
 /** The text failed or is not allowed, and another attempt would not help. */
 export const textImpossible = "I can't send a text to that number just now.";

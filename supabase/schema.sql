@@ -2590,7 +2590,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.expire_holds(p_org uuid, p_rows tid[], p_now timestamp with time zone) IS 'Marks the expired holds of one organization, and forgets the expired passcodes of their calls.';
+COMMENT ON FUNCTION private.expire_holds(p_org uuid, p_rows tid[], p_now timestamp with time zone) IS 'Marks the expired holds of one organization, and clears the expired passcodes of their calls.';
 
 CREATE FUNCTION private.expire_in_way(p_org uuid, p_provider uuid, p_busy tstzrange, p_now timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql
@@ -2791,7 +2791,7 @@ COMMENT ON COLUMN public.clinic_facts.answer IS 'Said to the caller unchanged.';
 
 COMMENT ON COLUMN public.clinic_facts.tags IS 'Words that callers may use but the question does not have.';
 
-COMMENT ON COLUMN public.clinic_facts.in_prompt IS 'Whether so many callers ask it that the assistant''s prompt has the answer.';
+COMMENT ON COLUMN public.clinic_facts.in_prompt IS 'Whether the assistant''s prompt contains the answer, because many callers ask.';
 
 CREATE FUNCTION private.find_fact(p_org uuid, p_question text, p_strictly boolean) RETURNS public.clinic_facts
     LANGUAGE plpgsql STABLE
@@ -4138,7 +4138,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.is_still_bookable(p_org public.organizations, p_row public.appointments, p_at timestamp with time zone) IS 'Whether what a row was made for could be booked now, but for the service''s notice.';
+COMMENT ON FUNCTION private.is_still_bookable(p_org public.organizations, p_row public.appointments, p_at timestamp with time zone) IS 'Whether the booking of a row could be made now, ignoring the service''s notice.';
 
 CREATE FUNCTION private.is_taken(p_org uuid, p_service public.services, p_provider uuid, p_start timestamp with time zone, p_call_id text, p_at timestamp with time zone, p_moves uuid) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -4558,7 +4558,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.mark_at_desk(p_org public.organizations, p_row public.appointments, p_as text) IS 'Marks what became of an appointment.';
+COMMENT ON FUNCTION private.mark_at_desk(p_org public.organizations, p_row public.appointments, p_as text) IS 'Marks what happened to an appointment.';
 
 CREATE FUNCTION private.mask_phone(p_phone text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT
@@ -5970,7 +5970,7 @@ exception when exclusion_violation or unique_violation then
 end
 $$;
 
-COMMENT ON FUNCTION private.retake_time(p_org uuid, p_row public.appointments, p_contact uuid) IS 'Confirms a row that does not take its time any more, if nobody else has the time.';
+COMMENT ON FUNCTION private.retake_time(p_org uuid, p_row public.appointments, p_contact uuid) IS 'Confirms a row that no longer takes its time, if the time is still free.';
 
 CREATE FUNCTION private.retry_delay(p_attempts integer) RETURNS interval
     LANGUAGE sql IMMUTABLE
@@ -8699,7 +8699,7 @@ exception when lock_not_available or deadlock_detected then
 end
 $_$;
 
-COMMENT ON FUNCTION public.staff_block_number(p_org uuid, p_request uuid, p_phone text, p_is_blocked boolean) IS 'Lets a number hold, be texted and leave messages no more at a clinic, or again; audited.';
+COMMENT ON FUNCTION public.staff_block_number(p_org uuid, p_request uuid, p_phone text, p_is_blocked boolean) IS 'Blocks a number from holds, texts and messages at a clinic, or unblocks it; audited.';
 
 CREATE FUNCTION public.staff_book(p_org uuid, p_request uuid, p_slot_id text, p_patient_name text, p_patient_phone text DEFAULT NULL::text, p_patient_country text DEFAULT NULL::text, p_texts boolean DEFAULT false) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER

@@ -98,7 +98,7 @@ function say(claimed: ClaimOutcome) {
   }
 }
 
-/** Says what is held and what became of its text. */
+/** Says what is held, and the result of its text. */
 function sayTexted(held: Held, text: SendAtHoldOutcome) {
   switch (text.outcome) {
     case "send_otp_needed":

@@ -16,7 +16,7 @@ import type { Terminal } from "./terminal.ts";
 
 const usage = `deno task calendar list   --org SLUG_OR_ID
 deno task calendar add    --org SLUG_OR_ID --label WHO [--doctor ID]  print the address of a new calendar
-deno task calendar revoke --org SLUG_OR_ID --id ID                    its address opens nothing any more
+deno task calendar revoke --org SLUG_OR_ID --id ID                    its address no longer works
   --doctor ID  the doctor's id in the clinic's file; the whole clinic if left out
   --label WHO  who gets the address
   --id ID      as list shows it
@@ -169,7 +169,7 @@ async function revoke(
   const [row] = await sql`select public.revoke_calendar_feed(${clinic.id}, ${id}) as answer`;
   switch (revoked.parse(row?.["answer"]).outcome) {
     case "revoked":
-      terminal.print("Revoked: its address opens nothing any more");
+      terminal.print("Revoked: its address no longer works");
       return;
     case "unknown_feed":
       throw new Stop(1, `${clinic.name} has no calendar ${id}; deno task calendar list shows them`);

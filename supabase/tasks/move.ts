@@ -75,7 +75,7 @@ export const move = defineTask({
           if (!yes) await askToMove(clinic, terminal);
           const members = await findMembers(source, clinic);
           await carry({ source, target, clinic, keys });
-          terminal.print(`${clinic.name} is in the other project, and here no more.`);
+          terminal.print(`${clinic.name} is now in the other project, and no longer in this one.`);
           tellNextSteps(clinic, members, to, terminal);
           return 0;
         }),

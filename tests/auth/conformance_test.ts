@@ -69,7 +69,9 @@ testWithConnections(
 );
 
 testWithConnections(
-  `so are odd tokens and bad requests, but for Go's words${reason ? ` (left out: ${reason})` : ""}`,
+  `odd tokens and bad requests are answered equally, except for Go's error texts${
+    reason ? ` (left out: ${reason})` : ""
+  }`,
   async () => {
     await check(...furtherCases, "--ignore", "message,msg");
   },

@@ -83,7 +83,7 @@ type Times = ReadonlyMap<string, readonly number[]>;
 interface Grown {
   /** Plays whole calls, one after another. */
   play(calls: number): Promise<Times>;
-  /** Rows that were read so far, of any table of ours. */
+  /** Rows read so far, in all our tables. */
   countRead(): Promise<number>;
 }
 

@@ -21,7 +21,7 @@ deno task bench call [--quick] [--beside FOLDER ...] [CALLERS]
   --beside FOLDER  another checkout, whose stack is measured in turn with this one
   --quick          short rounds, and only the totals
 deno task bench textbook [--quick]
-  each tool beside its SQL by the driver, a bare server, and the usual way to write it
+  each tool next to its SQL by the driver, a bare server, and the usual way to write it
   --quick          one round of few calls, for the gate
 deno task bench growth [--quick]
   each entry function in a small database and in one with a thousand times the rows

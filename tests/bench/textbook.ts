@@ -1,6 +1,6 @@
 // deno-lint-ignore-file no-console -- a bench prints
 /**
- * `deno task bench textbook`: the four tools of a booking beside their SQL functions by the driver
+ * `deno task bench textbook`: the four tools of a booking next to their SQL functions by the driver
  * alone, a bare server, and the usual way to write them, with its lookups run together and with what
  * it looks up about the clinic cached.
  *
@@ -19,7 +19,7 @@ import { type Caller, expected, startWays, type Tool, type Way, type Ways } from
 /** How long each way is measured. */
 interface Size {
   readonly rounds: number;
-  /** Calls of a round for each caller, and at least so many in all. */
+  /** Calls per caller in a round, and the minimum in total. */
   readonly callsEach: number;
   readonly fewestCalls: number;
 }
@@ -31,7 +31,7 @@ const quick: Size = { rounds: 1, callsEach: 1, fewestCalls: 10 };
 const databaseMs = 20;
 const twilioMs = 150;
 
-/** Queries of each tool of ours once the clinic's account is known, none of them at once. */
+/** Queries of each of our tools once the clinic's account is known, one after another. */
 const ourQueries: Readonly<Record<Tool, number>> = {
   check_availability: 1,
   hold_slot: 1,
@@ -110,7 +110,7 @@ interface Timed {
 }
 type Timings = Readonly<Record<Tool, Timed>>;
 
-/** Plays whole calls tool by tool, so many callers at once. */
+/** Plays whole calls tool by tool, with several concurrent callers. */
 async function playCalls(
   way: Way,
   callers: readonly Caller[],

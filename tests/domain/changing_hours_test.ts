@@ -1,6 +1,6 @@
 /**
- * Hours, days off and closing days that change while a time is claimed: whoever gets a time that is
- * not worked any more is in the list that the manager hears.
+ * Hours, days off and closing days change while a time is claimed: every booking that ends up outside
+ * of the new hours is in the list that the manager gets.
  */
 import assert from "node:assert/strict";
 import {
@@ -36,7 +36,7 @@ const ways = {
     from public.organizations where id = $1`,
 };
 
-/** Closes the day in the transaction that has begun, again while a lock was waited for in vain. */
+/** Closes the day in the open transaction; asks again while the answer is `busy`. */
 async function close(line: Line, { id }: Clinic, member: Member, way: string): Promise<Answer> {
   const claims = JSON.stringify(claimsOf(member));
   await line.sql`select set_config('request.jwt.claims', ${claims}, true)`;

@@ -260,7 +260,7 @@ test("every minute around a change of the clocks is written so that it is read a
   const wrong = await sql`
     select z.zone, t.at, e.ends, private.write_local(t.at, z.zone, e.ends) as text
     from unnest(${zones}::text[]) as z (zone),
-      -- Each day of 2026 on which a zone's offset changes, and the days beside it.
+      -- Each day of 2026 on which a zone's offset changes, and the days around it.
       lateral (
         select d.day from generate_series(timestamptz '2026-01-01', '2026-12-31', '1 day') as d (day)
         where (d.day at time zone z.zone) - (d.day at time zone 'UTC')

@@ -246,7 +246,7 @@ test("appointments that overlap are found and named, until one of them is gone",
   assert.deepEqual(
     (await findDoubles(sql)).length,
     1,
-    "a session, and another doctor, are no double booking",
+    "a session and another doctor are not double bookings",
   );
   for (let time = 0; time < 4; time++) await watch(sql);
   const found = await sql<{ id: string; other: string }[]>`

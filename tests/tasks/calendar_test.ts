@@ -32,7 +32,7 @@ test("a calendar is given out by its address, listed and revoked, and mistakes g
   assert.equal(await read(), 200);
   assert.deepEqual(await run("revoke", ...at, "--id", id), [
     0,
-    "Revoked: its address opens nothing any more",
+    "Revoked: its address no longer works",
   ]);
   assert.equal(await read(), 404);
   assert.match((await run("list", ...at))[1], /revoked on/);

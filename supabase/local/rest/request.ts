@@ -101,7 +101,7 @@ const actions = new Map<string, Action>([
 
 function actionOf(isCall: boolean, method: string): Action {
   const action = actions.get(method);
-  if (method === "OPTIONS") throw notImplemented("The method OPTIONS, but for CORS");
+  if (method === "OPTIONS") throw notImplemented("The method OPTIONS, except for CORS");
   if (isCall && (action === "read" || action === "insert")) return "call";
   if (isCall) throw new RestError(405, "PGRST101", `Cannot use the ${method} method on RPC`);
   if (method === "PUT") throw notImplemented("Upsert by PUT");

@@ -81,7 +81,7 @@ const fact = z.object({
   /** Said to the caller unchanged. */
   answer: z.string(),
   tags: z.array(z.string()),
-  /** Whether so many callers ask it that the assistant's prompt has the answer. */
+  /** Whether the assistant's prompt contains the answer, because many callers ask. */
   inPrompt: z.boolean(),
 });
 /** A question and the clinic's own answer. */

@@ -25,7 +25,7 @@ import {
   readWindows,
 } from "./notation.ts";
 
-/** A text field in a notation of its own. */
+/** A text field with its own notation. */
 function notation<Value>(needed: string, read: (text: string) => Reading<Value>) {
   return z.string(needed).transform((text, context): Value => {
     const reading = read(text.trim());

@@ -37,11 +37,11 @@ export interface Persona {
   /** Whether the caller wants another day after hearing the first times. */
   readonly isUndecided: boolean;
   readonly mistakes: readonly CodeMistake[];
-  /** The call ends after so many turns: by hanging up, or without Vapi being told. */
+  /** The call ends after this many turns: by hanging up, or without Vapi being told. */
   readonly hangsUp: { readonly afterTurns: number; readonly isTold: boolean } | undefined;
   /** When a caller mentions further patients. */
   readonly familyAt: "before_code" | "after_code";
-  /** One in so many uses of a tool is repeated; 0 for never. */
+  /** One in this many tool calls is repeated; 0 for never. */
   readonly repeatsOneIn: number;
   /** Whether the request of the first hold is repeated at the very end. */
   readonly isLate: boolean;
