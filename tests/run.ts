@@ -1,8 +1,9 @@
 /**
  * `deno task test`: format, lint, types, then every test file, a few at a time on one database cluster.
  *
- * Every file runs in a separate process, so that its changes to the environment and its processor time
- * do not affect the others.
+ * A file that measures processor time, uses the environment or starts programs runs in a separate
+ * process, so that it does not affect the others. The others share processes: after the first file of a
+ * process, each costs about half.
  *
  * @module
  */
@@ -74,7 +75,9 @@ export const test = defineTask({
     const files = positionals.length > 0
       ? (await Promise.all(positionals.map(findTests))).flat()
       : await everyTest(full);
-    const tests = files.map((file) => testJob(file, [file]));
+    const tests = positionals.length > 0 || full
+      ? files.map((file) => testJob(file, [file]))
+      : await joinFiles(files);
     const queue = positionals.length > 0 || full ? tests : [...checks, ...tests];
     const cluster = running.start(startTestCluster(), (started) => started.stop());
     // Only the first test awaits it; until then, a rejection must not end the process.
@@ -123,6 +126,41 @@ async function everyTest(full: boolean): Promise<string[]> {
   return files.filter((_, index) => texts[index]?.includes("support/length.ts"));
 }
 
+/** A file with one of these needs a separate process. */
+const needsProcess =
+  /support\/length\.ts|Deno\.(?:env|Command|kill|serve)\b|cpuUsage|globalThis|prototype/;
+/** Tests registered by the file itself have Deno's sanitizers, which notice the connections of others. */
+const registers = /\bDeno\.test\(/;
+const connects = /support\/(?:clinic|database|line|pgtap|stage)\.ts/;
+/** More files in a process save little, and leave a processor idle at the end. */
+const filesOfProcess = 8;
+
+/** The jobs of a whole run: the processes with several files, then the others. */
+async function joinFiles(files: readonly string[]): Promise<Job[]> {
+  const texts = await Promise.all(files.map((file) => readFile(file, "utf8")));
+  const kindOf = (file: string, text: string) => {
+    if (needsProcess.test(text) || registers.test(text) && connects.test(text)) return file;
+    return registers.test(text) ? "without a database" : file.split("/")[1] ?? file;
+  };
+  const kinds = Map.groupBy(files, (file, index) => kindOf(file, texts[index] ?? ""));
+  const groups = [...kinds].flatMap(([kind, members]) => {
+    const count = Math.ceil(members.length / filesOfProcess);
+    return Array.from({ length: count }, (_, group) => ({
+      kind,
+      members: members.filter((_, index) => index % count === group),
+    }));
+  });
+  const isShared = ({ members }: { readonly members: readonly string[] }) => members.length > 1;
+  return [
+    ...groups.filter(isShared).map(({ kind, members }) =>
+      testJob(`${kind}: ${members.join(" ")}`, ["tests/support/together.ts", "--", ...members])
+    ),
+    ...groups.filter((group) => !isShared(group)).flatMap(({ members }) =>
+      members.map((file) => testJob(file, [file]))
+    ),
+  ];
+}
+
 /** The test files that match. @throws {Misuse} if there are none */
 async function findTests(asked: string): Promise<string[]> {
   const path = [`tests/${asked}`, asked].find((path) => existsSync(path));
@@ -149,13 +187,13 @@ async function testsBelow(folder: string): Promise<string[]> {
 
 /** Runs one job until it or this process ends. */
 async function runJob(
-  { args, isTest }: Job,
+  { args: [command = "", ...rest], isTest }: Job,
   env: Readonly<Record<string, string>>,
   running: Running,
 ): Promise<Result & { readonly output: string }> {
   const report = isTest ? await Deno.makeTempFile({ suffix: ".xml" }) : undefined;
   const child = new Deno.Command(Deno.execPath(), {
-    args: [...args, ...(report === undefined ? [] : [`--junit-path=${report}`])],
+    args: [command, ...(report === undefined ? [] : [`--junit-path=${report}`]), ...rest],
     env: { ...env },
     stdin: "null",
     stdout: "piped",
