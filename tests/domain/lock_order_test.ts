@@ -164,10 +164,10 @@ const tools: Readonly<Record<string, (line: Line, caller: Caller) => Promise<Ans
     ),
 };
 
-for (const [tool, ask] of Object.entries(tools)) {
-  for (const isKnown of [false, true]) {
-    const which = isKnown ? "a known" : "a new";
-    test(`${tool} of ${which} call, while its clinic is deleted`, async (bench, one, two) => {
+for (const isKnown of [false, true]) {
+  const which = isKnown ? "known" : "new";
+  test(`every tool of a ${which} call, while its clinic is deleted`, async (bench, one, two) => {
+    for (const [tool, ask] of Object.entries(tools)) {
       const clinic = await aClinic(bench.database.sql);
       const caller = aCaller(clinic);
       if (isKnown) {
@@ -184,10 +184,10 @@ for (const [tool, ask] of Object.entries(tools)) {
         const asked = start(() => ask(two, caller));
         await someWait(bench, 1, asked.isOver);
         await connection`commit`;
-        assert.equal((await asked.done).outcome, "unknown_clinic");
+        assert.equal((await asked.done).outcome, "unknown_clinic", tool);
       } finally {
         connection.release();
       }
-    });
-  }
+    }
+  });
 }
