@@ -234,6 +234,46 @@ end
 $$;
 comment on function private.answer_idle is 'Why nothing takes a code, or the answer that settled it.';
 
+/* Its holds are released at the end. What it asked about appointments stays, for its report. */
+create function private.was_left(p_org uuid, p_call_id text) returns boolean
+language plpgsql stable set search_path = ''
+as $$
+begin
+  return exists (
+    select from public.appointment_changes as c
+    join public.call_reports as r on r.org_id = c.org_id and r.call_id = c.call_id
+    where c.org_id = p_org and c.call_id = p_call_id and r.ended_at > c.opened_at);
+end
+$$;
+comment on function private.was_left is
+  'Whether a call has ended since it asked about an appointment: nobody is left to read out a code.';
+
+/*
+ * The answer to a request that is delivered again after its phone was proven: what was confirmed or
+ * changed then, without another look at what has been held since. Null if there is nothing.
+ */
+create function private.describe_settled(
+  p_org public.organizations, p_call_id text, p_phone text, p_now timestamptz
+) returns jsonb
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_change constant public.appointment_changes := private.find_change(p_org.id, p_call_id);
+  v_confirmed public.appointments;
+begin
+  select m.* into v_confirmed from private.rows_of_call(p_org.id, p_call_id) as m
+  where m.status = 'confirmed' and m.patient_phone = p_phone
+  order by m.updated_at desc limit 1;
+  return case
+    when v_change.patient_phone = p_phone
+      and v_change.applied_at >= coalesce(v_confirmed.updated_at, '-infinity')
+      then private.describe_change(p_org, v_change, p_now)
+    when v_confirmed.id is not null then private.describe_state(p_org, v_confirmed, p_now) end;
+end
+$$;
+comment on function private.describe_settled is
+  'What a call has confirmed or changed last for a proven phone, or null.';
+
 /* begin_otp_send for a known organization. */
 create function private.begin_send(
   p_org public.organizations, p_call jsonb, p_hold text, p_send uuid, p_mac text, p_key_id text,
@@ -257,6 +297,10 @@ begin
     return v_first_answer;
   end if;
   v_waiting := private.find_waiting(p_org, v_call.call_id, p_hold, clock_timestamp());
+  -- The caller may have hung up while this waited for the call.
+  if v_waiting.purpose = 'change' and private.was_left(p_org.id, v_call.call_id) then
+    v_waiting.refusal := '{"outcome": "hold_not_found"}'::jsonb;
+  end if;
   if v_waiting.refusal is not null then
     return private.answer_idle(p_org.id, p_call, 'send_otp', v_hash, v_waiting.refusal);
   end if;
@@ -272,7 +316,9 @@ begin
   elsif private.is_proven(p_org.id, v_call.call_id, v_phone, v_now) then
     -- This request is delivered again, and does not ask for what was held since its first answer.
     if v_first_answer is not null then
-      return v_first_answer - 'isRefusal';
+      return coalesce(
+        private.describe_settled(p_org, v_call.call_id, v_waiting.phone, v_now),
+        v_first_answer - 'isRefusal');
     elsif exists (
       select from public.sms_messages as m
       where m.org_id = p_org.id and m.call_id = v_call.call_id

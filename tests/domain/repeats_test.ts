@@ -10,7 +10,7 @@ import {
   testWithLines as test,
 } from "../support/callers.ts";
 import { aClinic, aDay } from "../support/clinic.ts";
-import { code, complete, envelope, hold, send } from "../support/requests.ts";
+import { anAppointment, code, complete, envelope, hold, send, slot } from "../support/requests.ts";
 
 const verify = (line: Line, caller: Caller, toolCallId: string) =>
   line.ask("verify_otp_and_confirm", caller, {
@@ -127,8 +127,31 @@ test(
     assert.equal((await send(one, caller, "s2", crypto.randomUUID())).outcome, "cooldown");
     assert.equal((await readCode(one, caller, code)).outcome, "confirmed");
     await hold(one, caller, "12:00");
-    await send(one, caller, "s2", crypto.randomUUID());
+    const late = await send(one, caller, "s2", crypto.randomUUID());
     assert.deepEqual(await statesOf(bench), ["10:00 confirmed", "12:00 held"]);
+    assert.equal(late.outcome, "already_confirmed");
+    assert.match(String(late["startTime"]), /T10:00/);
+  },
+);
+
+test(
+  "a late send_otp for a move that was told to wait hears of the move",
+  async (bench, one) => {
+    const clinic = await aClinic(bench.database.sql);
+    const caller = await anAppointment(one, clinic, "10:00");
+    const id = crypto.randomUUID();
+    await one.ask("reschedule_appointment", caller, slot("11:00"));
+    await send(one, caller, "s1", id);
+    await complete(one, caller, id);
+    assert.equal((await send(one, caller, "s2")).outcome, "cooldown");
+    assert.equal((await readCode(one, caller, code)).outcome, "rescheduled");
+    await hold(one, caller, "15:00");
+    const late = await send(one, caller, "s2");
+    assert.deepEqual([late.outcome, await statesOf(bench)], ["rescheduled", [
+      "10:00 cancelled",
+      "11:00 confirmed",
+      "15:00 held",
+    ]]);
   },
 );
 

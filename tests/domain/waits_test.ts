@@ -150,6 +150,26 @@ test(
   },
 );
 
+for (const tool of ["cancel_appointment", "reschedule_appointment", "find_appointments"] as const) {
+  test(
+    `a send for ${tool} that waits while its call ends is not texted`,
+    async (bench, one, two, three) => {
+      const clinic = await aClinic(bench.database.sql);
+      const caller = await anAppointment(one, clinic, "10:00");
+      const asked = tool === "reschedule_appointment" ? slot("11:00") : {};
+      assert.equal((await one.ask(tool, caller, asked)).outcome, "code_needed");
+      await three.sql`begin`;
+      await three.sql`select public.end_call(${three.sql.json(envelope(caller, "e").p_call)},
+        'customer-ended-call', null, gen_random_uuid())`;
+      const sent = start(() => send(two, caller, "s1"));
+      await someWait(bench, 1, sent.isOver);
+      await three.sql`commit`;
+      assert.equal((await sent.done).outcome, "hold_not_found");
+      assert.equal((await bench.database.sql`select from public.sms_messages`).length, 1);
+    },
+  );
+}
+
 test("an opt-out that is reported before the answer to its text stays", async (bench, one) => {
   const clinic = await aClinic(bench.database.sql);
   const caller = aCaller(clinic);
