@@ -666,8 +666,9 @@ comment on function private.describe_released is 'What was released for another 
  * p_patient  {name, phone, country}
  * p_old      the hold that the new one replaces, or nulls
  * p_moves    the appointment that it is to move, or nulls
- * Returns    slot_taken, hold_limit (of: call, caller, clinic, phone), or held with the hold, and with
- *            released {startTime, doctor} if another one was released
+ * Returns    slot_taken, hold_limit (of: call, caller, clinic, phone; codeWaits: the caller can read out
+ *            a code of this call), or held with the hold, and with released {startTime, doctor} if
+ *            another one was released
  */
 create function private.claim_start(
   p_org public.organizations, p_call jsonb, p_entered public.calls, p_action text,
@@ -686,7 +687,13 @@ begin
   if v_limit is not null then
     perform private.audit(p_org.id, p_call, p_action, null, 'hold_limit',
       jsonb_build_object('of', v_limit));
-    return jsonb_build_object('outcome', 'hold_limit', 'orgId', p_org.id, 'of', v_limit);
+    return jsonb_build_object('outcome', 'hold_limit', 'orgId', p_org.id, 'of', v_limit,
+      'codeWaits', exists (
+        select from public.one_time_passcodes as c
+        where c.org_id = p_org.id and c.call_id = p_entered.call_id and c.mac is not null
+          and c.expires_at > v_now
+          -- Callers must not learn whether the code of a change was texted.
+          and (c.purpose = 'change' or not private.was_not_delivered(p_org.id, c.send_id))));
   end if;
   v_inserted := private.insert_hold(p_org, p_call, p_action, p_wanted, p_patient, p_old, p_moves);
   v_hold := v_inserted.hold;
@@ -1037,7 +1044,7 @@ comment on function private.hold_slot is 'Holds a slot for one patient of a call
  *           code texted at once, by begin_send_at_hold; released {startTime, doctor}:
  *           what the patient held before; alsoConfirmed: the start of what the patient has confirmed in
  *           this call), already_confirmed, slot_taken (with alternatives; taken is false for a time
- *           that was never bookable), hold_limit (of: call, caller, clinic, phone), invalid_slot,
+ *           that was never bookable), hold_limit (of: call, caller, clinic, phone; codeWaits), invalid_slot,
  *           unusable_phone, blocked_country (the clinic does not text there), hold_expired, call_needed, busy, unknown_clinic, cross_tenant_denied
  * Raises    25001 under another isolation level than read committed
  */

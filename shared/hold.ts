@@ -35,10 +35,12 @@ export function offerInstead(
 
 /** The call or the number already has as many holds as it may. */
 export function refuseHoldLimit(
-  { outcome, of }: Extract<ClaimOutcome, { readonly outcome: "hold_limit" }>,
+  { outcome, of, codeWaits }: Extract<ClaimOutcome, { readonly outcome: "hold_limit" }>,
 ): Answer<"hold_limit"> {
   return of === "call"
-    ? refuse(outcome, sentences.callHoldsEnough, "RETRY", { nextTool: "send_otp" })
+    ? refuse(outcome, sentences.callHoldsEnough(codeWaits), "RETRY", {
+      nextTool: codeWaits ? "verify_otp" : "send_otp",
+    })
     : refuse(outcome, sentences.numberHoldsEnough, "ESCALATE");
 }
 

@@ -233,8 +233,11 @@ export const held = (time: HeldTime) =>
 export const heldAndTexted = (time: HeldTime, text: string) => holding(time) + text;
 
 /** The call has reached its limit of holds. */
-export const callHoldsEnough =
-  "I can't hold any more times on this call. Shall we confirm the ones I'm holding first?";
+export const callHoldsEnough = (codeWaits: boolean) =>
+  "I can't hold any more times on this call. " +
+  (codeWaits
+    ? "Please read me the code from the text first, to confirm the ones I'm holding."
+    : "Shall we confirm the ones I'm holding first?");
 export const numberHoldsEnough = "I can't hold another time just now.";
 export const callNeeded = "I can only book or change appointments during a phone call.";
 

@@ -808,6 +808,10 @@ begin
     return v_first_answer;
   end if;
   v_waiting := private.find_waiting(p_org, v_call.call_id, p_hold, clock_timestamp());
+  -- The caller may have hung up while this waited for the call.
+  if v_waiting.purpose = 'change' and private.was_left(p_org.id, v_call.call_id) then
+    v_waiting.refusal := '{"outcome": "hold_not_found"}'::jsonb;
+  end if;
   if v_waiting.refusal is not null then
     return private.answer_idle(p_org.id, p_call, 'send_otp', v_hash, v_waiting.refusal);
   end if;
@@ -823,7 +827,9 @@ begin
   elsif private.is_proven(p_org.id, v_call.call_id, v_phone, v_now) then
     -- This request is delivered again, and does not ask for what was held since its first answer.
     if v_first_answer is not null then
-      return v_first_answer - 'isRefusal';
+      return coalesce(
+        private.describe_settled(p_org, v_call.call_id, v_waiting.phone, v_now),
+        v_first_answer - 'isRefusal');
     elsif exists (
       select from public.sms_messages as m
       where m.org_id = p_org.id and m.call_id = v_call.call_id
@@ -1251,7 +1257,13 @@ begin
   if v_limit is not null then
     perform private.audit(p_org.id, p_call, p_action, null, 'hold_limit',
       jsonb_build_object('of', v_limit));
-    return jsonb_build_object('outcome', 'hold_limit', 'orgId', p_org.id, 'of', v_limit);
+    return jsonb_build_object('outcome', 'hold_limit', 'orgId', p_org.id, 'of', v_limit,
+      'codeWaits', exists (
+        select from public.one_time_passcodes as c
+        where c.org_id = p_org.id and c.call_id = p_entered.call_id and c.mac is not null
+          and c.expires_at > v_now
+          -- Callers must not learn whether the code of a change was texted.
+          and (c.purpose = 'change' or not private.was_not_delivered(p_org.id, c.send_id))));
   end if;
   v_inserted := private.insert_hold(p_org, p_call, p_action, p_wanted, p_patient, p_old, p_moves);
   v_hold := v_inserted.hold;
@@ -2309,6 +2321,27 @@ end
 $$;
 
 COMMENT ON FUNCTION private.describe_released(p_org public.organizations, p_hold public.appointments) IS 'What was released for another slot: the caller is always told.';
+
+CREATE FUNCTION private.describe_settled(p_org public.organizations, p_call_id text, p_phone text, p_now timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_change constant public.appointment_changes := private.find_change(p_org.id, p_call_id);
+  v_confirmed public.appointments;
+begin
+  select m.* into v_confirmed from private.rows_of_call(p_org.id, p_call_id) as m
+  where m.status = 'confirmed' and m.patient_phone = p_phone
+  order by m.updated_at desc limit 1;
+  return case
+    when v_change.patient_phone = p_phone
+      and v_change.applied_at >= coalesce(v_confirmed.updated_at, '-infinity')
+      then private.describe_change(p_org, v_change, p_now)
+    when v_confirmed.id is not null then private.describe_state(p_org, v_confirmed, p_now) end;
+end
+$$;
+
+COMMENT ON FUNCTION private.describe_settled(p_org public.organizations, p_call_id text, p_phone text, p_now timestamp with time zone) IS 'What a call has confirmed or changed last for a proven phone, or null.';
 
 CREATE FUNCTION private.describe_state(p_org public.organizations, p_row public.appointments, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -6654,6 +6687,20 @@ $$;
 
 COMMENT ON FUNCTION private.wanted_of(p_org uuid, p_row public.appointments) IS 'The slot of an appointment.';
 
+CREATE FUNCTION private.was_left(p_org uuid, p_call_id text) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return exists (
+    select from public.appointment_changes as c
+    join public.call_reports as r on r.org_id = c.org_id and r.call_id = c.call_id
+    where c.org_id = p_org and c.call_id = p_call_id and r.ended_at > c.opened_at);
+end
+$$;
+
+COMMENT ON FUNCTION private.was_left(p_org uuid, p_call_id text) IS 'Whether a call has ended since it asked about an appointment: nobody is left to read out a code.';
+
 CREATE FUNCTION private.was_not_delivered(p_org uuid, p_send uuid) RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -10422,6 +10469,8 @@ REVOKE ALL ON FUNCTION private.describe_providers(p_org public.organizations) FR
 
 REVOKE ALL ON FUNCTION private.describe_released(p_org public.organizations, p_hold public.appointments) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.describe_settled(p_org public.organizations, p_call_id text, p_phone text, p_now timestamp with time zone) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.describe_state(p_org public.organizations, p_row public.appointments, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.describe_text(p_org public.organizations, p_text public.appointment_texts, p_row public.appointments) FROM PUBLIC;
@@ -10823,6 +10872,8 @@ REVOKE ALL ON FUNCTION private.wall(p_local timestamp without time zone, p_zone 
 REVOKE ALL ON FUNCTION private.wall_at_change(p_local timestamp without time zone, p_zone text, p_later boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.wanted_of(p_org uuid, p_row public.appointments) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.was_left(p_org uuid, p_call_id text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.was_not_delivered(p_org uuid, p_send uuid) FROM PUBLIC;
 

@@ -44,6 +44,8 @@ export const holdLimit = z.object({
   outcome: z.literal("hold_limit"),
   orgId,
   of: z.enum(["call", "caller", "phone", "clinic"]),
+  /** Whether the caller can read out a code that was texted in this call. */
+  codeWaits: z.boolean().default(false),
   released,
 });
 

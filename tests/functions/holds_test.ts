@@ -273,3 +273,27 @@ test(
     assert.equal((await claimed).outcome, "held");
   },
 );
+
+test(
+  "a call that may hold no more is led to the code that waits, or to a text if none does",
+  async (bench, one) => {
+    const clinic = await aClinic(bench.database.sql);
+    await bench.database.sql`update public.organizations set call_holds = 1`;
+    const caller = aCaller(clinic, aPhone());
+    const holdFor = (patientName: string, time: string) =>
+      bench.insist(holdSlot, {
+        ...{ tool: "hold_slot", called: clinic.number, callId: caller.callId },
+        caller: caller.phone,
+        args: { slotId: slot(time).p_slot_id, patientName, patientPhone: caller.phone },
+      });
+    assert.equal((await holdFor("Ada Brown", "10:00")).outcome, "held");
+    const before = await holdFor("Ben Stone", "11:00");
+    assert.deepEqual([before.outcome, before["nextTool"]], ["hold_limit", "send_otp"]);
+    await sendCode(one, caller, code);
+    const after = await holdFor("Ben Stone", "11:00");
+    assert.deepEqual([after.outcome, after["nextTool"]], ["hold_limit", "verify_otp"]);
+    assert.match(after.message, /read me the code/);
+    assert.equal((await readCode(one, caller, code)).outcome, "confirmed");
+    assert.equal((await holdFor("Ben Stone", "11:00")).outcome, "held");
+  },
+);
