@@ -1,19 +1,19 @@
 /*
- * Appointment texts: what a patient is told about an appointment after the call, by text.
+ * Appointment texts: what patients are told about their appointments by text, after the call.
  *
  * Decisions
- * - A text is written in the transaction that books, moves or cancels, and sent later by a function. So
- *   there is a text if and only if the change was committed, and a booking never waits for Twilio.
- * - At most one text goes out for an appointment, a kind and a time. A text is sending, and committed so,
- *   before Twilio is asked; Twilio has no idempotency key. If the function dies then, nobody can tell
- *   whether the text went out, and it is not sent again: unknown. Only a text that certainly did not go
- *   out waits again, longer each time, and not forever.
- * - Whether a text is still true is decided when it is claimed: the appointment must still be as the text
- *   says. What is outdated is not sent.
- * - Only numbers that a passcode has proven are texted, or those for which the desk has asked for texts, and
+ * - A text is written in the transaction that books, moves or cancels, and a function sends it later.
+ *   So there is a text if and only if the change was committed, and a booking never waits for Twilio.
+ * - At most one text is sent for each appointment, kind and time. A text is committed as sending before
+ *   Twilio is asked, since Twilio has no idempotency key. If the function then dies, nobody can tell
+ *   whether the text was sent: it becomes unknown and is never sent again. Only a text that certainly was
+ *   not sent is retried, after increasing delays, a limited number of times.
+ * - Whether a text is still true is decided when it is claimed: the appointment must still be as the
+ *   text says. Outdated texts are not sent.
+ * - Only numbers that a passcode has proven, or for which the desk has requested texts, are texted, and
  *   never one whose owner has opted out or that staff have blocked.
- * - Passcodes come first. These texts use none of their limits or cooldowns, and wait while the
- *   organization has sent as many texts within an hour as it allows, of whatever kind.
+ * - Passcodes come first. These texts do not count towards their limits or cooldowns, and they wait
+ *   while the organization has used its hourly limit, by texts of any kind.
  * - A text never says what the appointment is for.
  */
 
@@ -112,11 +112,11 @@ $$;
 comment on function private.text_refusal is 'Why the patient of an appointment is not texted, or null.';
 
 /*
- * Writes the text about what the caller's transaction has just done to an appointment, if the patient is
- * to be told. A second time it changes nothing.
+ * Writes the text about what the caller's transaction has just done to an appointment, if the patient
+ * is to be told. Writing it twice changes nothing.
  *
- * p_moved_from  the appointment that this one replaces. Where its confirmation has not gone out yet,
- *               this one is confirmed instead, even if the clinic does not text about changes
+ * p_moved_from  the appointment that this one replaces. If its confirmation has not been sent yet, this
+ *               one is confirmed instead, even if the clinic does not text about changes
  */
 create function private.queue_text(
   p_org uuid, p_appointment uuid, p_kind text, p_moved_from uuid default null
@@ -262,8 +262,8 @@ comment on function private.claim_text is
   'Marks a text as about to be sent, or drops or postpones it.';
 
 /*
- * Entry function of appointment-texts: claims texts that are due, the oldest first. Whoever claims them
- * sends them after this has committed, once each, and says what became of each.
+ * Entry function of appointment-texts: claims texts that are due, the oldest first. The claimer sends
+ * each of them once, after this has committed, and reports each result.
  *
  * p_limit   how many rows are looked at
  * Outcomes  claimed (texts: what private.describe_text() says of each; more: whether others may be due),
@@ -279,7 +279,7 @@ declare
   v_texts jsonb := '[]';
 begin
   perform private.require_read_committed();
-  -- What each organization has sent is counted: two claims would count the same.
+  -- Counts what each organization has sent: two concurrent claims would count the same texts.
   perform pg_advisory_xact_lock(hashtextextended('appointment texts', 3));
   v_now := clock_timestamp();
   for v_due in
@@ -289,7 +289,7 @@ begin
     join public.appointments as a on a.org_id = t.org_id and a.id = t.appointment_id
     where t.state = 'waiting' and t.due_at <= v_now
     order by t.due_at, t.created_at limit p_limit
-    -- Whoever deletes an appointment locks it before its texts: nothing is waited for here.
+    -- An appointment is locked before its texts when it is deleted, so nothing waits here.
     for no key update of t skip locked for key share of a skip locked
   loop
     v_seen := v_seen + 1;
@@ -305,10 +305,11 @@ comment on function public.claim_appointment_texts is
   'Marks texts that are due as about to be sent, and gives what they say.';
 
 /*
- * Entry function of appointment-texts: what became of a text; p_sid if Twilio accepted it, else p_reason.
+ * Entry function of appointment-texts: stores the result of a text. p_sid if Twilio accepted it,
+ * otherwise p_reason.
  *
- * Outcomes  sent, failed, waiting (it certainly did not go out, and is tried again), unknown (it may have
- *           gone out, and is not), known (this was told before), busy (nothing is stored)
+ * Outcomes  sent, failed, waiting (it certainly was not sent, and is retried), unknown (it may have been
+ *           sent, and is not retried), known (reported before), busy (nothing is stored)
  */
 create function public.settle_appointment_text(
   p_org uuid, p_send uuid, p_sid text, p_reason text, p_may_have_been_sent boolean

@@ -2,16 +2,18 @@
  * Calendars: appointments as a feed that calendar programs read.
  *
  * Decisions
- * - Whoever has a feed's token reads the feed, since calendar programs send no other credentials. So a
- *   feed has a token of its own, which can be revoked. It has 256 random bits, and only its hash is
- *   stored: who makes the token hashes it, so it is in no request, answer or log of the database.
- * - The token names its organization. So a feed is found by organization and hash, like every other row.
- * - A feed has no phone numbers, and patients' names only where organizations.calendar_patient_names
- *   says so. A hold is a tentative time without a name.
- * - Readers ask again every few minutes and name the version they have. If it is the current one, they
- *   are told so, and nothing is sent.
- * - An appointment keeps its id from hold to completion, and a new time is a new row. So an id is the
- *   identity of an event, and the seconds since its creation are its revision.
+ * - Calendar programs send no credentials, so anyone with a feed's token can read the feed. Therefore
+ *   each feed has its own token, which can be revoked. A token has 256 random bits. Only its hash is
+ *   stored, and whoever creates the token hashes it, so the token is never in a request, answer or log of
+ *   the database.
+ * - The token names its organization, so a feed is found by organization and hash, like every other
+ *   row.
+ * - A feed has no phone numbers, and has patients' names only if organizations.calendar_patient_names
+ *   allows it. A hold is a tentative time without a name.
+ * - Readers ask every few minutes and name the version that they have. If it is current, they are told
+ *   so, and nothing is sent.
+ * - An appointment keeps its id from hold to completion, and a new time is a new row. So the id
+ *   identifies an event, and the seconds since its creation are its revision.
  */
 
 create table public.calendar_feeds (
@@ -180,8 +182,7 @@ $$;
 comment on function public.revoke_calendar_feed is 'Revokes a calendar feed of a clinic; audited.';
 
 /*
- * The events of a feed: from 30 days ago to 180 days ahead, 5,000 at most, of which those to come are the
- * first.
+ * The events of a feed: from 30 days ago to 180 days ahead, at most 5,000, future ones first.
  */
 create function private.describe_feed(
   p_org public.organizations, p_feed public.calendar_feeds, p_now timestamptz

@@ -2,12 +2,12 @@
  * Function requests: how the database asks an Edge Function to do something.
  *
  * Decisions
- * - pg_net posts once the transaction has committed, and nobody waits for the answer: what the function
- *   has done is in its tables.
- * - The address and the secret are in Vault if the project has it, else in a private table. No migration
- *   knows them: deno task deploy writes them. Until then nothing is posted.
- * - Both are looked for when they are needed, so a database without pg_net or Vault takes the same
- *   migrations and sends no texts about appointments by itself.
+ * - pg_net posts once the transaction has committed, and nothing waits for the answer: the function's
+ *   results are in its tables.
+ * - The address and the secret are in Vault if the project has it, otherwise in a private table. They
+ *   are not in any migration: deno task deploy writes them. Until then, nothing is posted.
+ * - Both are looked up when they are needed. So a database without pg_net or Vault accepts the same
+ *   migrations, and sends no texts about appointments on its own.
  */
 
 do $$
@@ -108,8 +108,8 @@ $$;
 comment on function private.ask_function is 'Posts to an Edge Function after the transaction has committed.';
 
 /*
- * Entry function of pg_cron's job: asks for the texts that are due, and gives those up whose sender died.
- * Returns whether a function was asked.
+ * Entry function of pg_cron's job: requests the texts that are due, and gives up those whose sender
+ * died. Returns whether a function was called.
  */
 create function public.send_appointment_texts() returns boolean
 language plpgsql volatile security definer set search_path = '' set lock_timeout = '1s'

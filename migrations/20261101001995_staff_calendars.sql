@@ -1,9 +1,9 @@
 /*
- * Staff calendars: what managers do about the calendars that their clinic gives out.
+ * Staff calendars: how managers give out and revoke their clinic's calendars.
  *
  * Decisions
- * - The browser makes the token and sends its hash. The answer to a request is kept for its repeats, so
- *   no answer may have a token.
+ * - The browser creates the token and sends its hash. Answers are stored for repeated requests, so no
+ *   answer may contain a token.
  */
 
 /*
@@ -60,7 +60,7 @@ comment on function public.staff_add_calendar_feed is
   'Gives out the calendar of a provider or of the clinic, by the hash of its token; audited.';
 
 /*
- * Staff, from manager on: a calendar is no longer given out.
+ * Staff, from manager on: revokes a calendar.
  *
  * Outcomes  revoked, unknown_feed, request_needed, request_reused, not_allowed, unknown_clinic, busy
  */

@@ -13,10 +13,10 @@ import { composeClinicName } from "./texting.ts";
 const segmentLength = 160;
 
 /**
- * The words of a text, at most 160 characters of GSM-7. What no longer fits is left out: first the
- * notice of STOP, then the number to call, then the address.
+ * The words of a text, at most 160 characters of GSM-7. Whatever does not fit is left out: first the
+ * notice about STOP, then the number to call, then the address.
  *
- * @param sender The number that texts; patients need not be told that they can call it.
+ * @param sender The number that texts. If patients call the same number, the text need not mention it.
  */
 export function composeAppointmentText(text: ClaimedText, sender: string | undefined): string {
   const doctor = toGsmText(text.doctor, 30);

@@ -1,5 +1,5 @@
 /**
- * Sends texts about appointments: claims what is due, asks Twilio, writes down the result.
+ * Sends texts about appointments: claims those that are due, asks Twilio, and stores the result.
  *
  * @module
  */
@@ -15,9 +15,9 @@ import type { Log } from "./logging.ts";
 import { readPhone } from "./phone.ts";
 import { sendSms } from "./twilio.ts";
 
-/** Texts that are claimed and sent together. If the function dies, so many stay unknown. */
+/** Texts that are claimed and sent together. If the function dies, this many stay unknown. */
 const batchSize = 10;
-/** How long Twilio keeps trying, in seconds; the words say the day, so they stay true. */
+/** How long Twilio keeps trying, in seconds; the text names the day, so it stays true. */
 const longestValiditySeconds = 4 * 3600;
 /** With less time left, in milliseconds, no further batch is claimed. */
 const shortestBatchMs = 12_000;
@@ -36,9 +36,9 @@ export interface SendingTools {
 export type SentCounts = Readonly<Record<string, number>>;
 
 /**
- * Sends what is due, batch by batch, until nothing is left or the time is nearly over.
+ * Sends the texts that are due, batch by batch, until none is left or the time is nearly over.
  *
- * @throws {Fault} When texts cannot be claimed. A text whose result cannot be stored is only logged: it
+ * @throws {Fault} If texts cannot be claimed. A text whose result cannot be stored is only logged: it
  * is never sent again.
  */
 export async function sendDueTexts(tools: SendingTools): Promise<SentCounts> {

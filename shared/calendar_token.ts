@@ -1,8 +1,8 @@
 /**
- * Tokens of calendar feeds: `cal_` and 64 characters, which are the organization's id and 256 random
+ * Tokens of calendar feeds: `cal_` and 64 characters, which encode the organization's id and 256 random
  * bits.
  *
- * Calendar programs send nothing but an address, so the token is in its query. The database has only
+ * Calendar programs send nothing but an address, so the token is in its query. The database stores only
  * its hash.
  *
  * @module

@@ -1,7 +1,7 @@
 /**
  * A calendar as iCalendar (RFC 5545), for the programs that subscribe to it.
  *
- * All times are in UTC: each event happens once, so its instant is right on every day, also when clocks
+ * All times are in UTC. Each event happens once, so its instant is right on every day, even when clocks
  * change, and no time zone has to be described.
  *
  * @module
@@ -18,7 +18,7 @@ export const icalendar = "text/calendar; charset=utf-8";
 const refreshSeconds = 15 * 60;
 
 /**
- * Writes a calendar. The same calendar gives the same text, so that its version identifies the text.
+ * Writes a calendar. The same calendar always gives the same text, so its version identifies the text.
  *
  * @returns Lines that end with CRLF and are folded at 75 bytes.
  */
@@ -53,7 +53,7 @@ function titleOf({ isHeld, service, patient, doctor }: Event, isOfClinic: boolea
   return [...parts, isOfClinic ? doctor : null].filter((part) => part !== null).join(", ");
 }
 
-/** Without control characters, which a calendar cannot have. */
+/** Removes control characters, which iCalendar does not allow. */
 function plain(text: string): string {
   return text.replace(/\p{Cc}+/gu, " ").trim();
 }

@@ -1,8 +1,8 @@
 /**
  * `POST appointment-texts`, from the database's job: sends the texts about appointments that are due.
  *
- * Needs `Authorization: Bearer JOBS_SECRET`, else it answers 401. Answers how many texts had which
- * result, such as `{"sent": 3}`. 503 while the database does not answer.
+ * Needs `Authorization: Bearer JOBS_SECRET`; otherwise it answers 401. Answers how many texts had which
+ * result, such as `{"sent": 3}`; 503 while the database does not answer.
  *
  * @module
  */

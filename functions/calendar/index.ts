@@ -1,8 +1,8 @@
 /**
  * `GET calendar?token=...`: the appointments of a doctor or a clinic as iCalendar, for calendar programs.
  *
- * A program that sends the version it has (`If-None-Match`) gets 304 while that is the current one. A
- * token that is wrong or revoked gets a bare 404. 503 while the database does not answer.
+ * A program that sends its current version (`If-None-Match`) gets 304 if nothing has changed. A wrong
+ * or revoked token gets a bare 404. 503 while the database does not answer.
  *
  * @module
  */
@@ -24,7 +24,7 @@ export default serve(async (runtime, request) => {
   const orgId = orgOfToken(token);
   if (orgId === undefined) return refuse(runtime, "the token is missing or malformed");
   const budget = startBudget(budgetMs);
-  // Nobody waits on the phone for this: it takes its turn after those who do.
+  // Nobody on the phone waits for this, so it gets its turn after those who do.
   const turn = await runtime.admission.enter({
     clinic: orgId,
     urgency: "unheard",
@@ -69,7 +69,10 @@ async function answer(
     : new Response(text, { headers: { ...headers, "content-type": icalendar } });
 }
 
-/** The form of the text that {@link writeCalendar} writes. A change of it makes every version new. */
+/**
+ * The format that {@link writeCalendar} writes. Changing it invalidates every version that programs
+ * have.
+ */
 const form = "1";
 
 function headersOf(version: string): Record<string, string> {
@@ -94,7 +97,7 @@ function refuse(runtime: Runtime, reason: string): Response {
   return deny(runtime, name, reason, { status: 404 });
 }
 
-/** Calendar programs come again by themselves. */
+/** Calendar programs retry by themselves. */
 function later(): Response {
   return new Response(null, { status: 503, headers: { "retry-after": "300" } });
 }

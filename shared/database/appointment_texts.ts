@@ -27,7 +27,7 @@ const text = z.object({
   callBack: z.string().nullable(),
 });
 
-/** Claims texts that are due. Each must then be sent once, and its result be told. */
+/** Claims texts that are due. Each must then be sent once, and its result recorded. */
 export const claimTexts = entry("claim_appointment_texts", {
   args: (limit: number) => ({ p_limit: limit }),
   answer: z.discriminatedUnion("outcome", [
@@ -46,7 +46,7 @@ export type ClaimedText = Extract<
   { readonly outcome: "claimed" }
 >["texts"][number];
 
-/** Records the result of a text: Twilio's id, or why there is none. */
+/** Records the result of a text: Twilio's id, or why it was not sent. */
 export const settleText = entry("settle_appointment_text", {
   args: (
     { orgId, sendId }: Pick<ClaimedText, "orgId" | "sendId">,

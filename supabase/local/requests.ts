@@ -1,5 +1,5 @@
 /**
- * Posts what the database asks of the functions, where pg_net itself is not available. A job that runs
+ * Posts the database's requests to the functions, where pg_net itself is not available. A job that runs
  * every minute elsewhere runs every second here, so that nobody waits for a text.
  *
  * @module
@@ -18,11 +18,11 @@ interface QueuedRequest {
 }
 
 /**
- * Starts asking for texts that are due and posting the queue of `net.http_post`.
+ * Starts requesting texts that are due and posting the queue of `net.http_post`.
  *
  * @param url As the role postgres.
- * @param onFailure Called when the database or a function does not answer; once until they do again.
- * @returns A function that stops it, and waits for what has begun.
+ * @param onFailure Called when the database or a function stops answering; once until it answers again.
+ * @returns A function that stops this and waits for requests under way.
  */
 export function runRequests(
   url: string,

@@ -1,8 +1,8 @@
 /**
  * `deno task calendar`: the calendars that a clinic gives out.
  *
- * The address of a calendar has its token, which is made here and shown once. The database gets its
- * hash.
+ * The address of a calendar contains its token, which is created here and shown once. The database gets
+ * its hash.
  *
  * @module
  */
@@ -137,7 +137,7 @@ async function add(
   const answer = added.parse(row?.["answer"]);
   switch (answer.outcome) {
     case "added":
-      // Only the address goes to standard output, so that it can be sent on.
+      // Only the address goes to standard output, so that it can be piped.
       terminal.print(`${base}/calendar?token=${token}`);
       terminal.printError(
         `This address is shown once. Whoever has it can read the calendar. Revoke it with ` +

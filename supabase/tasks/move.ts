@@ -1,10 +1,10 @@
 /**
- * `deno task move`: takes a clinic out of one project and puts it into another.
+ * `deno task move`: moves a clinic from one project to another.
  *
  * A clinic is in one project at a time, so nobody can book the same minute in both. Its rows are read
- * by deleting them: what arrives is exactly what has left, even if somebody changed it a moment before.
- * The new project commits first. If the old one then cannot, the clinic still takes its calls where it
- * was, and the next run replaces the copy that nobody has used.
+ * by deleting them: exactly what leaves one project arrives in the other, even if somebody changed it a
+ * moment before. The new project commits first. If the old one then cannot commit, the clinic still
+ * takes its calls in the old one, and the next run replaces the unused copy.
  *
  * @module
  */
@@ -28,7 +28,7 @@ const usage = `deno task move --org SLUG_OR_ID --to FILE [--dry-run] [--yes] [--
   --db URL    this project's database as its owner, instead of SUPABASE_DB_URL
   exit code 0: moved, 1: it cannot be moved, 2: wrong arguments, 3: a database could not be reached`;
 
-/** What does not move with a clinic, and why. Every other table with an organization does. */
+/** Tables that do not move with a clinic, and why. Every other table with an organization moves. */
 export const leftBehind: Readonly<Record<string, string>> = {
   "public.calls": "a call ends where it is answered",
   "public.tool_calls": "a call ends where it is answered",
@@ -126,7 +126,7 @@ interface Table {
   readonly columns: readonly string[];
 }
 
-/** The tables that move, each after those it refers to. */
+/** The tables that move, each after those that it refers to. */
 async function findTables(sql: postgres.ISql): Promise<Table[]> {
   const rows = await sql<(Table & { refers: string[] })[]>`
     select format('%I.%I', n.nspname, c.relname) as name,
@@ -231,11 +231,11 @@ async function carry({ source, target, clinic, keys }: Journey): Promise<void> {
 const sorted = (counts: Counts) =>
   Object.fromEntries(Object.entries(counts).sort(([one], [other]) => one < other ? -1 : 1));
 
-/** A lock was not acquired, or was given up so that another transaction could go on. */
+/** A lock was not acquired, or was given up to resolve a deadlock. */
 const isBusy = (thrown: unknown) =>
   thrown instanceof Error && "code" in thrown && ["55P03", "40P01"].includes(String(thrown.code));
 
-/** From now on nothing new can be written for the clinic, and nobody is in the middle of a booking. */
+/** From now on nothing new can be written for the clinic, and no booking is under way. */
 async function closeDoor(sql: postgres.ISql, { id, name }: Clinic): Promise<void> {
   await sql`set local lock_timeout = '5s'`;
   await sql`select from public.organizations where id = ${id} for update`;
@@ -301,9 +301,10 @@ async function encryptAnew(row: StoredAccount, keys: Journey["keys"]): Promise<s
 }
 
 /**
- * Refuses a clinic that the other project has, unless it is the copy of a run that ended half way.
+ * Refuses a clinic that already exists in the other project, unless it is the copy of a run that did
+ * not finish.
  *
- * @throws {Stop} When the clinic, its slug or one of its numbers is taken there.
+ * @throws {Stop} If the clinic, its slug or one of its numbers is taken there.
  */
 async function makeRoom(
   sql: postgres.ISql,
@@ -345,7 +346,7 @@ async function makeRoom(
 
 const list = (rows: readonly string[]) => `[${rows.join(",")}]`;
 
-/** How many rows go into a statement. */
+/** How many rows go into one statement. */
 const batchSize = 500;
 
 async function unpack(
@@ -366,7 +367,7 @@ async function unpack(
   }
 }
 
-/** Counts say how much was moved, and no person. */
+/** Records row counts, without personal data. */
 async function note(
   sql: postgres.ISql,
   { id }: Clinic,

@@ -1,5 +1,5 @@
 /**
- * The entry functions by a driver, without HTTP.
+ * Calls the entry functions through a driver, without HTTP.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import type postgres from "postgres";
 import type { Database } from "../../shared/database/client.ts";
 
-/** Calls entry functions over a driver's connections, as statements that are prepared once. */
+/** Calls entry functions over a driver's connections, as prepared statements. */
 export async function askDatabase(sql: postgres.Sql): Promise<Database> {
   const types = await readParameters(sql);
   return {

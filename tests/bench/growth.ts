@@ -1,10 +1,10 @@
 // deno-lint-ignore-file no-console -- a bench prints
 /**
- * `deno task bench growth`: what every entry function of a call takes in a small database and in one
+ * `deno task bench growth`: how long each entry function of a call takes in a small database and in one
  * with a thousand times the rows, in turn on one server.
  *
- * The callers' clinics have grown too: they have half of all rows. Times are printed. What fails is a
- * wrong answer, and a function that reads more rows where there are more.
+ * The callers' clinics grow too: they have half of all rows. Times are printed. It fails on a wrong
+ * answer, and if a function reads more rows in the larger database.
  *
  * @module
  */
@@ -36,20 +36,20 @@ import { calledNumber, fill, settle } from "../support/many_clinics.ts";
 import { askDatabase } from "./driver.ts";
 import { median } from "./median.ts";
 
-/** How much of everything there is. */
+/** The size of a database. */
 interface Amount {
   readonly clinics: number;
-  /** Of appointments, calls, tool calls, texts, audit rows and numbers, each. */
+  /** The number of appointments, calls, tool calls, texts, audit rows and numbers, each. */
   readonly rows: number;
 }
 
 const small: Amount = { clinics: 10, rows: 1000 };
 const large: Amount = { clinics: 10_000, rows: 1_000_000 };
 const fairlyLarge: Amount = { clinics: 500, rows: 25_000 };
-/** Clinics that are called; half of the rows are theirs. */
+/** Clinics that get calls; half of the rows are theirs. */
 const called = 10;
 
-/** Measures and prints. @returns 1 if a function reads more rows where there are more */
+/** Measures and prints. @returns 1 if a function reads more rows in the larger database */
 export async function benchGrowth(isQuick: boolean, running: Running): Promise<0 | 1> {
   const amounts = [small, isQuick ? fairlyLarge : large];
   const { rounds, calls } = isQuick ? { rounds: 1, calls: 10 } : { rounds: 5, calls: 60 };
@@ -76,10 +76,10 @@ export async function benchGrowth(isQuick: boolean, running: Running): Promise<0
   return 1;
 }
 
-/** Milliseconds of each call of a function, by its name. */
+/** Milliseconds of each call, by function. */
 type Times = ReadonlyMap<string, readonly number[]>;
 
-/** A database that has grown. */
+/** A database with history. */
 interface Grown {
   /** Plays whole calls, one after another. */
   play(calls: number): Promise<Times>;
@@ -121,7 +121,7 @@ async function grow(amount: Amount, running: Running): Promise<Grown> {
   };
 }
 
-/** What the clinics have behind them. Foreign keys and triggers are not asked. */
+/** Adds the clinics' past, without checking foreign keys or running triggers. */
 async function addPast(admin: postgres.Sql, { clinics, rows }: Amount): Promise<void> {
   const past = (sql: postgres.TransactionSql) =>
     sql`(
@@ -155,7 +155,8 @@ async function addPast(admin: postgres.Sql, { clinics, rows }: Amount): Promise<
       insert into public.contacts (org_id, id, phone, name, created_at)
       select org_id, md5(n::text)::uuid, '+4476' || lpad(n::text, 8, '0'), 'Ada Brown', at
       from ${past(sql)}`;
-    // An appointment a day for the last decades of a doctor, and for some centuries where it is called.
+    // One appointment a day over a doctor's last decades; over some centuries in the clinics that get
+    // calls.
     await sql`
       insert into public.appointments (org_id, provider_id, service_id, contact_id, patient_name,
         patient_phone, starts_at, ends_at, busy, session_key, status, call_id, created_at, updated_at)
@@ -170,7 +171,7 @@ async function addPast(admin: postgres.Sql, { clinics, rows }: Amount): Promise<
 
 type Timed = <Answer>(name: string, work: () => Promise<Answer>) => Promise<Answer>;
 
-/** One call, from the first question to a cancellation, with everything that a call can ask for. */
+/** One call, from the first question to a cancellation, with everything that a call can do. */
 async function playCall(database: Database, timed: Timed, number: number): Promise<void> {
   const clinic = number % called;
   const phone = `+447900${String(number).padStart(6, "0")}`;
@@ -179,7 +180,7 @@ async function playCall(database: Database, timed: Timed, number: number): Promi
     ...{ calledNumber: calledNumber(clinic), callerNumber: phone, callId },
     ...{ toolCallId: crypto.randomUUID(), claims: {} },
   });
-  // Between the appointments that are there, which begin at full hours.
+  // Between the existing appointments, which begin at full hours.
   const slot = (index: number) => {
     const free = 2 * Math.floor(number / called) + index;
     const day = new Date(Date.now() + (3 + Math.floor(free / 20)) * 86_400_000);

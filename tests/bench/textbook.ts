@@ -1,11 +1,11 @@
 // deno-lint-ignore-file no-console -- a bench prints
 /**
- * `deno task bench textbook`: the four tools of a booking next to their SQL functions by the driver
- * alone, a bare server, and the usual way to write them, with its lookups run together and with what
- * it looks up about the clinic cached.
+ * `deno task bench textbook`: compares the four tools of a booking with their SQL functions called
+ * through a driver, a bare server, and the usual way to write them, also with concurrent lookups and
+ * with cached data of the clinic.
  *
- * Everything is in one process, with its callers, and the ways take turns: only ratios count. Times are
- * printed. What fails is a wrong answer, a round trip too many, or a time that is given twice.
+ * Everything, including the callers, is in one process, and the ways take turns: only ratios count.
+ * Times are printed. It fails on a wrong answer, an extra round trip, or a time that is given twice.
  *
  * @module
  */
@@ -27,7 +27,7 @@ interface Size {
 const whole: Size = { rounds: 5, callsEach: 4, fewestCalls: 60 };
 const quick: Size = { rounds: 1, callsEach: 1, fewestCalls: 10 };
 
-/** The stated distances, in ms. */
+/** The simulated network latencies, in ms. */
 const databaseMs = 20;
 const twilioMs = 150;
 
@@ -71,7 +71,7 @@ export async function benchTextbook(isQuick: boolean, running: Running): Promise
   return broken.length === 0 ? 0 : 1;
 }
 
-/** Callers of each way, whose times do not meet. */
+/** Makes callers for each way, whose times do not overlap. */
 function callerMaker(): (way: Way, count: number) => Caller[] {
   const made = new Map<string, number>();
   const times = 44;
@@ -105,7 +105,7 @@ const nextPhone = () => `+447900${String(phones++).padStart(6, "0")}`;
 interface Timed {
   readonly p50Ms: number;
   readonly p95Ms: number;
-  /** Answers a second. */
+  /** Answers per second. */
   readonly rate: number;
 }
 type Timings = Readonly<Record<Tool, Timed>>;
@@ -189,7 +189,7 @@ function printTable(
 
 type Play = (way: Way, count: number, calls: number) => Promise<Timings>;
 
-/** Counts the queries of each way, and measures what they take from afar. */
+/** Counts the queries of each way, and measures how long they take with a distant database. */
 async function measureDistance(ways: Ways, calls: number, play: Play): Promise<string[]> {
   const { distance, twilio, all, ours } = ways;
   const asked = new Map<Way, { readonly timings: Timings; readonly counts: Counts }>();
@@ -220,7 +220,7 @@ async function measureDistance(ways: Ways, calls: number, play: Play): Promise<s
 
 type Counts = Readonly<Record<Tool, { queries: number; turns: number }>>;
 
-/** The same way, whose queries are counted while one caller asks. */
+/** The same way, counting its queries while one caller asks. */
 function countingQueries(way: Way, distance: Ways["distance"]) {
   const none = () => ({ queries: 0, turns: 0 });
   const counts: Counts = {

@@ -1,6 +1,6 @@
 /*
- * A clinic's tables as they are usually made, for the usual way to book: no locks, no constraint
- * against overlaps, no audit.
+ * A clinic's tables as they are usually designed, for the usual way to book: no locks, no constraint
+ * against overlaps, no audit log.
  */
 
 create schema usual;

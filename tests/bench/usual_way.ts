@@ -1,7 +1,6 @@
 /**
- * The four tools as they are usually written: one supabase-js query a step, and the decisions in
- * TypeScript between them. Two callers can be given the same time, which is how it usually is, too.
- *
+ * The four tools as they are usually written: one supabase-js query per step, with decisions in
+ * TypeScript in between. Two callers can get the same time, as usual with this design.
  * @module
  */
 
@@ -14,7 +13,7 @@ import type { Way } from "./ways.ts";
 type Table<Row> = { Row: Row; Insert: Partial<Row>; Update: Partial<Row>; Relationships: [] };
 type Named = { id: string; organization_id: string; slug: string };
 
-/** The tables of `usual_way.sql`, as supabase-js wants to know them. */
+/** The tables of `usual_way.sql`, in the form that supabase-js needs. */
 export type UsualTables = {
   usual: {
     Tables: {
@@ -54,13 +53,13 @@ export type UsualTables = {
   };
 };
 
-/** What the usual way works with. */
+/** The options of the usual way. */
 export interface UsualOptions {
   readonly db: SupabaseClient<UsualTables, "usual">;
   /** The clinic's called number, which also texts. */
   readonly number: string;
   readonly twilioUrl: string;
-  /** Whether lookups that do not need each other run at once. */
+  /** Whether independent lookups run concurrently. */
   readonly isTogether: boolean;
   /** Whether the clinic is looked up once, with its Twilio account. */
   readonly isCached: boolean;
@@ -223,7 +222,7 @@ const hash = async (text: string) =>
 
 const atOnce: Run = async (work) => await work();
 
-/** Runs one lookup after the other. */
+/** Runs lookups one after another. */
 function inTurn(): Run {
   let last: Promise<unknown> = Promise.resolve();
   return (work) => {
@@ -250,7 +249,7 @@ async function one<Row>(query: PromiseLike<Answered<Row>>): Promise<Row> {
   return row;
 }
 
-/** Makes a clinic with that many doctors, as `aClinic` does. */
+/** Creates a clinic with this many doctors, as `aClinic` does. */
 export async function settleUsually(
   db: SupabaseClient<UsualTables, "usual">,
   number: string,

@@ -1,6 +1,6 @@
 /**
- * Ways to answer the four tools of a booking, all played by the same callers: ours, its SQL functions
- * by the driver alone, a bare server, and the usual way.
+ * Ways to answer the four tools of a booking, all used by the same callers: ours, its SQL functions
+ * through a driver, a bare server, and the usual way.
  *
  * @module
  */
@@ -53,7 +53,7 @@ export interface Caller {
   readonly code?: string | undefined;
 }
 
-/** What a caller was answered. */
+/** An answer to a caller. */
 export interface Answer {
   readonly outcome: string;
   readonly holdId?: string | undefined;
@@ -67,15 +67,15 @@ export interface Way {
   readonly codeOf?: (caller: Caller) => string;
 }
 
-/** The distance to the database: how long each query takes longer, and how many there were. */
+/** A simulated distance to the database: delays each query, and counts them. */
 export class Distance {
   delayMs = 0;
   queries = 0;
-  /** Queries after one another; those that overlap count once. */
+  /** Successive queries; concurrent ones count once. */
   turns = 0;
   #underWay = 0;
 
-  /** Asks the database something. */
+  /** Sends a query to the database. */
   async cross<Result>(ask: () => Promise<Result>): Promise<Result> {
     this.queries++;
     if (this.#underWay++ === 0) this.turns++;
@@ -100,7 +100,7 @@ export interface Ways {
 }
 
 const doctors = 10;
-// On a busy machine fifty calls at once take longer than a caller would wait.
+// On a busy machine fifty concurrent calls take longer than a caller would wait.
 const deadlines = { requestMs: 60_000, databaseCallMs: 50_000, textMs: 40_000 };
 
 /** Starts everything. */
@@ -141,7 +141,7 @@ export async function startWays(running: Running): Promise<Ways> {
   };
 }
 
-/** Serves `/rest/v1` for everybody, with a schema more. */
+/** Serves `/rest/v1` for all ways, with one more schema. */
 async function serveDatabase(
   database: TestDatabase,
   distance: Distance,
@@ -225,7 +225,7 @@ async function serveOurs(
 
 const slotIdOf = ({ date, time, doctor }: Caller) => `consultation/${date}T${time}/${doctor}`;
 
-/** A clinic that is never asked too often. */
+/** A clinic whose limits are never reached. */
 async function aBusyClinic({ sql }: TestDatabase) {
   const clinic = await aClinic(sql, { zone: "UTC", providers: doctors });
   await sql`update public.organizations set sms_hourly_limit = 1000000 where id = ${clinic.id}`;
@@ -234,7 +234,7 @@ async function aBusyClinic({ sql }: TestDatabase) {
 
 const answer = z.object({ outcome: z.string(), holdId: z.string().optional() });
 
-/** A server's tools, as its callers ask them. */
+/** A server's tools, called over HTTP. */
 function askOver(url: string): Way["tools"] {
   const ask = (tool: Tool) => async (caller: Caller) => {
     const response = await fetch(`${url}/${tool}`, {
@@ -251,7 +251,7 @@ function askOver(url: string): Way["tools"] {
   };
 }
 
-/** The outcome of each tool for a caller whom nothing prevents. */
+/** The outcome of each tool if nothing goes wrong. */
 export const expected: Readonly<Record<Tool, string>> = {
   check_availability: "available",
   hold_slot: "held",
@@ -266,7 +266,7 @@ const toolOf = (request: Request): Tool => {
   return name;
 };
 
-/** Reads each request and answers what is expected. */
+/** Reads each request and answers with the expected outcome. */
 function serveNothing(running: Running): Way {
   const url = serve(running, async (request) => {
     await request.json();
@@ -288,7 +288,7 @@ function serveUsual(
   return { name, tools: askOver(url), codeOf: ({ phone }) => codeTo(twilio, phone) };
 }
 
-/** The SQL functions by a driver's pool as large as the gateway's. */
+/** The SQL functions through a driver's pool, as large as the gateway's. */
 async function askDirectly(
   testDatabase: TestDatabase,
   distance: Distance,

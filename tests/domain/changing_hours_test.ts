@@ -22,7 +22,7 @@ const request = (name: string, args: string) =>
     from public.providers where org_id = $1`;
 
 const closing = request("staff_set_hours", "id, '[]'");
-/** What closes the day that all tests book. */
+/** Ways to close the day that all tests book. */
 const ways = {
   staff_set_hours: closing,
   staff_set_day: request("staff_set_day", `id, '${aDay()}', '[]'`),
@@ -112,7 +112,7 @@ test("a move does not hold a time that is closing", async (bench, one, two) => {
 test("a move is not carried out to a time that is closing", async (bench, one, two) => {
   const clinic = await aClinic(bench.database.sql);
   const caller = await anAppointment(one, clinic, "10:00");
-  // The time of another caller's hold is free again when the code is read.
+  // The time of another caller's hold is free again when the code is verified.
   await hold(one, aCaller(clinic), "11:00");
   await one.ask("reschedule_appointment", caller, slot("11:00"));
   await sendCode(one, caller, code);

@@ -1,6 +1,6 @@
 /**
- * Two requests that need the same locks take them in one order, so neither is the victim of a deadlock:
- * here nobody is told busy because a lock takes long, and PostgreSQL ends a deadlock after a second.
+ * Requests that need the same locks take them in the same order, so none is the victim of a deadlock.
+ * Here lock waits never end with `busy`, and PostgreSQL resolves a deadlock after a second.
  */
 import assert from "node:assert/strict";
 import {
@@ -47,7 +47,7 @@ const erase = ({ database }: Bench, { clinic, phone }: Caller) =>
   );
 
 /**
- * Lets the first and then the second wait behind what a third session has locked, in this order.
+ * Lets the first and then the second request wait, in this order, for what a third session has locked.
  *
  * @returns Their outcomes.
  */

@@ -1,4 +1,6 @@
-/** Texts about appointments: written with the booking, sent at most once, and only while they are true. */
+/**
+ * Texts about appointments: written with the booking, sent at most once, and only while they are true.
+ */
 import assert from "node:assert/strict";
 import appointmentTexts from "../../functions/appointment-texts/index.ts";
 import cancelAppointment from "../../functions/cancel-appointment/index.ts";
@@ -32,7 +34,7 @@ async function run(bench: Bench, runtime: Runtime = bench.runtime) {
   return response.status === 200 ? await response.json() : response.status;
 }
 
-/** A call that has booked, and what its phone was texted since. */
+/** A call that has booked, and the texts that its phone has got since. */
 async function aBooking(bench: Bench, clinic?: Clinic, time?: string) {
   const call = await aHold(bench, {
     ...(clinic ? { clinic } : {}),
@@ -53,7 +55,7 @@ const statesOf = async (bench: Bench) =>
     select kind, state, reason from public.appointment_texts order by created_at`)
     .map(({ kind, state, reason }) => [kind, state, ...reason === null ? [] : [reason]].join(" "));
 
-/** Lets what waits be due, and what is being sent be overdue. */
+/** Makes waiting texts due, and texts that are being sent overdue. */
 const passDue = ({ database }: Bench) =>
   database.sql`update public.appointment_texts set due_at = due_at - interval '1 hour'`;
 
@@ -357,7 +359,7 @@ test("a clinic at its hourly limit goes on with passcodes, and texts of appointm
   await booking.pass(3700);
   await passDue(bench);
   assert.deepEqual(await run(bench), { sent: 1 });
-  // That text is none of the passcodes'.
+  // That text does not count as a passcode's.
   const next = await aHold(bench, { clinic, time: "12:00" });
   assert.equal((await next.send()).outcome, "sent");
 });
@@ -402,7 +404,7 @@ test("the job asks the function only when a text is due, and knows where it is",
     return row?.["asked"];
   };
   await aBooking(bench);
-  // Nobody has said where the functions are.
+  // Nobody has set the functions' address.
   assert.equal(await asks(), false);
   const paths: string[] = [];
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {

@@ -1,4 +1,4 @@
-/** The calendar that others read: what is in it, for whom, and how it is written. */
+/** The calendars that other programs read: what is in them, for whom, and how they are written. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { convertIcsCalendar } from "ts-ics";
@@ -114,7 +114,7 @@ test("a feed has what is confirmed and held, and nothing that is cancelled or ex
   const own = await eventsOf(bench, doctors.token);
   assert.deepEqual([...own].map(([id, event]) => [id, event.get("SUMMARY")]), [[held, "Held"]]);
 
-  // The same event, later: it is confirmed, and its revision has grown.
+  // The same event later: it is confirmed, and its revision has grown.
   await sql`update public.appointments
     set created_at = created_at - interval '1 minute' where id = ${held}`;
   const before = Number((await eventsOf(bench, token)).get(held)?.get("SEQUENCE"));
@@ -227,7 +227,7 @@ test("a wrong, revoked, swapped or foreign token gets the same 404", async (benc
   assert.equal((await ask("staff_revoke_calendar_feed", { p_feed: feedId })).outcome, "revoked");
   const changed = theirs.token.slice(0, -1) + (theirs.token.endsWith("A") ? "B" : "A");
   const swapped = createCalendarToken(clinic.id).slice(0, 25) + theirs.token.slice(25);
-  // A token of one clinic that another one gives out.
+  // A token with one clinic's id that another clinic gives out.
   const stray = createCalendarToken(clinic.id);
   await aFeed(bench, other.clinic, other.manager, null, stray);
   const answers = await Promise.all(

@@ -1,5 +1,5 @@
 /**
- * iCalendar (RFC 5545) as its lines, by code of its own: what a strict reader needs of a feed.
+ * An independent reader of iCalendar (RFC 5545), as strict as a feed's reader may be.
  *
  * @module
  */
@@ -13,7 +13,7 @@ export interface ContentLine {
   readonly value: string;
 }
 
-/** The content lines of a calendar that breaks no rule about lines. Anything else fails the test. */
+/** The content lines of a calendar. A calendar that breaks a rule about lines fails the test. */
 export function readLines(text: string): ContentLine[] {
   assert.ok(text.endsWith("\r\n"), "the last line has no end");
   const physical = text.slice(0, -2).split("\r\n");
@@ -48,7 +48,7 @@ export function readEvents(text: string): Map<string, ReadonlyMap<string, string
   return events;
 }
 
-/** The text that an escaped value stands for. */
+/** Unescapes a value. */
 export function unescape(value: string): string {
   assert.doesNotMatch(value.replace(/\\[\\;,nN]/g, ""), /[\\;,]/, "something is not escaped");
   return value.replace(/\\(.)/g, (_, character) => /n/i.test(character) ? "\n" : character);

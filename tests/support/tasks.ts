@@ -1,6 +1,6 @@
 /**
- * The tasks of `deno.json`, loaded into the test's own process: one process asks all of them in less time
- * than one of them takes to start.
+ * The tasks of `deno.json`, loaded into the test's own process, where running all of them takes less
+ * time than starting one as a process.
  *
  * @module
  */
@@ -34,7 +34,7 @@ const { tasks }: { tasks: Record<string, { description?: string; command: string
 /** The names of all tasks. */
 export const taskNames: readonly string[] = Object.keys(tasks);
 
-/** Loads the module of every task. To be called before the first test: a module may register a hook. */
+/** Loads the module of every task. Call it before the first test, since a module may register a hook. */
 export function loadTasks(): Promise<LoadedTask[]> {
   return Promise.all(taskNames.map(loadTask));
 }

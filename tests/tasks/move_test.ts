@@ -1,4 +1,6 @@
-/** deno task move: a clinic leaves one project and arrives in another with everything, or stays whole. */
+/**
+ * deno task move: a clinic moves from one project to another with everything, or does not move at all.
+ */
 import assert from "node:assert/strict";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -26,7 +28,7 @@ interface Projects {
   run(slug: string, more?: readonly string[]): Promise<{ code: number; said: string }>;
 }
 
-/** Two projects with keys of their own. */
+/** Two projects with different keys. */
 function testWithProjects(name: string, work: (projects: Projects) => Promise<void>): void {
   test(name, (here) =>
     withBench(async (there) => {
@@ -177,7 +179,7 @@ testWithProjects("a clinic that cannot be moved stays as it was", async ({ here,
     assert.deepEqual(moving(await rowsOf(sql, clinic.id)), moving(before));
     assert.deepEqual(await rowsOf(there.database.sql, clinic.id), {});
   };
-  // Another clinic of the other project has its number, or its slug.
+  // Another clinic in the other project has its number or its slug.
   const other = await aTextingClinic(there);
   await there.database.sql`
     update public.org_channels set value = ${clinic.number} where value = ${other.number}`;
@@ -218,7 +220,7 @@ testWithProjects(
   async ({ here, there, run }) => {
     const { clinic } = await aBusyClinic(here);
     const before = moving(await rowsOf(here.database.sql, clinic.id));
-    // The old project's end could not be written: here that is, the clinic came back.
+    // The old project could not be written: simulated by bringing the clinic back here.
     const away = here.database.sql;
     await away`create function public.refuse() returns trigger language plpgsql as
     $$ begin raise exception 'the connection broke'; end $$`;

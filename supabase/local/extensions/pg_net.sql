@@ -1,5 +1,5 @@
--- Stand-in for pg_net, which no package of PostgreSQL has: the same function and queue. It posts nothing:
--- the local stack reads the queue and does.
+-- Stand-in for pg_net, which no package of PostgreSQL contains: the same function and queue. It posts
+-- nothing itself; the local stack reads the queue and posts.
 
 create schema net;
 
