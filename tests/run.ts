@@ -1,7 +1,7 @@
 /**
  * `deno task test`: format, lint, types, then every test file, a few at a time on one database cluster.
  *
- * A file that measures processor time, uses the environment or starts programs runs in a separate
+ * A file that measures processor time, or changes the environment or something global, runs in a separate
  * process, so that it does not affect the others. The others share processes: after the first file of a
  * process, each costs about half.
  *
@@ -127,8 +127,7 @@ async function everyTest(full: boolean): Promise<string[]> {
 }
 
 /** A file with one of these needs a separate process. */
-const needsProcess =
-  /support\/length\.ts|Deno\.(?:env|Command|kill|serve)\b|cpuUsage|globalThis|prototype/;
+const needsProcess = /Deno\.env\.(?:set|delete)\b|cpuUsage|globalThis|prototype/;
 /** Tests registered by the file itself have Deno's sanitizers, which notice the connections of others. */
 const registers = /\bDeno\.test\(/;
 const connects = /support\/(?:clinic|database|line|pgtap|stage)\.ts/;
