@@ -16,13 +16,30 @@
  */
 
 /*
+ * The hours of a part of the day: am, pm, morning (from 6:00, when people are up), afternoon (to 17:00),
+ * evening (from 17:00) or night (from 21:00, and before 6:00). Null is any.
+ */
+create function private.hours_of_part(p_part text) returns int4multirange
+language sql immutable
+return case p_part
+  when 'am' then int4multirange '{[0,12)}'
+  when 'pm' then int4multirange '{[12,24)}'
+  when 'morning' then int4multirange '{[6,12)}'
+  when 'afternoon' then int4multirange '{[12,17)}'
+  when 'evening' then int4multirange '{[17,24)}'
+  when 'night' then int4multirange '{[0,6),[21,24)}'
+  else int4multirange '{[0,24)}' end;
+comment on function private.hours_of_part is
+  'The hours of the clock that belong to a part of the day; null is the whole day.';
+
+/*
  * Works one day at a time, so that what all providers have in common is computed once a day. Longer
  * than other functions, because it is the hot path: one query a day does everything, while
  * separate functions for its steps would be planned and run separately.
  */
 create function private.find_starts(
   p_org uuid, p_service uuid, p_provider uuid, p_first date, p_last date,
-  p_call_id text, p_at timestamptz, p_moves uuid default null
+  p_call_id text, p_at timestamptz, p_moves uuid default null, p_part text default null
 ) returns table (starts_at timestamptz, provider_id uuid, seats_left integer)
 language plpgsql stable set search_path = '' set jit = off set plan_cache_mode = force_generic_plan
 as $$
@@ -35,6 +52,7 @@ declare
   v_after interval;
   v_step interval;
   v_opens timestamptz;
+  v_hours constant int4multirange := private.hours_of_part(p_part);
   v_first date;
   v_last date;
   v_day date;
@@ -56,8 +74,13 @@ begin
 
   for v_n in 0 .. v_last - v_first loop
     v_day := v_first + v_n;
-    v_earliest := greatest(v_opens, private.wall(v_day::timestamp, v_zone, false));
+    v_earliest := greatest(v_opens,
+      private.wall(v_day + make_interval(hours => lower(v_hours)), v_zone, false));
     v_latest := private.wall((v_day + 1)::timestamp, v_zone, false);
+    if upper(v_hours) < 24 then
+      v_latest := least(v_latest,
+        private.wall(v_day + make_interval(hours => upper(v_hours)), v_zone, true));
+    end if;
     -- A zone may skip a day.
     continue when v_earliest >= v_latest;
     v_reach := tstzrange(v_earliest - v_before, v_latest + v_duration + v_after);
@@ -107,12 +130,15 @@ begin
       ) end as seats
       offset 0
     ) as l
-    where g.starts_at <@ piece.span and l.seats > 0;
+    where g.starts_at <@ piece.span and l.seats > 0
+      -- The night begins and ends the day, and an hour that is repeated may be in two parts.
+      and (p_part is null
+        or v_hours @> extract(hour from g.starts_at at time zone v_zone)::integer);
   end loop;
 end
 $$;
 comment on function private.find_starts is
-  'Every bookable start of a service on the local days first to last (or that one start), per provider, with seats left; the call''s own holds and the appointment p_moves do not block.';
+  'Every bookable start of a service in a part of the local days first to last, per provider, with seats left; the call''s own holds and the appointment p_moves do not block.';
 
 /* What find_free() says without looking at appointments. */
 create function private.find_open(
@@ -247,22 +273,6 @@ $$;
 comment on function private.parse_slot_id is 'The parts of a slotId, or nulls if it is not one.';
 
 /*
- * Whether a local time is in a part of the day: am, pm, morning (6:00 to 12:00, when people are up),
- * afternoon (to 17:00), evening (from 17:00) or night (from 21:00, and before 6:00). Null is any.
- */
-create function private.is_in_part(p_local timestamp, p_part text) returns boolean
-language sql immutable
-return case p_part
-  when 'am' then extract(hour from p_local) < 12
-  when 'pm' then extract(hour from p_local) >= 12
-  when 'morning' then extract(hour from p_local) between 6 and 11
-  when 'afternoon' then extract(hour from p_local) between 12 and 16
-  when 'evening' then extract(hour from p_local) >= 17
-  when 'night' then extract(hour from p_local) not between 6 and 20
-  else true end;
-comment on function private.is_in_part is 'Whether a local time is in a part of the day; null is the whole day.';
-
-/*
  * The day that was said, relative to the clinic's today; null if it cannot be read, or if it is not the
  * weekday that was said with it.
  *
@@ -361,7 +371,7 @@ comment on function private.is_said_time is 'Whether a start fits the time of da
 
 /*
  * A few slots for the agent to say, spread over all bookable ones, and the number of all.
- * p_part is as in private.is_in_part().
+ * p_part is as in private.hours_of_part().
  */
 create function private.offer(
   p_org public.organizations, p_service public.services, p_provider public.providers,
@@ -374,8 +384,7 @@ begin
     with starts as (
       select f.starts_at, count(*) as doctors, sum(f.seats_left) as seats
       from private.find_starts(
-        p_org.id, p_service.id, p_provider.id, p_first, p_last, p_call_id, p_at) as f
-      where private.is_in_part(f.starts_at at time zone p_org.timezone, p_part)
+        p_org.id, p_service.id, p_provider.id, p_first, p_last, p_call_id, p_at, null, p_part) as f
       group by f.starts_at
     ),
     listed as (

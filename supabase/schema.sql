@@ -3246,7 +3246,7 @@ $$;
 
 COMMENT ON FUNCTION private.find_settings(p_org uuid) IS 'The settings of a clinic''s assistant; defaults if it has no row.';
 
-CREATE FUNCTION private.find_starts(p_org uuid, p_service uuid, p_provider uuid, p_first date, p_last date, p_call_id text, p_at timestamp with time zone, p_moves uuid DEFAULT NULL::uuid) RETURNS TABLE(starts_at timestamp with time zone, provider_id uuid, seats_left integer)
+CREATE FUNCTION private.find_starts(p_org uuid, p_service uuid, p_provider uuid, p_first date, p_last date, p_call_id text, p_at timestamp with time zone, p_moves uuid DEFAULT NULL::uuid, p_part text DEFAULT NULL::text) RETURNS TABLE(starts_at timestamp with time zone, provider_id uuid, seats_left integer)
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     SET jit TO 'off'
@@ -3261,6 +3261,7 @@ declare
   v_after interval;
   v_step interval;
   v_opens timestamptz;
+  v_hours constant int4multirange := private.hours_of_part(p_part);
   v_first date;
   v_last date;
   v_day date;
@@ -3282,8 +3283,13 @@ begin
 
   for v_n in 0 .. v_last - v_first loop
     v_day := v_first + v_n;
-    v_earliest := greatest(v_opens, private.wall(v_day::timestamp, v_zone, false));
+    v_earliest := greatest(v_opens,
+      private.wall(v_day + make_interval(hours => lower(v_hours)), v_zone, false));
     v_latest := private.wall((v_day + 1)::timestamp, v_zone, false);
+    if upper(v_hours) < 24 then
+      v_latest := least(v_latest,
+        private.wall(v_day + make_interval(hours => upper(v_hours)), v_zone, true));
+    end if;
     -- A zone may skip a day.
     continue when v_earliest >= v_latest;
     v_reach := tstzrange(v_earliest - v_before, v_latest + v_duration + v_after);
@@ -3333,12 +3339,15 @@ begin
       ) end as seats
       offset 0
     ) as l
-    where g.starts_at <@ piece.span and l.seats > 0;
+    where g.starts_at <@ piece.span and l.seats > 0
+      -- The night begins and ends the day, and an hour that is repeated may be in two parts.
+      and (p_part is null
+        or v_hours @> extract(hour from g.starts_at at time zone v_zone)::integer);
   end loop;
 end
 $$;
 
-COMMENT ON FUNCTION private.find_starts(p_org uuid, p_service uuid, p_provider uuid, p_first date, p_last date, p_call_id text, p_at timestamp with time zone, p_moves uuid) IS 'Every bookable start of a service on the local days first to last (or that one start), per provider, with seats left; the call''s own holds and the appointment p_moves do not block.';
+COMMENT ON FUNCTION private.find_starts(p_org uuid, p_service uuid, p_provider uuid, p_first date, p_last date, p_call_id text, p_at timestamp with time zone, p_moves uuid, p_part text) IS 'Every bookable start of a service in a part of the local days first to last, per provider, with seats left; the call''s own holds and the appointment p_moves do not block.';
 
 CREATE FUNCTION private.find_tampering(p_org uuid) RETURNS TABLE(seal integer, finding text, row_id uuid, at timestamp with time zone)
     LANGUAGE sql STABLE
@@ -3834,6 +3843,12 @@ $$;
 
 COMMENT ON FUNCTION private.hold_slot(p_org public.organizations, p_call jsonb, p_slot_id text, p_patient jsonb, p_hold uuid) IS 'Holds a slot for one patient of a call, or says why not.';
 
+CREATE FUNCTION private.hours_of_part(p_part text) RETURNS int4multirange
+    LANGUAGE sql IMMUTABLE
+    RETURN CASE p_part WHEN 'am'::text THEN '{[0,12)}'::int4multirange WHEN 'pm'::text THEN '{[12,24)}'::int4multirange WHEN 'morning'::text THEN '{[6,12)}'::int4multirange WHEN 'afternoon'::text THEN '{[12,17)}'::int4multirange WHEN 'evening'::text THEN '{[17,24)}'::int4multirange WHEN 'night'::text THEN '{[0,6),[21,24)}'::int4multirange ELSE '{[0,24)}'::int4multirange END;
+
+COMMENT ON FUNCTION private.hours_of_part(p_part text) IS 'The hours of the clock that belong to a part of the day; null is the whole day.';
+
 CREATE FUNCTION private.insert_hold(p_org public.organizations, p_call jsonb, p_action text, p_wanted private.wanted_slot, p_patient jsonb, p_old public.appointments, p_moves public.appointments, OUT hold public.appointments, OUT was_free boolean) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -3976,12 +3991,6 @@ CREATE FUNCTION private.is_held(p_row public.appointments, p_at timestamp with t
     RETURN (((p_row).status = 'held'::text) AND (COALESCE((p_row).expires_at, 'infinity'::timestamp with time zone) > p_at));
 
 COMMENT ON FUNCTION private.is_held(p_row public.appointments, p_at timestamp with time zone) IS 'Whether a row is a live hold.';
-
-CREATE FUNCTION private.is_in_part(p_local timestamp without time zone, p_part text) RETURNS boolean
-    LANGUAGE sql IMMUTABLE
-    RETURN CASE p_part WHEN 'am'::text THEN (EXTRACT(hour FROM p_local) < (12)::numeric) WHEN 'pm'::text THEN (EXTRACT(hour FROM p_local) >= (12)::numeric) WHEN 'morning'::text THEN ((EXTRACT(hour FROM p_local) >= (6)::numeric) AND (EXTRACT(hour FROM p_local) <= (11)::numeric)) WHEN 'afternoon'::text THEN ((EXTRACT(hour FROM p_local) >= (12)::numeric) AND (EXTRACT(hour FROM p_local) <= (16)::numeric)) WHEN 'evening'::text THEN (EXTRACT(hour FROM p_local) >= (17)::numeric) WHEN 'night'::text THEN ((EXTRACT(hour FROM p_local) < (6)::numeric) OR (EXTRACT(hour FROM p_local) > (20)::numeric)) ELSE true END;
-
-COMMENT ON FUNCTION private.is_in_part(p_local timestamp without time zone, p_part text) IS 'Whether a local time is in a part of the day; null is the whole day.';
 
 CREATE FUNCTION private.is_known_number(p_org uuid, p_phone text) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -4844,8 +4853,7 @@ begin
     with starts as (
       select f.starts_at, count(*) as doctors, sum(f.seats_left) as seats
       from private.find_starts(
-        p_org.id, p_service.id, p_provider.id, p_first, p_last, p_call_id, p_at) as f
-      where private.is_in_part(f.starts_at at time zone p_org.timezone, p_part)
+        p_org.id, p_service.id, p_provider.id, p_first, p_last, p_call_id, p_at, null, p_part) as f
       group by f.starts_at
     ),
     listed as (
@@ -10552,7 +10560,7 @@ GRANT SELECT ON TABLE public.assistants TO service_role;
 
 REVOKE ALL ON FUNCTION private.find_settings(p_org uuid) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.find_starts(p_org uuid, p_service uuid, p_provider uuid, p_first date, p_last date, p_call_id text, p_at timestamp with time zone, p_moves uuid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.find_starts(p_org uuid, p_service uuid, p_provider uuid, p_first date, p_last date, p_call_id text, p_at timestamp with time zone, p_moves uuid, p_part text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.find_tampering(p_org uuid) FROM PUBLIC;
 
@@ -10590,6 +10598,8 @@ REVOKE ALL ON FUNCTION private.hold_limit(p_org public.organizations, p_call pub
 
 REVOKE ALL ON FUNCTION private.hold_slot(p_org public.organizations, p_call jsonb, p_slot_id text, p_patient jsonb, p_hold uuid) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.hours_of_part(p_part text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.insert_hold(p_org public.organizations, p_call jsonb, p_action text, p_wanted private.wanted_slot, p_patient jsonb, p_old public.appointments, p_moves public.appointments, OUT hold public.appointments, OUT was_free boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.insert_seat(p_org uuid, p_hold public.appointments) FROM PUBLIC;
@@ -10605,8 +10615,6 @@ REVOKE ALL ON FUNCTION private.is_fault_of_number(p_error_code integer) FROM PUB
 REVOKE ALL ON FUNCTION private.is_for_patient(p_hold public.appointments, p_patient jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.is_held(p_row public.appointments, p_at timestamp with time zone) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION private.is_in_part(p_local timestamp without time zone, p_part text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.is_known_number(p_org uuid, p_phone text) FROM PUBLIC;
 

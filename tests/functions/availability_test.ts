@@ -241,8 +241,13 @@ testWithDatabase(
   async (database, test) => {
     for (const asked of cases) {
       await test.step(`${asked.zone} ${asked.day}: ${asked.what}`, async () => {
-        const rows = await startsOf(database.sql, asked);
+        const { rows, parts } = await startsOf(database.sql, asked);
         assert.deepEqual(rows.map(({ time }) => time), asked.starts);
+        for (const [part, isIn] of Object.entries(partsOfDay)) {
+          const wanted = asked.starts.filter((time) => isIn(Number(time.slice(0, 2))));
+          const found = parts.filter((row) => row.part === part).map(({ time }) => time);
+          assert.deepEqual(found, wanted, part);
+        }
         for (const { slotId, time, isRead } of rows) {
           assert.ok(isRead, `${slotId} is not read as ${time}`);
           const isRepeated = rows.filter((row) => row.time.slice(0, 5) === time.slice(0, 5));
@@ -254,7 +259,17 @@ testWithDatabase(
   },
 );
 
-/** Local times with offset; fails if a slotId does not name its own time. */
+/** Which hours of the clock are in a part of the day. */
+const partsOfDay: Readonly<Record<string, (hour: number) => boolean>> = {
+  am: (hour) => hour < 12,
+  pm: (hour) => hour >= 12,
+  morning: (hour) => hour >= 6 && hour < 12,
+  afternoon: (hour) => hour >= 12 && hour < 17,
+  evening: (hour) => hour >= 17,
+  night: (hour) => hour >= 21 || hour < 6,
+};
+
+/** Local times with offset, of the whole day with their slotIds, and of each part of it. */
 async function startsOf(sql: postgres.Sql, asked: Case) {
   const { zone, day, hours, lengthMin = 60, noticeMin = 0, horizonDays = 400 } = asked;
   const at = asked.at ?? new Date(Date.parse(day) - 10 * 86_400_000).toISOString();
@@ -269,7 +284,15 @@ async function startsOf(sql: postgres.Sql, asked: Case) {
       select org_id, id, ${date}, ${startMin}, ${endMin} from public.providers
       where org_id = ${org}`;
   }
-  return await sql<{ time: string; slotId: string; isRead: boolean }[]>`
+  const parts = await sql<{ part: string; time: string }[]>`
+    select p.part, substr(private.iso_local(f.starts_at, ${zone}), 12, 5)
+      || right(private.iso_local(f.starts_at, ${zone}), 6) as time
+    from public.services as s,
+      unnest(${Object.keys(partsOfDay)}::text[]) as p (part),
+      private.find_starts(s.org_id, s.id, null, ${day}, ${day}, null, ${at}, null, p.part) as f
+    where s.org_id = ${org}
+    order by f.starts_at`;
+  const rows = await sql<{ time: string; slotId: string; isRead: boolean }[]>`
     select substr(private.iso_local(f.starts_at, ${zone}), 12, 5)
         || right(private.iso_local(f.starts_at, ${zone}), 6) as time,
       i.id as "slotId",
@@ -279,6 +302,7 @@ async function startsOf(sql: postgres.Sql, asked: Case) {
       private.slot_id('consultation', f.starts_at, ${zone}, null) as i (id)
     where s.org_id = ${org}
     order by f.starts_at`;
+  return { rows, parts };
 }
 
 testWithConnections(
