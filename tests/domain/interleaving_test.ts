@@ -401,7 +401,7 @@ for (const leg of legs) {
 }
 
 test(
-  "a new time that is given to another caller while its code is read is told as taken, and nothing moves",
+  "a new time that is given to another caller while its code is read is reported as taken, and nothing moves",
   async (bench, one, two) => {
     const clinic = await aClinic(bench.database.sql);
     await bench.database.sql`update public.services set step_min = 15`;

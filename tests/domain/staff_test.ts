@@ -431,7 +431,7 @@ testWithDatabase(
 );
 
 testWithDatabase(
-  "on its day an appointment is marked, and a mark is taken back",
+  "on its day an appointment can be marked, and a mark undone",
   async (database) => {
     const { sql } = database;
     const { ask, book } = await aDesk(database);
@@ -461,7 +461,7 @@ testWithDatabase(
 );
 
 testWithDatabase(
-  "an appointment is completed only after its start, and taken back only to a seat that the service has",
+  "an appointment is completed only after its start, and the mark undone only if its seat still exists",
   async (database) => {
     const { sql } = database;
     const clinic = await aClinic(sql, { capacity: 3 });

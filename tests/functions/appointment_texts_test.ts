@@ -145,7 +145,7 @@ test("a booking that is rolled back leaves no text", async (bench) => {
   assert.deepEqual(await statesOf(bench), []);
 });
 
-test("who cancels before the text went out is not told of a booking", async (bench) => {
+test("a caller who cancels before the text is sent is not told about a booking", async (bench) => {
   const booking = await aBooking(bench);
   assert.equal((await cancel(booking)).outcome, "cancelled");
   assert.deepEqual(await run(bench), {});
@@ -153,7 +153,7 @@ test("who cancels before the text went out is not told of a booking", async (ben
   assert.deepEqual(await statesOf(bench), ["confirmation dropped outdated"]);
 });
 
-test("who moves before the text went out is told the new time alone", async (bench) => {
+test("a caller who moves before the text is sent is told only the new time", async (bench) => {
   const booking = await aBooking(bench);
   assert.equal((await moveTo(booking, "15:00")).outcome, "rescheduled");
   assert.equal((await moveTo(booking, "16:30")).outcome, "rescheduled");
@@ -162,7 +162,7 @@ test("who moves before the text went out is told the new time alone", async (ben
   assert.match(booking.told()[0] ?? "", /you are booked for .* at 4:30 PM/);
 });
 
-test("a move and a cancellation are told where the clinic wants it, else not", async (bench) => {
+test("moves and cancellations are texted only if the clinic wants that", async (bench) => {
   const clinic = await aTextingClinic(bench, { providers: 2 });
   const quiet = await aBooking(bench, clinic);
   await run(bench);
@@ -182,7 +182,7 @@ test("a move and a cancellation are told where the clinic wants it, else not", a
   assert.equal(told.told().length, 3);
 });
 
-test("the desk's bookings are told to proven numbers, and to others if the desk asks for it", async (bench) => {
+test("the desk's bookings are texted to proven numbers, and to others if the desk asks for it", async (bench) => {
   const clinic = await aTextingClinic(bench, { providers: 2 });
   await tellOf(bench, clinic, ["change", "cancellation"]);
   const { sql } = bench.database;
@@ -278,7 +278,7 @@ test("a sender that dies between claim and answer has sent once or never: it is 
   assert.deepEqual(booking.told(), []);
 });
 
-test("senders at once: each text goes out once", async (bench) => {
+test("concurrent senders send each text once", async (bench) => {
   const { sql } = bench.database;
   const clinic = await aTextingClinic(bench, { providers: 1 });
   const { holdId } = await aBooking(bench, clinic);
@@ -328,7 +328,7 @@ for (
   });
 }
 
-test("Twilio does not answer: the text may have gone out, and is not sent again", async (bench) => {
+test("Twilio does not answer: the text may have been sent, and is not sent again", async (bench) => {
   const booking = await aBooking(bench);
   bench.deadlines.textMs = 300;
   bench.twilio.addFault("lost_answer");
@@ -338,7 +338,7 @@ test("Twilio does not answer: the text may have gone out, and is not sent again"
   assert.equal(booking.told().length, 1);
 });
 
-test("what never goes out is given up after ten attempts", async (bench) => {
+test("a text that can never be sent is given up after ten attempts", async (bench) => {
   await aBooking(bench);
   bench.twilio.addFault(20003, { times: 20 });
   const posted = bench.twilio.postCount;
@@ -350,7 +350,7 @@ test("what never goes out is given up after ten attempts", async (bench) => {
   assert.deepEqual(await statesOf(bench), ["confirmation failed unauthorized"]);
 });
 
-test("a clinic at its hourly limit goes on with passcodes, and texts of appointments wait", async (bench) => {
+test("a clinic at its hourly limit still texts passcodes, and texts about appointments wait", async (bench) => {
   const clinic = await aTextingClinic(bench, { providers: 2 });
   const booking = await aBooking(bench, clinic);
   await bench.database.sql`update public.organizations set sms_hourly_limit = 1`;
@@ -384,7 +384,7 @@ test("an erased patient's text is not sent", async (bench) => {
   assert.deepEqual(await run(bench), {});
 });
 
-test("logs and audit trail have neither the number nor the words of a text", async (bench) => {
+test("neither logs nor the audit log contain the number or the words of a text", async (bench) => {
   const booking = await aBooking(bench);
   const before = bench.lines.length;
   await run(bench);

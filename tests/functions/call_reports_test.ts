@@ -416,7 +416,7 @@ test("a repeated or altered report changes nothing", async (bench) => {
   assert.equal(first?.["summary"], "First.");
 });
 
-test("a report goes with its clinic's retention, and no day before", async (bench) => {
+test("a report is deleted by its clinic's retention, and not a day earlier", async (bench) => {
   const { sql } = bench.database;
   const [old, young] = [await aCall(bench), await aCall(bench)];
   for (const [call, days] of [[old, 31], [young, 29]] as const) {
@@ -430,7 +430,7 @@ test("a report goes with its clinic's retention, and no day before", async (benc
   assert.ok((await young.kept())?.["transcript"]);
 });
 
-test("a report of a number nobody has is dropped and counted", async (bench) => {
+test("a report for an unknown number is dropped and counted", async (bench) => {
   await aCall(bench);
   const nobody = { phoneNumber: { number: "+442079460999" }, call: { id: crypto.randomUUID() } };
   for (const type of ["end-of-call-report", "status-update"]) {

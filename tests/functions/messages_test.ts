@@ -215,7 +215,7 @@ test("without the database nothing is promised to callers", async (bench) => {
   assert.doesNotMatch(said.message, /desk|connect|message/);
 });
 
-test("messages go after the clinic's retention", async (bench) => {
+test("messages are deleted after the clinic's retention period", async (bench) => {
   const clinic = await aClinic(bench.database.sql);
   const call = { tool, called: clinic.number, caller: aPhone(), callId: "old", args: good };
   await bench.ask(leaveMessage, call);

@@ -81,7 +81,7 @@ test("metrics name no organization, caller or call", async (bench) => {
   for (const secret of secrets) assert.ok(!text.includes(String(secret)), String(secret));
 });
 
-test("metrics are a bare 401 without the token, and for everybody while no token is set", async (bench) => {
+test("metrics answer a bare 401 without the token, and to everybody while no token is set", async (bench) => {
   const wrong = [
     null,
     "",
@@ -113,7 +113,7 @@ test("metrics are a bare 401 without the token, and for everybody while no token
   );
 });
 
-test("metrics are a 503 while the database does not answer", async (bench) => {
+test("metrics answer 503 while the database does not answer", async (bench) => {
   const lines: string[] = [];
   const away = createRuntime(
     readConfig({ ...bench.environment, SUPABASE_URL: "http://127.0.0.1:9" }),

@@ -96,7 +96,7 @@ test("a weekday next to a date has to fit, and a day without a month is the next
   }
 });
 
-test("an optional value that cannot be read is left out and said", async (bench) => {
+test("an unreadable optional value is ignored, and the answer says so", async (bench) => {
   const clinic = await aClinic(bench.database.sql);
   const said = await ask(bench, clinic, { partOfDay: "blue", days: "several" });
   assert.equal(said.outcome, "available");
@@ -106,7 +106,7 @@ test("an optional value that cannot be read is left out and said", async (bench)
   assert.equal((await ask(bench, clinic, { days: "3 days" })).outcome, "available");
 });
 
-test("a wish that names no single doctor or part of the day is mentioned, one within a sentence is met", async (bench) => {
+test("an unclear wish for a doctor or part of the day is mentioned, a clear one in a sentence is met", async (bench) => {
   const { sql } = bench.database;
   const clinic = await aClinic(sql, { providers: 2 });
   await sql`update public.providers set name = 'Dr Amara Patel'

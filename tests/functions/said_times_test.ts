@@ -132,7 +132,7 @@ const startsOf = async ({ database }: Bench, clinic: Clinic, status: string) => 
   return rows.map(({ time }) => time);
 };
 
-test("2:30 is half past two in the afternoon where that is when the appointment is, and asked for where both are", async (bench) => {
+test("2:30 means the afternoon if the appointment is then, and is asked about if there is one at either time", async (bench) => {
   const clinic = await aTextingClinic(bench);
   const call = await aBookedCall(bench, clinic, ["02:30", "10:00", "14:30"]);
   const cancel = (more: object) =>
@@ -177,7 +177,7 @@ test("a time that is negated or one of several is asked about", async (bench) =>
   assert.deepEqual(await startsOf(bench, clinic, "cancelled"), ["10:00"]);
 });
 
-test("a time or doctor of the appointment that cannot be read is left out and said", async (bench) => {
+test("an unreadable time or doctor of the appointment is ignored, and the answer says so", async (bench) => {
   const clinic = await aTextingClinic(bench);
   const call = await aBookedCall(bench, clinic, ["10:00"]);
   const tomorrow = `consultation/${aDay()}T11:00`;

@@ -83,7 +83,7 @@ const cases: readonly string[] = [
   "AI: What is the order number?\nUser: 250\nAI: Go on.\nUser: 120",
 ];
 
-Deno.test("a call's report loses the data known of the call and keeps everything else unchanged", () => {
+Deno.test("a call's report loses the data known from the call, and everything else stays unchanged", () => {
   for (const each of cases) {
     const text = each.replace(/⟦[A-Z]+:([^⟧]*)⟧/g, "$1");
     const expected = each.replace(/⟦([A-Z]+):[^⟧]*⟧/g, "[REDACTED: $1]");
