@@ -188,10 +188,11 @@ async function launchOnce(port: number, launch: Launch): Promise<PostgresServer>
 
 /** The last lines of a stream, once it has ended. */
 async function keepLastLines(stream: ReadableStream<Uint8Array>): Promise<string[]> {
+  const decoder = new TextDecoder();
   let text = "";
   try {
-    for await (const part of stream.pipeThrough(new TextDecoderStream())) {
-      text = (text + part).slice(-4000);
+    for await (const part of stream) {
+      text = (text + decoder.decode(part, { stream: true })).slice(-4000);
     }
   } catch {
     // The lines read so far are enough.

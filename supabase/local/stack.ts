@@ -21,9 +21,11 @@ import { runRequests } from "./requests.ts";
 import { createGateway, type Gateway } from "./rest/gateway.ts";
 import { parseJson } from "./rest/json.ts";
 import { consolePage } from "./console.ts";
+import { addMembers } from "./members.ts";
 import { answerLocally } from "./shortcut.ts";
 import { localMetricsToken, localVapiSecret } from "./secrets.ts";
 import { refuseVisit, visitOf } from "./visitors.ts";
+import { serveSite } from "../desk/site.ts";
 import { type FakeTwilio, faultKinds, readFaultOrder, startFakeTwilio } from "./twilio/server.ts";
 
 /** How to start a stack. */
@@ -53,6 +55,8 @@ export interface Stack {
 }
 
 const migrations = new URL("../../migrations/", import.meta.url);
+const publishableKey = "sb_publishable_local";
+const secretKey = "sb_secret_local";
 const secretsFile = "secrets.json";
 const clinicFiles = new URL("../clinics/", import.meta.url);
 
@@ -69,7 +73,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     stops.push(() => database.stop());
     const { applied, skipped } = await migrate(database.url(), migrations);
     onProgress(`${applied.length} migrations applied, ${skipped} were already applied`);
-    await addClinics(database.url(), await readClinics(clinicFiles));
+    const clinics = await readClinics(clinicFiles);
+    await addClinics(database.url(), clinics);
 
     const twilio = await startFakeTwilio({ reports: "automatic" });
     stops.push(() => twilio.stop());
@@ -91,6 +96,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     stops.push(() => gateway.close());
     const auth = await openAuth(database, environment);
     stops.push(() => auth.close());
+    await addMembers(database.url(), auth, secretKey, clinics.map(({ slug }) => slug));
     const endShortcut = answerLocally(`${url}/rest/v1/`, gateway.fetch);
     stops.push(() => Promise.resolve(endShortcut()));
     const functions = await loadFunctions(environment);
@@ -121,6 +127,7 @@ interface Parts {
 }
 
 function route({ url, publicHost, envFile, database, twilio, gateway, auth, functions }: Parts) {
+  const desk = serveSite("/desk", { key: publishableKey });
   return async (request: Request): Promise<Response> => {
     const { pathname, searchParams } = new URL(request.url);
     const refusal = refuseVisit(visitOf(request, pathname), publicHost);
@@ -128,6 +135,8 @@ function route({ url, publicHost, envFile, database, twilio, gateway, auth, func
     if (pathname.startsWith("/rest/v1/")) return await gateway.fetch(request);
     if (pathname.startsWith("/auth/v1/")) return await auth.fetch(request);
     if (pathname.startsWith("/functions/v1/")) return await functions.fetch(pathname, request);
+    const deskFile = await desk(request);
+    if (deskFile) return deskFile;
     switch (`${request.method} ${pathname}`) {
       case "GET /health":
         return Response.json({
@@ -137,6 +146,7 @@ function route({ url, publicHost, envFile, database, twilio, gateway, auth, func
           database: `PostgreSQL ${database.version}`,
           rest: `${url}/rest/v1`,
           auth: `${url}/auth/v1`,
+          desk: `${url}/desk/`,
           functions: functions.names,
           jobs: "cron.job, every minute",
           twilio: twilio.url,
@@ -187,8 +197,8 @@ function openGateway(
   return createGateway({
     dbUrl: database.url({ role: "authenticator" }),
     jwtSecret: environment["JWT_SECRET"] ?? "",
-    publishableKey: "sb_publishable_local",
-    secretKey: "sb_secret_local",
+    publishableKey,
+    secretKey,
     basePath: "/rest/v1",
     maxRows: 1000,
   });
@@ -202,8 +212,8 @@ function openAuth(
     dbUrl: database.url({ role: "supabase_admin" }),
     secret: environment["JWT_SECRET"] ?? "",
     issuer: `${environment["SUPABASE_URL"]}/auth/v1`,
-    publishableKey: "sb_publishable_local",
-    secretKey: "sb_secret_local",
+    publishableKey,
+    secretKey,
     basePath: "/auth/v1",
   });
 }
@@ -226,8 +236,8 @@ async function makeEnvironment(
     ...secrets,
     SUPABASE_URL: url,
     SUPABASE_DB_URL: dbUrl,
-    SUPABASE_SECRET_KEYS: '{"default":"sb_secret_local"}',
-    SUPABASE_PUBLISHABLE_KEYS: '{"default":"sb_publishable_local"}',
+    SUPABASE_SECRET_KEYS: JSON.stringify({ default: secretKey }),
+    SUPABASE_PUBLISHABLE_KEYS: JSON.stringify({ default: publishableKey }),
     SUPABASE_ANON_KEY: await jwt("anon"),
     SUPABASE_SERVICE_ROLE_KEY: await jwt("service_role"),
     ...(publicHost === undefined

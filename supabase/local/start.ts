@@ -9,6 +9,7 @@ import { existsSync } from "node:fs";
 import { defineTask, main, Misuse, readNumber, Stop, untilSignal } from "../tasks/task.ts";
 import type { Terminal } from "../tasks/terminal.ts";
 import { findFreePort, tryPort } from "./port.ts";
+import { localEmail, localPassword } from "./members.ts";
 import { defaultStateDir } from "./postgres.ts";
 import type { Stack } from "./stack.ts";
 import { isPublicHost } from "./visitors.ts";
@@ -72,6 +73,9 @@ function describe(stack: Stack, publicHost: string | undefined, task: string): s
   const { url, dbUrl, envFile, vapiSecret } = stack;
   const address = new URL(url).port === String(defaultPort) ? "" : ` --url ${url}`;
   return `  ${url}/             console: texts and appointments
+  ${url}/desk/        front desk: ${
+    localEmail("owner", "sunrise-dental")
+  }, password ${localPassword}
   ${url}/health       what runs
   ${url}/local/sms    texts sent
   ${dbUrl}

@@ -87,7 +87,8 @@ export async function startStack(
   }).spawn();
   let output = "";
   const collect = async (stream: ReadableStream<Uint8Array>) => {
-    for await (const part of stream.pipeThrough(new TextDecoderStream())) output += part;
+    const decoder = new TextDecoder();
+    for await (const part of stream) output += decoder.decode(part, { stream: true });
   };
   const streams = Promise.all([collect(child.stdout), collect(child.stderr)]);
   let code: number | undefined;

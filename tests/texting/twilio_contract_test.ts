@@ -53,12 +53,13 @@ async function withPrism(work: (prism: Prism, twilio: FakeTwilio) => Promise<voi
 
 /** Reads until some text appears, and keeps reading, so that the writer never blocks. */
 async function waitFor(stream: ReadableStream<Uint8Array>, wanted: string): Promise<void> {
-  const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
+  const reader = stream.getReader();
+  const decoder = new TextDecoder();
   let seen = "";
   while (!seen.includes(wanted)) {
     const { value, done } = await reader.read();
     if (done) throw new Error(`Prism ended before it listened:\n${seen}`);
-    seen += value;
+    seen += decoder.decode(value, { stream: true });
   }
   const drain = async () => {
     while (!(await reader.read()).done);
