@@ -16,7 +16,8 @@ import { clusterVariable, startTestCluster } from "./support/database.ts";
 import { fullVariable } from "./support/length.ts";
 
 const usage = `deno task test [--full] [--jobs N] [FOLDER | FILE ...]
-  without arguments: format, lint, types, examples in comments, and every test, some of them brief
+  without arguments: format, lint, types, examples in comments, and every test, some of them brief;
+  not those of the browser, which need Chromium: deno task test browser
   FOLDER, FILE  only these tests: a folder of tests/ such as domain, or a path
   --full        at full length; without paths, only the files that have a full length
   --jobs N      how many files run at once; if left out, as many as there are processors,
@@ -113,9 +114,9 @@ function testJob(name: string, args: readonly string[]): Job {
   return { name, args: ["test", ...flags, ...args], isTest: true };
 }
 
-/** Every test file, or every one with a full length. */
+/** Every test file, or every one with a full length. The browser's tests are a leg of the gate. */
 async function everyTest(full: boolean): Promise<string[]> {
-  const files = await testsBelow("tests");
+  const files = (await testsBelow("tests")).filter((file) => !file.startsWith("tests/browser/"));
   const rank = (file: string) => {
     const found = longestFirst.indexOf(file.split("/")[1] ?? "");
     return found < 0 ? longestFirst.length : found;
