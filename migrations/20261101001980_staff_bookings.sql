@@ -210,21 +210,26 @@ $$;
 comment on function private.retake_time is
   'Confirms a row that no longer takes its time, if the time is still free.';
 
-/* Its time is free: the provider works then, and nobody else has it. Notice no longer matters. */
+/*
+ * Its time is free: the provider works then, and nobody else has it. Notice no longer matters. Everything
+ * is read again, since the provider was waited for.
+ */
 create function private.is_still_bookable(
-  p_org public.organizations, p_row public.appointments, p_at timestamptz
+  p_org uuid, p_row public.appointments, p_at timestamptz
 ) returns boolean
 language plpgsql stable set search_path = ''
 as $$
 declare
+  v_org public.organizations;
   v_service public.services;
 begin
+  select o.* into strict v_org from public.organizations as o where o.id = p_org;
   select s.* into v_service from public.services as s
-  where s.org_id = p_org.id and s.id = p_row.service_id;
+  where s.org_id = p_org and s.id = p_row.service_id;
   v_service.notice_min := 0;
   return exists (
     select from private.find_free(
-      p_org, v_service, p_row.provider_id, p_row.starts_at, null, p_at));
+      v_org, v_service, p_row.provider_id, p_row.starts_at, null, p_at));
 end
 $$;
 comment on function private.is_still_bookable is
@@ -257,7 +262,7 @@ begin
   end if;
   if v_is_done is not true then
     perform private.lock_provider(p_org.id, p_row.provider_id, p_wait => true);
-    v_is_done := private.is_still_bookable(p_org, p_row, v_now)
+    v_is_done := private.is_still_bookable(p_org.id, p_row, v_now)
       and private.retake_time(p_org.id, p_row, private.save_contact(
         p_org.id, p_row.patient_phone, p_row.patient_name, null));
     if v_is_done then
