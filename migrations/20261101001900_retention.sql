@@ -126,15 +126,22 @@ declare
     select d.runid from cron.job_run_details as d
     where d.end_time < p_now - interval '7 days'
     limit p_limit - cardinality(v_counted));
+  v_numbers integer := cardinality(v_counted);
 begin
   if p_limit is not null then
-    -- Something may have been counted since they were selected.
-    delete from public.phone_counts as n
-    where n.phone_hash = any (v_counted) and n.changed_at < p_now - interval '1 day';
+    -- Something may have been counted since they were selected. What a call counts in now stays: it may
+    -- count in two rows, and would wait for this while this waits for it.
+    with old as materialized (
+      select n.phone_hash from public.phone_counts as n
+      where n.phone_hash = any (v_counted) and n.changed_at < p_now - interval '1 day'
+      for update skip locked
+    )
+    delete from public.phone_counts as n using old as o where n.phone_hash = o.phone_hash;
+    get diagnostics v_numbers = row_count;
     delete from cron.job_run_details as d where d.runid = any (v_runs);
   end if;
   return jsonb_build_object(
-    'phoneCounts', cardinality(v_counted), 'jobRuns', cardinality(v_runs));
+    'phoneCounts', v_numbers, 'jobRuns', cardinality(v_runs));
 end
 $$;
 comment on function private.delete_shared is

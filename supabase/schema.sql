@@ -1596,7 +1596,7 @@ begin
   end if;
   if v_is_done is not true then
     perform private.lock_provider(p_org.id, p_row.provider_id, p_wait => true);
-    v_is_done := private.is_still_bookable(p_org, p_row, v_now)
+    v_is_done := private.is_still_bookable(p_org.id, p_row, v_now)
       and private.retake_time(p_org.id, p_row, private.save_contact(
         p_org.id, p_row.patient_phone, p_row.patient_name, null));
     if v_is_done then
@@ -1970,15 +1970,22 @@ declare
     select d.runid from cron.job_run_details as d
     where d.end_time < p_now - interval '7 days'
     limit p_limit - cardinality(v_counted));
+  v_numbers integer := cardinality(v_counted);
 begin
   if p_limit is not null then
-    -- Something may have been counted since they were selected.
-    delete from public.phone_counts as n
-    where n.phone_hash = any (v_counted) and n.changed_at < p_now - interval '1 day';
+    -- Something may have been counted since they were selected. What a call counts in now stays: it may
+    -- count in two rows, and would wait for this while this waits for it.
+    with old as materialized (
+      select n.phone_hash from public.phone_counts as n
+      where n.phone_hash = any (v_counted) and n.changed_at < p_now - interval '1 day'
+      for update skip locked
+    )
+    delete from public.phone_counts as n using old as o where n.phone_hash = o.phone_hash;
+    get diagnostics v_numbers = row_count;
     delete from cron.job_run_details as d where d.runid = any (v_runs);
   end if;
   return jsonb_build_object(
-    'phoneCounts', cardinality(v_counted), 'jobRuns', cardinality(v_runs));
+    'phoneCounts', v_numbers, 'jobRuns', cardinality(v_runs));
 end
 $$;
 
@@ -4164,23 +4171,25 @@ CREATE FUNCTION private.is_sealed_here(p_sealing private.audit_sealing) RETURNS 
 
 COMMENT ON FUNCTION private.is_sealed_here(p_sealing private.audit_sealing) IS 'Whether audit_sealing.through is a transaction of this cluster, not of the one that a backup came from.';
 
-CREATE FUNCTION private.is_still_bookable(p_org public.organizations, p_row public.appointments, p_at timestamp with time zone) RETURNS boolean
+CREATE FUNCTION private.is_still_bookable(p_org uuid, p_row public.appointments, p_at timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
 declare
+  v_org public.organizations;
   v_service public.services;
 begin
+  select o.* into strict v_org from public.organizations as o where o.id = p_org;
   select s.* into v_service from public.services as s
-  where s.org_id = p_org.id and s.id = p_row.service_id;
+  where s.org_id = p_org and s.id = p_row.service_id;
   v_service.notice_min := 0;
   return exists (
     select from private.find_free(
-      p_org, v_service, p_row.provider_id, p_row.starts_at, null, p_at));
+      v_org, v_service, p_row.provider_id, p_row.starts_at, null, p_at));
 end
 $$;
 
-COMMENT ON FUNCTION private.is_still_bookable(p_org public.organizations, p_row public.appointments, p_at timestamp with time zone) IS 'Whether the booking of a row could be made now, ignoring the service''s notice.';
+COMMENT ON FUNCTION private.is_still_bookable(p_org uuid, p_row public.appointments, p_at timestamp with time zone) IS 'Whether the booking of a row could be made now, ignoring the service''s notice.';
 
 CREATE FUNCTION private.is_taken(p_org uuid, p_service public.services, p_provider uuid, p_start timestamp with time zone, p_call_id text, p_at timestamp with time zone, p_moves uuid) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -10638,7 +10647,7 @@ REVOKE ALL ON FUNCTION private.is_same_patient(p_one text, p_other text) FROM PU
 
 REVOKE ALL ON FUNCTION private.is_sealed_here(p_sealing private.audit_sealing) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.is_still_bookable(p_org public.organizations, p_row public.appointments, p_at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.is_still_bookable(p_org uuid, p_row public.appointments, p_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.is_taken(p_org uuid, p_service public.services, p_provider uuid, p_start timestamp with time zone, p_call_id text, p_at timestamp with time zone, p_moves uuid) FROM PUBLIC;
 

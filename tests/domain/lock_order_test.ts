@@ -142,6 +142,36 @@ test("a patient who is erased and a follow-up that was texted", async (bench, on
   assert.deepEqual(outcomes, ["sent", "erased"]);
 });
 
+test("retention of the counts of two numbers and a call that counts in both", async (
+  bench,
+  _one,
+  two,
+  three,
+) => {
+  const clinic = await aClinic(bench.database.sql);
+  // Retention takes the patient's number first, whether it goes by the table or by its index.
+  const counted = await bench.database.sql<{ number: string }[]>`
+    select number from unnest(array['+447700900701', '+447700900702']) as number
+    order by private.hash_phone(number)`;
+  const [phone = "", from = ""] = counted.map(({ number }) => number);
+  for (const number of [phone, from]) {
+    await bench.database.sql`insert into public.phone_counts (phone_hash, changed_at)
+      values (private.hash_phone(${number}), now() - interval '2 days')`;
+  }
+  await three.sql`begin`;
+  await three.sql`select from public.phone_counts
+    where phone_hash = private.hash_phone(${phone}) for update`;
+  const retained = start(() => bench.database.admin`select public.apply_retention(false)`);
+  await someWait(bench, 1, retained.isOver);
+  const claimed = start(() =>
+    two.once("claim_slot_atomic", aCaller(clinic, phone, from), slot("10:00"))
+  );
+  await someWait(bench, retained.isOver() ? 1 : 2, claimed.isOver);
+  await three.sql`commit`;
+  await retained.done;
+  assert.equal((await claimed.done).outcome, "held");
+});
+
 const tools: Readonly<Record<string, (line: Line, caller: Caller) => Promise<Answer>>> = {
   claim_slot_atomic: (line, caller) => hold(line, caller, "12:00"),
   cancel_appointment: (line, caller) => line.once("cancel_appointment", caller),
