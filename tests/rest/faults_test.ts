@@ -6,16 +6,8 @@
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers";
 import postgres from "postgres";
-import {
-  bearer,
-  define,
-  hangMs,
-  rpc,
-  type Stage,
-  testOptions as options,
-  until,
-  withStage,
-} from "./support/stage.ts";
+import { testWithConnections } from "../support/test.ts";
+import { bearer, define, hangMs, rpc, type Stage, until, withStage } from "./support/stage.ts";
 
 /** The answer, unless the request hangs. */
 async function inTime(answer: Promise<Response>): Promise<Response> {
@@ -59,9 +51,8 @@ async function occupy(stage: Stage) {
   return { answer, letGo: () => holder.end() };
 }
 
-Deno.test(
+testWithConnections(
   "a database that restarts under load gives 503 and right answers again",
-  options,
   async () => {
     await withStage({ acquisitionTimeoutMs: 2000 }, async ({ cluster, gateway }) => {
       const statuses = new Map<number, number>();
@@ -97,9 +88,8 @@ Deno.test(
   },
 );
 
-Deno.test(
+testWithConnections(
   "notify pgrst shows a new function, also after the database restarted",
-  options,
   async () => {
     await withStage({}, async (stage) => {
       const { cluster, gateway } = stage;
@@ -112,9 +102,8 @@ Deno.test(
   },
 );
 
-Deno.test(
+testWithConnections(
   "an exhausted pool answers 504 PGRST003 after the acquisition timeout",
-  options,
   async () => {
     await withStage({ poolSize: 1, acquisitionTimeoutMs: 150 }, async (stage) => {
       const { gateway } = stage;
@@ -131,9 +120,8 @@ Deno.test(
   },
 );
 
-Deno.test(
+testWithConnections(
   "requests whose callers stop waiting for a connection never start, and nobody waits behind them",
-  options,
   async () => {
     await withStage({ poolSize: 1 }, async (stage) => {
       const { db, gateway } = stage;
@@ -169,9 +157,8 @@ Deno.test(
   },
 );
 
-Deno.test(
+testWithConnections(
   "a caller that leaves has its transaction rolled back and its connection given back clean",
-  options,
   async () => {
     await withStage({ poolSize: 1 }, async (stage) => {
       const { db, gateway } = stage;
@@ -201,7 +188,7 @@ Deno.test(
   },
 );
 
-Deno.test("a request is dropped at once whenever its caller leaves", options, async () => {
+testWithConnections("a request is dropped at once whenever its caller leaves", async () => {
   await withStage({ poolSize: 1 }, async ({ gateway }) => {
     for (let moment = 0; moment < 500; moment++) {
       const leaving = new AbortController();
@@ -215,7 +202,7 @@ Deno.test("a request is dropped at once whenever its caller leaves", options, as
   });
 });
 
-Deno.test("a caller that hangs up in the middle leaves nothing behind", options, async () => {
+testWithConnections("a caller that hangs up in the middle leaves nothing behind", async () => {
   await withStage({ poolSize: 1 }, async (stage) => {
     const { db, gateway } = stage;
     await define(
@@ -250,9 +237,8 @@ Deno.test("a caller that hangs up in the middle leaves nothing behind", options,
   });
 });
 
-Deno.test(
+testWithConnections(
   "a terminated backend gives 503, and the next request gets another one",
-  options,
   async () => {
     await withStage({ poolSize: 1 }, async (stage) => {
       const { db, gateway } = stage;
@@ -275,9 +261,8 @@ Deno.test(
   },
 );
 
-Deno.test(
+testWithConnections(
   "a body over the limit gets 413 and one that drips gets 408, and neither holds a connection",
-  options,
   async () => {
     await withStage(
       { poolSize: 1, maxBodyBytes: 1000, bodyTimeoutMs: 100 },
@@ -295,9 +280,8 @@ Deno.test(
   },
 );
 
-Deno.test(
+testWithConnections(
   "no setting leaks from one request to the next on the same connection",
-  options,
   async () => {
     await withStage({ poolSize: 1 }, async ({ gateway }) => {
       const ask = async (name: string, init: RequestInit = {}) =>

@@ -4,8 +4,9 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { testWithConnections } from "../support/test.ts";
 import { signToken } from "./support/corpus.ts";
-import { testOptions, withStage } from "./support/stage.ts";
+import { withStage } from "./support/stage.ts";
 
 const main = new URL("../../supabase/local/rest/main.ts", import.meta.url).pathname;
 const secret = "another-secret-of-more-than-32-characters";
@@ -33,7 +34,7 @@ async function addressOf(child: Deno.ChildProcess): Promise<string> {
 const post = (url: string, body: string, headers: Record<string, string> = {}) =>
   fetch(url, { method: "POST", body, headers: { "content-type": "application/json", ...headers } });
 
-Deno.test("environment variables have the same meaning as in PostgREST", testOptions, async () => {
+testWithConnections("environment variables have the same meaning as in PostgREST", async () => {
   await withStage({}, async ({ db, dbUrl }) => {
     await db`create role visitor nologin`;
     await db`grant visitor to authenticator`;

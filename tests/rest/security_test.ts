@@ -6,8 +6,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Gateway } from "../../supabase/local/rest/gateway.ts";
+import { testWithConnections } from "../support/test.ts";
 import { corpusSecret, signToken } from "./support/corpus.ts";
-import { testOptions as options, withStage } from "./support/stage.ts";
+import { withStage } from "./support/stage.ts";
 
 const publishableKey = "sb_publishable_for_tests";
 const secretKey = "sb_secret_for_tests";
@@ -23,9 +24,8 @@ const whoami = async (gateway: Gateway, headers: Record<string, string>, base = 
   return { status: answer.status, body: await answer.json() };
 };
 
-Deno.test(
+testWithConnections(
   "with keys given, only a known key or a valid token of ours gets in",
-  options,
   async () => {
     await withStage({ publishableKey, secretKey, basePath: "/rest/v1" }, async ({ gateway }) => {
       const ask = (headers: Record<string, string>) => whoami(gateway, headers, "/rest/v1");
@@ -59,7 +59,7 @@ Deno.test(
   },
 );
 
-Deno.test("the database never sees the base path", options, async () => {
+testWithConnections("the database never sees the base path", async () => {
   await withStage({ basePath: "/rest/v1" }, async ({ gateway }) => {
     const answer = await gateway.fetch(
       new Request("http://gateway/rest/v1/rpc/request_line", {
@@ -72,9 +72,8 @@ Deno.test("the database never sees the base path", options, async () => {
   });
 });
 
-Deno.test(
+testWithConnections(
   "a token that is not ours, not yet or no longer valid is refused with its reason",
-  options,
   async () => {
     await withStage({}, async ({ gateway }) => {
       const now = Math.floor(Date.now() / 1000);
@@ -212,9 +211,8 @@ const attack = fc.record({
   ),
 });
 
-Deno.test(
+testWithConnections(
   "no request makes a broken statement or an error that PostgREST would not give",
-  options,
   async () => {
     await withStage({}, async ({ gateway }) => {
       let answered = 0;

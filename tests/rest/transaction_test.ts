@@ -6,7 +6,8 @@
  */
 import assert from "node:assert/strict";
 import type { Gateway } from "../../supabase/local/rest/gateway.ts";
-import { bearer, define, rpc, testOptions as options, withStage } from "./support/stage.ts";
+import { testWithConnections } from "../support/test.ts";
+import { bearer, define, rpc, withStage } from "./support/stage.ts";
 
 const ask = async (gateway: Gateway, name: string, args: unknown = {}, init: RequestInit = {}) => {
   const answer = await gateway.fetch(rpc(name, args, init));
@@ -15,9 +16,8 @@ const ask = async (gateway: Gateway, name: string, args: unknown = {}, init: Req
 
 const single = { headers: { accept: "application/vnd.pgrst.object+json" } };
 
-Deno.test(
+testWithConnections(
   "an error that comes only at commit is the answer, and nothing stays",
-  options,
   async () => {
     await withStage({ poolSize: 1 }, async (stage) => {
       const { db, gateway } = stage;
@@ -37,7 +37,7 @@ Deno.test(
   },
 );
 
-Deno.test("requests that must not write get 405 if they try", options, async () => {
+testWithConnections("requests that must not write get 405 if they try", async () => {
   await withStage({ poolSize: 1 }, async ({ gateway }) => {
     const mode = { isolation: "read committed", read_only: "on" };
     assert.deepEqual((await ask(gateway, "transaction_mode_stable")).body, mode);
@@ -50,7 +50,7 @@ Deno.test("requests that must not write get 405 if they try", options, async () 
   });
 });
 
-Deno.test("two rows where one was asked for roll the call back", options, async () => {
+testWithConnections("two rows where one was asked for roll the call back", async () => {
   await withStage({ poolSize: 1 }, async ({ db, gateway }) => {
     const { status, body } = await ask(gateway, "add_two_rooms", {}, single);
     assert.deepEqual([status, body.code], [406, "PGRST116"]);
@@ -59,7 +59,7 @@ Deno.test("two rows where one was asked for roll the call back", options, async 
   });
 });
 
-Deno.test("a deadlock and a failed serialization are answered at once", options, async () => {
+testWithConnections("a deadlock and a failed serialization are answered at once", async () => {
   await withStage({}, async (stage) => {
     const { db, gateway } = stage;
     await define(
@@ -87,9 +87,8 @@ Deno.test("a deadlock and a failed serialization are answered at once", options,
   });
 });
 
-Deno.test(
+testWithConnections(
   "a plan made for one role never lets another role call a forbidden function",
-  options,
   async () => {
     await withStage({ poolSize: 1 }, async ({ gateway }) => {
       // PostgreSQL may keep a generic plan from the sixth execution on.
@@ -103,40 +102,45 @@ Deno.test(
   },
 );
 
-Deno.test("a statement that failed is prepared again, and answers correctly", options, async () => {
-  await withStage({ poolSize: 1 }, async ({ gateway }) => {
-    for (const word of ["ten", "10", "ten", "11"]) {
-      const { status, body } = await ask(gateway, "to_number", { word });
-      if (word === "ten") assert.deepEqual([status, body.code], [400, "22P02"]);
-      else assert.deepEqual([status, body], [200, Number(word)]);
-    }
-  });
-});
+testWithConnections(
+  "a statement that failed is prepared again, and answers correctly",
+  async () => {
+    await withStage({ poolSize: 1 }, async ({ gateway }) => {
+      for (const word of ["ten", "10", "ten", "11"]) {
+        const { status, body } = await ask(gateway, "to_number", { word });
+        if (word === "ten") assert.deepEqual([status, body.code], [400, "22P02"]);
+        else assert.deepEqual([status, body], [200, Number(word)]);
+      }
+    });
+  },
+);
 
-Deno.test("a column whose type changed is read correctly after notify pgrst", options, async () => {
-  await withStage({ poolSize: 2 }, async (stage) => {
-    const { gateway } = stage;
-    const read = async () => {
-      const answer = await gateway.fetch(new Request("http://gateway/changing?select=n&n=eq.7"));
-      return { status: answer.status, body: await answer.json() };
-    };
-    await define(
-      stage,
-      `create table public.changing (n integer); insert into public.changing values (7);
+testWithConnections(
+  "a column whose type changed is read correctly after notify pgrst",
+  async () => {
+    await withStage({ poolSize: 2 }, async (stage) => {
+      const { gateway } = stage;
+      const read = async () => {
+        const answer = await gateway.fetch(new Request("http://gateway/changing?select=n&n=eq.7"));
+        return { status: answer.status, body: await answer.json() };
+      };
+      await define(
+        stage,
+        `create table public.changing (n integer); insert into public.changing values (7);
        grant select on public.changing to anon`,
-    );
-    await Promise.all([read(), read()]);
-    assert.deepEqual(await read(), { status: 200, body: [{ n: 7 }] });
-    await define(stage, "alter table public.changing alter n type text");
-    for (let time = 0; time < 4; time++) {
-      assert.deepEqual(await read(), { status: 200, body: [{ n: "7" }] });
-    }
-  });
-});
+      );
+      await Promise.all([read(), read()]);
+      assert.deepEqual(await read(), { status: 200, body: [{ n: 7 }] });
+      await define(stage, "alter table public.changing alter n type text");
+      for (let time = 0; time < 4; time++) {
+        assert.deepEqual(await read(), { status: 200, body: [{ n: "7" }] });
+      }
+    });
+  },
+);
 
-Deno.test(
+testWithConnections(
   "a value is written to a column with its length, or is too long for it",
-  options,
   async () => {
     await withStage({}, async (stage) => {
       await define(
@@ -172,9 +176,8 @@ Deno.test(
   },
 );
 
-Deno.test(
+testWithConnections(
   "a response header that is set twice has both values, and replaces ours",
-  options,
   async () => {
     await withStage({}, async ({ gateway }) => {
       const set = [{ "X-Corpus-A": "1" }, { "x-corpus-a": "2" }, { "Content-Range": "0-0/9" }];
@@ -185,9 +188,8 @@ Deno.test(
   },
 );
 
-Deno.test(
+testWithConnections(
   "requests of many roles on one connection keep to their own settings",
-  options,
   async () => {
     await withStage({ poolSize: 1 }, async ({ gateway }) => {
       const roles = ["anon", "authenticated", "service_role", "corpus_slow"];

@@ -96,6 +96,3 @@ export async function define({ db, gateway }: Stage, sql: string): Promise<void>
     notify pgrst`);
   await until(async () => (await gateway.fetch(rpc(name, {}))).status === 200);
 }
-
-/** Tests hold connections beyond their own end. */
-export const testOptions = { sanitizeResources: false, sanitizeOps: false };
