@@ -14,6 +14,8 @@
  *   never one whose owner has opted out or that staff have blocked.
  * - Passcodes come first. These texts do not count towards their limits or cooldowns, and they wait
  *   while the organization has used its hourly limit, by texts of any kind.
+ * - Reminders are written once a day for each organization, at its local time on the day before, for
+ *   appointments that were booked early enough. None is sent at night.
  * - A text never says what the appointment is for.
  */
 
@@ -22,7 +24,11 @@ alter table public.organizations
     constraint organizations_address_short check (length(btrim(address)) between 1 and 80),
   add column confirmation_texts boolean not null default true,
   add column change_texts boolean not null default false,
-  add column cancellation_texts boolean not null default false;
+  add column cancellation_texts boolean not null default false,
+  add column reminder_min integer
+    constraint organizations_reminder_by_day check (reminder_min between 480 and 1230),
+  add column reminder_notice_hours integer not null default 24
+    constraint organizations_reminder_notice_sane check (reminder_notice_hours between 0 and 720);
 comment on column public.organizations.address is
   'Where patients go, as a text says it; null says only the clinic''s name.';
 comment on column public.organizations.confirmation_texts is
@@ -31,6 +37,10 @@ comment on column public.organizations.change_texts is
   'Whether the new time of an appointment that was moved is texted.';
 comment on column public.organizations.cancellation_texts is
   'Whether a cancellation is texted.';
+comment on column public.organizations.reminder_min is
+  'The local minute of the day before at which patients are reminded; null: they are not.';
+comment on column public.organizations.reminder_notice_hours is
+  'What was booked fewer hours before its start gets no reminder.';
 
 alter table public.contacts add column texts_asked_at timestamptz;
 comment on column public.contacts.texts_asked_at is
@@ -78,6 +88,7 @@ return case p_kind
   when 'confirmation' then (p_org).confirmation_texts
   when 'change' then (p_org).change_texts
   when 'cancellation' then (p_org).cancellation_texts
+  when 'reminder' then (p_org).reminder_min is not null
   else false end;
 comment on function private.texts_about is 'Whether a clinic texts about a kind of event.';
 
@@ -150,6 +161,67 @@ end
 $$;
 comment on function private.queue_text is
   'Writes a text about an appointment, to be sent once this transaction has committed.';
+
+create table private.reminded_days (
+  org_id uuid primary key references public.organizations (id) on delete cascade,
+  day date not null
+);
+comment on table private.reminded_days is
+  'The last day for whose appointments an organization''s reminders were written.';
+
+/*
+ * The hours in which reminders are sent, 8:00 to 21:00 at the clinic: p_at if it is in them, else when they
+ * begin again.
+ */
+create function private.wake_time(p_zone text, p_at timestamptz) returns timestamptz
+language sql stable
+return case
+  when (p_at at time zone p_zone)::time >= '21:00'
+    then ((p_at at time zone p_zone)::date + 1 + time '08:00') at time zone p_zone
+  when (p_at at time zone p_zone)::time < '08:00'
+    then ((p_at at time zone p_zone)::date + time '08:00') at time zone p_zone
+  else p_at end;
+comment on function private.wake_time is 'When a reminder may be sent, from a time on.';
+
+create function private.reminder_day(p_org public.organizations, p_at timestamptz) returns date
+language sql stable
+return case
+  when (p_at at time zone p_org.timezone)::time >= make_interval(mins => p_org.reminder_min)::time
+    and private.wake_time(p_org.timezone, p_at) = p_at
+  then (p_at at time zone p_org.timezone)::date + 1 end;
+comment on function private.reminder_day is
+  'The local day whose patients an organization reminds at a time, or null.';
+
+/*
+ * Writes the reminders for a day, once. What is booked later gets none. A second time on the same day it
+ * changes nothing, even if the first was a moment ago.
+ */
+create function private.queue_reminders(
+  p_org public.organizations, p_day date, p_now timestamptz
+) returns void
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  insert into private.reminded_days as r (org_id, day) values (p_org.id, p_day)
+  on conflict (org_id) do update set day = excluded.day where r.day < excluded.day;
+  if not found then
+    return;
+  end if;
+  insert into public.appointment_texts (org_id, appointment_id, kind, starts_at, due_at)
+  select a.org_id, a.id, 'reminder', a.starts_at, p_now
+  from public.providers as p
+  join public.appointments as a on a.org_id = p.org_id and a.provider_id = p.id
+    and a.starts_at >= p_day::timestamp at time zone p_org.timezone
+    and a.starts_at < (p_day + 1)::timestamp at time zone p_org.timezone
+    and a.created_at <= a.starts_at - make_interval(hours => p_org.reminder_notice_hours)
+  join public.contacts as c on c.org_id = a.org_id and c.id = a.contact_id
+  where p.org_id = p_org.id and a.status = 'confirmed'
+    and private.text_refusal(p_org, 'reminder', a, c) is null
+  on conflict do nothing;
+end
+$$;
+comment on function private.queue_reminders is
+  'Writes the reminders of an organization for the appointments of a local day.';
 
 /* Whether what a text says is still so. */
 create function private.is_true_text(
@@ -238,9 +310,15 @@ begin
   if v_refusal is not null then
     perform private.settle_text(p_org.id, p_text, 'dropped', v_refusal, p_now);
     return null;
-  elsif not private.may_text_more(p_org, p_now) then
+  end if;
+  v_refusal := case
+    when p_text.kind = 'reminder' and private.wake_time(p_org.timezone, p_now) > p_now then 'night'
+    when not private.may_text_more(p_org, p_now) then 'org_send_limit' end;
+  if v_refusal is not null then
     update public.appointment_texts as t
-    set due_at = p_now + interval '5 minutes', reason = 'org_send_limit'
+    set reason = v_refusal, due_at = case v_refusal
+      when 'night' then private.wake_time(p_org.timezone, p_now)
+      else p_now + interval '5 minutes' end
     where t.org_id = p_org.id and t.id = p_text.id;
     return null;
   end if;

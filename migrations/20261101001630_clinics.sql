@@ -137,6 +137,7 @@ begin
     'calendarPatientNames', p_org.calendar_patient_names,
     'address', p_org.address, 'confirmationTexts', p_org.confirmation_texts,
     'changeTexts', p_org.change_texts, 'cancellationTexts', p_org.cancellation_texts,
+    'reminderMin', p_org.reminder_min, 'reminderNoticeHours', p_org.reminder_notice_hours,
     'retentionDays', p_org.retention_days,
     'auditRetentionDays', p_org.audit_retention_days,
     'closingDays', (
@@ -332,6 +333,8 @@ begin
     confirmation_texts = coalesce((p_clinic ->> 'confirmationTexts')::boolean, true),
     change_texts = coalesce((p_clinic ->> 'changeTexts')::boolean, false),
     cancellation_texts = coalesce((p_clinic ->> 'cancellationTexts')::boolean, false),
+    reminder_min = (p_clinic ->> 'reminderMin')::integer,
+    reminder_notice_hours = coalesce((p_clinic ->> 'reminderNoticeHours')::integer, 24),
     retention_days = (p_clinic ->> 'retentionDays')::integer,
     audit_retention_days = (p_clinic ->> 'auditRetentionDays')::integer,
     closing_days = (

@@ -37,6 +37,18 @@ as $$
 $$;
 comment on function private.has_vault is 'Whether this database has Supabase Vault.';
 
+/* Its columns id and secret, or nulls. A name that is put together is not looked up where there is no Vault. */
+create function private.find_in_vault(out id uuid, out secret text)
+language plpgsql stable set search_path = ''
+as $$
+begin
+  execute format('select s.id, s.decrypted_secret from %I.decrypted_secrets as s where s.name = $1',
+    'vault')
+  into id, secret using 'functions_secret';
+end
+$$;
+comment on function private.find_in_vault is 'The secret of the functions in Supabase Vault.';
+
 /* {url, secret}; null before public.set_functions_target(). */
 create function private.read_functions_target() returns jsonb
 language plpgsql stable set search_path = ''
@@ -46,8 +58,7 @@ declare
 begin
   select t.* into v_target from private.functions_target as t;
   if v_target.url is not null and v_target.secret is null and private.has_vault() then
-    execute 'select s.decrypted_secret from vault.decrypted_secrets as s where s.name = $1'
-    into v_target.secret using 'functions_secret';
+    select v.secret into v_target.secret from private.find_in_vault() as v;
   end if;
   return case when v_target.secret is not null
     then jsonb_build_object('url', v_target.url, 'secret', v_target.secret) end;
@@ -72,12 +83,11 @@ begin
       using errcode = '22023';
   end if;
   if private.has_vault() then
-    execute 'select s.id from vault.decrypted_secrets as s where s.name = $1'
-    into v_id using 'functions_secret';
+    select v.id into v_id from private.find_in_vault() as v;
     if v_id is null then
-      execute 'select vault.create_secret($1, $2)' using p_secret, 'functions_secret';
+      execute format('select %I.create_secret($1, $2)', 'vault') using p_secret, 'functions_secret';
     else
-      execute 'select vault.update_secret($1, $2)' using v_id, p_secret;
+      execute format('select %I.update_secret($1, $2)', 'vault') using v_id, p_secret;
     end if;
     p_secret := null;
   end if;
@@ -108,23 +118,34 @@ $$;
 comment on function private.ask_function is 'Posts to an Edge Function after the transaction has committed.';
 
 /*
- * Entry function of pg_cron's job: requests the texts that are due, and gives up those whose sender
- * died. Returns whether a function was called.
+ * Entry function of pg_cron's job: writes the reminders of clinics whose time has come, gives up texts
+ * whose sender died, and requests the texts that are due. Returns whether a function was called.
  */
 create function public.send_appointment_texts() returns boolean
 language plpgsql volatile security definer set search_path = '' set lock_timeout = '1s'
 as $$
 declare
+  v_now constant timestamptz := clock_timestamp();
+  v_due record;
   v_text public.appointment_texts;
 begin
+  for v_due in
+    select o as org, d.day
+    from public.organizations as o
+    cross join lateral (select private.reminder_day(o, v_now) as day) as d
+    left join private.reminded_days as r on r.org_id = o.id
+    where o.reminder_min is not null and d.day > coalesce(r.day, '-infinity')
+  loop
+    perform private.queue_reminders(v_due.org, v_due.day, v_now);
+  end loop;
   for v_text in
     select t.* from public.appointment_texts as t
-    where t.state = 'sending' and t.due_at <= clock_timestamp()
+    where t.state = 'sending' and t.due_at <= v_now
     order by t.due_at limit 100 for no key update skip locked
   loop
     perform private.fail_text(v_text.org_id, v_text.send_id, 'no_answer', true);
     perform private.settle_text(
-      v_text.org_id, v_text, 'unknown', 'no_answer', clock_timestamp());
+      v_text.org_id, v_text, 'unknown', 'no_answer', v_now);
   end loop;
   return exists (
     select from public.appointment_texts as t

@@ -96,6 +96,7 @@ from (values
   ('private.audit_purges', 'How far the audit log was deleted.'),
   ('private.personal_data', 'This list.'),
   ('private.retention_rules', 'How long what is kept.'),
+  ('private.reminded_days', 'How far reminders were written.'),
   ('private.functions_target', 'Where the functions are.'),
   ('private.overlap_watch', 'Where the search for overlaps stands.'),
   ('public.overlap_findings', 'Ids of appointments.'),

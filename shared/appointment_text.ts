@@ -44,6 +44,8 @@ function sayKind(kind: ClaimedText["kind"]): string {
       return "you are booked for";
     case "change":
       return "your appointment is now on";
+    case "reminder":
+      return "a reminder of your appointment on";
     case "cancellation":
       return "your appointment on";
   }

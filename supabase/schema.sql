@@ -270,6 +270,8 @@ CREATE TABLE public.organizations (
     confirmation_texts boolean DEFAULT true NOT NULL,
     change_texts boolean DEFAULT false NOT NULL,
     cancellation_texts boolean DEFAULT false NOT NULL,
+    reminder_min integer,
+    reminder_notice_hours integer DEFAULT 24 NOT NULL,
     CONSTRAINT organizations_address_short CHECK (((length(btrim(address)) >= 1) AND (length(btrim(address)) <= 80))),
     CONSTRAINT organizations_audit_retention_sane CHECK (((audit_retention_days >= 30) AND (audit_retention_days <= 36500))),
     CONSTRAINT organizations_closing_days_finite CHECK (private.require((closing_days <@ datemultirange(daterange('0001-01-01'::date, '9999-12-31'::date, '[]'::text))), ('organization '::text || slug), 'its closing days have no first or no last day'::text)),
@@ -278,6 +280,8 @@ CREATE TABLE public.organizations (
     CONSTRAINT organizations_limits_sane CHECK (((LEAST(call_holds, call_sends, call_numbers, call_attempts, call_change_requests, unknown_call_holds, unknown_caller_holds, caller_holds, caller_hourly_holds, caller_hourly_sends, phone_holds, phone_hourly_sends, phone_daily_sends, phone_daily_attempts, own_phone_hourly_sends, own_phone_daily_sends, own_phone_daily_attempts) >= 0) AND (GREATEST(call_sends, call_attempts) <= 20) AND (GREATEST(phone_daily_attempts, own_phone_daily_attempts) <= 100) AND (GREATEST(call_holds, unknown_call_holds, phone_holds) <= 50) AND (GREATEST(phone_hourly_sends, phone_daily_sends, own_phone_daily_sends) <= 50))),
     CONSTRAINT organizations_message_limit_sane CHECK ((message_hourly_limit >= 0)),
     CONSTRAINT organizations_name_given CHECK (((length(btrim(name)) >= 1) AND (length(btrim(name)) <= 120))),
+    CONSTRAINT organizations_reminder_by_day CHECK (((reminder_min >= 480) AND (reminder_min <= 1230))),
+    CONSTRAINT organizations_reminder_notice_sane CHECK (((reminder_notice_hours >= 0) AND (reminder_notice_hours <= 720))),
     CONSTRAINT organizations_retention_sane CHECK (((retention_days >= 1) AND (retention_days <= 3650))),
     CONSTRAINT organizations_slug_readable CHECK ((slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$'::text)),
     CONSTRAINT organizations_sms_countries_iso CHECK ((array_to_string(sms_countries, ','::text, '?'::text) ~ '^([A-Z]{2}(,[A-Z]{2})*)?$'::text)),
@@ -347,6 +351,10 @@ COMMENT ON COLUMN public.organizations.confirmation_texts IS 'Whether a booking 
 COMMENT ON COLUMN public.organizations.change_texts IS 'Whether the new time of an appointment that was moved is texted.';
 
 COMMENT ON COLUMN public.organizations.cancellation_texts IS 'Whether a cancellation is texted.';
+
+COMMENT ON COLUMN public.organizations.reminder_min IS 'The local minute of the day before at which patients are reminded; null: they are not.';
+
+COMMENT ON COLUMN public.organizations.reminder_notice_hours IS 'What was booked fewer hours before its start gets no reminder.';
 
 CREATE FUNCTION private.agrees_with_envelope(p_org public.organizations, p_call jsonb) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -1332,9 +1340,15 @@ begin
   if v_refusal is not null then
     perform private.settle_text(p_org.id, p_text, 'dropped', v_refusal, p_now);
     return null;
-  elsif not private.may_text_more(p_org, p_now) then
+  end if;
+  v_refusal := case
+    when p_text.kind = 'reminder' and private.wake_time(p_org.timezone, p_now) > p_now then 'night'
+    when not private.may_text_more(p_org, p_now) then 'org_send_limit' end;
+  if v_refusal is not null then
     update public.appointment_texts as t
-    set due_at = p_now + interval '5 minutes', reason = 'org_send_limit'
+    set reason = v_refusal, due_at = case v_refusal
+      when 'night' then private.wake_time(p_org.timezone, p_now)
+      else p_now + interval '5 minutes' end
     where t.org_id = p_org.id and t.id = p_text.id;
     return null;
   end if;
@@ -2078,6 +2092,7 @@ begin
     'calendarPatientNames', p_org.calendar_patient_names,
     'address', p_org.address, 'confirmationTexts', p_org.confirmation_texts,
     'changeTexts', p_org.change_texts, 'cancellationTexts', p_org.cancellation_texts,
+    'reminderMin', p_org.reminder_min, 'reminderNoticeHours', p_org.reminder_notice_hours,
     'retentionDays', p_org.retention_days,
     'auditRetentionDays', p_org.audit_retention_days,
     'closingDays', (
@@ -2989,6 +3004,19 @@ end
 $$;
 
 COMMENT ON FUNCTION private.find_hours(p_org public.organizations, p_service uuid, p_provider uuid, p_day date) IS 'When the providers of a service work around a local day, as instants.';
+
+CREATE FUNCTION private.find_in_vault(OUT id uuid, OUT secret text) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $_$
+begin
+  execute format('select s.id, s.decrypted_secret from %I.decrypted_secrets as s where s.name = $1',
+    'vault')
+  into id, secret using 'functions_secret';
+end
+$_$;
+
+COMMENT ON FUNCTION private.find_in_vault(OUT id uuid, OUT secret text) IS 'The secret of the functions in Supabase Vault.';
 
 CREATE FUNCTION private.find_left_hold(p_org uuid, p_call public.calls, p_wanted private.wanted_slot, p_patient jsonb, p_at timestamp with time zone) RETURNS public.appointments
     LANGUAGE plpgsql STABLE
@@ -5255,6 +5283,32 @@ $$;
 
 COMMENT ON FUNCTION private.question_words(p_text text) IS 'The lexemes of a question that tell what it is about, sorted; empty for "Where are you?".';
 
+CREATE FUNCTION private.queue_reminders(p_org public.organizations, p_day date, p_now timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  insert into private.reminded_days as r (org_id, day) values (p_org.id, p_day)
+  on conflict (org_id) do update set day = excluded.day where r.day < excluded.day;
+  if not found then
+    return;
+  end if;
+  insert into public.appointment_texts (org_id, appointment_id, kind, starts_at, due_at)
+  select a.org_id, a.id, 'reminder', a.starts_at, p_now
+  from public.providers as p
+  join public.appointments as a on a.org_id = p.org_id and a.provider_id = p.id
+    and a.starts_at >= p_day::timestamp at time zone p_org.timezone
+    and a.starts_at < (p_day + 1)::timestamp at time zone p_org.timezone
+    and a.created_at <= a.starts_at - make_interval(hours => p_org.reminder_notice_hours)
+  join public.contacts as c on c.org_id = a.org_id and c.id = a.contact_id
+  where p.org_id = p_org.id and a.status = 'confirmed'
+    and private.text_refusal(p_org, 'reminder', a, c) is null
+  on conflict do nothing;
+end
+$$;
+
+COMMENT ON FUNCTION private.queue_reminders(p_org public.organizations, p_day date, p_now timestamp with time zone) IS 'Writes the reminders of an organization for the appointments of a local day.';
+
 CREATE FUNCTION private.queue_text(p_org uuid, p_appointment uuid, p_kind text, p_moved_from uuid DEFAULT NULL::uuid) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -5328,19 +5382,18 @@ COMMENT ON FUNCTION private.read_credentials(p_org uuid, p_provider text) IS 'Th
 CREATE FUNCTION private.read_functions_target() RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
-    AS $_$
+    AS $$
 declare
   v_target private.functions_target;
 begin
   select t.* into v_target from private.functions_target as t;
   if v_target.url is not null and v_target.secret is null and private.has_vault() then
-    execute 'select s.decrypted_secret from vault.decrypted_secrets as s where s.name = $1'
-    into v_target.secret using 'functions_secret';
+    select v.secret into v_target.secret from private.find_in_vault() as v;
   end if;
   return case when v_target.secret is not null
     then jsonb_build_object('url', v_target.url, 'secret', v_target.secret) end;
 end
-$_$;
+$$;
 
 COMMENT ON FUNCTION private.read_functions_target() IS 'Where the functions are and the secret that they expect of the database, or null.';
 
@@ -5698,6 +5751,18 @@ end
 $$;
 
 COMMENT ON FUNCTION private.release_hold(p_org uuid, p_call jsonb, p_action text, p_hold uuid) IS 'Cancels and audits a hold that its call no longer wants, if that call still holds it.';
+
+CREATE FUNCTION private.wake_time(p_zone text, p_at timestamp with time zone) RETURNS timestamp with time zone
+    LANGUAGE sql STABLE
+    RETURN CASE WHEN (((p_at AT TIME ZONE p_zone))::time without time zone >= '21:00:00'::time without time zone) THEN (((((p_at AT TIME ZONE p_zone))::date + 1) + '08:00:00'::time without time zone) AT TIME ZONE p_zone) WHEN (((p_at AT TIME ZONE p_zone))::time without time zone < '08:00:00'::time without time zone) THEN ((((p_at AT TIME ZONE p_zone))::date + '08:00:00'::time without time zone) AT TIME ZONE p_zone) ELSE p_at END;
+
+COMMENT ON FUNCTION private.wake_time(p_zone text, p_at timestamp with time zone) IS 'When a reminder may be sent, from a time on.';
+
+CREATE FUNCTION private.reminder_day(p_org public.organizations, p_at timestamp with time zone) RETURNS date
+    LANGUAGE sql STABLE
+    RETURN CASE WHEN ((((p_at AT TIME ZONE (p_org).timezone))::time without time zone >= (make_interval(mins => (p_org).reminder_min))::time without time zone) AND (private.wake_time((p_org).timezone, p_at) = p_at)) THEN (((p_at AT TIME ZONE (p_org).timezone))::date + 1) ELSE NULL::date END;
+
+COMMENT ON FUNCTION private.reminder_day(p_org public.organizations, p_at timestamp with time zone) IS 'The local day whose patients an organization reminds at a time, or null.';
 
 CREATE FUNCTION private.repeat_answer(p_org uuid, p_call jsonb, p_tool text, p_hash bytea, p_outcome text DEFAULT NULL::text) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -6485,7 +6550,7 @@ COMMENT ON FUNCTION private.text_refusal(p_org public.organizations, p_kind text
 
 CREATE FUNCTION private.texts_about(p_org public.organizations, p_kind text) RETURNS boolean
     LANGUAGE sql IMMUTABLE
-    RETURN CASE p_kind WHEN 'confirmation'::text THEN (p_org).confirmation_texts WHEN 'change'::text THEN (p_org).change_texts WHEN 'cancellation'::text THEN (p_org).cancellation_texts ELSE false END;
+    RETURN CASE p_kind WHEN 'confirmation'::text THEN (p_org).confirmation_texts WHEN 'change'::text THEN (p_org).change_texts WHEN 'cancellation'::text THEN (p_org).cancellation_texts WHEN 'reminder'::text THEN ((p_org).reminder_min IS NOT NULL) ELSE false END;
 
 COMMENT ON FUNCTION private.texts_about(p_org public.organizations, p_kind text) IS 'Whether a clinic texts about a kind of event.';
 
@@ -6840,6 +6905,8 @@ begin
     confirmation_texts = coalesce((p_clinic ->> 'confirmationTexts')::boolean, true),
     change_texts = coalesce((p_clinic ->> 'changeTexts')::boolean, false),
     cancellation_texts = coalesce((p_clinic ->> 'cancellationTexts')::boolean, false),
+    reminder_min = (p_clinic ->> 'reminderMin')::integer,
+    reminder_notice_hours = coalesce((p_clinic ->> 'reminderNoticeHours')::integer, 24),
     retention_days = (p_clinic ->> 'retentionDays')::integer,
     audit_retention_days = (p_clinic ->> 'auditRetentionDays')::integer,
     closing_days = (
@@ -7436,7 +7503,7 @@ declare
   v_texts jsonb := '[]';
 begin
   perform private.require_read_committed();
-  -- What each organization has sent is counted: two claims would count the same.
+  -- Counts what each organization has sent: two concurrent claims would count the same texts.
   perform pg_advisory_xact_lock(hashtextextended('appointment texts', 3));
   v_now := clock_timestamp();
   for v_due in
@@ -7446,7 +7513,7 @@ begin
     join public.appointments as a on a.org_id = t.org_id and a.id = t.appointment_id
     where t.state = 'waiting' and t.due_at <= v_now
     order by t.due_at, t.created_at limit p_limit
-    -- Whoever deletes an appointment locks it before its texts: nothing is waited for here.
+    -- An appointment is locked before its texts when it is deleted, so nothing waits here.
     for no key update of t skip locked for key share of a skip locked
   loop
     v_seen := v_seen + 1;
@@ -8437,16 +8504,27 @@ CREATE FUNCTION public.send_appointment_texts() RETURNS boolean
     SET lock_timeout TO '1s'
     AS $$
 declare
+  v_now constant timestamptz := clock_timestamp();
+  v_due record;
   v_text public.appointment_texts;
 begin
+  for v_due in
+    select o as org, d.day
+    from public.organizations as o
+    cross join lateral (select private.reminder_day(o, v_now) as day) as d
+    left join private.reminded_days as r on r.org_id = o.id
+    where o.reminder_min is not null and d.day > coalesce(r.day, '-infinity')
+  loop
+    perform private.queue_reminders(v_due.org, v_due.day, v_now);
+  end loop;
   for v_text in
     select t.* from public.appointment_texts as t
-    where t.state = 'sending' and t.due_at <= clock_timestamp()
+    where t.state = 'sending' and t.due_at <= v_now
     order by t.due_at limit 100 for no key update skip locked
   loop
     perform private.fail_text(v_text.org_id, v_text.send_id, 'no_answer', true);
     perform private.settle_text(
-      v_text.org_id, v_text, 'unknown', 'no_answer', clock_timestamp());
+      v_text.org_id, v_text, 'unknown', 'no_answer', v_now);
   end loop;
   return exists (
     select from public.appointment_texts as t
@@ -8470,12 +8548,11 @@ begin
       using errcode = '22023';
   end if;
   if private.has_vault() then
-    execute 'select s.id from vault.decrypted_secrets as s where s.name = $1'
-    into v_id using 'functions_secret';
+    select v.id into v_id from private.find_in_vault() as v;
     if v_id is null then
-      execute 'select vault.create_secret($1, $2)' using p_secret, 'functions_secret';
+      execute format('select %I.create_secret($1, $2)', 'vault') using p_secret, 'functions_secret';
     else
-      execute 'select vault.update_secret($1, $2)' using v_id, p_secret;
+      execute format('select %I.update_secret($1, $2)', 'vault') using v_id, p_secret;
     end if;
     p_secret := null;
   end if;
@@ -9484,6 +9561,13 @@ COMMENT ON COLUMN private.personal_data.erased IS 'What becomes of them: delete,
 
 COMMENT ON COLUMN private.personal_data.reason IS 'Why no row is about a patient, or why they stay.';
 
+CREATE TABLE private.reminded_days (
+    org_id uuid NOT NULL,
+    day date NOT NULL
+);
+
+COMMENT ON TABLE private.reminded_days IS 'The last day for whose appointments an organization''s reminders were written.';
+
 CREATE TABLE public.alarm_counters (
     org_id uuid NOT NULL,
     kind private.alarm_kind NOT NULL,
@@ -9807,6 +9891,9 @@ ALTER TABLE ONLY private.overlap_watch
 ALTER TABLE ONLY private.personal_data
     ADD CONSTRAINT personal_data_pkey PRIMARY KEY (relation, step);
 
+ALTER TABLE ONLY private.reminded_days
+    ADD CONSTRAINT reminded_days_pkey PRIMARY KEY (org_id);
+
 ALTER TABLE ONLY private.retention_rules
     ADD CONSTRAINT retention_rules_pkey PRIMARY KEY (name);
 
@@ -10025,6 +10112,9 @@ CREATE INDEX tool_calls_by_time ON public.tool_calls USING btree (org_id, create
 CREATE INDEX working_hours_by_day ON public.working_hours USING btree (org_id, provider_id, dow);
 
 CREATE INDEX working_hours_overrides_by_day ON public.working_hours_overrides USING btree (org_id, provider_id, day);
+
+ALTER TABLE ONLY private.reminded_days
+    ADD CONSTRAINT reminded_days_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.alarm_counters
     ADD CONSTRAINT alarm_counters_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
@@ -10546,6 +10636,8 @@ REVOKE ALL ON FUNCTION private.find_holds(p_org uuid, p_call_id text, p_at times
 
 REVOKE ALL ON FUNCTION private.find_hours(p_org public.organizations, p_service uuid, p_provider uuid, p_day date) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.find_in_vault(OUT id uuid, OUT secret text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.find_left_hold(p_org uuid, p_call public.calls, p_wanted private.wanted_slot, p_patient jsonb, p_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.find_misplaced(p_org public.organizations, p_at timestamp with time zone, p_provider uuid) FROM PUBLIC;
@@ -10755,6 +10847,8 @@ REVOKE ALL ON FUNCTION private.prove_phone(p_org uuid, p_call_id text, p_phone b
 
 REVOKE ALL ON FUNCTION private.question_words(p_text text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.queue_reminders(p_org public.organizations, p_day date, p_now timestamp with time zone) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.queue_text(p_org uuid, p_appointment uuid, p_kind text, p_moved_from uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.read_caller(p_org public.organizations, p_call jsonb) FROM PUBLIC;
@@ -10800,6 +10894,10 @@ REVOKE ALL ON FUNCTION private.refuse_start(p_org public.organizations, p_wanted
 REVOKE ALL ON FUNCTION private.release_call(p_org public.organizations, p_call jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.release_hold(p_org uuid, p_call jsonb, p_action text, p_hold uuid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.wake_time(p_zone text, p_at timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.reminder_day(p_org public.organizations, p_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.repeat_answer(p_org uuid, p_call jsonb, p_tool text, p_hash bytea, p_outcome text) FROM PUBLIC;
 
@@ -11179,6 +11277,7 @@ INSERT INTO private.personal_data VALUES ('private.audit_sealing', 0, NULL, NULL
 INSERT INTO private.personal_data VALUES ('private.audit_purges', 0, NULL, NULL, 'How far the audit log was deleted.');
 INSERT INTO private.personal_data VALUES ('private.personal_data', 0, NULL, NULL, 'This list.');
 INSERT INTO private.personal_data VALUES ('private.retention_rules', 0, NULL, NULL, 'How long what is kept.');
+INSERT INTO private.personal_data VALUES ('private.reminded_days', 0, NULL, NULL, 'How far reminders were written.');
 INSERT INTO private.personal_data VALUES ('private.functions_target', 0, NULL, NULL, 'Where the functions are.');
 INSERT INTO private.personal_data VALUES ('private.overlap_watch', 0, NULL, NULL, 'Where the search for overlaps stands.');
 INSERT INTO private.personal_data VALUES ('public.overlap_findings', 0, NULL, NULL, 'Ids of appointments.');

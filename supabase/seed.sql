@@ -63,6 +63,8 @@ select public.apply_clinic($clinic${
   "confirmationTexts": true,
   "changeTexts": false,
   "cancellationTexts": false,
+  "reminderMin": null,
+  "reminderNoticeHours": 24,
   "retentionDays": 90,
   "auditRetentionDays": 2555,
   "closingDays": [
@@ -362,6 +364,8 @@ select public.apply_clinic($clinic${
   "confirmationTexts": true,
   "changeTexts": false,
   "cancellationTexts": false,
+  "reminderMin": null,
+  "reminderNoticeHours": 24,
   "retentionDays": 90,
   "auditRetentionDays": 2555,
   "closingDays": [

@@ -165,11 +165,12 @@ export class Call {
     return String(response.body ?? "");
   }
 
-  /** The texts to the caller, oldest first. */
+  /** The texts with a passcode to the caller, oldest first; others tell of appointments. */
   texts(): readonly { readonly body: string }[] {
     const to = encodeURIComponent(this.caller);
     const { body } = http.get(`${base}/local/sms?to=${to}`, { tags: { tool: "local" } });
-    return JSON.parse(String(body));
+    const texts: { body: string }[] = JSON.parse(String(body));
+    return texts.filter(({ body }) => /^\d{6} /.test(body));
   }
 
   /**

@@ -11,7 +11,7 @@ const text = z.object({
   orgId: z.string(),
   /** Of this attempt; Twilio's reports name it. */
   sendId: z.string(),
-  kind: z.enum(["confirmation", "change", "cancellation"]),
+  kind: z.enum(["confirmation", "change", "cancellation", "reminder"]),
   /** E.164. */
   phone: z.string(),
   /** ISO 3166; the number must be of one of them. */

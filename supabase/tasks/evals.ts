@@ -15,7 +15,7 @@ import { playConversation, type Played } from "./evals/play.ts";
 import type { World } from "./simulate/caller.ts";
 import { findNumbers, makeClinics } from "./simulate/clinics.ts";
 import { readSettings, useStack } from "./stack.ts";
-import { readTexts } from "./talk/line.ts";
+import { readCodeTexts, readTexts } from "./talk/line.ts";
 import { findModel, type Model, modelVariables } from "./talk/model.ts";
 import { ModelAgent } from "./talk/model_agent.ts";
 import { defineTask, main, Misuse, readAddress, Stop } from "./task.ts";
@@ -63,7 +63,7 @@ export const evals = defineTask({
         clinics: await makeClinics(sql, settings, stack.url, names.length),
         numbers: await findNumbers(sql, 2 * names.length),
         secret: settings["VAPI_SECRETS"]?.split(",")[0] ?? "",
-        textsTo: (phone) => readTexts(stack.url, phone),
+        textsTo: (phone) => readCodeTexts(stack.url, phone),
         allTexts: () => readTexts(stack.url),
       };
       terminal.print(`${model.name} takes the calls and plays the callers`);

@@ -12,7 +12,7 @@ import { type Experience, playCaller, type World } from "./simulate/caller.ts";
 import { findNumbers, makeClinics, raisedLimits } from "./simulate/clinics.ts";
 import { drawPersona, mostCallers } from "./simulate/persona.ts";
 import { readSettings, useStack } from "./stack.ts";
-import { readTexts, type ToolUse } from "./talk/line.ts";
+import { readCodeTexts, readTexts, type ToolUse } from "./talk/line.ts";
 import { defineTask, main, readAddress, readNumber } from "./task.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -57,7 +57,7 @@ export const simulate = defineTask({
         clinics,
         numbers: await findNumbers(sql, calls),
         secret: settings["VAPI_SECRETS"]?.split(",")[0] ?? "",
-        textsTo: (phone) => readTexts(stack.url, phone),
+        textsTo: (phone) => readCodeTexts(stack.url, phone),
         allTexts: async () => (await readTexts(stack.url)).slice(before),
         ...(only === undefined ? {} : { onUse: (use) => showUse(use, terminal) }),
       };

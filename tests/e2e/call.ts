@@ -151,7 +151,7 @@ async function playCall(url: string, clinicName: string, terminal: Terminal): Pr
     terminal.print(`  text to ***${caller.slice(-2)}: "${body}"`);
   };
   const texts = await readTexts();
-  const text = texts.at(-1);
+  const text = texts.findLast((body) => /^\d{6} /.test(body));
   if (text === undefined) return fail("no text arrived at /local/sms");
   printText(text);
   const code = text.slice(0, 6).split("").join(" ");

@@ -450,6 +450,120 @@ test("where the project has Vault, the secret is there and not in the table", as
   }
 });
 
+test("patients are reminded the day before, each once, and not of what was booked too late", async (bench) => {
+  const { sql } = bench.database;
+  const clinic = await aTextingClinic(bench, { providers: 2 });
+  const early = await aBooking(bench, clinic);
+  const late = await aBooking(bench, clinic, "11:00");
+  await run(bench);
+  await sql`update public.appointments set created_at = created_at - interval '3 days'
+    where id = ${early.holdId}`;
+  await sql`update public.organizations set reminder_min = 600, reminder_notice_hours = 60`;
+  const remind = (day = aDay()) =>
+    sql`select private.queue_reminders(o, ${day}, now()) from public.organizations as o`;
+  // Another day's are not this day's.
+  await remind(aDay(1));
+  assert.equal((await statesOf(bench)).length, 2);
+  await Promise.all([remind(), remind(), remind()]);
+  // Whatever the time is at the clinic.
+  await sql`update public.organizations set timezone = ${zoneAtNoon()}`;
+  await run(bench);
+  await remind();
+  await run(bench);
+  assert.equal(early.told().length, 2);
+  assert.match(early.told()[1] ?? "", /: a reminder of your appointment on .* with Dr Number/);
+  assert.equal(late.told().length, 1);
+});
+
+/** A zone where it is about noon now. Those of Etc have the inverse sign. */
+function zoneAtNoon(): string {
+  const hours = 12 - new Date().getUTCHours();
+  return hours > 0 ? `Etc/GMT-${hours}` : `Etc/GMT+${-hours}`;
+}
+
+test("a reminder's appointment that moves or is cancelled, or one booked since, is not reminded of", async (bench) => {
+  const { sql } = bench.database;
+  const clinic = await aTextingClinic(bench, { providers: 2 });
+  const moved = await aBooking(bench, clinic);
+  const cancelled = await aBooking(bench, clinic, "11:00");
+  await run(bench);
+  await sql`update public.organizations set reminder_min = 600, reminder_notice_hours = 0`;
+  await sql`select private.queue_reminders(o, ${aDay()}, now()) from public.organizations as o`;
+  await moveTo(moved, "15:00");
+  await cancel(cancelled);
+  await aBooking(bench, clinic, "16:00");
+  await sql`select private.queue_reminders(o, ${aDay()}, now()) from public.organizations as o`;
+  await sql`update public.organizations set timezone = ${zoneAtNoon()}`;
+  assert.deepEqual(await run(bench), { sent: 1 });
+  assert.deepEqual((await statesOf(bench)).filter((state) => state.startsWith("reminder")), [
+    "reminder dropped outdated",
+    "reminder dropped outdated",
+  ]);
+});
+
+test("the time of the reminder is the clinic's own, whatever the clocks do, and never at night", async (bench) => {
+  const { sql } = bench.database;
+  const clinic = await aTextingClinic(bench);
+  await sql`update public.organizations set reminder_min = 1020 where id = ${clinic.id}`;
+  const cases: [at: string, day: string | null][] = [
+    ["2027-03-26T16:59:59Z", null],
+    ["2027-03-26T17:00:00Z", "2027-03-27"],
+    ["2027-03-26T20:59:59Z", "2027-03-27"],
+    ["2027-03-26T21:00:00Z", null],
+    // The clocks go forward in the night before: five o'clock is an hour earlier.
+    ["2027-03-28T15:59:59Z", null],
+    ["2027-03-28T16:00:00Z", "2027-03-29"],
+    ["2027-10-30T16:00:00Z", "2027-10-31"],
+    ["2027-10-31T16:59:59Z", null],
+    ["2027-10-31T17:00:00Z", "2027-11-01"],
+  ];
+  for (const [at, day] of cases) {
+    const [row] = await sql`
+      select private.reminder_day(o, ${at})::text as day from public.organizations as o`;
+    assert.equal(row?.["day"], day, at);
+  }
+  const nights: [at: string, wakes: string][] = [
+    ["2027-03-27T22:30:00Z", "2027-03-28T07:00:00.000Z"],
+    ["2027-03-28T06:59:00Z", "2027-03-28T07:00:00.000Z"],
+    ["2027-03-28T12:00:00Z", "2027-03-28T12:00:00.000Z"],
+  ];
+  for (const [at, wakes] of nights) {
+    const [row] = await sql`select private.wake_time('Europe/London', ${at}) as wakes`;
+    assert.equal(row?.["wakes"].toISOString(), wakes, at);
+  }
+});
+
+test("a reminder that would go out at night waits for the morning", async (bench) => {
+  const { sql } = bench.database;
+  const clinic = await aTextingClinic(bench);
+  const booking = await aBooking(bench, clinic);
+  await run(bench);
+  await sql`update public.organizations set reminder_min = 600, reminder_notice_hours = 0`;
+  await sql`select private.queue_reminders(o, ${aDay()}, now()) from public.organizations as o`;
+  const hours = new Date().getUTCHours() - 2;
+  await sql`update public.organizations
+    set timezone = ${hours > 0 ? `Etc/GMT+${Math.min(12, hours)}` : `Etc/GMT-${-hours}`}`;
+  const [{ isNight } = { isNight: false }] = await sql<{ isNight: boolean }[]>`
+    select private.wake_time(timezone, now()) > now() as "isNight" from public.organizations`;
+  await run(bench);
+  assert.equal(booking.told().length, isNight ? 1 : 2);
+  assert.equal((await statesOf(bench))[1], isNight ? "reminder waiting night" : "reminder sent");
+});
+
+test("the job writes the reminders of each clinic whose time has come, once a day", async (bench) => {
+  const { sql } = bench.database;
+  const clinics = [await aTextingClinic(bench), await aTextingClinic(bench)];
+  await sql`update public.organizations set timezone = ${zoneAtNoon()}, reminder_notice_hours = 0,
+    reminder_min = 480 where id = ${clinics[0]?.id ?? ""}`;
+  await sql`update public.organizations set timezone = ${zoneAtNoon()}, reminder_min = 1200
+    where id = ${clinics[1]?.id ?? ""}`;
+  const days = async () =>
+    (await sql`select org_id from private.reminded_days`).map((row) => row["org_id"]);
+  await sql`select public.send_appointment_texts()`;
+  await sql`select public.send_appointment_texts()`;
+  assert.deepEqual(await days(), [clinics[0]?.id]);
+});
+
 const claimed: ClaimedText = {
   orgId: "",
   sendId: "",
@@ -466,7 +580,7 @@ const claimed: ClaimedText = {
 
 Deno.test("a text is one segment of GSM-7, however long the names are, and keeps the time", () => {
   const long = "Zahnärztezentrum Überlingen-Süd „am Ümläutplatz“ ".repeat(3);
-  for (const kind of ["confirmation", "change", "cancellation"] as const) {
+  for (const kind of ["confirmation", "change", "cancellation", "reminder"] as const) {
     for (const address of [null, "12 High Street, London", long.slice(0, 80)]) {
       for (const name of ["Dr Ng", long, "日本太郎"]) {
         for (const startTime of [claimed.startTime, "2027-09-29T00:00:00+01:00"]) {

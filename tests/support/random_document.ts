@@ -92,6 +92,8 @@ export function aRandomDocument(random: Random, slug: string): ClinicDocument {
     confirmationTexts: random() < 0.5,
     changeTexts: random() < 0.5,
     cancellationTexts: random() < 0.5,
+    reminderMin: random() < 0.5 ? anInteger(random, 480, 1230) : null,
+    reminderNoticeHours: anInteger(random, 0, 720),
     retentionDays: anInteger(random, 1, 3650),
     auditRetentionDays: anInteger(random, 30, 3650),
     closingDays: closed,

@@ -69,7 +69,8 @@ class Call {
     const read = async () => {
       const texts = await fetch(`${url}/local/sms?to=${encodeURIComponent(this.caller)}`);
       const bodies: { body: string }[] = await texts.json();
-      return bodies.at(-1)?.body.slice(0, 6);
+      // Others tell of appointments.
+      return bodies.findLast(({ body }) => /^\d{6} /.test(body))?.body.slice(0, 6);
     };
     const sent = await read();
     if (sent !== undefined) return sent;

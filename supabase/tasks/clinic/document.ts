@@ -126,6 +126,9 @@ export const clinicDocument = z.object({
   confirmationTexts: z.boolean(),
   changeTexts: z.boolean(),
   cancellationTexts: z.boolean(),
+  /** The local minute of the day before at which patients are reminded. */
+  reminderMin: minute.nullable(),
+  reminderNoticeHours: z.number().int(),
   retentionDays: z.number().int(),
   auditRetentionDays: z.number().int(),
   closingDays: z.array(dayRange),

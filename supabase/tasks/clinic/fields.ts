@@ -19,6 +19,7 @@ import type { DatedHours, DayHours, WeekdayHours } from "./document.ts";
 import {
   isDay,
   readAbsence,
+  readClock,
   readDays,
   type Reading,
   readWeekdays,
@@ -59,6 +60,17 @@ const flag = notation("yes or no is needed", (given) => {
   return /^(no|false|off)$/i.test(given)
     ? { value: false }
     : { problem: `yes or no is needed, not "${given}"` };
+});
+
+/** The earliest and the latest time of day for reminders, which are not sent at night. */
+const reminderHours = { from: 8 * 60, to: 20 * 60 + 30 };
+
+const reminder = notation("no or a time of day such as 17:00 is needed", (given) => {
+  if (/^(no|false|off)$/i.test(given)) return { value: null };
+  const value = readClock(given);
+  return value !== undefined && value >= reminderHours.from && value <= reminderHours.to
+    ? { value }
+    : { problem: `no or a time of day from 08:00 to 20:30 is needed, not "${given}"` };
 });
 
 const id = notation(
@@ -302,9 +314,12 @@ export const clinicFields = z.strictObject({
     confirmation: flag.default(true),
     change: flag.default(false),
     cancellation: flag.default(false),
+    reminder: reminder.default(null),
+    reminder_notice_hours: whole(0, 720, "hours").default(24),
   }, {
     error:
-      "countries, an_hour, follow_up, at_hold, confirmation, change and cancellation are possible",
+      "countries, an_hour, follow_up, at_hold, confirmation, change, cancellation, reminder and " +
+      "reminder_notice_hours are possible",
   }).prefault({}),
   calendar: z.strictObject({
     patient_names: flag.default(false),

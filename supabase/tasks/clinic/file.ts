@@ -20,7 +20,14 @@ import type { z } from "zod";
 import { findContradictions, type Path, type PlacedProblem } from "./contradictions.ts";
 import type { ClinicDocument, DatedHours, ProviderDocument } from "./document.ts";
 import { type ClinicFields, clinicFields } from "./fields.ts";
-import { type Reading, writeAbsence, writeDays, writeWeek, writeWindows } from "./notation.ts";
+import {
+  type Reading,
+  writeAbsence,
+  writeClock,
+  writeDays,
+  writeWeek,
+  writeWindows,
+} from "./notation.ts";
 
 /** The place of a mistake, and how to correct it. */
 export interface Problem {
@@ -158,6 +165,8 @@ function toDocument(fields: ClinicFields): ClinicDocument {
     confirmationTexts: texts.confirmation,
     changeTexts: texts.change,
     cancellationTexts: texts.cancellation,
+    reminderMin: texts.reminder,
+    reminderNoticeHours: texts.reminder_notice_hours,
     retentionDays: retention.days,
     auditRetentionDays: retention.audit_days,
     closingDays: fields.closed,
@@ -226,6 +235,8 @@ export function listEntries(clinic: ClinicDocument): Readonly<Record<string, unk
       confirmation: clinic.confirmationTexts ? "yes" : "no",
       change: clinic.changeTexts ? "yes" : "no",
       cancellation: clinic.cancellationTexts ? "yes" : "no",
+      reminder: clinic.reminderMin === null ? "no" : writeClock(clinic.reminderMin),
+      reminder_notice_hours: clinic.reminderNoticeHours,
     },
     calendar: { patient_names: clinic.calendarPatientNames ? "yes" : "no" },
     messages_an_hour: clinic.messageHourlyLimit,

@@ -52,7 +52,7 @@ function readWindow(text: string): Reading<Window> {
 }
 
 /** The minutes from midnight of `9:05`; at most those of `24:00`. */
-function readClock(text: string | undefined): number | undefined {
+export function readClock(text: string | undefined): number | undefined {
   const [hours = NaN, minutes = NaN] = text?.split(":").map(Number) ?? [];
   const total = hours * 60 + minutes;
   return minutes < 60 && total <= dayMinutes ? total : undefined;
@@ -67,7 +67,8 @@ export function writeWindows(windows: readonly Window[]): string {
   ).join(", ");
 }
 
-function writeClock(minutes: number): string {
+/** Writes `09:05`. */
+export function writeClock(minutes: number): string {
   const padded = (value: number) => String(value).padStart(2, "0");
   return `${padded(Math.floor(minutes / 60))}:${padded(minutes % 60)}`;
 }

@@ -171,6 +171,8 @@ function describe(
     confirmationTexts: true,
     changeTexts: true,
     cancellationTexts: true,
+    reminderMin: null,
+    reminderNoticeHours: 24,
     retentionDays: 30,
     auditRetentionDays: 30,
     closingDays: [],

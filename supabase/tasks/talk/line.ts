@@ -224,6 +224,11 @@ export async function readTexts(url: string, to?: string): Promise<SentText[]> {
   return texts.parse(await (await fetch(`${url}/local/sms${asked}`)).json());
 }
 
+/** The texts to a phone that have a passcode, newest last: not those about appointments. */
+export async function readCodeTexts(url: string, to: string): Promise<SentText[]> {
+  return (await readTexts(url, to)).filter(({ body }) => /^\d{6} /.test(body));
+}
+
 const textWaitMs = 1000;
 const textPollMs = 50;
 
