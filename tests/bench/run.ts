@@ -23,9 +23,10 @@ deno task bench call [--quick] [--beside FOLDER ...] [CALLERS]
 deno task bench textbook [--quick]
   each tool next to its SQL by the driver, a bare server, and the usual way to write it
   --quick          one round of few calls, for the gate
-deno task bench growth [--quick]
-  each entry function in a small database and in one with a thousand times the rows
-  --quick          25 times the rows, and one round of few calls, for the gate
+deno task bench growth [--quick] [ROWS]
+  each entry function in a database of 1,000 rows a table and in a large one
+  ROWS             rows of each table of the large one: 1,000,000, or 25,000 with --quick
+  --quick          one round of few calls, for the gate
 deno task bench cold [--deno PROGRAM]
   from the start of a process to a function's first answer
   --deno PROGRAM   another Deno, for example the version of hosted Supabase
@@ -68,9 +69,10 @@ export const bench = defineTask({
       return await benchTextbook(quick, running);
     }
     if (name === "growth") {
-      if (asked.length > 0) throw new Misuse("bench growth takes no further arguments");
+      const rows = Number(asked[0] ?? (quick ? 25_000 : 1_000_000));
+      if (!(rows >= 1000)) throw new Misuse("Give the rows of each table, at least 1000");
       const { benchGrowth } = await import("./growth.ts");
-      return await benchGrowth(quick, running);
+      return await benchGrowth({ rows, isQuick: quick }, running);
     }
     if (name === "cold") {
       if (asked.length > 0) throw new Misuse("bench cold takes no further arguments");
