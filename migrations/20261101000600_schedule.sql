@@ -147,10 +147,13 @@ create table public.time_off (
   span tstzrange not null
     constraint time_off_some_time check (private.require(
       not isempty(span), 'time off of provider ' || provider_id, 'it ends when it begins')),
+  calendar_id uuid,
   primary key (org_id, id),
   foreign key (org_id, provider_id) references public.providers (org_id, id) on delete cascade
 );
 comment on table public.time_off is 'Holidays and absences of a provider.';
+comment on column public.time_off.calendar_id is
+  'The calendar of the provider''s own that the absence was read from; null if staff entered it.';
 -- Lookups are for a future time, and few absences end after it.
 create index time_off_by_end
   on public.time_off (org_id, provider_id, coalesce(upper(span), 'infinity'));

@@ -1,5 +1,6 @@
 /*
- * Alarms: somebody is guessing a clinic's passcodes, or making it text numbers that it should not.
+ * Alarms: somebody is guessing a clinic's passcodes, or making it text numbers that it should not; or a
+ * doctor's own calendar needs a person.
  *
  * Decisions
  * - Too many events of a kind within any hour raise an alarm, at most once an hour: a row that staff
@@ -7,16 +8,20 @@
  * - An event is counted in the transaction that it belongs to, under one row's lock, and that row
  *   keeps the newest times: no history is read, and an attack around a full hour is not split in two.
  * - The counter's row is always the last lock taken, so whoever holds it waits for nothing.
- * - An alarm is a brake for an hour: calls that text another number than their own share a tenth of the
+ * - Whoever knows without counting that a person has to look raises an alarm at once.
+ * - An alarm about an attack is a brake for an hour: calls that text another number than their own share a tenth of the
  *   organization's texts (private.has_texts_left).
  * - The kinds are listed once, in the domain private.alarm_kind.
  */
 
 create domain private.alarm_kind as text
-  constraint alarm_kind_known check (value in ('wrong_codes', 'refused_sends', 'other_numbers'));
+  constraint alarm_kind_known check (value in (
+    'wrong_codes', 'refused_sends', 'other_numbers', 'calendar_unread', 'calendar_overlap'));
 comment on domain private.alarm_kind is
   'wrong_codes: wrong passcodes. refused_sends: texts refused by a limit or for their number. '
-  'other_numbers: texts to another number than the caller''s.';
+  'other_numbers: texts to another number than the caller''s. '
+  'calendar_unread: a doctor''s own calendar could not be read several times. '
+  'calendar_overlap: appointments that a doctor''s own calendar has become busy for.';
 
 create table public.alarm_counters (
   org_id uuid not null references public.organizations (id) on delete cascade,
@@ -51,6 +56,22 @@ create index alarms_by_time on public.alarms (org_id, raised_at);
 select private.protect('public.alarms', 'desk');
 grant select on public.alarms to service_role;
 
+/* Events that somebody has counted, from p_first_at to p_now. */
+create function private.raise_alarm(
+  p_org uuid, p_kind private.alarm_kind, p_events integer, p_first_at timestamptz, p_now timestamptz
+) returns void
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  insert into public.alarms as a (org_id, kind, raised_at, first_at, events)
+  values (p_org, p_kind, p_now, p_first_at, p_events);
+  perform private.audit(p_org, null, 'raise_alarm', null, p_kind,
+    jsonb_build_object('events', p_events, 'since', p_first_at));
+  perform private.tally('alarms', jsonb_build_object('kind', p_kind));
+end
+$$;
+comment on function private.raise_alarm is 'Raises an alarm: a row for staff, an audit row, a count.';
+
 /*
  * Counts one event. Returns the kind if this event raised an alarm, else null. A rollback undoes the
  * count together with the event.
@@ -81,11 +102,7 @@ begin
     where a.org_id = p_org.id and a.kind = p_kind and a.raised_at > p_now - interval '1 hour') then
     return null;
   end if;
-  insert into public.alarms (org_id, kind, raised_at, first_at, events)
-  values (p_org.id, p_kind, v_times[1], v_times[v_limit], v_limit);
-  perform private.audit(p_org.id, null, 'raise_alarm', null, p_kind,
-    jsonb_build_object('events', v_limit, 'since', v_times[v_limit]));
-  perform private.tally('alarms', jsonb_build_object('kind', p_kind));
+  perform private.raise_alarm(p_org.id, p_kind, v_limit, v_times[v_limit], v_times[1]);
   return p_kind;
 end
 $$;
@@ -98,10 +115,12 @@ as $$
 begin
   return exists (
     select from public.alarms as a
-    where a.org_id = p_org and a.raised_at > p_now - interval '1 hour' and a.cleared_at is null);
+    where a.org_id = p_org and a.raised_at > p_now - interval '1 hour' and a.cleared_at is null
+      and a.kind in ('wrong_codes', 'refused_sends', 'other_numbers'));
 end
 $$;
-comment on function private.is_braked is 'Whether an alarm of an organization is on.';
+comment on function private.is_braked is
+  'Whether an alarm about an attack on an organization is on.';
 
 /*
  * Function of the owner's, for operators: clears the counts of a number (in every organization) or, without

@@ -106,22 +106,6 @@ $$;
 comment on function private.revoke_feed is 'Revokes a calendar feed. From then on its token opens nothing.';
 
 /*
- * Function of the owner's, for the task calendar: the feeds of an organization.
- *
- * Outcomes  found (feeds: [{feedId, label, doctor, createdAt, readAt, revokedAt}]), unknown_clinic
- */
-create function public.list_calendars(p_org uuid) returns jsonb
-language plpgsql volatile security definer set search_path = ''
-as $$
-begin
-  return case when exists (select from public.organizations as o where o.id = p_org)
-    then jsonb_build_object('outcome', 'found', 'orgId', p_org, 'feeds', private.list_feeds(p_org))
-    else '{"outcome": "unknown_clinic"}' end;
-end
-$$;
-comment on function public.list_calendars is 'The calendar feeds of an organization, for its operator.';
-
-/*
  * Function of the owner's, for the task calendar: gives out a feed.
  *
  * p_provider    slug; null for the whole clinic
@@ -271,6 +255,6 @@ comment on function public.read_calendar is
   'What the calendar feed of a token shows, or that the reader has it already.';
 
 revoke execute on function
-  public.list_calendars, public.add_calendar_feed, public.revoke_calendar_feed, public.read_calendar
+  public.add_calendar_feed, public.revoke_calendar_feed, public.read_calendar
   from public, anon, authenticated, service_role;
 grant execute on function public.read_calendar to service_role;

@@ -93,7 +93,7 @@ begin
         select coalesce(
           jsonb_agg(private.write_span(t.span, p_org.timezone) order by t.span), '[]')
         from public.time_off as t
-        where t.org_id = p_org.id and t.provider_id = p.id)
+        where t.org_id = p_org.id and t.provider_id = p.id and t.calendar_id is null)
       ) order by p.slug collate "C"), '[]')
     from public.providers as p
     where p.org_id = p_org.id and p.active);
@@ -262,7 +262,9 @@ begin
   from jsonb_to_recordset(p_document -> 'overrides') as d (
     day date, "startMin" integer, "endMin" integer);
 
-  delete from public.time_off as t where t.org_id = p_org.id and t.provider_id = p_provider;
+  -- What was read from the doctor's own calendar is not in the document.
+  delete from public.time_off as t
+  where t.org_id = p_org.id and t.provider_id = p_provider and t.calendar_id is null;
   insert into public.time_off (org_id, provider_id, span)
   select p_org.id, p_provider, tstzrange(
     private.read_local(d."from", p_org.timezone, false),

@@ -114,6 +114,7 @@ from (values
   ('public.working_hours', 'The clinic''s schedule.'),
   ('public.working_hours_overrides', 'The clinic''s schedule.'),
   ('public.time_off', 'The clinic''s schedule.'),
+  ('public.busy_calendars', 'Addresses of the doctors'' own calendars; of what is in them, only times are kept.'),
   ('public.calendar_feeds', 'Who may read the clinic''s calendar, by the hash of a token.'),
   ('public.alarms', 'What happened too often in a clinic.'),
   ('public.alarm_counters', 'What happened too often in a clinic.'),

@@ -325,7 +325,8 @@ comment on function public.staff_add_time_off is 'Adds an absence of a provider;
 /*
  * Staff, from manager on: an absence is over, or will not be.
  *
- * Outcomes  removed, unknown_time_off, request_needed, request_reused, not_allowed, unknown_clinic, busy
+ * Outcomes  removed, unknown_time_off, imported_time_off (it is in the doctor's own calendar),
+ *           request_needed, request_reused, not_allowed, unknown_clinic, busy
  */
 create function public.staff_remove_time_off(p_org uuid, p_request uuid, p_time_off uuid)
 returns jsonb
@@ -340,10 +341,13 @@ begin
   if v_desk.answer is not null then
     return v_desk.answer;
   end if;
-  delete from public.time_off as t where t.org_id = p_org and t.id = p_time_off
+  delete from public.time_off as t
+  where t.org_id = p_org and t.id = p_time_off and t.calendar_id is null
   returning t.* into v_removed;
   return private.leave_desk(p_org, v_desk.request, v_removed.provider_id, jsonb_build_object(
-    'outcome', case when found then 'removed' else 'unknown_time_off' end),
+    'outcome', case when found then 'removed' when exists (
+        select from public.time_off as t where t.org_id = p_org and t.id = p_time_off)
+      then 'imported_time_off' else 'unknown_time_off' end),
     jsonb_strip_nulls(jsonb_build_object('timeOff', v_removed.span)));
 exception when lock_not_available or deadlock_detected then
   return '{"outcome": "busy"}';

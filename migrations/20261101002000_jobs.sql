@@ -42,6 +42,8 @@ $job$);
 
 select cron.schedule('collect-metrics', '* * * * *', 'select public.collect_metrics()');
 
+select cron.schedule('request-busy-times', '* * * * *', 'select public.request_busy_times()');
+
 select cron.schedule('seal-audit', '* * * * *', $job$
   do $$
   begin

@@ -22,7 +22,7 @@ const refreshSeconds = 15 * 60;
  *
  * @returns Lines that end with CRLF and are folded at 75 bytes.
  */
-export async function writeCalendar(calendar: Calendar): Promise<string> {
+export async function writeCalendar(calendar: Calendar, orgId: string): Promise<string> {
   const { default: ical, ICalEventBusyStatus, ICalEventStatus } = await import("ical-generator");
   const { clinic, doctor, timezone, events } = calendar;
   const written = ical({
@@ -34,7 +34,8 @@ export async function writeCalendar(calendar: Calendar): Promise<string> {
   for (const event of events) {
     const changedAt = new Date(event.changedAt);
     written.createEvent({
-      id: event.id,
+      // With the organization, by which it knows its own appointments in a doctor's calendar.
+      id: `${event.id}@${orgId}`,
       sequence: event.revision,
       stamp: changedAt,
       lastModified: changedAt,

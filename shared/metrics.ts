@@ -16,7 +16,9 @@ export const exposition = "text/plain; version=0.0.4; charset=utf-8";
 
 const prefix = "master_orchestrator";
 const textResults = ["accepted", "delivered", "undelivered", "refused", "failed", "unknown"];
-const alarmKinds = ["wrong_codes", "refused_sends", "other_numbers"];
+const alarmKinds = [
+  ...["wrong_codes", "refused_sends", "other_numbers", "calendar_unread", "calendar_overlap"],
+];
 
 interface Sample extends Partial<Count> {
   /** Added to the family's name: blank, `_bucket`, `_sum` or `_count`. */
@@ -121,7 +123,8 @@ function describeSafety(counters: Counters): Family[] {
   return [
     counter(
       "alarms",
-      "Alarms by kind: too many wrong codes or refused texts in one organization.",
+      "Alarms by kind: too many wrong codes or refused texts in one organization, or a doctor's own " +
+        "calendar that could not be read or overlaps appointments.",
       withZeros(counters.named("alarms").each(), "kind", alarmKinds),
     ),
     counter(

@@ -10,9 +10,9 @@ CREATE SCHEMA public;
 COMMENT ON SCHEMA public IS 'standard public schema';
 
 CREATE DOMAIN private.alarm_kind AS text
-	CONSTRAINT alarm_kind_known CHECK ((VALUE = ANY (ARRAY['wrong_codes'::text, 'refused_sends'::text, 'other_numbers'::text])));
+	CONSTRAINT alarm_kind_known CHECK ((VALUE = ANY (ARRAY['wrong_codes'::text, 'refused_sends'::text, 'other_numbers'::text, 'calendar_unread'::text, 'calendar_overlap'::text])));
 
-COMMENT ON DOMAIN private.alarm_kind IS 'wrong_codes: wrong passcodes. refused_sends: texts refused by a limit or for their number. other_numbers: texts to another number than the caller''s.';
+COMMENT ON DOMAIN private.alarm_kind IS 'wrong_codes: wrong passcodes. refused_sends: texts refused by a limit or for their number. other_numbers: texts to another number than the caller''s. calendar_unread: a doctor''s own calendar could not be read several times. calendar_overlap: appointments that a doctor''s own calendar has become busy for.';
 
 CREATE TABLE public.one_time_passcodes (
     org_id uuid NOT NULL,
@@ -939,6 +939,18 @@ CREATE FUNCTION private.busy_time(p_service public.services, p_start timestamp w
 
 COMMENT ON FUNCTION private.busy_time(p_service public.services, p_start timestamp with time zone) IS 'The time that an appointment at a start takes, with its buffers.';
 
+CREATE FUNCTION private.busy_window(p_org uuid, p_now timestamp with time zone) RETURNS tstzrange
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return tstzrange(p_now - interval '1 day', p_now + make_interval(days => 3 + coalesce((
+    select max(s.horizon_days) from public.services as s where s.org_id = p_org and s.active), 0)));
+end
+$$;
+
+COMMENT ON FUNCTION private.busy_window(p_org uuid, p_now timestamp with time zone) IS 'The time in which a doctor''s own calendar matters.';
+
 CREATE FUNCTION private.hash_phone(p_phone text) RETURNS bytea
     LANGUAGE sql STABLE STRICT
     RETURN sha256(convert_to(p_phone, 'UTF8'::name));
@@ -1762,11 +1774,7 @@ begin
     where a.org_id = p_org.id and a.kind = p_kind and a.raised_at > p_now - interval '1 hour') then
     return null;
   end if;
-  insert into public.alarms (org_id, kind, raised_at, first_at, events)
-  values (p_org.id, p_kind, v_times[1], v_times[v_limit], v_limit);
-  perform private.audit(p_org.id, null, 'raise_alarm', null, p_kind,
-    jsonb_build_object('events', v_limit, 'since', v_times[v_limit]));
-  perform private.tally('alarms', jsonb_build_object('kind', p_kind));
+  perform private.raise_alarm(p_org.id, p_kind, v_limit, v_times[v_limit], v_times[1]);
   return p_kind;
 end
 $$;
@@ -2316,7 +2324,7 @@ begin
         select coalesce(
           jsonb_agg(private.write_span(t.span, p_org.timezone) order by t.span), '[]')
         from public.time_off as t
-        where t.org_id = p_org.id and t.provider_id = p.id)
+        where t.org_id = p_org.id and t.provider_id = p.id and t.calendar_id is null)
       ) order by p.slug collate "C"), '[]')
     from public.providers as p
     where p.org_id = p_org.id and p.active);
@@ -3134,6 +3142,28 @@ $$;
 
 COMMENT ON FUNCTION private.find_open(p_org public.organizations, p_service public.services, p_provider uuid, p_start timestamp with time zone, p_at timestamp with time zone) IS 'The providers who work when a service is to begin, whether or not somebody else has the time.';
 
+CREATE FUNCTION private.find_overlapped(p_org uuid, p_calendar uuid, p_provider uuid, p_now timestamp with time zone) RETURNS uuid[]
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  return array(
+    select a.id
+    from public.appointments as a
+    cross join lateral (
+      select t.span from public.time_off as t
+      where t.org_id = p_org and t.provider_id = p_provider and t.calendar_id = p_calendar
+        and coalesce(upper(t.span), 'infinity') > a.starts_at
+      order by coalesce(upper(t.span), 'infinity') limit 1) as n
+    where a.org_id = p_org and a.provider_id = p_provider
+      -- No appointment is longer than a day.
+      and a.starts_at > p_now - interval '2 days' and a.ends_at > p_now
+      and private.is_live(a, p_now) and lower(n.span) < a.ends_at);
+end
+$$;
+
+COMMENT ON FUNCTION private.find_overlapped(p_org uuid, p_calendar uuid, p_provider uuid, p_now timestamp with time zone) IS 'Bookings to come that the busy times of a doctor''s own calendar overlap.';
+
 CREATE FUNCTION private.find_own_hold(p_org uuid, p_call_id text, p_hold uuid, p_name text, p_at timestamp with time zone) RETURNS public.appointments
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -3878,6 +3908,12 @@ $$;
 
 COMMENT ON FUNCTION private.hold_slot(p_org public.organizations, p_call jsonb, p_slot_id text, p_patient jsonb, p_hold uuid) IS 'Holds a slot for one patient of a call, or says why not.';
 
+CREATE FUNCTION private.host_of(p_address text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT
+    RETURN "substring"(p_address, '^https://([^/?#]+)'::text);
+
+COMMENT ON FUNCTION private.host_of(p_address text) IS 'All of a calendar''s address that may be shown.';
+
 CREATE FUNCTION private.hours_of_part(p_part text) RETURNS int4multirange
     LANGUAGE sql IMMUTABLE
     RETURN CASE p_part WHEN 'am'::text THEN '{[0,12)}'::int4multirange WHEN 'pm'::text THEN '{[12,24)}'::int4multirange WHEN 'morning'::text THEN '{[6,12)}'::int4multirange WHEN 'afternoon'::text THEN '{[12,17)}'::int4multirange WHEN 'evening'::text THEN '{[17,24)}'::int4multirange WHEN 'night'::text THEN '{[0,6),[21,24)}'::int4multirange ELSE '{[0,24)}'::int4multirange END;
@@ -3983,11 +4019,12 @@ CREATE FUNCTION private.is_braked(p_org uuid, p_now timestamp with time zone) RE
 begin
   return exists (
     select from public.alarms as a
-    where a.org_id = p_org and a.raised_at > p_now - interval '1 hour' and a.cleared_at is null);
+    where a.org_id = p_org and a.raised_at > p_now - interval '1 hour' and a.cleared_at is null
+      and a.kind in ('wrong_codes', 'refused_sends', 'other_numbers'));
 end
 $$;
 
-COMMENT ON FUNCTION private.is_braked(p_org uuid, p_now timestamp with time zone) IS 'Whether an alarm of an organization is on.';
+COMMENT ON FUNCTION private.is_braked(p_org uuid, p_now timestamp with time zone) IS 'Whether an alarm about an attack on an organization is on.';
 
 CREATE FUNCTION private.is_code(p_code public.one_time_passcodes, p_macs jsonb) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -4431,6 +4468,25 @@ end
 $$;
 
 COMMENT ON FUNCTION private.list_appointments(p_org public.organizations, p_names text[], p_call_id text, p_phone text, p_now timestamp with time zone) IS 'found with the upcoming appointments, or appointment_not_found.';
+
+CREATE FUNCTION private.list_busy(p_org uuid) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object(
+      'providerId', p.id, 'doctor', p.name, 'host', private.host_of(c.address), 'readAt', c.read_at,
+      'failures', c.failures, 'failure', c.failure, 'absences', (
+        select count(*) from public.time_off as t where t.org_id = p_org and t.calendar_id = c.id))
+      order by p.name, p.id), '[]')
+    from public.busy_calendars as c
+    join public.providers as p on p.org_id = p_org and p.id = c.provider_id
+    where c.org_id = p_org);
+end
+$$;
+
+COMMENT ON FUNCTION private.list_busy(p_org uuid) IS 'The doctors'' own calendars of an organization, without their addresses.';
 
 CREATE FUNCTION private.list_channels(p_org uuid, p_kind text) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -5341,6 +5397,21 @@ $$;
 
 COMMENT ON FUNCTION private.queue_text(p_org uuid, p_appointment uuid, p_kind text, p_moved_from uuid) IS 'Writes a text about an appointment, to be sent once this transaction has committed.';
 
+CREATE FUNCTION private.raise_alarm(p_org uuid, p_kind private.alarm_kind, p_events integer, p_first_at timestamp with time zone, p_now timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  insert into public.alarms as a (org_id, kind, raised_at, first_at, events)
+  values (p_org, p_kind, p_now, p_first_at, p_events);
+  perform private.audit(p_org, null, 'raise_alarm', null, p_kind,
+    jsonb_build_object('events', p_events, 'since', p_first_at));
+  perform private.tally('alarms', jsonb_build_object('kind', p_kind));
+end
+$$;
+
+COMMENT ON FUNCTION private.raise_alarm(p_org uuid, p_kind private.alarm_kind, p_events integer, p_first_at timestamp with time zone, p_now timestamp with time zone) IS 'Raises an alarm: a row for staff, an audit row, a count.';
+
 CREATE FUNCTION private.read_caller(p_org public.organizations, p_call jsonb) RETURNS bytea
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -5906,6 +5977,30 @@ $$;
 
 COMMENT ON FUNCTION private.repeated_send(p_org uuid, p_code public.one_time_passcodes, p_tool_call_id text, p_purpose text, p_now timestamp with time zone) IS 'already_sent for a repeated request, cooldown shortly after another text, else null.';
 
+CREATE FUNCTION private.replace_absences(p_org uuid, p_calendar uuid, p_provider uuid, p_spans tstzrange[], OUT added integer, OUT removed integer) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    SET enable_nestloop TO 'off'
+    AS $$
+begin
+  delete from public.time_off as t
+  where t.org_id = p_org and t.calendar_id = p_calendar and t.span in (
+    select h.span from public.time_off as h where h.org_id = p_org and h.calendar_id = p_calendar
+    except select unnest(p_spans));
+  get diagnostics removed = row_count;
+  insert into public.time_off (org_id, provider_id, calendar_id, span)
+  select p_org, p_provider, p_calendar, n.span
+  from (
+    select unnest(p_spans) as span
+    except
+    select h.span from public.time_off as h where h.org_id = p_org and h.calendar_id = p_calendar
+  ) as n;
+  get diagnostics added = row_count;
+end
+$$;
+
+COMMENT ON FUNCTION private.replace_absences(p_org uuid, p_calendar uuid, p_provider uuid, p_spans tstzrange[], OUT added integer, OUT removed integer) IS 'Makes the absences that come from a calendar these ones; others are not touched.';
+
 CREATE FUNCTION private.request_key(p_call jsonb, p_patient jsonb) RETURNS text
     LANGUAGE sql IMMUTABLE
     RETURN md5((NULLIF((p_call ->> 'toolCallId'::text), ''::text) || (p_patient)::text));
@@ -6250,6 +6345,37 @@ CREATE FUNCTION private.session_key(p_service uuid, p_start timestamp with time 
     RETURN (md5((((p_service)::text || '@'::text) || ((EXTRACT(epoch FROM p_start))::bigint)::text)))::uuid;
 
 COMMENT ON FUNCTION private.session_key(p_service uuid, p_start timestamp with time zone) IS 'Identity of a group session: a service and its start.';
+
+CREATE FUNCTION private.set_busy(p_org uuid, p_provider uuid, p_address text) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_address constant text := regexp_replace(btrim(p_address), '^webcals?://', 'https://', 'i');
+  v_reason text;
+begin
+  if not exists (
+    select from public.providers as p where p.org_id = p_org and p.id = p_provider) then
+    return '{"outcome": "unknown_provider"}';
+  elsif v_address is null then
+    delete from public.busy_calendars as c where c.org_id = p_org and c.provider_id = p_provider;
+    return jsonb_build_object('outcome', case when found then 'removed' else 'unchanged' end);
+  end if;
+  begin
+    insert into public.busy_calendars as c (org_id, provider_id, address)
+    values (p_org, p_provider, v_address)
+    on conflict (org_id, provider_id) do update
+    set address = excluded.address, due_at = clock_timestamp(), fetch_id = null, etag = null,
+      loaded_at = null, failures = 0, failed_at = null, failure = null;
+  exception when integrity_constraint_violation then
+    get stacked diagnostics v_reason = message_text;
+    return jsonb_build_object('outcome', 'invalid_address', 'reason', v_reason);
+  end;
+  return '{"outcome": "set"}';
+end
+$$;
+
+COMMENT ON FUNCTION private.set_busy(p_org uuid, p_provider uuid, p_address text) IS 'Sets or removes the address of a doctor''s own calendar.';
 
 CREATE FUNCTION private.settle_change(p_org public.organizations, p_call jsonb, p_change public.appointment_changes, p_answer jsonb, p_hold public.appointments) RETURNS jsonb
     LANGUAGE plpgsql
@@ -6990,7 +7116,9 @@ begin
   from jsonb_to_recordset(p_document -> 'overrides') as d (
     day date, "startMin" integer, "endMin" integer);
 
-  delete from public.time_off as t where t.org_id = p_org.id and t.provider_id = p_provider;
+  -- What was read from the doctor's own calendar is not in the document.
+  delete from public.time_off as t
+  where t.org_id = p_org.id and t.provider_id = p_provider and t.calendar_id is null;
   insert into public.time_off (org_id, provider_id, span)
   select p_org.id, p_provider, tstzrange(
     private.read_local(d."from", p_org.timezone, false),
@@ -8070,12 +8198,13 @@ CREATE FUNCTION public.list_calendars(p_org uuid) RETURNS jsonb
     AS $$
 begin
   return case when exists (select from public.organizations as o where o.id = p_org)
-    then jsonb_build_object('outcome', 'found', 'orgId', p_org, 'feeds', private.list_feeds(p_org))
+    then jsonb_build_object('outcome', 'found', 'orgId', p_org, 'feeds', private.list_feeds(p_org),
+      'busy', private.list_busy(p_org))
     else '{"outcome": "unknown_clinic"}' end;
 end
 $$;
 
-COMMENT ON FUNCTION public.list_calendars(p_org uuid) IS 'The calendar feeds of an organization, for its operator.';
+COMMENT ON FUNCTION public.list_calendars(p_org uuid) IS 'The feeds of an organization and its doctors'' own calendars, for its operator.';
 
 CREATE FUNCTION public.list_questions(p_org text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -8100,6 +8229,41 @@ end
 $$;
 
 COMMENT ON FUNCTION public.list_questions(p_org text) IS 'The questions of callers that a clinic has no answer to.';
+
+CREATE FUNCTION public.miss_busy_times(p_org uuid, p_calendar uuid, p_fetch uuid, p_reason text) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '1500ms'
+    SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+declare
+  v_now constant timestamptz := clock_timestamp();
+  v_calendar public.busy_calendars;
+  v_is_alarm boolean;
+begin
+  update public.busy_calendars as c
+  set fetch_id = null, failures = c.failures + 1, failed_at = coalesce(c.failed_at, v_now), failure = p_reason,
+    due_at = v_now + interval '5 minutes' * power(2, least(c.failures, 4))
+  where c.org_id = p_org and c.id = p_calendar and c.fetch_id = p_fetch
+  returning c.* into v_calendar;
+  if v_calendar.id is null then
+    return '{"outcome": "superseded"}';
+  end if;
+  v_is_alarm := v_calendar.failures = 3;
+  if v_is_alarm then
+    perform private.raise_alarm(
+      p_org, 'calendar_unread', v_calendar.failures, v_calendar.failed_at, v_now);
+  end if;
+  return jsonb_strip_nulls(jsonb_build_object(
+    'outcome', 'noted', 'orgId', p_org, 'failures', v_calendar.failures,
+    'alarm', case when v_is_alarm then 'calendar_unread' end));
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.miss_busy_times(p_org uuid, p_calendar uuid, p_fetch uuid, p_reason text) IS 'Notes that a doctor''s own calendar could not be read; the third time in a row raises an alarm.';
 
 CREATE FUNCTION public.read_calendar(p_org uuid, p_token_hash text, p_seen text[]) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -8343,6 +8507,68 @@ $$;
 
 COMMENT ON FUNCTION public.remove_question(p_org text, p_id text) IS 'Deletes an open question of a clinic. The audit log does not get its text.';
 
+CREATE FUNCTION public.replace_busy_times(p_org uuid, p_calendar uuid, p_fetch uuid, p_etag text, p_spans jsonb) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '1500ms'
+    SET jit TO 'off'
+    SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+declare
+  v_now timestamptz;
+  v_provider uuid;
+  v_calendar public.busy_calendars;
+  v_before uuid[];
+  v_rows record;
+  v_new integer;
+begin
+  perform private.require_read_committed();
+  select c.provider_id into v_provider from public.busy_calendars as c
+  where c.org_id = p_org and c.id = p_calendar;
+  if v_provider is null then
+    return '{"outcome": "superseded"}';
+  end if;
+  -- Before any row: nobody books meanwhile, and every booking before is seen.
+  perform private.lock_provider(p_org, v_provider, p_wait => true);
+  select c.* into v_calendar from public.busy_calendars as c
+  where c.org_id = p_org and c.id = p_calendar for no key update;
+  if v_calendar.fetch_id is distinct from p_fetch then
+    return '{"outcome": "superseded"}';
+  end if;
+  v_now := clock_timestamp();
+  update public.busy_calendars as c
+  set fetch_id = null, read_at = v_now, failures = 0, failed_at = null, failure = null,
+    etag = case when p_spans is null then c.etag else p_etag end,
+    loaded_at = case when p_spans is null then c.loaded_at else v_now end
+  where c.org_id = p_org and c.id = p_calendar;
+  if p_spans is null then
+    return jsonb_build_object('outcome', 'unchanged', 'orgId', p_org);
+  end if;
+  v_before := private.find_overlapped(p_org, p_calendar, v_provider, v_now);
+  v_rows := private.replace_absences(p_org, p_calendar, v_provider, array(
+    select tstzrange((s.span ->> 0)::timestamptz, (s.span ->> 1)::timestamptz)
+    from jsonb_array_elements(p_spans) as s (span)));
+  select count(*) into v_new
+  from unnest(private.find_overlapped(p_org, p_calendar, v_provider, v_now)) as o (id)
+  where o.id <> all (v_before);
+  if v_rows.added + v_rows.removed > 0 then
+    perform private.audit(p_org, null, 'import_busy_times', v_provider, 'replaced',
+      jsonb_build_object('added', v_rows.added, 'removed', v_rows.removed, 'overlaps', v_new));
+  end if;
+  if v_new > 0 then
+    perform private.raise_alarm(p_org, 'calendar_overlap', v_new, v_now, v_now);
+  end if;
+  return jsonb_strip_nulls(jsonb_build_object(
+    'outcome', 'replaced', 'orgId', p_org, 'added', v_rows.added, 'removed', v_rows.removed,
+    'overlaps', v_new, 'alarm', case when v_new > 0 then 'calendar_overlap' end));
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.replace_busy_times(p_org uuid, p_calendar uuid, p_fetch uuid, p_etag text, p_spans jsonb) IS 'Replaces the absences that come from a doctor''s own calendar, in one transaction.';
+
 CREATE FUNCTION public.report_unreadable_credentials(p_call jsonb, p_provider text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
@@ -8363,6 +8589,18 @@ end
 $$;
 
 COMMENT ON FUNCTION public.report_unreadable_credentials(p_call jsonb, p_provider text) IS 'Audits that an organization''s stored account does not decrypt.';
+
+CREATE FUNCTION public.request_busy_times() RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+  return exists (select from public.busy_calendars as c where c.due_at <= clock_timestamp())
+    and private.ask_function('busy-times');
+end
+$$;
+
+COMMENT ON FUNCTION public.request_busy_times() IS 'Asks the function busy-times to read the doctors'' own calendars that are due; pg_cron calls it every minute.';
 
 CREATE FUNCTION public.reschedule_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_slot_id text, p_patient_country text DEFAULT NULL::text, p_appointment text DEFAULT NULL::text, p_date jsonb DEFAULT NULL::jsonb, p_time jsonb DEFAULT NULL::jsonb, p_provider text DEFAULT NULL::text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -8534,6 +8772,32 @@ end
 $$;
 
 COMMENT ON FUNCTION public.send_appointment_texts() IS 'Asks the function appointment-texts to send what is due; pg_cron calls it every minute.';
+
+CREATE FUNCTION public.set_busy_calendar(p_org uuid, p_provider text, p_address text) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '5s'
+    AS $$
+declare
+  v_provider uuid;
+  v_answer jsonb;
+begin
+  perform from public.organizations as o where o.id = p_org for no key update;
+  if not found then
+    return '{"outcome": "unknown_clinic"}';
+  end if;
+  select p.id into v_provider from public.providers as p
+  where p.org_id = p_org and p.slug = p_provider;
+  v_answer := private.set_busy(p_org, v_provider, p_address);
+  perform private.audit(p_org, null, 'set_busy_calendar', v_provider, v_answer ->> 'outcome',
+    jsonb_strip_nulls(jsonb_build_object('host', private.host_of(p_address))));
+  return v_answer || jsonb_build_object('orgId', p_org);
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.set_busy_calendar(p_org uuid, p_provider text, p_address text) IS 'Sets or removes the address of a doctor''s own calendar; audited without it.';
 
 CREATE FUNCTION public.set_functions_target(p_url text, p_secret text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
@@ -9095,11 +9359,12 @@ declare
     private.role_refusal(private.find_role(p_org, auth.uid()), 'manager');
 begin
   return coalesce(v_refusal, jsonb_build_object(
-    'outcome', 'found', 'orgId', p_org, 'feeds', private.list_feeds(p_org)));
+    'outcome', 'found', 'orgId', p_org, 'feeds', private.list_feeds(p_org),
+    'busy', private.list_busy(p_org)));
 end
 $$;
 
-COMMENT ON FUNCTION public.staff_list_calendars(p_org uuid) IS 'The calendar feeds of a clinic, for its managers; without their tokens.';
+COMMENT ON FUNCTION public.staff_list_calendars(p_org uuid) IS 'The feeds of a clinic and its doctors'' own calendars, for its managers; without tokens and addresses.';
 
 CREATE FUNCTION public.staff_list_members(p_org uuid) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -9200,10 +9465,13 @@ begin
   if v_desk.answer is not null then
     return v_desk.answer;
   end if;
-  delete from public.time_off as t where t.org_id = p_org and t.id = p_time_off
+  delete from public.time_off as t
+  where t.org_id = p_org and t.id = p_time_off and t.calendar_id is null
   returning t.* into v_removed;
   return private.leave_desk(p_org, v_desk.request, v_removed.provider_id, jsonb_build_object(
-    'outcome', case when found then 'removed' else 'unknown_time_off' end),
+    'outcome', case when found then 'removed' when exists (
+        select from public.time_off as t where t.org_id = p_org and t.id = p_time_off)
+      then 'imported_time_off' else 'unknown_time_off' end),
     jsonb_strip_nulls(jsonb_build_object('timeOff', v_removed.span)));
 exception when lock_not_available or deadlock_detected then
   return '{"outcome": "busy"}';
@@ -9268,6 +9536,31 @@ end
 $$;
 
 COMMENT ON FUNCTION public.staff_revoke_calendar_feed(p_org uuid, p_request uuid, p_feed uuid) IS 'Revokes a calendar feed of a clinic; audited.';
+
+CREATE FUNCTION public.staff_set_busy_calendar(p_org uuid, p_request uuid, p_provider uuid, p_address text) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '1500ms'
+    SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+declare
+  v_desk record;
+begin
+  v_desk := private.enter_desk(p_org, p_request, 'staff_set_busy_calendar', 'manager',
+    jsonb_build_array(p_provider, p_address));
+  if v_desk.answer is not null then
+    return v_desk.answer;
+  end if;
+  return private.leave_desk(p_org, v_desk.request, p_provider,
+    private.set_busy(p_org, p_provider, p_address),
+    jsonb_strip_nulls(jsonb_build_object('host', private.host_of(p_address))));
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.staff_set_busy_calendar(p_org uuid, p_request uuid, p_provider uuid, p_address text) IS 'Sets or removes the address of a doctor''s own calendar; audited without it.';
 
 CREATE FUNCTION public.staff_set_closing_days(p_org uuid, p_request uuid, p_days jsonb) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -9347,6 +9640,43 @@ end
 $$;
 
 COMMENT ON FUNCTION public.staff_set_hours(p_org uuid, p_request uuid, p_provider uuid, p_hours jsonb) IS 'Sets the weekly hours of a provider; audited.';
+
+CREATE FUNCTION public.take_busy_calendars(p_limit integer) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '1s'
+    SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+declare
+  v_now constant timestamptz := clock_timestamp();
+  v_calendars jsonb;
+begin
+  with due as (
+    select c.org_id, c.id from public.busy_calendars as c
+    where c.due_at <= v_now order by c.due_at limit least(greatest(p_limit, 1), 50)
+    for no key update skip locked
+  ), taken as (
+    update public.busy_calendars as c
+    set fetch_id = gen_random_uuid(), due_at = v_now + interval '5 minutes'
+    from due as d where c.org_id = d.org_id and c.id = d.id
+    returning c.*
+  )
+  select coalesce(jsonb_agg(jsonb_build_object(
+    'orgId', t.org_id, 'calendarId', t.id, 'fetchId', t.fetch_id, 'address', t.address,
+    'etag', case when t.loaded_at > v_now - interval '12 hours' then t.etag end,
+    'timezone', o.timezone, 'from', lower(w.span), 'until', upper(w.span))), '[]')
+  into v_calendars
+  from taken as t
+  join public.organizations as o on o.id = t.org_id
+  cross join lateral (select private.busy_window(t.org_id, v_now) as span) as w;
+  return jsonb_build_object('outcome', 'found', 'calendars', v_calendars);
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.take_busy_calendars(p_limit integer) IS 'Doctors'' own calendars that are to be read now.';
 
 CREATE FUNCTION public.verify_audit(p_org uuid) RETURNS jsonb
     LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -9628,6 +9958,63 @@ COMMENT ON TABLE public.blocked_numbers IS 'Numbers whose limits at one organiza
 
 COMMENT ON COLUMN public.blocked_numbers.blocked_by IS 'The account of the member of staff.';
 
+CREATE TABLE public.busy_calendars (
+    org_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    provider_id uuid NOT NULL,
+    address text NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    due_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    fetch_id uuid,
+    etag text,
+    read_at timestamp with time zone,
+    loaded_at timestamp with time zone,
+    failures integer DEFAULT 0 NOT NULL,
+    failed_at timestamp with time zone,
+    failure text,
+    CONSTRAINT busy_calendars_address_https CHECK (private.require(((address ~ '^https://[^[:space:]/?#@]+([/?#][^[:space:]]*)?$'::text) AND (length(address) <= 2000)), 'a doctor''s calendar'::text, 'its address begins with https:// and has no name or password before its host'::text))
+);
+
+COMMENT ON TABLE public.busy_calendars IS 'Doctors'' own calendars, whose busy times become absences. The address is a secret.';
+
+COMMENT ON COLUMN public.busy_calendars.fetch_id IS 'The reading that is under way; null when it has ended.';
+
+COMMENT ON COLUMN public.busy_calendars.read_at IS 'When it was last read, changed or not.';
+
+COMMENT ON COLUMN public.busy_calendars.loaded_at IS 'When it was last read as a whole.';
+
+COMMENT ON COLUMN public.busy_calendars.failures IS 'How many readings in a row have failed.';
+
+COMMENT ON COLUMN public.busy_calendars.failed_at IS 'When the first of these failed.';
+
+CREATE TABLE public.time_off (
+    org_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    provider_id uuid NOT NULL,
+    span tstzrange NOT NULL,
+    calendar_id uuid,
+    CONSTRAINT time_off_some_time CHECK (private.require((NOT isempty(span)), ('time off of provider '::text || provider_id), 'it ends when it begins'::text))
+);
+
+COMMENT ON TABLE public.time_off IS 'Holidays and absences of a provider.';
+
+COMMENT ON COLUMN public.time_off.calendar_id IS 'The calendar of the provider''s own that the absence was read from; null if staff entered it.';
+
+CREATE VIEW public.calendar_overlaps WITH (security_invoker='true') AS
+ SELECT a.org_id,
+    a.id AS appointment_id,
+    a.provider_id,
+    a.service_id,
+    a.status,
+    a.starts_at,
+    a.ends_at
+   FROM public.appointments a
+  WHERE (((a.status = 'confirmed'::text) OR ((a.status = 'held'::text) AND (a.expires_at > now()))) AND (a.ends_at > now()) AND (EXISTS ( SELECT
+           FROM public.time_off t
+          WHERE ((t.org_id = a.org_id) AND (t.provider_id = a.provider_id) AND (t.calendar_id IS NOT NULL) AND (COALESCE(upper(t.span), 'infinity'::timestamp with time zone) >= a.starts_at) AND (t.span && tstzrange(a.starts_at, a.ends_at))))));
+
+COMMENT ON VIEW public.calendar_overlaps IS 'Bookings to come that a busy time of the doctor''s own calendar overlaps: the desk moves or cancels them.';
+
 CREATE TABLE public.desk_hours (
     org_id uuid NOT NULL,
     dow smallint NOT NULL,
@@ -9815,16 +10202,6 @@ CREATE TABLE public.sms_opt_outs (
 
 COMMENT ON TABLE public.sms_opt_outs IS 'Phones whose owners want no texts from an organization, according to Twilio (21610), by SHA-256 of the number. Only passcodes are still sent, since Twilio knows who has opted in again.';
 
-CREATE TABLE public.time_off (
-    org_id uuid NOT NULL,
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
-    provider_id uuid NOT NULL,
-    span tstzrange NOT NULL,
-    CONSTRAINT time_off_some_time CHECK (private.require((NOT isempty(span)), ('time off of provider '::text || provider_id), 'it ends when it begins'::text))
-);
-
-COMMENT ON TABLE public.time_off IS 'Holidays and absences of a provider.';
-
 CREATE TABLE public.tool_calls (
     org_id uuid NOT NULL,
     call_id text NOT NULL,
@@ -9929,6 +10306,12 @@ ALTER TABLE ONLY public.audit_logs
 
 ALTER TABLE ONLY public.blocked_numbers
     ADD CONSTRAINT blocked_numbers_pkey PRIMARY KEY (org_id, phone_hash);
+
+ALTER TABLE ONLY public.busy_calendars
+    ADD CONSTRAINT busy_calendars_one_each UNIQUE (org_id, provider_id);
+
+ALTER TABLE ONLY public.busy_calendars
+    ADD CONSTRAINT busy_calendars_pkey PRIMARY KEY (org_id, id);
 
 ALTER TABLE ONLY public.calendar_feeds
     ADD CONSTRAINT calendar_feeds_pkey PRIMARY KEY (org_id, id);
@@ -10075,6 +10458,8 @@ CREATE INDEX audit_logs_by_subject ON public.audit_logs USING btree (org_id, sub
 
 CREATE INDEX audit_logs_by_transaction ON public.audit_logs USING btree (transaction_id);
 
+CREATE INDEX busy_calendars_due ON public.busy_calendars USING btree (due_at);
+
 CREATE INDEX calendar_feeds_by_end ON public.calendar_feeds USING btree (org_id, revoked_at);
 
 CREATE INDEX calendar_feeds_by_provider ON public.calendar_feeds USING btree (org_id, provider_id) WHERE (provider_id IS NOT NULL);
@@ -10104,6 +10489,8 @@ CREATE INDEX sms_messages_by_appointment ON public.sms_messages USING btree (org
 CREATE INDEX sms_messages_by_call ON public.sms_messages USING btree (org_id, call_id) WHERE (call_id IS NOT NULL);
 
 CREATE INDEX sms_messages_by_time ON public.sms_messages USING btree (org_id, created_at);
+
+CREATE INDEX time_off_by_calendar ON public.time_off USING btree (org_id, calendar_id) WHERE (calendar_id IS NOT NULL);
 
 CREATE INDEX time_off_by_end ON public.time_off USING btree (org_id, provider_id, COALESCE(upper(span), 'infinity'::timestamp with time zone));
 
@@ -10148,6 +10535,12 @@ ALTER TABLE ONLY public.assistants
 
 ALTER TABLE ONLY public.blocked_numbers
     ADD CONSTRAINT blocked_numbers_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.busy_calendars
+    ADD CONSTRAINT busy_calendars_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.busy_calendars
+    ADD CONSTRAINT busy_calendars_org_id_provider_id_fkey FOREIGN KEY (org_id, provider_id) REFERENCES public.providers(org_id, id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.calendar_feeds
     ADD CONSTRAINT calendar_feeds_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
@@ -10216,6 +10609,9 @@ ALTER TABLE ONLY public.sms_opt_outs
     ADD CONSTRAINT sms_opt_outs_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.time_off
+    ADD CONSTRAINT time_off_calendar FOREIGN KEY (org_id, calendar_id) REFERENCES public.busy_calendars(org_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.time_off
     ADD CONSTRAINT time_off_org_id_provider_id_fkey FOREIGN KEY (org_id, provider_id) REFERENCES public.providers(org_id, id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.tool_calls
@@ -10242,6 +10638,8 @@ ALTER TABLE public.assistants ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.audit_logs ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.blocked_numbers ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.busy_calendars ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.calendar_feeds ENABLE ROW LEVEL SECURITY;
 
@@ -10461,6 +10859,8 @@ REVOKE ALL ON FUNCTION private.book_at_desk(p_org public.organizations, p_reques
 
 REVOKE ALL ON FUNCTION private.busy_time(p_service public.services, p_start timestamp with time zone) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.busy_window(p_org uuid, p_now timestamp with time zone) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.hash_phone(p_phone text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.caller_key(p_org uuid, p_call public.calls) FROM PUBLIC;
@@ -10646,6 +11046,8 @@ REVOKE ALL ON FUNCTION private.find_new_time(p_org uuid, p_call_id text, p_at ti
 
 REVOKE ALL ON FUNCTION private.find_open(p_org public.organizations, p_service public.services, p_provider uuid, p_start timestamp with time zone, p_at timestamp with time zone) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.find_overlapped(p_org uuid, p_calendar uuid, p_provider uuid, p_now timestamp with time zone) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.find_own_hold(p_org uuid, p_call_id text, p_hold uuid, p_name text, p_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.find_patient(p_org uuid, p_phone text, p_name text, OUT patient private.patient, OUT is_found boolean, OUT names integer) FROM PUBLIC;
@@ -10698,6 +11100,8 @@ REVOKE ALL ON FUNCTION private.hash_seal(p_org uuid, p_number integer, p_sealed_
 REVOKE ALL ON FUNCTION private.hold_limit(p_org public.organizations, p_call public.calls, p_phone bytea, p_replaced uuid, p_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.hold_slot(p_org public.organizations, p_call jsonb, p_slot_id text, p_patient jsonb, p_hold uuid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.host_of(p_address text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.hours_of_part(p_part text) FROM PUBLIC;
 
@@ -10766,6 +11170,8 @@ REVOKE ALL ON FUNCTION private.leave_desk(p_org uuid, p_request jsonb, p_subject
 REVOKE ALL ON FUNCTION private.leave_schedule(p_org uuid, p_request jsonb, p_provider uuid, p_known uuid[], p_answer jsonb, p_details jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.list_appointments(p_org public.organizations, p_names text[], p_call_id text, p_phone text, p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.list_busy(p_org uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.list_channels(p_org uuid, p_kind text) FROM PUBLIC;
 
@@ -10851,6 +11257,8 @@ REVOKE ALL ON FUNCTION private.queue_reminders(p_org public.organizations, p_day
 
 REVOKE ALL ON FUNCTION private.queue_text(p_org uuid, p_appointment uuid, p_kind text, p_moved_from uuid) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.raise_alarm(p_org uuid, p_kind private.alarm_kind, p_events integer, p_first_at timestamp with time zone, p_now timestamp with time zone) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.read_caller(p_org public.organizations, p_call jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.read_credentials(p_org uuid, p_provider text) FROM PUBLIC;
@@ -10907,6 +11315,8 @@ REVOKE ALL ON FUNCTION private.repeat_request(p_org public.organizations, p_call
 
 REVOKE ALL ON FUNCTION private.repeated_send(p_org uuid, p_code public.one_time_passcodes, p_tool_call_id text, p_purpose text, p_now timestamp with time zone) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.replace_absences(p_org uuid, p_calendar uuid, p_provider uuid, p_spans tstzrange[], OUT added integer, OUT removed integer) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.request_key(p_call jsonb, p_patient jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.require_hours(p_row text, p_start integer, p_end integer) FROM PUBLIC;
@@ -10940,6 +11350,8 @@ REVOKE ALL ON FUNCTION private.send_refusal(p_org public.organizations, p_call p
 REVOKE ALL ON FUNCTION private.sent_at_hold(p_org uuid, p_hold public.appointments, p_code public.one_time_passcodes, p_tool_call_id text, p_is_settled boolean, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.session_key(p_service uuid, p_start timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.set_busy(p_org uuid, p_provider uuid, p_address text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.settle_change(p_org public.organizations, p_call jsonb, p_change public.appointment_changes, p_answer jsonb, p_hold public.appointments) FROM PUBLIC;
 
@@ -11091,6 +11503,9 @@ REVOKE ALL ON FUNCTION public.list_calendars(p_org uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.list_questions(p_org text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.miss_busy_times(p_org uuid, p_calendar uuid, p_fetch uuid, p_reason text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.miss_busy_times(p_org uuid, p_calendar uuid, p_fetch uuid, p_reason text) TO service_role;
+
 REVOKE ALL ON FUNCTION public.read_calendar(p_org uuid, p_token_hash text, p_seen text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.read_calendar(p_org uuid, p_token_hash text, p_seen text[]) TO service_role;
 
@@ -11111,8 +11526,13 @@ REVOKE ALL ON FUNCTION public.register_channel(p_org uuid, p_kind text, p_value 
 
 REVOKE ALL ON FUNCTION public.remove_question(p_org text, p_id text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.replace_busy_times(p_org uuid, p_calendar uuid, p_fetch uuid, p_etag text, p_spans jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.replace_busy_times(p_org uuid, p_calendar uuid, p_fetch uuid, p_etag text, p_spans jsonb) TO service_role;
+
 REVOKE ALL ON FUNCTION public.report_unreadable_credentials(p_call jsonb, p_provider text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.report_unreadable_credentials(p_call jsonb, p_provider text) TO service_role;
+
+REVOKE ALL ON FUNCTION public.request_busy_times() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.reschedule_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_slot_id text, p_patient_country text, p_appointment text, p_date jsonb, p_time jsonb, p_provider text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.reschedule_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_slot_id text, p_patient_country text, p_appointment text, p_date jsonb, p_time jsonb, p_provider text) TO service_role;
@@ -11122,6 +11542,8 @@ REVOKE ALL ON FUNCTION public.revoke_calendar_feed(p_org uuid, p_feed uuid) FROM
 REVOKE ALL ON FUNCTION public.seal_audit(p_rows integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.send_appointment_texts() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.set_busy_calendar(p_org uuid, p_provider text, p_address text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.set_functions_target(p_url text, p_secret text) FROM PUBLIC;
 
@@ -11188,6 +11610,9 @@ GRANT ALL ON FUNCTION public.staff_resolve(p_org uuid, p_request uuid, p_appoint
 REVOKE ALL ON FUNCTION public.staff_revoke_calendar_feed(p_org uuid, p_request uuid, p_feed uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.staff_revoke_calendar_feed(p_org uuid, p_request uuid, p_feed uuid) TO authenticated;
 
+REVOKE ALL ON FUNCTION public.staff_set_busy_calendar(p_org uuid, p_request uuid, p_provider uuid, p_address text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.staff_set_busy_calendar(p_org uuid, p_request uuid, p_provider uuid, p_address text) TO authenticated;
+
 REVOKE ALL ON FUNCTION public.staff_set_closing_days(p_org uuid, p_request uuid, p_days jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.staff_set_closing_days(p_org uuid, p_request uuid, p_days jsonb) TO authenticated;
 
@@ -11196,6 +11621,9 @@ GRANT ALL ON FUNCTION public.staff_set_day(p_org uuid, p_request uuid, p_provide
 
 REVOKE ALL ON FUNCTION public.staff_set_hours(p_org uuid, p_request uuid, p_provider uuid, p_hours jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.staff_set_hours(p_org uuid, p_request uuid, p_provider uuid, p_hours jsonb) TO authenticated;
+
+REVOKE ALL ON FUNCTION public.take_busy_calendars(p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.take_busy_calendars(p_limit integer) TO service_role;
 
 REVOKE ALL ON FUNCTION public.verify_audit(p_org uuid) FROM PUBLIC;
 
@@ -11215,6 +11643,12 @@ GRANT SELECT ON TABLE public.appointment_holds TO service_role;
 
 GRANT SELECT ON TABLE public.blocked_numbers TO authenticated;
 
+GRANT SELECT ON TABLE public.time_off TO authenticated;
+GRANT SELECT ON TABLE public.time_off TO service_role;
+
+GRANT SELECT ON TABLE public.calendar_overlaps TO authenticated;
+GRANT SELECT ON TABLE public.calendar_overlaps TO service_role;
+
 GRANT SELECT ON TABLE public.desk_hours TO authenticated;
 GRANT SELECT ON TABLE public.desk_hours TO service_role;
 
@@ -11233,9 +11667,6 @@ GRANT SELECT ON TABLE public.overlap_findings TO service_role;
 
 GRANT SELECT ON TABLE public.provider_services TO authenticated;
 GRANT SELECT ON TABLE public.provider_services TO service_role;
-
-GRANT SELECT ON TABLE public.time_off TO authenticated;
-GRANT SELECT ON TABLE public.time_off TO service_role;
 
 GRANT SELECT ON TABLE public.working_hours TO authenticated;
 GRANT SELECT ON TABLE public.working_hours TO service_role;
@@ -11295,6 +11726,7 @@ INSERT INTO private.personal_data VALUES ('public.provider_services', 0, NULL, N
 INSERT INTO private.personal_data VALUES ('public.working_hours', 0, NULL, NULL, 'The clinic''s schedule.');
 INSERT INTO private.personal_data VALUES ('public.working_hours_overrides', 0, NULL, NULL, 'The clinic''s schedule.');
 INSERT INTO private.personal_data VALUES ('public.time_off', 0, NULL, NULL, 'The clinic''s schedule.');
+INSERT INTO private.personal_data VALUES ('public.busy_calendars', 0, NULL, NULL, 'Addresses of the doctors'' own calendars; of what is in them, only times are kept.');
 INSERT INTO private.personal_data VALUES ('public.calendar_feeds', 0, NULL, NULL, 'Who may read the clinic''s calendar, by the hash of a token.');
 INSERT INTO private.personal_data VALUES ('public.alarms', 0, NULL, NULL, 'What happened too often in a clinic.');
 INSERT INTO private.personal_data VALUES ('public.alarm_counters', 0, NULL, NULL, 'What happened too often in a clinic.');
@@ -11346,6 +11778,8 @@ SELECT cron.schedule('cleanup-expired-holds', '* * * * *', $job$
 $job$);
 
 SELECT cron.schedule('collect-metrics', '* * * * *', $job$select public.collect_metrics()$job$);
+
+SELECT cron.schedule('request-busy-times', '* * * * *', $job$select public.request_busy_times()$job$);
 
 SELECT cron.schedule('seal-audit', '* * * * *', $job$
   do $$

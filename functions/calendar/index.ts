@@ -53,7 +53,7 @@ async function answer(
   if (read.outcome === "not_found") return refuse(runtime, "no calendar has this token");
   if (read.outcome === "busy") return later();
   const headers = headersOf(read.version);
-  const text = read.outcome === "found" ? await writeCalendar(read.calendar) : null;
+  const text = read.outcome === "found" ? await writeCalendar(read.calendar, asked.orgId) : null;
   runtime.log.info("calendar_read", {
     function: name,
     orgId: asked.orgId,

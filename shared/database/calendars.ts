@@ -1,5 +1,5 @@
 /**
- * Calendars that other programs read.
+ * Calendars that other programs read, and doctors' own calendars that we read.
  *
  * @module
  */
@@ -59,5 +59,75 @@ export const readCalendar = entry("read_calendar", {
       version: z.string(),
       calendar,
     }),
+  ]),
+});
+
+const task = z.object({
+  orgId: z.string(),
+  calendarId: z.string(),
+  /** Of this reading. */
+  fetchId: z.string(),
+  /** A secret. */
+  address: z.string(),
+  /** The version that is known; null to read the whole calendar. */
+  etag: z.string().nullable(),
+  /** IANA; the clinic's. */
+  timezone: z.string(),
+  /** Only what is between is wanted. */
+  from: z.string(),
+  until: z.string(),
+});
+/** A calendar that is to be read. */
+export type CalendarTask = z.infer<typeof task>;
+
+/** Takes calendars that are due. Nobody else gets them for five minutes. */
+export const takeBusyCalendars = entry("take_busy_calendars", {
+  args: (limit: number) => ({ p_limit: limit }),
+  answer: z.discriminatedUnion("outcome", [
+    z.object({ outcome: z.literal("found"), calendars: z.array(task) }),
+    bare("busy"),
+  ]),
+});
+
+/** Replaces the absences that come from a calendar. `spans` is undefined if nothing has changed. */
+export const replaceBusyTimes = entry("replace_busy_times", {
+  args: (of: CalendarTask, read: {
+    readonly etag: string | undefined;
+    /** From and until, ISO 8601. */
+    readonly spans: readonly (readonly [string, string])[] | undefined;
+  }) => ({
+    p_org: of.orgId,
+    p_calendar: of.calendarId,
+    p_fetch: of.fetchId,
+    p_etag: read.etag ?? null,
+    p_spans: read.spans ?? null,
+  }),
+  answer: z.discriminatedUnion("outcome", [
+    z.object({
+      outcome: z.literal("replaced"),
+      orgId,
+      added: z.number(),
+      removed: z.number(),
+      /** Bookings that were not overlapped before. */
+      overlaps: z.number(),
+    }),
+    bare("unchanged"),
+    bare("superseded"),
+    bare("busy"),
+  ]),
+});
+
+/** Notes that a calendar could not be read. */
+export const missBusyTimes = entry("miss_busy_times", {
+  args: (of: CalendarTask, reason: string) => ({
+    p_org: of.orgId,
+    p_calendar: of.calendarId,
+    p_fetch: of.fetchId,
+    p_reason: reason,
+  }),
+  answer: z.discriminatedUnion("outcome", [
+    z.object({ outcome: z.literal("noted"), orgId, failures: z.number() }),
+    bare("superseded"),
+    bare("busy"),
   ]),
 });

@@ -1,8 +1,9 @@
 /**
- * `deno task calendar`: the calendars that a clinic gives out.
+ * `deno task calendar`: the calendars that a clinic gives out, and the doctors' own calendars that it reads.
  *
- * The address of a calendar contains its token, which is created here and shown once. The database gets
- * its hash.
+ * The address of a calendar that is given out has its token, which is made here and shown once. The
+ * database gets its hash. The address of a doctor's own calendar is a secret too: it is typed at a
+ * terminal that does not show it, or read from standard input, and is never an argument.
  *
  * @module
  */
@@ -17,6 +18,8 @@ import type { Terminal } from "./terminal.ts";
 const usage = `deno task calendar list   --org SLUG_OR_ID
 deno task calendar add    --org SLUG_OR_ID --label WHO [--doctor ID]  print the address of a new calendar
 deno task calendar revoke --org SLUG_OR_ID --id ID                    its address no longer works
+deno task calendar read   --org SLUG_OR_ID --doctor ID   read the doctor's own calendar into days off
+deno task calendar forget --org SLUG_OR_ID --doctor ID   read it no longer, and remove these days off
   --doctor ID  the doctor's id in the clinic's file; the whole clinic if left out
   --label WHO  who gets the address
   --id ID      as list shows it
@@ -24,10 +27,12 @@ deno task calendar revoke --org SLUG_OR_ID --id ID                    its addres
                The environment takes precedence
   --db URL     the database as its owner, instead of SUPABASE_DB_URL
   Whoever has the address can read the calendar. It cannot be shown again: add another and revoke it.
+  read asks for the address (https, in the iCal format) that Google, Outlook or Apple show for the
+  doctor's calendar; without a terminal it reads it from standard input.
   exit code 0: done, 1: there is no such clinic, doctor or calendar, 2: wrong arguments,
   3: the database could not be reached or refused`;
 
-const commands = ["list", "add", "revoke"] as const;
+const commands = ["list", "add", "revoke", "read", "forget"] as const;
 
 const feeds = z.array(z.object({
   feedId: z.string(),
@@ -37,7 +42,16 @@ const feeds = z.array(z.object({
   revokedAt: z.string().nullable(),
 }));
 
-const listed = z.object({ outcome: z.literal("found"), feeds });
+const busy = z.array(z.object({
+  doctor: z.string(),
+  host: z.string(),
+  readAt: z.string().nullable(),
+  failures: z.number(),
+  failure: z.string().nullable(),
+  absences: z.number(),
+}));
+
+const listed = z.object({ outcome: z.literal("found"), feeds, busy });
 
 const added = z.discriminatedUnion("outcome", [
   z.object({ outcome: z.literal("added"), feedId: z.string() }),
@@ -48,6 +62,13 @@ const added = z.discriminatedUnion("outcome", [
 const revoked = z.object({
   outcome: z.enum(["revoked", "unknown_feed", "unknown_clinic", "busy"]),
 });
+
+const settled = z.discriminatedUnion("outcome", [
+  z.object({ outcome: z.literal("invalid_address"), reason: z.string() }),
+  z.object({
+    outcome: z.enum(["set", "removed", "unchanged", "unknown_provider", "unknown_clinic", "busy"]),
+  }),
+]);
 
 /** The task. */
 export const calendar = defineTask({
@@ -68,17 +89,27 @@ export const calendar = defineTask({
     if (!org) throw new Misuse(`${command} needs --org`);
     if (command === "add" && !label) throw new Misuse("add needs --label");
     if (command === "revoke" && !id) throw new Misuse("revoke needs --id");
-    if (command !== "add" && (label ?? doctor) !== null && (label ?? doctor) !== undefined) {
-      throw new Misuse("--label and --doctor are for add");
+    const isOfDoctor = command === "read" || command === "forget";
+    if (isOfDoctor && doctor === null) throw new Misuse(`${command} needs --doctor`);
+    if (command !== "add" && label !== undefined) throw new Misuse("--label is for add");
+    if (command !== "add" && !isOfDoctor && doctor !== null) {
+      throw new Misuse("--doctor is for add, read and forget");
     }
     const settings = { ...await readEnvFile(values.env), ...env };
+    const base = command === "add" ? functionsOf(settings) : "";
     await withDatabase(values.db ?? settings["SUPABASE_DB_URL"], async (sql) => {
       const clinic = await findClinic(sql, org);
-      if (command === "list") await list(sql, clinic, terminal);
-      else if (command === "revoke") await revoke(sql, clinic, id ?? "", terminal);
-      else {
-        const base = functionsOf(settings);
-        await add(sql, clinic, { label: label ?? "", doctor, base }, terminal);
+      switch (command) {
+        case "list":
+          return await list(sql, clinic, terminal);
+        case "add":
+          return await add(sql, clinic, { label: label ?? "", doctor, base }, terminal);
+        case "revoke":
+          return await revoke(sql, clinic, id ?? "", terminal);
+        case "read":
+          return await setBusy(sql, clinic, doctor ?? "", await askAddress(terminal), terminal);
+        case "forget":
+          return await setBusy(sql, clinic, doctor ?? "", null, terminal);
       }
     });
     return 0;
@@ -109,7 +140,7 @@ async function findClinic(sql: postgres.Sql, org: string): Promise<Clinic> {
 
 async function list(sql: postgres.Sql, clinic: Clinic, terminal: Terminal): Promise<void> {
   const [row] = await sql`select public.list_calendars(${clinic.id}) as answer`;
-  const found = listed.parse(row?.["answer"]).feeds;
+  const { feeds: found, busy: own } = listed.parse(row?.["answer"]);
   for (const { feedId, label, doctor, readAt, revokedAt } of found) {
     const state = revokedAt !== null
       ? `revoked on ${revokedAt.slice(0, 10)}`
@@ -119,6 +150,14 @@ async function list(sql: postgres.Sql, clinic: Clinic, terminal: Terminal): Prom
     terminal.print(`${feedId}  ${doctor ?? clinic.name}: ${label} (${state})`);
   }
   if (found.length === 0) terminal.print(`${clinic.name} gives out no calendars`);
+  for (const { doctor, host, readAt, failures, failure, absences } of own) {
+    const state = failures > 0
+      ? `${failures} readings in a row failed: ${failure}`
+      : readAt === null
+      ? "not read yet"
+      : `last read at ${readAt.slice(0, 16)}, ${absences} absences`;
+    terminal.print(`${doctor}'s own calendar at ${host} (${state})`);
+  }
 }
 
 async function add(
@@ -173,6 +212,48 @@ async function revoke(
       return;
     case "unknown_feed":
       throw new Stop(1, `${clinic.name} has no calendar ${id}; deno task calendar list shows them`);
+    case "unknown_clinic":
+      throw new Stop(1, `${clinic.name} was removed in the meantime`);
+    case "busy":
+      throw new Stop(1, "Somebody else is changing the clinic; nothing was done. Run it again");
+  }
+}
+
+async function askAddress(terminal: Terminal): Promise<string> {
+  const given = terminal.isTerminal
+    ? await terminal.ask("Address of the calendar (not shown): ", { hidden: true })
+    : await terminal.readAll();
+  const address = given.trim();
+  if (address === "") throw new Stop(2, "Nothing was stored: no address was given");
+  return address;
+}
+
+async function setBusy(
+  sql: postgres.Sql,
+  clinic: Clinic,
+  doctor: string,
+  address: string | null,
+  terminal: Terminal,
+): Promise<void> {
+  const [row] = await sql`select public.set_busy_calendar(
+    ${clinic.id}, ${doctor}, ${address}) as answer`;
+  const answer = settled.parse(row?.["answer"]);
+  switch (answer.outcome) {
+    case "set":
+      terminal.print(
+        "Stored. It is read within a minute, then every five minutes; deno task calendar list " +
+          "shows with which result",
+      );
+      return;
+    case "removed":
+      terminal.print("It is no longer read, and the days off that came from it are removed");
+      return;
+    case "unchanged":
+      throw new Stop(1, `${clinic.name} reads no calendar of ${doctor}`);
+    case "unknown_provider":
+      throw new Stop(1, `${clinic.name} has no doctor ${doctor}; give an id of the clinic's file`);
+    case "invalid_address":
+      throw new Stop(2, answer.reason);
     case "unknown_clinic":
       throw new Stop(1, `${clinic.name} was removed in the meantime`);
     case "busy":

@@ -30,6 +30,11 @@ test("a clinic without future appointments is deleted, and its audit log stays",
   ]);
   await sql`update public.appointments set status = 'cancelled' where org_id = ${clinic.id}`;
   assert.equal((await runDeletion(bench, clinic.slug, [])).code, 2, "not agreed");
+  await sql`select public.add_calendar_feed(${clinic.id}, null, 'Desk', ${"00".repeat(32)})`;
+  await sql`select public.set_busy_calendar(${clinic.id}, 'doctor-1', 'https://calendar.example/')`;
+  await sql`insert into public.time_off (org_id, provider_id, calendar_id, span)
+    select org_id, provider_id, id, tstzrange(now(), now() + interval '1 hour')
+    from public.busy_calendars where org_id = ${clinic.id}`;
   await sql`select public.seal_audit()`;
   const deleted = await runDeletion(bench, clinic.slug);
   assert.equal(deleted.code, 0, deleted.output);

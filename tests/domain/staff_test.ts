@@ -44,6 +44,7 @@ function everyFunction(clinic: Clinic): readonly [string, string, StaffArguments
     ["manager", "staff_list_calendars", { p_org }],
     ["manager", "staff_add_calendar_feed", { ...asked, p_provider: id, ...aFeed }],
     ["manager", "staff_revoke_calendar_feed", { ...asked, p_feed: id }],
+    ["manager", "staff_set_busy_calendar", { ...asked, p_provider: id, p_address: "x" }],
     ["owner", "staff_list_members", { p_org }],
     ["owner", "staff_change_member", { ...asked, p_user: id, p_role: "viewer" }],
   ];

@@ -63,12 +63,20 @@ const read = (bench: Bench, token: string, headers: Record<string, string> = {})
     new Request(`http://functions.test/calendar?token=${token}`, { headers }),
   );
 
+/** The events of a feed by the appointment's id, which is the first part of their UID. */
 const eventsOf = async (bench: Bench, token: string) => {
   const response = await read(bench, token);
   assert.equal(response.status, 200);
   assert.equal(response.headers.get("content-type"), "text/calendar; charset=utf-8");
-  return readEvents(await response.text());
+  return eventsIn(await response.text(), token);
 };
+
+const eventsIn = (text: string, token: string) =>
+  new Map([...readEvents(text)].map(([uid, event]) => {
+    const [id = "", org] = uid.split("@");
+    assert.equal(org, orgOfToken(token));
+    return [id, event];
+  }));
 
 const inUtc = (at: Date) => at.toISOString().replace(/[-:]|\.\d+/g, "");
 
@@ -99,7 +107,7 @@ test("a feed has what is confirmed and held, and nothing that is cancelled or ex
     where id = ${booked}`;
   const told = Object.fromEntries(events.get(booked) ?? []);
   assert.deepEqual(told, {
-    UID: booked,
+    UID: `${booked}@${clinic.id}`,
     SEQUENCE: told["SEQUENCE"],
     DTSTAMP: inUtc(row?.["updated_at"]),
     DTSTART: inUtc(row?.["starts_at"]),
@@ -139,14 +147,14 @@ test("a feed has no phone number ever, and names only where the clinic says so",
     update public.organizations set calendar_patient_names = true where id = ${clinic.id}`;
   const withNames = await (await read(bench, token)).text();
   assert.equal(
-    readEvents(withNames).get(id)?.get("SUMMARY"),
+    eventsIn(withNames, token).get(id)?.get("SUMMARY"),
     "Consultation\\, Zacharias Quell\\, Dr Number 1",
   );
   assert.doesNotMatch(withNames, /900456/);
   await bench.database
     .sql`select public.erase_patient(${clinic.id}, '+447700900456', 'Zacharias Quell')`;
   const erased = await (await read(bench, token)).text();
-  assert.equal(readEvents(erased).get(id)?.get("SUMMARY"), "Consultation\\, Dr Number 1");
+  assert.equal(eventsIn(erased, token).get(id)?.get("SUMMARY"), "Consultation\\, Dr Number 1");
 });
 
 test("a feed covers 30 days back and 180 ahead", async (bench) => {
@@ -362,7 +370,7 @@ Deno.test("times are right on the days when clocks change in London and New York
       startTime: at(hours),
       endTime: at(hours + 0.5),
     }));
-    const text = await writeCalendar({ ...aCalendar("Clinic"), timezone, events });
+    const text = await writeCalendar({ ...aCalendar("Clinic"), timezone, events }, "org");
     const parsed = convertIcsCalendar(undefined, text).events ?? [];
     const local = new Intl.DateTimeFormat("en-GB", { timeZone: timezone, timeStyle: "short" });
     assert.equal(parsed.map(({ start }) => local.format(start.date)).join(" "), clocks, change);
@@ -385,7 +393,7 @@ Deno.test("any text is escaped, folded between characters, and read back unchang
     ).map((parts) => parts.join("")),
   );
   await fc.assert(fc.asyncProperty(words, async (text) => {
-    const written = await writeCalendar(aCalendar(text));
+    const written = await writeCalendar(aCalendar(text), "org");
     const expected = `${text.replace(/\p{Cc}+/gu, " ")}, D`.trim();
     const [event] = readEvents(written).values();
     assert.equal(unescape(event?.get("SUMMARY") ?? ""), expected);

@@ -77,7 +77,7 @@ select is_empty(
   $$select t.name, r.role
     from our_tables as t, unnest('{anon,authenticated,service_role}'::name[]) as r (role)
     where (t.relname in ('org_credentials', 'one_time_passcodes', 'calls', 'tool_calls', 'phone_counts',
-        'calendar_feeds')
+        'calendar_feeds', 'busy_calendars')
         or t.relname ~ '^metric_')
       and has_any_column_privilege(r.role, t.oid, 'select, insert, update, references')$$,
   'credentials, passcodes, recorded answers, phone quotas, calendars and metrics are only for entry functions');
@@ -116,7 +116,7 @@ insert into staff_functions values ('staff_add_calendar_feed'), ('staff_add_time
   ('staff_cancel'), ('staff_change_member'), ('staff_clear_lock'), ('staff_confirm'),
   ('staff_find_times'), ('staff_handle'), ('staff_list_calendars'), ('staff_list_members'),
   ('staff_mark'), ('staff_move'), ('staff_remove_time_off'), ('staff_resolve'),
-  ('staff_revoke_calendar_feed'), ('staff_set_closing_days'), ('staff_set_day'),
+  ('staff_revoke_calendar_feed'), ('staff_set_busy_calendar'), ('staff_set_closing_days'), ('staff_set_day'),
   ('staff_set_hours');
 select is_empty(
   'select proname from staff_functions except select proname from our_functions',
@@ -142,8 +142,8 @@ insert into owners_functions values ('add_calendar_feed'), ('apply_clinic'), ('a
   ('erase_patient'), ('export_patient'),
   ('find_misplaced_bookings'), ('list_calendars'), ('list_questions'), ('read_clinic'), ('read_line'), ('register_channel'),
   ('remove_question'), ('revoke_calendar_feed'),
-  ('seal_audit'), ('send_appointment_texts'), ('set_functions_target'), ('set_limits'),
-  ('set_member'), ('set_org_credentials'), ('verify_audit'),
+  ('request_busy_times'), ('seal_audit'), ('send_appointment_texts'), ('set_busy_calendar'),
+  ('set_functions_target'), ('set_limits'), ('set_member'), ('set_org_credentials'), ('verify_audit'),
   ('watch_overlaps');
 select is_empty(
   'select proname from owners_functions except select proname from our_functions',

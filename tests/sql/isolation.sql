@@ -45,6 +45,10 @@ begin
   values (p_org, v_provider, tstzrange(now(), now() + interval '1 hour'));
   insert into calendar_feeds (org_id, provider_id, label, token_hash)
   values (p_org, v_provider, 'Doctor', decode(repeat('00', 32), 'hex'));
+  insert into busy_calendars (org_id, id, provider_id, address)
+  values (p_org, v_hold, v_provider, 'https://calendar.example/secret.ics');
+  insert into time_off (org_id, provider_id, calendar_id, span)
+  values (p_org, v_provider, v_hold, tstzrange(v_start, v_start + interval '1 minute'));
   insert into contacts (org_id, id, phone, name) values (p_org, v_contact, p_phone, 'Patient');
   insert into appointments (
     org_id, id, provider_id, service_id, patient_name, patient_phone, starts_at, ends_at, busy,
@@ -126,7 +130,7 @@ create temporary table readable (relation text primary key, role text);
 insert into readable
   select relation, role from (values
     ('viewer', '{organizations,org_members,providers,services,provider_services,working_hours,'
-      'working_hours_overrides,time_off,desk_hours,appointments,appointment_holds}'),
+      'working_hours_overrides,time_off,desk_hours,appointments,appointment_holds,calendar_overlaps}'),
     ('desk', '{contacts,appointment_changes,appointment_texts,sms_messages,desk_messages,call_reports,alarms,'
       'overlap_findings,clinic_facts,open_questions,blocked_numbers}'),
     ('manager', '{audit_logs,org_channels,assistants}')) as r (role, relations),
@@ -155,7 +159,7 @@ select results_eq(
   'select user_id from public.org_members', $$values (md5('alice')::uuid)$$,
   'staff see their own membership only');
 select throws_ok('select * from public.' || t, '42501', null, 'staff cannot read ' || t)
-from unnest('{org_credentials,one_time_passcodes,calls,tool_calls,phone_counts,alarm_counters,calendar_feeds}'::text[]) as t;
+from unnest('{org_credentials,one_time_passcodes,calls,tool_calls,phone_counts,alarm_counters,calendar_feeds,busy_calendars}'::text[]) as t;
 select throws_ok(format('update public.%I set %2$I = %2$I where true', c.relname, a.attname),
   '42501', null, 'staff cannot update ' || c.relname)
 from pg_class as c join pg_attribute as a on a.attrelid = c.oid and a.attnum = 1
@@ -265,7 +269,7 @@ from unnest(array['apply_retention(false)', 'apply_clinic(''{}'')', 'collect_met
   'set_member(null, null, ''owner'')', 'register_channel(null, ''vapi_assistant'', ''x'')',
   'set_org_credentials(null, null, null, null, null)']) as f;
 select throws_ok('select * from public.' || t, '42501', null, 'the service role cannot read ' || t)
-from unnest('{org_credentials,one_time_passcodes,calls,tool_calls,phone_counts,alarm_counters,calendar_feeds}'::text[]) as t;
+from unnest('{org_credentials,one_time_passcodes,calls,tool_calls,phone_counts,alarm_counters,calendar_feeds,busy_calendars}'::text[]) as t;
 
 -- The audit log: nobody can change it, not even its owner. Only retention, run by the owner, deletes rows.
 

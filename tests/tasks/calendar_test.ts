@@ -67,3 +67,42 @@ test("a calendar is given out by its address, listed and revoked, and mistakes g
     assert.equal((await run(...wrong))[0], 2, wrong.join(" "));
   }
 });
+
+test("a doctor's own calendar is set without showing its address, listed and forgotten", async (bench) => {
+  const { database } = bench;
+  const clinic = await aClinic(database.sql);
+  const at = ["--org", clinic.slug];
+  const run = async (args: string[], input = ""): Promise<[number, string]> => {
+    const { terminal, lines } = aTerminal({ input });
+    const code = await runTask(calendar, [...args, "--db", database.url()], { env: {}, terminal });
+    return [code, lines.join("\n").split("\ndeno task calendar")[0] ?? ""];
+  };
+  const read = ["read", ...at, "--doctor", "doctor-1"];
+  const [code, said] = await run(read, "webcal://calendar.example/private-6f1c/basic.ics\n");
+  assert.equal(code, 0, said);
+  const [stored] = await database.sql`select address from public.busy_calendars`;
+  assert.equal(stored?.["address"], "https://calendar.example/private-6f1c/basic.ics");
+  const [, listed] = await run(["list", ...at]);
+  assert.match(listed, /Dr Number 1's own calendar at calendar\.example \(not read yet\)$/);
+  assert.doesNotMatch(said + listed, /private-6f1c/);
+  const wrong = await run(read, "http://calendar.example/private-6f1c\n");
+  assert.equal(wrong[0], 2);
+  assert.match(wrong[1], /begins with https/);
+  assert.doesNotMatch(wrong[1], /private-6f1c/);
+  assert.equal((await run(read, "\n"))[0], 2);
+  assert.equal((await run(["read", ...at, "--doctor", "nobody"], "https://a.test/"))[0], 1);
+  const forget = ["forget", ...at, "--doctor", "doctor-1"];
+  assert.equal((await run(forget))[0], 0);
+  assert.equal((await run(forget))[0], 1);
+  for (
+    const args of [["read", ...at], ["forget", ...at], ["list", ...at, "--doctor", "doctor-1"]]
+  ) {
+    assert.equal((await run(args))[0], 2, args.join(" "));
+  }
+  const audited = await database.sql`select outcome, details from public.audit_logs
+    where org_id = ${clinic.id} and action = 'set_busy_calendar' order by at`;
+  assert.deepEqual(audited.map(({ outcome }) => outcome), [
+    ...["set", "invalid_address", "unknown_provider", "removed", "unchanged"],
+  ]);
+  assert.doesNotMatch(JSON.stringify(audited), /private-6f1c/);
+});

@@ -182,6 +182,7 @@ export const sentences = {
     ...common,
     removed: "Removed.",
     unknown_time_off: "It was removed already.",
+    imported_time_off: "It is in the doctor's own calendar: remove it there.",
   },
   staff_set_closing_days: {
     ...common,
@@ -275,6 +276,9 @@ const alarmWords: Readonly<Record<string, string>> = {
   wrong_codes: "Somebody may be guessing codes: very many wrong codes.",
   refused_sends: "Very many texts were refused.",
   other_numbers: "Very many texts went to other numbers than the callers' own.",
+  calendar_unread: "A doctor's own calendar cannot be read: its last busy times stay.",
+  calendar_overlap:
+    "A doctor's own calendar has become busy during appointments: move or cancel them.",
 };
 
 /** What an alarm says. */

@@ -113,7 +113,7 @@ async function checkSecrets(
   config: Config,
 ): Promise<Check> {
   const doors = names.filter((name) =>
-    !["metrics", "sms-status", "calendar", "appointment-texts"].includes(name)
+    !["metrics", "sms-status", "calendar", "busy-times", "appointment-texts"].includes(name)
   );
   const asked = proveVapi(config).flatMap((proof) => doors.map((door) => ({ door, proof })));
   const answers = await Promise.all(
