@@ -74,7 +74,7 @@ export const move = defineTask({
           }
           if (!yes) await askToMove(clinic, terminal);
           const members = await findMembers(source, clinic);
-          await carry({ source, target, clinic, keys });
+          await transfer({ source, target, clinic, keys });
           terminal.print(`${clinic.name} is now in the other project, and no longer in this one.`);
           tellNextSteps(clinic, members, to, terminal);
           return 0;
@@ -181,7 +181,7 @@ async function askToMove({ name }: Clinic, terminal: Terminal): Promise<void> {
   if (!/^y(es)?$/i.test(answer.trim())) throw new Stop(1, "Nothing was moved");
 }
 
-interface Journey {
+interface Transfer {
   readonly source: postgres.Sql;
   readonly target: postgres.Sql;
   readonly clinic: Clinic;
@@ -189,33 +189,33 @@ interface Journey {
 }
 
 /** Rows as JSON, by table. */
-type Luggage = ReadonlyMap<string, readonly string[]>;
+type RowsByTable = ReadonlyMap<string, readonly string[]>;
 
-async function carry({ source, target, clinic, keys }: Journey): Promise<void> {
-  let hasArrived = false;
+async function transfer({ source, target, clinic, keys }: Transfer): Promise<void> {
+  let isCommittedThere = false;
   try {
     await source.begin(async (here) => {
-      await closeDoor(here, clinic);
+      await lockClinic(here, clinic);
       const tables = await findTables(here);
-      const luggage = await packUp(here, tables, clinic, keys);
+      const taken = await takeRows(here, tables, clinic, keys);
       const counts = Object.fromEntries(
-        [...luggage].map(([name, rows]) => [name.replace(/^public\./, ""), rows.length] as const)
+        [...taken].map(([name, rows]) => [name.replace(/^public\./, ""), rows.length] as const)
           .filter(([, rows]) => rows > 0),
       );
       await note(here, clinic, "moved_out", counts);
       await target.begin(async (there) => {
-        await makeRoom(there, clinic, luggage.get("public.org_channels") ?? []);
-        await unpack(there, tables, luggage);
+        await clearTarget(there, clinic, taken.get("public.org_channels") ?? []);
+        await insertRows(there, tables, taken);
         const found = await count(there, tables, clinic.id);
         if (writeCounts(sorted(found)) !== writeCounts(sorted(counts))) {
           throw new Stop(1, `Not everything arrived, so nothing was moved: ${writeCounts(found)}`);
         }
         await note(there, clinic, "moved_in", counts);
       });
-      hasArrived = true;
+      isCommittedThere = true;
     });
   } catch (thrown) {
-    if (hasArrived) {
+    if (isCommittedThere) {
       throw new Stop(
         1,
         `${clinic.name} takes its calls here as before, and the other project has a copy: the end ` +
@@ -236,7 +236,7 @@ const isBusy = (thrown: unknown) =>
   thrown instanceof Error && "code" in thrown && ["55P03", "40P01"].includes(String(thrown.code));
 
 /** From now on nothing new can be written for the clinic, and no booking is under way. */
-async function closeDoor(sql: postgres.ISql, { id, name }: Clinic): Promise<void> {
+async function lockClinic(sql: postgres.ISql, { id, name }: Clinic): Promise<void> {
   await sql`set local lock_timeout = '5s'`;
   await sql`select from public.organizations where id = ${id} for update`;
   const [held] = await sql<{ holds: number; until: Date | null }[]>`
@@ -252,23 +252,23 @@ async function closeDoor(sql: postgres.ISql, { id, name }: Clinic): Promise<void
 }
 
 /** Takes the clinic's rows out, with its Twilio account encrypted for the other project. */
-async function packUp(
+async function takeRows(
   sql: postgres.ISql,
   tables: readonly Table[],
   { id, slug }: Clinic,
-  keys: Journey["keys"],
-): Promise<Luggage> {
-  const luggage = new Map<string, readonly string[]>();
+  keys: Transfer["keys"],
+): Promise<RowsByTable> {
+  const taken = new Map<string, readonly string[]>();
   for (const { name, key, columns } of tables.toReversed()) {
     const rows = await sql.unsafe<{ row: string }[]>(
       `with gone as (delete from ${name} where ${key} = $1 returning ${columns.join(", ")})
       select to_jsonb(gone)::text as row from gone`,
       [id],
     );
-    luggage.set(name, rows.map(({ row }) => row));
+    taken.set(name, rows.map(({ row }) => row));
   }
-  const accounts = luggage.get("public.org_credentials") ?? [];
-  const sealed = await Promise.all(accounts.map((row) => encryptAnew(JSON.parse(row), keys)))
+  const accounts = taken.get("public.org_credentials") ?? [];
+  const sealed = await Promise.all(accounts.map((row) => encryptForTarget(JSON.parse(row), keys)))
     .catch(() => {
       throw new Stop(
         1,
@@ -276,7 +276,7 @@ async function packUp(
           `was moved. See deno task credentials check --org ${slug}`,
       );
     });
-  return luggage.set("public.org_credentials", sealed);
+  return taken.set("public.org_credentials", sealed);
 }
 
 interface StoredAccount {
@@ -287,7 +287,7 @@ interface StoredAccount {
   readonly ciphertext: string;
 }
 
-async function encryptAnew(row: StoredAccount, keys: Journey["keys"]): Promise<string> {
+async function encryptForTarget(row: StoredAccount, keys: Transfer["keys"]): Promise<string> {
   const read = (bytes: string) => toBase64(fromHex(bytes.slice(2)));
   const account = await decryptAccount(keys.here, row.org_id, {
     keyId: row.key_id,
@@ -306,7 +306,7 @@ async function encryptAnew(row: StoredAccount, keys: Journey["keys"]): Promise<s
  *
  * @throws {Stop} If the clinic, its slug or one of its numbers is taken there.
  */
-async function makeRoom(
+async function clearTarget(
   sql: postgres.ISql,
   { id, slug, name }: Clinic,
   channels: readonly string[],
@@ -330,15 +330,15 @@ async function makeRoom(
     await sql`delete from public.appointments where org_id = ${id}`;
     await sql`delete from public.organizations where id = ${id}`;
   }
-  const [taken] = await sql<{ value: string; slug: string }[]>`
+  const [used] = await sql<{ value: string; slug: string }[]>`
     select c.value, o.slug
     from jsonb_populate_recordset(null::public.org_channels, ${list(channels)}::text::jsonb) as ours
     join public.org_channels as c on c.kind = ours.kind and c.value = ours.value
     join public.organizations as o on o.id = c.org_id`;
-  if (taken) {
+  if (used) {
     throw new Stop(
       1,
-      `${taken.value} belongs to the clinic ${taken.slug} in the other project; nothing was moved. ` +
+      `${used.value} belongs to the clinic ${used.slug} in the other project; nothing was moved. ` +
         "Remove it there first",
     );
   }
@@ -349,14 +349,14 @@ const list = (rows: readonly string[]) => `[${rows.join(",")}]`;
 /** How many rows go into one statement. */
 const batchSize = 500;
 
-async function unpack(
+async function insertRows(
   sql: postgres.ISql,
   tables: readonly Table[],
-  luggage: Luggage,
+  taken: RowsByTable,
 ): Promise<void> {
   for (const { name, columns } of tables) {
     const names = columns.join(", ");
-    const rows = luggage.get(name) ?? [];
+    const rows = taken.get(name) ?? [];
     for (let from = 0; from < rows.length; from += batchSize) {
       await sql.unsafe(
         `insert into ${name} (${names})

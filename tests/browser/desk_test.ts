@@ -180,12 +180,12 @@ testInBrowser("a hold that ran out of codes is shown first, and resolved", async
   await resolve("Ada Brown");
   await page.getByRole("button", { name: "Patient comes: confirm" }).click();
   await page.getByRole("status").filter({ hasText: "Ada Brown: Confirmed." }).waitFor();
-  await shows(page, "1 thing waits.");
+  await shows(page, "1 item to handle.");
   await entryOf(page, "Ada Brown").filter({ hasText: "Confirmed" }).waitFor();
   await resolve("Ben Hill");
   await page.getByRole("button", { name: "Close without a booking" }).click();
   await page.getByRole("button", { name: /^Yes/ }).click();
-  await shows(page, "Nothing waits.");
+  await shows(page, "Nothing to do.");
   const rows = await stack.sql`select id, status from public.appointments
     where org_id = ${clinic.id} order by starts_at`;
   assert.deepEqual(rows.map(({ id, status }) => [id, status]), [
@@ -217,8 +217,8 @@ testInBrowser(
       await page.getByRole("button", { name: `Done with ${about}` }).click();
       await page.getByRole("button", { name: `Done with ${about}` }).waitFor({ state: "detached" });
     }
-    await shows(page, "Nothing waits.");
-    await shows(other, "Nothing waits.");
+    await shows(page, "Nothing to do.");
+    await shows(other, "Nothing to do.");
   },
 );
 

@@ -182,3 +182,15 @@ Deno.test("the states in docs/concepts.md are those of the SQL", () => {
   assert.deepEqual(diagrams?.[0], statesOf("appointments_status_known"));
   assert.deepEqual(diagrams?.[1], statesOf("one_time_passcodes_state_known"));
 });
+
+Deno.test("docs/operations.md lists the rules of retention", () => {
+  const [, rows = ""] =
+    /insert into private\.retention_rules \(name, [^)]*\) values\s([^;]*);/.exec(migrations) ?? [];
+  const rules = [...rows.matchAll(/^ *\('(\w+)', 'public\./gm)].map(([, rule]) => rule).sort();
+  const [, table = ""] = read("docs/operations.md").split("| rule in `private.retention_rules`");
+  const listed = table.split("\n\n")[0]?.split("\n").flatMap((row) =>
+    [...(row.split("|")[1] ?? "").matchAll(/`(\w+)`/g)].map(([, rule]) => rule)
+  ).sort();
+  assert.ok(rules.length > 8);
+  assert.deepEqual(listed, rules);
+});
