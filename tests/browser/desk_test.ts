@@ -1,14 +1,18 @@
 /** The front desk's page, as people use it: in a browser, beside running calls. */
 import assert from "node:assert/strict";
+import type { Page } from "playwright-core";
 import {
+  aTuesday,
   type BrowserStack,
   entryOf,
   fillIn,
+  findBarriers,
   showDay,
   shows,
   testInBrowser,
 } from "../support/browser.ts";
 import { aDay, aPhone, type Clinic } from "../support/clinic.ts";
+import { makeSite } from "../../supabase/desk/site.ts";
 
 /** A clinic, one of its staff in a window, and the day that is shown. */
 async function aDesk(stack: BrowserStack) {
@@ -20,7 +24,7 @@ async function aDesk(stack: BrowserStack) {
 }
 
 /** Books for a patient by the form. @returns What the page says */
-async function book(page: Awaited<ReturnType<typeof aDesk>>["page"], name: string, time: string) {
+async function book(page: Page, name: string, time: string): Promise<void> {
   await page.getByRole("button", { name: "Book", exact: true }).click();
   await page.getByLabel("Patient's name").fill(name);
   await page.getByRole("radio", { name: time }).check();
@@ -67,9 +71,7 @@ testInBrowser(
     join public.organizations as o on o.id = c.org_id
     where o.slug = 'sunrise-dental' and c.kind = 'called_number'`;
     assert.ok(sunrise);
-    const day =
-      [7, 8, 9, 10].map((days) => aDay(days)).find((day) => new Date(day).getUTCDay() === 2) ??
-        aDay(11);
+    const day = aTuesday();
     const page = await stack.signIn({
       userId: "",
       email: "desk@sunrise-dental.test",
@@ -270,3 +272,327 @@ testInBrowser("a member of another clinic sees nothing of this one", async (stac
   });
   assert.deepEqual([asked.status, await asked.json()], [200, []]);
 });
+
+testInBrowser(
+  "an appointment is moved to another doctor and day, and marked on its day",
+  async (stack) => {
+    const { clinic, page, account } = await aDesk(stack);
+    await book(page, "Ada Brown", "10:00");
+    await entryOf(page, "Ada Brown").click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByRole("button", { name: "Another time" }).click();
+    await dialog.getByRole("combobox", { name: "Doctor" }).selectOption("Dr Number 2");
+    await dialog.getByLabel("Day").fill(aDay(3));
+    await dialog.getByRole("radio", { name: "14:30" }).check();
+    await dialog.getByRole("button", { name: "Move here" }).click();
+    await page.getByRole("status").filter({ hasText: "Ada Brown: Moved." }).waitFor();
+    await showDay(page, aDay(3));
+    await page.getByRole("region", { name: "Dr Number 2" }).getByRole("button", {
+      name: "Ada Brown",
+    })
+      .filter({ hasText: "14:30" }).waitFor();
+    // The week shows it as well.
+    await page.getByLabel("Show").selectOption("the week");
+    await page.locator(".week").getByRole("button", { name: "Ada Brown" }).waitFor();
+    // Two days later it has begun.
+    await stack.sql`update public.appointments set starts_at = now() - interval '5 minutes',
+      ends_at = now() + interval '25 minutes',
+      busy = tstzrange(now() - interval '5 minutes', now() + interval '25 minutes')
+    where org_id = ${clinic.id} and status = 'confirmed'`;
+    const today = await stack.signIn(account);
+    for (
+      const [press, then] of [
+        ["Arrived", "Arrived"],
+        ["Take the mark back", "Confirmed"],
+        ["Did not come", "Did not come"],
+      ] as const
+    ) {
+      await entryOf(today, "Ada Brown").click();
+      await today.getByRole("dialog").getByRole("button", { name: press }).click();
+      await today.getByRole("status").filter({ hasText: "Ada Brown: Marked." }).waitFor();
+      await entryOf(today, "Ada Brown").filter({ hasText: then }).waitFor();
+    }
+  },
+);
+
+testInBrowser("a patient's history is found by the number as people write it", async (stack) => {
+  const { clinic, page } = await aDesk(stack);
+  await stack.hold(clinic, "09:00", "Grace Hill");
+  const [row] = await stack.sql`select patient_phone as phone from public.appointments
+    where org_id = ${clinic.id}`;
+  const phone = String(row?.["phone"]);
+  await page.getByRole("button", { name: "Patients" }).click();
+  await page.getByLabel("Phone number").fill("12");
+  await page.getByRole("button", { name: "Look up" }).click();
+  await page.getByRole("alert").filter({ hasText: "not a complete phone number" }).waitFor();
+  await page.getByLabel("Phone number").fill(phone.replace("+44", "0"));
+  await page.getByRole("button", { name: "Look up" }).click();
+  await page.getByRole("button", { name: "Grace Hill" }).filter({ hasText: "On hold" }).waitFor();
+  await page.getByRole("button", { name: "Block this number" }).click();
+  await shows(page, /^Blocked\./);
+  await page.getByRole("button", { name: "Unblock" }).click();
+  await shows(page, "The number is no longer blocked.");
+});
+
+testInBrowser(
+  "a manager changes hours and days off, and hears which bookings no longer fit",
+  async (stack) => {
+    const clinic = await stack.clinic();
+    const page = await stack.signIn(await stack.member(clinic, "manager"), aDay());
+    await book(page, "Ada Brown", "10:00");
+    await entryOf(page, "Ada Brown").waitFor();
+    await page.getByRole("button", { name: "Hours and days off" }).click();
+    const closing = page.getByRole("region", { name: "Closing days" });
+    await closing.getByLabel("First day").fill(aDay());
+    await closing.getByRole("button", { name: "Close on these days" }).click();
+    await shows(page, /^Saved\. These bookings no longer fit/);
+    await page.getByRole("listitem").filter({ hasText: /10:00, Consultation with Dr Number/ })
+      .waitFor();
+    await closing.getByRole("button", { name: /^Open again/ }).click();
+    await closing.getByText("None ahead.").waitFor();
+    const monday = page.getByLabel("Monday");
+    assert.equal(await monday.inputValue(), "00:00-23:00");
+    await monday.fill("9 to 5");
+    await page.getByRole("button", { name: "Save weekly hours" }).click();
+    await shows(page, /^Monday: write hours as/);
+    await monday.fill("09:00-12:00, 11:00-17:00");
+    await page.getByRole("button", { name: "Save weekly hours" }).click();
+    await page.getByRole("alert").filter({ hasText: "These hours are not possible." }).waitFor();
+    await monday.fill("09:00-12:00, 13:00-17:00");
+    await page.getByRole("button", { name: "Save weekly hours" }).click();
+    await page.getByRole("status").filter({ hasText: "Saved." }).waitFor();
+    const off = page.getByRole("region", { name: "Time off" });
+    await off.getByLabel("First day").fill(aDay(5));
+    await off.getByLabel("Last day").fill(aDay(6));
+    await off.getByRole("button", { name: "Add time off" }).click();
+    await off.getByRole("button", { name: /^Remove/ }).waitFor();
+    const rows = await stack.sql`select start_min, end_min from public.working_hours as w
+    join public.providers as p on p.org_id = w.org_id and p.id = w.provider_id
+    where w.org_id = ${clinic.id} and p.slug = 'doctor-1' and dow = 1 order by 1`;
+    assert.deepEqual(rows.map((row) => Object.values(row)), [[540, 720], [780, 1020]]);
+    const [span] = await stack.sql`select (upper(span) at time zone 'Europe/London')::text as ends
+    from public.time_off where org_id = ${clinic.id}`;
+    assert.equal(span?.["ends"], `${aDay(7)} 00:00:00`);
+  },
+);
+
+testInBrowser("an owner reads who did what to an appointment, and in which call", async (stack) => {
+  const clinic = await stack.clinic();
+  const [owner, desk] = [await stack.member(clinic, "owner"), await stack.member(clinic, "desk")];
+  const holdId = await stack.hold(clinic, "09:00", "Grace Hill");
+  const page = await stack.signIn(desk, aDay());
+  await entryOf(page, "Grace Hill").click();
+  assert.equal(await page.getByText("What happened").count(), 0, "only managers read the log");
+  await page.getByRole("button", { name: "Confirm without a code" }).click();
+  await entryOf(page, "Grace Hill").filter({ hasText: "Confirmed" }).waitFor();
+  const reader = await stack.signIn(owner, aDay());
+  await entryOf(reader, "Grace Hill").click();
+  await reader.getByText("What happened").click();
+  const [row] = await stack.sql`select call_id as "callId" from public.appointments
+    where id = ${holdId}`;
+  await reader.getByRole("listitem")
+    .filter({ hasText: /The caller \(\*\*\*\d\d\) put this time on hold\./ })
+    .filter({ hasText: `call ${row?.["callId"]}` }).waitFor();
+  await reader.getByRole("listitem")
+    .filter({ hasText: `${desk.email} confirmed this without a code.` }).waitFor();
+});
+
+testInBrowser(
+  "a viewer is offered nothing to do, and a lost role is refused in words",
+  async (stack) => {
+    const { clinic, page, account } = await aDesk(stack);
+    await book(page, "Ada Brown", "10:00");
+    const viewer = await stack.signIn(await stack.member(clinic, "viewer"), aDay());
+    await entryOf(viewer, "Ada Brown").click();
+    const dialog = viewer.getByRole("dialog");
+    await dialog.getByText("Confirmed").waitFor();
+    assert.deepEqual(await dialog.getByRole("button").allTextContents(), ["Close"]);
+    await dialog.getByRole("button", { name: "Close" }).click();
+    for (const name of ["Book", "Patients"]) {
+      assert.equal(await viewer.getByRole("button", { name, exact: true }).count(), 0, name);
+    }
+    assert.equal(await viewer.getByText("Needs a person").count(), 0);
+    assert.equal(await viewer.locator("button.entry.open").count(), 0);
+    // The page of somebody whose role has just changed does not know it yet.
+    await entryOf(page, "Ada Brown").click();
+    await page.getByRole("button", { name: "Cancel appointment" }).click();
+    await page.route("**/rest/v1/org_members*", (route) => route.abort());
+    await stack.sql`select public.set_member(${clinic.id}, ${account.userId}, 'viewer')`;
+    await page.getByRole("button", { name: /^Yes/ }).click();
+    await page.getByRole("alert").filter({ hasText: "Your role does not allow this." }).waitFor();
+    await shows(page, /^Not up to date/);
+    await page.unrouteAll();
+    await page.getByRole("button", { name: "Cancel appointment" }).waitFor({ state: "detached" });
+  },
+);
+
+testInBrowser("a keyboard is enough: sign in, book, cancel", async (stack) => {
+  const clinic = await stack.clinic();
+  const account = await stack.member(clinic);
+  const page = await stack.open();
+  await page.goto(`${stack.url}/desk/`);
+  await page.getByLabel("Password").waitFor();
+  const { keyboard } = page;
+  /** Presses Tab until the focus is on something, as a person would. */
+  const tabTo = async (name: string | RegExp, role: "button" | "textbox" | "radio" = "button") => {
+    const wanted = page.getByRole(role, { name }).and(page.locator(":focus"));
+    for (let presses = 0; presses < 80 && await wanted.count() === 0; presses++) {
+      await keyboard.press("Tab");
+    }
+    assert.equal(await wanted.count(), 1, `${name} cannot be reached`);
+  };
+  await tabTo("E-mail address", "textbox");
+  await keyboard.type(account.email);
+  await keyboard.press("Tab");
+  await keyboard.type(account.password);
+  await keyboard.press("Enter");
+  await page.getByRole("heading", { name: "Sunrise Dental" }).waitFor();
+  await tabTo("Later");
+  await keyboard.press("Enter");
+  await keyboard.press("Enter");
+  await page.locator(`.columns[data-day="${aDay()}"]`).waitFor();
+  await tabTo("Book");
+  await keyboard.press("Enter");
+  await page.getByRole("radio").first().waitFor();
+  await tabTo(/^\d\d:\d\d/, "radio");
+  await keyboard.press("Space");
+  await tabTo("Patient's name", "textbox");
+  await keyboard.type("Ada Brown");
+  await keyboard.press("Enter");
+  await page.getByRole("status").filter({ hasText: "Ada Brown: Booked." }).waitFor();
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+  await tabTo(/Ada Brown/);
+  await keyboard.press("Enter");
+  await page.getByRole("dialog").waitFor();
+  await keyboard.press("Escape");
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+  // The focus is where it was.
+  await page.getByRole("button", { name: "Ada Brown" }).and(page.locator(":focus")).waitFor();
+  await keyboard.press("Enter");
+  await tabTo("Cancel appointment");
+  await keyboard.press("Enter");
+  await tabTo(/^Yes/);
+  await keyboard.press("Enter");
+  await page.getByRole("status").filter({ hasText: "Ada Brown: Cancelled." }).waitFor();
+});
+
+/** A day with something in every state, and everything that can need a person. */
+async function aFullDay(stack: BrowserStack) {
+  const clinic = await stack.clinic();
+  const states = ["held", "confirmed", "arrived", "completed", "no_show"];
+  for (const [index, state] of states.entries()) {
+    const id = await stack.hold(clinic, `${9 + index}:00`.padStart(5, "0"), `Patient ${state}`);
+    if (state === "held") continue;
+    await stack.sql`with c as (
+        insert into public.contacts (org_id, name) values (${clinic.id}, 'Patient') returning id)
+      update public.appointments as a set status = ${state === "arrived" ? "confirmed" : state},
+        expires_at = null, contact_id = c.id, arrived_at = ${
+      state === "arrived" ? new Date() : null
+    }
+      from c where a.id = ${id}`;
+  }
+  const followUp = await stack.hold(clinic, "15:00", "Patient follow-up");
+  await stack.sql`update public.appointments set status = 'requires_manual_followup'
+    where id = ${followUp}`;
+  await stack
+    .sql`insert into public.desk_messages (org_id, caller_name, phone, wished_time, message)
+    values (${clinic.id}, 'Ben Hill', '+447700900001', 'tomorrow morning', 'Please call me')`;
+  await stack.sql`insert into public.alarms (org_id, kind, raised_at, first_at, events)
+    values (${clinic.id}, 'wrong_codes', now(), now(), 50)`;
+  return { clinic, owner: await stack.member(clinic, "owner") };
+}
+
+for (const colorScheme of ["light", "dark"] as const) {
+  testInBrowser(
+    `axe finds nothing serious, ${colorScheme}, on a desk and at 360 pixels`,
+    async (stack) => {
+      const { clinic, owner } = await aFullDay(stack);
+      for (const width of [1280, 360]) {
+        const options = { colorScheme, viewport: { width, height: 800 } };
+        const page = await stack.open(options);
+        await page.goto(`${stack.url}/desk/`);
+        await page.getByLabel("Password").waitFor();
+        const check = async (what: string) => {
+          assert.deepEqual(await findBarriers(page), [], `${what}, ${width}`);
+          const surplus = await page.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth",
+          );
+          assert.ok(Number(surplus) <= 0, `${what} is ${surplus} pixels too wide for ${width}`);
+        };
+        await check("sign-in");
+        await fillIn(page, owner);
+        await page.getByRole("heading", { name: "Sunrise Dental" }).waitFor();
+        await showDay(page, aDay());
+        await entryOf(page, "Patient no_show").waitFor();
+        await shows(page, "3 things wait.");
+        await check("day");
+        await page.getByLabel("Show").selectOption("the week");
+        await page.locator(".week").first().waitFor();
+        await check("week");
+        await entryOf(page, "Patient confirmed").click();
+        await page.getByText("What happened").click();
+        await shows(page, /put this time on hold/);
+        await check("appointment");
+        await page.getByRole("button", { name: "Close" }).click();
+        await page.getByRole("button", { name: "Book", exact: true }).click();
+        await page.getByRole("radio").first().waitFor();
+        await check("booking");
+        await page.getByRole("button", { name: "Close" }).click();
+        await page.getByRole("button", { name: "Hours and days off" }).click();
+        await page.getByLabel("Monday").waitFor();
+        await check("hours");
+        await page.getByRole("button", { name: "Patients" }).click();
+        await page.getByLabel("Phone number").fill("+447700900001");
+        await page.getByRole("button", { name: "Look up" }).click();
+        await shows(page, "Please call me");
+        await check("patient");
+      }
+      assert.ok(clinic.id);
+    },
+  );
+}
+
+testInBrowser(
+  "the files of deno task desk work from another host, and from nowhere else",
+  async (stack) => {
+    const clinic = await stack.clinic();
+    const account = await stack.member(clinic);
+    const { files, headers } = await makeSite({ url: stack.url, key: "sb_publishable_local" });
+    const page = await stack.open();
+    const asked = new Set<string>();
+    page.on("request", (request) => asked.add(new URL(request.url()).origin));
+    const host = "http://desk.example.org";
+    await page.route(`${host}/**`, (route) => {
+      const path = new URL(route.request().url()).pathname.replace("/front/", "") || "index.html";
+      const file = files.get(path);
+      return route.fulfill(
+        file
+          ? { body: file.text, contentType: file.type, headers }
+          : { status: 404, body: `no ${path}` },
+      );
+    });
+    // The local stack refuses other pages, which a project does not.
+    await page.route(`${stack.url}/**`, async (route) => {
+      const { origin: _, "sec-fetch-site": __, ...sent } = await route.request().allHeaders();
+      const method = route.request().method();
+      if (method === "OPTIONS") {
+        return route.fulfill({
+          headers: {
+            "access-control-allow-origin": "*",
+            "access-control-allow-headers": "*, authorization",
+            "access-control-allow-methods": "*",
+          },
+        });
+      }
+      const answer = await route.fetch({ headers: sent });
+      await route.fulfill({
+        response: answer,
+        headers: { ...answer.headers(), "access-control-allow-origin": "*" },
+      });
+    });
+    await page.goto(`${host}/front/`);
+    await fillIn(page, account);
+    await page.getByRole("heading", { name: "Sunrise Dental" }).waitFor();
+    assert.deepEqual([...asked].sort(), [host, stack.url].sort());
+  },
+);

@@ -39,7 +39,8 @@ export interface Account {
 
 /** A stack and a browser. */
 export class BrowserStack {
-  #contexts: Page[] = [];
+  readonly #pages: Page[] = [];
+  readonly #problems = new Map<Page, string[]>();
 
   private constructor(
     readonly stack: Stack,
@@ -47,10 +48,10 @@ export class BrowserStack {
     readonly browser: Browser,
   ) {}
 
-  static async start(): Promise<BrowserStack> {
+  static async start(purpose = "browser"): Promise<BrowserStack> {
     const port = findFreePort(12_000 + Math.floor(Math.random() * 12_000));
     Deno.env.set("LOG_LEVEL", "error");
-    const stack = await startStack({ port, fresh: true, stateDir: testStateDir("browser") });
+    const stack = await startStack({ port, fresh: true, stateDir: testStateDir(purpose) });
     const sql = postgres(stack.dbUrl, { max: 2, onnotice: () => {} });
     const browser = await chromium.launch({
       ...(chromiumPath === undefined ? {} : { executablePath: chromiumPath }),
@@ -109,17 +110,20 @@ export class BrowserStack {
       }
     });
     this.#problems.set(page, problems);
-    this.#contexts.push(page);
+    this.#pages.push(page);
     return page;
   }
 
-  readonly #problems = new Map<Page, string[]>();
-
   /** Closes every window. @throws when one of them had an error */
   async closeAll(): Promise<void> {
-    const pages = this.#contexts.splice(0);
-    for (const page of pages) await page.context().close();
-    assert.deepEqual(pages.flatMap((page) => this.#problems.get(page) ?? []), []);
+    const pages = this.#pages.splice(0);
+    const problems = pages.flatMap((page) => this.#problems.get(page) ?? []);
+    for (const page of pages) {
+      // A page that reads in the meantime is not a failure.
+      await page.unrouteAll({ behavior: "ignoreErrors" });
+      await page.context().close();
+    }
+    assert.deepEqual(problems, []);
   }
 
   /** Signs in and waits for the calendar of a day. */
@@ -170,6 +174,11 @@ export class BrowserStack {
     return holdId ?? "";
   }
 }
+
+/** A Tuesday soon, on which the local clinics are open. */
+export const aTuesday = (): string =>
+  Array.from({ length: 7 }, (_, index) => aDay(3 + index))
+    .find((day) => new Date(day).getUTCDay() === 2) ?? "";
 
 /** Fills in the sign-in form and sends it. */
 export async function fillIn(page: Page, account: Account): Promise<void> {

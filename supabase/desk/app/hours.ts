@@ -61,9 +61,7 @@ export function HoursView({ desk }: DeskProps): View {
       ${misplaced.length > 0 && html`<ul>${
         misplaced.map((one) =>
           html`
-            <li key=${one.appointmentId}>${sayMoment(Date.parse(one.startTime), desk.zone)}, ${one
-              .service}
-              with ${one.doctor}</li>
+            <li key=${one.appointmentId}>${sayMisplaced(one, desk.zone)}</li>
           `
         )
       }</ul>`}
@@ -80,6 +78,9 @@ export function HoursView({ desk }: DeskProps): View {
     </section>
   `;
 }
+
+const sayMisplaced = ({ startTime, service, doctor }: Misplaced, zone: string): string =>
+  `${sayMoment(Date.parse(startTime), zone)}, ${service} with ${doctor}`;
 
 interface PartProps extends DeskProps {
   readonly isBusy: boolean;
