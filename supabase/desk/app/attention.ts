@@ -12,7 +12,7 @@ import type { Wish } from "./booking_dialog.ts";
 import type { Undelivered } from "./client.ts";
 import { sayMoment } from "./clinic_time.ts";
 import type { View } from "./html.ts";
-import type { Appointment } from "./rows.ts";
+import type { Alarm, Appointment } from "./rows.ts";
 import type { Desk } from "./use_desk.ts";
 import { alarmSentence, isDone, nameOf, sentenceFor } from "./words.ts";
 
@@ -37,9 +37,9 @@ export function AttentionList({ desk, onOpen, onBook, onSaid, onPatient }: Atten
     <section class="attention" aria-labelledby="attention-title">
       <h2 id="attention-title">Needs a person</h2>
       <p role="status">${count === 0
-        ? "Nothing to do."
+        ? "Nothing waits."
         : count === 1
-        ? "1 item to handle."
+        ? "1 thing waits."
         : `${count} things wait.`}</p>
       <ul>
         ${followUps.map((one) =>
@@ -100,10 +100,7 @@ export function AttentionList({ desk, onOpen, onBook, onSaid, onPatient }: Atten
         ${alarms.map((one) =>
           html`
             <${Item} key=${one.id} title=${`Alarm, ${at(one.raised_at)}`}>
-              <p>${alarmSentence(one.kind)} ${one.events} since ${at(
-                one.first_at,
-              )}. Texts are slowed down
-                for an hour. Tell the operator; patients on the phone can be booked here.</p>
+              <p>${alarmSentence(one.kind)} ${sayEvents(one, at)}</p>
               <${Actions}>
                 <${DoneButton} about="the alarm" onDone=${handle("alarm", one.id)} />
                 <//>
@@ -140,6 +137,13 @@ function DoneButton({ about, onDone }: DoneProps): View {
   };
   return html`<button type="button" disabled=${isBusy} onClick=${press}>
     Done<span class="hidden"> with ${about}</span></button>`;
+}
+
+/** How often it happened and what to do. Only attacks slow texts down. */
+function sayEvents({ kind, events, first_at }: Alarm, at: (text: string) => string): string {
+  if (kind.startsWith("calendar_")) return "";
+  return `${events} since ${at(first_at)}. Texts are slowed down for an hour. Tell the operator; ` +
+    "patients on the phone can be booked here.";
 }
 
 /** A number that a click calls. */
