@@ -187,11 +187,12 @@ async function playCall(database: Database, timed: Timed, number: number): Promi
     ...{ calledNumber: calledNumber(clinic), callerNumber: phone, callId },
     ...{ toolCallId: crypto.randomUUID(), claims: {} },
   });
-  // Between the existing appointments, which begin at full hours.
+  // Between the existing appointments, which begin at full hours, and outside the hour at
+  // which clocks change.
   const slot = (index: number) => {
     const free = 2 * Math.floor(number / called) + index;
-    const day = new Date(Date.now() + (3 + Math.floor(free / 20)) * 86_400_000);
-    const hour = String(1 + free % 20).padStart(2, "0");
+    const day = new Date(Date.now() + (3 + Math.floor(free / 18)) * 86_400_000);
+    const hour = String(3 + free % 18).padStart(2, "0");
     return `consultation/${day.toISOString().slice(0, 10)}T${hour}:30`;
   };
   const patient = { patientName: "Ada Brown", patientPhone: phone, patientCountry: "GB" };
