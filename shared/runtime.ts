@@ -28,8 +28,8 @@ export interface Runtime {
   readonly accounts: AccountCache;
   readonly log: Log;
   readonly recorder: Recorder;
-  /** Undefined when no collector is configured. */
-  readonly tracer: Tracer | undefined;
+  /** Undefined when nobody receives traces. */
+  readonly tracer: Pick<Tracer, "add" | "flush"> | undefined;
   readonly deadlines: Deadlines;
   readonly background: Background;
 }

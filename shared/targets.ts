@@ -72,12 +72,12 @@ function standing(
 
 /** The quantile of the slowest tool in milliseconds, or null when no tool was called. */
 function slowestQuantile(buckets: Counters, fraction: number): number | null {
-  const quantiles = buckets.split("tool").map(([, tool]) => quantile(tool, fraction));
+  const quantiles = buckets.split("tool").map(([, tool]) => quantileMs(tool, fraction));
   return quantiles.length > 0 ? Math.max(...quantiles) : null;
 }
 
 /** A quantile, interpolated within its bucket like in Prometheus; at most the last bound. */
-function quantile(buckets: Counters, fraction: number): number {
+export function quantileMs(buckets: Counters, fraction: number): number {
   const rank = fraction * buckets.sum();
   let below = 0;
   let from = 0;

@@ -1,3 +1,4 @@
+// deno-lint-ignore-file no-console -- the functions' log, which is also given to the console page
 /**
  * Serves the Edge Functions at `/functions/v1/NAME`, as hosted Supabase does.
  *
@@ -5,6 +6,10 @@
  */
 
 import { readdir } from "node:fs/promises";
+import { readConfig } from "../../shared/config.ts";
+import { openLog } from "../../shared/logging.ts";
+import { createRuntime, type Runtime } from "../../shared/runtime.ts";
+import type { Trace } from "../../shared/tracing.ts";
 
 /** The functions of this repository, loaded. */
 export interface LoadedFunctions {
@@ -13,8 +18,17 @@ export interface LoadedFunctions {
   fetch(pathname: string, request: Request): Promise<Response>;
 }
 
+/** Receives what the functions tell about their work, as it happens. */
+export interface FunctionsListener {
+  /** A line of the log, redacted. It is printed as well. */
+  readonly logged: (line: string) => void;
+  /** A finished piece of work. It is sent to a collector as well, where one is set. */
+  readonly traced: (trace: Trace) => void;
+}
+
 interface EdgeFunction {
   fetch(request: Request): Promise<Response>;
+  using?(runtime: Runtime): { fetch(request: Request): Promise<Response> };
 }
 
 const directory = new URL("../../functions/", import.meta.url);
@@ -23,10 +37,11 @@ const directory = new URL("../../functions/", import.meta.url);
  * Imports every function and checks that it can answer.
  *
  * @param environment Set for the process, as the hosted runtime does, before the first request.
- * @throws {Error} With the name of the function that cannot be loaded.
+ * @throws {Error} With the name of the function that cannot be loaded, or of a wrong variable.
  */
 export async function loadFunctions(
   environment: Readonly<Record<string, string>>,
+  listener: FunctionsListener,
 ): Promise<LoadedFunctions> {
   for (const [name, value] of Object.entries(environment)) Deno.env.set(name, value);
   Object.assign(globalThis, {
@@ -34,8 +49,12 @@ export async function loadFunctions(
   });
   const entries = await readdir(directory, { withFileTypes: true });
   const names = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name).sort();
+  const runtime = createListened(listener);
   const loaded = new Map<string, EdgeFunction>();
-  for (const name of names) loaded.set(name, await load(name));
+  for (const name of names) {
+    const found = await load(name);
+    loaded.set(name, found.using?.(runtime) ?? found);
+  }
   return {
     names,
     fetch: async (pathname, request) => {
@@ -46,6 +65,27 @@ export async function loadFunctions(
         : Response.json({ code: "NOT_FOUND", message: "Requested function was not found" }, {
           status: 404,
         });
+    },
+  };
+}
+
+/** The runtime that all functions share, as they would create it themselves, with a listener. */
+function createListened({ logged, traced }: FunctionsListener): Runtime {
+  const config = readConfig(Deno.env.toObject());
+  const log = openLog(config.logLevel, (line) => {
+    console.log(line);
+    logged(line);
+  });
+  const runtime = createRuntime(config, log);
+  const { tracer } = runtime;
+  return {
+    ...runtime,
+    tracer: {
+      add: (trace) => {
+        tracer?.add(trace);
+        traced(trace);
+      },
+      flush: () => tracer?.flush() ?? Promise.resolve(),
     },
   };
 }

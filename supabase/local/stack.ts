@@ -11,6 +11,9 @@ import postgres from "postgres";
 import { z } from "zod";
 import { readConfig } from "../../shared/config.ts";
 import { encryptAccount } from "../../shared/accounts.ts";
+import { Events } from "../console/events.ts";
+import { type Console, openConsole } from "../console/server.ts";
+import { serveConsole } from "../console/site.ts";
 import { addClinics, readClinics } from "./clinics.ts";
 import { type Auth, createAuth } from "./auth/server.ts";
 import { type LoadedFunctions, loadFunctions } from "./functions.ts";
@@ -20,7 +23,6 @@ import { defaultStateDir, type PostgresServer, startPostgres } from "./postgres.
 import { runRequests } from "./requests.ts";
 import { createGateway, type Gateway } from "./rest/gateway.ts";
 import { parseJson } from "./rest/json.ts";
-import { consolePage } from "./console.ts";
 import { addMembers } from "./members.ts";
 import { answerLocally } from "./shortcut.ts";
 import { localMetricsToken, localVapiSecret } from "./secrets.ts";
@@ -76,7 +78,11 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const clinics = await readClinics(clinicFiles);
     await addClinics(database.url(), clinics);
 
-    const twilio = await startFakeTwilio({ reports: "automatic" });
+    const events = new Events();
+    const twilio = await startFakeTwilio({
+      reports: "automatic",
+      onMessage: (message) => events.tell("text", message),
+    });
     stops.push(() => twilio.stop());
     const url = `http://127.0.0.1:${port}`;
     // The kept secrets have nothing left to decrypt.
@@ -97,17 +103,28 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const auth = await openAuth(database, environment);
     stops.push(() => auth.close());
     await addMembers(database.url(), auth, secretKey, clinics.map(({ slug }) => slug));
-    const endShortcut = answerLocally(`${url}/rest/v1/`, gateway.fetch);
+    const vapiSecret = environment["VAPI_SECRETS"] ?? localVapiSecret;
+    const provision = () => provisionClinics(database.url(), environment);
+    const parts = { url, dbUrl: database.url(), secret: vapiSecret, twilio, events, provision };
+    const page = openConsole(parts);
+    const rest = page.database.guard(gateway.fetch);
+    const endShortcut = answerLocally(`${url}/rest/v1/`, rest);
     stops.push(() => Promise.resolve(endShortcut()));
-    const functions = await loadFunctions(environment);
+    const functions = await loadFunctions(environment, {
+      logged: (line) => events.addLine(line),
+      traced: (trace) => events.addWork(trace),
+    });
     stops.push(runJobs(database.url(), (message) => onProgress(`A job failed: ${message}`)));
-    const answer = route({ url, publicHost, envFile, database, twilio, gateway, auth, functions });
+    const answer = route({
+      ...{ url, publicHost, envFile, database, twilio, rest, auth, functions, page },
+    });
     const server = Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, answer);
     stops.push(() => server.shutdown());
     stops.push(
       runRequests(database.url(), (message) => onProgress(`A request failed: ${message}`)),
     );
-    const vapiSecret = environment["VAPI_SECRETS"] ?? localVapiSecret;
+    // Before the server, which waits until no page listens any more.
+    stops.push(() => page.close());
     return { url, dbUrl: database.url(), envFile, vapiSecret, twilio, stop };
   } catch (thrown) {
     await stop();
@@ -121,22 +138,29 @@ interface Parts {
   readonly envFile: string;
   readonly database: PostgresServer;
   readonly twilio: FakeTwilio;
-  readonly gateway: Gateway;
+  /** Answers `/rest/v1/`. */
+  readonly rest: (request: Request) => Promise<Response>;
   readonly auth: Auth;
   readonly functions: LoadedFunctions;
+  readonly page: Console;
 }
 
-function route({ url, publicHost, envFile, database, twilio, gateway, auth, functions }: Parts) {
+function route(
+  { url, publicHost, envFile, database, twilio, rest, auth, functions, page }: Parts,
+) {
   const desk = serveSite("/desk", { key: publishableKey });
   return async (request: Request): Promise<Response> => {
     const { pathname, searchParams } = new URL(request.url);
     const refusal = refuseVisit(visitOf(request, pathname), publicHost);
     if (refusal !== undefined) return Response.json({ message: refusal }, { status: 403 });
-    if (pathname.startsWith("/rest/v1/")) return await gateway.fetch(request);
+    if (pathname.startsWith("/rest/v1/")) return await rest(request);
     if (pathname.startsWith("/auth/v1/")) return await auth.fetch(request);
     if (pathname.startsWith("/functions/v1/")) return await functions.fetch(pathname, request);
     const deskFile = await desk(request);
     if (deskFile) return deskFile;
+    const file = request.method === "GET" ? await serveConsole(pathname) : undefined;
+    if (file) return file;
+    if (pathname.startsWith("/console/")) return await page.fetch(request);
     switch (`${request.method} ${pathname}`) {
       case "GET /health":
         return Response.json({
@@ -152,8 +176,8 @@ function route({ url, publicHost, envFile, database, twilio, gateway, auth, func
           twilio: twilio.url,
           envFile,
         });
-      case "GET /":
-        return await consolePage(database.url(), twilio.messages);
+      case "GET /local/appointments":
+        return Response.json(await readAppointments(database.url()));
       case "GET /local/sms":
         return Response.json(textsTo(searchParams.get("to"), twilio));
       case "DELETE /local/sms":
@@ -174,6 +198,23 @@ function route({ url, publicHost, envFile, database, twilio, gateway, auth, func
         });
     }
   };
+}
+
+/** The newest appointments of all clinics. */
+async function readAppointments(dbUrl: string) {
+  const sql = postgres(dbUrl, { max: 1, onnotice: () => {} });
+  try {
+    return await sql`
+      select o.slug as clinic, p.name as doctor, a.status,
+        to_char(a.starts_at at time zone o.timezone, 'YYYY-MM-DD"T"HH24:MI') as start,
+        private.mask_phone(a.patient_phone) as phone
+      from public.appointments as a
+      join public.organizations as o on o.id = a.org_id
+      join public.providers as p on p.org_id = a.org_id and p.id = a.provider_id
+      order by a.created_at desc limit 50`;
+  } finally {
+    await sql.end({ timeout: 2 });
+  }
 }
 
 /** The texts to a number, or all of them. */
@@ -241,8 +282,14 @@ async function makeEnvironment(
     SUPABASE_ANON_KEY: await jwt("anon"),
     SUPABASE_SERVICE_ROLE_KEY: await jwt("service_role"),
     ...(publicHost === undefined
-      ? { VAPI_SECRETS: localVapiSecret, METRICS_TOKEN: localMetricsToken }
-      : { VAPI_SECRETS: PUBLIC_VAPI_SECRET, METRICS_TOKEN: PUBLIC_METRICS_TOKEN }),
+      ? {
+        ...{ VAPI_SECRETS: localVapiSecret, VAPI_HMAC_SECRETS: localVapiSecret },
+        METRICS_TOKEN: localMetricsToken,
+      }
+      : {
+        ...{ VAPI_SECRETS: PUBLIC_VAPI_SECRET, VAPI_HMAC_SECRETS: PUBLIC_VAPI_SECRET },
+        METRICS_TOKEN: PUBLIC_METRICS_TOKEN,
+      }),
     TWILIO_API_BASE: twilioUrl,
   };
 }

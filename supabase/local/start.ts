@@ -45,7 +45,7 @@ export const start = defineTask({
     }
     refuseWindows();
     const port = choosePort(values.port, terminal);
-    terminal.print(`Starting (process ${Deno.pid})`);
+    terminal.print(`Starting http://127.0.0.1:${port} (process ${Deno.pid})`);
     const startedAt = performance.now();
     // Imported here, because --help and wrong arguments do not need it.
     const { startStack } = await import("./stack.ts");
@@ -72,7 +72,7 @@ export const start = defineTask({
 function describe(stack: Stack, publicHost: string | undefined, task: string): string {
   const { url, dbUrl, envFile, vapiSecret } = stack;
   const address = new URL(url).port === String(defaultPort) ? "" : ` --url ${url}`;
-  return `  ${url}/             console: texts and appointments
+  return `  ${url}/             the console: call, read the texts, see the book, attack
   ${url}/desk/        front desk: ${
     localEmail("owner", "sunrise-dental")
   }, password ${localPassword}

@@ -6,6 +6,7 @@
 
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import axe from "axe-core";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import postgres from "postgres";
@@ -46,19 +47,22 @@ export class BrowserStack {
     readonly stack: Stack,
     readonly sql: postgres.Sql,
     readonly browser: Browser,
+    private readonly stateDir: string,
   ) {}
 
   static async start(purpose = "browser"): Promise<BrowserStack> {
     const port = findFreePort(12_000 + Math.floor(Math.random() * 12_000));
     Deno.env.set("LOG_LEVEL", "error");
-    const stack = await startStack({ port, fresh: true, stateDir: testStateDir(purpose) });
+    // Files run at the same time, and each has a stack of its own.
+    const stateDir = testStateDir(`${purpose}-${Deno.pid}`);
+    const stack = await startStack({ port, fresh: true, stateDir });
     const sql = postgres(stack.dbUrl, { max: 2, onnotice: () => {} });
     const browser = await chromium.launch({
       ...(chromiumPath === undefined ? {} : { executablePath: chromiumPath }),
       args: ["--no-sandbox", "--disable-dev-shm-usage"],
       timeout: limitMs,
     });
-    return new BrowserStack(stack, sql, browser);
+    return new BrowserStack(stack, sql, browser, stateDir);
   }
 
   get url(): string {
@@ -69,6 +73,7 @@ export class BrowserStack {
     await this.browser.close();
     await this.sql.end({ timeout: 5 });
     await this.stack.stop();
+    await rm(this.stateDir, { recursive: true, force: true });
   }
 
   /** A clinic that is open every day and around the clock, with two doctors, and no appointment. */

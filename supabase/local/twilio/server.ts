@@ -75,6 +75,8 @@ export interface FakeTwilioOptions {
   readonly port?: number;
   /** When reports are posted: automatically, as planned, or only by `sendReports`. */
   readonly reports?: "automatic" | "on_demand";
+  /** Receives every text, as accepted and after each report was answered. */
+  readonly onMessage?: (message: FakeMessage) => void;
 }
 
 interface WaitingReport extends PlannedReport {
@@ -87,7 +89,7 @@ const accountPath =
 
 /** Starts a fake on the loopback. */
 export async function startFakeTwilio(
-  { port = 0, reports: mode = "on_demand" }: FakeTwilioOptions = {},
+  { port = 0, reports: mode = "on_demand", onMessage = () => {} }: FakeTwilioOptions = {},
 ): Promise<FakeTwilio> {
   const messages: FakeMessage[] = [];
   const answerFaults: Fault<AnswerFaultKind>[] = [];
@@ -148,6 +150,7 @@ export async function startFakeTwilio(
       const read = readMessage(accountSid, user, form);
       if ("refused" in read) return read.refused;
       messages.push(read.message);
+      onMessage(read.message);
       const body = describeMessage(read.message);
       await announce(read.message);
       return { status: 201, body };
@@ -189,12 +192,14 @@ export async function startFakeTwilio(
     const { statusCallback, accountSid } = message;
     if (report.signature === "right" && message.status !== "delivered") {
       const { status, errorCode } = report;
-      messages[index] = { ...message, status, ...(errorCode === undefined ? {} : { errorCode }) };
+      const changed = { ...message, status, ...(errorCode === undefined ? {} : { errorCode }) };
+      messages[index] = changed;
     }
     const token = knownTokens.get(accountSid) ?? seenTokens.get(accountSid) ?? "unknown";
     const answered = await postReport({ ...message, statusCallback }, report, token);
     const done = { sid: report.sid, status: report.status, answered };
     posted.push(done);
+    onMessage(messages.find(({ sid }) => sid === report.sid) ?? message);
     return done;
   }
 

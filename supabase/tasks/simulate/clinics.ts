@@ -72,7 +72,7 @@ export async function makeClinics(
 }
 
 /** A number from the fictional ranges that no clinic has. */
-async function findFreeNumber(sql: postgres.Sql, country: "GB" | "US"): Promise<string> {
+export async function findFreeNumber(sql: postgres.Sql, country: "GB" | "US"): Promise<string> {
   const [range, from, digits] = country === "GB" ? ["+442079460", 0, 3] : ["+12125550", 100, 3];
   const [row] = await sql<{ number: string }[]>`
     select n.number

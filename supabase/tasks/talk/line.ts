@@ -8,6 +8,7 @@
 import type postgres from "postgres";
 import { z } from "zod";
 import { tools } from "../../../functions/vapi-webhook/tools.ts";
+import { sign, toHex, utf8 } from "../../../shared/bytes.ts";
 import { lineProfile } from "../../../shared/database/calls.ts";
 import { composeAssistant } from "../../../shared/line/assistant.ts";
 import { defineForVapi, type VapiTool } from "../../../shared/line/tool_definition.ts";
@@ -92,15 +93,32 @@ export interface ToolUse {
   readonly ms: number;
 }
 
+/** A request to a server URL and its answer, as on the wire. */
+export interface Exchange {
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+  readonly status: number;
+  readonly answer: string;
+  /** Milliseconds since 1970. */
+  readonly startedAt: number;
+  /** Milliseconds since 1970. */
+  readonly endedAt: number;
+}
+
 /** The caller, and the secret of the line's tools. */
 export interface CallOptions {
-  /** `X-Vapi-Secret`. */
+  /** `X-Vapi-Secret`, or the key of the signature. */
   readonly secret: string;
+  /** Signs the requests as Vapi does with an HMAC credential, instead of sending the secret. */
+  readonly signs?: boolean;
   /** E.164; undefined when the caller withholds it. */
   readonly caller: string | undefined;
   readonly callId?: string;
   /** Receives every answer. */
   readonly onUse?: (use: ToolUse) => void;
+  /** Receives every request with its answer. */
+  readonly onExchange?: (exchange: Exchange) => void;
 }
 
 const results = z.object({
@@ -187,21 +205,31 @@ export class LineCall {
   }
 
   async #post(url: string, message: object): Promise<string> {
-    const response = await fetch(url, {
-      method: "POST",
-      headers: { "content-type": "application/json", "x-vapi-secret": this.options.secret },
-      body: JSON.stringify({
-        message: {
-          ...message,
-          call: { id: this.callId },
-          phoneNumber: { number: this.line.number },
-          ...(this.caller === undefined ? {} : { customer: { number: this.caller } }),
-        },
-      }),
+    const body = JSON.stringify({
+      message: {
+        ...message,
+        call: { id: this.callId },
+        phoneNumber: { number: this.line.number },
+        ...(this.caller === undefined ? {} : { customer: { number: this.caller } }),
+      },
     });
-    const text = await response.text();
-    if (response.status === 200) return text;
-    throw new Error(`Cannot use ${url}: it answered ${response.status}`);
+    const headers = { "content-type": "application/json", ...this.#credential(body) };
+    const startedAt = performance.timeOrigin + performance.now();
+    const response = await fetch(url, { method: "POST", headers, body });
+    const answer = await response.text();
+    const endedAt = performance.timeOrigin + performance.now();
+    const { status } = response;
+    this.options.onExchange?.({ url, headers, body, status, answer, startedAt, endedAt });
+    if (status === 200) return answer;
+    throw new Error(`Cannot use ${url}: it answered ${status}`);
+  }
+
+  #credential(body: string): Readonly<Record<string, string>> {
+    const { secret, signs = false } = this.options;
+    if (!signs) return { "x-vapi-secret": secret };
+    const timestamp = String(Date.now());
+    const signature = toHex(sign(utf8(secret), utf8(`${timestamp}.${body}`)));
+    return { "x-timestamp": timestamp, "x-signature": signature };
   }
 }
 

@@ -1,0 +1,136 @@
+/**
+ * The console: make a call, read the texts, and see why it is safe.
+ *
+ * @module
+ */
+/// <reference lib="dom" />
+
+import { html, render } from "htm/preact";
+import { useEffect, useState } from "preact/hooks";
+import { Attack } from "./attack.ts";
+import { Book } from "./book.ts";
+import { Call } from "./call.ts";
+import { Operate } from "./operate.ts";
+import { Section, type View } from "./parts.ts";
+import { Phone } from "./phone.ts";
+import { get, listen, type Overview, sentenceOf, type Text } from "./stack.ts";
+
+const textLimit = 50;
+const lineLimit = 200;
+
+/** Another number in each window, so that two of them are two callers. */
+const ownNumber = `+447700900${String(Math.floor(Math.random() * 1000)).padStart(3, "0")}`;
+
+const about = {
+  book:
+    "The day, live. Take a time in this window and in another one at once, or send 200 callers.",
+  attack:
+    "Each attack is aimed at a clinic of its own, over HTTP, while an honest patient books there.",
+  operate: "What an operator sees. Names, numbers and codes are removed before anything gets here.",
+} as const;
+
+function App(): View {
+  const [overview, setOverview] = useState<Overview>();
+  const [slug, setSlug] = useState<string>();
+  const [caller, setCaller] = useState(ownNumber);
+  const [isConnected, setConnected] = useState(true);
+  const [day, setDay] = useState<string>();
+  const [changes, setChanges] = useState(0);
+  const [problem, setProblem] = useState<string>();
+
+  useEffect(() => {
+    const load = () =>
+      get<Overview>("/console/overview").then(
+        (loaded) => {
+          setOverview(loaded);
+          setProblem(undefined);
+        },
+        (thrown) => setProblem(sentenceOf(thrown)),
+      );
+    const reload = () => {
+      load();
+      setChanges((count) => count + 1);
+    };
+    const amend = (change: (known: Overview) => Overview) =>
+      setOverview((known) => known && change(known));
+    return listen({
+      text: (text) => amend((known) => ({ ...known, texts: withText(known.texts, text) })),
+      line: (line) =>
+        amend((known) => ({ ...known, lines: [...known.lines, line].slice(-lineLimit) })),
+      database: (database) => {
+        amend((known) => ({ ...known, database }));
+        if (!database.isAway) reload();
+      },
+      changed: () => setChanges((count) => count + 1),
+      connected: (isThere) => {
+        setConnected(isThere);
+        // Also after the stack was started again.
+        if (isThere) reload();
+      },
+    });
+  }, []);
+
+  const clinics = overview?.clinics ?? [];
+  const clinic = clinics.find((one) => one.slug === slug) ??
+    clinics.find((one) => one.slug === "sunrise-dental") ?? clinics[0];
+  const database = overview?.database;
+  const phone = { ...overview, caller, isAway: database?.isAway };
+  return html`
+    <header>
+      <h1>Master Orchestrator</h1>
+      <p>The console of the local stack. Everything you see is the real thing, but for Twilio.</p>
+      <nav aria-label="Parts of this page">
+        <a href="#call">Call</a> <a href="#phone">Phone</a>
+        <a href="#book">Book</a> <a href="#attack">Attack</a> <a href="#operate">Operate</a>
+      </nav>
+    </header>
+    <div role="status" class="banners">
+      ${!isConnected &&
+        html`<p class="banner">The stack does not answer. This page goes on when it does.</p>`}
+      ${database?.isAway && html`<p class="banner">The database is away. ${database.why}</p>`}
+      ${problem && html`<p class="banner">${problem}</p>`}
+    </div>
+    <main>
+      ${overview && html`
+        <${Section} id="call" title="Call"
+          about="You are the caller. A scripted agent answers, and does what the tools' answers tell it.">
+          <${Call} ...${{
+            clinics,
+            clinic,
+            onClinic: (chosen: string) => {
+              setSlug(chosen);
+              setDay(undefined);
+            },
+            caller,
+            onCaller: setCaller,
+            onDay: setDay,
+          }} texts=${overview.texts} />
+          </${Section}>
+          <${Section} id="phone" title="Phone"
+            about="The texts that the fake Twilio took. Spoil the next ones and see what the caller hears.">
+            <${Phone} ...${phone} />
+          </${Section}>
+          ${clinic && html`
+            <${Section} id="book" title="Book" about=${about.book}>
+              <${Book} ...${{ clinic, caller, day, changes }} onDay=${setDay} />
+              </${Section}>
+          `}
+          <${Section} id="attack" title="Attack" about=${about.attack}>
+            <${Attack} />
+          </${Section}>
+          <${Section} id="operate" title="Operate" about=${about.operate}>
+            <${Operate} changes=${changes} lines=${overview.lines} />
+          </${Section}>
+      `}
+    </main>
+  `;
+}
+
+/** A text, new or with another state. */
+function withText(texts: readonly Text[], text: Text): readonly Text[] {
+  return texts.some(({ sid }) => sid === text.sid)
+    ? texts.map((known) => known.sid === text.sid ? text : known)
+    : [...texts, text].slice(-textLimit);
+}
+
+render(html`<${App} />`, document.body);

@@ -1,0 +1,180 @@
+/**
+ * A phone call: what the caller says and hears, and what the agent does.
+ *
+ * @module
+ */
+/// <reference lib="dom" />
+
+import { html } from "htm/preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { CallableClinic } from "../lines.ts";
+import type { PlayedTurn, PlayedUse } from "../phone_calls.ts";
+import { onSubmit, onTick, onValue, Problem, type View } from "./parts.ts";
+import { post, sentenceOf, type Text } from "./stack.ts";
+import { codeIn, suggest } from "./suggestions.ts";
+import { Wire } from "./wire.ts";
+
+/** One sentence of a call. */
+interface Spoken {
+  readonly who: "agent" | "you" | "line";
+  readonly text: string;
+}
+
+interface Played {
+  readonly callId: string | undefined;
+  readonly asks: string | null;
+  readonly spoken: readonly Spoken[];
+  readonly uses: readonly PlayedUse[];
+}
+
+const silent: Played = { callId: undefined, asks: null, spoken: [], uses: [] };
+const names = { agent: "Agent", you: "You", line: "" } as const;
+
+/** The call of this window. */
+export function Call({ clinics, clinic, onClinic, caller, onCaller, onDay, texts }: {
+  readonly clinics: readonly CallableClinic[];
+  readonly clinic: CallableClinic | undefined;
+  readonly onClinic: (slug: string) => void;
+  readonly caller: string;
+  readonly onCaller: (number: string) => void;
+  /** Hears the local day of what was held or booked. */
+  readonly onDay: (day: string) => void;
+  readonly texts: readonly Text[];
+}): View {
+  const [played, setPlayed] = useState(silent);
+  const [said, setSaid] = useState("");
+  const [isWithheld, setWithheld] = useState(false);
+  const [speaks, setSpeaks] = useState(false);
+  const [isBusy, setBusy] = useState(false);
+  const [problem, setProblem] = useState<string>();
+  const box = useRef<HTMLInputElement>(null);
+  const log = useRef<HTMLDivElement>(null);
+  const { callId, asks, spoken, uses } = played;
+  const isOver = callId === undefined;
+
+  useEffect(() => {
+    if (log.current) log.current.scrollTop = log.current.scrollHeight;
+  }, [spoken]);
+  // Focus goes to the sentence when a call begins, and stays there.
+  useEffect(() => box.current?.focus(), [callId]);
+
+  const play = async (act: () => Promise<void>) => {
+    setBusy(true);
+    setProblem(undefined);
+    await act().catch((thrown) => setProblem(sentenceOf(thrown)));
+    setBusy(false);
+  };
+
+  const take = (turn: PlayedTurn, before: Played) => {
+    if (speaks) speechSynthesis?.speak(new SpeechSynthesisUtterance(turn.says));
+    const startTime = turn.uses.map(({ answer }) => answer["startTime"]).findLast(Boolean);
+    if (typeof startTime === "string") onDay(startTime.slice(0, 10));
+    const heard: Spoken[] = [{ who: "agent", text: turn.says }];
+    if (turn.asks === null) heard.push({ who: "line", text: "The agent ended the call." });
+    setPlayed({
+      callId: turn.asks === null ? undefined : turn.callId,
+      asks: turn.asks,
+      spoken: [...before.spoken, ...heard],
+      uses: [...before.uses, ...turn.uses],
+    });
+    if (turn.asks === null) post(`/console/calls/${turn.callId}/ended`).catch(() => {});
+  };
+
+  const start = () =>
+    play(async () => {
+      const from = { clinic: clinic?.slug ?? "", caller: isWithheld ? null : caller };
+      take(await post<PlayedTurn>("/console/calls", from), silent);
+    });
+
+  const say = (text: string) =>
+    play(async () => {
+      if (callId === undefined || text.trim() === "") return;
+      const before = { ...played, spoken: [...spoken, { who: "you", text } as const] };
+      setPlayed(before);
+      setSaid("");
+      box.current?.focus();
+      take(await post<PlayedTurn>(`/console/calls/${callId}/said`, { said: text }), before);
+    });
+
+  const hangUp = () =>
+    play(async () => {
+      const ended = { who: "line", text: "You hung up. What was held is free again." } as const;
+      setPlayed({ ...played, callId: undefined, asks: null, spoken: [...spoken, ended] });
+      await post(`/console/calls/${callId}/ended`);
+    });
+
+  const code = texts.filter(({ to }) => to === caller).map(({ body }) => codeIn(body)).findLast(
+    Boolean,
+  );
+  const suggestions = asks === null || !clinic ? [] : suggest({
+    ...{ asks, clinic, caller: isWithheld ? undefined : caller },
+    answer: uses.at(-1)?.answer,
+    code,
+  });
+
+  return html`
+    <form class="row" onSubmit=${onSubmit(start)}>
+      <label>Clinic
+        <select value=${clinic?.slug} onChange=${onValue(onClinic)} disabled=${!isOver}>
+          ${clinics.map(({ slug, name }) =>
+            html`<option key=${slug} value=${slug}>${name}</option>`
+          )}
+        </select>
+      </label>
+      <label>Your number
+        <input
+          type="tel"
+          value=${caller}
+          onInput=${onValue(onCaller)}
+          disabled=${!isOver || isWithheld}
+          required
+          pattern="\\+[1-9][0-9]{6,14}"
+          title="With its country code, as +447700900123"
+        />
+      </label>
+      <label class="choice">
+        <input type="checkbox" checked=${isWithheld} onChange=${onTick(
+          setWithheld,
+        )} disabled=${!isOver} />
+        Withhold it
+      </label>
+      <label class="choice">
+        <input type="checkbox" checked=${speaks} onChange=${onTick(setSpeaks)} />
+        Speak aloud
+      </label>
+      ${isOver
+        ? html`<button type="submit" class="main" disabled=${isBusy || !clinic}>Call</button>`
+        : html`<button type="button" onClick=${hangUp} disabled=${isBusy}>Hang up</button>`}
+    </form>
+    <div ref=${log} class="talk" role="log" aria-label="The call" tabindex="0">
+      ${spoken.length === 0 &&
+        html`<p class="empty">Call, then answer with the buttons or in your own words.</p>`}
+      ${spoken.map(({ who, text }, place) =>
+        html`<p key=${place} class=${who}>${
+          names[who] && html`
+            <b>${names[who]}</b>
+          `
+        }${text}</p>`
+      )}
+    </div>
+    <${Problem} text=${problem} />
+    ${!isOver && html`
+      <div class="suggestions" role="group" aria-label="You could say">
+        ${suggestions.map((text) =>
+          html`<button key=${text} type="button" disabled=${isBusy} onClick=${() =>
+            say(text)}>${text}</button>`
+        )}
+      </div>
+      <form class="row say" onSubmit=${onSubmit(() => say(said))}>
+        <label>Say something
+          <input ref=${box} value=${said} onInput=${onValue(
+            setSaid,
+          )} maxlength="500" autocomplete="off" />
+        </label>
+        <button type="submit" disabled=${isBusy}>Say</button>
+      </form>
+    `}
+    <h3>On the wire</h3>
+    <${Wire} uses=${uses} />
+  `;
+}

@@ -1,0 +1,174 @@
+/**
+ * What an operator looks at: figures, alarms, the audit trail and the log.
+ *
+ * @module
+ */
+/// <reference lib="dom" />
+
+import { html } from "htm/preact";
+import { useEffect, useState } from "preact/hooks";
+import type { Figures } from "../figures.ts";
+import { Problem, type View } from "./parts.ts";
+import { get, sentenceOf } from "./stack.ts";
+
+const targetMs = 800;
+
+/** What the figures with a target are called, and how they are written. */
+const targetWords: Readonly<
+  Record<string, { readonly label: string; readonly target: string; say(value: number): string }>
+> = {
+  otp_success_rate: { label: "Holds confirmed", target: "above 95 %", say: percent },
+  sms_delivery_rate: { label: "Texts delivered", target: "above 99.5 %", say: percent },
+  cross_tenant_denials: { label: "Calls that named another clinic", target: "0", say: String },
+  tool_p95_ms: {
+    label: "p95 of the slowest tool",
+    target: "below 800 ms",
+    say: (value) => `${Math.round(value)} ms`,
+  },
+};
+
+function percent(value: number): string {
+  return `${(100 * value).toFixed(1)} %`;
+}
+
+/** The last hour. `changes` grows whenever something may have been written. */
+export function Operate({ changes, lines }: {
+  readonly changes: number;
+  readonly lines: readonly string[];
+}): View {
+  const [figures, setFigures] = useState<Figures>();
+  const [problem, setProblem] = useState<string>();
+  useEffect(() => {
+    const load = () =>
+      get<Figures>("/console/figures").then(
+        (read) => {
+          setFigures(read);
+          setProblem(undefined);
+        },
+        (thrown) => setProblem(sentenceOf(thrown)),
+      );
+    // The functions send their counts a second after an answer.
+    const timers = [setTimeout(load, 200), setTimeout(load, 1500)];
+    return () => timers.forEach(clearTimeout);
+  }, [changes]);
+  return html`
+    <${Problem} text=${problem} />
+    ${figures && html`<${Shown} figures=${figures} />`}
+    <h3>Log</h3>
+    <pre class="lines" tabindex="0" aria-label="The functions' log">${lines.slice(-30).toReversed()
+      .join("\n") || "Nothing yet."}</pre>
+  `;
+}
+
+function Shown({ figures }: { readonly figures: Figures }): View {
+  const { targets, tools, callsByMinute, holds, alarms, audit } = figures;
+  const most = Math.max(1, ...callsByMinute);
+  const slowest = Math.max(targetMs, ...tools.map(({ p95 }) => p95));
+  return html`
+    <div class="figures">
+      <div>
+        <h3>Targets, in the last hour</h3>
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">Figure</th>
+              <th scope="col">Now</th>
+              <th scope="col">Target</th>
+            </tr>
+          </thead>
+          <tbody>
+            ${targets.map(({ metric, value, isMet, events }) =>
+              html`
+                <tr key=${metric}>
+                  <th scope="row">${targetWords[metric]?.label ?? metric}</th>
+                  <td class=${isMet === null ? "" : isMet ? "good" : "bad"}>
+                    ${value === null ? "no data" : targetWords[metric]?.say(value)}
+                    <small>of ${events}</small>
+                  </td>
+                  <td>${targetWords[metric]?.target}</td>
+                </tr>
+              `
+            )}
+          </tbody>
+        </table>
+        <h3>Tool calls by the minute</h3>
+        <div class="columns" role="img" aria-label=${`${
+          callsByMinute.reduce((sum, calls) => sum + calls, 0)
+        } tool calls in the last hour, at most ${most} in a minute`}>
+          ${callsByMinute.map((calls, place) =>
+            html`<span key=${place} style=${{ height: `${100 * calls / most}%` }} />`
+          )}
+        </div>
+        <h3>Holds</h3>
+        <p>${holds.live} live, ${holds.lapsed} expired and not cleaned up, the oldest for ${Math
+          .round(holds.cleanupLagSeconds)} s. ${holds.overlaps} appointments overlap.</p>
+      </div>
+      <div>
+        <h3>Tools</h3>
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">Tool</th><th scope="col">Calls</th>
+              <th scope="col">p50</th><th scope="col">p95</th>
+            </tr>
+          </thead>
+          <tbody>
+            ${tools.map(({ tool, calls, p50, p95 }) =>
+              html`
+                <tr key=${tool}>
+                  <th scope="row">${tool}</th>
+                  <td>${calls}</td>
+                  <td>${Math.round(p50)} ms</td>
+                  <td>
+                    ${Math.round(p95)} ms
+                    <span class="track" aria-hidden="true">
+                      <span class=${`bar ${p95 < targetMs ? "own" : "twilio"}`}
+                        style=${{ width: `${100 * p95 / slowest}%` }} />
+                    </span>
+                  </td>
+                </tr>
+              `
+            )}
+          </tbody>
+        </table>
+        ${tools.length === 0 && html`<p class="empty">No tool was called in the last hour.</p>`}
+        <h3>Alarms</h3>
+        ${alarms.length === 0 && html`<p class="empty">None.</p>`}
+        <ul>
+          ${alarms.map(({ clinic, kind, events, at }) =>
+            html`<li key=${kind + at}>${clinic}: ${events} ${kind}, ${
+              new Date(at).toLocaleTimeString()
+            }</li>`
+          )}
+        </ul>
+      </div>
+    </div>
+    <h3>Audit trail</h3>
+    <div class="scroll short" tabindex="0" role="region" aria-label="Audit trail">
+      <table class="trail">
+        <thead>
+          <tr>
+            <th scope="col">Time</th>
+            <th scope="col">Clinic</th>
+            <th scope="col">Who</th>
+            <th scope="col">What</th>
+            <th scope="col">Outcome</th>
+          </tr>
+        </thead>
+        <tbody>
+          ${audit.map(({ id, at, clinic, actor, caller, action, outcome }) =>
+            html`
+              <tr key=${id}>
+                <td>${new Date(at).toLocaleTimeString()}</td>
+                <td>${clinic ?? "deleted"}</td>
+                <td>${actor} ${caller}</td>
+                <td>${action}</td>
+                <td>${outcome}</td>
+              </tr>
+            `
+          )}
+        </tbody>
+      </table>
+    </div>
+  `;
+}

@@ -1,0 +1,75 @@
+/**
+ * The stack, as the page asks it and hears of it.
+ *
+ * @module
+ */
+/// <reference lib="dom" />
+
+import type { DatabaseState, Told } from "../events.ts";
+import type { CallableClinic } from "../lines.ts";
+
+/** A text, as JSON has it. */
+export type Text = Omit<Told["text"], "createdAt"> & { readonly createdAt: string };
+
+/** The state of the stack when the page opens. */
+export interface Overview {
+  readonly clinics: readonly CallableClinic[];
+  /** Oldest first. */
+  readonly texts: readonly Text[];
+  /** The faults that wait for a text. */
+  readonly faults: readonly { readonly kind: string | number }[];
+  readonly database: DatabaseState;
+  /** Lines of the log, oldest first. */
+  readonly lines: readonly string[];
+}
+
+/** What the page hears. */
+export interface Hearing {
+  text(text: Text): void;
+  line(line: string): void;
+  changed(): void;
+  database(state: DatabaseState): void;
+  /** The connection to the stack is there, or not any more. */
+  connected(isConnected: boolean): void;
+}
+
+/** @throws {Error} With a sentence for the person at the page. */
+export async function get<Answer>(path: string): Promise<Answer> {
+  return await read(fetch(path));
+}
+
+/** @throws {Error} With a sentence for the person at the page. */
+export async function post<Answer = void>(path: string, body: object = {}): Promise<Answer> {
+  const headers = { "content-type": "application/json" };
+  return await read(fetch(path, { method: "POST", headers, body: JSON.stringify(body) }));
+}
+
+async function read<Answer>(asked: Promise<Response>): Promise<Answer> {
+  const response = await asked.catch(() => {
+    throw new Error("The stack does not answer. Is deno task start running?");
+  });
+  const text = await response.text();
+  const answer = text === "" ? undefined : JSON.parse(text);
+  if (response.ok) return answer;
+  throw new Error(answer?.message ?? `The stack answered ${response.status}`);
+}
+
+/** Hears what happens in the stack, until the returned function is called. */
+export function listen(hearing: Hearing): () => void {
+  const source = new EventSource("/console/events");
+  const on = (name: string, hear: (data: string) => void) =>
+    source.addEventListener(name, (event) => {
+      if (event instanceof MessageEvent) hear(event.data);
+    });
+  on("text", (data) => hearing.text(JSON.parse(data)));
+  on("line", (data) => hearing.line(JSON.parse(data)));
+  on("database", (data) => hearing.database(JSON.parse(data)));
+  on("changed", () => hearing.changed());
+  source.onopen = () => hearing.connected(true);
+  source.onerror = () => hearing.connected(false);
+  return () => source.close();
+}
+
+/** What a thrown value says. */
+export const sentenceOf = (thrown: unknown): string =>
+  thrown instanceof Error ? thrown.message : String(thrown);

@@ -1,0 +1,316 @@
+/** The console at `/` of the local stack, as somebody uses it who evaluates the project. */
+import assert from "node:assert/strict";
+import type { BrowserContextOptions, Page } from "playwright-core";
+import { type BrowserStack, findBarriers, testInBrowser } from "../support/browser.ts";
+
+/** Ends what an earlier test has spoiled. */
+async function repair({ url }: BrowserStack): Promise<void> {
+  const headers = { "content-type": "application/json", origin: url };
+  const order = { method: "POST", headers, body: '{"isAway":false}' };
+  for (
+    const asked of [
+      fetch(`${url}/console/database`, order),
+      fetch(`${url}/local/faults`, { method: "DELETE" }),
+    ]
+  ) await (await asked).body?.cancel();
+}
+
+/** A window of its own with the console. */
+async function openConsole(stack: BrowserStack, options?: BrowserContextOptions): Promise<Page> {
+  await repair(stack);
+  const page = await stack.open(options);
+  await page.goto(`${stack.url}/`);
+  await page.getByRole("button", { name: "Call", exact: true }).waitFor();
+  return page;
+}
+
+const say = (page: Page, name: string | RegExp) =>
+  page.getByRole("group", { name: "You could say" }).getByRole("button", { name }).first().click();
+
+/** Waits until the agent has said something. */
+const hears = (page: Page, text: RegExp) =>
+  page.getByRole("log").locator("p.agent").filter({ hasText: text }).last().waitFor();
+
+/** Waits until the phone shows a text in a state. */
+const showsText = (page: Page, state: string | RegExp) =>
+  page.getByRole("list", { name: "Texts" }).getByText(state).first().waitFor();
+
+const time = /^\w+day \d+ \w+ at /;
+const code = /^\d{6}$/;
+
+/** Calls and gets a time on hold; the code is being texted. */
+async function holdByPhone(page: Page): Promise<void> {
+  await page.getByRole("button", { name: "Call", exact: true }).click();
+  await say(page, "A consultation next Tuesday");
+  await say(page, time);
+  await say(page, "Ada Brown");
+}
+
+/** What the functions do with a text. */
+async function spoil(page: Page, name: string): Promise<void> {
+  const ordered = page.waitForResponse((response) => response.url().endsWith("/console/faults"));
+  await page.getByRole("radio", { name }).check();
+  await ordered;
+}
+
+testInBrowser("a call is booked with buttons, and the page shows why it is safe", async (stack) => {
+  const page = await openConsole(stack);
+  await holdByPhone(page);
+  await hears(page, /texted a six-digit code/);
+  await page.getByRole("cell", { name: /held .* left Ada Brown/ }).waitFor();
+  await showsText(page, "delivered");
+  await say(page, code);
+  await hears(page, /that's confirmed/);
+  await page.getByRole("cell", { name: /confirmed Ada Brown/ }).waitFor();
+  const wire = page.getByRole("listitem").filter({ hasText: "verify_otp confirmed" });
+  await wire.getByLabel("Request of verify_otp").filter({ hasText: /x-signature: [0-9a-f]{64}/ })
+    .waitFor();
+  await wire.getByLabel("Answer of verify_otp").filter({ hasText: '"toolCallId"' }).waitFor();
+  for (const part of ["Read", "Database", "Own work", "Answer"]) {
+    await wire.getByText(part, { exact: false }).first().waitFor();
+  }
+  await page.getByRole("listitem").filter({ hasText: "send_otp sent" }).getByText("Twilio")
+    .waitFor();
+  await say(page, "That's all, goodbye");
+  await page.getByText("The agent ended the call.").waitFor();
+});
+
+testInBrowser("a call is booked with the keyboard alone", async (stack) => {
+  const page = await openConsole(stack);
+  const press = async (name: string, key: "Tab" | "Shift+Tab") => {
+    const wanted = page.getByRole("button", { name, exact: true });
+    for (let tabs = 0; tabs < 60; tabs++) {
+      if (await wanted.evaluate((node) => node === node.ownerDocument.activeElement)) {
+        return await page.keyboard.press("Enter");
+      }
+      await page.keyboard.press(key);
+    }
+    assert.fail(`${name} cannot be reached with the keyboard`);
+  };
+  const type = async (text: string) => {
+    await page.keyboard.type(text);
+    await page.keyboard.press("Enter");
+  };
+  await press("Call", "Tab");
+  await hears(page, /how can I help/);
+  // The sentence has the focus, from the beginning to the end of the call.
+  await type("a consultation next Wednesday");
+  await hears(page, /Which suits you/);
+  await type("the second one");
+  await hears(page, /first and last name/);
+  await type("Chloe Diaz");
+  await hears(page, /texted a six-digit code/);
+  const body = await page.getByRole("list", { name: "Texts" }).locator("li p").first().innerText();
+  await type(/\d{6}/.exec(body)?.[0] ?? "");
+  await hears(page, /that's confirmed/);
+  await press("Hang up", "Shift+Tab");
+  await page.getByText("You hung up.").waitFor();
+});
+
+testInBrowser(
+  "a wrong code is said to be wrong, and the right one still confirms",
+  async (stack) => {
+    const page = await openConsole(stack);
+    await holdByPhone(page);
+    await showsText(page, /sent|delivered/);
+    const codes = page.getByRole("group", { name: "You could say" }).getByRole("button", {
+      name: code,
+    });
+    await codes.nth(1).click();
+    await page.getByText("verify_otp wrong_code").waitFor();
+    await codes.first().click();
+    await hears(page, /that's confirmed/);
+  },
+);
+
+testInBrowser(
+  "the caller hears what became of a spoiled text, and goes on when it is repaired",
+  async (stack) => {
+    const page = await openConsole(stack);
+    await spoil(page, "Wrong number");
+    await holdByPhone(page);
+    await hears(page, /number/);
+    await page.getByText("No text has been sent").waitFor();
+    await page.getByRole("button", { name: "Hang up" }).click();
+    await page.getByText("You hung up.").waitFor();
+
+    await spoil(page, "Twilio is down");
+    await holdByPhone(page);
+    await page.getByText("send_otp sms_provider_error").waitFor();
+    await page.getByRole("button", { name: "Hang up" }).click();
+    await page.getByText("You hung up.").waitFor();
+
+    await spoil(page, "Twilio takes them");
+    await spoil(page, "They do not arrive");
+    await holdByPhone(page);
+    await showsText(page, "undelivered (30003)");
+    await page.getByRole("button", { name: "Hang up" }).click();
+    await page.getByText("You hung up.").waitFor();
+
+    await spoil(page, "The report is forged");
+    await holdByPhone(page);
+    await showsText(page, "queued");
+    await spoil(page, "They arrive in a second");
+    await say(page, code);
+    await hears(page, /that's confirmed/);
+  },
+);
+
+testInBrowser("a slow Twilio is seen in the waterfall, and a late report comes", async (stack) => {
+  const page = await openConsole(stack);
+  await spoil(page, "Twilio is slow");
+  await spoil(page, "The report is late");
+  await holdByPhone(page);
+  await hears(page, /texted a six-digit code/);
+  const twilio = page.getByRole("listitem").filter({ hasText: /^Twilio/ }).first();
+  assert.ok(parseInt(await twilio.locator(".ms").innerText()) >= 1900);
+  await showsText(page, "delivered");
+  await spoil(page, "Twilio takes them");
+  await spoil(page, "They arrive in a second");
+});
+
+testInBrowser(
+  "while the database is away the page stays and says so, and the call goes on after",
+  async (stack) => {
+    const page = await openConsole(stack);
+    const away = page.getByRole("checkbox", { name: /Away/ });
+    await page.getByRole("button", { name: "Call", exact: true }).click();
+    await away.check();
+    await page.getByText("The database is away.").waitFor();
+    await say(page, "A consultation next Tuesday");
+    await page.getByText("check_availability error").first().waitFor();
+    await page.reload();
+    await page.getByText("The database is away.").waitFor();
+    await away.uncheck();
+    await page.getByText("The database is away.").waitFor({ state: "detached" });
+    await holdByPhone(page);
+    await hears(page, /texted a six-digit code/);
+  },
+);
+
+testInBrowser(
+  "two windows race for one time: one holds it, the other is offered others",
+  async (stack) => {
+    const pages = await Promise.all([openConsole(stack), openConsole(stack)]);
+    const clinic = await stack.clinic();
+    for (const page of pages) {
+      await page.reload();
+      await page.getByLabel("Clinic").selectOption(clinic.slug);
+    }
+    const [first] = pages;
+    const open = first.getByRole("button", { name: /^open \d/ }).first();
+    const label = (await open.innerText()).replace(/\s+/g, " ");
+    // Both have the book as it was, however late one of them clicks.
+    const clicked = Promise.withResolvers<void>();
+    for (const page of pages) {
+      await page.route("**/console/book/**", async (route) => {
+        await clicked.promise;
+        await route.continue();
+      });
+    }
+    await Promise.all(pages.map((page) => page.getByRole("button", { name: label }).click()));
+    clicked.resolve();
+    const heard = await Promise.all(pages.map((page) => page.locator(".heard b").innerText()));
+    assert.deepEqual(heard.toSorted(), ["held", "slot_taken"]);
+    const other = pages[heard.indexOf("slot_taken")];
+    await other?.locator(".heard").filter({ hasText: /just been taken.*could offer/ }).waitFor();
+    for (const page of pages) {
+      await page.getByRole("cell", { name: /held .* left Window/ })
+        .waitFor();
+    }
+    // The time is free again, in both windows, as soon as its caller hangs up.
+    await pages[heard.indexOf("held")]?.getByRole("button", { name: "Hang up" }).click();
+    for (const page of pages) await page.getByRole("button", { name: label }).waitFor();
+  },
+);
+
+testInBrowser("of 200 callers one gets the time, and 199 are offered others", async (stack) => {
+  const page = await openConsole(stack);
+  const clinic = await stack.clinic();
+  await page.reload();
+  await page.getByLabel("Clinic").selectOption(clinic.slug);
+  await page.getByRole("button", { name: /^open \d/ }).first().waitFor();
+  await page.getByRole("button", { name: "Send 200 callers at it" }).click();
+  const outcome = await page.locator(".outcome").innerText();
+  assert.match(outcome, /200 callers: 1 hold, 199 offered other times\. The database has 1 row/);
+  await page.getByRole("cell", { name: /held .* left Caller/ }).waitFor();
+});
+
+const attacks = [
+  ["A list of names", /word for word, what the wrong name before it heard.*0 appointments were/s],
+  ["A day's hoarding", /wanted (\d+) times and hold (\d+) of them/],
+  ["A hundred codes", /Of 100 guesses \d+ were compared with a code, and 0 confirmed something/],
+  ["A forged report", /database has 0 texts that failed; the patient's call ended confirmed/],
+] as const;
+
+for (const [name, finding] of attacks) {
+  testInBrowser(`${name} reaches nothing, and an honest patient books meanwhile`, async (stack) => {
+    const page = await openConsole(stack);
+    await page.getByRole("button", { name }).click();
+    const report = page.getByRole("article").filter({ hasText: name });
+    await report.waitFor();
+    const [, wanted, held] = finding.exec(await report.innerText()) ?? assert.fail(
+      await report.innerText(),
+    );
+    if (held !== undefined) assert.ok(Number(held) < Number(wanted) / 2, `${held} of ${wanted}`);
+    assert.match(await report.locator(".honest").innerText(), /confirmed/);
+    await report.getByText("What came back").click();
+    if (name === "A forged report") {
+      await report.getByRole("cell", { name: "sms-status 403" }).waitFor();
+    }
+  });
+}
+
+testInBrowser(
+  "an operator sees figures, the trail and the log, and nothing personal",
+  async (stack) => {
+    const page = await openConsole(stack);
+    const caller = await page.getByLabel("Your number").inputValue();
+    await holdByPhone(page);
+    await hears(page, /texted a six-digit code/);
+    await say(page, code);
+    await hears(page, /that's confirmed/);
+    await page.getByRole("row", { name: /verify_otp \d+ \d+ ms/ }).waitFor();
+    await page.getByRole("row", { name: /Holds confirmed .* above 95 %/ }).waitFor();
+    await page.getByRole("row", { name: /confirm_appointment confirmed/ }).first().waitFor();
+    const operate = await page.locator("#operate").innerText();
+    for (const personal of ["Ada", "Brown", caller, caller.slice(3)]) {
+      assert.ok(!operate.includes(personal), personal);
+    }
+  },
+);
+
+testInBrowser("nothing hinders a screen reader, in light, dark and on a phone", async (stack) => {
+  for (
+    const options of [{ colorScheme: "light" }, { colorScheme: "dark" }, {
+      colorScheme: "light",
+      viewport: { width: 360, height: 740 },
+    }] as const
+  ) {
+    const page = await openConsole(stack, options);
+    await holdByPhone(page);
+    await hears(page, /texted a six-digit code/);
+    await page.getByRole("cell", { name: /held/ }).first().waitFor();
+    assert.deepEqual(await findBarriers(page), [], JSON.stringify(options));
+    const width = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
+    assert.equal(await page.evaluate(width), 0, `${JSON.stringify(options)} is too wide`);
+  }
+});
+
+testInBrowser(
+  "no other page does anything here, and a form of another one neither",
+  async ({ url }) => {
+    const post = async (headers: Record<string, string>, body = '{"isAway":true}') => {
+      const response = await fetch(`${url}/console/database`, { method: "POST", headers, body });
+      await response.body?.cancel();
+      return response.status;
+    };
+    const json = { "content-type": "application/json" };
+    assert.equal(await post(json), 403);
+    assert.equal(await post({ ...json, origin: "https://attacker.example" }), 403);
+    assert.equal(await post({ origin: url, "content-type": "text/plain" }), 415);
+    assert.equal(await post({ ...json, origin: url }, '{"isAway":"yes"}'), 400);
+    const overview = await (await fetch(`${url}/console/overview`)).json();
+    assert.deepEqual(overview.database, { isAway: false });
+  },
+);
