@@ -185,6 +185,9 @@ async function settle(sql: postgres.Sql, { jobs }: Description): Promise<void> {
     // A job that was switched off, such as retention, must not start because of a restore.
     if (active) await sql`select cron.schedule(${name}, ${schedule}, ${command})`;
   }
+  // They may have gone out since the backup was taken.
+  await sql`update public.appointment_texts set state = 'unknown', reason = 'restored',
+    updated_at = clock_timestamp() where state in ('waiting', 'sending')`;
   // Both notice in their first run that they are in another cluster.
   await sql`select public.seal_audit()`;
   await sql`select public.collect_metrics()`;

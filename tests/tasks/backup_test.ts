@@ -160,6 +160,9 @@ async function anotherProject(
   assert.match(said, /apply-retention is not scheduled/);
   const target = as(name);
   assert.deepEqual([...await bookings(target)], [...await bookings(source)]);
+  const texts = (sql: postgres.Sql) => sql`select state from public.appointment_texts`;
+  assert.deepEqual([...await texts(source)], [{ state: "waiting" }]);
+  assert.deepEqual([...await texts(target)], [{ state: "unknown" }], "it may have gone out since");
   const [rights] = await target`select
     has_table_privilege('anon', 'public.appointments', 'truncate') as open,
     has_function_privilege('service_role', 'public.claim_slot_atomic'::regproc, 'execute') as called,
