@@ -181,6 +181,32 @@ comment on column public.calls.change_requests is
 create index calls_by_time on public.calls (org_id, seen_at);
 select private.protect('public.calls', null);
 
+create table public.call_reports (
+  org_id uuid not null references public.organizations (id) on delete cascade,
+  call_id text not null,
+  created_at timestamptz not null default clock_timestamp(),
+  ended_at timestamptz,
+  follow_up text,
+  reported_at timestamptz,
+  ended_reason text,
+  duration_seconds double precision,
+  cost double precision,
+  transcript text,
+  summary text,
+  redactions jsonb not null default '{}',
+  primary key (org_id, call_id)
+);
+comment on table public.call_reports is
+  'Calls that ended: what was said, without personal data, and whether an open hold was followed up.';
+comment on column public.call_reports.ended_at is 'When the holds of the call were first released.';
+comment on column public.call_reports.follow_up is
+  'Null if there was no open hold, else claimed (about to be sent), sent, failed, or why no text was sent.';
+comment on column public.call_reports.redactions is
+  'How many items of each kind were removed from transcript and summary, such as {"PHONE": 2}.';
+create index call_reports_by_time on public.call_reports (org_id, created_at);
+select private.protect('public.call_reports', 'desk');
+grant select on public.call_reports to service_role;
+
 /*
  * A number that does not tell callers apart does not count: a switchboard, a call centre, the clinic's
  * own lines, and the number it transfers to.

@@ -14,32 +14,6 @@
  *   gets lost.
  */
 
-create table public.call_reports (
-  org_id uuid not null references public.organizations (id) on delete cascade,
-  call_id text not null,
-  created_at timestamptz not null default clock_timestamp(),
-  ended_at timestamptz,
-  follow_up text,
-  reported_at timestamptz,
-  ended_reason text,
-  duration_seconds double precision,
-  cost double precision,
-  transcript text,
-  summary text,
-  redactions jsonb not null default '{}',
-  primary key (org_id, call_id)
-);
-comment on table public.call_reports is
-  'Calls that ended: what was said, without personal data, and whether an open hold was followed up.';
-comment on column public.call_reports.ended_at is 'When the holds of the call were first released.';
-comment on column public.call_reports.follow_up is
-  'Null if there was no open hold, else claimed (about to be sent), sent, failed, or why no text was sent.';
-comment on column public.call_reports.redactions is
-  'How many items of each kind were removed from transcript and summary, such as {"PHONE": 2}.';
-create index call_reports_by_time on public.call_reports (org_id, created_at);
-select private.protect('public.call_reports', 'desk');
-grant select on public.call_reports to service_role;
-
 /*
  * A follow-up only goes to a number that the call came from or has proven. Its limits are separate from
  * those of passcodes: one an hour and two a day for a number, a fifth of the organization's texts.
