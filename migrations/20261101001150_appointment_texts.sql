@@ -82,6 +82,12 @@ create index appointment_texts_by_time on public.appointment_texts (org_id, crea
 select private.protect('public.appointment_texts', 'desk');
 grant select on public.appointment_texts to service_role;
 
+create table private.arriving_clinics (
+  org_id uuid primary key references public.organizations (id) on delete cascade
+);
+comment on table private.arriving_clinics is
+  'Clinics that another project may still have, until deno task move has ended: their texts wait.';
+
 create function private.texts_about(p_org public.organizations, p_kind text) returns boolean
 language sql immutable
 return case p_kind
@@ -366,9 +372,11 @@ begin
     join public.organizations as o on o.id = t.org_id
     join public.appointments as a on a.org_id = t.org_id and a.id = t.appointment_id
     where t.state = 'waiting' and t.due_at <= v_now
+      and not exists (select from private.arriving_clinics as r where r.org_id = t.org_id)
     order by t.due_at, t.created_at limit p_limit
-    -- An appointment is locked before its texts when it is deleted, so nothing waits here.
-    for no key update of t skip locked for key share of a skip locked
+    -- A clinic that leaves and an appointment that is deleted are locked before their texts, so
+    -- nothing waits here.
+    for no key update of t skip locked for key share of o, a skip locked
   loop
     v_seen := v_seen + 1;
     v_texts := v_texts || coalesce(
@@ -399,6 +407,13 @@ declare
   v_delay interval;
   v_outcome text;
 begin
+  -- Whoever deletes takes these locks first, in this order.
+  perform from public.organizations as o where o.id = p_org for key share;
+  perform from public.appointments as a
+  where a.org_id = p_org and a.id = (
+    select t.appointment_id from public.appointment_texts as t
+    where t.org_id = p_org and t.send_id = p_send)
+  for key share;
   select t.* into v_text from public.appointment_texts as t
   where t.org_id = p_org and t.send_id = p_send and t.state in ('sending', 'unknown')
   for no key update;

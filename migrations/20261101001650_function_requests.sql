@@ -135,13 +135,18 @@ begin
     cross join lateral (select private.reminder_day(o, v_now) as day) as d
     left join private.reminded_days as r on r.org_id = o.id
     where o.reminder_min is not null and d.day > coalesce(r.day, '-infinity')
+    -- A clinic that is being moved does not stop the texts of the others.
+    for key share of o skip locked
   loop
     perform private.queue_reminders(v_due.org, v_due.day, v_now);
   end loop;
   for v_text in
     select t.* from public.appointment_texts as t
+    join public.organizations as o on o.id = t.org_id
+    join public.appointments as a on a.org_id = t.org_id and a.id = t.appointment_id
     where t.state = 'sending' and t.due_at <= v_now
-    order by t.due_at limit 100 for no key update skip locked
+    order by t.due_at limit 100
+    for no key update of t skip locked for key share of o, a skip locked
   loop
     perform private.fail_text(v_text.org_id, v_text.send_id, 'no_answer', true);
     perform private.settle_text(
@@ -149,7 +154,8 @@ begin
   end loop;
   return exists (
     select from public.appointment_texts as t
-    where t.state = 'waiting' and t.due_at <= clock_timestamp())
+    where t.state = 'waiting' and t.due_at <= clock_timestamp()
+      and not exists (select from private.arriving_clinics as r where r.org_id = t.org_id))
     and private.ask_function('appointment-texts');
 end
 $$;

@@ -98,6 +98,7 @@ from (values
   ('private.retention_rules', 'How long what is kept.'),
   ('private.reminded_days', 'How far reminders were written.'),
   ('private.functions_target', 'Where the functions are.'),
+  ('private.arriving_clinics', 'Ids of clinics.'),
   ('private.overlap_watch', 'Where the search for overlaps stands.'),
   ('public.overlap_findings', 'Ids of appointments.'),
   ('public.organizations', 'The clinic.'),

@@ -7640,9 +7640,11 @@ begin
     join public.organizations as o on o.id = t.org_id
     join public.appointments as a on a.org_id = t.org_id and a.id = t.appointment_id
     where t.state = 'waiting' and t.due_at <= v_now
+      and not exists (select from private.arriving_clinics as r where r.org_id = t.org_id)
     order by t.due_at, t.created_at limit p_limit
-    -- An appointment is locked before its texts when it is deleted, so nothing waits here.
-    for no key update of t skip locked for key share of a skip locked
+    -- A clinic that leaves and an appointment that is deleted are locked before their texts, so
+    -- nothing waits here.
+    for no key update of t skip locked for key share of o, a skip locked
   loop
     v_seen := v_seen + 1;
     v_texts := v_texts || coalesce(
@@ -8752,13 +8754,18 @@ begin
     cross join lateral (select private.reminder_day(o, v_now) as day) as d
     left join private.reminded_days as r on r.org_id = o.id
     where o.reminder_min is not null and d.day > coalesce(r.day, '-infinity')
+    -- A clinic that is being moved does not stop the texts of the others.
+    for key share of o skip locked
   loop
     perform private.queue_reminders(v_due.org, v_due.day, v_now);
   end loop;
   for v_text in
     select t.* from public.appointment_texts as t
+    join public.organizations as o on o.id = t.org_id
+    join public.appointments as a on a.org_id = t.org_id and a.id = t.appointment_id
     where t.state = 'sending' and t.due_at <= v_now
-    order by t.due_at limit 100 for no key update skip locked
+    order by t.due_at limit 100
+    for no key update of t skip locked for key share of o, a skip locked
   loop
     perform private.fail_text(v_text.org_id, v_text.send_id, 'no_answer', true);
     perform private.settle_text(
@@ -8766,7 +8773,8 @@ begin
   end loop;
   return exists (
     select from public.appointment_texts as t
-    where t.state = 'waiting' and t.due_at <= clock_timestamp())
+    where t.state = 'waiting' and t.due_at <= clock_timestamp()
+      and not exists (select from private.arriving_clinics as r where r.org_id = t.org_id))
     and private.ask_function('appointment-texts');
 end
 $$;
@@ -8963,6 +8971,13 @@ declare
   v_delay interval;
   v_outcome text;
 begin
+  -- Whoever deletes takes these locks first, in this order.
+  perform from public.organizations as o where o.id = p_org for key share;
+  perform from public.appointments as a
+  where a.org_id = p_org and a.id = (
+    select t.appointment_id from public.appointment_texts as t
+    where t.org_id = p_org and t.send_id = p_send)
+  for key share;
   select t.* into v_text from public.appointment_texts as t
   where t.org_id = p_org and t.send_id = p_send and t.state in ('sending', 'unknown')
   for no key update;
@@ -9800,6 +9815,12 @@ $$;
 
 COMMENT ON FUNCTION public.watch_overlaps(p_batch integer) IS 'Monitors the guarantee against double booking, one batch per call; pg_cron calls it every minute.';
 
+CREATE TABLE private.arriving_clinics (
+    org_id uuid NOT NULL
+);
+
+COMMENT ON TABLE private.arriving_clinics IS 'Clinics that another project may still have, until deno task move has ended: their texts wait.';
+
 CREATE TABLE private.audit_purges (
     org_id uuid NOT NULL,
     purged_before timestamp with time zone NOT NULL
@@ -10247,6 +10268,9 @@ CREATE TABLE public.working_hours_overrides (
 
 COMMENT ON TABLE public.working_hours_overrides IS 'Replaces a provider''s hours for one local day; null minutes mean closed.';
 
+ALTER TABLE ONLY private.arriving_clinics
+    ADD CONSTRAINT arriving_clinics_pkey PRIMARY KEY (org_id);
+
 ALTER TABLE ONLY private.audit_purges
     ADD CONSTRAINT audit_purges_pkey PRIMARY KEY (org_id);
 
@@ -10499,6 +10523,9 @@ CREATE INDEX tool_calls_by_time ON public.tool_calls USING btree (org_id, create
 CREATE INDEX working_hours_by_day ON public.working_hours USING btree (org_id, provider_id, dow);
 
 CREATE INDEX working_hours_overrides_by_day ON public.working_hours_overrides USING btree (org_id, provider_id, day);
+
+ALTER TABLE ONLY private.arriving_clinics
+    ADD CONSTRAINT arriving_clinics_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY private.reminded_days
     ADD CONSTRAINT reminded_days_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
@@ -11710,6 +11737,7 @@ INSERT INTO private.personal_data VALUES ('private.personal_data', 0, NULL, NULL
 INSERT INTO private.personal_data VALUES ('private.retention_rules', 0, NULL, NULL, 'How long what is kept.');
 INSERT INTO private.personal_data VALUES ('private.reminded_days', 0, NULL, NULL, 'How far reminders were written.');
 INSERT INTO private.personal_data VALUES ('private.functions_target', 0, NULL, NULL, 'Where the functions are.');
+INSERT INTO private.personal_data VALUES ('private.arriving_clinics', 0, NULL, NULL, 'Ids of clinics.');
 INSERT INTO private.personal_data VALUES ('private.overlap_watch', 0, NULL, NULL, 'Where the search for overlaps stands.');
 INSERT INTO private.personal_data VALUES ('public.overlap_findings', 0, NULL, NULL, 'Ids of appointments.');
 INSERT INTO private.personal_data VALUES ('public.organizations', 0, NULL, NULL, 'The clinic.');

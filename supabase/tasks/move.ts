@@ -4,7 +4,8 @@
  * A clinic is in one project at a time, so nobody can book the same minute in both. Its rows are read
  * by deleting them: exactly what leaves one project arrives in the other, even if somebody changed it a
  * moment before. The new project commits first. If the old one then cannot commit, the clinic still
- * takes its calls in the old one, and the next run replaces the unused copy.
+ * takes its calls in the old one, and the next run replaces the unused copy. The new project sends no
+ * texts about appointments before the old one has committed, so no patient is texted by both.
  *
  * @module
  */
@@ -39,6 +40,7 @@ export const leftBehind: Readonly<Record<string, string>> = {
   "public.audit_logs": "is sealed where it was written",
   "private.audit_seals": "seals the log that stays",
   "private.audit_purges": "belongs to the log that stays",
+  "private.arriving_clinics": "says what the move has not ended yet",
   "private.overlap_watch": "says where a job of the project is",
 };
 
@@ -67,6 +69,13 @@ export const move = defineTask({
         withDatabase(there["SUPABASE_DB_URL"], async (target) => {
           await requireSameVersion(source, target);
           const clinic = await findClinic(source, org);
+          if (!clinic) {
+            const moved = values["dry-run"] ? undefined : await findMoved(source, target, org);
+            if (!moved) throw new Stop(1, `There is no clinic ${org} in this project`);
+            await endMove(target, moved);
+            terminal.print(`${moved.name} is in the other project, and its texts are sent there.`);
+            return 0;
+          }
           await describe(source, clinic, terminal);
           if (values["dry-run"]) {
             terminal.print("Nothing was moved");
@@ -77,6 +86,7 @@ export const move = defineTask({
           await transfer({ source, target, clinic, keys });
           terminal.print(`${clinic.name} is now in the other project, and no longer in this one.`);
           tellNextSteps(clinic, members, to, terminal);
+          await endMove(target, clinic);
           return 0;
         }),
     );
@@ -111,11 +121,38 @@ async function requireSameVersion(source: postgres.Sql, target: postgres.Sql): P
   }
 }
 
-async function findClinic(sql: postgres.Sql, org: string): Promise<Clinic> {
+async function findClinic(sql: postgres.Sql, org: string): Promise<Clinic | undefined> {
   const [found] = await sql<Clinic[]>`select id, slug, name from public.organizations
     where slug = ${org} or id::text = lower(${org})`;
-  if (found) return found;
-  throw new Stop(1, `There is no clinic ${org} in this project`);
+  return found;
+}
+
+/** A clinic that has left this project, and whose move the other one has not seen the end of. */
+async function findMoved(
+  source: postgres.Sql,
+  target: postgres.Sql,
+  org: string,
+): Promise<Clinic | undefined> {
+  const clinic = await findClinic(target, org);
+  if (!clinic) return undefined;
+  const [arriving] = await target`
+    select from private.arriving_clinics where org_id = ${clinic.id}`;
+  const [left] = await source`select from public.audit_logs
+    where org_id = ${clinic.id} and action = 'move_clinic' and outcome = 'moved_out' limit 1`;
+  return arriving && left ? clinic : undefined;
+}
+
+/** Lets the other project send the clinic's texts, now that this one cannot. */
+async function endMove(target: postgres.Sql, { id, name }: Clinic): Promise<void> {
+  try {
+    await target`delete from private.arriving_clinics where org_id = ${id}`;
+  } catch {
+    throw new Stop(
+      1,
+      `${name}'s texts about appointments wait, since the end of the move could not be written in ` +
+        "the other project. Run it again",
+    );
+  }
 }
 
 interface Table {
@@ -210,6 +247,7 @@ async function transfer({ source, target, clinic, keys }: Transfer): Promise<voi
         if (writeCounts(sorted(found)) !== writeCounts(sorted(counts))) {
           throw new Stop(1, `Not everything arrived, so nothing was moved: ${writeCounts(found)}`);
         }
+        await there`insert into private.arriving_clinics (org_id) values (${clinic.id})`;
         await note(there, clinic, "moved_in", counts);
       });
       isCommittedThere = true;

@@ -22,6 +22,7 @@ import {
   withClaimFollowedBy,
 } from "../support/clinic.ts";
 import { aHold, aTextingClinic, type PhoneCall } from "../support/phone_call.ts";
+import { someWait, start } from "../support/requests.ts";
 import { aMember, askAs } from "../support/staff.ts";
 
 /** One run of the job's function. */
@@ -384,6 +385,37 @@ test("an erased patient's text is not sent", async (bench) => {
   assert.deepEqual(await run(bench), {});
 });
 
+for (
+  const [event, said] of [["has its result stored", "known"], ["is given up", "false"]] as const
+) {
+  test(`a clinic can be deleted while a text of it ${event}`, async (bench) => {
+    const { clinic } = await aBooking(bench);
+    const { sql, admin } = bench.database;
+    const claimed = await claimTexts(bench.runtime.database.within(startBudget(5000)), 10);
+    assert.ok(claimed.outcome === "claimed");
+    const [{ sendId } = { sendId: "" }] = claimed.texts;
+    await sql`update public.appointments set status = 'cancelled'`;
+    await passDue(bench);
+    const waiting = await admin.begin(async (tx) => {
+      await tx`select from public.sms_messages where id = ${sendId} for update`;
+      const deletion = start(() =>
+        sql`select public.delete_clinic(${clinic.id}) ->> 'outcome' as said`
+      );
+      await someWait(bench, 1, deletion.isOver);
+      const text = start(() =>
+        said === "known"
+          ? sql`select public.settle_appointment_text(${clinic.id}, ${sendId}, 'SM1', null, true)
+              ->> 'outcome' as said`
+          : sql`select public.send_appointment_texts()::text as said`
+      );
+      await someWait(bench, 2, text.isOver);
+      return [deletion, text];
+    });
+    const answers = await Promise.all(waiting.map(({ done }) => done));
+    assert.deepEqual(answers.map(([row]) => row?.["said"]), ["deleted", said]);
+  });
+}
+
 test("neither logs nor the audit log contain the number or the words of a text", async (bench) => {
   const booking = await aBooking(bench);
   const before = bench.lines.length;
@@ -531,6 +563,20 @@ test("the time of the reminder is the clinic's own, whatever the clocks do, and 
     const [row] = await sql`select private.wake_time('Europe/London', ${at}) as wakes`;
     assert.equal(row?.["wakes"].toISOString(), wakes, at);
   }
+});
+
+test("a clinic that is being moved does not stop the reminders of the others", async (bench) => {
+  const [moving, other] = [await aTextingClinic(bench), await aTextingClinic(bench)];
+  const { sql, admin } = bench.database;
+  const noon = 12 - new Date().getUTCHours();
+  await sql`update public.organizations set reminder_min = 480,
+    timezone = ${`Etc/GMT${noon > 0 ? "-" : "+"}${Math.abs(noon)}`}`;
+  await admin.begin(async (tx) => {
+    await tx`select from public.organizations where id = ${moving.id} for update`;
+    await sql`select public.send_appointment_texts()`;
+  });
+  const reminded = await sql<{ org: string }[]>`select org_id as org from private.reminded_days`;
+  assert.deepEqual(reminded.map(({ org }) => org), [other.id]);
 });
 
 test("a reminder that would go out at night waits for the morning", async (bench) => {

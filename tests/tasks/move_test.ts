@@ -10,6 +10,8 @@ import cancelAppointment from "../../functions/cancel-appointment/index.ts";
 import leaveMessage from "../../functions/leave-message/index.ts";
 import sendOtp from "../../functions/send-otp/index.ts";
 import { readConfig } from "../../shared/config.ts";
+import { claimTexts } from "../../shared/database/appointment_texts.ts";
+import { startBudget } from "../../shared/deadline.ts";
 import { openLog } from "../../shared/logging.ts";
 import { createRuntime } from "../../shared/runtime.ts";
 import { leftBehind, move } from "../../supabase/tasks/move.ts";
@@ -91,6 +93,12 @@ async function rowsOf(sql: postgres.Sql, id: string): Promise<Record<string, str
     if (rows.length > 0) found[name] = rows.map(({ row }) => row);
   }
   return found;
+}
+
+/** The texts that a project would send now. */
+async function claimedOf({ runtime }: Bench): Promise<string[]> {
+  const claimed = await claimTexts(runtime.database.within(startBudget(5000)), 10);
+  return claimed.outcome === "claimed" ? claimed.texts.map(({ kind }) => kind) : [claimed.outcome];
 }
 
 const moving = (rows: Record<string, string[]>) =>
@@ -230,6 +238,8 @@ testWithProjects(
     assert.deepEqual([broken.code, /takes its calls here as before/.test(broken.said)], [1, true]);
     assert.deepEqual(moving(await rowsOf(away, clinic.id)), before);
     assert.deepEqual(moving(await rowsOf(there.database.sql, clinic.id)), before);
+    // The copy texts nobody: the clinic still does.
+    assert.deepEqual(await claimedOf(there), []);
     await away`drop trigger refuse on public.organizations`;
 
     await there.database
@@ -240,6 +250,34 @@ testWithProjects(
     delete from public.audit_logs where org_id = ${clinic.id} and action = 'set_limits'`;
     assert.equal((await run(clinic.slug)).code, 0);
     assert.deepEqual(moving(await rowsOf(there.database.sql, clinic.id)), before);
+    assert.deepEqual(await claimedOf(there), ["confirmation"]);
+  },
+);
+
+testWithProjects(
+  "a move whose end was not written in the other project is ended by the next run",
+  async ({ here, there, run }) => {
+    const { clinic, member } = await aBusyClinic(here);
+    const { sql } = there.database;
+    await sql`create function public.refuse() returns trigger language plpgsql as
+      $$ begin raise exception 'the connection broke'; end $$`;
+    await sql`create trigger refuse before delete on private.arriving_clinics
+      for each row execute function public.refuse()`;
+    const broken = await run(clinic.slug);
+    assert.equal(broken.code, 1);
+    assert.match(
+      broken.said,
+      new RegExp(`--email ${member.email}[^]*texts about appointments wait`),
+    );
+    assert.deepEqual(await claimedOf(there), []);
+    await sql`drop trigger refuse on private.arriving_clinics`;
+
+    assert.match((await run(clinic.slug, ["--dry-run"])).said, /There is no clinic/);
+    assert.deepEqual(await claimedOf(there), []);
+    const ended = await run(clinic.slug);
+    assert.deepEqual([ended.code, /is in the other project/.test(ended.said)], [0, true]);
+    assert.deepEqual(await claimedOf(there), ["confirmation"]);
+    assert.match((await run(clinic.slug)).said, /There is no clinic/);
   },
 );
 
