@@ -44,7 +44,7 @@ interface Amount {
 }
 
 const small: Amount = { clinics: 10, rows: 1000 };
-const rowsOfEachClinic = 100;
+const rowsOfEachClinic = 50;
 /** Clinics that get calls; half of the rows are theirs. */
 const called = 10;
 
