@@ -37,10 +37,10 @@ export function AttentionList({ desk, onOpen, onBook, onSaid, onPatient }: Atten
     <section class="attention" aria-labelledby="attention-title">
       <h2 id="attention-title">Needs a person</h2>
       <p role="status">${count === 0
-        ? "Nothing waits."
+        ? "Nothing to do."
         : count === 1
-        ? "1 thing waits."
-        : `${count} things wait.`}</p>
+        ? "1 item to handle."
+        : `${count} items to handle.`}</p>
       <ul>
         ${followUps.map((one) =>
           html`
