@@ -174,7 +174,7 @@ testInBrowser("a hold that ran out of codes is shown first, and resolved", async
   ];
   await stack.sql`update public.appointments set status = 'requires_manual_followup'
     where org_id = ${clinic.id}`;
-  await shows(page, "2 things wait.");
+  await shows(page, "2 items to handle.");
   const needs = page.getByRole("region", { name: "Needs a person" });
   const resolve = (name: string) =>
     needs.getByRole("listitem").filter({ hasText: name }).getByRole("button", { name: "Resolve" })
@@ -210,7 +210,7 @@ testInBrowser(
       'undelivered', 30006)`;
     await stack.sql`insert into public.alarms (org_id, kind, raised_at, first_at, events)
     values (${clinic.id}, 'wrong_codes', now(), now(), 50)`;
-    await shows(page, "3 things wait.");
+    await shows(page, "3 items to handle.");
     await shows(page, "The text to ***01 did not arrive (error 30006).");
     await page.getByRole("button", { name: "Book for this caller" }).click();
     assert.equal(await page.getByLabel("Patient's name").inputValue(), "Ben Hill");
@@ -524,7 +524,7 @@ for (const colorScheme of ["light", "dark"] as const) {
         await page.getByRole("heading", { name: "Sunrise Dental" }).waitFor();
         await showDay(page, aDay());
         await entryOf(page, "Patient no_show").waitFor();
-        await shows(page, "3 things wait.");
+        await shows(page, "3 items to handle.");
         await check("day");
         await page.getByLabel("Show").selectOption("the week");
         await page.locator(".week").first().waitFor();
