@@ -20,9 +20,12 @@ import { aMember, askAs, type Member, type StaffArguments } from "../support/sta
 const code = "482913";
 const rounds = atLength({ short: 4, full: 40 });
 
-/** A start that no other round has asked for: an hour each, from 3:00 on, when no clock changes. */
+/**
+ * A start that no other round has asked for: an hour each, from 3:00 on, when no clock changes. A day
+ * has 18, so three in a row from a multiple of three are on one day.
+ */
 const slotOf = (round: number) =>
-  `consultation/${aDay(2 + Math.floor(round / 20))}T${String(3 + round % 20).padStart(2, "0")}:00`;
+  `consultation/${aDay(2 + Math.floor(round / 18))}T${String(3 + round % 18).padStart(2, "0")}:00`;
 
 interface Race {
   readonly database: TestDatabase;
