@@ -4,6 +4,7 @@
  * @module
  */
 
+import { createHash } from "node:crypto";
 import postgres from "postgres";
 import type { Auth } from "./auth/server.ts";
 
@@ -49,12 +50,23 @@ export async function addMembers(
   }
 }
 
+/** The same in every local database, so that a backup of one can be restored into another. */
+function idOf(email: string): string {
+  const hex = createHash("sha256").update(email).digest("hex");
+  return hex.replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12}).*$/, "$1-$2-4$3-8$4-$5");
+}
+
 async function createAccount(auth: Auth, secretKey: string, email: string): Promise<string> {
   const response = await auth.fetch(
     new Request("http://127.0.0.1/auth/v1/admin/users", {
       method: "POST",
       headers: { authorization: `Bearer ${secretKey}`, "content-type": "application/json" },
-      body: JSON.stringify({ email, password: localPassword, email_confirm: true }),
+      body: JSON.stringify({
+        id: idOf(email),
+        email,
+        password: localPassword,
+        email_confirm: true,
+      }),
     }),
   );
   const { id, msg } = await response.json();
