@@ -14,7 +14,7 @@
 import type { Attributes } from "@opentelemetry/api";
 import type { ReadableSpan } from "@opentelemetry/sdk-trace";
 import { keepAlive } from "./background.ts";
-import { toHex } from "./bytes.ts";
+import { type Bytes, toHex } from "./bytes.ts";
 import type { Config } from "./config.ts";
 import { withDeadline } from "./deadline.ts";
 import type { Log } from "./logging.ts";
@@ -119,7 +119,7 @@ export class Tracer {
     }
   }
 
-  async #post(body: Uint8Array<ArrayBuffer>, signal: AbortSignal): Promise<void> {
+  async #post(body: Bytes, signal: AbortSignal): Promise<void> {
     const { url, headers } = this.#target;
     const response = await fetch(url, {
       method: "POST",
@@ -137,7 +137,7 @@ export class Tracer {
 async function serialize(
   traces: readonly Trace[],
   serviceName: string,
-): Promise<Uint8Array<ArrayBuffer>> {
+): Promise<Bytes> {
   const [api, { RandomIdGenerator, TracerProvider }, { JsonTraceSerializer }, resources] =
     await Promise.all([
       import("@opentelemetry/api"),
