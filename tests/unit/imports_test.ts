@@ -12,6 +12,7 @@ const order = [
   "line/presets",
   "line/tool_definition",
   "request",
+  "job",
   "work",
   "tool",
   "runtime",
