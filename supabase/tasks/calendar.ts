@@ -11,7 +11,7 @@
 import type postgres from "postgres";
 import { z } from "zod";
 import { createCalendarToken, hashCalendarToken } from "../../shared/calendar_token.ts";
-import { readEnvFile, withDatabase } from "./database.ts";
+import { type Clinic, findClinic, readEnvFile, withDatabase } from "./database.ts";
 import { defineTask, main, Misuse, Stop } from "./task.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -124,18 +124,6 @@ function functionsOf(settings: Readonly<Record<string, string>>): string {
     throw new Stop(2, "Where are the functions? Set FUNCTIONS_PUBLIC_URL or SUPABASE_URL");
   }
   return base.replace(/\/+$/, "");
-}
-
-interface Clinic {
-  readonly id: string;
-  readonly name: string;
-}
-
-async function findClinic(sql: postgres.Sql, org: string): Promise<Clinic> {
-  const [found] = await sql<Clinic[]>`
-    select id, name from public.organizations where slug = ${org} or id::text = lower(${org})`;
-  if (!found) throw new Stop(1, `There is no clinic ${org}`);
-  return found;
 }
 
 async function list(sql: postgres.Sql, clinic: Clinic, terminal: Terminal): Promise<void> {

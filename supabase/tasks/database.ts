@@ -62,3 +62,22 @@ function describe(thrown: unknown): unknown {
     ? new Stop(3, `The database could not be reached (${thrown.code})`)
     : thrown;
 }
+
+/** A clinic, as tasks name it. */
+export interface Clinic {
+  readonly id: string;
+  readonly name: string;
+}
+
+/**
+ * Finds a clinic.
+ *
+ * @param org Its slug or id.
+ * @throws {Stop} When there is none.
+ */
+export async function findClinic(sql: postgres.Sql, org: string): Promise<Clinic> {
+  const [found] = await sql<Clinic[]>`
+    select id, name from public.organizations where slug = ${org} or id::text = lower(${org})`;
+  if (!found) throw new Stop(1, `There is no clinic ${org}`);
+  return found;
+}

@@ -6,7 +6,7 @@
 
 import type postgres from "postgres";
 import { z } from "zod";
-import { readEnvFile, withDatabase } from "./database.ts";
+import { type Clinic, findClinic, readEnvFile, withDatabase } from "./database.ts";
 import { defineTask, main, Misuse, Stop } from "./task.ts";
 
 const roles = ["viewer", "desk", "manager", "owner"] as const;
@@ -62,11 +62,6 @@ export const member = defineTask({
   },
 });
 
-interface Clinic {
-  readonly id: string;
-  readonly name: string;
-}
-
 function readRole(command: Command, given: string | undefined): string | null {
   const needsRole = command === "add" || command === "role";
   if (!needsRole && given !== undefined) throw new Misuse(`${command} takes no --role`);
@@ -74,13 +69,6 @@ function readRole(command: Command, given: string | undefined): string | null {
   const role = roles.find((one) => one === given);
   if (!role) throw new Misuse(`${command} needs --role with one of ${roles.join(", ")}`);
   return role;
-}
-
-async function findClinic(sql: postgres.Sql, org: string): Promise<Clinic> {
-  const [found] = await sql<Clinic[]>`
-    select id, name from public.organizations where slug = ${org} or id::text = lower(${org})`;
-  if (!found) throw new Stop(1, `There is no clinic ${org}`);
-  return found;
 }
 
 async function listMembers(sql: postgres.Sql, orgId: string) {
