@@ -21,7 +21,7 @@ deno task patient erase  --org SLUG_OR_ID --phone N --name "..."  erase it
   --env FILE   a file with SUPABASE_DB_URL; .env if left out. The environment takes precedence
   --db URL     the database as its owner, instead of SUPABASE_DB_URL
   export writes JSON to standard output, the rows by table. Appointments that were confirmed stay after
-  erase, without name and number. docs/operations.md says what else stays, and where else data can be.
+  erase, without name and number. docs/data.md says what else stays, and where else data can be.
   exit code 0: done, 1: there is no such patient or clinic, 2: wrong arguments,
   3: the database could not be reached or refused`;
 

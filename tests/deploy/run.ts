@@ -1,6 +1,6 @@
 // deno-lint-ignore-file no-console -- a command-line program
 /**
- * What a deployment does, without an account: runs the commands of docs/operations.md as written, with
+ * What a deployment does, without an account: runs the commands of docs/deploy.md as written, with
  * Supabase's own CLI against a stand-in for its Management API and a real PostgreSQL, then the CLI's
  * advisors and linter. The Deno version of hosted Supabase type-checks what arrives, and answers a
  * whole call with it.
@@ -156,10 +156,10 @@ async function playCommands(
 
 /** The six commands, without their comments. */
 async function readCommands(): Promise<string[]> {
-  const page = await readFile(join(root, "docs/operations.md"), "utf8");
-  const block = /^### Live in six commands$.*?^```sh\n(.*?)^```$/ms.exec(page)?.[1] ?? "";
+  const page = await readFile(join(root, "docs/deploy.md"), "utf8");
+  const block = /^## Live in six commands$.*?^```sh\n(.*?)^```$/ms.exec(page)?.[1] ?? "";
   const commands = block.trim().split("\n").map((line) => line.replace(/\s+#.*$/, ""));
-  if (commands.length !== 6) throw new Error(`docs/operations.md has ${commands.length} commands`);
+  if (commands.length !== 6) throw new Error(`docs/deploy.md has ${commands.length} commands`);
   return commands;
 }
 

@@ -183,11 +183,23 @@ Deno.test("the states in docs/concepts.md are those of the SQL", () => {
   assert.deepEqual(diagrams?.[1], statesOf("one_time_passcodes_state_known"));
 });
 
-Deno.test("docs/operations.md lists the rules of retention", () => {
+Deno.test("docs/jobs.md lists every job", () => {
+  const scheduled = [...migrations.matchAll(/cron\.schedule\(\s*'([\w-]+)', '([^']+)'/g)]
+    .map(([, name, at]) => [name, at === "* * * * *" ? "every minute" : at]);
+  const listed = [...read("docs/jobs.md").matchAll(/^\| `([\w-]+)` \| (.*?) \|/gm)]
+    .map(([, name, runs = ""]) => [
+      name,
+      runs.replace(/^every night at (\d+):(\d+) UTC$/, "$2 $1 * * *"),
+    ]);
+  assert.ok(scheduled.length > 5);
+  assert.deepEqual(listed.sort(), scheduled.sort());
+});
+
+Deno.test("docs/data.md lists the rules of retention", () => {
   const [, rows = ""] =
     /insert into private\.retention_rules \(name, [^)]*\) values\s([^;]*);/.exec(migrations) ?? [];
   const rules = [...rows.matchAll(/^ *\('(\w+)', 'public\./gm)].map(([, rule]) => rule).sort();
-  const [, table = ""] = read("docs/operations.md").split("| rule in `private.retention_rules`");
+  const [, table = ""] = read("docs/data.md").split("| rule in `private.retention_rules`");
   const listed = table.split("\n\n")[0]?.split("\n").flatMap((row) =>
     [...(row.split("|")[1] ?? "").matchAll(/`(\w+)`/g)].map(([, rule]) => rule)
   ).sort();

@@ -74,11 +74,11 @@ Deno.test("the dashboard shows every metric, and its panels do not overlap", () 
 });
 
 Deno.test("the documents explain every metric and log event", () => {
-  const operations = read("docs/operations.md");
+  const monitoring = read("docs/monitoring.md");
   const runbook = read("docs/runbook.md");
   for (const name of families.keys()) {
     const short = name.replace("master_orchestrator_", "");
-    assert.ok(operations.includes(`\`${short}\``), `docs/operations.md does not explain ${short}`);
+    assert.ok(monitoring.includes(`\`${short}\``), `docs/monitoring.md does not explain ${short}`);
   }
   const files = ["shared", "functions"].flatMap((folder) =>
     readdirSync(new URL(`${folder}/`, root), { recursive: true, encoding: "utf8" })

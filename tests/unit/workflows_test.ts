@@ -134,6 +134,6 @@ Deno.test("the workflows have one version of Deno, and every setting is explaine
     text,
   ) => [...text.matchAll(/\b(?:vars|secrets)\.(\w+)/g)]);
   assert.ok(named.length > 5);
-  const operations = read("docs/operations.md");
-  for (const [, name = ""] of named) assert.ok(operations.includes(`\`${name}\``), name);
+  const deploy = read("docs/deploy.md");
+  for (const [, name = ""] of named) assert.ok(deploy.includes(`\`${name}\``), name);
 });
