@@ -6,7 +6,7 @@
 
 import type postgres from "postgres";
 import { z } from "zod";
-import { readEnvFile, withDatabase } from "./database.ts";
+import { loadSettings, withDatabase } from "./database.ts";
 import { defineTask, type ExitCode, main, Misuse, Stop } from "./task.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -14,7 +14,8 @@ const usage = `deno task audit verify --org SLUG_OR_ID   compare a clinic's audi
 deno task audit verify --all              those of all clinics
   --seal N:HASH  also look for a seal that the database server's log has (audit_sealed); that shows
                  whether the newest rows were removed together with their seals
-  --env FILE     a file with SUPABASE_DB_URL; .env if left out. The environment takes precedence
+  --env FILE     a file with SUPABASE_DB_URL, which overrides the environment; if left out,
+                 the environment, then .env
   --db URL       the database as its owner, instead of SUPABASE_DB_URL
   Whoever controls the database and its log can rewrite both; that cannot be detected.
   exit code 0: intact, 1: rows or seals were changed, removed or added, or are not sealed,
@@ -66,7 +67,7 @@ export const audit = defineTask({
     if ((org === undefined) !== all) throw new Misuse("verify takes --org SLUG_OR_ID or --all");
     const logged = seal === undefined ? undefined : readSeal(seal);
     if (logged && all) throw new Misuse("--seal is for one clinic: give --org SLUG_OR_ID");
-    const settings = { ...await readEnvFile(file), ...env };
+    const settings = await loadSettings(file, env);
     return await withDatabase(db ?? settings["SUPABASE_DB_URL"], async (sql) => {
       let code: ExitCode = 0;
       for (const found of await findOrganizations(sql, org)) {

@@ -20,7 +20,7 @@ import {
   writeFolder,
 } from "./backup/folder.ts";
 import { findProgram, runProgram } from "./backup/programs.ts";
-import { readEnvFile, withDatabase } from "./database.ts";
+import { loadSettings, withDatabase } from "./database.ts";
 import { defineTask, main, Stop, type TaskContext } from "./task.ts";
 
 const usage = `deno task backup [--to FOLDER] [--env FILE] [--db URL]
@@ -28,7 +28,8 @@ const usage = `deno task backup [--to FOLDER] [--env FILE] [--db URL]
   Supabase Auth. The backup contains patients' names and numbers: only its owner can read it; keep it
   encrypted. It does not contain the functions' settings, such as CREDENTIAL_KEYS: keep those separately
   --to FOLDER  a folder that does not exist yet; backup-TIME if left out
-  --env FILE   a file with SUPABASE_DB_URL; .env if left out. The environment takes precedence
+  --env FILE   a file with SUPABASE_DB_URL, which overrides the environment; if left out,
+               the environment, then .env
   --db URL     the database as its owner, instead of SUPABASE_DB_URL
   PG_BIN       the folder of pg_dump, which must not be older than the server; if not set, pg_dump on the PATH
   exit code 0: done, 1: it could not be written, 2: wrong arguments, 3: no database or no pg_dump`;
@@ -38,7 +39,7 @@ export const backup = defineTask({
   usage,
   options: { to: { type: "string" }, env: { type: "string" }, db: { type: "string" } },
   run: async ({ values }, context) => {
-    const settings = { ...await readEnvFile(values.env), ...context.env };
+    const settings = await loadSettings(values.env, context.env);
     const url = values.db ?? settings["SUPABASE_DB_URL"];
     const folder = (values.to ?? nameFolder(new Date())).replace(/\/+$/, "");
     const description = await withDatabase(

@@ -11,7 +11,7 @@
 import type postgres from "postgres";
 import { z } from "zod";
 import { createCalendarToken, hashCalendarToken } from "../../shared/calendar_token.ts";
-import { type Clinic, findClinic, readEnvFile, withDatabase } from "./database.ts";
+import { type Clinic, findClinic, loadSettings, withDatabase } from "./database.ts";
 import { defineTask, main, Misuse, Stop } from "./task.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -23,8 +23,8 @@ deno task calendar forget --org SLUG_OR_ID --doctor ID   read it no longer, and 
   --doctor ID  the doctor's id in the clinic's file; the whole clinic if left out
   --label WHO  who gets the address
   --id ID      as list shows it
-  --env FILE   a file with SUPABASE_DB_URL and FUNCTIONS_PUBLIC_URL or SUPABASE_URL; .env if left out.
-               The environment takes precedence
+  --env FILE   a file with SUPABASE_DB_URL and FUNCTIONS_PUBLIC_URL or SUPABASE_URL, which overrides
+               the environment; if left out, the environment, then .env
   --db URL     the database as its owner, instead of SUPABASE_DB_URL
   Whoever has the address can read the calendar. It cannot be shown again: add another and revoke it.
   read asks for the address (https, in the iCal format) that Google, Outlook or Apple show for the
@@ -95,7 +95,7 @@ export const calendar = defineTask({
     if (command !== "add" && !isOfDoctor && doctor !== null) {
       throw new Misuse("--doctor is for add, read and forget");
     }
-    const settings = { ...await readEnvFile(values.env), ...env };
+    const settings = await loadSettings(values.env, env);
     const base = command === "add" ? functionsOf(settings) : "";
     await withDatabase(values.db ?? settings["SUPABASE_DB_URL"], async (sql) => {
       const clinic = await findClinic(sql, org);

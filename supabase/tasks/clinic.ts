@@ -15,7 +15,7 @@ import { listDifferences } from "./clinic/difference.ts";
 import { type ClinicDocument, clinicDocument } from "./clinic/document.ts";
 import { readClinicFile, writeClinicFile } from "./clinic/file.ts";
 import type { Path } from "./clinic/contradictions.ts";
-import { readEnvFile, withDatabase } from "./database.ts";
+import { loadSettings, withDatabase } from "./database.ts";
 import { defineTask, main, Misuse, Stop } from "./task.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -29,7 +29,8 @@ deno task clinic delete --org SLUG_OR_ID   delete a clinic that has no appointme
   --yes       apply without asking
   --dry-run   show the difference and apply nothing
   --org NAME  for change: the clinic, where the file gives it another slug
-  --env FILE  a file with SUPABASE_DB_URL; .env if left out. The environment takes precedence
+  --env FILE  a file with SUPABASE_DB_URL, which overrides the environment; if left out,
+              the environment, then .env
   --db URL    the database as its owner, instead of SUPABASE_DB_URL
   What a file can say is in docs/clinic-file.md; examples are in supabase/clinics.
   Bookings that a change leaves outside of the schedule are kept and listed.
@@ -132,7 +133,7 @@ export const clinic = defineTask({
     if (remove !== undefined && command !== "questions") {
       throw new Misuse("--remove is for questions");
     }
-    const settings = { ...await readEnvFile(values.env), ...env };
+    const settings = await loadSettings(values.env, env);
     const dbUrl = values.db ?? settings["SUPABASE_DB_URL"];
     if (command === "delete") {
       if (!org || path !== undefined) throw new Misuse("delete takes --org SLUG_OR_ID and no file");

@@ -10,7 +10,7 @@
 import type postgres from "postgres";
 import { type Config, readCredentialConfig } from "../../shared/config.ts";
 import { decryptAccount, encryptAccount } from "../../shared/accounts.ts";
-import { readEnvFile, withDatabase } from "./database.ts";
+import { loadSettings, withDatabase } from "./database.ts";
 import { defineTask, type ExitCode, main, Misuse, Stop } from "./task.ts";
 import type { Terminal } from "./terminal.ts";
 import { checkAtTwilio, fieldNames, readAccount } from "./twilio_account.ts";
@@ -19,8 +19,9 @@ const usage =
   `deno task credentials set    --org SLUG_OR_ID   store an organization's Twilio account
 deno task credentials check  --org SLUG_OR_ID   decrypt it and read it at Twilio
 deno task credentials rotate [--org SLUG_OR_ID] encrypt one or all under the first of CREDENTIAL_KEYS
-  --env FILE  a file with CREDENTIAL_KEYS, SUPABASE_DB_URL, TWILIO_API_BASE; .env if left out. The
-              environment takes precedence. deno task start prints the file of the local stack.
+  --env FILE  a file with CREDENTIAL_KEYS, SUPABASE_DB_URL, TWILIO_API_BASE, which overrides the
+              environment; if left out, the environment, then .env. deno task start prints the file of
+              the local stack
   --db URL    the database as its owner, instead of SUPABASE_DB_URL, which no process list shows
   set asks for ${fieldNames.join(", ")};
   without a terminal it reads them from standard input, as JSON or as lines NAME=value.
@@ -49,7 +50,7 @@ export const credentials = defineTask({
     if (!command || surplus !== undefined) throw new Misuse("Give one of set, check, rotate");
     if (command !== "rotate" && !org) throw new Misuse(`${command} needs --org`);
     const { env, terminal } = context;
-    const settings = { ...await readEnvFile(envFile), ...env };
+    const settings = await loadSettings(envFile, env);
     const config = readCredentialConfig(settings);
     return await withDatabase(db ?? settings["SUPABASE_DB_URL"], async (sql) => {
       switch (command) {

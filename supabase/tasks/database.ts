@@ -29,6 +29,21 @@ export async function readEnvFile(file: string | undefined): Promise<Record<stri
 }
 
 /**
+ * The settings of a task. A file that was named overrides the environment, and the environment
+ * overrides `.env`.
+ *
+ * @param file The file of `--env`, if it was given.
+ * @throws {Stop} When it cannot be read.
+ */
+export async function loadSettings(
+  file: string | undefined,
+  env: Readonly<Record<string, string>>,
+): Promise<Record<string, string>> {
+  const found = await readEnvFile(file);
+  return file === undefined ? { ...found, ...env } : { ...env, ...found };
+}
+
+/**
  * Runs work on the database as its owner.
  *
  * @param url Refused when it is missing or not the address of a PostgreSQL.

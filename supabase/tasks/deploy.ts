@@ -7,7 +7,7 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { readEnvFile, withDatabase } from "./database.ts";
+import { loadSettings, readEnvFile, withDatabase } from "./database.ts";
 import { findCli, type SupabaseCli } from "./deploy/cli.ts";
 import {
   findOtherProject,
@@ -73,7 +73,7 @@ export const deploy = defineTask({
     const target = {
       project,
       url: readAddress("--url", values.url ?? `https://${project}.supabase.co`),
-      db: readDatabase(values.db ?? env["SUPABASE_DB_URL"] ?? file["SUPABASE_DB_URL"]),
+      db: readDatabase(values.db ?? (await loadSettings(values.env, env))["SUPABASE_DB_URL"]),
     };
     const other = findOtherProject(target);
     if (other) throw new Stop(2, `The database is that of project ${other}, not of ${project}`);

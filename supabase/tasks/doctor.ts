@@ -8,7 +8,7 @@ import type postgres from "postgres";
 import { type Config, readConfig } from "../../shared/config.ts";
 import { toFault } from "../../shared/errors.ts";
 import { checkAccount } from "./credentials.ts";
-import { readEnvFile, withDatabase } from "./database.ts";
+import { loadSettings, withDatabase } from "./database.ts";
 import { type Check, check, show, skip } from "./doctor/check.ts";
 import { checkData, checkRequests } from "./doctor/data.ts";
 import { checkOutside } from "./doctor/outside.ts";
@@ -21,8 +21,8 @@ const usage = `deno task doctor [--url URL] [--env FILE] [--db URL]
   secrets, migrations, jobs, extensions, rights, the guarantee against double booking, time zones,
   clocks, Twilio accounts, and the address that Vapi and Twilio call. Changes nothing
   --url URL   a stack or project, http://127.0.0.1:8000 if left out
-  --env FILE  the settings of the functions; .env, or those of the local stack, if left out. The
-              environment takes precedence
+  --env FILE  the settings of the functions, which override the environment; if left out, those of the
+              local stack that answers at URL, or else the environment, then .env
   --db URL    the database as its owner, instead of SUPABASE_DB_URL; without it the database is not
               checked
   exit code 0: every check passed, 1: a check failed, 2: wrong arguments`;
@@ -38,8 +38,7 @@ export const doctor = defineTask({
   run: async ({ values }, { env, terminal }) => {
     const url = readAddress("--url", values.url);
     const stack = await findStack(url);
-    const file = await readEnvFile(values.env ?? stack?.envFile);
-    const settings = { ...file, ...env };
+    const settings = await loadSettings(values.env ?? stack?.envFile, env);
     const { config, checks } = readSettings(settings, url);
     const found = [
       ...checks,

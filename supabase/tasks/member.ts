@@ -6,7 +6,7 @@
 
 import type postgres from "postgres";
 import { z } from "zod";
-import { type Clinic, findClinic, readEnvFile, withDatabase } from "./database.ts";
+import { type Clinic, findClinic, loadSettings, withDatabase } from "./database.ts";
 import { defineTask, main, Misuse, Stop } from "./task.ts";
 
 const roles = ["viewer", "desk", "manager", "owner"] as const;
@@ -17,7 +17,8 @@ deno task member role   --org SLUG_OR_ID --email E --role ROLE  give a member an
 deno task member remove --org SLUG_OR_ID --email E              end a membership, at once
   --email E    of an existing account at Supabase Auth
   --role ROLE  ${roles.join(", ")}; docs/security.md says what each may do
-  --env FILE   a file with SUPABASE_DB_URL; .env if left out. The environment takes precedence
+  --env FILE   a file with SUPABASE_DB_URL, which overrides the environment; if left out,
+               the environment, then .env
   --db URL     the database as its owner, instead of SUPABASE_DB_URL
   exit code 0: done, 1: there is no such clinic, account or member, 2: wrong arguments,
   3: the database could not be reached or refused`;
@@ -47,7 +48,7 @@ export const member = defineTask({
     if (!org) throw new Misuse(`${command} needs --org`);
     const role = readRole(command, values.role);
     if (command !== "list" && !email) throw new Misuse(`${command} needs --email`);
-    const settings = { ...await readEnvFile(values.env), ...env };
+    const settings = await loadSettings(values.env, env);
     await withDatabase(values.db ?? settings["SUPABASE_DB_URL"], async (sql) => {
       const clinic = await findClinic(sql, org);
       if (command !== "list" && email) {

@@ -14,7 +14,7 @@ import type postgres from "postgres";
 import { decryptAccount, encryptAccount } from "../../shared/accounts.ts";
 import { fromBase64, fromHex, toBase64, toHex } from "../../shared/bytes.ts";
 import { type Config, readCredentialConfig } from "../../shared/config.ts";
-import { readEnvFile, withDatabase } from "./database.ts";
+import { loadSettings, readEnvFile, withDatabase } from "./database.ts";
 import { defineTask, main, Misuse, Stop } from "./task.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -24,8 +24,8 @@ const usage = `deno task move --org SLUG_OR_ID --to FILE [--dry-run] [--yes] [--
   --to FILE   a file with SUPABASE_DB_URL and CREDENTIAL_KEYS of the other project, such as its .env
   --dry-run   only say what would be moved
   --yes       move without asking
-  --env FILE  a file with SUPABASE_DB_URL and CREDENTIAL_KEYS of this project; .env if left out. The
-              environment takes precedence
+  --env FILE  a file with SUPABASE_DB_URL and CREDENTIAL_KEYS of this project, which overrides the
+              environment; if left out, the environment, then .env
   --db URL    this project's database as its owner, instead of SUPABASE_DB_URL
   exit code 0: moved, 1: it cannot be moved, 2: wrong arguments, 3: a database could not be reached`;
 
@@ -57,7 +57,7 @@ export const move = defineTask({
   },
   run: async ({ values: { org, to, yes, ...values } }, { env, terminal }) => {
     if (!org || !to) throw new Misuse("Give --org SLUG_OR_ID and --to FILE");
-    const here = { ...await readEnvFile(values.env), ...env };
+    const here = await loadSettings(values.env, env);
     const there = await readEnvFile(to);
     const keys = {
       here: readCredentialConfig(here).credentialKeys,

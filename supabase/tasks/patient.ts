@@ -7,7 +7,7 @@
 import type postgres from "postgres";
 import { z } from "zod";
 import { readPhone } from "../../shared/phone.ts";
-import { readEnvFile, withDatabase } from "./database.ts";
+import { loadSettings, withDatabase } from "./database.ts";
 import { defineTask, main, Misuse, Stop } from "./task.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -18,7 +18,8 @@ deno task patient erase  --org SLUG_OR_ID --phone N --name "..."  erase it
   --without-phone  instead of --phone, for a patient who was booked at the desk without one
   --name NAME  families share a number: without a name, it only says how many names the number has
   --yes        erase without asking
-  --env FILE   a file with SUPABASE_DB_URL; .env if left out. The environment takes precedence
+  --env FILE   a file with SUPABASE_DB_URL, which overrides the environment; if left out,
+               the environment, then .env
   --db URL     the database as its owner, instead of SUPABASE_DB_URL
   export writes JSON to standard output, the rows by table. Appointments that were confirmed stay after
   erase, without name and number. docs/data.md says what else stays, and where else data can be.
@@ -67,7 +68,7 @@ export const patient = defineTask({
       throw new Misuse(`${command} needs --org, and --phone or --without-phone`);
     }
     if (hasNone && name.trim() === "") throw new Misuse("--without-phone needs --name");
-    const settings = { ...await readEnvFile(values.env), ...env };
+    const settings = await loadSettings(values.env, env);
     await withDatabase(values.db ?? settings["SUPABASE_DB_URL"], async (sql) => {
       const clinic = await findClinic(sql, org);
       const asked = {

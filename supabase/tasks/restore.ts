@@ -20,7 +20,7 @@ import {
   readFolder,
 } from "./backup/folder.ts";
 import { findProgram, type Program, requireOlderProgram, runProgram } from "./backup/programs.ts";
-import { readEnvFile, withDatabase } from "./database.ts";
+import { loadSettings, withDatabase } from "./database.ts";
 import { checkData } from "./doctor/data.ts";
 import { compareRights } from "./doctor/rights.ts";
 import { checkSchema, readExtensions } from "./doctor/schema.ts";
@@ -33,7 +33,8 @@ const usage = `deno task restore FOLDER [--check] [--replace] [--env FILE] [--db
   --check     only read the backup and the database, and say whether it could be restored
   --replace   the database has our tables: replace them with the backup. If that fails, nothing has
               changed. Everything booked since the backup is lost
-  --env FILE  a file with SUPABASE_DB_URL; .env if left out. The environment takes precedence
+  --env FILE  a file with SUPABASE_DB_URL, which overrides the environment; if left out,
+              the environment, then .env
   --db URL    the database as its owner, instead of SUPABASE_DB_URL
   PG_BIN      the folder of pg_restore, which must not be older than the pg_dump that wrote the backup;
               if not set, pg_restore on the PATH
@@ -54,7 +55,7 @@ export const restore = defineTask({
     if (folder === undefined || surplus !== undefined) {
       throw new Misuse("Give the folder of one backup");
     }
-    const settings = { ...await readEnvFile(values.env), ...env };
+    const settings = await loadSettings(values.env, env);
     const url = values.db ?? settings["SUPABASE_DB_URL"];
     const description = await readFolder(folder);
     terminal.print(describeFolder(folder, description));

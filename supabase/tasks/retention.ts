@@ -8,7 +8,7 @@
  */
 
 import type postgres from "postgres";
-import { readEnvFile, withDatabase } from "./database.ts";
+import { loadSettings, withDatabase } from "./database.ts";
 import { defineTask, main, readNumber, Stop } from "./task.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -16,7 +16,8 @@ const usage = `deno task retention [--dry-run] [--batch N] [--env FILE] [--db UR
   deletes what is older than each organization keeps, as pg_cron does every night
   --dry-run   count what would be deleted, and delete nothing
   --batch N   rows in one transaction; 1000 if left out
-  --env FILE  a file with SUPABASE_DB_URL; .env if left out. The environment takes precedence
+  --env FILE  a file with SUPABASE_DB_URL, which overrides the environment; if left out,
+              the environment, then .env
   --db URL    the database as its owner, instead of SUPABASE_DB_URL
   How long each organization keeps its data: organizations.retention_days and audit_retention_days.
   exit code 0: done, 2: wrong arguments, 3: the database could not be reached or refused`;
@@ -50,7 +51,7 @@ export const retention = defineTask({
   run: async ({ values }, { env, terminal }) => {
     const isDryRun = values["dry-run"];
     const batch = readNumber("--batch", values.batch, { from: 1, to: 1_000_000 });
-    const settings = { ...await readEnvFile(values.env), ...env };
+    const settings = await loadSettings(values.env, env);
     await withDatabase(values.db ?? settings["SUPABASE_DB_URL"], async (sql) => {
       const totals = isDryRun ? [await applyOnce(sql, true, batch)] : await applyAll(sql, batch);
       report(totals, terminal);

@@ -14,7 +14,7 @@ import { readCredentialConfig } from "../../shared/config.ts";
 import { lineProfile } from "../../shared/database/calls.ts";
 import { composeAssistant } from "../../shared/line/assistant.ts";
 import { defineForVapi, type FunctionsAddress } from "../../shared/line/tool_definition.ts";
-import { readEnvFile, withDatabase } from "./database.ts";
+import { loadSettings, withDatabase } from "./database.ts";
 import { defineTask, main, Misuse, Stop } from "./task.ts";
 import type { Terminal } from "./terminal.ts";
 import { type Body, openAccount } from "./vapi/account.ts";
@@ -33,7 +33,8 @@ deno task vapi sync --org NAME        create or update tools, assistant and numb
   --functions-url URL
                  where Vapi reaches the functions; else FUNCTIONS_PUBLIC_URL, else SUPABASE_URL with
                  /functions/v1
-  --env FILE     a file with the variables; .env if left out. The environment takes precedence
+  --env FILE     a file with the variables, which overrides the environment; if left out,
+                 the environment, then .env
   --db URL       the database as its owner, instead of SUPABASE_DB_URL
   Variables: VAPI_API_KEY (the private key; for sync), VAPI_CREDENTIAL_ID (the account's credential
   that signs requests), VAPI_API_BASE, CREDENTIAL_KEYS (to import a number with the clinic's Twilio
@@ -70,7 +71,7 @@ export const vapi = defineTask({
     const [given, ...more] = positionals;
     const command = commands.find((name) => name === given);
     if (!command || more.length > 0) throw new Misuse(`Give one of ${commands.join(", ")}`);
-    const settings = { ...await readEnvFile(values.env), ...env };
+    const settings = await loadSettings(values.env, env);
     const address = findFunctions(settings, values["functions-url"]);
     if (command === "tools") {
       terminal.print(JSON.stringify(tools.map((tool) => defineForVapi(tool, address)), null, 2));

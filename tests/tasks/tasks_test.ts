@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { findFreePort, tryPort } from "../../supabase/local/port.ts";
+import { loadSettings } from "../../supabase/tasks/database.ts";
 import {
   defineTask,
   describeFailure,
@@ -70,6 +71,34 @@ for (
     checkAnswers(name, await ask(questions.help), await ask(questions.unknown));
   });
 }
+
+Deno.test("settings: a file of --env overrides the environment, which overrides .env", async () => {
+  const home = Deno.cwd();
+  const folder = Deno.makeTempDirSync();
+  try {
+    Deno.chdir(folder);
+    const env = { COFFEE: "of the environment", TEA: "of the environment" };
+    assert.deepEqual(await loadSettings(undefined, env), env);
+    for (const file of [".env", "given.env"]) {
+      Deno.writeTextFileSync(file, "TEA=of the file\nMILK=of the file\nCOFFEE=\n");
+    }
+    const milk = { MILK: "of the file" };
+    assert.deepEqual(await loadSettings(undefined, env), { ...milk, ...env });
+    assert.deepEqual(await loadSettings("given.env", env), { ...milk, ...env, TEA: "of the file" });
+    await assert.rejects(loadSettings("absent.env", env), Stop);
+  } finally {
+    Deno.chdir(home);
+    Deno.removeSync(folder, { recursive: true });
+  }
+});
+
+Deno.test("every task that takes --env FILE reads its settings in this order", async () => {
+  const readers = (await loadTasks()).filter(({ task }) => "env" in task.options);
+  assert.ok(readers.length > 10);
+  for (const { path } of readers) {
+    assert.match(readFileSync(`${root}${path}`, "utf8"), /loadSettings\(/, path);
+  }
+});
 
 const usage = "deno task pour [--cups N]";
 
