@@ -7,21 +7,66 @@
  * @module
  */
 
-const missing =
-  "(?:yet |been )?(?:provided|given|specified|available|applicable|known|set|sure|mentioned|stated|said|disclosed|shared|supplied|recorded|collected|determined|decided|found|asked)";
-const filler = String
-  .raw`(?:null|nil|none|nothing|pending|blank|n ?[/.]? ?a|undefined|nan|unknown|unspecified|unset|unavailable|empty|tb[acd]|to be (?:announced|confirmed|determined|decided|provided)|no (?:value|data|info|information|answer|response)|(?:(?:information|value|caller|patient|customer) )?(?:not|none|(?:did|has|does)(?:n't| not)) (?:${missing}|say|provide|give|specify|mention|answer)(?: yet)?(?: by (?:the )?(?:caller|patient|customer|user))?|[-–—_.?]+|%[a-z _.-]+%|\$?\{{1,2}[^}]*\}{1,2}|<[a-z _-]*>|\[[a-z _-]*\])`;
+/** A pattern of which one alternative matches. */
+function oneOf(...patterns: readonly string[]): string {
+  return `(?:${patterns.join("|")})`;
+}
+
+/** As words, separated by blanks. */
+function oneOfWords(words: string): string {
+  return oneOf(...words.split(" "));
+}
+
+const person = oneOfWords("caller patient customer");
+/** What has not happened to a value that is missing: "not yet provided". */
+const missing = `(?:yet |been )?${
+  oneOfWords(
+    "provided given specified available applicable known set sure mentioned stated said disclosed " +
+      "shared supplied recorded collected determined decided found asked",
+  )
+}`;
+const not = oneOf("not", "none", "(?:did|has|does)(?:n't| not)");
+/** "not provided by the caller", "patient did not say", "none given yet". */
+const notGivenYet = `(?:(?:information|value|caller|patient|customer) )?${not} ${
+  oneOf(missing, "say", "provide", "give", "specify", "mention", "answer")
+}(?: yet)?(?: by (?:the )?(?:caller|patient|customer|user))?`;
+/** "null", "N/A", "TBD", "to be confirmed", "no information". */
+const emptyWords = [
+  "null|nil|none|nothing|pending|blank",
+  "n ?[/.]? ?a|undefined|nan",
+  "unknown|unspecified|unset|unavailable|empty",
+  "tb[acd]|to be (?:announced|confirmed|determined|decided|provided)",
+  "no (?:value|data|info|information|answer|response)",
+];
+/** "-", "%name%", "{{name}}", "${name}", "<name>", "[name]". */
+const placeholders = [
+  "[-–—_.?]+",
+  "%[a-z _.-]+%",
+  String.raw`\$?\{{1,2}[^}]*\}{1,2}`,
+  "<[a-z _-]*>",
+  String.raw`\[[a-z _-]*\]`,
+];
+const filler = oneOf(...emptyWords, notGivenYet, ...placeholders);
 const notGiven = wordsOf(filler);
-const relation =
-  "(?:wife|husband|partner|spouse|mother|mum|mom|father|daughter|sister|brother|child|friend)";
-const callers = "(?:the )?(?:caller|patient|customer)'?s";
-/** Words for a person that are not a name. `My Son` is a name. */
-const somebody =
-  `(?:(?:my|${callers}) ${relation}|${callers} son|myself|yes|guest|same(?: as (?:the )?(?:caller|patient|customer|above|before))?)`;
-const noName = wordsOf(
-  String
-    .raw`(?:${filler}|${somebody}|(?:the |an? )?(?:anonymous|caller|patient|customer|user)(?:'?s)?|(?:(?:first|last|full|your|my|the)[ _-]?)?name|first last|not yet|i (?:don'?t|do not) know|no (?:name|idea))`,
+
+const relation = oneOfWords(
+  "wife husband partner spouse mother mum mom father daughter sister brother child friend",
 );
+const callers = `(?:the )?${person}'?s`;
+/** Words for a person that are not a name. `My Son` is a name. */
+const somebody = oneOf(
+  `(?:my|${callers}) ${relation}`,
+  `${callers} son`,
+  "myself|yes|guest",
+  `same(?: as (?:the )?(?:caller|patient|customer|above|before))?`,
+);
+const noName = wordsOf(oneOf(
+  filler,
+  somebody,
+  "(?:the |an? )?(?:anonymous|caller|patient|customer|user)(?:'?s)?",
+  "(?:(?:first|last|full|your|my|the)[ _-]?)?name",
+  "first last|not yet|i (?:don'?t|do not) know|no (?:name|idea)",
+));
 
 /** Matches a text that has only these words. */
 function wordsOf(word: string): RegExp {
@@ -51,19 +96,48 @@ export function isName(text: string): boolean {
     !noName.test(bare);
 }
 
-const profession =
-  "(?:doctor|dentist|provider|physician|practitioner|specialist|clinician|therapist)s?";
+const profession = `${
+  oneOfWords(
+    "doctor dentist provider physician practitioner specialist clinician therapist",
+  )
+}s?`;
 /** Words that can follow "anybody" without naming somebody. */
-const detail = String
-  .raw`(?:the|an?|of|them|those|your|you|me|us|have|has|got|is|are|be|can|see|take|works?|on duty|available|availability|free|one|body|person|people|time|day|slot|appointment|opening|first|next|earliest|soonest|sooner|open|at all|possible|there|to|who|which|will do|in particular|fine|okay|ok|please|thanks?|today|tomorrow|clinic|${profession}|drs?$)`;
-/** The start of a wish that leaves the choice to the clinic. */
-const anybody = String
-  .raw`(?:any(?: ?(?:one|body|thing|time))?|(?:the |your )?(?:first|next|earliest|soonest))\b`;
-const theCaller = "(?:(?:the )?(?:caller|patient|customer|user)|s?he|they)";
-const indifferent = String
-  .raw`(?:either|whoever|whichever|whatever|(?:(?:i|we)(?: have|'ve) |${theCaller} (?:has|have) )?(?:no|without(?: a| any)?) (?:particular |special )?(?:preference|one|body|doctor)|(?:it )?(?:does(?:n't| not|nt)|makes no) (?:really )?(?:matter|difference)|(?:(?:i|we|${theCaller}) )?(?:do(?:es)?(?:n't| not|nt)) (?:really )?(?:mind|care|know)|nobody (?:in particular|special)|(?:(?:i'm|i am|${theCaller} is) )?flexible|you (?:can )?(?:choose|decide|pick)|your choice)\b`;
+const detail = oneOf(
+  "the|an?|of|them|those|your|you|me|us",
+  "have|has|got|is|are|be|can|see|take|works?|on duty|available|availability|free",
+  "one|body|person|people|time|day|slot|appointment|opening",
+  "first|next|earliest|soonest|sooner|open|at all|possible|there",
+  "to|who|which|will do|in particular|fine|okay|ok|please|thanks?|today|tomorrow|clinic",
+  profession,
+  "drs?$",
+);
+/** The start of a wish that leaves the choice to the clinic: "any", "the next". */
+const anybody = String.raw`${
+  oneOf("any(?: ?(?:one|body|thing|time))?", "(?:the |your )?(?:first|next|earliest|soonest)")
+}\b`;
+const theCaller = oneOf("(?:the )?(?:caller|patient|customer|user)", "s?he|they");
+/** "either", "I have no preference", "it doesn't matter", "she doesn't mind", "you choose". */
+const indifferent = String.raw`${
+  oneOf(
+    "either|whoever|whichever|whatever",
+    `(?:(?:i|we)(?: have|'ve) |${theCaller} (?:has|have) )?(?:no|without(?: a| any)?) ` +
+      "(?:particular |special )?(?:preference|one|body|doctor)",
+    "(?:it )?(?:does(?:n't| not|nt)|makes no) (?:really )?(?:matter|difference)",
+    `(?:(?:i|we|${theCaller}) )?(?:do(?:es)?(?:n't| not|nt)) (?:really )?(?:mind|care|know)`,
+    "nobody (?:in particular|special)",
+    `(?:(?:i'm|i am|${theCaller} is) )?flexible`,
+    "you (?:can )?(?:choose|decide|pick)|your choice",
+  )
+}\b`;
 const noPreference = new RegExp(
-  `^(?:all|open|(?:${anybody}|${indifferent})(?:'s)?(?:[ ,]+${detail})*|all (?:the |of the )?${profession}|(?:(?:the|an?|your) )?${profession})$`,
+  `^${
+    oneOf(
+      "all|open",
+      `${oneOf(anybody, indifferent)}(?:'s)?(?:[ ,]+${detail})*`,
+      `all (?:the |of the )?${profession}`,
+      `(?:(?:the|an?|your) )?${profession}`,
+    )
+  }$`,
   "i",
 );
 const beginsOpen = new RegExp(`^${anybody}`, "i");
@@ -78,14 +152,32 @@ const exclusion =
   /\b(?:not|never|except|excluding|besides|avoid|other than|apart from|rather than|instead of)\b|n't\b|^(?:any|all|every)[a-z ]* but\b|^no\s/i;
 const described = /\b(?:female|male|woman|lady|women|men|speaking|speaks)\b/i;
 
-const lead =
-  /^(?:(?:either|preferably|ideally|maybe|perhaps|only|just|with|to see|see|i (?:want|prefer|need)|i(?:'d| would) (?:like|prefer|rather have)|(?:can|could|may) i (?:have|see))\b[ ,]*)+(?:to see |with )?/i;
-const tail =
-  /(?:[ ,]+(?:but any ?(?:one|body)(?: else)?|whoever\b.*|whichever\b.*|either|please|thanks?|thank you|preferably|ideally|again|today|tomorrow|is (?:fine|ok|okay)|(?:would|will) do|if (?:possible|(?:s?he|they)(?:'s| is|'re| are) (?:free|available|in|there))))+$/i;
+/** Before a name: "preferably", "I would like to see". */
+const leadingWords = oneOf(
+  "either|preferably|ideally|maybe|perhaps|only|just|with|to see|see",
+  "i (?:want|prefer|need)",
+  "i(?:'d| would) (?:like|prefer|rather have)",
+  "(?:can|could|may) i (?:have|see)",
+);
+const lead = new RegExp(String.raw`^(?:${leadingWords}\b[ ,]*)+(?:to see |with )?`, "i");
+/** After a name: "please", "but anyone else will do", "if she is free". */
+const trailingWords = oneOf(
+  "but any ?(?:one|body)(?: else)?",
+  String.raw`whoever\b.*|whichever\b.*|either`,
+  "please|thanks?|thank you|preferably|ideally|again|today|tomorrow",
+  "is (?:fine|ok|okay)|(?:would|will) do",
+  "if (?:possible|(?:s?he|they)(?:'s| is|'re| are) (?:free|available|in|there))",
+);
+const tail = new RegExp(`(?:[ ,]+${trailingWords})+$`, "i");
 
-/** Separates names. Not after a title, because somebody may be called Or. */
-const between =
-  /(?<=\S\S)(?<!\b(?:dr|doctor|prof|professor)\.?),? (?:or|and|&)(?: else)? (?=\S\S)|(?<=\S{2}) ?[/;] ?(?=\S{2})|, (?=[^,]* (?:or|and|&) [^,]*$)/i;
+/** Not after a title, because somebody may be called Or. */
+const conjunction = String
+  .raw`(?<=\S\S)(?<!\b(?:dr|doctor|prof|professor)\.?),? (?:or|and|&)(?: else)? (?=\S\S)`;
+const slash = String.raw`(?<=\S{2}) ?[/;] ?(?=\S{2})`;
+/** Only in a list that ends with a conjunction. */
+const comma = ", (?=[^,]* (?:or|and|&) [^,]*$)";
+/** Separates names. */
+const between = new RegExp(`${conjunction}|${slash}|${comma}`, "i");
 
 /** A wish for a doctor: `anyOf` these names, or `unread` when names cannot express it. */
 export type DoctorWish = { readonly anyOf: readonly string[] } | "unread";
