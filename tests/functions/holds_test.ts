@@ -104,8 +104,12 @@ test(
   },
 );
 
-/** Keeps a claim of that doctor open until it is told to continue. */
-async function hesitate(line: Line, clinic: Clinic, time: string): Promise<() => Promise<void>> {
+/** Claims a time in a transaction that stays open. @returns A function that commits it. */
+async function claimWithoutCommit(
+  line: Line,
+  clinic: Clinic,
+  time: string,
+): Promise<() => Promise<void>> {
   await line.sql`begin`;
   const held = await line.once("claim_slot_atomic", aCaller(clinic), slot(time));
   assert.equal(held.outcome, "held");
@@ -143,7 +147,7 @@ test(
   "waiting over 300 ms for a lock is the outcome busy, and the tool says to retry",
   async (bench, one, two) => {
     const clinic = await aClinic(bench.database.sql);
-    const goOn = await hesitate(one, clinic, "10:00");
+    const commit = await claimWithoutCommit(one, clinic, "10:00");
     const waits: number[] = [];
     const plainWaits: number[] = [];
     const isSlow = () => Math.min(...waits) >= 2 * Math.min(...plainWaits);
@@ -169,7 +173,7 @@ test(
       args: { slotId: slot("12:00", "/doctor-1").p_slot_id, patientName: "Ada" },
     });
     assert.deepEqual([said.success, said.outcome, said.action], [false, "busy", "RETRY"]);
-    await goOn();
+    await commit();
     const answer = await two.once("claim_slot_atomic", aCaller(clinic), slot("12:00", "/doctor-1"));
     assert.equal(answer.outcome, "held");
   },
@@ -182,10 +186,10 @@ test(
     await two.once("claim_slot_atomic", aCaller(clinic), slot("10:00"));
     await bench.database
       .sql`update public.appointments set expires_at = now() - interval '1 second'`;
-    const goOn = await hesitate(one, clinic, "15:00");
+    const commit = await claimWithoutCommit(one, clinic, "15:00");
     const claim = two.ask("claim_slot_atomic", aCaller(clinic), slot("10:00"));
     await untilItWaits(bench, claim);
-    await goOn();
+    await commit();
     assert.equal((await claim).outcome, "held");
   },
 );
