@@ -6,7 +6,7 @@
 
 import { z } from "zod";
 import { messageTool, refuse, refuseCommonly, succeed } from "../../shared/answers.ts";
-import { leaveMessage, type MessageOutcome } from "../../shared/database/desk.ts";
+import { leaveMessage, type MessageOutcome } from "../../shared/database/desk_messages.ts";
 import { isName } from "../../shared/given.ts";
 import { choosePhone, type ChosenPhone } from "../../shared/patient.ts";
 import { redact } from "../../shared/redaction.ts";

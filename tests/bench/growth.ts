@@ -20,7 +20,7 @@ import {
   rescheduleAppointment,
 } from "../../shared/database/changes.ts";
 import type { Database } from "../../shared/database/client.ts";
-import { leaveMessage } from "../../shared/database/desk.ts";
+import { leaveMessage } from "../../shared/database/desk_messages.ts";
 import type { CallFacts } from "../../shared/database/entry.ts";
 import { answerQuestion } from "../../shared/database/facts.ts";
 import { claimSlot } from "../../shared/database/holds.ts";

@@ -43,7 +43,7 @@ const order = [
   "sentences",
   "database/metrics",
   "database/calendars",
-  "database/desk",
+  "database/desk_messages",
   "database/facts",
   "database/accounts",
   "database/appointment_texts",

@@ -1,5 +1,5 @@
 /*
- * Desk: when the front desk answers the phone, so that calls are transferred only then.
+ * Desk hours: when the front desk answers the phone, so that calls are transferred only then.
  *
  * Decisions
  * - The hours are local minutes of a weekday, like working hours. No hours begin on a closing day.
