@@ -13,7 +13,7 @@ import { readConfig } from "../../shared/config.ts";
 import { encryptAccount } from "../../shared/accounts.ts";
 import { Events } from "../console/events.ts";
 import { type Console, openConsole } from "../console/server.ts";
-import { serveConsole } from "../console/site.ts";
+import { makeConsole } from "../console/site.ts";
 import { addClinics, readClinics } from "./clinics.ts";
 import { type Auth, createAuth } from "./auth/server.ts";
 import { type LoadedFunctions, loadFunctions } from "./functions.ts";
@@ -27,7 +27,8 @@ import { addMembers } from "./members.ts";
 import { answerLocally } from "./shortcut.ts";
 import { localMetricsToken, localVapiSecret } from "./secrets.ts";
 import { refuseVisit, visitOf } from "./visitors.ts";
-import { serveSite } from "../desk/site.ts";
+import { makeDesk } from "../desk/site.ts";
+import { servePage } from "../page/site.ts";
 import { type FakeTwilio, faultKinds, readFaultOrder, startFakeTwilio } from "./twilio/server.ts";
 
 /** How to start a stack. */
@@ -148,7 +149,8 @@ interface Parts {
 function route(
   { url, publicHost, envFile, database, twilio, rest, auth, functions, page }: Parts,
 ) {
-  const desk = serveSite("/desk", { key: publishableKey });
+  const desk = servePage("/desk", () => makeDesk({ key: publishableKey }));
+  const start = servePage("", makeConsole);
   return async (request: Request): Promise<Response> => {
     const { pathname, searchParams } = new URL(request.url);
     const refusal = refuseVisit(visitOf(request, pathname), publicHost);
@@ -156,10 +158,10 @@ function route(
     if (pathname.startsWith("/rest/v1/")) return await rest(request);
     if (pathname.startsWith("/auth/v1/")) return await auth.fetch(request);
     if (pathname.startsWith("/functions/v1/")) return await functions.fetch(pathname, request);
-    const deskFile = await desk(request);
-    if (deskFile) return deskFile;
-    const file = request.method === "GET" ? await serveConsole(pathname) : undefined;
-    if (file) return file;
+    if (/^\/desk(\/|$)/.test(pathname)) return await desk(request) ?? nothing(request);
+    if (pathname === "/" || pathname.startsWith("/console/page/")) {
+      return await start(request) ?? nothing(request);
+    }
     if (pathname.startsWith("/console/")) return await page.fetch(request);
     switch (`${request.method} ${pathname}`) {
       case "GET /health":
@@ -193,11 +195,14 @@ function route(
         twilio.clearFaults();
         return new Response(null, { status: 204 });
       default:
-        return Response.json({ message: `Nothing at ${request.method} ${pathname}` }, {
-          status: 404,
-        });
+        return nothing(request);
     }
   };
+}
+
+function nothing({ method, url }: Request): Response {
+  const { pathname } = new URL(url);
+  return Response.json({ message: `Nothing at ${method} ${pathname}` }, { status: 404 });
 }
 
 /** The newest appointments of all clinics. */

@@ -77,8 +77,8 @@ function roleOf(key: string): unknown {
 /** @returns How many files there are */
 async function writePage(folder: string, url: string, key: string): Promise<number> {
   await refuseOthers(folder);
-  const { makeSite } = await import("../desk/site.ts");
-  const { files, headers } = await makeSite({ url, key });
+  const { makeDesk } = await import("../desk/site.ts");
+  const { files, headers } = await makeDesk({ url, key });
   for (const [name, { text }] of files) await write(join(folder, name), text);
   // Netlify and Cloudflare Pages read this file; other servers are told by their own settings.
   const lines = Object.entries(headers).map(([name, value]) => `  ${name}: ${value}\n`);

@@ -12,7 +12,7 @@ import {
   testInBrowser,
 } from "../support/browser.ts";
 import { aDay, aPhone, type Clinic } from "../support/clinic.ts";
-import { makeSite } from "../../supabase/desk/site.ts";
+import { makeDesk } from "../../supabase/desk/site.ts";
 
 /** A clinic, one of its staff in a window, and the day that is shown. */
 async function aDesk(stack: BrowserStack) {
@@ -557,7 +557,7 @@ testInBrowser(
   async (stack) => {
     const clinic = await stack.clinic();
     const account = await stack.member(clinic);
-    const { files, headers } = await makeSite({ url: stack.url, key: "sb_publishable_local" });
+    const { files, headers } = await makeDesk({ url: stack.url, key: "sb_publishable_local" });
     const page = await stack.open();
     const asked = new Set<string>();
     page.on("request", (request) => asked.add(new URL(request.url()).origin));

@@ -1,12 +1,17 @@
 /** The pure parts of the local stack's console. */
 import assert from "node:assert/strict";
-import { rowsOf, sayLeft, sayMinute } from "../../supabase/console/app/grid.ts";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { rowsOf } from "../../supabase/console/app/grid.ts";
 import { codeIn, suggest, wrongCode } from "../../supabase/console/app/suggestions.ts";
 import { barsOf, sayMs } from "../../supabase/console/app/waterfall.ts";
 import type { Book, BookedTime } from "../../supabase/console/book.ts";
 import { Events } from "../../supabase/console/events.ts";
 import { countBy, drawNumbers, quantile } from "../../supabase/console/rush.ts";
-import { serveConsole } from "../../supabase/console/site.ts";
+import { makeConsole } from "../../supabase/console/site.ts";
+import { sayMinute } from "../../supabase/page/app/clinic_time.ts";
+import { makePage, servePage } from "../../supabase/page/site.ts";
 
 const exchange = {
   ...{ url: "http://127.0.0.1:8000/functions/v1/send-otp", headers: {}, body: "{}", status: 200 },
@@ -90,7 +95,6 @@ Deno.test("an expired hold is not shown, and an appointment that begins between 
     "09:00 booked closed",
     "09:30 booked closed",
   ]);
-  assert.deepEqual([sayLeft(61_001), sayLeft(-1)], ["1:02", "0:00"]);
 });
 
 Deno.test("a caller who is asked for the code can read it, a wrong one, or say that nothing came", () => {
@@ -130,28 +134,49 @@ Deno.test("pages hear what happens after they open, and closing ends their strea
   assert.equal(events.open().status, 503);
 });
 
-Deno.test("the page loads nothing from outside, and no name that a browser does not know", async () => {
+Deno.test("the page has every file that it loads, and loads nothing from outside", async () => {
+  const serve = servePage("", makeConsole);
+  const ask = (path: string) => serve(new Request(`http://stack${path}`));
   const seen = new Set<string>();
   const load = async (path: string): Promise<void> => {
     if (seen.has(path)) return;
     seen.add(path);
-    const response = await serveConsole(path);
+    const response = await ask(path);
     assert.ok(response, path);
     assert.match(response.headers.get("content-security-policy") ?? "", /default-src 'none'/);
     const text = await response.text();
-    const names = [...text.matchAll(/\b(?:from\s*|import\s*|src=|href=)"([^"]+)"/g)]
-      .map(([, name = ""]) => name);
+    const imported = JSON.parse(/importmap">(.*?)<\/script>/.exec(text)?.[1] ?? "{}").imports;
+    const names = [
+      ...Object.values<string>(imported ?? {}),
+      ...[...text.matchAll(/\b(?:from\s*|import\s*|src=|href=)"([^"]+)"/g)]
+        .flatMap(([, name = ""]) => libraries.includes(name) ? [] : name),
+    ];
     for (const name of names.filter((name) => !/^(data:|#)/.test(name))) {
       const url = new URL(name, `http://stack${path}`);
-      assert.ok(/^\.?\//.test(name) && url.host === "stack", `${path} loads ${name}`);
+      assert.equal(url.host, "stack", `${path} loads ${name}`);
       if (/\.(js|css)$/.test(url.pathname)) await load(url.pathname);
     }
   };
+  const libraries = ["preact", "preact/hooks", "htm", "htm/preact"];
   await load("/");
-  assert.ok(seen.has("/console/library/preact-hooks.js") && seen.has("/console/app/book.js"));
-  for (
-    const path of ["/console/app/none.js", "/console/app/..%2fserver.js", "/console/server.js"]
-  ) {
-    assert.equal(await serveConsole(path), undefined, path);
+  for (const name of ["vendor/preact-hooks.js", "book.js", "parts.js", "base.css", "style.css"]) {
+    assert.ok(seen.has(`/console/page/${name}`), name);
+  }
+  for (const path of ["none.js", "..%2fserver.js", "../server.ts", "app.ts", ""]) {
+    assert.equal(await ask(`/console/page/${path}`), undefined, path);
+  }
+});
+
+Deno.test("two files of one name are refused, since a page's modules are served from one folder", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "page-test-"));
+  try {
+    await writeFile(join(folder, "parts.ts"), "export {};");
+    const app = new URL(`file://${folder}/`);
+    await assert.rejects(
+      makePage({ app, title: "x", generator: "x" }),
+      /two of its files are parts/,
+    );
+  } finally {
+    await rm(folder, { recursive: true });
   }
 });

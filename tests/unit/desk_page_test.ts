@@ -12,8 +12,9 @@ import {
   readHoursList,
   sayDay,
   sayHours,
+  sayLeft,
   sayMoment,
-} from "../../supabase/desk/app/clinic_time.ts";
+} from "../../supabase/page/app/clinic_time.ts";
 import {
   place,
   type Schedule,
@@ -23,8 +24,8 @@ import {
   workOf,
 } from "../../supabase/desk/app/day_layout.ts";
 import { type AuditRow, readClosedDays, readSpan } from "../../supabase/desk/app/rows.ts";
-import { sayLeft, sentenceFor, sentences, stateOf } from "../../supabase/desk/app/words.ts";
-import { makeSite } from "../../supabase/desk/site.ts";
+import { sentenceFor, sentences, stateOf } from "../../supabase/desk/app/words.ts";
+import { makeDesk } from "../../supabase/desk/site.ts";
 import { readFunctions, readMigrations } from "../support/migrations.ts";
 import { outcomesListed } from "../support/outcomes.ts";
 
@@ -253,7 +254,7 @@ Deno.test("the audit log is told in plain words: who did what", () => {
 
 Deno.test("the page is made of its own files, and its policy lets nothing else in", async () => {
   const url = "https://abc.supabase.co";
-  const { files, headers } = await makeSite({ url, key: 'sb_publishable_"x' });
+  const { files, headers } = await makeDesk({ url, key: 'sb_publishable_"x' });
   const page = files.get("index.html")?.text ?? "";
   const policy = headers["content-security-policy"] ?? "";
   assert.deepEqual(policy.match(/https?:[^ ;]*/g), [url]);
@@ -262,14 +263,16 @@ Deno.test("the page is made of its own files, and its policy lets nothing else i
   for (const [, path = ""] of page.matchAll(/(?:src|href)="([^"]*)"/g)) {
     assert.ok(path === "data:," || files.has(path), path);
   }
-  const folder = new URL("../../supabase/desk/app/", import.meta.url);
-  for (const name of readdirSync(folder).filter((one) => one.endsWith(".ts"))) {
-    const text = files.get(name.replace(/ts$/, "js"))?.text ?? "";
-    assert.doesNotMatch(text, /from "\.\/\w+\.ts"|dangerouslySetInnerHTML|innerHTML/, name);
-    // Types are blanked out, so a line of the source is a line of the page.
-    assert.equal(
-      text.split("\n").length,
-      readFileSync(new URL(name, folder), "utf8").split("\n").length,
-    );
+  for (const  of of["desk", "page"]) {
+    const folder = new URL(`../../supabase/${of}/app/`, import.meta.url);
+    for (const name of readdirSync(folder).filter((one) => one.endsWith(".ts"))) {
+      const text = files.get(name.replace(/ts$/, "js"))?.text ?? "";
+      assert.doesNotMatch(text, /from "\.\.?\/[^"]*\.ts"|dangerouslySetInnerHTML|innerHTML/, name);
+      // Types are blanked out, so a line of the source is a line of the page.
+      assert.equal(
+        text.split("\n").length,
+        readFileSync(new URL(name, folder), "utf8").split("\n").length,
+      );
+    }
   }
 });

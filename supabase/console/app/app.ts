@@ -11,8 +11,9 @@ import { Attack } from "./attack.ts";
 import { Book } from "./book.ts";
 import { Call } from "./call.ts";
 import { Operate } from "./operate.ts";
-import { Section, type View } from "./parts.ts";
+import type { View } from "../../page/app/parts.ts";
 import { Phone } from "./phone.ts";
+import { Section } from "./section.ts";
 import { get, listen, type Overview, sentenceOf, type Text } from "./stack.ts";
 
 const textLimit = 50;
@@ -133,4 +134,5 @@ function withText(texts: readonly Text[], text: Text): readonly Text[] {
     : [...texts, text].slice(-textLimit);
 }
 
-render(html`<${App} />`, document.body);
+const root = document.getElementById("page");
+if (root) render(html`<${App} />`, root);

@@ -8,7 +8,7 @@
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
 import type { AttackName, AttackReport } from "../attacks.ts";
-import { Problem, type View } from "./parts.ts";
+import { Notice, type View } from "../../page/app/parts.ts";
 import { post, sentenceOf } from "./stack.ts";
 import { sayMs } from "./waterfall.ts";
 
@@ -48,7 +48,7 @@ export function Attack(): View {
         `
       )}
     </ul>
-    <${Problem} text=${problem} />
+    <${Notice} kind="bad" text=${problem} />
     <div role="status">
       ${running && html`<p>${attacks.get(running)?.[0]} is under way…</p>`}
       ${reports.map((report) => html`<${Report} key=${report.name} report=${report} />`)}

@@ -10,8 +10,9 @@ import { useEffect, useState } from "preact/hooks";
 import type { Book as Day, OpenTime } from "../book.ts";
 import type { CallableClinic } from "../lines.ts";
 import type { Rush } from "../rush.ts";
-import { type Cell, rowsOf, sayLeft, sayMinute } from "./grid.ts";
-import { onSubmit, onValue, Problem, type View } from "./parts.ts";
+import { type Cell, rowsOf } from "./grid.ts";
+import { sayDay, sayLeft, sayMinute } from "../../page/app/clinic_time.ts";
+import { Notice, onSubmit, onValue, useClock, type View } from "../../page/app/parts.ts";
 import { get, post, sentenceOf } from "./stack.ts";
 import { sayMs } from "./waterfall.ts";
 
@@ -36,7 +37,7 @@ export function Book({ clinic, caller, day, onDay, changes }: {
   const [result, setResult] = useState<Rush>();
   const [isBusy, setBusy] = useState(false);
   const [problem, setProblem] = useState<string>();
-  const now = useClock() + (book ? book.now - book.readAt : 0);
+  const now = useClock(Date.now) + (book ? book.now - book.readAt : 0);
 
   useEffect(() => {
     let isOld = false;
@@ -79,7 +80,7 @@ export function Book({ clinic, caller, day, onDay, changes }: {
   const nameOf = (slug: string) => book?.doctors.find((one) => one.slug === slug)?.name ?? slug;
 
   return html`
-    <form class="row" onSubmit=${onSubmit(send)}>
+    <form class="fields" onSubmit=${onSubmit(send)}>
       <label>Day
         <input type="date" value=${day ?? ""} onChange=${onValue((value) =>
           value && onDay(value)
@@ -97,7 +98,7 @@ export function Book({ clinic, caller, day, onDay, changes }: {
       <button type="submit" class="main" disabled=${isBusy ||
         !target}>Send 200 callers at it</button>
     </form>
-    <${Problem} text=${problem} />
+    <${Notice} kind="bad" text=${problem} />
     <div role="status" class="result">
       ${asked && html`<${Answered} asked=${asked} onRelease=${release} isBusy=${isBusy} />`}
       ${result && html`<${Outcome} result=${result} />`}
@@ -151,11 +152,13 @@ function Table({ book, now, hold, isBusy, clinic }: {
   readonly clinic: string;
 }): View {
   const rows = rowsOf(book, now);
-  if (rows.length === 0) return html`<p class="empty">${clinic} has no times on ${book.day}.</p>`;
+  if (rows.length === 0) {
+    return html`<p class="nothing">${clinic} has no times on ${sayDay(book.day)}.</p>`;
+  }
   return html`
     <div class="scroll" tabindex="0" role="region" aria-label="The book">
       <table class="book">
-        <caption>${clinic}, ${book.day}: ${book.service.name}, ${book.service
+        <caption>${clinic}, ${sayDay(book.day)}: ${book.service.name}, ${book.service
           .minutes} minutes</caption>
         <thead>
           <tr>
@@ -219,16 +222,6 @@ function Entry({ cell, now, hold, isBusy, label }: {
       `;
     }
   }
-}
-
-/** The time, each second. */
-function useClock(): number {
-  const [now, setNow] = useState(Date.now());
-  useEffect(() => {
-    const timer = setInterval(() => setNow(Date.now()), 1000);
-    return () => clearInterval(timer);
-  }, []);
-  return now;
 }
 
 /** The last digits of a number as a part of a name, which has no digits. */

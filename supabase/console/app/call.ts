@@ -9,7 +9,7 @@ import { html } from "htm/preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { CallableClinic } from "../lines.ts";
 import type { PlayedTurn, PlayedUse } from "../phone_calls.ts";
-import { onSubmit, onTick, onValue, Problem, type View } from "./parts.ts";
+import { Notice, onSubmit, onTick, onValue, type View } from "../../page/app/parts.ts";
 import { post, sentenceOf, type Text } from "./stack.ts";
 import { codeIn, suggest } from "./suggestions.ts";
 import { Wire } from "./wire.ts";
@@ -113,7 +113,7 @@ export function Call({ clinics, clinic, onClinic, caller, onCaller, onDay, texts
   });
 
   return html`
-    <form class="row" onSubmit=${onSubmit(start)}>
+    <form class="fields" onSubmit=${onSubmit(start)}>
       <label>Clinic
         <select value=${clinic?.slug} onChange=${onValue(onClinic)} disabled=${!isOver}>
           ${clinics.map(({ slug, name }) =>
@@ -148,7 +148,7 @@ export function Call({ clinics, clinic, onClinic, caller, onCaller, onDay, texts
     </form>
     <div ref=${log} class="talk" role="log" aria-label="The call" tabindex="0">
       ${spoken.length === 0 &&
-        html`<p class="empty">Call, then answer with the buttons or in your own words.</p>`}
+        html`<p class="nothing">Call, then answer with the buttons or in your own words.</p>`}
       ${spoken.map(({ who, text }, place) =>
         html`<p key=${place} class=${who}>${
           names[who] && html`
@@ -157,7 +157,7 @@ export function Call({ clinics, clinic, onClinic, caller, onCaller, onDay, texts
         }${text}</p>`
       )}
     </div>
-    <${Problem} text=${problem} />
+    <${Notice} kind="bad" text=${problem} />
     ${!isOver && html`
       <div class="suggestions" role="group" aria-label="You could say">
         ${suggestions.map((text) =>
@@ -165,7 +165,7 @@ export function Call({ clinics, clinic, onClinic, caller, onCaller, onDay, texts
             say(text)}>${text}</button>`
         )}
       </div>
-      <form class="row say" onSubmit=${onSubmit(() => say(said))}>
+      <form class="fields say" onSubmit=${onSubmit(() => say(said))}>
         <label>Say something
           <input ref=${box} value=${said} onInput=${onValue(
             setSaid,

@@ -54,13 +54,3 @@ function cellOf(
   );
   return free ? { kind: "open", open: free } : { kind: "closed" };
 }
-
-/** `09:30`. */
-export const sayMinute = (minute: number): string =>
-  `${String(Math.floor(minute / 60)).padStart(2, "0")}:${String(minute % 60).padStart(2, "0")}`;
-
-/** `4:05`, minutes and seconds; `0:00` when nothing is left. */
-export function sayLeft(ms: number): string {
-  const seconds = Math.max(0, Math.ceil(ms / 1000));
-  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
-}

@@ -8,7 +8,7 @@
 import { html } from "htm/preact";
 import { useEffect, useState } from "preact/hooks";
 import type { Figures } from "../figures.ts";
-import { Problem, type View } from "./parts.ts";
+import { Notice, type View } from "../../page/app/parts.ts";
 import { get, sentenceOf } from "./stack.ts";
 
 const targetMs = 800;
@@ -52,7 +52,7 @@ export function Operate({ changes, lines }: {
     return () => timers.forEach(clearTimeout);
   }, [changes]);
   return html`
-    <${Problem} text=${problem} />
+    <${Notice} kind="bad" text=${problem} />
     ${figures && html`<${Shown} figures=${figures} />`}
     <h3>Log</h3>
     <pre class="lines" tabindex="0" aria-label="The functions' log">${lines.slice(-30).toReversed()
@@ -131,9 +131,9 @@ function Shown({ figures }: { readonly figures: Figures }): View {
             )}
           </tbody>
         </table>
-        ${tools.length === 0 && html`<p class="empty">No tool was called in the last hour.</p>`}
+        ${tools.length === 0 && html`<p class="nothing">No tool was called in the last hour.</p>`}
         <h3>Alarms</h3>
-        ${alarms.length === 0 && html`<p class="empty">None.</p>`}
+        ${alarms.length === 0 && html`<p class="nothing">None.</p>`}
         <ul>
           ${alarms.map(({ clinic, kind, events, at }) =>
             html`<li key=${kind + at}>${clinic}: ${events} ${kind}, ${

@@ -7,7 +7,7 @@
 
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
-import { Choices, onTick, Problem, type View } from "./parts.ts";
+import { Notice, onTick, onValue, type View } from "../../page/app/parts.ts";
 import { type Overview, post, sentenceOf, type Text } from "./stack.ts";
 
 /** Faults of the request, by the kinds of the fake Twilio. */
@@ -68,7 +68,7 @@ export function Phone({ texts, caller, faults, isAway }: {
           html`<${Bubble} key=${text.sid} text=${text} showsNumber=${showsAll} />`
         )}
       </ul>
-      ${shown.length === 0 && html`<p class="empty">No text has been sent to ${caller} yet.</p>`}
+      ${shown.length === 0 && html`<p class="nothing">No text has been sent to ${caller} yet.</p>`}
     </div>
     <div class="faults">
       <${Choices} name="answer" legend="The next texts" choices=${answers} chosen=${answer}
@@ -87,7 +87,37 @@ export function Phone({ texts, caller, faults, isAway }: {
         </label>
       </fieldset>
     </div>
-    <${Problem} text=${problem} />
+    <${Notice} kind="bad" text=${problem} />
+  `;
+}
+
+/** A group of choices of which one is made. */
+function Choices({ name, legend, choices, chosen, onChoose }: {
+  readonly name: string;
+  readonly legend: string;
+  /** Values with what is said of them. */
+  readonly choices: ReadonlyMap<string, string>;
+  readonly chosen: string;
+  readonly onChoose: (choice: string) => void;
+}): View {
+  return html`
+    <fieldset>
+      <legend>${legend}</legend>
+      ${[...choices].map(([value, label]) =>
+        html`
+          <label key=${value} class="choice">
+            <input
+              type="radio"
+              name=${name}
+              value=${value}
+              checked=${value === chosen}
+              onChange=${onValue(onChoose)}
+            />
+            ${label}
+          </label>
+        `
+      )}
+    </fieldset>
   `;
 }
 

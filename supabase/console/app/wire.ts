@@ -7,7 +7,7 @@
 
 import { html } from "htm/preact";
 import type { PlayedUse } from "../phone_calls.ts";
-import type { View } from "./parts.ts";
+import type { View } from "../../page/app/parts.ts";
 import { type Bar, barsOf, type Kind, sayMs } from "./waterfall.ts";
 
 const kinds: Readonly<Record<Kind, string>> = {
@@ -21,7 +21,7 @@ const kinds: Readonly<Record<Kind, string>> = {
 /** The uses so far, the newest first and open. */
 export function Wire({ uses }: { readonly uses: readonly PlayedUse[] }): View {
   if (uses.length === 0) {
-    return html`<p class="empty">Each request to a tool is shown here, with its answer.</p>`;
+    return html`<p class="nothing">Each request to a tool is shown here, with its answer.</p>`;
   }
   return html`
     <ol class="wire" reversed>

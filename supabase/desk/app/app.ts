@@ -14,9 +14,9 @@ import { AttentionList } from "./attention.ts";
 import { BookingDialog, type Wish } from "./booking_dialog.ts";
 import { Calendar, type Shown } from "./calendar.ts";
 import { Client } from "./client.ts";
-import { addDays, dayOf, mondayOf, sayTime } from "./clinic_time.ts";
+import { addDays, dayOf, mondayOf, sayTime } from "../../page/app/clinic_time.ts";
 import { HoursView } from "./hours.ts";
-import { Notice, onValue, type View } from "./html.ts";
+import { Notice, onValue, type View } from "../../page/app/parts.ts";
 import { PatientView } from "./patient.ts";
 import { type Appointment, mayAs } from "./rows.ts";
 import { SignIn } from "./sign_in.ts";
@@ -177,7 +177,7 @@ function ClinicView({ desk, shown, onShow }: ClinicProps): View {
   `;
 }
 
-const root = document.getElementById("desk");
+const root = document.getElementById("page");
 if (root) {
   const { url, key = "" } = root.dataset;
   render(html`<${App} client=${new Client(url || location.origin, key)} />`, root);

@@ -7,8 +7,8 @@
 
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
-import { type Day, dayOf } from "./clinic_time.ts";
-import { Dialog, field, Notice, onSubmit, type View } from "./html.ts";
+import { type Day, dayOf } from "../../page/app/clinic_time.ts";
+import { Dialog, field, Notice, onSubmit, type View } from "../../page/app/parts.ts";
 import { readPhone } from "./phone.ts";
 import { SlotPicker } from "./slot_picker.ts";
 import { useAction } from "./use_action.ts";

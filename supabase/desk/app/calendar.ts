@@ -6,7 +6,6 @@
 /// <reference lib="dom" />
 
 import { html } from "htm/preact";
-import { useEffect, useState } from "preact/hooks";
 import type { Wish } from "./booking_dialog.ts";
 import type { Client } from "./client.ts";
 import {
@@ -16,10 +15,11 @@ import {
   isDay,
   minuteOf,
   sayDay,
+  sayLeft,
   sayMinute,
   sayShortDay,
   sayTime,
-} from "./clinic_time.ts";
+} from "../../page/app/clinic_time.ts";
 import {
   isClosed,
   place,
@@ -29,10 +29,10 @@ import {
   without,
   workOf,
 } from "./day_layout.ts";
-import { onValue, type View } from "./html.ts";
+import { onValue, useClock, type View } from "../../page/app/parts.ts";
 import { type Appointment, mayAs, type Provider, readSpan } from "./rows.ts";
 import type { Desk } from "./use_desk.ts";
-import { nameOf, sayLeft, type State, stateOf, stateWords } from "./words.ts";
+import { nameOf, type State, stateOf, stateWords } from "./words.ts";
 
 /** What of the calendar is shown. */
 export interface Shown {
@@ -277,12 +277,7 @@ function EntryView({ desk, doctor, day, entry, onOpen, onBook }: EntryProps): Vi
 export function Countdown(
   { client, until }: { readonly client: Client; readonly until: string | null },
 ): View {
-  const [, setTick] = useState(0);
-  useEffect(() => {
-    const timer = setInterval(() => setTick((tick) => tick + 1), 1000);
-    return () => clearInterval(timer);
-  }, []);
-  const left = Date.parse(until ?? "") - client.now();
+  const left = Date.parse(until ?? "") - useClock(() => client.now());
   return html`<span class="left">${left > 0 ? `${sayLeft(left)} left` : "expired"}</span>`;
 }
 

@@ -7,7 +7,7 @@
 /// <reference lib="dom" />
 
 import type { Session, SupabaseClient } from "@supabase/supabase-js";
-import { addDays, type Day, type Moment, momentOf } from "./clinic_time.ts";
+import { addDays, type Day, type Moment, momentOf } from "../../page/app/clinic_time.ts";
 import type { Schedule } from "./day_layout.ts";
 import {
   type Alarm,

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { addDays, type Day, minuteOf, type Moment, weekdayOf } from "./clinic_time.ts";
+import { addDays, type Day, minuteOf, type Moment, weekdayOf } from "../../page/app/clinic_time.ts";
 
 /** From one minute of a day to another, half open. */
 export interface Stretch {

@@ -18,9 +18,9 @@ import {
   sayHours,
   sayMoment,
   sayShortDay,
-} from "./clinic_time.ts";
+} from "../../page/app/clinic_time.ts";
 import type { Absence, DayHours, WeeklyHours } from "./day_layout.ts";
-import { field, Notice, onSubmit, onValue, type View } from "./html.ts";
+import { field, Notice, onSubmit, onValue, type View } from "../../page/app/parts.ts";
 import { mayAs, type Provider } from "./rows.ts";
 import { useAction } from "./use_action.ts";
 import type { Desk } from "./use_desk.ts";

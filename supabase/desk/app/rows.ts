@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Day, Moment } from "./clinic_time.ts";
+import type { Day, Moment } from "../../page/app/clinic_time.ts";
 import type { Absence, ClosedDays, DayHours, WeeklyHours } from "./day_layout.ts";
 
 /** What a member may do; each role may do what the one before it may. */

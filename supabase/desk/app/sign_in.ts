@@ -8,7 +8,7 @@
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
 import type { Client } from "./client.ts";
-import { field, Notice, onSubmit, typed, type View } from "./html.ts";
+import { field, Notice, onSubmit, typed, type View } from "../../page/app/parts.ts";
 
 export function SignIn({ client }: { readonly client: Client }): View {
   const [problem, setProblem] = useState<string>();

@@ -7,8 +7,15 @@
 
 import { html } from "htm/preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { type Day, dayOf, isDay, sayDay, sayShortDay, sayTime } from "./clinic_time.ts";
-import { onValue, type View } from "./html.ts";
+import {
+  type Day,
+  dayOf,
+  isDay,
+  sayDay,
+  sayShortDay,
+  sayTime,
+} from "../../page/app/clinic_time.ts";
+import { onValue, type View } from "../../page/app/parts.ts";
 import type { Desk } from "./use_desk.ts";
 import { type Answer, sentenceFor, type Slot } from "./words.ts";
 

@@ -8,8 +8,8 @@
 import { html } from "htm/preact";
 import { useEffect, useState } from "preact/hooks";
 import { sayAudit } from "./audit_words.ts";
-import { sayMoment } from "./clinic_time.ts";
-import { type View } from "./html.ts";
+import { sayMoment } from "../../page/app/clinic_time.ts";
+import { type View } from "../../page/app/parts.ts";
 import { type AuditRow, mayAs } from "./rows.ts";
 import type { Desk } from "./use_desk.ts";
 

@@ -7,7 +7,7 @@
 
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import type { Attention, Client, Practice } from "./client.ts";
-import type { Day, Moment } from "./clinic_time.ts";
+import type { Day, Moment } from "../../page/app/clinic_time.ts";
 import type { Appointment, Clinic, Membership, Role } from "./rows.ts";
 import type { Answer, StaffFunction } from "./words.ts";
 

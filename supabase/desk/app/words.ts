@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Moment } from "./clinic_time.ts";
+import type { Moment } from "../../page/app/clinic_time.ts";
 import type { Appointment, Role } from "./rows.ts";
 
 /** What an entry in the calendar is, for its colour and its word. */
@@ -54,13 +54,6 @@ export function stateOf(
 /** The patient's name, or what stands for one who was erased. */
 export const nameOf = ({ patient_name }: Pick<Appointment, "patient_name">): string =>
   patient_name ?? "Erased patient";
-
-/** `4 min 05 s`. */
-export function sayLeft(ms: number): string {
-  const seconds = Math.max(0, Math.ceil(ms / 1000));
-  const rest = String(seconds % 60).padStart(2, "0");
-  return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${rest} s`;
-}
 
 /** What the roles are called, after "you are". */
 export const roleWords: Readonly<Record<Role, string>> = {

@@ -141,3 +141,10 @@ export const sayShortDay = (day: Day): string =>
 /** `Tue 1 Dec, 09:30`. */
 export const sayMoment = (at: Moment, zone: string): string =>
   `${sayShortDay(dayOf(at, zone))}, ${sayTime(at, zone)}`;
+
+/** `4 min 05 s`. */
+export function sayLeft(ms: number): string {
+  const seconds = Math.max(0, Math.ceil(ms / 1000));
+  const rest = String(seconds % 60).padStart(2, "0");
+  return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${rest} s`;
+}

@@ -1,5 +1,5 @@
 /**
- * Small parts that every view uses.
+ * Small parts that every view of both pages uses.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 
 import { html } from "htm/preact";
 import type { ComponentChildren, VNode } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 
 /** What a component gives. */
 export type View = VNode | VNode[] | null;
@@ -31,6 +31,11 @@ export const onSubmit = (hear: (form: HTMLFormElement) => unknown) => (event: Ev
 export const onValue = (hear: (value: string) => void) => (event: Event): void => {
   const { currentTarget: from } = event;
   if (from instanceof HTMLInputElement || from instanceof HTMLSelectElement) hear(from.value);
+};
+
+/** Hears whether a box is ticked. */
+export const onTick = (hear: (isTicked: boolean) => void) => (event: Event): void => {
+  if (event.currentTarget instanceof HTMLInputElement) hear(event.currentTarget.checked);
 };
 
 /** A window over the page: the browser keeps the focus in it and gives it back afterwards. */
@@ -72,4 +77,14 @@ export function Notice({ kind, text }: {
   return html`<p class=${`notice ${kind}`} role=${kind === "bad" ? "alert" : "status"}>${
     text ?? ""
   }</p>`;
+}
+
+/** The time by a clock, each second; in milliseconds since 1970. */
+export function useClock(read: () => number): number {
+  const [, setTick] = useState(0);
+  useEffect(() => {
+    const timer = setInterval(() => setTick((tick) => tick + 1), 1000);
+    return () => clearInterval(timer);
+  }, []);
+  return read();
 }
