@@ -61,6 +61,7 @@ create table public.appointments (
   extended_at timestamptz,
   call_id text,
   arrived_at timestamptz,
+  patient_confirmed_at timestamptz,
   asked_by text[] not null default '{}',
   created_at timestamptz not null default clock_timestamp(),
   updated_at timestamptz not null default clock_timestamp(),
@@ -96,6 +97,8 @@ comment on column public.appointments.extended_at is
 comment on column public.appointments.call_id is
   'The call (or chat) that made the hold, or took it over after the line of the first call dropped.';
 comment on column public.appointments.arrived_at is 'When staff marked that the patient is there.';
+comment on column public.appointments.patient_confirmed_at is
+  'When the patient confirmed by answering a reminder that they will come; null: has not.';
 comment on column public.appointments.asked_by is
   'Keys of the requests that made or changed the hold: a repeated request changes nothing.';
 

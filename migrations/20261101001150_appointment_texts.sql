@@ -17,6 +17,8 @@
  * - Reminders are written once a day for each organization, at its local time on the day before, for
  *   appointments that were booked early enough. None is sent at night.
  * - A text never says what the appointment is for.
+ * - Where a clinic says that its number takes texts, a reminder offers to confirm or cancel by answering.
+ *   What becomes of an answer is decided in the migration of the text answers.
  */
 
 alter table public.organizations
@@ -25,6 +27,7 @@ alter table public.organizations
   add column confirmation_texts boolean not null default true,
   add column change_texts boolean not null default false,
   add column cancellation_texts boolean not null default false,
+  add column text_answers boolean not null default false,
   add column reminder_min integer
     constraint organizations_reminder_by_day check (reminder_min between 480 and 1230),
   add column reminder_notice_hours integer not null default 24
@@ -37,6 +40,8 @@ comment on column public.organizations.change_texts is
   'Whether the new time of an appointment that was moved is texted.';
 comment on column public.organizations.cancellation_texts is
   'Whether a cancellation is texted.';
+comment on column public.organizations.text_answers is
+  'Whether reminders can be answered: texts to the number reach the function sms-inbound.';
 comment on column public.organizations.reminder_min is
   'The local minute of the day before at which patients are reminded; null: they are not.';
 comment on column public.organizations.reminder_notice_hours is
@@ -58,6 +63,7 @@ create table public.appointment_texts (
     check (state in ('waiting', 'sending', 'sent', 'failed', 'unknown', 'dropped')),
   reason text,
   due_at timestamptz not null,
+  offers_answer boolean not null default false,
   attempts integer not null default 0,
   send_id uuid,
   created_at timestamptz not null default clock_timestamp(),
@@ -75,12 +81,40 @@ comment on column public.appointment_texts.starts_at is
 comment on column public.appointment_texts.state is
   'waiting for due_at; sending until due_at, then unknown; sent: Twilio accepted it; failed; dropped: no longer true or not wanted.';
 comment on column public.appointment_texts.reason is 'Why it failed, was dropped, or waits again.';
+comment on column public.appointment_texts.offers_answer is
+  'Whether the text says how to confirm or cancel by answering.';
 comment on column public.appointment_texts.send_id is 'The newest attempt, the id of its row in sms_messages.';
 create index appointment_texts_due on public.appointment_texts (due_at, org_id)
   where state in ('waiting', 'sending');
 create index appointment_texts_by_time on public.appointment_texts (org_id, created_at);
 select private.protect('public.appointment_texts', 'desk');
 grant select on public.appointment_texts to service_role;
+
+create table public.text_answers (
+  org_id uuid not null references public.organizations (id) on delete cascade,
+  sid text not null,
+  received_at timestamptz not null default clock_timestamp(),
+  phone_hash bytea not null
+    constraint text_answers_hash_length check (octet_length(phone_hash) = 32),
+  meaning text not null
+    constraint text_answers_meaning_known
+    check (meaning in ('confirm', 'cancel', 'choice', 'stop', 'start', 'help', 'other')),
+  outcome text not null,
+  appointment_ids uuid[] not null default '{}',
+  is_replied boolean not null default false,
+  result jsonb not null,
+  primary key (org_id, sid)
+);
+comment on table public.text_answers is
+  'Texts from patients, by Twilio''s id: what they meant and what came of it. Neither the number nor the words are kept.';
+comment on column public.text_answers.phone_hash is 'SHA-256 of the number that texted.';
+comment on column public.text_answers.appointment_ids is
+  'What it was about, or what the patient was asked to choose from, in that order.';
+comment on column public.text_answers.is_replied is 'Whether the patient was answered.';
+comment on column public.text_answers.result is 'The answer, for a text that is delivered again.';
+create index text_answers_by_time on public.text_answers (org_id, received_at);
+create index text_answers_by_phone on public.text_answers (org_id, phone_hash, received_at);
+select private.protect('public.text_answers', null);
 
 create table private.arriving_clinics (
   org_id uuid primary key references public.organizations (id) on delete cascade
@@ -275,6 +309,30 @@ end
 $$;
 comment on function private.settle_text is 'Writes down and audits what became of a text.';
 
+create function private.number_to_call(p_org uuid) returns text
+language plpgsql stable set search_path = ''
+as $$
+begin
+  return (
+    select min(c.value) from public.org_channels as c
+    where c.org_id = p_org and c.kind = 'called_number');
+end
+$$;
+comment on function private.number_to_call is 'The number that patients of an organization call, or null.';
+
+/* An answer finds its organization by the number: it must not be one that others text from too. */
+create function private.takes_answers(p_org public.organizations) returns boolean
+language plpgsql stable set search_path = ''
+as $$
+begin
+  return p_org.text_answers and not exists (
+    select from public.org_credentials as c
+    join public.org_credentials as o on o.sender = c.sender and o.org_id <> c.org_id
+    where c.org_id = p_org.id);
+end
+$$;
+comment on function private.takes_answers is 'Whether patients can answer the reminders of an organization.';
+
 /* Everything that the words need, and nothing of the reason for the visit. */
 create function private.describe_text(
   p_org public.organizations, p_text public.appointment_texts, p_row public.appointments
@@ -285,15 +343,13 @@ begin
   return jsonb_build_object(
     'orgId', p_org.id, 'sendId', p_text.send_id, 'kind', p_text.kind,
     'phone', p_row.patient_phone, 'countries', to_jsonb(p_org.sms_countries),
-    'clinic', p_org.name, 'address', p_org.address,
+    'clinic', p_org.name, 'address', p_org.address, 'offersAnswer', p_text.offers_answer,
     'startTime', private.iso_local(p_row.starts_at, p_org.timezone),
     'secondsLeft', floor(extract(epoch from p_row.starts_at - clock_timestamp()))::integer,
     'doctor', (
       select p.name from public.providers as p
       where p.org_id = p_org.id and p.id = p_row.provider_id),
-    'callBack', (
-      select min(c.value) from public.org_channels as c
-      where c.org_id = p_org.id and c.kind = 'called_number'));
+    'callBack', private.number_to_call(p_org.id));
 end
 $$;
 comment on function private.describe_text is 'What a text about an appointment is composed of.';
@@ -329,8 +385,10 @@ begin
     return null;
   end if;
   p_text.send_id := gen_random_uuid();
+  p_text.offers_answer := p_text.kind = 'reminder' and private.takes_answers(p_org);
   update public.appointment_texts as t
-  set state = 'sending', send_id = p_text.send_id, attempts = t.attempts + 1, reason = null,
+  set state = 'sending', send_id = p_text.send_id, offers_answer = p_text.offers_answer,
+    attempts = t.attempts + 1, reason = null,
     due_at = p_now + private.text_patience(), updated_at = p_now
   where t.org_id = p_org.id and t.id = p_text.id;
   insert into public.sms_messages (

@@ -37,6 +37,7 @@ insert into private.retention_rules (name, relation, age, applies, kept) values
   ('texts', 'public.sms_messages', 'created_at', 'true', 'retention_days'),
   ('appointmentTexts', 'public.appointment_texts', 'created_at',
     $$state not in ('waiting', 'sending')$$, 'retention_days'),
+  ('textAnswers', 'public.text_answers', 'received_at', 'true', 'retention_days'),
   ('toolCalls', 'public.tool_calls', 'created_at', 'true', 'retention_days'),
   ('callReports', 'public.call_reports', 'created_at', 'true', 'retention_days'),
   ('openQuestions', 'public.open_questions', 'last_asked_at', 'true', 'retention_days'),

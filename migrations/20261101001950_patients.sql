@@ -60,6 +60,8 @@ insert into private.personal_data (relation, step, about, erased) values
     't.appointment_id = any (p.appointment_ids)
       or t.to_hash = p.phone_hash and (p.is_alone or t.call_id = any (p.call_ids))', 'delete'),
   ('public.appointment_texts', 1, 't.appointment_id = any (p.appointment_ids)', 'delete'),
+  ('public.text_answers', 1,
+    't.phone_hash = p.phone_hash and (p.is_alone or t.appointment_ids && p.appointment_ids)', 'delete'),
   ('public.sms_opt_outs', 1, 't.phone_hash = p.phone_hash and p.is_alone', 'delete'),
   ('public.calls', 1, 't.call_id = any (p.call_ids)',
     'patient_names = array(select n from unnest(t.patient_names) as n

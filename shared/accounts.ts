@@ -11,7 +11,13 @@
 import { z } from "zod";
 import { type Bytes, fromBase64, toBase64, utf8 } from "./bytes.ts";
 import type { NamedKey } from "./config.ts";
-import { type CredentialsOutcome, getCredentials, getCredentialsOf } from "./database/accounts.ts";
+import {
+  type CredentialsOutcome,
+  getCredentials,
+  getCredentialsOf,
+  getCredentialsOfNumber,
+  type TextedSender,
+} from "./database/accounts.ts";
 import type { Database } from "./database/client.ts";
 import type { CallFacts } from "./database/entry.ts";
 import { Fault, toFault } from "./errors.ts";
@@ -104,11 +110,18 @@ export async function decryptAccount(
   }
 }
 
+/** What an account texts from: a number, E.164, or a messaging service. */
+export function senderOf({ sender }: TwilioAccount): string {
+  return "from" in sender ? sender.from : sender.messagingServiceSid;
+}
+
 /** Accounts by the call that needs them. Concurrent requests share one read; failures are not kept. */
 export interface AccountCache {
   get(database: Database, call: CallFacts): Promise<AccountOutcome>;
   /** The account of an organization, for work that belongs to no call. */
   getOf(database: Database, orgId: string): Promise<AccountOutcome>;
+  /** The account that received a text. */
+  getOfNumber(database: Database, texted: TextedSender): Promise<AccountOutcome>;
   /**
    * Reads the account again after Twilio refused it. When many calls were refused, one of them reads
    * and the others share the result.
@@ -162,6 +175,11 @@ export function createAccountCache(
   return {
     get: (database, call) => share(clinicKey(call), askOf(database, call)),
     getOf: (database, orgId) => share(orgId, () => getCredentialsOf(database, orgId)),
+    getOfNumber: (database, texted) =>
+      share(
+        `${texted.number} ${texted.service ?? ""}`,
+        () => getCredentialsOfNumber(database, texted),
+      ),
     refresh: (database, call, refused) => {
       const key = clinicKey(call);
       const isCurrent = entries.get(key)?.account === refused;

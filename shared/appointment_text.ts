@@ -6,47 +6,26 @@
 
 import type { ClaimedText } from "./database/appointment_texts.ts";
 import { toGsmText } from "./gsm.ts";
+import { englishTexts } from "./patient_texts.ts";
 import { sayTime } from "./speech.ts";
+import { fillTemplate } from "./text_template.ts";
 import { composeClinicName } from "./texting.ts";
 
 /** One segment of GSM-7. */
 const segmentLength = 160;
 
 /**
- * The words of a text, at most 160 characters of GSM-7. Whatever does not fit is left out: first the
- * notice about STOP, then the number to call, then the address.
+ * The words of a text, at most 160 characters of GSM-7. Optional parts that do not fit are left out.
  *
  * @param sender The number that texts. If patients call the same number, the text need not mention it.
  */
 export function composeAppointmentText(text: ClaimedText, sender: string | undefined): string {
-  const doctor = toGsmText(text.doctor, 30);
-  const address = toGsmText(text.address ?? "", segmentLength);
-  const number = text.callBack === null || text.callBack === sender ? "us" : text.callBack;
-  const isCancelled = text.kind === "cancellation";
-  const parts = [
-    isCancelled || address === "" ? "" : ` ${address.replace(/\.+$/, "")}.`,
-    isCancelled ? ` Call ${number} for a new one.` : ` Call ${number} to change it.`,
-    " STOP to end texts.",
-  ];
-  const first = `${composeClinicName(text.clinic)}: ${sayKind(text.kind)} ` +
-    `${sayTime(text.startTime)}${doctor === "" ? "" : ` with ${doctor}`}${
-      isCancelled ? " is cancelled" : ""
-    }.`;
-  return parts.reduce(
-    (said, part) => said.length + part.length <= segmentLength ? said + part : said,
-    first,
-  );
-}
-
-function sayKind(kind: ClaimedText["kind"]): string {
-  switch (kind) {
-    case "confirmation":
-      return "you are booked for";
-    case "change":
-      return "your appointment is now on";
-    case "reminder":
-      return "a reminder of your appointment on";
-    case "cancellation":
-      return "your appointment on";
-  }
+  return fillTemplate(englishTexts[text.kind], {
+    clinic: composeClinicName(text.clinic),
+    time: sayTime(text.startTime),
+    doctor: toGsmText(text.doctor, 30),
+    address: toGsmText(text.address ?? "", segmentLength).replace(/\.+$/, ""),
+    number: text.callBack === null || text.callBack === sender ? "us" : text.callBack,
+    offer: text.offersAnswer ? englishTexts.offer : "",
+  }, segmentLength);
 }

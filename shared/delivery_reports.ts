@@ -1,11 +1,10 @@
 /**
- * Twilio's delivery reports: the callback address, the signature and the fields.
+ * Twilio's delivery reports: the callback address and the fields.
  *
  * @module
  */
 
 import { z } from "zod";
-import type { Bytes } from "./bytes.ts";
 
 /** The organization and the send that a callback address refers to. */
 export interface SmsReference {
@@ -32,58 +31,6 @@ const reference = z.object({ org: z.guid(), send_id: z.guid() });
 export function readCallback(query: URLSearchParams): SmsReference | undefined {
   const read = reference.safeParse(Object.fromEntries(query));
   return read.success ? { orgId: read.data.org, sendId: read.data.send_id } : undefined;
-}
-
-/** A report has about a dozen fields. */
-const fieldLimit = 50;
-
-/** Reads the fields of a form; undefined when it has more than a report can have. */
-export function readForm(body: Bytes): URLSearchParams | undefined {
-  const ampersand = 38;
-  let fields = 1;
-  for (const byte of body) {
-    if (byte === ampersand && ++fields > fieldLimit) return undefined;
-  }
-  return new URLSearchParams(new TextDecoder().decode(body));
-}
-
-/**
- * Whether Twilio signed a delivery report with an account's token, by the SDK's validator.
- *
- * @param functionsUrl As in {@link callbackOf}; behind a gateway the request's own URL differs.
- * @param query As received, with its question mark.
- * @param form All fields, including unknown ones: Twilio signs all of them.
- */
-export async function isSignedReport(
-  authToken: string,
-  signature: string,
-  { functionsUrl, query, form }: {
-    readonly functionsUrl: string;
-    readonly query: string;
-    readonly form: URLSearchParams;
-  },
-): Promise<boolean> {
-  if (authToken === "") return false;
-  const { validateRequest } = await import("twilio/lib/webhooks/webhooks.js");
-  const address = `${functionsUrl}${callbackPath}${query}`;
-  return validateRequest(authToken, signature, address, groupFields(form));
-}
-
-/** The form that the validator takes: a value, or a list where a name is repeated. */
-function groupFields(form: URLSearchParams): Record<string, string | string[]> {
-  const fields = new Map<string, string[]>();
-  for (const [name, value] of form) {
-    const values = fields.get(name);
-    if (values) values.push(value);
-    else fields.set(name, [value]);
-  }
-  return Object.fromEntries(
-    Array.from(
-      fields,
-      ([name, [first = "", ...more]]) =>
-        [name, more.length === 0 ? first : [first, ...more]] as const,
-    ),
-  );
 }
 
 const report = z.object({

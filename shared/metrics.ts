@@ -116,6 +116,11 @@ function describeTexts(counters: Counters): Family[] {
       "Texts about appointments by kind and result, which is as for the other texts.",
       counters.named("appointment_texts").by("kind", "result"),
     ),
+    counter(
+      "text_answers",
+      "Texts from patients by outcome, such as confirmed, cancelled or unclear.",
+      counters.named("text_answers").by("outcome"),
+    ),
   ];
 }
 

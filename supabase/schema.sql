@@ -270,6 +270,7 @@ CREATE TABLE public.organizations (
     confirmation_texts boolean DEFAULT true NOT NULL,
     change_texts boolean DEFAULT false NOT NULL,
     cancellation_texts boolean DEFAULT false NOT NULL,
+    text_answers boolean DEFAULT false NOT NULL,
     reminder_min integer,
     reminder_notice_hours integer DEFAULT 24 NOT NULL,
     CONSTRAINT organizations_address_short CHECK (((length(btrim(address)) >= 1) AND (length(btrim(address)) <= 80))),
@@ -351,6 +352,8 @@ COMMENT ON COLUMN public.organizations.confirmation_texts IS 'Whether a booking 
 COMMENT ON COLUMN public.organizations.change_texts IS 'Whether the new time of an appointment that was moved is texted.';
 
 COMMENT ON COLUMN public.organizations.cancellation_texts IS 'Whether a cancellation is texted.';
+
+COMMENT ON COLUMN public.organizations.text_answers IS 'Whether reminders can be answered: texts to the number reach the function sms-inbound.';
 
 COMMENT ON COLUMN public.organizations.reminder_min IS 'The local minute of the day before at which patients are reminded; null: they are not.';
 
@@ -466,6 +469,12 @@ $$;
 
 COMMENT ON FUNCTION private.answer_idle(p_org uuid, p_call jsonb, p_tool text, p_hash bytea, p_refusal jsonb) IS 'Why nothing takes a code, or the answer that settled it.';
 
+CREATE FUNCTION private.answer_limit() RETURNS integer
+    LANGUAGE sql IMMUTABLE
+    RETURN 10;
+
+COMMENT ON FUNCTION private.answer_limit() IS 'How many texts of one number an organization takes in an hour.';
+
 CREATE TABLE public.appointment_changes (
     org_id uuid NOT NULL,
     call_id text NOT NULL,
@@ -517,6 +526,7 @@ CREATE TABLE public.appointments (
     extended_at timestamp with time zone,
     call_id text,
     arrived_at timestamp with time zone,
+    patient_confirmed_at timestamp with time zone,
     asked_by text[] DEFAULT '{}'::text[] NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
@@ -546,6 +556,8 @@ COMMENT ON COLUMN public.appointments.extended_at IS 'When the hold was extended
 COMMENT ON COLUMN public.appointments.call_id IS 'The call (or chat) that made the hold, or took it over after the line of the first call dropped.';
 
 COMMENT ON COLUMN public.appointments.arrived_at IS 'When staff marked that the patient is there.';
+
+COMMENT ON COLUMN public.appointments.patient_confirmed_at IS 'When the patient confirmed by answering a reminder that they will come; null: has not.';
 
 COMMENT ON COLUMN public.appointments.asked_by IS 'Keys of the requests that made or changed the hold: a repeated request changes nothing.';
 
@@ -1091,6 +1103,29 @@ $$;
 
 COMMENT ON FUNCTION private.carry_out(p_org public.organizations, p_call jsonb, p_entered public.calls, p_phone text, p_is_proof boolean, p_now timestamp with time zone) IS 'Confirms the holds of a call that wait for a proven number, and carries out its change.';
 
+CREATE FUNCTION private.carry_out_answer(p_org uuid, p_meaning text, p_rows public.appointments[], p_now timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_row public.appointments;
+begin
+  foreach v_row in array p_rows loop
+    if p_meaning = 'cancel' then
+      perform private.cancel_row(p_org, v_row);
+    else
+      update public.appointments as a set patient_confirmed_at = p_now, updated_at = p_now
+      where a.org_id = p_org and a.id = v_row.id and a.status = 'confirmed';
+      perform private.require_unchanged(found);
+    end if;
+    perform private.audit(p_org, null, 'answer_text', v_row.id,
+      case p_meaning when 'cancel' then 'cancelled' else 'confirmed' end);
+  end loop;
+end
+$$;
+
+COMMENT ON FUNCTION private.carry_out_answer(p_org uuid, p_meaning text, p_rows public.appointments[], p_now timestamp with time zone) IS 'Confirms or cancels what a patient has answered about.';
+
 CREATE FUNCTION private.change_appointment(p_org public.organizations, p_call jsonb, p_kind text, p_patient jsonb, p_said jsonb, p_slot_id text) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1222,6 +1257,12 @@ $$;
 
 COMMENT ON FUNCTION private.change_schedule(p_org uuid, p_request uuid, p_action text, p_provider uuid, p_kind text, p_value jsonb) IS 'Changes the schedule of a provider for a manager.';
 
+CREATE FUNCTION private.choice_limit() RETURNS integer
+    LANGUAGE sql IMMUTABLE
+    RETURN 4;
+
+COMMENT ON FUNCTION private.choice_limit() IS 'From how many appointments a patient is asked to choose.';
+
 CREATE FUNCTION private.choose_providers(p_org public.organizations, p_wanted private.wanted_slot, p_old public.appointments, p_moves public.appointments, p_at timestamp with time zone) RETURNS uuid[]
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -1318,6 +1359,7 @@ CREATE TABLE public.appointment_texts (
     state text DEFAULT 'waiting'::text NOT NULL,
     reason text,
     due_at timestamp with time zone NOT NULL,
+    offers_answer boolean DEFAULT false NOT NULL,
     attempts integer DEFAULT 0 NOT NULL,
     send_id uuid,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
@@ -1334,6 +1376,8 @@ COMMENT ON COLUMN public.appointment_texts.starts_at IS 'The time that the text 
 COMMENT ON COLUMN public.appointment_texts.state IS 'waiting for due_at; sending until due_at, then unknown; sent: Twilio accepted it; failed; dropped: no longer true or not wanted.';
 
 COMMENT ON COLUMN public.appointment_texts.reason IS 'Why it failed, was dropped, or waits again.';
+
+COMMENT ON COLUMN public.appointment_texts.offers_answer IS 'Whether the text says how to confirm or cancel by answering.';
 
 COMMENT ON COLUMN public.appointment_texts.send_id IS 'The newest attempt, the id of its row in sms_messages.';
 
@@ -1365,8 +1409,10 @@ begin
     return null;
   end if;
   p_text.send_id := gen_random_uuid();
+  p_text.offers_answer := p_text.kind = 'reminder' and private.takes_answers(p_org);
   update public.appointment_texts as t
-  set state = 'sending', send_id = p_text.send_id, attempts = t.attempts + 1, reason = null,
+  set state = 'sending', send_id = p_text.send_id, offers_answer = p_text.offers_answer,
+    attempts = t.attempts + 1, reason = null,
     due_at = p_now + private.text_patience(), updated_at = p_now
   where t.org_id = p_org.id and t.id = p_text.id;
   insert into public.sms_messages (
@@ -1923,6 +1969,64 @@ $$;
 
 COMMENT ON FUNCTION private.count_wrong_code(p_org public.organizations, p_call public.calls, p_codes private.awaited_code[], p_purpose text, p_now timestamp with time zone) IS 'Counts a wrong attempt and returns wrong_code, code_locked or locked.';
 
+CREATE FUNCTION private.decide_answer(p_org public.organizations, p_phone text, p_meaning text, p_choices integer[], p_now timestamp with time zone, OUT outcome text, OUT meaning text, OUT ids uuid[]) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_hash constant bytea := private.hash_phone(p_phone);
+  v_reminded public.appointments[] :=
+    array(select r from private.reminded_appointments(p_org.id, p_phone, p_now) as r);
+  v_question public.text_answers;
+  v_open public.appointments[];
+  v_rows public.appointments[];
+begin
+  meaning := p_meaning;
+  if p_meaning = 'choice' then
+    v_question := private.find_question(p_org.id, v_hash, p_now);
+    meaning := coalesce(v_question.meaning, 'other');
+    if p_choices <> '{0}' then
+      v_question.appointment_ids := array(
+        select v_question.appointment_ids[c] from unnest(p_choices) as c);
+    end if;
+    if array_position(v_question.appointment_ids, null) is not null then
+      meaning := 'other';
+    elsif v_question.sid is not null then
+      v_reminded := array(
+        select r from unnest(v_reminded) as r where r.id = any (v_question.appointment_ids));
+    end if;
+  end if;
+  v_open := array(
+    select r from unnest(v_reminded) as r where r.status = 'confirmed' and r.starts_at > p_now);
+  v_rows := case meaning
+    when 'confirm' then array(
+      select o from unnest(v_open) as o where o.patient_confirmed_at is null)
+    when 'cancel' then v_open else '{}' end;
+  outcome := case
+    when meaning = 'other' and cardinality(v_open) > 0 then 'unclear'
+    when meaning = 'other' then 'no_reminder'
+    when cardinality(v_rows) = 0 and cardinality(v_open) > 0 then 'already_confirmed'
+    when cardinality(v_rows) = 0
+      then private.refuse_answer(p_org.id, v_hash, v_reminded, p_now)
+    when cardinality(v_rows) = 1 or v_question.sid is not null
+      then case meaning when 'cancel' then 'cancelled' else 'confirmed' end
+    when cardinality(v_rows) > private.choice_limit() or cardinality(v_rows) > (
+      select count(distinct (r.starts_at, r.provider_id)) from unnest(v_rows) as r)
+      then 'too_many'
+    else 'which' end;
+  if outcome in ('confirmed', 'cancelled') then
+    perform private.carry_out_answer(p_org.id, meaning, v_rows, p_now);
+  elsif outcome in ('unclear', 'already_confirmed') then
+    v_rows := v_open;
+  elsif outcome not in ('which', 'too_many') then
+    v_rows := v_reminded;
+  end if;
+  ids := case when outcome = 'no_reminder' then '{}' else array(select r.id from unnest(v_rows) as r) end;
+end
+$$;
+
+COMMENT ON FUNCTION private.decide_answer(p_org public.organizations, p_phone text, p_meaning text, p_choices integer[], p_now timestamp with time zone, OUT outcome text, OUT meaning text, OUT ids uuid[]) IS 'Decides and carries out what a patient has answered.';
+
 CREATE TABLE private.retention_rules (
     name text NOT NULL,
     relation regclass NOT NULL,
@@ -2100,6 +2204,7 @@ begin
     'calendarPatientNames', p_org.calendar_patient_names,
     'address', p_org.address, 'confirmationTexts', p_org.confirmation_texts,
     'changeTexts', p_org.change_texts, 'cancellationTexts', p_org.cancellation_texts,
+    'textAnswers', p_org.text_answers,
     'reminderMin', p_org.reminder_min, 'reminderNoticeHours', p_org.reminder_notice_hours,
     'retentionDays', p_org.retention_days,
     'auditRetentionDays', p_org.audit_retention_days,
@@ -2397,15 +2502,13 @@ begin
   return jsonb_build_object(
     'orgId', p_org.id, 'sendId', p_text.send_id, 'kind', p_text.kind,
     'phone', p_row.patient_phone, 'countries', to_jsonb(p_org.sms_countries),
-    'clinic', p_org.name, 'address', p_org.address,
+    'clinic', p_org.name, 'address', p_org.address, 'offersAnswer', p_text.offers_answer,
     'startTime', private.iso_local(p_row.starts_at, p_org.timezone),
     'secondsLeft', floor(extract(epoch from p_row.starts_at - clock_timestamp()))::integer,
     'doctor', (
       select p.name from public.providers as p
       where p.org_id = p_org.id and p.id = p_row.provider_id),
-    'callBack', (
-      select min(c.value) from public.org_channels as c
-      where c.org_id = p_org.id and c.kind = 'called_number'));
+    'callBack', private.number_to_call(p_org.id));
 end
 $$;
 
@@ -3238,6 +3341,47 @@ end
 $$;
 
 COMMENT ON FUNCTION private.find_providers(p_org uuid, p_asked text) IS 'The providers with that slug, name or part of a name; several if the part is ambiguous.';
+
+CREATE TABLE public.text_answers (
+    org_id uuid NOT NULL,
+    sid text NOT NULL,
+    received_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    phone_hash bytea NOT NULL,
+    meaning text NOT NULL,
+    outcome text NOT NULL,
+    appointment_ids uuid[] DEFAULT '{}'::uuid[] NOT NULL,
+    is_replied boolean DEFAULT false NOT NULL,
+    result jsonb NOT NULL,
+    CONSTRAINT text_answers_hash_length CHECK ((octet_length(phone_hash) = 32)),
+    CONSTRAINT text_answers_meaning_known CHECK ((meaning = ANY (ARRAY['confirm'::text, 'cancel'::text, 'choice'::text, 'stop'::text, 'start'::text, 'help'::text, 'other'::text])))
+);
+
+COMMENT ON TABLE public.text_answers IS 'Texts from patients, by Twilio''s id: what they meant and what came of it. Neither the number nor the words are kept.';
+
+COMMENT ON COLUMN public.text_answers.phone_hash IS 'SHA-256 of the number that texted.';
+
+COMMENT ON COLUMN public.text_answers.appointment_ids IS 'What it was about, or what the patient was asked to choose from, in that order.';
+
+COMMENT ON COLUMN public.text_answers.is_replied IS 'Whether the patient was answered.';
+
+COMMENT ON COLUMN public.text_answers.result IS 'The answer, for a text that is delivered again.';
+
+CREATE FUNCTION private.find_question(p_org uuid, p_hash bytea, p_now timestamp with time zone) RETURNS public.text_answers
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_answer public.text_answers;
+begin
+  select t.* into v_answer from public.text_answers as t
+  where t.org_id = p_org and t.phone_hash = p_hash and t.meaning in ('confirm', 'cancel')
+    and t.received_at > p_now - interval '1 day'
+  order by t.received_at desc limit 1;
+  return case when v_answer.outcome = 'which' then v_answer end;
+end
+$$;
+
+COMMENT ON FUNCTION private.find_question(p_org uuid, p_hash bytea, p_now timestamp with time zone) IS 'The newest question of which appointment is meant.';
 
 CREATE FUNCTION private.find_role(p_org uuid, p_user uuid) RETURNS text
     LANGUAGE sql STABLE
@@ -4701,6 +4845,32 @@ CREATE FUNCTION private.mask_phone(p_phone text) RETURNS text
 
 COMMENT ON FUNCTION private.mask_phone(p_phone text) IS 'A phone number reduced to its last two digits.';
 
+CREATE FUNCTION private.may_reply(p_org public.organizations, p_hash bytea, p_meaning text, p_outcome text, p_ids uuid[], p_now timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return p_outcome not in ('opted_out', 'opted_in', 'help', 'blocked')
+    and not exists (
+      select from public.sms_opt_outs as o where o.org_id = p_org.id and o.phone_hash = p_hash)
+    and not exists (
+      select from public.text_answers as t
+      where t.org_id = p_org.id and t.phone_hash = p_hash and t.is_replied
+        and t.outcome = p_outcome and t.appointment_ids = p_ids
+        and (p_outcome <> 'which' or t.meaning = p_meaning)
+        and (p_ids <> '{}' or t.received_at > p_now - interval '1 day'))
+    and not (p_outcome = 'cancelled' and exists (
+      select from public.appointment_texts as t
+      where t.org_id = p_org.id and t.appointment_id = any (p_ids) and t.kind = 'cancellation'
+        and t.state = 'waiting'))
+    and (
+      select count(*) < p_org.sms_hourly_limit from public.text_answers as t
+      where t.org_id = p_org.id and t.is_replied and t.received_at > p_now - interval '1 hour');
+end
+$$;
+
+COMMENT ON FUNCTION private.may_reply(p_org public.organizations, p_hash bytea, p_meaning text, p_outcome text, p_ids uuid[], p_now timestamp with time zone) IS 'Whether a patient is told what became of a text.';
+
 CREATE FUNCTION private.may_text_more(p_org public.organizations, p_now timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -4936,6 +5106,34 @@ end
 $$;
 
 COMMENT ON FUNCTION private.note_purge(p_org uuid, p_before timestamp with time zone) IS 'Records that retention deletes audit rows before that time. Their seals still have their hashes.';
+
+CREATE FUNCTION private.note_wish(p_org uuid, p_hash bytea, p_wish text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  if p_wish = 'stop' then
+    insert into public.sms_opt_outs (org_id, phone_hash) values (p_org, p_hash) on conflict do nothing;
+  elsif p_wish = 'start' then
+    delete from public.sms_opt_outs as o where o.org_id = p_org and o.phone_hash = p_hash;
+  end if;
+end
+$$;
+
+COMMENT ON FUNCTION private.note_wish(p_org uuid, p_hash bytea, p_wish text) IS 'Stores that the owner of a phone wants no texts, or wants them again.';
+
+CREATE FUNCTION private.number_to_call(p_org uuid) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    select min(c.value) from public.org_channels as c
+    where c.org_id = p_org and c.kind = 'called_number');
+end
+$$;
+
+COMMENT ON FUNCTION private.number_to_call(p_org uuid) IS 'The number that patients of an organization call, or null.';
 
 CREATE FUNCTION private.offer(p_org public.organizations, p_service public.services, p_provider public.providers, p_first date, p_last date, p_part text, p_call_id text, p_at timestamp with time zone, p_few integer) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -5693,6 +5891,27 @@ $$;
 
 COMMENT ON FUNCTION private.record_delivery(p_org uuid, p_send uuid, p_sid text, p_delivery text, p_error_code integer) IS 'Stores the state of a text, if it ranks higher than the known one.';
 
+CREATE FUNCTION private.refuse_answer(p_org uuid, p_hash bytea, p_rows public.appointments[], p_now timestamp with time zone) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_ids constant uuid[] := array(select r.id from unnest(p_rows) as r);
+begin
+  return case
+    when cardinality(p_rows) = 0 then 'no_reminder'
+    when exists (
+      select from public.text_answers as t
+      where t.org_id = p_org and t.phone_hash = p_hash and t.outcome = 'cancelled'
+        and t.appointment_ids && v_ids) then 'already_cancelled'
+    when exists (select from unnest(p_rows) as r where r.status = 'cancelled' and r.starts_at > p_now)
+      then 'changed'
+    else 'too_late' end;
+end
+$$;
+
+COMMENT ON FUNCTION private.refuse_answer(p_org uuid, p_hash bytea, p_rows public.appointments[], p_now timestamp with time zone) IS 'no_reminder, already_cancelled (by an answer), changed (cancelled or moved otherwise) or too_late.';
+
 CREATE FUNCTION private.refuse_attempts(p_purpose text) RETURNS jsonb
     LANGUAGE sql IMMUTABLE
     RETURN CASE p_purpose WHEN 'change'::text THEN '{"isFinal": true, "outcome": "code_locked"}'::jsonb ELSE '{"outcome": "locked"}'::jsonb END;
@@ -5822,6 +6041,31 @@ end
 $$;
 
 COMMENT ON FUNCTION private.release_hold(p_org uuid, p_call jsonb, p_action text, p_hold uuid) IS 'Cancels and audits a hold that its call no longer wants, if that call still holds it.';
+
+CREATE FUNCTION private.reminded_appointments(p_org uuid, p_phone text, p_now timestamp with time zone) RETURNS SETOF public.appointments
+    LANGUAGE plpgsql STABLE ROWS 2
+    SET search_path TO ''
+    AS $$
+declare
+  v_contact constant uuid := (
+    select c.id from public.contacts as c where c.org_id = p_org and c.phone = p_phone);
+begin
+  return query
+  select a.* from public.appointments as a
+  where a.org_id = p_org and a.contact_id = v_contact and a.starts_at > p_now - interval '3 days'
+    and exists (
+      select from public.appointment_texts as t
+      join public.sms_messages as m on m.org_id = p_org and m.id = t.send_id
+      where t.org_id = p_org and t.appointment_id = a.id and t.kind = 'reminder'
+        and t.starts_at = a.starts_at and t.offers_answer
+        -- The answer may be faster than what Twilio says of the reminder.
+        and t.state in ('sending', 'sent', 'unknown')
+        and m.to_hash = private.hash_phone(p_phone))
+  order by a.starts_at, a.id;
+end
+$$;
+
+COMMENT ON FUNCTION private.reminded_appointments(p_org uuid, p_phone text, p_now timestamp with time zone) IS 'The appointments about which a number can answer.';
 
 CREATE FUNCTION private.wake_time(p_zone text, p_at timestamp with time zone) RETURNS timestamp with time zone
     LANGUAGE sql STABLE
@@ -6577,6 +6821,64 @@ $$;
 
 COMMENT ON FUNCTION private.store_send(p_org public.organizations, p_call jsonb, p_entered public.calls, p_code public.one_time_passcodes, p_hold public.appointments, p_phone text, p_purpose text, p_send uuid, p_mac text, p_key_id text, p_now timestamp with time zone) IS 'Stores the MAC of a code, and counts its text.';
 
+CREATE FUNCTION private.take_answer(p_org public.organizations, p_sid text, p_phone text, p_answer jsonb, p_now timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_hash constant bytea := private.hash_phone(p_phone);
+  v_meaning constant text := p_answer ->> 'meaning';
+  v_decided record;
+  v_is_replied boolean;
+  v_result jsonb;
+begin
+  if (
+    select count(*) >= private.answer_limit() from public.text_answers as t
+    where t.org_id = p_org.id and t.phone_hash = v_hash
+      and t.received_at > p_now - interval '1 hour') then
+    -- A wish for no texts always counts.
+    perform private.note_wish(p_org.id, v_hash, nullif(p_answer ->> 'wish', 'start'));
+    perform private.tally('text_answers', '{"outcome": "limit"}');
+    return '{"outcome": "limit", "isReplied": false}';
+  end if;
+  perform private.note_wish(p_org.id, v_hash, p_answer ->> 'wish');
+  select case
+      when private.is_blocked(p_org.id, v_hash) then 'blocked'
+      when v_meaning = 'stop' then 'opted_out'
+      when v_meaning = 'start' then 'opted_in'
+      when v_meaning = 'help' then 'help' end as outcome,
+    v_meaning as meaning, '{}'::uuid[] as ids
+  into v_decided;
+  if v_decided.outcome is null then
+    v_decided := private.decide_answer(p_org, p_phone, v_meaning,
+      array(select jsonb_array_elements_text(p_answer -> 'choices')::integer), p_now);
+  end if;
+  v_is_replied := private.may_reply(
+    p_org, v_hash, v_decided.meaning, v_decided.outcome, v_decided.ids, p_now);
+  v_result := jsonb_build_object('outcome', v_decided.outcome, 'meaning', v_decided.meaning,
+    'isReplied', v_is_replied, 'clinic', p_org.name, 'callBack', private.number_to_call(p_org.id),
+    'appointments', (
+      select coalesce(jsonb_agg(jsonb_build_object('doctor', p.name,
+        'startTime', private.iso_local(a.starts_at, p_org.timezone))
+        order by array_position(v_decided.ids, a.id)), '[]')
+      from public.appointments as a
+      join public.providers as p on p.org_id = p_org.id and p.id = a.provider_id
+      where a.org_id = p_org.id and a.id = any (v_decided.ids)));
+  insert into public.text_answers (
+    org_id, sid, received_at, phone_hash, meaning, outcome, appointment_ids, is_replied, result
+  ) values (
+    p_org.id, p_sid, p_now, v_hash, v_meaning, v_decided.outcome, v_decided.ids, v_is_replied, v_result
+  );
+  perform private.tally('text_answers', jsonb_build_object('outcome', v_decided.outcome));
+  if v_decided.outcome not in ('confirmed', 'cancelled') then
+    perform private.audit(p_org.id, null, 'answer_text', null, v_decided.outcome);
+  end if;
+  return v_result;
+end
+$$;
+
+COMMENT ON FUNCTION private.take_answer(p_org public.organizations, p_sid text, p_phone text, p_answer jsonb, p_now timestamp with time zone) IS 'Decides, stores and counts what becomes of a text from a patient.';
+
 CREATE FUNCTION private.take_over(p_org uuid, p_call jsonb, p_hold uuid) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -6594,6 +6896,20 @@ end
 $$;
 
 COMMENT ON FUNCTION private.take_over(p_org uuid, p_call jsonb, p_hold uuid) IS 'Moves a hold from a dropped call to a later one; false when it is gone.';
+
+CREATE FUNCTION private.takes_answers(p_org public.organizations) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return p_org.text_answers and not exists (
+    select from public.org_credentials as c
+    join public.org_credentials as o on o.sender = c.sender and o.org_id <> c.org_id
+    where c.org_id = p_org.id);
+end
+$$;
+
+COMMENT ON FUNCTION private.takes_answers(p_org public.organizations) IS 'Whether patients can answer the reminders of an organization.';
 
 CREATE FUNCTION private.tally(p_name text, p_labels jsonb DEFAULT '{}'::jsonb, p_count double precision DEFAULT 1) RETURNS void
     LANGUAGE plpgsql
@@ -7031,6 +7347,7 @@ begin
     confirmation_texts = coalesce((p_clinic ->> 'confirmationTexts')::boolean, true),
     change_texts = coalesce((p_clinic ->> 'changeTexts')::boolean, false),
     cancellation_texts = coalesce((p_clinic ->> 'cancellationTexts')::boolean, false),
+    text_answers = coalesce((p_clinic ->> 'textAnswers')::boolean, false),
     reminder_min = (p_clinic ->> 'reminderMin')::integer,
     reminder_notice_hours = coalesce((p_clinic ->> 'reminderNoticeHours')::integer, 24),
     retention_days = (p_clinic ->> 'retentionDays')::integer,
@@ -7300,6 +7617,48 @@ end
 $$;
 
 COMMENT ON FUNCTION public.answer_question(p_call jsonb, p_question text, p_medical boolean) IS 'Tool answer_question: the clinic''s own answer to a question about it, or none.';
+
+CREATE FUNCTION public.answer_text(p_org uuid, p_sid text, p_phone text, p_answer jsonb) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '1500ms'
+    SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+declare
+  v_org public.organizations;
+  v_calls text[];
+  v_now timestamptz;
+  v_result jsonb;
+begin
+  perform private.require_read_committed();
+  select o.* into v_org from public.organizations as o where o.id = p_org;
+  if v_org.id is null then
+    return '{"outcome": "unknown_clinic"}';
+  end if;
+  v_now := clock_timestamp();
+  v_calls := array(select r.call_id from private.reminded_appointments(p_org, p_phone, v_now) as r);
+  perform private.lock_calls(p_org, v_calls);
+  perform private.lock_phones(array[private.patient_key(p_org, p_phone)]);
+  v_now := clock_timestamp();
+  select t.result into v_result from public.text_answers as t
+  where t.org_id = p_org and t.sid = p_sid;
+  if v_result is not null then
+    return v_result;
+  end if;
+  perform private.require_unchanged(v_calls @> array(
+    select r.call_id from private.reminded_appointments(p_org, p_phone, v_now) as r
+    where r.call_id is not null));
+  return private.take_answer(v_org, p_sid, p_phone, p_answer, v_now);
+exception
+  when lock_not_available or deadlock_detected then
+    return '{"outcome": "busy"}';
+  when foreign_key_violation then
+    return '{"outcome": "unknown_clinic"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.answer_text(p_org uuid, p_sid text, p_phone text, p_answer jsonb) IS 'A text from a patient: confirms or cancels what it answers, and says what the patient is told.';
 
 CREATE FUNCTION public.apply_clinic(p_clinic jsonb, p_org uuid DEFAULT NULL::uuid, p_seen text DEFAULT NULL::text, p_dry_run boolean DEFAULT false) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -8116,6 +8475,31 @@ $$;
 
 COMMENT ON FUNCTION public.get_credentials_of(p_org uuid, p_provider text) IS 'The encrypted account of an organization.';
 
+CREATE FUNCTION public.get_credentials_of_number(p_number text, p_service text, p_provider text) RETURNS jsonb
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO ''
+    SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+declare
+  v_senders constant uuid[] := array(
+    select distinct c.org_id from public.org_credentials as c
+    where c.provider = p_provider and c.sender in (p_number, p_service));
+  v_org uuid := v_senders[1];
+begin
+  if v_org is null then
+    select c.org_id into v_org from public.org_channels as c
+    where c.kind = 'called_number' and c.value = p_number;
+  end if;
+  if v_org is null or cardinality(v_senders) > 1 then
+    return '{"outcome": "unknown_clinic"}';
+  end if;
+  return private.read_credentials(v_org, p_provider);
+end
+$$;
+
+COMMENT ON FUNCTION public.get_credentials_of_number(p_number text, p_service text, p_provider text) IS 'The encrypted account of the organization that a text was sent to.';
+
 CREATE FUNCTION public.get_org_credentials(p_call jsonb, p_provider text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
@@ -8929,22 +9313,24 @@ $$;
 
 COMMENT ON FUNCTION public.set_member(p_org uuid, p_user uuid, p_role text) IS 'Makes an account a member of a clinic with a role, or ends its membership; audited.';
 
-CREATE FUNCTION public.set_org_credentials(p_org uuid, p_provider text, p_key_id text, p_nonce text, p_ciphertext text, p_replaces text DEFAULT NULL::text) RETURNS boolean
+CREATE FUNCTION public.set_org_credentials(p_org uuid, p_provider text, p_key_id text, p_nonce text, p_ciphertext text, p_replaces text DEFAULT NULL::text, p_sender text DEFAULT NULL::text) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     SET lock_timeout TO '5s'
     AS $$
 begin
   if p_replaces is null then
-    insert into public.org_credentials (org_id, provider, key_id, nonce, ciphertext)
-    values (p_org, p_provider, p_key_id, decode(p_nonce, 'base64'), decode(p_ciphertext, 'base64'))
+    insert into public.org_credentials (org_id, provider, key_id, nonce, ciphertext, sender)
+    values (p_org, p_provider, p_key_id, decode(p_nonce, 'base64'), decode(p_ciphertext, 'base64'),
+      p_sender)
     on conflict (org_id, provider) do update
     set key_id = excluded.key_id, nonce = excluded.nonce, ciphertext = excluded.ciphertext,
-      updated_at = clock_timestamp();
+      sender = excluded.sender, updated_at = clock_timestamp();
   else
     update public.org_credentials as c
     set key_id = p_key_id, nonce = decode(p_nonce, 'base64'),
-      ciphertext = decode(p_ciphertext, 'base64'), updated_at = clock_timestamp()
+      ciphertext = decode(p_ciphertext, 'base64'), sender = coalesce(p_sender, c.sender),
+      updated_at = clock_timestamp()
     where c.org_id = p_org and c.provider = p_provider and c.nonce = decode(p_replaces, 'base64');
   end if;
   if not found then
@@ -8957,7 +9343,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION public.set_org_credentials(p_org uuid, p_provider text, p_key_id text, p_nonce text, p_ciphertext text, p_replaces text) IS 'Stores an organization''s encrypted account, or replaces the one it was made from; audited.';
+COMMENT ON FUNCTION public.set_org_credentials(p_org uuid, p_provider text, p_key_id text, p_nonce text, p_ciphertext text, p_replaces text, p_sender text) IS 'Stores an organization''s encrypted account, or replaces the one it was made from; audited.';
 
 CREATE FUNCTION public.settle_appointment_text(p_org uuid, p_send uuid, p_sid text, p_reason text, p_may_have_been_sent boolean) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -10149,12 +10535,15 @@ CREATE TABLE public.org_credentials (
     key_id text NOT NULL,
     nonce bytea NOT NULL,
     ciphertext bytea NOT NULL,
+    sender text,
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT org_credentials_nonce_length CHECK ((octet_length(nonce) = 12)),
     CONSTRAINT org_credentials_provider_known CHECK ((provider = 'twilio'::text))
 );
 
 COMMENT ON TABLE public.org_credentials IS 'Accounts at other services, AES-256-GCM with organization and provider as additional data.';
+
+COMMENT ON COLUMN public.org_credentials.sender IS 'What the organization texts from, as the account says: a number in E.164, or a messaging service (MG...).';
 
 CREATE TABLE public.org_members (
     org_id uuid NOT NULL,
@@ -10436,6 +10825,9 @@ ALTER TABLE ONLY public.sms_messages
 ALTER TABLE ONLY public.sms_opt_outs
     ADD CONSTRAINT sms_opt_outs_pkey PRIMARY KEY (org_id, phone_hash);
 
+ALTER TABLE ONLY public.text_answers
+    ADD CONSTRAINT text_answers_pkey PRIMARY KEY (org_id, sid);
+
 ALTER TABLE ONLY public.time_off
     ADD CONSTRAINT time_off_pkey PRIMARY KEY (org_id, id);
 
@@ -10504,6 +10896,8 @@ CREATE UNIQUE INDEX org_channels_one_clinic ON public.org_channels USING btree (
 
 CREATE INDEX org_channels_org ON public.org_channels USING btree (org_id);
 
+CREATE INDEX org_credentials_by_sender ON public.org_credentials USING btree (sender);
+
 CREATE INDEX org_members_user ON public.org_members USING btree (user_id);
 
 CREATE INDEX provider_services_service ON public.provider_services USING btree (org_id, service_id);
@@ -10513,6 +10907,10 @@ CREATE INDEX sms_messages_by_appointment ON public.sms_messages USING btree (org
 CREATE INDEX sms_messages_by_call ON public.sms_messages USING btree (org_id, call_id) WHERE (call_id IS NOT NULL);
 
 CREATE INDEX sms_messages_by_time ON public.sms_messages USING btree (org_id, created_at);
+
+CREATE INDEX text_answers_by_phone ON public.text_answers USING btree (org_id, phone_hash, received_at);
+
+CREATE INDEX text_answers_by_time ON public.text_answers USING btree (org_id, received_at);
 
 CREATE INDEX time_off_by_calendar ON public.time_off USING btree (org_id, calendar_id) WHERE (calendar_id IS NOT NULL);
 
@@ -10634,6 +11032,9 @@ ALTER TABLE ONLY public.sms_messages
 
 ALTER TABLE ONLY public.sms_opt_outs
     ADD CONSTRAINT sms_opt_outs_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.text_answers
+    ADD CONSTRAINT text_answers_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.time_off
     ADD CONSTRAINT time_off_calendar FOREIGN KEY (org_id, calendar_id) REFERENCES public.busy_calendars(org_id, id) ON DELETE CASCADE;
@@ -10810,6 +11211,8 @@ CREATE POLICY staff_read ON public.working_hours_overrides FOR SELECT TO authent
    FROM public.org_members m
   WHERE ((m.user_id = ( SELECT auth.uid() AS uid)) AND (m.role = ANY ('{viewer,desk,manager,owner}'::text[]))))));
 
+ALTER TABLE public.text_answers ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.time_off ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.tool_calls ENABLE ROW LEVEL SECURITY;
@@ -10851,6 +11254,8 @@ REVOKE ALL ON FUNCTION private.desk_state(p_org public.organizations, p_at times
 REVOKE ALL ON FUNCTION private.answer(p_org public.organizations, p_answer jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.answer_idle(p_org uuid, p_call jsonb, p_tool text, p_hash bytea, p_refusal jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.answer_limit() FROM PUBLIC;
 
 GRANT SELECT ON TABLE public.appointment_changes TO authenticated;
 GRANT SELECT ON TABLE public.appointment_changes TO service_role;
@@ -10902,11 +11307,15 @@ REVOKE ALL ON FUNCTION private.cancel_row(p_org uuid, p_row public.appointments)
 
 REVOKE ALL ON FUNCTION private.carry_out(p_org public.organizations, p_call jsonb, p_entered public.calls, p_phone text, p_is_proof boolean, p_now timestamp with time zone) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.carry_out_answer(p_org uuid, p_meaning text, p_rows public.appointments[], p_now timestamp with time zone) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.change_appointment(p_org public.organizations, p_call jsonb, p_kind text, p_patient jsonb, p_said jsonb, p_slot_id text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.change_now(p_org public.organizations, p_call jsonb, p_entered public.calls, p_kind text, p_patient jsonb, p_said jsonb, p_slot_id text, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.change_schedule(p_org uuid, p_request uuid, p_action text, p_provider uuid, p_kind text, p_value jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.choice_limit() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.choose_providers(p_org public.organizations, p_wanted private.wanted_slot, p_old public.appointments, p_moves public.appointments, p_at timestamp with time zone) FROM PUBLIC;
 
@@ -10968,6 +11377,8 @@ REVOKE ALL ON FUNCTION private.count_send(p_phone bytea, p_caller bytea, p_now t
 REVOKE ALL ON FUNCTION private.count_since(p_times timestamp with time zone[], p_since timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.count_wrong_code(p_org public.organizations, p_call public.calls, p_codes private.awaited_code[], p_purpose text, p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.decide_answer(p_org public.organizations, p_phone text, p_meaning text, p_choices integer[], p_now timestamp with time zone, OUT outcome text, OUT meaning text, OUT ids uuid[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.delete_old(p_rule private.retention_rules, p_now timestamp with time zone, p_limit bigint) FROM PUBLIC;
 
@@ -11080,6 +11491,8 @@ REVOKE ALL ON FUNCTION private.find_own_hold(p_org uuid, p_call_id text, p_hold 
 REVOKE ALL ON FUNCTION private.find_patient(p_org uuid, p_phone text, p_name text, OUT patient private.patient, OUT is_found boolean, OUT names integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.find_providers(p_org uuid, p_asked text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.find_question(p_org uuid, p_hash bytea, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.find_role(p_org uuid, p_user uuid) FROM PUBLIC;
 
@@ -11226,6 +11639,8 @@ REVOKE ALL ON FUNCTION private.mark_at_desk(p_org public.organizations, p_row pu
 
 REVOKE ALL ON FUNCTION private.mask_phone(p_phone text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.may_reply(p_org public.organizations, p_hash bytea, p_meaning text, p_outcome text, p_ids uuid[], p_now timestamp with time zone) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.may_text_more(p_org public.organizations, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.message_refusal(p_org public.organizations, p_call jsonb, p_hash bytea, p_now timestamp with time zone) FROM PUBLIC;
@@ -11247,6 +11662,10 @@ REVOKE ALL ON FUNCTION private.note_opt_out(p_org uuid, p_send uuid, p_opted_out
 REVOKE ALL ON FUNCTION private.note_overlaps(p_org uuid, p_provider uuid, p_from timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.note_purge(p_org uuid, p_before timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.note_wish(p_org uuid, p_hash bytea, p_wish text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.number_to_call(p_org uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.offer(p_org public.organizations, p_service public.services, p_provider public.providers, p_first date, p_last date, p_part text, p_call_id text, p_at timestamp with time zone, p_few integer) FROM PUBLIC;
 
@@ -11314,6 +11733,8 @@ REVOKE ALL ON FUNCTION private.record_answer(p_org uuid, p_call jsonb, p_tool te
 
 REVOKE ALL ON FUNCTION private.record_delivery(p_org uuid, p_send uuid, p_sid text, p_delivery text, p_error_code integer) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.refuse_answer(p_org uuid, p_hash bytea, p_rows public.appointments[], p_now timestamp with time zone) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.refuse_attempts(p_purpose text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.refuse_code(p_org public.organizations, p_call public.calls, p_awaited private.awaited_code, p_purpose text, p_macs jsonb, p_now timestamp with time zone) FROM PUBLIC;
@@ -11329,6 +11750,8 @@ REVOKE ALL ON FUNCTION private.refuse_start(p_org public.organizations, p_wanted
 REVOKE ALL ON FUNCTION private.release_call(p_org public.organizations, p_call jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.release_hold(p_org uuid, p_call jsonb, p_action text, p_hold uuid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.reminded_appointments(p_org uuid, p_phone text, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.wake_time(p_zone text, p_at timestamp with time zone) FROM PUBLIC;
 
@@ -11396,7 +11819,11 @@ REVOKE ALL ON FUNCTION private.steady_offset(p_day date, p_zone text) FROM PUBLI
 
 REVOKE ALL ON FUNCTION private.store_send(p_org public.organizations, p_call jsonb, p_entered public.calls, p_code public.one_time_passcodes, p_hold public.appointments, p_phone text, p_purpose text, p_send uuid, p_mac text, p_key_id text, p_now timestamp with time zone) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.take_answer(p_org public.organizations, p_sid text, p_phone text, p_answer jsonb, p_now timestamp with time zone) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.take_over(p_org uuid, p_call jsonb, p_hold uuid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.takes_answers(p_org public.organizations) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.tally(p_name text, p_labels jsonb, p_count double precision) FROM PUBLIC;
 
@@ -11462,6 +11889,9 @@ REVOKE ALL ON FUNCTION public.add_calendar_feed(p_org uuid, p_provider text, p_l
 REVOKE ALL ON FUNCTION public.answer_question(p_call jsonb, p_question text, p_medical boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.answer_question(p_call jsonb, p_question text, p_medical boolean) TO service_role;
 
+REVOKE ALL ON FUNCTION public.answer_text(p_org uuid, p_sid text, p_phone text, p_answer jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.answer_text(p_org uuid, p_sid text, p_phone text, p_answer jsonb) TO service_role;
+
 REVOKE ALL ON FUNCTION public.apply_clinic(p_clinic jsonb, p_org uuid, p_seen text, p_dry_run boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.apply_retention(p_dry_run boolean, p_batch integer) FROM PUBLIC;
@@ -11519,6 +11949,9 @@ REVOKE ALL ON FUNCTION public.find_misplaced_bookings(p_org uuid, p_known uuid[]
 
 REVOKE ALL ON FUNCTION public.get_credentials_of(p_org uuid, p_provider text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.get_credentials_of(p_org uuid, p_provider text) TO service_role;
+
+REVOKE ALL ON FUNCTION public.get_credentials_of_number(p_number text, p_service text, p_provider text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.get_credentials_of_number(p_number text, p_service text, p_provider text) TO service_role;
 
 REVOKE ALL ON FUNCTION public.get_org_credentials(p_call jsonb, p_provider text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.get_org_credentials(p_call jsonb, p_provider text) TO service_role;
@@ -11578,7 +12011,7 @@ REVOKE ALL ON FUNCTION public.set_limits(p_org uuid, p_limits jsonb) FROM PUBLIC
 
 REVOKE ALL ON FUNCTION public.set_member(p_org uuid, p_user uuid, p_role text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION public.set_org_credentials(p_org uuid, p_provider text, p_key_id text, p_nonce text, p_ciphertext text, p_replaces text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION public.set_org_credentials(p_org uuid, p_provider text, p_key_id text, p_nonce text, p_ciphertext text, p_replaces text, p_sender text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.settle_appointment_text(p_org uuid, p_send uuid, p_sid text, p_reason text, p_may_have_been_sent boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.settle_appointment_text(p_org uuid, p_send uuid, p_sid text, p_reason text, p_may_have_been_sent boolean) TO service_role;
@@ -11715,6 +12148,7 @@ INSERT INTO private.personal_data VALUES ('public.open_questions', 2, 't.call_id
 INSERT INTO private.personal_data VALUES ('public.sms_messages', 1, 't.appointment_id = any (p.appointment_ids)
       or t.to_hash = p.phone_hash and (p.is_alone or t.call_id = any (p.call_ids))', 'delete', NULL);
 INSERT INTO private.personal_data VALUES ('public.appointment_texts', 1, 't.appointment_id = any (p.appointment_ids)', 'delete', NULL);
+INSERT INTO private.personal_data VALUES ('public.text_answers', 1, 't.phone_hash = p.phone_hash and (p.is_alone or t.appointment_ids && p.appointment_ids)', 'delete', NULL);
 INSERT INTO private.personal_data VALUES ('public.sms_opt_outs', 1, 't.phone_hash = p.phone_hash and p.is_alone', 'delete', NULL);
 INSERT INTO private.personal_data VALUES ('public.calls', 1, 't.call_id = any (p.call_ids)', 'patient_names = array(select n from unnest(t.patient_names) as n
         where not private.is_same_name(p.name, n)),
@@ -11768,6 +12202,7 @@ INSERT INTO private.retention_rules VALUES ('holds', 'public.appointments', 'coa
 INSERT INTO private.retention_rules VALUES ('calls', 'public.calls', 'seen_at', 'true', '1');
 INSERT INTO private.retention_rules VALUES ('texts', 'public.sms_messages', 'created_at', 'true', 'retention_days');
 INSERT INTO private.retention_rules VALUES ('appointmentTexts', 'public.appointment_texts', 'created_at', 'state not in (''waiting'', ''sending'')', 'retention_days');
+INSERT INTO private.retention_rules VALUES ('textAnswers', 'public.text_answers', 'received_at', 'true', 'retention_days');
 INSERT INTO private.retention_rules VALUES ('toolCalls', 'public.tool_calls', 'created_at', 'true', 'retention_days');
 INSERT INTO private.retention_rules VALUES ('callReports', 'public.call_reports', 'created_at', 'true', 'retention_days');
 INSERT INTO private.retention_rules VALUES ('openQuestions', 'public.open_questions', 'last_asked_at', 'true', 'retention_days');

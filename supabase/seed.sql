@@ -65,6 +65,7 @@ select public.apply_clinic($clinic${
   "cancellationTexts": false,
   "reminderMin": null,
   "reminderNoticeHours": 24,
+  "textAnswers": false,
   "retentionDays": 90,
   "auditRetentionDays": 2555,
   "closingDays": [
@@ -366,6 +367,7 @@ select public.apply_clinic($clinic${
   "cancellationTexts": false,
   "reminderMin": null,
   "reminderNoticeHours": 24,
+  "textAnswers": false,
   "retentionDays": 90,
   "auditRetentionDays": 2555,
   "closingDays": [

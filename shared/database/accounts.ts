@@ -35,8 +35,27 @@ export const getCredentialsOf = entry("get_credentials_of", {
   args: (orgId: string) => ({ p_org: orgId, p_provider: "twilio" }),
   answer: z.discriminatedUnion("outcome", [bare("unknown_clinic"), ...stored]),
 });
-/** The answer of both. */
-export type CredentialsOutcome = AnswerOf<typeof getCredentials | typeof getCredentialsOf>;
+/** Where a text was sent to. */
+export interface TextedSender {
+  /** E.164. */
+  readonly number: string;
+  /** The messaging service that the number belongs to, if any. */
+  readonly service?: string | undefined;
+}
+
+/** The account of the organization that a text was sent to. */
+export const getCredentialsOfNumber = entry("get_credentials_of_number", {
+  args: ({ number, service }: TextedSender) => ({
+    p_number: number,
+    p_service: service ?? null,
+    p_provider: "twilio",
+  }),
+  answer: z.discriminatedUnion("outcome", [bare("unknown_clinic"), ...stored]),
+});
+/** The answer of all. */
+export type CredentialsOutcome = AnswerOf<
+  typeof getCredentials | typeof getCredentialsOf | typeof getCredentialsOfNumber
+>;
 
 /** Records in the audit log that the account of a call's organization cannot be decrypted. */
 export const reportUnreadableCredentials = entry("report_unreadable_credentials", {

@@ -18,6 +18,8 @@ const text = z.object({
   countries: z.array(z.string()),
   clinic: z.string(),
   address: z.string().nullable(),
+  /** Whether it says how to confirm or cancel by answering. */
+  offersAnswer: z.boolean(),
   /** Clinic-local ISO 8601. */
   startTime: z.string(),
   /** Until the appointment. */

@@ -20,6 +20,7 @@ import { type LoadedFunctions, loadFunctions } from "./functions.ts";
 import { runJobs } from "./jobs.ts";
 import { migrate } from "./migrations.ts";
 import { defaultStateDir, type PostgresServer, startPostgres } from "./postgres.ts";
+import { writeReminders } from "./reminders.ts";
 import { runRequests } from "./requests.ts";
 import { createGateway, type Gateway } from "./rest/gateway.ts";
 import { parseJson } from "./rest/json.ts";
@@ -185,6 +186,10 @@ function route(
       case "DELETE /local/sms":
         twilio.clear();
         return new Response(null, { status: 204 });
+      case "POST /local/sms/inbound":
+        return await textClinic(twilio, `${url}/functions/v1/sms-inbound`, request);
+      case "POST /local/reminders":
+        return await remind(database.url(), request);
       case "GET /local/reports":
         return Response.json(twilio.reports);
       case "GET /local/faults":
@@ -225,6 +230,42 @@ async function readAppointments(dbUrl: string) {
 /** The texts to a number, or all of them. */
 function textsTo(phone: string | null, { messages }: FakeTwilio) {
   return phone === null ? messages : messages.filter(({ to }) => to === phone);
+}
+
+const phone = z.string().regex(/^\+[1-9]\d{6,14}$/, "is not a number such as +447700900456");
+const phoneText = z.object({ from: phone, to: phone, body: z.string().min(1).max(1600) });
+
+/** Reminds a phone of its appointments: `{"to": PHONE}`. */
+async function remind(dbUrl: string, request: Request): Promise<Response> {
+  const read = z.object({ to: phone }).safeParse(await request.json().catch(() => undefined));
+  if (!read.success) {
+    const message = 'Send to, such as {"to": "+447700900456"}';
+    return Response.json({ message }, { status: 400 });
+  }
+  const sql = postgres(dbUrl, { max: 1, onnotice: () => {} });
+  try {
+    return Response.json(await writeReminders(sql, read.data.to));
+  } finally {
+    await sql.end({ timeout: 2 });
+  }
+}
+
+/** Lets a phone answer a text: `{"from": PHONE, "to": THE CLINIC'S NUMBER, "body": "C"}`. */
+async function textClinic(
+  twilio: FakeTwilio,
+  webhook: string,
+  request: Request,
+): Promise<Response> {
+  const read = phoneText.safeParse(await request.json().catch(() => undefined));
+  if (!read.success) {
+    const message = "Send from, to and body, such as " +
+      '{"from": "+447700900456", "to": "+442079460123", "body": "C"}';
+    return Response.json({ message }, { status: 400 });
+  }
+  const result = await twilio.receive(read.data, webhook);
+  return result ? Response.json(result) : Response.json({
+    message: `Nobody has texted from ${read.data.to} yet, so there is nothing to answer`,
+  }, { status: 404 });
 }
 
 async function orderFault(twilio: FakeTwilio, request: Request): Promise<Response> {
@@ -362,7 +403,8 @@ async function provisionClinics(
         authToken: "local-auth-token",
         sender: { from: number },
       });
-      await sql`select public.set_org_credentials(${id}, 'twilio', ${keyId}, ${nonce}, ${ciphertext})`;
+      await sql`select public.set_org_credentials(
+        ${id}, 'twilio', ${keyId}, ${nonce}, ${ciphertext}, null, ${number})`;
     }
   } finally {
     await sql.end({ timeout: 5 });

@@ -9,7 +9,7 @@
 
 import type postgres from "postgres";
 import { type Config, readCredentialConfig } from "../../shared/config.ts";
-import { decryptAccount, encryptAccount } from "../../shared/accounts.ts";
+import { decryptAccount, encryptAccount, senderOf } from "../../shared/accounts.ts";
 import { loadSettings, withDatabase } from "./database.ts";
 import { defineTask, type ExitCode, main, Misuse, Stop } from "./task.ts";
 import type { Terminal } from "./terminal.ts";
@@ -102,7 +102,8 @@ async function setAccount(
     org.id,
     reading.account,
   );
-  await sql`select public.set_org_credentials(${org.id}, 'twilio', ${keyId}, ${nonce}, ${ciphertext})`;
+  await sql`select public.set_org_credentials(${org.id}, 'twilio', ${keyId}, ${nonce}, ${ciphertext},
+    null, ${senderOf(reading.account)})`;
   terminal.print(
     `Stored the Twilio account of ${org.name} under key ${keyId}. Running functions use it within ` +
       `5 minutes. Check that it works: deno task credentials check --org ${org.slug}`,
@@ -204,7 +205,8 @@ async function rotate(
     if (row.keyId === current.id) continue;
     const { keyId, nonce, ciphertext } = await encryptAccount(credentialKeys, row.id, account);
     const [stored] = await sql<{ done: boolean }[]>`select public.set_org_credentials(
-      ${row.id}, 'twilio', ${keyId}, ${nonce}, ${ciphertext}, ${row.nonce}) as done`;
+      ${row.id}, 'twilio', ${keyId}, ${nonce}, ${ciphertext}, ${row.nonce},
+      ${senderOf(account)}) as done`;
     if (stored?.done) rotated++;
   }
   const unreadable = rows.length - readable;

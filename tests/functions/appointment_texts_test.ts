@@ -618,6 +618,7 @@ const claimed: ClaimedText = {
   countries: ["GB"],
   clinic: "Sunrise Dental",
   address: null,
+  offersAnswer: false,
   startTime: "2027-03-02T14:30:00+00:00",
   secondsLeft: 3600,
   doctor: "Dr Amara Patel",

@@ -65,6 +65,8 @@ begin
   values (p_org, v_send, v_hold, 'own_number', '***23');
   insert into appointment_texts (org_id, appointment_id, kind, starts_at, due_at)
   values (p_org, v_hold, 'confirmation', v_start, now());
+  insert into text_answers (org_id, sid, phone_hash, meaning, outcome, result)
+  values (p_org, 'SM1', decode(repeat('00', 32), 'hex'), 'confirm', 'confirmed', '{}');
   insert into sms_opt_outs (org_id, phone_hash) values (p_org, decode(repeat('00', 32), 'hex'));
   insert into appointment_changes (org_id, call_id, kind, patient_name, patient_phone)
   values (p_org, 'call', 'cancel', 'Patient', p_phone);

@@ -5,6 +5,7 @@
  */
 
 import type postgres from "postgres";
+import smsInbound from "../../functions/sms-inbound/index.ts";
 import smsStatus from "../../functions/sms-status/index.ts";
 import { readConfig } from "../../shared/config.ts";
 import { encryptAccount } from "../../shared/accounts.ts";
@@ -155,8 +156,9 @@ export async function aBench(): Promise<Bench> {
   const restCalls: string[] = [];
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
     const { pathname } = new URL(request.url);
-    // Twilio's delivery reports arrive here too.
+    // Twilio's delivery reports and patients' texts arrive here too.
     if (pathname === "/functions/v1/sms-status") return smsStatus.using(runtime).fetch(request);
+    if (pathname === "/functions/v1/sms-inbound") return smsInbound.using(runtime).fetch(request);
     // Metrics are sent some time after the answer.
     if (!pathname.endsWith("/record_metrics")) restCalls.push(pathname);
     return gateway.fetch(request);
@@ -210,7 +212,8 @@ export async function aBench(): Promise<Bench> {
       };
       const stored = await encryptAccount(config.credentialKeys, clinic.id, account);
       await database.sql`select public.set_org_credentials(
-        ${clinic.id}, 'twilio', ${stored.keyId}, ${stored.nonce}, ${stored.ciphertext})`;
+        ${clinic.id}, 'twilio', ${stored.keyId}, ${stored.nonce}, ${stored.ciphertext}, null,
+        ${clinic.number})`;
     },
     stop: async () => {
       await server.shutdown();

@@ -94,6 +94,7 @@ export function aRandomDocument(random: Random, slug: string): ClinicDocument {
     cancellationTexts: random() < 0.5,
     reminderMin: random() < 0.5 ? anInteger(random, 480, 1230) : null,
     reminderNoticeHours: anInteger(random, 0, 720),
+    textAnswers: random() < 0.5,
     retentionDays: anInteger(random, 1, 3650),
     auditRetentionDays: anInteger(random, 30, 3650),
     closingDays: closed,

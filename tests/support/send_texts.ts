@@ -10,7 +10,7 @@
  * @module
  */
 
-import { isSignedReport } from "../../shared/delivery_reports.ts";
+import { isSigned } from "../../shared/signed_form.ts";
 import { loadTwilio, sendSms } from "../../shared/twilio.ts";
 import { sign } from "../../supabase/local/twilio/reports.ts";
 import { anAccount, aText } from "./texts.ts";
@@ -33,13 +33,11 @@ const done = await Promise.all(asked.map(async ({ url, timeoutsMs }) => {
 }));
 
 const report = {
-  functionsUrl: "https://clinic.example.com/functions/v1",
-  query: "?org=1&send_id=2",
+  address: "https://clinic.example.com/functions/v1/sms-status?org=1&send_id=2",
   form: new URLSearchParams({ MessageStatus: "delivered", To: aText.to }),
 };
-const address = `${report.functionsUrl}/sms-status${report.query}`;
 const checks = await Promise.all([anAccount.authToken, "another"].map((token) => {
-  const signature = sign(token, address, Object.fromEntries(report.form));
-  return isSignedReport(anAccount.authToken, signature, report);
+  const signature = sign(token, report.address, Object.fromEntries(report.form));
+  return isSigned(anAccount.authToken, signature, report);
 }));
 console.log(JSON.stringify({ done, checks }));

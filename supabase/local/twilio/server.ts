@@ -27,6 +27,7 @@ import {
   type Reply,
 } from "./message.ts";
 import { refuseVisit } from "../visitors.ts";
+import { type PhoneText, type PhoneTextResult, postPhoneText, readWish } from "./inbound.ts";
 import { type PlannedReport, planReports, postReport } from "./reports.ts";
 
 export type { FakeMessage } from "./message.ts";
@@ -61,6 +62,13 @@ export interface FakeTwilio {
   setAccount(accountSid: string, authToken: string): void;
   /** Takes a number from its account; without it, an account has every number that is asked for. */
   loseNumber(number: string): void;
+  /**
+   * Lets a phone text a number of the account that last texted from it, and takes the replies.
+   *
+   * @param webhook Where the number's texts are posted.
+   * @returns Undefined when nobody has texted from that number.
+   */
+  receive(text: PhoneText, webhook: string): Promise<PhoneTextResult | undefined>;
   /** Posts all waiting reports in order; resolves when all were answered. */
   sendReports(): Promise<readonly PostedReport[]>;
   /** Forgets messages, faults and reports. */
@@ -99,6 +107,8 @@ export async function startFakeTwilio(
   const knownTokens = new Map<string, string>();
   const seenTokens = new Map<string, string>();
   const lostNumbers = new Set<string>();
+  /** Phones that want no texts from a sender: the sender, a space, the phone. */
+  const optedOut = new Set<string>();
   let postCount = 0;
 
   async function answer(exchange: Exchange): Promise<void> {
@@ -149,6 +159,7 @@ export async function startFakeTwilio(
       if (!user) return refusal(20003);
       const read = readMessage(accountSid, user, form);
       if ("refused" in read) return read.refused;
+      if (optedOut.has(`${read.message.from} ${read.message.to}`)) return refusal(21610);
       messages.push(read.message);
       onMessage(read.message);
       const body = describeMessage(read.message);
@@ -203,6 +214,31 @@ export async function startFakeTwilio(
     return done;
   }
 
+  async function receive(
+    text: PhoneText,
+    webhook: string,
+  ): Promise<PhoneTextResult | undefined> {
+    const last = messages.findLast(({ from }) => from === text.to);
+    if (!last) return undefined;
+    const { accountSid, user } = last;
+    const pair = `${text.to} ${text.from}`;
+    const wish = readWish(text.body);
+    if (wish === "stop") optedOut.add(pair);
+    if (wish === "start") optedOut.delete(pair);
+    const authToken = knownTokens.get(accountSid) ?? seenTokens.get(accountSid) ?? "unknown";
+    const result = await postPhoneText(text, { sid: accountSid, authToken }, webhook);
+    if (optedOut.has(pair)) return result;
+    for (const body of result.replies) {
+      const form = new URLSearchParams({ To: text.from, From: text.to, Body: body });
+      const read = readMessage(accountSid, user, form);
+      if ("refused" in read) continue;
+      const reply: FakeMessage = { ...read.message, status: "delivered" };
+      messages.push(reply);
+      onMessage(reply);
+    }
+    return result;
+  }
+
   function forgetReports(): void {
     for (const { timer } of waiting) clearTimeout(timer);
     waiting.clear();
@@ -243,6 +279,7 @@ export async function startFakeTwilio(
     },
     loseNumber: (number) => void lostNumbers.add(number),
     setAccount: (accountSid, authToken) => void knownTokens.set(accountSid, authToken),
+    receive,
     sendReports: async () => {
       const sent = [];
       const inOrder = [...waiting].sort((one, other) => one.afterMs - other.afterMs);
@@ -252,6 +289,7 @@ export async function startFakeTwilio(
     clear: () => {
       messages.length = 0;
       posted.length = 0;
+      optedOut.clear();
       clearFaults();
       forgetReports();
     },

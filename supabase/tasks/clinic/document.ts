@@ -129,6 +129,8 @@ export const clinicDocument = z.object({
   /** The local minute of the day before at which patients are reminded. */
   reminderMin: minute.nullable(),
   reminderNoticeHours: z.number().int(),
+  /** Whether reminders can be answered by text. */
+  textAnswers: z.boolean(),
   retentionDays: z.number().int(),
   auditRetentionDays: z.number().int(),
   closingDays: z.array(dayRange),

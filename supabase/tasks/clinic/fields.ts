@@ -316,10 +316,11 @@ export const clinicFields = z.strictObject({
     cancellation: flag.default(false),
     reminder: reminder.default(null),
     reminder_notice_hours: whole(0, 720, "hours").default(24),
+    answers: flag.default(false),
   }, {
     error:
-      "countries, an_hour, follow_up, at_hold, confirmation, change, cancellation, reminder and " +
-      "reminder_notice_hours are possible",
+      "countries, an_hour, follow_up, at_hold, confirmation, change, cancellation, reminder, " +
+      "reminder_notice_hours and answers are possible",
   }).prefault({}),
   calendar: z.strictObject({
     patient_names: flag.default(false),

@@ -113,7 +113,8 @@ async function checkSecrets(
   config: Config,
 ): Promise<Check> {
   const doors = names.filter((name) =>
-    !["metrics", "sms-status", "calendar", "busy-times", "appointment-texts"].includes(name)
+    !["metrics", "sms-status", "sms-inbound", "calendar", "busy-times", "appointment-texts"]
+      .includes(name)
   );
   const asked = proveVapi(config).flatMap((proof) => doors.map((door) => ({ door, proof })));
   const answers = await Promise.all(
@@ -228,6 +229,7 @@ async function findPublic(
   const [proof] = proveVapi(config);
   const webhook = await post(`${functionsPublicUrl}/vapi-webhook`, proof?.headers, proof?.body);
   const reports = await post(`${functionsPublicUrl}/sms-status`);
+  const texts = await post(`${functionsPublicUrl}/sms-inbound`);
   const describe = (name: string, answer: Answer | undefined, status: number): Problem[] =>
     answer?.status === status ? [] : [{
       what: `${functionsPublicUrl}/${name} answered ${answer?.status ?? "nothing"}`,
@@ -236,5 +238,6 @@ async function findPublic(
   return [
     ...describe("vapi-webhook", webhook, 200),
     ...describe("sms-status", reports, 403),
+    ...describe("sms-inbound", texts, 403),
   ];
 }

@@ -173,6 +173,7 @@ function describe(
     cancellationTexts: true,
     reminderMin: null,
     reminderNoticeHours: 24,
+    textAnswers: false,
     retentionDays: 30,
     auditRetentionDays: 30,
     closingDays: [],

@@ -1,0 +1,69 @@
+/**
+ * Takes texts from patients: `POST sms-inbound`, Twilio's signed form, the messaging webhook of a
+ * clinic's number.
+ *
+ * "C" confirms and "X" cancels the appointment that the number was reminded of. The clinic is found by
+ * the number that was texted, and the signature is checked with that clinic's token. Answers TwiML: a
+ * text for the patient, or nothing; 403 when Twilio did not sign the request; 413 when it is too large;
+ * 503 while the database does not answer.
+ *
+ * @module
+ */
+
+import { answerText } from "../../shared/database/text_answers.ts";
+import { type InboundText, isFromPhone, readInboundText } from "../../shared/inbound_text.ts";
+import { readPatientAnswer } from "../../shared/patient_answer.ts";
+import { composeReply, writeTwiml } from "../../shared/text_reply.ts";
+import { serveTwilio, type SignedForm } from "../../shared/twilio_webhook.ts";
+
+/** Twilio waits 15 seconds and does not ask again. */
+const budgetMs = 12_000;
+/** With less time left, in milliseconds, a busy database is not asked again. */
+const shortestAttemptMs = 3000;
+/** Longest pause before the database is asked again, in milliseconds. */
+const pauseMs = 150;
+
+export default serveTwilio<InboundText>("sms-inbound", {
+  read: (_query, form) => readInboundText(form),
+  find: (accounts, database, { to, service }) =>
+    accounts.getOfNumber(database, { number: to, service }),
+  answer,
+  budgetMs,
+  failed: "text_answer_failed",
+});
+
+async function answer(signed: SignedForm<InboundText>): Promise<Response> {
+  const { runtime: { log }, about, orgId, account } = signed;
+  const { sid, to } = about;
+  if (about.accountSid !== account.accountSid || !isFromPhone(about)) {
+    log.warn("text_answer", { orgId, sid, outcome: "not_from_a_patient" });
+    return await twiml(undefined);
+  }
+  const answered = await ask(signed);
+  log.info("text_answer", { orgId, sid, outcome: answered.outcome });
+  switch (answered.outcome) {
+    case "busy":
+      return new Response(null, { status: 503 });
+    case "unknown_clinic":
+    case "limit":
+      return await twiml(undefined);
+    default:
+      return await twiml(composeReply(answered, to));
+  }
+}
+
+/** Asks again while somebody else is changing the same appointments. */
+async function ask({ database, budget, about, orgId }: SignedForm<InboundText>) {
+  const { sid, from, body, optOutType } = about;
+  const meant = readPatientAnswer(body, optOutType);
+  for (;;) {
+    const answered = await answerText(database, orgId, sid, from, meant);
+    if (answered.outcome !== "busy" || budget.remainingMs() < shortestAttemptMs) return answered;
+    await new Promise((resolve) => setTimeout(resolve, Math.random() * pauseMs));
+  }
+}
+
+async function twiml(reply: string | undefined): Promise<Response> {
+  const headers = { "content-type": "text/xml; charset=utf-8" };
+  return new Response(await writeTwiml(reply), { headers });
+}
