@@ -75,12 +75,9 @@ export async function readPhone(
   const { isSupportedCountry, parsePhoneNumberFromString: parse } = await import(
     "libphonenumber-js/max"
   );
-  const places = nearby.map((e164) => e164 && parse(e164)).map((place) =>
-    place && countryOf(place)
-  );
   const defaultCountry = clinicCountry !== undefined && isSupportedCountry(clinicCountry)
     ? clinicCountry
-    : places.find((country) => country !== undefined && country !== "");
+    : findCountry(nearby, parse);
   const options = { extract: false, ...(defaultCountry ? { defaultCountry } : {}) };
   const read = (written: string) => classify(written, (number) => parse(number, options));
   const found = said.numbers.map((number) => readNumber(number, read));
@@ -92,6 +89,19 @@ export async function readPhone(
   if (said.hasExtension) return { kind: "extension" };
   const { e164, country } = only;
   return country === undefined ? { kind: "premium" } : { kind: "phone", e164, country };
+}
+
+/** The country of the first number that has one. */
+function findCountry(
+  nearby: readonly (string | undefined)[],
+  parse: Parse,
+): CountryCode | undefined {
+  for (const e164 of nearby) {
+    const place = e164 ? parse(e164) : undefined;
+    const country = place && countryOf(place);
+    if (country !== undefined) return country;
+  }
+  return undefined;
 }
 
 /** A number that can be dialled. It has no country when it must not be texted. */
