@@ -91,7 +91,8 @@ async function createClient({ restUrl, databaseKey }: Pick<Config, "restUrl" | "
   const base = restUrl.replace(/\/rest\/v1$/, "");
   const isBare = base === restUrl;
   return createClient(base, databaseKey, {
-    auth: { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false },
+    // Without it, supabase-js would ask its sign-in client for a session before every request.
+    accessToken: () => Promise.resolve(databaseKey),
     global: {
       fetch: (input, init) =>
         fetch(isBare ? String(input).replace(`${base}/rest/v1`, base) : input, init),
@@ -103,20 +104,20 @@ const desks = ["open", "closed", "none"] as const;
 /** Whether a front desk answers: a call can be put through now, later, or never. */
 export type Desk = typeof desks[number];
 
-const withOrganization = z.object({
+/** What an answer may say of the call's organization, whichever function answers. */
+const organization = z.object({
+  deniedOrgId: z.string(),
   orgId: z.string(),
-  desk: z.enum(desks).optional(),
-  alarm: z.string().optional(),
-});
-
-const withDenial = z.object({ deniedOrgId: z.string() });
+  desk: z.enum(desks),
+  alarm: z.string(),
+}).partial();
 
 function tellOrganization(observer: DatabaseObserver, data: unknown): void {
-  const denial = withDenial.safeParse(data);
-  if (denial.success) return observer.denied(denial.data.deniedOrgId);
-  const read = withOrganization.safeParse(data);
+  const read = organization.safeParse(data);
   if (!read.success) return;
-  const { orgId, desk, alarm } = read.data;
+  const { deniedOrgId, orgId, desk, alarm } = read.data;
+  if (deniedOrgId !== undefined) return observer.denied(deniedOrgId);
+  if (orgId === undefined) return;
   observer.resolved(orgId, desk);
   if (alarm) observer.alarmed(alarm, orgId);
 }
