@@ -197,9 +197,9 @@ const nothingConcealed = concealing([]);
 
 /** One word, or a field's name and one word. Most of a log line is this, so it is not searched. */
 const words = /^(?:"[A-Za-z]{1,40}": ")?[A-Za-z_-]{1,64}$/;
-/** A generated id, with its field's name. It cannot be a person's number. */
+/** A generated id, with its field's name, or the id of a trace. It cannot be a person's number. */
 const madeUpId =
-  /^"[A-Za-z]{1,40}": "(?:call_)?[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+  /^"[A-Za-z]{1,40}": "(?:call_)?[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$|^"traceId": "[0-9a-f]{32}$/;
 const knownWords = new Map<string, string>();
 const knownWordsLimit = 1000;
 

@@ -218,7 +218,6 @@ export function withoutCredentials(text: string): string {
  *
  * The pattern is created when it is first needed. Most lines have none of the texts. If line and texts
  * are ASCII, a simple search shows that, twenty times faster than the pattern.
- * are ASCII, a look says so, and is twenty times cheaper.
  */
 export function concealing(texts: readonly string[]): (text: string) => string {
   if (texts.length === 0) return (text) => text;
