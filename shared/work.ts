@@ -36,7 +36,7 @@ export class Work {
   readonly #event: "tool_call" | "message";
   readonly #name: WorkName;
   readonly #startedAt = performance.now();
-  /** The calls of the database and the texts, for the trace. */
+  /** The calls of the database and the texts, for the trace; empty where nobody receives it. */
   readonly #parts: Span[] = [];
   #databaseMs = 0;
   #databaseCalls = 0;
@@ -61,6 +61,7 @@ export class Work {
         called: ({ sqlName, durationMs, failure }) => {
           this.#databaseMs += durationMs;
           this.#databaseCalls++;
+          if (!runtime.tracer) return;
           const attributes = { "db.system.name": "postgresql", "db.operation.name": sqlName };
           this.#parts.push(
             endSpan({ name: `database ${sqlName}`, durationMs, attributes, failure }),
@@ -88,7 +89,9 @@ export class Work {
     } finally {
       const durationMs = performance.now() - startedAt;
       this.#smsMs += durationMs;
-      this.#parts.push(endSpan({ name: "text", durationMs, attributes: {}, failure }));
+      if (this.#runtime.tracer) {
+        this.#parts.push(endSpan({ name: "text", durationMs, attributes: {}, failure }));
+      }
     }
   }
 
