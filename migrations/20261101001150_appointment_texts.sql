@@ -15,7 +15,8 @@
  * - Passcodes come first. These texts do not count towards their limits or cooldowns, and they wait
  *   while the organization has used its hourly limit, by texts of any kind.
  * - Reminders are written once a day for each organization, at its local time on the day before, for
- *   appointments that were booked early enough. None is sent at night.
+ *   appointments that were booked early enough. None is sent at night, and none shortly before the
+ *   appointment. If the job did not run then, it reminds in the morning of what is still to come.
  * - A text never says what the appointment is for.
  * - Where a clinic says that its number takes texts, a reminder offers to confirm or cancel by answering.
  *   What becomes of an answer is decided in the migration of the text answers.
@@ -232,32 +233,89 @@ return case
 comment on function private.reminder_day is
   'The local day whose patients an organization reminds at a time, or null.';
 
+create function private.settle_text(
+  p_org uuid, p_text public.appointment_texts, p_state text, p_reason text, p_due_at timestamptz
+) returns void
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  update public.appointment_texts as t
+  set state = p_state, reason = p_reason, due_at = p_due_at, updated_at = clock_timestamp()
+  where t.org_id = p_org and t.id = p_text.id;
+  perform private.audit(p_org, null, 'text_appointment', p_text.appointment_id, p_state,
+    jsonb_strip_nulls(jsonb_build_object('kind', p_text.kind, 'reason', p_reason)));
+end
+$$;
+comment on function private.settle_text is 'Writes down and audits what became of a text.';
+
+create function private.reminder_lead() returns interval
+language sql immutable
+return interval '2 hours';
+comment on function private.reminder_lead is
+  'Who is reminded later than this before the appointment is not reminded at all.';
+
+/* p_last  the last day whose reminders were written. Not if that was long ago, or if there was none */
+create function private.missed_day(p_org public.organizations, p_last date, p_at timestamptz)
+returns date
+language sql stable
+return case
+  when private.wake_time(p_org.timezone, p_at) = p_at
+    and p_last between (p_at at time zone p_org.timezone)::date - 7
+      and (p_at at time zone p_org.timezone)::date - 1
+  then (p_at at time zone p_org.timezone)::date end;
+comment on function private.missed_day is
+  'The present local day, if its patients should have been reminded on the day before, or null.';
+
+create function private.find_reminded(p_org public.organizations, p_day date, p_now timestamptz)
+returns setof public.appointments
+language plpgsql stable set search_path = ''
+as $$
+begin
+  return query
+  select a.*
+  from public.providers as p
+  join public.appointments as a on a.org_id = p.org_id and a.provider_id = p.id
+    and a.starts_at >= p_day::timestamp at time zone p_org.timezone
+    and a.starts_at < (p_day + 1)::timestamp at time zone p_org.timezone
+    and a.created_at <= a.starts_at - make_interval(hours => p_org.reminder_notice_hours)
+    and a.created_at <= ((p_day - 1) + make_interval(mins => p_org.reminder_min))
+      at time zone p_org.timezone
+  join public.contacts as c on c.org_id = a.org_id and c.id = a.contact_id
+  where p.org_id = p_org.id and a.status = 'confirmed' and a.starts_at > p_now
+    and private.text_refusal(p_org, 'reminder', a, c) is null;
+end
+$$;
+comment on function private.find_reminded is
+  'The appointments of a local day, still to come, whose patients are reminded.';
+
 /*
  * Writes the reminders for a day, once. What is booked later gets none. A second time on the same day it
- * changes nothing, even if the first was a moment ago.
+ * changes nothing, even if the first was a moment ago. Those that come too late are written as dropped.
  */
 create function private.queue_reminders(
   p_org public.organizations, p_day date, p_now timestamptz
 ) returns void
 language plpgsql volatile set search_path = ''
 as $$
+declare
+  v_text public.appointment_texts;
 begin
   insert into private.reminded_days as r (org_id, day) values (p_org.id, p_day)
   on conflict (org_id) do update set day = excluded.day where r.day < excluded.day;
   if not found then
     return;
   end if;
-  insert into public.appointment_texts (org_id, appointment_id, kind, starts_at, due_at)
-  select a.org_id, a.id, 'reminder', a.starts_at, p_now
-  from public.providers as p
-  join public.appointments as a on a.org_id = p.org_id and a.provider_id = p.id
-    and a.starts_at >= p_day::timestamp at time zone p_org.timezone
-    and a.starts_at < (p_day + 1)::timestamp at time zone p_org.timezone
-    and a.created_at <= a.starts_at - make_interval(hours => p_org.reminder_notice_hours)
-  join public.contacts as c on c.org_id = a.org_id and c.id = a.contact_id
-  where p.org_id = p_org.id and a.status = 'confirmed'
-    and private.text_refusal(p_org, 'reminder', a, c) is null
-  on conflict do nothing;
+  for v_text in
+    insert into public.appointment_texts (org_id, appointment_id, kind, starts_at, due_at)
+    select a.org_id, a.id, 'reminder', a.starts_at, p_now
+    from private.find_reminded(p_org, p_day, p_now) as a
+    on conflict do nothing
+    returning *
+  loop
+    if v_text.starts_at < p_now + private.reminder_lead() then
+      perform private.settle_text(p_org.id, v_text, 'dropped', 'late', p_now);
+    end if;
+  end loop;
 end
 $$;
 comment on function private.queue_reminders is
@@ -293,21 +351,6 @@ language sql immutable
 return case when p_attempts < 10 then interval '1 minute' * least(60, 2 ^ (p_attempts - 1)) end;
 comment on function private.retry_delay is
   'How long a text that certainly did not go out waits after so many attempts; null: it is given up.';
-
-create function private.settle_text(
-  p_org uuid, p_text public.appointment_texts, p_state text, p_reason text, p_due_at timestamptz
-) returns void
-language plpgsql volatile set search_path = ''
-as $$
-begin
-  update public.appointment_texts as t
-  set state = p_state, reason = p_reason, due_at = p_due_at, updated_at = clock_timestamp()
-  where t.org_id = p_org and t.id = p_text.id;
-  perform private.audit(p_org, null, 'text_appointment', p_text.appointment_id, p_state,
-    jsonb_strip_nulls(jsonb_build_object('kind', p_text.kind, 'reason', p_reason)));
-end
-$$;
-comment on function private.settle_text is 'Writes down and audits what became of a text.';
 
 create function private.number_to_call(p_org uuid) returns text
 language plpgsql stable set search_path = ''
@@ -367,8 +410,10 @@ declare
 begin
   select c.* into v_contact from public.contacts as c
   where c.org_id = p_org.id and c.id = p_row.contact_id;
-  v_refusal := case when private.is_true_text(p_text, p_row, p_now)
-    then private.text_refusal(p_org, p_text.kind, p_row, v_contact) else 'outdated' end;
+  v_refusal := case
+    when not private.is_true_text(p_text, p_row, p_now) then 'outdated'
+    when p_text.kind = 'reminder' and p_row.starts_at < p_now + private.reminder_lead() then 'late'
+    else private.text_refusal(p_org, p_text.kind, p_row, v_contact) end;
   if v_refusal is not null then
     perform private.settle_text(p_org.id, p_text, 'dropped', v_refusal, p_now);
     return null;

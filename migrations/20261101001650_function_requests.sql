@@ -132,9 +132,12 @@ begin
   for v_due in
     select o as org, d.day
     from public.organizations as o
-    cross join lateral (select private.reminder_day(o, v_now) as day) as d
     left join private.reminded_days as r on r.org_id = o.id
+    cross join lateral (
+      select coalesce(private.reminder_day(o, v_now), private.missed_day(o, r.day, v_now)) as day
+    ) as d
     where o.reminder_min is not null and d.day > coalesce(r.day, '-infinity')
+      and not exists (select from private.arriving_clinics as i where i.org_id = o.id)
     -- A clinic that is being moved does not stop the texts of the others.
     for key share of o skip locked
   loop

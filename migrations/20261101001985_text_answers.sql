@@ -14,7 +14,7 @@
  * - A patient is told the same thing about the same appointments once. Together with a limit for each
  *   number, this ends every loop with a machine that answers.
  * - Nothing is texted to a number that has opted out or is blocked. A text that may be a wish for no more
- *   texts never cancels anything.
+ *   texts never cancels anything. If it may mean the appointment, the front desk gets a message.
  */
 
 create function private.answer_limit() returns integer
@@ -203,6 +203,29 @@ end
 $$;
 comment on function private.note_wish is 'Stores that the owner of a phone wants no texts, or wants them again.';
 
+/* "CANCEL" opts out, and the patient may believe that the appointment is cancelled. Asked once a day. */
+create function private.ask_desk(p_org public.organizations, p_phone text, p_now timestamptz)
+returns void
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  insert into public.desk_messages (org_id, caller_name, phone, message)
+  select p_org.id, r.patient_name, p_phone,
+    'Answered CANCEL to the reminder of ' || to_char(
+      r.starts_at at time zone p_org.timezone, 'FMDay FMDD FMMonth, HH24:MI')
+    || '. That stops texts, so the appointment was kept. Please call and ask.'
+  from private.reminded_appointments(p_org.id, p_phone, p_now) as r
+  where r.status = 'confirmed' and r.starts_at > p_now
+    and not exists (
+      select from public.text_answers as t
+      where t.org_id = p_org.id and t.phone_hash = private.hash_phone(p_phone)
+        and t.outcome = 'opted_out' and t.received_at > p_now - interval '1 day')
+  order by r.starts_at limit 1;
+end
+$$;
+comment on function private.ask_desk is
+  'Asks the front desk to call a patient who may have meant the appointment.';
+
 /*
  * Nobody is told the same thing about the same appointments twice, or within a day about none. A
  * cancellation that the clinic texts about is not told here too.
@@ -264,7 +287,9 @@ begin
       when v_meaning = 'help' then 'help' end as outcome,
     v_meaning as meaning, '{}'::uuid[] as ids
   into v_decided;
-  if v_decided.outcome is null then
+  if v_decided.outcome = 'opted_out' and p_answer ? 'asksDesk' then
+    perform private.ask_desk(p_org, p_phone, p_now);
+  elsif v_decided.outcome is null then
     v_decided := private.decide_answer(p_org, p_phone, v_meaning,
       array(select jsonb_array_elements_text(p_answer -> 'choices')::integer), p_now);
   end if;
@@ -299,7 +324,8 @@ comment on function private.take_answer is 'Decides, stores and counts what beco
  * p_sid      Twilio's id of the text
  * p_phone    the number that texted, E.164
  * p_answer   {meaning: confirm, cancel, choice, stop, start, help or other; choices: the numbers of a
- *            choice, [0] for all; wish: stop or start, if it is one}
+ *            choice, [0] for all; wish: stop or start, if it is one; asksDesk: if a wish for no texts may
+ *            mean the appointment too}
  * Outcomes   confirmed, cancelled, which (choose from appointments), too_many (or too alike to choose from),
  *            already_confirmed, already_cancelled, changed (cancelled or moved by others), too_late (it has
  *            begun), unclear (there is a reminder, but this is no answer), no_reminder, opted_out,

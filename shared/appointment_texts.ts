@@ -59,8 +59,8 @@ type Became = Parameters<typeof settleText>[2];
 
 async function sendOne(tools: SendingTools, text: ClaimedText): Promise<string> {
   const facts = { orgId: text.orgId, sendId: text.sendId, kind: text.kind };
-  const became = await ask(tools, text);
   try {
+    const became = await ask(tools, text);
     const { outcome } = await settleText(tools.database, text, became);
     const isSent = "sid" in became;
     tools.log[isSent ? "info" : "warn"]("appointment_text", {

@@ -3,7 +3,7 @@
  *
  * Confirming does no harm, so whatever says yes confirms. A cancellation cannot be undone, so only the
  * letter that the reminder offers cancels. The word "cancel" alone is one of Twilio's keywords for no
- * more texts, and counts as that.
+ * more texts, and counts as that; the front desk is asked to find out whether the appointment was meant.
  *
  * @module
  */
@@ -15,6 +15,8 @@ export interface PatientAnswer {
   readonly choices?: readonly number[];
   /** Whether the phone's owner wants no texts, or wants them again. */
   readonly wish?: "stop" | "start";
+  /** Whether it may also mean the appointment: a person has to ask. */
+  readonly asksDesk?: boolean;
 }
 
 /**
@@ -93,14 +95,15 @@ export function readPatientAnswer(body: string, optOutType?: string): PatientAns
   const words = wordsOf(body);
   const said = words.join(" ");
   if (keyword === "stop" || keyword === undefined && stopWords.has(said)) {
-    return { meaning: "stop", wish: "stop" };
+    return { meaning: "stop", wish: "stop", ...(said === "cancel" ? { asksDesk: true } : {}) };
   }
   if (keyword === "help" || keyword === undefined && helpWords.has(said)) {
     return { meaning: "help" };
   }
   const meant = readMeaning(body, words);
   // YES is one of Twilio's keywords for wanting texts again, and a yes to the reminder.
-  const wantsTexts = keyword === "start" || startWords.has(said) || said === "yes";
+  const wantsTexts = keyword === "start" || startWords.has(said) ||
+    said === "yes" && meant.meaning === "confirm";
   if (!wantsTexts) return meant;
   return meant.meaning === "other"
     ? { meaning: "start", wish: "start" }

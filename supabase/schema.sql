@@ -605,6 +605,28 @@ $$;
 
 COMMENT ON FUNCTION private.apply_change(p_org public.organizations, p_call jsonb, p_change public.appointment_changes, p_appointment public.appointments, p_hold public.appointments, p_now timestamp with time zone) IS 'Cancels or moves an appointment, and says so.';
 
+CREATE FUNCTION private.ask_desk(p_org public.organizations, p_phone text, p_now timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  insert into public.desk_messages (org_id, caller_name, phone, message)
+  select p_org.id, r.patient_name, p_phone,
+    'Answered CANCEL to the reminder of ' || to_char(
+      r.starts_at at time zone p_org.timezone, 'FMDay FMDD FMMonth, HH24:MI')
+    || '. That stops texts, so the appointment was kept. Please call and ask.'
+  from private.reminded_appointments(p_org.id, p_phone, p_now) as r
+  where r.status = 'confirmed' and r.starts_at > p_now
+    and not exists (
+      select from public.text_answers as t
+      where t.org_id = p_org.id and t.phone_hash = private.hash_phone(p_phone)
+        and t.outcome = 'opted_out' and t.received_at > p_now - interval '1 day')
+  order by r.starts_at limit 1;
+end
+$$;
+
+COMMENT ON FUNCTION private.ask_desk(p_org public.organizations, p_phone text, p_now timestamp with time zone) IS 'Asks the front desk to call a patient who may have meant the appointment.';
+
 CREATE FUNCTION private.ask_function(p_name text) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1391,8 +1413,10 @@ declare
 begin
   select c.* into v_contact from public.contacts as c
   where c.org_id = p_org.id and c.id = p_row.contact_id;
-  v_refusal := case when private.is_true_text(p_text, p_row, p_now)
-    then private.text_refusal(p_org, p_text.kind, p_row, v_contact) else 'outdated' end;
+  v_refusal := case
+    when not private.is_true_text(p_text, p_row, p_now) then 'outdated'
+    when p_text.kind = 'reminder' and p_row.starts_at < p_now + private.reminder_lead() then 'late'
+    else private.text_refusal(p_org, p_text.kind, p_row, v_contact) end;
   if v_refusal is not null then
     perform private.settle_text(p_org.id, p_text, 'dropped', v_refusal, p_now);
     return null;
@@ -3383,6 +3407,28 @@ $$;
 
 COMMENT ON FUNCTION private.find_question(p_org uuid, p_hash bytea, p_now timestamp with time zone) IS 'The newest question of which appointment is meant.';
 
+CREATE FUNCTION private.find_reminded(p_org public.organizations, p_day date, p_now timestamp with time zone) RETURNS SETOF public.appointments
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return query
+  select a.*
+  from public.providers as p
+  join public.appointments as a on a.org_id = p.org_id and a.provider_id = p.id
+    and a.starts_at >= p_day::timestamp at time zone p_org.timezone
+    and a.starts_at < (p_day + 1)::timestamp at time zone p_org.timezone
+    and a.created_at <= a.starts_at - make_interval(hours => p_org.reminder_notice_hours)
+    and a.created_at <= ((p_day - 1) + make_interval(mins => p_org.reminder_min))
+      at time zone p_org.timezone
+  join public.contacts as c on c.org_id = a.org_id and c.id = a.contact_id
+  where p.org_id = p_org.id and a.status = 'confirmed' and a.starts_at > p_now
+    and private.text_refusal(p_org, 'reminder', a, c) is null;
+end
+$$;
+
+COMMENT ON FUNCTION private.find_reminded(p_org public.organizations, p_day date, p_now timestamp with time zone) IS 'The appointments of a local day, still to come, whose patients are reminded.';
+
 CREATE FUNCTION private.find_role(p_org uuid, p_user uuid) RETURNS text
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -4925,6 +4971,18 @@ $$;
 
 COMMENT ON FUNCTION private.misplaced_ids(p_org public.organizations, p_provider uuid) IS 'Bookings that do not fit the schedule already.';
 
+CREATE FUNCTION private.wake_time(p_zone text, p_at timestamp with time zone) RETURNS timestamp with time zone
+    LANGUAGE sql STABLE
+    RETURN CASE WHEN (((p_at AT TIME ZONE p_zone))::time without time zone >= '21:00:00'::time without time zone) THEN (((((p_at AT TIME ZONE p_zone))::date + 1) + '08:00:00'::time without time zone) AT TIME ZONE p_zone) WHEN (((p_at AT TIME ZONE p_zone))::time without time zone < '08:00:00'::time without time zone) THEN ((((p_at AT TIME ZONE p_zone))::date + '08:00:00'::time without time zone) AT TIME ZONE p_zone) ELSE p_at END;
+
+COMMENT ON FUNCTION private.wake_time(p_zone text, p_at timestamp with time zone) IS 'When a reminder may be sent, from a time on.';
+
+CREATE FUNCTION private.missed_day(p_org public.organizations, p_last date, p_at timestamp with time zone) RETURNS date
+    LANGUAGE sql STABLE
+    RETURN CASE WHEN ((private.wake_time((p_org).timezone, p_at) = p_at) AND ((p_last >= (((p_at AT TIME ZONE (p_org).timezone))::date - 7)) AND (p_last <= (((p_at AT TIME ZONE (p_org).timezone))::date - 1)))) THEN ((p_at AT TIME ZONE (p_org).timezone))::date ELSE NULL::date END;
+
+COMMENT ON FUNCTION private.missed_day(p_org public.organizations, p_last date, p_at timestamp with time zone) IS 'The present local day, if its patients should have been reminded on the day before, or null.';
+
 CREATE FUNCTION private.move_at_desk(p_org public.organizations, p_request jsonb, p_row public.appointments, p_slot_id text) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -5541,23 +5599,25 @@ CREATE FUNCTION private.queue_reminders(p_org public.organizations, p_day date, 
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
+declare
+  v_text public.appointment_texts;
 begin
   insert into private.reminded_days as r (org_id, day) values (p_org.id, p_day)
   on conflict (org_id) do update set day = excluded.day where r.day < excluded.day;
   if not found then
     return;
   end if;
-  insert into public.appointment_texts (org_id, appointment_id, kind, starts_at, due_at)
-  select a.org_id, a.id, 'reminder', a.starts_at, p_now
-  from public.providers as p
-  join public.appointments as a on a.org_id = p.org_id and a.provider_id = p.id
-    and a.starts_at >= p_day::timestamp at time zone p_org.timezone
-    and a.starts_at < (p_day + 1)::timestamp at time zone p_org.timezone
-    and a.created_at <= a.starts_at - make_interval(hours => p_org.reminder_notice_hours)
-  join public.contacts as c on c.org_id = a.org_id and c.id = a.contact_id
-  where p.org_id = p_org.id and a.status = 'confirmed'
-    and private.text_refusal(p_org, 'reminder', a, c) is null
-  on conflict do nothing;
+  for v_text in
+    insert into public.appointment_texts (org_id, appointment_id, kind, starts_at, due_at)
+    select a.org_id, a.id, 'reminder', a.starts_at, p_now
+    from private.find_reminded(p_org, p_day, p_now) as a
+    on conflict do nothing
+    returning *
+  loop
+    if v_text.starts_at < p_now + private.reminder_lead() then
+      perform private.settle_text(p_org.id, v_text, 'dropped', 'late', p_now);
+    end if;
+  end loop;
 end
 $$;
 
@@ -6067,17 +6127,17 @@ $$;
 
 COMMENT ON FUNCTION private.reminded_appointments(p_org uuid, p_phone text, p_now timestamp with time zone) IS 'The appointments about which a number can answer.';
 
-CREATE FUNCTION private.wake_time(p_zone text, p_at timestamp with time zone) RETURNS timestamp with time zone
-    LANGUAGE sql STABLE
-    RETURN CASE WHEN (((p_at AT TIME ZONE p_zone))::time without time zone >= '21:00:00'::time without time zone) THEN (((((p_at AT TIME ZONE p_zone))::date + 1) + '08:00:00'::time without time zone) AT TIME ZONE p_zone) WHEN (((p_at AT TIME ZONE p_zone))::time without time zone < '08:00:00'::time without time zone) THEN ((((p_at AT TIME ZONE p_zone))::date + '08:00:00'::time without time zone) AT TIME ZONE p_zone) ELSE p_at END;
-
-COMMENT ON FUNCTION private.wake_time(p_zone text, p_at timestamp with time zone) IS 'When a reminder may be sent, from a time on.';
-
 CREATE FUNCTION private.reminder_day(p_org public.organizations, p_at timestamp with time zone) RETURNS date
     LANGUAGE sql STABLE
     RETURN CASE WHEN ((((p_at AT TIME ZONE (p_org).timezone))::time without time zone >= (make_interval(mins => (p_org).reminder_min))::time without time zone) AND (private.wake_time((p_org).timezone, p_at) = p_at)) THEN (((p_at AT TIME ZONE (p_org).timezone))::date + 1) ELSE NULL::date END;
 
 COMMENT ON FUNCTION private.reminder_day(p_org public.organizations, p_at timestamp with time zone) IS 'The local day whose patients an organization reminds at a time, or null.';
+
+CREATE FUNCTION private.reminder_lead() RETURNS interval
+    LANGUAGE sql IMMUTABLE
+    RETURN '02:00:00'::interval;
+
+COMMENT ON FUNCTION private.reminder_lead() IS 'Who is reminded later than this before the appointment is not reminded at all.';
 
 CREATE FUNCTION private.repeat_answer(p_org uuid, p_call jsonb, p_tool text, p_hash bytea, p_outcome text DEFAULT NULL::text) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -6849,7 +6909,9 @@ begin
       when v_meaning = 'help' then 'help' end as outcome,
     v_meaning as meaning, '{}'::uuid[] as ids
   into v_decided;
-  if v_decided.outcome is null then
+  if v_decided.outcome = 'opted_out' and p_answer ? 'asksDesk' then
+    perform private.ask_desk(p_org, p_phone, p_now);
+  elsif v_decided.outcome is null then
     v_decided := private.decide_answer(p_org, p_phone, v_meaning,
       array(select jsonb_array_elements_text(p_answer -> 'choices')::integer), p_now);
   end if;
@@ -9135,9 +9197,12 @@ begin
   for v_due in
     select o as org, d.day
     from public.organizations as o
-    cross join lateral (select private.reminder_day(o, v_now) as day) as d
     left join private.reminded_days as r on r.org_id = o.id
+    cross join lateral (
+      select coalesce(private.reminder_day(o, v_now), private.missed_day(o, r.day, v_now)) as day
+    ) as d
     where o.reminder_min is not null and d.day > coalesce(r.day, '-infinity')
+      and not exists (select from private.arriving_clinics as i where i.org_id = o.id)
     -- A clinic that is being moved does not stop the texts of the others.
     for key share of o skip locked
   loop
@@ -11265,6 +11330,8 @@ GRANT SELECT ON TABLE public.appointments TO service_role;
 
 REVOKE ALL ON FUNCTION private.apply_change(p_org public.organizations, p_call jsonb, p_change public.appointment_changes, p_appointment public.appointments, p_hold public.appointments, p_now timestamp with time zone) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.ask_desk(p_org public.organizations, p_phone text, p_now timestamp with time zone) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.ask_function(p_name text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.ask_which(p_org public.organizations, p_change public.appointment_changes, p_fits public.appointments[], p_now timestamp with time zone) FROM PUBLIC;
@@ -11494,6 +11561,8 @@ REVOKE ALL ON FUNCTION private.find_providers(p_org uuid, p_asked text) FROM PUB
 
 REVOKE ALL ON FUNCTION private.find_question(p_org uuid, p_hash bytea, p_now timestamp with time zone) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.find_reminded(p_org public.organizations, p_day date, p_now timestamp with time zone) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.find_role(p_org uuid, p_user uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.find_service(p_org uuid, p_asked text) FROM PUBLIC;
@@ -11647,6 +11716,10 @@ REVOKE ALL ON FUNCTION private.message_refusal(p_org public.organizations, p_cal
 
 REVOKE ALL ON FUNCTION private.misplaced_ids(p_org public.organizations, p_provider uuid) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.wake_time(p_zone text, p_at timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.missed_day(p_org public.organizations, p_last date, p_at timestamp with time zone) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.move_at_desk(p_org public.organizations, p_request jsonb, p_row public.appointments, p_slot_id text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.name_question(p_words text[]) FROM PUBLIC;
@@ -11753,9 +11826,9 @@ REVOKE ALL ON FUNCTION private.release_hold(p_org uuid, p_call jsonb, p_action t
 
 REVOKE ALL ON FUNCTION private.reminded_appointments(p_org uuid, p_phone text, p_now timestamp with time zone) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.wake_time(p_zone text, p_at timestamp with time zone) FROM PUBLIC;
-
 REVOKE ALL ON FUNCTION private.reminder_day(p_org public.organizations, p_at timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.reminder_lead() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.repeat_answer(p_org uuid, p_call jsonb, p_tool text, p_hash bytea, p_outcome text) FROM PUBLIC;
 

@@ -23,6 +23,7 @@ import {
 } from "../support/clinic.ts";
 import { aHold, aTextingClinic, type PhoneCall } from "../support/phone_call.ts";
 import { someWait, start } from "../support/requests.ts";
+import { zoneAtNoon } from "../support/text_answers.ts";
 import { aMember, askAs } from "../support/staff.ts";
 
 /** One run of the job's function. */
@@ -507,12 +508,6 @@ test("patients are reminded the day before, each once, and not of what was booke
   assert.equal(late.told().length, 1);
 });
 
-/** A zone where it is about noon now. Those of Etc have the inverse sign. */
-function zoneAtNoon(): string {
-  const hours = 12 - new Date().getUTCHours();
-  return hours > 0 ? `Etc/GMT-${hours}` : `Etc/GMT+${-hours}`;
-}
-
 test("a reminder's appointment that moves or is cancelled, or one booked since, is not reminded of", async (bench) => {
   const { sql } = bench.database;
   const clinic = await aTextingClinic(bench, { providers: 2 });
@@ -563,6 +558,35 @@ test("the time of the reminder is the clinic's own, whatever the clocks do, and 
     const [row] = await sql`select private.wake_time('Europe/London', ${at}) as wakes`;
     assert.equal(row?.["wakes"].toISOString(), wakes, at);
   }
+});
+
+test("a job that did not run reminds in the morning of what is still to come, if it is not too late", async (bench) => {
+  const { sql } = bench.database;
+  const clinic = await aTextingClinic(bench, { providers: 3, zone: zoneAtNoon() });
+  const bookings = [await aBooking(bench, clinic), await aBooking(bench, clinic)];
+  await run(bench);
+  // About noon: in three hours, and in one.
+  for (const [index, hours] of [3, 1].entries()) {
+    await sql`update public.appointments as a
+      set starts_at = n.at, ends_at = n.at + interval '30 minutes', session_key = gen_random_uuid(),
+        busy = tstzrange(n.at, n.at + interval '30 minutes'), created_at = n.at - interval '3 days'
+      from (select now() + make_interval(hours => ${hours}) as at) as n
+      where a.id = ${bookings[index]?.holdId ?? ""}`;
+  }
+  await sql`update public.organizations set reminder_min = 1200`;
+  // A clinic that has never reminded begins with the next day.
+  await sql`select public.send_appointment_texts()`;
+  assert.equal((await statesOf(bench)).length, 2);
+  await sql`insert into private.reminded_days (org_id, day)
+    select id, (now() at time zone timezone)::date - 1 from public.organizations`;
+  await sql`select public.send_appointment_texts()`;
+  await sql`select public.send_appointment_texts()`;
+  await run(bench);
+  assert.deepEqual((await statesOf(bench)).slice(2).sort(), [
+    "reminder dropped late",
+    "reminder sent",
+  ]);
+  assert.equal(bookings[0]?.told().length, 2);
 });
 
 test("a clinic that is being moved does not stop the reminders of the others", async (bench) => {

@@ -204,9 +204,14 @@ test("another phone, or another clinic's reminder of the same phone, is not answ
 test("STOP is respected: nothing more is texted, and CANCEL, which means the same, cancels nothing", async (bench) => {
   const call = await aReminder(bench);
   assert.deepEqual(await text(call, "CANCEL"), []);
+  assert.deepEqual(await text(call, "cancel"), []);
   assert.deepEqual(await text(call, "hello"), []);
   assert.deepEqual(await statesOf(bench, call.clinic), ["10:00 confirmed"]);
-  assert.deepEqual(await outcomesOf(bench), ["opted_out", "unclear"]);
+  assert.deepEqual(await outcomesOf(bench), ["opted_out", "opted_out", "unclear"]);
+  const messages = await bench.database.sql`select caller_name, message from public.desk_messages`;
+  assert.equal(messages.length, 1);
+  assert.equal(messages[0]?.["caller_name"], "Ada Brown");
+  assert.match(messages[0]?.["message"], /^Answered CANCEL to the reminder of \w+ .*, 10:00\. /);
   const [row] = await bench.database.sql`select count(*)::int as count from public.sms_opt_outs`;
   assert.equal(row?.["count"], 1);
   // An answer still counts. Nothing is said.
