@@ -13,6 +13,10 @@ import {
 } from "../support/browser.ts";
 import { aDay, aPhone, type Clinic } from "../support/clinic.ts";
 import { makeDesk } from "../../supabase/desk/site.ts";
+import { localEmail, localPassword } from "../../supabase/local/members.ts";
+import { runTask } from "../../supabase/tasks/task.ts";
+import { call } from "../e2e/call.ts";
+import { aTerminal } from "../support/terminal.ts";
 
 /** A clinic, one of its staff in a window, and the day that is shown. */
 async function aDesk(stack: BrowserStack) {
@@ -74,8 +78,8 @@ testInBrowser(
     const day = aTuesday();
     const page = await stack.signIn({
       userId: "",
-      email: "desk@sunrise-dental.test",
-      password: "local-desk-1",
+      email: localEmail("desk", "sunrise-dental"),
+      password: localPassword,
     }, day);
     let loads = 0;
     page.on("load", () => loads++);
@@ -163,6 +167,159 @@ testInBrowser(
     for (const one of desks) {
       for (const { name } of desks) await entryOf(one.page, name).waitFor();
     }
+  },
+);
+
+testInBrowser(
+  "deno task call ends with a confirmation on the fake phone, and the open page shows both",
+  async (stack) => {
+    const [sunrise] = await stack.sql<Clinic[]>`
+      select c.value as number from public.org_channels as c
+      join public.organizations as o on o.id = c.org_id
+      where o.slug = 'sunrise-dental' and c.kind = 'called_number'`;
+    assert.ok(sunrise);
+    // The day that the call is going to be offered.
+    const caller = { phone: aPhone(), callId: crypto.randomUUID() };
+    const { slots } = await stack.ask(sunrise, caller, "check-availability", {
+      ...{ date: aDay(1), serviceType: "consultation", days: 7 },
+    });
+    const page = await stack.signIn(
+      { userId: "", email: localEmail("desk", "sunrise-dental"), password: localPassword },
+      /\d{4}-\d\d-\d\d/.exec(slots?.[0]?.slotId ?? "")?.[0],
+    );
+    let loads = 0;
+    page.on("load", () => loads++);
+    const { terminal, lines } = aTerminal();
+    const code = await runTask(call, ["--clinic", "sunrise", "--url", stack.url], {
+      ...{ env: {}, terminal },
+    });
+    assert.equal(code, 0, lines.join("\n"));
+    assert.match(lines.join("\n"), /text to \*\*\*\d\d: "Sunrise Dental: you are booked/);
+    await entryOf(page, "Ada Brown").filter({ hasText: "Confirmed" }).click();
+    await page.getByRole("dialog").getByText(/^Confirmation: (sent|arrived), /).waitFor();
+    assert.equal(loads, 0);
+  },
+);
+
+testInBrowser(
+  "texts about an appointment are shown with it, and one that failed needs a person",
+  async (stack) => {
+    const { clinic, page } = await aDesk(stack);
+    await page.getByRole("button", { name: "Book", exact: true }).click();
+    await page.getByLabel("Patient's name").fill("Ada Brown");
+    await page.getByLabel("Phone, if the patient has one").fill("07700 900123");
+    await page.getByLabel("The patient wants texts").check();
+    await page.getByRole("radio", { name: "10:00" }).check();
+    await page.getByRole("button", { name: "Book this time" }).click();
+    await entryOf(page, "Ada Brown").click();
+    // It has been written, and is sent within a second or two.
+    await page.getByRole("dialog").getByText(/^Confirmation: /).waitFor();
+    await page.getByRole("button", { name: "Close" }).click();
+    const [row] = await stack.sql`select id, starts_at from public.appointments
+      where org_id = ${clinic.id} and status = 'confirmed'`;
+    const text = async (kind: string, state: string, delivery: string | null) => {
+      const sendId = crypto.randomUUID();
+      await stack.sql`insert into public.sms_messages
+          (org_id, id, appointment_id, origin, to_masked, status, delivery, error_code)
+        values (${clinic.id}, ${sendId}, ${row?.["id"]}, ${kind}, '***23',
+          ${delivery === null ? "refused" : "accepted"}, ${delivery}, 30006)`;
+      await stack.sql`insert into public.appointment_texts
+          (org_id, appointment_id, kind, starts_at, state, due_at, send_id)
+        values (${clinic.id}, ${row?.["id"]}, ${kind}, ${
+        row?.["starts_at"]
+      }, ${state}, now(), ${sendId})`;
+    };
+    await text("reminder", "sent", "undelivered");
+    await shows(page, "The reminder texted to ***23 did not arrive (error 30006).");
+    // It will be tried again, so nobody has to do anything yet.
+    await text("cancellation", "waiting", null);
+    await text("change", "failed", null);
+    await shows(page, "2 items to handle.");
+    const needs = page.getByRole("region", { name: "Needs a person" });
+    const change = needs.getByRole("listitem").filter({ hasText: "The new time texted to" });
+    await change.getByRole("button", { name: "Open the appointment" }).click();
+    await page.getByRole("dialog").getByText("Reminder: did not arrive (error 30006)").waitFor();
+    await page.getByRole("dialog").getByText("New time: not sent.").waitFor();
+    await page.getByRole("button", { name: "Close" }).click();
+    for (const left of ["1 item to handle.", "Nothing to do."]) {
+      await needs.getByRole("button", { name: "Done with the text" }).first().click();
+      await shows(page, left);
+    }
+  },
+);
+
+testInBrowser(
+  "a manager gives out a calendar and revokes it, and sets a doctor's own",
+  async (stack) => {
+    const clinic = await stack.clinic();
+    const page = await stack.signIn(await stack.member(clinic, "manager"), aDay());
+    const holdId = await stack.hold(clinic, "10:00", "Grace Hill");
+    await page.getByRole("button", { name: "Calendar links" }).click();
+    await page.getByLabel("Who gets it").fill("Her phone");
+    await page.getByLabel("Appointments of").selectOption("Dr Number 1");
+    await page.getByRole("button", { name: "Make an address" }).click();
+    const address = await page.getByLabel("Address to copy").inputValue();
+    const read = async () => {
+      const response = await fetch(address);
+      return `${response.status} ${(await response.text()).slice(0, 15)}`;
+    };
+    assert.equal(await read(), "200 BEGIN:VCALENDAR");
+    await page.getByRole("listitem").filter({ hasText: "Her phone Dr Number 1" })
+      .getByRole("button", { name: "Revoke" }).click();
+    await shows(page, "Revoked. Its address no longer works.");
+    assert.match(await read(), /^404/);
+
+    const own = page.getByRole("form", { name: "Dr Number 1" });
+    await own.getByRole("textbox").fill("http://calendar.invalid/secret");
+    await own.getByRole("button", { name: "Save" }).click();
+    await page.getByRole("alert").filter({ hasText: "begins with https://" }).waitFor();
+    await own.getByRole("textbox").fill("webcal://calendar.invalid/secret");
+    await own.getByRole("button", { name: "Save" }).click();
+    // The host is all that anybody sees of it again.
+    await own.getByText("Dr Number 1: calendar.invalid").waitFor();
+    assert.equal(await page.getByText("secret").count(), 0);
+    // The calendar turns out to be busy during a booking.
+    await stack.sql`insert into public.time_off (org_id, provider_id, span, calendar_id)
+      select a.org_id, a.provider_id, tstzrange(a.starts_at, a.ends_at), c.id
+      from public.appointments as a join public.busy_calendars as c on c.org_id = a.org_id
+      where a.id = ${holdId}`;
+    await page.getByRole("button", { name: "Calendar", exact: true }).click();
+    const needs = page.getByRole("listitem").filter({ hasText: "Doctor not free" });
+    await needs.getByText("Grace Hill").waitFor();
+    await needs.getByRole("button", { name: "Open the appointment" }).click();
+    await page.getByRole("button", { name: "Release the hold" }).click();
+    await page.getByRole("button", { name: /^Yes/ }).click();
+    await shows(page, "Nothing to do.");
+    await page.getByRole("button", { name: "Calendar links" }).click();
+    await own.getByRole("button", { name: "Remove" }).click();
+    await own.getByText("no calendar is read").waitFor();
+  },
+);
+
+testInBrowser(
+  "an owner changes roles and removes members, but not the last owner",
+  async (stack) => {
+    const clinic = await stack.clinic();
+    const [owner, other] = [await stack.member(clinic, "owner"), await stack.member(clinic)];
+    const manager = await stack.signIn(await stack.member(clinic, "manager"));
+    await manager.getByRole("button", { name: "Calendar links" }).waitFor();
+    assert.equal(await manager.getByRole("button", { name: "Members" }).count(), 0);
+    const page = await stack.signIn(owner);
+    await page.getByRole("button", { name: "Members" }).click();
+    const role = (email: string) => page.getByRole("combobox", { name: `Role of ${email}` });
+    await role(owner.email).selectOption("viewer");
+    await page.getByRole("alert").filter({ hasText: "A clinic keeps one owner." }).waitFor();
+    assert.equal(await role(owner.email).inputValue(), "owner");
+    await role(other.email).selectOption("manager");
+    await shows(page, `${other.email}: The role was changed.`);
+    await page.getByRole("button", { name: `Remove ${other.email}` }).click();
+    await page.getByRole("button", { name: "No, keep" }).click();
+    await page.getByRole("button", { name: `Remove ${other.email}` }).click();
+    await page.getByRole("button", { name: "Yes, remove" }).click();
+    await role(other.email).waitFor({ state: "detached" });
+    const rows = await stack.sql`select user_id as id, role from public.org_members
+    where org_id = ${clinic.id} order by role`;
+    assert.deepEqual(rows.map((row) => row["role"]), ["manager", "owner"]);
   },
 );
 
@@ -541,6 +698,12 @@ for (const colorScheme of ["light", "dark"] as const) {
         await page.getByRole("button", { name: "Hours and days off" }).click();
         await page.getByLabel("Monday").waitFor();
         await check("hours");
+        await page.getByRole("button", { name: "Calendar links" }).click();
+        await page.getByLabel("Who gets it").waitFor();
+        await check("calendar links");
+        await page.getByRole("button", { name: "Members" }).click();
+        await page.getByRole("combobox", { name: /^Role of/ }).waitFor();
+        await check("members");
         await page.getByRole("button", { name: "Patients" }).click();
         await page.getByLabel("Phone number").fill("+447700900001");
         await page.getByRole("button", { name: "Look up" }).click();

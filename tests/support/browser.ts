@@ -146,7 +146,11 @@ export class BrowserStack {
     caller: { readonly phone: string; readonly callId: string },
     tool: string,
     args: object,
-  ): Promise<{ readonly outcome: string; readonly holdId?: string }> {
+  ): Promise<{
+    readonly outcome: string;
+    readonly holdId?: string;
+    readonly slots?: readonly { readonly slotId: string }[];
+  }> {
     const message = {
       type: "tool-calls",
       toolCallList: [{

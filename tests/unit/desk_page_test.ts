@@ -2,6 +2,11 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import fc from "fast-check";
+import {
+  createCalendarToken as createToken,
+  hashCalendarToken as hashToken,
+  orgOfToken,
+} from "../../shared/calendar_token.ts";
 import { sayAudit } from "../../supabase/desk/app/audit_words.ts";
 import {
   dayOf,
@@ -23,8 +28,10 @@ import {
   without,
   workOf,
 } from "../../supabase/desk/app/day_layout.ts";
+import { createCalendarToken, hashCalendarToken } from "../../supabase/desk/app/calendar_token.ts";
+import type { SentText } from "../../supabase/desk/app/client.ts";
 import { type AuditRow, readClosedDays, readSpan } from "../../supabase/desk/app/rows.ts";
-import { sentenceFor, sentences, stateOf } from "../../supabase/desk/app/words.ts";
+import { sayText, sentenceFor, sentences, stateOf } from "../../supabase/desk/app/words.ts";
 import { makeDesk } from "../../supabase/desk/site.ts";
 import { readFunctions, readMigrations } from "../support/migrations.ts";
 import { outcomesListed } from "../support/outcomes.ts";
@@ -249,6 +256,49 @@ Deno.test("the audit log is told in plain words: who did what", () => {
     // Without a word of its own it still names no function.
     const sentence = say({ action, outcome });
     assert.doesNotMatch(sentence, /_/, sentence);
+  }
+});
+
+Deno.test("a calendar's token from the page is one that the server reads", async () => {
+  for (let tries = 0; tries < 50; tries++) {
+    const orgId = crypto.randomUUID();
+    const token = createCalendarToken(orgId);
+    assert.equal(orgOfToken(token), orgId);
+    assert.equal(token.length, createToken(orgId).length);
+    assert.equal(await hashCalendarToken(token), hashToken(token));
+    assert.notEqual(token, createCalendarToken(orgId));
+  }
+});
+
+Deno.test("every state of a text about an appointment is told in plain words", () => {
+  const text: SentText = {
+    ...{
+      id: "1",
+      kind: "reminder",
+      state: "sent",
+      reason: null,
+      due_at: "due",
+      updated_at: "then",
+    },
+    ...{ send_id: null, delivery: null, errorCode: null },
+  };
+  const say = (changes: Partial<SentText>) => sayText({ ...text, ...changes }, (at) => at);
+  assert.equal(say({}), "Reminder: sent, then.");
+  assert.equal(say({ delivery: "delivered" }), "Reminder: arrived, then.");
+  assert.equal(
+    say({ delivery: "undelivered", errorCode: 30006 }),
+    "Reminder: did not arrive (error 30006), then.",
+  );
+  assert.equal(
+    say({ state: "waiting", reason: "night" }),
+    "Reminder: waits to be sent from due on: it is night at the clinic.",
+  );
+  assert.equal(
+    say({ state: "failed", reason: "new_reason" }),
+    "Reminder: not sent: new reason.",
+  );
+  for (const state of ["sending", "unknown", "dropped"] as const) {
+    assert.match(say({ state }), /^Reminder: .*\.$/);
   }
 });
 

@@ -10,15 +10,17 @@ import { html } from "htm/preact";
 import { render } from "preact";
 import { useCallback, useEffect, useState } from "preact/hooks";
 import { AppointmentDialog } from "./appointment_dialog.ts";
-import { AttentionList } from "./attention.ts";
+import { AttentionList, countItems } from "./attention.ts";
 import { BookingDialog, type Wish } from "./booking_dialog.ts";
 import { Calendar, type Shown } from "./calendar.ts";
+import { CalendarLinks } from "./calendar_links.ts";
 import { Client } from "./client.ts";
 import { addDays, dayOf, mondayOf, sayTime } from "../../page/app/clinic_time.ts";
 import { HoursView } from "./hours.ts";
 import { Notice, onValue, type View } from "../../page/app/parts.ts";
+import { MembersView } from "./members.ts";
 import { PatientView } from "./patient.ts";
-import { type Appointment, mayAs } from "./rows.ts";
+import { type Appointment, mayAs, type Role } from "./rows.ts";
 import { SignIn } from "./sign_in.ts";
 import { type Desk, useDesk } from "./use_desk.ts";
 import { roleWords } from "./words.ts";
@@ -27,7 +29,7 @@ type Open =
   | { readonly kind: "appointment"; readonly appointment: Appointment }
   | { readonly kind: "booking"; readonly wish: Wish };
 
-type Tab = "calendar" | "patient" | "hours";
+type Tab = "calendar" | "patient" | "hours" | "links" | "members";
 
 function App({ client }: { readonly client: Client }): View {
   const [session, setSession] = useState<Session | null>();
@@ -108,7 +110,19 @@ const tabs: Readonly<Record<Tab, string>> = {
   calendar: "Calendar",
   patient: "Patients",
   hours: "Hours and days off",
+  links: "Calendar links",
+  members: "Members",
 };
+
+/** The least role that sees them. */
+const tabRoles: Readonly<Record<Tab, Role>> = {
+  calendar: "viewer",
+  patient: "desk",
+  hours: "viewer",
+  links: "manager",
+  members: "owner",
+};
+const tabOrder = ["calendar", "patient", "hours", "links", "members"] as const;
 
 function ClinicView({ desk, shown, onShow }: ClinicProps): View {
   const [tab, setTab] = useState<Tab>("calendar");
@@ -116,9 +130,7 @@ function ClinicView({ desk, shown, onShow }: ClinicProps): View {
   const [open, setOpen] = useState<Open>();
   const [said, setSaid] = useState("");
   const { clinic } = desk.practice;
-  const { attention } = desk;
-  const waiting = attention.followUps.length + attention.messages.length + attention.texts.length +
-    attention.alarms.length;
+  const waiting = countItems(desk.attention);
   useEffect(() => {
     document.title = `${waiting > 0 ? `(${waiting}) ` : ""}${clinic.name}, front desk`;
   }, [waiting, clinic.name]);
@@ -140,9 +152,7 @@ function ClinicView({ desk, shown, onShow }: ClinicProps): View {
     setPhone(number);
     setTab("patient");
   };
-  const names = mayAs(desk.role, "desk")
-    ? ["calendar", "patient", "hours"] as const
-    : ["calendar", "hours"] as const;
+  const names = tabOrder.filter((name) => mayAs(desk.role, tabRoles[name]));
   return html`
     <nav aria-label="Views">
       ${names.map((name) =>
@@ -166,6 +176,8 @@ function ClinicView({ desk, shown, onShow }: ClinicProps): View {
         <${PatientView} desk=${desk} phone=${phone} onOpen=${look} onBook=${book} />
       `}
       ${tab === "hours" && html`<${HoursView} desk=${desk} />`}
+      ${tab === "links" && html`<${CalendarLinks} desk=${desk} />`}
+      ${tab === "members" && html`<${MembersView} desk=${desk} />`}
     </main>
     ${open?.kind === "appointment" && html`
       <${AppointmentDialog} key=${open.appointment.id} desk=${desk} appointment=${open.appointment}

@@ -13,6 +13,7 @@ import { dayOf } from "../../page/app/clinic_time.ts";
 import { Dialog, Notice, type View } from "../../page/app/parts.ts";
 import { type Appointment, mayAs } from "./rows.ts";
 import { SlotPicker } from "./slot_picker.ts";
+import { Texts } from "./texts.ts";
 import { Trail } from "./trail.ts";
 import { type Action, useAction } from "./use_action.ts";
 import type { Desk } from "./use_desk.ts";
@@ -56,6 +57,7 @@ export function AppointmentDialog(
         <${Choices} desk=${desk} appointment=${current} state=${state} action=${action}
           onDone=${onDone} />
       `}
+      ${mayAs(desk.role, "desk") && html`<${Texts} desk=${desk} appointmentId=${opened.id} />`}
       ${mayAs(desk.role, "manager") && html`<${Trail} desk=${desk} appointmentId=${opened.id} />`}
     <//>
   `;
@@ -64,7 +66,7 @@ export function AppointmentDialog(
 /** The appointment as it is now: of what was read last, or read by itself when that does not have it. */
 function useCurrent(desk: Desk, opened: Appointment): Appointment | undefined {
   const [own, setOwn] = useState<Appointment | undefined>(opened);
-  const shown = [...desk.appointments, ...desk.attention.followUps]
+  const shown = [...desk.appointments, ...desk.attention.followUps, ...desk.attention.overlaps]
     .find(({ id }) => id === opened.id);
   useEffect(() => {
     if (shown) return;

@@ -9,12 +9,12 @@ import { html } from "htm/preact";
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import type { Wish } from "./booking_dialog.ts";
-import type { Undelivered } from "./client.ts";
+import type { Attention, Undelivered } from "./client.ts";
 import { sayMoment } from "../../page/app/clinic_time.ts";
 import type { View } from "../../page/app/parts.ts";
-import type { Alarm, Appointment } from "./rows.ts";
+import { type Alarm, type Appointment, isTextKind } from "./rows.ts";
 import type { Desk } from "./use_desk.ts";
-import { alarmSentence, isDone, nameOf, sentenceFor } from "./words.ts";
+import { alarmSentence, isDone, nameOf, sentenceFor, textKindWords } from "./words.ts";
 
 interface AttentionProps {
   readonly desk: Desk;
@@ -24,9 +24,13 @@ interface AttentionProps {
   readonly onPatient: (phone: string) => void;
 }
 
+/** How many things wait for somebody. */
+export const countItems = (attention: Attention): number =>
+  Object.values(attention).reduce((sum, items) => sum + items.length, 0);
+
 export function AttentionList({ desk, onOpen, onBook, onSaid, onPatient }: AttentionProps): View {
-  const { followUps, messages, texts, alarms } = desk.attention;
-  const count = followUps.length + messages.length + texts.length + alarms.length;
+  const { followUps, overlaps, messages, texts, alarms } = desk.attention;
+  const count = countItems(desk.attention);
   const at = (text: string) => sayMoment(Date.parse(text), desk.zone);
   const handle = (p_kind: string, p_id: string) => async () => {
     const answer = await desk.act("staff_handle", { p_kind, p_id });
@@ -55,6 +59,18 @@ export function AttentionList({ desk, onOpen, onBook, onSaid, onPatient }: Atten
                 ${historyButton(one.patient_phone, onPatient)}
               <//>
             <//>
+          `
+        )}
+        ${overlaps.map((one) =>
+          html`
+            <${Item} key=${one.id} title="Doctor not free: move or cancel">
+              <p><b>${nameOf(one)}</b> ${phoneLink(one.patient_phone)} has ${describe(desk, one)}.
+                The doctor's own calendar has become busy at that time.</p>
+              <${Actions}>
+                <button type="button" onClick=${() => onOpen(one)}>Open the appointment</button>
+                ${historyButton(one.patient_phone, onPatient)}
+                <//>
+                <//>
           `
         )}
         ${messages.map((one) =>
@@ -87,7 +103,9 @@ export function AttentionList({ desk, onOpen, onBook, onSaid, onPatient }: Atten
               <${Actions}>
                 ${one.appointment !== undefined && html`
                   <button type="button" onClick=${() =>
-                    one.appointment && onOpen(one.appointment)}>Open the hold</button>
+                    one.appointment && onOpen(one.appointment)}>${isTextKind(one.origin)
+                    ? "Open the appointment"
+                    : "Open the hold"}</button>
                 `}
                 <${DoneButton} about=${`the text to ${one.to_masked}`} onDone=${handle(
                   "text",
@@ -162,9 +180,13 @@ export function describe({ practice, zone }: Desk, one: Appointment): string {
   return `${service} with ${doctor} on ${sayMoment(Date.parse(one.starts_at), zone)}`;
 }
 
-function describeText({ to_masked, status, error_code }: Undelivered): string {
+function describeText({ origin, to_masked, status, delivery, error_code }: Undelivered): string {
   const why = error_code === null ? "" : ` (error ${error_code})`;
+  const text = `The ${isTextKind(origin) ? textKindWords[origin].toLowerCase() : "code"} texted to`;
+  if (delivery === "failed" || delivery === "undelivered") {
+    return `${text} ${to_masked} did not arrive${why}.`;
+  }
   return status === "refused"
-    ? `The text to ${to_masked} was refused${why}.`
-    : `The text to ${to_masked} did not arrive${why}.`;
+    ? `${text} ${to_masked} was refused${why}.`
+    : `${text} ${to_masked} may not have been sent.`;
 }

@@ -51,6 +51,13 @@ const known: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     sent: "sent a text after the call.",
     failed: "could not send a text after the call.",
   },
+  text_appointment: {
+    sent: "texted the patient about this.",
+    waiting: "could not text the patient about this yet, and will try again.",
+    failed: "could not text the patient about this.",
+    unknown: "may have texted the patient about this, but got no answer.",
+    dropped: "did not text the patient about this: it was not due any more.",
+  },
   watch_overlaps: {
     overlap: "found that this overlaps another appointment.",
     index_row_lost: "found that an index had lost this row.",

@@ -8,7 +8,7 @@
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
 import { type Day, dayOf } from "../../page/app/clinic_time.ts";
-import { Dialog, field, Notice, onSubmit, type View } from "../../page/app/parts.ts";
+import { Dialog, field, Notice, onSubmit, onTick, type View } from "../../page/app/parts.ts";
 import { readPhone } from "./phone.ts";
 import { SlotPicker } from "./slot_picker.ts";
 import { useAction } from "./use_action.ts";
@@ -33,6 +33,7 @@ interface BookingProps {
 export function BookingDialog({ desk, wish, onClose, onDone }: BookingProps): View {
   const action = useAction(desk);
   const [slot, setSlot] = useState<string>();
+  const [wantsTexts, setWantsTexts] = useState(false);
   const today = dayOf(desk.client.now(), desk.zone);
   const day = wish.day !== undefined && wish.day > today ? wish.day : today;
   const book = (form: HTMLFormElement) => {
@@ -50,6 +51,7 @@ export function BookingDialog({ desk, wish, onClose, onDone }: BookingProps): Vi
       p_patient_name: name,
       p_patient_phone: phone?.number ?? null,
       p_patient_country: phone?.country ?? null,
+      p_texts: phone !== undefined && wantsTexts,
     }, (sentence, { doctor = "" }) => onDone(`${name}: ${sentence} ${doctor}`.trim()));
   };
   return html`
@@ -66,6 +68,10 @@ export function BookingDialog({ desk, wish, onClose, onDone }: BookingProps): Vi
             <input name="phone" type="tel" autocomplete="off" defaultValue=${wish.phone ?? ""} />
           </label>
         </div>
+        <label class="choice">
+          <input type="checkbox" checked=${wantsTexts} onChange=${onTick(setWantsTexts)} />
+          The patient wants texts about appointments at this number
+        </label>
         <${Notice} kind="bad" text=${action.problem} />
         <p class="actions">
           <button type="submit" class="main" disabled=${action.isBusy}>Book this time</button>

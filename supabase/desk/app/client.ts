@@ -13,11 +13,13 @@ import {
   type Alarm,
   type Appointment,
   appointmentColumns,
+  type AppointmentText,
   type AuditRow,
   type Clinic,
   type DayRow,
   type FailedText,
   type HoursRow,
+  isTextKind,
   mayAs,
   type Membership,
   type Message,
@@ -50,9 +52,17 @@ export interface Undelivered extends FailedText {
   readonly appointment: Appointment | undefined;
 }
 
+/** A text about an appointment, and what Twilio reported about its newest attempt. */
+export interface SentText extends AppointmentText {
+  readonly delivery: string | null;
+  readonly errorCode: number | null;
+}
+
 /** What needs a person. */
 export interface Attention {
   readonly followUps: readonly Appointment[];
+  /** Bookings during which the doctor's own calendar has become busy. */
+  readonly overlaps: readonly Appointment[];
   readonly messages: readonly Message[];
   readonly texts: readonly Undelivered[];
   readonly alarms: readonly Alarm[];
@@ -76,6 +86,20 @@ const pauseMs = 250;
 const pageRows = 1000;
 /** After which failed texts and alarms are not shown any more, if nobody has dealt with them. */
 const recentMs = 7 * 24 * 3_600_000;
+
+/** How many ids fit into the address of a request. */
+const idsAtOnce = 100;
+
+const nothingToDo: Attention = { followUps: [], overlaps: [], messages: [], texts: [], alarms: [] };
+
+/** Whether a text that did not arrive still concerns somebody. */
+function stillMatters({ origin, appointment }: Undelivered, now: Moment): boolean {
+  if (!isTextKind(origin)) {
+    return appointment === undefined || ["held", "expired"].includes(appointment.status);
+  }
+  return appointment?.status === (origin === "cancellation" ? "cancelled" : "confirmed") &&
+    Date.parse(appointment.starts_at) > now;
+}
 
 interface Rows<Row> {
   readonly data: Row[] | null;
@@ -104,10 +128,12 @@ async function allRows<Row>(query: () => Pages<Row>): Promise<readonly Row[]> {
 
 /** One browser's connection to a project. */
 export class Client {
+  readonly #url: string;
   readonly #supabase: SupabaseClient;
   #skewMs = 0;
 
   constructor(url: string, key: string) {
+    this.#url = url;
     this.#supabase = supabase.createClient(url, key, {
       // Whoever closes the tab is signed out, since desks are shared.
       auth: { storage: sessionStorage, detectSessionInUrl: false },
@@ -128,6 +154,11 @@ export class Client {
     const skewMs = date + 500 - (sentAt + Date.now()) / 2;
     if (!Number.isNaN(skewMs)) this.#skewMs = Math.abs(skewMs) < 2000 ? 0 : skewMs;
     return response;
+  }
+
+  /** The address of a calendar that is given out with a token. */
+  calendarAddress(token: string): string {
+    return `${this.#url}/functions/v1/calendar?token=${token}`;
   }
 
   /** Tells the session, now and whenever one begins or ends. */
@@ -234,29 +265,71 @@ export class Client {
   }
 
   async attention(orgId: string, role: Role): Promise<Attention> {
-    if (!mayAs(role, "desk")) return { followUps: [], messages: [], texts: [], alarms: [] };
+    if (!mayAs(role, "desk")) return nothingToDo;
     const since = new Date(this.now() - recentMs).toISOString();
     const texts = () =>
       this.#supabase.from("sms_messages")
-        .select("id,appointment_id,to_masked,status,delivery,error_code,created_at")
+        .select("id,appointment_id,origin,to_masked,status,delivery,error_code,created_at")
         .eq("org_id", orgId).gte("created_at", since).is("handled_at", null);
-    const [followUps, messages, undelivered, refused, alarms] = await Promise.all([
+    const [followUps, overlaps, messages, undelivered, refused, lost, alarms] = await Promise.all([
       allRows<Appointment>(() =>
         this.#appointments(orgId).eq("status", "requires_manual_followup")
           .order("starts_at").order("id")
       ),
+      this.#overlaps(orgId),
       allRows<Message>(() => this.#messages(orgId).is("handled_at", null).order("created_at")),
       allRows<FailedText>(() =>
         texts().in("delivery", ["failed", "undelivered"]).order("created_at")
       ),
       allRows<FailedText>(() => texts().eq("status", "refused").order("created_at")),
+      allRows<{ send_id: string | null }>(() =>
+        this.#supabase.from("appointment_texts").select("send_id").eq("org_id", orgId)
+          .in("state", ["failed", "unknown"]).gte("updated_at", since).order("id")
+      ),
       allRows<Alarm>(() =>
         this.#supabase.from("alarms").select("id,kind,raised_at,first_at,events")
           .eq("org_id", orgId).gte("raised_at", since).is("handled_at", null).order("raised_at")
       ),
     ]);
-    const failed = [...undelivered, ...refused];
-    return { followUps, messages, texts: await this.#withAppointments(orgId, failed), alarms };
+    const sends = lost.flatMap(({ send_id }) => send_id ?? []).slice(0, idsAtOnce);
+    const given = sends.length === 0
+      ? []
+      : await allRows<FailedText>(() => texts().in("id", sends).order("created_at"));
+    // An attempt of a text about an appointment that was refused may have been followed by a better one.
+    const codes = refused.filter(({ origin }) => !isTextKind(origin));
+    const failed = [...undelivered, ...codes, ...given];
+    return {
+      ...{ followUps, overlaps, messages, alarms },
+      texts: await this.#withAppointments(orgId, failed),
+    };
+  }
+
+  async #overlaps(orgId: string): Promise<readonly Appointment[]> {
+    const rows = await allRows<{ appointment_id: string }>(() =>
+      this.#supabase.from("calendar_overlaps").select("appointment_id").eq("org_id", orgId)
+        .order("starts_at").order("appointment_id")
+    );
+    const ids = rows.map(({ appointment_id }) => appointment_id).slice(0, idsAtOnce);
+    return ids.length === 0 ? [] : await this.#appointmentsOf(orgId, ids);
+  }
+
+  /** The texts about an appointment, the oldest first. */
+  async textsAbout(orgId: string, appointmentId: string): Promise<readonly SentText[]> {
+    const [texts, sends] = await Promise.all([
+      allRows<AppointmentText>(() =>
+        this.#supabase.from("appointment_texts")
+          .select<string, AppointmentText>("id,kind,state,reason,due_at,updated_at,send_id")
+          .eq("org_id", orgId).eq("appointment_id", appointmentId).order("created_at").order("id")
+      ),
+      allRows<{ id: string; delivery: string | null; error_code: number | null }>(() =>
+        this.#supabase.from("sms_messages").select("id,delivery,error_code")
+          .eq("org_id", orgId).eq("appointment_id", appointmentId).order("id")
+      ),
+    ]);
+    return texts.map((text) => {
+      const send = sends.find(({ id }) => id === text.send_id);
+      return { ...text, delivery: send?.delivery ?? null, errorCode: send?.error_code ?? null };
+    });
   }
 
   #messages(orgId: string) {
@@ -267,22 +340,22 @@ export class Client {
       );
   }
 
-  /** Those that still matter: not where the appointment was confirmed or cancelled in the meantime. */
+  /** Those that still matter: not where the appointment has changed or begun in the meantime. */
   async #withAppointments(
     orgId: string,
     texts: readonly FailedText[],
   ): Promise<readonly Undelivered[]> {
     const ids = [...new Set(texts.flatMap(({ appointment_id }) => appointment_id ?? []))];
     if (texts.length === 0) return [];
-    const known = ids.length === 0 ? [] : await this.#appointmentsOf(orgId, ids.slice(0, 100));
+    const known = ids.length === 0
+      ? []
+      : await this.#appointmentsOf(orgId, ids.slice(0, idsAtOnce));
     return texts
       .map((text) => ({
         ...text,
         appointment: known.find(({ id }) => id === text.appointment_id),
       }))
-      .filter(({ appointment }) =>
-        appointment === undefined || ["held", "expired"].includes(appointment.status)
-      );
+      .filter((text) => stillMatters(text, this.now()));
   }
 
   /** Everything of a number. @param phone E.164 */
@@ -330,7 +403,7 @@ export class Client {
     args: Readonly<Record<string, unknown>>,
     request: string | undefined = crypto.randomUUID(),
   ): Promise<Answer> {
-    const isRead = name === "staff_find_times" || name === "staff_list_members";
+    const isRead = /^staff_(find|list)_/.test(name);
     const given = { p_org: orgId, ...(isRead ? {} : { p_request: request }), ...args };
     let answer: Answer = { outcome: "unreachable" };
     for (let attempt = 1; attempt <= attempts; attempt++) {

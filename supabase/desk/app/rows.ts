@@ -85,9 +85,33 @@ export interface Message {
   readonly created_at: string;
 }
 
+/** What a text about an appointment tells. */
+export const textKinds = ["confirmation", "change", "cancellation", "reminder"] as const;
+
+/** One of them. */
+export type TextKind = (typeof textKinds)[number];
+
+/** Whether a text is about an appointment, and has no code in it. */
+export const isTextKind = (origin: string): origin is TextKind =>
+  textKinds.some((kind) => kind === origin);
+
+/** A row of `appointment_texts`. */
+export interface AppointmentText {
+  readonly id: string;
+  readonly kind: TextKind;
+  readonly state: "waiting" | "sending" | "sent" | "failed" | "unknown" | "dropped";
+  readonly reason: string | null;
+  readonly due_at: string;
+  readonly updated_at: string;
+  /** The newest attempt, an id of `sms_messages`. */
+  readonly send_id: string | null;
+}
+
 /** A text that did not arrive. */
 export interface FailedText {
   readonly id: string;
+  /** A {@link TextKind}, or where the call came from that asked for a code. */
+  readonly origin: string;
   readonly appointment_id: string | null;
   readonly to_masked: string;
   readonly status: string;

@@ -150,12 +150,14 @@ class Reader {
     renew: boolean,
   ): Promise<Seen | "none" | "overtaken"> {
     const mine = ++this.#latest;
+    // A later reading that overtakes this one renews it too.
+    if (renew) this.#practice = undefined;
     const client = this.#client;
     const memberships = await client.memberships(this.#userId);
     const wanted = memberships.find(({ org_id }) => org_id === chosen) ?? memberships[0];
     if (!wanted) return mine === this.#latest ? "none" : "overtaken";
     const known = this.#practice;
-    const isFresh = known?.value.clinic.id === wanted.org_id && !renew &&
+    const isFresh = known?.value.clinic.id === wanted.org_id &&
       performance.now() - known.at < practiceMs;
     const practice = isFresh ? known.value : await client.practice(wanted.org_id);
     const range = rangeOf(practice.clinic.timezone);

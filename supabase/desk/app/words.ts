@@ -5,7 +5,8 @@
  */
 
 import type { Moment } from "../../page/app/clinic_time.ts";
-import type { Appointment, Role } from "./rows.ts";
+import type { SentText } from "./client.ts";
+import type { Appointment, Role, TextKind } from "./rows.ts";
 
 /** What an entry in the calendar is, for its colour and its word. */
 export type State =
@@ -187,6 +188,41 @@ export const sentences = {
     not_allowed: common.not_allowed,
     unknown_clinic: common.unknown_clinic,
   },
+  staff_change_member: {
+    ...common,
+    changed: "The role was changed.",
+    removed: "Removed. This account sees nothing of the clinic any more.",
+    unchanged: "Nothing to change: it was so already.",
+    unknown_role: "There is no such role.",
+    unknown_member: "This account is no longer a member.",
+    last_owner: "A clinic keeps one owner. Make somebody else an owner first.",
+  },
+  staff_list_calendars: {
+    found: "",
+    not_allowed: common.not_allowed,
+    unknown_clinic: common.unknown_clinic,
+  },
+  staff_add_calendar_feed: {
+    ...common,
+    added: "Made. Copy the address now: it is shown only once.",
+    unknown_provider: "This doctor no longer exists.",
+    too_many_feeds: "The clinic gives out 200 calendars already. Revoke one that nobody reads.",
+    invalid_feed: "Say who gets it, in at most 80 letters.",
+  },
+  staff_revoke_calendar_feed: {
+    ...common,
+    revoked: "Revoked. Its address no longer works.",
+    unknown_feed: "This calendar no longer exists.",
+  },
+  staff_set_busy_calendar: {
+    ...common,
+    set: "Saved. The calendar is read within a few minutes.",
+    removed: "Removed, with the time off that came from it.",
+    unchanged: "Nothing to change: it was so already.",
+    unknown_provider: "This doctor no longer exists.",
+    invalid_address:
+      "Enter the calendar's secret address, which begins with https:// or webcal://.",
+  },
 } as const satisfies Readonly<Record<string, Readonly<Record<string, string>>>>;
 
 /** A function for staff that the page calls. */
@@ -204,7 +240,39 @@ export interface Answer {
   readonly reason?: string;
   readonly slots?: readonly Slot[];
   readonly bookings?: readonly Misplaced[];
-  readonly members?: readonly { readonly userId: string; readonly email: string | null }[];
+  readonly members?: readonly Member[];
+  readonly feeds?: readonly Feed[];
+  readonly busy?: readonly BusyCalendar[];
+}
+
+/** Somebody who belongs to the clinic. */
+export interface Member {
+  readonly userId: string;
+  readonly email: string | null;
+  readonly role: Role;
+}
+
+/** A calendar that the clinic gives out. */
+export interface Feed {
+  readonly feedId: string;
+  readonly label: string;
+  /** Null for the whole clinic. */
+  readonly doctor: string | null;
+  readonly createdAt: string;
+  readonly readAt: string | null;
+  readonly revokedAt: string | null;
+}
+
+/** A doctor's own calendar, whose busy times are time off. */
+export interface BusyCalendar {
+  readonly providerId: string;
+  /** All of its address that anybody sees again. */
+  readonly host: string;
+  readonly readAt: string | null;
+  /** How many readings in a row have failed. */
+  readonly failures: number;
+  readonly failure: string | null;
+  readonly absences: number;
 }
 
 /** A time that can be booked. */
@@ -238,6 +306,9 @@ const good = new Set([
   "unblocked",
   "changed",
   "removed",
+  "added",
+  "revoked",
+  "set",
   "found",
 ]);
 
@@ -263,6 +334,60 @@ export function sentenceFor(name: StaffFunction, answer: Answer): string {
       if ((answer.bookings?.length ?? 0) > 0) return `${known["changed"]} ${bookings}`;
   }
   return known[answer.outcome] ?? `The server answered ${answer.outcome}.`;
+}
+
+/** What texts about appointments are called, as the beginning of a sentence. */
+export const textKindWords: Readonly<Record<TextKind, string>> = {
+  confirmation: "Confirmation",
+  change: "New time",
+  cancellation: "Cancellation",
+  reminder: "Reminder",
+};
+
+const reasonWords: Readonly<Record<string, string>> = {
+  outdated: "it was no longer true",
+  switched_off: "the clinic does not send these",
+  no_number: "the patient has no number",
+  not_proven: "no code has proven the number, and nobody asked for texts at the desk",
+  blocked_country: "the clinic does not text to that country",
+  opted_out: "the patient wants no texts",
+  blocked: "the number is blocked",
+  bad_destination: "the number cannot receive texts",
+  night: "it is night at the clinic",
+  org_send_limit: "the clinic has sent very many texts in this hour",
+};
+
+/** What became of a text about an appointment. */
+export function sayText(text: SentText, say: (at: string) => string): string {
+  const kind = textKindWords[text.kind];
+  const why = text.reason === null
+    ? ""
+    : `: ${reasonWords[text.reason] ?? text.reason.replaceAll("_", " ")}`;
+  switch (text.state) {
+    case "waiting":
+      return `${kind}: waits to be sent from ${say(text.due_at)} on${why}.`;
+    case "sending":
+      return `${kind}: is being sent.`;
+    case "sent":
+      return `${kind}: ${sayDelivery(text)}, ${say(text.updated_at)}.`;
+    case "failed":
+    case "dropped":
+      return `${kind}: not sent${why}.`;
+    case "unknown":
+      return `${kind}: may have been sent, but nobody knows. It is not sent again.`;
+  }
+}
+
+function sayDelivery({ delivery, errorCode }: SentText): string {
+  switch (delivery) {
+    case "delivered":
+      return "arrived";
+    case "failed":
+    case "undelivered":
+      return errorCode === null ? "did not arrive" : `did not arrive (error ${errorCode})`;
+    default:
+      return "sent";
+  }
 }
 
 const alarmWords: Readonly<Record<string, string>> = {

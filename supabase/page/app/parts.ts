@@ -15,7 +15,7 @@ export type View = VNode | VNode[] | null;
 /** What a form says under a name, as it was typed. */
 export function typed(form: HTMLFormElement, name: string): string {
   const input = form.elements.namedItem(name);
-  return input instanceof HTMLInputElement ? input.value : "";
+  return input instanceof HTMLInputElement || input instanceof HTMLSelectElement ? input.value : "";
 }
 
 /** The same without spaces around it. */
