@@ -88,6 +88,7 @@ declare
   v_said constant jsonb := p_change.said;
   v_fits public.appointments[];
   v_with_doctor public.appointments[];
+  v_appointment public.appointments;
 begin
   v_fits := array(
     select a from private.upcoming_appointments(p_org.id,
@@ -99,9 +100,13 @@ begin
     order by a.starts_at, a.id);
   v_with_doctor := array(
     select a from unnest(v_fits) as a where private.is_with(p_org.id, a, v_said ->> 'provider'));
-  return query
-  select f.* from unnest(
-    case when cardinality(v_with_doctor) > 0 then v_with_doctor else v_fits end) as f;
+  if cardinality(v_with_doctor) > 0 then
+    v_fits := v_with_doctor;
+  end if;
+  -- One by one: a query of the array alone would return rows without the column of a later migration.
+  foreach v_appointment in array v_fits loop
+    return next v_appointment;
+  end loop;
 end
 $$;
 comment on function private.fitting_appointments is

@@ -3083,8 +3083,15 @@ CREATE FUNCTION private.find_holds(p_org uuid, p_call_id text, p_at timestamp wi
     SET search_path TO ''
     AS $$
 begin
+  -- From the table, not from rows_of_call: the plan of a query that names no table is not made again
+  -- when a migration adds a column, and then it returns rows without it. "offset 0" keeps the
+  -- conditions apart.
   return query
-  select m.* from private.rows_of_call(p_org, p_call_id) as m
+  select m.* from (
+    select a.* from public.appointments as a
+    where a.org_id = p_org and a.call_id = p_call_id
+    offset 0
+  ) as m
   where private.is_held(m, p_at) and not private.is_new_time(p_org, m);
 end
 $$;
@@ -3763,6 +3770,7 @@ declare
   v_said constant jsonb := p_change.said;
   v_fits public.appointments[];
   v_with_doctor public.appointments[];
+  v_appointment public.appointments;
 begin
   v_fits := array(
     select a from private.upcoming_appointments(p_org.id,
@@ -3774,9 +3782,13 @@ begin
     order by a.starts_at, a.id);
   v_with_doctor := array(
     select a from unnest(v_fits) as a where private.is_with(p_org.id, a, v_said ->> 'provider'));
-  return query
-  select f.* from unnest(
-    case when cardinality(v_with_doctor) > 0 then v_with_doctor else v_fits end) as f;
+  if cardinality(v_with_doctor) > 0 then
+    v_fits := v_with_doctor;
+  end if;
+  -- One by one: a query of the array alone would return rows without the column of a later migration.
+  foreach v_appointment in array v_fits loop
+    return next v_appointment;
+  end loop;
 end
 $$;
 
