@@ -131,7 +131,11 @@ async function callFunction(
   const client = await connect();
   const { data, error } = await withDeadline(
     timeoutMs,
-    (signal) => client.rpc(sqlName, storable(args)).retry(false).abortSignal(signal),
+    async (signal) => {
+      const ask = () => client.rpc(sqlName, storable(args)).retry(false).abortSignal(signal);
+      const answer = await ask();
+      return isOutdated(answer.error?.code) ? await ask() : answer;
+    },
   ).catch((thrown) => {
     throw thrown instanceof DeadlineExceeded
       ? new Fault("database_timeout", `Cannot call ${sqlName}: no answer in time`, {
@@ -147,6 +151,14 @@ async function callFunction(
     );
   }
   return data;
+}
+
+/**
+ * Whether the call did nothing because a migration added a column while it ran: rows had another form
+ * at its end than at its beginning. The next call sees only the new form.
+ */
+function isOutdated(code: string | undefined): boolean {
+  return code === "42804";
 }
 
 /**
