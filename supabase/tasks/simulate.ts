@@ -80,11 +80,22 @@ export interface Run {
 export async function play(
   sql: postgres.Sql,
   world: World,
-  { seed, places, atOnce }: Run,
+  run: Run,
 ): Promise<{ experiences: Experience[]; findings: Findings; ms: number }> {
+  const startedAt = performance.now();
+  const experiences = await playCallers(world, run);
+  const ms = performance.now() - startedAt;
+  const findings = await findBroken(sql, experiences, await world.allTexts());
+  return { experiences, findings, ms };
+}
+
+/** Plays the callers of a run, some at once. */
+export async function playCallers(
+  world: World,
+  { seed, places, atOnce }: Run,
+): Promise<Experience[]> {
   const waiting = [...places];
   const experiences: Experience[] = [];
-  const startedAt = performance.now();
   const takeCalls = async () => {
     for (let place = waiting.shift(); place !== undefined; place = waiting.shift()) {
       const persona = drawPersona(seed, place, world.clinics.length);
@@ -92,10 +103,7 @@ export async function play(
     }
   };
   await Promise.all(Array.from({ length: atOnce }, takeCalls));
-  const ms = performance.now() - startedAt;
-  experiences.sort((one, other) => one.persona.place - other.persona.place);
-  const findings = await findBroken(sql, experiences, await world.allTexts());
-  return { experiences, findings, ms };
+  return experiences.sort((one, other) => one.persona.place - other.persona.place);
 }
 
 function report(
