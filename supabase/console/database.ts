@@ -11,10 +11,11 @@
 import postgres from "postgres";
 import { withDeadline } from "../../shared/deadline.ts";
 import { errorResponse, RestError } from "../local/rest/errors.ts";
+import type { RestHttp } from "../local/rest/gateway.ts";
 import type { DatabaseState, Events } from "./events.ts";
 import { Refusal } from "./refusal.ts";
 
-type Answer = (request: Request) => Promise<Response>;
+type Answer = (request: RestHttp) => Promise<Response>;
 
 const readMs = 4000;
 const watchMs = 2000;

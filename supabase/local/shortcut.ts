@@ -7,9 +7,10 @@
  */
 
 import { Buffer } from "node:buffer";
+import type { RestHttp } from "./rest/gateway.ts";
 
 /** Answers a request. */
-type Answer = (request: Request) => Promise<Response>;
+type Answer = (request: RestHttp) => Promise<Response>;
 
 /**
  * Lets this process's `fetch` answer addresses with a prefix by itself.
@@ -34,13 +35,10 @@ async function fetchLocally(
   address: string,
   init: RequestInit = {},
 ): Promise<Response> {
-  const headers = new Headers(init.headers);
-  // So that the gateway reads the body at once, and not as a stream.
-  if (typeof init.body === "string") {
-    headers.set("content-length", String(Buffer.byteLength(init.body)));
-  }
-  const request = new Request(address, { ...init, headers });
   const { signal } = init;
+  const request = typeof init.body === "string"
+    ? readText(address, init, init.body)
+    : new Request(address, init);
   if (!signal) return await answer(request);
   signal.throwIfAborted();
   const { promise: ended, reject } = Promise.withResolvers<never>();
@@ -51,4 +49,15 @@ async function fetchLocally(
   } finally {
     signal.removeEventListener("abort", end);
   }
+}
+
+/** A request whose body is a text. A `Request` would copy its headers and turn the body into a stream. */
+function readText(url: string, { method = "GET", headers, signal }: RequestInit, text: string) {
+  const bytes = Buffer.from(text);
+  const own = headers instanceof Headers ? headers : new Headers(headers);
+  own.set("content-length", String(bytes.length));
+  return {
+    ...{ method, url, headers: own, signal: signal ?? new AbortController().signal, body: null },
+    bytes: () => Promise.resolve(bytes),
+  };
 }

@@ -65,10 +65,13 @@ export interface GatewayOptions {
   readonly bodyTimeoutMs?: number;
 }
 
+/** What is read of a request. */
+export type RestHttp = Pick<Request, "method" | "url" | "headers" | "signal" | "body" | "bytes">;
+
 /** A running gateway. */
 export interface Gateway {
   /** Answers a request. If its signal aborts, the transaction is rolled back. */
-  fetch(request: Request): Promise<Response>;
+  fetch(request: RestHttp): Promise<Response>;
   /** Ends the connections. */
   close(): Promise<void>;
 }
@@ -91,7 +94,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const pool = new Pool(dbUrl, poolSize, acquisitionTimeoutMs);
   const catalogue = await watchCatalogue(dbUrl, schemas, () => pool.renew());
 
-  async function answer(http: Request): Promise<Response> {
+  async function answer(http: RestHttp): Promise<Response> {
     const { method, headers, signal } = http;
     // A caller that left while this process was busy costs nothing more.
     signal.throwIfAborted();
@@ -148,7 +151,7 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** The body as text; null where it is not UTF-8. @throws {RestError} 413, 408 */
 async function readBody(
-  request: Request,
+  request: RestHttp,
   maxBytes: number,
   timeoutMs: number,
 ): Promise<string | null> {
@@ -166,7 +169,7 @@ async function readBody(
   }
 }
 
-async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
+async function readBytes(request: RestHttp, maxBytes: number): Promise<Uint8Array> {
   const tooLarge = () => new RestError(413, "413", `The body is larger than ${maxBytes} bytes`);
   const length = Number(request.headers.get("content-length") ?? Infinity);
   // Without accessing `body`, which would turn it into a stream.
@@ -182,10 +185,10 @@ async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array
   return Buffer.concat(chunks);
 }
 
-const isPreflight = ({ method, headers }: Request): boolean =>
+const isPreflight = ({ method, headers }: RestHttp): boolean =>
   method === "OPTIONS" && headers.has("origin") && headers.has("access-control-request-method");
 
-function preflight({ headers }: Request): Response {
+function preflight({ headers }: RestHttp): Response {
   const asked = headers.get("access-control-request-headers")?.split(",") ?? [];
   const allowed = ["Authorization", ...asked.map((name) => name.trim())];
   return new Response(null, {
@@ -199,7 +202,7 @@ function preflight({ headers }: Request): Response {
   });
 }
 
-function withOrigin(request: Request, response: Response): Response {
+function withOrigin(request: RestHttp, response: Response): Response {
   if (!request.headers.has("origin")) return response;
   response.headers.set("Access-Control-Allow-Origin", "*");
   response.headers.set(
