@@ -145,6 +145,8 @@ create table public.organizations (
     constraint organizations_sms_limit_positive check (sms_hourly_limit > 0),
   hold_minutes integer not null default 10
     constraint organizations_hold_minutes_sane check (hold_minutes between 1 and 120),
+  desk_hold_minutes integer not null default 60
+    constraint organizations_desk_hold_minutes_sane check (desk_hold_minutes between 0 and 1440),
   follow_up_texts boolean not null default false,
   texts_at_hold boolean not null default false,
   calendar_patient_names boolean not null default false,
@@ -178,6 +180,8 @@ comment on column public.organizations.message_hourly_limit is
 comment on column public.organizations.closing_days is
   'Local days on which nobody works, regardless of weekly hours and overrides.';
 comment on column public.organizations.hold_minutes is 'How long a held slot waits for its passcode.';
+comment on column public.organizations.desk_hold_minutes is
+  'How long the slot of a call that ran out of passcodes is kept for the front desk; 0: not at all.';
 
 create table public.org_channels (
   kind text not null

@@ -60,16 +60,17 @@ alter table public.organizations
   add column own_phone_hourly_sends integer not null default 2,
   add column own_phone_daily_sends integer not null default 4,
   add column own_phone_daily_attempts integer not null default 10,
+  add column desk_holds integer not null default 5,
   -- The attempts decide the chance of guessing a code: no setting can make that chance a serious one.
   add constraint organizations_limits_sane check (
     least(call_holds, call_sends, call_numbers, call_attempts, call_change_requests,
       unknown_call_holds, unknown_caller_holds, caller_holds, caller_hourly_holds,
       caller_hourly_sends, phone_holds, phone_hourly_sends, phone_daily_sends,
       phone_daily_attempts, own_phone_hourly_sends, own_phone_daily_sends,
-      own_phone_daily_attempts) >= 0
+      own_phone_daily_attempts, desk_holds) >= 0
     and greatest(call_sends, call_attempts) <= 20
     and greatest(phone_daily_attempts, own_phone_daily_attempts) <= 100
-    and greatest(call_holds, unknown_call_holds, phone_holds) <= 50
+    and greatest(call_holds, unknown_call_holds, phone_holds, desk_holds) <= 50
     and greatest(phone_hourly_sends, phone_daily_sends, own_phone_daily_sends) <= 50);
 comment on column public.organizations.call_holds is 'Live holds of one call.';
 comment on column public.organizations.call_sends is 'Texts that one call may ask for.';
@@ -95,6 +96,8 @@ comment on column public.organizations.own_phone_daily_sends is
   'Texts in a day beyond phone_daily_sends, for calls from the number itself.';
 comment on column public.organizations.own_phone_daily_attempts is
   'Wrong passcodes in a day beyond phone_daily_attempts, in calls from the number itself.';
+comment on column public.organizations.desk_holds is
+  'Slots kept for the front desk at one time, of calls that ran out of passcodes.';
 
 create type private.counted_hold as (org_id uuid, hold_id uuid, made_at timestamptz, by_caller boolean);
 comment on type private.counted_hold is
@@ -109,6 +112,7 @@ create table public.phone_counts (
   followed_up_at timestamptz[] not null default '{}',
   holds private.counted_hold[] not null default '{}',
   cleared_at timestamptz[] not null default '{}',
+  kept_at timestamptz[] not null default '{}',
   changed_at timestamptz not null default clock_timestamp()
 );
 comment on table public.phone_counts is
@@ -118,6 +122,8 @@ comment on column public.phone_counts.wrong_at is 'Wrong passcodes for it.';
 comment on column public.phone_counts.asked_at is 'Texts, to any number, for calls from it; within the hour.';
 comment on column public.phone_counts.followed_up_at is 'Follow-ups of dropped calls to it.';
 comment on column public.phone_counts.cleared_at is 'When staff cleared its counts of texts and attempts.';
+comment on column public.phone_counts.kept_at is
+  'When a slot was kept for the front desk that a call from it or for it had held.';
 comment on column public.phone_counts.holds is
   'Holds made by calls from it within the last hour, and live ones made for it.';
 select private.protect('public.phone_counts', null);
@@ -295,7 +301,7 @@ declare
     'unknown_call_holds', 'unknown_caller_holds', 'caller_holds', 'caller_hourly_holds',
     'caller_hourly_sends', 'phone_holds', 'phone_hourly_sends', 'phone_daily_sends',
     'phone_daily_attempts', 'own_phone_hourly_sends', 'own_phone_daily_sends',
-    'own_phone_daily_attempts'];
+    'own_phone_daily_attempts', 'desk_holds'];
   v_unknown constant text[] := array(
     select k from jsonb_object_keys(p_limits) as k where k <> all (v_names) order by k);
   v_org public.organizations;
@@ -328,7 +334,8 @@ begin
     phone_daily_attempts = v_org.phone_daily_attempts,
     own_phone_hourly_sends = v_org.own_phone_hourly_sends,
     own_phone_daily_sends = v_org.own_phone_daily_sends,
-    own_phone_daily_attempts = v_org.own_phone_daily_attempts
+    own_phone_daily_attempts = v_org.own_phone_daily_attempts,
+    desk_holds = v_org.desk_holds
   where o.id = p_org;
   perform private.audit(p_org, null, 'set_limits', null, 'changed',
     jsonb_build_object('values', v_changed));

@@ -59,6 +59,7 @@ create table public.appointments (
       'held', 'confirmed', 'cancelled', 'expired', 'requires_manual_followup', 'completed', 'no_show')),
   expires_at timestamptz,
   extended_at timestamptz,
+  handed_over_at timestamptz,
   call_id text,
   arrived_at timestamptz,
   patient_confirmed_at timestamptz,
@@ -94,6 +95,8 @@ comment on column public.appointments.session_key is
 comment on column public.appointments.expires_at is 'A held row stops blocking at this time, cleaned up or not.';
 comment on column public.appointments.extended_at is
   'When the hold was extended because its call asked for the same time again; this happens once.';
+comment on column public.appointments.handed_over_at is
+  'When its call ran out of passcodes, so that it waits for the front desk. While it is held, its time is kept until expires_at.';
 comment on column public.appointments.call_id is
   'The call (or chat) that made the hold, or took it over after the line of the first call dropped.';
 comment on column public.appointments.arrived_at is 'When staff marked that the patient is there.';
@@ -123,6 +126,9 @@ comment on index public.appointments_by_provider is
 create index appointments_by_service on public.appointments (org_id, service_id);
 create index appointments_by_contact on public.appointments (org_id, contact_id)
   where contact_id is not null;
+-- Those that wait for the front desk.
+create index appointments_handed_over on public.appointments (org_id, starts_at)
+  where handed_over_at is not null and status in ('held', 'requires_manual_followup');
 create index appointments_by_call on public.appointments (org_id, call_id)
   where call_id is not null;
 create index appointments_old on public.appointments (org_id, coalesce(expires_at, updated_at))
@@ -200,18 +206,37 @@ language sql immutable
 return (p_row).status = 'held' and coalesce((p_row).expires_at, 'infinity') > p_at;
 comment on function private.is_held is 'Whether a row is a live hold.';
 
+create function private.is_kept(p_row public.appointments) returns boolean
+language sql immutable
+return (p_row).status = 'held' and (p_row).handed_over_at is not null;
+comment on function private.is_kept is
+  'Whether a hold, live or not, is kept for the front desk: its call has it no longer.';
+
+create function private.awaits_code(p_row public.appointments, p_at timestamptz) returns boolean
+language sql immutable
+return private.is_held(p_row, p_at) and (p_row).handed_over_at is null;
+comment on function private.awaits_code is 'Whether a row is a live hold that its call still has.';
+
 create function private.has_expired(p_row public.appointments, p_at timestamptz) returns boolean
 language sql immutable
-return (p_row).status = 'expired'
-  or (p_row).status = 'held' and coalesce((p_row).expires_at, 'infinity') <= p_at;
-comment on function private.has_expired is 'Whether a row is an expired hold, cleaned up or not.';
+return (p_row).status = 'expired' or (p_row).status = 'held' and (p_row).handed_over_at is null
+  and coalesce((p_row).expires_at, 'infinity') <= p_at;
+comment on function private.has_expired is
+  'Whether a row is a hold that has expired before its passcode, cleaned up or not.';
+
+create function private.expired_status(p_row public.appointments) returns text
+language sql immutable
+return case when (p_row).handed_over_at is null then 'expired' else 'requires_manual_followup' end;
+comment on function private.expired_status is
+  'What a hold becomes when its time is over: what waits for the front desk goes on waiting, without its time.';
 
 create function private.blocks(
   p_row public.appointments, p_call_id text, p_moves uuid, p_at timestamptz
 ) returns boolean
 language sql immutable
 return private.is_live(p_row, p_at)
-  and (p_call_id is null or (p_row).status <> 'held' or (p_row).call_id is distinct from p_call_id)
+  and (p_call_id is null or (p_row).status <> 'held' or (p_row).handed_over_at is not null
+    or (p_row).call_id is distinct from p_call_id)
   and (p_row).id is distinct from p_moves;
 comment on function private.blocks is
   'Whether a row is live, and neither a hold of this call nor the appointment that it moves.';

@@ -57,7 +57,7 @@ as $$
 begin
   update public.appointments as a
   set status = 'cancelled', updated_at = clock_timestamp()
-  where a.org_id = p_org and a.id = p_hold and a.status = 'held'
+  where a.org_id = p_org and a.id = p_hold and a.status = 'held' and not private.is_kept(a)
     and (a.call_id = p_call ->> 'callId' or private.is_left_to(p_org, a, p_call ->> 'callId'));
   if found then
     perform private.audit(p_org, p_call, p_action, p_hold, 'released');
@@ -163,13 +163,14 @@ declare
       and private.takes_time(a) and not private.is_live(a, p_now)
     order by a.id for update);
 begin
-  update public.appointments as a set status = 'expired', updated_at = p_now
+  update public.appointments as a set status = private.expired_status(a), updated_at = p_now
   where a.org_id = p_org and a.id = any (v_ids);
   perform private.audit(p_org, null, 'hold_slot', v, 'expired') from unnest(v_ids) as v;
   return v_ids <> '{}';
 end
 $$;
-comment on function private.expire_in_way is 'Marks the expired holds that overlap a time as expired.';
+comment on function private.expire_in_way is
+  'Marks the expired holds that overlap a time, so that they no longer take it.';
 
 /*
  * The service as it is now, if the provider, who is locked, works when it is to begin; else nulls. What
@@ -357,10 +358,11 @@ begin
     where a.org_id = p_org and a.call_id = p_call_id
     offset 0
   ) as m
-  where private.is_held(m, p_at) and not private.is_new_time(p_org, m);
+  where private.awaits_code(m, p_at) and not private.is_new_time(p_org, m);
 end
 $$;
-comment on function private.find_holds is 'The live holds of a call, except the new time of a change.';
+comment on function private.find_holds is
+  'The live holds that a call has, except the new time of a change.';
 
 /*
  * The patient's hold in this call: the one that p_hold names, whatever the patient's name, else the one
@@ -406,7 +408,7 @@ begin
     where n.phone_hash = p_call.caller_hash and h.org_id = p_org
   )
   select (c.hold).* into v_hold from counted as c
-  where private.is_held(c.hold, p_at) and (c.hold).call_id <> p_call.call_id
+  where private.awaits_code(c.hold, p_at) and (c.hold).call_id <> p_call.call_id
     and private.is_for_patient(c.hold, p_patient)
     and private.is_left_to(p_org, c.hold, p_call.call_id)
     -- Another slot does not replace the new time of a move.
@@ -423,7 +425,7 @@ as $$
 begin
   update public.appointments as a
   set call_id = p_call ->> 'callId', updated_at = clock_timestamp()
-  where a.org_id = p_org and a.id = p_hold and private.is_held(a, clock_timestamp())
+  where a.org_id = p_org and a.id = p_hold and private.awaits_code(a, clock_timestamp())
     and private.is_left_to(p_org, a, p_call ->> 'callId');
   if found then
     perform private.audit(p_org, p_call, 'hold_slot', p_hold, 'taken_over');
@@ -766,7 +768,7 @@ begin
   if not exists (
     select from public.appointments as a
     where a.org_id = p_org and a.call_id = p_hold.call_id and a.status = 'held'
-      and a.patient_phone = p_hold.patient_phone and a.id <> p_hold.id)
+      and not private.is_kept(a) and a.patient_phone = p_hold.patient_phone and a.id <> p_hold.id)
     and not exists (
       select from public.appointment_changes as c
       where c.org_id = p_org and c.call_id = p_hold.call_id and c.applied_at is null
@@ -800,11 +802,11 @@ begin
   order by m.created_at desc limit 1;
   if v_hold.id is null then
     return null;
-  elsif not private.is_live(v_hold, p_now) then
-    -- It was released or has expired: what the patient has now.
+  elsif not private.is_live(v_hold, p_now) or private.is_kept(v_hold) then
+    -- It was released, has expired or is the front desk's: what the patient has now.
     v_has_expired := private.has_expired(v_hold, p_now);
     select m.* into v_hold from private.rows_of_call(p_org.id, p_call_id) as m
-    where private.is_live(m, p_now)
+    where private.is_live(m, p_now) and not private.is_kept(m)
       and private.is_same_patient(p_name, m.patient_name) and not private.is_new_time(p_org.id, m)
     order by m.status = 'held' desc, m.created_at desc limit 1;
     if v_hold.id is null and v_has_expired then
@@ -840,7 +842,7 @@ begin
   select a.* into v_hold from public.appointments as a
   where a.org_id = p_org.id and a.id = p_hold for update;
   v_now := clock_timestamp();
-  if private.is_held(v_hold, v_now) is not true or v_hold.call_id <> p_call ->> 'callId' then
+  if private.awaits_code(v_hold, v_now) is not true or v_hold.call_id <> p_call ->> 'callId' then
     -- It has expired, or the patient's next call has taken it over.
     return jsonb_build_object('outcome', 'hold_expired', 'orgId', p_org.id);
   end if;

@@ -25,8 +25,9 @@ begin
   return case
     when p_row.status = 'confirmed'
       then private.describe_hold(p_org, p_row, p_now) || '{"outcome": "already_confirmed"}'
+    when p_row.status = 'requires_manual_followup' or private.is_kept(p_row)
+      then '{"outcome": "locked"}'::jsonb
     when p_row.status in ('held', 'expired') then '{"outcome": "hold_expired"}'::jsonb
-    when p_row.status = 'requires_manual_followup' then '{"outcome": "locked"}'::jsonb
     else '{"outcome": "hold_not_found"}'::jsonb end;
 end
 $$;
@@ -108,10 +109,10 @@ begin
     coalesce(a.extended_at, a.created_at) + make_interval(mins => p_org.hold_minutes)
       + private.code_lifetime()))
   where a.org_id = p_org.id and a.call_id = p_call_id and a.patient_phone = p_phone
-    and private.is_held(a, p_now) and not private.is_held(a, p_until);
+    and private.awaits_code(a, p_now) and not private.is_held(a, p_until);
   select max(a.expires_at) into v_last from public.appointments as a
   where a.org_id = p_org.id and a.call_id = p_call_id and a.patient_phone = p_phone
-    and private.is_held(a, p_now);
+    and private.awaits_code(a, p_now);
   return least(p_until, v_last);
 end
 $$;
@@ -433,7 +434,7 @@ begin
   where m.id = p_hold;
   if private.hash_phone(v_hold.patient_phone) <> v_phone then
     return '{"outcome": "busy"}';
-  elsif private.is_held(v_hold, v_now) is not true then
+  elsif private.awaits_code(v_hold, v_now) is not true then
     v_answer := private.describe_state(p_org, v_hold, v_now);
   else
     select c.* into v_code from public.one_time_passcodes as c
@@ -719,21 +720,92 @@ end
 $$;
 comment on function private.compare_digits is 'The passcode that digits are, or why they are none; a wrong one is counted.';
 
-/* The call has no attempts left. */
-create function private.hand_over_holds(
-  p_org uuid, p_call_id text, p_phone text, p_now timestamptz
-) returns void
+/*
+ * Whether one more slot may be kept for the front desk, so that nobody can reserve a clinic's day by
+ * reading out wrong passcodes. One is kept for a number within a day, whether it called or was called
+ * for, and one for all calls of a clinic without a number; desk_holds at a clinic at one time; none while an alarm about an
+ * attack is on. The numbers are locked, and the clinic's slots are counted under a lock, which is the last
+ * one but rows of this call. If that takes too long, nothing is kept: the attempt counts all the same.
+ */
+create function private.may_keep(
+  p_org public.organizations, p_keys bytea[], p_now timestamptz
+) returns boolean
 language plpgsql volatile set search_path = ''
 as $$
 begin
-  perform private.lock_holds(p_org, p_call_id);
-  update public.appointments as a
-  set status = 'requires_manual_followup', updated_at = p_now
-  where a.org_id = p_org and a.call_id = p_call_id and a.patient_phone = p_phone
-    and a.status = 'held' and not private.is_new_time(p_org, a);
+  if p_org.desk_hold_minutes = 0 or private.is_braked(p_org.id, p_now)
+    or exists (select from unnest(p_keys) as k (hash) where private.is_blocked(p_org.id, k.hash))
+    or exists (
+      select from public.phone_counts as n
+      where n.phone_hash = any (p_keys)
+        and private.count_since(n.kept_at, p_now - interval '1 day') > 0) then
+    return false;
+  end if;
+  perform pg_advisory_xact_lock(hashtextextended(p_org.id || '/kept for the desk', 0));
+  return (
+    select count(*) < p_org.desk_holds from public.appointments as a
+    where a.org_id = p_org.id and a.handed_over_at is not null
+      and a.status in ('held', 'requires_manual_followup') and private.is_held(a, p_now));
+exception when lock_not_available or deadlock_detected then
+  return false;
 end
 $$;
-comment on function private.hand_over_holds is 'Leaves the holds of a call that wait for a phone to the front desk.';
+comment on function private.may_keep is
+  'Whether the slot of a call that ran out of passcodes may be kept for the front desk.';
+
+/*
+ * The call has no attempts left: what waits for these phones is left to the front desk. One slot is kept
+ * for a while, if private.may_keep() allows it; the others are given up. A slot that has expired is not
+ * taken back. The phones are locked.
+ *
+ * p_named  the hold that the caller meant, which is kept rather than others
+ */
+create function private.hand_over_holds(
+  p_org public.organizations, p_call jsonb, p_entered public.calls, p_named uuid, p_phones text[],
+  p_now timestamptz
+) returns void
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_kept public.appointments;
+  v_keys bytea[];
+  v_hold public.appointments;
+begin
+  perform private.lock_holds(p_org.id, p_entered.call_id);
+  select h.* into v_kept from private.find_holds(p_org.id, p_entered.call_id, p_now) as h
+  where h.patient_phone = any (p_phones) and h.starts_at > p_now
+  order by (h.id = p_named) is true desc, h.updated_at desc limit 1;
+  if v_kept.id is not null then
+    v_keys := array[
+      private.caller_key(p_org.id, p_entered), private.hash_phone(v_kept.patient_phone)];
+    if private.may_keep(p_org, v_keys, p_now) then
+      insert into public.phone_counts as n (phone_hash, kept_at)
+      select distinct k.hash, array[p_now] from unnest(v_keys) as k (hash)
+      on conflict (phone_hash) do update set changed_at = p_now,
+        kept_at = private.keep_since(n.kept_at, p_now - interval '1 day') || p_now;
+    else
+      v_kept := null;
+    end if;
+  end if;
+  for v_hold in
+    update public.appointments as a
+    set handed_over_at = p_now, updated_at = p_now,
+      status = case when a.id = v_kept.id then 'held' else 'requires_manual_followup' end,
+      expires_at = case when a.id = v_kept.id
+        then least(a.starts_at, p_now + make_interval(mins => p_org.desk_hold_minutes))
+        else a.expires_at end
+    where a.org_id = p_org.id and a.call_id = p_entered.call_id
+      and a.patient_phone = any (p_phones) and a.status = 'held' and not private.is_kept(a)
+      and not private.is_new_time(p_org.id, a)
+    returning a.*
+  loop
+    perform private.audit(p_org.id, p_call, 'hand_over', v_hold.id,
+      case v_hold.status when 'held' then 'kept' else 'given_up' end);
+  end loop;
+end
+$$;
+comment on function private.hand_over_holds is
+  'Leaves the holds of a call that wait for these phones to the front desk, and keeps one of them for it.';
 
 /*
  * verify_otp for a known organization, under the call's lock: compares and counts, or confirms and
@@ -784,8 +856,8 @@ begin
   v_answer := coalesce(v_answer, private.carry_out(
     p_org, p_call, v_call, v_read.phone, v_was_compared, v_now));
   if v_answer ->> 'outcome' = 'locked' then
-    perform private.hand_over_holds(p_org.id, v_call.call_id, c.phone, v_now)
-    from unnest(v_codes) as c;
+    perform private.hand_over_holds(p_org, p_call, v_call, (v_waiting.hold).id,
+      array(select c.phone from unnest(v_codes) as c), v_now);
   end if;
 
   v_answer := jsonb_strip_nulls(jsonb_build_object('holdId',

@@ -110,7 +110,7 @@ begin
   perform private.lock_call(p_org.id, p_call_id);
   v_phones := array(
     select private.hash_phone(m.patient_phone) from private.rows_of_call(p_org.id, p_call_id) as m
-    where m.status = 'held' and m.patient_phone is not null);
+    where m.status = 'held' and not private.is_kept(m) and m.patient_phone is not null);
   if p_org.follow_up_texts and v_phones <> '{}' then
     perform private.lock_phones(v_phones);
     perform pg_advisory_xact_lock(hashtextextended(p_org.id || '/sms', 0));
@@ -135,6 +135,8 @@ begin
   for v_hold in
     select a.* from public.appointments as a
     where a.org_id = p_org.id and a.call_id = v_call_id and a.status = 'held'
+      -- A call ends, and what it has left to the front desk stays.
+      and not private.is_kept(a)
     order by a.created_at
   loop
     perform private.release_hold(p_org.id, p_call, 'end_call', v_hold.id);

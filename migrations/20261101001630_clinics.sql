@@ -131,7 +131,8 @@ begin
       select coalesce(jsonb_agg(jsonb_build_object('dow', h.dow, 'startMin', h.start_min,
         'endMin', h.end_min) order by h.dow, h.start_min), '[]')
       from public.desk_hours as h where h.org_id = p_org.id),
-    'holdMinutes', p_org.hold_minutes, 'smsCountries', to_jsonb(p_org.sms_countries),
+    'holdMinutes', p_org.hold_minutes, 'deskHoldMinutes', p_org.desk_hold_minutes,
+    'smsCountries', to_jsonb(p_org.sms_countries),
     'smsHourlyLimit', p_org.sms_hourly_limit, 'messageHourlyLimit', p_org.message_hourly_limit,
     'followUpTexts', p_org.follow_up_texts, 'textsAtHold', p_org.texts_at_hold,
     'calendarPatientNames', p_org.calendar_patient_names,
@@ -326,6 +327,7 @@ begin
     timezone = p_clinic ->> 'timezone', default_country = p_clinic ->> 'defaultCountry',
     transfer_number = p_clinic ->> 'transferNumber',
     hold_minutes = (p_clinic ->> 'holdMinutes')::integer,
+    desk_hold_minutes = coalesce((p_clinic ->> 'deskHoldMinutes')::integer, 60),
     sms_countries = array(select jsonb_array_elements_text(p_clinic -> 'smsCountries')),
     sms_hourly_limit = (p_clinic ->> 'smsHourlyLimit')::integer,
     message_hourly_limit = (p_clinic ->> 'messageHourlyLimit')::integer,

@@ -226,6 +226,9 @@ declare
   v_lapsed bigint;
   v_waiting bigint;
   v_oldest timestamptz;
+  v_open bigint;
+  v_kept bigint;
+  v_waits_since timestamptz;
   v_overlaps bigint;
   v_lost bigint;
 begin
@@ -244,7 +247,16 @@ begin
       where c.org_id = a.org_id and c.call_id = a.call_id
         and c.phone_hash = private.hash_phone(a.patient_phone)) as has_passcode
     from public.appointments as a
-    where a.status = 'held' and a.expires_at > v_now limit 10000
+    where a.status = 'held' and a.handed_over_at is null and a.expires_at > v_now limit 10000
+  ) as n;
+  select count(*), count(*) filter (where n.is_kept), min(n.handed_over_at)
+  into v_open, v_kept, v_waits_since
+  from (
+    select private.is_kept(a) and private.is_live(a, v_now) as is_kept, a.handed_over_at
+    from public.organizations as o
+    join public.appointments as a on a.org_id = o.id and a.starts_at > v_now
+    where a.handed_over_at is not null and a.status in ('held', 'requires_manual_followup')
+    limit 10000
   ) as n;
   select count(*), min(n.expires_at) into v_lapsed, v_oldest
   from (
@@ -258,7 +270,9 @@ begin
   return jsonb_build_object('totals', v_totals, 'recent', v_recent, 'gauges', jsonb_build_object(
     'holdsLive', v_live, 'holdsLapsed', v_lapsed, 'passcodesWaiting', v_waiting,
     'cleanupLagSeconds', coalesce(extract(epoch from v_now - v_oldest), 0),
-    'overlaps', v_overlaps, 'indexRowsLost', v_lost));
+    'overlaps', v_overlaps, 'indexRowsLost', v_lost, 'followUpsOpen', v_open,
+    'followUpsKept', v_kept,
+    'followUpsLagSeconds', coalesce(extract(epoch from v_now - v_waits_since), 0)));
 end
 $$;
 comment on function public.read_metrics is 'Counters and gauges for operators; names no organization.';

@@ -23,7 +23,7 @@ declare
 begin
   with marked as (
     update public.appointments as a
-    set status = 'expired', updated_at = p_now
+    set status = private.expired_status(a), updated_at = p_now
     where a.org_id = p_org and a.ctid = any (p_rows)
       and a.status = 'held' and a.expires_at <= p_now
     returning a.id, a.call_id

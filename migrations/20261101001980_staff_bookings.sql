@@ -9,7 +9,9 @@
  * - A function that changes an appointment first locks the call that made it, if any, and the patient's number,
  *   and then reads it again. So neither a call nor the erasure of the patient runs at the same time.
  * - A row that no longer takes time, such as a hold that waits for the desk (requires_manual_followup), is
- *   confirmed only if its time is still free, checked under the provider's lock.
+ *   confirmed only if its time is still free, checked under the provider's lock. While the time of such a
+ *   hold is kept (private.is_kept), it is confirmed in place.
+ * - How long a hold waited for the desk is measured once, when it is confirmed, moved or cancelled.
  * - Answers have ids, times and names of doctors and services, but nothing of the patient: they are kept.
  */
 
@@ -192,7 +194,8 @@ begin
   set status = 'confirmed', expires_at = null, seat = v_seat,
     contact_id = coalesce(p_contact, a.contact_id), updated_at = v_now
   -- An expired hold may have been in its own way.
-  where a.org_id = p_org and a.id = p_row.id and a.status in (p_row.status, 'expired')
+  where a.org_id = p_org and a.id = p_row.id
+    and a.status in (p_row.status, private.expired_status(p_row))
     and v_seat is not null
     -- The service may have fewer seats by now.
     and (
@@ -246,36 +249,70 @@ as $$
 $$;
 comment on function private.wanted_of is 'The slot of an appointment.';
 
-/* Confirms a live hold in place, or another row if its time is still free. p_row is private.lock_booking()'s. */
+/* p_row  as it was before */
+create function private.measure_wait(p_row public.appointments, p_result text) returns void
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  if p_row.handed_over_at is not null and p_row.status in ('held', 'requires_manual_followup') then
+    perform private.tally('follow_ups_resolved', jsonb_build_object('result', p_result));
+    perform private.tally('follow_ups_wait_seconds', jsonb_build_object('result', p_result),
+      extract(epoch from clock_timestamp() - p_row.handed_over_at)::double precision);
+  end if;
+end
+$$;
+comment on function private.measure_wait is
+  'Counts how long a hold waited for the front desk that has now been confirmed, moved or cancelled.';
+
+/*
+ * Confirms a live hold in place, or another row if its time is still free. False if it is not. p_row is
+ * private.lock_booking()'s, and its time is to come.
+ */
+create function private.confirm_row(
+  p_org uuid, p_row public.appointments, p_now timestamptz
+) returns boolean
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_is_done boolean;
+begin
+  if private.is_held(p_row, p_now) then
+    v_is_done := private.confirm_hold(p_org, p_row, null, p_now);
+  end if;
+  if v_is_done is not true then
+    perform private.lock_provider(p_org, p_row.provider_id, p_wait => true);
+    v_is_done := private.is_still_bookable(p_org, p_row, p_now)
+      and private.retake_time(p_org, p_row, private.save_contact(
+        p_org, p_row.patient_phone, p_row.patient_name, null));
+    if v_is_done then
+      perform private.queue_text(p_org, p_row.id, 'confirmation');
+    end if;
+  end if;
+  return v_is_done;
+end
+$$;
+comment on function private.confirm_row is
+  'Confirms a hold without a passcode, also one that has expired or waits for the desk; false if its time is taken.';
+
+/* p_row is private.lock_booking()'s. */
 create function private.confirm_at_desk(p_org public.organizations, p_row public.appointments)
 returns jsonb
 language plpgsql volatile set search_path = ''
 as $$
 declare
   v_now constant timestamptz := clock_timestamp();
-  v_is_done boolean;
 begin
   if p_row.starts_at <= v_now then
     return '{"outcome": "past"}';
-  elsif private.is_held(p_row, v_now) then
-    v_is_done := private.confirm_hold(p_org.id, p_row, null, v_now);
+  elsif not private.confirm_row(p_org.id, p_row, v_now) then
+    return private.refuse_start(p_org, private.wanted_of(p_org.id, p_row), null, false);
   end if;
-  if v_is_done is not true then
-    perform private.lock_provider(p_org.id, p_row.provider_id, p_wait => true);
-    v_is_done := private.is_still_bookable(p_org.id, p_row, v_now)
-      and private.retake_time(p_org.id, p_row, private.save_contact(
-        p_org.id, p_row.patient_phone, p_row.patient_name, null));
-    if v_is_done then
-      perform private.queue_text(p_org.id, p_row.id, 'confirmation');
-    end if;
-  end if;
-  return case when v_is_done
-    then private.describe_appointment(p_org, p_row, v_now) || '{"outcome": "confirmed"}'
-    else private.refuse_start(p_org, private.wanted_of(p_org.id, p_row), null, false) end;
+  perform private.measure_wait(p_row, 'confirmed');
+  return private.describe_appointment(p_org, p_row, v_now) || '{"outcome": "confirmed"}';
 end
 $$;
 comment on function private.confirm_at_desk is
-  'Confirms a hold without a passcode, also one that has expired or waits for the desk, or says why not.';
+  'Confirms a hold without a passcode, or says why not.';
 
 /* What does not fit the state of an appointment. p_wanted: the states that do. */
 create function private.status_refusal(p_row public.appointments, p_wanted text[]) returns jsonb
@@ -287,6 +324,15 @@ as $$
 $$;
 comment on function private.status_refusal is
   'appointment_not_found, or wrong_status (status) if an appointment is in none of these states, or null.';
+
+/* As private.status_refusal(), but a hold that is kept for the desk always does. */
+create function private.waiting_refusal(p_row public.appointments, p_wanted text[]) returns jsonb
+language sql immutable set search_path = ''
+as $$
+  select case when private.is_kept(p_row) is not true then private.status_refusal(p_row, p_wanted) end
+$$;
+comment on function private.waiting_refusal is
+  'Why a row neither waits for the front desk with its time nor is in one of these states, or null.';
 
 /*
  * Staff, from desk on: confirms a hold without its passcode, because the desk knows the patient.
@@ -345,6 +391,7 @@ begin
   update public.appointments as a set status = 'cancelled', updated_at = clock_timestamp()
   where a.org_id = p_org and a.id = p_row.id and a.status = p_row.status;
   perform private.require_unchanged(found);
+  perform private.measure_wait(p_row, 'cancelled');
   if p_row.status = 'confirmed' then
     perform private.queue_text(p_org, p_row.id, 'cancellation');
   end if;
@@ -395,7 +442,8 @@ $$;
 comment on function public.staff_cancel is 'Cancels an appointment at the desk; audited.';
 
 /*
- * Staff, from desk on: ends the wait of a hold that ran out of passcodes (requires_manual_followup).
+ * Staff, from desk on: ends the wait of a hold whose call ran out of passcodes, whether its time is still
+ * kept (held, with handed_over_at) or not (requires_manual_followup).
  *
  * p_as      confirmed: the patient was reached and comes; cancelled: does not come, or was not reached. For
  *           another time there is staff_move
@@ -421,7 +469,7 @@ begin
     return v_desk.answer;
   end if;
   v_row := private.lock_booking(p_org, p_appointment);
-  v_answer := private.status_refusal(v_row, array['requires_manual_followup']);
+  v_answer := private.waiting_refusal(v_row, array['requires_manual_followup']);
   if v_answer is null and p_as = 'cancelled' then
     v_answer := private.cancel_row(p_org, v_row);
   elsif v_answer is null then
@@ -456,6 +504,14 @@ begin
   elsif p_row.status = 'confirmed' and private.is_wanted(v_wanted, p_row) then
     return private.describe_appointment(p_org, p_row, clock_timestamp())
       || '{"outcome": "unchanged"}';
+  elsif private.is_kept(p_row) and private.is_wanted(v_wanted, p_row) then
+    -- Its own seat, which is kept, would be in the way of a new row.
+    if not private.confirm_row(p_org.id, p_row, clock_timestamp()) then
+      return private.refuse_start(p_org, v_wanted, p_row.id, false);
+    end if;
+    perform private.measure_wait(p_row, 'moved');
+    return private.describe_appointment(p_org, p_row, clock_timestamp())
+      || '{"outcome": "moved"}';
   end if;
   v_claimed := private.claim_at_desk(p_org, p_request, v_wanted, jsonb_build_object(
     'name', p_row.patient_name, 'phone', p_row.patient_phone, 'country', p_row.patient_country),
@@ -464,9 +520,12 @@ begin
     return v_claimed.refusal;
   end if;
   update public.appointments as a set status = 'cancelled', updated_at = clock_timestamp()
-  where a.org_id = p_org.id and a.id = p_row.id and a.status = p_row.status
+  where a.org_id = p_org.id and a.id = p_row.id
+    -- The time of a hold may have been over since, and the claim has marked it.
+    and a.status in (p_row.status, private.expired_status(p_row))
   returning a.* into v_old;
   perform private.require_unchanged(found);
+  perform private.measure_wait(p_row, 'moved');
   update public.appointments as n
   set status = 'confirmed', expires_at = null, updated_at = clock_timestamp(),
     contact_id = coalesce(v_old.contact_id, private.save_contact(
@@ -507,7 +566,7 @@ begin
   end if;
   v_row := private.lock_booking(p_org, p_appointment);
   v_answer := coalesce(
-    private.status_refusal(v_row, array['confirmed', 'requires_manual_followup']),
+    private.waiting_refusal(v_row, array['confirmed', 'requires_manual_followup']),
     private.move_at_desk(v_desk.org, v_desk.request, v_row, p_slot_id));
   return private.leave_desk(p_org, v_desk.request, v_row.id, v_answer,
     jsonb_strip_nulls(jsonb_build_object('newTime', v_answer -> 'appointmentId')));

@@ -16,6 +16,7 @@ export const exposition = "text/plain; version=0.0.4; charset=utf-8";
 
 const prefix = "master_orchestrator";
 const textResults = ["accepted", "delivered", "undelivered", "refused", "failed", "unknown"];
+const followUpResults = ["confirmed", "moved", "cancelled"];
 const alarmKinds = [
   ...["wrong_codes", "refused_sends", "other_numbers", "calendar_unread", "calendar_overlap"],
 ];
@@ -42,6 +43,7 @@ export function toPrometheus({ totals, gauges }: Metrics): string {
     ...describeTexts(counters),
     ...describeSafety(counters),
     ...describeHolds(gauges),
+    ...describeFollowUps(counters, gauges),
   ].map(writeFamily).join("");
 }
 
@@ -173,6 +175,38 @@ function describeHolds(gauges: Metrics["gauges"]): Family[] {
       "Appointments found missing from the index of the overlap constraint in the last day, " +
         "including repaired ones; stops at 10000.",
       gauges.indexRowsLost,
+    ),
+  ];
+}
+
+function describeFollowUps(counters: Counters, gauges: Metrics["gauges"]): Family[] {
+  const resolved = counters.named("follow_ups_resolved").by("result");
+  const waited = counters.named("follow_ups_wait_seconds").by("result");
+  return [
+    gauge(
+      "follow_ups_open",
+      "Holds to come that ran out of passcodes and wait for the front desk; stops at 10000.",
+      gauges.followUpsOpen,
+    ),
+    gauge(
+      "follow_ups_kept",
+      "Those of them whose time is still kept; stops at 10000.",
+      gauges.followUpsKept,
+    ),
+    gauge(
+      "follow_ups_lag_seconds",
+      "Seconds that the oldest of them has waited.",
+      gauges.followUpsLagSeconds,
+    ),
+    counter(
+      "follow_ups_resolved",
+      "Holds that ran out of passcodes and were resolved at the front desk, by result.",
+      withZeros(resolved, "result", followUpResults),
+    ),
+    counter(
+      "follow_ups_wait_seconds",
+      "Seconds that they had waited, added up, by result.",
+      withZeros(waited, "result", followUpResults),
     ),
   ];
 }

@@ -240,6 +240,7 @@ CREATE TABLE public.organizations (
     sms_countries text[] NOT NULL,
     sms_hourly_limit integer DEFAULT 200 NOT NULL,
     hold_minutes integer DEFAULT 10 NOT NULL,
+    desk_hold_minutes integer DEFAULT 60 NOT NULL,
     follow_up_texts boolean DEFAULT false NOT NULL,
     texts_at_hold boolean DEFAULT false NOT NULL,
     calendar_patient_names boolean DEFAULT false NOT NULL,
@@ -266,6 +267,7 @@ CREATE TABLE public.organizations (
     own_phone_hourly_sends integer DEFAULT 2 NOT NULL,
     own_phone_daily_sends integer DEFAULT 4 NOT NULL,
     own_phone_daily_attempts integer DEFAULT 10 NOT NULL,
+    desk_holds integer DEFAULT 5 NOT NULL,
     address text,
     confirmation_texts boolean DEFAULT true NOT NULL,
     change_texts boolean DEFAULT false NOT NULL,
@@ -277,8 +279,9 @@ CREATE TABLE public.organizations (
     CONSTRAINT organizations_audit_retention_sane CHECK (((audit_retention_days >= 30) AND (audit_retention_days <= 36500))),
     CONSTRAINT organizations_closing_days_finite CHECK (private.require((closing_days <@ datemultirange(daterange('0001-01-01'::date, '9999-12-31'::date, '[]'::text))), ('organization '::text || slug), 'its closing days have no first or no last day'::text)),
     CONSTRAINT organizations_country_iso CHECK ((default_country ~ '^[A-Z]{2}$'::text)),
+    CONSTRAINT organizations_desk_hold_minutes_sane CHECK (((desk_hold_minutes >= 0) AND (desk_hold_minutes <= 1440))),
     CONSTRAINT organizations_hold_minutes_sane CHECK (((hold_minutes >= 1) AND (hold_minutes <= 120))),
-    CONSTRAINT organizations_limits_sane CHECK (((LEAST(call_holds, call_sends, call_numbers, call_attempts, call_change_requests, unknown_call_holds, unknown_caller_holds, caller_holds, caller_hourly_holds, caller_hourly_sends, phone_holds, phone_hourly_sends, phone_daily_sends, phone_daily_attempts, own_phone_hourly_sends, own_phone_daily_sends, own_phone_daily_attempts) >= 0) AND (GREATEST(call_sends, call_attempts) <= 20) AND (GREATEST(phone_daily_attempts, own_phone_daily_attempts) <= 100) AND (GREATEST(call_holds, unknown_call_holds, phone_holds) <= 50) AND (GREATEST(phone_hourly_sends, phone_daily_sends, own_phone_daily_sends) <= 50))),
+    CONSTRAINT organizations_limits_sane CHECK (((LEAST(call_holds, call_sends, call_numbers, call_attempts, call_change_requests, unknown_call_holds, unknown_caller_holds, caller_holds, caller_hourly_holds, caller_hourly_sends, phone_holds, phone_hourly_sends, phone_daily_sends, phone_daily_attempts, own_phone_hourly_sends, own_phone_daily_sends, own_phone_daily_attempts, desk_holds) >= 0) AND (GREATEST(call_sends, call_attempts) <= 20) AND (GREATEST(phone_daily_attempts, own_phone_daily_attempts) <= 100) AND (GREATEST(call_holds, unknown_call_holds, phone_holds, desk_holds) <= 50) AND (GREATEST(phone_hourly_sends, phone_daily_sends, own_phone_daily_sends) <= 50))),
     CONSTRAINT organizations_message_limit_sane CHECK ((message_hourly_limit >= 0)),
     CONSTRAINT organizations_name_given CHECK (((length(btrim(name)) >= 1) AND (length(btrim(name)) <= 120))),
     CONSTRAINT organizations_reminder_by_day CHECK (((reminder_min >= 480) AND (reminder_min <= 1230))),
@@ -298,6 +301,8 @@ COMMENT ON COLUMN public.organizations.timezone IS 'IANA name; all local times o
 COMMENT ON COLUMN public.organizations.sms_countries IS 'ISO 3166 countries that may be texted.';
 
 COMMENT ON COLUMN public.organizations.hold_minutes IS 'How long a held slot waits for its passcode.';
+
+COMMENT ON COLUMN public.organizations.desk_hold_minutes IS 'How long the slot of a call that ran out of passcodes is kept for the front desk; 0: not at all.';
 
 COMMENT ON COLUMN public.organizations.follow_up_texts IS 'Whether a caller whose call ended before the passcode is texted once.';
 
@@ -344,6 +349,8 @@ COMMENT ON COLUMN public.organizations.own_phone_hourly_sends IS 'Texts in an ho
 COMMENT ON COLUMN public.organizations.own_phone_daily_sends IS 'Texts in a day beyond phone_daily_sends, for calls from the number itself.';
 
 COMMENT ON COLUMN public.organizations.own_phone_daily_attempts IS 'Wrong passcodes in a day beyond phone_daily_attempts, in calls from the number itself.';
+
+COMMENT ON COLUMN public.organizations.desk_holds IS 'Slots kept for the front desk at one time, of calls that ran out of passcodes.';
 
 COMMENT ON COLUMN public.organizations.address IS 'Where patients go, as a text says it; null says only the clinic''s name.';
 
@@ -524,6 +531,7 @@ CREATE TABLE public.appointments (
     status text DEFAULT 'held'::text NOT NULL,
     expires_at timestamp with time zone,
     extended_at timestamp with time zone,
+    handed_over_at timestamp with time zone,
     call_id text,
     arrived_at timestamp with time zone,
     patient_confirmed_at timestamp with time zone,
@@ -552,6 +560,8 @@ COMMENT ON COLUMN public.appointments.session_key IS 'Rows of equal key may over
 COMMENT ON COLUMN public.appointments.expires_at IS 'A held row stops blocking at this time, cleaned up or not.';
 
 COMMENT ON COLUMN public.appointments.extended_at IS 'When the hold was extended because its call asked for the same time again; this happens once.';
+
+COMMENT ON COLUMN public.appointments.handed_over_at IS 'When its call ran out of passcodes, so that it waits for the front desk. While it is held, its time is kept until expires_at.';
 
 COMMENT ON COLUMN public.appointments.call_id IS 'The call (or chat) that made the hold, or took it over after the line of the first call dropped.';
 
@@ -736,6 +746,18 @@ $$;
 
 COMMENT ON FUNCTION private.audit(p_org uuid, p_call jsonb, p_action text, p_subject uuid, p_outcome text, p_details jsonb) IS 'Writes one audit row in the caller''s transaction; a null call means the system itself, one with staff the account of the token.';
 
+CREATE FUNCTION private.is_held(p_row public.appointments, p_at timestamp with time zone) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    RETURN (((p_row).status = 'held'::text) AND (COALESCE((p_row).expires_at, 'infinity'::timestamp with time zone) > p_at));
+
+COMMENT ON FUNCTION private.is_held(p_row public.appointments, p_at timestamp with time zone) IS 'Whether a row is a live hold.';
+
+CREATE FUNCTION private.awaits_code(p_row public.appointments, p_at timestamp with time zone) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    RETURN (private.is_held(p_row, p_at) AND ((p_row).handed_over_at IS NULL));
+
+COMMENT ON FUNCTION private.awaits_code(p_row public.appointments, p_at timestamp with time zone) IS 'Whether a row is a live hold that its call still has.';
+
 CREATE FUNCTION private.begin_at_hold(p_org public.organizations, p_call jsonb, p_hold uuid, p_send uuid, p_mac text, p_key_id text, p_sender text) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -758,7 +780,7 @@ begin
   where m.id = p_hold;
   if private.hash_phone(v_hold.patient_phone) <> v_phone then
     return '{"outcome": "busy"}';
-  elsif private.is_held(v_hold, v_now) is not true then
+  elsif private.awaits_code(v_hold, v_now) is not true then
     v_answer := private.describe_state(p_org, v_hold, v_now);
   else
     select c.* into v_code from public.one_time_passcodes as c
@@ -931,7 +953,7 @@ COMMENT ON FUNCTION private.is_live(p_row public.appointments, p_at timestamp wi
 
 CREATE FUNCTION private.blocks(p_row public.appointments, p_call_id text, p_moves uuid, p_at timestamp with time zone) RETURNS boolean
     LANGUAGE sql IMMUTABLE
-    RETURN (private.is_live(p_row, p_at) AND ((p_call_id IS NULL) OR ((p_row).status <> 'held'::text) OR ((p_row).call_id IS DISTINCT FROM p_call_id)) AND ((p_row).id IS DISTINCT FROM p_moves));
+    RETURN (private.is_live(p_row, p_at) AND ((p_call_id IS NULL) OR ((p_row).status <> 'held'::text) OR ((p_row).handed_over_at IS NOT NULL) OR ((p_row).call_id IS DISTINCT FROM p_call_id)) AND ((p_row).id IS DISTINCT FROM p_moves));
 
 COMMENT ON FUNCTION private.blocks(p_row public.appointments, p_call_id text, p_moves uuid, p_at timestamp with time zone) IS 'Whether a row is live, and neither a hold of this call nor the appointment that it moves.';
 
@@ -1074,6 +1096,7 @@ begin
   update public.appointments as a set status = 'cancelled', updated_at = clock_timestamp()
   where a.org_id = p_org and a.id = p_row.id and a.status = p_row.status;
   perform private.require_unchanged(found);
+  perform private.measure_wait(p_row, 'cancelled');
   if p_row.status = 'confirmed' then
     perform private.queue_text(p_org, p_row.id, 'cancellation');
   end if;
@@ -1683,29 +1706,18 @@ CREATE FUNCTION private.confirm_at_desk(p_org public.organizations, p_row public
     AS $$
 declare
   v_now constant timestamptz := clock_timestamp();
-  v_is_done boolean;
 begin
   if p_row.starts_at <= v_now then
     return '{"outcome": "past"}';
-  elsif private.is_held(p_row, v_now) then
-    v_is_done := private.confirm_hold(p_org.id, p_row, null, v_now);
+  elsif not private.confirm_row(p_org.id, p_row, v_now) then
+    return private.refuse_start(p_org, private.wanted_of(p_org.id, p_row), null, false);
   end if;
-  if v_is_done is not true then
-    perform private.lock_provider(p_org.id, p_row.provider_id, p_wait => true);
-    v_is_done := private.is_still_bookable(p_org.id, p_row, v_now)
-      and private.retake_time(p_org.id, p_row, private.save_contact(
-        p_org.id, p_row.patient_phone, p_row.patient_name, null));
-    if v_is_done then
-      perform private.queue_text(p_org.id, p_row.id, 'confirmation');
-    end if;
-  end if;
-  return case when v_is_done
-    then private.describe_appointment(p_org, p_row, v_now) || '{"outcome": "confirmed"}'
-    else private.refuse_start(p_org, private.wanted_of(p_org.id, p_row), null, false) end;
+  perform private.measure_wait(p_row, 'confirmed');
+  return private.describe_appointment(p_org, p_row, v_now) || '{"outcome": "confirmed"}';
 end
 $$;
 
-COMMENT ON FUNCTION private.confirm_at_desk(p_org public.organizations, p_row public.appointments) IS 'Confirms a hold without a passcode, also one that has expired or waits for the desk, or says why not.';
+COMMENT ON FUNCTION private.confirm_at_desk(p_org public.organizations, p_row public.appointments) IS 'Confirms a hold without a passcode, or says why not.';
 
 CREATE FUNCTION private.confirm_hold(p_org uuid, p_hold public.appointments, p_proven_at timestamp with time zone, p_now timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql
@@ -1758,6 +1770,31 @@ end
 $$;
 
 COMMENT ON FUNCTION private.confirm_holds(p_org public.organizations, p_call jsonb, p_phone text, p_now timestamp with time zone) IS 'Confirms every hold of a call that waits for a proven number.';
+
+CREATE FUNCTION private.confirm_row(p_org uuid, p_row public.appointments, p_now timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_is_done boolean;
+begin
+  if private.is_held(p_row, p_now) then
+    v_is_done := private.confirm_hold(p_org, p_row, null, p_now);
+  end if;
+  if v_is_done is not true then
+    perform private.lock_provider(p_org, p_row.provider_id, p_wait => true);
+    v_is_done := private.is_still_bookable(p_org, p_row, p_now)
+      and private.retake_time(p_org, p_row, private.save_contact(
+        p_org, p_row.patient_phone, p_row.patient_name, null));
+    if v_is_done then
+      perform private.queue_text(p_org, p_row.id, 'confirmation');
+    end if;
+  end if;
+  return v_is_done;
+end
+$$;
+
+COMMENT ON FUNCTION private.confirm_row(p_org uuid, p_row public.appointments, p_now timestamp with time zone) IS 'Confirms a hold without a passcode, also one that has expired or waits for the desk; false if its time is taken.';
 
 CREATE FUNCTION private.count_attempt(p_phone bytea, p_now timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
@@ -2222,7 +2259,8 @@ begin
       select coalesce(jsonb_agg(jsonb_build_object('dow', h.dow, 'startMin', h.start_min,
         'endMin', h.end_min) order by h.dow, h.start_min), '[]')
       from public.desk_hours as h where h.org_id = p_org.id),
-    'holdMinutes', p_org.hold_minutes, 'smsCountries', to_jsonb(p_org.sms_countries),
+    'holdMinutes', p_org.hold_minutes, 'deskHoldMinutes', p_org.desk_hold_minutes,
+    'smsCountries', to_jsonb(p_org.sms_countries),
     'smsHourlyLimit', p_org.sms_hourly_limit, 'messageHourlyLimit', p_org.message_hourly_limit,
     'followUpTexts', p_org.follow_up_texts, 'textsAtHold', p_org.texts_at_hold,
     'calendarPatientNames', p_org.calendar_patient_names,
@@ -2510,8 +2548,9 @@ begin
   return case
     when p_row.status = 'confirmed'
       then private.describe_hold(p_org, p_row, p_now) || '{"outcome": "already_confirmed"}'
+    when p_row.status = 'requires_manual_followup' or private.is_kept(p_row)
+      then '{"outcome": "locked"}'::jsonb
     when p_row.status in ('held', 'expired') then '{"outcome": "hold_expired"}'::jsonb
-    when p_row.status = 'requires_manual_followup' then '{"outcome": "locked"}'::jsonb
     else '{"outcome": "hold_not_found"}'::jsonb end;
 end
 $$;
@@ -2759,7 +2798,7 @@ declare
 begin
   with marked as (
     update public.appointments as a
-    set status = 'expired', updated_at = p_now
+    set status = private.expired_status(a), updated_at = p_now
     where a.org_id = p_org and a.ctid = any (p_rows)
       and a.status = 'held' and a.expires_at <= p_now
     returning a.id, a.call_id
@@ -2794,14 +2833,14 @@ declare
       and private.takes_time(a) and not private.is_live(a, p_now)
     order by a.id for update);
 begin
-  update public.appointments as a set status = 'expired', updated_at = p_now
+  update public.appointments as a set status = private.expired_status(a), updated_at = p_now
   where a.org_id = p_org and a.id = any (v_ids);
   perform private.audit(p_org, null, 'hold_slot', v, 'expired') from unnest(v_ids) as v;
   return v_ids <> '{}';
 end
 $$;
 
-COMMENT ON FUNCTION private.expire_in_way(p_org uuid, p_provider uuid, p_busy tstzrange, p_now timestamp with time zone) IS 'Marks the expired holds that overlap a time as expired.';
+COMMENT ON FUNCTION private.expire_in_way(p_org uuid, p_provider uuid, p_busy tstzrange, p_now timestamp with time zone) IS 'Marks the expired holds that overlap a time, so that they no longer take it.';
 
 CREATE FUNCTION private.expired_holds(p_org public.organizations, p_call_id text, p_phone text, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -2825,6 +2864,12 @@ $$;
 
 COMMENT ON FUNCTION private.expired_holds(p_org public.organizations, p_call_id text, p_phone text, p_now timestamp with time zone) IS 'The starts of holds for which the passcode came too late.';
 
+CREATE FUNCTION private.expired_status(p_row public.appointments) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    RETURN CASE WHEN ((p_row).handed_over_at IS NULL) THEN 'expired'::text ELSE 'requires_manual_followup'::text END;
+
+COMMENT ON FUNCTION private.expired_status(p_row public.appointments) IS 'What a hold becomes when its time is over: what waits for the front desk goes on waiting, without its time.';
+
 CREATE FUNCTION private.extend_holds(p_org public.organizations, p_call_id text, p_phone text, p_until timestamp with time zone, p_now timestamp with time zone) RETURNS timestamp with time zone
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -2838,10 +2883,10 @@ begin
     coalesce(a.extended_at, a.created_at) + make_interval(mins => p_org.hold_minutes)
       + private.code_lifetime()))
   where a.org_id = p_org.id and a.call_id = p_call_id and a.patient_phone = p_phone
-    and private.is_held(a, p_now) and not private.is_held(a, p_until);
+    and private.awaits_code(a, p_now) and not private.is_held(a, p_until);
   select max(a.expires_at) into v_last from public.appointments as a
   where a.org_id = p_org.id and a.call_id = p_call_id and a.patient_phone = p_phone
-    and private.is_held(a, p_now);
+    and private.awaits_code(a, p_now);
   return least(p_until, v_last);
 end
 $$;
@@ -3092,11 +3137,11 @@ begin
     where a.org_id = p_org and a.call_id = p_call_id
     offset 0
   ) as m
-  where private.is_held(m, p_at) and not private.is_new_time(p_org, m);
+  where private.awaits_code(m, p_at) and not private.is_new_time(p_org, m);
 end
 $$;
 
-COMMENT ON FUNCTION private.find_holds(p_org uuid, p_call_id text, p_at timestamp with time zone) IS 'The live holds of a call, except the new time of a change.';
+COMMENT ON FUNCTION private.find_holds(p_org uuid, p_call_id text, p_at timestamp with time zone) IS 'The live holds that a call has, except the new time of a change.';
 
 CREATE FUNCTION private.find_hours(p_org public.organizations, p_service uuid, p_provider uuid, p_day date) RETURNS TABLE(provider_id uuid, open tstzmultirange)
     LANGUAGE plpgsql STABLE
@@ -3176,7 +3221,7 @@ begin
     where n.phone_hash = p_call.caller_hash and h.org_id = p_org
   )
   select (c.hold).* into v_hold from counted as c
-  where private.is_held(c.hold, p_at) and (c.hold).call_id <> p_call.call_id
+  where private.awaits_code(c.hold, p_at) and (c.hold).call_id <> p_call.call_id
     and private.is_for_patient(c.hold, p_patient)
     and private.is_left_to(p_org, c.hold, p_call.call_id)
     -- Another slot does not replace the new time of a move.
@@ -3863,7 +3908,7 @@ begin
   if not exists (
     select from public.appointments as a
     where a.org_id = p_org and a.call_id = p_hold.call_id and a.status = 'held'
-      and a.patient_phone = p_hold.patient_phone and a.id <> p_hold.id)
+      and not private.is_kept(a) and a.patient_phone = p_hold.patient_phone and a.id <> p_hold.id)
     and not exists (
       select from public.appointment_changes as c
       where c.org_id = p_org and c.call_id = p_hold.call_id and c.applied_at is null
@@ -3888,20 +3933,50 @@ $$;
 
 COMMENT ON FUNCTION private.forget_passcode(p_org uuid, p_call_id text, p_phone bytea) IS 'Makes the code of a phone in a call unusable and lifts its cooldown; counts stay.';
 
-CREATE FUNCTION private.hand_over_holds(p_org uuid, p_call_id text, p_phone text, p_now timestamp with time zone) RETURNS void
+CREATE FUNCTION private.hand_over_holds(p_org public.organizations, p_call jsonb, p_entered public.calls, p_named uuid, p_phones text[], p_now timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
+declare
+  v_kept public.appointments;
+  v_keys bytea[];
+  v_hold public.appointments;
 begin
-  perform private.lock_holds(p_org, p_call_id);
-  update public.appointments as a
-  set status = 'requires_manual_followup', updated_at = p_now
-  where a.org_id = p_org and a.call_id = p_call_id and a.patient_phone = p_phone
-    and a.status = 'held' and not private.is_new_time(p_org, a);
+  perform private.lock_holds(p_org.id, p_entered.call_id);
+  select h.* into v_kept from private.find_holds(p_org.id, p_entered.call_id, p_now) as h
+  where h.patient_phone = any (p_phones) and h.starts_at > p_now
+  order by (h.id = p_named) is true desc, h.updated_at desc limit 1;
+  if v_kept.id is not null then
+    v_keys := array[
+      private.caller_key(p_org.id, p_entered), private.hash_phone(v_kept.patient_phone)];
+    if private.may_keep(p_org, v_keys, p_now) then
+      insert into public.phone_counts as n (phone_hash, kept_at)
+      select distinct k.hash, array[p_now] from unnest(v_keys) as k (hash)
+      on conflict (phone_hash) do update set changed_at = p_now,
+        kept_at = private.keep_since(n.kept_at, p_now - interval '1 day') || p_now;
+    else
+      v_kept := null;
+    end if;
+  end if;
+  for v_hold in
+    update public.appointments as a
+    set handed_over_at = p_now, updated_at = p_now,
+      status = case when a.id = v_kept.id then 'held' else 'requires_manual_followup' end,
+      expires_at = case when a.id = v_kept.id
+        then least(a.starts_at, p_now + make_interval(mins => p_org.desk_hold_minutes))
+        else a.expires_at end
+    where a.org_id = p_org.id and a.call_id = p_entered.call_id
+      and a.patient_phone = any (p_phones) and a.status = 'held' and not private.is_kept(a)
+      and not private.is_new_time(p_org.id, a)
+    returning a.*
+  loop
+    perform private.audit(p_org.id, p_call, 'hand_over', v_hold.id,
+      case v_hold.status when 'held' then 'kept' else 'given_up' end);
+  end loop;
 end
 $$;
 
-COMMENT ON FUNCTION private.hand_over_holds(p_org uuid, p_call_id text, p_phone text, p_now timestamp with time zone) IS 'Leaves the holds of a call that wait for a phone to the front desk.';
+COMMENT ON FUNCTION private.hand_over_holds(p_org public.organizations, p_call jsonb, p_entered public.calls, p_named uuid, p_phones text[], p_now timestamp with time zone) IS 'Leaves the holds of a call that wait for these phones to the front desk, and keeps one of them for it.';
 
 CREATE FUNCTION private.handle_notice(p_org uuid, p_kind text, p_id uuid) RETURNS jsonb
     LANGUAGE plpgsql
@@ -3939,9 +4014,9 @@ COMMENT ON FUNCTION private.handle_notice(p_org uuid, p_kind text, p_id uuid) IS
 
 CREATE FUNCTION private.has_expired(p_row public.appointments, p_at timestamp with time zone) RETURNS boolean
     LANGUAGE sql IMMUTABLE
-    RETURN (((p_row).status = 'expired'::text) OR (((p_row).status = 'held'::text) AND (COALESCE((p_row).expires_at, 'infinity'::timestamp with time zone) <= p_at)));
+    RETURN (((p_row).status = 'expired'::text) OR (((p_row).status = 'held'::text) AND ((p_row).handed_over_at IS NULL) AND (COALESCE((p_row).expires_at, 'infinity'::timestamp with time zone) <= p_at)));
 
-COMMENT ON FUNCTION private.has_expired(p_row public.appointments, p_at timestamp with time zone) IS 'Whether a row is an expired hold, cleaned up or not.';
+COMMENT ON FUNCTION private.has_expired(p_row public.appointments, p_at timestamp with time zone) IS 'Whether a row is a hold that has expired before its passcode, cleaned up or not.';
 
 CREATE FUNCTION private.has_texts_left(p_org public.organizations, p_origin text, p_now timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql
@@ -4260,11 +4335,11 @@ $$;
 
 COMMENT ON FUNCTION private.is_for_patient(p_hold public.appointments, p_patient jsonb) IS 'Whether a hold is for the patient of that name and phone.';
 
-CREATE FUNCTION private.is_held(p_row public.appointments, p_at timestamp with time zone) RETURNS boolean
+CREATE FUNCTION private.is_kept(p_row public.appointments) RETURNS boolean
     LANGUAGE sql IMMUTABLE
-    RETURN (((p_row).status = 'held'::text) AND (COALESCE((p_row).expires_at, 'infinity'::timestamp with time zone) > p_at));
+    RETURN (((p_row).status = 'held'::text) AND ((p_row).handed_over_at IS NOT NULL));
 
-COMMENT ON FUNCTION private.is_held(p_row public.appointments, p_at timestamp with time zone) IS 'Whether a row is a live hold.';
+COMMENT ON FUNCTION private.is_kept(p_row public.appointments) IS 'Whether a hold, live or not, is kept for the front desk: its call has it no longer.';
 
 CREATE FUNCTION private.is_known_number(p_org uuid, p_phone text) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -4776,7 +4851,7 @@ begin
   perform private.lock_call(p_org.id, p_call_id);
   v_phones := array(
     select private.hash_phone(m.patient_phone) from private.rows_of_call(p_org.id, p_call_id) as m
-    where m.status = 'held' and m.patient_phone is not null);
+    where m.status = 'held' and not private.is_kept(m) and m.patient_phone is not null);
   if p_org.follow_up_texts and v_phones <> '{}' then
     perform private.lock_phones(v_phones);
     perform pg_advisory_xact_lock(hashtextextended(p_org.id || '/sms', 0));
@@ -4903,6 +4978,31 @@ CREATE FUNCTION private.mask_phone(p_phone text) RETURNS text
 
 COMMENT ON FUNCTION private.mask_phone(p_phone text) IS 'A phone number reduced to its last two digits.';
 
+CREATE FUNCTION private.may_keep(p_org public.organizations, p_keys bytea[], p_now timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  if p_org.desk_hold_minutes = 0 or private.is_braked(p_org.id, p_now)
+    or exists (select from unnest(p_keys) as k (hash) where private.is_blocked(p_org.id, k.hash))
+    or exists (
+      select from public.phone_counts as n
+      where n.phone_hash = any (p_keys)
+        and private.count_since(n.kept_at, p_now - interval '1 day') > 0) then
+    return false;
+  end if;
+  perform pg_advisory_xact_lock(hashtextextended(p_org.id || '/kept for the desk', 0));
+  return (
+    select count(*) < p_org.desk_holds from public.appointments as a
+    where a.org_id = p_org.id and a.handed_over_at is not null
+      and a.status in ('held', 'requires_manual_followup') and private.is_held(a, p_now));
+exception when lock_not_available or deadlock_detected then
+  return false;
+end
+$$;
+
+COMMENT ON FUNCTION private.may_keep(p_org public.organizations, p_keys bytea[], p_now timestamp with time zone) IS 'Whether the slot of a call that ran out of passcodes may be kept for the front desk.';
+
 CREATE FUNCTION private.may_reply(p_org public.organizations, p_hash bytea, p_meaning text, p_outcome text, p_ids uuid[], p_now timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -4942,6 +5042,21 @@ end
 $$;
 
 COMMENT ON FUNCTION private.may_text_more(p_org public.organizations, p_now timestamp with time zone) IS 'Whether an organization has sent fewer texts within an hour than it allows.';
+
+CREATE FUNCTION private.measure_wait(p_row public.appointments, p_result text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  if p_row.handed_over_at is not null and p_row.status in ('held', 'requires_manual_followup') then
+    perform private.tally('follow_ups_resolved', jsonb_build_object('result', p_result));
+    perform private.tally('follow_ups_wait_seconds', jsonb_build_object('result', p_result),
+      extract(epoch from clock_timestamp() - p_row.handed_over_at)::double precision);
+  end if;
+end
+$$;
+
+COMMENT ON FUNCTION private.measure_wait(p_row public.appointments, p_result text) IS 'Counts how long a hold waited for the front desk that has now been confirmed, moved or cancelled.';
 
 CREATE FUNCTION private.message_refusal(p_org public.organizations, p_call jsonb, p_hash bytea, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql
@@ -5013,6 +5128,14 @@ begin
   elsif p_row.status = 'confirmed' and private.is_wanted(v_wanted, p_row) then
     return private.describe_appointment(p_org, p_row, clock_timestamp())
       || '{"outcome": "unchanged"}';
+  elsif private.is_kept(p_row) and private.is_wanted(v_wanted, p_row) then
+    -- Its own seat, which is kept, would be in the way of a new row.
+    if not private.confirm_row(p_org.id, p_row, clock_timestamp()) then
+      return private.refuse_start(p_org, v_wanted, p_row.id, false);
+    end if;
+    perform private.measure_wait(p_row, 'moved');
+    return private.describe_appointment(p_org, p_row, clock_timestamp())
+      || '{"outcome": "moved"}';
   end if;
   v_claimed := private.claim_at_desk(p_org, p_request, v_wanted, jsonb_build_object(
     'name', p_row.patient_name, 'phone', p_row.patient_phone, 'country', p_row.patient_country),
@@ -5021,9 +5144,12 @@ begin
     return v_claimed.refusal;
   end if;
   update public.appointments as a set status = 'cancelled', updated_at = clock_timestamp()
-  where a.org_id = p_org.id and a.id = p_row.id and a.status = p_row.status
+  where a.org_id = p_org.id and a.id = p_row.id
+    -- The time of a hold may have been over since, and the claim has marked it.
+    and a.status in (p_row.status, private.expired_status(p_row))
   returning a.* into v_old;
   perform private.require_unchanged(found);
+  perform private.measure_wait(p_row, 'moved');
   update public.appointments as n
   set status = 'confirmed', expires_at = null, updated_at = clock_timestamp(),
     contact_id = coalesce(v_old.contact_id, private.save_contact(
@@ -6087,6 +6213,8 @@ begin
   for v_hold in
     select a.* from public.appointments as a
     where a.org_id = p_org.id and a.call_id = v_call_id and a.status = 'held'
+      -- A call ends, and what it has left to the front desk stays.
+      and not private.is_kept(a)
     order by a.created_at
   loop
     perform private.release_hold(p_org.id, p_call, 'end_call', v_hold.id);
@@ -6104,7 +6232,7 @@ CREATE FUNCTION private.release_hold(p_org uuid, p_call jsonb, p_action text, p_
 begin
   update public.appointments as a
   set status = 'cancelled', updated_at = clock_timestamp()
-  where a.org_id = p_org and a.id = p_hold and a.status = 'held'
+  where a.org_id = p_org and a.id = p_hold and a.status = 'held' and not private.is_kept(a)
     and (a.call_id = p_call ->> 'callId' or private.is_left_to(p_org, a, p_call ->> 'callId'));
   if found then
     perform private.audit(p_org, p_call, p_action, p_hold, 'released');
@@ -6179,7 +6307,7 @@ begin
   select a.* into v_hold from public.appointments as a
   where a.org_id = p_org.id and a.id = p_hold for update;
   v_now := clock_timestamp();
-  if private.is_held(v_hold, v_now) is not true or v_hold.call_id <> p_call ->> 'callId' then
+  if private.awaits_code(v_hold, v_now) is not true or v_hold.call_id <> p_call ->> 'callId' then
     -- It has expired, or the patient's next call has taken it over.
     return jsonb_build_object('outcome', 'hold_expired', 'orgId', p_org.id);
   end if;
@@ -6241,11 +6369,11 @@ begin
   order by m.created_at desc limit 1;
   if v_hold.id is null then
     return null;
-  elsif not private.is_live(v_hold, p_now) then
-    -- It was released or has expired: what the patient has now.
+  elsif not private.is_live(v_hold, p_now) or private.is_kept(v_hold) then
+    -- It was released, has expired or is the front desk's: what the patient has now.
     v_has_expired := private.has_expired(v_hold, p_now);
     select m.* into v_hold from private.rows_of_call(p_org.id, p_call_id) as m
-    where private.is_live(m, p_now)
+    where private.is_live(m, p_now) and not private.is_kept(m)
       and private.is_same_patient(p_name, m.patient_name) and not private.is_new_time(p_org.id, m)
     order by m.status = 'held' desc, m.created_at desc limit 1;
     if v_hold.id is null and v_has_expired then
@@ -6480,7 +6608,8 @@ begin
   set status = 'confirmed', expires_at = null, seat = v_seat,
     contact_id = coalesce(p_contact, a.contact_id), updated_at = v_now
   -- An expired hold may have been in its own way.
-  where a.org_id = p_org and a.id = p_row.id and a.status in (p_row.status, 'expired')
+  where a.org_id = p_org and a.id = p_row.id
+    and a.status in (p_row.status, private.expired_status(p_row))
     and v_seat is not null
     -- The service may have fewer seats by now.
     and (
@@ -6960,7 +7089,7 @@ CREATE FUNCTION private.take_over(p_org uuid, p_call jsonb, p_hold uuid) RETURNS
 begin
   update public.appointments as a
   set call_id = p_call ->> 'callId', updated_at = clock_timestamp()
-  where a.org_id = p_org and a.id = p_hold and private.is_held(a, clock_timestamp())
+  where a.org_id = p_org and a.id = p_hold and private.awaits_code(a, clock_timestamp())
     and private.is_left_to(p_org, a, p_call ->> 'callId');
   if found then
     perform private.audit(p_org, p_call, 'hold_slot', p_hold, 'taken_over');
@@ -7206,8 +7335,8 @@ begin
   v_answer := coalesce(v_answer, private.carry_out(
     p_org, p_call, v_call, v_read.phone, v_was_compared, v_now));
   if v_answer ->> 'outcome' = 'locked' then
-    perform private.hand_over_holds(p_org.id, v_call.call_id, c.phone, v_now)
-    from unnest(v_codes) as c;
+    perform private.hand_over_holds(p_org, p_call, v_call, (v_waiting.hold).id,
+      array(select c.phone from unnest(v_codes) as c), v_now);
   end if;
 
   v_answer := jsonb_strip_nulls(jsonb_build_object('holdId',
@@ -7236,6 +7365,15 @@ end
 $$;
 
 COMMENT ON FUNCTION private.verify_code(p_org public.organizations, p_call jsonb, p_hold text, p_macs jsonb) IS 'Compares, counts, and confirms or changes under the call''s lock.';
+
+CREATE FUNCTION private.waiting_refusal(p_row public.appointments, p_wanted text[]) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+  select case when private.is_kept(p_row) is not true then private.status_refusal(p_row, p_wanted) end
+$$;
+
+COMMENT ON FUNCTION private.waiting_refusal(p_row public.appointments, p_wanted text[]) IS 'Why a row neither waits for the front desk with its time nor is in one of these states, or null.';
 
 CREATE FUNCTION private.wall(p_local timestamp without time zone, p_zone text, p_later boolean) RETURNS timestamp with time zone
     LANGUAGE plpgsql STABLE STRICT
@@ -7411,6 +7549,7 @@ begin
     timezone = p_clinic ->> 'timezone', default_country = p_clinic ->> 'defaultCountry',
     transfer_number = p_clinic ->> 'transferNumber',
     hold_minutes = (p_clinic ->> 'holdMinutes')::integer,
+    desk_hold_minutes = coalesce((p_clinic ->> 'deskHoldMinutes')::integer, 60),
     sms_countries = array(select jsonb_array_elements_text(p_clinic -> 'smsCountries')),
     sms_hourly_limit = (p_clinic ->> 'smsHourlyLimit')::integer,
     message_hourly_limit = (p_clinic ->> 'messageHourlyLimit')::integer,
@@ -8827,6 +8966,9 @@ declare
   v_lapsed bigint;
   v_waiting bigint;
   v_oldest timestamptz;
+  v_open bigint;
+  v_kept bigint;
+  v_waits_since timestamptz;
   v_overlaps bigint;
   v_lost bigint;
 begin
@@ -8845,7 +8987,16 @@ begin
       where c.org_id = a.org_id and c.call_id = a.call_id
         and c.phone_hash = private.hash_phone(a.patient_phone)) as has_passcode
     from public.appointments as a
-    where a.status = 'held' and a.expires_at > v_now limit 10000
+    where a.status = 'held' and a.handed_over_at is null and a.expires_at > v_now limit 10000
+  ) as n;
+  select count(*), count(*) filter (where n.is_kept), min(n.handed_over_at)
+  into v_open, v_kept, v_waits_since
+  from (
+    select private.is_kept(a) and private.is_live(a, v_now) as is_kept, a.handed_over_at
+    from public.organizations as o
+    join public.appointments as a on a.org_id = o.id and a.starts_at > v_now
+    where a.handed_over_at is not null and a.status in ('held', 'requires_manual_followup')
+    limit 10000
   ) as n;
   select count(*), min(n.expires_at) into v_lapsed, v_oldest
   from (
@@ -8859,7 +9010,9 @@ begin
   return jsonb_build_object('totals', v_totals, 'recent', v_recent, 'gauges', jsonb_build_object(
     'holdsLive', v_live, 'holdsLapsed', v_lapsed, 'passcodesWaiting', v_waiting,
     'cleanupLagSeconds', coalesce(extract(epoch from v_now - v_oldest), 0),
-    'overlaps', v_overlaps, 'indexRowsLost', v_lost));
+    'overlaps', v_overlaps, 'indexRowsLost', v_lost, 'followUpsOpen', v_open,
+    'followUpsKept', v_kept,
+    'followUpsLagSeconds', coalesce(extract(epoch from v_now - v_waits_since), 0)));
 end
 $$;
 
@@ -9307,7 +9460,7 @@ declare
     'unknown_call_holds', 'unknown_caller_holds', 'caller_holds', 'caller_hourly_holds',
     'caller_hourly_sends', 'phone_holds', 'phone_hourly_sends', 'phone_daily_sends',
     'phone_daily_attempts', 'own_phone_hourly_sends', 'own_phone_daily_sends',
-    'own_phone_daily_attempts'];
+    'own_phone_daily_attempts', 'desk_holds'];
   v_unknown constant text[] := array(
     select k from jsonb_object_keys(p_limits) as k where k <> all (v_names) order by k);
   v_org public.organizations;
@@ -9340,7 +9493,8 @@ begin
     phone_daily_attempts = v_org.phone_daily_attempts,
     own_phone_hourly_sends = v_org.own_phone_hourly_sends,
     own_phone_daily_sends = v_org.own_phone_daily_sends,
-    own_phone_daily_attempts = v_org.own_phone_daily_attempts
+    own_phone_daily_attempts = v_org.own_phone_daily_attempts,
+    desk_holds = v_org.desk_holds
   where o.id = p_org;
   perform private.audit(p_org, null, 'set_limits', null, 'changed',
     jsonb_build_object('values', v_changed));
@@ -9916,7 +10070,7 @@ begin
   end if;
   v_row := private.lock_booking(p_org, p_appointment);
   v_answer := coalesce(
-    private.status_refusal(v_row, array['confirmed', 'requires_manual_followup']),
+    private.waiting_refusal(v_row, array['confirmed', 'requires_manual_followup']),
     private.move_at_desk(v_desk.org, v_desk.request, v_row, p_slot_id));
   return private.leave_desk(p_org, v_desk.request, v_row.id, v_answer,
     jsonb_strip_nulls(jsonb_build_object('newTime', v_answer -> 'appointmentId')));
@@ -9977,7 +10131,7 @@ begin
     return v_desk.answer;
   end if;
   v_row := private.lock_booking(p_org, p_appointment);
-  v_answer := private.status_refusal(v_row, array['requires_manual_followup']);
+  v_answer := private.waiting_refusal(v_row, array['requires_manual_followup']);
   if v_answer is null and p_as = 'cancelled' then
     v_answer := private.cancel_row(p_org, v_row);
   elsif v_answer is null then
@@ -10654,6 +10808,7 @@ CREATE TABLE public.phone_counts (
     followed_up_at timestamp with time zone[] DEFAULT '{}'::timestamp with time zone[] NOT NULL,
     holds private.counted_hold[] DEFAULT '{}'::private.counted_hold[] NOT NULL,
     cleared_at timestamp with time zone[] DEFAULT '{}'::timestamp with time zone[] NOT NULL,
+    kept_at timestamp with time zone[] DEFAULT '{}'::timestamp with time zone[] NOT NULL,
     changed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT phone_counts_hash_length CHECK ((octet_length(phone_hash) = 32))
 );
@@ -10671,6 +10826,8 @@ COMMENT ON COLUMN public.phone_counts.followed_up_at IS 'Follow-ups of dropped c
 COMMENT ON COLUMN public.phone_counts.holds IS 'Holds made by calls from it within the last hour, and live ones made for it.';
 
 COMMENT ON COLUMN public.phone_counts.cleared_at IS 'When staff cleared its counts of texts and attempts.';
+
+COMMENT ON COLUMN public.phone_counts.kept_at IS 'When a slot was kept for the front desk that a call from it or for it had held.';
 
 CREATE TABLE public.provider_services (
     org_id uuid NOT NULL,
@@ -10940,6 +11097,8 @@ COMMENT ON INDEX public.appointments_by_provider IS 'For readers, including the 
 CREATE INDEX appointments_by_service ON public.appointments USING btree (org_id, service_id);
 
 CREATE INDEX appointments_expiring ON public.appointments USING btree (expires_at, org_id) WHERE (status = 'held'::text);
+
+CREATE INDEX appointments_handed_over ON public.appointments USING btree (org_id, starts_at) WHERE ((handed_over_at IS NOT NULL) AND (status = ANY (ARRAY['held'::text, 'requires_manual_followup'::text])));
 
 CREATE INDEX appointments_old ON public.appointments USING btree (org_id, COALESCE(expires_at, updated_at)) WHERE (status = ANY (ARRAY['expired'::text, 'cancelled'::text, 'requires_manual_followup'::text]));
 
@@ -11352,6 +11511,10 @@ REVOKE ALL ON FUNCTION private.attempts_left(p_org public.organizations, p_call 
 
 REVOKE ALL ON FUNCTION private.audit(p_org uuid, p_call jsonb, p_action text, p_subject uuid, p_outcome text, p_details jsonb) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.is_held(p_row public.appointments, p_at timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.awaits_code(p_row public.appointments, p_at timestamp with time zone) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.begin_at_hold(p_org public.organizations, p_call jsonb, p_hold uuid, p_send uuid, p_mac text, p_key_id text, p_sender text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.begin_follow_up(p_org public.organizations, p_call jsonb, p_hold public.appointments, p_ended_reason text, p_send uuid) FROM PUBLIC;
@@ -11438,6 +11601,8 @@ REVOKE ALL ON FUNCTION private.confirm_at_desk(p_org public.organizations, p_row
 REVOKE ALL ON FUNCTION private.confirm_hold(p_org uuid, p_hold public.appointments, p_proven_at timestamp with time zone, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.confirm_holds(p_org public.organizations, p_call jsonb, p_phone text, p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.confirm_row(p_org uuid, p_row public.appointments, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.count_attempt(p_phone bytea, p_now timestamp with time zone) FROM PUBLIC;
 
@@ -11526,6 +11691,8 @@ REVOKE ALL ON FUNCTION private.expire_in_way(p_org uuid, p_provider uuid, p_busy
 
 REVOKE ALL ON FUNCTION private.expired_holds(p_org public.organizations, p_call_id text, p_phone text, p_now timestamp with time zone) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.expired_status(p_row public.appointments) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.extend_holds(p_org public.organizations, p_call_id text, p_phone text, p_until timestamp with time zone, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.fact_words(p_question text, p_also_asked text[], p_tags text[]) FROM PUBLIC;
@@ -11606,7 +11773,7 @@ REVOKE ALL ON FUNCTION private.forget_old_phone(p_org uuid, p_hold public.appoin
 
 REVOKE ALL ON FUNCTION private.forget_passcode(p_org uuid, p_call_id text, p_phone bytea) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.hand_over_holds(p_org uuid, p_call_id text, p_phone text, p_now timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.hand_over_holds(p_org public.organizations, p_call jsonb, p_entered public.calls, p_named uuid, p_phones text[], p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.handle_notice(p_org uuid, p_kind text, p_id uuid) FROM PUBLIC;
 
@@ -11640,7 +11807,7 @@ REVOKE ALL ON FUNCTION private.is_fault_of_number(p_error_code integer) FROM PUB
 
 REVOKE ALL ON FUNCTION private.is_for_patient(p_hold public.appointments, p_patient jsonb) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.is_held(p_row public.appointments, p_at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.is_kept(p_row public.appointments) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.is_known_number(p_org uuid, p_phone text) FROM PUBLIC;
 
@@ -11720,9 +11887,13 @@ REVOKE ALL ON FUNCTION private.mark_at_desk(p_org public.organizations, p_row pu
 
 REVOKE ALL ON FUNCTION private.mask_phone(p_phone text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.may_keep(p_org public.organizations, p_keys bytea[], p_now timestamp with time zone) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.may_reply(p_org public.organizations, p_hash bytea, p_meaning text, p_outcome text, p_ids uuid[], p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.may_text_more(p_org public.organizations, p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.measure_wait(p_row public.appointments, p_result text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.message_refusal(p_org public.organizations, p_call jsonb, p_hash bytea, p_now timestamp with time zone) FROM PUBLIC;
 
@@ -11932,6 +12103,8 @@ REVOKE ALL ON FUNCTION private.uncount_send(p_phone bytea, p_caller bytea, p_at 
 REVOKE ALL ON FUNCTION private.upcoming_appointments(p_org uuid, p_call_id text, p_phone text, p_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.verify_code(p_org public.organizations, p_call jsonb, p_hold text, p_macs jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.waiting_refusal(p_row public.appointments, p_wanted text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.wall(p_local timestamp without time zone, p_zone text, p_later boolean) FROM PUBLIC;
 

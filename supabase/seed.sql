@@ -50,6 +50,7 @@ select public.apply_clinic($clinic${
     }
   ],
   "holdMinutes": 10,
+  "deskHoldMinutes": 60,
   "smsCountries": [
     "US",
     "GB"
@@ -349,6 +350,7 @@ select public.apply_clinic($clinic${
     }
   ],
   "holdMinutes": 10,
+  "deskHoldMinutes": 60,
   "smsCountries": [
     "GB",
     "GG",

@@ -28,6 +28,9 @@ const metrics = z.object({
     cleanupLagSeconds: z.number(),
     overlaps: z.number(),
     indexRowsLost: z.number(),
+    followUpsOpen: z.number(),
+    followUpsKept: z.number(),
+    followUpsLagSeconds: z.number(),
   }),
 });
 /** All metrics. */

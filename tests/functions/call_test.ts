@@ -204,7 +204,10 @@ test("the tenth wrong code leaves the hold to the front desk; new texts do not r
     for (let guess = 0; guess < 5; guess++) last = (await call.verify(wrong)).outcome;
   }
   assert.equal(last, "locked");
-  assert.equal(await call.status(), "requires_manual_followup");
+  assert.equal(await call.status(), "held");
+  const [row] = await bench.database.sql`
+    select private.is_kept(a) as kept from public.appointments as a`;
+  assert.equal(row?.["kept"], true);
 });
 
 for (

@@ -209,6 +209,8 @@ test("five wrong codes after the last text leave the hold to the front desk", as
   const outcomes = [];
   for (const code of wrongCodes(caller.code, 5)) outcomes.push((await caller.verify(code)).outcome);
   assert.deepEqual(outcomes, ["wrong_code", "wrong_code", "wrong_code", "wrong_code", "locked"]);
+  await caller.pass(3600);
+  await bench.database.sql`select public.cleanup_expired_holds()`;
   assert.equal(await caller.status(), "requires_manual_followup");
   const after = await caller.verify(caller.code);
   assert.deepEqual([after.outcome, after.action], ["locked", "ESCALATE"]);

@@ -307,7 +307,8 @@ export async function letTimePass(sql: postgres.Sql, orgId: string, seconds: num
     await tx`update public.appointments set expires_at = expires_at - ${by},
       created_at = created_at - ${by} where org_id = ${orgId}`;
     await tx`update public.appointments set extended_at = extended_at - ${by},
-      updated_at = updated_at - ${by} where org_id = ${orgId}`;
+      updated_at = updated_at - ${by}, handed_over_at = handed_over_at - ${by}
+      where org_id = ${orgId}`;
     await tx`update public.appointment_changes set opened_at = opened_at - ${by},
       applied_at = applied_at - ${by} where org_id = ${orgId}`;
     await tx`update public.calls set created_at = created_at - ${by}, seen_at = seen_at - ${by}
@@ -326,6 +327,7 @@ export async function letTimePass(sql: postgres.Sql, orgId: string, seconds: num
         wrong_at = array(select t - ${by} from unnest(n.wrong_at) as t),
         asked_at = array(select t - ${by} from unnest(n.asked_at) as t),
         followed_up_at = array(select t - ${by} from unnest(n.followed_up_at) as t),
+        kept_at = array(select t - ${by} from unnest(n.kept_at) as t),
         holds = array(select row(h.org_id, h.hold_id, h.made_at - ${by}, h.by_caller)
           ::private.counted_hold from unnest(n.holds) as h),
         changed_at = changed_at - ${by}

@@ -82,6 +82,7 @@ export function aRandomDocument(random: Random, slug: string): ClinicDocument {
       ]),
     ],
     holdMinutes: anInteger(random, 1, 120),
+    deskHoldMinutes: anInteger(random, 0, 1440),
     smsCountries: oneOf(random, [["GB"], ["GB", "NO"], ["US", "GB"]]),
     smsHourlyLimit: anInteger(random, 1, 5000),
     messageHourlyLimit: anInteger(random, 0, 100),

@@ -168,8 +168,12 @@ Deno.test("ranges are read as PostgreSQL writes them", () => {
 
 Deno.test("an appointment has the state that the clock gives it", () => {
   const now = Date.parse("2026-12-01T09:00Z");
-  const held = { status: "held", expires_at: "2026-12-01T09:00:01+00:00", arrived_at: null };
+  const held = {
+    ...{ status: "held", expires_at: "2026-12-01T09:00:01+00:00", handed_over_at: null },
+    arrived_at: null,
+  };
   assert.equal(stateOf(held, now), "held");
+  assert.equal(stateOf({ ...held, handed_over_at: held.expires_at }, now + 1000), "followup");
   assert.equal(stateOf(held, now + 1000), "expired");
   assert.equal(stateOf({ ...held, status: "confirmed" }, now), "confirmed");
   assert.equal(

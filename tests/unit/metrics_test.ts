@@ -30,6 +30,9 @@ function show(totals: readonly Counter[]) {
     cleanupLagSeconds: 0,
     overlaps: 0,
     indexRowsLost: 0,
+    followUpsOpen: 0,
+    followUpsKept: 0,
+    followUpsLagSeconds: 0,
   };
   return readExposition(toPrometheus({ totals: [...totals], recent: [], gauges }));
 }

@@ -16,6 +16,9 @@ const gauges = {
   cleanupLagSeconds: 0,
   overlaps: 0,
   indexRowsLost: 0,
+  followUpsOpen: 0,
+  followUpsKept: 0,
+  followUpsLagSeconds: 0,
 };
 const odd = 'a "quoted" back\\slash\nand a line';
 const totals = [

@@ -53,7 +53,10 @@ export function AttentionList({ desk, onOpen, onBook, onSaid, onPatient }: Atten
                 desk,
                 one,
               )}.
-                The call could not be finished, and the time is no longer kept.</p>
+                The call could not be finished, and the time is ${one.status === "held" &&
+                    Date.parse(one.expires_at ?? "") > desk.client.now()
+                  ? `kept until ${at(one.expires_at ?? "")}`
+                  : "no longer kept"}.</p>
               <${Actions}>
                 <button type="button" onClick=${() => onOpen(one)}>Resolve</button>
                 ${historyButton(one.patient_phone, onPatient)}

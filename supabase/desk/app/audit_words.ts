@@ -41,6 +41,10 @@ const known: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     hold_expired: "said a code after the hold had expired.",
     slot_taken: "said the right code, but the time was no longer free.",
   },
+  hand_over: {
+    kept: "left this to the front desk, and its time is kept for a while.",
+    given_up: "left this to the front desk, without its time.",
+  },
   deliver_text: {
     delivered: "saw that the text arrived.",
     failed: "saw that the text failed.",

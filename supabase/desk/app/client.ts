@@ -271,26 +271,31 @@ export class Client {
       this.#supabase.from("sms_messages")
         .select("id,appointment_id,origin,to_masked,status,delivery,error_code,created_at")
         .eq("org_id", orgId).gte("created_at", since).is("handled_at", null);
-    const [followUps, overlaps, messages, undelivered, refused, lost, alarms] = await Promise.all([
-      allRows<Appointment>(() =>
-        this.#appointments(orgId).eq("status", "requires_manual_followup")
-          .order("starts_at").order("id")
-      ),
-      this.#overlaps(orgId),
-      allRows<Message>(() => this.#messages(orgId).is("handled_at", null).order("created_at")),
-      allRows<FailedText>(() =>
-        texts().in("delivery", ["failed", "undelivered"]).order("created_at")
-      ),
-      allRows<FailedText>(() => texts().eq("status", "refused").order("created_at")),
-      allRows<{ send_id: string | null }>(() =>
-        this.#supabase.from("appointment_texts").select("send_id").eq("org_id", orgId)
-          .in("state", ["failed", "unknown"]).gte("updated_at", since).order("id")
-      ),
-      allRows<Alarm>(() =>
-        this.#supabase.from("alarms").select("id,kind,raised_at,first_at,events")
-          .eq("org_id", orgId).gte("raised_at", since).is("handled_at", null).order("raised_at")
-      ),
-    ]);
+    const [kept, givenUp, overlaps, messages, undelivered, refused, lost, alarms] = await Promise
+      .all([
+        allRows<Appointment>(() =>
+          this.#appointments(orgId).eq("status", "held").not("handed_over_at", "is", null)
+            .order("starts_at").order("id")
+        ),
+        allRows<Appointment>(() =>
+          this.#appointments(orgId).eq("status", "requires_manual_followup")
+            .order("starts_at").order("id")
+        ),
+        this.#overlaps(orgId),
+        allRows<Message>(() => this.#messages(orgId).is("handled_at", null).order("created_at")),
+        allRows<FailedText>(() =>
+          texts().in("delivery", ["failed", "undelivered"]).order("created_at")
+        ),
+        allRows<FailedText>(() => texts().eq("status", "refused").order("created_at")),
+        allRows<{ send_id: string | null }>(() =>
+          this.#supabase.from("appointment_texts").select("send_id").eq("org_id", orgId)
+            .in("state", ["failed", "unknown"]).gte("updated_at", since).order("id")
+        ),
+        allRows<Alarm>(() =>
+          this.#supabase.from("alarms").select("id,kind,raised_at,first_at,events")
+            .eq("org_id", orgId).gte("raised_at", since).is("handled_at", null).order("raised_at")
+        ),
+      ]);
     const sends = lost.flatMap(({ send_id }) => send_id ?? []).slice(0, idsAtOnce);
     const given = sends.length === 0
       ? []
@@ -299,7 +304,7 @@ export class Client {
     const codes = refused.filter(({ origin }) => !isTextKind(origin));
     const failed = [...undelivered, ...codes, ...given];
     return {
-      ...{ followUps, overlaps, messages, alarms },
+      ...{ followUps: [...kept, ...givenUp], overlaps, messages, alarms },
       texts: await this.#withAppointments(orgId, failed),
     };
   }

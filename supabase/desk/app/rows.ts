@@ -65,6 +65,8 @@ export interface Appointment {
   readonly busy: string;
   readonly status: string;
   readonly expires_at: string | null;
+  /** When a call that ran out of codes left it to the desk. */
+  readonly handed_over_at: string | null;
   readonly call_id: string | null;
   readonly arrived_at: string | null;
   readonly updated_at: string;
@@ -73,7 +75,7 @@ export interface Appointment {
 /** The columns of an {@link Appointment}. */
 export const appointmentColumns =
   "id,provider_id,service_id,patient_name,patient_phone,starts_at,ends_at,busy,status,expires_at," +
-  "call_id,arrived_at,updated_at";
+  "handed_over_at,call_id,arrived_at,updated_at";
 
 /** What a caller left for the desk. */
 export interface Message {

@@ -33,11 +33,15 @@ export const stateWords: Readonly<Record<State, string>> = {
 
 /** The state of an appointment at a moment. An expired hold counts as expired, cleaned up or not. */
 export function stateOf(
-  { status, expires_at, arrived_at }: Pick<Appointment, "status" | "expires_at" | "arrived_at">,
+  { status, expires_at, handed_over_at, arrived_at }: Pick<
+    Appointment,
+    "status" | "expires_at" | "handed_over_at" | "arrived_at"
+  >,
   now: Moment,
 ): State {
   switch (status) {
     case "held":
+      if (handed_over_at !== null) return "followup";
       return Date.parse(expires_at ?? "") > now ? "held" : "expired";
     case "confirmed":
       return arrived_at === null ? "confirmed" : "arrived";

@@ -115,6 +115,7 @@ export const clinicDocument = z.object({
   transferNumber: z.string().nullable(),
   deskHours: z.array(weekdayHours),
   holdMinutes: minute,
+  deskHoldMinutes: minute,
   smsCountries: z.array(z.string()),
   smsHourlyLimit: z.number().int(),
   messageHourlyLimit: z.number().int(),

@@ -306,6 +306,7 @@ export const clinicFields = z.strictObject({
     {},
   ),
   hold_minutes: whole(1, 120, "minutes").default(10),
+  desk_hold_minutes: whole(0, 1440, "minutes").default(60),
   texts: z.strictObject({
     countries: list(country, "countries").min(1, "at least one country is needed").optional(),
     an_hour: whole(1, 1_000_000).default(200),

@@ -155,6 +155,7 @@ function toDocument(fields: ClinicFields): ClinicDocument {
     transferNumber: desk.transfer_number ?? null,
     deskHours: desk.hours,
     holdMinutes: fields.hold_minutes,
+    deskHoldMinutes: fields.desk_hold_minutes,
     smsCountries: texts.countries ?? [fields.country],
     smsHourlyLimit: texts.an_hour,
     messageHourlyLimit: fields.messages_an_hour,
@@ -228,6 +229,7 @@ export function listEntries(clinic: ClinicDocument): Readonly<Record<string, unk
       },
     }),
     hold_minutes: clinic.holdMinutes,
+    desk_hold_minutes: clinic.deskHoldMinutes,
     texts: {
       countries: clinic.smsCountries,
       an_hour: clinic.smsHourlyLimit,

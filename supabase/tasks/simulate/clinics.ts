@@ -161,6 +161,7 @@ function describe(
     transferNumber: null,
     deskHours: [],
     holdMinutes: 10,
+    deskHoldMinutes: 60,
     smsCountries: ["GB", "US"],
     smsHourlyLimit: raised,
     messageHourlyLimit: raised,
