@@ -1,5 +1,5 @@
 /**
- * `deno task test`: format, lint, types, then every test file, a few at a time on one database cluster.
+ * `deno task test`: every test file, a few at a time on one database cluster.
  *
  * A file that measures processor time, or changes the environment or something global, runs in a separate
  * process, so that it does not affect the others. The others share processes: after the first file of a
@@ -16,8 +16,8 @@ import { clusterVariable, startTestCluster } from "./support/database.ts";
 import { fullVariable } from "./support/length.ts";
 
 const usage = `deno task test [--full] [--jobs N] [FOLDER | FILE ...]
-  without arguments: format, lint, types, examples in comments, and every test, some of them brief;
-  not those of the browser, which need Chromium: deno task test browser
+  without arguments: examples in comments and every test, some of them brief; not those of the
+  browser, which need Chromium: deno task test browser. Format, lint and types: deno task check
   FOLDER, FILE  only these tests: a folder of tests/ such as domain, or a path
   --full        at full length; without paths, only the files that have a full length
   --jobs N      how many files run at once; if left out, as many as there are processors,
@@ -40,25 +40,16 @@ const defaultJobs = (full: boolean) =>
  */
 const limitMs = 20 * 60_000;
 
-/** One job: its name, and the arguments for deno. */
+/** One process: its name, and what `deno test` is given. */
 interface Job {
   readonly name: string;
   readonly args: readonly string[];
-  /** Whether it is `deno test`, which counts its tests. */
-  readonly isTest: boolean;
 }
 
 interface Result {
   readonly passed: number;
   readonly failed: number;
 }
-
-const checks: readonly Job[] = [
-  { name: "types", args: ["check", "--frozen", "--quiet", "."], isTest: false },
-  { name: "lint", args: ["lint", "--quiet"], isTest: false },
-  { name: "format", args: ["fmt", "--check", "--quiet"], isTest: false },
-  testJob("examples in comments", ["--doc", "shared", "functions", "supabase"]),
-];
 
 /** The task. */
 export const test = defineTask({
@@ -76,31 +67,24 @@ export const test = defineTask({
     const files = positionals.length > 0
       ? (await Promise.all(positionals.map(findTests))).flat()
       : await everyTest(full);
-    const tests = positionals.length > 0 || full
-      ? files.map((file) => testJob(file, [file]))
-      : await joinFiles(files);
-    const queue = positionals.length > 0 || full ? tests : [...checks, ...tests];
-    const cluster = running.start(startTestCluster(), (started) => started.stop());
-    // Only the first test awaits it; until then, a rejection must not end the process.
-    cluster.catch(() => {});
-    const environmentOf = async ({ isTest }: Job) => ({
-      NO_COLOR: "1",
-      ...(full ? { [fullVariable]: "1" } : {}),
-      ...(isTest ? { [clusterVariable]: String((await cluster).port) } : {}),
-    });
+    const queue: Job[] = positionals.length > 0 || full
+      ? files.map((file) => ({ name: file, args: [file] }))
+      : [...await joinFiles(files), examples];
+    const cluster = await running.start(startTestCluster(), (started) => started.stop());
+    const shared = { NO_COLOR: "1", ...(full ? { [fullVariable]: "1" } : {}) };
     let [passed, failed] = [0, 0];
     const broken: string[] = [];
     await Promise.all(Array.from({ length: lanes }, async () => {
       for (let job = queue.shift(); job && !running.isStopping; job = queue.shift()) {
-        const env = await environmentOf(job);
+        const env = { ...shared, [clusterVariable]: String(cluster.port) };
         const startedAt = performance.now();
         const { output, ...result } = await runJob(job, env, running);
         const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
         passed += result.passed;
         failed += result.failed;
         if (result.failed > 0) broken.push(job.name);
-        const became = result.failed > 0 ? "FAILED" : "ok";
-        terminal.print(`\n== ${job.name}: ${became}, ${seconds} s\n${output.trimEnd()}`);
+        const verdict = result.failed > 0 ? "FAILED" : "ok";
+        terminal.print(`\n== ${job.name}: ${verdict}, ${seconds} s\n${output.trimEnd()}`);
       }
     }));
     if (broken.length > 0) terminal.print(`\nFAILED: ${broken.join(" ")}`);
@@ -109,10 +93,10 @@ export const test = defineTask({
   },
 });
 
-function testJob(name: string, args: readonly string[]): Job {
-  const flags = ["-A", "--frozen", "--unstable-no-legacy-abort", "--no-check", "--quiet"];
-  return { name, args: ["test", ...flags, ...args], isTest: true };
-}
+const examples: Job = {
+  name: "examples in comments",
+  args: ["--doc", "shared", "functions", "supabase"],
+};
 
 /** Every test file, or every one with a full length. The browser's tests are a leg of the gate. */
 async function everyTest(full: boolean): Promise<string[]> {
@@ -152,11 +136,12 @@ async function joinFiles(files: readonly string[]): Promise<Job[]> {
   });
   const isShared = ({ members }: { readonly members: readonly string[] }) => members.length > 1;
   return [
-    ...groups.filter(isShared).map(({ kind, members }) =>
-      testJob(`${kind}: ${members.join(" ")}`, ["tests/support/together.ts", "--", ...members])
-    ),
+    ...groups.filter(isShared).map(({ kind, members }) => ({
+      name: `${kind}: ${members.join(" ")}`,
+      args: ["tests/support/together.ts", "--", ...members],
+    })),
     ...groups.filter((group) => !isShared(group)).flatMap(({ members }) =>
-      members.map((file) => testJob(file, [file]))
+      members.map((file) => ({ name: file, args: [file] }))
     ),
   ];
 }
@@ -187,13 +172,16 @@ async function testsBelow(folder: string): Promise<string[]> {
 
 /** Runs one job until it or this process ends. */
 async function runJob(
-  { args: [command = "", ...rest], isTest }: Job,
+  { args }: Job,
   env: Readonly<Record<string, string>>,
   running: Running,
 ): Promise<Result & { readonly output: string }> {
-  const report = isTest ? await Deno.makeTempFile({ suffix: ".xml" }) : undefined;
+  const report = await Deno.makeTempFile({ suffix: ".xml" });
   const child = new Deno.Command(Deno.execPath(), {
-    args: [command, ...(report === undefined ? [] : [`--junit-path=${report}`]), ...rest],
+    args: [
+      ...["test", "-A", "--frozen", "--unstable-no-legacy-abort", "--no-check", "--quiet"],
+      ...[`--junit-path=${report}`, ...args],
+    ],
     env: { ...env },
     stdin: "null",
     stdout: "piped",
@@ -217,9 +205,6 @@ async function runJob(
   const { success, stdout, stderr } = await ended;
   for (const signal of signals) clearTimeout(signal);
   const output = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes)).join("") + hung;
-  if (report === undefined) {
-    return { passed: success ? 1 : 0, failed: success ? 0 : 1, output };
-  }
   const counted = countTests(await readFile(report, "utf8").catch(() => ""));
   await rm(report);
   // A file that cannot be loaded fails without a test.
