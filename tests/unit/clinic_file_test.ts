@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { readClinicFile, writeClinicFile } from "../../supabase/tasks/clinic/file.ts";
 import { readAbsence, readWeekdays, readWindows } from "../../supabase/tasks/clinic/notation.ts";
+import { atLength } from "../support/length.ts";
 import { aRandomDocument } from "../support/random_document.ts";
 import { randomFrom } from "../support/random_clinic.ts";
 
@@ -260,10 +261,12 @@ Deno.test("hours, weekdays and absences mean what they say", () => {
   }
 });
 
-Deno.test("two hundred random clinics survive a round trip through their files", () => {
+const clinicCount = atLength({ short: 40, full: 200 });
+
+Deno.test(`${clinicCount} random clinics survive a round trip through their files`, () => {
   const seed = Math.floor(Math.random() * 2 ** 31);
   const random = randomFrom(seed);
-  for (let count = 0; count < 200; count++) {
+  for (let count = 0; count < clinicCount; count++) {
     const clinic = aRandomDocument(random, `clinic-${count}`);
     const text = writeClinicFile(clinic);
     const read = readClinicFile(text);

@@ -8,6 +8,7 @@ import { getCountries, getCountryCallingCode, Metadata } from "libphonenumber-js
 import { redact, type RedactionType } from "../../shared/redaction.ts";
 import { callingCodes } from "../../shared/calling_codes.ts";
 import { isIpv6 } from "../../shared/redaction/identifiers.ts";
+import { anyText } from "../support/any_text.ts";
 import { atLength } from "../support/length.ts";
 import { spokenNumbers } from "../support/spoken_numbers.ts";
 import { redactionCorpus } from "./redaction_corpus.ts";
@@ -249,11 +250,11 @@ function checkAnyText(check: (text: string) => void): void {
     ...["a@b.co", "4242424242424242", "943 476 5919", "219-09-9999", "1-", "+44", " ", " ", " "],
   ];
   const texts = fc.oneof(
-    fc.string({ unit: "binary", maxLength: 60 }),
+    anyText(60),
     fc.array(fc.constantFrom(...parts), { maxLength: 40 }).map((words) => words.join("")),
     fc.array(fc.constantFrom(...parts), { maxLength: 30 }).map((words) => words.join(" ")),
   );
-  fc.assert(fc.property(texts, check), { numRuns: atLength({ short: 400, full: 1500 }) });
+  fc.assert(fc.property(texts, check), { numRuns: atLength({ short: 150, full: 1500 }) });
 }
 
 Deno.test("redact reads a number whatever stands between its digits and whatever script it is in", () => {
@@ -354,10 +355,13 @@ Deno.test("a card's security code is redacted even when it is said before the ca
 Deno.test("redact takes at most two hundred times what finding the words takes", async (t) => {
   const texts = Object.values(redactionCorpus).flat().map(({ text }) => text);
   const characters = texts.reduce((sum, { length }) => sum + length, 0);
-  const best = (work: (text: string) => unknown) =>
-    Math.min(...Array.from({ length: 10 }, () => measure(() => texts.forEach(work))));
-  const redactMs = best((text) => redact(text));
-  const wordsMs = best((text) => text.match(/\p{L}+|\p{N}+/gu));
+  const time = (work: (text: string) => unknown) => measure(() => texts.forEach(work));
+  let [redactMs, wordsMs] = [Infinity, Infinity];
+  // The best of some rounds: the first are slow until the code is compiled.
+  for (let round = 0; round < 10 && (round < 2 || redactMs >= 200 * wordsMs); round++) {
+    redactMs = Math.min(redactMs, time((text) => redact(text)));
+    wordsMs = Math.min(wordsMs, time((text) => text.match(/\p{L}+|\p{N}+/gu)));
+  }
   const perSecond = characters / redactMs / 1000;
   const times = redactMs / wordsMs;
   await t.step(

@@ -4,6 +4,8 @@ import fc from "fast-check";
 import { readPhone } from "../../shared/phone.ts";
 import { redact } from "../../shared/redaction.ts";
 import { readPasscode } from "../../shared/spoken_digits.ts";
+import { anyText } from "../support/any_text.ts";
+import { atLength } from "../support/length.ts";
 import { spokenNumbers } from "../support/spoken_numbers.ts";
 
 // 22 5 00 22 763 or 22 522 700 63: it is ambiguous, so the caller is asked again.
@@ -184,13 +186,15 @@ function spoken({ joint, pause }: { joint: string; pause: fc.Arbitrary<string> }
   });
 }
 
+const numRuns = atLength({ short: 800, full: 5000 });
+
 Deno.test("any six digits are read back in any form they can be said in, with pauses", () => {
   fc.assert(
     fc.property(
       spoken({ joint: "-", pause: fc.constantFrom(", ", "; ", ". ", " ... ") }),
       ({ code, said }) => assert.equal(readPasscode(said), code, said),
     ),
-    { numRuns: 5000 },
+    { numRuns },
   );
 });
 
@@ -202,9 +206,9 @@ Deno.test("without pauses a code is read back or asked for again, never taken fo
       if (read !== undefined) understood++;
       assert.ok(read === code || read === undefined, `${said}: ${read}, not ${code}`);
     }),
-    { numRuns: 5000 },
+    { numRuns },
   );
-  assert.ok(understood > 4000, `${understood} of 5000 were understood`);
+  assert.ok(understood > numRuns * 0.75, `${understood} of ${numRuns} were understood`);
 });
 
 Deno.test("reading digits never fails, whatever is said", () => {
@@ -215,7 +219,7 @@ Deno.test("reading digits never fails, whatever is said", () => {
     ...["hundred", "thousand", "double", "and", "a", "oh", "-", ","],
   );
   const anything = fc.oneof(
-    fc.string({ unit: "binary" }),
+    anyText(100),
     fc.array(word).map((all) => all.join(" ")),
   );
   fc.assert(
@@ -223,7 +227,7 @@ Deno.test("reading digits never fails, whatever is said", () => {
       const code = readPasscode(said.slice(0, 200));
       assert.ok(code === undefined || /^[0-9]{6}$/.test(code), `${said}: ${code}`);
     }),
-    { numRuns: 2000 },
+    { numRuns },
   );
 });
 
@@ -301,7 +305,6 @@ const remarks = fc.constantFrom(
 
 Deno.test("a code among other figures is read back or asked for again, never taken for another", () => {
   let understood = 0;
-  const numRuns = 3000;
   fc.assert(
     fc.property(
       remarks,
