@@ -80,8 +80,25 @@ const butWords = new Set([
 /** "Yes please, see you then" is an answer; a longer text says more than that. */
 const longestYes = 9;
 
-/** Said with a letter or a number without changing its meaning. */
-const polite = new Set(["please", "pls", "plz", "thanks", "thank", "you", "thx", "ta", "cheers"]);
+/** A word that begins with one of these says that the patient does not come, in several languages. */
+const butStems = [
+  ...["cancel", "annul", "anul", "absag", "storn", "verschieb", "verleg", "verhinder", "krank"],
+  ...["leider", "reschedul", "postpon", "unable", "sorry", "unfortunat", "apolog", "next"],
+  ...["never", "prefer", "better", "sick"],
+];
+
+/**
+ * Said with a letter or a number without changing its meaning. Thanks come only after it: in "Thanks x"
+ * the letter is a kiss.
+ */
+const politely = "(?:[ .,!]+(?:please|pls|plz|thanks|thank you|thx|ta|cheers))*[.,!]*";
+/** The letter that cancels and nothing else: not a kiss after a smile or an emoji, and not a question. */
+const onlyX = new RegExp(`^(?:(?:please|pls|plz) )?(?:x|"x"|\\(x\\))${politely}$`);
+const choice = "(?:number |option |n[or]\\. ?|nr |#)?[1-9]";
+const onlyChoices = new RegExp(
+  `^(?:(?:please|pls|plz) )?${choice}(?:(?: ?[,+&] ?|,? and | )${choice})*\\)?${politely}$`,
+);
+const onlyAll = new RegExp(`^(?:all|both)${politely}$`);
 
 /**
  * Reads a text.
@@ -111,20 +128,19 @@ export function readPatientAnswer(body: string, optOutType?: string): PatientAns
 }
 
 function readMeaning(body: string, words: readonly string[]): PatientAnswer {
-  const plain = words.filter((word) => !polite.has(word));
-  if (plain.join(" ") === "x") return { meaning: "cancel" };
-  const choices = readChoices(plain);
+  const said = plain(body).replace(/[\p{C}\s]+/gu, " ").replace(/["\u201c\u201d\u2018]/g, '"')
+    .trim();
+  if (onlyX.test(said)) return { meaning: "cancel" };
+  const choices = readChoices(said);
   if (choices) return { meaning: "choice", choices };
   return saysYes(body, words) ? { meaning: "confirm" } : { meaning: "other" };
 }
 
-/** `2`, `no 2`, `1 and 2`, `both`. */
-function readChoices(words: readonly string[]): number[] | undefined {
-  if (words.length === 1 && ["all", "both"].includes(words[0] ?? "")) return [0];
-  const named = words.filter((word) => !["and", "no", "nr", "number", "option"].includes(word));
-  const isChoice = named.length > 0 && named.length <= 9 &&
-    named.every((word) => /^[1-9]$/.test(word));
-  return isChoice ? [...new Set(named.map(Number))].sort((one, other) => one - other) : undefined;
+/** `2`, `no. 2`, `1 and 2`, `both`. */
+function readChoices(said: string): number[] | undefined {
+  if (onlyAll.test(said)) return [0];
+  if (!onlyChoices.test(said)) return undefined;
+  return [...new Set(said.match(/[1-9]/g)?.map(Number))].sort((one, other) => one - other);
 }
 
 function saysYes(body: string, words: readonly string[]): boolean {
@@ -136,11 +152,19 @@ function saysYes(body: string, words: readonly string[]): boolean {
   if (hasKiss && rest[0] === "c" || rest.length > longestYes || body.includes("?")) return false;
   const phrase = yesPhrases.map((known) => known.exec(said)?.[0]).find((found) => found);
   return phrase !== undefined &&
-    !said.slice(phrase.length).split(" ").some((word) => butWords.has(word));
+    !said.slice(phrase.length).split(" ").some(takesBack);
+}
+
+function takesBack(word: string): boolean {
+  return butWords.has(word) || butStems.some((stem) => word.startsWith(stem));
 }
 
 /** The words of a text in small letters, without accents, punctuation and emoji. */
 function wordsOf(body: string): string[] {
-  return body.normalize("NFKD").replace(/[\p{M}'\u2019]/gu, "").toLowerCase()
-    .split(/[^\p{L}\p{N}]+/u).filter((word) => word !== "");
+  return plain(body).split(/[^\p{L}\p{N}]+/u).filter((word) => word !== "");
+}
+
+/** A text in small letters, without accents and apostrophes. */
+function plain(body: string): string {
+  return body.normalize("NFKD").replace(/[\p{M}'\u2019]/gu, "").toLowerCase();
 }

@@ -57,7 +57,19 @@ Deno.test("whatever says yes confirms", () => {
 
 Deno.test("only X alone cancels", () => {
   for (
-    const body of ["X", "x", " x. ", "x!", "(x)", "X please", "please x", "x, thanks", "\nX\n"]
+    const body of [
+      "X",
+      "x",
+      " x. ",
+      "x!",
+      "(x)",
+      "X please",
+      "please x",
+      "x, thanks",
+      "\nX\n",
+      "X\0",
+      "\u200fX",
+    ]
   ) {
     assert.equal(meaningOf(body), "cancel", body);
   }
@@ -108,10 +120,52 @@ Deno.test("everything else is no answer", () => {
   for (const body of texts) assert.equal(meaningOf(body), "other", body);
 });
 
+Deno.test("a kiss, a smile or a question cancels nothing", () => {
+  const texts = [
+    ...[
+      "Thanks x",
+      "Thank you x",
+      "ta x",
+      "cheers X",
+      "👍 x",
+      "x 👍",
+      ":) x",
+      "❤️ x",
+      "... x",
+      "x)",
+    ],
+    ...[
+      "X?",
+      "x ?",
+      "x or c",
+      "X-ray",
+      "x mas",
+      "xmas?",
+      "Hello x",
+      "Ok thank you x?",
+      "X/C",
+      "<x",
+    ],
+    // Choose nothing either.
+    ...["no 1", "No 2", "<3", ":3", "+1", "-1", "1/2", "2?", "1-2", "2.5", "both?", "👎 2", "3 pm"],
+  ];
+  for (const body of texts) assert.equal(meaningOf(body), "other", body);
+});
+
+Deno.test("a yes that another language takes back is no yes", () => {
+  const texts = [
+    ...["ok, muss absagen", "Ja, bitte stornieren", "Sí, quiero cancelar", "oui annuler"],
+    ...["Ok sorry I am sick", "I can confirm I am unable to attend", "I will come next week"],
+  ];
+  for (const body of texts) assert.equal(meaningOf(body), "other", body);
+});
+
 Deno.test("numbers choose", () => {
   const cases: [body: string, choices: number[]][] = [
-    ...[["1", [1]], ["2.", [2]], [" 2 please", [2]], ["no 2", [2]], ["Number 1", [1]]] as const,
-    ...[["1 and 2", [1, 2]], ["2, 1", [1, 2]], ["1+1", [1]], ["both", [0]], ["ALL", [0]]] as const,
+    ...[["1", [1]], ["2.", [2]], [" 2 please", [2]], ["No. 2", [2]], ["Number 1", [1]]] as const,
+    ...[["1 and 2", [1, 2]], ["2, 1", [1, 2]], ["1+1", [1]], ["both", [0]], ["ALL", [0]], ["2️⃣", [
+      2,
+    ]]] as const,
   ].map(([body, choices]) => [body, [...choices]]);
   for (const [body, choices] of cases) {
     assert.deepEqual(readPatientAnswer(body), { meaning: "choice", choices }, body);
