@@ -30,6 +30,9 @@ const usage =
   --p95 MS         fails if a tool's 95th percentile is higher; by default times are only printed
   --report FILE    also writes k6's report with charts, as one HTML page
   --json FILE      also writes every figure as JSON
+deno task load faults [--duration TIME]
+  the clinic's day while the database, the REST stand-in and Twilio fail in turn, 3 s each or TIME;
+  compares the database with what callers heard. It starts its own parts and needs no k6
   needs k6 2 on the PATH, or Go 1.25, which builds it once
   exit code 0: within the thresholds, 1: the database has what it must not have, 99: a threshold
   failed, other codes of k6, 2: wrong arguments,
@@ -47,10 +50,16 @@ export const load = defineTask({
   },
   allowPositionals: true,
   run: async ({ values, positionals: [name, surplus] }, { env, running, terminal }) => {
-    if (name === undefined || !scenarios.includes(name) || surplus !== undefined) {
-      throw new Misuse(`Give the name of one scenario: ${scenarios.join(", ")}`);
+    if (name === undefined || ![...scenarios, "faults"].includes(name) || surplus !== undefined) {
+      throw new Misuse(`Give the name of one scenario: ${scenarios.join(", ")}, faults`);
     }
     const shape = readShape(values);
+    if (name === "faults") {
+      const { playFaults } = await import("../tests/faults/run.ts");
+      const problems = await playFaults(toMs(values.duration ?? "3s"), running);
+      if (problems.length > 0) throw new Stop(1, problems.join("\n"));
+      return 0;
+    }
     const given = readAddress("--url", values.url ?? env["BASE_URL"] ?? "http://127.0.0.1:8000");
     const k6 = await findK6(running, terminal);
     if (!k6) {
@@ -115,6 +124,12 @@ function readShape(
       K6_WEB_DASHBOARD_EXPORT: report,
     }),
   };
+}
+
+/** The milliseconds of a duration that `readShape` has accepted. */
+function toMs(duration: string): number {
+  const unitMs = { s: 1000, m: 60_000, h: 3_600_000 }[duration.slice(-1)] ?? NaN;
+  return Number(duration.slice(0, -1)) * unitMs;
 }
 
 async function findK6(running: Running, terminal: Terminal): Promise<string | undefined> {
