@@ -29,6 +29,11 @@ alter table public.organizations
   add column change_texts boolean not null default false,
   add column cancellation_texts boolean not null default false,
   add column text_answers boolean not null default false,
+  add column text_language text not null default 'en'
+    constraint organizations_text_language_tag check (text_language ~ '^[a-z]{2}$'),
+  add column text_words jsonb not null default '{}'
+    constraint organizations_text_words_by_language
+    check (jsonb_typeof(text_words) = 'object' and length(text_words::text) <= 20000),
   add column reminder_min integer
     constraint organizations_reminder_by_day check (reminder_min between 480 and 1230),
   add column reminder_notice_hours integer not null default 24
@@ -43,6 +48,10 @@ comment on column public.organizations.cancellation_texts is
   'Whether a cancellation is texted.';
 comment on column public.organizations.text_answers is
   'Whether reminders can be answered: texts to the number reach the function sms-inbound.';
+comment on column public.organizations.text_language is
+  'The language of texts about appointments, as ISO 639.';
+comment on column public.organizations.text_words is
+  'The clinic''s own texts, {language: {kind: template}}; the others are in shared/patient_texts.ts.';
 comment on column public.organizations.reminder_min is
   'The local minute of the day before at which patients are reminded; null: they are not.';
 comment on column public.organizations.reminder_notice_hours is
@@ -352,6 +361,13 @@ return case when p_attempts < 10 then interval '1 minute' * least(60, 2 ^ (p_att
 comment on function private.retry_delay is
   'How long a text that certainly did not go out waits after so many attempts; null: it is given up.';
 
+create function private.wording_of(p_org public.organizations) returns jsonb
+language sql immutable
+return jsonb_build_object('language', (p_org).text_language,
+  'words', coalesce((p_org).text_words -> (p_org).text_language, '{}'));
+comment on function private.wording_of is
+  'The language of an organization''s texts and its own texts in it: {language, words}.';
+
 create function private.number_to_call(p_org uuid) returns text
 language plpgsql stable set search_path = ''
 as $$
@@ -392,7 +408,7 @@ begin
     'doctor', (
       select p.name from public.providers as p
       where p.org_id = p_org.id and p.id = p_row.provider_id),
-    'callBack', private.number_to_call(p_org.id));
+    'callBack', private.number_to_call(p_org.id)) || private.wording_of(p_org);
 end
 $$;
 comment on function private.describe_text is 'What a text about an appointment is composed of.';

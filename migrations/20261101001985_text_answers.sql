@@ -331,8 +331,8 @@ comment on function private.take_answer is 'Decides, stores and counts what beco
  *            begun), unclear (there is a reminder, but this is no answer), no_reminder, opted_out,
  *            opted_in, help, blocked, limit (of the number's texts in an hour; nothing is stored),
  *            unknown_clinic, busy (nothing has happened).
- *            With isReplied (whether the patient is told), and with meaning, clinic, callBack and
- *            appointments ({startTime, doctor}) but for the last three
+ *            With isReplied (whether the patient is told), language and words, and with meaning,
+ *            clinic, callBack and appointments ({startTime, doctor}) but for the last three
  * Raises     25001 under another isolation level than read committed
  */
 create function public.answer_text(p_org uuid, p_sid text, p_phone text, p_answer jsonb)
@@ -358,12 +358,12 @@ begin
   select t.result into v_result from public.text_answers as t
   where t.org_id = p_org and t.sid = p_sid;
   if v_result is not null then
-    return v_result;
+    return v_result || private.wording_of(v_org);
   end if;
   perform private.require_unchanged(v_calls @> array(
     select r.call_id from private.reminded_appointments(p_org, p_phone, v_now) as r
     where r.call_id is not null));
-  return private.take_answer(v_org, p_sid, p_phone, p_answer, v_now);
+  return private.take_answer(v_org, p_sid, p_phone, p_answer, v_now) || private.wording_of(v_org);
 exception
   when lock_not_available or deadlock_detected then
     return '{"outcome": "busy"}';

@@ -5,27 +5,36 @@
  */
 
 import type { ClaimedText } from "./database/appointment_texts.ts";
-import { toGsmText } from "./gsm.ts";
-import { englishTexts } from "./patient_texts.ts";
-import { sayTime } from "./speech.ts";
+import { segmentLength, toGsmText } from "./gsm.ts";
+import { ownNumber, templateOf } from "./patient_texts.ts";
 import { fillTemplate } from "./text_template.ts";
 import { composeClinicName } from "./texting.ts";
-
-/** One segment of GSM-7. */
-const segmentLength = 160;
+import { writeTime } from "./text_times.ts";
 
 /**
  * The words of a text, at most 160 characters of GSM-7. Optional parts that do not fit are left out.
  *
  * @param sender The number that texts. If patients call the same number, the text need not mention it.
  */
-export function composeAppointmentText(text: ClaimedText, sender: string | undefined): string {
-  return fillTemplate(englishTexts[text.kind], {
+export function composeAppointmentText(
+  text: Omit<ClaimedText, "orgId" | "sendId" | "phone" | "countries" | "secondsLeft">,
+  sender: string | undefined,
+): string {
+  return fillTemplate(templateOf(text.kind, text), {
     clinic: composeClinicName(text.clinic),
-    time: sayTime(text.startTime),
+    time: writeTime(text.startTime, text.language),
     doctor: toGsmText(text.doctor, 30),
     address: toGsmText(text.address ?? "", segmentLength).replace(/\.+$/, ""),
-    number: text.callBack === null || text.callBack === sender ? "us" : text.callBack,
-    offer: text.offersAnswer ? englishTexts.offer : "",
+    number: sayNumber(text.callBack, sender, text.language),
+    offer: text.offersAnswer ? ` ${templateOf("offer", text)}` : "",
   }, segmentLength);
+}
+
+/** The number to call, or `us` where it is the one that texts. */
+export function sayNumber(
+  callBack: string | null,
+  sender: string | undefined,
+  language: string,
+): string {
+  return callBack === null || callBack === sender ? ownNumber[language] ?? sender ?? "" : callBack;
 }

@@ -5,11 +5,26 @@
  * @module
  */
 
+/** How many characters of the basic alphabet fit into a text that costs one segment. */
+export const segmentLength = 160;
+/** How many fit into each segment of a longer one. */
+export const partLength = 153;
+
 /** The basic alphabet of GSM 03.38, one septet each; its extension (`^{}[]~|\\€`) would take two. */
 const gsmBasic = new Set(
   "@£$¥èéùìòÇØøÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡" +
     "ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà",
 );
+
+/** The characters of a text that are not in the basic alphabet. */
+export function findForeign(text: string): string[] {
+  return [...new Set(Array.from(text).filter((char) => !gsmBasic.has(char)))];
+}
+
+/** How many segments a text of the basic alphabet costs. */
+export function countSegments(text: string): number {
+  return text.length <= segmentLength ? 1 : Math.ceil(text.length / partLength);
+}
 
 /** Letters that Unicode does not decompose, and what replaces them. */
 const plainLetters: Readonly<Record<string, string>> = {

@@ -96,9 +96,9 @@ const politely = "(?:[ .,!]+(?:please|pls|plz|thanks|thank you|thx|ta|cheers))*[
 const onlyX = new RegExp(`^(?:(?:please|pls|plz) )?(?:x|"x"|\\(x\\))${politely}$`);
 const choice = "(?:number |option |n[or]\\. ?|nr |#)?[1-9]";
 const onlyChoices = new RegExp(
-  `^(?:(?:please|pls|plz) )?${choice}(?:(?: ?[,+&] ?|,? and | )${choice})*\\)?${politely}$`,
+  `^(?:(?:please|pls|plz) )?${choice}(?:(?: ?[,+&] ?|,? and | und | )${choice})*\\)?${politely}$`,
 );
-const onlyAll = new RegExp(`^(?:all|both)${politely}$`);
+const onlyAll = new RegExp(`^(?:all|both|alle|beide)${politely}$`);
 
 /**
  * Reads a text.

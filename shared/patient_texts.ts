@@ -1,6 +1,7 @@
 /**
- * What patients are texted about their appointments, by kind. Every text is in the basic alphabet of
- * GSM-7, and one segment long where it can be.
+ * What patients are texted about their appointments, by language and kind. Every text is in the basic
+ * alphabet of GSM-7, and one segment long where it can be. `shared/text_template.ts` explains the
+ * brackets. A clinic's file can have other words for each of them.
  *
  * @module
  */
@@ -24,12 +25,19 @@ export const textKinds = {
   too_late: ["clinic", "time", "number"],
   unclear: ["clinic", "number"],
   no_reminder: ["clinic", "number"],
-} as const;
+} as const satisfies Readonly<Record<string, readonly string[]>>;
 /** A kind of text. */
 export type TextKind = keyof typeof textKinds;
 
-/** The texts of a language, by kind; `shared/text_template.ts` explains the brackets. */
-export const englishTexts: Readonly<Record<TextKind, string>> = {
+/** Whether a word is the name of a kind. */
+export function isTextKind(word: string): word is TextKind {
+  return Object.hasOwn(textKinds, word);
+}
+
+/** The texts of a language, by kind. */
+export type Texts = Readonly<Record<TextKind, string>>;
+
+const english: Texts = {
   confirmation: "{clinic}: you are booked for {time}[ with {doctor}].[ {address}.]" +
     "[ Call {number} to change it.][ STOP to end texts.]",
   change: "{clinic}: your appointment is now on {time}[ with {doctor}].[ {address}.]" +
@@ -38,7 +46,7 @@ export const englishTexts: Readonly<Record<TextKind, string>> = {
     "[ Call {number} for a new one.][ STOP to end texts.]",
   reminder: "{clinic}: a reminder of your appointment on {time}[ with {doctor}].{offer}" +
     "[ {address}.][ Call {number} to change it.][ STOP to end texts.]",
-  offer: " Reply C to confirm, X to cancel.",
+  offer: "Reply C to confirm, X to cancel.",
   confirmed: "{clinic}: thank you. We expect you on {time}.",
   cancelled: "{clinic}: your appointment on {time} is cancelled.[ Call {number} for a new one.]",
   which_confirm: "{clinic}: which appointment do you confirm? {choices}. " +
@@ -57,3 +65,48 @@ export const englishTexts: Readonly<Record<TextKind, string>> = {
     "For anything else please call {number}.",
   no_reminder: "{clinic}: nobody reads texts to this number. Please call {number}.",
 };
+
+const german: Texts = {
+  confirmation: "{clinic}: Ihr Termin ist gebucht für {time}[ bei {doctor}].[ {address}.]" +
+    "[ Zum Ändern: {number}.][ STOP beendet SMS.]",
+  change: "{clinic}: Ihr Termin ist jetzt am {time}[ bei {doctor}].[ {address}.]" +
+    "[ Zum Ändern: {number}.][ STOP beendet SMS.]",
+  cancellation: "{clinic}: Ihr Termin am {time}[ bei {doctor}] ist abgesagt." +
+    "[ Neuer Termin: {number}.][ STOP beendet SMS.]",
+  reminder: "{clinic}: Erinnerung an Ihren Termin am {time}[ bei {doctor}].{offer}" +
+    "[ {address}.][ Zum Ändern: {number}.][ STOP beendet SMS.]",
+  offer: "Antworten Sie C für ja, X zum Absagen.",
+  confirmed: "{clinic}: danke. Wir erwarten Sie am {time}.",
+  cancelled: "{clinic}: Ihr Termin am {time} ist abgesagt.[ Neuer Termin: {number}.]",
+  which_confirm: "{clinic}: Welchen Termin bestätigen Sie? {choices}. " +
+    "Antworten Sie mit der Nummer oder ALL.",
+  which_cancel: "{clinic}: Welchen Termin sagen Sie ab? {choices}. " +
+    "Antworten Sie mit der Nummer oder ALL.",
+  too_many: "{clinic}: Sie haben mehrere Termine. Bitte rufen Sie an: {number}.",
+  already_confirmed: "{clinic}: Ihr Termin am {time} ist schon bestätigt.",
+  already_cancelled: "{clinic}: Ihr Termin am {time} ist schon abgesagt.[ Neuer Termin: {number}.]",
+  changed: "{clinic}: Ihr Termin am {time} wurde seit der Erinnerung geändert. " +
+    "Bitte rufen Sie an: {number}.",
+  too_late: "{clinic}: Ihr Termin am {time} lässt sich nicht mehr per SMS ändern. " +
+    "Bitte rufen Sie an: {number}.",
+  unclear: "{clinic}: Wir verstehen hier nur C für ja und X zum Absagen. " +
+    "Für alles andere rufen Sie bitte an: {number}.",
+  no_reminder: "{clinic}: SMS an diese Nummer liest niemand. Bitte rufen Sie an: {number}.",
+};
+
+/** The languages that need no texts of the clinic's own. */
+export const languages: Readonly<Record<string, Texts>> = { en: english, de: german };
+
+/** What "call us" says instead of a number that is the sender's own. */
+export const ownNumber: Readonly<Record<string, string>> = { en: "us", de: "diese Nummer" };
+
+/** A clinic's language and its own texts in it. */
+export interface Wording {
+  readonly language: string;
+  readonly words: Readonly<Record<string, string>>;
+}
+
+/** The template of a kind: the clinic's own, else that of its language, else the English one. */
+export function templateOf(kind: TextKind, { language, words }: Wording): string {
+  return words[kind] ?? (languages[language] ?? english)[kind];
+}

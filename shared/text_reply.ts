@@ -5,17 +5,15 @@
  */
 
 import type { AnsweredText } from "./database/text_answers.ts";
-import { toGsmText } from "./gsm.ts";
-import { englishTexts, type TextKind } from "./patient_texts.ts";
-import { sayClock, sayDay, sayList, sayTime } from "./speech.ts";
+import { sayNumber } from "./appointment_text.ts";
+import { segmentLength, toGsmText } from "./gsm.ts";
+import { templateOf, type TextKind } from "./patient_texts.ts";
 import { fillTemplate } from "./text_template.ts";
 import { composeClinicName } from "./texting.ts";
-
-/** One segment of GSM-7; longer only where a question lists several appointments. */
-const segmentLength = 160;
+import { writeList, writeShortTime, writeTime } from "./text_times.ts";
 
 /**
- * The words of a reply, or nothing if the patient is not told anything.
+ * The words of a reply, one segment where no question lists several appointments, or nothing if the patient is not told anything.
  *
  * @param sender The number that the patient texted. If patients call the same number, the reply need
  * not mention it.
@@ -23,12 +21,12 @@ const segmentLength = 160;
 export function composeReply(answered: AnsweredText, sender: string): string | undefined {
   const kind = kindOf(answered);
   if (!answered.isReplied || kind === undefined) return undefined;
-  const { clinic, callBack, appointments } = answered;
-  return fillTemplate(englishTexts[kind], {
+  const { clinic, callBack, appointments, language } = answered;
+  return fillTemplate(templateOf(kind, answered), {
     clinic: composeClinicName(clinic),
-    number: callBack === null || callBack === sender ? "us" : callBack,
-    time: sayList(appointments.map(({ startTime }) => sayTime(startTime)), "and"),
-    choices: sayChoices(appointments),
+    number: sayNumber(callBack, sender, language),
+    time: writeList(appointments.map(({ startTime }) => writeTime(startTime, language)), language),
+    choices: writeChoices(answered),
   }, segmentLength);
 }
 
@@ -55,12 +53,12 @@ function kindOf({ outcome, meaning }: AnsweredText): TextKind | undefined {
 }
 
 /** `1: Tuesday 3 March 2:30 PM, 2: ...`; the doctor where the times alone do not differ. */
-function sayChoices(appointments: AnsweredText["appointments"]): string {
+function writeChoices({ appointments, language }: AnsweredText): string {
   const starts = appointments.map(({ startTime }) => startTime);
   return appointments.map(({ startTime, doctor }, index) => {
     const isAlike = starts.indexOf(startTime) !== starts.lastIndexOf(startTime);
     const who = isAlike ? ` ${toGsmText(doctor, 30)}` : "";
-    return `${index + 1}: ${sayDay(startTime)} ${sayClock(startTime)}${who}`;
+    return `${index + 1}: ${writeShortTime(startTime, language)}${who}`;
   }).join(", ");
 }
 

@@ -273,6 +273,8 @@ CREATE TABLE public.organizations (
     change_texts boolean DEFAULT false NOT NULL,
     cancellation_texts boolean DEFAULT false NOT NULL,
     text_answers boolean DEFAULT false NOT NULL,
+    text_language text DEFAULT 'en'::text NOT NULL,
+    text_words jsonb DEFAULT '{}'::jsonb NOT NULL,
     reminder_min integer,
     reminder_notice_hours integer DEFAULT 24 NOT NULL,
     CONSTRAINT organizations_address_short CHECK (((length(btrim(address)) >= 1) AND (length(btrim(address)) <= 80))),
@@ -290,6 +292,8 @@ CREATE TABLE public.organizations (
     CONSTRAINT organizations_slug_readable CHECK ((slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$'::text)),
     CONSTRAINT organizations_sms_countries_iso CHECK ((array_to_string(sms_countries, ','::text, '?'::text) ~ '^([A-Z]{2}(,[A-Z]{2})*)?$'::text)),
     CONSTRAINT organizations_sms_limit_positive CHECK ((sms_hourly_limit > 0)),
+    CONSTRAINT organizations_text_language_tag CHECK ((text_language ~ '^[a-z]{2}$'::text)),
+    CONSTRAINT organizations_text_words_by_language CHECK (((jsonb_typeof(text_words) = 'object'::text) AND (length((text_words)::text) <= 20000))),
     CONSTRAINT organizations_timezone_known CHECK (private.require(private.is_time_zone(timezone), ('organization '::text || slug), format('"%s" is not a time zone; use a name from pg_timezone_names, such as Europe/London'::text, timezone))),
     CONSTRAINT organizations_transfer_number_e164 CHECK ((transfer_number ~ '^\+[1-9][0-9]{6,14}$'::text))
 );
@@ -361,6 +365,10 @@ COMMENT ON COLUMN public.organizations.change_texts IS 'Whether the new time of 
 COMMENT ON COLUMN public.organizations.cancellation_texts IS 'Whether a cancellation is texted.';
 
 COMMENT ON COLUMN public.organizations.text_answers IS 'Whether reminders can be answered: texts to the number reach the function sms-inbound.';
+
+COMMENT ON COLUMN public.organizations.text_language IS 'The language of texts about appointments, as ISO 639.';
+
+COMMENT ON COLUMN public.organizations.text_words IS 'The clinic''s own texts, {language: {kind: template}}; the others are in shared/patient_texts.ts.';
 
 COMMENT ON COLUMN public.organizations.reminder_min IS 'The local minute of the day before at which patients are reminded; null: they are not.';
 
@@ -2266,7 +2274,8 @@ begin
     'calendarPatientNames', p_org.calendar_patient_names,
     'address', p_org.address, 'confirmationTexts', p_org.confirmation_texts,
     'changeTexts', p_org.change_texts, 'cancellationTexts', p_org.cancellation_texts,
-    'textAnswers', p_org.text_answers,
+    'textAnswers', p_org.text_answers, 'textLanguage', p_org.text_language,
+    'textWords', p_org.text_words,
     'reminderMin', p_org.reminder_min, 'reminderNoticeHours', p_org.reminder_notice_hours,
     'retentionDays', p_org.retention_days,
     'auditRetentionDays', p_org.audit_retention_days,
@@ -2571,7 +2580,7 @@ begin
     'doctor', (
       select p.name from public.providers as p
       where p.org_id = p_org.id and p.id = p_row.provider_id),
-    'callBack', private.number_to_call(p_org.id));
+    'callBack', private.number_to_call(p_org.id)) || private.wording_of(p_org);
 end
 $$;
 
@@ -7465,6 +7474,12 @@ $$;
 
 COMMENT ON FUNCTION private.was_refused_by_number(p_org uuid, p_send uuid, p_now timestamp with time zone) IS 'Whether a text did not arrive because of its number, so that another one would not either.';
 
+CREATE FUNCTION private.wording_of(p_org public.organizations) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    RETURN jsonb_build_object('language', (p_org).text_language, 'words', COALESCE(((p_org).text_words -> (p_org).text_language), '{}'::jsonb));
+
+COMMENT ON FUNCTION private.wording_of(p_org public.organizations) IS 'The language of an organization''s texts and its own texts in it: {language, words}.';
+
 CREATE FUNCTION private.words_of(p_text text) RETURNS text[]
     LANGUAGE plpgsql IMMUTABLE STRICT
     SET search_path TO ''
@@ -7561,6 +7576,8 @@ begin
     change_texts = coalesce((p_clinic ->> 'changeTexts')::boolean, false),
     cancellation_texts = coalesce((p_clinic ->> 'cancellationTexts')::boolean, false),
     text_answers = coalesce((p_clinic ->> 'textAnswers')::boolean, false),
+    text_language = coalesce(p_clinic ->> 'textLanguage', 'en'),
+    text_words = coalesce(p_clinic -> 'textWords', '{}'),
     reminder_min = (p_clinic ->> 'reminderMin')::integer,
     reminder_notice_hours = coalesce((p_clinic ->> 'reminderNoticeHours')::integer, 24),
     retention_days = (p_clinic ->> 'retentionDays')::integer,
@@ -7857,12 +7874,12 @@ begin
   select t.result into v_result from public.text_answers as t
   where t.org_id = p_org and t.sid = p_sid;
   if v_result is not null then
-    return v_result;
+    return v_result || private.wording_of(v_org);
   end if;
   perform private.require_unchanged(v_calls @> array(
     select r.call_id from private.reminded_appointments(p_org, p_phone, v_now) as r
     where r.call_id is not null));
-  return private.take_answer(v_org, p_sid, p_phone, p_answer, v_now);
+  return private.take_answer(v_org, p_sid, p_phone, p_answer, v_now) || private.wording_of(v_org);
 exception
   when lock_not_available or deadlock_detected then
     return '{"outcome": "busy"}';
@@ -12117,6 +12134,8 @@ REVOKE ALL ON FUNCTION private.was_left(p_org uuid, p_call_id text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION private.was_not_delivered(p_org uuid, p_send uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.was_refused_by_number(p_org uuid, p_send uuid, p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.wording_of(p_org public.organizations) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.words_of(p_text text) FROM PUBLIC;
 

@@ -67,6 +67,8 @@ select public.apply_clinic($clinic${
   "reminderMin": null,
   "reminderNoticeHours": 24,
   "textAnswers": false,
+  "textLanguage": "en",
+  "textWords": {},
   "retentionDays": 90,
   "auditRetentionDays": 2555,
   "closingDays": [
@@ -370,6 +372,8 @@ select public.apply_clinic($clinic${
   "reminderMin": null,
   "reminderNoticeHours": 24,
   "textAnswers": false,
+  "textLanguage": "en",
+  "textWords": {},
   "retentionDays": 90,
   "auditRetentionDays": 2555,
   "closingDays": [

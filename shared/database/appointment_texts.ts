@@ -7,6 +7,9 @@
 import { z } from "zod";
 import { type AnswerOf, bare, entry } from "./entry.ts";
 
+/** The language of a clinic's texts, and its own texts in it by kind. */
+export const wording = { language: z.string(), words: z.record(z.string(), z.string()) };
+
 const text = z.object({
   orgId: z.string(),
   /** Of this attempt; Twilio's reports name it. */
@@ -17,6 +20,7 @@ const text = z.object({
   /** ISO 3166; the number must be of one of them. */
   countries: z.array(z.string()),
   clinic: z.string(),
+  ...wording,
   address: z.string().nullable(),
   /** Whether it says how to confirm or cancel by answering. */
   offersAnswer: z.boolean(),

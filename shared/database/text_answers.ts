@@ -6,6 +6,7 @@
 
 import { z } from "zod";
 import type { PatientAnswer } from "../patient_answer.ts";
+import { wording } from "./appointment_texts.ts";
 import { type AnswerOf, bare, entry } from "./entry.ts";
 
 /** What came of a text of which a patient may be told. */
@@ -29,6 +30,7 @@ const result = z.object({
   /** What the patient wants, also where it was said by an earlier text. */
   meaning: z.string(),
   clinic: z.string(),
+  ...wording,
   /** The number that patients call, E.164. */
   callBack: z.string().nullable(),
   /** By start; in a question, in the order of the choices. */

@@ -643,6 +643,8 @@ const claimed: ClaimedText = {
   clinic: "Sunrise Dental",
   address: null,
   offersAnswer: false,
+  language: "en",
+  words: {},
   startTime: "2027-03-02T14:30:00+00:00",
   secondsLeft: 3600,
   doctor: "Dr Amara Patel",

@@ -310,3 +310,18 @@ test("neither the words nor the number are logged or stored", async (bench) => {
   }
   assert.ok(bench.lines.some((line) => line.includes('"text_answer"')));
 });
+
+test("the clinic's language and its own words are used, in reminders and in answers to them", async (bench) => {
+  const clinic = await anAnsweringClinic(bench);
+  const words = { de: { confirmed: "{clinic}: bis dann, {time}!" } };
+  const { sql } = bench.database;
+  await sql`update public.organizations set text_language = 'de',
+    text_words = ${sql.json(words)} where id = ${clinic.id}`;
+  const call = await aReminder(bench, clinic);
+  assert.match(
+    bench.twilio.messages.at(-1)?.body ?? "",
+    /Erinnerung an Ihren Termin am \w+, \d+\. .+ um 10:00 Uhr bei Dr .*Antworten Sie C für ja, X zum/,
+  );
+  assert.match(String(await text(call, "Ja")), /^Sunrise Dental: bis dann, \w+, .* um 10:00 Uhr!$/);
+  assert.match(String(await text(call, "X")), /ist abgesagt\. Neuer Termin: diese Nummer\.$/);
+});

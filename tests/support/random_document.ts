@@ -96,6 +96,8 @@ export function aRandomDocument(random: Random, slug: string): ClinicDocument {
     reminderMin: random() < 0.5 ? anInteger(random, 480, 1230) : null,
     reminderNoticeHours: anInteger(random, 0, 720),
     textAnswers: random() < 0.5,
+    textLanguage: random() < 0.5 ? "en" : "de",
+    textWords: random() < 0.5 ? {} : { en: { offer: "Reply C or X." } },
     retentionDays: anInteger(random, 1, 3650),
     auditRetentionDays: anInteger(random, 30, 3650),
     closingDays: closed,

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { languages, textKinds } from "../../../shared/patient_texts.ts";
 import type { ClinicFields } from "./fields.ts";
 import type { Window } from "./notation.ts";
 
@@ -24,6 +25,7 @@ export function findContradictions(fields: ClinicFields): PlacedProblem[] {
     ...findOverlaps(fields),
     ...findUnknownServices(fields),
     ...findWorkOnClosedDays(fields),
+    ...findUnwordedTexts(fields),
   ];
 }
 
@@ -129,6 +131,26 @@ function findUnknownServices({ doctors, services }: ClinicFields): PlacedProblem
         }]
       )
   );
+}
+
+/** A language without texts of ours needs the clinic's own for everything that it texts. */
+function findUnwordedTexts({ texts }: ClinicFields): PlacedProblem[] {
+  const { language, words, answers } = texts;
+  if (Object.hasOwn(languages, language)) return [];
+  const sent: Readonly<Record<string, boolean>> = {
+    confirmation: texts.confirmation,
+    change: texts.change,
+    cancellation: texts.cancellation,
+    reminder: texts.reminder !== null,
+  };
+  const missing = Object.keys(textKinds).filter((kind) =>
+    (sent[kind] ?? answers) && words[language]?.[kind] === undefined
+  );
+  return missing.length === 0 ? [] : [{
+    path: ["texts", "language"],
+    message: `there are no texts in "${language}": write words: ${language}: with ` +
+      `${missing.join(", ")}, or take one of ${Object.keys(languages).join(", ")}`,
+  }];
 }
 
 /** A closing day also closes the clinic for a doctor's single days. */

@@ -132,6 +132,10 @@ export const clinicDocument = z.object({
   reminderNoticeHours: z.number().int(),
   /** Whether reminders can be answered by text. */
   textAnswers: z.boolean(),
+  /** The language of texts about appointments. */
+  textLanguage: z.string(),
+  /** The clinic's own texts by language and kind. */
+  textWords: z.record(z.string(), z.record(z.string(), z.string())),
   retentionDays: z.number().int(),
   auditRetentionDays: z.number().int(),
   closingDays: z.array(dayRange),

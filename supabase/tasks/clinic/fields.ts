@@ -15,6 +15,8 @@ import {
 } from "libphonenumber-js/max";
 import { z } from "zod";
 import { models, voices } from "../../../shared/line/presets.ts";
+import { isTextKind, textKinds } from "../../../shared/patient_texts.ts";
+import { findTemplateProblem } from "../../../shared/text_template.ts";
 import type { DatedHours, DayHours, WeekdayHours } from "./document.ts";
 import {
   isDay,
@@ -279,6 +281,26 @@ const fact = z.strictObject({
 const list = <Item extends z.ZodType>(item: Item, needed: string) =>
   z.array(item, `a list of ${needed} is needed`);
 
+/** Texts about appointments in the clinic's own words, by kind. */
+const ownTexts = z.record(z.string(), z.string("a text is needed"), {
+  error: "texts by their kinds are needed, such as reminder",
+}).transform((given, context) => {
+  for (const [kind, text] of Object.entries(given)) {
+    const problem = isTextKind(kind)
+      ? findTemplateProblem(kind, text)
+      : `"${kind}" is not a text; there are ${Object.keys(textKinds).join(", ")}`;
+    if (problem !== undefined) {
+      context.issues.push({ code: "custom", message: problem, path: [kind], input: text });
+    }
+  }
+  return given;
+});
+
+/** The clinic's own texts, by language and kind. */
+const words = z.record(z.string(), ownTexts, {
+  error: "texts by language and kind are needed, such as de: { reminder: ... }",
+});
+
 /** The whole file. */
 export const clinicFields = z.strictObject({
   clinic: id,
@@ -318,10 +340,18 @@ export const clinicFields = z.strictObject({
     reminder: reminder.default(null),
     reminder_notice_hours: whole(0, 720, "hours").default(24),
     answers: flag.default(false),
+    language: notation(
+      "a language such as en is needed",
+      (given) =>
+        isLanguage(given) && given.length === 2
+          ? { value: given }
+          : { problem: `"${given}" is not a language; write two letters such as en or de` },
+    ).default("en"),
+    words: words.default({}),
   }, {
     error:
       "countries, an_hour, follow_up, at_hold, confirmation, change, cancellation, reminder, " +
-      "reminder_notice_hours and answers are possible",
+      "reminder_notice_hours, answers, language and words are possible",
   }).prefault({}),
   calendar: z.strictObject({
     patient_names: flag.default(false),

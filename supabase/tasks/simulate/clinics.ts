@@ -175,6 +175,8 @@ function describe(
     reminderMin: null,
     reminderNoticeHours: 24,
     textAnswers: false,
+    textLanguage: "en",
+    textWords: {},
     retentionDays: 30,
     auditRetentionDays: 30,
     closingDays: [],
