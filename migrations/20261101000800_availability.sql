@@ -33,15 +33,37 @@ comment on function private.hours_of_part is
   'The hours of the clock that belong to a part of the day; null is the whole day.';
 
 /*
+ * The free seats of a group session that may begin at a start. A function of its own, because the query of
+ * find_starts() would otherwise prepare to read the sessions of a service that has none.
+ */
+create function private.seats_left(
+  p_org uuid, p_service public.services, p_provider uuid, p_start timestamptz, p_call_id text,
+  p_at timestamptz, p_moves uuid
+) returns integer
+language plpgsql stable set search_path = ''
+as $$
+begin
+  return p_service.capacity - (
+    select count(*)::integer
+    from public.appointments as a
+    where a.org_id = p_org and a.provider_id = p_provider and a.service_id = p_service.id
+      and a.starts_at = p_start and private.blocks(a, p_call_id, p_moves, p_at));
+end
+$$;
+comment on function private.seats_left is 'How many seats of a group session are free.';
+
+/*
  * Works one day at a time, so that what all providers have in common is computed once a day. Longer
  * than other functions, because it is the hot path: one query a day does everything, while
- * separate functions for its steps would be planned and run separately.
+ * separate functions for its steps would be planned and run separately. Its steps have few rows, which
+ * the planner cannot know: a cache for repeated ones would cost more than it saves.
  */
 create function private.find_starts(
   p_org uuid, p_service uuid, p_provider uuid, p_first date, p_last date,
   p_call_id text, p_at timestamptz, p_moves uuid default null, p_part text default null
 ) returns table (starts_at timestamptz, provider_id uuid, seats_left integer)
 language plpgsql stable set search_path = '' set jit = off set plan_cache_mode = force_generic_plan
+  set enable_memoize = off
 as $$
 declare
   v_org public.organizations;
@@ -122,13 +144,8 @@ begin
       date_bin(v_step, lower(piece.span) + v_step - interval '1 microsecond', lower(whole.span)),
       upper(piece.span), v_step) as g (starts_at)
     cross join lateral (
-      select v_service.capacity - case when v_service.capacity = 1 then 0 else (
-        select count(*)::integer
-        from public.appointments as a
-        where a.org_id = p_org and a.provider_id = w.provider_id and a.service_id = p_service
-          and a.starts_at = g.starts_at and private.blocks(a, p_call_id, p_moves, p_at)
-      ) end as seats
-      offset 0
+      select case when v_service.capacity = 1 then 1 else private.seats_left(
+        p_org, v_service, w.provider_id, g.starts_at, p_call_id, p_at, p_moves) end as seats
     ) as l
     where g.starts_at <@ piece.span and l.seats > 0
       -- The night begins and ends the day, and an hour that is repeated may be in two parts.
@@ -221,23 +238,49 @@ $$;
 comment on function private.is_taken is
   'Whether somebody else has a time that is not free; otherwise it was never bookable.';
 
-create function private.slot_id(
-  p_service_slug text, p_start timestamptz, p_zone text, p_provider_slug text
+/* p_local_start is private.iso_local() of the start. */
+create function private.name_slot(
+  p_service_slug text, p_local_start text, p_zone text, p_provider_slug text
 ) returns text
 language plpgsql stable set search_path = ''
 as $$
 declare
-  v_local constant timestamp := p_start at time zone p_zone;
+  v_local constant timestamp := left(p_local_start, 19);
 begin
-  return p_service_slug || '/' || to_char(v_local, 'YYYY-MM-DD"T"HH24:MI')
+  return p_service_slug || '/' || left(p_local_start, 16)
     || case when private.steady_offset(v_local::date, p_zone) is null
         and private.wall(v_local, p_zone, false) <> private.wall(v_local, p_zone, true)
-         then right(private.iso_local(p_start, p_zone), 6) else '' end
+         then right(p_local_start, 6) else '' end
     || coalesce('/' || p_provider_slug, '');
 end
 $$;
-comment on function private.slot_id is
+comment on function private.name_slot is
   'Readable id of a slot: service/local start, the offset in a repeated hour, and /provider if one is given.';
+
+create function private.slot_id(
+  p_service_slug text, p_start timestamptz, p_zone text, p_provider_slug text
+) returns text
+language sql stable
+return private.name_slot(
+  p_service_slug, private.iso_local(p_start, p_zone), p_zone, p_provider_slug);
+comment on function private.slot_id is 'private.name_slot() of an instant.';
+
+create function private.describe_slot(
+  p_zone text, p_service public.services, p_provider_slug text, p_start timestamptz, p_doctors bigint
+) returns jsonb
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_local_start constant text := private.iso_local(p_start, p_zone);
+begin
+  return jsonb_build_object(
+    'slotId', private.name_slot(p_service.slug, v_local_start, p_zone, p_provider_slug),
+    'startTime', v_local_start,
+    'endTime', private.iso_local(p_start + make_interval(mins => p_service.duration_min), p_zone),
+    'availableDoctors', p_doctors);
+end
+$$;
+comment on function private.describe_slot is 'A bookable slot as JSON.';
 
 /* Reads service/local start[offset][/provider] as check_availability wrote it; otherwise all are null. */
 create function private.parse_slot_id(
@@ -379,41 +422,33 @@ create function private.offer(
 ) returns jsonb
 language plpgsql stable set search_path = ''
 as $$
+declare
+  v_starts timestamptz[];
+  v_doctors bigint[];
+  v_seats bigint[];
+  v_total integer;
+  v_n integer;
+  v_slots jsonb := '[]';
 begin
-  return (
-    with starts as (
-      select f.starts_at, count(*) as doctors, sum(f.seats_left) as seats
-      from private.find_starts(
-        p_org.id, p_service.id, p_provider.id, p_first, p_last, p_call_id, p_at, null, p_part) as f
-      group by f.starts_at
-    ),
-    listed as (
-      select count(*) as total, array_agg(s.starts_at order by s.starts_at) as starts_at,
-        array_agg(s.doctors order by s.starts_at) as doctors,
-        array_agg(s.seats order by s.starts_at) as seats
-      from starts as s
-    ),
-    few as materialized (
-      select k.n, l.starts_at[k.n], l.doctors[k.n], l.seats[k.n]
-      from listed as l
-      cross join lateral (
-        select (1 + case when l.total <= p_few then g.k
-          else round(g.k * (l.total - 1) / (p_few - 1)::numeric) end)::integer as n
-        from generate_series(0, least(l.total, p_few) - 1) as g (k)
-      ) as k
-    )
-    select jsonb_build_object(
-      'total', l.total,
-      'slots', coalesce((select jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
-        'slotId', private.slot_id(p_service.slug, f.starts_at, p_org.timezone, p_provider.slug),
-        'startTime', private.iso_local(f.starts_at, p_org.timezone),
-        'endTime', private.iso_local(
-          f.starts_at + make_interval(mins => p_service.duration_min), p_org.timezone),
-        'availableDoctors', f.doctors,
-        'seatsLeft', case when p_service.capacity > 1 then f.seats end)) order by f.n)
-        from few as f), '[]'))
-    from listed as l
-  );
+  select array_agg(s.starts_at), array_agg(s.doctors), array_agg(s.seats)
+  into v_starts, v_doctors, v_seats
+  from (
+    select f.starts_at, count(*) as doctors, sum(f.seats_left) as seats
+    from private.find_starts(
+      p_org.id, p_service.id, p_provider.id, p_first, p_last, p_call_id, p_at, null, p_part) as f
+    group by f.starts_at
+    order by f.starts_at
+  ) as s;
+  v_total := coalesce(cardinality(v_starts), 0);
+  for v_few in 0 .. least(v_total, p_few) - 1 loop
+    v_n := 1 + case when v_total <= p_few then v_few
+      else round(v_few * (v_total - 1) / (p_few - 1)::numeric) end;
+    v_slots := v_slots || (private.describe_slot(
+        p_org.timezone, p_service, p_provider.slug, v_starts[v_n], v_doctors[v_n])
+      || case when p_service.capacity > 1 then jsonb_build_object('seatsLeft', v_seats[v_n])
+        else '{}' end);
+  end loop;
+  return jsonb_build_object('total', v_total, 'slots', v_slots);
 end
 $$;
 comment on function private.offer is 'A few bookable slots as JSON, spread over the days, and their total.';
@@ -436,12 +471,8 @@ declare
 begin
   for v_ahead in 0 .. 7 loop
     exit when jsonb_array_length(v_slots) >= case v_ahead when 1 then 1 else v_few end;
-    select v_slots || coalesce(jsonb_agg(jsonb_build_object(
-      'slotId', private.slot_id(p_service.slug, n.starts_at, p_org.timezone, p_provider.slug),
-      'startTime', private.iso_local(n.starts_at, p_org.timezone),
-      'endTime', private.iso_local(
-        n.starts_at + make_interval(mins => p_service.duration_min), p_org.timezone),
-      'availableDoctors', n.doctors) order by n.starts_at), '[]')
+    select v_slots || coalesce(jsonb_agg(private.describe_slot(
+      p_org.timezone, p_service, p_provider.slug, n.starts_at, n.doctors) order by n.starts_at), '[]')
     into v_slots
     from (
       select f.starts_at, count(*) as doctors
@@ -521,7 +552,7 @@ declare
   v_offer jsonb;
   v_facts jsonb;
 begin
-  select * into v_opened from private.open_call(p_call, 'check_availability');
+  v_opened := private.open_call(p_call, 'check_availability');
   if v_opened.refusal is not null then
     return v_opened.refusal;
   end if;

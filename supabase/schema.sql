@@ -404,12 +404,8 @@ declare
 begin
   for v_ahead in 0 .. 7 loop
     exit when jsonb_array_length(v_slots) >= case v_ahead when 1 then 1 else v_few end;
-    select v_slots || coalesce(jsonb_agg(jsonb_build_object(
-      'slotId', private.slot_id(p_service.slug, n.starts_at, p_org.timezone, p_provider.slug),
-      'startTime', private.iso_local(n.starts_at, p_org.timezone),
-      'endTime', private.iso_local(
-        n.starts_at + make_interval(mins => p_service.duration_min), p_org.timezone),
-      'availableDoctors', n.doctors) order by n.starts_at), '[]')
+    select v_slots || coalesce(jsonb_agg(private.describe_slot(
+      p_org.timezone, p_service, p_provider.slug, n.starts_at, n.doctors) order by n.starts_at), '[]')
     into v_slots
     from (
       select f.starts_at, count(*) as doctors
@@ -2549,6 +2545,23 @@ $$;
 
 COMMENT ON FUNCTION private.describe_settled(p_org public.organizations, p_call_id text, p_phone text, p_now timestamp with time zone) IS 'What a call has confirmed or changed last for a proven phone, or null.';
 
+CREATE FUNCTION private.describe_slot(p_zone text, p_service public.services, p_provider_slug text, p_start timestamp with time zone, p_doctors bigint) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_local_start constant text := private.iso_local(p_start, p_zone);
+begin
+  return jsonb_build_object(
+    'slotId', private.name_slot(p_service.slug, v_local_start, p_zone, p_provider_slug),
+    'startTime', v_local_start,
+    'endTime', private.iso_local(p_start + make_interval(mins => p_service.duration_min), p_zone),
+    'availableDoctors', p_doctors);
+end
+$$;
+
+COMMENT ON FUNCTION private.describe_slot(p_zone text, p_service public.services, p_provider_slug text, p_start timestamp with time zone, p_doctors bigint) IS 'A bookable slot as JSON.';
+
 CREATE FUNCTION private.describe_state(p_org public.organizations, p_row public.appointments, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -3567,6 +3580,7 @@ CREATE FUNCTION private.find_starts(p_org uuid, p_service uuid, p_provider uuid,
     SET search_path TO ''
     SET jit TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_memoize TO 'off'
     AS $$
 declare
   v_org public.organizations;
@@ -3647,13 +3661,8 @@ begin
       date_bin(v_step, lower(piece.span) + v_step - interval '1 microsecond', lower(whole.span)),
       upper(piece.span), v_step) as g (starts_at)
     cross join lateral (
-      select v_service.capacity - case when v_service.capacity = 1 then 0 else (
-        select count(*)::integer
-        from public.appointments as a
-        where a.org_id = p_org and a.provider_id = w.provider_id and a.service_id = p_service
-          and a.starts_at = g.starts_at and private.blocks(a, p_call_id, p_moves, p_at)
-      ) end as seats
-      offset 0
+      select case when v_service.capacity = 1 then 1 else private.seats_left(
+        p_org, v_service, w.provider_id, g.starts_at, p_call_id, p_at, p_moves) end as seats
     ) as l
     where g.starts_at <@ piece.span and l.seats > 0
       -- The night begins and ends the day, and an hour that is repeated may be in two parts.
@@ -5182,6 +5191,23 @@ $$;
 
 COMMENT ON FUNCTION private.name_question(p_words text[]) IS 'The id of an open question, 8 hex digits.';
 
+CREATE FUNCTION private.name_slot(p_service_slug text, p_local_start text, p_zone text, p_provider_slug text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_local constant timestamp := left(p_local_start, 19);
+begin
+  return p_service_slug || '/' || left(p_local_start, 16)
+    || case when private.steady_offset(v_local::date, p_zone) is null
+        and private.wall(v_local, p_zone, false) <> private.wall(v_local, p_zone, true)
+         then right(p_local_start, 6) else '' end
+    || coalesce('/' || p_provider_slug, '');
+end
+$$;
+
+COMMENT ON FUNCTION private.name_slot(p_service_slug text, p_local_start text, p_zone text, p_provider_slug text) IS 'Readable id of a slot: service/local start, the offset in a repeated hour, and /provider if one is given.';
+
 CREATE FUNCTION private.names_hold(p_said jsonb) RETURNS boolean
     LANGUAGE sql IMMUTABLE
     SET search_path TO ''
@@ -5344,41 +5370,33 @@ CREATE FUNCTION private.offer(p_org public.organizations, p_service public.servi
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
+declare
+  v_starts timestamptz[];
+  v_doctors bigint[];
+  v_seats bigint[];
+  v_total integer;
+  v_n integer;
+  v_slots jsonb := '[]';
 begin
-  return (
-    with starts as (
-      select f.starts_at, count(*) as doctors, sum(f.seats_left) as seats
-      from private.find_starts(
-        p_org.id, p_service.id, p_provider.id, p_first, p_last, p_call_id, p_at, null, p_part) as f
-      group by f.starts_at
-    ),
-    listed as (
-      select count(*) as total, array_agg(s.starts_at order by s.starts_at) as starts_at,
-        array_agg(s.doctors order by s.starts_at) as doctors,
-        array_agg(s.seats order by s.starts_at) as seats
-      from starts as s
-    ),
-    few as materialized (
-      select k.n, l.starts_at[k.n], l.doctors[k.n], l.seats[k.n]
-      from listed as l
-      cross join lateral (
-        select (1 + case when l.total <= p_few then g.k
-          else round(g.k * (l.total - 1) / (p_few - 1)::numeric) end)::integer as n
-        from generate_series(0, least(l.total, p_few) - 1) as g (k)
-      ) as k
-    )
-    select jsonb_build_object(
-      'total', l.total,
-      'slots', coalesce((select jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
-        'slotId', private.slot_id(p_service.slug, f.starts_at, p_org.timezone, p_provider.slug),
-        'startTime', private.iso_local(f.starts_at, p_org.timezone),
-        'endTime', private.iso_local(
-          f.starts_at + make_interval(mins => p_service.duration_min), p_org.timezone),
-        'availableDoctors', f.doctors,
-        'seatsLeft', case when p_service.capacity > 1 then f.seats end)) order by f.n)
-        from few as f), '[]'))
-    from listed as l
-  );
+  select array_agg(s.starts_at), array_agg(s.doctors), array_agg(s.seats)
+  into v_starts, v_doctors, v_seats
+  from (
+    select f.starts_at, count(*) as doctors, sum(f.seats_left) as seats
+    from private.find_starts(
+      p_org.id, p_service.id, p_provider.id, p_first, p_last, p_call_id, p_at, null, p_part) as f
+    group by f.starts_at
+    order by f.starts_at
+  ) as s;
+  v_total := coalesce(cardinality(v_starts), 0);
+  for v_few in 0 .. least(v_total, p_few) - 1 loop
+    v_n := 1 + case when v_total <= p_few then v_few
+      else round(v_few * (v_total - 1) / (p_few - 1)::numeric) end;
+    v_slots := v_slots || (private.describe_slot(
+        p_org.timezone, p_service, p_provider.slug, v_starts[v_n], v_doctors[v_n])
+      || case when p_service.capacity > 1 then jsonb_build_object('seatsLeft', v_seats[v_n])
+        else '{}' end);
+  end loop;
+  return jsonb_build_object('total', v_total, 'slots', v_slots);
 end
 $$;
 
@@ -6703,6 +6721,21 @@ $$;
 
 COMMENT ON FUNCTION private.save_contact(p_org uuid, p_phone text, p_name text, p_proven_at timestamp with time zone) IS 'Makes a patient a contact, or renames the contact with that number; without one it is always a new contact.';
 
+CREATE FUNCTION private.seats_left(p_org uuid, p_service public.services, p_provider uuid, p_start timestamp with time zone, p_call_id text, p_at timestamp with time zone, p_moves uuid) RETURNS integer
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return p_service.capacity - (
+    select count(*)::integer
+    from public.appointments as a
+    where a.org_id = p_org and a.provider_id = p_provider and a.service_id = p_service.id
+      and a.starts_at = p_start and private.blocks(a, p_call_id, p_moves, p_at));
+end
+$$;
+
+COMMENT ON FUNCTION private.seats_left(p_org uuid, p_service public.services, p_provider uuid, p_start timestamp with time zone, p_call_id text, p_at timestamp with time zone, p_moves uuid) IS 'How many seats of a group session are free.';
+
 CREATE FUNCTION private.send_or_refuse(p_org public.organizations, p_call jsonb, p_entered public.calls, p_code public.one_time_passcodes, p_hold public.appointments, p_target jsonb, p_send uuid, p_mac text, p_key_id text, p_sender text, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -6900,21 +6933,10 @@ $$;
 COMMENT ON FUNCTION private.share_session(p_org uuid, p_moves uuid, p_provider uuid, p_busy tstzrange) IS 'Lets the new time of an appointment overlap the appointment itself.';
 
 CREATE FUNCTION private.slot_id(p_service_slug text, p_start timestamp with time zone, p_zone text, p_provider_slug text) RETURNS text
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $$
-declare
-  v_local constant timestamp := p_start at time zone p_zone;
-begin
-  return p_service_slug || '/' || to_char(v_local, 'YYYY-MM-DD"T"HH24:MI')
-    || case when private.steady_offset(v_local::date, p_zone) is null
-        and private.wall(v_local, p_zone, false) <> private.wall(v_local, p_zone, true)
-         then right(private.iso_local(p_start, p_zone), 6) else '' end
-    || coalesce('/' || p_provider_slug, '');
-end
-$$;
+    LANGUAGE sql STABLE
+    RETURN private.name_slot(p_service_slug, private.iso_local(p_start, p_zone), p_zone, p_provider_slug);
 
-COMMENT ON FUNCTION private.slot_id(p_service_slug text, p_start timestamp with time zone, p_zone text, p_provider_slug text) IS 'Readable id of a slot: service/local start, the offset in a repeated hour, and /provider if one is given.';
+COMMENT ON FUNCTION private.slot_id(p_service_slug text, p_start timestamp with time zone, p_zone text, p_provider_slug text) IS 'private.name_slot() of an instant.';
 
 CREATE FUNCTION private.spelled_like(p_said text, p_stored text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE STRICT
@@ -8144,7 +8166,7 @@ declare
   v_offer jsonb;
   v_facts jsonb;
 begin
-  select * into v_opened from private.open_call(p_call, 'check_availability');
+  v_opened := private.open_call(p_call, 'check_availability');
   if v_opened.refusal is not null then
     return v_opened.refusal;
   end if;
@@ -11677,6 +11699,8 @@ REVOKE ALL ON FUNCTION private.describe_released(p_org public.organizations, p_h
 
 REVOKE ALL ON FUNCTION private.describe_settled(p_org public.organizations, p_call_id text, p_phone text, p_now timestamp with time zone) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.describe_slot(p_zone text, p_service public.services, p_provider_slug text, p_start timestamp with time zone, p_doctors bigint) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.describe_state(p_org public.organizations, p_row public.appointments, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.describe_text(p_org public.organizations, p_text public.appointment_texts, p_row public.appointments) FROM PUBLIC;
@@ -11924,6 +11948,8 @@ REVOKE ALL ON FUNCTION private.move_at_desk(p_org public.organizations, p_reques
 
 REVOKE ALL ON FUNCTION private.name_question(p_words text[]) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.name_slot(p_service_slug text, p_local_start text, p_zone text, p_provider_slug text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.names_hold(p_said jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.names_of(p_org uuid, p_phone text) FROM PUBLIC;
@@ -12065,6 +12091,8 @@ REVOKE ALL ON FUNCTION private.roles_from(p_role text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION private.rows_of_call(p_org uuid, p_call_id text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.save_contact(p_org uuid, p_phone text, p_name text, p_proven_at timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.seats_left(p_org uuid, p_service public.services, p_provider uuid, p_start timestamp with time zone, p_call_id text, p_at timestamp with time zone, p_moves uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.send_or_refuse(p_org public.organizations, p_call jsonb, p_entered public.calls, p_code public.one_time_passcodes, p_hold public.appointments, p_target jsonb, p_send uuid, p_mac text, p_key_id text, p_sender text, p_now timestamp with time zone) FROM PUBLIC;
 
