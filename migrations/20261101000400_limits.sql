@@ -143,15 +143,16 @@ comment on table public.blocked_numbers is
 comment on column public.blocked_numbers.blocked_by is 'The account of the member of staff.';
 select private.protect('public.blocked_numbers', 'desk');
 
-create function private.is_blocked(p_org uuid, p_phone bytea) returns boolean
-language plpgsql stable strict set search_path = ''
+create function private.is_blocked(p_org uuid, variadic p_phones bytea[]) returns boolean
+language plpgsql stable set search_path = ''
 as $$
 begin
   return exists (
-    select from public.blocked_numbers as b where b.org_id = p_org and b.phone_hash = p_phone);
+    select from public.blocked_numbers as b
+    where b.org_id = p_org and b.phone_hash = any (p_phones));
 end
 $$;
-comment on function private.is_blocked is 'Whether an organization has blocked a number.';
+comment on function private.is_blocked is 'Whether an organization has blocked one of these numbers.';
 
 /* The caller's number, or one key that all calls without a number share. */
 create function private.caller_key(p_org uuid, p_call public.calls) returns bytea

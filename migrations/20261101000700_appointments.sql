@@ -305,7 +305,8 @@ comment on function private.lock_providers is
  * time or session of a live one, first takes the provider's lock and then calls this in a new
  * statement, which sees what the previous owner of the lock committed.
  *
- * p_at  ignore holds that have expired by then; null counts every row that the constraint counts
+ * p_session  the session that others may be in; null if nobody shares the time
+ * p_at       ignore holds that have expired by then; null counts every row that the constraint counts
  */
 create function private.would_overlap(
   p_org uuid, p_provider uuid, p_busy tstzrange, p_session uuid, p_at timestamptz default null
@@ -316,7 +317,7 @@ begin
   return exists (
     select from public.appointments as a
     where a.org_id = p_org and a.provider_id = p_provider and private.takes_time(a)
-      and private.overlaps(a.busy, p_busy) and a.session_key <> p_session
+      and private.overlaps(a.busy, p_busy) and a.session_key is distinct from p_session
       and (p_at is null or private.is_live(a, p_at)));
 end
 $$;

@@ -204,25 +204,26 @@ comment on function private.read_offered is
  * p_replaces  the call's earlier hold at this provider, released first: it may be what is in the way
  * p_moves     the appointment that the new hold is to move: it stays, and may be in the way too
  * p_wait      whether to wait for another claim at this provider
- * Returns     the new hold, or nulls when the time is taken or not worked any more, or, without p_wait,
- *             the provider is locked
+ * hold        the new hold, or nulls when the time is taken or not worked any more, or was_locked
+ * was_locked  without p_wait: whether another claim has the provider's lock
  */
 create function private.try_provider(
   p_org uuid, p_provider uuid, p_service uuid, p_start timestamptz,
   p_replaces uuid, p_moves uuid, p_wait boolean, p_patient jsonb, p_call jsonb, p_action text,
-  p_hold_for interval
-) returns public.appointments
+  p_hold_for interval, out hold public.appointments, out was_locked boolean
+)
 language plpgsql volatile set search_path = ''
 as $$
 declare
   v_now timestamptz;
   v_service public.services;
   v_wanted public.appointments;
-  v_hold public.appointments;
+  v_shared uuid;
   v_is_last boolean := false;
 begin
-  if not private.lock_provider(p_org, p_provider, p_wait) then
-    return null;
+  was_locked := not private.lock_provider(p_org, p_provider, p_wait);
+  if was_locked then
+    return;
   end if;
   v_now := clock_timestamp();
   v_service := private.read_offered(p_org, p_provider, p_service, p_start, v_now);
@@ -245,15 +246,17 @@ begin
   v_wanted.expires_at := v_now + p_hold_for;
   v_wanted.call_id := p_call ->> 'callId';
   v_wanted.asked_by := array[private.request_key(p_call, p_patient)];
-  if p_moves is not null and v_service.capacity = 1 then
-    v_wanted.session_key := coalesce(
-      private.share_session(p_org, p_moves, p_provider, v_wanted.busy), v_wanted.session_key);
+  if v_service.capacity > 1 then
+    v_shared := v_wanted.session_key;
+  elsif p_moves is not null then
+    v_shared := private.share_session(p_org, p_moves, p_provider, v_wanted.busy);
+    v_wanted.session_key := coalesce(v_shared, v_wanted.session_key);
   end if;
   loop
-    if not private.would_overlap(p_org, p_provider, v_wanted.busy, v_wanted.session_key) then
-      v_hold := private.insert_seat(p_org, v_wanted);
-      if v_hold.id is not null then
-        return v_hold;
+    if not private.would_overlap(p_org, p_provider, v_wanted.busy, v_shared) then
+      hold := private.insert_seat(p_org, v_wanted);
+      if hold.id is not null then
+        return;
       end if;
     end if;
     exit when v_is_last;
@@ -262,11 +265,11 @@ begin
   end loop;
   raise exception using errcode = 'MO001', message = 'slot taken';
 exception when sqlstate 'MO001' then
-  return null;
+  return;
 end
 $$;
 comment on function private.try_provider is
-  'Inserts a hold at one provider and returns it; nulls, and no trace, when the time is not to be had.';
+  'Inserts a hold at one provider; nulls, and no trace, when the time is not to be had.';
 
 create type private.wanted_slot as (
   service public.services, provider public.providers, starts_at timestamptz);
@@ -497,13 +500,14 @@ declare
   v_mine integer;
   v_caller record;
 begin
+  if private.is_blocked(p_org.id, p_call.caller_hash, p_phone) then
+    return 'caller';
+  end if;
   select count(*) into v_mine from public.appointments as a
   where a.org_id = p_org.id and a.call_id = p_call.call_id and private.is_held(a, p_at)
     and a.id is distinct from p_replaced;
   v_caller := private.count_holds(p_org.id, private.caller_key(p_org.id, p_call), p_replaced, p_at);
   return case
-    when private.is_blocked(p_org.id, p_call.caller_hash) or private.is_blocked(p_org.id, p_phone)
-      then 'caller'
     when v_mine >= case when v_known then p_org.call_holds else p_org.unknown_call_holds end
       then 'call'
     when v_known and (v_caller.live_by >= p_org.caller_holds
@@ -524,17 +528,12 @@ as $$
 declare
   v_caller constant bytea := private.caller_key(p_org, p_call);
   v_phone constant bytea := private.hash_phone(p_hold.patient_phone);
-  v_key bytea;
-  v_entry private.counted_hold;
 begin
-  foreach v_key in array case when v_caller = v_phone then array[v_caller]
-    else array[v_caller, v_phone] end
-  loop
-    v_entry := row(p_org, p_hold.id, p_now, v_key = v_caller);
-    insert into public.phone_counts as n (phone_hash, holds) values (v_key, array[v_entry])
-    on conflict (phone_hash) do update set changed_at = p_now,
-      holds = (private.count_holds(p_org, v_key, p_hold.id, p_now)).kept || v_entry;
-  end loop;
+  insert into public.phone_counts as n (phone_hash, holds)
+  select k, array[row(p_org, p_hold.id, p_now, k = v_caller)::private.counted_hold]
+  from unnest(case when v_caller = v_phone then array[v_caller] else array[v_caller, v_phone] end) as k
+  on conflict (phone_hash) do update set changed_at = p_now,
+    holds = (private.count_holds(p_org, n.phone_hash, p_hold.id, p_now)).kept || excluded.holds;
 end
 $$;
 comment on function private.count_hold is 'Counts a hold for the caller''s number and for the patient''s.';
@@ -571,8 +570,8 @@ comment on function private.choose_providers is 'The providers who are free at t
 
 /*
  * Lock, check and insert, each in a new statement, provider by provider. A named provider whom nobody
- * has locked is looked at only once, under the lock. Otherwise those who seem to be free are tried in
- * two passes. The first one waits only for the providers that matter to this patient, and skips any
+ * has locked is looked at only once, under the lock, free or not. Otherwise those who seem to be free are
+ * tried in two passes. The first one waits only for the providers that matter to this patient, and skips any
  * other one that is locked. The second one waits for those, unless their time is taken already.
  *
  * p_old     the hold that the new one replaces, or nulls
@@ -591,37 +590,43 @@ declare
   v_named constant uuid := (p_wanted.provider).id;
   v_service constant uuid := (p_wanted.service).id;
   v_busy constant tstzrange := private.busy_time(p_wanted.service, p_wanted.starts_at);
-  v_session constant uuid := private.session_key(v_service, p_wanted.starts_at);
+  v_shared constant uuid := case when (p_wanted.service).capacity > 1
+    then private.session_key(v_service, p_wanted.starts_at) end;
   v_preferred constant uuid[] := array[v_named, p_old.provider_id, p_moves.provider_id];
   v_hold_for constant interval := make_interval(mins => p_org.hold_minutes);
   v_candidates uuid[];
   v_candidate uuid;
+  v_tried record;
 begin
   if v_named is not null then
-    hold := private.try_provider(p_org.id, v_named, v_service, p_wanted.starts_at,
+    v_tried := private.try_provider(p_org.id, v_named, v_service, p_wanted.starts_at,
       case when v_named = p_old.provider_id then p_old.id end, p_moves.id, p_wait => false,
       p_patient => p_patient, p_call => p_call, p_action => p_action, p_hold_for => v_hold_for);
-    if hold.id is not null then
+    hold := v_tried.hold;
+    was_free := hold.id is not null;
+    if not v_tried.was_locked then
       return;
     end if;
   end if;
   v_candidates := private.choose_providers(p_org, p_wanted, p_old, p_moves, clock_timestamp());
   was_free := v_candidates is not null;
   foreach v_candidate in array coalesce(v_candidates, '{}') loop
-    hold := private.try_provider(p_org.id, v_candidate, v_service, p_wanted.starts_at,
+    v_tried := private.try_provider(p_org.id, v_candidate, v_service, p_wanted.starts_at,
       case when v_candidate = p_old.provider_id then p_old.id end, p_moves.id,
       p_wait => coalesce(v_candidate = any (v_preferred), false),
       p_patient => p_patient, p_call => p_call, p_action => p_action, p_hold_for => v_hold_for);
+    hold := v_tried.hold;
     if hold.id is not null then
       return;
     end if;
   end loop;
   foreach v_candidate in array coalesce(v_candidates, '{}') loop
     continue when v_candidate = any (v_preferred)
-      or private.would_overlap(p_org.id, v_candidate, v_busy, v_session, clock_timestamp());
-    hold := private.try_provider(p_org.id, v_candidate, v_service, p_wanted.starts_at,
+      or private.would_overlap(p_org.id, v_candidate, v_busy, v_shared, clock_timestamp());
+    v_tried := private.try_provider(p_org.id, v_candidate, v_service, p_wanted.starts_at,
       null, p_moves.id, p_wait => true, p_patient => p_patient, p_call => p_call,
       p_action => p_action, p_hold_for => v_hold_for);
+    hold := v_tried.hold;
     if hold.id is not null then
       return;
     end if;
@@ -968,6 +973,7 @@ declare
     sha256(convert_to(jsonb_build_array(p_patient, p_hold, p_slot_id)::text, 'UTF8'));
   v_wanted private.wanted_slot;
   v_call public.calls;
+  v_found record;
   v_now timestamptz;
   v_old public.appointments;
   v_confirmed public.appointments;
@@ -976,9 +982,23 @@ declare
 begin
   -- Also if it is refused: the name must not be in the report of the call.
   v_call := private.enter_call(p_org, p_call, v_name);
-  if exists (
-    select from public.org_channels as c
-    where c.org_id = p_org.id and c.kind = 'called_number' and c.value = p_patient ->> 'phone') then
+  perform private.lock_phones(array[private.caller_key(p_org.id, v_call), v_phone]);
+  -- Staff may have changed the clinic while this waited.
+  select o as org,
+    exists (
+      select from public.org_channels as c
+      where c.org_id = o.id and c.kind = 'called_number' and c.value = p_patient ->> 'phone')
+      as is_clinics_phone,
+    exists (
+      select from public.appointments as a
+      where a.org_id = o.id and a.call_id = v_call.call_id) as has_held
+  into v_found
+  from public.organizations as o where o.id = p_org.id;
+  if not found then
+    return '{"outcome": "unknown_clinic"}';
+  end if;
+  p_org := v_found.org;
+  if v_found.is_clinics_phone then
     return '{"outcome": "unusable_phone"}';
   elsif p_patient ->> 'country' <> all (p_org.sms_countries) then
     -- No code could reach it: another number is asked for now, while there is nothing to lose.
@@ -986,21 +1006,13 @@ begin
     return jsonb_strip_nulls(jsonb_build_object('outcome', 'blocked_country', 'orgId', p_org.id,
       'alarm', private.count_for_alarm(p_org, 'refused_sends', clock_timestamp())));
   end if;
-  perform private.lock_phones(array[private.caller_key(p_org.id, v_call), v_phone]);
-  -- Staff may have changed the clinic while this waited.
-  select o.* into p_org from public.organizations as o where o.id = p_org.id;
-  if not found then
-    return '{"outcome": "unknown_clinic"}';
-  end if;
   v_wanted := private.read_wanted(p_org, p_slot_id);
   if v_wanted.starts_at is null then
     return '{"outcome": "invalid_slot"}';
   end if;
   v_now := clock_timestamp();
   -- Most calls ask for their first hold, and skip all of this.
-  if exists (
-    select from public.appointments as a
-    where a.org_id = p_org.id and a.call_id = v_call.call_id) then
+  if v_found.has_held then
     v_answer := private.repeat_request(
       p_org, v_call.call_id, private.request_key(p_call, p_patient), v_wanted, v_name, v_now);
     v_old := private.find_own_hold(p_org.id, v_call.call_id, p_hold, v_name, v_now);
@@ -1038,7 +1050,8 @@ begin
     return v_answer;
   end if;
   return v_answer || jsonb_strip_nulls(jsonb_build_object(
-    'proven', private.is_proven(p_org.id, v_call.call_id, v_phone, v_now),
+    -- A call that has asked for no text has proven nothing.
+    'proven', v_call.sends > 0 and private.is_proven(p_org.id, v_call.call_id, v_phone, v_now),
     'textsCode', p_org.texts_at_hold,
     'alsoConfirmed', private.iso_local(v_confirmed.starts_at, p_org.timezone)));
 end
