@@ -341,7 +341,7 @@ as $$
 declare
   v_opened record;
 begin
-  select * into v_opened from private.open_call(p_call, 'find_country');
+  v_opened := private.open_call(p_call, 'find_country');
   return coalesce(v_opened.refusal, jsonb_build_object(
     'outcome', 'found', 'orgId', (v_opened.org).id, 'country', (v_opened.org).default_country));
 end

@@ -53,7 +53,7 @@ declare
   v_opened record;
   v_read jsonb;
 begin
-  select * into v_opened from private.open_call(p_call, 'send_otp');
+  v_opened := private.open_call(p_call, 'send_otp');
   if v_opened.refusal is not null then
     return v_opened.refusal;
   end if;
@@ -129,7 +129,7 @@ as $$
 declare
   v_opened record;
 begin
-  select * into v_opened from private.open_call(p_call, 'send_otp');
+  v_opened := private.open_call(p_call, 'send_otp');
   if v_opened.refusal is not null then
     return v_opened.refusal;
   end if;

@@ -172,7 +172,7 @@ comment on function private.fail_text is
   'Records that Twilio refused a text or did not answer.';
 
 create function private.was_not_delivered(p_org uuid, p_send uuid) returns boolean
-language plpgsql stable set search_path = ''
+language plpgsql stable strict set search_path = ''
 as $$
 begin
   return exists (
@@ -180,7 +180,8 @@ begin
     where m.org_id = p_org and m.id = p_send and m.delivery in ('failed', 'undelivered'));
 end
 $$;
-comment on function private.was_not_delivered is 'Whether a text did not arrive, according to Twilio.';
+comment on function private.was_not_delivered is
+  'Whether a text did not arrive, according to Twilio; null if there is none.';
 
 create function private.failed_twice(p_org uuid, p_call_id text, p_phone bytea) returns boolean
 language plpgsql stable set search_path = ''
@@ -211,7 +212,7 @@ comment on function private.is_fault_of_number is 'Whether a text failed because
 /* A phone that was off is tried again after the cooldown. */
 create function private.was_refused_by_number(p_org uuid, p_send uuid, p_now timestamptz)
 returns boolean
-language plpgsql stable set search_path = ''
+language plpgsql stable strict set search_path = ''
 as $$
 begin
   return exists (
@@ -222,7 +223,7 @@ begin
 end
 $$;
 comment on function private.was_refused_by_number is
-  'Whether a text did not arrive because of its number, so that another one would not either.';
+  'Whether a text did not arrive because of its number, so that another one would not either; null if there is none.';
 
 create function private.delivery_rank(p_delivery text) returns integer
 language sql immutable

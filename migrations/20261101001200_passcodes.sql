@@ -328,7 +328,7 @@ begin
       and private.was_refused_by_number(p_org.id, p_code.send_id, p_now)
       then '{"outcome": "bad_destination"}'
     -- Not a third time at once: the caller can give another number, or wait for the cooldown.
-    when not v_for_change and p_code.state = 'sent'
+    when not v_for_change and p_code.state is not distinct from 'sent'
       and p_code.claimed_at > p_now - private.text_cooldown()
       and private.failed_twice(p_org.id, p_call.call_id, v_hash) then '{"outcome": "undelivered"}'
     when p_call.sends >= p_org.call_sends then '{"outcome": "call_send_limit"}'

@@ -850,7 +850,7 @@ declare
   v_read record;
 begin
   perform private.require_read_committed();
-  select * into v_opened from private.open_call(p_call, 'cancel_appointment');
+  v_opened := private.open_call(p_call, 'cancel_appointment');
   if v_opened.refusal is not null then
     return v_opened.refusal;
   elsif p_call ->> 'callId' is null then
@@ -895,7 +895,7 @@ declare
   v_read record;
 begin
   perform private.require_read_committed();
-  select * into v_opened from private.open_call(p_call, 'reschedule_appointment');
+  v_opened := private.open_call(p_call, 'reschedule_appointment');
   if v_opened.refusal is not null then
     return v_opened.refusal;
   elsif p_call ->> 'callId' is null then
@@ -939,7 +939,7 @@ declare
   v_opened record;
 begin
   perform private.require_read_committed();
-  select * into v_opened from private.open_call(p_call, 'find_appointments');
+  v_opened := private.open_call(p_call, 'find_appointments');
   if v_opened.refusal is not null then
     return v_opened.refusal;
   elsif p_call ->> 'callId' is null then

@@ -339,7 +339,8 @@ begin
   select c.* into v_code from public.one_time_passcodes as c
   where c.org_id = p_org.id and c.call_id = v_call.call_id and c.phone_hash = v_phone;
   v_answer := coalesce(
-    private.repeated_send(p_org.id, v_code, v_tool_call_id, v_waiting.purpose, v_now),
+    case when v_code.send_id is not null then
+      private.repeated_send(p_org.id, v_code, v_tool_call_id, v_waiting.purpose, v_now) end,
     private.send_or_refuse(p_org, p_call, v_call, v_code, v_waiting.hold, jsonb_build_object(
       'phone', v_waiting.phone, 'country', v_waiting.country, 'purpose', v_waiting.purpose),
       p_send, p_mac, p_key_id, p_sender, v_now));
@@ -386,7 +387,7 @@ declare
   v_opened record;
 begin
   perform private.require_read_committed();
-  select * into v_opened from private.open_call(p_call, 'send_otp');
+  v_opened := private.open_call(p_call, 'send_otp');
   if v_opened.refusal is not null then
     return v_opened.refusal;
   elsif (v_opened.org).id <> p_expected_org then
@@ -484,7 +485,7 @@ declare
   v_opened record;
 begin
   perform private.require_read_committed();
-  select * into v_opened from private.open_call(p_call, 'send_otp');
+  v_opened := private.open_call(p_call, 'send_otp');
   if v_opened.refusal is not null then
     return v_opened.refusal;
   elsif (v_opened.org).id <> p_expected_org then
@@ -911,7 +912,7 @@ declare
   v_opened record;
 begin
   perform private.require_read_committed();
-  select * into v_opened from private.open_call(p_call, 'verify_otp');
+  v_opened := private.open_call(p_call, 'verify_otp');
   if v_opened.refusal is not null then
     return v_opened.refusal;
   elsif p_call ->> 'callId' is null then

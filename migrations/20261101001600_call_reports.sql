@@ -228,7 +228,7 @@ declare
   v_answer jsonb;
 begin
   perform private.require_read_committed();
-  select * into v_opened from private.open_call(p_call, 'end_call');
+  v_opened := private.open_call(p_call, 'end_call');
   if v_opened.refusal is not null then
     return v_opened.refusal;
   elsif v_call_id is null then
@@ -284,7 +284,7 @@ declare
   v_opened record;
   v_outcome constant text := case when p_sid is null then 'failed' else 'sent' end;
 begin
-  select * into v_opened from private.open_call(p_call, 'follow_up');
+  v_opened := private.open_call(p_call, 'follow_up');
   if v_opened.refusal is not null then
     return v_opened.refusal;
   end if;

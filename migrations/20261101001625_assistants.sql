@@ -103,7 +103,7 @@ declare
   v_opened record;
   v_assistant text;
 begin
-  select * into v_opened from private.open_call(p_call, 'find_assistant');
+  v_opened := private.open_call(p_call, 'find_assistant');
   if v_opened.refusal is not null then
     return v_opened.refusal;
   end if;

@@ -917,7 +917,8 @@ begin
   select c.* into v_code from public.one_time_passcodes as c
   where c.org_id = p_org.id and c.call_id = v_call.call_id and c.phone_hash = v_phone;
   v_answer := coalesce(
-    private.repeated_send(p_org.id, v_code, v_tool_call_id, v_waiting.purpose, v_now),
+    case when v_code.send_id is not null then
+      private.repeated_send(p_org.id, v_code, v_tool_call_id, v_waiting.purpose, v_now) end,
     private.send_or_refuse(p_org, p_call, v_call, v_code, v_waiting.hold, jsonb_build_object(
       'phone', v_waiting.phone, 'country', v_waiting.country, 'purpose', v_waiting.purpose),
       p_send, p_mac, p_key_id, p_sender, v_now));
@@ -6790,7 +6791,7 @@ begin
       and private.was_refused_by_number(p_org.id, p_code.send_id, p_now)
       then '{"outcome": "bad_destination"}'
     -- Not a third time at once: the caller can give another number, or wait for the cooldown.
-    when not v_for_change and p_code.state = 'sent'
+    when not v_for_change and p_code.state is not distinct from 'sent'
       and p_code.claimed_at > p_now - private.text_cooldown()
       and private.failed_twice(p_org.id, p_call.call_id, v_hash) then '{"outcome": "undelivered"}'
     when p_call.sends >= p_org.call_sends then '{"outcome": "call_send_limit"}'
@@ -7483,7 +7484,7 @@ $$;
 COMMENT ON FUNCTION private.was_left(p_org uuid, p_call_id text) IS 'Whether a call has ended since it asked about an appointment: nobody is left to read out a code.';
 
 CREATE FUNCTION private.was_not_delivered(p_org uuid, p_send uuid) RETURNS boolean
-    LANGUAGE plpgsql STABLE
+    LANGUAGE plpgsql STABLE STRICT
     SET search_path TO ''
     AS $$
 begin
@@ -7493,10 +7494,10 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.was_not_delivered(p_org uuid, p_send uuid) IS 'Whether a text did not arrive, according to Twilio.';
+COMMENT ON FUNCTION private.was_not_delivered(p_org uuid, p_send uuid) IS 'Whether a text did not arrive, according to Twilio; null if there is none.';
 
 CREATE FUNCTION private.was_refused_by_number(p_org uuid, p_send uuid, p_now timestamp with time zone) RETURNS boolean
-    LANGUAGE plpgsql STABLE
+    LANGUAGE plpgsql STABLE STRICT
     SET search_path TO ''
     AS $$
 begin
@@ -7508,7 +7509,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.was_refused_by_number(p_org uuid, p_send uuid, p_now timestamp with time zone) IS 'Whether a text did not arrive because of its number, so that another one would not either.';
+COMMENT ON FUNCTION private.was_refused_by_number(p_org uuid, p_send uuid, p_now timestamp with time zone) IS 'Whether a text did not arrive because of its number, so that another one would not either; null if there is none.';
 
 CREATE FUNCTION private.wording_of(p_org public.organizations) RETURNS jsonb
     LANGUAGE sql IMMUTABLE
@@ -8071,7 +8072,7 @@ declare
   v_opened record;
 begin
   perform private.require_read_committed();
-  select * into v_opened from private.open_call(p_call, 'send_otp');
+  v_opened := private.open_call(p_call, 'send_otp');
   if v_opened.refusal is not null then
     return v_opened.refusal;
   elsif (v_opened.org).id <> p_expected_org then
@@ -8103,7 +8104,7 @@ declare
   v_opened record;
 begin
   perform private.require_read_committed();
-  select * into v_opened from private.open_call(p_call, 'send_otp');
+  v_opened := private.open_call(p_call, 'send_otp');
   if v_opened.refusal is not null then
     return v_opened.refusal;
   elsif (v_opened.org).id <> p_expected_org then
@@ -8136,7 +8137,7 @@ declare
   v_read record;
 begin
   perform private.require_read_committed();
-  select * into v_opened from private.open_call(p_call, 'cancel_appointment');
+  v_opened := private.open_call(p_call, 'cancel_appointment');
   if v_opened.refusal is not null then
     return v_opened.refusal;
   elsif p_call ->> 'callId' is null then
@@ -8522,7 +8523,7 @@ declare
   v_answer jsonb;
 begin
   perform private.require_read_committed();
-  select * into v_opened from private.open_call(p_call, 'end_call');
+  v_opened := private.open_call(p_call, 'end_call');
   if v_opened.refusal is not null then
     return v_opened.refusal;
   elsif v_call_id is null then
@@ -8647,7 +8648,7 @@ declare
   v_opened record;
 begin
   perform private.require_read_committed();
-  select * into v_opened from private.open_call(p_call, 'find_appointments');
+  v_opened := private.open_call(p_call, 'find_appointments');
   if v_opened.refusal is not null then
     return v_opened.refusal;
   elsif p_call ->> 'callId' is null then
@@ -8675,7 +8676,7 @@ declare
   v_opened record;
   v_assistant text;
 begin
-  select * into v_opened from private.open_call(p_call, 'find_assistant');
+  v_opened := private.open_call(p_call, 'find_assistant');
   if v_opened.refusal is not null then
     return v_opened.refusal;
   end if;
@@ -8701,7 +8702,7 @@ CREATE FUNCTION public.find_country(p_call jsonb) RETURNS jsonb
 declare
   v_opened record;
 begin
-  select * into v_opened from private.open_call(p_call, 'find_country');
+  v_opened := private.open_call(p_call, 'find_country');
   return coalesce(v_opened.refusal, jsonb_build_object(
     'outcome', 'found', 'orgId', (v_opened.org).id, 'country', (v_opened.org).default_country));
 end
@@ -8776,7 +8777,7 @@ declare
   v_opened record;
   v_read jsonb;
 begin
-  select * into v_opened from private.open_call(p_call, 'send_otp');
+  v_opened := private.open_call(p_call, 'send_otp');
   if v_opened.refusal is not null then
     return v_opened.refusal;
   end if;
@@ -9244,7 +9245,7 @@ CREATE FUNCTION public.report_unreadable_credentials(p_call jsonb, p_provider te
 declare
   v_opened record;
 begin
-  select * into v_opened from private.open_call(p_call, 'send_otp');
+  v_opened := private.open_call(p_call, 'send_otp');
   if v_opened.refusal is not null then
     return v_opened.refusal;
   end if;
@@ -9281,7 +9282,7 @@ declare
   v_read record;
 begin
   perform private.require_read_committed();
-  select * into v_opened from private.open_call(p_call, 'reschedule_appointment');
+  v_opened := private.open_call(p_call, 'reschedule_appointment');
   if v_opened.refusal is not null then
     return v_opened.refusal;
   elsif p_call ->> 'callId' is null then
@@ -9687,7 +9688,7 @@ declare
   v_opened record;
   v_outcome constant text := case when p_sid is null then 'failed' else 'sent' end;
 begin
-  select * into v_opened from private.open_call(p_call, 'follow_up');
+  v_opened := private.open_call(p_call, 'follow_up');
   if v_opened.refusal is not null then
     return v_opened.refusal;
   end if;
@@ -10419,7 +10420,7 @@ declare
   v_opened record;
 begin
   perform private.require_read_committed();
-  select * into v_opened from private.open_call(p_call, 'verify_otp');
+  v_opened := private.open_call(p_call, 'verify_otp');
   if v_opened.refusal is not null then
     return v_opened.refusal;
   elsif p_call ->> 'callId' is null then
