@@ -147,6 +147,24 @@ test("CONTROL: without both, a caller who looked too early books the doctor twic
   assert.equal((await findDoubles(database.sql)).length, 1);
 });
 
+test("the look under the lock alone refuses the same start of the same service", async (database) => {
+  const { sql } = database;
+  await leaveOnly("the look under the lock", sql);
+  await sql`drop index public.appointments_seat_unique`;
+  const clinic = await aClinic(sql);
+  const lines = await openLines(database, 1);
+  try {
+    const [line] = lines.all;
+    assert.ok(line);
+    const slot = { p_slot_id: `consultation/${dayAfterTomorrow()}T10:00/doctor-1` };
+    const first = await line.ask("claim_slot_atomic", aCaller(clinic), slot);
+    const second = await line.ask("claim_slot_atomic", aCaller(clinic), slot);
+    assert.deepEqual([first.outcome, second.outcome], ["held", "slot_taken"]);
+  } finally {
+    await lines.close();
+  }
+});
+
 test(
   "an appointment that shares its session does not leave it to be moved over itself",
   async (database) => {
