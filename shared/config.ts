@@ -195,6 +195,12 @@ export const variableNames: readonly string[] = Object.keys(environment.shape);
 /** Variables by name; an empty value counts as not set. */
 type Variables = Readonly<Record<string, string | undefined>>;
 
+/** What a task needs to read and check the clinics' Twilio accounts. */
+export interface CredentialConfig extends Pick<Config, "credentialKeys" | "twilioApiBase"> {
+  /** Undefined where the settings do not say where the functions are. */
+  readonly functionsPublicUrl: string | undefined;
+}
+
 /**
  * Reads what the operators' tasks need of the environment.
  *
@@ -202,7 +208,7 @@ type Variables = Readonly<Record<string, string | undefined>>;
  */
 export function readCredentialConfig(
   env: Variables,
-): Pick<Config, "credentialKeys" | "twilioApiBase"> {
+): CredentialConfig {
   const wanted = environment.pick({
     CREDENTIAL_KEYS: true,
     TWILIO_API_BASE: true,
@@ -211,7 +217,12 @@ export function readCredentialConfig(
   const { values, problems } = readVariables(wanted, env);
   problems.push(...findOpenSandbox(env));
   if (!values || problems.length > 0) throw new Fault("config_invalid", problems.join("; "));
-  return { credentialKeys: values.CREDENTIAL_KEYS, twilioApiBase: values.TWILIO_API_BASE };
+  const { FUNCTIONS_PUBLIC_URL, SUPABASE_URL } = env;
+  return {
+    credentialKeys: values.CREDENTIAL_KEYS,
+    twilioApiBase: values.TWILIO_API_BASE,
+    functionsPublicUrl: FUNCTIONS_PUBLIC_URL || (SUPABASE_URL && `${SUPABASE_URL}/functions/v1`),
+  };
 }
 
 /**

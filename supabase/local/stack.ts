@@ -87,6 +87,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     });
     stops.push(() => twilio.stop());
     const url = `http://127.0.0.1:${port}`;
+    twilio.setSmsUrl(`${url}/functions/v1/sms-inbound`);
     // The kept secrets have nothing left to decrypt.
     if (fresh) await rm(join(stateDir, secretsFile), { force: true });
     const environment = await makeEnvironment(

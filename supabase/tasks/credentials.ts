@@ -8,7 +8,7 @@
  */
 
 import type postgres from "postgres";
-import { type Config, readCredentialConfig } from "../../shared/config.ts";
+import { type Config, type CredentialConfig, readCredentialConfig } from "../../shared/config.ts";
 import { decryptAccount, encryptAccount, senderOf } from "../../shared/accounts.ts";
 import { loadSettings, withDatabase } from "./database.ts";
 import { defineTask, type ExitCode, main, Misuse, Stop } from "./task.ts";
@@ -113,6 +113,8 @@ async function setAccount(
 
 /** A stored row, in the form that `decryptAccount` takes. */
 interface StoredRow extends Organization {
+  /** Whether its reminders can be answered. */
+  readonly takesAnswers: boolean;
   readonly keyId: string;
   readonly nonce: string;
   readonly ciphertext: string;
@@ -121,7 +123,7 @@ interface StoredRow extends Organization {
 /** The stored rows of one organization, or of all. */
 function readRows(sql: postgres.Sql, orgId: string | null): Promise<StoredRow[]> {
   return sql<StoredRow[]>`
-    select o.id, o.slug, o.name, c.key_id as "keyId", encode(c.nonce, 'base64') as nonce,
+    select o.id, o.slug, o.name, private.takes_answers(o) as "takesAnswers", c.key_id as "keyId", encode(c.nonce, 'base64') as nonce,
       encode(c.ciphertext, 'base64') as ciphertext
     from public.org_credentials as c join public.organizations as o on o.id = c.org_id
     where c.provider = 'twilio' and (${orgId}::uuid is null or c.org_id = ${orgId})
@@ -148,7 +150,7 @@ export async function findUnreadable(
 export async function checkAccount(
   org: Organization,
   sql: postgres.Sql,
-  { credentialKeys, twilioApiBase }: Pick<Config, "credentialKeys" | "twilioApiBase">,
+  { credentialKeys, twilioApiBase, functionsPublicUrl }: CredentialConfig,
   terminal: Pick<Terminal, "print">,
 ): Promise<ExitCode> {
   const [row] = await readRows(sql, org.id);
@@ -164,6 +166,9 @@ export async function checkAccount(
   const check = await checkAtTwilio(account, { apiBase: twilioApiBase });
   switch (check.kind) {
     case "works":
+      if (functionsPublicUrl && row.takesAnswers) {
+        requireWebhook(org, check.textsTo, `${functionsPublicUrl}/sms-inbound`);
+      }
       terminal.print(`${org.name}: readable under key ${row.keyId}, and Twilio accepts it`);
       return 0;
     case "refused":
@@ -171,6 +176,17 @@ export async function checkAccount(
     case "unreachable":
       throw new Stop(3, `Twilio could not be asked at ${twilioApiBase}: ${check.problem}`);
   }
+}
+
+/** Answers to reminders get lost if Twilio posts them elsewhere. */
+function requireWebhook({ name }: Organization, textsTo: string | undefined, wanted: string): void {
+  if (textsTo === undefined || textsTo === wanted) return;
+  throw new Stop(
+    1,
+    `${name}: reminders can be answered, but Twilio posts the texts that the number receives ` +
+      `${textsTo === "" ? "nowhere" : `to ${textsTo}`}. Set the number's webhook for incoming ` +
+      `messages at Twilio to ${wanted}, or texts.answers in the clinic's file to no`,
+  );
 }
 
 function whyUnreadable({ keyId, slug }: StoredRow, keys: Config["credentialKeys"]): string {

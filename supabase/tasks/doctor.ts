@@ -98,7 +98,8 @@ async function checkTexting(sql: postgres.Sql, config: Config): Promise<Check> {
     } catch (thrown) {
       if (!(thrown instanceof Stop)) throw thrown;
       const { slug } = clinic;
-      const fix = `deno task credentials set --org ${slug}, then credentials check --org ${slug}`;
+      const fix = `deno task credentials set --org ${slug}, or for a webhook docs/texts.md; then ` +
+        `credentials check --org ${slug}`;
       problems.push({ what: thrown.message, fix });
     }
   }

@@ -118,7 +118,11 @@ function checkAccount(given: Readonly<Record<string, string | null>>): AccountRe
 
 /** What Twilio says about an account. */
 export type AccountCheck =
-  | { readonly kind: "works" }
+  | {
+    readonly kind: "works";
+    /** Where Twilio posts the texts that the sender receives; undefined if that is not known. */
+    readonly textsTo?: string | undefined;
+  }
   | { readonly kind: "refused"; readonly problem: string }
   | { readonly kind: "unreachable"; readonly problem: string };
 
@@ -143,34 +147,34 @@ export async function checkAtTwilio(
   if (status.data.status !== "active") {
     return { kind: "refused", problem: `the account is ${status.data.status} at Twilio` };
   }
-  const lacking = "from" in sender
-    ? await findSender(path, sender.from, { accountSid, authToken, timeoutMs })
-    : undefined;
-  if (lacking) return lacking;
-  if (!apiKey) return { kind: "works" };
+  const number: AccountCheck = "from" in sender
+    ? await checkNumber(path, sender.from, { accountSid, authToken, timeoutMs })
+    : { kind: "works" };
+  if (number.kind !== "works" || !apiKey) return number;
   const byKey = await read(
     `${path}/Messages.json?PageSize=1`,
     apiKey.sid,
     apiKey.secret,
     timeoutMs,
   );
-  return describe(byKey, "the API key") ?? { kind: "works" };
+  return describe(byKey, "the API key") ?? number;
 }
 
 const numbers = z.object({
   incoming_phone_numbers: z.array(z.object({
     phone_number: z.string(),
+    sms_url: z.string().nullish(),
     capabilities: z.object({ sms: z.boolean().optional(), SMS: z.boolean().optional() }).optional(),
   })),
 });
 
 /**
- * Why a number cannot text; undefined when it can, as far as Twilio says, and for a messaging service,
- * which has its own numbers.
+ * Whether a number can text, as far as Twilio says, and where its texts are posted. A messaging service has
+ * its own numbers and is not looked at.
  *
  * Source: Twilio's IncomingPhoneNumbers resource.
  */
-async function findSender(
+async function checkNumber(
   path: string,
   from: string,
   { accountSid, authToken, timeoutMs }: {
@@ -178,20 +182,20 @@ async function findSender(
     readonly authToken: string;
     readonly timeoutMs: number;
   },
-): Promise<AccountCheck | undefined> {
+): Promise<AccountCheck> {
   const query = new URLSearchParams({ PhoneNumber: from });
   const url = `${path}/IncomingPhoneNumbers.json?${query}`;
   const answer = await read(url, accountSid, authToken, timeoutMs);
   const listed = numbers.safeParse(answer.kind === "read" && answer.body);
   // The account itself was just read. If its numbers are not shown, nothing is known about them.
-  if (!listed.success) return undefined;
+  if (!listed.success) return { kind: "works" };
   const found = listed.data.incoming_phone_numbers.find(({ phone_number }) =>
     phone_number === from
   );
   if (!found) return { kind: "refused", problem: `the account has no number ${from} to text from` };
   const { sms, SMS } = found.capabilities ?? {};
   return (sms ?? SMS ?? true)
-    ? undefined
+    ? { kind: "works", textsTo: found.sms_url ?? "" }
     : { kind: "refused", problem: `the number ${from} cannot send texts` };
 }
 

@@ -263,6 +263,12 @@ const losses: readonly Loss[] = [
     "every clinic can text",
     /the account has no number \+4420\d+ to text from/,
   ],
+  [
+    "the webhook of its number",
+    (sql, { id }) => sql`update public.organizations set text_answers = true where id = ${id}`,
+    "every clinic can text",
+    /texts that the number receives nowhere\. Set .* to http\S+\/functions\/v1\/sms-inbound, .*\n +fix: .* for a webhook docs\/texts\.md/,
+  ],
 ];
 
 /** Losses that need a constraint that others remove, or that remove it themselves. */

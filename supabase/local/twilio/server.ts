@@ -60,6 +60,8 @@ export interface FakeTwilio {
    * one. An unregistered account is accepted with any token.
    */
   setAccount(accountSid: string, authToken: string): void;
+  /** Sets where the texts that numbers receive are posted, as their account shows it. */
+  setSmsUrl(url: string): void;
   /** Takes a number from its account; without it, an account has every number that is asked for. */
   loseNumber(number: string): void;
   /**
@@ -107,6 +109,7 @@ export async function startFakeTwilio(
   const knownTokens = new Map<string, string>();
   const seenTokens = new Map<string, string>();
   const lostNumbers = new Set<string>();
+  let smsUrl = "";
   /** Phones that want no texts from a sender: the sender, a space, the phone. */
   const optedOut = new Set<string>();
   let postCount = 0;
@@ -135,6 +138,7 @@ export async function startFakeTwilio(
       const owned = lostNumbers.has(number) ? [] : [{
         account_sid: accountSid,
         phone_number: number,
+        sms_url: smsUrl,
         capabilities: { voice: true, sms: true, mms: false },
       }];
       return reply(exchange, { status: 200, body: { incoming_phone_numbers: owned } });
@@ -277,6 +281,7 @@ export async function startFakeTwilio(
         else if (isAnswerFault(fault)) answerFaults.push(fault);
       }
     },
+    setSmsUrl: (url) => void (smsUrl = url),
     loseNumber: (number) => void lostNumbers.add(number),
     setAccount: (accountSid, authToken) => void knownTokens.set(accountSid, authToken),
     receive,
