@@ -25,7 +25,7 @@ const usage = `deno task test [--full] [--jobs N] [FOLDER | FILE ...]
   exit code 0: everything passed, 1: something failed, 2: wrong arguments`;
 
 /** The folders with the slowest files come first, so that no processor idles at the end. */
-const longestFirst = ["e2e", "domain", "functions", "rest", "texting", "tasks", "local", "auth"];
+const longestFirst = ["sql", "e2e", "domain", "functions", "rest", "texting", "tasks", "local"];
 
 /**
  * How many files run at once by default: one more than there are processors, since a file often waits
@@ -113,19 +113,14 @@ async function everyTest(full: boolean): Promise<string[]> {
 
 /** A file with one of these needs a separate process. */
 const needsProcess = /Deno\.env\.(?:set|delete)\b|cpuUsage|globalThis|prototype/;
-/** Tests registered by the file itself have Deno's sanitizers, which notice the connections of others. */
-const registers = /\bDeno\.test\(/;
-const connects = /support\/(?:clinic|database|line|pgtap|stage)\.ts/;
 /** More files in a process save little, and leave a processor idle at the end. */
 const filesOfProcess = 8;
 
 /** The jobs of a whole run: the processes with several files, then the others. */
 async function joinFiles(files: readonly string[]): Promise<Job[]> {
   const texts = await Promise.all(files.map((file) => readFile(file, "utf8")));
-  const kindOf = (file: string, text: string) => {
-    if (needsProcess.test(text) || registers.test(text) && connects.test(text)) return file;
-    return registers.test(text) ? "without a database" : file.split("/")[1] ?? file;
-  };
+  const kindOf = (file: string, text: string) =>
+    needsProcess.test(text) ? file : file.split("/")[1] ?? file;
   const kinds = Map.groupBy(files, (file, index) => kindOf(file, texts[index] ?? ""));
   const groups = [...kinds].flatMap(([kind, members]) => {
     const count = Math.ceil(members.length / filesOfProcess);
