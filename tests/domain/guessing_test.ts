@@ -9,7 +9,7 @@ import { atLength } from "../support/length.ts";
 
 const { guesses, guessesPerHold, phoneCount, hourlyTexts } = atLength({
   short: { guesses: 2400, guessesPerHold: 30, phoneCount: 4, hourlyTexts: 3 },
-  full: { guesses: 100_000, guessesPerHold: 250, phoneCount: 12, hourlyTexts: 7 },
+  full: { guesses: 20_000, guessesPerHold: 60, phoneCount: 12, hourlyTexts: 7 },
 });
 const workers = 4;
 
