@@ -13,7 +13,7 @@ const usage = `deno task bench rest
   the REST stand-in compared with pgbench
 deno task bench sql [--quick] [GOAL ...]
   claims and availability compared with other designs and sizes, a table for each goal
-  --quick  a twentieth of the rows and short rounds, for the gate: two to four minutes, not twenty
+  --quick  a fortieth of the rows and fewer, shorter rounds, for the gate: ratios are rough
   GOAL     some of ${goals.join(" ")}; all if left out
   both need pgbench on the PATH
 deno task bench call [--quick] [--beside FOLDER ...] [CALLERS]
