@@ -8,7 +8,7 @@ import { aClinic } from "../support/clinic.ts";
 import { atLength } from "../support/length.ts";
 
 const { guesses, guessesPerHold, phoneCount, hourlyTexts } = atLength({
-  short: { guesses: 2400, guessesPerHold: 30, phoneCount: 4, hourlyTexts: 3 },
+  short: { guesses: 1200, guessesPerHold: 30, phoneCount: 2, hourlyTexts: 3 },
   full: { guesses: 20_000, guessesPerHold: 60, phoneCount: 12, hourlyTexts: 7 },
 });
 const workers = 4;
