@@ -57,7 +57,10 @@ $$;
 comment on function private.reminded_appointments is
   'The appointments about which a number can answer.';
 
-/* The question that waits for the number's choice; nulls if it has answered something else since. */
+/*
+ * The question that waits for the number's choice; nulls if it has answered something else since, or if
+ * the patient was never asked, as when the clinic was at its limit.
+ */
 create function private.find_question(p_org uuid, p_hash bytea, p_now timestamptz)
 returns public.text_answers
 language plpgsql stable set search_path = ''
@@ -69,7 +72,11 @@ begin
   where t.org_id = p_org and t.phone_hash = p_hash and t.meaning in ('confirm', 'cancel')
     and t.received_at > p_now - interval '1 day'
   order by t.received_at desc limit 1;
-  return case when v_answer.outcome = 'which' then v_answer end;
+  return case when v_answer.outcome = 'which' and exists (
+    select from public.text_answers as t
+    where t.org_id = p_org and t.phone_hash = p_hash and t.outcome = 'which' and t.is_replied
+      and t.meaning = v_answer.meaning and t.appointment_ids = v_answer.appointment_ids)
+    then v_answer end;
 end
 $$;
 comment on function private.find_question is 'The newest question of which appointment is meant.';
@@ -96,6 +103,29 @@ end
 $$;
 comment on function private.refuse_answer is
   'no_reminder, already_cancelled (by an answer), changed (cancelled or moved otherwise) or too_late.';
+
+/*
+ * The patient may not know that an appointment was cancelled or moved after its reminder, or may answer
+ * that reminder late. Then the only appointment left is not necessarily the one to cancel.
+ */
+create function private.may_mean_another(
+  p_org uuid, p_hash bytea, p_rows public.appointments[], p_now timestamptz
+) returns boolean
+language plpgsql stable set search_path = ''
+as $$
+begin
+  return exists (
+    select from unnest(p_rows) as r
+    where (r.status <> 'confirmed' or r.starts_at <= p_now)
+      and r.starts_at > p_now - interval '12 hours'
+      and not exists (
+        select from public.text_answers as t
+        where t.org_id = p_org and t.phone_hash = p_hash and t.outcome = 'cancelled'
+          and r.id = any (t.appointment_ids)));
+end
+$$;
+comment on function private.may_mean_another is
+  'Whether a reminder was sent for another appointment that has begun, or was changed by others, since.';
 
 /* Carries out an answer about appointments that are confirmed and to come. */
 create function private.carry_out_answer(
@@ -168,7 +198,8 @@ begin
     when cardinality(v_rows) = 0 and cardinality(v_open) > 0 then 'already_confirmed'
     when cardinality(v_rows) = 0
       then private.refuse_answer(p_org.id, v_hash, v_reminded, p_now)
-    when cardinality(v_rows) = 1 or v_question.sid is not null
+    when v_question.sid is not null or cardinality(v_rows) = 1 and not (
+      meaning = 'cancel' and private.may_mean_another(p_org.id, v_hash, v_reminded, p_now))
       then case meaning when 'cancel' then 'cancelled' else 'confirmed' end
     when cardinality(v_rows) > private.choice_limit() or cardinality(v_rows) > (
       select count(distinct (r.starts_at, r.provider_id)) from unnest(v_rows) as r)
@@ -203,46 +234,66 @@ end
 $$;
 comment on function private.note_wish is 'Stores that the owner of a phone wants no texts, or wants them again.';
 
-/* "CANCEL" opts out, and the patient may believe that the appointment is cancelled. Asked once a day. */
+/*
+ * "CANCEL" opts out, and the patient may believe that the appointment is cancelled. Returns the
+ * appointments that the desk is asked about, each once.
+ */
 create function private.ask_desk(p_org public.organizations, p_phone text, p_now timestamptz)
-returns void
+returns uuid[]
 language plpgsql volatile set search_path = ''
 as $$
+declare
+  v_row public.appointments;
+  v_asked uuid[] := '{}';
 begin
-  insert into public.desk_messages (org_id, caller_name, phone, message)
-  select p_org.id, r.patient_name, p_phone,
-    'Answered CANCEL to the reminder of ' || to_char(
-      r.starts_at at time zone p_org.timezone, 'FMDay FMDD FMMonth, HH24:MI')
-    || '. That stops texts, so the appointment was kept. Please call and ask.'
-  from private.reminded_appointments(p_org.id, p_phone, p_now) as r
-  where r.status = 'confirmed' and r.starts_at > p_now
-    and not exists (
-      select from public.text_answers as t
-      where t.org_id = p_org.id and t.phone_hash = private.hash_phone(p_phone)
-        and t.outcome = 'opted_out' and t.received_at > p_now - interval '1 day')
-  order by r.starts_at limit 1;
+  for v_row in
+    select r.* from private.reminded_appointments(p_org.id, p_phone, p_now) as r
+    where r.status = 'confirmed' and r.starts_at > p_now
+      and not exists (
+        select from public.text_answers as t
+        where t.org_id = p_org.id and t.phone_hash = private.hash_phone(p_phone)
+          and t.outcome = 'opted_out' and r.id = any (t.appointment_ids))
+    order by r.starts_at, r.id
+  loop
+    insert into public.desk_messages (org_id, caller_name, phone, message)
+    values (p_org.id, v_row.patient_name, p_phone,
+      'Answered CANCEL to the reminder of ' || to_char(
+        v_row.starts_at at time zone p_org.timezone, 'FMDay FMDD FMMonth, HH24:MI')
+      || '. That stops texts, so the appointment was kept. Please call and ask.');
+    v_asked := v_asked || v_row.id;
+  end loop;
+  return v_asked;
 end
 $$;
 comment on function private.ask_desk is
-  'Asks the front desk to call a patient who may have meant the appointment.';
+  'Asks the front desk to call a patient who may have meant the appointments, and returns these.';
 
 /*
  * Nobody is told the same thing about the same appointments twice, or within a day about none. A
- * cancellation that the clinic texts about is not told here too.
+ * cancellation that the clinic texts about is not told here too. Those who were not reminded get at most
+ * a fifth of the replies, so that strangers do not use up those of patients.
+ *
+ * p_phone    the number that texted, and p_country its country; null if it is not a person's phone
  */
 create function private.may_reply(
-  p_org public.organizations, p_hash bytea, p_meaning text, p_outcome text, p_ids uuid[],
-  p_now timestamptz
+  p_org public.organizations, p_phone text, p_country text, p_meaning text, p_outcome text,
+  p_ids uuid[], p_now timestamptz
 ) returns boolean
 language plpgsql stable set search_path = ''
 as $$
+declare
+  v_hash constant bytea := private.hash_phone(p_phone);
 begin
-  return p_outcome not in ('opted_out', 'opted_in', 'help', 'blocked')
+  return coalesce(p_country = any (p_org.sms_countries), false)
+    and p_outcome not in ('opted_out', 'opted_in', 'help', 'blocked')
     and not exists (
-      select from public.sms_opt_outs as o where o.org_id = p_org.id and o.phone_hash = p_hash)
+      select from public.org_channels as c
+      where c.org_id = p_org.id and c.kind = 'called_number' and c.value = p_phone)
+    and not exists (
+      select from public.sms_opt_outs as o where o.org_id = p_org.id and o.phone_hash = v_hash)
     and not exists (
       select from public.text_answers as t
-      where t.org_id = p_org.id and t.phone_hash = p_hash and t.is_replied
+      where t.org_id = p_org.id and t.phone_hash = v_hash and t.is_replied
         and t.outcome = p_outcome and t.appointment_ids = p_ids
         and (p_outcome <> 'which' or t.meaning = p_meaning)
         and (p_ids <> '{}' or t.received_at > p_now - interval '1 day'))
@@ -251,7 +302,9 @@ begin
       where t.org_id = p_org.id and t.appointment_id = any (p_ids) and t.kind = 'cancellation'
         and t.state = 'waiting'))
     and (
-      select count(*) < p_org.sms_hourly_limit from public.text_answers as t
+      select count(*) < case when p_ids = '{}' then greatest(1, p_org.sms_hourly_limit / 5)
+        else p_org.sms_hourly_limit end
+      from public.text_answers as t
       where t.org_id = p_org.id and t.is_replied and t.received_at > p_now - interval '1 hour');
 end
 $$;
@@ -288,13 +341,13 @@ begin
     v_meaning as meaning, '{}'::uuid[] as ids
   into v_decided;
   if v_decided.outcome = 'opted_out' and p_answer ? 'asksDesk' then
-    perform private.ask_desk(p_org, p_phone, p_now);
+    v_decided.ids := private.ask_desk(p_org, p_phone, p_now);
   elsif v_decided.outcome is null then
     v_decided := private.decide_answer(p_org, p_phone, v_meaning,
       array(select jsonb_array_elements_text(p_answer -> 'choices')::integer), p_now);
   end if;
-  v_is_replied := private.may_reply(
-    p_org, v_hash, v_decided.meaning, v_decided.outcome, v_decided.ids, p_now);
+  v_is_replied := private.may_reply(p_org, p_phone, p_answer ->> 'country', v_decided.meaning,
+    v_decided.outcome, v_decided.ids, p_now);
   v_result := jsonb_build_object('outcome', v_decided.outcome, 'meaning', v_decided.meaning,
     'isReplied', v_is_replied, 'clinic', p_org.name, 'callBack', private.number_to_call(p_org.id),
     'appointments', (
@@ -325,7 +378,7 @@ comment on function private.take_answer is 'Decides, stores and counts what beco
  * p_phone    the number that texted, E.164
  * p_answer   {meaning: confirm, cancel, choice, stop, start, help or other; choices: the numbers of a
  *            choice, [0] for all; wish: stop or start, if it is one; asksDesk: if a wish for no texts may
- *            mean the appointment too}
+ *            mean the appointment too; country: of the number, ISO 3166, if it is a person's phone}
  * Outcomes   confirmed, cancelled, which (choose from appointments), too_many (or too alike to choose from),
  *            already_confirmed, already_cancelled, changed (cancelled or moved by others), too_late (it has
  *            begun), unclear (there is a reminder, but this is no answer), no_reminder, opted_out,
@@ -346,7 +399,8 @@ declare
   v_result jsonb;
 begin
   perform private.require_read_committed();
-  select o.* into v_org from public.organizations as o where o.id = p_org;
+  -- Before all other locks, as when a clinic is deleted or moves.
+  select o.* into v_org from public.organizations as o where o.id = p_org for key share;
   if v_org.id is null then
     return '{"outcome": "unknown_clinic"}';
   end if;

@@ -619,27 +619,35 @@ $$;
 
 COMMENT ON FUNCTION private.apply_change(p_org public.organizations, p_call jsonb, p_change public.appointment_changes, p_appointment public.appointments, p_hold public.appointments, p_now timestamp with time zone) IS 'Cancels or moves an appointment, and says so.';
 
-CREATE FUNCTION private.ask_desk(p_org public.organizations, p_phone text, p_now timestamp with time zone) RETURNS void
+CREATE FUNCTION private.ask_desk(p_org public.organizations, p_phone text, p_now timestamp with time zone) RETURNS uuid[]
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
+declare
+  v_row public.appointments;
+  v_asked uuid[] := '{}';
 begin
-  insert into public.desk_messages (org_id, caller_name, phone, message)
-  select p_org.id, r.patient_name, p_phone,
-    'Answered CANCEL to the reminder of ' || to_char(
-      r.starts_at at time zone p_org.timezone, 'FMDay FMDD FMMonth, HH24:MI')
-    || '. That stops texts, so the appointment was kept. Please call and ask.'
-  from private.reminded_appointments(p_org.id, p_phone, p_now) as r
-  where r.status = 'confirmed' and r.starts_at > p_now
-    and not exists (
-      select from public.text_answers as t
-      where t.org_id = p_org.id and t.phone_hash = private.hash_phone(p_phone)
-        and t.outcome = 'opted_out' and t.received_at > p_now - interval '1 day')
-  order by r.starts_at limit 1;
+  for v_row in
+    select r.* from private.reminded_appointments(p_org.id, p_phone, p_now) as r
+    where r.status = 'confirmed' and r.starts_at > p_now
+      and not exists (
+        select from public.text_answers as t
+        where t.org_id = p_org.id and t.phone_hash = private.hash_phone(p_phone)
+          and t.outcome = 'opted_out' and r.id = any (t.appointment_ids))
+    order by r.starts_at, r.id
+  loop
+    insert into public.desk_messages (org_id, caller_name, phone, message)
+    values (p_org.id, v_row.patient_name, p_phone,
+      'Answered CANCEL to the reminder of ' || to_char(
+        v_row.starts_at at time zone p_org.timezone, 'FMDay FMDD FMMonth, HH24:MI')
+      || '. That stops texts, so the appointment was kept. Please call and ask.');
+    v_asked := v_asked || v_row.id;
+  end loop;
+  return v_asked;
 end
 $$;
 
-COMMENT ON FUNCTION private.ask_desk(p_org public.organizations, p_phone text, p_now timestamp with time zone) IS 'Asks the front desk to call a patient who may have meant the appointment.';
+COMMENT ON FUNCTION private.ask_desk(p_org public.organizations, p_phone text, p_now timestamp with time zone) IS 'Asks the front desk to call a patient who may have meant the appointments, and returns these.';
 
 CREATE FUNCTION private.ask_function(p_name text) RETURNS boolean
     LANGUAGE plpgsql
@@ -2069,7 +2077,8 @@ begin
     when cardinality(v_rows) = 0 and cardinality(v_open) > 0 then 'already_confirmed'
     when cardinality(v_rows) = 0
       then private.refuse_answer(p_org.id, v_hash, v_reminded, p_now)
-    when cardinality(v_rows) = 1 or v_question.sid is not null
+    when v_question.sid is not null or cardinality(v_rows) = 1 and not (
+      meaning = 'cancel' and private.may_mean_another(p_org.id, v_hash, v_reminded, p_now))
       then case meaning when 'cancel' then 'cancelled' else 'confirmed' end
     when cardinality(v_rows) > private.choice_limit() or cardinality(v_rows) > (
       select count(distinct (r.starts_at, r.provider_id)) from unnest(v_rows) as r)
@@ -3471,7 +3480,11 @@ begin
   where t.org_id = p_org and t.phone_hash = p_hash and t.meaning in ('confirm', 'cancel')
     and t.received_at > p_now - interval '1 day'
   order by t.received_at desc limit 1;
-  return case when v_answer.outcome = 'which' then v_answer end;
+  return case when v_answer.outcome = 'which' and exists (
+    select from public.text_answers as t
+    where t.org_id = p_org and t.phone_hash = p_hash and t.outcome = 'which' and t.is_replied
+      and t.meaning = v_answer.meaning and t.appointment_ids = v_answer.appointment_ids)
+    then v_answer end;
 end
 $$;
 
@@ -5033,17 +5046,41 @@ $$;
 
 COMMENT ON FUNCTION private.may_keep(p_org public.organizations, p_keys bytea[], p_now timestamp with time zone) IS 'Whether the slot of a call that ran out of passcodes may be kept for the front desk.';
 
-CREATE FUNCTION private.may_reply(p_org public.organizations, p_hash bytea, p_meaning text, p_outcome text, p_ids uuid[], p_now timestamp with time zone) RETURNS boolean
+CREATE FUNCTION private.may_mean_another(p_org uuid, p_hash bytea, p_rows public.appointments[], p_now timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
 begin
-  return p_outcome not in ('opted_out', 'opted_in', 'help', 'blocked')
+  return exists (
+    select from unnest(p_rows) as r
+    where (r.status <> 'confirmed' or r.starts_at <= p_now)
+      and r.starts_at > p_now - interval '12 hours'
+      and not exists (
+        select from public.text_answers as t
+        where t.org_id = p_org and t.phone_hash = p_hash and t.outcome = 'cancelled'
+          and r.id = any (t.appointment_ids)));
+end
+$$;
+
+COMMENT ON FUNCTION private.may_mean_another(p_org uuid, p_hash bytea, p_rows public.appointments[], p_now timestamp with time zone) IS 'Whether a reminder was sent for another appointment that has begun, or was changed by others, since.';
+
+CREATE FUNCTION private.may_reply(p_org public.organizations, p_phone text, p_country text, p_meaning text, p_outcome text, p_ids uuid[], p_now timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_hash constant bytea := private.hash_phone(p_phone);
+begin
+  return coalesce(p_country = any (p_org.sms_countries), false)
+    and p_outcome not in ('opted_out', 'opted_in', 'help', 'blocked')
     and not exists (
-      select from public.sms_opt_outs as o where o.org_id = p_org.id and o.phone_hash = p_hash)
+      select from public.org_channels as c
+      where c.org_id = p_org.id and c.kind = 'called_number' and c.value = p_phone)
+    and not exists (
+      select from public.sms_opt_outs as o where o.org_id = p_org.id and o.phone_hash = v_hash)
     and not exists (
       select from public.text_answers as t
-      where t.org_id = p_org.id and t.phone_hash = p_hash and t.is_replied
+      where t.org_id = p_org.id and t.phone_hash = v_hash and t.is_replied
         and t.outcome = p_outcome and t.appointment_ids = p_ids
         and (p_outcome <> 'which' or t.meaning = p_meaning)
         and (p_ids <> '{}' or t.received_at > p_now - interval '1 day'))
@@ -5052,12 +5089,14 @@ begin
       where t.org_id = p_org.id and t.appointment_id = any (p_ids) and t.kind = 'cancellation'
         and t.state = 'waiting'))
     and (
-      select count(*) < p_org.sms_hourly_limit from public.text_answers as t
+      select count(*) < case when p_ids = '{}' then greatest(1, p_org.sms_hourly_limit / 5)
+        else p_org.sms_hourly_limit end
+      from public.text_answers as t
       where t.org_id = p_org.id and t.is_replied and t.received_at > p_now - interval '1 hour');
 end
 $$;
 
-COMMENT ON FUNCTION private.may_reply(p_org public.organizations, p_hash bytea, p_meaning text, p_outcome text, p_ids uuid[], p_now timestamp with time zone) IS 'Whether a patient is told what became of a text.';
+COMMENT ON FUNCTION private.may_reply(p_org public.organizations, p_phone text, p_country text, p_meaning text, p_outcome text, p_ids uuid[], p_now timestamp with time zone) IS 'Whether a patient is told what became of a text.';
 
 CREATE FUNCTION private.may_text_more(p_org public.organizations, p_now timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql
@@ -7094,13 +7133,13 @@ begin
     v_meaning as meaning, '{}'::uuid[] as ids
   into v_decided;
   if v_decided.outcome = 'opted_out' and p_answer ? 'asksDesk' then
-    perform private.ask_desk(p_org, p_phone, p_now);
+    v_decided.ids := private.ask_desk(p_org, p_phone, p_now);
   elsif v_decided.outcome is null then
     v_decided := private.decide_answer(p_org, p_phone, v_meaning,
       array(select jsonb_array_elements_text(p_answer -> 'choices')::integer), p_now);
   end if;
-  v_is_replied := private.may_reply(
-    p_org, v_hash, v_decided.meaning, v_decided.outcome, v_decided.ids, p_now);
+  v_is_replied := private.may_reply(p_org, p_phone, p_answer ->> 'country', v_decided.meaning,
+    v_decided.outcome, v_decided.ids, p_now);
   v_result := jsonb_build_object('outcome', v_decided.outcome, 'meaning', v_decided.meaning,
     'isReplied', v_is_replied, 'clinic', p_org.name, 'callBack', private.number_to_call(p_org.id),
     'appointments', (
@@ -7899,7 +7938,8 @@ declare
   v_result jsonb;
 begin
   perform private.require_read_committed();
-  select o.* into v_org from public.organizations as o where o.id = p_org;
+  -- Before all other locks, as when a clinic is deleted or moves.
+  select o.* into v_org from public.organizations as o where o.id = p_org for key share;
   if v_org.id is null then
     return '{"outcome": "unknown_clinic"}';
   end if;
@@ -11945,7 +11985,9 @@ REVOKE ALL ON FUNCTION private.mask_phone(p_phone text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.may_keep(p_org public.organizations, p_keys bytea[], p_now timestamp with time zone) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.may_reply(p_org public.organizations, p_hash bytea, p_meaning text, p_outcome text, p_ids uuid[], p_now timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.may_mean_another(p_org uuid, p_hash bytea, p_rows public.appointments[], p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.may_reply(p_org public.organizations, p_phone text, p_country text, p_meaning text, p_outcome text, p_ids uuid[], p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.may_text_more(p_org public.organizations, p_now timestamp with time zone) FROM PUBLIC;
 

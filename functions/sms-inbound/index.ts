@@ -13,6 +13,7 @@
 import { answerText } from "../../shared/database/text_answers.ts";
 import { type InboundText, isFromPhone, readInboundText } from "../../shared/inbound_text.ts";
 import { readPatientAnswer } from "../../shared/patient_answer.ts";
+import { readPhone } from "../../shared/phone.ts";
 import { composeReply, writeTwiml } from "../../shared/text_reply.ts";
 import { serveTwilio, type SignedForm } from "../../shared/twilio_webhook.ts";
 
@@ -55,7 +56,11 @@ async function answer(signed: SignedForm<InboundText>): Promise<Response> {
 /** Asks again while somebody else is changing the same appointments. */
 async function ask({ database, budget, about, orgId }: SignedForm<InboundText>) {
   const { sid, from, body, optOutType } = about;
-  const meant = readPatientAnswer(body, optOutType);
+  const phone = await readPhone(from, []);
+  const meant = {
+    ...readPatientAnswer(body, optOutType),
+    ...(phone.kind === "phone" ? { country: phone.country } : {}),
+  };
   for (;;) {
     const answered = await answerText(database, orgId, sid, from, meant);
     if (answered.outcome !== "busy" || budget.remainingMs() < shortestAttemptMs) return answered;

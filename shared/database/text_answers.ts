@@ -41,9 +41,15 @@ const result = z.object({
   })),
 });
 
+/** What a text means, and who sent it. */
+interface GivenAnswer extends PatientAnswer {
+  /** The country of the number, ISO 3166, if it is a person's phone. No other number is told anything. */
+  readonly country?: string;
+}
+
 /** Decides what becomes of a text from a patient. */
 export const answerText = entry("answer_text", {
-  args: (orgId: string, sid: string, phone: string, answer: PatientAnswer) => ({
+  args: (orgId: string, sid: string, phone: string, answer: GivenAnswer) => ({
     p_org: orgId,
     p_sid: sid,
     p_phone: phone,

@@ -325,3 +325,15 @@ test("the clinic's language and its own words are used, in reminders and in answ
   assert.match(String(await text(call, "Ja")), /^Sunrise Dental: bis dann, \w+, .* um 10:00 Uhr!$/);
   assert.match(String(await text(call, "X")), /ist abgesagt\. Neuer Termin: diese Nummer\.$/);
 });
+
+test("a number that the clinic would not text is not answered", async (bench) => {
+  const { clinic } = await aReminder(bench);
+  // A premium number, an American mobile where only British ones are texted, a landline abroad.
+  await bench.database.sql`update public.organizations set sms_countries = '{GB}'`;
+  for (const phone of ["+449098790123", "+12025550143", "+8816123456789", "+5353123456"]) {
+    assert.equal(await post(bench, formOf({ clinic, phone } as PhoneCall)), 200);
+  }
+  const told = await bench.database.sql`select from public.text_answers where is_replied`;
+  assert.equal(told.length, 0);
+  assert.equal((await outcomesOf(bench)).length, 4);
+});
