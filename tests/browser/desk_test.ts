@@ -217,6 +217,9 @@ testInBrowser(
     await page.getByRole("button", { name: "Close" }).click();
     const [row] = await stack.sql`select id, starts_at from public.appointments
       where org_id = ${clinic.id} and status = 'confirmed'`;
+    await stack.sql`update public.appointments set patient_confirmed_at = now()
+      where id = ${row?.["id"]}`;
+    await entryOf(page, "Ada Brown").filter({ hasText: "Confirmed by the patient" }).waitFor();
     const text = async (kind: string, state: string, delivery: string | null) => {
       const sendId = crypto.randomUUID();
       await stack.sql`insert into public.sms_messages
@@ -329,13 +332,20 @@ testInBrowser("a hold that ran out of codes is shown first, and resolved", async
     await stack.hold(clinic, "09:00", "Ada Brown"),
     await stack.hold(clinic, "10:00", "Ben Hill"),
   ];
+  // The time of the first is kept for the desk.
+  await stack.sql`update public.appointments
+    set handed_over_at = now(), expires_at = now() + interval '30 minutes' where id = ${reached}`;
   await stack.sql`update public.appointments set status = 'requires_manual_followup'
-    where org_id = ${clinic.id}`;
+    where id = ${closed}`;
   await shows(page, "2 items to handle.");
+  await entryOf(page, "Ada Brown").filter({ hasText: /Needs a call, \d\d min \d\d s left/ })
+    .waitFor();
   const needs = page.getByRole("region", { name: "Needs a person" });
-  const resolve = (name: string) =>
-    needs.getByRole("listitem").filter({ hasText: name }).getByRole("button", { name: "Resolve" })
-      .click();
+  const item = (name: string) => needs.getByRole("listitem").filter({ hasText: name });
+  await item("Ada Brown").getByText(/the time is kept for the desk: \d\d min \d\d s left/)
+    .waitFor();
+  await item("Ben Hill").getByText("the time is no longer kept").waitFor();
+  const resolve = (name: string) => item(name).getByRole("button", { name: "Resolve" }).click();
   await resolve("Ada Brown");
   await page.getByRole("button", { name: "Patient comes: confirm" }).click();
   await page.getByRole("status").filter({ hasText: "Ada Brown: Confirmed." }).waitFor();

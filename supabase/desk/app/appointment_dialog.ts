@@ -17,7 +17,7 @@ import { Texts } from "./texts.ts";
 import { Trail } from "./trail.ts";
 import { type Action, useAction } from "./use_action.ts";
 import type { Desk } from "./use_desk.ts";
-import { nameOf, type StaffFunction, type State, stateOf, stateWords } from "./words.ts";
+import { nameOf, sayState, type StaffFunction, type State, stateOf } from "./words.ts";
 
 interface DialogProps {
   readonly desk: Desk;
@@ -38,11 +38,11 @@ export function AppointmentDialog(
   return html`
     <${Dialog} title=${name} onClose=${onClose}>
       <p>${describe(desk, current ?? opened)}</p>
-      <p class="status" role="status">${state === undefined
+      <p class="status" role="status">${current === undefined || state === undefined
         ? "It no longer exists."
-        : html`<span class=${`badge ${state}`}>${stateWords[state]}</span>${
-          state === "held" && html`
-            <${Countdown} client=${desk.client} until=${current?.expires_at ?? null} />
+        : html`<span class=${`badge ${state}`}>${sayState(current, desk.client.now())}</span>${
+          current.status === "held" && html`
+            <${Countdown} client=${desk.client} until=${current.expires_at} />
           `
         }`}</p>
       ${opened.patient_phone !== null && html`<p class="actions">${phoneLink(opened.patient_phone)}

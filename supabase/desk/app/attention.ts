@@ -9,6 +9,7 @@ import { html } from "htm/preact";
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import type { Wish } from "./booking_dialog.ts";
+import { Countdown } from "./calendar.ts";
 import type { Attention, Undelivered } from "./client.ts";
 import { sayMoment } from "../../page/app/clinic_time.ts";
 import type { View } from "../../page/app/parts.ts";
@@ -53,9 +54,8 @@ export function AttentionList({ desk, onOpen, onBook, onSaid, onPatient }: Atten
                 desk,
                 one,
               )}.
-                The call could not be finished, and the time is ${one.status === "held" &&
-                    Date.parse(one.expires_at ?? "") > desk.client.now()
-                  ? `kept until ${at(one.expires_at ?? "")}`
+                The call could not be finished, and the time is ${isKept(one, desk)
+                  ? html`kept for the desk: <${Countdown} client=${desk.client} until=${one.expires_at} />`
                   : "no longer kept"}.</p>
               <${Actions}>
                 <button type="button" onClick=${() => onOpen(one)}>Resolve</button>
@@ -132,6 +132,9 @@ export function AttentionList({ desk, onOpen, onBook, onSaid, onPatient }: Atten
     </section>
   `;
 }
+
+const isKept = ({ status, expires_at }: Appointment, { client }: Desk): boolean =>
+  status === "held" && Date.parse(expires_at ?? "") > client.now();
 
 function Item(
   { title, children }: { readonly title: string; readonly children?: ComponentChildren },

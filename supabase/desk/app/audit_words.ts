@@ -62,6 +62,10 @@ const known: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     unknown: "may have texted the patient about this, but got no answer.",
     dropped: "did not text the patient about this: it was not due any more.",
   },
+  answer_text: {
+    confirmed: "noted that the patient confirmed this by text.",
+    cancelled: "cancelled this, since the patient asked for it by text.",
+  },
   watch_overlaps: {
     overlap: "found that this overlaps another appointment.",
     index_row_lost: "found that an index had lost this row.",

@@ -32,7 +32,7 @@ import {
 import { onValue, useClock, type View } from "../../page/app/parts.ts";
 import { type Appointment, mayAs, type Provider, readSpan } from "./rows.ts";
 import type { Desk } from "./use_desk.ts";
-import { nameOf, type State, stateOf, stateWords } from "./words.ts";
+import { nameOf, sayState, type State, stateOf, stateWords } from "./words.ts";
 
 /** What of the calendar is shown. */
 export interface Shown {
@@ -259,13 +259,14 @@ function EntryView({ desk, doctor, day, entry, onOpen, onBook }: EntryProps): Vi
       : html`<div class="entry open">${words}</div>`;
   }
   const state = stateOf(appointment, desk.client.now());
+  const isHeld = appointment.status === "held";
   const service = desk.practice.services.find(({ id }) => id === appointment.service_id);
   return html`
     <button type="button" class=${`entry ${state}`} onClick=${() => onOpen(appointment)}>
       <span class="time">${sayTime(Date.parse(appointment.starts_at), desk.zone)}</span>
       <b>${nameOf(appointment)}</b>
       <span>${service?.name ?? ""}</span>
-      <span class="state">${stateWords[state]}${state === "held" && html`
+      <span class="state">${sayState(appointment, desk.client.now())}${isHeld && html`
         , <${Countdown}
           client=${desk.client} until=${appointment.expires_at} />
       `}</span>
@@ -281,7 +282,14 @@ export function Countdown(
   return html`<span class="left">${left > 0 ? `${sayLeft(left)} left` : "expired"}</span>`;
 }
 
-const legend: readonly State[] = ["held", "confirmed", "arrived", "completed", "no_show"];
+const legend: readonly State[] = [
+  "held",
+  "followup",
+  "confirmed",
+  "arrived",
+  "completed",
+  "no_show",
+];
 
 function Legend(): View {
   return html`

@@ -16,7 +16,7 @@ import { readPhone } from "./phone.ts";
 import type { Appointment } from "./rows.ts";
 import { useAction } from "./use_action.ts";
 import type { Desk } from "./use_desk.ts";
-import { nameOf, stateOf, stateWords } from "./words.ts";
+import { nameOf, sayState, stateOf } from "./words.ts";
 
 interface PatientProps {
   readonly desk: Desk;
@@ -103,7 +103,7 @@ function History({ desk, phone, onOpen, onBook }: PatientProps): View {
         <button type="button" class=${`entry ${stateOf(one, desk.client.now())}`} onClick=${() =>
           onOpen(one)}>
           <b>${nameOf(one)}</b> <span>${describe(desk, one)}</span>
-          <span class="state">${stateWords[stateOf(one, desk.client.now())]}</span>
+          <span class="state">${sayState(one, desk.client.now())}</span>
         </button></li>`
       )}
     </ul>

@@ -69,13 +69,15 @@ export interface Appointment {
   readonly handed_over_at: string | null;
   readonly call_id: string | null;
   readonly arrived_at: string | null;
+  /** When the patient has confirmed it by answering a text. */
+  readonly patient_confirmed_at: string | null;
   readonly updated_at: string;
 }
 
 /** The columns of an {@link Appointment}. */
 export const appointmentColumns =
   "id,provider_id,service_id,patient_name,patient_phone,starts_at,ends_at,busy,status,expires_at," +
-  "handed_over_at,call_id,arrived_at,updated_at";
+  "handed_over_at,call_id,arrived_at,patient_confirmed_at,updated_at";
 
 /** What a caller left for the desk. */
 export interface Message {

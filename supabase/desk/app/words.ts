@@ -56,6 +56,14 @@ export function stateOf(
   }
 }
 
+/** The word for an appointment's state, and whether the patient has confirmed it too. */
+export function sayState(one: Appointment, now: Moment): string {
+  const state = stateOf(one, now);
+  return state === "confirmed" && one.patient_confirmed_at !== null
+    ? "Confirmed by the patient"
+    : stateWords[state];
+}
+
 /** The patient's name, or what stands for one who was erased. */
 export const nameOf = ({ patient_name }: Pick<Appointment, "patient_name">): string =>
   patient_name ?? "Erased patient";
