@@ -116,7 +116,7 @@ async function hoard(scene: Scene, starts: number): Promise<string[]> {
   );
   const held = await scene.count("held", "Mallory%");
   return [
-    `With three numbers and without one, they wanted ${starts} times and hold ${held} of them, ` +
+    `From three numbers and from none, they asked for ${starts} times and hold ${held} of them, ` +
     "for a few minutes.",
   ];
 }
@@ -141,8 +141,9 @@ async function guess(scene: Scene): Promise<string[]> {
   }
   const texts = scene.field.twilio.messages.filter(({ to }) => to === scene.numbers.victim).length;
   return [
-    `Of 100 guesses ${compared} were compared with a code, and ${guessed} confirmed something.`,
-    `The stranger whose number it is got ${texts} texts.`,
+    `Of 100 guesses, ${compared} were compared with a code, and the limits refused the rest. ` +
+    `${guessed} confirmed an appointment.`,
+    `The owner of the number got ${texts} texts.`,
   ];
 }
 

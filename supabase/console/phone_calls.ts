@@ -1,12 +1,16 @@
 /**
- * The phone calls that pages play: the scripted agent of `deno task talk`, with the real tools over
- * HTTP, and what went over the wire.
+ * The phone calls that pages play: the agents of `deno task talk`, with the real tools over HTTP, and what
+ * went over the wire.
  *
  * @module
  */
 
 import type { Trace } from "../../shared/tracing.ts";
 import { type Arguments, type Exchange, LineCall, type ToolUse } from "../tasks/talk/line.ts";
+import { models } from "../../shared/line/presets.ts";
+import type { Agent } from "../tasks/talk/agent.ts";
+import { findModel } from "../tasks/talk/model.ts";
+import { ModelAgent } from "../tasks/talk/model_agent.ts";
 import { ScriptedAgent } from "../tasks/talk/script.ts";
 import type { Events } from "./events.ts";
 import type { Lines } from "./lines.ts";
@@ -19,6 +23,12 @@ export interface PlayedTurn {
   /** What the agent waits for; null when the call is over. */
   readonly asks: string | null;
   readonly uses: readonly PlayedUse[];
+}
+
+/** The beginning of a call. */
+export interface StartedCall extends PlayedTurn {
+  /** The model that answers; null for the scripted agent. */
+  readonly model: string | null;
 }
 
 /** One use of a tool: the answer, the wire, and where the time went. */
@@ -40,7 +50,7 @@ export interface Caller {
 
 interface PlayedCall {
   readonly call: LineCall;
-  readonly agent: ScriptedAgent;
+  readonly agent: Agent;
   readonly uses: PlayedUse[];
   /** The agent hears one sentence after the other. */
   turn: Promise<unknown>;
@@ -55,19 +65,27 @@ export class PhoneCalls {
   readonly #lines: Lines;
   readonly #events: Events;
   readonly #secret: string;
+  readonly #env: Readonly<Record<string, string>>;
 
-  /** @param secret Signs the requests. */
-  constructor(lines: Lines, events: Events, secret: string) {
+  constructor({ lines, events, secret, env }: {
+    readonly lines: Lines;
+    readonly events: Events;
+    /** Signs the requests. */
+    readonly secret: string;
+    /** Has the key of a language model, or none. */
+    readonly env: Readonly<Record<string, string>>;
+  }) {
     this.#lines = lines;
     this.#events = events;
     this.#secret = secret;
+    this.#env = env;
   }
 
   /** Starts a call; the agent greets. */
-  async start(from: Caller): Promise<PlayedTurn> {
-    const { call, agent } = await this.#open(from);
+  async start(from: Caller, isScripted: boolean): Promise<StartedCall> {
+    const { call, agent, model } = await this.#open(from, isScripted);
     const { says, asks = null } = agent.greet();
-    return { callId: call.callId, says, asks, uses: [] };
+    return { callId: call.callId, says, asks, uses: [], model: model?.name ?? null };
   }
 
   /** The agent hears what the caller said. */
@@ -87,7 +105,7 @@ export class PhoneCalls {
     tool: string,
     args: Arguments,
   ): Promise<{ readonly callId: string; readonly answer: ToolUse["answer"] }> {
-    const { call } = await this.#open(from);
+    const { call } = await this.#open(from, true);
     const { answer } = await insist(() => call.use(tool, args));
     return { callId: call.callId, answer };
   }
@@ -107,10 +125,11 @@ export class PhoneCalls {
     }
   }
 
-  async #open({ clinic, caller }: Caller): Promise<PlayedCall> {
+  async #open({ clinic, caller }: Caller, isScripted: boolean) {
     const uses: PlayedUse[] = [];
     let exchange: Exchange | undefined;
-    const call = new LineCall(await this.#lines.open(clinic), {
+    const line = await this.#lines.open(clinic);
+    const call = new LineCall(line, {
       ...{ secret: this.#secret, signs: true, caller },
       onExchange: (exchanged) => exchange = exchanged,
       onUse: ({ tool, toolCallId, answer }) => {
@@ -118,11 +137,14 @@ export class PhoneCalls {
         uses.push({ tool, answer, exchange, work: this.#events.workOf(toolCallId) ?? null });
       },
     });
-    const played = { call, agent: new ScriptedAgent(call), uses, turn: Promise.resolve() };
-    this.#calls.set(call.callId, played);
+    const model = isScripted
+      ? undefined
+      : findModel(this.#env, models[line.profile.model], undefined);
+    const agent = model ? new ModelAgent(call, model) : new ScriptedAgent(call);
+    this.#calls.set(call.callId, { call, agent, uses, turn: Promise.resolve() });
     const [oldest] = this.#calls.keys();
     if (this.#calls.size > callLimit && oldest !== undefined) this.#calls.delete(oldest);
-    return played;
+    return { call, agent, model };
   }
 
   #find(callId: string): PlayedCall {

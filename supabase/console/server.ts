@@ -9,6 +9,7 @@
 
 import { z } from "zod";
 import { type FakeTwilio, type FaultKind, readFaultOrder } from "../local/twilio/server.ts";
+import { findModel } from "../tasks/talk/model.ts";
 import { attack, attackNames } from "./attacks.ts";
 import { readBook } from "./book.ts";
 import { SwitchedDatabase } from "./database.ts";
@@ -31,6 +32,8 @@ export interface ConsoleParts {
   readonly events: Events;
   /** Stores a Twilio account for every clinic that has none. */
   readonly provision: () => Promise<void>;
+  /** Has the key of a language model, or none. */
+  readonly env: Readonly<Record<string, string>>;
 }
 
 /** A running console. */
@@ -46,6 +49,10 @@ const caller = z.object({
   clinic: z.string().max(80),
   /** Null when it is withheld. */
   caller: phone.nullable(),
+});
+const calling = caller.extend({
+  /** Lets the scripted agent answer, also where there is a model's key. */
+  isScripted: z.boolean().default(false),
 });
 const saying = z.object({ said: z.string().trim().min(1, "is blank").max(500) });
 const switching = z.object({ isAway: z.boolean() });
@@ -65,11 +72,11 @@ const nothing = z.object({});
 
 /** Opens the console. Nothing is connected yet. */
 export function openConsole(
-  { url, dbUrl, secret, twilio, events, provision }: ConsoleParts,
+  { url, dbUrl, secret, twilio, events, provision, env }: ConsoleParts,
 ): Console {
   const database = new SwitchedDatabase(dbUrl, events);
   const lines = new Lines(database, url);
-  const calls = new PhoneCalls(lines, events, secret);
+  const calls = new PhoneCalls({ lines, events, secret, env });
 
   async function answer(request: Request): Promise<Response> {
     const { pathname } = new URL(request.url);
@@ -86,11 +93,13 @@ export function openConsole(
           faults: [...new Map(twilio.faults.map((fault) => [fault.kind, fault])).values()],
           database: database.state,
           lines: events.lines,
+          model: findModel(env, undefined, undefined)?.name ?? null,
         });
       case "POST calls": {
         if (id === "") {
-          const { clinic, caller: from } = await read(request, caller);
-          return Response.json(await calls.start({ clinic, caller: from ?? undefined }));
+          const { clinic, caller: from, isScripted } = await read(request, calling);
+          const asked = { clinic, caller: from ?? undefined };
+          return Response.json(await calls.start(asked, isScripted));
         }
         if (then === "said") {
           return Response.json(await calls.hear(id, (await read(request, saying)).said));

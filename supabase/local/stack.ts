@@ -43,6 +43,8 @@ export interface StackOptions {
    */
   readonly publicHost?: string | undefined;
   readonly onProgress?: (line: string) => void;
+  /** Has the key of a language model, or none: then a scripted agent takes the console's calls. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** A running stack. */
@@ -55,6 +57,8 @@ export interface Stack {
   /** The secret that the functions expect as `X-Vapi-Secret`. */
   readonly vapiSecret: string;
   readonly twilio: FakeTwilio;
+  /** Stores a Twilio account for every clinic that has none. */
+  provision(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -66,7 +70,7 @@ const clinicFiles = new URL("../clinics/", import.meta.url);
 
 /** Starts everything. If one part does not start, stops the others again. */
 export async function startStack(options: StackOptions): Promise<Stack> {
-  const { port, fresh = false, publicHost, onProgress = () => {} } = options;
+  const { port, fresh = false, publicHost, onProgress = () => {}, env = {} } = options;
   const stateDir = options.stateDir ?? defaultStateDir("start");
   const stops: (() => Promise<void>)[] = [];
   const stop = async () => {
@@ -108,7 +112,9 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     await addMembers(database.url(), auth, secretKey, clinics.map(({ slug }) => slug));
     const vapiSecret = environment["VAPI_SECRETS"] ?? localVapiSecret;
     const provision = () => provisionClinics(database.url(), environment);
-    const parts = { url, dbUrl: database.url(), secret: vapiSecret, twilio, events, provision };
+    const parts = {
+      ...{ url, dbUrl: database.url(), secret: vapiSecret, twilio, events, provision, env },
+    };
     const page = openConsole(parts);
     const rest = page.database.guard(gateway.fetch);
     const endShortcut = answerLocally(`${url}/rest/v1/`, rest);
@@ -128,7 +134,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     );
     // Before the server, which waits until no page listens any more.
     stops.push(() => page.close());
-    return { url, dbUrl: database.url(), envFile, vapiSecret, twilio, stop };
+    return { url, dbUrl: database.url(), envFile, vapiSecret, twilio, provision, stop };
   } catch (thrown) {
     await stop();
     throw thrown;

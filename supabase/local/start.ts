@@ -54,6 +54,7 @@ export const start = defineTask({
       fresh,
       stateDir: defaultStateDir(state),
       publicHost,
+      env,
       onProgress: (line) => terminal.print(`  ${line}`),
     });
     const stack = await running.start(starting, async (started) => {

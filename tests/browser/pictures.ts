@@ -1,6 +1,6 @@
 // deno-lint-ignore-file no-console -- a command-line program
 /**
- * Takes the pictures of the desk's page that the documents show:
+ * Takes the pictures of both pages that the documents show:
  * `deno run -A --unstable-no-legacy-abort tests/browser/pictures.ts`.
  *
  * @module
@@ -8,6 +8,7 @@
 
 import { aTuesday, BrowserStack, entryOf, fillIn, showDay } from "../support/browser.ts";
 import { aPhone, type Clinic } from "../support/clinic.ts";
+import type { Page } from "playwright-core";
 import { localEmail, localPassword } from "../../supabase/local/members.ts";
 
 const folder = new URL("../../docs/pictures/", import.meta.url).pathname;
@@ -23,6 +24,36 @@ const held = [
   ["chloe-hughes", "10:00", "Lena Berg", "completed"],
   ["chloe-hughes", "13:00", "Tom Reilly", "requires_manual_followup"],
 ] as const;
+
+/** Plays a call to its end in the console, and takes pictures of its parts. */
+async function showConsole(page: Page): Promise<void> {
+  await page.goto(`${stack.url}/`);
+  await page.locator(".guide summary").click();
+  const say = (name: string | RegExp) =>
+    page.getByRole("group", { name: "You could say" }).getByRole("button", { name }).first()
+      .click();
+  await page.getByRole("button", { name: "Call", exact: true }).click();
+  await say("A consultation next Tuesday");
+  await say(/^\w+day \d+ \w+ at /);
+  await say("Ada Brown");
+  await say(/^\d{6}$/);
+  await page.getByText("that's confirmed").first().waitFor();
+  await page.getByText(/you are booked for/).first().waitFor();
+  await page.evaluate("scrollTo(0, 0)");
+  await page.screenshot({ path: `${folder}console.png` });
+  await page.getByRole("row", { name: /verify_otp \d+ / }).waitFor();
+  await page.locator("#operate .figures").screenshot({ path: `${folder}console-operate.png` });
+  await page.getByRole("button", { name: "Send 200 callers at it" }).click();
+  await page.locator("#book .outcome").waitFor();
+  await page.getByRole("cell", { name: /held .* left Caller/ }).waitFor();
+  await page.locator("#book .scroll").evaluate((node) => node.style.maxHeight = "16rem");
+  await page.locator("#book").screenshot({ path: `${folder}console-race.png` });
+  for (const name of ["A hundred codes", "A list of names"]) {
+    await page.getByRole("button", { name }).click();
+    await page.getByRole("article").filter({ hasText: name }).waitFor();
+  }
+  await page.locator("#attack").screenshot({ path: `${folder}console-attack.png` });
+}
 
 const stack = await BrowserStack.start("pictures");
 try {
@@ -65,6 +96,7 @@ try {
     await page.screenshot({ path: `${folder}${name}.png` });
     console.log(`${folder}${name}.png`);
   }
+  await showConsole(await stack.open({ viewport: { width: 1280, height: 820 } }));
 } finally {
   await stack.stop();
 }

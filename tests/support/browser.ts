@@ -41,28 +41,35 @@ export interface Account {
 /** A stack and a browser. */
 export class BrowserStack {
   readonly #pages: Page[] = [];
+  readonly #stateDir: string;
   readonly #problems = new Map<Page, string[]>();
+  /** The environment in which the stack looks for a model's key. Whoever adds one removes it again. */
+  readonly env: Record<string, string>;
 
   private constructor(
     readonly stack: Stack,
     readonly sql: postgres.Sql,
     readonly browser: Browser,
-    private readonly stateDir: string,
-  ) {}
+    { env, stateDir }: { readonly env: Record<string, string>; readonly stateDir: string },
+  ) {
+    this.env = env;
+    this.#stateDir = stateDir;
+  }
 
   static async start(purpose = "browser"): Promise<BrowserStack> {
     const port = findFreePort(12_000 + Math.floor(Math.random() * 12_000));
     Deno.env.set("LOG_LEVEL", "error");
     // Files run at the same time, and each has a stack of its own.
     const stateDir = testStateDir(`${purpose}-${Deno.pid}`);
-    const stack = await startStack({ port, fresh: true, stateDir });
+    const env: Record<string, string> = {};
+    const stack = await startStack({ port, fresh: true, stateDir, env });
     const sql = postgres(stack.dbUrl, { max: 2, onnotice: () => {} });
     const browser = await chromium.launch({
       ...(chromiumPath === undefined ? {} : { executablePath: chromiumPath }),
       args: ["--no-sandbox", "--disable-dev-shm-usage"],
       timeout: limitMs,
     });
-    return new BrowserStack(stack, sql, browser, stateDir);
+    return new BrowserStack(stack, sql, browser, { env, stateDir });
   }
 
   get url(): string {
@@ -73,12 +80,12 @@ export class BrowserStack {
     await this.browser.close();
     await this.sql.end({ timeout: 5 });
     await this.stack.stop();
-    await rm(this.stateDir, { recursive: true, force: true });
+    await rm(this.#stateDir, { recursive: true, force: true });
   }
 
   /** A clinic that is open every day and around the clock, with two doctors, and no appointment. */
-  clinic(): Promise<Clinic> {
-    return aClinic(this.sql, { providers: 2 });
+  clinic(zone = "Europe/London"): Promise<Clinic> {
+    return aClinic(this.sql, { providers: 2, zone });
   }
 
   /** An account, and a member of a clinic if one is given. */

@@ -6,6 +6,9 @@ import { join } from "node:path";
 import { rowsOf } from "../../supabase/console/app/grid.ts";
 import { codeIn, suggest, wrongCode } from "../../supabase/console/app/suggestions.ts";
 import { barsOf, sayMs } from "../../supabase/console/app/waterfall.ts";
+import type { PlayedUse } from "../../supabase/console/phone_calls.ts";
+import { openConsole } from "../../supabase/console/server.ts";
+import { startFakeTwilio } from "../../supabase/local/twilio/server.ts";
 import type { Book, BookedTime } from "../../supabase/console/book.ts";
 import { Events } from "../../supabase/console/events.ts";
 import { countBy, drawNumbers, quantile } from "../../supabase/console/rush.ts";
@@ -101,12 +104,57 @@ Deno.test("a caller who is asked for the code can read it, a wrong one, or say t
   const moment = { asks: "code", clinic: { services: [] }, caller: "+447700900123" };
   const code = codeIn("004299 is your code. It expires in 5 min.");
   const [first, second] = suggest({ ...moment, answer: undefined, code });
-  assert.equal(first, "004299");
-  assert.match(second ?? "", /^\d{6}$/);
-  assert.notEqual(second, first);
+  assert.deepEqual(first, { says: "004299" });
+  assert.deepEqual(second, { says: "004300", label: "Wrong code: 004300" });
   assert.equal(wrongCode("999999"), "000000");
-  assert.match(suggest({ ...moment, answer: undefined, code: undefined })[0] ?? "", /^\d{6}$/);
+  const [only] = suggest({ ...moment, answer: undefined, code: undefined });
+  assert.match(only?.label ?? "", /^Wrong code: \d{6}$/);
   assert.deepEqual(suggest({ ...moment, asks: "unheard of", answer: undefined, code }), []);
+});
+
+Deno.test("a model does not say what it waits for, so the last answer of a tool does", () => {
+  const next = (answer?: Partial<PlayedUse["answer"]>) =>
+    suggest({
+      ...{
+        asks: "anything",
+        clinic: { services: ["Cleaning"] },
+        caller: undefined,
+        code: "004299",
+      },
+      answer: answer && { success: true, outcome: "", message: "", ...answer },
+    })[0]?.says;
+  assert.equal(next(), "A cleaning next Tuesday, please");
+  assert.equal(next({ outcome: "sent" }), "004299");
+  assert.equal(next({ outcome: "wrong_code", success: false }), "004299");
+  const slots = [{ slotId: "x", startTime: "", spoken: "Monday at nine" }];
+  assert.equal(next({ outcome: "available", slots }), "Monday at nine");
+  assert.equal(next({ outcome: "sms_error", success: false }), "Yes, please");
+  assert.equal(next({ outcome: "confirmed" }), "A cleaning next Tuesday, please");
+});
+
+Deno.test("without a database the console says so, and everything else of it answers", async () => {
+  const twilio = await startFakeTwilio();
+  const dbUrl = "postgres://postgres@127.0.0.1:1/postgres";
+  const events = new Events();
+  const page = openConsole({
+    ...{ url: "http://127.0.0.1:8000", dbUrl, secret: "x", twilio, events, env: {} },
+    provision: () => Promise.resolve(),
+  });
+  try {
+    const ask = (path: string) => page.fetch(new Request(`http://127.0.0.1:8000/console/${path}`));
+    const overview = await (await ask("overview")).json();
+    assert.match(overview.database.why, /^PostgreSQL does not answer/);
+    assert.deepEqual([overview.database.isAway, overview.clinics, overview.model], [
+      true,
+      [],
+      null,
+    ]);
+    const book = await ask("book/sunrise-dental");
+    assert.deepEqual([book.status, await book.json()], [503, { message: overview.database.why }]);
+  } finally {
+    await page.close();
+    await twilio.stop();
+  }
 });
 
 Deno.test("every caller of a rush has another number", () => {

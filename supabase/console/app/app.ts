@@ -23,8 +23,10 @@ const lineLimit = 200;
 const ownNumber = `+447700900${String(Math.floor(Math.random() * 1000)).padStart(3, "0")}`;
 
 const about = {
-  book:
-    "The day, live. Take a time in this window and in another one at once, or send 200 callers.",
+  script: "You are the caller. A scripted agent answers, and does what the tools' answers tell it.",
+  model:
+    "You are the caller. A language model answers, with the prompt and the tools of the clinic's assistant.",
+  book: "The clinic's day, live. Press a time in two windows at once, or send 200 callers at it.",
   attack:
     "Each attack is aimed at a clinic of its own, over HTTP, while an honest patient books there.",
   operate: "What an operator sees. Names, numbers and codes are removed before anything gets here.",
@@ -79,11 +81,13 @@ function App(): View {
   return html`
     <header>
       <h1>Master Orchestrator</h1>
-      <p>The console of the local stack. Everything you see is the real thing, but for Twilio.</p>
+      <p>The console of the local stack: the functions and the database are real. Only Twilio is fake, and
+        its texts arrive on the phone on this page.</p>
       <nav aria-label="Parts of this page">
         <a href="#call">Call</a> <a href="#phone">Phone</a>
         <a href="#book">Book</a> <a href="#attack">Attack</a> <a href="#operate">Operate</a>
       </nav>
+      <${Guide} />
     </header>
     <div role="status" class="banners">
       ${!isConnected &&
@@ -94,7 +98,7 @@ function App(): View {
     <main>
       ${overview && html`
         <${Section} id="call" title="Call"
-          about="You are the caller. A scripted agent answers, and does what the tools' answers tell it.">
+          about=${overview.model === null ? about.script : about.model}>
           <${Call} ...${{
             clinics,
             clinic,
@@ -105,10 +109,10 @@ function App(): View {
             caller,
             onCaller: setCaller,
             onDay: setDay,
-          }} texts=${overview.texts} />
+          }} texts=${overview.texts} model=${overview.model} />
           </${Section}>
           <${Section} id="phone" title="Phone"
-            about="The texts that the fake Twilio took. Spoil the next ones and see what the caller hears.">
+            about="Your phone. Let the next texts fail, then call and hear what the agent says.">
             <${Phone} ...${phone} />
           </${Section}>
           ${clinic && html`
@@ -124,6 +128,24 @@ function App(): View {
           </${Section}>
       `}
     </main>
+  `;
+}
+
+/** What to do first, and what it shows. */
+function Guide(): View {
+  return html`
+    <details class="guide" open>
+      <summary>What to try</summary>
+      <ol>
+        <li><b>Book.</b> Press Call, then a button for each answer. The code arrives on the phone.</li>
+        <li><b>Say a wrong code.</b> The agent says that it does not match and asks again. Five wrong ones
+          end that code. Then a new one can be texted, and after too many the front desk takes over.</li>
+        <li><b>Let a text fail.</b> Choose a fault on the phone, then call: you hear that the text did not
+          go out or arrive, and what to do about it. The time stays on hold meanwhile.</li>
+        <li><b>Be the second caller.</b> Send 200 callers at one time: one of them holds it, and the others
+          are told that it is taken and offered other times.</li>
+      </ol>
+    </details>
   `;
 }
 

@@ -34,7 +34,7 @@ export function Book({ clinic, caller, day, onDay, changes }: {
   const [book, setBook] = useState<Day & { readonly readAt: number }>();
   const [chosen, setChosen] = useState<string>();
   const [asked, setAsked] = useState<Asked>();
-  const [result, setResult] = useState<Rush>();
+  const [result, setResult] = useState<Rush & { readonly wanted: string }>();
   const [isBusy, setBusy] = useState(false);
   const [problem, setProblem] = useState<string>();
   const now = useClock(Date.now) + (book ? book.now - book.readAt : 0);
@@ -74,8 +74,10 @@ export function Book({ clinic, caller, day, onDay, changes }: {
   const send = () =>
     attempt(async () => {
       setResult(undefined);
-      const { slotId } = target ?? {};
-      setResult(await post<Rush>("/console/rush", { clinic: clinic.slug, slotId }));
+      if (!target) return;
+      const { slotId, from, doctor } = target;
+      const rush = await post<Rush>("/console/rush", { clinic: clinic.slug, slotId });
+      setResult({ ...rush, wanted: `${sayMinute(from)} with ${nameOf(doctor)}` });
     });
   const nameOf = (slug: string) => book?.doctors.find((one) => one.slug === slug)?.name ?? slug;
 
@@ -127,19 +129,20 @@ function Answered({ asked, onRelease, isBusy }: {
 }
 
 /** What 200 callers heard. */
-function Outcome({ result }: { readonly result: Rush }): View {
-  const { callers, held, offered, others, rows, winnerHears, othersHear, ms } = result;
+function Outcome({ result }: { readonly result: Rush & { readonly wanted: string } }): View {
+  const { wanted, callers, held, offered, others, rows, winnerHears, othersHear, ms } = result;
   const rest = Object.entries(others).map(([outcome, count]) => `${count} ${outcome}`).join(", ");
   return html`
     <div class="outcome">
-      <p><b>${callers} callers: ${held} hold, ${offered} offered other times${rest &&
-        `, ${rest}`}.</b>${" "}
-        The database has ${rows} ${rows === 1 ? "row" : "rows"} for this time.${" "}
-        Answered within ${sayMs(ms.p50)} (half), ${sayMs(ms.p95)} (95 of 100), ${sayMs(
+      <p><b>${callers} callers wanted ${wanted}: ${held} got it, ${offered} were offered other times${rest &&
+        `, ${rest}`}.</b>${" "}The database has ${rows} ${rows === 1
+        ? "row"
+        : "rows"} for this time.${" "}Half were
+        answered within ${sayMs(ms.p50)}, 95 of 100 within ${sayMs(ms.p95)}, all within ${sayMs(
           ms.longest,
-        )} (all).</p>
-      ${winnerHears && html`<p>The first heard: “${winnerHears}”</p>`}
-      ${othersHear && html`<p>The others heard: “${othersHear}”</p>`}
+        )}.</p>
+      ${winnerHears && html`<p>The first caller heard: “${winnerHears}”</p>`}
+      ${othersHear && html`<p>The other callers heard: “${othersHear}”</p>`}
     </div>
   `;
 }

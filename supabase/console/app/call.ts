@@ -8,7 +8,7 @@
 import { html } from "htm/preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { CallableClinic } from "../lines.ts";
-import type { PlayedTurn, PlayedUse } from "../phone_calls.ts";
+import type { PlayedTurn, PlayedUse, StartedCall } from "../phone_calls.ts";
 import { Notice, onSubmit, onTick, onValue, type View } from "../../page/app/parts.ts";
 import { post, sentenceOf, type Text } from "./stack.ts";
 import { codeIn, suggest } from "./suggestions.ts";
@@ -31,7 +31,7 @@ const silent: Played = { callId: undefined, asks: null, spoken: [], uses: [] };
 const names = { agent: "Agent", you: "You", line: "" } as const;
 
 /** The call of this window. */
-export function Call({ clinics, clinic, onClinic, caller, onCaller, onDay, texts }: {
+export function Call({ clinics, clinic, onClinic, caller, onCaller, onDay, texts, model }: {
   readonly clinics: readonly CallableClinic[];
   readonly clinic: CallableClinic | undefined;
   readonly onClinic: (slug: string) => void;
@@ -40,10 +40,13 @@ export function Call({ clinics, clinic, onClinic, caller, onCaller, onDay, texts
   /** Hears the local day of what was held or booked. */
   readonly onDay: (day: string) => void;
   readonly texts: readonly Text[];
+  /** The language model that answers; null if there is no key for one. */
+  readonly model: string | null;
 }): View {
   const [played, setPlayed] = useState(silent);
   const [said, setSaid] = useState("");
   const [isWithheld, setWithheld] = useState(false);
+  const [isScripted, setScripted] = useState(false);
   const [speaks, setSpeaks] = useState(false);
   const [isBusy, setBusy] = useState(false);
   const [problem, setProblem] = useState<string>();
@@ -82,8 +85,12 @@ export function Call({ clinics, clinic, onClinic, caller, onCaller, onDay, texts
 
   const start = () =>
     play(async () => {
-      const from = { clinic: clinic?.slug ?? "", caller: isWithheld ? null : caller };
-      take(await post<PlayedTurn>("/console/calls", from), silent);
+      const from = { clinic: clinic?.slug ?? "", caller: isWithheld ? null : caller, isScripted };
+      const started = await post<StartedCall>("/console/calls", from);
+      const who: Spoken[] = started.model === null
+        ? []
+        : [{ who: "line", text: `${started.model} answers.` }];
+      take(started, { ...silent, spoken: who });
     });
 
   const say = (text: string) =>
@@ -93,7 +100,8 @@ export function Call({ clinics, clinic, onClinic, caller, onCaller, onDay, texts
       setPlayed(before);
       setSaid("");
       box.current?.focus();
-      take(await post<PlayedTurn>(`/console/calls/${callId}/said`, { said: text }), before);
+      const turn = await post<PlayedTurn>(`/console/calls/${callId}/said`, { said: text });
+      take(turn, before);
     });
 
   const hangUp = () =>
@@ -142,6 +150,14 @@ export function Call({ clinics, clinic, onClinic, caller, onCaller, onDay, texts
         <input type="checkbox" checked=${speaks} onChange=${onTick(setSpeaks)} />
         Speak aloud
       </label>
+      ${model !== null && html`
+        <label class="choice">
+          <input type="checkbox" checked=${isScripted} onChange=${onTick(
+            setScripted,
+          )} disabled=${!isOver} />
+          Without the model
+        </label>
+      `}
       ${isOver
         ? html`<button type="submit" class="main" disabled=${isBusy || !clinic}>Call</button>`
         : html`<button type="button" onClick=${hangUp} disabled=${isBusy}>Hang up</button>`}
@@ -160,9 +176,9 @@ export function Call({ clinics, clinic, onClinic, caller, onCaller, onDay, texts
     <${Notice} kind="bad" text=${problem} />
     ${!isOver && html`
       <div class="suggestions" role="group" aria-label="You could say">
-        ${suggestions.map((text) =>
-          html`<button key=${text} type="button" disabled=${isBusy} onClick=${() =>
-            say(text)}>${text}</button>`
+        ${suggestions.map(({ says, label = says }) =>
+          html`<button key=${label} type="button" disabled=${isBusy} onClick=${() =>
+            say(says)}>${label}</button>`
         )}
       </div>
       <form class="fields say" onSubmit=${onSubmit(() => say(said))}>

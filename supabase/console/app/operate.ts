@@ -83,7 +83,7 @@ function Shown({ figures }: { readonly figures: Figures }): View {
                   <th scope="row">${targetWords[metric]?.label ?? metric}</th>
                   <td class=${isMet === null ? "" : isMet ? "good" : "bad"}>
                     ${value === null ? "no data" : targetWords[metric]?.say(value)}
-                    <small>of ${events}</small>
+                    ${" "}<small>of ${events}</small>
                   </td>
                   <td>${targetWords[metric]?.target}</td>
                 </tr>

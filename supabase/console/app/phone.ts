@@ -1,5 +1,5 @@
 /**
- * The fake phone: the texts that were sent, and the faults that the next ones meet.
+ * The fake phone: the texts that were sent, answers to them, and the faults that the next ones meet.
  *
  * @module
  */
@@ -7,14 +7,14 @@
 
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
-import { Notice, onTick, onValue, type View } from "../../page/app/parts.ts";
+import { Notice, onSubmit, onTick, onValue, type View } from "../../page/app/parts.ts";
 import { type Overview, post, sentenceOf, type Text } from "./stack.ts";
 
 /** Faults of the request, by the kinds of the fake Twilio. */
 const answers = new Map([
   ["none", "Twilio takes them"],
   ["slow", "Twilio is slow (2 s)"],
-  ["21211", "Wrong number: Twilio refuses it"],
+  ["21211", "Wrong number: Twilio refuses them"],
   ["http_503", "Twilio is down"],
 ]);
 
@@ -55,7 +55,8 @@ export function Phone({ texts, caller, faults, isAway }: {
       kinds: kinds.map((kind) => /^\d+$/.test(kind) ? Number(kind) : kind),
     }));
   };
-  const shown = texts.filter(({ to }) => showsAll || to === caller).toReversed().slice(0, 20);
+  const own = texts.filter(({ to }) => to === caller);
+  const shown = (showsAll ? texts : own).toReversed().slice(0, 20);
 
   return html`
     <div class="phone">
@@ -69,11 +70,13 @@ export function Phone({ texts, caller, faults, isAway }: {
         )}
       </ul>
       ${shown.length === 0 && html`<p class="nothing">No text has been sent to ${caller} yet.</p>`}
+      <${Answer} key=${caller} caller=${caller} clinic=${own.at(-1)?.from} />
     </div>
     <div class="faults">
-      <${Choices} name="answer" legend="The next texts" choices=${answers} chosen=${answer}
+      <${Choices} name="answer" legend="What Twilio does with the next texts" choices=${answers}
+        chosen=${answer}
         onChoose=${(kind: string) => order(kind, report)} />
-      <${Choices} name="report" legend="Their delivery" choices=${reports} chosen=${report}
+      <${Choices} name="report" legend="Whether they arrive" choices=${reports} chosen=${report}
         onChoose=${(kind: string) => order(answer, kind)} />
       <fieldset>
         <legend>The database</legend>
@@ -83,12 +86,70 @@ export function Phone({ texts, caller, faults, isAway }: {
             checked=${isAway}
             onChange=${onTick((away) => attempt(post("/console/database", { isAway: away })))}
           />
-          Away: /rest/v1 has lost it
+          Take it away from the functions
         </label>
       </fieldset>
     </div>
     <${Notice} kind="bad" text=${problem} />
   `;
+}
+
+/** What became of a reminder that was asked for. */
+interface Reminded {
+  readonly written: number;
+  readonly isNight: boolean;
+}
+
+/** Texts to the number that has texted last, and asks for reminders. */
+function Answer({ caller, clinic }: {
+  readonly caller: string;
+  /** The number or service that sent the newest text; undefined if there is none. */
+  readonly clinic: string | undefined;
+}): View {
+  const [body, setBody] = useState("");
+  const [said, setSaid] = useState("");
+  const [isBusy, setBusy] = useState(false);
+  const [problem, setProblem] = useState<string>();
+  const attempt = async (act: () => Promise<string>) => {
+    setBusy(true);
+    setProblem(undefined);
+    await act().then(setSaid, (thrown) => setProblem(sentenceOf(thrown)));
+    setBusy(false);
+  };
+  const answer = (text: string) =>
+    attempt(async () => {
+      setBody("");
+      await post("/local/sms/inbound", { from: caller, to: clinic, body: text });
+      return `You texted: ${text}`;
+    });
+  const remind = () =>
+    attempt(async () => sayReminded(await post<Reminded>("/local/reminders", { to: caller })));
+  return html`
+    <form class="fields" aria-label="Answer by text" onSubmit=${onSubmit(() =>
+      body.trim() !== "" && answer(body.trim())
+    )}>
+      <label>Answer by text
+        <input value=${body} onInput=${onValue(setBody)} maxlength="160" autocomplete="off"
+          disabled=${clinic === undefined} />
+      </label>
+      <button type="submit" disabled=${isBusy || clinic === undefined}>Send</button>
+      ${["C", "X"].map((text) =>
+        html`
+          <button key=${text} type="button" disabled=${isBusy || clinic === undefined}
+            onClick=${() => answer(text)}>${text}</button>
+        `
+      )}
+      <button type="button" disabled=${isBusy} onClick=${remind}>Remind me now</button>
+    </form>
+    <${Notice} kind=${problem === undefined ? "good" : "bad"} text=${problem ?? said} />
+  `;
+}
+
+function sayReminded({ written, isNight }: Reminded): string {
+  if (written === 0) return "Nothing to remind of: book first, or it was reminded of before.";
+  return isNight
+    ? "It is night at the clinic: the reminder comes at 8 in the morning."
+    : "The reminder comes in a second. Answer it with C to confirm or X to cancel.";
 }
 
 /** A group of choices of which one is made. */

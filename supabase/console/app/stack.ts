@@ -21,6 +21,8 @@ export interface Overview {
   readonly database: DatabaseState;
   /** Lines of the log, oldest first. */
   readonly lines: readonly string[];
+  /** The language model that answers calls; null if there is no key for one. */
+  readonly model: string | null;
 }
 
 /** What the page hears. */

@@ -20,8 +20,38 @@ export interface Moment {
   readonly code: string | undefined;
 }
 
+/** A sentence to choose. */
+export interface Suggestion {
+  readonly says: string;
+  /** What stands on its button, if not the sentence itself. */
+  readonly label?: string;
+}
+
 /** Sentences to choose from; the first one goes on with the call. */
-export function suggest({ asks, clinic, caller, answer, code }: Moment): string[] {
+export function suggest(moment: Moment): Suggestion[] {
+  if (moment.asks === "anything") return suggest({ ...moment, asks: guess(moment) });
+  if (moment.asks === "code") return suggestCodes(moment.code);
+  return sentencesFor(moment).map((says) => ({ says }));
+}
+
+/** What a language model probably waits for: it does not say. */
+function guess({ answer }: Moment): string {
+  if (answer === undefined) return "purpose";
+  if (answer.nextTool === "verify_otp" || ["sent", "wrong_code"].includes(answer.outcome)) {
+    return "code";
+  }
+  if ((answer.slots ?? []).length > 0) return "slotId";
+  return answer.success ? "purpose" : "agreement";
+}
+
+const suggestCodes = (code: string | undefined): Suggestion[] => [
+  ...(code === undefined ? [] : [{ says: code }]),
+  { says: wrongCode(code), label: `Wrong code: ${wrongCode(code)}` },
+  { says: "Nothing has arrived" },
+  { says: "I'd rather have another time" },
+];
+
+function sentencesFor({ asks, clinic, caller, answer }: Moment): string[] {
   switch (asks) {
     case "purpose":
       return [
@@ -48,13 +78,6 @@ export function suggest({ asks, clinic, caller, answer, code }: Moment): string[
       return ["Ada Brown", "Ben Carter", "Chloe Diaz"];
     case "patientPhone":
       return [caller ?? "+447700900123", "07700 900 124"];
-    case "code":
-      return [
-        ...(code === undefined ? [] : [code]),
-        wrongCode(code),
-        "Nothing has arrived",
-        "I'd rather have another time",
-      ];
     case "agreement":
       return ["Yes, please", "No, thanks"];
     case "question":

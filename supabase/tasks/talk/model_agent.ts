@@ -30,7 +30,18 @@ export class ModelAgent implements Agent {
     return { says, asks: "anything" };
   }
 
+  /** @throws When the model does not answer; then it has heard nothing, and the caller may repeat it. */
   async hear(said: string): Promise<Turn> {
+    const before = this.#said.length;
+    try {
+      return await this.#listen(said);
+    } catch (thrown) {
+      this.#said.length = before;
+      throw thrown;
+    }
+  }
+
+  async #listen(said: string): Promise<Turn> {
     this.#said.push({ role: "user", text: said });
     const spoken: string[] = [];
     for (let answers = 0; answers < patience; answers++) {
