@@ -1,15 +1,13 @@
 /**
  * An organization's Twilio account: decrypted, checked, and cached for five minutes.
  *
- * Accounts are encrypted with AES-256-GCM. Organization and provider are additional data, so a row
- * that is moved to another organization does not decrypt. The keys are secrets of the functions; the
+ * Accounts are encrypted, bound to organization and provider. The keys are secrets of the functions; the
  * database has only ciphertext.
  *
  * @module
  */
 
 import { z } from "zod";
-import { type Bytes, fromBase64, toBase64, utf8 } from "./bytes.ts";
 import type { NamedKey } from "./config.ts";
 import {
   type CredentialsOutcome,
@@ -20,6 +18,7 @@ import {
 } from "./database/accounts.ts";
 import type { Database } from "./database/client.ts";
 import type { CallFacts } from "./database/entry.ts";
+import { decrypt, encrypt, type Encrypted } from "./encryption.ts";
 import { Fault, toFault } from "./errors.ts";
 
 const cacheMs = 5 * 60_000;
@@ -48,13 +47,7 @@ export type AccountOutcome =
   | { readonly outcome: "unknown_clinic" | "cross_tenant_denied"; readonly orgId?: string };
 
 /** What is stored in `org_credentials`. */
-export interface EncryptedAccount {
-  readonly keyId: string;
-  /** Base64 of 12 bytes. */
-  readonly nonce: string;
-  /** Base64. */
-  readonly ciphertext: string;
-}
+export type EncryptedAccount = Encrypted;
 
 /**
  * Encrypts an account under the first key.
@@ -66,17 +59,7 @@ export async function encryptAccount(
   orgId: string,
   plain: TwilioAccount,
 ): Promise<EncryptedAccount> {
-  const nonce = crypto.getRandomValues(new Uint8Array(12));
-  const ciphertext = await crypto.subtle.encrypt(
-    cipherOf(nonce, orgId),
-    await importKey(keys[0], "encrypt"),
-    utf8(JSON.stringify(account.parse(plain))),
-  );
-  return {
-    keyId: keys[0].id,
-    nonce: toBase64(nonce),
-    ciphertext: toBase64(new Uint8Array(ciphertext)),
-  };
+  return await encrypt(keys, ownerOf(orgId), JSON.stringify(account.parse(plain)));
 }
 
 /**
@@ -90,18 +73,10 @@ export async function decryptAccount(
   orgId: string,
   stored: EncryptedAccount,
 ): Promise<TwilioAccount> {
-  const key = keys.find(({ id }) => id === stored.keyId);
-  if (!key) {
-    throw new Fault("credentials_unreadable", `Cannot decrypt: no key named ${stored.keyId}`);
-  }
   try {
-    const plain = await crypto.subtle.decrypt(
-      cipherOf(fromBase64(stored.nonce), orgId),
-      await importKey(key, "decrypt"),
-      fromBase64(stored.ciphertext),
-    );
-    return account.parse(JSON.parse(new TextDecoder().decode(plain)));
-  } catch {
+    return account.parse(JSON.parse(await decrypt(keys, ownerOf(orgId), stored)));
+  } catch (thrown) {
+    if (thrown instanceof Fault) throw thrown;
     // Without the cause, which could quote what was decrypted.
     throw new Fault(
       "credentials_unreadable",
@@ -217,14 +192,4 @@ function clinicKey({ phoneNumberId, calledNumber, assistantId, boundTo }: CallFa
   return JSON.stringify([phoneNumberId, calledNumber, assistantId, boundTo]);
 }
 
-function cipherOf(nonce: Bytes, orgId: string) {
-  return {
-    name: "AES-GCM",
-    iv: nonce,
-    additionalData: utf8(`credentials:v1|${orgId}|twilio`),
-  };
-}
-
-function importKey(key: NamedKey, usage: "encrypt" | "decrypt"): Promise<CryptoKey> {
-  return crypto.subtle.importKey("raw", key.bytes, "AES-GCM", false, [usage]);
-}
+const ownerOf = (orgId: string) => `credentials:v1|${orgId}|twilio`;

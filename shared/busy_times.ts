@@ -12,8 +12,9 @@ import {
 } from "./database/calendars.ts";
 import type { Database } from "./database/client.ts";
 import type { Budget } from "./deadline.ts";
-import { download, type Network } from "./download.ts";
+import { download } from "./download.ts";
 import { toFault } from "./errors.ts";
+import type { Network } from "./exchange.ts";
 import { readBusyTimes } from "./icalendar.ts";
 import type { Log } from "./logging.ts";
 

@@ -4,7 +4,7 @@ import busyTimes from "../../functions/busy-times/index.ts";
 import { readDueCalendars } from "../../shared/busy_times.ts";
 import { takeBusyCalendars } from "../../shared/database/calendars.ts";
 import { startBudget } from "../../shared/deadline.ts";
-import type { Network } from "../../shared/download.ts";
+import type { Network } from "../../shared/exchange.ts";
 import { aClinic, aDay, type Bench, jobsSecret, testWithBench as test } from "../support/clinic.ts";
 import { createEvents, type EventAttributes } from "../support/calendars.ts";
 import { aMember, askAs, claimsOf, type StaffArguments, withClaims } from "../support/staff.ts";

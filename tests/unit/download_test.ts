@@ -1,13 +1,12 @@
 /** Files from addresses that others choose: only the public internet is reached, within limits. */
 import assert from "node:assert/strict";
+import { download, type DownloadOptions } from "../../shared/download.ts";
 import {
   type Connection,
-  download,
-  type DownloadOptions,
   loadPublicTest,
   type Network,
   openInternet,
-} from "../../shared/download.ts";
+} from "../../shared/exchange.ts";
 import { authority, certificate, certificateKey } from "../support/certificate.ts";
 
 const hello = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
