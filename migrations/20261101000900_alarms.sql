@@ -1,6 +1,6 @@
 /*
  * Alarms: somebody is guessing a clinic's passcodes, or making it text numbers that it should not; or a
- * doctor's own calendar needs a person.
+ * doctor's own calendar or an endpoint of the clinic's webhooks needs a person.
  *
  * Decisions
  * - Too many events of a kind within any hour raise an alarm, at most once an hour: a row that staff
@@ -16,12 +16,14 @@
 
 create domain private.alarm_kind as text
   constraint alarm_kind_known check (value in (
-    'wrong_codes', 'refused_sends', 'other_numbers', 'calendar_unread', 'calendar_overlap'));
+    'wrong_codes', 'refused_sends', 'other_numbers', 'calendar_unread', 'calendar_overlap',
+    'webhook_failed'));
 comment on domain private.alarm_kind is
   'wrong_codes: wrong passcodes. refused_sends: texts refused by a limit or for their number. '
   'other_numbers: texts to another number than the caller''s. '
   'calendar_unread: a doctor''s own calendar could not be read several times. '
-  'calendar_overlap: appointments that a doctor''s own calendar has become busy for.';
+  'calendar_overlap: appointments that a doctor''s own calendar has become busy for. '
+  'webhook_failed: an endpoint that could not be told what happened.';
 
 create table public.alarm_counters (
   org_id uuid not null references public.organizations (id) on delete cascade,
@@ -62,12 +64,17 @@ create function private.raise_alarm(
 ) returns void
 language plpgsql volatile set search_path = ''
 as $$
+declare
+  v_alarm uuid;
 begin
   insert into public.alarms as a (org_id, kind, raised_at, first_at, events)
-  values (p_org, p_kind, p_now, p_first_at, p_events);
+  values (p_org, p_kind, p_now, p_first_at, p_events)
+  returning a.id into v_alarm;
   perform private.audit(p_org, null, 'raise_alarm', null, p_kind,
     jsonb_build_object('events', p_events, 'since', p_first_at));
   perform private.tally('alarms', jsonb_build_object('kind', p_kind));
+  perform private.tell(p_org, 'alarm.raised', v_alarm, jsonb_build_object(
+    'alarmId', v_alarm, 'kind', p_kind, 'events', p_events, 'since', p_first_at));
 end
 $$;
 comment on function private.raise_alarm is 'Raises an alarm: a row for staff, an audit row, a count.';

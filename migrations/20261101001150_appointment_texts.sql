@@ -212,6 +212,20 @@ $$;
 comment on function private.queue_text is
   'Writes a text about an appointment, to be sent once this transaction has committed.';
 
+/* p_kind, p_moved_from  as in private.queue_text() */
+create function private.announce(
+  p_org uuid, p_appointment uuid, p_kind text, p_moved_from uuid default null
+) returns void
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  perform private.queue_text(p_org, p_appointment, p_kind, p_moved_from);
+  perform private.tell_of_booking(p_org, p_appointment, p_kind, p_moved_from);
+end
+$$;
+comment on function private.announce is
+  'Tells the patient and the clinic''s endpoints what this transaction has done to an appointment.';
+
 create table private.reminded_days (
   org_id uuid primary key references public.organizations (id) on delete cascade,
   day date not null

@@ -933,7 +933,7 @@ begin
   if not found then
     return false;
   end if;
-  perform private.queue_text(p_org, p_hold.id, 'confirmation');
+  perform private.announce(p_org, p_hold.id, 'confirmation');
   return true;
 end
 $$;

@@ -326,9 +326,9 @@ begin
     patient_country = v_old.patient_country
   where n.org_id = p_org.id and n.id = p_hold.id;
   if p_change.kind = 'cancel' then
-    perform private.queue_text(p_org.id, p_appointment.id, 'cancellation');
+    perform private.announce(p_org.id, p_appointment.id, 'cancellation');
   elsif p_hold.id is not null then
-    perform private.queue_text(p_org.id, p_hold.id, 'change', p_appointment.id);
+    perform private.announce(p_org.id, p_hold.id, 'change', p_appointment.id);
   end if;
   update public.appointment_changes as c
   set applied_at = p_now, appointment_id = p_appointment.id,

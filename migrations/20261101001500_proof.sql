@@ -802,6 +802,7 @@ begin
   loop
     perform private.audit(p_org.id, p_call, 'hand_over', v_hold.id,
       case v_hold.status when 'held' then 'kept' else 'given_up' end);
+    perform private.tell_of_booking(p_org.id, v_hold.id, 'followup');
   end loop;
 end
 $$;

@@ -136,6 +136,8 @@ begin
         p_phone, p_wished_time, p_message
       )
       returning m.id into v_message;
+      perform private.tell(v_org.id, 'message.left', v_message,
+        jsonb_build_object('messageId', v_message));
     end if;
     perform private.audit(v_org.id, p_call, 'leave_message', v_message,
       coalesce(v_answer ->> 'outcome', 'left'));

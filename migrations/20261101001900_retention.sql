@@ -42,6 +42,8 @@ insert into private.retention_rules (name, relation, age, applies, kept) values
   ('callReports', 'public.call_reports', 'created_at', 'true', 'retention_days'),
   ('openQuestions', 'public.open_questions', 'last_asked_at', 'true', 'retention_days'),
   ('deskMessages', 'public.desk_messages', 'created_at', 'true', 'retention_days'),
+  ('webhookMessages', 'public.webhook_messages', 'created_at',
+    $$state in ('delivered', 'failed')$$, 'retention_days'),
   ('calendarFeeds', 'public.calendar_feeds', 'revoked_at', 'revoked_at is not null', 'retention_days'),
   ('alarms', 'public.alarms', 'raised_at', 'true', 'audit_retention_days'),
   ('auditLogs', 'public.audit_logs', 'at', 'true', 'audit_retention_days');

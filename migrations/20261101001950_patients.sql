@@ -117,6 +117,8 @@ from (values
   ('public.working_hours', 'The clinic''s schedule.'),
   ('public.working_hours_overrides', 'The clinic''s schedule.'),
   ('public.time_off', 'The clinic''s schedule.'),
+  ('public.webhook_endpoints', 'Addresses of the clinic''s other systems.'),
+  ('public.webhook_messages', 'Ids and times of what happened; names are read when it is sent.'),
   ('public.busy_calendars', 'Addresses of the doctors'' own calendars; of what is in them, only times are kept.'),
   ('public.calendar_feeds', 'Who may read the clinic''s calendar, by the hash of a token.'),
   ('public.alarms', 'What happened too often in a clinic.'),

@@ -285,7 +285,7 @@ begin
       and private.retake_time(p_org, p_row, private.save_contact(
         p_org, p_row.patient_phone, p_row.patient_name, null));
     if v_is_done then
-      perform private.queue_text(p_org, p_row.id, 'confirmation');
+      perform private.announce(p_org, p_row.id, 'confirmation');
     end if;
   end if;
   return v_is_done;
@@ -393,7 +393,7 @@ begin
   perform private.require_unchanged(found);
   perform private.measure_wait(p_row, 'cancelled');
   if p_row.status = 'confirmed' then
-    perform private.queue_text(p_org, p_row.id, 'cancellation');
+    perform private.announce(p_org, p_row.id, 'cancellation');
   end if;
   return jsonb_build_object('outcome', 'cancelled', 'appointmentId', p_row.id);
 end
@@ -531,7 +531,7 @@ begin
     contact_id = coalesce(v_old.contact_id, private.save_contact(
       p_org.id, v_old.patient_phone, v_old.patient_name, null))
   where n.org_id = p_org.id and n.id = (v_claimed.hold).id;
-  perform private.queue_text(p_org.id, (v_claimed.hold).id,
+  perform private.announce(p_org.id, (v_claimed.hold).id,
     case p_row.status when 'confirmed' then 'change' else 'confirmation' end, p_row.id);
   return private.describe_appointment(p_org, v_claimed.hold, clock_timestamp())
     || '{"outcome": "moved"}';

@@ -44,6 +44,8 @@ select cron.schedule('collect-metrics', '* * * * *', 'select public.collect_metr
 
 select cron.schedule('request-busy-times', '* * * * *', 'select public.request_busy_times()');
 
+select cron.schedule('request-webhooks', '* * * * *', 'select public.request_webhooks()');
+
 select cron.schedule('seal-audit', '* * * * *', $job$
   do $$
   begin

@@ -17,8 +17,10 @@ export const exposition = "text/plain; version=0.0.4; charset=utf-8";
 const prefix = "master_orchestrator";
 const textResults = ["accepted", "delivered", "undelivered", "refused", "failed", "unknown"];
 const followUpResults = ["confirmed", "moved", "cancelled"];
+const webhookResults = ["delivered", "waiting", "failed"];
 const alarmKinds = [
   ...["wrong_codes", "refused_sends", "other_numbers", "calendar_unread", "calendar_overlap"],
+  "webhook_failed",
 ];
 
 interface Sample extends Partial<Count> {
@@ -44,6 +46,12 @@ export function toPrometheus({ totals, gauges }: Metrics): string {
     ...describeSafety(counters),
     ...describeHolds(gauges),
     ...describeFollowUps(counters, gauges),
+    counter(
+      "webhooks",
+      "Attempts to tell an endpoint what has happened, by result: delivered, waiting for another " +
+        "attempt, or failed for good.",
+      withZeros(counters.named("webhooks").by("result"), "result", webhookResults),
+    ),
   ].map(writeFamily).join("");
 }
 
@@ -131,7 +139,7 @@ function describeSafety(counters: Counters): Family[] {
     counter(
       "alarms",
       "Alarms by kind: too many wrong codes or refused texts in one organization, or a doctor's own " +
-        "calendar that could not be read or overlaps appointments.",
+        "calendar that could not be read or overlaps appointments, or an endpoint that failed.",
       withZeros(counters.named("alarms").each(), "kind", alarmKinds),
     ),
     counter(

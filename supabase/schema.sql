@@ -10,9 +10,9 @@ CREATE SCHEMA public;
 COMMENT ON SCHEMA public IS 'standard public schema';
 
 CREATE DOMAIN private.alarm_kind AS text
-	CONSTRAINT alarm_kind_known CHECK ((VALUE = ANY (ARRAY['wrong_codes'::text, 'refused_sends'::text, 'other_numbers'::text, 'calendar_unread'::text, 'calendar_overlap'::text])));
+	CONSTRAINT alarm_kind_known CHECK ((VALUE = ANY (ARRAY['wrong_codes'::text, 'refused_sends'::text, 'other_numbers'::text, 'calendar_unread'::text, 'calendar_overlap'::text, 'webhook_failed'::text])));
 
-COMMENT ON DOMAIN private.alarm_kind IS 'wrong_codes: wrong passcodes. refused_sends: texts refused by a limit or for their number. other_numbers: texts to another number than the caller''s. calendar_unread: a doctor''s own calendar could not be read several times. calendar_overlap: appointments that a doctor''s own calendar has become busy for.';
+COMMENT ON DOMAIN private.alarm_kind IS 'wrong_codes: wrong passcodes. refused_sends: texts refused by a limit or for their number. other_numbers: texts to another number than the caller''s. calendar_unread: a doctor''s own calendar could not be read several times. calendar_overlap: appointments that a doctor''s own calendar has become busy for. webhook_failed: an endpoint that could not be told what happened.';
 
 CREATE TABLE public.one_time_passcodes (
     org_id uuid NOT NULL,
@@ -423,6 +423,18 @@ $$;
 
 COMMENT ON FUNCTION private.alternatives(p_org public.organizations, p_service public.services, p_provider public.providers, p_start timestamp with time zone, p_call_id text, p_moves uuid) IS 'Up to three bookable starts near one that cannot be had.';
 
+CREATE FUNCTION private.announce(p_org uuid, p_appointment uuid, p_kind text, p_moved_from uuid DEFAULT NULL::uuid) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  perform private.queue_text(p_org, p_appointment, p_kind, p_moved_from);
+  perform private.tell_of_booking(p_org, p_appointment, p_kind, p_moved_from);
+end
+$$;
+
+COMMENT ON FUNCTION private.announce(p_org uuid, p_appointment uuid, p_kind text, p_moved_from uuid) IS 'Tells the patient and the clinic''s endpoints what this transaction has done to an appointment.';
+
 CREATE FUNCTION private.desk_state(p_org public.organizations, p_at timestamp with time zone) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -601,9 +613,9 @@ begin
     patient_country = v_old.patient_country
   where n.org_id = p_org.id and n.id = p_hold.id;
   if p_change.kind = 'cancel' then
-    perform private.queue_text(p_org.id, p_appointment.id, 'cancellation');
+    perform private.announce(p_org.id, p_appointment.id, 'cancellation');
   elsif p_hold.id is not null then
-    perform private.queue_text(p_org.id, p_hold.id, 'change', p_appointment.id);
+    perform private.announce(p_org.id, p_hold.id, 'change', p_appointment.id);
   end if;
   update public.appointment_changes as c
   set applied_at = p_now, appointment_id = p_appointment.id,
@@ -1111,7 +1123,7 @@ begin
   perform private.require_unchanged(found);
   perform private.measure_wait(p_row, 'cancelled');
   if p_row.status = 'confirmed' then
-    perform private.queue_text(p_org, p_row.id, 'cancellation');
+    perform private.announce(p_org, p_row.id, 'cancellation');
   end if;
   return jsonb_build_object('outcome', 'cancelled', 'appointmentId', p_row.id);
 end
@@ -1361,6 +1373,86 @@ end
 $$;
 
 COMMENT ON FUNCTION private.claim_at_desk(p_org public.organizations, p_request jsonb, p_wanted private.wanted_slot, p_patient jsonb, p_moves public.appointments, OUT hold public.appointments, OUT refusal jsonb) IS 'Holds a slot for staff by the rules of the calls.';
+
+CREATE FUNCTION private.webhook_types() RETURNS text[]
+    LANGUAGE sql IMMUTABLE
+    RETURN ARRAY['booking.created'::text, 'booking.changed'::text, 'booking.cancelled'::text, 'followup.needed'::text, 'message.left'::text, 'alarm.raised'::text];
+
+COMMENT ON FUNCTION private.webhook_types() IS 'The events that endpoints are told.';
+
+CREATE TABLE public.webhook_endpoints (
+    org_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    address text NOT NULL,
+    types text[] DEFAULT private.webhook_types() NOT NULL,
+    tells_names boolean DEFAULT false NOT NULL,
+    secrets jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    claimed_at timestamp with time zone,
+    due_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    failures integer DEFAULT 0 NOT NULL,
+    failed_at timestamp with time zone,
+    failure text,
+    alarmed_at timestamp with time zone,
+    disabled_at timestamp with time zone,
+    CONSTRAINT webhook_endpoints_address_https CHECK (private.require(((address ~ '^https://[^[:space:]/?#@]+([/?#][^[:space:]]*)?$'::text) AND (length(address) <= 2000)), 'an endpoint'::text, 'its address begins with https:// and has no name or password before its host'::text)),
+    CONSTRAINT webhook_endpoints_secrets_listed CHECK (((jsonb_typeof(secrets) = 'array'::text) AND ((jsonb_array_length(secrets) >= 1) AND (jsonb_array_length(secrets) <= 2)))),
+    CONSTRAINT webhook_endpoints_types_known CHECK (private.require(((cardinality(types) > 0) AND (types <@ private.webhook_types())), 'an endpoint'::text, ('its events are some of '::text || array_to_string(private.webhook_types(), ', '::text))))
+);
+
+COMMENT ON TABLE public.webhook_endpoints IS 'Addresses of other systems that are told what happens at a clinic. The address is a secret.';
+
+COMMENT ON COLUMN public.webhook_endpoints.types IS 'The events that it is told.';
+
+COMMENT ON COLUMN public.webhook_endpoints.tells_names IS 'Whether it is told patients'' names and callers'' messages.';
+
+COMMENT ON COLUMN public.webhook_endpoints.secrets IS 'Its signing secrets, newest first: [{keyId, nonce, ciphertext, until}], AES-256-GCM with organization and endpoint as additional data; until: when an old one is used no longer.';
+
+COMMENT ON COLUMN public.webhook_endpoints.claimed_at IS 'When something was last claimed for it: others come first.';
+
+COMMENT ON COLUMN public.webhook_endpoints.due_at IS 'It is left alone until then, because it failed.';
+
+COMMENT ON COLUMN public.webhook_endpoints.failures IS 'How many attempts in a row have failed.';
+
+COMMENT ON COLUMN public.webhook_endpoints.failed_at IS 'When the first of these failed.';
+
+COMMENT ON COLUMN public.webhook_endpoints.alarmed_at IS 'When an alarm was raised about it, once until something arrives again.';
+
+COMMENT ON COLUMN public.webhook_endpoints.disabled_at IS 'When it was given up: it answered 410, or nothing had arrived for three days.';
+
+CREATE FUNCTION private.claim_messages(p_org uuid, p_endpoint public.webhook_endpoints, p_limit integer, p_now timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_message public.webhook_messages;
+  v_claimed jsonb := '[]';
+begin
+  update public.webhook_messages as m
+  set state = 'failed', reason = 'no_answer', updated_at = p_now
+  where m.org_id = p_org and m.endpoint_id = p_endpoint.id
+    and m.state = 'sending' and m.due_at <= p_now and private.webhook_delay(m.attempts) is null;
+  for v_message in
+    update public.webhook_messages as m
+    set state = 'sending', claim_id = gen_random_uuid(), attempts = m.attempts + 1,
+      due_at = p_now + private.webhook_patience(), updated_at = p_now
+    from (
+      select d.id from public.webhook_messages as d
+      where d.org_id = p_org and d.endpoint_id = p_endpoint.id
+        and d.state in ('waiting', 'sending') and d.due_at <= p_now
+      order by d.due_at limit case when p_endpoint.failures > 0 then 1 else p_limit end
+      for no key update skip locked
+    ) as due
+    where m.org_id = p_org and m.id = due.id
+    returning m.*
+  loop
+    v_claimed := v_claimed || private.describe_message(p_org, p_endpoint, v_message, p_now);
+  end loop;
+  return v_claimed;
+end
+$$;
+
+COMMENT ON FUNCTION private.claim_messages(p_org uuid, p_endpoint public.webhook_endpoints, p_limit integer, p_now timestamp with time zone) IS 'Marks messages of one endpoint as about to be sent.';
 
 CREATE FUNCTION private.claim_start(p_org public.organizations, p_call jsonb, p_entered public.calls, p_action text, p_wanted private.wanted_slot, p_patient jsonb, p_old public.appointments, p_moves public.appointments) RETURNS jsonb
     LANGUAGE plpgsql
@@ -1747,7 +1839,7 @@ begin
   if not found then
     return false;
   end if;
-  perform private.queue_text(p_org, p_hold.id, 'confirmation');
+  perform private.announce(p_org, p_hold.id, 'confirmation');
   return true;
 end
 $$;
@@ -1800,7 +1892,7 @@ begin
       and private.retake_time(p_org, p_row, private.save_contact(
         p_org, p_row.patient_phone, p_row.patient_name, null));
     if v_is_done then
-      perform private.queue_text(p_org, p_row.id, 'confirmation');
+      perform private.announce(p_org, p_row.id, 'confirmation');
     end if;
   end if;
   return v_is_done;
@@ -2436,6 +2528,66 @@ $$;
 
 COMMENT ON FUNCTION private.describe_line(p_org public.organizations) IS 'What a clinic''s assistant must know. It contains no patient data.';
 
+CREATE TABLE public.webhook_messages (
+    org_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    endpoint_id uuid NOT NULL,
+    type text NOT NULL,
+    subject_id uuid NOT NULL,
+    data jsonb NOT NULL,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    due_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    claim_id uuid,
+    reason text,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT webhook_messages_sending_has_claim CHECK (((state <> 'sending'::text) OR (claim_id IS NOT NULL))),
+    CONSTRAINT webhook_messages_state_known CHECK ((state = ANY (ARRAY['waiting'::text, 'sending'::text, 'delivered'::text, 'failed'::text]))),
+    CONSTRAINT webhook_messages_type_known CHECK ((type = ANY (private.webhook_types())))
+);
+
+COMMENT ON TABLE public.webhook_messages IS 'What endpoints are to be told or were told: ids and times, nothing of a patient.';
+
+COMMENT ON COLUMN public.webhook_messages.subject_id IS 'The appointment, message or alarm.';
+
+COMMENT ON COLUMN public.webhook_messages.state IS 'waiting for due_at; sending until due_at, then sent again; delivered; failed: given up, until it is sent again by hand.';
+
+COMMENT ON COLUMN public.webhook_messages.claim_id IS 'The newest attempt: only its result counts.';
+
+COMMENT ON COLUMN public.webhook_messages.reason IS 'What the newest attempt failed with.';
+
+CREATE FUNCTION private.describe_message(p_org uuid, p_endpoint public.webhook_endpoints, p_message public.webhook_messages, p_now timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_names jsonb := '{}';
+begin
+  if p_endpoint.tells_names and p_message.type = 'message.left' then
+    select jsonb_build_object('callerName', m.caller_name, 'message', m.message,
+      'wishedTime', m.wished_time) into v_names
+    from public.desk_messages as m
+    where m.org_id = p_org and m.id = p_message.subject_id;
+  elsif p_endpoint.tells_names and p_message.type <> 'alarm.raised' then
+    select jsonb_build_object('patientName', a.patient_name) into v_names
+    from public.appointments as a
+    where a.org_id = p_org and a.id = p_message.subject_id;
+  end if;
+  return jsonb_build_object(
+    'orgId', p_org, 'endpointId', p_endpoint.id, 'messageId', p_message.id,
+    'claimId', p_message.claim_id, 'address', p_endpoint.address,
+    'secrets', (
+      select jsonb_agg(s - 'until' order by n)
+      from jsonb_array_elements(p_endpoint.secrets) with ordinality as e (s, n)
+      where coalesce((s ->> 'until')::timestamptz, 'infinity') > p_now),
+    'type', p_message.type, 'at', p_message.created_at,
+    'data', p_message.data || jsonb_strip_nulls(coalesce(v_names, '{}')));
+end
+$$;
+
+COMMENT ON FUNCTION private.describe_message(p_org uuid, p_endpoint public.webhook_endpoints, p_message public.webhook_messages, p_now timestamp with time zone) IS 'A message with everything that sending it needs.';
+
 CREATE FUNCTION private.describe_misplaced(p_org public.organizations, p_known uuid[], p_at timestamp with time zone, p_provider uuid DEFAULT NULL::uuid) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -2960,6 +3112,19 @@ end
 $$;
 
 COMMENT ON FUNCTION private.fail_text(p_org uuid, p_send uuid, p_reason text, p_may_have_been_sent boolean) IS 'Records that Twilio refused a text or did not answer.';
+
+CREATE FUNCTION private.fail_waiting(p_org uuid, p_endpoint uuid, p_reason text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  update public.webhook_messages as m
+  set state = 'failed', reason = coalesce(m.reason, p_reason), updated_at = clock_timestamp()
+  where m.org_id = p_org and m.endpoint_id = p_endpoint and m.state in ('waiting', 'sending');
+end
+$$;
+
+COMMENT ON FUNCTION private.fail_waiting(p_org uuid, p_endpoint uuid, p_reason text) IS 'Gives up everything that waits for an endpoint.';
 
 CREATE FUNCTION private.failed_twice(p_org uuid, p_call_id text, p_phone bytea) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -3999,6 +4164,7 @@ begin
   loop
     perform private.audit(p_org.id, p_call, 'hand_over', v_hold.id,
       case v_hold.status when 'held' then 'kept' else 'given_up' end);
+    perform private.tell_of_booking(p_org.id, v_hold.id, 'followup');
   end loop;
 end
 $$;
@@ -5224,7 +5390,7 @@ begin
     contact_id = coalesce(v_old.contact_id, private.save_contact(
       p_org.id, v_old.patient_phone, v_old.patient_name, null))
   where n.org_id = p_org.id and n.id = (v_claimed.hold).id;
-  perform private.queue_text(p_org.id, (v_claimed.hold).id,
+  perform private.announce(p_org.id, (v_claimed.hold).id,
     case p_row.status when 'confirmed' then 'change' else 'confirmation' end, p_row.id);
   return private.describe_appointment(p_org, v_claimed.hold, clock_timestamp())
     || '{"outcome": "moved"}';
@@ -5286,6 +5452,38 @@ CREATE FUNCTION private.names_of(p_org uuid, p_phone text) RETURNS SETOF text
 $$;
 
 COMMENT ON FUNCTION private.names_of(p_org uuid, p_phone text) IS 'The names that an organization keeps with a number, or without one.';
+
+CREATE FUNCTION private.note_failure(p_org uuid, p_endpoint public.webhook_endpoints, p_reason text, p_is_gone boolean, p_is_final boolean, p_now timestamp with time zone) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_since constant timestamptz := coalesce(p_endpoint.failed_at, p_now);
+  v_is_disabled constant boolean := p_is_gone or v_since <= p_now - interval '3 days';
+  v_is_alarm constant boolean :=
+    (p_is_final or v_is_disabled) and p_endpoint.alarmed_at is null;
+begin
+  update public.webhook_endpoints as e
+  set failures = e.failures + 1, failed_at = v_since, failure = p_reason,
+    due_at = p_now + interval '1 minute' * least(60, 2 ^ least(e.failures, 6)),
+    disabled_at = case when v_is_disabled then p_now end,
+    alarmed_at = case when v_is_alarm then p_now else e.alarmed_at end
+  where e.org_id = p_org and e.id = p_endpoint.id;
+  if v_is_disabled then
+    perform private.fail_waiting(p_org, p_endpoint.id, p_reason);
+    perform private.audit(p_org, null, 'send_webhook', p_endpoint.id, 'disabled',
+      jsonb_build_object('reason', p_reason));
+  end if;
+  if v_is_alarm then
+    perform private.raise_alarm(p_org, 'webhook_failed', p_endpoint.failures + 1,
+      v_since, p_now);
+    return 'webhook_failed';
+  end if;
+  return null;
+end
+$$;
+
+COMMENT ON FUNCTION private.note_failure(p_org uuid, p_endpoint public.webhook_endpoints, p_reason text, p_is_gone boolean, p_is_final boolean, p_now timestamp with time zone) IS 'Makes an endpoint wait after a failure, or gives it up; raises an alarm once.';
 
 CREATE FUNCTION private.note_finding(p_org uuid, p_appointment uuid, p_kind text, p_repaired boolean, p_details jsonb) RETURNS void
     LANGUAGE plpgsql
@@ -5875,12 +6073,17 @@ CREATE FUNCTION private.raise_alarm(p_org uuid, p_kind private.alarm_kind, p_eve
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
+declare
+  v_alarm uuid;
 begin
   insert into public.alarms as a (org_id, kind, raised_at, first_at, events)
-  values (p_org, p_kind, p_now, p_first_at, p_events);
+  values (p_org, p_kind, p_now, p_first_at, p_events)
+  returning a.id into v_alarm;
   perform private.audit(p_org, null, 'raise_alarm', null, p_kind,
     jsonb_build_object('events', p_events, 'since', p_first_at));
   perform private.tally('alarms', jsonb_build_object('kind', p_kind));
+  perform private.tell(p_org, 'alarm.raised', v_alarm, jsonb_build_object(
+    'alarmId', v_alarm, 'kind', p_kind, 'events', p_events, 'since', p_first_at));
 end
 $$;
 
@@ -7223,6 +7426,54 @@ $$;
 
 COMMENT ON FUNCTION private.tally_text(p_origin text, p_result text) IS 'Counts what became of a text; texts about appointments apart from those of calls.';
 
+CREATE FUNCTION private.tell(p_org uuid, p_type text, p_subject uuid, p_data jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  insert into public.webhook_messages (org_id, endpoint_id, type, subject_id, data)
+  select e.org_id, e.id, p_type, p_subject, jsonb_strip_nulls(p_data)
+  from (
+    select w.org_id, w.id from public.webhook_endpoints as w
+    where w.org_id = p_org and w.disabled_at is null and p_type = any (w.types)
+    -- One that is being removed is waited for, and then not told.
+    for key share
+  ) as e;
+end
+$$;
+
+COMMENT ON FUNCTION private.tell(p_org uuid, p_type text, p_subject uuid, p_data jsonb) IS 'Writes an event for the endpoints that want it, to be sent once this transaction has committed.';
+
+CREATE FUNCTION private.tell_of_booking(p_org uuid, p_appointment uuid, p_kind text, p_moved_from uuid DEFAULT NULL::uuid) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_row public.appointments;
+  v_before public.appointments;
+begin
+  -- Most clinics tell nobody.
+  if not exists (
+    select from public.webhook_endpoints as w where w.org_id = p_org and w.disabled_at is null) then
+    return;
+  end if;
+  select a.* into v_row from public.appointments as a
+  where a.org_id = p_org and a.id = p_appointment;
+  select a.* into v_before from public.appointments as a
+  where a.org_id = p_org and a.id = p_moved_from and p_kind = 'change';
+  perform private.tell(p_org,
+    case p_kind when 'confirmation' then 'booking.created' when 'change' then 'booking.changed'
+      when 'cancellation' then 'booking.cancelled' when 'followup' then 'followup.needed' end,
+    p_appointment, jsonb_build_object(
+      'appointmentId', v_row.id, 'providerId', v_row.provider_id, 'serviceId', v_row.service_id,
+      'startTime', v_row.starts_at, 'endTime', v_row.ends_at,
+      'previousAppointmentId', v_before.id, 'previousStartTime', v_before.starts_at,
+      'keptUntil', case when private.is_kept(v_row) then v_row.expires_at end));
+end
+$$;
+
+COMMENT ON FUNCTION private.tell_of_booking(p_org uuid, p_appointment uuid, p_kind text, p_moved_from uuid) IS 'Writes what has just been done to an appointment for the endpoints of its clinic.';
+
 CREATE FUNCTION private.text_cooldown() RETURNS interval
     LANGUAGE sql IMMUTABLE
     RETURN '00:00:30'::interval;
@@ -7549,6 +7800,18 @@ end
 $$;
 
 COMMENT ON FUNCTION private.was_refused_by_number(p_org uuid, p_send uuid, p_now timestamp with time zone) IS 'Whether a text did not arrive because of its number, so that another one would not either; null if there is none.';
+
+CREATE FUNCTION private.webhook_delay(p_attempts integer) RETURNS interval
+    LANGUAGE sql IMMUTABLE
+    RETURN CASE WHEN (p_attempts < 12) THEN ('00:01:00'::interval * LEAST((60)::double precision, ((2)::double precision ^ ((p_attempts - 1))::double precision))) ELSE NULL::interval END;
+
+COMMENT ON FUNCTION private.webhook_delay(p_attempts integer) IS 'How long a message waits after so many attempts that failed; null: it is given up.';
+
+CREATE FUNCTION private.webhook_patience() RETURNS interval
+    LANGUAGE sql IMMUTABLE
+    RETURN '00:02:00'::interval;
+
+COMMENT ON FUNCTION private.webhook_patience() IS 'How long whoever claims a message may take to say what became of it.';
 
 CREATE FUNCTION private.wording_of(p_org public.organizations) RETURNS jsonb
     LANGUAGE sql IMMUTABLE
@@ -7888,6 +8151,41 @@ $$;
 
 COMMENT ON FUNCTION public.add_calendar_feed(p_org uuid, p_provider text, p_label text, p_token_hash text) IS 'Gives out a calendar feed of a clinic; audited.';
 
+CREATE FUNCTION public.add_webhook(p_org uuid, p_id uuid, p_address text, p_types text[], p_tells_names boolean, p_secret jsonb) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '5s'
+    AS $$
+declare
+  v_reason text;
+begin
+  perform from public.organizations as o where o.id = p_org for no key update;
+  if not found then
+    return '{"outcome": "unknown_clinic"}';
+  elsif (select count(*) from public.webhook_endpoints as e where e.org_id = p_org) >= 20 then
+    return '{"outcome": "too_many_endpoints"}';
+  end if;
+  begin
+    insert into public.webhook_endpoints (org_id, id, address, types, tells_names, secrets)
+    values (p_org, p_id, p_address, coalesce(p_types, private.webhook_types()), p_tells_names,
+      jsonb_build_array(p_secret));
+  exception
+    when unique_violation then
+      return '{"outcome": "known_address"}';
+    when check_violation then
+      get stacked diagnostics v_reason = message_text;
+      return jsonb_build_object('outcome', 'invalid_endpoint', 'reason', v_reason);
+  end;
+  perform private.audit(p_org, null, 'change_webhook', p_id, 'added', jsonb_build_object(
+    'host', private.host_of(p_address), 'tellsNames', p_tells_names));
+  return jsonb_build_object('outcome', 'added', 'orgId', p_org);
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.add_webhook(p_org uuid, p_id uuid, p_address text, p_types text[], p_tells_names boolean, p_secret jsonb) IS 'Adds an endpoint of an organization; audited by its host.';
+
 CREATE FUNCTION public.answer_question(p_call jsonb, p_question text, p_medical boolean) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
@@ -8199,6 +8497,47 @@ $$;
 
 COMMENT ON FUNCTION public.cancel_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_patient_country text, p_appointment text, p_date jsonb, p_time jsonb, p_provider text) IS 'Tool cancel_appointment: takes a request to cancel, which is carried out when the number is proven.';
 
+CREATE FUNCTION public.change_webhook(p_org uuid, p_id uuid, p_as text, p_secret jsonb DEFAULT NULL::jsonb) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '5s'
+    AS $$
+declare
+  v_endpoint public.webhook_endpoints;
+begin
+  if not exists (select from public.organizations as o where o.id = p_org) then
+    return '{"outcome": "unknown_clinic"}';
+  elsif coalesce(p_as, '') not in ('removed', 'enabled', 'rotated') then
+    return '{"outcome": "unknown_change"}';
+  end if;
+  if p_as = 'removed' then
+    delete from public.webhook_endpoints as e
+    where e.org_id = p_org and e.id = p_id returning e.* into v_endpoint;
+  else
+    update public.webhook_endpoints as e
+    set disabled_at = case when p_as = 'enabled' then null else e.disabled_at end,
+      due_at = case when p_as = 'enabled' then '-infinity' else e.due_at end,
+      failures = case when p_as = 'enabled' then 0 else e.failures end,
+      failed_at = case when p_as = 'enabled' then null else e.failed_at end,
+      secrets = case when p_as = 'rotated' then jsonb_build_array(p_secret,
+        (e.secrets -> 0) || jsonb_build_object('until', clock_timestamp() + interval '1 day'))
+        else e.secrets end
+    where e.org_id = p_org and e.id = p_id returning e.* into v_endpoint;
+  end if;
+  if v_endpoint.id is null then
+    return '{"outcome": "unknown_endpoint"}';
+  end if;
+  perform private.audit(p_org, null, 'change_webhook', p_id, p_as,
+    jsonb_build_object('host', private.host_of(v_endpoint.address)));
+  return jsonb_build_object('outcome', case p_as when 'removed' then 'removed'
+    when 'enabled' then 'enabled' else 'rotated' end, 'orgId', p_org);
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.change_webhook(p_org uuid, p_id uuid, p_as text, p_secret jsonb) IS 'Removes or enables an endpoint, or gives it a new secret; audited by its host.';
+
 CREATE FUNCTION public.check_availability(p_call jsonb, p_service text, p_day jsonb, p_days integer DEFAULT 1, p_part_of_day text DEFAULT NULL::text, p_provider text DEFAULT NULL::text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
@@ -8355,6 +8694,46 @@ end
 $$;
 
 COMMENT ON FUNCTION public.claim_slot_atomic(p_call jsonb, p_slot_id text, p_patient_name text, p_patient_phone text, p_patient_country text, p_hold text) IS 'Tool hold_slot: holds a slot for exactly one of the calls that ask for it.';
+
+CREATE FUNCTION public.claim_webhooks(p_limit integer) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '1500ms'
+    SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+declare
+  v_now constant timestamptz := clock_timestamp();
+  v_endpoint public.webhook_endpoints;
+  v_messages jsonb := '[]';
+begin
+  perform private.require_read_committed();
+  for v_endpoint in
+    select e.* from public.webhook_endpoints as e
+    where e.disabled_at is null and e.due_at <= v_now
+      and exists (
+        select from public.webhook_messages as m
+        where m.org_id = e.org_id and m.endpoint_id = e.id and m.state in ('waiting', 'sending')
+          and m.due_at <= v_now)
+      and not exists (select from private.arriving_clinics as r where r.org_id = e.org_id)
+    order by e.claimed_at nulls first, e.org_id, e.id limit p_limit
+    for no key update skip locked
+  loop
+    update public.webhook_endpoints as e
+    set claimed_at = v_now,
+      -- One message at a time tries an endpoint that has failed.
+      due_at = case when v_endpoint.failures > 0 then v_now + private.webhook_patience()
+        else e.due_at end
+    where e.org_id = v_endpoint.org_id and e.id = v_endpoint.id;
+    v_messages := v_messages || private.claim_messages(v_endpoint.org_id, v_endpoint, 4, v_now);
+  end loop;
+  return jsonb_build_object('outcome', 'claimed', 'messages', v_messages);
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.claim_webhooks(p_limit integer) IS 'Marks messages to endpoints as about to be sent, and gives what they say.';
 
 CREATE FUNCTION public.cleanup_expired_holds(p_batch integer DEFAULT 1000) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
@@ -8868,6 +9247,8 @@ begin
         p_phone, p_wished_time, p_message
       )
       returning m.id into v_message;
+      perform private.tell(v_org.id, 'message.left', v_message,
+        jsonb_build_object('messageId', v_message));
     end if;
     perform private.audit(v_org.id, p_call, 'leave_message', v_message,
       coalesce(v_answer ->> 'outcome', 'left'));
@@ -8922,6 +9303,39 @@ end
 $$;
 
 COMMENT ON FUNCTION public.list_questions(p_org text) IS 'The questions of callers that a clinic has no answer to.';
+
+CREATE FUNCTION public.list_webhooks(p_org uuid) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+  if not exists (select from public.organizations as o where o.id = p_org) then
+    return '{"outcome": "unknown_clinic"}';
+  end if;
+  return jsonb_build_object('outcome', 'found', 'orgId', p_org, 'endpoints', (
+      select coalesce(jsonb_agg(jsonb_build_object('endpointId', e.id,
+        'host', private.host_of(e.address), 'types', to_jsonb(e.types),
+        'tellsNames', e.tells_names, 'failures', e.failures, 'failure', e.failure,
+        'disabledAt', e.disabled_at,
+        'waiting', (
+          select count(*) from public.webhook_messages as m
+          where m.org_id = p_org and m.endpoint_id = e.id and m.state in ('waiting', 'sending')),
+        'failed', (
+          select count(*) from public.webhook_messages as m
+          where m.org_id = p_org and m.endpoint_id = e.id and m.state = 'failed'))
+        order by e.created_at, e.id), '[]')
+      from public.webhook_endpoints as e where e.org_id = p_org),
+    'failed', (
+      select coalesce(jsonb_agg(jsonb_build_object('messageId', f.id, 'endpointId', f.endpoint_id,
+        'type', f.type, 'at', f.created_at, 'attempts', f.attempts, 'reason', f.reason)
+        order by f.created_at desc), '[]')
+      from (
+        select m.* from public.webhook_messages as m
+        where m.org_id = p_org and m.state = 'failed' order by m.created_at desc limit 100) as f));
+end
+$$;
+
+COMMENT ON FUNCTION public.list_webhooks(p_org uuid) IS 'The endpoints of an organization and what was given up, for its operator.';
 
 CREATE FUNCTION public.miss_busy_times(p_org uuid, p_calendar uuid, p_fetch uuid, p_reason text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -9309,6 +9723,25 @@ $$;
 
 COMMENT ON FUNCTION public.request_busy_times() IS 'Asks the function busy-times to read the doctors'' own calendars that are due; pg_cron calls it every minute.';
 
+CREATE FUNCTION public.request_webhooks() RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_now constant timestamptz := clock_timestamp();
+begin
+  return exists (
+    select from public.webhook_endpoints as e
+    join public.webhook_messages as m on m.org_id = e.org_id and m.endpoint_id = e.id
+      and m.state in ('waiting', 'sending') and m.due_at <= v_now
+    where e.disabled_at is null and e.due_at <= v_now
+      and not exists (select from private.arriving_clinics as r where r.org_id = e.org_id))
+    and private.ask_function('webhooks');
+end
+$$;
+
+COMMENT ON FUNCTION public.request_webhooks() IS 'Asks the function webhooks to send what is due; pg_cron calls it every minute.';
+
 CREATE FUNCTION public.reschedule_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_slot_id text, p_patient_country text DEFAULT NULL::text, p_appointment text DEFAULT NULL::text, p_date jsonb DEFAULT NULL::jsonb, p_time jsonb DEFAULT NULL::jsonb, p_provider text DEFAULT NULL::text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
@@ -9347,6 +9780,34 @@ end
 $$;
 
 COMMENT ON FUNCTION public.reschedule_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_slot_id text, p_patient_country text, p_appointment text, p_date jsonb, p_time jsonb, p_provider text) IS 'Tool reschedule_appointment: holds a new time; the appointment moves there when the number is proven.';
+
+CREATE FUNCTION public.resend_webhooks(p_org uuid, p_message uuid DEFAULT NULL::uuid) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '5s'
+    AS $$
+declare
+  v_count integer;
+begin
+  if not exists (select from public.organizations as o where o.id = p_org) then
+    return '{"outcome": "unknown_clinic"}';
+  end if;
+  update public.webhook_messages as m
+  set state = 'waiting', attempts = 0, due_at = clock_timestamp(), updated_at = clock_timestamp()
+  where m.org_id = p_org and m.state = 'failed' and m.id = coalesce(p_message, m.id);
+  get diagnostics v_count = row_count;
+  if v_count = 0 then
+    return jsonb_build_object('outcome', 'nothing_failed', 'orgId', p_org);
+  end if;
+  perform private.audit(p_org, null, 'resend_webhooks', p_message, 'resent',
+    jsonb_build_object('messages', v_count));
+  return jsonb_build_object('outcome', 'resent', 'orgId', p_org, 'messages', v_count);
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.resend_webhooks(p_org uuid, p_message uuid) IS 'Sends messages again that were given up; audited.';
 
 CREATE FUNCTION public.revoke_calendar_feed(p_org uuid, p_feed uuid) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -9749,6 +10210,60 @@ end
 $$;
 
 COMMENT ON FUNCTION public.settle_follow_up(p_call jsonb, p_send uuid, p_sid text, p_reason text, p_may_have_been_sent boolean) IS 'Stores the result of a follow-up text.';
+
+CREATE FUNCTION public.settle_webhook(p_org uuid, p_message uuid, p_claim uuid, p_reason text, p_is_gone boolean) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET lock_timeout TO '1500ms'
+    SET statement_timeout TO '2300ms'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+declare
+  v_now timestamptz;
+  v_endpoint public.webhook_endpoints;
+  v_message public.webhook_messages;
+  v_delay interval;
+  v_outcome text;
+  v_alarm text;
+begin
+  perform private.require_read_committed();
+  -- As whoever removes an endpoint: first it, then its messages.
+  select e.* into v_endpoint from public.webhook_endpoints as e
+  where e.org_id = p_org and e.id = (
+    select m.endpoint_id from public.webhook_messages as m
+    where m.org_id = p_org and m.id = p_message)
+  for no key update;
+  select m.* into v_message from public.webhook_messages as m
+  where m.org_id = p_org and m.id = p_message and m.claim_id = p_claim and m.state = 'sending'
+  for no key update;
+  if v_endpoint.id is null or v_message.id is null then
+    return '{"outcome": "known"}';
+  end if;
+  v_now := clock_timestamp();
+  v_delay := private.webhook_delay(v_message.attempts);
+  v_outcome := case when p_reason is null then 'delivered'
+    when p_is_gone or v_delay is null then 'failed' else 'waiting' end;
+  update public.webhook_messages as m
+  set state = v_outcome, reason = p_reason, updated_at = v_now,
+    due_at = v_now + coalesce(v_delay, interval '0')
+  where m.org_id = p_org and m.id = p_message;
+  if p_reason is null then
+    update public.webhook_endpoints as e
+    set failures = 0, failed_at = null, failure = null, alarmed_at = null, due_at = '-infinity'
+    where e.org_id = p_org and e.id = v_endpoint.id and e.failures > 0;
+  else
+    v_alarm := private.note_failure(
+      p_org, v_endpoint, p_reason, p_is_gone, v_outcome = 'failed', v_now);
+  end if;
+  perform private.tally('webhooks', jsonb_build_object('result', v_outcome));
+  return jsonb_strip_nulls(
+    jsonb_build_object('outcome', v_outcome, 'orgId', p_org, 'alarm', v_alarm));
+exception when lock_not_available or deadlock_detected then
+  return '{"outcome": "busy"}';
+end
+$$;
+
+COMMENT ON FUNCTION public.settle_webhook(p_org uuid, p_message uuid, p_claim uuid, p_reason text, p_is_gone boolean) IS 'Stores what became of a message to an endpoint.';
 
 CREATE FUNCTION public.staff_add_calendar_feed(p_org uuid, p_request uuid, p_provider uuid, p_label text, p_token_hash text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -11162,6 +11677,15 @@ ALTER TABLE ONLY public.time_off
 ALTER TABLE ONLY public.tool_calls
     ADD CONSTRAINT tool_calls_pkey PRIMARY KEY (org_id, call_id, tool_call_id, tool, arguments_hash);
 
+ALTER TABLE ONLY public.webhook_endpoints
+    ADD CONSTRAINT webhook_endpoints_once UNIQUE (org_id, address);
+
+ALTER TABLE ONLY public.webhook_endpoints
+    ADD CONSTRAINT webhook_endpoints_pkey PRIMARY KEY (org_id, id);
+
+ALTER TABLE ONLY public.webhook_messages
+    ADD CONSTRAINT webhook_messages_pkey PRIMARY KEY (org_id, id);
+
 ALTER TABLE ONLY public.working_hours_overrides
     ADD CONSTRAINT working_hours_overrides_pkey PRIMARY KEY (org_id, id);
 
@@ -11247,6 +11771,12 @@ CREATE INDEX time_off_by_calendar ON public.time_off USING btree (org_id, calend
 CREATE INDEX time_off_by_end ON public.time_off USING btree (org_id, provider_id, COALESCE(upper(span), 'infinity'::timestamp with time zone));
 
 CREATE INDEX tool_calls_by_time ON public.tool_calls USING btree (org_id, created_at);
+
+CREATE INDEX webhook_messages_by_endpoint ON public.webhook_messages USING btree (org_id, endpoint_id);
+
+CREATE INDEX webhook_messages_by_time ON public.webhook_messages USING btree (org_id, created_at);
+
+CREATE INDEX webhook_messages_due ON public.webhook_messages USING btree (org_id, endpoint_id, due_at) WHERE (state = ANY (ARRAY['waiting'::text, 'sending'::text]));
 
 CREATE INDEX working_hours_by_day ON public.working_hours USING btree (org_id, provider_id, dow);
 
@@ -11374,6 +11904,12 @@ ALTER TABLE ONLY public.time_off
 
 ALTER TABLE ONLY public.tool_calls
     ADD CONSTRAINT tool_calls_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.webhook_endpoints
+    ADD CONSTRAINT webhook_endpoints_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.webhook_messages
+    ADD CONSTRAINT webhook_messages_org_id_endpoint_id_fkey FOREIGN KEY (org_id, endpoint_id) REFERENCES public.webhook_endpoints(org_id, id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.working_hours
     ADD CONSTRAINT working_hours_org_id_provider_id_fkey FOREIGN KEY (org_id, provider_id) REFERENCES public.providers(org_id, id) ON DELETE CASCADE;
@@ -11547,6 +12083,10 @@ ALTER TABLE public.time_off ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.tool_calls ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.webhook_endpoints ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.webhook_messages ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.working_hours ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.working_hours_overrides ENABLE ROW LEVEL SECURITY;
@@ -11578,6 +12118,8 @@ GRANT SELECT ON TABLE public.organizations TO service_role;
 REVOKE ALL ON FUNCTION private.agrees_with_envelope(p_org public.organizations, p_call jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.alternatives(p_org public.organizations, p_service public.services, p_provider public.providers, p_start timestamp with time zone, p_call_id text, p_moves uuid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.announce(p_org uuid, p_appointment uuid, p_kind text, p_moved_from uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.desk_state(p_org public.organizations, p_at timestamp with time zone) FROM PUBLIC;
 
@@ -11656,6 +12198,10 @@ REVOKE ALL ON FUNCTION private.choice_limit() FROM PUBLIC;
 REVOKE ALL ON FUNCTION private.choose_providers(p_org public.organizations, p_wanted private.wanted_slot, p_old public.appointments, p_moves public.appointments, p_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.claim_at_desk(p_org public.organizations, p_request jsonb, p_wanted private.wanted_slot, p_patient jsonb, p_moves public.appointments, OUT hold public.appointments, OUT refusal jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.webhook_types() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.claim_messages(p_org uuid, p_endpoint public.webhook_endpoints, p_limit integer, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.claim_start(p_org public.organizations, p_call jsonb, p_entered public.calls, p_action text, p_wanted private.wanted_slot, p_patient jsonb, p_old public.appointments, p_moves public.appointments) FROM PUBLIC;
 
@@ -11744,6 +12290,8 @@ REVOKE ALL ON FUNCTION private.describe_kept(p_org public.organizations, p_call_
 
 REVOKE ALL ON FUNCTION private.describe_line(p_org public.organizations) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.describe_message(p_org uuid, p_endpoint public.webhook_endpoints, p_message public.webhook_messages, p_now timestamp with time zone) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.describe_misplaced(p_org public.organizations, p_known uuid[], p_at timestamp with time zone, p_provider uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.describe_opening(p_org public.organizations, p_day date) FROM PUBLIC;
@@ -11794,6 +12342,8 @@ REVOKE ALL ON FUNCTION private.extend_holds(p_org public.organizations, p_call_i
 REVOKE ALL ON FUNCTION private.fact_words(p_question text, p_also_asked text[], p_tags text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.fail_text(p_org uuid, p_send uuid, p_reason text, p_may_have_been_sent boolean) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.fail_waiting(p_org uuid, p_endpoint uuid, p_reason text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.failed_twice(p_org uuid, p_call_id text, p_phone bytea) FROM PUBLIC;
 
@@ -12011,6 +12561,8 @@ REVOKE ALL ON FUNCTION private.names_hold(p_said jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.names_of(p_org uuid, p_phone text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.note_failure(p_org uuid, p_endpoint public.webhook_endpoints, p_reason text, p_is_gone boolean, p_is_final boolean, p_now timestamp with time zone) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.note_finding(p_org uuid, p_appointment uuid, p_kind text, p_repaired boolean, p_details jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.note_opt_out(p_org uuid, p_send uuid, p_opted_out boolean) FROM PUBLIC;
@@ -12187,6 +12739,10 @@ REVOKE ALL ON FUNCTION private.tally(p_name text, p_labels jsonb, p_count double
 
 REVOKE ALL ON FUNCTION private.tally_text(p_origin text, p_result text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.tell(p_org uuid, p_type text, p_subject uuid, p_data jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.tell_of_booking(p_org uuid, p_appointment uuid, p_kind text, p_moved_from uuid) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.text_cooldown() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.text_patience() FROM PUBLIC;
@@ -12220,6 +12776,10 @@ REVOKE ALL ON FUNCTION private.was_not_delivered(p_org uuid, p_send uuid) FROM P
 
 REVOKE ALL ON FUNCTION private.was_refused_by_number(p_org uuid, p_send uuid, p_now timestamp with time zone) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.webhook_delay(p_attempts integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.webhook_patience() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.wording_of(p_org public.organizations) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.words_of(p_text text) FROM PUBLIC;
@@ -12248,6 +12808,8 @@ REVOKE ALL ON FUNCTION private.write_umlauts(p_name text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.add_calendar_feed(p_org uuid, p_provider text, p_label text, p_token_hash text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.add_webhook(p_org uuid, p_id uuid, p_address text, p_types text[], p_tells_names boolean, p_secret jsonb) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.answer_question(p_call jsonb, p_question text, p_medical boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.answer_question(p_call jsonb, p_question text, p_medical boolean) TO service_role;
 
@@ -12267,6 +12829,8 @@ GRANT ALL ON FUNCTION public.begin_send_at_hold(p_call jsonb, p_hold text, p_sen
 REVOKE ALL ON FUNCTION public.cancel_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_patient_country text, p_appointment text, p_date jsonb, p_time jsonb, p_provider text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.cancel_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_patient_country text, p_appointment text, p_date jsonb, p_time jsonb, p_provider text) TO service_role;
 
+REVOKE ALL ON FUNCTION public.change_webhook(p_org uuid, p_id uuid, p_as text, p_secret jsonb) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.check_availability(p_call jsonb, p_service text, p_day jsonb, p_days integer, p_part_of_day text, p_provider text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.check_availability(p_call jsonb, p_service text, p_day jsonb, p_days integer, p_part_of_day text, p_provider text) TO service_role;
 
@@ -12275,6 +12839,9 @@ GRANT ALL ON FUNCTION public.claim_appointment_texts(p_limit integer) TO service
 
 REVOKE ALL ON FUNCTION public.claim_slot_atomic(p_call jsonb, p_slot_id text, p_patient_name text, p_patient_phone text, p_patient_country text, p_hold text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.claim_slot_atomic(p_call jsonb, p_slot_id text, p_patient_name text, p_patient_phone text, p_patient_country text, p_hold text) TO service_role;
+
+REVOKE ALL ON FUNCTION public.claim_webhooks(p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.claim_webhooks(p_limit integer) TO service_role;
 
 REVOKE ALL ON FUNCTION public.cleanup_expired_holds(p_batch integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.cleanup_expired_holds(p_batch integer) TO service_role;
@@ -12325,6 +12892,8 @@ REVOKE ALL ON FUNCTION public.list_calendars(p_org uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.list_questions(p_org text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.list_webhooks(p_org uuid) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.miss_busy_times(p_org uuid, p_calendar uuid, p_fetch uuid, p_reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.miss_busy_times(p_org uuid, p_calendar uuid, p_fetch uuid, p_reason text) TO service_role;
 
@@ -12356,8 +12925,12 @@ GRANT ALL ON FUNCTION public.report_unreadable_credentials(p_call jsonb, p_provi
 
 REVOKE ALL ON FUNCTION public.request_busy_times() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.request_webhooks() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.reschedule_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_slot_id text, p_patient_country text, p_appointment text, p_date jsonb, p_time jsonb, p_provider text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.reschedule_appointment(p_call jsonb, p_patient_name text, p_patient_phone text, p_slot_id text, p_patient_country text, p_appointment text, p_date jsonb, p_time jsonb, p_provider text) TO service_role;
+
+REVOKE ALL ON FUNCTION public.resend_webhooks(p_org uuid, p_message uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.revoke_calendar_feed(p_org uuid, p_feed uuid) FROM PUBLIC;
 
@@ -12380,6 +12953,9 @@ GRANT ALL ON FUNCTION public.settle_appointment_text(p_org uuid, p_send uuid, p_
 
 REVOKE ALL ON FUNCTION public.settle_follow_up(p_call jsonb, p_send uuid, p_sid text, p_reason text, p_may_have_been_sent boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.settle_follow_up(p_call jsonb, p_send uuid, p_sid text, p_reason text, p_may_have_been_sent boolean) TO service_role;
+
+REVOKE ALL ON FUNCTION public.settle_webhook(p_org uuid, p_message uuid, p_claim uuid, p_reason text, p_is_gone boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.settle_webhook(p_org uuid, p_message uuid, p_claim uuid, p_reason text, p_is_gone boolean) TO service_role;
 
 REVOKE ALL ON FUNCTION public.staff_add_calendar_feed(p_org uuid, p_request uuid, p_provider uuid, p_label text, p_token_hash text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.staff_add_calendar_feed(p_org uuid, p_request uuid, p_provider uuid, p_label text, p_token_hash text) TO authenticated;
@@ -12550,6 +13126,8 @@ INSERT INTO private.personal_data VALUES ('public.provider_services', 0, NULL, N
 INSERT INTO private.personal_data VALUES ('public.working_hours', 0, NULL, NULL, 'The clinic''s schedule.');
 INSERT INTO private.personal_data VALUES ('public.working_hours_overrides', 0, NULL, NULL, 'The clinic''s schedule.');
 INSERT INTO private.personal_data VALUES ('public.time_off', 0, NULL, NULL, 'The clinic''s schedule.');
+INSERT INTO private.personal_data VALUES ('public.webhook_endpoints', 0, NULL, NULL, 'Addresses of the clinic''s other systems.');
+INSERT INTO private.personal_data VALUES ('public.webhook_messages', 0, NULL, NULL, 'Ids and times of what happened; names are read when it is sent.');
 INSERT INTO private.personal_data VALUES ('public.busy_calendars', 0, NULL, NULL, 'Addresses of the doctors'' own calendars; of what is in them, only times are kept.');
 INSERT INTO private.personal_data VALUES ('public.calendar_feeds', 0, NULL, NULL, 'Who may read the clinic''s calendar, by the hash of a token.');
 INSERT INTO private.personal_data VALUES ('public.alarms', 0, NULL, NULL, 'What happened too often in a clinic.');
@@ -12569,6 +13147,7 @@ INSERT INTO private.retention_rules VALUES ('toolCalls', 'public.tool_calls', 'c
 INSERT INTO private.retention_rules VALUES ('callReports', 'public.call_reports', 'created_at', 'true', 'retention_days');
 INSERT INTO private.retention_rules VALUES ('openQuestions', 'public.open_questions', 'last_asked_at', 'true', 'retention_days');
 INSERT INTO private.retention_rules VALUES ('deskMessages', 'public.desk_messages', 'created_at', 'true', 'retention_days');
+INSERT INTO private.retention_rules VALUES ('webhookMessages', 'public.webhook_messages', 'created_at', 'state in (''delivered'', ''failed'')', 'retention_days');
 INSERT INTO private.retention_rules VALUES ('calendarFeeds', 'public.calendar_feeds', 'revoked_at', 'revoked_at is not null', 'retention_days');
 INSERT INTO private.retention_rules VALUES ('alarms', 'public.alarms', 'raised_at', 'true', 'audit_retention_days');
 INSERT INTO private.retention_rules VALUES ('auditLogs', 'public.audit_logs', 'at', 'true', 'audit_retention_days');
@@ -12605,6 +13184,8 @@ $job$);
 SELECT cron.schedule('collect-metrics', '* * * * *', $job$select public.collect_metrics()$job$);
 
 SELECT cron.schedule('request-busy-times', '* * * * *', $job$select public.request_busy_times()$job$);
+
+SELECT cron.schedule('request-webhooks', '* * * * *', $job$select public.request_webhooks()$job$);
 
 SELECT cron.schedule('seal-audit', '* * * * *', $job$
   do $$

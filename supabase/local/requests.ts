@@ -1,6 +1,6 @@
 /**
  * Posts the database's requests to the functions, where pg_net itself is not available. A job that runs
- * every minute elsewhere runs every second here, so that nobody waits for a text.
+ * every minute elsewhere runs every second here, so that nobody waits for a text or a webhook.
  *
  * @module
  */
@@ -35,7 +35,7 @@ export function runRequests(
   let working: Promise<void> = Promise.resolve();
   const tick = async () => {
     try {
-      await sql`select public.send_appointment_texts()`;
+      await sql`select public.send_appointment_texts(), public.request_webhooks()`;
       await postQueue(sql);
       isFailing = false;
     } catch (thrown) {

@@ -10,6 +10,8 @@
 import type postgres from "postgres";
 import { type Config, type CredentialConfig, readCredentialConfig } from "../../shared/config.ts";
 import { decryptAccount, encryptAccount, senderOf } from "../../shared/accounts.ts";
+import type { Encrypted } from "../../shared/encryption.ts";
+import { decryptWebhookSecret, encryptWebhookSecret } from "../../shared/webhook.ts";
 import { loadSettings, withDatabase } from "./database.ts";
 import { defineTask, type ExitCode, main, Misuse, Stop } from "./task.ts";
 import type { Terminal } from "./terminal.ts";
@@ -229,7 +231,55 @@ async function rotate(
   terminal.print(
     `${rotated} of ${rows.length} re-encrypted under key ${current.id}, ${unreadable} unreadable`,
   );
-  return unreadable === 0 ? 0 : 1;
+  const lost = await rotateWebhooks(orgId, sql, credentialKeys, terminal);
+  return unreadable + lost === 0 ? 0 : 1;
+}
+
+interface StoredEndpoint {
+  readonly orgId: string;
+  readonly endpointId: string;
+  readonly slug: string;
+  readonly secrets: readonly Encrypted[];
+}
+
+/** The same for the signing secrets of webhooks. Returns how many endpoints cannot be read. */
+async function rotateWebhooks(
+  orgId: string | null,
+  sql: postgres.Sql,
+  keys: Config["credentialKeys"],
+  terminal: Terminal,
+): Promise<number> {
+  const endpoints = await sql<StoredEndpoint[]>`
+    select e.org_id as "orgId", e.id as "endpointId", o.slug, e.secrets
+    from public.webhook_endpoints as e join public.organizations as o on o.id = e.org_id
+    where e.org_id = coalesce(${orgId}::uuid, e.org_id) order by o.slug, e.id`;
+  let lost = 0;
+  for (const endpoint of endpoints) {
+    const { secrets, slug, endpointId } = endpoint;
+    const next = await Promise.all(secrets.map(async (stored) => ({
+      ...stored,
+      ...await encryptWebhookSecret(
+        keys,
+        endpoint,
+        await decryptWebhookSecret(keys, endpoint, stored),
+      ),
+    }))).catch(() => undefined);
+    if (!next) {
+      lost++;
+      terminal.printError(
+        `${slug}: the secret of the endpoint ${endpointId} cannot be read. Replace it: ` +
+          `deno task webhooks rotate --org ${slug} --id ${endpointId}`,
+      );
+      continue;
+    }
+    await sql`update public.webhook_endpoints set secrets = ${sql.json(next)}
+      where org_id = ${endpoint.orgId} and id = ${endpointId}
+        and secrets = ${sql.json(secrets.map((one) => ({ ...one })))}`;
+  }
+  if (endpoints.length > 0) {
+    terminal.print(`${endpoints.length - lost} of ${endpoints.length} endpoints re-encrypted`);
+  }
+  return lost;
 }
 
 if (import.meta.main) await main(credentials);

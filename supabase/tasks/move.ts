@@ -14,6 +14,8 @@ import type postgres from "postgres";
 import { decryptAccount, encryptAccount } from "../../shared/accounts.ts";
 import { fromBase64, fromHex, toBase64, toHex } from "../../shared/bytes.ts";
 import { type Config, readCredentialConfig } from "../../shared/config.ts";
+import type { Encrypted } from "../../shared/encryption.ts";
+import { decryptWebhookSecret, encryptWebhookSecret } from "../../shared/webhook.ts";
 import { loadSettings, readEnvFile, withDatabase } from "./database.ts";
 import { defineTask, main, Misuse, Stop } from "./task.ts";
 import type { Terminal } from "./terminal.ts";
@@ -285,7 +287,8 @@ async function lockClinic(sql: postgres.ISql, { id, name }: Clinic): Promise<voi
   await sql`select from public.organizations where id = ${id} for update`;
   const [held] = await sql<{ holds: number; until: Date | null }[]>`
     select count(*)::int as holds, max(expires_at) as until from public.appointments
-    where org_id = ${id} and status = 'held' and expires_at > clock_timestamp()`;
+    where org_id = ${id} and status = 'held' and handed_over_at is null
+      and expires_at > clock_timestamp()`;
   if (held && held.holds > 0) {
     throw new Stop(
       1,
@@ -320,7 +323,35 @@ async function takeRows(
           `was moved. See deno task credentials check --org ${slug}`,
       );
     });
-  return taken.set("public.org_credentials", sealed);
+  const endpoints = taken.get("public.webhook_endpoints") ?? [];
+  const signing = await Promise.all(endpoints.map((row) => encryptSecrets(JSON.parse(row), keys)))
+    .catch(() => {
+      throw new Stop(
+        1,
+        `The secret of an endpoint of ${slug} cannot be read with this project's CREDENTIAL_KEYS; ` +
+          "nothing was moved. Replace it with deno task webhooks rotate",
+      );
+    });
+  return taken.set("public.org_credentials", sealed).set("public.webhook_endpoints", signing);
+}
+
+interface StoredEndpoint {
+  readonly org_id: string;
+  readonly id: string;
+  readonly secrets: readonly Encrypted[];
+}
+
+async function encryptSecrets(row: StoredEndpoint, keys: Transfer["keys"]): Promise<string> {
+  const of = { orgId: row.org_id, endpointId: row.id };
+  const secrets = await Promise.all(row.secrets.map(async (stored) => ({
+    ...stored,
+    ...await encryptWebhookSecret(
+      keys.there,
+      of,
+      await decryptWebhookSecret(keys.here, of, stored),
+    ),
+  })));
+  return JSON.stringify({ ...row, secrets });
 }
 
 interface StoredAccount {

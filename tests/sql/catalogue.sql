@@ -77,7 +77,7 @@ select is_empty(
   $$select t.name, r.role
     from our_tables as t, unnest('{anon,authenticated,service_role}'::name[]) as r (role)
     where (t.relname in ('org_credentials', 'one_time_passcodes', 'calls', 'tool_calls', 'phone_counts',
-        'calendar_feeds', 'busy_calendars')
+        'calendar_feeds', 'busy_calendars', 'webhook_endpoints', 'webhook_messages')
         or t.relname ~ '^metric_')
       and has_any_column_privilege(r.role, t.oid, 'select, insert, update, references')$$,
   'credentials, passcodes, recorded answers, phone quotas, calendars and metrics are only for entry functions');
@@ -137,12 +137,12 @@ select is_empty(
 -- Functions that jobs and tasks call as the owner. They change settings, accounts and history, or read
 -- the data of several tenants.
 create temporary table owners_functions (proname name primary key);
-insert into owners_functions values ('add_calendar_feed'), ('apply_clinic'), ('apply_retention'), ('clear_limits'), ('collect_metrics'),
+insert into owners_functions values ('add_calendar_feed'), ('add_webhook'), ('apply_clinic'), ('change_webhook'), ('apply_retention'), ('clear_limits'), ('collect_metrics'),
   ('delete_clinic'),
   ('erase_patient'), ('export_patient'),
-  ('find_misplaced_bookings'), ('list_calendars'), ('list_questions'), ('read_clinic'), ('read_line'), ('register_channel'),
+  ('find_misplaced_bookings'), ('list_calendars'), ('list_questions'), ('list_webhooks'), ('read_clinic'), ('read_line'), ('register_channel'),
   ('remove_question'), ('revoke_calendar_feed'),
-  ('request_busy_times'), ('seal_audit'), ('send_appointment_texts'), ('set_busy_calendar'),
+  ('request_busy_times'), ('request_webhooks'), ('resend_webhooks'), ('seal_audit'), ('send_appointment_texts'), ('set_busy_calendar'),
   ('set_functions_target'), ('set_limits'), ('set_member'), ('set_org_credentials'), ('verify_audit'),
   ('watch_overlaps');
 select is_empty(

@@ -47,6 +47,10 @@ begin
   values (p_org, v_provider, 'Doctor', decode(repeat('00', 32), 'hex'));
   insert into busy_calendars (org_id, id, provider_id, address)
   values (p_org, v_hold, v_provider, 'https://calendar.example/secret.ics');
+  insert into webhook_endpoints (org_id, id, address, secrets)
+  values (p_org, v_hold, 'https://hooks.example/secret', '[{}]');
+  insert into webhook_messages (org_id, endpoint_id, type, subject_id, data)
+  values (p_org, v_hold, 'booking.created', v_hold, '{}');
   insert into time_off (org_id, provider_id, calendar_id, span)
   values (p_org, v_provider, v_hold, tstzrange(v_start, v_start + interval '1 minute'));
   insert into contacts (org_id, id, phone, name) values (p_org, v_contact, p_phone, 'Patient');
@@ -161,7 +165,7 @@ select results_eq(
   'select user_id from public.org_members', $$values (md5('alice')::uuid)$$,
   'staff see their own membership only');
 select throws_ok('select * from public.' || t, '42501', null, 'staff cannot read ' || t)
-from unnest('{org_credentials,one_time_passcodes,calls,tool_calls,phone_counts,alarm_counters,calendar_feeds,busy_calendars}'::text[]) as t;
+from unnest('{org_credentials,one_time_passcodes,calls,tool_calls,phone_counts,alarm_counters,calendar_feeds,busy_calendars,webhook_endpoints,webhook_messages}'::text[]) as t;
 select throws_ok(format('update public.%I set %2$I = %2$I where true', c.relname, a.attname),
   '42501', null, 'staff cannot update ' || c.relname)
 from pg_class as c join pg_attribute as a on a.attrelid = c.oid and a.attnum = 1
@@ -271,7 +275,7 @@ from unnest(array['apply_retention(false)', 'apply_clinic(''{}'')', 'collect_met
   'set_member(null, null, ''owner'')', 'register_channel(null, ''vapi_assistant'', ''x'')',
   'set_org_credentials(null, null, null, null, null)']) as f;
 select throws_ok('select * from public.' || t, '42501', null, 'the service role cannot read ' || t)
-from unnest('{org_credentials,one_time_passcodes,calls,tool_calls,phone_counts,alarm_counters,calendar_feeds,busy_calendars}'::text[]) as t;
+from unnest('{org_credentials,one_time_passcodes,calls,tool_calls,phone_counts,alarm_counters,calendar_feeds,busy_calendars,webhook_endpoints,webhook_messages}'::text[]) as t;
 
 -- The audit log: nobody can change it, not even its owner. Only retention, run by the owner, deletes rows.
 

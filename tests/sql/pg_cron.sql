@@ -12,9 +12,9 @@ select results_eq(
   $$values ('apply-retention', '17 3 * * *', true),
     ('cleanup-expired-holds', '* * * * *', true),
     ('collect-metrics', '* * * * *', true),
-    ('request-busy-times', '* * * * *', true), ('seal-audit', '* * * * *', true), ('send-appointment-texts', '* * * * *', true),
+    ('request-busy-times', '* * * * *', true), ('request-webhooks', '* * * * *', true), ('seal-audit', '* * * * *', true), ('send-appointment-texts', '* * * * *', true),
     ('watch-overlaps', '* * * * *', true)$$,
-  'the migrations leave seven jobs');
+  'the migrations leave eight jobs');
 
 create temporary table scheduled (id bigint);
 insert into scheduled select cron.schedule('once', '* * * * *', 'select 1');

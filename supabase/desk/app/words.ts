@@ -409,6 +409,7 @@ const alarmWords: Readonly<Record<string, string>> = {
   calendar_unread: "A doctor's own calendar cannot be read: its last busy times stay.",
   calendar_overlap:
     "A doctor's own calendar has become busy during appointments: move or cancel them.",
+  webhook_failed: "Another system could not be told what happened: ask your operator.",
 };
 
 /** What an alarm says. */

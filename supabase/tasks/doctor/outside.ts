@@ -113,7 +113,15 @@ async function checkSecrets(
   config: Config,
 ): Promise<Check> {
   const doors = names.filter((name) =>
-    !["metrics", "sms-status", "sms-inbound", "calendar", "busy-times", "appointment-texts"]
+    ![
+      "metrics",
+      "sms-status",
+      "sms-inbound",
+      "calendar",
+      "busy-times",
+      "appointment-texts",
+      "webhooks",
+    ]
       .includes(name)
   );
   const asked = proveVapi(config).flatMap((proof) => doors.map((door) => ({ door, proof })));

@@ -1,0 +1,131 @@
+/** `deno task webhooks`: an endpoint is added, tried, replaced, listed and removed, and mistakes get an answer. */
+import assert from "node:assert/strict";
+import { Webhook } from "standardwebhooks";
+import type { Network } from "../../shared/exchange.ts";
+import { readCredentialConfig } from "../../shared/config.ts";
+import { webhooks } from "../../supabase/tasks/webhooks.ts";
+import { tryEndpoint } from "../../supabase/tasks/webhooks/try.ts";
+import { runTask, Stop } from "../../supabase/tasks/task.ts";
+import { aClinic, testWithBench as test } from "../support/clinic.ts";
+import { aTerminal } from "../support/terminal.ts";
+
+const address = "https://hooks.example/T0/secret-path";
+
+test("an endpoint is added, tried, replaced, listed and removed, and mistakes get an answer", async (bench) => {
+  const { database } = bench;
+  const clinic = await aClinic(database.sql);
+  const sent: string[] = [];
+  let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+  const network: Network = {
+    resolve: () => Promise.resolve(["93.184.216.34"]),
+    connect: () => {
+      let rest = new TextEncoder().encode(answer);
+      let written = "";
+      return Promise.resolve({
+        write: (bytes) => {
+          written += new TextDecoder().decode(bytes);
+          return Promise.resolve(bytes.length);
+        },
+        read: (buffer) => {
+          if (written !== "") sent.push(written);
+          written = "";
+          const part = rest.subarray(0, buffer.length);
+          rest = rest.subarray(part.length);
+          buffer.set(part);
+          return Promise.resolve(part.length === 0 ? null : part.length);
+        },
+        close: () => {},
+      });
+    },
+  };
+  const env = { CREDENTIAL_KEYS: `v1:${btoa("k".repeat(32))}` };
+  const run = async (args: readonly string[], given = ""): Promise<[number, string]> => {
+    const { terminal, lines } = aTerminal({ input: given });
+    const code = await runTask(webhooks, [...args, "--db", database.url()], { env, terminal });
+    return [code, lines.join("\n").split("\ndeno task webhooks list")[0] ?? ""];
+  };
+  const at = ["--org", clinic.slug];
+  assert.deepEqual(await run(["list", ...at]), [0, "Sunrise Dental tells no endpoints"]);
+  const [code, said] = await run(
+    ["add", ...at, "--events", "booking.created,alarm.raised"],
+    address,
+  );
+  assert.equal(code, 0, said);
+  const [secret = ""] = said.split("\n");
+  assert.match(secret, /^whsec_[A-Za-z0-9+/]{43}=$/);
+  const [, listed] = await run(["list", ...at]);
+  assert.match(
+    listed,
+    /^\S{36} {2}hooks\.example: booking\.created alarm\.raised \(works; 0 waiting, 0 given up\)$/,
+  );
+  const one = [...at, "--id", listed.slice(0, 36)];
+
+  const endpointId = listed.slice(0, 36);
+  const keys = () => readCredentialConfig(env).credentialKeys;
+  const tryIt = async () => {
+    const { terminal, out } = aTerminal();
+    const trial = {
+      sql: database.sql,
+      clinic: { ...clinic, name: "Sunrise Dental" },
+      terminal,
+      keys,
+    };
+    await tryEndpoint(trial, endpointId, network);
+    return out;
+  };
+  assert.deepEqual(await tryIt(), ["webhook.test was accepted: 200 ok"]);
+  const [head = "", body = ""] = (sent.at(-1) ?? "").split("\r\n\r\n");
+  const headers = Object.fromEntries(
+    head.split("\r\n").slice(1).map((line) =>
+      line.toLowerCase().startsWith("webhook-") ? line.split(": ") : []
+    ).filter(({ length }) => length === 2),
+  );
+  const event = new Webhook(secret).verify(body, headers) as Record<string, unknown>;
+  assert.equal(event["type"], "webhook.test");
+  answer = "HTTP/1.1 500 No\r\nContent-Length: 4\r\n\r\noops";
+  await assert.rejects(tryIt(), new Stop(1, "webhook.test was not accepted: 500 oops"));
+  await database.sql`update public.webhook_endpoints set address = 'https://127.0.0.1:9/'`;
+  assert.deepEqual(await run(["test", ...one]), [
+    1,
+    "webhook.test was not accepted: no answer (address_not_public)",
+  ]);
+  await database.sql`update public.webhook_endpoints set address = ${address}`;
+
+  const [rotated, next] = await run(["rotate", ...one]);
+  assert.equal(rotated, 0);
+  assert.match(next, /^whsec_/);
+  assert.notEqual(next.split("\n")[0], secret);
+  assert.deepEqual(await run(["failed", ...at]), [0, "Nothing was given up"]);
+  assert.equal((await run(["resend", ...at]))[0], 1);
+  assert.equal((await run(["enable", ...one]))[0], 0);
+  const other = await aClinic(database.sql);
+  assert.equal((await run(["remove", "--org", other.slug, ...one.slice(2)]))[0], 1);
+  assert.equal((await run(["test", "--org", other.slug, ...one.slice(2)]))[0], 1);
+  assert.equal((await run(["add", ...at], address))[0], 1, "it is told already");
+  for (const bad of ["http://a.example/", "https://user:pw@a.example/", "nonsense"]) {
+    const [refused, why] = await run(["add", ...at], bad);
+    assert.equal(refused, 2);
+    assert.match(why, /begins with https:\/\//);
+  }
+  assert.match((await run(["add", ...at, "--events", "all"], "https://b.example/"))[1], /some of/);
+  assert.equal((await run(["add", ...at], ""))[0], 2);
+  assert.deepEqual(await run(["remove", ...one]), [0, "Removed: it is told nothing more"]);
+  assert.deepEqual(await run(["list", "--org", "nowhere"]), [1, "There is no clinic nowhere"]);
+  for (
+    const wrong of [
+      [],
+      ["list"],
+      ["test", ...at],
+      ["test", ...at, "--id", "1"],
+      ["list", ...at, "--names"],
+      ["failed", ...one],
+      ["add", ...at, "--id", one[3] ?? ""],
+    ]
+  ) {
+    assert.equal((await run(wrong))[0], 2, wrong.join(" "));
+  }
+  const told = await database.sql`select string_agg(to_jsonb(l)::text, '') as text
+    from public.audit_logs as l`;
+  assert.match(told[0]?.["text"], /"host": "hooks\.example"/);
+  assert.doesNotMatch(told[0]?.["text"], /secret-path|whsec/);
+});
