@@ -93,6 +93,8 @@ export class Model {
   #proofs = new Map<string, number>();
   /** This call cancelled the appointment, and hears so again whatever it says. */
   #isCancelled = false;
+  /** Appointments that were cancelled: a request from then hears so again, whatever is held since. */
+  readonly #cancelled = new Set<string>();
   readonly #confirmed = new Set<string>();
 
   /** @param own The number that the calls come from. */
@@ -166,7 +168,7 @@ export class Model {
       case "confirmed":
       case "cancelled":
       case "rescheduled":
-        if (answer.outcome === "cancelled" && this.#isCancelled) return;
+        if (this.#isOldNews(answer)) return;
         promise(
           this.isProven(from, to) !== false || this.#isCancelled || !isAlone,
           `${answer.outcome} without a code and without a proof`,
@@ -288,7 +290,7 @@ export class Model {
   ): void {
     const { outcome } = answer;
     const live = this.code;
-    if (outcome === "cancelled" && this.#isCancelled) return;
+    if (this.#isOldNews(answer)) return;
     if (accepting.includes(outcome)) {
       promise(
         expected !== false || this.isProven(at) !== false || !isAlone,
@@ -331,8 +333,18 @@ export class Model {
       this.isProven(from, to) !== false || this.#isCancelled,
       `${outcome} without a code and without a proof`,
     );
-    this.#isCancelled = outcome === "cancelled";
-    this.subject = this.#isCancelled ? undefined : { holdId, state: "confirmed" };
+    this.#settleChange(outcome === "cancelled", holdId);
+  }
+
+  #settleChange(isCancelled: boolean, holdId: string): void {
+    this.#isCancelled = isCancelled;
+    if (isCancelled) this.#cancelled.add(holdId);
+    this.subject = isCancelled ? undefined : { holdId, state: "confirmed" };
+  }
+
+  #isOldNews(answer: BeginSendOutcome | VerificationOutcome): boolean {
+    return answer.outcome === "cancelled" &&
+      (this.#isCancelled || "holdId" in answer && this.#cancelled.has(answer.holdId));
   }
 
   /** A process asked to verify for a hold that is no longer the subject. */
@@ -357,14 +369,14 @@ export class Model {
     // Confirmations by an earlier proof prove nothing further.
     if (this.code !== undefined) this.#proofs.set(this.phone, at);
     this.code = undefined;
-    this.#isCancelled = answer.outcome === "cancelled";
+    const isCancelled = answer.outcome === "cancelled";
+    this.#isCancelled = isCancelled;
     if (subject === undefined) return;
     promise(
       confirmed.length === 0 || confirmed.includes(subject.holdId),
       "a code left the hold it was for",
     );
-    const holdId = "holdId" in answer ? answer.holdId : subject.holdId;
-    this.subject = this.#isCancelled ? undefined : { holdId, state: "confirmed" };
+    this.#settleChange(isCancelled, "holdId" in answer ? answer.holdId : subject.holdId);
   }
 
   /** The code is dead, unless that happened to the code before it. */
