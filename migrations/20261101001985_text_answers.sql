@@ -81,24 +81,24 @@ end
 $$;
 comment on function private.find_question is 'The newest question of which appointment is meant.';
 
-/* The outcome where nothing of what was reminded can be confirmed or cancelled. */
+/* The answer where nothing of what was reminded can be confirmed or cancelled. */
 create function private.refuse_answer(
   p_org uuid, p_hash bytea, p_rows public.appointments[], p_now timestamptz
-) returns text
+) returns jsonb
 language plpgsql stable set search_path = ''
 as $$
 declare
   v_ids constant uuid[] := array(select r.id from unnest(p_rows) as r);
 begin
   return case
-    when cardinality(p_rows) = 0 then 'no_reminder'
+    when cardinality(p_rows) = 0 then '{"outcome": "no_reminder"}'::jsonb
     when exists (
       select from public.text_answers as t
       where t.org_id = p_org and t.phone_hash = p_hash and t.outcome = 'cancelled'
-        and t.appointment_ids && v_ids) then 'already_cancelled'
+        and t.appointment_ids && v_ids) then '{"outcome": "already_cancelled"}'
     when exists (select from unnest(p_rows) as r where r.status = 'cancelled' and r.starts_at > p_now)
-      then 'changed'
-    else 'too_late' end;
+      then '{"outcome": "changed"}'
+    else '{"outcome": "too_late"}' end;
 end
 $$;
 comment on function private.refuse_answer is
@@ -158,9 +158,8 @@ comment on function private.carry_out_answer is 'Confirms or cancels what a pati
  * Returns    outcome as in public.answer_text, meaning (confirm or cancel) and ids
  */
 create function private.decide_answer(
-  p_org public.organizations, p_phone text, p_meaning text, p_choices integer[], p_now timestamptz,
-  out outcome text, out meaning text, out ids uuid[]
-)
+  p_org public.organizations, p_phone text, p_meaning text, p_choices integer[], p_now timestamptz
+) returns jsonb
 language plpgsql volatile set search_path = ''
 as $$
 declare
@@ -168,19 +167,20 @@ declare
   v_reminded public.appointments[] :=
     array(select r from private.reminded_appointments(p_org.id, p_phone, p_now) as r);
   v_question public.text_answers;
+  v_meaning text := p_meaning;
   v_open public.appointments[];
   v_rows public.appointments[];
+  v_outcome text;
 begin
-  meaning := p_meaning;
   if p_meaning = 'choice' then
     v_question := private.find_question(p_org.id, v_hash, p_now);
-    meaning := coalesce(v_question.meaning, 'other');
+    v_meaning := coalesce(v_question.meaning, 'other');
     if p_choices <> '{0}' then
       v_question.appointment_ids := array(
         select v_question.appointment_ids[c] from unnest(p_choices) as c);
     end if;
     if array_position(v_question.appointment_ids, null) is not null then
-      meaning := 'other';
+      v_meaning := 'other';
     elsif v_question.sid is not null then
       v_reminded := array(
         select r from unnest(v_reminded) as r where r.id = any (v_question.appointment_ids));
@@ -188,31 +188,32 @@ begin
   end if;
   v_open := array(
     select r from unnest(v_reminded) as r where r.status = 'confirmed' and r.starts_at > p_now);
-  v_rows := case meaning
+  if cardinality(v_open) = 0 then
+    v_reminded := case when v_meaning = 'other' then '{}' else v_reminded end;
+    return private.refuse_answer(p_org.id, v_hash, v_reminded, p_now) || jsonb_build_object(
+      'meaning', v_meaning, 'ids', array(select r.id from unnest(v_reminded) as r));
+  end if;
+  v_rows := case v_meaning
     when 'confirm' then array(
       select o from unnest(v_open) as o where o.patient_confirmed_at is null)
-    when 'cancel' then v_open else '{}' end;
-  outcome := case
-    when meaning = 'other' and cardinality(v_open) > 0 then 'unclear'
-    when meaning = 'other' then 'no_reminder'
-    when cardinality(v_rows) = 0 and cardinality(v_open) > 0 then 'already_confirmed'
-    when cardinality(v_rows) = 0
-      then private.refuse_answer(p_org.id, v_hash, v_reminded, p_now)
+    else v_open end;
+  v_outcome := case
+    when v_meaning = 'other' then 'unclear'
+    when cardinality(v_rows) = 0 then 'already_confirmed'
     when v_question.sid is not null or cardinality(v_rows) = 1 and not (
-      meaning = 'cancel' and private.may_mean_another(p_org.id, v_hash, v_reminded, p_now))
-      then case meaning when 'cancel' then 'cancelled' else 'confirmed' end
+      v_meaning = 'cancel' and private.may_mean_another(p_org.id, v_hash, v_reminded, p_now))
+      then case v_meaning when 'cancel' then 'cancelled' else 'confirmed' end
     when cardinality(v_rows) > private.choice_limit() or cardinality(v_rows) > (
       select count(distinct (r.starts_at, r.provider_id)) from unnest(v_rows) as r)
       then 'too_many'
     else 'which' end;
-  if outcome in ('confirmed', 'cancelled') then
-    perform private.carry_out_answer(p_org.id, meaning, v_rows, p_now);
-  elsif outcome in ('unclear', 'already_confirmed') then
+  if v_outcome in ('confirmed', 'cancelled') then
+    perform private.carry_out_answer(p_org.id, v_meaning, v_rows, p_now);
+  elsif v_outcome = 'already_confirmed' then
     v_rows := v_open;
-  elsif outcome not in ('which', 'too_many') then
-    v_rows := v_reminded;
   end if;
-  ids := case when outcome = 'no_reminder' then '{}' else array(select r.id from unnest(v_rows) as r) end;
+  return jsonb_build_object('outcome', v_outcome, 'meaning', v_meaning,
+    'ids', array(select r.id from unnest(v_rows) as r));
 end
 $$;
 comment on function private.decide_answer is 'Decides and carries out what a patient has answered.';
@@ -319,9 +320,8 @@ as $$
 declare
   v_hash constant bytea := private.hash_phone(p_phone);
   v_meaning constant text := p_answer ->> 'meaning';
-  v_decided record;
-  v_is_replied boolean;
-  v_result jsonb;
+  v_answer jsonb;
+  v_ids uuid[];
 begin
   if (
     select count(*) >= private.answer_limit() from public.text_answers as t
@@ -333,40 +333,42 @@ begin
     return '{"outcome": "limit", "isReplied": false}';
   end if;
   perform private.note_wish(p_org.id, v_hash, p_answer ->> 'wish');
-  select case
-      when private.is_blocked(p_org.id, v_hash) then 'blocked'
-      when v_meaning = 'stop' then 'opted_out'
-      when v_meaning = 'start' then 'opted_in'
-      when v_meaning = 'help' then 'help' end as outcome,
-    v_meaning as meaning, '{}'::uuid[] as ids
-  into v_decided;
-  if v_decided.outcome = 'opted_out' and p_answer ? 'asksDesk' then
-    v_decided.ids := private.ask_desk(p_org, p_phone, p_now);
-  elsif v_decided.outcome is null then
-    v_decided := private.decide_answer(p_org, p_phone, v_meaning,
+  v_answer := case
+    when private.is_blocked(p_org.id, v_hash) then '{"outcome": "blocked"}'::jsonb
+    when v_meaning = 'stop' then '{"outcome": "opted_out"}'
+    when v_meaning = 'start' then '{"outcome": "opted_in"}'
+    when v_meaning = 'help' then '{"outcome": "help"}' end
+    || jsonb_build_object('meaning', v_meaning);
+  if v_answer is null then
+    v_answer := private.decide_answer(p_org, p_phone, v_meaning,
       array(select jsonb_array_elements_text(p_answer -> 'choices')::integer), p_now);
+  elsif v_answer ->> 'outcome' = 'opted_out' and p_answer ? 'asksDesk' then
+    v_answer := v_answer
+      || jsonb_build_object('ids', private.ask_desk(p_org, p_phone, p_now));
   end if;
-  v_is_replied := private.may_reply(p_org, p_phone, p_answer ->> 'country', v_decided.meaning,
-    v_decided.outcome, v_decided.ids, p_now);
-  v_result := jsonb_build_object('outcome', v_decided.outcome, 'meaning', v_decided.meaning,
-    'isReplied', v_is_replied, 'clinic', p_org.name, 'callBack', private.number_to_call(p_org.id),
+  v_ids := array(select jsonb_array_elements_text(v_answer -> 'ids')::uuid);
+  v_answer := v_answer - 'ids' || jsonb_build_object(
+    'isReplied', private.may_reply(p_org, p_phone, p_answer ->> 'country',
+      v_answer ->> 'meaning', v_answer ->> 'outcome', v_ids, p_now),
+    'clinic', p_org.name, 'callBack', private.number_to_call(p_org.id),
     'appointments', (
       select coalesce(jsonb_agg(jsonb_build_object('doctor', p.name,
         'startTime', private.iso_local(a.starts_at, p_org.timezone))
-        order by array_position(v_decided.ids, a.id)), '[]')
+        order by array_position(v_ids, a.id)), '[]')
       from public.appointments as a
       join public.providers as p on p.org_id = p_org.id and p.id = a.provider_id
-      where a.org_id = p_org.id and a.id = any (v_decided.ids)));
+      where a.org_id = p_org.id and a.id = any (v_ids)));
   insert into public.text_answers (
     org_id, sid, received_at, phone_hash, meaning, outcome, appointment_ids, is_replied, result
   ) values (
-    p_org.id, p_sid, p_now, v_hash, v_meaning, v_decided.outcome, v_decided.ids, v_is_replied, v_result
+    p_org.id, p_sid, p_now, v_hash, v_meaning, v_answer ->> 'outcome', v_ids,
+    (v_answer ->> 'isReplied')::boolean, v_answer
   );
-  perform private.tally('text_answers', jsonb_build_object('outcome', v_decided.outcome));
-  if v_decided.outcome not in ('confirmed', 'cancelled') then
-    perform private.audit(p_org.id, null, 'answer_text', null, v_decided.outcome);
+  perform private.tally('text_answers', jsonb_build_object('outcome', v_answer -> 'outcome'));
+  if v_answer ->> 'outcome' not in ('confirmed', 'cancelled') then
+    perform private.audit(p_org.id, null, 'answer_text', null, v_answer ->> 'outcome');
   end if;
-  return v_result;
+  return v_answer;
 end
 $$;
 comment on function private.take_answer is 'Decides, stores and counts what becomes of a text from a patient.';
@@ -383,9 +385,9 @@ comment on function private.take_answer is 'Decides, stores and counts what beco
  *            already_confirmed, already_cancelled, changed (cancelled or moved by others), too_late (it has
  *            begun), unclear (there is a reminder, but this is no answer), no_reminder, opted_out,
  *            opted_in, help, blocked, limit (of the number's texts in an hour; nothing is stored),
- *            unknown_clinic, busy (nothing has happened).
- *            With isReplied (whether the patient is told), language and words, and with meaning,
- *            clinic, callBack and appointments ({startTime, doctor}) but for the last three
+ *            unknown_clinic, busy (nothing has happened); with isReplied (whether the patient is told),
+ *            language and words, and with meaning, clinic, callBack and appointments ({startTime,
+ *            doctor}) but for the last three
  * Raises     25001 under another isolation level than read committed
  */
 create function public.answer_text(p_org uuid, p_sid text, p_phone text, p_answer jsonb)

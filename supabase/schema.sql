@@ -2130,7 +2130,7 @@ $$;
 
 COMMENT ON FUNCTION private.count_wrong_code(p_org public.organizations, p_call public.calls, p_codes private.awaited_code[], p_purpose text, p_now timestamp with time zone) IS 'Counts a wrong attempt and returns wrong_code, code_locked or locked.';
 
-CREATE FUNCTION private.decide_answer(p_org public.organizations, p_phone text, p_meaning text, p_choices integer[], p_now timestamp with time zone, OUT outcome text, OUT meaning text, OUT ids uuid[]) RETURNS record
+CREATE FUNCTION private.decide_answer(p_org public.organizations, p_phone text, p_meaning text, p_choices integer[], p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
@@ -2139,19 +2139,20 @@ declare
   v_reminded public.appointments[] :=
     array(select r from private.reminded_appointments(p_org.id, p_phone, p_now) as r);
   v_question public.text_answers;
+  v_meaning text := p_meaning;
   v_open public.appointments[];
   v_rows public.appointments[];
+  v_outcome text;
 begin
-  meaning := p_meaning;
   if p_meaning = 'choice' then
     v_question := private.find_question(p_org.id, v_hash, p_now);
-    meaning := coalesce(v_question.meaning, 'other');
+    v_meaning := coalesce(v_question.meaning, 'other');
     if p_choices <> '{0}' then
       v_question.appointment_ids := array(
         select v_question.appointment_ids[c] from unnest(p_choices) as c);
     end if;
     if array_position(v_question.appointment_ids, null) is not null then
-      meaning := 'other';
+      v_meaning := 'other';
     elsif v_question.sid is not null then
       v_reminded := array(
         select r from unnest(v_reminded) as r where r.id = any (v_question.appointment_ids));
@@ -2159,35 +2160,36 @@ begin
   end if;
   v_open := array(
     select r from unnest(v_reminded) as r where r.status = 'confirmed' and r.starts_at > p_now);
-  v_rows := case meaning
+  if cardinality(v_open) = 0 then
+    v_reminded := case when v_meaning = 'other' then '{}' else v_reminded end;
+    return private.refuse_answer(p_org.id, v_hash, v_reminded, p_now) || jsonb_build_object(
+      'meaning', v_meaning, 'ids', array(select r.id from unnest(v_reminded) as r));
+  end if;
+  v_rows := case v_meaning
     when 'confirm' then array(
       select o from unnest(v_open) as o where o.patient_confirmed_at is null)
-    when 'cancel' then v_open else '{}' end;
-  outcome := case
-    when meaning = 'other' and cardinality(v_open) > 0 then 'unclear'
-    when meaning = 'other' then 'no_reminder'
-    when cardinality(v_rows) = 0 and cardinality(v_open) > 0 then 'already_confirmed'
-    when cardinality(v_rows) = 0
-      then private.refuse_answer(p_org.id, v_hash, v_reminded, p_now)
+    else v_open end;
+  v_outcome := case
+    when v_meaning = 'other' then 'unclear'
+    when cardinality(v_rows) = 0 then 'already_confirmed'
     when v_question.sid is not null or cardinality(v_rows) = 1 and not (
-      meaning = 'cancel' and private.may_mean_another(p_org.id, v_hash, v_reminded, p_now))
-      then case meaning when 'cancel' then 'cancelled' else 'confirmed' end
+      v_meaning = 'cancel' and private.may_mean_another(p_org.id, v_hash, v_reminded, p_now))
+      then case v_meaning when 'cancel' then 'cancelled' else 'confirmed' end
     when cardinality(v_rows) > private.choice_limit() or cardinality(v_rows) > (
       select count(distinct (r.starts_at, r.provider_id)) from unnest(v_rows) as r)
       then 'too_many'
     else 'which' end;
-  if outcome in ('confirmed', 'cancelled') then
-    perform private.carry_out_answer(p_org.id, meaning, v_rows, p_now);
-  elsif outcome in ('unclear', 'already_confirmed') then
+  if v_outcome in ('confirmed', 'cancelled') then
+    perform private.carry_out_answer(p_org.id, v_meaning, v_rows, p_now);
+  elsif v_outcome = 'already_confirmed' then
     v_rows := v_open;
-  elsif outcome not in ('which', 'too_many') then
-    v_rows := v_reminded;
   end if;
-  ids := case when outcome = 'no_reminder' then '{}' else array(select r.id from unnest(v_rows) as r) end;
+  return jsonb_build_object('outcome', v_outcome, 'meaning', v_meaning,
+    'ids', array(select r.id from unnest(v_rows) as r));
 end
 $$;
 
-COMMENT ON FUNCTION private.decide_answer(p_org public.organizations, p_phone text, p_meaning text, p_choices integer[], p_now timestamp with time zone, OUT outcome text, OUT meaning text, OUT ids uuid[]) IS 'Decides and carries out what a patient has answered.';
+COMMENT ON FUNCTION private.decide_answer(p_org public.organizations, p_phone text, p_meaning text, p_choices integer[], p_now timestamp with time zone) IS 'Decides and carries out what a patient has answered.';
 
 CREATE TABLE private.retention_rules (
     name text NOT NULL,
@@ -6370,7 +6372,7 @@ $$;
 
 COMMENT ON FUNCTION private.record_delivery(p_org uuid, p_send uuid, p_sid text, p_delivery text, p_error_code integer) IS 'Stores the state of a text, if it ranks higher than the known one.';
 
-CREATE FUNCTION private.refuse_answer(p_org uuid, p_hash bytea, p_rows public.appointments[], p_now timestamp with time zone) RETURNS text
+CREATE FUNCTION private.refuse_answer(p_org uuid, p_hash bytea, p_rows public.appointments[], p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
@@ -6378,14 +6380,14 @@ declare
   v_ids constant uuid[] := array(select r.id from unnest(p_rows) as r);
 begin
   return case
-    when cardinality(p_rows) = 0 then 'no_reminder'
+    when cardinality(p_rows) = 0 then '{"outcome": "no_reminder"}'::jsonb
     when exists (
       select from public.text_answers as t
       where t.org_id = p_org and t.phone_hash = p_hash and t.outcome = 'cancelled'
-        and t.appointment_ids && v_ids) then 'already_cancelled'
+        and t.appointment_ids && v_ids) then '{"outcome": "already_cancelled"}'
     when exists (select from unnest(p_rows) as r where r.status = 'cancelled' and r.starts_at > p_now)
-      then 'changed'
-    else 'too_late' end;
+      then '{"outcome": "changed"}'
+    else '{"outcome": "too_late"}' end;
 end
 $$;
 
@@ -7314,9 +7316,8 @@ CREATE FUNCTION private.take_answer(p_org public.organizations, p_sid text, p_ph
 declare
   v_hash constant bytea := private.hash_phone(p_phone);
   v_meaning constant text := p_answer ->> 'meaning';
-  v_decided record;
-  v_is_replied boolean;
-  v_result jsonb;
+  v_answer jsonb;
+  v_ids uuid[];
 begin
   if (
     select count(*) >= private.answer_limit() from public.text_answers as t
@@ -7328,40 +7329,42 @@ begin
     return '{"outcome": "limit", "isReplied": false}';
   end if;
   perform private.note_wish(p_org.id, v_hash, p_answer ->> 'wish');
-  select case
-      when private.is_blocked(p_org.id, v_hash) then 'blocked'
-      when v_meaning = 'stop' then 'opted_out'
-      when v_meaning = 'start' then 'opted_in'
-      when v_meaning = 'help' then 'help' end as outcome,
-    v_meaning as meaning, '{}'::uuid[] as ids
-  into v_decided;
-  if v_decided.outcome = 'opted_out' and p_answer ? 'asksDesk' then
-    v_decided.ids := private.ask_desk(p_org, p_phone, p_now);
-  elsif v_decided.outcome is null then
-    v_decided := private.decide_answer(p_org, p_phone, v_meaning,
+  v_answer := case
+    when private.is_blocked(p_org.id, v_hash) then '{"outcome": "blocked"}'::jsonb
+    when v_meaning = 'stop' then '{"outcome": "opted_out"}'
+    when v_meaning = 'start' then '{"outcome": "opted_in"}'
+    when v_meaning = 'help' then '{"outcome": "help"}' end
+    || jsonb_build_object('meaning', v_meaning);
+  if v_answer is null then
+    v_answer := private.decide_answer(p_org, p_phone, v_meaning,
       array(select jsonb_array_elements_text(p_answer -> 'choices')::integer), p_now);
+  elsif v_answer ->> 'outcome' = 'opted_out' and p_answer ? 'asksDesk' then
+    v_answer := v_answer
+      || jsonb_build_object('ids', private.ask_desk(p_org, p_phone, p_now));
   end if;
-  v_is_replied := private.may_reply(p_org, p_phone, p_answer ->> 'country', v_decided.meaning,
-    v_decided.outcome, v_decided.ids, p_now);
-  v_result := jsonb_build_object('outcome', v_decided.outcome, 'meaning', v_decided.meaning,
-    'isReplied', v_is_replied, 'clinic', p_org.name, 'callBack', private.number_to_call(p_org.id),
+  v_ids := array(select jsonb_array_elements_text(v_answer -> 'ids')::uuid);
+  v_answer := v_answer - 'ids' || jsonb_build_object(
+    'isReplied', private.may_reply(p_org, p_phone, p_answer ->> 'country',
+      v_answer ->> 'meaning', v_answer ->> 'outcome', v_ids, p_now),
+    'clinic', p_org.name, 'callBack', private.number_to_call(p_org.id),
     'appointments', (
       select coalesce(jsonb_agg(jsonb_build_object('doctor', p.name,
         'startTime', private.iso_local(a.starts_at, p_org.timezone))
-        order by array_position(v_decided.ids, a.id)), '[]')
+        order by array_position(v_ids, a.id)), '[]')
       from public.appointments as a
       join public.providers as p on p.org_id = p_org.id and p.id = a.provider_id
-      where a.org_id = p_org.id and a.id = any (v_decided.ids)));
+      where a.org_id = p_org.id and a.id = any (v_ids)));
   insert into public.text_answers (
     org_id, sid, received_at, phone_hash, meaning, outcome, appointment_ids, is_replied, result
   ) values (
-    p_org.id, p_sid, p_now, v_hash, v_meaning, v_decided.outcome, v_decided.ids, v_is_replied, v_result
+    p_org.id, p_sid, p_now, v_hash, v_meaning, v_answer ->> 'outcome', v_ids,
+    (v_answer ->> 'isReplied')::boolean, v_answer
   );
-  perform private.tally('text_answers', jsonb_build_object('outcome', v_decided.outcome));
-  if v_decided.outcome not in ('confirmed', 'cancelled') then
-    perform private.audit(p_org.id, null, 'answer_text', null, v_decided.outcome);
+  perform private.tally('text_answers', jsonb_build_object('outcome', v_answer -> 'outcome'));
+  if v_answer ->> 'outcome' not in ('confirmed', 'cancelled') then
+    perform private.audit(p_org.id, null, 'answer_text', null, v_answer ->> 'outcome');
   end if;
-  return v_result;
+  return v_answer;
 end
 $$;
 
@@ -12262,7 +12265,7 @@ REVOKE ALL ON FUNCTION private.count_since(p_times timestamp with time zone[], p
 
 REVOKE ALL ON FUNCTION private.count_wrong_code(p_org public.organizations, p_call public.calls, p_codes private.awaited_code[], p_purpose text, p_now timestamp with time zone) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.decide_answer(p_org public.organizations, p_phone text, p_meaning text, p_choices integer[], p_now timestamp with time zone, OUT outcome text, OUT meaning text, OUT ids uuid[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.decide_answer(p_org public.organizations, p_phone text, p_meaning text, p_choices integer[], p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.delete_old(p_rule private.retention_rules, p_now timestamp with time zone, p_limit bigint) FROM PUBLIC;
 
