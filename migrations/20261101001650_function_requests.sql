@@ -134,7 +134,8 @@ begin
     from public.organizations as o
     left join private.reminded_days as r on r.org_id = o.id
     cross join lateral (
-      select coalesce(private.reminder_day(o, v_now), private.missed_day(o, r.day, v_now)) as day
+      -- What was missed comes first: the time to remind of the next day may be early in the morning.
+      select coalesce(private.missed_day(o, r.day, v_now), private.reminder_day(o, v_now)) as day
     ) as d
     where o.reminder_min is not null and d.day > coalesce(r.day, '-infinity')
       and not exists (select from private.arriving_clinics as i where i.org_id = o.id)

@@ -589,6 +589,23 @@ test("a job that did not run reminds in the morning of what is still to come, if
   assert.equal(bookings[0]?.told().length, 2);
 });
 
+test("a clinic that reminds from eight on also catches up what was missed on the day before", async (bench) => {
+  const { sql } = bench.database;
+  await aTextingClinic(bench, { zone: zoneAtNoon() });
+  await sql`update public.organizations set reminder_min = 480`;
+  await sql`insert into private.reminded_days (org_id, day)
+    select id, (now() at time zone timezone)::date - 1 from public.organizations`;
+  const days: number[] = [];
+  for (let run = 0; run < 3; run++) {
+    await sql`select public.send_appointment_texts()`;
+    const [row] = await sql<{ ahead: number }[]>`
+      select r.day - (now() at time zone o.timezone)::date as ahead
+      from private.reminded_days as r join public.organizations as o on o.id = r.org_id`;
+    days.push(row?.ahead ?? NaN);
+  }
+  assert.deepEqual(days, [0, 1, 1]);
+});
+
 test("a clinic that is being moved does not stop the reminders of the others", async (bench) => {
   const [moving, other] = [await aTextingClinic(bench), await aTextingClinic(bench)];
   const { sql, admin } = bench.database;
