@@ -36,10 +36,7 @@ const hosted: HostedDeno = {
   },
 };
 try {
-  const bundles = await deployProject();
-  for (const bundle of bundles) await checkTypes(bundle);
-  console.log(`${bundles.length} bundles pass the type check of hosted Supabase's Deno`);
-  await playCall(bundles);
+  await playCall(await deployProject());
 } finally {
   await rm(folder, { recursive: true, force: true });
 }
@@ -77,7 +74,8 @@ async function deployProject(): Promise<readonly Bundle[]> {
     const remote = `--remote=${server.url()}?sslmode=disable`;
     await checkAdvice(remote, bound.map(({ name }) => name));
     await run(cli, ["db", "lint", remote, "--level", "error", "--fail-on", "error", "--yes"]);
-    await untilJobsHaveRun(sql);
+    // The jobs run at full minutes; the types are checked while waiting for them.
+    await Promise.all([untilJobsHaveRun(sql), checkTypes(api.bundles)]);
     for (const command of commands.slice(deployment.length)) await type(newcomer, command);
     await sql.end();
     await refuseWrongSettings(newcomer, api);
@@ -272,9 +270,12 @@ async function checkBundles(bundles: readonly Bundle[]): Promise<readonly Bundle
   return bundles;
 }
 
-async function checkTypes({ directory, entrypoint, importMap }: Bundle): Promise<void> {
-  const args = ["check", "--quiet", "--no-lock", "--config", importMap, entrypoint];
-  await run(hosted.program, args, hosted.env, directory);
+async function checkTypes(bundles: readonly Bundle[]): Promise<void> {
+  for (const { directory, entrypoint, importMap } of bundles) {
+    const args = ["check", "--quiet", "--no-lock", "--config", importMap, entrypoint];
+    await run(hosted.program, args, hosted.env, directory);
+  }
+  console.log(`${bundles.length} bundles pass the type check of hosted Supabase's Deno`);
 }
 
 /** The deployed functions answer in place of the repository's; everything else is the stack's. */
