@@ -693,6 +693,14 @@ for (const colorScheme of ["light", "dark"] as const) {
         await entryOf(page, "Patient no_show").waitFor();
         await shows(page, "3 items to handle.");
         await check("day");
+        // Each state has a color of its own.
+        const colors = await page.locator(".legend .entry").evaluateAll((entries) =>
+          entries.map((entry) => {
+            const { backgroundColor, borderInlineStartColor } = getComputedStyle(entry);
+            return `${backgroundColor} ${borderInlineStartColor}`;
+          })
+        );
+        assert.equal(new Set(colors).size, 7, colors.join());
         await page.getByLabel("Show").selectOption("the week");
         await page.locator(".week").first().waitFor();
         await check("week");

@@ -69,7 +69,7 @@ function Feeds(
         longer needed.</p>
       ${address !== undefined && html`
         <p><label>Address to copy into the calendar program
-          <input readonly size="60" value=${address} ref=${selectOnce} /></label></p>
+          <input readonly value=${address} ref=${selectOnce} /></label></p>
       `}
       <ul>${feeds.map((feed) =>
         html`
@@ -133,7 +133,7 @@ function BusyCalendars(
             <label>${name}: ${calendar === undefined
               ? "no calendar is read"
               : sayCalendar(calendar, desk.zone)}
-              <input name="address" type="url" size="40" required autocomplete="off"
+              <input name="address" type="url" required autocomplete="off"
                 placeholder=${calendar === undefined
                   ? "https://, its secret address in iCal format"
                   : "another address"} /></label>
