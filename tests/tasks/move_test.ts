@@ -10,6 +10,12 @@ import cancelAppointment from "../../functions/cancel-appointment/index.ts";
 import leaveMessage from "../../functions/leave-message/index.ts";
 import sendOtp from "../../functions/send-otp/index.ts";
 import { readConfig } from "../../shared/config.ts";
+import { claimWebhooks } from "../../shared/database/webhooks.ts";
+import {
+  createWebhookSecret,
+  decryptWebhookSecret,
+  encryptWebhookSecret,
+} from "../../shared/webhook.ts";
 import { claimTexts } from "../../shared/database/appointment_texts.ts";
 import { startBudget } from "../../shared/deadline.ts";
 import { openLog } from "../../shared/logging.ts";
@@ -61,10 +67,18 @@ function testWithProjects(name: string, work: (projects: Projects) => Promise<vo
     }));
 }
 
-/** A clinic with an appointment, an opt-out, a message and a member. */
+/** The secret of the clinic's endpoint. */
+const signing = createWebhookSecret();
+
+/** A clinic with an endpoint, an appointment, an opt-out, a message and a member. */
 async function aBusyClinic(bench: Bench) {
   const { sql } = bench.database;
   const clinic = await aTextingClinic(bench);
+  const endpointId = crypto.randomUUID();
+  const of = { orgId: clinic.id, endpointId };
+  const secret = await encryptWebhookSecret(bench.runtime.config.credentialKeys, of, signing);
+  await sql`select public.add_webhook(${clinic.id}, ${endpointId}, 'https://hooks.example/', null,
+    false, ${sql.json({ ...secret })})`;
   const call = new PhoneCall(bench, clinic);
   await call.hold("10:00");
   await call.ask(sendOtp);
@@ -104,7 +118,8 @@ async function claimedOf({ runtime }: Bench): Promise<string[]> {
 const moving = (rows: Record<string, string[]>) =>
   Object.fromEntries(
     Object.entries(rows).filter(([name]) =>
-      !(name in leftBehind) && name !== "public.org_credentials"
+      !(name in leftBehind) &&
+      !["public.org_credentials", "public.webhook_endpoints"].includes(name)
     ),
   );
 
@@ -136,6 +151,13 @@ testWithProjects(
       openLog("error", () => {}),
       there.deadlines,
     );
+    const sent = await claimWebhooks(runtime.database.within(startBudget(5000)), 10);
+    assert.ok(sent.outcome === "claimed" && sent.messages.length === 2);
+    for (const { secrets: [stored], ...one } of sent.messages) {
+      assert.ok(stored);
+      const { credentialKeys } = runtime.config;
+      assert.equal(await decryptWebhookSecret(credentialKeys, one, stored), signing);
+    }
     const again = new PhoneCall(there, clinic, call.phone);
     const patient = { patientName: "Ada Brown" };
     const asking = await again.ask(cancelAppointment, patient, { runtime });
