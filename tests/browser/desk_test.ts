@@ -378,7 +378,7 @@ testInBrowser(
     await stack.sql`insert into public.alarms (org_id, kind, raised_at, first_at, events)
     values (${clinic.id}, 'wrong_codes', now(), now(), 50)`;
     await shows(page, "3 items to handle.");
-    await shows(page, "The text to ***01 did not arrive (error 30006).");
+    await shows(page, "The code texted to ***01 did not arrive (error 30006).");
     await page.getByRole("button", { name: "Book for this caller" }).click();
     assert.equal(await page.getByLabel("Patient's name").inputValue(), "Ben Hill");
     await page.getByRole("button", { name: "Close" }).click();
