@@ -19,7 +19,7 @@ const usage = `deno task calendar list   --org SLUG_OR_ID
 deno task calendar add    --org SLUG_OR_ID --label WHO [--doctor ID]  print the address of a new calendar
 deno task calendar revoke --org SLUG_OR_ID --id ID                    its address no longer works
 deno task calendar read   --org SLUG_OR_ID --doctor ID   read the doctor's own calendar into days off
-deno task calendar forget --org SLUG_OR_ID --doctor ID   read it no longer, and remove these days off
+deno task calendar forget --org SLUG_OR_ID --doctor ID   stop reading it, and remove these days off
   --doctor ID  the doctor's id in the clinic's file; the whole clinic if left out
   --label WHO  who gets the address
   --id ID      as list shows it

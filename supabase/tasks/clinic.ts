@@ -20,11 +20,11 @@ import { defineTask, main, Misuse, Stop } from "./task.ts";
 import type { Terminal } from "./terminal.ts";
 
 const usage = `deno task clinic add FILE     add the clinic of a file
-deno task clinic change FILE  make a clinic what its file says
+deno task clinic change FILE  change a clinic to match its file
 deno task clinic check FILE   check a file and, with a database, show what it would change
 deno task clinic show --org SLUG_OR_ID   write the file of a clinic to standard output
 deno task clinic questions --org SLUG_OR_ID   list what callers asked and no fact answers
-deno task clinic delete --org SLUG_OR_ID   delete a clinic that has no appointments ahead
+deno task clinic delete --org SLUG_OR_ID   delete a clinic that has no future appointments
   --remove ID for questions: delete one that needs no answer
   --yes       apply without asking
   --dry-run   show the difference and apply nothing

@@ -20,7 +20,7 @@ const usage = `deno task simulate [--calls N] [--seed N]
   random callers call new clinics of the local stack: they change their minds, book for families, read
   wrong codes, hang up, and their requests are repeated or come late; then the database is checked
   --calls N    how many callers, 1 to ${mostCallers}; 1000 if left out. Some call twice
-  --seed N     plays the callers of an earlier run again; drawn and printed if left out
+  --seed N     plays the callers of an earlier run again; a random seed, which is printed, if left out
   --at-once N  how many call at the same time; 8 if left out
   --only N     plays one caller of the run alone and prints every use of a tool
   --url URL    the stack, http://127.0.0.1:8000 if left out; one is started if none answers there

@@ -17,16 +17,16 @@ import type { Terminal } from "./terminal.ts";
 import { tryEndpoint } from "./webhooks/try.ts";
 
 const usage = `deno task webhooks list   --org SLUG_OR_ID             the endpoints and their states
-deno task webhooks add    --org SLUG_OR_ID [--events E,E] [--names]  tell an endpoint, and print its secret
+deno task webhooks add    --org SLUG_OR_ID [--events E,E] [--names]  add an endpoint and print its secret
 deno task webhooks test   --org SLUG_OR_ID --id ID     send a signed example, and print what came back
 deno task webhooks rotate --org SLUG_OR_ID --id ID     print a new secret; the old one signs for a day more
-deno task webhooks enable --org SLUG_OR_ID --id ID     try one again that was given up
-deno task webhooks remove --org SLUG_OR_ID --id ID     with everything that waits for it
+deno task webhooks enable --org SLUG_OR_ID --id ID     use an endpoint again that was given up
+deno task webhooks remove --org SLUG_OR_ID --id ID     remove it, with everything that waits for it
 deno task webhooks failed --org SLUG_OR_ID             what was given up, the newest first
 deno task webhooks resend --org SLUG_OR_ID [--id ID]   send it again, all or one message of failed
   --events E,E  booking.created, booking.changed, booking.cancelled, followup.needed, message.left,
                 alarm.raised; all of them if left out
-  --names       tell patients' names and callers' messages too; numbers and codes are never told
+  --names       send patients' names and callers' messages too; numbers and codes are never sent
   --id ID       as list or failed shows it
   --env FILE    a file with CREDENTIAL_KEYS and SUPABASE_DB_URL; .env if left out. The environment takes
                 precedence
