@@ -724,9 +724,9 @@ comment on function private.compare_digits is 'The passcode that digits are, or 
 /*
  * Whether one more slot may be kept for the front desk, so that nobody can reserve a clinic's day by
  * reading out wrong passcodes. One is kept for a number within a day, whether it called or was called
- * for, and one for all calls of a clinic without a number; desk_holds at a clinic at one time; none while an alarm about an
- * attack is on. The numbers are locked, and the clinic's slots are counted under a lock, which is the last
- * one but rows of this call. If that takes too long, nothing is kept: the attempt counts all the same.
+ * for, and one for all calls of a clinic without a number; desk_holds at a clinic at one time; none while an
+ * alarm about an attack is on. The numbers are locked, and the clinic's slots are counted under a lock,
+ * which is the last one but rows of this call. If that takes too long, nothing is kept.
  */
 create function private.may_keep(
   p_org public.organizations, p_keys bytea[], p_now timestamptz
@@ -755,9 +755,11 @@ comment on function private.may_keep is
   'Whether the slot of a call that ran out of passcodes may be kept for the front desk.';
 
 /*
- * The call has no attempts left: what waits for these phones is left to the front desk. One slot is kept
- * for a while, if private.may_keep() allows it; the others are given up. A slot that has expired is not
- * taken back. The phones are locked.
+ * What waits for these phones is left to the front desk, except for a phone that is proven, or that can
+ * still be proven: the call and the phone have attempts left, and a code or a further text. One slot is
+ * kept for a while, if private.may_keep() allows it; the others are given up. A slot that has expired is
+ * not taken back. The phones are locked. If a row cannot be locked in time, nothing is left to the desk,
+ * and the wrong code counts all the same: the next code of the call comes here again.
  *
  * p_named  the hold that the caller meant, which is kept rather than others
  */
@@ -768,13 +770,24 @@ create function private.hand_over_holds(
 language plpgsql volatile set search_path = ''
 as $$
 declare
+  v_phones constant text[] := array(
+    select p from unnest(p_phones) as p
+    cross join lateral (select private.hash_phone(p)) as h (hash)
+    join public.calls as c on c.org_id = p_org.id and c.call_id = p_entered.call_id
+    where not private.is_proven(p_org.id, c.call_id, h.hash, p_now)
+      and (c.attempts >= p_org.call_attempts
+        or private.attempts_left(p_org, p_entered, h.hash, p_now) <= 0
+        or c.sends >= p_org.call_sends and not exists (
+          select from public.one_time_passcodes as o
+          where o.org_id = c.org_id and o.call_id = c.call_id and o.phone_hash = h.hash
+            and o.mac is not null)));
   v_kept public.appointments;
   v_keys bytea[];
   v_hold public.appointments;
 begin
   perform private.lock_holds(p_org.id, p_entered.call_id);
   select h.* into v_kept from private.find_holds(p_org.id, p_entered.call_id, p_now) as h
-  where h.patient_phone = any (p_phones) and h.starts_at > p_now
+  where h.patient_phone = any (v_phones) and h.starts_at > p_now
   order by (h.id = p_named) is true desc, h.updated_at desc limit 1;
   if v_kept.id is not null then
     v_keys := array[
@@ -796,7 +809,7 @@ begin
         then least(a.starts_at, p_now + make_interval(mins => p_org.desk_hold_minutes))
         else a.expires_at end
     where a.org_id = p_org.id and a.call_id = p_entered.call_id
-      and a.patient_phone = any (p_phones) and a.status = 'held' and not private.is_kept(a)
+      and a.patient_phone = any (v_phones) and a.status = 'held' and not private.is_kept(a)
       and not private.is_new_time(p_org.id, a)
     returning a.*
   loop
@@ -804,6 +817,8 @@ begin
       case v_hold.status when 'held' then 'kept' else 'given_up' end);
     perform private.tell_of_booking(p_org.id, v_hold.id, 'followup');
   end loop;
+exception when lock_not_available or deadlock_detected then
+  null;
 end
 $$;
 comment on function private.hand_over_holds is

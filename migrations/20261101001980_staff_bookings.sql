@@ -504,7 +504,8 @@ begin
   elsif p_row.status = 'confirmed' and private.is_wanted(v_wanted, p_row) then
     return private.describe_appointment(p_org, p_row, clock_timestamp())
       || '{"outcome": "unchanged"}';
-  elsif private.is_kept(p_row) and private.is_wanted(v_wanted, p_row) then
+  elsif private.is_kept(p_row) and private.is_held(p_row, clock_timestamp())
+    and private.is_wanted(v_wanted, p_row) then
     -- Its own seat, which is kept, would be in the way of a new row.
     if not private.confirm_row(p_org.id, p_row, clock_timestamp()) then
       return private.refuse_start(p_org, v_wanted, p_row.id, false);

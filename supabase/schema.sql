@@ -4132,13 +4132,24 @@ CREATE FUNCTION private.hand_over_holds(p_org public.organizations, p_call jsonb
     SET search_path TO ''
     AS $$
 declare
+  v_phones constant text[] := array(
+    select p from unnest(p_phones) as p
+    cross join lateral (select private.hash_phone(p)) as h (hash)
+    join public.calls as c on c.org_id = p_org.id and c.call_id = p_entered.call_id
+    where not private.is_proven(p_org.id, c.call_id, h.hash, p_now)
+      and (c.attempts >= p_org.call_attempts
+        or private.attempts_left(p_org, p_entered, h.hash, p_now) <= 0
+        or c.sends >= p_org.call_sends and not exists (
+          select from public.one_time_passcodes as o
+          where o.org_id = c.org_id and o.call_id = c.call_id and o.phone_hash = h.hash
+            and o.mac is not null)));
   v_kept public.appointments;
   v_keys bytea[];
   v_hold public.appointments;
 begin
   perform private.lock_holds(p_org.id, p_entered.call_id);
   select h.* into v_kept from private.find_holds(p_org.id, p_entered.call_id, p_now) as h
-  where h.patient_phone = any (p_phones) and h.starts_at > p_now
+  where h.patient_phone = any (v_phones) and h.starts_at > p_now
   order by (h.id = p_named) is true desc, h.updated_at desc limit 1;
   if v_kept.id is not null then
     v_keys := array[
@@ -4160,7 +4171,7 @@ begin
         then least(a.starts_at, p_now + make_interval(mins => p_org.desk_hold_minutes))
         else a.expires_at end
     where a.org_id = p_org.id and a.call_id = p_entered.call_id
-      and a.patient_phone = any (p_phones) and a.status = 'held' and not private.is_kept(a)
+      and a.patient_phone = any (v_phones) and a.status = 'held' and not private.is_kept(a)
       and not private.is_new_time(p_org.id, a)
     returning a.*
   loop
@@ -4168,6 +4179,8 @@ begin
       case v_hold.status when 'held' then 'kept' else 'given_up' end);
     perform private.tell_of_booking(p_org.id, v_hold.id, 'followup');
   end loop;
+exception when lock_not_available or deadlock_detected then
+  null;
 end
 $$;
 
@@ -5365,7 +5378,8 @@ begin
   elsif p_row.status = 'confirmed' and private.is_wanted(v_wanted, p_row) then
     return private.describe_appointment(p_org, p_row, clock_timestamp())
       || '{"outcome": "unchanged"}';
-  elsif private.is_kept(p_row) and private.is_wanted(v_wanted, p_row) then
+  elsif private.is_kept(p_row) and private.is_held(p_row, clock_timestamp())
+    and private.is_wanted(v_wanted, p_row) then
     -- Its own seat, which is kept, would be in the way of a new row.
     if not private.confirm_row(p_org.id, p_row, clock_timestamp()) then
       return private.refuse_start(p_org, v_wanted, p_row.id, false);

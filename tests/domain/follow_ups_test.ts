@@ -415,3 +415,50 @@ test("many calls that run out at once: no more are kept than the clinic allows",
     await lines.close();
   }
 });
+
+test("a proven phone's hold stays when the codes of another phone run out", async (bench, one) => {
+  const { sql } = bench.database;
+  const clinic = await aStrictClinic(sql);
+  const caller = aCaller(clinic);
+  await hold(one, caller, "09:00");
+  await sendCode(one, caller, "482913");
+  assert.equal((await readCode(one, caller, "482913")).outcome, "confirmed");
+  const own = await one.ask("claim_slot_atomic", caller, {
+    ...slotOf("10:00"),
+    p_patient_name: "Grace Hopper",
+  });
+  assert.equal(own.outcome, "held");
+  const other = { ...caller, phone: aPhone(), from: caller.phone };
+  const theirs = await one.ask("claim_slot_atomic", other, {
+    ...slotOf("11:00"),
+    p_patient_name: "Alan Turing",
+  });
+  assert.equal(theirs.outcome, "held");
+  await sendCode(one, other, "482914", theirs.holdId);
+  for (const wrong of ["000000", "000001"]) await readCode(one, other, wrong, theirs.holdId ?? "");
+  assert.ok(kept(await rowOf(sql, theirs)));
+  const row = await rowOf(sql, own);
+  assert.deepEqual([row.status, row.handed_over], ["held", false]);
+  assert.equal((await sendCode(one, caller, "482915", own.holdId)).outcome, "confirmed");
+});
+
+test(
+  "a wrong code counts even if its hold cannot be handed over in time",
+  async (bench, one, two) => {
+    const { sql } = bench.database;
+    const clinic = await aStrictClinic(sql);
+    const caller = aCaller(clinic);
+    const held = await hold(one, caller, "10:00");
+    await sendCode(one, caller, "482913");
+    await readCode(one, caller, "000000");
+    await two.sql`begin`;
+    await two.sql`select from public.appointments where id = ${held.holdId ?? ""} for update`;
+    assert.equal((await readCode(one, caller, "000001")).outcome, "locked");
+    await two.sql`rollback`;
+    const [counted] = await sql`select attempts from public.calls where call_id = ${caller.callId}`;
+    assert.equal(counted?.["attempts"], 2);
+    assert.equal((await rowOf(sql, held)).handed_over, false);
+    assert.equal((await readCode(one, caller, "482913")).outcome, "locked");
+    assert.ok(kept(await rowOf(sql, held)), "the next code does not hand over");
+  },
+);
