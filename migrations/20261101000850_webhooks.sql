@@ -37,6 +37,7 @@ create table public.webhook_endpoints (
   due_at timestamptz not null default '-infinity',
   failures integer not null default 0,
   failed_at timestamptz,
+  counted_at timestamptz,
   failure text,
   alarmed_at timestamptz,
   disabled_at timestamptz,
@@ -52,12 +53,14 @@ comment on column public.webhook_endpoints.secrets is
   'Its signing secrets, newest first: [{keyId, nonce, ciphertext, until}], AES-256-GCM with organization and endpoint as additional data; until: when an old one is used no longer.';
 comment on column public.webhook_endpoints.claimed_at is 'When something was last claimed for it: others come first.';
 comment on column public.webhook_endpoints.due_at is 'It is left alone until then, because it failed.';
-comment on column public.webhook_endpoints.failures is 'How many attempts in a row have failed.';
+comment on column public.webhook_endpoints.failures is
+  'How many attempts in a row have failed; messages that were claimed together count once.';
 comment on column public.webhook_endpoints.failed_at is 'When the first of these failed.';
+comment on column public.webhook_endpoints.counted_at is 'When the newest of these was counted.';
 comment on column public.webhook_endpoints.alarmed_at is
-  'When an alarm was raised about it, once until something arrives again.';
+  'When an alarm was last raised about it: once for an outage, and once a day at most.';
 comment on column public.webhook_endpoints.disabled_at is
-  'When it was given up: it answered 410, or nothing had arrived for three days.';
+  'When it was given up: it answered 410, or attempts had failed for three days.';
 select private.protect('public.webhook_endpoints', null);
 
 create table public.webhook_messages (
@@ -95,8 +98,13 @@ create index webhook_messages_by_endpoint on public.webhook_messages (org_id, en
 create index webhook_messages_by_time on public.webhook_messages (org_id, created_at);
 select private.protect('public.webhook_messages', null);
 
-/* p_data  ids and times */
-create function private.tell(p_org uuid, p_type text, p_subject uuid, p_data jsonb) returns void
+/*
+ * p_data    ids and times
+ * p_except  an endpoint that is not told
+ */
+create function private.tell(
+  p_org uuid, p_type text, p_subject uuid, p_data jsonb, p_except uuid default null
+) returns void
 language plpgsql volatile set search_path = ''
 as $$
 begin
@@ -105,6 +113,7 @@ begin
   from (
     select w.org_id, w.id from public.webhook_endpoints as w
     where w.org_id = p_org and w.disabled_at is null and p_type = any (w.types)
+      and w.id is distinct from p_except
     -- One that is being removed is waited for, and then not told.
     for key share
   ) as e;

@@ -58,9 +58,14 @@ create index alarms_by_time on public.alarms (org_id, raised_at);
 select private.protect('public.alarms', 'desk');
 grant select on public.alarms to service_role;
 
-/* Events that somebody has counted, from p_first_at to p_now. */
+/*
+ * Events that somebody has counted, from p_first_at to p_now.
+ *
+ * p_endpoint  the endpoint that the alarm is about, which is not told
+ */
 create function private.raise_alarm(
-  p_org uuid, p_kind private.alarm_kind, p_events integer, p_first_at timestamptz, p_now timestamptz
+  p_org uuid, p_kind private.alarm_kind, p_events integer, p_first_at timestamptz, p_now timestamptz,
+  p_endpoint uuid default null
 ) returns void
 language plpgsql volatile set search_path = ''
 as $$
@@ -74,7 +79,8 @@ begin
     jsonb_build_object('events', p_events, 'since', p_first_at));
   perform private.tally('alarms', jsonb_build_object('kind', p_kind));
   perform private.tell(p_org, 'alarm.raised', v_alarm, jsonb_build_object(
-    'alarmId', v_alarm, 'kind', p_kind, 'events', p_events, 'since', p_first_at));
+    'alarmId', v_alarm, 'kind', p_kind, 'events', p_events, 'since', p_first_at),
+    p_endpoint);
 end
 $$;
 comment on function private.raise_alarm is 'Raises an alarm: a row for staff, an audit row, a count.';

@@ -6,10 +6,15 @@
  *   receiver recognizes it by its id. The order is not promised; each message has its time.
  * - An attempt has an id. Whoever comes late with the result of an earlier one changes nothing.
  * - A failure makes the whole endpoint wait, twice as long each time, and then one message tries it. So a
- *   dead server costs one attempt an hour, and no other endpoint waits for it.
- * - A message is given up after twelve attempts, about six hours of failures. An endpoint is given up when
- *   it says that it is gone (410), or when nothing has arrived for three days. The first time something
- *   is given up, an alarm is raised, once until something arrives again.
+ *   dead server costs one attempt an hour, and no other endpoint waits for it. Messages that were claimed
+ *   together count as one failure.
+ * - A message is given up after twelve attempts. An endpoint is given up when it says that it is gone
+ *   (410), or when attempts have failed for three days. If nothing was tried for a day, the next failure
+ *   begins a new outage.
+ * - An alarm is raised when something is given up, or after twelve failures in a row, about six hours:
+ *   many messages take turns, so none of them may have been tried twelve times by then. It is raised
+ *   once for each outage, and once a day at most. The endpoint that failed is not told, because an
+ *   endpoint that refuses alarms would raise one about each.
  * - What was given up stays, and is sent again when somebody asks for it.
  * - Endpoints of a clinic that arrives from another project wait until it is here alone.
  */
@@ -153,27 +158,56 @@ $$;
 comment on function private.fail_waiting is 'Gives up everything that waits for an endpoint.';
 
 /*
+ * The endpoint with one failure more, unless one was counted since the message was claimed: messages
+ * that were under way at the same time say the same about it.
+ */
+create function private.count_failure(
+  inout p_endpoint public.webhook_endpoints, p_claimed_at timestamptz, p_now timestamptz
+)
+language plpgsql stable set search_path = ''
+as $$
+begin
+  if p_endpoint.counted_at >= p_claimed_at then
+    return;
+  end if;
+  if p_endpoint.failed_at is null
+    or coalesce(p_endpoint.counted_at, '-infinity') < p_now - interval '1 day' then
+    p_endpoint.failures := 0;
+    p_endpoint.failed_at := p_now;
+  end if;
+  p_endpoint.due_at := p_now + interval '1 minute' * least(60, 2 ^ least(p_endpoint.failures, 6));
+  p_endpoint.failures := p_endpoint.failures + 1;
+  p_endpoint.counted_at := p_now;
+end
+$$;
+comment on function private.count_failure is
+  'An endpoint after a failure: how many there were, since when, and how long it is left alone.';
+
+/*
  * What an attempt that failed means for its endpoint, whose row is locked. Returns the alarm that was
  * raised, or null.
  *
- * p_is_final  whether the message is given up
+ * p_is_final    whether the message is given up
+ * p_claimed_at  when the attempt began
  */
 create function private.note_failure(
   p_org uuid, p_endpoint public.webhook_endpoints, p_reason text, p_is_gone boolean, p_is_final boolean,
-  p_now timestamptz
+  p_claimed_at timestamptz, p_now timestamptz
 ) returns text
 language plpgsql volatile set search_path = ''
 as $$
 declare
-  v_since constant timestamptz := coalesce(p_endpoint.failed_at, p_now);
+  v_after constant public.webhook_endpoints :=
+    private.count_failure(p_endpoint, p_claimed_at, p_now);
+  v_since constant timestamptz := coalesce(v_after.failed_at, p_now);
   v_is_disabled constant boolean := p_is_gone or v_since <= p_now - interval '3 days';
-  v_is_alarm constant boolean :=
-    (p_is_final or v_is_disabled) and p_endpoint.alarmed_at is null;
+  v_is_alarm constant boolean := (p_is_final or v_is_disabled or v_after.failures >= 12)
+    and coalesce(p_endpoint.alarmed_at < least(v_since, p_now - interval '1 day'), true);
 begin
   update public.webhook_endpoints as e
-  set failures = e.failures + 1, failed_at = v_since, failure = p_reason,
-    due_at = p_now + interval '1 minute' * least(60, 2 ^ least(e.failures, 6)),
-    disabled_at = case when v_is_disabled then p_now end,
+  set failures = v_after.failures, failed_at = v_after.failed_at, counted_at = v_after.counted_at,
+    failure = p_reason, due_at = v_after.due_at,
+    disabled_at = case when v_is_disabled then p_now else e.disabled_at end,
     alarmed_at = case when v_is_alarm then p_now else e.alarmed_at end
   where e.org_id = p_org and e.id = p_endpoint.id;
   if v_is_disabled then
@@ -182,15 +216,15 @@ begin
       jsonb_build_object('reason', p_reason));
   end if;
   if v_is_alarm then
-    perform private.raise_alarm(p_org, 'webhook_failed', p_endpoint.failures + 1,
-      v_since, p_now);
+    perform private.raise_alarm(p_org, 'webhook_failed', greatest(1, v_after.failures), v_since,
+      p_now, p_endpoint.id);
     return 'webhook_failed';
   end if;
   return null;
 end
 $$;
 comment on function private.note_failure is
-  'Makes an endpoint wait after a failure, or gives it up; raises an alarm once.';
+  'Makes an endpoint wait after a failure, or gives it up; raises an alarm once for each outage.';
 
 /*
  * Entry function of the function webhooks: stores what became of a message.
@@ -237,11 +271,12 @@ begin
   where m.org_id = p_org and m.id = p_message;
   if p_reason is null then
     update public.webhook_endpoints as e
-    set failures = 0, failed_at = null, failure = null, alarmed_at = null, due_at = '-infinity'
+    set failures = 0, failed_at = null, failure = null, due_at = '-infinity'
     where e.org_id = p_org and e.id = v_endpoint.id and e.failures > 0;
   else
-    v_alarm := private.note_failure(
-      p_org, v_endpoint, p_reason, p_is_gone, v_outcome = 'failed', v_now);
+    -- Nothing has changed the message since it was claimed.
+    v_alarm := private.note_failure(p_org, v_endpoint, p_reason, p_is_gone, v_outcome = 'failed',
+      v_message.updated_at, v_now);
   end if;
   perform private.tally('webhooks', jsonb_build_object('result', v_outcome));
   return jsonb_strip_nulls(
@@ -385,6 +420,7 @@ begin
       due_at = case when p_as = 'enabled' then '-infinity' else e.due_at end,
       failures = case when p_as = 'enabled' then 0 else e.failures end,
       failed_at = case when p_as = 'enabled' then null else e.failed_at end,
+      alarmed_at = case when p_as = 'enabled' then null else e.alarmed_at end,
       secrets = case when p_as = 'rotated' then jsonb_build_array(p_secret,
         (e.secrets -> 0) || jsonb_build_object('until', clock_timestamp() + interval '1 day'))
         else e.secrets end

@@ -1392,6 +1392,7 @@ CREATE TABLE public.webhook_endpoints (
     due_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
     failures integer DEFAULT 0 NOT NULL,
     failed_at timestamp with time zone,
+    counted_at timestamp with time zone,
     failure text,
     alarmed_at timestamp with time zone,
     disabled_at timestamp with time zone,
@@ -1412,13 +1413,15 @@ COMMENT ON COLUMN public.webhook_endpoints.claimed_at IS 'When something was las
 
 COMMENT ON COLUMN public.webhook_endpoints.due_at IS 'It is left alone until then, because it failed.';
 
-COMMENT ON COLUMN public.webhook_endpoints.failures IS 'How many attempts in a row have failed.';
+COMMENT ON COLUMN public.webhook_endpoints.failures IS 'How many attempts in a row have failed; messages that were claimed together count once.';
 
 COMMENT ON COLUMN public.webhook_endpoints.failed_at IS 'When the first of these failed.';
 
-COMMENT ON COLUMN public.webhook_endpoints.alarmed_at IS 'When an alarm was raised about it, once until something arrives again.';
+COMMENT ON COLUMN public.webhook_endpoints.counted_at IS 'When the newest of these was counted.';
 
-COMMENT ON COLUMN public.webhook_endpoints.disabled_at IS 'When it was given up: it answered 410, or nothing had arrived for three days.';
+COMMENT ON COLUMN public.webhook_endpoints.alarmed_at IS 'When an alarm was last raised about it: once for an outage, and once a day at most.';
+
+COMMENT ON COLUMN public.webhook_endpoints.disabled_at IS 'When it was given up: it answered 410, or attempts had failed for three days.';
 
 CREATE FUNCTION private.claim_messages(p_org uuid, p_endpoint public.webhook_endpoints, p_limit integer, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql
@@ -1961,6 +1964,27 @@ end
 $$;
 
 COMMENT ON FUNCTION private.count_audit() IS 'Counts the audit rows of transactions that ended since the last count.';
+
+CREATE FUNCTION private.count_failure(INOUT p_endpoint public.webhook_endpoints, p_claimed_at timestamp with time zone, p_now timestamp with time zone) RETURNS public.webhook_endpoints
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  if p_endpoint.counted_at >= p_claimed_at then
+    return;
+  end if;
+  if p_endpoint.failed_at is null
+    or coalesce(p_endpoint.counted_at, '-infinity') < p_now - interval '1 day' then
+    p_endpoint.failures := 0;
+    p_endpoint.failed_at := p_now;
+  end if;
+  p_endpoint.due_at := p_now + interval '1 minute' * least(60, 2 ^ least(p_endpoint.failures, 6));
+  p_endpoint.failures := p_endpoint.failures + 1;
+  p_endpoint.counted_at := p_now;
+end
+$$;
+
+COMMENT ON FUNCTION private.count_failure(INOUT p_endpoint public.webhook_endpoints, p_claimed_at timestamp with time zone, p_now timestamp with time zone) IS 'An endpoint after a failure: how many there were, since when, and how long it is left alone.';
 
 CREATE FUNCTION private.count_for_alarm(p_org public.organizations, p_kind private.alarm_kind, p_now timestamp with time zone) RETURNS text
     LANGUAGE plpgsql
@@ -5469,20 +5493,22 @@ $$;
 
 COMMENT ON FUNCTION private.names_of(p_org uuid, p_phone text) IS 'The names that an organization keeps with a number, or without one.';
 
-CREATE FUNCTION private.note_failure(p_org uuid, p_endpoint public.webhook_endpoints, p_reason text, p_is_gone boolean, p_is_final boolean, p_now timestamp with time zone) RETURNS text
+CREATE FUNCTION private.note_failure(p_org uuid, p_endpoint public.webhook_endpoints, p_reason text, p_is_gone boolean, p_is_final boolean, p_claimed_at timestamp with time zone, p_now timestamp with time zone) RETURNS text
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 declare
-  v_since constant timestamptz := coalesce(p_endpoint.failed_at, p_now);
+  v_after constant public.webhook_endpoints :=
+    private.count_failure(p_endpoint, p_claimed_at, p_now);
+  v_since constant timestamptz := coalesce(v_after.failed_at, p_now);
   v_is_disabled constant boolean := p_is_gone or v_since <= p_now - interval '3 days';
-  v_is_alarm constant boolean :=
-    (p_is_final or v_is_disabled) and p_endpoint.alarmed_at is null;
+  v_is_alarm constant boolean := (p_is_final or v_is_disabled or v_after.failures >= 12)
+    and coalesce(p_endpoint.alarmed_at < least(v_since, p_now - interval '1 day'), true);
 begin
   update public.webhook_endpoints as e
-  set failures = e.failures + 1, failed_at = v_since, failure = p_reason,
-    due_at = p_now + interval '1 minute' * least(60, 2 ^ least(e.failures, 6)),
-    disabled_at = case when v_is_disabled then p_now end,
+  set failures = v_after.failures, failed_at = v_after.failed_at, counted_at = v_after.counted_at,
+    failure = p_reason, due_at = v_after.due_at,
+    disabled_at = case when v_is_disabled then p_now else e.disabled_at end,
     alarmed_at = case when v_is_alarm then p_now else e.alarmed_at end
   where e.org_id = p_org and e.id = p_endpoint.id;
   if v_is_disabled then
@@ -5491,15 +5517,15 @@ begin
       jsonb_build_object('reason', p_reason));
   end if;
   if v_is_alarm then
-    perform private.raise_alarm(p_org, 'webhook_failed', p_endpoint.failures + 1,
-      v_since, p_now);
+    perform private.raise_alarm(p_org, 'webhook_failed', greatest(1, v_after.failures), v_since,
+      p_now, p_endpoint.id);
     return 'webhook_failed';
   end if;
   return null;
 end
 $$;
 
-COMMENT ON FUNCTION private.note_failure(p_org uuid, p_endpoint public.webhook_endpoints, p_reason text, p_is_gone boolean, p_is_final boolean, p_now timestamp with time zone) IS 'Makes an endpoint wait after a failure, or gives it up; raises an alarm once.';
+COMMENT ON FUNCTION private.note_failure(p_org uuid, p_endpoint public.webhook_endpoints, p_reason text, p_is_gone boolean, p_is_final boolean, p_claimed_at timestamp with time zone, p_now timestamp with time zone) IS 'Makes an endpoint wait after a failure, or gives it up; raises an alarm once for each outage.';
 
 CREATE FUNCTION private.note_finding(p_org uuid, p_appointment uuid, p_kind text, p_repaired boolean, p_details jsonb) RETURNS void
     LANGUAGE plpgsql
@@ -6085,7 +6111,7 @@ $$;
 
 COMMENT ON FUNCTION private.queue_text(p_org uuid, p_appointment uuid, p_kind text, p_moved_from uuid) IS 'Writes a text about an appointment, to be sent once this transaction has committed.';
 
-CREATE FUNCTION private.raise_alarm(p_org uuid, p_kind private.alarm_kind, p_events integer, p_first_at timestamp with time zone, p_now timestamp with time zone) RETURNS void
+CREATE FUNCTION private.raise_alarm(p_org uuid, p_kind private.alarm_kind, p_events integer, p_first_at timestamp with time zone, p_now timestamp with time zone, p_endpoint uuid DEFAULT NULL::uuid) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
@@ -6099,11 +6125,12 @@ begin
     jsonb_build_object('events', p_events, 'since', p_first_at));
   perform private.tally('alarms', jsonb_build_object('kind', p_kind));
   perform private.tell(p_org, 'alarm.raised', v_alarm, jsonb_build_object(
-    'alarmId', v_alarm, 'kind', p_kind, 'events', p_events, 'since', p_first_at));
+    'alarmId', v_alarm, 'kind', p_kind, 'events', p_events, 'since', p_first_at),
+    p_endpoint);
 end
 $$;
 
-COMMENT ON FUNCTION private.raise_alarm(p_org uuid, p_kind private.alarm_kind, p_events integer, p_first_at timestamp with time zone, p_now timestamp with time zone) IS 'Raises an alarm: a row for staff, an audit row, a count.';
+COMMENT ON FUNCTION private.raise_alarm(p_org uuid, p_kind private.alarm_kind, p_events integer, p_first_at timestamp with time zone, p_now timestamp with time zone, p_endpoint uuid) IS 'Raises an alarm: a row for staff, an audit row, a count.';
 
 CREATE FUNCTION private.read_caller(p_org public.organizations, p_call jsonb) RETURNS bytea
     LANGUAGE plpgsql STABLE
@@ -7443,7 +7470,7 @@ $$;
 
 COMMENT ON FUNCTION private.tally_text(p_origin text, p_result text) IS 'Counts what became of a text; texts about appointments apart from those of calls.';
 
-CREATE FUNCTION private.tell(p_org uuid, p_type text, p_subject uuid, p_data jsonb) RETURNS void
+CREATE FUNCTION private.tell(p_org uuid, p_type text, p_subject uuid, p_data jsonb, p_except uuid DEFAULT NULL::uuid) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
@@ -7453,13 +7480,14 @@ begin
   from (
     select w.org_id, w.id from public.webhook_endpoints as w
     where w.org_id = p_org and w.disabled_at is null and p_type = any (w.types)
+      and w.id is distinct from p_except
     -- One that is being removed is waited for, and then not told.
     for key share
   ) as e;
 end
 $$;
 
-COMMENT ON FUNCTION private.tell(p_org uuid, p_type text, p_subject uuid, p_data jsonb) IS 'Writes an event for the endpoints that want it, to be sent once this transaction has committed.';
+COMMENT ON FUNCTION private.tell(p_org uuid, p_type text, p_subject uuid, p_data jsonb, p_except uuid) IS 'Writes an event for the endpoints that want it, to be sent once this transaction has committed.';
 
 CREATE FUNCTION private.tell_of_booking(p_org uuid, p_appointment uuid, p_kind text, p_moved_from uuid DEFAULT NULL::uuid) RETURNS void
     LANGUAGE plpgsql
@@ -8536,6 +8564,7 @@ begin
       due_at = case when p_as = 'enabled' then '-infinity' else e.due_at end,
       failures = case when p_as = 'enabled' then 0 else e.failures end,
       failed_at = case when p_as = 'enabled' then null else e.failed_at end,
+      alarmed_at = case when p_as = 'enabled' then null else e.alarmed_at end,
       secrets = case when p_as = 'rotated' then jsonb_build_array(p_secret,
         (e.secrets -> 0) || jsonb_build_object('until', clock_timestamp() + interval '1 day'))
         else e.secrets end
@@ -10267,11 +10296,12 @@ begin
   where m.org_id = p_org and m.id = p_message;
   if p_reason is null then
     update public.webhook_endpoints as e
-    set failures = 0, failed_at = null, failure = null, alarmed_at = null, due_at = '-infinity'
+    set failures = 0, failed_at = null, failure = null, due_at = '-infinity'
     where e.org_id = p_org and e.id = v_endpoint.id and e.failures > 0;
   else
-    v_alarm := private.note_failure(
-      p_org, v_endpoint, p_reason, p_is_gone, v_outcome = 'failed', v_now);
+    -- Nothing has changed the message since it was claimed.
+    v_alarm := private.note_failure(p_org, v_endpoint, p_reason, p_is_gone, v_outcome = 'failed',
+      v_message.updated_at, v_now);
   end if;
   perform private.tally('webhooks', jsonb_build_object('result', v_outcome));
   return jsonb_strip_nulls(
@@ -12266,6 +12296,8 @@ REVOKE ALL ON FUNCTION private.count_attempt(p_phone bytea, p_now timestamp with
 
 REVOKE ALL ON FUNCTION private.count_audit() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.count_failure(INOUT p_endpoint public.webhook_endpoints, p_claimed_at timestamp with time zone, p_now timestamp with time zone) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.count_for_alarm(p_org public.organizations, p_kind private.alarm_kind, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.count_hold(p_org uuid, p_call public.calls, p_hold public.appointments, p_now timestamp with time zone) FROM PUBLIC;
@@ -12579,7 +12611,7 @@ REVOKE ALL ON FUNCTION private.names_hold(p_said jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.names_of(p_org uuid, p_phone text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.note_failure(p_org uuid, p_endpoint public.webhook_endpoints, p_reason text, p_is_gone boolean, p_is_final boolean, p_now timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.note_failure(p_org uuid, p_endpoint public.webhook_endpoints, p_reason text, p_is_gone boolean, p_is_final boolean, p_claimed_at timestamp with time zone, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.note_finding(p_org uuid, p_appointment uuid, p_kind text, p_repaired boolean, p_details jsonb) FROM PUBLIC;
 
@@ -12629,7 +12661,7 @@ REVOKE ALL ON FUNCTION private.queue_reminders(p_org public.organizations, p_day
 
 REVOKE ALL ON FUNCTION private.queue_text(p_org uuid, p_appointment uuid, p_kind text, p_moved_from uuid) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.raise_alarm(p_org uuid, p_kind private.alarm_kind, p_events integer, p_first_at timestamp with time zone, p_now timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.raise_alarm(p_org uuid, p_kind private.alarm_kind, p_events integer, p_first_at timestamp with time zone, p_now timestamp with time zone, p_endpoint uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.read_caller(p_org public.organizations, p_call jsonb) FROM PUBLIC;
 
@@ -12757,7 +12789,7 @@ REVOKE ALL ON FUNCTION private.tally(p_name text, p_labels jsonb, p_count double
 
 REVOKE ALL ON FUNCTION private.tally_text(p_origin text, p_result text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.tell(p_org uuid, p_type text, p_subject uuid, p_data jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.tell(p_org uuid, p_type text, p_subject uuid, p_data jsonb, p_except uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.tell_of_booking(p_org uuid, p_appointment uuid, p_kind text, p_moved_from uuid) FROM PUBLIC;
 

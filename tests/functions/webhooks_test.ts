@@ -380,6 +380,90 @@ test("a message is given up after twelve attempts, with one alarm, and is sent a
   assert.deepEqual(await run(bench, network), { delivered: 2 });
 });
 
+test("an outage with many messages raises one alarm in time, and one failure of several at once counts once", async (bench) => {
+  const { sql } = bench.database;
+  const clinic = await aClinic(sql);
+  await anEndpoint(bench, clinic, { types: ["booking.created"] });
+  const { seen, network } = anInternet();
+  const ask = await aDesk(bench, clinic);
+  for (const time of ["09:00", "10:00", "11:00", "12:00"]) await book(ask, time);
+  seen.answer = "HTTP/1.1 500 No\r\n\r\n";
+  assert.deepEqual(await run(bench, network), { waiting: 4 });
+  const failures = async () => {
+    const [row] = await sql`select failures, (select count(*)::int from public.alarms) as alarms,
+      round(extract(epoch from due_at - clock_timestamp()) / 60)::int as pause
+      from public.webhook_endpoints`;
+    return { ...row };
+  };
+  assert.deepEqual(await failures(), { failures: 1, alarms: 0, pause: 1 });
+  // The messages take turns, so that none is given up before the alarm.
+  const next = () =>
+    sql.begin(async (tx) => {
+      await tx`update public.webhook_endpoints set due_at = '-infinity'`;
+      await tx`update public.webhook_messages set due_at = updated_at - interval '1 hour'`;
+    });
+  for (let attempt = 2; attempt <= 13; attempt++) {
+    await next();
+    assert.deepEqual(await run(bench, network), { waiting: 1 });
+    const { failures: counted, alarms } = await failures();
+    assert.deepEqual([counted, alarms], [attempt, attempt >= 12 ? 1 : 0]);
+  }
+});
+
+test("an endpoint that refuses alarms is not told of itself, and there is one alarm a day about it", async (bench) => {
+  const { sql } = bench.database;
+  const clinic = await aClinic(sql);
+  const { endpointId } = await anEndpoint(bench, clinic);
+  await anEndpoint(bench, clinic, { types: ["alarm.raised"], host: "alarms.example" });
+  const { seen, network } = anInternet();
+  const ask = await aDesk(bench, clinic);
+  const kinds = async () =>
+    (await sql`select m.data ->> 'kind' as kind, m.endpoint_id as id from public.webhook_messages as m
+      where m.type = 'alarm.raised' order by m.created_at, 1`).map(({ kind, id }) =>
+      `${kind} ${id === endpointId ? "itself" : "another"}`
+    );
+  const fail = () =>
+    sql`update public.webhook_endpoints set failures = 11, failed_at = now(), counted_at = now(),
+      due_at = '-infinity' where id = ${endpointId}`;
+  await book(ask, "10:00");
+  await fail();
+  seen.answer = "HTTP/1.1 500 No\r\n\r\n";
+  await run(bench, network);
+  assert.deepEqual(await kinds(), ["webhook_failed another"]);
+  seen.answer = "HTTP/1.1 200 OK\r\n\r\n";
+  await wait(bench);
+  await run(bench, network);
+  const outage = async (time: string) => {
+    await book(ask, time);
+    await fail();
+    seen.answer = "HTTP/1.1 500 No\r\n\r\n";
+    await run(bench, network);
+    seen.answer = "HTTP/1.1 200 OK\r\n\r\n";
+    await wait(bench);
+    await run(bench, network);
+    return (await kinds()).length;
+  };
+  assert.equal(await outage("11:00"), 1, "not again within a day");
+  await sql`update public.webhook_endpoints set alarmed_at = alarmed_at - interval '25 hours'`;
+  assert.equal(await outage("12:00"), 2);
+});
+
+test("one failure long after another does not give an endpoint up", async (bench) => {
+  const { sql } = bench.database;
+  const clinic = await aClinic(sql);
+  await anEndpoint(bench, clinic);
+  const { seen, network } = anInternet();
+  await book(await aDesk(bench, clinic), "10:00");
+  await sql`update public.webhook_endpoints set failures = 12, failed_at = now() - interval '9 days',
+    counted_at = now() - interval '8 days', alarmed_at = now() - interval '8 days'`;
+  seen.answer = "HTTP/1.1 500 No\r\n\r\n";
+  assert.deepEqual(await run(bench, network), { waiting: 1 });
+  const [row] =
+    await sql`select failures, disabled_at, failed_at > now() - interval '1 hour' as anew
+    from public.webhook_endpoints`;
+  assert.deepEqual({ ...row }, { failures: 1, disabled_at: null, anew: true });
+});
+
 test("an endpoint that says it is gone, or has failed for three days, is given up until it is enabled", async (bench) => {
   const { sql } = bench.database;
   const clinic = await aClinic(sql);
@@ -397,7 +481,7 @@ test("an endpoint that says it is gone, or has failed for three days, is given u
   await book(ask, "12:00");
   await book(ask, "13:00");
   await sql`update public.webhook_endpoints set failures = 70,
-    failed_at = now() - interval '73 hours'`;
+    failed_at = now() - interval '73 hours', counted_at = now() - interval '1 hour'`;
   seen.answer = "HTTP/1.1 500 No\r\n\r\n";
   await run(bench, network);
   assert.deepEqual((await stateOf(bench)).map((one) => one["state"]), [
