@@ -441,30 +441,51 @@ comment on function public.change_webhook is
   'Removes or enables an endpoint, or gives it a new secret; audited by its host.';
 
 /*
- * Function of the owner's, for the task webhooks: what was given up is sent again.
+ * Function of the owner's, for the task webhooks: what was given up is sent again, at once. An endpoint
+ * that was given up has to be enabled first.
  *
  * p_message  null for everything that was given up
- * Outcomes   resent (messages), nothing_failed, unknown_clinic, busy
+ * Outcomes   resent (messages), disabled (nothing is sent again), nothing_failed, unknown_clinic, busy;
+ *            resent and disabled with the ids of the endpoints that have to be enabled (disabled)
  */
 create function public.resend_webhooks(p_org uuid, p_message uuid default null) returns jsonb
 language plpgsql volatile security definer set search_path = '' set lock_timeout = '5s'
 as $$
 declare
+  v_enabled uuid[];
+  v_disabled uuid[];
   v_count integer;
 begin
   if not exists (select from public.organizations as o where o.id = p_org) then
     return '{"outcome": "unknown_clinic"}';
   end if;
+  -- As whoever stores a result: first the endpoints, then their messages.
+  select coalesce(array_agg(f.id) filter (where f.disabled_at is null), '{}'),
+    array_agg(f.id) filter (where f.disabled_at is not null)
+  into v_enabled, v_disabled
+  from (
+    select e.id, e.disabled_at from public.webhook_endpoints as e
+    where e.org_id = p_org and exists (
+      select from public.webhook_messages as m
+      where m.org_id = p_org and m.endpoint_id = e.id and m.state = 'failed'
+        and m.id = coalesce(p_message, m.id))
+    order by e.id for no key update
+  ) as f;
   update public.webhook_messages as m
   set state = 'waiting', attempts = 0, due_at = clock_timestamp(), updated_at = clock_timestamp()
-  where m.org_id = p_org and m.state = 'failed' and m.id = coalesce(p_message, m.id);
+  where m.org_id = p_org and m.endpoint_id = any (v_enabled) and m.state = 'failed'
+    and m.id = coalesce(p_message, m.id);
   get diagnostics v_count = row_count;
   if v_count = 0 then
-    return jsonb_build_object('outcome', 'nothing_failed', 'orgId', p_org);
+    return jsonb_strip_nulls(jsonb_build_object('orgId', p_org, 'disabled', v_disabled,
+      'outcome', case when v_disabled is null then 'nothing_failed' else 'disabled' end));
   end if;
+  update public.webhook_endpoints as e set due_at = '-infinity'
+  where e.org_id = p_org and e.id = any (v_enabled);
   perform private.audit(p_org, null, 'resend_webhooks', p_message, 'resent',
     jsonb_build_object('messages', v_count));
-  return jsonb_build_object('outcome', 'resent', 'orgId', p_org, 'messages', v_count);
+  return jsonb_strip_nulls(jsonb_build_object(
+    'outcome', 'resent', 'orgId', p_org, 'messages', v_count, 'disabled', v_disabled));
 exception when lock_not_available or deadlock_detected then
   return '{"outcome": "busy"}';
 end

@@ -43,7 +43,10 @@ insert into private.retention_rules (name, relation, age, applies, kept) values
   ('openQuestions', 'public.open_questions', 'last_asked_at', 'true', 'retention_days'),
   ('deskMessages', 'public.desk_messages', 'created_at', 'true', 'retention_days'),
   ('webhookMessages', 'public.webhook_messages', 'created_at',
-    $$state in ('delivered', 'failed')$$, 'retention_days'),
+    -- An endpoint that was given up is sent nothing.
+    $$state in ('delivered', 'failed') or (org_id, endpoint_id) in (
+      select e.org_id, e.id from public.webhook_endpoints as e where e.disabled_at is not null)$$,
+    'retention_days'),
   ('calendarFeeds', 'public.calendar_feeds', 'revoked_at', 'revoked_at is not null', 'retention_days'),
   ('alarms', 'public.alarms', 'raised_at', 'true', 'audit_retention_days'),
   ('auditLogs', 'public.audit_logs', 'at', 'true', 'audit_retention_days');

@@ -9833,21 +9833,40 @@ CREATE FUNCTION public.resend_webhooks(p_org uuid, p_message uuid DEFAULT NULL::
     SET lock_timeout TO '5s'
     AS $$
 declare
+  v_enabled uuid[];
+  v_disabled uuid[];
   v_count integer;
 begin
   if not exists (select from public.organizations as o where o.id = p_org) then
     return '{"outcome": "unknown_clinic"}';
   end if;
+  -- As whoever stores a result: first the endpoints, then their messages.
+  select coalesce(array_agg(f.id) filter (where f.disabled_at is null), '{}'),
+    array_agg(f.id) filter (where f.disabled_at is not null)
+  into v_enabled, v_disabled
+  from (
+    select e.id, e.disabled_at from public.webhook_endpoints as e
+    where e.org_id = p_org and exists (
+      select from public.webhook_messages as m
+      where m.org_id = p_org and m.endpoint_id = e.id and m.state = 'failed'
+        and m.id = coalesce(p_message, m.id))
+    order by e.id for no key update
+  ) as f;
   update public.webhook_messages as m
   set state = 'waiting', attempts = 0, due_at = clock_timestamp(), updated_at = clock_timestamp()
-  where m.org_id = p_org and m.state = 'failed' and m.id = coalesce(p_message, m.id);
+  where m.org_id = p_org and m.endpoint_id = any (v_enabled) and m.state = 'failed'
+    and m.id = coalesce(p_message, m.id);
   get diagnostics v_count = row_count;
   if v_count = 0 then
-    return jsonb_build_object('outcome', 'nothing_failed', 'orgId', p_org);
+    return jsonb_strip_nulls(jsonb_build_object('orgId', p_org, 'disabled', v_disabled,
+      'outcome', case when v_disabled is null then 'nothing_failed' else 'disabled' end));
   end if;
+  update public.webhook_endpoints as e set due_at = '-infinity'
+  where e.org_id = p_org and e.id = any (v_enabled);
   perform private.audit(p_org, null, 'resend_webhooks', p_message, 'resent',
     jsonb_build_object('messages', v_count));
-  return jsonb_build_object('outcome', 'resent', 'orgId', p_org, 'messages', v_count);
+  return jsonb_strip_nulls(jsonb_build_object(
+    'outcome', 'resent', 'orgId', p_org, 'messages', v_count, 'disabled', v_disabled));
 exception when lock_not_available or deadlock_detected then
   return '{"outcome": "busy"}';
 end
@@ -13197,7 +13216,8 @@ INSERT INTO private.retention_rules VALUES ('toolCalls', 'public.tool_calls', 'c
 INSERT INTO private.retention_rules VALUES ('callReports', 'public.call_reports', 'created_at', 'true', 'retention_days');
 INSERT INTO private.retention_rules VALUES ('openQuestions', 'public.open_questions', 'last_asked_at', 'true', 'retention_days');
 INSERT INTO private.retention_rules VALUES ('deskMessages', 'public.desk_messages', 'created_at', 'true', 'retention_days');
-INSERT INTO private.retention_rules VALUES ('webhookMessages', 'public.webhook_messages', 'created_at', 'state in (''delivered'', ''failed'')', 'retention_days');
+INSERT INTO private.retention_rules VALUES ('webhookMessages', 'public.webhook_messages', 'created_at', 'state in (''delivered'', ''failed'') or (org_id, endpoint_id) in (
+      select e.org_id, e.id from public.webhook_endpoints as e where e.disabled_at is not null)', 'retention_days');
 INSERT INTO private.retention_rules VALUES ('calendarFeeds', 'public.calendar_feeds', 'revoked_at', 'revoked_at is not null', 'retention_days');
 INSERT INTO private.retention_rules VALUES ('alarms', 'public.alarms', 'raised_at', 'true', 'audit_retention_days');
 INSERT INTO private.retention_rules VALUES ('auditLogs', 'public.audit_logs', 'at', 'true', 'audit_retention_days');

@@ -74,7 +74,12 @@ const changed = z.object({
 });
 
 const resent = z.discriminatedUnion("outcome", [
-  z.object({ outcome: z.literal("resent"), messages: z.number() }),
+  z.object({
+    outcome: z.literal("resent"),
+    messages: z.number(),
+    disabled: z.array(z.string()).default([]),
+  }),
+  z.object({ outcome: z.literal("disabled"), disabled: z.array(z.string()) }),
   z.object({ outcome: z.enum(["nothing_failed", "unknown_clinic", "busy"]) }),
 ]);
 
@@ -271,7 +276,11 @@ async function resend({ sql, clinic, terminal }: Asked, id: string | null): Prom
   const answer = resent.parse(row?.["answer"]);
   switch (answer.outcome) {
     case "resent":
-      return terminal.print(`${answer.messages} messages are sent again within a minute`);
+      terminal.print(`${answer.messages} messages are sent again within a minute`);
+      if (answer.disabled.length > 0) terminal.printError(sayDisabled(clinic, answer.disabled));
+      return;
+    case "disabled":
+      throw new Stop(1, `Nothing is sent again. ${sayDisabled(clinic, answer.disabled)}`);
     case "nothing_failed":
       throw new Stop(1, "Nothing of that was given up; deno task webhooks failed shows what was");
     case "unknown_clinic":
@@ -279,6 +288,11 @@ async function resend({ sql, clinic, terminal }: Asked, id: string | null): Prom
     case "busy":
       throw new Stop(1, "Messages are under way; nothing was done. Run it again");
   }
+}
+
+function sayDisabled({ id: org }: Clinic, ids: readonly string[]): string {
+  const commands = ids.map((id) => `\n  deno task webhooks enable --org ${org} --id ${id}`);
+  return `Endpoints that were given up are sent nothing; enable them first:${commands.join("")}`;
 }
 
 if (import.meta.main) await main(webhooks);

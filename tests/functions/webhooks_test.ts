@@ -464,6 +464,54 @@ test("one failure long after another does not give an endpoint up", async (bench
   assert.deepEqual({ ...row }, { failures: 1, disabled_at: null, anew: true });
 });
 
+test("what was given up is sent again at once, but not to an endpoint that was given up", async (bench) => {
+  const { sql } = bench.database;
+  const clinic = await aClinic(sql);
+  const { endpointId } = await anEndpoint(bench, clinic);
+  const { seen, network } = anInternet();
+  const ask = await aDesk(bench, clinic);
+  const resend = async (id: string | null = null) => {
+    const [row] = await sql`select public.resend_webhooks(${clinic.id}, ${id}) as answer`;
+    return row?.["answer"];
+  };
+  await book(ask, "10:00");
+  seen.answer = "HTTP/1.1 410 Gone\r\n\r\n";
+  await run(bench, network);
+  const [message] = await sql`select id from public.webhook_messages`;
+  const refused = { outcome: "disabled", orgId: clinic.id, disabled: [endpointId] };
+  assert.deepEqual(await resend(), refused);
+  assert.deepEqual(await resend(message?.["id"]), refused);
+  assert.deepEqual((await stateOf(bench)).map(({ state }) => state), ["failed"]);
+  await anEndpoint(bench, clinic, { host: "other.example" });
+  await book(ask, "11:00");
+  await sql`update public.webhook_messages set state = 'failed'`;
+  await sql`update public.webhook_endpoints set due_at = now() + interval '1 hour', failures = 3,
+    failed_at = now(), counted_at = now()`;
+  assert.deepEqual(await resend(), {
+    outcome: "resent",
+    orgId: clinic.id,
+    messages: 1,
+    disabled: [endpointId],
+  });
+  seen.answer = "HTTP/1.1 200 OK\r\n\r\n";
+  assert.deepEqual(await run(bench, network), { delivered: 1 }, "it need not wait any longer");
+  assert.equal((await resend(message?.["id"])).outcome, "disabled");
+});
+
+test("what an endpoint that was given up would be sent is deleted when it is old, and nothing else that waits", async (bench) => {
+  const { sql } = bench.database;
+  const clinic = await aClinic(sql);
+  const { endpointId } = await anEndpoint(bench, clinic);
+  await anEndpoint(bench, clinic, { host: "other.example" });
+  await book(await aDesk(bench, clinic), "10:00");
+  await sql`update public.webhook_messages set created_at = now() - interval '10 years'`;
+  await sql`update public.webhook_endpoints set disabled_at = now() where id = ${endpointId}`;
+  await sql`select public.apply_retention()`;
+  const kept = await sql`select endpoint_id as id from public.webhook_messages`;
+  assert.equal(kept.length, 1);
+  assert.notEqual(kept[0]?.["id"], endpointId);
+});
+
 test("an endpoint that says it is gone, or has failed for three days, is given up until it is enabled", async (bench) => {
   const { sql } = bench.database;
   const clinic = await aClinic(sql);

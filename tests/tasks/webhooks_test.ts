@@ -97,7 +97,14 @@ test("an endpoint is added, tried, replaced, listed and removed, and mistakes ge
   assert.notEqual(next.split("\n")[0], secret);
   assert.deepEqual(await run(["failed", ...at]), [0, "Nothing was given up"]);
   assert.equal((await run(["resend", ...at]))[0], 1);
+  await database.sql`select private.raise_alarm(${clinic.id}, 'wrong_codes', 50, now(), now())`;
+  await database.sql`update public.webhook_messages set state = 'failed'`;
+  await database.sql`update public.webhook_endpoints set disabled_at = now()`;
+  const [refusal, whyNot] = await run(["resend", ...at]);
+  assert.equal(refusal, 1);
+  assert.ok(whyNot.endsWith(`enable --org ${clinic.id} --id ${endpointId}`), whyNot);
   assert.equal((await run(["enable", ...one]))[0], 0);
+  assert.deepEqual(await run(["resend", ...at]), [0, "1 messages are sent again within a minute"]);
   const other = await aClinic(database.sql);
   assert.equal((await run(["remove", "--org", other.slug, ...one.slice(2)]))[0], 1);
   assert.equal((await run(["test", "--org", other.slug, ...one.slice(2)]))[0], 1);
