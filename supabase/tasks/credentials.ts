@@ -10,12 +10,11 @@
 import type postgres from "postgres";
 import { type Config, type CredentialConfig, readCredentialConfig } from "../../shared/config.ts";
 import { decryptAccount, encryptAccount, senderOf } from "../../shared/accounts.ts";
-import type { Encrypted } from "../../shared/encryption.ts";
-import { decryptWebhookSecret, encryptWebhookSecret } from "../../shared/webhook.ts";
 import { loadSettings, withDatabase } from "./database.ts";
 import { defineTask, type ExitCode, main, Misuse, Stop } from "./task.ts";
 import type { Terminal } from "./terminal.ts";
 import { checkAtTwilio, fieldNames, readAccount } from "./twilio_account.ts";
+import { reencryptSecrets, type StoredEndpoint } from "./webhooks/secrets.ts";
 
 const usage =
   `deno task credentials set    --org SLUG_OR_ID   store an organization's Twilio account
@@ -235,11 +234,15 @@ async function rotate(
   return unreadable + lost === 0 ? 0 : 1;
 }
 
-interface StoredEndpoint {
-  readonly orgId: string;
-  readonly endpointId: string;
-  readonly slug: string;
-  readonly secrets: readonly Encrypted[];
+/** The endpoints of one organization, or of all. */
+function readEndpoints(
+  sql: postgres.Sql,
+  orgId: string | null,
+): Promise<(StoredEndpoint & { readonly slug: string })[]> {
+  return sql<(StoredEndpoint & { readonly slug: string })[]>`
+    select e.org_id as "orgId", e.id as "endpointId", o.slug, e.secrets
+    from public.webhook_endpoints as e join public.organizations as o on o.id = e.org_id
+    where e.org_id = coalesce(${orgId}::uuid, e.org_id) order by o.slug, e.id`;
 }
 
 /** The same for the signing secrets of webhooks. Returns how many endpoints cannot be read. */
@@ -249,21 +252,11 @@ async function rotateWebhooks(
   keys: Config["credentialKeys"],
   terminal: Terminal,
 ): Promise<number> {
-  const endpoints = await sql<StoredEndpoint[]>`
-    select e.org_id as "orgId", e.id as "endpointId", o.slug, e.secrets
-    from public.webhook_endpoints as e join public.organizations as o on o.id = e.org_id
-    where e.org_id = coalesce(${orgId}::uuid, e.org_id) order by o.slug, e.id`;
+  const endpoints = await readEndpoints(sql, orgId);
   let lost = 0;
   for (const endpoint of endpoints) {
     const { secrets, slug, endpointId } = endpoint;
-    const next = await Promise.all(secrets.map(async (stored) => ({
-      ...stored,
-      ...await encryptWebhookSecret(
-        keys,
-        endpoint,
-        await decryptWebhookSecret(keys, endpoint, stored),
-      ),
-    }))).catch(() => undefined);
+    const next = await reencryptSecrets(endpoint, keys, keys).catch(() => undefined);
     if (!next) {
       lost++;
       terminal.printError(
@@ -272,7 +265,9 @@ async function rotateWebhooks(
       );
       continue;
     }
-    await sql`update public.webhook_endpoints set secrets = ${sql.json(next)}
+    await sql`update public.webhook_endpoints set secrets = ${
+      sql.json(next.map((one) => ({ ...one })))
+    }
       where org_id = ${endpoint.orgId} and id = ${endpointId}
         and secrets = ${sql.json(secrets.map((one) => ({ ...one })))}`;
   }

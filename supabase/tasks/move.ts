@@ -14,11 +14,10 @@ import type postgres from "postgres";
 import { decryptAccount, encryptAccount } from "../../shared/accounts.ts";
 import { fromBase64, fromHex, toBase64, toHex } from "../../shared/bytes.ts";
 import { type Config, readCredentialConfig } from "../../shared/config.ts";
-import type { Encrypted } from "../../shared/encryption.ts";
-import { decryptWebhookSecret, encryptWebhookSecret } from "../../shared/webhook.ts";
 import { loadSettings, readEnvFile, withDatabase } from "./database.ts";
 import { defineTask, main, Misuse, Stop } from "./task.ts";
 import type { Terminal } from "./terminal.ts";
+import { reencryptSecrets, type StoredSecret } from "./webhooks/secrets.ts";
 
 const usage = `deno task move --org SLUG_OR_ID --to FILE [--dry-run] [--yes] [--env FILE] [--db URL]
   moves a clinic, its appointments and its patients to another project of the same version.
@@ -335,23 +334,18 @@ async function takeRows(
   return taken.set("public.org_credentials", sealed).set("public.webhook_endpoints", signing);
 }
 
-interface StoredEndpoint {
+interface EndpointRow {
   readonly org_id: string;
   readonly id: string;
-  readonly secrets: readonly Encrypted[];
+  readonly secrets: readonly StoredSecret[];
 }
 
-async function encryptSecrets(row: StoredEndpoint, keys: Transfer["keys"]): Promise<string> {
-  const of = { orgId: row.org_id, endpointId: row.id };
-  const secrets = await Promise.all(row.secrets.map(async (stored) => ({
-    ...stored,
-    ...await encryptWebhookSecret(
-      keys.there,
-      of,
-      await decryptWebhookSecret(keys.here, of, stored),
-    ),
-  })));
-  return JSON.stringify({ ...row, secrets });
+async function encryptSecrets(row: EndpointRow, keys: Transfer["keys"]): Promise<string> {
+  const endpoint = { orgId: row.org_id, endpointId: row.id, secrets: row.secrets };
+  return JSON.stringify({
+    ...row,
+    secrets: await reencryptSecrets(endpoint, keys.here, keys.there),
+  });
 }
 
 interface StoredAccount {

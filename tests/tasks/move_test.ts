@@ -77,8 +77,11 @@ async function aBusyClinic(bench: Bench) {
   const endpointId = crypto.randomUUID();
   const of = { orgId: clinic.id, endpointId };
   const secret = await encryptWebhookSecret(bench.runtime.config.credentialKeys, of, signing);
+  // An old secret that cannot be read was replaced.
   await sql`select public.add_webhook(${clinic.id}, ${endpointId}, 'https://hooks.example/', null,
-    false, ${sql.json({ ...secret })})`;
+    false, ${sql.json({ ...secret, keyId: "lost" })})`;
+  await sql`select public.change_webhook(${clinic.id}, ${endpointId}, 'rotated',
+    ${sql.json({ ...secret })})`;
   const call = new PhoneCall(bench, clinic);
   await call.hold("10:00");
   await call.ask(sendOtp);
@@ -219,6 +222,13 @@ testWithProjects("a clinic that cannot be moved stays as it was", async ({ here,
     update public.organizations set slug = ${clinic.slug} where id = ${other.id}`;
   await refused(/has another clinic/);
   await there.database.sql`delete from public.organizations where id = ${other.id}`;
+
+  const spoil = (from: string, to: string) =>
+    sql`update public.webhook_endpoints set secrets = jsonb_set(secrets, '{0,keyId}', to_jsonb(${to}::text))
+      where org_id = ${clinic.id} and secrets #>> '{0,keyId}' = ${from} returning id`;
+  assert.equal((await spoil("v1", "gone")).length, 1);
+  await refused(/The secret of an endpoint of .* cannot be read .* deno task webhooks rotate/);
+  assert.equal((await spoil("gone", "v1")).length, 1);
 
   await sql`update public.org_credentials set ciphertext = '\\x00'
     where org_id = ${clinic.id}`;

@@ -1,8 +1,15 @@
 /** `deno task webhooks`: an endpoint is added, tried, replaced, listed and removed, and mistakes get an answer. */
 import assert from "node:assert/strict";
+import type postgres from "postgres";
 import { Webhook } from "standardwebhooks";
 import type { Network } from "../../shared/exchange.ts";
 import { readCredentialConfig } from "../../shared/config.ts";
+import {
+  createWebhookSecret,
+  decryptWebhookSecret,
+  encryptWebhookSecret,
+} from "../../shared/webhook.ts";
+import { credentials } from "../../supabase/tasks/credentials.ts";
 import { webhooks } from "../../supabase/tasks/webhooks.ts";
 import { tryEndpoint } from "../../supabase/tasks/webhooks/try.ts";
 import { runTask, Stop } from "../../supabase/tasks/task.ts";
@@ -135,4 +142,53 @@ test("an endpoint is added, tried, replaced, listed and removed, and mistakes ge
     from public.audit_logs as l`;
   assert.match(told[0]?.["text"], /"host": "hooks\.example"/);
   assert.doesNotMatch(told[0]?.["text"], /secret-path|whsec/);
+});
+
+test("secrets are encrypted under a new key; an old one that is over or unreadable is left out", async (bench) => {
+  const { database: { sql, url } } = bench;
+  const clinic = await aClinic(sql);
+  const endpointId = crypto.randomUUID();
+  const of = { orgId: clinic.id, endpointId };
+  const [older, newer] = [`v1:${btoa("k".repeat(32))}`, `v2:${btoa("n".repeat(32))}`];
+  const { credentialKeys } = readCredentialConfig({ CREDENTIAL_KEYS: older });
+  const [first, second] = [createWebhookSecret(), createWebhookSecret()];
+  const seal = async (secret: string) => ({
+    ...await encryptWebhookSecret(credentialKeys, of, secret),
+  });
+  const rotate = async () => {
+    const { terminal, lines } = aTerminal();
+    const env = { CREDENTIAL_KEYS: `${newer},${older}` };
+    const code = await runTask(credentials, ["rotate", "--db", url()], { env, terminal });
+    return { code, said: lines.join("\n") };
+  };
+  const secretsOf = async () => {
+    const [row] = await sql`select secrets from public.webhook_endpoints`;
+    const keys = readCredentialConfig({ CREDENTIAL_KEYS: newer }).credentialKeys;
+    return await Promise.all(
+      row?.["secrets"].map((one: never) => decryptWebhookSecret(keys, of, one)),
+    );
+  };
+  const store = (secrets: readonly postgres.JSONValue[]) =>
+    sql`update public.webhook_endpoints set secrets = ${sql.json([...secrets])}`;
+  await sql`select public.add_webhook(${clinic.id}, ${endpointId}, ${address}, null, false,
+    ${sql.json(await seal(first))})`;
+  await sql`select public.change_webhook(${clinic.id}, ${endpointId}, 'rotated',
+    ${sql.json(await seal(second))})`;
+  assert.equal((await rotate()).code, 0);
+  assert.deepEqual(await secretsOf(), [second, first]);
+
+  const tomorrow = new Date(Date.now() + 86_400_000).toISOString();
+  const lost = { ...await seal(first), keyId: "lost" };
+  await store([await seal(second), { ...lost, until: tomorrow }]);
+  assert.equal((await rotate()).code, 0);
+  assert.deepEqual(await secretsOf(), [second]);
+  await store([await seal(second), { ...await seal(first), until: "2026-01-01T00:00:00Z" }]);
+  assert.equal((await rotate()).code, 0);
+  assert.deepEqual(await secretsOf(), [second]);
+
+  // The one that ends tomorrow cannot stay alone.
+  await store([lost, { ...await seal(second), until: tomorrow }]);
+  const { code, said } = await rotate();
+  assert.equal(code, 1);
+  assert.match(said, /cannot be read. Replace it: deno task webhooks rotate/);
 });
