@@ -10,6 +10,7 @@
 import type postgres from "postgres";
 import { type Config, type CredentialConfig, readCredentialConfig } from "../../shared/config.ts";
 import { decryptAccount, encryptAccount, senderOf } from "../../shared/accounts.ts";
+import { decryptWebhookSecret } from "../../shared/webhook.ts";
 import { loadSettings, withDatabase } from "./database.ts";
 import { defineTask, type ExitCode, main, Misuse, Stop } from "./task.ts";
 import type { Terminal } from "./terminal.ts";
@@ -131,16 +132,24 @@ function readRows(sql: postgres.Sql, orgId: string | null): Promise<StoredRow[]>
     order by c.org_id`;
 }
 
-/** The clinics whose stored account these keys do not decrypt, by slug. */
+/**
+ * The clinics for which these keys do not decrypt what is stored, by slug: the Twilio account, or the newest
+ * signing secret of a webhook.
+ */
 export async function findUnreadable(
   sql: postgres.Sql,
   keys: Config["credentialKeys"],
-): Promise<string[]> {
-  const unreadable: string[] = [];
+): Promise<Readonly<Record<"accounts" | "webhooks", readonly string[]>>> {
+  const accounts: string[] = [];
   for (const row of await readRows(sql, null)) {
-    await decryptAccount(keys, row.id, row).catch(() => unreadable.push(row.slug));
+    await decryptAccount(keys, row.id, row).catch(() => accounts.push(row.slug));
   }
-  return unreadable;
+  const webhooks = new Set<string>();
+  for (const endpoint of await readEndpoints(sql, null)) {
+    const { secrets: [newest], slug } = endpoint;
+    await decryptWebhookSecret(keys, endpoint, newest).catch(() => webhooks.add(slug));
+  }
+  return { accounts, webhooks: [...webhooks] };
 }
 
 /**

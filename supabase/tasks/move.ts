@@ -17,7 +17,7 @@ import { type Config, readCredentialConfig } from "../../shared/config.ts";
 import { loadSettings, readEnvFile, withDatabase } from "./database.ts";
 import { defineTask, main, Misuse, Stop } from "./task.ts";
 import type { Terminal } from "./terminal.ts";
-import { reencryptSecrets, type StoredSecret } from "./webhooks/secrets.ts";
+import { reencryptSecrets, type StoredEndpoint } from "./webhooks/secrets.ts";
 
 const usage = `deno task move --org SLUG_OR_ID --to FILE [--dry-run] [--yes] [--env FILE] [--db URL]
   moves a clinic, its appointments and its patients to another project of the same version.
@@ -337,7 +337,7 @@ async function takeRows(
 interface EndpointRow {
   readonly org_id: string;
   readonly id: string;
-  readonly secrets: readonly StoredSecret[];
+  readonly secrets: StoredEndpoint["secrets"];
 }
 
 async function encryptSecrets(row: EndpointRow, keys: Transfer["keys"]): Promise<string> {

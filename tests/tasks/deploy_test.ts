@@ -18,6 +18,7 @@ import {
   type Settings,
 } from "../../supabase/tasks/deploy/settings.ts";
 import type { SupabaseCli } from "../../supabase/tasks/deploy/cli.ts";
+import { encryptWebhookSecret } from "../../shared/webhook.ts";
 import { runTask } from "../../supabase/tasks/task.ts";
 import { aClinic, testWithBench } from "../support/clinic.ts";
 import { aTerminal } from "../support/terminal.ts";
@@ -161,6 +162,18 @@ testWithBench("a plan says what is to come, and what must not happen", async (be
     (await plan(aCli(settings), others)).wrong,
     new RegExp(`^CREDENTIAL_KEYS does not decrypt the stored Twilio accounts of ${clinic.slug}$`),
   );
+  const endpointId = crypto.randomUUID();
+  const of = { orgId: clinic.id, endpointId };
+  const secret = await encryptWebhookSecret(bench.runtime.config.credentialKeys, of, "whsec_");
+  await sql`select public.add_webhook(${clinic.id}, ${endpointId}, 'https://hooks.example/', null,
+    false, ${sql.json({ ...secret })})`;
+  const wrong = (await plan(aCli(settings), others)).wrong.split("\n");
+  assert.equal(
+    wrong[1],
+    `CREDENTIAL_KEYS does not decrypt the signing secrets of the webhooks of ${clinic.slug}`,
+  );
+  await sql`delete from public.org_credentials`;
+  assert.deepEqual((await plan(aCli(settings), others)).wrong.split("\n"), wrong.slice(1));
   const both = `${others.CREDENTIAL_KEYS},${settings["CREDENTIAL_KEYS"]}`;
   assert.equal((await plan(aCli(settings), { ...settings, CREDENTIAL_KEYS: both })).wrong, "");
   await sql`insert into supabase_migrations.schema_migrations (version) values ('20990101000000')`;

@@ -158,14 +158,26 @@ async function findSecretProblems(
   }
   if (!changed.includes("CREDENTIAL_KEYS")) return [];
   const { credentialKeys } = foreseen.config;
-  const unreadable = await withDatabase(db, async (sql) => {
-    const [there] = await sql`select to_regclass('public.org_credentials') is not null as yes`;
-    return there?.["yes"] ? await findUnreadable(sql, credentialKeys) : [];
+  const { accounts, webhooks } = await withDatabase(db, async (sql) => {
+    const [there] = await sql`select to_regclass('public.org_credentials') is not null
+      and to_regclass('public.webhook_endpoints') is not null as yes`;
+    return there?.["yes"]
+      ? await findUnreadable(sql, credentialKeys)
+      : { accounts: [], webhooks: [] };
   });
-  return unreadable.length === 0 ? [] : [{
-    what: `CREDENTIAL_KEYS does not decrypt the stored Twilio accounts of ${unreadable.join(", ")}`,
-    fix: "list the key that is set now as well, behind the new one",
-  }];
+  const fix = "list the key that is set now as well, behind the new one";
+  return [
+    ...accounts.length === 0 ? [] : [{
+      what: `CREDENTIAL_KEYS does not decrypt the stored Twilio accounts of ${accounts.join(", ")}`,
+      fix,
+    }],
+    ...webhooks.length === 0 ? [] : [{
+      what: `CREDENTIAL_KEYS does not decrypt the signing secrets of the webhooks of ${
+        webhooks.join(", ")
+      }`,
+      fix: `${fix}; if that key is lost, deno task webhooks rotate makes new secrets`,
+    }],
+  ];
 }
 
 function describeList(names: readonly string[], what: string): string {

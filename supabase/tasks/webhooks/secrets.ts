@@ -18,7 +18,7 @@ export interface StoredSecret extends Encrypted {
 export interface StoredEndpoint {
   readonly orgId: string;
   readonly endpointId: string;
-  readonly secrets: readonly StoredSecret[];
+  readonly secrets: readonly [StoredSecret, ...StoredSecret[]];
 }
 
 /**
@@ -29,7 +29,7 @@ export interface StoredEndpoint {
  * @throws When the newest one cannot be read.
  */
 export async function reencryptSecrets(
-  { secrets, ...endpoint }: StoredEndpoint,
+  { secrets: [newest, ...older], ...endpoint }: StoredEndpoint,
   here: readonly NamedKey[],
   there: readonly [NamedKey, ...NamedKey[]],
 ): Promise<StoredSecret[]> {
@@ -37,8 +37,6 @@ export async function reencryptSecrets(
     const secret = await decryptWebhookSecret(here, endpoint, stored);
     return { ...stored, ...await encryptWebhookSecret(there, endpoint, secret) };
   };
-  const [newest, ...older] = secrets;
-  if (newest === undefined) throw new TypeError("An endpoint has at least one secret");
   const used = older.filter(({ until }) => until !== undefined && Date.parse(until) > Date.now());
   const kept = await Promise.all(used.map((one) => reencrypt(one).catch(() => undefined)));
   return [await reencrypt(newest), ...kept.filter((one) => one !== undefined)];
