@@ -189,6 +189,8 @@ async function settle(sql: postgres.Sql, { jobs }: Description): Promise<void> {
   // They may have gone out since the backup was taken.
   await sql`update public.appointment_texts set state = 'unknown', reason = 'restored',
     updated_at = clock_timestamp() where state in ('waiting', 'sending')`;
+  await sql`update public.webhook_messages set state = 'failed', reason = 'restored',
+    updated_at = clock_timestamp() where state in ('waiting', 'sending')`;
   // Both notice in their first run that they are in another cluster.
   await sql`select public.seal_audit()`;
   await sql`select public.collect_metrics()`;

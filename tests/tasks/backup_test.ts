@@ -96,6 +96,8 @@ async function playDay({ server, source, clinic, as }: Bench) {
       "held",
     );
   }
+  await source`select public.add_webhook(${clinic.id}, ${crypto.randomUUID()},
+    'https://hooks.example/', '{booking.created}', false, '{}')`;
   await sendCode(line, booked, "482913");
   assert.equal((await readCode(line, booked, "482913")).outcome, "confirmed");
   await sendCode(line, waiting, "593024");
@@ -163,6 +165,9 @@ async function anotherProject(
   const texts = (sql: postgres.Sql) => sql`select state from public.appointment_texts`;
   assert.deepEqual([...await texts(source)], [{ state: "waiting" }]);
   assert.deepEqual([...await texts(target)], [{ state: "unknown" }], "it may have gone out since");
+  const messages = (sql: postgres.Sql) => sql`select state, reason from public.webhook_messages`;
+  assert.deepEqual([...await messages(source)], [{ state: "waiting", reason: null }]);
+  assert.deepEqual([...await messages(target)], [{ state: "failed", reason: "restored" }]);
   const [rights] = await target`select
     has_table_privilege('anon', 'public.appointments', 'truncate') as open,
     has_function_privilege('service_role', 'public.claim_slot_atomic'::regproc, 'execute') as called,
