@@ -171,6 +171,7 @@ async function connectToOne(
   signal: AbortSignal,
 ): Promise<Connection> {
   for (const address of addresses.slice(0, 4)) {
+    if (signal.aborted) throw new Failure("too_slow");
     const connecting = network.connect(address, port, host);
     const connection = await connecting.catch(() => undefined);
     if (connection === undefined) continue;

@@ -238,6 +238,25 @@ Deno.test("a host that is unknown, away or silent is a failure, and its connecti
   while (closed === 0) await new Promise((resolve) => setTimeout(resolve));
 });
 
+Deno.test("after the deadline no other address is connected to", async () => {
+  const connected: string[] = [];
+  let refuse = () => {};
+  const network: Network = {
+    resolve: () => Promise.resolve(["8.8.8.8", "8.8.4.4"]),
+    connect: (address) => {
+      connected.push(address);
+      return new Promise((_resolve, reject) => refuse = () => reject(new Error("refused")));
+    },
+  };
+  while (connected.length === 0) {
+    // Where the machine is so busy that time ran out before the connection, it is tried again.
+    assert.equal(await reasonOf({ network }, undefined, { timeoutMs: 20 }), "too_slow");
+  }
+  refuse();
+  await new Promise((resolve) => setTimeout(resolve));
+  assert.deepEqual(connected, ["8.8.8.8"]);
+});
+
 Deno.test("over TLS the address that was checked is reached, and must show the host's certificate", async () => {
   const paths: string[] = [];
   const server = Deno.serve({
