@@ -6,7 +6,7 @@
  *   it is told if and only if the change was committed, and a booking never waits for anybody's server.
  * - The row has ids and times, nothing of a patient. Where an endpoint is told names and messages, they
  *   are read when it is told: a patient who was erased in between is not named.
- * - An endpoint's address can be a secret, as Slack's are: no role of the API reads the table, and only
+ * - An endpoint's address can be a secret, as in n8n: no role of the API reads the table, and only
  *   the host is shown. Its signing secrets are encrypted before they reach the database, like accounts.
  * - Only an endpoint that is removed is waited for: what else is noted about it locks its row weakly.
  */

@@ -2,7 +2,7 @@
  * `deno task webhooks`: the systems that are told what happens at a clinic.
  *
  * An endpoint's signing secret is made here, encrypted, and shown once. Its address may be a secret too,
- * as Slack's are: it is typed at a terminal that does not show it, or read from standard input.
+ * as in n8n: it is typed at a terminal that does not show it, or read from standard input.
  *
  * @module
  */
