@@ -315,6 +315,20 @@ testInBrowser(
   },
 );
 
+testInBrowser("a book that could not be read is read again, without being asked", async (stack) => {
+  const page = await stack.open();
+  // More often than something else makes the page read.
+  await page.route(
+    "**/console/book/**",
+    (route) => route.fulfill({ status: 503, json: { message: "The database did not answer." } }),
+    { times: 4 },
+  );
+  await page.goto(`${stack.url}/`);
+  await page.getByText("The database did not answer.").waitFor();
+  await page.getByRole("region", { name: "The book" }).waitFor();
+  await page.getByText("The database did not answer.").waitFor({ state: "detached" });
+});
+
 testInBrowser(
   "two windows race for one time: one holds it, the other is offered others",
   async (stack) => {

@@ -14,7 +14,7 @@ import { Operate } from "./operate.ts";
 import type { View } from "../../page/app/parts.ts";
 import { Phone } from "./phone.ts";
 import { Section } from "./section.ts";
-import { get, listen, type Overview, sentenceOf, type Text } from "./stack.ts";
+import { keepReading, listen, type Overview, type Text } from "./stack.ts";
 
 const textLimit = 50;
 const lineLimit = 200;
@@ -42,21 +42,21 @@ function App(): View {
   const [problem, setProblem] = useState<string>();
 
   useEffect(() => {
-    const load = () =>
-      get<Overview>("/console/overview").then(
-        (loaded) => {
+    let endLoading = () => {};
+    const reload = () => {
+      endLoading();
+      endLoading = keepReading<Overview>("/console/overview", {
+        found: (loaded) => {
           setOverview(loaded);
           setProblem(undefined);
         },
-        (thrown) => setProblem(sentenceOf(thrown)),
-      );
-    const reload = () => {
-      load();
+        failed: setProblem,
+      });
       setChanges((count) => count + 1);
     };
     const amend = (change: (known: Overview) => Overview) =>
       setOverview((known) => known && change(known));
-    return listen({
+    const endListening = listen({
       text: (text) => amend((known) => ({ ...known, texts: withText(known.texts, text) })),
       line: (line) =>
         amend((known) => ({ ...known, lines: [...known.lines, line].slice(-lineLimit) })),
@@ -71,6 +71,10 @@ function App(): View {
         if (isThere) reload();
       },
     });
+    return () => {
+      endListening();
+      endLoading();
+    };
   }, []);
 
   const clinics = overview?.clinics ?? [];

@@ -13,7 +13,7 @@ import type { Rush } from "../rush.ts";
 import { type Cell, rowsOf } from "./grid.ts";
 import { sayDay, sayLeft, sayMinute } from "../../page/app/clinic_time.ts";
 import { Notice, onSubmit, onValue, useClock, type View } from "../../page/app/parts.ts";
-import { get, post, sentenceOf } from "./stack.ts";
+import { keepReading, post, sentenceOf } from "./stack.ts";
 import { sayMs } from "./waterfall.ts";
 
 /** A request of this window for a time. */
@@ -40,15 +40,15 @@ export function Book({ clinic, caller, day, onDay, changes }: {
   const now = useClock(Date.now) + (book ? book.now - book.readAt : 0);
 
   useEffect(() => {
-    let isOld = false;
     const path = `/console/book/${clinic.slug}${day === undefined ? "" : `/${day}`}`;
-    get<Day>(path).then((read) => {
-      if (isOld) return;
-      setBook({ ...read, readAt: Date.now() });
-      onDay(read.day);
-      setProblem(undefined);
-    }, (thrown) => setProblem(sentenceOf(thrown)));
-    return () => isOld = true;
+    return keepReading<Day>(path, {
+      found: (read) => {
+        setBook({ ...read, readAt: Date.now() });
+        onDay(read.day);
+        setProblem(undefined);
+      },
+      failed: setProblem,
+    });
   }, [clinic.slug, day, changes]);
 
   const attempt = async (act: () => Promise<void>) => {

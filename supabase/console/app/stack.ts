@@ -40,6 +40,43 @@ export async function get<Answer>(path: string): Promise<Answer> {
   return await read(fetch(path));
 }
 
+/** Between two attempts to read what could not be read, in milliseconds. */
+const retryMs = 2000;
+
+/**
+ * Reads until it succeeds: a busy or stopped database is there again later, and nothing else would tell
+ * the page to read once more.
+ *
+ * @returns What ends it.
+ */
+export function keepReading<Answer>(
+  path: string,
+  { found, failed }: {
+    readonly found: (answer: Answer) => void;
+    /** Hears the sentence for the person at the page. */
+    readonly failed: (why: string) => void;
+  },
+): () => void {
+  let isOver = false;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const attempt = () =>
+    get<Answer>(path).then(
+      (answer) => {
+        if (!isOver) found(answer);
+      },
+      (thrown) => {
+        if (isOver) return;
+        failed(sentenceOf(thrown));
+        timer = setTimeout(attempt, retryMs);
+      },
+    );
+  attempt();
+  return () => {
+    isOver = true;
+    clearTimeout(timer);
+  };
+}
+
 /** @throws {Error} With a sentence for the person at the page. */
 export async function post<Answer = void>(path: string, body: object = {}): Promise<Answer> {
   const headers = { "content-type": "application/json" };
