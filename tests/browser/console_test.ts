@@ -338,6 +338,11 @@ testInBrowser(
       await page.reload();
       await page.getByLabel("Clinic").selectOption(clinic.slug);
     }
+    for (const page of pages) {
+      await page.getByRole("columnheader", { name: "Dr Number 1" }).waitFor();
+    }
+    const days = await Promise.all(pages.map((page) => page.getByLabel("Day").inputValue()));
+    assert.equal(days[0], days[1], "the windows show different days");
     const [first] = pages;
     const open = first.getByRole("button", { name: /^open \d/ }).first();
     const label = (await open.innerText()).replace(/\s+/g, " ");

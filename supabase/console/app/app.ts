@@ -121,7 +121,7 @@ function App(): View {
           </${Section}>
           ${clinic && html`
             <${Section} id="book" title="Book" about=${about.book}>
-              <${Book} ...${{ clinic, caller, day, changes }} onDay=${setDay} />
+              <${Book} key=${clinic.slug} ...${{ clinic, caller, day, changes }} onDay=${setDay} />
               </${Section}>
           `}
           <${Section} id="attack" title="Attack" about=${about.attack}>

@@ -6,7 +6,7 @@
 /// <reference lib="dom" />
 
 import { html } from "htm/preact";
-import { useEffect, useState } from "preact/hooks";
+import { useLayoutEffect, useState } from "preact/hooks";
 import type { Book as Day, OpenTime } from "../book.ts";
 import type { CallableClinic } from "../lines.ts";
 import type { Rush } from "../rush.ts";
@@ -39,7 +39,9 @@ export function Book({ clinic, caller, day, onDay, changes }: {
   const [problem, setProblem] = useState<string>();
   const now = useClock(Date.now) + (book ? book.now - book.readAt : 0);
 
-  useEffect(() => {
+  // A layout effect, since an ordinary one would end the reading of an earlier day a moment after another
+  // was chosen, and that reading could put the earlier day back.
+  useLayoutEffect(() => {
     const path = `/console/book/${clinic.slug}${day === undefined ? "" : `/${day}`}`;
     return keepReading<Day>(path, {
       found: (read) => {
