@@ -4,8 +4,14 @@
  * @module
  */
 
-import { readdir, readFile, writeFile } from "node:fs/promises";
-import { findBreaches, findUnreleased, readReleases, writeRelease } from "./release/migrations.ts";
+import { readFile, writeFile } from "node:fs/promises";
+import {
+  findBreaches,
+  findUnreleased,
+  readMigrations,
+  readReleases,
+  writeRelease,
+} from "./release/migrations.ts";
 import { defineTask, main, Misuse, Stop } from "./task.ts";
 
 const usage = `deno task release VERSION [--dry-run]
@@ -60,7 +66,7 @@ export async function prepareRelease(root: URL, version: string) {
   if (last !== undefined && inOrder.compare(version, last) <= 0) {
     throw new Stop(1, `Cannot release ${version}: the last release is ${last}`);
   }
-  const migrations = await readMigrations(new URL("migrations/", root));
+  const migrations = readMigrations(new URL("migrations/", root));
   const breaches = findBreaches(releases, migrations);
   if (breaches.length > 0) throw new Stop(1, `Cannot release:\n${breaches.join("\n")}`);
   const changelog = addHeading(await readFile(changelogFile, "utf8"), version);
@@ -86,13 +92,6 @@ async function refuseChanges(root: URL): Promise<void> {
   if (decode(stdout) !== "") {
     throw new Stop(1, `Cannot release: commit or stash these changes first\n${decode(stdout)}`);
   }
-}
-
-async function readMigrations(folder: URL) {
-  const files = (await readdir(folder)).filter((name) => name.endsWith(".sql")).sort();
-  return await Promise.all(
-    files.map(async (file) => ({ file, text: await readFile(new URL(file, folder), "utf8") })),
-  );
 }
 
 /** Puts the entries under Unreleased under the heading of a release. */

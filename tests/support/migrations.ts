@@ -4,23 +4,14 @@
  * @module
  */
 
-import { readdirSync, readFileSync } from "node:fs";
+import * as release from "../../supabase/tasks/release/migrations.ts";
 
 /** One file of `migrations/`. */
-export interface Migration {
-  /** Such as `20261101000100_organizations.sql`. */
-  readonly file: string;
-  readonly text: string;
-}
-
-const folder = new URL("../../migrations/", import.meta.url);
+export type Migration = release.Migration;
 
 /** All migrations, in the order of application. */
 export function readMigrations(): Migration[] {
-  return readdirSync(folder).sort().map((file) => ({
-    file,
-    text: readFileSync(new URL(file, folder), "utf8"),
-  }));
+  return release.readMigrations(new URL("../../migrations/", import.meta.url));
 }
 
 /** Removes both kinds of SQL comments; no string of the migrations contains their delimiters. */

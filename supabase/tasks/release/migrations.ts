@@ -10,12 +10,21 @@
  */
 
 import { createHash } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
 
 /** One file of `migrations/`. */
 export interface Migration {
   /** Such as `20261101000100_organizations.sql`. */
   readonly file: string;
   readonly text: string;
+}
+
+/** All migrations of a folder, in the order of application. */
+export function readMigrations(folder: URL): Migration[] {
+  return readdirSync(folder).filter((name) => name.endsWith(".sql")).sort().map((file) => ({
+    file,
+    text: readFileSync(new URL(file, folder), "utf8"),
+  }));
 }
 
 /** A release and the migrations that it added. */
