@@ -7,6 +7,7 @@ import { startBudget } from "../../shared/deadline.ts";
 import type { Network } from "../../shared/exchange.ts";
 import { aClinic, aDay, type Bench, jobsSecret, testWithBench as test } from "../support/clinic.ts";
 import { createEvents, type EventAttributes } from "../support/calendars.ts";
+import { answerWith } from "../support/network.ts";
 import { aMember, askAs, claimsOf, type StaffArguments, withClaims } from "../support/staff.ts";
 
 const secret = "https://calendar.example/private-6f1c/basic.ics";
@@ -29,20 +30,7 @@ function aHost() {
     resolve: () => Promise.resolve(["93.184.216.34"]),
     connect: async () => {
       await host.meanwhile();
-      let rest = new TextEncoder().encode(host.answer);
-      return {
-        write: (bytes) => {
-          host.asked.push(new TextDecoder().decode(bytes));
-          return Promise.resolve(bytes.length);
-        },
-        read: (buffer) => {
-          const part = rest.subarray(0, buffer.length);
-          rest = rest.subarray(part.length);
-          buffer.set(part);
-          return Promise.resolve(part.length === 0 ? null : part.length);
-        },
-        close: () => {},
-      };
+      return answerWith(host.answer, (asked) => void host.asked.push(asked));
     },
   };
   return { host, network };

@@ -21,6 +21,7 @@ import {
   jobsSecret,
   testWithBench as test,
 } from "../support/clinic.ts";
+import { answerWith } from "../support/network.ts";
 import { someWait, start } from "../support/requests.ts";
 import { aMember, askAs, type StaffArguments } from "../support/staff.ts";
 
@@ -43,29 +44,20 @@ function anInternet() {
   const network: Network = {
     resolve: () => Promise.resolve(seen.addresses),
     connect: (_address, _port, host) => {
-      let sent = "";
-      let rest = new TextEncoder().encode(seen.answer);
+      const connection = answerWith(seen.answer, async (asked) => {
+        const [head = "", body = ""] = asked.split("\r\n\r\n");
+        const lines = head.split("\r\n").slice(1).map((line) => line.split(": "));
+        const headers = lines.map(([name = "", value = ""]) => [name.toLowerCase(), value]);
+        seen.deliveries.push({ host, headers: Object.fromEntries(headers), body });
+        await seen.meanwhile();
+      });
       let close = () => {};
       const closed = new Promise<null>((resolve) => close = () => resolve(null));
       return Promise.resolve({
-        write: (bytes) => {
-          sent += new TextDecoder().decode(bytes);
-          return Promise.resolve(bytes.length);
-        },
+        ...connection,
         read: async (buffer) => {
-          if (sent !== "") {
-            const [head = "", body = ""] = sent.split("\r\n\r\n");
-            const lines = head.split("\r\n").slice(1).map((line) => line.split(": "));
-            const headers = lines.map(([name = "", value = ""]) => [name.toLowerCase(), value]);
-            seen.deliveries.push({ host, headers: Object.fromEntries(headers), body });
-            sent = "";
-            await seen.meanwhile();
-          }
-          if (seen.hangs) return await closed;
-          const part = rest.subarray(0, buffer.length);
-          rest = rest.subarray(part.length);
-          buffer.set(part);
-          return part.length === 0 ? null : part.length;
+          const length = await connection.read(buffer);
+          return seen.hangs ? await closed : length;
         },
         close,
       });

@@ -14,6 +14,7 @@ import { webhooks } from "../../supabase/tasks/webhooks.ts";
 import { tryEndpoint } from "../../supabase/tasks/webhooks/try.ts";
 import { runTask, Stop } from "../../supabase/tasks/task.ts";
 import { aClinic, testWithBench as test } from "../support/clinic.ts";
+import { answerWith } from "../support/network.ts";
 import { aTerminal } from "../support/terminal.ts";
 
 const address = "https://hooks.example/T0/secret-path";
@@ -25,25 +26,7 @@ test("an endpoint is added, tried, replaced, listed and removed, and mistakes ge
   let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
   const network: Network = {
     resolve: () => Promise.resolve(["93.184.216.34"]),
-    connect: () => {
-      let rest = new TextEncoder().encode(answer);
-      let written = "";
-      return Promise.resolve({
-        write: (bytes) => {
-          written += new TextDecoder().decode(bytes);
-          return Promise.resolve(bytes.length);
-        },
-        read: (buffer) => {
-          if (written !== "") sent.push(written);
-          written = "";
-          const part = rest.subarray(0, buffer.length);
-          rest = rest.subarray(part.length);
-          buffer.set(part);
-          return Promise.resolve(part.length === 0 ? null : part.length);
-        },
-        close: () => {},
-      });
-    },
+    connect: () => Promise.resolve(answerWith(answer, (asked) => void sent.push(asked))),
   };
   const env = { CREDENTIAL_KEYS: `v1:${btoa("k".repeat(32))}` };
   const run = async (args: readonly string[], given = ""): Promise<[number, string]> => {
