@@ -95,7 +95,10 @@ export interface AccountCache {
   get(database: Database, call: CallFacts): Promise<AccountOutcome>;
   /** The account of an organization, for work that belongs to no call. */
   getOf(database: Database, orgId: string): Promise<AccountOutcome>;
-  /** The account that received a text. */
+  /**
+   * The account that received a text. It is read each time: nobody has signed yet which sender the text
+   * names, so whoever posts made-up ones would fill the cache.
+   */
   getOfNumber(database: Database, texted: TextedSender): Promise<AccountOutcome>;
   /**
    * Reads the account again after Twilio refused it. When many calls were refused, one of them reads
@@ -151,10 +154,7 @@ export function createAccountCache(
     get: (database, call) => share(clinicKey(call), askOf(database, call)),
     getOf: (database, orgId) => share(orgId, () => getCredentialsOf(database, orgId)),
     getOfNumber: (database, texted) =>
-      share(
-        `${texted.number} ${texted.service ?? ""}`,
-        () => getCredentialsOfNumber(database, texted),
-      ),
+      readAccount(keys, () => getCredentialsOfNumber(database, texted)),
     refresh: (database, call, refused) => {
       const key = clinicKey(call);
       const isCurrent = entries.get(key)?.account === refused;
