@@ -6,7 +6,7 @@
 
 import type { ClaimedText } from "./database/appointment_texts.ts";
 import { segmentLength, toGsmText } from "./gsm.ts";
-import { ownNumber, templateOf } from "./patient_texts.ts";
+import { answerLetters, ownNumber, templateOf } from "./patient_texts.ts";
 import { fillTemplate } from "./text_template.ts";
 import { composeClinicName } from "./texting.ts";
 import { writeTime } from "./text_times.ts";
@@ -26,7 +26,9 @@ export function composeAppointmentText(
     doctor: toGsmText(text.doctor, 30),
     address: toGsmText(text.address ?? "", segmentLength).replace(/\.+$/, ""),
     number: sayNumber(text.callBack, sender, text.language),
-    offer: text.offersAnswer ? ` ${templateOf("offer", text)}` : "",
+    offer: text.offersAnswer
+      ? ` ${fillTemplate(templateOf("offer", text), answerLetters, segmentLength)}`
+      : "",
   }, segmentLength);
 }
 

@@ -1,18 +1,34 @@
 /**
  * What a patient's text means: confirm, cancel, a choice, a wish for no more texts, or something else.
  *
- * Confirming does no harm, so whatever says yes confirms. A cancellation cannot be undone, so only the
- * letter that the reminder offers cancels. The word "cancel" alone is one of Twilio's keywords for no
- * more texts, and counts as that; the front desk is asked to find out whether the appointment was meant.
+ * Only a bare answer is read as one, so nothing that says more confirms or cancels by mistake:
+ *
+ * ```text
+ * text    = answer, also in quotes or brackets, then any "." and "!"
+ * answer  = yes [numbers] [thanks] | X [numbers] | numbers
+ * yes     = C, Y, yes, ok, ja, 👍 and the others below
+ * numbers = 1 to 9, several with "," "+" "&" "and" or "und" between; or all, both, alle, beide
+ * thanks  = please, thanks, thank you, bitte or danke
+ * ```
+ *
+ * Capitals, accents and spaces do not matter. Nothing is said with X, because a cancellation cannot be
+ * undone, and "Thanks x" ends with a kiss. Numbers choose from the appointments of the question that waits,
+ * with a yes or X only if the question was about that. The word "cancel" alone is one of Twilio's
+ * keywords for no more texts, and counts as that; the front desk is asked to find out whether the
+ * appointment was meant.
  *
  * @module
  */
+
+import { answerLetters } from "./patient_texts.ts";
 
 /** What a text means. */
 export interface PatientAnswer {
   readonly meaning: "confirm" | "cancel" | "choice" | "stop" | "start" | "help" | "other";
   /** The numbers of a choice, from 1; 0 for all. */
   readonly choices?: readonly number[];
+  /** What the chosen ones shall become, if a choice says it. */
+  readonly chosenTo?: "confirm" | "cancel";
   /** Whether the phone's owner wants no texts, or wants them again. */
   readonly wish?: "stop" | "start";
   /** Whether it may also mean the appointment: a person has to ask. */
@@ -30,75 +46,21 @@ const stopWords = new Set([
 const startWords = new Set(["start", "unstop"]);
 const helpWords = new Set(["help", "info"]);
 
-/** A text that begins with one of these says yes, unless the rest takes it back. */
-const yesWords = [
-  ...["c", "y", "yes", "yep", "yeah", "yup", "ok", "okay", "k", "sure", "confirm", "confirmed"],
-  ...["confirming", "absolutely", "definitely", "ja", "si", "oui", "bestatigt", "bestatigen"],
-  ...["confirmo", "confirme"],
-];
-const yesPhrases = [
-  new RegExp(`^(?:${yesWords.join("|")})\\b`),
-  /^i (?:can |will |do )?confirm\b/,
-  /^i ?(?:ll|will) (?:be there|come|attend|see you)\b/,
-  /^(?:thanks|thank you) (?:yes|confirmed|see you)\b/,
-  /^see you (?:then|there|tomorrow)\b/,
-  /^(?:please |pls )(?:c|confirm|yes)\b/,
-];
-/** Emoji that say yes by themselves. */
-const yesEmoji = /^(?:👍|👌|✅|☑|✔|🆗)+$/u;
-/** With one of these in it, a yes is none: it takes something back or asks for something. */
-const butWords = new Set([
-  ...["no", "not", "nope", "dont", "don", "cant", "can", "cannot", "wont", "won", "but", "however"],
-  ...["except", "unless", "if", "maybe", "might", "perhaps", "change", "changed", "move", "moved"],
-  ...["reschedule", "rebook", "postpone", "later", "earlier", "late", "another", "different"],
-  ...[
-    "instead",
-    "cancel",
-    "cancelled",
-    "canceled",
-    "cancellation",
-    "stop",
-    "call",
-    "ring",
-    "wrong",
-  ],
-  ...[
-    "nein",
-    "nicht",
-    "kein",
-    "aber",
-    "mais",
-    "pas",
-    "pero",
-    "what",
-    "when",
-    "which",
-    "who",
-    "why",
-  ],
-]);
-/** "Yes please, see you then" is an answer; a longer text says more than that. */
-const longestYes = 9;
+const oneOf = (...words: readonly string[]) => `(?:${words.join("|")})`;
 
-/** A word that begins with one of these says that the patient does not come, in several languages. */
-const butStems = [
-  ...["cancel", "annul", "anul", "absag", "storn", "verschieb", "verleg", "verhinder", "krank"],
-  ...["leider", "reschedul", "postpon", "unable", "sorry", "unfortunat", "apolog", "next"],
-  ...["never", "prefer", "better", "sick"],
-];
-
-/**
- * Said with a letter or a number without changing its meaning. Thanks come only after it: in "Thanks x"
- * the letter is a kiss.
- */
-const politely = "(?:[ .,!]+(?:please|pls|plz|thanks|thank you|thx|ta|cheers))*[.,!]*";
-/** The letter that cancels and nothing else: not a kiss after a smile or an emoji, and not a question. */
-const onlyX = new RegExp(`^(?:(?:please|pls|plz) )?(?:x|"x"|\\(x\\))${politely}$`);
-const choice = "(?:number |option |n[or]\\. ?|nr |#)?[1-9]";
-const onlyChoices = new RegExp(
-  `^(?:(?:please|pls|plz) )?${choice}(?:(?: ?[,+&] ?|,? and | und | )${choice})*\\)?${politely}$`,
+const yes = oneOf(
+  ...[answerLetters.confirm.toLowerCase(), "y", "yes", "yep", "yeah", "yup", "ok", "okay", "sure"],
+  ...["confirm", "confirmed", "i confirm", "ja", "si", "oui", "bestatigt", "bestatige"],
+  ...["confirmo", "confirme", "(?:[👍👌✅☑✔🆗] ?)+"],
 );
-const onlyAll = new RegExp(`^(?:all|both|alle|beide)${politely}$`);
+const no = answerLetters.cancel.toLowerCase();
+const all = oneOf("all", "both", "alle", "beide");
+const numbers = oneOf("[1-9](?:(?: ?[,+&] ?| and | und | )[1-9])*", all);
+const thanks = `[ ,.!]+${oneOf("please", "thanks", "thank you", "bitte", "danke")}`;
+
+const confirms = new RegExp(`^${yes}(?: ?(${numbers}))?(?:${thanks})?$`, "u");
+const cancels = new RegExp(`^${no}(?: ?(${numbers}))?$`, "u");
+const chooses = new RegExp(`^(${numbers})$`, "u");
 
 /**
  * Reads a text.
@@ -109,15 +71,14 @@ const onlyAll = new RegExp(`^(?:all|both|alle|beide)${politely}$`);
  */
 export function readPatientAnswer(body: string, optOutType?: string): PatientAnswer {
   const keyword = optOutType?.toLowerCase();
-  const words = wordsOf(body);
-  const said = words.join(" ");
+  const said = wordsOf(body);
   if (keyword === "stop" || keyword === undefined && stopWords.has(said)) {
     return { meaning: "stop", wish: "stop", ...(said === "cancel" ? { asksDesk: true } : {}) };
   }
   if (keyword === "help" || keyword === undefined && helpWords.has(said)) {
     return { meaning: "help" };
   }
-  const meant = readMeaning(body, words);
+  const meant = readAnswer(bareOf(body));
   // YES is one of Twilio's keywords for wanting texts again, and a yes to the reminder.
   const wantsTexts = keyword === "start" || startWords.has(said) ||
     said === "yes" && meant.meaning === "confirm";
@@ -127,44 +88,37 @@ export function readPatientAnswer(body: string, optOutType?: string): PatientAns
     : { ...meant, wish: "start" };
 }
 
-function readMeaning(body: string, words: readonly string[]): PatientAnswer {
-  const said = plain(body).replace(/[\p{C}\s]+/gu, " ").replace(/["\u201c\u201d\u2018]/g, '"')
-    .trim();
-  if (onlyX.test(said)) return { meaning: "cancel" };
-  const choices = readChoices(said);
-  if (choices) return { meaning: "choice", choices };
-  return saysYes(body, words) ? { meaning: "confirm" } : { meaning: "other" };
+function readAnswer(said: string): PatientAnswer {
+  const chosen = chooses.exec(said);
+  if (chosen) return { meaning: "choice", choices: readNumbers(chosen[1]) };
+  for (const [meaning, pattern] of [["confirm", confirms], ["cancel", cancels]] as const) {
+    const found = pattern.exec(said);
+    if (!found) continue;
+    return found[1] === undefined
+      ? { meaning }
+      : { meaning: "choice", choices: readNumbers(found[1]), chosenTo: meaning };
+  }
+  return { meaning: "other" };
 }
 
-/** `2`, `no. 2`, `1 and 2`, `both`. */
-function readChoices(said: string): number[] | undefined {
-  if (onlyAll.test(said)) return [0];
-  if (!onlyChoices.test(said)) return undefined;
-  return [...new Set(said.match(/[1-9]/g)?.map(Number))].sort((one, other) => one - other);
+/** `2`, `1 and 2`, `both`. */
+function readNumbers(said = ""): number[] {
+  const digits = said.match(/[1-9]/g) ?? ["0"];
+  return [...new Set(digits.map(Number))].sort((one, other) => one - other);
 }
 
-function saysYes(body: string, words: readonly string[]): boolean {
-  if (yesEmoji.test(body.replace(/[\s\ufe0f\u{1f3fb}-\u{1f3ff}.!]/gu, ""))) return true;
-  // A kiss at the end of a text is not the letter that cancels.
-  const rest = words.filter((word, index) => index === 0 || !/^x{1,4}$/.test(word));
-  const hasKiss = rest.length < words.length;
-  const said = rest.join(" ");
-  if (hasKiss && rest[0] === "c" || rest.length > longestYes || body.includes("?")) return false;
-  const phrase = yesPhrases.map((known) => known.exec(said)?.[0]).find((found) => found);
-  return phrase !== undefined &&
-    !said.slice(phrase.length).split(" ").some(takesBack);
+/** The words of a text, with a space between. */
+function wordsOf(body: string): string {
+  return plain(body).split(/[^\p{L}\p{N}]+/u).filter((word) => word !== "").join(" ");
 }
 
-function takesBack(word: string): boolean {
-  return butWords.has(word) || butStems.some((stem) => word.startsWith(stem));
+/** A text without what may stand around an answer. */
+function bareOf(body: string): string {
+  return plain(body).replace(/[\p{C}\s]+/gu, " ").replace(/[\u201c\u201d\u201e\u2018]/g, '"').trim()
+    .replace(/[ .!]+$/, "").replace(/^(?:"(.*)"|\((.*)\))$/, "$1$2").replace(/[ .!]+$/, "");
 }
 
-/** The words of a text in small letters, without accents, punctuation and emoji. */
-function wordsOf(body: string): string[] {
-  return plain(body).split(/[^\p{L}\p{N}]+/u).filter((word) => word !== "");
-}
-
-/** A text in small letters, without accents and apostrophes. */
+/** A text in small letters, without accents, apostrophes and colours of skin. */
 function plain(body: string): string {
-  return body.normalize("NFKD").replace(/[\p{M}'\u2019]/gu, "").toLowerCase();
+  return body.normalize("NFKD").replace(/[\p{M}'\u2019\u{1f3fb}-\u{1f3ff}]/gu, "").toLowerCase();
 }

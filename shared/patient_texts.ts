@@ -13,7 +13,7 @@ export const textKinds = {
   cancellation: ["clinic", "time", "doctor", "number"],
   reminder: ["clinic", "time", "doctor", "address", "number", "offer"],
   /** What a reminder adds where it can be answered. */
-  offer: [],
+  offer: ["confirm", "cancel"],
   confirmed: ["clinic", "time", "number"],
   cancelled: ["clinic", "time", "number"],
   which_confirm: ["clinic", "choices", "number"],
@@ -23,9 +23,16 @@ export const textKinds = {
   already_cancelled: ["clinic", "time", "number"],
   changed: ["clinic", "time", "number"],
   too_late: ["clinic", "time", "number"],
-  unclear: ["clinic", "number"],
+  unclear: ["clinic", "confirm", "cancel", "number"],
   no_reminder: ["clinic", "number"],
+  busy: ["clinic", "number"],
 } as const satisfies Readonly<Record<string, readonly string[]>>;
+/**
+ * The letters with which a reminder is answered. Texts name them by what they do, so a clinic's own words
+ * cannot exchange them.
+ */
+export const answerLetters = { confirm: "C", cancel: "X" } as const;
+
 /** A kind of text. */
 export type TextKind = keyof typeof textKinds;
 
@@ -46,7 +53,7 @@ const english: Texts = {
     "[ Call {number} for a new one.][ STOP to end texts.]",
   reminder: "{clinic}: a reminder of your appointment on {time}[ with {doctor}].{offer}" +
     "[ {address}.][ Call {number} to change it.][ STOP to end texts.]",
-  offer: "Reply C to confirm, X to cancel.",
+  offer: "Reply {confirm} to confirm, {cancel} to cancel.",
   confirmed: "{clinic}: thank you. We expect you on {time}.",
   cancelled: "{clinic}: your appointment on {time} is cancelled.[ Call {number} for a new one.]",
   which_confirm: "{clinic}: which appointment do you confirm? {choices}. " +
@@ -61,9 +68,11 @@ const english: Texts = {
     "Please call {number}.",
   too_late: "{clinic}: it is too late to change your appointment on {time} by text. " +
     "Please call {number}.",
-  unclear: "{clinic}: sorry, we only understand C to confirm or X to cancel your appointment. " +
-    "For anything else please call {number}.",
+  unclear: "{clinic}: sorry, we only understand {confirm} to confirm or {cancel} to cancel your " +
+    "appointment. For anything else please call {number}.",
   no_reminder: "{clinic}: nobody reads texts to this number. Please call {number}.",
+  busy: "{clinic}: sorry, your answer could not be taken. Please send it again in a few minutes, " +
+    "or call {number}.",
 };
 
 const german: Texts = {
@@ -75,7 +84,7 @@ const german: Texts = {
     "[ Neuer Termin: {number}.][ STOP beendet SMS.]",
   reminder: "{clinic}: Erinnerung an Ihren Termin am {time}[ bei {doctor}].{offer}" +
     "[ {address}.][ Zum Ändern: {number}.][ STOP beendet SMS.]",
-  offer: "Antworten Sie C für ja, X zum Absagen.",
+  offer: "Antworten Sie {confirm} für ja, {cancel} zum Absagen.",
   confirmed: "{clinic}: danke. Wir erwarten Sie am {time}.",
   cancelled: "{clinic}: Ihr Termin am {time} ist abgesagt.[ Neuer Termin: {number}.]",
   which_confirm: "{clinic}: Welchen Termin bestätigen Sie? {choices}. " +
@@ -89,9 +98,12 @@ const german: Texts = {
     "Bitte rufen Sie an: {number}.",
   too_late: "{clinic}: Ihr Termin am {time} lässt sich nicht mehr per SMS ändern. " +
     "Bitte rufen Sie an: {number}.",
-  unclear: "{clinic}: Wir verstehen hier nur C für ja und X zum Absagen. " +
+  unclear: "{clinic}: Wir verstehen hier nur {confirm} für ja und {cancel} zum Absagen. " +
     "Für alles andere rufen Sie bitte an: {number}.",
   no_reminder: "{clinic}: SMS an diese Nummer liest niemand. Bitte rufen Sie an: {number}.",
+  busy:
+    "{clinic}: Ihre Antwort kam nicht an. Bitte senden Sie sie in ein paar Minuten noch einmal " +
+    "oder rufen Sie an: {number}.",
 };
 
 /** The languages that need no texts of the clinic's own. */

@@ -9,7 +9,7 @@
  */
 
 import { countSegments, findForeign, partLength, segmentLength } from "./gsm.ts";
-import { type TextKind, textKinds } from "./patient_texts.ts";
+import { answerLetters, type TextKind, textKinds } from "./patient_texts.ts";
 
 /** What placeholders stand for, by name. */
 export type TextValues = Readonly<Record<string, string>>;
@@ -58,7 +58,9 @@ export function fillTemplate(template: string, values: TextValues, limit: number
 /** The placeholders that a text of a kind makes no sense without. */
 function requiredOf(kind: TextKind): readonly string[] {
   const possible: readonly string[] = textKinds[kind];
-  return ["time", "choices", "offer"].filter((name) => possible.includes(name));
+  return ["time", "choices", "offer", "confirm", "cancel"].filter((name) =>
+    possible.includes(name)
+  );
 }
 
 /** What is wrong with a template that a clinic has written, or nothing. */
@@ -70,7 +72,23 @@ export function findTemplateProblem(kind: TextKind, template: string): string | 
     const known = possible.map((name) => `{${name}}`).join(", ") || "none";
     return `{${unknown}} is not a placeholder of this text; possible are: ${known}`;
   }
-  return findForeignProblem(template) ?? findLengthProblem(kind, template);
+  return findForeignProblem(template) ?? findLetterProblem(kind, template) ??
+    findLengthProblem(kind, template);
+}
+
+const letters = Object.values(answerLetters).join("");
+/** A letter that stands alone, and is not part of "X-ray" or "C'est". */
+const loneLetter = new RegExp(`(?<![\\p{L}\\p{N}'-])[${letters}](?![\\p{L}\\p{N}'-])`, "iu");
+
+/** Letters that are written out could say the contrary of what they do. */
+function findLetterProblem(kind: TextKind, template: string): string | undefined {
+  const possible: readonly string[] = textKinds[kind];
+  if (!possible.includes("confirm") && !possible.includes("offer")) return undefined;
+  const [letter] = loneLetter.exec(template) ?? [];
+  return letter === undefined ? undefined : `"${letter}" stands for itself; ` +
+    (possible.includes("offer")
+      ? "{offer} says with which letters the reminder is answered"
+      : `write {confirm} for the letter that confirms, and {cancel} for the one that cancels`);
 }
 
 function findForeignProblem(template: string): string | undefined {
@@ -106,6 +124,7 @@ function limitOf(kind: TextKind): number {
 
 /** As long as these get, but for the names of months and weekdays in some languages. */
 const longestValues: TextValues = {
+  ...answerLetters,
   clinic: "x".repeat(25),
   time: "Wednesday 30 September at 10:30 AM",
   doctor: "x".repeat(30),

@@ -97,7 +97,7 @@ export function aRandomDocument(random: Random, slug: string): ClinicDocument {
     reminderNoticeHours: anInteger(random, 0, 720),
     textAnswers: random() < 0.5,
     textLanguage: random() < 0.5 ? "en" : "de",
-    textWords: random() < 0.5 ? {} : { en: { offer: "Reply C or X." } },
+    textWords: random() < 0.5 ? {} : { en: { offer: "Reply {confirm} or {cancel}." } },
     retentionDays: anInteger(random, 1, 3650),
     auditRetentionDays: anInteger(random, 30, 3650),
     closingDays: closed,

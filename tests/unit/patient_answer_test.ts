@@ -1,95 +1,41 @@
-/** What patients write: generous with a yes, strict with a cancellation. */
+/** What patients write: a bare answer counts, and nothing else. */
 import assert from "node:assert/strict";
 import { readPatientAnswer } from "../../shared/patient_answer.ts";
 
 const meaningOf = (body: string) => readPatientAnswer(body).meaning;
 
-Deno.test("whatever says yes confirms", () => {
+Deno.test("a bare yes confirms, also with thanks", () => {
   const texts = [
-    ...[
-      "C",
-      "c",
-      " c. ",
-      "C!",
-      "(C)",
-      "'C'",
-      "“C”",
-      "Ｃ",
-      "c please",
-      "Please C",
-      "confirm",
-      "Confirmed.",
-    ],
-    ...[
-      "I confirm",
-      "I can confirm",
-      "yes",
-      "YES",
-      "Yes please",
-      "yes, thank you!",
-      "Yes x",
-      "Yes xx",
-    ],
-    ...[
-      "y",
-      "Yep",
-      "yeah 👍",
-      "ok",
-      "OK thanks",
-      "Okay, see you then",
-      "👍",
-      "👍🏽",
-      "✅",
-      "👌 👍",
-      "✔️",
-    ],
-    ...[
-      "Yes I'll be there",
-      "I will be there",
-      "I'll come",
-      "see you tomorrow",
-      "Thanks, see you then",
-    ],
-    ...["sure", "Ja", "Sí", "oui", "C\n"],
+    ...["C", "c", " c. ", "C!", "(C)", "'C'", "“C”", "„C“", "Ｃ", "C\n", "c please", "C. Thanks!"],
+    ...["confirm", "Confirmed.", "I confirm", "yes", "YES", "Yes please", "yes, thank you!", "y"],
+    ...["Yep", "ok", "OK thanks", "sure", "Ja", "ja bitte", "Ja, danke.", "Sí", "oui", "Bestätigt"],
+    ...["👍", "👍🏽", "✅", "👌 👍", "✔️", "👍!"],
   ];
-  for (const body of texts) assert.equal(meaningOf(body), "confirm", body);
+  for (const body of texts) assert.deepEqual(meaningOf(body), "confirm", body);
 });
 
 Deno.test("only X alone cancels", () => {
-  for (
-    const body of [
-      "X",
-      "x",
-      " x. ",
-      "x!",
-      "(x)",
-      "X please",
-      "please x",
-      "x, thanks",
-      "\nX\n",
-      "X\0",
-      "\u200fX",
-    ]
-  ) {
-    assert.equal(meaningOf(body), "cancel", body);
-  }
+  const texts = ["X", "x", " x. ", "x!", "(x)", '"X"', "“x”", "x .", "\nX\n", "X\0", "\u200fX"];
+  for (const body of texts) assert.equal(meaningOf(body), "cancel", body);
 });
 
-Deno.test("everything else is no answer", () => {
+Deno.test("whatever is more than an answer, or is none, changes nothing", () => {
   const texts = [
+    ...["", " ", "xx", "xxx", "C X", "CX", "C/X", "C or X", "X/C", "x c", "c c", "x, y"],
+    ...["please x", "Please C", "X please", "x thanks", "X, thank you", "x ok", "yes x", "Yes xx"],
+    ...["X?", "x ?", "C?", "yes?", "X-ray", "x mas", "<x", "x)", ":) x", "... x", "❤️ x", "👍 x"],
     ...[
-      "",
-      " ",
-      "xx",
-      "xxx",
-      "C X",
-      "C/X",
-      "C or X",
-      "x c",
+      "Thanks x",
+      "Thank you x",
+      "ta x",
+      "Hello x",
       "see you then x?",
-      "Reply C to confirm, X to cancel",
+      "x 👍",
+      "👍👎",
+      "❌",
+      "🙁",
     ],
-    ...["no", "No thanks", "yes but can I come later?", "Yes, but I will be late", "yes?", "C?"],
+    ...["no", "No thanks", "yes but can I come later?", "Yes, but I will be late", "yes 10 am"],
     ...["ok can you call me", "yes I want to cancel", "Yes please cancel", "confirm or cancel"],
     ...[
       "please cancel",
@@ -99,76 +45,47 @@ Deno.test("everything else is no answer", () => {
       "I cannot confirm",
     ],
     ...[
-      "can I move it",
-      "ok what time was it again",
-      "who is this",
-      "hello",
-      "🙁",
-      "❌",
-      "👎",
-      "👍👎",
+      "ok, muss absagen",
+      "Ja, bitte stornieren",
+      "Sí, quiero cancelar",
+      "oui annuler",
+      "ja nein",
     ],
+    ...["Yes I'll be there", "see you tomorrow", "who is this", "hello", "Okay, see you then"],
     ...["Thank you for your message. I am away until Monday.", "I'm driving - Sent from My Car"],
-    ...[
-      "yes I got your message and I will read it as soon as I am back",
-      "10 am",
-      "0",
-      "12",
-    ],
     ...['Liked "Sunrise Dental: a reminder of your appointment. Reply C to confirm, X to cancel."'],
-  ];
-  for (const body of texts) assert.equal(meaningOf(body), "other", body);
-});
-
-Deno.test("a kiss, a smile or a question cancels nothing", () => {
-  const texts = [
+    ...["Reply C to confirm, X to cancel", "thanks", "please", "10 am", "0", "12", "X 0", "X 12"],
     ...[
-      "Thanks x",
-      "Thank you x",
-      "ta x",
-      "cheers X",
-      "👍 x",
-      "x 👍",
-      ":) x",
-      "❤️ x",
-      "... x",
-      "x)",
+      "no 1",
+      "No 2",
+      "No. 2",
+      "<3",
+      ":3",
+      "+1",
+      "-1",
+      "1/2",
+      "2?",
+      "1-2",
+      "2.5",
+      "both?",
+      "👎 2",
     ],
-    ...[
-      "X?",
-      "x ?",
-      "x or c",
-      "X-ray",
-      "x mas",
-      "xmas?",
-      "Hello x",
-      "Ok thank you x?",
-      "X/C",
-      "<x",
-    ],
-    // Choose nothing either.
-    ...["no 1", "No 2", "<3", ":3", "+1", "-1", "1/2", "2?", "1-2", "2.5", "both?", "👎 2", "3 pm"],
+    ...["3 pm", "2 please", "x 2 please", "2 x", "1 C", "yes 2?", "X all but 2", "all C"],
   ];
-  for (const body of texts) assert.equal(meaningOf(body), "other", body);
+  for (const body of texts) assert.deepEqual(readPatientAnswer(body), { meaning: "other" }, body);
 });
 
-Deno.test("a yes that another language takes back is no yes", () => {
-  const texts = [
-    ...["ok, muss absagen", "Ja, bitte stornieren", "Sí, quiero cancelar", "oui annuler"],
-    ...["Ok sorry I am sick", "I can confirm I am unable to attend", "I will come next week"],
-  ];
-  for (const body of texts) assert.equal(meaningOf(body), "other", body);
-});
-
-Deno.test("numbers choose", () => {
-  const cases: [body: string, choices: number[]][] = [
-    ...[["1", [1]], ["2.", [2]], [" 2 please", [2]], ["No. 2", [2]], ["Number 1", [1]]] as const,
-    ...[["1 and 2", [1, 2]], ["2, 1", [1, 2]], ["1+1", [1]], ["both", [0]], ["ALL", [0]], ["2️⃣", [
-      2,
-    ]]] as const,
-  ].map(([body, choices]) => [body, [...choices]]);
-  for (const [body, choices] of cases) {
-    assert.deepEqual(readPatientAnswer(body), { meaning: "choice", choices }, body);
+Deno.test("numbers choose, and say what for where a letter or a yes is with them", () => {
+  const cases: [body: string, choices: number[], chosenTo?: string][] = [
+    ...[["1", [1]], ["2.", [2]], [" 2 ", [2]], ["(2)", [2]], ["2️⃣", [2]], ["1 2", [1, 2]]],
+    ...[["1 and 2", [1, 2]], ["2, 1", [1, 2]], ["1+1", [1]], ["both", [0]], ["ALL", [0]]],
+    ...[["Alle.", [0]], ["X 2", [2], "cancel"], ["x2", [2], "cancel"], ["X both!", [0], "cancel"]],
+    ...[["yes 2", [2], "confirm"], ["C 1, 2", [1, 2], "confirm"]],
+    ...[["ja 2 bitte", [2], "confirm"], ["ok all, thanks", [0], "confirm"]],
+  ] as [string, number[], string?][];
+  for (const [body, choices, chosenTo] of cases) {
+    const answer = { meaning: "choice", choices, ...(chosenTo ? { chosenTo } : {}) };
+    assert.deepEqual(readPatientAnswer(body), answer, body);
   }
 });
 

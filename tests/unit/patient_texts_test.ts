@@ -78,7 +78,16 @@ Deno.test("a clinic's own text is checked, and the answer says what to write", (
       /it has up to \d+ characters, which is 2 texts; 160/,
     ],
     ["confirmation", `{clinic}: {time}[${" more".repeat(40)}]`, undefined],
-    ["offer", "x".repeat(46), /45 are possible/],
+    ["offer", `{confirm} {cancel}${"x".repeat(43)}`, /45 are possible/],
+    ["offer", "Answer {confirm} if you come, {cancel} if not.", undefined],
+    ["offer", "Reply X to confirm, C to cancel.", /^"X" stands for itself; write \{confirm\} for/],
+    ["offer", "Reply {confirm} or {cancel}, c is yes.", /^"c" stands for itself/],
+    ["offer", "C'est {confirm} ou {cancel}.", undefined],
+    ["offer", "Reply {confirm} to confirm.", /^\{cancel\} is missing/],
+    ["unclear", "{clinic}: only {confirm} and {cancel}.", undefined],
+    ["unclear", "{clinic}: only letters.", /^\{confirm\} is missing/],
+    ["reminder", "{clinic}: {time}{offer} X is yes.", /^"X" stands .* \{offer\} says with which/],
+    ["confirmation", "{clinic}: {time}, house C.", undefined],
     ["too_many", "", /a text is needed/],
   ];
   for (const [kind, template, problem] of cases) {
