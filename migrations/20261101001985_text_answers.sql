@@ -154,11 +154,11 @@ comment on function private.carry_out_answer is 'Confirms or cancels what a pati
 /*
  * What becomes of an answer. The number is locked.
  *
- * p_meaning  what it says; p_choices the numbers of a choice, from 1, or {0} for all
+ * p_answer   as in public.answer_text
  * Returns    outcome as in public.answer_text, meaning (confirm or cancel) and ids
  */
 create function private.decide_answer(
-  p_org public.organizations, p_phone text, p_meaning text, p_choices integer[], p_now timestamptz
+  p_org public.organizations, p_phone text, p_answer jsonb, p_now timestamptz
 ) returns jsonb
 language plpgsql volatile set search_path = ''
 as $$
@@ -166,18 +166,21 @@ declare
   v_hash constant bytea := private.hash_phone(p_phone);
   v_reminded public.appointments[] :=
     array(select r from private.reminded_appointments(p_org.id, p_phone, p_now) as r);
+  v_choices constant integer[] :=
+    array(select jsonb_array_elements_text(p_answer -> 'choices')::integer);
   v_question public.text_answers;
-  v_meaning text := p_meaning;
+  v_meaning text := p_answer ->> 'meaning';
   v_open public.appointments[];
   v_rows public.appointments[];
   v_outcome text;
 begin
-  if p_meaning = 'choice' then
+  if v_meaning = 'choice' then
     v_question := private.find_question(p_org.id, v_hash, p_now);
-    v_meaning := coalesce(v_question.meaning, 'other');
-    if p_choices <> '{0}' then
+    v_meaning := case when v_question.meaning = coalesce(p_answer ->> 'chosenTo', v_question.meaning)
+      then v_question.meaning else 'other' end;
+    if v_choices <> '{0}' then
       v_question.appointment_ids := array(
-        select v_question.appointment_ids[c] from unnest(p_choices) as c);
+        select v_question.appointment_ids[c] from unnest(v_choices) as c);
     end if;
     if array_position(v_question.appointment_ids, null) is not null then
       v_meaning := 'other';
@@ -311,6 +314,57 @@ end
 $$;
 comment on function private.may_reply is 'Whether a patient is told what became of a text.';
 
+/* The answer with what the patient is told, as public.answer_text returns it. */
+create function private.tell_answer(
+  p_org public.organizations, p_phone text, p_country text, p_answer jsonb, p_ids uuid[],
+  p_now timestamptz
+) returns jsonb
+language plpgsql stable set search_path = ''
+as $$
+begin
+  return p_answer - 'ids' || jsonb_build_object(
+    'isReplied', private.may_reply(p_org, p_phone, p_country,
+      p_answer ->> 'meaning', p_answer ->> 'outcome', p_ids, p_now),
+    'clinic', p_org.name, 'callBack', private.number_to_call(p_org.id),
+    'appointments', (
+      select coalesce(jsonb_agg(jsonb_build_object('doctor', p.name,
+        'startTime', private.iso_local(a.starts_at, p_org.timezone))
+        order by array_position(p_ids, a.id)), '[]')
+      from public.appointments as a
+      join public.providers as p on p.org_id = p_org.id and p.id = a.provider_id
+      where a.org_id = p_org.id and a.id = any (p_ids)));
+end
+$$;
+comment on function private.tell_answer is 'Adds to an answer what the patient is told, if anything.';
+
+/*
+ * Nothing has happened. A wish for no texts counts all the same, and whoever meant an appointment is told
+ * that the answer was not taken.
+ */
+create function private.tell_busy(p_org uuid, p_phone text, p_answer jsonb) returns jsonb
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_org public.organizations;
+  v_answer constant jsonb := jsonb_build_object(
+    'outcome', 'busy', 'meaning', p_answer -> 'meaning');
+  v_told jsonb;
+begin
+  select o.* into v_org from public.organizations as o where o.id = p_org;
+  if v_org.id is null then
+    return '{"outcome": "unknown_clinic"}';
+  end if;
+  perform private.note_wish(p_org, private.hash_phone(p_phone), nullif(p_answer ->> 'wish', 'start'));
+  v_told := private.tell_answer(
+    v_org, p_phone, p_answer ->> 'country', v_answer, '{}', clock_timestamp());
+  if p_answer ->> 'meaning' not in ('confirm', 'cancel', 'choice') then
+    v_told := v_told || '{"isReplied": false}';
+  end if;
+  return v_told || private.wording_of(v_org);
+end
+$$;
+comment on function private.tell_busy is 'The answer to a text for which a lock was not acquired in time.';
+
 /* See public.answer_text; the calls and the number are locked. */
 create function private.take_answer(
   p_org public.organizations, p_sid text, p_phone text, p_answer jsonb, p_now timestamptz
@@ -340,24 +394,13 @@ begin
     when v_meaning = 'help' then '{"outcome": "help"}' end
     || jsonb_build_object('meaning', v_meaning);
   if v_answer is null then
-    v_answer := private.decide_answer(p_org, p_phone, v_meaning,
-      array(select jsonb_array_elements_text(p_answer -> 'choices')::integer), p_now);
+    v_answer := private.decide_answer(p_org, p_phone, p_answer, p_now);
   elsif v_answer ->> 'outcome' = 'opted_out' and p_answer ? 'asksDesk' then
     v_answer := v_answer
       || jsonb_build_object('ids', private.ask_desk(p_org, p_phone, p_now));
   end if;
   v_ids := array(select jsonb_array_elements_text(v_answer -> 'ids')::uuid);
-  v_answer := v_answer - 'ids' || jsonb_build_object(
-    'isReplied', private.may_reply(p_org, p_phone, p_answer ->> 'country',
-      v_answer ->> 'meaning', v_answer ->> 'outcome', v_ids, p_now),
-    'clinic', p_org.name, 'callBack', private.number_to_call(p_org.id),
-    'appointments', (
-      select coalesce(jsonb_agg(jsonb_build_object('doctor', p.name,
-        'startTime', private.iso_local(a.starts_at, p_org.timezone))
-        order by array_position(v_ids, a.id)), '[]')
-      from public.appointments as a
-      join public.providers as p on p.org_id = p_org.id and p.id = a.provider_id
-      where a.org_id = p_org.id and a.id = any (v_ids)));
+  v_answer := private.tell_answer(p_org, p_phone, p_answer ->> 'country', v_answer, v_ids, p_now);
   insert into public.text_answers (
     org_id, sid, received_at, phone_hash, meaning, outcome, appointment_ids, is_replied, result
   ) values (
@@ -379,15 +422,16 @@ comment on function private.take_answer is 'Decides, stores and counts what beco
  * p_sid      Twilio's id of the text
  * p_phone    the number that texted, E.164
  * p_answer   {meaning: confirm, cancel, choice, stop, start, help or other; choices: the numbers of a
- *            choice, [0] for all; wish: stop or start, if it is one; asksDesk: if a wish for no texts may
- *            mean the appointment too; country: of the number, ISO 3166, if it is a person's phone}
+ *            choice, [0] for all; chosenTo: confirm or cancel, if the choice says it; wish: stop or
+ *            start, if it is one; asksDesk: if a wish for no texts may mean the appointment too;
+ *            country: of the number, ISO 3166, if it is a person's phone}
  * Outcomes   confirmed, cancelled, which (choose from appointments), too_many (or too alike to choose from),
  *            already_confirmed, already_cancelled, changed (cancelled or moved by others), too_late (it has
  *            begun), unclear (there is a reminder, but this is no answer), no_reminder, opted_out,
  *            opted_in, help, blocked, limit (of the number's texts in an hour; nothing is stored),
- *            unknown_clinic, busy (nothing has happened); with isReplied (whether the patient is told),
- *            language and words, and with meaning, clinic, callBack and appointments ({startTime,
- *            doctor}) but for the last three
+ *            busy (nothing has happened, but a wish for no texts counts), unknown_clinic; with isReplied
+ *            (whether the patient is told), language and words, and with meaning, clinic, callBack and
+ *            appointments ({startTime, doctor}) but for limit and unknown_clinic
  * Raises     25001 under another isolation level than read committed
  */
 create function public.answer_text(p_org uuid, p_sid text, p_phone text, p_answer jsonb)
@@ -422,7 +466,7 @@ begin
   return private.take_answer(v_org, p_sid, p_phone, p_answer, v_now) || private.wording_of(v_org);
 exception
   when lock_not_available or deadlock_detected then
-    return '{"outcome": "busy"}';
+    return private.tell_busy(p_org, p_phone, p_answer);
   when foreign_key_violation then
     return '{"outcome": "unknown_clinic"}';
 end

@@ -7,7 +7,7 @@
 import type { AnsweredText } from "./database/text_answers.ts";
 import { sayNumber } from "./appointment_text.ts";
 import { segmentLength, toGsmText } from "./gsm.ts";
-import { templateOf, type TextKind } from "./patient_texts.ts";
+import { answerLetters, templateOf, type TextKind } from "./patient_texts.ts";
 import { fillTemplate } from "./text_template.ts";
 import { composeClinicName } from "./texting.ts";
 import { writeList, writeShortTime, writeTime } from "./text_times.ts";
@@ -23,6 +23,7 @@ export function composeReply(answered: AnsweredText, sender: string): string | u
   if (!answered.isReplied || kind === undefined) return undefined;
   const { clinic, callBack, appointments, language } = answered;
   return fillTemplate(templateOf(kind, answered), {
+    ...answerLetters,
     clinic: composeClinicName(clinic),
     number: sayNumber(callBack, sender, language),
     time: writeList(appointments.map(({ startTime }) => writeTime(startTime, language)), language),
@@ -48,6 +49,7 @@ function kindOf({ outcome, meaning }: AnsweredText): TextKind | undefined {
     case "too_late":
     case "unclear":
     case "no_reminder":
+    case "busy":
       return outcome;
   }
 }

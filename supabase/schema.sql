@@ -2154,7 +2154,7 @@ $$;
 
 COMMENT ON FUNCTION private.count_wrong_code(p_org public.organizations, p_call public.calls, p_codes private.awaited_code[], p_purpose text, p_now timestamp with time zone) IS 'Counts a wrong attempt and returns wrong_code, code_locked or locked.';
 
-CREATE FUNCTION private.decide_answer(p_org public.organizations, p_phone text, p_meaning text, p_choices integer[], p_now timestamp with time zone) RETURNS jsonb
+CREATE FUNCTION private.decide_answer(p_org public.organizations, p_phone text, p_answer jsonb, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
@@ -2162,18 +2162,21 @@ declare
   v_hash constant bytea := private.hash_phone(p_phone);
   v_reminded public.appointments[] :=
     array(select r from private.reminded_appointments(p_org.id, p_phone, p_now) as r);
+  v_choices constant integer[] :=
+    array(select jsonb_array_elements_text(p_answer -> 'choices')::integer);
   v_question public.text_answers;
-  v_meaning text := p_meaning;
+  v_meaning text := p_answer ->> 'meaning';
   v_open public.appointments[];
   v_rows public.appointments[];
   v_outcome text;
 begin
-  if p_meaning = 'choice' then
+  if v_meaning = 'choice' then
     v_question := private.find_question(p_org.id, v_hash, p_now);
-    v_meaning := coalesce(v_question.meaning, 'other');
-    if p_choices <> '{0}' then
+    v_meaning := case when v_question.meaning = coalesce(p_answer ->> 'chosenTo', v_question.meaning)
+      then v_question.meaning else 'other' end;
+    if v_choices <> '{0}' then
       v_question.appointment_ids := array(
-        select v_question.appointment_ids[c] from unnest(p_choices) as c);
+        select v_question.appointment_ids[c] from unnest(v_choices) as c);
     end if;
     if array_position(v_question.appointment_ids, null) is not null then
       v_meaning := 'other';
@@ -2213,7 +2216,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.decide_answer(p_org public.organizations, p_phone text, p_meaning text, p_choices integer[], p_now timestamp with time zone) IS 'Decides and carries out what a patient has answered.';
+COMMENT ON FUNCTION private.decide_answer(p_org public.organizations, p_phone text, p_answer jsonb, p_now timestamp with time zone) IS 'Decides and carries out what a patient has answered.';
 
 CREATE TABLE private.retention_rules (
     name text NOT NULL,
@@ -7377,24 +7380,13 @@ begin
     when v_meaning = 'help' then '{"outcome": "help"}' end
     || jsonb_build_object('meaning', v_meaning);
   if v_answer is null then
-    v_answer := private.decide_answer(p_org, p_phone, v_meaning,
-      array(select jsonb_array_elements_text(p_answer -> 'choices')::integer), p_now);
+    v_answer := private.decide_answer(p_org, p_phone, p_answer, p_now);
   elsif v_answer ->> 'outcome' = 'opted_out' and p_answer ? 'asksDesk' then
     v_answer := v_answer
       || jsonb_build_object('ids', private.ask_desk(p_org, p_phone, p_now));
   end if;
   v_ids := array(select jsonb_array_elements_text(v_answer -> 'ids')::uuid);
-  v_answer := v_answer - 'ids' || jsonb_build_object(
-    'isReplied', private.may_reply(p_org, p_phone, p_answer ->> 'country',
-      v_answer ->> 'meaning', v_answer ->> 'outcome', v_ids, p_now),
-    'clinic', p_org.name, 'callBack', private.number_to_call(p_org.id),
-    'appointments', (
-      select coalesce(jsonb_agg(jsonb_build_object('doctor', p.name,
-        'startTime', private.iso_local(a.starts_at, p_org.timezone))
-        order by array_position(v_ids, a.id)), '[]')
-      from public.appointments as a
-      join public.providers as p on p.org_id = p_org.id and p.id = a.provider_id
-      where a.org_id = p_org.id and a.id = any (v_ids)));
+  v_answer := private.tell_answer(p_org, p_phone, p_answer ->> 'country', v_answer, v_ids, p_now);
   insert into public.text_answers (
     org_id, sid, received_at, phone_hash, meaning, outcome, appointment_ids, is_replied, result
   ) values (
@@ -7488,6 +7480,53 @@ end
 $$;
 
 COMMENT ON FUNCTION private.tell(p_org uuid, p_type text, p_subject uuid, p_data jsonb, p_except uuid) IS 'Writes an event for the endpoints that want it, to be sent once this transaction has committed.';
+
+CREATE FUNCTION private.tell_answer(p_org public.organizations, p_phone text, p_country text, p_answer jsonb, p_ids uuid[], p_now timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return p_answer - 'ids' || jsonb_build_object(
+    'isReplied', private.may_reply(p_org, p_phone, p_country,
+      p_answer ->> 'meaning', p_answer ->> 'outcome', p_ids, p_now),
+    'clinic', p_org.name, 'callBack', private.number_to_call(p_org.id),
+    'appointments', (
+      select coalesce(jsonb_agg(jsonb_build_object('doctor', p.name,
+        'startTime', private.iso_local(a.starts_at, p_org.timezone))
+        order by array_position(p_ids, a.id)), '[]')
+      from public.appointments as a
+      join public.providers as p on p.org_id = p_org.id and p.id = a.provider_id
+      where a.org_id = p_org.id and a.id = any (p_ids)));
+end
+$$;
+
+COMMENT ON FUNCTION private.tell_answer(p_org public.organizations, p_phone text, p_country text, p_answer jsonb, p_ids uuid[], p_now timestamp with time zone) IS 'Adds to an answer what the patient is told, if anything.';
+
+CREATE FUNCTION private.tell_busy(p_org uuid, p_phone text, p_answer jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_org public.organizations;
+  v_answer constant jsonb := jsonb_build_object(
+    'outcome', 'busy', 'meaning', p_answer -> 'meaning');
+  v_told jsonb;
+begin
+  select o.* into v_org from public.organizations as o where o.id = p_org;
+  if v_org.id is null then
+    return '{"outcome": "unknown_clinic"}';
+  end if;
+  perform private.note_wish(p_org, private.hash_phone(p_phone), nullif(p_answer ->> 'wish', 'start'));
+  v_told := private.tell_answer(
+    v_org, p_phone, p_answer ->> 'country', v_answer, '{}', clock_timestamp());
+  if p_answer ->> 'meaning' not in ('confirm', 'cancel', 'choice') then
+    v_told := v_told || '{"isReplied": false}';
+  end if;
+  return v_told || private.wording_of(v_org);
+end
+$$;
+
+COMMENT ON FUNCTION private.tell_busy(p_org uuid, p_phone text, p_answer jsonb) IS 'The answer to a text for which a lock was not acquired in time.';
 
 CREATE FUNCTION private.tell_of_booking(p_org uuid, p_appointment uuid, p_kind text, p_moved_from uuid DEFAULT NULL::uuid) RETURNS void
     LANGUAGE plpgsql
@@ -8302,7 +8341,7 @@ begin
   return private.take_answer(v_org, p_sid, p_phone, p_answer, v_now) || private.wording_of(v_org);
 exception
   when lock_not_available or deadlock_detected then
-    return '{"outcome": "busy"}';
+    return private.tell_busy(p_org, p_phone, p_answer);
   when foreign_key_violation then
     return '{"outcome": "unknown_clinic"}';
 end
@@ -12331,7 +12370,7 @@ REVOKE ALL ON FUNCTION private.count_since(p_times timestamp with time zone[], p
 
 REVOKE ALL ON FUNCTION private.count_wrong_code(p_org public.organizations, p_call public.calls, p_codes private.awaited_code[], p_purpose text, p_now timestamp with time zone) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.decide_answer(p_org public.organizations, p_phone text, p_meaning text, p_choices integer[], p_now timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.decide_answer(p_org public.organizations, p_phone text, p_answer jsonb, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.delete_old(p_rule private.retention_rules, p_now timestamp with time zone, p_limit bigint) FROM PUBLIC;
 
@@ -12809,6 +12848,10 @@ REVOKE ALL ON FUNCTION private.tally(p_name text, p_labels jsonb, p_count double
 REVOKE ALL ON FUNCTION private.tally_text(p_origin text, p_result text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.tell(p_org uuid, p_type text, p_subject uuid, p_data jsonb, p_except uuid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.tell_answer(p_org public.organizations, p_phone text, p_country text, p_answer jsonb, p_ids uuid[], p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.tell_busy(p_org uuid, p_phone text, p_answer jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.tell_of_booking(p_org uuid, p_appointment uuid, p_kind text, p_moved_from uuid) FROM PUBLIC;
 

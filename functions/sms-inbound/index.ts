@@ -5,7 +5,7 @@
  * "C" confirms and "X" cancels the appointment that the number was reminded of. The clinic is found by
  * the number that was texted, and the signature is checked with that clinic's token. Answers TwiML: a
  * text for the patient, or nothing; 403 when Twilio did not sign the request; 413 when it is too large;
- * 503 while the database does not answer.
+ * 503 while the database does not answer, after which Twilio asks the fallback URL, once.
  *
  * @module
  */
@@ -17,11 +17,13 @@ import { readPhone } from "../../shared/phone.ts";
 import { composeReply, writeTwiml } from "../../shared/text_reply.ts";
 import { serveTwilio, type SignedForm } from "../../shared/twilio_webhook.ts";
 
-/** Twilio waits 15 seconds and does not ask again. */
+/** Twilio waits 15 seconds. */
 const budgetMs = 12_000;
-/** With less time left, in milliseconds, a busy database is not asked again. */
+/** How often the database is asked. */
+const mostAttempts = 6;
+/** With less time left, in milliseconds, it is not asked again. */
 const shortestAttemptMs = 3000;
-/** Longest pause before the database is asked again, in milliseconds. */
+/** Longest pause before it is asked again, in milliseconds. */
 const pauseMs = 150;
 
 export default serveTwilio<InboundText>("sms-inbound", {
@@ -43,17 +45,19 @@ async function answer(signed: SignedForm<InboundText>): Promise<Response> {
   const answered = await ask(signed);
   log.info("text_answer", { orgId, sid, outcome: answered.outcome });
   switch (answered.outcome) {
-    case "busy":
-      return new Response(null, { status: 503 });
     case "unknown_clinic":
     case "limit":
       return await twiml(undefined);
+    case "busy":
+      // Nobody was told that it was not taken, so Twilio asks the fallback URL.
+      if (!answered.isReplied) return new Response(null, { status: 503 });
+      return await twiml(composeReply(answered, to));
     default:
       return await twiml(composeReply(answered, to));
   }
 }
 
-/** Asks again while somebody else is changing the same appointments. */
+/** Asks again while the database is busy, which may mean that others change the same appointments. */
 async function ask({ database, budget, about, orgId }: SignedForm<InboundText>) {
   const { sid, from, body, optOutType } = about;
   const phone = await readPhone(from, []);
@@ -61,9 +65,14 @@ async function ask({ database, budget, about, orgId }: SignedForm<InboundText>) 
     ...readPatientAnswer(body, optOutType),
     ...(phone.kind === "phone" ? { country: phone.country } : {}),
   };
-  for (;;) {
-    const answered = await answerText(database, orgId, sid, from, meant);
-    if (answered.outcome !== "busy" || budget.remainingMs() < shortestAttemptMs) return answered;
+  for (let attempt = 1;; attempt++) {
+    const isLast = () => attempt === mostAttempts || budget.remainingMs() < shortestAttemptMs;
+    try {
+      const answered = await answerText(database, orgId, sid, from, meant);
+      if (answered.outcome !== "busy" || isLast()) return answered;
+    } catch (thrown) {
+      if (isLast()) throw thrown;
+    }
     await new Promise((resolve) => setTimeout(resolve, Math.random() * pauseMs));
   }
 }

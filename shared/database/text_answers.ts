@@ -21,6 +21,7 @@ export const toldOutcomes = [
   "too_late",
   "unclear",
   "no_reminder",
+  "busy",
 ] as const;
 
 const result = z.object({
@@ -56,7 +57,7 @@ export const answerText = entry("answer_text", {
     p_answer: answer,
   }),
   answer: z.discriminatedUnion("outcome", [
-    bare("busy", "unknown_clinic"),
+    bare("unknown_clinic"),
     z.object({ outcome: z.literal("limit"), isReplied: z.literal(false) }),
     result,
   ]),

@@ -45,7 +45,7 @@ test("a reminder offers to answer it, in one segment, and C confirms", async (be
   assert.deepEqual(more, []);
   assert.deepEqual(await statesOf(bench, call.clinic), ["10:00 confirmed!"]);
   // Once.
-  assert.match(String(await text(call, "Yes please")), /confirmed already/);
+  assert.match(String(await text(call, "Yes, please.")), /confirmed already/);
   assert.deepEqual(await text(call, "ok"), []);
   assert.deepEqual(await outcomesOf(bench), [
     "confirmed",
@@ -96,7 +96,10 @@ test("with several reminders the patient is asked which, and the next answer say
   );
   // Asked again about the same, but for something else.
   assert.match(String(await text(call, "X")), /which appointment shall we cancel\? 1: /);
-  assert.match(String(await text(call, "2")), /at 2:30 PM is cancelled/);
+  // The last question was about cancelling, which no yes answers.
+  assert.match(String(await text(call, "yes 2")), /only understand C .* or X/);
+  assert.deepEqual(await statesOf(bench, clinic), ["10:00 confirmed", "14:30 confirmed"]);
+  assert.match(String(await text(call, "X 2")), /at 2:30 PM is cancelled/);
   assert.deepEqual(await statesOf(bench, clinic), ["10:00 confirmed", "14:30 cancelled"]);
   assert.match(String(await text(call, "C")), /We expect you on .* at 10 AM/);
   assert.deepEqual(await statesOf(bench, clinic), ["10:00 confirmed!", "14:30 cancelled"]);
@@ -157,7 +160,8 @@ test("other texts get one polite answer for a reminder, and then none", async (b
     String(await text(call, "I am driving and will read this later")),
     /only understand C/,
   );
-  for (const body of ["I am driving and will read this later", "please cancel it", "xx", ""]) {
+  const texts = ["I am driving and will read this later", "please cancel it", "please x", "x?", ""];
+  for (const body of texts) {
     assert.deepEqual(await text(call, body), [], body);
   }
   assert.deepEqual(await statesOf(bench, call.clinic), ["10:00 confirmed"]);
@@ -281,6 +285,47 @@ test("a forged text is refused, as is one signed by another clinic's account", a
   assert.deepEqual(await statesOf(bench, call.clinic), ["10:00 confirmed"]);
   assert.equal(await post(bench, form), 200);
   assert.deepEqual(await statesOf(bench, call.clinic), ["10:00 cancelled"]);
+});
+
+test("who could not be heard in time is told so, and a wish for no texts counts all the same", async (bench) => {
+  const call = await aReminder(bench);
+  const { sql } = bench.database;
+  await sql`alter function public.answer_text set lock_timeout = '20ms'`;
+  const line = await sql.reserve();
+  try {
+    await line`begin`;
+    await line`select private.lock_phones(array[private.patient_key(${call.clinic.id}, ${call.phone})])`;
+    assert.match(
+      String(await text(call, "X")),
+      /: sorry, your answer could not be taken\. Please send it again in a few minutes, or call us\.$/,
+    );
+    // Nobody is told anything, so Twilio asks the fallback URL.
+    assert.equal(await text(call, "what?"), 503);
+    assert.equal(await text(call, "STOP"), 503);
+    assert.equal(await text(call, "X"), 503);
+    assert.equal((await sql`select from public.sms_opt_outs`).length, 1);
+    await line`rollback`;
+  } finally {
+    line.release();
+  }
+  assert.deepEqual(await outcomesOf(bench), []);
+  assert.deepEqual(await statesOf(bench, call.clinic), ["10:00 confirmed"]);
+  // The fallback URL gets the same text, with the error.
+  assert.equal(
+    await post(bench, formOf(call, { ErrorCode: "11200", ErrorUrl: "https://a.test" })),
+    200,
+  );
+  assert.deepEqual(await statesOf(bench, call.clinic), ["10:00 cancelled"]);
+});
+
+test("made-up messaging services cost a read each, and nothing that is kept", async (bench) => {
+  const call = await aReminder(bench);
+  for (const service of ["0", "1", "0"]) {
+    const form = formOf(call, { MessagingServiceSid: `MG${service.repeat(32)}` });
+    assert.equal(await post(bench, form, { token: "wrong" }), 403);
+  }
+  const reads = bench.restCalls.filter((path) => path.endsWith("/get_credentials_of_number"));
+  assert.equal(reads.length, 3);
 });
 
 test("the clinic is found by what it texts from, before the number that is called", async (bench) => {
