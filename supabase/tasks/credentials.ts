@@ -14,7 +14,7 @@ import { decryptWebhookSecret } from "../../shared/webhook.ts";
 import { loadSettings, withDatabase } from "./database.ts";
 import { defineTask, type ExitCode, main, Misuse, Stop } from "./task.ts";
 import type { Terminal } from "./terminal.ts";
-import { checkAtTwilio, fieldNames, readAccount } from "./twilio_account.ts";
+import { type AccountCheck, checkAtTwilio, fieldNames, readAccount } from "./twilio_account.ts";
 import { reencryptSecrets, type StoredEndpoint } from "./webhooks/secrets.ts";
 
 const usage =
@@ -177,7 +177,7 @@ export async function checkAccount(
   switch (check.kind) {
     case "works":
       if (functionsPublicUrl && row.takesAnswers) {
-        requireWebhook(org, check.textsTo, `${functionsPublicUrl}/sms-inbound`);
+        requireWebhook(org, check, `${functionsPublicUrl}/sms-inbound`);
       }
       terminal.print(`${org.name}: readable under key ${row.keyId}, and Twilio accepts it`);
       return 0;
@@ -188,15 +188,32 @@ export async function checkAccount(
   }
 }
 
-/** Answers to reminders get lost if Twilio posts them elsewhere. */
-function requireWebhook({ name }: Organization, textsTo: string | undefined, wanted: string): void {
-  if (textsTo === undefined || textsTo === wanted) return;
-  throw new Stop(
-    1,
-    `${name}: reminders can be answered, but Twilio posts the texts that the number receives ` +
-      `${textsTo === "" ? "nowhere" : `to ${textsTo}`}. Set the number's webhook for incoming ` +
-      `messages at Twilio to ${wanted}, or texts.answers in the clinic's file to no`,
-  );
+/** Answers to reminders get lost if Twilio posts them elsewhere, or nowhere while the database is away. */
+function requireWebhook(
+  { name }: Organization,
+  { textsTo, failedTextsTo }: AccountCheck & { readonly kind: "works" },
+  wanted: string,
+): void {
+  const refuse = (what: string, setting: string) => {
+    throw new Stop(
+      1,
+      `${name}: reminders can be answered, but ${what}. Set ${setting} at Twilio to ${wanted}, or ` +
+        "texts.answers in the clinic's file to no",
+    );
+  };
+  const nameOf = (url: string) => url === "" ? "nowhere" : `to ${url}`;
+  if (textsTo !== undefined && textsTo !== wanted) {
+    refuse(
+      `Twilio posts the texts that the number receives ${nameOf(textsTo)}`,
+      "the number's webhook for incoming messages",
+    );
+  }
+  if (failedTextsTo !== undefined && failedTextsTo !== wanted) {
+    refuse(
+      `Twilio posts a text for which that fails once ${nameOf(failedTextsTo)}`,
+      'the number\'s webhook for "primary handler fails"',
+    );
+  }
 }
 
 function whyUnreadable({ keyId, slug }: StoredRow, keys: Config["credentialKeys"]): string {

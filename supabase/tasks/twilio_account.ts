@@ -122,6 +122,8 @@ export type AccountCheck =
     readonly kind: "works";
     /** Where Twilio posts the texts that the sender receives; undefined if that is not known. */
     readonly textsTo?: string | undefined;
+    /** Where it posts them if that address fails; undefined if that is not known. */
+    readonly failedTextsTo?: string | undefined;
   }
   | { readonly kind: "refused"; readonly problem: string }
   | { readonly kind: "unreachable"; readonly problem: string };
@@ -164,6 +166,7 @@ const numbers = z.object({
   incoming_phone_numbers: z.array(z.object({
     phone_number: z.string(),
     sms_url: z.string().nullish(),
+    sms_fallback_url: z.string().nullish(),
     capabilities: z.object({ sms: z.boolean().optional(), SMS: z.boolean().optional() }).optional(),
   })),
 });
@@ -195,7 +198,7 @@ async function checkNumber(
   if (!found) return { kind: "refused", problem: `the account has no number ${from} to text from` };
   const { sms, SMS } = found.capabilities ?? {};
   return (sms ?? SMS ?? true)
-    ? { kind: "works", textsTo: found.sms_url ?? "" }
+    ? { kind: "works", textsTo: found.sms_url ?? "", failedTextsTo: found.sms_fallback_url ?? "" }
     : { kind: "refused", problem: `the number ${from} cannot send texts` };
 }
 

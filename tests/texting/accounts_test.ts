@@ -332,6 +332,30 @@ test("credentials check explains errors: nothing stored, unreadable, refused, un
   await expect(1, /does not decrypt: the row is damaged or belongs to another/);
 });
 
+test("credentials check names the webhooks without which answers to reminders get lost", async (bench) => {
+  const clinic = await aClinic(bench.database.sql);
+  await run(bench, ["set", "--org", clinic.id], JSON.stringify(secrets));
+  await bench.database.sql`update public.organizations set text_answers = true`;
+  const wanted = "https://functions.test/sms-inbound";
+  for (
+    const [url, fallbackUrl, problem] of [
+      [
+        "",
+        "",
+        /receives nowhere\. Set the number's webhook for incoming messages at Twilio to https/,
+      ],
+      [wanted, "", /fails once nowhere\. Set the number's webhook for "primary handler fails" at/],
+      [wanted, "https://elsewhere.test/", /fails once to https:\/\/elsewhere\.test\/\. Set/],
+      [wanted, wanted, /Twilio accepts it/],
+    ] as const
+  ) {
+    bench.twilio.setSmsUrl(url, fallbackUrl);
+    const env = { FUNCTIONS_PUBLIC_URL: "https://functions.test" };
+    const { written } = await run(bench, ["check", "--org", clinic.id], "", env);
+    assert.match(written, problem);
+  }
+});
+
 test("credentials rotate encrypts all accounts again, skips unreadable ones, and may be repeated", async (bench) => {
   const clinics: Clinic[] = [];
   while (clinics.length < 4) clinics.push(await aClinic(bench.database.sql));

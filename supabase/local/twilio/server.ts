@@ -60,8 +60,8 @@ export interface FakeTwilio {
    * one. An unregistered account is accepted with any token.
    */
   setAccount(accountSid: string, authToken: string): void;
-  /** Sets where the texts that numbers receive are posted, as their account shows it. */
-  setSmsUrl(url: string): void;
+  /** Sets where the texts that numbers receive are posted, and where if that fails, as their account shows it. */
+  setSmsUrl(url: string, fallbackUrl?: string): void;
   /** Takes a number from its account; without it, an account has every number that is asked for. */
   loseNumber(number: string): void;
   /**
@@ -110,6 +110,7 @@ export async function startFakeTwilio(
   const seenTokens = new Map<string, string>();
   const lostNumbers = new Set<string>();
   let smsUrl = "";
+  let smsFallbackUrl = "";
   /** Phones that want no texts from a sender: the sender, a space, the phone. */
   const optedOut = new Set<string>();
   let postCount = 0;
@@ -139,6 +140,7 @@ export async function startFakeTwilio(
         account_sid: accountSid,
         phone_number: number,
         sms_url: smsUrl,
+        sms_fallback_url: smsFallbackUrl,
         capabilities: { voice: true, sms: true, mms: false },
       }];
       return reply(exchange, { status: 200, body: { incoming_phone_numbers: owned } });
@@ -281,7 +283,10 @@ export async function startFakeTwilio(
         else if (isAnswerFault(fault)) answerFaults.push(fault);
       }
     },
-    setSmsUrl: (url) => void (smsUrl = url),
+    setSmsUrl: (url, fallbackUrl = url) => {
+      smsUrl = url;
+      smsFallbackUrl = fallbackUrl;
+    },
     loseNumber: (number) => void lostNumbers.add(number),
     setAccount: (accountSid, authToken) => void knownTokens.set(accountSid, authToken),
     receive,
