@@ -7044,6 +7044,10 @@ declare
   v_refusal constant jsonb := private.send_refusal(
     p_org, p_entered, p_code, p_target, p_sender, p_now);
 begin
+  if v_refusal ->> 'outcome' = 'locked' then
+    perform private.hand_over_holds(
+      p_org, p_call, p_entered, p_hold.id, array[p_target ->> 'phone'], p_now);
+  end if;
   return case when v_refusal is null
     then private.store_send(p_org, p_call, p_entered, p_code, p_hold, p_target ->> 'phone',
       p_target ->> 'purpose', p_send, p_mac, p_key_id, p_now)

@@ -10,7 +10,13 @@ import { type Answer, refuse, refuseCommonly, succeed } from "../../shared/answe
 import { type ClaimOutcome, claimSlot } from "../../shared/database/holds.ts";
 import { refuseCallNeeded, sayTimeReleased } from "../../shared/appointment.ts";
 import { sayText } from "../../shared/code_text.ts";
-import { offerInstead, refuseHold, refuseHoldLimit, refuseSlot } from "../../shared/hold.ts";
+import {
+  offerInstead,
+  refuseHold,
+  refuseHoldLimit,
+  refuseLocked,
+  refuseSlot,
+} from "../../shared/hold.ts";
 import { choosePhone, patientFields, phoneOutcomes, refusePhone } from "../../shared/patient.ts";
 import { serveTool } from "../../shared/request.ts";
 import { sendAtHold, type SendAtHoldOutcome } from "../../shared/sending.ts";
@@ -47,6 +53,7 @@ export default serveTool({
     invalid_slot: "the slotId is unknown",
     hold_expired: "the request is a repeat, and its hold has expired",
     hold_not_found: "the call ended and released the hold before its code could be texted",
+    locked: "no code can be texted after too many wrong ones; the front desk takes over",
     call_needed: "there is no call, so nobody can prove a number",
     ...phoneOutcomes,
     blocked_country: "the clinic does not text the number's country; another number is asked for",
@@ -109,6 +116,8 @@ function sayTexted(held: Held, text: SendAtHoldOutcome) {
     case "hold_expired":
     case "hold_not_found":
       return refuseHold(text.outcome);
+    case "locked":
+      return refuseLocked();
     case "call_needed":
       return refuseCallNeeded();
     case "under_way": {
@@ -130,7 +139,6 @@ function sayTexted(held: Held, text: SendAtHoldOutcome) {
     case "org_send_limit":
     case "sms_not_configured":
     case "credentials_unreadable":
-    case "locked":
     case "unknown_clinic":
     case "cross_tenant_denied":
     case "busy":

@@ -443,6 +443,28 @@ test("a proven phone's hold stays when the codes of another phone run out", asyn
 });
 
 test(
+  "a call that can have no code because of earlier calls leaves its time to the desk",
+  async (bench, one) => {
+    const { sql } = bench.database;
+    const clinic = await aStrictClinic(sql, { phone_daily_attempts: 2 });
+    const phone = aPhone();
+    const first = await runOut(one, aCaller(clinic, phone, aPhone()), "09:00");
+    assert.ok(kept(await rowOf(sql, first)));
+    const next = aCaller(clinic, phone, aPhone());
+    const held = await hold(one, next, "11:00");
+    assert.equal((await sendCode(one, next, "482913")).outcome, "locked");
+    assert.ok(givenUp(await rowOf(sql, held)), "the desk does not hear of it");
+    const last = aCaller(clinic, phone, aPhone());
+    const texted = await hold(one, last, "13:00");
+    const [row] = await one.sql<{ answer: Answer }[]>`select public.begin_send_at_hold(
+      ${one.sql.json({ calledNumber: clinic.number, callId: last.callId })}, ${texted.holdId ?? ""},
+      gen_random_uuid(), repeat('0', 64), 'v1', ${clinic.id}, null) as answer`;
+    assert.equal(row?.answer.outcome, "locked");
+    assert.ok(givenUp(await rowOf(sql, texted)));
+  },
+);
+
+test(
   "a wrong code counts even if its hold cannot be handed over in time",
   async (bench, one, two) => {
     const { sql } = bench.database;

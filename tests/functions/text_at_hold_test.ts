@@ -241,6 +241,18 @@ test("if a text cannot be sent, the hold is kept, and the rest of the answer is 
   }
 });
 
+test("a number that can have no more codes leaves the hold to the front desk, and is told so", async (bench) => {
+  const call = await aCall(bench);
+  await bench.database.sql`insert into public.phone_counts (phone_hash, wrong_at)
+    values (private.hash_phone(${call.phone}), array_fill(now(), array[30]))`;
+  const said = await call.hold("10:00");
+  assert.deepEqual([said.outcome, said.action, said.holdId], ["locked", "ESCALATE", undefined]);
+  assert.equal(call.texts, 0);
+  const [row] = await bench.database.sql`
+    select handed_over_at is not null as is_left from public.appointments`;
+  assert.equal(row?.["is_left"], true);
+});
+
 test("another number after a landline is texted with the same hold", async (bench) => {
   const call = await aCall(bench);
   bench.twilio.addFault(21614);
