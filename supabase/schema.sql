@@ -3960,16 +3960,19 @@ declare
     select h from private.find_holds(p_org.id, p_call_id, p_now) as h order by h.updated_at desc);
   v_named public.appointments;
   v_newest public.appointments;
+  v_state jsonb;
 begin
   if v_id is not null then
     select a.* into v_named from public.appointments as a
     where a.org_id = p_org.id and a.id = v_id and a.call_id = p_call_id;
     select w.* into hold from unnest(v_waiting) as w where w.id = v_id;
-    if v_named.id is null or hold.id is null and not private.is_new_time(p_org.id, v_named)
-      and (v_named.status <> 'confirmed'
-        or v_waiting = '{}' and (v_change.call_id is null or v_change.applied_at is not null)) then
-      refusal := private.describe_state(p_org, v_named, p_now);
-      return;
+    if hold.id is null and not private.is_new_time(p_org.id, v_named) then
+      v_state := private.describe_state(p_org, v_named, p_now);
+      if v_named.id is null or v_state ->> 'outcome' in ('hold_expired', 'locked')
+        or v_waiting = '{}' and (v_change.call_id is null or v_change.applied_at is not null) then
+        refusal := v_state;
+        return;
+      end if;
     end if;
   end if;
   if hold.id is null then
@@ -7723,6 +7726,7 @@ declare
   v_hash constant bytea := sha256(convert_to(coalesce(p_hold, '') || p_macs::text, 'UTF8'));
   v_call constant public.calls := private.enter_call(p_org, p_call);
   v_waiting record;
+  v_other record;
   v_codes private.awaited_code[];
   v_read private.awaited_code;
   v_compared record;
@@ -7737,6 +7741,13 @@ begin
     return v_answer;
   end if;
   v_waiting := private.find_waiting(p_org, v_call.call_id, p_hold, clock_timestamp());
+  if v_waiting.refusal ->> 'outcome' in ('hold_expired', 'locked') then
+    -- The digits may be the code of what else waits.
+    v_other := private.find_waiting(p_org, v_call.call_id, null, clock_timestamp());
+    if v_other.refusal is null then
+      v_waiting := v_other;
+    end if;
+  end if;
   if v_waiting.refusal is not null then
     return private.answer_idle(p_org.id, p_call, 'verify_otp', v_hash, v_waiting.refusal);
   end if;

@@ -139,6 +139,41 @@ test(
   },
 );
 
+test("the id of a hold that was released means what the call holds now", async (bench, one) => {
+  const clinic = await aClinic(bench.database.sql);
+  const caller = aCaller(clinic);
+  const first = await hold(one, caller, "Ada Brown", "10:00");
+  const second = await hold(one, caller, "Ada Brown", "11:00");
+  assert.equal((await sendCode(one, caller, code, first.holdId)).outcome, "claimed");
+  const read = await readCode(one, caller, code, first.holdId);
+  assert.deepEqual([read.outcome, read.holdId], ["confirmed", second.holdId]);
+  assert.equal((await readCode(one, caller, code, first.holdId)).outcome, "confirmed", "again");
+  // Nobody else's id means anything, as if it did not exist.
+  const next = aCaller(clinic);
+  await hold(one, next, "Eve Stone", "12:00");
+  for (const id of [first.holdId, crypto.randomUUID()]) {
+    assert.equal((await sendCode(one, next, code, id)).outcome, "hold_not_found");
+    assert.equal((await readCode(one, next, code, id)).outcome, "hold_not_found");
+  }
+});
+
+test(
+  "the right code confirms the others if the hold that is named has expired",
+  async (bench, one) => {
+    const clinic = await aClinic(bench.database.sql);
+    const caller = aCaller(clinic);
+    const first = await hold(one, caller, "Jane Example", "11:00");
+    const second = await hold(one, caller, "Tim Example", "12:00");
+    await sendCode(one, caller, code);
+    await bench.database.sql`update public.appointments set expires_at = now() - interval '1 second'
+    where id = ${first.holdId ?? ""}`;
+    assert.equal((await sendCode(one, caller, code, first.holdId)).outcome, "hold_expired");
+    const read = await readCode(one, caller, code, first.holdId);
+    assert.deepEqual([read.outcome, read.holdId], ["confirmed", second.holdId]);
+    assert.equal(clock((read["lapsed"] as string[])[0]), "11:00");
+  },
+);
+
 test(
   "the same name is the same patient: another slot moves the hold and says so",
   async (bench, one) => {
