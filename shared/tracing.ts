@@ -129,7 +129,9 @@ export class Tracer {
       signal,
     });
     await response.body?.cancel();
-    if (!response.ok) throw new Error(`the collector answered ${response.status}`);
+    if (!response.ok) {
+      throw new Error("the collector refused the traces", { cause: { status: response.status } });
+    }
   }
 }
 

@@ -146,7 +146,8 @@ async function callFunction(
   if (error) {
     throw new Fault(
       codeOf(error.code),
-      `Cannot call ${sqlName}: the database answered ${error.code || "nothing"}`,
+      // Its code is a field: in a sentence about a passcode it would be redacted as one.
+      `Cannot call ${sqlName}: the database refused it`,
       { cause: { code: error.code, message: error.message } },
     );
   }
