@@ -181,7 +181,7 @@ comment on column public.organizations.closing_days is
   'Local days on which nobody works, regardless of weekly hours and overrides.';
 comment on column public.organizations.hold_minutes is 'How long a held slot waits for its passcode.';
 comment on column public.organizations.desk_hold_minutes is
-  'How long the slot of a call that ran out of passcodes is kept for the front desk; 0: not at all.';
+  'How long, from when the front desk answers, the slot of a call that ran out of passcodes is kept for it; 0: not at all.';
 
 create table public.org_channels (
   kind text not null

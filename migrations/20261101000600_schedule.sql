@@ -333,3 +333,24 @@ end
 $$;
 comment on function private.find_providers is
   'The providers with that slug, name or part of a name; several if the part is ambiguous.';
+
+create function private.desk_opens_at(p_org public.organizations, p_at timestamptz)
+returns timestamptz
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_today constant date := (p_at at time zone p_org.timezone)::date;
+begin
+  return (
+    select min(o.opens_at)
+    from generate_series(0, 30) as n (days)
+    cross join lateral (select v_today + n.days as day) as d
+    join public.desk_hours as h on h.org_id = p_org.id and h.dow = extract(dow from d.day)
+    cross join lateral (
+      select private.wall(d.day + make_interval(mins => h.start_min), p_org.timezone, false)
+        as opens_at) as o
+    where not p_org.closing_days @> d.day and o.opens_at > p_at);
+end
+$$;
+comment on function private.desk_opens_at is
+  'When the front desk opens next; null if it does not within a month.';

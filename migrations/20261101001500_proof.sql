@@ -763,10 +763,32 @@ comment on function private.may_keep is
   'Whether the slot of a call that ran out of passcodes may be kept for the front desk.';
 
 /*
+ * When the front desk can call back: now, unless its hours say otherwise. Null if it does not open within
+ * four days, which covers a weekend with a holiday.
+ */
+create function private.desk_answers_at(p_org public.organizations, p_now timestamptz)
+returns timestamptz
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_opens_at timestamptz;
+begin
+  if private.desk_state(p_org, p_now) <> 'closed'
+    or not exists (select from public.desk_hours as h where h.org_id = p_org.id) then
+    return p_now;
+  end if;
+  v_opens_at := private.desk_opens_at(p_org, p_now);
+  return case when v_opens_at <= p_now + interval '4 days' then v_opens_at end;
+end
+$$;
+comment on function private.desk_answers_at is
+  'When the front desk can call back; null if it does not open within four days.';
+
+/*
  * What waits for these phones is left to the front desk, except for a phone that is proven, or that can
  * still be proven: the call and the phone have attempts left, and a code or a further text. One slot is
- * kept for a while, if private.may_keep() allows it; the others are given up. A slot that has expired is
- * not taken back. The phones are locked. If a row cannot be locked in time, nothing is left to the desk,
+ * kept for desk_hold_minutes from when the desk can call back, if private.may_keep() allows it and the slot
+ * begins after that; the others are given up. A slot that has expired is not taken back. The phones are locked. If a row cannot be locked in time, nothing is left to the desk,
  * and the wrong code counts all the same: the next code of the call comes here again.
  *
  * p_named  the hold that the caller meant, which is kept rather than others
@@ -789,13 +811,14 @@ declare
           select from public.one_time_passcodes as o
           where o.org_id = c.org_id and o.call_id = c.call_id and o.phone_hash = h.hash
             and o.mac is not null)));
+  v_answers_at constant timestamptz := private.desk_answers_at(p_org, p_now);
   v_kept public.appointments;
   v_keys bytea[];
   v_hold public.appointments;
 begin
   perform private.lock_holds(p_org.id, p_entered.call_id);
   select h.* into v_kept from private.find_holds(p_org.id, p_entered.call_id, p_now) as h
-  where h.patient_phone = any (v_phones) and h.starts_at > p_now
+  where h.patient_phone = any (v_phones) and h.starts_at > v_answers_at
   order by (h.id = p_named) is true desc, h.updated_at desc limit 1;
   if v_kept.id is not null then
     v_keys := array[
@@ -814,7 +837,7 @@ begin
     set handed_over_at = p_now, updated_at = p_now,
       status = case when a.id = v_kept.id then 'held' else 'requires_manual_followup' end,
       expires_at = case when a.id = v_kept.id
-        then least(a.starts_at, p_now + make_interval(mins => p_org.desk_hold_minutes))
+        then least(a.starts_at, v_answers_at + make_interval(mins => p_org.desk_hold_minutes))
         else a.expires_at end
     where a.org_id = p_org.id and a.call_id = p_entered.call_id
       and a.patient_phone = any (v_phones) and a.status = 'held' and not private.is_kept(a)

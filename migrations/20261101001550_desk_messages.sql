@@ -71,27 +71,6 @@ $$;
 comment on function private.message_refusal is
   'The limit that another message would exceed, or null: two of a call; in an hour four of a number, half of the clinic''s for calls without a number, and the clinic''s.';
 
-create function private.desk_opens_at(p_org public.organizations, p_at timestamptz)
-returns timestamptz
-language plpgsql stable set search_path = ''
-as $$
-declare
-  v_today constant date := (p_at at time zone p_org.timezone)::date;
-begin
-  return (
-    select min(o.opens_at)
-    from generate_series(0, 30) as n (days)
-    cross join lateral (select v_today + n.days as day) as d
-    join public.desk_hours as h on h.org_id = p_org.id and h.dow = extract(dow from d.day)
-    cross join lateral (
-      select private.wall(d.day + make_interval(mins => h.start_min), p_org.timezone, false)
-        as opens_at) as o
-    where not p_org.closing_days @> d.day and o.opens_at > p_at);
-end
-$$;
-comment on function private.desk_opens_at is
-  'When the front desk opens next; null if it does not within a month.';
-
 /*
  * Entry function of the tool leave_message.
  *

@@ -306,7 +306,7 @@ COMMENT ON COLUMN public.organizations.sms_countries IS 'ISO 3166 countries that
 
 COMMENT ON COLUMN public.organizations.hold_minutes IS 'How long a held slot waits for its passcode.';
 
-COMMENT ON COLUMN public.organizations.desk_hold_minutes IS 'How long the slot of a call that ran out of passcodes is kept for the front desk; 0: not at all.';
+COMMENT ON COLUMN public.organizations.desk_hold_minutes IS 'How long, from when the front desk answers, the slot of a call that ran out of passcodes is kept for it; 0: not at all.';
 
 COMMENT ON COLUMN public.organizations.follow_up_texts IS 'Whether a caller whose call ended before the passcode is texted once.';
 
@@ -2801,6 +2801,24 @@ $$;
 
 COMMENT ON FUNCTION private.describe_unclear_day(p_org public.organizations, p_said jsonb, p_today date) IS 'Why a day that was said is not one.';
 
+CREATE FUNCTION private.desk_answers_at(p_org public.organizations, p_now timestamp with time zone) RETURNS timestamp with time zone
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_opens_at timestamptz;
+begin
+  if private.desk_state(p_org, p_now) <> 'closed'
+    or not exists (select from public.desk_hours as h where h.org_id = p_org.id) then
+    return p_now;
+  end if;
+  v_opens_at := private.desk_opens_at(p_org, p_now);
+  return case when v_opens_at <= p_now + interval '4 days' then v_opens_at end;
+end
+$$;
+
+COMMENT ON FUNCTION private.desk_answers_at(p_org public.organizations, p_now timestamp with time zone) IS 'When the front desk can call back; null if it does not open within four days.';
+
 CREATE FUNCTION private.desk_opens_at(p_org public.organizations, p_at timestamp with time zone) RETURNS timestamp with time zone
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -4173,13 +4191,14 @@ declare
           select from public.one_time_passcodes as o
           where o.org_id = c.org_id and o.call_id = c.call_id and o.phone_hash = h.hash
             and o.mac is not null)));
+  v_answers_at constant timestamptz := private.desk_answers_at(p_org, p_now);
   v_kept public.appointments;
   v_keys bytea[];
   v_hold public.appointments;
 begin
   perform private.lock_holds(p_org.id, p_entered.call_id);
   select h.* into v_kept from private.find_holds(p_org.id, p_entered.call_id, p_now) as h
-  where h.patient_phone = any (v_phones) and h.starts_at > p_now
+  where h.patient_phone = any (v_phones) and h.starts_at > v_answers_at
   order by (h.id = p_named) is true desc, h.updated_at desc limit 1;
   if v_kept.id is not null then
     v_keys := array[
@@ -4198,7 +4217,7 @@ begin
     set handed_over_at = p_now, updated_at = p_now,
       status = case when a.id = v_kept.id then 'held' else 'requires_manual_followup' end,
       expires_at = case when a.id = v_kept.id
-        then least(a.starts_at, p_now + make_interval(mins => p_org.desk_hold_minutes))
+        then least(a.starts_at, v_answers_at + make_interval(mins => p_org.desk_hold_minutes))
         else a.expires_at end
     where a.org_id = p_org.id and a.call_id = p_entered.call_id
       and a.patient_phone = any (v_phones) and a.status = 'held' and not private.is_kept(a)
@@ -12432,6 +12451,8 @@ REVOKE ALL ON FUNCTION private.describe_state(p_org public.organizations, p_row 
 REVOKE ALL ON FUNCTION private.describe_text(p_org public.organizations, p_text public.appointment_texts, p_row public.appointments) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.describe_unclear_day(p_org public.organizations, p_said jsonb, p_today date) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.desk_answers_at(p_org public.organizations, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.desk_opens_at(p_org public.organizations, p_at timestamp with time zone) FROM PUBLIC;
 

@@ -93,6 +93,50 @@ test(
   },
 );
 
+/** Lets the desk answer from so many hours from now on, by whole hours, for two hours. */
+async function openDesk(sql: postgres.Sql, { id }: Clinic, hoursFromNow: number): Promise<Date> {
+  const opens = new Date(Math.floor(Date.now() / 3_600_000 + hoursFromNow) * 3_600_000);
+  const startMin = opens.getUTCHours() * 60;
+  await sql`update public.organizations set transfer_number = '+442079460999' where id = ${id}`;
+  await sql`insert into public.desk_hours (org_id, dow, start_min, end_min)
+    values (${id}, ${opens.getUTCDay()}, ${startMin}, ${startMin + 120})`;
+  return opens;
+}
+
+const minutesKept = async (sql: postgres.Sql, held: Answer, from: number) =>
+  (Date.now() - from) / 60_000 + (await rowOf(sql, held)).seconds / 60;
+
+test("a time is kept from the next opening of a desk that is closed", async (bench, one) => {
+  const { sql } = bench.database;
+  const aDeskThatOpens = async (hoursFromNow: number) => {
+    const clinic = await aClinic(sql, { zone: "Etc/UTC" });
+    await set(sql, clinic, { call_attempts: 2, desk_hold_minutes: 45 });
+    return { clinic, opens: await openDesk(sql, clinic, hoursFromNow) };
+  };
+  const closed = await aDeskThatOpens(3);
+  const tomorrow = await runOut(one, aCaller(closed.clinic), "10:00");
+  assert.equal(Math.round(await minutesKept(sql, tomorrow, closed.opens.getTime())), 45);
+
+  const open = await aDeskThatOpens(0);
+  const now = await runOut(one, aCaller(open.clinic), "10:00");
+  assert.ok(kept(await rowOf(sql, now)) && (await rowOf(sql, now)).seconds <= 45 * 60);
+
+  // It begins before anybody at the desk can call.
+  const late = await aDeskThatOpens(80);
+  assert.ok(givenUp(await rowOf(sql, await runOut(one, aCaller(late.clinic), "10:00"))));
+  // Nobody can for days, so no time is worth keeping.
+  const { clinic } = await aDeskThatOpens(5 * 24);
+  const [row] = await sql`select private.desk_answers_at(o, now()) as at
+    from public.organizations as o where o.id = ${clinic.id}`;
+  assert.equal(row?.["at"], null);
+
+  // Without hours nobody knows when the desk answers.
+  const unknown = await aDeskThatOpens(3);
+  await sql`delete from public.desk_hours where org_id = ${unknown.clinic.id}`;
+  const soon = await runOut(one, aCaller(unknown.clinic), "10:00");
+  assert.ok(kept(await rowOf(sql, soon)) && (await rowOf(sql, soon)).seconds <= 45 * 60);
+});
+
 test(
   "a clinic that keeps nothing, and a time that has expired, are as before",
   async (bench, one) => {
