@@ -15,23 +15,25 @@ const counter = z.object({
 /** A counter, with its labels and its value. */
 export type Counter = z.infer<typeof counter>;
 
+/** Figures of current rows. */
+export const gauges = z.object({
+  holdsLive: z.number(),
+  holdsLapsed: z.number(),
+  passcodesWaiting: z.number(),
+  cleanupLagSeconds: z.number(),
+  overlaps: z.number(),
+  indexRowsLost: z.number(),
+  followUpsOpen: z.number(),
+  followUpsKept: z.number(),
+  followUpsLagSeconds: z.number(),
+});
+
 const metrics = z.object({
   /** Since the beginning. */
   totals: z.array(counter),
   /** In the last minutes. */
   recent: z.array(counter),
-  /** Current rows. */
-  gauges: z.object({
-    holdsLive: z.number(),
-    holdsLapsed: z.number(),
-    passcodesWaiting: z.number(),
-    cleanupLagSeconds: z.number(),
-    overlaps: z.number(),
-    indexRowsLost: z.number(),
-    followUpsOpen: z.number(),
-    followUpsKept: z.number(),
-    followUpsLagSeconds: z.number(),
-  }),
+  gauges,
 });
 /** All metrics. */
 export type Metrics = z.infer<typeof metrics>;

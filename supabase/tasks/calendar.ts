@@ -11,7 +11,7 @@
 import type postgres from "postgres";
 import { z } from "zod";
 import { createCalendarToken, hashCalendarToken } from "../../shared/calendar_token.ts";
-import { type Clinic, findClinic, loadSettings, withDatabase } from "./database.ts";
+import { type Clinic, findClinic, loadSettings, sayRemoved, withDatabase } from "./database.ts";
 import { defineTask, main, Misuse, Stop } from "./task.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -178,7 +178,7 @@ async function add(
     case "invalid_feed":
       throw new Stop(2, answer.reason);
     case "unknown_clinic":
-      throw new Stop(1, `${clinic.name} was removed in the meantime`);
+      throw sayRemoved(clinic);
     case "busy":
       throw new Stop(1, "Somebody else is changing the clinic; nothing was done. Run it again");
   }
@@ -201,7 +201,7 @@ async function revoke(
     case "unknown_feed":
       throw new Stop(1, `${clinic.name} has no calendar ${id}; deno task calendar list shows them`);
     case "unknown_clinic":
-      throw new Stop(1, `${clinic.name} was removed in the meantime`);
+      throw sayRemoved(clinic);
     case "busy":
       throw new Stop(1, "Somebody else is changing the clinic; nothing was done. Run it again");
   }
@@ -243,7 +243,7 @@ async function setBusy(
     case "invalid_address":
       throw new Stop(2, answer.reason);
     case "unknown_clinic":
-      throw new Stop(1, `${clinic.name} was removed in the meantime`);
+      throw sayRemoved(clinic);
     case "busy":
       throw new Stop(1, "Somebody else is changing the clinic; nothing was done. Run it again");
   }

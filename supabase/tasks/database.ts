@@ -96,3 +96,8 @@ export async function findClinic(sql: postgres.Sql, org: string): Promise<Clinic
   if (!found) throw new Stop(1, `There is no clinic ${org}`);
   return found;
 }
+
+/** What a task says if its clinic was removed while it ran. */
+export function sayRemoved({ name }: Clinic): Stop {
+  return new Stop(1, `${name} was removed in the meantime`);
+}

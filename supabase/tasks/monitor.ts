@@ -5,6 +5,7 @@
  */
 
 import { z } from "zod";
+import { gauges } from "../../shared/database/metrics.ts";
 import { targetNames } from "../../shared/targets.ts";
 import { localMetricsToken } from "../local/secrets.ts";
 import { defineTask, main, Misuse, readAddress, readNumber, Stop } from "./task.ts";
@@ -42,14 +43,7 @@ const answer = z.object({
     isMet: z.boolean().nullable(),
     events: z.number(),
   })),
-  gauges: z.object({
-    holdsLive: z.number(),
-    holdsLapsed: z.number(),
-    passcodesWaiting: z.number(),
-    cleanupLagSeconds: z.number(),
-    overlaps: z.number(),
-    indexRowsLost: z.number(),
-  }),
+  gauges,
 });
 type Answer = z.infer<typeof answer>;
 type Standing = Answer["targets"][number];

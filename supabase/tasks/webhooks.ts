@@ -11,7 +11,7 @@ import type postgres from "postgres";
 import { z } from "zod";
 import { type Config, readCredentialConfig } from "../../shared/config.ts";
 import { createWebhookSecret, encryptWebhookSecret } from "../../shared/webhook.ts";
-import { type Clinic, findClinic, loadSettings, withDatabase } from "./database.ts";
+import { type Clinic, findClinic, loadSettings, sayRemoved, withDatabase } from "./database.ts";
 import { defineTask, main, Misuse, Stop } from "./task.ts";
 import type { Terminal } from "./terminal.ts";
 import { tryEndpoint } from "./webhooks/try.ts";
@@ -229,7 +229,7 @@ async function add(asked: Asked, types: readonly string[] | null, names: boolean
     case "too_many_endpoints":
       throw new Stop(1, `${clinic.name} tells 20 endpoints; remove one`);
     case "unknown_clinic":
-      throw new Stop(1, `${clinic.name} was removed in the meantime`);
+      throw sayRemoved(clinic);
     case "busy":
       throw new Stop(1, "Somebody else is changing the clinic; nothing was done. Run it again");
   }
@@ -257,7 +257,7 @@ async function change(
     case "unknown_endpoint":
       throw new Stop(1, `${clinic.name} has no endpoint ${id}; deno task webhooks list shows them`);
     case "unknown_clinic":
-      throw new Stop(1, `${clinic.name} was removed in the meantime`);
+      throw sayRemoved(clinic);
     case "busy":
       throw new Stop(1, "Messages to it are under way; nothing was done. Run it again");
   }
@@ -284,7 +284,7 @@ async function resend({ sql, clinic, terminal }: Asked, id: string | null): Prom
     case "nothing_failed":
       throw new Stop(1, "Nothing of that was given up; deno task webhooks failed shows what was");
     case "unknown_clinic":
-      throw new Stop(1, `${clinic.name} was removed in the meantime`);
+      throw sayRemoved(clinic);
     case "busy":
       throw new Stop(1, "Messages are under way; nothing was done. Run it again");
   }
