@@ -456,15 +456,20 @@ comment on function private.offer is 'A few bookable slots as JSON, spread over 
 /*
  * The nearest ones: on the same day, else in the week after it, whose days are read one by one until
  * there are enough.
+ *
+ * p_old  the hold that one of them would replace, or nulls: what its call holds for other patients stays
  */
 create function private.alternatives(
   p_org public.organizations, p_service public.services, p_provider public.providers,
-  p_start timestamptz, p_call_id text, p_moves uuid
+  p_start timestamptz, p_old public.appointments, p_moves uuid
 ) returns jsonb
 language plpgsql volatile set search_path = ''
 as $$
 declare
   v_now constant timestamptz := clock_timestamp();
+  v_others constant public.appointments[] := array(
+    select a from public.appointments as a
+    where a.org_id = p_org.id and a.call_id = p_old.call_id and a.id <> p_old.id);
   v_day constant date := (p_start at time zone p_org.timezone)::date;
   v_slots jsonb := '[]';
   v_few constant integer := 3;
@@ -477,8 +482,14 @@ begin
     from (
       select f.starts_at, count(*) as doctors
       from private.find_starts(p_org.id, p_service.id, p_provider.id,
-        v_day + v_ahead, v_day + v_ahead, p_call_id, v_now, p_moves) as f
-      where f.starts_at <> p_start
+        v_day + v_ahead, v_day + v_ahead, p_old.call_id, v_now, p_moves) as f
+      where f.starts_at <> p_start and not exists (
+        select from unnest(v_others) as o
+        where o.provider_id = f.provider_id and private.blocks(o, null, p_moves, v_now)
+          and private.overlaps(o.busy, private.busy_time(p_service, f.starts_at))
+          -- A class can have a seat left.
+          and (p_service.capacity = 1
+            or o.session_key <> private.session_key(p_service.id, f.starts_at)))
       group by f.starts_at
       order by abs(extract(epoch from f.starts_at - p_start)), f.starts_at
       limit v_few - jsonb_array_length(v_slots)

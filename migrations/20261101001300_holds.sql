@@ -649,8 +649,8 @@ begin
   return jsonb_build_object('outcome', 'slot_taken', 'orgId', p_org.id, 'timezone', p_org.timezone,
     'taken', p_was_free or private.is_taken(p_org.id, p_wanted.service, (p_wanted.provider).id,
       p_wanted.starts_at, p_old.call_id, p_at, p_moves.id))
-    || private.alternatives(p_org, p_wanted.service, p_wanted.provider, p_wanted.starts_at,
-      p_old.call_id, p_moves.id);
+    || private.alternatives(
+      p_org, p_wanted.service, p_wanted.provider, p_wanted.starts_at, p_old, p_moves.id);
 end
 $$;
 comment on function private.refuse_slot is 'The outcome slot_taken with up to three other slots.';

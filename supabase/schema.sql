@@ -392,12 +392,73 @@ $$;
 
 COMMENT ON FUNCTION private.agrees_with_envelope(p_org public.organizations, p_call jsonb) IS 'Whether the organization, numbers and call in the arguments are those of the envelope.';
 
-CREATE FUNCTION private.alternatives(p_org public.organizations, p_service public.services, p_provider public.providers, p_start timestamp with time zone, p_call_id text, p_moves uuid) RETURNS jsonb
+CREATE TABLE public.appointments (
+    org_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    provider_id uuid NOT NULL,
+    service_id uuid NOT NULL,
+    contact_id uuid,
+    patient_name text,
+    patient_phone text,
+    patient_country text,
+    starts_at timestamp with time zone NOT NULL,
+    ends_at timestamp with time zone NOT NULL,
+    busy tstzrange NOT NULL,
+    session_key uuid NOT NULL,
+    seat integer DEFAULT 0 NOT NULL,
+    capacity integer DEFAULT 1 NOT NULL,
+    status text DEFAULT 'held'::text NOT NULL,
+    expires_at timestamp with time zone,
+    extended_at timestamp with time zone,
+    handed_over_at timestamp with time zone,
+    call_id text,
+    arrived_at timestamp with time zone,
+    patient_confirmed_at timestamp with time zone,
+    asked_by text[] DEFAULT '{}'::text[] NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT appointments_busy_72_hours CHECK (((upper(busy) - lower(busy)) <= '72:00:00'::interval)),
+    CONSTRAINT appointments_busy_half_open CHECK (((NOT isempty(busy)) AND lower_inc(busy) AND (NOT upper_inc(busy)) AND (lower(busy) <= starts_at) AND (upper(busy) >= ends_at))),
+    CONSTRAINT appointments_confirmed_has_contact CHECK (((status <> 'confirmed'::text) OR (((contact_id IS NOT NULL) OR (patient_name IS NULL)) AND (expires_at IS NULL)))),
+    CONSTRAINT appointments_country_iso CHECK ((patient_country ~ '^[A-Z]{2}$'::text)),
+    CONSTRAINT appointments_end_after_start CHECK ((ends_at > starts_at)),
+    CONSTRAINT appointments_hold_has_expiry CHECK (((status <> 'held'::text) OR (expires_at IS NOT NULL))),
+    CONSTRAINT appointments_name_given CHECK (((length(btrim(patient_name)) >= 1) AND (length(btrim(patient_name)) <= 120))),
+    CONSTRAINT appointments_patient_known CHECK (((patient_name IS NOT NULL) OR ((patient_phone IS NULL) AND (contact_id IS NULL) AND (status = ANY (ARRAY['confirmed'::text, 'cancelled'::text, 'completed'::text, 'no_show'::text]))))),
+    CONSTRAINT appointments_phone_e164 CHECK ((patient_phone ~ '^\+[1-9][0-9]{6,14}$'::text)),
+    CONSTRAINT appointments_seat_in_capacity CHECK (((seat >= 0) AND (seat < capacity))),
+    CONSTRAINT appointments_status_known CHECK ((status = ANY (ARRAY['held'::text, 'confirmed'::text, 'cancelled'::text, 'expired'::text, 'requires_manual_followup'::text, 'completed'::text, 'no_show'::text])))
+);
+
+COMMENT ON TABLE public.appointments IS 'Holds and appointments: a hold is confirmed in place. Live ones of one provider do not overlap.';
+
+COMMENT ON COLUMN public.appointments.busy IS 'The appointment with its buffers, half open.';
+
+COMMENT ON COLUMN public.appointments.session_key IS 'Rows of equal key may overlap: one group session (service and start), or a time and its replacement.';
+
+COMMENT ON COLUMN public.appointments.expires_at IS 'A held row stops blocking at this time, cleaned up or not.';
+
+COMMENT ON COLUMN public.appointments.extended_at IS 'When the hold was extended because its call asked for the same time again; this happens once.';
+
+COMMENT ON COLUMN public.appointments.handed_over_at IS 'When its call ran out of passcodes, so that it waits for the front desk. While it is held, its time is kept until expires_at.';
+
+COMMENT ON COLUMN public.appointments.call_id IS 'The call (or chat) that made the hold, or took it over after the line of the first call dropped.';
+
+COMMENT ON COLUMN public.appointments.arrived_at IS 'When staff marked that the patient is there.';
+
+COMMENT ON COLUMN public.appointments.patient_confirmed_at IS 'When the patient confirmed by answering a reminder that they will come; null: has not.';
+
+COMMENT ON COLUMN public.appointments.asked_by IS 'Keys of the requests that made or changed the hold: a repeated request changes nothing.';
+
+CREATE FUNCTION private.alternatives(p_org public.organizations, p_service public.services, p_provider public.providers, p_start timestamp with time zone, p_old public.appointments, p_moves uuid) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 declare
   v_now constant timestamptz := clock_timestamp();
+  v_others constant public.appointments[] := array(
+    select a from public.appointments as a
+    where a.org_id = p_org.id and a.call_id = p_old.call_id and a.id <> p_old.id);
   v_day constant date := (p_start at time zone p_org.timezone)::date;
   v_slots jsonb := '[]';
   v_few constant integer := 3;
@@ -410,8 +471,14 @@ begin
     from (
       select f.starts_at, count(*) as doctors
       from private.find_starts(p_org.id, p_service.id, p_provider.id,
-        v_day + v_ahead, v_day + v_ahead, p_call_id, v_now, p_moves) as f
-      where f.starts_at <> p_start
+        v_day + v_ahead, v_day + v_ahead, p_old.call_id, v_now, p_moves) as f
+      where f.starts_at <> p_start and not exists (
+        select from unnest(v_others) as o
+        where o.provider_id = f.provider_id and private.blocks(o, null, p_moves, v_now)
+          and private.overlaps(o.busy, private.busy_time(p_service, f.starts_at))
+          -- A class can have a seat left.
+          and (p_service.capacity = 1
+            or o.session_key <> private.session_key(p_service.id, f.starts_at)))
       group by f.starts_at
       order by abs(extract(epoch from f.starts_at - p_start)), f.starts_at
       limit v_few - jsonb_array_length(v_slots)
@@ -421,7 +488,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.alternatives(p_org public.organizations, p_service public.services, p_provider public.providers, p_start timestamp with time zone, p_call_id text, p_moves uuid) IS 'Up to three bookable starts near one that cannot be had.';
+COMMENT ON FUNCTION private.alternatives(p_org public.organizations, p_service public.services, p_provider public.providers, p_start timestamp with time zone, p_old public.appointments, p_moves uuid) IS 'Up to three bookable starts near one that cannot be had.';
 
 CREATE FUNCTION private.announce(p_org uuid, p_appointment uuid, p_kind text, p_moved_from uuid DEFAULT NULL::uuid) RETURNS void
     LANGUAGE plpgsql
@@ -528,64 +595,6 @@ COMMENT ON COLUMN public.appointment_changes.hold_id IS 'The hold of the new tim
 COMMENT ON COLUMN public.appointment_changes.asked IS 'What the caller was asked in order to tell appointments apart: day, time, doctor. Nothing is asked twice.';
 
 COMMENT ON COLUMN public.appointment_changes.appointment_id IS 'The appointment that was changed.';
-
-CREATE TABLE public.appointments (
-    org_id uuid NOT NULL,
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
-    provider_id uuid NOT NULL,
-    service_id uuid NOT NULL,
-    contact_id uuid,
-    patient_name text,
-    patient_phone text,
-    patient_country text,
-    starts_at timestamp with time zone NOT NULL,
-    ends_at timestamp with time zone NOT NULL,
-    busy tstzrange NOT NULL,
-    session_key uuid NOT NULL,
-    seat integer DEFAULT 0 NOT NULL,
-    capacity integer DEFAULT 1 NOT NULL,
-    status text DEFAULT 'held'::text NOT NULL,
-    expires_at timestamp with time zone,
-    extended_at timestamp with time zone,
-    handed_over_at timestamp with time zone,
-    call_id text,
-    arrived_at timestamp with time zone,
-    patient_confirmed_at timestamp with time zone,
-    asked_by text[] DEFAULT '{}'::text[] NOT NULL,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT appointments_busy_72_hours CHECK (((upper(busy) - lower(busy)) <= '72:00:00'::interval)),
-    CONSTRAINT appointments_busy_half_open CHECK (((NOT isempty(busy)) AND lower_inc(busy) AND (NOT upper_inc(busy)) AND (lower(busy) <= starts_at) AND (upper(busy) >= ends_at))),
-    CONSTRAINT appointments_confirmed_has_contact CHECK (((status <> 'confirmed'::text) OR (((contact_id IS NOT NULL) OR (patient_name IS NULL)) AND (expires_at IS NULL)))),
-    CONSTRAINT appointments_country_iso CHECK ((patient_country ~ '^[A-Z]{2}$'::text)),
-    CONSTRAINT appointments_end_after_start CHECK ((ends_at > starts_at)),
-    CONSTRAINT appointments_hold_has_expiry CHECK (((status <> 'held'::text) OR (expires_at IS NOT NULL))),
-    CONSTRAINT appointments_name_given CHECK (((length(btrim(patient_name)) >= 1) AND (length(btrim(patient_name)) <= 120))),
-    CONSTRAINT appointments_patient_known CHECK (((patient_name IS NOT NULL) OR ((patient_phone IS NULL) AND (contact_id IS NULL) AND (status = ANY (ARRAY['confirmed'::text, 'cancelled'::text, 'completed'::text, 'no_show'::text]))))),
-    CONSTRAINT appointments_phone_e164 CHECK ((patient_phone ~ '^\+[1-9][0-9]{6,14}$'::text)),
-    CONSTRAINT appointments_seat_in_capacity CHECK (((seat >= 0) AND (seat < capacity))),
-    CONSTRAINT appointments_status_known CHECK ((status = ANY (ARRAY['held'::text, 'confirmed'::text, 'cancelled'::text, 'expired'::text, 'requires_manual_followup'::text, 'completed'::text, 'no_show'::text])))
-);
-
-COMMENT ON TABLE public.appointments IS 'Holds and appointments: a hold is confirmed in place. Live ones of one provider do not overlap.';
-
-COMMENT ON COLUMN public.appointments.busy IS 'The appointment with its buffers, half open.';
-
-COMMENT ON COLUMN public.appointments.session_key IS 'Rows of equal key may overlap: one group session (service and start), or a time and its replacement.';
-
-COMMENT ON COLUMN public.appointments.expires_at IS 'A held row stops blocking at this time, cleaned up or not.';
-
-COMMENT ON COLUMN public.appointments.extended_at IS 'When the hold was extended because its call asked for the same time again; this happens once.';
-
-COMMENT ON COLUMN public.appointments.handed_over_at IS 'When its call ran out of passcodes, so that it waits for the front desk. While it is held, its time is kept until expires_at.';
-
-COMMENT ON COLUMN public.appointments.call_id IS 'The call (or chat) that made the hold, or took it over after the line of the first call dropped.';
-
-COMMENT ON COLUMN public.appointments.arrived_at IS 'When staff marked that the patient is there.';
-
-COMMENT ON COLUMN public.appointments.patient_confirmed_at IS 'When the patient confirmed by answering a reminder that they will come; null: has not.';
-
-COMMENT ON COLUMN public.appointments.asked_by IS 'Keys of the requests that made or changed the hold: a repeated request changes nothing.';
 
 CREATE FUNCTION private.apply_change(p_org public.organizations, p_call jsonb, p_change public.appointment_changes, p_appointment public.appointments, p_hold public.appointments, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql
@@ -6528,8 +6537,8 @@ begin
   return jsonb_build_object('outcome', 'slot_taken', 'orgId', p_org.id, 'timezone', p_org.timezone,
     'taken', p_was_free or private.is_taken(p_org.id, p_wanted.service, (p_wanted.provider).id,
       p_wanted.starts_at, p_old.call_id, p_at, p_moves.id))
-    || private.alternatives(p_org, p_wanted.service, p_wanted.provider, p_wanted.starts_at,
-      p_old.call_id, p_moves.id);
+    || private.alternatives(
+      p_org, p_wanted.service, p_wanted.provider, p_wanted.starts_at, p_old, p_moves.id);
 end
 $$;
 
@@ -12257,7 +12266,10 @@ GRANT SELECT ON TABLE public.organizations TO service_role;
 
 REVOKE ALL ON FUNCTION private.agrees_with_envelope(p_org public.organizations, p_call jsonb) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.alternatives(p_org public.organizations, p_service public.services, p_provider public.providers, p_start timestamp with time zone, p_call_id text, p_moves uuid) FROM PUBLIC;
+GRANT SELECT ON TABLE public.appointments TO authenticated;
+GRANT SELECT ON TABLE public.appointments TO service_role;
+
+REVOKE ALL ON FUNCTION private.alternatives(p_org public.organizations, p_service public.services, p_provider public.providers, p_start timestamp with time zone, p_old public.appointments, p_moves uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.announce(p_org uuid, p_appointment uuid, p_kind text, p_moved_from uuid) FROM PUBLIC;
 
@@ -12271,9 +12283,6 @@ REVOKE ALL ON FUNCTION private.answer_limit() FROM PUBLIC;
 
 GRANT SELECT ON TABLE public.appointment_changes TO authenticated;
 GRANT SELECT ON TABLE public.appointment_changes TO service_role;
-
-GRANT SELECT ON TABLE public.appointments TO authenticated;
-GRANT SELECT ON TABLE public.appointments TO service_role;
 
 REVOKE ALL ON FUNCTION private.apply_change(p_org public.organizations, p_call jsonb, p_change public.appointment_changes, p_appointment public.appointments, p_hold public.appointments, p_now timestamp with time zone) FROM PUBLIC;
 

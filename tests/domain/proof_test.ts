@@ -139,6 +139,36 @@ test(
   },
 );
 
+test(
+  "what is offered instead is not what the call holds for another patient",
+  async (bench, one) => {
+    const clinic = await aClinic(bench.database.sql);
+    const caller = aCaller(clinic);
+    await hold(one, caller, "Jane Example", "10:00");
+    const tim = await hold(one, caller, "Tim Example", "10:30");
+    await hold(one, aCaller(clinic), "Eve Stone", "11:00");
+    const refused = await hold(one, caller, "Tim Example", "11:00");
+    const offered = (refused["slots"] as { slotId: string }[]).map(({ slotId }) => slotId);
+    assert.deepEqual(offered.map((id) => id.slice(-5)), ["10:30", "11:30", "12:00"]);
+    for (const p_slot_id of offered) {
+      const held = await hold(one, caller, "Tim Example", "", { p_slot_id });
+      assert.equal(held.outcome, "held", p_slot_id);
+    }
+    // The same for the new time of a move.
+    const mover = { ...caller, callId: crypto.randomUUID() };
+    await hold(one, mover, "Ben Example", "14:00");
+    assert.equal(
+      (await one.ask("reschedule_appointment", mover, slot("15:00"))).outcome,
+      "code_needed",
+    );
+    await hold(one, aCaller(clinic), "Eve Stone", "14:30");
+    const other = await one.ask("reschedule_appointment", mover, slot("14:30"));
+    const times = (other["slots"] as { slotId: string }[]).map(({ slotId }) => slotId.slice(-5));
+    assert.deepEqual(times, ["13:30", "15:00", "15:30"]);
+    assert.equal(tim.outcome, "held");
+  },
+);
+
 test("the id of a hold that was released means what the call holds now", async (bench, one) => {
   const clinic = await aClinic(bench.database.sql);
   const caller = aCaller(clinic);
