@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import fc from "fast-check";
+import * as libphonenumber from "libphonenumber-js/min";
 import {
   createCalendarToken as createToken,
   hashCalendarToken as hashToken,
@@ -30,6 +31,7 @@ import {
 } from "../../supabase/desk/app/day_layout.ts";
 import { createCalendarToken, hashCalendarToken } from "../../supabase/desk/app/calendar_token.ts";
 import type { SentText } from "../../supabase/desk/app/client.ts";
+import { readPhone } from "../../supabase/desk/app/phone.ts";
 import { type AuditRow, readClosedDays, readSpan } from "../../supabase/desk/app/rows.ts";
 import { sayText, sentenceFor, sentences, stateOf } from "../../supabase/desk/app/words.ts";
 import { makeDesk } from "../../supabase/desk/site.ts";
@@ -86,6 +88,23 @@ Deno.test("hours are written as they are read", () => {
 
 const hours = { providerId: "a", dow: 2, startMin: 540, endMin: 1020, from: null, until: null };
 const schedule: Schedule = { zone: london, weekly: [hours], days: [], absences: [], closed: [] };
+
+Deno.test("a number that is not complete is not read as a shorter one", () => {
+  // The page loads the library as a script, which sets this name.
+  Object.assign(globalThis, { libphonenumber });
+  const read = (text: string, country = "GB") => readPhone(text, country)?.number;
+  assert.equal(read("07700 900 555"), "+447700900555");
+  assert.equal(read("0044 7700 900555"), "+447700900555");
+  assert.equal(read("020 7946 0123"), "+442079460123");
+  assert.equal(read("(212) 555-0123", "US"), "+12125550123");
+  assert.equal(read("06 12 34 56 78", "FR"), "+33612345678");
+  assert.equal(read("+39 06 698 12345", "GB"), "+390669812345");
+  for (
+    const text of ["07700 90", "0770 0900 55", "020 7946", "0207946", "999", "+44 123", "soon"]
+  ) {
+    assert.equal(read(text), undefined, text);
+  }
+});
 
 Deno.test("a doctor works in the hours of the day, but not when away, off or closed", () => {
   const day = "2026-12-01";
