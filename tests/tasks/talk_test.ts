@@ -108,6 +108,29 @@ testWithBench(
 );
 
 testWithBench(
+  "the scripted agent asks for codes until the tools leave the caller to the front desk",
+  async (bench) => {
+    await withCall(bench, async (call) => {
+      const agent = new ScriptedAgent(call);
+      const wrong = () => String((Number(codeTo(bench.twilio, call.caller ?? "")) + 1) % 1_000_000);
+      let turn = await say(agent, [`a consultation on ${aDay()}`, "the first", "Ada Brown"]);
+      for (let said = 0; turn.asks === "code" && said < 20; said++) {
+        turn = await agent.hear(wrong().padStart(6, "0"));
+      }
+      const wrongOnes = Array<string>(4).fill("verify_otp wrong_code");
+      assert.deepEqual(
+        outcomesOf(call).filter((use) => use.startsWith("verify_otp")),
+        [...wrongOnes, "verify_otp code_locked", ...wrongOnes, "verify_otp locked"],
+      );
+      const [row] = await bench.database.sql`
+        select handed_over_at is not null as waits from public.appointments
+        where patient_phone = ${call.caller ?? ""}`;
+      assert.deepEqual({ ...row }, { waits: true });
+    });
+  },
+);
+
+testWithBench(
   "the scripted agent moves and cancels by the tools' answers, and leaves a message",
   async (bench) => {
     await withCall(bench, async (call) => {

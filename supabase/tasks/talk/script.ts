@@ -41,9 +41,13 @@ const questions: Readonly<Record<string, string>> = {
 
 /** The tool that must be used before a time can be chosen. */
 const availability = "check_availability";
-/** How many tools the agent uses without hearing the caller, and how often it repeats a question. */
+/** How many tools the agent uses without hearing the caller. */
 const patience = 8;
-const strikesLeft = 7;
+/**
+ * How often the agent repeats a question. A call has ten attempts at a code, and after them the tools, not
+ * the agent, decide what becomes of the hold.
+ */
+const strikesLeft = 12;
 
 /** What follows an answer: another tool, or the caller's turn. */
 type Next = { readonly tool: string } | { readonly asks: Ask | undefined };
