@@ -78,7 +78,7 @@ export function readBook(database: SwitchedDatabase, clinic: string, day?: strin
           null, clock_timestamp()) as f
         join public.providers as p on p.org_id = ${id} and p.id = f.provider_id
         join public.services as s on s.org_id = ${id} and s.id = ${service}
-        order by f.starts_at`,
+        order by f.starts_at, p.name`,
       sql<BookedTime[]>`
         select p.slug as doctor, a.status, a.patient_name as patient, s.name as service,
           private.mask_phone(a.patient_phone) as phone,
