@@ -252,6 +252,9 @@ function refuseMessage({ type }: CallMessage): Response {
     : Response.json({}, { status: 503 });
 }
 
+/** What Vapi takes as a function's name. Anything else the model wrote may be what somebody said. */
+const isToolName = /^[A-Za-z0-9_-]{1,64}$/;
+
 async function answerCall(
   address: Address,
   runtime: Runtime,
@@ -261,7 +264,7 @@ async function answerCall(
 ): Promise<ToolResult> {
   const tool = address.tools.find(({ name }) => name === call.name);
   if (!tool) {
-    const asked = call.name.slice(0, 64);
+    const asked = isToolName.test(call.name) ? call.name : "(not a name)";
     const names = address.tools.map(({ name }) => name).join(", ");
     runtime.log.warn("unknown_tool", { function: address.name, tool: asked });
     return errorOf(call, `Unknown tool "${asked}": this address answers ${names}.`);

@@ -210,6 +210,9 @@ testWithConnections(
           const request = aPost(body);
           await ask(watch, tools[name] ?? holdSlot, request);
         }
+        // A tool that the model made up out of what the caller said.
+        const madeUp = aRequest({ ...call, tool: `text ${patientName}`, args: {} });
+        await tools[name]?.using(watch.bench.runtime).fetch(madeUp);
         const unknown = aRequest({ ...call, called: phone, tool: name, args: { patientName } });
         await ask(watch, tools[name] ?? holdSlot, unknown);
       }
