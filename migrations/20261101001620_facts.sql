@@ -149,7 +149,8 @@ comment on function private.find_fact is 'The one fact that answers a question w
 
 /*
  * Stores a question that no fact answers: once, at most three from a call, fifty new ones an hour and
- * five hundred for a clinic.
+ * five hundred for a clinic. A question with a name that was given in the call, or with six digits, which
+ * may be its passcode, is about a patient and is not stored.
  */
 create function private.keep_question(
   p_org uuid, p_call_id text, p_question text, p_now timestamptz
@@ -159,7 +160,10 @@ as $$
 declare
   v_words constant text[] := private.question_words(p_question);
 begin
-  if cardinality(v_words) = 0 then
+  if cardinality(v_words) = 0 or p_question ~ '[0-9]{6}' or exists (
+    select from public.calls as c cross join lateral unnest(c.patient_names) as n (name)
+    where c.org_id = p_org and c.call_id = p_call_id
+      and private.question_words(n.name) && v_words) then
     return;
   end if;
   perform pg_advisory_xact_lock(hashtextextended(p_org || '/questions', 0));

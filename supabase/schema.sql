@@ -4919,7 +4919,10 @@ CREATE FUNCTION private.keep_question(p_org uuid, p_call_id text, p_question tex
 declare
   v_words constant text[] := private.question_words(p_question);
 begin
-  if cardinality(v_words) = 0 then
+  if cardinality(v_words) = 0 or p_question ~ '[0-9]{6}' or exists (
+    select from public.calls as c cross join lateral unnest(c.patient_names) as n (name)
+    where c.org_id = p_org and c.call_id = p_call_id
+      and private.question_words(n.name) && v_words) then
     return;
   end if;
   perform pg_advisory_xact_lock(hashtextextended(p_org || '/questions', 0));

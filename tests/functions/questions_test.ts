@@ -1,9 +1,11 @@
 /** answer_question: the clinic's own sentence or none, no advice, and no question is lost. */
 import assert from "node:assert/strict";
 import answerQuestion, { isMedical } from "../../functions/answer-question/index.ts";
+import holdSlot from "../../functions/hold-slot/index.ts";
 import { addClinics, readClinics } from "../../supabase/local/clinics.ts";
 import {
   aClinic,
+  aDay,
   aPhone,
   aRequest,
   type Bench,
@@ -103,6 +105,26 @@ test("a question without an answer is stored once, redacted, and deleted when a 
     (await kept(bench)).filter(({ question }) => /may|I bring dogs/.test(question)),
     [],
   );
+});
+
+test("a question about a patient of the call is not stored", async (bench) => {
+  const clinic = await aClinic(bench.database.sql);
+  const asked = { called: clinic.number, callId: crypto.randomUUID() };
+  const args = { slotId: `consultation/${aDay()}T10:00`, patientName: "Zebediah Quixley" };
+  assert.equal((await bench.ask(holdSlot, { ...asked, tool: "hold_slot", args })).outcome, "held");
+  for (
+    const question of [
+      "does quixley need to bring a towel",
+      "Is 482913 the code for the door?",
+      "where do I hang my coat",
+    ]
+  ) {
+    const said = await bench.ask(answerQuestion, { ...asked, tool, args: { question } });
+    assert.equal(said.outcome, "not_found");
+  }
+  assert.deepEqual((await kept(bench)).map(({ question }) => question), [
+    "where do I hang my coat",
+  ]);
 });
 
 test("a clinic keeps fifty new questions an hour, and goes on answering", async (bench) => {
