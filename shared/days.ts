@@ -121,7 +121,7 @@ const timeOfDay = new RegExp(
   "g",
 );
 const partOfDay =
-  /\b(?:first thing|(?:in the )?(?:(?:early|late) )?(?:mornings?|afternoons?|evenings?))\b/g;
+  /\b(?:first thing|at night|(?:in the )?(?:(?:early|late) )?(?:mornings?|afternoons?|evenings?|nights?))\b/g;
 
 /** Removes times and parts of the day, which have arguments of their own. */
 function withoutTime(said: string): string {
