@@ -33,7 +33,8 @@ export const phoneOwners = setOf(
   landlord plumber hospice spouse fiance fiancee girlfriend boyfriend guardian caregiver nanny grandma
   grandpa grandmother grandfather aunt uncle cousin manager secretary care site branch two three four five six several many few is was at on
   to from with for via by and or but call dial ring text use take have give get got leave confirm
-  need lost changed only spare temporary burner google skype line voice any long short`,
+  need lost changed only spare temporary burner google skype line voice any long short meine deine
+  ihre unsere seine`,
 );
 /** Nouns that say what the number directly after them is. */
 export const otherNouns = setOf(
@@ -56,7 +57,7 @@ export const otherNouns = setOf(
 );
 /** Words between a noun and its number: `order number is now ...`. */
 export const links = setOf(
-  `is was are were number numbers num no nr id code it its s the a reads of as says be now called`,
+  `is was are were number numbers num no nr id code it its s the a reads of as says be now called ist lautet`,
 );
 /** Cards that are not payment cards. */
 export const otherCards = setOf(
@@ -77,7 +78,7 @@ export const passcodeOwners = setOf(
 export const openOwners = setOf(
   `my your the a an this that our their his her digit new same wrong correct last latest right s
   number first second is was enter use with got get have send sent and or read says me you invalid
-  expired following entered received which what whose typed tried`,
+  expired following entered received which what whose typed tried der den mein dein ihr unser`,
 );
 /** Words before `code` that make it something else, even after `your`: `your zip code`. */
 export const otherCodes = setOf(
@@ -100,7 +101,7 @@ export const functionWords = setOf(
   if when as like plus double triple try trying tried use used using got get gets has have had does
   did do can could would will should may re m ll ve d both all again instead after before until
   since because left gave gives give take took says said hi hello hey ask asked asking who which
-  what`,
+  what ist lautet mein meine dein deine ihr ihre der das und`,
 );
 /** Fields with text that somebody wrote or said. */
 export const freeTexts = setOf(
@@ -114,7 +115,7 @@ export const abbreviations = setOf(
   `tel ph mob no nr ref inv acct ext num dr mr mrs approx dept st reg med hosp pat`,
 );
 /** Words between a number and what it is. */
-export const copulas = setOf("is was are were s as being");
+export const copulas = setOf("is was are were s as being ist lautet");
 /** Prepositions that attach a noun to the one whose number it is: `the number on the order`. */
 export const attaching = setOf("on for in under with from to at against");
 /** Words between such a preposition and its noun. */

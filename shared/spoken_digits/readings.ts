@@ -7,6 +7,8 @@
 import { Mark, type Token } from "../tokens.ts";
 import {
   echoes,
+  germanDigits,
+  germanHomographs,
   hesitations,
   homophones,
   plurals,
@@ -30,7 +32,7 @@ export interface Reading {
 const magnitudes = new Set(["hundred", "thousand"]);
 const ends = new Set([...magnitudes, ...plurals.keys(), ...echoes.keys()]);
 const openings = new Set(
-  [units, teens, tens, repeats, homophones].flatMap((words) => [...words.keys()]),
+  [units, teens, tens, repeats, homophones, germanHomographs].flatMap((words) => [...words.keys()]),
 );
 
 /**
@@ -46,6 +48,7 @@ export function readingsAt(tokens: readonly Token[], at: number): readonly Readi
   if (written !== undefined) return [written];
   if (isPronoun(tokens, at)) return pronounAt(tokens, at);
   if (isExclamation(tokens, at)) return exclamationAt(tokens, at);
+  if (germanHomographs.has(token.value)) return germanHomographAt(tokens, at);
   if (isPlain(tokens, at)) return [{ digits: digitOf(token.value) ?? "", length: 1 }];
   const repeated = repeatedAt(tokens, at);
   if (repeated !== undefined) return [repeated];
@@ -129,6 +132,21 @@ function exclamationAt(tokens: readonly Token[], at: number): readonly Reading[]
   return isBehindDigits || isBeforeZero(tokens, at)
     ? [{ digits: "0", length: 1 }, { digits: "", length: 1 }]
     : [];
+}
+
+/** `null` and `elf` next to a German digit, with others of them between: `null null sieben`. */
+function germanHomographAt(tokens: readonly Token[], at: number): readonly Reading[] {
+  const digits = germanHomographs.get(tokens[at]?.value ?? "");
+  const isGerman = ([-1, 1] as const).some((step) => {
+    for (let next = at + step; Math.abs(next - at) <= nearby; next += step) {
+      const later = tokens[Math.max(next, next - step)];
+      const { value = "" } = tokens[next] ?? {};
+      if (later === undefined || !isJoined(later, Mark.comma)) return false;
+      if (!germanHomographs.has(value)) return germanDigits.has(value);
+    }
+    return false;
+  });
+  return isGerman && digits !== undefined ? [{ digits, length: 1 }] : [];
 }
 
 /** `Oh, it's four eight ...` and perhaps `Oh, oh seven ...`, but `oh, um, seven seven ...` */

@@ -13,15 +13,46 @@ const mapOf = (entries: string) =>
   );
 const setOf = (words: string) => new Set(words.trim().split(/\s+/));
 
+const germanUnits = mapOf(
+  `eins=1 zwei=2 zwo=2 drei=3 vier=4 fünf=5 fuenf=5 sechs=6 sieben=7 acht=8 neun=9`,
+);
+const germanTens = mapOf(
+  `zwanzig=2 dreißig=3 dreissig=3 vierzig=4 fünfzig=5 fuenfzig=5 sechzig=6 siebzig=7 achtzig=8
+  neunzig=9`,
+);
+/** `zehn`, `dreizehn`, `achtundvierzig`. */
+const germanPairs = new Map([
+  ...mapOf(
+    `zehn=10 zwölf=12 zwoelf=12 dreizehn=13 vierzehn=14 fünfzehn=15 fuenfzehn=15 sechzehn=16
+    siebzehn=17 achtzehn=18 neunzehn=19`,
+  ),
+  ...[...germanTens].flatMap(([word, ten]) => [
+    [word, `${ten}0`] as const,
+    ...[...germanUnits, ["ein", "1"] as const].map(([unit, one]) =>
+      [`${unit}und${word}`, ten + one] as const
+    ),
+  ]),
+]);
+/** German digits that are also words of another language. They count next to other German digits. */
+export const germanHomographs = mapOf("null=0 elf=11");
+export const germanDigits = new Set([...germanUnits.keys(), ...germanPairs.keys()]);
+
 /** Single digits. */
-export const units = mapOf(
-  `zero=0 oh=0 o=0 nought=0 naught=0 ought=0 aught=0 nil=0 one=1 two=2 three=3 four=4 five=5 six=6
+export const units = new Map([
+  ...germanUnits,
+  ...mapOf(
+    `zero=0 oh=0 o=0 nought=0 naught=0 ought=0 aught=0 nil=0 one=1 two=2 three=3 four=4 five=5 six=6
   seven=7 eight=8 nine=9 niner=9`,
-);
-export const teens = mapOf(
-  `ten=10 eleven=11 twelve=12 thirteen=13 fourteen=14 fifteen=15 sixteen=16 seventeen=17 eighteen=18
+  ),
+]);
+/** Two digits in one word. */
+export const teens = new Map([
+  ...germanPairs,
+  ...mapOf(
+    `ten=10 eleven=11 twelve=12 thirteen=13 fourteen=14 fifteen=15 sixteen=16 seventeen=17 eighteen=18
   nineteen=19`,
-);
+  ),
+]);
 export const tens = mapOf(
   "twenty=20 thirty=30 forty=40 fourty=40 fifty=50 sixty=60 seventy=70 eighty=80 ninety=90",
 );
@@ -48,12 +79,12 @@ export const pronounEndings = setOf("moment second sec minute min more of i that
 export const sentenceOpenings = setOf("i that who whose");
 
 /** Words that fill a pause. */
-export const hesitations = setOf("um uh er erm uhm umm ah hmm mm mhm");
+export const hesitations = setOf("um uh er erm uhm umm ah hmm mm mhm äh ähm");
 /** What people say between the digits of a number. */
 export const fillers = setOf(
   `${[...hesitations].join(" ")} like and then a okay ok yeah yes so right dash hyphen space dot
   comma well let me see sorry its it s is that thats hang hold on wait now next again followed by
-  i repeat`,
+  i repeat und dann`,
 );
 
 /** What else people say while they look for the rest of a number. */
