@@ -694,6 +694,25 @@ end
 $$;
 comment on function private.open_change is 'Stores a request of a call that has not proven the number, and holds its new time.';
 
+/* A model whose request was carried out, and that has lost the answer, makes it again. */
+create function private.was_applied(
+  p_org uuid, p_earlier public.appointment_changes, p_kind text, p_patient jsonb, p_slot_id text
+) returns boolean
+language plpgsql stable set search_path = ''
+as $$
+begin
+  return p_earlier.applied_at is not null and p_earlier.kind = p_kind
+    and p_earlier.slot_id is not distinct from p_slot_id
+    and p_earlier.patient_phone = p_patient ->> 'phone'
+    and private.is_same_patient(p_earlier.patient_name, p_patient ->> 'name')
+    and (p_kind = 'cancel' or exists (
+      select from public.appointments as a
+      where a.org_id = p_org and a.id = p_earlier.hold_id and a.status = 'confirmed'));
+end
+$$;
+comment on function private.was_applied is
+  'Whether a call''s latest change did what is requested: the same for the same patient, and it still stands.';
+
 create function private.change_now(
   p_org public.organizations, p_call jsonb, p_entered public.calls, p_kind text, p_patient jsonb,
   p_said jsonb, p_slot_id text, p_now timestamptz
@@ -723,9 +742,7 @@ begin
   v_change.patient_name := p_patient ->> 'name';
   v_change.patient_phone := p_patient ->> 'phone';
   v_change.said := p_said;
-  if p_kind = 'cancel' and v_earlier.kind = 'cancel' and v_earlier.applied_at is not null
-    and v_earlier.patient_phone = p_patient ->> 'phone'
-    and private.is_same_patient(v_earlier.patient_name, p_patient ->> 'name')
+  if private.was_applied(p_org.id, v_earlier, p_kind, p_patient, p_slot_id)
     and not exists (select from private.fitting_appointments(p_org, v_change, null, p_now)) then
     return private.describe_change(p_org, v_earlier, p_now);
   end if;

@@ -289,6 +289,28 @@ test(
 );
 
 test(
+  "a move whose answer was lost is answered again, whatever was said of the old time",
+  async (bench, one) => {
+    const clinic = await aClinic(bench.database.sql);
+    const caller = await anAppointment(one, aCaller(clinic), "Ada Brown", "10:00");
+    const [row] = await bench.database.sql<{ id: string }[]>`select id from public.appointments`;
+    await one.ask("find_appointments", caller);
+    assert.equal((await prove(one, caller)).outcome, "found");
+    const said = { ...slot("12:00"), p_appointment: row?.id ?? "", p_time: { times: ["10:00"] } };
+    const moved = await one.ask("reschedule_appointment", caller, said);
+    assert.equal(moved.outcome, "rescheduled");
+    const again = await one.ask("reschedule_appointment", caller, said);
+    assert.deepEqual([again.outcome, again.holdId], ["rescheduled", moved.holdId]);
+    const other = await one.ask("reschedule_appointment", caller, { ...said, ...slot("13:00") });
+    assert.equal(other.outcome, "appointment_not_found", "a new request needs an appointment");
+    assert.deepEqual(await rowsOf(bench), [
+      "Ada Brown 10:00 cancelled",
+      "Ada Brown 12:00 confirmed",
+    ]);
+  },
+);
+
+test(
   "a move stays with the patient's doctor where that is possible, which is seen at the proof",
   async (bench, one) => {
     const clinic = await aClinic(bench.database.sql, { providers: 3 });
