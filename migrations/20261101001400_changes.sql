@@ -640,6 +640,9 @@ declare
   v_old public.appointments;
   v_hold public.appointments;
   v_held jsonb := '{}';
+  -- A call has one request at a time: what is asked for another patient takes its place.
+  v_postpones constant boolean := v_earlier.applied_at is null and v_earlier.kind <> 'find'
+    and not private.is_same_patient(v_earlier.patient_name, p_patient ->> 'name');
 begin
   -- A repeated request does not count.
   if (v_earlier.kind, v_earlier.patient_name, v_earlier.patient_phone, v_earlier.said)
@@ -688,8 +691,9 @@ begin
   end if;
   perform private.keep_change(
     p_org.id, p_entered.call_id, p_kind, p_patient, p_said, p_slot_id, v_hold.id, p_now);
-  return v_held || jsonb_build_object(
-    'outcome', 'code_needed', 'phoneEnding', right(p_patient ->> 'phone', 2));
+  return v_held || jsonb_strip_nulls(jsonb_build_object(
+    'outcome', 'code_needed', 'phoneEnding', right(p_patient ->> 'phone', 2),
+    'postponed', case when v_postpones then true end));
 end
 $$;
 comment on function private.open_change is 'Stores a request of a call that has not proven the number, and holds its new time.';
@@ -847,7 +851,8 @@ comment on function private.read_said is 'What a caller said of an appointment, 
  *                  private.is_said_time(); null when not said
  * p_provider       its doctor as the caller says, null when not said
  * Outcomes  code_needed (phoneEnding: of the number said; released {startTime, doctor}: a new time that
- *           was held for a move; kept {holdId, startTime, doctor}: the call's own hold, which stays),
+ *           was held for a move; kept {holdId, startTime, doctor}: the call's own hold, which stays; postponed:
+ *           what was requested before, for another patient, has to be requested again),
  *           change_limit, hold_released (the call's own hold, named by its day or id), cancelled (after
  *           the proof, as the next two), appointment_not_found (kept), which_appointment (appointments, and
  *           ask: day, time, doctor, or null for the front desk), date_unclear (today, contradiction), past_date (today),

@@ -368,17 +368,35 @@ const codeIfBooked = (what: string) =>
 const stillHeld = (kept: Kept) =>
   kept === undefined ? "" : `I'm still holding ${sayTime(kept.startTime)}. `;
 
+const oneAtATime = (postponed: boolean | undefined) =>
+  postponed
+    ? "I can change one appointment at a time: ask me again for the other one after this. "
+    : "";
+
 /**
  * @param released A new time that was held for a move.
  * @param kept A time that the call holds but the caller did not name.
+ * @param postponed Whether an earlier request for another patient has to be made again.
  */
 export const codeNeeded = (
-  { released, kept }: { readonly released?: Released; readonly kept?: Kept } = {},
-) => letGo(released) + stillHeld(kept) + codeIfBooked("");
+  { released, kept, postponed }: {
+    readonly released?: Released;
+    readonly kept?: Kept;
+    readonly postponed?: boolean | undefined;
+  } = {},
+) => letGo(released) + stillHeld(kept) + oneAtATime(postponed) + codeIfBooked("");
 
-/** @param startTime The new time, which is now held. */
-export const codeToMove = (startTime: string, released: Released) =>
-  `I'm holding ${sayTime(startTime)}. ${letGo(released)}${codeIfBooked(" that moves it")}`;
+/**
+ * @param startTime The new time, which is now held.
+ * @param postponed As for {@link codeNeeded}.
+ */
+export const codeToMove = (
+  startTime: string,
+  released: Released,
+  postponed: boolean | undefined,
+) =>
+  `I'm holding ${sayTime(startTime)}. ${letGo(released)}${oneAtATime(postponed)}` +
+  codeIfBooked(" that moves it");
 
 /** The new time is taken; the caller has not proven the phone yet. */
 export const mayBeYours =

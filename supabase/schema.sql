@@ -1275,9 +1275,7 @@ begin
   v_change.patient_name := p_patient ->> 'name';
   v_change.patient_phone := p_patient ->> 'phone';
   v_change.said := p_said;
-  if p_kind = 'cancel' and v_earlier.kind = 'cancel' and v_earlier.applied_at is not null
-    and v_earlier.patient_phone = p_patient ->> 'phone'
-    and private.is_same_patient(v_earlier.patient_name, p_patient ->> 'name')
+  if private.was_applied(p_org.id, v_earlier, p_kind, p_patient, p_slot_id)
     and not exists (select from private.fitting_appointments(p_org, v_change, null, p_now)) then
     return private.describe_change(p_org, v_earlier, p_now);
   end if;
@@ -5793,6 +5791,9 @@ declare
   v_old public.appointments;
   v_hold public.appointments;
   v_held jsonb := '{}';
+  -- A call has one request at a time: what is asked for another patient takes its place.
+  v_postpones constant boolean := v_earlier.applied_at is null and v_earlier.kind <> 'find'
+    and not private.is_same_patient(v_earlier.patient_name, p_patient ->> 'name');
 begin
   -- A repeated request does not count.
   if (v_earlier.kind, v_earlier.patient_name, v_earlier.patient_phone, v_earlier.said)
@@ -5841,8 +5842,9 @@ begin
   end if;
   perform private.keep_change(
     p_org.id, p_entered.call_id, p_kind, p_patient, p_said, p_slot_id, v_hold.id, p_now);
-  return v_held || jsonb_build_object(
-    'outcome', 'code_needed', 'phoneEnding', right(p_patient ->> 'phone', 2));
+  return v_held || jsonb_strip_nulls(jsonb_build_object(
+    'outcome', 'code_needed', 'phoneEnding', right(p_patient ->> 'phone', 2),
+    'postponed', case when v_postpones then true end));
 end
 $$;
 
@@ -7888,6 +7890,23 @@ CREATE FUNCTION private.wanted_of(p_org uuid, p_row public.appointments) RETURNS
 $$;
 
 COMMENT ON FUNCTION private.wanted_of(p_org uuid, p_row public.appointments) IS 'The slot of an appointment.';
+
+CREATE FUNCTION private.was_applied(p_org uuid, p_earlier public.appointment_changes, p_kind text, p_patient jsonb, p_slot_id text) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return p_earlier.applied_at is not null and p_earlier.kind = p_kind
+    and p_earlier.slot_id is not distinct from p_slot_id
+    and p_earlier.patient_phone = p_patient ->> 'phone'
+    and private.is_same_patient(p_earlier.patient_name, p_patient ->> 'name')
+    and (p_kind = 'cancel' or exists (
+      select from public.appointments as a
+      where a.org_id = p_org and a.id = p_earlier.hold_id and a.status = 'confirmed'));
+end
+$$;
+
+COMMENT ON FUNCTION private.was_applied(p_org uuid, p_earlier public.appointment_changes, p_kind text, p_patient jsonb, p_slot_id text) IS 'Whether a call''s latest change did what is requested: the same for the same patient, and it still stands.';
 
 CREATE FUNCTION private.was_left(p_org uuid, p_call_id text) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -12929,6 +12948,8 @@ REVOKE ALL ON FUNCTION private.wall(p_local timestamp without time zone, p_zone 
 REVOKE ALL ON FUNCTION private.wall_at_change(p_local timestamp without time zone, p_zone text, p_later boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.wanted_of(p_org uuid, p_row public.appointments) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.was_applied(p_org uuid, p_earlier public.appointment_changes, p_kind text, p_patient jsonb, p_slot_id text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.was_left(p_org uuid, p_call_id text) FROM PUBLIC;
 

@@ -53,9 +53,9 @@ export default serveTool({
 function say(cancellation: CancellationOutcome) {
   switch (cancellation.outcome) {
     case "code_needed": {
-      const { outcome, phoneEnding, released, kept } = cancellation;
-      return succeed(outcome, sentences.codeNeeded({ released, kept }), {
-        ...{ phoneEnding, nextTool: "send_otp" },
+      const { outcome, phoneEnding, released, kept, postponed } = cancellation;
+      return succeed(outcome, sentences.codeNeeded({ released, kept, postponed }), {
+        ...{ phoneEnding, nextTool: "send_otp", postponed },
         ...sayTimeReleased(released),
         ...sayKept(kept),
       });

@@ -39,8 +39,10 @@ export default serveTool({
 function say(finding: FindingOutcome) {
   switch (finding.outcome) {
     case "code_needed": {
-      const { outcome, phoneEnding } = finding;
-      return succeed(outcome, sentences.codeNeeded(), { phoneEnding, nextTool: "send_otp" });
+      const { outcome, phoneEnding, postponed } = finding;
+      return succeed(outcome, sentences.codeNeeded({ postponed }), {
+        ...{ phoneEnding, nextTool: "send_otp", postponed },
+      });
     }
     case "found":
     case "appointment_not_found":

@@ -65,9 +65,10 @@ export default serveTool({
 function say(rescheduling: ReschedulingOutcome) {
   switch (rescheduling.outcome) {
     case "code_needed": {
-      const { outcome, phoneEnding, startTime, endTime, service, released } = rescheduling;
-      return succeed(outcome, sentences.codeToMove(startTime, released), {
-        ...{ phoneEnding, startTime, endTime, spoken: sayTime(startTime), service },
+      const { outcome, phoneEnding, startTime, endTime, service } = rescheduling;
+      const { released, postponed } = rescheduling;
+      return succeed(outcome, sentences.codeToMove(startTime, released, postponed), {
+        ...{ phoneEnding, startTime, endTime, spoken: sayTime(startTime), service, postponed },
         ...{ nextTool: "send_otp", ...sayTimeReleased(released) },
       });
     }

@@ -73,6 +73,8 @@ const codeNeeded = z.object({
   orgId: z.string(),
   phoneEnding: z.string(),
   released,
+  /** Whether what was asked for another patient before has to be asked for again. */
+  postponed: z.boolean().optional(),
 });
 const dayRefused = z.object({
   outcome: z.enum(["date_unclear", "past_date"]),

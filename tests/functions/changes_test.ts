@@ -263,6 +263,31 @@ test("a caller may choose another new time, or cancel instead; the last request 
   assert.equal((await caller.prove()).outcome, "cancelled");
 });
 
+test("of two patients' requests the later one counts, and the caller is told to ask again for the other", async (bench) => {
+  const { clinic, phone } = await anAppointment(bench, { name: "Anna Stone" });
+  await book(bench, aCaller(bench, clinic, phone), "11:00", "Ben Stone");
+  for (
+    const [tool, args] of [["cancel_appointment", {}], ["reschedule_appointment", {
+      slotId: slot("13:00"),
+    }]] as const
+  ) {
+    const caller = aCaller(bench, clinic, phone);
+    const anna = await caller.ask("cancel_appointment", { patientName: "Anna Stone" });
+    assert.doesNotMatch(anna.message, /one appointment at a time/);
+    const ben = await caller.ask(tool, { patientName: "Ben Stone", ...args });
+    assert.deepEqual([ben.outcome, ben["postponed"]], ["code_needed", true]);
+    assert.match(ben.message, /one appointment at a time: ask me again for the other/);
+    const again = await caller.ask(tool, { patientName: "Ben Stone", ...args });
+    assert.equal(again["postponed"], undefined);
+  }
+  const caller = aCaller(bench, clinic, phone);
+  await caller.ask("cancel_appointment", { patientName: "Ben Stone" });
+  await caller.ask("cancel_appointment", { patientName: "Anna Stone" });
+  assert.equal((await caller.prove()).outcome, "cancelled");
+  const other = await caller.ask("cancel_appointment", { patientName: "Ben Stone" });
+  assert.equal(other.outcome, "cancelled");
+});
+
 test("the same tool call again, the same call again and the same code again give the first answer", async (bench) => {
   const { clinic, phone } = await anAppointment(bench);
   const caller = aCaller(bench, clinic, phone);
