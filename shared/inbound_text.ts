@@ -16,7 +16,8 @@ const fields = z.object({
   MessagingServiceSid: z.string().regex(/^MG[0-9a-zA-Z]{32}$/).optional()
     .or(z.literal("").transform(() => undefined)),
   From: z.string().min(1).max(64),
-  To: z.string().regex(/^\+[1-9][0-9]{6,14}$/),
+  // A number, or the short code of a messaging service.
+  To: z.string().regex(/^(?:\+[1-9][0-9]{6,14}|[0-9]{3,8})$/),
   // A picture alone has no words.
   Body: z.string().transform((body) => body.slice(0, longestBody)).default(""),
   OptOutType: z.string().optional(),
@@ -29,7 +30,7 @@ export interface InboundText {
   readonly accountSid: string;
   /** A phone in E.164; or a short code, or an address of another service. */
   readonly from: string;
-  /** E.164. */
+  /** E.164, or a short code. */
   readonly to: string;
   readonly service: string | undefined;
   readonly body: string;

@@ -336,6 +336,9 @@ test("the clinic is found by what it texts from, before the number that is calle
   const form = formOf(call, { To: "+447700900777", MessagingServiceSid: service, Body: "C" });
   assert.equal(await post(bench, form), 200);
   assert.deepEqual(await statesOf(bench, call.clinic), ["10:00 confirmed!"]);
+  const shortCode = formOf(call, { To: "72345", MessagingServiceSid: service, Body: "X" });
+  assert.equal(await post(bench, shortCode), 200);
+  assert.deepEqual(await statesOf(bench, call.clinic), ["10:00 cancelled!"]);
   // Two clinics that text from one sender cannot be told apart.
   const other = await anAnsweringClinic(bench);
   await sql`update public.org_credentials set sender = ${service} where org_id = ${other.id}`;
