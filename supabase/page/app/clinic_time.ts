@@ -142,9 +142,11 @@ export const sayShortDay = (day: Day): string =>
 export const sayMoment = (at: Moment, zone: string): string =>
   `${sayShortDay(dayOf(at, zone))}, ${sayTime(at, zone)}`;
 
-/** `4 min 05 s`. */
+/** `4 min 05 s`, `62 h 15 min`. */
 export function sayLeft(ms: number): string {
   const seconds = Math.max(0, Math.ceil(ms / 1000));
-  const rest = String(seconds % 60).padStart(2, "0");
-  return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${rest} s`;
+  const minutes = Math.floor(seconds / 60);
+  const write = (part: number) => String(part % 60).padStart(2, "0");
+  if (minutes >= 60) return `${Math.floor(minutes / 60)} h ${write(minutes)} min`;
+  return seconds < 60 ? `${seconds} s` : `${minutes} min ${write(seconds)} s`;
 }
