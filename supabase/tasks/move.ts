@@ -68,6 +68,7 @@ export const move = defineTask({
       values.db ?? here["SUPABASE_DB_URL"],
       (source) =>
         withDatabase(there["SUPABASE_DB_URL"], async (target) => {
+          await requireOther(source, target);
           await requireSameVersion(source, target);
           const clinic = await findClinic(source, org);
           if (!clinic) {
@@ -104,6 +105,18 @@ interface Clinic {
   readonly id: string;
   readonly slug: string;
   readonly name: string;
+}
+
+/** In one database the move would wait for its own locks for ever. A lock is only seen where it was taken. */
+async function requireOther(source: postgres.Sql, target: postgres.Sql): Promise<void> {
+  const key = `move ${crypto.randomUUID()}`;
+  const isFree = await source.begin(async (here) => {
+    await here`select pg_advisory_xact_lock(hashtextextended(${key}, 0))`;
+    const [lock] = await target<{ free: boolean }[]>`
+      select pg_try_advisory_xact_lock(hashtextextended(${key}, 0)) as free`;
+    return lock?.free === true;
+  });
+  if (!isFree) throw new Stop(2, "--to leads to the project in which the clinic is");
 }
 
 async function requireSameVersion(source: postgres.Sql, target: postgres.Sql): Promise<void> {

@@ -241,6 +241,22 @@ testWithProjects("a clinic that cannot be moved stays as it was", async ({ here,
   assert.equal((await holding.send()).outcome, "sent");
 });
 
+testWithProjects("a clinic is not moved to the project in which it is", async ({ here, run }) => {
+  const { clinic } = await aBusyClinic(here);
+  const before = await rowsOf(here.database.sql, clinic.id);
+  const folder = await mkdtemp(join(tmpdir(), "move-test-"));
+  const file = join(folder, "here.env");
+  await writeFile(file, `SUPABASE_DB_URL=${here.database.url()}\nCREDENTIAL_KEYS=${keysThere}\n`);
+  try {
+    const { code, said } = await run(clinic.slug, ["--to", file, "--yes"]);
+    assert.match(said, /leads to the project in which the clinic is/);
+    assert.equal(code, 2);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+  assert.deepEqual(await rowsOf(here.database.sql, clinic.id), before);
+});
+
 testWithProjects(
   "projects of different versions are refused, and so is what is not a project",
   async ({ here, there, run }) => {
