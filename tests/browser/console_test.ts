@@ -164,6 +164,39 @@ testInBrowser(
 );
 
 testInBrowser(
+  "the code comes to the phone of a withheld caller, and to another number that a caller gives",
+  async (stack) => {
+    const page = await openConsole(stack);
+    await page.getByLabel("Withhold it").check();
+    for (const number of [/^\+4477/, "07700 900 124"]) {
+      await insist(page, await holdByPhone(page), /What number should I text/, "Yes, please");
+      await insist(page, await tell(page, number), /texted a six-digit code/, "Yes, please");
+      await confirm(page);
+      await page.getByRole("button", { name: "Hang up" }).click();
+      await page.getByText("You hung up.").waitFor();
+    }
+  },
+);
+
+testInBrowser(
+  "a page that is loaded again is the same caller, and has hung up",
+  async (stack) => {
+    const page = await openConsole(stack);
+    const number = aPhone();
+    await page.getByLabel("Your number").fill(number);
+    await awaitCode(page);
+    const held = () =>
+      stack.sql`select 1 from public.appointments
+        where patient_phone = ${number} and status = 'held'`;
+    assert.equal((await held()).length, 1);
+    await page.reload();
+    assert.equal(await page.getByLabel("Your number").inputValue(), number);
+    await showsText(page, "delivered");
+    while ((await held()).length > 0) await page.waitForTimeout(100);
+  },
+);
+
+testInBrowser(
   "the caller hears what became of a spoiled text, and goes on when it is repaired",
   async (stack) => {
     const page = await openConsole(stack);

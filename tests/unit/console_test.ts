@@ -112,13 +112,21 @@ Deno.test("a caller who is asked for the code can read it, a wrong one, or say t
   assert.deepEqual(suggest({ ...moment, asks: "unheard of", answer: undefined, code }), []);
 });
 
+Deno.test("a caller who is asked for a number can give the phone's own, where the code is read", () => {
+  const [first] = suggest({
+    ...{ asks: "patientPhone", clinic: { services: [] }, caller: "+447700900321" },
+    ...{ answer: undefined, code: undefined },
+  });
+  assert.deepEqual(first, { says: "+447700900321" });
+});
+
 Deno.test("a model does not say what it waits for, so the last answer of a tool does", () => {
   const next = (answer?: Partial<PlayedUse["answer"]>) =>
     suggest({
       ...{
         asks: "anything",
         clinic: { services: ["Cleaning"] },
-        caller: undefined,
+        caller: "+447700900123",
         code: "004299",
       },
       answer: answer && { success: true, outcome: "", message: "", ...answer },

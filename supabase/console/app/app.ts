@@ -14,13 +14,17 @@ import { Operate } from "./operate.ts";
 import type { View } from "../../page/app/parts.ts";
 import { Phone } from "./phone.ts";
 import { Section } from "./section.ts";
-import { keepReading, listen, type Overview, type Text } from "./stack.ts";
+import { keepReading, listen, type Overview, type Text, textsTo } from "./stack.ts";
 
 const textLimit = 50;
 const lineLimit = 200;
 
+/** Where a window keeps its number, so that it is the same caller after it is loaded again. */
+const numberKey = "number";
+
 /** Another number in each window, so that two of them are two callers. */
-const ownNumber = `+447700900${String(Math.floor(Math.random() * 1000)).padStart(3, "0")}`;
+const ownNumber = sessionStorage.getItem(numberKey) ??
+  `+447700900${String(Math.floor(Math.random() * 1000)).padStart(3, "0")}`;
 
 const about = {
   script: "You are the caller. A scripted agent answers, and does what the tools' answers tell it.",
@@ -36,6 +40,7 @@ function App(): View {
   const [overview, setOverview] = useState<Overview>();
   const [slug, setSlug] = useState<string>();
   const [caller, setCaller] = useState(ownNumber);
+  const [given, setGiven] = useState<readonly string[]>([]);
   const [isConnected, setConnected] = useState(true);
   const [day, setDay] = useState<string>();
   const [changes, setChanges] = useState(0);
@@ -77,11 +82,14 @@ function App(): View {
     };
   }, []);
 
+  useEffect(() => sessionStorage.setItem(numberKey, caller), [caller]);
+
   const clinics = overview?.clinics ?? [];
   const clinic = clinics.find((one) => one.slug === slug) ??
     clinics.find((one) => one.slug === "sunrise-dental") ?? clinics[0];
   const database = overview?.database;
-  const phone = { ...overview, caller, isAway: database?.isAway };
+  const own = textsTo(overview?.texts ?? [], caller, given);
+  const phone = { ...overview, own, caller, isAway: database?.isAway };
   return html`
     <header>
       <h1>Master Orchestrator</h1>
@@ -112,8 +120,9 @@ function App(): View {
             },
             caller,
             onCaller: setCaller,
+            onGiven: setGiven,
             onDay: setDay,
-          }} texts=${overview.texts} model=${overview.model} />
+          }} texts=${own} model=${overview.model} />
           </${Section}>
           <${Section} id="phone" title="Phone"
             about="Your phone. Let the next texts fail, then call and hear what the agent says.">

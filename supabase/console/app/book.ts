@@ -13,7 +13,7 @@ import type { Rush } from "../rush.ts";
 import { type Cell, rowsOf } from "./grid.ts";
 import { sayDay, sayLeft, sayMinute } from "../../page/app/clinic_time.ts";
 import { Notice, onSubmit, onValue, useClock, type View } from "../../page/app/parts.ts";
-import { keepReading, post, sentenceOf } from "./stack.ts";
+import { hangUp, keepReading, post, sentenceOf, useLine } from "./stack.ts";
 import { sayMs } from "./waterfall.ts";
 
 /** A request of this window for a time. */
@@ -53,6 +53,8 @@ export function Book({ clinic, caller, day, onDay, changes }: {
     });
   }, [clinic.slug, day, changes]);
 
+  useLine(asked?.callId);
+
   const attempt = async (act: () => Promise<void>) => {
     setBusy(true);
     setProblem(undefined);
@@ -69,7 +71,7 @@ export function Book({ clinic, caller, day, onDay, changes }: {
     });
   const release = () =>
     attempt(async () => {
-      await post(`/console/calls/${asked?.callId}/ended`);
+      if (asked) await hangUp(asked.callId);
       setAsked(undefined);
     });
   const target = book?.open.find(({ slotId }) => slotId === chosen) ?? book?.open[0];

@@ -10,7 +10,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { CallableClinic } from "../lines.ts";
 import type { PlayedTurn, PlayedUse, StartedCall } from "../phone_calls.ts";
 import { Notice, onSubmit, onTick, onValue, type View } from "../../page/app/parts.ts";
-import { post, sentenceOf, type Text } from "./stack.ts";
+import { hangUp, post, sentenceOf, type Text, useLine } from "./stack.ts";
 import { codeIn, suggest } from "./suggestions.ts";
 import { Wire } from "./wire.ts";
 
@@ -31,18 +31,23 @@ const silent: Played = { callId: undefined, asks: null, spoken: [], uses: [] };
 const names = { agent: "Agent", you: "You", line: "" } as const;
 
 /** The call of this window. */
-export function Call({ clinics, clinic, onClinic, caller, onCaller, onDay, texts, model }: {
-  readonly clinics: readonly CallableClinic[];
-  readonly clinic: CallableClinic | undefined;
-  readonly onClinic: (slug: string) => void;
-  readonly caller: string;
-  readonly onCaller: (number: string) => void;
-  /** Hears the local day of what was held or booked. */
-  readonly onDay: (day: string) => void;
-  readonly texts: readonly Text[];
-  /** The language model that answers; null if there is no key for one. */
-  readonly model: string | null;
-}): View {
+export function Call(
+  { clinics, clinic, onClinic, caller, onCaller, onGiven, onDay, texts, model }: {
+    readonly clinics: readonly CallableClinic[];
+    readonly clinic: CallableClinic | undefined;
+    readonly onClinic: (slug: string) => void;
+    readonly caller: string;
+    readonly onCaller: (number: string) => void;
+    /** Hears which other numbers the caller has given in this call. */
+    readonly onGiven: (change: (known: readonly string[]) => readonly string[]) => void;
+    /** Hears the local day of what was held or booked. */
+    readonly onDay: (day: string) => void;
+    /** To this caller's phone. */
+    readonly texts: readonly Text[];
+    /** The language model that answers; null if there is no key for one. */
+    readonly model: string | null;
+  },
+): View {
   const [played, setPlayed] = useState(silent);
   const [said, setSaid] = useState("");
   const [isWithheld, setWithheld] = useState(false);
@@ -58,6 +63,7 @@ export function Call({ clinics, clinic, onClinic, caller, onCaller, onDay, texts
   useEffect(() => {
     if (log.current) log.current.scrollTop = log.current.scrollHeight;
   }, [spoken]);
+  useLine(callId);
   // Focus goes to the sentence when a call begins, and stays there.
   useEffect(() => box.current?.focus(), [callId]);
 
@@ -80,13 +86,14 @@ export function Call({ clinics, clinic, onClinic, caller, onCaller, onDay, texts
       spoken: [...before.spoken, ...heard],
       uses: [...before.uses, ...turn.uses],
     });
-    if (turn.asks === null) post(`/console/calls/${turn.callId}/ended`).catch(() => {});
+    if (turn.asks === null) hangUp(turn.callId).catch(() => {});
   };
 
   const start = () =>
     play(async () => {
       const from = { clinic: clinic?.slug ?? "", caller: isWithheld ? null : caller, isScripted };
       const started = await post<StartedCall>("/console/calls", from);
+      onGiven(() => []);
       const who: Spoken[] = started.model === null
         ? []
         : [{ who: "line", text: `${started.model} answers.` }];
@@ -99,23 +106,22 @@ export function Call({ clinics, clinic, onClinic, caller, onCaller, onDay, texts
       const before = { ...played, spoken: [...spoken, { who: "you", text } as const] };
       setPlayed(before);
       setSaid("");
+      if (asks === "patientPhone") onGiven((known) => [...known, text]);
       box.current?.focus();
       const turn = await post<PlayedTurn>(`/console/calls/${callId}/said`, { said: text });
       take(turn, before);
     });
 
-  const hangUp = () =>
+  const end = () =>
     play(async () => {
       const ended = { who: "line", text: "You hung up. What was held is free again." } as const;
       setPlayed({ ...played, callId: undefined, asks: null, spoken: [...spoken, ended] });
-      await post(`/console/calls/${callId}/ended`);
+      if (callId !== undefined) await hangUp(callId);
     });
 
-  const code = texts.filter(({ to }) => to === caller).map(({ body }) => codeIn(body)).findLast(
-    Boolean,
-  );
+  const code = texts.map(({ body }) => codeIn(body)).findLast(Boolean);
   const suggestions = asks === null || !clinic ? [] : suggest({
-    ...{ asks, clinic, caller: isWithheld ? undefined : caller },
+    ...{ asks, clinic, caller },
     answer: uses.at(-1)?.answer,
     code,
   });
@@ -160,7 +166,7 @@ export function Call({ clinics, clinic, onClinic, caller, onCaller, onDay, texts
       `}
       ${isOver
         ? html`<button type="submit" class="main" disabled=${isBusy || !clinic}>Call</button>`
-        : html`<button type="button" onClick=${hangUp} disabled=${isBusy}>Hang up</button>`}
+        : html`<button type="button" onClick=${end} disabled=${isBusy}>Hang up</button>`}
     </form>
     <div ref=${log} class="talk" role="log" aria-label="The call" tabindex="0">
       ${spoken.length === 0 &&

@@ -31,9 +31,10 @@ function chosenFrom(choices: ReadonlyMap<string, string>, faults: Overview["faul
   return faults.map(({ kind }) => String(kind)).find((kind) => choices.has(kind)) ?? "none";
 }
 
-/** The texts of this window's number, or of all. */
-export function Phone({ texts, caller, faults, isAway }: {
+/** The texts to this window's phone, or to all. */
+export function Phone({ texts, own, caller, faults, isAway }: {
   readonly texts: readonly Text[];
+  readonly own: readonly Text[];
   readonly caller: string;
   readonly faults: Overview["faults"];
   readonly isAway: boolean;
@@ -55,7 +56,6 @@ export function Phone({ texts, caller, faults, isAway }: {
       kinds: kinds.map((kind) => /^\d+$/.test(kind) ? Number(kind) : kind),
     }));
   };
-  const own = texts.filter(({ to }) => to === caller);
   const shown = (showsAll ? texts : own).toReversed().slice(0, 20);
 
   return html`
@@ -66,7 +66,7 @@ export function Phone({ texts, caller, faults, isAway }: {
       </label>
       <ul class="texts" aria-label="Texts" aria-live="polite">
         ${shown.map((text) =>
-          html`<${Bubble} key=${text.sid} text=${text} showsNumber=${showsAll} />`
+          html`<${Bubble} key=${text.sid} text=${text} showsNumber=${text.to !== caller} />`
         )}
       </ul>
       ${shown.length === 0 && html`<p class="nothing">No text has been sent to ${caller} yet.</p>`}

@@ -5,6 +5,7 @@
  */
 /// <reference lib="dom" />
 
+import { useEffect } from "preact/hooks";
 import type { DatabaseState, Told } from "../events.ts";
 import type { CallableClinic } from "../lines.ts";
 
@@ -78,10 +79,47 @@ export function keepReading<Answer>(
 }
 
 /** @throws {Error} With a sentence for the person at the page. */
-export async function post<Answer = void>(path: string, body: object = {}): Promise<Answer> {
+export async function post<Answer = void>(
+  path: string,
+  body: object = {},
+  { keepalive = false } = {},
+): Promise<Answer> {
   const headers = { "content-type": "application/json" };
-  return await read(fetch(path, { method: "POST", headers, body: JSON.stringify(body) }));
+  const request = { method: "POST", headers, body: JSON.stringify(body), keepalive };
+  return await read(fetch(path, request));
 }
+
+/** Hangs up, also while the page is being left. */
+export const hangUp = (callId: string): Promise<void> =>
+  post(`/console/calls/${callId}/ended`, {}, { keepalive: true });
+
+/** Hangs up a call whose page is left or loaded again: nobody is on the line any more. */
+export function useLine(callId: string | undefined): void {
+  useEffect(() => {
+    if (callId === undefined) return;
+    const leave = () => void hangUp(callId).catch(() => {});
+    addEventListener("pagehide", leave);
+    return () => removeEventListener("pagehide", leave);
+  }, [callId]);
+}
+
+/**
+ * The texts to the phone of this window: to its number, and to numbers that its caller gave in a call.
+ *
+ * @param given As the caller wrote them.
+ */
+export function textsTo(
+  texts: readonly Text[],
+  caller: string,
+  given: readonly string[],
+): readonly Text[] {
+  const endings = given.map((number) => number.replaceAll(/\D/g, "").replace(/^0+/, ""))
+    .filter((digits) => digits.length >= fewestDigits);
+  return texts.filter(({ to }) => to === caller || endings.some((digits) => to.endsWith(digits)));
+}
+
+/** Of a number without its country code. */
+const fewestDigits = 6;
 
 async function read<Answer>(asked: Promise<Response>): Promise<Answer> {
   const response = await asked.catch(() => {

@@ -12,8 +12,8 @@ export interface Moment {
   /** What the agent waits for. */
   readonly asks: string;
   readonly clinic: Pick<CallableClinic, "services">;
-  /** The caller's number; undefined when it is withheld. */
-  readonly caller: string | undefined;
+  /** The number of the phone on the page, withheld or not. */
+  readonly caller: string;
   /** The last answer of a tool. */
   readonly answer: PlayedUse["answer"] | undefined;
   /** The code of the newest text to the caller. */
@@ -77,7 +77,7 @@ function sentencesFor({ asks, clinic, caller, answer }: Moment): string[] {
     case "callerName":
       return ["Ada Brown", "Ben Carter", "Chloe Diaz"];
     case "patientPhone":
-      return [caller ?? "+447700900123", "07700 900 124"];
+      return [caller, "07700 900 124"];
     case "agreement":
       return ["Yes, please", "No, thanks"];
     case "question":
