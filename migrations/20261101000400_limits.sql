@@ -163,13 +163,10 @@ comment on function private.caller_key is 'The key in phone_counts for the calle
 create function private.lock_phones(p_hashes bytea[]) returns void
 language plpgsql volatile set search_path = ''
 as $$
-declare
-  v_hash bytea;
 begin
   -- Always in the same order, so that two calls that name each other's number do not deadlock.
-  for v_hash in select distinct h from unnest(p_hashes) as h where h is not null order by h loop
-    perform pg_advisory_xact_lock(hashtextextended(encode(v_hash, 'hex'), 3));
-  end loop;
+  perform pg_advisory_xact_lock(hashtextextended(encode(n.hash, 'hex'), 3))
+  from (select distinct h as hash from unnest(p_hashes) as h where h is not null order by h) as n;
 end
 $$;
 comment on function private.lock_phones is

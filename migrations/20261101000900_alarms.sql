@@ -102,14 +102,12 @@ declare
       when 'other_numbers' then greatest(10, least(100, p_org.sms_hourly_limit / 2)) end;
   v_times timestamptz[];
 begin
-  insert into public.alarm_counters (org_id, kind) values (p_org.id, p_kind) on conflict do nothing;
-  select array(
+  insert into public.alarm_counters as c (org_id, kind, happened_at)
+  values (p_org.id, p_kind, array[p_now])
+  on conflict (org_id, kind) do update set happened_at = array(
     select t from unnest(c.happened_at || p_now) as t
-    where t > p_now - interval '1 hour' order by t desc limit v_limit
-  ) into v_times
-  from public.alarm_counters as c where c.org_id = p_org.id and c.kind = p_kind for update;
-  update public.alarm_counters as c set happened_at = v_times
-  where c.org_id = p_org.id and c.kind = p_kind;
+    where t > p_now - interval '1 hour' order by t desc limit v_limit)
+  returning c.happened_at into v_times;
   if cardinality(v_times) < v_limit or exists (
     select from public.alarms as a
     where a.org_id = p_org.id and a.kind = p_kind and a.raised_at > p_now - interval '1 hour') then

@@ -144,6 +144,7 @@ declare
   v_code public.one_time_passcodes;
   v_call public.calls;
   v_left integer := 0;
+  v_left_of_phone integer;
   v_left_today integer := 0;
 begin
   update public.calls as c set attempts = c.attempts + 1
@@ -158,9 +159,10 @@ begin
     where c.org_id = p_org.id and c.call_id = p_call.call_id and c.phone_hash = v_phone
     returning c.* into v_code;
     perform private.count_attempt(v_phone, p_now);
-    v_left_today := greatest(v_left_today, private.attempts_left(p_org, p_call, v_phone, p_now));
-    v_left := greatest(v_left, least(private.attempts_left(p_org, p_call, v_phone, p_now),
-      private.code_attempts() - coalesce(v_code.code_attempts, 0)));
+    v_left_of_phone := private.attempts_left(p_org, p_call, v_phone, p_now);
+    v_left_today := greatest(v_left_today, v_left_of_phone);
+    v_left := greatest(v_left, least(
+      v_left_of_phone, private.code_attempts() - coalesce(v_code.code_attempts, 0)));
   end loop;
   v_left_today := least(v_left_today, p_org.call_attempts - v_call.attempts);
   if v_left_today <= 0 or v_left <= 0 and v_call.sends >= p_org.call_sends then
