@@ -16,6 +16,9 @@
  *   organization, provider, rows; an alarm's counter is last.
  * - A repeated request gets its first answer again, found by call, tool call, tool and arguments, and
  *   counts once.
+ * - The entry functions of a call plan each statement once for a connection (force_generic_plan). All of
+ *   them look up a few rows by a key, so the plan is the same for every value, and planning again, which
+ *   PostgreSQL does by its own estimate, costs more than the statement.
  */
 
 /* p_number is as a model or Vapi writes it; null counts as a number of the organization. */
@@ -337,6 +340,7 @@ comment on function private.repeat_answer is
  */
 create function public.find_country(p_call jsonb) returns jsonb
 language plpgsql volatile security definer set search_path = ''
+  set jit = off set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_opened record;

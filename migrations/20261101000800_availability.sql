@@ -546,7 +546,8 @@ create function public.check_availability(
   p_call jsonb, p_service text, p_day jsonb, p_days integer default 1,
   p_part_of_day text default null, p_provider text default null
 ) returns jsonb
-language plpgsql volatile security definer set search_path = '' set jit = off
+language plpgsql volatile security definer set search_path = ''
+  set jit = off set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_now constant timestamptz := clock_timestamp();

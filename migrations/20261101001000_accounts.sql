@@ -48,6 +48,7 @@ comment on function private.read_credentials is
  */
 create function public.get_org_credentials(p_call jsonb, p_provider text) returns jsonb
 language plpgsql volatile security definer set search_path = ''
+  set jit = off set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_opened record;

@@ -293,6 +293,7 @@ create function public.record_delivery_report(
   p_org uuid, p_send_id uuid, p_sid text, p_status text, p_error_code integer
 ) returns jsonb
 language plpgsql volatile security definer set search_path = '' set lock_timeout = '1500ms'
+  set jit = off set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_delivery constant text := private.delivery_of(p_status);

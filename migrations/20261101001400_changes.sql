@@ -865,7 +865,7 @@ create function public.cancel_appointment(
   p_provider text default null
 ) returns jsonb
 language plpgsql volatile security definer set search_path = '' set lock_timeout = '300ms'
-  set jit = off
+  set jit = off set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_opened record;
@@ -910,7 +910,7 @@ create function public.reschedule_appointment(
   p_time jsonb default null, p_provider text default null
 ) returns jsonb
 language plpgsql volatile security definer set search_path = '' set lock_timeout = '300ms'
-  set jit = off
+  set jit = off set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_opened record;
@@ -955,7 +955,7 @@ create function public.find_appointments(
   p_call jsonb, p_patient_name text, p_patient_phone text, p_patient_country text default null
 ) returns jsonb
 language plpgsql volatile security definer set search_path = '' set lock_timeout = '300ms'
-  set jit = off
+  set jit = off set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_opened record;

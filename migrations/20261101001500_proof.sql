@@ -389,7 +389,7 @@ create function public.begin_otp_send(
   p_sender text
 ) returns jsonb
 language plpgsql volatile security definer set search_path = '' set lock_timeout = '1500ms'
-  set jit = off
+  set jit = off set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_opened record;
@@ -487,7 +487,7 @@ create function public.begin_send_at_hold(
   p_sender text
 ) returns jsonb
 language plpgsql volatile security definer set search_path = '' set lock_timeout = '1500ms'
-  set jit = off
+  set jit = off set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_opened record;
@@ -544,6 +544,7 @@ comment on function private.complete_send is 'Records that Twilio has a text.';
 create function public.complete_otp_send(p_call jsonb, p_org uuid, p_send_id uuid, p_sid text)
 returns jsonb
 language plpgsql volatile security definer set search_path = '' set lock_timeout = '1500ms'
+  set jit = off set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_text public.sms_messages;
@@ -570,6 +571,7 @@ create function public.clear_otp_send(
   p_call jsonb, p_org uuid, p_send_id uuid, p_reason text, p_may_have_been_sent boolean
 ) returns jsonb
 language plpgsql volatile security definer set search_path = '' set lock_timeout = '1500ms'
+  set jit = off set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_text public.sms_messages;
@@ -961,7 +963,7 @@ comment on function private.verify_code is
 create function public.verify_otp_and_confirm(p_call jsonb, p_hold text, p_macs jsonb)
 returns jsonb
 language plpgsql volatile security definer set search_path = '' set lock_timeout = '1500ms'
-  set jit = off
+  set jit = off set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_opened record;

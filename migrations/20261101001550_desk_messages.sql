@@ -83,7 +83,7 @@ create function public.leave_message(
   p_call jsonb, p_name text, p_phone text, p_wished_time text, p_message text
 ) returns jsonb
 language plpgsql volatile security definer set search_path = '' set lock_timeout = '1500ms'
-  set jit = off
+  set jit = off set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_opened record;

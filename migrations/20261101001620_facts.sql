@@ -205,7 +205,7 @@ comment on function private.close_questions is 'Deletes the open questions that 
 create function public.answer_question(p_call jsonb, p_question text, p_medical boolean)
 returns jsonb
 language plpgsql volatile security definer set search_path = '' set lock_timeout = '300ms'
-  set jit = off
+  set jit = off set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_opened record;

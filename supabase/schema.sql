@@ -2004,14 +2004,12 @@ declare
       when 'other_numbers' then greatest(10, least(100, p_org.sms_hourly_limit / 2)) end;
   v_times timestamptz[];
 begin
-  insert into public.alarm_counters (org_id, kind) values (p_org.id, p_kind) on conflict do nothing;
-  select array(
+  insert into public.alarm_counters as c (org_id, kind, happened_at)
+  values (p_org.id, p_kind, array[p_now])
+  on conflict (org_id, kind) do update set happened_at = array(
     select t from unnest(c.happened_at || p_now) as t
-    where t > p_now - interval '1 hour' order by t desc limit v_limit
-  ) into v_times
-  from public.alarm_counters as c where c.org_id = p_org.id and c.kind = p_kind for update;
-  update public.alarm_counters as c set happened_at = v_times
-  where c.org_id = p_org.id and c.kind = p_kind;
+    where t > p_now - interval '1 hour' order by t desc limit v_limit)
+  returning c.happened_at into v_times;
   if cardinality(v_times) < v_limit or exists (
     select from public.alarms as a
     where a.org_id = p_org.id and a.kind = p_kind and a.raised_at > p_now - interval '1 hour') then
@@ -2131,6 +2129,7 @@ declare
   v_code public.one_time_passcodes;
   v_call public.calls;
   v_left integer := 0;
+  v_left_of_phone integer;
   v_left_today integer := 0;
 begin
   update public.calls as c set attempts = c.attempts + 1
@@ -2145,9 +2144,10 @@ begin
     where c.org_id = p_org.id and c.call_id = p_call.call_id and c.phone_hash = v_phone
     returning c.* into v_code;
     perform private.count_attempt(v_phone, p_now);
-    v_left_today := greatest(v_left_today, private.attempts_left(p_org, p_call, v_phone, p_now));
-    v_left := greatest(v_left, least(private.attempts_left(p_org, p_call, v_phone, p_now),
-      private.code_attempts() - coalesce(v_code.code_attempts, 0)));
+    v_left_of_phone := private.attempts_left(p_org, p_call, v_phone, p_now);
+    v_left_today := greatest(v_left_today, v_left_of_phone);
+    v_left := greatest(v_left, least(
+      v_left_of_phone, private.code_attempts() - coalesce(v_code.code_attempts, 0)));
   end loop;
   v_left_today := least(v_left_today, p_org.call_attempts - v_call.attempts);
   if v_left_today <= 0 or v_left <= 0 and v_call.sends >= p_org.call_sends then
@@ -5182,13 +5182,10 @@ CREATE FUNCTION private.lock_phones(p_hashes bytea[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
-declare
-  v_hash bytea;
 begin
   -- Always in the same order, so that two calls that name each other's number do not deadlock.
-  for v_hash in select distinct h from unnest(p_hashes) as h where h is not null order by h loop
-    perform pg_advisory_xact_lock(hashtextextended(encode(v_hash, 'hex'), 3));
-  end loop;
+  perform pg_advisory_xact_lock(hashtextextended(encode(n.hash, 'hex'), 3))
+  from (select distinct h as hash from unnest(p_hashes) as h where h is not null order by h) as n;
 end
 $$;
 
@@ -8340,8 +8337,8 @@ CREATE FUNCTION public.answer_question(p_call jsonb, p_question text, p_medical 
     SET search_path TO ''
     SET lock_timeout TO '300ms'
     SET jit TO 'off'
-    SET statement_timeout TO '2300ms'
     SET plan_cache_mode TO 'force_generic_plan'
+    SET statement_timeout TO '2300ms'
     AS $$
 declare
   v_opened record;
@@ -8552,8 +8549,8 @@ CREATE FUNCTION public.begin_otp_send(p_call jsonb, p_hold text, p_send_id uuid,
     SET search_path TO ''
     SET lock_timeout TO '1500ms'
     SET jit TO 'off'
-    SET statement_timeout TO '2300ms'
     SET plan_cache_mode TO 'force_generic_plan'
+    SET statement_timeout TO '2300ms'
     AS $$
 declare
   v_opened record;
@@ -8584,8 +8581,8 @@ CREATE FUNCTION public.begin_send_at_hold(p_call jsonb, p_hold text, p_send_id u
     SET search_path TO ''
     SET lock_timeout TO '1500ms'
     SET jit TO 'off'
-    SET statement_timeout TO '2300ms'
     SET plan_cache_mode TO 'force_generic_plan'
+    SET statement_timeout TO '2300ms'
     AS $$
 declare
   v_opened record;
@@ -8616,8 +8613,8 @@ CREATE FUNCTION public.cancel_appointment(p_call jsonb, p_patient_name text, p_p
     SET search_path TO ''
     SET lock_timeout TO '300ms'
     SET jit TO 'off'
-    SET statement_timeout TO '2300ms'
     SET plan_cache_mode TO 'force_generic_plan'
+    SET statement_timeout TO '2300ms'
     AS $$
 declare
   v_opened record;
@@ -8692,8 +8689,8 @@ CREATE FUNCTION public.check_availability(p_call jsonb, p_service text, p_day js
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     SET jit TO 'off'
-    SET statement_timeout TO '2300ms'
     SET plan_cache_mode TO 'force_generic_plan'
+    SET statement_timeout TO '2300ms'
     AS $$
 declare
   v_now constant timestamptz := clock_timestamp();
@@ -8957,8 +8954,9 @@ CREATE FUNCTION public.clear_otp_send(p_call jsonb, p_org uuid, p_send_id uuid, 
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     SET lock_timeout TO '1500ms'
-    SET statement_timeout TO '2300ms'
+    SET jit TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
+    SET statement_timeout TO '2300ms'
     AS $$
 declare
   v_text public.sms_messages;
@@ -9026,8 +9024,9 @@ CREATE FUNCTION public.complete_otp_send(p_call jsonb, p_org uuid, p_send_id uui
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     SET lock_timeout TO '1500ms'
-    SET statement_timeout TO '2300ms'
+    SET jit TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
+    SET statement_timeout TO '2300ms'
     AS $$
 declare
   v_text public.sms_messages;
@@ -9210,8 +9209,8 @@ CREATE FUNCTION public.find_appointments(p_call jsonb, p_patient_name text, p_pa
     SET search_path TO ''
     SET lock_timeout TO '300ms'
     SET jit TO 'off'
-    SET statement_timeout TO '2300ms'
     SET plan_cache_mode TO 'force_generic_plan'
+    SET statement_timeout TO '2300ms'
     AS $$
 declare
   v_opened record;
@@ -9265,8 +9264,9 @@ COMMENT ON FUNCTION public.find_assistant(p_call jsonb) IS 'The Vapi assistant o
 CREATE FUNCTION public.find_country(p_call jsonb) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
-    SET statement_timeout TO '2300ms'
+    SET jit TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
+    SET statement_timeout TO '2300ms'
     AS $$
 declare
   v_opened record;
@@ -9339,8 +9339,9 @@ COMMENT ON FUNCTION public.get_credentials_of_number(p_number text, p_service te
 CREATE FUNCTION public.get_org_credentials(p_call jsonb, p_provider text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
-    SET statement_timeout TO '2300ms'
+    SET jit TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
+    SET statement_timeout TO '2300ms'
     AS $$
 declare
   v_opened record;
@@ -9364,8 +9365,8 @@ CREATE FUNCTION public.leave_message(p_call jsonb, p_name text, p_phone text, p_
     SET search_path TO ''
     SET lock_timeout TO '1500ms'
     SET jit TO 'off'
-    SET statement_timeout TO '2300ms'
     SET plan_cache_mode TO 'force_generic_plan'
+    SET statement_timeout TO '2300ms'
     AS $$
 declare
   v_opened record;
@@ -9680,8 +9681,9 @@ CREATE FUNCTION public.record_delivery_report(p_org uuid, p_send_id uuid, p_sid 
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     SET lock_timeout TO '1500ms'
-    SET statement_timeout TO '2300ms'
+    SET jit TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
+    SET statement_timeout TO '2300ms'
     AS $$
 declare
   v_delivery constant text := private.delivery_of(p_status);
@@ -9897,8 +9899,8 @@ CREATE FUNCTION public.reschedule_appointment(p_call jsonb, p_patient_name text,
     SET search_path TO ''
     SET lock_timeout TO '300ms'
     SET jit TO 'off'
-    SET statement_timeout TO '2300ms'
     SET plan_cache_mode TO 'force_generic_plan'
+    SET statement_timeout TO '2300ms'
     AS $$
 declare
   v_opened record;
@@ -11139,8 +11141,8 @@ CREATE FUNCTION public.verify_otp_and_confirm(p_call jsonb, p_hold text, p_macs 
     SET search_path TO ''
     SET lock_timeout TO '1500ms'
     SET jit TO 'off'
-    SET statement_timeout TO '2300ms'
     SET plan_cache_mode TO 'force_generic_plan'
+    SET statement_timeout TO '2300ms'
     AS $$
 declare
   v_opened record;
