@@ -98,7 +98,7 @@ async function grow(amount: Amount, running: Running): Promise<Grown> {
   const test = await running.start(createTestDatabase(), ({ drop }) => drop());
   const { sql, admin } = test;
   await settle(sql, { clinics: amount.clinics, doctors: 1 });
-  await sql`update public.organizations set sms_hourly_limit = 1000000`;
+  await sql`update public.organizations set sms_hourly_limit = 1000000, message_hourly_limit = 1000`;
   await fill(admin, { rows: amount.rows, expired: false });
   await addPast(admin, amount);
   await admin`vacuum (analyze)`;
