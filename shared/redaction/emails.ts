@@ -10,7 +10,7 @@ import type { ReadText } from "./text.ts";
 
 /** E-mail addresses: `ada.brown@example.com`, `ada dot brown at example dot com`. */
 export function findEmails(read: ReadText): Range[] {
-  return [...findWrittenEmails(read.text), ...findSpokenEmails(read)];
+  return [...findWrittenEmails(read.text.replace(/[＠﹫]/g, "@")), ...findSpokenEmails(read)];
 }
 
 /** RFC 5321, 4.5.3.1: 64 octets before the `@`, 255 after it. */

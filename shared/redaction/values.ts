@@ -202,11 +202,11 @@ function textsOf(value: unknown, field: string, depth: number): string[] {
 }
 
 /**
- * Secrets with a fixed form: HTTP credentials, JSON web tokens, Supabase's secret keys, tokens of
- * calendars, and the query of any address.
+ * Secrets with a fixed form: HTTP credentials, the headers of Vapi and Twilio, JSON web tokens, Supabase's
+ * secret keys, signing secrets of webhooks, tokens of calendars, and the query of any address.
  */
 const credential =
-  /\b(?:Bearer|Basic)\s+[\w.~+/=-]{8,}|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*|\bsb_secret_\w+|\bcal_[\w-]{64}|(?<=https?:\/\/[^\s\"'<>?]{1,500}\?)[^\s\"'<>]+/gi;
+  /\b(?:Bearer|Basic)\s+[\w.~+/=-]{8,}|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*|\bsb_secret_\w+|\bwhsec_[\w+/=]+|(?<=\bx-(?:vapi-secret|twilio-signature)["']?\s{0,3}[:=]\s{0,3}["']?)[^\s"',]+|\bcal_[\w-]{64}|(?<=https?:\/\/[^\s\"'<>?]{1,500}\?)[^\s\"'<>]+/gi;
 
 /** Removes credentials from a text. */
 export function withoutCredentials(text: string): string {

@@ -42,6 +42,23 @@ Deno.test("a log writes its five levels by name, and none below the lowest", () 
   assert.deepEqual(parsed(lines).map(({ level }) => level), ["warn", "error", "fatal"]);
 });
 
+Deno.test("secrets with a fixed form are removed from any text", () => {
+  const secrets = {
+    "Bearer abcdefgh12345678": "abcdefgh12345678",
+    "signed with whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD": "C2FVsBQIhrscChlQIMV",
+    "x-vapi-secret: topsecretvalue": "topsecretvalue",
+    '{"X-Twilio-Signature": "tWgGq0+abcdefg="}': "tWgGq0",
+    "sb_secret_abcdefghijk": "abcdefghijk",
+    "https://functions.test/calendar?token=anything": "anything",
+    "ada.brown＠example.com": "example.com",
+  };
+  for (const [text, secret] of Object.entries(secrets)) {
+    const { log, lines } = aLog();
+    log.error("event", { text, fault: new Error(text) });
+    assert.ok(!lines.join().includes(secret), text);
+  }
+});
+
 Deno.test("a fault is logged with type, code, message, stack and causes, redacted", () => {
   const { log, lines } = aLog();
   const cause = new TypeError("refused for +447700900123", {
