@@ -420,9 +420,18 @@ end
 $$;
 comment on function private.expired_holds is 'The starts of holds for which the passcode came too late.';
 
+/* So that nobody tries out names. */
+create function private.count_missed(p_org uuid, p_call_id text, p_outcome text) returns void
+language sql volatile set search_path = ''
+as $$
+  update public.calls as c set change_requests = c.change_requests + 1
+  where c.org_id = p_org and c.call_id = p_call_id and p_outcome = 'appointment_not_found'
+$$;
+comment on function private.count_missed is 'Counts a request that found no appointment.';
+
 /*
  * Cleans up after a request. A question keeps it waiting with its new time. Otherwise a new time that
- * was not used is released. A request that found nothing counts, so that nobody tries out names.
+ * was not used is released. A request that found nothing counts.
  */
 create function private.settle_change(
   p_org public.organizations, p_call jsonb, p_change public.appointment_changes, p_answer jsonb,
@@ -448,8 +457,7 @@ begin
   v_released := private.drop_new_time(p_org, p_call, 'reschedule_appointment', p_change);
   delete from public.appointment_changes as c
   where c.org_id = p_org.id and c.call_id = p_change.call_id;
-  update public.calls as c set change_requests = c.change_requests + 1
-  where c.org_id = p_org.id and c.call_id = p_change.call_id and v_outcome = 'appointment_not_found';
+  perform private.count_missed(p_org.id, p_change.call_id, v_outcome);
   return v_released;
 end
 $$;
@@ -734,6 +742,12 @@ declare
 begin
   if p_entered.change_requests >= p_org.call_change_requests then
     return '{"outcome": "change_limit"}';
+  elsif p_kind = 'find' then
+    -- A change that waits to hear which appointment is meant goes on waiting, with its new time.
+    v_answer := private.list_appointments(
+      p_org, p_entered.patient_names, null, p_patient ->> 'phone', p_now);
+    perform private.count_missed(p_org.id, p_entered.call_id, v_answer ->> 'outcome');
+    return v_answer;
   end if;
   if p_kind = 'reschedule' then
     v_wanted := private.read_wanted(p_org, p_slot_id);

@@ -1263,6 +1263,12 @@ declare
 begin
   if p_entered.change_requests >= p_org.call_change_requests then
     return '{"outcome": "change_limit"}';
+  elsif p_kind = 'find' then
+    -- A change that waits to hear which appointment is meant goes on waiting, with its new time.
+    v_answer := private.list_appointments(
+      p_org, p_entered.patient_names, null, p_patient ->> 'phone', p_now);
+    perform private.count_missed(p_org.id, p_entered.call_id, v_answer ->> 'outcome');
+    return v_answer;
   end if;
   if p_kind = 'reschedule' then
     v_wanted := private.read_wanted(p_org, p_slot_id);
@@ -2065,6 +2071,16 @@ end
 $$;
 
 COMMENT ON FUNCTION private.count_holds(p_org uuid, p_key bytea, p_replaced uuid, p_at timestamp with time zone, OUT live_by integer, OUT live_for integer, OUT made integer, OUT kept private.counted_hold[]) IS 'How many live holds count for a number, as the caller''s and as the patient''s, and how many it made this hour.';
+
+CREATE FUNCTION private.count_missed(p_org uuid, p_call_id text, p_outcome text) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  update public.calls as c set change_requests = c.change_requests + 1
+  where c.org_id = p_org and c.call_id = p_call_id and p_outcome = 'appointment_not_found'
+$$;
+
+COMMENT ON FUNCTION private.count_missed(p_org uuid, p_call_id text, p_outcome text) IS 'Counts a request that found no appointment.';
 
 CREATE FUNCTION private.count_old(p_org public.organizations, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql
@@ -7223,8 +7239,7 @@ begin
   v_released := private.drop_new_time(p_org, p_call, 'reschedule_appointment', p_change);
   delete from public.appointment_changes as c
   where c.org_id = p_org.id and c.call_id = p_change.call_id;
-  update public.calls as c set change_requests = c.change_requests + 1
-  where c.org_id = p_org.id and c.call_id = p_change.call_id and v_outcome = 'appointment_not_found';
+  perform private.count_missed(p_org.id, p_change.call_id, v_outcome);
   return v_released;
 end
 $$;
@@ -12428,6 +12443,8 @@ REVOKE ALL ON FUNCTION private.count_for_alarm(p_org public.organizations, p_kin
 REVOKE ALL ON FUNCTION private.count_hold(p_org uuid, p_call public.calls, p_hold public.appointments, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.count_holds(p_org uuid, p_key bytea, p_replaced uuid, p_at timestamp with time zone, OUT live_by integer, OUT live_for integer, OUT made integer, OUT kept private.counted_hold[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.count_missed(p_org uuid, p_call_id text, p_outcome text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.count_old(p_org public.organizations, p_now timestamp with time zone) FROM PUBLIC;
 

@@ -418,6 +418,20 @@ test("a name is known without case, accents, titles and order; family on one pho
   ) assert.deepEqual(await found(patientName), [], patientName);
 });
 
+test("asking what is booked, while a move waits to hear which appointment is meant, keeps its new time", async (bench) => {
+  const { clinic, phone } = await anAppointment(bench);
+  await book(bench, aCaller(bench, clinic, phone), "11:00", "Ada Brown");
+  const caller = aCaller(bench, clinic, phone);
+  const move = (more = {}) =>
+    caller.ask("reschedule_appointment", { ...ada, slotId: slot("15:00"), ...more });
+  await move();
+  assert.equal((await caller.prove()).outcome, "which_appointment");
+  assert.equal((await caller.ask("find_appointments", ada)).outcome, "found");
+  assert.deepEqual(await states(bench), ["10:00 confirmed", "11:00 confirmed", "15:00 held"]);
+  assert.equal((await move({ appointmentTime: "11:00" })).outcome, "rescheduled");
+  assert.deepEqual(await states(bench), ["10:00 confirmed", "11:00 cancelled", "15:00 confirmed"]);
+});
+
 test("several appointments are named only after the code, and each question about them is asked once", async (bench) => {
   const { clinic, phone } = await anAppointment(bench);
   await book(bench, aCaller(bench, clinic, phone), "12:00", "Ada Brown");
