@@ -339,11 +339,22 @@ end
 $$;
 comment on function private.words_of is 'The different words of a text, which single spaces separate.';
 
+create function private.has_other_title(p_one text, p_other text) returns boolean
+language sql immutable strict set search_path = ''
+as $$
+  select coalesce((n.one = 'mr') <> (n.other = 'mr'), false)
+  from (
+    select substring(lower(btrim(p_one)) from '^(mr|mrs|ms|miss)\M') as one,
+      substring(lower(btrim(p_other)) from '^(mr|mrs|ms|miss)\M') as other) as n
+$$;
+comment on function private.has_other_title is
+  'Whether one of two names is a man''s by its title, and the other a woman''s.';
+
 /*
  * Whether a spoken name can be the stored one. Both are treated as sets of words. They match if all
  * spoken words are stored ones, at least two of them (or the only one), or if the caller says the
- * stored words and one more. A list of names, a repeated word, and a sister with the same two surnames
- * do not match.
+ * stored words and one more. A list of names, a repeated word, a sister with the same two surnames, and
+ * Mr Khan and Mrs Khan do not match.
  */
 create function private.is_same_name(p_said text, p_stored text) returns boolean
 language plpgsql immutable strict set search_path = ''
@@ -356,6 +367,9 @@ declare
   v_said_count constant integer := cardinality(v_said_words);
   v_stored_count constant integer := cardinality(v_stored_words);
 begin
+  if v_said_count = 1 and v_stored_count = 1 and private.has_other_title(p_said, p_stored) then
+    return false;
+  end if;
   return v_said <> '' and (
     replace(v_said, ' ', '') = replace(v_stored, ' ', '')
     or v_said_words <@ v_stored_words and v_said_count >= least(2, v_stored_count)

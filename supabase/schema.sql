@@ -4298,6 +4298,18 @@ CREATE FUNCTION private.has_expired(p_row public.appointments, p_at timestamp wi
 
 COMMENT ON FUNCTION private.has_expired(p_row public.appointments, p_at timestamp with time zone) IS 'Whether a row is a hold that has expired before its passcode, cleaned up or not.';
 
+CREATE FUNCTION private.has_other_title(p_one text, p_other text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE STRICT
+    SET search_path TO ''
+    AS $$
+  select coalesce((n.one = 'mr') <> (n.other = 'mr'), false)
+  from (
+    select substring(lower(btrim(p_one)) from '^(mr|mrs|ms|miss)\M') as one,
+      substring(lower(btrim(p_other)) from '^(mr|mrs|ms|miss)\M') as other) as n
+$$;
+
+COMMENT ON FUNCTION private.has_other_title(p_one text, p_other text) IS 'Whether one of two names is a man''s by its title, and the other a woman''s.';
+
 CREATE FUNCTION private.has_texts_left(p_org public.organizations, p_origin text, p_now timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -4769,6 +4781,9 @@ declare
   v_said_count constant integer := cardinality(v_said_words);
   v_stored_count constant integer := cardinality(v_stored_words);
 begin
+  if v_said_count = 1 and v_stored_count = 1 and private.has_other_title(p_said, p_stored) then
+    return false;
+  end if;
   return v_said <> '' and (
     replace(v_said, ' ', '') = replace(v_stored, ' ', '')
     or v_said_words <@ v_stored_words and v_said_count >= least(2, v_stored_count)
@@ -12618,6 +12633,8 @@ REVOKE ALL ON FUNCTION private.hand_over_holds(p_org public.organizations, p_cal
 REVOKE ALL ON FUNCTION private.handle_notice(p_org uuid, p_kind text, p_id uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.has_expired(p_row public.appointments, p_at timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.has_other_title(p_one text, p_other text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.has_texts_left(p_org public.organizations, p_origin text, p_now timestamp with time zone) FROM PUBLIC;
 

@@ -484,12 +484,16 @@ test("a name is the same however its umlauts are written, and no two names becom
       ...[["Jörg Müller", "Joerg Mueller"], ["Jorg Mueller", "Jörg Müller"], ["Zoë", "Zoe"]],
       ...[["Bjørn Gråberg", "Bjoern Graaberg"], ["Mueller, Jörg", "Jorg Müller"]],
       ...[["J\u006f\u0308rg Müller", "Joerg Muller"], ["Dr. Müller", "Mueller"]],
+      ...[["Mr Khan", "Khan"], ["Ms Khan", "Mrs Khan"], ["Dr Khan", "Mrs Khan"]],
+      ...[["Mr Ali Khan", "Ali Khan"], ["Mrs Robin Lee", "Mr Robin Lee"]],
     ] as [string, string][]
   ) assert.equal(await isSame(one, other), true, `${one}, ${other}`);
   for (
     const [one, other] of [
       ...[["Joe Müller", "Jo Müller"], ["Joe Brown", "Jo Brown"], ["Sue Müller", "Su Mueller"]],
       ...[["Jörg Müller", "Jörg Miller"], ["Rae Lee", "Ra Lee"]],
+      // A couple, if that is all that was said.
+      ...[["Mr Khan", "Mrs Khan"], ["mrs. khan", "Mr. Khan"], ["Miss Khan", "Mr Khan"]],
     ] as [string, string][]
   ) assert.equal(await isSame(one, other), false, `${one}, ${other}`);
   const clinic = await aClinic(sql);
