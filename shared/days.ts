@@ -6,6 +6,7 @@
  */
 
 import { z } from "zod";
+import { toEnglish } from "./german.ts";
 
 /** A date. Which one may depend on the clinic's today. */
 type SaidDate =
@@ -64,7 +65,7 @@ export const saidDay = () =>
  * `the fourteenth of next month`, `1 December`. A time of day next to it is ignored.
  */
 export function readDay(text: string): SaidDay {
-  const said = text.toLowerCase().replaceAll("’", "'").replace(/[\s,;()]+/g, " ")
+  const said = toEnglish(text).toLowerCase().replaceAll("’", "'").replace(/[\s,;()]+/g, " ")
     .replace(/^(?: |from |starting |beginning )+|(?: |\bon|\bonwards?)+$/g, "");
   return readDate(said) ?? readWithWeekday(withoutTime(said)) ?? {};
 }

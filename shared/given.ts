@@ -7,6 +7,8 @@
  * @module
  */
 
+import { toEnglish } from "./german.ts";
+
 /** A pattern of which one alternative matches. */
 function oneOf(...patterns: readonly string[]): string {
   return `(?:${patterns.join("|")})`;
@@ -37,6 +39,7 @@ const emptyWords = [
   "unknown|unspecified|unset|unavailable|empty",
   "tb[acd]|to be (?:announced|confirmed|determined|decided|provided)",
   "no (?:value|data|info|information|answer|response)",
+  "unbekannt|keine angaben?|nicht (?:angegeben|bekannt)",
 ];
 /** "-", "%name%", "{{name}}", "${name}", "<name>", "[name]". */
 const placeholders = [
@@ -234,7 +237,8 @@ const negation =
  * understood or does not mean one continuous part (`not in the morning`, `morning or evening`).
  */
 export function readPartOfDay(text: string): PartOfDay | "unread" | undefined {
-  const said = text.toLowerCase().replaceAll(/[.'’]/g, "").replaceAll(/\bi a?m\b/g, "").trim();
+  const said = toEnglish(text).toLowerCase().replaceAll(/[.'’]/g, "").replaceAll(/\bi a?m\b/g, "")
+    .trim();
   const wish = said.replaceAll(unconcerned, "");
   if (negation.test(wish)) return "unread";
   const parts = new Set(partsIn(wish));

@@ -6,6 +6,7 @@
  */
 
 import { readDay } from "./days.ts";
+import { toEnglish } from "./german.ts";
 
 /** A time as it was said, for `private.is_said_time`. */
 export type SaidTime =
@@ -30,7 +31,10 @@ const half =
  */
 export function readTime(text: string): SaidTime | undefined {
   const written = toDigits(
-    text.slice(0, 120).normalize("NFKC").toLowerCase().replace(/[–—−]/g, "-").replace(/’/g, "'")
+    toEnglish(text.slice(0, 120)).normalize("NFKC").toLowerCase().replace(/[–—−]/g, "-").replace(
+      /’/g,
+      "'",
+    )
       .replace(/(^|[\d ])([ap])\.? ?m\b\.?/g, "$1 $2m").replace(/(\d)([ap])\b/g, "$1 $2m")
       .replace(hyphen, " ").replace(/[\s,]+/g, " ").replace(/[.!? ]+$/, "").trim(),
   );

@@ -35,7 +35,7 @@ const germanPairs = new Map([
 ]);
 /** German digits that are also words of another language. They count next to other German digits. */
 export const germanHomographs = mapOf("null=0 elf=11");
-export const germanDigits = new Set([...germanUnits.keys(), ...germanPairs.keys()]);
+export const germanDigits = new Map([...germanUnits, ...germanPairs]);
 
 /** Single digits. */
 export const units = new Map([
