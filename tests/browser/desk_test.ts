@@ -406,6 +406,26 @@ testInBrowser("an appointment is cancelled only after a question", async (stack)
   assert.equal(row?.["status"], "cancelled");
 });
 
+testInBrowser("what another desk has cancelled is no longer moved or cancelled", async (stack) => {
+  const { account, day, page } = await aDesk(stack);
+  await book(page, "Ada Brown", "10:00");
+  const [moving, asking] = [await stack.signIn(account, day), await stack.signIn(account, day)];
+  await entryOf(moving, "Ada Brown").click();
+  await moving.getByRole("button", { name: "Another time" }).click();
+  await moving.getByRole("button", { name: "Move here" }).waitFor();
+  await entryOf(asking, "Ada Brown").click();
+  await asking.getByRole("button", { name: "Cancel appointment" }).click();
+  await asking.getByRole("button", { name: /^Yes/ }).waitFor();
+  await entryOf(page, "Ada Brown").click();
+  await page.getByRole("button", { name: "Cancel appointment" }).click();
+  await page.getByRole("button", { name: /^Yes/ }).click();
+  for (const other of [moving, asking]) {
+    const dialog = other.getByRole("dialog");
+    await dialog.getByText("Cancelled").waitFor();
+    await dialog.getByRole("button", { name: /^(Move here|Yes)/ }).waitFor({ state: "detached" });
+  }
+});
+
 testInBrowser("names and messages are text, whatever is in them", async (stack) => {
   const { clinic, day, page } = await aDesk(stack);
   const name = "<img src=x onerror=alert(1)><script>alert(2)</script>";

@@ -172,13 +172,15 @@ function Choices({ desk, appointment, state, action, onDone }: ChoicesProps): Vi
       (sentence) => onDone(`${nameOf(appointment)}: ${sentence}`),
     );
   };
-  if (isMoving) {
+  const choices = choicesFor(desk, appointment, state);
+  // Somebody else may have done something with it since a button was pressed.
+  if (isMoving && canMove(desk, appointment, state)) {
     return html`
       <${Move} desk=${desk} appointment=${appointment} action=${action} onDone=${onDone}
         onBack=${() => setMoving(false)} />
     `;
   }
-  if (asked) {
+  if (asked && choices.some(({ label }) => label === asked.label)) {
     return html`
       <div class="question" role="group" aria-label=${asked.question}>
         <p>${asked.question}</p>
@@ -194,7 +196,7 @@ function Choices({ desk, appointment, state, action, onDone }: ChoicesProps): Vi
     choice.question === undefined ? choose(choice) : setAsked(choice);
   return html`
     <p class="actions">
-      ${choicesFor(desk, appointment, state).map((choice) =>
+      ${choices.map((choice) =>
         html`
           <button key=${choice.label} type="button" class=${choice.question ? "danger" : ""}
             disabled=${action.isBusy} onClick=${() => press(choice)}>${choice.label}</button>
