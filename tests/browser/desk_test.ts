@@ -127,7 +127,8 @@ testInBrowser(
     assert.equal(await name.inputValue(), "Ada Brown");
     await page.getByLabel("Phone, if the patient has one").fill("07700 900123");
     await page.getByRole("button", { name: "Book this time" }).click();
-    await page.getByRole("status").filter({ hasText: "Ada Brown: Booked." }).waitFor();
+    await page.getByRole("status")
+      .filter({ hasText: /^Ada Brown: Booked\. .*, \d\d:\d\d with Dr Number \d\.$/ }).waitFor();
     await entryOf(page, "Ada Brown").filter({ hasText: "10:00" }).waitFor();
     const [row] = await stack.sql`select patient_phone, patient_country from public.appointments
     where org_id = ${clinic.id} and patient_name = 'Ada Brown'`;

@@ -7,7 +7,7 @@
 
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
-import { type Day, dayOf } from "../../page/app/clinic_time.ts";
+import { type Day, dayOf, sayMoment } from "../../page/app/clinic_time.ts";
 import { Dialog, field, Notice, onSubmit, onTick, type View } from "../../page/app/parts.ts";
 import { readPhone } from "./phone.ts";
 import { SlotPicker } from "./slot_picker.ts";
@@ -52,7 +52,12 @@ export function BookingDialog({ desk, wish, onClose, onDone }: BookingProps): Vi
       p_patient_phone: phone?.number ?? null,
       p_patient_country: phone?.country ?? null,
       p_texts: phone !== undefined && wantsTexts,
-    }, (sentence, { doctor = "" }) => onDone(`${name}: ${sentence} ${doctor}`.trim()));
+    }, (sentence, { startTime, doctor }) => {
+      const what = startTime !== undefined && doctor !== undefined
+        ? ` ${sayMoment(Date.parse(startTime), desk.zone)} with ${doctor}.`
+        : "";
+      onDone(`${name}: ${sentence}${what}`);
+    });
   };
   return html`
     <${Dialog} title="Book" onClose=${onClose}>
