@@ -545,12 +545,16 @@ testInBrowser(
     await shows(page, /^Monday: write hours as/);
     await monday.fill("09:00-12:00, 11:00-17:00");
     await page.getByRole("button", { name: "Save weekly hours" }).click();
-    await page.getByRole("alert").filter({ hasText: "These hours are not possible." }).waitFor();
+    await page.getByRole("alert").filter({ hasText: "Monday: 09:00-12:00, 11:00-17:00 overlap." })
+      .waitFor();
     await monday.fill("09:00-12:00, 13:00-17:00");
     await page.getByRole("button", { name: "Save weekly hours" }).click();
     await page.getByRole("status").filter({ hasText: "Saved." }).waitFor();
     const off = page.getByRole("region", { name: "Time off" });
     await off.getByLabel("First day").fill(aDay(5));
+    await off.getByLabel("Last day").fill(aDay(4));
+    await off.getByRole("button", { name: "Add time off" }).click();
+    await off.getByRole("alert").filter({ hasText: "ends before it begins" }).waitFor();
     await off.getByLabel("Last day").fill(aDay(6));
     await off.getByRole("button", { name: "Add time off" }).click();
     await off.getByRole("button", { name: /^Remove/ }).waitFor();

@@ -10,6 +10,7 @@ import {
 } from "../../shared/calendar_token.ts";
 import { sayAudit } from "../../supabase/desk/app/audit_words.ts";
 import {
+  checkHours,
   dayOf,
   isDay,
   minuteOf,
@@ -20,6 +21,7 @@ import {
   sayHours,
   sayLeft,
   sayMoment,
+  saySpan,
 } from "../../supabase/page/app/clinic_time.ts";
 import {
   place,
@@ -84,6 +86,31 @@ Deno.test("hours are written as they are read", () => {
   for (const wrong of ["9", "9:00", "09:00-", "09:00-12:00-13:00", "09:70-10:00", "closed"]) {
     assert.equal(readHoursList(wrong), undefined, wrong);
   }
+});
+
+Deno.test("hours that are not possible are told in the words of a clinic", () => {
+  const check = (text: string) => checkHours(readHoursList(text) ?? []);
+  for (const right of ["", "13:30-17:00, 09:00-12:30", "22:00-30:00", "09:00-12:00, 12:00-17:00"]) {
+    assert.equal(check(right), undefined, right);
+  }
+  assert.match(check("17:00-09:00") ?? "", /^17:00-09:00 ends before it begins\./);
+  assert.match(check("09:00-09:00") ?? "", /ends before it begins/);
+  assert.equal(check("11:00-13:00, 09:00-12:00"), "09:00-12:00, 11:00-13:00 overlap.");
+  assert.equal(check("25:00-26:00"), "25:00-26:00 begins on the next day.");
+  assert.equal(check("01:00-47:00"), "01:00-47:00 is longer than a day.");
+});
+
+Deno.test("time off is told in days if it is whole days, in the clinic's zone", () => {
+  const say = (first: string, start: number, last: string, end: number, zone = london) =>
+    saySpan(momentOf(first, start, zone), momentOf(last, end, zone), zone);
+  assert.equal(say("2026-12-07", 0, "2026-12-08", 1440), "Mon 7 Dec to Tue 8 Dec");
+  assert.equal(say("2026-10-25", 0, "2026-10-25", 1440, "Asia/Tokyo"), "Sun 25 Oct");
+  assert.equal(say("2026-10-25", 0, "2026-10-25", 1440), "Sun 25 Oct");
+  assert.equal(say("2026-12-07", 540, "2026-12-07", 720), "Mon 7 Dec, 09:00 to Mon 7 Dec, 12:00");
+  assert.equal(
+    saySpan(-Infinity, momentOf("2026-12-07", 0, london), london),
+    "ever since to Mon 7 Dec, 00:00",
+  );
 });
 
 const hours = { providerId: "a", dow: 2, startMin: 540, endMin: 1020, from: null, until: null };
@@ -233,10 +260,6 @@ Deno.test("answers that no function gives have sentences too", () => {
   assert.match(
     sentenceFor("staff_book", { outcome: "slot_taken", taken: false }),
     /outside the hours/,
-  );
-  assert.match(
-    sentenceFor("staff_set_day", { outcome: "invalid_schedule", reason: "Why" }),
-    /Why$/,
   );
 });
 

@@ -9,17 +9,20 @@ import { html } from "htm/preact";
 import { useState } from "preact/hooks";
 import {
   addDays,
+  checkHours,
   type Day,
   dayOf,
   isDay,
   momentOf,
   readHoursList,
   readMinute,
+  sayDays,
   sayHours,
   sayMoment,
   sayShortDay,
+  saySpan,
 } from "../../page/app/clinic_time.ts";
-import type { Absence, DayHours, WeeklyHours } from "./day_layout.ts";
+import type { DayHours, WeeklyHours } from "./day_layout.ts";
 import { field, Notice, onSubmit, onValue, type View } from "../../page/app/parts.ts";
 import { mayAs, type Provider } from "./rows.ts";
 import { useAction } from "./use_action.ts";
@@ -108,6 +111,8 @@ function readWeek(form: HTMLFormElement): WeeklyEntry[] | string {
     if (!hours) {
       return `${weekdayNames[dow]}: write hours as 09:00-12:30, 13:30-17:00, or leave it empty.`;
     }
+    const fault = checkHours(hours);
+    if (fault !== undefined) return `${weekdayNames[dow]}: ${fault}`;
     week.push(...hours.map((one) => ({ dow, ...one })));
   }
   return week;
@@ -173,7 +178,7 @@ function SpecialDays({ desk, doctor, isBusy, change }: DoctorProps): View {
       ? "Choose a day."
       : p_hours === undefined
       ? "Write hours as 09:00-12:30, 13:30-17:00, or leave them empty for a day off."
-      : undefined;
+      : checkHours(p_hours);
     setProblem(wrong);
     if (wrong === undefined) change?.("staff_set_day", { p_provider: doctor.id, p_day, p_hours });
   };
@@ -221,13 +226,16 @@ function TimeOff({ desk, doctor, isBusy, change }: DoctorProps): View {
     const [first, last] = [field(form, "first"), field(form, "last")];
     const start = readMinute(field(form, "start") || "00:00");
     const end = readMinute(field(form, "end") || "24:00");
-    const isRight = isDay(first) && isDay(last) && start !== undefined && end !== undefined;
-    setProblem(isRight ? undefined : "Choose the first and the last day.");
-    if (!isRight) return;
+    if (!isDay(first) || !isDay(last) || start === undefined || end === undefined) {
+      return setProblem("Choose the first and the last day.");
+    }
+    const [from, to] = [momentOf(first, start, desk.zone), momentOf(last, end, desk.zone)];
+    if (from >= to) return setProblem("The time off ends before it begins.");
+    setProblem(undefined);
     change?.("staff_add_time_off", {
       p_provider: doctor.id,
-      p_from: new Date(momentOf(first, start, desk.zone)).toISOString(),
-      p_to: new Date(momentOf(last, end, desk.zone)).toISOString(),
+      p_from: new Date(from).toISOString(),
+      p_to: new Date(to).toISOString(),
     });
   };
   return html`
@@ -235,14 +243,18 @@ function TimeOff({ desk, doctor, isBusy, change }: DoctorProps): View {
       <h3>Time off</h3>
       ${own.length === 0 && html`<p>None.</p>`}
       <ul>${own.map((one) =>
-        html`<li key=${one.id}>${saySpan(one, desk.zone)}
+        html`<li key=${one.id}>${saySpan(one.from, one.to, desk.zone)}
         ${
           change && html`
             <button type="button" disabled=${isBusy}
               onClick=${() =>
                 change("staff_remove_time_off", {
                   p_time_off: one.id,
-                })}>Remove<span class="hidden"> ${saySpan(one, desk.zone)}</span></button>
+                })}>Remove<span class="hidden"> ${saySpan(
+                  one.from,
+                  one.to,
+                  desk.zone,
+                )}</span></button>
           `
         }</li>`
       )}</ul>
@@ -259,12 +271,6 @@ function TimeOff({ desk, doctor, isBusy, change }: DoctorProps): View {
       <${Notice} kind="bad" text=${problem} />
     </section>
   `;
-}
-
-function saySpan({ from, to }: Absence, zone: string): string {
-  const say = (at: number, infinite: string) =>
-    Number.isFinite(at) ? sayMoment(at, zone) : infinite;
-  return `${say(from, "ever since")} to ${say(to, "further notice")}`;
 }
 
 function ClosingDays({ desk, isBusy, change }: PartProps): View {
@@ -286,11 +292,7 @@ function ClosingDays({ desk, isBusy, change }: PartProps): View {
       <h3>Closing days of the clinic</h3>
       ${closed.every(({ last }) => last < today) && html`<p>None ahead.</p>`}
       <ul>${closed.filter(({ last }) => last >= today).map((one) =>
-        html`<li key=${one.first}>${
-          one.first === one.last
-            ? sayShortDay(one.first)
-            : `${sayShortDay(one.first)} to ${sayShortDay(one.last)}`
-        } ${
+        html`<li key=${one.first}>${sayDays(one.first, one.last)} ${
           change && html`
             <button type="button" disabled=${isBusy}
               onClick=${() =>

@@ -249,7 +249,6 @@ export interface Answer {
   readonly timezone?: string;
   readonly taken?: boolean;
   readonly status?: string;
-  readonly reason?: string;
   readonly slots?: readonly Slot[];
   readonly bookings?: readonly Misplaced[];
   readonly members?: readonly Member[];
@@ -340,8 +339,6 @@ export function sentenceFor(name: StaffFunction, answer: Answer): string {
         return "That time cannot be booked: it is outside the hours or too soon.";
       }
       break;
-    case "invalid_schedule":
-      return `${known["invalid_schedule"]} ${answer.reason ?? ""}`.trim();
     case "changed":
       if ((answer.bookings?.length ?? 0) > 0) return `${known["changed"]} ${bookings}`;
   }

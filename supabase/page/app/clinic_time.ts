@@ -113,6 +113,23 @@ export function readHoursList(text: string): { startMin: number; endMin: number 
   return known.length === hours.length ? known : undefined;
 }
 
+/** What is wrong with the hours of a day, as a sentence; undefined when nothing is. */
+export function checkHours(
+  hours: readonly { readonly startMin: number; readonly endMin: number }[],
+): string | undefined {
+  const ordered = hours.toSorted((one, other) => one.startMin - other.startMin);
+  for (const [place, one] of ordered.entries()) {
+    const before = ordered[place - 1];
+    if (one.startMin >= 1440) return `${sayHours([one])} begins on the next day.`;
+    if (one.endMin <= one.startMin) {
+      return `${sayHours([one])} ends before it begins. Count on after midnight, as 22:00-30:00.`;
+    }
+    if (one.endMin - one.startMin > 1440) return `${sayHours([one])} is longer than a day.`;
+    if (before && one.startMin < before.endMin) return `${sayHours([before, one])} overlap.`;
+  }
+  return undefined;
+}
+
 /** `09:30`. */
 export const sayTime = (at: Moment, zone: string): string =>
   sayMinute(minuteOf(at, zone, dayOf(at, zone)));
@@ -137,6 +154,20 @@ export const sayDay = (day: Day): string => dayFormat.format(Date.parse(day)).re
 /** `Tue 1 Dec`. */
 export const sayShortDay = (day: Day): string =>
   shortDayFormat.format(Date.parse(day)).replace(",", "");
+
+/** `Tue 1 Dec to Wed 2 Dec`, or one day. */
+export const sayDays = (first: Day, last: Day): string =>
+  first === last ? sayShortDay(first) : `${sayShortDay(first)} to ${sayShortDay(last)}`;
+
+/** A span of whole days as its days, another one as `Tue 1 Dec, 09:30 to Wed 2 Dec, 12:00`. */
+export function saySpan(from: Moment, to: Moment, zone: string): string {
+  const isMidnight = (at: Moment) =>
+    Number.isFinite(at) && minuteOf(at, zone, dayOf(at, zone)) === 0;
+  if (isMidnight(from) && isMidnight(to)) return sayDays(dayOf(from, zone), dayOf(to - 1, zone));
+  const say = (at: Moment, infinite: string) =>
+    Number.isFinite(at) ? sayMoment(at, zone) : infinite;
+  return `${say(from, "ever since")} to ${say(to, "further notice")}`;
+}
 
 /** `Tue 1 Dec, 09:30`. */
 export const sayMoment = (at: Moment, zone: string): string =>
