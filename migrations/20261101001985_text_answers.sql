@@ -58,8 +58,8 @@ comment on function private.reminded_appointments is
   'The appointments about which a number can answer.';
 
 /*
- * The question that waits for the number's choice; nulls if it has answered something else since, or if
- * the patient was never asked, as when the clinic was at its limit.
+ * The question that waits for the number's choice; nulls if a choice was carried out or something else was
+ * answered since, or if the patient was never asked, as when the clinic was at its limit.
  */
 create function private.find_question(p_org uuid, p_hash bytea, p_now timestamptz)
 returns public.text_answers
@@ -76,6 +76,10 @@ begin
     select from public.text_answers as t
     where t.org_id = p_org and t.phone_hash = p_hash and t.outcome = 'which' and t.is_replied
       and t.meaning = v_answer.meaning and t.appointment_ids = v_answer.appointment_ids)
+    and not exists (
+      select from public.text_answers as t
+      where t.org_id = p_org and t.phone_hash = p_hash and t.meaning = 'choice'
+        and t.outcome in ('confirmed', 'cancelled') and t.received_at > v_answer.received_at)
     then v_answer end;
 end
 $$;

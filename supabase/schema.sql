@@ -3719,6 +3719,10 @@ begin
     select from public.text_answers as t
     where t.org_id = p_org and t.phone_hash = p_hash and t.outcome = 'which' and t.is_replied
       and t.meaning = v_answer.meaning and t.appointment_ids = v_answer.appointment_ids)
+    and not exists (
+      select from public.text_answers as t
+      where t.org_id = p_org and t.phone_hash = p_hash and t.meaning = 'choice'
+        and t.outcome in ('confirmed', 'cancelled') and t.received_at > v_answer.received_at)
     then v_answer end;
 end
 $$;

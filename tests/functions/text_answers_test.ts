@@ -118,6 +118,17 @@ test("a choice without a question, or of what was not listed, changes nothing", 
   assert.deepEqual(await statesOf(bench, clinic), ["10:00 cancelled", "14:30 cancelled"]);
 });
 
+test("an answered question waits for no further number", async (bench) => {
+  const clinic = await anAnsweringClinic(bench);
+  const call = await aBookingFor(bench, clinic, "10:00");
+  await aBookingFor(bench, clinic, "14:30", call.phone);
+  await remind(bench, clinic);
+  await text(call, "X");
+  assert.match(String(await text(call, "1")), /at 10 AM is cancelled/);
+  assert.match(String(await text(call, "2")), /only understand C .* or X/);
+  assert.deepEqual(await statesOf(bench, clinic), ["10:00 cancelled", "14:30 confirmed"]);
+});
+
 test("a choice means what the question listed, whatever has changed since", async (bench) => {
   const clinic = await anAnsweringClinic(bench);
   const call = await aBookingFor(bench, clinic, "10:00");
