@@ -10,7 +10,7 @@
  * @module
  */
 
-import { answerText } from "../../shared/database/text_answers.ts";
+import { answerText, type TextAnswer } from "../../shared/database/text_answers.ts";
 import { type InboundText, isFromPhone, readInboundText } from "../../shared/inbound_text.ts";
 import { readPatientAnswer } from "../../shared/patient_answer.ts";
 import { readPhone } from "../../shared/phone.ts";
@@ -65,13 +65,19 @@ async function ask({ database, budget, about, orgId }: SignedForm<InboundText>) 
     ...readPatientAnswer(body, optOutType),
     ...(phone.kind === "phone" ? { country: phone.country } : {}),
   };
+  let busy: TextAnswer | undefined;
   for (let attempt = 1;; attempt++) {
     const isLast = () => attempt === mostAttempts || budget.remainingMs() < shortestAttemptMs;
     try {
       const answered = await answerText(database, orgId, sid, from, meant);
       if (answered.outcome !== "busy" || isLast()) return answered;
+      busy = answered;
     } catch (thrown) {
-      if (isLast()) throw thrown;
+      if (isLast()) {
+        // If it was taken after all, sending it again does no harm.
+        if (busy) return busy;
+        throw thrown;
+      }
     }
     await new Promise((resolve) => setTimeout(resolve, Math.random() * pauseMs));
   }

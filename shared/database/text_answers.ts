@@ -65,4 +65,4 @@ export const answerText = entry("answer_text", {
 /** What came of a text. */
 export type AnsweredText = z.output<typeof result>;
 /** All that can come of one. */
-export type TextAnswerOutcome = AnswerOf<typeof answerText>["outcome"];
+export type TextAnswer = AnswerOf<typeof answerText>;

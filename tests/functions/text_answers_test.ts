@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import rescheduleAppointment from "../../functions/reschedule-appointment/index.ts";
 import smsInbound from "../../functions/sms-inbound/index.ts";
 import { sign } from "../../supabase/local/twilio/reports.ts";
-import { aDay, type Bench, testWithBench as test } from "../support/clinic.ts";
+import { Fault } from "../../shared/errors.ts";
+import { aDay, type Bench, testWithBench as test, withClaimFollowedBy } from "../support/clinic.ts";
 import type { PhoneCall } from "../support/phone_call.ts";
 import { aMember, askAs } from "../support/staff.ts";
 import {
@@ -310,6 +311,14 @@ test("who could not be heard in time is told so, and a wish for no texts counts 
       String(await text(call, "X")),
       /: sorry, your answer could not be taken\. Please send it again in a few minutes, or call us\.$/,
     );
+    // Also if the database does not answer in time after that.
+    let asked = 0;
+    const runtime = withClaimFollowedBy(bench.runtime, () => {
+      if (++asked === 1) return Promise.resolve();
+      throw new Fault("database_timeout", "Cannot call answer_text: no answer in time");
+    }, "answer_text");
+    assert.equal(await post({ ...bench, runtime }, formOf(call)), 200);
+    assert.equal(asked, 6);
     // Nobody is told anything, so Twilio asks the fallback URL.
     assert.equal(await text(call, "what?"), 503);
     assert.equal(await text(call, "STOP"), 503);
