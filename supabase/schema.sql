@@ -1277,6 +1277,11 @@ begin
     end if;
     v_hold := private.find_held_time(p_org.id, p_call, p_entered, v_wanted, p_patient, p_now);
   end if;
+  if v_earlier.applied_at is not null
+    and v_earlier.appointment_id = private.read_id(p_said ->> 'id') then
+    -- This call has moved it: there it has another id.
+    p_said := p_said || jsonb_build_object('id', coalesce(v_earlier.hold_id, v_earlier.appointment_id));
+  end if;
   v_change.call_id := p_entered.call_id;
   v_change.patient_name := p_patient ->> 'name';
   v_change.patient_phone := p_patient ->> 'phone';

@@ -311,6 +311,26 @@ test(
 );
 
 test(
+  "the id that an appointment had before its move in the call still means it",
+  async (bench, one) => {
+    const clinic = await aClinic(bench.database.sql);
+    const caller = await anAppointment(one, aCaller(clinic), "Ada Brown", "10:00");
+    await anAppointment(one, { ...aCaller(clinic), phone: caller.phone }, "Ada Brown", "15:00");
+    const [row] = await bench.database.sql<{ id: string }[]>`
+    select id from public.appointments order by starts_at limit 1`;
+    const named = { p_appointment: row?.id ?? "" };
+    await one.ask("reschedule_appointment", caller, { ...slot("12:00"), ...named });
+    assert.equal((await prove(one, caller)).outcome, "rescheduled");
+    assert.equal((await one.ask("cancel_appointment", caller, named)).outcome, "cancelled");
+    assert.deepEqual(await rowsOf(bench), [
+      "Ada Brown 10:00 cancelled",
+      "Ada Brown 15:00 confirmed",
+      "Ada Brown 12:00 cancelled",
+    ]);
+  },
+);
+
+test(
   "a move stays with the patient's doctor where that is possible, which is seen at the proof",
   async (bench, one) => {
     const clinic = await aClinic(bench.database.sql, { providers: 3 });
