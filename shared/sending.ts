@@ -63,9 +63,10 @@ export type SendAtHoldOutcome =
  * Texts a new passcode to the phone of a hold or a change.
  *
  * First it needs a working Twilio account; then the send begins in the database; then the text is
- * sent; then its result is stored. If the text fails, the stored code is deleted, so that a caller is
- * never stuck with a code that nobody has. The text for a change is sent after the answer, and only if
- * an appointment matches: neither the answer nor its time may tell whether one does.
+ * sent; then its result is stored, after the answer if Twilio has the text. If the text fails, the
+ * stored code is deleted, so that a caller is never stuck with a code that nobody has. The text for a
+ * change is sent after the answer, and only if an appointment matches: neither the answer nor its time
+ * may tell whether one does.
  *
  * @param holdId The hold. If it is missing or unreadable, what this call is about.
  */
@@ -176,16 +177,19 @@ async function afterwards(
   }
 }
 
-/** Stores the result of a text. */
+/** Stores the result of a text: a failure at once, since the caller may ask for another one. */
 async function writeDown(
   tools: TextingTools,
   send: SendReference,
   sms: SmsOutcome,
 ): Promise<void> {
   if (sms.kind === "failed") return await clearSend(tools, send, sms);
-  await completeOtpSend(tools.database, send, sms.sid).catch((fault) =>
-    // The code is valid anyway.
-    tools.log.error("otp_send_not_recorded", { sendId: send.sendId, fault })
+  // The code is valid already, so the caller does not wait for this.
+  tools.background.run(
+    completeOtpSend(tools.database, send, sms.sid).then(
+      () => {},
+      (fault) => tools.log.error("otp_send_not_recorded", { sendId: send.sendId, fault }),
+    ),
   );
 }
 
