@@ -229,6 +229,7 @@ function countingQueries(way: Way, distance: Ways["distance"]) {
   const counted = (tool: Tool) => async (caller: Caller) => {
     const { queries, turns } = distance;
     const answer = await way.tools[tool](caller);
+    await way.settled?.();
     counts[tool].queries += distance.queries - queries;
     counts[tool].turns += distance.turns - turns;
     return answer;

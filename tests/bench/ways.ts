@@ -65,6 +65,8 @@ export interface Way {
   readonly tools: Readonly<Record<Tool, (caller: Caller) => Promise<Answer>>>;
   /** The code that the caller was texted; undefined where none is. */
   readonly codeOf?: (caller: Caller) => string;
+  /** Resolves when the work that follows an answer is done. */
+  readonly settled?: () => Promise<void>;
 }
 
 /** A simulated distance to the database: delays each query, and counts them. */
@@ -220,6 +222,7 @@ async function serveOurs(
       verify_otp: (caller) => ask("verify_otp", caller, { code: caller.code }),
     },
     codeOf: ({ phone }) => codeTo(twilio, phone),
+    settled: () => runtime.background.settled(),
   };
 }
 
