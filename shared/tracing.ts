@@ -43,12 +43,18 @@ export interface Trace {
 /** A new trace id, as https://www.w3.org/TR/trace-context/#trace-id describes it. */
 export const newTraceId = () => toHex(crypto.getRandomValues(new Uint8Array(16)));
 
-/** A span that ends now. */
-export function endSpan(
-  { durationMs, ...span }: Omit<Span, "startedAt" | "endedAt"> & { readonly durationMs: number },
-): Span {
-  const endedAt = performance.timeOrigin + performance.now();
-  return { ...span, startedAt: endedAt - durationMs, endedAt };
+/**
+ * A span that ends now.
+ *
+ * @param span.startedAt What `performance.now()` said when it began.
+ */
+export function endSpan(span: Omit<Span, "endedAt">): Span {
+  const { timeOrigin } = performance;
+  return {
+    ...span,
+    startedAt: timeOrigin + span.startedAt,
+    endedAt: timeOrigin + performance.now(),
+  };
 }
 
 const timeoutMs = 5000;

@@ -63,8 +63,9 @@ export class Work {
           this.#databaseCalls++;
           if (!runtime.tracer) return;
           const attributes = { "db.system.name": "postgresql", "db.operation.name": sqlName };
+          const startedAt = performance.now() - durationMs;
           this.#parts.push(
-            endSpan({ name: `database ${sqlName}`, durationMs, attributes, failure }),
+            endSpan({ name: `database ${sqlName}`, startedAt, attributes, failure }),
           );
         },
         resolved: (orgId, desk) => {
@@ -87,10 +88,9 @@ export class Work {
       failure = sms.kind === "failed" ? sms.failure : undefined;
       return sms;
     } finally {
-      const durationMs = performance.now() - startedAt;
-      this.#smsMs += durationMs;
+      this.#smsMs += performance.now() - startedAt;
       if (this.#runtime.tracer) {
-        this.#parts.push(endSpan({ name: "text", durationMs, attributes: {}, failure }));
+        this.#parts.push(endSpan({ name: "text", startedAt, attributes: {}, failure }));
       }
     }
   }
@@ -106,7 +106,7 @@ export class Work {
     this.#count(outcome, totalMs);
     const fields = {
       ...this.#name,
-      traceId: this.#endTrace(outcome, totalMs, fault),
+      traceId: this.#endTrace(outcome, fault),
       orgId: this.#orgId,
       outcome,
       totalMs: Math.round(totalMs),
@@ -123,13 +123,13 @@ export class Work {
   }
 
   /** @returns The id of the trace; undefined where none is written. */
-  #endTrace(outcome: string, durationMs: number, fault?: Fault): string | undefined {
+  #endTrace(outcome: string, fault?: Fault): string | undefined {
     const { tracer } = this.#runtime;
     if (!tracer) return undefined;
     const { tool, ...ids } = this.#name;
     const root = endSpan({
       name: `${this.#event} ${tool}`,
-      durationMs,
+      startedAt: this.#startedAt,
       attributes: { ...ids, tool, outcome, orgId: this.#orgId },
       failure: fault?.code,
     });
