@@ -11,7 +11,14 @@
 import type postgres from "postgres";
 import { z } from "zod";
 import { createCalendarToken, hashCalendarToken } from "../../shared/calendar_token.ts";
-import { type Clinic, findClinic, loadSettings, sayRemoved, withDatabase } from "./database.ts";
+import {
+  type Clinic,
+  findClinic,
+  loadSettings,
+  sayBusy,
+  sayRemoved,
+  withDatabase,
+} from "./database.ts";
 import { defineTask, main, Misuse, Stop } from "./task.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -180,7 +187,7 @@ async function add(
     case "unknown_clinic":
       throw sayRemoved(clinic);
     case "busy":
-      throw new Stop(1, "Somebody else is changing the clinic; nothing was done. Run it again");
+      throw sayBusy();
   }
 }
 
@@ -203,7 +210,7 @@ async function revoke(
     case "unknown_clinic":
       throw sayRemoved(clinic);
     case "busy":
-      throw new Stop(1, "Somebody else is changing the clinic; nothing was done. Run it again");
+      throw sayBusy();
   }
 }
 
@@ -245,7 +252,7 @@ async function setBusy(
     case "unknown_clinic":
       throw sayRemoved(clinic);
     case "busy":
-      throw new Stop(1, "Somebody else is changing the clinic; nothing was done. Run it again");
+      throw sayBusy();
   }
 }
 

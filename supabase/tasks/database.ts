@@ -101,3 +101,8 @@ export async function findClinic(sql: postgres.Sql, org: string): Promise<Clinic
 export function sayRemoved({ name }: Clinic): Stop {
   return new Stop(1, `${name} was removed in the meantime`);
 }
+
+/** What a task says if it did not get the clinic's lock in time. */
+export function sayBusy(): Stop {
+  return new Stop(1, "Somebody else is changing the clinic; nothing was done. Run it again");
+}

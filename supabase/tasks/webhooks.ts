@@ -11,7 +11,14 @@ import type postgres from "postgres";
 import { z } from "zod";
 import { type Config, readCredentialConfig } from "../../shared/config.ts";
 import { createWebhookSecret, encryptWebhookSecret } from "../../shared/webhook.ts";
-import { type Clinic, findClinic, loadSettings, sayRemoved, withDatabase } from "./database.ts";
+import {
+  type Clinic,
+  findClinic,
+  loadSettings,
+  sayBusy,
+  sayRemoved,
+  withDatabase,
+} from "./database.ts";
 import { defineTask, main, Misuse, Stop } from "./task.ts";
 import type { Terminal } from "./terminal.ts";
 import { tryEndpoint } from "./webhooks/try.ts";
@@ -231,7 +238,7 @@ async function add(asked: Asked, types: readonly string[] | null, names: boolean
     case "unknown_clinic":
       throw sayRemoved(clinic);
     case "busy":
-      throw new Stop(1, "Somebody else is changing the clinic; nothing was done. Run it again");
+      throw sayBusy();
   }
 }
 
