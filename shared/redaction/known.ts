@@ -160,7 +160,8 @@ function isKnownPhone(chain: readonly AnyPiece[], phones: readonly string[]): bo
 
 const months = new Set(
   ("january february march april may june july august september october november december " +
-    "jan feb mar apr jun jul aug sep sept oct nov dec").split(" "),
+    "jan feb mar apr jun jul aug sep sept oct nov dec januar jänner februar märz maerz mai juni juli " +
+    "oktober dezember").split(" "),
 );
 const ordinals = new Set(
   ("first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth " +
@@ -168,6 +169,9 @@ const ordinals = new Set(
       " ",
     ),
 );
+/** `dritten`, `einunddreißigsten`, `neunzehnhundertvierundachtzig`. */
+const germanOfDate =
+  /^(?:(?:erst|zweit|dritt|viert|fünft|sechst|siebt|acht|neunt|zehnt|elft|zwölft|\p{L}{4,}(?:zehnt|zigst|ßigst))(?:e|en|er)|(?:neunzehnhundert|zweitausend)\p{L}*)$/u;
 const dateJoints = new Set("of the and st nd rd th in on".split(" "));
 const birthReach = 6;
 const dateLimit = 14;
@@ -226,7 +230,8 @@ function dateBefore(read: ReadText, birth: number): KnownRange | undefined {
   const { tokens } = read;
   const value = (at: number) => tokens[at]?.value ?? "";
   let end = birth;
-  let isStated = false;
+  // `am 12. Mai 1980 geboren`
+  let isStated = value(birth) === "geboren";
   while (birth - end < birthReach && birthLinks.has(value(end - 1))) {
     end--;
     isStated ||= /^(?:is|was|s)$/.test(value(end));
@@ -246,12 +251,18 @@ function dateBefore(read: ReadText, birth: number): KnownRange | undefined {
     : undefined;
 }
 
-const isEnded = (tokens: readonly Token[], at: number) =>
-  ((tokens[at]?.marks ?? 0) & (Mark.stop | Mark.newline)) !== 0;
+/** Whether a sentence ended before a token. The full stop of `14. März` ends none. */
+function isEnded(tokens: readonly Token[], at: number): boolean {
+  const { marks = 0, value = "" } = tokens[at] ?? {};
+  const isOfDay = tokens[at - 1]?.kind === "digits" && months.has(value);
+  return (marks & Mark.newline) !== 0 || (marks & Mark.stop) !== 0 && !isOfDay;
+}
 
 function isBirth(tokens: readonly Token[], at: number): boolean {
   const value = (index: number) => tokens[index]?.value ?? "";
-  if (/^(?:born|dob|birthday|birthdate)$/.test(value(at))) return true;
+  if (/^(?:born|dob|birthday|birthdate|geboren|geburtsdatum|geburtstag)$/.test(value(at))) {
+    return true;
+  }
   if (value(at) === "birth") return value(at - 1) === "of" || value(at + 1) === "date";
   return value(at) === "b" && value(at - 1) === "o" && value(at - 2) === "d";
 }
@@ -266,7 +277,7 @@ function dateAfter(read: ReadText, from: number, reach: number): KnownRange | un
     while (end < tokens.length && end - first < dateLimit && turnOf[end] === turnOf[first]) {
       const isJoint = dateJoints.has(tokens[end]?.value ?? "");
       if (!isJoint && !isOfDate(tokens, end)) break;
-      if (end > first && ((tokens[end]?.marks ?? 0) & (Mark.stop | Mark.newline)) !== 0) break;
+      if (end > first && isEnded(tokens, end)) break;
       if (!isJoint || /^(?:st|nd|rd|th)$/.test(tokens[end]?.value ?? "")) last = end;
       end++;
     }
@@ -280,7 +291,7 @@ function isOfDate(tokens: readonly Token[], at: number): boolean {
   if (token === undefined || token.kind === "marker") return false;
   return months.has(token.value) || ordinals.has(token.value) ||
     readingsAt(tokens, at).length > 0 ||
-    /^(?:hundred|thousand)$/.test(token.value);
+    /^(?:hundred|thousand)$/.test(token.value) || germanOfDate.test(token.value);
 }
 
 const assistants =
@@ -291,9 +302,10 @@ const residence = [
     .raw`(?:live[sd]?|living|resid(?:es?|ed|ing)|domiciled|dwell(?:s|ing)?)(?:,? \p{L}+){0,3}? (?:at|on|in|near):?`,
   "(?:lives|residing|resides):",
   "resident (?:at|of)",
+  String.raw`(?:wohn(?:e|en|t|haft)|gemeldet)(?: \p{L}+){0,2}? (?:in|an|am|auf)(?: de[rmn])?`,
   String.raw`(?:postcode|post code|zip code|zip)(?= [a-z]{0,2}\d)`,
 ];
-const noun = "(?:address|residence|postcode|post code|zip code|zip)";
+const noun = "(?:address|adresse|anschrift|residence|postcode|post code|zip code|zip)";
 const joint =
   "(?:is|was|as|has|been|on|file|record|given|provided|stated|recorded|listed|registered|confirmed|changed|updated|now|currently|to|at|and|for)";
 /** After these, any place or amount may follow, so the text must look like an address. */
@@ -310,7 +322,8 @@ const stated = [
   { pattern: new RegExp(String.raw`\b(?:${residence.join("|")})\s+`, "giu"), isSure: true },
   {
     pattern: new RegExp(
-      String.raw`\b${noun}(?:(?: ${joint}){0,4}(?:['’]s|:| is| was| as)(?: ${joint}){0,3})\s+`,
+      String
+        .raw`\b${noun}(?:(?: ${joint}){0,4}(?:['’]s|:| is| was| as| ist| lautet)(?: ${joint}){0,3})\s+`,
       "giu",
     ),
     isSure: true,
@@ -337,7 +350,7 @@ const addressShape = new RegExp(
 const others =
   /\b(?:clinic|practice|surgery|office|hospital|pharmacy|branch|laboratory|lab|parking|car park|bus|station|building|school|dentist|doctor|e-?mail|ip|web(?:site)?)\b[^.;!?\n]*$/iu;
 const askedAddress =
-  /(?<!\b(?:e-?mail|ip|web|our|clinic['’]s) )\b(?:address|postcode|post code|zip code|zip)\b|where do you live/iu;
+  /(?<!\b(?:e-?mail|ip|web|our|unsere|clinic['’]s) )\b(?:address|adresse(?! der)|anschrift|postcode|post code|zip code|zip)\b|where do you live|wo wohnen sie/iu;
 const addressLimit = 160;
 const contextLimit = 80;
 const joinLimit = 10;
