@@ -509,7 +509,7 @@ begin
   end if;
   return v_confirmed || jsonb_build_object('outcome', 'confirmed',
     'others', (v_holds -> 'confirmed') - 0, 'overlaps', v_holds -> 'overlaps', 'lapsed', v_expired)
-    || jsonb_strip_nulls(jsonb_build_object('change', v_changed));
+    || case when v_changed is null then '{}' else jsonb_build_object('change', v_changed) end;
 end
 $$;
 comment on function private.carry_out is

@@ -418,6 +418,19 @@ test("a name is known without case, accents, titles and order; family on one pho
   ) assert.deepEqual(await found(patientName), [], patientName);
 });
 
+test("a hold is confirmed also while nothing is left to ask about which appointment is meant", async (bench) => {
+  const { clinic, phone } = await anAppointment(bench);
+  await book(bench, aCaller(bench, clinic, phone), "11:00", "Ada Brown");
+  const caller = aCaller(bench, clinic, phone);
+  await caller.ask("cancel_appointment", ada);
+  assert.equal((await caller.prove()).outcome, "which_appointment");
+  await caller.ask("hold_slot", { slotId: slot("15:00"), patientName: "Ben Stone" });
+  const said = await caller.ask("send_otp");
+  assert.equal(said.outcome, "confirmed", said.message);
+  assert.match(said.message, /3 PM .* can't tell which of those appointments/);
+  assert.deepEqual(await states(bench), ["10:00 confirmed", "11:00 confirmed", "15:00 confirmed"]);
+});
+
 test("asking what is booked, while a move waits to hear which appointment is meant, keeps its new time", async (bench) => {
   const { clinic, phone } = await anAppointment(bench);
   await book(bench, aCaller(bench, clinic, phone), "11:00", "Ada Brown");
