@@ -142,11 +142,11 @@ export function saySettled(settled: Settled): Answer<Settled["outcome"]> {
       });
     }
     case "which_appointment": {
-      const { outcome, appointments, ask } = settled;
-      const facts = { appointments: appointments.map(withSpoken) };
+      const { outcome, appointments, ask, released } = settled;
+      const facts = { appointments: appointments.map(withSpoken), ...sayTimeReleased(released) };
       return ask === null
-        ? refuse(outcome, sentences.cannotTellApart, "ESCALATE", facts)
-        : refuse(outcome, sentences.whichAppointment(appointments, ask), "RETRY", {
+        ? refuse(outcome, sentences.cannotTellApart(released), "ESCALATE", facts)
+        : refuse(outcome, sentences.whichAppointment(appointments, ask, released), "RETRY", {
           ...facts,
           fields: [fieldOf[ask]],
         });

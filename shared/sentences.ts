@@ -422,13 +422,19 @@ const questions = {
   doctor: "Which doctor do you mean?",
 };
 
-/** @param ask A detail that would identify the appointment. */
+/**
+ * @param ask A detail that would identify the appointment.
+ * @param released A new time that was held for another request.
+ */
 export const whichAppointment = (
   appointments: readonly Appointment[],
   ask: keyof typeof questions,
-) => `You have ${sayVisits(appointments)}. ${questions[ask]}`;
+  released: Released,
+) => `${letGo(released)}You have ${sayVisits(appointments)}. ${questions[ask]}`;
 
-export const cannotTellApart = "I can't tell which of those appointments you mean.";
+/** @param released As for {@link whichAppointment}. */
+export const cannotTellApart = (released: Released) =>
+  `${letGo(released)}I can't tell which of those appointments you mean.`;
 
 /**
  * @param released A new time that was held but not used.

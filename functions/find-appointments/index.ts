@@ -7,7 +7,12 @@
 
 import { z } from "zod";
 import { refuseCommonly, succeed } from "../../shared/answers.ts";
-import { proofOutcomes, refuseChange, saySettled } from "../../shared/appointment.ts";
+import {
+  proofOutcomes,
+  refuseChange,
+  saySettled,
+  sayTimeReleased,
+} from "../../shared/appointment.ts";
 import { findAppointments, type FindingOutcome } from "../../shared/database/changes.ts";
 import { choosePhone, patientFields, phoneOutcomes, refusePhone } from "../../shared/patient.ts";
 import { serveTool } from "../../shared/request.ts";
@@ -39,9 +44,10 @@ export default serveTool({
 function say(finding: FindingOutcome) {
   switch (finding.outcome) {
     case "code_needed": {
-      const { outcome, phoneEnding, postponed } = finding;
-      return succeed(outcome, sentences.codeNeeded({ postponed }), {
+      const { outcome, phoneEnding, released, postponed } = finding;
+      return succeed(outcome, sentences.codeNeeded({ released, postponed }), {
         ...{ phoneEnding, nextTool: "send_otp", postponed },
+        ...sayTimeReleased(released),
       });
     }
     case "found":

@@ -59,6 +59,7 @@ export const settled = [
     appointments: z.array(appointment),
     /** What would decide and was not asked yet; null when the front desk has to help. */
     ask: z.enum(["day", "time", "doctor"]).nullable(),
+    released,
   }),
   z.object({ outcome: z.literal("appointment_not_found"), orgId, released, kept }),
   slotTaken,

@@ -431,6 +431,27 @@ test("a hold is confirmed also while nothing is left to ask about which appointm
   assert.deepEqual(await states(bench), ["10:00 confirmed", "11:00 confirmed", "15:00 confirmed"]);
 });
 
+test("a new time that another request takes the place of is said to be let go, whatever the answer", async (bench) => {
+  const { clinic, phone } = await anAppointment(bench);
+  await book(bench, aCaller(bench, clinic, phone), "11:00", "Ada Brown");
+  const caller = aCaller(bench, clinic, phone);
+  const move = () =>
+    caller.ask("reschedule_appointment", {
+      ...ada,
+      slotId: slot("15:00"),
+      patientPhone: aPhone(),
+    });
+  assert.equal((await move()).outcome, "code_needed");
+  const found = await caller.ask("find_appointments", ada);
+  assert.match(found.message, /let go of .* at 3 PM/);
+  assert.equal((await caller.prove()).outcome, "found");
+  assert.equal((await move()).outcome, "code_needed");
+  const which = await caller.ask("cancel_appointment", ada);
+  assert.equal(which.outcome, "which_appointment");
+  assert.match(which.message, /let go of .* at 3 PM/);
+  assert.ok(which["released"]);
+});
+
 test("asking what is booked, while a move waits to hear which appointment is meant, keeps its new time", async (bench) => {
   const { clinic, phone } = await anAppointment(bench);
   await book(bench, aCaller(bench, clinic, phone), "11:00", "Ada Brown");
