@@ -198,9 +198,16 @@ async function checkNumber(
   if (!found) return { kind: "refused", problem: `the account has no number ${from} to text from` };
   const { sms, SMS } = found.capabilities ?? {};
   return (sms ?? SMS ?? true)
-    ? { kind: "works", textsTo: found.sms_url ?? "", failedTextsTo: found.sms_fallback_url ?? "" }
+    ? {
+      kind: "works",
+      textsTo: addressOf(found.sms_url),
+      failedTextsTo: addressOf(found.sms_fallback_url),
+    }
     : { kind: "refused", problem: `the number ${from} cannot send texts` };
 }
+
+/** Without a fragment, which tells Twilio how to connect and is not part of the address. */
+const addressOf = (url: string | null | undefined) => url?.replace(/#.*$/, "") ?? "";
 
 type Read =
   | { readonly kind: "read"; readonly status: number; readonly body: unknown }

@@ -347,6 +347,7 @@ test("credentials check names the webhooks without which answers to reminders ge
       [wanted, "", /fails once nowhere\. Set the number's webhook for "primary handler fails" at/],
       [wanted, "https://elsewhere.test/", /fails once to https:\/\/elsewhere\.test\/\. Set/],
       [wanted, wanted, /Twilio accepts it/],
+      [`${wanted}#rc=2&rp=all`, wanted, /Twilio accepts it/],
     ] as const
   ) {
     bench.twilio.setSmsUrl(url, fallbackUrl);
