@@ -45,6 +45,31 @@ testWithDatabase(
 );
 
 testWithDatabase(
+  "the desk can call back now or when it opens next, also after a weekend with a holiday, but not later",
+  async ({ sql }) => {
+    const { id } = await aClinic(sql, { zone: "Europe/London" });
+    await sql`update public.organizations set transfer_number = '+442079460199',
+      closing_days = '{[2026-11-09, 2026-11-10), [2026-11-16, 2026-11-18)}' where id = ${id}`;
+    await sql`insert into public.desk_hours (org_id, dow, start_min, end_min)
+      select ${id}, d, 540, 1020 from generate_series(1, 5) as d`;
+    const expected: Readonly<Record<string, string | null>> = {
+      "2026-11-03T10:00Z": "2026-11-03T10:00Z",
+      "2026-11-03T17:00Z": "2026-11-04T09:00Z",
+      // The clocks go back on Sunday.
+      "2026-10-23T20:00+01:00": "2026-10-26T09:00Z",
+      // Monday is a holiday, and in the week after that Tuesday too.
+      "2026-11-06T18:00Z": "2026-11-10T09:00Z",
+      "2026-11-13T18:00Z": null,
+    };
+    for (const [at, answers] of Object.entries(expected)) {
+      const [row] = await sql<{ at: Date | null }[]>`select private.desk_answers_at(o, ${at}) as at
+        from public.organizations as o where o.id = ${id}`;
+      assert.deepEqual(row?.at, answers && new Date(answers), at);
+    }
+  },
+);
+
+testWithDatabase(
   "invalid desk hours are refused with a sentence, overlapping ones by a constraint",
   async ({ sql }) => {
     const { id } = await aClinic(sql);
