@@ -77,7 +77,7 @@ function slowestQuantile(buckets: Counters, fraction: number): number | null {
 }
 
 /** A quantile, interpolated within its bucket like in Prometheus; at most the last bound. */
-export function quantileMs(buckets: Counters, fraction: number): number {
+function quantileMs(buckets: Counters, fraction: number): number {
   const rank = fraction * buckets.sum();
   let below = 0;
   let from = 0;

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Counters } from "../../shared/counters.ts";
 import { rowsOf } from "../../supabase/console/app/grid.ts";
 import { codeIn, suggest, wrongCode } from "../../supabase/console/app/suggestions.ts";
 import { barsOf, sayMs } from "../../supabase/console/app/waterfall.ts";
@@ -11,6 +12,7 @@ import { openConsole } from "../../supabase/console/server.ts";
 import { startFakeTwilio } from "../../supabase/local/twilio/server.ts";
 import type { Book, BookedTime } from "../../supabase/console/book.ts";
 import { Events } from "../../supabase/console/events.ts";
+import { withinMs } from "../../supabase/console/figures.ts";
 import { countBy, drawNumbers, quantile } from "../../supabase/console/rush.ts";
 import { makeConsole } from "../../supabase/console/site.ts";
 import { sayMinute } from "../../supabase/page/app/clinic_time.ts";
@@ -138,6 +140,16 @@ Deno.test("a model does not say what it waits for, so the last answer of a tool 
   assert.equal(next({ outcome: "available", slots }), "Monday at nine");
   assert.equal(next({ outcome: "sms_error", success: false }), "Yes, please");
   assert.equal(next({ outcome: "confirmed" }), "A cleaning next Tuesday, please");
+});
+
+Deno.test("a figure says no more than what was counted", () => {
+  const counted = (...calls: readonly (readonly [le: string, value: number])[]) =>
+    new Counters(calls.map(([le, value]) => ({ name: "calls", labels: { le }, value })));
+  // One call of 496 ms: a value between the bounds, such as 600 ms, would be made up.
+  assert.equal(withinMs(counted(["0.8", 1]), 0.5), 800);
+  assert.equal(withinMs(counted(["0.1", 19], ["3.2", 1]), 0.95), 100);
+  assert.equal(withinMs(counted(["0.1", 18], ["3.2", 2]), 0.95), 3200);
+  assert.equal(withinMs(counted(["0.1", 1], ["+Inf", 9]), 0.95), null);
 });
 
 Deno.test("without a database the console says so, and everything else of it answers", async () => {

@@ -12,24 +12,49 @@ import { Notice, type View } from "../../page/app/parts.ts";
 import { get, sentenceOf } from "./stack.ts";
 
 const targetMs = 800;
+/** The longest time that is counted. */
+const longestMs = 6400;
 
 /** What the figures with a target are called, and how they are written. */
 const targetWords: Readonly<
-  Record<string, { readonly label: string; readonly target: string; say(value: number): string }>
+  Record<string, {
+    readonly label: string;
+    readonly target: string;
+    readonly say: (figures: Figures, value: number) => string;
+    /** What was counted; undefined when the value is a count itself. */
+    readonly of?: string;
+  }>
 > = {
-  otp_success_rate: { label: "Holds confirmed", target: "above 95 %", say: percent },
-  sms_delivery_rate: { label: "Texts delivered", target: "above 99.5 %", say: percent },
-  cross_tenant_denials: { label: "Calls that named another clinic", target: "0", say: String },
+  otp_success_rate: { label: "Holds confirmed", target: "above 95 %", say: percent, of: "holds" },
+  sms_delivery_rate: {
+    label: "Texts delivered",
+    target: "above 99.5 %",
+    say: percent,
+    of: "texts",
+  },
+  cross_tenant_denials: {
+    label: "Calls that named another clinic",
+    target: "0",
+    say: (_, value) => String(value),
+  },
   tool_p95_ms: {
-    label: "p95 of the slowest tool",
+    label: "95 % of the slowest tool's calls",
     target: "below 800 ms",
-    say: (value) => `${Math.round(value)} ms`,
+    say: ({ tools }) => sayWithin(slowest(tools)),
+    of: "calls",
   },
 };
 
-function percent(value: number): string {
+function percent(_: Figures, value: number): string {
   return `${(100 * value).toFixed(1)} %`;
 }
+
+const sayWithin = (ms: number | null): string =>
+  ms === null ? `over ${longestMs} ms` : `within ${ms} ms`;
+
+/** Null, which is longer than any bound, counts as the longest. */
+const slowest = (tools: Figures["tools"]): number | null =>
+  tools.some(({ most }) => most === null) ? null : Math.max(...tools.map(({ most }) => most ?? 0));
 
 /** The last hour. `changes` grows whenever something may have been written. */
 export function Operate({ changes, lines }: {
@@ -63,7 +88,7 @@ export function Operate({ changes, lines }: {
 function Shown({ figures }: { readonly figures: Figures }): View {
   const { targets, tools, callsByMinute, holds, alarms, audit } = figures;
   const most = Math.max(1, ...callsByMinute);
-  const slowest = Math.max(targetMs, ...tools.map(({ p95 }) => p95));
+  const widest = Math.max(targetMs, slowest(tools) ?? longestMs);
   return html`
     <div class="figures">
       <div>
@@ -82,8 +107,10 @@ function Shown({ figures }: { readonly figures: Figures }): View {
                 <tr key=${metric}>
                   <th scope="row">${targetWords[metric]?.label ?? metric}</th>
                   <td class=${isMet === null ? "" : isMet ? "good" : "bad"}>
-                    ${value === null ? "no data" : targetWords[metric]?.say(value)}
-                    ${" "}<small>of ${events}</small>
+                    ${value === null ? "no data" : targetWords[metric]?.say(figures, value)}
+                    ${value !== null && targetWords[metric]?.of && html`
+                      ${" "}<small>of ${events} ${targetWords[metric]?.of}</small>
+                    `}
                   </td>
                   <td>${targetWords[metric]?.target}</td>
                 </tr>
@@ -109,21 +136,21 @@ function Shown({ figures }: { readonly figures: Figures }): View {
           <thead>
             <tr>
               <th scope="col">Tool</th><th scope="col">Calls</th>
-              <th scope="col">p50</th><th scope="col">p95</th>
+              <th scope="col">Half</th><th scope="col">95 %</th>
             </tr>
           </thead>
           <tbody>
-            ${tools.map(({ tool, calls, p50, p95 }) =>
+            ${tools.map(({ tool, calls, half, most }) =>
               html`
                 <tr key=${tool}>
                   <th scope="row">${tool}</th>
                   <td>${calls}</td>
-                  <td>${Math.round(p50)} ms</td>
+                  <td>${sayWithin(half)}</td>
                   <td>
-                    ${Math.round(p95)} ms
+                    ${sayWithin(most)}
                     <span class="track" aria-hidden="true">
-                      <span class=${`bar ${p95 < targetMs ? "own" : "twilio"}`}
-                        style=${{ width: `${100 * p95 / slowest}%` }} />
+                      <span class=${`bar ${most !== null && most <= targetMs ? "own" : "twilio"}`}
+                        style=${{ width: `${100 * (most ?? longestMs) / widest}%` }} />
                     </span>
                   </td>
                 </tr>
