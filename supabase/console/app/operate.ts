@@ -21,16 +21,16 @@ const targetWords: Readonly<
     readonly label: string;
     readonly target: string;
     readonly say: (figures: Figures, value: number) => string;
-    /** What was counted; undefined when the value is a count itself. */
+    /** What was counted, as one of them; undefined when the value is a count itself. */
     readonly of?: string;
   }>
 > = {
-  otp_success_rate: { label: "Holds confirmed", target: "above 95 %", say: percent, of: "holds" },
+  otp_success_rate: { label: "Holds confirmed", target: "above 95 %", say: percent, of: "hold" },
   sms_delivery_rate: {
     label: "Texts delivered",
     target: "above 99.5 %",
     say: percent,
-    of: "texts",
+    of: "text",
   },
   cross_tenant_denials: {
     label: "Calls that named another clinic",
@@ -41,7 +41,7 @@ const targetWords: Readonly<
     label: "95 % of the slowest tool's calls",
     target: "below 800 ms",
     say: ({ tools }) => sayWithin(slowest(tools)),
-    of: "calls",
+    of: "call",
   },
 };
 
@@ -109,7 +109,9 @@ function Shown({ figures }: { readonly figures: Figures }): View {
                   <td class=${isMet === null ? "" : isMet ? "good" : "bad"}>
                     ${value === null ? "no data" : targetWords[metric]?.say(figures, value)}
                     ${value !== null && targetWords[metric]?.of && html`
-                      ${" "}<small>of ${events} ${targetWords[metric]?.of}</small>
+                      ${" "}<small>of ${events} ${targetWords[metric]?.of}${events === 1
+                        ? ""
+                        : "s"}</small>
                     `}
                   </td>
                   <td>${targetWords[metric]?.target}</td>
@@ -136,7 +138,7 @@ function Shown({ figures }: { readonly figures: Figures }): View {
           <thead>
             <tr>
               <th scope="col">Tool</th><th scope="col">Calls</th>
-              <th scope="col">Half</th><th scope="col">95 %</th>
+              <th scope="col">Half answered</th><th scope="col">95 % answered</th>
             </tr>
           </thead>
           <tbody>
