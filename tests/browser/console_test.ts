@@ -179,6 +179,30 @@ testInBrowser(
 );
 
 testInBrowser(
+  "a call that the stack no longer knows is over, and another can begin",
+  async (stack) => {
+    const page = await openConsole(stack);
+    await page.getByRole("button", { name: "Call", exact: true }).click();
+    await tell(page, "A consultation next Tuesday");
+    const said = page.getByRole("log").locator("p.you");
+    const before = await said.count();
+    const fail = async (status: number, message: string) => {
+      await page.route("**/said", (route) => route.fulfill({ status, json: { message } }), {
+        times: 1,
+      });
+      await say(page, time);
+      await page.getByRole("alert").filter({ hasText: message }).waitFor();
+      assert.equal(await said.count(), before, "what nobody heard is not shown as said");
+    };
+    await fail(503, "The database did not answer.");
+    // As after a start of the stack.
+    await fail(404, "This call is over.");
+    await page.getByRole("button", { name: "Hang up" }).waitFor({ state: "detached" });
+    await awaitCode(page);
+  },
+);
+
+testInBrowser(
   "a page that is loaded again is the same caller, and has hung up",
   async (stack) => {
     const page = await openConsole(stack);

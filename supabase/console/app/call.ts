@@ -10,7 +10,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { CallableClinic } from "../lines.ts";
 import type { PlayedTurn, PlayedUse, StartedCall } from "../phone_calls.ts";
 import { Notice, onSubmit, onTick, onValue, type View } from "../../page/app/parts.ts";
-import { hangUp, post, sentenceOf, type Text, useLine } from "./stack.ts";
+import { hangUp, post, Refused, sentenceOf, type Text, useLine } from "./stack.ts";
 import { codeIn, suggest } from "./suggestions.ts";
 import { Wire } from "./wire.ts";
 
@@ -108,7 +108,13 @@ export function Call(
       setSaid("");
       if (asks === "patientPhone") onGiven((known) => [...known, text]);
       box.current?.focus();
-      const turn = await post<PlayedTurn>(`/console/calls/${callId}/said`, { said: text });
+      const turn = await post<PlayedTurn>(`/console/calls/${callId}/said`, { said: text })
+        .catch((thrown) => {
+          // Nobody heard it, so it can be said again, unless the stack was started again meanwhile.
+          const isGone = thrown instanceof Refused && thrown.status === 404;
+          setPlayed(isGone ? { ...played, callId: undefined, asks: null } : played);
+          throw thrown;
+        });
       take(turn, before);
     });
 

@@ -36,6 +36,16 @@ export interface Hearing {
   connected(isConnected: boolean): void;
 }
 
+/** The stack answered that it cannot do this; the message is a sentence for the person at the page. */
+export class Refused extends Error {
+  readonly status: number;
+
+  constructor(message: string, status: number) {
+    super(message);
+    this.status = status;
+  }
+}
+
 /** @throws {Error} With a sentence for the person at the page. */
 export async function get<Answer>(path: string): Promise<Answer> {
   return await read(fetch(path));
@@ -128,7 +138,7 @@ async function read<Answer>(asked: Promise<Response>): Promise<Answer> {
   const text = await response.text();
   const answer = text === "" ? undefined : JSON.parse(text);
   if (response.ok) return answer;
-  throw new Error(answer?.message ?? `The stack answered ${response.status}`);
+  throw new Refused(answer?.message ?? `The stack answered ${response.status}`, response.status);
 }
 
 /** Hears what happens in the stack, until the returned function is called. */
