@@ -255,7 +255,9 @@ test("Vapi's ids stay where the document does not name them, and go where it nam
   assert.deepEqual([gone.after.vapiAssistants, gone.after.vapiPhoneNumbers], [[], ["registered"]]);
 });
 
-test("every minute around a change of the clocks is written so that it is read as itself", async ({ sql }) => {
+test("every time around a change of the clocks is written so that it is read as itself", async ({ sql }) => {
+  // Offsets change on a half hour.
+  const step = atLength({ short: "15 minutes", full: "1 minute" });
   const zones = [...new Set(days.map(([zone]) => zone)), "America/Havana", "Atlantic/Azores"];
   const wrong = await sql`
     select z.zone, t.at, e.ends, private.write_local(t.at, z.zone, e.ends) as text
@@ -266,7 +268,7 @@ test("every minute around a change of the clocks is written so that it is read a
         where (d.day at time zone z.zone) - (d.day at time zone 'UTC')
           <> ((d.day + interval '1 day') at time zone z.zone)
             - ((d.day + interval '1 day') at time zone 'UTC')) as c,
-      generate_series(c.day - interval '1 day', c.day + interval '2 days', '5 minutes') as t (at),
+      generate_series(c.day - interval '1 day', c.day + interval '2 days', ${step}::interval) as t (at),
       (values (true), (false)) as e (ends)
     where private.read_local(private.write_local(t.at, z.zone, e.ends), z.zone, e.ends) <> t.at
     limit 5`;
