@@ -61,24 +61,29 @@ async function recordedCounters(): Promise<Counter[]> {
 /** What the SQL counts: every action with every outcome, and its tallies. */
 function sqlCounters(): Counter[] {
   const audits = callsOf(/private\.audit/);
-  const actions = audits.flatMap(([, , action = ""]) => resultsOf(action));
-  const outcomes = [
+  const actions = new Set(audits.flatMap(([, , action = ""]) => resultsOf(action)));
+  const outcomes = new Set([
     ...audits.flatMap(([, , , , outcome = ""]) => resultsOf(outcome)),
     ...bodies.flatMap((body) => [...body.matchAll(/"outcome": "(\w+)"/g)].map(([, name]) => name)),
-  ];
+  ]);
   return [
     ...tallies.map(([name]) => ({ name: literal(name), labels: {}, value: 1 })),
-    ...actions.flatMap((action) =>
-      outcomes.map((outcome = "") => ({ name: "audit", labels: { action, outcome }, value: 1 }))
+    ...[...actions].flatMap((action) =>
+      [...outcomes].map((outcome = "") => ({
+        name: "audit",
+        labels: { action, outcome },
+        value: 1,
+      }))
     ),
   ];
 }
 
 Deno.test("every counter is shown", async () => {
   const counters = [...await recordedCounters(), ...sqlCounters()];
+  const all = show(counters);
   for (const name of new Set(counters.map((counter) => counter.name))) {
     const others = counters.filter((counter) => counter.name !== name);
-    assert.notDeepEqual(show(counters), show(others), `shared/metrics.ts does not show ${name}`);
+    assert.notDeepEqual(all, show(others), `shared/metrics.ts does not show ${name}`);
   }
 });
 
