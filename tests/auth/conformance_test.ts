@@ -11,7 +11,6 @@ import { fileURLToPath } from "node:url";
 import { createAuth } from "../../supabase/local/auth/server.ts";
 import { withDatabase } from "../support/database.ts";
 import { isFull } from "../support/length.ts";
-import { testWithConnections } from "../support/test.ts";
 
 const recording = fileURLToPath(new URL("../../../shared/gotrue/", import.meta.url));
 const python = ["/usr/bin/python3", "/usr/local/bin/python3"].find((path) => existsSync(path));
@@ -59,21 +58,21 @@ async function check(...args: readonly string[]): Promise<string> {
   return output;
 }
 
-testWithConnections(
+Deno.test(
   `staff's requests are answered as by a real GoTrue${reason ? ` (left out: ${reason})` : ""}`,
+  { ignore: reason !== undefined },
   async () => {
     const output = await check("--core");
     assert.match(output, /\nall +\d+ +1\d\d +1\d\d +0\n/, "more than a hundred steps, none failed");
   },
-  { ignore: reason !== undefined },
 );
 
-testWithConnections(
+Deno.test(
   `odd tokens and bad requests are answered equally, except for Go's error texts${
     reason ? ` (left out: ${reason})` : ""
   }`,
+  { ignore: reason !== undefined },
   async () => {
     await check(...furtherCases, "--ignore", "message,msg");
   },
-  { ignore: reason !== undefined },
 );

@@ -23,7 +23,6 @@ import {
 } from "../support/callers.ts";
 import { aClinic, aDay, type Clinic } from "../support/clinic.ts";
 import { atLength } from "../support/length.ts";
-import { testWithConnections } from "../support/test.ts";
 
 const crashes = Number(Deno.env.get("CRASHES") ?? atLength({ short: 1, full: 10 }));
 const seed = Number(Deno.env.get("SEED") ?? Math.floor(Math.random() * 2 ** 31));
@@ -120,7 +119,7 @@ async function checkAfterCrash(server: PostgresServer, wishes: readonly Wish[]) 
   return unacknowledged;
 }
 
-testWithConnections(
+Deno.test(
   `an immediate stop under load, ${crashes} in turn, loses no acknowledged hold or confirmation, and a repeat is told its own hold`,
   async (t) => {
     await t.step(`seed ${seed}`, () => {});

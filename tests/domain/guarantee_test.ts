@@ -14,8 +14,6 @@ import { bookAgain, loseIndexRows, losses, readIndex } from "../support/lost_row
 function test(name: string, work: (database: TestDatabase) => Promise<void>): void {
   Deno.test({
     name,
-    sanitizeOps: false,
-    sanitizeResources: false,
     fn: async () => {
       const database = await createTestDatabase();
       try {

@@ -17,7 +17,6 @@ import {
   randomFrom,
   writeClinics,
 } from "../support/random_clinic.ts";
-import { testWithConnections } from "../support/test.ts";
 
 /** How often a clinic is made for each of the days in random_clinic.ts. */
 const rounds = atLength({ short: 1, full: 6 });
@@ -26,7 +25,7 @@ const leastOffered = atLength({ short: 700, full: 5000 });
 /** One in this many refused starts is also asked about individually. */
 const aloneEvery = 120;
 
-testWithConnections(
+Deno.test(
   `every start of ${
     rounds * days.length
   } random clinics or more is offered or refused as a walk by the minute finds`,

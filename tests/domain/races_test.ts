@@ -41,8 +41,6 @@ type Race = (database: TestDatabase, lines: Lines, t: Deno.TestContext) => Promi
 function race(name: string, lineCount: number, fn: Race): void {
   Deno.test({
     name,
-    sanitizeOps: false,
-    sanitizeResources: false,
     fn: async (t) => {
       const database = await createTestDatabase();
       const lines = await openLines(database, lineCount);

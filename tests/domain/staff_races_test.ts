@@ -39,8 +39,6 @@ interface Race {
 function race(name: string, work: (race: Race) => Promise<void>): void {
   Deno.test({
     name,
-    sanitizeOps: false,
-    sanitizeResources: false,
     fn: async () => {
       const database = await createTestDatabase();
       const lines = await openLines(database, 10);

@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { dirname } from "node:path";
 import { startStack } from "../../supabase/tasks/stack.ts";
-import { testWithConnections } from "../support/test.ts";
 
 /** States of these tests. The next tests continue with the first one, which saves time. */
 const states = { book: "e2e-book", other: "e2e-other" };
@@ -25,7 +24,7 @@ function printed(stack: { output(): string }, task: string): string[] {
   return words.split(" ");
 }
 
-testWithConnections(
+Deno.test(
   "a started stack books a call at each clinic, answers its own curl, and ends on SIGINT",
   async () => {
     const stack = await startStack(["--fresh"], states.book);
@@ -67,7 +66,7 @@ testWithConnections(
   },
 );
 
-testWithConnections(
+Deno.test(
   "a killed stack starts again with its state, and damaged state is named",
   async () => {
     const state = states.book;
@@ -88,7 +87,7 @@ testWithConnections(
   },
 );
 
-testWithConnections(
+Deno.test(
   "--fresh clears damaged state; a public host name serves the functions alone, and refuses the secret in the repository",
   async () => {
     const publicHost = "demo.example.org";

@@ -7,7 +7,6 @@ import { aBench, aClinic, aDay, aPhone, type Bench, type Clinic } from "../suppo
 import { createTestDatabase, testWithDatabase } from "../support/database.ts";
 import { atLength } from "../support/length.ts";
 import { aRandomClinic, days, randomFrom, writeClinics } from "../support/random_clinic.ts";
-import { testWithConnections } from "../support/test.ts";
 
 /** Hours of a local day, its expected starts, and what is unusual about it. */
 interface Case {
@@ -305,7 +304,7 @@ async function startsOf(sql: postgres.Sql, asked: Case) {
   return { rows, parts };
 }
 
-testWithConnections(
+Deno.test(
   "every start that is offered can be held at once, every other one is refused",
   async (test) => {
     const given = Deno.env.get("ORACLE_SEED");
@@ -414,7 +413,7 @@ const hold = (bench: Bench, clinic: Clinic, slotId: string, callId = crypto.rand
     args: { slotId, patientName: "Ada Brown" },
   });
 
-testWithConnections(
+Deno.test(
   "a full day is answered with the next free times, and an own hold leaves its day free",
   () =>
     withClinic({ startMin: 600, endMin: 630 }, async (bench, clinic) => {
@@ -435,7 +434,7 @@ testWithConnections(
     }),
 );
 
-testWithConnections(
+Deno.test(
   "days asks about up to fourteen days, partOfDay about a part of them",
   () =>
     withClinic({ startMin: 600, endMin: 1200 }, async (bench, clinic) => {
@@ -455,7 +454,7 @@ testWithConnections(
     }),
 );
 
-testWithConnections(
+Deno.test(
   "a group session is listed with its seats until the last one is taken",
   () =>
     withClinic({ capacity: 3, startMin: 600, endMin: 630 }, async (bench, clinic) => {
@@ -471,7 +470,7 @@ testWithConnections(
     }),
 );
 
-testWithConnections(
+Deno.test(
   "a doctor is found by part of a name, and another service's patient blocks the session",
   () =>
     withClinic({ providers: 2, capacity: 2, startMin: 600, endMin: 660 }, async (bench, clinic) => {

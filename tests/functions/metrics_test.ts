@@ -20,7 +20,6 @@ import {
 } from "../support/clinic.ts";
 import { type TestDatabase, withDatabase } from "../support/database.ts";
 import { readExposition, valueOf } from "../support/exposition.ts";
-import { testWithConnections } from "../support/test.ts";
 
 const calls = "master_orchestrator_tool_calls_total";
 
@@ -133,7 +132,7 @@ const count = async ({ sql }: TestDatabase, name: string) => {
   return row?.n;
 };
 
-testWithConnections(
+Deno.test(
   "a batch that arrives many times at once counts once, and batches during reads lose nothing",
   () =>
     withDatabase(async (database) => {
@@ -156,7 +155,7 @@ testWithConnections(
     }),
 );
 
-testWithConnections(
+Deno.test(
   "a transaction that is rolled back is not counted",
   () =>
     withDatabase(async (database) => {
@@ -173,7 +172,7 @@ testWithConnections(
     }),
 );
 
-testWithConnections(
+Deno.test(
   "reading the metrics after a million calls costs what it costs after a thousand",
   () =>
     withDatabase((few) =>
@@ -250,7 +249,7 @@ const sumOf = (batches: Map<string, readonly Counter[]>) =>
   [...batches.values()].flat().filter(({ name }) => name === "tool_calls")
     .reduce((sum, { value }) => sum + value, 0);
 
-testWithConnections(
+Deno.test(
   "calls are recorded in few batches; one whose answer was lost is sent again unchanged",
   async () => {
     const arrived = new Map<string, readonly Counter[]>();
@@ -271,7 +270,7 @@ testWithConnections(
   },
 );
 
-testWithConnections(
+Deno.test(
   "while the database is away counts are kept within bounds, then dropped with a log line",
   async () => {
     let isAway = true;

@@ -23,7 +23,6 @@ import {
   withBench,
   wrongCodes,
 } from "../support/clinic.ts";
-import { testWithConnections } from "../support/test.ts";
 
 const tools: Readonly<Record<string, ServedTool>> = {
   check_availability: checkAvailability,
@@ -106,7 +105,7 @@ async function aCall(watch: Watch) {
 
 const slotAt = (time: string, days = 2) => `consultation/${aDay(days)}T${time}`;
 
-testWithConnections(
+Deno.test(
   "a whole call with wrong codes, changes and texts that fail leaves nothing personal behind",
   () =>
     watched(async (watch) => {
@@ -155,7 +154,7 @@ testWithConnections(
     }),
 );
 
-testWithConnections(
+Deno.test(
   "arguments of odd types and forms, unknown tools and malformed bodies leave nothing personal",
   () =>
     watched(async (watch) => {
@@ -227,7 +226,7 @@ testWithConnections(
     }),
 );
 
-testWithConnections(
+Deno.test(
   "secrets in an error's message, cause, stack and fields are all removed",
   () =>
     watched(async (watch) => {

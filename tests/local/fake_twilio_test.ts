@@ -9,7 +9,6 @@ import {
   startFakeTwilio,
 } from "../../supabase/local/twilio/server.ts";
 import { sign } from "../../supabase/local/twilio/reports.ts";
-import { testWithConnections } from "../support/test.ts";
 
 const accountSid = `AC${"a1".repeat(16)}`;
 const authToken = "token-of-the-account";
@@ -87,7 +86,7 @@ const seen: readonly [FaultKind, RegExp, number][] = [
 ];
 
 for (const [kind, expected, taken] of seen) {
-  testWithConnections(
+  Deno.test(
     `fake Twilio, ${kind}: seen on the wire, ${taken ? "taken" : "not taken"}, then gone`,
     () =>
       withTwilio(async (twilio) => {
@@ -123,7 +122,7 @@ Deno.test("fake Twilio: every kind has its test, an unknown one is told the kind
   }
 });
 
-testWithConnections(
+Deno.test(
   "fake Twilio keeps accounts apart and refuses wrong tokens once an account is known",
   () =>
     withTwilio(async (twilio) => {
@@ -145,7 +144,7 @@ testWithConnections(
     }),
 );
 
-testWithConnections(
+Deno.test(
   "fake Twilio refuses what Twilio refuses, with its code",
   () =>
     withTwilio(async (twilio) => {
@@ -220,7 +219,7 @@ for (
     ["report_failed", ["signed failed 30006"], "failed"],
   ] as const
 ) {
-  testWithConnections(
+  Deno.test(
     `fake Twilio, ${kind ?? "no fault"}: ${expected.join(", ") || "no report"}`,
     () =>
       withTwilio((twilio) =>

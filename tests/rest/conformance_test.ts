@@ -9,7 +9,6 @@ import { isDeepStrictEqual } from "node:util";
 import postgres from "postgres";
 import { createClient } from "@supabase/supabase-js";
 import { createGateway } from "../../supabase/local/rest/gateway.ts";
-import { testWithConnections } from "../support/test.ts";
 import { startCluster } from "./support/cluster.ts";
 import {
   type Answer,
@@ -166,7 +165,7 @@ async function compareAll(server: Server): Promise<Map<string, Tally>> {
 const difference = (name: string, expected: unknown, actual: unknown): string =>
   `${name}: recorded ${JSON.stringify(expected)}, got ${JSON.stringify(actual)}`;
 
-testWithConnections("every recorded request is answered equally or refused", async (t) => {
+Deno.test("every recorded request is answered equally or refused", async (t) => {
   const server = await startServer();
   let tallies = new Map<string, Tally>();
   try {

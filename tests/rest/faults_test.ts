@@ -6,7 +6,6 @@
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers";
 import postgres from "postgres";
-import { testWithConnections } from "../support/test.ts";
 import { bearer, define, hangMs, rpc, type Stage, until, withStage } from "./support/stage.ts";
 
 /** The answer, unless the request hangs. */
@@ -51,7 +50,7 @@ async function occupy(stage: Stage) {
   return { answer, letGo: () => holder.end() };
 }
 
-testWithConnections(
+Deno.test(
   "a database that restarts under load gives 503 and right answers again",
   async () => {
     await withStage({ acquisitionTimeoutMs: 2000 }, async ({ cluster, gateway }) => {
@@ -88,7 +87,7 @@ testWithConnections(
   },
 );
 
-testWithConnections(
+Deno.test(
   "notify pgrst shows a new function, also after the database restarted",
   async () => {
     await withStage({}, async (stage) => {
@@ -102,7 +101,7 @@ testWithConnections(
   },
 );
 
-testWithConnections(
+Deno.test(
   "an exhausted pool answers 504 PGRST003 after the acquisition timeout",
   async () => {
     await withStage({ poolSize: 1, acquisitionTimeoutMs: 150 }, async (stage) => {
@@ -120,7 +119,7 @@ testWithConnections(
   },
 );
 
-testWithConnections(
+Deno.test(
   "requests whose callers stop waiting for a connection never start, and nobody waits behind them",
   async () => {
     await withStage({ poolSize: 1 }, async (stage) => {
@@ -157,7 +156,7 @@ testWithConnections(
   },
 );
 
-testWithConnections(
+Deno.test(
   "a caller that leaves has its transaction rolled back and its connection given back clean",
   async () => {
     await withStage({ poolSize: 1 }, async (stage) => {
@@ -188,7 +187,7 @@ testWithConnections(
   },
 );
 
-testWithConnections("a request is dropped at once whenever its caller leaves", async () => {
+Deno.test("a request is dropped at once whenever its caller leaves", async () => {
   await withStage({ poolSize: 1 }, async ({ gateway }) => {
     for (let moment = 0; moment < 500; moment++) {
       const leaving = new AbortController();
@@ -202,7 +201,7 @@ testWithConnections("a request is dropped at once whenever its caller leaves", a
   });
 });
 
-testWithConnections("a caller that hangs up in the middle leaves nothing behind", async () => {
+Deno.test("a caller that hangs up in the middle leaves nothing behind", async () => {
   await withStage({ poolSize: 1 }, async (stage) => {
     const { db, gateway } = stage;
     await define(
@@ -237,7 +236,7 @@ testWithConnections("a caller that hangs up in the middle leaves nothing behind"
   });
 });
 
-testWithConnections(
+Deno.test(
   "a terminated backend gives 503, and the next request gets another one",
   async () => {
     await withStage({ poolSize: 1 }, async (stage) => {
@@ -261,7 +260,7 @@ testWithConnections(
   },
 );
 
-testWithConnections(
+Deno.test(
   "a body over the limit gets 413 and one that drips gets 408, and neither holds a connection",
   async () => {
     await withStage(
@@ -280,7 +279,7 @@ testWithConnections(
   },
 );
 
-testWithConnections(
+Deno.test(
   "no setting leaks from one request to the next on the same connection",
   async () => {
     await withStage({ poolSize: 1 }, async ({ gateway }) => {

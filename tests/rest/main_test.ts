@@ -4,7 +4,6 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { testWithConnections } from "../support/test.ts";
 import { signToken } from "./support/corpus.ts";
 import { withStage } from "./support/stage.ts";
 
@@ -34,7 +33,7 @@ async function addressOf(child: Deno.ChildProcess): Promise<string> {
 const post = (url: string, body: string, headers: Record<string, string> = {}) =>
   fetch(url, { method: "POST", body, headers: { "content-type": "application/json", ...headers } });
 
-testWithConnections("environment variables have the same meaning as in PostgREST", async () => {
+Deno.test("environment variables have the same meaning as in PostgREST", async () => {
   await withStage({}, async ({ db, dbUrl }) => {
     await db`create role visitor nologin`;
     await db`grant visitor to authenticator`;

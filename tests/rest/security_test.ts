@@ -6,7 +6,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Gateway } from "../../supabase/local/rest/gateway.ts";
-import { testWithConnections } from "../support/test.ts";
 import { corpusSecret, signToken } from "./support/corpus.ts";
 import { withStage } from "./support/stage.ts";
 
@@ -24,7 +23,7 @@ const whoami = async (gateway: Gateway, headers: Record<string, string>, base = 
   return { status: answer.status, body: await answer.json() };
 };
 
-testWithConnections(
+Deno.test(
   "with keys given, only a known key or a valid token of ours gets in",
   async () => {
     await withStage({ publishableKey, secretKey, basePath: "/rest/v1" }, async ({ gateway }) => {
@@ -59,7 +58,7 @@ testWithConnections(
   },
 );
 
-testWithConnections("the database never sees the base path", async () => {
+Deno.test("the database never sees the base path", async () => {
   await withStage({ basePath: "/rest/v1" }, async ({ gateway }) => {
     const answer = await gateway.fetch(
       new Request("http://gateway/rest/v1/rpc/request_line", {
@@ -72,7 +71,7 @@ testWithConnections("the database never sees the base path", async () => {
   });
 });
 
-testWithConnections(
+Deno.test(
   "a token that is not ours, not yet or no longer valid is refused with its reason",
   async () => {
     await withStage({}, async ({ gateway }) => {
@@ -211,7 +210,7 @@ const attack = fc.record({
   ),
 });
 
-testWithConnections(
+Deno.test(
   "no request makes a broken statement or an error that PostgREST would not give",
   async () => {
     await withStage({}, async ({ gateway }) => {

@@ -6,7 +6,6 @@
  */
 import assert from "node:assert/strict";
 import type { Gateway } from "../../supabase/local/rest/gateway.ts";
-import { testWithConnections } from "../support/test.ts";
 import { bearer, define, rpc, withStage } from "./support/stage.ts";
 
 const ask = async (gateway: Gateway, name: string, args: unknown = {}, init: RequestInit = {}) => {
@@ -16,7 +15,7 @@ const ask = async (gateway: Gateway, name: string, args: unknown = {}, init: Req
 
 const single = { headers: { accept: "application/vnd.pgrst.object+json" } };
 
-testWithConnections(
+Deno.test(
   "an error that comes only at commit is the answer, and nothing stays",
   async () => {
     await withStage({ poolSize: 1 }, async (stage) => {
@@ -37,7 +36,7 @@ testWithConnections(
   },
 );
 
-testWithConnections("requests that must not write get 405 if they try", async () => {
+Deno.test("requests that must not write get 405 if they try", async () => {
   await withStage({ poolSize: 1 }, async ({ gateway }) => {
     const mode = { isolation: "read committed", read_only: "on" };
     assert.deepEqual((await ask(gateway, "transaction_mode_stable")).body, mode);
@@ -50,7 +49,7 @@ testWithConnections("requests that must not write get 405 if they try", async ()
   });
 });
 
-testWithConnections("two rows where one was asked for roll the call back", async () => {
+Deno.test("two rows where one was asked for roll the call back", async () => {
   await withStage({ poolSize: 1 }, async ({ db, gateway }) => {
     const { status, body } = await ask(gateway, "add_two_rooms", {}, single);
     assert.deepEqual([status, body.code], [406, "PGRST116"]);
@@ -59,7 +58,7 @@ testWithConnections("two rows where one was asked for roll the call back", async
   });
 });
 
-testWithConnections("a deadlock and a failed serialization are answered at once", async () => {
+Deno.test("a deadlock and a failed serialization are answered at once", async () => {
   await withStage({}, async (stage) => {
     const { db, gateway } = stage;
     await define(
@@ -87,7 +86,7 @@ testWithConnections("a deadlock and a failed serialization are answered at once"
   });
 });
 
-testWithConnections(
+Deno.test(
   "a plan made for one role never lets another role call a forbidden function",
   async () => {
     await withStage({ poolSize: 1 }, async ({ gateway }) => {
@@ -102,7 +101,7 @@ testWithConnections(
   },
 );
 
-testWithConnections(
+Deno.test(
   "a statement that failed is prepared again, and answers correctly",
   async () => {
     await withStage({ poolSize: 1 }, async ({ gateway }) => {
@@ -115,7 +114,7 @@ testWithConnections(
   },
 );
 
-testWithConnections(
+Deno.test(
   "a column whose type changed is read correctly after notify pgrst",
   async () => {
     await withStage({ poolSize: 2 }, async (stage) => {
@@ -139,7 +138,7 @@ testWithConnections(
   },
 );
 
-testWithConnections(
+Deno.test(
   "a value is written to a column with its length, or is too long for it",
   async () => {
     await withStage({}, async (stage) => {
@@ -176,7 +175,7 @@ testWithConnections(
   },
 );
 
-testWithConnections(
+Deno.test(
   "a response header that is set twice has both values, and replaces ours",
   async () => {
     await withStage({}, async ({ gateway }) => {
@@ -188,7 +187,7 @@ testWithConnections(
   },
 );
 
-testWithConnections(
+Deno.test(
   "requests of many roles on one connection keep to their own settings",
   async () => {
     await withStage({ poolSize: 1 }, async ({ gateway }) => {

@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { installPgtap, readTap, runPgtap } from "../support/pgtap.ts";
-import { testWithConnections as test } from "../support/test.ts";
 
 const folder = new URL("./", import.meta.url);
 const files = readdirSync(folder).filter((name) => name.endsWith(".sql"));
@@ -34,14 +33,14 @@ Deno.test.afterAll(async () => await (await installed)?.drop());
 const text = (path: string) => readFileSync(new URL(path, folder), "utf8");
 
 for (const file of files) {
-  test(`${file} holds`, async (t) => {
+  Deno.test(`${file} holds`, async (t) => {
     for (const { name, passed, comment } of await runPgtap(await withPgtap(), text(file))) {
       await t.step(name, () => assert.ok(passed, `${name}\n${comment}`));
     }
   });
 }
 
-test("every rule of catalogue.sql fails for a schema that breaks it", async (t) => {
+Deno.test("every rule of catalogue.sql fails for a schema that breaks it", async (t) => {
   const broken = text("broken/catalogue.sql") + text("catalogue.sql");
   for (const { name, passed } of await runPgtap(await withPgtap(), broken)) {
     await t.step(`broken: ${name}`, () => assert.ok(!passed, "It passes for a broken schema"));

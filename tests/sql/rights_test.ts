@@ -7,14 +7,13 @@ import { grantingDefaults, migrations, withDatabase } from "../support/database.
 import { atLength } from "../support/length.ts";
 import { listMutants, tryMutants } from "../support/mutants.ts";
 import { compareRights, describeRights, rightsFile } from "../../supabase/tasks/doctor/rights.ts";
-import { testWithConnections } from "../support/test.ts";
 
 const entries = new URL("../../shared/database/", import.meta.url);
 const expected = readFileSync(rightsFile, "utf8").trim().split("\n");
 
 for (const isGranting of [true, false]) {
   const project = isGranting ? "that grants everything by default" : "that grants nothing";
-  testWithConnections(
+  Deno.test(
     `the rights in a project ${project} are those in rights.txt`,
     () =>
       withDatabase(async ({ admin, url }) => {
@@ -56,7 +55,7 @@ Deno.test("the functions' key calls what the functions call, and the clean-up", 
   assert.deepEqual(granted.filter((name) => !called.has(name)), []);
 });
 
-testWithConnections(
+Deno.test(
   "a weakened right, policy or constraint differs from the list",
   () =>
     withDatabase(async ({ url }) => {
@@ -80,7 +79,7 @@ testWithConnections(
     }),
 );
 
-testWithConnections(
+Deno.test(
   "a change that weakens nothing does not count as a detected mutant",
   () =>
     withDatabase(async ({ url }) => {

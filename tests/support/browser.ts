@@ -15,7 +15,6 @@ import { type Stack, startStack } from "../../supabase/local/stack.ts";
 import { aClinic, aDay, aPhone, type Clinic } from "./clinic.ts";
 import type { StaffRole } from "./staff.ts";
 import { testStateDir } from "./state_dir.ts";
-import { testWithConnections } from "./test.ts";
 
 /** Where Debian and others install it. */
 const programs = [Deno.env.get("CHROMIUM") ?? "", "/usr/bin/chromium", "/usr/bin/chromium-browser"];
@@ -235,8 +234,9 @@ let shared: Promise<BrowserStack> | undefined;
 
 /** Registers a test that uses the one stack of its file; skipped where there is no Chromium. */
 export function testInBrowser(name: string, work: (stack: BrowserStack) => Promise<void>): void {
-  testWithConnections(
+  Deno.test(
     chromiumPath === undefined ? `SKIPPED, since Chromium is not installed: ${name}` : name,
+    { ignore: chromiumPath === undefined },
     async () => {
       const stack = await (shared ??= BrowserStack.start());
       try {
@@ -245,7 +245,6 @@ export function testInBrowser(name: string, work: (stack: BrowserStack) => Promi
         await stack.closeAll();
       }
     },
-    { ignore: chromiumPath === undefined },
   );
 }
 

@@ -16,7 +16,6 @@ import { createRuntime, type Runtime } from "../../shared/runtime.ts";
 import type { ServedTool } from "../../shared/request.ts";
 import { type FakeTwilio, startFakeTwilio } from "../../supabase/local/twilio/server.ts";
 import { createTestDatabase, secretKey, type TestDatabase } from "./database.ts";
-import { type TestOptions, testWithConnections } from "./test.ts";
 
 /** The Vapi secret used in tests. */
 export const vapiSecret = "test-vapi-secret";
@@ -277,9 +276,9 @@ export async function withBench(work: (bench: Bench) => Promise<void>): Promise<
 export function testWithBench(
   name: string,
   work: (bench: Bench, test: Deno.TestContext) => Promise<void>,
-  options?: TestOptions,
+  options: Pick<Deno.TestDefinition, "ignore"> = {},
 ): void {
-  testWithConnections(name, (context) => withBench((bench) => work(bench, context)), options);
+  Deno.test(name, options, (context) => withBench((bench) => work(bench, context)));
 }
 
 /** The code of the newest text to a phone. */

@@ -17,7 +17,6 @@ import { type PostgresRole, startPostgres } from "../../supabase/local/postgres.
 import { createGateway, type Gateway } from "../../supabase/local/rest/gateway.ts";
 import { commandOf, takeFolder } from "../../supabase/local/postgres_cluster.ts";
 import { testBinDir, testStateDir } from "./state_dir.ts";
-import { testWithConnections } from "./test.ts";
 
 /** Names the port of the run's cluster, whose template is ready. */
 export const clusterVariable = "TEST_POSTGRES_PORT";
@@ -290,5 +289,5 @@ export function testWithDatabase(
   name: string,
   work: (database: TestDatabase, t: Deno.TestContext) => Promise<void>,
 ): void {
-  testWithConnections(name, (t) => withDatabase((database) => work(database, t)));
+  Deno.test(name, (t) => withDatabase((database) => work(database, t)));
 }

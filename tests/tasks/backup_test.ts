@@ -24,7 +24,6 @@ import { aCaller, findDoubles, openLines, readCode, sendCode } from "../support/
 import { aClinic, aDay, type Clinic } from "../support/clinic.ts";
 import { grantingDefaults, migrations } from "../support/database.ts";
 import { aTerminal } from "../support/terminal.ts";
-import { testWithConnections } from "../support/test.ts";
 
 const phone = "+447700900123";
 
@@ -113,8 +112,9 @@ async function playDay({ server, source, clinic, as }: Bench) {
 const bookings = (sql: postgres.Sql) =>
   sql`select id, status, starts_at, session_key from public.appointments order by starts_at`;
 
-testWithConnections(
+Deno.test(
   "a day's backup is restored into another project and its own, and anything but a backup is refused",
+  { ignore: clientBinDir === undefined },
   async (t) => {
     assert.ok(clientBinDir);
     const stateDir = defaultStateDir(`test-${Deno.pid}-backup`);
@@ -142,7 +142,6 @@ testWithConnections(
       await rm(home, { recursive: true, force: true });
     }
   },
-  { ignore: clientBinDir === undefined },
 );
 
 type Day = Awaited<ReturnType<typeof playDay>>;

@@ -6,7 +6,6 @@ import { runTask } from "../../supabase/tasks/task.ts";
 import { aDay } from "../support/clinic.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { aTerminal } from "../support/terminal.ts";
-import { testWithConnections } from "../support/test.ts";
 
 const file = `clinic: harbour-clinic
 name: Harbour Clinic
@@ -74,7 +73,7 @@ async function withClinics(
 }
 
 function test(name: string, work: Parameters<typeof withClinics>[0]): void {
-  testWithConnections(name, () => withClinics(work));
+  Deno.test(name, () => withClinics(work));
 }
 
 const count = async (sql: postgres.Sql) => (await sql`select from public.organizations`).length;

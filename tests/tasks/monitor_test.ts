@@ -14,7 +14,6 @@ import {
   metricsToken,
   newestCode,
 } from "../support/clinic.ts";
-import { testWithConnections } from "../support/test.ts";
 
 const script = new URL("../../supabase/tasks/monitor.ts", import.meta.url).pathname;
 
@@ -48,7 +47,7 @@ async function run(args: readonly string[], token = metricsToken) {
   return { code, output };
 }
 
-testWithConnections(
+Deno.test(
   "monitor shows the targets of a day that goes wrong, and ends with a code for alerts",
   () =>
     withMonitor(async (bench, monitor) => {
@@ -100,7 +99,7 @@ testWithConnections(
     }),
 );
 
-testWithConnections(
+Deno.test(
   "monitor explains wrong arguments, a wrong token and a wrong address",
   () =>
     withMonitor(async (_, monitor) => {
@@ -131,7 +130,7 @@ testWithConnections(
     }),
 );
 
-testWithConnections("a wrong token is told as such, an address without metrics too", async () => {
+Deno.test("a wrong token is told as such, an address without metrics too", async () => {
   const server = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen: () => {} },
     (request) =>

@@ -21,7 +21,6 @@ import {
   testWithBench as test,
   withClaimFollowedBy,
 } from "../support/clinic.ts";
-import { testWithConnections } from "../support/test.ts";
 import { aTerminal } from "../support/terminal.ts";
 
 const sidOf = (clinic: Clinic) => `AC${clinic.id.replaceAll("-", "")}`;
@@ -408,7 +407,7 @@ test("credentials rotate does not touch a row that was stored in the meantime", 
   assert.deepEqual(await stored(bench, clinic), after);
 });
 
-testWithConnections(
+Deno.test(
   "credentials rotate loses nothing when it is killed, and continues the next time",
   async () => {
     const bench = await aBench();

@@ -14,7 +14,6 @@ import {
   readSaid,
   withBench,
 } from "../support/clinic.ts";
-import { testWithConnections } from "../support/test.ts";
 
 const token = "secret-token-0123456789";
 
@@ -77,15 +76,13 @@ async function everythingStored({ database }: Bench): Promise<string> {
   return parts.map(([row]) => row?.all ?? "").join("\n");
 }
 
-testWithConnections(
+Deno.test(
   "an answer that quotes text, number and credentials leaves no trace of them",
   (test) =>
     withBench(async (bench) => {
       for (const [name, quote] of Object.entries(quotes)) {
         await test.step({
           name,
-          sanitizeOps: false,
-          sanitizeResources: false,
           fn: () => quoteOnce(bench, quote),
         });
       }

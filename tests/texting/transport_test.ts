@@ -11,7 +11,6 @@ import {
 import { hostedDenoVersion, installHostedDeno } from "../support/npm_package.ts";
 import { type Drop, startStubbornServer } from "../support/stubborn_server.ts";
 import { anAccount, aText, secrets } from "../support/texts.ts";
-import { testWithConnections } from "../support/test.ts";
 
 /** For requests that are answered: reached only on a very busy machine. */
 const patientMs = 20_000;
@@ -183,17 +182,17 @@ async function tryStubbornServers(deno: string): Promise<void> {
   }
 }
 
-testWithConnections(
+Deno.test(
   `every failure on the wire is one POST and one outcome, a 429 two POSTs, and the process lives`,
   () => tryShapes(Deno.execPath()),
 );
 
-testWithConnections(
+Deno.test(
   "each text is one POST on a separate connection, even if the server keeps connections open",
   () => tryStubbornServers(Deno.execPath()),
 );
 
-testWithConnections(`the same on Deno ${hostedDenoVersion}, the hosted version`, async () => {
+Deno.test(`the same on Deno ${hostedDenoVersion}, the hosted version`, async () => {
   const hosted = await installHostedDeno();
   try {
     await tryShapes(join(hosted.folder, "deno"));
@@ -210,7 +209,7 @@ Deno.test("every kind of spoiled answer has its shape", () => {
   assert.deepEqual(named.filter((kind) => !tested.has(kind)), []);
 });
 
-testWithConnections(
+Deno.test(
   "texts go from the number or the messaging service, with token or API key, and expire in time",
   () =>
     withTwilios(1, async ([twilio]) => {
@@ -233,7 +232,7 @@ testWithConnections(
     }),
 );
 
-testWithConnections(
+Deno.test(
   "an account that lost a field sends nothing, whatever the environment holds",
   () =>
     withTwilios(1, async ([twilio]) => {
@@ -304,7 +303,7 @@ async function tryUnreachable(deno: string): Promise<void> {
   }
 }
 
-testWithConnections(
+Deno.test(
   "a request that never left is known as such: no name, no connection, no TLS",
   () => tryUnreachable(Deno.execPath()),
 );

@@ -11,7 +11,6 @@ import { findFreePort } from "../../supabase/local/port.ts";
 import { type FakeTwilio, startFakeTwilio } from "../../supabase/local/twilio/server.ts";
 import { installPackage } from "../support/npm_package.ts";
 import { anAccount, aText } from "../support/texts.ts";
-import { testWithConnections } from "../support/test.ts";
 
 const prismVersion = "5.16.0";
 const description = new URL("../../../shared/twilio/messages-openapi.json", import.meta.url);
@@ -89,9 +88,10 @@ function sharpen(openapi: any) {
 const saidOf = (outcome: SmsOutcome) =>
   outcome.kind === "accepted" ? "accepted" : `${outcome.failure} ${outcome.code}`;
 
-testWithConnections(
+Deno.test(
   "our texts and the fake's answers are as Twilio describes them" +
     (isThere ? "" : " (not tested: ../shared/twilio/messages-openapi.json is absent)"),
+  { ignore: !isThere },
   () =>
     withPrism(async ({ url }, twilio) => {
       const options = { apiBase: url, timeoutMs };
@@ -121,5 +121,4 @@ testWithConnections(
       const wrong = { ...aText, validitySeconds: Number.NaN };
       assert.equal(saidOf(await sendSms(anAccount, wrong, options)), "rejected 422");
     }),
-  { ignore: !isThere },
 );
