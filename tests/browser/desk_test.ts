@@ -518,8 +518,12 @@ testInBrowser("a patient's history is found by the number as people write it", a
   await page.getByRole("button", { name: "Grace Hill" }).filter({ hasText: "On hold" }).waitFor();
   await page.getByRole("button", { name: "Block this number" }).click();
   await shows(page, /^Blocked\./);
+  await page.getByText("It is blocked").waitFor();
+  assert.equal(await page.getByRole("button", { name: "Block this number" }).count(), 0);
   await page.getByRole("button", { name: "Unblock" }).click();
   await shows(page, "The number is no longer blocked.");
+  await page.getByRole("button", { name: "Block this number" }).waitFor();
+  assert.equal(await page.getByText("It is blocked").count(), 0);
 });
 
 testInBrowser(

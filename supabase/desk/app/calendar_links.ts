@@ -9,7 +9,8 @@ import { html } from "htm/preact";
 import { useState } from "preact/hooks";
 import { sayMoment } from "../../page/app/clinic_time.ts";
 import { field, Notice, onSubmit, type View } from "../../page/app/parts.ts";
-import { createCalendarToken, hashCalendarToken } from "./calendar_token.ts";
+import { createCalendarToken } from "./calendar_token.ts";
+import { hashHex } from "./hash.ts";
 import { type Action, useAction } from "./use_action.ts";
 import type { Desk } from "./use_desk.ts";
 import { useList } from "./use_list.ts";
@@ -48,7 +49,7 @@ function Feeds(
     const args = {
       p_provider: field(form, "whose") || null,
       p_label: field(form, "label"),
-      p_token_hash: await hashCalendarToken(token),
+      p_token_hash: await hashHex(token),
     };
     await action.run("staff_add_calendar_feed", args, (sentence) => {
       form.reset();

@@ -15,9 +15,3 @@ export function createCalendarToken(orgId: string): string {
   const encoded = btoa(String.fromCharCode(...bytes));
   return `cal_${encoded.replaceAll("+", "-").replaceAll("/", "_")}`;
 }
-
-/** The SHA-256 of a token, as hex digits. */
-export async function hashCalendarToken(token: string): Promise<string> {
-  const hash = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(token));
-  return [...new Uint8Array(hash)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-}

@@ -9,6 +9,7 @@
 import type { Session, SupabaseClient } from "@supabase/supabase-js";
 import { addDays, type Day, type Moment, momentOf } from "../../page/app/clinic_time.ts";
 import type { Schedule } from "./day_layout.ts";
+import { hashHex } from "./hash.ts";
 import {
   type Alarm,
   type Appointment,
@@ -72,6 +73,7 @@ export interface Attention {
 export interface Patient {
   readonly name: string | undefined;
   readonly provenAt: string | null;
+  readonly isBlocked: boolean;
   readonly appointments: readonly Appointment[];
   readonly messages: readonly Message[];
 }
@@ -365,7 +367,9 @@ export class Client {
 
   /** Everything of a number. @param phone E.164 */
   async patient(orgId: string, phone: string): Promise<Patient> {
-    const [contacts, appointments, messages] = await Promise.all([
+    // The database keeps only the hash of a blocked number.
+    const hash = await hashHex(phone);
+    const [contacts, appointments, messages, blocked] = await Promise.all([
       rowsOf<{ name: string; proven_at: string | null }>(
         this.#supabase.from("contacts").select("name,proven_at").eq("org_id", orgId)
           .eq("phone", phone),
@@ -377,11 +381,16 @@ export class Client {
       allRows<Message>(() =>
         this.#messages(orgId).eq("phone", phone).order("created_at", { ascending: false })
       ),
+      rowsOf<{ blocked_at: string }>(
+        this.#supabase.from("blocked_numbers").select("blocked_at").eq("org_id", orgId)
+          .eq("phone_hash", `\\x${hash}`),
+      ),
     ]);
     const [contact] = contacts;
     return {
       name: contact?.name ?? appointments[0]?.patient_name ?? undefined,
       provenAt: contact?.proven_at ?? null,
+      isBlocked: blocked.length > 0,
       appointments,
       messages,
     };

@@ -71,7 +71,7 @@ function History({ desk, phone, onOpen, onBook }: PatientProps): View {
     };
   }, [desk.appointments, phone]);
   if (!patient) return html`<${Notice} kind="bad" text=${problem} />`;
-  const { name, provenAt, appointments, messages } = patient;
+  const { name, provenAt, isBlocked, appointments, messages } = patient;
   const ask = (name: "staff_clear_lock" | "staff_block_number", args = {}) => () => {
     setSaid(undefined);
     void action.run(name, { p_phone: phone, ...args }, setSaid);
@@ -80,7 +80,8 @@ function History({ desk, phone, onOpen, onBook }: PatientProps): View {
     <h3>${name ?? "Nobody with this number"} ${phoneLink(phone)}</h3>
     <p>${provenAt === null
       ? "No code has proven this number."
-      : `A code proved this number on ${sayMoment(Date.parse(provenAt), desk.zone)}.`}</p>
+      : `A code proved this number on ${sayMoment(Date.parse(provenAt), desk.zone)}.`}${isBlocked &&
+      " It is blocked: it cannot book by phone or leave messages."}</p>
     <p class="actions">
       <button type="button" class="main" onClick=${() =>
         onBook({ phone, ...(name === undefined ? {} : { name }) })}>Book</button>
@@ -88,11 +89,8 @@ function History({ desk, phone, onOpen, onBook }: PatientProps): View {
         "staff_clear_lock",
       )}>Allow codes again</button>
       <button type="button" disabled=${action.isBusy} onClick=${ask("staff_block_number", {
-        p_is_blocked: true,
-      })}>Block this number</button>
-      <button type="button" disabled=${action.isBusy} onClick=${ask("staff_block_number", {
-        p_is_blocked: false,
-      })}>Unblock</button>
+        p_is_blocked: !isBlocked,
+      })}>${isBlocked ? "Unblock" : "Block this number"}</button>
     </p>
     <${Notice} kind=${action.problem ? "bad" : "good"} text=${action.problem ?? said ?? problem} />
     <h3>Appointments</h3>
