@@ -146,6 +146,7 @@ create table public.appointment_changes (
     constraint appointment_changes_said_object check (jsonb_typeof(said) = 'object'),
   slot_id text,
   hold_id uuid,
+  is_booking boolean not null default false,
   asked text[] not null default '{}',
   opened_at timestamptz not null default clock_timestamp(),
   applied_at timestamptz,
@@ -164,6 +165,8 @@ comment on column public.appointment_changes.said is
 comment on column public.appointment_changes.slot_id is 'The requested new time.';
 comment on column public.appointment_changes.hold_id is
   'The hold of the new time; after the change, the appointment at that time.';
+comment on column public.appointment_changes.is_booking is
+  'Whether the call was about to book the new time for the patient: it stays a booking if there is no appointment to move.';
 comment on column public.appointment_changes.asked is
   'What the caller was asked in order to tell appointments apart: day, time, doctor. Nothing is asked twice.';
 comment on column public.appointment_changes.appointment_id is 'The appointment that was changed.';

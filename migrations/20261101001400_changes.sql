@@ -9,7 +9,8 @@
  *   the appointment is stored with the call. A later request replaces an earlier one.
  * - At the proof, the request is carried out if exactly one appointment fits. If several do, they are
  *   named and the caller is asked for the day, the time or the provider, each once; then the front desk
- *   helps. If none does, the new time is released: it never becomes a booking.
+ *   helps. If none does, the new time is released: it never becomes a booking, unless the call was
+ *   booking for the patient before it asked to move.
  * - After the proof, requests take effect at once. Only appointments of patients who were named in the
  *   call are told: families share a number, and numbers change hands.
  */
@@ -112,14 +113,14 @@ $$;
 comment on function private.fitting_appointments is
   'The upcoming appointments of a proven number that fit a request, by start.';
 
-/* It is, if the name and number of the request fit any appointment. */
+/* It is, if the name and number of the request fit any appointment, or what the call itself was booking. */
 create function private.is_text_due(
   p_org public.organizations, p_change public.appointment_changes, p_at timestamptz
 ) returns boolean
 language plpgsql stable set search_path = ''
 as $$
 begin
-  return exists (
+  return coalesce(p_change.is_booking, false) or exists (
     select from private.upcoming_appointments(
       p_org.id, null, p_change.patient_phone, p_at) as a
     where private.is_same_name(p_change.patient_name, a.patient_name));
@@ -242,6 +243,11 @@ begin
       p_org, p_entered.patient_names, v_call_id, p_change.patient_phone, p_now);
     return;
   elsif cardinality(v_fits) = 0 then
+    if p_change.is_booking then
+      -- From here on it is a hold like any other.
+      update public.appointment_changes as c set hold_id = null
+      where c.org_id = p_org.id and c.call_id = p_change.call_id;
+    end if;
     answer := '{"outcome": "appointment_not_found"}';
     return;
   elsif cardinality(v_fits) > 1 then
@@ -453,6 +459,8 @@ begin
   end if;
   if p_hold.id is not null then
     p_change.hold_id := p_hold.id;
+  elsif p_change.is_booking and v_outcome = 'appointment_not_found' then
+    p_change.hold_id := null;
   end if;
   v_released := private.drop_new_time(p_org, p_call, 'reschedule_appointment', p_change);
   delete from public.appointment_changes as c
@@ -572,7 +580,7 @@ comment on function private.describe_kept is
 
 create function private.keep_change(
   p_org uuid, p_call_id text, p_kind text, p_patient jsonb, p_said jsonb, p_slot_id text,
-  p_hold uuid, p_now timestamptz
+  p_hold uuid, p_is_booking boolean, p_now timestamptz
 ) returns public.appointment_changes
 language plpgsql volatile set search_path = ''
 as $$
@@ -581,16 +589,17 @@ declare
 begin
   insert into public.appointment_changes as c (
     org_id, call_id, kind, patient_name, patient_phone, patient_country, said, slot_id, hold_id,
-    opened_at
+    is_booking, opened_at
   ) values (
     p_org, p_call_id, p_kind, p_patient ->> 'name', p_patient ->> 'phone', p_patient ->> 'country',
-    p_said, p_slot_id, p_hold, p_now
+    p_said, p_slot_id, p_hold, p_is_booking, p_now
   )
   on conflict (org_id, call_id) do update
   set kind = excluded.kind, patient_name = excluded.patient_name,
     patient_phone = excluded.patient_phone, patient_country = excluded.patient_country,
     said = excluded.said, slot_id = excluded.slot_id, hold_id = excluded.hold_id,
-    opened_at = excluded.opened_at, applied_at = null, appointment_id = null,
+    is_booking = excluded.is_booking, opened_at = excluded.opened_at, applied_at = null,
+    appointment_id = null,
     -- A question about the same patient's appointments is not asked twice.
     asked = case when c.applied_at is null and c.patient_phone = excluded.patient_phone
       and private.is_same_patient(c.patient_name, excluded.patient_name) then c.asked else '{}' end
@@ -632,6 +641,28 @@ $$;
 comment on function private.find_held_time is 'The hold of a requested new time, if this call has it already, or nulls.';
 
 /*
+ * Whether a call that asks for a new time has been booking for the patient: its hold is at that slot, or
+ * was when the call asked before.
+ */
+create function private.is_booking(
+  p_org uuid, p_call_id text, p_earlier public.appointment_changes, p_wanted private.wanted_slot,
+  p_patient jsonb, p_now timestamptz
+) returns boolean
+language plpgsql stable set search_path = ''
+as $$
+begin
+  return exists (
+      select from private.find_holds(p_org, p_call_id, p_now) as h
+      where private.is_wanted(p_wanted, h) and private.is_for_patient(h, p_patient))
+    or coalesce(p_earlier.is_booking and p_earlier.applied_at is null and p_earlier.hold_id is not null
+      and p_earlier.patient_phone = p_patient ->> 'phone'
+      and private.is_same_patient(p_earlier.patient_name, p_patient ->> 'name'), false);
+end
+$$;
+comment on function private.is_booking is
+  'Whether a requested new time takes the place of what the call was about to book.';
+
+/*
  * A request before the proof: it reads only the call's own state and who is free. The new time is held.
  * If it is taken, the appointment itself may be what takes it, so the request is stored without a hold
  * and the time is checked again after the proof.
@@ -648,6 +679,7 @@ declare
   v_old public.appointments;
   v_hold public.appointments;
   v_held jsonb := '{}';
+  v_is_booking boolean := false;
   -- A call has one request at a time: what is asked for another patient takes its place.
   v_postpones constant boolean := v_earlier.applied_at is null and v_earlier.kind <> 'find'
     and not private.is_same_patient(v_earlier.patient_name, p_patient ->> 'name');
@@ -673,6 +705,8 @@ begin
     if v_wanted.starts_at is null then
       return '{"outcome": "invalid_slot"}';
     end if;
+    v_is_booking := private.is_booking(
+      p_org.id, p_entered.call_id, v_earlier, v_wanted, p_patient, p_now);
     v_hold := private.find_held_time(p_org.id, p_call, p_entered, v_wanted, p_patient, p_now);
     if v_hold.id is not null then
       v_held := private.describe_hold(p_org, v_hold, p_now);
@@ -682,7 +716,7 @@ begin
       if v_held ->> 'outcome' <> 'held' then
         if v_held ->> 'outcome' = 'slot_taken' and v_old.id is null then
           perform private.keep_change(
-            p_org.id, p_entered.call_id, p_kind, p_patient, p_said, p_slot_id, null, p_now);
+            p_org.id, p_entered.call_id, p_kind, p_patient, p_said, p_slot_id, null, false, p_now);
           return v_held || jsonb_build_object('isKept', v_held -> 'taken');
         end if;
         return v_held;
@@ -697,8 +731,8 @@ begin
   if v_old.id is distinct from v_hold.id and v_old.id is not null and v_held -> 'released' is null then
     v_held := v_held || private.drop_new_time(p_org, p_call, p_kind || '_appointment', v_earlier);
   end if;
-  perform private.keep_change(
-    p_org.id, p_entered.call_id, p_kind, p_patient, p_said, p_slot_id, v_hold.id, p_now);
+  perform private.keep_change(p_org.id, p_entered.call_id, p_kind, p_patient, p_said, p_slot_id,
+    v_hold.id, v_is_booking, p_now);
   return v_held || jsonb_strip_nulls(jsonb_build_object(
     'outcome', 'code_needed', 'phoneEnding', right(p_patient ->> 'phone', 2),
     'postponed', case when v_postpones then true end));
@@ -738,6 +772,7 @@ declare
   v_hold public.appointments;
   v_change public.appointment_changes;
   v_plan record;
+  v_is_booking boolean := false;
   v_answer jsonb;
 begin
   if p_entered.change_requests >= p_org.call_change_requests then
@@ -754,6 +789,8 @@ begin
     if v_wanted.starts_at is null then
       return '{"outcome": "invalid_slot"}';
     end if;
+    v_is_booking := private.is_booking(
+      p_org.id, p_entered.call_id, v_earlier, v_wanted, p_patient, p_now);
     v_hold := private.find_held_time(p_org.id, p_call, p_entered, v_wanted, p_patient, p_now);
   end if;
   if v_earlier.applied_at is not null
@@ -773,7 +810,7 @@ begin
   where a.org_id = p_org.id and a.id = v_earlier.hold_id and v_earlier.applied_at is null
     and a.id is distinct from v_hold.id;
   v_change := private.keep_change(p_org.id, p_entered.call_id, p_kind, p_patient, p_said, p_slot_id,
-    v_hold.id, p_now);
+    v_hold.id, v_is_booking, p_now);
   v_plan := private.prepare_change(p_org, p_call, p_entered, v_change, false, p_now);
   v_answer := coalesce(v_plan.answer,
     private.apply_change(p_org, p_call, v_change, v_plan.appointment, v_plan.hold, p_now));

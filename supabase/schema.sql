@@ -575,6 +575,7 @@ CREATE TABLE public.appointment_changes (
     said jsonb DEFAULT '{}'::jsonb NOT NULL,
     slot_id text,
     hold_id uuid,
+    is_booking boolean DEFAULT false NOT NULL,
     asked text[] DEFAULT '{}'::text[] NOT NULL,
     opened_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     applied_at timestamp with time zone,
@@ -591,6 +592,8 @@ COMMENT ON COLUMN public.appointment_changes.said IS 'What the caller said about
 COMMENT ON COLUMN public.appointment_changes.slot_id IS 'The requested new time.';
 
 COMMENT ON COLUMN public.appointment_changes.hold_id IS 'The hold of the new time; after the change, the appointment at that time.';
+
+COMMENT ON COLUMN public.appointment_changes.is_booking IS 'Whether the call was about to book the new time for the patient: it stays a booking if there is no appointment to move.';
 
 COMMENT ON COLUMN public.appointment_changes.asked IS 'What the caller was asked in order to tell appointments apart: day, time, doctor. Nothing is asked twice.';
 
@@ -1259,6 +1262,7 @@ declare
   v_hold public.appointments;
   v_change public.appointment_changes;
   v_plan record;
+  v_is_booking boolean := false;
   v_answer jsonb;
 begin
   if p_entered.change_requests >= p_org.call_change_requests then
@@ -1275,6 +1279,8 @@ begin
     if v_wanted.starts_at is null then
       return '{"outcome": "invalid_slot"}';
     end if;
+    v_is_booking := private.is_booking(
+      p_org.id, p_entered.call_id, v_earlier, v_wanted, p_patient, p_now);
     v_hold := private.find_held_time(p_org.id, p_call, p_entered, v_wanted, p_patient, p_now);
   end if;
   if v_earlier.applied_at is not null
@@ -1294,7 +1300,7 @@ begin
   where a.org_id = p_org.id and a.id = v_earlier.hold_id and v_earlier.applied_at is null
     and a.id is distinct from v_hold.id;
   v_change := private.keep_change(p_org.id, p_entered.call_id, p_kind, p_patient, p_said, p_slot_id,
-    v_hold.id, p_now);
+    v_hold.id, v_is_booking, p_now);
   v_plan := private.prepare_change(p_org, p_call, p_entered, v_change, false, p_now);
   v_answer := coalesce(v_plan.answer,
     private.apply_change(p_org, p_call, v_change, v_plan.appointment, v_plan.hold, p_now));
@@ -4606,6 +4612,22 @@ $$;
 
 COMMENT ON FUNCTION private.is_blocked(p_org uuid, VARIADIC p_phones bytea[]) IS 'Whether an organization has blocked one of these numbers.';
 
+CREATE FUNCTION private.is_booking(p_org uuid, p_call_id text, p_earlier public.appointment_changes, p_wanted private.wanted_slot, p_patient jsonb, p_now timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return exists (
+      select from private.find_holds(p_org, p_call_id, p_now) as h
+      where private.is_wanted(p_wanted, h) and private.is_for_patient(h, p_patient))
+    or coalesce(p_earlier.is_booking and p_earlier.applied_at is null and p_earlier.hold_id is not null
+      and p_earlier.patient_phone = p_patient ->> 'phone'
+      and private.is_same_patient(p_earlier.patient_name, p_patient ->> 'name'), false);
+end
+$$;
+
+COMMENT ON FUNCTION private.is_booking(p_org uuid, p_call_id text, p_earlier public.appointment_changes, p_wanted private.wanted_slot, p_patient jsonb, p_now timestamp with time zone) IS 'Whether a requested new time takes the place of what the call was about to book.';
+
 CREATE FUNCTION private.is_braked(p_org uuid, p_now timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -4877,7 +4899,7 @@ CREATE FUNCTION private.is_text_due(p_org public.organizations, p_change public.
     SET search_path TO ''
     AS $$
 begin
-  return exists (
+  return coalesce(p_change.is_booking, false) or exists (
     select from private.upcoming_appointments(
       p_org.id, null, p_change.patient_phone, p_at) as a
     where private.is_same_name(p_change.patient_name, a.patient_name));
@@ -4921,7 +4943,7 @@ CREATE FUNCTION private.iso_local(p_at timestamp with time zone, p_zone text) RE
 
 COMMENT ON FUNCTION private.iso_local(p_at timestamp with time zone, p_zone text) IS 'ISO 8601 local time with its offset.';
 
-CREATE FUNCTION private.keep_change(p_org uuid, p_call_id text, p_kind text, p_patient jsonb, p_said jsonb, p_slot_id text, p_hold uuid, p_now timestamp with time zone) RETURNS public.appointment_changes
+CREATE FUNCTION private.keep_change(p_org uuid, p_call_id text, p_kind text, p_patient jsonb, p_said jsonb, p_slot_id text, p_hold uuid, p_is_booking boolean, p_now timestamp with time zone) RETURNS public.appointment_changes
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
@@ -4930,16 +4952,17 @@ declare
 begin
   insert into public.appointment_changes as c (
     org_id, call_id, kind, patient_name, patient_phone, patient_country, said, slot_id, hold_id,
-    opened_at
+    is_booking, opened_at
   ) values (
     p_org, p_call_id, p_kind, p_patient ->> 'name', p_patient ->> 'phone', p_patient ->> 'country',
-    p_said, p_slot_id, p_hold, p_now
+    p_said, p_slot_id, p_hold, p_is_booking, p_now
   )
   on conflict (org_id, call_id) do update
   set kind = excluded.kind, patient_name = excluded.patient_name,
     patient_phone = excluded.patient_phone, patient_country = excluded.patient_country,
     said = excluded.said, slot_id = excluded.slot_id, hold_id = excluded.hold_id,
-    opened_at = excluded.opened_at, applied_at = null, appointment_id = null,
+    is_booking = excluded.is_booking, opened_at = excluded.opened_at, applied_at = null,
+    appointment_id = null,
     -- A question about the same patient's appointments is not asked twice.
     asked = case when c.applied_at is null and c.patient_phone = excluded.patient_phone
       and private.is_same_patient(c.patient_name, excluded.patient_name) then c.asked else '{}' end
@@ -4948,7 +4971,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION private.keep_change(p_org uuid, p_call_id text, p_kind text, p_patient jsonb, p_said jsonb, p_slot_id text, p_hold uuid, p_now timestamp with time zone) IS 'Stores a request of a call about existing appointments in place of the earlier one.';
+COMMENT ON FUNCTION private.keep_change(p_org uuid, p_call_id text, p_kind text, p_patient jsonb, p_said jsonb, p_slot_id text, p_hold uuid, p_is_booking boolean, p_now timestamp with time zone) IS 'Stores a request of a call about existing appointments in place of the earlier one.';
 
 CREATE FUNCTION private.keep_question(p_org uuid, p_call_id text, p_question text, p_now timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
@@ -5828,6 +5851,7 @@ declare
   v_old public.appointments;
   v_hold public.appointments;
   v_held jsonb := '{}';
+  v_is_booking boolean := false;
   -- A call has one request at a time: what is asked for another patient takes its place.
   v_postpones constant boolean := v_earlier.applied_at is null and v_earlier.kind <> 'find'
     and not private.is_same_patient(v_earlier.patient_name, p_patient ->> 'name');
@@ -5853,6 +5877,8 @@ begin
     if v_wanted.starts_at is null then
       return '{"outcome": "invalid_slot"}';
     end if;
+    v_is_booking := private.is_booking(
+      p_org.id, p_entered.call_id, v_earlier, v_wanted, p_patient, p_now);
     v_hold := private.find_held_time(p_org.id, p_call, p_entered, v_wanted, p_patient, p_now);
     if v_hold.id is not null then
       v_held := private.describe_hold(p_org, v_hold, p_now);
@@ -5862,7 +5888,7 @@ begin
       if v_held ->> 'outcome' <> 'held' then
         if v_held ->> 'outcome' = 'slot_taken' and v_old.id is null then
           perform private.keep_change(
-            p_org.id, p_entered.call_id, p_kind, p_patient, p_said, p_slot_id, null, p_now);
+            p_org.id, p_entered.call_id, p_kind, p_patient, p_said, p_slot_id, null, false, p_now);
           return v_held || jsonb_build_object('isKept', v_held -> 'taken');
         end if;
         return v_held;
@@ -5877,8 +5903,8 @@ begin
   if v_old.id is distinct from v_hold.id and v_old.id is not null and v_held -> 'released' is null then
     v_held := v_held || private.drop_new_time(p_org, p_call, p_kind || '_appointment', v_earlier);
   end if;
-  perform private.keep_change(
-    p_org.id, p_entered.call_id, p_kind, p_patient, p_said, p_slot_id, v_hold.id, p_now);
+  perform private.keep_change(p_org.id, p_entered.call_id, p_kind, p_patient, p_said, p_slot_id,
+    v_hold.id, v_is_booking, p_now);
   return v_held || jsonb_strip_nulls(jsonb_build_object(
     'outcome', 'code_needed', 'phoneEnding', right(p_patient ->> 'phone', 2),
     'postponed', case when v_postpones then true end));
@@ -6022,6 +6048,11 @@ begin
       p_org, p_entered.patient_names, v_call_id, p_change.patient_phone, p_now);
     return;
   elsif cardinality(v_fits) = 0 then
+    if p_change.is_booking then
+      -- From here on it is a hold like any other.
+      update public.appointment_changes as c set hold_id = null
+      where c.org_id = p_org.id and c.call_id = p_change.call_id;
+    end if;
     answer := '{"outcome": "appointment_not_found"}';
     return;
   elsif cardinality(v_fits) > 1 then
@@ -7259,6 +7290,8 @@ begin
   end if;
   if p_hold.id is not null then
     p_change.hold_id := p_hold.id;
+  elsif p_change.is_booking and v_outcome = 'appointment_not_found' then
+    p_change.hold_id := null;
   end if;
   v_released := private.drop_new_time(p_org, p_call, 'reschedule_appointment', p_change);
   delete from public.appointment_changes as c
@@ -12665,6 +12698,8 @@ REVOKE ALL ON FUNCTION private.insert_seat(p_org uuid, p_hold public.appointment
 
 REVOKE ALL ON FUNCTION private.is_blocked(p_org uuid, VARIADIC p_phones bytea[]) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.is_booking(p_org uuid, p_call_id text, p_earlier public.appointment_changes, p_wanted private.wanted_slot, p_patient jsonb, p_now timestamp with time zone) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.is_braked(p_org uuid, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.is_code(p_code public.one_time_passcodes, p_macs jsonb) FROM PUBLIC;
@@ -12711,7 +12746,7 @@ REVOKE ALL ON FUNCTION private.is_with(p_org uuid, p_appointment public.appointm
 
 REVOKE ALL ON FUNCTION private.iso_local(p_at timestamp with time zone, p_zone text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION private.keep_change(p_org uuid, p_call_id text, p_kind text, p_patient jsonb, p_said jsonb, p_slot_id text, p_hold uuid, p_now timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION private.keep_change(p_org uuid, p_call_id text, p_kind text, p_patient jsonb, p_said jsonb, p_slot_id text, p_hold uuid, p_is_booking boolean, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.keep_question(p_org uuid, p_call_id text, p_question text, p_now timestamp with time zone) FROM PUBLIC;
 

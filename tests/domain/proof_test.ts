@@ -331,6 +331,40 @@ test(
 );
 
 test(
+  "a booking that is moved to and fro like an appointment stays a booking",
+  async (bench, one) => {
+    const clinic = await aClinic(bench.database.sql);
+    for (const times of [["10:30", "10:00"], ["10:00", "10:30"], ["10:00"]]) {
+      const caller = aCaller(clinic);
+      const last = times.at(-1) ?? "";
+      assert.equal((await hold(one, caller, "Ada Brown", "10:00")).outcome, "held");
+      for (const time of times) {
+        const asked = await one.ask("reschedule_appointment", caller, slot(time));
+        assert.equal(asked.outcome, "code_needed");
+      }
+      const sent = await sendCode(one, caller, code);
+      assert.deepEqual([sent.outcome, sent["isDue"]], ["claimed", true]);
+      const read = await readCode(one, caller, code);
+      assert.deepEqual([read.outcome, clock(read["startTime"])], ["confirmed", last]);
+      assert.equal((read["change"] as Answer).outcome, "appointment_not_found");
+      const rows = await rowsOf(bench);
+      assert.deepEqual(rows.filter((row) => !/cancelled/.test(row)), [
+        `Ada Brown ${last} confirmed`,
+      ]);
+      // The number is proven now.
+      await hold(one, caller, "Ben Stone", "15:00");
+      const none = await one.ask("reschedule_appointment", caller, {
+        ...slot("15:00"),
+        p_patient_name: "Ben Stone",
+      });
+      assert.deepEqual([none.outcome, none["released"]], ["appointment_not_found", undefined]);
+      assert.equal((await sendCode(one, caller, code)).outcome, "confirmed");
+      await bench.database.sql`update public.appointments set status = 'cancelled'`;
+    }
+  },
+);
+
+test(
   "a move stays with the patient's doctor where that is possible, which is seen at the proof",
   async (bench, one) => {
     const clinic = await aClinic(bench.database.sql, { providers: 3 });
