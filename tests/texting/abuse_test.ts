@@ -21,7 +21,7 @@ const times = Array.from({ length: 40 }, (_, index) => {
 const aCallTo = (bench: Bench, clinic: Clinic) => new PhoneCall(bench, clinic);
 
 async function hold(call: PhoneCall, time: string, more: object = {}) {
-  const held = await call.hold(time, more);
+  const held = await insist(() => call.hold(time, more));
   assert.equal(held.outcome, "held", held.message);
 }
 
@@ -119,7 +119,7 @@ async function insist(ask: () => Promise<Said>): Promise<Said> {
 async function guess(bench: Bench, clinic: Clinic, count: number, firstTime: number) {
   const calls = Array.from({ length: Math.ceil(count / 5) }, () => aCallTo(bench, clinic));
   await Promise.all(calls.map((call, index) => hold(call, times[firstTime + index] ?? "")));
-  const sent = await Promise.all(calls.map((call) => call.send()));
+  const sent = await Promise.all(calls.map((call) => insist(() => call.send())));
   assert.ok(sent.every(({ outcome }) => outcome === "sent"));
   const answers = await Promise.all(
     calls.flatMap((call, index) =>
