@@ -25,7 +25,17 @@ const usage = `deno task test [--full] [--jobs N] [FOLDER | FILE ...]
   exit code 0: everything passed, 1: something failed, 2: wrong arguments`;
 
 /** The folders with the slowest files come first, so that no processor idles at the end. */
-const longestFirst = ["sql", "e2e", "domain", "functions", "rest", "texting", "tasks", "local"];
+const longestFirst = [
+  "e2e",
+  "domain",
+  "functions",
+  "tasks",
+  "sql",
+  "auth",
+  "rest",
+  "texting",
+  "local",
+];
 
 /**
  * How many files run at once by default: one more than there are processors, since a file often waits
@@ -116,29 +126,22 @@ const needsProcess = /Deno\.env\.(?:set|delete)\b|cpuUsage|globalThis|prototype/
 /** More files in a process save little, and leave a processor idle at the end. */
 const filesOfProcess = 8;
 
-/** The jobs of a whole run: the processes with several files, then the others. */
+/** The jobs of a whole run, in the order of the files. */
 async function joinFiles(files: readonly string[]): Promise<Job[]> {
   const texts = await Promise.all(files.map((file) => readFile(file, "utf8")));
   const kindOf = (file: string, text: string) =>
     needsProcess.test(text) ? file : file.split("/")[1] ?? file;
   const kinds = Map.groupBy(files, (file, index) => kindOf(file, texts[index] ?? ""));
-  const groups = [...kinds].flatMap(([kind, members]) => {
+  return [...kinds].flatMap(([kind, members]) => {
     const count = Math.ceil(members.length / filesOfProcess);
-    return Array.from({ length: count }, (_, group) => ({
-      kind,
-      members: members.filter((_, index) => index % count === group),
-    }));
+    return Array.from({ length: count }, (_, group) => {
+      const together = members.filter((_, index) => index % count === group);
+      return together.length === 1 ? { name: together.join(), args: together } : {
+        name: `${kind}: ${together.join(" ")}`,
+        args: ["tests/support/together.ts", "--", ...together],
+      };
+    });
   });
-  const isShared = ({ members }: { readonly members: readonly string[] }) => members.length > 1;
-  return [
-    ...groups.filter(isShared).map(({ kind, members }) => ({
-      name: `${kind}: ${members.join(" ")}`,
-      args: ["tests/support/together.ts", "--", ...members],
-    })),
-    ...groups.filter((group) => !isShared(group)).flatMap(({ members }) =>
-      members.map((file) => ({ name: file, args: [file] }))
-    ),
-  ];
 }
 
 /** The test files that match. @throws {Misuse} if there are none */
