@@ -828,6 +828,17 @@ $$;
 comment on function private.repeat_request is
   'The answer to a repeated request: held, already_confirmed, hold_expired, or null.';
 
+create function private.note_request(p_org uuid, p_hold uuid, p_request text) returns void
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  update public.appointments as a set asked_by = a.asked_by || p_request
+  where a.org_id = p_org and a.id = p_hold and p_request <> all (a.asked_by);
+end
+$$;
+comment on function private.note_request is
+  'Stores that a request was answered with a hold: if it is delivered again later, it changes nothing.';
+
 /*
  * A patient asks again for the slot that is held, and gets the same answer. The hold is extended once,
  * when more than half of its time has passed. A corrected number or name replaces the old one.
@@ -881,11 +892,7 @@ begin
       perform private.count_hold(p_org.id, p_entered, v_hold, v_now);
     end if;
   else
-    -- So that this request, if it is delivered again later, changes nothing.
-    update public.appointments as a
-    set asked_by = a.asked_by || private.request_key(p_call, p_patient)
-    where a.org_id = p_org.id and a.id = p_hold
-      and private.request_key(p_call, p_patient) <> all (a.asked_by);
+    perform private.note_request(p_org.id, p_hold, private.request_key(p_call, p_patient));
   end if;
   return private.describe_hold(p_org, v_hold, v_now) || '{"outcome": "held", "repeated": true}';
 end
@@ -1027,9 +1034,12 @@ begin
           || '{"outcome": "already_confirmed"}';
       else
         v_move := private.find_new_time(p_org.id, v_call.call_id, v_now);
-        v_answer := case
-          when private.is_wanted(v_wanted, v_move) and private.is_for_patient(v_move, p_patient) then
-          private.describe_hold(p_org, v_move, v_now) || '{"outcome": "held", "repeated": true}' end;
+        if private.is_wanted(v_wanted, v_move) and private.is_for_patient(v_move, p_patient) then
+          perform private.note_request(
+            p_org.id, v_move.id, private.request_key(p_call, p_patient));
+          v_answer := private.describe_hold(p_org, v_move, v_now)
+            || '{"outcome": "held", "repeated": true}';
+        end if;
       end if;
     end if;
     if v_answer is not null then

@@ -346,6 +346,10 @@ begin
 
   select c.* into v_code from public.one_time_passcodes as c
   where c.org_id = p_org.id and c.call_id = v_call.call_id and c.phone_hash = v_phone;
+  if v_first_answer is not null and v_code.mac is not null and v_code.expires_at > v_now then
+    -- Another text would replace the code that the caller is about to read out.
+    return v_first_answer - 'isRefusal';
+  end if;
   v_answer := coalesce(
     case when v_code.send_id is not null then
       private.repeated_send(p_org.id, v_code, v_tool_call_id, v_waiting.purpose, v_now) end,

@@ -948,6 +948,10 @@ begin
 
   select c.* into v_code from public.one_time_passcodes as c
   where c.org_id = p_org.id and c.call_id = v_call.call_id and c.phone_hash = v_phone;
+  if v_first_answer is not null and v_code.mac is not null and v_code.expires_at > v_now then
+    -- Another text would replace the code that the caller is about to read out.
+    return v_first_answer - 'isRefusal';
+  end if;
   v_answer := coalesce(
     case when v_code.send_id is not null then
       private.repeated_send(p_org.id, v_code, v_tool_call_id, v_waiting.purpose, v_now) end,
@@ -4469,9 +4473,12 @@ begin
           || '{"outcome": "already_confirmed"}';
       else
         v_move := private.find_new_time(p_org.id, v_call.call_id, v_now);
-        v_answer := case
-          when private.is_wanted(v_wanted, v_move) and private.is_for_patient(v_move, p_patient) then
-          private.describe_hold(p_org, v_move, v_now) || '{"outcome": "held", "repeated": true}' end;
+        if private.is_wanted(v_wanted, v_move) and private.is_for_patient(v_move, p_patient) then
+          perform private.note_request(
+            p_org.id, v_move.id, private.request_key(p_call, p_patient));
+          v_answer := private.describe_hold(p_org, v_move, v_now)
+            || '{"outcome": "held", "repeated": true}';
+        end if;
       end if;
     end if;
     if v_answer is not null then
@@ -5724,6 +5731,18 @@ $$;
 
 COMMENT ON FUNCTION private.note_purge(p_org uuid, p_before timestamp with time zone) IS 'Records that retention deletes audit rows before that time. Their seals still have their hashes.';
 
+CREATE FUNCTION private.note_request(p_org uuid, p_hold uuid, p_request text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  update public.appointments as a set asked_by = a.asked_by || p_request
+  where a.org_id = p_org and a.id = p_hold and p_request <> all (a.asked_by);
+end
+$$;
+
+COMMENT ON FUNCTION private.note_request(p_org uuid, p_hold uuid, p_request text) IS 'Stores that a request was answered with a hold: if it is delivered again later, it changes nothing.';
+
 CREATE FUNCTION private.note_wish(p_org uuid, p_hash bytea, p_wish text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -6772,11 +6791,7 @@ begin
       perform private.count_hold(p_org.id, p_entered, v_hold, v_now);
     end if;
   else
-    -- So that this request, if it is delivered again later, changes nothing.
-    update public.appointments as a
-    set asked_by = a.asked_by || private.request_key(p_call, p_patient)
-    where a.org_id = p_org.id and a.id = p_hold
-      and private.request_key(p_call, p_patient) <> all (a.asked_by);
+    perform private.note_request(p_org.id, p_hold, private.request_key(p_call, p_patient));
   end if;
   return private.describe_hold(p_org, v_hold, v_now) || '{"outcome": "held", "repeated": true}';
 end
@@ -12825,6 +12840,8 @@ REVOKE ALL ON FUNCTION private.note_opt_out(p_org uuid, p_send uuid, p_opted_out
 REVOKE ALL ON FUNCTION private.note_overlaps(p_org uuid, p_provider uuid, p_from timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.note_purge(p_org uuid, p_before timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.note_request(p_org uuid, p_hold uuid, p_request text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.note_wish(p_org uuid, p_hash bytea, p_wish text) FROM PUBLIC;
 

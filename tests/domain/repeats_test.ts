@@ -9,7 +9,7 @@ import {
   statesOf,
   testWithLines as test,
 } from "../support/callers.ts";
-import { aClinic, aDay } from "../support/clinic.ts";
+import { aClinic, aDay, letTimePass } from "../support/clinic.ts";
 import { anAppointment, code, complete, envelope, hold, send, slot } from "../support/requests.ts";
 
 const verify = (line: Line, caller: Caller, toolCallId: string) =>
@@ -131,6 +131,33 @@ test(
     assert.deepEqual(await statesOf(bench), ["10:00 confirmed", "12:00 held"]);
     assert.equal(late.outcome, "already_confirmed");
     assert.match(String(late["startTime"]), /T10:00/);
+  },
+);
+
+test("a late send_otp that was told to wait replaces no code", async (bench, one) => {
+  const clinic = await aClinic(bench.database.sql);
+  const caller = aCaller(clinic);
+  await hold(one, caller, "10:00");
+  assert.equal((await send(one, caller, "s1")).outcome, "claimed");
+  assert.equal((await send(one, caller, "s2")).outcome, "cooldown");
+  await letTimePass(bench.database.sql, clinic.id, 31);
+  assert.equal((await sendCode(one, caller, "777777")).outcome, "claimed");
+  await letTimePass(bench.database.sql, clinic.id, 31);
+  assert.equal((await send(one, caller, "s2")).outcome, "cooldown");
+  assert.equal((await readCode(one, caller, "777777")).outcome, "confirmed");
+});
+
+test(
+  "a late hold_slot for the new time of a move does not hold again what was given up",
+  async (bench, one) => {
+    const clinic = await aClinic(bench.database.sql);
+    const caller = await anAppointment(one, clinic, "10:00");
+    await one.ask("reschedule_appointment", caller, slot("11:00"));
+    assert.equal((await hold(one, caller, "11:00", "h1")).outcome, "held");
+    assert.equal((await one.ask("cancel_appointment", caller)).outcome, "code_needed");
+    assert.deepEqual(await statesOf(bench), ["10:00 confirmed", "11:00 cancelled"]);
+    await hold(one, caller, "11:00", "h1");
+    assert.deepEqual(await statesOf(bench), ["10:00 confirmed", "11:00 cancelled"]);
   },
 );
 
