@@ -33,8 +33,8 @@ export interface TargetStanding {
  *
  * - More than 95 % of the holds for which a passcode was requested are confirmed. Holds that still wait
  *   for their passcode do not count.
- * - More than 99.5 % of the texts are delivered. Texts that the number refuses, or whose delivery is
- *   not known, do not count.
+ * - More than 99.5 % of the texts of calls are delivered. Texts that the number refuses, or whose delivery
+ *   is not known, do not count.
  * - No call names another organization.
  * - The slowest tool answers 95 of 100 calls within 800 ms.
  */

@@ -27,7 +27,7 @@ const targetWords: Readonly<
 > = {
   otp_success_rate: { label: "Holds confirmed", target: "above 95 %", say: percent, of: "hold" },
   sms_delivery_rate: {
-    label: "Texts delivered",
+    label: "Texts of calls delivered",
     target: "above 99.5 %",
     say: percent,
     of: "text",
@@ -41,7 +41,6 @@ const targetWords: Readonly<
     label: "95 % of the slowest tool's calls",
     target: "below 800 ms",
     say: ({ tools }) => sayWithin(slowest(tools)),
-    of: "call",
   },
 };
 
