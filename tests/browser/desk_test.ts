@@ -559,6 +559,7 @@ testInBrowser(
     await off.getByLabel("Last day").fill(aDay(4));
     await off.getByRole("button", { name: "Add time off" }).click();
     await off.getByRole("alert").filter({ hasText: "ends before it begins" }).waitFor();
+    assert.equal(await page.getByText("Saved.").count(), 0);
     await off.getByLabel("Last day").fill(aDay(6));
     await off.getByRole("button", { name: "Add time off" }).click();
     await off.getByRole("button", { name: /^Remove/ }).waitFor();

@@ -57,7 +57,7 @@ export function HoursView({ desk }: DeskProps): View {
   };
   const mayChange = mayAs(desk.role, "manager");
   return html`
-    <section aria-labelledby="hours-title" class="settings">
+    <section aria-labelledby="hours-title" class="settings" onSubmit=${() => setSaid("")}>
       <h2 id="hours-title">Hours and days off</h2>
       ${!mayChange && html`<p>Managers and owners change these.</p>`}
       <${Notice} kind=${action.problem ? "bad" : "good"} text=${action.problem ?? said} />
