@@ -208,7 +208,13 @@ async function waitUntilReady(
 ): Promise<string | undefined> {
   const endsAt = performance.now() + 30_000;
   while (isRunning() && performance.now() < endsAt) {
-    const sql = postgres(url, { max: 1, connect_timeout: 2, onnotice: () => {} });
+    // Its own query for types is awaited by nobody: a reset during it would end this process.
+    const sql = postgres(url, {
+      max: 1,
+      connect_timeout: 2,
+      fetch_types: false,
+      onnotice: () => {},
+    });
     try {
       const [row] = await sql<{ version: string; folder: string }[]>`
         select current_setting('server_version') as version,
