@@ -268,7 +268,7 @@ async function inLanes(
   }));
 }
 
-const expiries = atLength({ short: 100, full: 500 });
+const expiries = atLength({ short: 50, full: 500 });
 race(
   `confirm, clean-up and re-claim at the instant of expiry, ${expiries} rounds: never both, and never nobody`,
   12,

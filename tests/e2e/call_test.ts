@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { dirname } from "node:path";
 import { startStack } from "../../supabase/tasks/stack.ts";
+import { fullLengthOnly } from "../support/length.ts";
 
 /** States of these tests. The next tests continue with the first one, which saves time. */
 const states = { book: "e2e-book", other: "e2e-other" };
@@ -68,6 +69,7 @@ Deno.test(
 
 Deno.test(
   "a killed stack starts again with its state, and damaged state is named",
+  fullLengthOnly,
   async () => {
     const state = states.book;
     const first = await startStack([], state);
@@ -89,6 +91,7 @@ Deno.test(
 
 Deno.test(
   "--fresh clears damaged state; a public host name serves the functions alone, and refuses the secret in the repository",
+  fullLengthOnly,
   async () => {
     const publicHost = "demo.example.org";
     const stack = await startStack(["--fresh", "--public-host", publicHost], states.book);

@@ -312,13 +312,13 @@ Deno.test(
     const random = randomFrom(seed);
     const database = await createTestDatabase();
     const least = atLength({
-      short: { held: 10, refused: 400 },
+      short: { held: 5, refused: 200 },
       full: { held: 20, refused: 1000 },
     });
     let held = 0;
     let refused = 0;
     try {
-      const every = atLength({ short: 10, full: 4 });
+      const every = atLength({ short: 20, full: 4 });
       const zones = days.filter((_, index) => index % every === 0);
       const made = Array.from({ length: 10 }, () => zones).flat()
         .map(([zone]) => aRandomClinic(random, [zone, aDay(1, zone)], Date.now()));

@@ -11,6 +11,9 @@ export const fullVariable = "TEST_FULL";
 /** Whether this is a run at full length. */
 export const isFull = Deno.env.get(fullVariable) === "1";
 
+/** Options of a test that takes too long for the short run. */
+export const fullLengthOnly = { ignore: !isFull };
+
 /** Picks the length for this run. The short one must be able to fail too. */
 export function atLength<Length>({ short, full }: { short: Length; full: Length }): Length {
   return isFull ? full : short;
