@@ -71,7 +71,7 @@ Deno.test(
   `odd tokens and bad requests are answered equally, except for Go's error texts${
     reason ? ` (left out: ${reason})` : ""
   }`,
-  { ignore: reason !== undefined },
+  { ignore: reason !== undefined || !isFull },
   async () => {
     await check(...furtherCases, "--ignore", "message,msg");
   },

@@ -6,7 +6,7 @@ import { testWithBench as test } from "../support/clinic.ts";
 import { leaveOnly, legs } from "../support/guarantee.ts";
 import { atLength, isFull } from "../support/length.ts";
 
-const runs = atLength({ short: 15, full: 200 });
+const runs = atLength({ short: 10, full: 200 });
 // The gate plays the same sequences each time; `deno task campaign` draws others.
 const seed = 244853297;
 

@@ -125,7 +125,7 @@ test("concurrent clean-ups share the work and skip holds that a confirmation has
   }
 });
 
-const clinicsCleanedUp = atLength({ short: 5, full: 100 });
+const clinicsCleanedUp = atLength({ short: 2, full: 100 });
 test(
   `the clean-up of ${clinicsCleanedUp},000 expired holds of ${clinicsCleanedUp} clinics costs at most five times a plain update`,
   async ({ sql, admin }, t) => {

@@ -8,6 +8,7 @@ import {
   faultKinds,
   startFakeTwilio,
 } from "../../supabase/local/twilio/server.ts";
+import { fullLengthOnly } from "../support/length.ts";
 import { hostedDenoVersion, installHostedDeno } from "../support/npm_package.ts";
 import { type Drop, startStubbornServer } from "../support/stubborn_server.ts";
 import { anAccount, aText, secrets } from "../support/texts.ts";
@@ -192,7 +193,7 @@ Deno.test(
   () => tryStubbornServers(Deno.execPath()),
 );
 
-Deno.test(`the same on Deno ${hostedDenoVersion}, the hosted version`, async () => {
+Deno.test(`the same on Deno ${hostedDenoVersion}, the hosted version`, fullLengthOnly, async () => {
   const hosted = await installHostedDeno();
   try {
     await tryShapes(join(hosted.folder, "deno"));
