@@ -155,12 +155,20 @@ export class Model {
    *
    * @param isAboutIt Whether it was for the subject; an old request may name an old hold.
    * @param isAlone Whether nothing else happened at the same time, so that the order is known.
+   * @param isRepeat Whether the request was delivered before. If it was refused then, it hears so again
+   * while there is a code to read out, which another text would replace.
    */
   begun(
     deed: Extract<Deed, { kind: "begun" }>,
-    { isAboutIt, isAlone }: { readonly isAboutIt: boolean; readonly isAlone: boolean },
+    { isAboutIt, isAlone, isRepeat }: {
+      readonly isAboutIt: boolean;
+      readonly isAlone: boolean;
+      readonly isRepeat: boolean;
+    },
   ): void {
     const { answer, from, to } = deed;
+    const { code } = this;
+    const hearsAgain = isRepeat && code !== undefined && from < code.to + code.seconds + 1.2;
     if (!isAboutIt) return promise(answer.outcome !== "claimed", "a text for a hold that is gone");
     switch (answer.outcome) {
       case "claimed":
@@ -185,20 +193,20 @@ export class Model {
           "a caller is to wait for a code that nobody has",
         );
         promise(
-          answer.outcome === "already_sent" || this.code === undefined || !this.code.isCertain ||
-            from < this.code.to + cooldownSeconds + 1.2,
+          answer.outcome === "already_sent" || code === undefined || !code.isCertain ||
+            hearsAgain || from < code.to + cooldownSeconds + 1.2,
           "the cooldown lasts longer than 30 s",
         );
         return;
       case "call_send_limit":
         return promise(
           this.#call.texts >= (this.subject?.state === "changing" ? changeTexts : callTexts) ||
-            this.#call.wrong >= callAttempts || !isAlone,
+            this.#call.wrong >= callAttempts || !isAlone || hearsAgain,
           "a call's texts were refused too early",
         );
       case "phone_send_limit":
         return promise(
-          this.#textsTo(this.phone, to + 1) >= this.#phoneLimit || !isAlone,
+          this.#textsTo(this.phone, to + 1) >= this.#phoneLimit || !isAlone || hearsAgain,
           "a phone's texts were refused too early",
         );
       case "locked":

@@ -367,7 +367,7 @@ class Call {
               if (deed.answer.outcome === "claimed" && deed.answer.purpose === "change") {
                 this.#forChange.add(deed.sendId);
               }
-              this.#model.begun(deed, { isAboutIt, isAlone });
+              this.#model.begun(deed, { isAboutIt, isAlone, isRepeat: again !== undefined });
             }
           },
         })),
