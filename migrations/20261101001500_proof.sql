@@ -297,6 +297,8 @@ declare
   v_waiting record;
   v_phone bytea;
   v_code public.one_time_passcodes;
+  v_text public.sms_messages;
+  v_is_proven boolean;
   v_now timestamptz;
   v_first_answer constant jsonb := private.recall_answer(p_org.id, p_call, 'send_otp', v_hash);
   v_answer jsonb;
@@ -322,20 +324,23 @@ begin
     return private.answer_idle(p_org.id, p_call, 'send_otp', v_hash, v_waiting.refusal);
   elsif private.hash_phone(v_waiting.phone) <> v_phone then
     return '{"outcome": "busy"}';
-  elsif private.is_proven(p_org.id, v_call.call_id, v_phone, v_now) then
-    -- This request is delivered again, and does not ask for what was held since its first answer.
-    if v_first_answer is not null then
-      return coalesce(
-        private.describe_settled(p_org, v_call.call_id, v_waiting.phone, v_now),
-        v_first_answer - 'isRefusal');
-    elsif exists (
-      select from public.sms_messages as m
-      where m.org_id = p_org.id and m.call_id = v_call.call_id
-        and m.tool_call_id = v_tool_call_id) then
-      return jsonb_build_object('outcome', 'already_sent', 'orgId', p_org.id,
-        'purpose', v_waiting.purpose, 'phoneEnding', right(v_waiting.phone, 2),
-        'expiresInSeconds', 0, 'retryAfterSeconds', 0);
-    end if;
+  end if;
+  -- A request that is delivered again does not ask for what was held since its first answer, nor for a
+  -- text to another number.
+  v_is_proven := private.is_proven(p_org.id, v_call.call_id, v_phone, v_now);
+  if v_is_proven and v_first_answer is not null then
+    return coalesce(
+      private.describe_settled(p_org, v_call.call_id, v_waiting.phone, v_now),
+      v_first_answer - 'isRefusal');
+  end if;
+  select m.* into v_text from public.sms_messages as m
+  where m.org_id = p_org.id and m.call_id = v_call.call_id and m.tool_call_id = v_tool_call_id
+  order by m.created_at desc limit 1;
+  if v_text.id is not null and (v_is_proven or v_text.to_hash <> v_phone) then
+    return jsonb_build_object('outcome', 'already_sent', 'orgId', p_org.id,
+      'purpose', v_waiting.purpose, 'phoneEnding', right(v_text.to_masked, 2),
+      'expiresInSeconds', 0, 'retryAfterSeconds', 0);
+  elsif v_is_proven then
     v_answer := jsonb_build_object('orgId', p_org.id)
       || private.carry_out(p_org, p_call, v_call, v_waiting.phone, false, v_now);
     perform private.audit(

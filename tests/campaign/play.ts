@@ -299,7 +299,8 @@ class Call {
 
   /** Another patient of the family: a separate hold, and the same code. */
   async #holdForSibling(): Promise<void> {
-    if (this.#model.subject?.state !== "held" || this.#model.siblings.size > 1) return;
+    // With the patient's own hold, four wait for the number: more would be refused.
+    if (this.#model.subject?.state !== "held" || this.#siblings > 2) return;
     const slot = this.#slot;
     this.#slot += 1000 + this.#siblings;
     const patientName = `Child${"abcdefghijklmnopqrstuvwxyz"[this.#siblings++ % 26]} Brown`;

@@ -115,6 +115,31 @@ test(
   },
 );
 
+test("a late send_otp that has texted texts no other number", async (bench, one) => {
+  const clinic = await aClinic(bench.database.sql);
+  const caller = aCaller(clinic);
+  const { holdId } = await hold(one, caller, "10:00");
+  const late = (named: string | null, corrected: Caller) =>
+    one.ask("begin_otp_send", corrected, {
+      ...envelope(corrected, named === null ? "s1" : "s2"),
+      ...{ p_hold: named, p_key_id: "v1", p_mac: code.padStart(64, "0"), p_sender: null },
+      ...{ p_send_id: crypto.randomUUID(), p_expected_org: clinic.id },
+    });
+  const named = String(holdId);
+  assert.equal((await late(null, caller)).outcome, "claimed");
+  await letTimePass(bench.database.sql, clinic.id, 31);
+  assert.equal((await late(named, caller)).outcome, "claimed");
+  // The patient gives another number, and takes another time.
+  const corrected = { ...caller, phone: "+447700900777", from: caller.phone };
+  assert.equal((await hold(one, corrected, "12:00")).outcome, "held");
+  assert.deepEqual(await statesOf(bench), ["10:00 cancelled", "12:00 held"]);
+  for (const id of [null, named]) {
+    const { outcome, phoneEnding } = await late(id, corrected);
+    assert.deepEqual([outcome, phoneEnding], ["already_sent", caller.phone.slice(-2)]);
+  }
+  assert.equal((await send(one, corrected, "s3")).outcome, "claimed");
+});
+
 test(
   "a late send_otp that was told to wait does not confirm a later hold",
   async (bench, one) => {
