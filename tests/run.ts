@@ -21,7 +21,7 @@ const usage = `deno task test [--full] [--jobs N] [FOLDER | FILE ...]
   FOLDER, FILE  only these tests: a folder of tests/ such as domain, or a path
   --full        at full length; without paths, only the files that have a full length
   --jobs N      how many files run at once; if left out, as many as there are processors,
-                and without --full two more
+                and without --full one more
   exit code 0: everything passed, 1: something failed, 2: wrong arguments`;
 
 /** The folders with the slowest files come first, so that no processor idles at the end. */
@@ -38,11 +38,11 @@ const longestFirst = [
 ];
 
 /**
- * How many files run at once by default: two more than there are processors, since a file often waits
+ * How many files run at once by default: one more than there are processors, since a file often waits
  * for a lock, a disk or another process. At full length none waits for long: as many as processors.
  */
 const defaultJobs = (full: boolean) =>
-  String(Math.min(navigator.hardwareConcurrency + (full ? 0 : 2), 8));
+  String(Math.min(navigator.hardwareConcurrency + (full ? 0 : 1), 8));
 
 /**
  * A file that runs longer than this hangs and is killed; several times what the slowest needs at full

@@ -1,6 +1,5 @@
 /** The jobs: expired holds are cleaned up in batches while claims run, and old data is deleted in time. */
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
 import type postgres from "postgres";
 import { retention } from "../../supabase/tasks/retention.ts";
 import { runTask } from "../../supabase/tasks/task.ts";
@@ -9,6 +8,7 @@ import { aCaller, type Line, openLines, readCode, sendCode } from "../support/ca
 import { aClinic, aDay, type Clinic } from "../support/clinic.ts";
 import { type TestDatabase, testWithDatabase as test } from "../support/database.ts";
 import { atLength } from "../support/length.ts";
+import { cpuMs } from "../support/processor.ts";
 
 /** Creates half-hour holds that expired long ago or a moment ago. */
 async function expiredHolds(
@@ -35,16 +35,6 @@ const cleanUp = async (sql: postgres.Sql | Line["sql"], batch = 1000) => {
   const [row] = await sql<{ n: number }[]>`select public.cleanup_expired_holds(${batch}) as n`;
   return row?.n ?? NaN;
 };
-
-/**
- * Milliseconds that the connection's server process has spent on a processor, which other load hardly
- * changes; the elapsed time if the system does not report that.
- */
-async function cpuMs(sql: postgres.Sql): Promise<number> {
-  const [row] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
-  const spent = await readFile(`/proc/${row?.pid}/schedstat`, "utf8").catch(() => undefined);
-  return spent ? Number(spent.split(" ")[0]) / 1e6 : performance.now();
-}
 
 /** The cost of a plain update for the same number of holds: the same column in batches of a thousand. */
 async function plainUpdateMs(sql: postgres.Sql): Promise<number> {

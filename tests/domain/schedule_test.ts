@@ -123,7 +123,7 @@ testWithDatabase(
     }
 
     const overlapping = [
-      ["overlapping hours", () => hours(1, 600, 780), /weekday must not overlap/, "[540,720)"],
+      ["overlapping hours", () => hours(1, 600, 700), /weekday must not overlap/, "[540,720)"],
       [
         "overlapping hours of one statement",
         () =>

@@ -5,6 +5,8 @@
  */
 
 import { readdirSync, readFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import type postgres from "postgres";
 
 /** Milliseconds in a clock tick, the same on every Linux. */
 const tickMs = 10;
@@ -34,4 +36,14 @@ function statOf(pid: number): string[] {
   } catch {
     return [];
   }
+}
+
+/**
+ * Milliseconds that the connection's server process has spent on a processor, which other load hardly
+ * changes; the elapsed time if the system does not report that.
+ */
+export async function cpuMs(sql: postgres.Sql): Promise<number> {
+  const [row] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
+  const spent = await readFile(`/proc/${row?.pid}/schedstat`, "utf8").catch(() => undefined);
+  return spent ? Number(spent.split(" ")[0]) / 1e6 : performance.now();
 }
