@@ -6,15 +6,7 @@
  * @module
  */
 
-import { germanDigits, germanHomographs } from "./spoken_digits.ts";
-
-const mapOf = (entries: string) =>
-  new Map(
-    entries.trim().split(/\s+/).map((entry) => {
-      const [word = "", meaning = ""] = entry.split("=");
-      return [word, meaning.replaceAll("_", " ")] as const;
-    }),
-  );
+import { germanDigits, germanHomographs, mapOf } from "./spoken_digits.ts";
 
 /** Words that say that a text is German. */
 const words = new Map([

@@ -16,4 +16,4 @@ export {
 } from "./spoken_digits/pieces.ts";
 export { codesIn, readPasscode } from "./spoken_digits/passcode.ts";
 export { type Reading, readingsAt } from "./spoken_digits/readings.ts";
-export { germanDigits, germanHomographs } from "./spoken_digits/vocabulary.ts";
+export { germanDigits, germanHomographs, mapOf } from "./spoken_digits/vocabulary.ts";

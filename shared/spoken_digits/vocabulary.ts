@@ -4,11 +4,12 @@
  * @module
  */
 
-const mapOf = (entries: string) =>
+/** Reads `word=meaning` pairs with space between; `_` in a meaning is a space. */
+export const mapOf = (entries: string) =>
   new Map(
     entries.trim().split(/\s+/).map((entry) => {
-      const [word = "", value = ""] = entry.split("=");
-      return [word, value] as const;
+      const [word = "", meaning = ""] = entry.split("=");
+      return [word, meaning.replaceAll("_", " ")] as const;
     }),
   );
 const setOf = (words: string) => new Set(words.trim().split(/\s+/));
