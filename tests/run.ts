@@ -16,8 +16,9 @@ import { clusterVariable, startTestCluster } from "./support/database.ts";
 import { fullVariable } from "./support/length.ts";
 
 const usage = `deno task test [--full] [--jobs N] [FOLDER | FILE ...]
-  without arguments: examples in comments and every test, some of them brief; not those of the
-  browser, which need Chromium: deno task test browser. Format, lint and types: deno task check
+  without arguments: examples in comments and every test, some of them brief and the longest left
+  out; not those of the browser, which need Chromium: deno task test browser. Format, lint and
+  types: deno task check
   FOLDER, FILE  only these tests: a folder of tests/ such as domain, or a path
   --full        at full length; without paths, only the files that have a full length
   --jobs N      how many files run at once; if left out, as many as there are processors,
@@ -26,11 +27,11 @@ const usage = `deno task test [--full] [--jobs N] [FOLDER | FILE ...]
 
 /** The folders with the slowest files come first, so that no processor idles at the end. */
 const longestFirst = [
+  "sql",
   "e2e",
   "domain",
   "functions",
   "tasks",
-  "sql",
   "auth",
   "rest",
   "texting",
