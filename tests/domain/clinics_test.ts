@@ -9,11 +9,12 @@ import { addClinics, readClinics, writeSeed } from "../../supabase/local/clinics
 import { seed } from "../../supabase/local/migrations.ts";
 import { type ClinicDocument, clinicDocument } from "../../supabase/tasks/clinic/document.ts";
 import { readClinicFile, writeClinicFile } from "../../supabase/tasks/clinic/file.ts";
+import { randomFrom } from "../../supabase/tasks/simulate/random.ts";
 import { aDay } from "../support/clinic.ts";
 import { testWithDatabase as test } from "../support/database.ts";
 import { atLength } from "../support/length.ts";
 import { someWait, start } from "../support/requests.ts";
-import { days, randomFrom } from "../support/random_clinic.ts";
+import { days } from "../support/random_clinic.ts";
 import { aRandomDocument } from "../support/random_document.ts";
 
 interface Booking {

@@ -12,6 +12,7 @@ import {
   type PostgresServer,
   startPostgres,
 } from "../../supabase/local/postgres.ts";
+import { randomFrom } from "../../supabase/tasks/simulate/random.ts";
 import {
   aCaller,
   type Caller,
@@ -28,17 +29,6 @@ const crashes = Number(Deno.env.get("CRASHES") ?? 10);
 const seed = Number(Deno.env.get("SEED") ?? Math.floor(Math.random() * 2 ** 31));
 const lineCount = 20;
 const code = "482913";
-
-/** Numbers from 0 to 1 that depend on the seed only (mulberry32). */
-function randomFrom(start: number): () => number {
-  let state = start;
-  return () => {
-    state = state + 0x6d2b79f5 | 0;
-    let mixed = Math.imul(state ^ state >>> 15, 1 | state);
-    mixed = mixed + Math.imul(mixed ^ mixed >>> 7, 61 | mixed) ^ mixed;
-    return ((mixed ^ mixed >>> 14) >>> 0) / 2 ** 32;
-  };
-}
 
 /** What one caller wants, and the answer before the crash. */
 interface Wish {

@@ -1,6 +1,7 @@
 /** Availability compared with an oracle that applies the rules minute by minute. */
 import assert from "node:assert/strict";
 import type postgres from "postgres";
+import { randomFrom } from "../../supabase/tasks/simulate/random.ts";
 import {
   type Clock,
   clockOf,
@@ -10,13 +11,7 @@ import {
 } from "../support/availability_oracle.ts";
 import { createTestDatabase } from "../support/database.ts";
 import { atLength } from "../support/length.ts";
-import {
-  aRandomClinic,
-  days,
-  type RandomClinic,
-  randomFrom,
-  writeClinics,
-} from "../support/random_clinic.ts";
+import { aRandomClinic, days, type RandomClinic, writeClinics } from "../support/random_clinic.ts";
 
 /** How often a clinic is made for each of the days in random_clinic.ts. */
 const rounds = atLength({ short: 1, full: 6 });

@@ -3,10 +3,11 @@ import assert from "node:assert/strict";
 import type postgres from "postgres";
 import checkAvailability from "../../functions/check-availability/index.ts";
 import holdSlot from "../../functions/hold-slot/index.ts";
+import { randomFrom } from "../../supabase/tasks/simulate/random.ts";
 import { aBench, aClinic, aDay, aPhone, type Bench, type Clinic } from "../support/clinic.ts";
 import { createTestDatabase, testWithDatabase } from "../support/database.ts";
 import { atLength } from "../support/length.ts";
-import { aRandomClinic, days, randomFrom, writeClinics } from "../support/random_clinic.ts";
+import { aRandomClinic, days, writeClinics } from "../support/random_clinic.ts";
 
 /** Hours of a local day, its expected starts, and what is unusual about it. */
 interface Case {

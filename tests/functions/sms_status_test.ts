@@ -9,6 +9,7 @@ import { createRuntime, type Runtime } from "../../shared/runtime.ts";
 import { readTargets } from "../../shared/targets.ts";
 import { errorClasses } from "../../shared/twilio.ts";
 import { sign } from "../../supabase/local/twilio/reports.ts";
+import { randomFrom } from "../../supabase/tasks/simulate/random.ts";
 import { aHold } from "../support/phone_call.ts";
 import {
   aClinic,
@@ -145,7 +146,7 @@ for (const kind of ["report_doubled", "report_unordered"] as const) {
 
 test("whatever the order and number of reports, the highest state is kept", async (bench) => {
   const seed = Number(Deno.env.get("SEED") ?? Math.trunc(Math.random() * 2 ** 31));
-  const random = randomOf(seed);
+  const random = randomFrom(seed);
   const { clinic, send } = await aHold(bench);
   await send();
   const [text] = await textsOf(bench, clinic);
@@ -175,17 +176,6 @@ test("whatever the order and number of reports, the highest state is kept", asyn
     );
   }
 });
-
-/** A seeded generator (mulberry32). */
-function randomOf(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = state + 0x6d2b79f5 | 0;
-    let mixed = Math.imul(state ^ state >>> 15, 1 | state);
-    mixed = mixed + Math.imul(mixed ^ mixed >>> 7, 61 | mixed) ^ mixed;
-    return ((mixed ^ mixed >>> 14) >>> 0) / 2 ** 32;
-  };
-}
 
 test("a forged report is refused, logged and counted, and changes nothing", async (bench) => {
   const { clinic, send } = await aHold(bench);

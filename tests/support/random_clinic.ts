@@ -50,19 +50,8 @@ export const days: readonly (readonly [zone: string, day: string])[] = [
   ["America/Los_Angeles", "2026-11-01"],
 ];
 
-/** A number from 0 up to but not including 1; the same sequence for the same seed (mulberry32). */
+/** A number from 0 up to but not including 1. */
 export type Random = () => number;
-
-/** Creates a generator. */
-export function randomFrom(seed: number): Random {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 interface SeatedAppointment extends OracleAppointment {
   readonly end: number;
@@ -78,9 +67,11 @@ export interface RandomClinic extends OracleClinic {
   readonly question: OracleQuestion;
 }
 
-const integer = (random: Random, from: number, to: number) =>
+/** A whole number, both ends included. */
+export const integer = (random: Random, from: number, to: number) =>
   from + Math.floor(random() * (to - from + 1));
-const oneOf = <Item>(random: Random, items: readonly [Item, ...Item[]]): Item =>
+/** One of some items. */
+export const oneOf = <Item>(random: Random, items: readonly [Item, ...Item[]]): Item =>
   items[integer(random, 0, items.length - 1)] ?? items[0];
 const uuid = (random: Random) => {
   const hex = Array.from({ length: 32 }, () => integer(random, 0, 15).toString(16)).join("");

@@ -12,7 +12,7 @@ import type {
   WeekdayHours,
 } from "../../supabase/tasks/clinic/document.ts";
 import { clockOf, dayName, dayNumber } from "./availability_oracle.ts";
-import { aRandomClinic, days, type Random } from "./random_clinic.ts";
+import { aRandomClinic, days, integer, oneOf, type Random } from "./random_clinic.ts";
 
 const texts = [
   "Where can I park?",
@@ -28,22 +28,18 @@ const texts = [
   "the end of a line, and which a reader has to put together again without a loss.",
 ];
 
-const anInteger = (random: Random, from: number, to: number) =>
-  from + Math.floor(random() * (to - from + 1));
-const oneOf = <Item>(random: Random, items: readonly [Item, ...Item[]]): Item =>
-  items[anInteger(random, 0, items.length - 1)] ?? items[0];
 const some = <Item>(random: Random, items: readonly Item[]) => items.filter(() => random() < 0.4);
 
 /** A clinic around a day on which clocks change, in the order in which the database returns it. */
 export function aRandomDocument(random: Random, slug: string): ClinicDocument {
-  const day = days[anInteger(random, 0, days.length - 1)] ?? ["Europe/London", "2026-03-29"];
+  const day = days[integer(random, 0, days.length - 1)] ?? ["Europe/London", "2026-03-29"];
   const drawn = aRandomClinic(random, day);
   const { zone } = drawn;
   const closed = drawn.closingDays.map((first) => ({
     first,
-    last: dayName(dayNumber(first) + anInteger(random, 0, 2)),
+    last: dayName(dayNumber(first) + integer(random, 0, 2)),
   }));
-  const services = ["checkup", "facelift", "group-yoga"].slice(0, anInteger(random, 1, 3)).map(
+  const services = ["checkup", "facelift", "group-yoga"].slice(0, integer(random, 1, 3)).map(
     (service) => ({ slug: service, name: aText(random).slice(0, 120), ...aService(drawn.service) }),
   );
   const offered = services.map(({ slug }) => slug);
@@ -54,7 +50,7 @@ export function aRandomDocument(random: Random, slug: string): ClinicDocument {
     ...withoutOverlaps(hours, overrides, closed),
     timeOff: absencesOf(zone, timeOff),
   }));
-  const number = () => `+44207946${String(anInteger(random, 0, 9999)).padStart(4, "0")}`;
+  const number = () => `+44207946${String(integer(random, 0, 9999)).padStart(4, "0")}`;
   return {
     slug,
     name: aText(random).slice(0, 120),
@@ -81,11 +77,11 @@ export function aRandomDocument(random: Random, slug: string): ClinicDocument {
         { dow: 6, startMin: 1320, endMin: 1320 + 1440 },
       ]),
     ],
-    holdMinutes: anInteger(random, 1, 120),
-    deskHoldMinutes: anInteger(random, 0, 1440),
+    holdMinutes: integer(random, 1, 120),
+    deskHoldMinutes: integer(random, 0, 1440),
     smsCountries: oneOf(random, [["GB"], ["GB", "NO"], ["US", "GB"]]),
-    smsHourlyLimit: anInteger(random, 1, 5000),
-    messageHourlyLimit: anInteger(random, 0, 100),
+    smsHourlyLimit: integer(random, 1, 5000),
+    messageHourlyLimit: integer(random, 0, 100),
     followUpTexts: random() < 0.5,
     textsAtHold: random() < 0.5,
     calendarPatientNames: random() < 0.5,
@@ -93,13 +89,13 @@ export function aRandomDocument(random: Random, slug: string): ClinicDocument {
     confirmationTexts: random() < 0.5,
     changeTexts: random() < 0.5,
     cancellationTexts: random() < 0.5,
-    reminderMin: random() < 0.5 ? anInteger(random, 480, 1230) : null,
-    reminderNoticeHours: anInteger(random, 0, 720),
+    reminderMin: random() < 0.5 ? integer(random, 480, 1230) : null,
+    reminderNoticeHours: integer(random, 0, 720),
     textAnswers: random() < 0.5,
     textLanguage: random() < 0.5 ? "en" : "de",
     textWords: random() < 0.5 ? {} : { en: { offer: "Reply {confirm} or {cancel}." } },
-    retentionDays: anInteger(random, 1, 3650),
-    auditRetentionDays: anInteger(random, 30, 3650),
+    retentionDays: integer(random, 1, 3650),
+    auditRetentionDays: integer(random, 30, 3650),
     closingDays: closed,
     services,
     providers,
@@ -113,7 +109,7 @@ export function aRandomDocument(random: Random, slug: string): ClinicDocument {
   };
 }
 
-const aText = (random: Random) => texts[anInteger(random, 0, texts.length - 1)] ?? "";
+const aText = (random: Random) => texts[integer(random, 0, texts.length - 1)] ?? "";
 
 function aService(drawn: ReturnType<typeof aRandomClinic>["service"]) {
   const { durationMin, stepMin, bufferBeforeMin, bufferAfterMin, noticeMin, horizonDays } = drawn;

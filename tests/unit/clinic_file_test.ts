@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { readClinicFile, writeClinicFile } from "../../supabase/tasks/clinic/file.ts";
 import { readAbsence, readWeekdays, readWindows } from "../../supabase/tasks/clinic/notation.ts";
+import { randomFrom } from "../../supabase/tasks/simulate/random.ts";
 import { atLength } from "../support/length.ts";
 import { aRandomDocument } from "../support/random_document.ts";
-import { randomFrom } from "../support/random_clinic.ts";
 
 const folder = new URL("../../supabase/clinics/", import.meta.url);
 
