@@ -98,13 +98,18 @@ export interface ClusterOptions {
  * Creates the files of a cluster, unless they exist.
  *
  * @returns Whether `bootstrap` must follow.
- * @throws {Error} When the files were created by another major version.
+ * @throws {Error} When the files are damaged, or were created by another major version.
  */
 export async function makeCluster(dataDir: string, options: ClusterOptions): Promise<boolean> {
   const major = await majorOf(options.binDir);
   if (existsSync(join(dataDir, "bootstrapped"))) {
-    const made = Number(await readFile(join(dataDir, "PG_VERSION"), "utf8"));
+    const made = Number(await readFile(join(dataDir, "PG_VERSION"), "utf8").catch(() => NaN));
     if (made === major) return false;
+    if (!(made > 0)) {
+      throw new Error(
+        `Cannot use ${dataDir}: it is damaged; start with an empty cluster (--fresh)`,
+      );
+    }
     throw new Error(
       `Cannot use ${dataDir} with PostgreSQL ${major}: PostgreSQL ${made} created it; ` +
         "start with an empty cluster (--fresh), or set PG_BIN",

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { SignJWT } from "jose";
 import postgres from "postgres";
@@ -18,12 +18,12 @@ import { addClinics, readClinics } from "./clinics.ts";
 import { type Auth, createAuth } from "./auth/server.ts";
 import { type LoadedFunctions, loadFunctions } from "./functions.ts";
 import { runJobs } from "./jobs.ts";
+import { keepSecrets } from "./kept_secrets.ts";
 import { migrate } from "./migrations.ts";
 import { defaultStateDir, type PostgresServer, startPostgres } from "./postgres.ts";
 import { writeReminders } from "./reminders.ts";
 import { runRequests } from "./requests.ts";
 import { createGateway, type Gateway } from "./rest/gateway.ts";
-import { parseJson } from "./rest/json.ts";
 import { addMembers } from "./members.ts";
 import { answerLocally } from "./shortcut.ts";
 import { localMetricsToken, localVapiSecret } from "./secrets.ts";
@@ -320,7 +320,7 @@ async function makeEnvironment(
   twilioUrl: string,
   publicHost: string | undefined,
 ): Promise<Record<string, string>> {
-  const kept = await keptSecrets(join(stateDir, secretsFile));
+  const kept = await keepSecrets(join(stateDir, secretsFile));
   const { PUBLIC_VAPI_SECRET, PUBLIC_METRICS_TOKEN, ...secrets } = kept;
   const key = new TextEncoder().encode(secrets.JWT_SECRET);
   const jwt = (role: string) =>
@@ -353,41 +353,6 @@ async function writeEnvFile(
 ): Promise<void> {
   const lines = Object.entries(environment).map(([name, value]) => `${name}='${value}'\n`);
   await writeFile(file, lines.join(""), { mode: 0o600 });
-}
-
-interface KeptSecrets {
-  readonly OTP_PEPPERS: string;
-  readonly CREDENTIAL_KEYS: string;
-  readonly JWT_SECRET: string;
-  readonly JOBS_SECRET: string;
-  readonly PUBLIC_VAPI_SECRET: string;
-  readonly PUBLIC_METRICS_TOKEN: string;
-}
-
-async function keptSecrets(file: string): Promise<KeptSecrets> {
-  const kept = await readKept(file);
-  const draw = () => btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(32))));
-  const made = {
-    OTP_PEPPERS: `v1:${draw()}`,
-    CREDENTIAL_KEYS: `v1:${draw()}`,
-    JWT_SECRET: draw(),
-    JOBS_SECRET: draw(),
-    PUBLIC_VAPI_SECRET: draw(),
-    PUBLIC_METRICS_TOKEN: draw(),
-    ...kept,
-  };
-  await writeFile(file, JSON.stringify(made), { mode: 0o600 });
-  return made;
-}
-
-/** @throws {Error} When the file exists and is damaged. */
-async function readKept(file: string): Promise<Record<string, string>> {
-  const text = await readFile(file, "utf8").catch(() => "{}");
-  const read = z.record(z.string(), z.string()).safeParse(parseJson(text));
-  if (read.success) return read.data;
-  throw new Error(
-    `Cannot read ${file}: it is damaged. Restore it, or start with an empty database: --fresh`,
-  );
 }
 
 /** Stores a Twilio account for every clinic that has a number but no account. */

@@ -72,6 +72,21 @@ Deno.test("a cluster keeps its state across a restart, and --fresh starts empty"
     await assert.rejects(ask(third.url(), "select what from kept"), /does not exist/);
   }));
 
+Deno.test("a cluster without its version is damaged, and the message names its folder", async () => {
+  const stateDir = folderOf(crypto.randomUUID());
+  const binDir = await testBinDir();
+  try {
+    await copy(await made, stateDir);
+    rmSync(`${stateDir}/data/PG_VERSION`);
+    const start = startPostgres({ stateDir, binDir, durable: false });
+    await assert.rejects(start, {
+      message: new RegExp(`^Cannot use ${stateDir}/data: it is damaged`),
+    });
+  } finally {
+    rmSync(stateDir, { recursive: true, force: true });
+  }
+});
+
 Deno.test("a server that outlived its runner is stopped, with its state kept", () =>
   withFolder(async (start) => {
     const left = await start();
