@@ -216,7 +216,7 @@ export function readCredentialConfig(
   });
   const { values, problems } = readVariables(wanted, env);
   problems.push(...findOpenSandbox(env));
-  if (!values || problems.length > 0) throw new Fault("config_invalid", problems.join("; "));
+  if (!values || problems.length > 0) throw invalid(problems);
   const { FUNCTIONS_PUBLIC_URL, SUPABASE_URL } = env;
   return {
     credentialKeys: values.CREDENTIAL_KEYS,
@@ -239,9 +239,7 @@ export function readConfig(env: Variables): Config {
     problems.push("VAPI_SECRETS or VAPI_HMAC_SECRETS is missing");
   }
   problems.push(...findOpenSandbox(env), ...findSharedKeys(env), ...findSharedSecrets(env));
-  if (!values || problems.length > 0) {
-    throw new Fault("config_invalid", `Cannot start: ${problems.join("; ")}`);
-  }
+  if (!values || problems.length > 0) throw invalid(problems);
   return {
     restUrl: values.POSTGREST_URL ?? `${values.SUPABASE_URL}/rest/v1`,
     databaseKey: values.SUPABASE_SECRET_KEYS ?? values.SUPABASE_SERVICE_ROLE_KEY ?? "",
@@ -267,6 +265,10 @@ export function readConfig(env: Variables): Config {
     },
     logLevel: values.LOG_LEVEL,
   };
+}
+
+function invalid(problems: readonly string[]): Fault {
+  return new Fault("config_invalid", `Cannot start: ${problems.join("; ")}`);
 }
 
 function readVariables<Shape extends z.ZodRawShape>(wanted: z.ZodObject<Shape>, env: Variables) {

@@ -7,7 +7,7 @@
 import type postgres from "postgres";
 import { z } from "zod";
 import { loadSettings, withDatabase } from "./database.ts";
-import { defineTask, type ExitCode, main, Misuse, Stop } from "./task.ts";
+import { defineTask, type ExitCode, main, Misuse, readCommand, Stop } from "./task.ts";
 import type { Terminal } from "./terminal.ts";
 
 const usage = `deno task audit verify --org SLUG_OR_ID   compare a clinic's audit log with its seals
@@ -63,7 +63,7 @@ export const audit = defineTask({
   },
   allowPositionals: true,
   run: async ({ values: { org, all, seal, env: file, db }, positionals }, { env, terminal }) => {
-    if (positionals.length !== 1 || positionals[0] !== "verify") throw new Misuse("Give verify");
+    readCommand(positionals, ["verify"]);
     if ((org === undefined) !== all) throw new Misuse("verify takes --org SLUG_OR_ID or --all");
     const logged = seal === undefined ? undefined : readSeal(seal);
     if (logged && all) throw new Misuse("--seal is for one clinic: give --org SLUG_OR_ID");

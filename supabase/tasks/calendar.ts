@@ -19,7 +19,7 @@ import {
   sayRemoved,
   withDatabase,
 } from "./database.ts";
-import { defineTask, main, Misuse, Stop } from "./task.ts";
+import { defineTask, main, Misuse, readCommand, Stop } from "./task.ts";
 import type { Terminal } from "./terminal.ts";
 
 const usage = `deno task calendar list   --org SLUG_OR_ID
@@ -89,9 +89,8 @@ export const calendar = defineTask({
     db: { type: "string" },
   },
   allowPositionals: true,
-  run: async ({ values, positionals: [given, surplus] }, { env, terminal }) => {
-    const command = commands.find((name) => name === given);
-    if (!command || surplus !== undefined) throw new Misuse(`Give one of ${commands.join(", ")}`);
+  run: async ({ values, positionals }, { env, terminal }) => {
+    const { command } = readCommand(positionals, commands);
     const { org, label, doctor = null, id } = values;
     if (!org) throw new Misuse(`${command} needs --org`);
     if (command === "add" && !label) throw new Misuse("add needs --label");

@@ -16,7 +16,7 @@ import { type ClinicDocument, clinicDocument } from "./clinic/document.ts";
 import { readClinicFile, writeClinicFile } from "./clinic/file.ts";
 import type { Path } from "./clinic/contradictions.ts";
 import { loadSettings, withDatabase } from "./database.ts";
-import { defineTask, main, Misuse, Stop } from "./task.ts";
+import { defineTask, main, Misuse, readCommand, Stop } from "./task.ts";
 import type { Terminal } from "./terminal.ts";
 
 const usage = `deno task clinic add FILE     add the clinic of a file
@@ -126,9 +126,7 @@ export const clinic = defineTask({
   },
   allowPositionals: true,
   run: async ({ values, positionals }, { env, terminal }) => {
-    const [given, path, ...more] = positionals;
-    const command = commands.find((name) => name === given);
-    if (!command || more.length > 0) throw new Misuse(`Give one of ${commands.join(", ")}`);
+    const { command, words: [path] } = readCommand(positionals, commands, 1);
     const { org, remove } = values;
     if (remove !== undefined && command !== "questions") {
       throw new Misuse("--remove is for questions");

@@ -12,7 +12,7 @@ import { type Config, type CredentialConfig, readCredentialConfig } from "../../
 import { decryptAccount, encryptAccount, senderOf } from "../../shared/accounts.ts";
 import { decryptWebhookSecret } from "../../shared/webhook.ts";
 import { loadSettings, withDatabase } from "./database.ts";
-import { defineTask, type ExitCode, main, Misuse, Stop } from "./task.ts";
+import { defineTask, type ExitCode, main, Misuse, readCommand, Stop } from "./task.ts";
 import type { Terminal } from "./terminal.ts";
 import { type AccountCheck, checkAtTwilio, fieldNames, readAccount } from "./twilio_account.ts";
 import { reencryptSecrets, type StoredEndpoint } from "./webhooks/secrets.ts";
@@ -47,9 +47,8 @@ export const credentials = defineTask({
         "shell's history keep them. Type them when asked or send them to standard input. If you " +
         "have just given one, change it at Twilio"
       : undefined,
-  run: async ({ values: { org, env: envFile, db }, positionals: [given, surplus] }, context) => {
-    const command = commands.find((name) => name === given);
-    if (!command || surplus !== undefined) throw new Misuse("Give one of set, check, rotate");
+  run: async ({ values: { org, env: envFile, db }, positionals }, context) => {
+    const { command } = readCommand(positionals, commands);
     if (command !== "rotate" && !org) throw new Misuse(`${command} needs --org`);
     const { env, terminal } = context;
     const settings = await loadSettings(envFile, env);

@@ -65,8 +65,9 @@ export const deploy = defineTask({
   },
   allowPositionals: true,
   run: async ({ values, positionals: [word, ...rest] }, { env, running, terminal }) => {
-    if (word === "settings" && rest.length === 0) return await writeSettings(values.env, terminal);
-    if (word !== undefined) throw new Misuse(`Unexpected argument ${word}`);
+    const surplus = word === "settings" ? rest[0] : word;
+    if (surplus !== undefined) throw new Misuse(`Unexpected argument ${surplus}`);
+    if (word === "settings") return await writeSettings(values.env, terminal);
     const file = await readEnvFile(values.env);
     const settings = values["functions-only"] ? {} : pickSettings(file);
     const project = await readProject(values.project);

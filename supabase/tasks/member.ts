@@ -7,7 +7,7 @@
 import type postgres from "postgres";
 import { z } from "zod";
 import { type Clinic, findClinic, loadSettings, withDatabase } from "./database.ts";
-import { defineTask, main, Misuse, Stop } from "./task.ts";
+import { defineTask, main, Misuse, readCommand, Stop } from "./task.ts";
 
 const roles = ["viewer", "desk", "manager", "owner"] as const;
 
@@ -41,9 +41,8 @@ export const member = defineTask({
     db: { type: "string" },
   },
   allowPositionals: true,
-  run: async ({ values, positionals: [given, surplus] }, { env, terminal }) => {
-    const command = commands.find((name) => name === given);
-    if (!command || surplus !== undefined) throw new Misuse(`Give ${commands.join(", ")}`);
+  run: async ({ values, positionals }, { env, terminal }) => {
+    const { command } = readCommand(positionals, commands);
     const { org, email } = values;
     if (!org) throw new Misuse(`${command} needs --org`);
     const role = readRole(command, values.role);

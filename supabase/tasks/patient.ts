@@ -8,7 +8,7 @@ import type postgres from "postgres";
 import { z } from "zod";
 import { readPhone } from "../../shared/phone.ts";
 import { loadSettings, withDatabase } from "./database.ts";
-import { defineTask, main, Misuse, Stop } from "./task.ts";
+import { defineTask, main, Misuse, readCommand, Stop } from "./task.ts";
 import type { Terminal } from "./terminal.ts";
 
 const usage =
@@ -60,9 +60,8 @@ export const patient = defineTask({
     db: { type: "string" },
   },
   allowPositionals: true,
-  run: async ({ values, positionals: [given, surplus] }, { env, terminal }) => {
-    const command = commands.find((name) => name === given);
-    if (!command || surplus !== undefined) throw new Misuse("Give export or erase");
+  run: async ({ values, positionals }, { env, terminal }) => {
+    const { command } = readCommand(positionals, commands);
     const { org, phone, name = "", "without-phone": hasNone } = values;
     if (!org || hasNone === (phone !== undefined)) {
       throw new Misuse(`${command} needs --org, and --phone or --without-phone`);

@@ -224,9 +224,31 @@ export function describeFailure(thrown: unknown): { code: ExitCode; message: str
   if (thrown instanceof Stop) return thrown;
   if (thrown instanceof Interrupted) return { code: 2, message: "Nothing was changed" };
   if (thrown instanceof Fault && thrown.code === "config_invalid") {
-    return { code: 2, message: `Cannot start: ${thrown.message}` };
+    return { code: 2, message: thrown.message };
   }
   return { code: 1, message: thrown instanceof Error ? thrown.message : String(thrown) };
+}
+
+/**
+ * Reads which of its commands a task was given: `add FILE` in `deno task clinic add FILE`.
+ *
+ * @param most How many words may follow the command.
+ * @throws {Misuse} When it is none of them, or when more words follow.
+ */
+export function readCommand<const Command extends string>(
+  positionals: readonly string[],
+  commands: readonly Command[],
+  most = 0,
+): { readonly command: Command; readonly words: readonly string[] } {
+  const [given, ...words] = positionals;
+  const command = commands.find((one) => one === given);
+  if (command === undefined) {
+    const some = commands.length > 1 ? "one of " : "";
+    throw new Misuse(`Give ${some}${commands.join(", ")}`);
+  }
+  const surplus = words[most];
+  if (surplus !== undefined) throw new Misuse(`Unexpected argument ${surplus}`);
+  return { command, words };
 }
 
 /**

@@ -15,7 +15,7 @@ import { lineProfile } from "../../shared/database/calls.ts";
 import { composeAssistant } from "../../shared/line/assistant.ts";
 import { defineForVapi, type FunctionsAddress } from "../../shared/line/tool_definition.ts";
 import { loadSettings, withDatabase } from "./database.ts";
-import { defineTask, main, Misuse, Stop } from "./task.ts";
+import { defineTask, main, Misuse, readCommand, Stop } from "./task.ts";
 import type { Terminal } from "./terminal.ts";
 import { type Body, openAccount } from "./vapi/account.ts";
 import { exportFiles } from "./vapi/gitops.ts";
@@ -68,25 +68,23 @@ export const vapi = defineTask({
   },
   allowPositionals: true,
   run: async ({ values, positionals }, { env, terminal }) => {
-    const [given, ...more] = positionals;
-    const command = commands.find((name) => name === given);
-    if (!command || more.length > 0) throw new Misuse(`Give one of ${commands.join(", ")}`);
+    const { command } = readCommand(positionals, commands);
+    const { org, gitops } = values;
+    if (command !== "tools" && !org) throw new Misuse(`${command} needs --org`);
+    if (command === "export" && !gitops) throw new Misuse("export needs --gitops");
     const settings = await loadSettings(values.env, env);
     const address = findFunctions(settings, values["functions-url"]);
-    if (command === "tools") {
+    if (command === "tools" || !org) {
       terminal.print(JSON.stringify(tools.map((tool) => defineForVapi(tool, address)), null, 2));
       return 0;
     }
-    const { org, gitops } = values;
-    if (!org) throw new Misuse(`${command} takes --org SLUG_OR_ID`);
     return await withDatabase(values.db ?? settings["SUPABASE_DB_URL"], async (sql) => {
       const found = await readLine(sql, org);
       switch (command) {
         case "assistant":
           return printAssistant(found, address, terminal);
         case "export":
-          if (!gitops) throw new Misuse("export takes --gitops DIR");
-          return await writeFiles(gitops, found, address, terminal);
+          return await writeFiles(gitops ?? "", found, address, terminal);
         case "sync": {
           const twilioImport = await readTwilioImport(sql, found.orgId, settings);
           const wish = { line: found, tools, address, adopts: values.adopt, twilioImport };

@@ -19,7 +19,7 @@ import {
   sayRemoved,
   withDatabase,
 } from "./database.ts";
-import { defineTask, main, Misuse, Stop } from "./task.ts";
+import { defineTask, main, Misuse, readCommand, Stop } from "./task.ts";
 import type { Terminal } from "./terminal.ts";
 import { tryEndpoint } from "./webhooks/try.ts";
 
@@ -35,8 +35,8 @@ deno task webhooks resend --org SLUG_OR_ID [--id ID]   send it again, all or one
                 alarm.raised; all of them if left out
   --names       send patients' names and callers' messages too; numbers and codes are never sent
   --id ID       as list or failed shows it
-  --env FILE    a file with CREDENTIAL_KEYS and SUPABASE_DB_URL; .env if left out. The environment takes
-                precedence
+  --env FILE    a file with CREDENTIAL_KEYS and SUPABASE_DB_URL, which overrides the environment; if
+                left out, the environment, then .env
   --db URL      the database as its owner, instead of SUPABASE_DB_URL
   add asks for the address (https); without a terminal it reads it from standard input.
   exit code 0: done, 1: there is no such clinic, endpoint or message, or the test was not accepted,
@@ -109,18 +109,17 @@ export const webhooks = defineTask({
     db: { type: "string" },
   },
   allowPositionals: true,
-  run: async ({ values, positionals: [given, surplus] }, { env, terminal }) => {
-    const command = commands.find((name) => name === given);
-    if (!command || surplus !== undefined) throw new Misuse(`Give one of ${commands.join(", ")}`);
+  run: async ({ values, positionals }, { env, terminal }) => {
+    const { command } = readCommand(positionals, commands);
     const { org, events, names, id } = values;
     if (!org) throw new Misuse(`${command} needs --org`);
     if (command !== "add" && (events !== undefined || names)) {
       throw new Misuse("--events and --names are for add");
     }
+    const endpointId = readId(command, id);
     const settings = await loadSettings(values.env, env);
     const keys = () => readCredentialConfig(settings).credentialKeys;
     if (command === "add" || command === "rotate" || command === "test") keys();
-    const endpointId = readId(command, id);
     await withDatabase(values.db ?? settings["SUPABASE_DB_URL"], async (sql) => {
       const asked = { sql, clinic: await findClinic(sql, org), terminal, keys };
       await carryOut(command, asked, { events, names, endpointId });

@@ -256,7 +256,7 @@ test("a question that names an erased patient goes with them, and another of the
 test("missing and invalid arguments are reported, with the task's exit code", async (bench) => {
   const clinic = await aTextingClinic(bench);
   const cases: readonly (readonly [readonly string[], number, RegExp])[] = [
-    [[], 2, /Give export or erase/],
+    [[], 2, /Give one of export, erase/],
     [["export"], 2, /needs --org, and --phone or --without-phone/],
     [["erase", "--org", "nowhere", "--phone", phone], 1, /There is no clinic nowhere/],
     [["erase", "--org", clinic.slug, "--phone", "12"], 2, /cannot be read/],

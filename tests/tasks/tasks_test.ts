@@ -9,11 +9,15 @@ import {
   describeFailure,
   Misuse,
   readAddress,
+  readCommand,
   readNumber,
   Running,
   runTask,
   Stop,
 } from "../../supabase/tasks/task.ts";
+import { vapi } from "../../supabase/tasks/vapi.ts";
+import { webhooks } from "../../supabase/tasks/webhooks.ts";
+import { bench } from "../bench/run.ts";
 import { atLength } from "../support/length.ts";
 import { loadTasks, taskNames } from "../support/tasks.ts";
 import { aTerminal } from "../support/terminal.ts";
@@ -52,6 +56,56 @@ for (const { name, description, path, constant, task, args } of await loadTasks(
     assert.ok(source.endsWith(`\nif (import.meta.main) await main(${constant});\n`), path);
   });
 }
+
+Deno.test("each bench refuses the words and options that it does not take, and measures nothing", async () => {
+  const cases = [
+    ["", "Give one of rest, sql, call, textbook, growth, cold, attack, overload"],
+    ["call many", "CALLERS takes a whole number from 1 to 10000, not many"],
+    ["call 8 9", "Unexpected argument 9"],
+    ["overload 10 many", "CALLERS takes a whole number from 1 to 10000, not many"],
+    ["growth 1", "ROWS takes a whole number from 1000 to 100000000, not 1"],
+    ["sql G2 G99", "There is no goal G99: give some of G2, G3, G5, G6, G7, G13"],
+    ["cold --quick", "bench cold takes no --quick"],
+    ["textbook --beside .", "bench textbook takes no --beside"],
+    ["rest more", "Unexpected argument more"],
+  ];
+  for (const [words = "", said] of cases) {
+    const { terminal, out, errors } = aTerminal();
+    const args = words.split(" ").filter(Boolean);
+    assert.equal(await runTask(bench, args, { env: {}, terminal }), 2, words);
+    assert.deepEqual([out, errors.join("\n").split("\n")[0]], [[], said]);
+  }
+});
+
+Deno.test("a task with commands takes one of them, and says which word is too much", () => {
+  const commands = ["add", "list"] as const;
+  assert.deepEqual(readCommand(["add", "FILE"], commands, 1), { command: "add", words: ["FILE"] });
+  for (
+    const [words, said] of [
+      [[], "Give one of add, list"],
+      [["ad"], "Give one of add, list"],
+      [["list", "it"], "Unexpected argument it"],
+    ] as const
+  ) assert.throws(() => readCommand(words, commands), { message: said });
+  assert.throws(() => readCommand([], ["verify"]), { message: "Give verify" });
+});
+
+Deno.test("what a command of vapi or webhooks needs is asked for before any setting", async () => {
+  for (
+    const [words, said] of [
+      ["vapi sync", "sync needs --org"],
+      ["vapi export --org x", "export needs --gitops"],
+      ["webhooks test --org x", "test needs --id"],
+    ] as const
+  ) {
+    const [name, ...args] = words.split(" ");
+    const { terminal, errors } = aTerminal();
+    const context = { env: {}, terminal };
+    const code = name === "vapi" ? runTask(vapi, args, context) : runTask(webhooks, args, context);
+    assert.equal(await code, 2);
+    assert.equal(errors.join("\n").split("\n")[0], said);
+  }
+});
 
 // In a process as an operator starts it: one with many modules, one with arguments, one without permissions.
 for (
