@@ -62,13 +62,13 @@ export const audit = defineTask({
     db: { type: "string" },
   },
   allowPositionals: true,
-  run: async ({ values: { org, all, seal, env: file, db }, positionals }, { env, terminal }) => {
+  run: async ({ values: { org, all, seal, ...values }, positionals }, { env, terminal }) => {
     readCommand(positionals, ["verify"]);
     if ((org === undefined) !== all) throw new Misuse("verify takes --org SLUG_OR_ID or --all");
     const logged = seal === undefined ? undefined : readSeal(seal);
     if (logged && all) throw new Misuse("--seal is for one clinic: give --org SLUG_OR_ID");
-    const settings = await loadSettings(file, env);
-    return await withDatabase(db ?? settings["SUPABASE_DB_URL"], async (sql) => {
+    const settings = await loadSettings(values, env);
+    return await withDatabase(settings["SUPABASE_DB_URL"], async (sql) => {
       let code: ExitCode = 0;
       for (const found of await findOrganizations(sql, org)) {
         const isIntact = await verify(sql, found, logged, terminal);

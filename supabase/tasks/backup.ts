@@ -39,8 +39,8 @@ export const backup = defineTask({
   usage,
   options: { to: { type: "string" }, env: { type: "string" }, db: { type: "string" } },
   run: async ({ values }, context) => {
-    const settings = await loadSettings(values.env, context.env);
-    const url = values.db ?? settings["SUPABASE_DB_URL"];
+    const settings = await loadSettings(values, context.env);
+    const url = settings["SUPABASE_DB_URL"];
     const folder = (values.to ?? nameFolder(new Date())).replace(/\/+$/, "");
     const description = await withDatabase(
       url,

@@ -101,9 +101,9 @@ export const calendar = defineTask({
     if (command !== "add" && !isOfDoctor && doctor !== null) {
       throw new Misuse("--doctor is for add, read and forget");
     }
-    const settings = await loadSettings(values.env, env);
+    const settings = await loadSettings(values, env);
     const base = command === "add" ? functionsOf(settings) : "";
-    await withDatabase(values.db ?? settings["SUPABASE_DB_URL"], async (sql) => {
+    await withDatabase(settings["SUPABASE_DB_URL"], async (sql) => {
       const clinic = await findClinic(sql, org);
       switch (command) {
         case "list":

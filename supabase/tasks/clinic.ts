@@ -8,15 +8,20 @@
  * @module
  */
 
-import { readFile } from "node:fs/promises";
 import type postgres from "postgres";
 import { z } from "zod";
 import { listDifferences } from "./clinic/difference.ts";
 import { type ClinicDocument, clinicDocument } from "./clinic/document.ts";
-import { readClinicFile, writeClinicFile } from "./clinic/file.ts";
+import { writeClinicFile } from "./clinic/file.ts";
 import type { Path } from "./clinic/contradictions.ts";
+import {
+  type ClinicFile,
+  findStoredClinic,
+  loadClinicFile,
+  readStoredClinic,
+} from "./clinic/sources.ts";
 import { loadSettings, withDatabase } from "./database.ts";
-import { defineTask, main, Misuse, readCommand, Stop } from "./task.ts";
+import { defineTask, main, Misuse, readCommand, requireConsent, Stop } from "./task.ts";
 import type { Terminal } from "./terminal.ts";
 
 const usage = `deno task clinic add FILE     add the clinic of a file
@@ -90,11 +95,6 @@ const deletion = z.discriminatedUnion("outcome", [
   z.object({ outcome: z.enum(["unknown_clinic", "busy"]) }),
 ]);
 
-const found = z.discriminatedUnion("outcome", [
-  z.object({ outcome: z.literal("found"), orgId: z.string(), clinic: clinicDocument }),
-  z.object({ outcome: z.literal("unknown_clinic"), slugs: z.array(z.string()) }),
-]);
-
 const questions = z.discriminatedUnion("outcome", [
   z.object({
     outcome: z.literal("found"),
@@ -131,8 +131,8 @@ export const clinic = defineTask({
     if (remove !== undefined && command !== "questions") {
       throw new Misuse("--remove is for questions");
     }
-    const settings = await loadSettings(values.env, env);
-    const dbUrl = values.db ?? settings["SUPABASE_DB_URL"];
+    const settings = await loadSettings(values, env);
+    const dbUrl = settings["SUPABASE_DB_URL"];
     if (command === "delete") {
       if (!org || path !== undefined) throw new Misuse("delete takes --org SLUG_OR_ID and no file");
       await withDatabase(dbUrl, (sql) => deleteClinic(sql, org, values.yes, terminal));
@@ -150,7 +150,7 @@ export const clinic = defineTask({
       return 0;
     }
     if (path === undefined) throw new Misuse(`${command} needs a file`);
-    const file = await readTheFile(path);
+    const file = await loadClinicFile(path);
     if (command === "check" && !dbUrl) {
       terminal.print(`${path} has no mistakes; --db URL compares it with a database`);
       return 0;
@@ -166,33 +166,13 @@ export const clinic = defineTask({
   },
 });
 
-/** A file without mistakes. */
-interface ClinicFile {
-  readonly path: string;
-  readonly clinic: ClinicDocument;
-  /** `FILE:LINE` of a part of it. */
-  placeOf(path: Path): string;
-}
-
-async function readTheFile(path: string): Promise<ClinicFile> {
-  const text = await readFile(path, "utf8").catch(() => {
-    throw new Stop(2, `Cannot read ${path}`);
-  });
-  const read = readClinicFile(text);
-  if (!read.ok) {
-    const lines = read.problems.map(({ line, message }) => `${path}:${line}: ${message}`);
-    throw new Stop(2, lines.join("\n"));
-  }
-  return { path, clinic: read.clinic, placeOf: (at) => `${path}:${read.lineOf(at)}` };
-}
-
 async function show(sql: postgres.Sql, org: string, terminal: Terminal): Promise<void> {
-  const { clinic } = await findClinic(sql, org);
+  const { clinic } = await findStoredClinic(sql, org);
   terminal.print(writeClinicFile(clinic).trimEnd());
 }
 
 async function listQuestions(sql: postgres.Sql, org: string, terminal: Terminal): Promise<void> {
-  const { clinic } = await findClinic(sql, org);
+  const { clinic } = await findStoredClinic(sql, org);
   const [row] = await sql`select public.list_questions(${org}) as answer`;
   const answer = questions.parse(row?.["answer"]);
   const open = answer.outcome === "found" ? answer.questions : [];
@@ -209,7 +189,7 @@ async function removeQuestion(
   id: string,
   terminal: Terminal,
 ): Promise<void> {
-  await findClinic(sql, org);
+  await findStoredClinic(sql, org);
   const [row] = await sql`select public.remove_question(${org}, ${id}) as answer`;
   const answer = removal.parse(row?.["answer"]);
   switch (answer.outcome) {
@@ -230,8 +210,9 @@ async function deleteClinic(
   isAgreed: boolean,
   terminal: Terminal,
 ): Promise<void> {
-  const { orgId, clinic } = await findClinic(sql, org);
-  if (!isAgreed) await askToDelete(clinic.name, terminal);
+  const { orgId, clinic } = await findStoredClinic(sql, org);
+  const question = `Delete ${clinic.name}? It cannot be undone.`;
+  if (!isAgreed) await requireConsent(terminal, question, "delete", "deleted");
   const [row] = await sql`select public.delete_clinic(${orgId}) as answer`;
   const answer = deletion.parse(row?.["answer"]);
   switch (answer.outcome) {
@@ -251,22 +232,6 @@ async function deleteClinic(
     case "busy":
       throw new Stop(1, "Somebody else is changing the clinic; nothing was deleted. Run it again");
   }
-}
-
-async function askToDelete(name: string, terminal: Terminal): Promise<void> {
-  if (!terminal.isTerminal) throw new Stop(2, "Nothing was deleted: give --yes to delete");
-  const answer = await terminal.ask(`Delete ${name}? It cannot be undone. yes or no: `);
-  if (!/^y(es)?$/i.test(answer.trim())) throw new Stop(1, "Nothing was deleted");
-}
-
-async function findClinic(sql: postgres.Sql, org: string) {
-  const [row] = await sql`select public.read_clinic(${org}) as answer`;
-  const answer = found.parse(row?.["answer"]);
-  if (answer.outcome === "found") return answer;
-  const known = answer.slugs.length > 0
-    ? `Known: ${answer.slugs.join(", ")}`
-    : "There are no clinics";
-  throw new Stop(1, `There is no clinic ${org}. ${known}`);
 }
 
 interface ApplyOptions {
@@ -291,7 +256,7 @@ async function apply(
     return;
   }
   if (trial.outcome === "unchanged") return;
-  if (!isAgreed) await askToApply(terminal);
+  if (!isAgreed) await requireConsent(terminal, "Apply this?", "apply it", "applied");
   const applied = await applyOnce(sql, file, { orgId, seen: trial.seen, isDryRun: false });
   terminal.print(`${file.clinic.name} is ${applied.outcome}`);
   const shown = new Set(trial.bookings.map(({ appointmentId }) => appointmentId));
@@ -308,10 +273,9 @@ async function chooseClinic(
 ): Promise<string | null> {
   if (command === "add") return null;
   if (command === "change" || org !== undefined) {
-    return (await findClinic(sql, org ?? clinic.slug)).orgId;
+    return (await findStoredClinic(sql, org ?? clinic.slug)).orgId;
   }
-  const [row] = await sql`select public.read_clinic(${clinic.slug}) as answer`;
-  const answer = found.parse(row?.["answer"]);
+  const answer = await readStoredClinic(sql, clinic.slug);
   return answer.outcome === "found" ? answer.orgId : null;
 }
 
@@ -410,12 +374,6 @@ function listBookings(bookings: readonly Booking[], verb: string, terminal: Term
       `  ${when} ${doctor}, ${service}, ${status}: ${reasons[reason]} (${appointmentId})`,
     );
   }
-}
-
-async function askToApply(terminal: Terminal): Promise<void> {
-  if (!terminal.isTerminal) throw new Stop(2, "Nothing was applied: give --yes to apply it");
-  const answer = await terminal.ask("Apply this? yes or no: ");
-  if (!/^y(es)?$/i.test(answer.trim())) throw new Stop(1, "Nothing was applied");
 }
 
 if (import.meta.main) await main(clinic);

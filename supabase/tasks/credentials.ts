@@ -11,7 +11,7 @@ import type postgres from "postgres";
 import { type Config, type CredentialConfig, readCredentialConfig } from "../../shared/config.ts";
 import { decryptAccount, encryptAccount, senderOf } from "../../shared/accounts.ts";
 import { decryptWebhookSecret } from "../../shared/webhook.ts";
-import { loadSettings, withDatabase } from "./database.ts";
+import { type Clinic, loadSettings, seekClinic, withDatabase } from "./database.ts";
 import { defineTask, type ExitCode, main, Misuse, readCommand, Stop } from "./task.ts";
 import type { Terminal } from "./terminal.ts";
 import { type AccountCheck, checkAtTwilio, fieldNames, readAccount } from "./twilio_account.ts";
@@ -47,13 +47,13 @@ export const credentials = defineTask({
         "shell's history keep them. Type them when asked or send them to standard input. If you " +
         "have just given one, change it at Twilio"
       : undefined,
-  run: async ({ values: { org, env: envFile, db }, positionals }, context) => {
+  run: async ({ values: { org, ...values }, positionals }, context) => {
     const { command } = readCommand(positionals, commands);
     if (command !== "rotate" && !org) throw new Misuse(`${command} needs --org`);
     const { env, terminal } = context;
-    const settings = await loadSettings(envFile, env);
+    const settings = await loadSettings(values, env);
     const config = readCredentialConfig(settings);
-    return await withDatabase(db ?? settings["SUPABASE_DB_URL"], async (sql) => {
+    return await withDatabase(settings["SUPABASE_DB_URL"], async (sql) => {
       switch (command) {
         case "set":
           return await setAccount(await findOrganization(sql, org), sql, config, terminal);
@@ -68,19 +68,8 @@ export const credentials = defineTask({
   },
 });
 
-interface Organization {
-  readonly id: string;
-  readonly slug: string;
-  readonly name: string;
-}
-
-async function findOrganization(
-  sql: postgres.Sql,
-  given: string | undefined,
-): Promise<Organization> {
-  const [found] = await sql<Organization[]>`
-    select id, slug, name from public.organizations
-    where slug = ${given ?? ""} or id::text = lower(${given ?? ""})`;
+async function findOrganization(sql: postgres.Sql, given = ""): Promise<Clinic> {
+  const found = await seekClinic(sql, given);
   if (found) return found;
   const slugs = await sql<{ slug: string }[]>`
     select slug from public.organizations order by slug limit 10`;
@@ -91,7 +80,7 @@ async function findOrganization(
 }
 
 async function setAccount(
-  org: Organization,
+  org: Clinic,
   sql: postgres.Sql,
   { credentialKeys }: Pick<Config, "credentialKeys">,
   terminal: Terminal,
@@ -113,7 +102,7 @@ async function setAccount(
 }
 
 /** A stored row, in the form that `decryptAccount` takes. */
-interface StoredRow extends Organization {
+interface StoredRow extends Clinic {
   /** Whether its reminders can be answered. */
   readonly takesAnswers: boolean;
   readonly keyId: string;
@@ -157,7 +146,7 @@ export async function findUnreadable(
  * @throws {Stop} When something is wrong with it.
  */
 export async function checkAccount(
-  org: Organization,
+  org: Clinic,
   sql: postgres.Sql,
   { credentialKeys, twilioApiBase, functionsPublicUrl }: CredentialConfig,
   terminal: Pick<Terminal, "print">,
@@ -189,7 +178,7 @@ export async function checkAccount(
 
 /** Answers to reminders get lost if Twilio posts them elsewhere, or nowhere while the database is away. */
 function requireWebhook(
-  { name }: Organization,
+  { name }: Clinic,
   { textsTo, failedTextsTo }: AccountCheck & { readonly kind: "works" },
   wanted: string,
 ): void {

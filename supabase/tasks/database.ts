@@ -29,18 +29,20 @@ export async function readEnvFile(file: string | undefined): Promise<Record<stri
 }
 
 /**
- * The settings of a task. A file that was named overrides the environment, and the environment
- * overrides `.env`.
+ * The settings of a task. `--db` is SUPABASE_DB_URL. The file of `--env` overrides the environment, and
+ * the environment overrides `.env`.
  *
- * @param file The file of `--env`, if it was given.
- * @throws {Stop} When it cannot be read.
+ * @throws {Stop} When the file cannot be read.
  */
 export async function loadSettings(
-  file: string | undefined,
+  { env: file, db }: { readonly env?: string | undefined; readonly db?: string | undefined },
   env: Readonly<Record<string, string>>,
 ): Promise<Record<string, string>> {
   const found = await readEnvFile(file);
-  return file === undefined ? { ...found, ...env } : { ...env, ...found };
+  return {
+    ...(file === undefined ? { ...found, ...env } : { ...env, ...found }),
+    ...(db === undefined ? {} : { SUPABASE_DB_URL: db }),
+  };
 }
 
 /**
@@ -81,18 +83,25 @@ function describe(thrown: unknown): unknown {
 /** A clinic, as tasks name it. */
 export interface Clinic {
   readonly id: string;
+  readonly slug: string;
   readonly name: string;
 }
 
+/** The clinic with a slug or id; undefined if there is none. */
+export async function seekClinic(sql: postgres.Sql, org: string): Promise<Clinic | undefined> {
+  const [found] = await sql<Clinic[]>`
+    select id, slug, name from public.organizations
+    where slug = ${org} or id::text = lower(${org})`;
+  return found;
+}
+
 /**
- * Finds a clinic.
+ * Finds a clinic by its slug or id.
  *
- * @param org Its slug or id.
  * @throws {Stop} When there is none.
  */
 export async function findClinic(sql: postgres.Sql, org: string): Promise<Clinic> {
-  const [found] = await sql<Clinic[]>`
-    select id, name from public.organizations where slug = ${org} or id::text = lower(${org})`;
+  const found = await seekClinic(sql, org);
   if (!found) throw new Stop(1, `There is no clinic ${org}`);
   return found;
 }

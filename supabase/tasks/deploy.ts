@@ -7,6 +7,7 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { hidePassword } from "./backup/programs.ts";
 import { loadSettings, readEnvFile, withDatabase } from "./database.ts";
 import { findCli, type SupabaseCli } from "./deploy/cli.ts";
 import {
@@ -74,7 +75,7 @@ export const deploy = defineTask({
     const target = {
       project,
       url: readAddress("--url", values.url ?? `https://${project}.supabase.co`),
-      db: readDatabase(values.db ?? (await loadSettings(values.env, env))["SUPABASE_DB_URL"]),
+      db: readDatabase((await loadSettings(values, env))["SUPABASE_DB_URL"]),
     };
     const other = findOtherProject(target);
     if (other) throw new Stop(2, `The database is that of project ${other}, not of ${project}`);
@@ -151,12 +152,9 @@ async function setFunctionsTarget({ url, db }: Target, { JOBS_SECRET }: Settings
   );
 }
 
-/** The password goes through the environment: other users of the machine can read arguments. */
 async function pushMigrations(cli: SupabaseCli, { db }: Target): Promise<void> {
-  const url = new URL(db);
-  const password = decodeURIComponent(url.password);
-  url.password = "";
-  await cli.change(["db", "push", `--remote=${url.href}`], { PGPASSWORD: password });
+  const { url, password } = hidePassword(db);
+  await cli.change(["db", "push", `--remote=${url}`], { PGPASSWORD: password });
   // The CLI says that all is well where it finds no migrations.
   const { missing } = await withDatabase(db, (sql) => compareMigrations(sql));
   if (missing.length > 0) throw new Stop(1, `Not applied: ${missing.join(", ")}`);

@@ -38,12 +38,12 @@ export const doctor = defineTask({
   run: async ({ values }, { env, terminal }) => {
     const url = readAddress("--url", values.url);
     const stack = await findStack(url);
-    const settings = await loadSettings(values.env ?? stack?.envFile, env);
+    const settings = await loadSettings({ env: values.env ?? stack?.envFile, db: values.db }, env);
     const { config, checks } = readSettings(settings, url);
     const found = [
       ...checks,
       ...await checkOutside(url, config),
-      ...await checkDatabase(values.db ?? settings["SUPABASE_DB_URL"], config),
+      ...await checkDatabase(settings["SUPABASE_DB_URL"], config),
     ];
     for (const one of found) show(one, terminal);
     const wrong = found.filter(({ problems }) => problems.length > 0).length;

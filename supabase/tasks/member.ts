@@ -47,8 +47,8 @@ export const member = defineTask({
     if (!org) throw new Misuse(`${command} needs --org`);
     const role = readRole(command, values.role);
     if (command !== "list" && !email) throw new Misuse(`${command} needs --email`);
-    const settings = await loadSettings(values.env, env);
-    await withDatabase(values.db ?? settings["SUPABASE_DB_URL"], async (sql) => {
+    const settings = await loadSettings(values, env);
+    await withDatabase(settings["SUPABASE_DB_URL"], async (sql) => {
       const clinic = await findClinic(sql, org);
       if (command !== "list" && email) {
         terminal.print(await change(sql, { command, clinic, email, role }));

@@ -14,8 +14,8 @@ import type postgres from "postgres";
 import { decryptAccount, encryptAccount } from "../../shared/accounts.ts";
 import { fromBase64, fromHex, toBase64, toHex } from "../../shared/bytes.ts";
 import { type Config, readCredentialConfig } from "../../shared/config.ts";
-import { loadSettings, readEnvFile, withDatabase } from "./database.ts";
-import { defineTask, main, Misuse, Stop } from "./task.ts";
+import { type Clinic, loadSettings, readEnvFile, seekClinic, withDatabase } from "./database.ts";
+import { defineTask, main, Misuse, requireConsent, Stop } from "./task.ts";
 import type { Terminal } from "./terminal.ts";
 import { reencryptSecrets, type StoredEndpoint } from "./webhooks/secrets.ts";
 
@@ -58,19 +58,19 @@ export const move = defineTask({
   },
   run: async ({ values: { org, to, yes, ...values } }, { env, terminal }) => {
     if (!org || !to) throw new Misuse("Give --org SLUG_OR_ID and --to FILE");
-    const here = await loadSettings(values.env, env);
+    const here = await loadSettings(values, env);
     const there = await readEnvFile(to);
     const keys = {
       here: readCredentialConfig(here).credentialKeys,
       there: readCredentialConfig(there).credentialKeys,
     };
     return await withDatabase(
-      values.db ?? here["SUPABASE_DB_URL"],
+      here["SUPABASE_DB_URL"],
       (source) =>
         withDatabase(there["SUPABASE_DB_URL"], async (target) => {
           await requireOther(source, target);
           await requireSameVersion(source, target);
-          const clinic = await findClinic(source, org);
+          const clinic = await seekClinic(source, org);
           if (!clinic) {
             const moved = values["dry-run"] ? undefined : await findMoved(source, target, org);
             if (!moved) throw new Stop(1, `There is no clinic ${org} in this project`);
@@ -83,7 +83,8 @@ export const move = defineTask({
             terminal.print("Nothing was moved");
             return 0;
           }
-          if (!yes) await askToMove(clinic, terminal);
+          const question = `Move ${clinic.name}? Take a backup of both first.`;
+          if (!yes) await requireConsent(terminal, question, "move it", "moved");
           const members = await findMembers(source, clinic);
           await transfer({ source, target, clinic, keys });
           terminal.print(`${clinic.name} is now in the other project, and no longer in this one.`);
@@ -100,12 +101,6 @@ const jobActions = [
   ...["cleanup_expired_holds", "apply_retention", "watch_overlaps", "import_busy_times"],
   ...["text_appointment", "deliver_text", "raise_alarm"],
 ];
-
-interface Clinic {
-  readonly id: string;
-  readonly slug: string;
-  readonly name: string;
-}
 
 /** In one database the move would wait for its own locks for ever. A lock is only seen where it was taken. */
 async function requireOther(source: postgres.Sql, target: postgres.Sql): Promise<void> {
@@ -141,19 +136,13 @@ async function requireSameVersion(source: postgres.Sql, target: postgres.Sql): P
   }
 }
 
-async function findClinic(sql: postgres.Sql, org: string): Promise<Clinic | undefined> {
-  const [found] = await sql<Clinic[]>`select id, slug, name from public.organizations
-    where slug = ${org} or id::text = lower(${org})`;
-  return found;
-}
-
 /** A clinic that has left this project, and whose move the other one has not seen the end of. */
 async function findMoved(
   source: postgres.Sql,
   target: postgres.Sql,
   org: string,
 ): Promise<Clinic | undefined> {
-  const clinic = await findClinic(target, org);
+  const clinic = await seekClinic(target, org);
   if (!clinic) return undefined;
   const [arriving] = await target`
     select from private.arriving_clinics where org_id = ${clinic.id}`;
@@ -231,12 +220,6 @@ async function count(sql: postgres.ISql, tables: readonly Table[], id: string): 
 
 const writeCounts = (counts: Counts) =>
   Object.entries(counts).map(([name, rows]) => `${name} ${rows}`).join(", ");
-
-async function askToMove({ name }: Clinic, terminal: Terminal): Promise<void> {
-  if (!terminal.isTerminal) throw new Stop(2, "Nothing was moved: give --yes to move it");
-  const answer = await terminal.ask(`Move ${name}? Take a backup of both first. yes or no: `);
-  if (!/^y(es)?$/i.test(answer.trim())) throw new Stop(1, "Nothing was moved");
-}
 
 interface Transfer {
   readonly source: postgres.Sql;

@@ -7,8 +7,8 @@
 import type postgres from "postgres";
 import { z } from "zod";
 import { readPhone } from "../../shared/phone.ts";
-import { loadSettings, withDatabase } from "./database.ts";
-import { defineTask, main, Misuse, readCommand, Stop } from "./task.ts";
+import { type Clinic, findClinic, loadSettings, withDatabase } from "./database.ts";
+import { defineTask, main, Misuse, readCommand, requireConsent, Stop } from "./task.ts";
 import type { Terminal } from "./terminal.ts";
 
 const usage =
@@ -67,12 +67,12 @@ export const patient = defineTask({
       throw new Misuse(`${command} needs --org, and --phone or --without-phone`);
     }
     if (hasNone && name.trim() === "") throw new Misuse("--without-phone needs --name");
-    const settings = await loadSettings(values.env, env);
-    await withDatabase(values.db ?? settings["SUPABASE_DB_URL"], async (sql) => {
+    const settings = await loadSettings(values, env);
+    await withDatabase(settings["SUPABASE_DB_URL"], async (sql) => {
       const clinic = await findClinic(sql, org);
       const asked = {
         clinic,
-        phone: phone ? await readNumber(phone, clinic) : null,
+        phone: phone ? await readNumber(sql, phone, clinic) : null,
         name: name.trim() || null,
       };
       if (command === "export") await show(sql, asked, terminal);
@@ -82,12 +82,6 @@ export const patient = defineTask({
   },
 });
 
-interface Clinic {
-  readonly id: string;
-  readonly name: string;
-  readonly country: string;
-}
-
 interface Asked {
   readonly clinic: Clinic;
   /** E.164; null for a patient without one. */
@@ -95,18 +89,12 @@ interface Asked {
   readonly name: string | null;
 }
 
-async function findClinic(sql: postgres.Sql, org: string): Promise<Clinic> {
-  const [found] = await sql<Clinic[]>`
-    select id, name, default_country as country from public.organizations
-    where slug = ${org} or id::text = lower(${org})`;
-  if (!found) throw new Stop(1, `There is no clinic ${org}`);
-  return found;
-}
-
-async function readNumber(phone: string, { country }: Clinic): Promise<string> {
+async function readNumber(sql: postgres.Sql, phone: string, { id }: Clinic): Promise<string> {
   const e164 = /^\+[1-9]\d{6,14}$/.exec(phone.replace(/[\s().-]/g, ""))?.[0];
   if (e164 !== undefined) return e164;
-  const read = await readPhone(phone, [], country);
+  const [org] = await sql<{ country: string }[]>`
+    select default_country as country from public.organizations where id = ${id}`;
+  const read = await readPhone(phone, [], org?.country);
   if (read.kind === "phone") return read.e164;
   throw new Misuse("--phone cannot be read; write it with its country, such as +447700900123");
 }
@@ -128,7 +116,8 @@ async function erase(
   { isAgreed }: { readonly isAgreed: boolean },
   terminal: Terminal,
 ): Promise<void> {
-  if (name !== null && !isAgreed) await askToErase(clinic, terminal);
+  const question = `Erase this patient of ${clinic.name}? It cannot be undone.`;
+  if (name !== null && !isAgreed) await requireConsent(terminal, question, "erase", "erased");
   const [row] = await sql`select public.erase_patient(${clinic.id}, ${phone}, ${name}) as answer`;
   const answer = erased.parse(row?.["answer"]);
   if (answer.outcome === "busy") throw new Stop(1, "A call has locked some rows. Run it again");
@@ -149,14 +138,6 @@ async function erase(
       `${ahead} of them ${ahead === 1 ? "is" : "are"} still to come, and keep their time`,
     );
   }
-}
-
-async function askToErase({ name }: Clinic, terminal: Terminal): Promise<void> {
-  if (!terminal.isTerminal) throw new Stop(2, "Nothing was erased: give --yes to erase");
-  const answer = await terminal.ask(
-    `Erase this patient of ${name}? It cannot be undone. yes or no: `,
-  );
-  if (!/^y(es)?$/i.test(answer.trim())) throw new Stop(1, "Nothing was erased");
 }
 
 function refuse({ outcome, names }: z.infer<typeof unnamed>): Stop {

@@ -55,8 +55,8 @@ export const restore = defineTask({
     if (folder === undefined || surplus !== undefined) {
       throw new Misuse("Give the folder of one backup");
     }
-    const settings = await loadSettings(values.env, env);
-    const url = values.db ?? settings["SUPABASE_DB_URL"];
+    const settings = await loadSettings(values, env);
+    const url = settings["SUPABASE_DB_URL"];
     const description = await readFolder(folder);
     terminal.print(describeFolder(folder, description));
     const program = await findProgram("pg_restore", env["PG_BIN"], description.program);
@@ -105,7 +105,7 @@ async function examine(
   requireOlderProgram(program, major);
   const available = await sql<{ name: string }[]>`
     select name from pg_available_extensions union select extname from pg_extension`;
-  const missing = [...(await readExtensions()).keys()]
+  const missing = [...readExtensions().keys()]
     .filter((name) => !available.some((one) => one.name === name));
   if (missing.length > 0) {
     throw new Stop(1, `The database's server does not have the extension ${missing.join(", ")}`);
@@ -145,7 +145,7 @@ async function findObjects(sql: postgres.Sql): Promise<string[]> {
  * grants by default.
  */
 async function prepare(sql: postgres.Sql): Promise<void> {
-  for (const statement of (await readExtensions()).values()) await sql.unsafe(statement);
+  for (const statement of readExtensions().values()) await sql.unsafe(statement);
   for (const kind of ["tables", "sequences", "functions"]) {
     await sql.unsafe(`alter default privileges in schema public
       revoke all on ${kind} from public, anon, authenticated, service_role`);

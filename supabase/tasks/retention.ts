@@ -51,8 +51,8 @@ export const retention = defineTask({
   run: async ({ values }, { env, terminal }) => {
     const isDryRun = values["dry-run"];
     const batch = readNumber("--batch", values.batch, { from: 1, to: 1_000_000 });
-    const settings = await loadSettings(values.env, env);
-    await withDatabase(values.db ?? settings["SUPABASE_DB_URL"], async (sql) => {
+    const settings = await loadSettings(values, env);
+    await withDatabase(settings["SUPABASE_DB_URL"], async (sql) => {
       const totals = isDryRun ? [await applyOnce(sql, true, batch)] : await applyAll(sql, batch);
       report(totals, terminal);
       const rows = totals.reduce((sum, total) => sum + total.rows, 0);

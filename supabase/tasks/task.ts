@@ -252,6 +252,23 @@ export function readCommand<const Command extends string>(
 }
 
 /**
+ * Asks a person whether to do something that was not agreed to by `--yes`.
+ *
+ * @param doIt What it is, as in `apply it`, and `done` as in `applied`.
+ * @throws {Stop} When the answer is not yes, or nobody can be asked.
+ */
+export async function requireConsent(
+  terminal: Terminal,
+  question: string,
+  doIt: string,
+  done: string,
+): Promise<void> {
+  if (!terminal.isTerminal) throw new Stop(2, `Nothing was ${done}: give --yes to ${doIt}`);
+  const answer = await terminal.ask(`${question} yes or no: `);
+  if (!/^y(es)?$/i.test(answer.trim())) throw new Stop(1, `Nothing was ${done}`);
+}
+
+/**
  * Reads a whole number from an option.
  *
  * @throws {Misuse} When it is not one, or out of range.

@@ -4,18 +4,16 @@
  * @module
  */
 
-import { readFile } from "node:fs/promises";
 import type postgres from "postgres";
-import { z } from "zod";
 import { composeAppointmentText } from "../../shared/appointment_text.ts";
 import { toldOutcomes } from "../../shared/database/text_answers.ts";
 import { countSegments } from "../../shared/gsm.ts";
 import { composeReply } from "../../shared/text_reply.ts";
-import { type ClinicDocument, clinicDocument } from "./clinic/document.ts";
-import { readClinicFile } from "./clinic/file.ts";
+import type { ClinicDocument } from "./clinic/document.ts";
 import { isDay } from "./clinic/notation.ts";
+import { findStoredClinic, loadClinicFile } from "./clinic/sources.ts";
 import { loadSettings, withDatabase } from "./database.ts";
-import { defineTask, main, Misuse, Stop } from "./task.ts";
+import { defineTask, main, Misuse } from "./task.ts";
 import type { Terminal } from "./terminal.ts";
 
 const usage = `deno task texts FILE               the texts of a clinic's file, for an example
@@ -47,42 +45,18 @@ export const texts = defineTask({
       throw new Misuse("--day takes a day such as 2026-12-01, and needs --org");
     }
     if (path !== undefined) {
-      showExample(await readTheFile(path), terminal);
+      showExample((await loadClinicFile(path)).clinic, terminal);
       return 0;
     }
-    const settings = await loadSettings(values.env, env);
-    return await withDatabase(values.db ?? settings["SUPABASE_DB_URL"], async (sql) => {
-      const { orgId, clinic } = await findClinic(sql, org ?? "");
+    const settings = await loadSettings(values, env);
+    return await withDatabase(settings["SUPABASE_DB_URL"], async (sql) => {
+      const { orgId, clinic } = await findStoredClinic(sql, org ?? "");
       if (day === undefined) showExample(clinic, terminal);
       else showReminders(clinic, await readDay(sql, orgId, day), day, terminal);
       return 0;
     });
   },
 });
-
-async function readTheFile(path: string): Promise<ClinicDocument> {
-  const text = await readFile(path, "utf8").catch(() => {
-    throw new Stop(2, `Cannot read ${path}`);
-  });
-  const read = readClinicFile(text);
-  if (read.ok) return read.clinic;
-  throw new Stop(
-    2,
-    read.problems.map(({ line, message }) => `${path}:${line}: ${message}`).join("\n"),
-  );
-}
-
-const found = z.discriminatedUnion("outcome", [
-  z.object({ outcome: z.literal("found"), orgId: z.string(), clinic: clinicDocument }),
-  z.object({ outcome: z.literal("unknown_clinic"), slugs: z.array(z.string()) }),
-]);
-
-async function findClinic(sql: postgres.Sql, org: string) {
-  const [row] = await sql`select public.read_clinic(${org}) as answer`;
-  const answer = found.parse(row?.["answer"]);
-  if (answer.outcome === "found") return answer;
-  throw new Stop(1, `There is no clinic ${org}. Known: ${answer.slugs.join(", ")}`);
-}
 
 /** An appointment as a text describes it. */
 interface Described {

@@ -72,13 +72,13 @@ export const vapi = defineTask({
     const { org, gitops } = values;
     if (command !== "tools" && !org) throw new Misuse(`${command} needs --org`);
     if (command === "export" && !gitops) throw new Misuse("export needs --gitops");
-    const settings = await loadSettings(values.env, env);
+    const settings = await loadSettings(values, env);
     const address = findFunctions(settings, values["functions-url"]);
     if (command === "tools" || !org) {
       terminal.print(JSON.stringify(tools.map((tool) => defineForVapi(tool, address)), null, 2));
       return 0;
     }
-    return await withDatabase(values.db ?? settings["SUPABASE_DB_URL"], async (sql) => {
+    return await withDatabase(settings["SUPABASE_DB_URL"], async (sql) => {
       const found = await readLine(sql, org);
       switch (command) {
         case "assistant":

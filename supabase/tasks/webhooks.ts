@@ -117,10 +117,10 @@ export const webhooks = defineTask({
       throw new Misuse("--events and --names are for add");
     }
     const endpointId = readId(command, id);
-    const settings = await loadSettings(values.env, env);
+    const settings = await loadSettings(values, env);
     const keys = () => readCredentialConfig(settings).credentialKeys;
     if (command === "add" || command === "rotate" || command === "test") keys();
-    await withDatabase(values.db ?? settings["SUPABASE_DB_URL"], async (sql) => {
+    await withDatabase(settings["SUPABASE_DB_URL"], async (sql) => {
       const asked = { sql, clinic: await findClinic(sql, org), terminal, keys };
       await carryOut(command, asked, { events, names, endpointId });
     });

@@ -132,14 +132,18 @@ Deno.test("settings: a file of --env overrides the environment, which overrides 
   try {
     Deno.chdir(folder);
     const env = { COFFEE: "of the environment", TEA: "of the environment" };
-    assert.deepEqual(await loadSettings(undefined, env), env);
+    assert.deepEqual(await loadSettings({}, env), env);
     for (const file of [".env", "given.env"]) {
       Deno.writeTextFileSync(file, "TEA=of the file\nMILK=of the file\nCOFFEE=\n");
     }
     const milk = { MILK: "of the file" };
-    assert.deepEqual(await loadSettings(undefined, env), { ...milk, ...env });
-    assert.deepEqual(await loadSettings("given.env", env), { ...milk, ...env, TEA: "of the file" });
-    await assert.rejects(loadSettings("absent.env", env), Stop);
+    assert.deepEqual(await loadSettings({}, env), { ...milk, ...env });
+    assert.deepEqual(await loadSettings({ env: "given.env" }, env), {
+      ...milk,
+      ...env,
+      TEA: "of the file",
+    });
+    await assert.rejects(loadSettings({ env: "absent.env" }, env), Stop);
   } finally {
     Deno.chdir(home);
     Deno.removeSync(folder, { recursive: true });

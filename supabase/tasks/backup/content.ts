@@ -31,7 +31,7 @@ export async function describeContent(
     select version from supabase_migrations.schema_migrations order by version`;
   const jobs = await sql<Description["jobs"]>`
     select jobname as name, schedule, command, active from cron.job
-    where jobname = any (${[...(await readJobs()).keys()]}::text[]) order by jobname`;
+    where jobname = any (${[...readJobs().keys()]}::text[]) order by jobname`;
   return {
     migrations: migrations.map(({ version }) => version),
     rows: await countRows(sql),

@@ -99,7 +99,8 @@ export async function runProgram(
   throw new Stop(1, describeFailure(new TextDecoder().decode(stderr)));
 }
 
-function hidePassword(given: string): { url: string; password: string } {
+/** Takes the password out of an address: other users of the machine can read arguments. */
+export function hidePassword(given: string): { url: string; password: string } {
   const url = new URL(given);
   const password = decodeURIComponent(url.password);
   url.password = "";

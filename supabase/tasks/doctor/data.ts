@@ -32,7 +32,7 @@ const restore = "supabase db push --remote DATABASE_URL, or the statement in mig
 async function findJobs(sql: postgres.Sql): Promise<Problem[]> {
   const rows = await sql<{ name: string; schedule: string; active: boolean }[]>`
     select jobname as name, schedule, active from cron.job`;
-  return [...await readJobs()].flatMap(([name, schedule]) => {
+  return [...readJobs()].flatMap(([name, schedule]) => {
     const job = rows.find((row) => row.name === name);
     if (!job) return [{ what: `${name} is not scheduled`, fix: restore }];
     const alter = (change: string) =>
@@ -75,7 +75,7 @@ async function checkRuns(sql: postgres.Sql): Promise<Check> {
       select r.* from cron.job_run_details as r
       where r.jobid = j.jobid and r.start_time is not null order by r.start_time desc limit 1
     ) as d on true
-    where j.active and j.jobname = any (${[...(await readJobs()).keys()]}::text[])
+    where j.active and j.jobname = any (${[...readJobs().keys()]}::text[])
     order by j.jobname`;
   if (!cron?.["runs"] && rows.every(({ status }) => status === null)) {
     return skip(runs, "this database has no pg_cron; the local stack runs the jobs");

@@ -4,8 +4,9 @@
  * @module
  */
 
-import { readdir, readFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import type postgres from "postgres";
+import { readMigrations } from "../release/migrations.ts";
 import { type Check, check, type Problem } from "./check.ts";
 import { findForeignRights } from "./rights.ts";
 
@@ -27,20 +28,12 @@ export async function checkSchema(sql: postgres.Sql): Promise<Check[]> {
   ];
 }
 
-/** The names and texts of this checkout's migrations. */
-async function readMigrations(): Promise<{ version: string; text: string }[]> {
-  const folder = new URL("migrations/", root);
-  const names = (await readdir(folder)).filter((name) => name.endsWith(".sql")).sort();
-  return await Promise.all(names.map(async (name) => ({
-    version: name.slice(0, 14),
-    text: await readFile(new URL(name, folder), "utf8"),
-  })));
-}
+const migrations = new URL("migrations/", root);
+const readTexts = () => readMigrations(migrations).map(({ text }) => text).join("\n");
 
 /** The jobs in the migrations: schedules by name. */
-export async function readJobs(): Promise<Map<string, string>> {
-  const texts = (await readMigrations()).map(({ text }) => text);
-  const found = texts.join("\n").matchAll(/cron\.schedule\('([^']+)',\s*'([^']+)'/g);
+export function readJobs(): Map<string, string> {
+  const found = readTexts().matchAll(/cron\.schedule\('([^']+)',\s*'([^']+)'/g);
   return new Map([...found].map(([, name = "", schedule = ""]) => [name, schedule]));
 }
 
@@ -54,7 +47,7 @@ export async function compareMigrations(
     ? await sql<{ version: string }[]>`
       select version from supabase_migrations.schema_migrations order by version`
     : [];
-  const known = new Set((await readMigrations()).map(({ version }) => version));
+  const known = new Set(readMigrations(migrations).map(({ file }) => file.slice(0, 14)));
   const there = new Set(applied.map(({ version }) => version));
   return {
     missing: [...known].filter((version) => !there.has(version)),
@@ -104,16 +97,15 @@ async function findEntryFunctions(sql: postgres.Sql): Promise<Problem[]> {
 }
 
 /** The extensions in the migrations: the statements that install them, by name. */
-export async function readExtensions(): Promise<Map<string, string>> {
-  const texts = (await readMigrations()).map(({ text }) => text).join("\n");
-  const needed = texts.matchAll(/^create extension if not exists (\w+) with schema (\w+);/gm);
+export function readExtensions(): Map<string, string> {
+  const needed = readTexts().matchAll(/^create extension if not exists (\w+) with schema (\w+);/gm);
   return new Map([...needed].map(([statement, name = ""]) => [name, statement]));
 }
 
 async function findExtensions(sql: postgres.Sql): Promise<Problem[]> {
   const rows = await sql<{ name: string }[]>`select extname as name from pg_extension`;
   const installed = new Set(rows.map(({ name }) => name));
-  return [...await readExtensions()].flatMap(([name, statement]) =>
+  return [...readExtensions()].flatMap(([name, statement]) =>
     installed.has(name) ? [] : [{ what: `${name} is not installed`, fix: statement }]
   );
 }
