@@ -98,7 +98,7 @@ export class ValueRedactor {
         redacted.push("[CUT]");
         break;
       }
-      redacted.push(this.redact(item, field, parents));
+      redacted.push(isPersonal(field, item) ? "[REDACTED]" : this.redact(item, field, parents));
     }
     return redacted;
   }
@@ -203,14 +203,20 @@ function textsOf(value: unknown, field: string, depth: number): string[] {
 
 /**
  * Secrets with a fixed form: HTTP credentials, the headers of Vapi and Twilio, JSON web tokens, Supabase's
- * secret keys, signing secrets of webhooks, tokens of calendars, and the query of any address.
+ * secret keys, signing secrets of webhooks, tokens of calendars, the login in an address
+ * (`postgres://user:password@host`), and the query of any address.
  */
 const credential =
-  /\b(?:Bearer|Basic)\s+[\w.~+/=-]{8,}|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*|\bsb_secret_\w+|\bwhsec_[\w+/=]+|(?<=\bx-(?:vapi-secret|twilio-signature)["']?\s{0,3}[:=]\s{0,3}["']?)[^\s"',]+|\bcal_[\w-]{64}|(?<=https?:\/\/[^\s\"'<>?]{1,500}\?)[^\s\"'<>]+/gi;
+  /\b(?:Bearer|Basic)\s+[\w.~+/=-]{8,}|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*|\bsb_secret_[\w-]+|\bwhsec_[\w+/=]+|(?<=\bx-(?:vapi-secret|twilio-signature)["']?\s{0,3}[:=]\s{0,3}["']?)[^\s"',]+|\bcal_[\w-]{64}|(?<=:\/\/)[^\s"'<>/?#]{1,200}@|(?<=https?:\/\/[^\s\"'<>?]{1,500}\?)[^\s\"'<>]+/gi;
+
+/** A value behind a name: `JOBS_SECRET=...`, `"authToken":"..."`. A plain word is a remark, not a secret. */
+const named =
+  /((?:secret|password|signature|api[_-]?key|(?:auth|access|refresh|[_-])[_-]?token)s?\\?["']?\s{0,3}[:=]\s{0,3}\\?["']?)(?=[^\s"',]{0,200}[\d_+/=])[^\s"',]{8,}/gi;
 
 /** Removes credentials from a text. */
 export function withoutCredentials(text: string): string {
-  return text.replace(credential, "[REDACTED]");
+  return text.replace(credential, (found) => found.endsWith("@") ? "[REDACTED]@" : "[REDACTED]")
+    .replace(named, "$1[REDACTED]");
 }
 
 /**

@@ -49,6 +49,14 @@ Deno.test("secrets with a fixed form are removed from any text", () => {
     "x-vapi-secret: topsecretvalue": "topsecretvalue",
     '{"X-Twilio-Signature": "tWgGq0+abcdefg="}': "tWgGq0",
     "sb_secret_abcdefghijk": "abcdefghijk",
+    "key sb_secret_N7UND0-Uodkm0Hg_xS": "Uodkm0Hg",
+    "connect postgres://svc:hunter2@localhost:5432/postgres": "hunter2",
+    "connect postgresql://svc:hun@ter2@db.example.com/x": "ter2",
+    "https://doctor:hunter2@calendar.test/a.ics": "hunter2",
+    "JOBS_SECRET=topsecret_jobs": "topsecret_jobs",
+    '{"authToken":"0123456789abcdef"}': "0123456789abcdef",
+    '{\\"password\\":\\"hunter2hunter2\\"}': "hunter2",
+    "X-Vapi-Signature: sha256=deadbeef": "deadbeef",
     "https://functions.test/calendar?token=anything": "anything",
     "ada.brown＠example.com": "example.com",
   };
@@ -113,6 +121,7 @@ Deno.test("values of personal fields never reach a log line, whatever their type
   for (const name of ["arguments", "authorization", "phone", "patientName", "tokens"]) {
     log.info("event", { [name]: { any: secret }, other: { [name]: [secret] } });
   }
+  log.info("event", { names: [secret], patients: [[secret]], to: [secret] });
   log.info("event", { code: "482913", nested: { code: 482913 }, said: "your code is 482913" });
   assert.ok(!lines.join("").includes("Quixley"));
   assert.ok(!lines.join("").includes("482913"));
