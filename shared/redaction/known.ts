@@ -126,26 +126,47 @@ function occurrences(text: string, part: string, parts: readonly string[]): Know
     `(?<![\\p{L}\\p{N}])(?:${[form, ...spelled].join("|")})(?![\\p{L}\\p{N}])`,
     "giu",
   );
-  return [...text.matchAll(pattern)]
-    .map((match) => ({
-      type: "NAME" as const,
-      start: match.index,
-      end: match.index + match[0].length,
-    }))
-    .filter(({ start, end }) => !isOrdinary || isMeant(text, start, end, parts));
+  const found = [...text.matchAll(pattern)].map((match) => ({
+    type: "NAME" as const,
+    start: match.index,
+    end: match.index + match[0].length,
+  }));
+  if (!isOrdinary) return found;
+  const isSmall = !/\p{Lu}/u.test(text);
+  return found.filter((range) =>
+    // `B R O W N` is no word.
+    range.end - range.start > part.length + 1 || isMeant(text, range, part, parts, isSmall)
+  );
 }
 
-/** Whether an ordinary word is a name at this place. */
-function isMeant(text: string, start: number, end: number, parts: readonly string[]): boolean {
-  if (!/\p{Lu}/u.test(text[start] ?? "") && /\p{Lu}/u.test(text)) return false;
+/**
+ * Whether an ordinary word is a name at this place.
+ *
+ * @param isSmall Whether the text has no capital letters at all.
+ */
+function isMeant(
+  text: string,
+  { start, end }: Range,
+  part: string,
+  parts: readonly string[],
+  isSmall: boolean,
+): boolean {
   const before = text.slice(Math.max(0, start - 24), start);
   const after = text.slice(end, end + 24);
-  const isNext = (words: string, at: number) => {
-    const word = words.match(/[\p{L}'’]+/gu)?.at(at)?.toLowerCase();
-    return parts.some((part) => part.toLowerCase() === word);
-  };
-  return introduced.test(before) || /^\s/.test(after) && isNext(after, 0) ||
-    /\s$/.test(before) && isNext(before, -1);
+  const wordIn = (words: string, at: number) =>
+    words.match(/[\p{L}'’]+/gu)?.at(at)?.toLowerCase() ?? "";
+  const neighbours = [
+    // `Brown, Ada`
+    ...(/^,?\s/.test(after) ? [wordIn(after, 0)] : []),
+    ...(/\s$/.test(before) ? [wordIn(before, -1)] : []),
+  ].filter((word) => parts.some((part) => part.toLowerCase() === word));
+  // Recognised speech may be in lower case: `ada brown`.
+  if (neighbours.some((word) => !ordinary.has(word))) return true;
+  if (!isSmall && !/\p{Lu}/u.test(text[start] ?? "")) return false;
+  // `Brown, B R O W N`
+  const [letter = ""] = part;
+  const isSpelledNext = new RegExp(`^[\\s,.-]{1,3}${letter}[\\s.,-]`, "i").test(after);
+  return neighbours.length > 0 || isSpelledNext || introduced.test(before);
 }
 
 /** Fewer digits of a number may stay: `ending 456`. */
@@ -452,6 +473,17 @@ const addressEnd =
 const otherNumber =
   /^(?:\d{1,2}[:.]\d{2}\b|\d+(?:st|nd|rd|th)? (?:of )?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)|\d+ ?(?:[ap]m|mg|ml|mcg|%|percent|minutes?|hours?|days?|weeks?|months?|years?)\b)/iu;
 
+/** The first token that starts at an offset or behind it. */
+function tokenFrom({ tokens }: ReadText, offset: number): number {
+  let [low, high] = [0, tokens.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((tokens[middle]?.start ?? Infinity) >= offset) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
 /** The address that starts at an offset, if it has a number. */
 function addressAt(read: ReadText, from: number): KnownRange[] {
   const { text } = read;
@@ -459,11 +491,10 @@ function addressAt(read: ReadText, from: number): KnownRange[] {
   const [sentence = ""] = addressEnd.exec(rest) ?? [];
   const start = from + (leadIn.exec(sentence)?.[0].length ?? 0);
   const end = from + sentence.trimEnd().length;
-  const first = read.tokens.findIndex((token) => token.start >= start);
-  const hasNumber = first !== -1 &&
-    read.tokens.slice(first).some((token, index) =>
-      token.start < end && readingsAt(read.tokens, first + index).length > 0
-    );
+  let hasNumber = false;
+  for (let at = tokenFrom(read, start); (read.tokens[at]?.start ?? Infinity) < end; at++) {
+    hasNumber ||= readingsAt(read.tokens, at).length > 0;
+  }
   return start < end && hasNumber && !otherNumber.test(text.slice(start, end))
     ? [{ type: "ADDRESS", start, end }]
     : [];

@@ -26,6 +26,8 @@ const known = {
 const cases: readonly string[] = [
   "AI: May I have your name?\nUser: ⟦NAME:Jane Example⟧, that's ⟦NAME:J-A-N-E⟧.\nAI: Thanks, ⟦NAME:Jane⟧.",
   "User: for ⟦NAME:May Brown⟧, my daughter, on 3 May; may we come at ten? Brown discharge since May.",
+  "user: it's ⟦NAME:jane example⟧, or ⟦NAME:jose brown⟧, in a brown coat",
+  "For: ⟦NAME:Brown, José⟧. User: ⟦NAME:Brown, B, R, O, W, N⟧. May? ⟦NAME:K-I-N-G⟧.",
   "user: it's ⟦NAME:jane⟧'s mum, and ⟦NAME:zoe oneill⟧ too\nuser: ⟦NAME:Zoë O’Neill⟧",
   "AI: Ring you on ⟦PHONE:oh seven seven double oh nine hundred four five six⟧?\nUser: the one ending 456.",
   "User: half of it again, ⟦PHONE:nine double oh four five six⟧, that's all",
@@ -123,15 +125,17 @@ Deno.test("known facts are looked for in time proportional to the text", () => {
       "Jane, ",
       "User: 48\n",
       "48 29, sorry, ",
+      "wohne in ",
     ]
   ) {
+    const longest = part.startsWith("wohne") ? 120_000 : 20_000;
     const time = (length: number) => {
       const text = part.repeat(Math.ceil(length / part.length));
       const startedAt = performance.now();
       redactCall(text, known);
       return performance.now() - startedAt;
     };
-    const measure = () => Math.max(20, time(20_000)) / Math.max(20, time(2000));
+    const measure = () => Math.max(20, time(longest)) / Math.max(20, time(longest / 10));
     // Linear is 10, quadratic is 100; on a busy machine the best of some rounds counts.
     let ratio = measure();
     for (let round = 1; round < 5 && ratio >= 50; round++) ratio = Math.min(ratio, measure());
