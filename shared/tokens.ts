@@ -56,8 +56,12 @@ export function readTokens(text: string): Token[] {
   const tokens: Token[] = [];
   let marks = 0;
   for (let at = 0; at < text.length;) {
-    const token = readToken(text, at, marks);
-    if (token === undefined) {
+    const escape = escapeAt(text, at);
+    const token = escape === "" ? readToken(text, at, marks) : undefined;
+    if (escape !== "") {
+      marks |= readMark(withoutEscapes(escape), 0);
+      at += escape.length;
+    } else if (token === undefined) {
       marks |= readMark(text, at);
       at++;
     } else {
@@ -67,6 +71,28 @@ export function readTokens(text: string): Token[] {
     }
   }
   return tokens;
+}
+
+const escaped = /%[\da-f]{2}|\\u[\da-f]{4}|\\[nrt]/gi;
+const escapedHere = new RegExp(escaped.source, "iy");
+const backslash = 0x5c;
+const percent = 0x25;
+
+/** The escaped character at a place: `%20` of a URL, `\\n` and `\\u002b` of JSON in a text. */
+function escapeAt(text: string, at: number): string {
+  const code = text.charCodeAt(at);
+  if (code !== backslash && code !== percent) return "";
+  escapedHere.lastIndex = at;
+  return escapedHere.exec(text)?.[0] ?? "";
+}
+
+const escapedSpaces = new Map([["\\n", "\n"], ["\\r", "\r"], ["\\t", "\t"]]);
+
+/** Replaces escaped characters. */
+export function withoutEscapes(text: string): string {
+  return text.replace(escaped, (found) =>
+    escapedSpaces.get(found.toLowerCase()) ??
+      String.fromCharCode(parseInt(found.replace(/^\W+u?/, ""), 16)));
 }
 
 function readToken(text: string, start: number, marks: number): Token | undefined {

@@ -41,7 +41,7 @@ export function readDictations(
   pieces: readonly Piece[],
   isTaken: readonly boolean[],
 ): Dictation[] {
-  if (read.turns.length < 3) return [];
+  if (read.turns.length < 2) return [];
   const parts = readParts(read, pieces, isTaken);
   const found: Dictation[] = [];
   for (let first = 0; first < parts.length;) {

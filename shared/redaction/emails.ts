@@ -10,30 +10,33 @@ import type { ReadText } from "./text.ts";
 
 /** E-mail addresses: `ada.brown@example.com`, `ada dot brown at example dot com`. */
 export function findEmails(read: ReadText): Range[] {
-  return [...findWrittenEmails(read.text.replace(/[＠﹫]/g, "@")), ...findSpokenEmails(read)];
+  return [...findWrittenEmails(read.text), ...findSpokenEmails(read)];
 }
 
 /** RFC 5321, 4.5.3.1: 64 octets before the `@`, 255 after it. */
 const localLimit = 64;
 const domainLimit = 255;
-const localTail = /[\p{L}\p{M}\p{N}_.+%'’*/=?^`{|}~!#$&-]{1,64}$/u;
+/** Also as it is written in a URL and in JSON. */
+const atSign = /[@＠﹫]|%40|\\u0040/gi;
+const localTail = /[\p{L}\p{M}\p{N}\p{Cf}_.+%'’*/=?^`{|}~!#$&-]{1,64}$/u;
 const domainHead =
-  /^(?:[\p{L}\p{N}](?:[\p{L}\p{M}\p{N}-]{0,62})\.){1,8}\p{L}[\p{L}\p{M}\p{N}-]{1,62}/u;
+  /^(?:[\p{L}\p{N}](?:[\p{L}\p{M}\p{N}\p{Cf}-]{0,62})\.){1,8}\p{L}[\p{L}\p{M}\p{N}\p{Cf}-]{1,62}/u;
 
 function findWrittenEmails(text: string): Range[] {
   const found: Range[] = [];
   let from = 0;
-  for (let at = text.indexOf("@"); at !== -1; at = text.indexOf("@", at + 1)) {
-    const next = text.indexOf("@", at + 1);
-    const until = Math.min(next === -1 ? text.length : next, at + 1 + domainLimit);
-    const domain = domainHead.exec(text.slice(at + 1, until))?.[0];
-    if (domain === undefined) continue;
+  const signs = [...text.matchAll(atSign)];
+  signs.forEach(({ 0: sign, index: at }, index) => {
+    const behind = at + sign.length;
+    const until = Math.min(signs[index + 1]?.index ?? text.length, behind + domainLimit);
+    const domain = domainHead.exec(text.slice(behind, until))?.[0];
+    if (domain === undefined) return;
     const local = localTail.exec(text.slice(Math.max(from, at - localLimit), at))?.[0];
     const name = local?.replace(/^.*[=?&/`'’{|}!#$^*]/s, "").replace(/^(?:\\[nrt])?[.-]*/, "");
-    if (!name) continue;
-    from = at + 1 + domain.length;
+    if (!name) return;
+    from = behind + domain.length;
     found.push({ start: at - lengthOfName(local ?? "", name), end: from });
-  }
+  });
   return found;
 }
 
@@ -44,13 +47,19 @@ function lengthOfName(local: string, name: string): number {
 }
 
 const topDomains = new Set(
-  "com org net edu gov uk co io nhs de fr ie eu us info biz ca au".split(" "),
+  "com org net edu gov uk co io nhs de ch fr ie eu us info biz ca au".split(" "),
 );
 const mailHosts = new Set(
   `gmail googlemail hotmail outlook yahoo ymail icloud aol live msn me protonmail proton btinternet
-  sky virginmedia talktalk comcast verizon gmx zoho fastmail`.split(/\s+/),
+  sky virginmedia talktalk comcast verizon gmx zoho fastmail web freenet posteo`.split(/\s+/),
 );
-const joiners = new Set(["dot", "underscore", "dash", "hyphen", "plus", "period", "point"]);
+/** The words for `@` and a dot, in English and German. */
+const ats = new Set(["at", "ät"]);
+const dots = new Set(["dot", "punkt"]);
+const joiners = new Set([
+  ...dots,
+  ...["underscore", "dash", "hyphen", "plus", "period", "point", "unterstrich", "bindestrich"],
+]);
 /** `look at example dot com`, `book online at riverside dot com`: a website, not an address. */
 const notNames = new Set(
   `me us at look book visit find see online website site available located is are it you him her
@@ -67,8 +76,8 @@ const labelLimit = 5;
 function findSpokenEmails(read: ReadText): Range[] {
   const found: Range[] = [];
   read.tokens.forEach((token, at) => {
-    if (token.value !== "at" || at === 0) return;
-    const domain = readDomain(read.tokens, at + 1);
+    if (!ats.has(token.value) || at === 0) return;
+    const domain = readDomain(read, at + 1);
     // `ada [at] example [dot] org` can only mean an address.
     const isMeant = domain?.isMailHost || /[[({<]/.test(read.text[token.start - 1] ?? "") ||
       isCalledAddress(read.tokens, domain?.end ?? 0);
@@ -81,7 +90,8 @@ function findSpokenEmails(read: ReadText): Range[] {
 }
 
 /** `gmail dot com`, `riverside clinic dot co dot uk`, `example.com`. */
-function readDomain(tokens: readonly Token[], first: number) {
+function readDomain(read: ReadText, first: number) {
+  const { tokens } = read;
   const isMailHost = mailHosts.has(tokens[first]?.value ?? "");
   let isEnded = false;
   let at = first;
@@ -90,21 +100,22 @@ function readDomain(tokens: readonly Token[], first: number) {
     isEnded = label > 0 && topDomains.has(tokens[at]?.value ?? "");
     at++;
     // A name of two words: `riverside clinic dot com`.
-    if (label === 0 && !isDot(tokens, at) && isNear(tokens, at) && isDot(tokens, at + 1)) at++;
+    if (label === 0 && !isDot(read, at) && isNear(tokens, at) && isDot(read, at + 1)) at++;
     // `riverside dash clinic dot org`
     while (/^(?:dash|hyphen)$/.test(tokens[at]?.value ?? "") && isNear(tokens, at + 1)) at += 2;
-    if (!isDot(tokens, at)) break;
-    if (tokens[at]?.value === "dot") at++;
+    if (!isDot(read, at)) break;
+    if (dots.has(tokens[at]?.value ?? "")) at++;
   }
   return isEnded ? { end: at, isMailHost } : undefined;
 }
 
 /** Whether a dot precedes the token at `at`, or the token is the word. */
-function isDot(tokens: readonly Token[], at: number): boolean {
+function isDot({ text, tokens }: ReadText, at: number): boolean {
   const token = tokens[at];
   if (token === undefined) return false;
-  if (token.value === "dot") return isNear(tokens, at) && isNear(tokens, at + 1);
-  return token.marks === Mark.other && isWrittenTogether(tokens, at, 1);
+  if (dots.has(token.value)) return isNear(tokens, at) && isNear(tokens, at + 1);
+  return /[.-]/.test(text[token.start - 1] ?? "") && token.marks === Mark.other &&
+    isWrittenTogether(tokens, at, 1);
 }
 
 function isWrittenTogether(tokens: readonly Token[], at: number, length: number): boolean {
@@ -161,7 +172,7 @@ function isCalledAddress(tokens: readonly Token[], end: number): boolean {
   return copula === "is" && after.some((word) => word === "address" || mailWords.has(word));
 }
 
-const links = new Set(["is", "its", "it", "s", "address", "to", "at"]);
+const links = new Set(["is", "its", "it", "s", "address", "to", "at", "ist", "lautet"]);
 const mailWords = new Set(["email", "mail", "emails"]);
 
 /** After `my email is`, all words up to `at` are the name: `email is john smith at gmail dot com`. */

@@ -71,7 +71,8 @@ export const nhs: Kind = {
     if (label === "nhs") return 2;
     if (!/^[4679]/.test(digits) || !isNhs(digits)) return 0;
     // The exchange 555 is used in American examples, and Americans write phone numbers with hyphens.
-    const isPhone = digits.slice(3, 6) === "555" || /[^\s]/.test(window.separators);
+    const isPhone = digits.slice(3, 6) === "555" || /[^\s]/.test(window.separators) ||
+      isContinued(window);
     return !isPhone && (shape === "3-3-4" || shape === "10") ? 1 : 0;
   },
 };
@@ -81,6 +82,14 @@ function isNhs(digits: string): boolean {
   for (let at = 0; at < 9; at++) sum += Number(digits[at]) * (10 - at);
   return (11 - sum % 11) % 11 === Number(digits[9]);
 }
+
+/** Whether digits with a hyphen or dot precede it: `+91-9876543210`. */
+const isContinued = ({ read: { text }, start }: Window) =>
+  /\d[-.]$/.test(text.slice(Math.max(0, start - 2), start));
+
+/** `011 44 7700 900123`: a number abroad, as Americans dial it. */
+const isDialled = ({ separators, digits, nextGap }: Window) =>
+  separators === "" && digits.startsWith("011") && nextGap === Gap.tight;
 
 /** Social Security Administration, POMS RM 10201.030: no area 000, 666 or 9xx, no part all zeros. */
 export const ssn: Kind = {
@@ -93,6 +102,7 @@ export const ssn: Kind = {
     if (label === "ssn") return 2;
     if (/^(?:000|666|9)|^...00|0000$/.test(digits) || label === "nhs") return 0;
     const isPlain = window.shape === "3-2-4" && window.gap === Gap.tight &&
+      !isDialled(window) &&
       /^([-.\p{Pd}]?)\1$/u.test(window.separators);
     return isPlain ? 1 : 0;
   },

@@ -155,11 +155,11 @@ class Search {
   takeSecurityCodes(): void {
     const cards = this.found.filter(({ type }) => type === "CARD");
     for (const { end } of cards) {
-      const behind = this.pieces.findIndex(({ start }) => start >= end);
-      if (behind !== -1) this.#takeSecurityCode(findSecurityCode, behind);
+      const behind = this.#pieceBehind(end);
+      if (behind < this.pieces.length) this.#takeSecurityCode(findSecurityCode, behind);
     }
     for (const { start } of cards) {
-      const card = this.pieces.findIndex((piece) => piece.end > start);
+      const card = this.#pieceBehind(start);
       this.#takeSecurityCode(findSecurityCodeBefore, card);
     }
   }

@@ -66,15 +66,19 @@ const isSpaced = /^(?![\p{scx=Han}\p{scx=Hiragana}\p{scx=Katakana}\p{scx=Hangul}
 const letterBefore = /[\p{L}\u0300-\u036f_\\#№£$€¥₹&]/u;
 const letterAfter = /[\p{L}_%]/u;
 /** Abbreviations that are written directly before a number, as in `Tel07700 900123`. */
-const attached = /(?:^|[^\p{L}])(?:tel|phone|mobile|mob|cell|fax|ph)#?$/iu;
+const attached = /(?:^|[^\p{L}])(?:tel|phone|mobile|mob|mobil|cell|fax|ph)[#_]?$/iu;
+/** `_07700 900123_`: emphasis, not a name. */
+const emphasis = /(?:^|[^\p{L}\p{N}_])_{1,2}$/u;
 /** `\n07700 900123` in JSON, and `%2B447700900123` in a form. */
-const escaped = /\\[nrt]$|%2B$/i;
+const escaped = /\\[nrt]$|\\u[\da-f]{4}$|%[\da-f]{2}$/i;
 
 /** Whether the digits are part of a word or a price, or follow a number sign. */
 function isGlued(text: string, start: number, end: number): boolean {
   if (isGluedBefore(text, start)) return true;
   const after = text[end] ?? "";
   if (!letterAfter.test(after) || !isSpaced.test(after)) return false;
+  // `07700%20900123`, `_07700 900123_`
+  if (/^(?:%[\da-f]{2}|_{1,2}(?![\p{L}\p{N}_]))/iu.test(text.slice(end, end + 3))) return false;
   return !/^(?:x|ext)[. ]?\d/i.test(text.slice(end, end + 6));
 }
 
@@ -85,5 +89,5 @@ function isGluedBefore(text: string, start: number): boolean {
   const character = isLowSurrogate ? text.slice(start - 2, start) : before;
   if (!letterBefore.test(character) || !isSpaced.test(character)) return false;
   const word = text.slice(Math.max(0, start - 8), start);
-  return !escaped.test(word) && !attached.test(word);
+  return !escaped.test(word) && !attached.test(word) && !emphasis.test(word);
 }

@@ -35,7 +35,7 @@ export function readText(text: string): ReadText {
 }
 
 const turnStart =
-  /(^|[\n.?!…/|"])[ \t>*-]{0,4}(?:\[?[\d:., ]{4,12}\]? ?)?(\p{L}[\p{L}\d_ .']{0,20}?) ?(?:\(?[\d:., ]{4,12}\)?)?:(?!\/)/gu;
+  /(^|[\n.?!…/|"]|\\n)[ \t>*-]{0,4}(?:\[?[\d:., ]{4,12}\]? ?)?(\p{L}[\p{L}\d_ .']{0,20}?) ?(?:\(?[\d:., ]{4,12}\)?)?:(?!\/)/gu;
 const roles =
   /^(?:ai|assistant|bot|agent|voice ?bot|voice agent|user|customer|caller|patient|human|client|receptionist|reception|operator|clinic|staff|nurse|doctor|dr|system|me|you|them|person|speaker[ _]?\w{0,2}|clerk|rep|advisor|adviser|desk|front desk|member|parent|mum|mom|dad|[apqcu])$/i;
 
@@ -46,7 +46,7 @@ const roles =
 function readTurns(text: string, tokens: readonly Token[]): Turn[] {
   const starts = [...text.matchAll(turnStart)].map((match) => ({
     speaker: (match[2] ?? "").trim().toLowerCase(),
-    isLine: match[1] === "" || match[1] === "\n",
+    isLine: match[1] === "" || /\n|\\n/.test(match[1] ?? ""),
     nameStart: match.index + match[0].indexOf(match[2] ?? ""),
     end: match.index + match[0].length,
   }));

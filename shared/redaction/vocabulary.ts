@@ -11,12 +11,14 @@ export const phoneNouns = setOf(
   `phone phones telephone telephones tel mobile mobiles mob cell cellphone landline landlines fax ph
   whatsapp callback msisdn voicemail pager hotline helpline handy telefon telefono teléfono
   téléphone handynummer telefonnummer mobilnummer rufnummer portable móvil movil cellulare nummer
-  numéro número numero wa switchboard`,
+  numéro número numero wa switchboard rückruf rückrufnummer kontaktnummer festnetz festnetznummer
+  mobil mobiltelefon mobilfunknummer faxnummer durchwahl`,
 );
 /** What people do with a phone number; labels what follows directly (`call me on ...`). */
 export const phoneVerbs = setOf(
   `call calls called calling ring rings ringing rang dial dials dialled dialed reach reached
-  reachable contact contacted text texts texted texting sms message messaged try tried caller`,
+  reachable contact contacted text texts texted texting sms message messaged try tried caller anrufen
+  zurückrufen ruf rufe rufen erreichen erreicht erreichbar`,
 );
 /** `number`: the word before says whose. */
 export const numberWords = setOf("number numbers num nummer");
@@ -34,7 +36,7 @@ export const phoneOwners = setOf(
   grandpa grandmother grandfather aunt uncle cousin manager secretary care site branch two three four five six several many few is was at on
   to from with for via by and or but call dial ring text use take have give get got leave confirm
   need lost changed only spare temporary burner google skype line voice any long short meine deine
-  ihre unsere seine`,
+  ihre unsere seine die der eine neue alte`,
 );
 /** Nouns that say what the number directly after them is. */
 export const otherNouns = setOf(
@@ -101,7 +103,7 @@ export const functionWords = setOf(
   if when as like plus double triple try trying tried use used using got get gets has have had does
   did do can could would will should may re m ll ve d both all again instead after before until
   since because left gave gives give take took says said hi hello hey ask asked asking who which
-  what ist lautet mein meine dein deine ihr ihre der das und`,
+  what ist lautet mein meine dein deine ihr ihre der das und unter mich mir bitte`,
 );
 /** Fields with text that somebody wrote or said. */
 export const freeTexts = setOf(

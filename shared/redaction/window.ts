@@ -7,7 +7,7 @@
 import { readingsOf } from "../spoken_digits.ts";
 import { Gap, type Piece } from "./pieces.ts";
 import { type Label, labelAfter, labelBefore } from "./labels.ts";
-import type { Range } from "../tokens.ts";
+import { type Range, withoutEscapes } from "../tokens.ts";
 import type { ReadText } from "./text.ts";
 
 /** The pieces of a text and their labels, each looked up once. */
@@ -42,8 +42,8 @@ export class Candidates {
 function plusBefore({ text, tokens }: ReadText, piece: Piece): number | undefined {
   const token = tokens[piece.firstToken - 1];
   if (token?.value === "plus" && piece.start - token.end <= 2) return token.start;
-  const before = text.slice(Math.max(0, piece.start - 4), piece.start);
-  if (/%2B$/i.test(before)) return piece.start;
+  const before = text.slice(Math.max(0, piece.start - 6), piece.start);
+  if (/(?:%2B|\\u002b)$/i.test(before)) return piece.start;
   const written = /(?<!\p{N})[+＋][ (]?$/u.exec(before);
   return written === null ? undefined : piece.start - written[0].length;
 }
@@ -122,7 +122,7 @@ export class Window {
   /** The characters between the pieces, without spaces. */
   get separators(): string {
     return this.pieces.slice(1).map((piece, index) =>
-      this.read.text.slice(this.pieces[index]?.end, piece.start).replace(/\s/g, "")
+      withoutEscapes(this.read.text.slice(this.pieces[index]?.end, piece.start)).replace(/\s/g, "")
     ).join("");
   }
 

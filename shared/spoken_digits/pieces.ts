@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Mark, type Range, type Token } from "../tokens.ts";
+import { Mark, type Range, type Token, withoutEscapes } from "../tokens.ts";
 import { readingsAt } from "./readings.ts";
 import { corrections, fillers, interruptions, measures } from "./vocabulary.ts";
 
@@ -175,7 +175,7 @@ function gapBetween(
   if (before === undefined || piece.start - before.end > correctionGapLimit) return Gap.none;
   if (piece.firstToken > before.endToken) return gapOfWords(tokens, before, piece);
   const marks = tokens[piece.firstToken]?.marks ?? 0;
-  const between = text.slice(before.end, piece.start);
+  const between = withoutEscapes(text.slice(before.end, piece.start));
   if (between === "") return before.isSpoken || piece.isSpoken ? Gap.none : Gap.tight;
   if (
     between.length > gapLimit || (marks & (Mark.colon | Mark.quote)) !== 0 || between.includes("#")

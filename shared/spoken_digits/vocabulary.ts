@@ -58,7 +58,9 @@ export const tens = mapOf(
   "twenty=20 thirty=30 forty=40 fourty=40 fifty=50 sixty=60 seventy=70 eighty=80 ninety=90",
 );
 /** How often the next digit is repeated: `double five`. */
-export const repeats = mapOf("double=2 triple=3 treble=3 quadruple=4 quintuple=5");
+export const repeats = mapOf(
+  "double=2 triple=3 treble=3 quadruple=4 quintuple=5 doppel=2 dreifach=3",
+);
 /** How often the previous digit is repeated: `five twice`. */
 export const echoes = mapOf("twice=2 thrice=3");
 /** Plurals after a count: `two fives`. */

@@ -2051,6 +2051,48 @@ order number no. 07700900142
 claim no. # 6465550142
 `;
 
+/** Text of JSON and URLs, German callers, and numbers next to other digits and signs. */
+const escaped = String.raw`
+Rückruf bitte unter ⟦PHONE|0151 23456789⟧ ab 16 Uhr
+Sie erreichen mich mobil unter ⟦PHONE|0171 55501234⟧.
+die Nummer lautet ⟦PHONE|null eins sechs null doppel fünf drei vier sieben acht neun⟧
+meine E-Mail ist ⟦EMAIL|ada punkt brown at gmx punkt de⟧
+die Adresse ist ⟦EMAIL|ada punkt brown ät web punkt de⟧
+⟦PHONE|+91-9876543210⟧ on WhatsApp
+dial ⟦PHONE|011 44 7700 900123⟧ from New York
+mail me at ⟦EMAIL|ada.brown+test@example.co.uk⟧ thanks
+email=⟦EMAIL|ada.brown%40example.com⟧&x=1
+{"email":"⟦EMAIL|ada\u0040example.com⟧"}
+⟦EMAIL|ada@ex​ample.com⟧
+From=⟦PHONE|07700%20900%20123⟧&Body=hi
+caller=%2B⟦PHONE|44%207700%20900123⟧
+{"to":"\u002b⟦PHONE|447700900123⟧"}
+From=%2B⟦PHONE|447700900123⟧&To=%2B⟦PHONE|442079460123⟧
+_⟦PHONE|07700 900123⟧_
+__⟦PHONE|07700900123⟧__
+phone_⟦PHONE|07700900123⟧
+Mobil⟦PHONE|0151 23456789⟧
+User: ⟦PHONE|oh seven seven double oh nine double oh⟧.\nUser: ⟦PHONE|one two three⟧.
+{\"phone\":\"⟦PHONE|+447700900123⟧\",\"slot\":\"10:00\"}
+Permission to send an SMS has not been enabled for the region of the 'To' number: ⟦PHONE|+447700900⟧
+Key (phone)=(⟦PHONE|+447700900123⟧) already exists.
+100%25 done, 20%20 off, 10%10
+C:\new\table 1234567890
+\d{4}-\d{2}
+2026-12-01T10%3A00%3A00%2B00%3A00
+call_07700900123
+id_4155550123
+_12_ patients, path a_b_2026_12_01_c
+__2026__
+unter 1000 Euro, unter 18 Jahren
+rufen Sie um 10 Uhr 30 an, erreichbar von 9 bis 17 Uhr
+treffen wir uns at Punkt acht
+web at home
+Doppelzimmer 12, doppelt so viel
+${"AI: your number?\\\\nUser: ⟦PHONE|07700⟧\\\\nAI: Yes\\\\nUser: ⟦PHONE|900123⟧"}
+${"AI: the code?\\\\nUser: ⟦OTP|four eight two⟧\\\\nAI: ok\\\\nUser: ⟦OTP|nine one three⟧"}
+`;
+
 /** A text, and the parts that must be removed. */
 export interface RedactionCase {
   readonly text: string;
@@ -2083,6 +2125,7 @@ export const redactionCorpus: Readonly<Record<string, readonly RedactionCase[]>>
   mixed: readCases(mixed),
   lines: readCases(lines),
   "more lines": readCases(moreLines),
+  escaped: readCases(escaped),
 };
 
 /** Parses cases, one per line. */
