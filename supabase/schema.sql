@@ -4108,9 +4108,10 @@ declare
 begin
   v_fits := array(
     select a from private.upcoming_appointments(p_org.id,
-      case when p_change.kind is distinct from 'cancel' or private.names_hold(v_said) then p_call_id end,
+      case when p_change.kind is distinct from 'cancel' then p_call_id end,
       p_change.patient_phone, p_at) as a
     where private.is_same_name(p_change.patient_name, a.patient_name)
+      and (a.status = 'confirmed' or a.created_at < p_change.opened_at)
       and a.id = coalesce(private.read_id(v_said ->> 'id'), a.id)
       and private.fits_when(p_org, a, v_said)
     order by a.starts_at, a.id);

@@ -693,6 +693,32 @@ test("cancelling without a day leaves the call's own hold, and says so", async (
   assert.match(ben.message, /still holding .* at noon/);
 });
 
+test("what is held after a request is not what it cancels or moves", async (bench) => {
+  const cancel = ["cancel_appointment", { ...ada, appointmentDate: aDay() }] as const;
+  const move = ["reschedule_appointment", { ...ada, slotId: slot("14:00") }] as const;
+  const cases = [
+    [true, cancel, "cancelled", ["10:00 cancelled", "11:00 confirmed"]],
+    [false, cancel, "appointment_not_found", ["11:00 confirmed"]],
+    [true, move, "rescheduled", ["10:00 cancelled", "11:00 confirmed", "14:00 confirmed"]],
+    [false, move, "appointment_not_found", ["11:00 confirmed", "14:00 cancelled"]],
+  ] as const;
+  for (const [isBooked, [tool, args], outcome, left] of cases) {
+    const { clinic, phone } = await anAppointment(bench);
+    const caller = aCaller(bench, clinic, isBooked ? phone : aPhone());
+    assert.equal((await caller.ask(tool, args)).outcome, "code_needed");
+    const held = await caller.ask("hold_slot", { slotId: slot("11:00"), ...ada });
+    assert.equal(held.outcome, "held");
+    const said = await caller.prove();
+    assert.equal(said.outcome, "confirmed");
+    assert.equal(Object(said["change"]).outcome, outcome, said.message);
+    const rows = await bench.database.sql<{ state: string }[]>`
+      select to_char(a.starts_at at time zone 'Europe/London', 'HH24:MI ') || a.status as state
+      from public.appointments as a
+      where a.org_id = ${clinic.id} and a.patient_phone = ${caller.phone} order by a.starts_at`;
+    assert.deepEqual(rows.map(({ state }) => state), left);
+  }
+});
+
 test("a code that confirms a hold and lists appointments says each time once", async (bench) => {
   const { clinic, phone } = await anAppointment(bench);
   for (const isFirst of [true, false]) {
