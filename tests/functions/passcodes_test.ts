@@ -1,114 +1,27 @@
 /** Passcodes: every number, every repeat, every reason. */
 import assert from "node:assert/strict";
-import holdSlot from "../../functions/hold-slot/index.ts";
 import sendOtp from "../../functions/send-otp/index.ts";
 import verifyOtp from "../../functions/verify-otp/index.ts";
 import { readConfig } from "../../shared/config.ts";
 import { clearOtpSend, completeOtpSend } from "../../shared/database/passcodes.ts";
 import { startBudget } from "../../shared/deadline.ts";
 import { openLog } from "../../shared/logging.ts";
-import { createRuntime, type Runtime } from "../../shared/runtime.ts";
+import { createRuntime } from "../../shared/runtime.ts";
 import {
   aClinic,
-  aDay,
   aPhone,
   aRequest,
   type Bench,
-  type Clinic,
   codeTo,
-  letTimePass,
-  readSaid,
   type Said,
   testWithBench as test,
   withClaimFollowedBy,
   wrongCodes,
 } from "../support/clinic.ts";
-
-/** What a test can set in a call; the call fills in the rest. */
-interface Asked {
-  readonly code?: string | number;
-  readonly holdId?: string | undefined;
-  readonly toolCallId?: string;
-  readonly callId?: string;
-  readonly runtime?: Runtime;
-}
-
-/** A call that holds a slot. */
-class Caller {
-  constructor(
-    readonly bench: Bench,
-    readonly clinic: Clinic,
-    readonly phone: string,
-    readonly callId: string,
-  ) {}
-
-  holdId = "";
-
-  async hold(time = "10:00", more: object = {}): Promise<Said> {
-    const slotId = `consultation/${aDay()}T${time}`;
-    const said = await this.ask(holdSlot, "hold_slot", { slotId, patientName: "Ada", ...more });
-    this.holdId = said.holdId ?? this.holdId;
-    return said;
-  }
-
-  send(asked: Asked = {}): Promise<Said> {
-    return this.ask(sendOtp, "send_otp", { holdId: asked.holdId }, asked);
-  }
-
-  verify(code: string | number, asked: Asked = {}): Promise<Said> {
-    return this.ask(verifyOtp, "verify_otp", { code, holdId: asked.holdId }, asked);
-  }
-
-  get code(): string {
-    return codeTo(this.bench.twilio, this.phone);
-  }
-
-  get texts(): number {
-    return this.bench.twilio.messages.filter(({ to }) => to === this.phone).length;
-  }
-
-  pass(seconds: number): Promise<void> {
-    return letTimePass(this.bench.database.sql, this.clinic.id, seconds);
-  }
-
-  async counters() {
-    const [row] = await this.bench.database.sql`
-      select o.code_attempts, c.attempts, o.sends
-      from public.one_time_passcodes as o join public.calls as c using (org_id, call_id)
-      where c.call_id = ${this.callId}`;
-    return { ...row };
-  }
-
-  async status() {
-    const [row] = await this.bench.database.sql`
-      select status from public.appointments where id = ${this.holdId}`;
-    return row?.["status"];
-  }
-
-  async ask(tool: typeof sendOtp, name: string, args: object, asked: Asked = {}): Promise<Said> {
-    const { toolCallId, callId = this.callId, runtime = this.bench.runtime } = asked;
-    const request = aRequest({
-      ...{ tool: name, args, called: this.clinic.number, caller: this.phone, callId },
-      ...(toolCallId === undefined ? {} : { toolCallId }),
-    });
-    return await readSaid(await tool.using(runtime).fetch(request));
-  }
-}
-
-/** A caller who holds a slot at a clinic with an account. */
-async function aCaller(
-  bench: Bench,
-  { phone = aPhone(), clinic }: { phone?: string; clinic?: Clinic } = {},
-): Promise<Caller> {
-  const at = clinic ?? await aClinic(bench.database.sql);
-  if (!clinic) await bench.provision(at);
-  const caller = new Caller(bench, at, phone, crypto.randomUUID());
-  assert.equal((await caller.hold()).outcome, "held");
-  return caller;
-}
+import { aHold, PhoneCall } from "../support/phone_call.ts";
 
 test("a code is valid for five minutes, as the text and the answer say", async (bench) => {
-  const caller = await aCaller(bench);
+  const caller = await aHold(bench);
   const sent = await caller.send();
   assert.equal(sent["expiresInSeconds"], 300);
   assert.match(bench.twilio.messages.at(-1)?.body ?? "", /Expires in 5 min\./);
@@ -123,7 +36,7 @@ test("a code is valid for five minutes, as the text and the answer say", async (
 });
 
 test("a text extends its hold to its code's five minutes, within a limit, and a shorter life is mentioned", async (bench) => {
-  const caller = await aCaller(bench);
+  const caller = await aHold(bench);
   await caller.pass(586);
   const sent = await caller.send();
   assert.equal(sent["expiresInSeconds"], 300);
@@ -141,7 +54,7 @@ test("a text extends its hold to its code's five minutes, within a limit, and a 
 });
 
 test("anything but six digits costs no attempt and no database call", async (bench) => {
-  const caller = await aCaller(bench);
+  const caller = await aHold(bench);
   await caller.send();
   const before = bench.restCalls.length;
   const given = ["12345", "1234567", "no idea", "482913 or 482931", "4829", 1234567, -1, 1.5];
@@ -156,7 +69,7 @@ test("anything but six digits costs no attempt and no database call", async (ben
 });
 
 test("the whole text read out confirms, because its other figures are not a code", async (bench) => {
-  const caller = await aCaller(bench);
+  const caller = await aHold(bench);
   await caller.send();
   const text = bench.twilio.messages.at(-1)?.body ?? "";
   assert.match(text, /Expires in 5 min/);
@@ -164,7 +77,7 @@ test("the whole text read out confirms, because its other figures are not a code
 });
 
 test("there are thirty seconds between two texts, and a new code replaces the old one at once", async (bench) => {
-  const caller = await aCaller(bench);
+  const caller = await aHold(bench);
   await caller.send();
   const first = caller.code;
   await caller.pass(28);
@@ -183,7 +96,7 @@ test("there are thirty seconds between two texts, and a new code replaces the ol
 });
 
 test("a call gets six texts, refused ones not counted, and then the front desk", async (bench) => {
-  const caller = await aCaller(bench);
+  const caller = await aHold(bench);
   bench.twilio.addFault(21211, { times: 2 });
   for (let refused = 0; refused < 2; refused++) {
     assert.equal((await caller.send()).outcome, "bad_destination");
@@ -201,7 +114,7 @@ test("a call gets six texts, refused ones not counted, and then the front desk",
 });
 
 test("five wrong codes after the last text leave the hold to the front desk", async (bench) => {
-  const caller = await aCaller(bench);
+  const caller = await aHold(bench);
   for (let text = 0; text < 6; text++) {
     await caller.send();
     await caller.pass(31);
@@ -221,20 +134,20 @@ test("a phone gets five texts an hour and ten a day, and a few more from its own
   const phone = aPhone();
   await bench.database.sql`alter table public.organizations
     alter column phone_holds set default 50, alter column caller_hourly_sends set default 50`;
-  const callers: Caller[] = [];
+  const callers: PhoneCall[] = [];
   // Half of the calls come from other numbers.
   while (callers.length < 14) {
     const clinic = await aClinic(bench.database.sql);
     await bench.provision(clinic);
     const from = callers.length < 7 ? aPhone() : phone;
-    const caller = new Caller(bench, clinic, from, crypto.randomUUID());
+    const caller = new PhoneCall(bench, clinic, from);
     if (from === phone) {
       await bench.database.sql`update public.organizations set caller_holds = 50`;
     }
     assert.equal((await caller.hold("10:00", { patientPhone: phone })).outcome, "held");
     callers.push(caller);
   }
-  const sendAll = async (some: readonly Caller[]) =>
+  const sendAll = async (some: readonly PhoneCall[]) =>
     Object.groupBy(await Promise.all(some.map((each) => each.send())), ({ outcome }) => outcome);
   const [others, own] = [callers.slice(0, 7), callers.slice(7)];
   const laterBy = async (minutes: number) => {
@@ -265,7 +178,7 @@ test("an organization's texts an hour are capped where it is set, refused ones n
   const clinic = await aClinic(bench.database.sql, { providers: 6 });
   await bench.provision(clinic);
   await bench.database.sql`update public.organizations set sms_hourly_limit = 4`;
-  const callers = await Promise.all(Array.from({ length: 6 }, () => aCaller(bench, { clinic })));
+  const callers = await Promise.all(Array.from({ length: 6 }, () => aHold(bench, { clinic })));
   bench.twilio.addFault(21610);
   bench.twilio.addFault("empty");
   const [refused, unknown] = callers;
@@ -278,7 +191,7 @@ test("an organization's texts an hour are capped where it is set, refused ones n
     "sent",
     "sent",
   ]);
-  const elsewhere = await aCaller(bench);
+  const elsewhere = await aHold(bench);
   assert.equal((await elsewhere.send()).outcome, "sent");
   await bench.database.sql`
     update public.sms_messages set created_at = created_at - interval '1 hour'`;
@@ -295,7 +208,7 @@ const withPeppers = (bench: Bench, ...ids: string[]) => {
 
 test("codes made under the current and under earlier peppers verify", async (bench) => {
   for (const [sender, verifier] of [[["v1"], ["v3", "v2", "v1"]], [["v3", "v1"], ["v3"]]]) {
-    const caller = await aCaller(bench);
+    const caller = await aHold(bench);
     await caller.send({ runtime: withPeppers(bench, ...sender ?? []) });
     const runtime = withPeppers(bench, ...verifier ?? []);
     assert.equal((await caller.verify(caller.code, { runtime })).outcome, "confirmed");
@@ -303,7 +216,7 @@ test("codes made under the current and under earlier peppers verify", async (ben
 });
 
 test("a code whose pepper is gone does not count as wrong, and the next one is texted at once", async (bench) => {
-  const caller = await aCaller(bench);
+  const caller = await aHold(bench);
   await caller.send({ runtime: withPeppers(bench, "v1") });
   const runtime = withPeppers(bench, "v2");
   const said = await caller.verify(caller.code, { runtime });
@@ -315,7 +228,7 @@ test("a code whose pepper is gone does not count as wrong, and the next one is t
 });
 
 test("correcting a number after the text makes the code that went to the old number unusable", async (bench) => {
-  const caller = await aCaller(bench);
+  const caller = await aHold(bench);
   await caller.send();
   const corrected = aPhone();
   await caller.hold("10:00", { patientPhone: corrected });
@@ -325,7 +238,7 @@ test("correcting a number after the text makes the code that went to the old num
 });
 
 test("a verification delivered twenty times at once counts once and is answered once", async (bench) => {
-  const caller = await aCaller(bench);
+  const caller = await aHold(bench);
   await caller.send();
   const [wrong = ""] = wrongCodes(caller.code, 1);
   const repeat = async (code: string, toolCallId: string) => {
@@ -339,14 +252,14 @@ test("a verification delivered twenty times at once counts once and is answered 
   assert.deepEqual(await caller.counters(), { code_attempts: 1, attempts: 1, sends: 1 });
   assert.equal(await repeat(caller.code, "call_right"), "confirmed");
   // The same id with another guess is not a repeat.
-  const other = await aCaller(bench);
+  const other = await aHold(bench);
   await other.send();
   for (const code of wrongCodes(other.code, 3)) await other.verify(code, { toolCallId: "call_1" });
   assert.equal((await other.counters())["attempts"], 3);
 });
 
 test("a verification that comes again after the next text is answered as before", async (bench) => {
-  const caller = await aCaller(bench);
+  const caller = await aHold(bench);
   await caller.send();
   const old = caller.code;
   await caller.pass(300);
@@ -358,7 +271,7 @@ test("a verification that comes again after the next text is answered as before"
 });
 
 test("a send delivered again, at once or late, is one text and one answer", async (bench) => {
-  const caller = await aCaller(bench);
+  const caller = await aHold(bench);
   const first = await Promise.all(
     Array.from({ length: 20 }, () => caller.send({ toolCallId: "call_first" })),
   );
@@ -375,7 +288,7 @@ test("a send delivered again, at once or late, is one text and one answer", asyn
 });
 
 test("a failed send that is delivered again is tried again", async (bench) => {
-  const caller = await aCaller(bench);
+  const caller = await aHold(bench);
   bench.twilio.addFault("http_503");
   const asked = { toolCallId: "call_again" };
   assert.equal((await caller.send(asked)).outcome, "sms_provider_error");
@@ -383,7 +296,7 @@ test("a failed send that is delivered again is tried again", async (bench) => {
 });
 
 test("after the confirmation only its own call gets success again", async (bench) => {
-  const caller = await aCaller(bench);
+  const caller = await aHold(bench);
   await caller.send();
   const { code, holdId } = caller;
   assert.equal((await caller.verify(code)).outcome, "confirmed");
@@ -400,7 +313,7 @@ test("after the confirmation only its own call gets success again", async (bench
 });
 
 test("a code proves nothing in another call, and a guess there costs this call nothing", async (bench) => {
-  const caller = await aCaller(bench);
+  const caller = await aHold(bench);
   await caller.send();
   const second = { callId: crypto.randomUUID(), holdId: caller.holdId };
   assert.equal((await caller.verify(caller.code, second)).outcome, "hold_not_found");
@@ -410,7 +323,7 @@ test("a code proves nothing in another call, and a guess there costs this call n
 });
 
 test("a call whose first hold expired hears about the one it confirmed", async (bench) => {
-  const caller = await aCaller(bench);
+  const caller = await aHold(bench);
   await caller.pass(601);
   await caller.hold("12:00");
   await caller.send();
@@ -419,9 +332,9 @@ test("a call whose first hold expired hears about the one it confirmed", async (
 });
 
 test("another organization's hold answers as an unknown one, in every byte", async (bench) => {
-  const victim = await aCaller(bench);
+  const victim = await aHold(bench);
   await victim.send();
-  const other = await aCaller(bench);
+  const other = await aHold(bench);
   const raw = async (tool: typeof sendOtp, name: string, holdId: string, code?: string) => {
     const request = aRequest({
       ...{ tool: name, called: other.clinic.number, caller: other.phone, callId: other.callId },
@@ -453,7 +366,7 @@ test("another organization's hold answers as an unknown one, in every byte", asy
 });
 
 test("a late failure of one text affects no other code, and is uncounted once", async (bench) => {
-  const caller = await aCaller(bench);
+  const caller = await aHold(bench);
   await caller.send();
   await caller.pass(31);
   await caller.send();
@@ -474,7 +387,7 @@ test("a late failure of one text affects no other code, and is uncounted once", 
 });
 
 test("a rollback that cannot get its lock is logged, and its send expires by itself", async (bench) => {
-  const caller = await aCaller(bench);
+  const caller = await aHold(bench);
   const lock = await bench.database.sql.reserve();
   // The lock is waited for as long as the SQL says; a caller's deadlines could end first on a busy
   // machine.
@@ -496,7 +409,7 @@ test("a rollback that cannot get its lock is logged, and its send expires by its
 
 test("a hundred guesses at once evaluate five, the right one is accepted once or not at all", async (bench) => {
   for (const place of [0, 4, 5, 99]) {
-    const caller = await aCaller(bench);
+    const caller = await aHold(bench);
     await caller.send();
     const guesses = wrongCodes(caller.code, 99);
     guesses.splice(place, 0, caller.code);
@@ -528,7 +441,7 @@ test("every reason has a sentence for the caller and a name in the log and the a
   const { sql } = bench.database;
   const heard = new Map<string, Said>();
   const note = (said: Said) => heard.set(said.outcome, said);
-  const caller = await aCaller(bench);
+  const caller = await aHold(bench);
   note(await caller.verify("123456"));
   note(await caller.send());
   note(await caller.send());
@@ -554,7 +467,7 @@ test("every reason has a sentence for the caller and a name in the log and the a
   }
   note(await caller.send());
   await sql`update public.organizations set sms_hourly_limit = 1000`;
-  const again = await aCaller(bench, { phone: caller.phone, clinic: caller.clinic });
+  const again = await aHold(bench, { phone: caller.phone, clinic: caller.clinic });
   await sql`update public.phone_counts set
     sent_at = array_fill(clock_timestamp(), array[7])`;
   note(await again.send());
