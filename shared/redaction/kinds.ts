@@ -118,8 +118,10 @@ export const passcode: Kind = {
   rank(window, digits) {
     const { label } = window;
     if (window.plus !== undefined) return 0;
-    if (window.nextGap === Gap.tight || isCounting(window)) return 0;
+    if (window.nextGap === Gap.tight) return 0;
+    // `My code is zero one two three four five` is a code, too.
     if (digits.length === 6) return 3;
+    if (isCounting(window)) return 0;
     // In a record, a `code` of another length is an error code.
     if (label === "code" && isField(window)) return 0;
     if (

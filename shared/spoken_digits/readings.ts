@@ -172,14 +172,18 @@ function isPlain(tokens: readonly Token[], at: number): boolean {
     !plurals.has(next) && !echoes.has(next);
 }
 
-/** `double five`, `two fives` */
+/** `double five`, `zweimal die null`, `two fives` */
 function repeatedAt(tokens: readonly Token[], at: number): Reading | undefined {
   const value = tokens[at]?.value ?? "";
   const next = nextWord(tokens, at);
   const times = repeats.get(value);
   if (times !== undefined) {
-    const digit = digitOf(next);
-    return digit === undefined ? undefined : { digits: digit.repeat(Number(times)), length: 2 };
+    const article = next === "die" ? 1 : 0;
+    const word = nextWord(tokens, at + article);
+    const digit = word === "null" ? "0" : digitOf(word);
+    return digit === undefined
+      ? undefined
+      : { digits: digit.repeat(Number(times)), length: 2 + article };
   }
   const plural = plurals.get(next);
   const count = Number(digitOf(value) ?? 0);

@@ -34,6 +34,18 @@ const germanPairs = new Map([
     ),
   ]),
 ]);
+/** `vierhundert`, `vierhundertzwei`, `vierhundertzweiundachtzig`. */
+const germanHundreds = new Map(
+  [...germanUnits, ["ein", "1"] as const].flatMap(([word, hundreds]) => [
+    [`${word}hundert`, `${hundreds}00`] as const,
+    ...[...germanUnits].map(([unit, one]) =>
+      [`${word}hundert${unit}`, `${hundreds}0${one}`] as const
+    ),
+    ...[...germanPairs, ["elf", "11"] as const].map(([pair, two]) =>
+      [`${word}hundert${pair}`, hundreds + two] as const
+    ),
+  ]),
+);
 /** German digits that are also words of another language. They count next to other German digits. */
 export const germanHomographs = mapOf("null=0 elf=11");
 export const germanDigits = new Map([...germanUnits, ...germanPairs]);
@@ -46,9 +58,10 @@ export const units = new Map([
   seven=7 eight=8 nine=9 niner=9`,
   ),
 ]);
-/** Two digits in one word. */
+/** Two or three digits in one word. */
 export const teens = new Map([
   ...germanPairs,
+  ...germanHundreds,
   ...mapOf(
     `ten=10 eleven=11 twelve=12 thirteen=13 fourteen=14 fifteen=15 sixteen=16 seventeen=17 eighteen=18
   nineteen=19`,
@@ -59,7 +72,8 @@ export const tens = mapOf(
 );
 /** How often the next digit is repeated: `double five`. */
 export const repeats = mapOf(
-  "double=2 triple=3 treble=3 quadruple=4 quintuple=5 doppel=2 dreifach=3",
+  `double=2 triple=3 treble=3 quadruple=4 quintuple=5
+  doppel=2 doppelt=2 zweimal=2 dreifach=3 dreimal=3 viermal=4 fünfmal=5 fuenfmal=5`,
 );
 /** How often the previous digit is repeated: `five twice`. */
 export const echoes = mapOf("twice=2 thrice=3");

@@ -33,6 +33,8 @@ const cases: readonly string[] = [
   "User: half of it again, ⟦PHONE:nine double oh four five six⟧, that's all",
   "User: hang on. ⟦OTP:four eight two, nine one three⟧.",
   "User: ⟦OTP:vier acht zwo, neun eins drei⟧.\nUser: also ⟦OTP:achtundvierzig neunundzwanzig dreizehn⟧.",
+  "User: ⟦OTP:vierhundertzweiundachtzig neunhundertdreizehn⟧, nein, ⟦OTP:dreimal die fünf, dreimal neun⟧.",
+  "User: unter ⟦PHONE:null sieben sieben doppel null neun zweimal die null eins zwei drei⟧, zweimal am Tag.",
   "AI: Ihr Geburtsdatum?\nUser: ⟦BIRTH:vierzehnter März neunzehnhundertvierundachtzig⟧.",
   "User: ich bin am ⟦BIRTH:14. März 1984⟧ geboren. Der letzte Termin war am 3. März 2025.",
   "User: geboren am ⟦BIRTH:dritten Mai 1990⟧, ich wohne in der ⟦ADDRESS:Hauptstraße 12⟧.",

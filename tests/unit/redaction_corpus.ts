@@ -2,8 +2,8 @@
  * What redaction must remove and what it must leave, written by hand.
  *
  * One case per line. `⟦PHONE|07700 900123⟧` marks what must be removed and its type; everything outside
- * the brackets must stay unchanged. `
- * ` stands for a line break.
+ * the brackets must stay unchanged. `\n` stands
+ * for a line break.
  *
  * @module
  */
@@ -184,6 +184,9 @@ The code I got is ⟦OTP|four eight two nine one three⟧
 it says the code is ⟦OTP|four eight two, nine one three⟧, is that right
 my passcode's ⟦OTP|forty-eight twenty-nine thirteen⟧
 the code was ⟦OTP|double four two, nine one three⟧
+my code is ⟦OTP|triple oh one two three⟧
+my code is ⟦OTP|zero one two three four five⟧
+AI: What's the code?\nUser: ⟦OTP|double oh, one, two, three, four⟧
 AI: Please read me the six digit code.\nUser: ⟦OTP|482913⟧
 AI: I've sent you a code. What does it say?\nUser: Okay, it's ⟦OTP|4 8 2 9 1 3⟧.
 AI: Could you read me the passcode?\nUser: ⟦OTP|oh oh four eight two one⟧
