@@ -2,8 +2,7 @@
 import assert from "node:assert/strict";
 import type postgres from "postgres";
 import { retention } from "../../supabase/tasks/retention.ts";
-import { runTask } from "../../supabase/tasks/task.ts";
-import { aTerminal } from "../support/terminal.ts";
+import { runHere } from "../support/terminal.ts";
 import { aCaller, type Line, openLines, readCode, sendCode } from "../support/callers.ts";
 import { aClinic, aDay, type Clinic } from "../support/clinic.ts";
 import { type TestDatabase, testWithDatabase as test } from "../support/database.ts";
@@ -456,11 +455,7 @@ test("the jobs clean up and delete in transactions of their own until nothing is
 });
 
 /** Runs the task as an operator would, and returns its output. */
-async function runRetention(args: readonly string[], env: Record<string, string> = {}) {
-  const { terminal, lines } = aTerminal();
-  const code = await runTask(retention, args, { env, terminal });
-  return { code, said: lines.join("\n") };
-}
+const runRetention = (args: readonly string[], env = {}) => runHere(retention, args, env);
 
 test("deno task retention counts with --dry-run, deletes without it, and explains errors", async (database) => {
   const { sql } = database;

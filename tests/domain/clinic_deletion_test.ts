@@ -2,17 +2,12 @@
 import assert from "node:assert/strict";
 import sendOtp from "../../functions/send-otp/index.ts";
 import { clinic as clinicTask } from "../../supabase/tasks/clinic.ts";
-import { runTask } from "../../supabase/tasks/task.ts";
 import { type Bench, testWithBench as test } from "../support/clinic.ts";
 import { aTextingClinic, PhoneCall } from "../support/phone_call.ts";
-import { aTerminal } from "../support/terminal.ts";
+import { runHere } from "../support/terminal.ts";
 
-async function runDeletion(bench: Bench, slug: string, more: readonly string[] = ["--yes"]) {
-  const { terminal, lines } = aTerminal();
-  const args = ["delete", "--org", slug, ...more, "--db", bench.database.url()];
-  const code = await runTask(clinicTask, args, { env: {}, terminal });
-  return { code, output: lines.join("\n") };
-}
+const runDeletion = (bench: Bench, slug: string, more: readonly string[] = ["--yes"]) =>
+  runHere(clinicTask, ["delete", "--org", slug, ...more, "--db", bench.database.url()]);
 
 test("a clinic without future appointments is deleted, and its audit log stays", async (bench) => {
   const { sql } = bench.database;
@@ -24,7 +19,7 @@ test("a clinic without future appointments is deleted, and its audit log stays",
     assert.equal((await call.verify(call.code)).outcome, "confirmed");
   }
   const refused = await runDeletion(bench, clinic.slug);
-  assert.deepEqual([refused.code, /has 1 future appointments or holds/.test(refused.output)], [
+  assert.deepEqual([refused.code, /has 1 future appointments or holds/.test(refused.said)], [
     1,
     true,
   ]);
@@ -41,7 +36,7 @@ test("a clinic without future appointments is deleted, and its audit log stays",
     sealed = (await sql`select from private.audit_seals where org_id = ${clinic.id}`).length;
   }
   const deleted = await runDeletion(bench, clinic.slug);
-  assert.equal(deleted.code, 0, deleted.output);
+  assert.equal(deleted.code, 0, deleted.said);
 
   const tables = await sql<{ name: string }[]>`
     select c.oid::regclass::text as name from pg_class as c

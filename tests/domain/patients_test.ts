@@ -8,10 +8,9 @@ import sendOtp from "../../functions/send-otp/index.ts";
 import verifyOtp from "../../functions/verify-otp/index.ts";
 import webhook from "../../functions/vapi-webhook/index.ts";
 import { patient } from "../../supabase/tasks/patient.ts";
-import { runTask } from "../../supabase/tasks/task.ts";
 import { aDay, aPost, type Bench, type Clinic, testWithBench as test } from "../support/clinic.ts";
 import { aTextingClinic, PhoneCall } from "../support/phone_call.ts";
-import { aTerminal } from "../support/terminal.ts";
+import { runHere } from "../support/terminal.ts";
 
 const phone = "+447400987654";
 const ada = "Ada Lovelace";
@@ -19,10 +18,8 @@ const ben = "Benjamin Button";
 
 /** Runs the task as the owner of the database. */
 async function runPatient(bench: Bench, args: readonly string[]) {
-  const { terminal, lines } = aTerminal();
-  const all = [...args, "--db", bench.database.url()];
-  const code = await runTask(patient, all, { env: {}, terminal });
-  return { code, output: lines.map((line) => `${line}\n`).join("") };
+  const { code, said } = await runHere(patient, [...args, "--db", bench.database.url()]);
+  return { code, output: `${said}\n` };
 }
 
 /** A call that books a time for somebody, proves the phone, asks for a change and is reported. */

@@ -2,8 +2,7 @@
 import assert from "node:assert/strict";
 import postgres from "postgres";
 import { audit } from "../../supabase/tasks/audit.ts";
-import { runTask } from "../../supabase/tasks/task.ts";
-import { aTerminal } from "../support/terminal.ts";
+import { runHere } from "../support/terminal.ts";
 import { aClinic, type Clinic } from "../support/clinic.ts";
 import {
   clusterVariable,
@@ -412,11 +411,7 @@ test("the owner cannot rewrite a seal, and the job seals", async ({ sql }) => {
 });
 
 /** Runs the task as an operator would, and returns its output. */
-async function runAudit(args: readonly string[], env: Record<string, string> = {}) {
-  const { terminal, lines } = aTerminal();
-  const code = await runTask(audit, args, { env, terminal });
-  return { code, said: lines.join("\n") };
-}
+const runAudit = (args: readonly string[], env = {}) => runHere(audit, args, env);
 
 test("deno task audit verify says which batch does not fit, of one clinic or all", async (database) => {
   const { sql, admin } = database;

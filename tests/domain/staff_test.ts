@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import type postgres from "postgres";
 import { aCaller, type Answer, openLines, readCode, sendCode } from "../support/callers.ts";
 import { patient } from "../../supabase/tasks/patient.ts";
-import { runTask } from "../../supabase/tasks/task.ts";
 import { aClinic, aDay, aPhone, type Clinic } from "../support/clinic.ts";
 import { type TestDatabase, testWithDatabase } from "../support/database.ts";
 import {
@@ -15,7 +14,7 @@ import {
   staffRoles,
   withClaims,
 } from "../support/staff.ts";
-import { aTerminal } from "../support/terminal.ts";
+import { runHere } from "../support/terminal.ts";
 
 const slot = (time: string, day = aDay()) => `consultation/${day}T${time}`;
 
@@ -740,11 +739,8 @@ testWithDatabase("a patient without a phone is shown and erased by the name", as
     ids.push((await book(time, { p_patient_name: name }))["appointmentId"]);
   }
   await book("11:00", { p_patient_phone: aPhone() });
-  const run = async (...args: string[]) => {
-    const { terminal, lines } = aTerminal();
-    const given = [...args, "--org", clinic.slug, "--db", database.url()];
-    return { code: await runTask(patient, given, { env: {}, terminal }), said: lines.join("\n") };
-  };
+  const run = (...args: string[]) =>
+    runHere(patient, [...args, "--org", clinic.slug, "--db", database.url()]);
   const ada = ["--without-phone", "--name", "Ada Brown"];
   const shown = await run("export", ...ada);
   assert.equal(shown.code, 0, shown.said);

@@ -1,9 +1,11 @@
 /**
- * The terminal of a task that a test runs in its own process.
+ * A task that a test runs in its own process, and its terminal.
  *
  * @module
  */
 
+import type { ParseArgsOptionsConfig } from "node:util";
+import { runTask, type Task } from "../../supabase/tasks/task.ts";
 import type { Terminal } from "../../supabase/tasks/terminal.ts";
 
 /**
@@ -33,4 +35,21 @@ export function aTerminal(
     printError: (line) => void (errors.push(line), lines.push(line)),
   };
   return { terminal, out, errors, lines };
+}
+
+/**
+ * Runs a task.
+ *
+ * @param given As for {@link aTerminal}.
+ * @returns Its exit code, and all that it printed.
+ */
+export async function runHere<Options extends ParseArgsOptionsConfig>(
+  task: Task<Options>,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+  given: Parameters<typeof aTerminal>[0] = {},
+): Promise<{ code: number; said: string }> {
+  const { terminal, lines } = aTerminal(given);
+  const code = await runTask(task, args, { env, terminal });
+  return { code, said: lines.join("\n") };
 }

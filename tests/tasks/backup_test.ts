@@ -24,7 +24,7 @@ import { aCaller, findDoubles, openLines, readCode, sendCode } from "../support/
 import { aClinic, aDay, type Clinic } from "../support/clinic.ts";
 import { grantingDefaults, migrations } from "../support/database.ts";
 import { isFull } from "../support/length.ts";
-import { aTerminal } from "../support/terminal.ts";
+import { aTerminal, runHere } from "../support/terminal.ts";
 
 const phone = "+447700900123";
 
@@ -70,10 +70,8 @@ async function makeBench(
       return name;
     },
     run: async (task, args, env = {}) => {
-      const { terminal, lines } = aTerminal();
       const given = { PG_BIN: clientBinDir ?? "", SUPABASE_DB_URL: server.url(), ...env };
-      const code = await runTask<never>(task as never, args, { terminal, env: given });
-      const said = lines.join("\n");
+      const { code, said } = await runHere<never>(task as never, args, given);
       assert.ok(!said.includes(phone), said);
       return { code, said };
     },

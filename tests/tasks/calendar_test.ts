@@ -2,18 +2,16 @@
 import assert from "node:assert/strict";
 import calendarFunction from "../../functions/calendar/index.ts";
 import { calendar } from "../../supabase/tasks/calendar.ts";
-import { runTask } from "../../supabase/tasks/task.ts";
 import { aClinic, testWithBench as test } from "../support/clinic.ts";
-import { aTerminal } from "../support/terminal.ts";
+import { runHere } from "../support/terminal.ts";
 
 test("a calendar is given out by its address, listed and revoked, and mistakes get an answer", async (bench) => {
   const { database, runtime } = bench;
   const clinic = await aClinic(database.sql);
   const env = { FUNCTIONS_PUBLIC_URL: "https://clinic.test/functions/v1/" };
   const run = async (...args: string[]): Promise<[number, string]> => {
-    const { terminal, lines } = aTerminal();
-    const code = await runTask(calendar, [...args, "--db", database.url()], { env, terminal });
-    return [code, lines.join("\n").split("\ndeno task calendar")[0] ?? ""];
+    const { code, said } = await runHere(calendar, [...args, "--db", database.url()], env);
+    return [code, said.split("\ndeno task calendar")[0] ?? ""];
   };
   const at = ["--org", clinic.slug];
   assert.deepEqual(await run("list", ...at), [0, "Sunrise Dental gives out no calendars"]);
@@ -73,9 +71,9 @@ test("a doctor's own calendar is set without showing its address, listed and for
   const clinic = await aClinic(database.sql);
   const at = ["--org", clinic.slug];
   const run = async (args: string[], input = ""): Promise<[number, string]> => {
-    const { terminal, lines } = aTerminal({ input });
-    const code = await runTask(calendar, [...args, "--db", database.url()], { env: {}, terminal });
-    return [code, lines.join("\n").split("\ndeno task calendar")[0] ?? ""];
+    const given = [...args, "--db", database.url()];
+    const { code, said } = await runHere(calendar, given, {}, { input });
+    return [code, said.split("\ndeno task calendar")[0] ?? ""];
   };
   const read = ["read", ...at, "--doctor", "doctor-1"];
   const [code, said] = await run(read, "webcal://calendar.example/private-6f1c/basic.ics\n");

@@ -19,9 +19,8 @@ import {
 } from "../../supabase/tasks/deploy/settings.ts";
 import type { SupabaseCli } from "../../supabase/tasks/deploy/cli.ts";
 import { encryptWebhookSecret } from "../../shared/webhook.ts";
-import { runTask } from "../../supabase/tasks/task.ts";
 import { aClinic, testWithBench } from "../support/clinic.ts";
-import { aTerminal } from "../support/terminal.ts";
+import { runHere } from "../support/terminal.ts";
 
 const project = "abcdefghijklmnopqrst";
 const url = `https://${project}.supabase.co`;
@@ -36,11 +35,7 @@ async function inFolder(work: (folder: string) => Promise<void>): Promise<void> 
   }
 }
 
-async function run(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-  const { terminal, lines } = aTerminal();
-  const code = await runTask(deploy, args, { terminal, env });
-  return { code, said: lines.join("\n") };
-}
+const run = (args: readonly string[], env = {}) => runHere(deploy, args, env);
 
 Deno.test("new settings are complete, readable by their owner only, and never replace existing ones", async () => {
   await inFolder(async (folder) => {

@@ -4,17 +4,12 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { desk } from "../../supabase/tasks/desk.ts";
-import { runTask } from "../../supabase/tasks/task.ts";
-import { aTerminal } from "../support/terminal.ts";
+import { runHere } from "../support/terminal.ts";
 
 const url = "https://abc.supabase.co";
 const aToken = (role: string) => `e30.${btoa(JSON.stringify({ role }))}.x`;
 
-async function run(...args: string[]) {
-  const { terminal, out, errors } = aTerminal();
-  const code = await runTask(desk, args, { env: {}, terminal });
-  return { code, said: [...out, ...errors].join("\n") };
-}
+const run = (...args: string[]) => runHere(desk, args);
 
 Deno.test("the page is written with address, key and headers, and written again over itself", async () => {
   const folder = await mkdtemp(join(tmpdir(), "desk-test-"));

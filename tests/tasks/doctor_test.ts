@@ -12,7 +12,7 @@ import { runTask } from "../../supabase/tasks/task.ts";
 import { aClinic, type Bench, type Clinic, jobsSecret, testWithBench } from "../support/clinic.ts";
 import { serveFunctions } from "../support/line.ts";
 import { loseIndexRows } from "../support/lost_rows.ts";
-import { aTerminal } from "../support/terminal.ts";
+import { aTerminal, runHere } from "../support/terminal.ts";
 
 /** A project at its own address, whose answers can be replaced. */
 async function withProject(
@@ -34,12 +34,8 @@ async function withProject(
     SUPABASE_DB_URL: bench.database.url(),
     FUNCTIONS_PUBLIC_URL: `${url}/functions/v1`,
   };
-  const examine: Examine = async (changes = {}, args = []) => {
-    const { terminal, lines } = aTerminal();
-    const env = { ...settings, ...changes };
-    const code = await runTask(doctor, ["--url", url, ...args], { terminal, env });
-    return { code, said: lines.join("\n") };
-  };
+  const examine: Examine = (changes = {}, args = []) =>
+    runHere(doctor, ["--url", url, ...args], { ...settings, ...changes });
   try {
     await work(examine, (answer) => spoilt = answer);
   } finally {

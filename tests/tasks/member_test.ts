@@ -1,11 +1,10 @@
 /** `deno task member`: memberships begin, change and end, and mistakes get an answer. */
 import assert from "node:assert/strict";
 import { member } from "../../supabase/tasks/member.ts";
-import { runTask } from "../../supabase/tasks/task.ts";
 import { aClinic } from "../support/clinic.ts";
 import { testWithDatabase } from "../support/database.ts";
 import { aMember } from "../support/staff.ts";
-import { aTerminal } from "../support/terminal.ts";
+import { runHere } from "../support/terminal.ts";
 
 testWithDatabase(
   "a member is added, gets another role, is listed and removed",
@@ -15,9 +14,8 @@ testWithDatabase(
     const { email } = await aMember(sql);
     await aMember(sql, (await aClinic(sql)).id, "owner");
     const run = async (...args: string[]) => {
-      const { terminal, lines } = aTerminal();
-      const code = await runTask(member, [...args, "--db", database.url()], { env: {}, terminal });
-      return [code, lines.join("\n").split("\ndeno task member")[0]];
+      const { code, said } = await runHere(member, [...args, "--db", database.url()]);
+      return [code, said.split("\ndeno task member")[0]];
     };
     const at = ["--org", clinic.slug, "--email", email];
     assert.deepEqual(await run("list", "--org", clinic.slug), [0, "Sunrise Dental has no members"]);

@@ -21,12 +21,11 @@ import { startBudget } from "../../shared/deadline.ts";
 import { openLog } from "../../shared/logging.ts";
 import { createRuntime } from "../../shared/runtime.ts";
 import { leftBehind, move } from "../../supabase/tasks/move.ts";
-import { runTask } from "../../supabase/tasks/task.ts";
 import { type Bench, testWithBench as test, withBench } from "../support/clinic.ts";
 import { aTextingClinic, PhoneCall } from "../support/phone_call.ts";
 import { someWait, start } from "../support/requests.ts";
 import { aMember } from "../support/staff.ts";
-import { aTerminal } from "../support/terminal.ts";
+import { runHere } from "../support/terminal.ts";
 
 const keysThere = `v9:${btoa("n".repeat(32))}`;
 
@@ -54,12 +53,8 @@ function testWithProjects(name: string, work: (projects: Projects) => Promise<vo
         await work({
           here,
           there,
-          run: async (slug, more = ["--yes"]) => {
-            const { terminal, lines } = aTerminal();
-            const args = ["--org", slug, "--to", file, ...more];
-            const code = await runTask(move, args, { env, terminal });
-            return { code, said: lines.join("\n") };
-          },
+          run: (slug, more = ["--yes"]) =>
+            runHere(move, ["--org", slug, "--to", file, ...more], env),
         });
       } finally {
         await rm(folder, { recursive: true });

@@ -1,16 +1,14 @@
 /** `deno task texts`: every text of a clinic with its cost, and nothing is sent. */
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
-import { runTask } from "../../supabase/tasks/task.ts";
 import { texts } from "../../supabase/tasks/texts.ts";
 import { aDay, testWithBench } from "../support/clinic.ts";
-import { aTerminal } from "../support/terminal.ts";
+import { runHere } from "../support/terminal.ts";
 import { aBookingFor, anAnsweringClinic } from "../support/text_answers.ts";
 
 async function run(...args: string[]): Promise<readonly [number, string]> {
-  const { terminal, lines } = aTerminal();
-  const code = await runTask(texts, args, { env: {}, terminal });
-  return [code, lines.join("\n")];
+  const { code, said } = await runHere(texts, args);
+  return [code, said];
 }
 
 testWithBench("the reminders of a day are shown, and none is written or sent", async (bench) => {

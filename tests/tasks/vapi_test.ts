@@ -19,24 +19,21 @@ import {
 import { testWithBench, vapiSecret } from "../support/clinic.ts";
 import { type FakeVapi, type Resource, startFakeVapi } from "../support/fake_vapi.ts";
 import { serveFunctions } from "../support/line.ts";
-import { aTerminal } from "../support/terminal.ts";
+import { aTerminal, runHere } from "../support/terminal.ts";
 import { hasVapiSchema } from "../support/vapi_schema.ts";
 
 /** Runs the task in this process, against a database and a Vapi account. */
 async function run(bench: Bench, account: FakeVapi, args: string[], typed?: string[]) {
-  const { terminal, lines } = aTerminal(typed && { typed });
-  const code = await runTask(vapi, args, {
-    terminal,
-    env: {
-      ...bench.environment,
-      SUPABASE_DB_URL: bench.database.url(),
-      VAPI_API_BASE: account.url,
-      VAPI_API_KEY: account.apiKey,
-      VAPI_CREDENTIAL_ID: "credential-1",
-      FUNCTIONS_PUBLIC_URL: "https://abc.supabase.co/functions/v1",
-    },
-  });
-  return { code, output: lines.join("\n") };
+  const env = {
+    ...bench.environment,
+    SUPABASE_DB_URL: bench.database.url(),
+    VAPI_API_BASE: account.url,
+    VAPI_API_KEY: account.apiKey,
+    VAPI_CREDENTIAL_ID: "credential-1",
+    FUNCTIONS_PUBLIC_URL: "https://abc.supabase.co/functions/v1",
+  };
+  const { code, said } = await runHere(vapi, args, env, typed && { typed });
+  return { code, output: said };
 }
 
 function test(

@@ -12,10 +12,10 @@ import {
 import { credentials } from "../../supabase/tasks/credentials.ts";
 import { webhooks } from "../../supabase/tasks/webhooks.ts";
 import { tryEndpoint } from "../../supabase/tasks/webhooks/try.ts";
-import { runTask, Stop } from "../../supabase/tasks/task.ts";
+import { Stop } from "../../supabase/tasks/task.ts";
 import { aClinic, testWithBench as test } from "../support/clinic.ts";
 import { answerWith } from "../support/network.ts";
-import { aTerminal } from "../support/terminal.ts";
+import { aTerminal, runHere } from "../support/terminal.ts";
 
 const address = "https://hooks.example/T0/secret-path";
 
@@ -30,9 +30,9 @@ test("an endpoint is added, tried, replaced, listed and removed, and mistakes ge
   };
   const env = { CREDENTIAL_KEYS: `v1:${btoa("k".repeat(32))}` };
   const run = async (args: readonly string[], given = ""): Promise<[number, string]> => {
-    const { terminal, lines } = aTerminal({ input: given });
-    const code = await runTask(webhooks, [...args, "--db", database.url()], { env, terminal });
-    return [code, lines.join("\n").split("\ndeno task webhooks list")[0] ?? ""];
+    const all = [...args, "--db", database.url()];
+    const { code, said } = await runHere(webhooks, all, env, { input: given });
+    return [code, said.split("\ndeno task webhooks list")[0] ?? ""];
   };
   const at = ["--org", clinic.slug];
   assert.deepEqual(await run(["list", ...at]), [0, "Sunrise Dental tells no endpoints"]);
@@ -138,12 +138,8 @@ test("secrets are encrypted under a new key; an old one that is over or unreadab
   const seal = async (secret: string) => ({
     ...await encryptWebhookSecret(credentialKeys, of, secret),
   });
-  const rotate = async () => {
-    const { terminal, lines } = aTerminal();
-    const env = { CREDENTIAL_KEYS: `${newer},${older}` };
-    const code = await runTask(credentials, ["rotate", "--db", url()], { env, terminal });
-    return { code, said: lines.join("\n") };
-  };
+  const rotate = () =>
+    runHere(credentials, ["rotate", "--db", url()], { CREDENTIAL_KEYS: `${newer},${older}` });
   const secretsOf = async () => {
     const [row] = await sql`select secrets from public.webhook_endpoints`;
     const keys = readCredentialConfig({ CREDENTIAL_KEYS: newer }).credentialKeys;
