@@ -10,7 +10,6 @@ import { SignJWT } from "jose";
 import postgres from "postgres";
 import { z } from "zod";
 import { readConfig } from "../../shared/config.ts";
-import { encryptAccount } from "../../shared/accounts.ts";
 import { Events } from "../console/events.ts";
 import { type Console, openConsole } from "../console/server.ts";
 import { makeConsole } from "../console/site.ts";
@@ -30,6 +29,7 @@ import { localMetricsToken, localVapiSecret } from "./secrets.ts";
 import { refuseVisit, visitOf } from "./visitors.ts";
 import { makeDesk } from "../desk/site.ts";
 import { servePage } from "../page/site.ts";
+import { storeFakeAccount } from "./twilio/account.ts";
 import { type FakeTwilio, faultKinds, readFaultOrder, startFakeTwilio } from "./twilio/server.ts";
 
 /** How to start a stack. */
@@ -369,15 +369,7 @@ async function provisionClinics(
         select from public.org_credentials as c
         where c.org_id = org_channels.org_id and c.key_id <> '')
       group by org_id`;
-    for (const { id, number } of clinics) {
-      const { keyId, nonce, ciphertext } = await encryptAccount(credentialKeys, id, {
-        accountSid: `AC${id.replaceAll("-", "")}`,
-        authToken: "local-auth-token",
-        sender: { from: number },
-      });
-      await sql`select public.set_org_credentials(
-        ${id}, 'twilio', ${keyId}, ${nonce}, ${ciphertext}, null, ${number})`;
-    }
+    for (const clinic of clinics) await storeFakeAccount(sql, credentialKeys, clinic);
   } finally {
     await sql.end({ timeout: 5 });
   }

@@ -11,6 +11,7 @@
 import { fileURLToPath } from "node:url";
 import { readSettings, useStack } from "../../supabase/tasks/stack.ts";
 import type { Running } from "../../supabase/tasks/task.ts";
+import { aToolCall } from "../support/clinic.ts";
 import { median } from "./median.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -74,23 +75,16 @@ async function startOnce(
   url: string,
   env: Readonly<Record<string, string>>,
 ): Promise<{ start: Start; hasResult: boolean }> {
-  const message = {
-    type: "tool-calls",
-    toolCallList: [{
-      id: "call_ROUND",
-      type: "function",
-      function: { name: tool, arguments: tools[tool] },
-    }],
-    phoneNumber: { number: "+442079460123" },
-    customer: { number: "+447700900123" },
-    call: { id: "cold-ROUND" },
-  };
+  const body = aToolCall({
+    ...{ tool, args: tools[tool], called: "+442079460123" },
+    ...{ callId: "cold-ROUND", toolCallId: "call_ROUND" },
+  });
   const name = tool.replaceAll("_", "-");
   const startedAt = Date.now();
   const { stdout, stderr, success } = await new Deno.Command(deno, {
     args: [
       ...["run", "-A", "--no-check", "--quiet", "--no-lock"],
-      ...[program, name, url, JSON.stringify({ message })],
+      ...[program, name, url, body],
     ],
     cwd: root,
     env: { ...env, LOG_LEVEL: "error", DENO_NO_UPDATE_CHECK: "1" },

@@ -13,7 +13,6 @@ import checkAvailability from "../../functions/check-availability/index.ts";
 import holdSlot from "../../functions/hold-slot/index.ts";
 import sendOtp from "../../functions/send-otp/index.ts";
 import verifyOtp from "../../functions/verify-otp/index.ts";
-import { encryptAccount } from "../../shared/accounts.ts";
 import { readConfig } from "../../shared/config.ts";
 import { checkAvailability as askAvailability } from "../../shared/database/availability.ts";
 import type { CallFacts } from "../../shared/database/entry.ts";
@@ -26,9 +25,17 @@ import {
 import { openLog } from "../../shared/logging.ts";
 import { createRuntime } from "../../shared/runtime.ts";
 import { createGateway } from "../../supabase/local/rest/gateway.ts";
+import { storeFakeAccount } from "../../supabase/local/twilio/account.ts";
 import { type FakeTwilio, startFakeTwilio } from "../../supabase/local/twilio/server.ts";
 import type { Running } from "../../supabase/tasks/task.ts";
-import { aClinic, aRequest, codeTo, readSaid, vapiSecret } from "../support/clinic.ts";
+import {
+  aClinic,
+  aRequest,
+  codeTo,
+  longDeadlines,
+  readSaid,
+  settingsFor,
+} from "../support/clinic.ts";
 import { createTestDatabase, secretKey, type TestDatabase } from "../support/database.ts";
 import type { tools } from "../support/measured_stack.ts";
 import { askDatabase } from "./driver.ts";
@@ -102,8 +109,6 @@ export interface Ways {
 }
 
 const doctors = 10;
-// On a busy machine fifty concurrent calls take longer than a caller would wait.
-const deadlines = { requestMs: 60_000, databaseCallMs: 50_000, textMs: 40_000 };
 
 /** Starts everything. */
 export async function startWays(running: Running): Promise<Ways> {
@@ -182,24 +187,11 @@ async function serveOurs(
   twilio: FakeTwilio,
   running: Running,
 ): Promise<Way> {
-  const config = readConfig({
-    SUPABASE_URL: restUrl,
-    SUPABASE_SECRET_KEYS: JSON.stringify({ default: secretKey }),
-    VAPI_SECRETS: vapiSecret,
-    OTP_PEPPERS: `v1:${btoa("p".repeat(32))}`,
-    CREDENTIAL_KEYS: `v1:${btoa("k".repeat(32))}`,
-    TWILIO_API_BASE: twilio.url,
-  });
+  const config = readConfig(settingsFor(restUrl, twilio.url));
   // Each line is redacted and then dropped.
-  const runtime = createRuntime(config, openLog("info", () => {}), deadlines);
+  const runtime = createRuntime(config, openLog("info", () => {}), longDeadlines);
   const clinic = await aBusyClinic(database);
-  const stored = await encryptAccount(config.credentialKeys, clinic.id, {
-    accountSid: `AC${clinic.id.replaceAll("-", "")}`,
-    authToken: "token-of-the-clinic",
-    sender: { from: clinic.number },
-  });
-  await database.sql`select public.set_org_credentials(
-    ${clinic.id}, 'twilio', ${stored.keyId}, ${stored.nonce}, ${stored.ciphertext})`;
+  await storeFakeAccount(database.sql, config.credentialKeys, clinic);
   const served = [checkAvailability, holdSlot, sendOtp, verifyOtp];
   const url = serve(running, async (request) => {
     const name = new URL(request.url).pathname.slice(1);

@@ -5,7 +5,7 @@
  */
 
 import { z } from "zod";
-import type { Clinic } from "../support/clinic.ts";
+import { aToolCall, type Clinic } from "../support/clinic.ts";
 
 /** A request that is not answered within this time hangs. */
 export const hangMs = 30_000;
@@ -207,19 +207,12 @@ class Call {
 
   async #askOnce(tool: string, args: object): Promise<Said> {
     const { url, secret, clinic, answers } = this.#day;
-    const id = `call_${crypto.randomUUID()}`;
-    const message = {
-      type: "tool-calls",
-      toolCallList: [{ id, type: "function", function: { name: tool, arguments: args } }],
-      phoneNumber: { number: clinic.number },
-      customer: { number: this.#heard.phone },
-      call: { id: this.#id },
-    };
+    const facts = { called: clinic.number, caller: this.#heard.phone, callId: this.#id };
     const askedAt = performance.now();
     const said = await fetch(`${url}/functions/v1/vapi-webhook`, {
       method: "POST",
       headers: { "content-type": "application/json", "x-vapi-secret": secret },
-      body: JSON.stringify({ message }),
+      body: aToolCall({ tool, args, ...facts }),
       signal: AbortSignal.timeout(hangMs),
     }).then((response) => response.json()).then(readSaid).catch((): Said => ({ outcome: "none" }));
     const at = performance.now();

@@ -21,7 +21,7 @@ import {
 } from "../../supabase/local/postgres.ts";
 import { type FakeTwilio, startFakeTwilio } from "../../supabase/local/twilio/server.ts";
 import type { Running } from "../../supabase/tasks/task.ts";
-import { vapiSecret } from "../support/clinic.ts";
+import { settingsFor } from "../support/clinic.ts";
 import { secretKey } from "../support/database.ts";
 import { aLoadClinic, type Line } from "../support/load.ts";
 
@@ -67,10 +67,8 @@ export async function startSite(running: Running): Promise<Site> {
   const twilio = partOf(await startTwilio(), startTwilio, (fake) => fake.stop());
   await running.start(Promise.resolve(), twilio.stop);
 
-  const served = await serveFunctions(running, {
-    POSTGREST_URL: `http://127.0.0.1:${gatewayPort}`,
-    TWILIO_API_BASE: twilio.current().url,
-  });
+  const restUrl = `http://127.0.0.1:${gatewayPort}`;
+  const served = await serveFunctions(running, restUrl, twilio.current().url);
   const settings = { ...served.environment, SUPABASE_DB_URL: opened.url() };
   return {
     line: await aLoadClinic(settings, served.url),
@@ -138,20 +136,13 @@ async function kill(child: Deno.ChildProcess): Promise<void> {
 }
 
 /** Serves all tools at one address, and takes Twilio's reports. */
-async function serveFunctions(running: Running, addresses: Readonly<Record<string, string>>) {
+async function serveFunctions(running: Running, restUrl: string, twilioUrl: string) {
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
     const isReport = new URL(request.url).pathname === "/functions/v1/sms-status";
     return (isReport ? smsStatus : vapiWebhook).using(runtime).fetch(request);
   });
   const url = `http://127.0.0.1:${server.addr.port}`;
-  const environment = {
-    ...addresses,
-    SUPABASE_URL: url,
-    SUPABASE_SECRET_KEYS: JSON.stringify({ default: secretKey }),
-    VAPI_SECRETS: vapiSecret,
-    OTP_PEPPERS: `v1:${btoa("p".repeat(32))}`,
-    CREDENTIAL_KEYS: `v1:${btoa("k".repeat(32))}`,
-  };
+  const environment = { ...settingsFor(url, twilioUrl), POSTGREST_URL: restUrl };
   // Every fault is expected here, and answered to a caller.
   const runtime = createRuntime(readConfig(environment), openLog("error", () => {}));
   await running.start(Promise.resolve(server), (started) => started.shutdown());

@@ -10,7 +10,6 @@ import { type ClaimedText, claimTexts } from "../../shared/database/appointment_
 import { readMetrics } from "../../shared/database/metrics.ts";
 import { startBudget } from "../../shared/deadline.ts";
 import { toGsmText } from "../../shared/gsm.ts";
-import type { Runtime } from "../../shared/runtime.ts";
 import { postQueue } from "../../supabase/local/requests.ts";
 import {
   aDay,
@@ -23,18 +22,8 @@ import {
 } from "../support/clinic.ts";
 import { aHold, aTextingClinic, type PhoneCall } from "../support/phone_call.ts";
 import { someWait, start } from "../support/requests.ts";
-import { zoneAtNoon } from "../support/text_answers.ts";
+import { sendDue, zoneAtNoon } from "../support/text_answers.ts";
 import { aMember, askAs } from "../support/staff.ts";
-
-/** One run of the job's function. */
-async function run(bench: Bench, runtime: Runtime = bench.runtime) {
-  const request = new Request("http://functions.test/", {
-    method: "POST",
-    headers: { authorization: `Bearer ${jobsSecret}` },
-  });
-  const response = await appointmentTexts.using(runtime).fetch(request);
-  return response.status === 200 ? await response.json() : response.status;
-}
 
 /** A call that has booked, and the texts that its phone has got since. */
 async function aBooking(bench: Bench, clinic?: Clinic, time?: string) {
@@ -79,8 +68,8 @@ test("a booking is confirmed by one text, which says when, with whom and where, 
   await bench.database.sql`update public.organizations set address = '12 High Street, London'`;
   const booking = await aBooking(bench, clinic);
   assert.deepEqual(booking.told(), []);
-  assert.deepEqual(await run(bench), { sent: 1 });
-  assert.deepEqual(await run(bench), {});
+  assert.deepEqual(await sendDue(bench), { sent: 1 });
+  assert.deepEqual(await sendDue(bench), {});
   const [body = ""] = booking.told();
   assert.equal(booking.told().length, 1);
   assert.match(
@@ -105,7 +94,7 @@ test("delivery reports are recorded, and no figure of the passcodes changes", as
     }));
   };
   const before = await counted("sms");
-  await run(bench);
+  await sendDue(bench);
   const reports = await bench.twilio.sendReports();
   assert.ok(reports.length > 0 && reports.every(({ answered }) => answered === 204));
   assert.deepEqual(await counted("sms"), before);
@@ -150,7 +139,7 @@ test("a booking that is rolled back leaves no text", async (bench) => {
 test("a caller who cancels before the text is sent is not told about a booking", async (bench) => {
   const booking = await aBooking(bench);
   assert.equal((await cancel(booking)).outcome, "cancelled");
-  assert.deepEqual(await run(bench), {});
+  assert.deepEqual(await sendDue(bench), {});
   assert.deepEqual(booking.told(), []);
   assert.deepEqual(await statesOf(bench), ["confirmation dropped outdated"]);
 });
@@ -159,7 +148,7 @@ test("a caller who moves before the text is sent is told only the new time", asy
   const booking = await aBooking(bench);
   assert.equal((await moveTo(booking, "15:00")).outcome, "rescheduled");
   assert.equal((await moveTo(booking, "16:30")).outcome, "rescheduled");
-  await run(bench);
+  await sendDue(bench);
   assert.equal(booking.told().length, 1);
   assert.match(booking.told()[0] ?? "", /you are booked for .* at 4:30 PM/);
 });
@@ -167,19 +156,19 @@ test("a caller who moves before the text is sent is told only the new time", asy
 test("moves and cancellations are texted only if the clinic wants that", async (bench) => {
   const clinic = await aTextingClinic(bench, { providers: 2 });
   const quiet = await aBooking(bench, clinic);
-  await run(bench);
+  await sendDue(bench);
   await moveTo(quiet, "12:00");
   await cancel(quiet);
-  assert.deepEqual(await run(bench), {});
+  assert.deepEqual(await sendDue(bench), {});
 
   await tellOf(bench, clinic, ["change", "cancellation"]);
   const told = await aBooking(bench, clinic);
-  await run(bench);
+  await sendDue(bench);
   assert.equal((await moveTo(told, "15:00")).outcome, "rescheduled");
-  assert.deepEqual(await run(bench), { sent: 1 });
+  assert.deepEqual(await sendDue(bench), { sent: 1 });
   assert.match(told.told()[1] ?? "", /: your appointment is now on .* at 3 PM with /);
   assert.equal((await cancel(told)).outcome, "cancelled");
-  assert.deepEqual(await run(bench), { sent: 1 });
+  assert.deepEqual(await sendDue(bench), { sent: 1 });
   assert.match(told.told()[2] ?? "", /: your appointment on .* at 3 PM with .* is cancelled\. /);
   assert.equal(told.told().length, 3);
 });
@@ -202,24 +191,24 @@ test("the desk's bookings are texted to proven numbers, and to others if the des
   assert.equal((await book("09:30", stranger)).outcome, "booked");
   assert.deepEqual(await statesOf(bench), []);
   const booked = await book("11:00", stranger, { p_texts: true });
-  assert.deepEqual(await run(bench), { sent: 1 });
+  assert.deepEqual(await sendDue(bench), { sent: 1 });
   const moved = await ask("staff_move", {
     p_appointment: booked["appointmentId"],
     p_slot_id: `consultation/${aDay()}T14:00`,
   });
   assert.equal(moved.outcome, "moved");
-  assert.deepEqual(await run(bench), { sent: 1 });
+  assert.deepEqual(await sendDue(bench), { sent: 1 });
   await ask("staff_cancel", { p_appointment: moved["appointmentId"] });
-  assert.deepEqual(await run(bench), { sent: 1 });
+  assert.deepEqual(await sendDue(bench), { sent: 1 });
   assert.deepEqual(
     bench.twilio.messages.map(({ to, body }) => [to, / (booked|now|cancelled)/.exec(body)?.[1]]),
     [[stranger, "booked"], [stranger, "now"], [stranger, "cancelled"]],
   );
   // A passcode has proven this one.
   const patient = await aBooking(bench, clinic, "17:00");
-  await run(bench);
+  await sendDue(bench);
   assert.equal((await book("18:00", patient.phone)).outcome, "booked");
-  assert.deepEqual(await run(bench), { sent: 1 });
+  assert.deepEqual(await sendDue(bench), { sent: 1 });
 });
 
 test("what staff entered is texted only if it is a phone in one of the clinic's countries", async (bench) => {
@@ -232,7 +221,7 @@ test("what staff entered is texted only if it is a phone in one of the clinic's 
       ...{ p_patient_name: "Ben Gray", p_patient_phone: phone },
     });
   }
-  assert.deepEqual(await run(bench), { failed: 3 });
+  assert.deepEqual(await sendDue(bench), { failed: 3 });
   assert.equal(bench.twilio.postCount, 0);
   assert.deepEqual((await statesOf(bench)).sort(), [
     "confirmation failed bad_destination",
@@ -252,7 +241,7 @@ test("a number that has opted out, or that the desk has blocked, is not texted",
   await sql`insert into public.blocked_numbers (org_id, phone_hash, phone_masked, blocked_by)
     values (${clinic.id}, sha256(convert_to(${blocked?.phone ?? ""}, 'UTF8')), '***00',
       gen_random_uuid())`;
-  assert.deepEqual(await run(bench), { sent: 1 });
+  assert.deepEqual(await sendDue(bench), { sent: 1 });
   assert.deepEqual(bookings.map((booking) => booking.told().length), [0, 0, 1]);
   assert.deepEqual(await statesOf(bench), [
     "confirmation dropped opted_out",
@@ -268,14 +257,14 @@ test("a sender that dies between claim and answer has sent once or never: it is 
     () => Promise.reject(new Error("killed")),
     claimTexts.sqlName,
   );
-  assert.equal(await run(bench, dies), 503);
+  assert.equal(await sendDue(bench, dies), 503);
   assert.deepEqual(await statesOf(bench), ["confirmation sending"]);
   await bench.database.sql`select public.send_appointment_texts()`;
-  assert.deepEqual(await run(bench), {});
+  assert.deepEqual(await sendDue(bench), {});
   await passDue(bench);
   await bench.database.sql`select public.send_appointment_texts()`;
   await passDue(bench);
-  assert.deepEqual(await run(bench), {});
+  assert.deepEqual(await sendDue(bench), {});
   assert.deepEqual(await statesOf(bench), ["confirmation unknown no_answer"]);
   assert.deepEqual(booking.told(), []);
 });
@@ -296,7 +285,7 @@ test("concurrent senders send each text once", async (bench) => {
     where a.id = ${holdId}`;
   await sql`select private.queue_text(a.org_id, a.id, 'confirmation') from public.appointments as a`;
   const before = bench.twilio.messages.length;
-  await Promise.all([run(bench), run(bench), run(bench)]);
+  await Promise.all([sendDue(bench), sendDue(bench), sendDue(bench)]);
   const bodies = bench.twilio.messages.slice(before).map(({ body }) => body);
   assert.equal(bodies.length, 45);
   assert.equal(new Set(bodies).size, 45);
@@ -317,14 +306,14 @@ for (
     const booking = await aBooking(bench);
     const taken = booking.told().length;
     bench.twilio.addFault(fault, details);
-    await run(bench);
+    await sendDue(bench);
     assert.deepEqual(await statesOf(bench), [`confirmation ${state}`]);
     // Not at once.
-    await run(bench);
+    await sendDue(bench);
     assert.deepEqual(await statesOf(bench), [`confirmation ${state}`]);
     const posted = bench.twilio.postCount;
     await passDue(bench);
-    await run(bench);
+    await sendDue(bench);
     assert.equal(bench.twilio.postCount, posted + (again ? 1 : 0));
     assert.equal(booking.told().length, taken + (again || fault === "reset_after" ? 1 : 0));
   });
@@ -334,9 +323,9 @@ test("Twilio does not answer: the text may have been sent, and is not sent again
   const booking = await aBooking(bench);
   bench.deadlines.textMs = 300;
   bench.twilio.addFault("lost_answer");
-  assert.deepEqual(await run(bench), { unknown: 1 });
+  assert.deepEqual(await sendDue(bench), { unknown: 1 });
   await passDue(bench);
-  assert.deepEqual(await run(bench), {});
+  assert.deepEqual(await sendDue(bench), {});
   assert.equal(booking.told().length, 1);
 });
 
@@ -345,7 +334,7 @@ test("a text that can never be sent is given up after ten attempts", async (benc
   bench.twilio.addFault(20003, { times: 20 });
   const posted = bench.twilio.postCount;
   for (let attempt = 0; attempt < 12; attempt++) {
-    await run(bench);
+    await sendDue(bench);
     await passDue(bench);
   }
   assert.equal(bench.twilio.postCount, posted + 10);
@@ -356,11 +345,11 @@ test("a clinic at its hourly limit still texts passcodes, and texts about appoin
   const clinic = await aTextingClinic(bench, { providers: 2 });
   const booking = await aBooking(bench, clinic);
   await bench.database.sql`update public.organizations set sms_hourly_limit = 1`;
-  assert.deepEqual(await run(bench), {});
+  assert.deepEqual(await sendDue(bench), {});
   assert.deepEqual(await statesOf(bench), ["confirmation waiting org_send_limit"]);
   await booking.pass(3700);
   await passDue(bench);
-  assert.deepEqual(await run(bench), { sent: 1 });
+  assert.deepEqual(await sendDue(bench), { sent: 1 });
   // That text does not count as a passcode's.
   const next = await aHold(bench, { clinic, time: "12:00" });
   assert.equal((await next.send()).outcome, "sent");
@@ -370,7 +359,7 @@ test("each clinic's texts come from its own number and account, and its staff se
   const clinics = [await aTextingClinic(bench), await aTextingClinic(bench)];
   for (const clinic of clinics) await aBooking(bench, clinic);
   const before = bench.twilio.messages.length;
-  assert.deepEqual(await run(bench), { sent: 2 });
+  assert.deepEqual(await sendDue(bench), { sent: 2 });
   assert.deepEqual(
     bench.twilio.messages.slice(before).map(({ from }) => from).sort(),
     clinics.map(({ number }) => number).sort(),
@@ -383,7 +372,7 @@ test("an erased patient's text is not sent", async (bench) => {
     select public.erase_patient(${booking.clinic.id}, ${booking.phone}, 'Ada Brown') as answer`;
   assert.equal(row?.["answer"].outcome, "erased");
   assert.deepEqual(await statesOf(bench), []);
-  assert.deepEqual(await run(bench), {});
+  assert.deepEqual(await sendDue(bench), {});
 });
 
 for (
@@ -420,7 +409,7 @@ for (
 test("neither logs nor the audit log contain the number or the words of a text", async (bench) => {
   const booking = await aBooking(bench);
   const before = bench.lines.length;
-  await run(bench);
+  await sendDue(bench);
   const [{ said } = { said: "" }] = await bench.database.sql<{ said: string }[]>`
     select string_agg(to_jsonb(l)::text, ' ') as said from public.audit_logs as l
     where l.action = 'text_appointment'`;
@@ -488,7 +477,7 @@ test("patients are reminded the day before, each once, and not of what was booke
   const clinic = await aTextingClinic(bench, { providers: 2 });
   const early = await aBooking(bench, clinic);
   const late = await aBooking(bench, clinic, "11:00");
-  await run(bench);
+  await sendDue(bench);
   await sql`update public.appointments set created_at = created_at - interval '3 days'
     where id = ${early.holdId}`;
   await sql`update public.organizations set reminder_min = 600, reminder_notice_hours = 60`;
@@ -500,9 +489,9 @@ test("patients are reminded the day before, each once, and not of what was booke
   await Promise.all([remind(), remind(), remind()]);
   // Whatever the time is at the clinic.
   await sql`update public.organizations set timezone = ${zoneAtNoon()}`;
-  await run(bench);
+  await sendDue(bench);
   await remind();
-  await run(bench);
+  await sendDue(bench);
   assert.equal(early.told().length, 2);
   assert.match(early.told()[1] ?? "", /: a reminder of your appointment on .* with Dr Number/);
   assert.equal(late.told().length, 1);
@@ -513,7 +502,7 @@ test("a reminder's appointment that moves or is cancelled, or one booked since, 
   const clinic = await aTextingClinic(bench, { providers: 2 });
   const moved = await aBooking(bench, clinic);
   const cancelled = await aBooking(bench, clinic, "11:00");
-  await run(bench);
+  await sendDue(bench);
   await sql`update public.organizations set reminder_min = 600, reminder_notice_hours = 0`;
   await sql`select private.queue_reminders(o, ${aDay()}, now()) from public.organizations as o`;
   await moveTo(moved, "15:00");
@@ -521,7 +510,7 @@ test("a reminder's appointment that moves or is cancelled, or one booked since, 
   await aBooking(bench, clinic, "16:00");
   await sql`select private.queue_reminders(o, ${aDay()}, now()) from public.organizations as o`;
   await sql`update public.organizations set timezone = ${zoneAtNoon()}`;
-  assert.deepEqual(await run(bench), { sent: 1 });
+  assert.deepEqual(await sendDue(bench), { sent: 1 });
   assert.deepEqual((await statesOf(bench)).filter((state) => state.startsWith("reminder")), [
     "reminder dropped outdated",
     "reminder dropped outdated",
@@ -564,7 +553,7 @@ test("a job that did not run reminds in the morning of what is still to come, if
   const { sql } = bench.database;
   const clinic = await aTextingClinic(bench, { providers: 3, zone: zoneAtNoon() });
   const bookings = [await aBooking(bench, clinic), await aBooking(bench, clinic)];
-  await run(bench);
+  await sendDue(bench);
   // About noon: in three hours, and in one.
   for (const [index, hours] of [3, 1].entries()) {
     await sql`update public.appointments as a
@@ -581,7 +570,7 @@ test("a job that did not run reminds in the morning of what is still to come, if
     select id, (now() at time zone timezone)::date - 1 from public.organizations`;
   await sql`select public.send_appointment_texts()`;
   await sql`select public.send_appointment_texts()`;
-  await run(bench);
+  await sendDue(bench);
   assert.deepEqual((await statesOf(bench)).slice(2).sort(), [
     "reminder dropped late",
     "reminder sent",
@@ -624,7 +613,7 @@ test("a reminder that would go out at night waits for the morning", async (bench
   const { sql } = bench.database;
   const clinic = await aTextingClinic(bench);
   const booking = await aBooking(bench, clinic);
-  await run(bench);
+  await sendDue(bench);
   await sql`update public.organizations set reminder_min = 600, reminder_notice_hours = 0`;
   await sql`select private.queue_reminders(o, ${aDay()}, now()) from public.organizations as o`;
   const hours = new Date().getUTCHours() - 2;
@@ -632,7 +621,7 @@ test("a reminder that would go out at night waits for the morning", async (bench
     set timezone = ${hours > 0 ? `Etc/GMT+${Math.min(12, hours)}` : `Etc/GMT-${-hours}`}`;
   const [{ isNight } = { isNight: false }] = await sql<{ isNight: boolean }[]>`
     select private.wake_time(timezone, now()) > now() as "isNight" from public.organizations`;
-  await run(bench);
+  await sendDue(bench);
   assert.equal(booking.told().length, isNight ? 1 : 2);
   assert.equal((await statesOf(bench))[1], isNight ? "reminder waiting night" : "reminder sent");
 });

@@ -16,12 +16,13 @@ import {
   type Bench,
   type Clinic,
   codeTo,
+  insist,
   type Said,
   testWithBench as test,
   withClaimFollowedBy,
   wrongCodes,
 } from "../support/clinic.ts";
-import { type Asked, aTextingClinic, PhoneCall } from "../support/phone_call.ts";
+import { aTextingClinic, PhoneCall } from "../support/phone_call.ts";
 
 /** A call to a clinic that texts with the hold. */
 async function aCall(bench: Bench, clinic?: Clinic): Promise<PhoneCall> {
@@ -29,16 +30,6 @@ async function aCall(bench: Bench, clinic?: Clinic): Promise<PhoneCall> {
     bench,
     clinic ?? await aTextingClinic(bench, { providers: 2, textsAtHold: true }),
   );
-}
-
-/** Requests the hold again while the answer is busy. */
-async function insist(call: PhoneCall, time: string, more: object = {}, asked: Asked = {}) {
-  let said = await call.hold(time, more, asked);
-  for (let tries = 1; said.outcome === "busy" && tries < 50; tries++) {
-    await new Promise((resolve) => setTimeout(resolve, Math.random() * 100 * tries));
-    said = await call.hold(time, more, asked);
-  }
-  return said;
 }
 
 const nextOf = ({ outcome, text, nextTool }: Said) => [outcome, text, nextTool];
@@ -88,7 +79,7 @@ for (
     const call = await aCall(bench);
     const asked = toolCallId === undefined ? {} : { toolCallId };
     const said = await Promise.all(
-      Array.from({ length: 50 }, () => insist(call, "10:00", {}, asked)),
+      Array.from({ length: 50 }, () => insist(() => call.hold("10:00", {}, asked))),
     );
     for (const one of said) assert.deepEqual(nextOf(one), texted, one.message);
     assert.equal(new Set(said.map(({ holdId }) => holdId)).size, 1);
@@ -103,7 +94,7 @@ test("one code covers all patients of a call, at once or minutes later", async (
   const call = await aCall(bench);
   const family = ["Ada", "Ben", "Cleo"].map((name) => ({ patientName: `${name} Brown` }));
   const said = await Promise.all(
-    family.map((patient, index) => insist(call, `1${index}:00`, patient)),
+    family.map((patient, index) => insist(() => call.hold(`1${index}:00`, patient))),
   );
   assert.deepEqual(said.map(nextOf).sort(), [texted, covered, covered].sort());
   const second = said.find(({ text }) => text === "under_way");
@@ -269,7 +260,7 @@ test("while Twilio says nothing the caller gets an answer, the hold stays, and n
   bench.deadlines.textMs = 1000;
   bench.twilio.addFault("lost_answer");
   const asked = { toolCallId: "call_silent" };
-  const said = await Promise.all([1, 2, 3].map(() => insist(call, "10:00", {}, asked)));
+  const said = await Promise.all([1, 2, 3].map(() => insist(() => call.hold("10:00", {}, asked))));
   const failed = said.filter(({ text }) => text === "sms_timeout");
   assert.equal(failed.length, 1);
   assert.deepEqual([failed[0]?.action, failed[0]?.["nextTool"]], ["RETRY", "send_otp"]);

@@ -12,7 +12,7 @@ import { type Browser, type BrowserContextOptions, chromium, type Page } from "p
 import postgres from "postgres";
 import { findFreePort } from "../../supabase/local/port.ts";
 import { type Stack, startStack } from "../../supabase/local/stack.ts";
-import { aClinic, aDay, aPhone, type Clinic } from "./clinic.ts";
+import { aClinic, aDay, aPhone, aToolCall, type Clinic, readSaid, type Said } from "./clinic.ts";
 import type { StaffRole } from "./staff.ts";
 import { testStateDir } from "./state_dir.ts";
 
@@ -152,29 +152,15 @@ export class BrowserStack {
     caller: { readonly phone: string; readonly callId: string },
     tool: string,
     args: object,
-  ): Promise<{
-    readonly outcome: string;
-    readonly holdId?: string;
-    readonly slots?: readonly { readonly slotId: string }[];
-  }> {
-    const message = {
-      type: "tool-calls",
-      toolCallList: [{
-        id: `call_${crypto.randomUUID()}`,
-        type: "function",
-        function: { name: tool.replaceAll("-", "_"), arguments: args },
-      }],
-      phoneNumber: { number: clinic.number },
-      customer: { number: caller.phone },
-      call: { id: caller.callId },
-    };
+  ): Promise<Said> {
+    const name = tool.replaceAll("-", "_");
+    const facts = { called: clinic.number, caller: caller.phone, callId: caller.callId };
     const response = await fetch(`${this.url}/functions/v1/${tool}`, {
       method: "POST",
       headers: { "content-type": "application/json", "x-vapi-secret": this.stack.vapiSecret },
-      body: JSON.stringify({ message }),
+      body: aToolCall({ tool: name, args, ...facts }),
     });
-    const { results: [first] } = await response.json();
-    return JSON.parse(first.result);
+    return await readSaid(response);
   }
 
   /** A time on hold by a call. @returns The id of the hold */

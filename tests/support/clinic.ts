@@ -8,12 +8,12 @@ import type postgres from "postgres";
 import smsInbound from "../../functions/sms-inbound/index.ts";
 import smsStatus from "../../functions/sms-status/index.ts";
 import { readConfig } from "../../shared/config.ts";
-import { encryptAccount } from "../../shared/accounts.ts";
 import type { Deadlines } from "../../shared/deadline.ts";
 import { beginOtpSend } from "../../shared/database/passcodes.ts";
 import { openLog } from "../../shared/logging.ts";
 import { createRuntime, type Runtime } from "../../shared/runtime.ts";
 import type { ServedTool } from "../../shared/request.ts";
+import { storeFakeAccount } from "../../supabase/local/twilio/account.ts";
 import { type FakeTwilio, startFakeTwilio } from "../../supabase/local/twilio/server.ts";
 import { createTestDatabase, secretKey, type TestDatabase } from "./database.ts";
 
@@ -88,9 +88,12 @@ export interface VapiRequest {
   readonly secret?: string | null;
 }
 
-/** Builds the request of a tool call. */
-export function aRequest(asked: VapiRequest): Request {
-  const { tool, args = {}, called, caller = "+447700900456", secret = vapiSecret } = asked;
+/** The request of a tool call. */
+export const aRequest = (asked: VapiRequest): Request => aPost(aToolCall(asked), asked.secret);
+
+/** The body of a tool call. */
+export function aToolCall(asked: VapiRequest): string {
+  const { tool, args = {}, called, caller = "+447700900456" } = asked;
   const id = asked.toolCallId ?? `call_${crypto.randomUUID()}`;
   const message = {
     type: "tool-calls",
@@ -99,7 +102,7 @@ export function aRequest(asked: VapiRequest): Request {
     ...(caller ? { customer: { number: caller } } : {}),
     ...(asked.callId ? { call: { id: asked.callId } } : {}),
   };
-  return aPost(JSON.stringify({ message }), secret);
+  return JSON.stringify({ message });
 }
 
 /** A POST with the given body. */
@@ -147,6 +150,30 @@ export interface Bench {
   stop(): Promise<void>;
 }
 
+/** On a busy machine a hundred concurrent calls take longer than a caller would wait. */
+export const longDeadlines = { requestMs: 60_000, databaseCallMs: 50_000, textMs: 40_000 };
+
+/** Settings of the functions that are needed everywhere. */
+export const settingsFor = (restUrl: string, twilioUrl: string) => ({
+  SUPABASE_URL: restUrl,
+  SUPABASE_SECRET_KEYS: JSON.stringify({ default: secretKey }),
+  VAPI_SECRETS: vapiSecret,
+  OTP_PEPPERS: `v1:${btoa("p".repeat(32))}`,
+  CREDENTIAL_KEYS: `v1:${btoa("k".repeat(32))}`,
+  TWILIO_API_BASE: twilioUrl,
+});
+
+/** Asks again while the answer is `busy`, as an agent that is told to retry. */
+export async function insist(ask: () => Promise<Said>): Promise<Said> {
+  let said = await ask();
+  for (let tries = 1; said.outcome === "busy" && tries < 50; tries++) {
+    // Spread the retries, with longer waits each time.
+    await new Promise((resolve) => setTimeout(resolve, Math.random() * 100 * tries));
+    said = await ask();
+  }
+  return said;
+}
+
 /** Starts a database, a gateway over HTTP and a fake Twilio for one test. */
 export async function aBench(): Promise<Bench> {
   const database = await createTestDatabase();
@@ -164,20 +191,14 @@ export async function aBench(): Promise<Bench> {
   });
   const restUrl = `http://127.0.0.1:${server.addr.port}`;
   const environment = {
-    SUPABASE_URL: restUrl,
-    SUPABASE_SECRET_KEYS: JSON.stringify({ default: secretKey }),
-    VAPI_SECRETS: vapiSecret,
-    OTP_PEPPERS: `v1:${btoa("p".repeat(32))}`,
-    CREDENTIAL_KEYS: `v1:${btoa("k".repeat(32))}`,
-    TWILIO_API_BASE: twilio.url,
+    ...settingsFor(restUrl, twilio.url),
     METRICS_TOKEN: metricsToken,
     JOBS_SECRET: jobsSecret,
   };
   const lines: string[] = [];
   const config = readConfig(environment);
   const log = openLog("debug", (line) => lines.push(line));
-  // On a busy machine a hundred concurrent calls take longer than a caller would wait.
-  const deadlines = { requestMs: 60_000, databaseCallMs: 50_000, textMs: 40_000 };
+  const deadlines = { ...longDeadlines };
   const runtime = createRuntime(config, log, deadlines);
   const ask: Bench["ask"] = async (tool, asked) => {
     const said = await readSaid(await tool.using(runtime).fetch(aRequest(asked)));
@@ -194,26 +215,9 @@ export async function aBench(): Promise<Bench> {
     restUrl,
     environment,
     ask,
-    insist: async (tool, asked) => {
-      let said = await ask(tool, asked);
-      for (let tries = 1; said.outcome === "busy" && tries < 50; tries++) {
-        // Spread the retries, with longer waits each time.
-        await new Promise((resolve) => setTimeout(resolve, Math.random() * 100 * tries));
-        said = await ask(tool, asked);
-      }
-      return said;
-    },
-    provision: async (clinic, authToken = "token-of-the-clinic") => {
-      const account = {
-        accountSid: `AC${clinic.id.replaceAll("-", "")}`,
-        authToken,
-        sender: { from: clinic.number },
-      };
-      const stored = await encryptAccount(config.credentialKeys, clinic.id, account);
-      await database.sql`select public.set_org_credentials(
-        ${clinic.id}, 'twilio', ${stored.keyId}, ${stored.nonce}, ${stored.ciphertext}, null,
-        ${clinic.number})`;
-    },
+    insist: (tool, asked) => insist(() => ask(tool, asked)),
+    provision: (clinic, authToken = "token-of-the-clinic") =>
+      storeFakeAccount(database.sql, config.credentialKeys, clinic, authToken),
     stop: async () => {
       await server.shutdown();
       await twilio.stop();
@@ -250,8 +254,12 @@ export function withClaimFollowedBy(
 
 /** The first result of an answer; an `error` becomes an outcome with that name. */
 export async function readSaid(response: Response): Promise<Said> {
-  const { results } = await response.json();
-  const { result, error } = results[0];
+  return saidIn(await response.text());
+}
+
+/** The same of the text of an answer. */
+export function saidIn(body: string): Said {
+  const { result, error } = JSON.parse(body).results?.[0] ?? {};
   return result === undefined
     ? { success: false, outcome: "error", message: error }
     : JSON.parse(result);

@@ -6,9 +6,9 @@
 
 import { createConnection, type Socket } from "node:net";
 import postgres from "postgres";
-import { encryptAccount } from "../../shared/accounts.ts";
 import { readConfig } from "../../shared/config.ts";
-import { aClinic, type Clinic, type Said } from "./clinic.ts";
+import { storeFakeAccount } from "../../supabase/local/twilio/account.ts";
+import { aClinic, aToolCall, type Clinic, type Said, saidIn } from "./clinic.ts";
 
 /** A running stack, and the clinic to call there. */
 export interface Line {
@@ -27,13 +27,7 @@ export async function aLoadClinic(
   try {
     const clinic = await aClinic(sql, { providers: doctors });
     await sql`update public.organizations set sms_hourly_limit = 1000000 where id = ${clinic.id}`;
-    const stored = await encryptAccount(readConfig(env).credentialKeys, clinic.id, {
-      accountSid: `AC${clinic.id.replaceAll("-", "")}`,
-      authToken: "token-of-the-clinic",
-      sender: { from: clinic.number },
-    });
-    await sql`select public.set_org_credentials(
-      ${clinic.id}, 'twilio', ${stored.keyId}, ${stored.nonce}, ${stored.ciphertext})`;
+    await storeFakeAccount(sql, readConfig(env).credentialKeys, clinic);
     return { url, secret: env["VAPI_SECRETS"] ?? "", clinic };
   } finally {
     await sql.end({ timeout: 5 });
@@ -94,22 +88,12 @@ async function playCall(
   until: number,
 ): Promise<string> {
   const phone = nextPhone();
-  const call = crypto.randomUUID();
+  const callId = crypto.randomUUID();
   const ask = async (tool: string, args: object): Promise<Said> => {
     for (;;) {
-      const message = {
-        type: "tool-calls",
-        toolCallList: [{
-          id: `call_${crypto.randomUUID()}`,
-          type: "function",
-          function: { name: tool, arguments: args },
-        }],
-        phoneNumber: { number: clinic.number },
-        customer: { number: phone },
-        call: { id: call },
-      };
+      const body = aToolCall({ tool, args, called: clinic.number, caller: phone, callId });
       const askedAt = performance.now();
-      const said = await connection.post(tool, secret, JSON.stringify({ message }));
+      const said = await connection.post(tool, secret, body);
       heard.push({ tool, outcome: said.outcome, ms: performance.now() - askedAt });
       // As an agent that is told to retry, without a pause.
       if (said.outcome !== "busy" || performance.now() > until) return said;
@@ -176,12 +160,7 @@ class Connection {
     const body = this.#received.slice(head + 4);
     if (new TextEncoder().encode(body).length < length) return;
     this.#received = "";
-    const { result, error } = JSON.parse(body).results?.[0] ?? {};
-    this.#waiting?.resolve(
-      typeof result === "string"
-        ? JSON.parse(result)
-        : { success: false, outcome: "error", message: error },
-    );
+    this.#waiting?.resolve(saidIn(body));
   }
 
   #fail(): void {

@@ -9,17 +9,11 @@ import { readEnvFile } from "../../supabase/tasks/database.ts";
 import { startStack } from "../../supabase/tasks/stack.ts";
 import { clientBinDir, readCommands } from "../support/backup.ts";
 import { findDoubles } from "../support/callers.ts";
+import { aToolCall, readSaid, type Said } from "../support/clinic.ts";
 
 const state = "lost-database";
 /** As in supabase/clinics/sunrise-dental.yaml. */
 const clinicNumber = "+442079460123";
-
-interface Said {
-  readonly outcome: string;
-  readonly message: string;
-  readonly slots?: readonly { readonly slotId: string }[];
-  readonly holdId?: string;
-}
 
 /** A call to the stack over HTTP. */
 class Call {
@@ -30,27 +24,14 @@ class Call {
   constructor(readonly caller: string) {}
 
   async ask(url: string, tool: string, args: object): Promise<Said> {
-    const message = {
-      type: "tool-calls",
-      toolCallList: [{
-        id: `call_${crypto.randomUUID()}`,
-        type: "function",
-        function: { name: tool, arguments: args },
-      }],
-      phoneNumber: { number: clinicNumber },
-      customer: { number: this.caller },
-      call: { id: this.callId },
-    };
+    const { caller, callId } = this;
     for (;;) {
       const response = await fetch(`${url}/functions/v1/${tool.replaceAll("_", "-")}`, {
         method: "POST",
         headers: { "content-type": "application/json", "x-vapi-secret": "local-vapi-secret" },
-        body: JSON.stringify({ message }),
+        body: aToolCall({ tool, args, called: clinicNumber, caller, callId }),
       });
-      const { results: [answer] } = await response.json();
-      const said: Said = answer.error
-        ? { outcome: "error", message: answer.error }
-        : JSON.parse(answer.result);
+      const said = await readSaid(response);
       // As an agent that is told to ask again, on a busy machine.
       if (said.outcome !== "busy" && said.outcome !== "error") return said;
       await new Promise((resolve) => setTimeout(resolve, 200));

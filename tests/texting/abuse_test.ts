@@ -6,8 +6,8 @@ import { createRuntime } from "../../shared/runtime.ts";
 import {
   type Bench,
   type Clinic,
+  insist,
   letTimePass,
-  type Said,
   testWithBench as test,
   wrongCodes,
 } from "../support/clinic.ts";
@@ -107,13 +107,6 @@ test("a text that was never sent counts towards no limit; one that may have been
   assert.equal((await call.send()).outcome, "sent");
   assert.equal((await call.verify(call.code)).outcome, "confirmed");
 });
-
-/** Asks again while the answer is busy, on a busy machine. */
-async function insist(ask: () => Promise<Said>): Promise<Said> {
-  let said = await ask();
-  while (said.outcome === "busy") said = await ask();
-  return said;
-}
 
 /** Reads wrong codes to holds of new calls, five per code, all at once. */
 async function guess(bench: Bench, clinic: Clinic, count: number, firstTime: number) {

@@ -6,8 +6,8 @@
  */
 
 import type postgres from "postgres";
-import { encryptAccount } from "../../../shared/accounts.ts";
 import { readCredentialConfig } from "../../../shared/config.ts";
+import { storeFakeAccount } from "../../local/twilio/account.ts";
 import type { ClinicDocument } from "../clinic/document.ts";
 import { type Line, openLine } from "../talk/line.ts";
 import { Stop } from "../task.ts";
@@ -46,6 +46,7 @@ export async function makeClinics(
   url: string,
   callers: number,
 ): Promise<SimulatedClinic[]> {
+  const { credentialKeys } = readCredentialConfig(settings);
   const run = crypto.randomUUID().slice(0, 8);
   const doctors = 3 + Math.ceil(callers / places.length / callersOfDoctor);
   const clinics: SimulatedClinic[] = [];
@@ -65,7 +66,7 @@ export async function makeClinics(
     if (row?.outcome !== "added") {
       throw new Stop(1, `Cannot add the clinic ${document.slug}: ${row?.outcome}`);
     }
-    await storeAccount(sql, settings, row.id, number);
+    await storeFakeAccount(sql, credentialKeys, { id: row.id, number });
     clinics.push({ line: await openLine(sql, row.id, url) });
   }
   return clinics;
@@ -200,19 +201,3 @@ function describe(
 }
 
 const surnames = ["Patel", "Okafor", "Hughes", "Lindqvist", "Moreau", "Tanaka"];
-
-/** Stores an account at the stack's fake Twilio. */
-async function storeAccount(
-  sql: postgres.Sql,
-  settings: Readonly<Record<string, string>>,
-  orgId: string,
-  number: string,
-): Promise<void> {
-  const { credentialKeys } = readCredentialConfig(settings);
-  const { keyId, nonce, ciphertext } = await encryptAccount(credentialKeys, orgId, {
-    accountSid: `AC${orgId.replaceAll("-", "")}`,
-    authToken: "local-auth-token",
-    sender: { from: number },
-  });
-  await sql`select public.set_org_credentials(${orgId}, 'twilio', ${keyId}, ${nonce}, ${ciphertext})`;
-}
