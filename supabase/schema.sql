@@ -1278,8 +1278,9 @@ begin
     return '{"outcome": "change_limit"}';
   elsif p_kind = 'find' then
     -- A change that waits to hear which appointment is meant goes on waiting, with its new time.
-    v_answer := private.list_appointments(
-      p_org, p_entered.patient_names, null, p_patient ->> 'phone', p_now);
+    v_answer := private.list_appointments(p_org, array(
+      select n from unnest(p_entered.patient_names) as n
+      where private.is_same_patient(n, p_patient ->> 'name')), null, p_patient ->> 'phone', p_now);
     perform private.count_missed(p_org.id, p_entered.call_id, v_answer ->> 'outcome');
     return v_answer;
   end if;

@@ -26,7 +26,7 @@ export default serveTool({
   input: z.object(patientFields),
   outcomes: {
     code_needed: proofOutcomes.code_needed,
-    found: "the appointments of the patients named in this call",
+    found: "the appointments of the patient",
     appointment_not_found: proofOutcomes.appointment_not_found,
     change_limit: proofOutcomes.change_limit,
     call_needed: proofOutcomes.call_needed,

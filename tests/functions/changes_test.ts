@@ -418,6 +418,24 @@ test("a name is known without case, accents, titles and order; family on one pho
   ) assert.deepEqual(await found(patientName), [], patientName);
 });
 
+test("after the code, who asks about a patient hears of that patient's appointments only", async (bench) => {
+  const { clinic, phone } = await anAppointment(bench);
+  await book(bench, aCaller(bench, clinic, phone), "12:00", "Ben Stone");
+  const caller = aCaller(bench, clinic, phone);
+  const times = (said: Said) =>
+    ((said["appointments"] ?? []) as Said[]).map(({ startTime }) =>
+      String(startTime).slice(11, 16)
+    );
+  const find = async (patientName: string) =>
+    times(await caller.ask("find_appointments", { patientName }));
+  assert.deepEqual(await find("Ada Brown"), []);
+  assert.deepEqual(await find("Ben Stone"), []);
+  assert.deepEqual(times(await caller.prove()), ["10:00", "12:00"], "both were asked about");
+  assert.deepEqual(await find("Ben Stone"), ["12:00"]);
+  assert.deepEqual(await find("Ada"), ["10:00"], "under another name that this call gave her");
+  assert.deepEqual(await find("Tim Stone"), []);
+});
+
 test("a hold is confirmed also while nothing is left to ask about which appointment is meant", async (bench) => {
   const { clinic, phone } = await anAppointment(bench);
   await book(bench, aCaller(bench, clinic, phone), "11:00", "Ada Brown");
