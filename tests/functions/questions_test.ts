@@ -83,6 +83,11 @@ test("a question without an answer is stored once, redacted, and deleted when a 
   const [first, second, ...more] = await kept(bench);
   assert.match(first?.question ?? "", /^Can I bring my dog\? My number is \[REDACTED: PHONE\]$/);
   assert.deepEqual([second?.asked, more.length], [2, 0]);
+  await ask("Born on 5 May 1971, I live at 12 Oak Lane. Where do I park?", "born");
+  const born = (await kept(bench)).find(({ call_id }) => call_id === "born")?.question ?? "";
+  assert.match(born, /BIRTH.*ADDRESS/);
+  assert.doesNotMatch(born, /1971|Oak/);
+  await sql`delete from public.open_questions where call_id = 'born'`;
   assert.doesNotMatch(JSON.stringify(await kept(bench)) + bench.lines.join(""), /900321/);
 
   // Three per call; nothing about anybody's health.
