@@ -1,6 +1,7 @@
 /**
- * Every sentence that a caller hears, by topic. The words of a text message are in texting.ts. Which
- * sentence follows a text with a code is decided in code_text.ts.
+ * Every sentence that a caller hears, by topic: what a tool answers, and what the assistant says by
+ * itself. The words of text messages are in texting.ts and patient_texts.ts. Which sentence follows a
+ * text with a code is decided in code_text.ts.
  *
  * Sentences are short, easy to say aloud, mention the next step, and reveal nothing about other clinics.
  * Times in arguments are ISO 8601 in the clinic's time zone.
@@ -14,6 +15,20 @@ import type { Desk } from "./database/client.ts";
 import type { Released } from "./database/holds.ts";
 import type { PartOfDay } from "./given.ts";
 import { sayClock, sayDate, sayDay, sayList, sayTime, sayWeekday, sayWeekdayOf } from "./speech.ts";
+
+// What the assistant says by itself
+
+/** The first sentence of a call, if the clinic has no greeting of its own. */
+export const greeting = (clinic: string) => `${clinic}, how can I help?`;
+/** While a tool works, which in most cases takes under half a second, and if it takes longer. */
+export const oneMoment = "One moment.";
+export const momentLonger = "Just a moment longer.";
+/** If the caller is silent, and if nobody has spoken for two minutes. */
+export const stillHere = "I'm still here. Take your time.";
+export const hangingUp = "I can't hear anybody, so I'll hang up now. Please call again.";
+/** When the call is being transferred, and if nobody answers. */
+export const connecting = "I'm connecting you now.";
+export const nobodyPickedUp = "Nobody at the front desk picked up. I can take a message instead.";
 
 // For every tool
 

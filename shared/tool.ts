@@ -31,8 +31,6 @@ export interface ToolDefinition<Input, Outcome extends string> {
   readonly name: string;
   /** Tells the model when to call the tool; under 1000 characters. */
   readonly description: string;
-  /** Said to the caller while the tool works. Short, because most answers take under half a second. */
-  readonly waiting?: string;
   /** Whether it continues what the call has begun. Under load such tools go first. */
   readonly continues?: boolean;
   /** The arguments. Each uses `describe` to say what the model should pass. */
@@ -46,8 +44,6 @@ export interface ToolDefinition<Input, Outcome extends string> {
 export interface Tool {
   readonly name: string;
   readonly description: string;
-  /** Said to the caller while it works. */
-  readonly waiting: string;
   /** Whether it continues what the call has begun. */
   readonly continues: boolean;
   /** The schema of the arguments, from which the tool's JSON Schema for Vapi is generated. */
@@ -60,13 +56,11 @@ export interface Tool {
 
 /** Creates a tool. */
 export function defineTool<Input, Outcome extends string>(
-  { name, description, waiting = "One moment.", continues = false, input, outcomes, run }:
-    ToolDefinition<Input, Outcome>,
+  { name, description, continues = false, input, outcomes, run }: ToolDefinition<Input, Outcome>,
 ): Tool {
   return {
     name,
     description,
-    waiting,
     continues,
     input,
     outcomes: { ...outcomes, ...commonOutcomes },

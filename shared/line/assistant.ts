@@ -7,6 +7,7 @@
  */
 
 import type { LineProfile } from "../database/calls.ts";
+import * as sentences from "../sentences.ts";
 import { composePrompt } from "./prompt.ts";
 import { hear, models, voices } from "./presets.ts";
 import type { FunctionsAddress, VapiTool } from "./tool_definition.ts";
@@ -36,7 +37,7 @@ export function composeAssistant(
   const { transcriber, startSpeakingPlan } = hear(profile.language, keytermsOf(profile));
   return {
     name: nameAssistant(profile),
-    firstMessage: profile.greeting ?? `${profile.name}, how can I help?`,
+    firstMessage: profile.greeting ?? sentences.greeting(profile.name),
     firstMessageMode: "assistant-speaks-first",
     transcriber,
     voice: preset(voices, profile.voice, "voice"),
@@ -89,14 +90,14 @@ const silenceHooks = [
     name: "still-here",
     on: "customer.speech.timeout",
     options: { timeoutSeconds: 20, triggerMaxCount: 4, triggerResetMode: "onUserSpeech" },
-    do: [{ type: "say", exact: "I'm still here. Take your time." }],
+    do: [{ type: "say", exact: sentences.stillHere }],
   },
   {
     name: "nobody-there",
     on: "customer.speech.timeout",
     options: { timeoutSeconds: 120, triggerMaxCount: 1, triggerResetMode: "onUserSpeech" },
     do: [
-      { type: "say", exact: "I can't hear anybody, so I'll hang up now. Please call again." },
+      { type: "say", exact: sentences.hangingUp },
       { type: "tool", tool: { type: "endCall" } },
     ],
   },
@@ -106,7 +107,7 @@ function transferTool({ transferNumber }: LineProfile) {
   if (transferNumber === undefined) return [];
   return [{
     type: "transferCall",
-    messages: [{ type: "request-start", content: "I'm connecting you now.", blocking: true }],
+    messages: [{ type: "request-start", content: sentences.connecting, blocking: true }],
     destinations: [{
       type: "number",
       number: transferNumber,
@@ -116,7 +117,7 @@ function transferTool({ transferNumber }: LineProfile) {
       transferPlan: {
         mode: "blind-transfer",
         fallbackPlan: {
-          message: "Nobody at the front desk picked up. I can take a message instead.",
+          message: sentences.nobodyPickedUp,
           endCallEnabled: false,
         },
       },

@@ -8,6 +8,7 @@
  */
 
 import { z } from "zod";
+import * as sentences from "../sentences.ts";
 import type { Tool } from "../tool.ts";
 
 /** The arguments of a tool for the language model, in the subset of JSON Schema that Vapi takes. */
@@ -67,7 +68,7 @@ const timeoutSeconds = 9;
 
 /** Defines a tool. Its function has the same name with hyphens. */
 export function defineForVapi(
-  { name, description, input, waiting }: Tool,
+  { name, description, input }: Tool,
   { functionsUrl, credentialId }: FunctionsAddress,
 ): VapiTool {
   return {
@@ -77,10 +78,10 @@ export function defineForVapi(
     parameters: staticParameters,
     messages: [
       // Without this, Vapi says a random filler.
-      { type: "request-start", content: waiting, blocking: false },
+      { type: "request-start", content: sentences.oneMoment, blocking: false },
       {
         type: "request-response-delayed",
-        content: "Just a moment longer.",
+        content: sentences.momentLonger,
         timingMilliseconds: 3500,
       },
       {

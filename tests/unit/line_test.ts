@@ -10,6 +10,7 @@ import { composeAssistant, nameAssistant } from "../../shared/line/assistant.ts"
 import { hear, models, voices } from "../../shared/line/presets.ts";
 import { composePrompt, sayOpening } from "../../shared/line/prompt.ts";
 import { defineForVapi, describeArguments } from "../../shared/line/tool_definition.ts";
+import * as sentences from "../../shared/sentences.ts";
 import { aProfile } from "../support/line.ts";
 import { hasVapiSchema, readVapiSchema } from "../support/vapi_schema.ts";
 
@@ -37,6 +38,27 @@ Deno.test("every tool tells a model when to call it and what each argument is", 
       assert.deepEqual(unknown, [], `${name}.${field}`);
     }
   }
+});
+
+/** What Vapi says to the caller of its own accord; a system's message is for the model. */
+function spokenIn(part: unknown): string[] {
+  if (Array.isArray(part)) return part.flatMap(spokenIn);
+  if (typeof part !== "object" || part === null || "role" in part) return [];
+  return Object.entries(part).flatMap(([key, value]) =>
+    typeof value === "string" && ["content", "exact", "message"].includes(key)
+      ? [value]
+      : spokenIn(value)
+  );
+}
+
+Deno.test("everything that the assistant says of its own accord is in sentences.ts", () => {
+  const profile = aProfile({ transferNumber: "+442079460199" });
+  const assistant = composeAssistant(profile, names, { tools: defined }, address);
+  const known = Object.values(sentences);
+  const spoken = [...new Set(spokenIn(assistant))];
+  assert.ok(spoken.length >= 6, spoken.join("\n"));
+  assert.deepEqual(spoken.filter((one) => !known.some((sentence) => sentence === one)), []);
+  assert.equal(assistant.firstMessage, profile.greeting ?? sentences.greeting(profile.name));
 });
 
 Deno.test("a schema is reduced to what Vapi takes: text for text or number, no bounds", () => {

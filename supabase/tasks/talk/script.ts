@@ -7,6 +7,7 @@
  * @module
  */
 
+import * as sentences from "../../../shared/sentences.ts";
 import type { Agent, Ask, Turn } from "./agent.ts";
 import {
   choose,
@@ -206,7 +207,7 @@ export class ScriptedAgent implements Agent {
     this.#spoken.push(
       transferNumber === undefined
         ? "I can take a message for the front desk."
-        : "I'm connecting you now.",
+        : sentences.connecting,
     );
     return transferNumber === undefined ? { tool: "leave_message" } : { asks: undefined };
   }
