@@ -59,7 +59,7 @@ export async function withDatabase<T>(
   if (!/^postgres(ql)?:\/\//.test(url)) {
     throw new Stop(2, "The database's URL must begin with postgres://");
   }
-  const sql = postgres(url, { max: 1, connect_timeout: 10, onnotice: () => {} });
+  const sql = openDatabase(url);
   try {
     return await work(sql);
   } catch (thrown) {
@@ -67,6 +67,23 @@ export async function withDatabase<T>(
   } finally {
     await sql.end({ timeout: 5 });
   }
+}
+
+function openDatabase(url: string): postgres.Sql {
+  try {
+    return postgres(url, { max: 1, connect_timeout: 10, onnotice: () => {} });
+  } catch {
+    throw sayUnreadable();
+  }
+}
+
+/** What a task says of a database's URL that is none. An error of a parser would quote its password. */
+export function sayUnreadable(): Stop {
+  return new Stop(
+    2,
+    "The database's URL cannot be read: postgres://USER:PASSWORD@HOST:PORT/DATABASE is needed, with " +
+      "special characters of the password percent-encoded, such as %23 for #",
+  );
 }
 
 function describe(thrown: unknown): unknown {

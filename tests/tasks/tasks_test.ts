@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { findFreePort, tryPort } from "../../supabase/local/port.ts";
-import { loadSettings } from "../../supabase/tasks/database.ts";
+import { hidePassword } from "../../supabase/tasks/backup/programs.ts";
+import { loadSettings, withDatabase } from "../../supabase/tasks/database.ts";
 import {
   defineTask,
   describeFailure,
@@ -159,6 +160,21 @@ Deno.test("every task that takes --env FILE reads its settings in this order", a
 });
 
 const usage = "deno task pour [--cups N]";
+
+Deno.test("a database's URL that cannot be read is not repeated, because it has a password", async () => {
+  const unreadable = (thrown: unknown) => {
+    assert.ok(thrown instanceof Stop);
+    assert.equal(thrown.code, 2);
+    assert.match(thrown.message, /cannot be read/);
+    assert.doesNotMatch(thrown.message, /hunter/);
+    return true;
+  };
+  for (const password of ["hunter#2", "hunter/2", "hunter?2", "hunter%zz"]) {
+    const url = `postgres://postgres:${password}@127.0.0.1:1/postgres`;
+    await assert.rejects(withDatabase(url, () => Promise.resolve()), unreadable);
+  }
+  assert.throws(() => hidePassword("postgres://u:hunter2@one:1,two:2/postgres"), unreadable);
+});
 
 Deno.test("a task gets parsed arguments, and its errors become a sentence and an exit code", async () => {
   const pour = (run: (cups: string) => number) =>

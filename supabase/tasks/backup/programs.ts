@@ -7,6 +7,7 @@
 
 import { join } from "node:path";
 import { redact } from "../../../shared/redaction.ts";
+import { sayUnreadable } from "../database.ts";
 import { type Running, Stop } from "../task.ts";
 
 /** From this version on, pg_restore sends a setting that older servers do not know. */
@@ -101,7 +102,8 @@ export async function runProgram(
 
 /** Takes the password out of an address: other users of the machine can read arguments. */
 export function hidePassword(given: string): { url: string; password: string } {
-  const url = new URL(given);
+  const url = URL.parse(given);
+  if (url === null) throw sayUnreadable();
   const password = decodeURIComponent(url.password);
   url.password = "";
   return { url: url.href, password };
