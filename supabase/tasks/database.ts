@@ -92,9 +92,11 @@ function describe(thrown: unknown): unknown {
   }
   // The driver and the system identify a broken connection by a code.
   if (thrown instanceof Stop || thrown instanceof Fault) return thrown;
-  return thrown instanceof Error && "code" in thrown
-    ? new Stop(3, `The database could not be reached (${thrown.code})`)
-    : thrown;
+  if (!(thrown instanceof Error && "code" in thrown)) return thrown;
+  // Work on the database can also write files: a full disk is not the database's fault.
+  return "path" in thrown
+    ? new Stop(1, `Cannot read or write ${thrown.path} (${thrown.code})`)
+    : new Stop(3, `The database could not be reached (${thrown.code})`);
 }
 
 /** A clinic, as tasks name it. */

@@ -135,7 +135,9 @@ async function erase(
   }
   if (ahead > 0) {
     terminal.print(
-      `${ahead} of them ${ahead === 1 ? "is" : "are"} still to come, and keep their time`,
+      `${ahead} of them ${
+        ahead === 1 ? "is still to come, and keeps its" : "are still to come, and keep their"
+      } time`,
     );
   }
 }

@@ -1,6 +1,7 @@
 /** Every task of deno.json explains its use, refuses unknown options, and stops what it started. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { findFreePort, tryPort } from "../../supabase/local/port.ts";
 import { hidePassword } from "../../supabase/tasks/backup/programs.ts";
@@ -174,6 +175,19 @@ Deno.test("a database's URL that cannot be read is not repeated, because it has 
     await assert.rejects(withDatabase(url, () => Promise.resolve()), unreadable);
   }
   assert.throws(() => hidePassword("postgres://u:hunter2@one:1,two:2/postgres"), unreadable);
+});
+
+Deno.test("a file that cannot be written is not taken for a database that cannot be reached", async () => {
+  const url = "postgres://postgres:x@127.0.0.1:1/postgres";
+  const write = () => writeFile("/nowhere/file", "");
+  await assert.rejects(withDatabase(url, write), (thrown) => {
+    assert.ok(thrown instanceof Stop);
+    assert.deepEqual([thrown.code, thrown.message], [
+      1,
+      "Cannot read or write /nowhere/file (ENOENT)",
+    ]);
+    return true;
+  });
 });
 
 Deno.test("a task gets parsed arguments, and its errors become a sentence and an exit code", async () => {

@@ -11,7 +11,7 @@ import { type Check, check, type Problem } from "./check.ts";
 import { findForeignRights } from "./rights.ts";
 
 const root = new URL("../../../", import.meta.url);
-const push = "supabase db push --remote DATABASE_URL; locally start the stack again with --fresh";
+const push = "supabase db push --remote DATABASE_URL; locally start the stack again";
 
 /** Every check of the schema. */
 export async function checkSchema(sql: postgres.Sql): Promise<Check[]> {
