@@ -526,7 +526,7 @@ testInBrowser("nothing hinders a screen reader, in light, dark and on a phone", 
 });
 
 testInBrowser(
-  "no other page does anything here, and a form of another one neither",
+  "no other page can do anything here, and neither can its forms",
   async ({ url }) => {
     const post = async (headers: Record<string, string>, body = '{"isAway":true}') => {
       const response = await fetch(`${url}/console/database`, { method: "POST", headers, body });

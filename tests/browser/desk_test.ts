@@ -53,7 +53,7 @@ testInBrowser("a member signs in and out, and a wrong password is said", async (
 });
 
 testInBrowser(
-  "an account of no clinic is told so, and a member who is removed too",
+  "an account without a clinic is told so, and so is a member who was removed",
   async (stack) => {
     const clinic = await stack.clinic();
     const nobody = await stack.signIn(await stack.member());
@@ -595,7 +595,7 @@ testInBrowser("an owner reads who did what to an appointment, and in which call"
 });
 
 testInBrowser(
-  "a viewer is offered nothing to do, and a lost role is refused in words",
+  "a viewer is offered no actions, and after a lost role an action is refused with a sentence",
   async (stack) => {
     const { clinic, page, account } = await aDesk(stack);
     await book(page, "Ada Brown", "10:00");

@@ -45,7 +45,7 @@ testWithDatabase(
 );
 
 testWithDatabase(
-  "the desk can call back now or when it opens next, also after a weekend with a holiday, but not later",
+  "the desk can call back now or when it opens next, even after a weekend with a holiday, but not later",
   async ({ sql }) => {
     const { id } = await aClinic(sql, { zone: "Europe/London" });
     await sql`update public.organizations set transfer_number = '+442079460199',

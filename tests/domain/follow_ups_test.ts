@@ -76,7 +76,7 @@ const end = (line: Line, { clinic, callId }: Caller) =>
     gen_random_uuid())`;
 
 test(
-  "the time of a call that ran out of codes is kept for the desk, also after the call",
+  "the time of a call that ran out of codes is kept for the desk, even after the call",
   async (bench, one, two) => {
     const { sql } = bench.database;
     const clinic = await aStrictClinic(sql, { desk_hold_minutes: 45 });
@@ -404,7 +404,7 @@ test(
 );
 
 test(
-  "the desk releases what a caller wants meanwhile, and only then it is free",
+  "the desk releases a time that a caller asks for, and only then is it free",
   async (bench, one, two) => {
     const { sql } = bench.database;
     const clinic = await aStrictClinic(sql);

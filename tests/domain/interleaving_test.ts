@@ -188,7 +188,7 @@ test(
 );
 
 test(
-  "every hold that is let go is in the audit log once, whichever tool let it go",
+  "every hold that is released is in the audit log once, whichever tool released it",
   async (bench, one) => {
     const clinic = await aClinic(bench.database.sql, { providers: 2 });
     const released: Record<string, string[]> = {};

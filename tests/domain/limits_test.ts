@@ -99,7 +99,7 @@ test("a hold whose number is corrected again and again counts once", async (benc
 });
 
 test(
-  "a caller's number makes twelve holds in an hour, however often it lets go",
+  "a caller's number makes twelve holds in an hour, however often it releases them",
   async (bench, one) => {
     const clinic = await aClinic(bench.database.sql);
     const phone = "+447700900997";
@@ -117,7 +117,7 @@ test(
 );
 
 test(
-  "calls from one number at once hold four slots, not one each",
+  "simultaneous calls from one number hold four slots, not one each",
   async (bench, one, two, three) => {
     const clinic = await aClinic(bench.database.sql, { providers: 9 });
     const lines = [one, two, three];
@@ -239,7 +239,7 @@ test("a caller's number asks for ten texts in an hour, whatever it texts", async
 });
 
 test(
-  "of a clinic's texts a fifth is kept for callers' own numbers, calls without one share a tenth",
+  "a fifth of a clinic's texts is kept for callers' own numbers, and calls without one share a tenth",
   async (bench, one) => {
     const clinic = await aClinic(bench.database.sql);
     await bench.database.sql`update public.organizations set sms_hourly_limit = 10`;

@@ -230,7 +230,7 @@ test(
 );
 
 test(
-  "already_confirmed is told to the patient who has it, another one gets a time or a refusal",
+  "only the patient who has the appointment hears already_confirmed, another one gets a time or a refusal",
   async (bench, one) => {
     const clinic = await aClinic(bench.database.sql);
     const caller = aCaller(clinic);
@@ -331,7 +331,7 @@ test(
 );
 
 test(
-  "a booking that is moved to and fro like an appointment stays a booking",
+  "a booking that is moved back and forth like an appointment stays a booking",
   async (bench, one) => {
     const clinic = await aClinic(bench.database.sql);
     for (const times of [["10:30", "10:00"], ["10:00", "10:30"], ["10:00"]]) {
@@ -470,7 +470,7 @@ test("only appointments of patients named in the call are told", async (bench, o
 });
 
 test(
-  "no state of a call changes by another one that has proven nothing",
+  "a call that has proven nothing changes no state of another call",
   async (bench, one, two) => {
     const clinic = await aClinic(bench.database.sql, { providers: 2 });
     const patient = await anAppointment(one, aCaller(clinic), "Ada Brown", "10:00");

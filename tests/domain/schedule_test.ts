@@ -185,7 +185,7 @@ testWithDatabase(
 );
 
 testWithDatabase(
-  "a time zone is a name of the server's list, written as it is there",
+  "a time zone is a name from the server's list, spelled as it is there",
   async ({ sql }) => {
     // The others are looked up in the list itself.
     const known = await sql<{ name: string }[]>`

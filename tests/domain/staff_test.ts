@@ -119,7 +119,7 @@ testWithDatabase(
 );
 
 testWithDatabase(
-  "a patient without a phone is booked for, and the audit log says by whom",
+  "the desk books for a patient without a phone, and the audit log says who did",
   async (database) => {
     const { sql } = database;
     const { clinic, member, book } = await aDesk(database);

@@ -279,7 +279,7 @@ test(
 );
 
 test(
-  "a call that may hold no more is led to the code that waits, or to a text if none does",
+  "a call that has reached its limit of holds is led to the code that waits, or to a text if none does",
   async (bench, one) => {
     const clinic = await aClinic(bench.database.sql);
     await bench.database.sql`update public.organizations set call_holds = 1`;

@@ -314,7 +314,7 @@ test("a database that fails at the text costs no hold: send_otp tries again", as
   assert.equal((await call.send()).outcome, "sent");
 });
 
-Deno.test("with too little time left for a text, nothing is begun and the code is left to send_otp", async () => {
+Deno.test("with too little time left for a text, none is begun and the code is left to send_otp", async () => {
   const budget = { remainingMs: () => 1999 };
   // Touching anything else would throw.
   const tools: Parameters<typeof sendAtHold>[0] = Object.create({ budget });

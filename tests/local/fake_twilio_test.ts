@@ -100,7 +100,7 @@ for (const [kind, expected, taken] of seen) {
   );
 }
 
-Deno.test("fake Twilio: every kind has its test, an unknown one is told the kinds", () => {
+Deno.test("fake Twilio: every kind has a test, and an unknown kind is answered with the list of kinds", () => {
   const tested = new Set(seen.map(([kind]) => String(kind)));
   const named = Object.keys(faultKinds).filter((kind) => !/^(report_|http_|\d)/.test(kind));
   assert.deepEqual(named.filter((kind) => !tested.has(kind)), []);

@@ -11,7 +11,7 @@ async function withFile(test: (file: string) => Promise<void>): Promise<void> {
   }
 }
 
-Deno.test("secrets are drawn once, and a file without one of them gets that one", () =>
+Deno.test("secrets are drawn once, and a file that lacks one of them gets that one", () =>
   withFile(async (file) => {
     const first = await keepSecrets(file);
     assert.deepEqual(await keepSecrets(file), first);

@@ -88,7 +88,7 @@ Deno.test(
 );
 
 Deno.test(
-  "notify pgrst shows a new function, also after the database restarted",
+  "notify pgrst shows a new function, even after the database was restarted",
   async () => {
     await withStage({}, async (stage) => {
       const { cluster, gateway } = stage;

@@ -72,7 +72,7 @@ Deno.test("the database never sees the base path", async () => {
 });
 
 Deno.test(
-  "a token that is not ours, not yet or no longer valid is refused with its reason",
+  "a token that is not ours, not valid yet or no longer valid is refused with the reason",
   async () => {
     await withStage({}, async ({ gateway }) => {
       const now = Math.floor(Date.now() / 1000);

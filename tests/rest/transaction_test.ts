@@ -16,7 +16,7 @@ const ask = async (gateway: Gateway, name: string, args: unknown = {}, init: Req
 const single = { headers: { accept: "application/vnd.pgrst.object+json" } };
 
 Deno.test(
-  "an error that comes only at commit is the answer, and nothing stays",
+  "an error at commit is the answer, and nothing is stored",
   async () => {
     await withStage({ poolSize: 1 }, async (stage) => {
       const { db, gateway } = stage;

@@ -112,7 +112,7 @@ const bookings = (sql: postgres.Sql) =>
   sql`select id, status, starts_at, session_key from public.appointments order by starts_at`;
 
 Deno.test(
-  "a day's backup is restored into another project and its own, and anything but a backup is refused",
+  "a day's backup is restored into another project and into its own, and anything but a backup is refused",
   { ignore: clientBinDir === undefined || !isFull },
   async (t) => {
     assert.ok(clientBinDir);
@@ -313,7 +313,7 @@ async function refusals({ run, emptyProject, server, folder }: Bench) {
   );
 }
 
-Deno.test("what a program says about rows is not passed on", () => {
+Deno.test("what a program prints about rows is not passed on", () => {
   const said = `pg_restore: warning: something
 pg_restore: error: COPY failed for table "contacts": ERROR:  duplicate key for ${phone}
 DETAIL:  Key (phone)=(${phone}) already exists.

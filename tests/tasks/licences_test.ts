@@ -80,7 +80,7 @@ Deno.test("a licence that is copyleft, unknown or missing is refused by name", a
   });
 });
 
-Deno.test("of alternative licences one is enough, of combined ones all are needed", () => {
+Deno.test("one of several alternative licences is enough, while combined licences must all be accepted", () => {
   for (const good of ["MIT", "(MIT OR GPL-3.0)", "GPL-3.0 OR ISC", " 0BSD "]) {
     assert.ok(isPermissive(good), good);
   }

@@ -130,7 +130,7 @@ Deno.test(
     }),
 );
 
-Deno.test("a wrong token is told as such, an address without metrics too", async () => {
+Deno.test("a wrong token is reported as such, and so is an address without metrics", async () => {
   const server = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen: () => {} },
     (request) =>

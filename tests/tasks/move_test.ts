@@ -253,7 +253,7 @@ testWithProjects("a clinic is not moved to the project in which it is", async ({
 });
 
 testWithProjects(
-  "projects of different versions are refused, and so is what is not a project",
+  "projects of different versions are refused, and so is anything that is not a project",
   async ({ here, there, run }) => {
     const { slug } = await aTextingClinic(here);
     const { sql } = there.database;
@@ -301,7 +301,7 @@ testWithProjects(
 );
 
 testWithProjects(
-  "a move whose end was not written in the other project is ended by the next run",
+  "a move whose end was not written in the other project is completed by the next run",
   async ({ here, there, run }) => {
     const { clinic, member } = await aBusyClinic(here);
     const { sql } = there.database;

@@ -70,7 +70,7 @@ Deno.test("a new folder in functions/ is in the page, the webhook, the definitio
   }
 });
 
-Deno.test("the lists keep their order, and drop folders that are gone", async () => {
+Deno.test("the lists keep their order, and drop folders that no longer exist", async () => {
   const list = await readFile(join(root, "functions/vapi-webhook/tools.ts"), "utf8");
   const now = orderTools(list, ["send-otp", "hold-slot", "aaa-first"]);
   assert.deepEqual(now, ["hold-slot", "send-otp", "aaa-first"]);

@@ -79,7 +79,7 @@ Deno.test("each bench refuses the words and options that it does not take, and m
   }
 });
 
-Deno.test("a task with commands takes one of them, and says which word is too much", () => {
+Deno.test("a task with commands takes one of them, and names a superfluous word", () => {
   const commands = ["add", "list"] as const;
   assert.deepEqual(readCommand(["add", "FILE"], commands, 1), { command: "add", words: ["FILE"] });
   for (

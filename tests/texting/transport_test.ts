@@ -305,6 +305,6 @@ async function tryUnreachable(deno: string): Promise<void> {
 }
 
 Deno.test(
-  "a request that never left is known as such: no name, no connection, no TLS",
+  "a request that was never sent is known as such: no name, no connection, no TLS",
   () => tryUnreachable(Deno.execPath()),
 );

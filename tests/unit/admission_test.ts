@@ -134,7 +134,7 @@ Deno.test("requests that cannot finish in time or whose caller has gone are not 
   assert.deepEqual(await statesOf([gone, late, able]), ["refused", "refused", "has a turn"]);
 });
 
-Deno.test("beyond the limit of those who wait, the last in order is refused at once", async () => {
+Deno.test("when too many requests wait, the last in order is refused at once", async () => {
   const door = createAdmission({ turns: 1, waitingLimit: 2, patienceMs: longMs });
   const all = Array.from({ length: 3 }, () => new Applied(door));
   const urgent = new Applied(door, { urgency: "continues" });

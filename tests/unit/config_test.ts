@@ -67,7 +67,7 @@ Deno.test("a setting that is too weak or contradicts another stops the start", (
   }
 });
 
-Deno.test("all that is wrong is named at once, and no secret is repeated", () => {
+Deno.test("everything that is wrong is named at once, and no secret is repeated", () => {
   const all = Object.assign({}, ...wrong.slice(0, 1).map(([change]) => change), {
     CREDENTIAL_KEYS: keyOf("x", "p"),
     VAPI_SECRETS: "short",

@@ -142,7 +142,7 @@ Deno.test("a model does not say what it waits for, so the last answer of a tool 
   assert.equal(next({ outcome: "confirmed" }), "A cleaning next Tuesday, please");
 });
 
-Deno.test("a figure says no more than what was counted", () => {
+Deno.test("a figure claims no more than what was counted", () => {
   const counted = (...calls: readonly (readonly [le: string, value: number])[]) =>
     new Counters(calls.map(([le, value]) => ({ name: "calls", labels: { le }, value })));
   // One call of 496 ms: a value between the bounds, such as 600 ms, would be made up.
@@ -235,7 +235,7 @@ Deno.test("the page has every file that it loads, and loads nothing from outside
   }
 });
 
-Deno.test("two files of one name are refused, since a page's modules are served from one folder", async () => {
+Deno.test("two files with the same name are refused, since a page's modules are served from one folder", async () => {
   const folder = await mkdtemp(join(tmpdir(), "page-test-"));
   try {
     await writeFile(join(folder, "parts.ts"), "export {};");

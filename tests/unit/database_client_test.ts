@@ -44,7 +44,7 @@ Deno.test("other failures are not repeated", async () => {
   }
 });
 
-Deno.test("the log keeps the code of a failure, also where passcodes are spoken of", async () => {
+Deno.test("the log keeps the code of a failure, even next to words about passcodes", async () => {
   for (const code of ["42804", "57014", "PGRST202"]) {
     for (const sqlName of ["begin_otp_send", "verify_otp_and_confirm"]) {
       const { result } = await callServerFor(sqlName, [400, { code, message: "no" }]);

@@ -43,7 +43,7 @@ import { outcomesListed } from "../support/outcomes.ts";
 
 const london = "Europe/London";
 
-Deno.test("a local time is one moment, also on the days on which clocks change", () => {
+Deno.test("a local time is one moment, even on days when the clocks change", () => {
   const iso = (day: string, minute: number, zone = london) =>
     new Date(momentOf(day, minute, zone)).toISOString();
   assert.equal(iso("2026-12-01", 570), "2026-12-01T09:30:00.000Z");
@@ -89,7 +89,7 @@ Deno.test("hours are written as they are read", () => {
   }
 });
 
-Deno.test("hours that are not possible are told in the words of a clinic", () => {
+Deno.test("impossible hours are explained in a clinic's words", () => {
   const check = (text: string) => checkHours(readHoursList(text) ?? []);
   for (const right of ["", "13:30-17:00, 09:00-12:30", "22:00-30:00", "09:00-12:00, 12:00-17:00"]) {
     assert.equal(check(right), undefined, right);
@@ -101,7 +101,7 @@ Deno.test("hours that are not possible are told in the words of a clinic", () =>
   assert.equal(check("01:00-47:00"), "01:00-47:00 is longer than a day.");
 });
 
-Deno.test("time off is told in days if it is whole days, in the clinic's zone", () => {
+Deno.test("time off is described in days if it is whole days in the clinic's zone", () => {
   const say = (first: string, start: number, last: string, end: number, zone = london) =>
     saySpan(momentOf(first, start, zone), momentOf(last, end, zone), zone);
   assert.equal(say("2026-12-07", 0, "2026-12-08", 1440), "Mon 7 Dec to Tue 8 Dec");
@@ -174,7 +174,7 @@ const stretches = fc.array(
 const covers = (list: readonly Stretch[], minute: number) =>
   list.some(({ from, to }) => from <= minute && minute < to);
 
-Deno.test("what is open is what is worked and not taken, minute by minute", () => {
+Deno.test("the open times are the working hours without what is taken, minute by minute", () => {
   fc.assert(fc.property(stretches, stretches, (work, taken) => {
     const open = without(work, taken);
     for (let minute = 0; minute < 1440; minute += 7) {
@@ -284,7 +284,7 @@ const aRow = (changes: Partial<AuditRow>): AuditRow => ({
   ...changes,
 });
 
-Deno.test("the audit log is told in plain words: who did what", () => {
+Deno.test("the audit log says in plain words who did what", () => {
   const who = (user: string) => user === "u" ? "ada@clinic.test" : "A member of staff";
   const say = (changes: Partial<AuditRow>) => sayAudit(aRow(changes), who);
   assert.equal(say({}), "The caller (***56) put this time on hold.");
@@ -320,7 +320,7 @@ Deno.test("a calendar's token from the page is one that the server reads", async
   }
 });
 
-Deno.test("every state of a text about an appointment is told in plain words", () => {
+Deno.test("every state of a text about an appointment is described in plain words", () => {
   const text: SentText = {
     ...{
       id: "1",

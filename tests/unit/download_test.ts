@@ -71,7 +71,7 @@ const textOf = async (...asked: Parameters<typeof get>) => {
   return answer.outcome === "loaded" ? new TextDecoder().decode(answer.bytes) : answer;
 };
 
-Deno.test("only https is possible, without a name or a password", async () => {
+Deno.test("only https is accepted, without a name or a password", async () => {
   for (
     const address of [
       ...[
@@ -176,7 +176,7 @@ Deno.test("an answer is read in each way that HTTP/1.1 frames it", async () => {
   assert.equal(await reasonOf(same, undefined, { etag: '"x"' }), "unchanged");
 });
 
-Deno.test("what is moved, refused, malformed, cut off or too large is a failure", async () => {
+Deno.test("a redirect, a refusal, and a malformed, cut off or too large answer are failures", async () => {
   const ok = "HTTP/1.1 200 OK\r\n";
   const answers: readonly (readonly [string, string])[] = [
     ["HTTP/1.1 302 Found\r\nLocation: https://127.0.0.1/\r\n\r\n", "moved"],

@@ -282,7 +282,7 @@ Deno.test("lines are read however they are folded, ended and written", async () 
   }
 });
 
-Deno.test("what is not a whole calendar is refused as a whole", async () => {
+Deno.test("a calendar that is not complete is refused entirely", async () => {
   const text = createEvents([nine, { ...nine, RRULE: "FREQ=DAILY" }]);
   for (
     const wrong of [

@@ -159,7 +159,7 @@ Deno.test("a large clinic's prompt has a bounded length", () => {
   assert.ok(tokenizer.encode(composePrompt(profile, names)).length <= 1200);
 });
 
-Deno.test("hours are said day by day, alike days together", () => {
+Deno.test("hours are said day by day, with equal days together", () => {
   const open = (dow: number, startMin: number, endMin: number) => ({ dow, startMin, endMin });
   assert.equal(sayOpening([]), "");
   assert.equal(

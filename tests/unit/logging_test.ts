@@ -190,7 +190,7 @@ Deno.test("a log line is one line of JSON of at most 10,000 characters, whatever
   assert.equal(parsed(lines)[3].after, 1);
 });
 
-Deno.test("a log throws nothing, also when the console does", () => {
+Deno.test("a log throws nothing, even when the console does", () => {
   const log = openLog("debug", () => {
     throw new Error("the pipe is broken");
   });

@@ -37,7 +37,7 @@ const namesIn = (text: string) =>
     ),
   );
 
-Deno.test("any label is written so that a scraper reads it back", () => {
+Deno.test("a scraper reads back every label as it was", () => {
   const [sample] = families.get("master_orchestrator_tool_calls_total")?.samples ?? [];
   assert.deepEqual(sample?.labels, { tool: odd, outcome: "held" });
   assert.equal(sample?.value, 1e21);

@@ -4,7 +4,7 @@ import { readPatientAnswer } from "../../shared/patient_answer.ts";
 
 const meaningOf = (body: string) => readPatientAnswer(body).meaning;
 
-Deno.test("a bare yes confirms, also with thanks", () => {
+Deno.test("a bare yes confirms, with or without thanks", () => {
   const texts = [
     ...["C", "c", " c. ", "C!", "(C)", "'C'", "“C”", "„C“", "Ｃ", "C\n", "c please", "C. Thanks!"],
     ...["confirm", "Confirmed.", "I confirm", "yes", "YES", "Yes please", "yes, thank you!", "y"],
@@ -19,7 +19,7 @@ Deno.test("only X alone cancels", () => {
   for (const body of texts) assert.equal(meaningOf(body), "cancel", body);
 });
 
-Deno.test("whatever is more than an answer, or is none, changes nothing", () => {
+Deno.test("a text that is more than an answer, or not an answer, changes nothing", () => {
   const texts = [
     ...["", " ", "xx", "xxx", "C X", "CX", "C/X", "C or X", "X/C", "x c", "c c", "x, y"],
     ...["please x", "Please C", "X please", "x thanks", "X, thank you", "x ok", "yes x", "Yes xx"],
@@ -75,7 +75,7 @@ Deno.test("whatever is more than an answer, or is none, changes nothing", () => 
   for (const body of texts) assert.deepEqual(readPatientAnswer(body), { meaning: "other" }, body);
 });
 
-Deno.test("numbers choose, and say what for where a letter or a yes is with them", () => {
+Deno.test("a number chooses, and a letter or a yes with it says what for", () => {
   const cases: [body: string, choices: number[], chosenTo?: string][] = [
     ...[["1", [1]], ["2.", [2]], [" 2 ", [2]], ["(2)", [2]], ["2️⃣", [2]], ["1 2", [1, 2]]],
     ...[["1 and 2", [1, 2]], ["2, 1", [1, 2]], ["1+1", [1]], ["both", [0]], ["ALL", [0]]],
@@ -89,7 +89,7 @@ Deno.test("numbers choose, and say what for where a letter or a yes is with them
   }
 });
 
-Deno.test("Twilio's keywords are a wish, and nothing else", () => {
+Deno.test("only Twilio's keywords change whether a patient gets texts", () => {
   for (
     const body of ["STOP", "stop.", "Stop All", "unsubscribe", "Cancel", "END", "quit", "opt out"]
   ) {

@@ -24,7 +24,7 @@ Deno.test("our texts have every kind, and a clinic could have written them", () 
   }
 });
 
-Deno.test("a text is one segment in every language, also in one that only a clinic has, and keeps the time", () => {
+Deno.test("a text is one segment in every language, even in one that only a clinic has, and keeps the time", () => {
   for (const language of [...Object.keys(languages), "es", "fr", "pl"]) {
     for (const kind of ["confirmation", "change", "cancellation", "reminder"] as const) {
       for (const offersAnswer of [true, false]) {
@@ -47,7 +47,7 @@ Deno.test("a text is one segment in every language, also in one that only a clin
   }
 });
 
-Deno.test("of what does not fit, the later parts are left out first, and blanks with their part", () => {
+Deno.test("if a text does not fit, its later parts are left out first, each with its blanks", () => {
   const values = { a: "aaaa", b: "bbbb", none: "" };
   const fill = (limit: number) => fillTemplate("{a}[ {b}][ {none}!][ cc].", values, limit);
   assert.deepEqual([5, 8, 9, 10, 13].map(fill), [

@@ -107,7 +107,7 @@ Deno.test("mobile numbers of every country are read correctly", async () => {
   }
 });
 
-Deno.test("numbers of demonstrations are read as phones", async () => {
+Deno.test("numbers reserved for demonstrations are read as phones", async () => {
   const spoken: [string, string, string][] = [
     ["+447700900456", london, "GB +447700900456"],
     ["07700 900456", london, "GB +447700900456"],
@@ -139,7 +139,7 @@ Deno.test("phone numbers are read with the country of the clinic", async () => {
   assert.deepEqual(await read("12"), { kind: "unclear" });
 });
 
-Deno.test("a number that cannot be read is asked for again, also one without its area code", async () => {
+Deno.test("a number that cannot be read is asked for again, and so is one without its area code", async () => {
   const unread: [string, string][] = [
     ...["five five five, zero four six eight", "555-0468", "5550468", "07700900456"]
       .map((given): [string, string] => [given, newYork]),

@@ -307,7 +307,7 @@ function measure(work: () => void): number {
   return (user + system) / 1000;
 }
 
-Deno.test("redact takes time in proportion to the text, also when the text is made to be slow", async (t) => {
+Deno.test("redact takes time in proportion to the text, even when the text is made to be slow", async (t) => {
   const said = Object.values(redactionCorpus).flat().map(({ text }) => text).join("\n");
   const ordinary = said.repeat(Math.ceil(worstLength / said.length)).slice(0, worstLength);
   let ordinaryMs = measure(() => redact(ordinary));

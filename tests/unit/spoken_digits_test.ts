@@ -332,7 +332,7 @@ Deno.test("a code among other figures is read back or asked for again, never tak
   assert.ok(understood > numRuns * 0.8, `${understood} of ${numRuns} were understood`);
 });
 
-Deno.test("of a corrected code the last version counts, or it is asked for again", () => {
+Deno.test("the last version of a corrected code counts, or the caller is asked again", () => {
   const codes = fc.integer({ min: 0, max: 999_999 }).map((value) => String(value).padStart(6, "0"));
   const words = fc.constantFrom(", no, ", ". Sorry, ", ", I mean ", " no wait, ", ", correction, ");
   fc.assert(

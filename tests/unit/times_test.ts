@@ -103,13 +103,13 @@ const readings: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-Deno.test("times are read as they are written or said; a half of the day nobody named stays open", () => {
+Deno.test("times are read as they are written or said; if nobody named a half of the day, both stay open", () => {
   for (const [expected, texts] of Object.entries(readings)) {
     for (const text of texts) assert.equal(read(text), expected, JSON.stringify(text));
   }
 });
 
-Deno.test("any text is read as a time that a clock can show, or as none", () => {
+Deno.test("any text is read as a time that a clock can show, or not at all", () => {
   const piece = fc.oneof(
     fc.string({ maxLength: 5, unit: "grapheme" }),
     fc.constantFrom(..."- to at pm half quarter past two thirty T Z : 14 1:30 / +05:00".split(" ")),
