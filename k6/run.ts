@@ -21,7 +21,8 @@ const scenarios = readdirSync(folder)
 
 const usage =
   `deno task load NAME [--url URL] [--duration TIME] [--p95 MS] [--report FILE] [--json FILE]
-  runs a k6 scenario: ${scenarios.join(", ")}
+  runs a k6 scenario, NAME:
+  ${scenarios.join(", ")}
   --url URL        the stack, http://127.0.0.1:8000 by default; one is started if none answers there.
                    All scenarios but smoke and lookups create their own clinics. Only otp_storm
                    reaches limits. lookups only asks for free times, of a project too: it takes
@@ -34,9 +35,8 @@ deno task load faults [--duration TIME]
   the clinic's day while the database, the REST stand-in and Twilio fail in turn, 3 s each or TIME;
   compares the database with what callers heard. It starts its own parts and needs no k6
   needs k6 2 on the PATH, or Go 1.25, which builds it once
-  exit code 0: within the thresholds, 1: the database has what it must not have, 99: a threshold
-  failed, other codes of k6, 2: wrong arguments,
-  3: there is no k6`;
+  exit code 0: within the thresholds, 1: the database has what it must not have, 2: wrong arguments,
+  3: there is no k6, 99: a threshold failed; k6 has other codes`;
 
 /** The task. */
 export const load = defineTask({

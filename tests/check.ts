@@ -8,7 +8,7 @@ import { defineTask, main, runProgram } from "../supabase/tasks/task.ts";
 
 const usage = `deno task check
   checks format, lint rules and types of every file, with the dependencies that deno.lock has
-  exit code 0: all are right, 1: something is wrong, 2: wrong arguments`;
+  exit code 0: everything is right, 1: something is wrong, 2: wrong arguments`;
 
 const checks = [
   ["fmt", "--check", "--quiet"],

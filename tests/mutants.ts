@@ -13,8 +13,8 @@ import { listMutants, tryMutants } from "./support/mutants.ts";
 import { rightsFile } from "../supabase/tasks/doctor/rights.ts";
 
 const usage = `deno task mutants
-  tries every grant too many, weaker policy and missing constraint in a database of its own and
-  compares tests/sql/rights.txt with what it makes
+  tries every superfluous grant, weaker policy and missing constraint in a separate database, and
+  checks that tests/sql/rights.txt would change
   exit code 0: every one was noticed, 1: one was not, 2: wrong arguments`;
 
 /** The task. */

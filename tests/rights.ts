@@ -10,7 +10,7 @@ import { clusterVariable, createTestDatabase, startTestCluster } from "./support
 import { describeRights, rightsFile } from "../supabase/tasks/doctor/rights.ts";
 
 const usage = `deno task rights
-  writes tests/sql/rights.txt: grants, policies, function rights, roles and constraints, one a line.
+  writes tests/sql/rights.txt: grants, policies, function rights, roles and constraints, one per line.
   deno task test compares it; a review of a migration reads what it changes
   exit code 0: written, 2: wrong arguments`;
 

@@ -19,7 +19,7 @@ deno task audit verify --all              those of all clinics
   --db URL       the database as its owner, instead of SUPABASE_DB_URL
   Whoever controls the database and its log can rewrite both; that cannot be detected.
   exit code 0: intact, 1: rows or seals were changed, removed or added, or are not sealed,
-  2: wrong arguments, 3: the database could not be reached or refused`;
+  2: wrong arguments, 3: the database was unreachable or refused`;
 
 /** Rows are sealed within two minutes, unless a long transaction or a stopped job delays it. */
 const sealedWithinMs = 3_600_000;

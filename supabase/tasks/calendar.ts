@@ -25,7 +25,7 @@ import type { Terminal } from "./terminal.ts";
 const usage = `deno task calendar list   --org SLUG_OR_ID
 deno task calendar add    --org SLUG_OR_ID --label WHO [--doctor ID]  print the address of a new calendar
 deno task calendar revoke --org SLUG_OR_ID --id ID                    its address no longer works
-deno task calendar read   --org SLUG_OR_ID --doctor ID   read the doctor's own calendar into days off
+deno task calendar read   --org SLUG_OR_ID --doctor ID   read the doctor's own calendar as days off
 deno task calendar forget --org SLUG_OR_ID --doctor ID   stop reading it, and remove these days off
   --doctor ID  the doctor's id in the clinic's file; the whole clinic if left out
   --label WHO  who gets the address
@@ -37,7 +37,7 @@ deno task calendar forget --org SLUG_OR_ID --doctor ID   stop reading it, and re
   read asks for the address (https, in the iCal format) that Google, Outlook or Apple show for the
   doctor's calendar; without a terminal it reads it from standard input.
   exit code 0: done, 1: there is no such clinic, doctor or calendar, 2: wrong arguments,
-  3: the database could not be reached or refused`;
+  3: the database was unreachable or refused`;
 
 const commands = ["list", "add", "revoke", "read", "forget"] as const;
 
@@ -243,7 +243,7 @@ async function setBusy(
       terminal.print("It is no longer read, and the days off that came from it are removed");
       return;
     case "unchanged":
-      throw new Stop(1, `${clinic.name} reads no calendar of ${doctor}`);
+      throw new Stop(1, `${clinic.name} does not read a calendar of ${doctor}`);
     case "unknown_provider":
       throw new Stop(1, `${clinic.name} has no doctor ${doctor}; give an id of the clinic's file`);
     case "invalid_address":

@@ -33,14 +33,14 @@ deno task clinic delete --org SLUG_OR_ID   delete a clinic that has no future ap
   --remove ID for questions: delete one that needs no answer
   --yes       apply without asking
   --dry-run   show the difference and apply nothing
-  --org NAME  for change: the clinic, where the file gives it another slug
+  --org NAME  for change: the clinic, if the file gives it another slug
   --env FILE  a file with SUPABASE_DB_URL, which overrides the environment; if left out,
               the environment, then .env
   --db URL    the database as its owner, instead of SUPABASE_DB_URL
   What a file can say is in docs/clinic-file.md; examples are in supabase/clinics.
   Bookings that a change leaves outside of the schedule are kept and listed.
   exit code 0: done, 1: it cannot be applied, 2: wrong arguments or a mistake in the file,
-  3: the database could not be reached or refused`;
+  3: the database was unreachable or refused`;
 
 const commands = ["add", "change", "check", "show", "questions", "delete"] as const;
 

@@ -28,7 +28,7 @@ deno task credentials rotate [--org SLUG_OR_ID] encrypt one or all under the fir
   set asks for ${fieldNames.join(", ")};
   without a terminal it reads them from standard input, as JSON or as lines NAME=value.
   exit code 0: done, 1: it is not as it should be, 2: wrong arguments or input,
-  3: the database or Twilio could not be reached`;
+  3: the database or Twilio was unreachable`;
 
 const commands = ["set", "check", "rotate"] as const;
 

@@ -41,10 +41,10 @@ deno task deploy settings [--env FILE]   writes FILE with new secrets for the fu
                      function a request as Vapi does
   --project PROJECT  the project's reference; the linked one if left out (supabase link)
   --env FILE         the settings of the functions; .env if left out. Without a file the project's
-                     secrets stay
+                     secrets stay as they are
   --db URL           the database as its owner, instead of SUPABASE_DB_URL
   --url URL          the project's address, https://PROJECT.supabase.co if left out
-  --functions-only   leaves migrations and secrets: to go back to the functions of an earlier version
+  --functions-only   leaves migrations and secrets alone, to go back to an earlier version's functions
   needs Supabase's CLI 3 on the PATH or in SUPABASE_CLI, and supabase login or SUPABASE_ACCESS_TOKEN
   exit code 0: done, or nothing stands in the way, 1: something does, 2: wrong arguments,
   3: the project or the database cannot be reached`;

@@ -33,7 +33,7 @@ const usage = `deno task evals [--only NAME] [--keep DIR]
   --url URL     the stack, http://127.0.0.1:8000 if left out; one is started if none answers there
   Variables: ${modelVariables}.
   exit code 0: all went well, 1: a conversation went wrong, 2: wrong arguments, 3: skipped without a
-  key, or the database or the model could not be reached or refused`;
+  key, or the database or the model was unreachable or refused`;
 
 /** The task. */
 export const evals = defineTask({

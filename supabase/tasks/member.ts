@@ -21,7 +21,7 @@ deno task member remove --org SLUG_OR_ID --email E              end a membership
                the environment, then .env
   --db URL     the database as its owner, instead of SUPABASE_DB_URL
   exit code 0: done, 1: there is no such clinic, account or member, 2: wrong arguments,
-  3: the database could not be reached or refused`;
+  3: the database was unreachable or refused`;
 
 const commands = ["list", "add", "role", "remove"] as const;
 type Command = (typeof commands)[number];

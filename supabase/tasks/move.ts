@@ -111,7 +111,7 @@ async function requireOther(source: postgres.Sql, target: postgres.Sql): Promise
       select pg_try_advisory_xact_lock(hashtextextended(${key}, 0)) as free`;
     return lock?.free === true;
   });
-  if (!isFree) throw new Stop(2, "--to leads to the project in which the clinic is");
+  if (!isFree) throw new Stop(2, "--to is the project that already has the clinic");
 }
 
 async function requireSameVersion(source: postgres.Sql, target: postgres.Sql): Promise<void> {

@@ -15,7 +15,8 @@ const usage =
   `deno task patient export --org SLUG_OR_ID --phone N --name "..."  write what is kept of a patient
 deno task patient erase  --org SLUG_OR_ID --phone N --name "..."  erase it
   --phone N    the number, as +447700900123 or as the clinic's country writes it
-  --without-phone  instead of --phone, for a patient who was booked at the desk without one
+  --without-phone
+               instead of --phone, for a patient who was booked at the desk without one
   --name NAME  families share a number: without a name, it only says how many names the number has
   --yes        erase without asking
   --env FILE   a file with SUPABASE_DB_URL, which overrides the environment; if left out,
@@ -24,7 +25,7 @@ deno task patient erase  --org SLUG_OR_ID --phone N --name "..."  erase it
   export writes JSON to standard output, the rows by table. Appointments that were confirmed stay after
   erase, without name and number. docs/data.md says what else stays, and where else data can be.
   exit code 0: done, 1: there is no such patient or clinic, 2: wrong arguments,
-  3: the database could not be reached or refused`;
+  3: the database was unreachable or refused`;
 
 const commands = ["export", "erase"] as const;
 

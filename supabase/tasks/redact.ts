@@ -11,9 +11,9 @@ import { defineTask, main } from "./task.ts";
 import type { Terminal } from "./terminal.ts";
 
 const usage = `deno task redact < lines.jsonl
-  reads   {"id":"1","text":"Call 07700 900123"}             one a line, from standard input
+  reads   {"id":"1","text":"Call 07700 900123"}             one per line, from standard input
   writes  {"id":"1","redacted":"Call [REDACTED: PHONE]","spans":[{"start":5,"end":17,"type":"PHONE"}]}
-  A line that is not such JSON is reported on standard error with its number; the others go on.
+  A line that is not such JSON is reported on standard error with its number; the rest is redacted.
   exit code 0: every line was redacted, 1: some were not, 2: wrong arguments`;
 
 /** The task. */

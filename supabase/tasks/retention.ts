@@ -20,7 +20,7 @@ const usage = `deno task retention [--dry-run] [--batch N] [--env FILE] [--db UR
               the environment, then .env
   --db URL    the database as its owner, instead of SUPABASE_DB_URL
   How long each organization keeps its data: organizations.retention_days and audit_retention_days.
-  exit code 0: done, 2: wrong arguments, 3: the database could not be reached or refused`;
+  exit code 0: done, 2: wrong arguments, 3: the database was unreachable or refused`;
 
 /** The answer of `apply_retention`: how many rows of which kind, by organization. */
 interface Retained {

@@ -22,15 +22,15 @@ const usage = `deno task talk --org NAME
   --caller NUMBER  the number you call from, with its country code; withheld calls without one;
                    +447700900456 if left out
   --url URL        the stack, http://127.0.0.1:8000 if left out; one is started if none answers there
-  --scripted       let the scripted agent answer, also where there is a model's key
+  --scripted       let the scripted agent answer, even if there is a model's key
   --model NAME     a model of the key's provider; the clinic's own if left out
   Without a key a scripted agent answers: it follows the tools' answers and understands little else.
   With one, the model answers with the prompt and the tools that the clinic's assistant has at Vapi.
   Variables: ${modelVariables}.
   Each use of a tool is shown with its answer and its milliseconds; texts to the caller's number are
-  shown as they arrive. An empty line or Ctrl-D hangs up. What you type can come from a file, too.
+  shown as they arrive. An empty line or Ctrl-D hangs up. The words can come from a file, too.
   exit code 0: the call is over, 1: there is no such clinic, 2: wrong arguments, 3: the database or
-  the model could not be reached or refused`;
+  the model was unreachable or refused`;
 
 /** The task. */
 export const talk = defineTask({

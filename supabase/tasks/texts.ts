@@ -129,7 +129,7 @@ function showReminders(
   terminal: Terminal,
 ): void {
   if (clinic.reminderMin === null) {
-    terminal.print(`${clinic.name} reminds nobody: texts.reminder in its file is no`);
+    terminal.print(`${clinic.name} sends no reminders: texts.reminder in its file is no`);
     return;
   }
   for (const described of appointments) {

@@ -40,7 +40,7 @@ deno task vapi sync --org NAME        create or update tools, assistant and numb
   that signs requests), VAPI_API_BASE, CREDENTIAL_KEYS (to import a number with the clinic's Twilio
   account).
   exit code 0: done, 1: something has to be decided or done first, 2: wrong arguments or key,
-  3: the database or Vapi could not be reached or failed`;
+  3: the database or Vapi was unreachable or failed`;
 
 const commands = ["tools", "assistant", "export", "sync"] as const;
 

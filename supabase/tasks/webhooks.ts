@@ -40,7 +40,7 @@ deno task webhooks resend --org SLUG_OR_ID [--id ID]   send it again, all or one
   --db URL      the database as its owner, instead of SUPABASE_DB_URL
   add asks for the address (https); without a terminal it reads it from standard input.
   exit code 0: done, 1: there is no such clinic, endpoint or message, or the test was not accepted,
-  2: wrong arguments, 3: the database could not be reached or refused`;
+  2: wrong arguments, 3: the database was unreachable or refused`;
 
 const commands = [
   ...["list", "add", "test", "rotate", "enable", "remove", "failed", "resend"] as const,
@@ -153,7 +153,7 @@ async function carryOut(
       return asked.terminal.print("Enabled: deno task webhooks resend sends what was given up");
     case "remove":
       await change(asked, endpointId, "removed");
-      return asked.terminal.print("Removed: it is told nothing more");
+      return asked.terminal.print("Removed: it receives nothing more");
     case "failed":
       return await listFailed(asked);
     case "resend":
@@ -192,7 +192,7 @@ async function list(asked: Asked): Promise<void> {
     const told = types.join(" ") + (tellsNames ? ", with names" : "");
     asked.terminal.print(`${endpointId}  ${host}: ${told} (${state}; ${counts})`);
   }
-  if (endpoints.length === 0) asked.terminal.print(`${asked.clinic.name} tells no endpoints`);
+  if (endpoints.length === 0) asked.terminal.print(`${asked.clinic.name} has no endpoints`);
 }
 
 async function listFailed(asked: Asked): Promise<void> {

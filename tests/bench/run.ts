@@ -28,17 +28,17 @@ deno task bench call [--quick] [--beside FOLDER ...] [CALLERS]
   --beside FOLDER  another checkout, whose stack is measured in turn with this one
   --quick          short rounds, and only the totals
 deno task bench textbook [--quick]
-  each tool next to its SQL by the driver, a bare server, and the usual way to write it
+  each tool compared with its SQL sent by the driver, a bare server, and the usual way to write it
   --quick          one round of few calls, for the gate
 deno task bench growth [--quick] [ROWS]
-  each entry function in a database of 1,000 rows a table and in a large one
+  each entry function in a database of 1,000 rows per table and in a large one
   ROWS             rows of each table of the large one: 1,000,000, or 25,000 with --quick
   --quick          one round of few calls, for the gate
 deno task bench cold [--deno PROGRAM]
   from the start of a process to a function's first answer
   --deno PROGRAM   another Deno, for example the version of hosted Supabase
 deno task bench attack [--quick]
-  200 callers attack a clinic for a minute (--quick: ten seconds), and what patients meet meanwhile
+  200 callers attack a clinic for a minute (--quick: ten seconds), and what its patients notice
 deno task bench overload [--quick] [--beside FOLDER ...] [CALLERS ...]
   whole calls by 10, 50, 200 and 1,000 callers without a pause, and by 10 again after the rush
   --beside FOLDER  another checkout, whose stack is measured in the same run

@@ -14,7 +14,7 @@ const usage = `deno task campaign [--seed N] [--runs N] [--mistakes]
   plays random calls with faults, crashes, races and late writes, and compares each step with a model
   --seed N    draw the same sequences again; a random seed if left out
   --runs N    how many sequences; 300 if left out
-  --mistakes  break one function after the other on purpose: the campaign must find each
+  --mistakes  break one function after another on purpose: the campaign must find each
   exit code 0: every promise held, 1: one did not (its shortest sequence is printed), or a
   mistake was not found, 2: wrong arguments`;
 

@@ -31,7 +31,7 @@ testWithBench("the reminders of a day are shown, and none is written or sent", a
   assert.equal(bench.twilio.messages.length, seen);
   assert.equal((await bench.database.sql`select from public.appointment_texts`).length, 0);
   await bench.database.sql`update public.organizations set reminder_min = null`;
-  assert.match((await run(...database, "--day", aDay()))[1], /^Sunrise Dental reminds nobody/);
+  assert.match((await run(...database, "--day", aDay()))[1], /^Sunrise Dental sends no reminders/);
   const [missing, known] = await run("--org", "nowhere", "--db", bench.database.url());
   assert.deepEqual([missing, /There is no clinic nowhere\. Known: clinic-/.test(known)], [1, true]);
 });

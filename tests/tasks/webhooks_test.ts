@@ -35,7 +35,7 @@ test("an endpoint is added, tried, replaced, listed and removed, and mistakes ge
     return [code, said.split("\ndeno task webhooks list")[0] ?? ""];
   };
   const at = ["--org", clinic.slug];
-  assert.deepEqual(await run(["list", ...at]), [0, "Sunrise Dental tells no endpoints"]);
+  assert.deepEqual(await run(["list", ...at]), [0, "Sunrise Dental has no endpoints"]);
   const [code, said] = await run(
     ["add", ...at, "--events", "booking.created,alarm.raised"],
     address,
@@ -106,7 +106,7 @@ test("an endpoint is added, tried, replaced, listed and removed, and mistakes ge
   }
   assert.match((await run(["add", ...at, "--events", "all"], "https://b.example/"))[1], /some of/);
   assert.equal((await run(["add", ...at], ""))[0], 2);
-  assert.deepEqual(await run(["remove", ...one]), [0, "Removed: it is told nothing more"]);
+  assert.deepEqual(await run(["remove", ...one]), [0, "Removed: it receives nothing more"]);
   assert.deepEqual(await run(["list", "--org", "nowhere"]), [1, "There is no clinic nowhere"]);
   for (
     const wrong of [

@@ -12,7 +12,7 @@ import { type Bench, withBench } from "../support/clinic.ts";
 import { type Finding, findings } from "./findings.ts";
 
 const usage = `deno task validate
-  exercises every finding of the code review and prints what was seen
+  checks every finding of the code review and prints what it observed
   exit code 0: all are answered, 1: one is not, 2: wrong arguments`;
 
 /** The task. */

@@ -37,7 +37,7 @@ export async function beginSession(sql: postgres.Sql, userId: string): Promise<S
       update auth.users set last_sign_in_at = now() where id = ${userId} returning *`;
     const [session] = await tx<{ id: string; created_at: Date }[]>`
       insert into auth.sessions (user_id) values (${userId}) returning id, created_at`;
-    if (!user || !session) throw new Error("The account was deleted meanwhile");
+    if (!user || !session) throw new Error("The account was deleted in the meantime");
     return {
       user,
       sessionId: session.id,

@@ -11,7 +11,7 @@ import { listEntries } from "./file.ts";
 const names = ["id", "question", "from", "until"];
 
 /**
- * Lists the differences, one a line:
+ * Lists the differences, one per line:
  *
  * ```txt
  * ~ name: Sunrise Dental -> Sunrise

@@ -10,7 +10,7 @@
 import type { Body, Resource } from "./account.ts";
 
 /**
- * Lists the differences, one a line: `voice.voiceId: "a" -> "b"`.
+ * Lists the differences, one per line: `voice.voiceId: "a" -> "b"`.
  *
  * @param wanted Top-level fields as they would be sent.
  */
