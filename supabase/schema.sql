@@ -1240,7 +1240,7 @@ begin
   v_now := clock_timestamp();
   if p_kind = 'cancel' then
     v_answer := coalesce(private.cancel_hold(p_org, p_call, p_patient, p_said, v_now),
-      private.repeat_answer(p_org.id, p_call, v_action, v_hash, 'hold_released'));
+      private.repeat_released(p_org.id, p_call, v_hash, private.read_id(p_said ->> 'id')));
   end if;
   if v_answer is null then
     v_answer := case when private.is_proven(p_org.id, v_call.call_id, v_phone, v_now)
@@ -6805,6 +6805,21 @@ end
 $$;
 
 COMMENT ON FUNCTION private.repeat_hold(p_org public.organizations, p_call jsonb, p_entered public.calls, p_hold uuid, p_patient jsonb) IS 'The answer to a call that asks again for the slot it holds.';
+
+CREATE FUNCTION private.repeat_released(p_org uuid, p_call jsonb, p_hash bytea, p_named uuid) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_answer constant jsonb :=
+    private.repeat_answer(p_org, p_call, 'cancel_appointment', p_hash, 'hold_released');
+begin
+  return case when v_answer -> 'repeated' is null or v_answer ->> 'holdId' = p_named::text
+    then v_answer || '{"repeated": true}' end;
+end
+$$;
+
+COMMENT ON FUNCTION private.repeat_released(p_org uuid, p_call jsonb, p_hash bytea, p_named uuid) IS 'hold_released again, if it was the latest answer of a call, to the same request: once, unless that names the hold (p_named).';
 
 CREATE FUNCTION private.repeat_request(p_org public.organizations, p_call_id text, p_request text, p_wanted private.wanted_slot, p_name text, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql STABLE

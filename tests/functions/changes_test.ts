@@ -686,6 +686,23 @@ test("a hold of the same call is released by number, name and day, also when ask
   assert.deepEqual(await states(bench), ["10:00 confirmed", "11:00 cancelled"]);
 });
 
+test("who asks again for the day of a released hold means the appointment on it", async (bench) => {
+  const { clinic, phone } = await anAppointment(bench);
+  const caller = aCaller(bench, clinic, phone);
+  const held = await caller.ask("hold_slot", { slotId: slot("11:00"), ...ada });
+  const cancel = async (more: object) =>
+    (await caller.ask("cancel_appointment", { ...ada, ...more })).outcome;
+  const day = { appointmentDate: aDay() };
+  assert.deepEqual([await cancel(day), await cancel(day)], ["hold_released", "hold_released"]);
+  assert.equal(await cancel(day), "code_needed");
+  assert.equal((await caller.prove()).outcome, "cancelled");
+  assert.deepEqual(await states(bench), ["10:00 cancelled", "11:00 cancelled"]);
+  const next = await caller.ask("hold_slot", { slotId: slot("12:00"), ...ada });
+  assert.notEqual(next.holdId, held.holdId);
+  const named = { appointmentId: next.holdId };
+  for (let times = 0; times < 4; times++) assert.equal(await cancel(named), "hold_released");
+});
+
 test("cancelling without a day leaves the call's own hold, and says so", async (bench) => {
   const { clinic, phone } = await anAppointment(bench);
   const caller = aCaller(bench, clinic, phone);
