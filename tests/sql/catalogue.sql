@@ -80,7 +80,7 @@ select is_empty(
         'calendar_feeds', 'busy_calendars', 'webhook_endpoints', 'webhook_messages')
         or t.relname ~ '^metric_')
       and has_any_column_privilege(r.role, t.oid, 'select, insert, update, references')$$,
-  'credentials, passcodes, recorded answers, phone quotas, calendars and metrics are only for entry functions');
+  'credentials, passcodes, recorded answers, counts of numbers, calendars and metrics are only for entry functions');
 select is_empty(
   $$select c.oid::regclass
     from pg_class as c
