@@ -42,7 +42,7 @@ export interface Applicant {
 
 /** The right to work on a request. */
 export interface Turn {
-  /** Runs work that only waits for another service; meanwhile another request uses the turn. */
+  /** Runs work that only waits for another service, while another request uses the turn. */
   away<T>(work: () => Promise<T>): Promise<T>;
   /** Passes the turn to the next request. A second call does nothing. */
   end(): void;

@@ -18,7 +18,7 @@ export function deny(
   name: string,
   reason: string,
   { status = 401, headers = {} }: {
-    /** 404 where even the existence of what was asked for is not told. */
+    /** 404, where an answer must not even reveal that something exists. */
     readonly status?: 401 | 403 | 404;
     readonly headers?: Readonly<Record<string, string>>;
   } = {},

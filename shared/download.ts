@@ -8,7 +8,7 @@
 import type { Bytes } from "./bytes.ts";
 import { type Answer, exchange, exchangeFailures, Failure, type Network } from "./exchange.ts";
 
-/** A file, that it is still the same, or why there is none. */
+/** A file, the news that it has not changed, or why there is none. */
 export type Download =
   | { readonly outcome: "loaded"; readonly bytes: Bytes; readonly etag: string | undefined }
   | { readonly outcome: "unchanged" }

@@ -70,7 +70,7 @@ export interface ExchangeOptions {
   readonly network?: Network;
 }
 
-/** What the reader of an answer made of it, or why there is none. */
+/** What the reader made of an answer, or why there is none. */
 export type Exchanged<T> =
   | { readonly outcome: "answered"; readonly value: T }
   | { readonly outcome: "failed"; readonly reason: ExchangeFailure };

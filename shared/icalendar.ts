@@ -30,7 +30,7 @@ export interface BusyOptions {
 }
 
 const eventLimit = 20_000;
-/** After joining. A doctor has some dozens a week. */
+/** After joining. A doctor has a few dozen a week. */
 const spanLimit = 5000;
 
 /**

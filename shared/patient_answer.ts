@@ -27,7 +27,7 @@ export interface PatientAnswer {
   readonly meaning: "confirm" | "cancel" | "choice" | "stop" | "start" | "help" | "other";
   /** The numbers of a choice, from 1; 0 for all. */
   readonly choices?: readonly number[];
-  /** What the chosen ones shall become, if a choice says it. */
+  /** What to do with the chosen ones, if the text says it. */
   readonly chosenTo?: "confirm" | "cancel";
   /** Whether the phone's owner wants no texts, or wants them again. */
   readonly wish?: "stop" | "start";
@@ -112,7 +112,7 @@ function wordsOf(body: string): string {
   return plain(body).split(/[^\p{L}\p{N}]+/u).filter((word) => word !== "").join(" ");
 }
 
-/** A text without what may stand around an answer. */
+/** A text without the characters that may surround an answer. */
 function bareOf(body: string): string {
   return plain(body).replace(/[\p{C}\s]+/gu, " ").replace(/[\u201c\u201d\u201e\u2018]/g, '"').trim()
     .replace(/[ .!]+$/, "").replace(/^(?:"(.*)"|\((.*)\))$/, "$1$2").replace(/[ .!]+$/, "");

@@ -1,5 +1,5 @@
 /**
- * What a patient is told about a text they sent, and the TwiML that tells it.
+ * The reply to a patient's text, and the TwiML that sends it.
  *
  * @module
  */

@@ -26,7 +26,7 @@ export interface TextingTools {
   readonly budget: Budget;
   readonly deadlines: Deadlines;
   readonly log: Log;
-  /** Runs and measures work that only waits for Twilio; another request has the turn meanwhile. */
+  /** Runs and measures work that only waits for Twilio, while another request has the turn. */
   readonly texting: (send: () => Promise<SmsOutcome>) => Promise<SmsOutcome>;
   /** For work that continues after the answer. */
   readonly background: Background;

@@ -71,7 +71,7 @@ export interface SpokenReport {
   readonly durationSeconds: number | undefined;
   /** US dollars. */
   readonly cost: number | undefined;
-  /** One turn a line: `User: ...`. */
+  /** One turn per line: `User: ...`. */
   readonly transcript: string | undefined;
   readonly summary: string | undefined;
   /** What the model passed to tools in this call, whether or not they accepted it. */

@@ -1,5 +1,5 @@
 /**
- * Tool `cancel_appointment`: stores the wish to cancel. The passcode then carries it out; if this call
+ * Tool `cancel_appointment`: stores the request to cancel. The passcode then carries it out; if this call
  * has already proven the number, it takes effect at once.
  *
  * @module

@@ -28,7 +28,7 @@ export interface AppointmentReference extends PatientReference {
   readonly provider?: string | undefined;
 }
 
-/** An appointment as it is told after the number is proven. */
+/** An appointment as the caller hears it once the number is proven. */
 export const appointment = z.object({
   appointmentId: z.string(),
   startTime: z.string(),
@@ -57,7 +57,7 @@ export const settled = [
     outcome: z.literal("which_appointment"),
     orgId,
     appointments: z.array(appointment),
-    /** What would decide and was not asked yet; null when the front desk has to help. */
+    /** What would tell them apart and has not been asked yet; null when the front desk has to help. */
     ask: z.enum(["day", "time", "doctor"]).nullable(),
     released,
   }),
@@ -86,7 +86,7 @@ const dayRefused = z.object({
 });
 const changeRefusals = [...refusals, "call_needed", "change_limit"] as const;
 
-/** Stores the wish to cancel. */
+/** Stores the request to cancel. */
 export const cancelAppointment = entry("cancel_appointment", {
   args: (call: CallFacts, asked: AppointmentReference) => ({ p_call: call, ...referTo(asked) }),
   answer: z.discriminatedUnion("outcome", [
@@ -101,7 +101,7 @@ export const cancelAppointment = entry("cancel_appointment", {
 /** The answer of {@link cancelAppointment}. */
 export type CancellationOutcome = AnswerOf<typeof cancelAppointment>;
 
-/** Stores the wish to move an appointment to another slot, and holds that slot. */
+/** Stores the request to move an appointment to another slot, and holds that slot. */
 export const rescheduleAppointment = entry("reschedule_appointment", {
   args: (call: CallFacts, asked: AppointmentReference & { readonly slotId: string }) => ({
     p_call: call,

@@ -14,15 +14,15 @@ export type Span = readonly [from: number, until: number];
 /** What is needed to find the times of events. */
 export interface Clocks {
   readonly zones: Zones;
-  /** Of days and of times without a zone. */
+  /** The zone of days, and of times without one. */
   readonly local: Zone;
   readonly findStarts: FindStarts;
-  /** Only what happens in it is wanted. */
+  /** Only events within it are wanted. */
   readonly within: Span;
 }
 
 const dayMs = 86_400_000;
-/** More starts than this are no calendar of a person. */
+/** No person's calendar has more starts than this. */
 const startLimit = 20_000;
 
 /**

@@ -14,7 +14,7 @@ export interface Property {
   readonly value: string;
 }
 
-/** What stands between `BEGIN` and `END`. */
+/** What is between `BEGIN` and `END`. */
 export interface Component {
   readonly name: string;
   readonly properties: Property[];
@@ -88,12 +88,12 @@ function readProperty(line: string): Property {
   return { name: name.toUpperCase(), parameters: new Map(parameters), value };
 }
 
-/** The first property of a name. */
+/** The first property with a name. */
 export function findProperty({ properties }: Component, name: string): Property | undefined {
   return properties.find((property) => property.name === name);
 }
 
-/** The value of the first property of a name, in capitals; blank if there is none. */
+/** The value of the first property with a name, in capitals; blank if there is none. */
 export function wordOf(component: Component, name: string): string {
   return findProperty(component, name)?.value.trim().toUpperCase() ?? "";
 }

@@ -1,5 +1,5 @@
 /**
- * What an attacker tries, over HTTP like everybody else, and what an honest caller meets meanwhile.
+ * What an attacker tries, over HTTP like everybody else, and what an honest caller experiences in the meantime.
  *
  * @module
  */
@@ -26,7 +26,7 @@ export interface AttackReport {
   readonly heard: Readonly<Record<string, number>>;
   /** What they reached, in sentences. */
   readonly findings: readonly string[];
-  /** How the call of an honest patient ended that was made meanwhile, and how long its tools took. */
+  /** How an honest patient's call ended in the meantime, and how long its tools took. */
   readonly honest: { readonly outcome: string; readonly ms: number };
 }
 

@@ -9,7 +9,7 @@ import type { SwitchedDatabase } from "./database.ts";
 import type { Lines } from "./lines.ts";
 import { insist } from "./phone_calls.ts";
 
-/** What a rush came to. */
+/** The result of a rush. */
 export interface Rush {
   readonly slotId: string;
   readonly callers: number;

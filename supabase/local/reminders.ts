@@ -16,7 +16,7 @@ export interface RemindersAsked {
 
 /**
  * Writes a reminder for every appointment ahead of a phone that was not reminded of yet, as on the day
- * before, and sends it. Its clinics remind, and take answers, from now on.
+ * before, and sends it. From now on its clinics send reminders and take answers.
  */
 export async function writeReminders(sql: postgres.Sql, phone: string): Promise<RemindersAsked> {
   return await sql.begin(async (tx) => {

@@ -77,7 +77,7 @@ function openDatabase(url: string): postgres.Sql {
   }
 }
 
-/** What a task says of a database's URL that is none. An error of a parser would quote its password. */
+/** What a task says of an invalid database URL. A parser's error would quote its password. */
 export function sayUnreadable(): Stop {
   return new Stop(
     2,

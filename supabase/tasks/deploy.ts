@@ -50,7 +50,7 @@ deno task deploy settings [--env FILE]   writes FILE with new secrets for the fu
   3: the project or the database cannot be reached`;
 
 const root = new URL("../../", import.meta.url);
-/** Functions that run may have the secrets of before for this long. */
+/** Running functions may keep the previous secrets for this long. */
 const patienceMs = 60_000;
 
 /** The task. */
@@ -155,7 +155,7 @@ async function setFunctionsTarget({ url, db }: Target, { JOBS_SECRET }: Settings
 async function pushMigrations(cli: SupabaseCli, { db }: Target): Promise<void> {
   const { url, password } = hidePassword(db);
   await cli.change(["db", "push", `--remote=${url}`], { PGPASSWORD: password });
-  // The CLI says that all is well where it finds no migrations.
+  // The CLI reports success when it finds no migrations.
   const { missing } = await withDatabase(db, (sql) => compareMigrations(sql));
   if (missing.length > 0) throw new Stop(1, `Not applied: ${missing.join(", ")}`);
 }

@@ -1,7 +1,7 @@
 // deno-lint-ignore-file no-console -- a bench prints
 /**
  * `deno task bench attack`: 200 callers attack one clinic for a minute. Prints what they achieve and
- * what a patient experiences meanwhile.
+ * what a patient experiences in the meantime.
  *
  * @module
  */

@@ -1,4 +1,4 @@
-/** The chances of a guess in docs/security.md follow from the caps that the SQL enforces. */
+/** The chances of a guess in docs/security.md follow from the limits that the SQL enforces. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import postgres from "postgres";

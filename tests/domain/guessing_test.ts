@@ -73,7 +73,7 @@ testWithDatabase(
     );
     const capped = clinics[0]?.id ?? "";
     await sql`update public.organizations set sms_hourly_limit = ${hourlyTexts} where id = ${capped}`;
-    // All different: each has its own quota.
+    // All different: each has its own limits.
     const phones = Array.from({ length: phoneCount }, (_, index) => `+447700900${100 + index}`);
     await sql`create table attackers as select unnest(${phones}::text[]) as phone`;
     await Promise.all(

@@ -1,4 +1,4 @@
-/** Requests that wait for a lock: what others commit meanwhile counts, and nobody hears of an error. */
+/** Requests that wait for a lock: what others commit in the meantime counts, and nobody hears an error. */
 import assert from "node:assert/strict";
 import {
   aCaller,

@@ -1,4 +1,4 @@
-/** Cancelling and moving appointments by phone: nothing is told or done before the passcode. */
+/** Cancelling and moving appointments by phone: nothing is said or done before the passcode. */
 import assert from "node:assert/strict";
 import cancelAppointment from "../../functions/cancel-appointment/index.ts";
 import findAppointments from "../../functions/find-appointments/index.ts";
@@ -540,7 +540,7 @@ test("a forged number alone changes nothing: the code goes to the patient and pr
   await forger.ask("cancel_appointment", ada);
   await forger.ask("send_otp");
   const forgersCode = newestCode(bench.twilio);
-  // The patient calls meanwhile; the forger gets nothing of that call.
+  // The patient calls in the meantime; the forger learns nothing from that call.
   const patient = aCaller(bench, clinic, phone);
   await patient.ask("reschedule_appointment", { ...ada, slotId: slot("11:00") });
   await patient.ask("send_otp");

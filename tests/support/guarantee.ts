@@ -29,7 +29,7 @@ export async function drop(leg: Leg, sql: postgres.Sql): Promise<void> {
     await sql`alter table public.appointments drop constraint appointments_no_overlap`;
     return;
   }
-  // The lock stays: by itself it does not stop anyone from booking a time that was taken meanwhile.
+  // The lock stays: by itself it does not stop anyone from booking a time that was taken in the meantime.
   const [row] = await sql<{ head: string }[]>`
     select regexp_replace(pg_get_functiondef('private.would_overlap'::regproc),
       '\\mAS \\$function\\$.*', '') as head`;

@@ -91,10 +91,10 @@ class Upgrade {
   }
 
   /**
-   * Lets callers call, and does something meanwhile. At the end two of the waiting calls are finished,
+   * Lets callers call, and does something in the meantime. At the end two of the waiting calls are finished,
    * and everything that callers were ever told must still be so.
    *
-   * @returns How many faults the functions logged. A late answer of a busy machine is none.
+   * @returns How many faults the functions logged. A late answer of a busy machine does not count.
    */
   async play(stage: Stage, meanwhile: () => Promise<void> = async () => {}): Promise<number> {
     const { sql, url, secret } = stage;

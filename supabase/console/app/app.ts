@@ -154,7 +154,7 @@ function Guide(): View {
         <li><b>Say a wrong code.</b> The agent says that it does not match and asks again. Five wrong ones
           end that code. Then a new one can be texted, and after too many the front desk takes over.</li>
         <li><b>Let a text fail.</b> Choose a fault on the phone, then call: you hear that the text did not
-          go out or arrive, and what to do about it. The time stays on hold meanwhile.</li>
+          go out or arrive, and what to do about it. The time stays on hold.</li>
         <li><b>Be the second caller.</b> Send 200 callers at one time: one of them holds it, and the others
           are told that it is taken and offered other times.</li>
       </ol>

@@ -63,7 +63,7 @@ function Report({ report }: { readonly report: AttackReport }): View {
       <h3>${attacks.get(name)?.[0]}: ${requests} requests</h3>
       ${findings.map((finding) => html`<p key=${finding}>${finding}</p>`)}
       <p class="honest">
-        An honest caller meanwhile: <b>${honest.outcome}</b>${" "}after ${sayMs(honest.ms)}.
+        An honest caller in the meantime: <b>${honest.outcome}</b>${" "}after ${sayMs(honest.ms)}.
       </p>
       <details>
         <summary>What came back</summary>

@@ -110,7 +110,7 @@ export function Call(
       box.current?.focus();
       const turn = await post<PlayedTurn>(`/console/calls/${callId}/said`, { said: text })
         .catch((thrown) => {
-          // Nobody heard it, so it can be said again, unless the stack was started again meanwhile.
+          // Nobody heard it, so it can be said again, unless the stack has been restarted.
           const isGone = thrown instanceof Refused && thrown.status === 404;
           setPlayed(isGone ? { ...played, callId: undefined, asks: null } : played);
           throw thrown;

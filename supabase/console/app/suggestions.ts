@@ -23,7 +23,7 @@ export interface Moment {
 /** A sentence to choose. */
 export interface Suggestion {
   readonly says: string;
-  /** What stands on its button, if not the sentence itself. */
+  /** The words on its button, if not the sentence itself. */
   readonly label?: string;
 }
 

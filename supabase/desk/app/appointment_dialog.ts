@@ -63,7 +63,7 @@ export function AppointmentDialog(
   `;
 }
 
-/** The appointment as it is now: of what was read last, or read by itself when that does not have it. */
+/** The appointment as it is now: from what was read last, or read separately if it is not there. */
 function useCurrent(desk: Desk, opened: Appointment): Appointment | undefined {
   const [own, setOwn] = useState<Appointment | undefined>(opened);
   const shown = [...desk.appointments, ...desk.attention.followUps, ...desk.attention.overlaps]
@@ -89,7 +89,7 @@ interface Choice {
   readonly question?: string;
 }
 
-/** What fits the state of an appointment. Marks are for its day, and ends for after its start. */
+/** What fits the state of an appointment. It can be marked on its day, and ended after its start. */
 function choicesFor(desk: Desk, one: Appointment, state: State): Choice[] {
   const now = desk.client.now();
   const today = dayOf(now, desk.zone);

@@ -6,7 +6,7 @@
 
 import type { AuditRow } from "./rows.ts";
 
-/** What stands after the person or thing that did it, by action and outcome. */
+/** What follows the person or thing that did it, by action and outcome. */
 const known: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   hold_slot: {
     held: "put this time on hold.",

@@ -87,7 +87,7 @@ const sayMisplaced = ({ startTime, service, doctor }: Misplaced, zone: string): 
 
 interface PartProps extends DeskProps {
   readonly isBusy: boolean;
-  /** Undefined for who may not. */
+  /** Undefined for anybody who may not change anything. */
   readonly change: Change | undefined;
 }
 

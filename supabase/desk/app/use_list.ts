@@ -8,7 +8,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { Desk } from "./use_desk.ts";
 import { type Answer, sentenceFor, type StaffFunction } from "./words.ts";
 
-/** The last answer that listed something, and why there is none. */
+/** The last list that was read, or why there is none. */
 export interface Listed {
   readonly list: Answer | undefined;
   readonly problem: string | undefined;

@@ -13,7 +13,7 @@ import type { Config } from "../../../shared/config.ts";
 import { type Check, check, type Problem, skip } from "./check.ts";
 import { compareClocks } from "./data.ts";
 
-/** A cold start on a busy machine takes seconds; who hangs is still found. */
+/** A cold start on a busy machine takes seconds; a function that hangs is still found. */
 const timeoutMs = 30_000;
 const root = new URL("../../../", import.meta.url);
 /** A message of an unknown type. Signatures that cover only the body need its timestamp. */
@@ -207,7 +207,7 @@ async function checkMetrics(base: string, { metricsToken }: Config): Promise<Che
   });
 }
 
-/** Without posting anything: who has the secret hears that another method is needed. */
+/** Posts nothing: whoever has the secret is told that another method is needed. */
 async function checkJobsSecret(base: string, { jobsSecret }: Config): Promise<Check> {
   const name = "the functions know the secret of the jobs";
   if (jobsSecret === undefined) return skip(name, "JOBS_SECRET is not set");

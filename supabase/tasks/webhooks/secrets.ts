@@ -10,7 +10,7 @@ import { decryptWebhookSecret, encryptWebhookSecret } from "../../../shared/webh
 
 /** A secret, as it is stored. */
 export interface StoredSecret extends Encrypted {
-  /** When an old one is used no longer, ISO 8601; the newest has none. */
+  /** When an old one is no longer used, ISO 8601; the newest has none. */
   readonly until?: string;
 }
 
@@ -22,7 +22,7 @@ export interface StoredEndpoint {
 }
 
 /**
- * The secrets of an endpoint under the first of other keys. An old one that is used no longer, or that
+ * The secrets of an endpoint under the first of other keys. An old one that is no longer used, or that
  * cannot be read, is left out: the newest one signs without it.
  *
  * @param here Keys that decrypt the stored secrets.
