@@ -73,6 +73,13 @@ Deno.test("a file needs name, zone, country, services and doctors, and has defau
   assert.match(problemsOf("").join(), /^1: a clinic with name, zone, .* is needed$/);
 });
 
+Deno.test("a text that PostgreSQL cannot store is refused with its line", () => {
+  for (const escape of ["\\0", "\\ud83d", "\\u0000"]) {
+    const problems = problemsOf(`${smallest}address: "1 High Street ${escape}"\n`);
+    assert.match(problems.join(), /^\d+: address: it has a character that cannot be stored$/);
+  }
+});
+
 Deno.test("a clinic chooses in its file to text the code with the hold", () => {
   for (const [said, textsAtHold] of [["true", true], ["yes", true], ["no", false]] as const) {
     const read = readClinicFile(`${smallest}texts: { at_hold: ${said} }\n`);

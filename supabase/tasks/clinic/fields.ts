@@ -28,9 +28,17 @@ import {
   readWindows,
 } from "./notation.ts";
 
+/** A text that PostgreSQL can store. YAML can write a NUL and half of a character (`"\ud83d"`). */
+function storable(needed: string) {
+  return z.string(needed).refine((text) => text.isWellFormed() && !text.includes("\0"), {
+    error: "it has a character that cannot be stored",
+    abort: true,
+  });
+}
+
 /** A text field with its own notation. */
 function notation<Value>(needed: string, read: (text: string) => Reading<Value>) {
-  return z.string(needed).transform((text, context): Value => {
+  return storable(needed).transform((text, context): Value => {
     const reading = read(text.trim());
     if ("value" in reading) return reading.value;
     context.issues.push({ code: "custom", message: reading.problem, input: text });
@@ -282,7 +290,7 @@ const list = <Item extends z.ZodType>(item: Item, needed: string) =>
   z.array(item, `a list of ${needed} is needed`);
 
 /** Texts about appointments in the clinic's own words, by kind. */
-const ownTexts = z.record(z.string(), z.string("a text is needed"), {
+const ownTexts = z.record(z.string(), storable("a text is needed"), {
   error: "texts by their kinds are needed, such as reminder",
 }).transform((given, context) => {
   for (const [kind, text] of Object.entries(given)) {
