@@ -5,7 +5,8 @@
  * @module
  */
 
-import postgres from "postgres";
+import type postgres from "postgres";
+import { withConnection } from "../../supabase/local/connection.ts";
 import { findDoubles } from "../../tests/support/callers.ts";
 import { aLoadClinic } from "../../tests/support/load.ts";
 
@@ -52,8 +53,7 @@ export async function setStage(
     },
     check: async () => {
       await fetch(`${url}/local/faults`, { method: "DELETE" });
-      const sql = postgres(settings["SUPABASE_DB_URL"] ?? "", { max: 1, onnotice: () => {} });
-      try {
+      return await withConnection(settings["SUPABASE_DB_URL"] ?? "", async (sql) => {
         const doubles = await findDoubles(sql);
         const [row] = await sql<{ n: number }[]>`
           select count(*)::int as n from public.appointments
@@ -66,9 +66,7 @@ export async function setStage(
           ...doubles.map((double) => `booked twice: ${double}`),
           ...live === expected ? [] : [`${live} live appointments instead of ${expected}`],
         ];
-      } finally {
-        await sql.end({ timeout: 5 });
-      }
+      });
     },
   };
 }

@@ -6,9 +6,9 @@
 
 import { readdir, readFile } from "node:fs/promises";
 import { basename } from "node:path";
-import postgres from "postgres";
 import type { ClinicDocument } from "../tasks/clinic/document.ts";
 import { readClinicFile } from "../tasks/clinic/file.ts";
+import { withConnection } from "./connection.ts";
 
 /**
  * Reads every clinic of a folder, in the order of their names.
@@ -33,8 +33,7 @@ export async function readClinics(folder: URL): Promise<ClinicDocument[]> {
  * @param url As the role postgres.
  */
 export async function addClinics(url: string, clinics: readonly ClinicDocument[]): Promise<void> {
-  const sql = postgres(url, { max: 1, onnotice: () => {} });
-  try {
+  await withConnection(url, async (sql) => {
     for (const clinic of clinics) {
       const [row] = await sql<{ outcome: string }[]>`
         select public.apply_clinic(${
@@ -44,9 +43,7 @@ export async function addClinics(url: string, clinics: readonly ClinicDocument[]
         throw new Error(`Cannot add the clinic ${clinic.slug}: ${row?.outcome}`);
       }
     }
-  } finally {
-    await sql.end({ timeout: 5 });
-  }
+  });
 }
 
 /** The clinics as SQL, for `supabase db reset`, which cannot read the files. */

@@ -5,8 +5,8 @@
  */
 
 import { createHash } from "node:crypto";
-import postgres from "postgres";
 import type { Auth } from "./auth/server.ts";
+import { withConnection } from "./connection.ts";
 
 /** The password of all of them, which is no secret. */
 export const localPassword = "local-desk-1";
@@ -33,8 +33,7 @@ export async function addMembers(
   const wanted = slugs.flatMap((slug) =>
     roles.map((role) => ({ slug, role, email: localEmail(role, slug) }))
   );
-  const sql = postgres(dbUrl, { max: 1, onnotice: () => {} });
-  try {
+  await withConnection(dbUrl, async (sql) => {
     const known = await sql<{ email: string }[]>`
       select email from auth.users where email = any (${wanted.map(({ email }) => email)})`;
     const missing = wanted.filter(({ email }) => !known.some((one) => one.email === email));
@@ -45,9 +44,7 @@ export async function addMembers(
       await sql`select public.set_member(id, ${ids[index] ?? null}, ${role})
         from public.organizations where slug = ${slug}`;
     }
-  } finally {
-    await sql.end({ timeout: 5 });
-  }
+  });
 }
 
 /** The same in every local database, so that a backup of one can be restored into another. */

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { withConnection } from "./connection.ts";
 import { readdir, readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import postgres from "postgres";
@@ -30,8 +31,7 @@ export async function migrate(url: string, directory: URL): Promise<MigrationRep
   if (files.length === 0) throw new Error(`Cannot migrate: no migrations in ${directory.pathname}`);
   const odd = files.find((name) => !/^\d{14}_.+\.sql$/.test(name));
   if (odd) throw new Error(`Cannot migrate: ${odd} is not named like 20261231235959_name.sql`);
-  const sql = postgres(url, { max: 1, onnotice: () => {} });
-  try {
+  return await withConnection(url, async (sql) => {
     await sql.unsafe(`
       create schema if not exists supabase_migrations;
       create table if not exists supabase_migrations.schema_migrations (
@@ -55,9 +55,7 @@ export async function migrate(url: string, directory: URL): Promise<MigrationRep
       }
     }
     return { applied, skipped: files.length - applied.length };
-  } finally {
-    await sql.end({ timeout: 5 });
-  }
+  });
 }
 
 async function apply(sql: postgres.Sql, name: string, text: string): Promise<void> {
@@ -74,14 +72,11 @@ async function apply(sql: postgres.Sql, name: string, text: string): Promise<voi
 /** Runs a seed file in one transaction. */
 export async function seed(url: string, file: URL): Promise<void> {
   const text = await readFile(file, "utf8");
-  const sql = postgres(url, { max: 1, onnotice: () => {} });
-  try {
+  await withConnection(url, async (sql) => {
     await sql.begin(async (transaction) => await transaction.unsafe(text)).catch((thrown) => {
       throw describeFailure(basename(file.pathname), text, thrown);
     });
-  } finally {
-    await sql.end({ timeout: 5 });
-  }
+  });
 }
 
 function describeFailure(name: string, text: string, thrown: unknown): Error {

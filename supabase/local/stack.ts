@@ -7,7 +7,6 @@
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { SignJWT } from "jose";
-import postgres from "postgres";
 import { z } from "zod";
 import { readConfig } from "../../shared/config.ts";
 import { Events } from "../console/events.ts";
@@ -15,6 +14,7 @@ import { type Console, openConsole } from "../console/server.ts";
 import { makeConsole } from "../console/site.ts";
 import { addClinics, readClinics } from "./clinics.ts";
 import { type Auth, createAuth } from "./auth/server.ts";
+import { withConnection } from "./connection.ts";
 import { type LoadedFunctions, loadFunctions } from "./functions.ts";
 import { runJobs } from "./jobs.ts";
 import { keepSecrets } from "./kept_secrets.ts";
@@ -219,8 +219,7 @@ function nothing({ method, url }: Request): Response {
 
 /** The newest appointments of all clinics. */
 async function readAppointments(dbUrl: string) {
-  const sql = postgres(dbUrl, { max: 1, onnotice: () => {} });
-  try {
+  return await withConnection(dbUrl, async (sql) => {
     return await sql`
       select o.slug as clinic, p.name as doctor, a.status,
         to_char(a.starts_at at time zone o.timezone, 'YYYY-MM-DD"T"HH24:MI') as start,
@@ -229,9 +228,7 @@ async function readAppointments(dbUrl: string) {
       join public.organizations as o on o.id = a.org_id
       join public.providers as p on p.org_id = a.org_id and p.id = a.provider_id
       order by a.created_at desc limit 50`;
-  } finally {
-    await sql.end({ timeout: 2 });
-  }
+  });
 }
 
 /** The texts to a number, or all of them. */
@@ -249,12 +246,9 @@ async function remind(dbUrl: string, request: Request): Promise<Response> {
     const message = 'Send to, such as {"to": "+447700900456"}';
     return Response.json({ message }, { status: 400 });
   }
-  const sql = postgres(dbUrl, { max: 1, onnotice: () => {} });
-  try {
+  return await withConnection(dbUrl, async (sql) => {
     return Response.json(await writeReminders(sql, read.data.to));
-  } finally {
-    await sql.end({ timeout: 2 });
-  }
+  });
 }
 
 /** Lets a phone answer a text: `{"from": PHONE, "to": THE CLINIC'S NUMBER, "body": "C"}`. */
@@ -361,8 +355,7 @@ async function provisionClinics(
   environment: Readonly<Record<string, string>>,
 ): Promise<void> {
   const { credentialKeys } = readConfig(environment);
-  const sql = postgres(dbUrl, { max: 1, onnotice: () => {} });
-  try {
+  await withConnection(dbUrl, async (sql) => {
     const clinics = await sql<{ id: string; number: string }[]>`
       select org_id as id, min(value) as number from public.org_channels
       where kind = 'called_number' and not exists (
@@ -370,9 +363,7 @@ async function provisionClinics(
         where c.org_id = org_channels.org_id and c.key_id <> '')
       group by org_id`;
     for (const clinic of clinics) await storeFakeAccount(sql, credentialKeys, clinic);
-  } finally {
-    await sql.end({ timeout: 5 });
-  }
+  });
 }
 
 /** Tells the database where the functions are, as `deno task deploy` does. */
@@ -380,10 +371,7 @@ async function setTarget(
   dbUrl: string,
   { SUPABASE_URL, JOBS_SECRET = "" }: Readonly<Record<string, string>>,
 ): Promise<void> {
-  const sql = postgres(dbUrl, { max: 1, onnotice: () => {} });
-  try {
+  await withConnection(dbUrl, async (sql) => {
     await sql`select public.set_functions_target(${`${SUPABASE_URL}/functions/v1`}, ${JOBS_SECRET})`;
-  } finally {
-    await sql.end({ timeout: 5 });
-  }
+  });
 }

@@ -10,7 +10,8 @@
  * @module
  */
 
-import postgres from "postgres";
+import type postgres from "postgres";
+import { withConnection } from "../../supabase/local/connection.ts";
 import type { Running } from "../../supabase/tasks/task.ts";
 import {
   type Measured,
@@ -160,8 +161,7 @@ async function printFunctions(
 ): Promise<void> {
   const admin = new URL(stack.dbUrl);
   admin.username = "supabase_admin";
-  const sql = postgres(admin.href, { max: 1, onnotice: () => {} });
-  try {
+  await withConnection(admin.href, async (sql) => {
     await sql`alter system set track_functions = 'all'`;
     await sql`select pg_reload_conf()`;
     await stack.measure(10, 1);
@@ -185,9 +185,7 @@ async function printFunctions(
           `bytes of the write-ahead log ${each(after.bytes - before.bytes).trim()}, a call`,
       );
     }
-  } finally {
-    await sql.end({ timeout: 5 });
-  }
+  });
 }
 
 interface Written {

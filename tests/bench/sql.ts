@@ -11,6 +11,7 @@
 
 import { readFile, rm } from "node:fs/promises";
 import postgres from "postgres";
+import { withConnection } from "../../supabase/local/connection.ts";
 import { migrate } from "../../supabase/local/migrations.ts";
 import {
   defaultStateDir,
@@ -566,8 +567,7 @@ async function runDuringJob<Result>(
   url: string,
   work: () => Promise<Result>,
 ): Promise<{ readonly result: Result; readonly cleanedUpASecond: number }> {
-  const job = postgres(url, { max: 1, onnotice: () => {} });
-  try {
+  return await withConnection(url, async (job) => {
     const [row] = await job<{ command: string; expired: number }[]>`
       select command, (select count(*)::int from public.appointments where status = 'held'
         and expires_at < now()) as expired
@@ -586,9 +586,7 @@ async function runDuringJob<Result>(
       select count(*)::int as expired from public.appointments where status = 'held'
         and expires_at < now()`;
     return { result, cleanedUpASecond: (row.expired - (left?.expired ?? 0)) / seconds };
-  } finally {
-    await job.end({ timeout: 5 });
-  }
+  });
 }
 
 /** The figure that is compared with the first contender's, and the goal. */

@@ -1,7 +1,8 @@
 /** The chances of a guess in docs/security.md follow from the limits that the SQL enforces. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import postgres from "postgres";
+import type postgres from "postgres";
+import { withConnection } from "../../supabase/local/connection.ts";
 import { aClinic, type Clinic, letTimePass } from "../support/clinic.ts";
 import { type TestDatabase, testWithDatabase as test } from "../support/database.ts";
 import { atLength, isFull } from "../support/length.ts";
@@ -117,13 +118,10 @@ async function attackClinic(attack: Attack, isForged: boolean): Promise<number> 
 }
 
 async function withAttack(database: TestDatabase, work: (attack: Attack) => Promise<void>) {
-  const sql = postgres(database.url(), { max: 1, onnotice: () => {} });
-  try {
+  await withConnection(database.url(), async (sql) => {
     await sql.unsafe(attacker);
     await work({ sql, clinic: await aClinic(database.sql) });
-  } finally {
-    await sql.end();
-  }
+  });
 }
 
 /** Cells of the table of chances, by row. */

@@ -3,6 +3,7 @@
  */
 import assert from "node:assert/strict";
 import postgres from "postgres";
+import { withConnection } from "../../supabase/local/connection.ts";
 import { aClinic } from "../support/clinic.ts";
 import { testWithDatabase } from "../support/database.ts";
 
@@ -164,8 +165,7 @@ testWithDatabase(
         where org_id = ${org} and provider_id = ${provider} and dow = 3`;
     });
     await test.step("of two overlapping rows written at once, the constraint accepts one", async () => {
-      const other = postgres(database.url(), { max: 1, onnotice: () => {} });
-      try {
+      await withConnection(database.url(), async (other) => {
         const write = (connection: postgres.Sql | postgres.TransactionSql) =>
           connection`
             insert into public.working_hours (org_id, provider_id, dow, start_min, end_min)
@@ -177,9 +177,7 @@ testWithDatabase(
           second = assert.rejects(write(other), /must not overlap/);
         });
         await second;
-      } finally {
-        await other.end();
-      }
+      });
     });
   },
 );

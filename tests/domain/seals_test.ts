@@ -1,6 +1,7 @@
 /** The audit log's seals: changed, removed and inserted rows are found; retention is not reported. */
 import assert from "node:assert/strict";
 import postgres from "postgres";
+import { withConnection } from "../../supabase/local/connection.ts";
 import { audit } from "../../supabase/tasks/audit.ts";
 import { runHere } from "../support/terminal.ts";
 import { aClinic, type Clinic } from "../support/clinic.ts";
@@ -250,8 +251,7 @@ test("the server's log has every new seal, and nothing personal", async (databas
 test("neither a row whose transaction is running nor later rows are sealed, and no row is missed", async (database) => {
   const { sql } = database;
   const clinic = await aClinic(sql);
-  const slow = postgres(database.url(), { max: 1, onnotice: () => {} });
-  try {
+  await withConnection(database.url(), async (slow) => {
     await slow`begin`;
     await write(slow, clinic, 1);
     await write(sql, clinic, 3);
@@ -259,9 +259,7 @@ test("neither a row whose transaction is running nor later rows are sealed, and 
     const meanwhile = await verify(sql, clinic);
     assert.deepEqual([meanwhile.outcome, meanwhile.seals, meanwhile.waiting], ["intact", 0, 3]);
     await slow`commit`;
-  } finally {
-    await slow.end();
-  }
+  });
   await seal(sql, clinic);
   const after = await verify(sql, clinic);
   assert.deepEqual([after.outcome, after.sealed, after.waiting], ["intact", 4, 0]);

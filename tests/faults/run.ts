@@ -6,7 +6,8 @@
  * @module
  */
 
-import postgres from "postgres";
+import type postgres from "postgres";
+import { withConnection } from "../../supabase/local/connection.ts";
 import type { Running } from "../../supabase/tasks/task.ts";
 import { findDoubles } from "../support/callers.ts";
 import { type Answered, type Day, hangMs, type Heard, playCallers } from "./caller.ts";
@@ -75,12 +76,9 @@ export async function playFaults(faultMs: number, running: Running): Promise<str
     isOver = true;
     await Promise.all(playing);
   }
-  const sql = postgres(site.dbUrl, { max: 1, onnotice: () => {} });
-  try {
+  return await withConnection(site.dbUrl, async (sql) => {
     return [...problems, ...await checkDay(sql, day)];
-  } finally {
-    await sql.end({ timeout: 5 });
-  }
+  });
 }
 
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));

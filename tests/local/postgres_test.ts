@@ -1,7 +1,8 @@
 /** The launcher: persistent state, servers that outlived their runner, ports and folders in use. */
 import assert from "node:assert/strict";
 import { rmSync } from "node:fs";
-import postgres from "postgres";
+import type postgres from "postgres";
+import { withConnection } from "../../supabase/local/connection.ts";
 import {
   type PostgresOptions,
   type PostgresServer,
@@ -52,12 +53,9 @@ async function copy(from: string, to: string): Promise<void> {
 }
 
 async function ask<Row extends postgres.Row>(url: string, query: string): Promise<Row[]> {
-  const sql = postgres(url, { max: 1, onnotice: () => {} });
-  try {
+  return await withConnection(url, async (sql) => {
     return await sql.unsafe<Row[]>(query);
-  } finally {
-    await sql.end();
-  }
+  });
 }
 
 Deno.test("a cluster keeps its state across a restart, and --fresh starts empty", () =>

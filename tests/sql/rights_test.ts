@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import postgres from "postgres";
+import { withConnection } from "../../supabase/local/connection.ts";
 import { migrate } from "../../supabase/local/migrations.ts";
 import { grantingDefaults, migrations, withDatabase } from "../support/database.ts";
 import { atLength } from "../support/length.ts";
@@ -59,8 +60,7 @@ Deno.test(
   "a weakened right, policy or constraint differs from the list",
   () =>
     withDatabase(async ({ url }) => {
-      const admin = postgres(url("supabase_admin"), { max: 1, onnotice: () => {} });
-      try {
+      await withConnection(url("supabase_admin"), async (admin) => {
         const all = await listMutants(admin);
         assert.ok(all.length > 1000, `${all.length} mutants`);
         const count = atLength({ short: 40, full: all.length });
@@ -73,9 +73,7 @@ Deno.test(
         for await (const { statement, noticedBy } of tryMutants(admin, expected, sample)) {
           assert.ok(noticedBy, `Not noticed: ${statement}`);
         }
-      } finally {
-        await admin.end();
-      }
+      });
     }),
 );
 
@@ -83,13 +81,10 @@ Deno.test(
   "a change that weakens nothing does not count as a detected mutant",
   () =>
     withDatabase(async ({ url }) => {
-      const admin = postgres(url("supabase_admin"), { max: 1, onnotice: () => {} });
-      try {
+      await withConnection(url("supabase_admin"), async (admin) => {
         for await (const { noticedBy } of tryMutants(admin, expected, ["select 1"])) {
           assert.equal(noticedBy, undefined);
         }
-      } finally {
-        await admin.end();
-      }
+      });
     }),
 );

@@ -5,8 +5,8 @@
  */
 
 import { createConnection, type Socket } from "node:net";
-import postgres from "postgres";
 import { readConfig } from "../../shared/config.ts";
+import { withConnection } from "../../supabase/local/connection.ts";
 import { storeFakeAccount } from "../../supabase/local/twilio/account.ts";
 import { aClinic, aToolCall, type Clinic, type Said, saidIn } from "./clinic.ts";
 
@@ -23,15 +23,12 @@ export async function aLoadClinic(
   url: string,
   doctors = 10,
 ): Promise<Line> {
-  const sql = postgres(env["SUPABASE_DB_URL"] ?? "", { max: 1, onnotice: () => {} });
-  try {
+  return await withConnection(env["SUPABASE_DB_URL"] ?? "", async (sql) => {
     const clinic = await aClinic(sql, { providers: doctors });
     await sql`update public.organizations set sms_hourly_limit = 1000000 where id = ${clinic.id}`;
     await storeFakeAccount(sql, readConfig(env).credentialKeys, clinic);
     return { url, secret: env["VAPI_SECRETS"] ?? "", clinic };
-  } finally {
-    await sql.end({ timeout: 5 });
-  }
+  });
 }
 
 /** One answer to a tool call. */
