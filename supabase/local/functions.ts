@@ -16,6 +16,8 @@ export interface LoadedFunctions {
   readonly names: readonly string[];
   /** Answers a request for the path `/functions/v1/NAME`. An unknown name gets 404. */
   fetch(pathname: string, request: Request): Promise<Response>;
+  /** Resolves when all work that follows the answers is done: texts, counts and traces. */
+  settle(): Promise<void>;
 }
 
 /** Receives what the functions tell about their work, as it happens. */
@@ -65,6 +67,10 @@ export async function loadFunctions(
         : Response.json({ code: "NOT_FOUND", message: "Requested function was not found" }, {
           status: 404,
         });
+    },
+    settle: async () => {
+      await runtime.background.settled();
+      await Promise.all([runtime.recorder.flush(), runtime.tracer?.flush()]);
     },
   };
 }

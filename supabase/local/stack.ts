@@ -123,6 +123,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       logged: (line) => events.addLine(line),
       traced: (trace) => events.addWork(trace),
     });
+    stops.push(() => functions.settle());
     stops.push(runJobs(database.url(), (message) => onProgress(`A job failed: ${message}`)));
     const answer = route({
       ...{ url, publicHost, envFile, database, twilio, rest, auth, functions, page },

@@ -28,7 +28,7 @@ function printed(stack: { output(): string }, task: string): string[] {
 Deno.test(
   "a started stack books a call at each clinic, answers its own curl, and ends on SIGINT",
   async () => {
-    const stack = await startStack(["--fresh"], states.book);
+    const stack = await startStack(["--fresh"], states.book, { logLevel: "warning" });
     try {
       const called = await run(...printed(stack, "call"));
       assert.equal(called.code, 0, called.output);
@@ -59,9 +59,12 @@ Deno.test(
       const second = await run("start", "--state", states.other, "--port", port);
       assert.equal(second.code, 1);
       assert.match(second.output, /is taken/);
+      // Its counts are recorded a second later, which is after the end.
+      await shell.output();
     } finally {
       await stack.stop();
     }
+    assert.doesNotMatch(stack.output(), /recording_delayed/);
     const after = await fetch(`${stack.url}/health`).then(() => "up", () => "down");
     assert.equal(after, "down");
   },
