@@ -59,8 +59,21 @@ const ordinary = new Set(
     "love sharp hand foot head back tooth pain rain bush field bell cook baker smith park an in so do")
     .split(" "),
 );
-const introduced =
-  /(?:\bname(?:['’]s| is|:)?|\bI(?:['’]m| am)|\bthis is|\bcalled|\bfor|\b(?:Mr|Mrs|Ms|Miss|Dr)\.?)\s+$/i;
+const introduced = new RegExp(
+  "\\b(?:" + [
+    ...[
+      "name(?:['’]s| is| ist|:)?",
+      "I(?:['’]m| am)",
+      "this is",
+      "called",
+      "for",
+      "ich bin",
+      "heisse",
+    ],
+    ...["(?:Mr|Mrs|Ms|Miss|Dr|Herrn?|Frau)\\.?", "(?:thanks|thank you|hello|danke),?"],
+  ].join("|") + ")\\s+$",
+  "i",
+);
 
 /** Finds a name in a text without accents, because accents are often left out or added. */
 function findName(text: string, name: string): KnownRange[] {
@@ -121,7 +134,10 @@ const formOf = (part: string) => part.replace(seam, "['’ -]?");
 function occurrences(text: string, part: string, parts: readonly string[]): KnownRange[] {
   const isOrdinary = ordinary.has(part.toLowerCase());
   const form = formOf(part) + (part.length > shortestPlural && !isOrdinary ? "(?:e?s)?" : "");
-  const spelled = part.length > 2 ? [[...part].join("[\\s.,-]{1,2}")] : [];
+  // ß is one letter, and became two.
+  const spelled = part.length > 2
+    ? [[...part].join("[\\s.,-]{1,2}").replace(/s\[\\s\.,-\]\{1,2\}(?=s)/i, "s[\\s.,-]{0,2}")]
+    : [];
   const pattern = new RegExp(
     `(?<![\\p{L}\\p{N}])(?:${[form, ...spelled].join("|")})(?![\\p{L}\\p{N}])`,
     "giu",
@@ -156,9 +172,9 @@ function isMeant(
   const wordIn = (words: string, at: number) =>
     words.match(/[\p{L}'’]+/gu)?.at(at)?.toLowerCase() ?? "";
   const neighbours = [
-    // `Brown, Ada`
-    ...(/^,?\s/.test(after) ? [wordIn(after, 0)] : []),
-    ...(/\s$/.test(before) ? [wordIn(before, -1)] : []),
+    // `Brown, Ada`, `berg-brown`
+    ...(/^(?:,?\s|-)/.test(after) ? [wordIn(after, 0)] : []),
+    ...(/[\s-]$/.test(before) ? [wordIn(before, -1)] : []),
   ].filter((word) => parts.some((part) => part.toLowerCase() === word));
   // Recognised speech may be in lower case: `ada brown`.
   if (neighbours.some((word) => !ordinary.has(word))) return true;
