@@ -191,6 +191,7 @@ function rankStructure(window: Window, digits: string): number {
   // A caller who was asked for a number and says one digit too many still says one number.
   const isAllSaid = window.isSpoken && window.nextGap === Gap.none && window.label === "phone";
   if (/^0[1-9]\d{10,11}$/.test(digits) && isAllSaid) return 91;
+  if (isGermanMobile(window, digits)) return 91;
   if (digits.length < 10 || digits.length > 12) return 0;
   const { isBare } = window;
   const isAsked = () => window.label === "phone";
@@ -202,6 +203,13 @@ function rankStructure(window: Window, digits: string): number {
   }
   if (/^0[1-9]\d{8}$/.test(digits)) return isGroupedNationally(window) || isAsked() ? 80 : 0;
   return isWrittenLikeAmerican(window) ? 70 : 0;
+}
+
+/** `0151 23456789`: one digit longer than a British number, which must not be read in it. */
+function isGermanMobile(window: Window, digits: string): boolean {
+  if (!/^01[5-7]\d{9}$/.test(digits) || window.nextGap !== Gap.none) return false;
+  return window.label === "phone" || window.isSpoken || window.isSingles ||
+    /^(?:4-8|4-4-4|4-3-5|4-2-2-2-2)$/.test(window.shape);
 }
 
 /** The grouping of ten digits with a leading zero: `06 12 34 56 78`, `087 123 4567`, `03 9555 0123`. */

@@ -12,7 +12,7 @@ export const phoneNouns = setOf(
   whatsapp callback msisdn voicemail pager hotline helpline handy telefon telefono teléfono
   téléphone handynummer telefonnummer mobilnummer rufnummer portable móvil movil cellulare nummer
   numéro número numero wa switchboard rückruf rückrufnummer kontaktnummer festnetz festnetznummer
-  mobil mobiltelefon mobilfunknummer faxnummer durchwahl`,
+  mobil mobiltelefon mobilfunknummer faxnummer durchwahl vorwahl`,
 );
 /** What people do with a phone number; labels what follows directly (`call me on ...`). */
 export const phoneVerbs = setOf(

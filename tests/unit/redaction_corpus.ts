@@ -2072,6 +2072,14 @@ caller=%2B⟦PHONE|44%207700%20900123⟧
 {"to":"\u002b⟦PHONE|447700900123⟧"}
 From=%2B⟦PHONE|447700900123⟧&To=%2B⟦PHONE|442079460123⟧
 _⟦PHONE|07700 900123⟧_
+AI: Bitte nennen Sie mir Ihre Telefonnummer.\nUser: ⟦PHONE|0151 23 45 67 89⟧.
+ruft an: ⟦PHONE|0151 23456789⟧, dann 0151 496
+User: ⟦PHONE|null eins fünf eins zwei drei vier fünf sechs sieben acht neun⟧
+User: Vorwahl ⟦PHONE|null drei null, neun null eins acht zwei null⟧
+AI: Please read me the six digits.\nUser: ⟦OTP|48 29 13⟧
+AI: Die sechs Ziffern bitte.\nUser: ⟦OTP|48 29 13⟧
+the verification number is ⟦OTP|482913⟧
+the first three digits are 482 and the confirmation number is 913482
 __⟦PHONE|07700900123⟧__
 phone_⟦PHONE|07700900123⟧
 Mobil⟦PHONE|0151 23456789⟧
