@@ -21,6 +21,7 @@ end
 $$;
 comment on function private.repeat_released is
   'hold_released again, if it was the latest answer of a call, to the same request: once, unless that names the hold (p_named).';
+revoke execute on function private.repeat_released from public;
 
 create or replace function private.change_appointment(
   p_org public.organizations, p_call jsonb, p_kind text, p_patient jsonb, p_said jsonb,

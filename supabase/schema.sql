@@ -12963,6 +12963,8 @@ REVOKE ALL ON FUNCTION private.repeat_answer(p_org uuid, p_call jsonb, p_tool te
 
 REVOKE ALL ON FUNCTION private.repeat_hold(p_org public.organizations, p_call jsonb, p_entered public.calls, p_hold uuid, p_patient jsonb) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION private.repeat_released(p_org uuid, p_call jsonb, p_hash bytea, p_named uuid) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION private.repeat_request(p_org public.organizations, p_call_id text, p_request text, p_wanted private.wanted_slot, p_name text, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.repeated_send(p_org uuid, p_code public.one_time_passcodes, p_tool_call_id text, p_purpose text, p_now timestamp with time zone) FROM PUBLIC;

@@ -244,7 +244,7 @@ testWithProjects("a clinic is not moved to the project in which it is", async ({
   await writeFile(file, `SUPABASE_DB_URL=${here.database.url()}\nCREDENTIAL_KEYS=${keysThere}\n`);
   try {
     const { code, said } = await run(clinic.slug, ["--to", file, "--yes"]);
-    assert.match(said, /leads to the project in which the clinic is/);
+    assert.match(said, /is the project that already has the clinic/);
     assert.equal(code, 2);
   } finally {
     await rm(folder, { recursive: true });
