@@ -29,15 +29,8 @@ export interface Authenticator {
   authenticate(headers: Headers, body: Bytes): Proof | undefined;
 }
 
-/**
- * Creates an authenticator. Several secrets are accepted at once, for rotation.
- *
- * @param now The clock in epoch milliseconds.
- */
-export function createAuthenticator(
-  config: Pick<Config, "vapiSecrets" | "hmac">,
-  now: () => number = Date.now,
-): Authenticator {
+/** Creates an authenticator. Several secrets are accepted at once, for rotation. */
+export function createAuthenticator(config: Pick<Config, "vapiSecrets" | "hmac">): Authenticator {
   const findSecret = createSecretSearch(config.vapiSecrets);
   return {
     hasCredentials: (headers) =>
@@ -45,7 +38,7 @@ export function createAuthenticator(
     authenticate: (headers, body) => {
       const shown = secretsOf(headers).map(findSecret).filter((secret) => secret !== undefined);
       if (shown.length > 0) return { by: "secret", boundTo: joinBindings(shown) };
-      const signing = findSigner(headers, body, config.hmac, now());
+      const signing = findSigner(headers, body, config.hmac, Date.now());
       return signing && { by: "signature", boundTo: signing.boundTo };
     },
   };

@@ -171,7 +171,7 @@ export { personalTexts } from "./redaction/values.ts";
 const markerOf = (type: RedactionType) => `[REDACTED: ${type}]`;
 
 /** What to redact of a value, and how much of it to keep. */
-export interface ValueOptions extends RedactionOptions {
+export interface ValueOptions {
   /** Approximate limit in characters; the rest becomes `[CUT]`. Unlimited by default. */
   readonly lengthLimit?: number;
   /** Replaces given texts wherever they occur, such as the name that a call was about. */
@@ -188,7 +188,7 @@ export interface ValueOptions extends RedactionOptions {
 export function redactValue(value: unknown, options: ValueOptions = {}): unknown {
   const conceal = options.conceal ?? nothingConcealed;
   const redactText = (text: string, from: number) =>
-    conceal(redactPart(withoutCredentials(text), from, options));
+    conceal(redactPart(withoutCredentials(text), from));
   return new ValueRedactor(redactText, options.lengthLimit).redact(value);
 }
 
@@ -204,11 +204,9 @@ const knownWords = new Map<string, string>();
 const knownWordsLimit = 1000;
 
 /** The text from an offset, redacted with regard to what precedes it. */
-function redactPart(text: string, from: number, options: RedactionOptions): string {
-  if (options.types !== undefined || !words.test(text)) {
-    return madeUpId.test(text)
-      ? text.slice(from)
-      : replaceSpans(text, redact(text, options).spans, from);
+function redactPart(text: string, from: number): string {
+  if (!words.test(text)) {
+    return madeUpId.test(text) ? text.slice(from) : replaceSpans(text, redact(text).spans, from);
   }
   const key = `${from} ${text}`;
   const known = knownWords.get(key);

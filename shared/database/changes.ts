@@ -41,8 +41,6 @@ export type Appointment = z.infer<typeof appointment>;
 
 /** A change that took effect, and the appointment it was made to. */
 const changed = hold.extend({ outcome: z.enum(["cancelled", "rescheduled"]), released });
-/** A {@link changed} appointment. */
-export type Changed = z.infer<typeof changed>;
 
 /** The call's own hold, which is kept because no day was named. */
 const kept = z.object({ holdId: z.string(), startTime: z.string(), doctor: z.string() }).optional();

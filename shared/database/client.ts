@@ -10,13 +10,7 @@
 import type { SupabaseClient } from "@supabase/supabase-js";
 import { z } from "zod";
 import type { Config } from "../config.ts";
-import {
-  type Budget,
-  callerDeadlines,
-  DeadlineExceeded,
-  type Deadlines,
-  withDeadline,
-} from "../deadline.ts";
+import { type Budget, DeadlineExceeded, type Deadlines, withDeadline } from "../deadline.ts";
 import { Fault, type FaultCode, toFault } from "../errors.ts";
 
 /** The database of one request. */
@@ -60,7 +54,7 @@ export interface DatabasePool {
 /** Opens the database. The first call connects. */
 export function openDatabase(
   config: Pick<Config, "restUrl" | "databaseKey">,
-  { databaseCallMs }: Pick<Deadlines, "databaseCallMs"> = callerDeadlines,
+  { databaseCallMs }: Pick<Deadlines, "databaseCallMs">,
 ): DatabasePool {
   let client: Promise<SupabaseClient> | undefined;
   const connect = () => client ??= createClient(config);

@@ -161,7 +161,7 @@ export async function checkAccount(
   const account = await decryptAccount(credentialKeys, org.id, row).catch(() => {
     throw new Stop(1, `${org.name}: ${whyUnreadable(row, credentialKeys)}`);
   });
-  const check = await checkAtTwilio(account, { apiBase: twilioApiBase });
+  const check = await checkAtTwilio(account, twilioApiBase);
   switch (check.kind) {
     case "works":
       if (functionsPublicUrl && row.takesAnswers) {

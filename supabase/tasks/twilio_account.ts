@@ -131,15 +131,13 @@ export type AccountCheck =
 /**
  * Reads the account with its token and, if there is an API key, its texts with that key. Both are
  * needed: the key to send, and the token for the signatures of reports.
- *
- * @param timeoutMs For each read.
  */
 export async function checkAtTwilio(
   { accountSid, authToken, apiKey, sender }: TwilioAccount,
-  { apiBase, timeoutMs = 10_000 }: { readonly apiBase: string; readonly timeoutMs?: number },
+  apiBase: string,
 ): Promise<AccountCheck> {
   const path = `${apiBase}/2010-04-01/Accounts/${accountSid}`;
-  const byToken = await read(`${path}.json`, accountSid, authToken, timeoutMs);
+  const byToken = await read(`${path}.json`, accountSid, authToken);
   const problem = describe(byToken, "the auth token");
   if (problem) return problem;
   const status = z.object({ status: z.string() }).safeParse(
@@ -150,15 +148,10 @@ export async function checkAtTwilio(
     return { kind: "refused", problem: `the account is ${status.data.status} at Twilio` };
   }
   const number: AccountCheck = "from" in sender
-    ? await checkNumber(path, sender.from, { accountSid, authToken, timeoutMs })
+    ? await checkNumber(path, sender.from, { accountSid, authToken })
     : { kind: "works" };
   if (number.kind !== "works" || !apiKey) return number;
-  const byKey = await read(
-    `${path}/Messages.json?PageSize=1`,
-    apiKey.sid,
-    apiKey.secret,
-    timeoutMs,
-  );
+  const byKey = await read(`${path}/Messages.json?PageSize=1`, apiKey.sid, apiKey.secret);
   return describe(byKey, "the API key") ?? number;
 }
 
@@ -180,15 +173,11 @@ const numbers = z.object({
 async function checkNumber(
   path: string,
   from: string,
-  { accountSid, authToken, timeoutMs }: {
-    readonly accountSid: string;
-    readonly authToken: string;
-    readonly timeoutMs: number;
-  },
+  { accountSid, authToken }: Pick<TwilioAccount, "accountSid" | "authToken">,
 ): Promise<AccountCheck> {
   const query = new URLSearchParams({ PhoneNumber: from });
   const url = `${path}/IncomingPhoneNumbers.json?${query}`;
-  const answer = await read(url, accountSid, authToken, timeoutMs);
+  const answer = await read(url, accountSid, authToken);
   const listed = numbers.safeParse(answer.kind === "read" && answer.body);
   // The account itself was just read. If its numbers are not shown, nothing is known about them.
   if (!listed.success) return { kind: "works" };
@@ -213,7 +202,10 @@ type Read =
   | { readonly kind: "read"; readonly status: number; readonly body: unknown }
   | { readonly kind: "failed"; readonly problem: string };
 
-async function read(url: string, user: string, password: string, timeoutMs: number): Promise<Read> {
+/** For each read. */
+const timeoutMs = 10_000;
+
+async function read(url: string, user: string, password: string): Promise<Read> {
   try {
     const response = await fetch(url, {
       headers: { authorization: `Basic ${btoa(`${user}:${password}`)}` },

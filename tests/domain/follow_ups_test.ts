@@ -33,14 +33,14 @@ async function set(sql: postgres.Sql, { id }: Clinic, settings: Record<string, n
 }
 
 /** Holds a time and reads out wrong codes until none is left. */
-async function runOut(line: Line, caller: Caller, time: string, attempts = 2): Promise<Answer> {
+async function runOut(line: Line, caller: Caller, time: string): Promise<Answer> {
   const held = await hold(line, caller, time);
   assert.equal(held.outcome, "held");
-  await readOut(line, caller, attempts);
+  await readOut(line, caller, 2);
   return held;
 }
 
-async function readOut(line: Line, caller: Caller, attempts = 2) {
+async function readOut(line: Line, caller: Caller, attempts: number) {
   await sendCode(line, caller, "482913");
   let last: Answer | undefined;
   for (let n = 0; n < attempts; n++) last = await readCode(line, caller, `00000${n}`);

@@ -16,7 +16,7 @@ import {
 } from "../support/staff.ts";
 import { runHere } from "../support/terminal.ts";
 
-const slot = (time: string, day = aDay()) => `consultation/${day}T${time}`;
+const slot = (time: string) => `consultation/${aDay()}T${time}`;
 
 /** Every function for staff: the lowest role that may call it, and well-formed arguments. */
 function everyFunction(clinic: Clinic): readonly [string, string, StaffArguments][] {

@@ -78,9 +78,9 @@ const run = (bench: Bench, network: Network) => {
 };
 
 const at = (day: string, time: string) => `${day.replaceAll("-", "")}T${time}00`;
-const event = (from: string, until: string, more: EventAttributes = {}, day = aDay()) => ({
-  "DTSTART;TZID=Europe/London": at(day, from),
-  "DTEND;TZID=Europe/London": at(day, until),
+const event = (from: string, until: string, more: EventAttributes = {}) => ({
+  "DTSTART;TZID=Europe/London": at(aDay(), from),
+  "DTEND;TZID=Europe/London": at(aDay(), until),
   SUMMARY: "A secret meeting",
   ...more,
 });

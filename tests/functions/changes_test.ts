@@ -36,7 +36,7 @@ interface Caller {
   prove(): Promise<Said>;
 }
 
-const slot = (time: string, day = aDay()) => `consultation/${day}T${time}`;
+const slot = (time: string) => `consultation/${aDay()}T${time}`;
 const ada = { patientName: "Ada Brown" };
 
 function aCaller(

@@ -103,7 +103,7 @@ async function aCall(watch: Watch) {
   return { clinic, call, say };
 }
 
-const slotAt = (time: string, days = 2) => `consultation/${aDay(days)}T${time}`;
+const slotAt = (time: string) => `consultation/${aDay()}T${time}`;
 
 Deno.test(
   "a whole call with wrong codes, changes and texts that fail leaves nothing personal behind",

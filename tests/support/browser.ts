@@ -138,8 +138,8 @@ export class BrowserStack {
   }
 
   /** Signs in and waits for the calendar of a day. */
-  async signIn(account: Account, day?: string, options?: BrowserContextOptions): Promise<Page> {
-    const page = await this.open(options);
+  async signIn(account: Account, day?: string): Promise<Page> {
+    const page = await this.open();
     await page.goto(`${this.url}/desk/`);
     await fillIn(page, account);
     if (day !== undefined) await showDay(page, day);
@@ -164,9 +164,9 @@ export class BrowserStack {
   }
 
   /** A time on hold by a call. @returns The id of the hold */
-  async hold(clinic: Clinic, time: string, patientName: string, day = aDay()): Promise<string> {
+  async hold(clinic: Clinic, time: string, patientName: string): Promise<string> {
     const caller = { phone: aPhone(), callId: crypto.randomUUID() };
-    const slotId = `consultation/${day}T${time}/doctor-1`;
+    const slotId = `consultation/${aDay()}T${time}/doctor-1`;
     const { outcome, holdId } = await this.ask(clinic, caller, "hold-slot", {
       slotId,
       patientName,

@@ -8,7 +8,7 @@
  * @module
  */
 
-import { readVapiSchema, type VapiSchema } from "./vapi_schema.ts";
+import { readVapiSchema } from "./vapi_schema.ts";
 
 /** A stored resource; Vapi adds the ids and times. */
 export type Resource = Readonly<Record<string, unknown>> & {
@@ -50,7 +50,8 @@ export interface FakeVapi {
 }
 
 /** Starts an account on the loopback interface; needs the description of the API. */
-export function startFakeVapi(schema: VapiSchema = readVapiSchema()): FakeVapi {
+export function startFakeVapi(): FakeVapi {
+  const schema = readVapiSchema();
   const kept: Record<Kind, Resource[]> = { tool: [], assistant: [], "phone-number": [] };
   const apiKey = crypto.randomUUID();
   const requests: string[] = [];

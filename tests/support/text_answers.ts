@@ -57,8 +57,8 @@ export async function remind(bench: Bench, clinic: Clinic): Promise<void> {
 }
 
 /** An appointment whose patient was reminded. */
-export async function aReminder(bench: Bench, clinic?: Clinic, time = "10:00"): Promise<PhoneCall> {
-  const call = await aBookingFor(bench, clinic ?? await anAnsweringClinic(bench), time);
+export async function aReminder(bench: Bench, clinic?: Clinic): Promise<PhoneCall> {
+  const call = await aBookingFor(bench, clinic ?? await anAnsweringClinic(bench), "10:00");
   await remind(bench, call.clinic);
   return call;
 }

@@ -39,14 +39,13 @@ export function readWish(body: string): "stop" | "start" | undefined {
 /** Posts a text. */
 export async function postPhoneText(
   { from, to, body, sid = `SM${crypto.randomUUID().replaceAll("-", "")}` }: PhoneText,
-  account: { readonly sid: string; readonly authToken: string; readonly service?: string },
+  account: { readonly sid: string; readonly authToken: string },
   webhook: string,
 ): Promise<PhoneTextResult> {
   const form: Record<string, string> = {
     ...{ ToCountry: "GB", SmsMessageSid: sid, NumMedia: "0", SmsSid: sid, SmsStatus: "received" },
     ...{ Body: body, FromCountry: "GB", To: to, NumSegments: "1", MessageSid: sid },
     ...{ AccountSid: account.sid, From: from, ApiVersion: "2010-04-01" },
-    ...(account.service === undefined ? {} : { MessagingServiceSid: account.service }),
   };
   const headers = {
     "user-agent": "TwilioProxy/1.1",

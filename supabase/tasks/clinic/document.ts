@@ -48,6 +48,7 @@ const absence = z.object({ from: z.string().nullable(), to: z.string().nullable(
 /** An absence, in local times. */
 export type Absence = z.infer<typeof absence>;
 
+/** A service that can be booked. */
 const service = z.object({
   slug: z.string(),
   name: z.string(),
@@ -59,8 +60,6 @@ const service = z.object({
   horizonDays: z.number().int(),
   capacity: z.number().int(),
 });
-/** A service that can be booked. */
-export type ServiceDocument = z.infer<typeof service>;
 
 const provider = z.object({
   slug: z.string(),
@@ -74,6 +73,7 @@ const provider = z.object({
 /** A doctor, or anybody else whose time is booked. */
 export type ProviderDocument = z.infer<typeof provider>;
 
+/** A question and the clinic's own answer. */
 const fact = z.object({
   question: z.string(),
   /** Other ways to ask it. */
@@ -84,8 +84,6 @@ const fact = z.object({
   /** Whether the assistant's prompt contains the answer, because many callers ask. */
   inPrompt: z.boolean(),
 });
-/** A question and the clinic's own answer. */
-export type FactDocument = z.infer<typeof fact>;
 
 const assistant = z.object({
   /** A tag such as `en` or `de-CH`. */

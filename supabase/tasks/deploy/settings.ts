@@ -32,7 +32,8 @@ export function makeSecrets(): Settings {
 }
 
 /** `.env.example` with new secrets, and without what a project sets itself. */
-export function fillExample(example: string, secrets: Settings = makeSecrets()): string {
+export function fillExample(example: string): string {
+  const secrets = makeSecrets();
   const entries = example.matchAll(/^((?:#[^\n]*\n)*)(\w+)=(.*)$/gm);
   const ours = [...entries].filter(([, , name = ""]) => !name.startsWith("SUPABASE_"));
   return ours.map(([, comment = "", name = "", value = ""]) =>

@@ -181,11 +181,11 @@ export class LineCall {
   }
 
   /** Reports that the caller has hung up, as Vapi does. */
-  async hangUp(endedReason = "customer-ended-call"): Promise<void> {
+  async hangUp(): Promise<void> {
     await this.#post(this.line.assistant.server.url, {
       type: "status-update",
       status: "ended",
-      endedReason,
+      endedReason: "customer-ended-call",
     });
   }
 

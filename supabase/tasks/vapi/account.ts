@@ -26,8 +26,6 @@ export interface AccountOptions {
   readonly apiKey: string;
   /** `https://api.vapi.ai`, or a stand-in. */
   readonly apiBase: string;
-  /** Waits. Tests do not. */
-  readonly sleep?: (ms: number) => Promise<void>;
 }
 
 /** An account that can be read and changed. Every method throws {@link Stop} when Vapi refuses. */
@@ -44,9 +42,7 @@ const pageSize = 100;
 const longestWaitMs = 30_000;
 
 /** Opens an account. It sends no request yet. */
-export function openAccount(
-  { apiKey, apiBase, sleep = (ms) => new Promise((done) => setTimeout(done, ms)) }: AccountOptions,
-): VapiAccount {
+export function openAccount({ apiKey, apiBase }: AccountOptions): VapiAccount {
   /** Sends one request, without a second attempt. */
   const ask = async (method: string, path: string, body?: Body): Promise<Attempt> => {
     try {
@@ -77,7 +73,9 @@ export function openAccount(
       if (status !== undefined && status < 300) return parse(text);
       const isPassing = status === undefined || status === 429 || status >= 500;
       if (!isPassing || attempt === attempts) throw refuse(method, path, answered);
-      await sleep(Math.min(waitMs ?? 250 * 2 ** attempt, longestWaitMs));
+      await new Promise((resolve) =>
+        setTimeout(resolve, Math.min(waitMs ?? 250 * 2 ** attempt, longestWaitMs))
+      );
       const made = status === 429 ? undefined : await recover?.();
       if (made) return made;
     }
