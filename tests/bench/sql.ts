@@ -18,6 +18,7 @@ import {
   type PostgresServer,
   startPostgres,
 } from "../../supabase/local/postgres.ts";
+import { writeClock } from "../../supabase/tasks/clinic/notation.ts";
 import type { Running } from "../../supabase/tasks/task.ts";
 import { calledNumber, fill, settle, type Settlement } from "../support/many_clinics.ts";
 import { findPgbench, type Load, type Measured, runPgbench, warmUpTurns } from "./pgbench.ts";
@@ -365,13 +366,13 @@ async function benchNeighbour(bench: Bench): Promise<void> {
       await sql`delete from public.appointments`;
       let isQuiet = false;
       const hot = Array.from({ length: schema === undefined ? 0 : 40 }, async () => {
-        while (!isQuiet) await claim(sql, schema ?? "", 0, randomSlot(1, 30));
+        while (!isQuiet) await claim(sql, schema ?? "", 0, randomSlot(1));
       });
       const times: number[] = [];
       const startedAt = performance.now();
       for (let call = 0; call < quietCalls; call++) {
         const sentAt = performance.now();
-        await claim(sql, "public", 1, randomSlot(600, 30));
+        await claim(sql, "public", 1, randomSlot(600));
         times.push(performance.now() - sentAt);
       }
       const tookMs = performance.now() - startedAt;
@@ -396,12 +397,9 @@ async function benchNeighbour(bench: Bench): Promise<void> {
   );
 }
 
-function randomSlot(days: number, stepMin: number): string {
-  const minutes = Math.floor(Math.random() * (1350 / stepMin)) * stepMin;
-  const clock = [Math.floor(minutes / 60), minutes % 60].map((n) => `${n}`.padStart(2, "0"));
-  return `consultation/${dayFromNow(2 + Math.floor(Math.random() * days))}T${
-    clock.join(":")
-  }/doctor-0`;
+function randomSlot(days: number): string {
+  const clock = writeClock(30 * Math.floor(Math.random() * 45));
+  return `consultation/${dayFromNow(2 + Math.floor(Math.random() * days))}T${clock}/doctor-0`;
 }
 
 async function claim(

@@ -10,6 +10,7 @@
  * @module
  */
 
+import { writeClock } from "../../supabase/tasks/clinic/notation.ts";
 import type { Running } from "../../supabase/tasks/task.ts";
 import { findDoubles } from "../support/callers.ts";
 import { tools } from "../support/measured_stack.ts";
@@ -88,9 +89,7 @@ function callerMaker(): (way: Way, count: number) => Caller[] {
         callId: crypto.randomUUID(),
         phone: nextPhone(),
         date: date.toISOString().slice(0, 10),
-        time: [Math.floor(minutes / 60), minutes % 60].map((n) => `${n}`.padStart(2, "0")).join(
-          ":",
-        ),
+        time: writeClock(minutes),
         doctor: `doctor-${1 + number % doctors}`,
       };
     });

@@ -1,6 +1,7 @@
 /** The jobs: expired holds are cleaned up in batches while claims run, and old data is deleted in time. */
 import assert from "node:assert/strict";
 import type postgres from "postgres";
+import { writeClock } from "../../supabase/tasks/clinic/notation.ts";
 import { retention } from "../../supabase/tasks/retention.ts";
 import { runHere } from "../support/terminal.ts";
 import { aCaller, type Line, openLines, readCode, sendCode } from "../support/callers.ts";
@@ -209,8 +210,7 @@ test(
             continue;
           }
           tried.add(index);
-          const clock = [Math.floor(minutes / 60), minutes % 60]
-            .map((part) => String(part).padStart(2, "0")).join(":");
+          const clock = writeClock(minutes);
           const day = aDay(2 + Math.floor(index / 48));
           const answer = await line.ask("claim_slot_atomic", aCaller(clinic), {
             p_slot_id: `consultation/${day}T${clock}`,

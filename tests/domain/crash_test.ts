@@ -12,6 +12,7 @@ import {
   type PostgresServer,
   startPostgres,
 } from "../../supabase/local/postgres.ts";
+import { writeClock } from "../../supabase/tasks/clinic/notation.ts";
 import { randomFrom } from "../../supabase/tasks/simulate/random.ts";
 import {
   aCaller,
@@ -43,11 +44,8 @@ interface Wish {
 function slotOf(clinic: Clinic, wish: number): string {
   const doctor = clinic.providers[wish % clinic.providers.length];
   const turn = Math.floor(wish / clinic.providers.length);
-  const minutes = turn % 46 * 30;
-  const clock = [Math.floor(minutes / 60), minutes % 60].map((part) =>
-    String(part).padStart(2, "0")
-  );
-  return `consultation/${aDay(2 + Math.floor(turn / 46))}T${clock.join(":")}/${doctor}`;
+  const clock = writeClock(turn % 46 * 30);
+  return `consultation/${aDay(2 + Math.floor(turn / 46))}T${clock}/${doctor}`;
 }
 
 /** Books without pause until the server is gone; the last wish of each line stays open. */

@@ -11,6 +11,7 @@ import findAppointments from "../../functions/find-appointments/index.ts";
 import rescheduleAppointment from "../../functions/reschedule-appointment/index.ts";
 import sendOtp from "../../functions/send-otp/index.ts";
 import verifyOtp from "../../functions/verify-otp/index.ts";
+import { writeClock } from "../../supabase/tasks/clinic/notation.ts";
 import { aCaller, openLines, readCode, sendCode } from "../support/callers.ts";
 import { atLength } from "../support/length.ts";
 import {
@@ -153,8 +154,7 @@ async function talk(
   return { told: { heard, left: await leftBy(bench, clinic, callId) }, waited };
 }
 
-const clockOf = (half: number) =>
-  `${String(8 + Math.floor(half / 2)).padStart(2, "0")}:${half % 2 ? "30" : "00"}`;
+const clockOf = (half: number) => writeClock(480 + 30 * half);
 
 /** What the call leaves in the database, except for the text itself. */
 async function leftBy({ database: { sql } }: Bench, clinic: Clinic, callId: string) {

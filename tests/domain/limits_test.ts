@@ -3,6 +3,7 @@
  * patients.
  */
 import assert from "node:assert/strict";
+import { writeClock } from "../../supabase/tasks/clinic/notation.ts";
 import {
   aCaller,
   type Caller,
@@ -20,7 +21,7 @@ let starts = 0;
 /** A start that nobody has asked for. */
 function aSlot(): { p_slot_id: string } {
   const half = starts++;
-  const clock = `${String(Math.floor(half / 2) % 22).padStart(2, "0")}:${half % 2 ? "30" : "00"}`;
+  const clock = writeClock(30 * (half % 44));
   return { p_slot_id: `consultation/${aDay(2 + Math.floor(half / 44))}T${clock}` };
 }
 

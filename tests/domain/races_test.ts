@@ -5,6 +5,7 @@
  * RACE_SECONDS is the length of the hot run: 1 second, and 20 at full length.
  */
 import assert from "node:assert/strict";
+import { writeClock } from "../../supabase/tasks/clinic/notation.ts";
 import {
   aCaller,
   type Answer,
@@ -29,11 +30,7 @@ const code = "482913";
 
 /** A start that no other round has asked for: half an hour each, from the day after tomorrow on. */
 function slotOf(round: number): string {
-  const minutes = (round % 40) * 30;
-  const clock = [Math.floor(minutes / 60), minutes % 60].map((part) =>
-    String(part).padStart(2, "0")
-  );
-  return `consultation/${aDay(2 + Math.floor(round / 40))}T${clock.join(":")}`;
+  return `consultation/${aDay(2 + Math.floor(round / 40))}T${writeClock(round % 40 * 30)}`;
 }
 
 type Race = (database: TestDatabase, lines: Lines, t: Deno.TestContext) => Promise<void>;
@@ -367,10 +364,7 @@ for (const [name, shift] of [["apart", 60], ["overlapping", 15]] as const) {
         assert.ok(one && rival);
         const old = slotOf(round * 4);
         const minutes = Number(old.slice(-5, -3)) * 60 + Number(old.slice(-2)) + shift;
-        const clock = `${String(Math.floor(minutes / 60)).padStart(2, "0")}:${
-          String(minutes % 60).padStart(2, "0")
-        }`;
-        const fresh = `${old.slice(0, -5)}${clock}`;
+        const fresh = old.slice(0, -5) + writeClock(minutes);
         const { patient, id } = await anAppointment(one, clinic, old);
         const claim = (line: Line | undefined, slotId: string) =>
           line?.ask("claim_slot_atomic", aCaller(clinic), { p_slot_id: slotId });
@@ -469,10 +463,7 @@ raceOnEachLeg(
       seen[outcome] = (seen[outcome] ?? 0) + 1;
     };
     const pick = () => {
-      const minutes = Math.floor(Math.random() * 60) * 5;
-      const clock = `${String(Math.floor(minutes / 60)).padStart(2, "0")}:${
-        String(minutes % 60).padStart(2, "0")
-      }`;
+      const clock = writeClock(Math.floor(Math.random() * 60) * 5);
       const doctor = Math.random() < 0.5 ? "" : `/doctor-${Math.random() < 0.8 ? 1 : 2}`;
       return { p_slot_id: `consultation/${aDay()}T${clock}${doctor}` };
     };

@@ -17,6 +17,7 @@ import holdSlot from "../../functions/hold-slot/index.ts";
 import rescheduleAppointment from "../../functions/reschedule-appointment/index.ts";
 import sendOtp from "../../functions/send-otp/index.ts";
 import verifyOtp from "../../functions/verify-otp/index.ts";
+import { writeClock } from "../../supabase/tasks/clinic/notation.ts";
 import { aDay, type Bench, type Clinic, type Said } from "./clinic.ts";
 import { aTextingClinic, PhoneCall } from "./phone_call.ts";
 
@@ -173,8 +174,7 @@ class Attackers {
       return said;
     };
     if (round % 2 === 0) {
-      const half = round % 17;
-      const time = `${String(9 + Math.floor(half / 2)).padStart(2, "0")}:${half % 2 ? "30" : "00"}`;
+      const time = writeClock(540 + 30 * (round % 17));
       await ask(holdSlot, {
         slotId: `consultation/${day()}T${time}`,
         patientName: `Mallory ${inLetters(round)}`,

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readConfig } from "../../shared/config.ts";
 import { openLog } from "../../shared/logging.ts";
 import { createRuntime } from "../../shared/runtime.ts";
+import { writeClock } from "../../supabase/tasks/clinic/notation.ts";
 import {
   type Bench,
   type Clinic,
@@ -13,10 +14,7 @@ import {
 } from "../support/clinic.ts";
 import { aTextingClinic, PhoneCall } from "../support/phone_call.ts";
 
-const times = Array.from({ length: 40 }, (_, index) => {
-  const minutes = 30 * index;
-  return `${String(Math.floor(minutes / 60)).padStart(2, "0")}:${minutes % 60 ? "30" : "00"}`;
-});
+const times = Array.from({ length: 40 }, (_, index) => writeClock(30 * index));
 
 const aCallTo = (bench: Bench, clinic: Clinic) => new PhoneCall(bench, clinic);
 
