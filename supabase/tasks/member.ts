@@ -6,10 +6,9 @@
 
 import type postgres from "postgres";
 import { z } from "zod";
+import { roles } from "../desk/app/rows.ts";
 import { type Clinic, findClinic, loadSettings, withDatabase } from "./database.ts";
 import { defineTask, main, Misuse, readCommand, Stop } from "./task.ts";
-
-const roles = ["viewer", "desk", "manager", "owner"] as const;
 
 const usage = `deno task member list   --org SLUG_OR_ID
 deno task member add    --org SLUG_OR_ID --email E --role ROLE  make an account a member of a clinic

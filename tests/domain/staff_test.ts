@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import type postgres from "postgres";
 import { aCaller, type Answer, openLines, readCode, sendCode } from "../support/callers.ts";
+import { roles } from "../../supabase/desk/app/rows.ts";
 import { patient } from "../../supabase/tasks/patient.ts";
 import { aClinic, aDay, aPhone, type Clinic } from "../support/clinic.ts";
 import { type TestDatabase, testWithDatabase } from "../support/database.ts";
@@ -11,7 +12,6 @@ import {
   askOnce,
   claimsOf,
   type StaffArguments,
-  staffRoles,
   withClaims,
 } from "../support/staff.ts";
 import { runHere } from "../support/terminal.ts";
@@ -94,7 +94,7 @@ testWithDatabase(
     ];
     const viewer = await aMember(sql, clinic.id, "viewer");
     const members = await Promise.all(
-      staffRoles.map(async (role) => ({ role, ...await aMember(sql, clinic.id, role) })),
+      roles.map(async (role) => ({ role, ...await aMember(sql, clinic.id, role) })),
     );
     const forged = { org_role: "owner", user_role: "owner", app_metadata: { role: "owner" } };
     for (const [needed, name, args] of everyFunction(clinic)) {
@@ -105,7 +105,7 @@ testWithDatabase(
       assert.equal(await ask(claimed) === "not_allowed", needed !== "viewer", name);
       for (const { role, ...member } of members) {
         const outcome = await ask(claimsOf(member));
-        const isAllowed = staffRoles.indexOf(role) >= staffRoles.findIndex((one) => one === needed);
+        const isAllowed = roles.indexOf(role) >= roles.findIndex((one) => one === needed);
         assert.equal(outcome !== "not_allowed", isAllowed, `${name} by ${role}: ${outcome}`);
       }
       for (const role of ["anon", "service_role"]) {

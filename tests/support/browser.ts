@@ -13,7 +13,7 @@ import postgres from "postgres";
 import { findFreePort } from "../../supabase/local/port.ts";
 import { type Stack, startStack } from "../../supabase/local/stack.ts";
 import { aClinic, aDay, aPhone, aToolCall, type Clinic, readSaid, type Said } from "./clinic.ts";
-import type { StaffRole } from "./staff.ts";
+import type { Role } from "../../supabase/desk/app/rows.ts";
 import { testStateDir } from "./state_dir.ts";
 
 /** Where Debian and others install it. */
@@ -88,7 +88,7 @@ export class BrowserStack {
   }
 
   /** An account, and a member of a clinic if one is given. */
-  async member(clinic?: Clinic, role: StaffRole = "desk"): Promise<Account> {
+  async member(clinic?: Clinic, role: Role = "desk"): Promise<Account> {
     const email = `${role}-${crypto.randomUUID()}@clinic.test`;
     const response = await fetch(`${this.url}/auth/v1/admin/users`, {
       method: "POST",

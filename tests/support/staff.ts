@@ -6,13 +6,8 @@
  */
 
 import type postgres from "postgres";
+import type { Role } from "../../supabase/desk/app/rows.ts";
 import type { Answer } from "./callers.ts";
-
-/** The roles, from the fewest rights to the most. */
-export const staffRoles = ["viewer", "desk", "manager", "owner"] as const;
-
-/** One of these roles. */
-export type StaffRole = (typeof staffRoles)[number];
 
 /** An account; the role is null if it is not a member of any clinic. */
 export interface Member {
@@ -27,7 +22,7 @@ export type StaffArguments = Readonly<Record<string, unknown>>;
 export async function aMember(
   sql: postgres.Sql,
   orgId?: string,
-  role: StaffRole = "desk",
+  role: Role = "desk",
 ): Promise<Member> {
   const userId = crypto.randomUUID();
   const email = `${userId}@example.test`;

@@ -1,10 +1,16 @@
 /** `deno task member`: memberships begin, change and end, and mistakes get an answer. */
 import assert from "node:assert/strict";
+import { roles } from "../../supabase/desk/app/rows.ts";
 import { member } from "../../supabase/tasks/member.ts";
 import { aClinic } from "../support/clinic.ts";
 import { testWithDatabase } from "../support/database.ts";
 import { aMember } from "../support/staff.ts";
 import { runHere } from "../support/terminal.ts";
+
+testWithDatabase("the roles of the page and the task are those of the SQL", async ({ sql }) => {
+  const [row] = await sql`select private.roles_from('viewer') as roles`;
+  assert.deepEqual(row?.["roles"], roles);
+});
 
 testWithDatabase(
   "a member is added, gets another role, is listed and removed",

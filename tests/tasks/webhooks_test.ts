@@ -1,5 +1,6 @@
 /** `deno task webhooks`: an endpoint is added, tried, replaced, listed and removed, and mistakes get an answer. */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import type postgres from "postgres";
 import { Webhook } from "standardwebhooks";
 import type { Network } from "../../shared/exchange.ts";
@@ -18,6 +19,15 @@ import { answerWith } from "../support/network.ts";
 import { aTerminal, runHere } from "../support/terminal.ts";
 
 const address = "https://hooks.example/T0/secret-path";
+
+test("the events are the same in the SQL, the task's usage and the documents", async ({ database }) => {
+  const [row] = await database.sql`select private.webhook_types() as types`;
+  const document = readFileSync(new URL("../../docs/webhooks.md", import.meta.url), "utf8");
+  const table = [...document.matchAll(/^\| `(\w+\.\w+)` \|/gm)].map(([, type]) => type);
+  assert.deepEqual(table, [...row?.["types"] ?? [], "webhook.test"]);
+  const [, listed = ""] = /--events E,E\s+([^;]+);/.exec(webhooks.usage) ?? [];
+  assert.deepEqual(listed.split(/,\s+/), row?.["types"]);
+});
 
 test("an endpoint is added, tried, replaced, listed and removed, and mistakes get an answer", async (bench) => {
   const { database } = bench;
