@@ -152,6 +152,7 @@ Deno.test("imports of shared point down the list, functions import only shared",
         assert.ok(target.includes("/shared/"), `${module.specifier} imports ${target}`);
         if (!module.specifier.includes("/shared/")) continue;
         const to = target.split("/shared/").at(-1)?.replace(/\.ts$/, "") ?? "";
+        assert.ok(order.includes(ownerOf(from)), `name shared/${from}.ts in this test's order`);
         assert.ok(pointsDown(from, to), `${from} imports ${to}`);
       }
     }

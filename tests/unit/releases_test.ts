@@ -76,6 +76,9 @@ Deno.test("a new migration adds, and removes only what the last release does not
     "drop index public.a_name;",
     "drop function if exists public.f(int);\ncreate function public.f(int, text default '') returns int",
     "create function public.f() returns void language sql as $$ drop table public.a $$;",
+    "create function public.g(p_call jsonb) returns int;\ncreate function public.h() returns int;\n" +
+    "revoke execute on function public.g(jsonb), public.h from public, service_role;",
+    "create table public.c (id int);\nrevoke all on public.c from anon;",
     "-- drop table public.a;",
   ];
   for (const sql of harmless) assert.deepEqual(breachesOf(wait + sql), [], sql);
@@ -90,6 +93,10 @@ Deno.test("a new migration adds, and removes only what the last release does not
     "alter table public.a alter column id type bigint;",
     "alter table public.a alter name set not null;",
     "revoke execute on function public.f() from service_role;",
+    "create function public.g() returns int;\nrevoke execute on function public.g, public.f from anon;",
+    "create or replace function public.f() returns int;\nrevoke execute on function public.f from anon;",
+    "create function public.g() returns int;\nrevoke admin from service_role;",
+    "create function public.g() returns int;\nrevoke all on all functions in schema public from anon;",
   ];
   for (const sql of removing) {
     assert.match(breachesOf(wait + sql).join(), /third\.sql removes something/, sql);

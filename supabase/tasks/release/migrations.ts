@@ -165,7 +165,18 @@ function removes(statement: string, all: readonly string[]): boolean {
     /^alter table .*\b(?:drop column|drop (?!constraint|default|not null|expression|identity)\w)/
       .test(lower) ||
     /^alter table .*\balter (?:column )?\w+ (?:(?:set data )?type|set not null)\b/.test(lower) ||
-    /^(?:revoke|truncate)\b/.test(lower);
+    /^truncate\b/.test(lower) || /^revoke\b/.test(lower) && !revokesFromNew(lower, all);
+}
+
+/** Whether a file takes rights only on what it creates itself: nobody had them before. */
+function revokesFromNew(revoke: string, all: readonly string[]): boolean {
+  const [, list = ""] = / on (?:function |table |view |sequence )?(.+?) from /.exec(revoke) ?? [];
+  return list !== "" &&
+    list.replace(/\([^)]*\)/g, "").split(",").every((name) =>
+      all.some((other) =>
+        new RegExp(`^create (?:function|table|view|sequence) ${name.trim()}\\b`, "i").test(other)
+      )
+    );
 }
 
 function hash(text: string): string {
