@@ -673,6 +673,34 @@ testInBrowser("a keyboard is enough: sign in, book, cancel", async (stack) => {
   await page.getByRole("status").filter({ hasText: "Ada Brown: Cancelled." }).waitFor();
 });
 
+testInBrowser(
+  "a double click does not cancel unasked, and the question begins at no",
+  async (stack) => {
+    const { clinic, page } = await aDesk(stack);
+    await book(page, "Ada Brown", "09:00");
+    await page.getByRole("dialog").waitFor({ state: "detached" });
+    await entryOf(page, "Ada Brown").click();
+    // Whatever is pressed next, the answer is under the pointer.
+    await page.evaluate(() => {
+      const cover = new CSSStyleSheet();
+      cover.replaceSync(".question .danger { position: fixed; inset: 0 }");
+      document.adoptedStyleSheets = [cover];
+    });
+    const cancel = page.getByRole("button", { name: "Cancel appointment", exact: true });
+    const question = page.getByRole("group", { name: /^Cancel Ada Brown/ });
+    await cancel.dblclick();
+    const no = question.getByRole("button", { name: "No, go back" });
+    await no.press("Enter");
+    await cancel.press("Enter");
+    await no.and(page.locator(":focus")).waitFor();
+    const [{ status } = { status: "" }] = await stack.sql`
+    select status from public.appointments where org_id = ${clinic.id}`;
+    assert.equal(status, "confirmed");
+    await question.getByRole("button", { name: "Yes, cancel appointment" }).click();
+    await page.getByRole("status").filter({ hasText: "Ada Brown: Cancelled." }).waitFor();
+  },
+);
+
 /** A day with something in every state, and everything that can need a person. */
 async function aFullDay(stack: BrowserStack) {
   const clinic = await stack.clinic();

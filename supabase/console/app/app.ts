@@ -11,6 +11,7 @@ import { Attack } from "./attack.ts";
 import { Book } from "./book.ts";
 import { Call } from "./call.ts";
 import { Operate } from "./operate.ts";
+import { dropStrayClicks } from "../../page/app/double_click.ts";
 import type { View } from "../../page/app/parts.ts";
 import { Phone } from "./phone.ts";
 import { Section } from "./section.ts";
@@ -169,5 +170,6 @@ function withText(texts: readonly Text[], text: Text): readonly Text[] {
     : [...texts, text].slice(-textLimit);
 }
 
+dropStrayClicks(document);
 const root = document.getElementById("page");
 if (root) render(html`<${App} />`, root);

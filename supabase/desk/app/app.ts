@@ -16,6 +16,7 @@ import { Calendar, type Shown } from "./calendar.ts";
 import { CalendarLinks } from "./calendar_links.ts";
 import { Client } from "./client.ts";
 import { addDays, dayOf, mondayOf, sayTime } from "../../page/app/clinic_time.ts";
+import { dropStrayClicks } from "../../page/app/double_click.ts";
 import { HoursView } from "./hours.ts";
 import { Notice, onValue, type View } from "../../page/app/parts.ts";
 import { MembersView } from "./members.ts";
@@ -189,6 +190,7 @@ function ClinicView({ desk, shown, onShow }: ClinicProps): View {
   `;
 }
 
+dropStrayClicks(document);
 const root = document.getElementById("page");
 if (root) {
   const { url, key = "" } = root.dataset;

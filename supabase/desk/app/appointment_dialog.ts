@@ -185,9 +185,10 @@ function Choices({ desk, appointment, state, action, onDone }: ChoicesProps): Vi
       <div class="question" role="group" aria-label=${asked.question}>
         <p>${asked.question}</p>
         <p class="actions">
-          <button type="button" class="danger" ref=${focusOnce}
+          <button type="button" class="danger"
             onClick=${() => choose(asked)}>Yes, ${asked.label.toLowerCase()}</button>
-          <button type="button" onClick=${() => setAsked(undefined)}>No, go back</button>
+          <button type="button" ref=${focusOnce}
+            onClick=${() => setAsked(undefined)}>No, go back</button>
         </p>
       </div>
     `;

@@ -55,9 +55,10 @@ export function MembersView({ desk }: { readonly desk: Desk }): View {
               ? html`
                 <span class="question" role="group"
                   aria-label=${`Remove ${member.email}?`}>Remove ${member.email}?
-                  <button type="button" class="danger" ref=${focusOnce}
+                  <button type="button" class="danger"
                     onClick=${() => change(member, null)}>Yes, remove</button>
-                  <button type="button" onClick=${() => setAsked(undefined)}>No, keep</button>
+                  <button type="button" ref=${focusOnce} onClick=${() =>
+                    setAsked(undefined)}>No, keep</button>
                 </span>
               `
               : html`
