@@ -403,8 +403,8 @@ select public.apply_clinic($clinic${
       "capacity": 1
     },
     {
-      "slug": "rhinoplasty",
-      "name": "Rhinoplasty",
+      "slug": "root-canal",
+      "name": "Root canal treatment",
       "durationMin": 120,
       "stepMin": 30,
       "bufferBeforeMin": 0,
@@ -414,8 +414,8 @@ select public.apply_clinic($clinic${
       "capacity": 1
     },
     {
-      "slug": "facelift",
-      "name": "Facelift",
+      "slug": "implant",
+      "name": "Dental implant",
       "durationMin": 180,
       "stepMin": 30,
       "bufferBeforeMin": 0,
@@ -431,8 +431,8 @@ select public.apply_clinic($clinic${
       "name": "Dr Amara Patel",
       "services": [
         "consultation",
-        "rhinoplasty",
-        "facelift"
+        "root-canal",
+        "implant"
       ],
       "hours": [
         {
@@ -479,8 +479,8 @@ select public.apply_clinic($clinic${
       "name": "Dr Ben Okafor",
       "services": [
         "consultation",
-        "rhinoplasty",
-        "facelift"
+        "root-canal",
+        "implant"
       ],
       "hours": [
         {
@@ -527,8 +527,8 @@ select public.apply_clinic($clinic${
       "name": "Dr Chloe Hughes",
       "services": [
         "consultation",
-        "rhinoplasty",
-        "facelift"
+        "root-canal",
+        "implant"
       ],
       "hours": [
         {
