@@ -618,6 +618,9 @@ testInBrowser(
     await page.getByRole("button", { name: /^Yes/ }).click();
     await page.getByRole("alert").filter({ hasText: "Your role does not allow this." }).waitFor();
     await shows(page, /^Not up to date/);
+    await page.evaluate("scrollTo(0, document.body.scrollHeight)");
+    const notice = await page.getByText(/^Not up to date/).boundingBox();
+    assert.ok(notice && notice.y >= 0, "the notice is scrolled away");
     await page.unrouteAll();
     await page.getByRole("button", { name: "Cancel appointment" }).waitFor({ state: "detached" });
   },
