@@ -30,12 +30,18 @@ Deno.test("the clinics of the local stack can be read", () => {
   }
 });
 
-Deno.test("the example of the documents can be read", () => {
+Deno.test("the example of the documents can be read, and added to the local stack", () => {
   const page = readFileSync(new URL("../../docs/clinic-file.md", import.meta.url), "utf8");
   const [, example = ""] = /```yaml\n(.*?)```/s.exec(page) ?? [];
   assert.deepEqual(problemsOf(example), []);
   const read = readClinicFile(example);
-  assert.equal(read.ok && read.clinic.providers[1]?.hours.length, 7);
+  assert.ok(read.ok);
+  assert.equal(read.clinic.providers[1]?.hours.length, 7);
+  const taken = readdirSync(folder).flatMap((file) => {
+    const known = readClinicFile(readFileSync(new URL(file, folder), "utf8"));
+    return known.ok ? known.clinic.numbers : [];
+  });
+  assert.deepEqual(read.clinic.numbers.filter((number) => taken.includes(number)), []);
 });
 
 Deno.test("a file needs name, zone, country, services and doctors, and has defaults for the rest", () => {
