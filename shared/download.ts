@@ -18,7 +18,7 @@ export type Download =
 export type DownloadFailure = typeof downloadFailures[number];
 
 /** Every {@link DownloadFailure}. */
-export const downloadFailures = [...exchangeFailures, "moved", "refused"] as const;
+const downloadFailures = [...exchangeFailures, "moved", "refused"] as const;
 
 /** Limits of a download, and the version that is already known. */
 export interface DownloadOptions {

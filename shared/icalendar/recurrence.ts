@@ -62,6 +62,6 @@ function expand(
 }
 
 /** `20261201T090000Z`. */
-export function writeWall(wall: Wall): string {
+function writeWall(wall: Wall): string {
   return new Date(wall).toISOString().replace(/[-:]|\.\d+/g, "");
 }

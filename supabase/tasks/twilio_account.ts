@@ -58,7 +58,7 @@ export async function readAccount(terminal: Terminal): Promise<AccountReading> {
 }
 
 /** Reads an account from the text of standard input. */
-export function parseAccount(text: string): AccountReading {
+function parseAccount(text: string): AccountReading {
   const given = text.trim().startsWith("{") ? parseJson(text) : parseLines(text);
   return typeof given === "string" ? { ok: false, problem: given } : checkAccount(given);
 }

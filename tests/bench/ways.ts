@@ -77,7 +77,7 @@ export interface Way {
 }
 
 /** A simulated distance to the database: delays each query, and counts them. */
-export class Distance {
+class Distance {
   delayMs = 0;
   queries = 0;
   /** Successive queries; concurrent ones count once. */

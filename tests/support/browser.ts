@@ -20,9 +20,7 @@ import { testStateDir } from "./state_dir.ts";
 const programs = [Deno.env.get("CHROMIUM") ?? "", "/usr/bin/chromium", "/usr/bin/chromium-browser"];
 
 /** Chromium, if there is one. */
-export const chromiumPath: string | undefined = programs.find((path) =>
-  path !== "" && existsSync(path)
-);
+const chromiumPath: string | undefined = programs.find((path) => path !== "" && existsSync(path));
 
 /** How long a browser may take to show something before it counts as hung. */
 const limitMs = 120_000;

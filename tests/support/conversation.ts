@@ -36,7 +36,7 @@ export interface Step {
 const functions = new URL("../../functions/", import.meta.url);
 
 /** Every tool of the repository, by name. */
-export async function loadTools(): Promise<ReadonlyMap<string, ServedTool>> {
+async function loadTools(): Promise<ReadonlyMap<string, ServedTool>> {
   const tools = new Map<string, ServedTool>();
   for (const { name } of await readdir(functions, { withFileTypes: true })) {
     const { default: served } = await import(new URL(`${name}/index.ts`, functions).href);

@@ -31,7 +31,7 @@ export function findCalls(body: string, names: RegExp): SqlCall[] {
 }
 
 /** The text up to the comma or parenthesis that ends an argument. */
-export function readArgument(text: string): string {
+function readArgument(text: string): string {
   let depth = 0;
   for (let index = 0; index < text.length; index++) {
     const character = text[index];

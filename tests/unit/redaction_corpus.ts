@@ -2140,7 +2140,7 @@ export const redactionCorpus: Readonly<Record<string, readonly RedactionCase[]>>
 };
 
 /** Parses cases, one per line. */
-export function readCases(lines: string): RedactionCase[] {
+function readCases(lines: string): RedactionCase[] {
   return lines.split("\n").filter((line) => line !== "").map(readCase);
 }
 

@@ -79,7 +79,7 @@ export interface Patient {
 }
 
 /** The server refused to show something, or could not be reached. */
-export class ReadError extends Error {}
+class ReadError extends Error {}
 
 /** How often an action is sent, with one request id, while it is busy or nothing is heard. */
 const attempts = 4;

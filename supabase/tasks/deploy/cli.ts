@@ -24,7 +24,7 @@ export interface SupabaseCli {
 }
 
 /** The version that the gate deploys with. */
-export const testedVersion = "3.1.0";
+const testedVersion = "3.1.0";
 const install = `install it with npm install --global supabase@${testedVersion}, or name the ` +
   "program in SUPABASE_CLI";
 

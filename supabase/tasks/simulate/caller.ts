@@ -112,7 +112,7 @@ function learn(answer: ToolAnswer, beliefs: Map<string, Belief>): void {
 }
 
 /** What the caller believes after an answer. */
-export function readBeliefs(answer: ToolAnswer): Belief[] {
+function readBeliefs(answer: ToolAnswer): Belief[] {
   const change = answer["change"];
   const also = typeof change === "object" && change !== null
     ? readBeliefs({ ...empty, ...change })

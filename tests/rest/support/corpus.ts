@@ -85,7 +85,7 @@ function withStatus({ then, ...answer }: Answer): Answer {
 }
 
 /** Parses JSON but keeps numbers as text: integers to the last digit, fractions by value. */
-export function parseExact(text: string): unknown {
+function parseExact(text: string): unknown {
   return JSON.parse(text, (_, item: unknown, context?: { source?: string }) => {
     if (typeof item !== "number") return item;
     const source = context?.source ?? String(item);
