@@ -70,53 +70,50 @@ const lockProviders = (line: Line, { id }: Clinic) =>
     where org_id = ${id}`;
 
 for (const [name, way] of Object.entries(ways)) {
-  test(`a claim does not get a day that ${name} is closing`, async (bench, one, two) => {
-    const clinic = await aClinic(bench.database.sql);
+  test(`a claim does not get a day that ${name} is closing`, async ({ bench, sql, one, two }) => {
+    const clinic = await aClinic(sql);
     const claim = () => hold(two, aCaller(clinic), "10:00");
     assert.equal((await whileClosing(bench, one, clinic, way, claim)).outcome, "slot_taken");
   });
 
-  test(
-    `${name} names what is claimed while it waits for the doctor`,
-    async (bench, one, two, three) => {
-      const clinic = await aClinic(bench.database.sql);
-      const member = await aMember(bench.database.sql, clinic.id, "manager");
-      await three.sql`begin`;
-      await lockProviders(three, clinic);
-      const claimed = start(() => hold(two, aCaller(clinic), "10:00"));
-      await someWait(bench, 1, claimed.isOver);
-      await one.sql`begin`;
-      const closed = start(() => close(one, clinic, member, way));
-      await someWait(bench, 2, closed.isOver);
-      await three.sql`commit`;
-      const { bookings } = await closed.done;
-      await one.sql`commit`;
-      const { outcome } = await claimed.done;
-      assert.deepEqual(
-        (bookings as unknown[]).length,
-        outcome === "held" ? 1 : 0,
-        `${outcome}, ${JSON.stringify(bookings)}`,
-      );
-    },
-  );
+  test(`${name} names what is claimed while it waits for the doctor`, async ({ bench, sql, one, two, three }) => {
+    const clinic = await aClinic(sql);
+    const member = await aMember(sql, clinic.id, "manager");
+    await three.sql`begin`;
+    await lockProviders(three, clinic);
+    const claimed = start(() => hold(two, aCaller(clinic), "10:00"));
+    await someWait(bench, 1, claimed.isOver);
+    await one.sql`begin`;
+    const closed = start(() => close(one, clinic, member, way));
+    await someWait(bench, 2, closed.isOver);
+    await three.sql`commit`;
+    const { bookings } = await closed.done;
+    await one.sql`commit`;
+    const { outcome } = await claimed.done;
+    assert.deepEqual(
+      (bookings as unknown[]).length,
+      outcome === "held" ? 1 : 0,
+      `${outcome}, ${JSON.stringify(bookings)}`,
+    );
+  });
 }
 
-test("a move does not hold a time that is closing", async (bench, one, two) => {
-  const clinic = await aClinic(bench.database.sql);
+test("a move does not hold a time that is closing", async ({ bench, sql, one, two }) => {
+  const clinic = await aClinic(sql);
   const caller = aCaller(clinic);
   const move = () => two.ask("reschedule_appointment", caller, slot("11:00"));
   const moved = await whileClosing(bench, one, clinic, closing, move);
   assert.equal(moved.outcome, "slot_taken");
 });
 
-test("a move is not carried out to a time that is closing", async (bench, one, two) => {
-  const clinic = await aClinic(bench.database.sql);
+test("a move is not carried out to a time that is closing", async ({ bench, sql, one, two }) => {
+  const clinic = await aClinic(sql);
   const caller = await anAppointment(one, clinic, "10:00");
   // The time of another caller's hold is free again when the code is verified.
   await hold(one, aCaller(clinic), "11:00");
   await one.ask("reschedule_appointment", caller, slot("11:00"));
   await sendCode(one, caller, code);
-  await bench.database.sql`update public.appointments set status = 'cancelled'
+  await sql`update public.appointments set status = 'cancelled'
     where status = 'held'`;
   const read = await whileClosing(
     bench,
@@ -129,25 +126,25 @@ test("a move is not carried out to a time that is closing", async (bench, one, t
   assert.deepEqual((await statesOf(bench))[0], "10:00 confirmed");
 });
 
-test("the desk does not book a time that is closing", async (bench, one) => {
-  const clinic = await aClinic(bench.database.sql);
-  const member = await aMember(bench.database.sql, clinic.id);
+test("the desk does not book a time that is closing", async ({ bench, sql, one }) => {
+  const clinic = await aClinic(sql);
+  const member = await aMember(sql, clinic.id);
   const book = () =>
-    askAs(bench.database.sql, member, "staff_book", {
+    askAs(sql, member, "staff_book", {
       ...{ p_org: clinic.id, p_patient_name: "Ada Brown" },
       ...slot("10:00"),
     });
   assert.equal((await whileClosing(bench, one, clinic, closing, book)).outcome, "slot_taken");
 });
 
-test("the desk does not confirm an expired hold whose time is closing", async (bench, one) => {
+test("the desk does not confirm an expired hold whose time is closing", async ({ bench, sql, one }) => {
   for (const way of Object.values(ways)) {
-    const clinic = await aClinic(bench.database.sql);
-    const member = await aMember(bench.database.sql, clinic.id);
+    const clinic = await aClinic(sql);
+    const member = await aMember(sql, clinic.id);
     const { holdId } = await hold(one, aCaller(clinic), "10:00");
-    await bench.database.sql`update public.appointments set status = 'expired'`;
+    await sql`update public.appointments set status = 'expired'`;
     const confirm = () =>
-      askAs(bench.database.sql, member, "staff_confirm", {
+      askAs(sql, member, "staff_confirm", {
         ...{ p_org: clinic.id, p_appointment: holdId },
       });
     assert.equal((await whileClosing(bench, one, clinic, way, confirm)).outcome, "slot_taken", way);
@@ -166,13 +163,8 @@ for (
     "the visit takes longer than the day": "update public.services set duration_min = 1440",
   })
 ) {
-  test(`a claim that waits for its doctor while ${what} does not get the time`, async (
-    bench,
-    _one,
-    two,
-    three,
-  ) => {
-    const clinic = await aClinic(bench.database.sql);
+  test(`a claim that waits for its doctor while ${what} does not get the time`, async ({ bench, sql, two, three }) => {
+    const clinic = await aClinic(sql);
     await three.sql`begin`;
     await lockProviders(three, clinic);
     const claimed = start(() => two.once("claim_slot_atomic", aCaller(clinic), slot("10:30")));
@@ -184,13 +176,8 @@ for (
   });
 }
 
-test("a claim that waits for its doctor is as long as the visit is now", async (
-  bench,
-  _one,
-  two,
-  three,
-) => {
-  const clinic = await aClinic(bench.database.sql);
+test("a claim that waits for its doctor is as long as the visit is now", async ({ bench, sql, two, three }) => {
+  const clinic = await aClinic(sql);
   await three.sql`begin`;
   await lockProviders(three, clinic);
   const claimed = start(() => hold(two, aCaller(clinic), "10:00"));
@@ -198,7 +185,7 @@ test("a claim that waits for its doctor is as long as the visit is now", async (
   await three.sql`update public.services set duration_min = 60, buffer_after_min = 30`;
   await three.sql`commit`;
   assert.equal((await claimed.done).outcome, "held");
-  const [row] = await bench.database.sql<{ visit: string; busy: string }[]>`
+  const [row] = await sql<{ visit: string; busy: string }[]>`
     select (ends_at - starts_at)::text as visit, (upper(busy) - lower(busy))::text as busy
     from public.appointments`;
   assert.deepEqual(row, { visit: "01:00:00", busy: "01:30:00" });

@@ -16,14 +16,15 @@ import { aClinic, aDay, type Bench } from "../support/clinic.ts";
 import { code, envelope, hold, send, slot, someWait, start } from "../support/requests.ts";
 
 function test(name: string, work: Parameters<typeof testWithLines>[1]): void {
-  testWithLines(name, async (bench, one, two, three) => {
-    const named = await bench.database.sql<{ name: string }[]>`
+  testWithLines(name, async (given) => {
+    const { sql } = given;
+    const named = await sql<{ name: string }[]>`
       select p.oid::regprocedure::text as name from pg_proc as p
       where p.pronamespace = 'public'::regnamespace and p.proconfig::text ~ 'lock_timeout'`;
     for (const { name } of named) {
-      await bench.database.sql.unsafe(`alter function ${name} set lock_timeout = '60s'`);
+      await sql.unsafe(`alter function ${name} set lock_timeout = '60s'`);
     }
-    await work(bench, one, two, three);
+    await work(given);
   });
 }
 
@@ -68,31 +69,28 @@ async function behind(
   return (await Promise.all([one.done, two.done])).map(({ outcome }) => outcome);
 }
 
-test(
-  "a call that ends and a claim that needs the time of two of its expired holds",
-  async (bench, one, two, three) => {
-    const clinic = await aClinic(bench.database.sql);
-    const caller = aCaller(clinic);
-    // The later time is held first.
-    await hold(one, caller, "10:30");
-    await one.ask("claim_slot_atomic", caller, { ...slot("10:00"), p_patient_name: "Ben Stone" });
-    await bench.database.sql`update public.appointments set expires_at = clock_timestamp()`;
-    await bench.database.sql`update public.services set duration_min = 60`;
-    const outcomes = await behind(
-      bench,
-      three,
-      () =>
-        three.sql`select from public.appointments
+test("a call that ends and a claim that needs the time of two of its expired holds", async ({ bench, sql, one, two, three }) => {
+  const clinic = await aClinic(sql);
+  const caller = aCaller(clinic);
+  // The later time is held first.
+  await hold(one, caller, "10:30");
+  await one.ask("claim_slot_atomic", caller, { ...slot("10:00"), p_patient_name: "Ben Stone" });
+  await sql`update public.appointments set expires_at = clock_timestamp()`;
+  await sql`update public.services set duration_min = 60`;
+  const outcomes = await behind(
+    bench,
+    three,
+    () =>
+      three.sql`select from public.appointments
         where starts_at = (select max(starts_at) from public.appointments) for update`,
-      () => end(one, caller),
-      () => two.once("claim_slot_atomic", aCaller(clinic), slot("10:00")),
-    );
-    assert.deepEqual(outcomes, ["ended", "held"]);
-  },
-);
+    () => end(one, caller),
+    () => two.once("claim_slot_atomic", aCaller(clinic), slot("10:00")),
+  );
+  assert.deepEqual(outcomes, ["ended", "held"]);
+});
 
-test("a patient who is erased and a call that ends", async (bench, one, _two, three) => {
-  const clinic = await aClinic(bench.database.sql);
+test("a patient who is erased and a call that ends", async ({ bench, sql, one, three }) => {
+  const clinic = await aClinic(sql);
   const caller = aCaller(clinic);
   await hold(one, caller, "10:00");
   await sendCode(one, caller, code);
@@ -106,8 +104,8 @@ test("a patient who is erased and a call that ends", async (bench, one, _two, th
   assert.deepEqual(outcomes, ["erased", "ended"]);
 });
 
-test("a patient who is erased and a call that names another", async (bench, one, two, three) => {
-  const clinic = await aClinic(bench.database.sql);
+test("a patient who is erased and a call that names another", async ({ bench, sql, one, two, three }) => {
+  const clinic = await aClinic(sql);
   const caller = aCaller(clinic);
   await hold(one, caller, "10:00");
   const outcomes = await behind(
@@ -120,13 +118,13 @@ test("a patient who is erased and a call that names another", async (bench, one,
   assert.deepEqual(outcomes, ["erased", "held"]);
 });
 
-test("a patient who is erased and a follow-up that was texted", async (bench, one, _two, three) => {
-  const clinic = await aClinic(bench.database.sql);
-  await bench.database.sql`update public.organizations set follow_up_texts = true`;
+test("a patient who is erased and a follow-up that was texted", async ({ bench, sql, one, three }) => {
+  const clinic = await aClinic(sql);
+  await sql`update public.organizations set follow_up_texts = true`;
   const caller = aCaller(clinic);
   await hold(one, caller, "10:00");
   await end(one, caller);
-  const [text] = await bench.database.sql<{ id: string }[]>`select id from public.sms_messages`;
+  const [text] = await sql<{ id: string }[]>`select id from public.sms_messages`;
   const outcomes = await behind(
     bench,
     three,
@@ -142,20 +140,15 @@ test("a patient who is erased and a follow-up that was texted", async (bench, on
   assert.deepEqual(outcomes, ["sent", "erased"]);
 });
 
-test("retention of the counts of two numbers and a call that counts in both", async (
-  bench,
-  _one,
-  two,
-  three,
-) => {
-  const clinic = await aClinic(bench.database.sql);
+test("retention of the counts of two numbers and a call that counts in both", async ({ bench, sql, two, three }) => {
+  const clinic = await aClinic(sql);
   // Retention takes the patient's number first, whether it goes by the table or by its index.
-  const counted = await bench.database.sql<{ number: string }[]>`
+  const counted = await sql<{ number: string }[]>`
     select number from unnest(array['+447700900701', '+447700900702']) as number
     order by private.hash_phone(number)`;
   const [phone = "", from = ""] = counted.map(({ number }) => number);
   for (const number of [phone, from]) {
-    await bench.database.sql`insert into public.phone_counts (phone_hash, changed_at)
+    await sql`insert into public.phone_counts (phone_hash, changed_at)
       values (private.hash_phone(${number}), now() - interval '2 days')`;
   }
   await three.sql`begin`;
@@ -196,9 +189,9 @@ const tools: Readonly<Record<string, (line: Line, caller: Caller) => Promise<Ans
 
 for (const isKnown of [false, true]) {
   const which = isKnown ? "known" : "new";
-  test(`every tool of a ${which} call, while its clinic is deleted`, async (bench, one, two) => {
+  test(`every tool of a ${which} call, while its clinic is deleted`, async ({ bench, sql, one, two }) => {
     for (const [tool, ask] of Object.entries(tools)) {
-      const clinic = await aClinic(bench.database.sql);
+      const clinic = await aClinic(sql);
       const caller = aCaller(clinic);
       if (isKnown) {
         await hold(one, caller, "10:00");

@@ -94,31 +94,28 @@ async function meanwhile(
   return [done.outcome, (await waiting.done).outcome];
 }
 
-test(
-  "C and X at once: the second is answered as if the first had come long before",
-  async (bench, one, two) => {
-    for (
-      const [first, second, outcomes] of [
-        ["confirm", "cancel", ["confirmed", "cancelled"]],
-        ["cancel", "confirm", ["cancelled", "already_cancelled"]],
-      ] as const
-    ) {
-      const { caller, holdId } = await aReminded(bench, one);
-      const answered = await meanwhile(
-        bench,
-        one,
-        () => text(one, caller, first),
-        () => text(two, caller, second),
-      );
-      assert.deepEqual(answered, outcomes);
-      const [row] = await bench.database.sql`
+test("C and X at once: the second is answered as if the first had come long before", async ({ bench, sql, one, two }) => {
+  for (
+    const [first, second, outcomes] of [
+      ["confirm", "cancel", ["confirmed", "cancelled"]],
+      ["cancel", "confirm", ["cancelled", "already_cancelled"]],
+    ] as const
+  ) {
+    const { caller, holdId } = await aReminded(bench, one);
+    const answered = await meanwhile(
+      bench,
+      one,
+      () => text(one, caller, first),
+      () => text(two, caller, second),
+    );
+    assert.deepEqual(answered, outcomes);
+    const [row] = await sql`
       select status from public.appointments where id = ${holdId}`;
-      assert.equal(row?.["status"], "cancelled");
-    }
-  },
-);
+    assert.equal(row?.["status"], "cancelled");
+  }
+});
 
-test("one text that is delivered twice at once is answered once", async (bench, one, two) => {
+test("one text that is delivered twice at once is answered once", async ({ bench, sql, one, two }) => {
   const { caller } = await aReminded(bench, one);
   const answered = await meanwhile(
     bench,
@@ -127,71 +124,64 @@ test("one text that is delivered twice at once is answered once", async (bench, 
     () => text(two, caller, "cancel", "SM1"),
   );
   assert.deepEqual(answered, ["cancelled", "cancelled"]);
-  const [row] = await bench.database.sql`select count(*)::int as count from public.audit_logs
+  const [row] = await sql`select count(*)::int as count from public.audit_logs
     where action = 'answer_text'`;
   assert.equal(row?.["count"], 1);
 });
 
-test(
-  "an answer cancels nothing that the desk is moving, and the desk moves nothing that an answer is cancelling",
-  async (bench, one, two) => {
-    const moving = await aReminded(bench, one);
-    const { sql } = bench.database;
-    const member = await aMember(sql, moving.caller.clinic.id);
-    assert.deepEqual(
-      await meanwhile(
-        bench,
-        one,
-        () => moveAtDesk(one, member, moving),
-        () => text(two, moving.caller, "cancel"),
-      ),
-      ["moved", "changed"],
-    );
-    assert.deepEqual(await statesOf(bench), ["10:00 cancelled", "15:00 confirmed"]);
-    const leaving = await aReminded(bench, one);
-    const other = await aMember(sql, leaving.caller.clinic.id);
-    assert.deepEqual(
-      await meanwhile(
-        bench,
-        one,
-        () => text(one, leaving.caller, "cancel"),
-        () => moveAtDesk(two, other, leaving),
-      ),
-      ["cancelled", "wrong_status"],
-    );
-  },
-);
+test("an answer cancels nothing that the desk is moving, and the desk moves nothing that an answer is cancelling", async ({ bench, sql, one, two }) => {
+  const moving = await aReminded(bench, one);
+  const member = await aMember(sql, moving.caller.clinic.id);
+  assert.deepEqual(
+    await meanwhile(
+      bench,
+      one,
+      () => moveAtDesk(one, member, moving),
+      () => text(two, moving.caller, "cancel"),
+    ),
+    ["moved", "changed"],
+  );
+  assert.deepEqual(await statesOf(bench), ["10:00 cancelled", "15:00 confirmed"]);
+  const leaving = await aReminded(bench, one);
+  const other = await aMember(sql, leaving.caller.clinic.id);
+  assert.deepEqual(
+    await meanwhile(
+      bench,
+      one,
+      () => text(one, leaving.caller, "cancel"),
+      () => moveAtDesk(two, other, leaving),
+    ),
+    ["cancelled", "wrong_status"],
+  );
+});
 
-test(
-  "an answer cancels nothing that a call is moving, and the call moves nothing that an answer is cancelling",
-  async (bench, one, two) => {
-    const ask = async (caller: Caller) => {
-      const asked = { ...slot("15:00"), ...envelope(caller, crypto.randomUUID()) };
-      assert.equal((await one.ask("reschedule_appointment", caller, asked)).outcome, "code_needed");
-      await sendCode(one, caller, code);
-    };
-    const moving = await aReminded(bench, one);
-    await ask(moving.caller);
-    assert.deepEqual(
-      await meanwhile(
-        bench,
-        one,
-        () => readCode(one, moving.caller, code),
-        () => text(two, moving.caller, "cancel"),
-      ),
-      ["rescheduled", "changed"],
-    );
-    assert.deepEqual(await statesOf(bench), ["10:00 cancelled", "15:00 confirmed"]);
-    const leaving = await aReminded(bench, one);
-    await ask(leaving.caller);
-    assert.deepEqual(
-      await meanwhile(
-        bench,
-        one,
-        () => text(one, leaving.caller, "cancel"),
-        () => readCode(two, leaving.caller, code),
-      ),
-      ["cancelled", "appointment_not_found"],
-    );
-  },
-);
+test("an answer cancels nothing that a call is moving, and the call moves nothing that an answer is cancelling", async ({ bench, one, two }) => {
+  const ask = async (caller: Caller) => {
+    const asked = { ...slot("15:00"), ...envelope(caller, crypto.randomUUID()) };
+    assert.equal((await one.ask("reschedule_appointment", caller, asked)).outcome, "code_needed");
+    await sendCode(one, caller, code);
+  };
+  const moving = await aReminded(bench, one);
+  await ask(moving.caller);
+  assert.deepEqual(
+    await meanwhile(
+      bench,
+      one,
+      () => readCode(one, moving.caller, code),
+      () => text(two, moving.caller, "cancel"),
+    ),
+    ["rescheduled", "changed"],
+  );
+  assert.deepEqual(await statesOf(bench), ["10:00 cancelled", "15:00 confirmed"]);
+  const leaving = await aReminded(bench, one);
+  await ask(leaving.caller);
+  assert.deepEqual(
+    await meanwhile(
+      bench,
+      one,
+      () => text(one, leaving.caller, "cancel"),
+      () => readCode(two, leaving.caller, code),
+    ),
+    ["cancelled", "appointment_not_found"],
+  );
+});

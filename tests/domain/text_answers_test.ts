@@ -58,52 +58,42 @@ async function text(
 
 const timesOf = ({ appointments }: Told) => appointments.map((one) => one.startTime.slice(11, 16));
 
-test(
-  "X cancels nothing at once if it may mean an appointment that others have changed",
-  async (bench, line) => {
-    const family = await aFamily(bench);
-    const first = await aReminded(bench, line, family, "10:00");
-    await aReminded(bench, line, family, "14:30");
-    await cancelAtDesk(bench, first);
-    const asked = await text(line, family, "cancel");
-    assert.deepEqual([asked.outcome, timesOf(asked)], ["which", ["14:30"]]);
-    // Nobody needs to be asked for a yes.
-    assert.equal((await text(line, family, "confirm")).outcome, "confirmed");
-    assert.equal((await text(line, family, "cancel")).outcome, "which");
-    const chosen = await text(line, family, "choice", { choices: [1] });
-    assert.deepEqual([chosen.outcome, timesOf(chosen)], ["cancelled", ["14:30"]]);
-  },
-);
+test("X cancels nothing at once if it may mean an appointment that others have changed", async ({ bench, one: line }) => {
+  const family = await aFamily(bench);
+  const first = await aReminded(bench, line, family, "10:00");
+  await aReminded(bench, line, family, "14:30");
+  await cancelAtDesk(bench, first);
+  const asked = await text(line, family, "cancel");
+  assert.deepEqual([asked.outcome, timesOf(asked)], ["which", ["14:30"]]);
+  // Nobody needs to be asked for a yes.
+  assert.equal((await text(line, family, "confirm")).outcome, "confirmed");
+  assert.equal((await text(line, family, "cancel")).outcome, "which");
+  const chosen = await text(line, family, "choice", { choices: [1] });
+  assert.deepEqual([chosen.outcome, timesOf(chosen)], ["cancelled", ["14:30"]]);
+});
 
-test(
-  "X cancels nothing at once if it may mean an appointment that has begun",
-  async (bench, line) => {
-    const family = await aFamily(bench);
-    const first = await aReminded(bench, line, family, "10:00");
-    await aReminded(bench, line, family, "14:30");
-    await letBegin(bench, first);
-    assert.equal((await text(line, family, "cancel")).outcome, "which");
-  },
-);
+test("X cancels nothing at once if it may mean an appointment that has begun", async ({ bench, one: line }) => {
+  const family = await aFamily(bench);
+  const first = await aReminded(bench, line, family, "10:00");
+  await aReminded(bench, line, family, "14:30");
+  await letBegin(bench, first);
+  assert.equal((await text(line, family, "cancel")).outcome, "which");
+});
 
-test(
-  "X cancels the other appointment after the patient has cancelled one by text",
-  async (bench, line) => {
-    const family = await aFamily(bench);
-    await aReminded(bench, line, family, "10:00");
-    await aReminded(bench, line, family, "14:30");
-    assert.equal((await text(line, family, "cancel")).outcome, "which");
-    await text(line, family, "choice", { choices: [1] });
-    const other = await text(line, family, "cancel");
-    assert.deepEqual([other.outcome, timesOf(other)], ["cancelled", ["14:30"]]);
-  },
-);
-
-test("a number chooses nothing from a list that the patient was not sent", async (bench, line) => {
+test("X cancels the other appointment after the patient has cancelled one by text", async ({ bench, one: line }) => {
   const family = await aFamily(bench);
   await aReminded(bench, line, family, "10:00");
   await aReminded(bench, line, family, "14:30");
-  const { sql } = bench.database;
+  assert.equal((await text(line, family, "cancel")).outcome, "which");
+  await text(line, family, "choice", { choices: [1] });
+  const other = await text(line, family, "cancel");
+  assert.deepEqual([other.outcome, timesOf(other)], ["cancelled", ["14:30"]]);
+});
+
+test("a number chooses nothing from a list that the patient was not sent", async ({ bench, sql, one: line }) => {
+  const family = await aFamily(bench);
+  await aReminded(bench, line, family, "10:00");
+  await aReminded(bench, line, family, "14:30");
   const limit = (texts: number) =>
     sql`update public.organizations set sms_hourly_limit = ${texts} where id = ${family.clinic.id}`;
   await text(line, family, "other");
@@ -116,10 +106,10 @@ test("a number chooses nothing from a list that the patient was not sent", async
   assert.equal((await text(line, family, "choice", { choices: [1] })).outcome, "cancelled");
 });
 
-test("strangers get a fifth of the replies, and patients the rest", async (bench, line) => {
+test("strangers get a fifth of the replies, and patients the rest", async ({ bench, sql, one: line }) => {
   const family = await aFamily(bench);
   await aReminded(bench, line, family, "10:00");
-  await bench.database.sql`update public.organizations set sms_hourly_limit = 10
+  await sql`update public.organizations set sms_hourly_limit = 10
     where id = ${family.clinic.id}`;
   const told: boolean[] = [];
   for (let count = 0; count < 4; count++) {
@@ -131,7 +121,7 @@ test("strangers get a fifth of the replies, and patients the rest", async (bench
   assert.equal((await text(line, family, "other")).isReplied, true);
 });
 
-test("CANCEL asks the desk about each appointment once, also after STOP", async (bench, line) => {
+test("CANCEL asks the desk about each appointment once, also after STOP", async ({ bench, sql, one: line }) => {
   const family = await aFamily(bench);
   await aReminded(bench, line, family, "10:00");
   await text(line, family, "stop", { wish: "stop" });
@@ -140,7 +130,7 @@ test("CANCEL asks the desk about each appointment once, also after STOP", async 
   await cancel();
   await aReminded(bench, line, family, "14:30");
   await cancel();
-  const messages = await bench.database.sql<{ message: string }[]>`
+  const messages = await sql<{ message: string }[]>`
     select message from public.desk_messages order by created_at`;
   assert.deepEqual(messages.map(({ message }) => /\d\d:\d\d/.exec(message)?.[0]), [
     "10:00",

@@ -177,17 +177,23 @@ export async function statesOf({ database }: Bench): Promise<string[]> {
   return rows.map(({ state }) => state);
 }
 
+/** A bench and three connections to its database. */
+export interface LinedBench {
+  readonly bench: Bench;
+  readonly sql: postgres.Sql;
+  readonly one: Line;
+  readonly two: Line;
+  readonly three: Line;
+}
+
 /** Registers a test with a bench and three connections. */
-export function testWithLines(
-  name: string,
-  work: (bench: Bench, one: Line, two: Line, three: Line) => Promise<void>,
-): void {
+export function testWithLines(name: string, work: (given: LinedBench) => Promise<void>): void {
   testWithBench(name, async (bench) => {
     const lines = await openLines(bench.database, 3);
     try {
       const [one, two, three] = lines.all;
       assert.ok(one && two && three);
-      await work(bench, one, two, three);
+      await work({ bench, sql: bench.database.sql, one, two, three });
     } finally {
       await lines.close();
     }
