@@ -1,7 +1,12 @@
 /** The console at `/` of the local stack, as somebody uses it who evaluates the project. */
 import assert from "node:assert/strict";
 import type { BrowserContextOptions, Locator, Page } from "playwright-core";
-import { aTuesday, type BrowserStack, findBarriers, testInBrowser } from "../support/browser.ts";
+import {
+  aTuesday,
+  type BrowserStack,
+  findBarriers,
+  testInBrowser as test,
+} from "../support/browser.ts";
 import { aPhone } from "../support/clinic.ts";
 import { playAgent, startFakeModel } from "../support/fake_model.ts";
 
@@ -100,7 +105,7 @@ async function spoil(page: Page, name: string): Promise<void> {
   await ordered;
 }
 
-testInBrowser("a call is booked with buttons, and the page shows why it is safe", async (stack) => {
+test("a call is booked with buttons, and the page shows why it is safe", async (stack) => {
   const page = await openConsole(stack);
   await awaitCode(page);
   await page.getByRole("cell", { name: /held .* left Ada Brown/ }).waitFor();
@@ -120,7 +125,7 @@ testInBrowser("a call is booked with buttons, and the page shows why it is safe"
   await page.getByText("The agent ended the call.").waitFor();
 });
 
-testInBrowser("a call is booked with the keyboard alone", async (stack) => {
+test("a call is booked with the keyboard alone", async (stack) => {
   const page = await openConsole(stack);
   const press = async (name: string, key: "Tab" | "Shift+Tab") => {
     const wanted = page.getByRole("button", { name, exact: true });
@@ -152,114 +157,99 @@ testInBrowser("a call is booked with the keyboard alone", async (stack) => {
   await page.getByText("You hung up.").waitFor();
 });
 
-testInBrowser(
-  "a wrong code is said to be wrong, and the right one still confirms",
-  async (stack) => {
-    const page = await openConsole(stack);
-    await awaitCode(page);
-    await insist(page, await tell(page, /^Wrong code/), /doesn't match/, /^Wrong code/);
-    await page.getByText("verify_otp wrong_code").first().waitFor();
+test("a wrong code is said to be wrong, and the right one still confirms", async (stack) => {
+  const page = await openConsole(stack);
+  await awaitCode(page);
+  await insist(page, await tell(page, /^Wrong code/), /doesn't match/, /^Wrong code/);
+  await page.getByText("verify_otp wrong_code").first().waitFor();
+  await confirm(page);
+});
+
+test("the code comes to the phone of a withheld caller, and to another number that a caller gives", async (stack) => {
+  const page = await openConsole(stack);
+  await page.getByLabel("Withhold it").check();
+  for (const number of [/^\+4477/, "07700 900 124"]) {
+    await insist(page, await holdByPhone(page), /What number should I text/, "Yes, please");
+    await insist(page, await tell(page, number), /texted a six-digit code/, "Yes, please");
+    if (typeof number === "string") await showsText(page, "+447700900124");
     await confirm(page);
-  },
-);
+    await page.getByRole("button", { name: "Hang up" }).click();
+    await page.getByText("You hung up.").waitFor();
+  }
+});
 
-testInBrowser(
-  "the code comes to the phone of a withheld caller, and to another number that a caller gives",
-  async (stack) => {
-    const page = await openConsole(stack);
-    await page.getByLabel("Withhold it").check();
-    for (const number of [/^\+4477/, "07700 900 124"]) {
-      await insist(page, await holdByPhone(page), /What number should I text/, "Yes, please");
-      await insist(page, await tell(page, number), /texted a six-digit code/, "Yes, please");
-      if (typeof number === "string") await showsText(page, "+447700900124");
-      await confirm(page);
-      await page.getByRole("button", { name: "Hang up" }).click();
-      await page.getByText("You hung up.").waitFor();
-    }
-  },
-);
+test("a call that the stack no longer knows is over, and another can begin", async (stack) => {
+  const page = await openConsole(stack);
+  await page.getByRole("button", { name: "Call", exact: true }).click();
+  const offered = await tell(page, "A consultation next Tuesday");
+  await insist(page, offered, /Which suits you/, "Next Tuesday");
+  const said = page.getByRole("log").locator("p.you");
+  const before = await said.count();
+  const fail = async (status: number, message: string) => {
+    await page.route("**/said", (route) => route.fulfill({ status, json: { message } }), {
+      times: 1,
+    });
+    await say(page, time);
+    await page.getByRole("alert").filter({ hasText: message }).waitFor();
+    assert.equal(await said.count(), before, "what nobody heard is not shown as said");
+  };
+  await fail(503, "The database did not answer.");
+  // As after a start of the stack.
+  await fail(404, "This call is over.");
+  await page.getByRole("button", { name: "Hang up" }).waitFor({ state: "detached" });
+  await awaitCode(page);
+});
 
-testInBrowser(
-  "a call that the stack no longer knows is over, and another can begin",
-  async (stack) => {
-    const page = await openConsole(stack);
-    await page.getByRole("button", { name: "Call", exact: true }).click();
-    const offered = await tell(page, "A consultation next Tuesday");
-    await insist(page, offered, /Which suits you/, "Next Tuesday");
-    const said = page.getByRole("log").locator("p.you");
-    const before = await said.count();
-    const fail = async (status: number, message: string) => {
-      await page.route("**/said", (route) => route.fulfill({ status, json: { message } }), {
-        times: 1,
-      });
-      await say(page, time);
-      await page.getByRole("alert").filter({ hasText: message }).waitFor();
-      assert.equal(await said.count(), before, "what nobody heard is not shown as said");
-    };
-    await fail(503, "The database did not answer.");
-    // As after a start of the stack.
-    await fail(404, "This call is over.");
-    await page.getByRole("button", { name: "Hang up" }).waitFor({ state: "detached" });
-    await awaitCode(page);
-  },
-);
+test("a page that is loaded again is the same caller, and has hung up", async (stack) => {
+  const page = await openConsole(stack);
+  const number = aPhone();
+  await page.getByLabel("Your number").fill(number);
+  const started = page.waitForResponse((response) => response.url().endsWith("/console/calls"));
+  await awaitCode(page);
+  const { callId } = await (await started).json();
+  await page.reload();
+  assert.equal(await page.getByLabel("Your number").inputValue(), number);
+  await showsText(page, "delivered");
+  const headers = { "content-type": "application/json", origin: stack.url };
+  const order = { method: "POST", headers, body: '{"said":"Hello?"}' };
+  let status = 200;
+  for (let tries = 0; tries < 300 && status !== 404; tries++) {
+    const answer = await fetch(`${stack.url}/console/calls/${callId}/said`, order);
+    await answer.body?.cancel();
+    status = answer.status;
+    await page.waitForTimeout(50);
+  }
+  assert.equal(status, 404);
+});
 
-testInBrowser(
-  "a page that is loaded again is the same caller, and has hung up",
-  async (stack) => {
-    const page = await openConsole(stack);
-    const number = aPhone();
-    await page.getByLabel("Your number").fill(number);
-    const started = page.waitForResponse((response) => response.url().endsWith("/console/calls"));
-    await awaitCode(page);
-    const { callId } = await (await started).json();
-    await page.reload();
-    assert.equal(await page.getByLabel("Your number").inputValue(), number);
-    await showsText(page, "delivered");
-    const headers = { "content-type": "application/json", origin: stack.url };
-    const order = { method: "POST", headers, body: '{"said":"Hello?"}' };
-    let status = 200;
-    for (let tries = 0; tries < 300 && status !== 404; tries++) {
-      const answer = await fetch(`${stack.url}/console/calls/${callId}/said`, order);
-      await answer.body?.cancel();
-      status = answer.status;
-      await page.waitForTimeout(50);
-    }
-    assert.equal(status, 404);
-  },
-);
+test("the caller hears what became of a spoiled text, and goes on when it is repaired", async (stack) => {
+  const page = await openConsole(stack);
+  const hangUp = async () => {
+    await page.getByRole("button", { name: "Hang up" }).click();
+    await page.getByText("You hung up.").waitFor();
+  };
+  await spoil(page, "Wrong number");
+  await insist(page, await holdByPhone(page), /can't receive texts/, "Yes, please");
+  await page.getByText("No text has been sent").waitFor();
+  await hangUp();
 
-testInBrowser(
-  "the caller hears what became of a spoiled text, and goes on when it is repaired",
-  async (stack) => {
-    const page = await openConsole(stack);
-    const hangUp = async () => {
-      await page.getByRole("button", { name: "Hang up" }).click();
-      await page.getByText("You hung up.").waitFor();
-    };
-    await spoil(page, "Wrong number");
-    await insist(page, await holdByPhone(page), /can't receive texts/, "Yes, please");
-    await page.getByText("No text has been sent").waitFor();
-    await hangUp();
+  await spoil(page, "Twilio is down");
+  await insist(page, await holdByPhone(page), /couldn't send the text/, "Yes, please");
+  await page.getByText("send_otp sms_provider_error").first().waitFor();
+  await hangUp();
 
-    await spoil(page, "Twilio is down");
-    await insist(page, await holdByPhone(page), /couldn't send the text/, "Yes, please");
-    await page.getByText("send_otp sms_provider_error").first().waitFor();
-    await hangUp();
+  await spoil(page, "Twilio takes them");
+  await spoil(page, "They do not arrive");
+  await awaitCode(page);
+  await showsText(page, "undelivered (30003)");
+  await hangUp();
 
-    await spoil(page, "Twilio takes them");
-    await spoil(page, "They do not arrive");
-    await awaitCode(page);
-    await showsText(page, "undelivered (30003)");
-    await hangUp();
-
-    await spoil(page, "The report is forged");
-    await awaitCode(page);
-    await showsText(page, "queued");
-    await spoil(page, "They arrive in a second");
-    await confirm(page);
-  },
-);
+  await spoil(page, "The report is forged");
+  await awaitCode(page);
+  await showsText(page, "queued");
+  await spoil(page, "They arrive in a second");
+  await confirm(page);
+});
 
 /** A zone in which it is day, since nobody is reminded at night. */
 const aDayZone = (): string =>
@@ -268,7 +258,7 @@ const aDayZone = (): string =>
     return Number(hour) >= 9 && Number(hour) <= 19;
   }) ?? "";
 
-testInBrowser("a reminder is answered from the phone: confirmed, then cancelled", async (stack) => {
+test("a reminder is answered from the phone: confirmed, then cancelled", async (stack) => {
   const page = await openConsole(stack);
   const clinic = await stack.clinic(aDayZone());
   await stack.stack.provision();
@@ -300,57 +290,54 @@ testInBrowser("a reminder is answered from the phone: confirmed, then cancelled"
   await page.getByRole("cell", { name: /confirmed Ada Brown/ }).waitFor({ state: "detached" });
 });
 
-testInBrowser(
-  "with a model's key, the model answers with the clinic's prompt and tools",
-  async (stack) => {
-    const fake = startFakeModel(playAgent);
-    Object.assign(stack.env, { OPENAI_API_KEY: fake.key, OPENAI_BASE_URL: fake.url });
-    try {
-      const page = await openConsole(stack);
-      const tell = async (text: string) => {
-        await page.getByLabel("Say something").fill(text);
-        await page.getByRole("button", { name: "Say", exact: true }).click();
-      };
-      await page.getByText("A language model answers").waitFor();
-      await page.getByRole("button", { name: "Call", exact: true }).click();
-      await page.getByText(/^openai \S+ answers\.$/).waitFor();
-      // A model that refuses is said to, and the caller goes on.
-      fake.failNext(400);
-      await tell(`check ${aTuesday()}`);
-      await page.getByRole("alert").filter({ hasText: "answered 400" }).waitFor();
-      await tell(`check ${aTuesday()}`);
-      await hears(page, /Which suits you/);
-      await tell("hold 1 as Ada Brown");
-      await hears(page, /texted a six-digit code/);
-      const text = await page.getByRole("list", { name: "Texts" }).locator("li p").first()
-        .innerText();
-      await tell(`code ${/\d{6}/.exec(text)?.[0]}`);
-      await hears(page, /that's confirmed/);
-      await page.getByText("verify_otp confirmed").waitFor();
-      await tell("bye");
-      await page.getByText("The agent ended the call.").waitFor();
-      assert.deepEqual(fake.refusals, []);
-      const asked = JSON.stringify(fake.requests[0]);
-      for (const known of ["Sunrise Dental", "hold_slot", "verify_otp"]) {
-        assert.ok(
-          asked.includes(known),
-        );
-      }
-      // It can still be the script.
-      const { length } = fake.requests;
-      await page.getByLabel("Without the model").check();
-      await page.getByRole("button", { name: "Call", exact: true }).click();
-      await say(page, "A consultation next Tuesday");
-      await hears(page, /Which suits you/);
-      assert.equal(fake.requests.length, length);
-    } finally {
-      for (const name of Object.keys(stack.env)) delete stack.env[name];
-      await fake.stop();
+test("with a model's key, the model answers with the clinic's prompt and tools", async (stack) => {
+  const fake = startFakeModel(playAgent);
+  Object.assign(stack.env, { OPENAI_API_KEY: fake.key, OPENAI_BASE_URL: fake.url });
+  try {
+    const page = await openConsole(stack);
+    const tell = async (text: string) => {
+      await page.getByLabel("Say something").fill(text);
+      await page.getByRole("button", { name: "Say", exact: true }).click();
+    };
+    await page.getByText("A language model answers").waitFor();
+    await page.getByRole("button", { name: "Call", exact: true }).click();
+    await page.getByText(/^openai \S+ answers\.$/).waitFor();
+    // A model that refuses is said to, and the caller goes on.
+    fake.failNext(400);
+    await tell(`check ${aTuesday()}`);
+    await page.getByRole("alert").filter({ hasText: "answered 400" }).waitFor();
+    await tell(`check ${aTuesday()}`);
+    await hears(page, /Which suits you/);
+    await tell("hold 1 as Ada Brown");
+    await hears(page, /texted a six-digit code/);
+    const text = await page.getByRole("list", { name: "Texts" }).locator("li p").first()
+      .innerText();
+    await tell(`code ${/\d{6}/.exec(text)?.[0]}`);
+    await hears(page, /that's confirmed/);
+    await page.getByText("verify_otp confirmed").waitFor();
+    await tell("bye");
+    await page.getByText("The agent ended the call.").waitFor();
+    assert.deepEqual(fake.refusals, []);
+    const asked = JSON.stringify(fake.requests[0]);
+    for (const known of ["Sunrise Dental", "hold_slot", "verify_otp"]) {
+      assert.ok(
+        asked.includes(known),
+      );
     }
-  },
-);
+    // It can still be the script.
+    const { length } = fake.requests;
+    await page.getByLabel("Without the model").check();
+    await page.getByRole("button", { name: "Call", exact: true }).click();
+    await say(page, "A consultation next Tuesday");
+    await hears(page, /Which suits you/);
+    assert.equal(fake.requests.length, length);
+  } finally {
+    for (const name of Object.keys(stack.env)) delete stack.env[name];
+    await fake.stop();
+  }
+});
 
-testInBrowser("a slow Twilio is seen in the waterfall, and a late report comes", async (stack) => {
+test("a slow Twilio is seen in the waterfall, and a late report comes", async (stack) => {
   const page = await openConsole(stack);
   await spoil(page, "Twilio is slow");
   await spoil(page, "The report is late");
@@ -362,26 +349,23 @@ testInBrowser("a slow Twilio is seen in the waterfall, and a late report comes",
   await spoil(page, "They arrive in a second");
 });
 
-testInBrowser(
-  "while the database is away the page stays and says so, and the call goes on after",
-  async (stack) => {
-    const page = await openConsole(stack);
-    const away = page.getByRole("checkbox", { name: "Take it away from the functions" });
-    await page.getByRole("button", { name: "Call", exact: true }).click();
-    await away.check();
-    await page.getByText("The database is away.").waitFor();
-    await say(page, "A consultation next Tuesday");
-    await page.getByText("check_availability error").first().waitFor();
-    await page.reload();
-    await page.getByText("The database is away.").waitFor();
-    await checkBarriers(page);
-    await away.uncheck();
-    await page.getByText("The database is away.").waitFor({ state: "detached" });
-    await awaitCode(page);
-  },
-);
+test("while the database is away the page stays and says so, and the call goes on after", async (stack) => {
+  const page = await openConsole(stack);
+  const away = page.getByRole("checkbox", { name: "Take it away from the functions" });
+  await page.getByRole("button", { name: "Call", exact: true }).click();
+  await away.check();
+  await page.getByText("The database is away.").waitFor();
+  await say(page, "A consultation next Tuesday");
+  await page.getByText("check_availability error").first().waitFor();
+  await page.reload();
+  await page.getByText("The database is away.").waitFor();
+  await checkBarriers(page);
+  await away.uncheck();
+  await page.getByText("The database is away.").waitFor({ state: "detached" });
+  await awaitCode(page);
+});
 
-testInBrowser("a book that could not be read is read again, without being asked", async (stack) => {
+test("a book that could not be read is read again, without being asked", async (stack) => {
   const page = await stack.open();
   // More often than something else makes the page read.
   await page.route(
@@ -395,48 +379,45 @@ testInBrowser("a book that could not be read is read again, without being asked"
   await page.getByText("The database did not answer.").waitFor({ state: "detached" });
 });
 
-testInBrowser(
-  "two windows race for one time: one holds it, the other is offered others",
-  async (stack) => {
-    const pages = await Promise.all([openConsole(stack), openConsole(stack)]);
-    const clinic = await stack.clinic();
-    for (const page of pages) {
-      await page.reload();
-      await page.getByLabel("Clinic").selectOption(clinic.slug);
-    }
-    for (const page of pages) {
-      await page.getByRole("columnheader", { name: "Dr Number 1" }).waitFor();
-    }
-    const days = await Promise.all(pages.map((page) => page.getByLabel("Day").inputValue()));
-    assert.equal(days[0], days[1], "the windows show different days");
-    const [first] = pages;
-    const open = first.getByRole("button", { name: /^open \d/ }).first();
-    const label = (await open.innerText()).replace(/\s+/g, " ");
-    // Both have the book as it was, however late one of them clicks.
-    const clicked = Promise.withResolvers<void>();
-    for (const page of pages) {
-      await page.route("**/console/book/**", async (route) => {
-        await clicked.promise;
-        await route.continue();
-      });
-    }
-    await Promise.all(pages.map((page) => page.getByRole("button", { name: label }).click()));
-    clicked.resolve();
-    const heard = await Promise.all(pages.map((page) => page.locator(".heard b").innerText()));
-    assert.deepEqual(heard.toSorted(), ["held", "slot_taken"]);
-    const other = pages[heard.indexOf("slot_taken")];
-    await other?.locator(".heard").filter({ hasText: /just been taken.*could offer/ }).waitFor();
-    for (const page of pages) {
-      await page.getByRole("cell", { name: /held .* left Window/ })
-        .waitFor();
-    }
-    // The time is free again, in both windows, as soon as its caller hangs up.
-    await pages[heard.indexOf("held")]?.getByRole("button", { name: "Hang up" }).click();
-    for (const page of pages) await page.getByRole("button", { name: label }).waitFor();
-  },
-);
+test("two windows race for one time: one holds it, the other is offered others", async (stack) => {
+  const pages = await Promise.all([openConsole(stack), openConsole(stack)]);
+  const clinic = await stack.clinic();
+  for (const page of pages) {
+    await page.reload();
+    await page.getByLabel("Clinic").selectOption(clinic.slug);
+  }
+  for (const page of pages) {
+    await page.getByRole("columnheader", { name: "Dr Number 1" }).waitFor();
+  }
+  const days = await Promise.all(pages.map((page) => page.getByLabel("Day").inputValue()));
+  assert.equal(days[0], days[1], "the windows show different days");
+  const [first] = pages;
+  const open = first.getByRole("button", { name: /^open \d/ }).first();
+  const label = (await open.innerText()).replace(/\s+/g, " ");
+  // Both have the book as it was, however late one of them clicks.
+  const clicked = Promise.withResolvers<void>();
+  for (const page of pages) {
+    await page.route("**/console/book/**", async (route) => {
+      await clicked.promise;
+      await route.continue();
+    });
+  }
+  await Promise.all(pages.map((page) => page.getByRole("button", { name: label }).click()));
+  clicked.resolve();
+  const heard = await Promise.all(pages.map((page) => page.locator(".heard b").innerText()));
+  assert.deepEqual(heard.toSorted(), ["held", "slot_taken"]);
+  const other = pages[heard.indexOf("slot_taken")];
+  await other?.locator(".heard").filter({ hasText: /just been taken.*could offer/ }).waitFor();
+  for (const page of pages) {
+    await page.getByRole("cell", { name: /held .* left Window/ })
+      .waitFor();
+  }
+  // The time is free again, in both windows, as soon as its caller hangs up.
+  await pages[heard.indexOf("held")]?.getByRole("button", { name: "Hang up" }).click();
+  for (const page of pages) await page.getByRole("button", { name: label }).waitFor();
+});
 
-testInBrowser("of 200 callers one gets the time, and 199 are offered others", async (stack) => {
+test("of 200 callers one gets the time, and 199 are offered others", async (stack) => {
   const page = await openConsole(stack);
   const clinic = await stack.clinic();
   await page.reload();
@@ -475,7 +456,7 @@ async function attack(page: Page, name: string, report: Locator): Promise<void> 
 }
 
 for (const [name, finding] of attacks) {
-  testInBrowser(`${name} reaches nothing, and an honest patient books meanwhile`, async (stack) => {
+  test(`${name} reaches nothing, and an honest patient books meanwhile`, async (stack) => {
     const page = await openConsole(stack);
     const report = page.getByRole("article").filter({ hasText: name });
     await attack(page, name, report);
@@ -492,24 +473,21 @@ for (const [name, finding] of attacks) {
   });
 }
 
-testInBrowser(
-  "an operator sees figures, the trail and the log, and nothing personal",
-  async (stack) => {
-    const page = await openConsole(stack);
-    const caller = await page.getByLabel("Your number").inputValue();
-    await awaitCode(page);
-    await confirm(page);
-    await page.getByRole("row", { name: /verify_otp \d+ (within|over) \d+ ms/ }).waitFor();
-    await page.getByRole("row", { name: /Holds confirmed .* above 95 %/ }).waitFor();
-    await page.getByRole("row", { name: /confirm_appointment confirmed/ }).first().waitFor();
-    const operate = await page.locator("#operate").innerText();
-    for (const personal of ["Ada", "Brown", caller, caller.slice(3)]) {
-      assert.ok(!operate.includes(personal), personal);
-    }
-  },
-);
+test("an operator sees figures, the trail and the log, and nothing personal", async (stack) => {
+  const page = await openConsole(stack);
+  const caller = await page.getByLabel("Your number").inputValue();
+  await awaitCode(page);
+  await confirm(page);
+  await page.getByRole("row", { name: /verify_otp \d+ (within|over) \d+ ms/ }).waitFor();
+  await page.getByRole("row", { name: /Holds confirmed .* above 95 %/ }).waitFor();
+  await page.getByRole("row", { name: /confirm_appointment confirmed/ }).first().waitFor();
+  const operate = await page.locator("#operate").innerText();
+  for (const personal of ["Ada", "Brown", caller, caller.slice(3)]) {
+    assert.ok(!operate.includes(personal), personal);
+  }
+});
 
-testInBrowser("nothing hinders a screen reader, in light, dark and on a phone", async (stack) => {
+test("nothing hinders a screen reader, in light, dark and on a phone", async (stack) => {
   for (
     const options of [{ colorScheme: "light" }, { colorScheme: "dark" }, {
       colorScheme: "light",
@@ -525,20 +503,17 @@ testInBrowser("nothing hinders a screen reader, in light, dark and on a phone", 
   }
 });
 
-testInBrowser(
-  "no other page can do anything here, and neither can its forms",
-  async ({ url }) => {
-    const post = async (headers: Record<string, string>, body = '{"isAway":true}') => {
-      const response = await fetch(`${url}/console/database`, { method: "POST", headers, body });
-      await response.body?.cancel();
-      return response.status;
-    };
-    const json = { "content-type": "application/json" };
-    assert.equal(await post(json), 403);
-    assert.equal(await post({ ...json, origin: "https://attacker.example" }), 403);
-    assert.equal(await post({ origin: url, "content-type": "text/plain" }), 415);
-    assert.equal(await post({ ...json, origin: url }, '{"isAway":"yes"}'), 400);
-    const overview = await (await fetch(`${url}/console/overview`)).json();
-    assert.deepEqual(overview.database, { isAway: false });
-  },
-);
+test("no other page can do anything here, and neither can its forms", async ({ url }) => {
+  const post = async (headers: Record<string, string>, body = '{"isAway":true}') => {
+    const response = await fetch(`${url}/console/database`, { method: "POST", headers, body });
+    await response.body?.cancel();
+    return response.status;
+  };
+  const json = { "content-type": "application/json" };
+  assert.equal(await post(json), 403);
+  assert.equal(await post({ ...json, origin: "https://attacker.example" }), 403);
+  assert.equal(await post({ origin: url, "content-type": "text/plain" }), 415);
+  assert.equal(await post({ ...json, origin: url }, '{"isAway":"yes"}'), 400);
+  const overview = await (await fetch(`${url}/console/overview`)).json();
+  assert.deepEqual(overview.database, { isAway: false });
+});

@@ -3,7 +3,7 @@
  * compared.
  */
 import assert from "node:assert/strict";
-import { testWithDatabase } from "../support/database.ts";
+import { testWithDatabase as test } from "../support/database.ts";
 import { aClinic } from "../support/clinic.ts";
 import { atLength } from "../support/length.ts";
 
@@ -64,25 +64,23 @@ const attack = (worker: number, count: number) => `
   end
   $attack$`;
 
-testWithDatabase(
-  `${guesses} guesses over calls, phones and clinics stay within the caps`,
-  async (database) => {
-    const { sql } = database;
-    const clinics = await Promise.all(
-      Array.from({ length: 4 }, () => aClinic(sql, { providers: 4 })),
-    );
-    const capped = clinics[0]?.id ?? "";
-    await sql`update public.organizations set sms_hourly_limit = ${hourlyTexts} where id = ${capped}`;
-    // All different: each has its own limits.
-    const phones = Array.from({ length: phoneCount }, (_, index) => `+447700900${100 + index}`);
-    await sql`create table attackers as select unnest(${phones}::text[]) as phone`;
-    await Promise.all(
-      Array.from(
-        { length: workers },
-        (_, worker) => sql.unsafe(attack(worker, guesses / workers)).simple(),
-      ),
-    );
-    const [row] = await sql`
+test(`${guesses} guesses over calls, phones and clinics stay within the caps`, async (database) => {
+  const { sql } = database;
+  const clinics = await Promise.all(
+    Array.from({ length: 4 }, () => aClinic(sql, { providers: 4 })),
+  );
+  const capped = clinics[0]?.id ?? "";
+  await sql`update public.organizations set sms_hourly_limit = ${hourlyTexts} where id = ${capped}`;
+  // All different: each has its own limits.
+  const phones = Array.from({ length: phoneCount }, (_, index) => `+447700900${100 + index}`);
+  await sql`create table attackers as select unnest(${phones}::text[]) as phone`;
+  await Promise.all(
+    Array.from(
+      { length: workers },
+      (_, worker) => sql.unsafe(attack(worker, guesses / workers)).simple(),
+    ),
+  );
+  const [row] = await sql`
       select
         (select count(*) from public.audit_logs where action = 'verify_otp')::int as guesses,
         (select count(*) from public.sms_messages)::int as texts,
@@ -92,16 +90,15 @@ testWithDatabase(
         (select max(attempts) from public.calls) as of_a_call,
         (select max(sends) from public.calls) <= 6 as texts_of_a_call
       from public.phone_counts`;
-    assert.ok(row && row["texts"] <= phoneCount * 7, `${row?.["texts"]} texts`);
-    assert.ok(
-      row["capped"] <= hourlyTexts,
-      `${row["capped"]} texts of the clinic with a low limit`,
-    );
-    assert.deepEqual({ ...row, texts: 0, capped: 0 }, {
-      ...{ guesses, texts: 0, capped: 0 },
-      // Twenty a day, and ten more because the attacker calls from the number itself.
-      ...{ evaluated: phoneCount * 30, of_a_phone: 30, of_a_call: 10 },
-      ...{ texts_of_a_phone: true, texts_of_a_call: true },
-    });
-  },
-);
+  assert.ok(row && row["texts"] <= phoneCount * 7, `${row?.["texts"]} texts`);
+  assert.ok(
+    row["capped"] <= hourlyTexts,
+    `${row["capped"]} texts of the clinic with a low limit`,
+  );
+  assert.deepEqual({ ...row, texts: 0, capped: 0 }, {
+    ...{ guesses, texts: 0, capped: 0 },
+    // Twenty a day, and ten more because the attacker calls from the number itself.
+    ...{ evaluated: phoneCount * 30, of_a_phone: 30, of_a_call: 10 },
+    ...{ texts_of_a_phone: true, texts_of_a_call: true },
+  });
+});

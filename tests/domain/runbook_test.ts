@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { aCaller, openLines } from "../support/callers.ts";
 import { aClinic, aDay } from "../support/clinic.ts";
-import { testWithDatabase } from "../support/database.ts";
+import { testWithDatabase as test } from "../support/database.ts";
 import { aMember, askAs } from "../support/staff.ts";
 
 const runbook = readFileSync(new URL("../../docs/runbook.md", import.meta.url), "utf8");
@@ -12,39 +12,36 @@ const runbook = readFileSync(new URL("../../docs/runbook.md", import.meta.url), 
 const statements = [...runbook.matchAll(/```sql\n(.*?)```/gs)]
   .flatMap(([, block = ""]) => block.split(/;\s*\n/)).filter((text) => text.trim() !== "");
 
-testWithDatabase(
-  "every statement of the runbook runs, and tells the story of a call",
-  async (database) => {
-    const { sql } = database;
-    const clinic = await aClinic(sql);
-    const { email, ...member } = await aMember(sql, clinic.id);
-    const lines = await openLines(database, 1);
-    try {
-      const caller = aCaller(clinic);
-      const held = await lines.all[0]?.ask("claim_slot_atomic", caller, {
-        p_slot_id: `consultation/${aDay()}T09:00`,
-      });
-      const asked = { p_org: clinic.id, p_appointment: held?.holdId };
-      assert.equal(
-        (await askAs(sql, { email, ...member }, "staff_confirm", asked)).outcome,
-        "confirmed",
-      );
-      const told = [];
-      for (const statement of statements) {
-        const filled = statement.replaceAll("SLUG", clinic.slug).replaceAll(
-          "CALL_ID",
-          caller.callId,
-        )
-          .replaceAll("APPOINTMENT_ID", held?.holdId ?? "");
-        told.push(JSON.stringify(await sql.unsafe(filled)));
-      }
-      assert.ok(statements.length >= 9, `${statements.length} statements`);
-      const story = told.join("\n");
-      for (const part of ["hold_slot", "staff_confirm", email, "watch-overlaps"]) {
-        assert.ok(story.includes(part), `Nothing tells of ${part}`);
-      }
-    } finally {
-      await lines.close();
+test("every statement of the runbook runs, and tells the story of a call", async (database) => {
+  const { sql } = database;
+  const clinic = await aClinic(sql);
+  const { email, ...member } = await aMember(sql, clinic.id);
+  const lines = await openLines(database, 1);
+  try {
+    const caller = aCaller(clinic);
+    const held = await lines.all[0]?.ask("claim_slot_atomic", caller, {
+      p_slot_id: `consultation/${aDay()}T09:00`,
+    });
+    const asked = { p_org: clinic.id, p_appointment: held?.holdId };
+    assert.equal(
+      (await askAs(sql, { email, ...member }, "staff_confirm", asked)).outcome,
+      "confirmed",
+    );
+    const told = [];
+    for (const statement of statements) {
+      const filled = statement.replaceAll("SLUG", clinic.slug).replaceAll(
+        "CALL_ID",
+        caller.callId,
+      )
+        .replaceAll("APPOINTMENT_ID", held?.holdId ?? "");
+      told.push(JSON.stringify(await sql.unsafe(filled)));
     }
-  },
-);
+    assert.ok(statements.length >= 9, `${statements.length} statements`);
+    const story = told.join("\n");
+    for (const part of ["hold_slot", "staff_confirm", email, "watch-overlaps"]) {
+      assert.ok(story.includes(part), `Nothing tells of ${part}`);
+    }
+  } finally {
+    await lines.close();
+  }
+});

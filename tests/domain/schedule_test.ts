@@ -5,11 +5,11 @@ import assert from "node:assert/strict";
 import postgres from "postgres";
 import { withConnection } from "../../supabase/local/connection.ts";
 import { aClinic } from "../support/clinic.ts";
-import { testWithDatabase } from "../support/database.ts";
+import { testWithDatabase as test } from "../support/database.ts";
 
 const ordinary = { duration: 30, step: 30, notice: 60, horizon: 90, seats: 1 };
 
-testWithDatabase(
+test(
   "an impossible schedule is refused with a sentence, by SQL and as the service role",
   async (database, test) => {
     const { sql } = database;
@@ -182,33 +182,30 @@ testWithDatabase(
   },
 );
 
-testWithDatabase(
-  "a time zone is a name from the server's list, spelled as it is there",
-  async ({ sql }) => {
-    // The others are looked up in the list itself.
-    const known = await sql<{ name: string }[]>`
+test("a time zone is a name from the server's list, spelled as it is there", async ({ sql }) => {
+  // The others are looked up in the list itself.
+  const known = await sql<{ name: string }[]>`
     select name from pg_timezone_names where name ~ '^[A-Za-z_/]+$'`;
-    const names = known.map(({ name }) => name);
-    assert.ok(names.length > 300);
-    const others = [
-      "BST",
-      "UTC+3",
-      "UTC-3",
-      "Europe//London",
-      "/Europe/London",
-      "Europe",
-      "local",
-      "",
-    ];
-    const [wrong] = await sql<{ names: string[] | null }[]>`
+  const names = known.map(({ name }) => name);
+  assert.ok(names.length > 300);
+  const others = [
+    "BST",
+    "UTC+3",
+    "UTC-3",
+    "Europe//London",
+    "/Europe/London",
+    "Europe",
+    "local",
+    "",
+  ];
+  const [wrong] = await sql<{ names: string[] | null }[]>`
     with zones as materialized (select name from pg_timezone_names), named (name) as (
       select unnest(${names}::text[]) union select lower(unnest(${names}::text[]))
       union select unnest(${others}::text[]))
     select array_agg(n.name) as names from named as n
     where private.is_time_zone(n.name)
       <> exists (select from zones as z where z.name = n.name)`;
-    assert.deepEqual(wrong?.names, null);
-    const [row] = await sql`show timezone`;
-    assert.deepEqual({ ...row }, { TimeZone: "UTC" });
-  },
-);
+  assert.deepEqual(wrong?.names, null);
+  const [row] = await sql`show timezone`;
+  assert.deepEqual({ ...row }, { TimeZone: "UTC" });
+});
