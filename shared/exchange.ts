@@ -121,7 +121,7 @@ interface Asking<T> {
 }
 
 async function ask<T>(url: URL, { request, read, network, signal }: Asking<T>): Promise<T> {
-  const host = url.hostname.replace(/^\[(.*)\]$/, "$1");
+  const host = hostOf(url);
   const addresses = await findPublicAddresses(host, network);
   const connection = await connectToOne(addresses, Number(url.port || 443), host, network, signal);
   try {
@@ -137,6 +137,9 @@ async function ask<T>(url: URL, { request, read, network, signal }: Asking<T>): 
     connection.close();
   }
 }
+
+/** The host of an address, an IPv6 address without its brackets. */
+export const hostOf = ({ hostname }: URL): string => hostname.replace(/^\[(.*)\]$/, "$1");
 
 /** All addresses of a host. If one of them is not public, none is used. */
 async function findPublicAddresses(host: string, network: Network): Promise<readonly string[]> {

@@ -11,6 +11,7 @@
 import type postgres from "postgres";
 import { z } from "zod";
 import { createCalendarToken, hashCalendarToken } from "../../shared/calendar_token.ts";
+import { askAddress } from "./address.ts";
 import {
   type Clinic,
   findClinic,
@@ -113,7 +114,13 @@ export const calendar = defineTask({
         case "revoke":
           return await revoke(sql, clinic, id ?? "", terminal);
         case "read":
-          return await setBusy(sql, clinic, doctor ?? "", await askAddress(terminal), terminal);
+          return await setBusy(
+            sql,
+            clinic,
+            doctor ?? "",
+            await askAddress(terminal, "the calendar"),
+            terminal,
+          );
         case "forget":
           return await setBusy(sql, clinic, doctor ?? "", null, terminal);
       }
@@ -211,15 +218,6 @@ async function revoke(
     case "busy":
       throw sayBusy();
   }
-}
-
-async function askAddress(terminal: Terminal): Promise<string> {
-  const given = terminal.isTerminal
-    ? await terminal.ask("Address of the calendar (not shown): ", { hidden: true })
-    : await terminal.readAll();
-  const address = given.trim();
-  if (address === "") throw new Stop(2, "Nothing was stored: no address was given");
-  return address;
 }
 
 async function setBusy(

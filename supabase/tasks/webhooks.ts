@@ -11,6 +11,7 @@ import type postgres from "postgres";
 import { z } from "zod";
 import { type Config, readCredentialConfig } from "../../shared/config.ts";
 import { createWebhookSecret, encryptWebhookSecret } from "../../shared/webhook.ts";
+import { askAddress } from "./address.ts";
 import {
   type Clinic,
   findClinic,
@@ -209,11 +210,7 @@ async function listFailed(asked: Asked): Promise<void> {
 
 async function add(asked: Asked, types: readonly string[] | null, names: boolean): Promise<void> {
   const { sql, clinic, terminal, keys } = asked;
-  const given = terminal.isTerminal
-    ? await terminal.ask("Address of the endpoint (not shown): ", { hidden: true })
-    : await terminal.readAll();
-  const address = given.trim();
-  if (address === "") throw new Stop(2, "Nothing was stored: no address was given");
+  const address = await askAddress(terminal, "the endpoint");
   const endpointId = crypto.randomUUID();
   const secret = createWebhookSecret();
   const of = { orgId: clinic.id, endpointId };

@@ -114,6 +114,12 @@ test("an endpoint is added, tried, replaced, listed and removed, and mistakes ge
     assert.equal(refused, 2);
     assert.match(why, /begins with https:\/\//);
   }
+  for (const inside of ["127.0.0.1", "2130706433", "[::1]", "169.254.169.254", "localhost"]) {
+    const [refused, why] = await run(["add", ...at], `https://${inside}/x`);
+    assert.equal(refused, 2);
+    assert.match(why, /is not an address of the public internet$/);
+  }
+  assert.match((await run(["add", ...at], "https://b.example:99999/"))[1], /not an address$/);
   assert.match((await run(["add", ...at, "--events", "all"], "https://b.example/"))[1], /some of/);
   assert.equal((await run(["add", ...at], ""))[0], 2);
   assert.deepEqual(await run(["remove", ...one]), [0, "Removed: it receives nothing more"]);
