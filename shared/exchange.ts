@@ -270,7 +270,7 @@ class Reader {
     }
   }
 
-  /** Exactly so many bytes. */
+  /** Exactly this many bytes. */
   async exactly(length: number): Promise<Uint8Array[]> {
     const parts: Uint8Array[] = [];
     for (let left = length; left > 0;) {

@@ -38,9 +38,9 @@ export interface Figures {
 export interface ToolFigures {
   readonly tool: string;
   readonly calls: number;
-  /** Half of the calls were answered within so many ms; null if it was longer than any bound. */
+  /** Half of the calls were answered within this many ms; null if it was longer than any bound. */
   readonly half: number | null;
-  /** The same of 95 calls in 100. */
+  /** The same for 95 calls in 100. */
   readonly most: number | null;
 }
 

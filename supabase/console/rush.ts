@@ -21,7 +21,7 @@ export interface Rush {
   readonly others: Readonly<Record<string, number>>;
   /** The holds and appointments that the database has at that time. */
   readonly rows: number;
-  /** What the one who got it heard, and what most of the others did. */
+  /** What the caller who got it heard, and what most of the others heard. */
   readonly winnerHears: string | undefined;
   readonly othersHear: string | undefined;
   /** Milliseconds from the first request to the answer, with repetitions. */

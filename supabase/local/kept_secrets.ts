@@ -1,5 +1,5 @@
 /**
- * The secrets that a local stack draws once and keeps beside its database, which they open.
+ * The secrets of a local stack, drawn once and kept next to the database that they belong to.
  *
  * @module
  */

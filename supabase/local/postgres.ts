@@ -208,7 +208,7 @@ async function waitUntilReady(
 ): Promise<string | undefined> {
   const endsAt = performance.now() + 30_000;
   while (isRunning() && performance.now() < endsAt) {
-    // Its own query for types is awaited by nobody: a reset during it would end this process.
+    // Nobody awaits its own query for types: a reset during it would end this process.
     const sql = postgres(url, {
       max: 1,
       connect_timeout: 2,

@@ -1,8 +1,8 @@
 /**
  * A page as static files: what the console and the desk's page have in common on the server.
  *
- * The browser loads what stands in the page's folder and in `app/` here with the types taken out, and the
- * libraries as their packages bring them. Nothing is built, and nothing comes from outside: a page's
+ * The browser loads the files of the page's folder and of `app/` here without their types, and the
+ * libraries as they are in their packages. Nothing is built, and nothing comes from outside: a page's
  * policy allows its own scripts and styles, and requests to one address.
  *
  * @module
@@ -125,7 +125,7 @@ export async function makePage(options: PageOptions): Promise<Site> {
   return {
     files,
     headers: {
-      // A page cannot say the last part about itself.
+      // A page cannot set the last part itself.
       "content-security-policy": `${policy}; frame-ancestors 'none'`,
       "referrer-policy": "no-referrer",
       "x-content-type-options": "nosniff",
@@ -136,7 +136,7 @@ export async function makePage(options: PageOptions): Promise<Site> {
 
 /**
  * The types are blanked out, so line and column stay. All modules of a page are served from one folder,
- * wherever they stand in the sources.
+ * wherever they are in the sources.
  */
 const toJavaScript = (source: string): string =>
   stripTypeScriptTypes(source).replaceAll(

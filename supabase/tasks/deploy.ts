@@ -122,7 +122,7 @@ async function writeSettings(file = ".env", terminal: Terminal): Promise<ExitCod
   return 0;
 }
 
-/** In the order in which each step can rely on the one before. */
+/** In this order, so that each step can rely on the one before. */
 async function applyPlan(
   cli: SupabaseCli,
   target: Target,

@@ -1,4 +1,4 @@
-/** The front desk's page, as people use it: in a browser, beside running calls. */
+/** The front desk's page, as people use it: in a browser, while calls are running. */
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
 import {

@@ -89,7 +89,7 @@ test("the time of a call that ran out of codes is kept for the desk, even after 
   assert.deepEqual([...trail], [{ outcome: "kept" }]);
 });
 
-/** Lets the desk answer from so many hours from now on, by whole hours, for two hours. */
+/** Makes the desk answer for two hours, beginning this many whole hours from now. */
 async function openDesk(sql: postgres.Sql, { id }: Clinic, hoursFromNow: number): Promise<Date> {
   const opens = new Date(Math.floor(Date.now() / 3_600_000 + hoursFromNow) * 3_600_000);
   const startMin = opens.getUTCHours() * 60;

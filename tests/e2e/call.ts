@@ -159,7 +159,7 @@ async function playCall(url: string, clinicName: string, terminal: Terminal): Pr
   printText(await untilLonger(readTexts, texts.length));
 }
 
-/** The first text after so many. The database asks for it within a second or two. */
+/** The first text after this many. The database asks for it within a second or two. */
 async function untilLonger(read: () => Promise<string[]>, seen: number): Promise<string> {
   const endsAt = performance.now() + confirmationMs;
   while (performance.now() < endsAt) {

@@ -108,7 +108,7 @@ async function claimWithoutCommit(
   };
 }
 
-/** How many milliseconds a plain statement waits in vain for a lock, under a limit of 300 ms. */
+/** How many milliseconds a plain statement waits for a lock until the limit of 300 ms ends it. */
 async function waitInVain({ database }: Bench, { sql }: Line): Promise<number> {
   const holder = await database.sql.reserve();
   await holder`select pg_advisory_lock(300)`;

@@ -13,7 +13,7 @@ const character = fc.oneof(
   fc.integer({ min: 0, max: 0x10ffff }),
 ).map((code) => String.fromCodePoint(code));
 
-/** Draws text of at most so many characters. */
+/** Draws text of at most this many characters. */
 export function anyText(maxLength: number): fc.Arbitrary<string> {
   return fc.string({ unit: character, maxLength });
 }

@@ -89,7 +89,7 @@ interface Message {
 
 const plain = { calls: [], results: [] };
 
-/** The reason for which a real model would refuse the messages. */
+/** Why a real model would refuse the messages. */
 function findProblem(messages: readonly Message[]): string | undefined {
   for (const [at, { role, calls, results }] of messages.entries()) {
     const before = messages[at - 1];

@@ -318,7 +318,7 @@ export const findings: readonly Finding[] = [
       await letTimePass(bench.database.sql, first.clinic.id, 31);
       assert.equal((await first.ask(sendOtp)).outcome, "sent");
       assert.equal(reads() - before, 2);
-      return "two sends at once read the account once; a refused one was read anew and the text went";
+      return "two sends at once read the account once; after a refusal it was read again";
     },
   },
   {

@@ -1,5 +1,5 @@
 /**
- * The fake phone: the texts that were sent, answers to them, and the faults that the next ones meet.
+ * The fake phone: the texts that were sent, answers to them, and the faults that spoil the next ones.
  *
  * @module
  */
@@ -156,7 +156,7 @@ function sayReminded({ written, isNight }: Reminded): string {
 function Choices({ name, legend, choices, chosen, onChoose }: {
   readonly name: string;
   readonly legend: string;
-  /** Values with what is said of them. */
+  /** Values with their labels. */
   readonly choices: ReadonlyMap<string, string>;
   readonly chosen: string;
   readonly onChoose: (choice: string) => void;

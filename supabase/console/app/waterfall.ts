@@ -18,7 +18,7 @@ export interface Bar {
   readonly ms: number;
 }
 
-/** The bars of a tool call in order. Without a note of the function there is only the wait. */
+/** The bars of a tool call in order. If the function noted nothing, there is only the wait. */
 export function barsOf({ exchange, work }: Pick<PlayedUse, "exchange" | "work">): Bar[] {
   const { startedAt, endedAt } = exchange;
   const whole = Math.max(endedAt - startedAt, 0.01);

@@ -37,7 +37,7 @@ function App({ client }: { readonly client: Client }): View {
   useEffect(() => client.onSession(setSession), []);
   if (session === undefined) return null;
   if (session === null) return html`<${SignIn} client=${client} />`;
-  // Another account begins from nothing.
+  // Another account starts from scratch.
   return html`
     <${Page} key=${session.user.id} client=${client} userId=${session.user.id}
       email=${session.user.email ?? ""} />
@@ -115,7 +115,7 @@ const tabs: Readonly<Record<Tab, string>> = {
   members: "Members",
 };
 
-/** The least role that sees them. */
+/** The lowest role that sees them. */
 const tabRoles: Readonly<Record<Tab, Role>> = {
   calendar: "viewer",
   patient: "desk",

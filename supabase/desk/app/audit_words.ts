@@ -1,5 +1,5 @@
 /**
- * Rows of the audit log in plain words: who did what, and what came of it.
+ * Rows of the audit log in plain words: who did what, and with what result.
  *
  * @module
  */

@@ -123,14 +123,14 @@ export function workOf(schedule: Schedule, providerId: string, day: Day): Stretc
   return without(hours, away);
 }
 
-/** Something drawn in a column, and which of how many lanes beside each other it has. */
+/** Something drawn in a column: its lane, and how many lanes there are side by side. */
 export interface Placed<Entry> {
   readonly entry: Entry;
   readonly lane: number;
   readonly lanes: number;
 }
 
-/** Gives entries that overlap, as the seats of a group session do, lanes beside each other. */
+/** Gives overlapping entries, such as the seats of a group session, lanes side by side. */
 export function place<Entry extends Stretch>(entries: readonly Entry[]): Placed<Entry>[] {
   const placed: Placed<Entry>[] = [];
   let group: { entry: Entry; lane: number }[] = [];

@@ -29,7 +29,7 @@ export interface PhoneTextResult {
 const stopWords = ["stop", "stopall", "unsubscribe", "cancel", "end", "quit"];
 const startWords = ["start", "yes", "unstop"];
 
-/** Whether a text is a wish for no more texts, or for texts again. */
+/** Whether a text asks for no more texts, or for texts again. */
 export function readWish(body: string): "stop" | "start" | undefined {
   const word = body.trim().toLowerCase();
   if (stopWords.includes(word)) return "stop";

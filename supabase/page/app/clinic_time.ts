@@ -66,7 +66,7 @@ export function momentOf(day: Day, minute: number, zone: string): Moment {
   return wallOf(late, zone) === wall ? late : early;
 }
 
-/** The day that comes so many days later. */
+/** The day that comes this many days later. */
 export const addDays = (day: Day, count: number): Day =>
   new Date(Date.parse(day) + count * dayMs).toISOString().slice(0, 10);
 

@@ -1,5 +1,5 @@
 /**
- * Brings a Vapi account to what a clinic needs: tools, assistant and phone numbers.
+ * Creates and updates what a clinic needs at Vapi: tools, assistant and phone numbers.
  *
  * Everything is looked for before it is created. So a run that was interrupted is finished by the next
  * one, and a further run changes nothing. Tools belong to the functions they call, and the clinics of
