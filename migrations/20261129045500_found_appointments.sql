@@ -1,10 +1,32 @@
 /*
- * What is booked for one patient: after the proof, who asks about a patient hears what that one has, under
- * any name that the call has given the patient. What the brother has, whom the call named before, is not an
- * answer, since a caller hears times and doctors only. The first answer, which comes with the proof, still
- * lists all patients who were named, because each question before it got no other answer.
+ * What a call hears about further requests, once it has proven its number.
+ *
+ * Who asks about a patient hears what that one has, under any name that the call has given the patient. What
+ * the brother has, whom the call named before, is not an answer, since a caller hears times and doctors only.
+ * The first answer, which comes with the proof, still lists all patients who were named, because each question
+ * before it got no other answer.
+ *
+ * A request that was carried out and is made again gets its answer again. One that names another day, time or
+ * id is not made again: "and cancel Friday's too" must not be answered with what was cancelled on Monday.
  */
 set local lock_timeout = '2s';
+
+create function private.was_said(
+  p_org public.organizations, p_earlier public.appointment_changes, p_said jsonb
+) returns boolean
+language plpgsql stable set search_path = ''
+as $$
+begin
+  return exists (
+    select from public.appointments as a
+    where a.org_id = p_org.id and a.id = p_earlier.appointment_id
+      and private.fits_when(p_org, a, p_said)
+      and coalesce(private.read_id(p_said ->> 'id') in (a.id, p_earlier.hold_id), true));
+end
+$$;
+comment on function private.was_said is
+  'Whether day, time and id that were said are those of the appointment that a call has changed.';
+revoke execute on function private.was_said from public;
 
 create or replace function private.change_now(
   p_org public.organizations, p_call jsonb, p_entered public.calls, p_kind text, p_patient jsonb,
@@ -51,6 +73,7 @@ begin
   v_change.patient_phone := p_patient ->> 'phone';
   v_change.said := p_said;
   if private.was_applied(p_org.id, v_earlier, p_kind, p_patient, p_slot_id)
+    and private.was_said(p_org, v_earlier, p_said)
     and not exists (select from private.fitting_appointments(p_org, v_change, null, p_now)) then
     return private.describe_change(p_org, v_earlier, p_now);
   end if;

@@ -1303,6 +1303,7 @@ begin
   v_change.patient_phone := p_patient ->> 'phone';
   v_change.said := p_said;
   if private.was_applied(p_org.id, v_earlier, p_kind, p_patient, p_slot_id)
+    and private.was_said(p_org, v_earlier, p_said)
     and not exists (select from private.fitting_appointments(p_org, v_change, null, p_now)) then
     return private.describe_change(p_org, v_earlier, p_now);
   end if;
@@ -8056,6 +8057,21 @@ $$;
 
 COMMENT ON FUNCTION private.was_refused_by_number(p_org uuid, p_send uuid, p_now timestamp with time zone) IS 'Whether a text did not arrive because of its number, so that another one would not either; null if there is none.';
 
+CREATE FUNCTION private.was_said(p_org public.organizations, p_earlier public.appointment_changes, p_said jsonb) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return exists (
+    select from public.appointments as a
+    where a.org_id = p_org.id and a.id = p_earlier.appointment_id
+      and private.fits_when(p_org, a, p_said)
+      and coalesce(private.read_id(p_said ->> 'id') in (a.id, p_earlier.hold_id), true));
+end
+$$;
+
+COMMENT ON FUNCTION private.was_said(p_org public.organizations, p_earlier public.appointment_changes, p_said jsonb) IS 'Whether day, time and id that were said are those of the appointment that a call has changed.';
+
 CREATE FUNCTION private.webhook_delay(p_attempts integer) RETURNS interval
     LANGUAGE sql IMMUTABLE
     RETURN CASE WHEN (p_attempts < 12) THEN ('00:01:00'::interval * LEAST((60)::double precision, ((2)::double precision ^ ((p_attempts - 1))::double precision))) ELSE NULL::interval END;
@@ -13077,6 +13093,8 @@ REVOKE ALL ON FUNCTION private.was_left(p_org uuid, p_call_id text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION private.was_not_delivered(p_org uuid, p_send uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.was_refused_by_number(p_org uuid, p_send uuid, p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.was_said(p_org public.organizations, p_earlier public.appointment_changes, p_said jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.webhook_delay(p_attempts integer) FROM PUBLIC;
 

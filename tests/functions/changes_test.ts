@@ -436,6 +436,25 @@ test("after the code, who asks about a patient hears of that patient's appointme
   assert.deepEqual(await find("Tim Stone"), []);
 });
 
+test("a further request for another day is not answered with what was changed before", async (bench) => {
+  const { clinic, phone } = await anAppointment(bench);
+  for (const isMove of [false, true]) {
+    const caller = aCaller(bench, clinic, phone);
+    const more = isMove ? { slotId: slot("12:00") } : {};
+    const tool = isMove ? "reschedule_appointment" : "cancel_appointment";
+    const ask = async (said: object) =>
+      (await caller.ask(tool, { ...ada, ...more, ...said })).outcome;
+    const said = { appointmentDate: aDay(), appointmentTime: "10:00" };
+    assert.equal(await ask(said), "code_needed");
+    const done = (await caller.prove()).outcome;
+    assert.equal(done, isMove ? "rescheduled" : "cancelled");
+    assert.equal(await ask(said), done, "the same again");
+    assert.equal(await ask({ appointmentDate: aDay(3) }), "appointment_not_found");
+    assert.equal(await ask({ appointmentTime: "16:00" }), "appointment_not_found");
+    if (!isMove) await book(bench, aCaller(bench, clinic, phone), "10:00", "Ada Brown");
+  }
+});
+
 test("a hold is confirmed also while nothing is left to ask about which appointment is meant", async (bench) => {
   const { clinic, phone } = await anAppointment(bench);
   await book(bench, aCaller(bench, clinic, phone), "11:00", "Ada Brown");
