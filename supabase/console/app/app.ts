@@ -95,8 +95,8 @@ function App(): View {
     <header>
       <h1>Master Orchestrator</h1>
       <p>The console of the local stack: the functions and the database are real. Only Twilio is fake, and
-        its texts arrive on the phone on this page. What a clinic's staff see of it is at its
-        <a href="/desk/">front desk</a>; deno task start prints a login.</p>
+        its texts arrive on the phone on this page. The <a href="/desk/">front desk</a> shows what staff see;
+        deno task start prints a login.</p>
       <nav aria-label="Parts of this page">
         <a href="#call">Call</a> <a href="#phone">Phone</a>
         <a href="#book">Book</a> <a href="#attack">Attack</a> <a href="#operate">Operate</a>
