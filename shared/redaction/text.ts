@@ -35,7 +35,7 @@ export function readText(text: string): ReadText {
 }
 
 const turnStart =
-  /(^|[\n.?!…/|"]|\\n)[ \t>*-]{0,4}(?:\[?[\d:., ]{4,12}\]? ?)?(\p{L}[\p{L}\d_ .']{0,20}?) ?(?:\(?[\d:., ]{4,12}\)?)?:(?!\/)/gu;
+  /(^|[\n.?!…/|"]|\\n| (?=(?:AI|Assistant|Bot|User|Caller|Customer): ))[ \t>*-]{0,4}(?:\[?[\d:., ]{4,12}\]? ?)?(\p{L}[\p{L}\d_ .']{0,20}?) ?(?:\(?[\d:., ]{4,12}\)?)?:(?!\/)/gu;
 const roles =
   /^(?:ai|assistant|bot|agent|voice ?bot|voice agent|user|customer|caller|patient|human|client|receptionist|reception|operator|clinic|staff|nurse|doctor|dr|system|me|you|them|person|speaker[ _]?\w{0,2}|clerk|rep|advisor|adviser|desk|front desk|member|parent|mum|mom|dad|[apqcu])$/i;
 

@@ -2072,6 +2072,8 @@ caller=%2B⟦PHONE|44%207700%20900123⟧
 {"to":"\u002b⟦PHONE|447700900123⟧"}
 From=%2B⟦PHONE|447700900123⟧&To=%2B⟦PHONE|442079460123⟧
 _⟦PHONE|07700 900123⟧_
+User: it's ⟦PHONE|077⟧ AI: ok User: ⟦PHONE|00 900⟧ AI: ok User: ⟦PHONE|123⟧
+AI: the code please User: ⟦OTP|four eight two⟧ AI: yes User: ⟦OTP|nine one three⟧ AI: thanks
 AI: Bitte nennen Sie mir Ihre Telefonnummer.\nUser: ⟦PHONE|0151 23 45 67 89⟧.
 ruft an: ⟦PHONE|0151 23456789⟧, dann 0151 496
 User: ⟦PHONE|null eins fünf eins zwei drei vier fünf sechs sieben acht neun⟧
