@@ -3,19 +3,12 @@ import assert from "node:assert/strict";
 import { dirname } from "node:path";
 import { startStack } from "../../supabase/tasks/stack.ts";
 import { fullLengthOnly } from "../support/length.ts";
+import { runApart } from "../support/terminal.ts";
 
 /** States of these tests. The next tests continue with the first one, which saves time. */
 const states = { book: "e2e-book", other: "e2e-other" };
 
-async function run(...args: string[]): Promise<{ code: number; output: string }> {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["task", ...args],
-    env: { NO_COLOR: "1" },
-    stdin: "null",
-  }).output();
-  const decoder = new TextDecoder();
-  return { code, output: decoder.decode(stdout) + decoder.decode(stderr) };
-}
+const run = (...args: string[]) => runApart(["task", ...args]);
 
 /** The arguments of a task, as the stack printed its command. */
 function printed(stack: { output(): string }, task: string): string[] {
@@ -31,17 +24,17 @@ Deno.test(
     const stack = await startStack(["--fresh"], states.book, { logLevel: "warning" });
     try {
       const called = await run(...printed(stack, "call"));
-      assert.equal(called.code, 0, called.output);
-      assert.equal(called.output.match(/ms {2}confirmed/g)?.length, 2);
+      assert.equal(called.code, 0, called.said);
+      assert.equal(called.said.match(/ms {2}confirmed/g)?.length, 2);
       // Nobody types: the agent greets, and the caller has hung up.
       const talked = await run(...printed(stack, "talk"));
-      assert.equal(talked.code, 0, talked.output);
-      assert.match(talked.output, /agent: Sunrise Dental, how can I help\?\nThe call is over/);
+      assert.equal(talked.code, 0, talked.said);
+      assert.match(talked.said, /agent: Sunrise Dental, how can I help\?\nThe call is over/);
       const monitored = await run(...printed(stack, "monitor"), "--metric", "otp_success_rate");
-      assert.equal(monitored.code, 0, monitored.output);
-      assert.match(monitored.output, /100\.0 % .* of 2 /);
+      assert.equal(monitored.code, 0, monitored.said);
+      assert.match(monitored.said, /100\.0 % .* of 2 /);
       const examined = await run("doctor", "--url", stack.url);
-      assert.equal(examined.code, 0, examined.output);
+      assert.equal(examined.code, 0, examined.said);
       const curl = /curl -s [^]*?'\n(?=\n)/.exec(stack.output())?.[0] ?? "";
       const shell = new Deno.Command("sh", { args: ["-c", curl], stdin: "null" });
       const { stdout } = await shell.output();
@@ -51,14 +44,14 @@ Deno.test(
       const page = await (await fetch(`${stack.url}/`)).text();
       assert.match(page, /console/);
       assert.equal(await countAppointments(stack.url, "confirmed"), 2);
-      assert.equal(called.output.match(/text to \*\*\*\d\d: ".*: you are booked for /g)?.length, 2);
+      assert.equal(called.said.match(/text to \*\*\*\d\d: ".*: you are booked for /g)?.length, 2);
       // A code and a confirmation at each clinic, each sent and delivered.
       const reports = await untilReported(stack.url, 8);
       assert.deepEqual(reports.map(({ answered }) => answered), Array(8).fill(204));
       const port = new URL(stack.url).port;
       const second = await run("start", "--state", states.other, "--port", port);
       assert.equal(second.code, 1);
-      assert.match(second.output, /is taken/);
+      assert.match(second.said, /is taken/);
       // Its counts are recorded a second later, which is after the end.
       await shell.output();
     } finally {
@@ -88,7 +81,7 @@ Deno.test(
     Deno.writeTextFileSync(secrets, "{");
     const damaged = await run("start", "--state", state);
     assert.equal(damaged.code, 1);
-    assert.match(damaged.output, /Cannot read \S+secrets\.json: it is damaged.*--fresh/);
+    assert.match(damaged.said, /Cannot read \S+secrets\.json: it is damaged.*--fresh/);
   },
 );
 

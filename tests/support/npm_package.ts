@@ -7,6 +7,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { runApart } from "./terminal.ts";
 
 /** Hosted Supabase's version of Deno: functions/ and shared/ may use nothing newer. */
 export const hostedDenoVersion = "2.1.4";
@@ -33,14 +34,10 @@ export async function installPackage(name: string, version: string): Promise<Ins
   const remove = () => rm(home, { recursive: true, force: true });
   const settings = { nodeModulesDir: "auto", imports: { [name]: `npm:${name}@${version}` } };
   await writeFile(join(home, "deno.json"), JSON.stringify(settings));
-  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["install", "--quiet"],
-    cwd: home,
-    stdin: "null",
-  }).output();
-  if (success) return { home, folder: join(home, "node_modules", name), remove };
+  const { code, errors } = await runApart(["install", "--quiet"], { cwd: home });
+  if (code === 0) return { home, folder: join(home, "node_modules", name), remove };
   await remove();
-  throw new Error(`Cannot install ${name}@${version}: ${new TextDecoder().decode(stderr)}`);
+  throw new Error(`Cannot install ${name}@${version}: ${errors}`);
 }
 
 /** Installs the hosted version of Deno: `deno` in the folder. */

@@ -1,5 +1,5 @@
 /**
- * A task that a test runs in its own process, and its terminal.
+ * Tasks that a test runs: in its own process with a terminal that records, or in one apart.
  *
  * @module
  */
@@ -7,6 +7,8 @@
 import type { ParseArgsOptionsConfig } from "node:util";
 import { runTask, type Task } from "../../supabase/tasks/task.ts";
 import type { Terminal } from "../../supabase/tasks/terminal.ts";
+
+const root = new URL("../../", import.meta.url);
 
 /**
  * A terminal that records what is printed: by stream, and all of it in order.
@@ -52,4 +54,25 @@ export async function runHere<Options extends ParseArgsOptionsConfig>(
   const { terminal, lines } = aTerminal(given);
   const code = await runTask(task, args, { env, terminal });
   return { code, said: lines.join("\n") };
+}
+
+/**
+ * Runs Deno in a process apart, as an operator does, without input.
+ *
+ * @param options.cwd The root of the repository if left out.
+ * @returns Its exit code, what it wrote to each stream, and all of it.
+ */
+export async function runApart(
+  args: readonly string[],
+  { cwd = root, env = {} }: { cwd?: string | URL; env?: Readonly<Record<string, string>> } = {},
+): Promise<{ code: number; output: string; errors: string; said: string }> {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [...args],
+    cwd,
+    env: { NO_COLOR: "1", ...env },
+    stdin: "null",
+  }).output();
+  const decoder = new TextDecoder();
+  const [output, errors] = [decoder.decode(stdout), decoder.decode(stderr)];
+  return { code, output, errors, said: output + errors };
 }

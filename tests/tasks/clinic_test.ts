@@ -5,7 +5,7 @@ import { clinic } from "../../supabase/tasks/clinic.ts";
 import { runTask } from "../../supabase/tasks/task.ts";
 import { aDay } from "../support/clinic.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
-import { aTerminal } from "../support/terminal.ts";
+import { aTerminal, runApart } from "../support/terminal.ts";
 
 const file = `clinic: harbour-clinic
 name: Harbour Clinic
@@ -291,13 +291,9 @@ test(
 );
 
 test("clinic works as a separate process", async (_, write, database) => {
-  const path = new URL("../../supabase/tasks/clinic.ts", import.meta.url).pathname;
-  const start = async (...args: string[]) => {
-    const { code, stdout } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "--quiet", "-A", "--no-check", path, ...args, "--db", database.url()],
-    }).output();
-    return { code, output: new TextDecoder().decode(stdout) };
-  };
+  const path = "supabase/tasks/clinic.ts";
+  const start = (...args: string[]) =>
+    runApart(["run", "--quiet", "-A", "--no-check", path, ...args, "--db", database.url()]);
   const added = await start("add", await write(file), "--yes");
   assert.deepEqual([added.code, added.output.split("\n").at(-2)], [0, "Harbour Clinic is added"]);
   const shown = await start("show", "--org", "harbour-clinic");

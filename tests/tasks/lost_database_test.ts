@@ -10,6 +10,7 @@ import { startStack } from "../../supabase/tasks/stack.ts";
 import { clientBinDir, readCommands } from "../support/backup.ts";
 import { findDoubles } from "../support/callers.ts";
 import { aToolCall, readSaid, type Said } from "../support/clinic.ts";
+import { runApart } from "../support/terminal.ts";
 
 const state = "lost-database";
 /** As in supabase/clinics/sunrise-dental.yaml. */
@@ -64,21 +65,13 @@ class Call {
   }
 }
 
-async function run(words: readonly string[]) {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["task", "--quiet", ...words],
-    env: { NO_COLOR: "1" },
-    stdin: "null",
-  }).output();
-  const decoder = new TextDecoder();
-  return { code, output: decoder.decode(stdout) + decoder.decode(stderr) };
-}
+const run = (words: readonly string[]) => runApart(["task", "--quiet", ...words]);
 
 async function succeed(words: readonly string[]): Promise<void> {
-  const { code, output } = await run(words);
-  assert.equal(code, 0, `${words.join(" ")}: ${output}`);
+  const { code, said } = await run(words);
+  assert.equal(code, 0, `${words.join(" ")}: ${said}`);
   for (const call of calls) {
-    assert.ok(!output.includes(call.caller), "a caller's number is printed");
+    assert.ok(!said.includes(call.caller), "a caller's number is printed");
   }
 }
 
@@ -145,8 +138,8 @@ Deno.test(
       const [isEmpty, ...rest] = readCommands("Restore", { ...first, URL: stack.url });
       assert.ok(isEmpty);
       const refused = await run(isEmpty);
-      assert.equal(refused.code, 1, refused.output);
-      assert.match(refused.output, /is not empty: .* --replace\. Nothing was changed/);
+      assert.equal(refused.code, 1, refused.said);
+      assert.match(refused.said, /is not empty: .* --replace\. Nothing was changed/);
       for (const words of rest) await succeed(words);
 
       await withOwner(envFile, async (sql) => {

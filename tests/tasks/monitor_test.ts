@@ -14,8 +14,7 @@ import {
   metricsToken,
   newestCode,
 } from "../support/clinic.ts";
-
-const script = new URL("../../supabase/tasks/monitor.ts", import.meta.url).pathname;
+import { runApart } from "../support/terminal.ts";
 
 /** A bench whose metrics are served over HTTP, and the task run against it. */
 async function withMonitor(
@@ -36,15 +35,10 @@ async function withMonitor(
 }
 
 async function run(args: readonly string[], token = metricsToken) {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "--no-check", "-A", script, ...args],
-    env: { METRICS_TOKEN: token, NO_COLOR: "1" },
-    stdin: "null",
-  }).output();
-  const decoder = new TextDecoder();
-  const output = decoder.decode(stdout) + decoder.decode(stderr);
-  assert.ok(!/\n\s+at /.test(output), output);
-  return { code, output };
+  const task = ["run", "--quiet", "--no-check", "-A", "supabase/tasks/monitor.ts"];
+  const { code, said } = await runApart([...task, ...args], { env: { METRICS_TOKEN: token } });
+  assert.ok(!/\n\s+at /.test(said), said);
+  return { code, said };
 }
 
 Deno.test(
@@ -52,11 +46,11 @@ Deno.test(
   () =>
     withMonitor(async (bench, monitor) => {
       const fresh = await monitor("--once");
-      assert.equal(fresh.code, 0, fresh.output);
-      assert.match(fresh.output, /otp_success_rate +no data/);
+      assert.equal(fresh.code, 0, fresh.said);
+      assert.match(fresh.said, /otp_success_rate +no data/);
       const empty = await monitor("--metric", "otp_success_rate");
       assert.equal(empty.code, 3);
-      assert.match(empty.output, /nothing happened in the last 60 minutes/);
+      assert.match(empty.said, /nothing happened in the last 60 minutes/);
 
       const clinic = await aClinic(bench.database.sql);
       await bench.provision(clinic);
@@ -79,14 +73,14 @@ Deno.test(
       });
       assert.equal(verified.outcome, "confirmed");
       const good = await monitor("--metric", "otp_success_rate");
-      assert.equal(good.code, 0, good.output);
-      assert.match(good.output, /100\.0 % +target > 95 % +of 1 +ok/);
+      assert.equal(good.code, 0, good.said);
+      assert.match(good.said, /100\.0 % +target > 95 % +of 1 +ok/);
 
       await bench.database.sql`update public.appointments
         set expires_at = now() - interval '90 seconds' where status = 'held'`;
       const bad = await monitor("--metric", "otp_success_rate");
       assert.equal(bad.code, 1);
-      assert.match(bad.output, /50\.0 % .* NOT MET/);
+      assert.match(bad.said, /50\.0 % .* NOT MET/);
       await bench.ask(checkAvailability, {
         ...booked,
         tool: "check_availability",
@@ -94,8 +88,8 @@ Deno.test(
       });
       const all = await monitor("--once");
       assert.equal(all.code, 1);
-      assert.match(all.output, /cross_tenant_denials +1 +target 0 .* NOT MET/);
-      assert.match(all.output, /holds: 0 live, 1 expired and not cleaned up, the oldest for 9\d s/);
+      assert.match(all.said, /cross_tenant_denials +1 +target 0 .* NOT MET/);
+      assert.match(all.said, /holds: 0 live, 1 expired and not cleaned up, the oldest for 9\d s/);
     }),
 );
 
@@ -105,7 +99,7 @@ Deno.test(
     withMonitor(async (_, monitor) => {
       const help = await monitor("--help");
       assert.equal(help.code, 0);
-      assert.match(help.output, /exit code 0/);
+      assert.match(help.said, /exit code 0/);
       for (
         const args of [
           ["--metric", "otp"],
@@ -116,17 +110,17 @@ Deno.test(
           ["surplus"],
         ]
       ) {
-        const { code, output } = await monitor("--once", ...args);
-        assert.equal(code, 2, output);
-        assert.match(output, /deno task monitor \[--metric NAME\]/);
+        const { code, said } = await monitor("--once", ...args);
+        assert.equal(code, 2, said);
+        assert.match(said, /deno task monitor \[--metric NAME\]/);
       }
       assert.equal((await run(["--once", "--url", "nowhere"])).code, 2);
       const unreachable = await run(["--once", "--url", "http://127.0.0.1:9/"]);
       assert.equal(unreachable.code, 3);
-      assert.match(unreachable.output, /Cannot reach/);
+      assert.match(unreachable.said, /Cannot reach/);
       const untold = await run(["--once", "--url", "https://example.invalid/"], "");
       assert.equal(untold.code, 2);
-      assert.match(untold.output, /METRICS_TOKEN/);
+      assert.match(untold.said, /METRICS_TOKEN/);
     }),
 );
 
@@ -142,10 +136,10 @@ Deno.test("a wrong token is reported as such, and so is an address without metri
     const url = `http://127.0.0.1:${server.addr.port}/`;
     const refused = await run(["--once", "--url", url], "wrong");
     assert.equal(refused.code, 3);
-    assert.match(refused.output, /refuses the token/);
+    assert.match(refused.said, /refuses the token/);
     const other = await run(["--once", "--url", url], "right");
     assert.equal(other.code, 3);
-    assert.match(other.output, /answered 200 and no metrics/);
+    assert.match(other.said, /answered 200 and no metrics/);
   } finally {
     await server.shutdown();
   }

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { declareFunctions, listTools, orderTools } from "../../supabase/tasks/function_list.ts";
+import { runApart } from "../support/terminal.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -30,16 +31,8 @@ Deno.test("a new folder in functions/ is in the page, the webhook, the definitio
     }
     await mkdir(join(copy, "functions/tell-weather"));
     await writeFile(join(copy, "functions/tell-weather/index.ts"), newTool);
-    const run = async (...args: string[]) => {
-      const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-        args: ["run", "--quiet", "--no-check", "-A", ...args],
-        cwd: copy,
-        env: { NO_COLOR: "1" },
-        stdin: "null",
-      }).output();
-      const decoder = new TextDecoder();
-      return { code, output: decoder.decode(stdout), errors: decoder.decode(stderr) };
-    };
+    const run = (...args: string[]) =>
+      runApart(["run", "--quiet", "--no-check", "-A", ...args], { cwd: copy });
     const missing = await run("supabase/tasks/docs.ts", "--check");
     assert.equal(missing.code, 1, missing.errors);
     const made = await run("supabase/tasks/docs.ts");

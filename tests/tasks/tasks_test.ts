@@ -22,7 +22,7 @@ import { webhooks } from "../../supabase/tasks/webhooks.ts";
 import { bench } from "../bench/run.ts";
 import { atLength } from "../support/length.ts";
 import { loadTasks, taskNames } from "../support/tasks.ts";
-import { aTerminal } from "../support/terminal.ts";
+import { aTerminal, runApart } from "../support/terminal.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -115,14 +115,8 @@ for (
 ) {
   Deno.test(`deno task ${name} in a process answers --help and refuses a wrong option`, async () => {
     const ask = async (question: string) => {
-      const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-        args: ["task", "--quiet", name, question],
-        cwd: root,
-        env: { NO_COLOR: "1" },
-        stdin: "null",
-      }).output();
-      const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trimEnd();
-      return { code, output: decode(stdout), errors: decode(stderr) };
+      const { code, output, errors } = await runApart(["task", "--quiet", name, question]);
+      return { code, output: output.trimEnd(), errors: errors.trimEnd() };
     };
     checkAnswers(name, await ask(questions.help), await ask(questions.unknown));
   });

@@ -3,31 +3,24 @@ import assert from "node:assert/strict";
 import { findings } from "../validate/findings.ts";
 import { look } from "../validate/run.ts";
 import { testWithBench as test } from "../support/clinic.ts";
+import { runApart } from "../support/terminal.ts";
 
-const root = new URL("../../", import.meta.url);
-
-async function validate(...args: string[]): Promise<{ code: number; output: string }> {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-check", "--quiet", "tests/validate/run.ts", ...args],
-    cwd: root,
-    env: { NO_COLOR: "1" },
-  }).output();
-  return { code, output: new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr) };
-}
+const validate = (...args: string[]) =>
+  runApart(["run", "-A", "--no-check", "--quiet", "tests/validate/run.ts", ...args]);
 
 Deno.test("deno task validate answers all findings, each with what it saw", async () => {
-  const { code, output } = await validate();
-  assert.equal(code, 0, output);
+  const { code, said } = await validate();
+  assert.equal(code, 0, said);
   for (const { name } of findings) {
-    assert.match(output, new RegExp(`^ok +\\d+ ${name} +\\S.{20,}$`, "m"));
+    assert.match(said, new RegExp(`^ok +\\d+ ${name} +\\S.{20,}$`, "m"));
   }
-  assert.match(output, new RegExp(`^${findings.length} findings answered, 0 not, `, "m"));
+  assert.match(said, new RegExp(`^${findings.length} findings answered, 0 not, `, "m"));
 });
 
 Deno.test("deno task validate takes no arguments", async () => {
-  const { code, output } = await validate("--fast");
+  const { code, said } = await validate("--fast");
   assert.equal(code, 2);
-  assert.match(output, /Unknown option '--fast'/);
+  assert.match(said, /Unknown option '--fast'/);
 });
 
 test("a finding counts as unanswered once its behaviour is gone", async (bench) => {

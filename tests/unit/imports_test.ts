@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { variableNames } from "../../shared/config.ts";
+import { runApart } from "../support/terminal.ts";
 
 const root = new URL("../../", import.meta.url);
 
@@ -112,13 +113,7 @@ function modulesOf(path: string): Promise<Module[]> {
 }
 
 async function readModules(path: string): Promise<Module[]> {
-  const command = new Deno.Command(Deno.execPath(), {
-    args: ["info", "--json", new URL(path, root).pathname],
-    stdout: "piped",
-    stderr: "null",
-  });
-  const { stdout } = await command.output();
-  return JSON.parse(new TextDecoder().decode(stdout)).modules;
+  return JSON.parse((await runApart(["info", "--json", path])).output).modules;
 }
 
 /**
@@ -222,14 +217,12 @@ Deno.test("importing a function loads zod and no more of our own than its budget
 
 /** Milliseconds of processor time that an import takes in a new process. */
 async function importTimeMs(specifier: string): Promise<number> {
-  const script = new URL("tests/support/import_time.ts", root).pathname;
-  const { stdout, success } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-check", "--quiet", script, specifier],
-    stdout: "piped",
-  }).output();
+  const script = "tests/support/import_time.ts";
+  const args = ["run", "-A", "--no-check", "--quiet", script, specifier];
+  const { code, output, errors } = await runApart(args);
   // No timer, socket or client keeps the process alive: it ends by itself.
-  assert.ok(success, specifier);
-  return Number(new TextDecoder().decode(stdout));
+  assert.equal(code, 0, `${specifier}: ${errors}`);
+  return Number(output);
 }
 
 Deno.test("importing a function costs at most twelve times importing zod, and starts nothing", async (t) => {
