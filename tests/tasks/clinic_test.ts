@@ -4,7 +4,7 @@ import type postgres from "postgres";
 import { clinic } from "../../supabase/tasks/clinic.ts";
 import { runTask } from "../../supabase/tasks/task.ts";
 import { aDay } from "../support/clinic.ts";
-import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { testWithDatabase } from "../support/database.ts";
 import { aTerminal, runApart } from "../support/terminal.ts";
 
 const file = `clinic: harbour-clinic
@@ -26,59 +26,56 @@ doctors:
       monday-sunday: 09:00-17:00
 `;
 
-interface Run {
-  readonly code: number;
-  readonly output: string;
-  readonly errors: string;
+interface Tested {
+  readonly sql: postgres.Sql;
+  readonly dbUrl: string;
+  /** Runs the task; `type` is what somebody answers to its question. */
+  run(
+    args: readonly string[],
+    type?: () => string | Promise<string>,
+  ): Promise<{ code: number; output: string; errors: string }>;
+  /** @returns The path of a new file. */
+  write(text: string): Promise<string>;
 }
 
-/** Runs the task against a database, with files by name and the answers that somebody types. */
-async function withClinics(
-  work: (
-    run: (args: readonly string[], type?: () => string | Promise<string>) => Promise<Run>,
-    write: (text: string) => Promise<string>,
-    database: TestDatabase,
-  ) => Promise<void>,
-): Promise<void> {
-  const database = await createTestDatabase();
-  const folder = await Deno.makeTempDir();
-  let files = 0;
-  try {
-    await work(
-      async (args, type) => {
-        const { terminal, out, errors } = aTerminal();
-        const asked = type === undefined ? terminal : {
-          ...terminal,
-          isTerminal: true,
-          ask: async (question: string) => {
-            terminal.print(question);
-            return await type();
-          },
-        };
-        const env = { SUPABASE_DB_URL: database.url() };
-        const code = await runTask(clinic, args, { terminal: asked, env });
-        return { code, output: out.join("\n"), errors: errors.join("\n") };
-      },
-      async (text) => {
-        const path = `${folder}/clinic-${files++}.yaml`;
-        await Deno.writeTextFile(path, text);
-        return path;
-      },
-      database,
-    );
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-    await database.drop();
-  }
-}
-
-function test(name: string, work: Parameters<typeof withClinics>[0]): void {
-  Deno.test(name, () => withClinics(work));
+function test(name: string, work: (tested: Tested) => Promise<void>): void {
+  testWithDatabase(name, async (database) => {
+    const folder = await Deno.makeTempDir();
+    const dbUrl = database.url();
+    let files = 0;
+    try {
+      await work({
+        sql: database.sql,
+        dbUrl,
+        run: async (args, type) => {
+          const { terminal, out, errors } = aTerminal();
+          const asked = type === undefined ? terminal : {
+            ...terminal,
+            isTerminal: true,
+            ask: async (question: string) => {
+              terminal.print(question);
+              return await type();
+            },
+          };
+          const env = { SUPABASE_DB_URL: dbUrl };
+          const code = await runTask(clinic, args, { terminal: asked, env });
+          return { code, output: out.join("\n"), errors: errors.join("\n") };
+        },
+        write: async (text) => {
+          const path = `${folder}/clinic-${files++}.yaml`;
+          await Deno.writeTextFile(path, text);
+          return path;
+        },
+      });
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
 }
 
 const count = async (sql: postgres.Sql) => (await sql`select from public.organizations`).length;
 
-test("clinic add shows what it adds, asks, and adds it once", async (run, write, { sql }) => {
+test("clinic add shows what it adds, asks, and adds it once", async ({ run, write, sql }) => {
   const path = await write(file);
   const dry = await run(["add", path, "--dry-run"]);
   assert.equal(dry.code, 0);
@@ -101,7 +98,7 @@ test("clinic add shows what it adds, asks, and adds it once", async (run, write,
   assert.equal(await count(sql), 1);
 });
 
-test("clinic change shows the difference in the words of the file", async (run, write) => {
+test("clinic change shows the difference in the words of the file", async ({ run, write }) => {
   await run(["add", await write(file), "--yes"]);
   const changed = file
     .replace("Harbour Clinic", "Harbour Health")
@@ -138,57 +135,51 @@ facts:
   assert.match(moved.output, /~ clinic: harbour-clinic -> harbour\n/);
 });
 
-test(
-  "clinic names the line of a number that another clinic has, and of a transfer that would loop",
-  async (run, write) => {
-    await run(["add", await write(file), "--yes"]);
-    const other = await write(file.replace("harbour-clinic", "other"));
-    const taken = await run(["add", other, "--yes"]);
-    assert.equal(taken.code, 1);
-    assert.equal(
-      taken.errors,
-      `${other}:6: +442079460123 belongs to the clinic harbour-clinic; a number or id can ` +
-        "belong to only one clinic, so remove it there first or correct it here",
-    );
-    const looping = await write(
-      file.replace("harbour-clinic", "other").replace("0123", "0124").replace("0199", "0123"),
-    );
-    const looped = await run(["add", looping, "--yes"]);
-    assert.match(looped.errors, /:8: an assistant answers \+442079460123, so nobody at the desk/);
-  },
-);
+test("clinic names the line of a number that another clinic has, and of a transfer that would loop", async ({ run, write }) => {
+  await run(["add", await write(file), "--yes"]);
+  const other = await write(file.replace("harbour-clinic", "other"));
+  const taken = await run(["add", other, "--yes"]);
+  assert.equal(taken.code, 1);
+  assert.equal(
+    taken.errors,
+    `${other}:6: +442079460123 belongs to the clinic harbour-clinic; a number or id can ` +
+      "belong to only one clinic, so remove it there first or correct it here",
+  );
+  const looping = await write(
+    file.replace("harbour-clinic", "other").replace("0123", "0124").replace("0199", "0123"),
+  );
+  const looped = await run(["add", looping, "--yes"]);
+  assert.match(looped.errors, /:8: an assistant answers \+442079460123, so nobody at the desk/);
+});
 
-test(
-  "clinic lists bookings on a new day off, including those made in the meantime",
-  async (run, write, { sql }) => {
-    await run(["add", await write(file), "--yes"]);
-    const day = aDay(10);
-    const book = async (db: postgres.Sql | postgres.TransactionSql, time: string) => {
-      const call = { calledNumber: "+442079460123", callId: crypto.randomUUID(), toolCallId: "1" };
-      await db`select public.claim_slot_atomic(${JSON.stringify(call)}::text::jsonb,
+test("clinic lists bookings on a new day off, including those made in the meantime", async ({ run, write, sql }) => {
+  await run(["add", await write(file), "--yes"]);
+  const day = aDay(10);
+  const book = async (db: postgres.Sql | postgres.TransactionSql, time: string) => {
+    const call = { calledNumber: "+442079460123", callId: crypto.randomUUID(), toolCallId: "1" };
+    await db`select public.claim_slot_atomic(${JSON.stringify(call)}::text::jsonb,
       ${`checkup/${day}T${time}`}, 'Ada Brown', '+447700900123')`;
-    };
-    await book(sql, "10:00");
-    const path = await write(`${file}    off: [${day}]\n`);
-    const line = (time: string) =>
-      new RegExp(`  ${day} ${time} Dr Amara Patel, Checkup, held: the doctor is off \\(`);
-    const checked = await run(["check", path]);
-    assert.match(checked.output, /1 booking would be outside of the schedule, and will be kept/);
-    assert.match(checked.output, line("10:00"));
-    assert.ok(!/Ada|900123/.test(checked.output), "no patient is named");
+  };
+  await book(sql, "10:00");
+  const path = await write(`${file}    off: [${day}]\n`);
+  const line = (time: string) =>
+    new RegExp(`  ${day} ${time} Dr Amara Patel, Checkup, held: the doctor is off \\(`);
+  const checked = await run(["check", path]);
+  assert.match(checked.output, /1 booking would be outside of the schedule, and will be kept/);
+  assert.match(checked.output, line("10:00"));
+  assert.ok(!/Ada|900123/.test(checked.output), "no patient is named");
 
-    const changed = await run(["change", path], async () => {
-      await book(sql, "11:00");
-      return "yes";
-    });
-    assert.match(changed.output, line("10:00"));
-    assert.match(changed.output, /is changed\n1 booking made in the meantime is outside/);
-    assert.match(changed.output.split("is changed")[1] ?? "", line("11:00"));
-    assert.equal((await sql`select from public.appointments where status = 'held'`).length, 2);
-  },
-);
+  const changed = await run(["change", path], async () => {
+    await book(sql, "11:00");
+    return "yes";
+  });
+  assert.match(changed.output, line("10:00"));
+  assert.match(changed.output, /is changed\n1 booking made in the meantime is outside/);
+  assert.match(changed.output.split("is changed")[1] ?? "", line("11:00"));
+  assert.equal((await sql`select from public.appointments where status = 'held'`).length, 2);
+});
 
-test("clinic explains wrong arguments and mistakes in its file", async (run, write) => {
+test("clinic explains wrong arguments and mistakes in its file", async ({ run, write }) => {
   for (
     const [args, pattern] of [
       [[], /Give one of add, change, check, show/],
@@ -216,84 +207,78 @@ test("clinic explains wrong arguments and mistakes in its file", async (run, wri
   assert.match((await run(["--help"])).output, /^deno task clinic add FILE/);
 });
 
-test(
-  "clinic change brings the assistant to the line, and a file without it the defaults",
-  async (run, write, { sql }) => {
-    await run(["add", await write(file), "--yes"]);
-    const profile = async () => {
-      const [row] = await sql`select public.read_line('harbour-clinic') -> 'profile' as profile`;
-      const { language, voice, model, greeting, recordsCalls } = row?.["profile"] ?? {};
-      return { language, voice, model, greeting, recordsCalls };
-    };
-    const defaults = await profile();
-    assert.deepEqual(defaults, {
-      ...{ language: "en", voice: "cartesia", model: "openai", recordsCalls: false },
-      greeting: undefined,
-    });
-    const settled = `${file}assistant:\n  language: de\n  voice: elevenlabs\n  model: anthropic\n` +
-      "  greeting: Guten Tag.\n  records_calls: yes\n";
-    const changed = await run(["change", await write(settled), "--yes"]);
-    assert.match(changed.output, /~ assistant.voice: cartesia -> elevenlabs/);
-    assert.match(changed.output, /\+ assistant.greeting: Guten Tag\./);
-    assert.deepEqual(await profile(), {
-      ...{ language: "de", voice: "elevenlabs", model: "anthropic", recordsCalls: true },
-      greeting: "Guten Tag.",
-    });
-    const shown = await run(["show", "--org", "harbour-clinic"]);
-    const again = await run(["change", await write(shown.output), "--yes"]);
-    assert.match(again.output, /is as the file says/);
-    await run(["change", await write(file), "--yes"]);
-    assert.deepEqual(await profile(), defaults);
-  },
-);
+test("clinic change brings the assistant to the line, and a file without it the defaults", async ({ run, write, sql }) => {
+  await run(["add", await write(file), "--yes"]);
+  const profile = async () => {
+    const [row] = await sql`select public.read_line('harbour-clinic') -> 'profile' as profile`;
+    const { language, voice, model, greeting, recordsCalls } = row?.["profile"] ?? {};
+    return { language, voice, model, greeting, recordsCalls };
+  };
+  const defaults = await profile();
+  assert.deepEqual(defaults, {
+    ...{ language: "en", voice: "cartesia", model: "openai", recordsCalls: false },
+    greeting: undefined,
+  });
+  const settled = `${file}assistant:\n  language: de\n  voice: elevenlabs\n  model: anthropic\n` +
+    "  greeting: Guten Tag.\n  records_calls: yes\n";
+  const changed = await run(["change", await write(settled), "--yes"]);
+  assert.match(changed.output, /~ assistant.voice: cartesia -> elevenlabs/);
+  assert.match(changed.output, /\+ assistant.greeting: Guten Tag\./);
+  assert.deepEqual(await profile(), {
+    ...{ language: "de", voice: "elevenlabs", model: "anthropic", recordsCalls: true },
+    greeting: "Guten Tag.",
+  });
+  const shown = await run(["show", "--org", "harbour-clinic"]);
+  const again = await run(["change", await write(shown.output), "--yes"]);
+  assert.match(again.output, /is as the file says/);
+  await run(["change", await write(file), "--yes"]);
+  assert.deepEqual(await profile(), defaults);
+});
 
-test(
-  "clinic questions lists questions without an answer and removes one that needs none",
-  async (run, write, { sql }) => {
-    await run(["add", await write(file), "--yes"]);
-    const list = ["questions", "--org", "harbour-clinic"];
-    assert.match((await run(list)).output, /^Harbour Clinic has no questions without an answer$/);
-    for (const question of ["Do you take dogs?", "Do you take any dogs?", "Is there a lift?"]) {
-      await sql`select public.answer_question(${
-        sql.json({ calledNumber: "+442079460123", callId: question })
-      }, ${question}, false)`;
-    }
-    const listed = await run(list);
-    const [dogs = "", lift = "", ...more] = listed.output.split("\n");
-    assert.match(
-      dogs,
-      /^[0-9a-f]{8} {2}Do you take dogs\? {2}\(2 times, last on 20\d\d-\d\d-\d\d\)$/,
-    );
-    assert.match(lift, /^[0-9a-f]{8} {2}Is there a lift\? {2}\(once, /);
-    assert.deepEqual(more, []);
-    const removed = await run([...list, "--remove", lift.slice(0, 8)]);
-    assert.equal(removed.output, "Removed: Is there a lift?");
-    const twice = await run([...list, "--remove", lift.slice(0, 8)]);
-    assert.deepEqual([twice.code, twice.output], [1, ""]);
-    assert.equal((await run(list)).output, dogs);
-    const audited = await sql`
+test("clinic questions lists questions without an answer and removes one that needs none", async ({ run, write, sql }) => {
+  await run(["add", await write(file), "--yes"]);
+  const list = ["questions", "--org", "harbour-clinic"];
+  assert.match((await run(list)).output, /^Harbour Clinic has no questions without an answer$/);
+  for (const question of ["Do you take dogs?", "Do you take any dogs?", "Is there a lift?"]) {
+    await sql`select public.answer_question(${
+      sql.json({ calledNumber: "+442079460123", callId: question })
+    }, ${question}, false)`;
+  }
+  const listed = await run(list);
+  const [dogs = "", lift = "", ...more] = listed.output.split("\n");
+  assert.match(
+    dogs,
+    /^[0-9a-f]{8} {2}Do you take dogs\? {2}\(2 times, last on 20\d\d-\d\d-\d\d\)$/,
+  );
+  assert.match(lift, /^[0-9a-f]{8} {2}Is there a lift\? {2}\(once, /);
+  assert.deepEqual(more, []);
+  const removed = await run([...list, "--remove", lift.slice(0, 8)]);
+  assert.equal(removed.output, "Removed: Is there a lift?");
+  const twice = await run([...list, "--remove", lift.slice(0, 8)]);
+  assert.deepEqual([twice.code, twice.output], [1, ""]);
+  assert.equal((await run(list)).output, dogs);
+  const audited = await sql`
     select details from public.audit_logs where action = 'remove_question' and outcome = 'removed'`;
-    assert.equal(audited.length, 1);
-    assert.doesNotMatch(JSON.stringify(audited), /lift/);
-    // A fact answers it.
-    await run([
-      "change",
-      await write(`${file}facts:\n  - {question: "Do you take dogs?", answer: "No."}\n`),
-      "--yes",
-    ]);
-    assert.match((await run(list)).output, /no questions/);
-    assert.match(
-      (await run(["questions", "--org", "nowhere"])).errors,
-      /There is no clinic nowhere/,
-    );
-    assert.equal((await run(["show", "--org", "harbour-clinic", "--remove", "x"])).code, 2);
-  },
-);
+  assert.equal(audited.length, 1);
+  assert.doesNotMatch(JSON.stringify(audited), /lift/);
+  // A fact answers it.
+  await run([
+    "change",
+    await write(`${file}facts:\n  - {question: "Do you take dogs?", answer: "No."}\n`),
+    "--yes",
+  ]);
+  assert.match((await run(list)).output, /no questions/);
+  assert.match(
+    (await run(["questions", "--org", "nowhere"])).errors,
+    /There is no clinic nowhere/,
+  );
+  assert.equal((await run(["show", "--org", "harbour-clinic", "--remove", "x"])).code, 2);
+});
 
-test("clinic works as a separate process", async (_, write, database) => {
+test("clinic works as a separate process", async ({ write, dbUrl }) => {
   const path = "supabase/tasks/clinic.ts";
   const start = (...args: string[]) =>
-    runApart(["run", "--quiet", "-A", "--no-check", path, ...args, "--db", database.url()]);
+    runApart(["run", "--quiet", "-A", "--no-check", path, ...args, "--db", dbUrl]);
   const added = await start("add", await write(file), "--yes");
   assert.deepEqual([added.code, added.output.split("\n").at(-2)], [0, "Harbour Clinic is added"]);
   const shown = await start("show", "--org", "harbour-clinic");
