@@ -7,12 +7,12 @@
 import { z } from "zod";
 import { type Answer, refuse, sayLeftOut, succeed } from "./answers.ts";
 import type { Contradiction } from "./database/availability.ts";
-import type { Appointment, AppointmentReference, Kept, Settled } from "./database/changes.ts";
+import type { Appointment, AppointmentReference, Settled } from "./database/changes.ts";
 import type { Released } from "./database/holds.ts";
 import type { Confirmed } from "./database/passcodes.ts";
 import { readDay, saidDay } from "./days.ts";
 import { readDoctorWish } from "./given.ts";
-import { offerInstead, refuseHoldLimit } from "./hold.ts";
+import { offerInstead, refuseHoldLimit, sayKept } from "./hold.ts";
 import { patientFields } from "./patient.ts";
 import type { PhoneReading } from "./phone.ts";
 import * as sentences from "./sentences.ts";
@@ -104,11 +104,6 @@ export function sayTimeReleased(released: Released) {
   return released === undefined
     ? {}
     : { released: { ...released, spoken: sayTime(released.startTime) } };
-}
-
-/** The call's own hold, which is kept. The model needs its holdId to release it. */
-export function sayKept(kept: Kept) {
-  return kept === undefined ? {} : { kept: { ...kept, spoken: sayTime(kept.startTime) } };
 }
 
 function withSpoken(told: Appointment) {

@@ -6,7 +6,7 @@
 
 import { type Answer, refuse } from "./answers.ts";
 import type { Slot } from "./database/availability.ts";
-import type { ClaimOutcome, Released } from "./database/holds.ts";
+import type { ClaimOutcome, Kept, Released } from "./database/holds.ts";
 import * as sentences from "./sentences.ts";
 import { sayTime } from "./speech.ts";
 
@@ -15,22 +15,30 @@ export function withSpoken(slot: Slot): Slot & { readonly spoken: string } {
   return { ...slot, spoken: sayTime(slot.startTime) };
 }
 
+/** The call's own hold, which is kept. The model needs its holdId to release or correct it. */
+export function sayKept(kept: Kept) {
+  return kept === undefined ? {} : { kept: { ...kept, spoken: sayTime(kept.startTime) } };
+}
+
 /** The slot is not available; offers slots near it. */
 export function offerInstead(
-  { slots, taken, isKept, released }: {
+  { slots, taken, kept, isKept, released }: {
     readonly slots: readonly Slot[];
     readonly taken: boolean;
+    readonly kept?: Kept;
     /** Whether the caller's own appointment may be the reason. */
     readonly isKept?: boolean;
     readonly released?: Released;
   },
 ): Answer<"slot_taken"> {
-  return refuse(
-    "slot_taken",
-    sentences.slotTaken(taken, slots) + (isKept ? ` ${sentences.mayBeYours}` : ""),
-    "OFFER_ALTERNATIVES",
-    { slots: slots.map(withSpoken), ...(released === undefined ? {} : { released }) },
-  );
+  const sentence = kept === undefined
+    ? sentences.slotTaken(taken, slots) + (isKept ? ` ${sentences.mayBeYours}` : "")
+    : sentences.heldForAnother(kept, slots);
+  return refuse("slot_taken", sentence, "OFFER_ALTERNATIVES", {
+    slots: slots.map(withSpoken),
+    ...sayKept(kept),
+    ...(released === undefined ? {} : { released }),
+  });
 }
 
 /** The call or the number already has as many holds as it may. */

@@ -10,9 +10,9 @@
  */
 
 import type { Contradiction, Slot } from "./database/availability.ts";
-import type { Appointment, Kept } from "./database/changes.ts";
+import type { Appointment } from "./database/changes.ts";
 import type { Desk } from "./database/client.ts";
-import type { Released } from "./database/holds.ts";
+import type { Kept, Released } from "./database/holds.ts";
 import type { PartOfDay } from "./given.ts";
 import { sayClock, sayDate, sayDay, sayList, sayTime, sayWeekday, sayWeekdayOf } from "./speech.ts";
 
@@ -268,6 +268,15 @@ export const slotTaken = (wasBookable: boolean, nearest: readonly Slot[]) =>
   (nearest.length > 0
     ? `. I could offer ${sayStarts(nearest)}.`
     : ", and there is nothing near it. Shall I look further ahead?");
+
+/**
+ * @param kept The call's own hold at that time, for another name: it may be the same patient's.
+ * @param nearest As for {@link slotTaken}.
+ */
+export const heldForAnother = (kept: NonNullable<Kept>, nearest: readonly Slot[]) =>
+  `I'm already holding ${sayTime(kept.startTime)} with ${kept.doctor} under another name. ` +
+  "Is that the same patient?" +
+  (nearest.length > 0 ? ` If not, I could offer ${sayStarts(nearest)}.` : "");
 
 export const slotLost = "I lost track of that time. Let me look at the free times again.";
 export const holdJustExpired = "Your hold has just run out. Let me look at the free times again.";

@@ -2700,6 +2700,20 @@ $$;
 
 COMMENT ON FUNCTION private.describe_opening(p_org public.organizations, p_day date) IS 'The weekly hours at which any provider of a clinic works.';
 
+CREATE FUNCTION private.describe_own_hold(p_org public.organizations, p_hold public.appointments, p_at timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return case when p_hold.id is null then '{}'::jsonb else jsonb_build_object('kept', (
+    select jsonb_build_object('holdId', d -> 'holdId', 'startTime', d -> 'startTime',
+      'doctor', d -> 'doctor')
+    from private.describe_hold(p_org, p_hold, p_at) as d)) end;
+end
+$$;
+
+COMMENT ON FUNCTION private.describe_own_hold(p_org public.organizations, p_hold public.appointments, p_at timestamp with time zone) IS 'A hold of a call that its request does not touch: {kept: {holdId, startTime, doctor}}, or {}.';
+
 CREATE FUNCTION private.describe_providers(p_org public.organizations) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -6630,11 +6644,17 @@ CREATE FUNCTION private.refuse_slot(p_org public.organizations, p_call jsonb, p_
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
+declare
+  v_kept public.appointments;
 begin
+  select h.* into v_kept from private.find_holds(p_org.id, p_call ->> 'callId', p_at) as h
+  where private.is_wanted(p_wanted, h) and h.id is distinct from p_old.id
+  order by h.created_at desc limit 1;
   perform private.audit(p_org.id, p_call, p_action, null, 'slot_taken',
     jsonb_build_object('slotId', private.slot_id((p_wanted.service).slug, p_wanted.starts_at,
       p_org.timezone, (p_wanted.provider).slug)));
-  return jsonb_build_object('outcome', 'slot_taken', 'orgId', p_org.id, 'timezone', p_org.timezone,
+  return private.describe_own_hold(p_org, v_kept, p_at)
+    || jsonb_build_object('outcome', 'slot_taken', 'orgId', p_org.id, 'timezone', p_org.timezone,
     'taken', p_was_free or private.is_taken(p_org.id, p_wanted.service, (p_wanted.provider).id,
       p_wanted.starts_at, p_old.call_id, p_at, p_moves.id))
     || private.alternatives(
@@ -12597,6 +12617,8 @@ REVOKE ALL ON FUNCTION private.describe_message(p_org uuid, p_endpoint public.we
 REVOKE ALL ON FUNCTION private.describe_misplaced(p_org public.organizations, p_known uuid[], p_at timestamp with time zone, p_provider uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.describe_opening(p_org public.organizations, p_day date) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.describe_own_hold(p_org public.organizations, p_hold public.appointments, p_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.describe_providers(p_org public.organizations) FROM PUBLIC;
 

@@ -13,12 +13,12 @@ import {
   referTo,
   refuseChange,
   refuseDay,
-  sayKept,
   saySettled,
   sayTimeReleased,
   sayUnread,
 } from "../../shared/appointment.ts";
 import { cancelAppointment, type CancellationOutcome } from "../../shared/database/changes.ts";
+import { sayKept } from "../../shared/hold.ts";
 import { choosePhone, phoneOutcomes, refusePhone } from "../../shared/patient.ts";
 import { serveTool } from "../../shared/request.ts";
 import * as sentences from "../../shared/sentences.ts";

@@ -48,7 +48,9 @@ export default serveTool({
       "with the hold, `text` is the result of the text, an outcome of `send_otp`, or `under_way`: " +
       "a code texted before confirms this hold too. The hold stays even if no text could be sent",
     already_confirmed: "this call has already confirmed it for this patient",
-    slot_taken: "somebody else has it, or it never was bookable; times near it",
+    slot_taken:
+      "somebody else has it, or it never was bookable; times near it. With `kept`: this call " +
+      "holds it under another name, which a request with that holdId corrects",
     hold_limit: "too many times are already held",
     invalid_slot: "the slotId is unknown",
     hold_expired: "the request is a repeat, and its hold has expired",

@@ -9,7 +9,7 @@ import type { SaidDay } from "../days.ts";
 import type { SaidTime } from "../times.ts";
 import { contradiction } from "./availability.ts";
 import { type AnswerOf, bare, type CallFacts, entry, orgId, refusals } from "./entry.ts";
-import { hold, holdLimit, released, slotTaken } from "./holds.ts";
+import { hold, holdLimit, kept, released, slotTaken } from "./holds.ts";
 
 /** The patient that a request about appointments is for. */
 export interface PatientReference {
@@ -41,11 +41,6 @@ export type Appointment = z.infer<typeof appointment>;
 
 /** A change that took effect, and the appointment it was made to. */
 const changed = hold.extend({ outcome: z.enum(["cancelled", "rescheduled"]), released });
-
-/** The call's own hold, which is kept because no day was named. */
-const kept = z.object({ holdId: z.string(), startTime: z.string(), doctor: z.string() }).optional();
-/** A {@link kept} hold. */
-export type Kept = z.infer<typeof kept>;
 
 /** The result of a request about appointments, once its number is proven. */
 export const settled = [

@@ -24,6 +24,12 @@ export const released = z.object({ startTime: z.string(), doctor: z.string() }).
 /** A {@link released} time. */
 export type Released = z.infer<typeof released>;
 
+/** The call's own hold, which its request leaves as it is. */
+export const kept = z.object({ holdId: z.string(), startTime: z.string(), doctor: z.string() })
+  .optional();
+/** A {@link kept} hold. */
+export type Kept = z.infer<typeof kept>;
+
 /** The slot is not available. `slots` are near it. */
 export const slotTaken = z.object({
   outcome: z.literal("slot_taken"),
@@ -31,6 +37,8 @@ export const slotTaken = z.object({
   slots: z.array(slot),
   /** False for a time that was never bookable, such as one outside of hours. */
   taken: z.boolean(),
+  /** The call's own hold at the slot, under another name. */
+  kept,
   released,
   /** Whether the caller's own appointment may be the reason. Only the passcode can tell. */
   isKept: z.boolean().default(false),

@@ -806,6 +806,27 @@ const phonesOf = async ({ database }: Bench) => {
   return rows.map(({ phone }) => phone);
 };
 
+test("a call hears which time it holds under another name, and corrects the name", async (bench) => {
+  const { clinic } = await anAppointment(bench);
+  const caller = aCaller(bench, clinic);
+  const held = await caller.ask("hold_slot", { slotId: slot("11:00"), ...ada });
+  const right = { slotId: slot("11:00"), patientName: "Ada Braun" };
+  const refused = await caller.ask("hold_slot", right);
+  assert.equal(refused.outcome, "slot_taken");
+  assert.match(refused.message, /already holding .* 11 AM .* same patient\? If not, I could offer/);
+  assert.equal(Object(refused["kept"]).holdId, held.holdId);
+  const named = await caller.ask("hold_slot", { ...right, holdId: held.holdId });
+  assert.deepEqual([named.outcome, named.holdId], ["held", held.holdId]);
+  assert.equal((await caller.prove()).outcome, "confirmed");
+  for (const time of ["10:00", "11:00"]) {
+    const other = aCaller(bench, clinic, caller.phone);
+    await other.ask("hold_slot", { slotId: slot("15:00"), patientName: "Eve Stone" });
+    const taken = await other.ask("hold_slot", { slotId: slot(time), patientName: "Ben Stone" });
+    assert.match(taken.message, /just been taken/, "by another call");
+    assert.equal(taken["kept"], undefined);
+  }
+});
+
 test("a repeated hold request that arrives late undoes nothing that came after it", async (bench) => {
   const clinic = await aClinic(bench.database.sql);
   await bench.provision(clinic);
