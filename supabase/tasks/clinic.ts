@@ -257,11 +257,25 @@ async function apply(
   }
   if (trial.outcome === "unchanged") return;
   if (!isAgreed) await requireConsent(terminal, "Apply this?", "apply it", "applied");
+  const known = await readLine(sql, orgId);
   const applied = await applyOnce(sql, file, { orgId, seen: trial.seen, isDryRun: false });
   terminal.print(`${file.clinic.name} is ${applied.outcome}`);
+  if (known !== undefined && known !== await readLine(sql, orgId)) {
+    terminal.print(
+      `Its assistant at Vapi does not know that yet: deno task vapi sync --org ${file.clinic.slug}`,
+    );
+  }
   const shown = new Set(trial.bookings.map(({ appointmentId }) => appointmentId));
   const late = applied.bookings.filter(({ appointmentId }) => !shown.has(appointmentId));
   listBookings(late, `made in the meantime ${late.length === 1 ? "is" : "are"}`, terminal);
+}
+
+/** What Vapi is told about a clinic, as one text; undefined if the clinic has no assistant there. */
+async function readLine(sql: postgres.Sql, orgId: string | null): Promise<string | undefined> {
+  const [row] = await sql<{ line: string }[]>`
+    select l.line::text as line from (select public.read_line(${orgId}) as line) as l
+    where jsonb_array_length(l.line -> 'assistantIds') > 0`;
+  return row?.line;
 }
 
 /** The id of the clinic to change; null when one is to be added. */

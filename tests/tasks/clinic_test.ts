@@ -135,6 +135,24 @@ facts:
   assert.match(moved.output, /~ clinic: harbour-clinic -> harbour\n/);
 });
 
+test("clinic change says when the assistant at Vapi has to be told", async ({ run, write }) => {
+  const another =
+    `${file}  - {id: ben-okafor, name: Dr Ben Okafor, hours: {monday: 09:00-12:00}}\n`;
+  const without = `${file}closed: [2030-12-25]\n`;
+  await run(["add", await write(file), "--yes"]);
+  assert.match((await run(["change", await write(another), "--yes"])).output, /is changed$/);
+  const vapi = "vapi: {assistants: [5f8a4a3e-0c6d-4f3b-a6b8-0b5cf5f0b1d2]}\n";
+  await run(["change", await write(file + vapi), "--yes"]);
+  const told = await run(["change", await write(another), "--yes"]);
+  assert.match(
+    told.output,
+    /Vapi does not know that yet: deno task vapi sync --org harbour-clinic$/,
+  );
+  await run(["change", await write(file), "--yes"]);
+  const closed = await run(["change", await write(without), "--yes"]);
+  assert.match(closed.output, /is changed$/, "the assistant does not know of closing days");
+});
+
 test("clinic names the line of a number that another clinic has, and of a transfer that would loop", async ({ run, write }) => {
   await run(["add", await write(file), "--yes"]);
   const other = await write(file.replace("harbour-clinic", "other"));
