@@ -4,7 +4,7 @@ import type postgres from "postgres";
 import { writeClock } from "../../supabase/tasks/clinic/notation.ts";
 import { retention } from "../../supabase/tasks/retention.ts";
 import { runHere } from "../support/terminal.ts";
-import { aCaller, type Line, openLines, readCode, sendCode } from "../support/callers.ts";
+import { aCaller, type Line, openLines, readCode, sendCode, withLine } from "../support/callers.ts";
 import { aClinic, aDay, type Clinic } from "../support/clinic.ts";
 import { type TestDatabase, testWithDatabase as test } from "../support/database.ts";
 import { atLength } from "../support/length.ts";
@@ -317,10 +317,7 @@ const retain = async (sql: postgres.Sql, isDryRun: boolean, batch = 1000): Promi
 
 test("retention counts the same as it deletes, per clinic, in batches, and keeps confirmed appointments", async (database) => {
   const { sql } = database;
-  const lines = await openLines(database, 1);
-  try {
-    const [line] = lines.all;
-    assert.ok(line);
+  await withLine(database, async (line) => {
     const short = await anArchive(database, line, 30);
     const long = await anArchive(database, line, 90);
     await sql`insert into public.phone_counts (phone_hash, changed_at)
@@ -395,9 +392,7 @@ test("retention counts the same as it deletes, per clinic, in batches, and keeps
       sql`select public.apply_retention(null)`,
       /p_dry_run is null; say true to count, false to delete/,
     );
-  } finally {
-    await lines.close();
-  }
+  });
 });
 
 test("one call of retention deletes a batch in all, however many clinics and kinds have old rows", async ({ sql }) => {

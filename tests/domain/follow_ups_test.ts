@@ -15,7 +15,7 @@ import {
 import { aClinic, aDay, aPhone, type Clinic, letTimePass } from "../support/clinic.ts";
 import { atLength } from "../support/length.ts";
 import { someWait, start } from "../support/requests.ts";
-import { aMember, askAs, type StaffArguments } from "../support/staff.ts";
+import { aMember, asMember } from "../support/staff.ts";
 
 const slotOf = (time: string) => ({ p_slot_id: `consultation/${aDay()}T${time}` });
 const hold = (line: Line, caller: Caller, time: string) =>
@@ -65,10 +65,8 @@ async function rowOf(sql: postgres.Sql, { holdId = "" }: Answer): Promise<Row> {
 const kept = (row: Row) => row.status === "held" && row.handed_over && row.seconds > 0;
 const givenUp = (row: Row) => row.status === "requires_manual_followup" && row.handed_over;
 
-async function aDeskOf(sql: postgres.Sql, { id }: Clinic) {
-  const member = await aMember(sql, id);
-  return (name: string, args: StaffArguments) => askAs(sql, member, name, { p_org: id, ...args });
-}
+const aDeskOf = async (sql: postgres.Sql, clinic: Clinic) =>
+  asMember(sql, await aMember(sql, clinic.id), clinic);
 
 const end = (line: Line, { clinic, callId }: Caller) =>
   line.sql`select public.end_call(

@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import type postgres from "postgres";
-import { aCaller, countOutcomes, findDoubles, openLines } from "../support/callers.ts";
+import { aCaller, countOutcomes, findDoubles, openLines, withLine } from "../support/callers.ts";
 import { aClinic, type Clinic } from "../support/clinic.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { dropGuarantee, leaveOnly, legs } from "../support/guarantee.ts";
@@ -150,17 +150,12 @@ test("the look under the lock alone refuses the same start of the same service",
   await leaveOnly("the look under the lock", sql);
   await sql`drop index public.appointments_seat_unique`;
   const clinic = await aClinic(sql);
-  const lines = await openLines(database, 1);
-  try {
-    const [line] = lines.all;
-    assert.ok(line);
+  await withLine(database, async (line) => {
     const slot = { p_slot_id: `consultation/${dayAfterTomorrow()}T10:00/doctor-1` };
     const first = await line.ask("claim_slot_atomic", aCaller(clinic), slot);
     const second = await line.ask("claim_slot_atomic", aCaller(clinic), slot);
     assert.deepEqual([first.outcome, second.outcome], ["held", "slot_taken"]);
-  } finally {
-    await lines.close();
-  }
+  });
 });
 
 test(
@@ -168,10 +163,7 @@ test(
   async (database) => {
     const { sql } = database;
     const clinic = await aClinic(sql);
-    const lines = await openLines(database, 1);
-    try {
-      const [line] = lines.all;
-      assert.ok(line);
+    await withLine(database, async (line) => {
       const slot = (time: string) => ({ p_slot_id: `consultation/${dayAfterTomorrow()}T${time}` });
       await sql`update public.services set buffer_after_min = 30`;
       const { holdId = "" } = await line.ask("claim_slot_atomic", aCaller(clinic), slot("10:00"));
@@ -191,9 +183,7 @@ test(
         from public.organizations as o
         join public.appointments as a on a.org_id = o.id and a.id = ${holdId}`;
       assert.equal(row?.outcome, "slot_taken");
-    } finally {
-      await lines.close();
-    }
+    });
   },
 );
 

@@ -1,7 +1,7 @@
 /** The runbook's statements run as pasted, and return what it says. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { aCaller, openLines } from "../support/callers.ts";
+import { aCaller, withLine } from "../support/callers.ts";
 import { aClinic, aDay } from "../support/clinic.ts";
 import { testWithDatabase as test } from "../support/database.ts";
 import { aMember, askAs } from "../support/staff.ts";
@@ -15,16 +15,15 @@ const statements = [...runbook.matchAll(/```sql\n(.*?)```/gs)]
 test("every statement of the runbook runs, and tells the story of a call", async (database) => {
   const { sql } = database;
   const clinic = await aClinic(sql);
-  const { email, ...member } = await aMember(sql, clinic.id);
-  const lines = await openLines(database, 1);
-  try {
+  const member = await aMember(sql, clinic.id);
+  await withLine(database, async (line) => {
     const caller = aCaller(clinic);
-    const held = await lines.all[0]?.ask("claim_slot_atomic", caller, {
+    const held = await line.ask("claim_slot_atomic", caller, {
       p_slot_id: `consultation/${aDay()}T09:00`,
     });
-    const asked = { p_org: clinic.id, p_appointment: held?.holdId };
+    const asked = { p_org: clinic.id, p_appointment: held.holdId };
     assert.equal(
-      (await askAs(sql, { email, ...member }, "staff_confirm", asked)).outcome,
+      (await askAs(sql, member, "staff_confirm", asked)).outcome,
       "confirmed",
     );
     const told = [];
@@ -33,15 +32,13 @@ test("every statement of the runbook runs, and tells the story of a call", async
         "CALL_ID",
         caller.callId,
       )
-        .replaceAll("APPOINTMENT_ID", held?.holdId ?? "");
+        .replaceAll("APPOINTMENT_ID", held.holdId ?? "");
       told.push(JSON.stringify(await sql.unsafe(filled)));
     }
     assert.ok(statements.length >= 9, `${statements.length} statements`);
     const story = told.join("\n");
-    for (const part of ["hold_slot", "staff_confirm", email, "watch-overlaps"]) {
+    for (const part of ["hold_slot", "staff_confirm", member.email, "watch-overlaps"]) {
       assert.ok(story.includes(part), `Nothing tells of ${part}`);
     }
-  } finally {
-    await lines.close();
-  }
+  });
 });

@@ -1,7 +1,7 @@
 /** Members of a clinic: who may do what, and what happens to appointments, numbers and hours. */
 import assert from "node:assert/strict";
 import type postgres from "postgres";
-import { aCaller, type Answer, openLines, readCode, sendCode } from "../support/callers.ts";
+import { aCaller, type Answer, readCode, sendCode, withLine } from "../support/callers.ts";
 import { roles } from "../../supabase/desk/app/rows.ts";
 import { patient } from "../../supabase/tasks/patient.ts";
 import { aClinic, aDay, aPhone, type Clinic } from "../support/clinic.ts";
@@ -10,6 +10,7 @@ import {
   aMember,
   askAs,
   askOnce,
+  asMember,
   claimsOf,
   type StaffArguments,
   withClaims,
@@ -68,8 +69,7 @@ async function until(sql: postgres.Sql, query: string, orElse = () => false): Pr
 async function aDesk({ sql }: TestDatabase) {
   const clinic = await aClinic(sql);
   const member = await aMember(sql, clinic.id);
-  const ask = (name: string, args: StaffArguments) =>
-    askAs(sql, member, name, { p_org: clinic.id, ...args });
+  const ask = asMember(sql, member, clinic);
   const book = (time: string, args: StaffArguments = {}) =>
     ask("staff_book", { p_slot_id: slot(time), p_patient_name: "Ada Brown", ...args });
   return { clinic, member, ask, book };
@@ -149,10 +149,7 @@ test("the desk books for a patient without a phone, and the audit log says who d
 test("a number that staff entered is not proven until a passcode proves it, and stays proven then", async (database) => {
   const { sql } = database;
   const { clinic, book } = await aDesk(database);
-  const lines = await openLines(database, 1);
-  try {
-    const [line] = lines.all;
-    assert.ok(line);
+  await withLine(database, async (line) => {
     const caller = aCaller(clinic);
     const first = await book("09:00", { p_patient_phone: caller.phone });
     assert.equal((await rowOf(sql, first["appointmentId"]))["proven_at"], null);
@@ -163,9 +160,7 @@ test("a number that staff entered is not proven until a passcode proves it, and 
     assert.ok(proven instanceof Date);
     const next = await book("11:00", { p_patient_phone: caller.phone });
     assert.deepEqual((await rowOf(sql, next["appointmentId"]))["proven_at"], proven);
-  } finally {
-    await lines.close();
-  }
+  });
 });
 
 test("a message, a failed text and an alarm are dealt with once, each at its clinic", async (database) => {
@@ -288,10 +283,7 @@ test("a membership that ends shuts the door at once", async (database) => {
 test("a hold is confirmed at the desk; one that expired only while its time is free", async (database) => {
   const { sql } = database;
   const { clinic, ask, book } = await aDesk(database);
-  const lines = await openLines(database, 1);
-  try {
-    const [line] = lines.all;
-    assert.ok(line);
+  await withLine(database, async (line) => {
     const hold = async (time: string, caller = aCaller(clinic)) => ({
       caller,
       id: (await line.ask("claim_slot_atomic", caller, { p_slot_id: slot(time) })).holdId,
@@ -337,18 +329,13 @@ test("a hold is confirmed at the desk; one that expired only while its time is f
       (await ask("staff_confirm", { p_appointment: newTime?.["id"] })).outcome,
       "new_time",
     );
-  } finally {
-    await lines.close();
-  }
+  });
 });
 
 test("appointments that wait for the desk are resolved or moved to another time", async (database) => {
   const { sql } = database;
   const { clinic, ask, book } = await aDesk(database);
-  const lines = await openLines(database, 1);
-  try {
-    const [line] = lines.all;
-    assert.ok(line);
+  await withLine(database, async (line) => {
     const lockedOut = async (time: string) => {
       const held = await line.ask("claim_slot_atomic", aCaller(clinic), {
         p_slot_id: slot(time),
@@ -376,9 +363,7 @@ test("appointments that wait for the desk are resolved or moved to another time"
     const row = await rowOf(sql, moved["appointmentId"]);
     assert.deepEqual([row["status"], row["proven_at"]], ["confirmed", null]);
     assert.equal((await rowOf(sql, late))["status"], "cancelled");
-  } finally {
-    await lines.close();
-  }
+  });
 });
 
 test("an appointment moves, even to a time that overlaps its own, and keeps its patient", async (database) => {
@@ -440,8 +425,7 @@ test("an appointment is completed only after its start, and the mark undone only
   const { sql } = database;
   const clinic = await aClinic(sql, { capacity: 3 });
   const member = await aMember(sql, clinic.id);
-  const ask = (name: string, args: StaffArguments) =>
-    askAs(sql, member, name, { p_org: clinic.id, ...args });
+  const ask = asMember(sql, member, clinic);
   const book = (name: string) =>
     ask("staff_book", { p_slot_id: slot("09:00"), p_patient_name: name });
   const { appointmentId } = await book("Ada Brown");
@@ -469,8 +453,7 @@ test("the audit log keeps the words it knows of a request, and nothing else of i
   const { sql } = database;
   const clinic = await aClinic(sql);
   const owner = await aMember(sql, clinic.id, "owner");
-  const ask = (name: string, args: StaffArguments) =>
-    askAs(sql, owner, name, { p_org: clinic.id, ...args });
+  const ask = asMember(sql, owner, clinic);
   const secret = "Ada +447700900123";
   const [provider] = await sql`select id from public.providers limit 1`;
   const p_provider = provider?.["id"];
@@ -512,10 +495,7 @@ test("a member who asks without pause cannot keep the membership from being ende
 test("a blocked number holds nothing, gets no text and leaves no message, until it is unblocked", async (database) => {
   const { sql } = database;
   const { clinic, ask } = await aDesk(database);
-  const lines = await openLines(database, 1);
-  try {
-    const [line] = lines.all;
-    assert.ok(line);
+  await withLine(database, async (line) => {
     const caller = aCaller(clinic);
     const held = () => line.ask("claim_slot_atomic", caller, { p_slot_id: slot("09:00") });
     const message = async () => {
@@ -551,9 +531,7 @@ test("a blocked number holds nothing, gets no text and leaves no message, until 
     assert.equal(await block(false), "unblocked");
     assert.equal(await message(), "left");
     assert.equal((await sendCode(line, caller, "482913")).outcome, "claimed");
-  } finally {
-    await lines.close();
-  }
+  });
 });
 
 test("a patient's number is cleared twice a day, and a stranger's not at all", async (database) => {
@@ -569,11 +547,9 @@ test("a patient's number is cleared twice a day, and a stranger's not at all", a
   assert.equal(await clear(), "unknown_number");
   assert.equal((await book("09:00", { p_patient_phone: phone })).outcome, "booked");
   assert.equal(await clear(), "unknown_number", "what the desk itself wrote proves nothing");
-  const lines = await openLines(database, 1);
-  await lines.all[0]?.ask("claim_slot_atomic", aCaller(clinic, phone), {
-    p_slot_id: slot("10:00"),
+  await withLine(database, async ({ ask }) => {
+    await ask("claim_slot_atomic", aCaller(clinic, phone), { p_slot_id: slot("10:00") });
   });
-  await lines.close();
   assert.equal(await clear(), "cleared");
   assert.equal(await clear(), "cleared", "nothing is counted now, which costs no turn");
   await count();
@@ -591,8 +567,7 @@ test("hours and days off change, and affected bookings are listed, not moved", a
   const { sql } = database;
   const { clinic, book } = await aDesk(database);
   const manager = await aMember(sql, clinic.id, "manager");
-  const ask = (name: string, args: StaffArguments) =>
-    askAs(sql, manager, name, { p_org: clinic.id, ...args });
+  const ask = asMember(sql, manager, clinic);
   const [provider] = await sql`select id from public.providers where org_id = ${clinic.id}`;
   const p_provider = provider?.["id"];
   const { appointmentId } = await book("09:00");
@@ -651,8 +626,7 @@ test("an owner sees and changes the members, and one owner stays", async ({ sql 
   const owner = await aMember(sql, clinic.id, "owner");
   const desk = await aMember(sql, clinic.id, "desk");
   await aMember(sql, (await aClinic(sql)).id, "owner");
-  const ask = (name: string, args: StaffArguments = {}) =>
-    askAs(sql, owner, name, { p_org: clinic.id, ...args });
+  const ask = asMember(sql, owner, clinic);
   const change = async (p_user: string, p_role: string | null) =>
     (await ask("staff_change_member", { p_user, p_role })).outcome;
   const list = await ask("staff_list_members");
@@ -721,10 +695,7 @@ test("a patient without a phone is shown and erased by the name", async (databas
 
 test("a caller moves an appointment by phone that the desk booked for the number", async (database) => {
   const { clinic, book } = await aDesk(database);
-  const lines = await openLines(database, 1);
-  try {
-    const [line] = lines.all;
-    assert.ok(line);
+  await withLine(database, async (line) => {
     const caller = aCaller(clinic);
     const booked = await book("09:00", { p_patient_phone: caller.phone });
     assert.equal(booked.outcome, "booked");
@@ -733,7 +704,5 @@ test("a caller moves an appointment by phone that the desk booked for the number
     assert.equal((await sendCode(line, caller, "482913"))["isDue"], true);
     assert.equal((await readCode(line, caller, "482913")).outcome, "rescheduled");
     assert.equal((await rowOf(database.sql, booked["appointmentId"]))["status"], "cancelled");
-  } finally {
-    await lines.close();
-  }
+  });
 });

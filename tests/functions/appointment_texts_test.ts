@@ -23,7 +23,7 @@ import {
 import { aHold, aTextingClinic, type PhoneCall } from "../support/phone_call.ts";
 import { someWait, start } from "../support/requests.ts";
 import { sendDue, zoneAtNoon } from "../support/text_answers.ts";
-import { aMember, askAs } from "../support/staff.ts";
+import { aMember, askAs, asMember } from "../support/staff.ts";
 
 /** A call that has booked, and the texts that its phone has got since. */
 async function aBooking(bench: Bench, clinic?: Clinic, time?: string) {
@@ -178,8 +178,7 @@ test("the desk's bookings are texted to proven numbers, and to others if the des
   await tellOf(bench, clinic, ["change", "cancellation"]);
   const { sql } = bench.database;
   const member = await aMember(sql, clinic.id, "desk");
-  const ask = (name: string, args: object) =>
-    askAs(sql, member, name, { p_org: clinic.id, ...args });
+  const ask = asMember(sql, member, clinic);
   const book = (time: string, phone: string | null, more: object = {}) =>
     ask("staff_book", {
       p_slot_id: `consultation/${aDay()}T${time}`,

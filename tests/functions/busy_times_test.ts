@@ -8,7 +8,7 @@ import type { Network } from "../../shared/exchange.ts";
 import { aClinic, aDay, type Bench, jobsSecret, testWithBench as test } from "../support/clinic.ts";
 import { createEvents, type EventAttributes } from "../support/calendars.ts";
 import { answerWith } from "../support/network.ts";
-import { aMember, askAs, claimsOf, type StaffArguments, withClaims } from "../support/staff.ts";
+import { aMember, askAs, asMember, claimsOf, withClaims } from "../support/staff.ts";
 
 const secret = "https://calendar.example/private-6f1c/basic.ics";
 
@@ -41,8 +41,7 @@ async function aCalendar(bench: Bench) {
   const { sql } = bench.database;
   const clinic = await aClinic(sql, { providers: 2 });
   const manager = await aMember(sql, clinic.id, "manager");
-  const ask = (name: string, args: StaffArguments) =>
-    askAs(sql, manager, name, { p_org: clinic.id, ...args });
+  const ask = asMember(sql, manager, clinic);
   const [provider] = await sql`select id from public.providers
     where org_id = ${clinic.id} and slug = 'doctor-1'`;
   const p_provider = String(provider?.["id"]);

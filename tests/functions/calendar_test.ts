@@ -17,15 +17,14 @@ import {
   testWithBench as test,
 } from "../support/clinic.ts";
 import { readEvents, unescape } from "../support/icalendar.ts";
-import { aMember, askAs, type Member, type StaffArguments } from "../support/staff.ts";
+import { aMember, askAs, asMember, type Member, type StaffArguments } from "../support/staff.ts";
 
 /** A clinic with a manager, who books and gives out calendars. */
 async function aDesk(bench: Bench, options: Parameters<typeof aClinic>[1] = {}) {
   const { sql } = bench.database;
   const clinic = await aClinic(sql, options);
   const manager = await aMember(sql, clinic.id, "manager");
-  const ask = (name: string, args: StaffArguments) =>
-    askAs(sql, manager, name, { p_org: clinic.id, ...args });
+  const ask = asMember(sql, manager, clinic);
   const book = async (slot: string, name = "Ada Brown") => {
     const answer = await ask("staff_book", {
       p_slot_id: `consultation/${slot}`,

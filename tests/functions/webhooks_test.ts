@@ -12,7 +12,7 @@ import {
   signWebhook,
 } from "../../shared/webhook.ts";
 import { sendDueWebhooks } from "../../shared/webhooks.ts";
-import { aCaller, type Line, openLines, readCode, sendCode } from "../support/callers.ts";
+import { aCaller, readCode, sendCode, withLine } from "../support/callers.ts";
 import {
   aClinic,
   aDay,
@@ -23,7 +23,7 @@ import {
 } from "../support/clinic.ts";
 import { answerWith } from "../support/network.ts";
 import { someWait, start } from "../support/requests.ts";
-import { aMember, askAs, type StaffArguments } from "../support/staff.ts";
+import { aMember, asMember } from "../support/staff.ts";
 
 interface Delivery {
   readonly host: string;
@@ -109,21 +109,8 @@ const stateOf = async ({ database: { sql } }: Bench) =>
 
 const slot = (time: string) => ({ p_slot_id: `consultation/${aDay()}T${time}` });
 
-async function withLine(bench: Bench, work: (line: Line) => Promise<void>) {
-  const lines = await openLines(bench.database, 1);
-  try {
-    const [line] = lines.all;
-    assert.ok(line);
-    await work(line);
-  } finally {
-    await lines.close();
-  }
-}
-
-async function aDesk({ database: { sql } }: Bench, { id }: Clinic) {
-  const member = await aMember(sql, id);
-  return (name: string, args: StaffArguments) => askAs(sql, member, name, { p_org: id, ...args });
-}
+const aDesk = async ({ database: { sql } }: Bench, clinic: Clinic) =>
+  asMember(sql, await aMember(sql, clinic.id), clinic);
 
 /** Books at the desk; returns the appointment's id. */
 async function book(ask: Awaited<ReturnType<typeof aDesk>>, time: string): Promise<string> {
@@ -148,7 +135,7 @@ test("a call's booking, move and cancellation are told with ids and times, signe
   const { seen, network } = anInternet();
   const caller = aCaller(clinic);
   const began = Date.now();
-  await withLine(bench, async (line) => {
+  await withLine(bench.database, async (line) => {
     await line.ask("claim_slot_atomic", caller, slot("10:00"));
     await sendCode(line, caller, "482913");
     assert.equal((await readCode(line, caller, "482913")).outcome, "confirmed");
@@ -194,7 +181,7 @@ test("what needs a person is told: a follow-up, a message, an alarm", async (ben
   await anEndpoint(bench, clinic, { tellsNames: true, host: "named.example" });
   const { seen, network } = anInternet();
   const caller = aCaller(clinic);
-  await withLine(bench, async (line) => {
+  await withLine(bench.database, async (line) => {
     await line.ask("claim_slot_atomic", caller, slot("10:00"));
     await sendCode(line, caller, "482913");
     assert.equal((await readCode(line, caller, "000000")).outcome, "locked");
@@ -572,7 +559,7 @@ test("a booking waits for an endpoint that is being removed, and is made without
   const clinic = await aClinic(sql);
   const { endpointId } = await anEndpoint(bench, clinic);
   const ask = await aDesk(bench, clinic);
-  await withLine(bench, async ({ sql: removing }) => {
+  await withLine(bench.database, async ({ sql: removing }) => {
     await removing`begin`;
     await removing`select public.change_webhook(${clinic.id}, ${endpointId}, 'removed')`;
     const booking = start(() => book(ask, "10:00"));

@@ -91,6 +91,21 @@ export async function openLines(
   };
 }
 
+/** Runs work with one connection. */
+export async function withLine(
+  database: TestDatabase,
+  work: (line: Line) => Promise<void>,
+): Promise<void> {
+  const lines = await openLines(database, 1);
+  try {
+    const [line] = lines.all;
+    assert.ok(line);
+    await work(line);
+  } finally {
+    await lines.close();
+  }
+}
+
 async function openConnections(
   database: Pick<TestDatabase, "url">,
   count: number,

@@ -94,6 +94,12 @@ export async function askAs(
   }
 }
 
+/** How a member asks at one clinic, as {@link askAs} does. */
+export function asMember(sql: postgres.Sql, member: Member, { id }: { readonly id: string }) {
+  return (name: string, args: StaffArguments = {}) =>
+    askAs(sql, member, name, { p_org: id, ...args });
+}
+
 function castOf(parameter: string, value: unknown): string {
   if (/_(hours|days)$/.test(parameter) && typeof value !== "number") return "::text::jsonb";
   if (/_(from|to)$/.test(parameter)) return "::text::timestamptz";
