@@ -244,7 +244,8 @@ const aheadOfWeekday = new RegExp(
 );
 
 function toCount(count: string | undefined): number {
-  return count === "couple" ? 2 : Number(count) || 1;
+  if (count === "couple") return 2;
+  return count === undefined || /^an?$/.test(count) ? 1 : Number(count);
 }
 
 function daysIn(unit: string): number {
@@ -348,6 +349,7 @@ function isDated(day: SaidDay): day is SaidDate {
 /** The index of a name that is written in full or by its first letters, at least three. */
 function nameOf(word: Word, names: readonly string[]): number | undefined {
   if (typeof word !== "string" || !/^[a-z]{3,}$/.test(word)) return undefined;
-  const at = names.findIndex((name) => name.startsWith(word));
+  const said = word === "weds" ? "wed" : word;
+  const at = names.findIndex((name) => name.startsWith(said));
   return at < 0 ? undefined : at;
 }
