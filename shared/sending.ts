@@ -160,22 +160,21 @@ const untilAnsweredMs = 50;
 /** Texts after the answer. Only the log and the audit trail hear of a failure. */
 async function afterwards(
   { log }: TextingTools,
-  { orgId, sendId }: SendReference,
+  send: SendReference,
   text: () => Promise<SmsOutcome>,
 ): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, untilAnsweredMs));
   const sms = await text().catch((fault) => {
-    log.error("change_text_failed", { orgId, sendId, fault });
+    log.error("change_text_failed", { ...idsOf(send), fault });
   });
   if (sms?.kind === "failed") {
-    log.error("change_text_failed", {
-      orgId,
-      sendId,
-      failure: sms.failure,
-      providerCode: sms.code,
-    });
+    const { failure, code: providerCode } = sms;
+    log.error("change_text_failed", { ...idsOf(send), failure, providerCode });
   }
 }
+
+/** What names a send in the log, and leads to its call. */
+const idsOf = ({ call, orgId, sendId }: SendReference) => ({ orgId, callId: call.callId, sendId });
 
 /** Stores the result of a text: a failure at once, since the caller may ask for another one. */
 async function writeDown(
@@ -188,7 +187,7 @@ async function writeDown(
   tools.background.run(
     completeOtpSend(tools.database, send, sms.sid).then(
       () => {},
-      (fault) => tools.log.error("otp_send_not_recorded", { sendId: send.sendId, fault }),
+      (fault) => tools.log.error("otp_send_not_recorded", { ...idsOf(send), fault }),
     ),
   );
 }
@@ -251,10 +250,9 @@ async function clearSend(
   send: SendReference,
   { failure, code, mayHaveBeenSent }: Extract<SmsOutcome, { readonly kind: "failed" }>,
 ): Promise<void> {
-  const facts = { sendId: send.sendId, orgId: send.orgId };
-  log.warn("rolling back OTP storage", { ...facts, failure, providerCode: code });
+  log.warn("rolling back OTP storage", { ...idsOf(send), failure, providerCode: code });
   await clearOtpSend(database, send, failure, mayHaveBeenSent).catch((fault) =>
     // After 30 seconds another send may begin anyway.
-    log.error("otp_rollback_failed", { ...facts, fault })
+    log.error("otp_rollback_failed", { ...idsOf(send), fault })
   );
 }
