@@ -31,11 +31,27 @@ export function readingsOf(pieces: readonly Piece[], lengths: Lengths): string[]
   }
   let ways = waysOf(segments[0] ?? []);
   for (const again of segments.slice(1).map(waysOf)) {
-    ways = ways.flatMap((before) => again.flatMap((after) => replacements(before, after)))
-      .filter((way) => way.join("").length <= lengths.longest)
-      .slice(0, correctedLimit);
+    ways = correctedWays(ways, again, lengths.longest);
   }
   return [...new Set(ways.map((way) => way.join("")))].filter(fits);
+}
+
+/** The likeliest ways after a correction. It stops at the limit, because each way costs work. */
+function correctedWays(
+  before: readonly Parts[],
+  again: readonly Parts[],
+  longest: number,
+): Parts[] {
+  const ways: Parts[] = [];
+  for (const said of before) {
+    for (const repeated of again) {
+      for (const way of replacements(said, repeated)) {
+        const isShort = way.reduce((sum, { length }) => sum + length, 0) <= longest;
+        if (isShort && ways.push(way) === correctedLimit) return ways;
+      }
+    }
+  }
+  return ways;
 }
 
 /** All ways to continue what was said before with a piece, the likeliest first. */
