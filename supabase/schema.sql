@@ -565,6 +565,105 @@ CREATE FUNCTION private.answer_limit() RETURNS integer
 
 COMMENT ON FUNCTION private.answer_limit() IS 'How many texts of one number an organization takes in an hour.';
 
+CREATE FUNCTION private.answer_without_claim(p_org public.organizations, p_call jsonb, p_wanted private.wanted_slot, p_patient jsonb, p_hash bytea, p_old public.appointments, p_confirmed public.appointments, p_now timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_call_id constant text := p_call ->> 'callId';
+  v_request constant text := private.request_key(p_call, p_patient);
+  v_move public.appointments;
+  v_answer jsonb := private.repeat_request(
+    p_org, v_call_id, v_request, p_wanted, p_patient ->> 'name', p_now);
+begin
+  if v_answer is null and (p_old.id is not null or p_confirmed.id is not null) then
+    -- A refused request that arrives again after the patient has got another time.
+    v_answer := private.recall_answer(p_org.id, p_call, 'hold_slot', p_hash);
+  end if;
+  if v_answer is not null or p_old.id is not null then
+    return v_answer;
+  elsif private.is_wanted(p_wanted, p_confirmed) then
+    return private.describe_hold(p_org, p_confirmed, p_now) || '{"outcome": "already_confirmed"}';
+  end if;
+  v_move := private.find_new_time(p_org.id, v_call_id, p_now);
+  if private.is_wanted(p_wanted, v_move) and private.is_for_patient(v_move, p_patient) then
+    perform private.note_request(p_org.id, v_move.id, v_request);
+    return private.describe_hold(p_org, v_move, p_now) || '{"outcome": "held", "repeated": true}';
+  end if;
+  return null;
+end
+$$;
+
+COMMENT ON FUNCTION private.answer_without_claim(p_org public.organizations, p_call jsonb, p_wanted private.wanted_slot, p_patient jsonb, p_hash bytea, p_old public.appointments, p_confirmed public.appointments, p_now timestamp with time zone) IS 'What hold_slot answers without a claim: held, already_confirmed, hold_expired, a refusal given before, or null.';
+
+CREATE TABLE public.calls (
+    org_id uuid NOT NULL,
+    call_id text NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    caller_hash bytea,
+    patient_names text[] DEFAULT '{}'::text[] NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    sends integer DEFAULT 0 NOT NULL,
+    change_requests integer DEFAULT 0 NOT NULL,
+    CONSTRAINT calls_attempts_counted CHECK ((attempts >= 0)),
+    CONSTRAINT calls_caller_hash_length CHECK ((octet_length(caller_hash) = 32)),
+    CONSTRAINT calls_change_requests_counted CHECK ((change_requests >= 0)),
+    CONSTRAINT calls_patient_names_few CHECK ((cardinality(patient_names) <= 10)),
+    CONSTRAINT calls_sends_counted CHECK ((sends >= 0))
+);
+
+COMMENT ON TABLE public.calls IS 'Calls (and chats) that held, texted or changed something: who is calling, and the counts.';
+
+COMMENT ON COLUMN public.calls.seen_at IS 'The last request, to the hour, or the end of the call; the row is deleted a day later.';
+
+COMMENT ON COLUMN public.calls.caller_hash IS 'The number it comes from, according to Vapi; null if withheld or shared by several callers.';
+
+COMMENT ON COLUMN public.calls.patient_names IS 'Patients named in this call: nothing is told about others, even after a passcode.';
+
+COMMENT ON COLUMN public.calls.attempts IS 'Wrong passcodes.';
+
+COMMENT ON COLUMN public.calls.sends IS 'Texts requested, due or not, without those that were refused.';
+
+COMMENT ON COLUMN public.calls.change_requests IS 'Requests about appointments before a passcode, or that found none after it.';
+
+CREATE FUNCTION private.answer_without_text(p_org public.organizations, p_call jsonb, p_entered public.calls, p_phone text, p_purpose text, p_hold uuid, p_hash bytea, p_first_answer jsonb, p_now timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_phone constant bytea := private.hash_phone(p_phone);
+  v_is_proven constant boolean :=
+    private.is_proven(p_org.id, p_entered.call_id, v_phone, p_now);
+  v_text public.sms_messages;
+  v_answer jsonb;
+begin
+  if v_is_proven and p_first_answer is not null then
+    return coalesce(
+      private.describe_settled(p_org, p_entered.call_id, p_phone, p_now),
+      p_first_answer - 'isRefusal');
+  end if;
+  select m.* into v_text from public.sms_messages as m
+  where m.org_id = p_org.id and m.call_id = p_entered.call_id
+    and m.tool_call_id = nullif(p_call ->> 'toolCallId', '')
+  order by m.created_at desc limit 1;
+  if v_text.id is not null and (v_is_proven or v_text.to_hash <> v_phone) then
+    return jsonb_build_object('outcome', 'already_sent', 'orgId', p_org.id,
+      'purpose', p_purpose, 'phoneEnding', right(v_text.to_masked, 2),
+      'expiresInSeconds', 0, 'retryAfterSeconds', 0);
+  elsif not v_is_proven then
+    return null;
+  end if;
+  v_answer := jsonb_build_object('orgId', p_org.id)
+    || private.carry_out(p_org, p_call, p_entered, p_phone, false, p_now);
+  perform private.audit(p_org.id, p_call, 'send_otp', p_hold, v_answer ->> 'outcome');
+  perform private.record_answer(p_org.id, p_call, 'send_otp', p_hash, v_answer);
+  return v_answer;
+end
+$$;
+
+COMMENT ON FUNCTION private.answer_without_text(p_org public.organizations, p_call jsonb, p_entered public.calls, p_phone text, p_purpose text, p_hold uuid, p_hash bytea, p_first_answer jsonb, p_now timestamp with time zone) IS 'What send_otp answers without a text: already_sent, what the proven number carries out, or null.';
+
 CREATE TABLE public.appointment_changes (
     org_id uuid NOT NULL,
     call_id text NOT NULL,
@@ -717,37 +816,6 @@ $$;
 
 COMMENT ON FUNCTION private.ask_which(p_org public.organizations, p_change public.appointment_changes, p_fits public.appointments[], p_now timestamp with time zone) IS 'The outcome which_appointment, with what to ask for.';
 
-CREATE TABLE public.calls (
-    org_id uuid NOT NULL,
-    call_id text NOT NULL,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    caller_hash bytea,
-    patient_names text[] DEFAULT '{}'::text[] NOT NULL,
-    attempts integer DEFAULT 0 NOT NULL,
-    sends integer DEFAULT 0 NOT NULL,
-    change_requests integer DEFAULT 0 NOT NULL,
-    CONSTRAINT calls_attempts_counted CHECK ((attempts >= 0)),
-    CONSTRAINT calls_caller_hash_length CHECK ((octet_length(caller_hash) = 32)),
-    CONSTRAINT calls_change_requests_counted CHECK ((change_requests >= 0)),
-    CONSTRAINT calls_patient_names_few CHECK ((cardinality(patient_names) <= 10)),
-    CONSTRAINT calls_sends_counted CHECK ((sends >= 0))
-);
-
-COMMENT ON TABLE public.calls IS 'Calls (and chats) that held, texted or changed something: who is calling, and the counts.';
-
-COMMENT ON COLUMN public.calls.seen_at IS 'The last request, to the hour, or the end of the call; the row is deleted a day later.';
-
-COMMENT ON COLUMN public.calls.caller_hash IS 'The number it comes from, according to Vapi; null if withheld or shared by several callers.';
-
-COMMENT ON COLUMN public.calls.patient_names IS 'Patients named in this call: nothing is told about others, even after a passcode.';
-
-COMMENT ON COLUMN public.calls.attempts IS 'Wrong passcodes.';
-
-COMMENT ON COLUMN public.calls.sends IS 'Texts requested, due or not, without those that were refused.';
-
-COMMENT ON COLUMN public.calls.change_requests IS 'Requests about appointments before a passcode, or that found none after it.';
-
 CREATE FUNCTION private.attempts_left(p_org public.organizations, p_call public.calls, p_phone bytea, p_now timestamp with time zone) RETURNS integer
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -899,8 +967,6 @@ declare
   v_waiting record;
   v_phone bytea;
   v_code public.one_time_passcodes;
-  v_text public.sms_messages;
-  v_is_proven boolean;
   v_now timestamptz;
   v_first_answer constant jsonb := private.recall_answer(p_org.id, p_call, 'send_otp', v_hash);
   v_answer jsonb;
@@ -927,27 +993,9 @@ begin
   elsif private.hash_phone(v_waiting.phone) <> v_phone then
     return '{"outcome": "busy"}';
   end if;
-  -- A request that is delivered again does not ask for what was held since its first answer, nor for a
-  -- text to another number.
-  v_is_proven := private.is_proven(p_org.id, v_call.call_id, v_phone, v_now);
-  if v_is_proven and v_first_answer is not null then
-    return coalesce(
-      private.describe_settled(p_org, v_call.call_id, v_waiting.phone, v_now),
-      v_first_answer - 'isRefusal');
-  end if;
-  select m.* into v_text from public.sms_messages as m
-  where m.org_id = p_org.id and m.call_id = v_call.call_id and m.tool_call_id = v_tool_call_id
-  order by m.created_at desc limit 1;
-  if v_text.id is not null and (v_is_proven or v_text.to_hash <> v_phone) then
-    return jsonb_build_object('outcome', 'already_sent', 'orgId', p_org.id,
-      'purpose', v_waiting.purpose, 'phoneEnding', right(v_text.to_masked, 2),
-      'expiresInSeconds', 0, 'retryAfterSeconds', 0);
-  elsif v_is_proven then
-    v_answer := jsonb_build_object('orgId', p_org.id)
-      || private.carry_out(p_org, p_call, v_call, v_waiting.phone, false, v_now);
-    perform private.audit(
-      p_org.id, p_call, 'send_otp', (v_waiting.hold).id, v_answer ->> 'outcome');
-    perform private.record_answer(p_org.id, p_call, 'send_otp', v_hash, v_answer);
+  v_answer := private.answer_without_text(p_org, p_call, v_call, v_waiting.phone, v_waiting.purpose,
+    (v_waiting.hold).id, v_hash, v_first_answer, v_now);
+  if v_answer is not null then
     return v_answer;
   end if;
 
@@ -4445,7 +4493,6 @@ declare
   v_now timestamptz;
   v_old public.appointments;
   v_confirmed public.appointments;
-  v_move public.appointments;
   v_answer jsonb;
 begin
   -- Also if it is refused: the name must not be in the report of the call.
@@ -4481,28 +4528,10 @@ begin
   v_now := clock_timestamp();
   -- Most calls ask for their first hold, and skip all of this.
   if v_found.has_held then
-    v_answer := private.repeat_request(
-      p_org, v_call.call_id, private.request_key(p_call, p_patient), v_wanted, v_name, v_now);
     v_old := private.find_own_hold(p_org.id, v_call.call_id, p_hold, v_name, v_now);
     v_confirmed := private.find_confirmed(p_org.id, v_call.call_id, v_wanted, v_name);
-    if v_answer is null and (v_old.id is not null or v_confirmed.id is not null) then
-      -- A refused request that arrives again after the patient has got another time.
-      v_answer := private.recall_answer(p_org.id, p_call, 'hold_slot', v_hash);
-    end if;
-    if v_answer is null and v_old.id is null then
-      if private.is_wanted(v_wanted, v_confirmed) then
-        v_answer := private.describe_hold(p_org, v_confirmed, v_now)
-          || '{"outcome": "already_confirmed"}';
-      else
-        v_move := private.find_new_time(p_org.id, v_call.call_id, v_now);
-        if private.is_wanted(v_wanted, v_move) and private.is_for_patient(v_move, p_patient) then
-          perform private.note_request(
-            p_org.id, v_move.id, private.request_key(p_call, p_patient));
-          v_answer := private.describe_hold(p_org, v_move, v_now)
-            || '{"outcome": "held", "repeated": true}';
-        end if;
-      end if;
-    end if;
+    v_answer := private.answer_without_claim(
+      p_org, p_call, v_wanted, p_patient, v_hash, v_old, v_confirmed, v_now);
     if v_answer is not null then
       return jsonb_build_object('textsCode', p_org.texts_at_hold) || v_answer;
     end if;
@@ -12449,6 +12478,10 @@ REVOKE ALL ON FUNCTION private.answer(p_org public.organizations, p_answer jsonb
 REVOKE ALL ON FUNCTION private.answer_idle(p_org uuid, p_call jsonb, p_tool text, p_hash bytea, p_refusal jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.answer_limit() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.answer_without_claim(p_org public.organizations, p_call jsonb, p_wanted private.wanted_slot, p_patient jsonb, p_hash bytea, p_old public.appointments, p_confirmed public.appointments, p_now timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.answer_without_text(p_org public.organizations, p_call jsonb, p_entered public.calls, p_phone text, p_purpose text, p_hold uuid, p_hash bytea, p_first_answer jsonb, p_now timestamp with time zone) FROM PUBLIC;
 
 GRANT SELECT ON TABLE public.appointment_changes TO authenticated;
 GRANT SELECT ON TABLE public.appointment_changes TO service_role;

@@ -1,6 +1,12 @@
 /** Each migration is one capability that builds on earlier ones. */
 import assert from "node:assert/strict";
-import { type Migration, namesCreated, namesUsed, readMigrations } from "../support/migrations.ts";
+import {
+  type Migration,
+  namesCreated,
+  namesUsed,
+  readFunctions,
+  readMigrations,
+} from "../support/migrations.ts";
 
 /**
  * Where a migration uses a table or function that only a later one creates, or that none creates.
@@ -36,4 +42,17 @@ Deno.test("a use of a later migration is found, inside a body and outside", () =
     "3.sql uses private.rules",
     "3.sql uses public.late",
   ]);
+});
+
+/** In lines of the body. A longer function has a header that says why. */
+const longest = 80;
+
+Deno.test("a function that is longer than its reader can follow says why", () => {
+  const functions = readMigrations().flatMap(({ text }) => readFunctions(text));
+  const newest = [...new Map(functions.map((one) => [one.name, one])).values()];
+  const long = newest.filter(({ body }) => body.trim().split("\n").length > longest);
+  assert.deepEqual(
+    long.filter(({ header }) => !/\bLonger\b/.test(header)).map((one) => one.name),
+    [],
+  );
 });
