@@ -109,11 +109,17 @@ const stateOf = async ({ database: { sql } }: Bench) =>
 
 const slot = (time: string) => ({ p_slot_id: `consultation/${aDay()}T${time}` });
 
-const aDesk = async ({ database: { sql } }: Bench, clinic: Clinic) =>
-  asMember(sql, await aMember(sql, clinic.id), clinic);
+/** A clinic that is listened to: an endpoint, the internet that it is on, and somebody at the desk. */
+async function aListener(bench: Bench, options: Parameters<typeof anEndpoint>[2] = {}) {
+  const { sql } = bench.database;
+  const clinic = await aClinic(sql);
+  const endpoint = await anEndpoint(bench, clinic, options);
+  const ask = asMember(sql, await aMember(sql, clinic.id), clinic);
+  return { sql, clinic, ...endpoint, ...anInternet(), ask };
+}
 
 /** Books at the desk; returns the appointment's id. */
-async function book(ask: Awaited<ReturnType<typeof aDesk>>, time: string): Promise<string> {
+async function book(ask: ReturnType<typeof asMember>, time: string): Promise<string> {
   const booked = await ask("staff_book", {
     ...slot(time),
     p_patient_name: "Ada Lovelace",
@@ -129,10 +135,7 @@ const bodiesOf = (deliveries: readonly Delivery[]) =>
     .map(({ type, data }) => ({ type, data: data as Record<string, unknown> }));
 
 test("a call's booking, move and cancellation are told with ids and times, signed, and nothing else", async (bench) => {
-  const { sql } = bench.database;
-  const clinic = await aClinic(sql);
-  const { secret } = await anEndpoint(bench, clinic);
-  const { seen, network } = anInternet();
+  const { sql, clinic, secret, seen, network } = await aListener(bench);
   const caller = aCaller(clinic);
   const began = Date.now();
   await withLine(bench.database, async (line) => {
@@ -174,12 +177,9 @@ test("a call's booking, move and cancellation are told with ids and times, signe
 });
 
 test("what needs a person is told: a follow-up, a message, an alarm", async (bench) => {
-  const { sql } = bench.database;
-  const clinic = await aClinic(sql);
+  const { sql, clinic, seen, network } = await aListener(bench);
   await sql`update public.organizations set call_attempts = 1 where id = ${clinic.id}`;
-  await anEndpoint(bench, clinic);
   await anEndpoint(bench, clinic, { tellsNames: true, host: "named.example" });
-  const { seen, network } = anInternet();
   const caller = aCaller(clinic);
   await withLine(bench.database, async (line) => {
     await line.ask("claim_slot_atomic", caller, slot("10:00"));
@@ -210,11 +210,7 @@ test("what needs a person is told: a follow-up, a message, an alarm", async (ben
 });
 
 test("the desk's bookings are told too, and a patient who was erased is not named", async (bench) => {
-  const { sql } = bench.database;
-  const clinic = await aClinic(sql);
-  await anEndpoint(bench, clinic, { tellsNames: true });
-  const { seen, network } = anInternet();
-  const ask = await aDesk(bench, clinic);
+  const { sql, clinic, seen, network, ask } = await aListener(bench, { tellsNames: true });
   const first = await book(ask, "10:00");
   const moved = await ask("staff_move", { p_appointment: first, ...slot("12:00") });
   await ask("staff_cancel", { p_appointment: moved["appointmentId"] });
@@ -230,14 +226,10 @@ test("the desk's bookings are told too, and a patient who was erased is not name
 });
 
 test("what was rolled back is not told, and an endpoint of another clinic or for other events hears nothing", async (bench) => {
-  const { sql } = bench.database;
-  const clinic = await aClinic(sql);
+  const { sql, clinic, endpointId, seen, network, ask } = await aListener(bench);
   const other = await aClinic(sql);
   await anEndpoint(bench, clinic, { types: ["alarm.raised"], host: "alarms.example" });
   await anEndpoint(bench, other, { host: "other.example" });
-  const { endpointId } = await anEndpoint(bench, clinic);
-  const ask = await aDesk(bench, clinic);
-  const { seen, network } = anInternet();
   await assert.rejects(sql.begin(async (tx) => {
     await tx`select private.raise_alarm(${clinic.id}, 'wrong_codes', 50, now(), now())`;
     throw new Error("rolled back");
@@ -266,11 +258,8 @@ for (
   ] as const
 ) {
   test(`an endpoint that answers ${what} is asked again later, with the same id`, async (bench) => {
-    const { sql } = bench.database;
-    const clinic = await aClinic(sql);
-    await anEndpoint(bench, clinic);
-    const { seen, network } = anInternet();
-    await book(await aDesk(bench, clinic), "10:00");
+    const { seen, network, ask } = await aListener(bench);
+    await book(ask, "10:00");
     seen.answer = answer;
     assert.deepEqual(await run(bench, network), { waiting: 1 });
     assert.deepEqual(await stateOf(bench), [
@@ -286,11 +275,8 @@ for (
 }
 
 test("a private address and one that hangs are not delivered", async (bench) => {
-  const { sql } = bench.database;
-  const clinic = await aClinic(sql);
-  await anEndpoint(bench, clinic);
-  const { seen, network } = anInternet();
-  await book(await aDesk(bench, clinic), "10:00");
+  const { seen, network, ask } = await aListener(bench);
+  await book(ask, "10:00");
   for (const addresses of [["127.0.0.1"], ["93.184.216.34", "10.0.0.1"], ["::1"]]) {
     seen.addresses = addresses;
     await wait(bench);
@@ -306,11 +292,7 @@ test("a private address and one that hangs are not delivered", async (bench) => 
 });
 
 test("an endpoint that fails is tried with one message at a time, and another one does not wait", async (bench) => {
-  const { sql } = bench.database;
-  const clinic = await aClinic(sql);
-  await anEndpoint(bench, clinic);
-  const { seen, network } = anInternet();
-  const ask = await aDesk(bench, clinic);
+  const { clinic, seen, network, ask } = await aListener(bench);
   for (const time of ["09:00", "10:00", "11:00"]) await book(ask, time);
   seen.answer = "HTTP/1.1 503 No\r\n\r\n";
   assert.deepEqual(await run(bench, network), { waiting: 3 });
@@ -325,11 +307,9 @@ test("an endpoint that fails is tried with one message at a time, and another on
 });
 
 test("a message is given up after twelve attempts, with one alarm, and is sent again when asked for", async (bench) => {
-  const { sql } = bench.database;
-  const clinic = await aClinic(sql);
-  await anEndpoint(bench, clinic, { types: ["booking.created"] });
-  const { seen, network } = anInternet();
-  const ask = await aDesk(bench, clinic);
+  const { sql, clinic, seen, network, ask } = await aListener(bench, {
+    types: ["booking.created"],
+  });
   await book(ask, "10:00");
   seen.answer = "HTTP/1.1 500 No\r\n\r\n";
   const results = [];
@@ -360,11 +340,7 @@ test("a message is given up after twelve attempts, with one alarm, and is sent a
 });
 
 test("an outage with many messages raises one alarm in time, and one failure of several at once counts once", async (bench) => {
-  const { sql } = bench.database;
-  const clinic = await aClinic(sql);
-  await anEndpoint(bench, clinic, { types: ["booking.created"] });
-  const { seen, network } = anInternet();
-  const ask = await aDesk(bench, clinic);
+  const { sql, seen, network, ask } = await aListener(bench, { types: ["booking.created"] });
   for (const time of ["09:00", "10:00", "11:00", "12:00"]) await book(ask, time);
   seen.answer = "HTTP/1.1 500 No\r\n\r\n";
   assert.deepEqual(await run(bench, network), { waiting: 4 });
@@ -390,12 +366,8 @@ test("an outage with many messages raises one alarm in time, and one failure of 
 });
 
 test("an endpoint that refuses alarms is not told of itself, and there is one alarm a day about it", async (bench) => {
-  const { sql } = bench.database;
-  const clinic = await aClinic(sql);
-  const { endpointId } = await anEndpoint(bench, clinic);
+  const { sql, clinic, endpointId, seen, network, ask } = await aListener(bench);
   await anEndpoint(bench, clinic, { types: ["alarm.raised"], host: "alarms.example" });
-  const { seen, network } = anInternet();
-  const ask = await aDesk(bench, clinic);
   const kinds = async () =>
     (await sql`select m.data ->> 'kind' as kind, m.endpoint_id as id from public.webhook_messages as m
       where m.type = 'alarm.raised' order by m.created_at, 1`).map(({ kind, id }) =>
@@ -428,11 +400,8 @@ test("an endpoint that refuses alarms is not told of itself, and there is one al
 });
 
 test("one failure long after another does not give an endpoint up", async (bench) => {
-  const { sql } = bench.database;
-  const clinic = await aClinic(sql);
-  await anEndpoint(bench, clinic);
-  const { seen, network } = anInternet();
-  await book(await aDesk(bench, clinic), "10:00");
+  const { sql, seen, network, ask } = await aListener(bench);
+  await book(ask, "10:00");
   await sql`update public.webhook_endpoints set failures = 12, failed_at = now() - interval '9 days',
     counted_at = now() - interval '8 days', alarmed_at = now() - interval '8 days'`;
   seen.answer = "HTTP/1.1 500 No\r\n\r\n";
@@ -444,11 +413,7 @@ test("one failure long after another does not give an endpoint up", async (bench
 });
 
 test("what was given up is sent again at once, but not to an endpoint that was given up", async (bench) => {
-  const { sql } = bench.database;
-  const clinic = await aClinic(sql);
-  const { endpointId } = await anEndpoint(bench, clinic);
-  const { seen, network } = anInternet();
-  const ask = await aDesk(bench, clinic);
+  const { sql, clinic, endpointId, seen, network, ask } = await aListener(bench);
   const resend = async (id: string | null = null) => {
     const [row] = await sql`select public.resend_webhooks(${clinic.id}, ${id}) as answer`;
     return row?.["answer"];
@@ -478,11 +443,9 @@ test("what was given up is sent again at once, but not to an endpoint that was g
 });
 
 test("what an endpoint that was given up would be sent is deleted when it is old, and nothing else that waits", async (bench) => {
-  const { sql } = bench.database;
-  const clinic = await aClinic(sql);
-  const { endpointId } = await anEndpoint(bench, clinic);
+  const { sql, clinic, endpointId, ask } = await aListener(bench);
   await anEndpoint(bench, clinic, { host: "other.example" });
-  await book(await aDesk(bench, clinic), "10:00");
+  await book(ask, "10:00");
   await sql`update public.webhook_messages set created_at = now() - interval '10 years'`;
   await sql`update public.webhook_endpoints set disabled_at = now() where id = ${endpointId}`;
   await sql`select public.apply_retention()`;
@@ -492,11 +455,7 @@ test("what an endpoint that was given up would be sent is deleted when it is old
 });
 
 test("an endpoint that says it is gone, or has failed for three days, is given up until it is enabled", async (bench) => {
-  const { sql } = bench.database;
-  const clinic = await aClinic(sql);
-  const { endpointId } = await anEndpoint(bench, clinic);
-  const { seen, network } = anInternet();
-  const ask = await aDesk(bench, clinic);
+  const { sql, clinic, endpointId, seen, network, ask } = await aListener(bench);
   await book(ask, "10:00");
   seen.answer = "HTTP/1.1 410 Gone\r\n\r\n";
   assert.deepEqual(await run(bench, network), { failed: 1 });
@@ -521,11 +480,8 @@ test("an endpoint that says it is gone, or has failed for three days, is given u
 });
 
 test("a function that dies between claim and result: it is sent again, and the late result changes nothing", async (bench) => {
-  const { sql } = bench.database;
-  const clinic = await aClinic(sql);
-  await anEndpoint(bench, clinic);
-  const { seen, network } = anInternet();
-  await book(await aDesk(bench, clinic), "10:00");
+  const { seen, network, ask } = await aListener(bench);
+  await book(ask, "10:00");
   const { database } = tools(bench, network);
   const dead = await claimWebhooks(database, 10);
   assert.ok(dead.outcome === "claimed" && dead.messages[0]);
@@ -542,12 +498,8 @@ test("a function that dies between claim and result: it is sent again, and the l
 });
 
 test("many workers at once: no message is claimed twice", async (bench) => {
-  const { sql } = bench.database;
-  const clinic = await aClinic(sql);
-  await anEndpoint(bench, clinic);
-  const ask = await aDesk(bench, clinic);
+  const { seen, network, ask } = await aListener(bench);
   for (const time of ["09:00", "10:00", "11:00", "12:00", "13:00"]) await book(ask, time);
-  const { seen, network } = anInternet();
   const counts = await Promise.all(Array.from({ length: 6 }, () => run(bench, network)));
   assert.equal(counts.reduce((sum, { delivered = 0 }) => sum + delivered, 0), 5);
   assert.equal(seen.deliveries.length, 5);
@@ -555,10 +507,7 @@ test("many workers at once: no message is claimed twice", async (bench) => {
 });
 
 test("a booking waits for an endpoint that is being removed, and is made without it", async (bench) => {
-  const { sql } = bench.database;
-  const clinic = await aClinic(sql);
-  const { endpointId } = await anEndpoint(bench, clinic);
-  const ask = await aDesk(bench, clinic);
+  const { sql, clinic, endpointId, ask } = await aListener(bench);
   await withLine(bench.database, async ({ sql: removing }) => {
     await removing`begin`;
     await removing`select public.change_webhook(${clinic.id}, ${endpointId}, 'removed')`;
@@ -575,16 +524,12 @@ test("a booking waits for an endpoint that is being removed, and is made without
 });
 
 test("while a secret is replaced both sign, and the old one ends after a day", async (bench) => {
-  const { sql } = bench.database;
-  const clinic = await aClinic(sql);
-  const { endpointId, secret } = await anEndpoint(bench, clinic);
+  const { sql, clinic, endpointId, secret, seen, network, ask } = await aListener(bench);
   const next = createWebhookSecret();
   const of = { orgId: clinic.id, endpointId };
   const stored = await encryptWebhookSecret(bench.runtime.config.credentialKeys, of, next);
   await sql`select public.change_webhook(${clinic.id}, ${endpointId}, 'rotated',
     ${sql.json({ ...stored })})`;
-  const ask = await aDesk(bench, clinic);
-  const { seen, network } = anInternet();
   await book(ask, "10:00");
   await run(bench, network);
   const [both] = seen.deliveries;
@@ -603,11 +548,8 @@ test("while a secret is replaced both sign, and the old one ends after a day", a
 });
 
 test("addresses, secrets and names are in no log line, audit row or table that is read", async (bench) => {
-  const { sql } = bench.database;
-  const clinic = await aClinic(sql);
-  const { secret } = await anEndpoint(bench, clinic, { tellsNames: true });
-  const { seen, network } = anInternet();
-  await book(await aDesk(bench, clinic), "10:00");
+  const { sql, secret, seen, network, ask } = await aListener(bench, { tellsNames: true });
+  await book(ask, "10:00");
   seen.answer = "HTTP/1.1 500 secret-path\r\n\r\n";
   await run(bench, network);
   const [row] = await sql<{ text: string }[]>`
@@ -621,9 +563,7 @@ test("addresses, secrets and names are in no log line, audit row or table that i
 });
 
 test("the function asks for its secret, and the job asks for it only when something is due", async (bench) => {
-  const { sql } = bench.database;
-  const clinic = await aClinic(sql);
-  await anEndpoint(bench, clinic, { host: "127.0.0.1:9" });
+  const { ask } = await aListener(bench, { host: "127.0.0.1:9" });
   const post = (secret: string, method = "POST") =>
     webhooksFunction.using(bench.runtime).fetch(
       new Request("http://f.test/", { method, headers: { authorization: `Bearer ${secret}` } }),
@@ -631,7 +571,7 @@ test("the function asks for its secret, and the job asks for it only when someth
   assert.equal((await post("wrong")).status, 401);
   assert.equal((await post(jobsSecret, "GET")).status, 405);
   assert.deepEqual(await (await post(jobsSecret)).json(), {});
-  await book(await aDesk(bench, clinic), "10:00");
+  await book(ask, "10:00");
   assert.deepEqual(await (await post(jobsSecret)).json(), { waiting: 1 });
   assert.equal((await stateOf(bench))[0]?.["reason"], "address_not_public");
 });
