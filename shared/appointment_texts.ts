@@ -9,10 +9,12 @@ import { composeAppointmentText } from "./appointment_text.ts";
 import type { Config } from "./config.ts";
 import { type ClaimedText, claimTexts, settleText } from "./database/appointment_texts.ts";
 import type { Database } from "./database/client.ts";
+import type { TextResult } from "./database/texts.ts";
 import type { Budget, Deadlines } from "./deadline.ts";
 import { callbackOf } from "./delivery_reports.ts";
 import type { Log } from "./logging.ts";
 import { readPhone } from "./phone.ts";
+import { resultOf } from "./texting.ts";
 import { sendSms } from "./twilio.ts";
 
 /** Texts that are claimed and sent together. If the function dies, this many stay unknown. */
@@ -54,9 +56,6 @@ export async function sendDueTexts(tools: SendingTools): Promise<SentCounts> {
   return counts;
 }
 
-/** The result of one text. */
-type Became = Parameters<typeof settleText>[2];
-
 async function sendOne(tools: SendingTools, text: ClaimedText): Promise<string> {
   const facts = { orgId: text.orgId, sendId: text.sendId, kind: text.kind };
   try {
@@ -75,9 +74,9 @@ async function sendOne(tools: SendingTools, text: ClaimedText): Promise<string> 
   }
 }
 
-const unsent = (reason: string): Became => ({ reason, mayHaveBeenSent: false });
+const unsent = (reason: string): TextResult => ({ reason, mayHaveBeenSent: false });
 
-async function ask(tools: SendingTools, text: ClaimedText): Promise<Became> {
+async function ask(tools: SendingTools, text: ClaimedText): Promise<TextResult> {
   const { config, database, accounts, deadlines, log } = tools;
   const found = await accounts.getOf(database, text.orgId).catch((fault) => {
     log.error("appointment_text_failed", { orgId: text.orgId, fault });
@@ -96,7 +95,5 @@ async function ask(tools: SendingTools, text: ClaimedText): Promise<Became> {
     validitySeconds: Math.max(10, Math.min(text.secondsLeft, longestValiditySeconds)),
     statusCallback: callbackOf(config.functionsPublicUrl, text),
   }, { apiBase: config.twilioApiBase, timeoutMs: deadlines.textMs });
-  return sms.kind === "accepted"
-    ? { sid: sms.sid }
-    : { reason: sms.failure, mayHaveBeenSent: sms.mayHaveBeenSent };
+  return resultOf(sms);
 }

@@ -6,11 +6,11 @@
  */
 
 import { endCall, type EndedCallOutcome, type KeptReport } from "./database/calls.ts";
-import { type FollowUpResult, settleFollowUp } from "./database/texts.ts";
+import { settleFollowUp, type TextResult } from "./database/texts.ts";
 import { callbackOf } from "./delivery_reports.ts";
 import { isName } from "./given.ts";
 import { type KnownFacts, redact, redactCall } from "./redaction.ts";
-import { composeFollowUp, sendText, type TextingTools } from "./texting.ts";
+import { composeFollowUp, resultOf, sendText, type TextingTools } from "./texting.ts";
 import type { Envelope, SpokenReport } from "./vapi.ts";
 
 /** How much of a transcript is read, in characters. An hour of talk has about 60,000. */
@@ -110,7 +110,7 @@ async function sendFollowUp(
   envelope: Envelope,
   sendId: string,
   due: NonNullable<EndedCallOutcome["followUp"]>,
-): Promise<FollowUpResult> {
+): Promise<TextResult> {
   const call = { ...envelope, toolCallId: "", claims: {} };
   const ready = await tools.accounts.get(tools.database, call).catch((fault) => {
     tools.log.error("follow_up_failed", { callId: envelope.callId, fault });
@@ -124,7 +124,5 @@ async function sendFollowUp(
     validitySeconds: followUpValiditySeconds,
     statusCallback: callbackOf(tools.config.functionsPublicUrl, { orgId: ready.orgId, sendId }),
   });
-  return sms.kind === "accepted"
-    ? { sid: sms.sid }
-    : { reason: sms.failure, mayHaveBeenSent: sms.mayHaveBeenSent };
+  return resultOf(sms);
 }

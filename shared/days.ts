@@ -37,7 +37,8 @@ const months = [
   ...["january", "february", "march", "april", "may", "june", "july", "august", "september"],
   ...["october", "november", "december"],
 ];
-const cardinals = [
+/** The numbers from zero to nineteen. */
+export const cardinals = [
   ...["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"],
   ...["eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen"],
   "nineteen",

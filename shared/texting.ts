@@ -10,6 +10,7 @@ import type { Config } from "./config.ts";
 import type { Database } from "./database/client.ts";
 import type { CallFacts } from "./database/entry.ts";
 import type { Purpose } from "./database/passcodes.ts";
+import type { TextResult } from "./database/texts.ts";
 import type { Budget, Deadlines } from "./deadline.ts";
 import { toGsmText } from "./gsm.ts";
 import type { Log } from "./logging.ts";
@@ -67,6 +68,12 @@ export async function sendText(
     return hasChanged ? await send(fresh.account) : first;
   });
 }
+
+/** What the database records of a text. */
+export const resultOf = (sms: SmsOutcome): TextResult =>
+  sms.kind === "accepted"
+    ? { sid: sms.sid }
+    : { reason: sms.failure, mayHaveBeenSent: sms.mayHaveBeenSent };
 
 /**
  * The text with a passcode: code first, then clinic, purpose and expiry, and nothing medical. At most

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { readDay } from "./days.ts";
+import { cardinals, readDay } from "./days.ts";
 import { toEnglish } from "./german.ts";
 
 /** A time as it was said, for `private.is_said_time`. */
@@ -178,17 +178,12 @@ function isOnlyDay(text: string): boolean {
   return rest === "" || Object.keys(readDay(rest)).length > 0;
 }
 
-const numbers = [
-  ...["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"],
-  ...["eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen"],
-  "nineteen",
-];
 const tens = ["twenty", "thirty", "forty", "fifty"];
 const inTens = new RegExp(
-  `\\b(${tens.join("|")})(?:[ -](${numbers.slice(1, 10).join("|")}))?\\b`,
+  `\\b(${tens.join("|")})(?:[ -](${cardinals.slice(1, 10).join("|")}))?\\b`,
   "g",
 );
-const single = new RegExp(`\\b(?:${numbers.join("|")})\\b`, "g");
+const single = new RegExp(`\\b(?:${cardinals.join("|")})\\b`, "g");
 
 /** The hyphens of `two-thirty` and `half-past-two`. The hyphen of `ten-eleven` means a range. */
 const hyphen =
@@ -197,8 +192,8 @@ const hyphen =
 /** Writes numbers up to 59 as digits: `two forty-five` becomes `2 45`, `two oh five` becomes `2 05`. */
 function toDigits(text: string): string {
   const valueOf = (ten: string, one: string | undefined) =>
-    10 * (tens.indexOf(ten) + 2) + Math.max(0, numbers.indexOf(one ?? ""));
+    10 * (tens.indexOf(ten) + 2) + Math.max(0, cardinals.indexOf(one ?? ""));
   return text.replace(inTens, (_, ten: string, one?: string) => String(valueOf(ten, one)))
-    .replace(single, (word) => String(numbers.indexOf(word)))
+    .replace(single, (word) => String(cardinals.indexOf(word)))
     .replace(/\boh? (?=\d\b)/g, "0").replace(/ hundred\b/, "00");
 }

@@ -6,6 +6,7 @@
 
 import { z } from "zod";
 import { type AnswerOf, bare, entry } from "./entry.ts";
+import { resultArgs, type TextResult } from "./texts.ts";
 
 /** The language of a clinic's texts, and its own texts in it by kind. */
 export const wording = { language: z.string(), words: z.record(z.string(), z.string()) };
@@ -56,20 +57,8 @@ export type ClaimedText = Extract<
 export const settleText = entry("settle_appointment_text", {
   args: (
     { orgId, sendId }: Pick<ClaimedText, "orgId" | "sendId">,
-    became: { readonly sid: string } | {
-      readonly reason: string;
-      readonly mayHaveBeenSent: boolean;
-    },
-  ) => {
-    const isSent = "sid" in became;
-    return {
-      p_org: orgId,
-      p_send: sendId,
-      p_sid: isSent ? became.sid : null,
-      p_reason: isSent ? null : became.reason,
-      p_may_have_been_sent: isSent || became.mayHaveBeenSent,
-    };
-  },
+    became: TextResult,
+  ) => ({ p_org: orgId, p_send: sendId, ...resultArgs(became) }),
   answer: bare("sent", "failed", "waiting", "unknown", "known", "busy"),
   busyIsFault: true,
 });

@@ -27,24 +27,29 @@ export const recordDelivery = entry("record_delivery_report", {
   answer: bare("recorded", "known", "unknown_send", "other_text", "busy"),
 });
 
-/** The result of a follow-up: Twilio's id of the text, or why there is none. */
-export type FollowUpResult = { readonly sid: string } | {
+/** The result of a text: Twilio's id of it, or why there is none. */
+export type TextResult = { readonly sid: string } | {
   readonly reason: string;
   readonly mayHaveBeenSent: boolean;
 };
 
+/** A result as the database's functions take it. */
+export function resultArgs(became: TextResult) {
+  const isSent = "sid" in became;
+  return {
+    p_sid: isSent ? became.sid : null,
+    p_reason: isSent ? null : became.reason,
+    p_may_have_been_sent: isSent || became.mayHaveBeenSent,
+  };
+}
+
 /** Records the result of a follow-up. */
 export const settleFollowUp = entry("settle_follow_up", {
-  args: (call: Envelope, sendId: string, became: FollowUpResult) => {
-    const isSent = "sid" in became;
-    return {
-      p_call: call,
-      p_send: sendId,
-      p_sid: isSent ? became.sid : null,
-      p_reason: isSent ? null : became.reason,
-      p_may_have_been_sent: isSent || became.mayHaveBeenSent,
-    };
-  },
+  args: (call: Envelope, sendId: string, became: TextResult) => ({
+    p_call: call,
+    p_send: sendId,
+    ...resultArgs(became),
+  }),
   answer: bare("sent", "failed", "busy", "unknown_clinic"),
   busyIsFault: true,
 });
