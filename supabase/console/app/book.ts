@@ -13,7 +13,7 @@ import type { Rush } from "../rush.ts";
 import { type Cell, rowsOf } from "./grid.ts";
 import { sayDay, sayLeft, sayMinute } from "../../page/app/clinic_time.ts";
 import { Notice, onSubmit, onValue, useClock, type View } from "../../page/app/parts.ts";
-import { hangUp, keepReading, post, sentenceOf, useLine } from "./stack.ts";
+import { hangUp, keepReading, post, useAttempt, useLine } from "./stack.ts";
 import { sayMs } from "./waterfall.ts";
 
 /** A request of this window for a time. */
@@ -35,8 +35,7 @@ export function Book({ clinic, caller, day, onDay, changes }: {
   const [chosen, setChosen] = useState<string>();
   const [asked, setAsked] = useState<Asked>();
   const [result, setResult] = useState<Rush & { readonly wanted: string }>();
-  const [isBusy, setBusy] = useState(false);
-  const [problem, setProblem] = useState<string>();
+  const { isBusy, problem, setProblem, attempt } = useAttempt();
   const now = useClock(Date.now) + (book ? book.now - book.readAt : 0);
 
   // A layout effect, since an ordinary one would end the reading of an earlier day a moment after another
@@ -55,12 +54,6 @@ export function Book({ clinic, caller, day, onDay, changes }: {
 
   useLine(asked?.callId);
 
-  const attempt = async (act: () => Promise<void>) => {
-    setBusy(true);
-    setProblem(undefined);
-    await act().catch((thrown) => setProblem(sentenceOf(thrown)));
-    setBusy(false);
-  };
   const hold = ({ slotId }: OpenTime) =>
     attempt(async () => {
       const patientName = `Window ${inLetters(caller)}`;

@@ -10,7 +10,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { CallableClinic } from "../lines.ts";
 import type { PlayedTurn, PlayedUse, StartedCall } from "../phone_calls.ts";
 import { Notice, onSubmit, onTick, onValue, type View } from "../../page/app/parts.ts";
-import { hangUp, post, Refused, sentenceOf, type Text, useLine } from "./stack.ts";
+import { hangUp, post, Refused, type Text, useAttempt, useLine } from "./stack.ts";
 import { codeIn, suggest } from "./suggestions.ts";
 import { Wire } from "./wire.ts";
 
@@ -53,8 +53,7 @@ export function Call(
   const [isWithheld, setWithheld] = useState(false);
   const [isScripted, setScripted] = useState(false);
   const [speaks, setSpeaks] = useState(false);
-  const [isBusy, setBusy] = useState(false);
-  const [problem, setProblem] = useState<string>();
+  const { isBusy, problem, attempt } = useAttempt();
   const box = useRef<HTMLInputElement>(null);
   const log = useRef<HTMLDivElement>(null);
   const { callId, asks, spoken, uses } = played;
@@ -66,13 +65,6 @@ export function Call(
   useLine(callId);
   // Focus goes to the sentence when a call begins, and stays there.
   useEffect(() => box.current?.focus(), [callId]);
-
-  const play = async (act: () => Promise<void>) => {
-    setBusy(true);
-    setProblem(undefined);
-    await act().catch((thrown) => setProblem(sentenceOf(thrown)));
-    setBusy(false);
-  };
 
   const take = (turn: PlayedTurn, before: Played) => {
     if (speaks) speechSynthesis?.speak(new SpeechSynthesisUtterance(turn.says));
@@ -90,7 +82,7 @@ export function Call(
   };
 
   const start = () =>
-    play(async () => {
+    attempt(async () => {
       const from = { clinic: clinic?.slug ?? "", caller: isWithheld ? null : caller, isScripted };
       const started = await post<StartedCall>("/console/calls", from);
       onGiven(() => []);
@@ -101,7 +93,7 @@ export function Call(
     });
 
   const say = (text: string) =>
-    play(async () => {
+    attempt(async () => {
       if (callId === undefined || text.trim() === "") return;
       const before = { ...played, spoken: [...spoken, { who: "you", text } as const] };
       setPlayed(before);
@@ -119,7 +111,7 @@ export function Call(
     });
 
   const end = () =>
-    play(async () => {
+    attempt(async () => {
       const ended = { who: "line", text: "You hung up. What was held is free again." } as const;
       setPlayed({ ...played, callId: undefined, asks: null, spoken: [...spoken, ended] });
       if (callId !== undefined) await hangUp(callId);

@@ -8,7 +8,7 @@
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
 import { Notice, onSubmit, onTick, onValue, type View } from "../../page/app/parts.ts";
-import { type Overview, post, sentenceOf, type Text } from "./stack.ts";
+import { type Overview, post, sentenceOf, type Text, useAttempt } from "./stack.ts";
 
 /** Faults of the request, by the kinds of the fake Twilio. */
 const answers = new Map([
@@ -108,22 +108,17 @@ function Answer({ caller, clinic }: {
 }): View {
   const [body, setBody] = useState("");
   const [said, setSaid] = useState("");
-  const [isBusy, setBusy] = useState(false);
-  const [problem, setProblem] = useState<string>();
-  const attempt = async (act: () => Promise<string>) => {
-    setBusy(true);
-    setProblem(undefined);
-    await act().then(setSaid, (thrown) => setProblem(sentenceOf(thrown)));
-    setBusy(false);
-  };
+  const { isBusy, problem, attempt } = useAttempt();
   const answer = (text: string) =>
     attempt(async () => {
       setBody("");
       await post("/local/sms/inbound", { from: caller, to: clinic, body: text });
-      return `You texted: ${text}`;
+      setSaid(`You texted: ${text}`);
     });
   const remind = () =>
-    attempt(async () => sayReminded(await post<Reminded>("/local/reminders", { to: caller })));
+    attempt(async () => {
+      setSaid(sayReminded(await post<Reminded>("/local/reminders", { to: caller })));
+    });
   return html`
     <form class="fields" aria-label="Answer by text" onSubmit=${onSubmit(() =>
       body.trim() !== "" && answer(body.trim())

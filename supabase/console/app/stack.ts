@@ -5,7 +5,7 @@
  */
 /// <reference lib="dom" />
 
-import { useEffect } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import type { DatabaseState, Told } from "../events.ts";
 import type { CallableClinic } from "../lines.ts";
 
@@ -102,6 +102,19 @@ export async function post<Answer = void>(
 /** Hangs up, also while the page is being left. */
 export const hangUp = (callId: string): Promise<void> =>
   post(`/console/calls/${callId}/ended`, {}, { keepalive: true });
+
+/** What a person asks for: whether it is under way, and why it last failed. */
+export function useAttempt() {
+  const [isBusy, setBusy] = useState(false);
+  const [problem, setProblem] = useState<string>();
+  const attempt = async (act: () => Promise<void>): Promise<void> => {
+    setBusy(true);
+    setProblem(undefined);
+    await act().catch((thrown) => setProblem(sentenceOf(thrown)));
+    setBusy(false);
+  };
+  return { isBusy, problem, setProblem, attempt };
+}
 
 /** Hangs up a call whose page is left or loaded again: nobody is on the line any more. */
 export function useLine(callId: string | undefined): void {
