@@ -46,15 +46,20 @@ export const appointmentFields = {
 /** The arguments of {@link appointmentFields}, read. */
 export type AppointmentArguments = z.infer<z.ZodObject<typeof appointmentFields>>;
 
-/** Outcomes of the tools for appointments that exist, and what they mean. */
-export const proofOutcomes = {
-  code_needed: "a passcode is needed before anything is said about an appointment",
+/** Outcomes of the tools that change an appointment, and what they mean. */
+export const changeOutcomes = {
   appointment_not_found: "no appointment matches the name, the number and what was said",
   which_appointment: "several match; the message names them and asks what tells them apart",
   change_limit: "too many requests without a passcode; the front desk takes over",
-  call_needed: "there is no call, so nobody can prove a number",
   date_unclear: "the day of the appointment could not be read; today's date",
   past_date: "that day has passed; today's date",
+  call_needed: "there is no call, so nobody can prove a number",
+} as const;
+
+/** Outcomes of the tools for appointments that exist. */
+export const proofOutcomes = {
+  code_needed: "a passcode is needed before anything is said about an appointment",
+  ...changeOutcomes,
 } as const;
 
 /** What the database is asked about an appointment, with the chosen number. */

@@ -9,6 +9,7 @@ import { z } from "zod";
 import { refuseCommonly, succeed } from "../../shared/answers.ts";
 import {
   appointmentFields,
+  changeOutcomes,
   proofOutcomes,
   referTo,
   refuseChange,
@@ -35,12 +36,7 @@ export default serveTool({
     code_needed: proofOutcomes.code_needed,
     hold_released: "the day or id is that of this call's own hold, which is released",
     cancelled: "the appointment is cancelled",
-    appointment_not_found: proofOutcomes.appointment_not_found,
-    which_appointment: proofOutcomes.which_appointment,
-    change_limit: proofOutcomes.change_limit,
-    date_unclear: proofOutcomes.date_unclear,
-    past_date: proofOutcomes.past_date,
-    call_needed: proofOutcomes.call_needed,
+    ...changeOutcomes,
     ...phoneOutcomes,
   },
   run: async (asked, { call, database }) => {

@@ -9,7 +9,7 @@ import { z } from "zod";
 import { refuseCommonly, succeed } from "../../shared/answers.ts";
 import {
   appointmentFields,
-  proofOutcomes,
+  changeOutcomes,
   referTo,
   refuseChange,
   refuseDay,
@@ -46,12 +46,7 @@ export default serveTool({
     slot_taken: "the new time is taken, or it never was bookable; times near it",
     hold_limit: "too many times are already held",
     invalid_slot: "the slotId is unknown",
-    appointment_not_found: proofOutcomes.appointment_not_found,
-    which_appointment: proofOutcomes.which_appointment,
-    change_limit: proofOutcomes.change_limit,
-    date_unclear: proofOutcomes.date_unclear,
-    past_date: proofOutcomes.past_date,
-    call_needed: proofOutcomes.call_needed,
+    ...changeOutcomes,
     ...phoneOutcomes,
   },
   run: async (asked, { call, database }) => {
