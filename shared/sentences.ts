@@ -226,17 +226,22 @@ interface HeldTime {
   readonly alsoConfirmed?: string | undefined;
   /** The time that the patient held before. */
   readonly released?: Released;
+  /** What the call holds at the same time under another name. */
+  readonly kept?: Kept;
   /** Whether the number needs no further code. */
   readonly proven?: boolean;
 }
 
 /** Says what is held; the next step follows it. */
-const holding = ({ startTime, doctor, alsoConfirmed, released }: HeldTime) =>
+const holding = ({ startTime, doctor, alsoConfirmed, released, kept }: HeldTime) =>
   (alsoConfirmed === undefined
     ? ""
     : `Your appointment on ${sayTime(alsoConfirmed)} is confirmed and stays. `) +
   `I'm holding ${sayTime(startTime)} with ${doctor} for you` +
-  (released === undefined ? ". " : `, and I've let go of ${sayTime(released.startTime)}. `);
+  (released === undefined ? ". " : `, and I've let go of ${sayTime(released.startTime)}. `) +
+  (kept === undefined
+    ? ""
+    : `I'm still holding ${sayTime(kept.startTime)} with ${kept.doctor} under another name. `);
 
 export const held = (time: HeldTime) =>
   holding(time) +

@@ -2439,6 +2439,25 @@ $$;
 
 COMMENT ON FUNCTION private.describe_assistant(p_org uuid) IS 'The assistant of a clinic''s document.';
 
+CREATE FUNCTION private.describe_beside(p_org public.organizations, p_call_id text, p_hold uuid, p_at timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_beside public.appointments;
+begin
+  select h.* into v_beside
+  from private.find_holds(p_org.id, p_call_id, p_at) as h
+  join public.appointments as n on n.org_id = p_org.id and n.id = p_hold
+  where h.id <> n.id and h.patient_phone = n.patient_phone
+    and h.starts_at < n.ends_at and h.ends_at > n.starts_at
+  order by h.created_at desc limit 1;
+  return private.describe_own_hold(p_org, v_beside, p_at);
+end
+$$;
+
+COMMENT ON FUNCTION private.describe_beside(p_org public.organizations, p_call_id text, p_hold uuid, p_at timestamp with time zone) IS 'What a call holds at the same time as a hold, for the same number: {kept}, or {}.';
+
 CREATE FUNCTION private.describe_change(p_org public.organizations, p_change public.appointment_changes, p_now timestamp with time zone) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -4553,7 +4572,9 @@ begin
     -- A call that has asked for no text has proven nothing.
     'proven', v_call.sends > 0 and private.is_proven(p_org.id, v_call.call_id, v_phone, v_now),
     'textsCode', p_org.texts_at_hold,
-    'alsoConfirmed', private.iso_local(v_confirmed.starts_at, p_org.timezone)));
+    'alsoConfirmed', private.iso_local(v_confirmed.starts_at, p_org.timezone)))
+    || case when v_found.has_held then private.describe_beside(
+      p_org, v_call.call_id, private.read_id(v_answer ->> 'holdId'), v_now) else '{}' end;
 end
 $$;
 
@@ -12630,6 +12651,8 @@ REVOKE ALL ON FUNCTION private.delivery_of(p_status text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION private.describe_appointment(p_org public.organizations, p_appointment public.appointments, p_now timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.describe_assistant(p_org uuid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION private.describe_beside(p_org public.organizations, p_call_id text, p_hold uuid, p_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION private.describe_change(p_org public.organizations, p_change public.appointment_changes, p_now timestamp with time zone) FROM PUBLIC;
 

@@ -16,6 +16,7 @@ import {
   refuseHoldLimit,
   refuseLocked,
   refuseSlot,
+  sayKept,
 } from "../../shared/hold.ts";
 import { choosePhone, patientFields, phoneOutcomes, refusePhone } from "../../shared/patient.ts";
 import { serveTool } from "../../shared/request.ts";
@@ -172,12 +173,13 @@ function sayHeldWith(held: Held, text: Answer): Answer<"held"> {
 }
 
 function describeHeld(held: Held) {
-  const { expiresInSeconds, alsoConfirmed, released, proven } = held;
+  const { expiresInSeconds, alsoConfirmed, released, kept, proven } = held;
   return {
     ...describe(held),
     expiresInMinutes: Math.ceil(expiresInSeconds / 60),
     alsoConfirmed,
     ...sayTimeReleased(released),
+    ...sayKept(kept),
     codeNeeded: !proven,
   };
 }

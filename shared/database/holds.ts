@@ -92,6 +92,8 @@ export const claimSlot = entry("claim_slot_atomic", {
       /** Whether the clinic wants the code to be texted at once. */
       textsCode: z.boolean().default(false),
       released,
+      /** The call's own hold at the same time for the same number, under another name. */
+      kept,
       /** The start of what the patient has already confirmed in this call. */
       alsoConfirmed: z.string().optional(),
     }),

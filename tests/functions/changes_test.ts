@@ -827,6 +827,28 @@ test("a call hears which time it holds under another name, and corrects the name
   }
 });
 
+test("a call that holds one time twice hears so before the code, and can let go of one", async (bench) => {
+  const { clinic } = await anAppointment(bench, { providers: 3 });
+  const caller = aCaller(bench, clinic);
+  const ask = (patientName: string, more = {}) =>
+    caller.ask("hold_slot", { slotId: slot("11:00"), patientName, ...more });
+  const first = await ask("Ada Brown");
+  assert.equal(first["kept"], undefined);
+  const second = await ask("Ada Braun");
+  assert.equal(second.outcome, "held");
+  assert.match(second.message, /still holding .* 11 AM with Dr Number \d under another name/);
+  assert.equal(Object(second["kept"]).holdId, first.holdId);
+  const other = await ask("Eve Stone", { patientPhone: aPhone() });
+  assert.equal(other["kept"], undefined, "for another number");
+  const later = await ask("Eve Stone", { slotId: slot("12:00") });
+  assert.equal(later["kept"], undefined, "at another time");
+  const gone = await caller.ask("cancel_appointment", { ...ada, appointmentId: first.holdId });
+  assert.equal(gone.outcome, "hold_released");
+  const again = await ask("Ada Braun");
+  assert.deepEqual([again.outcome, again.holdId], ["held", second.holdId]);
+  assert.equal(again["kept"], undefined);
+});
+
 test("a repeated hold request that arrives late undoes nothing that came after it", async (bench) => {
   const clinic = await aClinic(bench.database.sql);
   await bench.provision(clinic);
