@@ -144,7 +144,7 @@ function Shown({ figures }: { readonly figures: Figures }): View {
             ${tools.map(({ tool, calls, half, most }) =>
               html`
                 <tr key=${tool}>
-                  <th scope="row">${tool}</th>
+                  <th scope="row">${breakable(tool)}</th>
                   <td>${calls}</td>
                   <td>${sayWithin(half)}</td>
                   <td>
@@ -200,3 +200,7 @@ function Shown({ figures }: { readonly figures: Figures }): View {
     </div>
   `;
 }
+
+/** A tool's name, which a narrow page breaks between its words. */
+const breakable = (tool: string) =>
+  tool.split("_").map((word, place) => place === 0 ? word : html`_<wbr />${word}`);
