@@ -77,6 +77,7 @@ Deno.test("environment variables have the same meaning as in PostgREST", async (
 Deno.test("errors are one line and an exit code, without a stack trace", async () => {
   const cases: [string[], Record<string, string>, number, RegExp][] = [
     [[], {}, 2, /^No database: give --db URL/],
+    [["--db", "here"], {}, 2, /^The database's URL must begin with postgres:/],
     [["--nonsense"], {}, 2, /^Unknown option '--nonsense'/],
     [["--db", "postgres://x@127.0.0.1:1/x"], {}, 1, /^Cannot read the database's catalogue: /],
     [

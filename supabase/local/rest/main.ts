@@ -24,6 +24,9 @@ export const rest = defineTask({
   run: async ({ values }, { running, terminal }) => {
     const dbUrl = values.db ?? setting("PGRST_DB_URI");
     if (dbUrl === undefined) throw new Misuse("No database: give --db URL");
+    if (!/^postgres(ql)?:\/\//.test(dbUrl)) {
+      throw new Misuse("The database's URL must begin with postgres://");
+    }
     const port = number("The port", values.port ?? setting("PGRST_SERVER_PORT")) ?? 3000;
     const hostname = values.host ?? setting("PGRST_SERVER_HOST") ?? "127.0.0.1";
     const options = readOptions(dbUrl);
