@@ -15,6 +15,7 @@ import {
   sendDue,
   statesOf,
   text,
+  twoReminders,
   webhookOf,
 } from "../support/text_answers.ts";
 
@@ -87,10 +88,7 @@ test("a cancellation that the clinic texts about is told once", async (bench) =>
 });
 
 test("with several reminders the patient is asked which, and the next answer says it", async (bench) => {
-  const clinic = await anAnsweringClinic(bench);
-  const call = await aBookingFor(bench, clinic, "10:00");
-  await aBookingFor(bench, clinic, "14:30", call.phone);
-  await remind(bench, clinic);
+  const { clinic, call } = await twoReminders(bench);
   assert.match(
     String(await text(call, "C")),
     /which appointment do you confirm\? 1: .* 10 AM, 2: .* 2:30 PM\. Reply with the number, or ALL\.$/,
@@ -107,10 +105,7 @@ test("with several reminders the patient is asked which, and the next answer say
 });
 
 test("a choice without a question, or of what was not listed, changes nothing", async (bench) => {
-  const clinic = await anAnsweringClinic(bench);
-  const call = await aBookingFor(bench, clinic, "10:00");
-  await aBookingFor(bench, clinic, "14:30", call.phone);
-  await remind(bench, clinic);
+  const { clinic, call } = await twoReminders(bench);
   assert.match(String(await text(call, "1")), /we only understand C .* or X/);
   await text(call, "X");
   assert.deepEqual(await text(call, "3"), []);
@@ -120,10 +115,7 @@ test("a choice without a question, or of what was not listed, changes nothing", 
 });
 
 test("an answered question waits for no further number", async (bench) => {
-  const clinic = await anAnsweringClinic(bench);
-  const call = await aBookingFor(bench, clinic, "10:00");
-  await aBookingFor(bench, clinic, "14:30", call.phone);
-  await remind(bench, clinic);
+  const { clinic, call } = await twoReminders(bench);
   await text(call, "X");
   assert.match(String(await text(call, "1")), /at 10 AM is cancelled/);
   assert.match(String(await text(call, "2")), /only understand C .* or X/);
@@ -131,10 +123,7 @@ test("an answered question waits for no further number", async (bench) => {
 });
 
 test("a choice means what the question listed, whatever has changed since", async (bench) => {
-  const clinic = await anAnsweringClinic(bench);
-  const call = await aBookingFor(bench, clinic, "10:00");
-  const other = await aBookingFor(bench, clinic, "14:30", call.phone);
-  await remind(bench, clinic);
+  const { clinic, call, other } = await twoReminders(bench);
   await text(call, "X");
   const member = await aMember(bench.database.sql, clinic.id);
   const cancelled = await askAs(bench.database.sql, member, "staff_cancel", {

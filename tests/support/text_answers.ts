@@ -63,6 +63,15 @@ export async function aReminder(bench: Bench, clinic?: Clinic): Promise<PhoneCal
   return call;
 }
 
+/** Reminders of two appointments of one patient, at 10:00 and 14:30. */
+export async function twoReminders(bench: Bench) {
+  const clinic = await anAnsweringClinic(bench);
+  const call = await aBookingFor(bench, clinic, "10:00");
+  const other = await aBookingFor(bench, clinic, "14:30", call.phone);
+  await remind(bench, clinic);
+  return { clinic, call, other };
+}
+
 /** Where Twilio posts patients' texts. */
 export const webhookOf = ({ restUrl }: Bench) => `${restUrl}/functions/v1/sms-inbound`;
 
