@@ -60,7 +60,7 @@ export const load = defineTask({
       if (problems.length > 0) throw new Stop(1, problems.join("\n"));
       return 0;
     }
-    const given = readAddress("--url", values.url ?? env["BASE_URL"] ?? "http://127.0.0.1:8000");
+    const given = readAddress(values.url ?? env["BASE_URL"] ?? "http://127.0.0.1:8000");
     const k6 = await findK6(running, terminal);
     if (!k6) {
       throw new Stop(

@@ -48,9 +48,9 @@ export class Counters {
     return this.#groups(kept).map(([labels, group]) => ({ labels, value: group.sum() }));
   }
 
-  /** Grouped by one label, not yet added up. */
-  split(label: string): [value: string, counters: Counters][] {
-    return this.#groups([label]).map(([labels, group]) => [labels[label] ?? "", group]);
+  /** Grouped by tool, not yet added up. */
+  byTool(): [tool: string, counters: Counters][] {
+    return this.#groups(["tool"]).map(([{ tool = "" }, group]) => [tool, group]);
   }
 
   #groups(kept: readonly string[]): [labels: Record<string, string>, counters: Counters][] {

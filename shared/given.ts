@@ -220,7 +220,7 @@ function readOneWish(said: string): DoctorWish | undefined {
 }
 
 /** The parts of the day that can be asked about. */
-export const partsOfDay = ["am", "pm", "morning", "afternoon", "evening", "night"] as const;
+const partsOfDay = ["am", "pm", "morning", "afternoon", "evening", "night"] as const;
 /** One of {@link partsOfDay}. */
 export type PartOfDay = typeof partsOfDay[number];
 

@@ -243,7 +243,7 @@ function withZeros(
 }
 
 function histogram(name: string, help: string, counters: Counters): Family {
-  const tools = counters.named("tool_seconds_bucket").split("tool")
+  const tools = counters.named("tool_seconds_bucket").byTool()
     .sort(([first], [second]) => first < second ? -1 : 1);
   const samples = tools.flatMap(([tool, buckets]): Sample[] => {
     let count = 0;

@@ -72,7 +72,7 @@ function standing(
 
 /** The quantile of the slowest tool in milliseconds, or null when no tool was called. */
 function slowestQuantile(buckets: Counters, fraction: number): number | null {
-  const quantiles = buckets.split("tool").map(([, tool]) => quantileMs(tool, fraction));
+  const quantiles = buckets.byTool().map(([, tool]) => quantileMs(tool, fraction));
   return quantiles.length > 0 ? Math.max(...quantiles) : null;
 }
 

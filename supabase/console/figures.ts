@@ -77,7 +77,7 @@ export function readFigures(database: SwitchedDatabase): Promise<Figures> {
     const [row] = await sql`select public.read_metrics(${minutes}) as metrics`;
     const metrics = readMetrics.answer.parse(row?.["metrics"]);
     const buckets = new Counters(metrics.recent).named("tool_seconds_bucket", { part: "total" });
-    const tools = buckets.split("tool").map(([tool, calls]) => ({
+    const tools = buckets.byTool().map(([tool, calls]) => ({
       tool,
       calls: calls.sum(),
       half: withinMs(calls, 0.5),

@@ -45,7 +45,7 @@ export function runJobs(url: string, onFailure: (message: string) => void): () =
 /**
  * Whether a five-field schedule includes this minute (UTC): lists, ranges and steps as in cron(5).
  */
-export function isDue(schedule: string, at: Date): boolean {
+function isDue(schedule: string, at: Date): boolean {
   const [minute = "", hour = "", day = "", month = "", weekday = ""] = schedule.split(/ +/);
   return matches(minute, at.getUTCMinutes(), 0) && matches(hour, at.getUTCHours(), 0) &&
     matches(day, at.getUTCDate(), 1) && matches(month, at.getUTCMonth() + 1, 1) &&

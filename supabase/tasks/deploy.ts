@@ -74,7 +74,7 @@ export const deploy = defineTask({
     const project = await readProject(values.project);
     const target = {
       project,
-      url: readAddress("--url", values.url ?? `https://${project}.supabase.co`),
+      url: readAddress(values.url ?? `https://${project}.supabase.co`),
       db: readDatabase((await loadSettings(values, env))["SUPABASE_DB_URL"]),
     };
     const other = findOtherProject(target);

@@ -34,12 +34,12 @@ export const desk = defineTask({
   run: async ({ values: { url, key, out } }, { terminal, running }) => {
     if (out !== undefined) {
       if (url === undefined || key === undefined) throw new Misuse("--out needs --url and --key");
-      const count = await writePage(out, readAddress("--url", url), readKey(key));
+      const count = await writePage(out, readAddress(url), readKey(key));
       terminal.print(`${count} files written to ${out}: copy the folder to a web server`);
       return 0;
     }
     if (key !== undefined) throw new Misuse("--key needs --out");
-    const given = readAddress("--url", url ?? defaultUrl);
+    const given = readAddress(url ?? defaultUrl);
     const stack = await useStack(given, running, "desk");
     terminal.print(
       `${stack.url}/desk/\n  ${

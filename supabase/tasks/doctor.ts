@@ -36,7 +36,7 @@ export const doctor = defineTask({
     db: { type: "string" },
   },
   run: async ({ values }, { env, terminal }) => {
-    const url = readAddress("--url", values.url);
+    const url = readAddress(values.url);
     const stack = await findStack(url);
     const settings = await loadSettings({ env: values.env ?? stack?.envFile, db: values.db }, env);
     const { config, checks } = readSettings(settings, url);

@@ -56,7 +56,7 @@ export const evals = defineTask({
         "Skipped: the evals need a language model. Set OPENAI_API_KEY or ANTHROPIC_API_KEY",
       );
     }
-    const stack = await useStack(readAddress("--url", values.url), running, "evals");
+    const stack = await useStack(readAddress(values.url), running, "evals");
     const settings = await readSettings(stack);
     return await withDatabase(settings["SUPABASE_DB_URL"], async (sql) => {
       const world: World = {

@@ -72,7 +72,7 @@ export const monitor = defineTask({
     }
     const minutes = readNumber("--minutes", values.minutes, { from: 1, to: 1440 });
     const everyMs = 1000 * readNumber("--every", values.every, { from: 1, to: 3600 });
-    const url = readAddress("--url", values.url);
+    const url = readAddress(values.url);
     const asked = { minutes, url, token: findToken(url, env) };
     if (metric !== undefined) return await showMetric(metric, asked, terminal);
     if (once) return await showOnce(asked, terminal);

@@ -46,7 +46,7 @@ export const simulate = defineTask({
     const seed = values.seed === undefined
       ? crypto.getRandomValues(new Uint32Array(1))[0] ?? 0
       : readNumber("--seed", values.seed, { from: 0, to: 2 ** 32 - 1 });
-    const stack = await useStack(readAddress("--url", values.url), running, "simulate");
+    const stack = await useStack(readAddress(values.url), running, "simulate");
     const settings = await readSettings(stack);
     terminal.print(`${calls} callers, --seed ${seed}, ${atOnce} at once`);
     return await withDatabase(settings["SUPABASE_DB_URL"], async (sql) => {

@@ -48,7 +48,7 @@ export const talk = defineTask({
     if (caller !== "withheld" && !/^\+[1-9]\d{6,14}$/.test(caller)) {
       throw new Misuse(`--caller takes a number such as +447700900456, or withheld, not ${caller}`);
     }
-    const stack = await useStack(readAddress("--url", values.url), running, "talk");
+    const stack = await useStack(readAddress(values.url), running, "talk");
     const settings = await readSettings(stack);
     const line = await withDatabase(
       settings["SUPABASE_DB_URL"],

@@ -284,18 +284,18 @@ export function readNumber(
 }
 
 /**
- * Reads the address of a stack or project, without a trailing slash: `http://127.0.0.1:8000`,
+ * Reads `--url`, the address of a stack or project, without a trailing slash: `http://127.0.0.1:8000`,
  * `https://PROJECT.supabase.co`.
  *
  * @throws {Misuse} When it is something else, such as the URL of a function.
  */
-export function readAddress(option: string, text: string): string {
+export function readAddress(text: string): string {
   const url = URL.parse(text);
   if (url && /^https?:$/.test(url.protocol) && url.pathname === "/" && url.search === "") {
     return url.origin;
   }
   throw new Misuse(
-    `${option} takes the address of a stack or project, such as http://127.0.0.1:8000 or ` +
+    "--url takes the address of a stack or project, such as http://127.0.0.1:8000 or " +
       `https://PROJECT.supabase.co, not ${text}`,
   );
 }

@@ -54,7 +54,7 @@ export const call = defineTask({
     if (clinic !== undefined && !(clinic in clinics)) {
       throw new Misuse(`--clinic takes ${Object.keys(clinics).join(" or ")}, not ${clinic}`);
     }
-    const { url } = await useStack(readAddress("--url", given), running, "call");
+    const { url } = await useStack(readAddress(given), running, "call");
     for (const name of clinic === undefined ? Object.keys(clinics) : [clinic]) {
       await playCall(url, name, terminal);
     }

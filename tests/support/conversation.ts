@@ -59,7 +59,7 @@ interface PhoneCall {
 export async function playConversation(
   bench: Bench,
   steps: readonly Step[],
-  move: (text: string) => string = (text) => text,
+  move: (text: string) => string,
 ): Promise<void> {
   const tools = await loadTools();
   const calls = new Map<string, PhoneCall>();

@@ -17,7 +17,7 @@ export type Resource = Readonly<Record<string, unknown>> & {
   readonly updatedAt: string;
 };
 /** The kinds of resources, as in their paths. */
-export const kinds = ["tool", "assistant", "phone-number"] as const;
+const kinds = ["tool", "assistant", "phone-number"] as const;
 /** One of these kinds. */
 export type Kind = typeof kinds[number];
 

@@ -14,7 +14,7 @@ export interface ContentLine {
 }
 
 /** The content lines of a calendar. A calendar that breaks a rule about lines fails the test. */
-export function readLines(text: string): ContentLine[] {
+function readLines(text: string): ContentLine[] {
   assert.ok(text.endsWith("\r\n"), "the last line has no end");
   const physical = text.slice(0, -2).split("\r\n");
   for (const line of physical) {

@@ -46,7 +46,7 @@ function sayTwo(digits: string): string {
 }
 
 /** Says digits one by one, doubled, as teens and tens, or as hundreds. */
-export function sayDigits(digits: string, pick: Pick): string {
+function sayDigits(digits: string, pick: Pick): string {
   const words: string[] = [];
   for (let at = 0; at < digits.length;) {
     const rest = digits.slice(at);

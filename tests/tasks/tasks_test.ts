@@ -246,10 +246,10 @@ Deno.test("everything that a task started is stopped once, newest first, even wh
 });
 
 Deno.test("an address is that of a stack or project, not of one function", () => {
-  assert.equal(readAddress("--url", "http://127.0.0.1:8000/"), "http://127.0.0.1:8000");
-  assert.equal(readAddress("--url", "https://abc.supabase.co"), "https://abc.supabase.co");
+  assert.equal(readAddress("http://127.0.0.1:8000/"), "http://127.0.0.1:8000");
+  assert.equal(readAddress("https://abc.supabase.co"), "https://abc.supabase.co");
   for (const wrong of ["nowhere", "ftp://x", "http://127.0.0.1:8000/functions/v1/metrics"]) {
-    assert.throws(() => readAddress("--url", wrong), /--url takes the address of a stack/);
+    assert.throws(() => readAddress(wrong), /--url takes the address of a stack/);
   }
 });
 

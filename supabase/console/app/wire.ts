@@ -70,7 +70,7 @@ function pretty(text: string): string {
 }
 
 /** A list, since a picture says nothing to a screen reader. */
-export function Waterfall({ bars }: { readonly bars: readonly Bar[] }): View {
+function Waterfall({ bars }: { readonly bars: readonly Bar[] }): View {
   return html`
     <ul class="waterfall" aria-label="Where the time went">
       ${bars.map(({ kind, label, from, to, ms }, place) =>

@@ -90,7 +90,7 @@ export interface Message {
 }
 
 /** What a text about an appointment tells. */
-export const textKinds = ["confirmation", "change", "cancellation", "reminder"] as const;
+const textKinds = ["confirmation", "change", "cancellation", "reminder"] as const;
 
 /** One of them. */
 export type TextKind = (typeof textKinds)[number];
@@ -147,7 +147,7 @@ export interface AuditRow {
 }
 
 /** The moment of a timestamp as PostgreSQL writes it in JSON or in a range; infinities too. */
-export function readMoment(text: string): Moment {
+function readMoment(text: string): Moment {
   if (/^-?infinity$/.test(text)) return text.startsWith("-") ? -Infinity : Infinity;
   return Date.parse(text.replace(" ", "T").replace(/([+-]\d\d)$/, "$1:00"));
 }

@@ -8,7 +8,7 @@
 import { z } from "zod";
 
 /** Faulty answers: what happens, and whether the text was accepted anyway. */
-export const answerFaults = {
+const answerFaults = {
   rate_limited: "429 with Retry-After, ms (1000) rounded up to seconds; not taken",
   timeout: "never answered; not taken",
   lost_answer: "never answered; taken",
@@ -28,7 +28,7 @@ export const answerFaults = {
 } as const;
 
 /** Reports other than `sent`, then `delivered`. */
-export const reportFaults = {
+const reportFaults = {
   report_none: "no report",
   report_late: "after ms (5000)",
   report_early: "before the text is answered",

@@ -57,7 +57,7 @@ export async function findTables(sql: postgres.ISql): Promise<string[]> {
 }
 
 /** The number of rows in each table. */
-export async function countRows(sql: postgres.ISql): Promise<Record<string, number>> {
+async function countRows(sql: postgres.ISql): Promise<Record<string, number>> {
   const tables = await findTables(sql);
   const counts = await sql.unsafe<{ name: string; n: number }[]>(
     tables.map((name) =>

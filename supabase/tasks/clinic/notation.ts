@@ -130,7 +130,7 @@ export function isDay(text: string): boolean {
 }
 
 /** The day a number of days later. */
-export function addDays(day: string, count: number): string {
+function addDays(day: string, count: number): string {
   return new Date(Date.parse(`${day}T00:00:00Z`) + count * 86_400_000).toISOString().slice(0, 10);
 }
 
