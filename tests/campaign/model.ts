@@ -169,7 +169,13 @@ export class Model {
     const { answer, from, to } = deed;
     const { code } = this;
     const hearsAgain = isRepeat && code !== undefined && from < code.to + code.seconds + 1.2;
-    if (!isAboutIt) return promise(answer.outcome !== "claimed", "a text for a hold that is gone");
+    if (!isAboutIt) {
+      // The id of a hold that is gone means what the call waits to confirm now.
+      if (answer.outcome !== "claimed") return;
+      const { state = "confirmed" } = this.subject ?? {};
+      promise(state !== "confirmed", "a text for a hold that is gone");
+      return this.#claimed(deed, answer, isAlone);
+    }
     switch (answer.outcome) {
       case "claimed":
         return this.#claimed(deed, answer, isAlone);
