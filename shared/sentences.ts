@@ -332,7 +332,7 @@ export const textOnItsWay = (retryAfterSeconds: number) =>
 /** The text with the code failed, but another attempt may succeed. */
 export const textFailed = "I couldn't send the text just now. Shall I try once more?";
 /** The text failed or is not allowed, and another attempt would not help. */
-export const textImpossible = "I can't send a text to that number just now.";
+export const textImpossible = "I can't send a text just now.";
 /** Twilio reported that the text did not arrive. */
 export const textUndelivered =
   "That number didn't accept the text. Is there another mobile number I can use?";
