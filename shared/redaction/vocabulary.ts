@@ -69,7 +69,7 @@ export const otherCards = setOf(
 export const codeWords = setOf("code codes");
 /** Words for a passcode. */
 export const passcodes = setOf(
-  `passcode passcodes otp totp 2fa mfa password pin pincode passkey`,
+  `passcode passcodes otp totp 2fa mfa password pin pincode passkey verification`,
 );
 /** Words before `code` that make it a passcode. */
 export const passcodeOwners = setOf(

@@ -2081,6 +2081,10 @@ User: Vorwahl ⟦PHONE|null drei null, neun null eins acht zwei null⟧
 AI: Please read me the six digits.\nUser: ⟦OTP|48 29 13⟧
 AI: Die sechs Ziffern bitte.\nUser: ⟦OTP|48 29 13⟧
 the verification number is ⟦OTP|482913⟧
+verification: ⟦OTP|482913⟧
+User: verification is ⟦OTP|four eight two nine one three⟧
+verification of 1200 rows took 35 s
+verification failed after 5000 ms, attempt 3
 the first three digits are 482 and the confirmation number is 913482
 __⟦PHONE|07700900123⟧__
 phone_⟦PHONE|07700900123⟧
