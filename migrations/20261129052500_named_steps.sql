@@ -1,5 +1,6 @@
 /*
- * hold_slot and begin_send in named steps. What they decide is unchanged.
+ * hold_slot and begin_send in named steps. They decide as before; hold_slot also says what else the call holds
+ * at that time (private.describe_beside).
  */
 set local lock_timeout = '2s';
 
@@ -120,7 +121,9 @@ begin
     -- A call that has asked for no text has proven nothing.
     'proven', v_call.sends > 0 and private.is_proven(p_org.id, v_call.call_id, v_phone, v_now),
     'textsCode', p_org.texts_at_hold,
-    'alsoConfirmed', private.iso_local(v_confirmed.starts_at, p_org.timezone)));
+    'alsoConfirmed', private.iso_local(v_confirmed.starts_at, p_org.timezone)))
+    || case when v_found.has_held then private.describe_beside(
+      p_org, v_call.call_id, private.read_id(v_answer ->> 'holdId'), v_now) else '{}' end;
 end
 $$;
 
