@@ -29,7 +29,7 @@ export type CommonOutcome = keyof typeof commonOutcomes;
 export interface ToolDefinition<Input, Outcome extends string> {
   /** The function name in Vapi. */
   readonly name: string;
-  /** Tells the model when to call the tool; under 1000 characters. */
+  /** Tells the model when to call the tool; under 800 characters. */
   readonly description: string;
   /** Whether it continues what the call has begun. Under load such tools go first. */
   readonly continues?: boolean;

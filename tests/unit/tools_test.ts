@@ -22,7 +22,7 @@ Deno.test("every tool is a function of its name, and vapi-webhook answers it", a
 Deno.test("every tool and argument is described for the model, within Vapi's limits", () => {
   for (const { name, description, input } of tools) {
     assert.match(name, /^[A-Za-z0-9_-]{1,64}$/);
-    assert.ok(description.length >= 100 && description.length < 1000, `${name}: ${description}`);
+    assert.ok(description.length >= 100 && description.length < 800, `${name}: ${description}`);
     const { type, properties = {} } = z.toJSONSchema(input, { io: "input" });
     assert.equal(type, "object", name);
     for (const [argument, property] of Object.entries(properties)) {

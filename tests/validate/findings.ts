@@ -1,6 +1,8 @@
 /**
- * The code review's findings, each with the behaviour that answers it: every check runs the functions
- * against a real database, a gateway and a fake Twilio over HTTP, and says what it saw.
+ * The findings of the code review that this project began with, each with the behaviour that answers it:
+ * every check runs the functions against a real database, a gateway and a fake Twilio over HTTP, and says
+ * what it saw.
+ *
  * @module
  */
 

@@ -1,6 +1,6 @@
 /**
- * `deno task validate`: exercises the behaviour that answers each finding of the code review, and
- * prints the results.
+ * `deno task validate`: exercises the behaviour that answers each finding of the code review that this
+ * project began with, and prints the results.
  *
  * Starts its own database, gateway and fake Twilio, and removes them again.
  *
@@ -12,7 +12,7 @@ import { type Bench, withBench } from "../support/clinic.ts";
 import { type Finding, findings } from "./findings.ts";
 
 const usage = `deno task validate
-  checks every finding of the code review and prints what it observed
+  checks every finding of the code review that this project began with, and prints what it observed
   exit code 0: all are answered, 1: one is not, 2: wrong arguments`;
 
 /** The task. */
