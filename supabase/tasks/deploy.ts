@@ -112,8 +112,13 @@ async function writeSettings(file = ".env", terminal: Terminal): Promise<ExitCod
   try {
     await writeFile(file, fillExample(example), { flag: "wx", mode: 0o600 });
   } catch (thrown) {
-    if (!(thrown instanceof Error && "code" in thrown && thrown.code === "EEXIST")) throw thrown;
-    throw new Stop(2, `${file} exists; new secrets would make what is stored unreadable`);
+    if (!(thrown instanceof Error && "code" in thrown)) throw thrown;
+    throw new Stop(
+      2,
+      thrown.code === "EEXIST"
+        ? `${file} exists; new secrets would make what is stored unreadable`
+        : `Cannot write ${file} (${thrown.code})`,
+    );
   }
   terminal.print(
     `Wrote ${file} with new secrets. Keep it safe: without CREDENTIAL_KEYS the stored Twilio ` +

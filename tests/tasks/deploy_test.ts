@@ -52,6 +52,9 @@ Deno.test("new settings are complete, readable by their owner only, and never re
     assert.equal(again.code, 2);
     assert.match(again.said, /settings exists; new secrets would make what is stored unreadable/);
     assert.equal(await readFile(file, "utf8"), text);
+    const lost = await run(["settings", "--env", join(folder, "missing", "settings")]);
+    assert.equal(lost.code, 2);
+    assert.match(lost.said, /Cannot write .*missing\/settings \(ENOENT\)/);
   });
 });
 
