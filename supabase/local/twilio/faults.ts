@@ -70,13 +70,36 @@ export interface Fault<Kind extends FaultKind = FaultKind> extends FaultDetails 
   readonly kind: Kind;
 }
 
-/** Whether a fault concerns the reports, not the answer. */
-export function isReportFault(fault: Fault): fault is Fault<ReportFaultKind> {
+/** Faults that no text has met yet: a text takes the first of each list. */
+export class FaultQueue {
+  readonly answers: Fault<AnswerFaultKind>[] = [];
+  readonly reports: Fault<ReportFaultKind>[] = [];
+
+  /** Makes the answers or reports of the next texts faulty. */
+  add(kind: FaultKind, details: FaultDetails = {}): void {
+    const fault: Fault = { ...details, kind };
+    for (let time = 0; time < (details.times ?? 1); time++) {
+      if (isReportFault(fault)) this.reports.push(fault);
+      else if (isAnswerFault(fault)) this.answers.push(fault);
+    }
+  }
+
+  /** Those of answers, then those of reports. */
+  list(): readonly Fault[] {
+    return [...this.answers, ...this.reports];
+  }
+
+  clear(): void {
+    this.answers.length = 0;
+    this.reports.length = 0;
+  }
+}
+
+function isReportFault(fault: Fault): fault is Fault<ReportFaultKind> {
   return typeof fault.kind === "string" && fault.kind in reportFaults;
 }
 
-/** Whether a fault concerns the answer. */
-export function isAnswerFault(fault: Fault): fault is Fault<AnswerFaultKind> {
+function isAnswerFault(fault: Fault): fault is Fault<AnswerFaultKind> {
   return !isReportFault(fault);
 }
 

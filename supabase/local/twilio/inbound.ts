@@ -4,7 +4,9 @@
  * @module
  */
 
+import { readMessage } from "./message.ts";
 import { sign } from "./reports.ts";
+import type { State } from "./state.ts";
 
 /** A text from a phone. */
 export interface PhoneText {
@@ -25,19 +27,47 @@ export interface PhoneTextResult {
   readonly replies: readonly string[];
 }
 
+/**
+ * Lets a phone text a number of the account that last texted from it, and takes the replies.
+ *
+ * @param webhook Where the number's texts are posted.
+ * @returns Undefined when nobody has texted from that number.
+ */
+export async function receive(
+  state: State,
+  text: PhoneText,
+  webhook: string,
+): Promise<PhoneTextResult | undefined> {
+  const last = state.messages.findLast(({ from }) => from === text.to);
+  if (!last) return undefined;
+  const { accountSid, user } = last;
+  const pair = `${text.to} ${text.from}`;
+  const wish = readWish(text.body);
+  if (wish === "stop") state.optedOut.add(pair);
+  if (wish === "start") state.optedOut.delete(pair);
+  const account = { sid: accountSid, authToken: state.tokens.of(accountSid) };
+  const result = await postPhoneText(text, account, webhook);
+  if (state.optedOut.has(pair)) return result;
+  for (const body of result.replies) {
+    const form = new URLSearchParams({ To: text.from, From: text.to, Body: body });
+    const read = readMessage(accountSid, user, form);
+    if ("message" in read) state.add({ ...read.message, status: "delivered" });
+  }
+  return result;
+}
+
 /** Twilio's default keywords, on which it acts itself. */
 const stopWords = ["stop", "stopall", "unsubscribe", "cancel", "end", "quit"];
 const startWords = ["start", "yes", "unstop"];
 
 /** Whether a text asks for no more texts, or for texts again. */
-export function readWish(body: string): "stop" | "start" | undefined {
+function readWish(body: string): "stop" | "start" | undefined {
   const word = body.trim().toLowerCase();
   if (stopWords.includes(word)) return "stop";
   return startWords.includes(word) ? "start" : undefined;
 }
 
-/** Posts a text. */
-export async function postPhoneText(
+async function postPhoneText(
   { from, to, body, sid = `SM${crypto.randomUUID().replaceAll("-", "")}` }: PhoneText,
   account: { readonly sid: string; readonly authToken: string },
   webhook: string,
