@@ -1,12 +1,10 @@
 /*
- * Which appointment a request of a call means: what the call holds for the patient only after it made the
- * request is not meant.
+ * Which appointment a request means: never one that the call held for the patient after it made the request.
  *
  * "Cancel what I have on Monday, and book me in at three" are two requests, and one passcode carries out
- * both: the new booking must not be the one that is cancelled or moved, nor make the caller be asked which
- * one is meant. A hold that is there when its call cancels by day or id is released at once
- * (private.cancel_hold), so a cancellation that waits never means a hold. A move can mean one: the hold that
- * the call had when it asked.
+ * both. The new booking must not be cancelled or moved, and the caller must not be asked which one is meant.
+ * A call that cancels by day or id while it holds that time releases the hold at once (private.cancel_hold), so
+ * a cancellation that waits never means a hold. A move can mean one: the hold that the call had when it asked.
  */
 set local lock_timeout = '2s';
 

@@ -1,13 +1,13 @@
 /*
  * What a call hears about further requests, once it has proven its number.
  *
- * Who asks about a patient hears what that one has, under any name that the call has given the patient. What
- * the brother has, whom the call named before, is not an answer, since a caller hears times and doctors only.
- * The first answer, which comes with the proof, still lists all patients who were named, because each question
- * before it got no other answer.
+ * A caller who asks about a patient hears the appointments of that patient, under any name that the call has
+ * given the patient. Those of a brother whom the call named before are left out, since a caller hears only times
+ * and doctors. The first answer, which comes with the proof, still lists every patient who was named, because
+ * the questions before it got no other answer.
  *
- * A request that was carried out and is made again gets its answer again. One that names another day, time or
- * id is not made again: "and cancel Friday's too" must not be answered with what was cancelled on Monday.
+ * A request that was carried out and is repeated gets the same answer. A request that names another day, time or
+ * id is a new one: "and cancel Friday's too" must not be answered with what was cancelled on Monday.
  */
 set local lock_timeout = '2s';
 

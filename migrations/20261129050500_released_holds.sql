@@ -1,9 +1,9 @@
 /*
  * The same words about a day: at first they release the hold of the call, and then they mean the appointment.
  *
- * A model that has lost the answer hold_released asks again, and gets it again, once: who then asks the same
- * a third time means what else the patient has on that day, unless the request names the hold by its id.
- * Without this the caller would only hear again and again that the hold is gone.
+ * A model that has lost the answer hold_released asks again and gets it again, once. The same request a third
+ * time means the patient's appointment on that day, unless it names the hold by its id. Otherwise the caller
+ * would hear over and over that the hold is gone.
  */
 set local lock_timeout = '2s';
 
