@@ -25,19 +25,28 @@
 alter table public.organizations
   add column address text
     constraint organizations_address_short check (length(btrim(address)) between 1 and 80),
-  add column confirmation_texts boolean not null default true,
-  add column change_texts boolean not null default false,
-  add column cancellation_texts boolean not null default false,
-  add column text_answers boolean not null default false,
-  add column text_language text not null default 'en'
+  add column confirmation_texts boolean not null,
+  add column change_texts boolean not null,
+  add column cancellation_texts boolean not null,
+  add column text_answers boolean not null,
+  add column text_language text not null
     constraint organizations_text_language_tag check (text_language ~ '^[a-z]{2}$'),
-  add column text_words jsonb not null default '{}'
+  add column text_words jsonb not null
     constraint organizations_text_words_by_language
     check (jsonb_typeof(text_words) = 'object' and length(text_words::text) <= 20000),
   add column reminder_min integer
     constraint organizations_reminder_by_day check (reminder_min between 480 and 1230),
-  add column reminder_notice_hours integer not null default 24
+  add column reminder_notice_hours integer not null
     constraint organizations_reminder_notice_sane check (reminder_notice_hours between 0 and 720);
+-- Apart, as in the limits.
+alter table public.organizations
+  alter column confirmation_texts set default true,
+  alter column change_texts set default false,
+  alter column cancellation_texts set default false,
+  alter column text_answers set default false,
+  alter column text_language set default 'en',
+  alter column text_words set default '{}',
+  alter column reminder_notice_hours set default 24;
 comment on column public.organizations.address is
   'Where patients go, as a text says it; null says only the clinic''s name.';
 comment on column public.organizations.confirmation_texts is

@@ -69,6 +69,19 @@ Deno.test("a new migration alters one existing table", () => {
   );
 });
 
+Deno.test("a new migration sets the default of a column after it has added the column", () => {
+  const add = "alter table public.a add column later";
+  const harmless = [
+    `${add} int;\nalter table public.a alter column later set default 3;`,
+    `${add} int check (later in (1, 2)), alter column later set default 1;`,
+    "create table public.c (id int default 3);",
+  ];
+  for (const sql of harmless) assert.deepEqual(breachesOf(wait + sql), [], sql);
+  for (const sql of [`${add} int default 3;`, `${add} numeric(4, 2) not null DEFAULT 0;`]) {
+    assert.match(breachesOf(wait + sql).join(), /third\.sql adds later with a default, which/, sql);
+  }
+});
+
 Deno.test("a new migration adds, and removes only what the last release does not use", () => {
   const harmless = [
     "alter table public.a drop constraint a_check;",

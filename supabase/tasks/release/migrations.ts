@@ -124,6 +124,13 @@ function findHazards(text: string, versions: ReadonlySet<string>): string[] {
         "tables in another order and both would deadlock",
     );
   }
+  const withDefault = findColumnWithDefault(statements);
+  if (withDefault !== undefined) {
+    hazards.push(
+      `adds ${withDefault} with a default, which PostgreSQL 15.20 and later refuse if a function with ` +
+        "a SQL-standard body reads rows of the table: add the column, and set its default afterwards",
+    );
+  }
   const contracts = /^-- contract: v(\d+\.\d+\.\d+)$/m.exec(text)?.[1];
   if (contracts !== undefined && !versions.has(contracts)) {
     hazards.push(`removes what v${contracts} no longer uses, which is not released`);
@@ -147,6 +154,20 @@ function findAlteredTables(statements: readonly string[]): string[] {
   const created = named(/^create table (?:if not exists )?([\w.]+)/);
   const altered = named(/^alter table (?:if exists |only )*([\w.]+)/);
   return [...altered].filter((table) => !created.has(table));
+}
+
+/** A column that gets its default in the statement that adds it. */
+function findColumnWithDefault(statements: readonly string[]): string | undefined {
+  return statements.filter((statement) => /^alter table /i.test(statement))
+    .flatMap((statement) => withoutParentheses(statement).split(","))
+    .map((action) => /\badd (?:column )?(?:if not exists )?(\w+) .*\bdefault\b/i.exec(action)?.[1])
+    .find((column) => column !== undefined && column.toLowerCase() !== "constraint");
+}
+
+/** The text without what stands in parentheses, so that its commas separate its parts. */
+function withoutParentheses(text: string): string {
+  const shorter = text.replace(/\([^()]*\)/g, "");
+  return shorter === text ? text : withoutParentheses(shorter);
 }
 
 /** Whether a statement takes away what the last release's functions may use. */
