@@ -57,6 +57,14 @@ export const losses = ["the only page is split", "a scan stops early"] as const;
 /** One of these ways. */
 export type Loss = (typeof losses)[number];
 
+/** Whether this server can be made to lose rows. PostgreSQL 15.20 has been seen to lose none. */
+export async function canLoseRows(sql: postgres.Sql): Promise<boolean> {
+  const [row] = await sql<{ version: number }[]>`
+    select current_setting('server_version_num')::integer as version`;
+  const { version = 0 } = row ?? {};
+  return version < 150_020 || version >= 160_000;
+}
+
 /** An appointment that is missing from the constraint's index. */
 export interface LostRow {
   readonly id: string;
