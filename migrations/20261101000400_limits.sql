@@ -74,6 +74,7 @@ alter table public.organizations
     and greatest(phone_hourly_sends, phone_daily_sends, own_phone_daily_sends) <= 50);
 -- Apart, because PostgreSQL 15.20 and later add no column with a default to a table whose rows a function with a
 -- SQL-standard body reads (private.answer).
+-- Same result as sha256 7faab378e023a41f87799a142cdff36c014375c37de39146ad4fba82a56b597d
 alter table public.organizations
   alter column call_holds set default 4,
   alter column call_sends set default 6,

@@ -39,6 +39,7 @@ alter table public.organizations
   add column reminder_notice_hours integer not null
     constraint organizations_reminder_notice_sane check (reminder_notice_hours between 0 and 720);
 -- Apart, as in the limits.
+-- Same result as sha256 63175f4ecf361dd03ec0c14163e7b5e75ab7f9321724171b4b2744816efb6a17
 alter table public.organizations
   alter column confirmation_texts set default true,
   alter column change_texts set default false,

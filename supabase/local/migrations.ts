@@ -6,6 +6,7 @@
  */
 
 import { withConnection } from "./connection.ts";
+import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import postgres from "postgres";
@@ -24,7 +25,8 @@ export interface MigrationReport {
  * @param url As the role postgres.
  * @param directory Folder of `14 digits_name.sql` files.
  * @throws {Error} With file, line and message of the first migration that fails; it is rolled back. A
- *   file that has changed since it was applied also fails, because the schema would differ from it.
+ *   file that has changed since it was applied also fails, because the schema would differ from it,
+ *   unless the file names the SHA-256 of the text that was applied: `-- Same result as sha256 ...`.
  */
 export async function migrate(url: string, directory: URL): Promise<MigrationReport> {
   const files = (await readdir(directory)).filter((name) => name.endsWith(".sql")).sort();
@@ -48,7 +50,7 @@ export async function migrate(url: string, directory: URL): Promise<MigrationRep
       if (before === undefined) {
         await apply(sql, name, text);
         applied.push(name);
-      } else if (before !== text) {
+      } else if (before !== text && !text.includes(`-- Same result as sha256 ${hash(before)}\n`)) {
         throw new Error(
           `Cannot migrate: ${name} has changed since it was applied; start again with --fresh`,
         );
@@ -56,6 +58,10 @@ export async function migrate(url: string, directory: URL): Promise<MigrationRep
     }
     return { applied, skipped: files.length - applied.length };
   });
+}
+
+function hash(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
 }
 
 async function apply(sql: postgres.Sql, name: string, text: string): Promise<void> {

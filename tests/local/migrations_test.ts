@@ -1,5 +1,6 @@
 /** Migrations and seeds run once, in order, all or nothing, and a failure names its place. */
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -50,6 +51,22 @@ Deno.test("a migration that changed after it was applied is refused by name", ()
     await migrate(database.url(), folder.url);
     await writeFile(new URL(good, folder.url), "create table better ();");
     await assert.rejects(migrate(database.url(), folder.url), new RegExp(`${good} .*has changed`));
+  }));
+
+Deno.test("a migration that names the text it was applied as is not refused, and not applied again", () =>
+  withDatabase(async (database) => {
+    const before = "create table good ();";
+    await using folder = await aFolder({ [good]: before });
+    await migrate(database.url(), folder.url);
+    const rewrite = (sum: string) =>
+      writeFile(
+        new URL(good, folder.url),
+        `-- Same result as sha256 ${sum}\ncreate table public.good ();`,
+      );
+    await rewrite("0".repeat(64));
+    await assert.rejects(migrate(database.url(), folder.url), /has changed/);
+    await rewrite(createHash("sha256").update(before).digest("hex"));
+    assert.deepEqual(await migrate(database.url(), folder.url), { applied: [], skipped: 1 });
   }));
 
 Deno.test("a failing migration names file, line and reason; it is rolled back, earlier ones stay", () =>
