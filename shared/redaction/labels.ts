@@ -292,7 +292,7 @@ function labelOfNumber(read: ReadText, at: number, owner: string): Label | undef
   if (/^(?:card|credit|debit)$/.test(owner)) {
     return otherCards.has(ownerOf(read, at - 1)) ? "other" : "card";
   }
-  if (passcodes.has(owner) || owner === "verification") return "passcode";
+  if (passcodes.has(owner)) return "passcode";
   if (phoneNouns.has(owner) || owner === "" || phoneOwners.has(owner)) return "phone";
   if (/(?:ish|ian|ese)$/.test(owner)) return "phone";
   // In `my Vodafone number` it is a name, in `Policy Number` a field.
