@@ -21,6 +21,24 @@ comment on function private.describe_own_hold is
   'A hold of a call that its request does not touch: {kept: {holdId, startTime, doctor}}, or {}.';
 revoke execute on function private.describe_own_hold from public;
 
+create or replace function private.describe_kept(
+  p_org public.organizations, p_call_id text, p_patient jsonb, p_said jsonb, p_now timestamptz
+) returns jsonb
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_hold public.appointments;
+begin
+  if private.names_hold(p_said) then
+    return '{}';
+  end if;
+  select h.* into v_hold from private.find_holds(p_org.id, p_call_id, p_now) as h
+  where private.is_for_patient(h, p_patient)
+  order by h.created_at desc limit 1;
+  return private.describe_own_hold(p_org, v_hold, p_now);
+end
+$$;
+
 create or replace function private.refuse_slot(
   p_org public.organizations, p_call jsonb, p_action text, p_wanted private.wanted_slot,
   p_old public.appointments, p_moves public.appointments, p_was_free boolean, p_at timestamptz

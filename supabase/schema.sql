@@ -2632,10 +2632,7 @@ begin
   select h.* into v_hold from private.find_holds(p_org.id, p_call_id, p_now) as h
   where private.is_for_patient(h, p_patient)
   order by h.created_at desc limit 1;
-  return case when v_hold.id is null then '{}'::jsonb else jsonb_build_object('kept', (
-    select jsonb_build_object('holdId', d -> 'holdId', 'startTime', d -> 'startTime',
-      'doctor', d -> 'doctor')
-    from private.describe_hold(p_org, v_hold, p_now) as d)) end;
+  return private.describe_own_hold(p_org, v_hold, p_now);
 end
 $$;
 
