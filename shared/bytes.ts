@@ -1,10 +1,10 @@
 /**
- * Bytes for WebCrypto, as hex and base64, and HMAC.
+ * Bytes for WebCrypto, as hex and base64, hashes and HMAC.
  *
  * @module
  */
 
-import { createHmac, timingSafeEqual } from "node:crypto";
+import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 
 /**
  * `Uint8Array<ArrayBuffer>`, which WebCrypto's types require since TypeScript 5.7. Hosted Supabase has
@@ -51,6 +51,11 @@ export function concat(parts: readonly Uint8Array[]): Bytes {
     at += part.length;
   }
   return joined;
+}
+
+/** The SHA-256 of a text in UTF-8, as hex digits. */
+export function sha256(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
 }
 
 /** The HMAC-SHA-256 of a message. WebCrypto would use another thread, which costs far more. */

@@ -8,8 +8,7 @@
  * @module
  */
 
-import { createHash } from "node:crypto";
-import { concat, fromBase64, fromHex, toBase64, toHex } from "./bytes.ts";
+import { concat, fromBase64, fromHex, sha256, toBase64, toHex } from "./bytes.ts";
 
 const prefix = "cal_";
 const randomLength = 32;
@@ -23,7 +22,7 @@ export function createCalendarToken(orgId: string): string {
 
 /** The SHA-256 of a token, as hex digits. */
 export function hashCalendarToken(token: string): string {
-  return createHash("sha256").update(token).digest("hex");
+  return sha256(token);
 }
 
 /** The organization whose feed a token can open; undefined if the text is not a token. */

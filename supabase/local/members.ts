@@ -4,7 +4,7 @@
  * @module
  */
 
-import { createHash } from "node:crypto";
+import { sha256 } from "../../shared/bytes.ts";
 import type { Auth } from "./auth/server.ts";
 import { withConnection } from "./connection.ts";
 
@@ -49,7 +49,7 @@ export async function addMembers(
 
 /** The same in every local database, so that a backup of one can be restored into another. */
 function idOf(email: string): string {
-  const hex = createHash("sha256").update(email).digest("hex");
+  const hex = sha256(email);
   return hex.replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12}).*$/, "$1-$2-4$3-8$4-$5");
 }
 

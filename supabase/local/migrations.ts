@@ -5,11 +5,11 @@
  * @module
  */
 
-import { withConnection } from "./connection.ts";
-import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import postgres from "postgres";
+import { sha256 } from "../../shared/bytes.ts";
+import { withConnection } from "./connection.ts";
 
 /** What `migrate` did. */
 export interface MigrationReport {
@@ -50,7 +50,9 @@ export async function migrate(url: string, directory: URL): Promise<MigrationRep
       if (before === undefined) {
         await apply(sql, name, text);
         applied.push(name);
-      } else if (before !== text && !text.includes(`-- Same result as sha256 ${hash(before)}\n`)) {
+      } else if (
+        before !== text && !text.includes(`-- Same result as sha256 ${sha256(before)}\n`)
+      ) {
         throw new Error(
           `Cannot migrate: ${name} has changed since it was applied; start again with --fresh`,
         );
@@ -58,10 +60,6 @@ export async function migrate(url: string, directory: URL): Promise<MigrationRep
     }
     return { applied, skipped: files.length - applied.length };
   });
-}
-
-function hash(text: string): string {
-  return createHash("sha256").update(text).digest("hex");
 }
 
 async function apply(sql: postgres.Sql, name: string, text: string): Promise<void> {

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
+import { sha256 } from "../../../shared/bytes.ts";
 import { type Config, readConfig, variableNames } from "../../../shared/config.ts";
 import { toFault } from "../../../shared/errors.ts";
 
@@ -65,7 +66,7 @@ export function compareSettings(
 ): Difference {
   const digests = new Map(stored.map(({ name, value }) => [name, value]));
   const names = Object.keys(settings);
-  const isSame = (name: string) => digests.get(name) === digestOf(settings[name] ?? "");
+  const isSame = (name: string) => digests.get(name) === sha256(settings[name] ?? "");
   return {
     added: names.filter((name) => !digests.has(name)),
     changed: names.filter((name) => digests.has(name) && !isSame(name)),
@@ -74,10 +75,6 @@ export function compareSettings(
       variableNames.includes(name) && !names.includes(name) && !name.startsWith("SUPABASE_")
     ),
   };
-}
-
-function digestOf(value: string): string {
-  return createHash("sha256").update(value).digest("hex");
 }
 
 /**

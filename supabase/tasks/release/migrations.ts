@@ -9,8 +9,8 @@
  * @module
  */
 
-import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
+import { sha256 } from "../../../shared/bytes.ts";
 
 /** One file of `migrations/`. */
 export interface Migration {
@@ -58,7 +58,7 @@ export function readReleases(text: string): Release[] {
 
 /** The lines that a release adds to `supabase/released.sha256`. */
 export function writeRelease(version: string, added: readonly Migration[]): string {
-  return [`# v${version}`, ...added.map(({ file, text }) => `${hash(text)}  ${file}`)]
+  return [`# v${version}`, ...added.map(({ file, text }) => `${sha256(text)}  ${file}`)]
     .join("\n") + "\n";
 }
 
@@ -85,7 +85,7 @@ export function findBreaches(
     [...migrations].flatMap(([file, sum]) => {
       const text = texts.get(file);
       if (text === undefined) return [`${file} of v${version} is missing: bring it back`];
-      return hash(text) === sum ? [] : [
+      return sha256(text) === sum ? [] : [
         `${file} of v${version} has changed: bring it back, and write the change as a new migration`,
       ];
     })
@@ -198,8 +198,4 @@ function revokesFromNew(revoke: string, all: readonly string[]): boolean {
         new RegExp(`^create (?:function|table|view|sequence) ${name.trim()}\\b`, "i").test(other)
       )
     );
-}
-
-function hash(text: string): string {
-  return createHash("sha256").update(text).digest("hex");
 }
